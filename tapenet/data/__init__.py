@@ -1,0 +1,12 @@
+"""Data sets and mini-batches.
+
+`digits` and `mnist` give handwritten digits, `batches` cuts arrays into mini-batches, and `read_idx` reads
+the file format of MNIST and its kin. What they need beyond NumPy is loaded when they are called.
+"""
+
+from tapenet.data.batches import Batches, batches
+from tapenet.data.digits import digits
+from tapenet.data.idx import read_idx
+from tapenet.data.mnist import Digits, mnist
+
+__all__ = ["Batches", "Digits", "batches", "digits", "mnist", "read_idx"]

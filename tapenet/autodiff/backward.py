@@ -1,0 +1,442 @@
+"""The driver: walks a graph from its outputs to its leaves, calling each node's rules once.
+
+Nodes are processed by falling number, so each has its whole gradient before its rules run; nothing recurses. On the
+normal path gradients are raw arrays. With `create_graph=True`, and while a step is being captured, the same rules
+run on tensors and are recorded themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapenet.autodiff import mutation
+from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local, user_line
+from tapenet.ops.indexing import scatter_add
+from tapenet.ops.op import Scatter
+from tapenet.ops.shaping import identity, unbroadcast
+
+if TYPE_CHECKING:
+    from tapenet.autodiff.tensor import Tensor
+
+ndarray = np.ndarray
+_by_number = attrgetter("number")
+#: Two threads may reach the same leaf at once.
+_deposit_lock = threading.Lock()
+#: Gradient hooks by node; a hook takes the gradient and may return another.
+hooks: weakref.WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
+
+
+class GradientError(RuntimeError):
+    """A gradient rule gave something that cannot be the gradient of its input."""
+
+
+class Gradients(dict[Node, Any]):
+    """The gradients known so far in one backward pass, by node."""
+
+    __slots__ = ("leaves", "only", "owned", "site", "tensor")
+
+    def __init__(self, tensor: type[Tensor], site: str | None, only: set[Node] | None) -> None:
+        self.tensor = tensor
+        #: Where this pass was started, if it releases what it uses; else None.
+        self.site = site
+        #: The nodes worth a gradient; None for all.
+        self.only = only
+        #: Nodes whose gradient array was made here, so that adding in place is safe.
+        self.owned: set[Node] = set()
+        self.leaves: list[tuple[Node, Any]] = []
+
+    def put(self, node: Node, name: str, parent: Any, d: Any) -> None:
+        """Add `d`, what the rule of `node` for its input `name` returned, to the gradient of `parent`."""
+        if type(parent) is Parents:
+            if not isinstance(d, (tuple, list)) or len(d) != len(parent):
+                got = f"{len(d)} gradients" if isinstance(d, (tuple, list)) else type(d).__name__
+                raise GradientError(
+                    f"{_rule(node, name)} returned {got} for a sequence of {len(parent)} arrays; return a tuple with "
+                    "one gradient for each"
+                )
+            for p, each in zip(parent, d, strict=True):
+                if p is not None and (self.only is None or p in self.only):
+                    self.put(node, name, p, each)
+            return
+        have = self.get(parent)
+        if type(d) is Scatter:
+            if type(d.g) is ndarray or isinstance(d.g, np.generic):
+                self._scatter(parent, have, d)
+                return
+            d = scatter_add(d.g, d.index, parent.shape)
+        d = settle(node, name, parent, d)
+        if have is None:
+            self[parent] = d
+        elif parent in self.owned:
+            have += d
+        else:
+            total = have + d
+            self[parent] = total
+            if type(total) is ndarray:
+                self.owned.add(parent)
+
+    def _scatter(self, parent: Node, have: Any, d: Scatter) -> None:
+        if parent not in self.owned:
+            buffer = np.zeros(parent.shape, parent.dtype)
+            if have is not None:
+                buffer += have
+            self[parent] = buffer
+            self.owned.add(parent)
+            have = buffer
+        d.add_to(have)
+
+    def put_output(self, source: Node, index: int, g: Any) -> None:
+        """Add the gradient of one output of an op with several."""
+        gs = self.get(source)
+        if gs is None:
+            gs = self[source] = [None] * len(source.shape)
+        gs[index] = g if gs[index] is None else gs[index] + g
+
+    def fill(self, node: Node, gs: list[Any]) -> tuple[Any, ...]:
+        """One gradient per output: zeros for the unused, None for those without a derivative."""
+        return tuple(
+            None
+            if i in node.op.nondiff_outputs
+            else (np.zeros(node.shape[i], node.dtype[i]) if g is None else g)
+            for i, g in enumerate(gs)
+        )
+
+    def wants(self, parent: Any) -> bool:
+        """Whether a parent slot holds a node whose gradient is needed."""
+        if parent is None or self.only is None:
+            return parent is not None
+        if type(parent) is Parents:
+            return any(p in self.only for p in parent)
+        return parent in self.only
+
+
+def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
+    """Bring what a rule returned to the shape and dtype of its input, or say what is wrong with it."""
+    if d is None:
+        raise GradientError(
+            f"{_rule(node, name)} returned None; return an array, or declare {name!r} in nondiff="
+        )
+    if not hasattr(d, "dtype"):
+        d = np.asarray(d)
+    shape = parent.shape
+    if d.shape != shape:
+        if node.op.broadcasts and d.shape == node.shape:
+            d = unbroadcast(d, shape)
+        elif _broadcasts_to(d.shape, shape):
+            d = np.broadcast_to(d, shape)
+        else:
+            hint = ""
+            if not node.op.broadcasts and d.shape == node.shape:
+                hint = "; if the op broadcasts its inputs as NumPy does, define it with broadcasts=True"
+            raise GradientError(
+                f"{_rule(node, name)} returned shape {d.shape}, but {name} has shape {shape} (the output has "
+                f"{node.shape}); a rule returns the shape of its input or one that broadcasts up to it{hint}"
+            )
+    if d.dtype != parent.dtype:
+        if d.dtype.kind == "c" and parent.dtype.kind == "f":
+            d = d.real
+        d = d.astype(parent.dtype)
+    return d
+
+
+def _broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    if len(shape) > len(target):
+        return False
+    return all(a == b or a == 1 for a, b in zip(shape[::-1], target[::-1], strict=False))
+
+
+def _rule(node: Node, name: str) -> str:
+    path = node.path
+    return f"the gradient rule for {name!r} of op {node.name!r}{' in ' + path if path else ''}"
+
+
+def run(
+    roots: Iterable[tuple[Node, Any]],
+    *,
+    tensor: type[Tensor],
+    release: bool,
+    create_graph: bool = False,
+    only: set[Node] | None = None,
+) -> list[tuple[Node, Any]]:
+    """Pull gradients from `roots` (nodes with the gradients of their outputs) down to the leaves.
+
+    Args:
+        roots: output nodes with their gradients: raw arrays, or tensors where rules run on tensors.
+        tensor: the tensor type; given by the caller, since this module knows nodes only.
+        release: drop saved arrays as they are used.
+        create_graph: run the rules on tensors, recorded for another derivative.
+        only: stop at these nodes, and compute nothing that does not lead to one of them.
+
+    Returns:
+        pairs of a leaf (or a node of `only`) and its gradient.
+    """
+    state = local.state
+    on_tensors = create_graph or (state.tape is not None and state.tape.captures)
+    order = _collect([node for node, _ in roots], only)
+    useful = None if only is None else _useful(order, only)
+    site = None
+    if release:
+        site = user_line()
+    grads = Gradients(tensor, site, useful)
+    for node, g in roots:
+        have = grads.get(node)
+        grads[node] = g if have is None else have + g
+    check_writes = bool(order) and mutation.latest > order[-1].number
+    take = grads.pop
+    grad_before = state.grad
+    state.grad = create_graph
+    node = None
+    try:
+        with np.errstate(all="ignore"):
+            for node in order:
+                g = take(node, None)
+                if g is None:
+                    continue
+                if hooks and node in hooks:
+                    g = _call_hooks(node, g, tensor, on_tensors)
+                if only is not None and node in only:
+                    grads.leaves.append((node, g))
+                    continue
+                if check_writes:
+                    _check_writes(node)
+                if on_tensors:
+                    _pull_on_tensors(node, g, grads, create_graph)
+                else:
+                    node.pull(g, grads)
+    except Exception as error:
+        if node is not None and not isinstance(error, GradientError):
+            line = getattr(node, "line", None)
+            error.add_note(
+                f"while differentiating op {node.name!r} ({node.spec})"
+                + (f" in {node.path}" if node.path else "")
+                + (f", recorded at {line}" if line else "")
+            )
+        raise
+    finally:
+        state.grad = grad_before
+    return grads.leaves
+
+
+def _collect(roots: list[Node], only: set[Node] | None) -> list[Node]:
+    """Every node that the roots depend on, latest first."""
+    seen = set(roots)
+    stack = list(seen)
+    order: list[Node] = []
+    pop, append = stack.pop, order.append
+    while stack:
+        node = pop()
+        if node.released is not None:
+            raise _released(node)
+        append(node)
+        if only is None or node not in only:
+            node.visit(seen, stack)
+    order.sort(key=_by_number, reverse=True)
+    return order
+
+
+def _useful(order: list[Node], only: set[Node]) -> set[Node]:
+    """The nodes of `order` from which a node of `only` can be reached."""
+    useful = set(only)
+    for node in reversed(order):
+        if node not in useful and any(p in useful for p in node.parents):
+            useful.add(node)
+    return useful
+
+
+def _released(node: Node) -> RuntimeError:
+    return RuntimeError(
+        f"backward through op {node.name!r} ({node.spec}) a second time: its saved arrays were released by the "
+        f"backward at {node.released}. Call that one with retain_graph=True, or compute the loss anew"
+    )
+
+
+def _check_writes(node: Node) -> None:
+    found = mutation.stale(node)
+    if found is not None:
+        name, by = found
+        raise RuntimeError(
+            f"op {node.name!r}{' in ' + node.path if node.path else ''} needs its {name} for backward, but that was "
+            f"changed in place by {by} after the op ran. Call backward first, or let the op see a copy"
+        )
+
+
+def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> Any:
+    for hook in list(hooks[node].values()):
+        result = hook(g if on_tensors else tensor._of(np.asarray(g)))
+        if result is None:
+            continue
+        new = result if isinstance(result, tensor) else tensor._of(np.asarray(result))
+        if new.shape != node.shape:
+            raise GradientError(
+                f"a gradient hook on the output of {node.name!r} returned shape {new.shape} for a gradient of shape "
+                f"{node.shape}; return the same shape, or None to leave it as it is"
+            )
+        g = new if on_tensors else new._data.astype(node.dtype, copy=False)
+    return g
+
+
+# -- rules on tensors --------------------------------------------------------------------------------------------
+
+
+def _pull_on_tensors(node: Node, g: Any, grads: Gradients, create_graph: bool) -> None:
+    """What the node's generated `pull` does, with tensors in place of arrays."""
+    op = node.op
+    if not op.differentiable:  # leaves and outputs
+        node.pull(g, grads)
+        return
+    parents = {n: getattr(node, n + "_node") for n in op.differentiable}
+    wanted = [n for n in op.differentiable if grads.wants(parents[n])]
+    if op.outputs != 1:
+        g = grads.fill(node, g)
+    if create_graph and op.reference is not None:
+        found = _by_reference(node, g, wanted, grads)
+    elif op.joint is not None:
+        known = {"g": g, "wanted": frozenset(wanted)}
+        found = op.joint(*(_value(node, k, known, grads.tensor) for k in op.needs[""]))
+    else:
+        known = {"g": g}
+        found = {
+            n: op.rules[n](*(_value(node, k, known, grads.tensor) for k in op.needs[n])) for n in wanted
+        }
+    for n in wanted:
+        grads.put(node, n, parents[n], _joint_entry(node, found, n))
+    if grads.site is not None:
+        node.released = grads.site
+        for slot in node.saved_slots:
+            setattr(node, slot, None)
+
+
+def _joint_entry(node: Node, found: Any, name: str) -> Any:
+    try:
+        return found[name]
+    except (KeyError, TypeError, IndexError):
+        raise GradientError(
+            f"the joint rule of op {node.name!r} gave no gradient for {name!r}, which was wanted; it returns a dict "
+            "with an entry for every wanted input"
+        ) from None
+
+
+def _value(node: Node, name: str, known: dict[str, Any], tensor: type[Tensor]) -> Any:
+    """What a rule gets under a name: tensors for whatever the graph or the tape knows, else plain values."""
+    if name in known:
+        return known[name]
+    op = node.op
+    call = getattr(node, "call", None)
+    trace = None if call is None else node
+    if name == "out":
+        saved = getattr(node, "out_saved")
+        if op.outputs == 1:
+            return tensor._of(saved, node, trace)
+        made = []
+        for i, data in enumerate(saved):
+            pick = Output(node, i, data)
+            made.append(tensor._of(data, pick, None if trace is None else pick))
+        return tuple(made)
+    if name in op.residuals:
+        saved = getattr(node, name + "_saved")
+        if call is None:
+            return saved
+        pick = Output(node, (op.outputs or 0) + op.residuals.index(name), saved)
+        assert local.state.tape is not None
+        local.state.tape.nodes.append(pick)
+        return tensor._of(saved, None, pick)
+    if name in op.inputs:
+        if call is not None:
+            return _retrace(call[name], getattr(node, name + "_node", None), tensor)
+        saved = getattr(node, name + "_saved")
+        parent = getattr(node, name + "_node", None)
+        if type(parent) is Parents:
+            return [s if p is None else tensor._of(s, p) for s, p in zip(saved, parent, strict=True)]
+        return saved if parent is None else tensor._of(saved, parent)
+    if name in op.options:
+        return _retrace(call[name], None, tensor) if call is not None else getattr(node, name + "_option")
+    return getattr(node, name)  # NAME_shape, NAME_dtype
+
+
+def _retrace(value: Any, parent: Any, tensor: type[Tensor]) -> Any:
+    """The tensor that entered a recorded call, as it was then."""
+    if isinstance(value, Traced):
+        return tensor._of(value.data, parent, value.node if value.node is not None else value.tensor._trace)
+    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in value):
+        parents = parent if type(parent) is Parents else [None] * len(value)
+        return [_retrace(v, p, tensor) for v, p in zip(value, parents, strict=True)]
+    return value
+
+
+def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> dict[str, Any]:
+    """Gradients of an op with float residuals, from its reference: run that on tensors and differentiate it."""
+    op = node.op
+    values = {a.name: _value(node, a.name, {}, grads.tensor) for a in op.arguments}
+    cuts: dict[str, Any] = {}
+    for n in wanted:
+        # A node of its own at each input: the inner pass stops there, whatever the inputs have in common.
+        values[n] = [identity(v) for v in values[n]] if isinstance(values[n], list) else identity(values[n])
+        cuts[n] = values[n]
+    assert op.reference is not None
+    out = op.reference(**values)
+    outs, gs = ((out,), (g,)) if op.outputs == 1 else (out, g)
+    targets = [t for c in cuts.values() for t in (c if isinstance(c, list) else [c])]
+    only = {t._node for t in targets if isinstance(t, grads.tensor) and t._node is not None}
+    roots = [(o._node, h) for o, h in zip(outs, gs, strict=True) if h is not None and o._node is not None]
+    found = dict(run(roots, tensor=grads.tensor, release=False, create_graph=True, only=only))
+
+    def of(t: Any) -> Any:
+        return found.get(t._node, np.zeros(t.shape, t.dtype))
+
+    return {n: tuple(of(t) for t in c) if isinstance(c, list) else of(c) for n, c in cuts.items()}
+
+
+# -- gradients of leaves -----------------------------------------------------------------------------------------
+
+
+def deposit(leaves: list[tuple[Node, Any]], tensor: type[Tensor]) -> None:
+    """Add gradients to the leaves' `.grad`, all of them or, if the pass raised before, none."""
+    with _deposit_lock:
+        while leaves:
+            leaf, g = leaves.pop()
+            assert isinstance(leaf, Leaf)
+            before = leaf.grad
+            if isinstance(g, tensor):
+                leaf.grad = g if before is None else before + g
+            elif before is None:
+                leaf.grad = tensor._of(g if _unshared(g) else np.array(g))
+            elif before._node is None and before._trace is None:
+                before._data += g
+            else:
+                leaf.grad = before + g
+
+
+def _references(g: Any) -> int:
+    return sys.getrefcount(g)
+
+
+def _probe(g: Any) -> int:
+    return _references(g)
+
+
+def _measure(fresh: Any) -> int:
+    return _probe(fresh)
+
+
+#: What `_references` counts two calls below the only owner of an array. Measured, since interpreters differ.
+_UNSHARED = _measure(np.ones(1) + 1)
+
+
+def _unshared(g: Any) -> bool:
+    """Whether the array belongs to the caller's variable alone, so that a leaf may keep it without a copy.
+
+    Counts references, as NumPy does to reuse temporaries. A view counts when its base is nobody else's.
+    """
+    if type(g) is not ndarray:
+        return False
+    base = g.base
+    if base is None:
+        return _references(g) <= _UNSHARED
+    return type(base) is ndarray and g.flags.writeable and base.base is None and _references(base) <= _UNSHARED

@@ -1,0 +1,304 @@
+"""Generates, at an op's first call, the code that runs it on tensors: its call and its node class.
+
+The text is made from the op's signature and its rules' argument names alone, which are Python identifiers; values
+(defaults, rules, the forward) enter through the namespace. Its own names begin with an underscore (left out below), an
+op's arguments may not. For `tn.multiply` it reads about like this:
+
+    def __call__(self, x, y):
+        state = local.state
+        x_type = type(x)
+        if x_type is Tensor: x_data = x._data; x_node = x._node
+        elif x_type in PLAIN: x_data = x; x_node = None
+        else: return apply(self, (x, y), {})
+        ...                                                  # the same for y
+        try: out = forward(x_data, y_data)
+        except Exception as error: explain(self, (x_data, y_data), error)
+        result = new(Tensor); result._data = out
+        if state.grad and (x_node is not None or y_node is not None):
+            node = MultiplyNode()                            # with number, scope, shape, dtype
+            node.x_node = x_node; node.y_node = y_node
+            if x_node is not None: node.y_saved = y_data     # what x's rule names
+            if y_node is not None: node.x_saved = x_data
+            result._node = node
+        return result
+
+    def pull(self, g, grads):                                # a method of MultiplyNode
+        x_node = self.x_node
+        if x_node is not None: d = rule_x(g, self.y_saved); ...
+"""
+
+from __future__ import annotations
+
+import linecache
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff import record
+from tapenet.autodiff.backward import _joint_entry
+from tapenet.autodiff.tape import SHAPES, Node, Parents, constant, intern_shape, local, next_number
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Op, install_recorder
+
+#: Types that go to a forward as they are: nothing to unwrap, nothing that could answer `__tapenet_op__`.
+PLAIN = frozenset(
+    {np.ndarray, float, int, bool, complex, type(None)}
+    | {np.dtype(c).type for c in "?bBhHiIlLqQefdgFDG"}
+)  # fmt: skip
+#: Types of options; a tuple may hold tensors only as an input.
+STATIC = PLAIN | {str, slice, tuple, type, np.dtype, type(Ellipsis)}
+
+
+INDEX = PLAIN | {slice, type(Ellipsis)}
+
+
+def is_index(value: Any) -> bool:
+    """Whether a value is an index made of plain parts, with no tensor among them."""
+    return type(value) in INDEX or (type(value) is tuple and INDEX.issuperset(map(type, value)))
+
+
+def specialise(op: Op) -> None:
+    """Give an op its own class with a generated `__call__`, and its node class."""
+    op.node_class = _node_class(op)  # type: ignore[attr-defined]
+    call = _general_call if op.outputs != 1 else _fast_call(op)
+    op.__class__ = type("Op", (Op,), {"__call__": call, "__module__": Op.__module__})
+
+
+def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
+    return record.apply(self, args, kwargs)
+
+
+def _node_class(op: Op) -> type[Node]:
+    saved = [n for n in ("out", *op.inputs, *op.residuals) if _ever_saved(op, n)]
+    needed = {n for needs in op.needs.values() for n in needs}
+    slots = [f"{n}_node" for n in op.differentiable]
+    slots += [f"{n}_const" for n in op.inputs]
+    slots += [f"{n}_option" for n in op.options]
+    slots += [f"{n}_{w}" for n in op.inputs for w in ("shape", "dtype") if f"{n}_{w}" in needed]
+    slots += [f"{n}_saved" for n in saved]
+    return type(
+        "Node",
+        (Node,),
+        {
+            "__slots__": tuple(slots),
+            "__module__": Node.__module__,
+            "op": op,
+            "input_names": op.inputs,
+            "option_names": op.options,
+            "saved_slots": tuple(f"{n}_saved" for n in saved),
+            "visit": _compile(op, "visit", _visit_lines(op)),
+            "pull": _compile(op, "pull", _pull_lines(op, saved)),
+        },
+    )
+
+
+def _ever_saved(op: Op, name: str) -> bool:
+    return any(name in needs for needs in op.needs.values()) or (op.reference is not None and name in op.inputs)
+
+
+def _compile(op: Op, function: str, lines: list[str]) -> Any:
+    text = "\n".join(lines)
+    filename = f"<op {op.__module__}.{op.name} {function}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    namespace: dict[str, Any] = {
+        "_PLAIN": PLAIN,
+        "_Parents": Parents,
+        "_SHAPES": SHAPES,
+        "_STATIC": STATIC,
+        "_Tensor": Tensor,
+        "_apply": record.apply,
+        "_constant": constant,
+        "_entry": _joint_entry,
+        "_explain": record.explain,
+        "_forward": op.forward,
+        "_intern_shape": intern_shape,
+        "_is_index": is_index,
+        "_local": local,
+        "_ndarray": np.ndarray,
+        "_next_number": next_number,
+        "_node_class": getattr(op, "node_class", None),
+        "_shape_of": record._shapes,
+        "_dtype_of": record._dtypes,
+        "_split": record._split,
+        "_wrap": record._wrap,
+        "_joint": op.joint,
+    }
+    namespace |= {f"_rule_{n}": rule for n, rule in op.rules.items()}
+    namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
+    exec(compile(text, filename, "exec"), namespace)
+    return namespace[function]
+
+
+# -- the call ----------------------------------------------------------------------------------------------------
+
+
+def _signature(op: Op) -> str:
+    parts = ["self"]
+    starred = False
+    for a in op.arguments:
+        if a.keyword_only and not starred:
+            parts.append("*")
+            starred = True
+        parts.append(a.name if a.required else f"{a.name}=_default_{a.name}")
+    return ", ".join(parts)
+
+
+def _fast_call(op: Op) -> Any:
+    positional = [a.name for a in op.arguments if not a.keyword_only]
+    keyword = [a.name for a in op.arguments if a.keyword_only]
+    args = "(" + "".join(f"{n}, " for n in positional) + ")"
+    kwargs = "{" + ", ".join(f"'{n}': {n}" for n in keyword) + "}"
+    general = f"return _apply(self, {args}, {kwargs})"
+    passed = ", ".join(
+        ["_data_" + n if n in op.inputs else n for n in positional]
+        + [f"{n}=_data_{n}" if n in op.inputs else f"{n}={n}" for n in keyword]
+    )
+    values = "(" + "".join(f"_data_{n}, " if n in op.inputs else f"{n}, " for n in (*positional, *keyword)) + ")"
+    lines = [
+        f"def __call__({_signature(op)}):",
+        "    _state = _local.state",
+        f"    if not _state.fast: {general}",
+    ]
+    for n in op.inputs:
+        node = f"; _node_{n} = {n}._node" if n in op.differentiable else ""
+        none = f"; _node_{n} = None" if n in op.differentiable else ""
+        lines += [
+            f"    _type_{n} = type({n})",
+            f"    if _type_{n} is _Tensor: _data_{n} = {n}._data{node}",
+            f"    elif _type_{n} in _PLAIN: _data_{n} = {n}{none}",
+            *([] if n in op.differentiable else [f"    elif _is_index({n}): _data_{n} = {n}"]),
+            f"    else: {general}",
+        ]
+    if op.options:
+        lines += [f"    if type({n}) not in _STATIC: {general}" for n in op.options]
+    lines += ["    try:", f"        _out = _forward({passed})"]
+    if op.residuals or not isinstance(op.forward, np.ufunc):
+        if op.residuals:
+            lines += ["        " + ", ".join(["_out", *(f"_made_{r}" for r in op.residuals)]) + " = _split(self, _out)"]
+        else:
+            lines += ["        if type(_out) is tuple: _split(self, _out)"]
+    lines += [
+        "    except Exception as _error:",
+        f"        _explain(self, {values}, _error)",
+    ]
+    tensors = " and ".join(f"_type_{n} is not _Tensor" for n in op.inputs) or "True"
+    lines += [f"    if {tensors}: return _out"]
+    lines += [
+        "    if type(_out) is not _ndarray: _out = _wrap(self, _out)",
+        "    _result = _Tensor()",
+        "    _result._data = _out",
+    ]
+    if not op.differentiable:
+        lines += ["    _result._node = None", "    return _result"]
+        return _compile(op, "__call__", lines)
+    wanted = " or ".join(f"_node_{n} is not None" for n in op.differentiable)
+    lines += [
+        f"    if _state.grad and ({wanted}):",
+        "        _dtype = _out.dtype",
+    ]
+    if not isinstance(op.forward, np.ufunc):
+        lines += ["        if _dtype.kind not in 'fc':", "            _result._node = None", "            return _result"]
+    lines += [
+        "        _result._node = _node = _node_class()",
+        "        _node.number = _next_number()",
+        "        _node.scope = _state.scope",
+        "        _shape = _out.shape",
+        "        _node.shape = _SHAPES.get(_shape) or _intern_shape(_shape)",
+        "        _node.dtype = _dtype",
+        "        _node.released = None",
+    ]
+    lines += ["        " + line for line in _save_lines(op)]
+    lines += ["    else:", "        _result._node = None", "    return _result"]
+    return _compile(op, "__call__", lines)
+
+
+def _save_lines(op: Op) -> list[str]:
+    def stores(needs: tuple[str, ...]) -> list[str]:
+        found = []
+        for need in needs:
+            if need == "out":
+                found.append("_node.out_saved = _out")
+            elif need in op.inputs:
+                found.append(f"_node.{need}_saved = _data_{need}")
+            elif need in op.residuals:
+                found.append(f"_node.{need}_saved = _made_{need}")
+            elif need not in ("g", "wanted", *op.options):
+                name, _, what = need.rpartition("_")
+                found.append(f"_node.{need} = _{what}_of(_data_{name})")
+        return found
+
+    lines = [f"_node.{n}_option = {n}" for n in op.options]
+    lines += [f"_node.{n}_const = _constant(_data_{n})" for n in op.inputs if n not in op.differentiable]
+    if op.reference is not None:
+        lines += [f"_node.{n}_saved = _data_{n}" for n in op.inputs]
+    if op.joint is not None:
+        lines += stores(op.needs[""])
+    single = len(op.differentiable) == 1
+    for n in op.differentiable:
+        lines.append(f"_node.{n}_node = _node_{n}")
+        needs = [] if op.joint is not None else stores(op.needs[n])
+        if single:
+            lines += needs
+            continue
+        lines.append(f"if _node_{n} is None: _node.{n}_const = _constant(_data_{n})")
+        if needs:
+            lines.append("else: " + "; ".join(needs))
+    return lines
+
+
+# -- the node ----------------------------------------------------------------------------------------------------
+
+
+def _visit_lines(op: Op) -> list[str]:
+    lines = ["def visit(self, seen, stack):"]
+    for n in op.differentiable:
+        lines += [
+            f"    parent = self.{n}_node",
+            "    if parent is not None and parent not in seen:",
+            "        if type(parent) is _Parents:",
+            "            for p in parent:",
+            "                if p is not None and p not in seen: seen.add(p); stack.append(p)",
+            "        else: seen.add(parent); stack.append(parent)",
+        ]
+    return [*lines, "    return"]
+
+
+def _pull_lines(op: Op, saved: list[str]) -> list[str]:
+    def value(need: str) -> str:
+        if need in ("g", "wanted"):
+            return need
+        if need in saved:
+            return f"self.{need}_saved"
+        return f"self.{need}_option" if need in op.options else f"self.{need}"
+
+    lines = ["def pull(self, g, grads):", "    only = grads.only"]
+    if op.outputs != 1:
+        lines.append("    g = grads.fill(self, g)")
+    if op.joint is not None:
+        names = repr(op.differentiable)
+        lines += [
+            f"    wanted = frozenset([n for n in {names} if grads.wants(getattr(self, n + '_node'))])",
+            f"    found = _joint({', '.join(value(k) for k in op.needs[''])})",
+        ]
+    for n in op.differentiable:
+        lines += [
+            f"    parent = self.{n}_node",
+            "    if parent is not None and (only is None or grads.wants(parent)):",
+        ]
+        if op.joint is not None:
+            lines.append(f"        d = _entry(self, found, '{n}')")
+        else:
+            lines.append(f"        d = _rule_{n}({', '.join(value(k) for k in op.needs[n])})")
+        lines += [
+            "        if type(d) is _ndarray and d.shape == parent.shape and d.dtype is parent.dtype"
+            " and parent not in grads:",
+            "            grads[parent] = d",
+            f"        else: grads.put(self, '{n}', parent, d)",
+        ]
+    lines += ["    if grads.site is not None:", "        self.released = grads.site"]
+    if saved:
+        lines.append("        " + " = ".join(f"self.{n}_saved" for n in saved) + " = None")
+    return lines
+
+
+install_recorder(specialise)

@@ -1,0 +1,290 @@
+"""The general recorder: runs an op on any mix of tensors, arrays, sequences and foreign types.
+
+The binder generates a fast path per op for the plain cases; everything else comes here: ops with several outputs,
+sequences of tensors, foreign types that answer `__tapenet_op__`, debug mode, and scopes that record everything.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tapenet.autodiff.tape import (
+    SHAPES,
+    Capture,
+    Node,
+    Output,
+    Parents,
+    Traced,
+    constant,
+    intern_shape,
+    local,
+    next_number,
+    user_line,
+)
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Op
+
+ndarray = np.ndarray
+
+
+def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run `op` and record it if a gradient or an enclosing tape needs it."""
+    bound = bind(op, args, kwargs)
+    foreign = _foreign(op, bound)
+    for value in foreign:
+        answer = value.__tapenet_op__(op, args, kwargs)
+        if answer is not NotImplemented:
+            return answer
+    if foreign:
+        raise TypeError(
+            f"{op.name}: {', '.join(type(v).__name__ for v in foreign)} declined to handle this op "
+            "(__tapenet_op__ returned NotImplemented)"
+        )
+    state = local.state
+    raw: dict[str, Any] = {}
+    parents: dict[str, Any] = {}
+    tensors = False
+    for name, value in bound.items():
+        data, parent, is_tensor = _unwrap(value, state.grad)
+        tensors = tensors or is_tensor
+        if parent is not None:
+            if name in op.differentiable:
+                parents[name] = parent
+            elif name not in op.nondiff:
+                _no_rule(op, name)
+        if name in op.differentiable and isinstance(data, (list, tuple)) and not is_tensor:
+            data = _as_array(op, name, data)
+        raw[name] = data
+    try:
+        result = op.forward(*(raw[a.name] for a in op.arguments if not a.keyword_only),
+                            **{a.name: raw[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
+    except Exception as error:
+        explain(op, tuple(raw.values()), error)
+    results = _split(op, result)
+    if not tensors:
+        outs = results[: len(results) - len(op.residuals)]
+        return outs[0] if op.outputs == 1 else tuple(outs)
+    arrays = [r if type(r) is ndarray else _wrap(op, r) for r in results]
+    count = len(arrays) - len(op.residuals)
+    floats = any(arrays[i].dtype.kind in "fc" for i in range(count) if i not in op.nondiff_outputs)
+    if state.tape is None and not (parents and floats):
+        tensor_outs = [Tensor._of(a) for a in arrays[:count]]
+        return tensor_outs[0] if op.outputs == 1 else tuple(tensor_outs)
+    node = _node(op, bound, raw, parents if floats else {}, arrays, count)
+    if state.debug:
+        node.line = user_line()
+    trace = None
+    if state.tape is not None:
+        node.call = {name: _trace(value) for name, value in bound.items()}
+        state.tape.nodes.append(node)
+        trace = node
+    grad_node = node if parents and floats else None
+    if op.outputs == 1:
+        return Tensor._of(arrays[0], grad_node, trace)
+    made = []
+    for i, array in enumerate(arrays[:count]):
+        if trace is None and i in op.nondiff_outputs:
+            made.append(Tensor._of(array))
+            continue
+        pick = Output(node, i, array)
+        if state.tape is not None:
+            state.tape.nodes.append(pick)
+        differentiable = grad_node is not None and i not in op.nondiff_outputs and array.dtype.kind in "fc"
+        made.append(Tensor._of(array, pick if differentiable else None, None if trace is None else pick))
+    return tuple(made)
+
+
+def bind(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The op's arguments by name, defaults filled in; a TypeError in Python's own words if they do not fit."""
+    bound = {}
+    given = dict(kwargs)
+    position = 0
+    for argument in op.arguments:
+        name = argument.name
+        if not argument.keyword_only and position < len(args):
+            if name in given:
+                raise TypeError(f"{op.name}() got multiple values for argument {name!r}")
+            bound[name] = args[position]
+            position += 1
+        elif name in given:
+            bound[name] = given.pop(name)
+        elif argument.required:
+            raise TypeError(f"{op.name}() is missing the argument {name!r}; its arguments are {_names(op)}")
+        else:
+            bound[name] = argument.default
+    if position < len(args):
+        raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op)}")
+    if given:
+        raise TypeError(
+            f"{op.name}() has no argument {next(iter(given))!r}; its arguments are {_names(op)}. Options of the NumPy "
+            "function that are not among them are not supported on tensors"
+        )
+    return bound
+
+
+def _names(op: Op) -> str:
+    return ", ".join(a.name for a in op.arguments)
+
+
+def _foreign(op: Op, bound: dict[str, Any]) -> list[Any]:
+    found: dict[type, Any] = {}
+    for name in op.inputs:
+        value = bound[name]
+        for v in value if isinstance(value, (list, tuple)) else (value,):
+            kind = type(v)
+            if kind is not Tensor and kind not in found and hasattr(kind, "__tapenet_op__"):
+                found[kind] = v
+    return list(found.values())
+
+
+def _unwrap(value: Any, grad: bool) -> tuple[Any, Any, bool]:
+    """A value with its tensors replaced by arrays, the node(s) that need its gradient, whether it held tensors."""
+    if type(value) is Tensor:
+        return value._data, value._node if grad else None, True
+    if isinstance(value, (list, tuple)) and value:
+        parts = [_unwrap(v, grad) for v in value]
+        if any(p[2] for p in parts):
+            nodes = Parents(p[1] for p in parts)
+            raw = [p[0] for p in parts]
+            return type(value)(raw), None if all(n is None for n in nodes) else nodes, True
+    return value, None, False
+
+
+def _trace(value: Any) -> Any:
+    """A value with its tensors replaced by `Traced`."""
+    if type(value) is Tensor:
+        return Traced(value, value._trace, value._data)
+    if isinstance(value, (list, tuple)) and value:
+        parts = [_trace(v) for v in value]
+        if any(p is not v for p, v in zip(parts, value, strict=True)):
+            return type(value)(parts)
+    return value
+
+
+def _node(
+    op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int
+) -> Node:
+    node: Node = op.node_class()  # type: ignore[attr-defined]
+    node.number = next_number()
+    node.scope = local.state.scope
+    node.released = None
+    if op.outputs == 1:
+        node.shape, node.dtype = intern_shape(arrays[0].shape), arrays[0].dtype
+    else:
+        node.shape = tuple(a.shape for a in arrays[:count])
+        node.dtype = tuple(a.dtype for a in arrays[:count])
+    available: dict[str, Any] = dict(raw)
+    available["out"] = arrays[0] if op.outputs == 1 else tuple(arrays[:count])
+    available.update(zip(op.residuals, arrays[count:], strict=True))
+    needed: set[str] = set()
+    for name in op.differentiable:
+        parent = parents.get(name)
+        setattr(node, name + "_node", parent)
+        if parent is not None:
+            needed.update(op.needs[name if op.joint is None else ""])
+    if parents and op.reference is not None:
+        needed.update(op.inputs)
+    for name in op.inputs:
+        parent = parents.get(name)
+        if parent is None or type(parent) is Parents:
+            setattr(node, name + "_const", constant(raw[name]))
+        if name + "_shape" in needed:
+            setattr(node, name + "_shape", _shapes(raw[name]))
+        if name + "_dtype" in needed:
+            setattr(node, name + "_dtype", _dtypes(raw[name]))
+    for name in op.options:
+        setattr(node, name + "_option", raw[name])
+    for name in (*op.inputs, "out", *op.residuals):
+        if name in needed:
+            setattr(node, name + "_saved", available[name])
+    return node
+
+
+def _shapes(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(np.shape(v) for v in value)
+    shape = np.shape(value)
+    return SHAPES.get(shape) or intern_shape(shape)
+
+
+def _dtypes(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return tuple(np.asarray(v).dtype for v in value)
+    return np.asarray(value).dtype
+
+
+def _split(op: Op, result: Any) -> list[Any]:
+    """What a forward returned, as a list of outputs and residuals."""
+    if op.outputs == 1 and not op.residuals:
+        if type(result) is tuple:
+            raise TypeError(
+                f"op {op.name!r}: its forward returned a tuple of {len(result)}; define it with "
+                f"outputs={len(result)}, or with residuals= for values that only the rules need"
+            )
+        return [result]
+    expected = None if op.outputs is None else op.outputs + len(op.residuals)
+    if not isinstance(result, (tuple, list)) or (expected is not None and len(result) != expected):
+        got = f"{len(result)} values" if isinstance(result, (tuple, list)) else type(result).__name__
+        raise TypeError(
+            f"op {op.name!r}: its forward returned {got}, but its definition says {op.outputs} output(s) and "
+            f"{len(op.residuals)} residual(s): return a tuple of {expected}"
+        )
+    return list(result)
+
+
+def _wrap(op: Op, value: Any) -> np.ndarray[Any, Any]:
+    """A forward's result as an ndarray."""
+    array = np.asarray(value)
+    if array.dtype == object:
+        raise TypeError(f"op {op.name!r}: its forward returned {type(value).__name__}, which is not an array of numbers")
+    return array
+
+
+def _as_array(op: Op, name: str, value: Any) -> Any:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{op.name}: its argument {name} is not an array: {error}") from None
+    # A sequence of arrays of different shapes, as concatenate takes, arrives here too.
+    return array
+
+
+def _no_rule(op: Op, name: str) -> NoReturn:
+    raise TypeError(
+        f"{op.name}: a tensor that needs a gradient was given as {name!r}, for which the op has no gradient rule. Pass "
+        f"{name}.detach(), or give the op a rule for it, or declare it with nondiff=({name!r},)"
+    )
+
+
+def explain(op: Op, values: tuple[Any, ...], error: Exception) -> NoReturn:
+    """Raise a failed forward's error anew, with the op, its inputs, the module and the mend."""
+    inputs = ", ".join(f"{a.name}: {_describe(v)}" for a, v in zip(op.arguments, values, strict=False))
+    state = local.state
+    path = state.scope.path or next((type(m).__name__ for m in state.scope.modules), "")
+    where = f" in {path}" if path else ""
+    text = f"{op.name}({inputs}) failed{where}: {error}"
+    if op.mend is not None:
+        try:
+            text += f". {op.mend(*values)}"
+        except Exception:  # a mend made for the usual mistake may not fit this one
+            text += ""
+    if type(error) in (ValueError, TypeError, IndexError, ZeroDivisionError):
+        raise type(error)(text) from error
+    if isinstance(error, (ValueError, IndexError)):  # NumPy's AxisError is both
+        raise ValueError(text) from error
+    error.add_note(text)
+    raise error
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+        return "[" + ", ".join(_describe(v) for v in value) + "]"
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+__all__ = ["Capture", "apply", "bind", "explain"]

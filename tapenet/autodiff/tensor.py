@@ -1,0 +1,475 @@
+"""The handle that users hold: an array, and the node that made it.
+
+`_node` is set only where a gradient flows; a tape that records everything uses `_trace` beside it. Both, and what
+else is rare, are plain slots of one exact type, so that recording an op stays cheap.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from tapenet import ops
+from tapenet.autodiff import backward as driver
+from tapenet.autodiff import mutation
+from tapenet.autodiff.operand import Operand
+from tapenet.autodiff.tape import CaptureError, Leaf, Node, local, user_line
+
+_RARE = frozenset({"_trace", "_grad", "_kind"})
+
+
+class Tensor(Operand):
+    """An n-dimensional array that remembers how it was computed.
+
+    Made by `tn.tensor` and `tn.asarray`; every op on a tensor gives tensors. Behaves as an ndarray does under
+    operators, indexing, methods and `np.*` functions.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([[2., 4.],
+            [6., 8.]])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_grad", "_kind", "_node", "_trace")
+
+    _data: NDArray[Any]
+    _node: Node | None
+    #: The node that made it on a tape that records everything.
+    _trace: Node | None
+    #: The gradient of a tensor inside the graph, kept after `retain_grad()`.
+    _grad: Tensor | None
+    #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type.
+    _kind: str | None
+
+    @staticmethod
+    def _of(data: NDArray[Any], node: Node | None = None, trace: Node | None = None) -> Tensor:
+        """A tensor around an array, without a copy."""
+        made = Tensor()
+        made._data = data
+        made._node = node
+        if trace is not None:
+            made._trace = trace
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        # Rare slots are left unset by the recorder: reading one that is unset ends up here.
+        if name in _RARE:
+            return None
+        raise AttributeError(f"a Tensor has no attribute {name!r}; functions are in tn.* and np.*")
+
+    # -- the array -----------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The values as an ndarray, shared with the tensor. Assigning copies into the tensor's storage.
+
+        Raises:
+            ValueError: assigning an array of another shape.
+        """
+        return self._value("its .data")
+
+    @data.setter
+    def data(self, value: ArrayLike | Tensor) -> None:
+        self._write(value, "an assignment to .data")
+
+    def _write(self, value: Any, by: str) -> None:
+        """Copy a value into the storage, noting the write for pending backward passes."""
+        new = value if isinstance(value, Tensor) else np.asarray(value)
+        if new.shape != self._data.shape:
+            raise ValueError(
+                f"{by} of shape {new.shape} to a tensor of shape {self._data.shape}: the shape of a tensor's storage is "
+                "fixed; make a new tensor for another shape"
+            )
+        tape = local.state.tape
+        if tape is not None and tape.captures:
+            written = ops.assign(self.detach(), new.detach() if isinstance(new, Tensor) else new)
+            self._trace = written._trace
+            tape.touch(self)
+        else:
+            data = new._data if isinstance(new, Tensor) else new
+            if data is not self._data:
+                np.copyto(self._data, data, casting="same_kind")
+        mutation.wrote(self._data, by)
+
+    def _value(self, what: str) -> NDArray[Any]:
+        """The array, unless a capture is running that could not follow where it goes."""
+        tape = local.state.tape
+        if tape is not None and tape.captures and self._trace is not None:
+            raise CaptureError(
+                f"{user_line()} asks for {what}, the value of a tensor that is being captured; a replay could not follow "
+                "it. Return the tensor from the captured function and read it there, or compute with np.where in place "
+                "of a Python branch"
+            )
+        return self._data
+
+    def numpy(self) -> NDArray[Any]:
+        """The values as an ndarray, shared with the tensor; the way out of the graph."""
+        return self._value(".numpy()")
+
+    def item(self) -> Any:
+        """The only element as a Python number.
+
+        Raises:
+            ValueError: the tensor has more than one element.
+        """
+        if self._data.size != 1:
+            raise ValueError(f".item() needs a tensor of one element, this one has shape {self._data.shape}")
+        return self._value(".item()").item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._value(".tolist()").tolist()
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if self._node is not None:
+            raise TypeError(
+                "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the "
+                "graph, or tn.stack([...]) to join tensors and stay in it"
+            )
+        return np.array(self._value("an ndarray (np.asarray)"), dtype=dtype, copy=copy)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return self._data.nbytes
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("a tensor of no axes has no length")
+        return self._data.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._data.ndim:
+            raise TypeError("a tensor of no axes cannot be iterated over; use .item() for its value")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._value("a bool()"))
+
+    def __float__(self) -> float:
+        return float(self._value("a float()").item())
+
+    def __int__(self) -> int:
+        return int(self._value("an int()").item())
+
+    def __complex__(self) -> complex:
+        return complex(self._value("a complex()").item())
+
+    def __index__(self) -> int:
+        return self._value("an integer index").__index__()
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._value("`in`") == value).any())
+
+    def __repr__(self) -> str:
+        tape = local.state.tape
+        if tape is not None and tape.captures and self._trace is not None:
+            return f"<captured Tensor {self.dtype} {self.shape}>"
+        text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=200)
+        extra = "" if self.dtype == np.float64 or self.dtype.kind in "b" else f", dtype={self.dtype}"
+        if type(self._node) is Leaf:
+            extra += ", requires_grad=True"
+        elif self._node is not None:
+            extra += f", op={self._node.name}"
+        return f"Tensor({text}{extra})"
+
+    def __format__(self, spec: str) -> str:
+        if spec and self._data.ndim == 0:
+            return format(self.item(), spec)
+        return format(str(self), spec)
+
+    def __copy__(self) -> Tensor:
+        made = Tensor._of(self._data, self._node, self._trace)
+        made._kind = self._kind
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        if self._node is not None and type(self._node) is not Leaf:
+            raise TypeError(
+                "deepcopy of a tensor inside a graph would copy the graph: use t.detach(), or copy the parameters it "
+                "was computed from"
+            )
+        made = Tensor._of(self._data.copy(order="K"))  # the memory order is part of a parameter's speed
+        made._kind = self._kind
+        memo[id(self)] = made
+        if self._node is not None:
+            made.requires_grad_()
+            if self.grad is not None:
+                made.grad = Tensor._of(self.grad._data.copy(order="K"))
+        return made
+
+    def __reduce__(self) -> Any:
+        raise TypeError("tensors are not pickled: save t.numpy(), or a module's state_dict(), with numpy.savez")
+
+    # -- gradients -----------------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node | None:
+        """The node that made this tensor, or None where nothing was recorded."""
+        return self._node if self._node is not None else self._trace
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, value: bool = True) -> Tensor:
+        """Ask for this tensor's gradient (or no longer), in place.
+
+        Raises:
+            TypeError: the dtype is not a float, or the tensor is inside a graph.
+        """
+        if self._node is not None and type(self._node) is not Leaf:
+            if not value:
+                raise TypeError(
+                    f"this tensor is the result of op {self._node.name!r}: use t.detach() to leave the graph"
+                )
+            return self
+        if not value:
+            self._node = None
+        elif self._node is None:
+            if self._data.dtype.kind not in "fc":
+                raise TypeError(
+                    f"a tensor of dtype {self._data.dtype} has no gradient: make it float, for instance with "
+                    "t.astype(np.float32)"
+                )
+            self._node = Leaf(self._data)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this tensor is no op's result (as far as gradients go)."""
+        return self._node is None or type(self._node) is Leaf
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient of a leaf, or of any tensor after `retain_grad()`; None before."""
+        return self._node.grad if type(self._node) is Leaf else self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | ArrayLike | None) -> None:
+        if value is not None:
+            value = value if isinstance(value, Tensor) else Tensor._of(np.array(value, dtype=self.dtype))
+            if value.shape != self.shape:
+                raise ValueError(f"a gradient of shape {value.shape} for a tensor of shape {self.shape}")
+        if type(self._node) is Leaf:
+            self._node.grad = value
+        else:
+            self._grad = value
+
+    def detach(self) -> Tensor:
+        """The same storage outside the graph: no gradient flows through it."""
+        return Tensor._of(self._data, None, self._trace)
+
+    def copy(self) -> Tensor:
+        """A copy with storage of its own, inside the graph."""
+        return ops.copy(self)  # type: ignore[no-any-return]
+
+    def retain_grad(self) -> Tensor:
+        """Keep the gradient of this tensor in `.grad` at each backward, though it is not a leaf."""
+        if self._node is None:
+            raise RuntimeError("retain_grad() on a tensor that needs no gradient: nothing flows to it")
+        if type(self._node) is not Leaf:
+            holder = weakref.ref(self)
+
+            def keep(g: Tensor) -> None:
+                tensor = holder()
+                if tensor is not None:
+                    before = tensor._grad
+                    tensor._grad = Tensor._of(g._data.copy()) if before is None else before + g
+
+            self.register_hook(keep)
+        return self
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
+        """Call `hook(grad)` with this tensor's whole gradient at each backward; what it returns, unless None,
+        goes on in its place.
+
+        Returns:
+            a function that removes the hook.
+
+        Raises:
+            RuntimeError: the tensor needs no gradient.
+
+        >>> import tapenet as tn
+        >>> x = tn.tensor([1.0], requires_grad=True)
+        >>> remove = x.register_hook(lambda g: g * 10)
+        >>> (x * 2).sum().backward()
+        >>> x.grad
+        Tensor([20.])
+        """
+        node = self._node
+        if node is None:
+            raise RuntimeError("register_hook() on a tensor that needs no gradient: nothing flows to it")
+        table = driver.hooks.setdefault(node, {})
+        key = max(table, default=-1) + 1
+        table[key] = hook
+        watched = weakref.ref(node)
+
+        def remove() -> None:
+            alive = watched()
+            if alive is not None:
+                driver.hooks.get(alive, {}).pop(key, None)
+
+        return remove
+
+    def backward(
+        self,
+        gradient: Tensor | ArrayLike | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add the gradient of this tensor by every leaf it depends on to that leaf's `.grad`.
+
+        Args:
+            gradient: the gradient by this tensor, of its shape; may be left out for a single element (then 1).
+            retain_graph: keep saved arrays for another backward (default: as `create_graph`). The graph's
+                structure is kept in any case, for drawing.
+            create_graph: record the backward pass itself, so that the gradients can be differentiated.
+
+        Raises:
+            RuntimeError: no gradient is needed, or an earlier backward released the graph.
+            ValueError: the gradient is missing for a non-scalar, or has another shape.
+        """
+        if self._node is None:
+            raise RuntimeError(
+                "backward() on a tensor that no gradient flows to: no tensor with requires_grad=True was used, or it was "
+                "computed under tn.no_grad() or cut off by .detach()"
+            )
+        if create_graph or (local.state.tape is not None and local.state.tape.captures):
+            g: Any = self._seed(gradient)
+        else:
+            g = self._seed(gradient)._data
+        release = not (create_graph if retain_graph is None else retain_graph)
+        leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph)
+        del g
+        driver.deposit(leaves, Tensor)
+
+    def _seed(self, gradient: Any) -> Tensor:
+        data = self._data
+        if gradient is None:
+            if data.size != 1:
+                raise ValueError(
+                    f"backward() of a tensor of shape {data.shape} needs gradient=, an array of that shape; or make it a "
+                    "scalar first, for instance with .sum()"
+                )
+            return Tensor._of(np.ones(data.shape, data.dtype))
+        if not isinstance(gradient, Tensor):
+            gradient = Tensor._of(np.asarray(gradient))
+        if gradient.shape != data.shape:
+            raise ValueError(f"gradient= has shape {gradient.shape}, the tensor has {data.shape}: they must agree")
+        return gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
+
+    # -- item assignment -----------------------------------------------------------------------------------------
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        """`t[i] = v`: a new array and a new node behind this handle; earlier results keep the old values.
+
+        On a leaf that needs a gradient it is an error, except under `tn.no_grad()`, where it writes in place, as it
+        does for parameters and buffers.
+        """
+        state = local.state
+        if self._node is None and self._kind is None or (self._node is not None and type(self._node) is not Leaf):
+            new = ops.setitem(self.__copy__(), value, index)
+            self._data, self._node, self._trace = new._data, new._node, new._trace
+            return
+        if self._node is not None and state.grad:
+            raise RuntimeError(
+                "item assignment to a leaf that needs a gradient: the old values would be lost to the graph. Write it "
+                "under tn.no_grad(), or assign to a copy: t = t.copy(); t[i] = v"
+            )
+        if state.tape is not None and state.tape.captures:
+            self._write(ops.setitem(self.detach(), value, index), "item assignment")
+            return
+        self._data[ops.raw_index(index)] = value._data if isinstance(value, Tensor) else value
+        mutation.wrote(self._data, "item assignment")
+
+
+def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Make a tensor from numbers, nested lists, an ndarray or a tensor, copying them.
+
+    Args:
+        data: the values. An ndarray keeps its dtype; Python floats become float64, as in NumPy.
+        dtype: another dtype.
+        requires_grad: ask for its gradient; floats only.
+
+    Raises:
+        TypeError: not numbers, or integers with requires_grad; tensors inside a list (use tn.stack).
+
+    >>> import tapenet as tn
+    >>> tn.tensor([1, 2, 3], dtype="float32")
+    Tensor([1., 2., 3.], dtype=float32)
+    """
+    made = Tensor._of(_array(data, dtype, copy=True))
+    return made.requires_grad_() if requires_grad else made
+
+
+def asarray(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+    """A tensor around the given array without copying it, or the given tensor itself.
+
+    >>> import numpy as np, tapenet as tn
+    >>> a = np.zeros(2)
+    >>> tn.asarray(a).data is a
+    True
+    """
+    if isinstance(data, Tensor):
+        return data if dtype is None or data.dtype == np.dtype(dtype) else data.astype(dtype)
+    return Tensor._of(_array(data, dtype, copy=False))
+
+
+def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
+    if isinstance(data, Tensor):
+        data = data._data
+    array = np.array(data, dtype=dtype, order="K") if copy else np.asarray(data, dtype=dtype)
+    if array.dtype.kind not in "biufc":
+        raise TypeError(
+            f"a tensor holds numbers, not {array.dtype}: {type(data).__name__} {str(data)[:40]!r} does not convert"
+        )
+    return array
+
+
+def backward(
+    root: Tensor,
+    gradient: Tensor | ArrayLike | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """`root.backward(...)` as a function.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor(3.0, requires_grad=True)
+    >>> tn.backward(x * x)
+    >>> x.grad
+    Tensor(6.)
+    """
+    root.backward(gradient, retain_graph, create_graph)

@@ -1,0 +1,92 @@
+"""Text made safe to draw: what a label may hold, and how it is written in DOT.
+
+Everything a picture shows passes through here, as names come from users (attributes, arguments, variables,
+op names) and may hold anything. The result is literal: no backslash escape, entity or HTML label survives.
+"""
+
+import re
+from collections.abc import Iterable
+
+LIMIT = 80
+
+# Whitespace that a label cannot show in one line: tab, line and page breaks, the Unicode line separators.
+_BREAKS = re.compile("\r\n|[\t-\r\x85\u2028\u2029]")
+# What XML 1.0 forbids (renderers pass it on and exit 0, with broken SVG), and the other control characters.
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def clean(text: str, limit: int = LIMIT) -> str:
+    """The text as a picture shows it: one line of printable characters, at most ``limit`` of them.
+
+    Each line break or tab becomes one space. Control characters, lone surrogates, U+FFFE and U+FFFF are
+    dropped. What is longer than ``limit`` ends in an ellipsis, which counts.
+
+    Raises:
+        ValueError: ``limit`` is below 1.
+
+    Example:
+        >>> clean("two\\nlines\\x00")
+        'two lines'
+        >>> clean("abcdef", limit=4)
+        'abc…'
+    """
+    if limit < 1:
+        raise ValueError(f"clean: limit is {limit}; give the number of characters to keep, 1 or more")
+    text = _FORBIDDEN.sub("", _BREAKS.sub(" ", text))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def quote(text: str, limit: int = LIMIT) -> str:
+    """The cleaned text as a DOT string: a label that shows exactly that text, whatever it holds.
+
+    Not for tooltips (see `tooltip`), nor for node names: two long texts may be cut to the same one.
+
+    Raises:
+        ValueError: ``limit`` is below 1.
+
+    Example:
+        >>> print(quote('<b>5" & \\\\N</b>'))
+        "<b>5\\" &amp; \\\\N</b>"
+    """
+    return joined_label([text], limit)
+
+
+def joined_label(lines: Iterable[str], limit: int = LIMIT) -> str:
+    """A DOT string that shows each text of ``lines`` on a line of its own, centred; ``limit`` holds for each.
+
+    Raises:
+        ValueError: ``limit`` is below 1.
+
+    Example:
+        >>> print(joined_label(["conv 3x3", "float32 (8, 26, 26)"]))
+        "conv 3x3\\nfloat32 (8, 26, 26)"
+    """
+    return _string(r"\n".join(_escape(clean(line, limit)) for line in lines))
+
+
+def tooltip(text: str, limit: int = LIMIT) -> str:
+    """The cleaned text as a DOT string for a tooltip, of which Graphviz undoes the escapes twice.
+
+    Raises:
+        ValueError: ``limit`` is below 1.
+
+    Example:
+        >>> print(tooltip("mean & spread"))
+        "mean &amp; spread"
+    """
+    return _string(_escape(clean(text, limit)).replace("\\", "\\\\"))
+
+
+def _escape(text: str) -> str:
+    from graphviz import escape  # type: ignore[import-untyped]
+
+    # graphviz.escape leaves entities alone, and Graphviz would show `&lt;` as `<`.
+    escaped: str = escape(text.replace("&", "&amp;"))
+    return escaped
+
+
+def _string(escaped: str) -> str:
+    from graphviz import nohtml, quoting
+
+    string: str = quoting.quote(nohtml(escaped))
+    return string

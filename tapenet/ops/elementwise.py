@@ -1,0 +1,362 @@
+"""Arithmetic, comparisons and elementary functions, element by element with NumPy broadcasting.
+
+Rules that divide by something multiply by `zmul(g, d)`, which is 0 wherever `g` is: the gradient that comes back
+through the branch `where` did not take stays 0 instead of 0 * inf = nan.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, Rule, Samples, op, sample
+
+
+def _zmul(a: Any, d: Any) -> Any:
+    product = a * d
+    total = np.add.reduce(product, axis=None)
+    if total - total == 0:  # finite, hence no nan inside: the usual case, in one pass
+        return product
+    return np.where(a == 0, np.zeros((), product.dtype), product)
+
+
+zmul = op(
+    _zmul,
+    name="zmul",
+    broadcasts=True,
+    label="·",
+    grads={"a": lambda g, d: zmul(g, d), "d": lambda g, a: zmul(g, a)},
+    doc="""The product a * d, but 0 wherever `a` is 0, also where `d` is infinite or nan.
+
+    Differentiated as a plain product. Gradient rules use it for derivatives that can be infinite.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.zmul(np.array([0.0, 2.0]), np.array([np.inf, 3.0]))
+    array([0., 6.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))), sample(r.normal(size=3), r.normal(size=(2, 3)))],
+)  # fmt: skip
+
+
+# -- helpers for definitions -------------------------------------------------------------------------------------
+
+
+def unary_samples(low: float = -2.0, high: float = 2.0) -> Samples:
+    """Calls of a function of one array, with values between `low` and `high`: a matrix, a vector, a 0-d array."""
+    return lambda r: [sample(r.uniform(low, high, size)) for size in ((2, 3), (4,), ())]
+
+
+def binary_samples(low: float = -2.0, high: float = 2.0) -> Samples:
+    """Calls of a function of two arrays that broadcast in every way, and with Python scalars."""
+
+    def make(r: np.random.Generator) -> list[Any]:
+        shapes: list[tuple[tuple[int, ...], tuple[int, ...]]] = [
+            ((2, 3), (2, 3)), ((2, 3), (3,)), ((3,), (2, 1)), ((), (2,)), ((2, 1, 3), (4, 1)),
+        ]  # fmt: skip
+        calls = [sample(r.uniform(low, high, a), r.uniform(low, high, b)) for a, b in shapes]
+        scalar = (low + 2 * high) / 3
+        return [*calls, sample(r.uniform(low, high, 3), scalar), sample(scalar, r.uniform(low, high, 3))]
+
+    return make
+
+
+def _unary(
+    f: np.ufunc, summary: str, derivative: str, example: str, rule: Rule, low: float = -2.0, high: float = 2.0
+) -> Op:
+    name = f.__name__
+    doc = f"""{summary}, element by element.
+
+    Args:
+        x: an array of floats, of any shape.
+
+    Returns:
+        an array of the shape and dtype of `x`. Its derivative is {derivative}.
+
+    >>> import tapenet as tn
+    >>> tn.{example}
+    """
+    made: Op = op(f, name=name, numpy=f, x=rule, doc=doc, samples=unary_samples(low, high))
+    made.__module__ = __name__
+    return made
+
+
+def _broadcast_mend(*values: Any) -> str:
+    a, b = (np.shape(v) for v in values[:2])
+    return (
+        f"Shapes {a} and {b} are matched from their last axes, where lengths must be equal or 1: reshape one of them, "
+        "or add an axis with x[:, None]"
+    )
+
+
+def _binary(
+    f: Any, summary: str, example: str, name: str, label: str, low: float = -2.0, high: float = 2.0,
+    numpy: Any = None, **rules: Rule,
+) -> Op:  # fmt: skip
+    doc = f"""{summary}, element by element.
+
+    Args:
+        x, y: arrays whose shapes broadcast, or Python numbers.
+
+    Returns:
+        an array of the broadcast shape.
+
+    Raises:
+        ValueError: the shapes do not broadcast.
+
+    >>> import tapenet as tn
+    >>> tn.{example}
+    """
+    made: Op = op(
+        f, name=name, numpy=f if numpy is None else numpy, label=label, doc=doc, broadcasts=True,
+        samples=binary_samples(low, high), mend=_broadcast_mend, **rules,
+    )  # fmt: skip
+    made.__module__ = __name__
+    return made
+
+
+def _reciprocal(y: Any) -> Any:
+    """1 / y that keeps a Python number one, so that it stays weak in dtype promotion."""
+    if isinstance(y, (int, float)):
+        return 1 / y if y else math.inf
+    return 1 / y
+
+
+# -- arithmetic --------------------------------------------------------------------------------------------------
+
+add = _binary(np.add, "The sum x + y", "add(tn.tensor([1.0, 2.0]), 1)\n    Tensor([2., 3.])", "add", "+",
+              x=lambda g: g, y=lambda g: g)  # fmt: skip
+subtract = _binary(np.subtract, "The difference x - y", "subtract(tn.tensor([1.0, 2.0]), 1)\n    Tensor([0., 1.])",
+                   "subtract", "−", x=lambda g: g, y=lambda g: -g)  # fmt: skip
+multiply = _binary(np.multiply, "The product x * y", "multiply(tn.tensor([1.0, 2.0]), 3)\n    Tensor([3., 6.])",
+                   "multiply", "×", x=lambda g, y: g * y, y=lambda g, x: g * x)  # fmt: skip
+divide = _binary(np.divide, "The quotient x / y", "divide(tn.tensor([1.0, 2.0]), 2)\n    Tensor([0.5, 1. ])",
+                 "divide", "÷", 0.5, 2.0,
+                 x=lambda g, y: zmul(g, _reciprocal(y)),
+                 y=lambda g, out, y: -zmul(g, out / y))  # fmt: skip
+remainder = _binary(np.remainder, "The remainder x - y * floor(x / y), of the sign of y",
+                    "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%", 0.3, 1.7,
+                    x=lambda g: g, y=lambda g, x, y: -g * np.floor(x / y))  # fmt: skip
+
+
+def _power_x(g: Any, x: Any, y: Any) -> Any:
+    if isinstance(y, (int, float)):
+        if y == 0:
+            return np.zeros_like(g)
+        if y == 1:
+            return g
+        return g * (2 * x) if y == 2 else zmul(g, y * x ** (y - 1))
+    # Where y is 0 the derivative is 0, whatever x; the exponent y - 1 would give 0 * inf at x = 0.
+    return zmul(g, y * x ** np.where(y == 0, 1, y - 1))
+
+
+def _power_y(g: Any, out: Any, x: Any) -> Any:
+    if isinstance(x, (int, float)):
+        return zmul(g, out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan))
+    return zmul(g, out * np.log(np.where(x == 0, 1, x)))
+
+
+power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
+                "power", "^", 0.5, 2.0, numpy=np.power, x=_power_x, y=_power_y)  # fmt: skip
+negative = _unary(np.negative, "The negative -x", "-1", "negative(tn.tensor([1.0]))\n    Tensor([-1.])", lambda g: -g)
+positive = _unary(np.positive, "The argument itself, +x", "1", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g)
+absolute = _unary(np.absolute, "The absolute value |x|", "sign(x), 0 at 0",
+                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip
+square = _unary(np.square, "The square x²", "2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x))
+reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x", "-1 / x²", "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])",
+                    lambda g, out: -zmul(g, out * out), 0.5, 2.0)  # fmt: skip
+sqrt = _unary(np.sqrt, "The square root", "1 / (2 √x), 0 where no gradient arrives",
+              "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", lambda g, out: zmul(g, 0.5 / out), 0.3, 3.0)  # fmt: skip
+cbrt = _unary(np.cbrt, "The cube root", "1 / (3 x^(2/3))", "cbrt(tn.tensor([8.0]))\n    Tensor([2.])",
+              lambda g, out: zmul(g, 1 / (3 * out * out)), 0.3, 3.0)  # fmt: skip
+
+# -- exponentials and logarithms ---------------------------------------------------------------------------------
+
+exp = _unary(np.exp, "The exponential e^x", "e^x", "exp(tn.tensor([0.0]))\n    Tensor([1.])", lambda g, out: g * out)
+exp2 = _unary(np.exp2, "The power 2^x", "2^x ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])",
+              lambda g, out: g * (out * math.log(2)))  # fmt: skip
+expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "e^x", "expm1(tn.tensor([0.0]))\n    Tensor([0.])",
+               lambda g, out: g * (out + 1))  # fmt: skip
+log = _unary(np.log, "The natural logarithm", "1 / x", "log(tn.tensor([1.0]))\n    Tensor([0.])",
+             lambda g, x: zmul(g, 1 / x), 0.3, 3.0)  # fmt: skip
+log2 = _unary(np.log2, "The logarithm to base 2", "1 / (x ln 2)", "log2(tn.tensor([8.0]))\n    Tensor([3.])",
+              lambda g, x: zmul(g, 1 / (x * math.log(2))), 0.3, 3.0)  # fmt: skip
+log10 = _unary(np.log10, "The logarithm to base 10", "1 / (x ln 10)", "log10(tn.tensor([100.0]))\n    Tensor([2.])",
+               lambda g, x: zmul(g, 1 / (x * math.log(10))), 0.3, 3.0)  # fmt: skip
+log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "1 / (1 + x)", "log1p(tn.tensor([0.0]))\n    Tensor([0.])",
+               lambda g, x: zmul(g, 1 / (1 + x)), -0.5, 2.0)  # fmt: skip
+
+
+def _share(g: Any, x: Any, out: Any) -> Any:
+    # Both arguments -inf: out is -inf too, and the shares are exp(-inf) = 0 rather than exp(nan).
+    return g * np.exp(x - np.where(np.isfinite(out), out, 0))
+
+
+logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
+                    "logaddexp(tn.tensor([0.0]), 0.0)\n    Tensor([0.69314718])", "logaddexp", "logaddexp",
+                    x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out))  # fmt: skip
+
+# -- trigonometric and hyperbolic --------------------------------------------------------------------------------
+
+sin = _unary(np.sin, "The sine, of radians", "cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g * np.cos(x))
+cos = _unary(np.cos, "The cosine, of radians", "-sin x", "cos(tn.tensor([0.0]))\n    Tensor([1.])",
+             lambda g, x: -g * np.sin(x))  # fmt: skip
+tan = _unary(np.tan, "The tangent, of radians", "1 + tan² x", "tan(tn.tensor([0.0]))\n    Tensor([0.])",
+             lambda g, out: g * (1 + out * out), -1.2, 1.2)  # fmt: skip
+arcsin = _unary(np.arcsin, "The inverse sine, in radians", "1 / √(1 - x²)", "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
+                lambda g, x: zmul(g, 1 / np.sqrt(1 - x * x)), -0.9, 0.9)  # fmt: skip
+arccos = _unary(np.arccos, "The inverse cosine, in radians", "-1 / √(1 - x²)",
+                "arccos(tn.tensor([1.0]))\n    Tensor([0.])",
+                lambda g, x: -zmul(g, 1 / np.sqrt(1 - x * x)), -0.9, 0.9)  # fmt: skip
+arctan = _unary(np.arctan, "The inverse tangent, in radians", "1 / (1 + x²)",
+                "arctan(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / (1 + x * x))  # fmt: skip
+arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
+                  "arctan2(tn.tensor([0.0]), 1.0)\n    Tensor([0.])", "arctan2", "arctan2", 0.4, 2.0,
+                  x=lambda g, x, y: zmul(g, y / (x * x + y * y)),
+                  y=lambda g, x, y: -zmul(g, x / (x * x + y * y)))  # fmt: skip
+hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
+                "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot", 0.4, 2.0,
+                x=lambda g, x, out: g * (x / np.where(out == 0, 1, out)),
+                y=lambda g, y, out: g * (y / np.where(out == 0, 1, out)))  # fmt: skip
+sinh = _unary(np.sinh, "The hyperbolic sine", "cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
+              lambda g, x: g * np.cosh(x))  # fmt: skip
+cosh = _unary(np.cosh, "The hyperbolic cosine", "sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
+              lambda g, x: g * np.sinh(x))  # fmt: skip
+tanh = _unary(np.tanh, "The hyperbolic tangent", "1 - tanh² x", "tanh(tn.tensor([0.0]))\n    Tensor([0.])",
+              lambda g, out: g * (1 - out * out))  # fmt: skip
+arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "1 / √(1 + x²)",
+                 "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / np.sqrt(1 + x * x))  # fmt: skip
+arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "1 / √(x² - 1)",
+                 "arccosh(tn.tensor([1.0]))\n    Tensor([0.])",
+                 lambda g, x: zmul(g, 1 / np.sqrt(x * x - 1)), 1.3, 3.0)  # fmt: skip
+arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "1 / (1 - x²)",
+                 "arctanh(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: zmul(g, 1 / (1 - x * x)), -0.9, 0.9)  # fmt: skip
+
+# -- choices -----------------------------------------------------------------------------------------------------
+
+
+def _larger(g: Any, x: Any, y: Any) -> Any:
+    return np.where(x > y, g, np.where(x == y, 0.5 * g, 0))
+
+
+maximum = _binary(np.maximum, "The larger of x and y; the gradient of a tie is shared in halves",
+                  "maximum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "maximum", "max",
+                  x=lambda g, x, y: _larger(g, x, y), y=lambda g, x, y: _larger(g, y, x))  # fmt: skip
+minimum = _binary(np.minimum, "The smaller of x and y; the gradient of a tie is shared in halves",
+                  "minimum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "minimum", "min",
+                  x=lambda g, x, y: _larger(g, y, x), y=lambda g, x, y: _larger(g, x, y))  # fmt: skip
+
+where = op(
+    lambda condition, x, y: np.where(condition, x, y),
+    name="where",
+    numpy=np.where,
+    broadcasts=True,
+    nondiff=("condition",),
+    x=lambda g, condition: np.where(condition, g, 0),
+    y=lambda g, condition: np.where(condition, 0, g),
+    doc="""Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast.
+
+    The gradient of the branch not taken is exactly 0, also where that branch is infinite or nan.
+
+    >>> import tapenet as tn
+    >>> tn.where(tn.tensor([True, False]), tn.tensor([1.0, 2.0]), 0.0)
+    Tensor([1., 0.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)) > 0, r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(2, 1)) > 0, r.normal(size=3), 0.5),
+    ],
+    mend=lambda condition, x, y: f"The shapes {np.shape(condition)}, {np.shape(x)} and {np.shape(y)} must broadcast",
+)
+
+
+def _clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    return np.clip(a, a_min, a_max)
+
+
+def _clip_a(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
+    if a_min is not None:
+        g = np.where(a >= a_min, g, 0)
+    return g if a_max is None else np.where(a <= a_max, g, 0)
+
+
+def _clip_min(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
+    below = np.where(a < a_min, g, 0)
+    return below if a_max is None else np.where(a_min <= a_max, below, 0)
+
+
+clip = op(
+    _clip,
+    name="clip",
+    numpy=np.clip,
+    broadcasts=True,
+    a=_clip_a,
+    a_min=_clip_min,
+    a_max=lambda g, a, a_min, a_max: np.where((a if a_min is None else np.maximum(a, a_min)) > a_max, g, 0),
+    doc="""The values of `a` limited to [a_min, a_max]; either limit may be None or an array.
+
+    The derivative by `a` is 1 inside and at the limits, 0 outside, where the limit gets it.
+
+    >>> import tapenet as tn
+    >>> tn.clip(tn.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    Tensor([-1. ,  0.5,  1. ])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), -0.5, 0.7),
+        sample(r.normal(size=(2, 3)), None, 0.1),
+        sample(r.normal(size=(2, 3)), -0.1, None),
+        sample(r.normal(size=(2, 3)), r.uniform(-1, -0.5, 3), r.uniform(0.5, 1, (2, 1))),
+    ],
+)
+
+# -- without a derivative ----------------------------------------------------------------------------------------
+
+
+def _plain(f: np.ufunc, summary: str, example: str, label: str | None = None, samples: Samples | None = None) -> Op:
+    doc = f"""{summary}, element by element. Returns a tensor without gradient.
+
+    >>> import tapenet as tn
+    >>> tn.{example}
+    """
+    if samples is None:
+        samples = binary_samples() if f.nin == 2 else unary_samples()
+    made: Op = op(f, name=f.__name__, numpy=f, nondiff=True, label=label, doc=doc, samples=samples,
+                  mend=_broadcast_mend if f.nin == 2 else None)  # fmt: skip
+    made.__module__ = __name__
+    return made
+
+
+def _truths(r: np.random.Generator) -> list[Any]:
+    return [sample(r.normal(size=(2, 3)) > 0, r.normal(size=3) > 0)]
+
+
+def _truth(r: np.random.Generator) -> list[Any]:
+    return [sample(r.normal(size=(2, 3)) > 0)]
+
+
+equal = _plain(np.equal, "Whether x == y", "equal(tn.tensor([1, 2]), 1)\n    Tensor([ True, False])", "=")
+not_equal = _plain(np.not_equal, "Whether x != y", "not_equal(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", "≠")
+less = _plain(np.less, "Whether x < y", "less(tn.tensor([1, 2]), 2)\n    Tensor([ True, False])", "<")
+less_equal = _plain(np.less_equal, "Whether x <= y", "less_equal(tn.tensor([1, 3]), 2)\n    Tensor([ True, False])", "≤")
+greater = _plain(np.greater, "Whether x > y", "greater(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", ">")
+greater_equal = _plain(np.greater_equal, "Whether x >= y", "greater_equal(tn.tensor([0, 1]), 1)\n    Tensor([False,  True])", "≥")
+isfinite = _plain(np.isfinite, "Whether x is neither infinite nor nan", "isfinite(tn.tensor([1.0]))\n    Tensor([ True])")
+isinf = _plain(np.isinf, "Whether x is infinite", "isinf(tn.tensor([1.0]))\n    Tensor([False])")
+isnan = _plain(np.isnan, "Whether x is nan", "isnan(tn.tensor([1.0]))\n    Tensor([False])")
+signbit = _plain(np.signbit, "Whether the sign of x is negative", "signbit(tn.tensor([-1.0]))\n    Tensor([ True])")
+sign = _plain(np.sign, "The sign of x: -1, 0 or 1", "sign(tn.tensor([-3.0]))\n    Tensor([-1.])")
+floor = _plain(np.floor, "The largest integer not above x", "floor(tn.tensor([1.7]))\n    Tensor([1.])")
+ceil = _plain(np.ceil, "The smallest integer not below x", "ceil(tn.tensor([1.2]))\n    Tensor([2.])")
+rint = _plain(np.rint, "The nearest integer, ties to even", "rint(tn.tensor([1.7]))\n    Tensor([2.])")
+trunc = _plain(np.trunc, "The integer part of x", "trunc(tn.tensor([-1.7]))\n    Tensor([-1.])")
+floor_divide = _plain(np.floor_divide, "The quotient rounded down", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//")
+logical_and = _plain(np.logical_and, "x and y", "logical_and(tn.tensor([True]), False)\n    Tensor([False])", "and", _truths)
+logical_or = _plain(np.logical_or, "x or y", "logical_or(tn.tensor([True]), False)\n    Tensor([ True])", "or", _truths)
+logical_xor = _plain(np.logical_xor, "Either x or y", "logical_xor(tn.tensor([True]), True)\n    Tensor([False])", "xor", _truths)
+logical_not = _plain(np.logical_not, "Not x", "logical_not(tn.tensor([True]))\n    Tensor([False])", "not", _truth)
+bitwise_and = _plain(np.bitwise_and, "Bitwise x & y", "bitwise_and(tn.tensor([6]), 3)\n    Tensor([2], dtype=int64)", "&", _truths)
+bitwise_or = _plain(np.bitwise_or, "Bitwise x | y", "bitwise_or(tn.tensor([6]), 3)\n    Tensor([7], dtype=int64)", "|", _truths)
+bitwise_xor = _plain(np.bitwise_xor, "Bitwise x ^ y", "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)", "^", _truths)
+invert = _plain(np.invert, "Bitwise not", "invert(tn.tensor([True]))\n    Tensor([False])", "~", _truth)
+

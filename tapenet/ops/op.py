@@ -1,0 +1,422 @@
+"""What an operation is: a forward in plain NumPy and one gradient rule per input, by name.
+
+One definition gives everything: the forward, the rules, the NumPy function it stands for, its label on a
+drawing, its documentation and its samples for the tests. Nothing here knows what a tensor is: `autodiff`
+installs the recorder that runs an op on tensors (`install_recorder`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+Rule = Callable[..., Any]
+
+#: Names that a rule may ask for beside the op's own arguments and residuals.
+RESERVED = frozenset({"g", "out", "wanted"})
+_EMPTY: Any = inspect.Parameter.empty
+
+
+class Argument(NamedTuple):
+    """One argument of an op: its name, whether it is keyword-only, and its default (`_EMPTY` if none)."""
+
+    name: str
+    keyword_only: bool
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is _EMPTY
+
+
+class Sample(NamedTuple):
+    """Arguments of one call that the tests make: `args` holds arrays and plain values, `kwargs` options."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def sample(*args: Any, **kwargs: Any) -> Sample:
+    """Write down one call of an op, for `samples=`."""
+    return Sample(args, kwargs)
+
+
+# A string: naming np.random at import would load it, a seventh of NumPy's own import time.
+Samples: TypeAlias = 'Callable[[np.random.Generator], Iterable[Sample]]'
+
+#: Every op alive, by qualified name (`tapenet.ops.elementwise.exp`). The tests walk over it.
+registry: weakref.WeakValueDictionary[str, Op | Derived] = weakref.WeakValueDictionary()
+#: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
+numpy_functions: dict[Any, Callable[..., Any]] = {}
+
+
+class Op:
+    """An operation with its gradient rules. Made by `tn.op`; called like a function.
+
+    Attributes:
+        name: what it is called in drawings, tables and errors.
+        forward: the computation on raw arrays.
+        arguments: its arguments in order.
+        rules: gradient rule by input name; empty when `joint` is given.
+        joint: one rule for all inputs, told which are `wanted`; returns a dict by name.
+        inputs: names of the arguments that may be arrays: those with a rule, and the non-differentiable ones.
+        nondiff: inputs declared non-differentiable.
+        outputs: how many results the forward returns (None: as many as its tuple has).
+        residuals: names of further values the forward returns, after its outputs, for the rules alone.
+        reference: the same op in plain NumPy, from which higher orders come when residuals are floats.
+        broadcasts: the driver undoes NumPy broadcasting in the gradients.
+        random: draws random numbers (never merged, dropped or reordered by a compiler).
+        effect: does something beside returning its result (likewise).
+    """
+
+    name: str
+    __doc__: str | None
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        *,
+        name: str,
+        rules: Mapping[str, Rule],
+        joint: Rule | None = None,
+        nondiff: Iterable[str] | bool = (),
+        outputs: int | None = 1,
+        nondiff_outputs: Iterable[int] = (),
+        residuals: Iterable[str] = (),
+        reference: Callable[..., Any] | None = None,
+        broadcasts: bool = False,
+        numpy: Any = (),
+        label: str | Callable[..., str] | None = None,
+        doc: str | None = None,
+        samples: Samples | None = None,
+        random: bool = False,
+        effect: bool = False,
+        mend: Callable[..., str] | None = None,
+        module: str = "",
+    ) -> None:
+        self.name = self.__name__ = self.__qualname__ = name
+        self.__module__ = module
+        self.__doc__ = inspect.cleandoc(doc) if doc else getattr(forward, "__doc__", None)
+        self.forward = forward
+        if inspect.isfunction(forward):
+            self.__wrapped__ = forward  # doctest, inspect.signature and editors see through to it
+        self.arguments = _arguments(name, forward)
+        self.joint = joint
+        self.rules = dict(rules)
+        names = [a.name for a in self.arguments]
+        joint_inputs: list[str] = []
+        if joint is not None:
+            if rules:
+                raise TypeError(f"op {name!r}: give either joint= or rules per input, not both")
+            # The arguments a joint rule covers: the required ones, and optional arrays, which default to None.
+            excluded = set(names) if nondiff is True else set(nondiff or ())
+            joint_inputs = [
+                a.name
+                for a in self.arguments
+                if a.name not in excluded and (a.required or a.default is None)
+            ]
+        self.differentiable = tuple(n for n in names if n in self.rules or n in joint_inputs)
+        declared = set(names) if nondiff is True else set(nondiff or ())
+        if nondiff is True:
+            declared = {a.name for a in self.arguments if a.required}
+        self.nondiff = frozenset(declared)
+        self.inputs = tuple(n for n in names if n in self.differentiable or n in self.nondiff)
+        self.options = tuple(n for n in names if n not in self.inputs)
+        self.outputs = outputs
+        self.nondiff_outputs = frozenset(nondiff_outputs)
+        self.residuals = tuple(residuals)
+        self.reference = reference
+        self.broadcasts = broadcasts
+        self.numpy = tuple(numpy) if isinstance(numpy, (tuple, list)) else (numpy,)
+        self.label = label
+        self.samples = samples
+        self.random = random
+        self.effect = effect
+        self.mend = mend
+        self._check(names)
+        #: What each rule asks for, by input name ("" for the joint rule).
+        self.needs: dict[str, tuple[str, ...]] = (
+            {"": rule_names(joint)}
+            if joint is not None
+            else {n: rule_names(rule) for n, rule in self.rules.items()}
+        )
+        self._check_needs(names)
+        registry[f"{module}.{name}"] = self
+        for function in self.numpy:
+            numpy_functions[function] = self
+
+    def _check(self, names: list[str]) -> None:
+        for group, given in (("a rule", self.rules), ("nondiff=", self.nondiff)):
+            for n in given:
+                if n not in names:
+                    raise TypeError(
+                        f"op {self.name!r}: {group} names {n!r}, which is not an argument; "
+                        f"its arguments are {', '.join(names) or 'none'}"
+                    )
+        both = self.nondiff & set(self.rules)
+        if both:
+            raise TypeError(
+                f"op {self.name!r}: {sorted(both)} have a rule and are declared non-differentiable: drop one"
+            )
+        for n in names:
+            if n in RESERVED:
+                raise TypeError(f"op {self.name!r}: the argument name {n!r} is reserved for rules; rename it")
+            if n.startswith("_") or n == "self":
+                raise TypeError(f"op {self.name!r}: rename its argument {n!r}: a name without leading underscore, not self")
+        if self.residuals and self.outputs is None:
+            raise TypeError(f"op {self.name!r}: residuals need a fixed number of outputs=")
+
+    def _check_needs(self, names: list[str]) -> None:
+        shapes = {f"{n}_{what}" for n in self.inputs for what in ("shape", "dtype")}
+        allowed = {"g", "out", *names, *self.residuals, *shapes}
+        for n, needs in self.needs.items():
+            extra = {"wanted"} if n == "" else set()
+            for need in needs:
+                if need not in allowed | extra:
+                    rule = f"rule for {n!r}" if n else "joint rule"
+                    raise TypeError(
+                        f"op {self.name!r}: its {rule} asks for {need!r}; it may name g, out, "
+                        f"{', '.join([*names, *self.residuals])}, and NAME_shape or NAME_dtype of an input"
+                    )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # The recorder replaces this by code made for this op's signature, at the first call: making it for
+        # every op at import would cost more than importing NumPy.
+        _record(self)
+        return self(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}({', '.join(a.name for a in self.arguments)})>"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+    def __deepcopy__(self, memo: Any) -> Op:
+        return self
+
+
+class Derived:
+    """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
+
+    def __init__(
+        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool
+    ) -> None:
+        self.function = self.__wrapped__ = function
+        self.name = self.__name__ = self.__qualname__ = function.__name__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.numpy = tuple(numpy) if isinstance(numpy, (tuple, list)) else (numpy,)
+        self.samples = samples
+        self.differentiable = not nondiff
+        registry[f"{self.__module__}.{self.name}"] = self
+        for f in self.numpy:
+            numpy_functions[f] = self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<derived op {self.name}>"
+
+
+def derived(
+    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False
+) -> Callable[[Callable[..., Any]], Derived]:
+    """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
+    the NumPy protocols and the registry's tests follow from its parts."""
+    return lambda function: Derived(function, numpy=numpy, samples=samples, nondiff=nondiff)
+
+
+def op(
+    forward: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    doc: str | None = None,
+    joint: Rule | None = None,
+    grads: Mapping[str, Rule] | None = None,
+    nondiff: Iterable[str] | bool = (),
+    outputs: int | None = 1,
+    nondiff_outputs: Iterable[int] = (),
+    residuals: Iterable[str] = (),
+    reference: Callable[..., Any] | None = None,
+    broadcasts: bool | None = None,
+    numpy: Any = (),
+    label: str | Callable[..., str] | None = None,
+    samples: Samples | None = None,
+    random: bool = False,
+    effect: bool = False,
+    mend: Callable[..., str] | None = None,
+    **rules: Rule,
+) -> Any:
+    """Define an operation: its forward in plain NumPy and a gradient rule for each input, by name.
+
+    Call it with the forward (`tn.op(f, x=rule)`) or use it as a decorator (`@tn.op(x=rule)`).
+
+    A rule is a function that names what it needs among `g` (the gradient of the loss by the output, shaped
+    like the output), `out`, the op's arguments, its residuals, and `NAME_shape` / `NAME_dtype` of an input;
+    exactly that is saved. It returns the gradient by its input, or anything that broadcasts up to it. Rules
+    are plain NumPy without in-place operators, `out=` or `asarray`; for derivatives of higher order the same
+    rule runs on tensors. A tensor that needs a gradient, given to an argument without a rule, is an error
+    unless the argument is declared in `nondiff`.
+
+    Args:
+        forward: the computation on arrays. A NumPy ufunc's inputs are called `x` and `y`.
+        name: shown in drawings and errors; the function's own name by default.
+        doc: documentation; the function's docstring by default.
+        joint: one rule for all inputs that share work. It may name `wanted`, the set of input names whose
+            gradients are needed, and returns a dict from input name to gradient.
+        grads: rules by name, for inputs whose name clashes with an option of this function.
+        nondiff: inputs that take tensors but have no derivative (True: all of them).
+        outputs: number of results; rules of an op with several get a tuple `g`, one entry per output (zeros
+            where an output was not used, None for a non-differentiable one).
+        nondiff_outputs: positions of outputs without a derivative.
+        residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
+            and boolean ones count as constants; float ones need `reference`.
+        reference: the same function in plain NumPy without residuals; derivatives of higher order come from it.
+        broadcasts: gradients are summed over the axes that NumPy broadcast (default: True for a ufunc).
+        numpy: the NumPy function(s) this op stands for when they are called on tensors.
+        label: text on a drawing, or a function of the options that returns it.
+        samples: a function of a random generator that returns calls (`sample(...)`) for the tests.
+        random: it draws random numbers.
+        effect: it does something beside returning its result (writes an array, asks the host).
+        mend: a function of the arguments that says how to mend a failed call; its text ends the error.
+        **rules: the gradient rule of each input.
+
+    Raises:
+        TypeError: a rule or option that does not fit the forward's arguments.
+
+    >>> import numpy as np, tapenet as tn
+    >>> softplus = tn.op(lambda x: np.logaddexp(0, x), name="softplus",
+    ...                  x=lambda g, x: g * (0.5 + 0.5 * np.tanh(x / 2)))
+    >>> x = tn.tensor([0.0], requires_grad=True)
+    >>> softplus(x).sum().backward()
+    >>> float(x.grad.item())
+    0.5
+    """
+    if forward is None:
+        options = {k: v for k, v in locals().items() if k not in ("forward", "rules")}
+        return lambda function: op(function, **options, **rules)
+    if not callable(forward):
+        raise TypeError(
+            f"tn.op: the forward must be a function, not {type(forward).__name__}; "
+            "options and rules are given by keyword"
+        )
+    title = name or getattr(forward, "__name__", "")
+    if title in ("", "<lambda>"):
+        raise TypeError("tn.op: a lambda has no name of its own: give name='...'")
+    clash = set(grads or ()) & set(rules)
+    if clash:
+        raise TypeError(f"op {title!r}: {sorted(clash)} have a rule both in grads= and by keyword")
+    for key, rule in {**rules, **(grads or {})}.items():
+        if not callable(rule):
+            raise TypeError(
+                f"op {title!r}: {key}={rule!r} is neither an option of tn.op nor a gradient rule; "
+                "a rule is a function of g and what else it names"
+            )
+    module = getattr(inspect.currentframe().f_back, "f_globals", {}).get("__name__", "")  # type: ignore[union-attr]
+    if module == __name__:  # called through the decorator form above
+        module = getattr(forward, "__module__", None) or ""
+    return Op(
+        forward,
+        name=title,
+        rules={**rules, **(grads or {})},
+        joint=joint,
+        nondiff=nondiff,
+        outputs=outputs,
+        nondiff_outputs=nondiff_outputs,
+        residuals=residuals,
+        reference=reference,
+        broadcasts=isinstance(forward, np.ufunc) if broadcasts is None else broadcasts,
+        numpy=numpy,
+        label=label,
+        doc=doc,
+        samples=samples,
+        random=random,
+        effect=effect,
+        mend=mend,
+        module=module,
+    )
+
+
+class Scatter:
+    """A sparse gradient: `g` belongs at `index` of an array that is zero elsewhere.
+
+    A rule may return it in place of a dense array. The driver adds it in place into a buffer it owns, so that
+    n reads of a large array cost n small additions, not n large ones. Repeated indices accumulate.
+    """
+
+    __slots__ = ("g", "index")
+
+    def __init__(self, index: Any, g: Any) -> None:
+        self.index = index
+        self.g = g
+
+    def add_to(self, buffer: np.ndarray[Any, Any]) -> None:
+        """Add the gradient into `buffer`, in place."""
+        if basic_index(self.index):
+            buffer[self.index] += self.g
+        else:
+            np.add.at(buffer, self.index, self.g)
+
+
+def basic_index(index: Any) -> bool:
+    """Whether an index is made of integers, slices, None and Ellipsis only: it selects each element at most
+    once, and NumPy answers it with a view."""
+    parts = index if type(index) is tuple else (index,)
+    return all(
+        i is None or i is Ellipsis or (isinstance(i, (int, slice, np.integer)) and not isinstance(i, bool))
+        for i in parts
+    )
+
+
+def rule_names(rule: Any) -> tuple[str, ...]:
+    """The names of a rule's arguments."""
+    code = getattr(rule, "__code__", None)
+    if code is not None:
+        return tuple(code.co_varnames[: code.co_argcount])
+    return tuple(inspect.signature(rule).parameters)
+
+
+def _arguments(name: str, forward: Callable[..., Any]) -> tuple[Argument, ...]:
+    """The arguments of a forward, in order."""
+    if isinstance(forward, np.ufunc):
+        return tuple(Argument(n, False, _EMPTY) for n in "xyzw"[: forward.nin])
+    code = getattr(forward, "__code__", None)
+    if code is None:
+        parameters = list(inspect.signature(forward).parameters.values())
+        starred = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+        arguments = tuple(Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default) for p in parameters)
+    else:
+        # Reading the code object is ten times cheaper than inspect.signature, and this runs for every op at
+        # import.
+        count, keyword_only = code.co_argcount, code.co_kwonlyargcount
+        names = code.co_varnames
+        defaults = forward.__defaults__ or ()  # type: ignore[attr-defined]
+        padded = (_EMPTY,) * (count - len(defaults)) + defaults
+        kwdefaults = forward.__kwdefaults__ or {}  # type: ignore[attr-defined]
+        arguments = tuple(Argument(n, False, d) for n, d in zip(names[:count], padded, strict=True))
+        arguments += tuple(
+            Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only]
+        )
+        starred = bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
+    if starred:
+        raise TypeError(
+            f"op {name!r}: the forward takes *args or **kwargs; name its arguments, and give several arrays as one "
+            "sequence argument"
+        )
+    return arguments
+
+
+def _record(op: Op) -> None:
+    raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
+
+
+def install_recorder(record: Callable[[Op], None]) -> None:
+    """Say how an op becomes callable: `record(op)` runs at its first call and gives it its `__call__`."""
+    global _record
+    _record = record

@@ -1,0 +1,356 @@
+"""The same values in another shape, order or dtype; joining and splitting."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import derived, op, sample
+
+identity = op(
+    lambda a: a,
+    name="identity",
+    a=lambda g: g,
+    doc="""The argument itself, through a node of its own.
+
+    >>> import tapenet as tn
+    >>> tn.identity(tn.tensor([1.0]))
+    Tensor([1.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+)
+
+copy = op(
+    lambda a: np.array(a, order="K"),
+    name="copy",
+    numpy=np.copy,
+    a=lambda g: g,
+    doc="""A copy with storage of its own, in the same memory order.
+
+    >>> import tapenet as tn
+    >>> tn.copy(tn.tensor([1.0]))
+    Tensor([1.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+)
+
+astype = op(
+    lambda a, dtype: np.asarray(a).astype(dtype),
+    name="astype",
+    numpy=np.astype,
+    a=lambda g, a_dtype: g.astype(a_dtype),
+    label=lambda dtype, **_: str(np.dtype(dtype)),
+    doc="""The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
+
+    >>> import tapenet as tn
+    >>> tn.astype(tn.tensor([1.5]), "float32")
+    Tensor([1.5], dtype=float32)
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
+)
+
+zeros_like = op(
+    lambda a: np.zeros_like(a),
+    name="zeros_like",
+    numpy=np.zeros_like,
+    nondiff=True,
+    doc="""Zeros of the shape and dtype of `a`.
+
+    >>> import tapenet as tn
+    >>> tn.zeros_like(tn.tensor([1.0, 2.0]))
+    Tensor([0., 0.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+)
+
+ones_like = op(
+    lambda a: np.ones_like(a),
+    name="ones_like",
+    numpy=np.ones_like,
+    nondiff=True,
+    doc="""Ones of the shape and dtype of `a`.
+
+    >>> import tapenet as tn
+    >>> tn.ones_like(tn.tensor([3.0, 2.0]))
+    Tensor([1., 1.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+)
+
+reshape = op(
+    lambda a, shape: np.reshape(a, shape),
+    name="reshape",
+    numpy=np.reshape,
+    a=lambda g, a_shape: np.reshape(g, a_shape),
+    doc="""The same values in row-major order in another shape; one length may be -1.
+
+    Raises:
+        ValueError: the number of elements differs.
+
+    >>> import tapenet as tn
+    >>> tn.reshape(tn.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1))
+    Tensor([[1., 2.],
+            [3., 4.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), (3, 2)),
+        sample(r.normal(size=(2, 3)), -1),
+        sample(r.normal(size=(2, 3, 4)), (4, -1)),
+        sample(r.normal(size=()), (1, 1)),
+    ],
+    mend=lambda a, shape: f"{np.shape(a)} has {np.size(a)} elements: give lengths whose product is that, one may be -1",
+)
+
+
+def _inverse(axes: Any) -> Any:
+    return None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
+
+
+transpose = op(
+    lambda a, axes=None: np.transpose(a, axes),
+    name="transpose",
+    numpy=np.transpose,
+    a=lambda g, axes: np.transpose(g, _inverse(axes)),
+    label="ᵀ",
+    doc="""The axes in another order; reversed by default.
+
+    >>> import tapenet as tn
+    >>> tn.transpose(tn.tensor([[1.0, 2.0]]))
+    Tensor([[1.],
+            [2.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3, 4)), (2, 0, 1)),
+        sample(r.normal(size=(2, 3, 4)), (-1, 0, -2)),
+    ],
+    mend=lambda a, axes: f"axes must name each of the {np.ndim(a)} axes of a once",
+)
+
+swapaxes = op(
+    lambda a, axis1, axis2: np.swapaxes(a, axis1, axis2),
+    name="swapaxes",
+    numpy=np.swapaxes,
+    a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
+    doc="""Two axes exchanged.
+
+    >>> import tapenet as tn
+    >>> tn.swapaxes(tn.tensor([[1.0, 2.0]]), 0, 1).shape
+    (2, 1)
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3, 4)), 0, -1), sample(r.normal(size=(2, 3)), 1, 0)],
+)
+
+moveaxis = op(
+    lambda a, source, destination: np.moveaxis(a, source, destination),
+    name="moveaxis",
+    numpy=np.moveaxis,
+    a=lambda g, source, destination: np.moveaxis(g, destination, source),
+    doc="""Axes moved to other positions, the rest in order.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.moveaxis(tn.tensor(np.zeros((2, 3, 4))), 0, -1).shape
+    (3, 4, 2)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3, 4)), 0, -1),
+        sample(r.normal(size=(2, 3, 4)), (0, 1), (2, 0)),
+    ],
+)
+
+squeeze = op(
+    lambda a, axis=None: np.squeeze(a, axis),
+    name="squeeze",
+    numpy=np.squeeze,
+    a=lambda g, a_shape: np.reshape(g, a_shape),
+    doc="""Axes of length one removed: all, or those of `axis`.
+
+    >>> import tapenet as tn
+    >>> tn.squeeze(tn.tensor([[[1.0]]]), (0, 2))
+    Tensor([1.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(1, 3, 1))), sample(r.normal(size=(1, 3, 1)), -1)],
+)
+
+expand_dims = op(
+    lambda a, axis: np.expand_dims(a, axis),
+    name="expand_dims",
+    numpy=np.expand_dims,
+    a=lambda g, a_shape: np.reshape(g, a_shape),
+    doc="""Axes of length one inserted at the positions `axis` of the result.
+
+    >>> import tapenet as tn
+    >>> tn.expand_dims(tn.tensor([1.0, 2.0]), (0, -1)).shape
+    (1, 2, 1)
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)), 1), sample(r.normal(size=3), (0, -1))],
+)
+
+broadcast_to = op(
+    lambda array, shape: np.broadcast_to(array, shape),
+    name="broadcast_to",
+    numpy=np.broadcast_to,
+    array=lambda g, array_shape: unbroadcast(g, array_shape),
+    doc="""The array repeated to a shape it broadcasts to, without a copy; read-only.
+
+    >>> import tapenet as tn
+    >>> tn.broadcast_to(tn.tensor([1.0, 2.0]), (2, 2))
+    Tensor([[1., 2.],
+            [1., 2.]])
+    """,
+    samples=lambda r: [sample(r.normal(size=(3, 1)), (2, 3, 4)), sample(r.normal(size=()), (2,))],
+)
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum a gradient over the axes that broadcasting from `shape` added or stretched."""
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
+    )
+    if type(g) is np.ndarray:  # the same reduction without np.sum's detour
+        return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
+    return np.sum(g, axis=axes, keepdims=True).reshape(shape)
+
+
+def _pieces(g: Any, arrays_shape: Any, axis: int) -> Any:
+    if axis is None:
+        ends = np.cumsum([math.prod(s) for s in arrays_shape])
+        return tuple(
+            np.reshape(g[int(end) - math.prod(s) : int(end)], s) for s, end in zip(arrays_shape, ends, strict=True)
+        )
+    found = []
+    start = 0
+    lead = (slice(None),) * (axis % len(arrays_shape[0]))
+    for shape in arrays_shape:
+        stop = start + shape[axis]
+        found.append(g[(*lead, slice(start, stop))])
+        start = stop
+    return tuple(found)
+
+
+concatenate = op(
+    lambda arrays, axis=0: np.concatenate(arrays, axis),
+    name="concatenate",
+    numpy=(np.concatenate,),
+    arrays=_pieces,
+    doc="""Arrays joined along an axis they share (None: flattened first).
+
+    Raises:
+        ValueError: the other axes differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.concatenate([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
+    Tensor([1., 2., 3.])
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=(2, 3)), r.normal(size=(1, 3))]),
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=(2, 2))], -1),
+        sample([r.normal(size=(2, 2)), r.normal(size=3)], None),
+    ],
+    mend=lambda arrays, axis: "All axes but the one joined along must have equal lengths: "
+    + ", ".join(str(np.shape(a)) for a in arrays),
+)
+
+stack = op(
+    lambda arrays, axis=0: np.stack(arrays, axis),
+    name="stack",
+    numpy=np.stack,
+    arrays=lambda g, axis: tuple(np.moveaxis(g, axis, 0)),
+    doc="""Arrays of one shape joined along a new axis.
+
+    Raises:
+        ValueError: the shapes differ.
+
+    >>> import tapenet as tn
+    >>> tn.stack([tn.tensor(1.0), tn.tensor(2.0)])
+    Tensor([1., 2.])
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3))]),
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.normal(size=(2, 3))], -1),
+    ],
+    mend=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
+)
+
+
+@derived(
+    numpy=np.split,
+    samples=lambda r: [sample(r.normal(size=(4, 3)), 2), sample(r.normal(size=(2, 5)), [1, 3], 1)],
+)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split into equal sections, or before the given indices, along an axis.
+
+    Raises:
+        ValueError: the axis does not divide into equal sections.
+
+    >>> import tapenet as tn
+    >>> tn.split(tn.tensor([1.0, 2.0, 3.0]), [1])
+    [Tensor([1.]), Tensor([2., 3.])]
+    """
+    length = ary.shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        sections = int(indices_or_sections)
+        if sections < 1 or length % sections:
+            raise ValueError(
+                f"split: axis {axis} of shape {ary.shape} does not divide into {sections} equal sections; give the "
+                "indices to split before instead"
+            )
+        ends = [length // sections * (i + 1) for i in range(sections)]
+    else:
+        ends = [*(int(i) for i in indices_or_sections), length]
+    lead = (slice(None),) * (axis % ary.ndim)
+    starts = [0, *ends[:-1]]
+    return [ary[(*lead, slice(start, end))] for start, end in zip(starts, ends, strict=True)]
+
+
+flip = op(
+    lambda m, axis=None: np.flip(m, axis),
+    name="flip",
+    numpy=np.flip,
+    m=lambda g, axis: np.flip(g, axis),
+    doc="""The elements in reverse order along `axis` (None: all axes).
+
+    >>> import tapenet as tn
+    >>> tn.flip(tn.tensor([1.0, 2.0]))
+    Tensor([2., 1.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), (0,))],
+)
+
+
+def _pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
+    if mode != "constant":
+        raise ValueError(f"mode={mode!r} is not supported on tensors; only 'constant' is")
+    return np.pad(array, pad_width, constant_values=constant_values)
+
+
+def _unpad(g: Any, array_shape: Any, pad_width: Any) -> Any:
+    before = np.broadcast_to(np.asarray(pad_width), (len(array_shape), 2))[:, 0]
+    return g[tuple(slice(int(b), int(b) + n) for b, n in zip(before, array_shape, strict=True))]
+
+
+pad = op(
+    _pad,
+    name="pad",
+    numpy=np.pad,
+    array=_unpad,
+    doc="""The array with a border of `constant_values`; `pad_width` as in NumPy: n, (before, after), or one pair per
+    axis.
+
+    Raises:
+        ValueError: a mode other than "constant".
+
+    >>> import tapenet as tn
+    >>> tn.pad(tn.tensor([1.0]), (1, 2))
+    Tensor([0., 1., 0., 0.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(2, 3)), ((0, 1), (2, 0)), constant_values=0.5),
+    ],
+)
