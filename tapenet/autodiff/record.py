@@ -12,7 +12,6 @@ import numpy as np
 
 from tapenet.autodiff.tape import (
     SHAPES,
-    Capture,
     Node,
     Output,
     Parents,
@@ -243,12 +242,13 @@ def _wrap(op: Op, value: Any) -> np.ndarray[Any, Any]:
 
 
 def _as_array(op: Op, name: str, value: Any) -> Any:
+    """Nested lists of numbers as an array; a sequence of arrays, as `concatenate` takes, stays one."""
+    if any(isinstance(v, ndarray) for v in value):
+        return value
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:
         raise ValueError(f"{op.name}: its argument {name} is not an array: {error}") from None
-    # A sequence of arrays of different shapes, as concatenate takes, arrives here too.
-    return array
 
 
 def _no_rule(op: Op, name: str) -> NoReturn:
@@ -285,6 +285,3 @@ def _describe(value: Any) -> str:
         return "[" + ", ".join(_describe(v) for v in value) + "]"
     text = repr(value)
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-__all__ = ["Capture", "apply", "bind", "explain"]

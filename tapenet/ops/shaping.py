@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import derived, op, sample
+from tapenet.ops.op import derived, numpy_functions, op, sample
 
 identity = op(
     lambda a: a,
@@ -354,3 +354,8 @@ pad = op(
         sample(r.normal(size=(2, 3)), ((0, 1), (2, 0)), constant_values=0.5),
     ],
 )
+
+# Questions about the shape have plain numbers for an answer, on tensors too.
+numpy_functions[np.shape] = lambda a: a.shape
+numpy_functions[np.ndim] = lambda a: len(a.shape)
+numpy_functions[np.size] = lambda a, axis=None: math.prod(a.shape) if axis is None else a.shape[axis]

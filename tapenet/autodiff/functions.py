@@ -1,0 +1,261 @@
+"""Transformations of functions: gradients, vector-Jacobian and Hessian-vector products.
+
+Arguments may be numbers, arrays, tensors, or tuples, lists and dicts of them; gradients come back in the same
+structure. The transformations compose with each other and with `backward`: what a function closes over stays
+connected, so a gradient may itself be part of a loss.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff import backward as driver
+from tapenet.autodiff.tape import Node, enable_grad, local
+from tapenet.autodiff.tensor import Tensor, asarray
+
+
+def tree_leaves(tree: Any) -> list[Any]:
+    """The leaves of nested tuples, lists and dicts, in order."""
+    if isinstance(tree, dict):
+        return [leaf for value in tree.values() for leaf in tree_leaves(value)]
+    if isinstance(tree, (tuple, list)):
+        return [leaf for value in tree for leaf in tree_leaves(value)]
+    return [tree]
+
+
+def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
+    """The same nested structure with `f` applied to each leaf."""
+    if isinstance(tree, dict):
+        return {key: tree_map(f, value) for key, value in tree.items()}
+    if isinstance(tree, (tuple, list)):
+        values = [tree_map(f, value) for value in tree]
+        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
+    return f(tree)
+
+
+class _Run:
+    """One evaluation of a function with its differentiated arguments as the ends of the graph."""
+
+    def __init__(self, name: str, f: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, argnums: Sequence[int]):
+        self.name = name
+        self.outer = local.state.grad
+        self.arguments = [args[i] for i in argnums]
+        self.nested = False
+        ends = [tree_map(self._end, a) for a in self.arguments]
+        self.ends: list[Tensor] = [t for e in ends for t in tree_leaves(e)]
+        given = list(args)
+        for i, end in zip(argnums, ends, strict=True):
+            given[i] = end
+        with enable_grad():
+            self.out = f(*given, **kwargs)
+
+    def _end(self, value: Any) -> Tensor:
+        tensor = asarray(value)
+        if tensor.dtype.kind not in "fc":
+            raise TypeError(
+                f"tn.{self.name}: an argument holds {tensor.dtype}, which has no gradient: pass floats, or leave it out of "
+                "argnums"
+            )
+        if tensor._node is None or not self.outer:
+            return Tensor._of(tensor._data, None, tensor._trace).requires_grad_()
+        self.nested = True  # part of an outer graph: stay connected, through a node of its own
+        return ops.identity(tensor)  # type: ignore[no-any-return]
+
+    def pull(self, roots: list[tuple[Node, Any]], release: bool) -> list[Any]:
+        """Gradients by each end, as tensors; zeros where the output does not depend on one."""
+        only = {t._node for t in self.ends if t._node is not None}
+        create = self.outer and (self.nested or _reaches_others([n for n, _ in roots], only))
+        captures = local.state.tape is not None and local.state.tape.captures
+        if not (create or captures):
+            roots = [(n, g._data) for n, g in roots]
+        found: dict[Node, Any] = dict(
+            driver.run(roots, tensor=Tensor, release=release and not create, create_graph=create, only=only)
+        )
+        return [self._gradient(t, found.get(t._node)) for t in self.ends]  # type: ignore[arg-type]
+
+    @staticmethod
+    def _gradient(end: Tensor, g: Any) -> Tensor:
+        if g is None:
+            return Tensor._of(np.zeros(end.shape, end.dtype))
+        return g if isinstance(g, Tensor) else Tensor._of(np.array(g))
+
+    def structured(self, gradients: list[Any]) -> list[Any]:
+        """Flat gradients back in the structure of the arguments."""
+        flat = iter(gradients)
+        return [tree_map(lambda _: next(flat), a) for a in self.arguments]
+
+
+def _reaches_others(roots: list[Node], only: set[Node]) -> bool:
+    """Whether the roots depend on leaves other than `only`: parameters that a function closes over."""
+    seen = set(roots)
+    stack = list(roots)
+    while stack:
+        node = stack.pop()
+        if node in only:
+            continue
+        before = len(stack)
+        node.visit(seen, stack)
+        if len(stack) == before and not node.op.differentiable and not node.parents:
+            return True
+    return False
+
+
+def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple[int, ...], bool]:
+    single = isinstance(argnums, int)
+    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    for n in numbers:
+        if not -count <= n < count:
+            raise ValueError(
+                f"tn.{name}: argnums={argnums} names argument {n}, but the call has {count} positional argument(s)"
+            )
+    return tuple(n % count for n in numbers), single
+
+
+def _scalar(out: Any, name: str) -> None:
+    if isinstance(out, Tensor) and out.size != 1:
+        raise ValueError(
+            f"tn.{name}: the function returned shape {out.shape}, but a gradient needs a scalar: reduce it, for "
+            "instance with .sum(), or use tn.vjp"
+        )
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """A function that returns `f`'s value and its gradient.
+
+    Args:
+        f: returns a scalar tensor (with `has_aux`, a pair of it and anything else).
+        argnums: the positional argument(s) to differentiate by; several give a tuple of gradients.
+        has_aux: `f` returns (scalar, other); the value is then that pair.
+
+    Raises:
+        ValueError: the function's result is no scalar, or `argnums` names no argument.
+        TypeError: an argument holds integers.
+
+    >>> import tapenet as tn
+    >>> value, g = tn.value_and_grad(lambda x: (x**2).sum())(tn.tensor([1.0, 2.0]))
+    >>> value.item(), g
+    (5.0, Tensor([2., 4.]))
+    """
+    return _value_and_grad("value_and_grad", f, argnums, has_aux)
+
+
+def _value_and_grad(
+    name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
+) -> Callable[..., tuple[Any, Any]]:
+    @functools.wraps(f, updated=())
+    def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        numbers, single = _numbers(argnums, len(args), name)
+        run = _Run(name, f, args, kwargs, numbers)
+        if has_aux and not (isinstance(run.out, tuple) and len(run.out) == 2):
+            raise TypeError(f"tn.{name}: with has_aux=True the function returns a pair (scalar, other)")
+        out = run.out[0] if has_aux else run.out
+        _scalar(out, name)
+        node = getattr(out, "_node", None)
+        roots = [] if node is None else [(node, Tensor._of(np.ones(out.shape, out.dtype)))]
+        gradients = run.structured(run.pull(roots, release=True))
+        if isinstance(out, Tensor) and node is not None and node.released is not None:
+            out = out.detach()
+        return (out, run.out[1]) if has_aux else out, gradients[0] if single else tuple(gradients)
+
+    return wrapped
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns the gradient of `f`, which returns a scalar. See `value_and_grad`.
+
+    >>> import tapenet as tn
+    >>> cube = lambda x: x**3
+    >>> tn.grad(cube)(2.0), tn.grad(tn.grad(cube))(2.0)
+    (Tensor(12.), Tensor(12.))
+    >>> tn.grad(lambda p: (p["w"] * p["b"][0]).sum())({"w": 2.0, "b": [3.0]})
+    {'w': Tensor(3.), 'b': [Tensor(2.)]}
+    """
+    both = _value_and_grad("grad", f, argnums, has_aux)
+
+    @functools.wraps(f, updated=())
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return wrapped
+
+
+def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """The value of `f(*args)` and a function that pulls a gradient by it back to the arguments.
+
+    Args:
+        f: returns a tensor, or a nested structure of tensors.
+        *args: the arguments, all differentiated by.
+
+    Returns:
+        the output, and `pull(g)` with `g` structured as the output, which returns the product of `g` with the
+        Jacobian: the gradient of the argument, or a tuple of them for several. It may be called many times.
+
+    >>> import tapenet as tn
+    >>> y, pull = tn.vjp(lambda x: x * x, tn.tensor([1.0, 2.0]))
+    >>> pull(tn.tensor([1.0, 10.0]))
+    Tensor([ 2., 40.])
+    """
+    run = _Run("vjp", f, args, {}, range(len(args)))
+    outs = tree_leaves(run.out)
+
+    def pull(g: Any) -> Any:
+        gs = tree_leaves(g)
+        if len(gs) != len(outs):
+            raise ValueError(f"tn.vjp: the function returned {len(outs)} value(s), the gradient has {len(gs)}")
+        roots = []
+        for out, given in zip(outs, gs, strict=True):
+            seed = asarray(given)
+            if seed.shape != np.shape(out):
+                raise ValueError(f"tn.vjp: a gradient of shape {seed.shape} for an output of shape {np.shape(out)}")
+            if getattr(out, "_node", None) is not None:
+                roots.append((out._node, seed if seed.dtype == out.dtype else seed.astype(out.dtype)))
+        gradients = run.structured(run.pull(roots, release=False))
+        return gradients[0] if len(args) == 1 else tuple(gradients)
+
+    return run.out, pull
+
+
+def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """A function `(*args, v)` that returns the product of `f`'s Hessian with `v`, without forming the Hessian.
+
+    Args:
+        f: returns a scalar.
+        argnums: the argument(s) the Hessian is by; `v` has the structure of these.
+
+    Source: Pearlmutter, Fast exact multiplication by the Hessian, Neural Computation 6(1), 1994; here as the gradient
+    of the inner product of the gradient with `v`.
+
+    >>> import tapenet as tn
+    >>> tn.hvp(lambda x: (x**3).sum())(tn.tensor([1.0, 2.0]), tn.tensor([1.0, 1.0]))
+    Tensor([ 6., 12.])
+    """
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        *given, v = args
+        numbers, single = _numbers(argnums, len(given), "hvp")
+        vectors = [asarray(t) for t in tree_leaves(v)]
+
+        def slope(*inner: Any) -> Any:
+            gradient = grad(f, numbers)(*inner, **kwargs)
+            parts = tree_leaves(gradient)
+            if [p.shape for p in parts] != [t.shape for t in vectors]:
+                raise ValueError(
+                    f"tn.hvp: the vector has shapes {[t.shape for t in vectors]}, the argument {[p.shape for p in parts]}"
+                )
+            total: Any = 0.0
+            for part, vector in zip(parts, vectors, strict=True):
+                total = total + ops.sum(part * vector)
+            return total
+
+        result = grad(slope, numbers)(*given)
+        return result[0] if single else result
+
+    return wrapped

@@ -1,0 +1,299 @@
+"""Checks for gradients and ops, for tapenet's own tests and for yours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapenet.autodiff import backward as driver
+from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
+from tapenet.autodiff.tape import no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Derived, Op, Sample
+
+Array = NDArray[Any]
+
+
+class GradientMismatch(AssertionError):
+    """A gradient differs from finite differences."""
+
+
+def check_grads(
+    f: Callable[..., Any],
+    args: Sequence[Any],
+    order: int = 1,
+    *,
+    kwargs: dict[str, Any] | None = None,
+    eps: float = 1e-5,
+    rtol: float = 1e-6,
+    atol: float = 1e-7,
+) -> None:
+    """Compare gradients with central finite differences, in float64, up to the given order.
+
+    Each order checks the one below it as a function of its own, so second order is the finite difference of the
+    first-order gradient and as accurate.
+
+    Args:
+        f: the function; returns a tensor or a nested structure of them. It must give the same result each time.
+        args: its arguments. Float arrays and tensors (also inside lists and dicts) are differentiated by, the rest is
+            passed as it is.
+        order: the highest derivative to check, 1 or more.
+        kwargs: options passed to `f`.
+        eps: step of the finite difference.
+        rtol, atol: allowed difference, relative to the largest expected element and absolute.
+
+    Raises:
+        GradientMismatch: names the argument, the worst element, what was expected and got, and the likely cause.
+
+    >>> import tapenet as tn
+    >>> tn.testing.check_grads(lambda x, y: tn.sin(x * y), [np.ones(3), np.ones(3)], order=2)
+    >>> wrong = tn.op(np.sin, name="wrong", x=lambda g, x: -g * np.cos(x))
+    >>> tn.testing.check_grads(wrong, [np.zeros(2)])
+    Traceback (most recent call last):
+    ...
+    tapenet.testing.GradientMismatch: wrong: gradient of order 1 by argument 0 is wrong at element (0,) of shape (2,): \
+expected 0.4967... (finite difference), got -0.4967...; the worst of 2 wrong elements of 2. Likely cause: the sign
+    """
+    options = kwargs or {}
+    arrays = [tree_map(_float64, a) for a in args]
+    name = getattr(f, "name", None) or getattr(f, "__name__", "function")
+    _check_order(lambda *a: f(*a, **options), arrays, order, 1, name, eps, rtol, atol)
+
+
+def _float64(value: Any) -> Any:
+    data = value.data if isinstance(value, Tensor) else value
+    if isinstance(data, (np.ndarray, np.floating)) and np.asarray(data).dtype.kind == "f":
+        return np.array(data, dtype=np.float64)
+    return data
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _check_order(
+    f: Callable[..., Any], arrays: list[Any], order: int, level: int, name: str, eps: float, rtol: float, atol: float
+) -> None:
+    flat = [leaf for a in arrays for leaf in tree_leaves(a)]
+    chosen = [i for i, leaf in enumerate(flat) if _is_float(leaf)]
+    if not chosen:
+        raise ValueError(f"check_grads({name}): none of the arguments is a float array, there is nothing to check")
+
+    def rebuilt(parts: Sequence[Any]) -> list[Any]:
+        new = list(flat)
+        for i, part in zip(chosen, parts, strict=True):
+            new[i] = part
+        stream = iter(new)
+        return [tree_map(lambda _: next(stream), a) for a in arrays]
+
+    def g(*parts: Any) -> list[Any]:
+        return [t for t in tree_leaves(f(*rebuilt(parts))) if isinstance(t, Tensor) and t.dtype.kind == "f"]
+
+    points = [flat[i] for i in chosen]
+    rng = np.random.default_rng(level)
+    with no_grad():
+        weights = [rng.normal(size=t.shape) for t in g(*[Tensor._of(p) for p in points])]
+
+    def gradients(*parts: Any) -> Any:
+        _, pull = vjp(g, *parts)
+        found = pull(weights)
+        return list(found) if len(parts) > 1 else [found]
+
+    def value(*parts: Array) -> float:
+        with no_grad():
+            outs = g(*[Tensor._of(p) for p in parts])
+        return float(sum((t.data * w).sum() for t, w in zip(outs, weights, strict=True)))
+
+    got = [t.data for t in gradients(*points)]
+    for i, found in enumerate(got):
+        expected = _differences(value, points, i, eps)
+        _compare(value, points, i, found, expected, f"{name}: gradient of order {level}", chosen[i], eps, rtol, atol)
+    if order > 1:
+        _check_order(gradients, points, order - 1, level + 1, name, eps, rtol, atol)
+
+
+def _shifted(value: Callable[..., float], points: list[Array], i: int, at: tuple[int, ...], step: float) -> float:
+    moved = list(points)
+    moved[i] = points[i].copy(order="K")
+    moved[i][at] += step
+    return value(*moved)
+
+
+def _differences(value: Callable[..., float], points: list[Array], i: int, eps: float) -> Array:
+    expected = np.zeros(points[i].shape)
+    for at in np.ndindex(points[i].shape):
+        step = eps * max(1.0, abs(float(points[i][at])))
+        expected[at] = (_shifted(value, points, i, at, step) - _shifted(value, points, i, at, -step)) / (2 * step)
+    return expected
+
+
+def _compare(
+    value: Callable[..., float], points: list[Array], i: int, got: Array, expected: Array, what: str, argument: int,
+    eps: float, rtol: float, atol: float,
+) -> None:  # fmt: skip
+    if got.size == 0:
+        return
+    allowed = atol + rtol * max(1.0, float(np.abs(expected).max()))
+    error = np.abs(got - expected)
+    wrong = ~(error <= allowed)  # also true where nan
+    if not wrong.any():
+        return
+    at = tuple(int(k) for k in np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape))
+    cause = _cause(value, points, i, at, got, expected, eps)
+    raise GradientMismatch(
+        f"{what} by argument {argument} is wrong at element {at} of shape {got.shape}: expected {expected[at]:.8g} (finite "
+        f"difference), got {got[at]:.8g}; the worst of {int(wrong.sum())} wrong elements of {got.size}. Likely cause: {cause}"
+    )
+
+
+def _cause(
+    value: Callable[..., float], points: list[Array], i: int, at: tuple[int, ...], got: Array, expected: Array, eps: float
+) -> str:
+    g, e = float(got[at]), float(expected[at])
+    if not np.isfinite(g):
+        return "the rule divides by zero or overflows there (see tn.zmul for singular rules)"
+    middle = value(*points)
+    right = (_shifted(value, points, i, at, eps) - middle) / eps
+    left = (middle - _shifted(value, points, i, at, -eps)) / eps
+    if abs(right - left) > 0.1 * max(abs(right), abs(left), 1e-3):
+        return "the function has a kink or jump there; check it at another point"
+
+    def close(a: Array | float, b: Array | float) -> bool:
+        return bool(np.allclose(a, b, rtol=1e-4, atol=1e-6))
+
+    if close(got, -expected):
+        return "the sign"
+    if close(got, 0 * expected):
+        return "the input's part is missing (detached, or multiplied by zero)"
+    if got.ndim >= 2 and got.shape[-1] == got.shape[-2] and close(got, np.swapaxes(expected, -1, -2)):
+        return "a missing transpose"
+    large = np.abs(expected) > 1e-3 * np.abs(expected).max()
+    if large.any():
+        ratios = got[large] / expected[large]
+        if close(ratios, ratios[0]):
+            return f"a constant factor of {ratios[0]:.4g}"
+    if close(g + e, 0):
+        return "the sign of some elements"
+    return "the rule's formula"
+
+
+def check_op(op: Op | Derived, samples: Iterable[Sample] | None = None, *, order: int = 2) -> None:
+    """Check everything an op promises, on its samples.
+
+    The same value from arrays, tensors and the NumPy function it stands for; read-only inputs; float32 kept in values
+    and gradients, also inside the rules; gradients by finite differences up to `order`; documentation.
+
+    Args:
+        op: made by `tn.op`.
+        samples: calls to check on; its own by default.
+        order: the highest derivative to check.
+
+    Raises:
+        AssertionError: says which promise the op breaks, on which call.
+
+    >>> import tapenet as tn
+    >>> tn.testing.check_op(tn.exp)
+    """
+    doc = op.__doc__ or ""
+    assert doc.strip(), f"{op!r} has no documentation: give doc= or a docstring"
+    if samples is None:
+        assert op.samples is not None, f"{op!r} has no samples: give samples="
+        samples = op.samples(np.random.default_rng(0))
+    calls = list(samples)
+    assert calls, f"{op!r} has no samples"
+    for call in calls:
+        try:
+            _check_call(op, call, order)
+        except Exception as error:
+            shapes = [_brief(a) for a in call.args]
+            error.add_note(f"in check_op of {op!r} on {', '.join(map(str, shapes))} {call.kwargs or ''}")
+            raise
+
+
+def _brief(value: Any) -> Any:
+    return f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else value
+
+
+def _tensors(tree: Any, requires_grad: bool) -> Any:
+    def convert(value: Any) -> Any:
+        if not isinstance(value, np.ndarray):
+            return value
+        return Tensor._of(value).requires_grad_(requires_grad and value.dtype.kind == "f")
+
+    return tree_map(convert, tree)
+
+
+def _same(a: Any, b: Any, what: str) -> None:
+    left, right = tree_leaves(a), tree_leaves(b)
+    assert len(left) == len(right), f"{what}: {len(left)} results against {len(right)}"
+    for x, y in zip(left, right, strict=True):
+        x, y = (v.data if isinstance(v, Tensor) else np.asarray(v) for v in (x, y))
+        assert x.shape == y.shape, f"{what}: shape {x.shape} against {y.shape}"
+        assert x.dtype == y.dtype, f"{what}: dtype {x.dtype} against {y.dtype}"
+        assert np.array_equal(x, y, equal_nan=x.dtype.kind in "fc"), f"{what}: values differ"
+
+
+def _as_float32(value: Any) -> Any:
+    return value.astype(np.float32) if _is_float(value) else value
+
+
+def _read_only(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        value = value.copy(order="K")
+        value.flags.writeable = False
+    return value
+
+
+def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
+    args = tree_map(_read_only, call.args)
+    kwargs = call.kwargs
+    effect = isinstance(op, Op) and op.effect
+    if effect:
+        args = call.args
+    raw = op(*args, **kwargs)
+    assert not any(isinstance(t, Tensor) for t in tree_leaves(raw)), "arrays in, but a tensor out"
+    on_tensors = op(*_tensors(args, True), **kwargs)
+    has_array = any(isinstance(a, np.ndarray) for a in tree_leaves(list(call.args)))
+    if has_array:
+        assert all(isinstance(t, Tensor) for t in tree_leaves(on_tensors)), "tensors in, but no tensor out"
+    _same(raw, on_tensors, "arrays against tensors")
+    for function in op.numpy:
+        _same(function(*args, **kwargs), raw, f"{function.__name__} on arrays against the op")
+        _same(function(*_tensors(args, True), **kwargs), raw, f"{function.__name__} on tensors against the op")
+    floats = [a for a in tree_leaves(list(call.args)) if _is_float(a)]
+    results = [t for t in tree_leaves(raw) if np.asarray(t).dtype.kind == "f"]
+    differentiable = bool(op.differentiable) and floats and results
+    if floats and not effect:
+        _check_float32(op, call, bool(differentiable))
+    if differentiable:
+        check_grads(op, list(call.args), order, kwargs=kwargs)
+    elif not effect:
+        assert not any(isinstance(t, Tensor) and t.requires_grad for t in tree_leaves(on_tensors))
+
+
+def _check_float32(op: Op | Derived, call: Sample, differentiable: bool) -> None:
+    args = _tensors(tree_map(_as_float32, call.args), True)
+    outs = [t for t in tree_leaves(op(*args, **call.kwargs)) if isinstance(t, Tensor) and t.dtype.kind == "f"]
+    wide = [t.dtype for t in outs if t.dtype != np.float32]
+    if isinstance(op, Op) and op.name == "astype":
+        return
+    assert not wide, f"float32 in, but {wide[0]} out"
+    if not differentiable:
+        return
+    cast: list[str] = []
+    settle = driver.settle
+
+    def watch(node: Any, name: str, parent: Any, d: Any) -> Any:
+        if getattr(d, "dtype", parent.dtype) != parent.dtype:
+            cast.append(f"the rule for {name!r} of {node.name!r} returned {d.dtype} for a {parent.dtype} input")
+        return settle(node, name, parent, d)
+
+    with mock.patch.object(driver, "settle", watch):
+        for out in outs:
+            if out.requires_grad:
+                out.backward(np.ones(out.shape, np.float32), retain_graph=True)
+    assert not cast, cast[0]
