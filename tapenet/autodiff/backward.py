@@ -295,6 +295,13 @@ def _pull_on_tensors(node: Node, g: Any, grads: Gradients, create_graph: bool) -
     wanted = [n for n in op.differentiable if grads.wants(parents[n])]
     if op.outputs != 1:
         g = grads.fill(node, g)
+    if create_graph and op.reference is None:
+        for name in op.residuals:
+            if np.asarray(getattr(node, name + "_saved", None)).dtype.kind in "fc":
+                raise TypeError(
+                    f"op {op.name!r} cannot be differentiated twice: its residual {name!r} is a float, whose dependence on "
+                    "the inputs is unknown. Give tn.op reference=, the same function in plain NumPy"
+                )
     if create_graph and op.reference is not None:
         found = _by_reference(node, g, wanted, grads)
     elif op.joint is not None:
@@ -340,7 +347,7 @@ def _value(node: Node, name: str, known: dict[str, Any], tensor: type[Tensor]) -
             made.append(tensor._of(data, pick, None if trace is None else pick))
         return tuple(made)
     if name in op.residuals:
-        saved = getattr(node, name + "_saved")
+        saved = np.asarray(getattr(node, name + "_saved"))
         if call is None:
             return saved
         pick = Output(node, (op.outputs or 0) + op.residuals.index(name), saved)
@@ -363,7 +370,9 @@ def _value(node: Node, name: str, known: dict[str, Any], tensor: type[Tensor]) -
 def _retrace(value: Any, parent: Any, tensor: type[Tensor]) -> Any:
     """The tensor that entered a recorded call, as it was then."""
     if isinstance(value, Traced):
-        return tensor._of(value.data, parent, value.node if value.node is not None else value.tensor._trace)
+        if value.node is None and value.tensor._data is value.data:
+            return value.tensor  # from outside: a replay knows it by its identity
+        return tensor._of(value.data, parent, value.node)
     if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in value):
         parents = parent if type(parent) is Parents else [None] * len(value)
         return [_retrace(v, p, tensor) for v, p in zip(value, parents, strict=True)]

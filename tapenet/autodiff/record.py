@@ -62,7 +62,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     except Exception as error:
         explain(op, tuple(raw.values()), error)
     results = _split(op, result)
-    if not tensors:
+    if not tensors and not (state.tape is not None and (op.effect or op.random)):
         outs = results[: len(results) - len(op.residuals)]
         return outs[0] if op.outputs == 1 else tuple(outs)
     arrays = [r if type(r) is ndarray else _wrap(op, r) for r in results]
