@@ -36,7 +36,7 @@ import numpy as np
 
 from tapenet.autodiff import record
 from tapenet.autodiff.backward import _joint_entry
-from tapenet.autodiff.tape import SHAPES, Node, Parents, constant, intern_shape, local, next_number
+from tapenet.autodiff.tape import SHAPES, Leaf, Node, Parents, constant, intern_shape, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op, install_recorder
 
@@ -102,6 +102,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {
         "_PLAIN": PLAIN,
+        "_Leaf": Leaf,
         "_Parents": Parents,
         "_SHAPES": SHAPES,
         "_STATIC": STATIC,
@@ -254,10 +255,10 @@ def _visit_lines(op: Op) -> list[str]:
     for n in op.differentiable:
         lines += [
             f"    parent = self.{n}_node",
-            "    if parent is not None and parent not in seen:",
+            "    if parent is not None and type(parent) is not _Leaf and parent not in seen:",
             "        if type(parent) is _Parents:",
             "            for p in parent:",
-            "                if p is not None and p not in seen: seen.add(p); stack.append(p)",
+            "                if p is not None and type(p) is not _Leaf and p not in seen: seen.add(p); stack.append(p)",
             "        else: seen.add(parent); stack.append(parent)",
         ]
     return [*lines, "    return"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.tape import Node, enable_grad, local
+from tapenet.autodiff.tape import Leaf, Node, enable_grad, local
 from tapenet.autodiff.tensor import Tensor, asarray
 
 
@@ -98,10 +98,9 @@ def _reaches_others(roots: list[Node], only: set[Node]) -> bool:
         node = stack.pop()
         if node in only:
             continue
-        before = len(stack)
-        node.visit(seen, stack)
-        if len(stack) == before and not node.op.differentiable and not node.parents:
+        if type(node) is Leaf or any(type(p) is Leaf and p not in only for p in node.parents):
             return True
+        node.visit(seen, stack)
     return False
 
 

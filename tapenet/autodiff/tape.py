@@ -115,7 +115,7 @@ class Node:
     saved_slots: tuple[str, ...] = ()
 
     def visit(self, seen: set[Node], stack: list[Node]) -> None:
-        """Push the parents that need a gradient and were not seen yet."""
+        """Push the parents that need a gradient and were not seen yet, leaves excepted."""
 
     def pull(self, g: Any, grads: Any) -> None:
         """Add to `grads` what `g`, the gradient by this node's output, gives each parent."""
@@ -205,9 +205,6 @@ class Leaf(Node):
         self.dtype = data.dtype
         self.released = None
         self.grad = None
-
-    def pull(self, g: Any, grads: Any) -> None:
-        grads.leaves.append((self, g))
 
 
 class Output(Node):
@@ -474,9 +471,9 @@ def intern_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
 def constant(value: Any) -> Any:
     """What a node remembers of an argument without gradient: plain values as they are, an array's shape and
     dtype."""
-    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
-        return [constant(v) for v in value]
-    if not isinstance(value, np.ndarray):
+    if type(value) is not np.ndarray:
+        if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+            return [constant(v) for v in value]
         return value
     key = (value.shape, value.dtype)
     found = _CONSTANTS.get(key)

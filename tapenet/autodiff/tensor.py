@@ -383,7 +383,7 @@ class Tensor(Operand):
                     f"backward() of a tensor of shape {data.shape} needs gradient=, an array of that shape; or make it a "
                     "scalar first, for instance with .sum()"
                 )
-            return Tensor._of(np.ones(data.shape, data.dtype))
+            return Tensor._of(_one(data.dtype) if data.ndim == 0 else np.ones(data.shape, data.dtype))
         if not isinstance(gradient, Tensor):
             gradient = Tensor._of(np.asarray(gradient))
         if gradient.shape != data.shape:
@@ -413,6 +413,18 @@ class Tensor(Operand):
             return
         self._data[ops.raw_index(index)] = value._data if isinstance(value, Tensor) else value
         mutation.wrote(self._data, "item assignment")
+
+
+_ones: dict[np.dtype[Any], NDArray[Any]] = {}
+
+
+def _one(dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The number 1 as a read-only array, where every scalar loss begins its backward pass."""
+    one = _ones.get(dtype)
+    if one is None:
+        one = _ones[dtype] = np.ones((), dtype)
+        one.flags.writeable = False
+    return one
 
 
 def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:

@@ -114,18 +114,22 @@ def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return out
 
 
+def _product(x: Any, y: Any) -> Any:
+    """x @ y for arrays with a matrix on the right, and for tensors."""
+    return x.dot(y) if type(x) is type(y) is np.ndarray else np.matmul(x, y)
+
+
 def _linear_weight(g: Any, x: Any) -> Any:
     # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
     if x.ndim != 2:
         x = np.reshape(x, (-1, x.shape[-1]))
         g = np.reshape(g, (-1, g.shape[-1]))
-    return (x.T @ g).T
+    return _product(x.T, g).T
 
 
 def _linear_bias(g: Any) -> Any:
-    if type(g) is np.ndarray:
-        return np.add.reduce(g, axis=tuple(range(g.ndim - 1)))
-    return np.sum(g, axis=tuple(range(g.ndim - 1)))
+    axes = 0 if g.ndim == 2 else tuple(range(g.ndim - 1))
+    return np.add.reduce(g, axes) if type(g) is np.ndarray else np.sum(g, axis=axes)
 
 
 def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
@@ -140,7 +144,7 @@ def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
 linear = op(
     _linear,
     name="linear",
-    x=lambda g, weight: g @ weight,
+    x=lambda g, weight: _product(g, weight),
     weight=_linear_weight,
     bias=_linear_bias,
     doc="""The affine map x @ weightᵀ + bias.
