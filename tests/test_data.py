@@ -31,7 +31,7 @@ from tapenet.data import Digits, batches, digits, mnist, read_idx
 from tapenet.data.build_digits import build, choose
 
 # `tapenet.data.mnist` names the function; this is the module behind it.
-mnist_module = importlib.import_module("tapenet.data.mnist")
+mnist_module = importlib.import_module("tapenet.data.mnist_files")
 BUNDLED = Path(str(importlib.resources.files("tapenet.data"))) / "digits.npz"
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = (
@@ -86,7 +86,7 @@ def real_mnist() -> Path:
     pytest.skip("the MNIST files are neither in $TAPENET_DATA nor in ../shared/data/mnist")
 
 
-@pytest.mark.parametrize("module", ["idx", "mnist", "digits", "batches", "build_digits"])
+@pytest.mark.parametrize("module", ["idx", "mnist_files", "bundled", "minibatch", "build_digits"])
 def test_doctests(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     results = doctest.testmod(importlib.import_module(f"tapenet.data.{module}"))
@@ -101,7 +101,7 @@ def test_import_loads_nothing_heavy() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     loaded = set(run.stdout.split())
-    assert "tapenet.data.mnist" in loaded
+    assert "tapenet.data.mnist_files" in loaded
     heavy = {"urllib.request", "gzip", "tqdm", "importlib.resources", "http.client", "hashlib", "argparse"}
     assert not heavy & {name for name in loaded if not name.startswith("tapenet.")}
 

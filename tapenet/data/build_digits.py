@@ -13,7 +13,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.mnist import check, files_in, read_raw
+from tapenet.data.mnist_files import check, files_in, read_raw
 
 PER_DIGIT = 100
 

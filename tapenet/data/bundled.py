@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tapenet.data.mnist import Digits, to_digits
+from tapenet.data.mnist_files import Digits, to_digits
 
 
 def digits() -> Digits:

@@ -1,0 +1,138 @@
+"""The command line: `python -m tapenet demo` and `python -m tapenet info`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn, optim
+from tapenet.drawing.curve import curve
+from tapenet.drawing.render import renderers
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 done, 1 failed (the reason is on stderr), 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m tapenet", description=(tn.__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo",
+        help="train a small network on real digits and draw it",
+        description="Trains a small convolutional network on the 1,000 bundled training digits, tests it on 1,000 others, "
+        "and saves a drawing of the model (model.svg) and of its training (curve.svg).",
+    )
+    demo.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="folder for the pictures (default: here)")
+    demo.add_argument("--epochs", type=_positive, default=15, metavar="N", help="passes over the data (default: 15)")
+    demo.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all randomness (default: 0)")
+    demo.set_defaults(run=lambda options: run_demo(options.out, options.epochs, options.seed))
+    info = commands.add_parser(
+        "info",
+        help="show versions, BLAS and threads, and which renderer is in use",
+        description="Shows what a bug report needs: versions, BLAS and its threads, renderers, data folders.",
+    )
+    info.set_defaults(run=lambda options: run_info())
+    options = parser.parse_args(argv)
+    try:
+        options.run(options)
+    except (OSError, RuntimeError) as error:
+        print(f"tapenet {options.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
+    return value
+
+
+class DemoNet(nn.Module):
+    """Two convolutions with pooling, then a dense layer: 6,022 parameters."""
+
+    def __init__(self) -> None:
+        self.conv1 = nn.Conv2d(1, 8, 3)
+        self.conv2 = nn.Conv2d(8, 16, 3)
+        self.fc = nn.Linear(16 * 5 * 5, 10)
+
+    def forward(self, x: tn.Tensor) -> tn.Tensor:
+        """Scores (N, 10) of images (N, 1, 28, 28)."""
+        h = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        h = F.max_pool2d(F.relu(self.conv2(h)), 2)
+        return self.fc(h.reshape(len(h), -1))  # type: ignore[no-any-return]
+
+
+def run_demo(out: Path, epochs: int, seed: int) -> None:
+    """Train on the bundled digits, print accuracies and time, save model.svg and curve.svg in `out`."""
+    from tqdm import tqdm
+
+    out.mkdir(parents=True, exist_ok=True)
+    tn.random.seed(seed)
+    data = tn.data.digits()
+    net = DemoNet()
+    batches = tn.data.batches(data.train_images, data.train_labels, batch_size=50, shuffle=True, seed=seed)
+    opt = optim.Adam(net.parameters(), lr=optim.cosine(5e-3, epochs * len(batches)))
+    losses: list[float] = []
+    start = time.perf_counter()
+    with tqdm(total=epochs * len(batches), unit="step", desc="training") as bar:
+        for _ in range(epochs):
+            for x, y in batches:
+                loss = F.cross_entropy(net(x), y)
+                opt.zero_grad()
+                loss.backward()
+                opt.step()
+                losses.append(loss.item())
+                bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
+                bar.update()
+    seconds = time.perf_counter() - start
+    net.eval()
+    with tn.no_grad():
+        train = _accuracy(net, data.train_images, data.train_labels)
+        test = _accuracy(net, data.test_images, data.test_labels)
+    print(f"{net.num_parameters():,} parameters, trained for {seconds:.1f} s on 1,000 digits")
+    print(f"accuracy: {train:.1%} on these, {test:.1%} on 1,000 others")
+    model = tn.draw(F.cross_entropy(net(data.test_images[:50]), data.test_labels[:50])).save(out / "model.svg")
+    path = out / "curve.svg"
+    path.write_text(curve({"loss": losses}, title="Training loss on 1,000 digits"), encoding="utf-8")
+    print(f"saved {model} and {path}")
+
+
+def _accuracy(net: nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
+    return float((net(images).argmax(axis=1) == labels).data.mean())
+
+
+def run_info() -> None:
+    """Print what a bug report needs."""
+    rows = [("tapenet", metadata.version("tapenet")), ("python", f"{platform.python_version()} on {platform.platform()}")]
+    for package in ("numpy", "scipy", "graphviz", "graphviz-pure", "tqdm", "safetensors", "numba", "torch"):
+        try:
+            rows.append((package, metadata.version(package)))
+        except metadata.PackageNotFoundError:
+            rows.append((package, "not installed"))
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload]
+    rows.append(("BLAS", f"{blas.get('name')} {blas.get('version')}"))
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    limits = ", ".join(f"{n}={os.environ[n]}" for n in names if n in os.environ)
+    rows.append(("threads", f"{os.cpu_count()} processors" + (f", {limits}" if limits else ", no limit set")))
+    rows.append(("compiler", "none yet: every op runs eagerly"))
+    found = renderers()
+    for renderer in found:
+        state = "yes" if renderer.available else "no"
+        rows.append((f"renderer {renderer.name}", f"{state}: {renderer.where} ({', '.join(sorted(renderer.formats))})"))
+    rows.append(("data folder", os.environ.get("TAPENET_DATA", "$TAPENET_DATA is not set")))
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
