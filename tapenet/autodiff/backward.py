@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local, user_line
+from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, enable_grad, local, user_line
 from tapenet.ops.indexing import scatter_add
 from tapenet.ops.op import Scatter
-from tapenet.ops.shaping import identity, unbroadcast
+from tapenet.ops.shaping import copy, identity, unbroadcast
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor
@@ -40,10 +40,12 @@ class GradientError(RuntimeError):
 class Gradients(dict[Node, Any]):
     """The gradients known so far in one backward pass, by node."""
 
-    __slots__ = ("only", "owned", "site", "tensor")
+    __slots__ = ("on_tensors", "only", "owned", "site", "tensor")
 
-    def __init__(self, tensor: type[Tensor], site: str | None, only: set[Node] | None) -> None:
+    def __init__(self, tensor: type[Tensor], on_tensors: bool, site: str | None, only: set[Node] | None) -> None:
         self.tensor = tensor
+        #: Whether the gradients are tensors, not arrays.
+        self.on_tensors = on_tensors
         #: Where this pass was started, if it releases what it uses; else None.
         self.site = site
         #: The nodes worth a gradient; None for all.
@@ -66,11 +68,13 @@ class Gradients(dict[Node, Any]):
             return
         have = self.get(parent)
         if type(d) is Scatter:
-            if type(d.g) is ndarray or isinstance(d.g, np.generic):
+            if not self.on_tensors:
                 self._scatter(parent, have, d)
                 return
             d = scatter_add(d.g, d.index, parent.shape)
         d = settle(node, name, parent, d)
+        if self.on_tensors and type(d) is not self.tensor:
+            d = self.tensor._of(np.asarray(d))  # a rule's constant
         if have is None:
             self[parent] = d
         elif parent in self.owned:
@@ -126,13 +130,13 @@ def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
         d = np.asarray(d)
     shape = parent.shape
     if d.shape != shape:
-        if node.op.broadcasts and d.shape == node.shape:
+        if node.op.broadcasts and d.shape in (node.shape, *node.shape):  # of the output, or of one of several
             d = unbroadcast(d, shape)
         elif _broadcasts_to(d.shape, shape):
             d = stretch(d, shape) if type(d) is ndarray or isinstance(d, np.generic) else np.broadcast_to(d, shape)
         else:
             hint = ""
-            if not node.op.broadcasts and d.shape == node.shape:
+            if not node.op.broadcasts and d.shape in (node.shape, *node.shape):
                 hint = "; if the op broadcasts its inputs as NumPy does, define it with broadcasts=True"
             raise GradientError(
                 f"{_rule(node, name)} returned shape {d.shape}, but {name} has shape {shape} (the output has "
@@ -190,13 +194,13 @@ def run(
     on_tensors = create_graph or (state.tape is not None and state.tape.captures)
     order = _collect([node for node, _ in roots], only)
     useful = None if only is None else _useful(order, only)
-    grads = Gradients(tensor, user_line() if release else None, useful)
+    grads = Gradients(tensor, on_tensors, user_line() if release else None, useful)
     for node, g in roots:
         have = grads.get(node)
         grads[node] = g if have is None else have + g
-    check_writes = bool(order) and mutation.latest > order[-1].number
+    writes = mutation.since(order[-1].number) if order and mutation.latest > order[-1].number else None
     hooked = len(hooks) > 0
-    plain = not (on_tensors or hooked or check_writes or only is not None)
+    plain = not (on_tensors or hooked or writes or only is not None)
     take = grads.pop
     grad_before = state.grad
     state.grad = create_graph
@@ -216,8 +220,8 @@ def run(
                 if only is not None and node in only:
                     leaves.append((node, g))
                     continue
-                if check_writes:
-                    _check_writes(node)
+                if writes:
+                    _check_writes(node, writes)
                 if on_tensors:
                     _pull_on_tensors(node, g, grads, create_graph)
                 else:
@@ -274,8 +278,8 @@ def _released(node: Node) -> RuntimeError:
     )
 
 
-def _check_writes(node: Node) -> None:
-    found = mutation.stale(node)
+def _check_writes(node: Node, writes: list[mutation.Write]) -> None:
+    found = mutation.stale(node, writes)
     if found is not None:
         name, by = found
         raise RuntimeError(
@@ -430,7 +434,11 @@ def deposit(leaves: list[tuple[Node, Any]], tensor: type[Tensor]) -> None:
             assert isinstance(leaf, Leaf)
             before = leaf.grad
             if isinstance(g, tensor):
-                leaf.grad = g if before is None else before + g
+                with enable_grad():
+                    if before is not None:
+                        leaf.grad = before + g
+                    else:
+                        leaf.grad = g if _unshared_tensor(g) else copy(g)
             elif before is None:
                 leaf.grad = tensor._of(g if _unshared(g) else np.array(g))
             elif before._node is None and before._trace is None:
@@ -455,6 +463,11 @@ def _measure(fresh: Any) -> int:
 _UNSHARED = _measure(np.ones(1) + 1)
 
 
+def _unshared_tensor(g: Tensor) -> bool:
+    """The same for a tensor and its array: a node may have saved it, a user or another leaf may hold it."""
+    return _references(g) <= _UNSHARED and _unshared(g._data)
+
+
 def _unshared(g: Any) -> bool:
     """Whether the array belongs to the caller's variable alone, so that a leaf may keep it without a copy.
 
@@ -462,7 +475,9 @@ def _unshared(g: Any) -> bool:
     """
     if type(g) is not ndarray:
         return False
+    if _references(g) > _UNSHARED:
+        return False
     base = g.base
     if base is None:
-        return _references(g) <= _UNSHARED
+        return g.flags.writeable
     return type(base) is ndarray and g.flags.writeable and base.base is None and _references(base) <= _UNSHARED

@@ -45,8 +45,8 @@ PLAIN = frozenset(
     {np.ndarray, float, int, bool, complex, type(None)}
     | {np.dtype(c).type for c in "?bBhHiIlLqQefdgFDG"}
 )  # fmt: skip
-#: Types of options; a tuple may hold tensors only as an input.
-STATIC = PLAIN | {str, slice, tuple, type, np.dtype, type(Ellipsis)}
+#: Types of options; a tuple, such as the axes of a sum, may hold a tensor.
+STATIC = PLAIN | {str, slice, type, np.dtype, type(Ellipsis)}
 
 
 INDEX = PLAIN | {slice, type(Ellipsis)}
@@ -57,9 +57,16 @@ def is_index(value: Any) -> bool:
     return type(value) in INDEX or (type(value) is tuple and INDEX.issuperset(map(type, value)))
 
 
+def is_static(value: Any) -> bool:
+    """Whether an option is a tuple of plain parts, with no tensor among them."""
+    return type(value) is tuple and STATIC.issuperset(map(type, value))
+
+
 def specialise(op: Op) -> None:
     """Give an op its own class with a generated `__call__`, and its node class."""
-    op.node_class = _node_class(op)  # type: ignore[attr-defined]
+    op.node_class = node_class = _node_class(op)  # type: ignore[attr-defined]
+    # On a tape that records everything, and in debug mode, a node says more.
+    op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})  # type: ignore[attr-defined]
     call = _general_call if op.outputs != 1 else _fast_call(op)
     op.__class__ = type("Op", (Op,), {"__call__": call, "__module__": Op.__module__})
 
@@ -72,7 +79,8 @@ def _node_class(op: Op) -> type[Node]:
     saved = [n for n in ("out", *op.inputs, *op.residuals) if _ever_saved(op, n)]
     needed = {n for needs in op.needs.values() for n in needs}
     slots = [f"{n}_node" for n in op.differentiable]
-    slots += [f"{n}_const" for n in op.inputs]
+    # A node exists because some input needs a gradient: the only one that could is never a constant.
+    slots += [f"{n}_const" for n in op.inputs if op.differentiable != (n,)]
     slots += [f"{n}_option" for n in op.options]
     slots += [f"{n}_{w}" for n in op.inputs for w in ("shape", "dtype") if f"{n}_{w}" in needed]
     slots += [f"{n}_saved" for n in saved]
@@ -102,6 +110,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {
         "_PLAIN": PLAIN,
+        "_Exception": Exception,
         "_Leaf": Leaf,
         "_Parents": Parents,
         "_SHAPES": SHAPES,
@@ -114,20 +123,26 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_forward": op.forward,
         "_intern_shape": intern_shape,
         "_is_index": is_index,
+        "_is_static": is_static,
         "_local": local,
         "_ndarray": np.ndarray,
         "_next_number": next_number,
         "_node_class": getattr(op, "node_class", None),
         "_shape_of": record._shapes,
+        "_type": type,
         "_dtype_of": record._dtypes,
         "_split": record._split,
+        "_tuple": tuple,
         "_wrap": record._wrap,
         "_joint": op.joint,
     }
     namespace |= {f"_rule_{n}": rule for n, rule in op.rules.items()}
     namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
     exec(compile(text, filename, "exec"), namespace)
-    return namespace[function]
+    made = namespace[function]
+    if function == "__call__":
+        made.__qualname__ = op.name  # what Python calls it where the arguments do not fit
+    return made
 
 
 # -- the call ----------------------------------------------------------------------------------------------------
@@ -164,28 +179,28 @@ def _fast_call(op: Op) -> Any:
         node = f"; _node_{n} = {n}._node" if n in op.differentiable else ""
         none = f"; _node_{n} = None" if n in op.differentiable else ""
         lines += [
-            f"    _type_{n} = type({n})",
+            f"    _type_{n} = _type({n})",
             f"    if _type_{n} is _Tensor: _data_{n} = {n}._data{node}",
             f"    elif _type_{n} in _PLAIN: _data_{n} = {n}{none}",
             *([] if n in op.differentiable else [f"    elif _is_index({n}): _data_{n} = {n}"]),
             f"    else: {general}",
         ]
     if op.options:
-        lines += [f"    if type({n}) not in _STATIC: {general}" for n in op.options]
+        lines += [f"    if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
     lines += ["    try:", f"        _out = _forward({passed})"]
     if op.residuals or not isinstance(op.forward, np.ufunc):
         if op.residuals:
             lines += ["        " + ", ".join(["_out", *(f"_made_{r}" for r in op.residuals)]) + " = _split(self, _out)"]
         else:
-            lines += ["        if type(_out) is tuple: _split(self, _out)"]
+            lines += ["        if _type(_out) is _tuple: _split(self, _out)"]
     lines += [
-        "    except Exception as _error:",
+        "    except _Exception as _error:",
         f"        _explain(self, {values}, _error)",
     ]
     tensors = " and ".join(f"_type_{n} is not _Tensor" for n in op.inputs) or "True"
     lines += [f"    if {tensors}: return _out"]
     lines += [
-        "    if type(_out) is not _ndarray: _out = _wrap(self, _out)",
+        "    if _type(_out) is not _ndarray: _out = _wrap(self, _out)",
         "    _result = _Tensor()",
         "    _result._data = _out",
     ]

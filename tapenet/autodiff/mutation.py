@@ -8,7 +8,8 @@ only when something was written after its oldest node.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,9 +20,31 @@ if TYPE_CHECKING:
 
 #: Number of the most recent write.
 latest = 0
-#: First byte -> (one past the last byte, number of the write, what wrote). An entry outlives its array without
-#: harm: an array that later takes the same memory is saved by nodes made after the write.
-_writes: dict[int, tuple[int, int, str]] = {}
+
+
+class Write(NamedTuple):
+    """One write: when it was, what did it, and the memory it changed."""
+
+    number: int
+    by: str
+    first: int
+    end: int
+    #: Where the memory is not one run of bytes: its layout.
+    layout: _Layout | None
+
+
+class _Layout:
+    """Stands for an array's memory without keeping it alive. NumPy compares it, and never reads it."""
+
+    __slots__ = ("__array_interface__",)
+
+    def __init__(self, interface: dict[str, Any]) -> None:
+        self.__array_interface__ = interface
+
+
+#: The last write to each piece of memory, in order of writing. One that outlives its array does no harm: an array
+#: that later takes the same memory is saved by nodes made after the write.
+_writes: dict[Any, Write] = {}
 _LIMIT = 100_000
 
 
@@ -30,25 +53,45 @@ def wrote(array: NDArray[Any], by: str) -> None:
     global latest
     latest = next_number()
     if len(_writes) >= _LIMIT:  # only a program that rewrites ever new tensors gets here; drop the oldest half
-        for start in list(_writes)[: _LIMIT // 2]:
-            del _writes[start]
+        for key in list(_writes)[: _LIMIT // 2]:
+            del _writes[key]
     first, end = np.lib.array_utils.byte_bounds(array)
-    _writes.pop(first, None)  # so that the dict stays in order of writing
-    _writes[first] = (end, latest, by)
+    whole = end - first == array.nbytes
+    key = (first, end) if whole else (first, end, array.shape, array.strides)
+    _writes.pop(key, None)  # so that the dict stays in order of writing
+    _writes[key] = Write(latest, by, first, end, None if whole else _Layout(array.__array_interface__))
 
 
-def stale(node: Node) -> tuple[str, str] | None:
+def since(number: int) -> list[Write]:
+    """The writes after a number, latest first."""
+    return list(itertools.takewhile(lambda write: write.number > number, reversed(list(_writes.values()))))
+
+
+def stale(node: Node, writes: list[Write]) -> tuple[str, str] | None:
     """The name of a saved array that was written after the node was made, and what wrote it; else None."""
-    recent = [(start, end, by) for start, (end, number, by) in list(_writes.items()) if number > node.number]
-    if not recent:
+    if not writes or writes[0].number < node.number:
         return None
     for slot in node.saved_slots:
         for value in _arrays(getattr(node, slot, None)):
             first, end = np.lib.array_utils.byte_bounds(value)
-            for start, stop, by in recent:
-                if first < stop and start < end:
-                    return slot.removesuffix("_saved"), by
+            for write in writes:
+                if write.number < node.number:
+                    break
+                if first < write.end and write.first < end and _shared(value, write, end - first):
+                    return slot.removesuffix("_saved"), write.by
     return None
+
+
+def _shared(value: NDArray[Any], write: Write, span: int) -> bool:
+    """Whether an array and a write that overlap in range, as two columns of a matrix do, have bytes in common."""
+    if write.layout is None and span == value.nbytes:
+        return True
+    size = write.end - write.first
+    plain = {"data": (write.first, True), "shape": (size,), "typestr": "|u1", "version": 3}
+    try:
+        return np.shares_memory(value, np.asarray(write.layout or _Layout(plain)), max_work=10_000)
+    except np.exceptions.TooHardError:
+        return True
 
 
 def _arrays(value: Any) -> list[NDArray[Any]]:

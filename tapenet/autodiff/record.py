@@ -165,15 +165,16 @@ def _trace(value: Any) -> Any:
 def _node(
     op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int
 ) -> Node:
-    node: Node = op.node_class()  # type: ignore[attr-defined]
+    full = local.state.tape is not None or local.state.debug
+    node: Node = op.full_node_class() if full else op.node_class()  # type: ignore[attr-defined]
     node.number = next_number()
     node.scope = local.state.scope
     node.released = None
     if op.outputs == 1:
         node.shape, node.dtype = intern_shape(arrays[0].shape), arrays[0].dtype
     else:
-        node.shape = tuple(a.shape for a in arrays[:count])
-        node.dtype = tuple(a.dtype for a in arrays[:count])
+        node.shape = intern_shape(tuple(a.shape for a in arrays[:count]))
+        node.dtype = intern_shape(tuple(a.dtype for a in arrays[:count]))
     available: dict[str, Any] = dict(raw)
     available["out"] = arrays[0] if op.outputs == 1 else tuple(arrays[:count])
     available.update(zip(op.residuals, arrays[count:], strict=True))
@@ -187,7 +188,9 @@ def _node(
         needed.update(op.inputs)
     for name in op.inputs:
         parent = parents.get(name)
-        if parent is None or type(parent) is Parents:
+        if type(parent) is Parents:
+            parent.constants = constant(raw[name])
+        elif parent is None and not full:
             setattr(node, name + "_const", constant(raw[name]))
         if name + "_shape" in needed:
             setattr(node, name + "_shape", _shapes(raw[name]))
@@ -202,15 +205,13 @@ def _node(
 
 
 def _shapes(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return tuple(np.shape(v) for v in value)
-    shape = np.shape(value)
+    shape = tuple(np.shape(v) for v in value) if isinstance(value, (list, tuple)) else np.shape(value)
     return SHAPES.get(shape) or intern_shape(shape)
 
 
 def _dtypes(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
-        return tuple(np.asarray(v).dtype for v in value)
+        return intern_shape(tuple(np.asarray(v).dtype for v in value))
     return np.asarray(value).dtype
 
 
@@ -272,7 +273,7 @@ def explain(op: Op, values: tuple[Any, ...], error: Exception) -> NoReturn:
             text += ""
     if type(error) in (ValueError, TypeError, IndexError, ZeroDivisionError):
         raise type(error)(text) from error
-    if isinstance(error, (ValueError, IndexError)):  # NumPy's AxisError is both
+    if isinstance(error, np.exceptions.AxisError):  # a ValueError whose text is made from numbers
         raise ValueError(text) from error
     error.add_note(text)
     raise error

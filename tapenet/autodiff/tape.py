@@ -6,7 +6,9 @@ knows nothing of its consumers and nothing of the tensors that hold it, so there
 
 from __future__ import annotations
 
+import functools
 import gc
+import inspect
 import itertools
 import sys
 import threading
@@ -84,9 +86,10 @@ class Traced(NamedTuple):
 class Parents(tuple["Node | None", ...]):
     """The parents of a sequence argument, such as `concatenate`'s. Has no shape of its own."""
 
-    __slots__ = ()
     shape = None
     dtype = None
+    #: What stands at each position that has no parent.
+    constants: list[Any]
 
 
 class Node:
@@ -96,7 +99,8 @@ class Node:
     option. `released` is None until a backward pass has used the saved arrays up; then it says where that was.
     """
 
-    __slots__ = ("__weakref__", "call", "dtype", "line", "number", "released", "scope", "shape")
+    # Few slots: at a million nodes the collector's passes over them are a third of the time.
+    __slots__ = ("__weakref__", "dtype", "number", "released", "scope", "shape")
 
     op: Op
     number: int
@@ -153,10 +157,9 @@ class Node:
         if call is not None:
             return _described(call[name])
         parent = getattr(self, name + "_node", None)
-        constant = getattr(self, name + "_const", None)
         if isinstance(parent, Parents):
-            return [c if p is None else p for p, c in zip(parent, constant, strict=True)]
-        return constant if parent is None else parent
+            return [c if p is None else p for p, c in zip(parent, parent.constants, strict=True)]
+        return getattr(self, name + "_const", None) if parent is None else parent
 
     @property
     def options(self) -> dict[str, Any]:
@@ -221,7 +224,7 @@ class Output(Node):
     def __init__(self, source: Node, index: int, data: np.ndarray[Any, Any]) -> None:
         self.number = next_number()
         self.scope = source.scope
-        self.shape = data.shape
+        self.shape = intern_shape(data.shape)
         self.dtype = data.dtype
         self.released = None
         self.source_node = source
@@ -286,16 +289,29 @@ def _tape_of(node: Node) -> Nodes | None:
 class State:
     """A thread's switches. `fast` is false where the general recorder must run (a scoped tape, debug mode)."""
 
-    __slots__ = ("debug", "fast", "grad", "scope", "tape")
+    __slots__ = ("debug", "fast", "grad", "scope", "tape", "undo")
 
     def __init__(self) -> None:
+        #: What the blocks that are open changed, to be set back as they end: names and values of before.
+        self.undo: list[dict[str, Any]] = []
         self.scope = Scope(None, None, ThreadTape())
         self.tape: Tape | None = None
         self.grad = True
         self.debug = False
         self.fast = True
 
-    def refresh(self) -> None:
+    def begin(self, **switches: Any) -> None:
+        """Set switches until `end`. Here and not in the context managers, which two threads may share."""
+        self.undo.append({name: getattr(self, name) for name in switches})
+        self._set(switches)
+
+    def end(self) -> None:
+        """Set back what the last `begin` changed."""
+        self._set(self.undo.pop())
+
+    def _set(self, switches: dict[str, Any]) -> None:
+        for name, value in switches.items():
+            setattr(self, name, value)
         self.fast = self.tape is None and not self.debug
 
 
@@ -325,7 +341,6 @@ class Tape(Nodes):
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self._outer: list[tuple[Tape | None, Scope]] = []
         self._touched: list[Tensor] = []
 
     def _nodes(self) -> list[Node]:
@@ -337,16 +352,11 @@ class Tape(Nodes):
 
     def __enter__(self) -> Tape:
         state = local.state
-        self._outer.append((state.tape, state.scope))
-        state.tape = self
-        state.scope = Scope(None, state.scope, self)
-        state.refresh()
+        state.begin(tape=self, scope=Scope(None, state.scope, self))
         return self
 
     def __exit__(self, *exc: object) -> None:
-        state = local.state
-        state.tape, state.scope = self._outer.pop()
-        state.refresh()
+        local.state.end()
         for tensor in self._touched:
             tensor._trace = None
         self._touched.clear()
@@ -373,22 +383,33 @@ class _Switch(ContextDecorator):
     name: str
     value: bool
 
-    def __init__(self) -> None:
-        self._before: list[bool] = []
-
     def __enter__(self) -> None:
-        state = local.state
-        self._before.append(getattr(state, self.name))
-        setattr(state, self.name, self.value)
-        state.refresh()
+        local.state.begin(**{self.name: self.value})
 
     def __exit__(self, *exc: object) -> None:
-        state = local.state
-        setattr(state, self.name, self._before.pop())
-        state.refresh()
+        local.state.end()
 
-    def _recreate_cm(self) -> _Switch:
-        return type(self)()  # a decorated function may run in several threads at once
+    def __call__(self, function: Any) -> Any:
+        if not inspect.isgeneratorfunction(function):
+            return super().__call__(function)
+
+        @functools.wraps(function)
+        def generate(*args: Any, **kwargs: Any) -> Any:
+            # The switch is set while the body runs, not while it waits and its caller does.
+            generator = function(*args, **kwargs)
+            resume = functools.partial(next, generator)
+            while True:
+                try:
+                    with self:
+                        value = resume()
+                except StopIteration as stop:
+                    return stop.value
+                try:
+                    resume = functools.partial(generator.send, (yield value))
+                except BaseException as error:  # thrown in, GeneratorExit too
+                    resume = functools.partial(generator.throw, error)
+
+        return generate
 
 
 class no_grad(_Switch):
@@ -456,13 +477,14 @@ def tape() -> Nodes:
 # A node keeps the shape of its output. Shapes repeat, so one tuple per distinct shape is kept: less memory, and
 # one object less for the collector to walk at each of its passes.
 
-SHAPES: dict[tuple[int, ...], tuple[int, ...]] = {}
+SHAPES: dict[Any, Any] = {}
 _CONSTANTS: dict[tuple[Any, Any], Constant] = {}
 _INTERN_LIMIT = 4096
 
 
-def intern_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The one tuple kept for this shape. Forgets all when there are too many to be worth keeping."""
+def intern_shape(shape: Any) -> Any:
+    """The one tuple kept for this shape (or these shapes, dtypes, constants). Forgets all when there are too many
+    to be worth keeping."""
     if len(SHAPES) >= _INTERN_LIMIT:
         SHAPES.clear()
     return SHAPES.setdefault(shape, shape)
@@ -473,7 +495,8 @@ def constant(value: Any) -> Any:
     dtype."""
     if type(value) is not np.ndarray:
         if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
-            return [constant(v) for v in value]
+            parts = tuple(constant(v) for v in value)
+            return intern_shape(parts) if all(type(p) is Constant for p in parts) else parts
         return value
     key = (value.shape, value.dtype)
     found = _CONSTANTS.get(key)
@@ -528,7 +551,7 @@ def _short(value: Any) -> str:
         return f"tensor {value.tensor.dtype} {value.tensor.shape}"
     if isinstance(value, Constant):
         return f"{value.dtype} {value.shape}"
-    if isinstance(value, list):
+    if isinstance(value, list) or (isinstance(value, tuple) and any(isinstance(v, Constant) for v in value)):
         return "[" + ", ".join(_short(v) for v in value) + "]"
     text = repr(value)
     return text if len(text) <= 20 else text[:17] + "..."

@@ -6,6 +6,8 @@ else is rare, are plain slots of one exact type, so that recording an op stays c
 
 from __future__ import annotations
 
+import opcode
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,9 +19,14 @@ from tapenet import ops
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff import mutation
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.tape import CaptureError, Leaf, Node, local, user_line
+from tapenet.autodiff.tape import CaptureError, Leaf, Node, local, next_number, user_line
 
 _RARE = frozenset({"_trace", "_grad", "_kind"})
+_STORE = opcode.opmap["STORE_SUBSCR"]
+_NOT_IN_SILENCE = (
+    "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
+    "tn.stack([...]) to join tensors and stay in it"
+)
 
 
 class Tensor(Operand):
@@ -128,10 +135,7 @@ class Tensor(Operand):
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if self._node is not None:
-            raise TypeError(
-                "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the "
-                "graph, or tn.stack([...]) to join tensors and stay in it"
-            )
+            raise TypeError(_NOT_IN_SILENCE)
         return np.array(self._value("an ndarray (np.asarray)"), dtype=dtype, copy=copy)
 
     @property
@@ -173,13 +177,20 @@ class Tensor(Operand):
         return bool(self._value("a bool()"))
 
     def __float__(self) -> float:
-        return float(self._value("a float()").item())
+        return float(self._number("a float()"))
 
     def __int__(self) -> int:
-        return int(self._value("an int()").item())
+        return int(self._number("an int()"))
 
     def __complex__(self) -> complex:
-        return complex(self._value("a complex()").item())
+        return complex(self._number("a complex()"))
+
+    def _number(self, what: str) -> Any:
+        """The only element, for `float(t)` and its kin; but not for `array[i] = t`, where NumPy calls these too."""
+        frame = sys._getframe(2)
+        if self._node is not None and frame.f_code.co_code[frame.f_lasti] == _STORE:
+            raise TypeError(_NOT_IN_SILENCE)
+        return self._value(what).item()
 
     def __index__(self) -> int:
         return self._value("an integer index").__index__()
@@ -279,7 +290,8 @@ class Tensor(Operand):
     @grad.setter
     def grad(self, value: Tensor | ArrayLike | None) -> None:
         if value is not None:
-            value = value if isinstance(value, Tensor) else Tensor._of(np.array(value, dtype=self.dtype))
+            # A copy in either case: the leaf adds to its gradient in place.
+            value = value.astype(self.dtype) if isinstance(value, Tensor) else Tensor._of(np.array(value, self.dtype))
             if value.shape != self.shape:
                 raise ValueError(f"a gradient of shape {value.shape} for a tensor of shape {self.shape}")
         if type(self._node) is Leaf:
@@ -300,15 +312,9 @@ class Tensor(Operand):
         if self._node is None:
             raise RuntimeError("retain_grad() on a tensor that needs no gradient: nothing flows to it")
         if type(self._node) is not Leaf:
-            holder = weakref.ref(self)
-
-            def keep(g: Tensor) -> None:
-                tensor = holder()
-                if tensor is not None:
-                    before = tensor._grad
-                    tensor._grad = Tensor._of(g._data.copy()) if before is None else before + g
-
-            self.register_hook(keep)
+            present = driver.hooks.get(self._node, {}).values()
+            if not any(type(hook) is _Keep and hook.holder() is self for hook in present):
+                self.register_hook(_Keep(self))
         return self
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
@@ -331,9 +337,8 @@ class Tensor(Operand):
         node = self._node
         if node is None:
             raise RuntimeError("register_hook() on a tensor that needs no gradient: nothing flows to it")
-        table = driver.hooks.setdefault(node, {})
-        key = max(table, default=-1) + 1
-        table[key] = hook
+        key = next_number()
+        driver.hooks.setdefault(node, {})[key] = hook
         watched = weakref.ref(node)
 
         def remove() -> None:
@@ -413,6 +418,20 @@ class Tensor(Operand):
             return
         self._data[ops.raw_index(index)] = value._data if isinstance(value, Tensor) else value
         mutation.wrote(self._data, "item assignment")
+
+
+class _Keep:
+    """The hook behind `retain_grad`."""
+
+    __slots__ = ("holder",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.holder = weakref.ref(tensor)
+
+    def __call__(self, g: Tensor) -> None:
+        tensor = self.holder()
+        if tensor is not None:
+            tensor._grad = ops.copy(g) if tensor._grad is None else tensor._grad + g
 
 
 _ones: dict[np.dtype[Any], NDArray[Any]] = {}

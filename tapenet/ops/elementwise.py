@@ -138,7 +138,7 @@ divide = _binary(np.divide, "The quotient x / y", "divide(tn.tensor([1.0, 2.0]),
                  y=lambda g, out, y: -zmul(g, out / y))  # fmt: skip
 remainder = _binary(np.remainder, "The remainder x - y * floor(x / y), of the sign of y",
                     "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%", 0.3, 1.7,
-                    x=lambda g: g, y=lambda g, x, y: -g * np.floor(x / y))  # fmt: skip
+                    x=lambda g: g, y=lambda g, x, y: -zmul(g, np.floor(x / y)))  # fmt: skip
 
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:
@@ -174,11 +174,11 @@ cbrt = _unary(np.cbrt, "The cube root", "1 / (3 x^(2/3))", "cbrt(tn.tensor([8.0]
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------
 
-exp = _unary(np.exp, "The exponential e^x", "e^x", "exp(tn.tensor([0.0]))\n    Tensor([1.])", lambda g, out: g * out)
+exp = _unary(np.exp, "The exponential e^x", "e^x", "exp(tn.tensor([0.0]))\n    Tensor([1.])", lambda g, out: zmul(g, out))
 exp2 = _unary(np.exp2, "The power 2^x", "2^x ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])",
-              lambda g, out: g * (out * math.log(2)))  # fmt: skip
+              lambda g, out: zmul(g, out * math.log(2)))  # fmt: skip
 expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "e^x", "expm1(tn.tensor([0.0]))\n    Tensor([0.])",
-               lambda g, out: g * (out + 1))  # fmt: skip
+               lambda g, out: zmul(g, out + 1))  # fmt: skip
 log = _unary(np.log, "The natural logarithm", "1 / x", "log(tn.tensor([1.0]))\n    Tensor([0.])",
              lambda g, x: zmul(g, 1 / x), 0.3, 3.0)  # fmt: skip
 log2 = _unary(np.log2, "The logarithm to base 2", "1 / (x ln 2)", "log2(tn.tensor([8.0]))\n    Tensor([3.])",
@@ -221,9 +221,9 @@ hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
                 x=lambda g, x, out: g * (x / np.where(out == 0, 1, out)),
                 y=lambda g, y, out: g * (y / np.where(out == 0, 1, out)))  # fmt: skip
 sinh = _unary(np.sinh, "The hyperbolic sine", "cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
-              lambda g, x: g * np.cosh(x))  # fmt: skip
+              lambda g, x: zmul(g, np.cosh(x)))  # fmt: skip
 cosh = _unary(np.cosh, "The hyperbolic cosine", "sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
-              lambda g, x: g * np.sinh(x))  # fmt: skip
+              lambda g, x: zmul(g, np.sinh(x)))  # fmt: skip
 tanh = _unary(np.tanh, "The hyperbolic tangent", "1 - tanh² x", "tanh(tn.tensor([0.0]))\n    Tensor([0.])",
               lambda g, out: g * (1 - out * out))  # fmt: skip
 arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "1 / √(1 + x²)",

@@ -110,6 +110,8 @@ def dot(a: Any, b: Any) -> Any:
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
     out = x.dot(weight.T)
     if bias is not None:
+        if bias.shape != out.shape[-1:]:  # it might broadcast, and its rule would not undo that
+            raise ValueError(f"the bias has shape {bias.shape}, not {out.shape[-1:]}")
         out += bias
     return out
 
@@ -158,7 +160,7 @@ linear = op(
         (..., out).
 
     Raises:
-        ValueError: the last axis of `x` is not `in` long.
+        ValueError: the last axis of `x` is not `in` long, or the bias not `out`.
 
     >>> import tapenet as tn
     >>> tn.linear(tn.tensor([1.0, 2.0]), tn.tensor([[3.0, 4.0]]), tn.tensor([0.5]))

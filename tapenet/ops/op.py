@@ -140,9 +140,9 @@ class Op:
         self._check(names)
         #: What each rule asks for, by input name ("" for the joint rule).
         self.needs: dict[str, tuple[str, ...]] = (
-            {"": rule_names(joint)}
+            {"": rule_names(name, joint)}
             if joint is not None
-            else {n: rule_names(rule) for n, rule in self.rules.items()}
+            else {n: rule_names(name, rule) for n, rule in self.rules.items()}
         )
         self._check_needs(names)
         registry[f"{module}.{name}"] = self
@@ -169,6 +169,12 @@ class Op:
                 raise TypeError(f"op {self.name!r}: rename its argument {n!r}: a name without leading underscore, not self")
         if self.residuals and self.outputs is None:
             raise TypeError(f"op {self.name!r}: residuals need a fixed number of outputs=")
+        for n in self.residuals:
+            if n in RESERVED or n in names or n.startswith("_") or not n.isidentifier():
+                raise TypeError(
+                    f"op {self.name!r}: rename its residual {n!r}: a name of its own, neither an argument's nor one of "
+                    f"{', '.join(sorted(RESERVED))}, without leading underscore"
+                )
 
     def _check_needs(self, names: list[str]) -> None:
         shapes = {f"{n}_{what}" for n in self.inputs for what in ("shape", "dtype")}
@@ -374,31 +380,49 @@ def basic_index(index: Any) -> bool:
     )
 
 
-def rule_names(rule: Any) -> tuple[str, ...]:
-    """The names of a rule's arguments."""
-    code = getattr(rule, "__code__", None)
-    if code is not None:
-        return tuple(code.co_varnames[: code.co_argcount])
-    return tuple(inspect.signature(rule).parameters)
+def rule_names(name: str, rule: Any) -> tuple[str, ...]:
+    """The names of the arguments of a rule of op `name`."""
+    if _plain_function(rule) and not rule.__code__.co_kwonlyargcount:
+        return tuple(rule.__code__.co_varnames[: rule.__code__.co_argcount])
+    parameters = _signature(name, rule)
+    for p in parameters:
+        if p.kind is p.KEYWORD_ONLY and p.default is _EMPTY:
+            raise TypeError(f"op {name!r}: a rule's arguments are passed by position: {p.name!r} is keyword-only")
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def _plain_function(function: Any) -> bool:
+    """Whether a function's code object tells its arguments: it is no method, partial or decorated function."""
+    return inspect.isfunction(function) and not hasattr(function, "__wrapped__")
+
+
+def _signature(name: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:
+        raise TypeError(
+            f"op {name!r}: {function!r} does not say what its arguments are called: give a lambda that names them"
+        ) from None
 
 
 def _arguments(name: str, forward: Callable[..., Any]) -> tuple[Argument, ...]:
     """The arguments of a forward, in order."""
     if isinstance(forward, np.ufunc):
         return tuple(Argument(n, False, _EMPTY) for n in "xyzw"[: forward.nin])
-    code = getattr(forward, "__code__", None)
-    if code is None:
-        parameters = list(inspect.signature(forward).parameters.values())
+    if not _plain_function(forward):
+        parameters = _signature(name, forward)
         starred = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
         arguments = tuple(Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default) for p in parameters)
     else:
         # Reading the code object is ten times cheaper than inspect.signature, and this runs for every op at
         # import.
+        function: Any = forward
+        code = function.__code__
         count, keyword_only = code.co_argcount, code.co_kwonlyargcount
         names = code.co_varnames
-        defaults = forward.__defaults__ or ()  # type: ignore[attr-defined]
+        defaults = function.__defaults__ or ()
         padded = (_EMPTY,) * (count - len(defaults)) + defaults
-        kwdefaults = forward.__kwdefaults__ or {}  # type: ignore[attr-defined]
+        kwdefaults = function.__kwdefaults__ or {}
         arguments = tuple(Argument(n, False, d) for n, d in zip(names[:count], padded, strict=True))
         arguments += tuple(
             Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only]

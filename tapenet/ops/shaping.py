@@ -233,11 +233,27 @@ def _pieces(g: Any, arrays_shape: Any, axis: int) -> Any:
     return tuple(found)
 
 
+def _one_array(shape: Any) -> bool:
+    """Whether what was joined was one array, as the sequence of its parts along the first axis."""
+    return isinstance(shape[0], int)
+
+
+def _concatenate_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
+    if _one_array(arrays_shape):
+        return np.stack(_pieces(g, (arrays_shape[1:],) * arrays_shape[0], axis))
+    return _pieces(g, arrays_shape, axis)
+
+
+def _stack_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
+    parts = np.moveaxis(g, axis, 0)
+    return parts if _one_array(arrays_shape) else tuple(parts)
+
+
 concatenate = op(
     lambda arrays, axis=0: np.concatenate(arrays, axis),
     name="concatenate",
     numpy=(np.concatenate,),
-    arrays=_pieces,
+    arrays=_concatenate_arrays,
     doc="""Arrays joined along an axis they share (None: flattened first).
 
     Raises:
@@ -251,6 +267,7 @@ concatenate = op(
         sample([r.normal(size=(2, 3)), r.normal(size=(1, 3))]),
         sample([r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=(2, 2))], -1),
         sample([r.normal(size=(2, 2)), r.normal(size=3)], None),
+        sample(r.normal(size=(2, 3, 2)), 1),
     ],
     mend=lambda arrays, axis: "All axes but the one joined along must have equal lengths: "
     + ", ".join(str(np.shape(a)) for a in arrays),
@@ -260,7 +277,7 @@ stack = op(
     lambda arrays, axis=0: np.stack(arrays, axis),
     name="stack",
     numpy=np.stack,
-    arrays=lambda g, axis: tuple(np.moveaxis(g, axis, 0)),
+    arrays=_stack_arrays,
     doc="""Arrays of one shape joined along a new axis.
 
     Raises:
@@ -273,6 +290,7 @@ stack = op(
     samples=lambda r: [
         sample([r.normal(size=(2, 3)), r.normal(size=(2, 3))]),
         sample([r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.normal(size=(2, 3))], -1),
+        sample(r.normal(size=(2, 3)), 1),
     ],
     mend=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
 )
