@@ -31,6 +31,8 @@ _by_number = attrgetter("number")
 _deposit_lock = threading.Lock()
 #: Gradient hooks by node; a hook takes the gradient and may return another.
 hooks: weakref.WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
+#: Whether there ever was one. Most programs have none, and asking the dictionary costs half a microsecond.
+hooks_exist = False
 
 
 class GradientError(RuntimeError):
@@ -120,6 +122,13 @@ class Gradients(dict[Node, Any]):
         return parent in self.only
 
 
+def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
+    """Have `hook` called with the gradient of a node's output."""
+    global hooks_exist
+    hooks_exist = True
+    hooks.setdefault(node, {})[key] = hook
+
+
 def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
     """Bring what a rule returned to the shape and dtype of its input, or say what is wrong with it."""
     if d is None:
@@ -152,6 +161,8 @@ def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
 def stretch(d: Any, shape: tuple[int, ...]) -> Any:
     """`np.broadcast_to` at a tenth of its cost: a read-only view that repeats `d` by strides of 0."""
     d = np.asarray(d)
+    if not d.flags.c_contiguous:  # not to be had as one run of bytes
+        return np.broadcast_to(d, shape)
     lead = len(shape) - d.ndim
     strides = (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(d.shape, d.strides, strict=True))
     view: Any = np.ndarray(shape, d.dtype, d, 0, strides)
@@ -199,7 +210,7 @@ def run(
         have = grads.get(node)
         grads[node] = g if have is None else have + g
     writes = mutation.since(order[-1].number) if order and mutation.latest > order[-1].number else None
-    hooked = len(hooks) > 0
+    hooked = hooks_exist and len(hooks) > 0
     plain = not (on_tensors or hooked or writes or only is not None)
     take = grads.pop
     grad_before = state.grad
@@ -213,7 +224,7 @@ def run(
                 if plain:
                     node.pull(g, grads)
                     continue
-                if g is None:  # not on the way to a node of `only`
+                if g is None or (useful is not None and node not in useful):  # not on the way to a node of `only`
                     continue
                 if hooked and node in hooks:
                     g = _call_hooks(node, g, tensor, on_tensors)
@@ -253,7 +264,7 @@ def _collect(roots: list[Node], only: set[Node] | None) -> list[Node]:
     pop, append = stack.pop, order.append
     while stack:
         node = pop()
-        if node.released is not None:
+        if node.released is not None and only is None:
             raise _released(node)
         append(node)
         if only is None or node not in only:
@@ -267,6 +278,8 @@ def _useful(order: list[Node], only: set[Node]) -> set[Node]:
     useful = set(only)
     for node in reversed(order):
         if node not in useful and any(p in useful for p in node.parents):
+            if node.released is not None:
+                raise _released(node)
             useful.add(node)
     return useful
 
@@ -359,7 +372,7 @@ def _value(node: Node, name: str, known: dict[str, Any], tensor: type[Tensor]) -
     call = getattr(node, "call", None)
     trace = None if call is None else node
     if name == "out":
-        saved = getattr(node, "out_saved")
+        saved = node.out_saved
         if op.outputs == 1:
             return tensor._of(saved, node, trace)
         made = []
@@ -447,25 +460,24 @@ def deposit(leaves: list[tuple[Node, Any]], tensor: type[Tensor]) -> None:
                 leaf.grad = before + g
 
 
-def _references(g: Any) -> int:
+def _count(g: Any) -> int:
     return sys.getrefcount(g)
 
 
-def _probe(g: Any) -> int:
-    return _references(g)
-
-
 def _measure(fresh: Any) -> int:
-    return _probe(fresh)
+    return _count(fresh)
 
 
-#: What `_references` counts two calls below the only owner of an array. Measured, since interpreters differ.
+#: What `_count` says where an array has one owner: a variable of the caller. Measured, since interpreters differ.
 _UNSHARED = _measure(np.ones(1) + 1)
 
 
 def _unshared_tensor(g: Tensor) -> bool:
     """The same for a tensor and its array: a node may have saved it, a user or another leaf may hold it."""
-    return _references(g) <= _UNSHARED and _unshared(g._data)
+    if sys.getrefcount(g) > _UNSHARED:
+        return False
+    data = g._data
+    return sys.getrefcount(data) <= _UNSHARED and _unshared_array(data)
 
 
 def _unshared(g: Any) -> bool:
@@ -473,11 +485,11 @@ def _unshared(g: Any) -> bool:
 
     Counts references, as NumPy does to reuse temporaries. A view counts when its base is nobody else's.
     """
-    if type(g) is not ndarray:
-        return False
-    if _references(g) > _UNSHARED:
+    return sys.getrefcount(g) <= _UNSHARED and _unshared_array(g)
+
+
+def _unshared_array(g: Any) -> bool:
+    if type(g) is not ndarray or not g.flags.writeable:
         return False
     base = g.base
-    if base is None:
-        return g.flags.writeable
-    return type(base) is ndarray and g.flags.writeable and base.base is None and _references(base) <= _UNSHARED
+    return base is None or (type(base) is ndarray and base.base is None and sys.getrefcount(base) <= _UNSHARED)

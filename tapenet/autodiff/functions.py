@@ -69,7 +69,8 @@ class _Run:
     def pull(self, roots: list[tuple[Node, Any]], release: bool) -> list[Any]:
         """Gradients by each end, as tensors; zeros where the output does not depend on one."""
         only = {t._node for t in self.ends if t._node is not None}
-        create = self.outer and (self.nested or _reaches_others([n for n, _ in roots], only))
+        seeded = any(g._node is not None for _, g in roots)
+        create = self.outer and (self.nested or seeded or _reaches_others([n for n, _ in roots], only))
         captures = local.state.tape is not None and local.state.tape.captures
         if not (create or captures):
             roots = [(n, g._data) for n, g in roots]
@@ -116,9 +117,14 @@ def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple
 
 
 def _scalar(out: Any, name: str) -> None:
-    if isinstance(out, Tensor) and out.size != 1:
+    if not isinstance(out, (Tensor, np.ndarray, np.generic, int, float, complex)):
+        raise TypeError(
+            f"tn.{name}: the function returned {type(out).__name__}, but a gradient needs a scalar tensor; for (scalar, "
+            "other) give has_aux=True, for several outputs use tn.vjp"
+        )
+    if np.size(out) != 1:
         raise ValueError(
-            f"tn.{name}: the function returned shape {out.shape}, but a gradient needs a scalar: reduce it, for "
+            f"tn.{name}: the function returned shape {np.shape(out)}, but a gradient needs a scalar: reduce it, for "
             "instance with .sum(), or use tn.vjp"
         )
 

@@ -22,17 +22,6 @@ if TYPE_CHECKING:
 latest = 0
 
 
-class Write(NamedTuple):
-    """One write: when it was, what did it, and the memory it changed."""
-
-    number: int
-    by: str
-    first: int
-    end: int
-    #: Where the memory is not one run of bytes: its layout.
-    layout: _Layout | None
-
-
 class _Layout:
     """Stands for an array's memory without keeping it alive. NumPy compares it, and never reads it."""
 
@@ -42,24 +31,54 @@ class _Layout:
         self.__array_interface__ = interface
 
 
+class Region(NamedTuple):
+    """A piece of memory: its bytes, and the layout of an array that is not one run of them."""
+
+    first: int
+    end: int
+    layout: _Layout | None
+
+    @property
+    def key(self) -> Any:
+        if self.layout is None:
+            return self.first, self.end
+        interface = self.layout.__array_interface__
+        return self.first, self.end, interface["shape"], interface["strides"]
+
+
+class Write(NamedTuple):
+    """One write: when it was, what did it, and the memory it changed."""
+
+    number: int
+    by: str
+    where: Region
+
+
 #: The last write to each piece of memory, in order of writing. One that outlives its array does no harm: an array
 #: that later takes the same memory is saved by nodes made after the write.
 _writes: dict[Any, Write] = {}
 _LIMIT = 100_000
 
 
-def wrote(array: NDArray[Any], by: str) -> None:
-    """Note that `array`'s memory was changed just now; `by` says what did it, for the error."""
+def region(array: NDArray[Any]) -> Region:
+    """The memory of an array. Stays right as long as the array lives."""
+    if array.flags.forc:
+        first = array.__array_interface__["data"][0]
+        return Region(first, first + array.nbytes, None)
+    return Region(*np.lib.array_utils.byte_bounds(array), _Layout(array.__array_interface__))
+
+
+def wrote(place: NDArray[Any] | Region, by: str) -> None:
+    """Note that an array's memory was changed just now; `by` says what did it, for the error."""
     global latest
     latest = next_number()
     if len(_writes) >= _LIMIT:  # only a program that rewrites ever new tensors gets here; drop the oldest half
         for key in list(_writes)[: _LIMIT // 2]:
             del _writes[key]
-    first, end = np.lib.array_utils.byte_bounds(array)
-    whole = end - first == array.nbytes
-    key = (first, end) if whole else (first, end, array.shape, array.strides)
+    where = place if type(place) is Region else region(place)  # type: ignore[arg-type]
+    key = where.key
     _writes.pop(key, None)  # so that the dict stays in order of writing
-    _writes[key] = Write(latest, by, first, end, None if whole else _Layout(array.__array_interface__))
+    _writes[key] = Write(latest, by, where)
 
 
 def since(number: int) -> list[Write]:
@@ -73,23 +92,23 @@ def stale(node: Node, writes: list[Write]) -> tuple[str, str] | None:
         return None
     for slot in node.saved_slots:
         for value in _arrays(getattr(node, slot, None)):
-            first, end = np.lib.array_utils.byte_bounds(value)
+            saved = region(value)
             for write in writes:
                 if write.number < node.number:
                     break
-                if first < write.end and write.first < end and _shared(value, write, end - first):
+                where = write.where
+                if saved.first < where.end and where.first < saved.end and _shared(value, saved, where):
                     return slot.removesuffix("_saved"), write.by
     return None
 
 
-def _shared(value: NDArray[Any], write: Write, span: int) -> bool:
+def _shared(value: NDArray[Any], saved: Region, written: Region) -> bool:
     """Whether an array and a write that overlap in range, as two columns of a matrix do, have bytes in common."""
-    if write.layout is None and span == value.nbytes:
+    if written.layout is None and saved.layout is None:
         return True
-    size = write.end - write.first
-    plain = {"data": (write.first, True), "shape": (size,), "typestr": "|u1", "version": 3}
+    whole = {"data": (written.first, True), "shape": (written.end - written.first,), "typestr": "|u1", "version": 3}
     try:
-        return np.shares_memory(value, np.asarray(write.layout or _Layout(plain)), max_work=10_000)
+        return np.shares_memory(value, np.asarray(written.layout or _Layout(whole)), max_work=10_000)
     except np.exceptions.TooHardError:
         return True
 

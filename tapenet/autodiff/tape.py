@@ -13,7 +13,7 @@ import itertools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -83,13 +83,16 @@ class Traced(NamedTuple):
     data: np.ndarray[Any, Any]
 
 
-class Parents(tuple["Node | None", ...]):
+class Parents(list["Node | None"]):
     """The parents of a sequence argument, such as `concatenate`'s. Has no shape of its own."""
 
+    # A list, since a subclass of tuple has no slots: its dict would be one more object for the collector.
+    __slots__ = ("constants",)
+    __hash__ = object.__hash__
     shape = None
     dtype = None
     #: What stands at each position that has no parent.
-    constants: list[Any]
+    constants: Sequence[Any]
 
 
 class Node:
@@ -515,9 +518,10 @@ _PACKAGE = __name__.partition(".")[0] + "."
 def user_frame() -> FrameType | None:
     """The innermost frame that is not tapenet's own."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and (
-        frame.f_globals.get("__name__", "").startswith(_PACKAGE) or frame.f_code.co_filename.startswith("<op ")
-    ):
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")  # generated code has none
+        if name and not name.startswith(_PACKAGE):
+            break
         frame = frame.f_back
     return frame
 

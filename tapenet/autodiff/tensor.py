@@ -338,7 +338,7 @@ class Tensor(Operand):
         if node is None:
             raise RuntimeError("register_hook() on a tensor that needs no gradient: nothing flows to it")
         key = next_number()
-        driver.hooks.setdefault(node, {})[key] = hook
+        driver.add_hook(node, key, hook)
         watched = weakref.ref(node)
 
         def remove() -> None:
@@ -371,8 +371,11 @@ class Tensor(Operand):
                 "backward() on a tensor that no gradient flows to: no tensor with requires_grad=True was used, or it was "
                 "computed under tn.no_grad() or cut off by .detach()"
             )
+        data = self._data
         if create_graph or (local.state.tape is not None and local.state.tape.captures):
             g: Any = self._seed(gradient)
+        elif gradient is None and data.ndim == 0:
+            g = _one(data.dtype)
         else:
             g = self._seed(gradient)._data
         release = not (create_graph if retain_graph is None else retain_graph)
@@ -404,7 +407,7 @@ class Tensor(Operand):
         does for parameters and buffers.
         """
         state = local.state
-        if self._node is None and self._kind is None or (self._node is not None and type(self._node) is not Leaf):
+        if (self._node is None and self._kind is None) or (self._node is not None and type(self._node) is not Leaf):
             new = ops.setitem(self.__copy__(), value, index)
             self._data, self._node, self._trace = new._data, new._node, new._trace
             return

@@ -361,3 +361,6 @@ bitwise_or = _plain(np.bitwise_or, "Bitwise x | y", "bitwise_or(tn.tensor([6]), 
 bitwise_xor = _plain(np.bitwise_xor, "Bitwise x ^ y", "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)", "^", _truths)
 invert = _plain(np.invert, "Bitwise not", "invert(tn.tensor([True]))\n    Tensor([False])", "~", _truth)
 
+# Second names, as NumPy has them.
+abs = absolute
+pow = power

@@ -116,9 +116,8 @@ def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
     return out
 
 
-def _product(x: Any, y: Any) -> Any:
-    """x @ y for arrays with a matrix on the right, and for tensors."""
-    return x.dot(y) if type(x) is type(y) is np.ndarray else np.matmul(x, y)
+def _linear_x(g: Any, weight: Any) -> Any:
+    return g.dot(weight) if type(g) is np.ndarray else np.matmul(g, weight)
 
 
 def _linear_weight(g: Any, x: Any) -> Any:
@@ -126,7 +125,7 @@ def _linear_weight(g: Any, x: Any) -> Any:
     if x.ndim != 2:
         x = np.reshape(x, (-1, x.shape[-1]))
         g = np.reshape(g, (-1, g.shape[-1]))
-    return _product(x.T, g).T
+    return x.T.dot(g).T if type(g) is np.ndarray else np.matmul(x.T, g).T
 
 
 def _linear_bias(g: Any) -> Any:
@@ -146,7 +145,7 @@ def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
 linear = op(
     _linear,
     name="linear",
-    x=lambda g, weight: _product(g, weight),
+    x=_linear_x,
     weight=_linear_weight,
     bias=_linear_bias,
     doc="""The affine map x @ weightᵀ + bias.

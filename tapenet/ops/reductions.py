@@ -148,7 +148,7 @@ def _extreme_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
 
 max = _reduction(
     lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims),
-    np.max,
+    (np.max, np.amax),
     "max",
     "The largest element over `axis`; equal ones share the gradient evenly.",
     "max(tn.tensor([1.0, 3.0]))\n    Tensor(3.)",
@@ -157,7 +157,7 @@ max = _reduction(
 )
 min = _reduction(
     lambda a, axis=None, *, keepdims=False: np.min(a, axis=axis, keepdims=keepdims),
-    np.min,
+    (np.min, np.amin),
     "min",
     "The smallest element over `axis`; equal ones share the gradient evenly.",
     "min(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",

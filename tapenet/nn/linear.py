@@ -1,0 +1,76 @@
+"""The affine layer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn import init
+from tapenet.nn.casting import cast
+from tapenet.nn.module import Module
+from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.ops.random import generator
+
+
+class Linear(Module):
+    """x @ weightᵀ + bias, over the last axis of x.
+
+    Shapes: (..., in_features) gives (..., out_features).
+
+    Attributes:
+        weight: (out_features, in_features), in Fortran order, so that both products with it are fast.
+        bias: (out_features,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(in_features), as PyTorch's do.
+
+    Raises:
+        ValueError: the last axis of the input is not in_features long.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> layer = nn.Linear(3, 2, rng=np.random.default_rng(0))
+    >>> layer([[1.0, 2.0, 3.0]]).shape
+    (1, 2)
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.in_features = in_features
+        self.out_features = out_features
+        self.weight = Parameter(np.empty((out_features, in_features), dtype, order="F"))
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        default_init(self.weight, self.bias, rng)
+
+    def forward(self, x: Any) -> Any:
+        weight = self.weight
+        # The usual case, spelled out: small nets spend their time on calls like this one.
+        if type(x) is not Tensor or type(weight) is not Tensor or x._data.dtype is not weight._data.dtype:
+            x = cast(x, weight)
+        return ops.linear(x, weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
+
+
+def default_init(weight: Tensor, bias: Tensor | None, rng: np.random.Generator | int | None) -> None:
+    """PyTorch's default for linear and convolution layers: U(-k, k) with k = 1 / sqrt(fan_in), for both."""
+    rng = generator(rng)  # one for both, also where it is given as an integer
+    init.kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
+    if bias is not None:
+        fan_in, _ = init.fans(weight)
+        bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+        init.uniform_(bias, -bound, bound, rng=rng)

@@ -1,0 +1,54 @@
+"""Marks: which tensors of a module are learned, and which are state. Marks of a slot, not types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tapenet.autodiff.tensor import Tensor, tensor
+
+FLOAT = np.dtype(np.float32)
+
+
+def Parameter(data: Any, requires_grad: bool = True, dtype: DTypeLike | None = None) -> Tensor:
+    """A tensor that a module learns: set as an attribute of a module, it is found by `parameters()`.
+
+    Args:
+        data: the initial values, which are copied in their memory order. To share one parameter between two modules,
+            give both the same tensor.
+        requires_grad: False freezes it; it stays a parameter.
+        dtype: by default float32 for Python numbers and lists, and the dtype of an array or tensor.
+
+    Raises:
+        TypeError: integers with requires_grad.
+
+    >>> from tapenet import nn
+    >>> nn.Parameter([1.0, 2.0])
+    Tensor([1., 2.], dtype=float32, requires_grad=True)
+    """
+    made = _marked(data, dtype, "parameter")
+    return made.requires_grad_() if requires_grad else made
+
+
+def Buffer(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+    """A tensor that belongs to a module's state but is not learned, such as a running mean.
+
+    Args:
+        data: the initial values, which are copied.
+        dtype: as of `Parameter`, but Python integers and booleans keep their kind.
+
+    >>> from tapenet import nn
+    >>> nn.Buffer([0.0, 0.0])
+    Tensor([0., 0.], dtype=float32)
+    """
+    return _marked(data, dtype, "buffer")
+
+
+def _marked(data: Any, dtype: DTypeLike | None, kind: str) -> Tensor:
+    made = tensor(data, dtype)
+    if dtype is None and not hasattr(data, "dtype") and (made.dtype.kind == "f" or kind == "parameter"):
+        made = tensor(made, FLOAT)
+    made._kind = kind
+    return made

@@ -1,0 +1,359 @@
+"""Pooling: the maximum or the mean of each window of the last two axes.
+
+Windows are taken apart: first along the width, then along the height, so that a window of k x k costs 2(k - 1) passes.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.ops.convolution import Ints, Size, spread_size
+from tapenet.ops.op import op, sample
+
+
+class _Windows(NamedTuple):
+    """Where the windows lie, for the last two axes."""
+
+    kernel: Ints
+    stride: Ints
+    padding: Ints
+    size: Ints  # lengths of the two axes
+    padded: Ints
+    out: Ints
+    inside: tuple[Any, ...]
+    apart: bool  # no two windows overlap
+    covered: bool  # and every element is in one
+
+    def along(self, axis: int, offset: int) -> tuple[Any, ...]:
+        """The elements at `offset` of every window along the axis (-1 or -2)."""
+        n, s = self.out[axis], self.stride[axis]
+        part = slice(offset, offset + (n - 1) * s + 1, s)
+        return (Ellipsis, part) if axis == -1 else (Ellipsis, part, slice(None))
+
+    def at(self, offset: int) -> tuple[Any, ...]:
+        """The elements at `offset`, counted row by row, of every window."""
+        row, column = divmod(offset, self.kernel[1])
+        return self.along(-2, row)[:-1] + self.along(-1, column)[1:]
+
+
+@functools.lru_cache(maxsize=1024)
+def _windows_of(size: Ints, kernel_size: Size, stride: Size | None, padding: Size) -> _Windows:
+    kernel = spread_size(kernel_size, 2, "kernel_size", 1)
+    steps = kernel if stride is None else spread_size(stride, 2, "stride", 1)
+    borders = spread_size(padding, 2, "padding", 0)
+    if any(2 * p > k for p, k in zip(borders, kernel, strict=True)):
+        raise ValueError(f"padding={padding} is more than half of kernel_size={kernel_size}: windows would lie outside of x")
+    padded = tuple(n + 2 * p for n, p in zip(size, borders, strict=True))
+    if any(k > n for k, n in zip(kernel, padded, strict=True)):
+        raise ValueError(
+            f"a window of {kernel[0]} x {kernel[1]} does not fit into {size[0]} x {size[1]}"
+            + (f", {padded[0]} x {padded[1]} with padding" if padded != size else "")
+            + ": give a smaller kernel_size, or drop a pooling layer before"
+        )
+    out = tuple((n - k) // s + 1 for n, k, s in zip(padded, kernel, steps, strict=True))
+    return _Windows(
+        kernel=kernel,
+        stride=steps,
+        padding=borders,
+        size=size,
+        padded=padded,
+        out=out,
+        inside=(Ellipsis, *(slice(p, p + n) for p, n in zip(borders, size, strict=True))),
+        apart=all(s >= k for s, k in zip(steps, kernel, strict=True)),
+        covered=all(s == k and n * s == p for s, k, n, p in zip(steps, kernel, out, padded, strict=True)),
+    )
+
+
+def _windows(shape: Ints, kernel_size: Any, stride: Any, padding: Any) -> _Windows:
+    if len(shape) < 2:
+        raise ValueError(f"x has shape {shape}; its last two axes are height and width, so it needs at least two")
+    plain = (tuple(v) if isinstance(v, list) else v for v in (kernel_size, stride, padding))
+    return _windows_of(shape[-2:], *plain)
+
+
+def _like(x: Any, size: Ints, fill: Any = None, dtype: Any = None) -> Any:
+    """An array in the memory order of x with other lengths of the last two axes."""
+    made = np.empty_like(x, dtype, shape=(*x.shape[:-2], *size))
+    if fill is not None:
+        made.fill(fill)
+    return made
+
+
+def _bordered(x: Any, windows: _Windows, fill: Any) -> Any:
+    if windows.padded == windows.size:
+        return x
+    padded = _like(x, windows.padded, fill)
+    padded[windows.inside] = x
+    return padded
+
+
+# -- maximum -----------------------------------------------------------------------------------------------------
+
+
+def _max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Any:
+    windows = _windows(x.shape, kernel_size, stride, padding)
+    count = math.prod(windows.kernel)
+    kind: Any = np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.uint32
+    best = _bordered(x, windows, -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if windows.padding != (0, 0) else 0)
+    where: Any = None  # the offset of `best` within its window, counted row by row
+    weight = 1
+    for axis in (-1, -2):
+        parts = [windows.along(axis, i) for i in range(windows.kernel[axis])]
+        values, offsets = best, where
+        best = values[parts[0]]
+        where = None if offsets is None else offsets[parts[0]]
+        for i, part in enumerate(parts[1:], 1):
+            candidate = values[part]
+            # Only a larger one takes over, so the first of equals stays. Offsets rise, so that a maximum chooses.
+            offset = np.greater(candidate, best).view(np.uint8).astype(kind, copy=False)
+            offset *= i * weight if offsets is None else offsets[part] + kind(i * weight)
+            where = offset if where is None else np.maximum(where, offset)
+            best = np.maximum(best, candidate)
+        weight *= windows.kernel[axis]
+    if where is None:
+        return np.array(best, order="K"), np.zeros(best.shape, kind)
+    return best, where
+
+
+def _max_pool2d_grad(
+    y: Any, where: Any, shape: Ints, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Any:
+    windows = _windows(shape, kernel_size, stride, padding)
+    found = _like(y, windows.padded, None if windows.covered else 0)
+    # Multiplication by a mask is far faster than a choice by np.where, but makes nan of inf.
+    finite = bool(np.isfinite(np.add.reduce(y, axis=None)))
+    for i in range(math.prod(windows.kernel)):
+        chosen = where == i
+        place = found[windows.at(i)]
+        if windows.apart and finite:
+            np.multiply(y, chosen, out=place)
+        else:
+            place += y * chosen if finite else np.where(chosen, y, 0)
+    return found[windows.inside] if windows.padded != windows.size else found
+
+
+def _max_pool2d_pick(
+    x: Any, where: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Any:
+    windows = _windows(x.shape, kernel_size, stride, padding)
+    x = _bordered(x, windows, 0)
+    found = np.zeros(where.shape, x.dtype)
+    for i in range(math.prod(windows.kernel)):
+        np.copyto(found, x[windows.at(i)], where=where == i)
+    return found
+
+
+_SHAPES = """kernel_size: size of the windows, an integer or (height, width).
+        stride: distance between windows; `kernel_size` by default."""
+
+
+def _distinct(r: np.random.Generator, *shape: int) -> Any:
+    """Values far enough apart that finite differences meet no tie."""
+    return r.permutation(math.prod(shape)).reshape(shape) * 0.1
+
+
+max_pool2d = op(
+    _max_pool2d,
+    name="max_pool2d",
+    residuals=("where",),
+    x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
+        g, where, x_shape, kernel_size, stride, padding
+    ),
+    doc=f"""The largest element of each window of the last two axes.
+
+    The gradient goes to that element; of equal ones to the first, row by row.
+
+    Args:
+        x: (batch, channels, height, width), or with other axes in front.
+        {_SHAPES}
+        padding: border around x, which is never the largest; at most half of kernel_size.
+
+    Returns:
+        (batch, channels, height', width') with height' = (height + 2 padding - kernel height) // stride + 1.
+
+    Raises:
+        ValueError: the window is larger than the padded x, or the padding larger than half a window.
+
+    >>> import tapenet as tn
+    >>> tn.max_pool2d(tn.tensor([[1.0, 2.0, 3.0, 9.0], [4.0, 5.0, 6.0, 7.0]]), 2)
+    Tensor([[5., 9.]])
+    """,
+    samples=lambda r: [
+        sample(_distinct(r, 2, 2, 4, 4), 2),
+        sample(_distinct(r, 1, 2, 5, 4), (3, 2), (2, 1), (1, 0)),
+        sample(_distinct(r, 2, 5, 5), 3, 2, 1),
+        sample(_distinct(r, 1, 1, 5, 5), 2),
+        sample(_distinct(r, 1, 3, 3), 1, 2),
+    ],
+)
+
+max_pool2d_grad = op(
+    _max_pool2d_grad,
+    name="max_pool2d_grad",
+    nondiff=("where",),
+    y=lambda g, where, kernel_size, stride, padding: max_pool2d_pick(g, where, kernel_size, stride, padding),
+    doc=f"""The gradient of max_pool2d: each element of `y` added at its place in its window, zeros elsewhere.
+
+    Args:
+        y: one element per window.
+        where: integers of the same shape: the place within the window, counted row by row.
+        shape: of max_pool2d's input, which is the shape of the result.
+        {_SHAPES}
+        padding: border, as in max_pool2d; what falls there is lost.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.max_pool2d_grad(tn.tensor([[5.0]]), np.array([[3]]), (2, 2), 2)
+    Tensor([[0., 0.],
+            [0., 5.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2, 2)), r.integers(0, 4, (1, 2, 2)), (1, 4, 4), 2),
+        sample(r.normal(size=(1, 3, 3)), r.integers(0, 9, (1, 3, 3)), (1, 5, 5), 3, 2, 1),
+    ],
+)
+
+max_pool2d_pick = op(
+    _max_pool2d_pick,
+    name="max_pool2d_pick",
+    nondiff=("where",),
+    x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
+        g, where, x_shape, kernel_size, stride, padding
+    ),
+    doc=f"""One chosen element of each window of the last two axes.
+
+    Args:
+        x: (..., height, width).
+        where: an integer per window: the place within it, counted row by row.
+        {_SHAPES}
+        padding: border of zeros around x.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.max_pool2d_pick(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), np.array([[2]]), 2)
+    Tensor([[3.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(1, 4, 4)), r.integers(0, 4, (1, 2, 2)), 2),
+        sample(r.normal(size=(1, 5, 5)), r.integers(0, 9, (1, 3, 3)), 3, 2, 1),
+    ],
+)
+
+# -- mean --------------------------------------------------------------------------------------------------------
+
+
+def _shares(windows: _Windows, count_include_pad: bool, dtype: Any) -> Any:
+    """What to multiply the sum of each window by: 1 / the number of elements it counts."""
+    if count_include_pad or windows.padded == windows.size:
+        return dtype.type(1 / math.prod(windows.kernel))
+    counts = []
+    for n, p, k, s, m in zip(
+        windows.size, windows.padding, windows.kernel, windows.stride, windows.out, strict=True
+    ):
+        starts = np.arange(m) * s - p
+        counts.append(np.minimum(starts + k, n) - np.maximum(starts, 0))
+    return (1 / np.outer(*counts)).astype(dtype)
+
+
+def _float(x: Any) -> Any:
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+def _avg_pool2d(
+    x: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0, count_include_pad: bool = True
+) -> Any:
+    windows = _windows(x.shape, kernel_size, stride, padding)
+    x = _float(x)
+    total = _bordered(x, windows, 0)
+    for axis in (-1, -2):
+        parts = [total[windows.along(axis, i)] for i in range(windows.kernel[axis])]
+        if len(parts) == 1:
+            total = parts[0]
+            continue
+        total = parts[0] + parts[1]
+        for part in parts[2:]:
+            total += part
+    return total * _shares(windows, count_include_pad, x.dtype)
+
+
+def _avg_pool2d_grad(
+    y: Any,
+    shape: Ints,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    count_include_pad: bool = True,
+) -> Any:
+    windows = _windows(shape, kernel_size, stride, padding)
+    y = _float(y)
+    found = y * _shares(windows, count_include_pad, y.dtype)
+    for axis in (-2, -1):
+        length = windows.padded[axis]
+        spread = _like(found, (length, found.shape[-1]) if axis == -2 else (found.shape[-2], length), 0)
+        for i in range(windows.kernel[axis]):
+            if windows.apart:
+                spread[windows.along(axis, i)] = found
+            else:
+                spread[windows.along(axis, i)] += found
+        found = spread
+    return found[windows.inside] if windows.padded != windows.size else found
+
+
+avg_pool2d = op(
+    _avg_pool2d,
+    name="avg_pool2d",
+    x=lambda g, x_shape, kernel_size, stride, padding, count_include_pad: avg_pool2d_grad(
+        g, x_shape, kernel_size, stride, padding, count_include_pad
+    ),
+    doc=f"""The mean of each window of the last two axes.
+
+    Args:
+        x: (batch, channels, height, width), or with other axes in front.
+        {_SHAPES}
+        padding: border of zeros around x; at most half of kernel_size.
+        count_include_pad: divide by the size of the window also at the border, else by the elements of x in it.
+
+    Returns:
+        (batch, channels, height', width') with height' = (height + 2 padding - kernel height) // stride + 1.
+
+    Raises:
+        ValueError: the window is larger than the padded x, or the padding larger than half a window.
+
+    >>> import tapenet as tn
+    >>> tn.avg_pool2d(tn.tensor([[1.0, 2.0, 3.0, 9.0], [4.0, 5.0, 6.0, 6.0]]), 2)
+    Tensor([[3., 6.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2, 4, 4)), 2),
+        sample(r.normal(size=(1, 2, 5, 4)), (3, 2), (2, 1), (1, 0)),
+        sample(r.normal(size=(2, 5, 5)), 3, 2, 1, False),
+        sample(r.normal(size=(1, 3, 3)), 1, 2),
+    ],
+)
+
+avg_pool2d_grad = op(
+    _avg_pool2d_grad,
+    name="avg_pool2d_grad",
+    y=lambda g, kernel_size, stride, padding, count_include_pad: avg_pool2d(
+        g, kernel_size, stride, padding, count_include_pad
+    ),
+    doc=f"""The gradient of avg_pool2d: each element of `y` shared out evenly over its window.
+
+    Args:
+        y: one element per window.
+        shape: of avg_pool2d's input, which is the shape of the result.
+        {_SHAPES}
+        padding, count_include_pad: as in avg_pool2d.
+
+    >>> import tapenet as tn
+    >>> tn.avg_pool2d_grad(tn.tensor([[8.0]]), (2, 2), 2)
+    Tensor([[2., 2.],
+            [2., 2.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2, 2)), (1, 4, 4), 2),
+        sample(r.normal(size=(1, 3, 3)), (1, 5, 5), 3, 2, 1, False),
+    ],
+)

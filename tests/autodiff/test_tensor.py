@@ -1,0 +1,531 @@
+"""The handle: making, converting, assigning, copying and showing tensors."""
+
+from __future__ import annotations
+
+import array as python_array
+import copy
+import math
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+
+
+def leaf(values: Any, dtype: Any = None) -> tn.Tensor:
+    return tn.tensor(values, dtype=dtype, requires_grad=True)
+
+
+# -- making ------------------------------------------------------------------------------------------------------
+
+
+def test_tensor_copies_and_asarray_does_not() -> None:
+    a = np.zeros(3)
+    copied, shared = tn.tensor(a), tn.asarray(a)
+    a[0] = 5.0
+    assert copied.tolist() == [0.0, 0.0, 0.0]
+    assert shared.tolist() == [5.0, 0.0, 0.0]
+    assert shared.data is a
+    assert tn.asarray(shared) is shared
+    again = tn.tensor(shared)
+    shared.data[1] = 7.0
+    assert again.tolist() == [5.0, 0.0, 0.0]
+
+
+def test_dtypes_are_numpys() -> None:
+    assert tn.tensor([1.0, 2.0]).dtype == np.float64
+    assert tn.tensor([1, 2]).dtype == np.int64
+    assert tn.tensor([True]).dtype == np.bool_
+    assert tn.tensor([1 + 2j]).dtype == np.complex128
+    for dtype in (np.float16, np.float32, np.float64, np.uint8, np.int32, np.bool_):
+        assert tn.tensor(np.zeros(2, dtype)).dtype == dtype
+        assert tn.asarray(np.zeros(2, dtype)).dtype == dtype
+        assert tn.tensor([0, 1], dtype=dtype).dtype == dtype
+        assert tn.asarray([0, 1], dtype=dtype).dtype == dtype
+    assert tn.tensor(np.float32(2.0)).dtype == np.float32
+    assert tn.asarray(tn.tensor([1.0]), dtype="float32").dtype == np.float32
+
+
+def test_memory_order_is_kept() -> None:
+    a = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    assert tn.tensor(a).data.flags.f_contiguous
+    assert copy.deepcopy(tn.tensor(a)).data.flags.f_contiguous
+    assert tn.tensor(a).copy().data.flags.f_contiguous
+
+
+def test_data_is_always_an_ndarray() -> None:
+    x = leaf([1.0, 2.0])
+    for t in (x.sum(), x[0], x @ x, tn.tensor(1.0), np.exp(x.sum()), x.argmax(), x.sum() > 0, x.max(), x.sum() * 2.0):
+        assert type(t.data) is np.ndarray
+        assert t.shape == ()
+        assert t.numpy() is t.data
+    assert type(tn.asarray(np.ma.array([1.0])).data) is np.ndarray
+    assert type(tn.asarray(np.float64(1.0)).data) is np.ndarray
+
+
+@pytest.mark.parametrize("value", [["a", "b"], None, object(), [None], {"a": 1}, [[1.0], [1.0, 2.0]], "1.0"])
+def test_what_is_no_array_of_numbers_is_refused(value: Any) -> None:
+    for make in (tn.tensor, tn.asarray):
+        with pytest.raises((TypeError, ValueError)):
+            make(value)
+
+
+@pytest.mark.parametrize("value", [[1, 2], [True], np.zeros(2, np.uint8)])
+def test_only_floats_have_gradients(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"has no gradient.*astype"):
+        tn.tensor(value, requires_grad=True)
+    t = tn.tensor(value)
+    with pytest.raises(TypeError, match="has no gradient"):
+        t.requires_grad = True
+    assert t.requires_grad is False
+    assert not (t * 2).requires_grad
+    assert (t * leaf(1.5)).requires_grad
+
+
+def test_requires_grad_can_be_asked_for_and_taken_back() -> None:
+    t = tn.tensor([1.0])
+    assert t.is_leaf
+    assert t.node is None
+    assert t.requires_grad_() is t
+    assert t.requires_grad
+    node = t.node
+    t.requires_grad = True
+    assert t.node is node
+    t.requires_grad = False
+    assert not (t * 2).requires_grad
+    y = leaf([1.0]) * 2
+    assert not y.is_leaf
+    assert y.requires_grad_() is y
+    with pytest.raises(TypeError, match=r"result of op 'multiply'.*detach"):
+        y.requires_grad = False
+
+
+def test_attributes_are_the_arrays() -> None:
+    a = np.zeros((2, 3), np.float32)
+    t = tn.asarray(a)
+    assert (t.shape, t.dtype, t.ndim, t.size, t.nbytes, len(t)) == ((2, 3), np.dtype("f4"), 2, 6, 24, 2)
+    assert t.T.shape == (3, 2)
+    assert tn.tensor(np.zeros((4, 2, 3))).mT.shape == (4, 3, 2)
+    assert t.tolist() == a.tolist()
+    assert (np.shape(t), np.ndim(t), np.size(t), np.size(t, 1)) == ((2, 3), 2, 6, 3)
+    with pytest.raises(AttributeError, match="a Tensor has no attribute 'relu'"):
+        t.relu  # noqa: B018
+
+
+def test_item_needs_one_element() -> None:
+    assert tn.tensor([[2.5]]).item() == 2.5
+    assert type(tn.tensor([[2.5]]).item()) is float
+    assert type(tn.tensor(2).item()) is int
+    with pytest.raises(ValueError, match=r"one element.*\(2,\)"):
+        tn.tensor([1.0, 2.0]).item()
+
+
+def test_detach_shares_storage_and_leaves_the_graph() -> None:
+    x = leaf([1.0, 2.0])
+    d = x.detach()
+    assert not d.requires_grad
+    assert d.data is x.data
+    y = x * 2
+    assert y.detach().data is y.data
+    assert y.requires_grad
+
+
+# -- conversion --------------------------------------------------------------------------------------------------
+
+IMPLICIT: dict[str, Any] = {
+    "asarray": np.asarray,
+    "array": np.array,
+    "array with dtype": lambda t: np.array(t, dtype=np.float32),
+    "ascontiguousarray": np.ascontiguousarray,
+    "list": lambda t: np.array([t, t]),
+    "mixed list": lambda t: np.array([np.zeros(t.shape), t]),
+    "nested list": lambda t: np.asarray([[t], [t]]),
+    "slice": lambda t: np.zeros(4).__setitem__(slice(0, 1), t),
+    "row": lambda t: np.zeros((2, 1)).__setitem__(0, t),
+    "mask": lambda t: np.zeros(2).__setitem__(np.array([True, False]), t),
+    "index array": lambda t: np.zeros(2).__setitem__([0], t),
+    "full": lambda t: np.full(3, t),
+    "tensor of a list": lambda t: tn.tensor([t, t]),
+    "asarray of a list": lambda t: tn.asarray([t, t]),
+    "method of an array": lambda t: np.ones(1).dot(t),
+    "random": lambda t: np.random.default_rng(0).normal(t),
+}
+
+
+@pytest.mark.parametrize("convert", IMPLICIT.values(), ids=IMPLICIT)
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_implicit_conversion_of_what_needs_a_gradient_raises(convert: Any, shape: tuple[int, ...]) -> None:
+    x = leaf(np.full(shape, 2.0))
+    for t in (x, x * 3):
+        with pytest.raises(TypeError, match=r"t\.numpy\(\).*tn\.stack"):
+            convert(t)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64, np.complex128])
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_storing_into_an_element_raises_too(dtype: Any, shape: tuple[int, ...]) -> None:
+    """NumPy calls float(t) for `a[0] = t`, which is otherwise a way to ask for the number."""
+    x = leaf(np.full(shape, 2.0))
+    a = np.zeros((2, 2), dtype)
+    for _ in range(30):  # more often than the interpreter takes to specialise the instruction
+        for t in (x, x * 3):
+            with pytest.raises((TypeError, ValueError)) as caught:
+                a[0, 1] = t
+            error = caught.value.__cause__ if isinstance(caught.value, ValueError) else caught.value
+            assert "t.numpy()" in str(error)
+            assert "tn.stack" in str(error)
+    assert not a.any()
+    a.flat[0] = float(x)
+    numbers = {"a": float(x), "b": int(x), "c": complex(x)}
+    assert numbers == {"a": 2.0, "b": 2, "c": 2 + 0j}
+    assert a[0, 0] == 2
+    with pytest.raises(TypeError, match=r"t\.numpy"):
+        python_array.array("d", [0.0])[0] = x
+    holder = [0]
+    holder[0] = x
+    assert holder[0] is x
+
+
+def test_without_a_gradient_conversion_is_free() -> None:
+    t = tn.tensor([1.0, 2.0])
+    assert np.asarray(t) is t.data
+    assert np.array([t, t]).shape == (2, 2)
+    a = np.zeros(2)
+    a[:] = t
+    a[0] = tn.tensor(5.0)
+    np.testing.assert_array_equal(a, [5.0, 2.0])
+    assert np.asarray(t, dtype=np.float32).dtype == np.float32
+    with tn.no_grad():
+        y = leaf([1.0]) * 2
+    assert np.asarray(y) == 2.0
+    np.array(t)[0] = 9.0
+    assert t.data[0] == 1.0
+    with pytest.raises(ValueError, match="copy"):
+        np.array(t, dtype=np.float32, copy=False)
+
+
+def test_explicit_conversions() -> None:
+    x = leaf([2.5])
+    assert float(x) == 2.5
+    assert int(x) == 2
+    assert complex(x) == 2.5
+    assert bool(x)
+    assert f"{x.sum():.1f}" == "2.5"
+    assert [10, 20, 30][tn.tensor(1)] == 20
+    assert list(range(tn.tensor(3))) == [0, 1, 2]
+    with pytest.raises(TypeError, match="integer"):
+        [10][x]
+    assert x.numpy() is x.data
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(tn.tensor([1.0, 2.0]))
+    for convert in (float, int, complex):
+        with pytest.raises(ValueError, match="size 1"):
+            convert(tn.tensor([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("requires_grad", [True, False])
+def test_an_ndarray_does_not_take_a_tensor_in_place(requires_grad: bool) -> None:
+    t = tn.tensor([1.0, 2.0], requires_grad=requires_grad)
+    a = np.zeros(2)
+    import operator
+
+    for operate in (operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow, operator.ifloordiv):
+        with pytest.raises(TypeError, match=r"array = array \+ tensor.*tensor\.numpy\(\)"):
+            operate(a, t)
+    with pytest.raises(TypeError, match="array = array"):
+        np.exp(t, out=a)
+    with pytest.raises(TypeError, match="np.copyto is not supported"):
+        np.copyto(a, t)
+    assert not a.any()
+
+
+# -- item assignment ---------------------------------------------------------------------------------------------
+
+
+def test_assignment_makes_a_new_array_and_earlier_handles_keep_the_old_values() -> None:
+    t = tn.tensor([1.0, 2.0, 3.0])
+    view, detached, copied, array = t[:2], t.detach(), copy.copy(t), t.data
+    t[0] = 10.0
+    assert t.tolist() == [10.0, 2.0, 3.0]
+    for old in (detached, copied, array):
+        assert old[0] == 1.0
+    assert view.tolist() == [1.0, 2.0]
+    source = np.zeros(2)
+    tn.asarray(source)[0] = 1.0
+    assert not source.any()
+
+
+def test_assignment_is_recorded_and_differentiated() -> None:
+    x, v = leaf([1.0, 2.0, 3.0]), leaf(5.0)
+    y = x * 2
+    before = y * 1
+    y[1] = v * v
+    (y * y).sum().backward(retain_graph=True)
+    np.testing.assert_array_equal(x.grad.data, [8.0, 0.0, 24.0])
+    assert v.grad.item() == 2 * 25 * 10.0
+    x.grad = None
+    (before * before).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [8.0, 16.0, 24.0])
+
+
+def test_assignment_into_a_plain_tensor_joins_the_graph_of_the_value() -> None:
+    v = leaf([1.0, 2.0])
+    t = tn.tensor(np.zeros((2, 2)))
+    for i in range(2):
+        t[i] = v * (i + 1)
+    assert t.requires_grad
+    t.sum().backward()
+    np.testing.assert_array_equal(v.grad.data, [3.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "index", [0, -1, slice(1, 3), [0, 2], np.array([True, False, True, False]), tn.tensor([1, 2]), (..., None, 0), ...]
+)
+def test_assignment_takes_every_kind_of_index(index: Any) -> None:
+    expected = np.arange(4.0)
+    raw = index.numpy() if isinstance(index, tn.Tensor) else index
+    expected[raw] = 9.0
+    t = tn.tensor(np.arange(4.0))
+    t[index] = 9.0
+    np.testing.assert_array_equal(t.data, expected)
+
+
+def test_assignment_to_a_leaf_is_refused_except_under_no_grad() -> None:
+    x = leaf([1.0, 2.0])
+    with pytest.raises(RuntimeError, match=r"leaf that needs a gradient.*tn\.no_grad\(\).*t\.copy\(\)"):
+        x[0] = 5.0
+    assert x.tolist() == [1.0, 2.0]
+    node, storage, detached = x.node, x.data, x.detach()
+    with tn.no_grad():
+        x[0] = 5.0
+        x[1] = tn.tensor(6.0)
+        x[np.array([1])] = leaf([7.0])
+    assert x.tolist() == [5.0, 7.0]
+    assert x.node is node
+    assert x.data is storage
+    assert detached.tolist() == [5.0, 7.0]
+
+
+@pytest.mark.parametrize("kind", ["buffer", "parameter"])
+def test_marked_tensors_are_written_in_place(kind: str) -> None:
+    b = tn.tensor([1.0, 2.0])
+    b._kind = kind
+    storage = b.data
+    b[0] = 3.0
+    b[1] = leaf(4.0)
+    assert b.data is storage
+    assert storage.tolist() == [3.0, 4.0]
+    assert not b.requires_grad
+
+
+def test_assignment_keeps_the_dtype_and_checks_index_and_shape() -> None:
+    t = tn.tensor([1.0, 2.0], dtype=np.float32)
+    t[0] = np.float64(1.5)
+    assert t.dtype == np.float32
+    with pytest.raises(IndexError, match=r"setitem.*failed.*shape \(2,\)"):
+        t[5] = 1.0
+    with pytest.raises(ValueError, match=r"setitem.*\(3,\)"):
+        t[:] = np.ones(3)
+    assert t.tolist() == [1.5, 2.0]
+
+
+# -- assigning data ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [np.array([5.0, 6.0]), [5.0, 6.0], tn.tensor([5.0, 6.0]), np.array([5, 6], np.int32)])
+def test_data_is_copied_into_storage(value: Any) -> None:
+    x = leaf([1.0, 2.0], np.float32)
+    storage, node, alias = x.data, x.node, x.detach()
+    x.data = value
+    assert x.data is storage
+    assert x.node is node
+    assert x.dtype == np.float32
+    assert alias.tolist() == [5.0, 6.0]
+    x.data[0] = 9.0
+    assert np.asarray(value)[0] == 5.0
+
+
+@pytest.mark.parametrize("value", [np.zeros(3), np.zeros((2, 1)), 1.0, tn.tensor(1.0)])
+def test_data_of_another_shape_is_refused(value: Any) -> None:
+    x = leaf([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"of shape .* to a tensor of shape \(2,\).*make a new tensor"):
+        x.data = value
+    assert x.tolist() == [1.0, 2.0]
+
+
+def test_data_of_another_kind_is_refused() -> None:
+    t = tn.tensor([1, 2])
+    with pytest.raises(TypeError, match="same_kind"):
+        t.data = np.array([1.5, 2.5])
+    assert t.tolist() == [1, 2]
+
+
+def test_data_updated_by_an_operator_is_the_same_storage() -> None:
+    x = leaf([1.0, 2.0])
+    storage = x.data
+    x.data -= 0.5
+    assert x.data is storage
+    assert x.tolist() == [0.5, 1.5]
+
+
+# -- copies ------------------------------------------------------------------------------------------------------
+
+
+def test_deepcopy_copies_values_gradient_and_marks() -> None:
+    x = leaf([1.0, 2.0])
+    x._kind = "parameter"
+    (x * 3).sum().backward()
+    made = copy.deepcopy(x)
+    assert made.requires_grad
+    assert made.node is not x.node
+    assert made._kind == "parameter"
+    assert made.grad.tolist() == [3.0, 3.0]
+    made.data[0] = 9.0
+    made.grad.data[0] = 9.0
+    assert x.tolist() == [1.0, 2.0]
+    assert x.grad.tolist() == [3.0, 3.0]
+    (made * 2).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+    plain = copy.deepcopy(tn.tensor([1.0]))
+    assert not plain.requires_grad
+    pair = copy.deepcopy([x, x])
+    assert pair[0] is pair[1]
+
+
+def test_deepcopy_inside_a_graph_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"copy the graph.*t\.detach\(\)"):
+        copy.deepcopy(leaf([1.0]) * 2)
+
+
+def test_a_shallow_copy_shares_storage_and_graph() -> None:
+    x = leaf([1.0])
+    made = copy.copy(x)
+    assert made is not x
+    assert made.data is x.data
+    assert made.node is x.node
+    (made * 2).sum().backward()
+    assert x.grad.tolist() == [2.0]
+
+
+def test_copy_has_its_own_storage_and_stays_in_the_graph() -> None:
+    x = leaf([1.0, 2.0])
+    y = x.copy()
+    y[0] = 5.0
+    assert x.tolist() == [1.0, 2.0]
+    (y * y).sum().backward()
+    assert x.grad.tolist() == [0.0, 4.0]
+
+
+def test_tensors_are_not_pickled() -> None:
+    with pytest.raises(TypeError, match=r"not pickled: save t\.numpy\(\)"):
+        pickle.dumps(tn.tensor([1.0]))
+
+
+# -- showing -----------------------------------------------------------------------------------------------------
+
+
+def test_repr() -> None:
+    assert repr(tn.tensor([1.0, 2.0])) == "Tensor([1., 2.])"
+    assert repr(tn.tensor([1, 2])) == "Tensor([1, 2], dtype=int64)"
+    assert repr(tn.tensor([True])) == "Tensor([ True])"
+    assert repr(tn.tensor(1.5, dtype=np.float32)) == "Tensor(1.5, dtype=float32)"
+    x = leaf([1.0])
+    assert repr(x) == "Tensor([1.], requires_grad=True)"
+    assert repr(x * 2) == "Tensor([2.], op=multiply)"
+    assert repr(tn.tensor([[1.0], [2.0]])) == "Tensor([[1.],\n        [2.]])"
+    assert repr(tn.tensor([])) == "Tensor([])"
+    assert len(repr(tn.tensor(np.zeros((1000, 1000))))) < 1000
+    assert str(x) == repr(x)
+    with pytest.raises(ValueError, match="format"):
+        format(tn.tensor([1.0, 2.0]), ".2f")
+
+
+# -- sequences, comparisons, hashing -----------------------------------------------------------------------------
+
+
+def test_iteration_stays_in_the_graph() -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    rows = list(x)
+    assert [r.tolist() for r in rows] == [[1.0, 2.0], [3.0, 4.0]]
+    a, b = x
+    (a * b).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [[3.0, 4.0], [1.0, 2.0]])
+    assert list(tn.tensor(np.zeros((0, 2)))) == []
+    assert [v.item() for v in reversed(tn.tensor([1.0, 2.0]))] == [2.0, 1.0]
+    for use in (iter, len):
+        with pytest.raises(TypeError, match="no axes"):
+            use(tn.tensor(1.0))
+
+
+def test_equality_is_elementwise_and_hashing_by_identity() -> None:
+    x, y = tn.tensor([1.0, 2.0]), tn.tensor([1.0, 3.0])
+    assert (x == y).tolist() == [True, False]
+    assert (x != y).tolist() == [False, True]
+    assert (x == None).tolist() == [False, False]  # noqa: E711
+    assert hash(x) == hash(x)
+    assert len({x, y, x}) == 2
+    assert {x: 1}[x] == 1
+    assert x in {x}
+    assert 2.0 in x
+    assert 5.0 not in x
+    assert tn.tensor(2.0) in x
+
+
+# -- kinds of arrays ---------------------------------------------------------------------------------------------
+
+
+def test_arrays_without_axes() -> None:
+    x = leaf(2.0)
+    y = np.exp(x) * x + x[...] - x.reshape(1)[0]
+    assert y.shape == ()
+    y.backward()
+    assert x.grad.shape == ()
+    assert x.grad.item() == pytest.approx(math.exp(2) * 3)
+    assert x.sum().shape == x.max().shape == x.T.shape == ()
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 3)])
+def test_empty_arrays(shape: tuple[int, ...]) -> None:
+    x = leaf(np.zeros(shape))
+    y = np.exp(x * 2 + np.zeros(shape)).reshape(-1)
+    (y.sum() + x.sum(axis=0).sum() + x.prod() + tn.concatenate([x, x]).sum() + x[:0].sum()).backward()
+    assert x.grad.shape == shape
+    np.testing.assert_array_equal(x.grad.data, np.zeros(shape))
+    with pytest.raises(ValueError, match=r"max.*zero-size"):
+        x.max()
+
+
+def test_integer_tensors_take_part_without_gradient() -> None:
+    n = tn.tensor([1, 2, 3])
+    x = leaf([1.0, 2.0, 3.0])
+    assert (n + 1).dtype == np.int64
+    assert (n / 2).dtype == np.float64
+    assert n.sum().dtype == np.int64
+    ((n * x) ** 2 + x[n - 1] + x**n).sum().backward()
+    np.testing.assert_allclose(x.grad.data, 2 * np.array([1.0, 4, 9]) * [1, 2, 3] + 1 + [1, 4, 27])
+    assert not n.requires_grad
+    assert x.astype(np.int32).dtype == np.int32
+    assert not x.astype(np.int32).requires_grad
+    assert n.astype(np.float64).requires_grad is False
+
+
+def test_methods_are_the_functions() -> None:
+    a = np.arange(1.0, 7.0).reshape(2, 3)
+    t = tn.tensor(a)
+    pairs: list[tuple[Any, Any]] = [
+        (t.sum(1), a.sum(1)), (t.sum(axis=0, keepdims=True), a.sum(axis=0, keepdims=True)), (t.mean(0), a.mean(0)),
+        (t.var(0, 1), np.var(a, 0, ddof=1)), (t.std(axis=1, ddof=1), a.std(axis=1, ddof=1)), (t.max(1), a.max(1)),
+        (t.min(axis=0), a.min(axis=0)), (t.prod(1), a.prod(1)), (t.argmax(1), a.argmax(1)), (t.argmin(), a.argmin()),
+        (t.clip(2, 4), a.clip(2, 4)), (t.reshape(3, 2), a.reshape(3, 2)), (t.reshape((3, -1)), a.reshape((3, -1))),
+        (t.reshape(-1), a.reshape(-1)), (t.transpose(), a.transpose()), (t.transpose(1, 0), a.transpose(1, 0)),
+        (t.transpose((1, 0)), a.transpose((1, 0))), (t.transpose(None), a.transpose(None)), (t.T, a.T),
+        (t.swapaxes(0, 1), a.swapaxes(0, 1)), (t[:, :1].squeeze(1), a[:, :1].squeeze(1)), (t.flatten(), a.flatten()),
+        (t.ravel(), a.ravel()), (t.astype(np.float32), a.astype(np.float32)), (t.dot(a[0]), a.dot(a[0])),
+        ((t > 2).all(1), (a > 2).all(1)), ((t > 2).any(axis=1, keepdims=True), (a > 2).any(axis=1, keepdims=True)),
+    ]  # fmt: skip
+    for got, expected in pairs:
+        assert isinstance(got, tn.Tensor)
+        assert got.dtype == np.asarray(expected).dtype
+        np.testing.assert_array_equal(got.data, expected)

@@ -1,0 +1,267 @@
+"""`draw` and what it gives: the picture in a notebook, in files, and when something goes wrong."""
+
+from __future__ import annotations
+
+import re
+import struct
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+import tapenet as tn
+from tapenet import nn
+from tapenet.drawing import Picture, RenderError, draw, picture
+from tapenet.drawing.text import clean
+from tests.drawing.graphs import GRAPHS, array, leaf
+from tests.drawing.test_text import NASTY, awkward
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nothing can render."""
+
+    def refuse(dot: str, format: str = "svg") -> bytes:
+        raise RenderError("no renderer could draw this", (("dot", "not on PATH"),))
+
+    monkeypatch.setattr(picture, "render", refuse)
+
+
+def test_the_svg_is_whole_and_fits_into_a_column() -> None:
+    svg = draw(GRAPHS["cnn"]()).svg
+    root = ET.fromstring(svg)
+    assert root.get("style") == "max-width: 100%; height: auto"
+    box = [float(number) for number in root.get("viewBox", "").split()]
+    assert box[:2] == [0, 0]
+    # Nothing sticks out: every corner of every shape lies inside, moved as the outermost group says.
+    group = root.find(f"{SVG}g")
+    assert group is not None
+    moved = re.search(r"translate\(([-.\d]+) ([-.\d]+)\)", group.get("transform", ""))
+    assert moved is not None
+    dx, dy = map(float, moved.groups())
+    texts = re.findall(r'\b(?:points|d)="([^"]*)"', svg)[1:]  # the first is the background
+    corners = [tuple(map(float, xy)) for text in texts for xy in re.findall(r"([-.\d]+),([-.\d]+)", text)]
+    assert len(corners) > 50
+    assert all(0 <= x + dx <= box[2] and 0 <= y + dy <= box[3] for x, y in corners)
+
+
+def test_a_picture_in_words() -> None:
+    assert repr(draw(GRAPHS["xor"]())) == (
+        "<Picture of 2 inputs, 4 parameters, 9 ops, 1 output; .save('net.svg') writes it>"
+    )
+    assert "1 module," in repr(draw(GRAPHS["cnn"](), depth=0))
+
+
+def test_layout_runs_once_and_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def count(dot: str, format: str = "svg") -> bytes:
+        calls.append(format)
+        return b"<svg >"
+
+    monkeypatch.setattr(picture, "render", count)
+    made = draw(GRAPHS["xor"]())
+    assert made.dot.startswith("digraph")
+    assert calls == []
+    assert made.svg == made.svg == made._repr_svg_()
+    assert calls == ["svg"]
+
+
+def test_the_picture_does_not_change_with_the_graph() -> None:
+    w = leaf(3)
+    with tn.Tape() as tape:
+        y = w * 2
+        made = draw(tape)
+        before = draw(tape).dot
+        y = y * 3
+    assert made.dot == before
+    assert draw(y).dot != before
+    assert draw(tape).dot != before
+
+
+# -- files ---------------------------------------------------------------------------------------------------
+
+
+def test_files_by_suffix(tmp_path: Path) -> None:
+    made = draw(GRAPHS["cnn"]())
+    svg = made.save(tmp_path / "net.svg")
+    assert svg == tmp_path / "net.svg"
+    assert svg.read_text(encoding="utf-8") == made.svg
+    assert made.save(str(tmp_path / "net.dot")).read_text(encoding="utf-8") == made.dot
+    png = made.save(tmp_path / "NET.PNG").read_bytes()
+    assert png.startswith(b"\x89PNG")
+    width = struct.unpack(">I", png[16:20])[0]
+    points = float(re.search(r'width="(\d+)pt"', made.svg)[1])  # type: ignore[index]
+    assert width == pytest.approx(points / 72 * 192, rel=0.02)  # sharp in print
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["NET.PNG", "net.dot", "net.svg"]
+
+
+def test_saving_again_replaces_the_file_and_gives_the_same_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "net.svg"
+    path.write_text("old")
+    first = draw(GRAPHS["xor"]()).save(path).read_bytes()
+    assert draw(GRAPHS["xor"]()).save(path).read_bytes() == first
+    assert first.startswith(b"<?xml")
+
+
+@pytest.mark.parametrize("name", ["net", "net.gif", "net.svg.gz", ".svg", "net."])
+def test_an_unknown_suffix_lists_the_known(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"must be one of \.svg, \.png, \.pdf, \.dot"):
+        draw(GRAPHS["xor"]()).save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_folder_and_a_folder_in_the_way(tmp_path: Path) -> None:
+    made = draw(GRAPHS["xor"]())
+    with pytest.raises(FileNotFoundError, match=r"make the folder .*pictures first"):
+        made.save(tmp_path / "pictures" / "net.svg")
+    (tmp_path / "net.svg").mkdir()
+    with pytest.raises(IsADirectoryError, match="that is a folder"):
+        made.save(tmp_path / "net.svg")
+
+
+def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "net.svg"
+    path.write_text("old")
+
+    def full(source: object, target: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(picture.os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        draw(GRAPHS["xor"]()).save(path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["net.svg"]
+
+
+@pytest.mark.usefixtures("broken")
+def test_without_a_renderer_the_dot_text_is_saved_and_the_error_says_where(tmp_path: Path) -> None:
+    made = draw(GRAPHS["xor"]())
+    for suffix in ("svg", "png", "pdf"):
+        with pytest.raises(RenderError, match=r"The graph itself is in .*net.dot") as caught:
+            made.save(tmp_path / f"net.{suffix}")
+        assert caught.value.tries == (("dot", "not on PATH"),)
+        assert (tmp_path / "net.dot").read_text(encoding="utf-8") == made.dot
+        (tmp_path / "net.dot").unlink()
+    assert made.save(tmp_path / "other.dot").exists()  # needs no renderer
+
+
+# -- notebooks -----------------------------------------------------------------------------------------------
+
+
+def test_notebooks_show_the_svg() -> None:
+    made = draw(GRAPHS["xor"]())
+    assert made._repr_mimebundle_() == {"image/svg+xml": made.svg, "text/plain": repr(made)}
+    assert made._repr_svg_() == made.svg
+
+
+@pytest.mark.usefixtures("broken")
+def test_notebooks_show_words_where_there_is_no_svg() -> None:
+    made = draw(GRAPHS["xor"]())
+    assert made._repr_svg_() is None
+    assert made._repr_mimebundle_() == {"text/plain": f"{made!r}\nno renderer could draw this"}
+
+
+# -- arguments -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [-1, 1.0, "1", True])
+def test_depth_is_a_number_of_levels(depth: Any) -> None:
+    with pytest.raises(ValueError, match=r"draw: depth=.*None"):
+        draw(leaf(2) * 2, depth=depth)
+
+
+@pytest.mark.parametrize("direction", ["tb", "down", "", None])
+def test_the_directions_are_listed(direction: Any) -> None:
+    with pytest.raises(ValueError, match="the directions are TB, LR, BT, RL"):
+        draw(leaf(2) * 2, direction=direction)
+
+
+def test_draw_gives_a_picture_of_its_drawing() -> None:
+    made = draw(GRAPHS["cnn"](), depth=1, direction="LR")
+    assert isinstance(made, Picture)
+    assert made.direction == "LR"
+    assert [v.kind for v in made.drawing.vertices].count("module") == 2
+
+
+# -- any text, any size --------------------------------------------------------------------------------------
+
+
+def shown(svg: str) -> list[str]:
+    texts = ["".join(element.itertext()) for element in ET.fromstring(svg).iter(f"{SVG}text")]
+    return [text.replace("\xa0", " ") for text in texts]
+
+
+def named(label: str, module_name: str, class_name: str, result: str) -> tuple[Any, Any]:
+    """The result of an op, in a module, with these names; and the module, which has to stay alive."""
+    op = tn.op(lambda x: x + 1, name=class_name or "op", label=label, x=lambda g: g)
+    inner = type("Inner", (nn.Module,), {"forward": lambda self, x: op(x * self.weight) * 2})()
+    inner.weight = nn.Parameter(array(2))
+    type(inner).__name__ = class_name
+    outer = type("Outer", (nn.Module,), {"forward": lambda self, x: inner(x)})()
+    setattr(outer, module_name, inner)
+    return {result: outer(array(2))}, outer
+
+
+# Of Python's own making: names of classes, and of files (an op's name is part of one) take no such characters.
+plain_name = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(awkward, awkward, plain_name, awkward)
+@example("<script>alert(1)</script>", "</text><script>alert(1)</script>", "A", "]]><script/>")
+@example('"', "\\", "\\N", '"]')
+@example("\ud800", "\udfff", "\x1b", "\ufffe")
+@example("x" * 10_000, "y" * 10_000, "z" * 10_000, '"' * 10_000)
+def test_any_name_gives_a_sound_picture(label: str, module_name: str, class_name: str, result: str) -> None:
+    x, module = named(label, module_name, class_name, result)
+    svg = draw(x).svg
+    tags = {element.tag.rpartition("}")[2].lower() for element in ET.fromstring(svg).iter()}
+    assert tags <= {"svg", "g", "title", "a", "path", "polygon", "polyline", "ellipse", "text"}
+    lines = shown(svg)
+    # Runs of spaces become no-break spaces, and back.
+    for text in (clean(label), clean(result)):
+        assert not text.strip() or text.replace("\xa0", " ") in lines
+    assert module is not None
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_a_name_is_shown_as_it_is(text: str) -> None:
+    x, module = named(text, text, "Inner", text)
+    lines = shown(draw(x).svg)
+    assert lines.count(text) == 2
+    assert f"{text}: Inner" in lines
+    assert module is not None
+
+
+def test_two_thousand_nodes_in_a_row() -> None:
+    y = leaf(2)
+    for _ in range(1_000):
+        y = np.sin(y) * 2
+    start = time.perf_counter()
+    made = draw(y)
+    assert len(made.dot) > 100_000
+    own = time.perf_counter() - start
+    svg = made.svg
+    assert time.perf_counter() - start < 20
+    assert own < 2
+    assert svg.count("<title>n") > 4_000
+
+
+def test_nothing_heavy_is_imported_before_it_is_used() -> None:
+    script = (
+        "import sys; import tapenet, tapenet.drawing\n"
+        "heavy = {'graphviz', 'subprocess', 'importlib.metadata', 'xml.etree.ElementTree', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,239 @@
+"""Every layer beside PyTorch's of the same name: names and shapes of the state, values, gradients, running statistics.
+
+The two are made by the same lines, so the arguments agree too; parameters are copied both ways through the state.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import nn
+
+torch = pytest.importorskip("torch")
+
+Make = Callable[[Any], Any]
+R = np.random.default_rng(0)
+IMAGE = (3, 4, 6, 5)
+
+LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
+    "Linear": (lambda m: m.Linear(5, 3), (4, 5)),
+    "Linear no bias": (lambda m: m.Linear(5, 3, bias=False), (4, 5)),
+    "Linear vector": (lambda m: m.Linear(5, 3), (5,)),
+    "Linear batches": (lambda m: m.Linear(5, 3), (2, 3, 5)),
+    "Conv2d": (lambda m: m.Conv2d(4, 6, 3), IMAGE),
+    "Conv2d no bias": (lambda m: m.Conv2d(4, 6, 1, bias=False), IMAGE),
+    "Conv2d all": (lambda m: m.Conv2d(4, 6, (3, 2), (2, 1), (2, 1), (2, 1), groups=2), IMAGE),
+    "Conv2d depthwise": (lambda m: m.Conv2d(4, 8, 3, stride=2, padding=1, groups=4), IMAGE),
+    "Conv2d same": (lambda m: m.Conv2d(4, 2, (3, 1), padding="same"), IMAGE),
+    "Conv2d valid": (lambda m: m.Conv2d(4, 2, 3, padding="valid"), IMAGE),
+    "MaxPool2d": (lambda m: m.MaxPool2d(2), IMAGE),
+    "MaxPool2d all": (lambda m: m.MaxPool2d((3, 2), stride=(2, 1), padding=1), IMAGE),
+    "AvgPool2d": (lambda m: m.AvgPool2d(2), IMAGE),
+    "AvgPool2d all": (lambda m: m.AvgPool2d((3, 2), stride=(2, 1), padding=1, count_include_pad=False), IMAGE),
+    "Flatten": (lambda m: m.Flatten(), IMAGE),
+    "Flatten part": (lambda m: m.Flatten(1, -2), IMAGE),
+    "Identity": (lambda m: m.Identity(), (2, 3)),
+    "BatchNorm1d": (lambda m: m.BatchNorm1d(4), (6, 4)),
+    "BatchNorm1d sequence": (lambda m: m.BatchNorm1d(4, eps=1e-3, momentum=0.3), (3, 4, 5)),
+    "BatchNorm1d cumulative": (lambda m: m.BatchNorm1d(4, momentum=None), (6, 4)),
+    "BatchNorm2d": (lambda m: m.BatchNorm2d(4), IMAGE),
+    "BatchNorm2d not affine": (lambda m: m.BatchNorm2d(4, affine=False), IMAGE),
+    "BatchNorm2d no statistics": (lambda m: m.BatchNorm2d(4, track_running_stats=False), IMAGE),
+    "LayerNorm": (lambda m: m.LayerNorm(5), IMAGE),
+    "LayerNorm several": (lambda m: m.LayerNorm((6, 5), eps=1e-3), IMAGE),
+    "LayerNorm list": (lambda m: m.LayerNorm([4, 6, 5]), IMAGE),
+    "LayerNorm not affine": (lambda m: m.LayerNorm(5, elementwise_affine=False), IMAGE),
+    "LayerNorm no bias": (lambda m: m.LayerNorm(5, bias=False), IMAGE),
+    "Tanh": (lambda m: m.Tanh(), (3, 4)),
+    "Sigmoid": (lambda m: m.Sigmoid(), (3, 4)),
+    "LogSigmoid": (lambda m: m.LogSigmoid(), (3, 4)),
+    "ReLU": (lambda m: m.ReLU(), (3, 4)),
+    "ReLU6": (lambda m: m.ReLU6(), (3, 4)),
+    "SiLU": (lambda m: m.SiLU(), (3, 4)),
+    "Mish": (lambda m: m.Mish(), (3, 4)),
+    "Softsign": (lambda m: m.Softsign(), (3, 4)),
+    "Tanhshrink": (lambda m: m.Tanhshrink(), (3, 4)),
+    "LeakyReLU": (lambda m: m.LeakyReLU(0.2), (3, 4)),
+    "ELU": (lambda m: m.ELU(0.7), (3, 4)),
+    "Hardtanh": (lambda m: m.Hardtanh(-0.4, 0.6), (3, 4)),
+    "Softplus": (lambda m: m.Softplus(), (3, 4)),
+    "Softplus all": (lambda m: m.Softplus(beta=2, threshold=0.5), (3, 4)),
+    "GELU": (lambda m: m.GELU(), (3, 4)),
+    "GELU tanh": (lambda m: m.GELU(approximate="tanh"), (3, 4)),
+    "Softmax": (lambda m: m.Softmax(dim=1), (3, 4, 2)),
+    "LogSoftmax": (lambda m: m.LogSoftmax(dim=-1), (3, 4)),
+    "Sequential": (lambda m: m.Sequential(m.Linear(5, 4), m.Tanh(), m.Linear(4, 2)), (3, 5)),
+    "Sequential named": (lambda m: m.Sequential(OrderedDict(a=m.Linear(5, 4), b=m.ReLU(), c=m.Linear(4, 2))), (3, 5)),
+    "network": (
+        lambda m: m.Sequential(
+            m.Conv2d(4, 6, 3, padding=1), m.BatchNorm2d(6), m.ReLU(), m.MaxPool2d(2), m.Flatten(), m.Linear(36, 8),
+            m.LayerNorm(8), m.GELU(), m.Linear(8, 3), m.LogSoftmax(dim=-1),
+        ),
+        IMAGE,
+    ),
+}  # fmt: skip
+
+
+def _randomise(layer: Any) -> None:
+    for p in layer.parameters():
+        p.data = R.normal(size=p.shape)
+
+
+def _arrays(layer: Any) -> dict[str, Any]:
+    """PyTorch's state as arrays."""
+    return {name: value.numpy() for name, value in layer.state_dict().items()}
+
+
+def _same_state(mine: Any, theirs: Any) -> None:
+    ours, expected = mine.state_dict(), _arrays(theirs)
+    assert list(ours) == list(expected)
+    for name, value in ours.items():
+        assert value.shape == expected[name].shape, name
+        np.testing.assert_allclose(value, expected[name], rtol=1e-10, atol=1e-12, err_msg=name)
+
+
+def _same_gradients(mine: Any, theirs: Any) -> None:
+    for (name, p), q in zip(mine.named_parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-9, atol=1e-11, err_msg=name)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(name: str) -> None:
+    make, shape = LAYERS[name]
+    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
+    mine.load_state_dict(_arrays(theirs))
+    _same_state(mine, theirs)
+    _randomise(mine)
+    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
+    for training in (True, True, False, True):
+        mine.train(training)
+        theirs.train(training)
+        mine.zero_grad()
+        theirs.zero_grad()
+        data = R.normal(size=shape)
+        x, tx = tn.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
+        out, expected = mine(x), theirs(tx)
+        assert out.shape == tuple(expected.shape)
+        np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=1e-9, atol=1e-11)
+        g = R.normal(size=out.shape)
+        out.backward(g)
+        expected.backward(torch.tensor(g))
+        np.testing.assert_allclose(x.grad.data, tx.grad.numpy(), rtol=1e-8, atol=1e-10)
+        _same_gradients(mine, theirs)
+        _same_state(mine, theirs)
+
+
+@pytest.mark.parametrize("padding_idx", [None, 0, -1])
+def test_embedding(padding_idx: int | None) -> None:
+    def make(m: Any) -> Any:
+        return m.Embedding(5, 3, padding_idx=padding_idx)
+
+    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
+    if padding_idx is not None:
+        assert not mine.weight.data[padding_idx].any()
+    _randomise(mine)
+    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
+    indices = np.array([[0, 2, 4], [2, 2, 4]])
+    out, expected = mine(indices), theirs(torch.tensor(indices))
+    np.testing.assert_array_equal(out.data, expected.detach().numpy())
+    g = R.normal(size=out.shape)
+    out.backward(g)
+    expected.backward(torch.tensor(g))
+    _same_gradients(mine, theirs)
+
+
+def _scores(*shape: int) -> Any:
+    return R.normal(size=shape)
+
+
+def _probabilities(*shape: int) -> Any:
+    p = R.uniform(0.1, 1, shape)
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def _log(p: Any) -> Any:
+    return np.log(p)
+
+
+WEIGHT = np.array([0.5, 1.0, 2.0, 0.3])
+CLASSES = np.array([0, 3, 1, 3, 2])
+
+#: How to make the layer, given the module and a function that makes its tensors; prediction; target.
+LOSSES: dict[str, tuple[Callable[[Any, Any], Any], Any, Any]] = {
+    "MSELoss": (lambda m, t: m.MSELoss(), _scores(3, 4), _scores(3, 4)),
+    "MSELoss sum": (lambda m, t: m.MSELoss(reduction="sum"), _scores(3, 4), _scores(3, 4)),
+    "MSELoss none": (lambda m, t: m.MSELoss(reduction="none"), _scores(3, 4), _scores(3, 4)),
+    "L1Loss": (lambda m, t: m.L1Loss(), _scores(3, 4), _scores(3, 4)),
+    "HuberLoss": (lambda m, t: m.HuberLoss(delta=0.4), _scores(3, 4), _scores(3, 4)),
+    "SmoothL1Loss": (lambda m, t: m.SmoothL1Loss(beta=0.4), _scores(3, 4), _scores(3, 4)),
+    "CrossEntropyLoss": (lambda m, t: m.CrossEntropyLoss(), _scores(5, 4), CLASSES),
+    "CrossEntropyLoss none": (lambda m, t: m.CrossEntropyLoss(reduction="none"), _scores(5, 4), CLASSES),
+    "CrossEntropyLoss all": (
+        lambda m, t: m.CrossEntropyLoss(weight=t(WEIGHT), ignore_index=1, label_smoothing=0.1), _scores(5, 4), CLASSES),
+    "CrossEntropyLoss images": (lambda m, t: m.CrossEntropyLoss(), _scores(2, 4, 3, 3), R.integers(0, 4, (2, 3, 3))),
+    "CrossEntropyLoss probabilities": (
+        lambda m, t: m.CrossEntropyLoss(label_smoothing=0.2), _scores(5, 4), _probabilities(5, 4)),
+    "NLLLoss": (lambda m, t: m.NLLLoss(), _log(_probabilities(5, 4)), CLASSES),
+    "NLLLoss all": (
+        lambda m, t: m.NLLLoss(weight=t(WEIGHT), ignore_index=1, reduction="sum"), _log(_probabilities(5, 4)), CLASSES),
+    "BCEWithLogitsLoss": (lambda m, t: m.BCEWithLogitsLoss(), _scores(5, 4), R.uniform(size=(5, 4))),
+    "BCEWithLogitsLoss all": (
+        lambda m, t: m.BCEWithLogitsLoss(weight=t(R.uniform(size=4)), pos_weight=t(WEIGHT)),
+        _scores(5, 4), R.uniform(size=(5, 4))),
+    "BCELoss": (lambda m, t: m.BCELoss(), R.uniform(0.1, 0.9, (5, 4)), R.uniform(size=(5, 4))),
+    "BCELoss weight": (lambda m, t: m.BCELoss(weight=t(WEIGHT)), R.uniform(0.1, 0.9, (5, 4)), R.uniform(size=(5, 4))),
+    "KLDivLoss": (lambda m, t: m.KLDivLoss(reduction="batchmean"), _log(_probabilities(5, 4)), _probabilities(5, 4)),
+    "KLDivLoss log": (
+        lambda m, t: m.KLDivLoss(reduction="sum", log_target=True), _log(_probabilities(5, 4)),
+        _log(_probabilities(5, 4))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss(name: str) -> None:
+    make, prediction, target = LOSSES[name]
+    state = R.bit_generator.state
+    mine = make(nn, tn.tensor)
+    R.bit_generator.state = state  # a factory may draw
+    theirs = make(torch.nn, torch.tensor)
+    x, tx = tn.tensor(prediction, requires_grad=True), torch.tensor(prediction, requires_grad=True)
+    out, expected = mine(x, target), theirs(tx, torch.tensor(target))
+    assert out.shape == tuple(expected.shape)
+    np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=1e-10, atol=1e-12)
+    g = R.normal(size=out.shape)
+    out.backward(g)
+    expected.backward(torch.tensor(g))
+    np.testing.assert_allclose(x.grad.data, tx.grad.numpy(), rtol=1e-9, atol=1e-11)
+
+
+def test_every_layer_is_here() -> None:
+    base = (nn.Module, nn.ModuleList, nn.ModuleDict, nn.Dropout, nn.Embedding)
+    layers = {n for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module) and c not in base}
+    assert layers == {name.partition(" ")[0] for name in (*LAYERS, *LOSSES)} - {"network"}
+
+
+def test_a_model_trains_alike() -> None:
+    def make(m: Any) -> Any:
+        return m.Sequential(m.Linear(4, 8), m.BatchNorm1d(8), m.Tanh(), m.Linear(8, 3))
+
+    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
+    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
+    for _ in range(20):
+        data, classes = R.normal(size=(6, 4)), R.integers(0, 3, 6)
+        loss = nn.CrossEntropyLoss()(mine(data), classes)
+        expected = torch.nn.CrossEntropyLoss()(theirs(torch.tensor(data)), torch.tensor(classes))
+        assert loss.item() == pytest.approx(expected.item(), rel=1e-9)
+        mine.zero_grad()
+        theirs.zero_grad()
+        loss.backward()
+        expected.backward()
+        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+            p.data = p.data - 0.1 * p.grad.data
+            q.data -= 0.1 * q.grad
+    _same_state(mine, theirs)

@@ -1,0 +1,170 @@
+"""Activations: PyTorch's values and gradients, and numbers at extremes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.testing import check_grads
+from tests.ops.oracle import agrees_with_torch, close, replays
+
+torch = pytest.importorskip("torch")
+F = torch.nn.functional
+R = np.random.default_rng(0)
+
+CASES: dict[str, tuple[Any, Any]] = {
+    "relu": (tn.relu, F.relu),
+    "leaky_relu": (tn.leaky_relu, F.leaky_relu),
+    "leaky_relu steep": (lambda x: tn.leaky_relu(x, 0.2), lambda x: F.leaky_relu(x, 0.2)),
+    "leaky_relu slope over 1": (lambda x: tn.leaky_relu(x, 1.5), lambda x: F.leaky_relu(x, 1.5)),
+    "leaky_relu slope below 0": (lambda x: tn.leaky_relu(x, -0.5), lambda x: F.leaky_relu(x, -0.5)),
+    "elu": (tn.elu, F.elu),
+    "elu alpha": (lambda x: tn.elu(x, 0.3), lambda x: F.elu(x, 0.3)),
+    "hardtanh": (tn.hardtanh, F.hardtanh),
+    "hardtanh limits": (lambda x: tn.hardtanh(x, -0.1, 0.7), lambda x: F.hardtanh(x, -0.1, 0.7)),
+    "relu6": (tn.relu6, F.relu6),
+    "sigmoid": (tn.sigmoid, torch.sigmoid),
+    "softplus": (tn.softplus, lambda x: F.softplus(x, threshold=1000)),
+    "softplus beta": (lambda x: tn.softplus(x, 3.0), lambda x: F.softplus(x, 3.0, 1000)),
+    "softplus threshold": (lambda x: tn.softplus(x, 2.0, 1.0), lambda x: F.softplus(x, 2.0, 1.0)),
+    "logsigmoid": (tn.logsigmoid, F.logsigmoid),
+    "silu": (tn.silu, F.silu),
+    "mish": (tn.mish, F.mish),
+    "softsign": (tn.softsign, F.softsign),
+    "tanhshrink": (tn.tanhshrink, F.tanhshrink),
+    "gelu": (tn.gelu, F.gelu),
+    "gelu tanh": (lambda x: tn.gelu(x, "tanh"), lambda x: F.gelu(x, approximate="tanh")),
+    "erf": (tn.erf, torch.erf),
+    "softmax": (tn.softmax, lambda x: F.softmax(x, -1)),
+    "softmax first axis": (lambda x: tn.softmax(x, axis=0), lambda x: F.softmax(x, 0)),
+    "log_softmax": (tn.log_softmax, lambda x: F.log_softmax(x, -1)),
+    "log_softmax middle axis": (lambda x: tn.log_softmax(x, 1), lambda x: F.log_softmax(x, 1)),
+}
+NAMES = {name: ours for name, (ours, _) in CASES.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_values_and_gradients_are_those_of_torch(name: str) -> None:
+    agrees_with_torch(*CASES[name], 3 * R.normal(size=(4, 5, 3)))
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "elu alpha", "relu6", "hardtanh", "hardtanh limits"])
+def test_the_gradient_at_a_kink_is_that_of_torch(name: str) -> None:
+    agrees_with_torch(*CASES[name], np.array([0.0, -0.0, 1.0, -1.0, 6.0, -0.1, 0.7]), dtypes=[np.float64])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_large_arguments_give_finite_values_and_gradients_without_warnings(name: str) -> None:
+    for dtype in (np.float32, np.float64):
+        x = tn.tensor(np.array([-1e3, -200, -90, -20, -1e-30, 0, 1e-30, 20, 90, 200, 1e3], dtype).reshape(1, 11, 1))
+        x.requires_grad_()
+        y = NAMES[name](x)
+        y.backward(np.ones(y.shape, dtype))
+        assert np.isfinite(y.data).all()
+        assert np.isfinite(x.grad.data).all()
+        assert y.dtype == x.grad.dtype == dtype
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_second_order_at_ordinary_and_large_arguments(name: str) -> None:
+    check_grads(NAMES[name], [R.normal(size=(2, 3, 2))], order=2)
+    x = tn.tensor(np.array([-300.0, -40, 40, 300], np.float32).reshape(1, 4, 1), requires_grad=True)
+    g = tn.grad(lambda t: (NAMES[name](t) * np.array(2, np.float32)).sum())
+    curvature = tn.grad(lambda t: g(t).sum())(x)
+    assert np.isfinite(curvature.data).all()
+    assert curvature.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_rule_follows_the_data_of_a_replay(name: str) -> None:
+    first = R.normal(size=(2, 4, 3))
+    replays(lambda x: (NAMES[name](x) * np.arange(3.0)).sum(), first, -first + 0.1)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_memory_order_scalars_and_read_only_inputs(name: str) -> None:
+    f = NAMES[name]
+    x = R.normal(size=(3, 4, 2))
+    expected = f(x)
+    order = np.asfortranarray(x)
+    order.flags.writeable = False
+    close(f(order), expected)
+    close(f(x[::-1])[::-1] if "first axis" not in name else f(x[:, ::-1])[:, ::-1], expected)
+    if "soft" not in name or "softplus" in name or "softsign" in name:
+        close(f(tn.tensor(x[0, 0, 0])).data, expected[0, 0, 0])
+
+
+def test_relu_takes_integers_and_keeps_nan() -> None:
+    np.testing.assert_array_equal(tn.relu(np.array([-2, 3])), [0, 3])
+    assert np.isnan(tn.relu(np.array([np.nan]))).all()
+
+
+def test_no_gradient_comes_through_a_dead_relu_even_if_it_is_infinite() -> None:
+    x = tn.tensor([-1.0, 4.0], requires_grad=True)
+    np.sqrt(tn.relu(x)).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [0.0, 0.25])
+
+
+def test_sigmoid_of_integers_is_right_for_every_kind() -> None:
+    for kind in (np.int8, np.uint8, np.bool_, np.int64):
+        close(tn.sigmoid(np.array([0, 1], kind)).astype(np.float64), tn.sigmoid(np.array([0.0, 1.0])))
+
+
+def test_sigmoid_is_accurate_in_its_lower_tail() -> None:
+    np.testing.assert_allclose(tn.sigmoid(np.float32([-50])), np.exp(np.float32(-50)), rtol=1e-6)
+
+
+def test_softplus_far_below_zero() -> None:
+    x = tn.tensor(np.float32([-200, -50]), requires_grad=True)
+    y = tn.softplus(x)
+    y.sum().backward()
+    np.testing.assert_allclose(y.data, [0, np.exp(-50)], rtol=1e-6)
+    np.testing.assert_allclose(x.grad.data, [0, np.exp(-50)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_softmax_row_of_minus_infinity_is_zero_with_zero_gradient(dtype: Any) -> None:
+    rows = np.array([[-np.inf] * 3, [-np.inf, 0.0, 0.0], [1.0, 1.0, 1.0]], dtype)
+    x = tn.tensor(rows, requires_grad=True)
+    y = tn.softmax(x)
+    np.testing.assert_allclose(y.data, [[0, 0, 0], [0, 0.5, 0.5], [1 / 3] * 3], rtol=1e-3)
+    y.backward(np.array([[1, 2, 3]] * 3, dtype))
+    np.testing.assert_array_equal(x.grad.data[0], 0)
+    assert np.isfinite(x.grad.data).all()
+
+
+def test_a_log_softmax_row_of_minus_infinity_has_a_finite_gradient() -> None:
+    x = tn.tensor(np.float32([[-np.inf] * 3, [-np.inf, 0.0, 0.0]]), requires_grad=True)
+    y = tn.log_softmax(x)
+    np.testing.assert_array_equal(y.data[0], -np.inf)
+    y.backward(np.ones((2, 3), np.float32))
+    np.testing.assert_array_equal(x.grad.data[0], 1)
+    assert np.isfinite(x.grad.data).all()
+
+
+def test_softmax_of_the_lowest_float_used_as_a_mask() -> None:
+    for dtype in (np.float32, np.float64):
+        low = np.finfo(dtype).min
+        np.testing.assert_allclose(tn.softmax(np.array([[low, low], [low, 2.0]], dtype)), [[0.5, 0.5], [0, 1]])
+
+
+def test_softmax_of_integers_and_of_nothing() -> None:
+    close(tn.softmax(np.array([1, 2])), tn.softmax(np.array([1.0, 2.0])))
+    assert tn.softmax(np.zeros((2, 0))).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: tn.gelu(tn.tensor([1.0]), "erf"), r"gelu.*approximate='erf': it is 'none' or 'tanh'"),
+        (lambda: tn.hardtanh(tn.tensor([1.0]), 2, 1), "hardtanh.*min_val=2 must be below max_val=1"),
+        (lambda: tn.softmax(tn.tensor([1.0]), 1), "softmax.*x has 1 axes; axis is one of them"),
+        (lambda: tn.log_softmax(tn.tensor(1.0)), "log_softmax.*x has 0 axes; axis is one of them"),
+    ],
+)
+def test_errors_say_what_to_do(call: Any, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        call()

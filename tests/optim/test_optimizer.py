@@ -1,0 +1,292 @@
+"""Groups, options, saved state, and errors at construction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import optim
+from tests.optim.problems import give, gradients, tensors
+from tests.optim.test_rules import CONFIGURATIONS, IDS
+
+
+def one(value: float = 1.0) -> tn.Tensor:
+    return tn.tensor([value], requires_grad=True)
+
+
+def run(opt: optim.Optimizer, params: list[tn.Tensor], steps: range) -> None:
+    for step in steps:
+        give(params, gradients(step))
+        opt.step()
+
+
+# -- groups and options ------------------------------------------------------------------------------------------
+
+
+def test_groups_have_options_of_their_own_as_in_torch() -> None:
+    torch = pytest.importorskip("torch")
+    ours = tensors()
+    theirs = [torch.nn.Parameter(torch.from_numpy(p.data.copy())) for p in ours]
+
+    def groups(params: list[Any]) -> list[dict[str, Any]]:
+        return [
+            {"params": params[:2], "lr": 0.1},
+            {"params": params[2:4], "momentum": 0.0},
+            {"params": params[4:]},
+        ]
+
+    mine = optim.SGD(groups(ours), lr=0.01, momentum=0.9)
+    other = torch.optim.SGD(groups(theirs), lr=0.01, momentum=0.9)
+    for step in range(20):
+        grads = gradients(step)
+        give(ours, grads)
+        for q, g in zip(theirs, grads, strict=True):
+            q.grad = None if g is None else torch.from_numpy(g)
+        if step == 10:
+            for opt in (mine, other):
+                opt.param_groups[0]["lr"] = 0.2
+                opt.param_groups[2]["weight_decay"] = 0.1
+                opt.param_groups[2]["nesterov"] = True
+        mine.step()
+        other.step()
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-12)
+
+
+def test_groups_may_be_added_later() -> None:
+    a, b = one(), one()
+    opt = optim.SGD([a], lr=1.0)
+    a.grad = b.grad = np.ones(1)
+    opt.step()
+    opt.add_param_group({"params": [b], "lr": 0.5})
+    opt.step()
+    assert (a.item(), b.item()) == (-1.0, 0.5)
+    assert [len(group["params"]) for group in opt.groups] == [1, 1]
+    assert opt.param_groups is opt.groups
+
+
+def test_state_appears_when_an_option_is_turned_on() -> None:
+    a = one()
+    opt = optim.SGD([a], lr=1.0)
+    a.grad = np.ones(1)
+    opt.step()
+    opt.groups[0]["momentum"] = 0.5
+    opt.step()
+    opt.step()
+    assert a.item() == 1 - 1 - 1 - 1.5
+    assert opt.state_dict()["state"][0]["momentum_buffer"] == 1.5
+    opt = optim.Adam([a])
+    opt.step()
+    opt.groups[0]["amsgrad"] = True
+    opt.step()
+    assert "max_square_sum" in opt.state_dict()["state"][0]
+
+
+def test_the_learning_rate_can_be_read_and_set() -> None:
+    a, b = one(), one()
+    opt = optim.SGD([{"params": [a]}, {"params": [b], "lr": 0.5}], lr=0.25)
+    with pytest.raises(ValueError, match=r"different learning rates, \[0.25, 0.5\]: read opt.groups"):
+        _ = opt.lr
+    opt.lr = 2
+    assert opt.lr == 2.0
+    assert opt.groups[1]["lr"] == 2
+    with pytest.raises(ValueError, match="lr=-1 must be at least 0"):
+        opt.lr = -1
+    a.grad = np.ones(1)
+    opt.step()
+    assert a.item() == -1.0
+
+
+def test_a_schedule_is_given_the_number_of_steps_so_far() -> None:
+    a, b = one(), one()
+    asked = []
+
+    def schedule(step: int) -> float:
+        asked.append(step)
+        return 0.5 / (step + 1)
+
+    opt = optim.SGD([a, b], lr=schedule)
+    asked.clear()
+    a.grad = np.ones(1)
+    opt.step()
+    opt.step()
+    b.grad = np.ones(1)  # its first update, the optimizer's third step
+    opt.step()
+    assert asked == [0, 1, 2]
+    assert b.item() == 1 - 0.5 / 3
+    assert opt.lr == 0.5 / 4
+
+
+def test_repr_tells_groups_and_options() -> None:
+    text = repr(optim.SGD(tensors(), lr=optim.cosine(0.1, 10), momentum=0.9))
+    assert "SGD over 5 parameters, 49 elements" in text
+    assert "lr=cosine" in text
+    assert "momentum=0.9" in text
+
+
+def test_names_come_from_pairs_dicts_and_modules() -> None:
+    class Net:
+        def named_parameters(self) -> Iterator[tuple[str, tn.Tensor]]:
+            yield "fc.weight", one()
+            yield "fc.bias", one()
+
+    for params in (Net(), {"fc.weight": one(), "fc.bias": one()}, [("fc.weight", one()), ("fc.bias", one())]):
+        assert [slot.name for slot in optim.SGD(params)._slots] == ["fc.weight", "fc.bias"]
+
+
+# -- saved state -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=IDS)
+def test_a_loaded_state_continues_bit_for_bit(name: str, options: dict[str, Any]) -> None:
+    whole, first = tensors(), tensors()
+    kind = getattr(optim, name)
+    opt_whole, opt_first = kind(whole, **options), kind(first, **options)
+    run(opt_whole, whole, range(13))
+    run(opt_first, first, range(6))
+    state = opt_first.state_dict()
+    run(opt_first, first, range(6, 9))  # the saved state is a copy
+    second = tensors(seed=5)
+    for p, q in zip(second, whole, strict=True):
+        p.data = np.zeros(q.shape)
+    opt_second = kind(second, lr=123.0)
+    fresh = tensors()
+    opt_fresh = kind(fresh, **options)
+    run(opt_fresh, fresh, range(6))
+    for p, q in zip(second, fresh, strict=True):
+        p.data = q
+    opt_second.load_state_dict(state)
+    run(opt_second, second, range(6, 13))
+    for p, q in zip(second, whole, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_the_state_is_plain_and_there_from_the_start() -> None:
+    opt = optim.Adam(tensors(np.float32), amsgrad=True)
+    state = opt.state_dict()
+    assert list(state) == ["step", "state", "param_groups"]
+    assert list(state["state"]) == [0, 1, 2, 3, 4]
+    assert state["param_groups"][0]["params"] == [0, 1, 2, 3, 4]
+
+    def plain(value: Any) -> bool:
+        if isinstance(value, dict):
+            return all(isinstance(k, (str, int)) and plain(v) for k, v in value.items())
+        if isinstance(value, (list, tuple)):
+            return all(map(plain, value))
+        return type(value) in (int, float, bool, np.ndarray)
+
+    assert plain(state)
+    kept = state["state"][0]["grad_sum"]
+    assert (kept.shape, kept.dtype, kept.flags.f_contiguous) == ((4, 3), np.float32, True)
+    assert state["state"][3]["max_square_sum"].shape == ()
+
+
+def test_a_schedule_stays_and_its_place_is_taken_over() -> None:
+    schedule = optim.exponential(1.0, 0.5)
+    a, b, c = one(), one(), one()
+    opt = optim.SGD([a], lr=schedule)
+    for _ in range(3):
+        opt.step()
+    state = opt.state_dict()
+    assert state["param_groups"][0]["lr"] == 0.125
+    other = optim.SGD([b], lr=schedule)
+    other.load_state_dict(state)
+    assert other.lr == 0.125
+    other.step()
+    assert other.lr == 0.0625
+    plain = optim.SGD([c], lr=7.0)
+    plain.load_state_dict(state)
+    assert plain.groups[0]["lr"] == 0.125
+
+
+def test_a_state_that_does_not_fit_is_reported_whole_and_changes_nothing() -> None:
+    named = [(f"layer.{i}", p) for i, p in enumerate(tensors())]
+    opt = optim.SGD(named, lr=0.1, momentum=0.9)
+    before = opt.state_dict()
+    state = opt.state_dict()
+    state["step"] = 99
+    del state["state"][1]
+    del state["state"][2]["momentum_buffer"]
+    state["state"][3]["extra"] = 1
+    state["state"][4]["momentum_buffer"] = np.zeros((7, 7))
+    state["state"][9] = {}
+    state["param_groups"][0]["alpha"] = 0.5
+    del state["param_groups"][0]["dampening"]
+    with pytest.raises(ValueError, match="does not fit") as caught:
+        opt.load_state_dict(state)
+    for line in [
+        "state: missing 1",
+        "state: unexpected 9",
+        "group 0: missing 'dampening'",
+        "group 0: unexpected 'alpha'",
+        "state of layer.2, at 2: missing 'momentum_buffer'",
+        "state of layer.3, at 3: unexpected 'extra'",
+        "state of layer.4, at 4: momentum_buffer has shape (7, 7), the parameter (2, 3, 2)",
+    ]:
+        assert line in str(caught.value)
+    np.testing.assert_equal(opt.state_dict(), before)
+    with pytest.raises(ValueError, match="the whole: missing 'step', 'param_groups'"):
+        opt.load_state_dict({"state": {}})
+    state = opt.state_dict()
+    state["param_groups"] = []
+    with pytest.raises(ValueError, match="0 parameter groups, this optimizer has 1"):
+        opt.load_state_dict(state)
+    with pytest.raises(ValueError, match="group 0: 1 parameters, this optimizer's has 5"):
+        opt.load_state_dict(optim.SGD([one()], momentum=0.9).state_dict())
+    with pytest.raises(ValueError, match="unexpected 'grad_sum', 'square_sum'"):
+        opt.load_state_dict(optim.Adam(tensors()).state_dict())
+
+
+# -- errors at construction --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        (
+            lambda: [],
+            ValueError,
+            r"SGD got no parameters. Did you pass net.parameters\(\)\? .* attributes that",
+        ),
+        (lambda: iter(()), ValueError, r"got no parameters"),
+        (lambda: [{"params": [one()]}, {"params": []}], ValueError, r"SGD, group 1 got no parameters"),
+        (lambda: one(), TypeError, r"got one tensor: put it in a list"),
+        (lambda: {one()}, TypeError, r"a set has no order: give a list"),
+        (
+            lambda: [one(), np.zeros(2)],
+            TypeError,
+            r"parameter 1 is of type ndarray, not a tensor; give net.par",
+        ),
+        (lambda: [("w", 1.0)], TypeError, r"parameter 'w' is of type float"),
+        (lambda: [one() * 2], ValueError, r"is the result of op 'multiply', and an optimizer updates leaves"),
+        (
+            lambda: [tn.tensor([1.0])],
+            ValueError,
+            r"parameter 0 of shape \(1,\) needs no gradient: call requires",
+        ),
+        (lambda: [tn.tensor([1j], requires_grad=True)], ValueError, r"complex128: .* two real parameters"),
+        (
+            lambda: [p := one(), p],
+            ValueError,
+            r"parameter 1 .* given already, as parameter 0 of shape \(1,\)",
+        ),
+        (
+            lambda: [{"params": [p := one()]}, {"params": [p]}],
+            ValueError,
+            r"group 1: .* give each parameter once",
+        ),
+        (
+            lambda: [{"params": [one()], "lrate": 1}],
+            TypeError,
+            r"no option 'lrate'; its keys are params, lr, mom",
+        ),
+        (lambda: [{"lr": 1}], TypeError, r"a group needs 'params'"),
+    ],
+)
+def test_wrong_parameters(params: Any, error: Any, message: str) -> None:
+    with pytest.raises(error, match=message):
+        optim.SGD(params())

@@ -1,0 +1,154 @@
+"""Every optimizer and option against PyTorch, and the rules themselves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import optim
+from tests.optim.problems import arrays, give, gradients, tensors
+
+CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
+    ("SGD", {"lr": 0.1}),
+    ("SGD", {"lr": 0.1, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.02}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.01, "momentum": 0.5, "maximize": True, "weight_decay": 0.1}),
+    ("Adam", {}),
+    ("Adam", {"lr": 0.1, "betas": (0.8, 0.95), "eps": 1e-3, "weight_decay": 0.05}),
+    ("Adam", {"lr": 0.05, "amsgrad": True}),
+    ("Adam", {"lr": 0.05, "maximize": True, "amsgrad": True, "weight_decay": 0.01}),
+    ("AdamW", {}),
+    ("AdamW", {"lr": 0.1, "weight_decay": 0.2, "betas": (0.5, 0.9), "amsgrad": True}),
+    ("AdamW", {"lr": 0.1, "weight_decay": 0.0, "maximize": True}),
+    ("RMSprop", {}),
+    ("RMSprop", {"lr": 0.05, "alpha": 0.9, "eps": 1e-4, "weight_decay": 0.01}),
+    ("RMSprop", {"lr": 0.02, "momentum": 0.9}),
+    ("RMSprop", {"lr": 0.02, "centered": True}),
+    ("RMSprop", {"lr": 0.02, "centered": True, "momentum": 0.5, "maximize": True, "weight_decay": 0.1}),
+    ("Adagrad", {}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.01, "weight_decay": 0.01, "eps": 1e-4}),
+    ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.5, "maximize": True}),
+]
+IDS = [f"{name}-{'-'.join(options)}" for name, options in CONFIGURATIONS]
+
+
+def follow_torch(name: str, options: dict[str, Any], dtype: Any, tolerance: float) -> None:
+    torch = pytest.importorskip("torch")
+    ours = tensors(dtype)
+    theirs = [torch.nn.Parameter(torch.from_numpy(a.copy())) for a in arrays(dtype)]
+    mine, other = getattr(optim, name)(ours, **options), getattr(torch.optim, name)(theirs, **options)
+    for step in range(100):
+        grads = gradients(step, dtype)
+        mine.zero_grad()
+        give(ours, grads)
+        for q, g in zip(theirs, grads, strict=True):
+            q.grad = None if g is None else torch.from_numpy(g.copy())
+        mine.step()
+        other.step()
+        expected = [q.detach().numpy() for q in theirs]
+        scale = max(np.abs(a).max() for a in expected)
+        for p, a in zip(ours, expected, strict=True):
+            assert np.abs(p.data - a).max() <= tolerance * scale, f"step {step}"
+    assert all(p.dtype == dtype for p in ours)
+    assert all(t.dtype == dtype for slot in mine._slots for t in slot.state.values())
+
+
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=IDS)
+def test_follows_torch_over_100_steps(name: str, options: dict[str, Any]) -> None:
+    follow_torch(name, options, np.float64, 1e-13)
+
+
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=IDS)
+def test_follows_torch_in_float32(name: str, options: dict[str, Any]) -> None:
+    follow_torch(name, options, np.float32, 1e-6)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_defaults_are_those_of_torch(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.optim, name)([torch.nn.Parameter(torch.zeros(1))]).defaults
+    ours = getattr(optim, name)([tn.tensor([0.0], requires_grad=True)])._defaults
+    assert ours == {key: theirs[key] for key in ours}
+
+
+#: Our name -> PyTorch's, where it differs, and what it is to be multiplied by.
+SUMS: dict[str, tuple[str, Any]] = {
+    "grad_sum": ("exp_avg", lambda o: 1 - o["betas"][0]),
+    "square_sum": ("exp_avg_sq", lambda o: 1 - o["betas"][1]),
+    "max_square_sum": ("max_exp_avg_sq", lambda o: 1 - o["betas"][1]),
+}
+
+
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=IDS)
+def test_state_is_that_of_torch(name: str, options: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    q = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    theirs = getattr(torch.optim, name)([q], **options)
+    p = tn.tensor([1.0, 1.0], requires_grad=True)
+    ours = getattr(optim, name)([p], **options)
+    for step in range(5):
+        g = np.array([1.0, -2.0]) * step
+        p.grad, q.grad = g, torch.from_numpy(g)
+        theirs.step()
+        ours.step()
+    expected = {n: np.asarray(v) for n, v in theirs.state_dict()["state"].get(0, {}).items() if v is not None}
+    got = ours.state_dict()["state"][0]
+    assert got.pop("step") == expected.pop("step", 5)
+    for key, value in got.items():
+        other, factor = SUMS.get(key, (key, lambda o: 1.0))
+        np.testing.assert_allclose(value * factor(ours.groups[0]), expected.pop(other), rtol=1e-12)
+    assert not expected
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: optim.SGD(p, lr=-0.1), r"SGD: lr=-0.1 must be at least 0"),
+        (lambda p: optim.SGD(p, lr=float("nan")), r"lr=nan must be"),
+        (lambda p: optim.SGD(p, momentum=-1), r"momentum=-1 must be at least 0"),
+        (lambda p: optim.SGD(p, weight_decay=-1), r"weight_decay=-1 must"),
+        (lambda p: optim.SGD(p, nesterov=True), r"nesterov=True needs momentum above 0 and dampening 0"),
+        (lambda p: optim.SGD(p, momentum=0.9, dampening=0.1, nesterov=True), r"dampening 0, not .*0\.1"),
+        (lambda p: optim.Adam(p, betas=(0.9, 1.0)), r"Adam: a number of betas=1.0 must be in \[0, 1\)"),
+        (lambda p: optim.Adam(p, betas=(-0.1, 0.9)), r"betas=-0.1 must be in \[0, 1\)"),
+        (lambda p: optim.Adam(p, betas=0.9), r"betas=0.9 must be two numbers"),  # type: ignore[arg-type]
+        (lambda p: optim.AdamW(p, eps=-1), r"AdamW: eps=-1"),
+        (lambda p: optim.RMSprop(p, alpha=1.5), r"alpha=1.5 must be in \[0, 1\)"),
+        (lambda p: optim.RMSprop(p, momentum=-0.5), r"momentum=-0.5"),
+        (lambda p: optim.Adagrad(p, lr_decay=-1), r"lr_decay=-1"),
+        (lambda p: optim.Adagrad(p, initial_accumulator_value=-1), r"initial_accumulator_value=-1"),
+    ],
+)
+def test_options_out_of_range(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(tensors())
+
+
+def test_a_learning_rate_is_a_number_or_a_function() -> None:
+    with pytest.raises(TypeError, match="lr must be a number, not str '0.1'"):
+        optim.SGD(tensors(), lr="0.1")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="lr must be a number, not Tensor"):
+        optim.SGD(tensors(), lr=tn.tensor(0.1))  # type: ignore[arg-type]
+
+
+def test_a_variance_that_rounding_made_negative_counts_as_zero() -> None:
+    w = tn.tensor(np.full(3, 1.0, np.float32), requires_grad=True)
+    opt = optim.RMSprop([w], lr=1e-3, centered=True, alpha=0.5)
+    for _ in range(200):
+        w.grad = tn.tensor(np.array([1.1, 0.3, 7.7], np.float32))
+        opt.step()
+    assert np.isfinite(w.data).all()
+
+
+def test_a_nan_gradient_is_the_users_business() -> None:
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    opt = optim.Adam([w], lr=0.1)
+    w.grad = tn.tensor([np.nan, 1.0])
+    opt.step()
+    assert np.isnan(w.data[0])
+    assert w.data[1] == pytest.approx(1.9)
