@@ -423,7 +423,10 @@ def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> di
         values[n] = [identity(v) for v in values[n]] if isinstance(values[n], list) else identity(values[n])
         cuts[n] = values[n]
     assert op.reference is not None
-    out = op.reference(**values)
+    out = op.reference(
+        *(values[a.name] for a in op.arguments if not a.keyword_only),
+        **{a.name: values[a.name] for a in op.arguments if a.keyword_only},
+    )
     outs, gs = ((out,), (g,)) if op.outputs == 1 else (out, g)
     targets = [t for c in cuts.values() for t in (c if isinstance(c, list) else [c])]
     only = {t._node for t in targets if isinstance(t, grads.tensor) and t._node is not None}

@@ -326,9 +326,14 @@ class _Builder:
         name = argument.partition("[")[0]
         if len(name) > 1 and name not in _PLAIN_NAMES:
             title = name
-        # The first argument is what flows through a module; another, such as a mask, is more likely its own.
-        cluster = None if name == user.op.arguments[0].name else self.modules.around[user]
+        cluster = self.modules.around[user] if title == name and self._aside(user, name) else None
         return Vertex(kind, title, spec, count if kind == "parameter" else 0, (str(spec),), cluster)
+
+    def _aside(self, user: Node, name: str) -> bool:
+        """Whether an argument is not what flows through the module, but more likely its own, as masks are."""
+        if name != user.op.arguments[0].name:
+            return True
+        return any(isinstance(v, Node) and type(v) is not Leaf for _, v in _arguments(user))
 
 
 def _value(x: Any) -> Value:
@@ -369,12 +374,15 @@ def label(node: Node) -> str:
     values = list(inputs.values())
     while values and values[-1] is None:  # left out
         values.pop()
-    if not any(_is_plain(v) or (_holds_arrays(v) and any(map(_is_plain, v))) for v in values):
-        return text
     words = [_words(v) for v in values]
     if len(words) == 2 and not any(character.isalnum() for character in pattern):
-        return " ".join(word for word in (words[0], text, words[1]) if word != _UNKNOWN)
-    return f"{text}({', '.join(words)})"
+        left, right = ("" if word == _UNKNOWN else word for word in words)
+        return f"{left} {text} {right}".strip()
+    # Other plain values are settings rather than data, such as the shape that layer_norm takes.
+    numbers = [v for value in values for v in (value if _holds_arrays(value) else [value])]
+    if any(isinstance(v, (int, float, complex, np.number, np.bool)) for v in numbers):
+        return f"{text}({', '.join(words)})"
+    return text
 
 
 def _details(node: Node, place: str) -> tuple[str, ...]:
@@ -391,10 +399,6 @@ def _details(node: Node, place: str) -> tuple[str, ...]:
     call = f"{node.name}({', '.join(arguments)})"
     line = getattr(node, "line", None)
     return tuple(part for part in (call, place, line) if part)
-
-
-def _is_plain(value: Any) -> bool:
-    return not isinstance(value, (Node, Traced, Constant)) and not _holds_arrays(value)
 
 
 def _holds_arrays(value: Any) -> bool:
@@ -424,7 +428,9 @@ def _words(value: Any) -> str:
         return ":".join(parts if value.step is not None else parts[:2])
     if isinstance(value, (tuple, list)):
         shown = [_words(v) for v in value[:_SHOWN]] + ["…"] * (len(value) > _SHOWN)
-        return f"[{', '.join(shown)}]" if isinstance(value, list) else f"({', '.join(shown)})"
+        if isinstance(value, list):
+            return f"[{', '.join(shown)}]"
+        return f"({', '.join(shown)}{',' * (len(value) == 1)})"
     if value is Ellipsis:
         return "..."
     if value is None or isinstance(value, (str, np.dtype)):

@@ -6,15 +6,12 @@ import os
 import re
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from tapenet.drawing.build import build
-from tapenet.drawing.dot import DIRECTIONS, to_dot
-from tapenet.drawing.model import Drawing, fold, unbox
+from tapenet.drawing.dot import to_dot
+from tapenet.drawing.model import Drawing
 from tapenet.drawing.render import FORMATS, RenderError, render
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
 _DPI = 192
@@ -68,8 +65,6 @@ class Picture:
         ...     tn.draw((x * x).sum()).save(os.path.join(folder, "net.svg")).name
         'net.svg'
         """
-        from pathlib import Path
-
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix[1:] not in FORMATS:
@@ -116,35 +111,6 @@ class Picture:
             return {"image/svg+xml": self.svg, "text/plain": repr(self)}
         except Exception as error:
             return {"text/plain": f"{self!r}\n{error}"}
-
-
-def draw(x: Any, depth: int | None = None, direction: str = "TB") -> Picture:
-    """Draw the graph of a computation.
-
-    The picture shows itself in a notebook; elsewhere `.save("net.svg")` writes it. Ops are white, parameters
-    and other tensors that get a gradient blue, other arrays orange, results purple; a call of a module is a
-    box around what happened in it. It is the same picture before and after `backward()`.
-
-    Args:
-        x: a tensor: everything it was computed from. A tuple, list or dict of tensors: their graphs in one,
-            with the results by their keys. A tape (`with tn.Tape() as tape`): every op on it.
-        depth: how many levels of modules to open; those below are drawn as one box each. None: all; 0: none.
-        direction: where arrows point: "TB" (down), "LR" (right), "BT" (up) or "RL" (left).
-
-    Raises:
-        TypeError: `x` is none of these.
-        ValueError: nothing was recorded of `x`, or a `depth` or `direction` that is not one.
-
-    >>> import tapenet as tn
-    >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
-    >>> tn.draw((x * x).sum())
-    <Picture of 1 parameter, 2 ops, 1 output; .save('net.svg') writes it>
-    """
-    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
-        raise ValueError(f"draw: depth={depth!r}; give the number of module levels to open (0, 1, ...), or None: all")
-    if direction not in DIRECTIONS:
-        raise ValueError(f"draw: direction={direction!r}; the directions are {', '.join(DIRECTIONS)}")
-    return Picture(unbox(fold(build(x), depth)), direction)
 
 
 def _write(path: Path, data: bytes) -> None:

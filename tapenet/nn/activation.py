@@ -1,4 +1,7 @@
-"""Activation functions as layers. What each computes is documented at the op of its name, `tn.relu` and so on."""
+"""Activation functions as layers. What each computes is documented at the op of its name, `tn.relu` and so on.
+
+Where there are no settings, `forward` is the op itself (an op is no function, so it does not bind).
+"""
 
 from __future__ import annotations
 
@@ -11,64 +14,55 @@ from tapenet.nn.module import Module
 class Tanh(Module):
     """The hyperbolic tangent; see `tn.tanh`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.tanh(x)
+    forward = ops.tanh
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(-x)); see `tn.sigmoid`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.sigmoid(x)
+    forward = ops.sigmoid
 
 
 class LogSigmoid(Module):
     """The logarithm of the sigmoid; see `tn.logsigmoid`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.logsigmoid(x)
+    forward = ops.logsigmoid
 
 
 class ReLU(Module):
     """max(x, 0); see `tn.relu`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.relu(x)
+    forward = ops.relu
 
 
 class ReLU6(Module):
     """min(max(x, 0), 6); see `tn.relu6`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.relu6(x)
+    forward = ops.relu6
 
 
 class SiLU(Module):
     """x sigmoid(x), also called swish; see `tn.silu`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.silu(x)
+    forward = ops.silu
 
 
 class Mish(Module):
     """x tanh(softplus(x)); see `tn.mish`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.mish(x)
+    forward = ops.mish
 
 
 class Softsign(Module):
     """x / (1 + |x|); see `tn.softsign`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.softsign(x)
+    forward = ops.softsign
 
 
 class Tanhshrink(Module):
     """x - tanh(x); see `tn.tanhshrink`."""
 
-    def forward(self, x: Any) -> Any:
-        return ops.tanhshrink(x)
+    forward = ops.tanhshrink
 
 
 class LeakyReLU(Module):

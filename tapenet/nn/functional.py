@@ -119,7 +119,7 @@ def batch_norm(
         return ops.batch_norm(x, running_mean, running_var, weight, bias, eps)
     out, mean, var = ops.batch_norm_train(x, weight, bias, eps)
     count = math.prod(x.shape) // x.shape[1]
-    for running, batch in ((running_mean, mean), (running_var, var * (count / (count - 1)))):
+    for running, batch, factor in ((running_mean, mean, 1.0), (running_var, var, count / (count - 1))):
         if running is None:
             continue
         if not isinstance(running, Tensor):
@@ -128,7 +128,7 @@ def batch_norm(
                 f"{type(running).__name__}"
             )
         # Ops on tensors without gradient, written through `.data`: a captured step updates them at each replay.
-        running.data = (1 - momentum) * running + momentum * batch
+        running.data = (1 - momentum) * running + (momentum * factor) * batch
     return out
 
 

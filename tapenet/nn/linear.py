@@ -58,7 +58,8 @@ class Linear(Module):
     def forward(self, x: Any) -> Any:
         weight = self.weight
         # The usual case, spelled out: small nets spend their time on calls like this one.
-        if type(x) is not Tensor or type(weight) is not Tensor or x._data.dtype is not weight._data.dtype:
+        data = x._data if type(x) is Tensor else x
+        if type(data) is not np.ndarray or type(weight) is not Tensor or data.dtype is not weight._data.dtype:
             x = cast(x, weight)
         return ops.linear(x, weight, self.bias)
 

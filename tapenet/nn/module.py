@@ -18,6 +18,7 @@ from tapenet.autodiff.tensor import Tensor
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
+_NOTHING: Any = object()
 
 
 class Module:
@@ -55,8 +56,8 @@ class Module:
 
     # -- calling -------------------------------------------------------------------------------------------------
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run `forward`; what it records is marked as this module's."""
+    def __call__(self, x: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> Any:
+        """Run `forward` with the same arguments; what it records is marked as this module's."""
         state = local.state
         outer = state.scope
         try:
@@ -64,7 +65,9 @@ class Module:
         except (AttributeError, KeyError):
             state.scope = self._scope(outer)
         try:
-            return self.forward(*args, **kwargs)
+            if args or kwargs or x is _NOTHING:
+                return self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
+            return self.forward(x)  # the usual call, a quarter cheaper than the general one
         finally:
             state.scope = outer
 

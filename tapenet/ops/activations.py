@@ -285,9 +285,9 @@ def shifted_exp(x: Any, axis: int) -> tuple[Any, Any, Any]:
     if limits is None:
         x = x.astype(np.float64)
         limits = _LIMITS["d"]
-    shifted = x - np.maximum.reduce(x, axis, None, None, True, limits[0])
+    shifted = x - np.maximum.reduce(x, axis, keepdims=True, initial=limits[0])
     e = np.exp(shifted)
-    return shifted, e, np.add.reduce(e, axis, None, None, True, limits[1])
+    return shifted, e, np.add.reduce(e, axis, keepdims=True, initial=limits[1])
 
 
 def _axis_mend(x: Any, axis: Any) -> str:
@@ -341,7 +341,8 @@ log_softmax = op(
     x=lambda g, out, axis: g - np.exp(out) * _sum(g, axis, keepdims=True),
     doc="""The logarithm of softmax along an axis, x - logsumexp(x), without overflow.
 
-    A row of -inf alone gives -inf, and its gradient is the one that arrives: finite. The gradient is g - softmax(x) Σ g.
+    A row of -inf alone gives -inf, and its gradient is the one that arrives: finite. The gradient is
+    g - softmax(x) Σ g.
 
     Args:
         x: an array of floats.

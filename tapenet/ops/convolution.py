@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.ops.op import op, sample
+from tapenet.ops.op import Op, op, sample
 from tapenet.ops.reductions import sum as _sum
 
 Ints = tuple[int, ...]
@@ -71,8 +71,8 @@ def _plan(
         )
     if len(weight_shape) != axes + 2:
         raise ValueError(
-            f"weight has shape {weight_shape}; it must have {axes + 2} axes: output channels, input channels per group, "
-            "and the kernel's lengths"
+            f"weight has shape {weight_shape}; it must have {axes + 2} axes: output channels, input channels per "
+            "group, and the kernel's lengths"
         )
     outs, per_group, *lengths = weight_shape
     kernel = tuple(lengths)
@@ -140,9 +140,7 @@ def _blocks(rows: int, out: Ints, batch: int, kernel: Ints, stride: Ints, dilati
         taps = []
         for tap in itertools.product(*map(range, kernel)):
             begins = [first + tap[0] * dilation[0], *(t * d for t, d in zip(tap[1:], dilation[1:], strict=True))]
-            reach = (
-                slice(b, b + (m - 1) * s + 1, s) for b, m, s in zip(begins, (n, *out[1:]), stride, strict=True)
-            )
+            reach = (slice(b, b + (m - 1) * s + 1, s) for b, m, s in zip(begins, (n, *out[1:]), stride, strict=True))
             taps.append(((slice(None), *tap), (slice(None), *reach)))
         yield _Block(n, first, slice(start * run, (start + n) * run), tuple(taps))
 
@@ -331,14 +329,14 @@ def _conv_samples(r: np.random.Generator) -> list[Any]:
     return [
         sample(r.normal(size=(2, 2, 4, 3)), r.normal(size=(3, 2, 2, 2)), r.normal(size=3)),
         sample(r.normal(size=(2, 1, 5, 4)), r.normal(size=(2, 1, 2, 3)), r.normal(size=2), 2, (1, 2)),
-        sample(r.normal(size=(1, 2, 4, 4)), r.normal(size=(2, 1, 2, 2)), stride=(2, 1), dilation=2, padding=1, groups=2),
+        sample(r.normal(size=(1, 2, 4, 4)), r.normal(size=(2, 1, 2, 2)), None, (2, 1), 1, 2, 2),
         sample(r.normal(size=(2, 3, 4)), r.normal(size=(4, 2, 1, 1)), r.normal(size=4)),
         sample(r.normal(size=(1, 1, 3, 3)), r.normal(size=(1, 1, 2, 2)), padding="same"),
         sample(r.normal(size=(1, 1, 3, 3)), r.normal(size=(1, 1, 2, 2)), padding=((1, 0), (0, 2))),
     ]
 
 
-conv2d = op(
+conv2d: Op = op(
     _conv2d,
     name="conv2d",
     x=lambda g, weight, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
@@ -350,7 +348,8 @@ conv2d = op(
     bias=lambda g, x_shape: _sum(g, (1, 2) if len(x_shape) == 3 else (0, 2, 3)),
     doc=f"""The cross-correlation of images with kernels, plus a bias.
 
-    out[n, o, i, j] = bias[o] + Σ over c, a, b of weight[o, c, a, b] · x[n, c, i·stride + a·dilation, j·stride + b·dilation]
+    out[n, o, i, j] = bias[o] + Σ weight[o, c, a, b] · x[n, c, i·stride + a·dilation, j·stride + b·dilation], the sum
+    running over the input channels c and the kernel's rows a and columns b.
 
     Args:
         x: (batch, channels, height, width), or without the batch.
@@ -359,8 +358,8 @@ conv2d = op(
         {_OPTIONS}
 
     Returns:
-        (batch, out, height', width') with height' = (height + padding - dilation (kernel height - 1) - 1) // stride + 1,
-        padding counting both sides. In memory the batch is the innermost axis.
+        (batch, out, height', width') with height' = (height + padding - dilation (kernel height - 1) - 1) // stride
+        + 1, padding counting both sides. In memory the batch is the innermost axis.
 
     Raises:
         ValueError: channels, groups, kernel, bias or number of axes do not fit each other.
@@ -373,12 +372,10 @@ conv2d = op(
     samples=_conv_samples,
 )
 
-conv2d_input_grad = op(
+conv2d_input_grad: Op = op(
     _conv2d_input_grad,
     name="conv2d_input_grad",
-    y=lambda g, weight, stride, padding, dilation, groups: conv2d(
-        g, weight, None, stride, padding, dilation, groups
-    ),
+    y=lambda g, weight, stride, padding, dilation, groups: conv2d(g, weight, None, stride, padding, dilation, groups),
     weight=lambda g, y, weight_shape, stride, padding, dilation, groups: conv2d_weight_grad(
         g, y, weight_shape, stride, padding, dilation, groups
     ),
@@ -404,7 +401,7 @@ conv2d_input_grad = op(
     ],
 )
 
-conv2d_weight_grad = op(
+conv2d_weight_grad: Op = op(
     _conv2d_weight_grad,
     name="conv2d_weight_grad",
     x=lambda g, y, x_shape, stride, padding, dilation, groups: conv2d_input_grad(

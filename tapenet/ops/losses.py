@@ -1,7 +1,8 @@
 """Losses, each one op: its forward and its gradient in few NumPy calls.
 
-Arguments are named as PyTorch names them. `reduction` is "mean" (of all elements, unless a loss says otherwise), "sum" or
-"none". A prediction and a target of different shapes are an error: NumPy would broadcast them to a loss of all pairs.
+Arguments are named as PyTorch names them. `reduction` is "mean" (of all elements, unless a loss says otherwise), "sum"
+or "none". A prediction and a target of different shapes are an error: NumPy would broadcast them to a loss of all
+pairs.
 """
 
 from __future__ import annotations
@@ -294,7 +295,8 @@ def _indices_fit(input: Any, target: Any, weight: Any) -> None:
         raise ValueError("input is a single number; its shape must be (N, C), (N, C, d1, ...) or (C,), with C classes")
     expected = shape[:1] + shape[2:] if len(shape) > 1 else ()
     if target.shape != expected:
-        text = f"target has shape {target.shape}; as class indices for an input of shape {shape} it must have {expected}"
+        text = f"target has shape {target.shape}; as class indices for an input of shape {shape} it must have "
+        text += f"{expected}"
         if target.shape == shape:
             text += f": one-hot rows are turned into indices by target.argmax({_class_axis(len(shape))})"
         elif math.prod(target.shape) == math.prod(expected):
@@ -305,8 +307,8 @@ def _indices_fit(input: Any, target: Any, weight: Any) -> None:
 
 def _out_of_range(wrong: Any, count: int, ignore_index: int) -> IndexError:
     return IndexError(
-        f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}; positions to leave out are marked "
-        f"by ignore_index={ignore_index}"
+        f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}; positions to leave out are "
+        f"marked by ignore_index={ignore_index}"
     )
 
 
@@ -333,9 +335,9 @@ def _pick(values: Any, classes: Any, ignore_index: int) -> Any:
 
 
 def _counts(target: Any, weight: Any, ignore_index: int, reduction: str, dtype: Any) -> tuple[Any, Any, Any]:
-    """Of each position: its class (0 if it is ignored), what it counts in the result (0 if ignored, its class's weight, 1
-    without weights, divided by the sum of all for the mean), and what it would count without weights. Plain NumPy, for
-    rules too."""
+    """Of each position: its class (0 if it is ignored), what it counts in the result (0 if ignored, else its class's
+    weight, 1 without weights; for the mean divided by the sum of all), and what it would count without weights. Plain
+    NumPy, for rules too."""
     valid = target != ignore_index
     classes = np.where(valid, target, 0)
     unit = valid.astype(dtype)
@@ -373,9 +375,7 @@ def _class_samples(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _nll_loss(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
-) -> Any:
+def _nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """The loss, and for the rule each position's class and what it counts in the result."""
     _known(reduction)
     _indices_fit(input, target, weight)
@@ -459,8 +459,8 @@ def _cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Any:
-    """The loss, and for the rules: exponentials `e` and their `total`, whose quotient is the softmax; `q`, each position's
-    class or a weight for each of its classes; and `counts`, what it counts in the result."""
+    """The loss, and for the rules: exponentials `e` and their `total`, whose quotient is the softmax; `q`, each
+    position's class or a weight for each of its classes; and `counts`, what it counts in the result."""
     _known(reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing}: give a number from 0 to 1")
@@ -495,8 +495,8 @@ def _cross_entropy(
 
 def _probabilities_fit(input: Any, target: Any, weight: Any) -> None:
     if input.shape != target.shape:
-        text = f"target has shape {target.shape}; as probabilities of the classes (it holds {target.dtype}) it must have the "
-        text += f"shape of the input, {input.shape}"
+        text = f"target has shape {target.shape}; as probabilities of the classes (it holds {target.dtype}) it must "
+        text += f"have the shape of the input, {input.shape}"
         if target.ndim < input.ndim:
             text += ". Class indices are integers: target.astype(np.int64)"
         raise ValueError(text)
@@ -698,8 +698,8 @@ binary_cross_entropy = op(
     target=_bce_target,
     doc=f"""-(target · ln input + (1 - target) · ln(1 - input)), the logarithms taken as at least -100.
 
-    The gradient by the input is (input - target) / (input (1 - input)), the divisor taken as at least 1e-12. From scores
-    rather than probabilities `binary_cross_entropy_with_logits` is more accurate.
+    The gradient by the input is (input - target) / (input (1 - input)), the divisor taken as at least 1e-12. From
+    scores rather than probabilities `binary_cross_entropy_with_logits` is more accurate.
 
     Args:
         input: probabilities.

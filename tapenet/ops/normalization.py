@@ -60,7 +60,9 @@ def _vectors(x: Any, axis: int, **vectors: Any) -> tuple[int, ...]:
     length = x.shape[axis]
     for name, vector in vectors.items():
         if vector is not None and vector.shape != (length,):
-            raise ValueError(f"{name} has shape {vector.shape}; x {x.shape} has {length} channels in axis {axis}: give ({length},)")
+            raise ValueError(
+                f"{name} has shape {vector.shape}; x {x.shape} has {length} channels in axis {axis}: give ({length},)"
+            )
     return _kept(x.shape, axis)
 
 
@@ -170,9 +172,7 @@ def _batch_norm(
     return out
 
 
-def _batch_norm_joint(
-    g: Any, wanted: Any, x: Any, mean: Any, var: Any, weight: Any, eps: float, axis: int
-) -> Any:
+def _batch_norm_joint(g: Any, wanted: Any, x: Any, mean: Any, var: Any, weight: Any, eps: float, axis: int) -> Any:
     axes, kept = _others(g.ndim, axis), _kept(g.shape, axis)
     scale = 1 / np.sqrt(var + eps)
     factor = scale if weight is None else scale * weight
@@ -230,9 +230,7 @@ def _trailing(normalized_shape: Any) -> tuple[int, ...]:
     return tuple(int(n) for n in normalized_shape)
 
 
-def _layer_norm(
-    x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Any:
+def _layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     shape = _trailing(normalized_shape)
     if not shape or x.shape[-len(shape) :] != shape:
         raise ValueError(f"normalized_shape={normalized_shape} must be the last axes of x, which has shape {x.shape}")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.ops.convolution import Ints, Size, spread_size
-from tapenet.ops.op import op, sample
+from tapenet.ops.op import Op, op, sample
 
 
 class _Windows(NamedTuple):
@@ -46,7 +46,7 @@ def _windows_of(size: Ints, kernel_size: Size, stride: Size | None, padding: Siz
     steps = kernel if stride is None else spread_size(stride, 2, "stride", 1)
     borders = spread_size(padding, 2, "padding", 0)
     if any(2 * p > k for p, k in zip(borders, kernel, strict=True)):
-        raise ValueError(f"padding={padding} is more than half of kernel_size={kernel_size}: windows would lie outside of x")
+        raise ValueError(f"padding={padding} is more than half of kernel_size={kernel_size}: windows would miss x")
     padded = tuple(n + 2 * p for n, p in zip(size, borders, strict=True))
     if any(k > n for k, n in zip(kernel, padded, strict=True)):
         raise ValueError(
@@ -94,11 +94,15 @@ def _bordered(x: Any, windows: _Windows, fill: Any) -> Any:
 # -- maximum -----------------------------------------------------------------------------------------------------
 
 
+def _lowest(dtype: Any) -> Any:
+    return np.iinfo(dtype).min if dtype.kind in "iu" else False if dtype.kind == "b" else -np.inf
+
+
 def _max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Any:
     windows = _windows(x.shape, kernel_size, stride, padding)
     count = math.prod(windows.kernel)
     kind: Any = np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.uint32
-    best = _bordered(x, windows, -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min if windows.padding != (0, 0) else 0)
+    best = _bordered(x, windows, None if windows.padded == windows.size else _lowest(x.dtype))
     where: Any = None  # the offset of `best` within its window, counted row by row
     weight = 1
     for axis in (-1, -2):
@@ -131,14 +135,14 @@ def _max_pool2d_grad(
         place = found[windows.at(i)]
         if windows.apart and finite:
             np.multiply(y, chosen, out=place)
+        elif windows.apart:
+            place[...] = np.where(chosen, y, 0)
         else:
             place += y * chosen if finite else np.where(chosen, y, 0)
     return found[windows.inside] if windows.padded != windows.size else found
 
 
-def _max_pool2d_pick(
-    x: Any, where: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0
-) -> Any:
+def _max_pool2d_pick(x: Any, where: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Any:
     windows = _windows(x.shape, kernel_size, stride, padding)
     x = _bordered(x, windows, 0)
     found = np.zeros(where.shape, x.dtype)
@@ -156,7 +160,7 @@ def _distinct(r: np.random.Generator, *shape: int) -> Any:
     return r.permutation(math.prod(shape)).reshape(shape) * 0.1
 
 
-max_pool2d = op(
+max_pool2d: Op = op(
     _max_pool2d,
     name="max_pool2d",
     residuals=("where",),
@@ -191,7 +195,7 @@ max_pool2d = op(
     ],
 )
 
-max_pool2d_grad = op(
+max_pool2d_grad: Op = op(
     _max_pool2d_grad,
     name="max_pool2d_grad",
     nondiff=("where",),
@@ -216,7 +220,7 @@ max_pool2d_grad = op(
     ],
 )
 
-max_pool2d_pick = op(
+max_pool2d_pick: Op = op(
     _max_pool2d_pick,
     name="max_pool2d_pick",
     nondiff=("where",),
@@ -249,9 +253,7 @@ def _shares(windows: _Windows, count_include_pad: bool, dtype: Any) -> Any:
     if count_include_pad or windows.padded == windows.size:
         return dtype.type(1 / math.prod(windows.kernel))
     counts = []
-    for n, p, k, s, m in zip(
-        windows.size, windows.padding, windows.kernel, windows.stride, windows.out, strict=True
-    ):
+    for n, p, k, s, m in zip(windows.size, windows.padding, windows.kernel, windows.stride, windows.out, strict=True):
         starts = np.arange(m) * s - p
         counts.append(np.minimum(starts + k, n) - np.maximum(starts, 0))
     return (1 / np.outer(*counts)).astype(dtype)
@@ -301,7 +303,7 @@ def _avg_pool2d_grad(
     return found[windows.inside] if windows.padded != windows.size else found
 
 
-avg_pool2d = op(
+avg_pool2d: Op = op(
     _avg_pool2d,
     name="avg_pool2d",
     x=lambda g, x_shape, kernel_size, stride, padding, count_include_pad: avg_pool2d_grad(
@@ -333,7 +335,7 @@ avg_pool2d = op(
     ],
 )
 
-avg_pool2d_grad = op(
+avg_pool2d_grad: Op = op(
     _avg_pool2d_grad,
     name="avg_pool2d_grad",
     y=lambda g, kernel_size, stride, padding, count_include_pad: avg_pool2d(

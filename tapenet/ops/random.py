@@ -53,8 +53,8 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
         return np.random.default_rng(rng)
     raise TypeError(
-        f"rng={rng!r} is a {type(rng).__name__}: give a NumPy generator (np.random.default_rng(...)), an integer, or None "
-        "for the one that tn.random.seed seeds"
+        f"rng={rng!r} is a {type(rng).__name__}: give a NumPy generator (np.random.default_rng(...)), an integer, or "
+        "None for the one that tn.random.seed seeds"
     )
 
 
@@ -160,9 +160,12 @@ def _dropout(x: Any, p: float = 0.5, training: bool = True, rng: Any = None) -> 
     _probability(p)
     if not training or p == 0:
         return x, True
-    # Float32 draws are fast, and fine enough for a probability.
-    kept = generator(rng).random(np.shape(x), np.float32) >= p
-    return _kept(x, kept, p), kept
+    # Float32 draws are fast, and fine enough for a probability. The mask is in the memory order of x, so that the
+    # result is too; which element gets which draw does not depend on that order.
+    kept = np.empty_like(x, np.bool_)
+    np.greater_equal(generator(rng).random(kept.shape, np.float32), p, out=kept)
+    with np.errstate(invalid="ignore"):  # 0 * inf
+        return _kept(x, kept, p), kept
 
 
 def _kept(x: Any, mask: Any, p: float) -> Any:
@@ -180,8 +183,8 @@ dropout = op(
     x=_dropout_x,
     residuals=("mask",),
     random=True,
-    doc="""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the mean
-    stays; else `x` itself. Srivastava et al., JMLR 15 (2014).
+    doc="""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the
+    mean stays; else `x` itself. Srivastava et al., JMLR 15 (2014).
 
     Args:
         x: an array of floats.

@@ -192,7 +192,6 @@ class Optimizer:
                 break
         else:
             return
-        del array
         self._segments, self._arrays = [], []
         slots = iter(self._slots)
         for group in self.groups:
@@ -361,10 +360,14 @@ class Optimizer:
         size = sum(p.size for p in self._params)
         lines = [f"{self._title} over {len(self._params)} parameters, {size:,} elements"]
         for i, group in enumerate(self.groups):
-            options = {n: getattr(v, "__qualname__", v) for n, v in group.items() if n != "params"}
-            text = ", ".join(f"{name}={value}" for name, value in options.items())
+            text = ", ".join(f"{n}={_shown(v)}" for n, v in group.items() if n != "params")
             lines.append(f"  group {i}: {len(group['params'])} parameters, {text}")
         return "\n".join(lines)
+
+
+def _shown(option: Any) -> str:
+    """An option as text; a schedule by the name of the function that made it."""
+    return str(option.__qualname__).partition(".<locals>")[0] if hasattr(option, "__qualname__") else str(option)
 
 
 def _compare(where: str, got: Any, expected: Iterable[Any]) -> list[str]:
@@ -395,8 +398,7 @@ def _check_parameter(where: str, name: str, param: Tensor) -> None:
         )
     if param.dtype.kind != "f":
         raise ValueError(
-            f"{where}: {name} is of dtype {param.dtype}: optimise its real and imaginary parts as two real "
-            "parameters"
+            f"{where}: {name} is of dtype {param.dtype}: optimise its real and imaginary parts as two real parameters"
         )
 
 

@@ -1,14 +1,13 @@
 """Turns a pure update rule into the same calculation without temporaries.
 
 A rule is a pure function, so that it also runs on tensors. Run as it stands, NumPy allocates an array per
-operation and the results are copied into place at the end. Here the rule runs once, on symbols that write
-down each ufunc it calls; every result then gets a place: the storage it ends up in as soon as the old value
-there has been read for the last time, else the place of an operand that is not needed any more, else a
-temporary. The calls become the text of one function, `multiply(s0, a0, a0); multiply(s1, g, t0); add(a0, t0,
-a0)` and so on.
+operation, and the results are copied into place at the end. Here the rule runs once on symbols, which write
+down each ufunc it calls. Every result then gets a place: the storage it belongs in if the old value there is
+not needed any more, else the place of an operand that is not needed any more, else a temporary. The calls
+become the text of one function: `multiply(s1, a0, out=a0)`, `add(a0, g, out=a0)` and so on.
 
-Adam on 670,000 float32 parameters, one thread, blocks of 24,576: the rule as it stands 1.64 ms, this 1.20 ms,
-both bit for bit the same.
+Adam on 670,000 float32 parameters, best of 180: the rule on whole arrays 4.9 ms, on blocks of 128 KB 1.5, its
+program on such blocks 0.97, with the same results bit for bit (PyTorch 1.4, its fused form 0.48).
 """
 
 from __future__ import annotations
@@ -66,9 +65,7 @@ class Symbol(NDArrayOperatorsMixin):
         raise TypeError(f"np.{func.__name__} is no ufunc: {_ALLOWED}")
 
     def __bool__(self) -> bool:
-        raise TypeError(
-            f"an update rule branches on a value: {_ALLOWED}; branch on which scalars there are instead"
-        )
+        raise TypeError(f"an update rule branches on a value: {_ALLOWED}; branch on which scalars there are instead")
 
 
 _ALLOWED = "an update rule is made of elementwise NumPy functions (ufuncs) and operators"
@@ -87,9 +84,7 @@ def program(rule: Rule, states: tuple[str, ...], scalars: tuple[str, ...]) -> Pr
     numbers = {name: Symbol(calls, scalar=True) for name in scalars}
     new_p, new = rule(p, g, dict(old), dict(numbers))
     if new.keys() != old.keys():
-        raise TypeError(
-            f"an update rule returned the states {list(new)}, and was given {list(old)}: they must agree"
-        )
+        raise TypeError(f"an update rule returned the states {list(new)}, and was given {list(old)}: they must agree")
     places = {g: "g", p: "p"}
     places |= {old[name]: f"a{i}" for i, name in enumerate(states)}
     homes = {"p": new_p, **{f"a{i}": new[name] for i, name in enumerate(states)}}

@@ -106,6 +106,9 @@ class Adam(Optimizer):
     """Adam: m ← β₁m + (1 - β₁)g, v ← β₂v + (1 - β₂)g², θ ← θ - lr · m̂ / (√v̂ + eps) with m̂ = m / (1 - β₁ᵗ)
     and v̂ = v / (1 - β₂ᵗ); with `amsgrad` the largest v so far takes the place of v in v̂.
 
+    What is kept are the sums M = m / (1 - β₁) and V = v / (1 - β₂), since M ← β₁M + g and V ← β₂V + g² take
+    two passes over memory less. So where `betas` are changed midway, m and v change with them.
+
     Kingma and Ba, "Adam: a method for stochastic optimization" (2015); Reddi et al., "On the convergence of
     Adam and beyond" (2018).
 

@@ -90,8 +90,7 @@ def piecewise(pieces: Sequence[float | Schedule], boundaries: Sequence[int]) -> 
     """
     if len(boundaries) != len(pieces) - 1:
         raise ValueError(
-            f"piecewise: {len(pieces)} pieces need {len(pieces) - 1} boundaries between them, "
-            f"not {len(boundaries)}"
+            f"piecewise: {len(pieces)} pieces need {len(pieces) - 1} boundaries between them, not {len(boundaries)}"
         )
     starts = [0, *boundaries]
     if any(a >= b for a, b in zip(starts[:-1], boundaries, strict=True)):

@@ -13,6 +13,7 @@ from tapenet import nn
 from tapenet.autodiff.tape import Capture
 from tapenet.drawing.build import build, label
 from tapenet.drawing.model import Drawing, Value
+from tapenet.ops.op import registry
 from tests.drawing.graphs import CNN, GRAPHS, Tied, array, leaf, split_sign
 
 
@@ -154,6 +155,24 @@ def test_debug_mode_shows_the_line() -> None:
     assert build(y).vertices[1].details[-1].rpartition(":")[0].endswith("test_build.py")
 
 
+def tensors(value: Any) -> Any:
+    """A sample's argument with float arrays as leaves."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return tn.tensor(value, requires_grad=True)
+    return [tensors(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("name", sorted(n for n, op in registry.items() if n.startswith("tapenet.ops") and op.samples))
+def test_every_op_can_be_drawn(name: str) -> None:
+    op = registry[name]
+    assert op.samples is not None
+    for call in op.samples(np.random.default_rng(0)):
+        with tn.Tape() as tape:
+            op(*map(tensors, call.args), **call.kwargs)
+        # A sample of plain numbers alone records nothing.
+        assert not len(tape) or "0x" not in repr(build(tape))
+
+
 # -- labels --------------------------------------------------------------------------------------------------
 
 show = tn.op(lambda x, limit, mode="a": x, name="show", x=lambda g: g)
@@ -170,6 +189,8 @@ show = tn.op(lambda x, limit, mode="a": x, name="show", x=lambda g: g)
         (lambda x: x + 1e-12, "+ 1e-12"),
         (lambda x: x * (1 + 2j), "× 1+2j"),
         (lambda x: x + x, "+"),
+        (lambda x: tn.zmul(x, x), "·"),
+        (lambda x: tn.zmul(x, 2), "· 2"),
         (lambda x: tn.maximum(0, x), "max(0, ·)"),
         (lambda x: tn.clip(x, 0, 1), "clip(·, 0, 1)"),
         (lambda x: tn.clip(x, 0), "clip(·, 0)"),
@@ -186,6 +207,8 @@ show = tn.op(lambda x, limit, mode="a": x, name="show", x=lambda g: g)
         (lambda x: x.T, "ᵀ"),
         (lambda x: x.sum(axis=1), "sum"),
         (lambda x: tn.stack([x, x]), "stack"),
+        (lambda x: tn.stack([x[0, 0], 1.0]), "stack([·, 1])"),
+        (lambda x: tn.layer_norm(x, (4,)), "layer norm"),
         (lambda x: show(x, 3), "show"),
     ],
 )
@@ -194,6 +217,13 @@ def test_plain_values_stand_in_the_label(f: Any, text: str) -> None:
     assert label(f(x).node) == text
     with tn.Tape():
         assert label(f(x).node) == text
+
+
+def test_a_list_of_numbers_is_not_lost() -> None:
+    assert titles(build([1, 2] * leaf(2))) == ["input", "tensor", "×", "output"]
+    with tn.Tape() as tape:
+        tn.tensor([3, 4]) * [1, 2]
+    assert titles(build(tape)) == ["input", "× [1, 2]", "output"]
 
 
 def test_what_a_label_leaves_out_is_in_the_tooltip() -> None:
@@ -332,6 +362,25 @@ def test_a_module_that_is_gone_keeps_its_class() -> None:
         "Sequential / Tanh / tanh",
         "sum",
         "output",
+    ]
+
+
+class Masked(nn.Module):
+    def __init__(self) -> None:
+        self.embed = nn.Embedding(5, 3)
+
+    def forward(self, i: Any) -> Any:
+        h = self.embed(i)
+        return tn.where(array(3) > 0.01, h, h * array(3))
+
+
+def test_arrays_stand_outside_modules_unless_they_are_the_modules_own() -> None:
+    net = Masked()
+    drawing = build(net(np.array([1, 2])))
+    assert [b for b, v in zip(boxes(drawing), drawing.vertices, strict=True) if v.kind == "input"] == [
+        "indices",
+        "input",
+        "Masked / condition",
     ]
 
 

@@ -18,9 +18,7 @@ def arrays(dtype: Any = np.float64, seed: int = 0) -> list[np.ndarray[Any, Any]]
     for shape, order in SHAPES:
         a = np.asarray(r.normal(size=shape), dtype=dtype)
         # "K": an order that is neither C nor F, as of a convolution weight in NHWC.
-        made.append(
-            np.copy(a.transpose(1, 2, 0), order="C").transpose(2, 0, 1) if order == "K" else a.copy(order)
-        )  # type: ignore[call-overload]
+        made.append(np.copy(a.transpose(1, 2, 0), order="C").transpose(2, 0, 1) if order == "K" else a.copy(order))
     return made
 
 

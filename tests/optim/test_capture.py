@@ -22,9 +22,7 @@ MAKERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "nesterov": lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9, nesterov=True),
     "plain": lambda ps: optim.SGD(ps, lr=0.1, maximize=True),
     "schedule": lambda ps: optim.Adam(ps, lr=optim.warmup(optim.cosine(0.1, 5), 2)),
-    "groups": lambda ps: optim.Adam(
-        [{"params": ps[:2], "lr": 0.1}, {"params": ps[2:], "weight_decay": 0.1}], lr=0.01
-    ),
+    "groups": lambda ps: optim.Adam([{"params": ps[:2], "lr": 0.1}, {"params": ps[2:], "weight_decay": 0.1}], lr=0.01),
     "adamw": lambda ps: optim.AdamW(ps, lr=0.05, amsgrad=True),
     "rmsprop": lambda ps: optim.RMSprop(ps, lr=0.01, centered=True, momentum=0.5),
     "adagrad": lambda ps: optim.Adagrad(ps, lr=0.1, lr_decay=0.1),
@@ -37,9 +35,7 @@ def parameters(dtype: Any = np.float64) -> list[tn.Tensor]:
     return [tn.tensor(a, requires_grad=True) for a in (w1.copy("F"), b1, w2.copy("F"), b2)]
 
 
-def train(
-    ps: list[tn.Tensor], opts: list[optim.Optimizer], x: Any, y: Any, clip: float | None = None
-) -> tn.Tensor:
+def train(ps: list[tn.Tensor], opts: list[optim.Optimizer], x: Any, y: Any, clip: float | None = None) -> tn.Tensor:
     w1, b1, w2, b2 = ps
     loss = ((np.tanh(x @ w1.T + b1) @ w2.T + b2 - y) ** 2).mean()
     for opt in opts:
@@ -52,9 +48,7 @@ def train(
     return loss
 
 
-def assert_same(
-    a: list[optim.Optimizer], b: list[optim.Optimizer], ps: Any, qs: Any, rtol: float = 1e-12
-) -> None:
+def assert_same(a: list[optim.Optimizer], b: list[optim.Optimizer], ps: Any, qs: Any, rtol: float = 1e-12) -> None:
     for p, q in zip(ps, qs, strict=True):
         np.testing.assert_allclose(p.data, q.data, rtol=rtol)
     for one, other in zip(a, b, strict=True):
@@ -174,7 +168,7 @@ def test_a_replay_that_cannot_follow_says_so() -> None:
     before = ps[0].data.copy()
     np.testing.assert_allclose(replay(), before - 0.5)
     opt.groups[0]["weight_decay"] = 0.1
-    with pytest.raises(RuntimeError, match="an option was set to 0 or from 0.*capture it again"):
+    with pytest.raises(RuntimeError, match=r"an option was set to 0 or from 0.*capture it again"):
         replay()
     opt.groups[0]["weight_decay"] = 0.0
     ps[0].grad = None

@@ -40,9 +40,7 @@ def test_norm_equals_torch(norm_type: float, max_norm: float) -> None:
     ours, theirs = pairs()
     norm = optim.clip_grad_norm(ours, max_norm, norm_type)
     assert isinstance(norm, float)
-    assert norm == pytest.approx(
-        torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type).item(), rel=1e-12
-    )
+    assert norm == pytest.approx(torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type).item(), rel=1e-12)
     assert_same(ours, theirs)
 
 
@@ -153,7 +151,7 @@ def test_edges() -> None:
     assert v.grad.item() == 0.0
     with pytest.raises(ValueError, match="clip_grad_norm got no parameters"):
         optim.clip_grad_norm([], 1.0)
-    with pytest.raises(ValueError, match="max_norm=0 and norm_type=2.0 must be above 0"):
+    with pytest.raises(ValueError, match=r"max_norm=0 and norm_type=2.0 must be above 0"):
         optim.clip_grad_norm([v], 0)
     with pytest.raises(ValueError, match="norm_type=-1"):
         optim.clip_grad_norm([v], 1.0, -1)

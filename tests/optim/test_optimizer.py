@@ -24,7 +24,7 @@ def run(opt: optim.Optimizer, params: list[tn.Tensor], steps: range) -> None:
         opt.step()
 
 
-# -- groups and options ------------------------------------------------------------------------------------------
+# -- groups and options --------------------------------------------------------------------------------------
 
 
 def test_groups_have_options_of_their_own_as_in_torch() -> None:
@@ -138,7 +138,7 @@ def test_names_come_from_pairs_dicts_and_modules() -> None:
         assert [slot.name for slot in optim.SGD(params)._slots] == ["fc.weight", "fc.bias"]
 
 
-# -- saved state -------------------------------------------------------------------------------------------------
+# -- saved state ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=IDS)
@@ -241,7 +241,7 @@ def test_a_state_that_does_not_fit_is_reported_whole_and_changes_nothing() -> No
         opt.load_state_dict(optim.Adam(tensors()).state_dict())
 
 
-# -- errors at construction --------------------------------------------------------------------------------------
+# -- errors at construction ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_state_is_that_of_torch(name: str, options: dict[str, Any]) -> None:
         (lambda p: optim.SGD(p, momentum=0.9, dampening=0.1, nesterov=True), r"dampening 0, not .*0\.1"),
         (lambda p: optim.Adam(p, betas=(0.9, 1.0)), r"Adam: a number of betas=1.0 must be in \[0, 1\)"),
         (lambda p: optim.Adam(p, betas=(-0.1, 0.9)), r"betas=-0.1 must be in \[0, 1\)"),
-        (lambda p: optim.Adam(p, betas=0.9), r"betas=0.9 must be two numbers"),  # type: ignore[arg-type]
+        (lambda p: optim.Adam(p, betas=0.9), r"betas=0.9 must be two numbers"),
         (lambda p: optim.AdamW(p, eps=-1), r"AdamW: eps=-1"),
         (lambda p: optim.RMSprop(p, alpha=1.5), r"alpha=1.5 must be in \[0, 1\)"),
         (lambda p: optim.RMSprop(p, momentum=-0.5), r"momentum=-0.5"),
@@ -130,10 +130,10 @@ def test_options_out_of_range(make: Any, message: str) -> None:
 
 
 def test_a_learning_rate_is_a_number_or_a_function() -> None:
-    with pytest.raises(TypeError, match="lr must be a number, not str '0.1'"):
-        optim.SGD(tensors(), lr="0.1")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"lr must be a number, not str '0.1'"):
+        optim.SGD(tensors(), lr="0.1")
     with pytest.raises(TypeError, match="lr must be a number, not Tensor"):
-        optim.SGD(tensors(), lr=tn.tensor(0.1))  # type: ignore[arg-type]
+        optim.SGD(tensors(), lr=tn.tensor(0.1))
 
 
 def test_a_variance_that_rounding_made_negative_counts_as_zero() -> None:

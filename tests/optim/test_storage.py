@@ -106,9 +106,9 @@ def test_the_number_of_calls_does_not_depend_on_the_number_of_parameters() -> No
 def test_a_large_gradient_of_the_same_memory_order_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "BLOCK", 64)
     for order, g_order, shares in [("C", "C", True), ("F", "F", True), ("F", "C", False)]:
-        p = tn.tensor(np.zeros((10, 10)).copy(order), requires_grad=True)  # type: ignore[call-overload]
+        p = tn.tensor(np.zeros((10, 10)).copy(order), requires_grad=True)
         opt = optim.SGD([p], lr=1.0)
-        g = np.arange(100.0).reshape(10, 10).copy(g_order)  # type: ignore[call-overload]
+        g = np.arange(100.0).reshape(10, 10).copy(g_order)
         p.grad = tn.asarray(g)
         runs, grads = opt._segments[0][1].runs()
         assert np.shares_memory(runs[0].chunks[0].gather(grads), p.grad.data) == shares
@@ -116,7 +116,7 @@ def test_a_large_gradient_of_the_same_memory_order_is_not_copied(monkeypatch: py
         np.testing.assert_array_equal(p.data, -g)
 
 
-# -- what stays where it is --------------------------------------------------------------------------------------
+# -- what stays where it is ----------------------------------------------------------------------------------
 
 
 def test_memory_that_somebody_else_refers_to_stays() -> None:
@@ -149,13 +149,11 @@ def test_the_rows_of_a_flat_array_are_one_run() -> None:
 def test_views_that_cannot_be_updated_in_place() -> None:
     a = np.zeros((4, 4))
     p = tn.asarray(a[:, ::2]).requires_grad_()
-    with pytest.raises(
-        ValueError, match=r"parameter 0 of shape \(4, 2\) is a strided view of an array in use"
-    ):
+    with pytest.raises(ValueError, match=r"parameter 0 of shape \(4, 2\) is a strided view of an array in use"):
         optim.SGD([p])
     a.flags.writeable = False
     q = tn.asarray(a).requires_grad_()
-    with pytest.raises(ValueError, match="a read-only view .* storage of its own, tn.tensor"):
+    with pytest.raises(ValueError, match=r"a read-only view .* storage of its own, tn.tensor"):
         optim.SGD([q])
 
 
@@ -179,7 +177,7 @@ def test_a_pending_graph_keeps_its_values_when_storage_moves() -> None:
     np.testing.assert_array_equal(w.data, [-2.0, -3.0])
 
 
-# -- several optimizers ------------------------------------------------------------------------------------------
+# -- several optimizers --------------------------------------------------------------------------------------
 
 
 def test_two_optimizers_over_overlapping_parameters() -> None:
@@ -222,7 +220,7 @@ def test_a_new_optimizer_over_the_same_parameters_each_epoch() -> None:
         np.testing.assert_allclose(p.data, value - 4)
 
 
-# -- writing to parameters meanwhile -----------------------------------------------------------------------------
+# -- writing to parameters meanwhile -------------------------------------------------------------------------
 
 
 def test_assignments_keep_working() -> None:
@@ -300,7 +298,7 @@ def test_a_parameter_that_is_frozen_meanwhile_is_left_alone() -> None:
     assert b.grad is None
 
 
-# -- graphs that still need a parameter --------------------------------------------------------------------------
+# -- graphs that still need a parameter ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["SGD", "Adam"])
