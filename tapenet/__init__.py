@@ -4,7 +4,9 @@ Models are plain Python; every operation on a tensor is recorded on a tape; `bac
 updates. `tn.*` and `np.*` are the same functions on tensors.
 """
 
-from tapenet import data, nn, optim, testing
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from tapenet.autodiff.backward import GradientError
 from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
 from tapenet.autodiff.tape import CaptureError, Tape, debug, enable_grad, is_grad_enabled, no_grad, tape
@@ -154,6 +156,12 @@ from tapenet.ops import (
     zmul,
 )
 from tapenet.ops.op import Op, Scatter, op, sample
+
+if TYPE_CHECKING:
+    from tapenet import data as data
+    from tapenet import nn as nn
+    from tapenet import optim as optim
+    from tapenet import testing as testing
 
 __version__ = "0.1.0"
 
@@ -325,3 +333,16 @@ __all__ = [
     "zeros_like",
     "zmul",
 ]
+
+# Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
+_LATER = frozenset({"data", "nn", "optim", "testing"})
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATER:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -50,7 +50,7 @@ class Module:
 
     __slots__ = ("__dict__", "__weakref__", "_scopes")
 
-    training = True
+    training: bool = True
     #: The scope of a call of this module by the scope it is called in. A slot, so that it is no attribute.
     _scopes: dict[Scope, Scope]
 
@@ -261,12 +261,13 @@ class LoadReport(NamedTuple):
     unexpected_keys: list[str]
 
 
-def walk(root: Module, deep: bool = True) -> Iterator[tuple[str, Module | Tensor]]:
+def walk(root: Module, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, Module | Tensor]]:
     """The module itself under the name "", then every parameter, buffer and module below it, each once, depth first.
 
     Args:
         root: where to begin.
         deep: go on into the modules below.
+        repeats: give what is reached again too, under each of its names.
 
     Raises:
         TypeError: modules or parameters in a set, which has no order to name them by.
@@ -276,7 +277,7 @@ def walk(root: Module, deep: bool = True) -> Iterator[tuple[str, Module | Tensor
     while stack:
         name, value = stack.pop()
         if type(value) is Tensor:
-            if value._kind is not None and id(value) not in seen:
+            if value._kind is not None and (repeats or id(value) not in seen):
                 seen.add(id(value))
                 yield name, value
             continue
@@ -292,6 +293,8 @@ def walk(root: Module, deep: bool = True) -> Iterator[tuple[str, Module | Tensor
                 _refuse_set(root, name)
             continue
         if id(value) in seen:
+            if repeats and isinstance(value, Module):
+                yield name, value
             continue
         seen.add(id(value))
         if isinstance(value, Module):
@@ -332,9 +335,11 @@ def _apply(module: Module, fn: Callable[[Module], Any], seen: set[int]) -> None:
 
 def _recast(tensor: Tensor, dtype: np.dtype[Any]) -> None:
     """Give a tensor storage of another dtype, in the same memory order."""
+    if tensor.dtype == dtype:
+        return
     grad, needs = tensor.grad, tensor.requires_grad
     tensor.requires_grad_(False)
-    tensor._data = tensor._data.astype(dtype, order="K", copy=False)
+    tensor._data = tensor._data.astype(dtype, order="K")
     if needs:
         tensor.requires_grad_()
         tensor.grad = grad
@@ -372,7 +377,7 @@ def _described(root: Module) -> list[str]:
 
 def _lines(module: Module, name: str, depth: int, seen: dict[int, str]) -> list[_Line]:
     """The lines of a module and those below it. `seen` has the full name of everything shown so far."""
-    parts = [(n, v) for n, v in walk(module, deep=False) if v is not module]
+    parts = list(walk(module, deep=False, repeats=True))[1:]
     prefix = name + "." if name else ""
     seen[id(module)] = name or "the whole"
     shown, size = [], 0

@@ -48,7 +48,7 @@ def Buffer(data: Any, dtype: DTypeLike | None = None) -> Tensor:
 
 def _marked(data: Any, dtype: DTypeLike | None, kind: str) -> Tensor:
     made = tensor(data, dtype)
-    if dtype is None and not hasattr(data, "dtype") and (made.dtype.kind == "f" or kind == "parameter"):
+    if dtype is None and not hasattr(data, "dtype") and made.dtype.kind in ("biuf" if kind == "parameter" else "f"):
         made = tensor(made, FLOAT)
     made._kind = kind
     return made

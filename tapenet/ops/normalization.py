@@ -43,7 +43,7 @@ def _inner(a: Any, b: Any, axes: tuple[int, ...]) -> Any:
 def _moments(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any, Any]:
     """Mean, x - mean, variance and 1 / √(variance + eps)."""
     count = math.prod(x.shape[i] for i in axes)
-    mean = np.add.reduce(x, axes, None, None, True)
+    mean = np.add.reduce(x, axes, keepdims=True)
     mean /= count
     centred = x - mean
     var = _inner(centred, centred, axes)

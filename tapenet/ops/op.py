@@ -100,7 +100,7 @@ class Op:
     ) -> None:
         self.name = self.__name__ = self.__qualname__ = name
         self.__module__ = module
-        self.__doc__ = inspect.cleandoc(doc) if doc else getattr(forward, "__doc__", None)
+        self.__doc__ = doc or getattr(forward, "__doc__", None)  # readers clean it up (inspect.getdoc)
         self.forward = forward
         if inspect.isfunction(forward):
             self.__wrapped__ = forward  # doctest, inspect.signature and editors see through to it

@@ -122,7 +122,7 @@ def integers(
     >>> int(tn.random.integers(1))
     0
     """
-    return np.asarray(generator(rng).integers(low, high, size, dtype))  # type: ignore[arg-type]
+    return np.asarray(generator(rng).integers(low, high, size, dtype))
 
 
 def bernoulli(
