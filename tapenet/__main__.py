@@ -118,7 +118,7 @@ def run_info() -> None:
             rows.append((package, metadata.version(package)))
         except metadata.PackageNotFoundError:
             rows.append((package, "not installed"))
-    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload]
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     rows.append(("BLAS", f"{blas.get('name')} {blas.get('version')}"))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     limits = ", ".join(f"{n}={os.environ[n]}" for n in names if n in os.environ)

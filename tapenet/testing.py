@@ -59,7 +59,7 @@ expected 0.4967... (finite difference), got -0.4967...; the worst of 2 wrong ele
     """
     options = kwargs or {}
     arrays = [tree_map(_float64, a) for a in args]
-    name = getattr(f, "name", None) or getattr(f, "__name__", "function")
+    name = str(getattr(f, "name", None) or getattr(f, "__name__", "function"))
     _check_order(lambda *a: f(*a, **options), arrays, order, 1, name, eps, rtol, atol)
 
 

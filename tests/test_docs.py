@@ -172,7 +172,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def test_a_broken_link_is_noticed(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text('# One `two`, 3\n[a](#one-two-3) [b](#four) [c](other.md) [d](https://example.org) <img src="x.svg">\n')
+    page.write_text(
+        '# One `two`, 3\n[a](#one-two-3) [b](#four) [c](other.md) [d](https://example.org) <img src="x.svg">\n'
+    )
     assert broken(page) == ["#four", "other.md", "x.svg"]
 
 

@@ -206,9 +206,9 @@ def run(
     order = _collect([node for node, _ in roots], only)
     useful = None if only is None else _useful(order, only)
     grads = Gradients(tensor, on_tensors, user_line() if release else None, useful)
-    for node, g in roots:
-        have = grads.get(node)
-        grads[node] = g if have is None else have + g
+    for root, g in roots:
+        have = grads.get(root)
+        grads[root] = g if have is None else have + g
     writes = mutation.since(order[-1].number) if order and mutation.latest > order[-1].number else None
     hooked = hooks_exist and len(hooks) > 0
     plain = not (on_tensors or hooked or writes or only is not None)
@@ -216,7 +216,7 @@ def run(
     grad_before = state.grad
     state.grad = create_graph
     leaves: list[tuple[Node, Any]] = []
-    node = None
+    node: Node | None = None
     try:
         with np.errstate(all="ignore"):
             for node in order:
@@ -372,7 +372,7 @@ def _value(node: Node, name: str, known: dict[str, Any], tensor: type[Tensor]) -
     call = getattr(node, "call", None)
     trace = None if call is None else node
     if name == "out":
-        saved = node.out_saved
+        saved = getattr(node, f"{name}_saved")
         if op.outputs == 1:
             return tensor._of(saved, node, trace)
         made = []

@@ -108,7 +108,7 @@ def _shared(value: NDArray[Any], saved: Region, written: Region) -> bool:
         return True
     whole = {"data": (written.first, True), "shape": (written.end - written.first,), "typestr": "|u1", "version": 3}
     try:
-        return np.shares_memory(value, np.asarray(written.layout or _Layout(whole)), max_work=10_000)
+        return np.shares_memory(value, np.asarray(written.layout or _Layout(whole)), max_work=10_000)  # type: ignore[arg-type]  # any integer will do
     except np.exceptions.TooHardError:
         return True
 

@@ -181,9 +181,8 @@ class Operand:
 
     def transpose(self, *axes: Any) -> Any:
         """Axes in another order, reversed by default."""
-        if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-            axes = axes[0]
-        return ops.transpose(self, axes or None)
+        given = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+        return ops.transpose(self, given or None)
 
     @property
     def T(self) -> Any:

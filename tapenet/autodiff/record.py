@@ -71,7 +71,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if state.tape is None and not (parents and floats):
         tensor_outs = [Tensor._of(a) for a in arrays[:count]]
         return tensor_outs[0] if op.outputs == 1 else tuple(tensor_outs)
-    node = _node(op, bound, raw, parents if floats else {}, arrays, count)
+    node: Any = _node(op, bound, raw, parents if floats else {}, arrays, count)  # Any: it has slots of its own
     if state.debug:
         node.line = user_line()
     trace = None

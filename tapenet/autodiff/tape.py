@@ -35,6 +35,8 @@ class Scope:
 
     __slots__ = ("owner", "parent", "tape", "title")
 
+    tape: Nodes | None
+
     def __init__(self, owner: Any, parent: Scope | None, tape: Nodes | None = None) -> None:
         self.owner = None if owner is None else weakref.ref(owner)
         self.title = "" if owner is None else type(owner).__name__
@@ -88,7 +90,7 @@ class Parents(list["Node | None"]):
 
     # A list, since a subclass of tuple has no slots: its dict would be one more object for the collector.
     __slots__ = ("constants",)
-    __hash__ = object.__hash__
+    __hash__ = object.__hash__  # type: ignore[assignment]  # a list has none
     shape = None
     dtype = None
     #: What stands at each position that has no parent.

@@ -166,7 +166,7 @@ class Tensor(Operand):
     def __len__(self) -> int:
         if not self._data.ndim:
             raise TypeError("a tensor of no axes has no length")
-        return self._data.shape[0]
+        return int(self._data.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self._data.ndim:
@@ -193,7 +193,7 @@ class Tensor(Operand):
         return self._value(what).item()
 
     def __index__(self) -> int:
-        return self._value("an integer index").__index__()
+        return int(self._value("an integer index").__index__())
 
     def __contains__(self, value: Any) -> bool:
         return bool((self._value("`in`") == value).any())
@@ -396,7 +396,8 @@ class Tensor(Operand):
             gradient = Tensor._of(np.asarray(gradient))
         if gradient.shape != data.shape:
             raise ValueError(f"gradient= has shape {gradient.shape}, the tensor has {data.shape}: they must agree")
-        return gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
+        made: Tensor = gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
+        return made
 
     # -- item assignment -----------------------------------------------------------------------------------------
 

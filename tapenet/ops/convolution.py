@@ -17,7 +17,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -29,16 +29,23 @@ Ints = tuple[int, ...]
 Size = int | tuple[int, ...]
 
 
-class _Block(NamedTuple):
+class Record:
+    """A few named values. Plain, since making a NamedTuple or dataclass costs as much time at import as 20 ops."""
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+
+class _Block(Record):
     """Some rows (of the first spatial axis) of the output, computed at a time."""
 
     rows: int
     first: int  # row of the padded input where the first window begins
     places: slice  # in the output with its spatial axes and the batch flattened
-    taps: tuple[tuple[Any, Any], ...]  # for each kernel offset: its index in columns, its elements in the padded input
+    taps: list[tuple[Any, Any]]  # for each kernel offset: its index in columns, its elements in the padded input
 
 
-class _Plan(NamedTuple):
+class _Plan(Record):
     """All numbers of one convolution."""
 
     batched: bool
@@ -55,7 +62,7 @@ class _Plan(NamedTuple):
     out: Ints  # lengths of the output's spatial axes
     width: int  # of a column: input channels of a group, times kernel offsets
     direct: bool  # the input's own memory is its columns
-    blocks: tuple[_Block, ...]
+    blocks: list[_Block]
 
 
 @functools.lru_cache(maxsize=512)
@@ -118,7 +125,7 @@ def _plan(
         out=out,
         width=width,
         direct=direct,
-        blocks=tuple(_blocks(rows, out, batch, kernel, stride, dilation)),
+        blocks=list(_blocks(rows, out, batch, kernel, stride, dilation)),
     )
 
 
@@ -142,7 +149,7 @@ def _blocks(rows: int, out: Ints, batch: int, kernel: Ints, stride: Ints, dilati
             begins = [first + tap[0] * dilation[0], *(t * d for t, d in zip(tap[1:], dilation[1:], strict=True))]
             reach = (slice(b, b + (m - 1) * s + 1, s) for b, m, s in zip(begins, (n, *out[1:]), stride, strict=True))
             taps.append(((slice(None), *tap), (slice(None), *reach)))
-        yield _Block(n, first, slice(start * run, (start + n) * run), tuple(taps))
+        yield _Block(rows=n, first=first, places=slice(start * run, (start + n) * run), taps=taps)
 
 
 def _by(lengths: Any) -> str:

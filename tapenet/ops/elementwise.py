@@ -19,16 +19,16 @@ def _zmul(a: Any, d: Any) -> Any:
     total = np.add.reduce(product, axis=None)
     if total - total == 0:  # finite, hence no nan inside: the usual case, in one pass
         return product
-    return np.where(a == 0, np.zeros((), product.dtype), product)
+    return np.where((a == 0) | (d == 0), np.zeros((), product.dtype), product)
 
 
-zmul = op(
+zmul: Op = op(
     _zmul,
     name="zmul",
     broadcasts=True,
     label="·",
     grads={"a": lambda g, d: zmul(g, d), "d": lambda g, a: zmul(g, a)},
-    doc="""The product a * d, but 0 wherever `a` is 0, also where `d` is infinite or nan.
+    doc="""The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan.
 
     Differentiated as a plain product. Gradient rules use it for derivatives that can be infinite.
 
@@ -111,7 +111,7 @@ def _binary(
     """
     made: Op = op(
         f, name=name, numpy=f if numpy is None else numpy, label=label, doc=doc, broadcasts=True,
-        samples=binary_samples(low, high), mend=_broadcast_mend, **rules,
+        samples=binary_samples(low, high), mend=_broadcast_mend, grads=rules,
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -148,14 +148,14 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
         if y == 1:
             return g
         return g * (2 * x) if y == 2 else zmul(g, y * x ** (y - 1))
-    # Where y is 0 the derivative is 0, whatever x; the exponent y - 1 would give 0 * inf at x = 0.
-    return zmul(g, y * x ** np.where(y == 0, 1, y - 1))
+    # Factor by factor: where y is 0 the derivative is 0, also at x = 0 where the last one is infinite.
+    return zmul(zmul(g, y), x ** (y - 1))
 
 
 def _power_y(g: Any, out: Any, x: Any) -> Any:
     if isinstance(x, (int, float)):
-        return zmul(g, out * (math.log(x) if x > 0 else 0.0 if x == 0 else math.nan))
-    return zmul(g, out * np.log(np.where(x == 0, 1, x)))
+        return zmul(zmul(g, out), math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
+    return zmul(zmul(g, out), np.log(np.where(x == 0, 1, x)))
 
 
 power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
@@ -166,11 +166,11 @@ absolute = _unary(np.absolute, "The absolute value |x|", "sign(x), 0 at 0",
                   "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip
 square = _unary(np.square, "The square x²", "2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x))
 reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x", "-1 / x²", "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])",
-                    lambda g, out: -zmul(g, out * out), 0.5, 2.0)  # fmt: skip
+                    lambda g, out: -zmul(zmul(g, out), out), 0.5, 2.0)  # fmt: skip
 sqrt = _unary(np.sqrt, "The square root", "1 / (2 √x), 0 where no gradient arrives",
               "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", lambda g, out: zmul(g, 0.5 / out), 0.3, 3.0)  # fmt: skip
 cbrt = _unary(np.cbrt, "The cube root", "1 / (3 x^(2/3))", "cbrt(tn.tensor([8.0]))\n    Tensor([2.])",
-              lambda g, out: zmul(g, 1 / (3 * out * out)), 0.3, 3.0)  # fmt: skip
+              lambda g, out: zmul(zmul(g, 1 / out), 1 / (3 * out)), 0.3, 3.0)  # fmt: skip
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Scatter, op, sample
+from tapenet.ops.op import Op, Scatter, op, sample
 from tapenet.ops.shaping import unbroadcast
 
 
@@ -86,7 +86,7 @@ def _setitem(a: Any, value: Any, index: Any) -> Any:
     return out
 
 
-setitem = op(
+setitem: Op = op(
     _setitem,
     name="setitem",
     nondiff=("index",),

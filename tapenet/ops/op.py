@@ -305,14 +305,14 @@ def op(
     0.5
     """
     if forward is None:
-        options = {k: v for k, v in locals().items() if k not in ("forward", "rules")}
-        return lambda function: op(function, **options, **rules)
+        options: dict[str, Any] = {k: v for k, v in locals().items() if k not in ("forward", "rules")} | rules
+        return lambda function: op(function, **options)
     if not callable(forward):
         raise TypeError(
             f"tn.op: the forward must be a function, not {type(forward).__name__}; "
             "options and rules are given by keyword"
         )
-    title = name or getattr(forward, "__name__", "")
+    title = str(name or getattr(forward, "__name__", ""))
     if title in ("", "<lambda>"):
         raise TypeError("tn.op: a lambda has no name of its own: give name='...'")
     clash = set(grads or ()) & set(rules)
@@ -436,8 +436,11 @@ def _arguments(name: str, forward: Callable[..., Any]) -> tuple[Argument, ...]:
     return arguments
 
 
-def _record(op: Op) -> None:
+def _not_installed(op: Op) -> None:
     raise RuntimeError("no recorder is installed; import tapenet, not tapenet.ops alone")
+
+
+_record: Callable[[Op], None] = _not_installed
 
 
 def install_recorder(record: Callable[[Op], None]) -> None:

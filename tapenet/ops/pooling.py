@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from tapenet.ops.convolution import Ints, Size, spread_size
+from tapenet.ops.convolution import Ints, Record, Size, spread_size
 from tapenet.ops.op import Op, op, sample
 
 
-class _Windows(NamedTuple):
+class _Windows(Record):
     """Where the windows lie, for the last two axes."""
 
     kernel: Ints
@@ -27,17 +27,9 @@ class _Windows(NamedTuple):
     inside: tuple[Any, ...]
     apart: bool  # no two windows overlap
     covered: bool  # and every element is in one
-
-    def along(self, axis: int, offset: int) -> tuple[Any, ...]:
-        """The elements at `offset` of every window along the axis (-1 or -2)."""
-        n, s = self.out[axis], self.stride[axis]
-        part = slice(offset, offset + (n - 1) * s + 1, s)
-        return (Ellipsis, part) if axis == -1 else (Ellipsis, part, slice(None))
-
-    def at(self, offset: int) -> tuple[Any, ...]:
-        """The elements at `offset`, counted row by row, of every window."""
-        row, column = divmod(offset, self.kernel[1])
-        return self.along(-2, row)[:-1] + self.along(-1, column)[1:]
+    columns: list[Any]  # for each offset within a window along the width: its index in all windows
+    rows: list[Any]  # the same along the height
+    cells: list[Any]  # the same for both, counted row by row
 
 
 @functools.lru_cache(maxsize=1024)
@@ -55,6 +47,9 @@ def _windows_of(size: Ints, kernel_size: Size, stride: Size | None, padding: Siz
             + ": give a smaller kernel_size, or drop a pooling layer before"
         )
     out = tuple((n - k) // s + 1 for n, k, s in zip(padded, kernel, steps, strict=True))
+    rows, columns = (
+        [slice(i, i + (n - 1) * s + 1, s) for i in range(k)] for n, k, s in zip(out, kernel, steps, strict=True)
+    )
     return _Windows(
         kernel=kernel,
         stride=steps,
@@ -65,6 +60,9 @@ def _windows_of(size: Ints, kernel_size: Size, stride: Size | None, padding: Siz
         inside=(Ellipsis, *(slice(p, p + n) for p, n in zip(borders, size, strict=True))),
         apart=all(s >= k for s, k in zip(steps, kernel, strict=True)),
         covered=all(s == k and n * s == p for s, k, n, p in zip(steps, kernel, out, padded, strict=True)),
+        columns=[(Ellipsis, c) for c in columns],
+        rows=[(Ellipsis, r, slice(None)) for r in rows],
+        cells=[(Ellipsis, r, c) for r in rows for c in columns],
     )
 
 
@@ -105,8 +103,7 @@ def _max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: 
     best = _bordered(x, windows, None if windows.padded == windows.size else _lowest(x.dtype))
     where: Any = None  # the offset of `best` within its window, counted row by row
     weight = 1
-    for axis in (-1, -2):
-        parts = [windows.along(axis, i) for i in range(windows.kernel[axis])]
+    for parts in (windows.columns, windows.rows):
         values, offsets = best, where
         best = values[parts[0]]
         where = None if offsets is None else offsets[parts[0]]
@@ -117,22 +114,33 @@ def _max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: 
             offset *= i * weight if offsets is None else offsets[part] + kind(i * weight)
             where = offset if where is None else np.maximum(where, offset)
             best = np.maximum(best, candidate)
-        weight *= windows.kernel[axis]
+        weight *= len(parts)
     if where is None:
         return np.array(best, order="K"), np.zeros(best.shape, kind)
     return best, where
+
+
+def _same_order(a: Any, b: Any) -> bool:
+    """Whether two arrays of one shape lie in memory alike."""
+    return all(s * b.itemsize == t * a.itemsize for s, t in zip(a.strides, b.strides, strict=True))
 
 
 def _max_pool2d_grad(
     y: Any, where: Any, shape: Ints, kernel_size: Size, stride: Size | None = None, padding: Size = 0
 ) -> Any:
     windows = _windows(shape, kernel_size, stride, padding)
+    if not _same_order(y, where):
+        # A gradient that comes back through a reshape has another memory order than the input of the pooling had, which
+        # `where` still has. Here, where it is smallest, is the place to change it.
+        moved = np.empty_like(where, y.dtype)
+        moved[...] = y
+        y = moved
     found = _like(y, windows.padded, None if windows.covered else 0)
     # Multiplication by a mask is far faster than a choice by np.where, but makes nan of inf.
     finite = bool(np.isfinite(np.add.reduce(y, axis=None)))
-    for i in range(math.prod(windows.kernel)):
+    for i, cell in enumerate(windows.cells):
         chosen = where == i
-        place = found[windows.at(i)]
+        place = found[cell]
         if windows.apart and finite:
             np.multiply(y, chosen, out=place)
         elif windows.apart:
@@ -146,8 +154,8 @@ def _max_pool2d_pick(x: Any, where: Any, kernel_size: Size, stride: Size | None 
     windows = _windows(x.shape, kernel_size, stride, padding)
     x = _bordered(x, windows, 0)
     found = np.zeros(where.shape, x.dtype)
-    for i in range(math.prod(windows.kernel)):
-        np.copyto(found, x[windows.at(i)], where=where == i)
+    for i, cell in enumerate(windows.cells):
+        np.copyto(found, x[cell], where=where == i)
     return found
 
 
@@ -269,14 +277,14 @@ def _avg_pool2d(
     windows = _windows(x.shape, kernel_size, stride, padding)
     x = _float(x)
     total = _bordered(x, windows, 0)
-    for axis in (-1, -2):
-        parts = [total[windows.along(axis, i)] for i in range(windows.kernel[axis])]
-        if len(parts) == 1:
-            total = parts[0]
-            continue
-        total = parts[0] + parts[1]
-        for part in parts[2:]:
-            total += part
+    for first, *others in (windows.columns, windows.rows):
+        values = total
+        total = values[first]
+        for i, part in enumerate(others):
+            if i == 0:
+                total = total + values[part]
+            else:
+                total += values[part]
     return total * _shares(windows, count_include_pad, x.dtype)
 
 
@@ -291,14 +299,14 @@ def _avg_pool2d_grad(
     windows = _windows(shape, kernel_size, stride, padding)
     y = _float(y)
     found = y * _shares(windows, count_include_pad, y.dtype)
-    for axis in (-2, -1):
-        length = windows.padded[axis]
-        spread = _like(found, (length, found.shape[-1]) if axis == -2 else (found.shape[-2], length), 0)
-        for i in range(windows.kernel[axis]):
+    height, width = windows.padded
+    for parts, size in ((windows.rows, (height, found.shape[-1])), (windows.columns, (height, width))):
+        spread = _like(found, size, 0)
+        for part in parts:
             if windows.apart:
-                spread[windows.along(axis, i)] = found
+                spread[part] = found
             else:
-                spread[windows.along(axis, i)] += found
+                spread[part] += found
         found = spread
     return found[windows.inside] if windows.padded != windows.size else found
 

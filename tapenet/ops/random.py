@@ -6,13 +6,15 @@ first draw, not with the package.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 
 from tapenet.ops.elementwise import zmul
 from tapenet.ops.op import op, sample
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["dropout"]  # the samplers are tn.random.*, not tn.*
 

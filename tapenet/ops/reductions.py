@@ -67,7 +67,7 @@ def _reduction(forward: Any, numpy: Any, name: str, summary: str, example: str, 
         doc=f"{summary}\n{_ARGS}\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
         mend=lambda a, *_: f"axis must lie within the {np.ndim(a)} axes of a",
-        **rules,
+        grads=rules,
     )
     made.__module__ = __name__
     return made
@@ -84,7 +84,7 @@ sum = _reduction(
 )
 
 
-def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: bool = False) -> Any:
+def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
     if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size:
         # What np.mean does, without its detour through Python.
         return np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
@@ -135,7 +135,7 @@ std = _reduction(
     "std",
     "The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0.",
     "std(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
-    lambda r: [*axis_samples()(r)[:-1], sample(r.normal(size=(2, 5)), axis=1, ddof=1)],
+    lambda r: [*list(axis_samples()(r))[:-1], sample(r.normal(size=(2, 5)), axis=1, ddof=1)],
     a=_std_a,
 )
 

@@ -15,6 +15,7 @@ import tapenet.nn.functional as F
 from tapenet import nn
 from tapenet.autodiff.tape import Capture
 from tapenet.testing import check_grads, check_op
+from tests.autodiff.test_joints import Foreign
 from tests.replay import Replay
 
 R = np.random.default_rng(0)
@@ -82,6 +83,20 @@ def test_what_is_no_input_is_refused_by_name(name: str, x: Any, error: Any, mess
     net = nn.Sequential(OrderedDict(inner=nn.Sequential(make())))
     with pytest.raises(error, match=rf"^{name} \(inner\.0\) {message}"):
         net(x)
+
+
+def test_foreign_arrays_pass_through_layers() -> None:
+    log: list[str] = []
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 3),
+        nn.LayerNorm(3),
+        nn.Dropout(), nn.LogSoftmax(),
+    ).eval()  # fmt: skip
+    data = R.normal(size=(2, 1, 6, 6))
+    out = net(Foreign(data, log))
+    assert isinstance(out, Foreign)
+    np.testing.assert_array_equal(out._hidden, net(data).data)
+    assert {"astype", "conv2d", "batch_norm", "linear", "layer_norm"} <= set(log)
 
 
 def test_layers_without_parameters_keep_the_dtype() -> None:

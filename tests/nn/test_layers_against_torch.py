@@ -237,3 +237,12 @@ def test_a_model_trains_alike() -> None:
             p.data = p.data - 0.1 * p.grad.data
             q.data -= 0.1 * q.grad
     _same_state(mine, theirs)
+
+
+def test_a_state_of_pytorchs_loads_as_it_is() -> None:
+    def make(m: Any) -> Any:
+        return m.Sequential(m.Conv2d(1, 2, 3), m.BatchNorm2d(2), m.Flatten(), m.Linear(8, 3))
+
+    mine, theirs = make(nn), make(torch.nn)
+    mine.load_state_dict(theirs.state_dict())
+    _same_state(mine, theirs)

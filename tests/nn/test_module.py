@@ -137,6 +137,7 @@ def test_parameter_and_buffer_dtypes() -> None:
     assert Parameter(np.zeros(2)).dtype == np.float64
     assert Parameter(np.zeros(2), dtype="float32").dtype == np.float32
     assert Parameter(tn.tensor([1.0])).requires_grad
+    assert Parameter([1j]).dtype == np.complex128
     assert not Parameter([1.0], requires_grad=False).requires_grad
     assert Parameter(np.asfortranarray(R.normal(size=(2, 3)))).data.flags.f_contiguous
     assert Buffer([0.5]).dtype == np.float32
@@ -533,13 +534,16 @@ def test_repr_of_a_nested_model() -> None:
     net.head = nn.Sequential(OrderedDict(a=Affine(1, 1000), b=net.first))
     net.head.a.astype("float64")
     assert repr(net).splitlines() == [
-        "Net(                              scale (1,), tied (3, 2) frozen the same as first.weight      1",
-        "  first: Affine()                 weight (3, 2) frozen, bias (3,) frozen                       9",
-        "  layers.0: Affine()              weight (3, 3), bias (3,)                                    12",
-        "  layers.1.inner.0: Affine()      weight (1, 3), bias (1,)                                     4",
-        "  pair.0: Affine()                weight (1, 1), bias (1,)                                     2",
+        "Net(                                   scale (1,), tied (3, 2) frozen the same as first.weight      1",
+        "  first: Affine()                      weight (3, 2) frozen, bias (3,) frozen                       9",
+        "  layers.0: Affine()                   weight (3, 3), bias (3,)                                    12",
+        "  layers.1.inner.0: Affine()           weight (1, 3), bias (1,)                                     4",
+        "  pair.0: Affine()                     weight (1, 1), bias (1,)                                     2",
+        "  pair.1: Affine, the same as first",
+        "  again: Affine, the same as layers.0",
+        "  me: Net, the same as the whole",
         "  head: Sequential(",
-        "    a: Affine()                   weight (1000, 1) float64, bias (1000,) float64           2,000",
+        "    a: Affine()                        weight (1000, 1) float64, bias (1000,) float64           2,000",
         "    b: Affine, the same as first",
         "  )",
         ")",

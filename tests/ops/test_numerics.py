@@ -1,0 +1,192 @@
+"""Gradients stay finite where the function is singular but the value is not used, and at zero norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.testing import check_grads
+
+
+def leaf(values: Any, dtype: Any = np.float64) -> tn.Tensor:
+    return tn.tensor(np.asarray(values, dtype=dtype), requires_grad=True)
+
+
+def orders(f: Any, x: Any, count: int = 3) -> list[Any]:
+    """The gradients of sum f at x, of the sum of that, and so on."""
+    t = leaf(x)
+    with np.errstate(all="ignore"):
+        current, found = f(t), []
+        for _ in range(count):
+            if not current.requires_grad:
+                found.append(np.zeros(t.shape))
+                continue
+            t.grad = None
+            current.sum().backward(create_graph=True)
+            current = t.grad
+            found.append(current.data.copy())
+    return found
+
+
+#: A function that is singular at the point given, inside or outside its domain.
+SINGULAR: dict[str, tuple[Any, float]] = {
+    "sqrt": (np.sqrt, 0.0),
+    "sqrt of a negative": (np.sqrt, -1.0),
+    "cbrt": (np.cbrt, 0.0),
+    "log": (np.log, 0.0),
+    "log of a negative": (np.log, -1.0),
+    "log2": (np.log2, 0.0),
+    "log10": (np.log10, 0.0),
+    "log1p": (np.log1p, -1.0),
+    "division": (lambda x: 1 / x, 0.0),
+    "division by a tensor": (lambda x: x / x, 0.0),
+    "reciprocal": (np.reciprocal, 0.0),
+    "power -1": (lambda x: x**-1, 0.0),
+    "power 0.5": (lambda x: x**0.5, 0.0),
+    "power of a negative": (lambda x: x**0.5, -1.0),
+    "power by an array": (lambda x: x ** np.array([0.5, 0.5]), 0.0),
+    "power by a tensor": (lambda x: x ** (x * 0 + 0.5), 0.0),
+    "power by itself": (lambda x: x**x, -0.5),
+    "base to the power": (lambda x: (-2.0) ** x, 0.5),
+    "remainder": (lambda x: 5.0 % x, 0.0),
+    "arcsin": (np.arcsin, 1.0),
+    "arcsin outside": (np.arcsin, 2.0),
+    "arccos": (np.arccos, -1.0),
+    "arccosh": (np.arccosh, 1.0),
+    "arccosh outside": (np.arccosh, 0.0),
+    "arctanh": (np.arctanh, 1.0),
+    "arctan2": (lambda x: np.arctan2(x, x), 0.0),
+    "hypot": (lambda x: np.hypot(x, x), 0.0),
+    "exp that overflows": (np.exp, 1000.0),
+    "exp2 that overflows": (np.exp2, 5000.0),
+    "expm1 that overflows": (np.expm1, 1000.0),
+    "sinh that overflows": (np.sinh, 1000.0),
+    "cosh that overflows": (np.cosh, -1000.0),
+    "exp of exp": (lambda x: np.exp(np.exp(x)), 10.0),
+    "softplus by hand": (lambda x: np.log(1 + np.exp(x)), 1000.0),
+    "a chain": (lambda x: np.log(np.sqrt(x)) / x, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", SINGULAR)
+def test_the_branch_that_where_does_not_take_gives_nothing(name: str) -> None:
+    f, at = SINGULAR[name]
+    good = 1.6 if name.startswith("arccosh") else 0.6
+    x = np.array([at, good])
+    mask = np.array([False, True])
+    masked = orders(lambda t: np.where(mask, f(t), t * t), x)
+    alone = orders(lambda t: np.where(mask, f(t), 0.0), x)
+    reference = orders(lambda t: f(t)[1:], x)
+    for order in range(3):
+        assert alone[order][0] == 0.0, f"order {order + 1}"
+        assert masked[order][0] == [2 * at, 2.0, 0.0][order]
+        np.testing.assert_allclose(alone[order][1], reference[order][1], rtol=1e-12)
+
+
+def test_an_infinite_gradient_is_not_hidden() -> None:
+    with np.errstate(all="ignore"):
+        for f, expected in ((np.sqrt, np.inf), (np.log, np.inf), (lambda x: 1 / x, -np.inf), (np.cbrt, np.inf)):
+            assert orders(f, [0.0], 1)[0].tolist() == [expected]
+
+
+def test_curvature_where_the_gradient_is_zero() -> None:
+    """A guard such as where(g == 0, 0, ...) inside the rule of sqrt would give 0."""
+    assert orders(lambda x: (np.sqrt(x) - 2) ** 2, [4.0], 2)[1].tolist() == [0.125]
+    assert tn.grad(tn.grad(lambda x: (np.sqrt(x) - 2) ** 2))(4.0).item() == 0.125
+    np.testing.assert_allclose(orders(lambda x: np.log(x) ** 2, [1.0], 2)[1], [2.0])
+    np.testing.assert_allclose(orders(lambda x: (1 / x - 1) ** 2, [1.0], 2)[1], [2.0])
+    np.testing.assert_allclose(orders(lambda x: (x**0.5 - 1) ** 2, [1.0], 2)[1], [0.5])
+    np.testing.assert_allclose(orders(lambda x: np.exp(x) - x, [0.0], 2)[1], [1.0])
+    np.testing.assert_allclose(orders(lambda x: x.std() * 0 + (x.std() - 1) ** 2, [-1.0, 1.0], 2)[0], [0.0, 0.0], atol=1e-15)
+
+
+@pytest.mark.parametrize("f", [np.sqrt, np.log, lambda x: x / (x - 3), lambda x: x**1.5, np.exp, np.sinh], ids=str)
+def test_derivatives_through_zero_gradients_to_third_order(f: Any) -> None:
+    """Seeds that are zero at some elements: zmul must differentiate as a plain product there."""
+    w = np.array([0.0, 1.0, 0.0])
+    check_grads(lambda x, w: f(x) * w, [np.array([0.7, 1.1, 1.9]), w], order=3)
+    check_grads(lambda x, w: (f(x) * w) ** 2, [np.array([0.7, 1.1, 1.9]), w], order=3)
+
+
+def test_standard_deviation_and_norms_at_zero() -> None:
+    for x in ([2.0, 2.0, 2.0], [[1.0, 1.0], [3.0, 3.0]]):
+        axis = -1
+        for f in (lambda t: t.std(axis=axis), lambda t: t.std(), lambda t: np.hypot(t * 0, t * 0)):
+            for g in orders(f, x, 3):
+                assert np.isfinite(g).all()
+    first = orders(lambda t: t.std(), [2.0, 2.0, 2.0], 1)[0]
+    assert first.tolist() == [0.0, 0.0, 0.0]
+    x = leaf([[1.0, 1.0], [0.0, 2.0]])
+    x.std(axis=1).sum().backward()  # one row at zero deviation leaves the other alone
+    np.testing.assert_allclose(x.grad.data, [[0.0, 0.0], [-0.5, 0.5]])
+    check_grads(lambda t: t.std(axis=1)[1:], [np.array([[1.0, 1.0], [0.0, 2.0]])], order=2)
+
+
+def test_products_with_zeros() -> None:
+    for values, expected in (
+        ([2.0, 0.0, 3.0], [0.0, 6.0, 0.0]),
+        ([0.0, 0.0, 3.0], [0.0, 0.0, 0.0]),
+        ([2.0, 5.0, 3.0], [15.0, 6.0, 10.0]),
+        ([-0.0, 4.0], [4.0, 0.0]),
+    ):
+        assert orders(lambda t: t.prod(), values, 1)[0].tolist() == expected
+        check_grads(np.prod, [np.array(values)], order=3)
+    check_grads(lambda t: t.prod(axis=1), [np.array([[0.0, 2, 3, 4, 5], [0, 0, 1, 2, 3], [1, 2, 3, 4, 5.0]])], order=3)
+
+
+def test_logsumexp_of_infinities() -> None:
+    inf = np.inf
+    rows = np.array([[-inf, -inf, -inf], [-inf, 0.0, 0.0], [1000.0, 1000.0, -inf], [-1000.0, -1000.0, -1001.0]])
+    x = leaf(rows)
+    y = tn.logsumexp(x, axis=1)
+    np.testing.assert_allclose(y.data, [-inf, np.log(2), 1000 + np.log(2), -1000 + np.log(2 + np.exp(-1))])
+    y.sum().backward(create_graph=True)
+    share = np.array([1, 1, np.exp(-1)]) / (2 + np.exp(-1))
+    np.testing.assert_allclose(x.grad.data, [[0, 0, 0], [0, 0.5, 0.5], [0.5, 0.5, 0], share], rtol=1e-12)
+    gradient, x.grad = x.grad, None
+    (gradient * np.arange(3.0)).sum().backward()
+    assert np.isfinite(x.grad.data).all()
+    for f in (lambda t: np.logaddexp(t, t), lambda t: np.logaddexp(t, -1.0)):
+        assert all(np.isfinite(g).all() for g in orders(f, [-inf, 0.0, 800.0]))
+    assert orders(lambda t: np.logaddexp(t, -inf), [-inf, 1.0], 1)[0].tolist() == [0.0, 1.0]
+
+
+def test_no_warnings_from_rules_and_none_lost_from_forwards() -> None:
+    x = leaf([0.0, 1.0])
+    with pytest.warns(RuntimeWarning, match="divide by zero"):
+        y = np.log(x)
+    y.sum().backward()  # warnings are errors in this suite
+    assert x.grad.tolist() == [np.inf, 1.0]
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        z = np.tanh(leaf([500.0])) * 2 + np.logaddexp(leaf([500.0]), -500.0) * 0
+        z.sum().backward(create_graph=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+def test_extreme_values_in_small_dtypes(dtype: Any) -> None:
+    big = float(np.finfo(dtype).max)
+    x = leaf([-big, -50.0, 0.0, 50.0, big], dtype)
+    for f in (np.tanh, np.arctan, lambda t: np.logaddexp(t, 0), lambda t: np.clip(t, -1, 1), lambda t: np.maximum(t, 0)):
+        x.grad = None
+        f(x).backward(np.ones(5))
+        assert x.grad.dtype == dtype
+        assert np.isfinite(x.grad.data).all()
+
+
+def test_the_mean_of_many_is_accurate_in_float32() -> None:
+    a = np.full(1_000_000, 0.1, np.float32)
+    assert tn.tensor(a).mean().item() == pytest.approx(0.1, rel=1e-6)
+    assert tn.tensor(a).sum().item() == pytest.approx(1e5, rel=1e-6)
+    assert tn.tensor(a).mean().data == np.mean(a)
+
+
+def test_half_precision_means_and_deviations_are_numpys() -> None:
+    a = np.linspace(0, 1, 10_000).astype(np.float16)
+    t = tn.tensor(a)
+    assert t.mean().dtype == np.float16
+    assert t.mean().item() == np.mean(a)
+    assert t.var().item() == np.var(a)
+    assert t.std().item() == np.std(a)
