@@ -11,6 +11,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -40,9 +41,13 @@ class GradientError(RuntimeError):
 
 
 class Gradients(dict[Node, Any]):
-    """The gradients known so far in one backward pass, by node."""
+    """The gradients known so far in one backward pass, by node.
 
-    __slots__ = ("on_tensors", "only", "owned", "site", "tensor")
+    Whoever enters the first gradient of a node that is no leaf also enters the node into `pending`, from which the
+    driver takes the latest node next: all that depend on it have been there before.
+    """
+
+    __slots__ = ("on_tensors", "only", "owned", "pending", "site", "tensor")
 
     def __init__(self, tensor: type[Tensor], on_tensors: bool, site: str | None, only: set[Node] | None) -> None:
         self.tensor = tensor
@@ -54,6 +59,27 @@ class Gradients(dict[Node, Any]):
         self.only = only
         #: Nodes whose gradient array was made here, so that adding in place is safe.
         self.owned: set[Node] = set()
+        #: A heap of the nodes whose rules are still to run, by falling number.
+        self.pending: list[tuple[int, Node]] = []
+
+    def first(self, node: Node, g: Any) -> None:
+        """Enter the first gradient of a node."""
+        self[node] = g
+        if type(node) is not Leaf:
+            heappush(self.pending, (-node.number, node))
+
+    def add(self, node: Node, g: Any) -> None:
+        """Add to the gradient of a node."""
+        have = self.get(node)
+        if have is None:
+            self.first(node, g)
+        elif node in self.owned:
+            have += g
+        else:
+            total = have + g
+            self[node] = total
+            if type(total) is ndarray:
+                self.owned.add(node)
 
     def put(self, node: Node, name: str, parent: Any, d: Any) -> None:
         """Add `d`, what the rule of `node` for its input `name` returned, to the gradient of `parent`."""
@@ -68,31 +94,25 @@ class Gradients(dict[Node, Any]):
                 if p is not None and (self.only is None or p in self.only):
                     self.put(node, name, p, each)
             return
-        have = self.get(parent)
         if type(d) is Scatter:
             if not self.on_tensors:
-                self._scatter(parent, have, d)
+                self._scatter(parent, d)
                 return
             d = scatter_add(d.g, d.index, parent.shape)
         d = settle(node, name, parent, d)
         if self.on_tensors and type(d) is not self.tensor:
             d = self.tensor._of(np.asarray(d))  # a rule's constant
-        if have is None:
-            self[parent] = d
-        elif parent in self.owned:
-            have += d
-        else:
-            total = have + d
-            self[parent] = total
-            if type(total) is ndarray:
-                self.owned.add(parent)
+        self.add(parent, d)
 
-    def _scatter(self, parent: Node, have: Any, d: Scatter) -> None:
+    def _scatter(self, parent: Node, d: Scatter) -> None:
+        have = self.get(parent)
         if parent not in self.owned:
             buffer = np.zeros(parent.shape, parent.dtype)
-            if have is not None:
+            if have is None:
+                self.first(parent, buffer)
+            else:
                 buffer += have
-            self[parent] = buffer
+                self[parent] = buffer
             self.owned.add(parent)
             have = buffer
         d.add_to(have)
@@ -101,7 +121,8 @@ class Gradients(dict[Node, Any]):
         """Add the gradient of one output of an op with several."""
         gs = self.get(source)
         if gs is None:
-            gs = self[source] = [None] * len(source.shape)
+            gs = [None] * len(source.shape)
+            self.first(source, gs)
         gs[index] = g if gs[index] is None else gs[index] + g
 
     def fill(self, node: Node, gs: list[Any]) -> tuple[Any, ...]:
@@ -182,7 +203,7 @@ def _rule(node: Node, name: str) -> str:
 
 
 def run(
-    roots: Iterable[tuple[Node, Any]],
+    roots: list[tuple[Node, Any]],
     *,
     tensor: type[Tensor],
     release: bool,
@@ -203,37 +224,34 @@ def run(
     """
     state = local.state
     on_tensors = create_graph or (state.tape is not None and state.tape.captures)
-    order = _collect([node for node, _ in roots], only)
-    useful = None if only is None else _useful(order, only)
+    useful = None if only is None else _useful(_collect([node for node, _ in roots], only), only)
     grads = Gradients(tensor, on_tensors, user_line() if release else None, useful)
     for root, g in roots:
-        have = grads.get(root)
-        grads[root] = g if have is None else have + g
-    writes = mutation.since(order[-1].number) if order and mutation.latest > order[-1].number else None
+        grads.add(root, g)
+    pending, take = grads.pending, grads.pop
     hooked = hooks_exist and len(hooks) > 0
-    plain = not (on_tensors or hooked or writes or only is not None)
-    take = grads.pop
+    plain = not (on_tensors or hooked or only is not None)
     grad_before = state.grad
     state.grad = create_graph
     leaves: list[tuple[Node, Any]] = []
     node: Node | None = None
     try:
         with np.errstate(all="ignore"):
-            for node in order:
-                g = take(node, None)
+            while pending:
+                node = heappop(pending)[1]
+                g = take(node)
+                if node.released is not None:
+                    raise _released(node)
+                if mutation.latest > node.number:
+                    _check_writes(node)
                 if plain:
                     node.pull(g, grads)
-                    continue
-                if g is None or (useful is not None and node not in useful):  # not on the way to a node of `only`
                     continue
                 if hooked and node in hooks:
                     g = _call_hooks(node, g, tensor, on_tensors)
                 if only is not None and node in only:
                     leaves.append((node, g))
-                    continue
-                if writes:
-                    _check_writes(node, writes)
-                if on_tensors:
+                elif on_tensors:
                     _pull_on_tensors(node, g, grads, create_graph)
                 else:
                     node.pull(g, grads)
@@ -256,21 +274,23 @@ def run(
     return leaves
 
 
-def _collect(roots: list[Node], only: set[Node] | None) -> list[Node]:
-    """Every node that the roots depend on, latest first; without the leaves, which have no rules to run."""
-    seen = {node for node in roots if type(node) is not Leaf}
+def _collect(roots: Iterable[Node], only: set[Node]) -> list[Node]:
+    """Every node between the roots and those of `only`, leaves too, latest first."""
+    seen = set(roots)
     stack = list(seen)
-    order: list[Node] = []
-    pop, append = stack.pop, order.append
-    while stack:
-        node = pop()
-        if node.released is not None and only is None:
-            raise _released(node)
-        append(node)
-        if only is None or node not in only:
-            node.visit(seen, stack)
-    order.sort(key=_by_number, reverse=True)
-    return order
+    for node in stack:  # grows while it is walked over
+        if node not in only:
+            for parent in node.parents:
+                if parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
+    stack.sort(key=_by_number, reverse=True)
+    return stack
+
+
+def reaches_others(roots: Iterable[Node], only: set[Node]) -> bool:
+    """Whether the roots depend on leaves other than those of `only`: parameters that a function closes over."""
+    return any(type(node) is Leaf and node not in only for node in _collect(roots, only))
 
 
 def _useful(order: list[Node], only: set[Node]) -> set[Node]:
@@ -278,8 +298,6 @@ def _useful(order: list[Node], only: set[Node]) -> set[Node]:
     useful = set(only)
     for node in reversed(order):
         if node not in useful and any(p in useful for p in node.parents):
-            if node.released is not None:
-                raise _released(node)
             useful.add(node)
     return useful
 
@@ -291,8 +309,8 @@ def _released(node: Node) -> RuntimeError:
     )
 
 
-def _check_writes(node: Node, writes: list[mutation.Write]) -> None:
-    found = mutation.stale(node, writes)
+def _check_writes(node: Node) -> None:
+    found = mutation.stale(node)
     if found is not None:
         name, by = found
         raise RuntimeError(

@@ -30,6 +30,7 @@ op's arguments may not. For `tn.multiply` it reads about like this:
 from __future__ import annotations
 
 import linecache
+from heapq import heappush
 from typing import Any
 
 import numpy as np
@@ -94,7 +95,6 @@ def _node_class(op: Op) -> type[Node]:
             "input_names": op.inputs,
             "option_names": op.options,
             "saved_slots": tuple(f"{n}_saved" for n in saved),
-            "visit": _compile(op, "visit", _visit_lines(op)),
             "pull": _compile(op, "pull", _pull_lines(op, saved)),
         },
     )
@@ -121,6 +121,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_entry": _joint_entry,
         "_explain": record.explain,
         "_forward": op.forward,
+        "_heappush": heappush,
         "_intern_shape": intern_shape,
         "_is_index": is_index,
         "_is_static": is_static,
@@ -265,20 +266,6 @@ def _save_lines(op: Op) -> list[str]:
 # -- the node ----------------------------------------------------------------------------------------------------
 
 
-def _visit_lines(op: Op) -> list[str]:
-    lines = ["def visit(self, seen, stack):"]
-    for n in op.differentiable:
-        lines += [
-            f"    parent = self.{n}_node",
-            "    if parent is not None and type(parent) is not _Leaf and parent not in seen:",
-            "        if type(parent) is _Parents:",
-            "            for p in parent:",
-            "                if p is not None and type(p) is not _Leaf and p not in seen: seen.add(p); stack.append(p)",
-            "        else: seen.add(parent); stack.append(parent)",
-        ]
-    return [*lines, "    return"]
-
-
 def _pull_lines(op: Op, saved: list[str]) -> list[str]:
     def value(need: str) -> str:
         if need in ("g", "wanted"):
@@ -309,6 +296,7 @@ def _pull_lines(op: Op, saved: list[str]) -> list[str]:
             "        if type(d) is _ndarray and d.shape == parent.shape and d.dtype is parent.dtype"
             " and parent not in grads:",
             "            grads[parent] = d",
+            "            if type(parent) is not _Leaf: _heappush(grads.pending, (-parent.number, parent))",
             f"        else: grads.put(self, '{n}', parent, d)",
         ]
     lines += ["    if grads.site is not None:", "        self.released = grads.site"]

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.tape import Leaf, Node, enable_grad, local
+from tapenet.autodiff.tape import Node, enable_grad, local
 from tapenet.autodiff.tensor import Tensor, asarray
 
 
@@ -70,7 +70,7 @@ class _Run:
         """Gradients by each end, as tensors; zeros where the output does not depend on one."""
         only = {t._node for t in self.ends if t._node is not None}
         seeded = any(g._node is not None for _, g in roots)
-        create = self.outer and (self.nested or seeded or _reaches_others([n for n, _ in roots], only))
+        create = self.outer and (self.nested or seeded or driver.reaches_others([n for n, _ in roots], only))
         captures = local.state.tape is not None and local.state.tape.captures
         if not (create or captures):
             roots = [(n, g._data) for n, g in roots]
@@ -89,20 +89,6 @@ class _Run:
         """Flat gradients back in the structure of the arguments."""
         flat = iter(gradients)
         return [tree_map(lambda _: next(flat), a) for a in self.arguments]
-
-
-def _reaches_others(roots: list[Node], only: set[Node]) -> bool:
-    """Whether the roots depend on leaves other than `only`: parameters that a function closes over."""
-    seen = set(roots)
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        if node in only:
-            continue
-        if type(node) is Leaf or any(type(p) is Leaf and p not in only for p in node.parents):
-            return True
-        node.visit(seen, stack)
-    return False
 
 
 def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple[int, ...], bool]:

@@ -9,6 +9,7 @@ only when something was written after its oldest node.
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -81,24 +82,41 @@ def wrote(place: NDArray[Any] | Region, by: str) -> None:
     _writes[key] = Write(latest, by, where)
 
 
-def since(number: int) -> list[Write]:
-    """The writes after a number, latest first."""
-    return list(itertools.takewhile(lambda write: write.number > number, reversed(list(_writes.values()))))
+class _Index(NamedTuple):
+    """All writes by their first byte, to find those that meet a saved array without looking at each."""
+
+    latest: int
+    writes: list[Write]
+    firsts: list[int]
+    #: The largest end among the writes up to and with each.
+    ends: list[int]
 
 
-def stale(node: Node, writes: list[Write]) -> tuple[str, str] | None:
+_index = _Index(0, [], [], [])
+
+
+def _indexed() -> _Index:
+    global _index
+    if _index.latest != latest:
+        number = latest
+        writes = sorted(list(_writes.values()), key=lambda write: write.where.first)
+        ends = list(itertools.accumulate((write.where.end for write in writes), max))
+        _index = _Index(number, writes, [write.where.first for write in writes], ends)
+    return _index
+
+
+def stale(node: Node) -> tuple[str, str] | None:
     """The name of a saved array that was written after the node was made, and what wrote it; else None."""
-    if not writes or writes[0].number < node.number:
-        return None
+    index = _indexed()
     for slot in node.saved_slots:
         for value in _arrays(getattr(node, slot, None)):
             saved = region(value)
-            for write in writes:
-                if write.number < node.number:
-                    break
-                where = write.where
-                if saved.first < where.end and where.first < saved.end and _shared(value, saved, where):
-                    return slot.removesuffix("_saved"), write.by
+            i = bisect_left(index.firsts, saved.end) - 1
+            while i >= 0 and index.ends[i] > saved.first:
+                number, by, where = index.writes[i]
+                if number > node.number and where.end > saved.first and _shared(value, saved, where):
+                    return slot.removesuffix("_saved"), by
+                i -= 1
     return None
 
 

@@ -123,9 +123,6 @@ class Node:
     option_names: tuple[str, ...] = ()
     saved_slots: tuple[str, ...] = ()
 
-    def visit(self, seen: set[Node], stack: list[Node]) -> None:
-        """Push the parents that need a gradient and were not seen yet, leaves excepted."""
-
     def pull(self, g: Any, grads: Any) -> None:
         """Add to `grads` what `g`, the gradient by this node's output, gives each parent."""
         raise NotImplementedError
@@ -242,11 +239,6 @@ class Output(Node):
     def _input(self, name: str) -> Any:
         return self.source_node
 
-    def visit(self, seen: set[Node], stack: list[Node]) -> None:
-        if self.source_node not in seen:
-            seen.add(self.source_node)
-            stack.append(self.source_node)
-
     def pull(self, g: Any, grads: Any) -> None:
         grads.put_output(self.source_node, self.index, g)
         self.released = grads.site
@@ -281,7 +273,7 @@ class ThreadTape(Nodes):
         found = [
             o
             for o in gc.get_objects()
-            if isinstance(o, Node) and not isinstance(o, Leaf) and _tape_of(o) is self
+            if issubclass(type(o), Node) and type(o) is not Leaf and _tape_of(o) is self  # isinstance would ask o itself
         ]
         return sorted(found, key=lambda n: n.number)
 

@@ -280,6 +280,12 @@ def _spread(values: Any, ndim: int) -> Any:
     return values if values.ndim == 0 else np.expand_dims(values, _class_axis(ndim))
 
 
+def _arrays(target: Any, weight: Any) -> None:
+    for name, value in (("target", target), ("weight", weight)):
+        if value is not None and not hasattr(value, "dtype"):
+            raise TypeError(f"{name} has type {type(value).__name__}; give an array or a tensor: np.asarray({name})")
+
+
 def _weights_fit(shape: tuple[int, ...], weight: Any) -> None:
     classes = shape[_class_axis(len(shape))]
     if weight is not None and weight.shape != (classes,):
@@ -378,6 +384,7 @@ def _class_samples(r: np.random.Generator) -> list[Any]:
 def _nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """The loss, and for the rule each position's class and what it counts in the result."""
     _known(reduction)
+    _arrays(target, weight)
     _indices_fit(input, target, weight)
     if _usual(target, weight, ignore_index):
         picked = _pick(input, target, ignore_index)
@@ -462,6 +469,7 @@ def _cross_entropy(
     """The loss, and for the rules: exponentials `e` and their `total`, whose quotient is the softmax; `q`, each
     position's class or a weight for each of its classes; and `counts`, what it counts in the result."""
     _known(reduction)
+    _arrays(target, weight)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing}: give a number from 0 to 1")
     ndim = input.ndim

@@ -281,10 +281,7 @@ def _avg_pool2d(
         values = total
         total = values[first]
         for i, part in enumerate(others):
-            if i == 0:
-                total = total + values[part]
-            else:
-                total += values[part]
+            total = np.add(total, values[part], out=total if i else None)
     return total * _shares(windows, count_include_pad, x.dtype)
 
 

@@ -304,12 +304,14 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Split into equal sections, or before the given indices, along an axis.
 
     Raises:
-        ValueError: the axis does not divide into equal sections.
+        ValueError: the axis does not divide into equal sections, or there is no such axis.
 
     >>> import tapenet as tn
     >>> tn.split(tn.tensor([1.0, 2.0, 3.0]), [1])
     [Tensor([1.]), Tensor([2., 3.])]
     """
+    if not -ary.ndim <= axis < ary.ndim:
+        raise ValueError(f"split: axis {axis} is out of bounds for an array of shape {ary.shape}")
     length = ary.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         sections = int(indices_or_sections)

@@ -416,6 +416,15 @@ def test_errors_of_classes_say_what_to_do(call: Any, text: str) -> None:
         call(tn.tensor(np.zeros((2, 3))))
 
 
+@pytest.mark.parametrize("name", CLASSES)
+def test_lists_and_numbers_say_what_to_do(name: str) -> None:
+    x = tn.tensor(np.zeros((2, 3)))
+    with pytest.raises(TypeError, match=r"target has type int; give an array or a tensor: np.asarray\(target\)"):
+        CLASSES[name][0](x[0], 1)
+    with pytest.raises(TypeError, match=r"weight has type list; give an array or a tensor: np.asarray\(weight\)"):
+        CLASSES[name][0](x, np.array([0, 1]), [1.0, 1.0, 1.0])
+
+
 def test_nll_loss_of_floats_says_what_to_do() -> None:
     with pytest.raises(TypeError, match=r"class indices are integers: target.astype\(np.int64\)"):
         tn.nll_loss(tn.tensor(np.zeros((2, 3))), np.zeros(2))

@@ -164,6 +164,15 @@ def test_a_replay_draws_anew_and_its_gradient_follows() -> None:
     assert set(first) == set(second) == {0.0, 2.0}
 
 
+def test_a_captured_dropout_in_evaluation_does_nothing() -> None:
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    with Capture() as tape:
+        tn.dropout(x, 0.5, training=False).sum().backward()
+        gradient = x.grad
+        assert gradient is not None
+    np.testing.assert_array_equal(Replay(tape, [x], gradient)(np.ones(2)), 1)
+
+
 def test_dropout_is_marked_as_random() -> None:
     assert tn.dropout.random
     with tn.Tape() as tape:
