@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, enable_grad, local, user_line
+from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, enable_grad, local, user_site
 from tapenet.ops.indexing import scatter_add
 from tapenet.ops.op import Scatter
 from tapenet.ops.shaping import copy, identity, unbroadcast
@@ -49,7 +49,7 @@ class Gradients(dict[Node, Any]):
 
     __slots__ = ("on_tensors", "only", "owned", "pending", "site", "tensor")
 
-    def __init__(self, tensor: type[Tensor], on_tensors: bool, site: str | None, only: set[Node] | None) -> None:
+    def __init__(self, tensor: type[Tensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None) -> None:
         self.tensor = tensor
         #: Whether the gradients are tensors, not arrays.
         self.on_tensors = on_tensors
@@ -105,17 +105,17 @@ class Gradients(dict[Node, Any]):
         self.add(parent, d)
 
     def _scatter(self, parent: Node, d: Scatter) -> None:
-        have = self.get(parent)
+        buffer = self.get(parent)
         if parent not in self.owned:
-            buffer = np.zeros(parent.shape, parent.dtype)
+            have, buffer = buffer, np.zeros(parent.shape, parent.dtype)
             if have is None:
                 self.first(parent, buffer)
             else:
                 buffer += have
                 self[parent] = buffer
             self.owned.add(parent)
-            have = buffer
-        d.add_to(have)
+        assert buffer is not None
+        d.add_to(buffer)
 
     def put_output(self, source: Node, index: int, g: Any) -> None:
         """Add the gradient of one output of an op with several."""
@@ -225,9 +225,10 @@ def run(
     state = local.state
     on_tensors = create_graph or (state.tape is not None and state.tape.captures)
     useful = None if only is None else _useful(_collect([node for node, _ in roots], only), only)
-    grads = Gradients(tensor, on_tensors, user_line() if release else None, useful)
+    grads = Gradients(tensor, on_tensors, user_site() if release else None, useful)
     for root, g in roots:
-        grads.add(root, g)
+        if useful is None or root in useful:
+            grads.add(root, g)
     pending, take = grads.pending, grads.pop
     hooked = hooks_exist and len(hooks) > 0
     plain = not (on_tensors or hooked or only is not None)
@@ -303,9 +304,10 @@ def _useful(order: list[Node], only: set[Node]) -> set[Node]:
 
 
 def _released(node: Node) -> RuntimeError:
+    assert node.released is not None
     return RuntimeError(
         f"backward through op {node.name!r} ({node.spec}) a second time: its saved arrays were released by the "
-        f"backward at {node.released}. Call that one with retain_graph=True, or compute the loss anew"
+        f"backward at {node.released[0]}:{node.released[1]}. Call that one with retain_graph=True, or compute the loss anew"
     )
 
 
@@ -461,56 +463,48 @@ def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> di
 
 
 def deposit(leaves: list[tuple[Node, Any]], tensor: type[Tensor]) -> None:
-    """Add gradients to the leaves' `.grad`, all of them or, if the pass raised before, none."""
+    """Add gradients to the leaves' `.grad`, all of them or, if the pass raised before, none.
+
+    A leaf keeps an array that belongs to nobody else, and copies any other: nothing may change behind its gradient.
+    References are counted for that, as NumPy does to reuse temporaries.
+    """
+    count = sys.getrefcount
     with _deposit_lock:
         while leaves:
             leaf, g = leaves.pop()
-            assert isinstance(leaf, Leaf)
-            before = leaf.grad
-            if isinstance(g, tensor):
+            before = leaf.grad  # type: ignore[attr-defined]  # they are leaves
+            if type(g) is tensor:
                 with enable_grad():
                     if before is not None:
-                        leaf.grad = before + g
+                        kept = before + g
                     else:
-                        leaf.grad = g if _unshared_tensor(g) else copy(g)
+                        data = g._data
+                        own = count(g) <= _ONE_OWNER and count(data) <= _ONE_OWNER + 1 and _whole(data)
+                        kept = g if own else copy(g)
             elif before is None:
-                leaf.grad = tensor._of(g if _unshared(g) else np.array(g))
+                kept = tensor()
+                kept._data = g if count(g) <= _ONE_OWNER and _whole(g) else np.array(g)
+                kept._node = None
             elif before._node is None and before._trace is None:
                 before._data += g
+                continue
             else:
-                leaf.grad = before + g
+                kept = before + g
+            leaf.grad = kept  # type: ignore[attr-defined]
 
 
-def _count(g: Any) -> int:
-    return sys.getrefcount(g)
-
-
-def _measure(fresh: Any) -> int:
-    return _count(fresh)
-
-
-#: What `_count` says where an array has one owner: a variable of the caller. Measured, since interpreters differ.
-_UNSHARED = _measure(np.ones(1) + 1)
-
-
-def _unshared_tensor(g: Tensor) -> bool:
-    """The same for a tensor and its array: a node may have saved it, a user or another leaf may hold it."""
-    if sys.getrefcount(g) > _UNSHARED:
-        return False
-    data = g._data
-    return sys.getrefcount(data) <= _UNSHARED and _unshared_array(data)
-
-
-def _unshared(g: Any) -> bool:
-    """Whether the array belongs to the caller's variable alone, so that a leaf may keep it without a copy.
-
-    Counts references, as NumPy does to reuse temporaries. A view counts when its base is nobody else's.
-    """
-    return sys.getrefcount(g) <= _UNSHARED and _unshared_array(g)
-
-
-def _unshared_array(g: Any) -> bool:
+def _whole(g: Any) -> bool:
+    """Whether an array with one owner is all there is of its memory: no view, or one whose base is nobody else's."""
     if type(g) is not ndarray or not g.flags.writeable:
         return False
     base = g.base
-    return base is None or (type(base) is ndarray and base.base is None and sys.getrefcount(base) <= _UNSHARED)
+    return base is None or (type(base) is ndarray and base.base is None and sys.getrefcount(base) <= _ONE_OWNER + 1)
+
+
+def _count_one() -> int:
+    fresh = np.ones(1) + 1
+    return sys.getrefcount(fresh)
+
+
+#: What a function counts for an array that only its own variable holds. Measured, since interpreters differ.
+_ONE_OWNER = _count_one()

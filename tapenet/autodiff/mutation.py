@@ -72,14 +72,15 @@ def region(array: NDArray[Any]) -> Region:
 def wrote(place: NDArray[Any] | Region, by: str) -> None:
     """Note that an array's memory was changed just now; `by` says what did it, for the error."""
     global latest
-    latest = next_number()
+    number = next_number()
     if len(_writes) >= _LIMIT:  # only a program that rewrites ever new tensors gets here; drop the oldest half
         for key in list(_writes)[: _LIMIT // 2]:
-            del _writes[key]
+            _writes.pop(key, None)
     where = place if type(place) is Region else region(place)  # type: ignore[arg-type]
     key = where.key
     _writes.pop(key, None)  # so that the dict stays in order of writing
-    _writes[key] = Write(latest, by, where)
+    _writes[key] = Write(number, by, where)
+    latest = number  # last: another thread that sees it must find the write
 
 
 class _Index(NamedTuple):

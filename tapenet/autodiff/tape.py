@@ -112,7 +112,7 @@ class Node:
     scope: Scope
     shape: Any
     dtype: Any
-    released: str | None
+    released: tuple[str, int] | None
     #: Every argument by name, tensors as `Traced`; only where everything is recorded (a scoped tape, capture).
     call: dict[str, Any]
     #: Where the user called the op; only in debug mode.
@@ -520,10 +520,16 @@ def user_frame() -> FrameType | None:
     return frame
 
 
-def user_line() -> str:
-    """`file:line` of the user's code that is running."""
+def user_site() -> tuple[str, int]:
+    """File and line of the user's code that is running."""
     frame = user_frame()
-    return "an unknown line" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return ("an unknown place", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def user_line() -> str:
+    """The same as text, `file:line`."""
+    file, line = user_site()
+    return f"{file}:{line}"
 
 
 def table(nodes: list[Node], title: str, limit: int = 60) -> str:

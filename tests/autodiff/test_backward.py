@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 from typing import Any
 
 import numpy as np
@@ -153,7 +155,8 @@ def test_backward_twice_says_where_the_first_one_ran() -> None:
     x = leaf([1.0])
     y = np.exp(x)
     loss = y.sum()
-    loss.backward(); line = _line()  # noqa: E702
+    loss.backward()
+    line = _line() - 1
     with pytest.raises(RuntimeError) as caught:
         loss.backward()
     text = str(caught.value)
@@ -166,8 +169,7 @@ def test_backward_twice_says_where_the_first_one_ran() -> None:
 
 
 def _line() -> int:
-    import sys
-
+    """The line of the caller."""
     return sys._getframe(1).f_lineno
 
 
@@ -360,12 +362,12 @@ def test_accumulation_in_place_spares_other_holders() -> None:
 
 def test_an_assigned_gradient_is_a_copy() -> None:
     x = tn.tensor([1.0, 2.0], dtype=np.float32, requires_grad=True)
-    for given in (np.array([5.0, 5.0]), tn.tensor([5.0, 5.0]), tn.tensor([5.0, 5.0], dtype=np.float32), [5.0, 5.0]):
-        x.grad = given
+    for value in (np.array([5.0, 5.0]), tn.tensor([5.0, 5.0]), tn.tensor([5.0, 5.0], dtype=np.float32), [5.0, 5.0]):
+        x.grad = value
         assert x.grad.dtype == np.float32
         (x * 3).sum().backward()
         np.testing.assert_array_equal(x.grad.data, [8.0, 8.0])
-        np.testing.assert_array_equal(given, [5.0, 5.0])
+        np.testing.assert_array_equal(value, [5.0, 5.0])
     with pytest.raises(ValueError, match=r"gradient of shape \(3,\) for a tensor of shape \(2,\)"):
         x.grad = np.ones(3)
 
@@ -627,8 +629,6 @@ def test_sparse_and_dense_gradients_mix_in_both_orders() -> None:
         "repeated": (lambda x: (x[np.array([0, 0, 4])] * 2).sum(), np.array([4.0, 0, 0, 0, 2])),
         "one": (lambda x: x[-1] * 3, np.array([0.0, 0, 0, 0, 3])),
     }
-    import itertools
-
     for order in itertools.permutations(parts):
         x = leaf(values)
         inner = x * 1  # the same for an inner node
@@ -710,14 +710,17 @@ BINARY = [
     lambda x, y: tn.concatenate([x, y], axis=1)[:, 1:4], lambda x, y: tn.stack([x, y]).sum(axis=0),
     lambda x, y: (1.5 + np.sin(x)) ** y, lambda x, y: x * y.mean(axis=0), lambda x, y: x - y.max(axis=1, keepdims=True),
     lambda x, y: np.arctan2(x, 2 + y), lambda x, y: np.maximum(x, y), lambda x, y: tn.linear(x, y)[:, :2] @ y[:2],
-    lambda x, y: x * y.std(axis=0, keepdims=True), lambda x, y: x * y.prod(axis=0), lambda x, y: x + tn.logsumexp(y, axis=0),
+    lambda x, y: x * y.std(axis=0, keepdims=True), lambda x, y: x * y.prod(axis=0),
+    lambda x, y: x + tn.logsumexp(y, axis=0),
 ]  # fmt: skip
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(data=st.data(), seed=st.integers(0, 2**16))
 def test_random_compositions_to_second_order(data: st.DataObject, seed: int) -> None:
-    steps = data.draw(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=6))
+    steps = data.draw(
+        st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=6)
+    )
 
     def f(x: Any, y: Any) -> Any:
         values = [x, y]

@@ -73,7 +73,9 @@ def test_arguments_not_differentiated_are_passed_as_they_are() -> None:
     assert seen[0][1] == {"flag": True}
 
 
-@pytest.mark.parametrize("argument", [2.0, np.float64(2.0), np.array(2.0), tn.tensor(2.0), tn.tensor(2.0, requires_grad=True)])
+@pytest.mark.parametrize(
+    "argument", [2.0, np.float64(2.0), np.array(2.0), tn.tensor(2.0), tn.tensor(2.0, requires_grad=True)]
+)
 def test_every_kind_of_argument_gives_a_tensor(argument: Any) -> None:
     g = tn.grad(lambda x: x**3)(argument)
     assert type(g) is tn.Tensor
@@ -221,6 +223,7 @@ def test_under_no_grad_functions_still_differentiate() -> None:
         assert tn.grad(tn.grad(lambda x: x**3))(2.0).item() == 12.0
         assert tn.hvp(lambda x: (x**3).sum())(np.array([2.0]), np.array([1.0])).item() == 12.0
         value, pull = tn.vjp(lambda x: x * w, np.array([3.0]))
+        assert value.item() == 6.0
         assert pull(np.ones(1)).item() == 2.0
         assert not tn.is_grad_enabled()
     assert g.item() == 12.0
@@ -392,7 +395,9 @@ def test_results_that_are_no_scalar_are_refused() -> None:
     assert tn.grad(lambda x: (x * 2).sum(keepdims=True))(np.ones(2)).tolist() == [2.0, 2.0]
 
 
-@pytest.mark.parametrize("result", [lambda x: [x.sum()], lambda x: (x.sum(), 1), lambda x: {"loss": x.sum()}, lambda x: None])
+@pytest.mark.parametrize(
+    "result", [lambda x: [x.sum()], lambda x: (x.sum(), 1), lambda x: {"loss": x.sum()}, lambda x: None]
+)
 def test_results_that_are_no_tensor_at_all_are_refused(result: Any) -> None:
     """Not taken for constants: their gradient would be zero in silence."""
     with pytest.raises(TypeError, match=r"tn\.grad: the function returned (list|tuple|dict|NoneType)"):
@@ -434,8 +439,13 @@ def test_a_graph_outside_is_not_released_by_a_function() -> None:
             tn.grad(lambda t: (t * y).sum())(np.ones(2))
             tn.grad(lambda t: y.sum())(np.ones(2))
             tn.vjp(lambda t: (y, t), np.ones(2))[1]((np.ones(2), np.ones(2)))
-    y.sum().backward()
+    total = y.sum()
+    with tn.no_grad():
+        assert not tn.grad(lambda t: total)(np.ones(2)).data.any()
+        assert tn.value_and_grad(lambda t: total)(1.0)[0].item() == total.item()
+    total.backward()
     np.testing.assert_allclose(w.grad.data, np.exp([1.0, 2.0]))
+    assert not tn.grad(lambda t: total)(np.ones(2)).data.any()
 
 
 def test_a_function_differentiated_twice_over_the_same_graph_says_so() -> None:

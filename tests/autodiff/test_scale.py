@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import statistics
 import sys
@@ -69,7 +70,7 @@ def constant_memory(step: Callable[[], object], count: int) -> None:
     finally:
         tracemalloc.stop()
     assert after == nodes
-    assert bytes_after - bytes_before < 5_000  # of which pytest and tracemalloc have some
+    assert bytes_after - bytes_before < count  # less than a byte for each step: NumPy has small stores of its own
 
 
 def test_forward_passes_without_backward_free_themselves(collector_off: None) -> None:
@@ -128,10 +129,8 @@ def test_a_failed_backward_leaves_nothing_behind(collector_off: None) -> None:
     w = tn.tensor(np.ones(3), requires_grad=True)
 
     def step() -> None:
-        try:
+        with contextlib.suppress(ValueError):
             np.exp(fails(w * 2)).sum().backward()
-        except ValueError:
-            pass
 
     step()
     before = live_nodes()
@@ -306,4 +305,6 @@ def test_a_dense_gradient_and_many_sparse_ones_share_one_buffer(monkeypatch: pyt
         total = total + part
     total.backward()
     assert len(made) == 1
-    np.testing.assert_array_equal(x.grad.data, 2 * np.arange(6.0) + [1, 2, 2, 2, 1, 0] + [2, 1, 0, 0, 0, 1] + np.full(6, 3.0))
+    np.testing.assert_array_equal(
+        x.grad.data, 2 * np.arange(6.0) + [1, 2, 2, 2, 1, 0] + [2, 1, 0, 0, 0, 1] + np.full(6, 3.0)
+    )

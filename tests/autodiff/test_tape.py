@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from typing import Any
 
@@ -85,7 +86,17 @@ def test_the_repr_is_a_table() -> None:
     assert lines[0] == f"ThreadTape of {len(tn.tape())} nodes"
     assert lines[1].split() == ["#", "op", "output", "module", "inputs"]
     exp, multiply, total = lines[-3:]
-    assert exp.split() == [str(y.node.a_node.x_node.number), "exp", "float64", "(2,", "3)", "x=leaf", "float64", "(2,", "3)"]
+    assert exp.split() == [
+        str(y.node.a_node.x_node.number),
+        "exp",
+        "float64",
+        "(2,",
+        "3)",
+        "x=leaf",
+        "float64",
+        "(2,",
+        "3)",
+    ]
     assert "multiply" in multiply
     assert "y=float64 (3,)" in multiply
     assert total.endswith(f"a=#{y.node.a_node.number}")
@@ -311,9 +322,8 @@ def test_exceptions_restore_the_tape() -> None:
 
 
 def test_a_failed_op_leaves_nothing_on_the_tape() -> None:
-    with tn.Tape() as tape:
-        with pytest.raises(ValueError, match="matmul"):
-            leaf(2, 3) @ leaf(2, 3)
+    with tn.Tape() as tape, pytest.raises(ValueError, match="matmul"):
+        leaf(2, 3) @ leaf(2, 3)
     assert names(tape) == []
 
 
@@ -408,9 +418,7 @@ def test_a_decorated_generator_has_the_switch_while_its_body_runs() -> None:
             closed.append(tn.is_grad_enabled())
         return "done"
 
-    seen = []
-    for inside in batches(2):
-        seen.append((inside, tn.is_grad_enabled()))
+    seen = [(inside, tn.is_grad_enabled()) for inside in batches(2)]
     assert seen == [(False, True), (False, True)]
 
     stream = batches(3)
@@ -481,7 +489,8 @@ def test_new_threads_start_with_gradients_on() -> None:
 def test_debug_mode_keeps_the_line_of_user_code() -> None:
     x = leaf(1)
     with tn.debug():
-        y = x * 2; line = _line()  # noqa: E702
+        y = x * 2
+        line = _line() - 1
         z = np.exp(y)
         w = tn.concatenate([z, z])
         m = w.mean()
@@ -491,8 +500,7 @@ def test_debug_mode_keeps_the_line_of_user_code() -> None:
 
 
 def _line() -> int:
-    import sys
-
+    """The line of the caller."""
     return sys._getframe(1).f_lineno
 
 
@@ -502,7 +510,8 @@ def test_debug_mode_shows_the_line_in_errors_of_rules() -> None:
 
     fragile = tn.op(lambda x: x * 1, name="fragile", x=rule)
     with tn.debug():
-        y = fragile(leaf(1)); line = _line()  # noqa: E702
+        y = fragile(leaf(1))
+        line = _line() - 1
     with pytest.raises(FloatingPointError, match="bad rule") as caught:
         y.sum().backward()
     assert f"recorded at {__file__}:{line}" in caught.value.__notes__[0]

@@ -23,9 +23,7 @@ def leaf(values: Any, dtype: Any = np.float64) -> tn.Tensor:
 
 # -- the two forms -----------------------------------------------------------------------------------------------
 
-softplus = tn.op(
-    lambda x: np.logaddexp(0, x), name="softplus", x=lambda g, x: g * (0.5 + 0.5 * np.tanh(x / 2))
-)
+softplus = tn.op(lambda x: np.logaddexp(0, x), name="softplus", x=lambda g, x: g * (0.5 + 0.5 * np.tanh(x / 2)))
 
 
 @tn.op(x=lambda g, out, limit: g * (1 - (out / limit) ** 2))
@@ -246,7 +244,9 @@ def test_a_node_saves_exactly_what_its_rules_name() -> None:
 
 def test_a_tensor_that_needs_a_gradient_where_there_is_no_rule() -> None:
     x, t = leaf([1.0]), leaf(2.0)
-    with pytest.raises(TypeError, match=r"softclip: .* given as 'limit', for which the op has no gradient rule.*nondiff=\('limit',\)"):
+    with pytest.raises(
+        TypeError, match=r"softclip: .* given as 'limit', for which the op has no gradient rule.*nondiff=\('limit',\)"
+    ):
         softclip(x, t)
     with pytest.raises(TypeError, match="no gradient rule"):
         softclip(x, limit=t)
@@ -334,9 +334,7 @@ def test_outputs_not_used_have_zero_gradients_and_nondifferentiable_ones_none() 
         seen.append(tuple(None if p is None else (p.tolist(), p.dtype) for p in g))
         return g[0] * 2 * x + g[2] * 3
 
-    op = tn.op(
-        lambda x: (x**2, np.argsort(x), 3 * x), name="several", outputs=3, nondiff_outputs=(1,), x=rule
-    )
+    op = tn.op(lambda x: (x**2, np.argsort(x), 3 * x), name="several", outputs=3, nondiff_outputs=(1,), x=rule)
     x = leaf([2.0, 1.0], np.float32)
     square, order, triple = op(x)
     assert not order.requires_grad
@@ -385,7 +383,9 @@ def test_the_wrong_number_of_outputs_is_an_error(count: int) -> None:
         with pytest.raises(TypeError, match=rf"'miscounted': its forward returned {count} values.*2 output\(s\)"):
             op(x)
     single = tn.op(lambda x: (x, x), name="unexpected", x=lambda g: g)
-    with pytest.raises(TypeError, match=r"'unexpected': its forward returned a tuple of 2.*outputs=2, or with residuals="):
+    with pytest.raises(
+        TypeError, match=r"'unexpected': its forward returned a tuple of 2.*outputs=2, or with residuals="
+    ):
         single(leaf([1.0]))
     with pytest.raises(TypeError, match="returned ndarray"):
         tn.op(lambda x: x, name="lonely", outputs=2, x=lambda g: g[0])(leaf([1.0]))
@@ -476,7 +476,11 @@ def test_residuals_with_several_outputs() -> None:
 
 def test_a_float_residual_with_a_reference() -> None:
     op = tn.op(
-        lambda x: (np.sin(x), np.cos(x)), name="sine", residuals=("slope",), reference=np.sin, x=lambda g, slope: g * slope
+        lambda x: (np.sin(x), np.cos(x)),
+        name="sine",
+        residuals=("slope",),
+        reference=np.sin,
+        x=lambda g, slope: g * slope,
     )
     check_grads(op, [R.normal(size=3)], order=3)
     both = tn.op(
@@ -569,10 +573,10 @@ def test_calls_that_do_not_fit_name_the_op() -> None:
     [
         (lambda: tn.op(lambda x: x, x=lambda g: g), "a lambda has no name of its own: give name="),
         (lambda: tn.op(3, x=lambda g: g), "the forward must be a function, not int"),
-        (lambda: tn.op(lambda x: x, name="f", y=lambda g: g), "names 'y', which is not an argument; its arguments are x"),
+        (lambda: tn.op(lambda x: x, name="f", y=lambda g: g), "names 'y', which is not an argument; its"),
         (lambda: tn.op(lambda x: x, name="f", x=3), "x=3 is neither an option of tn.op nor a gradient rule"),
         (lambda: tn.op(lambda x: x, name="f", lable="F", x=lambda g: g), "lable='F' is neither an option"),
-        (lambda: tn.op(lambda x: x, name="f", x=lambda g, z: g), "its rule for 'x' asks for 'z'; it may name g, out, x"),
+        (lambda: tn.op(lambda x: x, name="f", x=lambda g, z: g), "rule for 'x' asks for 'z'; it may name g, out, x"),
         (lambda: tn.op(lambda x: x, name="f", x=lambda g, z_shape: g), "asks for 'z_shape'"),
         (lambda: tn.op(lambda x: x, name="f", x=lambda g, wanted: g), "asks for 'wanted'"),
         (lambda: tn.op(lambda x: x, name="f", joint=lambda g, z: g), "its joint rule asks for 'z'"),
@@ -591,8 +595,8 @@ def test_calls_that_do_not_fit_name_the_op() -> None:
         (lambda: tn.op(lambda x: (x, x), name="f", residuals=("x",), x=lambda g: g), "rename its residual 'x'"),
         (lambda: tn.op(lambda x: (x, x), name="f", residuals=("out",), x=lambda g: g), "rename its residual 'out'"),
         (lambda: tn.op(lambda x: (x, x), name="f", residuals=("a b",), x=lambda g: g), "rename its residual 'a b'"),
-        (lambda: tn.op(lambda x: (x, x), name="f", outputs=None, residuals=("r",), x=lambda g: g), "fixed number of outputs="),
-        (lambda: tn.op(lambda x, name: x, name="f", grads={"x": lambda g: g}, x=lambda g: g), r"\['x'\] have a rule both in grads= and by keyword"),
+        (lambda: tn.op(lambda x: (x, x), name="f", outputs=None, residuals=("r",), x=lambda g: g), "fixed number of"),
+        (lambda: tn.op(lambda x: x, name="f", grads={"x": lambda g: g}, x=lambda g: g), r"\['x'\] have a rule both in grads="),
     ],
 )  # fmt: skip
 def test_mistakes_are_named_when_the_op_is_defined(define: Any, message: str) -> None:

@@ -96,7 +96,9 @@ def test_cube_root() -> None:
 
 @pytest.mark.parametrize("scalar", [2, 2.0, 0.5, -1.5, -3, 1, 0])
 @pytest.mark.parametrize(
-    "f", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.mod], ids=lambda f: f.__name__
+    "f",
+    [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow, operator.mod],
+    ids=lambda f: f.__name__,
 )
 def test_python_scalars_on_either_side_against_torch(f: Callable[[Any, Any], Any], scalar: Any) -> None:
     if not (scalar == 0 and f in (operator.truediv, operator.mod)):
@@ -213,7 +215,9 @@ def test_clip_by_arrays_that_need_gradients() -> None:
 
 def test_where_against_torch() -> None:
     condition = ALL > 0
-    against_torch(lambda x, y: np.where(condition, x, y), lambda x, y: torch.where(torch.tensor(condition), x, y), ALL, INSIDE[0])
+    against_torch(
+        lambda x, y: np.where(condition, x, y), lambda x, y: torch.where(torch.tensor(condition), x, y), ALL, INSIDE[0]
+    )
     x, y = leaf(ALL), leaf(INSIDE)
     np.where(tn.tensor(condition), x, y).sum().backward()
     np.testing.assert_array_equal(x.grad.data, condition)

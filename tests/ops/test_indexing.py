@@ -107,7 +107,9 @@ def test_assigning_and_its_gradients(data: Any, shape: Any, scalar: bool) -> Non
     tn.setitem(x, value, index).backward(seed)
     np.testing.assert_array_equal(x.grad.data, np.where(hit, 0, seed))
     chosen = numbers[index]
-    if np.size(np.unique(chosen)) == np.size(chosen):  # the gradient of the value is defined where positions are distinct
+    if np.size(np.unique(chosen)) == np.size(
+        chosen
+    ):  # the gradient of the value is defined where positions are distinct
         np.testing.assert_allclose(value.grad.data, seed[index].sum() if scalar else seed[index], atol=1e-13)
 
 
@@ -176,8 +178,8 @@ def test_tensors_as_indices() -> None:
     a = R.normal(size=(4, 3))
     rows, columns, mask = tn.tensor([0, 2, 2]), tn.tensor([1, 0, 1]), tn.tensor(a) > 0
     for index, raw in (
-        (rows, rows.data), ((rows, columns), (rows.data, columns.data)), (mask, mask.data), ((rows, slice(None)), (rows.data,)),
-        ((Ellipsis, columns), (..., columns.data)), (tn.tensor(2), 2), (rows[0], 0), ((rows, 1), (rows.data, 1)),
+        (rows, rows.data), ((rows, columns), (rows.data, columns.data)), (mask, mask.data),
+        ((rows, slice(None)), (rows.data,)), ((Ellipsis, columns), (..., columns.data)), (tn.tensor(2), 2), (rows[0], 0), ((rows, 1), (rows.data, 1)),
     ):  # fmt: skip
         np.testing.assert_array_equal(leaf(a)[index].data, a[raw])
         check_grads(lambda x, index=index: x[index] ** 2, [a], order=2)
@@ -204,7 +206,10 @@ def test_the_index_of_a_maximum_selects_it() -> None:
 @pytest.mark.parametrize(
     ("index", "message"),
     [
-        (7, r"getitem\(a: float64 \(4, 3\), index: 7\) failed: .*out of bounds.*a has shape \(4, 3\), the index is \[7\]"),
+        (
+            7,
+            r"getitem\(a: float64 \(4, 3\), index: 7\) failed: .*bounds.*a has shape \(4, 3\), the index is \[7\]",
+        ),
         ((0, 0, 0), r"too many indices.*\[0, 0, 0\]"),
         ((slice(1, None, 2), None, 9), r"the index is \[1::2, None, 9\]"),
         (np.array([0, 9]), r"the index is \[int64 \(2,\)\]"),

@@ -100,7 +100,9 @@ def test_curvature_where_the_gradient_is_zero() -> None:
     np.testing.assert_allclose(orders(lambda x: (1 / x - 1) ** 2, [1.0], 2)[1], [2.0])
     np.testing.assert_allclose(orders(lambda x: (x**0.5 - 1) ** 2, [1.0], 2)[1], [0.5])
     np.testing.assert_allclose(orders(lambda x: np.exp(x) - x, [0.0], 2)[1], [1.0])
-    np.testing.assert_allclose(orders(lambda x: x.std() * 0 + (x.std() - 1) ** 2, [-1.0, 1.0], 2)[0], [0.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(
+        orders(lambda x: x.std() * 0 + (x.std() - 1) ** 2, [-1.0, 1.0], 2)[0], [0.0, 0.0], atol=1e-15
+    )
 
 
 @pytest.mark.parametrize("f", [np.sqrt, np.log, lambda x: x / (x - 3), lambda x: x**1.5, np.exp, np.sinh], ids=str)
@@ -113,8 +115,7 @@ def test_derivatives_through_zero_gradients_to_third_order(f: Any) -> None:
 
 def test_standard_deviation_and_norms_at_zero() -> None:
     for x in ([2.0, 2.0, 2.0], [[1.0, 1.0], [3.0, 3.0]]):
-        axis = -1
-        for f in (lambda t: t.std(axis=axis), lambda t: t.std(), lambda t: np.hypot(t * 0, t * 0)):
+        for f in (lambda t: t.std(axis=-1), lambda t: t.std(), lambda t: np.hypot(t * 0, t * 0)):
             for g in orders(f, x, 3):
                 assert np.isfinite(g).all()
     first = orders(lambda t: t.std(), [2.0, 2.0, 2.0], 1)[0]
@@ -169,7 +170,13 @@ def test_no_warnings_from_rules_and_none_lost_from_forwards() -> None:
 def test_extreme_values_in_small_dtypes(dtype: Any) -> None:
     big = float(np.finfo(dtype).max)
     x = leaf([-big, -50.0, 0.0, 50.0, big], dtype)
-    for f in (np.tanh, np.arctan, lambda t: np.logaddexp(t, 0), lambda t: np.clip(t, -1, 1), lambda t: np.maximum(t, 0)):
+    for f in (
+        np.tanh,
+        np.arctan,
+        lambda t: np.logaddexp(t, 0),
+        lambda t: np.clip(t, -1, 1),
+        lambda t: np.maximum(t, 0),
+    ):
         x.grad = None
         f(x).backward(np.ones(5))
         assert x.grad.dtype == dtype

@@ -98,7 +98,10 @@ def test_axes_of_length_one_flips_and_broadcasts(data: Any, shape: Any) -> None:
         axis = data.draw(st.integers(-ndim, ndim - 1))
         agrees(lambda t: np.flip(t, axis), a)
         agrees(lambda t: np.flip(t, (axis,)), a)
-    wide = (*data.draw(st.lists(st.integers(0, 2), max_size=2)), *(n if n != 1 else data.draw(st.integers(0, 3)) for n in shape))
+    wide = (
+        *data.draw(st.lists(st.integers(0, 2), max_size=2)),
+        *(n if n != 1 else data.draw(st.integers(0, 3)) for n in shape),
+    )
     agrees(lambda t: np.broadcast_to(t, wide), a)
 
 
@@ -127,7 +130,9 @@ def test_splitting(data: Any, shape: Any) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     n = shape[axis]
     sections: Any = data.draw(
-        st.one_of(st.sampled_from([k for k in range(1, n + 1) if n % k == 0]), st.lists(st.integers(-n, n + 2), max_size=3))
+        st.one_of(
+            st.sampled_from([k for k in range(1, n + 1) if n % k == 0]), st.lists(st.integers(-n, n + 2), max_size=3)
+        )
     )
     parts, expected = np.split(leaf(a), sections, axis), np.split(a, sections, axis)
     assert [p.shape for p in parts] == [e.shape for e in expected]
@@ -183,9 +188,27 @@ def test_dtype_changes() -> None:
 
 def test_views_are_views_and_copies_are_copies() -> None:
     x = leaf(np.arange(6.0).reshape(2, 3))
-    for view in (x.T, x.reshape(3, 2), x[0], x[:, None], np.broadcast_to(x, (2, 2, 3)), np.flip(x), tn.identity(x), x.squeeze()):
+    for view in (
+        x.T,
+        x.reshape(3, 2),
+        x[0],
+        x[:, None],
+        np.broadcast_to(x, (2, 2, 3)),
+        np.flip(x),
+        tn.identity(x),
+        x.squeeze(),
+    ):
         assert np.shares_memory(view.data, x.data)
-    for made in (x.copy(), np.copy(x), np.concatenate([x]), np.stack([x]), np.pad(x, 0), x[[0, 1]], x.astype(float), x + 0):
+    for made in (
+        x.copy(),
+        np.copy(x),
+        np.concatenate([x]),
+        np.stack([x]),
+        np.pad(x, 0),
+        x[[0, 1]],
+        x.astype(float),
+        x + 0,
+    ):
         assert not np.shares_memory(made.data, x.data)
 
 
@@ -200,7 +223,7 @@ def test_zeros_and_ones_like() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: x.reshape(4, 2), r"reshape\(a: float64 \(2, 3\), shape: \(4, 2\)\) failed: .*\(2, 3\) has 6 elements"),
+        (lambda x: x.reshape(4, 2), r"reshape\(a: float64 \(2, 3\), shape: \(4, 2\)\) failed: .*has 6 elements"),
         (lambda x: x.reshape(4, -1), "has 6 elements: give lengths whose product is that"),
         (lambda x: x.transpose(0, 0), "repeated axis.*each of the 2 axes of a once"),
         (lambda x: x.transpose(0), "each of the 2 axes"),
@@ -208,7 +231,8 @@ def test_zeros_and_ones_like() -> None:
         (lambda x: np.expand_dims(x, 5), r"expand_dims\(.*axis 5 is out of bounds"),
         (lambda x: np.moveaxis(x, 0, 5), r"moveaxis\(.*axis 5 is out of bounds"),
         (lambda x: np.broadcast_to(x, (3, 3)), r"broadcast_to\(.*\(2, ?3\).*\(3, ?3\)"),
-        (lambda x: np.concatenate([x, np.ones((2, 2))]), r"concatenate\(arrays: \[float64 \(2, 3\), float64 \(2, 2\)\].*equal lengths: \(2, 3\), \(2, 2\)"),
+        (lambda x: np.concatenate([x, np.ones((2, 2))]),
+         r"concatenate\(arrays: \[float64 \(2, 3\), float64 \(2, 2\)\].*equal lengths: \(2, 3\), \(2, 2\)"),
         (lambda x: np.stack([x, np.ones((2, 2))]), r"stack\(.*one shape: \(2, 3\), \(2, 2\)"),
         (lambda x: np.concatenate([]), "need at least one array"),
         (lambda x: np.split(x, 2, 1), r"split: axis 1 of shape \(2, 3\) does not divide into 2 equal sections"),

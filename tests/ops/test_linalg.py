@@ -1,0 +1,170 @@
+"""matmul, dot and linear: against NumPy and PyTorch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.testing import check_grads
+
+torch = pytest.importorskip("torch")
+R = np.random.default_rng(0)
+
+
+def leaf(values: Any) -> tn.Tensor:
+    return tn.tensor(values, requires_grad=True)
+
+
+def against_torch(f: Any, g: Any, *arrays: Any, rtol: float = 1e-12) -> None:
+    ours = [leaf(a) for a in arrays]
+    theirs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    out, expected = f(*ours), g(*theirs)
+    np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=rtol, atol=rtol)
+    seed = R.normal(size=out.shape).astype(out.dtype)
+    out.backward(seed)
+    expected.backward(torch.tensor(seed))
+    for a, b in zip(ours, theirs, strict=True):
+        assert a.grad.shape == tuple(b.grad.shape)
+        assert a.grad.dtype == a.dtype
+        np.testing.assert_allclose(a.grad.data, b.grad.numpy(), rtol=rtol, atol=rtol)
+
+
+SHAPES = [
+    ((2, 3), (3, 4)), ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((5, 2, 3), (5, 3, 1)), ((5, 2, 3), (3, 1)),
+    ((2, 3), (5, 3, 1)), ((2, 1, 2, 3), (4, 3, 2)), ((5, 2, 3), (3,)), ((3,), (5, 3, 2)), ((1, 1), (1, 1)),
+    ((7, 1, 2, 3), (1, 4, 3, 2)), ((1, 3), (3, 1)), ((4, 1, 3), (1, 3, 2)), ((1, 2, 3), (6, 3, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shapes", SHAPES)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_matmul_against_torch(shapes: Any, dtype: Any) -> None:
+    a, b = (R.normal(size=s).astype(dtype) for s in shapes)
+    against_torch(lambda x, y: x @ y, torch.matmul, a, b, rtol=1e-12 if dtype == np.float64 else 2e-5)
+    against_torch(np.matmul, torch.matmul, a, b, rtol=1e-12 if dtype == np.float64 else 2e-5)
+
+
+@pytest.mark.parametrize("shapes", SHAPES[:10])
+def test_matmul_to_second_order(shapes: Any) -> None:
+    a, b = (R.normal(size=s) for s in shapes)
+    check_grads(lambda x, y: (x @ y) ** 2, [a, b], order=2)
+    check_grads(lambda x: x @ b, [a], order=2)
+    check_grads(lambda y: a @ y, [b], order=2)
+
+
+def test_products_of_a_matrix_with_itself() -> None:
+    a = R.normal(size=(3, 3))
+    check_grads(lambda x: x @ x @ x.T, [a], order=2)
+    against_torch(lambda x: x @ x.T @ x, lambda x: x @ x.T @ x, a)
+
+
+def test_empty_and_odd_layouts() -> None:
+    for shapes in (((0, 3), (3, 2)), ((2, 0), (0, 3)), ((2, 3), (3, 0)), ((0,), (0,)), ((0, 2, 3), (3, 2))):
+        against_torch(lambda x, y: x @ y, torch.matmul, *(R.normal(size=s) for s in shapes))
+    a, b = R.normal(size=(6, 8)), np.asfortranarray(R.normal(size=(4, 3)))
+    x, y = tn.asarray(a[::2, ::2]).requires_grad_(), tn.asarray(b).requires_grad_()
+    (x @ y).backward(np.ones((3, 3)))
+    np.testing.assert_allclose(x.grad.data, np.ones((3, 3)) @ b.T)
+    np.testing.assert_allclose(y.grad.data, a[::2, ::2].T @ np.ones((3, 3)))
+
+
+def test_integers_multiply_without_gradient() -> None:
+    n = tn.tensor(np.arange(6).reshape(2, 3))
+    assert (n @ n.T).dtype == np.int64
+    x = leaf(R.normal(size=3))
+    (n @ x).sum().backward()
+    np.testing.assert_array_equal(x.grad.data, n.data.sum(axis=0))
+
+
+@pytest.mark.parametrize("shapes", [*SHAPES[:4], ((2, 3), ()), ((), (2, 3)), ((), ())])
+def test_dot(shapes: Any) -> None:
+    a, b = (R.normal(size=s) for s in shapes)
+    np.testing.assert_allclose(np.dot(leaf(a), leaf(b)).data, np.dot(a, b))
+    np.testing.assert_allclose(np.dot(a, leaf(b)).data, np.dot(a, b))
+    check_grads(np.dot, [a, b], order=2)
+    if shapes[0]:
+        np.testing.assert_allclose(leaf(a).dot(b).data, np.dot(a, b))
+    assert np.dot(leaf(a), 2.0).shape == a.shape
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: leaf(np.ones((2, 3))) @ np.ones((2, 3)),
+         r"matmul\(x: float64 \(2, 3\), y: float64 \(2, 3\)\) failed.*\(3\).*\(2\).*x @ y\.T"),
+        (lambda: leaf(np.ones((3, 2))) @ np.ones((3, 4)), r"did you mean x\.T @ y"),
+        (lambda: leaf(np.ones((2, 3))) @ np.ones(2), r"only axis of y \(2\).*x\.T @ y"),
+        (lambda: leaf(np.ones((2, 3))) @ np.ones((5, 5)), r"must be as long as the next to last axis of y \(5\)$"),
+        (lambda: leaf(np.ones((2, 2, 3))) @ np.ones((3, 3, 2)), r"matmul\(.*failed"),
+        (lambda: leaf(np.ones(3)) @ 2.0, r"takes no scalars: use \* instead"),
+        (lambda: np.dot(leaf(np.ones((2, 2, 2))), np.ones((2, 2))), r"use matmul"),
+        (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 5))), r"takes 5 features in the last axis, the input"),
+        (lambda: tn.linear(leaf(np.ones((2, 3, 4))), np.ones((5, 12))),
+         r"flatten it first: x\.reshape\(len\(x\), -1\) or nn\.Flatten"),
+        (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 3)), np.ones(3)), r"bias has shape \(3,\), not \(4,\)"),
+        (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 3)), np.ones(1)), r"bias has shape \(1,\), not \(4,\)"),
+        (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 3)), np.ones((2, 4))),
+         r"bias has shape \(2, 4\), not \(4,\)"),
+    ],
+)  # fmt: skip
+def test_mistakes(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# -- linear ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (5, 2, 3), (2, 1, 4, 3), (0, 3)])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_linear_against_torch(shape: Any, bias: bool, order: Any, dtype: Any) -> None:
+    x, w, b = R.normal(size=shape).astype(dtype), R.normal(size=(4, 3)).astype(dtype), R.normal(size=4).astype(dtype)
+    arrays = [x, np.asarray(w, order=order), b] if bias else [x, np.asarray(w, order=order)]
+    against_torch(tn.linear, torch.nn.functional.linear, *arrays, rtol=1e-12 if dtype == np.float64 else 2e-5)
+
+
+def test_linear_to_second_order_and_with_constants() -> None:
+    x, w, b = R.normal(size=(2, 3)), R.normal(size=(4, 3)), R.normal(size=4)
+    check_grads(lambda x, w, b: tn.linear(x, w, b) ** 2, [x, w, b], order=2)
+    check_grads(lambda w: tn.linear(x, w) ** 2, [w], order=2)
+    check_grads(lambda x: tn.linear(x, w, b) ** 2, [x], order=2)
+    check_grads(lambda b: tn.linear(x, w, bias=b) ** 2, [b], order=2)
+    check_grads(lambda x: tn.linear(x, x, x[:, 0]) ** 2, [x], order=2)
+    check_grads(lambda x: tn.linear(x[0], w, b) ** 2, [x], order=2)
+
+
+def test_linear_writes_into_nothing_it_was_given() -> None:
+    x, w, b = R.normal(size=(2, 3)), R.normal(size=(4, 3)), R.normal(size=4)
+    before = [a.copy() for a in (x, w, b)]
+    for a in (x, w, b):
+        a.flags.writeable = False
+    out = tn.linear(leaf(x), tn.asarray(w).requires_grad_(), tn.asarray(b).requires_grad_())
+    out.sum().backward()
+    for a, c in zip((x, w, b), before, strict=True):
+        np.testing.assert_array_equal(a, c)
+
+
+def test_the_gradient_of_a_weight_has_its_memory_order() -> None:
+    w = tn.asarray(np.asfortranarray(R.normal(size=(4, 3)))).requires_grad_()
+    tn.linear(R.normal(size=(5, 3)), w).sum().backward()
+    assert w.grad.data.flags.f_contiguous
+
+
+# -- the layers of the tutorial, by hand -------------------------------------------------------------------------
+
+
+def test_the_dense_layer_of_the_tutorial() -> None:
+    """dX = dY Wᵀ, dW = Xᵀ dY, db = dY; tanh: 1 - tanh²; mean squared error: 2 (y - t) / n."""
+    x, w, b, t = R.normal(size=(1, 3)), R.normal(size=(3, 2)), R.normal(size=(1, 2)), R.normal(size=(1, 2))
+    tx, tw, tb = leaf(x), leaf(w), leaf(b)
+    (np.mean((np.tanh(tx @ tw + tb) - t) ** 2)).backward()
+    y = np.tanh(x @ w + b)
+    dy = 2 * (y - t) / t.size * (1 - y**2)
+    np.testing.assert_allclose(tx.grad.data, dy @ w.T, rtol=1e-12)
+    np.testing.assert_allclose(tw.grad.data, x.T @ dy, rtol=1e-12)
+    np.testing.assert_allclose(tb.grad.data, dy, rtol=1e-12)

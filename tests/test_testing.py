@@ -1,0 +1,261 @@
+"""The checks themselves: each finds the mistake it is for, and names it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.autodiff import backward as driver
+from tapenet.ops.op import numpy_functions
+from tapenet.testing import GradientMismatch, Sample, check_grads, check_op
+
+R = np.random.default_rng(0)
+SQUARE = np.arange(9.0).reshape(3, 3)
+
+
+def wrong(rule: Any, forward: Any = np.sin, name: str = "f") -> Any:
+    return tn.op(forward, name=name, x=rule)
+
+
+# -- check_grads -------------------------------------------------------------------------------------------------
+
+
+def test_right_gradients_pass() -> None:
+    check_grads(lambda x, y: np.sin(x * y), [R.normal(size=(2, 3)), R.normal(size=3)], order=3)
+    check_grads(tn.exp, [np.array(0.5)])
+    check_grads(lambda p: (p["a"] * p["b"][0]).sum(), [{"a": R.normal(size=2), "b": [R.normal(size=2)]}], order=2)
+    check_grads(lambda x, k, *, scale: scale * x**k, [R.uniform(1, 2, 3), 3], order=2, kwargs={"scale": 2.0})
+    check_grads(lambda x: (x * 2, [x**2, "not a tensor", 3]), [R.normal(size=3)], order=2)
+    check_grads(lambda x, i: x[i], [R.normal(size=3), np.array([0, 2])])
+    check_grads(np.tanh, [tn.tensor(R.normal(size=3), dtype=np.float32)])  # checked in float64
+    check_grads(lambda x: x.sum(), [np.zeros(0)])
+
+
+def test_arguments_are_left_alone() -> None:
+    x = R.normal(size=3)
+    t = tn.tensor(x, requires_grad=True)
+    x.flags.writeable = False
+    check_grads(lambda a, b: a * b, [x, t], order=2)
+    assert t.grad is None
+    np.testing.assert_array_equal(t.data, x)
+
+
+@pytest.mark.parametrize(
+    ("rule", "forward", "cause"),
+    [
+        (lambda g, x: -g * np.cos(x), np.sin, "the sign$"),
+        (lambda g, x: g * (3 * np.cos(x)), np.sin, "a constant factor of 3$"),
+        (lambda g, x: g * 0, np.sin, "the input's part is missing"),
+        (lambda g, x: g * np.sin(x), np.sin, "the rule's formula$"),
+        (lambda g, x: g / (x - x), np.sin, "divides by zero or overflows.*tn.zmul"),
+        (lambda g: np.swapaxes(g * SQUARE, 0, 1), lambda x: x * SQUARE, "a missing transpose$"),
+        (lambda g, x: g * np.where(x > 0, 1, -1) * np.cos(x), np.sin, "the sign of some elements$"),
+    ],
+)  # fmt: skip
+def test_wrong_gradients_are_named(rule: Any, forward: Any, cause: str) -> None:
+    x = R.uniform(0.2, 1, (3, 3))
+    x[0, 0] = -0.7
+    with pytest.raises(GradientMismatch) as caught:
+        check_grads(wrong(rule, forward, "mine"), [x])
+    text = str(caught.value)
+    assert text.startswith("mine: gradient of order 1 by argument 0 is wrong at element (")
+    assert "of shape (3, 3): expected " in text
+    assert "(finite difference), got " in text
+    assert "Likely cause: " in text
+    assert re.search(cause, text.partition("Likely cause: ")[2])
+
+
+def test_the_worst_element_is_named_with_both_numbers() -> None:
+    off = np.array([[0.0, 1e-3], [0.5, 0.0]])
+    with pytest.raises(GradientMismatch) as caught:
+        check_grads(tn.op(lambda x: x * 1, name="f", x=lambda g: g * (1 + off)), [np.zeros((2, 2))])
+    found = re.search(
+        r"element \(1, 0\) of shape \(2, 2\): expected (\S+) \(.*\), got (\S+); the worst of 2 wrong elements of 4",
+        str(caught.value),
+    )
+    assert found
+    assert float(found[2]) / float(found[1]) == pytest.approx(1.5)
+
+
+def test_one_wrong_element_among_many_is_found() -> None:
+    for at in range(5):
+        bump = np.zeros(5)
+        bump[at] = 1e-4
+        with pytest.raises(GradientMismatch, match=rf"element \({at},\)"):
+            check_grads(_bumped(bump), [R.normal(size=5)])
+
+
+def _bumped(bump: Any) -> Any:
+    return tn.op(lambda x: x * 1, name="f", x=lambda g: g * (1 + bump))
+
+
+def test_a_kink_is_told_from_a_mistake() -> None:
+    with pytest.raises(GradientMismatch, match="kink or jump"):
+        check_grads(lambda x: np.where(x > 0, x, 0), [np.array([0.0, 1.0])])
+    with pytest.raises(GradientMismatch, match="kink or jump"):
+        check_grads(lambda x: np.where(x >= 0, 1.0, 0.0) + x, [np.array([0.0])])
+
+
+def test_the_argument_is_named() -> None:
+    op = tn.op(
+        lambda x, n, y: x * n * y, name="f", nondiff=("n",), x=lambda g, n, y: g * n * y, y=lambda g, n, x: -g * n * x
+    )
+    with pytest.raises(GradientMismatch, match=r"by argument 1 is wrong.*the sign"):
+        check_grads(lambda x, y: op(x, 3, y), [np.ones(2), np.ones(2)])
+
+
+def test_a_mistake_that_shows_at_second_order_only() -> None:
+    """A rule that turns its input into a constant is right at first order and wrong at second."""
+
+    def constant(x: Any) -> Any:
+        return x.numpy() if isinstance(x, tn.Tensor) else x
+
+    hidden = wrong(lambda g, x: g * np.cos(constant(x)))
+    x = np.array([0.3, 0.4])
+    check_grads(hidden, [x])
+    with pytest.raises(GradientMismatch, match=r"gradient of order 2 .*the input's part is missing"):
+        check_grads(hidden, [x], order=2)
+    slope = wrong(lambda g, x: -g * np.sin(constant(x)), np.cos)
+    third = wrong(lambda g, x: g * slope(x))
+    check_grads(third, [x], order=2)
+    with pytest.raises(GradientMismatch, match="gradient of order 3"):
+        check_grads(third, [x], order=3)
+
+
+def test_nothing_to_check_is_an_error() -> None:
+    with pytest.raises(ValueError, match="none of the arguments is a float array"):
+        check_grads(np.sin, [np.array([1, 2])])
+    with pytest.raises(ValueError, match="none of the arguments"):
+        check_grads(np.sin, [1.0])
+    for lost in (lambda x: x.numpy() * 2, lambda x: 3.0, lambda x: None, lambda x: (x > 0).sum()):
+        with pytest.raises(ValueError, match="returned no float tensor"):
+            check_grads(lost, [np.ones(2)])
+
+
+def test_a_detached_result_is_a_mismatch() -> None:
+    with pytest.raises(GradientMismatch, match="the input's part is missing"):
+        check_grads(lambda x: x.detach() * 2, [np.ones(2)])
+    with pytest.raises(GradientMismatch, match=r"argument 1 .*missing"):
+        check_grads(lambda x, y: x * y.detach(), [np.ones(2), np.ones(2)])
+
+
+def test_a_nan_gradient_is_a_mismatch() -> None:
+    nan = wrong(lambda g, x: g * np.where(x > 0.5, np.nan, np.cos(x)))
+    with pytest.raises(GradientMismatch, match=r"element \(1,\).*got nan"):
+        check_grads(nan, [np.array([0.1, 0.9])])
+
+
+def test_the_names_of_functions_and_ops() -> None:
+    def my_function(x: Any) -> Any:
+        return x.detach()
+
+    with pytest.raises(GradientMismatch, match=r"^my_function: "):
+        check_grads(my_function, [np.ones(2)])
+
+
+# -- check_op ----------------------------------------------------------------------------------------------------
+
+
+def samples(*arrays: Any) -> Any:
+    return lambda r: [Sample(tuple(arrays), {})]
+
+
+def test_a_good_op_passes() -> None:
+    good = tn.op(lambda x, k=2.0: k * np.sin(x), name="good", doc="Good.", samples=samples(R.normal(size=3)),
+                 x=lambda g, x, k: g * (k * np.cos(x)))  # fmt: skip
+    check_op(good)
+    check_op(good, [Sample((R.normal(size=(2, 3)),), {"k": 3.0})], order=3)
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "no documentation": (lambda s: tn.op(lambda x: x * 1, name="f", samples=s, x=lambda g: g), "has no documentation"),
+    "no samples": (lambda s: tn.op(lambda x: x * 1, name="f", doc="F.", x=lambda g: g), "has no samples"),
+    "empty samples": (
+        lambda s: tn.op(lambda x: x * 1, name="f", doc="F.", samples=lambda r: [], x=lambda g: g),
+        "has no samples",
+    ),
+    "a wrong rule": (
+        lambda s: tn.op(lambda x: x * 2, name="f", doc="F.", samples=s, x=lambda g: g),
+        "gradient of order 1",
+    ),
+    "a rule wrong at second order": (
+        lambda s: tn.op(
+            lambda x: x**3, name="f", doc="F.", samples=s, x=lambda g, x: g * 3 * getattr(x, "_data", x) ** 2
+        ),
+        "gradient of order 2",
+    ),
+    "a wide value": (
+        lambda s: tn.op(lambda x: x * np.float64(2), name="f", doc="F.", samples=s, x=lambda g: g * 2),
+        "float32 in, but float64 out",
+    ),
+    "a wide gradient": (
+        lambda s: tn.op(lambda x: x * 2, name="f", doc="F.", samples=s, x=lambda g: g * np.float64(2)),
+        "the rule for 'x' of 'f' returned float64 for a float32 input",
+    ),
+    "a write into its input": (
+        lambda s: tn.op(lambda x: np.multiply(x, 1, out=x), name="f", doc="F.", samples=s, x=lambda g: g),
+        "read-only",
+    ),
+    "a gradient of the wrong shape": (
+        lambda s: tn.op(lambda x: x * 1, name="f", doc="F.", samples=s, x=lambda g: g[None]),
+        r"returned shape \(1, 3\)",
+    ),
+    "a declared derivative that is cut": (
+        lambda s: tn.op(lambda x: x * 1, name="f", doc="F.", samples=s, x=lambda g: np.zeros_like(g)),
+        "the input's part is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_op_fails(name: str) -> None:
+    make, message = BAD[name]
+    with pytest.raises(Exception, match=message) as caught:
+        check_op(make(samples(R.uniform(0.5, 1, 3))))
+    if "samples" not in name and "documentation" not in name:
+        assert any(note.startswith("in check_op of <op f(x)> on float64(3,)") for note in caught.value.__notes__)
+
+
+def test_an_op_that_disagrees_with_its_numpy_function() -> None:
+    off = tn.op(lambda x: np.deg2rad(x) * 1.001, name="off", doc="Off.", numpy=np.deg2rad, samples=samples(R.normal(size=3)),
+                x=lambda g: np.deg2rad(g) * 1.001)  # fmt: skip
+    try:
+        with pytest.raises(AssertionError, match="deg2rad on arrays against the op: values differ"):
+            check_op(off)
+    finally:
+        numpy_functions.pop(np.deg2rad, None)
+
+
+def test_an_op_whose_results_differ_between_calls() -> None:
+    state = []
+    drifting = tn.op(lambda x: x * (1 + len(state.append(1) or state)), name="drifting", doc="Drifts.",
+                     samples=samples(R.normal(size=3)), x=lambda g: g)  # fmt: skip
+    with pytest.raises(AssertionError, match="arrays against tensors: values differ"):
+        check_op(drifting)
+
+
+def test_ops_without_derivative_are_checked_too() -> None:
+    steps = tn.op(lambda x: np.floor(x), name="steps", doc="Steps.", nondiff=True, samples=samples(R.normal(size=3)))
+    check_op(steps)
+    wide = tn.op(
+        lambda x: np.floor(x).astype(np.float64),
+        name="steps",
+        doc="Steps.",
+        nondiff=True,
+        samples=samples(R.normal(size=3)),
+    )
+    with pytest.raises(AssertionError, match="float32 in, but float64 out"):
+        check_op(wide)
+
+
+def test_the_driver_is_as_before_after_a_check() -> None:
+    settle = driver.settle
+    check_op(tn.exp)
+    bad = tn.op(lambda x: x * 1, name="bad", doc="Bad.", samples=samples(np.ones(2)), x=lambda g: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        check_op(bad)
+    assert driver.settle is settle
