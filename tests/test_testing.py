@@ -221,8 +221,14 @@ def test_a_bad_op_fails(name: str) -> None:
 
 
 def test_an_op_that_disagrees_with_its_numpy_function() -> None:
-    off = tn.op(lambda x: np.deg2rad(x) * 1.001, name="off", doc="Off.", numpy=np.deg2rad, samples=samples(R.normal(size=3)),
-                x=lambda g: np.deg2rad(g) * 1.001)  # fmt: skip
+    off = tn.op(
+        lambda x: np.deg2rad(x) * 1.001,
+        name="off",
+        doc="Off.",
+        numpy=np.deg2rad,
+        samples=samples(R.normal(size=3)),
+        x=lambda g: np.deg2rad(g) * 1.001,
+    )
     try:
         with pytest.raises(AssertionError, match="deg2rad on arrays against the op: values differ"):
             check_op(off)

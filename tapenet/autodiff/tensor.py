@@ -54,6 +54,10 @@ class Tensor(Operand):
     #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type.
     _kind: str | None
 
+    def __init_subclass__(cls) -> None:
+        raise TypeError("Tensor has no subclasses, so that ops meet one exact type: derive from Operand and answer "
+                        "__tapenet_op__, or keep a tensor in an attribute")  # fmt: skip
+
     @staticmethod
     def _of(data: NDArray[Any], node: Node | None = None, trace: Node | None = None) -> Tensor:
         """A tensor around an array, without a copy."""
@@ -187,9 +191,10 @@ class Tensor(Operand):
 
     def _number(self, what: str) -> Any:
         """The only element, for `float(t)` and its kin; but not for `array[i] = t`, where NumPy calls these too."""
-        frame = sys._getframe(2)
-        if self._node is not None and frame.f_code.co_code[frame.f_lasti] == _STORE:
-            raise TypeError(_NOT_IN_SILENCE)
+        if self._node is not None:
+            frame = sys._getframe(2)
+            if frame.f_code.co_code[frame.f_lasti] == _STORE:
+                raise TypeError(_NOT_IN_SILENCE)
         return self._value(what).item()
 
     def __index__(self) -> int:

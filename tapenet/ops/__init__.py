@@ -90,6 +90,7 @@ from tapenet.ops.elementwise import (
     where,
     zmul,
 )
+from tapenet.ops.embedding import embedding, one_hot
 from tapenet.ops.indexing import (
     assign,
     getitem,
@@ -208,6 +209,7 @@ __all__ = [
     "dot",
     "dropout",
     "elu",
+    "embedding",
     "equal",
     "erf",
     "exp",
@@ -265,6 +267,7 @@ __all__ = [
     "negative",
     "nll_loss",
     "not_equal",
+    "one_hot",
     "ones_like",
     "pad",
     "positive",

@@ -346,6 +346,7 @@ def _conv_samples(r: np.random.Generator) -> list[Any]:
 conv2d: Op = op(
     _conv2d,
     name="conv2d",
+    label="conv",
     x=lambda g, weight, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
         g, weight, x_shape, stride, padding, dilation, groups
     ),

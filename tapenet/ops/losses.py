@@ -551,6 +551,7 @@ def _cross_entropy_reference(
 cross_entropy = op(
     _cross_entropy,
     name="cross_entropy",
+    label="cross-entropy",
     nondiff=("weight",),
     residuals=("e", "total", "q", "counts"),
     reference=_cross_entropy_reference,

@@ -32,6 +32,11 @@ class _Windows(Record):
     cells: list[Any]  # the same for both, counted row by row
 
 
+def _times(size: Size) -> str:
+    """A window's size as drawings show it, such as 2×2."""
+    return "×".join(map(str, size)) if isinstance(size, (tuple, list)) else f"{size}×{size}"
+
+
 @functools.lru_cache(maxsize=1024)
 def _windows_of(size: Ints, kernel_size: Size, stride: Size | None, padding: Size) -> _Windows:
     kernel = spread_size(kernel_size, 2, "kernel_size", 1)
@@ -171,6 +176,7 @@ def _distinct(r: np.random.Generator, *shape: int) -> Any:
 max_pool2d: Op = op(
     _max_pool2d,
     name="max_pool2d",
+    label=lambda kernel_size, **_: f"max pool {_times(kernel_size)}",
     residuals=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
         g, where, x_shape, kernel_size, stride, padding
@@ -311,6 +317,7 @@ def _avg_pool2d_grad(
 avg_pool2d: Op = op(
     _avg_pool2d,
     name="avg_pool2d",
+    label=lambda kernel_size, **_: f"mean pool {_times(kernel_size)}",
     x=lambda g, x_shape, kernel_size, stride, padding, count_include_pad: avg_pool2d_grad(
         g, x_shape, kernel_size, stride, padding, count_include_pad
     ),

@@ -164,14 +164,13 @@ def test_float32_stays_float32(f: Callable[[Any], Any]) -> None:
     x = leaf(r.normal(size=(3, 4)).astype(np.float32))
     y = f(x)
     assert y.dtype == np.float32
-    wide = [n.name for n in tn.tape() if n.dtype == np.float64]
     y.sum().backward(create_graph=True)
     gradient, x.grad = x.grad, None
     assert gradient.dtype == np.float32
     if gradient.requires_grad:  # not where `f` is linear
         gradient.sum().backward()
         assert x.grad.dtype == np.float32
-    assert wide == [n.name for n in tn.tape() if n.dtype == np.float64]
+    assert not [n.name for n in tn.tape() if n.number > x.node.number and n.dtype == np.float64]
     x64 = leaf(x.data.astype(np.float64))
     y64 = f(x64)
     y64.sum().backward(create_graph=True)
@@ -193,13 +192,79 @@ def test_every_registered_numpy_function_belongs_to_an_op() -> None:
             assert registry[f"{op.__module__}.{op.name}"] is op
 
 
-UFUNCS = (
-    "add subtract multiply divide true_divide power float_power remainder mod negative positive absolute abs fabs "
-    "square reciprocal sqrt cbrt exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sin cos tan arcsin arccos "
-    "arctan arctan2 hypot sinh cosh tanh arcsinh arccosh arctanh maximum minimum fmax fmin equal not_equal less "
-    "less_equal greater greater_equal isfinite isinf isnan signbit sign floor ceil rint trunc floor_divide logical_and "
-    "logical_or logical_xor logical_not bitwise_and bitwise_or bitwise_xor invert deg2rad rad2deg"
-).split()
+UFUNCS = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "true_divide",
+    "power",
+    "float_power",
+    "remainder",
+    "mod",
+    "negative",
+    "positive",
+    "absolute",
+    "abs",
+    "fabs",
+    "square",
+    "reciprocal",
+    "sqrt",
+    "cbrt",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "logaddexp",
+    "logaddexp2",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "arctan2",
+    "hypot",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "equal",
+    "not_equal",
+    "less",
+    "less_equal",
+    "greater",
+    "greater_equal",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "signbit",
+    "sign",
+    "floor",
+    "ceil",
+    "rint",
+    "trunc",
+    "floor_divide",
+    "logical_and",
+    "logical_or",
+    "logical_xor",
+    "logical_not",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "invert",
+    "deg2rad",
+    "rad2deg",
+]
 
 
 @pytest.mark.parametrize("name", UFUNCS)

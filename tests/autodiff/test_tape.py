@@ -495,7 +495,7 @@ def test_debug_mode_keeps_the_line_of_user_code() -> None:
         w = tn.concatenate([z, z])
         m = w.mean()
     assert y.node.line == f"{__file__}:{line}"
-    assert [t.node.line.rpartition(":")[2] for t in (z, w, m)] == [str(line + k) for k in (1, 2, 3)]
+    assert [t.node.line.rpartition(":")[2] for t in (z, w, m)] == [str(line + k) for k in (2, 3, 4)]
     assert "multiply" in repr(y.node)
 
 

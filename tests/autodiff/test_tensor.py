@@ -529,3 +529,8 @@ def test_methods_are_the_functions() -> None:
         assert isinstance(got, tn.Tensor)
         assert got.dtype == np.asarray(expected).dtype
         np.testing.assert_array_equal(got.data, expected)
+
+
+def test_tensor_is_the_one_type() -> None:
+    with pytest.raises(TypeError, match="Tensor has no subclasses.*__tapenet_op__"):
+        type("Mine", (tn.Tensor,), {})

@@ -179,7 +179,8 @@ def test_tensors_as_indices() -> None:
     rows, columns, mask = tn.tensor([0, 2, 2]), tn.tensor([1, 0, 1]), tn.tensor(a) > 0
     for index, raw in (
         (rows, rows.data), ((rows, columns), (rows.data, columns.data)), (mask, mask.data),
-        ((rows, slice(None)), (rows.data,)), ((Ellipsis, columns), (..., columns.data)), (tn.tensor(2), 2), (rows[0], 0), ((rows, 1), (rows.data, 1)),
+        ((rows, slice(None)), (rows.data,)), ((Ellipsis, columns), (..., columns.data)),
+        (tn.tensor(2), 2), (rows[0], 0), ((rows, 1), (rows.data, 1)),
     ):  # fmt: skip
         np.testing.assert_array_equal(leaf(a)[index].data, a[raw])
         check_grads(lambda x, index=index: x[index] ** 2, [a], order=2)
