@@ -256,11 +256,13 @@ def run(
                     _pull_on_tensors(node, g, grads, create_graph)
                 else:
                     node.pull(g, grads)
-            while grads:  # what is left are the leaves
-                node, g = grads.popitem()
-                if hooked and node in hooks:
-                    g = _call_hooks(node, g, tensor, on_tensors)
-                leaves.append((node, g))
+            # What is left are the leaves. `deposit` counts who refers to their gradients: from here on, only this list.
+            leaves += grads.items()
+            grads.clear()
+            if hooked:
+                for i, (node, g) in enumerate(leaves):
+                    if type(node) is Leaf and node in hooks:
+                        leaves[i] = node, _call_hooks(node, g, tensor, on_tensors)
     except Exception as error:
         if node is not None and not isinstance(error, GradientError):
             line = getattr(node, "line", None)

@@ -41,8 +41,8 @@ class Region(NamedTuple):
 
     @property
     def key(self) -> Any:
-        if self.layout is None:
-            return self.first, self.end
+        """What two writes to the same elements have in common."""
+        assert self.layout is not None
         interface = self.layout.__array_interface__
         return self.first, self.end, interface["shape"], interface["strides"]
 
@@ -76,8 +76,8 @@ def wrote(place: NDArray[Any] | Region, by: str) -> None:
     if len(_writes) >= _LIMIT:  # only a program that rewrites ever new tensors gets here; drop the oldest half
         for key in list(_writes)[: _LIMIT // 2]:
             _writes.pop(key, None)
-    where = place if type(place) is Region else region(place)  # type: ignore[arg-type]
-    key = where.key
+    where = place if isinstance(place, Region) else region(place)
+    key = where if where.layout is None else where.key
     _writes.pop(key, None)  # so that the dict stays in order of writing
     _writes[key] = Write(number, by, where)
     latest = number  # last: another thread that sees it must find the write

@@ -20,6 +20,9 @@ from tapenet.ops.op import Scatter, op, sample
 from tapenet.ops.reductions import sum as _sum
 
 
+_REDUCTIONS = ("mean", "sum", "none")
+
+
 def _share(input: Any, reduction: str) -> float:
     """What each element of the loss counts in its result; nothing is divided by zero."""
     return 1 / (input.size or 1) if reduction == "mean" else 1.0
@@ -46,18 +49,18 @@ def _inner(a: Any, b: Any, reduction: str) -> Any:
 
 
 def _known(reduction: str) -> None:
-    if reduction not in ("mean", "sum", "none"):
+    if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}: it is 'mean', 'sum' or 'none'")
 
 
 def _matched(input: Any, target: Any, reduction: str) -> None:
     """Check what all losses of two arrays of one shape ask for."""
-    _known(reduction)
     try:
-        if input.shape == target.shape:
+        if input.shape == target.shape and reduction in _REDUCTIONS:
             return
     except AttributeError:
         raise TypeError("input and target are arrays or tensors of one shape; for a number make a full array") from None
+    _known(reduction)
     a, b = input.shape, target.shape
     text = f"input {a} and target {b} must have the same shape"
     if math.prod(a) == math.prod(b):

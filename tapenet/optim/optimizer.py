@@ -16,7 +16,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import local, no_grad
+from tapenet.autodiff.tape import Leaf, local, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.parameters import Parameters, named_parameters
 from tapenet.optim.schedules import Schedule
@@ -205,7 +205,11 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Set every parameter's `.grad` to None."""
         for param in self._params:
-            param.grad = None
+            node = param._node
+            if type(node) is Leaf:  # what `param.grad = None` comes to
+                node.grad = None
+            else:
+                param.grad = None
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.autodiff import mutation
+from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.program import Program, Rule, program
 
@@ -169,7 +170,8 @@ class Segment:
 
     def runs(self) -> tuple[list[Run], list[Any]]:
         """The runs to update, and all gradients. Planned anew when others have a gradient than last time."""
-        grads = [param.grad for param in self.params]
+        # `param.grad`, which is where a leaf's gradient is without asking the tensor.
+        grads = [p._node.grad if type(p._node) is Leaf else p.grad for p in self.params]
         kinds = list(map(type, grads))  # Tensor or NoneType: the quickest way to see which there are
         if kinds != self._kinds:
             self._kinds = kinds
