@@ -1,6 +1,6 @@
 """Three valid 3x3 convolutions turn a random 10x10x1 image into a random 4x4x2 target.
 
-    python examples/conv.py
+python examples/conv.py
 """
 
 import numpy as np

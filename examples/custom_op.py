@@ -1,6 +1,6 @@
 """Ops of your own: a forward and a gradient rule in plain NumPy give every order of derivative.
 
-    python examples/custom_op.py
+python examples/custom_op.py
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Draw the graph of a model, of a custom op, and of a second derivative.
 
-    python examples/draw_graph.py [--out DIR]
+python examples/draw_graph.py [--out DIR]
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """XOR with a 2-3-1 network, tanh and mean squared error: the smallest problem that needs a hidden layer.
 
-    python examples/xor.py
+python examples/xor.py
 """
 
 import numpy as np

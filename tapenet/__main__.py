@@ -112,7 +112,10 @@ def _accuracy(net: nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
 
 def run_info() -> None:
     """Print what a bug report needs."""
-    rows = [("tapenet", metadata.version("tapenet")), ("python", f"{platform.python_version()} on {platform.platform()}")]
+    rows = [
+        ("tapenet", metadata.version("tapenet")),
+        ("python", f"{platform.python_version()} on {platform.platform()}"),
+    ]
     for package in ("numpy", "scipy", "graphviz", "graphviz-pure", "tqdm", "safetensors", "numba", "torch"):
         try:
             rows.append((package, metadata.version(package)))

@@ -152,7 +152,13 @@ def _compare(
 
 
 def _cause(
-    value: Callable[..., float], points: list[Array], i: int, at: tuple[int, ...], got: Array, expected: Array, eps: float
+    value: Callable[..., float],
+    points: list[Array],
+    i: int,
+    at: tuple[int, ...],
+    got: Array,
+    expected: Array,
+    eps: float,
 ) -> str:
     g, e = float(got[at]), float(expected[at])
     if not np.isfinite(g):

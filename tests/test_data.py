@@ -311,13 +311,9 @@ class TestMnistFiles:
             (TEST_LABELS, np.array([1, 10, 2], np.uint8), r"labels from 0 to 9, found uint8 \(3,\) up to 10"),
         ],
     )
-    def test_files_of_something_else(
-        self, tmp_path: Path, name: str, array: NDArray[Any], message: str
-    ) -> None:
+    def test_files_of_something_else(self, tmp_path: Path, name: str, array: NDArray[Any], message: str) -> None:
         write(tmp_path, {**tiny_mnist(), name: idx(array)})
-        with pytest.raises(
-            ValueError, match=f"{name}: expected {message}.*; put the MNIST file of this name"
-        ):
+        with pytest.raises(ValueError, match=f"{name}: expected {message}.*; put the MNIST file of this name"):
             mnist(tmp_path)
 
     def test_file_cut_short_is_named(self, tmp_path: Path) -> None:
@@ -413,9 +409,7 @@ class TestDownload:
         np.testing.assert_array_equal(data.train_labels, list(server.files[TRAIN_LABELS][8:]))
         assert sorted(os.listdir(cache)) == sorted(f"{name}.gz" for name in NAMES)
 
-    def test_second_call_downloads_nothing(
-        self, server: Server, mirrors: Callable[..., None], cache: Path
-    ) -> None:
+    def test_second_call_downloads_nothing(self, server: Server, mirrors: Callable[..., None], cache: Path) -> None:
         mirrors("good")
         first, count = mnist(), len(server.seen)
         assert count == 4
@@ -429,9 +423,7 @@ class TestDownload:
         assert server.seen == [f"good/{TEST_LABELS}.gz"]
 
     @pytest.mark.parametrize("spoilt", ["wrong", "html", "cut", "missing"])
-    def test_next_mirror_is_tried(
-        self, server: Server, mirrors: Callable[..., None], cache: Path, spoilt: str
-    ) -> None:
+    def test_next_mirror_is_tried(self, server: Server, mirrors: Callable[..., None], cache: Path, spoilt: str) -> None:
         mirrors(spoilt, "good")
         assert len(mnist().train_images) == 5
         assert server.seen == [f"{way}/{name}.gz" for name in NAMES for way in (spoilt, "good")]
@@ -449,13 +441,9 @@ class TestDownload:
             ("missing", "HTTP Error 404: Not Found"),
         ],
     )
-    def test_no_mirror_delivers(
-        self, mirrors: Callable[..., None], cache: Path, spoilt: str, reason: str
-    ) -> None:
+    def test_no_mirror_delivers(self, mirrors: Callable[..., None], cache: Path, spoilt: str, reason: str) -> None:
         mirrors(spoilt, spoilt)
-        with pytest.raises(
-            ConnectionError, match=r"could not download train-images-idx3-ubyte\.gz:"
-        ) as caught:
+        with pytest.raises(ConnectionError, match=r"could not download train-images-idx3-ubyte\.gz:") as caught:
             mnist()
         tried, by_hand = str(caught.value).split("Try again; or get these files by hand")
         assert os.listdir(cache) == []
@@ -499,27 +487,19 @@ class TestDownload:
 
         mirrors("good")
         monkeypatch.setattr(os, "replace", fail)
-        message = (
-            "cannot keep MNIST in .*No space left.*XDG_CACHE_HOME" if isinstance(error, OSError) else None
-        )
+        message = "cannot keep MNIST in .*No space left.*XDG_CACHE_HOME" if isinstance(error, OSError) else None
         with pytest.raises(type(error), match=message):
             mnist()
         assert os.listdir(cache) == []
 
-    def test_cache_that_cannot_be_made(
-        self, server: Server, mirrors: Callable[..., None], cache: Path
-    ) -> None:
+    def test_cache_that_cannot_be_made(self, server: Server, mirrors: Callable[..., None], cache: Path) -> None:
         mirrors("good")
         cache.parent.write_bytes(b"a file where the folder should be")
-        with pytest.raises(
-            OSError, match=r"cannot keep MNIST in .*; make it writable, or set XDG_CACHE_HOME"
-        ):
+        with pytest.raises(OSError, match=r"cannot keep MNIST in .*; make it writable, or set XDG_CACHE_HOME"):
             mnist()
         assert server.seen == []
 
-    def test_progress_bar(
-        self, mirrors: Callable[..., None], cache: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_progress_bar(self, mirrors: Callable[..., None], cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from tqdm import tqdm
 
         class Terminal(io.StringIO):
@@ -742,8 +722,6 @@ class TestBatches:
             ((np.zeros(3),), None, TypeError, r"an integer batch_size, got None"),
         ],
     )
-    def test_wrong_calls(
-        self, arrays: tuple[Any, ...], batch_size: Any, error: type[Exception], message: str
-    ) -> None:
+    def test_wrong_calls(self, arrays: tuple[Any, ...], batch_size: Any, error: type[Exception], message: str) -> None:
         with pytest.raises(error, match=message):
             batches(*arrays, batch_size=batch_size)

@@ -49,7 +49,9 @@ class Gradients(dict[Node, Any]):
 
     __slots__ = ("on_tensors", "only", "owned", "pending", "site", "tensor")
 
-    def __init__(self, tensor: type[Tensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None) -> None:
+    def __init__(
+        self, tensor: type[Tensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None
+    ) -> None:
         self.tensor = tensor
         #: Whether the gradients are tensors, not arrays.
         self.on_tensors = on_tensors
@@ -128,9 +130,7 @@ class Gradients(dict[Node, Any]):
     def fill(self, node: Node, gs: list[Any]) -> tuple[Any, ...]:
         """One gradient per output: zeros for the unused, None for those without a derivative."""
         return tuple(
-            None
-            if i in node.op.nondiff_outputs
-            else (np.zeros(node.shape[i], node.dtype[i]) if g is None else g)
+            None if i in node.op.nondiff_outputs else (np.zeros(node.shape[i], node.dtype[i]) if g is None else g)
             for i, g in enumerate(gs)
         )
 
@@ -153,9 +153,7 @@ def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
 def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
     """Bring what a rule returned to the shape and dtype of its input, or say what is wrong with it."""
     if d is None:
-        raise GradientError(
-            f"{_rule(node, name)} returned None; return an array, or declare {name!r} in nondiff="
-        )
+        raise GradientError(f"{_rule(node, name)} returned None; return an array, or declare {name!r} in nondiff=")
     if not hasattr(d, "dtype"):
         d = np.asarray(d)
     shape = parent.shape
@@ -365,9 +363,7 @@ def _pull_on_tensors(node: Node, g: Any, grads: Gradients, create_graph: bool) -
         found = op.joint(*(_value(node, k, known, grads.tensor) for k in op.needs[""]))
     else:
         known = {"g": g}
-        found = {
-            n: op.rules[n](*(_value(node, k, known, grads.tensor) for k in op.needs[n])) for n in wanted
-        }
+        found = {n: op.rules[n](*(_value(node, k, known, grads.tensor) for k in op.needs[n])) for n in wanted}
     for n in wanted:
         grads.put(node, n, parents[n], _joint_entry(node, found, n))
     if grads.site is not None:

@@ -214,7 +214,11 @@ def _fast_call(op: Op) -> Any:
         "        _dtype = _out.dtype",
     ]
     if not isinstance(op.forward, np.ufunc):
-        lines += ["        if _dtype.kind not in 'fc':", "            _result._node = None", "            return _result"]
+        lines += [
+            "        if _dtype.kind not in 'fc':",
+            "            _result._node = None",
+            "            return _result",
+        ]
     lines += [
         "        _result._node = _node = _node_class()",
         "        _node.number = _next_number()",

@@ -100,7 +100,7 @@ def _indexed() -> _Index:
     global _index
     if _index.latest != latest:
         number = latest
-        writes = sorted(list(_writes.values()), key=lambda write: write.where.first)
+        writes = sorted(_writes.values(), key=lambda write: write.where.first)
         ends = list(itertools.accumulate((write.where.end for write in writes), max))
         _index = _Index(number, writes, [write.where.first for write in writes], ends)
     return _index

@@ -190,7 +190,7 @@ def _node(
         parent = parents.get(name)
         if type(parent) is Parents:
             parent.constants = constant(raw[name])
-        elif parent is None and not full:
+        elif parent is None and local.state.tape is None:
             setattr(node, name + "_const", constant(raw[name]))
         if name + "_shape" in needed:
             setattr(node, name + "_shape", _shapes(raw[name]))
@@ -238,7 +238,9 @@ def _wrap(op: Op, value: Any) -> np.ndarray[Any, Any]:
     """A forward's result as an ndarray."""
     array = np.asarray(value)
     if array.dtype == object:
-        raise TypeError(f"op {op.name!r}: its forward returned {type(value).__name__}, which is not an array of numbers")
+        raise TypeError(
+            f"op {op.name!r}: its forward returned {type(value).__name__}, which is not an array of numbers"
+        )
     return array
 
 

@@ -273,7 +273,9 @@ class ThreadTape(Nodes):
         found = [
             o
             for o in gc.get_objects()
-            if issubclass(type(o), Node) and type(o) is not Leaf and _tape_of(o) is self  # isinstance would ask o itself
+            if issubclass(type(o), Node)
+            and type(o) is not Leaf
+            and _tape_of(o) is self  # isinstance would ask o itself
         ]
         return sorted(found, key=lambda n: n.number)
 

@@ -53,8 +53,10 @@ def curve(series: Mapping[str, Sequence[float]], title: str = "", x_label: str =
     for tick in ticks:
         parts.append(f'<path d="M{_LEFT} {y(tick):.1f}H{_WIDTH - _RIGHT}" stroke="#dddddd"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for i in sorted({0, (count - 1) // 2, count - 1}):
-        parts.append(f'<text x="{x(i):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{i + 1}</text>')
+    parts += [
+        f'<text x="{x(i):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{i + 1}</text>'
+        for i in sorted({0, (count - 1) // 2, count - 1})
+    ]
     parts.append(
         f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 10}" text-anchor="middle">{escape(x_label)}</text>'
     )

@@ -161,10 +161,14 @@ def _power_y(g: Any, out: Any, x: Any) -> Any:
 power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
                 "power", "^", 0.5, 2.0, numpy=np.power, x=_power_x, y=_power_y)  # fmt: skip
 negative = _unary(np.negative, "The negative -x", "-1", "negative(tn.tensor([1.0]))\n    Tensor([-1.])", lambda g: -g)
-positive = _unary(np.positive, "The argument itself, +x", "1", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g)
+positive = _unary(
+    np.positive, "The argument itself, +x", "1", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g
+)
 absolute = _unary(np.absolute, "The absolute value |x|", "sign(x), 0 at 0",
                   "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip
-square = _unary(np.square, "The square x²", "2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x))
+square = _unary(
+    np.square, "The square x²", "2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x)
+)
 reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x", "-1 / x²", "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])",
                     lambda g, out: -zmul(zmul(g, out), out), 0.5, 2.0)  # fmt: skip
 sqrt = _unary(np.sqrt, "The square root", "1 / (2 √x), 0 where no gradient arrives",
@@ -174,7 +178,9 @@ cbrt = _unary(np.cbrt, "The cube root", "1 / (3 x^(2/3))", "cbrt(tn.tensor([8.0]
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------
 
-exp = _unary(np.exp, "The exponential e^x", "e^x", "exp(tn.tensor([0.0]))\n    Tensor([1.])", lambda g, out: zmul(g, out))
+exp = _unary(
+    np.exp, "The exponential e^x", "e^x", "exp(tn.tensor([0.0]))\n    Tensor([1.])", lambda g, out: zmul(g, out)
+)
 exp2 = _unary(np.exp2, "The power 2^x", "2^x ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])",
               lambda g, out: zmul(g, out * math.log(2)))  # fmt: skip
 expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "e^x", "expm1(tn.tensor([0.0]))\n    Tensor([0.])",
@@ -200,7 +206,9 @@ logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
 
 # -- trigonometric and hyperbolic --------------------------------------------------------------------------------
 
-sin = _unary(np.sin, "The sine, of radians", "cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g * np.cos(x))
+sin = _unary(
+    np.sin, "The sine, of radians", "cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g * np.cos(x)
+)
 cos = _unary(np.cos, "The cosine, of radians", "-sin x", "cos(tn.tensor([0.0]))\n    Tensor([1.])",
              lambda g, x: -g * np.sin(x))  # fmt: skip
 tan = _unary(np.tan, "The tangent, of radians", "1 + tan² x", "tan(tn.tensor([0.0]))\n    Tensor([0.])",
@@ -339,10 +347,16 @@ def _truth(r: np.random.Generator) -> list[Any]:
 equal = _plain(np.equal, "Whether x == y", "equal(tn.tensor([1, 2]), 1)\n    Tensor([ True, False])", "=")
 not_equal = _plain(np.not_equal, "Whether x != y", "not_equal(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", "≠")
 less = _plain(np.less, "Whether x < y", "less(tn.tensor([1, 2]), 2)\n    Tensor([ True, False])", "<")
-less_equal = _plain(np.less_equal, "Whether x <= y", "less_equal(tn.tensor([1, 3]), 2)\n    Tensor([ True, False])", "≤")
+less_equal = _plain(
+    np.less_equal, "Whether x <= y", "less_equal(tn.tensor([1, 3]), 2)\n    Tensor([ True, False])", "≤"
+)
 greater = _plain(np.greater, "Whether x > y", "greater(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", ">")
-greater_equal = _plain(np.greater_equal, "Whether x >= y", "greater_equal(tn.tensor([0, 1]), 1)\n    Tensor([False,  True])", "≥")
-isfinite = _plain(np.isfinite, "Whether x is neither infinite nor nan", "isfinite(tn.tensor([1.0]))\n    Tensor([ True])")
+greater_equal = _plain(
+    np.greater_equal, "Whether x >= y", "greater_equal(tn.tensor([0, 1]), 1)\n    Tensor([False,  True])", "≥"
+)
+isfinite = _plain(
+    np.isfinite, "Whether x is neither infinite nor nan", "isfinite(tn.tensor([1.0]))\n    Tensor([ True])"
+)
 isinf = _plain(np.isinf, "Whether x is infinite", "isinf(tn.tensor([1.0]))\n    Tensor([False])")
 isnan = _plain(np.isnan, "Whether x is nan", "isnan(tn.tensor([1.0]))\n    Tensor([False])")
 signbit = _plain(np.signbit, "Whether the sign of x is negative", "signbit(tn.tensor([-1.0]))\n    Tensor([ True])")
@@ -351,14 +365,26 @@ floor = _plain(np.floor, "The largest integer not above x", "floor(tn.tensor([1.
 ceil = _plain(np.ceil, "The smallest integer not below x", "ceil(tn.tensor([1.2]))\n    Tensor([2.])")
 rint = _plain(np.rint, "The nearest integer, ties to even", "rint(tn.tensor([1.7]))\n    Tensor([2.])")
 trunc = _plain(np.trunc, "The integer part of x", "trunc(tn.tensor([-1.7]))\n    Tensor([-1.])")
-floor_divide = _plain(np.floor_divide, "The quotient rounded down", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//")
-logical_and = _plain(np.logical_and, "x and y", "logical_and(tn.tensor([True]), False)\n    Tensor([False])", "and", _truths)
+floor_divide = _plain(
+    np.floor_divide, "The quotient rounded down", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//"
+)
+logical_and = _plain(
+    np.logical_and, "x and y", "logical_and(tn.tensor([True]), False)\n    Tensor([False])", "and", _truths
+)
 logical_or = _plain(np.logical_or, "x or y", "logical_or(tn.tensor([True]), False)\n    Tensor([ True])", "or", _truths)
-logical_xor = _plain(np.logical_xor, "Either x or y", "logical_xor(tn.tensor([True]), True)\n    Tensor([False])", "xor", _truths)
+logical_xor = _plain(
+    np.logical_xor, "Either x or y", "logical_xor(tn.tensor([True]), True)\n    Tensor([False])", "xor", _truths
+)
 logical_not = _plain(np.logical_not, "Not x", "logical_not(tn.tensor([True]))\n    Tensor([False])", "not", _truth)
-bitwise_and = _plain(np.bitwise_and, "Bitwise x & y", "bitwise_and(tn.tensor([6]), 3)\n    Tensor([2], dtype=int64)", "&", _truths)
-bitwise_or = _plain(np.bitwise_or, "Bitwise x | y", "bitwise_or(tn.tensor([6]), 3)\n    Tensor([7], dtype=int64)", "|", _truths)
-bitwise_xor = _plain(np.bitwise_xor, "Bitwise x ^ y", "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)", "^", _truths)
+bitwise_and = _plain(
+    np.bitwise_and, "Bitwise x & y", "bitwise_and(tn.tensor([6]), 3)\n    Tensor([2], dtype=int64)", "&", _truths
+)
+bitwise_or = _plain(
+    np.bitwise_or, "Bitwise x | y", "bitwise_or(tn.tensor([6]), 3)\n    Tensor([7], dtype=int64)", "|", _truths
+)
+bitwise_xor = _plain(
+    np.bitwise_xor, "Bitwise x ^ y", "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)", "^", _truths
+)
 invert = _plain(np.invert, "Bitwise not", "invert(tn.tensor([True]))\n    Tensor([False])", "~", _truth)
 
 # Second names, as NumPy has them.

@@ -112,7 +112,9 @@ setitem: Op = op(
         sample(r.normal(size=(4, 3)), r.normal(size=()), r.normal(size=(4, 3)) > 0),
         sample(r.normal(size=5), r.normal(size=2), [0, 3]),
     ],
-    mend=lambda a, value, index: f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]",
+    mend=lambda a, value, index: (
+        f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]"
+    ),
 )
 
 

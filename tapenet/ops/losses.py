@@ -19,7 +19,6 @@ from tapenet.ops.indexing import getitem, scatter_add
 from tapenet.ops.op import Scatter, op, sample
 from tapenet.ops.reductions import sum as _sum
 
-
 _REDUCTIONS = ("mean", "sum", "none")
 
 

@@ -46,7 +46,7 @@ def sample(*args: Any, **kwargs: Any) -> Sample:
 
 
 # A string: naming np.random at import would load it, a seventh of NumPy's own import time.
-Samples: TypeAlias = 'Callable[[np.random.Generator], Iterable[Sample]]'
+Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
 
 #: Every op alive, by qualified name (`tapenet.ops.elementwise.exp`). The tests walk over it.
 registry: weakref.WeakValueDictionary[str, Op | Derived] = weakref.WeakValueDictionary()
@@ -115,9 +115,7 @@ class Op:
             # The arguments a joint rule covers: the required ones, and optional arrays, which default to None.
             excluded = set(names) if nondiff is True else set(nondiff or ())
             joint_inputs = [
-                a.name
-                for a in self.arguments
-                if a.name not in excluded and (a.required or a.default is None)
+                a.name for a in self.arguments if a.name not in excluded and (a.required or a.default is None)
             ]
         self.differentiable = tuple(n for n in names if n in self.rules or n in joint_inputs)
         declared = set(names) if nondiff is True else set(nondiff or ())
@@ -166,7 +164,9 @@ class Op:
             if n in RESERVED:
                 raise TypeError(f"op {self.name!r}: the argument name {n!r} is reserved for rules; rename it")
             if n.startswith("_") or n == "self":
-                raise TypeError(f"op {self.name!r}: rename its argument {n!r}: a name without leading underscore, not self")
+                raise TypeError(
+                    f"op {self.name!r}: rename its argument {n!r}: a name without leading underscore, not self"
+                )
         if self.residuals and self.outputs is None:
             raise TypeError(f"op {self.name!r}: residuals need a fixed number of outputs=")
         for n in self.residuals:
@@ -208,9 +208,7 @@ class Op:
 class Derived:
     """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
 
-    def __init__(
-        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool) -> None:
         self.function = self.__wrapped__ = function
         self.name = self.__name__ = self.__qualname__ = function.__name__
         self.__module__ = function.__module__
@@ -424,9 +422,7 @@ def _arguments(name: str, forward: Callable[..., Any]) -> tuple[Argument, ...]:
         padded = (_EMPTY,) * (count - len(defaults)) + defaults
         kwdefaults = function.__kwdefaults__ or {}
         arguments = tuple(Argument(n, False, d) for n, d in zip(names[:count], padded, strict=True))
-        arguments += tuple(
-            Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only]
-        )
+        arguments += tuple(Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only])
         starred = bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
     if starred:
         raise TypeError(

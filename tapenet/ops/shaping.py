@@ -209,9 +209,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     extra = g.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
-    )
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     if type(g) is np.ndarray:  # the same reduction without np.sum's detour
         return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)
     return np.sum(g, axis=axes, keepdims=True).reshape(shape)
@@ -269,8 +267,9 @@ concatenate = op(
         sample([r.normal(size=(2, 2)), r.normal(size=3)], None),
         sample(r.normal(size=(2, 3, 2)), 1),
     ],
-    mend=lambda arrays, axis: "All axes but the one joined along must have equal lengths: "
-    + ", ".join(str(np.shape(a)) for a in arrays),
+    mend=lambda arrays, axis: (
+        "All axes but the one joined along must have equal lengths: " + ", ".join(str(np.shape(a)) for a in arrays)
+    ),
 )
 
 stack = op(

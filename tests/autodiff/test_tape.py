@@ -663,3 +663,11 @@ def test_capture_needs_no_gradient_to_record() -> None:
     with Capture() as tape:
         tn.tensor([1.0]) * 2
     assert names(tape) == ["multiply"]
+
+
+def test_debug_mode_keeps_what_drawings_need() -> None:
+    x = leaf(1)
+    with tn.debug():
+        y = tn.concatenate([x * 3, np.ones(2)])
+    assert y.node.parents[0].inputs["y"] == 3
+    assert y.node.inputs["arrays"][1].shape == (2,)

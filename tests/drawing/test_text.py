@@ -76,12 +76,7 @@ def shown(picture: ET.Element) -> list[str]:
 
 
 def tooltips(picture: ET.Element) -> list[str]:
-    return [
-        value
-        for element in picture.iter(f"{SVG}a")
-        for key, value in element.items()
-        if key.endswith("}title")
-    ]
+    return [value for element in picture.iter(f"{SVG}a") for key, value in element.items() if key.endswith("}title")]
 
 
 @pytest.mark.parametrize(
@@ -159,9 +154,7 @@ def test_lines_are_joined_in_one_label() -> None:
 def test_tooltips_of_nodes_edges_and_clusters_show_their_text() -> None:
     text = '\\N \\E \\\\G \\n " &lt; \\'
     attribute = f"tooltip={tooltip(text)}"
-    picture = draw(
-        f"digraph {{ subgraph cluster_a {{ {attribute}; a -> b [{attribute}]; a [{attribute}] }} }}"
-    )
+    picture = draw(f"digraph {{ subgraph cluster_a {{ {attribute}; a -> b [{attribute}]; a [{attribute}] }} }}")
     assert tooltips(picture) == [text] * 3
 
 
@@ -174,9 +167,7 @@ def test_the_limit_holds_for_each_line() -> None:
 @example(["</text><script>alert(1)</script>", "\\", '"', "]]>"])
 @example(["\\" * 79 + '"'])
 def test_any_label_gives_a_sound_picture(lines: list[str]) -> None:
-    picture = draw(
-        f"digraph {{ n [shape=box label={joined_label(lines)} tooltip={tooltip(lines[0])}]; m [label=m] }}"
-    )
+    picture = draw(f"digraph {{ n [shape=box label={joined_label(lines)} tooltip={tooltip(lines[0])}]; m [label=m] }}")
     cleaned = [clean(line) for line in lines]
     if any(cleaned):  # an empty label is not drawn at all
         drawn = [text.replace("\xa0", " ") for text in [*cleaned, "m"] if text]

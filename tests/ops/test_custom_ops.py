@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 import gc
+import sys
+import threading
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet import nn
 from tapenet.autodiff.backward import GradientError
 from tapenet.ops.op import numpy_functions, registry
 from tapenet.testing import check_grads, check_op
@@ -653,3 +656,105 @@ def test_check_op_on_a_custom_op() -> None:
     )  # fmt: skip
     check_op(made)
     check_op(made, [tn.testing.Sample((np.ones(2),), {})], order=3)
+
+
+# -- threads -----------------------------------------------------------------------------------------------------
+
+
+def test_the_first_call_may_come_from_many_threads_at_once() -> None:
+    """Code is generated for an op at its first call."""
+    count, errors = 8, []
+    for _ in range(30):
+        op = tn.op(lambda x, k=2.0: k * x**3, name="cube", x=lambda g, x, k: g * (3 * k * x**2))
+        start = threading.Barrier(count)
+
+        def work(op: Any = op, start: Any = start) -> None:
+            try:
+                start.wait()
+                x = leaf([1.0, 2.0])
+                y = op(x) + op(x, k=1.0)
+                y.sum().backward()
+                assert x.grad.tolist() == [9.0, 36.0]
+                assert [n.name for n in tn.tape()][:2] == ["cube", "cube"]
+            except Exception as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(count)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    assert not errors
+
+
+def test_independent_threads_record_differentiate_and_write_at_once() -> None:
+    errors: list[Exception] = []
+
+    def total(w: Any) -> Any:
+        y = softclip(w @ w.T, 3.0)
+        return y.sum() + y[::2].sum()
+
+    def work(seed: int) -> None:
+        try:
+            r = np.random.default_rng(seed)
+            w = leaf(r.normal(size=(4, 4)))
+            seen: list[int] = []
+            w.register_hook(lambda g: seen.append(1))
+            for step in range(100):
+                w.grad = None
+                y = softclip(w @ w.T, 3.0)
+                with tn.Tape() as tape:
+                    z = np.concatenate([y, y[::2]]).sum()
+                assert [n.name for n in tape] == ["getitem", "concatenate", "sum"]
+                if step % 3 == 0:
+                    with tn.no_grad():
+                        assert not (w * 2).requires_grad
+                z.backward(create_graph=step % 2 == 0)
+                expected = tn.grad(total)(w.data)
+                np.testing.assert_allclose(w.grad.data, expected.data, rtol=1e-10)
+                w.data = w.data - 0.01 * w.grad.data
+            assert len(seen) == 100
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not errors
+
+
+# -- in layers and drawings --------------------------------------------------------------------------------------
+
+
+class Squash(nn.Module):
+    def __init__(self) -> None:
+        self.fc = nn.Linear(2, 3)
+
+    def forward(self, x: Any) -> Any:
+        return softclip(self.fc(x), 2.0)
+
+
+def test_in_a_layer() -> None:
+    net = nn.Sequential(Squash(), nn.Linear(3, 1))
+    out = net(np.ones((4, 2), np.float32))
+    assert out.dtype == np.float32
+    clip = next(n for n in tn.tape() if n.name == "softclip" and n.shape == (4, 3))
+    assert clip.path == "0"
+    assert clip.options == {"limit": 2.0}
+    out.sum().backward()
+    assert all(p.grad is not None and p.grad.data.any() for p in net.parameters())
+
+
+def test_in_a_drawing() -> None:
+    labelled = tn.op(lambda x, k=2: x * k, name="scaled", label=lambda k, **_: f"times {k}!", x=lambda g, k: g * k)
+    plain = tn.draw(softplus(leaf([1.0]))).dot
+    assert "softplus" in plain
+    assert "times 7!" in tn.draw(labelled(leaf([1.0]), k=7)).dot
+    assert "polar" in tn.draw(polar(leaf([1.0]), leaf([2.0]))[0]).dot
