@@ -536,6 +536,17 @@ def test_retain_grad_keeps_the_gradient_of_an_inner_tensor() -> None:
     assert (x * 2).grad is None
 
 
+def test_a_retained_gradient_is_the_tensors_own() -> None:
+    for create_graph in (False, True):
+        x = leaf([1.0, 2.0])
+        seed = np.array([3.0, 4.0])
+        y = (x + 0).retain_grad()
+        z = (y + 0).retain_grad()
+        z.backward(seed, create_graph=create_graph)
+        y.grad.data[...] = 7.0
+        assert [g.tolist() for g in (seed, z.grad, x.grad)] == [[3.0, 4.0]] * 3
+
+
 def test_retain_grad_under_create_graph_can_be_differentiated() -> None:
     x = leaf([2.0])
     y = (x * 1).retain_grad()

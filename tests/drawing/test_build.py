@@ -267,7 +267,7 @@ def test_modules_nest_and_parameters_stand_in_them() -> None:
         "CNN / features: Sequential / 0: Conv2d / bias",
         "CNN / features: Sequential / 0: Conv2d / conv",
         "CNN / features: Sequential / 1: Tanh / tanh",
-        "CNN / features: Sequential / 2: MaxPool2d / max_pool2d",
+        "CNN / features: Sequential / 2: MaxPool2d / max pool 2×2",
         "CNN / features: Sequential / 3: Flatten / reshape",
         "CNN / fc: Linear / weight",
         "CNN / fc: Linear / bias",
