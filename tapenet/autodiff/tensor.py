@@ -20,6 +20,7 @@ from tapenet.autodiff import backward as driver
 from tapenet.autodiff import mutation
 from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, local, next_number, user_line
+from tapenet.ops.indexing import raw_index
 
 _RARE = frozenset({"_trace", "_grad", "_kind"})
 _STORE = opcode.opmap["STORE_SUBSCR"]
@@ -425,7 +426,7 @@ class Tensor(Operand):
         if state.tape is not None and state.tape.captures:
             self._write(ops.setitem(self.detach(), value, index), "item assignment")
             return
-        self._data[ops.raw_index(index)] = value._data if isinstance(value, Tensor) else value
+        self._data[raw_index(index)] = value._data if isinstance(value, Tensor) else value
         mutation.wrote(self._data, "item assignment")
 
 

@@ -95,7 +95,6 @@ from tapenet.ops.indexing import (
     assign,
     getitem,
     host,
-    raw_index,
     scatter_add,
     setitem,
 )
@@ -274,7 +273,6 @@ __all__ = [
     "pow",
     "power",
     "prod",
-    "raw_index",
     "reciprocal",
     "relu",
     "relu6",

@@ -1,6 +1,6 @@
 """Adam on the 670,000 parameters of a 784-512-512-10 network, float32: the step beside PyTorch's.
 
-OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.bench_adam
+OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.adam
 """
 
 from __future__ import annotations
