@@ -254,6 +254,18 @@ def test_accumulating_under_no_grad_keeps_the_graph_of_the_gradient() -> None:
     assert x.grad.item() == 54.0
 
 
+def test_a_plain_gradient_is_added_to_one_that_has_a_graph() -> None:
+    x = leaf([3.0])
+    (x**3).sum().backward(create_graph=True)
+    first = x.grad
+    (x * 2).sum().backward()
+    assert first.item() == 27.0  # part of a graph: nothing is added to it in place
+    assert x.grad.item() == 29.0
+    total, x.grad = x.grad, None
+    total.sum().backward()
+    assert x.grad.item() == 18.0
+
+
 # -- what a gradient is ------------------------------------------------------------------------------------------
 
 
