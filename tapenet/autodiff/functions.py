@@ -56,7 +56,7 @@ class _Run:
 
     def _end(self, value: Any) -> Tensor:
         tensor = asarray(value)
-        if tensor.dtype.kind not in "fc":
+        if tensor.dtype.kind != "f":
             raise TypeError(
                 f"tn.{self.name}: an argument holds {tensor.dtype}, which has no gradient: pass floats, or leave it out of "
                 "argnums"

@@ -275,7 +275,7 @@ class Tensor(Operand):
         if not value:
             self._node = None
         elif self._node is None:
-            if self._data.dtype.kind not in "fc":
+            if self._data.dtype.kind != "f":  # no convention for complex gradients yet
                 raise TypeError(
                     f"a tensor of dtype {self._data.dtype} has no gradient: make it float, for instance with "
                     "t.astype(np.float32)"
@@ -460,7 +460,8 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     """Make a tensor from numbers, nested lists, an ndarray or a tensor, copying them.
 
     Args:
-        data: the values. An ndarray keeps its dtype; Python floats become float64, as in NumPy.
+        data: the values. An ndarray keeps its dtype; Python floats become float64, as in NumPy. Of a tensor the values
+            alone are taken: to stay in its graph use t.copy().
         dtype: another dtype.
         requires_grad: ask for its gradient; floats only.
 
