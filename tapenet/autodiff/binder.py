@@ -223,14 +223,22 @@ def _fast_call(op: Op) -> Any:
         "        _result._node = _node = _node_class()",
         "        _node.number = _next_number()",
         "        _node.scope = _state.scope",
-        "        _shape = _out.shape",
-        "        _node.shape = _SHAPES.get(_shape) or _intern_shape(_shape)",
+        *_shape_lines(op),
         "        _node.dtype = _dtype",
         "        _node.released = None",
     ]
     lines += ["        " + line for line in _save_lines(op)]
     lines += ["    else:", "        _result._node = None", "    return _result"]
     return _compile(op, "__call__", lines)
+
+
+def _shape_lines(op: Op) -> list[str]:
+    if isinstance(op.forward, np.ufunc) and op.differentiable == op.inputs and len(op.inputs) == 1:
+        return [f"        _node.shape = _node_{op.inputs[0]}.shape"]  # the tuple its parent has
+    return [
+        "        _shape = _out.shape",
+        "        _node.shape = _SHAPES.get(_shape) or _intern_shape(_shape)",
+    ]
 
 
 def _save_lines(op: Op) -> list[str]:

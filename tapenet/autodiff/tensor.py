@@ -276,10 +276,10 @@ class Tensor(Operand):
             self._node = None
         elif self._node is None:
             if self._data.dtype.kind != "f":  # no convention for complex gradients yet
-                raise TypeError(
-                    f"a tensor of dtype {self._data.dtype} has no gradient: make it float, for instance with "
-                    "t.astype(np.float32)"
-                )
+                mend = "for instance with t.astype(np.float32)"
+                if self._data.dtype.kind == "c":
+                    mend = "its real and imaginary parts as two tensors"
+                raise TypeError(f"a tensor of dtype {self._data.dtype} has no gradient: make it float, {mend}")
             self._node = Leaf(self._data)
         return self
 

@@ -400,10 +400,6 @@ def _check_parameter(where: str, name: str, param: Tensor) -> None:
             f"{where}: {name} needs no gradient: call requires_grad_() on it, or leave it out, as in "
             "[p for p in net.parameters() if p.requires_grad]"
         )
-    if param.dtype.kind != "f":
-        raise ValueError(
-            f"{where}: {name} is of dtype {param.dtype}: optimise its real and imaginary parts as two real parameters"
-        )
 
 
 def check_range(where: str, name: str, value: Any, low: float, high: float) -> None:

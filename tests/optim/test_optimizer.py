@@ -268,7 +268,6 @@ def test_a_state_that_does_not_fit_is_reported_whole_and_changes_nothing() -> No
             ValueError,
             r"parameter 0 of shape \(1,\) needs no gradient: call requires",
         ),
-        (lambda: [tn.tensor([1j], requires_grad=True)], ValueError, r"complex128: .* two real parameters"),
         (
             lambda: [p := one(), p],
             ValueError,
