@@ -9,7 +9,6 @@ import inspect
 import json
 import os
 import pkgutil
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -204,15 +203,16 @@ print("done")
 
 @pytest.mark.slow
 def test_importing_costs_little_more_than_numpy() -> None:
-    """The bound is the issue's: 1.3 times. Both in fresh interpreters, in turn, with bytecode present."""
+    """At most 1.3 times. Both in fresh interpreters, in turn, with bytecode present; the quickest of each, since other
+    work on the machine only ever adds."""
     timing = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
     seconds: dict[str, list[float]] = {"numpy": [], "tapenet": []}
     for name in seconds:
         _fresh(timing.format(name))
-    for _ in range(15):
+    for _ in range(25):
         for name, found in seconds.items():
             found.append(float(_fresh(timing.format(name))))
-    assert statistics.median(seconds["tapenet"]) / statistics.median(seconds["numpy"]) <= 1.3
+    assert min(seconds["tapenet"]) / min(seconds["numpy"]) <= 1.3
 
 
 # -- what is public ----------------------------------------------------------------------------------------------

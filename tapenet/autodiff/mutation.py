@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,27 +32,32 @@ class _Layout:
         self.__array_interface__ = interface
 
 
-class Region(NamedTuple):
+class Region:
     """A piece of memory: its bytes, and the layout of an array that is not one run of them."""
 
-    first: int
-    end: int
-    layout: _Layout | None
+    # Plain classes here and below: making a NamedTuple at import costs a hundred times as much.
+    __slots__ = ("end", "first", "key", "layout")
 
-    @property
-    def key(self) -> Any:
-        """What two writes to the same elements have in common."""
-        assert self.layout is not None
-        interface = self.layout.__array_interface__
-        return self.first, self.end, interface["shape"], interface["strides"]
+    def __init__(self, first: int, end: int, layout: _Layout | None = None) -> None:
+        self.first = first
+        self.end = end
+        self.layout = layout
+        #: What two writes to the same elements have in common.
+        self.key: Any = (first, end)
+        if layout is not None:
+            interface = layout.__array_interface__
+            self.key = (first, end, interface["shape"], interface["strides"])
 
 
-class Write(NamedTuple):
+class Write:
     """One write: when it was, what did it, and the memory it changed."""
 
-    number: int
-    by: str
-    where: Region
+    __slots__ = ("by", "number", "where")
+
+    def __init__(self, number: int, by: str, where: Region) -> None:
+        self.number = number
+        self.by = by
+        self.where = where
 
 
 #: The last write to each piece of memory, in order of writing. One that outlives its array does no harm: an array
@@ -65,7 +70,7 @@ def region(array: NDArray[Any]) -> Region:
     """The memory of an array. Stays right as long as the array lives."""
     if array.flags.forc:
         first = array.__array_interface__["data"][0]
-        return Region(first, first + array.nbytes, None)
+        return Region(first, first + array.nbytes)
     return Region(*np.lib.array_utils.byte_bounds(array), _Layout(array.__array_interface__))
 
 
@@ -77,32 +82,32 @@ def wrote(place: NDArray[Any] | Region, by: str) -> None:
         for key in list(_writes)[: _LIMIT // 2]:
             _writes.pop(key, None)
     where = place if isinstance(place, Region) else region(place)
-    key = where if where.layout is None else where.key
+    key = where.key
     _writes.pop(key, None)  # so that the dict stays in order of writing
     _writes[key] = Write(number, by, where)
     latest = number  # last: another thread that sees it must find the write
 
 
-class _Index(NamedTuple):
+class _Index:
     """All writes by their first byte, to find those that meet a saved array without looking at each."""
 
-    latest: int
-    writes: list[Write]
-    firsts: list[int]
-    #: The largest end among the writes up to and with each.
-    ends: list[int]
+    __slots__ = ("ends", "firsts", "latest", "writes")
+
+    def __init__(self, latest: int, writes: list[Write]) -> None:
+        self.latest = latest
+        self.writes = sorted(writes, key=lambda write: write.where.first)
+        self.firsts = [write.where.first for write in self.writes]
+        #: The largest end among the writes up to and with each.
+        self.ends = list(itertools.accumulate((write.where.end for write in self.writes), max))
 
 
-_index = _Index(0, [], [], [])
+_index = _Index(0, [])
 
 
 def _indexed() -> _Index:
     global _index
     if _index.latest != latest:
-        number = latest
-        writes = sorted(_writes.values(), key=lambda write: write.where.first)
-        ends = list(itertools.accumulate((write.where.end for write in writes), max))
-        _index = _Index(number, writes, [write.where.first for write in writes], ends)
+        _index = _Index(latest, list(_writes.values()))
     return _index
 
 
@@ -114,9 +119,10 @@ def stale(node: Node) -> tuple[str, str] | None:
             saved = region(value)
             i = bisect_left(index.firsts, saved.end) - 1
             while i >= 0 and index.ends[i] > saved.first:
-                number, by, where = index.writes[i]
-                if number > node.number and where.end > saved.first and _shared(value, saved, where):
-                    return slot.removesuffix("_saved"), by
+                write = index.writes[i]
+                where = write.where
+                if write.number > node.number and where.end > saved.first and _shared(value, saved, where):
+                    return slot.removesuffix("_saved"), write.by
                 i -= 1
     return None
 

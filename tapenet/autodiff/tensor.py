@@ -10,10 +10,9 @@ import opcode
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from tapenet import ops
 from tapenet.autodiff import backward as driver
@@ -21,6 +20,9 @@ from tapenet.autodiff import mutation
 from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, local, next_number, user_line
 from tapenet.ops.indexing import raw_index
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 _RARE = frozenset({"_trace", "_grad", "_kind"})
 _STORE = opcode.opmap["STORE_SUBSCR"]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import statistics
+import subprocess
 import sys
-import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -242,23 +241,35 @@ def test_a_million_nodes(f: Any) -> None:
     del y
 
 
+_TIME_PER_NODE = """
+import time
+import numpy as np
+import tapenet as tn
+
+def seconds(count):
+    x = tn.tensor([0.5], requires_grad=True)
+    start = time.perf_counter()
+    y = x
+    for _ in range(count):
+        y = tn.sin(y)
+    y.backward(np.ones(1))
+    del y
+    return (time.perf_counter() - start) / count
+
+small = min(seconds(1000) for _ in range(300))
+large = min(seconds(1_000_000) for _ in range(5))
+print(large / small)
+"""
+
+
 @pytest.mark.slow
 def test_time_per_node_is_the_same_at_a_million_as_at_a_thousand() -> None:
-    """The issue allows 1.5 times; the benchmark states it. Here the bound leaves room for a busy machine."""
+    """The issue allows 1.5 times; the benchmark states it. Here the bound leaves room for a busy machine.
 
-    def seconds(count: int) -> float:
-        start = time.perf_counter()
-        _, y = chain(np.sin, count)
-        y.backward(np.ones(1))
-        del y
-        return (time.perf_counter() - start) / count
-
-    seconds(1000)
-    large, small = [], []
-    for _ in range(5):
-        small.append(statistics.median(seconds(1000) for _ in range(50)))
-        large.append(seconds(1_000_000))
-    assert statistics.median(large) / statistics.median(small) < 2.0
+    In a process of its own: whatever else is loaded (PyTorch above all) would count in each pass of the collector.
+    """
+    done = subprocess.run([sys.executable, "-c", _TIME_PER_NODE], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 2.0
 
 
 # -- many reads of a large array ---------------------------------------------------------------------------------
