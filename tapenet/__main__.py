@@ -68,7 +68,8 @@ class DemoNet(nn.Module):
         """Scores (N, 10) of images (N, 1, 28, 28)."""
         h = F.max_pool2d(F.relu(self.conv1(x)), 2)
         h = F.max_pool2d(F.relu(self.conv2(h)), 2)
-        return self.fc(h.reshape(len(h), -1))  # type: ignore[no-any-return]
+        scores: tn.Tensor = self.fc(h.reshape(len(h), -1))
+        return scores
 
 
 def run_demo(out: Path, epochs: int, seed: int) -> None:

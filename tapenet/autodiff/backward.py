@@ -263,7 +263,7 @@ def run(
                         leaves[i] = node, _call_hooks(node, g, tensor, on_tensors)
     except Exception as error:
         if node is not None and not isinstance(error, GradientError):
-            line = getattr(node, "line", None)
+            line = node.line
             error.add_note(
                 f"while differentiating op {node.name!r} ({node.spec})"
                 + (f" in {node.path}" if node.path else "")
@@ -387,7 +387,7 @@ def _value(node: Node, name: str, known: dict[str, Any], tensor: type[Tensor]) -
     if name in known:
         return known[name]
     op = node.op
-    call = getattr(node, "call", None)
+    call = node.call
     trace = None if call is None else node
     if name == "out":
         saved = getattr(node, f"{name}_saved")
@@ -460,7 +460,7 @@ def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> di
 # -- gradients of leaves -----------------------------------------------------------------------------------------
 
 
-def deposit(leaves: list[tuple[Node, Any]], tensor: type[Tensor]) -> None:
+def deposit(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
     """Add gradients to the leaves' `.grad`, all of them or, if the pass raised before, none.
 
     A leaf keeps an array that belongs to nobody else, and copies any other: nothing may change behind its gradient.
@@ -470,7 +470,7 @@ def deposit(leaves: list[tuple[Node, Any]], tensor: type[Tensor]) -> None:
     with _deposit_lock:
         while leaves:
             leaf, g = leaves.pop()
-            before = leaf.grad  # type: ignore[attr-defined]  # they are leaves
+            before = leaf.grad
             if type(g) is tensor:
                 with enable_grad():
                     if before is not None:
@@ -488,7 +488,7 @@ def deposit(leaves: list[tuple[Node, Any]], tensor: type[Tensor]) -> None:
                 continue
             else:
                 kept = before + g
-            leaf.grad = kept  # type: ignore[attr-defined]
+            leaf.grad = kept
 
 
 def _whole(g: Any) -> bool:

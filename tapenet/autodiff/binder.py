@@ -65,9 +65,9 @@ def is_static(value: Any) -> bool:
 
 def specialise(op: Op) -> None:
     """Give an op its own class with a generated `__call__`, and its node class."""
-    op.node_class = node_class = _node_class(op)  # type: ignore[attr-defined]
+    op.node_class = node_class = _node_class(op)
     # On a tape that records everything, and in debug mode, a node says more.
-    op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})  # type: ignore[attr-defined]
+    op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})
     call = _general_call if op.outputs != 1 else _fast_call(op)
     op.__class__ = type("Op", (Op,), {"__call__": call, "__module__": Op.__module__})
 

@@ -64,7 +64,8 @@ class _Run:
         if tensor._node is None or not self.outer:
             return Tensor._of(tensor._data, None, tensor._trace).requires_grad_()
         self.nested = True  # part of an outer graph: stay connected, through a node of its own
-        return ops.identity(tensor)  # type: ignore[no-any-return]
+        end: Tensor = ops.identity(tensor)
+        return end
 
     def pull(self, roots: list[tuple[Node, Any]], release: bool) -> list[Any]:
         """Gradients by each end, as tensors; zeros where the output does not depend on one."""

@@ -114,9 +114,9 @@ class Node:
     dtype: Any
     released: tuple[str, int] | None
     #: Every argument by name, tensors as `Traced`; only where everything is recorded (a scoped tape, capture).
-    call: dict[str, Any]
+    call: dict[str, Any] | None = None
     #: Where the user called the op; only in debug mode.
-    line: str
+    line: str | None = None
 
     #: Set on each generated subclass: the names of its arguments.
     input_names: tuple[str, ...] = ()
@@ -155,7 +155,7 @@ class Node:
         return {name: self._input(name) for name in self.input_names}
 
     def _input(self, name: str) -> Any:
-        call = getattr(self, "call", None)
+        call = self.call
         if call is not None:
             return _described(call[name])
         parent = getattr(self, name + "_node", None)
@@ -166,7 +166,7 @@ class Node:
     @property
     def options(self) -> dict[str, Any]:
         """The op's other arguments by name."""
-        call = getattr(self, "call", None)
+        call = self.call
         if call is not None:
             return {n: call[n] for n in self.option_names}
         return {n: getattr(self, n + "_option", None) for n in self.option_names}

@@ -397,7 +397,7 @@ def _details(node: Node, place: str) -> tuple[str, ...]:
             if argument.required or word != _words(argument.default):
                 arguments.append(f"{argument.name}={word}")
     call = f"{node.name}({', '.join(arguments)})"
-    line = getattr(node, "line", None)
+    line = node.line
     return tuple(part for part in (call, place, line) if part)
 
 

@@ -75,6 +75,9 @@ class Op:
 
     name: str
     __doc__: str | None
+    #: The classes of the nodes that record it, given by the recorder: the usual one, and one that says more.
+    node_class: Any
+    full_node_class: Any
 
     def __init__(
         self,

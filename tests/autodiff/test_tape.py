@@ -671,3 +671,16 @@ def test_debug_mode_keeps_what_drawings_need() -> None:
         y = tn.concatenate([x * 3, np.ones(2)])
     assert y.node.parents[0].inputs["y"] == 3
     assert y.node.inputs["arrays"][1].shape == (2,)
+
+
+def test_a_node_says_none_of_what_was_not_kept() -> None:
+    x = leaf(1)
+    assert (x * 2).node.line is None
+    assert (x * 2).node.call is None
+    with tn.Tape() as tape:
+        x * 2
+    assert tape.nodes[0].line is None
+    assert set(tape.nodes[0].call) == {"x", "y"}
+    with tn.debug():
+        y = x * 2
+    assert y.node.call is None
