@@ -166,9 +166,10 @@ def _node(
     op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int
 ) -> Node:
     full = local.state.tape is not None or local.state.debug
-    node: Any = op.full_node_class() if full else op.node_class()  # Any: it has slots of its own
+    node: Node = op.full_node_class() if full else op.node_class()
     if full:
-        node.call = node.line = None
+        for name in ("call", "line"):
+            setattr(node, name, None)
     node.number = next_number()
     node.scope = local.state.scope
     node.released = None
