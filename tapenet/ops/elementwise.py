@@ -26,6 +26,7 @@ zmul: Op = op(
     _zmul,
     name="zmul",
     broadcasts=True,
+    lower="zmul",
     label="·",
     grads={"a": lambda g, d: zmul(g, d), "d": lambda g, a: zmul(g, a)},
     doc="""The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan.

@@ -71,6 +71,7 @@ class Op:
         broadcasts: the driver undoes NumPy broadcasting in the gradients.
         random: draws random numbers (never merged, dropped or reordered by a compiler).
         effect: does something beside returning its result (likewise).
+        lower: the forward as a compiler can read it, where the forward branches on values; or a primitive's name.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Op:
         samples: Samples | None = None,
         random: bool = False,
         effect: bool = False,
+        lower: Callable[..., Any] | str | None = None,
         mend: Callable[..., str] | None = None,
         module: str = "",
     ) -> None:
@@ -137,6 +139,7 @@ class Op:
         self.samples = samples
         self.random = random
         self.effect = effect
+        self.lower = lower
         self.mend = mend
         self._check(names)
         #: What each rule asks for, by input name ("" for the joint rule).
@@ -257,6 +260,7 @@ def op(
     samples: Samples | None = None,
     random: bool = False,
     effect: bool = False,
+    lower: Callable[..., Any] | str | None = None,
     mend: Callable[..., str] | None = None,
     **rules: Rule,
 ) -> Any:
@@ -291,6 +295,8 @@ def op(
         samples: a function of a random generator that returns calls (`sample(...)`) for the tests.
         random: it draws random numbers.
         effect: it does something beside returning its result (writes an array, asks the host).
+        lower: what a compiler reads in place of the forward, if the forward branches on values or works in place
+            on views: the same function of the same arguments, in plain NumPy; or the name of a primitive.
         mend: a function of the arguments that says how to mend a failed call; its text ends the error.
         **rules: the gradient rule of each input.
 
@@ -345,6 +351,7 @@ def op(
         samples=samples,
         random=random,
         effect=effect,
+        lower=lower,
         mend=mend,
         module=module,
     )

@@ -26,6 +26,7 @@ copy = op(
     lambda a: np.array(a, order="K"),
     name="copy",
     numpy=np.copy,
+    lower=np.copy,
     a=lambda g: g,
     doc="""A copy with storage of its own, in the same memory order.
 
@@ -40,6 +41,7 @@ astype = op(
     lambda a, dtype: np.asarray(a).astype(dtype),
     name="astype",
     numpy=np.astype,
+    lower=lambda a, dtype: np.astype(a, dtype),
     a=lambda g, a_dtype: g.astype(a_dtype),
     label=lambda dtype, **_: str(np.dtype(dtype)),
     doc="""The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.

@@ -1,0 +1,168 @@
+"""Where values lie in memory: views are resolved to the value whose memory they show, an offset and strides.
+
+A `reshape` that strides cannot express is given a copy first (`materialise`), so that afterwards every view is free.
+Offsets and strides count elements, not bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tapenet.compiler.ir import Builder, Instruction, Program, Reference, Result, Value, rewrite
+
+Strides = tuple[int, ...]
+
+
+class Place(NamedTuple):
+    """The memory of a value: part of a root's, which is no view."""
+
+    root: Value
+    offset: int
+    strides: Strides
+
+    @property
+    def dense(self) -> bool:
+        """Whether it is the whole of its root."""
+        return self.offset == 0
+
+
+def c_strides(shape: tuple[int, ...]) -> Strides:
+    """Strides of row-major order."""
+    return ordered_strides(shape, tuple(range(len(shape))))
+
+
+def ordered_strides(shape: tuple[int, ...], order: tuple[int, ...]) -> Strides:
+    """Strides of a dense array whose axes, from the slowest in memory to the fastest, are `order`."""
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= shape[axis]
+    return tuple(strides)
+
+
+def memory_order(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
+    """The axes from the slowest in memory to the fastest; those of length one stay where they are."""
+    axes = [i for i, n in enumerate(shape) if n > 1]
+    ranked = iter(sorted(axes, key=lambda i: -abs(strides[i])))
+    return tuple(next(ranked) if n > 1 else i for i, n in enumerate(shape))
+
+
+class Layouts:
+    """The places of a program's values."""
+
+    def __init__(self) -> None:
+        self._places: dict[Value, Place] = {}
+
+    def __getitem__(self, value: Value) -> Place:
+        found = self._places.get(value)
+        if found is None:
+            found = self._places[value] = self._find(value)
+        return found
+
+    def views(self, root: Value) -> bool:
+        """Whether a view of a value has been placed."""
+        return any(place.root is root and value is not root for value, place in self._places.items())
+
+    def put(self, value: Value, strides: Strides) -> None:
+        """Say that a value has memory of its own with these strides."""
+        self._places[value] = Place(value, 0, strides)
+
+    def _find(self, value: Value) -> Place:
+        if isinstance(value, Reference):
+            data = value.tensor._data
+            return Place(value, 0, tuple(s // data.itemsize for s in data.strides))
+        if isinstance(value, Result) and value.instruction.kind == "view":
+            chain = [value.instruction]
+            while chain[-1].args[0] not in self._places and _is_view(chain[-1].args[0]):
+                chain.append(chain[-1].args[0].instruction)  # type: ignore[attr-defined]
+            for instruction in reversed(chain):  # not by recursion: chains may be long
+                place = view(self[instruction.args[0]], instruction)
+                if place is None:
+                    raise ValueError(f"{instruction.name} to {value.spec} is no view")
+                self._places[instruction.results[0]] = place
+            return self._places[value]
+        if isinstance(value, Result) and value.instruction.kind == "elementwise":
+            return Place(value, 0, ordered_strides(value.shape, self._order(value)))
+        return Place(value, 0, c_strides(value.shape))
+
+    def _order(self, value: Result) -> tuple[int, ...]:
+        """Memory order of an elementwise result: that of its first operand of full shape that is not row-major, so that
+        what belongs to a Fortran-ordered weight is Fortran-ordered too."""
+        usual = tuple(range(value.ndim))
+        for arg in value.instruction.args:
+            if arg.shape == value.shape:
+                order = memory_order(arg.shape, self[arg].strides)
+                if order != usual and 0 not in self[arg].strides:
+                    return order
+        return usual
+
+
+def _is_view(value: Value) -> bool:
+    return isinstance(value, Result) and value.instruction.kind == "view"
+
+
+def view(place: Place, instruction: Instruction) -> Place | None:
+    """The place of a view instruction's result, or None where strides cannot express it."""
+    root, offset, strides = place
+    before = instruction.args[0].shape
+    after = instruction.results[0].shape
+    params = instruction.params
+    if instruction.name == "transpose":
+        return Place(root, offset, tuple(strides[i] for i in params["axes"]))
+    if instruction.name == "broadcast":
+        lead = len(after) - len(before)
+        spread = (0 if n == 1 and m != 1 else s for n, m, s in zip(before, after[lead:], strides, strict=True))
+        return Place(root, offset, (0,) * lead + tuple(spread))
+    if instruction.name == "slice":
+        for (start, _, _), stride in zip(params["slices"], strides, strict=True):
+            offset += start * stride
+        steps = (step * s for (_, _, step), s in zip(params["slices"], strides, strict=True))
+        return Place(root, offset, tuple(steps))
+    reshaped = reshape_strides(before, strides, after)
+    return None if reshaped is None else Place(root, offset, reshaped)
+
+
+def reshape_strides(before: tuple[int, ...], strides: Strides, after: tuple[int, ...]) -> Strides | None:
+    """Strides that show the same elements in row-major order in another shape, or None if there are none."""
+    # Runs of axes that lie behind each other in memory, as [length, stride of the fastest].
+    runs: list[list[int]] = []
+    for n, s in zip(before, strides, strict=True):
+        if n == 1:
+            continue
+        if runs and runs[-1][1] == n * s:
+            runs[-1] = [runs[-1][0] * n, s]
+        else:
+            runs.append([n, s])
+    result = [0] * len(after)
+    axes = [i for i, n in enumerate(after) if n != 1]
+    for length, stride in reversed(runs):
+        while length > 1:
+            if not axes:
+                return None
+            axis = axes.pop()
+            n = after[axis]
+            if length % n:
+                return None
+            result[axis] = stride
+            stride *= n
+            length //= n
+    return tuple(result)
+
+
+def materialise(program: Program, layouts: Layouts) -> Program:
+    """The program with a copy before each reshape that is no view."""
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        places = [layouts[arg] for arg in args]  # in order, so that none is found by a long recursion
+        if instruction.name != "reshape":
+            return None
+        (arg,) = args
+        if reshape_strides(arg.shape, places[0].strides, instruction.params["shape"]) is None:
+            # Row-major, whatever the operand: that is what the reshape reads.
+            copy = builder.emit("copy", arg)
+            layouts.put(copy, c_strides(arg.shape))
+            return builder.emit(instruction.name, copy, **instruction.params)
+        return None
+
+    return rewrite(program, change)

@@ -1,0 +1,280 @@
+"""From a captured tape to a program: each op becomes the primitives that its own forward is made of.
+
+What cannot be read (a branch on a value, a function that is no primitive) becomes a `call` of the op, with the reason
+for `explain()`. Nothing is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.record import bind
+from tapenet.autodiff.tape import Capture, CaptureError, Node, Output, Traced
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.ir import Builder, Constant, Host, Input, Instruction, Program, Reference, Value, Write, infer
+from tapenet.compiler.primitives import Hole, Spec
+from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
+from tapenet.ops.indexing import assign, host
+from tapenet.ops.op import Op
+
+
+class Called(NamedTuple):
+    """An op that is called from the program as it stands, and why."""
+
+    op: Op
+    reason: str
+
+
+class Lowered(NamedTuple):
+    """What lowering a tape gives."""
+
+    program: Program
+    #: The results of every node of the tape.
+    values: dict[Node, tuple[Value, ...]]
+    called: list[Called]
+
+
+class Lowering:
+    """The work of turning one tape into a program."""
+
+    def __init__(self, tape: Capture) -> None:
+        self.builder = Builder()
+        self.hosts: list[Host] = []
+        self.called: list[Called] = []
+        self.values: dict[Node, tuple[Value, ...]] = {}
+        #: What later nodes take from an op with several results: its spec, by node and position.
+        self.picked = {
+            (node.source_node, node.index): Spec(tuple(node.shape), node.dtype)
+            for node in tape.nodes
+            if isinstance(node, Output)
+        }
+        #: References by the array they stand for, which they keep alive.
+        self.references: dict[int, Reference] = {}
+        #: The latest value written to each reference.
+        self.writes: dict[Reference, Value] = {}
+        #: Whether something with an effect runs inside the program: then nothing is moved ahead of it.
+        self.effects = False
+
+    def node(self, node: Node) -> None:
+        """Lower one node of the tape."""
+        if isinstance(node, Output):
+            self.values[node] = (self.values[node.source_node][node.index],)
+            return
+        call = node.call
+        assert call is not None
+        if node.op is assign:
+            self.values[node] = (self._assign(call["target"], call["value"]),)
+            return
+        args = {name: self.resolve(value) for name, value in call.items()}
+        if not self.effects and (node.op is host or node.op.random) and not _holds(args):
+            moved = self._ahead(node.op, call, node)
+            if moved is not None:
+                self.values[node] = moved
+                return
+        self.values[node] = self.op(node.op, args, self._specs(node))
+
+    def resolve(self, value: Any) -> Any:
+        """An argument of a recorded call with its tensors replaced by values."""
+        if isinstance(value, Traced):
+            return self.values[value.node][0] if value.node is not None else self.reference(value.tensor, value.data)
+        if isinstance(value, np.ndarray) and value.size > 1 and value.flags.writeable and value.dtype.kind in "biuf":
+            return self.reference(None, value)  # the user's, who may write to it between calls
+        if isinstance(value, (list, tuple)):
+            parts = [self.resolve(v) for v in value]
+            if any(p is not v for p, v in zip(parts, value, strict=True)):
+                return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return value
+
+    def reference(self, tensor: Tensor | None, data: np.ndarray[Any, Any]) -> Value:
+        """The value of a tensor, or an array, from outside."""
+        found = self.references.get(id(data))
+        if found is None:
+            if data.base is None and not data.flags.writeable:
+                return Constant(data)  # nobody can write to it
+            if tensor is None or tensor._data is not data:
+                tensor = Tensor._of(data)
+            for target in self.writes:
+                if np.may_share_memory(target.tensor._data, data):
+                    raise CaptureError(
+                        f"a tensor of shape {data.shape} shares its memory with one of shape {target.shape} that was "
+                        "written before in the same captured function: read the one that was written, or a copy"
+                    )
+            found = self.references[id(data)] = Reference(tensor)
+        return self.writes.get(found, found)
+
+    def _assign(self, target: Any, value: Any) -> Value:
+        """Note a write to a tensor from outside; what is read from it later in the step is the new value."""
+        assert isinstance(target, Traced)
+        self.reference(target.tensor, target.data)
+        reference = self.references.get(id(target.data))
+        if reference is None:
+            raise CaptureError(f"a write to a read-only array of shape {target.data.shape}")
+        new = array_of(self.builder, _symbols(self.builder, self.resolve(value))).value
+        made = self.builder.broadcast(self.builder.cast(new, reference.dtype), reference.shape)
+        self.writes[reference] = made
+        return made
+
+    def _ahead(self, op: Op, call: Mapping[str, Any], node: Node) -> tuple[Value, ...] | None:
+        """What the host computes at the beginning of each call, if the op is all of that: numbers and draws."""
+        if op.outputs != 1 or op.residuals:
+            return None
+        (spec,) = self._specs(node)
+        assert spec is not None
+
+        def evaluate() -> Any:
+            return _forward(op, call)
+
+        if op is host:
+            evaluate = call["evaluate"]
+        value = Host(spec.shape, spec.dtype, evaluate)
+        self.hosts.append(value)
+        return (value,)
+
+    def op(self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
+        """Lower one call of an op to primitives, or to a call."""
+        body = self.builder.body
+        begin = len(body)
+        try:
+            if op.effect:
+                raise CannotLower("it has an effect")
+            if op.random and op.lower is None:
+                raise CannotLower("it draws random numbers")
+            values = read(op, self.builder, args)
+            found = [Spec(v.shape, v.dtype) for v in values]
+            if any(s is not None and s != f for s, f in zip(specs, found, strict=True)):
+                raise CannotLower(f"gives {found}, not {list(specs)}")
+            return tuple(values)
+        except CaptureError:
+            raise
+        except Exception as error:  # whatever an op's forward makes of a symbol
+            del body[begin:]
+            self.called.append(Called(op, str(error) or type(error).__name__))
+            return self._call(op, args, specs)
+
+    def _call(self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
+        values: list[Value] = []
+
+        def template(value: Any) -> Any:
+            if isinstance(value, Value):
+                values.append(value)
+                return Hole(len(values) - 1)
+            if isinstance(value, (list, tuple)) and _holds(value):
+                return type(value)(template(v) for v in value)
+            return value
+
+        params: dict[str, Any] = {"op": op, "template": {n: template(v) for n, v in args.items()}, "specs": specs}
+        if op.effect or op.random:
+            params["effect"] = True
+            self.effects = True
+        instruction = Instruction("call", values, params, infer("call", values, params))
+        self.builder.body.append(instruction)
+        return instruction.results
+
+    def _specs(self, node: Node) -> list[Spec | None]:
+        """Shapes and dtypes of all that a node's forward returned; None for a residual that nobody uses."""
+        found: list[Spec | None]
+        if node.op.outputs == 1:
+            found = [Spec(tuple(node.shape), node.dtype)]
+        else:
+            found = [Spec(tuple(s), d) for s, d in zip(node.shape, node.dtype, strict=True)]
+        count = len(found)
+        return found + [self.picked.get((node, count + i)) for i in range(len(node.op.residuals))]
+
+
+def lower(tape: Capture, inputs: Sequence[Node], outputs: Sequence[Any]) -> Lowered:
+    """Turn a captured step into a program.
+
+    Args:
+        tape: the capture.
+        inputs: the nodes on it that stand for the arguments.
+        outputs: what the step returned: tensors.
+    """
+    work = Lowering(tape)
+    given = []
+    for node in inputs:
+        value = Input(node.shape, node.dtype)
+        given.append(value)
+        work.values[node] = (value,)
+    for node in tape.nodes:
+        if node not in work.values:
+            work.node(node)
+    results = [array_of(work.builder, _symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
+    writes = [Write(reference, value) for reference, value in work.writes.items() if value is not reference]
+    program = Program(given, work.hosts, work.builder.body, results, writes)
+    return Lowered(program, work.values, work.called)
+
+
+def traced(value: Any) -> Any:
+    """A tensor as an argument of a recorded call is kept."""
+    return Traced(value, value._trace, value._data) if isinstance(value, Tensor) else value
+
+
+def read(op: Op, builder: Builder, args: Mapping[str, Any]) -> list[Value]:
+    """The values of an op's outputs and residuals, by running its forward on symbols.
+
+    Raises:
+        CannotLower, or whatever else the forward raises on symbols.
+    """
+    symbols = {name: _symbols(builder, value) for name, value in args.items()}
+    if isinstance(op.lower, str):
+        return [elementwise(builder, op.lower, *(symbols[n] for n in op.inputs)).value]
+    function = op.lower or op.forward
+    with np.errstate(all="ignore"):
+        result = function(
+            *(symbols[a.name] for a in op.arguments if not a.keyword_only),
+            **{a.name: symbols[a.name] for a in op.arguments if a.keyword_only},
+        )
+    results = [result] if op.outputs == 1 and not op.residuals else list(result)
+    return [array_of(builder, r).value for r in results]
+
+
+def apply(symbol: Symbol, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An op called on symbols inside the forward of another."""
+    if op.effect or op.random:
+        raise CannotLower(f"calls {op.name}")
+    bound = bind(op, args, kwargs)
+    results = [Symbol(symbol.builder, v, shared=True) for v in read(op, symbol.builder, _plain(bound))]
+    outs = results[: len(results) - len(op.residuals)]
+    return outs[0] if op.outputs == 1 else tuple(outs)
+
+
+Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here
+
+
+def _plain(value: Any) -> Any:
+    """Arguments with their symbols replaced by values."""
+    if isinstance(value, Symbol):
+        return value.value
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(v) for v in value)
+    return value
+
+
+def _symbols(builder: Builder, value: Any) -> Any:
+    """Arguments with their values replaced by symbols."""
+    if isinstance(value, Value):
+        return Symbol(builder, value, shared=True)
+    if isinstance(value, (list, tuple)) and _holds(value):
+        return type(value)(_symbols(builder, v) for v in value)
+    return value
+
+
+def _holds(value: Any) -> bool:
+    """Whether there is a value of the program somewhere in an argument."""
+    if isinstance(value, dict):
+        return any(map(_holds, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(_holds, value))
+    return isinstance(value, Value)
+
+
+def _forward(op: Op, args: Mapping[str, Any]) -> Any:
+    return op.forward(
+        *(args[a.name] for a in op.arguments if not a.keyword_only),
+        **{a.name: args[a.name] for a in op.arguments if a.keyword_only},
+    )

@@ -1,0 +1,336 @@
+"""Loops over memory, as LLVM IR: what all kernels are made of.
+
+A nest walks over some axes of a domain. Each array in it is an `Access`: a pointer and a stride per axis. Axes are put
+into the order of memory, neighbours that lie behind each other become one, and the innermost loop is left plain, so
+that LLVM turns it into vector instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from tapenet.compiler.native.emitter import DType, Emitter, literal, llvm_type, load, store
+
+#: Numbers in one run of a long sum: partial sums keep its error small.
+BLOCK = 4096
+
+
+class Code(Emitter):
+    """The body of one function: instructions, labels and loops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels = 0
+        self.block = "entry"
+        #: Allocations on the stack, which belong at the beginning of the function.
+        self.cells: list[str] = []
+        #: Intrinsics that loops use.
+        self.declares: set[str] = set()
+
+    def label(self) -> str:
+        """A new label."""
+        self.labels += 1
+        return f"L{self.labels}"
+
+    def begin(self, label: str) -> None:
+        """Begin a basic block."""
+        self.lines.append(f"{label}:")
+        self.block = label
+
+    def loop(self, count: int | str, body: Callable[[str], None], carried: Sequence[Carried] = ()) -> None:
+        """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
+        sets `after`, and after the loop `register` is the final value."""
+        head, end = self.label(), self.label()
+        before = self.block
+        index = self.fresh()
+        following = self.fresh()
+        first = [c.register for c in carried]
+        phis = [self.fresh() for _ in carried]
+        self.line(f"  br label %{head}")
+        self.begin(head)
+        place = len(self.lines)
+        for c, phi in zip(carried, phis, strict=True):
+            c.register = phi
+        body(index)
+        latch = self.block
+        self.line(f"  {following} = add nuw nsw i64 {index}, 1")
+        done = self.emit(f"icmp eq i64 {following}, {count}")
+        self.line(f"  br i1 {done}, label %{end}, label %{head}")
+        inserted = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
+        for c, phi, start in zip(carried, phis, first, strict=True):
+            inserted.append(f"  {phi} = phi {c.type} [ {start}, %{before} ], [ {c.after}, %{latch} ]")
+            c.register = c.after
+        self.lines[place:place] = inserted
+        self.begin(end)
+
+
+class Carried:
+    """A value that a loop carries from turn to turn."""
+
+    __slots__ = ("after", "register", "type")
+
+    def __init__(self, register: str, type: str) -> None:
+        self.register = register
+        self.type = type
+        self.after = register
+
+
+class Access:
+    """An array in a loop nest: where its element for index 0 is, and how far it moves along each axis."""
+
+    __slots__ = ("dtype", "pointer", "strides")
+
+    def __init__(self, pointer: str, strides: Sequence[int], dtype: DType) -> None:
+        self.pointer = pointer
+        self.strides = tuple(strides)
+        self.dtype = dtype
+
+    def moved(self, code: Code, axis: int, index: str) -> Access:
+        """The same access at an index of one axis, which it loses."""
+        rest = self.strides[:axis] + self.strides[axis + 1 :]
+        return Access(offset(code, self.pointer, index, self.strides[axis], self.dtype), rest, self.dtype)
+
+
+def offset(code: Code, pointer: str, index: str | int, stride: int, dtype: DType) -> str:
+    """A pointer moved by index * stride elements."""
+    if stride == 0 or index == 0:
+        return pointer
+    if stride == 1:
+        by: str | int = index
+    elif isinstance(index, int):
+        by = index * stride
+    else:
+        by = code.emit(f"mul nsw i64 {index}, {stride}")
+    return code.emit(f"getelementptr inbounds {llvm_type(dtype, memory=True)}, ptr {pointer}, i64 {by}")
+
+
+class Accumulator:
+    """A reduction in a nest: what it combines with, and where its results are (strides of 0 along reduced axes)."""
+
+    __slots__ = ("access", "carried", "combine", "identity")
+
+    def __init__(self, access: Access, identity: str, combine: Callable[[Code, str, str], str]) -> None:
+        self.access = access
+        self.identity = identity
+        self.combine = combine
+        self.carried: Carried | None = None
+
+
+#: Given the accesses at the element the loop is at, computes, stores, and returns what each accumulator takes in.
+Body = Callable[[list[Access]], list[str]]
+
+
+def nest(
+    code: Code,
+    lengths: Sequence[int],
+    accesses: Sequence[Access],
+    body: Body,
+    accumulators: Sequence[Accumulator] = (),
+    order: bool = True,
+) -> None:
+    """Walk over all axes. Each accumulator's memory holds a value to begin with.
+
+    Args:
+        code: where the loops go.
+        lengths: of the axes.
+        accesses: what the body reads and writes; it is given them at each element.
+        body: see `Body`.
+        accumulators: reductions.
+        order: whether the axes may be put into another order.
+    """
+    every = [*accesses, *(a.access for a in accumulators)]
+    lengths, strides = _arranged(list(lengths), [a.strides for a in every], order)
+    every = [Access(a.pointer, s, a.dtype) for a, s in zip(every, strides, strict=True)]
+    _walk(code, lengths, every, len(accesses), body, accumulators)
+
+
+def _arranged(
+    lengths: list[int], strides: list[tuple[int, ...]], order: bool
+) -> tuple[list[int], list[tuple[int, ...]]]:
+    """Axes of length one dropped, the rest ordered by memory, and neighbours merged where every array allows it."""
+    axes = [i for i, n in enumerate(lengths) if n != 1]
+    if order and axes:
+        axes.sort(key=lambda i: -_weight(i, lengths, strides))
+    merged: list[int] = []
+    columns: list[list[int]] = []  # per kept axis, the stride of each array
+    for i in axes:
+        column = [s[i] for s in strides]
+        if merged and all(outer == inner * lengths[i] for outer, inner in zip(columns[-1], column, strict=True)):
+            merged[-1] *= lengths[i]
+            columns[-1] = column
+        else:
+            merged.append(lengths[i])
+            columns.append(column)
+    return merged, [tuple(column[k] for column in columns) for k in range(len(strides))]
+
+
+def _weight(axis: int, lengths: list[int], strides: list[tuple[int, ...]]) -> float:
+    """How far outside an axis belongs: arrays vote with their strides, large ones with more weight."""
+    total = 0.0
+    for s in strides:
+        if s[axis]:
+            extent = 1
+            for n, step in zip(lengths, s, strict=True):
+                if step:
+                    extent *= n
+            total += extent * np.log2(abs(s[axis]) + 1.0)
+    return total
+
+
+def _walk(
+    code: Code,
+    lengths: list[int],
+    every: list[Access],
+    count: int,
+    body: Body,
+    accumulators: Sequence[Accumulator],
+) -> None:
+    if len(lengths) > 1:
+
+        def outer(index: str) -> None:
+            inner = [a.moved(code, 0, index) for a in every]
+            _walk(code, lengths[1:], inner, count, body, accumulators)
+
+        code.loop(lengths[0], outer)
+        return
+    if not lengths:
+        _turn(code, every, count, body, accumulators, [None] * len(accumulators))
+        return
+    (length,) = lengths
+    sums = [a for a, access in zip(accumulators, every[count:], strict=True) if not access.strides[0]]
+    if sums and length >= 4 * BLOCK:
+
+        def block(index: str) -> None:
+            start = code.emit(f"mul nuw nsw i64 {index}, {BLOCK}")
+            moved = [
+                Access(offset(code, a.pointer, start, a.strides[0], a.dtype), a.strides, a.dtype) for a in every
+            ]
+            rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
+            code.declares.add("llvm.umin.i64")
+            trips = code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {BLOCK})")
+            _innermost(code, trips, moved, count, body, accumulators)
+
+        code.loop(-(-length // BLOCK), block)
+        return
+    _innermost(code, length, every, count, body, accumulators)
+
+
+def _innermost(
+    code: Code,
+    length: int | str,
+    every: list[Access],
+    count: int,
+    body: Body,
+    accumulators: Sequence[Accumulator],
+) -> None:
+    """The loop that becomes vector instructions. A reduction along it stays in a register until its end."""
+    carried: list[Carried | None] = []
+    for accumulator, access in zip(accumulators, every[count:], strict=True):
+        in_register = not access.strides[0]
+        carried.append(Carried(accumulator.identity, llvm_type(access.dtype)) if in_register else None)
+
+    def turn(index: str) -> None:
+        at = [a.moved(code, 0, index) for a in every]
+        _turn(code, at, count, body, accumulators, carried)
+
+    code.loop(length, turn, [c for c in carried if c is not None])
+    for accumulator, access, c in zip(accumulators, every[count:], carried, strict=True):
+        if c is not None:
+            _add(code, access.pointer, access.dtype, accumulator, c.register)
+
+
+def _turn(
+    code: Code,
+    at: list[Access],
+    count: int,
+    body: Body,
+    accumulators: Sequence[Accumulator],
+    carried: Sequence[Carried | None],
+) -> None:
+    for accumulator, access, c, value in zip(accumulators, at[count:], carried, body(at[:count]), strict=True):
+        if c is None:
+            _add(code, access.pointer, access.dtype, accumulator, value)
+        else:
+            c.after = accumulator.combine(code, c.register, value)
+
+
+def _add(code: Code, pointer: str, dtype: np.dtype, accumulator: Accumulator, value: str) -> None:  # type: ignore[type-arg]
+    store(code, accumulator.combine(code, load(code, pointer, dtype), value), pointer, dtype)
+
+
+def fill(code: Code, pointer: str, size: int, value: str, dtype: DType) -> None:
+    """Set dense memory to one value."""
+    if size == 1:
+        store(code, value, pointer, dtype)
+        return
+
+    def turn(index: str) -> None:
+        store(code, value, offset(code, pointer, index, 1, dtype), dtype)
+
+    code.loop(size, turn)
+
+
+# -- reductions --------------------------------------------------------------------------------------------------
+
+
+def reducible(name: str, dtype: DType) -> bool:
+    """Whether there is a reduction of this name for a dtype."""
+    if name in ("reduce_logical_and", "reduce_logical_or"):
+        return dtype.kind == "b"
+    return dtype.char in "fd" or (dtype.kind in "iu" and dtype.itemsize >= 4)
+
+
+def identity(name: str, dtype: DType) -> str:
+    """What changes nothing in a reduction."""
+    if name == "reduce_add":
+        return literal(-0.0 if dtype.kind == "f" else 0, dtype)  # 0.0 + -0.0 would be 0.0
+    if name == "reduce_multiply":
+        return literal(1, dtype)
+    if name in ("reduce_logical_and", "reduce_logical_or"):
+        return literal(name == "reduce_logical_and", dtype)
+    low = name == "reduce_maximum"
+    if dtype.kind == "f":
+        return literal(-np.inf if low else np.inf, dtype)
+    limits = np.iinfo(dtype)
+    return literal(limits.min if low else limits.max, dtype)
+
+
+def combiner(name: str, dtype: DType) -> Callable[[Code, str, str], str]:
+    """How a reduction combines two values. Sums and products may be regrouped (`reassoc`), so that a loop over them
+    becomes vector instructions; nothing else is relaxed."""
+    t = llvm_type(dtype)
+    float_ = dtype.kind == "f"
+    if name in ("reduce_maximum", "reduce_minimum"):
+        short = name.removeprefix("reduce_")
+        if float_:
+            intrinsic = f"llvm.{short}.{'f32' if dtype.itemsize == 4 else 'f64'}"  # gives nan if one is
+        else:
+            intrinsic = f"llvm.{'s' if dtype.kind == 'i' else 'u'}{short[:3]}.{t}"
+
+        def extreme(code: Code, a: str, b: str) -> str:
+            code.declares.add(intrinsic)
+            return code.emit(f"call {t} @{intrinsic}({t} {a}, {t} {b})")
+
+        return extreme
+    operation = {
+        "reduce_add": "fadd reassoc" if float_ else "add",
+        "reduce_multiply": "fmul reassoc" if float_ else "mul",
+        "reduce_logical_and": "and",
+        "reduce_logical_or": "or",
+    }[name]
+
+    def combine(code: Code, a: str, b: str) -> str:
+        return code.emit(f"{operation} {t} {a}, {b}")
+
+    return combine
+
+
+def declarations(names: Iterable[str]) -> str:
+    """Declarations of the intrinsics that loops use."""
+    lines = []
+    for name in sorted(names):
+        t = {"f32": "float", "f64": "double"}.get(name.rsplit(".", 1)[1], name.rsplit(".", 1)[1])
+        lines.append(f"declare {t} @{name}({t}, {t})")
+    return "\n".join(lines)

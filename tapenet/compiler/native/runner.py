@@ -1,0 +1,227 @@
+"""Runs a program's native form: binds memory, evaluates what the host computes, calls the code."""
+
+from __future__ import annotations
+
+import ctypes
+import linecache
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.compiler.ir import Constant, Host, Input, Program, Reference, Value
+from tapenet.compiler.native import entry
+from tapenet.compiler.native.module import Arena, Call, Module, Segment
+from tapenet.compiler.native.toolchain import Library, build as compile_text
+from tapenet.compiler.primitives import PRIMITIVES
+
+Array = np.ndarray[Any, Any]
+
+
+class Runner:
+    """A compiled program: `runner(*arrays)` gives its results as new arrays.
+
+    Attributes:
+        call: the same as a plain function, which is quicker to call.
+        checks: whether the call returns NotImplemented for arguments of another type, shape, dtype or memory order.
+        module: what was compiled.
+        source: the Python around it.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.module = Module(program)
+        module = self.module
+        inputs, outputs = module.program.inputs, module.program.outputs
+        self.checks = entry.usable()
+        end = 2 + len(module.table)
+        text = module.text
+        if self.checks:
+            guarded = bool(module.program.writes)
+            text += "\n\n" + entry.text(inputs, len(outputs), end, guarded)
+        self._library: Library = compile_text(text)
+        self._arena = np.empty(module.arena_bytes + 64, np.uint8)
+        extra = len(entry.OBJECTS) + len(inputs) + 2
+        self._table: Array = np.zeros(end + extra, np.uint64)
+        start = -self._arena.ctypes.data % 64
+        self._table[0] = self._arena.ctypes.data + start
+        self._memory = self._arena[start:]
+        objects: list[Any] = [*entry.OBJECTS, *(value.dtype for value in inputs)]
+        self._table[end : end + len(objects)] = [id(o) for o in objects]
+        self._kept = [objects, program]
+        self._bounds = end + len(objects)
+        #: The array behind each value that has a place in the table; those of arguments and results change by the call.
+        self._arrays: dict[Value, Array] = {}
+        for value in module.table:
+            if isinstance(value, Constant):
+                self._arrays[value] = np.ascontiguousarray(value.array)
+            elif isinstance(value, Host):
+                self._arrays[value] = np.zeros(value.shape, value.dtype)
+        self._lock = threading.Lock()
+        self.refresh()
+        self.call = self._make()
+
+    def __call__(self, *arrays: Array) -> Any:
+        return self.call(*arrays)
+
+    def refresh(self) -> bool:
+        """Find the references' memory anew. False if one lies in another way than when the program was compiled: then
+        the program must not be run."""
+        module = self.module
+        for value in module.table:
+            if isinstance(value, Reference):
+                data = value.tensor._data
+                strides = module.layouts[value].strides
+                if data.shape != value.shape or data.dtype != value.dtype or not _lies(data, strides):
+                    return False
+                self._arrays[value] = data
+        for i, value in enumerate(module.table):
+            if value in self._arrays:
+                self._table[2 + i] = _address(self._arrays[value])
+        written = [self._arrays[write.target] for write in module.program.writes]
+        if written:
+            spans = [np.lib.array_utils.byte_bounds(a) for a in written]
+            self._table[self._bounds] = min(low for low, _ in spans)
+            self._table[self._bounds + 1] = max(high for _, high in spans)
+        return True
+
+    # -- the call ------------------------------------------------------------------------------------------------
+
+    def _make(self) -> Callable[..., Any]:
+        """Write the Python of one call."""
+        module = self.module
+        inputs, outputs = module.program.inputs, module.program.outputs
+        namespace: dict[str, Any] = {
+            "empty": np.empty, "copyto": np.copyto, "acquire": self._lock.acquire, "release": self._lock.release,
+            "put": self._put, "lasts": [None] * len(module.program.hosts), "index_error": _index_error,
+        }  # fmt: skip
+        names = [f"x{i}" for i in range(len(inputs))]
+        results = [f"y{i}" for i in range(len(outputs))]
+        lines = []
+        for i, value in enumerate(outputs):
+            namespace[f"d{i}"] = value.dtype
+            lines.append(f"y{i} = empty({value.shape!r}, d{i})")
+        lines += ["acquire()", "try:"]
+        everything = ", ".join([*names, *results])
+        if self.checks:
+            namespace["bind"] = self._builtin("bind")
+            lines += [f"    if bind({everything}) is not None:", "        return NotImplemented"]
+        else:
+            namespace["bind"] = self._bind
+            lines += [f"    bind({everything})"]
+        for i, host in enumerate(module.program.hosts):
+            namespace[f"e{i}"] = host.evaluate
+            namespace[f"h{i}"] = self._arrays[host]
+            lines += [
+                f"    v = e{i}()",
+                f"    if v.__class__ is not tuple or v != lasts[{i}]:",
+                f"        h{i}[...] = lasts[{i}] = v",
+            ]
+        for step in module.steps:
+            if isinstance(step, Segment):
+                name = f"segment{step.number}"
+                if step.number == 0 and self.checks:
+                    namespace[name] = self._builtin("run")
+                    lines += [f"    if {name}() is not None:", "        index_error()"]
+                else:
+                    namespace[name] = self._foreign(name)
+                    lines += [f"    if {name}():", "        index_error()"]
+            else:
+                name = f"call{len(namespace)}"
+                namespace[name] = self._python(step)
+                lines.append(f"    {name}(({everything}{',' if everything else ''}))")
+        lines += ["finally:", "    release()", f"return ({', '.join(results)}{',' if results else ''})"]
+        self.source = f"def call({', '.join(names)}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
+        filename = f"<compiled program {id(self):x}>"
+        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
+        exec(compile(self.source, filename, "exec"), namespace)
+        made: Callable[..., Any] = namespace["call"]
+        return made
+
+    def _builtin(self, name: str) -> Callable[..., Any]:
+        function, kept = entry.builtin(name, self._library.address(name), self._table)
+        self._kept.append(kept)
+        return function
+
+    def _foreign(self, name: str) -> Callable[[], int]:
+        """A segment by ctypes, without arguments of its own."""
+        function = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(self._library.address(name))
+        at = self._table.ctypes.data
+        return lambda: int(function(at))
+
+    def _bind(self, *arrays: Array) -> None:
+        for i, array in enumerate(arrays):
+            self._table[2 + i] = _address(array)
+
+    def _put(self, place: Array, value: Any) -> None:
+        place[...] = value
+
+    def _python(self, step: Call) -> Callable[[Any], None]:
+        """An instruction that is run in Python, on views of the program's memory."""
+        instruction = step.instruction
+        evaluate = PRIMITIVES[instruction.name].evaluate
+        positions = {v: i for i, v in enumerate((*self.module.program.inputs, *self.module.program.outputs))}
+
+        def array(value: Value, given: Any) -> Array:
+            place = self.module.layouts[value]
+            root = place.root
+            if isinstance(root, Constant) and root.size == 1:
+                return np.broadcast_to(root.array.reshape(()), value.shape)
+            if root in positions:
+                base = given[positions[root]]
+            elif root in self._arrays:
+                base = self._arrays[root]
+            else:
+                base = self._memory_of(root)
+            return _view(base, place.offset, value.shape, place.strides)
+
+        def run(given: Any) -> None:
+            with np.errstate(all="ignore"):
+                answer = evaluate(*(array(a, given) for a in instruction.args), **instruction.params)
+            answers = answer if isinstance(answer, tuple) else (answer,)
+            for result, value in zip(instruction.results, answers, strict=True):
+                if result in self.module.stored:
+                    array(result, given)[...] = value
+
+        return run
+
+    def _memory_of(self, root: Value) -> Array:
+        """The memory of a value that is computed on the way, as a flat array."""
+        buffer = self.module.buffer(root)
+        if isinstance(buffer, Arena):
+            flat = self._memory[buffer.offset : buffer.offset + root.nbytes]
+            return flat.view(root.dtype)
+        return self._arrays[self.module.table[buffer.position - 2]]  # type: ignore[attr-defined]
+
+
+def build(program: Program) -> Runner:
+    """Compile a program."""
+    return Runner(program)
+
+
+def _address(array: Array) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _lies(array: Array, strides: tuple[int, ...]) -> bool:
+    own = (s // array.itemsize for s in array.strides)
+    return all(n == 1 or s == t for n, s, t in zip(array.shape, own, strides, strict=True))
+
+
+def _view(base: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """A view of dense memory, with strides in elements."""
+    steps = tuple(s * base.itemsize for s in strides)
+    if offset == 0 and base.shape == shape and base.strides == steps:
+        return base
+    return np.ndarray(shape, base.dtype, base if base.flags.forc else base, offset * base.itemsize, steps)
+
+
+def _index_error() -> None:
+    raise IndexError(
+        "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index]): "
+        "call the function without tn.compile to see where"
+    )
+
+
+__all__ = ["Input", "Runner", "build"]

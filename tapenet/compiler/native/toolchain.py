@@ -1,0 +1,175 @@
+"""From LLVM IR to machine code, with a cache on disk.
+
+The cache holds object files, keyed by the text of the IR and by everything else that decides what it becomes: the
+processor and its features, the versions of llvmlite and LLVM. A file begins with a checksum; one that does not match is
+compiled anew and replaced. Each file is written under another name and then renamed, so processes do not meet halves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tapenet.compiler.native.blas import find
+
+#: Goes into every key: changed when the code generator's conventions change in a way that the IR does not show.
+VERSION = 1
+#: Seconds after which a compilation says what it is doing.
+PATIENCE = 1.0
+_lock = threading.Lock()
+
+
+class Target(NamedTuple):
+    """What code is made for."""
+
+    machine: Any
+    header: str
+    key: str
+
+
+@functools.cache
+def target() -> Target:
+    """This machine, as LLVM knows it. Loads llvmlite."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic")
+    header = f'target triple = "{llvm.get_process_triple()}"\ntarget datalayout = "{machine.target_data}"\n'
+    blas = find()
+    if blas is not None:
+        for name, address in blas.addresses.items():
+            llvm.add_symbol(f"tn_{name}", address)
+    key = f"{VERSION} {llvmlite.__version__} {llvm.llvm_version_info} {cpu} {features}"
+    return Target(machine, header, key)
+
+
+def available() -> bool:
+    """Whether llvmlite is installed."""
+    import importlib.util
+
+    return importlib.util.find_spec("llvmlite") is not None
+
+
+class Library:
+    """Machine code in memory, as long as this object lives."""
+
+    def __init__(self, code: bytes) -> None:
+        import llvmlite.binding as llvm
+
+        made = target()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(made.header), made.machine)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+
+    def address(self, name: str) -> int:
+        """Where a function is."""
+        found: int = self._engine.get_function_address(name)
+        if not found:
+            raise RuntimeError(f"the compiled code has no function {name!r}")
+        return found
+
+
+def build(text: str) -> Library:
+    """Machine code of a module's IR, from the cache or compiled."""
+    made = target()
+    key = hashlib.sha256(f"{made.key}\n{made.header}\n{text}".encode()).hexdigest()
+    with _lock:
+        code = _cached(key)
+        if code is not None:
+            with contextlib.suppress(RuntimeError):
+                return Library(code)
+        code = compile_(text)
+        library = Library(code)
+        _keep(key, text, code)
+        return library
+
+
+def compile_(text: str) -> bytes:
+    """The object code of a module's IR."""
+    import llvmlite.binding as llvm
+
+    made = target()
+    with _patience(text.count("define ")):
+        module = llvm.parse_assembly(made.header + _ATTRIBUTES + text)
+        module.verify()
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization = True
+        options.slp_vectorization = False
+        builder = llvm.create_pass_builder(made.machine, options)
+        builder.getModulePassManager().run(module, builder)
+        code: bytes = made.machine.emit_object(module)
+        return code
+
+
+#: Kernels are called, not copied into their callers: the time to compile stays linear in the size of the program.
+_ATTRIBUTES = 'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }\n'
+
+
+@contextlib.contextmanager
+def _patience(count: int) -> Any:
+    """Say what is going on if it takes long."""
+    timer = threading.Timer(PATIENCE, lambda: print(f"tapenet: compiling {count} functions ...", file=sys.stderr))
+    timer.daemon = True
+    start = time.perf_counter()
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        spent = time.perf_counter() - start
+        if spent > PATIENCE:
+            print(f"tapenet: compiled in {spent:.1f} s", file=sys.stderr)
+
+
+# -- the cache ---------------------------------------------------------------------------------------------------
+
+
+def folder() -> Path | None:
+    """Where compiled code is kept: `TAPENET_CACHE`, or the user's cache folder; None where `TAPENET_CACHE` is empty."""
+    named = os.environ.get("TAPENET_CACHE")
+    if named is not None:
+        return Path(named) if named else None
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "tapenet"
+
+
+def _cached(key: str) -> bytes | None:
+    place = folder()
+    if place is None:
+        return None
+    try:
+        data = (place / f"{key}.o").read_bytes()
+    except OSError:
+        return None
+    checksum, code = data[:32], data[32:]
+    return code if hashlib.sha256(code).digest() == checksum else None
+
+
+def _keep(key: str, text: str, code: bytes) -> None:
+    """Write the object code, and the IR beside it for people to read. A folder that cannot be written is no error."""
+    place = folder()
+    if place is None:
+        return
+    with contextlib.suppress(OSError):
+        place.mkdir(parents=True, exist_ok=True)
+        for name, data in ((f"{key}.ll", text.encode()), (f"{key}.o", hashlib.sha256(code).digest() + code)):
+            handle, temporary = tempfile.mkstemp(dir=place, suffix=".part")
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.replace(temporary, place / name)

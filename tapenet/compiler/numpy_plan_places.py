@@ -1,0 +1,522 @@
+"""The NumPy plan: in which array each value of a program is, and under which name the generated code knows it.
+
+A value is in scratch (one arena, planned ahead), in an array made at each call (`FRESH`: results, and what NumPy
+allocates by itself), in a tensor's storage, in an array that somebody else made (`GIVEN`: arguments, the host's, what
+a called op returned), or it is constant. An elementwise result takes over the memory of an operand that nobody needs
+any more. Arrays of scratch, tensors' storage and constants are made once, views of them too; all other views are
+statements, written where they are first needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.compiler.buffers import Arena, last_uses
+from tapenet.compiler.ir import Constant, Host, Input, Instruction, Program, Reference, Result, Value
+from tapenet.compiler.layout import Place, Strides, c_strides, memory_order, ordered_strides, view
+from tapenet.compiler.primitives import PRIMITIVES, numpy_slices
+
+SCRATCH, FRESH, REFERENCE, GIVEN, CONSTANT = "scratch", "fresh", "reference", "given", "constant"
+
+#: Primitives whose results never lie in the memory of their arguments.
+_SEPARATE = frozenset({"elementwise", "reduction", "product", "movement"})
+
+
+class Memory:
+    """The memory of one array and its views."""
+
+    __slots__ = ("end", "kind", "nbytes", "offset")
+
+    def __init__(self, kind: str, end: int, offset: int = 0, nbytes: int = 0) -> None:
+        self.kind = kind
+        #: Position of the last instruction that needs it.
+        self.end = end
+        #: Where in the arena it is, and how long.
+        self.offset = offset
+        self.nbytes = nbytes
+
+
+class Spot:
+    """Where a value is.
+
+    Attributes:
+        memory: whose part it is.
+        name: the variable that holds the array; "" for a view that nobody has asked for yet.
+        base, instruction: what it is a view of and how, until it has a name.
+        place: offset and strides in elements; None where they are known only when the code runs.
+        whole: whether it shows each element of the memory once, so that writing it replaces all.
+        static: whether the variable is set once, not at each call.
+    """
+
+    __slots__ = ("base", "instruction", "memory", "name", "place", "static", "whole")
+
+    def __init__(
+        self, memory: Memory, name: str, place: Place | None, *, whole: bool = True, static: bool = False,
+        base: Value | None = None, instruction: Instruction | None = None,
+    ) -> None:  # fmt: skip
+        self.memory = memory
+        self.name = name
+        self.place = place
+        self.whole = whole
+        self.static = static
+        self.base = base
+        self.instruction = instruction
+
+    @property
+    def strides(self) -> Strides | None:
+        return None if self.place is None else self.place.strides
+
+
+class Scratch(NamedTuple):
+    """How to make an array in the arena; offset and strides in bytes."""
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    strides: Strides
+
+
+class Derived(NamedTuple):
+    """How to make an array from another one that is made once."""
+
+    base: str
+    make: Callable[[Any], Any]
+
+
+class Places:
+    """The arrays of one program and the code that works on them, as it grows."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.last = last_uses(program, lambda instruction: instruction.kind not in _SEPARATE)
+        self.arena = Arena()
+        self.lines: list[str] = []
+        #: What the generated code refers to and that is the same for all calls: functions, dtypes, constants.
+        self.globals: dict[str, Any] = {}
+        #: The arrays that are made once, in order.
+        self.statics: dict[str, Scratch | Derived] = {}
+        #: Tensors from outside, by the name of their storage.
+        self.references: dict[str, Reference] = {}
+        #: Bytes of all results, each in memory of its own.
+        self.result_bytes = 0
+        self._spots: dict[Value, Spot] = {}
+        self._counts: dict[str, int] = {}
+        self._ones: dict[tuple[int, str], str] = {}
+        self._swapped: dict[str, str] = {}
+        #: Memory that may end after each instruction.
+        self._ends: dict[int, list[Memory]] = {}
+        self._returned = {_root(v) for v in program.outputs}
+        self._prepare_updates()
+        self._users: dict[Value, list[Instruction]] = {}
+        for instruction in program.body:
+            for arg in instruction.args:
+                self._users.setdefault(arg, []).append(instruction)
+
+    def _prepare_updates(self) -> None:
+        """Find which results may be computed in the storage of the tensor they are written to."""
+        #: The tensor whose storage a result may be computed in.
+        self._updates: dict[Value, Reference] = {}
+        #: Position from which on no argument is read: it may be a tensor's storage.
+        self._given_end = -1
+        #: Tensors whose memory another one's overlaps: never written before the end.
+        references = self.program.references
+        shared = overlapping([r.tensor._data for r in references])
+        self.overlapping = {references[k] for k in shared}
+        for value in (*self.program.inputs, *self.program.hosts):
+            self._given_end = max(self._given_end, self.last.get(value, -1))
+        for target, value in self.program.writes:
+            computed = isinstance(value, Result) and value.instruction.kind in _SEPARATE
+            if computed and target not in self.overlapping:
+                self._updates.setdefault(value, target)
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
+    def name(self, letter: str) -> str:
+        """A new name for a variable."""
+        count = self._counts.get(letter, 0)
+        self._counts[letter] = count + 1
+        return f"{letter}{count}"
+
+    def line(self, text: str) -> None:
+        """Add a statement."""
+        self.lines.append(text)
+
+    def shared(self, name: str, thing: Any) -> str:
+        """A name of a thing that the code refers to."""
+        self.globals[name] = thing
+        return name
+
+    def constant(self, array: Any) -> str:
+        """The name of a constant array."""
+        return self.shared(self.name("c"), array)
+
+    def dtype(self, dtype: np.dtype[Any]) -> str:
+        return self.shared(f"{dtype.kind}{dtype.itemsize}", dtype)
+
+    def ones(self, length: int, dtype: np.dtype[Any]) -> str:
+        """The name of a vector of ones."""
+        key = (length, dtype.str)
+        if key not in self._ones:
+            self._ones[key] = self.constant(np.ones(length, dtype))
+        return self._ones[key]
+
+    # -- where values are ----------------------------------------------------------------------------------------
+
+    def spot(self, value: Value) -> Spot:
+        """Where a value is."""
+        found = self._spots.get(value)
+        if found is None:
+            found = self._spots[value] = self._outside(value)
+        return found
+
+    def put(self, value: Value, spot: Spot) -> None:
+        """Say where a value is."""
+        self._spots[value] = spot
+
+    def _outside(self, value: Value) -> Spot:
+        """Where a value is that no instruction computes."""
+        end = len(self.program.body)
+        if isinstance(value, Reference):
+            data = value.tensor._data
+            strides = tuple(s // data.itemsize for s in data.strides)
+            name = self.name("p")
+            self.references[name] = value
+            return Spot(Memory(REFERENCE, end), name, Place(value, 0, strides), static=True)
+        if isinstance(value, Constant):
+            name = self.constant(value.array)
+            strides = tuple(s // value.dtype.itemsize for s in value.array.strides)
+            return Spot(Memory(CONSTANT, end), name, Place(value, 0, strides), static=True)
+        if isinstance(value, (Input, Host)):
+            return Spot(Memory(GIVEN, end), self.name("x" if isinstance(value, Input) else "h"), None)
+        raise KeyError(f"{value.spec} has not been computed")
+
+    def view(self, instruction: Instruction) -> bool:
+        """Note a view of its argument; False if its memory order makes that impossible."""
+        (arg,), (result,) = instruction.args, instruction.results
+        base = self.spot(arg)
+        place = None if base.place is None else view(base.place, instruction)
+        if base.place is not None and place is None:
+            return False
+        whole = base.whole and arg.size == result.size and instruction.name != "broadcast"
+        self._spots[result] = Spot(
+            base.memory, "", place, whole=whole, static=base.static, base=arg, instruction=instruction
+        )
+        return True
+
+    def array(self, value: Value) -> str:
+        """The name of the array that holds a value, made now if it is a view without one."""
+        chain = []
+        spot = self.spot(value)
+        while not spot.name:
+            chain.append((value, spot))
+            assert spot.base is not None
+            value = spot.base
+            spot = self.spot(value)
+        for made, found in reversed(chain):
+            found.name = self._view(made, found, spot.name)
+            spot = found
+        return spot.name
+
+    def _view(self, value: Value, spot: Spot, base: str) -> str:
+        instruction = spot.instruction
+        assert instruction is not None
+        name = self.name("v")
+        if spot.static:
+            self.statics[name] = self.recipe(value, spot) or Derived(base, _maker(instruction))
+        else:
+            self.line(f"{name} = {_view_text(instruction, base)}")
+        return name
+
+    def recipe(self, value: Value, spot: Spot) -> Scratch | None:
+        """How to make the array of a value in scratch."""
+        if spot.memory.kind != SCRATCH:
+            return None
+        assert spot.place is not None
+        size = value.dtype.itemsize
+        strides = tuple(s * size for s in spot.place.strides)
+        return Scratch(spot.memory.offset + spot.place.offset * size, value.shape, value.dtype, strides)
+
+    def derived(self, value: Value, letter: str, text: str, make: Callable[[Any], Any]) -> str:
+        """The name of an array made from a value's in a way that is no instruction; `text` says how, after the
+        name of that array."""
+        base = self.array(value)
+        key = base + text
+        if key not in self._swapped:
+            if self.spot(value).static:
+                name = self.name(letter)
+                self.statics[name] = Derived(base, make)
+            else:
+                name = base + text
+            self._swapped[key] = name
+        return self._swapped[key]
+
+    def swapped(self, value: Value) -> str:
+        """The array of a value with its last two axes exchanged."""
+        if value.ndim == 2:
+            return self.derived(value, "v", ".T", lambda a: a.T)
+        return self.derived(value, "v", ".swapaxes(-1, -2)", lambda a: a.swapaxes(-1, -2))
+
+    def operand(self, value: Value) -> str:
+        """The array of an operand that NumPy broadcasts by itself."""
+        spot = self.spot(value)
+        while spot.instruction is not None and spot.instruction.name == "broadcast":
+            assert spot.base is not None
+            value = spot.base
+            spot = self.spot(value)
+        return self.array(value)
+
+    # -- room for results ----------------------------------------------------------------------------------------
+
+    def ending(self, memory: Memory, end: int) -> None:
+        """Note when memory ends."""
+        memory.end = end
+        self._ends.setdefault(end, []).append(memory)
+
+    def release(self, position: int) -> None:
+        """Give back what ends after an instruction."""
+        for memory in self._ends.pop(position, ()):
+            if memory.end == position and memory.kind == SCRATCH:
+                self.arena.give(memory.offset, memory.nbytes)
+
+    def scratch(self, value: Value, end: int, order: tuple[int, ...] | None = None) -> Spot:
+        """New room in the arena for a value, dense in memory."""
+        memory = Memory(SCRATCH, end, self.arena.take(value.nbytes), value.nbytes)
+        self.ending(memory, end)
+        strides = c_strides(value.shape) if order is None else ordered_strides(value.shape, order)
+        spot = Spot(memory, self.name("b"), Place(value, 0, strides), static=True)
+        recipe = self.recipe(value, spot)
+        assert recipe is not None
+        self.statics[spot.name] = recipe
+        return spot
+
+    def temporary(self, shape: tuple[int, ...], dtype: np.dtype[Any], position: int) -> str:
+        """The name of an array in scratch that only the instruction at a position needs."""
+        return self.scratch(Value(shape, dtype), position).name
+
+    def target(self, instruction: Instruction, position: int, *, over: Iterable[Value] = (), strict: bool = False,
+               matrix: bool = False) -> Spot:  # fmt: skip
+        """Where an instruction's result goes: into the tensor it is written to, over an operand that nobody needs any
+        more, into a new array if it is returned, else into scratch.
+
+        Args:
+            instruction: with one result.
+            position: its position in the body.
+            over: the arguments whose memory it may take over, being elementwise.
+            strict: it may only if no other argument lies there too (a ufunc sees that, and copies).
+            matrix: it must be dense in memory, in row-major order but for the last two axes, which may be exchanged.
+        """
+        (result,) = instruction.results
+        self.result_bytes += result.nbytes
+        end = self.last.get(result, position)
+        over = tuple(over)
+        spot = self._update(instruction, position, over, strict, matrix)
+        if spot is None:
+            spot = self._taken(instruction, position, over, strict, end)
+        if spot is None and result in self._returned:
+            spot = self._fresh(result, self._order(instruction, matrix))
+        if spot is None:
+            spot = self.scratch(result, end, self._order(instruction, matrix))
+        self._spots[result] = spot
+        return spot
+
+    def _update(
+        self, instruction: Instruction, position: int, over: tuple[Value, ...], strict: bool, matrix: bool
+    ) -> Spot | None:
+        """The storage of the tensor that the result is written to, if nobody needs the old value any more."""
+        (result,) = instruction.results
+        target = self._updates.get(result)
+        if target is None:
+            return None
+        spot = self.spot(target)
+        last_read = max(self.last.get(target, -1), self._given_end)
+        if last_read > position or (last_read == position and not over):
+            return None
+        if strict and last_read == position:
+            others = [a for a in instruction.args if a not in over]
+            if any(self.spot(a).memory.kind == GIVEN or self.spot(a).memory is spot.memory for a in others):
+                return None
+        if matrix and not _is_matrix(result.shape, spot.strides):
+            return None
+        return Spot(spot.memory, spot.name, spot.place, static=True)
+
+    def _taken(
+        self, instruction: Instruction, position: int, over: tuple[Value, ...], strict: bool, end: int
+    ) -> Spot | None:
+        (result,) = instruction.results
+        for arg in over:
+            if arg.shape != result.shape or arg.dtype != result.dtype:
+                continue
+            spot = self.spot(arg)
+            memory = spot.memory
+            if not spot.whole or memory.end != position or memory.kind not in (SCRATCH, FRESH):
+                continue
+            if memory.kind == SCRATCH and result in self._returned:
+                continue
+            others = [a for a in instruction.args if a is not arg]
+            if strict and any(self.spot(a).memory is memory for a in others):
+                continue
+            name = self.array(arg)
+            self.ending(memory, end)
+            return Spot(memory, name, spot.place, static=spot.static)
+        return None
+
+    def _fresh(self, result: Value, order: tuple[int, ...]) -> Spot | None:
+        """A new array at each call."""
+        usual = tuple(range(result.ndim))
+        if order not in (usual, usual[::-1]):
+            return None
+        spot = Spot(
+            Memory(FRESH, len(self.program.body)), self.name("b"),
+            Place(result, 0, ordered_strides(result.shape, order)),
+        )  # fmt: skip
+        flag = "" if order == usual else ", 'F'"
+        self.shared("empty", np.empty)
+        self.line(f"{spot.name} = empty({result.shape!r}, {self.dtype(result.dtype)}{flag})")
+        return spot
+
+    def allocated(self, result: Value, position: int, text: str) -> None:
+        """A statement whose value is a new array that NumPy allocates."""
+        memory = Memory(FRESH, 0)
+        self.ending(memory, self.last.get(result, position))
+        self.result_bytes += result.nbytes
+        spot = self._spots[result] = Spot(memory, self.name("b"), None)
+        self.line(f"{spot.name} = {text}")
+
+    def given(self, result: Value) -> str:
+        """The variable for a result in an array that somebody else makes."""
+        name = self.name("b")
+        self._spots[result] = Spot(Memory(GIVEN, len(self.program.body)), name, None)
+        return name
+
+    # -- memory order --------------------------------------------------------------------------------------------
+
+    def _order(self, instruction: Instruction, matrix: bool) -> tuple[int, ...]:
+        """The axes of a result from the slowest in memory to the fastest. What belongs to a Fortran-ordered weight
+        is Fortran-ordered too: an elementwise result follows its operands, a product those it is combined with."""
+        (result,) = instruction.results
+        usual = tuple(range(result.ndim))
+        if instruction.kind == "elementwise":
+            return self._common(instruction, result.shape) or usual
+        if matrix and result.ndim == 2:
+            return self._wanted(result) or usual
+        return usual
+
+    def _common(self, instruction: Instruction, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        usual = tuple(range(len(shape)))
+        for arg in instruction.args:
+            strides = self._strides(arg)
+            if arg.shape == shape and strides is not None and 0 not in strides:
+                order = memory_order(shape, strides)
+                if order != usual:
+                    return order
+        return None
+
+    def _strides(self, value: Value) -> Strides | None:
+        """Strides where they are known already."""
+        if isinstance(value, Result) and value not in self._spots:
+            return None
+        return self.spot(value).strides
+
+    def _wanted(self, result: Value) -> tuple[int, ...] | None:
+        """The memory order of what the result will meet in elementwise instructions."""
+        seen = 0
+        queue = [result]
+        while queue and seen < 8:
+            value = queue.pop()
+            for user in self._users.get(value, ()):
+                if user.kind == "elementwise" and user.results[0].shape == result.shape:
+                    seen += 1
+                    order = self._common(user, result.shape)
+                    if order is not None:
+                        return order
+                    queue.append(user.results[0])
+        return None
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Copy what is returned and not in an array of its own, write to tensors, return."""
+        names = []
+        claimed: set[Memory] = set()
+        for value in self.program.outputs:
+            spot = self.spot(value)
+            if spot.memory.kind == FRESH and spot.whole and spot.memory not in claimed:
+                claimed.add(spot.memory)
+                names.append(self.array(value))
+                continue
+            name = self.name("o")
+            self.line(f"{name} = {self.array(value)}.copy()")
+            names.append(name)
+        self._write()
+        self.line(f"return ({', '.join(names)}{',' if len(names) == 1 else ''})")
+
+    def _write(self) -> None:
+        writes = [(target, value) for target, value in self.program.writes if not self._is_there(target, value)]
+        statements = []
+        for target, value in writes:
+            source = self.operand(value)
+            if len(writes) > 1 and self.spot(value).memory.kind in (REFERENCE, GIVEN):
+                name = self.name("o")  # another write may change it
+                self.line(f"{name} = {source}.copy()")
+                source = name
+            statements.append(f"{self.array(target)}[...] = {source}")
+        self.lines += statements
+
+    def _is_there(self, target: Reference, value: Value) -> bool:
+        """Whether a value was computed in the storage it is written to."""
+        return self._updates.get(value) is target and self.spot(value).memory is self.spot(target).memory
+
+
+def _root(value: Value) -> Value:
+    """What a value is a view of that shows all of it."""
+    while isinstance(value, Result) and value.instruction.name in ("reshape", "transpose"):
+        value = value.instruction.args[0]
+    return value
+
+
+def _is_matrix(shape: tuple[int, ...], strides: Strides | None) -> bool:
+    exchanged = c_strides((*shape[:-2], *shape[:-3:-1]))
+    return strides in (c_strides(shape), (*exchanged[:-2], *exchanged[:-3:-1]))
+
+
+def _maker(instruction: Instruction) -> Callable[[Any], Any]:
+    evaluate, params = PRIMITIVES[instruction.name].evaluate, instruction.params
+    return lambda base: evaluate(base, **params)
+
+
+def _view_text(instruction: Instruction, base: str) -> str:
+    """A view as an expression."""
+    params = instruction.params
+    if instruction.name == "transpose":
+        axes = params["axes"]
+        return f"{base}.T" if axes == tuple(range(len(axes)))[::-1] else f"{base}.transpose({axes!r})"
+    if instruction.name == "reshape":
+        return f"{base}.reshape({params['shape']!r})"
+    if instruction.name == "broadcast":
+        return f"broadcast_to({base}, {params['shape']!r})"
+    return f"{base}[{slices_text(params['slices'])}]"
+
+
+def slices_text(slices: Any) -> str:
+    """Normalised slices as they stand in an index; "..." for none."""
+    parts = []
+    for s in numpy_slices(slices):
+        stop = "" if s.stop is None else s.stop
+        parts.append(f"{s.start}:{stop}" + (f":{s.step}" if s.step != 1 else ""))
+    return ", ".join(parts) or "..."
+
+
+def overlapping(arrays: list[Any]) -> frozenset[int]:
+    """The positions of the arrays whose memory may overlap that of another one."""
+    found: set[int] = set()
+    ranges = sorted((*np.lib.array_utils.byte_bounds(a), k) for k, a in enumerate(arrays) if a.size)
+    end, owner = 0, -1
+    for first, last, k in ranges:
+        if first < end:
+            found |= {k, owner}
+        if last > end:
+            end, owner = last, k
+    return frozenset(found)

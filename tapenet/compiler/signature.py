@@ -1,0 +1,224 @@
+"""What a call looks like: the structure, arrays and static values of its arguments, as a key and in words.
+
+Two calls with equal keys run the same program. A key is a nested tuple that mirrors the arguments; arrays stand in it
+by shape and dtype, everything else by value.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.tape import Leaf
+from tapenet.autodiff.tensor import Tensor
+
+ndarray = np.ndarray
+Array = np.ndarray[Any, Any]
+Key = tuple[Any, ...]
+
+#: Types of static values that are told apart by their value and are always hashable.
+_PLAIN = frozenset({int, str, bool, type(None), bytes})
+
+
+class Call:
+    """The arguments of one call, taken apart.
+
+    Attributes:
+        args, kwargs: the arguments, positional ones in their place also where they were given by name.
+        key: what a program for this call is kept under.
+        arrays: the arrays among the arguments, in order.
+        given: what each of them was given as: a Tensor, an ndarray or a NumPy scalar.
+        leaves: the different leaves whose gradient is wanted among the tensors, in order.
+        connected: whether a tensor is inside a graph, so that the call must take part in it.
+    """
+
+    __slots__ = ("args", "arrays", "connected", "given", "grad", "kwargs", "key", "leaves")
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool) -> None:
+        self.args = args
+        self.kwargs = kwargs
+        self.grad = grad
+        self.arrays: list[Array] = []
+        self.given: list[Any] = []
+        self.leaves: list[Leaf] = []
+        self.connected = False
+        self.key: Key = (len(args), tuple(kwargs), *map(self._key, args), *map(self._key, kwargs.values()))
+
+    def _key(self, value: Any) -> Key:
+        kind = type(value)
+        if kind is ndarray or kind is Tensor:
+            return self._array(value, value if kind is ndarray else value._data)
+        if kind in _PLAIN:
+            return "static", kind, value
+        if kind is float:
+            return "static", kind, value.hex()  # tells 0.0 from -0.0, and takes nan for nan
+        if kind is dict:
+            return "dict", tuple(value), *map(self._key, value.values())
+        if kind is tuple or kind is list or (isinstance(value, tuple) and hasattr(kind, "_fields")):
+            return "sequence", kind, *map(self._key, value)
+        if is_array(value):
+            return self._array(value, value)
+        if hasattr(kind, "__array__") and not isinstance(value, np.generic):
+            raise _Unfit(value, "an array of another library: give np.asarray of it")
+        try:
+            hash(value)
+        except TypeError:
+            raise _Unfit(
+                value,
+                "neither an array nor hashable, so that no program can be kept for it: give an array, a number, a tuple, "
+                "list or dict of these, or something that can be compared, such as a frozenset",
+            ) from None
+        return "static", kind, value
+
+    def _array(self, given: Any, data: Any) -> Key:
+        if type(data) is not ndarray or not data.dtype.isnative:
+            data = _plain(given, data)
+        dtype = data.dtype
+        if dtype.kind not in "biufc":
+            raise _Unfit(given, f"an array of {dtype}: give numbers")
+        self.arrays.append(data)
+        self.given.append(given)
+        node = given._node if type(given) is Tensor else None
+        if node is None:
+            return "array", data.shape, dtype, None
+        if type(node) is not Leaf:
+            # Where nothing is recorded, nothing can flow into the graph it is in.
+            self.connected = self.connected or self.grad
+            return "array", data.shape, dtype, None
+        if node not in self.leaves:
+            self.leaves.append(node)
+        return "array", data.shape, dtype, self.leaves.index(node)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is given anew at each call: an array, a NumPy number or a tensor."""
+    kind = type(value)
+    return (
+        kind is Tensor
+        or isinstance(value, ndarray)
+        or (isinstance(value, np.generic) and isinstance(value, (np.number, np.bool_)))
+    )
+
+
+class _Unfit(Exception):
+    """A value that cannot be an argument, and why."""
+
+    def __init__(self, value: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.value = value
+
+
+def _plain(given: Any, data: Any) -> Array:
+    """A NumPy scalar, or an unusual array, as a plain array in this machine's byte order."""
+    if isinstance(data, np.ma.MaskedArray):
+        raise _Unfit(given, "a masked array: give its .data and its .mask, and compute with np.where")
+    plain: Array = np.asarray(data)
+    return plain if plain.dtype.isnative else plain.astype(plain.dtype.newbyteorder("="))
+
+
+class Parameters:
+    """The parameters of a function: their names, to put arguments in place and to speak of them."""
+
+    def __init__(self, function: Callable[..., Any], title: str) -> None:
+        self.title = title
+        self.names: tuple[str, ...] = ()
+        self._rest = "args"
+        try:
+            parameters = inspect.signature(function).parameters.values()
+        except (TypeError, ValueError):  # a callable that tells nothing
+            return
+        kinds = inspect.Parameter
+        self.names = tuple(p.name for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD))
+        #: Those that may be given by name too.
+        self._movable = frozenset(p.name for p in parameters if p.kind is kinds.POSITIONAL_OR_KEYWORD)
+        self._rest = next((p.name for p in parameters if p.kind is kinds.VAR_POSITIONAL), "args")
+
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool) -> Call:
+        """Take a call apart.
+
+        Raises:
+            TypeError: an argument is neither an array nor hashable; names it.
+        """
+        if kwargs:
+            for name in self.names[len(args) :]:
+                if name not in kwargs or name not in self._movable:
+                    break
+                args = (*args, kwargs[name])
+                kwargs = {n: v for n, v in kwargs.items() if n != name}
+        try:
+            return Call(args, kwargs, grad)
+        except _Unfit as unfit:
+            everything = {**{self.name(i): a for i, a in enumerate(args)}, **kwargs}
+            found = next((path for path, v in _walk(everything) if v is unfit.value), "argument")
+            raise TypeError(f"{self.title}: {found} is a {type(unfit.value).__name__}, {unfit}") from None
+
+    def name(self, position: int) -> str:
+        """What the argument at a position is called."""
+        named = len(self.names)
+        return self.names[position] if position < named else f"{self._rest}[{position - named}]"
+
+    def entries(self, key: Key) -> dict[str, Key]:
+        """The parts of a key by the path of the argument they stand for: `x`, `batch['a'][0]`."""
+        count, names, *parts = key
+        found: dict[str, Key] = {}
+        for position, part in enumerate(parts):
+            _entries(self.name(position) if position < count else names[position - count], part, found)
+        return found
+
+
+def _walk(parts: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    """Everything inside nested tuples, lists and dicts, with its path."""
+    for key, value in parts.items():
+        here = f"{path}[{key!r}]" if path else str(key)
+        yield here, value
+        if isinstance(value, dict):
+            yield from _walk(value, here)
+        elif isinstance(value, (tuple, list)):
+            yield from _walk(dict(enumerate(value)), here)
+
+
+def _entries(path: str, part: Key, found: dict[str, Key]) -> None:
+    if part[0] in ("array", "static"):
+        found[path] = part
+        return
+    labels = part[1] if part[0] == "dict" else range(len(part) - 2)
+    found[path] = (part[0], part[1] if part[0] == "dict" else (part[1], len(part) - 2))
+    for label, inner in zip(labels, part[2:], strict=True):
+        _entries(f"{path}[{label!r}]", inner, found)
+
+
+def in_words(entry: Key) -> str:
+    """One argument of a key."""
+    if entry[0] == "array":
+        _, shape, dtype, leaf = entry
+        return f"{dtype} {shape}" + ("" if leaf is None else ", requires_grad=True")
+    if entry[0] == "static":
+        _, kind, value = entry
+        return repr(float.fromhex(value)) if kind is float else shortly(value)
+    if entry[0] == "dict":
+        return "a dict with the keys " + ", ".join(map(repr, entry[1]))
+    kind, size = entry[1]
+    return f"a {kind.__name__} of {size}"
+
+
+def shortly(value: Any) -> str:
+    """A value as text of one short line."""
+    text = getattr(value, "__qualname__", None) or repr(value).partition("\n")[0]
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def rebuild(value: Any, array: Callable[[Any], Any]) -> Any:
+    """An argument, or a result, with `array` applied to each array, NumPy scalar and tensor in it."""
+    kind = type(value)
+    if is_array(value):
+        return array(value)
+    if kind is dict:
+        return {key: rebuild(v, array) for key, v in value.items()}
+    if kind is tuple or kind is list:
+        return kind(rebuild(v, array) for v in value)
+    if isinstance(value, tuple) and hasattr(kind, "_fields"):
+        return kind(*(rebuild(v, array) for v in value))
+    return value
