@@ -104,7 +104,23 @@ class Fusion:
 
     def run(self) -> list[Entry]:
         """The program's entries in the order in which they run."""
-        return self._forwards(self._backwards())
+        return self._forwards(self._numbers_first(self._backwards()))
+
+    def _numbers_first(self, entries: list[Entry]) -> list[Entry]:
+        """What is computed of single numbers from outside goes ahead of all else, so that it stands in no kernel's way
+        to another."""
+        early: set[Instruction] = set()
+        ahead: list[Entry] = []
+        rest: list[Entry] = []
+        for entry in entries:
+            if isinstance(entry, Kernel) and entry.domain == ():
+                makers = {source(a) for m in entry.members for a in m.args} - set(entry.members) - {None}
+                if makers <= early:
+                    early.update(entry.members)
+                    ahead.append(entry)
+                    continue
+            rest.append(entry)
+        return ahead + rest
 
     # -- backwards -----------------------------------------------------------------------------------------------
 

@@ -347,6 +347,19 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
     )
 
 
+def substitute(program: Program, replaced: Mapping[Any, Value]) -> Program:
+    """The program with values replaced wherever they are used."""
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        new = tuple(replaced.get(a, a) for a in args)
+        return None if new == args else builder.emit(instruction.name, *new, **instruction.params)
+
+    made = rewrite(program, change)
+    outputs = [replaced.get(v, v) for v in made.outputs]
+    writes = [Write(w.target, replaced.get(w.value, w.value)) for w in made.writes]
+    return Program(made.inputs, made.hosts, made.body, outputs, writes)
+
+
 # -- for people --------------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,15 @@ class Layouts:
             return self._places[value]
         if isinstance(value, Result) and value.instruction.kind == "elementwise":
             return Place(value, 0, ordered_strides(value.shape, self._order(value)))
+        if isinstance(value, Result) and value.instruction.name == "dot_add":
+            strides = self[value.instruction.args[0]].strides  # so that it may be added in place
+            return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
+        if isinstance(value, Result) and value.instruction.name == "loop":
+            position = value.instruction.results.index(value)
+            if position < value.instruction.params["carries"]:  # so that it may be carried in place
+                strides = self[value.instruction.args[position]].strides
+                if 0 not in strides:
+                    return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
         return Place(value, 0, c_strides(value.shape))
 
     def _order(self, value: Result) -> tuple[int, ...]:

@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.control_body import Body
+from tapenet.autodiff.control_ops import cond_op, scan_op
 from tapenet.autodiff.record import bind
 from tapenet.autodiff.tape import Capture, CaptureError, Node, Output, Traced
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.ir import Builder, Constant, Host, Input, Instruction, Program, Reference, Value, Write, infer
+from tapenet.compiler.ir import Builder, Constant, Host, Input, Instruction, Program, Reference, Value, Write, infer, substitute
+from tapenet.compiler import loops as _loops  # noqa: F401  their primitives
+from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import Hole, Spec
 from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
 from tapenet.ops.indexing import assign, host
@@ -55,6 +59,10 @@ class Lowering:
         self.references: dict[int, Reference] = {}
         #: The latest value written to each reference.
         self.writes: dict[Reference, Value] = {}
+        #: In a body: the inputs that are the storage of tensors from outside, by the array they stand for, and what is
+        #: in them by now.
+        self.states: dict[int, Input] = {}
+        self.now: dict[Value, Value] = {}
         #: Whether something with an effect runs inside the program: then nothing is moved ahead of it.
         self.effects = False
 
@@ -68,6 +76,12 @@ class Lowering:
         if node.op is assign:
             self.values[node] = (self._assign(call["target"], call["value"]),)
             return
+        if node.op is scan_op:
+            self.values[node] = self._loop(**call)
+            return
+        if node.op is cond_op:
+            self.values[node] = self._branch(**call)
+            return
         args = {name: self.resolve(value) for name, value in call.items()}
         if not self.effects and (node.op is host or node.op.random) and not _holds(args):
             moved = self._ahead(node.op, call, node)
@@ -79,7 +93,10 @@ class Lowering:
     def resolve(self, value: Any) -> Any:
         """An argument of a recorded call with its tensors replaced by values."""
         if isinstance(value, Traced):
-            return self.values[value.node][0] if value.node is not None else self.reference(value.tensor, value.data)
+            if value.node is None:
+                return self.reference(value.tensor, value.data)
+            found = self.values[value.node][0]
+            return self.now.get(found, found)
         if isinstance(value, np.ndarray) and value.size > 1 and value.flags.writeable and value.dtype.kind in "biuf":
             return self.reference(None, value)  # the user's, who may write to it between calls
         if isinstance(value, (list, tuple)):
@@ -108,14 +125,113 @@ class Lowering:
     def _assign(self, target: Any, value: Any) -> Value:
         """Note a write to a tensor from outside; what is read from it later in the step is the new value."""
         assert isinstance(target, Traced)
+        new = array_of(self.builder, _symbols(self.builder, self.resolve(value))).value
+        made = self.builder.broadcast(self.builder.cast(new, target.data.dtype), target.data.shape)
+        self._write(target, made)
+        return made
+
+    def _write(self, target: Traced, value: Value) -> None:
+        """Note what a tensor from outside holds from now on."""
+        state = self.states.get(id(target.data))
+        if state is not None:
+            self.now[state] = value
+            return
         self.reference(target.tensor, target.data)
         reference = self.references.get(id(target.data))
         if reference is None:
             raise CaptureError(f"a write to a read-only array of shape {target.data.shape}")
-        new = array_of(self.builder, _symbols(self.builder, self.resolve(value))).value
-        made = self.builder.broadcast(self.builder.cast(new, reference.dtype), reference.shape)
-        self.writes[reference] = made
-        return made
+        self.writes[reference] = value
+
+    def _loop(
+        self, inputs: Any, states: Any, body: Body, carries: int, slices: int, length: int, reverse: bool
+    ) -> tuple[Value, ...]:
+        """A captured loop. What its body writes is carried too; what it asks the host for is asked ahead, turn by
+        turn, and cut into slices."""
+        given = [self._given(v) for v in inputs]
+        held = [self._given(v) for v in states]
+        carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
+        program, hosts = self._body(body, states, carries, slices)
+        turns = [Host((length, *h.shape), h.dtype, h.evaluate) for h in hosts]
+        for value, evaluate in zip(turns, turn_by_turn([h.evaluate for h in hosts], length, reverse), strict=True):
+            value.evaluate = evaluate
+        self.hosts += turns
+        effect = any(i.effect for i in program.body)
+        self.effects = self.effects or effect
+        params: dict[str, Any] = {
+            "body": program,
+            "carries": len(carried) + len(held),
+            "slices": len(xs) + len(turns),
+            "length": length,
+        }
+        params |= {name: True for name, flag in (("reverse", reverse), ("effect", effect)) if flag}
+        outs = self.builder.emit("loop", *carried, *held, *xs, *turns, *closed, **params)
+        outs = outs if isinstance(outs, tuple) else (outs,)
+        after = outs[carries : carries + len(held)]
+        self._written(states, after)
+        return (*outs[:carries], *outs[carries + len(held) :], *after)
+
+    def _branch(self, pred: Any, inputs: Any, states: Any, true: Body, false: Body) -> tuple[Value, ...]:
+        """A captured branch. What the host is asked for in either body is asked ahead, if that body will run."""
+        condition = self.builder.reshape(self.builder.cast(self._given(pred), np.dtype(bool)), ())
+        given, held = [self._given(v) for v in inputs], [self._given(v) for v in states]
+        programs = []
+        hosts = []
+        for body in (true, false):
+            program, asked = self._body(body, states, 0, 0)
+            programs.append(program)
+            hosts.append(asked)
+        if hosts[0] or hosts[1]:
+            raise CaptureError(
+                "a branch of tn.cond steps an optimizer or draws random numbers, which a compiled branch cannot decide: "
+                "do it on both sides of the branch, or choose between values with np.where"
+            )
+        effect = any(i.effect for p in programs for i in p.body)
+        self.effects = self.effects or effect
+        params: dict[str, Any] = {"true": programs[0], "false": programs[1]}
+        if effect:
+            params["effect"] = True
+        outs = self.builder.emit("branch", condition, *held, *given, **params)
+        outs = outs if isinstance(outs, tuple) else (outs,)
+        after = outs[: len(held)]
+        self._written(states, after)
+        return (*outs[len(held) :], *after)
+
+    def _given(self, value: Any) -> Value:
+        return array_of(self.builder, _symbols(self.builder, self.resolve(value))).value
+
+    def _written(self, states: Any, values: Sequence[Value]) -> None:
+        """Note what became of the tensors that a body writes."""
+        for state, value in zip(states, values, strict=True):
+            self._write(state, value)
+
+    def _body(self, body: Body, states: Any, carries: int, slices: int) -> tuple[Program, list[Host]]:
+        """The program of a body, and what it asks the host for, which comes in as slices.
+
+        Its inputs are the carries, the states, the slices, those of the host, and what is closed over; its outputs the
+        carries, the states, the other results.
+        """
+        work = Lowering(body)
+        inputs = [Input(tuple(node.shape), node.dtype) for node in body.inputs]
+        for node, value in zip(body.inputs, inputs, strict=True):
+            work.values[node] = (value,)
+        count = len(inputs) - body.states
+        given, held = inputs[:count], inputs[count:]
+        work.states = {id(state.data): value for state, value in zip(states, held, strict=True)}
+        work.now = {value: value for value in held}
+        for node in body.nodes:
+            if node not in work.values:
+                work.node(node)
+        outs = [work._given(v) for v in body.results]
+        self.called += work.called
+        hosts = {h: Input(h.shape, h.dtype) for h in work.hosts}
+        program = Program(
+            [*given[:carries], *held, *given[carries : carries + slices], *hosts.values(), *given[carries + slices :]],
+            [],
+            work.builder.body,
+            [*outs[:carries], *work.now.values(), *outs[carries:]],
+            [],
+        )
+        return simplify(substitute(program, hosts)), work.hosts
 
     def _ahead(self, op: Op, call: Mapping[str, Any], node: Node) -> tuple[Value, ...] | None:
         """What the host computes at the beginning of each call, if the op is all of that: numbers and draws."""
@@ -182,6 +298,24 @@ class Lowering:
             found = [Spec(tuple(s), d) for s, d in zip(node.shape, node.dtype, strict=True)]
         count = len(found)
         return found + [self.picked.get((node, count + i)) for i in range(len(node.op.residuals))]
+
+
+def turn_by_turn(evaluates: Sequence[Any], length: int, reverse: bool) -> list[Any]:
+    """What the host computes in each turn of a loop, as one array of all turns per value: in each turn, all of them are
+    asked in order."""
+    columns: list[list[Any]] = []
+
+    def ask() -> Any:
+        columns[:] = [[] for _ in evaluates]
+        for _ in range(length):
+            for column, evaluate in zip(columns, evaluates, strict=True):
+                column.append(evaluate())
+        return taken(0)()
+
+    def taken(i: int) -> Any:
+        return lambda: np.stack(columns[i][:: -1 if reverse else 1])
+
+    return [ask if i == 0 else taken(i) for i in range(len(evaluates))]
 
 
 def lower(tape: Capture, inputs: Sequence[Node], outputs: Sequence[Any]) -> Lowered:

@@ -9,14 +9,16 @@ statements, written where they are first needed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tapenet.compiler.buffers import Arena, last_uses
 from tapenet.compiler.ir import Constant, Host, Input, Instruction, Program, Reference, Result, Value
-from tapenet.compiler.layout import Place, Strides, c_strides, memory_order, ordered_strides, view
+from tapenet.compiler.layout import Place, Strides, c_strides, memory_order, ordered_strides, reshape_strides, view
 from tapenet.compiler.primitives import PRIMITIVES, numpy_slices
 
 SCRATCH, FRESH, REFERENCE, GIVEN, CONSTANT = "scratch", "fresh", "reference", "given", "constant"
@@ -91,7 +93,14 @@ class Places:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.last = last_uses(program, lambda instruction: instruction.kind not in _SEPARATE)
+        self._users: dict[Value, list[Instruction]] = {}
+        for instruction in program.body:
+            for arg in instruction.args:
+                self._users.setdefault(arg, []).append(instruction)
+        roots = set(program.roots())
+        #: Products whose only use is to be summed up: the two are a dot product.
+        self.summed = {i for i in program.body if i.results[0] not in roots and _is_summed(i, self._users)}
+        self.last = last_uses(program, lambda i: i.kind not in _SEPARATE or i in self.summed)
         self.arena = Arena()
         self.lines: list[str] = []
         #: What the generated code refers to and that is the same for all calls: functions, dtypes, constants.
@@ -105,32 +114,29 @@ class Places:
         self._spots: dict[Value, Spot] = {}
         self._counts: dict[str, int] = {}
         self._ones: dict[tuple[int, str], str] = {}
-        self._swapped: dict[str, str] = {}
+        self._derived: dict[str, str] = {}
         #: Memory that may end after each instruction.
         self._ends: dict[int, list[Memory]] = {}
-        self._returned = {_root(v) for v in program.outputs}
+        self._returned = {_root(v)[0] for v in program.outputs}
         self._prepare_updates()
-        self._users: dict[Value, list[Instruction]] = {}
-        for instruction in program.body:
-            for arg in instruction.args:
-                self._users.setdefault(arg, []).append(instruction)
 
     def _prepare_updates(self) -> None:
         """Find which results may be computed in the storage of the tensor they are written to."""
-        #: The tensor whose storage a result may be computed in.
-        self._updates: dict[Value, Reference] = {}
-        #: Position from which on no argument is read: it may be a tensor's storage.
+        #: The tensor whose storage a result may be computed in, and the views of the result that are written to it.
+        self._updates: dict[Value, tuple[Reference, list[Instruction]]] = {}
+        #: Position of the last instruction that reads an argument, which may be a tensor's storage.
         self._given_end = -1
         #: Tensors whose memory another one's overlaps: never written before the end.
         references = self.program.references
         shared = overlapping([r.tensor._data for r in references])
         self.overlapping = {references[k] for k in shared}
-        for value in (*self.program.inputs, *self.program.hosts):
+        for value in (*self.program.inputs, *filter(is_large, self.program.hosts)):
             self._given_end = max(self._given_end, self.last.get(value, -1))
         for target, value in self.program.writes:
-            computed = isinstance(value, Result) and value.instruction.kind in _SEPARATE
+            root, views = _root(value)
+            computed = isinstance(root, Result) and root.instruction.kind in _SEPARATE
             if computed and target not in self.overlapping:
-                self._updates.setdefault(value, target)
+                self._updates.setdefault(root, (target, views))
 
     # -- names ---------------------------------------------------------------------------------------------------
 
@@ -239,33 +245,52 @@ class Places:
         strides = tuple(s * size for s in spot.place.strides)
         return Scratch(spot.memory.offset + spot.place.offset * size, value.shape, value.dtype, strides)
 
-    def derived(self, value: Value, letter: str, text: str, make: Callable[[Any], Any]) -> str:
-        """The name of an array made from a value's in a way that is no instruction; `text` says how, after the
-        name of that array."""
+    def derived(self, value: Value, text: str, make: Callable[[Any], Any]) -> str:
+        """A view of a value's array that is no instruction's result. `text` says how it is made, behind the name of
+        that array."""
         base = self.array(value)
+        if not self.spot(value).static:
+            return base + text
         key = base + text
-        if key not in self._swapped:
-            if self.spot(value).static:
-                name = self.name(letter)
-                self.statics[name] = Derived(base, make)
-            else:
-                name = base + text
-            self._swapped[key] = name
-        return self._swapped[key]
+        if key not in self._derived:
+            self._derived[key] = self.name("v")
+            self.statics[self._derived[key]] = Derived(base, make)
+        return self._derived[key]
 
     def swapped(self, value: Value) -> str:
         """The array of a value with its last two axes exchanged."""
         if value.ndim == 2:
-            return self.derived(value, "v", ".T", lambda a: a.T)
-        return self.derived(value, "v", ".swapaxes(-1, -2)", lambda a: a.swapaxes(-1, -2))
+            return self.derived(value, ".T", lambda a: a.T)
+        return self.derived(value, ".swapaxes(-1, -2)", lambda a: a.swapaxes(-1, -2))
 
-    def operand(self, value: Value) -> str:
-        """The array of an operand that NumPy broadcasts by itself."""
+    def reshaped(self, value: Value, shape: tuple[int, ...]) -> str | None:
+        """The array of a value in another shape, or None where that takes a copy."""
+        if value.shape == shape:
+            return self.array(value)
+        place = self.spot(value).place
+        if place is not None and reshape_strides(value.shape, place.strides, shape) is None:
+            return None
+        return self.derived(value, f".reshape({shape!r})", lambda a: a.reshape(shape))
+
+    def unspread(self, value: Value) -> Value:
+        """What an operand is a broadcast of: NumPy broadcasts by itself."""
         spot = self.spot(value)
         while spot.instruction is not None and spot.instruction.name == "broadcast":
             assert spot.base is not None
             value = spot.base
             spot = self.spot(value)
+        return value
+
+    def operand(self, value: Value, shape: tuple[int, ...] | None = None) -> str:
+        """The array of an operand, not broadcast; where it is easily done, in the very shape of the result, or of no
+        axes if it is a number: then NumPy does not have to broadcast, which takes twice as long."""
+        value = self.unspread(value)
+        if shape is not None and value.shape != shape and self.spot(value).static:
+            size = math.prod(shape)
+            fitting = shape if value.size == size else () if value.size == 1 else value.shape
+            name = self.reshaped(value, fitting)
+            if name is not None:
+                return name
         return self.array(value)
 
     # -- room for results ----------------------------------------------------------------------------------------
@@ -281,12 +306,12 @@ class Places:
             if memory.end == position and memory.kind == SCRATCH:
                 self.arena.give(memory.offset, memory.nbytes)
 
-    def scratch(self, value: Value, end: int, order: tuple[int, ...] | None = None) -> Spot:
+    def scratch(self, value: Value, end: int, order: tuple[int, ...] | None = None, letter: str = "b") -> Spot:
         """New room in the arena for a value, dense in memory."""
         memory = Memory(SCRATCH, end, self.arena.take(value.nbytes), value.nbytes)
         self.ending(memory, end)
         strides = c_strides(value.shape) if order is None else ordered_strides(value.shape, order)
-        spot = Spot(memory, self.name("b"), Place(value, 0, strides), static=True)
+        spot = Spot(memory, self.name(letter), Place(value, 0, strides), static=True)
         recipe = self.recipe(value, spot)
         assert recipe is not None
         self.statics[spot.name] = recipe
@@ -297,7 +322,7 @@ class Places:
         return self.scratch(Value(shape, dtype), position).name
 
     def target(self, instruction: Instruction, position: int, *, over: Iterable[Value] = (), strict: bool = False,
-               matrix: bool = False) -> Spot:  # fmt: skip
+               dense: str = "") -> Spot:  # fmt: skip
         """Where an instruction's result goes: into the tensor it is written to, over an operand that nobody needs any
         more, into a new array if it is returned, else into scratch.
 
@@ -306,41 +331,63 @@ class Places:
             position: its position in the body.
             over: the arguments whose memory it may take over, being elementwise.
             strict: it may only if no other argument lies there too (a ufunc sees that, and copies).
-            matrix: it must be dense in memory, in row-major order but for the last two axes, which may be exchanged.
+            dense: "rows" if it must be in row-major order, "matrix" if its last two axes may be exchanged.
         """
         (result,) = instruction.results
         self.result_bytes += result.nbytes
         end = self.last.get(result, position)
         over = tuple(over)
-        spot = self._update(instruction, position, over, strict, matrix)
+        if result.size == 1:  # writing over an operand, NumPy takes four times as long with one element
+            over = ()
+        spot = self._update(instruction, position, over, strict, dense)
         if spot is None:
             spot = self._taken(instruction, position, over, strict, end)
         if spot is None and result in self._returned:
-            spot = self._fresh(result, self._order(instruction, matrix))
+            spot = self._fresh(result, self._order(instruction, dense))
         if spot is None:
-            spot = self.scratch(result, end, self._order(instruction, matrix))
+            spot = self.scratch(result, end, self._order(instruction, dense))
         self._spots[result] = spot
         return spot
 
     def _update(
-        self, instruction: Instruction, position: int, over: tuple[Value, ...], strict: bool, matrix: bool
+        self, instruction: Instruction, position: int, over: tuple[Value, ...], strict: bool, dense: str
     ) -> Spot | None:
         """The storage of the tensor that the result is written to, if nobody needs the old value any more."""
         (result,) = instruction.results
-        target = self._updates.get(result)
-        if target is None:
+        if result not in self._updates or result.size == 1:
             return None
-        spot = self.spot(target)
+        target, views = self._updates[result]
+        memory = self.spot(target).memory
         last_read = max(self.last.get(target, -1), self._given_end)
         if last_read > position or (last_read == position and not over):
             return None
         if strict and last_read == position:
             others = [a for a in instruction.args if a not in over]
-            if any(self.spot(a).memory.kind == GIVEN or self.spot(a).memory is spot.memory for a in others):
+            if any(self.spot(a).memory.kind == GIVEN or self.spot(a).memory is memory for a in others):
                 return None
-        if matrix and not _is_matrix(result.shape, spot.strides):
-            return None
-        return Spot(spot.memory, spot.name, spot.place, static=True)
+        spot = self._behind(target, views)
+        return None if spot is None or (dense and spot.strides not in _dense(result.shape, dense)) else spot
+
+    def _behind(self, target: Reference, views: list[Instruction]) -> Spot | None:
+        """A tensor's storage as what a chain of views makes that tensor of, if strides can show it so."""
+        spot = self.spot(target)
+        name, place = spot.name, spot.place
+        assert place is not None
+        for instruction in views:
+            before, shape = instruction.results[0].shape, instruction.args[0].shape
+            if instruction.name == "transpose":
+                axes = tuple(sorted(range(len(shape)), key=instruction.params["axes"].__getitem__))
+                strides: Strides | None = tuple(place.strides[i] for i in axes)
+                make = partial(np.transpose, axes=axes)
+            else:
+                strides = reshape_strides(before, place.strides, shape)
+                make = partial(np.reshape, shape=shape)
+            if strides is None:
+                return None
+            place = Place(target, 0, strides)
+            base, name = name, self.name("v")
+            self.statics[name] = Derived(base, make)
+        return Spot(spot.memory, name, place, static=True)
 
     def _taken(
         self, instruction: Instruction, position: int, over: tuple[Value, ...], strict: bool, end: int
@@ -393,16 +440,16 @@ class Places:
 
     # -- memory order --------------------------------------------------------------------------------------------
 
-    def _order(self, instruction: Instruction, matrix: bool) -> tuple[int, ...]:
+    def _order(self, instruction: Instruction, dense: str) -> tuple[int, ...]:
         """The axes of a result from the slowest in memory to the fastest. What belongs to a Fortran-ordered weight
         is Fortran-ordered too: an elementwise result follows its operands, a product those it is combined with."""
         (result,) = instruction.results
-        usual = tuple(range(result.ndim))
+        order = None
         if instruction.kind == "elementwise":
-            return self._common(instruction, result.shape) or usual
-        if matrix and result.ndim == 2:
-            return self._wanted(result) or usual
-        return usual
+            order = self._common(instruction, result.shape)
+        if order is None and dense != "rows" and result.ndim == 2 and all(a.shape != result.shape for a in instruction.args):
+            order = self._wanted(result)
+        return order or tuple(range(result.ndim))
 
     def _common(self, instruction: Instruction, shape: tuple[int, ...]) -> tuple[int, ...] | None:
         usual = tuple(range(len(shape)))
@@ -467,19 +514,46 @@ class Places:
 
     def _is_there(self, target: Reference, value: Value) -> bool:
         """Whether a value was computed in the storage it is written to."""
-        return self._updates.get(value) is target and self.spot(value).memory is self.spot(target).memory
+        update = self._updates.get(_root(value)[0])
+        return update is not None and update[0] is target and self.spot(value).memory is self.spot(target).memory
 
 
-def _root(value: Value) -> Value:
-    """What a value is a view of that shows all of it."""
+def _is_summed(instruction: Instruction, users: dict[Value, list[Instruction]]) -> bool:
+    """Whether an instruction is a product whose only use is the sum of all its elements."""
+    if instruction.name != "multiply":
+        return False
+    (result,) = instruction.results
+    found = users.get(result, [])
+    return (
+        result.dtype.char in "fd"
+        and all(a.shape == result.shape for a in instruction.args)
+        and len(found) == 1
+        and found[0].name == "reduce_add"
+        and len(found[0].params["axes"]) == result.ndim
+    )
+
+
+def is_large(host: Value) -> bool:
+    """Whether an array that the host computes is used where it is, rather than copied."""
+    return host.nbytes > 1024
+
+
+def _root(value: Value) -> tuple[Value, list[Instruction]]:
+    """What a value shows all of, and the views that lead from it there."""
+    views = []
     while isinstance(value, Result) and value.instruction.name in ("reshape", "transpose"):
+        views.append(value.instruction)
         value = value.instruction.args[0]
-    return value
+    return value, views
 
 
-def _is_matrix(shape: tuple[int, ...], strides: Strides | None) -> bool:
-    exchanged = c_strides((*shape[:-2], *shape[:-3:-1]))
-    return strides in (c_strides(shape), (*exchanged[:-2], *exchanged[:-3:-1]))
+def _dense(shape: tuple[int, ...], dense: str) -> tuple[Strides, ...]:
+    """The strides that an array of which it is asked to be `dense` may have."""
+    rows = c_strides(shape)
+    if dense == "rows" or len(shape) < 2:
+        return (rows,)
+    exchanged = c_strides((*shape[:-2], shape[-1], shape[-2]))
+    return rows, (*exchanged[:-2], exchanged[-1], exchanged[-2])
 
 
 def _maker(instruction: Instruction) -> Callable[[Any], Any]:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.compiler.ir import Constant, Instruction, Value
-from tapenet.compiler.numpy_plan_places import CONSTANT, Places, Spot, slices_text
-from tapenet.compiler.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, Hole, function
+from tapenet.compiler.ir import Constant, Instruction, Result, Value
+from tapenet.compiler.layout import c_strides
+from tapenet.compiler.numpy_plan_places import Places, slices_text
+from tapenet.compiler.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, Hole, function, numpy_slices
 
 Statement = Callable[[Places, Instruction, int], None]
 
@@ -61,13 +62,31 @@ def _evaluate(places: Places, instruction: Instruction, position: int) -> None:
 
 def _elementwise(places: Places, instruction: Instruction, position: int) -> None:
     name, args = instruction.name, instruction.args
+    if instruction in places.summed and _inner(places, instruction) is not None:
+        return
     if name == "power" and _is_number(args[1], 2):
         name, args = "square", args[:1]
     ufunc = np.power if name == "power" else function(name)
+    if name == "multiply" and _outer(places, instruction, position):
+        return
     called = places.shared(name, ufunc)
-    operands = [places.operand(a) for a in args]
+    operands = [places.operand(a, instruction.results[0].shape) for a in args]
     out = places.target(instruction, position, over=args)
     places.line(f"{called}({', '.join([*operands, out.name])})")
+
+
+def _outer(places: Places, instruction: Instruction, position: int) -> bool:
+    """A column times a row, as the matrix product it is: half the time of broadcasting."""
+    (a, b), (result,) = instruction.args, instruction.results
+    if result.dtype.char not in "fd" or result.ndim != 2 or 1 in result.shape:
+        return False
+    n, m = result.shape
+    if (a.shape, b.shape) == ((1, m), (n, 1)):
+        a, b = b, a
+    if (a.shape, b.shape) != ((n, 1), (1, m)):
+        return False
+    _product(places, instruction, position, (a, False), (b, False))
+    return True
 
 
 def _is_number(value: Value, number: float) -> bool:
@@ -122,7 +141,8 @@ def _select(places: Places, instruction: Instruction, position: int) -> None:
     kind = np.dtype(f"i{result.dtype.itemsize}")
     mask = places.temporary(condition.shape, kind, position)
     choice, first, second = _bits(places, condition, np.dtype("i1")), _bits(places, x, kind), _bits(places, y, kind)
-    into = _bits(places, result, kind) if places.target(instruction, position) else ""
+    places.target(instruction, position)
+    into = _bits(places, result, kind)
     for name in ("subtract", "negative", "bitwise_and", "bitwise_xor"):
         places.shared(name, getattr(np, name))
     places.line(f"{mask}[...] = {choice}")
@@ -167,25 +187,36 @@ def _reduction(places: Places, instruction: Instruction, position: int) -> None:
 
 
 def _sum(places: Places, instruction: Instruction, position: int) -> bool:
-    """A sum over the first or the last axes as a product with ones, if it can be one."""
+    """A sum as a dot product of what is multiplied before, or over the first or the last axes as a product with ones, if
+    it can be one."""
     (arg,), (result,) = instruction.args, instruction.results
+    factors = _inner(places, arg.instruction) if isinstance(arg, Result) and arg.instruction in places.summed else None
+    if factors is not None:
+        out = places.target(instruction, position)
+        places.line(f"{factors[0]}.dot({factors[1]}, {out.name})")
+        return True
     axes = instruction.params["axes"]
     first, last = axes == tuple(range(len(axes))), axes == tuple(range(arg.ndim - len(axes), arg.ndim))
-    if result.dtype.char not in "fd" or not arg.size or not (first or last):
+    if arg.dtype.char not in "fd" or not arg.size or not (first or last):
         return False
     length = arg.size // result.size
-    if last and length > ONES:
+    if length > ONES and last:
         return False
-    flat = (length,) if not result.ndim else (length, result.size) if first else (result.size, length)
-    source = _reshaped(places, arg, flat)
+    rest = (result.size,) if result.ndim else ()
+    source = places.reshaped(arg, (length, *rest) if first else (*rest, length))
     if source is None:
         return False
     ones = places.ones(length, arg.dtype)
-    places.target(instruction, position, matrix=True)
-    into = _reshaped(places, result, flat[len(flat) - 1 :] if first else flat[:1]) if result.ndim else None
-    if result.ndim and into is None:
-        raise AssertionError
+    places.target(instruction, position, dense="rows")
+    into = places.reshaped(result, rest)
+    places.line(f"{ones}.dot({source}, {into})" if first else f"{source}.dot({ones}, {into})")
     return True
+
+
+def _inner(places: Places, product: Instruction) -> tuple[str, str] | None:
+    """The factors of a product as vectors, or None where that takes a copy."""
+    a, b = (places.reshaped(arg, (arg.size,)) for arg in product.args)
+    return None if a is None or b is None else (a, b)
 
 
 @_statement("argmax", "argmin")
@@ -193,3 +224,130 @@ def _arg(places: Places, instruction: Instruction, position: int) -> None:
     source = places.array(instruction.args[0])
     out = places.target(instruction, position)
     places.line(f"{source}.{instruction.name}({instruction.params['axis']}, {out.name})")
+
+
+# -- products ----------------------------------------------------------------------------------------------------
+
+
+@_statement("dot")
+def _dot(places: Places, instruction: Instruction, position: int) -> None:
+    (a, b), (result,) = instruction.args, instruction.results
+    ta, tb = bool(instruction.params.get("ta")), bool(instruction.params.get("tb"))
+    if a.ndim > 2:
+        matmul = places.shared("matmul", np.matmul)
+        left, right = _factor(places, a, ta), _factor(places, b, tb)
+        out = places.target(instruction, position, dense="matrix")
+        places.line(f"{matmul}({left}, {right}, {out.name})")
+        return
+    _product(places, instruction, position, (a, ta), (b, tb))
+
+
+def _product(
+    places: Places, instruction: Instruction, position: int, left: tuple[Value, bool], right: tuple[Value, bool]
+) -> None:
+    """The product of two matrices, each given with whether it is transposed."""
+    (result,) = instruction.results
+    a, b = _factor(places, *left), _factor(places, *right)
+    out = places.target(instruction, position, dense="matrix")
+    if out.strides == c_strides(result.shape):
+        places.line(f"{a}.dot({b}, {out.name})")
+    else:  # the transposed product, which is row-major
+        a, b = _factor(places, left[0], not left[1]), _factor(places, right[0], not right[1])
+        places.line(f"{b}.dot({a}, {places.swapped(result)})")
+
+
+def _factor(places: Places, value: Value, transposed: bool) -> str:
+    return places.swapped(value) if transposed else places.array(value)
+
+
+# -- views that are copies, and movement -------------------------------------------------------------------------
+
+
+@_statement("transpose", "broadcast", "slice")
+def _view(places: Places, instruction: Instruction, position: int) -> None:
+    places.view(instruction)
+
+
+@_statement("reshape")
+def _reshape(places: Places, instruction: Instruction, position: int) -> None:
+    if places.view(instruction):
+        return
+    # The memory order does not allow it: a row-major copy, seen in both shapes.
+    (arg,) = instruction.args
+    out = places.target(instruction, position, dense="rows")
+    (result,) = instruction.results
+    into = places.reshaped(result, arg.shape)
+    places.line(f"{into}[...] = {places.array(arg)}")
+
+
+@_statement("concatenate")
+def _concatenate(places: Places, instruction: Instruction, position: int) -> None:
+    concatenate = places.shared("concatenate", np.concatenate)
+    parts = ", ".join(places.array(a) for a in instruction.args)
+    out = places.target(instruction, position)
+    places.line(f"{concatenate}(({parts},), {instruction.params['axis']}, {out.name})")
+
+
+@_statement("update")
+def _update(places: Places, instruction: Instruction, position: int) -> None:
+    base, value = instruction.args
+    (result,) = instruction.results
+    first, part = places.operand(base), places.operand(value)
+    out = places.target(instruction, position, over=[base], strict=True)
+    if out.name != first:
+        places.line(f"{out.name}[...] = {first}")
+    slices = instruction.params["slices"]
+    index = numpy_slices(slices)
+    into = places.derived(result, f"[{slices_text(slices)}]", lambda a: a[index or ...])
+    places.line(f"{into}[...] = {part}")
+
+
+@_statement("take")
+def _take(places: Places, instruction: Instruction, position: int) -> None:
+    a, i = (places.array(v) for v in instruction.args)
+    text = f"{a}.take({i}, {instruction.params['axis']})"
+    if not instruction.results[0].ndim:  # a NumPy scalar
+        text = f"{places.shared('asarray', np.asarray)}({text})"
+    places.allocated(instruction.results[0], position, text)
+
+
+@_statement("index")
+def _index(places: Places, instruction: Instruction, position: int) -> None:
+    a, *index = (places.array(v) for v in instruction.args)
+    text = f"{a}[{_index_text(places, instruction.params['template'], index)}]"
+    if not any(v.ndim for v in instruction.args[1:]):  # numbers give a view, or a NumPy scalar
+        text = f"{places.shared('array', np.array)}({text})"
+    places.allocated(instruction.results[0], position, text)
+
+
+def _index_text(places: Places, template: Any, arrays: list[str]) -> str:
+    """An index with its arrays filled in."""
+
+    def part(t: Any) -> str:
+        if isinstance(t, Hole):
+            return arrays[t.position]
+        if isinstance(t, slice):
+            return ":" if t == slice(None) else places.shared(places.name("s"), t)
+        return "..." if t is Ellipsis else repr(t) if t is None or type(t) is int else places.constant(t)
+
+    return ", ".join(map(part, template)) + ("," if len(template) == 1 else "")
+
+
+@_statement("put")
+def _put(places: Places, instruction: Instruction, position: int) -> None:
+    base, value, *_ = instruction.args
+    first, part, *index = (places.operand(v) for v in instruction.args)
+    out = places.target(instruction, position, over=[base], strict=True)
+    if out.name != first:
+        places.line(f"{out.name}[...] = {first}")
+    places.line(f"{out.name}[{_index_text(places, instruction.params['template'], index)}] = {part}")
+
+
+@_statement("scatter_add")
+def _scatter_add(places: Places, instruction: Instruction, position: int) -> None:
+    add_at = places.shared("add_at", np.add.at)
+    values, *index = (places.operand(v) for v in instruction.args)
+    out = places.target(instruction, position)
+    places.line(f"{out.name}.fill(0)")
+    text = _index_text(places, instruction.params["template"], index)
+    places.line(f"{add_at}({out.name}, ({text}), {values})")

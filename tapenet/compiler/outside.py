@@ -11,9 +11,10 @@ import dis
 import random
 import sys
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -110,28 +111,27 @@ class Reach:
         self.places: list[Place] = []
         self.containers: list[tuple[str, Any]] = []
         self.generators: list[np.random.Generator] = [generator()]
+        #: Everything met, by id, and kept alive, so that no id is given out again.
         self._seen: dict[int, Any] = {id(self.generators[0]): self.generators[0]}
         self._places: set[tuple[int, str]] = set()
-        #: Objects whose attributes count where their name is in the code, with their mapping and title.
-        self._namespaces: list[tuple[str, Any, Any]] = []
-        #: Names in the code, and those of attributes that are set there.
-        self._names: set[str] = set()
+        self._namespaces: list[_Namespace] = []
+        #: Names in the code, and among them those of attributes that it sets.
+        self._names = {"forward", "__call__"}
         self._set: set[str] = set()
         for value in (function, *arguments):
             self._follow(value, "an argument")
         known = -1
-        while known != len(self._seen) + len(self.places):  # what is found brings names, and these find more
-            known = len(self._seen) + len(self.places)
-            for title, holder, owner in list(self._namespaces):
-                for name in sorted((self._names & set(holder)) | (self._set if owner is None else set())):
-                    self._place(Place(f"{title}.{name}", name, holder, owner=owner))
+        while known != len(self._seen) + len(self._places):  # what is found brings names, and these find more
+            known = len(self._seen) + len(self._places)
+            for namespace in list(self._namespaces):
+                self._look_into(namespace)
 
     def _follow(self, value: Any, words: str) -> None:
         if type(value) in _VALUES or type(value) is Tensor or value is MISSING or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, types.FunctionType):
-            if _users(value.__module__):
+            if _users(value.__globals__.get("__name__")):
                 self._function(value)
             elif hasattr(value, "__wrapped__"):
                 self._follow(value.__wrapped__, words)
@@ -147,31 +147,35 @@ class Reach:
             self.containers.append((words, value))
         elif isinstance(value, types.ModuleType):
             if _users(value.__name__):
-                self._namespaces.append((value.__name__, vars(value), None))
+                self._namespaces.append(_Namespace(value.__name__, vars(value)))
         elif isinstance(value, type):
-            if _users(value.__module__):
-                self._methods(value)
-                self._namespaces.append((value.__qualname__, vars(value), value))
+            for base in value.__mro__:
+                if _users(base.__module__) and (base is value or id(base) not in self._seen):
+                    self._seen[id(base)] = base
+                    self._namespaces.append(_Namespace(base.__qualname__, vars(base), base))
         elif hasattr(type(value), "named_modules"):
             for module in value.modules():
-                self._methods(type(module))
+                self._follow(type(module), words)
                 for part in vars(module).values():
                     if isinstance(part, (np.random.Generator, types.FunctionType, types.MethodType, partial)):
                         self._follow(part, words)
         elif _users(type(value).__module__):
-            self._methods(type(value))
+            self._follow(type(value), words)
             if hasattr(value, "__dict__"):
-                self._namespaces.append((type(value).__qualname__, vars(value), None))
+                defaults = {n: v for base in type(value).__mro__ if _users(base.__module__) for n, v in vars(base).items()}
+                self._namespaces.append(_Namespace(type(value).__qualname__, vars(value), None, defaults))
         elif hasattr(value, "__wrapped__"):
             self._follow(value.__wrapped__, words)
 
-    def _methods(self, owner: type) -> None:
-        for base in owner.__mro__:
-            if _users(base.__module__) and base not in self._seen:
-                self._seen[id(base)] = base
-                for name, value in vars(base).items():
-                    if name != "__init__" and not isinstance(value, type):
-                        self._follow(value, f"{base.__qualname__}.{name}")
+    def _look_into(self, namespace: _Namespace) -> None:
+        title, holder, owner, defaults = namespace
+        names = self._names & {*holder, *defaults}
+        if owner is None:
+            names |= self._set
+        for name in sorted(names):
+            if isinstance(defaults.get(name), types.FunctionType):
+                continue
+            self._place(Place(f"{title}.{name}", name, holder, owner=owner))
 
     def _function(self, function: types.FunctionType) -> None:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -199,6 +203,17 @@ class Reach:
         if not isinstance(value, types.ModuleType):
             self.places.append(place)
         self._follow(value, place.words)
+
+
+class _Namespace(NamedTuple):
+    """Something with attributes: a module of the user's, a class, an object."""
+
+    title: str
+    attributes: Any
+    #: The class, if it is one.
+    owner: type | None = None
+    #: What its classes have under these names, which it may come to have itself.
+    defaults: Mapping[str, Any] = MappingProxyType({})
 
 
 def _fixed(value: Any) -> bool:
@@ -235,29 +250,51 @@ def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes(constant)
 
 
+class Drawn(NamedTuple):
+    """What the recorded ops drew random numbers from."""
+
+    generators: list[np.random.Generator]
+    #: Whether there was an op of the user's, which may draw where it likes.
+    anywhere: bool
+
+
+def drawn(nodes: Iterable[Node]) -> Drawn:
+    """What recorded ops drew from."""
+    found: list[np.random.Generator] = []
+    anywhere = False
+    for node in nodes:
+        if node.op.random:
+            call = node.call or {}
+            anywhere |= _users(node.op.__module__)
+            found += [value for value in call.values() if isinstance(value, np.random.Generator)]
+            if call.get("rng") is None:
+                found.append(generator())
+    return Drawn(found, anywhere)
+
+
 class Watch:
-    """Sees whether a function, while it is captured, changes what it reaches."""
+    """Sees whether a function, while it is captured, changes what it reaches.
+
+    Attributes:
+        values: what stood behind `reach.places`.
+    """
 
     def __init__(self, title: str, reach: Reach) -> None:
         self._title = title
-        self._reach = reach
-        #: What stood behind the names, in their order.
+        self.reach = reach
         self.values = [place.get() for place in reach.places]
         self._copies = [container.copy() for _, container in reach.containers]
         self._states = [g.bit_generator.state for g in reach.generators]
         self._python = random.getstate()
         self._numpy = np.random.get_state()
 
-    def check(self, nodes: Iterable[Node]) -> None:
+    def check(self, recorded: Drawn) -> None:
         """Raise if something was changed that a replay would not change again.
-
-        Args:
-            nodes: what was recorded.
 
         Raises:
             CaptureError: names what was changed, and the mend.
         """
-        for place, before in zip(self._reach.places, self.values, strict=True):
+        for place, before in zip(self.reach.places, self.values, strict=True):
             now = place.get()
             if not same(before, now):
                 raise CaptureError(
@@ -265,53 +302,44 @@ class Watch:
                     "a replay would not do it again. Pass it as an argument and return the new value, keep it in an "
                     "nn.Buffer, or change it outside of the compiled function"
                 )
-        for (words, container), before in zip(self._reach.containers, self._copies, strict=True):
+        for (words, container), before in zip(self.reach.containers, self._copies, strict=True):
             if _changed(before, container):
                 raise CaptureError(
                     f"{self._title} changed the {type(container).__name__} that is {words} ({_sizes(before, container)}) "
                     "while it was captured; a replay would not do it again. Return what it adds, and add it outside of "
                     "the compiled function; if it only fills a cache, call the function once uncompiled"
                 )
-        self._check_random(list(nodes))
+        self._check_random(recorded)
 
-    def _check_random(self, nodes: list[Node]) -> None:
-        drawing = [node for node in nodes if node.op.random]
+    def _check_random(self, recorded: Drawn) -> None:
         mend = (
             "a replay would use the same numbers again. Draw by tn.random.uniform, normal, integers or permutation, which "
             "are recorded"
         )
-        if not any(_users(node.op.__module__) for node in drawing):  # an op of the user's may draw where it likes
+        if not recorded.anywhere:
             if random.getstate() != self._python:
                 raise CaptureError(f"{self._title} draws from Python's random while it is captured; {mend}")
             if not _equal(np.random.get_state(), self._numpy):
                 raise CaptureError(f"{self._title} draws from np.random while it is captured; {mend}")
-        recorded = {id(rng) for node in drawing for rng in _generators(node)}
-        for rng, before in zip(self._reach.generators, self._states, strict=True):
-            if id(rng) not in recorded and not _equal(rng.bit_generator.state, before):
+        for rng, before in zip(self.reach.generators, self._states, strict=True):
+            if not any(rng is g for g in recorded.generators) and not _equal(rng.bit_generator.state, before):
                 raise CaptureError(
                     f"{self._title} draws directly from a random generator ({rng}) while it is captured; {mend}, and give "
-                    "it rng= this generator"
+                    "them rng= this generator"
                 )
 
     def rollback(self) -> None:
         """Put everything back."""
-        for place, before in zip(self._reach.places, self.values, strict=True):
+        for place, before in zip(self.reach.places, self.values, strict=True):
             if place.get() is not before:
                 place.put(before)
-        for (_, container), before in zip(self._reach.containers, self._copies, strict=True):
+        for (_, container), before in zip(self.reach.containers, self._copies, strict=True):
             if _changed(before, container):
                 _restore(container, before)
-        for rng, state in zip(self._reach.generators, self._states, strict=True):
+        for rng, state in zip(self.reach.generators, self._states, strict=True):
             rng.bit_generator.state = state
         random.setstate(self._python)
         np.random.set_state(self._numpy)
-
-
-def _generators(node: Node) -> list[np.random.Generator]:
-    """The generators that a recorded op draws from."""
-    call = node.call or {}
-    found = [value for value in call.values() if isinstance(value, np.random.Generator)]
-    return found if call.get("rng") is not None else [*found, generator()]
 
 
 def _equal(a: Any, b: Any) -> bool:
@@ -332,7 +360,7 @@ def _changed(before: Any, now: Any) -> bool:
         return any(key not in now or not same(value, now[key]) for key, value in before.items())
     if isinstance(now, list):
         return not all(map(same, before, now))
-    return {id(v) for v in before} != {id(v) for v in now}
+    return bool(before != now)
 
 
 def _restore(container: Any, before: Any) -> None:

@@ -261,7 +261,15 @@ def _dot(a: Any, b: Any, ta: bool = False, tb: bool = False) -> Any:
     return np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b)
 
 
+def _infer_dot_add(args: list[Spec], params: Params) -> list[Spec]:
+    found = _infer_dot(args[1:], params)
+    if found != [args[0]]:
+        raise ValueError(f"{args[0]} + {found[0]}")
+    return found
+
+
 PRIMITIVES["dot"] = Primitive("product", _infer_dot, _dot)
+PRIMITIVES["dot_add"] = Primitive("product", _infer_dot_add, lambda c, a, b, **flags: c + _dot(a, b, **flags))
 
 # -- movement ----------------------------------------------------------------------------------------------------
 

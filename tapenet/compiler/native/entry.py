@@ -51,23 +51,24 @@ def usable() -> bool:
     )
 
 
-def text(inputs: Sequence[Value], outputs: int, end: int, guarded: bool) -> str:
+def text(inputs: Sequence[Value], outputs: int, end: int, guarded: int) -> str:
     """IR of `bind(*inputs, *outputs)`, which checks the inputs and puts all pointers into the table, and of `run`,
     which runs the first segment.
 
     Args:
         inputs: the program's arguments.
         outputs: how many results there are; theirs are new arrays that need no check.
-        end: position in the table of the addresses of `OBJECTS`, the inputs' dtypes, and two bounds of memory.
-        guarded: whether an argument inside these bounds is refused, since the program writes there.
+        end: position in the table of the addresses of `OBJECTS`, the inputs' dtypes, and pairs of bounds of memory.
+        guarded: how many such pairs there are. An argument whose memory begins inside one is refused, since the
+            program writes there.
     """
     kept = "" if sys.version_info >= (3, 12) else _INCREF
     lines = ["define ptr @bind(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
     names = [f"object{i}" for i in range(len(OBJECTS))]
     lines += [line for i, name in enumerate(names) for line in _entry(name, end + i, "i64")]
-    if guarded:
-        lines += _entry("low", end + len(OBJECTS) + len(inputs), "i64")
-        lines += _entry("high", end + len(OBJECTS) + len(inputs) + 1, "i64")
+    for g in range(guarded):
+        lines += _entry(f"low{g}", end + len(OBJECTS) + len(inputs) + 2 * g, "i64")
+        lines += _entry(f"high{g}", end + len(OBJECTS) + len(inputs) + 2 * g + 1, "i64")
     lines += [f"  %enough = icmp eq i64 %n, {len(inputs) + outputs}", "  br i1 %enough, label %a0, label %no"]
     for i, value in enumerate(inputs):
         lines += [f"a{i}:", *_argument(i), f"  %type{i} = load i64, ptr %t{i}", f"  %ok{i}_0 = icmp eq i64 %type{i}, %object0"]
@@ -79,12 +80,13 @@ def text(inputs: Sequence[Value], outputs: int, end: int, guarded: bool) -> str:
         lines += [f"  %ok{i}_{k + 1} = {check}" for k, check in enumerate(checks)]
         lines += [f"  %and{i}_1 = and i1 %ok{i}_1, %ok{i}_2", f"  %and{i}_2 = and i1 %and{i}_1, %ok{i}_3"]
         last = f"%and{i}_2"
-        if guarded:
+        for g in range(guarded):
+            at = f"{i}_{g}"
             lines += [
-                f"  %below{i} = icmp ult i64 %data{i}, %low", f"  %above{i} = icmp uge i64 %data{i}, %high",
-                f"  %apart{i} = or i1 %below{i}, %above{i}", f"  %and{i}_3 = and i1 {last}, %apart{i}",
+                f"  %below{at} = icmp ult i64 %data{i}, %low{g}", f"  %above{at} = icmp uge i64 %data{i}, %high{g}",
+                f"  %apart{at} = or i1 %below{at}, %above{at}", f"  %free{at} = and i1 {last}, %apart{at}",
             ]  # fmt: skip
-            last = f"%and{i}_3"
+            last = f"%free{at}"
         lines += [f"  br i1 {last}, label %c{i}, label %no", f"c{i}:"]
         condition = "true"
         for axis, length in enumerate(value.shape):

@@ -228,10 +228,11 @@ class KernelCode:
         assert maker is not None
         return self.rows[maker.results[0]]
 
-    @staticmethod
-    def _literal(value: Value) -> str | None:
-        if isinstance(value, Constant) and value.size == 1:
-            return literal(value.array.item(), value.dtype)
+    def _literal(self, value: Value) -> str | None:
+        """A single number that is known, also behind views."""
+        root = self.layouts[value].root
+        if isinstance(root, Constant) and root.size == 1:
+            return literal(root.array.item(), root.dtype)
         return None
 
     def _apply(self, member: Instruction, operands: list[str]) -> str:

@@ -272,6 +272,21 @@ def fill(code: Code, pointer: str, size: int, value: str, dtype: DType) -> None:
     code.loop(size, turn)
 
 
+def copy(code: Code, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
+    """Copy elements to where others are, or add them to these."""
+
+    def body(at: list[Access]) -> list[str]:
+        value = load(code, at[0].pointer, source.dtype)
+        if add:
+            before = load(code, at[1].pointer, target.dtype)
+            operation = "fadd" if target.dtype.kind == "f" else "add"
+            value = code.emit(f"{operation} {llvm_type(target.dtype)} {before}, {value}")
+        store(code, value, at[1].pointer, target.dtype)
+        return []
+
+    nest(code, lengths, [source, target], body)
+
+
 # -- reductions --------------------------------------------------------------------------------------------------
 
 

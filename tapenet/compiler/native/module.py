@@ -1,4 +1,4 @@
-"""A whole program as one LLVM module: kernels, products and moves in order, over buffers planned ahead.
+"""A whole program as one LLVM module: kernels, products, moves and loops in order, over memory planned ahead.
 
 Every pointer is in one table: arguments, results, references, constants, numbers from the host, and the arena in which
 all that is computed on the way has its place. A program that has to call Python in between (an op that is not
@@ -12,29 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.compiler.fusion import Entry, Kernel, fuse, source
-from tapenet.compiler.ir import Builder, Instruction, Program, Reference, Result, Value, Write, rewrite
+from tapenet.compiler.fusion import Entry, Kernel, fuse
+from tapenet.compiler.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.compiler.layout import Layouts, c_strides, materialise
-from tapenet.compiler.native import kernels, loops, moves, products
+from tapenet.compiler.native import control, loops, moves, products
 from tapenet.compiler.native.blas import find
-from tapenet.compiler.native.kernels import Function, KernelCode, crosses, fusible
+from tapenet.compiler.native.kernels import Function, KernelCode, fusible
+from tapenet.compiler.native.memory import Arena, Memory, Slot
 from tapenet.compiler.native.scalar import definitions
-from tapenet.compiler.primitives import Spec
-
-#: Bytes that a place in the arena is a multiple of: a cache line.
-ALIGNMENT = 64
-
-
-class Slot(NamedTuple):
-    """A buffer whose pointer is in the table, at this position."""
-
-    position: int
-
-
-class Arena(NamedTuple):
-    """A buffer inside the arena, by its first byte."""
-
-    offset: int
+from tapenet.compiler.passes import accumulate
 
 
 class Call(NamedTuple):
@@ -50,44 +36,104 @@ class Segment(NamedTuple):
     entries: list[Entry]
 
 
+class Functions:
+    """The functions of a module, bodies of loops included. Equal ones are there once."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Function] = {}
+        self.bodies: list[str] = []
+        self._names: dict[str, str] = {}
+        self._count = 0
+
+    def name(self, function: Function) -> str:
+        """The name of a function; one that was written before keeps its name."""
+        found = self._names.get(function.text)
+        if found is None:
+            found = self._names[function.text] = f"k{len(self._names)}"
+            self.by_name[found] = function
+        return found
+
+    def number(self) -> int:
+        """A new number for a body."""
+        self._count += 1
+        return self._count
+
+    def text(self) -> str:
+        """All of them, with what they need declared."""
+        needs = {n for f in self.by_name.values() for n in f.needs}
+        declares = {n for f in self.by_name.values() for n in f.declares}
+        blas = find()
+        integer = "i64" if blas is None else blas.integer
+        texts = [definitions(needs)]
+        texts.append(loops.declarations(n for n in declares if not n.startswith("tn_")))
+        texts.append(products.declarations({n for n in declares if n.startswith("tn_")}, integer))
+        for name, function in self.by_name.items():
+            parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(function.buffers)))
+            body = function.text.replace("INT ", f"{integer} ")
+            texts.append(f"define internal void @{name}({parameters}) #0 {{\nentry:\n{body}\n}}")
+        return "\n\n".join([*texts, *self.bodies])
+
+
 class Module:
     """The native form of one program.
 
     Attributes:
-        text: LLVM IR.
+        program: the program as it is compiled, with copies where memory demands them.
+        layouts: where its values lie.
+        entries: its kernels and other instructions in the order in which they run.
+        memory: where they keep their values.
         steps: native segments and calls of Python in the order in which they run.
-        table: the values whose pointers the table holds after the first two places (the arena; the status, a number):
-            arguments, results, references, constants, numbers from the host.
-        arena_bytes: the size of the arena.
-        functions: the kernels, products and moves, by name; equal ones are there once.
+        functions: the code.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(
+        self, program: Program, functions: Functions | None = None, strides: dict[Value, tuple[int, ...]] | None = None
+    ) -> None:
+        """Write the code.
+
+        Args:
+            program: what to compile.
+            functions: those of the module that this program is a loop's body in.
+            strides: how its inputs lie in memory; row-major by default.
+        """
         self.layouts = Layouts()
+        for value, steps in (strides or {}).items():
+            self.layouts.put(value, steps)
+        self.functions = functions or Functions()
         self.program = self._prepare(program)
         self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)})
-        self.table: list[Value] = [
-            *self.program.inputs,
-            *self.program.outputs,
-            *self.program.references,
-            *(c for c in self.program.constants if c.size > 1),
-            *self.program.hosts,
-        ]
-        self._buffers: dict[Value, Hashable] = {v: Slot(2 + i) for i, v in enumerate(self.table)}
-        self.stored: set[Value] = set()
-        self.arena_bytes = 0
-        self.unshared_bytes = 0
-        self._plan()
+        self.bodies: dict[Instruction, list[Module]] = {}
+        for entry in self.entries:
+            if isinstance(entry, Instruction) and entry.kind == "control":
+                self._bodies(entry)
+        # Single numbers are literals in kernels; all else reads them in memory.
+        read = {self.layouts[a].root for e in self.entries if isinstance(e, Instruction) for a in e.args}
+        constants: dict[Value, None] = {c: None for c in self.program.constants if c.size > 1 or c in read}
+        for modules in self.bodies.values():
+            constants |= {c: None for m in modules for c in m.memory.table if isinstance(c, Constant)}
+        workspaces: dict[Instruction, Value] = {
+            i: Value((max(m.memory.arena_bytes for m in modules),), np.dtype(np.uint8))
+            for i, modules in self.bodies.items()
+        }
+        self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces)
         self.steps = list(self._segments())
-        self.functions: dict[str, Function] = {}
-        self._known: dict[str, str] = {}
-        self.text = self._write()
+        self.prefix = f"body{self.functions.number()}_" if functions is not None else "segment"
+        if functions is None or self.native:
+            for step in self.steps:
+                if isinstance(step, Segment):
+                    self.functions.bodies.append(self._segment(step))
+
+    @property
+    def native(self) -> bool:
+        """Whether no Python is called."""
+        return not any(isinstance(step, Call) for step in self.steps)
 
     # -- preparation ---------------------------------------------------------------------------------------------
 
     def _prepare(self, program: Program) -> Program:
         """Copies where memory demands them: each output and each write has a value of its own, and BLAS gets operands
         it can read."""
+        program = accumulate.run(program)
         builder = Builder()
         builder.body = list(program.body)
         taken: set[Value] = set()
@@ -119,137 +165,17 @@ class Module:
 
         return rewrite(prepared, dense)
 
-    # -- memory --------------------------------------------------------------------------------------------------
-
-    def _plan(self) -> None:
-        """Give every value that lives in memory a buffer."""
-        program, layouts = self.program, self.layouts
-        defined: dict[Value, int] = {}
-        last: dict[Value, int] = {}
-        inside: dict[Instruction, int] = {}
-        for at, entry in enumerate(self.entries):
-            for member in _members(entry):
-                inside[member] = at
-                for result in member.results:
-                    defined[result] = at
-        for at, entry in enumerate(self.entries):
-            if isinstance(entry, Kernel):
-                self.stored |= crosses(entry)
-            for member in _members(entry):
-                for arg in member.args:
-                    root = layouts[arg].root
-                    last[root] = at
-                    maker = source(arg)
-                    if maker is None or inside[maker] != at or not isinstance(entry, Kernel):
-                        self.stored.add(root)
-                if member.kind == "reduction" and not _in_register(entry, member):
-                    self.stored.update(member.results)
-                if not isinstance(entry, Kernel):
-                    self.stored.update(member.results)
-        end = len(self.entries)
-        self.stored.update(program.outputs)
-        #: Written values that are copied into their tensors at the end.
-        self.copies: list[Write] = []
-        for target, value in program.writes:
-            self.stored.add(value)
-            if value in self._buffers or not self._in_place(target, value, defined, last):
-                self._copy_at_end(target, value, defined, last)
-        self._allocate(defined, last, len(self.entries))
-
-    def _copy_at_end(self, target: Reference, value: Value, defined: dict[Value, int], last: dict[Value, int]) -> None:
-        """Add a kernel that copies a value into a tensor when all else has run."""
-        copy = Instruction("copy", [value], {}, [Spec(value.shape, value.dtype)])
-        (result,) = copy.results
-        self.layouts.put(result, self.layouts[target].strides)
-        self._buffers[result] = self._buffers[target]
-        self.stored.add(result)
-        kernel = Kernel(value.shape)
-        kernel.members.append(copy)
-        defined[result] = last[value] = len(self.entries)
-        self.entries.append(kernel)
-
-    def _in_place(self, target: Reference, value: Value, defined: dict[Value, int], last: dict[Value, int]) -> bool:
-        """Whether a written value can be computed straight into the tensor it is for; if so, it is."""
-        at = defined[value]
-        if last.get(target, -1) > at or not self._overwrites(self.entries[at], target, value):
-            return False
-        strides = self.layouts[target].strides
-        if not _dense(target.shape, strides):
-            return False
-        if not _same(value.shape, strides, self.layouts[value].strides):
-            if self.layouts.views(value):
-                return False  # views of it count on its strides
-            self.layouts.put(value, strides)
-        self._buffers[value] = self._buffers[target]
-        return True
-
-    def _overwrites(self, entry: Entry, old: Value, new: Value) -> bool:
-        """Whether an entry may write `new` over `old`: it reads of `old` nothing but the element it is at, and not
-        after it wrote there."""
-        readers = [(m, arg) for m in _members(entry) for arg in m.args if self.layouts[arg].root is old]
-        if not readers:
-            return True
-        if not isinstance(entry, Kernel) or new.shape != entry.domain:
-            return False
-        phases = entry.phases()
-        if max(phases.values(), default=0) > 0:
-            maker = source(new)
-            assert maker is not None
-            if phases[maker] < max(phases.values()):
-                return False
-        own = self.layouts[old].strides if isinstance(old, Reference) else self.layouts[new].strides
-        for member, arg in readers:
-            place = self.layouts[arg]
-            if member in entry.rows or arg.shape != entry.domain or place.offset:
-                return False
-            if not _same(arg.shape, place.strides, own):
-                return False
-        return True
-
-    def _allocate(self, defined: dict[Value, int], last: dict[Value, int], end: int) -> None:
-        """Places in the arena for what has no buffer yet, reused when its value is no longer needed."""
-        born: list[list[Value]] = [[] for _ in range(end)]
-        dying: list[list[Value]] = [[] for _ in range(end + 1)]
-        for value, at in defined.items():
-            if value in self.stored and value not in self._buffers:
-                born[at].append(value)
-                dying[max(last.get(value, at), at)].append(value)
-        free: list[tuple[int, int]] = []  # (offset, bytes)
-        held: dict[Value, tuple[int, int]] = {}
-        for at in range(end):
-            entry = self.entries[at]
-            leaving = set(dying[at])
-            for value in born[at]:
-                size = -(-max(value.nbytes, 1) // ALIGNMENT) * ALIGNMENT
-                self.unshared_bytes += size
-                place = self._inherit(entry, value, {o for o in leaving if defined[o] != at}, held, size)
-                if place is None:
-                    place = _take(free, size)
-                if place is None:
-                    place = (self.arena_bytes, size)
-                    self.arena_bytes += size
-                held[value] = place
-                self._buffers[value] = Arena(place[0])
-            for value in dying[at]:
-                if value in held:
-                    _give(free, held.pop(value))
-
-    def _inherit(
-        self, entry: Entry, value: Value, leaving: set[Value], held: dict[Value, tuple[int, int]], size: int
-    ) -> tuple[int, int] | None:
-        """The place of an operand that is read here for the last time, if the value may be written over it."""
-        if not isinstance(entry, Kernel) or value.shape != entry.domain:
-            return None
-        for old in list(leaving):
-            if old not in held or old.nbytes != value.nbytes or old.dtype.itemsize != value.dtype.itemsize:
-                continue
-            if held[old][1] == size and self._overwrites(entry, old, value):
-                return held.pop(old)
-        return None
-
-    def buffer(self, root: Value) -> Hashable:
-        """The buffer of a value that is no view."""
-        return self._buffers[root]
+    def _bodies(self, entry: Instruction) -> None:
+        """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
+        if any(v.size == 0 for v in (*entry.args, *entry.results)):
+            return
+        if entry.name == "loop":
+            programs = [control.program_of(entry.params["body"], entry.params["carries"])]
+        else:
+            programs = [control.program_of(entry.params[name], 0) for name in ("true", "false")]
+        modules = [Module(p, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
+        if all(m.native for m in modules):
+            self.bodies[entry] = modules
 
     # -- code ----------------------------------------------------------------------------------------------------
 
@@ -257,7 +183,7 @@ class Module:
         current: list[Entry] = []
         number = 0
         for entry in self.entries:
-            if isinstance(entry, Kernel) or moves.supports(entry):
+            if isinstance(entry, Kernel) or entry in self.bodies or moves.supports(entry):
                 current.append(entry)
                 continue
             if current:
@@ -268,23 +194,10 @@ class Module:
         if current or not number:
             yield Segment(number, current)
 
-    def _write(self) -> str:
-        bodies = []
-        for step in self.steps:
-            if isinstance(step, Segment):
-                bodies.append(self._segment(step))
-        needs = {n for f in self.functions.values() for n in f.needs}
-        declares = {n for f in self.functions.values() for n in f.declares}
-        blas = find()
-        integer = "i64" if blas is None else blas.integer
-        texts = [definitions(needs)]
-        texts.append(loops.declarations(n for n in declares if not n.startswith("tn_")))
-        texts.append(products.declarations({n for n in declares if n.startswith("tn_")}, integer))
-        for name, function in self.functions.items():
-            parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(function.buffers)))
-            body = function.text.replace("INT ", f"{integer} ")
-            texts.append(f"define internal void @{name}({parameters}) #0 {{\nentry:\n{body}\n}}")
-        return "\n\n".join([*texts, *bodies])
+    @property
+    def text(self) -> str:
+        """The whole module as LLVM IR."""
+        return self.functions.text()
 
     def _segment(self, segment: Segment) -> str:
         """The function of one segment: it takes the table, and returns 0 or what went wrong."""
@@ -306,7 +219,7 @@ class Module:
 
         for entry in segment.entries:
             function = self._function(entry)
-            name = self._named(function)
+            name = self.functions.name(function)
             arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
             code.line(f"  call void @{name}({arguments})")
             if moves.STATUS in function.buffers:
@@ -320,65 +233,22 @@ class Module:
         if moves.STATUS in pointers:  # an index out of bounds: nothing more is run
             tail = "\nfailed:\n  %s = getelementptr i64, ptr %table, i64 1\n  store i64 0, ptr %s\n  ret i64 1"
         body = "\n".join(code.lines)
-        return f"define i64 @segment{segment.number}(ptr %table) {{\nentry:\n{body}{tail}\n}}"
+        visible = "internal " if self.prefix != "segment" else ""
+        return f"define {visible}i64 @{self.prefix}{segment.number}(ptr %table) {{\nentry:\n{body}{tail}\n}}"
 
     def _function(self, entry: Entry) -> Function:
+        layouts, buffer = self.layouts, self.memory.buffer
         if isinstance(entry, Kernel):
-            return KernelCode(entry, self.layouts, self.stored.__contains__, self.buffer).write()
-        if entry.name == "dot":
-            return products.write(entry, self.layouts, self.buffer)
-        return moves.write(entry, self.layouts, self.buffer)
-
-    def _named(self, function: Function) -> str:
-        """The name of a function; one that was written before keeps its name."""
-        key = function.text
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = f"k{len(self._known)}"
-            self.functions[found] = function
-        return found
-
-
-
-def _members(entry: Entry) -> list[Instruction]:
-    return entry.members if isinstance(entry, Kernel) else [entry]
-
-
-def _in_register(entry: Entry, member: Instruction) -> bool:
-    return isinstance(entry, Kernel) and entry.is_row_reduction(member)
-
-
-def _dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    expected = 1
-    for n, s in sorted(zip(shape, strides, strict=True), key=lambda pair: pair[1]):
-        if n == 1:
-            continue
-        if s != expected:
-            return False
-        expected *= n
-    return True
-
-
-def _same(shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    return all(n == 1 or x == y for n, x, y in zip(shape, a, b, strict=True))
-
-
-def _take(free: list[tuple[int, int]], size: int) -> tuple[int, int] | None:
-    """The smallest free place that is large enough; what is left of it stays free."""
-    best = min((f for f in free if f[1] >= size), key=lambda f: f[1], default=None)
-    if best is None:
-        return None
-    free.remove(best)
-    if best[1] > size:
-        free.append((best[0] + size, best[1] - size))
-    return best[0], size
-
-
-def _give(free: list[tuple[int, int]], place: tuple[int, int]) -> None:
-    """Return a place, merged with free neighbours."""
-    offset, size = place
-    for other in list(free):
-        if other[0] + other[1] == offset or offset + size == other[0]:
-            free.remove(other)
-            offset, size = min(offset, other[0]), size + other[1]
-    free.append((offset, size))
+            return KernelCode(entry, layouts, self.memory.stored.__contains__, buffer).write()
+        if entry.kind == "product":
+            return products.write(entry, layouts, buffer)
+        if entry.kind == "control":
+            bodies = [
+                control.Body(f"{m.prefix}0", m.program.inputs, m.program.outputs, m.memory.table)
+                for m in self.bodies[entry]
+            ]
+            workspace = self.memory.workspace(entry)
+            if entry.name == "loop":
+                return control.loop(entry, layouts, buffer, workspace, *bodies)
+            return control.branch(entry, layouts, buffer, workspace, *bodies)
+        return moves.write(entry, layouts, buffer)

@@ -12,7 +12,7 @@ from tapenet.compiler.layout import Layouts, Strides
 from tapenet.compiler.native.blas import find
 from tapenet.compiler.native.emitter import llvm_type, literal, load, store, supported
 from tapenet.compiler.native.kernels import Function
-from tapenet.compiler.native.loops import Access, Code, fill, nest, offset
+from tapenet.compiler.native.loops import Access, Code, copy, fill, nest, offset
 from tapenet.compiler.native.products import matrix, operands
 from tapenet.compiler.primitives import Hole
 
@@ -44,7 +44,7 @@ def supports(instruction: Instruction) -> bool:
     name, args, results = instruction.name, instruction.args, instruction.results
     if any(v.size == 0 or not supported(v.dtype) for v in (*args, *results)):
         return False
-    if name == "dot":
+    if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
     if name in ("concatenate", "update", "take"):
         return True
@@ -68,9 +68,11 @@ def _indexed_shape(shape: tuple[int, ...], g: Gathered, index: Sequence[Value]) 
 
 def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
     """Positions of the operands that have to be copied first, since BLAS cannot read them where they are."""
-    if instruction.name != "dot":
+    if instruction.kind != "product":
         return []
-    return [i for i, (_, shape, strides) in enumerate(operands(instruction, layouts)) if matrix(shape, strides) is None]
+    first = len(instruction.args) - 2
+    found = operands(instruction, layouts)
+    return [first + i for i, (_, shape, strides) in enumerate(found) if matrix(shape, strides) is None]
 
 
 class _Writer:
@@ -94,16 +96,7 @@ class _Writer:
         return Access(pointer, place.strides, value.dtype)
 
     def copy(self, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
-        def body(at: list[Access]) -> list[str]:
-            value = load(self.code, at[0].pointer, source.dtype)
-            if add:
-                t = llvm_type(target.dtype)
-                before = load(self.code, at[1].pointer, target.dtype)
-                value = self.code.emit(f"{'fadd' if target.dtype.kind == 'f' else 'add'} {t} {before}, {value}")
-            store(self.code, value, at[1].pointer, target.dtype)
-            return []
-
-        nest(self.code, lengths, [source, target], body)
+        copy(self.code, lengths, source, target, add)
 
     def done(self) -> Function:
         return Function.of(self.code, self.pointers)

@@ -11,7 +11,7 @@ from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts, Strides
 from tapenet.compiler.native.emitter import llvm_type
 from tapenet.compiler.native.kernels import Function
-from tapenet.compiler.native.loops import Access, Accumulator, Code, fill, identity, nest, offset
+from tapenet.compiler.native.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
 SMALL = 2048
@@ -37,9 +37,9 @@ def matrix(shape: tuple[int, ...], strides: Strides) -> Matrix | None:
 
 
 def operands(instruction: Instruction, layouts: Layouts) -> list[tuple[Value, tuple[int, ...], Strides]]:
-    """The two operands of a product with shape and strides after `ta` and `tb`."""
+    """The two factors of a product with shape and strides after `ta` and `tb`."""
     found = []
-    for arg, flag in zip(instruction.args, ("ta", "tb"), strict=True):
+    for arg, flag in zip(instruction.args[-2:], ("ta", "tb"), strict=True):
         shape, strides = arg.shape, layouts[arg].strides
         if instruction.params.get(flag):
             shape, strides = _exchanged(shape), _exchanged(strides)
@@ -54,7 +54,7 @@ def _exchanged(axes: tuple[int, ...]) -> tuple[int, ...]:
 def multiply_adds(instruction: Instruction) -> int:
     """How many multiplications, each with an addition, a product takes."""
     (result,) = instruction.results
-    a = instruction.args[0]
+    a = instruction.args[-2]
     return result.size * (a.shape[-2] if instruction.params.get("ta") else a.shape[-1])
 
 
@@ -76,7 +76,11 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     n, m = result.shape[-2:]
     k = a_shape[-1]
     dtype = result.dtype
-    if multiply_adds(instruction) <= SMALL and layouts[result].offset == 0:
+    beta = 0.0
+    if instruction.name == "dot_add":
+        beta = 1.0
+        _begin(code, instruction, layouts, base, out)
+    elif multiply_adds(instruction) <= SMALL and layouts[result].offset == 0:
         _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
         return Function.of(code, pointers)
 
@@ -90,10 +94,22 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
                 pointer = offset(code, pointer, index, stride, dtype)
             at.append(pointer)
         _blas(code, n, m, k, at, matrix(a_shape, a_strides), matrix(b_shape, b_strides),
-              matrix(result.shape, out_strides), (a_strides, b_strides, out_strides), dtype)  # fmt: skip
+              matrix(result.shape, out_strides), (a_strides, b_strides, out_strides), dtype, beta)  # fmt: skip
 
     product([], batch)
     return Function.of(code, pointers)
+
+
+def _begin(
+    code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str
+) -> None:
+    """Bring what a product is added to to where the result is, unless it is there."""
+    c = instruction.args[0]
+    (result,) = instruction.results
+    source = base(c)
+    if source == out:
+        return
+    copy(code, c.shape, Access(source, layouts[c].strides, c.dtype), Access(out, layouts[result].strides, c.dtype))
 
 
 def _loops(

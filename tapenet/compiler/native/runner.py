@@ -9,14 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from tapenet.compiler.ir import Constant, Host, Input, Program, Reference, Value
 from tapenet.compiler.native import entry
-from tapenet.compiler.native.module import Arena, Call, Module, Segment
+from tapenet.compiler.native.memory import Arena
+from tapenet.compiler.native.module import Call, Module, Segment
 from tapenet.compiler.native.toolchain import Library, build as compile_text
 from tapenet.compiler.primitives import PRIMITIVES
 
 Array = np.ndarray[Any, Any]
+#: Ranges of memory, at most, that are told apart when an argument is looked at for sharing memory with what is written.
+GUARDS = 16
 
 
 class Runner:
@@ -34,14 +38,14 @@ class Runner:
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         self.checks = entry.usable()
-        end = 2 + len(module.table)
+        self._guards = min(len(module.program.writes), GUARDS)
+        end = 2 + len(module.memory.table)
         text = module.text
         if self.checks:
-            guarded = bool(module.program.writes)
-            text += "\n\n" + entry.text(inputs, len(outputs), end, guarded)
+            text += "\n\n" + entry.text(inputs, len(outputs), end, self._guards)
         self._library: Library = compile_text(text)
-        self._arena = np.empty(module.arena_bytes + 64, np.uint8)
-        extra = len(entry.OBJECTS) + len(inputs) + 2
+        self._arena = np.empty(module.memory.arena_bytes + 64, np.uint8)
+        extra = len(entry.OBJECTS) + len(inputs) + 2 * self._guards
         self._table: Array = np.zeros(end + extra, np.uint64)
         start = -self._arena.ctypes.data % 64
         self._table[0] = self._arena.ctypes.data + start
@@ -52,7 +56,7 @@ class Runner:
         self._bounds = end + len(objects)
         #: The array behind each value that has a place in the table; those of arguments and results change by the call.
         self._arrays: dict[Value, Array] = {}
-        for value in module.table:
+        for value in module.memory.table:
             if isinstance(value, Constant):
                 self._arrays[value] = np.ascontiguousarray(value.array)
             elif isinstance(value, Host):
@@ -68,21 +72,18 @@ class Runner:
         """Find the references' memory anew. False if one lies in another way than when the program was compiled: then
         the program must not be run."""
         module = self.module
-        for value in module.table:
+        for value in module.memory.table:
             if isinstance(value, Reference):
                 data = value.tensor._data
                 strides = module.layouts[value].strides
                 if data.shape != value.shape or data.dtype != value.dtype or not _lies(data, strides):
                     return False
                 self._arrays[value] = data
-        for i, value in enumerate(module.table):
+        for i, value in enumerate(module.memory.table):
             if value in self._arrays:
                 self._table[2 + i] = _address(self._arrays[value])
-        written = [self._arrays[write.target] for write in module.program.writes]
-        if written:
-            spans = [np.lib.array_utils.byte_bounds(a) for a in written]
-            self._table[self._bounds] = min(low for low, _ in spans)
-            self._table[self._bounds + 1] = max(high for _, high in spans)
+        for g, bounds in enumerate(_spans([self._arrays[w.target] for w in module.program.writes], self._guards)):
+            self._table[self._bounds + 2 * g : self._bounds + 2 * g + 2] = bounds
         return True
 
     # -- the call ------------------------------------------------------------------------------------------------
@@ -180,23 +181,37 @@ class Runner:
                 answer = evaluate(*(array(a, given) for a in instruction.args), **instruction.params)
             answers = answer if isinstance(answer, tuple) else (answer,)
             for result, value in zip(instruction.results, answers, strict=True):
-                if result in self.module.stored:
+                if result in self.module.memory.stored:
                     array(result, given)[...] = value
 
         return run
 
     def _memory_of(self, root: Value) -> Array:
         """The memory of a value that is computed on the way, as a flat array."""
-        buffer = self.module.buffer(root)
+        buffer = self.module.memory.buffer(root)
         if isinstance(buffer, Arena):
             flat = self._memory[buffer.offset : buffer.offset + root.nbytes]
             return flat.view(root.dtype)
-        return self._arrays[self.module.table[buffer.position - 2]]  # type: ignore[attr-defined]
+        return self._arrays[self.module.memory.table[buffer.position - 2]]  # type: ignore[attr-defined]
 
 
 def build(program: Program) -> Runner:
     """Compile a program."""
     return Runner(program)
+
+
+def _spans(arrays: list[Array], count: int) -> list[tuple[int, int]]:
+    """The memory of arrays as so many ranges, neighbours merged; empty ranges where there are fewer."""
+    spans: list[tuple[int, int]] = []
+    for low, high in sorted(np.lib.array_utils.byte_bounds(a) for a in arrays):
+        if spans and low <= spans[-1][1] + 64:
+            spans[-1] = spans[-1][0], max(high, spans[-1][1])
+        else:
+            spans.append((low, high))
+    while len(spans) > count:
+        i = min(range(len(spans) - 1), key=lambda i: spans[i + 1][0] - spans[i][1])
+        spans[i : i + 2] = [(spans[i][0], spans[i + 1][1])]
+    return spans + [(0, 0)] * (count - len(spans))
 
 
 def _address(array: Array) -> int:
@@ -214,7 +229,10 @@ def _view(base: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, 
     steps = tuple(s * base.itemsize for s in strides)
     if offset == 0 and base.shape == shape and base.strides == steps:
         return base
-    return np.ndarray(shape, base.dtype, base if base.flags.forc else base, offset * base.itemsize, steps)
+    # Strides lead to elements of the base only: those of a layout that was made from it.
+    flat = as_strided(base, (1,), (base.itemsize,))
+    at: Array = as_strided(flat, (offset + 1,), (base.itemsize,))[offset:]
+    return as_strided(at, shape, steps)
 
 
 def _index_error() -> None:

@@ -33,6 +33,8 @@ class Target(NamedTuple):
     machine: Any
     header: str
     key: str
+    #: Makes another machine of the same kind.
+    another: Any
 
 
 @functools.cache
@@ -44,14 +46,18 @@ def target() -> Target:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    machine = llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic")
+
+    def another() -> Any:
+        return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic")
+
+    machine = another()
     header = f'target triple = "{llvm.get_process_triple()}"\ntarget datalayout = "{machine.target_data}"\n'
     blas = find()
     if blas is not None:
         for name, address in blas.addresses.items():
             llvm.add_symbol(f"tn_{name}", address)
     key = f"{VERSION} {llvmlite.__version__} {llvm.llvm_version_info} {cpu} {features}"
-    return Target(machine, header, key)
+    return Target(machine, header, key, another)
 
 
 def available() -> bool:
@@ -68,7 +74,8 @@ class Library:
         import llvmlite.binding as llvm
 
         made = target()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(made.header), made.machine)
+        # The engine owns the machine it is given, and takes it along when it goes.
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(made.header), made.another())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
 

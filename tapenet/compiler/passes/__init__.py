@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 from tapenet.compiler.ir import Program, check
 from tapenet.compiler.passes import (
+    conditions,
     dead,
     duplicates,
     folding,
     identities,
+    loops,
+    powers,
     products,
     reductions,
     reshapes,
@@ -21,11 +24,14 @@ from tapenet.compiler.passes import (
 PASSES = {
     "folding": folding.run,
     "views": views.run,
+    "powers": powers.run,
     "identities": identities.run,
+    "conditions": conditions.run,
     "reductions": reductions.run,
     "reshapes": reshapes.run,
     "products": products.run,
     "duplicates": duplicates.run,
+    "loops": loops.run,
     "dead": dead.run,
 }
 

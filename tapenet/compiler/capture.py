@@ -1,0 +1,349 @@
+"""The first call of a kind: it runs for real, is recorded, and becomes a program.
+
+What it changed is put back if it fails, or if it did something that a replay could not do again: kept a recorded tensor
+outside of its results, changed a global, drew random numbers past the recorder.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, debug, local, next_number
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.ir import Input, Instruction, Program, Reference, Value, Write, check, rewrite
+from tapenet.compiler.lowering import Called, lower
+from tapenet.compiler.outside import Drawn, Reach, Watch, drawn
+from tapenet.compiler.passes import Step, simplify
+from tapenet.compiler.primitives import Spec
+from tapenet.compiler.signature import Call, Parameters, rebuild
+from tapenet.compiler.variant import Array, Plan, Result, Runner, Target, Variant
+from tapenet.ops.op import Op
+
+_argument_op = Op(lambda: None, name="argument", rules={}, module=__name__)
+
+
+class Argument(Node):
+    """An array among the arguments, as a node of the tape."""
+
+    __slots__ = ("call", "title")
+
+    op = _argument_op
+
+    def __init__(self, array: Array, title: str) -> None:
+        self.number = next_number()
+        self.scope = local.state.scope
+        self.shape = array.shape
+        self.dtype = array.dtype
+        self.released = None
+        self.call = {}
+        self.title = title
+
+
+class Connected(Exception):
+    """A result depends on an argument that wants a gradient, and no backward pass inside has used that: the call must
+    stay part of the graph around it."""
+
+
+class _Recorded(NamedTuple):
+    """What the recording of a call gives. No recorded tensor is in it."""
+
+    result: Any
+    program: Program
+    plan: Plan
+    called: list[Called]
+    drawn: Drawn
+    dependencies: list[tuple[Any, Callable[[], Any], Any]]
+    #: Every node that there was.
+    nodes: list[weakref.ref[Node]]
+
+
+def first_call(
+    fn: Callable[..., Any],
+    parameters: Parameters,
+    key: Any,
+    call: Call,
+    keep_grads: bool,
+    build: Callable[[Program], Runner],
+) -> tuple[Any, Variant]:
+    """Run a function on the arguments of a call, and make a program of what it does.
+
+    Returns:
+        its result, and the program, ready to run.
+
+    Raises:
+        CaptureError: the function did what a replay could not do again.
+        Connected: see there.
+        Whatever else the function raises. In each case all is as it was before.
+    """
+    title = parameters.title
+    reach = Reach(fn, (part[2] for part in parameters.entries(call.key).values() if part[0] == "static"))
+    watch = Watch(title, reach)
+    tape = Capture()
+    try:
+        recorded = _record(fn, parameters, call, tape, keep_grads)
+        tape = _way_back(tape)
+        _check_leaks(title, recorded.nodes, reach)
+        watch.check(recorded.drawn)
+        steps: list[Step] = []
+        program = simplify(check(recorded.program), steps)
+        variant = Variant(
+            title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
+            recorded.dependencies, reach.places, watch.values,
+        )  # fmt: skip
+    except BaseException:
+        tape.rollback()
+        watch.rollback()
+        raise
+    return recorded.result, variant
+
+
+def _record(
+    fn: Callable[..., Any], parameters: Parameters, call: Call, tape: Capture, keep_grads: bool
+) -> _Recorded:
+    begin = next_number()
+    titles = [path for path, part in parameters.entries(call.key).items() if part[0] == "array"]
+    # In debug mode each node knows its line, for errors.
+    with debug(), tape:
+        arguments = [Argument(array, title) for array, title in zip(call.arrays, titles, strict=True)]
+        given = [_inner(*parts) for parts in zip(call.given, call.arrays, arguments, strict=True)]
+        tensors = iter(given)
+        args = rebuild(call.args, lambda _: next(tensors))
+        kwargs = rebuild(call.kwargs, lambda _: next(tensors))
+        result = fn(*args, **kwargs)
+        del args, kwargs
+        outs: list[Tensor] = []
+        structure = _structure(result, outs)
+        del result
+        if call.grad and _reaches([t._node for t in outs], call.leaves):
+            raise Connected
+        for tensor, array, title in zip(given, call.arrays, titles, strict=True):
+            if tensor._data is not array:
+                raise CaptureError(
+                    f"{parameters.title} assigns to items of its argument {title}, which the caller would see uncompiled, "
+                    f"and not from a program: assign to a copy, {title} = {title}.copy()"
+                )
+        plan = _plan(structure, outs, tape, call, begin, keep_grads)
+        lowered = lower(tape, arguments, outs)
+        program = lowered.program
+        owners = {id(tensor._data): tensor for tensor, _ in tape._touched.values()}
+        for reference in program.references:  # a write knows a detached handle; the tensor itself may be rebound
+            reference.tensor = owners.get(id(reference.tensor._data), reference.tensor)
+        befores = [tape.grads[_leaf(target, call)].before for target in plan.entries]
+        program = _entries_as_inputs(program, befores)
+        program = _writes_as_outputs(program, plan, call, parameters.title, titles)
+    arrays = [np.array(tensor._data, order="K") for tensor in outs]
+    for target, output in plan.grads:
+        _leaf(target, call).grad = None if output is None else Tensor._of(arrays[output])
+    found = drawn(tape.nodes)
+    nodes = [weakref.ref(node) for node in tape.nodes]
+    for node in tape.nodes:
+        if node.call is not None:
+            node.call = None  # a node that is kept must not keep the tensors that went into it
+    tape.nodes.clear()
+    return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, found, tape.dependencies, nodes)
+
+
+def _way_back(tape: Capture) -> Capture:
+    """A capture that knows how to put everything back, and nothing else: no tensor that was recorded."""
+    made = Capture()
+    made._undo = tape._undo
+    return made
+
+
+def _inner(given: Any, array: Array, argument: Argument) -> Tensor:
+    """An argument as the function sees it."""
+    tensor = Tensor._of(array, None, argument)
+    if type(given) is Tensor:
+        tensor._kind = given._kind
+        if type(given._node) is Leaf:
+            tensor._node = given._node
+    return tensor
+
+
+def _leaf(target: Target, call: Call) -> Leaf:
+    return call.leaves[target] if isinstance(target, int) else target
+
+
+def _structure(result: Any, outs: list[Tensor]) -> Any:
+    """A result with a `Result` in place of each array, which is added to `outs`."""
+
+    def array(value: Any) -> Any:
+        if isinstance(value, np.generic):
+            return value  # a constant, which nobody can write to
+        outs.append(value if type(value) is Tensor else Tensor._of(np.asarray(value)))
+        return Result(len(outs) - 1, type(value) is not Tensor)
+
+    return rebuild(result, array)
+
+
+def assembled(structure: Any, arrays: list[Array]) -> Any:
+    """The results in their structure."""
+    kind = type(structure)
+    if kind is Result:
+        return arrays[structure.output] if structure.plain else Tensor._of(arrays[structure.output])
+    if kind is dict:
+        return {key: assembled(part, arrays) for key, part in structure.items()}
+    if kind is tuple or kind is list:
+        return kind(assembled(part, arrays) for part in structure)
+    if isinstance(structure, tuple) and hasattr(kind, "_fields"):
+        return kind(*(assembled(part, arrays) for part in structure))
+    return structure
+
+
+def _reaches(roots: Iterable[Node | None], leaves: list[Leaf]) -> bool:
+    """Whether a gradient can still flow from one of the roots to one of the leaves."""
+    if not leaves:
+        return False
+    stack = [node for node in roots if node is not None]
+    seen = set(stack)
+    for node in stack:  # grows while it is walked over
+        if node in leaves:
+            return True
+        if node.released is None:
+            new = [parent for parent in node.parents if parent not in seen]
+            seen.update(new)
+            stack += new
+    return False
+
+
+def _plan(structure: Any, outs: list[Tensor], tape: Capture, call: Call, begin: int, keep_grads: bool) -> Plan:
+    """What becomes of gradients. Those that are kept are added to the outputs."""
+    plan = Plan(structure, [], [], [], [])
+    positions: dict[Leaf, int] = {leaf: i for i, leaf in enumerate(call.leaves)}
+    for leaf, use in tape.grads.items():
+        if leaf.number > begin:
+            continue  # made inside
+        target: Target = positions.get(leaf, leaf)
+        if use.entry_read:
+            (plan.absent if use.before is None else plan.entries).append(target)
+        if use.is_entry:
+            continue  # read at most
+        if leaf.grad is not None and (keep_grads or use.user_read or not use.consumed):
+            plan.grads.append((target, len(outs)))
+            outs.append(leaf.grad)
+        else:
+            plan.grads.append((target, None))
+    return plan
+
+
+def _entries_as_inputs(program: Program, befores: list[Tensor | None]) -> Program:
+    """The program with gradients at entry as further inputs, in place of references to them."""
+    swap: dict[Value, Value] = {}
+    inputs = []
+    for before in befores:
+        assert before is not None
+        made = Input(before.shape, before.dtype)
+        inputs.append(made)
+        swap.update({r: made for r in program.references if r.tensor is before})
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Any) -> Any:
+        new = tuple(swap.get(a, a) for a in args)
+        if new == args:
+            return None
+        specs = [Spec(r.shape, r.dtype) for r in instruction.results]
+        made = Instruction(instruction.name, new, instruction.params, specs)
+        builder.body.append(made)
+        return made.results
+
+    if not inputs:
+        return program
+    changed = rewrite(program, change)
+    return Program(
+        (*changed.inputs, *inputs),
+        changed.hosts,
+        changed.body,
+        [swap.get(v, v) for v in changed.outputs],
+        [Write(target, swap.get(value, value)) for target, value in changed.writes],
+    )
+
+
+def _writes_as_outputs(program: Program, plan: Plan, call: Call, title: str, titles: list[str]) -> Program:
+    """The program with what it writes to tensor arguments as outputs, since each call has others.
+
+    Raises:
+        CaptureError: an ndarray is written, or memory that the function reaches in another way too.
+    """
+    outputs = list(program.outputs)
+    writes = []
+    for write in program.writes:
+        data = write.target.tensor._data
+        shared = [i for i, array in enumerate(call.arrays) if np.may_share_memory(array, data)]
+        if not shared:
+            writes.append(write)
+            continue
+        i = shared[0]
+        others = [r for r in program.references if r is not write.target]
+        if (
+            len(shared) > 1
+            or call.arrays[i] is not data
+            or any(np.may_share_memory(r.tensor._data, data) for r in others)
+        ):
+            raise CaptureError(
+                f"{title} changes its argument {titles[i]} in place, and reaches the same memory in another way (through a "
+                "module or another argument) too: leave it out of the arguments"
+            )
+        if type(call.given[i]) is not Tensor:
+            raise CaptureError(
+                f"{title} changes its argument {titles[i]} in place, an array of the caller's: return the new value, or "
+                "give a tensor"
+            )
+        plan.written.append((i, len(outputs)))
+        outputs.append(write.value)
+    if not plan.written:
+        return program
+    return Program(program.inputs, program.hosts, program.body, outputs, writes)
+
+
+# -- what is kept where it should not ------------------------------------------------------------------------------
+
+
+def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> None:
+    """Raise if a recorded tensor is kept somewhere: in the next call it would be the old one.
+
+    Raises:
+        CaptureError: names the op, the user's line, the place and the mend.
+    """
+    if all(ref() is None for ref in nodes):
+        return
+    gc.collect()  # what is only waiting for that, a function that refers to itself
+    alive = [node for ref in nodes if (node := ref()) is not None]
+    kept = [t for t in gc.get_referrers(*alive) if type(t) is Tensor and t._trace is not None] if alive else []
+    if not kept:
+        return
+    tensor = min(kept, key=lambda t: t._trace.number)
+    node = tensor._trace
+    if isinstance(node, Argument):
+        what = f"its argument {node.title}"
+    else:
+        what = f"the result of op {node.name!r} ({node.spec})"
+        what += f" in {node.path}" if node.path else ""
+        what += f", made at {node.line}," if node.line else ""
+    raise CaptureError(
+        f"{title} keeps {what} in {_holder(tensor, kept, reach)}; a replay would not put a new one there. Return it, and "
+        "keep it outside of the compiled function"
+    )
+
+
+def _holder(tensor: Tensor, kept: list[Tensor], reach: Reach) -> str:
+    """Where a tensor is kept, in words."""
+    for holder in gc.get_referrers(tensor):
+        if holder is kept:
+            continue
+        for words, container in reach.containers:
+            if holder is container:
+                return f"the {type(container).__name__} that is {words}"
+        if isinstance(holder, dict):
+            name = next((key for key, value in holder.items() if value is tensor), None)
+            owner = next((o for o in gc.get_referrers(holder) if getattr(o, "__dict__", None) is holder), None)
+            where = "a dict" if owner is None else f"a {type(owner).__name__}"
+            return f"{where}, as {name!r}"
+        if isinstance(holder, (list, set)):
+            return f"a {type(holder).__name__}"
+        if type(holder).__name__ == "cell":
+            return "a closure variable"
+    return "some object"

@@ -1,0 +1,321 @@
+"""`tn.compile`: a function that is captured at its first call and runs as a program from then on.
+
+A call asks for the program of its key (`signature`): the structure of its arguments, shapes and dtypes of the arrays
+among them, all else by value, and the thread's switches. Programs of one key differ in what they were captured for
+beside that: modes and attributes of modules, options of optimizers, globals. The call that is captured is a real one:
+its result stands, and so does all it wrote. If it fails, or does something that a replay could not do again, whatever
+it changed is put back.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import threading
+import types
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+from functools import partial, update_wrapper
+from typing import Any, TypeVar, overload
+
+import numpy as np
+
+from tapenet.autodiff.tape import local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.capture import Connected, first_call
+from tapenet.compiler.explain import Explanation, keeps_changing
+from tapenet.compiler.ir import Program
+from tapenet.compiler.signature import Call, Parameters, rebuild
+from tapenet.compiler.variant import MISS, Runner, Variant
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Where a backend's `build` is. Loaded at first use: one needs a package that may not be there.
+BACKENDS = {"native": "tapenet.compiler.native", "numpy": "tapenet.compiler.numpy_plan"}
+#: Captures run one at a time: they look at state that threads share, and put it back when they fail.
+_capturing = threading.RLock()
+
+
+class CompileWarning(UserWarning):
+    """A compiled function is slower than it could be."""
+
+
+def available_backend() -> str:
+    """The backend that is used where none is named."""
+    return "numpy" if importlib.util.find_spec("llvmlite") is None else "native"
+
+
+@overload
+def compile(
+    fn: F, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False
+) -> Compiled: ...
+
+
+@overload
+def compile(
+    fn: None = None, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False
+) -> Callable[[F], Compiled]: ...
+
+
+def compile(
+    fn: Any = None, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False
+) -> Any:
+    """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
+    recorded, with backward passes and optimizer steps. Further calls run the program made of that.
+
+    Takes functions, methods (also where they are defined, as a decorator in the class) and modules.
+
+    - **Arguments** may be nested tuples, lists and dicts. Arrays and NumPy numbers in them are tensors inside the
+      function, given anew at each call. Everything else (Python numbers too) is part of the program, which is captured
+      anew for another value. Other shapes, dtypes and structures are captured anew as well, and so is the function when
+      a module's mode or attribute, an optimizer's option or a global that it reads has changed.
+    - **State** is read and written where it is at each call: parameters, buffers, optimizer state, step counts,
+      learning rates, schedules, the random generator. Contents of lists, dicts and objects of your own are read once,
+      when the function is captured; names that stand for something else by now are noticed.
+    - **Results** have the structure that the function returned. Tensors among them are new and in no graph: put
+      `backward()` inside. A gradient that an optimizer's step inside has used up is None after the call, unless the
+      function reads `.grad` or `keep_grads` is true; all others are as in eager. A tensor argument that is a leaf gets
+      its gradient.
+    - **Inline**: inside a `tn.Tape()`, another capture or `tn.grad` and its kin, and where an argument is part of a
+      graph, the plain function runs instead, so that graphs stay connected; likewise where a result depends on an
+      argument that wants a gradient and no `backward()` inside has used that.
+    - **Not possible** while a function is captured, and an error that names your line: asking a tensor for its value
+      (`if`, `float()`, `print`), changing globals, lists or attributes, keeping a tensor anywhere but in the results,
+      drawing random numbers other than by `tn.random`. A failed capture leaves everything as it was.
+
+    Args:
+        fn: the function; None to make a decorator with options.
+        backend: "native" (machine code, needs `pip install tapenet[jit]`), "numpy", or None for the best there is.
+        max_variants: how many programs are made. Then a warning says what keeps changing, and calls that fit none of
+            them run the plain function.
+        keep_grads: leave all gradients after a call as in eager.
+
+    Raises:
+        ImportError: backend="native" and llvmlite is not installed.
+        TypeError: `fn` cannot be called, or is a generator function or a coroutine.
+
+    >>> import tapenet as tn
+    >>> from tapenet import nn, optim
+    >>> net = nn.Linear(2, 1)
+    >>> opt = optim.SGD(net.parameters(), lr=0.1)
+    >>> @tn.compile
+    ... def step(x, y):
+    ...     loss = ((net(x) - y) ** 2).mean()
+    ...     opt.zero_grad()
+    ...     loss.backward()
+    ...     opt.step()
+    ...     return loss
+    >>> import numpy as np
+    >>> x, y = np.ones((4, 2), np.float32), np.zeros((4, 1), np.float32)
+    >>> losses = [step(x, y).item() for _ in range(10)]
+    >>> losses[-1] < losses[0], len(step.variants)
+    (True, 1)
+    """
+    if fn is None:
+        return partial(compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads)
+    return Compiled(fn, backend, max_variants, keep_grads)
+
+
+class Compiled:
+    """A function made by `tn.compile`. Called like the function itself, which is its `__wrapped__`."""
+
+    __wrapped__: Callable[..., Any]
+
+    def __init__(self, fn: Callable[..., Any], backend: str | None, max_variants: int, keep_grads: bool) -> None:
+        plain = isinstance(fn, (types.FunctionType, types.MethodType))
+        object.__setattr__(self, "_plain", plain)
+        object.__setattr__(self, "__wrapped__", fn)
+        if not callable(fn):
+            raise TypeError(f"tn.compile takes a function, a method or a module, not {type(fn).__name__}")
+        target = fn if plain else type(fn).__call__
+        for kind in (inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction):
+            if kind(target):
+                raise TypeError(
+                    f"tn.compile: {_title(fn)} is a {kind.__name__[2:].removesuffix('function')} function, which does not "
+                    "run when it is called: compile the function that it calls for each of its steps"
+                )
+        if max_variants < 1:
+            raise ValueError(f"tn.compile: max_variants={max_variants} must be at least 1")
+        self._backend = _checked_backend(backend)
+        self._max_variants = max_variants
+        self._keep_grads = keep_grads
+        if plain:
+            update_wrapper(self, fn)
+        else:
+            self.__doc__ = fn.__doc__
+        self._title = _title(fn)
+        self._parameters = Parameters(fn if plain else getattr(fn, "forward", fn), self._title)
+        self._variants: dict[Any, list[Variant]] = {}
+        #: How often it was captured.
+        self._captures = 0
+        #: Keys of calls that must stay part of a graph.
+        self._inline: set[Any] = set()
+        self._warned = False
+        self._fast: Callable[[tuple[Any, ...]], Any] = _never
+        self._slot = f"<compiled {self._title}>"
+
+    # -- calling -------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            result = self._fast(args)
+            if result is not MISS:
+                return result
+        return self._slow(args, kwargs)
+
+    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        state = local.state
+        call = self._parameters.call(args, kwargs, state.grad)
+        key = call.key, state.grad, state.debug
+        if state.tape is not None or call.connected or key in self._inline:
+            return self._eager(call)
+        variant = self._fitting(key, call)
+        if variant is None:
+            with _capturing:
+                variant = self._fitting(key, call)  # another thread may have made it meanwhile
+                if variant is None:
+                    return self._new(key, call)
+        variant.specialise(call)
+        self._fast = variant.fast
+        return variant.run(call)
+
+    def _fitting(self, key: Any, call: Call) -> Variant | None:
+        for variant in self._variants.get(key, ()):
+            if variant.begins_with(call.leaves) and variant.holds():
+                return variant
+        return None
+
+    def _new(self, key: Any, call: Call) -> Any:
+        """A call that no program fits: capture it, or run it plainly where there are enough."""
+        if self._captures >= self._max_variants:
+            self._warn()
+            return rebuild(self._eager(call), _detached)
+        self._captures += 1
+        try:
+            result, variant = first_call(
+                self.__wrapped__, self._parameters, key, call, self._keep_grads, self._build
+            )
+        except Connected:
+            self._inline.add(key)
+            return self._eager(call)
+        except BaseException:
+            self._captures -= 1
+            raise
+        self._variants.setdefault(key, []).append(variant)
+        return result
+
+    def _build(self, program: Program) -> Runner:
+        runner: Runner = importlib.import_module(BACKENDS[self._backend]).build(program)
+        return runner
+
+    def _eager(self, call: Call) -> Any:
+        """Run the plain function; arrays are tensors inside, as in a program."""
+
+        def tensor(value: Any) -> Tensor:
+            return value if type(value) is Tensor else Tensor._of(np.asarray(value))
+
+        return self.__wrapped__(
+            *(rebuild(a, tensor) for a in call.args), **{n: rebuild(v, tensor) for n, v in call.kwargs.items()}
+        )
+
+    def _warn(self) -> None:
+        if self._warned:
+            return
+        self._warned = True
+        warnings.warn(
+            f"{self._title} was captured {self._captures} times, and runs uncompiled from now on where none of these "
+            f"programs fits. {keeps_changing(self.variants, self._parameters)}",
+            CompileWarning,
+            stacklevel=5,
+        )
+
+    # -- what there is -------------------------------------------------------------------------------------------
+
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The programs made so far, in order."""
+        return tuple(variant for variants in self._variants.values() for variant in variants)
+
+    def explain(self) -> Explanation:
+        """What was compiled and how: the programs before and after all passes, what the backend made of them, how much
+        they compute and move, and which ops are called as they are and why. To be printed.
+
+        >>> import numpy as np, tapenet as tn
+        >>> f = tn.compile(lambda x: tn.exp(x).sum(), backend="numpy")
+        >>> f(np.zeros(3)).item()
+        3.0
+        >>> print(f.explain())  # doctest: +ELLIPSIS
+        <lambda>: 1 program, backend numpy
+        ...
+        """
+        return Explanation(self._title, self._backend, self.variants, self._parameters, len(self._inline))
+
+    # -- where it is a method, or stands for a module --------------------------------------------------------------
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        try:
+            attributes = instance.__dict__
+        except AttributeError:
+            raise TypeError(
+                f"{self._title} is compiled in a class whose objects have no __dict__, where programs could be kept: "
+                "compile the method of the object, tn.compile(object.method)"
+            ) from None
+        found = attributes.get(self._slot)
+        if found is None or found.__self__ is not instance:  # of the object that this one is a copy of
+            bound = types.MethodType(self.__wrapped__, instance)
+            found = attributes[self._slot] = Compiled(bound, self._backend, self._max_variants, self._keep_grads)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._plain or name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.__wrapped__, name, value)  # net.training = False is meant for the module
+
+    def __copy__(self) -> Compiled:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+        if isinstance(self.__wrapped__, types.FunctionType):
+            return self
+        copied = deepcopy(self.__wrapped__, memo)
+        return Compiled(copied, self._backend, self._max_variants, self._keep_grads)
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._title}: {len(self.variants)} programs, backend {self._backend}>"
+
+
+def _never(args: tuple[Any, ...]) -> Any:
+    return MISS
+
+
+def _title(fn: Any) -> str:
+    """A function's name, or a module's class."""
+    return getattr(fn, "__name__", None) or type(fn).__name__
+
+
+def _detached(value: Any) -> Any:
+    """A result as a program gives it: new, and in no graph."""
+    if type(value) is Tensor:
+        return Tensor._of(np.array(value._data, order="K"))
+    return value if isinstance(value, np.generic) else np.array(value, order="K")
+
+
+def _checked_backend(name: str | None) -> str:
+    if name is None:
+        return available_backend()
+    if name not in BACKENDS:
+        raise ValueError(f"tn.compile: there is no backend {name!r}; there are {', '.join(map(repr, BACKENDS))}")
+    if name == "native" and available_backend() != "native":
+        raise ImportError(
+            "tn.compile(backend='native') needs llvmlite, which is not installed: pip install tapenet[jit], or leave "
+            "backend= out to use NumPy"
+        )
+    return name

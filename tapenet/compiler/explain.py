@@ -1,0 +1,210 @@
+"""What was compiled, in words: for `compiled.explain()`, and for the warning that too much is."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from tapenet.compiler.ir import Instruction, Program, Value, text
+from tapenet.compiler.lowering import Called
+from tapenet.compiler.outside import MISSING
+from tapenet.compiler.passes import Step
+from tapenet.compiler.signature import Key, Parameters, in_words, shortly
+from tapenet.compiler.variant import Variant
+
+#: How many values of something that keeps changing are told.
+_SHOWN = 3
+
+
+class Explanation:
+    """What `compiled.explain()` gives: an object to be printed, with the programs in `variants`."""
+
+    def __init__(
+        self, title: str, backend: str, variants: tuple[Variant, ...], parameters: Parameters, inline: int
+    ) -> None:
+        self.title = title
+        self.backend = backend
+        self.variants = variants
+        self._parameters = parameters
+        self._inline = inline
+
+    def __str__(self) -> str:
+        count = len(self.variants)
+        lines = [f"{self.title}: {count} program{'' if count == 1 else 's'}, backend {self.backend}"]
+        if not count:
+            lines.append("Nothing is compiled before the first call.")
+        if self._inline:
+            lines.append(
+                f"{self._inline} kind(s) of calls run uncompiled: a result depends on an argument that wants a gradient, "
+                "and no backward() inside has used that."
+            )
+        for number, variant in enumerate(self.variants, 1):
+            lines += ["", f"-- program {number} " + "-" * 60, *_variant(variant, self._parameters)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+class Work(NamedTuple):
+    """How much a program computes and moves.
+
+    Attributes:
+        products: multiplications with an addition in matrix products, n*k*m for each.
+        elements: elements that elementwise instructions and reductions compute or take in.
+        least: bytes that must be moved in any case: arguments, tensors from outside, results and writes, each once.
+        most: bytes if every instruction read its arguments from memory and wrote its results there.
+    """
+
+    products: int
+    elements: int
+    least: int
+    most: int
+
+
+def work(program: Program) -> Work:
+    """How much a program computes and moves."""
+    products = elements = most = 0
+    for instruction in program.body:
+        if instruction.kind == "product":
+            products += _multiply_adds(instruction)
+        elif instruction.kind in ("elementwise", "reduction"):
+            elements += max(value.size for value in (*instruction.args, *instruction.results))
+        if instruction.kind != "view":
+            most += sum(value.nbytes for value in (*instruction.args, *instruction.results))
+    ends = {*program.inputs, *program.hosts, *program.references, *program.constants}
+    written = [write.value for write in program.writes]
+    return Work(products, elements, sum(v.nbytes for v in (*ends, *program.outputs, *written)), most)
+
+
+def _multiply_adds(instruction: Instruction) -> int:
+    a = instruction.args[0]
+    k = a.shape[-2 if instruction.params.get("ta") else -1]
+    return instruction.results[0].size * k
+
+
+def _variant(variant: Variant, parameters: Parameters) -> list[str]:
+    shape, grad, debug = variant.key
+    entries = parameters.entries(shape)
+    lines = ["arguments: " + ("; ".join(f"{path}: {in_words(e)}" for path, e in entries.items()) or "none")]
+    if not grad or debug:
+        lines.append("under " + " and ".join(["tn.no_grad()"] * (not grad) + ["tn.debug()"] * debug))
+    found = work(variant.program)
+    lines += [
+        f"{found.products:,} multiply-adds in matrix products, {found.elements:,} elements computed one by one",
+        f"{_bytes(found.least)} go in and out; {_bytes(found.most)} would if every instruction used memory",
+        f"{len(variant.captured.body)} instructions captured, {len(variant.program.body)} after all passes"
+        + _passes(variant.steps),
+    ]
+    if variant.called:
+        lines.append("called as they are:")
+        lines += [f"  {name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]
+    report = getattr(variant.runner, "report", None)
+    if report is not None:
+        lines += ["backend:", *(f"  {line}" for line in str(report()).splitlines())]
+    return [*lines, "", "captured", text(variant.captured), "", "after all passes", text(variant.program)]
+
+
+def _passes(steps: list[Step]) -> str:
+    removed: Counter[str] = Counter()
+    for step in steps:
+        removed[step.name] += step.before - step.after
+    text = ", ".join(f"{name} {-n:+d}" if n else f"{name} changed some" for name, n in removed.items())
+    return f" ({text})" if text else ""
+
+
+def _called(called: Iterable[Called]) -> list[tuple[tuple[str, str], int]]:
+    return list(Counter((c.op.name, c.reason) for c in called).items())
+
+
+def _bytes(count: int) -> str:
+    if count < 1024:
+        return f"{count} bytes"
+    power = min(int(math.log(count, 1024)), 3)
+    return f"{count / 1024**power:.1f} {('', 'KB', 'MB', 'GB')[power]}"
+
+
+# -- what keeps changing -----------------------------------------------------------------------------------------
+
+
+def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
+    """What the programs of one function differ in, and the mend, in words."""
+    seen: dict[str, list[str]] = {}
+    mends: dict[str, None] = {}
+
+    def note(what: str, values: Iterable[str], mend: str) -> None:
+        distinct = list(dict.fromkeys(values))
+        if len(distinct) > 1:
+            more = ", ..." if len(distinct) > _SHOWN else ""
+            seen[what] = distinct
+            lines.append(f"{what} ({', '.join(distinct[:_SHOWN])}{more})")
+            mends[mend] = None
+
+    lines: list[str] = []
+    calls = [parameters.entries(v.key[0]) for v in variants]
+    for path in dict.fromkeys(path for call in calls for path in call):
+        parts = [call[path] for call in calls if path in call]
+        arrays = [p for p in parts if p[0] == "array"]
+        if len(arrays) < len(parts):
+            numbers = all(p[0] == "static" and p[1] in (int, float) for p in parts)
+            note(f"the value of {path}", map(in_words, parts), _NUMBER.format(path=path) if numbers else _VALUE)
+            continue
+        note(f"the shape of {path}", (str(p[1]) for p in arrays), _SHAPE)
+        note(f"the dtype of {path}", (str(p[2]) for p in arrays), _DTYPE)
+        note(f"requires_grad of {path}", (str(p[3] is not None) for p in arrays), _VALUE)
+    if len({tuple(call) for call in calls}) > 1:
+        lines.append("which arguments there are")
+        mends[_VALUE] = None
+    note("the gradient mode", ("on" if v.key[1] else "off" for v in variants), _VALUE)
+    note("which gradients are None at the call", (str(len(v.plan.absent)) for v in variants), _GRADS)
+    for words, values in _names(variants).items():
+        note(words, values, _OUTSIDE)
+    for words, values in _states(variants).items():
+        note(words, values, _STATE)
+    if not lines:
+        return "Nothing that is known changed between them; tensors may have been given other storage."
+    return f"What keeps changing: {'; '.join(lines)}. {' '.join(mends)}"
+
+
+_SHAPE = "For a last batch that is smaller, drop it (drop_last=True) or pad it, and mask the rows that do not count."
+_DTYPE = "Convert arrays to one dtype before the call."
+_NUMBER = "Give a number that changes as an array or a NumPy number, np.float32({path})."
+_VALUE = "Give what changes as an array, or raise max_variants."
+_GRADS = "Call zero_grad() before backward(), or set gradients to None at the same place each time."
+_OUTSIDE = "Pass what changes as an argument, an array or a NumPy number."
+_STATE = "Keep modes, attributes and options as they are from call to call, or raise max_variants."
+
+
+def _names(variants: Sequence[Variant]) -> dict[str, list[str]]:
+    """What stood behind the names that the function reads."""
+    found: dict[str, list[str]] = {}
+    for variant in variants:
+        for place, value in zip(variant.places, variant.values, strict=True):
+            plain = value is MISSING or isinstance(value, (int, float, str, tuple, type(None)))
+            found.setdefault(place.words, []).append(
+                shortly(value) if plain else f"{type(value).__name__} at {id(value):#x}"
+            )
+    return found
+
+
+def _states(variants: Sequence[Variant]) -> dict[str, list[str]]:
+    """What the programs depend on: attributes of modules by name, and whatever else tells a state."""
+    found: dict[str, list[str]] = {}
+    for variant in variants:
+        for owner, _, state in variant.dependencies:
+            title = type(owner).__name__
+            if isinstance(state, tuple) and all(isinstance(s, tuple) and len(s) == 2 for s in state):
+                for name, value in state:
+                    found.setdefault(f"{title}.{name}", []).append(shortly(_plain(value)))
+            else:
+                found.setdefault(f"the state of {title}", []).append(shortly(state))
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """The value in a fingerprint that tells its type too."""
+    return value[1] if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], type) else value
+
+
+__all__ = ["Explanation", "Work", "keeps_changing", "work"]

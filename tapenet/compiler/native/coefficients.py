@@ -1,0 +1,4 @@
+"""x"""
+ERFCX_CENTRE = 3.0
+POLYNOMIALS = {}
+TWO_OVER_PI = [(0.,0.,0.)]

@@ -1,0 +1,281 @@
+"""Which memory each value of a program lives in: planned once, so that a call allocates nothing but its results.
+
+What is read by another entry than the one that computes it gets a buffer; all else stays in registers. A buffer is
+reused as soon as its value is no longer needed, and a written tensor is computed straight into its own storage where
+nothing reads the old value any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tapenet.compiler.fusion import Entry, Kernel, source
+from tapenet.compiler.ir import Instruction, Program, Reference, Result, Value
+from tapenet.compiler.layout import Layouts
+from tapenet.compiler.native.kernels import crosses
+from tapenet.compiler.primitives import Spec
+
+#: Bytes that a place in the arena is a multiple of: a cache line.
+ALIGNMENT = 64
+
+
+class Slot(NamedTuple):
+    """A buffer whose pointer is in the table, at this position."""
+
+    position: int
+
+
+class Arena(NamedTuple):
+    """A buffer inside the arena, by its first byte."""
+
+    offset: int
+
+
+class Memory:
+    """The memory of one program.
+
+    Attributes:
+        table: the values whose pointers the table holds after the first two places (the arena; the status, a number):
+            arguments, results, references, constants, numbers from the host.
+        stored: the values that live in memory.
+        arena_bytes: the size of the arena.
+        unshared_bytes: what it would be if no memory were used twice.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        entries: list[Entry],
+        layouts: Layouts,
+        constants: list[Value],
+        workspaces: Mapping[Instruction, Value],
+    ) -> None:
+        """Plan.
+
+        Args:
+            program: whose memory it is.
+            entries: in the order in which they run; kernels that copy what is written at the end are added.
+            layouts: where values lie; changed for what is computed into a tensor's storage.
+            constants: the arrays among the constants, those of loops' bodies too.
+            workspaces: the memory that a loop's body needs, as a value that lives as long as the loop runs.
+        """
+        self.program = program
+        self.entries = entries
+        self.layouts = layouts
+        self.table: list[Value] = [
+            *program.inputs,
+            *program.outputs,
+            *program.references,
+            *constants,
+            *program.hosts,
+        ]
+        self._buffers: dict[Value, Hashable] = {v: Slot(2 + i) for i, v in enumerate(self.table)}
+        self._workspaces = workspaces
+        #: What is written in place: the layout is that of its storage.
+        self._fixed = {write.target for write in program.writes}
+        self.stored: set[Value] = set()
+        self.arena_bytes = 0
+        self.unshared_bytes = 0
+        self._plan()
+
+    def buffer(self, root: Value) -> Hashable:
+        """The buffer of a value that is no view."""
+        return self._buffers[root]
+
+    def workspace(self, instruction: Instruction) -> Hashable:
+        """The buffer in which a loop's body has its own arena."""
+        return self._buffers[self._workspaces[instruction]]
+
+    # -- planning ------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """Give every value that lives in memory a buffer."""
+        program, layouts = self.program, self.layouts
+        defined: dict[Value, int] = {}
+        last: dict[Value, int] = {}
+        inside: dict[Instruction, int] = {}
+        for at, entry in enumerate(self.entries):
+            for member in members(entry):
+                inside[member] = at
+                if member in self._workspaces:
+                    defined[self._workspaces[member]] = last[self._workspaces[member]] = at
+                    self.stored.add(self._workspaces[member])
+                for result in member.results:
+                    defined[result] = at
+        for at, entry in enumerate(self.entries):
+            if isinstance(entry, Kernel):
+                self.stored |= crosses(entry)
+            for member in members(entry):
+                for arg in member.args:
+                    root = layouts[arg].root
+                    last[root] = at
+                    maker = source(arg)
+                    if maker is None or inside[maker] != at or not isinstance(entry, Kernel):
+                        self.stored.add(root)
+                if member.kind == "reduction" and not _in_register(entry, member):
+                    self.stored.update(member.results)
+                if not isinstance(entry, Kernel):
+                    self.stored.update(member.results)
+        end = len(self.entries)
+        self.stored.update(program.outputs)
+        for target, value in program.writes:
+            self.stored.add(value)
+            if value in self._buffers or not self._in_place(target, value, defined, last):
+                self._copy_at_end(target, value, defined, last)
+        self._allocate(defined, last, len(self.entries))
+
+    def _copy_at_end(self, target: Value, value: Value, defined: dict[Value, int], last: dict[Value, int]) -> None:
+        """Add a kernel that copies a value into a tensor when all else has run."""
+        copy = Instruction("copy", [value], {}, [Spec(value.shape, value.dtype)])
+        (result,) = copy.results
+        self.layouts.put(result, self.layouts[target].strides)
+        self._buffers[result] = self._buffers[target]
+        self.stored.add(result)
+        kernel = Kernel(value.shape)
+        kernel.members.append(copy)
+        defined[result] = last[value] = len(self.entries)
+        self.entries.append(kernel)
+
+    def _in_place(self, target: Value, value: Value, defined: dict[Value, int], last: dict[Value, int]) -> bool:
+        """Whether a written value can be computed straight into the tensor it is for; if so, it is."""
+        at = defined[value]
+        if last.get(target, -1) > at or not self._overwrites(self.entries[at], target, value):
+            return False
+        strides = self.layouts[target].strides
+        if not _dense(target.shape, strides):
+            return False
+        if not _same(value.shape, strides, self.layouts[value].strides):
+            if self.layouts.views(value) or self._read_elsewhere(value):
+                return False  # others count on its strides
+            self.layouts.put(value, strides)
+        self._buffers[value] = self._buffers[target]
+        return True
+
+    def _read_elsewhere(self, value: Value) -> bool:
+        """Whether an entry that is no kernel reads a value."""
+        return any(not isinstance(e, Kernel) and value in e.args for e in self.entries)
+
+    def _overwrites(self, entry: Entry, old: Value, new: Value) -> bool:
+        """Whether an entry may write `new` over `old`: it reads of `old` nothing but the element it is at, and not
+        after it wrote there."""
+        readers = [(m, arg) for m in members(entry) for arg in m.args if self.layouts[arg].root is old]
+        if not readers:
+            return True
+        if isinstance(entry, Instruction) and entry.name in ("dot_add", "loop"):
+            # A product is added to its first argument; a loop carries its first arguments in its first results.
+            position = entry.results.index(new)  # type: ignore[arg-type]
+            if entry.name == "loop" and position >= entry.params["carries"]:
+                return False
+            place = self.layouts[entry.args[position]]
+            if [a for _, a in readers] != [entry.args[position]] or place.offset:
+                return False
+            strides = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
+            return _same(old.shape, place.strides, strides) and old.shape == new.shape
+        if not isinstance(entry, Kernel) or new.shape != entry.domain:
+            return False
+        phases = entry.phases()
+        if max(phases.values(), default=0) > 0:
+            maker = source(new)
+            assert maker is not None
+            if phases[maker] < max(phases.values()):
+                return False
+        own = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
+        for member, arg in readers:
+            place = self.layouts[arg]
+            if member in entry.rows or arg.shape != entry.domain or place.offset:
+                return False
+            if not _same(arg.shape, place.strides, own):
+                return False
+        return True
+
+    def _allocate(self, defined: dict[Value, int], last: dict[Value, int], end: int) -> None:
+        """Places in the arena for what has no buffer yet, reused when its value is no longer needed."""
+        born: list[list[Value]] = [[] for _ in range(end)]
+        dying: list[list[Value]] = [[] for _ in range(end + 1)]
+        for value, at in defined.items():
+            if value in self.stored and value not in self._buffers:
+                born[at].append(value)
+                dying[max(last.get(value, at), at)].append(value)
+        free: list[tuple[int, int]] = []  # (offset, bytes)
+        held: dict[Value, tuple[int, int]] = {}
+        for at in range(end):
+            entry = self.entries[at]
+            leaving = set(dying[at])
+            for value in born[at]:
+                size = -(-max(value.nbytes, 1) // ALIGNMENT) * ALIGNMENT
+                self.unshared_bytes += size
+                place = self._inherit(entry, value, {o for o in leaving if defined[o] != at}, held, size)
+                if place is None:
+                    place = _take(free, size)
+                if place is None:
+                    place = (self.arena_bytes, size)
+                    self.arena_bytes += size
+                held[value] = place
+                self._buffers[value] = Arena(place[0])
+            for value in dying[at]:
+                if value in held:
+                    _give(free, held.pop(value))
+
+    def _inherit(
+        self, entry: Entry, value: Value, leaving: set[Value], held: dict[Value, tuple[int, int]], size: int
+    ) -> tuple[int, int] | None:
+        """The place of an operand that is read here for the last time, if the value may be written over it."""
+        if isinstance(entry, Kernel):
+            if value.shape != entry.domain:
+                return None
+        elif entry.name not in ("dot_add", "loop") or value not in entry.results:
+            return None
+        for old in list(leaving):
+            if old not in held or old.nbytes != value.nbytes or old.dtype.itemsize != value.dtype.itemsize:
+                continue
+            if held[old][1] == size and self._overwrites(entry, old, value):
+                return held.pop(old)
+        return None
+
+
+def members(entry: Entry) -> list[Instruction]:
+    """The instructions of an entry."""
+    return entry.members if isinstance(entry, Kernel) else [entry]
+
+
+def _in_register(entry: Entry, member: Instruction) -> bool:
+    return isinstance(entry, Kernel) and entry.is_row_reduction(member)
+
+
+def _dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    expected = 1
+    for n, s in sorted(zip(shape, strides, strict=True), key=lambda pair: pair[1]):
+        if n == 1:
+            continue
+        if s != expected:
+            return False
+        expected *= n
+    return True
+
+
+def _same(shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return all(n == 1 or x == y for n, x, y in zip(shape, a, b, strict=True))
+
+
+def _take(free: list[tuple[int, int]], size: int) -> tuple[int, int] | None:
+    """The smallest free place that is large enough; what is left of it stays free."""
+    best = min((f for f in free if f[1] >= size), key=lambda f: f[1], default=None)
+    if best is None:
+        return None
+    free.remove(best)
+    if best[1] > size:
+        free.append((best[0] + size, best[1] - size))
+    return best[0], size
+
+
+def _give(free: list[tuple[int, int]], place: tuple[int, int]) -> None:
+    """Return a place, merged with free neighbours."""
+    offset, size = place
+    for other in list(free):
+        if other[0] + other[1] == offset or offset + size == other[0]:
+            free.remove(other)
+            offset, size = min(offset, other[0]), size + other[1]
+    free.append((offset, size))

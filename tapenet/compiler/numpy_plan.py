@@ -1,0 +1,213 @@
+"""The backend that needs nothing but NumPy: a program as straight-line Python, one statement per primitive, which
+writes into arrays planned ahead.
+
+`build(program)` gives a `Runner`. Which array a value is in is planned by `numpy_plan_places`, what a primitive becomes
+is said in `numpy_plan_statements`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import weakref
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.compiler.buffers import LINE
+from tapenet.compiler.ir import Array, Program
+from tapenet.compiler.numpy_plan_places import Places, Scratch, is_large, overlapping
+from tapenet.compiler.numpy_plan_statements import emit
+
+_number = itertools.count(1)
+
+
+class Stats(NamedTuple):
+    """What a plan costs, for `explain()`."""
+
+    #: Statements of the generated code.
+    statements: int
+    #: Arrays that the scratch memory is used as.
+    buffers: int
+    #: Bytes of all results, each in memory of its own.
+    result_bytes: int
+    #: Bytes of the scratch memory, where they share it.
+    scratch_bytes: int
+
+
+class _Plan:
+    """The code of a program for one memory layout of the tensors from outside."""
+
+    def __init__(self, program: Program, layout: Any) -> None:
+        self.layout = layout
+        places = Places(program)
+        arguments = [places.array(v) for v in program.inputs]
+        _hosts(places)
+        for position, instruction in enumerate(program.body):
+            emit(places, instruction, position)
+        places.finish()
+        body = "".join(f"    {line}\n" for line in places.lines)
+        self.source = f"def run({', '.join(arguments)}):\n{body}"
+        self.globals = places.globals
+        self.statics = places.statics
+        self.arena = places.arena.size
+        self.tensors = {name: reference.tensor for name, reference in places.references.items()}
+        buffers = sum(isinstance(recipe, Scratch) and name[0] == "b" for name, recipe in self.statics.items())
+        self.stats = Stats(len(places.lines), buffers, places.result_bytes, self.arena)
+        self.filename = f"<tapenet plan {next(_number)}>"
+        self.code = compile(self.source, self.filename, "exec")
+        # So that a traceback, and a debugger, shows the statement.
+        linecache.cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
+        weakref.finalize(self, linecache.cache.pop, self.filename, None)
+
+
+def _hosts(places: Places) -> None:
+    """Begin with what the host computes. Numbers are copied into arrays made once, large arrays used as they are."""
+    for host in places.program.hosts:
+        evaluate = places.shared(places.name("e"), host.evaluate)
+        if host not in places.last:
+            places.line(f"{evaluate}()")
+        elif is_large(host):
+            name = places.array(host)
+            dtype, fetch = places.dtype(host.dtype), places.shared("fetch", _fetch)
+            places.line(f"{name} = {fetch}({evaluate}(), {host.shape!r}, {dtype})")
+        else:
+            spot = places.scratch(host, places.last[host], letter="h")
+            places.put(host, spot)
+            places.line(f"{spot.name}[{'...' if host.shape else '()'}] = {evaluate}()")
+
+
+def _fetch(given: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """What the host computed, as the array that the program expects."""
+    array = np.asarray(given, dtype)
+    if array.shape != shape:
+        raise ValueError(
+            f"the host computed an array of shape {array.shape} for a compiled program, and {shape} when it was captured"
+        )
+    return array
+
+
+def _layout(arrays: list[Any]) -> Any:
+    """What of the tensors from outside the code was made for."""
+    return [a.strides for a in arrays], overlapping(arrays)
+
+
+class _Frame:
+    """A plan with scratch memory of its own, for one call at a time."""
+
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        self._names = dict(plan.globals)
+        arena = _aligned(plan.arena)
+        for name, recipe in plan.statics.items():
+            if isinstance(recipe, Scratch):
+                self._names[name] = np.ndarray(recipe.shape, recipe.dtype, arena, recipe.offset, recipe.strides)
+        self.bind()
+        exec(plan.code, self._names)
+        self.run: Callable[..., tuple[Array, ...]] = np.errstate(all="ignore")(self._names["run"])
+
+    def bind(self) -> None:
+        """Take the tensors' arrays as they are now, and make the views of all arrays."""
+        self._names.update((name, tensor._data) for name, tensor in self._plan.tensors.items())
+        for name, recipe in self._plan.statics.items():
+            if not isinstance(recipe, Scratch):
+                self._names[name] = recipe.make(self._names[recipe.base])
+
+
+def _aligned(nbytes: int) -> Array:
+    """Memory that begins at a cache line."""
+    room = np.empty(nbytes + LINE, np.uint8)
+    start = -room.ctypes.data % LINE
+    return room[start : start + nbytes]
+
+
+class Runner:
+    """A program that can be called: `runner(*arrays)` gives its outputs as new arrays, after the tensors from outside
+    that it writes have been written.
+
+    The arrays are one for each of the program's inputs, of its shape and dtype, with any strides. Calls may overlap, in
+    threads or by a call from within a call: each has scratch memory of its own.
+
+    Attributes:
+        call: the same as a plain function, which is quicker, but counts on `refresh` being called when a tensor from
+            outside has been given another array.
+        program: what is run.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.call = self._caller()
+        self._prepare()
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        for tensor, data in self._bound:
+            if tensor._data is not data:
+                if not self.refresh():
+                    raise ValueError("a tensor that a program refers to has been given another shape or dtype")
+                break
+        return self.call(*arrays)
+
+    def refresh(self) -> bool:
+        """Find the arrays of the tensors from outside anew. False if one has another shape or dtype than when the
+        program was made: then it must not be run."""
+        for reference in self.program.references:
+            data = reference.tensor._data
+            if data.shape != reference.shape or data.dtype != reference.dtype:
+                return False
+        self._prepare()
+        return True
+
+    def _prepare(self) -> None:
+        """Make code for the arrays that the tensors have now, or take them up in the code that there is."""
+        tensors = [r.tensor for r in self.program.references]
+        #: Each tensor from outside with its array.
+        self._bound = [(t, t._data) for t in tensors]
+        layout = _layout([data for _, data in self._bound])
+        plan = getattr(self, "_plan", None)
+        if plan is not None and plan.layout == layout:
+            frames = list(self._idle)
+            for frame in frames:
+                frame.bind()
+        else:
+            self._plan = _Plan(self.program, layout)
+            frames = [_Frame(self._plan)]
+        # A new list: a frame that is in use now does not come back into it.
+        self._idle = frames
+
+    def _caller(self) -> Callable[..., tuple[Array, ...]]:
+        def call(*arrays: Array) -> tuple[Array, ...]:
+            idle = self._idle
+            try:
+                frame = idle.pop()  # atomic, as appending is
+            except IndexError:
+                frame = _Frame(self._plan)
+            try:
+                return frame.run(*arrays)
+            finally:
+                idle.append(frame)
+
+        return call
+
+    @property
+    def source(self) -> str:
+        """The generated code."""
+        return self._plan.source
+
+    @property
+    def stats(self) -> Stats:
+        """What the plan costs."""
+        return self._plan.stats
+
+    def report(self) -> str:
+        """What was made of the program, in words and as code."""
+        found = self.stats
+        return (
+            f"{found.statements} statements of NumPy; {found.buffers} buffers in {found.scratch_bytes:,} bytes of "
+            f"scratch memory, for {found.result_bytes:,} bytes of results\n\n{self.source}"
+        )
+
+
+def build(program: Program) -> Runner:
+    """Make a program callable, with NumPy alone."""
+    return Runner(program)

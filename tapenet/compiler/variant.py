@@ -1,0 +1,371 @@
+"""One program of a compiled function: what it holds for, and the code of a call.
+
+What happens around the program at each call (checks, gradients in and out, results in their structure) is the same
+few lines every time, so they are written down once per program, as Python with names of this module's only.
+"""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff import mutation, tape
+from tapenet.autodiff.tape import Leaf, local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.ir import Program
+from tapenet.compiler.lowering import Called
+from tapenet.compiler.outside import MISSING, Place, same
+from tapenet.compiler.passes import Step
+from tapenet.compiler.signature import Call, is_array
+
+Array = np.ndarray[Any, Any]
+#: What the code of a call gives when its program is not for these arguments, or not for the state there is now.
+MISS: Any = object()
+#: A leaf: one from outside, or the position of one among those of the arguments.
+Target = Leaf | int
+#: What a backend makes of a program: called with arrays, it gives a tuple of new ones. It may have an attribute
+#: `checks`, true where it returns NotImplemented for arrays that it does not take, having done nothing; `call`, a
+#: quicker way to call it; and a method `refresh`, which finds the memory of all references anew and gives False where
+#: that lies in another way, so that the program must not be run.
+Runner = Callable[..., Any]
+
+_number = itertools.count(1)
+
+
+class Result(NamedTuple):
+    """Stands in the structure of the results for an output of the program."""
+
+    output: int
+    #: Whether it is an ndarray rather than a tensor.
+    plain: bool
+
+
+class Plan(NamedTuple):
+    """What a call does beside running the program.
+
+    Attributes:
+        results: the structure of the results, with a `Result` in place of each array.
+        absent: leaves whose gradient is None as the call begins.
+        entries: leaves whose gradient as the call begins is an input of the program, after the arguments.
+        grads: leaves whose gradient is set, with the output that it is, or None.
+        written: positions of arrays among the arguments that get a new value, with the output that it is.
+    """
+
+    results: Any
+    absent: list[Target]
+    entries: list[Target]
+    grads: list[tuple[Target, int | None]]
+    written: list[tuple[int, int]]
+
+
+class Variant:
+    """A program, and when and how it is run.
+
+    Attributes:
+        key: the arguments it is for (`Call.key`), and the thread's switches.
+        captured: the program as it was captured.
+        program: the same after all passes.
+        steps: what the passes did.
+        called: ops that are called as they are, and why.
+        runner: what the backend made of it.
+        plan: what a call does beside.
+        dependencies: what it holds for: owners, functions that tell their state, and what these told.
+        places, values: names that the function reads, and what stood behind them.
+        fast: the code of a call with positional arguments, `fast(args)`; gives `MISS` where it does not apply.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        key: Any,
+        captured: Program,
+        program: Program,
+        steps: list[Step],
+        called: list[Called],
+        runner: Runner,
+        plan: Plan,
+        dependencies: list[tuple[Any, Callable[[], Any], Any]],
+        places: list[Place],
+        values: list[Any],
+    ) -> None:
+        self.title = title
+        self.key = key
+        self.captured = captured
+        self.program = program
+        self.steps = steps
+        self.called = called
+        self.runner = runner
+        self.plan = plan
+        self.dependencies = dependencies
+        self.places = places
+        self.values = values
+        self.fast: Callable[[tuple[Any, ...]], Any] = _never
+        self.checks: bool = getattr(runner, "checks", False)
+        self._references = [(r.tensor, r.tensor._node, r.shape, r.dtype) for r in program.references]
+        #: `tape.epoch` when it was last seen to hold.
+        self._epoch = -1
+        self._regions: list[mutation.Region] = []
+        self._makers: dict[Any, Callable[..., Any]] = {}
+        self._run: Callable[..., Any] = _never
+
+    # -- whether it fits -----------------------------------------------------------------------------------------
+
+    def holds(self) -> bool:
+        """Whether all it was made for, beside the arguments, is as it was."""
+        epoch = tape.epoch
+        for i, place in enumerate(self.places):
+            now = place.get()
+            if now is not self.values[i]:
+                if not same(self.values[i], now):
+                    return False
+                self.values[i] = now
+        if epoch != self._epoch:
+            for tensor, node, shape, dtype in self._references:
+                if tensor._data.shape != shape or tensor._data.dtype != dtype or tensor._node is not node:
+                    return False
+            if any(fingerprint() != value for _, fingerprint, value in self.dependencies):
+                return False
+            refresh = getattr(self.runner, "refresh", None)
+            if refresh is not None and not refresh():
+                return False
+            self._regions = _regions([write.target.tensor._data for write in self.program.writes])
+            self._run = self._code("run")(self._regions, epoch, (), ())
+            self._epoch = epoch
+        return True
+
+    def begins_with(self, leaves: list[Leaf]) -> bool:
+        """Whether the gradients that there are as a call begins are those it was made for."""
+        plan = self.plan
+        return all(_leaf(t, leaves).grad is None for t in plan.absent) and all(
+            _leaf(t, leaves).grad is not None for t in plan.entries
+        )
+
+    # -- the call ------------------------------------------------------------------------------------------------
+
+    def run(self, call: Call) -> Any:
+        """Run the program for a call that it fits, and which it holds for."""
+        result = self._run(call.arrays, call.leaves, call.arrays)
+        if result is MISS:  # an array does not lie as it should, or shares memory with what is written
+            copies = [np.array(a, order="C") for a in call.arrays]
+            result = self._run(copies, call.leaves, call.arrays)
+        assert result is not MISS, "a program does not take the arguments that it was made for"
+        return result
+
+    def specialise(self, call: Call) -> None:
+        """Make `fast` for calls like this one."""
+        kinds = tuple(_kind(value) for value in call.args)
+        if call.kwargs or None in kinds or len(call.leaves) != kinds.count(Leaf):
+            self.fast = _never
+            return
+        statics = [value for value, kind in zip(call.args, kinds, strict=True) if kind == "static"]
+        self.fast = self._code(kinds)(self._regions, self._epoch, self.values, statics)
+
+    def _code(self, kinds: Any) -> Callable[..., Any]:
+        made = self._makers.get(kinds)
+        if made is None:
+            made = self._makers[kinds] = _Writer(self).make(kinds)
+        return made
+
+
+def _never(*args: Any) -> Any:
+    return MISS
+
+
+def _leaf(target: Target, leaves: Sequence[Leaf]) -> Leaf:
+    return leaves[target] if isinstance(target, int) else target
+
+
+def _kind(value: Any) -> Any:
+    """How the code of a call treats an argument: the type of a NumPy number, "array", `Leaf`, "static", or None for
+    what it does not do."""
+    kind = type(value)
+    if kind is Tensor:
+        return Leaf if type(value._node) is Leaf else "array"
+    if is_array(value):
+        return "array" if kind is np.ndarray else kind if isinstance(value, np.generic) else None
+    return None if isinstance(value, (tuple, list, dict)) else "static"
+
+
+def _regions(arrays: list[Array]) -> list[mutation.Region]:
+    """The memory of arrays; neighbours, as an optimizer lays parameters, are one piece."""
+    found: list[mutation.Region] = []
+    for region in sorted(map(mutation.region, arrays), key=lambda r: r.first):
+        last = found[-1] if found else None
+        if last is not None and last.layout is None and region.layout is None and region.first <= last.end:
+            found[-1] = mutation.Region(last.first, max(last.end, region.end))
+        else:
+            found.append(region)
+    return found
+
+
+class _Writer:
+    """Writes the code of a call.
+
+    Its names: `aN` the arrays of the arguments, `nN` the leaves among them, `eN` gradients at entry, `oN` the
+    program's outputs, `tN` tensors around them, `cN` constants, which hold whatever is the user's.
+    """
+
+    def __init__(self, variant: Variant) -> None:
+        self._variant = variant
+        self._plan = variant.plan
+        self._count = len(variant.program.inputs) - len(variant.plan.entries)
+        self._lines: list[str] = []
+        self._names: dict[str, Any] = {
+            "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": f"the compiled {variant.title}",
+            "copyto": np.copyto, "local": local, "ndarray": np.ndarray, "tape": tape, "wrote": mutation.wrote,
+            "program": getattr(variant.runner, "call", variant.runner),
+        }  # fmt: skip
+
+    def make(self, kinds: Any) -> Callable[..., Any]:
+        """The code for arguments of these kinds, or for "run" that of a function of arrays, leaves, and the arrays
+        that are written; as a function of what may change: memory, epoch, what is behind the names, static values."""
+        if kinds == "run":
+            head = "def run(arrays, leaves, places):"
+            self._line(f"{''.join(f'a{i}, ' for i in range(self._count)) or '()'} = arrays")
+            for i in sorted({t for t in self._targets() if isinstance(t, int)}):
+                self._line(f"n{i} = leaves[{i}]")
+            written, entry = "places[{}]", "asarray({}._data, order='C')"
+        else:
+            head = "def fast(args):"
+            self._check(kinds)
+            written, entry = "a{}", "{}._data"
+        self._body(written, entry)
+        values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
+        statics = "".join(f"s{i}, " for i in range(kinds.count("static")))
+        text = ["def make(regions, epoch, values, statics):"]
+        if kinds != "run":
+            text += [f"    {values or '()'} = values", f"    {statics or '()'} = statics"]
+        text += [f"    {head}", *(f"        {line}" for line in self._lines), f"    return {head[4:].partition('(')[0]}"]
+        return _compiled("\n".join(text) + "\n", self._names)
+
+    def _line(self, text: str) -> None:
+        self._lines.append(text)
+
+    def _constant(self, value: Any) -> str:
+        name = f"c{len(self._names)}"
+        self._names[name] = value
+        return name
+
+    def _targets(self) -> list[Target]:
+        plan = self._plan
+        return [*plan.absent, *plan.entries, *(target for target, _ in plan.grads)]
+
+    def _leaf(self, target: Target) -> str:
+        return f"n{target}" if isinstance(target, int) else self._constant(target)
+
+    # -- whether it applies --------------------------------------------------------------------------------------
+
+    def _check(self, kinds: tuple[Any, ...]) -> None:
+        grad = self._variant.key[1]
+        self._line("if tape.epoch != epoch: return MISS")
+        self._line("state = local.state")
+        self._line(f"if not state.fast or state.grad is not {grad}: return MISS")
+        self._guard()
+        self._line(f"if len(args) != {len(kinds)}: return MISS")
+        taken = iter(range(self._count))
+        statics = iter(range(kinds.count("static")))
+        names = [f"v{next(statics)}" if kind == "static" else f"a{next(taken)}" for kind in kinds]
+        if names:
+            self._line(f"{', '.join(names)}, = args")
+        leaves = 0
+        for name, kind in zip(names, kinds, strict=True):
+            if kind == "static":
+                self._line(f"if {name} is not s{name[1:]}: return MISS")
+                continue
+            if kind == "array":
+                self._line(f"if type({name}) is Tensor:")
+                # Where nothing is recorded, a tensor inside a graph is an array like any other.
+                inside = f"{name}._node is not None" if grad else f"type({name}._node) is Leaf"
+                self._line(f"    if {inside}: return MISS")
+                self._line(f"    {name} = {name}._data")
+            elif kind is Leaf:
+                self._line(f"if type({name}) is not Tensor: return MISS")
+                self._line(f"n{leaves} = {name}._node")
+                others = "".join(f" or n{leaves} is n{i}" for i in range(leaves))
+                self._line(f"if type(n{leaves}) is not Leaf{others}: return MISS")
+                self._line(f"{name} = {name}._data")
+                leaves += 1
+            else:
+                self._line(f"if type({name}) is not {self._constant(kind)}: return MISS")
+                self._line(f"{name} = asarray({name})")
+            if not self._variant.checks:
+                value = self._variant.program.inputs[int(name[1:])]
+                self._line(
+                    f"if type({name}) is not ndarray or {name}.shape != {value.shape!r} or {name}.dtype is not "
+                    f"{self._constant(value.dtype)}: return MISS"
+                )
+
+    def _guard(self) -> None:
+        """The names that the function reads must stand for what they stood for."""
+        tests = []
+        for i, (place, value) in enumerate(zip(self._variant.places, self._variant.values, strict=True)):
+            if place.cell is not None:
+                tests.append(f"{self._constant(place.cell)}.cell_contents is not g{i}")
+            elif value is MISSING:
+                tests.append(f"{self._constant(place.name)} in {self._constant(place.holder)}")
+            else:
+                tests.append(f"{self._constant(place.holder)}[{self._constant(place.name)}] is not g{i}")
+        if tests:
+            self._line("try:")
+            self._line(f"    if {' or '.join(tests)}: return MISS")
+            self._line("except (KeyError, ValueError): return MISS")
+
+    # -- what it does --------------------------------------------------------------------------------------------
+
+    def _body(self, written: str, entry: str) -> None:
+        plan = self._plan
+        for target in plan.absent:
+            self._line(f"if {self._leaf(target)}.grad is not None: return MISS")
+        arguments = [f"a{i}" for i in range(self._count)]
+        for i, target in enumerate(plan.entries):
+            self._line(f"e{i} = {self._leaf(target)}.grad")
+            self._line(f"if e{i} is None: return MISS")
+            arguments.append(entry.format(f"e{i}"))
+        outputs = [f"o{i}" for i in range(len(self._variant.program.outputs))]
+        self._line(f"outputs = program({', '.join(arguments)})")
+        if self._variant.checks:
+            self._line("if outputs is NotImplemented: return MISS")
+        if outputs:
+            self._line(f"{', '.join(outputs)}, = outputs")
+        for target, output in plan.grads:
+            self._line(f"{self._leaf(target)}.grad = {'None' if output is None else self._tensor(output)}")
+        for position, output in plan.written:
+            place = written.format(position)
+            self._line(f"copyto({place}, o{output}); wrote({place}, by)")
+        if self._variant.program.writes:
+            self._line("for region in regions: wrote(region, by)")
+        self._line(f"return {self._expression(plan.results)}")
+
+    def _tensor(self, output: int) -> str:
+        self._line(f"t{output} = Tensor(); t{output}._data = o{output}; t{output}._node = None")
+        return f"t{output}"
+
+    def _expression(self, part: Any) -> str:
+        """The results in their structure."""
+        kind = type(part)
+        if kind is Result:
+            return f"o{part.output}" if part.plain else self._tensor(part.output)
+        if kind is dict:
+            return "{" + ", ".join(f"{self._constant(k)}: {self._expression(v)}" for k, v in part.items()) + "}"
+        if kind is list:
+            return f"[{', '.join(map(self._expression, part))}]"
+        if kind is tuple:
+            return f"({''.join(self._expression(p) + ', ' for p in part)})"
+        if isinstance(part, tuple) and hasattr(kind, "_fields"):
+            return f"{self._constant(kind)}({', '.join(map(self._expression, part))})"
+        return self._constant(part)
+
+
+def _compiled(text: str, names: dict[str, Any]) -> Callable[..., Any]:
+    filename = f"<tapenet call {next(_number)}>"
+    exec(compile(text, filename, "exec"), names)
+    made: Callable[..., Any] = names["make"]
+    # So that a traceback, and a debugger, shows the line.
+    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+    weakref.finalize(made, linecache.cache.pop, filename, None)
+    return made
