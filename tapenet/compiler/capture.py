@@ -15,11 +15,10 @@ import numpy as np
 
 from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, debug, local, next_number
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.ir import Input, Instruction, Program, Reference, Value, Write, check, rewrite
+from tapenet.compiler.ir import Input, Program, check, substitute
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.outside import Drawn, Reach, Watch, drawn
 from tapenet.compiler.passes import Step, simplify
-from tapenet.compiler.primitives import Spec
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import Array, Plan, Result, Runner, Target, Variant
 from tapenet.ops.op import Op
@@ -102,9 +101,7 @@ def first_call(
     return recorded.result, variant
 
 
-def _record(
-    fn: Callable[..., Any], parameters: Parameters, call: Call, tape: Capture, keep_grads: bool
-) -> _Recorded:
+def _record(fn: Callable[..., Any], parameters: Parameters, call: Call, tape: Capture, keep_grads: bool) -> _Recorded:
     begin = next_number()
     titles = [path for path, part in parameters.entries(call.key).items() if part[0] == "array"]
     # In debug mode each node knows its line, for errors.
@@ -142,8 +139,8 @@ def _record(
     found = drawn(tape.nodes)
     nodes = [weakref.ref(node) for node in tape.nodes]
     for node in tape.nodes:
-        if node.call is not None:
-            node.call = None  # a node that is kept must not keep the tensors that went into it
+        if node.call is not None:  # a node that is kept must not keep the tensors that went into it
+            node.call = None  # type: ignore[misc]  # every subclass that has one set has the slot
     tape.nodes.clear()
     return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, found, tape.dependencies, nodes)
 
@@ -233,33 +230,11 @@ def _plan(structure: Any, outs: list[Tensor], tape: Capture, call: Call, begin: 
 
 def _entries_as_inputs(program: Program, befores: list[Tensor | None]) -> Program:
     """The program with gradients at entry as further inputs, in place of references to them."""
-    swap: dict[Value, Value] = {}
-    inputs = []
-    for before in befores:
-        assert before is not None
-        made = Input(before.shape, before.dtype)
-        inputs.append(made)
-        swap.update({r: made for r in program.references if r.tensor is before})
-
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Any) -> Any:
-        new = tuple(swap.get(a, a) for a in args)
-        if new == args:
-            return None
-        specs = [Spec(r.shape, r.dtype) for r in instruction.results]
-        made = Instruction(instruction.name, new, instruction.params, specs)
-        builder.body.append(made)
-        return made.results
-
+    inputs = {before: Input(before.shape, before.dtype) for before in befores if before is not None}
     if not inputs:
         return program
-    changed = rewrite(program, change)
-    return Program(
-        (*changed.inputs, *inputs),
-        changed.hosts,
-        changed.body,
-        [swap.get(v, v) for v in changed.outputs],
-        [Write(target, swap.get(value, value)) for target, value in changed.writes],
-    )
+    changed = substitute(program, {r: inputs[r.tensor] for r in program.references if r.tensor in inputs})
+    return Program((*changed.inputs, *inputs.values()), changed.hosts, changed.body, changed.outputs, changed.writes)
 
 
 def _writes_as_outputs(program: Program, plan: Plan, call: Call, title: str, titles: list[str]) -> Program:
@@ -312,11 +287,13 @@ def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> No
         return
     gc.collect()  # what is only waiting for that, a function that refers to itself
     alive = [node for ref in nodes if (node := ref()) is not None]
-    kept = [t for t in gc.get_referrers(*alive) if type(t) is Tensor and t._trace is not None] if alive else []
+    kept = (
+        {t._trace: t for t in gc.get_referrers(*alive) if type(t) is Tensor and t._trace is not None} if alive else {}
+    )
     if not kept:
         return
-    tensor = min(kept, key=lambda t: t._trace.number)
-    node = tensor._trace
+    node = min(kept, key=lambda n: n.number)
+    tensor = kept[node]
     if isinstance(node, Argument):
         what = f"its argument {node.title}"
     else:
@@ -329,7 +306,7 @@ def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> No
     )
 
 
-def _holder(tensor: Tensor, kept: list[Tensor], reach: Reach) -> str:
+def _holder(tensor: Tensor, kept: dict[Node, Tensor], reach: Reach) -> str:
     """Where a tensor is kept, in words."""
     for holder in gc.get_referrers(tensor):
         if holder is kept:

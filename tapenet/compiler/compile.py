@@ -48,9 +48,7 @@ def available_backend() -> str:
 
 
 @overload
-def compile(
-    fn: F, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False
-) -> Compiled: ...
+def compile(fn: F, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False) -> Compiled: ...
 
 
 @overload
@@ -59,9 +57,7 @@ def compile(
 ) -> Callable[[F], Compiled]: ...
 
 
-def compile(
-    fn: Any = None, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False
-) -> Any:
+def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False) -> Any:
     """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
     recorded, with backward passes and optimizer steps. Further calls run the program made of that.
 
@@ -154,11 +150,14 @@ class Compiled:
         self._inline: set[Any] = set()
         self._warned = False
         self._fast: Callable[[tuple[Any, ...]], Any] = _never
-        self._slot = f"<compiled {self._title}>"
+        #: Under which attribute an object keeps its own, where this is a method. No identifier, so that nothing clashes.
+        self._slot = f"<compiled {getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
 
     # -- calling -------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs:
+            args, kwargs = self._parameters.place(args, kwargs)
         if not kwargs:
             result = self._fast(args)
             if result is not MISS:
@@ -194,9 +193,7 @@ class Compiled:
             return rebuild(self._eager(call), _detached)
         self._captures += 1
         try:
-            result, variant = first_call(
-                self.__wrapped__, self._parameters, key, call, self._keep_grads, self._build
-            )
+            result, variant = first_call(self.__wrapped__, self._parameters, key, call, self._keep_grads, self._build)
         except Connected:
             self._inline.add(key)
             return self._eager(call)
@@ -265,8 +262,8 @@ class Compiled:
                 "compile the method of the object, tn.compile(object.method)"
             ) from None
         found = attributes.get(self._slot)
-        if found is None or found.__self__ is not instance:  # of the object that this one is a copy of
-            bound = types.MethodType(self.__wrapped__, instance)
+        bound = types.MethodType(self.__wrapped__, instance)
+        if found is None or found.__wrapped__ != bound:  # of the object that this one is a copy of
             found = attributes[self._slot] = Compiled(bound, self._backend, self._max_variants, self._keep_grads)
         return found
 

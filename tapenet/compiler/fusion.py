@@ -183,13 +183,20 @@ class Fusion:
                 return False
             kernel.members.append(instruction)
             return True
-        if kernel.split is not None and _unpadded(result.shape, kernel.split) == kernel.row_shape:
+        split = kernel.split or _rows_of(result.shape)
+        rows = kernel.domain[:split]
+        if kernel.split in (None, split) and 0 < split < len(kernel.domain) and _unpadded(result.shape, split) == rows:
             for m in users:
                 if m in kernel.rows:
-                    if not self._same_elements(m, result, kernel.row_shape):
+                    if not self._same_elements(m, result, rows):
                         return False
-                elif not self._reads_row(m, result, kernel.domain, kernel.split):
+                elif not self._reads_row(m, result, kernel.domain, split):
                     return False
+            kernel.split = split
+            kernel.members.append(instruction)
+            kernel.rows.add(instruction)
+            return True
+        if kernel.split == 0 and result.size == 1 and all(m in kernel.rows for m in users):
             kernel.members.append(instruction)
             kernel.rows.add(instruction)
             return True
@@ -291,6 +298,14 @@ def _domain(instruction: Instruction) -> tuple[int, ...]:
 def _unpadded(shape: tuple[int, ...], count: int) -> tuple[int, ...] | None:
     """A shape with its trailing axes of length one beyond the first `count` axes taken off; None if there are others."""
     return shape[:count] if all(n == 1 for n in shape[count:]) else None
+
+
+def _rows_of(shape: tuple[int, ...]) -> int:
+    """How many axes a shape has without its trailing axes of length one."""
+    count = len(shape)
+    while count and shape[count - 1] == 1:
+        count -= 1
+    return count
 
 
 def _alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.compiler.buffers import LINE
-from tapenet.compiler.ir import Array, Program
+from tapenet.compiler.ir import Array, Instruction, Program
 from tapenet.compiler.numpy_plan_places import Places, Scratch, is_large, overlapping
-from tapenet.compiler.numpy_plan_statements import emit
+from tapenet.compiler.numpy_plan_statements import STATEMENTS, emit
 
 _number = itertools.count(1)
 
@@ -138,6 +138,7 @@ class Runner:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.call = self._caller()
+        self._idle: list[_Frame] = []
         self._prepare()
 
     def __call__(self, *arrays: Array) -> tuple[Array, ...]:
@@ -165,15 +166,16 @@ class Runner:
         self._bound = [(t, t._data) for t in tensors]
         layout = _layout([data for _, data in self._bound])
         plan = getattr(self, "_plan", None)
-        if plan is not None and plan.layout == layout:
-            frames = list(self._idle)
-            for frame in frames:
-                frame.bind()
-        else:
+        if plan is None or plan.layout != layout:
             self._plan = _Plan(self.program, layout)
-            frames = [_Frame(self._plan)]
+            self._idle = [_Frame(self._plan)]
+            return
         # A new list: a frame that is in use now does not come back into it.
-        self._idle = frames
+        before, self._idle = self._idle, []
+        while before:
+            frame = before.pop()
+            frame.bind()
+            self._idle.append(frame)
 
     def _caller(self) -> Callable[..., tuple[Array, ...]]:
         def call(*arrays: Array) -> tuple[Array, ...]:
@@ -211,3 +213,41 @@ class Runner:
 def build(program: Program) -> Runner:
     """Make a program callable, with NumPy alone."""
     return Runner(program)
+
+
+# -- loops and branches ------------------------------------------------------------------------------------------
+
+
+def _loop(places: Places, instruction: Instruction, position: int) -> None:
+    params = instruction.params
+    body = build(params["body"]).call
+    carries, slices, length = params["carries"], params["slices"], params["length"]
+    order = range(length)[:: -1 if params.get("reverse") else 1]
+    stacked = [((length, *v.shape), v.dtype) for v in params["body"].outputs[carries:]]
+
+    def run(*args: Array) -> tuple[Array, ...]:
+        carried = args[:carries]
+        xs, rest = args[carries : carries + slices], args[carries + slices :]
+        columns = [np.empty(shape, dtype) for shape, dtype in stacked]
+        for i in order:
+            outs = body(*carried, *[x[i, ...] for x in xs], *rest)
+            carried = outs[:carries]
+            for column, y in zip(columns, outs[carries:], strict=True):
+                column[i] = y
+        return (*(carried if length else map(np.copy, carried)), *columns)
+
+    _control(places, instruction, position, run)
+
+
+def _branch(places: Places, instruction: Instruction, position: int) -> None:
+    true, false = build(instruction.params["true"]).call, build(instruction.params["false"]).call
+    _control(places, instruction, position, lambda condition, *args: (true if condition else false)(*args))
+
+
+def _control(places: Places, instruction: Instruction, position: int, run: Callable[..., Any]) -> None:
+    """Call a function whose results are new arrays."""
+    called = places.shared(places.name("f"), run)
+    places.allocated(instruction, position, f"{called}({', '.join(map(places.array, instruction.args))})")
+
+
+STATEMENTS.update(loop=_loop, branch=_branch)

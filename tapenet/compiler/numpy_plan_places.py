@@ -24,7 +24,7 @@ from tapenet.compiler.primitives import PRIMITIVES, numpy_slices
 SCRATCH, FRESH, REFERENCE, GIVEN, CONSTANT = "scratch", "fresh", "reference", "given", "constant"
 
 #: Primitives whose results never lie in the memory of their arguments.
-_SEPARATE = frozenset({"elementwise", "reduction", "product", "movement"})
+_SEPARATE = frozenset({"elementwise", "reduction", "product", "movement", "control"})
 
 
 class Memory:
@@ -160,7 +160,7 @@ class Places:
         return self.shared(self.name("c"), array)
 
     def dtype(self, dtype: np.dtype[Any]) -> str:
-        return self.shared(f"{dtype.kind}{dtype.itemsize}", dtype)
+        return self.shared(f"d{dtype.kind}{dtype.itemsize}", dtype)
 
     def ones(self, length: int, dtype: np.dtype[Any]) -> str:
         """The name of a vector of ones."""
@@ -233,6 +233,8 @@ class Places:
         if spot.static:
             self.statics[name] = self.recipe(value, spot) or Derived(base, _maker(instruction))
         else:
+            if instruction.name == "broadcast":
+                self.shared("broadcast_to", np.broadcast_to)
             self.line(f"{name} = {_view_text(instruction, base)}")
         return name
 
@@ -424,13 +426,16 @@ class Places:
         self.line(f"{spot.name} = empty({result.shape!r}, {self.dtype(result.dtype)}{flag})")
         return spot
 
-    def allocated(self, result: Value, position: int, text: str) -> None:
-        """A statement whose value is a new array that NumPy allocates."""
-        memory = Memory(FRESH, 0)
-        self.ending(memory, self.last.get(result, position))
-        self.result_bytes += result.nbytes
-        spot = self._spots[result] = Spot(memory, self.name("b"), None)
-        self.line(f"{spot.name} = {text}")
+    def allocated(self, instruction: Instruction, position: int, text: str) -> None:
+        """A statement whose value is a new array that NumPy allocates, or a tuple of them."""
+        names = []
+        for result in instruction.results:
+            memory = Memory(FRESH, 0)
+            self.ending(memory, self.last.get(result, position))
+            self.result_bytes += result.nbytes
+            self._spots[result] = Spot(memory, self.name("b"), None)
+            names.append(self._spots[result].name)
+        self.line(f"{', '.join(names)}{',' if instruction.kind == 'control' else ''} = {text}")
 
     def given(self, result: Value) -> str:
         """The variable for a result in an array that somebody else makes."""

@@ -72,7 +72,9 @@ def _elementwise(places: Places, instruction: Instruction, position: int) -> Non
     called = places.shared(name, ufunc)
     operands = [places.operand(a, instruction.results[0].shape) for a in args]
     out = places.target(instruction, position, over=args)
-    places.line(f"{called}({', '.join([*operands, out.name])})")
+    # For these NumPy 2.4 deprecates the third argument by position.
+    by_name = "out=" if name in ("maximum", "minimum") else ""
+    places.line(f"{called}({', '.join(operands)}, {by_name}{out.name})")
 
 
 def _outer(places: Places, instruction: Instruction, position: int) -> bool:
@@ -231,7 +233,7 @@ def _arg(places: Places, instruction: Instruction, position: int) -> None:
 
 @_statement("dot")
 def _dot(places: Places, instruction: Instruction, position: int) -> None:
-    (a, b), (result,) = instruction.args, instruction.results
+    a, b = instruction.args
     ta, tb = bool(instruction.params.get("ta")), bool(instruction.params.get("tb"))
     if a.ndim > 2:
         matmul = places.shared("matmul", np.matmul)
@@ -273,9 +275,8 @@ def _reshape(places: Places, instruction: Instruction, position: int) -> None:
     if places.view(instruction):
         return
     # The memory order does not allow it: a row-major copy, seen in both shapes.
-    (arg,) = instruction.args
-    out = places.target(instruction, position, dense="rows")
-    (result,) = instruction.results
+    (arg,), (result,) = instruction.args, instruction.results
+    places.target(instruction, position, dense="rows")
     into = places.reshaped(result, arg.shape)
     places.line(f"{into}[...] = {places.array(arg)}")
 
@@ -308,7 +309,7 @@ def _take(places: Places, instruction: Instruction, position: int) -> None:
     text = f"{a}.take({i}, {instruction.params['axis']})"
     if not instruction.results[0].ndim:  # a NumPy scalar
         text = f"{places.shared('asarray', np.asarray)}({text})"
-    places.allocated(instruction.results[0], position, text)
+    places.allocated(instruction, position, text)
 
 
 @_statement("index")
@@ -317,7 +318,7 @@ def _index(places: Places, instruction: Instruction, position: int) -> None:
     text = f"{a}[{_index_text(places, instruction.params['template'], index)}]"
     if not any(v.ndim for v in instruction.args[1:]):  # numbers give a view, or a NumPy scalar
         text = f"{places.shared('array', np.array)}({text})"
-    places.allocated(instruction.results[0], position, text)
+    places.allocated(instruction, position, text)
 
 
 def _index_text(places: Places, template: Any, arrays: list[str]) -> str:
@@ -335,7 +336,7 @@ def _index_text(places: Places, template: Any, arrays: list[str]) -> str:
 
 @_statement("put")
 def _put(places: Places, instruction: Instruction, position: int) -> None:
-    base, value, *_ = instruction.args
+    base = instruction.args[0]
     first, part, *index = (places.operand(v) for v in instruction.args)
     out = places.target(instruction, position, over=[base], strict=True)
     if out.name != first:

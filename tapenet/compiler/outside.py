@@ -162,7 +162,9 @@ class Reach:
         elif _users(type(value).__module__):
             self._follow(type(value), words)
             if hasattr(value, "__dict__"):
-                defaults = {n: v for base in type(value).__mro__ if _users(base.__module__) for n, v in vars(base).items()}
+                defaults = {
+                    n: v for base in type(value).__mro__ if _users(base.__module__) for n, v in vars(base).items()
+                }
                 self._namespaces.append(_Namespace(type(value).__qualname__, vars(value), None, defaults))
         elif hasattr(value, "__wrapped__"):
             self._follow(value.__wrapped__, words)

@@ -35,7 +35,7 @@ class Call:
         connected: whether a tensor is inside a graph, so that the call must take part in it.
     """
 
-    __slots__ = ("args", "arrays", "connected", "given", "grad", "kwargs", "key", "leaves")
+    __slots__ = ("args", "arrays", "connected", "given", "grad", "key", "kwargs", "leaves")
 
     def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool) -> None:
         self.args = args
@@ -125,6 +125,8 @@ class Parameters:
     def __init__(self, function: Callable[..., Any], title: str) -> None:
         self.title = title
         self.names: tuple[str, ...] = ()
+        #: Those of them that may be given by name too.
+        self._movable: frozenset[str] = frozenset()
         self._rest = "args"
         try:
             parameters = inspect.signature(function).parameters.values()
@@ -132,9 +134,18 @@ class Parameters:
             return
         kinds = inspect.Parameter
         self.names = tuple(p.name for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD))
-        #: Those that may be given by name too.
         self._movable = frozenset(p.name for p in parameters if p.kind is kinds.POSITIONAL_OR_KEYWORD)
         self._rest = next((p.name for p in parameters if p.kind is kinds.VAR_POSITIONAL), "args")
+
+    def place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Put arguments that were given by name in their place among the others, as far as they follow them."""
+        found = [*args]
+        for name in self.names[len(args) :]:
+            if name not in kwargs or name not in self._movable:
+                break
+            found.append(kwargs[name])
+        placed = self.names[len(args) : len(found)]
+        return tuple(found), {name: value for name, value in kwargs.items() if name not in placed}
 
     def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool) -> Call:
         """Take a call apart.
@@ -142,12 +153,6 @@ class Parameters:
         Raises:
             TypeError: an argument is neither an array nor hashable; names it.
         """
-        if kwargs:
-            for name in self.names[len(args) :]:
-                if name not in kwargs or name not in self._movable:
-                    break
-                args = (*args, kwargs[name])
-                kwargs = {n: v for n, v in kwargs.items() if n != name}
         try:
             return Call(args, kwargs, grad)
         except _Unfit as unfit:

@@ -240,7 +240,11 @@ class _Writer:
         text = ["def make(regions, epoch, values, statics):"]
         if kinds != "run":
             text += [f"    {values or '()'} = values", f"    {statics or '()'} = statics"]
-        text += [f"    {head}", *(f"        {line}" for line in self._lines), f"    return {head[4:].partition('(')[0]}"]
+        text += [
+            f"    {head}",
+            *(f"        {line}" for line in self._lines),
+            f"    return {head[4:].partition('(')[0]}",
+        ]
         return _compiled("\n".join(text) + "\n", self._names)
 
     def _line(self, text: str) -> None:

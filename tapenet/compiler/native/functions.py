@@ -40,12 +40,9 @@ class _Format(NamedTuple):
     log2_e: tuple[float, float]
     log10_e: tuple[float, float]
     quarter_pi: tuple[float, float]
-    #: From here on tanh and erf are 1, and erfc is 0.
+    #: From here on e^2a + 1 is e^2a (for tanh; this is 2 a log2(e)), and erf is 1.
     tanh_one: float
     erf_one: float
-    erfc_zero: float
-    #: A mask that clears so many bits of a mantissa that its square is exact.
-    head: int
 
 
 _FORMATS = {
@@ -53,13 +50,13 @@ _FORMATS = {
         23, 127, 1.5 * 2.0**23, 0x4B400000, 0x3F3504F3, 2.0**-126, (-105.0, 89.0),
         (0.693145751953125, 1.4286068203094173e-06), (0.301025390625, 4.605038981195214e-06),
         (1.4426950216293335, 1.9259629911266175e-08), (0.4342944920063019, -1.0103050052231683e-08),
-        (0.7853980064392090, 1.5695823926e-07), 10.0, 3.93, 10.06, -(1 << 12),
+        (0.7853980064392090, 1.5695823926e-07), 30.0, 3.93,
     ),
     "double": _Format(
         52, 1023, 1.5 * 2.0**52, 0x4338000000000000, 0x3FE6A09E667F3BCD, 2.0**-1022, (-746.0, 710.0),
         (0.6931471805598903, 5.497923018708371e-14), (0.30102999566383914, 1.42050232272661e-13),
         (1.4426950408889634, 2.0355273740931033e-17), (0.4342944819032518, 1.098319650216765e-17),
-        (0.7853981633974483, 3.061616997868383e-17), 20.0, 5.93, 27.3, -(1 << 27),
+        (0.7853981633974483, 3.061616997868383e-17), 60.0, 5.93,
     ),
 }  # fmt: skip
 
@@ -112,12 +109,11 @@ def _nearest(x: Value) -> tuple[Value, Value]:
     return shifted - f.magic, shifted.bits() - f.magic_bits
 
 
-def _reduce(x: Value, low: Value | None = None) -> tuple[Value, Value]:
-    """x + low = n ln 2 + r with |r| <= ln(2) / 2; gives r and n."""
+def _reduce(x: Value) -> tuple[Value, Value, Value]:
+    """x = n ln 2 + r + low with |r| <= ln(2) / 2, where low is tiny."""
     f = _FORMATS[x.type]
     whole, n = _nearest(x * f.log2_e[0])
-    rest = whole * -f.ln2[1]
-    return x + whole * -f.ln2[0] + (rest if low is None else rest + low), n
+    return whole * -f.ln2[0] + x, whole * -f.ln2[1], n
 
 
 def _reduce2(x: Value) -> tuple[Value, Value]:
@@ -126,9 +122,10 @@ def _reduce2(x: Value) -> tuple[Value, Value]:
     return x - whole, n
 
 
-def _expm1_near_0(r: Value) -> Value:
-    """e^r - 1 for |r| <= ln(2) / 2."""
-    return r * r * _polynomial("exp", r) + r
+def _expm1_near_0(r: Value, low: Value) -> Value:
+    """e^(r + low) - 1 for |r| <= ln(2) / 2 and a tiny low."""
+    both = r + low
+    return both * both * _polynomial("exp", both) + low + r
 
 
 def _exp2_near_0(r: Value) -> Value:
@@ -150,8 +147,8 @@ def _scale(y: Value, n: Value, offset: int = 0) -> Value:
 
 def _exp(x: Value, offset: int = 0) -> Value:
     """e^x * 2^offset for x within `exp_range`."""
-    r, n = _reduce(x)
-    return _scale(_expm1_near_0(r) + 1.0, n, offset)
+    r, low, n = _reduce(x)
+    return _scale(_expm1_near_0(r, low) + 1.0, n, offset)
 
 
 def _exp_of_minus(a: Value) -> Value:
@@ -178,9 +175,9 @@ def exp2(x: Value) -> Value:
 def expm1(x: Value) -> Value:
     """e^x - 1."""
     f = _FORMATS[x.type]
-    r, n = _reduce(x.at_least(-f.mantissa - 1.0).at_most(f.exp_range[1]))
+    r, low, n = _reduce(x.at_least(-f.mantissa - 1.0).at_most(f.exp_range[1]))
     half = _power_of_2(n + (f.bias - 1), x.type)  # 2^n / 2, since 2^n overflows before the result does
-    y = (half * _expm1_near_0(r) + (half - 0.5)) * 2.0
+    y = (half * _expm1_near_0(r, low) + (half - 0.5)) * 2.0
     return (abs(x) < 2.0**-60).where(x, y)  # keeps -0 and denormals
 
 
@@ -198,9 +195,9 @@ def tanh(x: Value) -> Value:
     a = abs(x)
     z = a * a
     near = a * z * _polynomial("tanh", z) + a
-    r, n = _reduce((a + a).at_most(2.0 * f.tanh_one))
-    e = _power_of_2(n + f.bias, x.type)
-    far = 1.0 - 2.0 / (e * _expm1_near_0(r) + (e + 1.0))
+    r, n = _reduce2((a * (2.0 * f.log2_e[0])).at_most(f.tanh_one))
+    half = _power_of_2(n + (f.bias - 1), x.type)
+    far = 1.0 - 1.0 / (_exp2_near_0(r) * half + 0.5)  # 1 - 2 / (e^2a + 1)
     return (a < 0.625).where(near, far).copysign(x)
 
 
@@ -337,7 +334,7 @@ def arccosh(x: Value) -> Value:
     t = x - 1.0
     huge = x > 2.0**60
     y = call("log1p", huge.where(t, (t * t + (t + t)).intrinsic("sqrt") + t))
-    return y + huge.where(x.like(math.log(2.0)), 0.0)
+    return (x < 1.0).where(x.like(math.nan), y + huge.where(x.like(math.log(2.0)), 0.0))
 
 
 @_function
@@ -409,16 +406,18 @@ def erf(x: Value) -> Value:
 
 
 @_function
+@_in_double
 def erfc(x: Value) -> Value:
     """1 - erf(x)."""
-    f = _FORMATS[x.type]
-    a = abs(x).at_most(f.erfc_zero)
-    head = (a.bits() & f.head).convert("bitcast", x.type)
-    r, n = _reduce(-(head * head), (head - a) * (head + a))  # -a^2, exactly
+    near = 1.0 - (x * _polynomial("erf", x * x) + x)
+    a = abs(x).at_most(27.3)  # 0 from here on
+    head = (a.bits() & -(1 << 27)).convert("bitcast", x.type)  # its square is exact
+    r, low, n = _reduce(-(head * head))
+    low = low + (head - a) * (head + a)
     inverse = 1.0 / (a + ERFCX_CENTRE)
     erfcx = _polynomial("erfcx", (a - ERFCX_CENTRE) * inverse) * inverse
-    y = _scale((_expm1_near_0(r) + 1.0) * erfcx, n)
-    return (x < 0.0).where(2.0 - y, y)
+    y = _scale((_expm1_near_0(r, low) + 1.0) * erfcx, n)
+    return (a < 0.5).where(near, (x < 0.0).where(2.0 - y, y))
 
 
 # -- circular functions ------------------------------------------------------------------------------------------

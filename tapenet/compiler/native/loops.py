@@ -346,6 +346,9 @@ def declarations(names: Iterable[str]) -> str:
     """Declarations of the intrinsics that loops use."""
     lines = []
     for name in sorted(names):
+        if name.startswith("declare "):
+            lines.append(name)
+            continue
         t = {"f32": "float", "f64": "double"}.get(name.rsplit(".", 1)[1], name.rsplit(".", 1)[1])
         lines.append(f"declare {t} @{name}({t}, {t})")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts, Strides
+from tapenet.compiler.native import gemm
 from tapenet.compiler.native.emitter import llvm_type
 from tapenet.compiler.native.kernels import Function
 from tapenet.compiler.native.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
@@ -140,10 +141,14 @@ def _blas(
     strides: tuple[Strides, ...], dtype: np.dtype[Any], beta: float = 0.0,
 ) -> None:  # fmt: skip
     """One call of BLAS. A result whose columns are dense is computed as the transposed product."""
+    left, right, out = at
+    if gemm.fits(n, m, k, strides[0][-2:], strides[1][-2:], strides[2][-2:], dtype):
+        one, two, three = (gemm.Matrix(p, *s[-2:]) for p, s in zip(at, strides, strict=True))
+        gemm.write(code, n, m, k, one, two, three, dtype, beta != 0)
+        return
     assert a is not None
     assert b is not None
     assert c is not None
-    left, right, out = at
     t = llvm_type(dtype)
     letter = "s" if dtype.itemsize == 4 else "d"
     one, zero = _number(1.0), _number(beta)

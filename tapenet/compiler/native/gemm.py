@@ -1,0 +1,192 @@
+"""Matrix products of middling size as code of their own, for the shape at hand.
+
+A library packs its operands into blocks before it multiplies, which pays for large matrices. What a small network
+multiplies fits into the second level cache as it is: then a tile of the result held in vector registers, rows of the
+right operand loaded as they lie and numbers of the left one broadcast to all lanes, comes close to the machine's peak.
+Needed for it: the rows of the right operand (or, for the transposed product, the columns of the left) are dense.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+from tapenet.compiler.native.emitter import DType, llvm_type
+from tapenet.compiler.native.loops import Code, offset
+
+#: The right operand has at most so many bytes: it is read once per block of rows of the result.
+LARGEST = 400_000
+
+
+class Registers(NamedTuple):
+    """The vector registers of a processor."""
+
+    bytes: int
+    count: int
+
+
+@functools.cache
+def registers() -> Registers:
+    """Those of this machine."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return Registers(64, 32)
+    if features.get("avx2") or features.get("avx"):
+        return Registers(32, 16)
+    return Registers(16, 32 if "aarch64" in llvm.get_process_triple() else 16)
+
+
+class Matrix(NamedTuple):
+    """An operand: where its first element is, and its strides."""
+
+    pointer: str
+    row: int
+    column: int
+
+    @property
+    def transposed(self) -> Matrix:
+        return Matrix(self.pointer, self.column, self.row)
+
+
+def fits(n: int, m: int, k: int, a: tuple[int, int], b: tuple[int, int], c: tuple[int, int], dtype: DType) -> bool:
+    """Whether a product of (n, k) and (k, m) is written here, given the strides of operands and result."""
+    if min(n, m, k) < 2:
+        return False
+    if m > 1 and b[1] == 1 and c[1] == 1:
+        return n >= 4 and m >= 4 and k * m * dtype.itemsize <= LARGEST
+    if a[0] == 1 and c[0] == 1:
+        return m >= 4 and n >= 4 and k * n * dtype.itemsize <= LARGEST
+    return False
+
+
+def write(code: Code, n: int, m: int, k: int, a: Matrix, b: Matrix, c: Matrix, dtype: DType, add: bool) -> None:
+    """The loops of one product, c = a @ b or c += a @ b."""
+    if not (b.column == 1 and c.column == 1):
+        n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
+    lanes = registers().bytes // dtype.itemsize
+    widest = 4 if registers().count == 32 else 2
+    start = 0
+    while start < m:
+        vectors = min(widest, -(-(m - start) // lanes))
+        width = min(vectors * lanes, m - start)
+        _columns(code, n, k, start, width, vectors, lanes, a, b, c, dtype, add)
+        start += width
+
+
+def _columns(
+    code: Code, n: int, k: int, start: int, width: int, vectors: int, lanes: int, a: Matrix, b: Matrix, c: Matrix,
+    dtype: DType, add: bool,
+) -> None:  # fmt: skip
+    """All rows of some columns of the result, tile by tile."""
+    rows = _rows(n, vectors)
+    full, rest = divmod(n, rows)
+
+    def tile(first: str | int, count: int) -> None:
+        left = offset(code, a.pointer, first, a.row, dtype)
+        out = offset(code, offset(code, c.pointer, first, c.row, dtype), start, 1, dtype)
+        right = offset(code, b.pointer, start, 1, dtype)
+        _tile(code, count, k, width, vectors, lanes, (left, a), (right, b), (out, c), dtype, add)
+
+    if full == 1:
+        tile(0, rows)
+    elif full:
+
+        def turn(index: str) -> None:
+            tile(code.emit(f"mul nuw nsw i64 {index}, {rows}"), rows)
+
+        code.loop(full, turn)
+    if rest:
+        tile(full * rows, rest)
+
+
+def _rows(n: int, vectors: int) -> int:
+    """How many rows a tile has: as many as there are registers for, evenly dealt out."""
+    most = (registers().count - 2 - vectors) // vectors
+    most = max(1, min(most, 14))
+    tiles = -(-n // most)
+    return -(-n // tiles)
+
+
+def _tile(
+    code: Code, rows: int, k: int, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
+    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool,
+) -> None:  # fmt: skip
+    """A tile of the result: the sum over k of columns times rows, in registers."""
+    t = llvm_type(dtype)
+    vector = f"<{lanes} x {t}>"
+    masks = [_mask(min(lanes, width - v * lanes), lanes) for v in range(vectors)]
+    places = [
+        [offset(code, offset(code, out[0], r, out[1].row, dtype), v * lanes, 1, dtype) for v in range(vectors)]
+        for r in range(rows)
+    ]
+    zero = "zeroinitializer"
+    if add:
+        first = [[_load(code, p, vector, m, dtype) for p, m in zip(row, masks, strict=True)] for row in places]
+    else:
+        first = [[zero] * vectors for _ in range(rows)]
+    head, end, before = code.label(), code.label(), code.block
+    index, following = code.fresh(), code.fresh()
+    phis = [[code.fresh() for _ in range(vectors)] for _ in range(rows)]
+    code.line(f"  br label %{head}")
+    code.begin(head)
+    place = len(code.lines)
+    b = offset(code, right[0], index, right[1].row, dtype)
+    a = offset(code, left[0], index, left[1].column, dtype)
+    bs = [_load(code, offset(code, b, v * lanes, 1, dtype), vector, masks[v], dtype) for v in range(vectors)]
+    after = []
+    for r in range(rows):
+        number = code.emit(f"load {t}, ptr {offset(code, a, r, left[1].row, dtype)}")
+        one = code.emit(f"insertelement {vector} poison, {t} {number}, i64 0")
+        spread = code.emit(f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer")
+        row = []
+        for v in range(vectors):
+            product = code.emit(f"fmul contract {vector} {spread}, {bs[v]}")
+            row.append(code.emit(f"fadd contract {vector} {phis[r][v]}, {product}"))
+        after.append(row)
+    code.line(f"  {following} = add nuw nsw i64 {index}, 1")
+    done = code.emit(f"icmp eq i64 {following}, {k}")
+    code.line(f"  br i1 {done}, label %{end}, label %{head}")
+    lines = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{head} ]"]
+    for r in range(rows):
+        for v in range(vectors):
+            lines.append(
+                f"  {phis[r][v]} = phi {vector} [ {first[r][v]}, %{before} ], [ {after[r][v]}, %{head} ]"
+            )
+    code.lines[place:place] = lines
+    code.begin(end)
+    for r in range(rows):
+        for v in range(vectors):
+            _store(code, after[r][v], places[r][v], vector, masks[v], dtype)
+
+
+def _mask(count: int, lanes: int) -> str | None:
+    """The lanes that hold columns; None for all."""
+    if count == lanes:
+        return None
+    return f"<{lanes} x i1> <" + ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(lanes)) + ">"
+
+
+def _load(code: Code, pointer: str, vector: str, mask: str | None, dtype: DType) -> str:
+    if mask is None:
+        return code.emit(f"load {vector}, ptr {pointer}, align {dtype.itemsize}")
+    name = _masked("load", vector)
+    code.declares.add(f"declare {vector} @{name}(ptr, i32, {mask.split('>')[0]}>, {vector})")
+    return code.emit(
+        f"call {vector} @{name}(ptr {pointer}, i32 {dtype.itemsize}, {mask}, {vector} zeroinitializer)"
+    )
+
+
+def _store(code: Code, register: str, pointer: str, vector: str, mask: str | None, dtype: DType) -> None:
+    if mask is None:
+        code.line(f"  store {vector} {register}, ptr {pointer}, align {dtype.itemsize}")
+        return
+    name = _masked("store", vector)
+    code.declares.add(f"declare void @{name}({vector}, ptr, i32, {mask.split('>')[0]}>)")
+    code.line(f"  call void @{name}({vector} {register}, ptr {pointer}, i32 {dtype.itemsize}, {mask})")
+
+
+def _masked(what: str, vector: str) -> str:
+    lanes, t = vector.strip("<>").split(" x ")
+    return f"llvm.masked.{what}.v{lanes}{'f32' if t == 'float' else 'f64'}.p0"

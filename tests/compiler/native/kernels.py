@@ -1,0 +1,95 @@
+"""Loops over elementwise primitives, compiled for the tests."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from tapenet.compiler.native.emitter import Emitter, llvm_type, load, store
+from tapenet.compiler.native.scalar import apply, definitions
+
+DType = np.dtype[Any]
+#: One primitive: name, dtypes of the operands, dtype of the result, and literals in the place of some operands.
+Loop = tuple[str, tuple[DType, ...], DType, tuple[str | None, ...]]
+
+
+def kernel(name: str, dtypes_in: Sequence[DType], dtype_out: DType, literals: Sequence[str | None] = ()) -> Loop:
+    """A loop over one primitive."""
+    return name, tuple(dtypes_in), dtype_out, tuple(literals) or (None,) * len(dtypes_in)
+
+
+def text(symbol: str, loop: Loop, needs: set[str]) -> str:
+    """IR of a function (pointers of arguments ..., pointer of result, count) that runs over whole arrays."""
+    name, dtypes_in, dtype_out, literals = loop
+    e = Emitter()
+    operands = []
+    for k, (dtype, given) in enumerate(zip(dtypes_in, literals, strict=True)):
+        if given is None:
+            e.line(f"  %p{k} = getelementptr inbounds {llvm_type(dtype, memory=True)}, ptr %a{k}, i64 %i")
+            operands.append(load(e, f"%p{k}", dtype))
+        else:
+            operands.append(given)
+    result = apply(e, name, dtypes_in, dtype_out, operands)
+    e.line(f"  %q = getelementptr inbounds {llvm_type(dtype_out, memory=True)}, ptr %out, i64 %i")
+    store(e, result, "%q", dtype_out)
+    needs |= e.needs
+    body = "\n".join(e.lines)
+    parameters = "".join(f"ptr noalias %a{k}, " for k in range(len(dtypes_in)))
+    return f"""
+define void @{symbol}({parameters}ptr noalias %out, i64 %n) "prefer-vector-width"="512" {{
+entry:
+  br label %loop
+loop:
+  %i = phi i64 [0, %entry], [%next, %loop]
+{body}
+  %next = add nuw nsw i64 %i, 1
+  %done = icmp eq i64 %next, %n
+  br i1 %done, label %end, label %loop
+end:
+  ret void
+}}"""
+
+
+class Compiled:
+    """Loops in one module, each as a function of arrays of one length."""
+
+    def __init__(self, loops: dict[str, Loop], host: bool = True) -> None:
+        """For this machine, or with only the instructions that every machine of its kind has."""
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        cpu, features = "", ""
+        if host:
+            cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+        self.machine = llvm.Target.from_default_triple().create_target_machine(
+            cpu=cpu, features=features, opt=3, reloc="pic"
+        )
+        needs: set[str] = set()
+        texts = [text(symbol, loop, needs) for symbol, loop in loops.items()]
+        header = f'target triple = "{llvm.get_process_triple()}"\ntarget datalayout = "{self.machine.target_data}"\n'
+        self.module = llvm.parse_assembly(header + definitions(needs) + "\n".join(texts))
+        self.module.verify()
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        options.loop_vectorization = options.slp_vectorization = True
+        builder = llvm.create_pass_builder(self.machine, options)
+        builder.getModulePassManager().run(self.module, builder)
+        self.loops = loops
+        self.assembly = self.machine.emit_assembly(self.module)
+        self._engine = llvm.create_mcjit_compiler(self.module, self.machine)
+        self._engine.finalize_object()
+
+    def __getitem__(self, symbol: str) -> Callable[..., Any]:
+        _, dtypes_in, dtype_out, _ = self.loops[symbol]
+        pointers = [ctypes.c_void_p] * (len(dtypes_in) + 1)
+        run = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64)(self._engine.get_function_address(symbol))
+
+        def call(*arrays: Any, out: Any = None) -> Any:
+            arrays = tuple(np.ascontiguousarray(a, d) for a, d in zip(arrays, dtypes_in, strict=True))
+            out = np.empty(arrays[0].shape, dtype_out) if out is None else out
+            run(*(a.ctypes.data for a in arrays), out.ctypes.data, out.size)
+            return out
+
+        return call
