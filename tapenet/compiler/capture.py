@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from types import CellType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, debug, local, next_number
+from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, Traced, debug, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Input, Program, check, substitute
 from tapenet.compiler.lowering import Called, lower
@@ -107,6 +108,7 @@ def _record(fn: Callable[..., Any], parameters: Parameters, call: Call, tape: Ca
     # In debug mode each node knows its line, for errors.
     with debug(), tape:
         arguments = [Argument(array, title) for array, title in zip(call.arrays, titles, strict=True)]
+        tape.nodes += arguments
         given = [_inner(*parts) for parts in zip(call.given, call.arrays, arguments, strict=True)]
         tensors = iter(given)
         args = rebuild(call.args, lambda _: next(tensors))
@@ -127,13 +129,15 @@ def _record(fn: Callable[..., Any], parameters: Parameters, call: Call, tape: Ca
         plan = _plan(structure, outs, tape, call, begin, keep_grads)
         lowered = lower(tape, arguments, outs)
         program = lowered.program
-        owners = {id(tensor._data): tensor for tensor, _ in tape._touched.values()}
-        for reference in program.references:  # a write knows a detached handle; the tensor itself may be rebound
-            reference.tensor = owners.get(id(reference.tensor._data), reference.tensor)
+        for reference in program.references:  # only the tensor itself, no handle of it, is told of another array
+            reference.tensor = tape.origin(reference.tensor)
         befores = [tape.grads[_leaf(target, call)].before for target in plan.entries]
         program = _entries_as_inputs(program, befores)
-        program = _writes_as_outputs(program, plan, call, parameters.title, titles)
+        program = _writes_as_outputs(program, plan, call, parameters.title, titles, given, tape)
     arrays = [np.array(tensor._data, order="K") for tensor in outs]
+    for leaf in tape.grads:
+        if leaf.number > begin:
+            leaf.grad = None  # made inside
     for target, output in plan.grads:
         _leaf(target, call).grad = None if output is None else Tensor._of(arrays[output])
     found = drawn(tape.nodes)
@@ -237,7 +241,9 @@ def _entries_as_inputs(program: Program, befores: list[Tensor | None]) -> Progra
     return Program((*changed.inputs, *inputs.values()), changed.hosts, changed.body, changed.outputs, changed.writes)
 
 
-def _writes_as_outputs(program: Program, plan: Plan, call: Call, title: str, titles: list[str]) -> Program:
+def _writes_as_outputs(
+    program: Program, plan: Plan, call: Call, title: str, titles: list[str], given: list[Tensor], tape: Capture
+) -> Program:
     """The program with what it writes to tensor arguments as outputs, since each call has others.
 
     Raises:
@@ -252,12 +258,7 @@ def _writes_as_outputs(program: Program, plan: Plan, call: Call, title: str, tit
             writes.append(write)
             continue
         i = shared[0]
-        others = [r for r in program.references if r is not write.target]
-        if (
-            len(shared) > 1
-            or call.arrays[i] is not data
-            or any(np.may_share_memory(r.tensor._data, data) for r in others)
-        ):
+        if len(shared) > 1 or write.target.tensor is not given[i] or _reached(data, tape):
             raise CaptureError(
                 f"{title} changes its argument {titles[i]} in place, and reaches the same memory in another way (through a "
                 "module or another argument) too: leave it out of the arguments"
@@ -274,6 +275,21 @@ def _writes_as_outputs(program: Program, plan: Plan, call: Call, title: str, tit
     return Program(program.inputs, program.hosts, program.body, outputs, writes)
 
 
+def _reached(data: Array, tape: Capture) -> bool:
+    """Whether a tensor from outside that shares this memory entered an op."""
+    found = (traced for node in tape.nodes for value in (node.call or {}).values() for traced in _traced(value))
+    return any(traced.node is None and np.may_share_memory(traced.data, data) for traced in found)
+
+
+def _traced(value: Any) -> Iterator[Traced]:
+    """The tensors in an argument of a recorded call."""
+    if isinstance(value, Traced):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _traced(part)
+
+
 # -- what is kept where it should not ------------------------------------------------------------------------------
 
 
@@ -287,13 +303,13 @@ def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> No
         return
     gc.collect()  # what is only waiting for that, a function that refers to itself
     alive = [node for ref in nodes if (node := ref()) is not None]
-    kept = (
-        {t._trace: t for t in gc.get_referrers(*alive) if type(t) is Tensor and t._trace is not None} if alive else {}
-    )
+    kept = [t for t in gc.get_referrers(*alive) if type(t) is Tensor and t._trace is not None] if alive else []
     if not kept:
         return
-    node = min(kept, key=lambda n: n.number)
-    tensor = kept[node]
+    tensor = min(kept, key=_order)
+    del kept
+    node = tensor._trace
+    assert node is not None
     if isinstance(node, Argument):
         what = f"its argument {node.title}"
     else:
@@ -301,26 +317,36 @@ def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> No
         what += f" in {node.path}" if node.path else ""
         what += f", made at {node.line}," if node.line else ""
     raise CaptureError(
-        f"{title} keeps {what} in {_holder(tensor, kept, reach)}; a replay would not put a new one there. Return it, and "
+        f"{title} keeps {what} in {_holder(tensor, reach)}; a replay would not put a new one there. Return it, and "
         "keep it outside of the compiled function"
     )
 
 
-def _holder(tensor: Tensor, kept: dict[Node, Tensor], reach: Reach) -> str:
+def _order(tensor: Tensor) -> int:
+    return 0 if tensor._trace is None else tensor._trace.number
+
+
+def _holder(tensor: Tensor, reach: Reach) -> str:
     """Where a tensor is kept, in words."""
+    # Loops in place of comprehensions, whose cells would be found too.
     for holder in gc.get_referrers(tensor):
-        if holder is kept:
-            continue
         for words, container in reach.containers:
             if holder is container:
                 return f"the {type(container).__name__} that is {words}"
-        if isinstance(holder, dict):
-            name = next((key for key, value in holder.items() if value is tensor), None)
-            owner = next((o for o in gc.get_referrers(holder) if getattr(o, "__dict__", None) is holder), None)
-            where = "a dict" if owner is None else f"a {type(owner).__name__}"
-            return f"{where}, as {name!r}"
-        if isinstance(holder, (list, set)):
+        if type(holder) is dict:
+            for key, value in holder.items():
+                if value is tensor:
+                    return f"{_owner(holder)}, as {key!r}"
+        if type(holder) in (list, set):
             return f"a {type(holder).__name__}"
-        if type(holder).__name__ == "cell":
+        if type(holder) is CellType:
             return "a closure variable"
     return "some object"
+
+
+def _owner(attributes: dict[str, Any]) -> str:
+    """Whose attributes a dict holds, in words."""
+    for owner in gc.get_referrers(attributes):
+        if getattr(owner, "__dict__", None) is attributes:
+            return f"the module {owner.__name__}" if isinstance(owner, ModuleType) else f"a {type(owner).__name__}"
+    return "a dict"

@@ -12,6 +12,7 @@ if all else it reads is there by then.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from tapenet.compiler.ir import Instruction, Program, Result, Value
@@ -19,6 +20,8 @@ from tapenet.compiler.layout import Layouts, Place, Strides, c_strides
 
 #: Instructions in one kernel, at most: beyond, registers and compile time suffer.
 LIMIT = 120
+#: A sum over more elements is a kernel that ends with it; of fewer, what is done with the sum is part of the kernel.
+SMALL = 4096
 
 
 class Kernel:
@@ -159,6 +162,8 @@ class Fusion:
         if instruction.kind == "reduction":
             axes = instruction.params["axes"]
             split = len(domain) - len(axes)
+            if split == 0 and math.prod(domain) > SMALL:
+                return False  # nothing is gained, and threads could not share it
             if axes != tuple(range(split, len(domain))):
                 return False  # a column's sum is there only when all rows are done
             if domain == kernel.domain and kernel.split in (None, split):

@@ -202,7 +202,9 @@ def in_words(entry: Key) -> str:
         return f"{dtype} {shape}" + ("" if leaf is None else ", requires_grad=True")
     if entry[0] == "static":
         _, kind, value = entry
-        return repr(float.fromhex(value)) if kind is float else shortly(value)
+        if kind is float:
+            return repr(float.fromhex(value))
+        return f"a {kind.__name__} at {id(value):#x}" if kind.__hash__ is object.__hash__ else shortly(value)
     if entry[0] == "dict":
         return "a dict with the keys " + ", ".join(map(repr, entry[1]))
     kind, size = entry[1]
@@ -211,7 +213,7 @@ def in_words(entry: Key) -> str:
 
 def shortly(value: Any) -> str:
     """A value as text of one short line."""
-    text = getattr(value, "__qualname__", None) or repr(value).partition("\n")[0]
+    text = repr(value).partition("\n")[0]
     return text if len(text) <= 40 else text[:37] + "..."
 
 

@@ -32,7 +32,7 @@ def supported(dtype: DType) -> bool:
 
 def llvm_type(dtype: DType, memory: bool = False) -> str:
     """The LLVM type of a register of this dtype, or of its place in memory: they differ for booleans."""
-    if dtype.kind in "iu" or memory and dtype.kind == "b":
+    if dtype.kind in "iu" or (memory and dtype.kind == "b"):
         return f"i{8 * dtype.itemsize}"
     return _TYPES[dtype.char]
 

@@ -52,21 +52,20 @@ class Matrix(NamedTuple):
 
 def fits(n: int, m: int, k: int, a: tuple[int, int], b: tuple[int, int], c: tuple[int, int], dtype: DType) -> bool:
     """Whether a product of (n, k) and (k, m) is written here, given the strides of operands and result."""
-    if min(n, m, k) < 2:
+    if n > 1 and not (b[1] == 1 and c[1] == 1):
+        n, m, a, b, c = m, n, b[::-1], a[::-1], c[::-1]
+    if b[1] != 1 or c[1] != 1 or k < 2 or m < 4:
         return False
-    if m > 1 and b[1] == 1 and c[1] == 1:
-        return n >= 4 and m >= 4 and k * m * dtype.itemsize <= LARGEST
-    if a[0] == 1 and c[0] == 1:
-        return m >= 4 and n >= 4 and k * n * dtype.itemsize <= LARGEST
-    return False
+    return (n == 1 or n >= 4) and k * m * dtype.itemsize <= LARGEST
 
 
 def write(code: Code, n: int, m: int, k: int, a: Matrix, b: Matrix, c: Matrix, dtype: DType, add: bool) -> None:
     """The loops of one product, c = a @ b or c += a @ b."""
-    if not (b.column == 1 and c.column == 1):
+    if n > 1 and not (b.column == 1 and c.column == 1):
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     lanes = registers().bytes // dtype.itemsize
-    widest = 4 if registers().count == 32 else 2
+    # A single row has a register for each vector of the result, so that the matrix is read once from end to end.
+    widest = registers().count // 4 if n == 1 else registers().count // 8
     start = 0
     while start < m:
         vectors = min(widest, -(-(m - start) // lanes))

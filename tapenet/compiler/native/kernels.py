@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from tapenet.compiler.fusion import Kernel, aligned, source
 from tapenet.compiler.ir import Constant, Instruction, Result, Value
-from tapenet.compiler.layout import Layouts, c_strides
+from tapenet.compiler.layout import Layouts
 from tapenet.compiler.native.emitter import literal, llvm_type, load, store
 from tapenet.compiler.native.loops import (
     Access,
@@ -34,20 +35,30 @@ class Function(NamedTuple):
     buffers: tuple[Hashable, ...]
     needs: frozenset[str]
     declares: frozenset[str]
+    #: Parameters after the pointers.
+    more: str = ""
 
     @staticmethod
-    def of(code: Code, buffers: Iterable[Hashable], end: str = "ret void") -> Function:
+    def of(code: Code, buffers: Iterable[Hashable], more: str = "") -> Function:
         """The function that has been written."""
-        text = "\n".join([*code.cells, *code.lines, f"  {end}"])
-        return Function(text, tuple(buffers), frozenset(code.needs), frozenset(code.declares))
+        text = "\n".join([*code.cells, *code.lines, "  ret void"])
+        return Function(text, tuple(buffers), frozenset(code.needs), frozenset(code.declares), more)
 
 
 class KernelCode:
     """The work of writing one kernel."""
 
     def __init__(
-        self, kernel: Kernel, layouts: Layouts, stored: Callable[[Value], bool], buffer: Callable[[Value], Hashable]
+        self,
+        kernel: Kernel,
+        layouts: Layouts,
+        stored: Callable[[Value], bool],
+        buffer: Callable[[Value], Hashable],
+        part: int | None = None,
     ) -> None:
+        """Write a kernel, or the part of it that takes so many steps along the first axis, from `%begin` on. A part
+        adds to what it sums up, and leaves it to its caller to set that to its first value."""
+        self.part = part
         self.kernel = kernel
         self.layouts = layouts
         self.stored = stored
@@ -57,7 +68,9 @@ class KernelCode:
         self.inside = {m: None for m in kernel.members}
         self.ready = kernel.phases()
         self.split = len(kernel.domain) if kernel.split is None else kernel.split
-        self.lengths = kernel.domain[self.split :] if kernel.split is not None else kernel.domain
+        walked = kernel.domain if part is None else (part, *kernel.domain[1:])
+        self.row_lengths = walked[: self.split] if kernel.split is not None else ()
+        self.lengths = walked[self.split :] if kernel.split is not None else walked
         self.full = [m for m in kernel.members if m not in kernel.rows and m.kind == "elementwise"]
         self.row_sums = [m for m in kernel.members if kernel.is_row_reduction(m)]
         self.sums = [m for m in kernel.members if m.kind == "reduction" and m not in set(self.row_sums)]
@@ -66,14 +79,15 @@ class KernelCode:
 
     def write(self) -> Function:
         """The kernel's function."""
-        for member in self.sums:
-            (result,) = member.results
-            fill(self.code, self.pointer(result), result.size, identity(member.name, result.dtype), result.dtype)
+        if self.part is None:
+            for member in self.sums:
+                (result,) = member.results
+                fill(self.code, self.pointer(result), result.size, identity(member.name, result.dtype), result.dtype)
         if self.kernel.split is None:
             self._phase(0, lambda strides, pointer, dtype: (pointer, strides))
         else:
-            self._outer(list(self.kernel.row_shape), [])
-        return Function.of(self.code, self.pointers)
+            self._outer(list(self.row_lengths), [])
+        return Function.of(self.code, self.pointers, "" if self.part is None else "i64 %begin")
 
     # -- memory --------------------------------------------------------------------------------------------------
 
@@ -86,7 +100,14 @@ class KernelCode:
         place = self.layouts[value]
         strides = aligned(value.shape, place.strides, domain)
         assert strides is not None, (value.shape, domain)
-        return offset(self.code, self.pointer(place.root), place.offset, 1, value.dtype), strides
+        pointer = offset(self.code, self.pointer(place.root), place.offset, 1, value.dtype)
+        return self._begin(pointer, strides, value.dtype), strides
+
+    def _begin(self, pointer: str, strides: tuple[int, ...], dtype: Any) -> str:
+        """A pointer moved to where the part begins."""
+        if self.part is None or not strides:
+            return pointer
+        return offset(self.code, pointer, "%begin", strides[0], dtype)
 
     # -- rows ----------------------------------------------------------------------------------------------------
 
@@ -166,9 +187,10 @@ class KernelCode:
         accumulators = []
         for member in sums:
             (result,) = member.results
-            axes = iter(c_strides(result.shape))
+            axes = iter(self.layouts[result].strides)
             strides = tuple(0 if i in member.params["axes"] else next(axes) for i in range(len(kernel.domain)))
-            pointer, strides = at_row(strides, self.pointer(result), result.dtype)
+            pointer = self._begin(self.pointer(result), strides, result.dtype)
+            pointer, strides = at_row(strides, pointer, result.dtype)
             accumulators.append(
                 Accumulator(Access(pointer, strides, result.dtype), "", combiner(member.name, result.dtype))
             )
@@ -252,6 +274,12 @@ def fusible(instruction: Instruction) -> bool:
         return False
     (result,) = instruction.results
     return result.size > 0 and can(instruction.name, tuple(a.dtype for a in instruction.args), result.dtype)
+
+
+def work(kernel: Kernel) -> float:
+    """Roughly how many cycles a kernel takes."""
+    per_element = sum(float(COST.get(m.name, 1)) for m in kernel.members if m not in kernel.rows)
+    return math.prod(kernel.domain) * per_element / 4
 
 
 def crosses(kernel: Kernel) -> set[Value]:

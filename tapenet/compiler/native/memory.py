@@ -7,28 +7,30 @@ nothing reads the old value any more.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from tapenet.compiler.fusion import Entry, Kernel, source
 from tapenet.compiler.ir import Instruction, Program, Reference, Result, Value
 from tapenet.compiler.layout import Layouts
-from tapenet.compiler.native.kernels import crosses
+from tapenet.compiler.native.kernels import crosses, fusible
 from tapenet.compiler.primitives import Spec
 
 #: Bytes that a place in the arena is a multiple of: a cache line.
 ALIGNMENT = 64
 
 
-class Slot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Slot:
     """A buffer whose pointer is in the table, at this position."""
 
     position: int
 
 
-class Arena(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Arena:
     """A buffer inside the arena, by its first byte."""
 
     offset: int
@@ -51,7 +53,7 @@ class Memory:
         entries: list[Entry],
         layouts: Layouts,
         constants: list[Value],
-        workspaces: Mapping[Instruction, Value],
+        workspaces: Mapping[Entry, Value],
     ) -> None:
         """Plan.
 
@@ -60,7 +62,7 @@ class Memory:
             entries: in the order in which they run; kernels that copy what is written at the end are added.
             layouts: where values lie; changed for what is computed into a tensor's storage.
             constants: the arrays among the constants, those of loops' bodies too.
-            workspaces: the memory that a loop's body needs, as a value that lives as long as the loop runs.
+            workspaces: memory that an entry needs for itself, as a value that lives as long as the entry runs.
         """
         self.program = program
         self.entries = entries
@@ -85,9 +87,10 @@ class Memory:
         """The buffer of a value that is no view."""
         return self._buffers[root]
 
-    def workspace(self, instruction: Instruction) -> Hashable:
-        """The buffer in which a loop's body has its own arena."""
-        return self._buffers[self._workspaces[instruction]]
+    def workspace(self, entry: Entry) -> Hashable | None:
+        """The buffer that an entry has for itself: the arena of a loop's body, the sums of threads."""
+        space = self._workspaces.get(entry)
+        return None if space is None else self._buffers[space]
 
     # -- planning ------------------------------------------------------------------------------------------------
 
@@ -98,11 +101,12 @@ class Memory:
         last: dict[Value, int] = {}
         inside: dict[Instruction, int] = {}
         for at, entry in enumerate(self.entries):
+            space = self._workspaces.get(entry)
+            if space is not None:
+                defined[space] = last[space] = at
+                self.stored.add(space)
             for member in members(entry):
                 inside[member] = at
-                if member in self._workspaces:
-                    defined[self._workspaces[member]] = last[self._workspaces[member]] = at
-                    self.stored.add(self._workspaces[member])
                 for result in member.results:
                     defined[result] = at
         for at, entry in enumerate(self.entries):
@@ -134,21 +138,25 @@ class Memory:
         self.layouts.put(result, self.layouts[target].strides)
         self._buffers[result] = self._buffers[target]
         self.stored.add(result)
+        defined[result] = last[value] = len(self.entries)
+        if not fusible(copy):
+            self.entries.append(copy)
+            return
         kernel = Kernel(value.shape)
         kernel.members.append(copy)
-        defined[result] = last[value] = len(self.entries)
         self.entries.append(kernel)
 
     def _in_place(self, target: Value, value: Value, defined: dict[Value, int], last: dict[Value, int]) -> bool:
         """Whether a written value can be computed straight into the tensor it is for; if so, it is."""
         at = defined[value]
-        if last.get(target, -1) > at or not self._overwrites(self.entries[at], target, value):
+        entry = self.entries[at]
+        if last.get(target, -1) > at or _may_fail(entry) or not self._overwrites(entry, target, value):
             return False
         strides = self.layouts[target].strides
         if not _dense(target.shape, strides):
             return False
         if not _same(value.shape, strides, self.layouts[value].strides):
-            if self.layouts.views(value) or self._read_elsewhere(value):
+            if not _any_order(entry) or self.layouts.views(value) or self._read_elsewhere(value):
                 return False  # others count on its strides
             self.layouts.put(value, strides)
         self._buffers[value] = self._buffers[target]
@@ -174,14 +182,13 @@ class Memory:
                 return False
             strides = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
             return _same(old.shape, place.strides, strides) and old.shape == new.shape
-        if not isinstance(entry, Kernel) or new.shape != entry.domain:
+        maker = source(new)
+        assert maker is not None
+        if not isinstance(entry, Kernel) or new.shape != entry.domain or maker.kind != "elementwise":
             return False
         phases = entry.phases()
-        if max(phases.values(), default=0) > 0:
-            maker = source(new)
-            assert maker is not None
-            if phases[maker] < max(phases.values()):
-                return False
+        if phases[maker] < max(phases.values()):
+            return False
         own = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
         for member, arg in readers:
             place = self.layouts[arg]
@@ -203,11 +210,11 @@ class Memory:
         held: dict[Value, tuple[int, int]] = {}
         for at in range(end):
             entry = self.entries[at]
-            leaving = set(dying[at])
+            leaving = [old for old in dying[at] if defined[old] != at]
             for value in born[at]:
                 size = -(-max(value.nbytes, 1) // ALIGNMENT) * ALIGNMENT
                 self.unshared_bytes += size
-                place = self._inherit(entry, value, {o for o in leaving if defined[o] != at}, held, size)
+                place = self._inherit(entry, value, leaving, held, size)
                 if place is None:
                     place = _take(free, size)
                 if place is None:
@@ -220,7 +227,7 @@ class Memory:
                     _give(free, held.pop(value))
 
     def _inherit(
-        self, entry: Entry, value: Value, leaving: set[Value], held: dict[Value, tuple[int, int]], size: int
+        self, entry: Entry, value: Value, leaving: Iterable[Value], held: dict[Value, tuple[int, int]], size: int
     ) -> tuple[int, int] | None:
         """The place of an operand that is read here for the last time, if the value may be written over it."""
         if isinstance(entry, Kernel):
@@ -228,7 +235,7 @@ class Memory:
                 return None
         elif entry.name not in ("dot_add", "loop") or value not in entry.results:
             return None
-        for old in list(leaving):
+        for old in leaving:
             if old not in held or old.nbytes != value.nbytes or old.dtype.itemsize != value.dtype.itemsize:
                 continue
             if held[old][1] == size and self._overwrites(entry, old, value):
@@ -239,6 +246,21 @@ class Memory:
 def members(entry: Entry) -> list[Instruction]:
     """The instructions of an entry."""
     return entry.members if isinstance(entry, Kernel) else [entry]
+
+
+def _may_fail(entry: Entry) -> bool:
+    """Whether an entry may find an index out of bounds when it has written already. (A loop may too, in any turn; what
+    it has written by then are whole turns.)"""
+    return not isinstance(entry, Kernel) and entry.name in ("take", "index", "put", "scatter_add", "branch")
+
+
+def _any_order(entry: Entry) -> bool:
+    """Whether an entry's result may lie in memory in any order of its axes."""
+    if isinstance(entry, Kernel):
+        return True
+    if entry.kind == "product":
+        return entry.results[0].ndim == 2  # one of the last two axes has to be dense
+    return entry.kind != "control"  # bodies are compiled for the order there was
 
 
 def _in_register(entry: Entry, member: Instruction) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from tapenet.compiler.fusion import Entry, Kernel, fuse
 from tapenet.compiler.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
 from tapenet.compiler.layout import Layouts, c_strides, materialise
-from tapenet.compiler.native import control, loops, moves, products
+from tapenet.compiler.native import control, loops, moves, parallel, products
 from tapenet.compiler.native.blas import find
 from tapenet.compiler.native.kernels import Function, KernelCode, fusible
 from tapenet.compiler.native.memory import Arena, Memory, Slot
@@ -53,6 +53,11 @@ class Functions:
             self.by_name[found] = function
         return found
 
+    def define(self, text: str) -> None:
+        """Add a function that is called by no entry."""
+        if text not in self.bodies:
+            self.bodies.append(text)
+
     def number(self) -> int:
         """A new number for a body."""
         self._count += 1
@@ -69,6 +74,7 @@ class Functions:
         texts.append(products.declarations({n for n in declares if n.startswith("tn_")}, integer))
         for name, function in self.by_name.items():
             parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(function.buffers)))
+            parameters += f", {function.more}" if function.more else ""
             body = function.text.replace("INT ", f"{integer} ")
             texts.append(f"define internal void @{name}({parameters}) #0 {{\nentry:\n{body}\n}}")
         return "\n\n".join([*texts, *self.bodies])
@@ -87,12 +93,17 @@ class Module:
     """
 
     def __init__(
-        self, program: Program, functions: Functions | None = None, strides: dict[Value, tuple[int, ...]] | None = None
+        self,
+        program: Program,
+        threads: int = 1,
+        functions: Functions | None = None,
+        strides: dict[Value, tuple[int, ...]] | None = None,
     ) -> None:
         """Write the code.
 
         Args:
             program: what to compile.
+            threads: how many a kernel may use.
             functions: those of the module that this program is a loop's body in.
             strides: how its inputs lie in memory; row-major by default.
         """
@@ -111,10 +122,12 @@ class Module:
         constants: dict[Value, None] = {c: None for c in self.program.constants if c.size > 1 or c in read}
         for modules in self.bodies.values():
             constants |= {c: None for m in modules for c in m.memory.table if isinstance(c, Constant)}
-        workspaces: dict[Instruction, Value] = {
-            i: Value((max(m.memory.arena_bytes for m in modules),), np.dtype(np.uint8))
-            for i, modules in self.bodies.items()
-        }
+        self.threads = threads if functions is None else 1  # a loop's turns are too short for threads of their own
+        spaces: dict[Entry, int] = {i: max(m.memory.arena_bytes for m in ms) for i, ms in self.bodies.items()}
+        for entry in self.entries:
+            if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.threads)):
+                spaces[entry] = room
+        workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
         self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces)
         self.steps = list(self._segments())
         self.prefix = f"body{self.functions.number()}_" if functions is not None else "segment"
@@ -167,13 +180,13 @@ class Module:
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
-        if any(v.size == 0 for v in (*entry.args, *entry.results)):
+        if any(v.size == 0 for v in (*entry.args, *entry.results)) or entry.params.get("length") == 0:
             return
         if entry.name == "loop":
             programs = [control.program_of(entry.params["body"], entry.params["carries"])]
         else:
             programs = [control.program_of(entry.params[name], 0) for name in ("true", "false")]
-        modules = [Module(p, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
+        modules = [Module(p, 1, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
         if all(m.native for m in modules):
             self.bodies[entry] = modules
 
@@ -239,7 +252,14 @@ class Module:
     def _function(self, entry: Entry) -> Function:
         layouts, buffer = self.layouts, self.memory.buffer
         if isinstance(entry, Kernel):
-            return KernelCode(entry, layouts, self.memory.stored.__contains__, buffer).write()
+            stored = self.memory.stored.__contains__
+            lengths = parallel.parts(entry, self.threads)
+            if len(lengths) == 1:
+                return KernelCode(entry, layouts, stored, buffer).write()
+            space = self.memory.workspace(entry)
+            return parallel.write(
+                entry, layouts, stored, buffer, lengths, space, self.functions.name, self.functions.define
+            )
         if entry.kind == "product":
             return products.write(entry, layouts, buffer)
         if entry.kind == "control":

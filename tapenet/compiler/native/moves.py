@@ -58,6 +58,8 @@ def supports(instruction: Instruction) -> bool:
     if name == "scatter_add":
         shape = instruction.params["shape"]
         found = gathered(instruction.params["template"], len(shape))
+        if results[0].dtype.kind == "b":
+            return False  # an addition of truth values is another instruction
         return found is not None and args[0].shape == _indexed_shape(shape, found, args[1:])
     return False
 

@@ -15,6 +15,7 @@ from tapenet.compiler.ir import Constant, Host, Input, Program, Reference, Value
 from tapenet.compiler.native import entry
 from tapenet.compiler.native.memory import Arena
 from tapenet.compiler.native.module import Call, Module, Segment
+from tapenet.compiler.native.parallel import threads
 from tapenet.compiler.native.toolchain import Library, build as compile_text
 from tapenet.compiler.primitives import PRIMITIVES
 
@@ -34,7 +35,7 @@ class Runner:
     """
 
     def __init__(self, program: Program) -> None:
-        self.module = Module(program)
+        self.module = Module(program, threads())
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         self.checks = entry.usable()

@@ -19,8 +19,8 @@ from tapenet.compiler.passes import (
     views,
 )
 
-#: In the order in which they run: views first, since the others look for what lies behind them, and what is left over
-#: goes last.
+#: In the order in which they run: chains of views are short before the others look for what lies behind them, and what
+#: is left over goes last.
 PASSES = {
     "folding": folding.run,
     "views": views.run,

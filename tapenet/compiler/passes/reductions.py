@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tapenet.compiler.ir import Builder, Constant, Instruction, Program, Value, rewrite
@@ -15,7 +17,7 @@ def run(program: Program) -> Program:
     """Simplify reductions.
 
     A sum of n equal terms becomes a product with n, and two sums one after another become one: both differ from the
-    program given in rounding only.
+    program given in rounding only. (And where NumPy's sum of nothing but -0.0 is 0.0, it may be -0.0.)
     """
     uses = program.uses()
 
@@ -68,7 +70,8 @@ def _repeated(builder: Builder, name: str, source: Value, x: Value, axes: Axes) 
     if name == "reduce_add":
         if x.dtype.kind not in "iuf":
             return None
-        count = np.asarray(np.prod([x.shape[i] for i in repeated], dtype=np.int64)).astype(x.dtype)
+        with np.errstate(over="ignore"):
+            count = np.asarray(math.prod(x.shape[i] for i in repeated)).astype(x.dtype)
         if x.dtype.kind == "f" and not np.isfinite(count):
             return None
     shape = tuple(n for i, n in enumerate(x.shape) if i not in axes)
