@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from tapenet import nn as nn
     from tapenet import optim as optim
     from tapenet import testing as testing
+    from tapenet.autodiff.control import cond, fori, scan
+    from tapenet.compiler.compile import CompileWarning, compile
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CaptureError",
+    "CompileWarning",
     "GradientError",
     "Op",
     "Scatter",
@@ -34,10 +37,13 @@ __all__ = [
     "Tensor",
     "asarray",
     "backward",
+    "compile",
+    "cond",
     "data",
     "debug",
     "draw",
     "enable_grad",
+    "fori",
     "grad",
     "hvp",
     "is_grad_enabled",
@@ -47,6 +53,7 @@ __all__ = [
     "optim",
     "random",
     "sample",
+    "scan",
     "tape",
     "tensor",
     "testing",
@@ -57,11 +64,22 @@ __all__ = [
 
 # Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
 _LATER = frozenset({"data", "nn", "optim", "testing"})
+#: Functions and classes that are loaded at first use, with the module they are in.
+_INSIDE = {
+    "CompileWarning": "compiler.compile",
+    "compile": "compiler.compile",
+    "cond": "autodiff.control",
+    "fori": "autodiff.control",
+    "scan": "autodiff.control",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
+    if name in _INSIDE:
+        found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_INSIDE[name]}"), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
+from tapenet.compiler.compile import available_backend
 from tapenet.drawing.curve import curve
 from tapenet.drawing.render import renderers
 
@@ -117,7 +118,7 @@ def run_info() -> None:
         ("tapenet", metadata.version("tapenet")),
         ("python", f"{platform.python_version()} on {platform.platform()}"),
     ]
-    for package in ("numpy", "scipy", "graphviz", "graphviz-pure", "tqdm", "safetensors", "numba", "torch"):
+    for package in ("numpy", "scipy", "graphviz", "graphviz-pure", "tqdm", "safetensors", "llvmlite", "torch"):
         try:
             rows.append((package, metadata.version(package)))
         except metadata.PackageNotFoundError:
@@ -127,7 +128,7 @@ def run_info() -> None:
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     limits = ", ".join(f"{n}={os.environ[n]}" for n in names if n in os.environ)
     rows.append(("threads", f"{os.cpu_count()} processors" + (f", {limits}" if limits else ", no limit set")))
-    rows.append(("compiler", "none yet: every op runs eagerly"))
+    rows.append(("compiler", _compiler()))
     found = renderers()
     for renderer in found:
         state = "yes" if renderer.available else "no"
@@ -136,6 +137,13 @@ def run_info() -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
+
+
+def _compiler() -> str:
+    """Which backend `tn.compile` uses."""
+    if available_backend() == "native":
+        return f"native, by llvmlite {metadata.version('llvmlite')}"
+    return "numpy (for machine code: pip install tapenet[jit])"
 
 
 if __name__ == "__main__":

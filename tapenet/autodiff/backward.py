@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, enable_grad, local, user_site
+from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, capturing, enable_grad, local, user_site
 from tapenet.ops.indexing import scatter_add
 from tapenet.ops.op import Scatter
 from tapenet.ops.shaping import copy, identity, unbroadcast
@@ -396,6 +396,8 @@ def _value(node: Node, name: str, known: dict[str, Any], tensor: type[Tensor]) -
         made = []
         for i, data in enumerate(saved):
             pick = Output(node, i, data)
+            if trace is not None and local.state.tape is not None:
+                local.state.tape.nodes.append(pick)
             made.append(tensor._of(data, pick, None if trace is None else pick))
         return tuple(made)
     if name in op.residuals:
@@ -472,6 +474,9 @@ def deposit(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
             leaf, g = leaves.pop()
             before = leaf.grad
             if type(g) is tensor:
+                capture = capturing()
+                if capture is not None:
+                    capture.sets_grad(leaf, adds=True)
                 with enable_grad():
                     if before is not None:
                         kept = before + g

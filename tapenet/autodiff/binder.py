@@ -30,7 +30,9 @@ op's arguments may not. For `tn.multiply` it reads about like this:
 from __future__ import annotations
 
 import linecache
+import sys
 from heapq import heappush
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,7 @@ PLAIN = frozenset(
     | {np.dtype(c).type for c in "?bBhHiIlLqQefdgFDG"}
 )  # fmt: skip
 #: Types of options; a tuple, such as the axes of a sum, may hold a tensor.
-STATIC = PLAIN | {str, slice, type, np.dtype, type(Ellipsis)}
+STATIC = PLAIN | {str, slice, type, np.dtype, type(Ellipsis), FunctionType}
 
 
 INDEX = PLAIN | {slice, type(Ellipsis)}
@@ -59,8 +61,12 @@ def is_index(value: Any) -> bool:
 
 
 def is_static(value: Any) -> bool:
-    """Whether an option is a tuple of plain parts, with no tensor among them."""
-    return type(value) is tuple and STATIC.issuperset(map(type, value))
+    """Whether an option is a tuple of plain parts, with no tensor among them, or a random generator."""
+    kind = type(value)
+    if kind is tuple:
+        return STATIC.issuperset(map(type, value))
+    random = sys.modules.get("numpy.random")  # not imported here: who has a generator has imported it
+    return random is not None and kind is random.Generator
 
 
 def specialise(op: Op) -> None:

@@ -62,7 +62,7 @@ class _Run:
                 "argnums"
             )
         if tensor._node is None or not self.outer:
-            return Tensor._of(tensor._data, None, tensor._trace).requires_grad_()
+            return tensor.detach()._require()
         self.nested = True  # part of an outer graph: stay connected, through a node of its own
         end: Tensor = ops.identity(tensor)
         return end

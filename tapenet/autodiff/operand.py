@@ -229,10 +229,7 @@ class Operand:
             )
         function = numpy_functions.get(ufunc)
         if function is None:
-            raise TypeError(
-                f"{name} is not supported on tensors: use tensor.numpy() for the values alone, or define an op for it "
-                "with tn.op(..., numpy=...)"
-            )
+            raise self._unsupported(name)
         if method != "__call__":
             raise TypeError(
                 f"{name}.{method} is not supported on tensors: for reduce use np.sum, np.prod, np.max or np.min"
@@ -244,12 +241,16 @@ class Operand:
             )
         return function(*inputs)
 
+    def _unsupported(self, name: str) -> Exception:
+        """The error for a NumPy function that no op stands for."""
+        return TypeError(
+            f"{name} is not supported on tensors: use tensor.numpy() for the values alone, or define an op for it with "
+            "tn.op(..., numpy=...)"
+        )
+
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         function = numpy_functions.get(func)
         if function is None:
             name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
-            raise TypeError(
-                f"{name} is not supported on tensors: use tensor.numpy() for the values alone, or define an op for it "
-                "with tn.op(..., numpy=...)"
-            )
+            raise self._unsupported(name)
         return function(*args, **kwargs)

@@ -16,6 +16,7 @@ from tapenet.autodiff.tape import (
     Output,
     Parents,
     Traced,
+    capturing,
     constant,
     intern_shape,
     local,
@@ -23,6 +24,7 @@ from tapenet.autodiff.tape import (
     user_line,
 )
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops import random
 from tapenet.ops.op import Op
 
 ndarray = np.ndarray
@@ -56,13 +58,18 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in op.differentiable and isinstance(data, (list, tuple)) and not is_tensor:
             data = _as_array(op, name, data)
         raw[name] = data
+    tape = state.tape
+    # Of ops without any input only a program is made: numbers of the host, draws. Elsewhere they are plain arrays.
+    kept = tape is not None and (op.effect or op.random) and (bool(op.inputs) or tape.captures)
+    if op.random and tape is not None and tape.captures:
+        _save_generators(raw)
     try:
         result = op.forward(*(raw[a.name] for a in op.arguments if not a.keyword_only),
                             **{a.name: raw[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
     except Exception as error:
         explain(op, tuple(raw.values()), error)
     results = _split(op, result)
-    if not tensors and not (state.tape is not None and (op.effect or op.random)):
+    if not tensors and not kept:
         outs = results[: len(results) - len(op.residuals)]
         return outs[0] if op.outputs == 1 else tuple(outs)
     arrays = [r if type(r) is ndarray else _wrap(op, r) for r in results]
@@ -93,6 +100,17 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         differentiable = grad_node is not None and i not in op.nondiff_outputs and array.dtype.kind in "fc"
         made.append(Tensor._of(array, pick if differentiable else None, None if trace is None else pick))
     return tuple(made)
+
+
+def _save_generators(arguments: dict[str, Any]) -> None:
+    """Have the generators that a random op is about to draw from put back if the capture fails: the process's own,
+    and those among its arguments."""
+    capture = capturing()
+    assert capture is not None
+    for rng in (None, *(v for v in arguments.values() if isinstance(v, np.random.Generator))):
+        key = "generator", id(rng)
+        if not capture.saves(key):
+            capture.before(key, random.saved(rng))
 
 
 def bind(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,21 @@ if TYPE_CHECKING:
 #: exactly when its number is higher.
 next_number: Callable[[], int] = itertools.count(1).__next__
 
+#: Rises whenever something changes that a captured step may have been recorded for and that is no array's contents:
+#: an attribute of a module, an option of an optimizer other than a number for its learning rate, which parameters
+#: are updated together, which array a tensor stands for, whether it needs a gradient. As long as the number is the
+#: same, so is all of that; otherwise `Capture.dependencies` say whether it concerns a given program. Read it as
+#: `tape.epoch`, since an import would keep the number of that moment.
+epoch = 0
+_next_epoch: Callable[[], int] = itertools.count(1).__next__
+
+
+def bump() -> None:
+    """Say that something of what `epoch` is about has changed. Called after the change: who read the number before
+    and looks at the state now must not take the old for the new."""
+    global epoch
+    epoch = _next_epoch()
+
 
 class Scope:
     """Where a node was made: a module's call inside another's. The module is held weakly."""
@@ -340,24 +355,31 @@ class Tape(Nodes):
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self._touched: list[Tensor] = []
+        #: Tensors from outside that were written, with what an outer tape knew of them, by id.
+        self._touched: dict[int, tuple[Tensor, Node | None]] = {}
 
     def _nodes(self) -> list[Node]:
         return self.nodes
 
     def touch(self, tensor: Tensor) -> None:
-        """Remember a tensor from outside whose value this tape has written; `exit` makes it ordinary again."""
-        self._touched.append(tensor)
+        """Remember a tensor whose value this tape is about to write; `exit` makes it ordinary again."""
+        self._touched.setdefault(id(tensor), (tensor, tensor._trace))
 
     def __enter__(self) -> Tape:
         state = local.state
+        if state.tape is not None and state.tape.captures and not self.captures:
+            raise CaptureError(
+                f"{user_line()} enters a tn.Tape() while a step is being captured, which would lose what is recorded "
+                "inside: leave the inner tape out, or use it around the call of the captured function"
+            )
         state.begin(tape=self, scope=Scope(None, state.scope, self))
         return self
 
     def __exit__(self, *exc: object) -> None:
         local.state.end()
-        for tensor in self._touched:
-            tensor._trace = None
+        nested = capturing() is not None
+        for tensor, trace in self._touched.values():
+            tensor._trace = trace if nested else None
         self._touched.clear()
 
 
@@ -365,15 +387,197 @@ class Capture(Tape):
     """A tape that records a whole step as a program: forward, backward and update are all ops on it.
 
     Writes to tensors from outside (`p.data = ...`, an optimizer's update, a running mean) are recorded as
-    `assign`, and numbers that the host computes anew at each call (a learning rate) as `host`. Asking a recorded
-    value for its number raises `CaptureError`, since a replay could not follow the answer.
+    `assign`, and numbers that the host computes anew at each call (a learning rate) as `host`. Asking a tensor
+    for its number raises `CaptureError`, since a replay could not follow the answer.
+
+    What the step changes outside can be put back (`rollback`): a step that failed on its way has changed nothing.
+
+    Attributes:
+        grads: what the step did with the `.grad` of each leaf that it came across.
+        dependencies: what the program holds for beside its arguments: owners, functions that tell their state, and
+            what these told. `epoch` says when to ask again.
+        outer: the capture inside which this one was entered, if any; it learns all that this one does.
     """
 
     captures = True
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.grads: dict[Leaf, GradUse] = {}
+        self.dependencies: list[tuple[Any, Callable[[], Any], Any]] = []
+        self.outer: Capture | None = None
+        #: How to put back what the step changed, by what that is, in order of change.
+        self._undo: dict[Any, Callable[[], None]] = {}
+        self._owners: set[int] = set()
+        self._made: set[int] = set()
+        self._origins: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __enter__(self) -> Capture:
+        self.outer = capturing()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        self.outer = None
+
+    # -- what a step that fails must leave as it was -------------------------------------------------------------
+
+    def before(self, key: Any, restore: Callable[[], None]) -> None:
+        """Say how to put something back that is about to be changed. Of several for one `key` the first counts.
+
+        `restore` keeps alive whatever `key` is made of the `id` of.
+        """
+        self._undo.setdefault(key, restore)
+        if self.outer is not None:
+            self.outer.before(key, restore)
+
+    def saves(self, key: Any) -> bool:
+        """Whether `before` was called for this key, so that nothing need be kept again."""
+        return key in self._undo
+
+    def rollback(self) -> None:
+        """Put everything back that the step changed, the latest change first."""
+        while self._undo:
+            self._undo.popitem()[1]()
+
+    # -- what the program holds for ------------------------------------------------------------------------------
+
+    def depend(self, owner: Any, fingerprint: Callable[[], Any], *, again: bool = False) -> None:
+        """Say that the program holds only as long as `fingerprint()` gives what it gives now.
+
+        Args:
+            owner: what the program depends on, such as a module; kept alive. Named in messages.
+            fingerprint: the state of `owner` as a value that can be compared. It may change only where `epoch` does.
+            again: register this fingerprint even if its owner has registered one.
+        """
+        if again or not self.knows(owner):
+            self._owners.add(id(owner))
+            self.dependencies.append((owner, fingerprint, fingerprint()))
+        if self.outer is not None:
+            self.outer.depend(owner, fingerprint, again=again)
+
+    def knows(self, owner: Any) -> bool:
+        """Whether `owner` has registered a fingerprint."""
+        return id(owner) in self._owners
+
+    def made(self, thing: Any) -> None:
+        """Note that `thing` is made in the step, which may change it."""
+        self._made.add(id(thing))
+        if self.outer is not None:
+            self.outer.made(thing)
+
+    def has_made(self, thing: Any) -> bool:
+        """Whether `thing` is made in the step."""
+        return id(thing) in self._made
+
+    # -- tensors from outside ------------------------------------------------------------------------------------
+
+    def is_outside(self, tensor: Tensor) -> bool:
+        """Whether a tensor is not one that was made in the step, or one that was and has been written."""
+        return tensor._trace is None or id(tensor) in self._touched
+
+    def alias(self, handle: Tensor, tensor: Tensor) -> None:
+        """Note that `handle` shares the array of `tensor`, which is from outside, as `tensor.detach()` does."""
+        self._origins[id(handle)] = handle, self.origin(tensor)
+        if self.outer is not None:
+            self.outer.alias(handle, tensor)
+
+    def origin(self, tensor: Tensor) -> Tensor:
+        """The tensor that this one was made a handle of in the step, else itself. It is the one that is told when it
+        is to stand for another array."""
+        return self._origins.get(id(tensor), (tensor, tensor))[1]
+
+    # -- what became of the gradients ----------------------------------------------------------------------------
+
+    def reads_grad(self, leaf: Leaf, *, user: bool = False) -> None:
+        """Note that a leaf's gradient was asked for."""
+        use = self._use(leaf)
+        use.entry_read |= use.is_entry
+        use.user_read |= user
+        if self.outer is not None:
+            self.outer.reads_grad(leaf, user=user)
+
+    def consumes_grad(self, leaf: Leaf) -> None:
+        """Note that an optimizer's step asked for a leaf's gradient."""
+        self.reads_grad(leaf)
+        capture: Capture | None = self
+        while capture is not None:
+            capture.grads[leaf].consumed = True
+            capture = capture.outer
+
+    def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
+        """Note that a leaf's gradient is about to be set: added to, set to None, or replaced."""
+        use = self._use(leaf)
+        use.entry_read |= adds and use.is_entry
+        use.is_entry = False
+        if not clears:
+            use.consumed = False
+        if self.outer is not None:
+            self.outer.sets_grad(leaf, adds=adds, clears=clears)
+
+    def _use(self, leaf: Leaf) -> GradUse:
+        use = self.grads.get(leaf)
+        if use is None:
+            before = leaf.grad
+            use = self.grads[leaf] = GradUse(before)
+            self._undo.setdefault(leaf, functools.partial(setattr, leaf, "grad", before))
+        return use
+
+
+class GradUse:
+    """What a captured step did with the gradient of one leaf.
+
+    Attributes:
+        before: what the leaf's `.grad` was as the step began, a tensor or None.
+        entry_read: whether that, None or not, had an influence on the step: a backward pass added to it, or an
+            optimizer, clipping or the user read it, before it was cleared or replaced.
+        user_read: whether anything read it through `.grad`, which an optimizer and clipping do not.
+        consumed: whether an optimizer's step read it after it was last set to something else than None.
+        is_entry: whether it is still the one from before.
+    """
+
+    __slots__ = ("before", "consumed", "entry_read", "is_entry", "user_read")
+
+    def __init__(self, before: Tensor | None) -> None:
+        self.before = before
+        self.entry_read = False
+        self.user_read = False
+        self.consumed = False
+        self.is_entry = True
+
+    def __repr__(self) -> str:
+        told = [name for name in ("entry_read", "user_read", "consumed") if getattr(self, name)]
+        before = "None" if self.before is None else f"{self.before.dtype} {self.before.shape}"
+        return f"<gradient: {before} before{''.join(', ' + name for name in told)}>"
+
+
+class Same:
+    """Stands in a fingerprint for an object that is compared by identity, and keeps it alive."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Same and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __repr__(self) -> str:
+        return f"<the same {type(self.value).__name__}>"
+
 
 class CaptureError(RuntimeError):
     """A recorded value was asked for its number, or something happened that a replay could not repeat."""
+
+
+def capturing() -> Capture | None:
+    """The capture that is running in this thread, or None."""
+    tape = local.state.tape
+    return tape if isinstance(tape, Capture) else None
 
 
 class _Switch(ContextDecorator):
@@ -508,15 +712,16 @@ def constant(value: Any) -> Any:
 
 # -- words for people --------------------------------------------------------------------------------------------
 
-_PACKAGE = __name__.partition(".")[0] + "."
+#: Packages whose lines are not the user's: this one, and NumPy, which calls back into it.
+_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.")
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame that is not tapenet's own."""
+    """The innermost frame that is neither tapenet's own nor NumPy's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")  # generated code has none
-        if name and not name.startswith(_PACKAGE):
+        if name and not name.startswith(_NOT_USERS):
             break
         frame = frame.f_back
     return frame

@@ -6,6 +6,7 @@ else is rare, are plain slots of one exact type, so that recording an op stays c
 
 from __future__ import annotations
 
+import functools
 import opcode
 import sys
 import weakref
@@ -18,7 +19,7 @@ from tapenet import ops
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff import mutation
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.tape import CaptureError, Leaf, Node, local, next_number, user_line
+from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, bump, capturing, local, next_number, user_line
 from tapenet.ops.indexing import raw_index
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _RARE = frozenset({"_trace", "_grad", "_kind"})
 _STORE = opcode.opmap["STORE_SUBSCR"]
+_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 _NOT_IN_SILENCE = (
     "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
     "tn.stack([...]) to join tensors and stay in it"
@@ -100,27 +102,57 @@ class Tensor(Operand):
                 f"{by} of shape {new.shape} to a tensor of shape {self._data.shape}: the shape of a tensor's storage is "
                 "fixed; make a new tensor for another shape"
             )
-        tape = local.state.tape
-        if tape is not None and tape.captures:
-            written = ops.assign(self.detach(), new.detach() if isinstance(new, Tensor) else new)
+        capture = capturing()
+        if capture is not None:
+            self._save(capture)
+            written = ops.assign(self, new.detach() if isinstance(new, Tensor) else new)
+            capture.touch(self)
             self._trace = written._trace
-            tape.touch(self)
         else:
             data = new._data if isinstance(new, Tensor) else new
             if data is not self._data:
                 np.copyto(self._data, data, casting="same_kind")
         mutation.wrote(self._data, by)
 
-    def _value(self, what: str) -> NDArray[Any]:
+    def _save(self, capture: Capture) -> None:
+        """Keep the values for `capture.rollback`, before they are first written."""
+        key = "data", id(self)
+        if capture.saves(key):
+            return
+        values = self._data.copy(order="K")
+
+        def restore() -> None:
+            np.copyto(self._data, values)
+            mutation.wrote(self._data, "a captured step that failed and was put back")
+
+        capture.before(key, restore)
+
+    def _rebind(self, data: NDArray[Any]) -> None:
+        """Let the tensor stand for another array."""
+        self._data = data
+        bump()
+
+    def _value(self, what: str, mend: str = "") -> NDArray[Any]:
         """The array, unless a capture is running that could not follow where it goes."""
         tape = local.state.tape
-        if tape is not None and tape.captures and self._trace is not None:
-            raise CaptureError(
-                f"{user_line()} asks for {what}, the value of a tensor that is being captured; a replay could not follow "
-                "it. Return the tensor from the captured function and read it there, or compute with np.where in place "
-                "of a Python branch"
-            )
+        if tape is not None and tape.captures:
+            raise self._not_captured(what, mend)
         return self._data
+
+    def _not_captured(self, what: str, mend: str) -> CaptureError:
+        if self._trace is not None:
+            whose = "a tensor that is being captured; a replay could not follow it"
+            usual = (
+                "Return the tensor from the captured function and read it there, or compute with np.where in place of a "
+                "Python branch"
+            )
+        else:
+            whose = "a tensor from outside while a step is being captured; a replay would go on with it as it is now"
+            usual = (
+                "Compute with the tensor itself, or with np.where in place of a Python branch; to write it assign to its "
+                ".data as a whole; if it never changes, read it before"
+            )
+        return CaptureError(f"{user_line()} asks for {what}, the value of {whose}. {mend or usual}")
 
     def numpy(self) -> NDArray[Any]:
         """The values as an ndarray, shared with the tensor; the way out of the graph."""
@@ -141,9 +173,10 @@ class Tensor(Operand):
         return self._value(".tolist()").tolist()
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        data = self._value("an ndarray (np.asarray)")
         if self._node is not None:
             raise TypeError(_NOT_IN_SILENCE)
-        return np.array(self._value("an ndarray (np.asarray)"), dtype=dtype, copy=copy)
+        return np.array(data, dtype=dtype, copy=copy)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -194,11 +227,12 @@ class Tensor(Operand):
 
     def _number(self, what: str) -> Any:
         """The only element, for `float(t)` and its kin; but not for `array[i] = t`, where NumPy calls these too."""
+        data = self._value(what)
         if self._node is not None:
             frame = sys._getframe(2)
             if frame.f_code.co_code[frame.f_lasti] == _STORE:
                 raise TypeError(_NOT_IN_SILENCE)
-        return self._value(what).item()
+        return data.item()
 
     def __index__(self) -> int:
         return int(self._value("an integer index").__index__())
@@ -218,13 +252,19 @@ class Tensor(Operand):
             extra += f", op={self._node.name}"
         return f"Tensor({text}{extra})"
 
+    def __str__(self) -> str:
+        self._value("its text (by print, str or format)", _TO_PRINT)
+        return repr(self)
+
     def __format__(self, spec: str) -> str:
+        self._value("its text (by print, str or format)", _TO_PRINT)
         if spec and self._data.ndim == 0:
             return format(self.item(), spec)
         return format(str(self), spec)
 
     def __copy__(self) -> Tensor:
-        made = Tensor._of(self._data, self._node, self._trace)
+        made = self.detach()
+        made._node = self._node
         made._kind = self._kind
         return made
 
@@ -234,17 +274,28 @@ class Tensor(Operand):
                 "deepcopy of a tensor inside a graph would copy the graph: use t.detach(), or copy the parameters it "
                 "was computed from"
             )
-        made = Tensor._of(self._data.copy(order="K"))  # the memory order is part of a parameter's speed
+        made: Tensor = ops.copy(self.detach())  # keeps the memory order, which is part of a parameter's speed
         made._kind = self._kind
         memo[id(self)] = made
         if self._node is not None:
-            made.requires_grad_()
-            if self.grad is not None:
-                made.grad = Tensor._of(self.grad._data.copy(order="K"))
+            made._require()
+            grad = self._held_grad()
+            if grad is not None:
+                made.grad = grad.detach()
+        bump()  # what was copied with it, such as an optimizer, still has the array of the original
         return made
 
     def __reduce__(self) -> Any:
         raise TypeError("tensors are not pickled: save t.numpy(), or a module's state_dict(), with numpy.savez")
+
+    def _unsupported(self, name: str) -> Exception:
+        if capturing() is None:
+            return super()._unsupported(name)
+        return CaptureError(
+            f"{user_line()} gives {name} a tensor while a step is being captured. {name} is not supported on tensors, and "
+            "a replay could not follow the value alone: define an op for it with tn.op(..., numpy=...), or call it "
+            "outside of the captured function"
+        )
 
     # -- gradients -----------------------------------------------------------------------------------------------
 
@@ -274,15 +325,26 @@ class Tensor(Operand):
                     f"this tensor is the result of op {self._node.name!r}: use t.detach() to leave the graph"
                 )
             return self
-        if not value:
+        if bool(value) == (self._node is not None):
+            return self
+        capture = capturing()
+        if capture is not None and capture.is_outside(self):
+            capture.before(("requires_grad", id(self)), functools.partial(setattr, self, "_node", self._node))
+        if value:
+            self._require()
+        else:
             self._node = None
-        elif self._node is None:
-            if self._data.dtype.kind != "f":  # no convention for complex gradients yet
-                mend = "for instance with t.astype(np.float32)"
-                if self._data.dtype.kind == "c":
-                    mend = "its real and imaginary parts as two tensors"
-                raise TypeError(f"a tensor of dtype {self._data.dtype} has no gradient: make it float, {mend}")
-            self._node = Leaf(self._data)
+        bump()
+        return self
+
+    def _require(self) -> Tensor:
+        """Ask for the gradient of a tensor that is new, so that nothing can have been captured with it."""
+        if self._data.dtype.kind != "f":  # no convention for complex gradients yet
+            mend = "for instance with t.astype(np.float32)"
+            if self._data.dtype.kind == "c":
+                mend = "its real and imaginary parts as two tensors"
+            raise TypeError(f"a tensor of dtype {self._data.dtype} has no gradient: make it float, {mend}")
+        self._node = Leaf(self._data)
         return self
 
     @property
@@ -293,7 +355,14 @@ class Tensor(Operand):
     @property
     def grad(self) -> Tensor | None:
         """The accumulated gradient of a leaf, or of any tensor after `retain_grad()`; None before."""
-        return self._node.grad if type(self._node) is Leaf else self._grad
+        node = self._node
+        if type(node) is Leaf:
+            if local.state.tape is not None:
+                capture = capturing()
+                if capture is not None:
+                    capture.reads_grad(node, user=True)
+            return node.grad
+        return self._grad
 
     @grad.setter
     def grad(self, value: Tensor | ArrayLike | None) -> None:
@@ -302,14 +371,27 @@ class Tensor(Operand):
             value = value.astype(self.dtype) if isinstance(value, Tensor) else Tensor._of(np.array(value, self.dtype))
             if value.shape != self.shape:
                 raise ValueError(f"a gradient of shape {value.shape} for a tensor of shape {self.shape}")
-        if type(self._node) is Leaf:
-            self._node.grad = value
+        node = self._node
+        if type(node) is Leaf:
+            capture = capturing()
+            if capture is not None:
+                capture.sets_grad(node, clears=value is None)
+            node.grad = value
         else:
             self._grad = value
 
+    def _held_grad(self) -> Tensor | None:
+        """What `.grad` gives, without counting as the user's look at it."""
+        return self._node.grad if type(self._node) is Leaf else self._grad
+
     def detach(self) -> Tensor:
         """The same storage outside the graph: no gradient flows through it."""
-        return Tensor._of(self._data, None, self._trace)
+        made = Tensor._of(self._data, None, self._trace)
+        if local.state.tape is not None and self._trace is None:
+            capture = capturing()
+            if capture is not None:
+                capture.alias(made, self)
+        return made
 
     def copy(self) -> Tensor:
         """A copy with storage of its own, inside the graph."""
@@ -417,6 +499,12 @@ class Tensor(Operand):
         """
         state = local.state
         if (self._node is None and self._kind is None) or (self._node is not None and type(self._node) is not Leaf):
+            if self._trace is None and state.tape is not None and state.tape.captures:
+                raise CaptureError(
+                    f"{user_line()} assigns to an item of a tensor from outside while a step is being captured; a replay "
+                    "would not do it again. Assign to a copy: t = t.copy(); t[i] = v. What is to last from call to call "
+                    "belongs into an nn.Buffer"
+                )
             new = ops.setitem(self.__copy__(), value, index)
             self._data, self._node, self._trace = new._data, new._node, new._trace
             return
@@ -474,8 +562,16 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     >>> tn.tensor([1, 2, 3], dtype="float32")
     Tensor([1., 2., 3.], dtype=float32)
     """
-    made = Tensor._of(_array(data, dtype, copy=True))
-    return made.requires_grad_() if requires_grad else made
+    array = _array(data, dtype, copy=True)
+    made = Tensor._of(array)
+    if capturing() is not None:
+        if isinstance(data, Tensor):
+            made = ops.copy(data.detach())
+            made = made if made.dtype == array.dtype else made.astype(array.dtype)
+        else:
+            array.flags.writeable = False  # a constant, of which every replay makes a new copy
+            made = ops.copy(made)
+    return made._require() if requires_grad else made
 
 
 def asarray(data: Any, dtype: DTypeLike | None = None) -> Tensor:

@@ -224,7 +224,9 @@ def _plan(structure: Any, outs: list[Tensor], tape: Capture, call: Call, begin: 
             (plan.absent if use.before is None else plan.entries).append(target)
         if use.is_entry:
             continue  # read at most
-        if leaf.grad is not None and (keep_grads or use.user_read or not use.consumed):
+        # One that adds to the gradient of the call before needs it, though an optimizer has used it.
+        kept = keep_grads or use.user_read or use.entry_read or not use.consumed
+        if leaf.grad is not None and kept:
             plan.grads.append((target, len(outs)))
             outs.append(leaf.grad)
         else:

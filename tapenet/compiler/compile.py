@@ -71,8 +71,9 @@ def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8
       learning rates, schedules, the random generator. Contents of lists, dicts and objects of your own are read once,
       when the function is captured; names that stand for something else by now are noticed.
     - **Results** have the structure that the function returned. Tensors among them are new and in no graph: put
-      `backward()` inside. A gradient that an optimizer's step inside has used up is None after the call, unless the
-      function reads `.grad` or `keep_grads` is true; all others are as in eager. A tensor argument that is a leaf gets
+      `backward()` inside. A gradient that an optimizer's step inside has used is None after the call, unless the
+      function reads `.grad`, or adds to the gradient of the call before, or `keep_grads` is true; all others are as in
+      eager. A tensor argument that is a leaf gets
       its gradient.
     - **Inline**: inside a `tn.Tape()`, another capture or `tn.grad` and its kin, and where an argument is part of a
       graph, the plain function runs instead, so that graphs stay connected; likewise where a result depends on an

@@ -115,7 +115,7 @@ class Instruction:
 
     @property
     def kind(self) -> str:
-        """"elementwise", "reduction", "view", "product", "movement" or "call"."""
+        """ "elementwise", "reduction", "view", "product", "movement" or "call"."""
         return PRIMITIVES[self.name].kind
 
     @property
@@ -318,6 +318,7 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
     """
     builder = Builder()
     replaced: dict[Value, Value] = {}
+    changed = False
 
     def now(value: Value) -> Value:
         return replaced.get(value, value)
@@ -334,9 +335,10 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
             )
             builder.body.append(kept)
             answer = kept.results
+        changed = True
         answers = answer if isinstance(answer, tuple) else (answer,)
         replaced.update(zip(instruction.results, answers, strict=True))
-    if not replaced:
+    if not changed:
         return program
     return Program(
         program.inputs,

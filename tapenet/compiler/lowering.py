@@ -6,7 +6,7 @@ for `explain()`. Nothing is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,13 +16,26 @@ from tapenet.autodiff.control_ops import cond_op, scan_op
 from tapenet.autodiff.record import bind
 from tapenet.autodiff.tape import Capture, CaptureError, Node, Output, Traced
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.ir import Builder, Constant, Host, Input, Instruction, Program, Reference, Value, Write, infer, substitute
 from tapenet.compiler import loops as _loops  # noqa: F401  their primitives
+from tapenet.compiler.ir import (
+    Builder,
+    Constant,
+    Host,
+    Input,
+    Instruction,
+    Program,
+    Reference,
+    Value,
+    Write,
+    infer,
+    substitute,
+)
 from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import Hole, Spec
 from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
 from tapenet.ops.indexing import assign, host
 from tapenet.ops.op import Op
+from tapenet.ops.random import random_draw
 
 
 class Called(NamedTuple):
@@ -45,6 +58,7 @@ class Lowering:
     """The work of turning one tape into a program."""
 
     def __init__(self, tape: Capture) -> None:
+        self.tape = tape
         self.builder = Builder()
         self.hosts: list[Host] = []
         self.called: list[Called] = []
@@ -111,6 +125,8 @@ class Lowering:
         if found is None:
             if data.base is None and not data.flags.writeable:
                 return Constant(data)  # nobody can write to it
+            if tensor is not None:
+                tensor = self.tape.origin(tensor)  # it is told when its array is replaced; a handle is not
             if tensor is None or tensor._data is not data:
                 tensor = Tensor._of(data)
             for target in self.writes:
@@ -212,8 +228,7 @@ class Lowering:
         """
         work = Lowering(body)
         inputs = [Input(tuple(node.shape), node.dtype) for node in body.inputs]
-        for node, value in zip(body.inputs, inputs, strict=True):
-            work.values[node] = (value,)
+        work.values.update((node, (value,)) for node, value in zip(body.inputs, inputs, strict=True))
         count = len(inputs) - body.states
         given, held = inputs[:count], inputs[count:]
         work.states = {id(state.data): value for state, value in zip(states, held, strict=True)}
@@ -258,7 +273,7 @@ class Lowering:
                 raise CannotLower("it has an effect")
             if op.random and op.lower is None:
                 raise CannotLower("it draws random numbers")
-            values = read(op, self.builder, args)
+            values = read(op, self.builder, args, {"draw": self._draw} if op.random else {})
             found = [Spec(v.shape, v.dtype) for v in values]
             if any(s is not None and s != f for s, f in zip(specs, found, strict=True)):
                 raise CannotLower(f"gives {found}, not {list(specs)}")
@@ -269,6 +284,14 @@ class Lowering:
             del body[begin:]
             self.called.append(Called(op, str(error) or type(error).__name__))
             return self._call(op, args, specs)
+
+    def _draw(self, sample: Callable[[Any], Any], rng: Any, shape: tuple[int, ...], dtype: Any) -> Symbol:
+        """Random numbers for an op that is read."""
+        if self.effects:
+            raise CannotLower("it draws random numbers after something with an effect")
+        value = Host(shape, np.dtype(dtype), lambda: random_draw.forward(sample, rng))
+        self.hosts.append(value)
+        return Symbol(self.builder, value, shared=True)
 
     def _call(self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
         values: list[Value] = []
@@ -346,8 +369,13 @@ def traced(value: Any) -> Any:
     return Traced(value, value._trace, value._data) if isinstance(value, Tensor) else value
 
 
-def read(op: Op, builder: Builder, args: Mapping[str, Any]) -> list[Value]:
+def read(op: Op, builder: Builder, args: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> list[Value]:
     """The values of an op's outputs and residuals, by running its forward on symbols.
+
+    Args:
+        op, args: the call.
+        builder: gets the primitives.
+        more: further arguments of `op.lower`.
 
     Raises:
         CannotLower, or whatever else the forward raises on symbols.
@@ -360,6 +388,7 @@ def read(op: Op, builder: Builder, args: Mapping[str, Any]) -> list[Value]:
         result = function(
             *(symbols[a.name] for a in op.arguments if not a.keyword_only),
             **{a.name: symbols[a.name] for a in op.arguments if a.keyword_only},
+            **(more or {}),
         )
     results = [result] if op.outputs == 1 and not op.residuals else list(result)
     return [array_of(builder, r).value for r in results]

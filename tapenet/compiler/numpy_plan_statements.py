@@ -328,7 +328,7 @@ def _index_text(places: Places, template: Any, arrays: list[str]) -> str:
         if isinstance(t, Hole):
             return arrays[t.position]
         if isinstance(t, slice):
-            return ":" if t == slice(None) else places.shared(places.name("s"), t)
+            return places.shared(places.name("s"), t)
         return "..." if t is Ellipsis else repr(t) if t is None or type(t) is int else places.constant(t)
 
     return ", ".join(map(part, template)) + ("," if len(template) == 1 else "")

@@ -74,17 +74,18 @@ def _power(x: Any, y: Any) -> Any:
     return x**y
 
 
-#: By name: a function of arrays, or for what SciPy has a function that fetches it.
-ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    name: getattr(np, name)
-    for name in """
-    absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh bitwise_and bitwise_or bitwise_xor cbrt ceil
-    copysign cos cosh divide equal exp exp2 expm1 fabs floor floor_divide fmax fmin fmod greater greater_equal hypot
-    invert isfinite isinf isnan less less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or
-    logical_xor maximum minimum multiply negative not_equal positive reciprocal remainder rint sign signbit sin sinh
-    sqrt square subtract tan tanh trunc
-    """.split()
-}
+_NAMES = (
+    "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh "
+    "bitwise_and bitwise_or bitwise_xor cbrt ceil copysign cos cosh divide "
+    "equal exp exp2 expm1 fabs floor floor_divide fmax fmin "
+    "fmod greater greater_equal hypot invert isfinite isinf isnan less "
+    "less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or "
+    "logical_xor maximum minimum multiply negative not_equal positive reciprocal remainder "
+    "rint sign signbit sin sinh sqrt square subtract tan "
+    "tanh trunc"
+)
+#: By name: the ufunc behind it.
+ELEMENTWISE: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NAMES.split()}
 _SPECIAL = {"erf": _erf, "erfc": _erfc}
 #: The same primitive under the other names that NumPy's ufuncs have.
 ALIASES = {"true_divide": "divide", "mod": "remainder", "abs": "absolute", "pow": "power", "bitwise_not": "invert"}

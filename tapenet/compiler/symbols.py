@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from tapenet.compiler.ir import Builder, Constant, Value
+from tapenet.compiler.ir import Builder, Constant, Result, Value
 from tapenet.compiler.primitives import ALIASES, PRIMITIVES, Hole
 
 
@@ -83,7 +83,7 @@ class Symbol(NDArrayOperatorsMixin):
     def __bool__(self) -> bool:
         raise CannotLower("branches on a value")
 
-    __float__ = __int__ = __complex__ = __index__ = __bool__  # type: ignore[assignment]
+    __float__ = __int__ = __complex__ = __index__ = __bool__
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise CannotLower("asks for the elements")
@@ -164,6 +164,9 @@ class Symbol(NDArrayOperatorsMixin):
     # -- NumPy's protocols ---------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any) -> Any:
+        if method == "at" and ufunc is np.add and isinstance(inputs[0], Symbol):
+            inputs[0].become(add_at(*inputs))
+            return None
         if method == "reduce":
             result = reduce(ufunc, *inputs, **kwargs)
         elif method == "__call__" and not kwargs.keys() - {"dtype", "casting"} and ufunc.nout == 1:
@@ -308,9 +311,7 @@ def _moveaxis(a: Symbol, source: Any, destination: Any) -> Symbol:
 
 
 def _squeeze(a: Symbol, axis: Any = None) -> Symbol:
-    axes = (
-        tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else normalize_axis_tuple(axis, a.ndim)
-    )
+    axes = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else normalize_axis_tuple(axis, a.ndim)
     if any(a.shape[i] != 1 for i in axes):
         raise ValueError("cannot squeeze an axis of length other than 1")
     return _reshape(a, tuple(n for i, n in enumerate(a.shape) if i not in axes))
@@ -551,7 +552,7 @@ def _boolean(i: Any) -> bool:
 
 
 def _basic(index: tuple[Any, ...]) -> bool:
-    return all(i is None or isinstance(i, (int, np.integer, slice)) and not isinstance(i, bool) for i in index)
+    return all(i is None or (isinstance(i, (int, np.integer, slice)) and not isinstance(i, bool)) for i in index)
 
 
 def _normalised(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[list[tuple[int, int, int]], list[int]]:
@@ -609,7 +610,8 @@ def getitem(a: Any, index: Any) -> Symbol:
         made = a.value
         if any(s != (0, n, 1) for s, n in zip(slices, a.shape, strict=True)):
             made = builder.emit("slice", made, slices=tuple(slices))
-        return a.view(builder.reshape(made, tuple(shape)))
+        view: Symbol = a.view(builder.reshape(made, tuple(shape)))
+        return view
     arrays, template = _holes(index)
     values = [array_of(builder, i).value for i in arrays]
     full = [k for k, t in enumerate(template) if t == slice(None)]
@@ -635,6 +637,20 @@ def setitem(a: Any, index: Any, value: Any) -> Symbol:
     arrays, template = _holes(index)
     values = [array_of(builder, i).value for i in arrays]
     return Symbol(builder, builder.emit("put", a.value, given, *values, template=template))
+
+
+def add_at(a: Symbol, index: Any, values: Any) -> Symbol:
+    """A copy of `a` with values added at an index; repeated positions accumulate."""
+    if _basic(_expanded(index, a.ndim)):
+        return setitem(a, index, getitem(Symbol(a.builder, a.value), index) + values)
+    added = scatter_add(values, index, a.shape)
+    base = a.value.instruction if isinstance(a.value, Result) else None
+    zeros = base is not None and base.name == "broadcast" and _is_zero(base.args[0])
+    return added if zeros else elementwise(a.builder, "add", a, added)
+
+
+def _is_zero(value: Value) -> bool:
+    return isinstance(value, Constant) and not np.any(value.array)
 
 
 def scatter_add(values: Any, index: Any, shape: tuple[int, ...]) -> Symbol:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
+from tapenet.autodiff.tape import no_grad
 from tapenet.nn import init
 from tapenet.nn.functional import embedding
 from tapenet.nn.module import Module
@@ -55,7 +56,8 @@ class Embedding(Module):
         self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype))
         init.normal_(self.weight, rng=rng)
         if padding_idx is not None:
-            self.weight.data[padding_idx] = 0.0
+            with no_grad():
+                self.weight[padding_idx] = 0.0
 
     def forward(self, indices: Any) -> Any:
         return embedding(indices, self.weight, self.padding_idx)

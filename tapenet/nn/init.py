@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.random import generator
+from tapenet.ops.random import random_draw
 
 _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0,
@@ -71,14 +71,14 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:
     """Draw from U(a, b)."""
-    return _fill(tensor, generator(rng).uniform(a, b, tensor.shape))
+    return _fill(tensor, random_draw(lambda rng: rng.uniform(a, b, tensor.shape), rng))
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, rng: np.random.Generator | int | None = None
 ) -> Tensor:
     """Draw from N(mean, std²)."""
-    return _fill(tensor, generator(rng).normal(mean, std, tensor.shape))
+    return _fill(tensor, random_draw(lambda rng: rng.normal(mean, std, tensor.shape), rng))
 
 
 def trunc_normal_(
@@ -104,8 +104,11 @@ def trunc_normal_(
     below, above = ndtr(low), ndtr(high)
     if not below < above:
         raise ValueError(f"trunc_normal_: N({mean}, {std}²) has next to nothing between a={a} and b={b}")
-    values = mean + sign * std * ndtri(generator(rng).uniform(below, above, tensor.shape))
-    return _fill(tensor, np.clip(values, a, b))
+
+    def draw(rng: np.random.Generator) -> NDArray[Any]:
+        return np.clip(mean + sign * std * ndtri(rng.uniform(below, above, tensor.shape)), a, b)
+
+    return _fill(tensor, random_draw(draw, rng))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -196,10 +199,13 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | in
     if tensor.ndim < 2:
         raise ValueError(f"orthogonal_ needs at least two axes, not shape {tensor.shape}")
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
-    normal = generator(rng).normal(size=(max(rows, columns), min(rows, columns)))
-    q, r = np.linalg.qr(normal)
-    q = q * np.sign(np.diag(r))
-    return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+
+    def draw(rng: np.random.Generator) -> NDArray[Any]:
+        q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
+        q = q * np.sign(np.diag(r))
+        return gain * (q if rows >= columns else q.T).reshape(tensor.shape)
+
+    return _fill(tensor, random_draw(draw, rng))
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
@@ -210,6 +216,6 @@ def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> floa
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
 
 
-def _fill(tensor: Tensor, values: NDArray[Any]) -> Tensor:
+def _fill(tensor: Tensor, values: Any) -> Tensor:
     tensor.data = values
     return tensor

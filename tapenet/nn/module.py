@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tapenet.autodiff.tape import Scope, ThreadTape, local
+from tapenet.autodiff.tape import Capture, CaptureError, Same, Scope, ThreadTape, bump, capturing, local, user_line
 from tapenet.autodiff.tensor import Tensor
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
@@ -73,12 +73,17 @@ class Module:
 
     def _scope(self, outer: Scope) -> Scope:
         made = Scope(self, outer)
+        capture = capturing()
+        if capture is not None and not capture.knows(self):
+            for module in self.modules():  # those below too: a forward may use the weight of one it does not call
+                capture.depend(module, module._fingerprint)
         # Only for a thread's own tape: a scope inside a `tn.Tape()` would keep that tape and its values alive.
         if type(outer.tape) is ThreadTape:
             try:
                 known = self._scopes
             except AttributeError:
-                known = self._scopes = {}
+                known = {}
+                object.__setattr__(self, "_scopes", known)
             if len(known) >= _SCOPES:
                 known.clear()
             known[outer] = made
@@ -89,6 +94,50 @@ class Module:
         raise NotImplementedError(
             f"{type(self).__name__} has no forward: define `def forward(self, x)` in the class; a call runs it"
         )
+
+    # -- attributes ----------------------------------------------------------------------------------------------
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        attributes = self.__dict__
+        if attributes.get(name, _NOTHING) is value:
+            return
+        if local.state.tape is not None:
+            capture = capturing()
+            if capture is not None:
+                self._may_change(capture, name, "sets")
+        object.__setattr__(self, name, value)
+        bump()
+
+    def __delattr__(self, name: str) -> None:
+        capture = capturing()
+        if capture is not None:
+            self._may_change(capture, name, "deletes")
+        object.__delattr__(self, name)
+        bump()
+
+    def _may_change(self, capture: Capture, name: str, does: str) -> None:
+        """Refuse to change an attribute of a module from outside while a step is being captured.
+
+        Raises:
+            CaptureError: names the user's line, the attribute and the mend.
+        """
+        if hasattr(getattr(type(self), name, None), "__set__"):
+            return  # a property: what it does to other attributes comes here too
+        if not vars(self) and not capture.knows(self):
+            capture.made(self)  # its first attribute: the module is made in the step, as a loss may be
+        if capture.has_made(self):
+            return
+        raise CaptureError(
+            f"{user_line()} {does} the attribute {name!r} of {_place(self)} while a step is being captured; a replay would "
+            "not do it again. Keep what changes from call to call in an nn.Buffer and assign to its .data, or return it. "
+            "That goes for a value too that the first forward computes and keeps: make it in __init__, or call the "
+            "module once before the step is captured"
+        )
+
+    def _fingerprint(self) -> tuple[Any, ...]:
+        """The attributes as a captured step depends on them."""
+        attributes = {"training": self.training} | vars(self)  # the class's, until it is first set
+        return tuple((name, _state(value)) for name, value in attributes.items())
 
     # -- what it holds -------------------------------------------------------------------------------------------
 
@@ -339,10 +388,45 @@ def _recast(tensor: Tensor, dtype: np.dtype[Any]) -> None:
         return
     grad, needs = tensor.grad, tensor.requires_grad
     tensor.requires_grad_(False)
-    tensor._data = tensor._data.astype(dtype, order="K")
+    tensor._rebind(tensor._data.astype(dtype, order="K"))
     if needs:
         tensor.requires_grad_()
         tensor.grad = grad
+
+
+# -- attributes as a captured step depends on them ---------------------------------------------------------------
+
+#: Types of attributes that are compared by value. Others that do not hold parts are compared by identity.
+_VALUES = frozenset({int, float, complex, bool, str, bytes, type(None), type(Ellipsis)})
+
+
+def _state(value: Any, depth: int = 1) -> Any:
+    """An attribute's value for a fingerprint: plain values and dtypes as they are, tuples, lists and dicts (`depth`
+    levels of these) by their parts, everything else by its identity. A tensor also says whether it needs a gradient."""
+    kind = type(value)
+    if kind in _VALUES or isinstance(value, np.generic):
+        return kind, value
+    if isinstance(value, np.dtype):
+        return value
+    if kind is Tensor:
+        return Same(value), value.requires_grad, value.dtype
+    if kind is tuple:
+        return kind, tuple(_state(v, depth) for v in value)
+    if kind is list and depth:
+        return kind, tuple(_state(v, depth - 1) for v in value)
+    if kind is dict and depth:
+        return kind, tuple((_state(k, 0), _state(v, depth - 1)) for k, v in value.items())
+    return Same(value)
+
+
+def _place(module: Module) -> str:
+    """A module in words: its class and, where the outermost one that is running holds it, its path."""
+    title = type(module).__name__
+    outer = next(iter(local.state.scope.modules), None)
+    if outer is None or outer is module:
+        return title
+    path = next((name for name, m in outer.named_modules() if m is module), "")
+    return f"{title} ({path})" if path else title
 
 
 # -- the repr ----------------------------------------------------------------------------------------------------

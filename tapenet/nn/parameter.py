@@ -29,7 +29,7 @@ def Parameter(data: Any, requires_grad: bool = True, dtype: DTypeLike | None = N
     Tensor([1., 2.], dtype=float32, requires_grad=True)
     """
     made = _marked(data, dtype, "parameter")
-    return made.requires_grad_() if requires_grad else made
+    return made._require() if requires_grad else made
 
 
 def Buffer(data: Any, dtype: DTypeLike | None = None) -> Tensor:

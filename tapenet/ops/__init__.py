@@ -128,6 +128,7 @@ from tapenet.ops.pooling import (
 )
 from tapenet.ops.random import (
     dropout,
+    random_draw,
 )
 from tapenet.ops.reductions import (
     all,
@@ -273,6 +274,7 @@ __all__ = [
     "pow",
     "power",
     "prod",
+    "random_draw",
     "reciprocal",
     "relu",
     "relu6",

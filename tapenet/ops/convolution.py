@@ -324,6 +324,11 @@ def _fits(y: Any, plan: _Plan, x_shape: Ints) -> None:
         raise ValueError(f"y has shape {y.shape}; for an input of shape {tuple(x_shape)} it must be {expected}")
 
 
+def _not_lowered(*args: Any, **kwargs: Any) -> Any:
+    """Says why a compiler calls these three as they are."""
+    raise NotImplementedError("columns are made in blocks that fit the cache, which no primitive does")
+
+
 _OPTIONS = """stride: distance between windows, an integer or (vertical, horizontal).
         padding: zeros around x: an integer, one for each of height and width, or ((top, bottom), (left, right));
             "valid" is 0, "same" gives a result as large as x (stride 1 only; where the border is odd, the larger
@@ -346,6 +351,7 @@ def _conv_samples(r: np.random.Generator) -> list[Any]:
 conv2d: Op = op(
     _conv2d,
     name="conv2d",
+    lower=_not_lowered,
     label="conv",
     x=lambda g, weight, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
         g, weight, x_shape, stride, padding, dilation, groups
@@ -383,6 +389,7 @@ conv2d: Op = op(
 conv2d_input_grad: Op = op(
     _conv2d_input_grad,
     name="conv2d_input_grad",
+    lower=_not_lowered,
     y=lambda g, weight, stride, padding, dilation, groups: conv2d(g, weight, None, stride, padding, dilation, groups),
     weight=lambda g, y, weight_shape, stride, padding, dilation, groups: conv2d_weight_grad(
         g, y, weight_shape, stride, padding, dilation, groups
@@ -412,6 +419,7 @@ conv2d_input_grad: Op = op(
 conv2d_weight_grad: Op = op(
     _conv2d_weight_grad,
     name="conv2d_weight_grad",
+    lower=_not_lowered,
     x=lambda g, y, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
         y, g, x_shape, stride, padding, dilation, groups
     ),

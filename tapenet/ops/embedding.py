@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.indexing import nonnegative
 from tapenet.ops.op import Scatter, op, sample
 
 
 def _integers(name: str, values: Any) -> Any:
-    found = np.asarray(values)
+    found = values if hasattr(values, "dtype") else np.asarray(values)
     if found.dtype.kind not in "iu":
         raise TypeError(f"{name} takes integers, not {found.dtype}: convert them, for instance with .astype(np.int64)")
     return found
@@ -26,6 +27,10 @@ def _embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any
     return weight.take(rows, axis=0)
 
 
+def _embedding_lowered(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    return np.take(weight, nonnegative(_integers("the embedding", indices), len(weight)), axis=0)
+
+
 def _embedding_weight(g: Any, indices: Any, padding_idx: int | None) -> Any:
     if padding_idx is not None:
         g = np.where(np.expand_dims(np.not_equal(indices, padding_idx), -1), g, 0)
@@ -35,6 +40,7 @@ def _embedding_weight(g: Any, indices: Any, padding_idx: int | None) -> Any:
 embedding = op(
     _embedding,
     name="embedding",
+    lower=_embedding_lowered,
     nondiff=("indices",),
     weight=_embedding_weight,
     doc="""The rows of `weight` that `indices` name.
@@ -74,9 +80,19 @@ def _one_hot(indices: Any, num_classes: int = -1, dtype: Any = np.float32) -> An
     return np.eye(num_classes, dtype=dtype)[classes]
 
 
+def _one_hot_lowered(indices: Any, num_classes: int = -1, dtype: Any = np.float32) -> Any:
+    if num_classes == -1:
+        raise ValueError("num_classes=-1 asks for the largest index")
+    classes = _integers("one_hot", indices)
+    # np.take asks only what it takes from how to do it, so that must not be a plain array.
+    eye = np.zeros_like(classes, dtype, shape=(num_classes, num_classes)) + np.eye(num_classes, dtype=dtype)
+    return np.take(eye, nonnegative(classes, num_classes), axis=0)
+
+
 one_hot = op(
     _one_hot,
     name="one_hot",
+    lower=_one_hot_lowered,
     nondiff=("indices",),
     doc="""A vector for each class index: 1 at its position, 0 elsewhere.
 

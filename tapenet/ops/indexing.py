@@ -61,9 +61,16 @@ def _scatter_add(values: Any, index: Any, shape: Any) -> Any:
     return out
 
 
+def _scatter_add_lowered(values: Any, index: Any, shape: Any) -> Any:
+    out = np.zeros_like(values, shape=shape)
+    np.add.at(out, index, values)
+    return out
+
+
 scatter_add = op(
     _scatter_add,
     name="scatter_add",
+    lower=_scatter_add_lowered,
     nondiff=("index",),
     values=lambda g, index: g[index],
     doc="""Zeros of the given shape with `values` added at `index`; repeated positions accumulate.
@@ -86,9 +93,16 @@ def _setitem(a: Any, value: Any, index: Any) -> Any:
     return out
 
 
+def _setitem_lowered(a: Any, value: Any, index: Any) -> Any:
+    out = np.copy(a)
+    out[index] = value
+    return out
+
+
 setitem: Op = op(
     _setitem,
     name="setitem",
+    lower=_setitem_lowered,
     nondiff=("index",),
     a=lambda g, index: setitem(g, 0, index),
     value=lambda g, index, value_shape: unbroadcast(g[index], value_shape),
@@ -157,6 +171,15 @@ host = op(
     """,
     samples=lambda r: [sample(lambda: 0.5)],
 )
+
+
+def nonnegative(indices: Any, count: int) -> Any:
+    """Indices of which the negative ones are out of range too, as `count` is, rather than counted from the end. For
+    compiled forwards, which cannot look before they index; indexing itself raises there."""
+    if indices.dtype.kind == "u":
+        return indices
+    indices = indices.astype(np.int64)
+    return np.where(indices < 0, count, indices)
 
 
 def raw_index(index: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.activations import log_softmax, shifted_exp, sigmoid, softplus
-from tapenet.ops.indexing import getitem, scatter_add
+from tapenet.ops.indexing import getitem, nonnegative, scatter_add
 from tapenet.ops.op import Scatter, op, sample
 from tapenet.ops.reductions import sum as _sum
 
@@ -327,6 +327,14 @@ def _check_classes(target: Any, count: int, ignore_index: int) -> None:
         raise _out_of_range(low if low < 0 else high, count, ignore_index)
 
 
+def _each(target: Any, reduction: str, dtype: Any) -> Any:
+    """What each position counts in the result where all count the same. An array, as where they do not, so that a
+    captured step can be replayed with other targets."""
+    counts = np.empty(target.shape, dtype)
+    counts.fill(_share(target, reduction))
+    return counts
+
+
 def _usual(target: Any, weight: Any, ignore_index: int) -> bool:
     """Whether all positions count the same: no weights, nothing ignored. Negative classes are out too, so that what is
     left to check is done by indexing."""
@@ -362,8 +370,12 @@ def _counted(nll: Any, counts: Any, reduction: str) -> Any:
     values = np.where(counts == 0, 0, nll) * counts  # an ignored position may be inf
     if reduction == "none":
         return values
-    total = np.add.reduce(values, axis=None)
-    return total * math.nan if reduction == "mean" and not np.any(counts) else total
+    return _or_nan(np.add.reduce(values, axis=None), counts, reduction)
+
+
+def _or_nan(total: Any, counts: Any, reduction: str) -> Any:
+    """The sum of a loss, for the mean nan if no position counts."""
+    return np.where(np.any(counts != 0), total, math.nan) if reduction == "mean" else total
 
 
 _CLASSES = """weight: (C,), a weight for each class, or None. Has no gradient.
@@ -390,10 +402,30 @@ def _nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -
     _indices_fit(input, target, weight)
     if _usual(target, weight, ignore_index):
         picked = _pick(input, target, ignore_index)
-        return -_reduced(picked, reduction), target, input.dtype.type(_share(target, reduction))
+        return -_reduced(picked, reduction), target, _each(target, reduction, input.dtype)
     _check_classes(target, input.shape[_class_axis(input.ndim)], ignore_index)
+    return _nll_of_classes(input, target, weight, ignore_index, reduction)
+
+
+def _nll_of_classes(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
     classes, counts, _ = _counts(target, weight, ignore_index, reduction, input.dtype)
     return _counted(-_pick(input, classes, ignore_index), counts, reduction), classes, counts
+
+
+def _nll_lowered(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    _known(reduction)
+    _indices_fit(input, target, weight)
+    loss, classes, counts = _nll_of_classes(input, _existing(input, target, ignore_index), weight, ignore_index, reduction)
+    return loss, _cast(classes, target.dtype), counts
+
+
+def _existing(input: Any, target: Any, ignore_index: int) -> Any:
+    """A target in which a negative class is out of range too, but for those to be ignored: compiled code does not look
+    at targets before it indexes with them."""
+    found = nonnegative(target, input.shape[_class_axis(input.ndim)])
+    return found if ignore_index >= 0 else np.where(target == ignore_index, ignore_index, found)
 
 
 def _nll_reference(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
@@ -409,6 +441,7 @@ def _nll_input(g: Any, input_shape: Any, classes: Any, counts: Any) -> Any:
 nll_loss = op(
     _nll_loss,
     name="nll_loss",
+    lower=_nll_lowered,
     nondiff=("target", "weight"),
     residuals=("classes", "counts"),
     reference=_nll_reference,
@@ -470,25 +503,39 @@ def _cross_entropy(
 ) -> Any:
     """The loss, and for the rules: exponentials `e` and their `total`, whose quotient is the softmax; `q`, each
     position's class or a weight for each of its classes; and `counts`, what it counts in the result."""
-    _known(reduction)
     _arrays(target, weight)
+    _cross_entropy_fits(input, target, weight, reduction, label_smoothing)
+    axis = _class_axis(input.ndim)
+    if target.dtype.kind == "f":
+        return _cross_entropy_of(input, target, weight, ignore_index, reduction, label_smoothing)
+    if label_smoothing == 0 and _usual(target, weight, ignore_index):
+        shifted, e, total = shifted_exp(input, axis)
+        nll = np.log(total).reshape(target.shape) - _pick(shifted, target, ignore_index)
+        return _reduced(nll, reduction), e, total, target, _each(target, reduction, e.dtype)
+    _check_classes(target, input.shape[axis], ignore_index)
+    return _cross_entropy_of(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _cross_entropy_fits(input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float) -> None:
+    _known(reduction)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"label_smoothing={label_smoothing}: give a number from 0 to 1")
-    ndim = input.ndim
-    axis = _class_axis(ndim)
-    soft = target.dtype.kind == "f"
-    if soft:
+    if target.dtype.kind == "f":
         _probabilities_fit(input, target, weight)
     else:
         _indices_fit(input, target, weight)
+
+
+def _cross_entropy_of(
+    input: Any, target: Any, weight: Any, ignore_index: int, reduction: str, label_smoothing: float
+) -> Any:
+    """The same without looking at the target."""
+    axis = _class_axis(input.ndim)
     shifted, e, total = shifted_exp(input, axis)
+    soft = target.dtype.kind == "f"
     if soft:
         q = _soft(target, weight, reduction, label_smoothing, e.dtype)
-    elif label_smoothing == 0 and _usual(target, weight, ignore_index):
-        nll = np.log(total).reshape(target.shape) - _pick(shifted, target, ignore_index)
-        return _reduced(nll, reduction), e, total, target, e.dtype.type(_share(target, reduction))
     else:
-        _check_classes(target, input.shape[axis], ignore_index)
         classes, counts, unit = _counts(target, weight, ignore_index, reduction, e.dtype)
         if label_smoothing == 0:
             nll = np.log(total).reshape(target.shape) - _pick(shifted, classes, ignore_index)
@@ -498,9 +545,27 @@ def _cross_entropy(
     loss = -np.add.reduce(q * shifted, axis)
     if reduction != "none":
         loss = np.add.reduce(loss, axis=None)
-        if reduction == "mean" and not (np.any(counts) if not soft else input.size):
+        if not soft:
+            loss = _or_nan(loss, counts, reduction)
+        elif reduction == "mean" and not input.size:
             loss = loss * math.nan
     return loss, e, total, q, np.add.reduce(q, axis)
+
+
+def _cross_entropy_lowered(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Any:
+    _cross_entropy_fits(input, target, weight, reduction, label_smoothing)
+    if target.dtype.kind == "f":
+        return _cross_entropy_of(input, target, weight, ignore_index, reduction, label_smoothing)
+    checked = _existing(input, target, ignore_index)
+    loss, e, total, q, counts = _cross_entropy_of(input, checked, weight, ignore_index, reduction, label_smoothing)
+    return loss, e, total, q if label_smoothing else _cast(q, target.dtype), counts
 
 
 def _probabilities_fit(input: Any, target: Any, weight: Any) -> None:
@@ -554,6 +619,7 @@ cross_entropy = op(
     _cross_entropy,
     name="cross_entropy",
     label="cross-entropy",
+    lower=_cross_entropy_lowered,
     nondiff=("weight",),
     residuals=("e", "total", "q", "counts"),
     reference=_cross_entropy_reference,
@@ -685,10 +751,21 @@ def _binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction
             f"input runs from {np.min(input):.3g} to {np.max(input):.3g}, but probabilities lie in [0, 1]: apply "
             "sigmoid first, or better use binary_cross_entropy_with_logits"
         )
+    return _bce_of(input, target, weight, reduction)
+
+
+def _bce_of(input: Any, target: Any, weight: Any, reduction: str) -> Any:
+    """The same without looking at the input."""
     target = _cast(target, input.dtype)
     with np.errstate(divide="ignore"):  # ln 0
         yes, no = _logarithms(input)
     return _reduced(_weighted((target - 1) * no - target * yes, weight, input), reduction)
+
+
+def _bce_lowered(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    _matched(input, target, reduction)
+    _broadcasts("weight", weight, input)
+    return _bce_of(input, target, weight, reduction)
 
 
 def _bce_input(g: Any, input: Any, target: Any, weight: Any, reduction: str) -> Any:
@@ -704,6 +781,7 @@ def _bce_target(g: Any, input: Any, weight: Any, reduction: str) -> Any:
 binary_cross_entropy = op(
     _binary_cross_entropy,
     name="binary_cross_entropy",
+    lower=_bce_lowered,
     nondiff=("weight",),
     input=_bce_input,
     target=_bce_target,

@@ -46,8 +46,7 @@ def _moments(x: Any, axes: tuple[int, ...], eps: float) -> tuple[Any, Any, Any, 
     mean = np.add.reduce(x, axes, keepdims=True)
     mean /= count
     centred = x - mean
-    var = _inner(centred, centred, axes)
-    var /= count
+    var = _inner(centred, centred, axes) / count
     scale = var + eps
     np.sqrt(scale, scale)
     return mean, centred, var, np.reciprocal(scale, scale)
@@ -231,12 +230,7 @@ def _trailing(normalized_shape: Any) -> tuple[int, ...]:
 
 
 def _layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    shape = _trailing(normalized_shape)
-    if not shape or x.shape[-len(shape) :] != shape:
-        raise ValueError(f"normalized_shape={normalized_shape} must be the last axes of x, which has shape {x.shape}")
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None and parameter.shape != shape:
-            raise ValueError(f"{name} has shape {parameter.shape}; it must be normalized_shape, {shape}")
+    shape = _layer_fits(x, normalized_shape, weight, bias)
     n = math.prod(shape)
     rows = _float(x).reshape(-1, n)
     x_hat = rows - rows.dot(np.full(n, 1 / n, rows.dtype))[:, None]
@@ -250,6 +244,29 @@ def _layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = N
     if bias is not None:
         out += bias.reshape(n)
     return out.reshape(x.shape), x_hat, scale
+
+
+def _layer_fits(x: Any, normalized_shape: Any, weight: Any, bias: Any) -> tuple[int, ...]:
+    """Check the shapes; that of the last axes, as a tuple."""
+    shape = _trailing(normalized_shape)
+    if not shape or x.shape[-len(shape) :] != shape:
+        raise ValueError(f"normalized_shape={normalized_shape} must be the last axes of x, which has shape {x.shape}")
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter.shape != shape:
+            raise ValueError(f"{name} has shape {parameter.shape}; it must be normalized_shape, {shape}")
+    return shape
+
+
+def _layer_norm_lowered(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    n = math.prod(_layer_fits(x, normalized_shape, weight, bias))
+    rows = np.reshape(_float(x), (-1, n))
+    centred = rows - np.mean(rows, 1, keepdims=True)
+    scale = 1 / np.sqrt(np.mean(centred * centred, 1, keepdims=True) + eps)
+    x_hat = centred * scale
+    out = x_hat if weight is None else x_hat * np.reshape(weight, n)
+    if bias is not None:
+        out = out + np.reshape(bias, n)
+    return np.reshape(out, x.shape), x_hat, scale
 
 
 def _layer_norm_reference(x: Any, normalized_shape: Any, weight: Any, bias: Any, eps: float) -> Any:
@@ -283,6 +300,7 @@ def _layer_norm_joint(
 layer_norm = op(
     _layer_norm,
     name="layer_norm",
+    lower=_layer_norm_lowered,
     nondiff=("normalized_shape",),
     residuals=("x_hat", "scale"),
     reference=_layer_norm_reference,

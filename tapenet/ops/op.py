@@ -296,7 +296,8 @@ def op(
         random: it draws random numbers.
         effect: it does something beside returning its result (writes an array, asks the host).
         lower: what a compiler reads in place of the forward, if the forward branches on values or works in place
-            on views: the same function of the same arguments, in plain NumPy; or the name of a primitive.
+            on views: the same function of the same arguments, in plain NumPy; or the name of a primitive. That of an
+            op that draws random numbers takes `draw` too: draw(sample, rng, shape, dtype) is the array sample(rng).
         mend: a function of the arguments that says how to mend a failed call; its text ends the error.
         **rules: the gradient rule of each input.
 

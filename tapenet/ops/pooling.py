@@ -89,9 +89,24 @@ def _like(x: Any, size: Ints, fill: Any = None, dtype: Any = None) -> Any:
 def _bordered(x: Any, windows: _Windows, fill: Any) -> Any:
     if windows.padded == windows.size:
         return x
+    if type(x) is not np.ndarray:  # read by a compiler
+        borders = [(0, 0)] * (len(x.shape) - 2) + [(p, p) for p in windows.padding]
+        return np.pad(x, borders, constant_values=fill)
     padded = _like(x, windows.padded, fill)
     padded[windows.inside] = x
     return padded
+
+
+def _put(found: Any, windows: _Windows, index: Any, values: Any) -> None:
+    """Set or add values at one offset within all windows, in a compiled forward."""
+    if windows.apart:
+        found[index] = values
+    else:
+        np.add.at(found, index, values)
+
+
+def _unbordered(found: Any, windows: _Windows) -> Any:
+    return found[windows.inside] if windows.padded != windows.size else found
 
 
 # -- maximum -----------------------------------------------------------------------------------------------------
@@ -101,10 +116,14 @@ def _lowest(dtype: Any) -> Any:
     return np.iinfo(dtype).min if dtype.kind in "iu" else False if dtype.kind == "b" else -np.inf
 
 
+def _offset_dtype(windows: _Windows) -> np.dtype[Any]:
+    """The smallest dtype that holds the offsets within a window."""
+    return np.min_scalar_type(math.prod(windows.kernel) - 1)
+
+
 def _max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Any:
     windows = _windows(x.shape, kernel_size, stride, padding)
-    count = math.prod(windows.kernel)
-    kind: Any = np.uint8 if count <= 2**8 else np.uint16 if count <= 2**16 else np.uint32
+    kind: Any = _offset_dtype(windows).type
     best = _bordered(x, windows, None if windows.padded == windows.size else _lowest(x.dtype))
     where: Any = None  # the offset of `best` within its window, counted row by row
     weight = 1
@@ -122,6 +141,19 @@ def _max_pool2d(x: Any, kernel_size: Size, stride: Size | None = None, padding: 
         weight *= len(parts)
     if where is None:
         return np.array(best, order="K"), np.zeros(best.shape, kind)
+    return best, where
+
+
+def _max_pool2d_lowered(x: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Any:
+    windows = _windows(x.shape, kernel_size, stride, padding)
+    kind = _offset_dtype(windows)
+    x = _bordered(x, windows, None if windows.padded == windows.size else _lowest(x.dtype))
+    best = x[windows.cells[0]]
+    where = np.zeros_like(best, kind)
+    for i, cell in enumerate(windows.cells[1:], 1):
+        candidate = x[cell]
+        where = np.where(candidate > best, kind.type(i), where)
+        best = np.maximum(best, candidate)
     return best, where
 
 
@@ -152,7 +184,17 @@ def _max_pool2d_grad(
             place[...] = np.where(chosen, y, 0)
         else:
             place += y * chosen if finite else np.where(chosen, y, 0)
-    return found[windows.inside] if windows.padded != windows.size else found
+    return _unbordered(found, windows)
+
+
+def _max_pool2d_grad_lowered(
+    y: Any, where: Any, shape: Ints, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Any:
+    windows = _windows(shape, kernel_size, stride, padding)
+    found = np.zeros_like(y, shape=(*y.shape[:-2], *windows.padded))
+    for i, cell in enumerate(windows.cells):
+        _put(found, windows, cell, np.where(where == i, y, 0))
+    return _unbordered(found, windows)
 
 
 def _max_pool2d_pick(x: Any, where: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> Any:
@@ -161,6 +203,17 @@ def _max_pool2d_pick(x: Any, where: Any, kernel_size: Size, stride: Size | None 
     found = np.zeros(where.shape, x.dtype)
     for i, cell in enumerate(windows.cells):
         np.copyto(found, x[cell], where=where == i)
+    return found
+
+
+def _max_pool2d_pick_lowered(
+    x: Any, where: Any, kernel_size: Size, stride: Size | None = None, padding: Size = 0
+) -> Any:
+    windows = _windows(x.shape, kernel_size, stride, padding)
+    x = _bordered(x, windows, 0)
+    found = np.zeros_like(x, shape=where.shape)
+    for i, cell in enumerate(windows.cells):
+        found = np.where(where == i, x[cell], found)
     return found
 
 
@@ -176,6 +229,7 @@ def _distinct(r: np.random.Generator, *shape: int) -> Any:
 max_pool2d: Op = op(
     _max_pool2d,
     name="max_pool2d",
+    lower=_max_pool2d_lowered,
     label=lambda kernel_size, **_: f"max pool {_times(kernel_size)}",
     residuals=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
@@ -212,6 +266,7 @@ max_pool2d: Op = op(
 max_pool2d_grad: Op = op(
     _max_pool2d_grad,
     name="max_pool2d_grad",
+    lower=_max_pool2d_grad_lowered,
     nondiff=("where",),
     y=lambda g, where, kernel_size, stride, padding: max_pool2d_pick(g, where, kernel_size, stride, padding),
     doc=f"""The gradient of max_pool2d: each element of `y` added at its place in its window, zeros elsewhere.
@@ -237,6 +292,7 @@ max_pool2d_grad: Op = op(
 max_pool2d_pick: Op = op(
     _max_pool2d_pick,
     name="max_pool2d_pick",
+    lower=_max_pool2d_pick_lowered,
     nondiff=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
         g, where, x_shape, kernel_size, stride, padding
@@ -311,7 +367,27 @@ def _avg_pool2d_grad(
             else:
                 spread[part] += found
         found = spread
-    return found[windows.inside] if windows.padded != windows.size else found
+    return _unbordered(found, windows)
+
+
+def _avg_pool2d_grad_lowered(
+    y: Any,
+    shape: Ints,
+    kernel_size: Size,
+    stride: Size | None = None,
+    padding: Size = 0,
+    count_include_pad: bool = True,
+) -> Any:
+    windows = _windows(shape, kernel_size, stride, padding)
+    y = _float(y)
+    found = y * _shares(windows, count_include_pad, y.dtype)
+    height, width = windows.padded
+    for parts, size in ((windows.rows, (height, found.shape[-1])), (windows.columns, (height, width))):
+        spread = np.zeros_like(found, shape=(*found.shape[:-2], *size))
+        for part in parts:
+            _put(spread, windows, part, found)
+        found = spread
+    return _unbordered(found, windows)
 
 
 avg_pool2d: Op = op(
@@ -350,6 +426,7 @@ avg_pool2d: Op = op(
 avg_pool2d_grad: Op = op(
     _avg_pool2d_grad,
     name="avg_pool2d_grad",
+    lower=_avg_pool2d_grad_lowered,
     y=lambda g, kernel_size, stride, padding, count_include_pad: avg_pool2d(
         g, kernel_size, stride, padding, count_include_pad
     ),

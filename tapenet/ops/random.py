@@ -2,10 +2,14 @@
 
 Everything that draws takes `rng=` too: a generator, or an integer to make one from. `numpy.random` is imported at the
 first draw, not with the package.
+
+What is drawn are plain arrays. While a step is being captured they are tensors: the draw is an op of the step, made
+anew from the same generator at every replay.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +20,7 @@ from tapenet.ops.op import op, sample
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["dropout"]  # the samplers are tn.random.*, not tn.*
+__all__ = ["dropout", "random_draw"]  # the samplers are tn.random.*, not tn.*
 
 _default: np.random.Generator | None = None
 
@@ -31,8 +35,13 @@ def seed(value: int | None) -> None:
     >>> bool((tn.random.uniform(size=3) == first).all())
     True
     """
+    random_draw(lambda rng: _begin(value))
+
+
+def _begin(value: int | None) -> int:
     global _default
     _default = np.random.default_rng(value)
+    return 0
 
 
 def generator(rng: np.random.Generator | int | None = None) -> np.random.Generator:
@@ -60,6 +69,55 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     )
 
 
+def saved(rng: np.random.Generator | None = None) -> Callable[[], None]:
+    """A function that puts a generator, or for None the process's own, back to where it is now."""
+    if rng is None:
+        before = _default
+        put_back = None if before is None else saved(before)
+
+        def restore() -> None:
+            global _default
+            _default = before
+            if put_back is not None:
+                put_back()
+
+        return restore
+    bits = rng.bit_generator
+    state = bits.state
+
+    def rewind() -> None:
+        bits.state = state
+
+    return rewind
+
+
+def _random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -> Any:
+    return np.asarray(sample(generator(rng)))
+
+
+random_draw = op(
+    _random_draw,
+    name="random_draw",
+    random=True,
+    doc="""Random numbers that are drawn anew at every replay of a captured step: `sample(generator)` as an array. The
+    samplers of `tn.random` are this.
+
+    Args:
+        sample: a function of a NumPy generator that draws from it.
+        rng: a generator or an integer to draw from; by default the generator that `tn.random.seed` seeds. An integer
+            means a new generator at every draw.
+
+    Raises:
+        TypeError: `rng` is something else.
+
+    >>> import tapenet as tn
+    >>> tn.random_draw(lambda rng: rng.triangular(-1, 0, 1, size=3), rng=0).shape
+    (3,)
+    """,
+    samples=lambda r: [sample(lambda rng: rng.random((2, 3)), 5), sample(lambda rng: rng.random(), rng=1)],
+)
+
+
 Shape = int | tuple[int, ...]
 
 
@@ -85,10 +143,14 @@ def uniform(
     (2, 3)
     """
     wanted, native = _native(dtype)
-    drawn = np.asarray(generator(rng).random(size, native))
-    drawn *= high - low
-    drawn += low
-    return drawn.astype(wanted, copy=False)
+
+    def draw(rng: np.random.Generator) -> NDArray[Any]:
+        drawn = np.asarray(rng.random(size, native))
+        drawn *= high - low
+        drawn += low
+        return drawn.astype(wanted, copy=False)
+
+    return random_draw(draw, rng)  # type: ignore[no-any-return]
 
 
 def normal(
@@ -105,10 +167,14 @@ def normal(
     (3,)
     """
     wanted, native = _native(dtype)
-    drawn = np.asarray(generator(rng).standard_normal(size, native))
-    drawn *= scale
-    drawn += loc
-    return drawn.astype(wanted, copy=False)
+
+    def draw(rng: np.random.Generator) -> NDArray[Any]:
+        drawn = np.asarray(rng.standard_normal(size, native))
+        drawn *= scale
+        drawn += loc
+        return drawn.astype(wanted, copy=False)
+
+    return random_draw(draw, rng)  # type: ignore[no-any-return]
 
 
 def integers(
@@ -124,7 +190,7 @@ def integers(
     >>> int(tn.random.integers(1))
     0
     """
-    return np.asarray(generator(rng).integers(low, high, size, dtype))
+    return random_draw(lambda rng: rng.integers(low, high, size, dtype), rng)  # type: ignore[no-any-return]
 
 
 def bernoulli(
@@ -140,7 +206,7 @@ def bernoulli(
     array([ True,  True,  True])
     """
     _probability(p)
-    return np.asarray(generator(rng).random(size) < p).astype(dtype)
+    return random_draw(lambda rng: np.asarray(rng.random(size) < p).astype(dtype), rng)  # type: ignore[no-any-return]
 
 
 def permutation(n: int, rng: np.random.Generator | int | None = None) -> NDArray[np.int64]:
@@ -150,7 +216,7 @@ def permutation(n: int, rng: np.random.Generator | int | None = None) -> NDArray
     >>> sorted(tn.random.permutation(3).tolist())
     [0, 1, 2]
     """
-    return generator(rng).permutation(n)
+    return random_draw(lambda rng: rng.permutation(n), rng)  # type: ignore[no-any-return]
 
 
 def _probability(p: float) -> None:
@@ -158,16 +224,31 @@ def _probability(p: float) -> None:
         raise ValueError(f"p={p} is no probability: give a number from 0 to 1")
 
 
+def _uniform32(rng: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """What dropout draws: float32, which is fast and fine enough for a probability."""
+    return generator(rng).random(shape, np.float32)
+
+
 def _dropout(x: Any, p: float = 0.5, training: bool = True, rng: Any = None) -> Any:
     _probability(p)
     if not training or p == 0:
         return x, True
-    # Float32 draws are fast, and fine enough for a probability. The mask is in the memory order of x, so that the
-    # result is too; which element gets which draw does not depend on that order.
+    # The mask is in the memory order of x, so that the result is too; which element gets which draw does not depend
+    # on that order.
     kept = np.empty_like(x, np.bool_)
-    np.greater_equal(generator(rng).random(kept.shape, np.float32), p, out=kept)
+    np.greater_equal(_uniform32(rng, kept.shape), p, out=kept)
     with np.errstate(invalid="ignore"):  # 0 * inf
         return _kept(x, kept, p), kept
+
+
+def _dropout_read(x: Any, p: float, training: bool, rng: Any, draw: Any) -> Any:
+    """The forward for a compiler: the draw is made ahead of the program."""
+    _probability(p)
+    if not training or p == 0:
+        return x, True
+    shape = x.shape
+    kept = draw(lambda rng: _uniform32(rng, shape), rng, shape, np.float32) >= p
+    return _kept(x, kept, p), kept
 
 
 def _kept(x: Any, mask: Any, p: float) -> Any:
@@ -185,6 +266,7 @@ dropout = op(
     x=_dropout_x,
     residuals=("mask",),
     random=True,
+    lower=_dropout_read,
     doc="""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the
     mean stays; else `x` itself. Srivastava et al., JMLR 15 (2014).
 

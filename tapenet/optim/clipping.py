@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import local, no_grad
+from tapenet.autodiff.tape import Leaf, capturing, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.parameters import Parameters, named_parameters
 
@@ -48,7 +48,7 @@ def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0) 
         return 0.0
     total: Any
     factor: Any
-    if _capturing():
+    if capturing() is not None:
         with no_grad():
             total = _recorded_norm([grad for _, _, grad in found], norm_type)
             factor = np.minimum(max_norm / (total + 1e-6), 1.0)
@@ -92,7 +92,7 @@ def clip_grad_value(params: Parameters, value: float) -> None:
     if not value > 0:
         raise ValueError(f"clip_grad_value: value={value} must be above 0")
     found = _with_gradient(params, "clip_grad_value")
-    if not _capturing():
+    if capturing() is None:
         _refuse(found, "clip_grad_value")
     for _, param, grad in found:
         if _writable(grad):
@@ -107,17 +107,19 @@ _Found = list[tuple[str, Tensor, Tensor]]
 
 
 def _with_gradient(params: Parameters, who: str) -> _Found:
-    return [(name, p, p.grad) for name, p in named_parameters(params, who) if p.grad is not None]
-
-
-def _capturing() -> bool:
-    tape = local.state.tape
-    return tape is not None and tape.captures
+    named = named_parameters(params, who)
+    capture = capturing()
+    if capture is not None:
+        for _, p in named:
+            if type(p._node) is Leaf:
+                capture.reads_grad(p._node)
+    grads = [(name, p, p._held_grad()) for name, p in named]
+    return [(name, p, grad) for name, p, grad in grads if grad is not None]
 
 
 def _writable(grad: Tensor) -> bool:
     """Whether the gradient is a plain array, to be changed in place: in no graph, and not being captured."""
-    return grad.node is None and grad._data.flags.writeable and not _capturing()
+    return grad.node is None and grad._data.flags.writeable and capturing() is None
 
 
 def _norm(grads: Iterable[Any], norm_type: float) -> float:

@@ -7,24 +7,78 @@ update and a pure rule. Everything else is here, the same for all.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import Leaf, local, no_grad
+from tapenet.autodiff import mutation, tape
+from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Same, bump, capturing, local, no_grad, user_line
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.parameters import Parameters, named_parameters
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.storage import Segment, Slot, segments
+from tapenet.optim.storage import Clock, Segment, Slot, segments
 
 #: Parameters, under "params", and the options that hold for them.
 Group = dict[str, Any]
 State = dict[str, Any]
+
+
+class ParamGroup(Group):
+    """A group as an optimizer keeps it: a dict that tells captured steps when it changes.
+
+    A learning rate that is set to a number changes nothing for them, since it is read at every step.
+    """
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._refuse_in_capture(key)
+        super().__setitem__(key, value)
+        if key != "lr" or callable(value):
+            bump()
+
+    def __delitem__(self, key: str) -> None:
+        self._refuse_in_capture(key)
+        super().__delitem__(key)
+        bump()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]  # dict's has two overloads
+        self.update(other)
+        return self
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        value = super().pop(key, *default)
+        bump()
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        item = super().popitem()
+        bump()
+        return item
+
+    def clear(self) -> None:
+        super().clear()
+        bump()
+
+    @staticmethod
+    def _refuse_in_capture(key: str) -> None:
+        if local.state.tape is not None and capturing() is not None:
+            raise CaptureError(
+                f"{user_line()} changes the option {key!r} of an optimizer while a step is being captured; a replay would "
+                "not do it again. Set it outside of the captured function, or give a learning rate as a function of the "
+                "step: lr=optim.cosine(0.1, 1000)"
+            )
 
 
 class Optimizer:
@@ -72,16 +126,18 @@ class Optimizer:
             ValueError: no parameters, one given twice or without need of a gradient, an option out of range.
             TypeError: something that is no tensor, or an unknown option.
         """
-        self.groups: list[Group] = []
+        self.groups: list[ParamGroup] = []
         self._defaults = {"lr": lr, **options}
         self._title = type(self).__name__
         self._writer = f"{self._title}.step"
         self._slots: list[Slot] = []
         self._params: list[Tensor] = []
         #: Where the parameters are, with the group they belong to.
-        self._segments: list[tuple[Group, Segment]] = []
+        self._segments: list[tuple[ParamGroup, Segment]] = []
         #: Each parameter with the array it had when its storage was found.
         self._arrays: list[tuple[Tensor, Any]] = []
+        #: `tape.epoch` as it was when it was last seen that they have these.
+        self._epoch = 0
         #: How many steps were taken; a schedule's argument.
         self._count = 0
         if isinstance(params, (list, tuple)) and params and isinstance(params[0], dict):
@@ -138,14 +194,15 @@ class Optimizer:
             given[id(param)] = name
             _check_parameter(where, name, param)
         slots = [Slot(name, param) for name, param in named]
-        options["params"] = [param for _, param in named]
-        self._take_up(slots, options)
-        self.groups.append(options)
+        made = ParamGroup(options | {"params": [param for _, param in named]})
+        self._take_up(slots, made)
+        self.groups.append(made)
         self._slots += slots
-        self._params += options["params"]
+        self._params += made["params"]
+        bump()
 
     @property
-    def param_groups(self) -> list[Group]:
+    def param_groups(self) -> list[ParamGroup]:
         """PyTorch's name of `groups`."""
         return self.groups
 
@@ -171,7 +228,7 @@ class Optimizer:
         lr = group["lr"]
         return float(lr(self._count) if callable(lr) else lr)
 
-    def _take_up(self, slots: list[Slot], group: Group) -> None:
+    def _take_up(self, slots: list[Slot], group: ParamGroup) -> None:
         """Find the storage of a group's parameters and make it ready for the rule."""
         for slot in slots:
             for state in slot.state.values():
@@ -187,6 +244,7 @@ class Optimizer:
 
     def _take_up_moved(self) -> None:
         """Find the storage anew if a parameter was given another array."""
+        self._epoch = tape.epoch
         for param, array in self._arrays:
             if param._data is not array:
                 break
@@ -196,6 +254,7 @@ class Optimizer:
         slots = iter(self._slots)
         for group in self.groups:
             self._take_up(list(islice(slots, len(group["params"]))), group)
+        bump()
 
     def _configure(self, segment: Segment, group: Group) -> None:
         segment.configure(self.rule, self.states(group), self.scalars(group, self._rate(group), 1))
@@ -204,6 +263,10 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set every parameter's `.grad` to None."""
+        if local.state.tape is not None and capturing() is not None:
+            for param in self._params:
+                param.grad = None
+            return
         for param in self._params:
             node = param._node
             if type(node) is Leaf:  # what `param.grad = None` comes to
@@ -213,22 +276,25 @@ class Optimizer:
 
     def step(self) -> None:
         """Update every parameter that has a gradient."""
-        self._take_up_moved()
-        tape = local.state.tape
-        if tape is not None and tape.captures:
-            self._record()
-            return
+        if tape.epoch != self._epoch:
+            self._take_up_moved()
+        if local.state.tape is not None:
+            capture = capturing()
+            if capture is not None:
+                self._record(capture)
+                return
         for group, segment in self._segments:
             lr = self._rate(group)
             runs, grads = segment.runs()
             for run in runs:
-                scalars = self.scalars(group, lr, run.slots[0].step + 1)
+                clock = run.clock
+                step = clock.value + 1
+                scalars = self.scalars(group, lr, step)
                 if scalars != segment.scalars:
                     if scalars.keys() != segment.scalars.keys():  # an option was set to 0, or from 0
                         self._configure(segment, group)
                     segment.set(scalars)
-                for slot in run.slots:
-                    slot.step += 1
+                clock.value = step
                 assert segment.program is not None
                 update = segment.program.update
                 for chunk in run.chunks:
@@ -238,52 +304,33 @@ class Optimizer:
                 mutation.wrote(run.region, self._writer)
         self._count += 1
 
-    def _record(self) -> None:
+    def _record(self, capture: Capture) -> None:
         """The step as ops on a tape that captures: the same rule on tensors, parameter by parameter."""
+        updates: list[_Update] = []
+        for group, segment in self._segments:
+            for param in segment.params:
+                if type(param._node) is Leaf:
+                    capture.consumes_grad(param._node)
+            self._configure(segment, group)
+            updates += [(group, segment, run.clock) for run in segment.runs()[0]]
+        recorded = _RecordedStep(self, updates)
+        capture.depend(self, recorded.fingerprint, again=True)
         with no_grad():
-            for group, segment in self._segments:
-                self._configure(segment, group)
-                for run in segment.runs()[0]:
-                    scalars = self._record_scalars(group, segment, run.slots)
-                    for slot in run.slots:
-                        new, state = self.rule(slot.param, slot.param.grad, dict(slot.state), scalars)
-                        for name, value in state.items():
-                            slot.state[name]._write(value, self._writer)
-                        slot.param._write(new, self._writer)
+            for group, segment, clock in updates:
+                capture.before(("clock", id(clock)), partial(setattr, clock, "value", clock.value))
+                vector = ops.host(recorded.advance(group, clock), segment.flat.dtype)
+                scalars = {name: vector[i] for i, name in enumerate(segment.scalars)}
+                for slot in clock.slots:
+                    new, state = self.rule(slot.param, slot.param._held_grad(), dict(slot.state), scalars)
+                    for name, value in state.items():
+                        slot.state[name]._write(value, self._writer)
+                    slot.param._write(new, self._writer)
+            capture.before(("steps", id(self)), partial(setattr, self, "_count", self._count))
             ops.host(self._tick)
-
-    def _record_scalars(self, group: Group, segment: Segment, slots: list[Slot]) -> dict[str, Any]:
-        """The scalars of an update as numbers that each replay asks for anew. Asking counts the update."""
-        names = segment.scalars.keys()
-        current: dict[str, float] = {}
-
-        def advance() -> int:
-            nonlocal current
-            step = slots[0].step + 1
-            current = self.scalars(group, self._rate(group), step)
-            if current.keys() != names or any(slot.step + 1 != step for slot in slots):
-                raise RuntimeError(
-                    f"{self._title}: since this step was captured an option was set to 0 or from 0, or its "
-                    "parameters were updated a different number of times: capture it again"
-                )
-            for slot in slots:
-                slot.step = step
-            self._replan()
-            return step
-
-        def value(name: str) -> float:
-            return current[name]
-
-        ops.host(advance)
-        return {name: ops.host(partial(value, name), segment.flat.dtype) for name in names}
 
     def _tick(self) -> int:
         self._count += 1
         return self._count
-
-    def _replan(self) -> None:
-        for _, segment in self._segments:
-            segment.replan()
 
     # -- state -----------------------------------------------------------------------------------------------
 
@@ -320,17 +367,18 @@ class Optimizer:
         if problems:
             text = "\n  ".join(problems)
             raise ValueError(f"{self._title}.load_state_dict: this state does not fit:\n  {text}")
-        self._count = int(state["step"])
         for group, saved in zip(self.groups, state["param_groups"], strict=True):
             kept = {"params": group["params"]} | ({"lr": group["lr"]} if callable(group["lr"]) else {})
             group.update({**saved, **kept})
+        self._count = int(state["step"])
         for group, segment in self._segments:
             self._configure(segment, group)
+        steps = {slot: int(state["state"][i]["step"]) for i, slot in enumerate(self._slots)}
+        for _, segment in self._segments:
+            segment.set_steps([steps[slot] for slot in segment.slots])
         for i, slot in enumerate(self._slots):
-            slot.step = int(state["state"][i]["step"])
             for name, tensor in slot.state.items():
                 tensor.data = state["state"][i][name]
-        self._replan()
 
     def _problems(self, state: dict[str, Any]) -> list[str]:
         """What keeps a state from being loaded, a line each."""
@@ -367,6 +415,64 @@ class Optimizer:
             text = ", ".join(f"{n}={_shown(v)}" for n, v in group.items() if n != "params")
             lines.append(f"  group {i}: {len(group['params'])} parameters, {text}")
         return "\n".join(lines)
+
+
+#: A part of a captured step: parameters that share a clock, where they are, and their group.
+_Update = tuple[ParamGroup, Segment, Clock]
+
+
+class _RecordedStep:
+    """What a captured step goes by at each replay."""
+
+    __slots__ = ("_epoch", "_optimizer", "_state", "_updates")
+
+    def __init__(self, optimizer: Optimizer, updates: list[_Update]) -> None:
+        self._optimizer = optimizer
+        self._updates = updates
+        self._state = self.fingerprint()
+        #: `tape.epoch` as it was when the state was last seen to be this.
+        self._epoch = tape.epoch
+
+    def fingerprint(self) -> Any:
+        """What the step was recorded for: the storage there was, the names of the scalars and states of each update,
+        and how many parameters share its clock, which others do not join."""
+        optimizer = self._optimizer
+        found: list[Any] = [Same(segment) for _, segment in optimizer._segments]
+        for group, _, clock in self._updates:
+            scalars = optimizer.scalars(group, optimizer._rate(group), clock.value + 1)
+            # The states of the first stand for those of all, which are made together.
+            states = {name: Same(tensor) for slot in clock.slots[:1] for name, tensor in slot.state.items()}
+            found.append((tuple(scalars), tuple(optimizer.states(group)), states, len(clock.slots)))
+        return found
+
+    def check(self) -> None:
+        """Raise if the step would not be the same by now; before anything is counted.
+
+        Raises:
+            RuntimeError: says what happened.
+        """
+        epoch = tape.epoch
+        if self.fingerprint() != self._state:
+            raise RuntimeError(
+                f"{self._optimizer._title}: since this step was captured an option was set to 0 or from 0, its parameters "
+                "were given other storage, or they were updated a different number of times: capture it again"
+            )
+        self._epoch = epoch
+
+    def advance(self, group: Group, clock: Clock) -> Callable[[], tuple[float, ...]]:
+        """A function that counts an update and returns its scalars. It is called at every replay."""
+        scalars, rate = self._optimizer.scalars, self._optimizer._rate
+
+        def advance() -> tuple[float, ...]:
+            if tape.epoch != self._epoch:
+                self.check()
+            step = clock.value + 1
+            lr = group["lr"]
+            values = tuple(scalars(group, lr if type(lr) is float else rate(group), step).values())
+            clock.value = step
+            return values
+
+        return advance
 
 
 def _shown(option: Any) -> str:

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import sys
 from itertools import groupby, pairwise
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import Leaf
+from tapenet.autodiff.tape import Leaf, bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.program import Program, Rule, program
 
@@ -36,18 +37,48 @@ LINE = 64
 Array = NDArray[Any]
 
 
+class Clock:
+    """The number of updates so far of parameters that are updated together: counting them is one addition.
+
+    A parameter that is left out once gets a clock of its own, or rather those that go on do. So parameters only ever
+    leave a clock: it still stands for those it stood for as long as their number is the same.
+    """
+
+    __slots__ = ("slots", "value")
+
+    def __init__(self, value: int, slots: list[Slot]) -> None:
+        self.value = value
+        #: Those that share it.
+        self.slots = slots
+
+    def split(self, leaving: list[Slot]) -> Clock:
+        """The clock of these of its parameters alone: itself if they are all, else a new one."""
+        if len(leaving) == len(self.slots):
+            return self
+        made = Clock(self.value, leaving)
+        for slot in leaving:
+            slot.clock = made
+        self.slots = [slot for slot in self.slots if slot.clock is self]
+        bump()
+        return made
+
+
 class Slot:
     """One parameter and what the optimizer remembers of it."""
 
-    __slots__ = ("name", "param", "state", "step")
+    __slots__ = ("clock", "name", "param", "state")
 
     def __init__(self, name: str, param: Tensor) -> None:
         self.name = name
         self.param = param
         #: Tensors, so that a captured step can refer to them, as it does to the parameter.
         self.state: dict[str, Tensor] = {}
-        #: Number of updates so far.
-        self.step = 0
+        self.clock = Clock(0, [self])
+
+    @property
+    def step(self) -> int:
+        """Number of updates so far."""
+        return self.clock.value
 
 
 class Chunk:
@@ -82,13 +113,14 @@ class Chunk:
 
 
 class Run:
-    """Consecutive parameters with a gradient and one number of updates so far."""
+    """Consecutive parameters with a gradient and one clock, which nobody else has."""
 
-    __slots__ = ("_first", "_last", "chunks", "region", "slots")
+    __slots__ = ("_first", "_last", "chunks", "clock", "region", "slots")
 
     def __init__(self, segment: Segment, first: int, last: int) -> None:
         self._first, self._last = first, last
         self.slots = segment.slots[first:last]
+        self.clock = self.slots[0].clock.split(self.slots)
         #: Its memory, for the note that it was written.
         self.region = mutation.region(segment.flat[segment.starts[first] : segment.starts[last]])
         self.cut(segment)
@@ -127,6 +159,12 @@ class Segment:
         self._temporaries: list[Array] = []
         self._runs: list[Run] = []
         self._kinds: list[type] = []
+        # Neighbours that are equally far share a clock, here and nowhere else.
+        for step, group in groupby(slots, key=attrgetter("step")):
+            clock = Clock(step, list(group))
+            for slot in clock.slots:
+                slot.clock.slots = []
+                slot.clock = clock
 
     def configure(self, rule: Rule, states: dict[str, float], scalars: dict[str, float]) -> None:
         """Make ready for a rule with these states, given with their initial values, and these scalars."""
@@ -154,7 +192,7 @@ class Segment:
                     tensor = Tensor._of(place)
                 else:
                     place[...] = tensor._data
-                    tensor._data = place
+                    tensor._rebind(place)
                 slot.state[name] = tensor
 
     def set(self, scalars: dict[str, float]) -> None:
@@ -176,15 +214,19 @@ class Segment:
         if kinds != self._kinds:
             self._kinds = kinds
             self._runs = []
-            pattern = [None if g is None else slot.step for slot, g in zip(self.slots, grads, strict=True)]
-            for step, positions in groupby(range(len(pattern)), key=pattern.__getitem__):
-                if step is not None:
+            pattern = [None if g is None else slot.clock for slot, g in zip(self.slots, grads, strict=True)]
+            for clock, positions in groupby(range(len(pattern)), key=pattern.__getitem__):
+                if clock is not None:
                     first, *rest = positions
                     self._runs.append(Run(self, first, first + len(rest) + 1))
         return self._runs, grads
 
-    def replan(self) -> None:
-        """Forget the plan, after numbers of updates were changed from outside."""
+    def set_steps(self, steps: list[int]) -> None:
+        """Set the numbers of updates so far, parameter by parameter."""
+        wanted = dict(zip(self.slots, steps, strict=True))
+        for clock in {slot.clock for slot in self.slots}:
+            for step in {wanted[slot] for slot in clock.slots}:
+                clock.split([slot for slot in clock.slots if wanted[slot] == step]).value = step
         self._kinds = []
 
 
@@ -215,7 +257,7 @@ def _pack(params: list[Tensor], dtype: np.dtype[Any]) -> None:
     for p in params:
         place = shaped(flat[start : start + p.size], p.shape, memory_order(p._data))
         place[...] = p._data
-        p._data = place
+        p._rebind(place)
         start += p.size
 
 

@@ -26,7 +26,7 @@ def evaluate(program: Program, inputs: Sequence[Any] = (), hosts: Sequence[Any] 
     programs shall see the same draws."""
     drawn = [h.evaluate() for h in program.hosts] if hosts is None else hosts
     known: dict[Value, Any] = dict(zip(program.inputs, inputs, strict=True))
-    known |= dict(zip(program.hosts, drawn, strict=True))
+    known |= {h: np.asarray(value, h.dtype) for h, value in zip(program.hosts, drawn, strict=True)}
 
     def get(value: Value) -> Any:
         if isinstance(value, Constant):

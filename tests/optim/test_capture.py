@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
+from tapenet.autodiff import tape as tape_module
 from tapenet.autodiff.tape import Capture
 from tests.replay import Replay
 
@@ -86,8 +88,9 @@ def test_the_captured_step_is_the_rule_and_scalars_come_from_the_host() -> None:
         opt.step()
     names = [node.name for node in tape]
     assert names.count("assign") == 8
-    assert names.count("host") == 4  # the update's number, lr, momentum, the step's number
-    assert set(names) == {"host", "assign", "multiply", "add", "subtract"}
+    assert names.count("host") == 2  # the update's number with lr and momentum, the step's number
+    assert set(names) == {"host", "getitem", "assign", "multiply", "add", "subtract"}
+    assert [node.shape for node in tape if node.name == "host"] == [(2,), ()]
 
 
 def test_eager_steps_and_replays_mix() -> None:
@@ -155,23 +158,234 @@ def test_float32_stays_float32() -> None:
     assert all(p.dtype == np.float32 for p in ps)
 
 
-def test_a_replay_that_cannot_follow_says_so() -> None:
-    ps = parameters()
-    opt = optim.SGD(ps, lr=0.1)
-    for p in ps:
-        p.grad = tn.tensor(np.ones(p.shape))
+def capture_step(opt: optim.Optimizer, ps: list[tn.Tensor]) -> tuple[Capture, Replay]:
+    """The step of an optimizer over parameters that have gradients."""
+    x = tn.tensor(0.0)
     with Capture() as tape:
         opt.step()
-        result = ps[0] * 1.0
-    replay = Replay(tape, [], result)
-    opt.groups[0]["lr"] = 0.5
-    before = ps[0].data.copy()
-    np.testing.assert_allclose(replay(), before - 0.5)
-    opt.groups[0]["weight_decay"] = 0.1
-    with pytest.raises(RuntimeError, match=r"an option was set to 0 or from 0.*capture it again"):
-        replay()
-    opt.groups[0]["weight_decay"] = 0.0
+        result = x * 1.0
+    return tape, Replay(tape, [x], result)
+
+
+def holds(tape: Capture) -> bool:
+    return all(fingerprint() == value for _, fingerprint, value in tape.dependencies)
+
+
+def counts(opt: optim.Optimizer) -> list[int]:
+    state = opt.state_dict()
+    return [state["step"], *(entry["step"] for entry in state["state"].values())]
+
+
+def give(ps: list[tn.Tensor]) -> None:
+    for p in ps:
+        p.grad = np.ones(p.shape)
+
+
+def _set(opt: optim.Optimizer, ps: list[tn.Tensor], key: str, value: Any) -> None:
+    opt.groups[0][key] = value
+
+
+def _leave_out(opt: optim.Optimizer, ps: list[tn.Tensor]) -> None:
     ps[0].grad = None
     opt.step()
-    with pytest.raises(RuntimeError, match="different number of times: capture it again"):
-        replay()
+
+
+def _toggle(opt: optim.Optimizer, ps: list[tn.Tensor]) -> None:
+    for value in (0.0, 0.9):  # the momentum begins anew, in other storage
+        opt.groups[0]["momentum"] = value
+        opt.step()
+
+
+def _load_other_counts(opt: optim.Optimizer, ps: list[tn.Tensor]) -> None:
+    state = opt.state_dict()
+    state["state"][1]["step"] = 7
+    opt.load_state_dict(state)
+
+
+def _recast(opt: optim.Optimizer, ps: list[tn.Tensor]) -> None:
+    ps[0]._rebind(ps[0]._data.astype(np.float32))
+    give(ps)
+    opt.step()
+
+
+def _add(opt: optim.Optimizer, ps: list[tn.Tensor]) -> None:
+    opt.add_param_group({"params": [tn.tensor([1.0], requires_grad=True)]})
+
+
+CHANGES: dict[str, Callable[[optim.Optimizer, list[tn.Tensor]], None]] = {
+    "weight decay": lambda opt, ps: _set(opt, ps, "weight_decay", 0.1),
+    "no momentum": lambda opt, ps: _set(opt, ps, "momentum", 0.0),
+    "one is left out": _leave_out,
+    "momentum begins anew": _toggle,
+    "other counts": _load_other_counts,
+    "other storage": _recast,
+    "another group": _add,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_replay_that_cannot_follow_says_so_before_it_counts(change: Any) -> None:
+    ps = parameters()
+    opt = optim.SGD([{"params": ps[:2]}, {"params": ps[2:]}], lr=0.1, momentum=0.9)
+    give(ps)
+    tape, replay = capture_step(opt, ps)
+    replay(np.array(0.0))
+    assert holds(tape)
+    change(opt, ps)
+    assert not holds(tape)
+    before = counts(opt), [p.data.copy() for p in ps]
+    with pytest.raises(RuntimeError, match=r"SGD: since this step was captured an option was .*capture it again"):
+        replay(np.array(0.0))
+    assert counts(opt) == before[0]
+    for p, value in zip(ps, before[1], strict=True):
+        np.testing.assert_array_equal(p.data, value)
+    give(ps)
+    again, replay = capture_step(opt, ps)  # what it asks for is possible
+    replay(np.array(0.0))
+    assert holds(again)
+
+
+def _idle(opt: optim.Optimizer, ps: list[tn.Tensor]) -> None:
+    opt.zero_grad()
+    opt.step()
+    give(ps)
+
+
+def _decay_once(opt: optim.Optimizer, ps: list[tn.Tensor]) -> None:
+    for value in (0.1, 0.0):  # the state is laid anew, and stays
+        opt.groups[0]["weight_decay"] = value
+        opt.step()
+
+
+KEPT: dict[str, Callable[[optim.Optimizer, list[tn.Tensor]], None]] = {
+    "another rate": lambda opt, ps: _set(opt, ps, "lr", 0.5),
+    "a schedule": lambda opt, ps: _set(opt, ps, "lr", optim.exponential(0.1, 0.9)),
+    "another momentum": lambda opt, ps: _set(opt, ps, "momentum", 0.5),
+    "its own state": lambda opt, ps: opt.load_state_dict(opt.state_dict()),
+    "an eager step": lambda opt, ps: opt.step(),
+    "nothing to do": _idle,
+    "decay and back": _decay_once,
+}
+
+
+@pytest.mark.parametrize("change", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("make", [optim.SGD, optim.RMSprop])
+def test_a_replay_follows_what_is_read_anew(make: Any, change: Any) -> None:
+    eager, mixed = parameters(), parameters()
+    opts = [make(ps, lr=0.1, momentum=0.9) for ps in (eager, mixed)]
+    for ps in (eager, mixed):
+        give(ps)
+    opts[0].step()
+    tape, replay = capture_step(opts[1], mixed)
+    for opt, ps in zip(opts, (eager, mixed), strict=True):
+        change(opt, ps)
+    assert holds(tape)
+    opts[0].step()
+    replay(np.array(0.0))
+    assert_same([opts[0]], [opts[1]], eager, mixed)
+
+
+def test_steps_over_parts_of_the_parameters_do_not_disturb_each_other() -> None:
+    """Two captured steps that take turns, each with gradients for some of an optimizer's parameters."""
+    eager, mixed = parameters(), parameters()
+    opts = [optim.Adam(ps, lr=0.1) for ps in (eager, mixed)]
+
+    def only(ps: list[tn.Tensor], which: slice) -> None:
+        for p in ps:
+            p.grad = None
+        give(ps[which])
+
+    parts = [slice(0, 2), slice(2, 4), slice(1, 2)]
+    replays = []
+    for part in (*parts, *parts):  # at the second time around nothing is shared any more
+        only(mixed, part)
+        replays.append(capture_step(opts[1], mixed))
+        only(eager, part)
+        opts[0].step()
+    assert [holds(tape) for tape, _ in replays] == [False, True, True, True, True, True]
+    for k in (1, 2, 0, 0, 2, 1):
+        replays[3 + k][1](np.array(0.0))
+        only(eager, parts[k])
+        opts[0].step()
+    assert all(holds(tape) for tape, _ in replays[3:])
+    assert_same([opts[0]], [opts[1]], eager, mixed)
+
+
+def test_counting_is_one_clock_for_parameters_that_are_updated_together() -> None:
+    ps = parameters()
+    opt = optim.SGD(ps, lr=0.1)
+    slots = opt._slots
+    assert len({slot.clock for slot in slots}) == 1
+    before = tape_module.epoch
+    give(ps)
+    opt.step()
+    assert tape_module.epoch == before
+    ps[1].grad = None
+    opt.step()
+    assert tape_module.epoch > before
+    assert [slot.step for slot in slots] == [2, 1, 2, 2]
+    assert [len(slot.clock.slots) for slot in slots] == [1, 1, 2, 2]
+    assert all(slot in slot.clock.slots for slot in slots)
+    state = opt.state_dict()
+    for entry in state["state"].values():
+        entry["step"] = 5
+    before = tape_module.epoch
+    clocks = [slot.clock for slot in slots]
+    opt.load_state_dict(state)
+    assert [slot.step for slot in slots] == [5] * 4
+    assert [slot.clock for slot in slots] == clocks  # captured steps go on with them
+    give(ps)
+    opt.step()
+    assert [slot.step for slot in slots] == [6] * 4
+
+
+def test_a_step_without_any_gradient_is_captured() -> None:
+    ps = parameters()
+    opt = optim.SGD(ps, lr=0.1)
+    tape, replay = capture_step(opt, ps)
+    replay(np.array(0.0))
+    assert counts(opt) == [2, 0, 0, 0, 0]
+    assert all(use.entry_read for use in tape.grads.values())
+    assert len(tape.grads) == 4
+
+
+def test_the_host_is_asked_twice_per_step_and_makes_few_calls() -> None:
+    """Counts, not times: what the host does at each replay of the usual step."""
+    ps = parameters(np.float32)
+    opt = optim.SGD(ps, lr=0.1)
+    give(ps)
+    tape, replay = capture_step(opt, ps)
+    replay(np.array(0.0))
+    hosts = [node.call["evaluate"] for node in tape if node.name == "host"]
+    called: list[str] = []
+
+    def profile(frame: Any, event: str, argument: Any) -> None:
+        if event in ("call", "c_call"):
+            called.append(frame.f_code.co_name if event == "call" else argument.__name__)
+
+    sys.setprofile(profile)
+    try:
+        values = [evaluate() for evaluate in hosts]
+    finally:
+        sys.setprofile(None)
+    assert values == [(0.1,), 3]
+    assert called[:-1] == ["<listcomp>", "advance", "scalars", "_common", "values", "_tick"] or called[:-1] == [
+        "advance", "scalars", "_common", "values", "_tick"
+    ]  # fmt: skip
+
+
+def test_a_custom_rule_without_scalars_is_captured() -> None:
+    class Halve(optim.Optimizer):
+        def scalars(self, options: Any, lr: float, step: int) -> dict[str, float]:
+            return {}
+
+        @staticmethod
+        def rule(p: Any, g: Any, state: Any, s: Any) -> Any:
+            return p * 0.5, {}
+
+    ps = [tn.tensor([8.0], requires_grad=True)]
+    opt = Halve(ps, lr=0.1)
+    give(ps)
+    _, replay = capture_step(opt, ps)
+    replay(np.array(0.0))
+    assert ps[0].item() == 2.0

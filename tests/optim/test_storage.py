@@ -271,14 +271,14 @@ def test_a_parameter_of_another_dtype_is_taken_up_anew_with_its_state() -> None:
     opt = optim.SGD(params, lr=1.0, momentum=0.5)
     ones(params)
     opt.step()
-    params[0]._data = params[0]._data.astype(np.float32)  # as a module's change of dtype does
+    params[0]._rebind(params[0]._data.astype(np.float32))  # as a module's change of dtype does
     before = params[0].data.copy()
     params[0].grad = np.ones(2)
     opt.step()
     np.testing.assert_allclose(params[0].data, before - 1.5)
     assert params[0].dtype == opt._slots[0].state["momentum_buffer"].dtype == np.float32
     assert params[1].dtype == np.float64
-    params[1]._data = np.zeros((5, 5))
+    params[1]._rebind(np.zeros((5, 5)))
     with pytest.raises(ValueError, match=r"parameter 1 .* has shape \(5, 5\) by now, and its state \(3,\)"):
         opt.step()
 

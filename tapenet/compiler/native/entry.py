@@ -59,8 +59,8 @@ def text(inputs: Sequence[Value], outputs: int, end: int, guarded: int) -> str:
         inputs: the program's arguments.
         outputs: how many results there are; theirs are new arrays that need no check.
         end: position in the table of the addresses of `OBJECTS`, the inputs' dtypes, and pairs of bounds of memory.
-        guarded: how many such pairs there are. An argument whose memory begins inside one is refused, since the
-            program writes there.
+        guarded: how many such pairs there are. An argument whose memory reaches into one is refused, since the program
+            writes there.
     """
     kept = "" if sys.version_info >= (3, 12) else _INCREF
     lines = ["define ptr @bind(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
@@ -71,19 +71,29 @@ def text(inputs: Sequence[Value], outputs: int, end: int, guarded: int) -> str:
         lines += _entry(f"high{g}", end + len(OBJECTS) + len(inputs) + 2 * g + 1, "i64")
     lines += [f"  %enough = icmp eq i64 %n, {len(inputs) + outputs}", "  br i1 %enough, label %a0, label %no"]
     for i, value in enumerate(inputs):
-        lines += [f"a{i}:", *_argument(i), f"  %type{i} = load i64, ptr %t{i}", f"  %ok{i}_0 = icmp eq i64 %type{i}, %object0"]
+        lines += [
+            f"a{i}:",
+            *_argument(i),
+            f"  %type{i} = load i64, ptr %t{i}",
+            f"  %ok{i}_0 = icmp eq i64 %type{i}, %object0",
+        ]
         # Nothing more of an object is read before its type is known.
         lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
         lines += [line.replace("#", str(i)) for line in _FIELDS]
         lines += _entry(f"wanted{i}", end + len(OBJECTS) + i, "i64")
-        checks = [f"icmp eq i32 %nd{i}, {value.ndim}", f"icmp eq i64 %descr{i}, %wanted{i}", f"icmp eq i32 %dense{i}, {_WANTED}"]
+        checks = [
+            f"icmp eq i32 %nd{i}, {value.ndim}",
+            f"icmp eq i64 %descr{i}, %wanted{i}",
+            f"icmp eq i32 %dense{i}, {_WANTED}",
+        ]
         lines += [f"  %ok{i}_{k + 1} = {check}" for k, check in enumerate(checks)]
         lines += [f"  %and{i}_1 = and i1 %ok{i}_1, %ok{i}_2", f"  %and{i}_2 = and i1 %and{i}_1, %ok{i}_3"]
+        lines += [f"  %stop{i} = add i64 %data{i}, {value.nbytes}"]
         last = f"%and{i}_2"
         for g in range(guarded):
             at = f"{i}_{g}"
             lines += [
-                f"  %below{at} = icmp ult i64 %data{i}, %low{g}", f"  %above{at} = icmp uge i64 %data{i}, %high{g}",
+                f"  %below{at} = icmp ule i64 %stop{i}, %low{g}", f"  %above{at} = icmp uge i64 %data{i}, %high{g}",
                 f"  %apart{at} = or i1 %below{at}, %above{at}", f"  %free{at} = and i1 {last}, %apart{at}",
             ]  # fmt: skip
             last = f"%free{at}"
@@ -109,7 +119,13 @@ def text(inputs: Sequence[Value], outputs: int, end: int, guarded: int) -> str:
     lines += ["  %status = call i64 @segment0(ptr %table)", "  %fine = icmp eq i64 %status, 0"]
     for i in (1, 3):
         lines += _entry(names[i], end + i, "i64")
-    lines += ["  br i1 %fine, label %yes, label %no", "yes:", *_answer("object1", kept), "no:", *_answer("object3", kept)]
+    lines += [
+        "  br i1 %fine, label %yes, label %no",
+        "yes:",
+        *_answer("object1", kept),
+        "no:",
+        *_answer("object3", kept),
+    ]
     return "\n".join([*lines, "}"])
 
 

@@ -33,7 +33,7 @@ def definition(symbol: str) -> tuple[str, set[str]]:
     if not symbol.startswith("tn_"):
         parameters = ", ".join(["double"] * ARITY.get(symbol, 1))
         return f"declare double @{symbol}({parameters}) {_PURE}\n", set()
-    name, suffix = symbol.removeprefix("tn_").rsplit("_", 1)
+    name, _, suffix = symbol.removeprefix("tn_").rpartition("_")
     e, type = Emitter(), _TYPE[suffix]
     arguments = [Value(e, f"%x{i}", type) for i in range(ARITY.get(name, 1))]
     result = FUNCTIONS[name](*arguments)

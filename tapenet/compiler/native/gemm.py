@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
+from tapenet.compiler.layout import Strides
 from tapenet.compiler.native.emitter import DType, llvm_type
 from tapenet.compiler.native.loops import Code, offset
 
@@ -22,13 +23,13 @@ class Registers(NamedTuple):
     """The vector registers of a processor."""
 
     bytes: int
-    count: int
+    number: int
 
 
 @functools.cache
 def registers() -> Registers:
     """Those of this machine."""
-    import llvmlite.binding as llvm
+    import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
@@ -50,7 +51,7 @@ class Matrix(NamedTuple):
         return Matrix(self.pointer, self.column, self.row)
 
 
-def fits(n: int, m: int, k: int, a: tuple[int, int], b: tuple[int, int], c: tuple[int, int], dtype: DType) -> bool:
+def fits(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DType) -> bool:
     """Whether a product of (n, k) and (k, m) is written here, given the strides of operands and result."""
     if n > 1 and not (b[1] == 1 and c[1] == 1):
         n, m, a, b, c = m, n, b[::-1], a[::-1], c[::-1]
@@ -59,13 +60,15 @@ def fits(n: int, m: int, k: int, a: tuple[int, int], b: tuple[int, int], c: tupl
     return (n == 1 or n >= 4) and k * m * dtype.itemsize <= LARGEST
 
 
-def write(code: Code, n: int, m: int, k: int, a: Matrix, b: Matrix, c: Matrix, dtype: DType, add: bool) -> None:
-    """The loops of one product, c = a @ b or c += a @ b."""
+def write(code: Code, lengths: tuple[int, int, int], matrices: list[Matrix], dtype: DType, add: bool) -> None:
+    """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c."""
+    n, m, k = lengths
+    a, b, c = matrices
     if n > 1 and not (b.column == 1 and c.column == 1):
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     lanes = registers().bytes // dtype.itemsize
     # A single row has a register for each vector of the result, so that the matrix is read once from end to end.
-    widest = registers().count // 4 if n == 1 else registers().count // 8
+    widest = registers().number // 4 if n == 1 else registers().number // 8
     start = 0
     while start < m:
         vectors = min(widest, -(-(m - start) // lanes))
@@ -102,7 +105,7 @@ def _columns(
 
 def _rows(n: int, vectors: int) -> int:
     """How many rows a tile has: as many as there are registers for, evenly dealt out."""
-    most = (registers().count - 2 - vectors) // vectors
+    most = (registers().number - 2 - vectors) // vectors
     most = max(1, min(most, 14))
     tiles = -(-n // most)
     return -(-n // tiles)
@@ -148,11 +151,11 @@ def _tile(
     done = code.emit(f"icmp eq i64 {following}, {k}")
     code.line(f"  br i1 {done}, label %{end}, label %{head}")
     lines = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{head} ]"]
-    for r in range(rows):
-        for v in range(vectors):
-            lines.append(
-                f"  {phis[r][v]} = phi {vector} [ {first[r][v]}, %{before} ], [ {after[r][v]}, %{head} ]"
-            )
+    lines += [
+        f"  {phis[r][v]} = phi {vector} [ {first[r][v]}, %{before} ], [ {after[r][v]}, %{head} ]"
+        for r in range(rows)
+        for v in range(vectors)
+    ]
     code.lines[place:place] = lines
     code.begin(end)
     for r in range(rows):
@@ -172,9 +175,7 @@ def _load(code: Code, pointer: str, vector: str, mask: str | None, dtype: DType)
         return code.emit(f"load {vector}, ptr {pointer}, align {dtype.itemsize}")
     name = _masked("load", vector)
     code.declares.add(f"declare {vector} @{name}(ptr, i32, {mask.split('>')[0]}>, {vector})")
-    return code.emit(
-        f"call {vector} @{name}(ptr {pointer}, i32 {dtype.itemsize}, {mask}, {vector} zeroinitializer)"
-    )
+    return code.emit(f"call {vector} @{name}(ptr {pointer}, i32 {dtype.itemsize}, {mask}, {vector} zeroinitializer)")
 
 
 def _store(code: Code, register: str, pointer: str, vector: str, mask: str | None, dtype: DType) -> None:

@@ -65,7 +65,7 @@ class KernelCode:
         self.buffer = buffer
         self.code = Code()
         self.pointers: dict[Hashable, str] = {}
-        self.inside = {m: None for m in kernel.members}
+        self.inside = dict.fromkeys(kernel.members)
         self.ready = kernel.phases()
         self.split = len(kernel.domain) if kernel.split is None else kernel.split
         walked = kernel.domain if part is None else (part, *kernel.domain[1:])

@@ -204,9 +204,7 @@ def _walk(
 
         def block(index: str) -> None:
             start = code.emit(f"mul nuw nsw i64 {index}, {BLOCK}")
-            moved = [
-                Access(offset(code, a.pointer, start, a.strides[0], a.dtype), a.strides, a.dtype) for a in every
-            ]
+            moved = [Access(offset(code, a.pointer, start, a.strides[0], a.dtype), a.strides, a.dtype) for a in every]
             rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
             code.declares.add("llvm.umin.i64")
             trips = code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {BLOCK})")
@@ -256,7 +254,7 @@ def _turn(
             c.after = accumulator.combine(code, c.register, value)
 
 
-def _add(code: Code, pointer: str, dtype: np.dtype, accumulator: Accumulator, value: str) -> None:  # type: ignore[type-arg]
+def _add(code: Code, pointer: str, dtype: np.dtype, accumulator: Accumulator, value: str) -> None:
     store(code, accumulator.combine(code, load(code, pointer, dtype), value), pointer, dtype)
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from tapenet.compiler.fusion import Entry, Kernel, source
-from tapenet.compiler.ir import Instruction, Program, Reference, Result, Value
+from tapenet.compiler.ir import Instruction, Program, Value
 from tapenet.compiler.layout import Layouts
 from tapenet.compiler.native.kernels import crosses, fusible
 from tapenet.compiler.primitives import Spec
@@ -123,7 +121,6 @@ class Memory:
                     self.stored.update(member.results)
                 if not isinstance(entry, Kernel):
                     self.stored.update(member.results)
-        end = len(self.entries)
         self.stored.update(program.outputs)
         for target, value in program.writes:
             self.stored.add(value)
@@ -174,7 +171,7 @@ class Memory:
             return True
         if isinstance(entry, Instruction) and entry.name in ("dot_add", "loop"):
             # A product is added to its first argument; a loop carries its first arguments in its first results.
-            position = entry.results.index(new)  # type: ignore[arg-type]
+            position = entry.results.index(new)
             if entry.name == "loop" and position >= entry.params["carries"]:
                 return False
             place = self.layouts[entry.args[position]]

@@ -113,6 +113,7 @@ class Module:
         self.functions = functions or Functions()
         self.program = self._prepare(program)
         self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)})
+        self.memory: Memory
         self.bodies: dict[Instruction, list[Module]] = {}
         for entry in self.entries:
             if isinstance(entry, Instruction) and entry.kind == "control":

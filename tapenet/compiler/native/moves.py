@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts, Strides
 from tapenet.compiler.native.blas import find
-from tapenet.compiler.native.emitter import llvm_type, literal, load, store, supported
+from tapenet.compiler.native.emitter import literal, llvm_type, load, store, supported
 from tapenet.compiler.native.kernels import Function
 from tapenet.compiler.native.loops import Access, Code, copy, fill, nest, offset
 from tapenet.compiler.native.products import matrix, operands
@@ -24,7 +24,7 @@ class Gathered(NamedTuple):
     """An index of adjacent arrays with whole axes around: how many axes are before it, and how many arrays it has."""
 
     before: int
-    count: int
+    arrays: int
 
 
 def gathered(template: Any, ndim: int) -> Gathered | None:
@@ -65,7 +65,7 @@ def supports(instruction: Instruction) -> bool:
 
 
 def _indexed_shape(shape: tuple[int, ...], g: Gathered, index: Sequence[Value]) -> tuple[int, ...]:
-    return (*shape[: g.before], *np.broadcast_shapes(*(i.shape for i in index)), *shape[g.before + g.count :])
+    return (*shape[: g.before], *np.broadcast_shapes(*(i.shape for i in index)), *shape[g.before + g.arrays :])
 
 
 def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
@@ -160,7 +160,7 @@ class _Writer:
             for i, a, k in zip(index, arrays, lead, strict=True)
         ]
         status = self.parameter(STATUS)
-        first, last = g.before, g.before + g.count
+        first, last = g.before, g.before + g.arrays
         middle = values.strides[first : first + len(common)]
         rest = [*range(first), *range(last, len(shape))]
         rest_values = [*range(first), *range(first + len(common), len(values.strides))]

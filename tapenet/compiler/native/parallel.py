@@ -48,7 +48,7 @@ def parts(kernel: Kernel, count: int) -> list[int]:
         return [0]
     each = -(-length // count)
     found = [each] * (length // each)
-    return found + [length % each] if length % each else found
+    return [*found, length % each] if length % each else found
 
 
 def workspace(kernel: Kernel, count: int) -> int:

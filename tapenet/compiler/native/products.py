@@ -101,9 +101,7 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     return Function.of(code, pointers)
 
 
-def _begin(
-    code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str
-) -> None:
+def _begin(code: Code, instruction: Instruction, layouts: Layouts, base: Callable[[Value], str], out: str) -> None:
     """Bring what a product is added to to where the result is, unless it is there."""
     c = instruction.args[0]
     (result,) = instruction.results
@@ -143,8 +141,8 @@ def _blas(
     """One call of BLAS. A result whose columns are dense is computed as the transposed product."""
     left, right, out = at
     if gemm.fits(n, m, k, strides[0][-2:], strides[1][-2:], strides[2][-2:], dtype):
-        one, two, three = (gemm.Matrix(p, *s[-2:]) for p, s in zip(at, strides, strict=True))
-        gemm.write(code, n, m, k, one, two, three, dtype, beta != 0)
+        matrices = [gemm.Matrix(p, s[-2], s[-1]) for p, s in zip(at, strides, strict=True)]
+        gemm.write(code, (n, m, k), matrices, dtype, add=beta != 0)
         return
     assert a is not None
     assert b is not None
@@ -156,7 +154,7 @@ def _blas(
         vector, matrix_, place, other = (left, right, b, m) if n == 1 else (right, left, a, n)
         step = strides[0][-1] if n == 1 else strides[1][-2]
         out_step = strides[2][-1] if n == 1 else strides[2][-2]
-        if step > 0 and out_step > 0 or (k == 1 and out_step > 0):
+        if (step > 0 and out_step > 0) or (k == 1 and out_step > 0):
             # As a matrix in row-major order it is (k, m) for a row vector and (n, k) for a column vector.
             rows, columns = (k, other) if n == 1 else (other, k)
             transposed = n == 1

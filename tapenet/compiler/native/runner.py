@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import linecache
 import threading
 from collections.abc import Callable
@@ -11,15 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from tapenet.compiler.ir import Constant, Host, Input, Program, Reference, Value
+from tapenet.compiler.ir import Constant, Host, Program, Reference, Value
 from tapenet.compiler.native import entry
 from tapenet.compiler.native.memory import Arena
 from tapenet.compiler.native.module import Call, Module, Segment
 from tapenet.compiler.native.parallel import threads
-from tapenet.compiler.native.toolchain import Library, build as compile_text
+from tapenet.compiler.native.toolchain import Library
+from tapenet.compiler.native.toolchain import build as compile_text
 from tapenet.compiler.primitives import PRIMITIVES
 
 Array = np.ndarray[Any, Any]
+_numbers = itertools.count(1)
 #: Ranges of memory, at most, that are told apart when an argument is looked at for sharing memory with what is written.
 GUARDS = 16
 
@@ -29,20 +32,23 @@ class Runner:
 
     Attributes:
         call: the same as a plain function, which is quicker to call.
-        checks: whether the call returns NotImplemented for arguments of another type, shape, dtype or memory order.
+        checks: the call returns NotImplemented, having done nothing, for arguments of another type, shape, dtype or
+            memory order, and for those that share memory with what the program writes.
         module: what was compiled.
         source: the Python around it.
     """
+
+    checks = True
 
     def __init__(self, program: Program) -> None:
         self.module = Module(program, threads())
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
-        self.checks = entry.usable()
+        self._quick = entry.usable()
         self._guards = min(len(module.program.writes), GUARDS)
         end = 2 + len(module.memory.table)
         text = module.text
-        if self.checks:
+        if self._quick:
             text += "\n\n" + entry.text(inputs, len(outputs), end, self._guards)
         self._library: Library = compile_text(text)
         self._arena = np.empty(module.memory.arena_bytes + 64, np.uint8)
@@ -53,8 +59,10 @@ class Runner:
         self._memory = self._arena[start:]
         objects: list[Any] = [*entry.OBJECTS, *(value.dtype for value in inputs)]
         self._table[end : end + len(objects)] = [id(o) for o in objects]
-        self._kept = [objects, program]
+        self._kept: list[Any] = [objects]
         self._bounds = end + len(objects)
+        #: The memory that the program writes.
+        self._written: list[Array] = []
         #: The array behind each value that has a place in the table; those of arguments and results change by the call.
         self._arrays: dict[Value, Array] = {}
         for value in module.memory.table:
@@ -63,7 +71,11 @@ class Runner:
             elif isinstance(value, Host):
                 self._arrays[value] = np.zeros(value.shape, value.dtype)
         self._lock = threading.Lock()
-        self.refresh()
+        if not self.refresh():
+            raise ValueError(
+                "a tensor's memory is not aligned to its elements (is it a field of a structured array?), which compiled code "
+                "cannot read: make the tensor of a copy of the array, or compile with backend='numpy'"
+            )
         self.call = self._make()
 
     def __call__(self, *arrays: Array) -> Any:
@@ -72,6 +84,10 @@ class Runner:
     def refresh(self) -> bool:
         """Find the references' memory anew. False if one lies in another way than when the program was compiled: then
         the program must not be run."""
+        with self._lock:
+            return self._found()
+
+    def _found(self) -> bool:
         module = self.module
         for value in module.memory.table:
             if isinstance(value, Reference):
@@ -83,7 +99,8 @@ class Runner:
         for i, value in enumerate(module.memory.table):
             if value in self._arrays:
                 self._table[2 + i] = _address(self._arrays[value])
-        for g, bounds in enumerate(_spans([self._arrays[w.target] for w in module.program.writes], self._guards)):
+        self._written = [self._arrays[write.target] for write in module.program.writes]
+        for g, bounds in enumerate(_spans(self._written, self._guards)):
             self._table[self._bounds + 2 * g : self._bounds + 2 * g + 2] = bounds
         return True
 
@@ -94,8 +111,9 @@ class Runner:
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         namespace: dict[str, Any] = {
-            "empty": np.empty, "copyto": np.copyto, "acquire": self._lock.acquire, "release": self._lock.release,
-            "put": self._put, "lasts": [None] * len(module.program.hosts), "index_error": _index_error,
+            "empty": np.empty, "acquire": self._lock.acquire, "release": self._lock.release, "index_error": _index_error,
+            "lasts": [None] * len(module.program.hosts), "bind": self._bind,
+            "kept": self,  # the code in memory, as long as somebody has the function
         }  # fmt: skip
         names = [f"x{i}" for i in range(len(inputs))]
         results = [f"y{i}" for i in range(len(outputs))]
@@ -105,12 +123,11 @@ class Runner:
             lines.append(f"y{i} = empty({value.shape!r}, d{i})")
         lines += ["acquire()", "try:"]
         everything = ", ".join([*names, *results])
-        if self.checks:
-            namespace["bind"] = self._builtin("bind")
-            lines += [f"    if bind({everything}) is not None:", "        return NotImplemented"]
-        else:
-            namespace["bind"] = self._bind
-            lines += [f"    bind({everything})"]
+        refused = f"not bind({everything})"
+        if self._quick:
+            namespace["quick"] = self._builtin("bind")
+            refused = f"quick({everything}) is not None and {refused}"
+        lines += [f"    if {refused}:", "        return NotImplemented"]
         for i, host in enumerate(module.program.hosts):
             namespace[f"e{i}"] = host.evaluate
             namespace[f"h{i}"] = self._arrays[host]
@@ -122,7 +139,7 @@ class Runner:
         for step in module.steps:
             if isinstance(step, Segment):
                 name = f"segment{step.number}"
-                if step.number == 0 and self.checks:
+                if step.number == 0 and self._quick:
                     namespace[name] = self._builtin("run")
                     lines += [f"    if {name}() is not None:", "        index_error()"]
                 else:
@@ -134,7 +151,7 @@ class Runner:
                 lines.append(f"    {name}(({everything}{',' if everything else ''}))")
         lines += ["finally:", "    release()", f"return ({', '.join(results)}{',' if results else ''})"]
         self.source = f"def call({', '.join(names)}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
-        filename = f"<compiled program {id(self):x}>"
+        filename = f"<compiled program {next(_numbers)}>"
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
         exec(compile(self.source, filename, "exec"), namespace)
         made: Callable[..., Any] = namespace["call"]
@@ -151,12 +168,19 @@ class Runner:
         at = self._table.ctypes.data
         return lambda: int(function(at))
 
-    def _bind(self, *arrays: Array) -> None:
+    def _bind(self, *arrays: Array) -> bool:
+        """Put arguments and results into the table, if the arguments are what the program takes. The native `bind`
+        refuses a few that it does not look at closely enough: a dtype that is an object of its own, memory between two
+        tensors that are written."""
+        for array, value in zip(arrays, self.module.program.inputs, strict=False):  # results come after these
+            fits = type(array) is np.ndarray and (array.shape, array.dtype) == (value.shape, value.dtype)
+            if not fits or not array.flags.c_contiguous or not array.flags.aligned:
+                return False
+            if any(np.may_share_memory(array, written) for written in self._written):
+                return False
         for i, array in enumerate(arrays):
             self._table[2 + i] = _address(array)
-
-    def _put(self, place: Array, value: Any) -> None:
-        place[...] = value
+        return True
 
     def _python(self, step: Call) -> Callable[[Any], None]:
         """An instruction that is run in Python, on views of the program's memory."""
@@ -222,8 +246,11 @@ def _address(array: Array) -> int:
 
 
 def _lies(array: Array, strides: tuple[int, ...]) -> bool:
-    own = (s // array.itemsize for s in array.strides)
-    return all(n == 1 or s == t for n, s, t in zip(array.shape, own, strides, strict=True))
+    """Whether an array lies in memory as `strides`, in elements, say."""
+    steps = (s * array.itemsize for s in strides)
+    return array.flags.aligned and all(
+        n == 1 or s == t for n, s, t in zip(array.shape, array.strides, steps, strict=True)
+    )
 
 
 def _view(base: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
@@ -244,4 +271,4 @@ def _index_error() -> None:
     )
 
 
-__all__ = ["Input", "Runner", "build"]
+__all__ = ["Runner", "build"]

@@ -174,9 +174,9 @@ _rule("not_equal", "biuf", lambda a, b, _: a.ne(b), 2, to_bool=True)
 for _name, _predicate in {"max": "gt", "min": "lt"}.items():
     _rule(f"{_name}imum", "biuf", _extreme(_predicate), 2)
     _rule(f"f{_name}", "biuf", _extreme_number(_predicate), 2)
-_rule("isnan", "f", lambda a, _: a.is_nan(), to_bool=True)
-_rule("isinf", "f", lambda a, _: abs(a).eq(math.inf), to_bool=True)
-_rule("isfinite", "f", lambda a, _: abs(a) < math.inf, to_bool=True)
+_rule("isnan", "biuf", lambda a, _: a.ne(a), to_bool=True)
+_rule("isinf", "biuf", lambda a, dtype: abs(a).eq(math.inf) if dtype.kind == "f" else a.ne(a), to_bool=True)
+_rule("isfinite", "biuf", lambda a, dtype: abs(a) < math.inf if dtype.kind == "f" else a.eq(a), to_bool=True)
 _rule("signbit", "f", lambda a, _: a.bits() < 0, to_bool=True)
 
 # -- logic and bits ----------------------------------------------------------------------------------------------
@@ -217,9 +217,14 @@ for _name in FUNCTIONS:
 #: The primitives that `apply` knows, for some dtypes at least.
 LOWERABLE = frozenset({*_RULES, "where", "cast"})
 
-#: Cycles per element, roughly, in a float32 SIMD loop on a machine of today; 1 if not here. Double takes about three
-#: times as long.
-COST: dict[str, float] = {}
+#: Roughly how much longer it takes than an addition, in a float32 SIMD loop; 1 if not here.
+COST: dict[str, float] = {
+    "divide": 8, "reciprocal": 8, "sqrt": 10, "floor_divide": 300, "remainder": 300, "fmod": 300,
+    "exp": 20, "exp2": 17, "expm1": 22, "sigmoid": 28, "tanh": 26, "sinh": 30, "cosh": 27,
+    "log": 26, "log2": 25, "log10": 28, "log1p": 29, "logaddexp": 40, "erf": 27, "erfc": 160,
+    "sin": 80, "cos": 80, "tan": 110, "arctan": 21, "arcsin": 20, "arccos": 20, "arctan2": 95,
+    "arcsinh": 165, "arccosh": 130, "arctanh": 110, "power": 160, "cbrt": 200, "hypot": 60,
+}  # fmt: skip
 
 
 def _cast(a: Value, source: DType, target: DType) -> Value:

@@ -40,8 +40,8 @@ class Target(NamedTuple):
 @functools.cache
 def target() -> Target:
     """This machine, as LLVM knows it. Loads llvmlite."""
-    import llvmlite
-    import llvmlite.binding as llvm
+    import llvmlite  # type: ignore[import-untyped]
+    import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -90,7 +90,8 @@ class Library:
 def build(text: str) -> Library:
     """Machine code of a module's IR, from the cache or compiled."""
     made = target()
-    key = hashlib.sha256(f"{made.key}\n{made.header}\n{text}".encode()).hexdigest()
+    text = made.header + _ATTRIBUTES + text
+    key = hashlib.sha256(f"{made.key}\n{text}".encode()).hexdigest()
     with _lock:
         code = _cached(key)
         if code is not None:
@@ -108,7 +109,7 @@ def compile_(text: str) -> bytes:
 
     made = target()
     with _patience(text.count("define ")):
-        module = llvm.parse_assembly(made.header + _ATTRIBUTES + text)
+        module = llvm.parse_assembly(text)
         module.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=3)
         options.loop_vectorization = True
@@ -177,6 +178,10 @@ def _keep(key: str, text: str, code: bytes) -> None:
         place.mkdir(parents=True, exist_ok=True)
         for name, data in ((f"{key}.ll", text.encode()), (f"{key}.o", hashlib.sha256(code).digest() + code)):
             handle, temporary = tempfile.mkstemp(dir=place, suffix=".part")
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(temporary, place / name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                os.replace(temporary, place / name)
+            except OSError:
+                os.unlink(temporary)
+                raise

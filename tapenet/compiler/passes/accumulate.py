@@ -31,6 +31,8 @@ def run(program: Program) -> Program:
     uses = program.uses()
 
     def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        for old, new in zip(instruction.args, args, strict=True):
+            uses.setdefault(new, uses[old])
         if instruction.name not in ("add", "subtract") or instruction.results[0].size < SMALLEST:
             return None
         (result,) = instruction.results

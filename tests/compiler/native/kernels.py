@@ -57,8 +57,9 @@ end:
 class Compiled:
     """Loops in one module, each as a function of arrays of one length."""
 
-    def __init__(self, loops: dict[str, Loop], host: bool = True) -> None:
-        """For this machine, or with only the instructions that every machine of its kind has."""
+    def __init__(self, loops: dict[str, Loop], host: bool = True, simd: bool = True) -> None:
+        """For this machine, or with only the instructions that every machine of its kind has; with SIMD loops or
+        plain ones."""
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         cpu, features = "", ""
@@ -73,23 +74,33 @@ class Compiled:
         self.module = llvm.parse_assembly(header + definitions(needs) + "\n".join(texts))
         self.module.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=3)
-        options.loop_vectorization = options.slp_vectorization = True
+        options.loop_vectorization = simd
         builder = llvm.create_pass_builder(self.machine, options)
         builder.getModulePassManager().run(self.module, builder)
         self.loops = loops
-        self.assembly = self.machine.emit_assembly(self.module)
         self._engine = llvm.create_mcjit_compiler(self.module, self.machine)
         self._engine.finalize_object()
 
-    def __getitem__(self, symbol: str) -> Callable[..., Any]:
-        _, dtypes_in, dtype_out, _ = self.loops[symbol]
-        pointers = [ctypes.c_void_p] * (len(dtypes_in) + 1)
-        run = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64)(self._engine.get_function_address(symbol))
+    def assembly(self, symbol: str) -> str:
+        """The machine code of one loop, as text."""
+        _, _, text = self.machine.emit_assembly(self.module).partition(f"\n{symbol}:")
+        return text.partition(".Lfunc_end")[0]
 
-        def call(*arrays: Any, out: Any = None) -> Any:
-            arrays = tuple(np.ascontiguousarray(a, d) for a, d in zip(arrays, dtypes_in, strict=True))
-            out = np.empty(arrays[0].shape, dtype_out) if out is None else out
-            run(*(a.ctypes.data for a in arrays), out.ctypes.data, out.size)
+    def run(self, symbol: str, *arrays: Any) -> None:
+        """Run a loop on arrays of its dtypes, the last of them for the result. (A method, so that the code lives.)"""
+        pointers = [ctypes.c_void_p] * len(arrays)
+        address = self._engine.get_function_address(symbol)
+        function = ctypes.CFUNCTYPE(None, *pointers, ctypes.c_int64)(address)
+        function(*(a.ctypes.data for a in arrays), arrays[-1].size)
+
+    def __getitem__(self, symbol: str) -> Callable[..., Any]:
+        """A loop as a function of arrays that makes its result."""
+        _, dtypes_in, dtype_out, _ = self.loops[symbol]
+
+        def call(*arrays: Any) -> Any:
+            given = [np.ascontiguousarray(a, d) for a, d in zip(arrays, dtypes_in, strict=True)]
+            out = np.empty(given[0].shape, dtype_out)
+            self.run(symbol, *given, out)
             return out
 
         return call

@@ -1,0 +1,281 @@
+"""Branches and loops as functions of functions: `cond`, `scan` and `fori`.
+
+Eager they are what they look like: an `if`, a `for`. While a step is being captured each becomes one op that holds its
+branches or its body as programs of their own, so that a compiled loop is a loop, of any length, and a branch is decided
+at each call. Both ways they give the same values and the same derivatives of every order.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.control_ops import branch, loop
+from tapenet.autodiff.control_trees import Mismatch, Structure, leaves, paths, rebuild
+from tapenet.autodiff.operand import Operand
+from tapenet.autodiff.tape import CaptureError, Leaf, capturing, user_line
+from tapenet.autodiff.tensor import Tensor, asarray
+
+
+def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:
+    """`true_fn(*operands)` if `pred` is true, else `false_fn(*operands)`.
+
+    Only the function chosen runs. While a step is being captured and `pred` is a tensor, both are recorded, and which
+    one runs is decided at each call; they may have effects, such as the step of an optimizer. (Of the one not chosen
+    effects on tensors, optimizers and random numbers are undone; what it does to other Python objects remains.)
+
+    Args:
+        pred: one element: a bool, a number, an array or a tensor.
+        true_fn, false_fn: take the operands. What they return, a nested structure of tensors, agrees in structure,
+            shapes and dtypes.
+        *operands: nested structures of tensors, arrays and numbers, all given as tensors. What the functions close
+            over needs not be among them.
+
+    Returns:
+        what the function chosen returned, as tensors.
+
+    Raises:
+        ValueError: `pred` has several elements; while capturing, the functions return different things (names where).
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor(-2.0, requires_grad=True)
+    >>> y = tn.cond(x > 0, lambda x: x * x, lambda x: -x, x)
+    >>> y.backward()
+    >>> y.item(), x.grad
+    (2.0, Tensor(-1.))
+    """
+    shape = getattr(pred, "shape", ())
+    if math.prod(shape) != 1:
+        raise ValueError(
+            f"tn.cond: pred has shape {shape}, and one element decides between two functions: reduce it with "
+            ".all() or .any(), or choose element by element with np.where"
+        )
+    given = _leaves(operands, "operands", "tn.cond")
+    #: What the first function that ran returned: captured, both run.
+    returned: list[tuple[Structure, list[Any]]] = []
+
+    def flat(function: Callable[..., Any], name: str, other: str) -> Callable[[list[Any]], list[Any]]:
+        def run(values: list[Any]) -> list[Any]:
+            result = function(*rebuild(operands, iter(values)))
+            if not returned:
+                found = _leaves(result, "result", f"tn.cond: {name}")
+                returned.append((Structure(result, "result", (name, other)), found))
+                return found
+            form, model = returned[0]
+            try:
+                found = [_leaf(v, "result", f"tn.cond: {name}") for v in form.take(result)]
+                _agree(model, found, form.paths(), (other, name))
+            except Mismatch as error:
+                raise ValueError(
+                    f"tn.cond: both functions must return the same structure, shapes and dtypes, and {error}"
+                ) from None
+            return found
+
+        return run
+
+    values = branch(pred, flat(true_fn, "true_fn", "false_fn"), flat(false_fn, "false_fn", "true_fn"), given)
+    return returned[0][0].build(values)
+
+
+def scan(
+    f: Callable[[Any, Any], tuple[Any, Any]],
+    init: Any,
+    xs: Any = None,
+    length: int | None = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """Loop over the first axis of `xs`, carrying a state along: `carry, y = f(carry, x)` for each slice x.
+
+    As JAX's `lax.scan`. While a step is being captured, the body becomes one program, compiled once for all iterations;
+    it is recorded once (twice if it adds to gradients from before), so effects on Python objects other than tensors
+    and optimizers happen once. The body may do anything that a step may: backward passes, an optimizer's step, random
+    numbers.
+
+    The derivative of a captured loop runs each iteration again from its carry; these and the random numbers drawn are
+    all that is kept. It needs a body without effects: to train, call `backward()` and `step()` inside of the body.
+
+    Args:
+        f: takes the carry and a slice, returns the new carry and an output, which may be None.
+        init: the first carry: a nested structure (tuples, lists, dicts, named tuples, None) of tensors, arrays and
+            numbers. Structure, shapes and dtypes stay as they are here. A Python float is a float64.
+        xs: a nested structure of arrays or tensors of equal length, or None.
+        length: number of iterations; needed if xs is None.
+        reverse: go from the last slice to the first. The ys are in the order of xs all the same.
+
+    Returns:
+        the last carry, and the outputs stacked along a new first axis, both as tensors.
+
+    Raises:
+        ValueError: lengths that differ or are missing, a carry that changes (names where, and what it was).
+        TypeError: `f` returns no pair; a leaf that is no array.
+
+    >>> import tapenet as tn
+    >>> total, sums = tn.scan(lambda c, x: (c + x, c + x), 0.0, tn.tensor([1.0, 2.0, 3.0]))
+    >>> total, sums
+    (Tensor(6.), Tensor([1., 3., 6.]))
+
+    A recurrent network, and a whole epoch of training:
+
+    >>> import numpy as np
+    >>> w = tn.tensor(np.eye(2), requires_grad=True)
+    >>> h, _ = tn.scan(lambda h, x: (tn.tanh(w @ h + x), None), np.zeros(2), np.ones((4, 2)))
+    >>> opt = tn.optim.SGD([w], lr=0.1)
+    >>> def step(_, x):
+    ...     loss = ((w @ x - 1) ** 2).sum()
+    ...     opt.zero_grad(); loss.backward(); opt.step()
+    ...     return None, loss.detach()
+    >>> tn.scan(step, None, np.ones((3, 2)))[1].shape
+    (3,)
+    """
+    form, first = _first(init, "tn.scan", "f")
+    of_xs = Structure(xs, "xs", ("xs", "xs"))
+    slices = _leaves(xs, "xs", "tn.scan")
+    count = _length(slices, of_xs.paths(), length)
+    of_ys: Structure | None = None
+
+    def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+        nonlocal of_ys
+        result = f(form.build(carry), of_xs.build(x))
+        if not isinstance(result, tuple) or len(result) != 2:
+            got = f"a tuple of {len(result)}" if isinstance(result, tuple) else type(result).__name__
+            raise TypeError(
+                f"tn.scan: f must return a pair (carry, y), and returned {got}; without an output return (carry, None)"
+            )
+        after = _carry(form, first, result[0], "tn.scan", "f")
+        if of_ys is None:
+            of_ys = Structure(result[1], "y", ("the first", "a later one"))
+        try:
+            ys = of_ys.take(result[1])
+        except Mismatch as error:
+            raise ValueError(f"tn.scan: f must return the same structure in every iteration, and {error}") from None
+        return after, [_by_value(_leaf(v, "y", "tn.scan"), views=True) for v in ys]
+
+    last, ys = loop(step, first, slices, count, reverse)
+    assert of_ys is not None
+    return form.build(last), of_ys.build(ys)
+
+
+def fori(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
+    """`carry = body(i, carry)` for i from `lower` to `upper` - 1; gives the last carry.
+
+    While a step is being captured `i` is a tensor (0-d, int64), else an int; see `scan` for the rest.
+
+    Args:
+        lower, upper: integers; `upper` itself is not reached.
+        body: takes i and the carry, returns the new carry.
+        init: the first carry, as for `scan`.
+
+    Raises:
+        ValueError: the carry changes its structure, a shape or a dtype (names where, and what it was).
+        CaptureError: a bound is a tensor while a step is being captured.
+
+    >>> import tapenet as tn
+    >>> tn.fori(1, 5, lambda i, product: product * i, 1)
+    Tensor(24, dtype=int64)
+    """
+    if capturing() is not None and (isinstance(lower, Tensor) or isinstance(upper, Tensor)):
+        raise CaptureError(
+            f"{user_line()}: a bound of tn.fori is a tensor while a step is being captured, and how often a captured loop runs "
+            "is fixed. Give an int; or go up to the largest bound there is, and keep the carry where i >= bound with "
+            "np.where or tn.cond"
+        )
+    numbers = range(operator.index(lower), operator.index(upper))
+    form, first = _first(init, "tn.fori", "body")
+    captured = capturing() is not None
+    counter = iter(numbers)
+
+    def step(carry: list[Any], x: list[Any]) -> tuple[list[Any], list[Any]]:
+        result = body(x[0] if captured else next(counter), form.build(carry))
+        return _carry(form, first, result, "tn.fori", "body"), []
+
+    if not numbers:
+        return form.build(first)
+    xs = []
+    if captured:
+        counts = np.arange(numbers.start, numbers.stop)
+        counts.flags.writeable = False  # the same at every replay
+        xs.append(Tensor._of(counts))
+    return form.build(loop(step, first, xs, len(numbers))[0])
+
+
+# -- leaves ------------------------------------------------------------------------------------------------------
+
+
+def _leaf(value: Any, path: str, who: str) -> Any:
+    """A leaf as a tensor; an array of another library as it is."""
+    if type(value) is Tensor or (isinstance(value, Operand) and capturing() is None):
+        return value
+    try:
+        return asarray(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{who}: {path} is {type(value).__name__}, not an array, a tensor or a number. What does not vary may be "
+            "closed over"
+        ) from error
+
+
+def _leaves(tree: Any, root: str, who: str) -> list[Any]:
+    return [_leaf(value, path, who) for value, path in zip(leaves(tree), paths(tree, root), strict=True)]
+
+
+def _by_value(t: Any, views: bool = False) -> Any:
+    """The tensor as it is now, if what it holds may be written in place later: a parameter's or buffer's storage, or
+    with `views` what may be a view of that."""
+    if type(t) is not Tensor:
+        return t
+    node = t._node
+    stored = type(node) is Leaf or (node is None and t._kind is not None)
+    if not stored and not (views and t._data.base is not None):
+        return t
+    if capturing() is not None:
+        return ops.copy(t) if stored else t
+    return Tensor._of(t._data.copy(), node, t._trace)
+
+
+def _length(xs: list[Any], where: list[str], length: int | None) -> int:
+    for x, path in zip(xs, where, strict=True):
+        if not x.shape:
+            raise ValueError(
+                f"tn.scan: {path} has no axis to loop over; close over what is the same in every iteration"
+            )
+    found = {path: x.shape[0] for x, path in zip(xs, where, strict=True)}
+    count = None if length is None else operator.index(length)
+    if count is None and not found:
+        raise ValueError("tn.scan: without xs give length=, the number of iterations")
+    if count is not None and count < 0:
+        raise ValueError(f"tn.scan: length={count} is below 0")
+    if len({*found.values(), *([] if count is None else [count])}) > 1:
+        told = ", ".join(f"{path} has length {n}" for path, n in found.items())
+        raise ValueError(f"tn.scan: {told}{'' if count is None else f', length={count}'}: these must agree")
+    return next(iter(found.values())) if count is None else count
+
+
+def _first(init: Any, who: str, name: str) -> tuple[Structure, list[Any]]:
+    """The structure of a carry, and the first one."""
+    return Structure(init, "carry", ("init", name)), [_by_value(t) for t in _leaves(init, "carry", who)]
+
+
+def _carry(form: Structure, first: list[Any], result: Any, who: str, name: str) -> list[Any]:
+    """The leaves of a carry that a body returned, if it is like the first."""
+    try:
+        after = [_by_value(_leaf(v, "carry", who)) for v in form.take(result)]
+        for t, model in zip(after, first, strict=True):
+            if t.shape != model.shape or t.dtype != model.dtype:
+                _agree(first, after, form.paths(), ("init", name))
+    except Mismatch as error:
+        raise ValueError(
+            f"{who}: a carry keeps its structure, shapes and dtypes, and {error}. Make init as {name} returns it, or cast "
+            "or reshape what it returns"
+        ) from None
+    return after
+
+
+def _agree(model: list[Any], found: list[Any], where: list[str], names: tuple[str, str]) -> None:
+    for a, b, path in zip(model, found, where, strict=True):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            raise Mismatch(f"at {path} {names[0]} has {a.dtype} {a.shape}, {names[1]} has {b.dtype} {b.shape}")

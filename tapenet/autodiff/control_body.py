@@ -1,0 +1,408 @@
+"""The body of a captured loop or branch: a program of its own that refers to nothing outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.replay import DRAWN, Replay, escaped, is_constant, output, record_again
+from tapenet.autodiff.tape import (
+    Capture,
+    GradUse,
+    Leaf,
+    Node,
+    Output,
+    Scope,
+    Traced,
+    capturing,
+    intern_shape,
+    local,
+    next_number,
+)
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Op
+
+Array = np.ndarray[Any, Any]
+#: A function of flat lists of tensors.
+Flat = Callable[[list[Tensor]], list[Tensor]]
+
+_input_op = Op(lambda: None, name="input", rules={}, module=__name__)
+
+
+class Input(Node):
+    """A value that enters a body. Gradients end here.
+
+    Attributes:
+        differentiable: whether a derivative of the body is also one by this value.
+    """
+
+    __slots__ = ("differentiable",)
+
+    op = _input_op
+    differentiable: bool
+
+    def __init__(self, data: Array, scope: Scope, differentiable: bool = False) -> None:
+        self.number = next_number()
+        self.scope = scope
+        self.shape = intern_shape(data.shape)
+        self.dtype = data.dtype
+        self.released = None
+        self.differentiable = differentiable
+
+    def pull(self, g: Any, grads: Any) -> None:
+        """Nothing lies behind it."""
+
+
+class Body(Capture):
+    """One iteration of a loop, or one branch: captured on values, then closed.
+
+    In a closed body the nodes' `call` holds plain values and `Traced` whose node is an input or another node of the
+    body, never a tensor from outside. What nobody can write to is a plain value too: an array.
+
+    Attributes:
+        nodes: the ops in order.
+        inputs: what enters: the values given to the function, then those it reads from outside, then the tensors
+            from outside that it writes. These last are the targets of `assign`: what enters is the storage itself.
+        closed, states: how many of the inputs are of the last two kinds.
+        results: what it returns, as `Traced` or an array that is always the same; in the end those values (`saved`)
+            that only a derivative needs.
+        saved: what these are: inputs, or what random ops gave, as the node and which of its outputs; None for what only
+            the other branch draws.
+        flows: for each result, whether a gradient flows through it.
+        effects: names of the ops that do something beside returning a value; such a body has no derivative.
+        random: whether it draws random numbers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: What was made before this number is from outside.
+        self.number = next_number()
+        self.scope = Scope(None, local.state.scope, self)
+        self.inputs: list[Input] = []
+        self.closed = self.states = 0
+        self.results: list[Any] = []
+        self.saved: list[tuple[Node, int] | None] = []
+        self.flows: list[bool] = []
+        self.effects: tuple[str, ...] = ()
+        self.random = False
+        #: The results of the run that was captured, until they are asked for.
+        self.captured: list[Array] | None = None
+        #: Tensors from outside that were written.
+        self.written: list[Tensor] = []
+        #: What became of the gradients of leaves, where it is something else than before.
+        self.left: dict[Leaf, Tensor | None] = {}
+        #: What the gradient of each result flows to.
+        self.ends: list[Node | None] = []
+        self._replay: Replay | None = None
+        #: The captures outside, with what they knew of gradients before.
+        self._outside: list[tuple[Capture, dict[Leaf, GradUse]]] = []
+
+    def __repr__(self) -> str:
+        return f"<body of {sum(type(n) is not Output for n in self.nodes)} ops>"
+
+    # -- capturing -----------------------------------------------------------------------------------------------
+
+    def trace(
+        self,
+        function: Flat,
+        given: Sequence[Tensor],
+        flags: Sequence[bool],
+        grads: Mapping[Leaf, Tensor] | None = None,
+    ) -> None:
+        """Run a function on stand-ins for `given` and record it. The results are the function's, then the gradients
+        that it left at leaves.
+
+        Args:
+            function: what to run.
+            given: the values to run it on.
+            flags: which of them gradients may flow to.
+            grads: gradients of leaves that are to be stood in for too.
+        """
+        entering = grads or {}
+        values = [*given, *entering.values()]
+        all_flags = [*flags, *[local.state.grad] * len(entering)]
+        self.inputs = [Input(t._data, self.scope, flag) for t, flag in zip(values, all_flags, strict=True)]
+        stand_ins = [
+            Tensor._of(t._data, node if node.differentiable else None, node)
+            for t, node in zip(values, self.inputs, strict=True)
+        ]
+        capture = capturing()
+        while capture is not None:
+            self._outside.append((capture, {leaf: copy(use) for leaf, use in capture.grads.items()}))
+            capture = capture.outer
+        try:
+            with self:
+                for leaf, stand_in in zip(entering, stand_ins[len(given) :], strict=True):
+                    for each in (self, *(c for c, _ in self._outside)):
+                        each._use(leaf)
+                    leaf.grad = stand_in
+                results = list(function(stand_ins[: len(given)]))
+                self.left = {
+                    leaf: leaf.grad
+                    for leaf, use in self.grads.items()
+                    if leaf in entering or (not use.is_entry and leaf.number < self.number)
+                }
+                for leaf, grad in self.left.items():
+                    if grad is not None or leaf in entering:
+                        results.append(zeros(leaf) if grad is None else grad)
+                self.results = [Traced(t, t._trace, t._data) for t in results]
+                self.ends = [t._node for t in results]
+        except BaseException:
+            self.discard()
+            raise
+        self.captured = [t.data for t in self.results]
+        inner = {name for node in self.nodes for body in bodies(node) for name in body.effects}
+        self.effects = tuple(sorted(inner | {n.op.name for n in self.nodes if n.op.effect and not bodies(n)}))
+        self.random = any(is_random(node) for node in self.nodes)
+
+    def touch(self, tensor: Tensor) -> None:
+        super().touch(tensor)
+        self.written.append(tensor)
+
+    def discard(self) -> None:
+        """Undo what the run changed outside, as if it had not been."""
+        self.rollback()
+        for capture, grads in self._outside:
+            capture.grads.clear()
+            capture.grads.update(grads)
+        self.captured = None
+
+    def count_effects(self) -> int:
+        """How many ops have effects."""
+        return sum(node.op.effect for node in self.nodes)
+
+    def keep(self) -> None:
+        """Forget how to undo the run."""
+        self._undo.clear()
+        self._outside.clear()
+        self.dependencies.clear()  # the capture outside has them
+
+    # -- what it depends on --------------------------------------------------------------------------------------
+
+    def own(self) -> set[Node]:
+        """The nodes whose values it makes, and its inputs."""
+        found: set[Node] = set(self.inputs)
+        for node in self.nodes:
+            if not isinstance(node, Output) or node.source_node in found:
+                found.add(node)
+        return found
+
+    def storages(self) -> Iterator[Array]:
+        """The arrays from outside that it writes."""
+        own = self.own()
+        for node in self.nodes:
+            call = node.call or {}
+            targets = [call["target"]] if node.op is ops.assign else call["states"] if bodies(node) else []
+            yield from (t.data for t in targets if isinstance(t, Traced) and t.node not in own)
+
+    def depends(self) -> list[int]:
+        """What the gradient of each result flows to: bit 0 for something outside, bit i + 1 for input i."""
+        bits: dict[Node, int] = {node: 2 << i for i, node in enumerate(self.inputs)}
+        seen = {node for node in self.ends if node is not None}
+        stack = list(seen)
+        for node in stack:  # grows while it is walked over
+            if node not in bits and node.number > self.number:
+                new = [p for p in node.parents if p not in seen]
+                seen.update(new)
+                stack += new
+        for node in sorted(seen, key=lambda n: n.number):
+            if node.number < self.number:
+                bits[node] = 1
+            elif node not in bits:
+                bits[node] = 0
+                for parent in node.parents:
+                    bits[node] |= bits[parent]
+        return [0 if node is None else bits[node] for node in self.ends]
+
+    def draws(self) -> Iterator[tuple[Node, int, Array]]:
+        """What its random ops gave, as far as it is read, and all that their rules need: op, output, value."""
+        used: dict[tuple[Node, int], Array] = {}
+
+        def look(value: Any) -> None:
+            if isinstance(value, Traced) and value.node is not None:
+                used[output(value.node)] = value.data
+            elif isinstance(value, (list, tuple)):
+                for v in value:
+                    look(v)
+
+        for node in self.nodes:
+            look(list((node.call or {}).values()))
+        look(self.results)
+        sources = {source for source, _ in used}
+        for node in list(self.nodes):
+            if node not in sources or not is_random(node):
+                continue
+            if not node.parents:
+                yield from ((source, i, data) for (source, i), data in used.items() if source is node)
+                continue
+            op = node.op
+            specs = [(node.shape, node.dtype)] if op.outputs == 1 else zip(node.shape, node.dtype, strict=True)
+            outs = getattr(node, "out_saved", {})
+            for i, (shape, dtype) in enumerate(specs):
+                data = used.get((node, i))
+                if data is None:  # read by nothing, or by the rule
+                    data = outs[i] if outs else np.zeros(shape, dtype)
+                yield node, i, data
+            for i, name in enumerate(op.residuals, op.outputs or 0):
+                yield node, i, np.asarray(getattr(node, name + "_saved"))
+
+    def append(self, result: Tensor) -> None:
+        """Return one more value."""
+        self.results.append(Traced(result, result._trace, result._data))
+        self.ends.append(result._node)
+        if self.captured is not None:
+            self.captured.append(result._data)
+
+    def arrange(self, order: Sequence[int]) -> None:
+        """Put the results in another order."""
+        self.results = [self.results[i] for i in order]
+        self.ends = [self.ends[i] for i in order]
+        if self.captured is not None:
+            self.captured = [self.captured[i] for i in order]
+
+    def save(self, source: Node | None, index: int, data: Array) -> None:
+        """Return an output of this node too, for a derivative; for None these values, which are not used."""
+        node = source
+        if source is not None and (source.op.outputs != 1 or index > 0):
+            node = Output(source, index, data)
+            self.nodes.append(node)
+        self.saved.append(None if source is None else (source, index))
+        self.results.append(data if node is None else Traced(Tensor._of(data, None, node), node, data))
+        if self.captured is not None:
+            self.captured.append(data)
+
+    # -- running again -------------------------------------------------------------------------------------------
+
+    def __call__(self, arrays: Sequence[Array]) -> list[Array]:
+        """Run it on arrays, one for each input. At first what was captured is returned, since that was a run."""
+        if self.captured is not None:
+            captured, self.captured = self.captured, None
+            return captured
+        if self._replay is None:
+            self._replay = Replay(self.nodes, self.results, self.inputs)
+        return self._replay(arrays)
+
+    def on_tensors(self, tensors: Sequence[Tensor], saved: Sequence[Tensor]) -> list[Tensor]:
+        """Record it again on tensors, one for each input, with the values that were saved; gives all but these."""
+        given: dict[Node, Tensor] = dict(zip(self.inputs, tensors, strict=True))
+        drawn: dict[Node, dict[int, Tensor]] = {node: {} for node in self.nodes if is_random(node)}
+        for place, tensor in zip(self.saved, saved, strict=True):
+            if place is not None:
+                drawn.setdefault(place[0], {})[place[1]] = tensor
+        return record_again(self.nodes, self.results[: len(self.results) - len(self.saved)], given, drawn)
+
+
+def bodies(node: Node) -> list[Body]:
+    """The bodies of a node that is a loop or a branch."""
+    return [v for v in (node.call or {}).values() if isinstance(v, Body)]
+
+
+def is_random(node: Node) -> bool:
+    """Whether a node draws random numbers."""
+    return (node.op.random or any(body.random for body in bodies(node))) and DRAWN not in (node.call or {})
+
+
+def zeros(like: Node | Array) -> Tensor:
+    """Zeros of the same shape and dtype, which nobody can write to."""
+    data = np.zeros(like.shape, like.dtype)
+    data.flags.writeable = False
+    return Tensor._of(data)
+
+
+def close(*bodies: Body) -> tuple[list[Tensor], list[Tensor]]:
+    """Turn what bodies take from outside into inputs, the same ones for each of them.
+
+    Returns:
+        the tensors that they read, and those that they write.
+
+    Raises:
+        CaptureError: a value was made in another body, and came here by other means than its results.
+    """
+    closing = _Closing(bodies)
+    for body in bodies:
+        closing.close(body)
+    read, write = list(closing.read.values()), list(closing.write.values())
+    for body in bodies:
+        body.inputs += [node for node, _ in (*read, *write)]
+        body.closed, body.states = len(read), len(write)
+    return [t for _, t in read], [t for _, t in write]
+
+
+class _Closing:
+    """What bodies that are closed together take from outside."""
+
+    def __init__(self, bodies: Sequence[Body]) -> None:
+        self.outside = capturing()
+        self.written = {id(array) for body in bodies for array in body.storages()}
+        self.handles = {id(t._data): t for body in bodies for t in body.written}
+        #: Inputs with the tensors that they stand for: for what is read by its array and its gradient's node, since a
+        #: tensor is two inputs if in one place a gradient flowed to it and in another it was detached.
+        self.read: dict[tuple[int, Node | None], tuple[Input, Tensor]] = {}
+        self.write: dict[int, tuple[Input, Tensor]] = {}
+
+    def close(self, body: Body) -> None:
+        own = body.own()
+        strays = [n for n in body.nodes if n not in own]  # residuals of an op outside, which its rule asked for
+        if strays:
+            assert self.outside is not None
+            self.outside.nodes += strays
+            body.nodes = [n for n in body.nodes if n in own]
+        node: Any  # the nodes of a capture have a slot for their call
+        for node in body.nodes:
+            if node.call is not None:
+                node.call = {
+                    name: self.enter(value, getattr(node, name + "_node", None), body, own, name in node.op.inputs)
+                    for name, value in node.call.items()
+                }
+        body.results = [self.enter(t, end, body, own, True) for t, end in zip(body.results, body.ends, strict=True)]
+
+    def enter(self, value: Any, parent: Any, body: Body, own: set[Node], is_input: bool) -> Any:
+        """An argument with an input in place of each tensor from outside, and of each array that the user may write
+        to; `parent` is what its gradient flows to."""
+        if isinstance(value, Traced):
+            if value.node in own:
+                return value
+            if parent is not None and parent.number > body.number:
+                parent = None  # a leaf that the body made of it, as tn.grad does
+            return self._input(value, parent, body)
+        if isinstance(value, (list, tuple)) and value:
+            parents = [None] * len(value) if parent is None else parent
+            return type(value)([self.enter(v, p, body, own, is_input) for v, p in zip(value, parents, strict=True)])
+        if is_input and isinstance(value, np.ndarray) and value.size > 1:
+            return self._input(Traced(Tensor._of(value), None, value), None, body)
+        return value
+
+    def _input(self, value: Traced, parent: Node | None, body: Body) -> Any:
+        data, place = value.data, id(value.data)
+        if value.node is not None:
+            self._check(value.node)
+        elif parent is None and is_constant(data):
+            return data
+        if place in self.written:
+            if place not in self.write:
+                tensor = self.handles[place] if place in self.handles else _outer(value, None)
+                self.write[place] = Input(data, body.scope), tensor
+            return Traced(value.tensor, self.write[place][0], data)
+        if (place, parent) not in self.read:
+            self.read[place, parent] = Input(data, body.scope, parent is not None), _outer(value, parent)
+        return Traced(value.tensor, self.read[place, parent][0], data)
+
+    def _check(self, node: Node) -> None:
+        """Raise if a node is of a body that is not around this one."""
+        home, outside = node.scope.tape, self.outside
+        while isinstance(home, Body) and outside is not home:
+            if outside is None:
+                raise escaped(node)
+            outside = outside.outer
+
+
+def _outer(value: Traced, parent: Node | None) -> Tensor:
+    """The tensor that a body took from outside, as it was then: itself, if it still is."""
+    tensor = value.tensor
+    if tensor._data is value.data and tensor._trace is value.node and (parent is None or tensor._node is parent):
+        return tensor
+    return Tensor._of(value.data, parent, value.node)

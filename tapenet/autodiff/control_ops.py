@@ -1,0 +1,445 @@
+"""Loops and branches on flat lists of tensors: run as Python does, or recorded as one op each while a step is captured.
+
+`control` puts nested structures around them. The derivative of a loop is a loop, and that of a branch a branch,
+written in terms of the functions here, so that every order follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.control_body import Body, Flat, Input, close, zeros
+from tapenet.autodiff.functions import vjp
+from tapenet.autodiff.tape import Capture, CaptureError, Leaf, capturing, local, user_line
+from tapenet.autodiff.tensor import Tensor, asarray
+from tapenet.ops.op import op
+
+#: One iteration: (carry, slices of xs) -> (carry, ys).
+Step = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]
+
+
+# -- loops -------------------------------------------------------------------------------------------------------
+
+
+def loop(
+    step: Step, carry: list[Tensor], xs: list[Tensor], length: int, reverse: bool = False
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Run `step` over the first axis of `xs`; gives the last carry, and the ys stacked."""
+    if length == 0:
+        return carry, _no_iteration(step, carry, xs)
+    capture = capturing()
+    if capture is not None:
+        return _record_loop(capture, step, carry, xs, length, reverse)
+    # Slices of data need no node of their own.
+    plain = [type(x) is Tensor and x._node is None and local.state.tape is None for x in xs]
+    columns: list[list[Tensor]] = []
+    for i in range(length)[:: -1 if reverse else 1]:
+        slices = [Tensor._of(x._data[i, ...]) if p else x[i] for x, p in zip(xs, plain, strict=True)]
+        carry, ys = step(carry, slices)
+        columns = columns or [[] for _ in ys]
+        for column, y in zip(columns, ys, strict=True):
+            column.append(y)
+    return carry, [ops.stack(column[:: -1 if reverse else 1]) for column in columns]
+
+
+def _no_iteration(step: Step, carry: list[Tensor], xs: list[Tensor]) -> list[Tensor]:
+    """The ys of no iteration. Their shapes are those of one on zeros, which is undone."""
+    body = Body()
+    slices = [Tensor._of(np.zeros(x.shape[1:], x.dtype)) for x in xs]
+    given = [*carry, *slices]
+    count = len(carry)
+    try:
+        body.trace(lambda values: step(values[:count], values[count:])[1], given, [False] * len(given))
+    except CaptureError as error:
+        error.add_note("the loop has no iterations; what it returns then is learned by capturing one on zeros")
+        raise
+    body.discard()
+    ys = body.results[: len(body.results) - sum(g is not None for g in body.left.values())]
+    return [Tensor._of(np.zeros((0, *t.data.shape), t.data.dtype)) for t in ys]
+
+
+def _record_loop(
+    capture: Capture, step: Step, carry: list[Tensor], xs: list[Tensor], length: int, reverse: bool
+) -> tuple[list[Tensor], list[Tensor]]:
+    count = len(carry)
+    i = length - 1 if reverse else 0
+    given = [*carry, *(Tensor._of(x._data[i, ...]) for x in xs)]
+    # Whether a gradient flows to a carry shows in the end; an iteration may bring it in.
+    flags = [local.state.grad and t.dtype.kind == "f" for t in carry] + [_needs(x) for x in xs]
+
+    def function(values: list[Tensor]) -> list[Tensor]:
+        after, ys = step(values[:count], values[count:])
+        return [*after, *ys]
+
+    body, entering = _steady(function, given, flags)
+    with _undone_on_error(body):
+        # The gradients that leaves are left with are carried too.
+        left = {n: entering.get(n, zeros(n)) for n, g in body.left.items() if g is not None or n in entering}
+        first = [*carry, *left.values()]
+        stand_ins = dict(zip(entering, body.inputs[len(given) :], strict=True))
+        carried = [stand_ins.get(leaf, Input(t._data, body.scope)) for leaf, t in left.items()]
+        body.inputs = [*body.inputs[:count], *carried, *body.inputs[count : len(given)]]
+        outputs = len(body.results) - len(first)
+        body.arrange([*range(count), *range(count + outputs, len(body.results)), *range(count, count + outputs)])
+        flows = _flows(body, [_needs(t) for t in first])
+        closed, states = close(body)
+        if any(flows) and not body.effects:
+            for entered, t in zip(body.inputs, first, strict=False):
+                body.save(entered, 0, t._data)
+                flows.append(entered.differentiable)
+            for node, index, data in body.draws():
+                body.save(node, index, data)
+                flows.append(False)
+        body.flows = flows
+        inputs = [*first, *xs, *closed]
+        outs = scan_op(inputs, states, body=body, carries=len(first), slices=len(xs), length=length, reverse=reverse)
+        found = {leaf: outs[k] for k, leaf in enumerate(left, count) if body.left[leaf] is not None}
+        _settle(capture, outs, (body,), found)
+    return list(outs[:count]), list(outs[len(first) : len(first) + outputs])
+
+
+def _needs(t: Tensor) -> bool:
+    """Whether a gradient flows to a tensor."""
+    return local.state.grad and t._node is not None and t.dtype.kind == "f"
+
+
+@contextmanager
+def _undone_on_error(*bodies: Body) -> Iterator[None]:
+    """What fails has changed nothing outside."""
+    try:
+        yield
+    except BaseException:
+        for body in bodies:
+            body.discard()
+        raise
+
+
+def _steady(function: Flat, given: list[Tensor], flags: list[bool]) -> tuple[Body, dict[Leaf, Tensor]]:
+    """The body of a loop, captured so that it is right for every iteration, and the gradients of leaves that it adds
+    to. Captured on a gradient of None, a body would hold for the first iteration alone."""
+    body = Body()
+    body.trace(function, given, flags)
+    entering = {
+        leaf: zeros(leaf) if use.before is None else use.before
+        for leaf, use in body.grads.items()
+        if use.entry_read and leaf in body.left and (use.before is not None or body.left[leaf] is not None)
+    }
+    if not entering:
+        return body, {}
+    updates = body.count_effects()
+    body.discard()
+    again = Body()
+    again.trace(function, given, flags, entering)
+    if again.count_effects() != updates:
+        again.discard()
+        raise CaptureError(
+            f"{user_line()}: the body of a loop looks at .grad before its backward(), and finds None in the first "
+            "iteration but not in the others, which a captured loop cannot follow. Call opt.zero_grad() and "
+            "loss.backward() before opt.step()"
+        )
+    return again, entering
+
+
+def _flows(body: Body, live: list[bool]) -> list[bool]:
+    """Whether gradients flow through each result of a loop's body, given which of the carries need one at first. A
+    carry is differentiable once anything that flows into it is."""
+    if not local.state.grad:
+        return [False] * len(body.results)
+    depends = body.depends()
+    mask = ~0 << (len(live) + 1) | 1  # everything but the carries
+    for _ in live:
+        mask |= sum(2 << k for k, flag in enumerate(live) if flag)
+        live = [flag or bool(bits & mask) for flag, bits in zip(live, depends, strict=False)]
+    for node, flag in zip(body.inputs, live, strict=False):
+        node.differentiable = flag
+    mask |= sum(2 << k for k, flag in enumerate(live) if flag)
+    return [bool(bits & mask) for bits in depends]
+
+
+# -- branches ----------------------------------------------------------------------------------------------------
+
+
+def branch(pred: Any, true: Flat, false: Flat, operands: list[Tensor]) -> list[Tensor]:
+    """Run one of two functions, which give as many tensors of the same shapes and dtypes."""
+    capture = capturing()
+    if capture is not None and isinstance(pred, Tensor):
+        return _record_branch(capture, pred, true, false, operands)
+    return (true if np.asarray(pred.item() if isinstance(pred, Tensor) else pred).item() else false)(operands)
+
+
+def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, operands: list[Tensor]) -> list[Tensor]:
+    flags = [_needs(t) for t in operands]
+    taken = bool(pred._data.item())
+    bodies = true_body, false_body = Body(), Body()
+    chosen, other = (true_body, false_body) if taken else (false_body, true_body)
+    other.trace(false if taken else true, operands, flags)
+    other.discard()
+    chosen.trace(true if taken else false, operands, flags)
+    with _undone_on_error(chosen):
+        left = _agree_on_gradients(bodies)
+        flows = [
+            local.state.grad and bool(a | b) for a, b in zip(true_body.depends(), false_body.depends(), strict=True)
+        ]
+        own = len(flows) - len(left)
+        closed, states = close(*bodies)
+        if any(flows) and not (true_body.effects or false_body.effects):
+            for body, opposite in (bodies, bodies[::-1]):
+                for node, index, data in body.draws():
+                    body.save(node, index, data)
+                    opposite.save(None, 0, zeros(data)._data)
+                    flows.append(False)
+        for body in bodies:
+            body.flows = flows
+        outs = cond_op(pred, [*operands, *closed], states, true=true_body, false=false_body)
+        _settle(capture, outs, bodies, {leaf: outs[k] for k, leaf in enumerate(left, own)})
+    return list(outs[:own])
+
+
+def _agree_on_gradients(bodies: Sequence[Body]) -> list[Leaf]:
+    """Have both branches return the gradient of each leaf for which one of them sets it."""
+    leaves = {leaf: None for body in bodies for leaf in body.left}
+    after: dict[Leaf, list[Tensor | None]] = {}
+    for leaf in leaves:
+        uses = [body.grads[leaf] for body in bodies if leaf in body.left]
+        values = [body.left.get(leaf, uses[0].before) for body in bodies]
+        if all(g is None for g in values):
+            continue
+        if any(g is None for g in values) and not any(use.consumed for use in uses):
+            raise CaptureError(
+                f"{user_line()}: one branch of tn.cond leaves a gradient at a leaf of shape {leaf.shape}, and the other none, "
+                "which a captured branch cannot do. Let both call backward(), or neither: return the loss, and call it "
+                "behind the branch"
+            )
+        after[leaf] = values
+    for k, body in enumerate(bodies):
+        found = [leaf for leaf, g in body.left.items() if g is not None]
+        own = len(body.results) - len(found)
+        order = list(range(own))
+        for leaf, values in after.items():
+            if leaf not in found:
+                g = values[k]
+                body.append(zeros(leaf) if g is None else g)
+            order.append(own + found.index(leaf) if leaf in found else len(body.results) - 1)
+        body.arrange(order)
+    return list(after)
+
+
+# -- both --------------------------------------------------------------------------------------------------------
+
+
+def _settle(capture: Capture, outs: Sequence[Tensor], bodies: Sequence[Body], left: dict[Leaf, Tensor]) -> None:
+    """Let what was recorded stand for what the loop or branch left behind: written tensors, gradients of leaves."""
+    body = bodies[0]
+    for tensor, flag in zip(outs, body.flows, strict=False):
+        if not flag:
+            tensor._node = None
+    count = len(body.results)
+    final = {id(t._data): t for t in outs[count:]}
+    for each in bodies:
+        for tensor in each.written:
+            after = final.get(id(tensor._data))
+            if after is not None:  # else it was made inside
+                capture.touch(tensor)
+                tensor._trace = after._trace
+    if outs and any(each.effects for each in bodies):
+        # There is no derivative, and its error should not be that something saved was written since.
+        source: Any = outs[0]._trace
+        source.source_node.inputs_saved = source.source_node.out_saved = ()
+    for leaf, g in left.items():
+        leaf.grad = g
+    for each in bodies:
+        each.keep()
+
+
+def _refuse(*bodies: Body) -> None:
+    """Raise if a body does something beside returning values.
+
+    Raises:
+        CaptureError: it does.
+    """
+    effects = sorted({name for body in bodies for name in body.effects})
+    if effects:
+        raise CaptureError(
+            f"backward through a captured loop or branch whose body has effects ({', '.join(effects)}): it writes tensors "
+            "from outside or asks the host for numbers, which cannot be undone to run it backwards. Call backward() inside "
+            "of the body, or return what is written as part of the carry"
+        )
+
+
+def _present(gs: Sequence[Any]) -> list[bool]:
+    """Which outputs have a gradient: on tensors, the driver fills in arrays of zeros for the others."""
+    on_tensors = any(type(g) is Tensor for g in gs)
+    return [type(g) is Tensor or not on_tensors for g in gs]
+
+
+def _as_given(gradients: list[Any], inputs: Sequence[Any], gs: Sequence[Any]) -> tuple[Any, ...]:
+    """Gradients as a rule returns them: arrays where it was given arrays, and zeros where there are none."""
+    on_tensors = any(type(g) is Tensor for g in gs)
+    return tuple(
+        np.zeros((), x.dtype) if d is None else d if on_tensors else d._data
+        for d, x in zip(gradients, inputs, strict=True)
+    )
+
+
+# -- the ops -----------------------------------------------------------------------------------------------------
+
+
+def _scan(
+    inputs: Any, states: Any, body: Body, carries: int, slices: int, length: int, reverse: bool
+) -> tuple[Any, ...]:
+    carry, xs, closed = inputs[:carries], inputs[carries : carries + slices], inputs[carries + slices :]
+    columns: list[Any] = []
+    for i in range(length)[:: -1 if reverse else 1]:
+        results = body([*carry, *(x[i, ...] for x in xs), *closed, *states])
+        # The storage of a state changes in the next iteration; a carry is a value.
+        carry = [v.copy() if any(np.may_share_memory(v, s) for s in states) else v for v in results[:carries]]
+        columns = columns or [np.empty((length, *y.shape), y.dtype) for y in results[carries:]]
+        for column, y in zip(columns, results[carries:], strict=True):
+            column[i] = y
+    return (*carry, *columns, *states)
+
+
+def _scan_inputs(
+    g: Any, out: Any, inputs: Any, body: Body, carries: int, slices: int, length: int, reverse: bool
+) -> tuple[Any, ...]:
+    """The derivative of a loop: a loop in the other direction, which takes the gradient of the carry along and adds up
+    those of what the body closes over."""
+    _refuse(body)
+    present = _present(g)
+    gs, outs, values = ([asarray(v) for v in vs] for vs in (g, out, inputs))
+    end = len(body.results)
+    own = end - len(body.saved)
+    live = [k for k in range(carries) if body.inputs[k].differentiable]
+    ys = [k for k in range(carries, own) if present[k] and body.flows[k]]
+    entered = [
+        k for k in live if present[own + k]
+    ]  # carries whose value at the beginning of an iteration has a gradient
+    sliced = [k for k in range(carries, carries + slices) if body.inputs[k].differentiable]
+    closed = [k for k in range(carries + slices, len(values)) if body.inputs[k].differentiable]
+    wanted = [*live, *sliced, *closed]
+
+    def step(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        before, draws, rows, g_ys, g_entered = _parts(xs, carries, len(body.saved) - carries, slices, len(ys))
+        given = [*before, *rows, *values[carries + slices :]]
+        own_gradients = _pull(body, given, [*before, *draws], wanted, [*live, *ys], [*carry[: len(live)], *g_ys])
+        for k, more in zip(entered, g_entered, strict=True):
+            own_gradients[live.index(k)] = own_gradients[live.index(k)] + more
+        to_carry, to_slices, to_closed = _parts(own_gradients, len(live), len(sliced))
+        return [*to_carry, *(a + b for a, b in zip(carry[len(live) :], to_closed, strict=True))], to_slices
+
+    first = [*(gs[k] for k in live), *(zeros(values[k]._data) for k in closed)]
+    saved = [t if flag else t.detach() for t, flag in zip(outs[own:end], body.flows[own:], strict=True)]
+    xs = [*saved, *values[carries : carries + slices], *(gs[k] for k in ys), *(gs[own + k] for k in entered)]
+    last, rows = loop(step, first, xs, length, not reverse)
+    found: list[Any] = [None] * len(values)
+    for k, d in zip([*live, *closed, *sliced], [*last, *rows], strict=True):
+        found[k] = d
+    return _as_given(found, values, g)
+
+
+def _parts(values: list[Tensor], *lengths: int) -> list[list[Tensor]]:
+    """A list cut into parts of these lengths and what is left."""
+    found = []
+    for length in lengths:
+        found.append(values[:length])
+        values = values[length:]
+    return [*found, values]
+
+
+def _pull(
+    body: Body, given: list[Tensor], saved: list[Tensor], wanted: list[int], seeded: list[int], gs: list[Tensor]
+) -> list[Tensor]:
+    """The gradients of a body by some of its inputs, from those by some of its results."""
+
+    def run(*chosen: Tensor) -> list[Tensor]:
+        tensors = list(given)
+        for k, tensor in zip(wanted, chosen, strict=True):
+            tensors[k] = tensor
+        results = body.on_tensors(tensors, saved)
+        return [results[k] for k in seeded]
+
+    _, pull = vjp(run, *(given[k] for k in wanted))
+    found = pull(gs)
+    return list(found) if len(wanted) > 1 else [found]
+
+
+scan_op = op(
+    _scan,
+    name="scan",
+    outputs=None,
+    inputs=_scan_inputs,
+    states=lambda body: _refuse(body),
+    effect=True,
+    label=lambda length, **_: f"scan × {length}",
+    doc="""A captured loop; `tn.scan` and `tn.fori` record it.
+
+    Args:
+        inputs: the first carry, the xs, then what the body reads from outside.
+        states: the storage of the tensors from outside that the body writes.
+        body: one iteration. Its results are the new carry, then one slice of each of the ys.
+        carries: how many of the inputs are carries.
+        slices: how many of them are xs.
+        length: number of iterations, at least 1.
+        reverse: from the last slice to the first.
+
+    Returns:
+        the last carry, the ys stacked along a new first axis, the states.
+    """,
+)
+
+
+def _cond(pred: Any, inputs: Any, states: Any, true: Body, false: Body) -> tuple[Any, ...]:
+    taken = true if np.asarray(pred).item() else false
+    return (*taken([*inputs, *states]), *states)
+
+
+def _cond_inputs(g: Any, out: Any, pred: Any, inputs: Any, true: Body, false: Body) -> tuple[Any, ...]:
+    """The derivative of a branch: a branch of the derivatives."""
+    _refuse(true, false)
+    present = _present(g)
+    gs, outs, values = ([asarray(v) for v in vs] for vs in (g, out, inputs))
+    end = len(true.results)
+    own = end - len(true.saved)
+    seeded = [k for k in range(own) if present[k] and true.flows[k]]
+    wanted = [k for k in range(len(values)) if true.inputs[k].differentiable]
+
+    def pulled(body: Body) -> Flat:
+        def function(operands: list[Tensor]) -> list[Tensor]:
+            given, saved, seeds = _parts(operands, len(values), end - own)
+            return _pull(body, given, saved, wanted, seeded, seeds)
+
+        return function
+
+    saved = [t.detach() for t in outs[own:end]]
+    rows = branch(pred, pulled(true), pulled(false), [*values, *saved, *(gs[k] for k in seeded)])
+    found: list[Any] = [None] * len(values)
+    for k, d in zip(wanted, rows, strict=True):
+        found[k] = d
+    return _as_given(found, values, g)
+
+
+cond_op = op(
+    _cond,
+    name="cond",
+    outputs=None,
+    nondiff=("pred",),
+    inputs=_cond_inputs,
+    states=lambda true, false: _refuse(true, false),
+    effect=True,
+    doc="""A captured branch; `tn.cond` records it.
+
+    Args:
+        pred: one element; not zero means `true`.
+        inputs: the operands, then what the branches read from outside.
+        states: the storage of the tensors from outside that they write.
+        true, false: the branches. They have the same inputs, and results of the same shapes and dtypes.
+
+    Returns:
+        the results, the states.
+    """,
+)

@@ -1,0 +1,261 @@
+"""Runs what a capture recorded again: on arrays, op by op, or on tensors, so that it is recorded once more."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.backward import _value
+from tapenet.autodiff.record import explain
+from tapenet.autodiff.tape import CaptureError, Node, Output, Traced
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Op
+
+Array = np.ndarray[Any, Any]
+#: The argument of a random op by which it is given what it drew before.
+DRAWN = "values_drawn"
+
+
+class _Ref(NamedTuple):
+    """One of the values that an op returned: the op's place, and which."""
+
+    place: int
+    which: int
+
+
+class _Sequence(NamedTuple):
+    """A list or tuple with references inside."""
+
+    kind: type
+    parts: list[Any]
+
+
+class _Step(NamedTuple):
+    """One op, with its arguments as references where they vary, and the places whose values it is the last to read."""
+
+    op: Op
+    positional: list[Any]
+    keyword: dict[str, Any]
+    spent: list[int]
+
+
+def current(outside: Traced) -> Array:
+    """The array of a tensor from outside the tape, as it is by now."""
+    return outside.tensor._data
+
+
+class Replay:
+    """The ops of a capture made ready to run on other values.
+
+    Nothing is recorded, and effects happen as they did: writes go to the storage that was written, and numbers of the
+    host are asked for anew.
+    """
+
+    def __init__(self, nodes: Iterable[Node], results: Iterable[Any], inputs: Sequence[Node] = ()) -> None:
+        """Read the nodes.
+
+        Args:
+            nodes: a capture's nodes in order.
+            results: what to return: the `Traced` of it, or plain values.
+            inputs: nodes that stand for values given at each run.
+        """
+        self._places: dict[Node, int] = {node: i for i, node in enumerate(inputs)}
+        self._steps: list[_Step] = []
+        for node in nodes:
+            if isinstance(node, Output):
+                continue
+            call = node.call
+            assert call is not None, "a capture keeps what each op was called with"
+            self._steps.append(
+                _Step(
+                    node.op,
+                    [self._reference(call[a.name]) for a in node.op.arguments if not a.keyword_only],
+                    {a.name: self._reference(call[a.name]) for a in node.op.arguments if a.keyword_only},
+                    [],
+                )
+            )
+            self._places[node] = len(self._places)
+        made = len(self._steps)
+        last: dict[int, int] = {}
+        for i, step in enumerate(self._steps):
+            last[len(self._places) - made + i] = i  # read by none
+            last |= dict.fromkeys(_read([*step.positional, *step.keyword.values()]), i)
+        self._results = [self._reference(value) for value in results]
+        kept = set(_read(self._results))
+        for place, i in last.items():
+            if place not in kept:
+                self._steps[i].spent.append(place)
+
+    def _reference(self, value: Any) -> Any:
+        if isinstance(value, Traced):
+            if value.node is None:
+                return value
+            node, index = output(value.node)
+            if node not in self._places:
+                raise escaped(node)
+            return _Ref(self._places[node], index)
+        if isinstance(value, (list, tuple)) and value:
+            parts = [self._reference(v) for v in value]
+            if any(type(p) in (_Ref, _Sequence, Traced) for p in parts):
+                return _Sequence(type(value), parts)
+        return value
+
+    def __call__(self, given: Iterable[Any], outside: Callable[[Traced], Any] = current) -> list[Any]:
+        """Run the ops.
+
+        Args:
+            given: the arrays for the inputs.
+            outside: says what a tensor from outside the tape is by now.
+        """
+        values: list[Any] = [(array,) for array in given]
+
+        def fetch(part: Any) -> Any:
+            kind = type(part)
+            if kind is _Ref:
+                return values[part.place][part.which]
+            if kind is Traced:
+                return outside(part)
+            if kind is _Sequence:
+                return part.kind([fetch(p) for p in part.parts])
+            return part
+
+        with np.errstate(all="ignore"):  # the rules among the ops ran without warnings too
+            for op, positional, keyword, spent in self._steps:
+                args = [fetch(p) for p in positional]
+                options = {name: fetch(p) for name, p in keyword.items()}
+                try:
+                    out = op.forward(*args, **options)
+                except Exception as error:
+                    explain(op, (*args, *options.values()), error)
+                values.append(tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),))
+                for place in spent:
+                    values[place] = None
+        return [fetch(part) for part in self._results]
+
+
+def _read(parts: Iterable[Any]) -> Iterator[int]:
+    """The places that references are to."""
+    for part in parts:
+        if type(part) is _Ref:
+            yield part.place
+        elif type(part) is _Sequence:
+            yield from _read(part.parts)
+
+
+def escaped(node: Node) -> CaptureError:
+    """The error where a value is used that only existed inside of a loop's body, or of a branch."""
+    return CaptureError(
+        f"the result of op {node.name!r} ({node.spec}), made inside the body of a captured loop or branch, is used outside "
+        "of it, or in another: return it from the function; of a loop, as an output or in the carry"
+    )
+
+
+def is_constant(data: Array) -> bool:
+    """Whether nobody can write to an array."""
+    return data.base is None and not data.flags.writeable
+
+
+def output(node: Node) -> tuple[Node, int]:
+    """The op whose value a node is, and which of its outputs."""
+    return (node.source_node, node.index) if isinstance(node, Output) else (node, 0)
+
+
+def record_again(
+    nodes: Iterable[Node],
+    results: Iterable[Any],
+    given: Mapping[Node, Tensor],
+    drawn: Mapping[Node, Mapping[int, Tensor]],
+) -> list[Tensor]:
+    """Call the ops of a capture on tensors. What had no gradient at the capture gets none.
+
+    Args:
+        nodes: a capture's nodes in order.
+        results: what to return.
+        given: the tensors for the inputs.
+        drawn: for each random op what it gave, by output, as far as that is used. Nothing is drawn anew.
+
+    Returns:
+        the results as tensors, connected with what was given.
+    """
+    values = {(node, 0): tensor for node, tensor in given.items()}
+
+    def look_up(node: Node | None) -> Tensor:
+        assert node is not None
+        source, index = output(node)
+        if (source, index) not in values:  # a residual: what the op's new node has of it
+            made: Any = values[source, 0].node
+            name = source.op.residuals[index - (source.op.outputs or 0)]
+            found = _value(made.source_node if isinstance(made, Output) else made, name, {}, Tensor)
+            values[source, index] = found if isinstance(found, Tensor) else Tensor._of(found)
+        return values[source, index]
+
+    def fetch(value: Any, parent: Any, is_input: bool) -> Any:
+        if isinstance(value, Traced):
+            tensor = look_up(value.node)
+            return tensor.detach() if parent is None else tensor
+        if isinstance(value, (list, tuple)) and value:
+            parents = [None] * len(value) if parent is None else parent
+            return type(value)([fetch(v, p, is_input) for v, p in zip(value, parents, strict=True)])
+        if is_input and isinstance(value, np.ndarray) and is_constant(value):
+            return Tensor._of(value)  # as it was: an op on arrays alone would not be recorded
+        return value
+
+    for node in nodes:
+        op, call = node.op, node.call
+        if call is None:  # one output of an op with several
+            continue
+        known = drawn.get(node)
+        if known is not None:
+            values.update({(node, i): tensor for i, tensor in known.items()})
+            if not (known and node.parents):
+                continue
+        # To where no gradient flowed at the capture, none is to flow now: the argument may have been detached.
+        args = {
+            name: fetch(value, getattr(node, name + "_node") if name in op.differentiable else None, name in op.inputs)
+            for name, value in call.items()
+        }
+        if known is not None:
+            op = _drawn(op)
+            args[DRAWN] = [known[i] for i in range(len(known))]
+        out = op(*(args[a.name] for a in op.arguments if not a.keyword_only),
+                 **{a.name: args[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
+        values.update({(node, i): tensor for i, tensor in enumerate(out if isinstance(out, tuple) else (out,))})
+    return [look_up(r.node) if isinstance(r, Traced) else Tensor._of(r) for r in results]
+
+
+@functools.cache
+def _drawn(op: Op) -> Op:
+    """A random op that is given what it drew before: its outputs and residuals."""
+    return Op(
+        _Drawn(op),
+        name=op.name,
+        rules=op.rules,
+        joint=op.joint,
+        nondiff=[*op.nondiff, DRAWN],
+        outputs=op.outputs,
+        nondiff_outputs=op.nondiff_outputs,
+        residuals=op.residuals,
+        broadcasts=op.broadcasts,
+        label=op.label,
+        doc=op.__doc__,
+        effect=op.effect,
+        module=__name__,
+    )
+
+
+class _Drawn:
+    """The forward of such an op."""
+
+    def __init__(self, op: Op) -> None:
+        own = inspect.signature(op.forward)
+        drawn = inspect.Parameter(DRAWN, inspect.Parameter.KEYWORD_ONLY)
+        self.__signature__ = own.replace(parameters=[*own.parameters.values(), drawn])
+        self.one = op.outputs == 1 and not op.residuals
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        drawn = options[DRAWN]
+        return drawn[0] if self.one else tuple(drawn)

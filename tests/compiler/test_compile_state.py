@@ -1,0 +1,444 @@
+"""Compiled functions follow state that changes between calls, and say what changes too often."""
+
+from __future__ import annotations
+
+import types
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn, optim
+from tapenet.autodiff import tape
+from tests.compiler.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
+
+R = np.random.default_rng(0)
+X = R.normal(size=(4, 3)).astype(np.float32)
+Y = R.normal(size=(4, 3)).astype(np.float32)
+
+SCALE = 2.0
+LIMITS = (1.0, 2.0)
+TABLE = np.ones(3)
+
+
+def scaled(x: Any) -> Any:
+    return x * SCALE
+
+
+class Config:
+    factor = 3.0
+
+    def __init__(self) -> None:
+        self.shift = 1.0
+
+
+CONFIG = Config()
+
+
+def small(dropout: float = 0.0) -> nn.Module:
+    tn.random.seed(1)
+    return nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Tanh(), nn.Dropout(dropout), nn.Linear(4, 3))
+
+
+class Run:
+    """One model with its optimizer, trained by eager or compiled steps."""
+
+    def __init__(self, compile_step: Any, make: Any = None, dropout: float = 0.0) -> None:
+        self.net = small(dropout)
+        self.opt = (make or (lambda net: optim.SGD(net.parameters(), lr=0.1, momentum=0.9)))(self.net)
+        net, opt = self.net, self.opt
+
+        def step(x: Any, y: Any) -> Any:
+            loss = F.mse_loss(net(x), y)
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss
+
+        self.step = compile_step(step)
+
+
+def both(compiled: Compile, **options: Any) -> tuple[Run, Run]:
+    return Run(lambda f: f, **options), Run(compiled, **options)
+
+
+def follow(runs: tuple[Run, Run], n: int = 3, x: Any = X, y: Any = Y) -> None:
+    """Both train alike."""
+    for _ in range(n):
+        expected, got = (run.step(x, y).item() for run in runs)
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
+    one, other = (run.net.state_dict() for run in runs)
+    for name, value in one.items():
+        np.testing.assert_allclose(other[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+# -- modules -----------------------------------------------------------------------------------------------------
+
+
+@backends
+def test_train_and_eval(compiled: Compile) -> None:
+    net = small(dropout=0.5)
+    f = compiled(lambda x: net(x))
+    f(X)
+    net.eval()
+    expected = net(X)
+    for _ in range(2):
+        np.testing.assert_allclose(f(X).data, expected.data, rtol=1e-5)
+    net.train()
+    assert not np.allclose(f(X).data, f(X).data)
+    net.eval()
+    stats = net.state_dict()
+    f(X)
+    for name, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, stats[name])
+    assert len(f.variants) == 2
+
+
+@backends
+def test_a_replaced_layer_and_a_changed_attribute(compiled: Compile) -> None:
+    runs = both(compiled)
+    follow(runs)
+    for run in runs:
+        tn.random.seed(2)
+        run.net[4] = nn.Linear(4, 3)
+    follow(runs)
+    assert len(runs[1].step.variants) == 3  # no optimizer has the new layer: its gradients are kept, and added to
+    for run in runs:
+        run.net[1].momentum = 0.5
+    follow(runs)
+    assert len(runs[1].step.variants) == 4
+
+
+@backends
+def test_values_loaded_between_calls(compiled: Compile) -> None:
+    runs = both(compiled)
+    follow(runs)
+    saved = [(run.net.state_dict(), run.opt.state_dict()) for run in runs]
+    follow(runs, 2)
+    for run, (net, opt) in zip(runs, saved, strict=True):
+        run.net.load_state_dict(net)
+        run.opt.load_state_dict(opt)
+    follow(runs)
+    for run in runs:
+        with tn.no_grad():
+            run.net[0].weight[0] = 0.5
+            run.net[4].bias.data = run.net[4].bias * 2
+    follow(runs)
+    assert len(runs[1].step.variants) == 1
+
+
+@backends
+def test_parameters_that_are_given_other_storage(compiled: Compile) -> None:
+    runs = both(compiled)
+    follow(runs)
+    for run in runs:
+        run.net.astype(np.float64)
+    follow(runs)
+    assert [p.dtype for p in runs[1].net.parameters()] == [np.float64] * 5
+    for run in runs:
+        run.net.astype(np.float32)
+    follow(runs)
+    for run in runs:
+        run.net[0].requires_grad_(False)
+    before = runs[1].net[0].weight.data.copy()
+    follow(runs)
+    np.testing.assert_array_equal(runs[1].net[0].weight.data, before)
+    for run in runs:
+        run.net[0].requires_grad_(True)
+    follow(runs)
+
+
+@backends
+def test_a_second_optimizer_made_between_calls(compiled: Compile) -> None:
+    runs = both(compiled)
+    follow(runs)
+    for run in runs:
+        other = optim.Adam(run.net.parameters(), lr=0.01)
+        other.zero_grad()
+        F.mse_loss(run.net(X), Y).backward()
+        other.step()
+        other.zero_grad()
+    follow(runs)
+
+
+def test_eager_and_compiled_steps_mix() -> None:
+    runs = both(lambda f: tn.compile(f, backend="numpy"))
+    for k in range(6):
+        runs[0].step(X, Y)
+        (runs[1].step if k % 2 else runs[1].step.__wrapped__)(X, Y)
+    follow(runs)
+
+
+# -- optimizers --------------------------------------------------------------------------------------------------
+
+
+@backends
+def test_learning_rates_are_read_at_each_call(compiled: Compile) -> None:
+    runs = both(compiled)
+    follow(runs)
+    for run in runs:
+        run.opt.lr = 0.01
+    follow(runs)
+    for run in runs:
+        run.opt.groups[0]["lr"] = 0.05
+        run.opt.groups[0]["momentum"] = 0.5
+    follow(runs)
+    assert len(runs[1].step.variants) == 1
+    for run in runs:
+        run.opt.lr = optim.cosine(0.1, 10)
+    follow(runs)
+    assert runs[1].opt.state_dict()["step"] == 12
+
+
+@backends
+def test_options_set_to_0_and_from_0(compiled: Compile) -> None:
+    runs = both(compiled)
+    follow(runs)
+    for value in (0.1, 0.0, 0.2):
+        for run in runs:
+            run.opt.groups[0]["weight_decay"] = value
+        follow(runs)
+    for run in runs:
+        run.opt.groups[0]["momentum"] = 0.0
+    follow(runs)
+
+
+@backends
+def test_two_optimizers_that_were_updated_differently(compiled: Compile) -> None:
+    def make(net: Any) -> Any:
+        return Two(optim.Adam(net[:2].parameters(), lr=0.01), optim.Adam(net[4].parameters(), lr=0.01))
+
+    runs = both(compiled, make=make)
+    follow(runs)
+    for run in runs:  # of one parameter alone
+        run.opt.zero_grad()
+        run.net[0].weight.grad = np.ones((4, 3))
+        run.opt.first.step()
+        run.opt.zero_grad()
+    follow(runs)
+    for run in runs:
+        run.opt.second.groups[0]["weight_decay"] = 0.1
+    follow(runs)
+    for run in runs:
+        assert [entry["step"] for entry in run.opt.first.state_dict()["state"].values()] == [10, 9, 9]
+
+
+class Two:
+    def __init__(self, first: Any, second: Any) -> None:
+        self.first, self.second = first, second
+
+    def zero_grad(self) -> None:
+        self.first.zero_grad()
+        self.second.zero_grad()
+
+    def step(self) -> None:
+        self.first.step()
+        self.second.step()
+
+
+# -- names -------------------------------------------------------------------------------------------------------
+
+
+@backends
+def test_globals_and_closures_that_stand_for_something_else(compiled: Compile, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = __import__(__name__, fromlist=["SCALE"])
+    shift = 1.0
+    layer = nn.Linear(3, 3)
+
+    def f(x: Any) -> Any:
+        return (scaled(x) + shift) * LIMITS[0] + layer(x) * 0 + TABLE * 0
+
+    g = compiled(f)
+    np.testing.assert_allclose(g(X).data, 2 * X + 1, rtol=1e-6)
+    np.testing.assert_allclose(g(X).data, 2 * X + 1, rtol=1e-6)
+    shift = 2.0
+    np.testing.assert_allclose(g(X).data, 2 * X + 2, rtol=1e-6)
+    shift = float("2.0")  # another object, the same value
+    g(X)
+    monkeypatch.setattr(module, "SCALE", 3.0)  # in a function that it calls
+    np.testing.assert_allclose(g(X).data, 3 * X + 2, rtol=1e-6)
+    monkeypatch.setattr(module, "LIMITS", (2.0, 2.0))
+    np.testing.assert_allclose(g(X).data, 6 * X + 4, rtol=1e-6)
+    assert len(g.variants) == 4
+    monkeypatch.setattr(module, "LIMITS", (float("2.0"), 2.0))
+    g(X)
+    assert len(g.variants) == 4
+    monkeypatch.setattr(module, "scaled", lambda x: x * 10)
+    np.testing.assert_allclose(g(X).data, 20 * X + 4, rtol=1e-6)
+    layer = nn.Linear(3, 3)
+    monkeypatch.setattr(module, "TABLE", np.zeros(3))
+    np.testing.assert_allclose(g(X).data, 20 * X + 4, rtol=1e-6)
+    del shift
+    with pytest.raises(NameError, match="shift"):
+        g(X)
+
+
+def test_attributes_of_plain_objects() -> None:
+    class Trainer:
+        rate = 0.5
+
+        def __init__(self) -> None:
+            self.net = nn.Linear(3, 3)
+            self.factor = 2.0
+
+        @tn.compile(backend="numpy")
+        def predict(self, x: Any) -> Any:
+            return self.net(x) * self.factor * self.rate + CONFIG.shift * CONFIG.factor
+
+    trainer = Trainer()
+
+    def expected() -> Any:
+        weight, bias = trainer.net.weight.data, trainer.net.bias.data
+        return (X @ weight.T + bias) * trainer.factor * trainer.rate + CONFIG.shift * CONFIG.factor
+
+    def check() -> None:
+        for _ in range(2):
+            np.testing.assert_allclose(trainer.predict(X).data, expected(), rtol=1e-5, atol=1e-6)
+
+    check()
+    trainer.factor = 3.0
+    check()
+    trainer.rate = 0.25  # hides the class's
+    check()
+    trainer.net = nn.Linear(3, 3)
+    check()
+    CONFIG.shift = 5.0
+    check()
+    Config.factor = 7.0
+    check()
+    assert len(trainer.predict.variants) == 6
+
+
+def test_a_module_of_the_users_own() -> None:
+    settings = types.ModuleType("settings_of_a_user")
+    settings.gain = 2.0  # type: ignore[attr-defined]
+
+    @tn.compile(backend="numpy")
+    def f(x: Any) -> Any:
+        return x * settings.gain
+
+    assert (f(X).data == 2 * X).all()
+    settings.gain = 3.0  # type: ignore[attr-defined]
+    np.testing.assert_allclose(f(X).data, 3 * X, rtol=1e-6)
+
+
+# -- the epoch ---------------------------------------------------------------------------------------------------
+
+
+def test_what_concerns_other_models_captures_nothing_anew() -> None:
+    run = Run(lambda f: tn.compile(f, backend="numpy"))
+    for _ in range(3):
+        run.step(X, Y)
+        before = tape.epoch
+        other = nn.Linear(2, 2)
+        other.eval()
+        assert tape.epoch > before
+    assert len(run.step.variants) == 1
+
+
+def test_a_call_that_fits_does_not_look_at_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run(lambda f: tn.compile(f, backend="numpy"))
+    for _ in range(3):
+        run.step(X, Y)
+    monkeypatch.setattr(type(run.step), "_slow", lambda *args: pytest.fail("the slow path"))
+    run.step(X, Y)
+    run.step(tn.tensor(X), tn.tensor(Y))
+    run.step(x=X, y=Y)
+
+
+# -- how many programs -------------------------------------------------------------------------------------------
+
+
+@backends
+def test_a_smaller_last_batch(compiled: Compile) -> None:
+    runs = both(compiled)
+    for _ in range(3):
+        follow(runs, 2)
+        follow(runs, 1, X[:2], Y[:2])
+    assert len(runs[1].step.variants) == 2
+
+
+def test_too_many_shapes_warn_once_and_run_uncompiled() -> None:
+    net = nn.Linear(3, 2)
+    step = tn.compile(lambda batch: net(batch["x"]), max_variants=3, backend="numpy")
+    step.__wrapped__.__name__ = "step"
+    for n in (1, 2, 3):
+        step({"x": X[:n]})
+    with pytest.warns(tn.CompileWarning) as caught:
+        for n in (4, 1, 2, 3, 4):
+            result = step({"x": X[:n]})
+            np.testing.assert_allclose(result.data, net(X[:n]).data, rtol=1e-6)
+            assert not result.requires_grad
+    (warning,) = caught
+    text = str(warning.message)
+    assert "was captured 3 times" in text
+    assert "the shape of batch['x'] ((1, 3), (2, 3), (3, 3))" in text
+    assert "drop_last" in text
+    assert warning.filename == __file__
+    assert len(step.variants) == 3
+
+
+@pytest.mark.parametrize(
+    ("calls", "words", "mend"),
+    [
+        (lambda f: [f(X, lr) for lr in (0.1, 0.09, 0.08, 0.07, 0.06)], "the value of lr (0.1, 0.09, 0.08, ...)",
+         "np.float32(lr)"),
+        (lambda f: [f(X.astype(t), 1) for t in "fdei?"], "the dtype of x (float32, float64, float16, ...)",
+         "Convert arrays to one dtype"),
+        (lambda f: [f(X, name) for name in "abcde"], "the value of lr ('a', 'b', 'c', ...)", "raise max_variants"),
+        (lambda f: [f(X, [0] * n) for n in range(5)], "the value of lr (a list of 0, a list of 1, a list of 2, ...)",
+         "raise max_variants"),
+        (lambda f: [f(X, lambda: 0) for n in range(5)], "the value of lr", "raise max_variants"),
+    ],
+)  # fmt: skip
+def test_the_warning_says_what_keeps_changing(calls: Any, words: str, mend: str) -> None:
+    def f(x: Any, lr: Any) -> Any:
+        return x
+
+    with pytest.warns(tn.CompileWarning) as caught:
+        calls(tn.compile(f, max_variants=4, backend="numpy"))
+    (warning,) = caught
+    assert words in str(warning.message)
+    assert mend in str(warning.message)
+
+
+def test_the_warning_names_state_too() -> None:
+    net = nn.Dropout(0.5)
+    gain = 1.0
+    f = tn.compile(lambda x: net(x) * gain, max_variants=3, backend="numpy")
+    with pytest.warns(tn.CompileWarning) as caught:
+        f(X)
+        net.eval()
+        f(X)
+        net.p = 0.25
+        f(X)
+        gain = 2.0
+        np.testing.assert_allclose(f(X).data, 2 * X, rtol=1e-6)
+    text = str(caught[0].message)
+    assert "Dropout.training (True, False)" in text
+    assert "Dropout.p (0.5, 0.25)" in text
+    net, k = nn.Identity(), 0
+    f = tn.compile(lambda x: net(x) + k, max_variants=2, backend="numpy")
+    with pytest.warns(tn.CompileWarning, match=r"the closure variable 'k' \(0, 1\)"):
+        for k in range(3):  # noqa: B007
+            f(X)
+
+
+def test_a_failed_capture_does_not_count() -> None:
+    def f(x: Any, fails: bool) -> Any:
+        return float(x.sum()) if fails else x
+
+    g = tn.compile(f, max_variants=1, backend="numpy")
+    for _ in range(3):
+        with pytest.raises(tn.CaptureError, match="float"):
+            g(X, True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        g(X, False)
+        g(X, False)
+    assert len(g.variants) == 1
