@@ -7,8 +7,10 @@ outside of its results, changed a global, drew random numbers past the recorder.
 from __future__ import annotations
 
 import gc
+import operator
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import CellType, ModuleType
 from typing import Any, NamedTuple
 
@@ -24,6 +26,8 @@ from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import Array, Plan, Result, Runner, Target, Variant
 from tapenet.ops.op import Op
 
+#: How the names of attributes begin under which objects keep their compiled methods. No identifiers: nothing clashes.
+SLOT = "<compiled "
 _argument_op = Op(lambda: None, name="argument", rules={}, module=__name__)
 
 
@@ -57,7 +61,6 @@ class _Recorded(NamedTuple):
     plan: Plan
     called: list[Called]
     drawn: Drawn
-    dependencies: list[tuple[Any, Callable[[], Any], Any]]
     #: Every node that there was.
     nodes: list[weakref.ref[Node]]
 
@@ -84,8 +87,11 @@ def first_call(
     reach = Reach(fn, (part[2] for part in parameters.entries(call.key).values() if part[0] == "static"))
     watch = Watch(title, reach)
     tape = Capture()
+    dependencies = tape.dependencies
+    for module in reach.modules:  # also those that are not called, but whose parameters may be used
+        tape.depend(module, partial(_state, module))
     try:
-        recorded = _record(fn, parameters, call, tape, keep_grads)
+        recorded = _Recording(parameters, call, tape).run(fn, keep_grads)
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)
         watch.check(recorded.drawn)
@@ -93,8 +99,9 @@ def first_call(
         program = simplify(check(recorded.program), steps)
         variant = Variant(
             title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
-            recorded.dependencies, reach.places, watch.values,
+            dependencies, reach.places, watch.values,
         )  # fmt: skip
+        variant.holds()
     except BaseException:
         tape.rollback()
         watch.rollback()
@@ -102,51 +109,9 @@ def first_call(
     return recorded.result, variant
 
 
-def _record(fn: Callable[..., Any], parameters: Parameters, call: Call, tape: Capture, keep_grads: bool) -> _Recorded:
-    begin = next_number()
-    titles = [path for path, part in parameters.entries(call.key).items() if part[0] == "array"]
-    # In debug mode each node knows its line, for errors.
-    with debug(), tape:
-        arguments = [Argument(array, title) for array, title in zip(call.arrays, titles, strict=True)]
-        tape.nodes += arguments
-        given = [_inner(*parts) for parts in zip(call.given, call.arrays, arguments, strict=True)]
-        tensors = iter(given)
-        args = rebuild(call.args, lambda _: next(tensors))
-        kwargs = rebuild(call.kwargs, lambda _: next(tensors))
-        result = fn(*args, **kwargs)
-        del args, kwargs
-        outs: list[Tensor] = []
-        structure = _structure(result, outs)
-        del result
-        if call.grad and _reaches([t._node for t in outs], call.leaves):
-            raise Connected
-        for tensor, array, title in zip(given, call.arrays, titles, strict=True):
-            if tensor._data is not array:
-                raise CaptureError(
-                    f"{parameters.title} assigns to items of its argument {title}, which the caller would see uncompiled, "
-                    f"and not from a program: assign to a copy, {title} = {title}.copy()"
-                )
-        plan = _plan(structure, outs, tape, call, begin, keep_grads)
-        lowered = lower(tape, arguments, outs)
-        program = lowered.program
-        for reference in program.references:  # only the tensor itself, no handle of it, is told of another array
-            reference.tensor = tape.origin(reference.tensor)
-        befores = [tape.grads[_leaf(target, call)].before for target in plan.entries]
-        program = _entries_as_inputs(program, befores)
-        program = _writes_as_outputs(program, plan, call, parameters.title, titles, given, tape)
-    arrays = [np.array(tensor._data, order="K") for tensor in outs]
-    for leaf in tape.grads:
-        if leaf.number > begin:
-            leaf.grad = None  # made inside
-    for target, output in plan.grads:
-        _leaf(target, call).grad = None if output is None else Tensor._of(arrays[output])
-    found = drawn(tape.nodes)
-    nodes = [weakref.ref(node) for node in tape.nodes]
-    for node in tape.nodes:
-        if node.call is not None:  # a node that is kept must not keep the tensors that went into it
-            node.call = None  # type: ignore[misc]  # every subclass that has one set has the slot
-    tape.nodes.clear()
-    return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, found, tape.dependencies, nodes)
+def _state(module: Any) -> Any:
+    """What a program depends on of a module; compiled methods that it keeps are not part of it."""
+    return tuple(entry for entry in module._fingerprint() if not entry[0].startswith(SLOT))
 
 
 def _way_back(tape: Capture) -> Capture:
@@ -154,6 +119,186 @@ def _way_back(tape: Capture) -> Capture:
     made = Capture()
     made._undo = tape._undo
     return made
+
+
+class _Recording:
+    """The work of recording one call."""
+
+    def __init__(self, parameters: Parameters, call: Call, tape: Capture) -> None:
+        self.title = parameters.title
+        self.call = call
+        self.tape = tape
+        self.begin = next_number()
+        #: What the arrays among the arguments are called.
+        self.names = [path for path, part in parameters.entries(call.key).items() if part[0] == "array"]
+        self.arguments = [Argument(array, name) for array, name in zip(call.arrays, self.names, strict=True)]
+        #: The arguments as the function sees them.
+        self.given = [_inner(*parts) for parts in zip(call.given, call.arrays, self.arguments, strict=True)]
+
+    def run(self, fn: Callable[..., Any], keep_grads: bool) -> _Recorded:
+        """Call the function and lower what it does."""
+        call, tape = self.call, self.tape
+        outs: list[Tensor] = []
+        # In debug mode each node knows its line, for errors.
+        with debug(), tape:
+            tape.nodes += self.arguments
+            tensors = iter(self.given)
+            args = rebuild(call.args, lambda _: next(tensors))
+            kwargs = rebuild(call.kwargs, lambda _: next(tensors))
+            copies = [(c, c.copy()) for c in _containers((args, kwargs))]
+            structure = _structure(fn(*args, **kwargs), outs)
+            self._check_containers(copies)
+            del args, kwargs, copies
+            if call.grad and _reaches([t._node for t in outs], call.leaves):
+                raise Connected
+            self._check_arguments()
+            plan = self._plan(structure, outs, keep_grads)
+            lowered = lower(tape, self.arguments, outs)
+            program = lowered.program
+            for reference in program.references:  # only the tensor itself, no handle of it, is told of another array
+                reference.tensor = tape.origin(reference.tensor)
+            program = self._entries_as_inputs(program, plan.entries)
+            program = self._writes_as_outputs(program, plan.written)
+        arrays = [np.array(tensor._data, order="K") for tensor in outs]
+        for leaf in tape.grads:
+            if leaf.number > self.begin:
+                leaf.grad = None  # made inside
+        for target, output in plan.grads:
+            self._leaf(target).grad = None if output is None else Tensor._of(arrays[output])
+        found = drawn(tape.nodes)
+        nodes = [weakref.ref(node) for node in tape.nodes]
+        for node in tape.nodes:
+            if node.call is not None:  # a node that is kept must not keep the tensors that went into it
+                node.call = None  # type: ignore[misc]  # every subclass that has one set has the slot
+        tape.nodes.clear()
+        return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, found, nodes)
+
+    def _leaf(self, target: Target) -> Leaf:
+        return self.call.leaves[target] if isinstance(target, int) else target
+
+    def _name(self, leaf: Leaf) -> str:
+        """The argument that is a leaf."""
+        return next(name for name, t in zip(self.names, self.given, strict=True) if t._node is leaf)
+
+    def _check_arguments(self) -> None:
+        """Raise if an argument was written in a way that the caller would see uncompiled, and not from a program; or if
+        the function reaches one that wants a gradient, or is written, in another way too.
+
+        Raises:
+            CaptureError: names the argument, and the mend.
+        """
+        for tensor, array, name in zip(self.given, self.call.arrays, self.names, strict=True):
+            if tensor._data is not array:
+                raise CaptureError(
+                    f"{self.title} assigns to items of its argument {name}, which the caller would see uncompiled, and not "
+                    f"from a program: assign to a copy, {name} = {name}.copy()"
+                )
+        if self.call.leaves:
+            for traced in self._outside():
+                if traced.tensor._node in self.call.leaves:
+                    raise CaptureError(
+                        f"{self.title} is given {self._name(traced.tensor._node)} as an argument, and reaches the same "
+                        "tensor in another way (through a module or a global) too: leave it out of the arguments"
+                    )
+
+    def _check_containers(self, copies: list[tuple[Any, Any]]) -> None:
+        """Raise if a list or a dict among the arguments was changed: the caller has another one.
+
+        Raises:
+            CaptureError: says how, and the mend.
+        """
+        for container, before in copies:
+            same = len(container) == len(before) and all(map(operator.is_, _parts(container), _parts(before)))
+            if not same:
+                raise CaptureError(
+                    f"{self.title} changes a {type(container).__name__} that it is given as an argument ({len(before)} "
+                    f"entries before, {len(container)} after), which the caller would see uncompiled, and not from a "
+                    "program: return what is new"
+                )
+
+    def _outside(self) -> Iterator[Traced]:
+        """The tensors from outside that entered ops, arguments aside."""
+        for node in self.tape.nodes:
+            for value in (node.call or {}).values():
+                yield from (traced for traced in _traced(value) if traced.node is None)
+
+    def _plan(self, structure: Any, outs: list[Tensor], keep_grads: bool) -> Plan:
+        """What becomes of gradients. Those that are kept are added to the outputs."""
+        plan = Plan(structure, [], [], [], [])
+        positions: dict[Leaf, int] = {leaf: i for i, leaf in enumerate(self.call.leaves)}
+        for leaf, use in self.tape.grads.items():
+            if leaf.number > self.begin:
+                continue  # made inside
+            target: Target = positions.get(leaf, leaf)
+            if use.entry_read:
+                (plan.absent if use.before is None else plan.entries).append(target)
+            if use.is_entry:
+                continue  # read at most
+            # One that adds to the gradient of the call before needs it, though an optimizer has used it.
+            kept = keep_grads or use.user_read or use.entry_read or not use.consumed
+            if leaf.grad is not None and kept:
+                plan.grads.append((target, len(outs)))
+                outs.append(leaf.grad)
+            else:
+                plan.grads.append((target, None))
+        return plan
+
+    def _entries_as_inputs(self, program: Program, entries: list[Target]) -> Program:
+        """The program with gradients at entry as further inputs, in place of references to them."""
+        if not entries:
+            return program
+        inputs: dict[Any, Input] = {}
+        for target in entries:
+            before = self.tape.grads[self._leaf(target)].before
+            assert before is not None
+            inputs[before] = Input(before.shape, before.dtype)
+        changed = substitute(program, {r: inputs[r.tensor] for r in program.references if r.tensor in inputs})
+        return Program(
+            (*changed.inputs, *inputs.values()), changed.hosts, changed.body, changed.outputs, changed.writes
+        )
+
+    def _writes_as_outputs(self, program: Program, written: list[tuple[int, int]]) -> Program:
+        """The program with what it writes to tensor arguments as outputs, since each call has others.
+
+        Raises:
+            CaptureError: an ndarray is written, or memory that the function reaches in another way too.
+        """
+        outputs = list(program.outputs)
+        writes = []
+        for write in program.writes:
+            data = write.target.tensor._data
+            shared = [i for i, array in enumerate(self.call.arrays) if np.may_share_memory(array, data)]
+            if not shared:
+                writes.append(write)
+                continue
+            i = shared[0]
+            others = any(np.may_share_memory(traced.data, data) for traced in self._outside())
+            if len(shared) > 1 or write.target.tensor is not self.given[i] or others:
+                raise CaptureError(
+                    f"{self.title} changes its argument {self.names[i]} in place, and reaches the same memory in another "
+                    "way (through a module or another argument) too: leave it out of the arguments"
+                )
+            if type(self.call.given[i]) is not Tensor:
+                raise CaptureError(
+                    f"{self.title} changes its argument {self.names[i]} in place, an array of the caller's: return the new "
+                    "value, or give a tensor"
+                )
+            written.append((i, len(outputs)))
+            outputs.append(write.value)
+        return Program(program.inputs, program.hosts, program.body, outputs, writes) if written else program
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    """The lists and dicts in arguments."""
+    if type(value) in (list, dict):
+        yield value
+    if isinstance(value, (list, tuple, dict)):
+        for part in _parts(value):
+            yield from _containers(part)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _inner(given: Any, array: Array, argument: Argument) -> Tensor:
@@ -164,10 +309,6 @@ def _inner(given: Any, array: Array, argument: Argument) -> Tensor:
         if type(given._node) is Leaf:
             tensor._node = given._node
     return tensor
-
-
-def _leaf(target: Target, call: Call) -> Leaf:
-    return call.leaves[target] if isinstance(target, int) else target
 
 
 def _structure(result: Any, outs: list[Tensor]) -> Any:
@@ -212,77 +353,6 @@ def _reaches(roots: Iterable[Node | None], leaves: list[Leaf]) -> bool:
     return False
 
 
-def _plan(structure: Any, outs: list[Tensor], tape: Capture, call: Call, begin: int, keep_grads: bool) -> Plan:
-    """What becomes of gradients. Those that are kept are added to the outputs."""
-    plan = Plan(structure, [], [], [], [])
-    positions: dict[Leaf, int] = {leaf: i for i, leaf in enumerate(call.leaves)}
-    for leaf, use in tape.grads.items():
-        if leaf.number > begin:
-            continue  # made inside
-        target: Target = positions.get(leaf, leaf)
-        if use.entry_read:
-            (plan.absent if use.before is None else plan.entries).append(target)
-        if use.is_entry:
-            continue  # read at most
-        # One that adds to the gradient of the call before needs it, though an optimizer has used it.
-        kept = keep_grads or use.user_read or use.entry_read or not use.consumed
-        if leaf.grad is not None and kept:
-            plan.grads.append((target, len(outs)))
-            outs.append(leaf.grad)
-        else:
-            plan.grads.append((target, None))
-    return plan
-
-
-def _entries_as_inputs(program: Program, befores: list[Tensor | None]) -> Program:
-    """The program with gradients at entry as further inputs, in place of references to them."""
-    inputs = {before: Input(before.shape, before.dtype) for before in befores if before is not None}
-    if not inputs:
-        return program
-    changed = substitute(program, {r: inputs[r.tensor] for r in program.references if r.tensor in inputs})
-    return Program((*changed.inputs, *inputs.values()), changed.hosts, changed.body, changed.outputs, changed.writes)
-
-
-def _writes_as_outputs(
-    program: Program, plan: Plan, call: Call, title: str, titles: list[str], given: list[Tensor], tape: Capture
-) -> Program:
-    """The program with what it writes to tensor arguments as outputs, since each call has others.
-
-    Raises:
-        CaptureError: an ndarray is written, or memory that the function reaches in another way too.
-    """
-    outputs = list(program.outputs)
-    writes = []
-    for write in program.writes:
-        data = write.target.tensor._data
-        shared = [i for i, array in enumerate(call.arrays) if np.may_share_memory(array, data)]
-        if not shared:
-            writes.append(write)
-            continue
-        i = shared[0]
-        if len(shared) > 1 or write.target.tensor is not given[i] or _reached(data, tape):
-            raise CaptureError(
-                f"{title} changes its argument {titles[i]} in place, and reaches the same memory in another way (through a "
-                "module or another argument) too: leave it out of the arguments"
-            )
-        if type(call.given[i]) is not Tensor:
-            raise CaptureError(
-                f"{title} changes its argument {titles[i]} in place, an array of the caller's: return the new value, or "
-                "give a tensor"
-            )
-        plan.written.append((i, len(outputs)))
-        outputs.append(write.value)
-    if not plan.written:
-        return program
-    return Program(program.inputs, program.hosts, program.body, outputs, writes)
-
-
-def _reached(data: Array, tape: Capture) -> bool:
-    """Whether a tensor from outside that shares this memory entered an op."""
-    found = (traced for node in tape.nodes for value in (node.call or {}).values() for traced in _traced(value))
-    return any(traced.node is None and np.may_share_memory(traced.data, data) for traced in found)
-
-
 def _traced(value: Any) -> Iterator[Traced]:
     """The tensors in an argument of a recorded call."""
     if isinstance(value, Traced):
@@ -319,8 +389,8 @@ def _check_leaks(title: str, nodes: list[weakref.ref[Node]], reach: Reach) -> No
         what += f" in {node.path}" if node.path else ""
         what += f", made at {node.line}," if node.line else ""
     raise CaptureError(
-        f"{title} keeps {what} in {_holder(tensor, reach)}; a replay would not put a new one there. Return it, and "
-        "keep it outside of the compiled function"
+        f"{title} keeps {what} in {_holder(tensor, reach)}; a replay would not put a new one there. Return it "
+        "(in a tuple, list or dict), and keep it outside of the compiled function"
     )
 
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from tapenet.autodiff.tape import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.capture import Connected, first_call
+from tapenet.compiler.capture import SLOT, Connected, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.ir import Program
 from tapenet.compiler.signature import Call, Parameters, rebuild
@@ -78,6 +78,8 @@ def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8
     - **Inline**: inside a `tn.Tape()`, another capture or `tn.grad` and its kin, and where an argument is part of a
       graph, the plain function runs instead, so that graphs stay connected; likewise where a result depends on an
       argument that wants a gradient and no `backward()` inside has used that.
+    - **Python** runs only when the function is captured: text that it prints and files that it writes appear then, and
+      not at later calls.
     - **Not possible** while a function is captured, and an error that names your line: asking a tensor for its value
       (`if`, `float()`, `print`), changing globals, lists or attributes, keeping a tensor anywhere but in the results,
       drawing random numbers other than by `tn.random`. A failed capture leaves everything as it was.
@@ -124,6 +126,8 @@ class Compiled:
         plain = isinstance(fn, (types.FunctionType, types.MethodType))
         object.__setattr__(self, "_plain", plain)
         object.__setattr__(self, "__wrapped__", fn)
+        if isinstance(fn, (staticmethod, classmethod)):
+            raise TypeError(f"tn.compile: write @{type(fn).__name__} above @tn.compile, not below")
         if not callable(fn):
             raise TypeError(f"tn.compile takes a function, a method or a module, not {type(fn).__name__}")
         target = fn if plain else type(fn).__call__
@@ -151,8 +155,8 @@ class Compiled:
         self._inline: set[Any] = set()
         self._warned = False
         self._fast: Callable[[tuple[Any, ...]], Any] = _never
-        #: Under which attribute an object keeps its own, where this is a method. No identifier, so that nothing clashes.
-        self._slot = f"<compiled {getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
+        #: Under which attribute an object keeps its own, where this is a method.
+        self._slot = f"{SLOT}{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
 
     # -- calling -------------------------------------------------------------------------------------------------
 
@@ -255,6 +259,8 @@ class Compiled:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None:
             return self
+        if isinstance(instance, type):
+            return types.MethodType(self, instance)  # of a class method
         try:
             attributes = instance.__dict__
         except AttributeError:
@@ -286,8 +292,14 @@ class Compiled:
         copied = deepcopy(self.__wrapped__, memo)
         return Compiled(copied, self._backend, self._max_variants, self._keep_grads)
 
+    def __reduce__(self) -> Any:
+        if isinstance(self.__wrapped__, types.FunctionType):
+            return self.__qualname__  # pickled by name, as functions are
+        return Compiled, (self.__wrapped__, self._backend, self._max_variants, self._keep_grads)
+
     def __repr__(self) -> str:
-        return f"<compiled {self._title}: {len(self.variants)} programs, backend {self._backend}>"
+        count = len(self.variants)
+        return f"<compiled {self._title}: {count} program{'' if count == 1 else 's'}, backend {self._backend}>"
 
 
 def _never(args: tuple[Any, ...]) -> Any:
@@ -296,6 +308,8 @@ def _never(args: tuple[Any, ...]) -> Any:
 
 def _title(fn: Any) -> str:
     """A function's name, or a module's class."""
+    if isinstance(fn, partial):
+        return _title(fn.func)
     return getattr(fn, "__name__", None) or type(fn).__name__
 
 

@@ -6,6 +6,7 @@ Offsets and strides count elements, not bytes.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tapenet.compiler.ir import Builder, Instruction, Program, Reference, Result, Value, rewrite
@@ -49,10 +50,11 @@ def memory_order(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
 
 
 class Layouts:
-    """The places of a program's values."""
+    """The places of a program's values, found when they are asked for."""
 
-    def __init__(self) -> None:
-        self._places: dict[Value, Place] = {}
+    def __init__(self, strides: Mapping[Value, Strides] | None = None) -> None:
+        """Layouts in which some values have memory of their own with these strides."""
+        self._places = {value: Place(value, 0, steps) for value, steps in (strides or {}).items()}
 
     def __getitem__(self, value: Value) -> Place:
         found = self._places.get(value)
@@ -82,6 +84,8 @@ class Layouts:
                     raise ValueError(f"{instruction.name} to {value.spec} is no view")
                 self._places[instruction.results[0]] = place
             return self._places[value]
+        if isinstance(value, Result) and value.instruction.params.get("row_major"):
+            return Place(value, 0, c_strides(value.shape))
         if isinstance(value, Result) and value.instruction.kind == "elementwise":
             return Place(value, 0, ordered_strides(value.shape, self._order(value)))
         if isinstance(value, Result) and value.instruction.name == "dot_add":
@@ -168,9 +172,7 @@ def materialise(program: Program, layouts: Layouts) -> Program:
             return None
         (arg,) = args
         if reshape_strides(arg.shape, places[0].strides, instruction.params["shape"]) is None:
-            # Row-major, whatever the operand: that is what the reshape reads.
-            copy = builder.emit("copy", arg)
-            layouts.put(copy, c_strides(arg.shape))
+            copy = builder.emit("copy", arg, row_major=True)
             return builder.emit(instruction.name, copy, **instruction.params)
         return None
 

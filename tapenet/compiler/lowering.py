@@ -6,7 +6,7 @@ for `explain()`. Nothing is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,12 +129,6 @@ class Lowering:
                 tensor = self.tape.origin(tensor)  # it is told when its array is replaced; a handle is not
             if tensor is None or tensor._data is not data:
                 tensor = Tensor._of(data)
-            for target in self.writes:
-                if np.may_share_memory(target.tensor._data, data):
-                    raise CaptureError(
-                        f"a tensor of shape {data.shape} shares its memory with one of shape {target.shape} that was "
-                        "written before in the same captured function: read the one that was written, or a copy"
-                    )
             found = self.references[id(data)] = Reference(tensor)
         return self.writes.get(found, found)
 
@@ -359,9 +353,37 @@ def lower(tape: Capture, inputs: Sequence[Node], outputs: Sequence[Any]) -> Lowe
         if node not in work.values:
             work.node(node)
     results = [array_of(work.builder, _symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
+    _check_apart(work.references.values(), work.writes)
     writes = [Write(reference, value) for reference, value in work.writes.items() if value is not reference]
     program = Program(given, work.hosts, work.builder.body, results, writes)
     return Lowered(program, work.values, work.called)
+
+
+def _check_apart(references: Iterable[Reference], writes: Mapping[Reference, Value]) -> None:
+    """Raise if a tensor that is written shares its memory with another: in a program each is a value of its own.
+
+    Raises:
+        CaptureError: names their shapes and the mend.
+    """
+    bounds = np.lib.array_utils.byte_bounds
+    near: list[tuple[int, Reference]] = []  # those that reach as far as this, in the order of memory
+    for low, high, reference in sorted(((*bounds(r.tensor._data), r) for r in references), key=lambda b: b[:2]):
+        near = [(end, other) for end, other in near if end > low]
+        for _, other in near:
+            if (reference in writes or other in writes) and _share(reference.tensor._data, other.tensor._data):
+                written, read = (reference, other) if reference in writes else (other, reference)
+                raise CaptureError(
+                    f"a tensor of shape {written.shape} is written, and shares its memory with one of shape {read.shape} "
+                    "that the captured function uses too: use the one that is written, or a copy"
+                )
+        near.append((high, reference))
+
+
+def _share(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    try:
+        return np.shares_memory(a, b, max_work=1000)
+    except np.exceptions.TooHardError:
+        return True
 
 
 def traced(value: Any) -> Any:

@@ -17,7 +17,9 @@ import numpy as np
 
 from tapenet.compiler.buffers import LINE
 from tapenet.compiler.ir import Array, Instruction, Program
-from tapenet.compiler.numpy_plan_places import Places, Scratch, is_large, overlapping
+from tapenet.compiler.numpy_plan_blocks import Block, run_at
+from tapenet.compiler.numpy_plan_memory import Scratch, is_large, overlapping
+from tapenet.compiler.numpy_plan_places import Places
 from tapenet.compiler.numpy_plan_statements import STATEMENTS, emit
 
 _number = itertools.count(1)
@@ -44,8 +46,16 @@ class _Plan:
         places = Places(program)
         arguments = [places.array(v) for v in program.inputs]
         _hosts(places)
-        for position, instruction in enumerate(program.body):
-            emit(places, instruction, position)
+        position = 0
+        while position < len(program.body):
+            run = run_at(places, position)
+            if run:
+                block = Block(places, run)
+                block.write(emit)
+                position = block.end
+            else:
+                emit(places, program.body[position], position)
+                position += 1
         places.finish()
         body = "".join(f"    {line}\n" for line in places.lines)
         self.source = f"def run({', '.join(arguments)}):\n{body}"

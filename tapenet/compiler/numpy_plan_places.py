@@ -12,80 +12,33 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tapenet.compiler.buffers import Arena, last_uses
 from tapenet.compiler.ir import Constant, Host, Input, Instruction, Program, Reference, Result, Value
 from tapenet.compiler.layout import Place, Strides, c_strides, memory_order, ordered_strides, reshape_strides, view
-from tapenet.compiler.primitives import PRIMITIVES, numpy_slices
-
-SCRATCH, FRESH, REFERENCE, GIVEN, CONSTANT = "scratch", "fresh", "reference", "given", "constant"
+from tapenet.compiler.numpy_plan_memory import (
+    CONSTANT,
+    FRESH,
+    GIVEN,
+    REFERENCE,
+    SCRATCH,
+    Derived,
+    Memory,
+    Scratch,
+    Spot,
+    dense_strides,
+    is_dense,
+    is_large,
+    overlapping,
+    view_maker,
+    view_text,
+)
 
 #: Primitives whose results never lie in the memory of their arguments.
 _SEPARATE = frozenset({"elementwise", "reduction", "product", "movement", "control"})
-
-
-class Memory:
-    """The memory of one array and its views."""
-
-    __slots__ = ("end", "kind", "nbytes", "offset")
-
-    def __init__(self, kind: str, end: int, offset: int = 0, nbytes: int = 0) -> None:
-        self.kind = kind
-        #: Position of the last instruction that needs it.
-        self.end = end
-        #: Where in the arena it is, and how long.
-        self.offset = offset
-        self.nbytes = nbytes
-
-
-class Spot:
-    """Where a value is.
-
-    Attributes:
-        memory: whose part it is.
-        name: the variable that holds the array; "" for a view that nobody has asked for yet.
-        base, instruction: what it is a view of and how, until it has a name.
-        place: offset and strides in elements; None where they are known only when the code runs.
-        whole: whether it shows each element of the memory once, so that writing it replaces all.
-        static: whether the variable is set once, not at each call.
-    """
-
-    __slots__ = ("base", "instruction", "memory", "name", "place", "static", "whole")
-
-    def __init__(
-        self, memory: Memory, name: str, place: Place | None, *, whole: bool = True, static: bool = False,
-        base: Value | None = None, instruction: Instruction | None = None,
-    ) -> None:  # fmt: skip
-        self.memory = memory
-        self.name = name
-        self.place = place
-        self.whole = whole
-        self.static = static
-        self.base = base
-        self.instruction = instruction
-
-    @property
-    def strides(self) -> Strides | None:
-        return None if self.place is None else self.place.strides
-
-
-class Scratch(NamedTuple):
-    """How to make an array in the arena; offset and strides in bytes."""
-
-    offset: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    strides: Strides
-
-
-class Derived(NamedTuple):
-    """How to make an array from another one that is made once."""
-
-    base: str
-    make: Callable[[Any], Any]
 
 
 class Places:
@@ -231,11 +184,11 @@ class Places:
         assert instruction is not None
         name = self.name("v")
         if spot.static:
-            self.statics[name] = self.recipe(value, spot) or Derived(base, _maker(instruction))
+            self.statics[name] = self.recipe(value, spot) or Derived(base, view_maker(instruction))
         else:
             if instruction.name == "broadcast":
                 self.shared("broadcast_to", np.broadcast_to)
-            self.line(f"{name} = {_view_text(instruction, base)}")
+            self.line(f"{name} = {view_text(instruction, base)}")
         return name
 
     def recipe(self, value: Value, spot: Spot) -> Scratch | None:
@@ -274,6 +227,17 @@ class Places:
             return None
         return self.derived(value, f".reshape({shape!r})", lambda a: a.reshape(shape))
 
+    def flat(self, value: Value, order: tuple[int, ...]) -> str:
+        """The array of a value as a vector, with its axes in this order."""
+        usual = order == tuple(range(value.ndim))
+        text = ".reshape(-1)" if usual else f".transpose({order!r}).reshape(-1)"
+        name = self.derived(value, text, lambda a: a.transpose(order).reshape(-1))
+        if self.spot(value).static:
+            return name
+        flat = self.name("v")
+        self.line(f"{flat} = {name}")
+        return flat
+
     def unspread(self, value: Value) -> Value:
         """What an operand is a broadcast of: NumPy broadcasts by itself."""
         spot = self.spot(value)
@@ -304,7 +268,7 @@ class Places:
 
     def release(self, position: int) -> None:
         """Give back what ends after an instruction."""
-        for memory in self._ends.pop(position, ()):
+        for memory in dict.fromkeys(self._ends.pop(position, ())):  # taken over here, it is there twice
             if memory.end == position and memory.kind == SCRATCH:
                 self.arena.give(memory.offset, memory.nbytes)
 
@@ -324,7 +288,7 @@ class Places:
         return self.scratch(Value(shape, dtype), position).name
 
     def target(self, instruction: Instruction, position: int, *, over: Iterable[Value] = (), strict: bool = False,
-               dense: str = "") -> Spot:  # fmt: skip
+               dense: str = "", order: tuple[int, ...] | None = None, update: bool = True) -> Spot:  # fmt: skip
         """Where an instruction's result goes: into the tensor it is written to, over an operand that nobody needs any
         more, into a new array if it is returned, else into scratch.
 
@@ -334,6 +298,8 @@ class Places:
             over: the arguments whose memory it may take over, being elementwise.
             strict: it may only if no other argument lies there too (a ufunc sees that, and copies).
             dense: "rows" if it must be in row-major order, "matrix" if its last two axes may be exchanged.
+            order: in which its axes must lie in memory, without gaps.
+            update: whether it may be computed in the storage of the tensor it is written to.
         """
         (result,) = instruction.results
         self.result_bytes += result.nbytes
@@ -341,13 +307,15 @@ class Places:
         over = tuple(over)
         if result.size == 1:  # writing over an operand, NumPy takes four times as long with one element
             over = ()
-        spot = self._update(instruction, position, over, strict, dense)
+        spot = self._update(instruction, position, over, strict, dense) if update else None
+        if spot is not None and order is not None and not is_dense(result.shape, spot.strides, order):
+            spot = None
         if spot is None:
             spot = self._taken(instruction, position, over, strict, end)
         if spot is None and result in self._returned:
-            spot = self._fresh(result, self._order(instruction, dense))
+            spot = self._fresh(result, order or self._order(instruction, dense))
         if spot is None:
-            spot = self.scratch(result, end, self._order(instruction, dense))
+            spot = self.scratch(result, end, order or self._order(instruction, dense))
         self._spots[result] = spot
         return spot
 
@@ -368,7 +336,7 @@ class Places:
             if any(self.spot(a).memory.kind == GIVEN or self.spot(a).memory is memory for a in others):
                 return None
         spot = self._behind(target, views)
-        return None if spot is None or (dense and spot.strides not in _dense(result.shape, dense)) else spot
+        return None if spot is None or (dense and spot.strides not in dense_strides(result.shape, dense)) else spot
 
     def _behind(self, target: Reference, views: list[Instruction]) -> Spot | None:
         """A tensor's storage as what a chain of views makes that tensor of, if strides can show it so."""
@@ -452,7 +420,12 @@ class Places:
         order = None
         if instruction.kind == "elementwise":
             order = self._common(instruction, result.shape)
-        if order is None and dense != "rows" and result.ndim == 2 and all(a.shape != result.shape for a in instruction.args):
+        if (
+            order is None
+            and dense != "rows"
+            and result.ndim == 2
+            and all(a.shape != result.shape for a in instruction.args)
+        ):
             order = self._wanted(result)
         return order or tuple(range(result.ndim))
 
@@ -538,11 +511,6 @@ def _is_summed(instruction: Instruction, users: dict[Value, list[Instruction]]) 
     )
 
 
-def is_large(host: Value) -> bool:
-    """Whether an array that the host computes is used where it is, rather than copied."""
-    return host.nbytes > 1024
-
-
 def _root(value: Value) -> tuple[Value, list[Instruction]]:
     """What a value shows all of, and the views that lead from it there."""
     views = []
@@ -550,52 +518,3 @@ def _root(value: Value) -> tuple[Value, list[Instruction]]:
         views.append(value.instruction)
         value = value.instruction.args[0]
     return value, views
-
-
-def _dense(shape: tuple[int, ...], dense: str) -> tuple[Strides, ...]:
-    """The strides that an array of which it is asked to be `dense` may have."""
-    rows = c_strides(shape)
-    if dense == "rows" or len(shape) < 2:
-        return (rows,)
-    exchanged = c_strides((*shape[:-2], shape[-1], shape[-2]))
-    return rows, (*exchanged[:-2], exchanged[-1], exchanged[-2])
-
-
-def _maker(instruction: Instruction) -> Callable[[Any], Any]:
-    evaluate, params = PRIMITIVES[instruction.name].evaluate, instruction.params
-    return lambda base: evaluate(base, **params)
-
-
-def _view_text(instruction: Instruction, base: str) -> str:
-    """A view as an expression."""
-    params = instruction.params
-    if instruction.name == "transpose":
-        axes = params["axes"]
-        return f"{base}.T" if axes == tuple(range(len(axes)))[::-1] else f"{base}.transpose({axes!r})"
-    if instruction.name == "reshape":
-        return f"{base}.reshape({params['shape']!r})"
-    if instruction.name == "broadcast":
-        return f"broadcast_to({base}, {params['shape']!r})"
-    return f"{base}[{slices_text(params['slices'])}]"
-
-
-def slices_text(slices: Any) -> str:
-    """Normalised slices as they stand in an index; "..." for none."""
-    parts = []
-    for s in numpy_slices(slices):
-        stop = "" if s.stop is None else s.stop
-        parts.append(f"{s.start}:{stop}" + (f":{s.step}" if s.step != 1 else ""))
-    return ", ".join(parts) or "..."
-
-
-def overlapping(arrays: list[Any]) -> frozenset[int]:
-    """The positions of the arrays whose memory may overlap that of another one."""
-    found: set[int] = set()
-    ranges = sorted((*np.lib.array_utils.byte_bounds(a), k) for k, a in enumerate(arrays) if a.size)
-    end, owner = 0, -1
-    for first, last, k in ranges:
-        if first < end:
-            found |= {k, owner}
-        if last > end:
-            end, owner = last, k
-    return frozenset(found)

@@ -16,7 +16,8 @@ import numpy as np
 
 from tapenet.compiler.ir import Constant, Instruction, Result, Value
 from tapenet.compiler.layout import c_strides
-from tapenet.compiler.numpy_plan_places import Places, slices_text
+from tapenet.compiler.numpy_plan_memory import slices_text
+from tapenet.compiler.numpy_plan_places import Places
 from tapenet.compiler.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, Hole, function, numpy_slices
 
 Statement = Callable[[Places, Instruction, int], None]

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import CaptureError, Node
+from tapenet.autodiff.tape import CaptureError, Node, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import generator
 
@@ -34,16 +34,18 @@ MISSING: Any = _Missing()
 #: Types that are compared by value; all others are compared by identity.
 _VALUES = frozenset({int, float, complex, bool, str, bytes, type(None), tuple, frozenset})
 _CONTAINERS = (list, dict, set)
+#: Types in which nothing can be found.
+_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), Tensor, np.ndarray})
 _OTHERS = frozenset({"tapenet", "numpy", "scipy", "builtins"}) | sys.stdlib_module_names
-#: Containers with more entries are compared by their length alone.
-_ENTRIES = 10_000
+#: Containers with more entries are compared by their length alone, and not looked into.
+_ENTRIES = 1000
 
 
 def same(before: Any, now: Any) -> bool:
     """Whether a name still stands for the same: an equal number, text or tuple, or that very object."""
     if before is now:
         return True
-    if type(before) is not type(now) or type(before) not in _VALUES:
+    if type(before) is not type(now) or not (type(before) in _VALUES or isinstance(before, (np.generic, np.dtype))):
         return False
     if type(before) is tuple:
         return len(before) == len(now) and all(map(same, before, now))
@@ -105,12 +107,14 @@ class Reach:
         places: the names, with what stands behind them.
         containers: lists, dicts and sets among that, with their names in words.
         generators: random generators that may be drawn from directly.
+        modules: all modules, which tell by `_fingerprint()` what of them a program depends on.
     """
 
     def __init__(self, function: Any, arguments: Iterable[Any] = ()) -> None:
         self.places: list[Place] = []
         self.containers: list[tuple[str, Any]] = []
         self.generators: list[np.random.Generator] = [generator()]
+        self.modules: list[Any] = []
         #: Everything met, by id, and kept alive, so that no id is given out again.
         self._seen: dict[int, Any] = {id(self.generators[0]): self.generators[0]}
         self._places: set[tuple[int, str]] = set()
@@ -127,14 +131,14 @@ class Reach:
                 self._look_into(namespace)
 
     def _follow(self, value: Any, words: str) -> None:
-        if type(value) in _VALUES or type(value) is Tensor or value is MISSING or id(value) in self._seen:
+        if type(value) in _PLAIN or value is MISSING or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, types.FunctionType):
             if _users(value.__globals__.get("__name__")):
                 self._function(value)
-            elif hasattr(value, "__wrapped__"):
-                self._follow(value.__wrapped__, words)
+            elif "__wrapped__" in vars(value):
+                self._follow(vars(value)["__wrapped__"], words)
         elif isinstance(value, types.MethodType):
             self._follow(value.__func__, words)
             self._follow(value.__self__, words)
@@ -143,8 +147,12 @@ class Reach:
                 self._follow(part, words)
         elif isinstance(value, np.random.Generator):
             self.generators.append(value)
-        elif isinstance(value, _CONTAINERS):
-            self.containers.append((words, value))
+        elif isinstance(value, (tuple, *_CONTAINERS)):
+            if not isinstance(value, tuple):
+                self.containers.append((words, value))
+            if len(value) <= _ENTRIES:
+                for part in value.values() if isinstance(value, dict) else value:
+                    self._follow(part, f"inside {words}")
         elif isinstance(value, types.ModuleType):
             if _users(value.__name__):
                 self._namespaces.append(_Namespace(value.__name__, vars(value)))
@@ -153,8 +161,10 @@ class Reach:
                 if _users(base.__module__) and (base is value or id(base) not in self._seen):
                     self._seen[id(base)] = base
                     self._namespaces.append(_Namespace(base.__qualname__, vars(base), base))
-        elif hasattr(type(value), "named_modules"):
+        elif hasattr(type(value), "_fingerprint"):
             for module in value.modules():
+                self._seen[id(module)] = module
+                self.modules.append(module)
                 self._follow(type(module), words)
                 for part in vars(module).values():
                     if isinstance(part, (np.random.Generator, types.FunctionType, types.MethodType, partial)):
@@ -166,8 +176,8 @@ class Reach:
                     n: v for base in type(value).__mro__ if _users(base.__module__) for n, v in vars(base).items()
                 }
                 self._namespaces.append(_Namespace(type(value).__qualname__, vars(value), None, defaults))
-        elif hasattr(value, "__wrapped__"):
-            self._follow(value.__wrapped__, words)
+        elif "__wrapped__" in getattr(value, "__dict__", ()):  # of functions in disguise, such as compiled ones
+            self._follow(vars(value)["__wrapped__"], words)
 
     def _look_into(self, namespace: _Namespace) -> None:
         title, holder, owner, defaults = namespace
@@ -265,8 +275,13 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
     found: list[np.random.Generator] = []
     anywhere = False
     for node in nodes:
+        call = node.call or {}
+        for body in call.values():
+            if isinstance(body, Tape):  # of a loop, or a branch
+                inside = drawn(body)
+                found += inside.generators
+                anywhere |= inside.anywhere
         if node.op.random:
-            call = node.call or {}
             anywhere |= _users(node.op.__module__)
             found += [value for value in call.values() if isinstance(value, np.random.Generator)]
             if call.get("rng") is None:

@@ -157,7 +157,7 @@ PRIMITIVES["cast"] = Primitive(
     lambda a, dtype: np.asarray(a).astype(dtype),
 )
 
-PRIMITIVES["copy"] = Primitive("elementwise", lambda args, p: [args[0]], lambda a: np.array(a))
+PRIMITIVES["copy"] = Primitive("elementwise", lambda args, p: [args[0]], lambda a, row_major=False: np.array(a))
 
 # -- reductions --------------------------------------------------------------------------------------------------
 

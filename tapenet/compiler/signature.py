@@ -204,7 +204,8 @@ def in_words(entry: Key) -> str:
         _, kind, value = entry
         if kind is float:
             return repr(float.fromhex(value))
-        return f"a {kind.__name__} at {id(value):#x}" if kind.__hash__ is object.__hash__ else shortly(value)
+        by_identity = kind.__hash__ is object.__hash__ and value is not None
+        return f"a {kind.__name__} at {id(value):#x}" if by_identity else shortly(value)
     if entry[0] == "dict":
         return "a dict with the keys " + ", ".join(map(repr, entry[1]))
     kind, size = entry[1]

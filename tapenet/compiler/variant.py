@@ -141,9 +141,9 @@ class Variant:
     def begins_with(self, leaves: list[Leaf]) -> bool:
         """Whether the gradients that there are as a call begins are those it was made for."""
         plan = self.plan
-        return all(_leaf(t, leaves).grad is None for t in plan.absent) and all(
-            _leaf(t, leaves).grad is not None for t in plan.entries
-        )
+        if any(_leaf(target, leaves).grad is not None for target in plan.absent):
+            return False
+        return all(_leaf(target, leaves).grad is not None for target in plan.entries)
 
     # -- the call ------------------------------------------------------------------------------------------------
 
@@ -158,11 +158,11 @@ class Variant:
 
     def specialise(self, call: Call) -> None:
         """Make `fast` for calls like this one."""
-        kinds = tuple(_kind(value) for value in call.args)
-        if call.kwargs or None in kinds or len(call.leaves) != kinds.count(Leaf):
+        statics: list[Any] = []
+        kinds = tuple(_kind(value, statics) for value in call.args)
+        if call.kwargs or len(call.leaves) != _count(kinds, Leaf):  # the same leaf twice
             self.fast = _never
             return
-        statics = [value for value, kind in zip(call.args, kinds, strict=True) if kind == "static"]
         self.fast = self._code(kinds)(self._regions, self._epoch, self.values, statics)
 
     def _code(self, kinds: Any) -> Callable[..., Any]:
@@ -180,15 +180,25 @@ def _leaf(target: Target, leaves: Sequence[Leaf]) -> Leaf:
     return leaves[target] if isinstance(target, int) else target
 
 
-def _kind(value: Any) -> Any:
-    """How the code of a call treats an argument: the type of a NumPy number, "array", `Leaf`, "static", or None for
-    what it does not do."""
+def _kind(value: Any, statics: list[Any]) -> Any:
+    """How the code of a call treats an argument: "array", `Leaf`, the type of a NumPy number, "static" (added to
+    `statics`), or for nested ones their type, keys or length, and the kinds inside."""
     kind = type(value)
     if kind is Tensor:
         return Leaf if type(value._node) is Leaf else "array"
     if is_array(value):
-        return "array" if kind is np.ndarray else kind if isinstance(value, np.generic) else None
-    return None if isinstance(value, (tuple, list, dict)) else "static"
+        return kind if isinstance(value, np.generic) else "array"
+    if kind is dict:
+        return dict, tuple(value), tuple(_kind(v, statics) for v in value.values())
+    if kind in (tuple, list) or (isinstance(value, tuple) and hasattr(kind, "_fields")):
+        return kind, len(value), tuple(_kind(v, statics) for v in value)
+    statics.append(value)
+    return "static"
+
+
+def _count(kinds: Any, wanted: Any) -> int:
+    """How often a kind is among nested ones."""
+    return sum(_count(k[2], wanted) if type(k) is tuple else k is wanted for k in kinds)
 
 
 def _regions(arrays: list[Array]) -> list[mutation.Region]:
@@ -236,9 +246,9 @@ class _Writer:
             written, entry = "a{}", "{}._data"
         self._body(written, entry)
         values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
-        statics = "".join(f"s{i}, " for i in range(kinds.count("static")))
         text = ["def make(regions, epoch, values, statics):"]
         if kinds != "run":
+            statics = "".join(f"s{i}, " for i in range(_count(kinds, "static")))
             text += [f"    {values or '()'} = values", f"    {statics or '()'} = statics"]
         text += [
             f"    {head}",
@@ -265,44 +275,61 @@ class _Writer:
     # -- whether it applies --------------------------------------------------------------------------------------
 
     def _check(self, kinds: tuple[Any, ...]) -> None:
-        grad = self._variant.key[1]
         self._line("if tape.epoch != epoch: return MISS")
         self._line("state = local.state")
-        self._line(f"if not state.fast or state.grad is not {grad}: return MISS")
+        self._line(f"if not state.fast or state.grad is not {self._variant.key[1]}: return MISS")
         self._guard()
-        self._line(f"if len(args) != {len(kinds)}: return MISS")
-        taken = iter(range(self._count))
-        statics = iter(range(kinds.count("static")))
-        names = [f"v{next(statics)}" if kind == "static" else f"a{next(taken)}" for kind in kinds]
-        if names:
-            self._line(f"{', '.join(names)}, = args")
-        leaves = 0
-        for name, kind in zip(names, kinds, strict=True):
-            if kind == "static":
-                self._line(f"if {name} is not s{name[1:]}: return MISS")
-                continue
-            if kind == "array":
-                self._line(f"if type({name}) is Tensor:")
-                # Where nothing is recorded, a tensor inside a graph is an array like any other.
-                inside = f"{name}._node is not None" if grad else f"type({name}._node) is Leaf"
-                self._line(f"    if {inside}: return MISS")
-                self._line(f"    {name} = {name}._data")
-            elif kind is Leaf:
-                self._line(f"if type({name}) is not Tensor: return MISS")
-                self._line(f"n{leaves} = {name}._node")
-                others = "".join(f" or n{leaves} is n{i}" for i in range(leaves))
-                self._line(f"if type(n{leaves}) is not Leaf{others}: return MISS")
-                self._line(f"{name} = {name}._data")
-                leaves += 1
-            else:
-                self._line(f"if type({name}) is not {self._constant(kind)}: return MISS")
-                self._line(f"{name} = asarray({name})")
-            if not self._variant.checks:
-                value = self._variant.program.inputs[int(name[1:])]
-                self._line(
-                    f"if type({name}) is not ndarray or {name}.shape != {value.shape!r} or {name}.dtype is not "
-                    f"{self._constant(value.dtype)}: return MISS"
-                )
+        self._arrays = self._leaves = self._statics = 0
+        self._take_apart("args", None, len(kinds), kinds)
+
+    def _take(self, name: str, kind: Any) -> None:
+        """Check an argument, and take the arrays and leaves out of it."""
+        if type(kind) is tuple:
+            self._take_apart(name, *kind)
+            return
+        if kind == "static":
+            self._line(f"if {name} is not s{self._statics}: return MISS")
+            self._statics += 1
+            return
+        array, leaf = f"a{self._arrays}", f"n{self._leaves}"
+        value = self._variant.program.inputs[self._arrays]
+        self._arrays += 1
+        if kind == "array":
+            # Where nothing is recorded, a tensor inside a graph is an array like any other.
+            inside = f"{name}._node is not None" if self._variant.key[1] else f"type({name}._node) is Leaf"
+            self._line(f"if type({name}) is Tensor:")
+            self._line(f"    if {inside}: return MISS")
+            self._line(f"    {array} = {name}._data")
+            self._line(f"else: {array} = {name}")
+        elif kind is Leaf:
+            others = "".join(f" or {leaf} is n{i}" for i in range(self._leaves))
+            self._leaves += 1
+            self._line(f"if type({name}) is not Tensor: return MISS")
+            self._line(f"{leaf} = {name}._node")
+            self._line(f"if type({leaf}) is not Leaf{others}: return MISS")
+            self._line(f"{array} = {name}._data")
+        else:
+            self._line(f"if type({name}) is not {self._constant(kind)}: return MISS")
+            self._line(f"{array} = asarray({name})")
+        if not self._variant.checks:
+            self._line(
+                f"if type({array}) is not ndarray or {array}.shape != {value.shape!r} or {array}.dtype is not "
+                f"{self._constant(value.dtype)}: return MISS"
+            )
+
+    def _take_apart(self, name: str, kind: type | None, keys: Any, kinds: tuple[Any, ...]) -> None:
+        names = [f"{name}_{i}" for i in range(len(kinds))]
+        if kind is dict:
+            self._line(f"if type({name}) is not dict or tuple({name}) != {self._constant(keys)}: return MISS")
+            for inner, key in zip(names, keys, strict=True):
+                self._line(f"{inner} = {name}[{self._constant(key)}]")
+        else:
+            other = "" if kind is None else f"type({name}) is not {self._constant(kind)} or "
+            self._line(f"if {other}len({name}) != {keys}: return MISS")
+            if names:
+                self._line(f"{', '.join(names)}, = {name}")
+        for inner, inside in zip(names, kinds, strict=True):
+            self._take(inner, inside)
 
     def _guard(self) -> None:
         """The names that the function reads must stand for what they stood for."""

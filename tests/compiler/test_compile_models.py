@@ -161,3 +161,32 @@ def test_training_is_that_of_eager(case: Case, compiled: Compile) -> None:
         for name, value in entry.items():
             np.testing.assert_allclose(two["state"][k][name], value, rtol=case.rtol, atol=1e-5, err_msg=f"{k} {name}")
     assert 1 <= len(step.variants) <= 4
+
+
+@backends
+def test_an_epoch_in_one_call(compiled: Compile) -> None:
+    xs = np.stack([x for x, _ in BATCHES if len(x) == 8][:20])
+    ys = np.stack([y for _, y in BATCHES if len(y) == 8][:20])
+
+    def make() -> tuple[nn.Module, Any]:
+        tn.random.seed(0)
+        net = dropping()
+        opt = optim.Adam(net.parameters(), lr=optim.exponential(0.02, 0.99))
+        step = usual(net, opt)
+
+        def epoch(xs: Any, ys: Any) -> Any:
+            return tn.scan(lambda carry, xy: (carry, step(*xy)), None, (xs, ys))[1]
+
+        return net, epoch
+
+    (net, eager), (other, epoch) = make(), make()
+    fast = compiled(epoch)
+    results = []
+    for run in (eager, fast):
+        tn.random.seed(1)
+        results.append([np.asarray(run(xs, ys).data) for _ in range(3)])
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-4)
+    for name, value in net.state_dict().items():
+        np.testing.assert_allclose(other.state_dict()[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
+    assert [p.grad for p in other.parameters()] == [None] * 4
+    assert len(fast.variants) == 1

@@ -151,7 +151,7 @@ def test_a_tensor_in_other_places() -> None:
         in_global: "as 'KEPT'",
         in_cell: "a closure variable",
         in_attribute: "a Holder, as 'kept'",
-        in_depth: "in a list",
+        in_depth: "the list that is inside the closure variable 'deep'",
         in_function: "a function, as 'kept'",
         argument: "keeps its argument x in the list",
         returned_otherwise: "",
@@ -391,7 +391,7 @@ def test_a_failed_capture_leaves_everything_as_it_was() -> None:
 
     def state() -> Any:
         saved = opt.state_dict()
-        moments = [{n: v for n, v in entry.items()} for entry in saved.pop("state").values()]
+        moments = [dict(entry) for entry in saved.pop("state").values()]
         grads = [None if p.grad is None else (id(p.grad), p.grad.data.copy()) for p in net.parameters()]
         rngs = [str(tn.random.generator().bit_generator.state), str(net[2].rng.bit_generator.state)]
         return net.state_dict(), saved, moments, grads, rngs

@@ -42,7 +42,9 @@ CONFIG = Config()
 
 def small(dropout: float = 0.0) -> nn.Module:
     tn.random.seed(1)
-    return nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Tanh(), nn.Dropout(dropout), nn.Linear(4, 3))
+    return nn.Sequential(
+        nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Tanh(), nn.Dropout(dropout), nn.Linear(4, 3)
+    )
 
 
 class Run:
@@ -248,10 +250,10 @@ class Two:
 def test_globals_and_closures_that_stand_for_something_else(compiled: Compile, monkeypatch: pytest.MonkeyPatch) -> None:
     module = __import__(__name__, fromlist=["SCALE"])
     shift = 1.0
-    layer = nn.Linear(3, 3)
+    layer: Any = nn.Linear(3, 3)
 
     def f(x: Any) -> Any:
-        return (scaled(x) + shift) * LIMITS[0] + layer(x) * 0 + TABLE * 0
+        return (scaled(x) + shift) * LIMITS[0] + layer(x) * 0 + TABLE * 0  # noqa: F821  it is deleted below
 
     g = compiled(f)
     np.testing.assert_allclose(g(X).data, 2 * X + 1, rtol=1e-6)
@@ -314,6 +316,25 @@ def test_attributes_of_plain_objects() -> None:
     assert len(trainer.predict.variants) == 6
 
 
+class Weighted(nn.Module):
+    def __init__(self) -> None:
+        self.w = nn.Parameter(np.ones(3, np.float32))
+
+
+@backends
+def test_parameters_of_modules_that_are_not_called(compiled: Compile) -> None:
+    net, nets = Weighted(), [Weighted()]
+    f = compiled(lambda x: x * net.w * nets[0].w)
+    for value in (2.0, 3.0):
+        for _ in range(2):
+            np.testing.assert_allclose(f(X).data, X * net.w.data * nets[0].w.data, rtol=1e-6)
+        net.w = nn.Parameter(np.full(3, value, np.float32))
+        np.testing.assert_allclose(f(X).data, X * value * nets[0].w.data, rtol=1e-6)
+        nets[0].w = nn.Parameter(np.full(3, value, np.float32))
+        np.testing.assert_allclose(f(X).data, X * value * value, rtol=1e-6)
+    assert len(f.variants) == 5
+
+
 def test_a_module_of_the_users_own() -> None:
     settings = types.ModuleType("settings_of_a_user")
     settings.gain = 2.0  # type: ignore[attr-defined]
@@ -370,10 +391,10 @@ def test_too_many_shapes_warn_once_and_run_uncompiled() -> None:
     for n in (1, 2, 3):
         step({"x": X[:n]})
     with pytest.warns(tn.CompileWarning) as caught:
-        for n in (4, 1, 2, 3, 4):
-            result = step({"x": X[:n]})
-            np.testing.assert_allclose(result.data, net(X[:n]).data, rtol=1e-6)
-            assert not result.requires_grad
+        results = [step({"x": X[:n]}) for n in (4, 1, 2, 3, 4)]
+    for n, result in zip((4, 1, 2, 3, 4), results, strict=True):
+        np.testing.assert_allclose(result.data, net(X[:n]).data, rtol=1e-6)
+        assert not result.requires_grad
     (warning,) = caught
     text = str(warning.message)
     assert "was captured 3 times" in text
@@ -411,22 +432,26 @@ def test_the_warning_names_state_too() -> None:
     net = nn.Dropout(0.5)
     gain = 1.0
     f = tn.compile(lambda x: net(x) * gain, max_variants=3, backend="numpy")
+    f(X)
+    net.eval()
+    f(X)
+    net.p = 0.25
+    f(X)
+    gain = 2.0
     with pytest.warns(tn.CompileWarning) as caught:
-        f(X)
-        net.eval()
-        f(X)
-        net.p = 0.25
-        f(X)
-        gain = 2.0
-        np.testing.assert_allclose(f(X).data, 2 * X, rtol=1e-6)
+        result = f(X)
+    np.testing.assert_allclose(result.data, 2 * X, rtol=1e-6)
     text = str(caught[0].message)
     assert "Dropout.training (True, False)" in text
     assert "Dropout.p (0.5, 0.25)" in text
     net, k = nn.Identity(), 0
     f = tn.compile(lambda x: net(x) + k, max_variants=2, backend="numpy")
+    f(X)
+    k = 1
+    f(X)
+    k = 2
     with pytest.warns(tn.CompileWarning, match=r"the closure variable 'k' \(0, 1\)"):
-        for k in range(3):  # noqa: B007
-            f(X)
+        f(X)
 
 
 def test_a_failed_capture_does_not_count() -> None:
@@ -442,3 +467,67 @@ def test_a_failed_capture_does_not_count() -> None:
         g(X, False)
         g(X, False)
     assert len(g.variants) == 1
+
+
+# -- everything mixed --------------------------------------------------------------------------------------------
+
+
+def _act(run: Run, action: str, number: float) -> None:
+    """Change something of a run between calls."""
+    net, opt = run.net, run.opt
+    if action == "mode":
+        net.train(number < 0.7)
+    elif action == "lr":
+        opt.lr = 0.01 + number / 10
+    elif action == "schedule":
+        opt.lr = optim.exponential(0.1, 0.9 + number / 20)
+    elif action == "weight decay":
+        opt.groups[0]["weight_decay"] = 0.0 if number < 0.5 else 0.01
+    elif action == "freeze":
+        net[4].requires_grad_(number < 0.5)
+    elif action == "momentum of the statistics":
+        net[1].momentum = 0.1 if number < 0.5 else 0.2
+    elif action == "reload":
+        net.load_state_dict({name: v * 0.9 if v.dtype.kind == "f" else v for name, v in net.state_dict().items()})
+        opt.load_state_dict(opt.state_dict())
+    elif action == "write":
+        with tn.no_grad():
+            net[0].weight[0, 0] = number
+    elif action == "eager step":
+        getattr(run.step, "__wrapped__", run.step)(X, Y)
+    elif action == "another optimizer":
+        opt.zero_grad()
+        (net(X) ** 2).mean().backward()
+        optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.01).step()
+        opt.zero_grad()
+    elif action == "dtype":
+        net.astype(np.float64 if number < 0.3 else np.float32)
+
+
+ACTIONS = [
+    "mode", "lr", "schedule", "weight decay", "freeze", "momentum of the statistics", "reload", "write", "eager step",
+    "another optimizer", "dtype", "nothing", "nothing", "nothing",
+]  # fmt: skip
+
+
+@backends
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_of_changes(compiled: Compile, seed: int) -> None:
+    def make(net: Any) -> Any:
+        return optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+
+    runs = both(lambda f: compiled(f, max_variants=100), make=make, dropout=0.3)
+    r = np.random.default_rng(seed)
+    done = []
+    for _ in range(40):
+        action, number, size = ACTIONS[r.integers(len(ACTIONS))], r.random(), int(r.integers(2, 5))
+        done.append((action, number))
+        results = []
+        for run in runs:
+            tn.random.seed(int(number * 1e6))
+            _act(run, action, number)
+            results.append([run.step(X[:size], Y[:size]).item() for _ in range(2)])
+        np.testing.assert_allclose(results[1], results[0], rtol=1e-4, err_msg=str(done))
+        for (name, p), q in zip(runs[0].net.named_parameters(), runs[1].net.parameters(), strict=True):
+            np.testing.assert_allclose(q.data, p.data, rtol=1e-3, atol=1e-5, err_msg=f"{name} {done}")
+    assert len(runs[1].step.variants) < 60

@@ -19,16 +19,27 @@ import tapenet as tn
 from tapenet.autodiff.functions import tree_leaves, tree_map
 from tapenet.autodiff.tape import Capture
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler import numpy_plan
-from tapenet.compiler.capture import Argument
+from tapenet.compiler import numpy_plan, numpy_plan_blocks, numpy_plan_statements
 from tapenet.compiler.ir import Program, check
-from tapenet.compiler.lowering import Called, lower
+from tapenet.compiler.lowering import Lowered, lower
 from tapenet.compiler.passes import simplify
 from tapenet.ops.op import Derived, Op, Sample, registry
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}
+
+
+def blocks(program: Program) -> Callable[..., Any]:
+    """The NumPy plan as it is for large arrays."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(numpy_plan_blocks, "BLOCK", 32)
+        patch.setattr(numpy_plan_blocks, "LARGE", 0)
+        patch.setattr(numpy_plan_statements, "BITS", 0)
+        patch.setattr(numpy_plan_statements, "ONES", 0)
+        return numpy_plan.build(program)
+
+
 #: By name of a backend: what makes a program callable.
-BACKENDS: dict[str, Callable[[Program], Callable[..., Any]]] = {"numpy": numpy_plan.build}
+BACKENDS: dict[str, Callable[[Program], Callable[..., Any]]] = {"numpy": numpy_plan.build, "numpy-large": blocks}
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 PAGE = Path(__file__).parents[2] / "docs" / "compiler.md"
 
@@ -64,21 +75,19 @@ def tensor(array: Any) -> Tensor:
 def step_of(op: Op | Derived, call: Sample) -> Step:
     r = np.random.default_rng(1)
     with tn.no_grad():
-        outs = tree_leaves(op(*tree_map(lambda v: tensor(v) if isinstance(v, np.ndarray) else v, call.args), **call.kwargs))
+        args = tree_map(lambda v: tensor(v) if isinstance(v, np.ndarray) else v, call.args)
+        outs = tree_leaves(op(*args, **call.kwargs))
     return Step(op, call, [np.asarray(r.normal(size=np.shape(o))).astype(o.dtype) for o in outs])
 
 
-def program_of(step: Step) -> tuple[Program, list[Called]]:
-    """The program of a step whose arrays are arguments."""
+def lowered_by(step: Callable[..., list[Any]], arrays: list[Any]) -> Lowered:
+    """The program of a step whose tensors are arguments."""
     with Capture() as tape:
-        arguments = [Argument(a, "") for a in arrays_of(step.call)]
-        tensors = []
-        for array, argument in zip(arrays_of(step.call), arguments, strict=True):
-            given = Tensor._of(array, None, argument)
-            tensors.append(given.requires_grad_(array.dtype.kind == "f"))
-        outs = step(*tensors)
-        lowered = lower(tape, arguments, outs)
-    return simplify(check(lowered.program)), lowered.called
+        arguments = [tn.identity(Tensor._of(a))._trace for a in arrays]  # any node can stand for an argument
+        tensors = [tensor(a) for a in arrays]
+        for given, argument in zip(tensors, arguments, strict=True):
+            given._trace = argument
+        return lower(tape, arguments, step(*tensors))
 
 
 def samples(op: Op | Derived, dtype: str) -> list[Sample]:
@@ -130,15 +139,12 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("backend", "dtype", "name"), cases())
 def test_compiled_and_eager_agree(backend: str, dtype: str, name: str) -> None:
     op = OPS[name]
-    if isinstance(op, Op) and op.effect:
-        return
     for call in samples(op, dtype):
         step = step_of(op, call)
-        program, _ = program_of(step)
-        run = BACKENDS[backend](program)
         given = arrays_of(call)
+        run = BACKENDS[backend](simplify(check(lowered_by(step, given).program)))
         moved = [other(a) for a in given]
-        for arrays in (given, moved, [np.array(a, order='F') for a in moved], [strided(a) for a in moved]):
+        for arrays in (given, moved, [np.array(a, order="F") for a in moved], [strided(a) for a in moved]):
             tn.random.seed(7)
             expected = step(*map(tensor, arrays))
             tn.random.seed(7)
@@ -147,3 +153,110 @@ def test_compiled_and_eager_agree(backend: str, dtype: str, name: str) -> None:
             for f, e in zip(found, expected, strict=True):
                 assert not any(np.may_share_memory(f, a) for a in arrays)
                 close(f, e, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_indices_from_outside_are_read_at_each_call(backend: str) -> None:
+    """Arrays that are no tensors, as indices and targets often are, belong to the user, who may write to them."""
+    index = np.array([0, 2, 2])
+    x = np.arange(12.0).reshape(4, 3)
+    run = BACKENDS[backend](lowered_by(lambda t: [tn.getitem(t, index), tn.embedding(index, t)], [x]).program)
+    for new in ([0, 2, 2], [3, 0, 1]):
+        index[:] = new
+        for found in run(x):
+            np.testing.assert_array_equal(found, x[new])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("weight", [None, np.array([1, 3, 2])], ids=["plain", "weighted"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_targets_of_another_kind_than_captured(backend: str, weight: Any, smoothing: float) -> None:
+    """A loss looks at its targets before it computes; its program must do without, whatever they were."""
+    r = np.random.default_rng(0)
+    logits = r.normal(size=(4, 3))
+
+    def step(x: Tensor, target: Tensor) -> list[Any]:
+        loss = tn.cross_entropy(x, target, weight, label_smoothing=smoothing)
+        if not smoothing:
+            loss = loss + tn.nll_loss(x, target, weight)
+        loss.backward()
+        return [loss, x.grad]
+
+    kinds = [[0, 2, 1, 2], [0, -100, 1, 2], [-100] * 4, [1, 1, 1, -100]]
+    for captured in kinds:
+        run = BACKENDS[backend](simplify(lowered_by(step, [logits, np.array(captured)]).program))
+        for target in map(np.array, kinds):
+            for found, expected in zip(run(logits, target), step(tensor(logits), tensor(target)), strict=True):
+                close(found, expected, 1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("wrong", [3, -1])
+def test_an_index_out_of_range_raises(backend: str, wrong: int) -> None:
+    """A program does not look before it indexes; that must not read foreign memory, or count from the end."""
+    x, right, bad = np.eye(3), np.array([0, 1, 2]), np.array([0, 1, wrong])
+    for f in (tn.cross_entropy, tn.nll_loss, lambda w, i: tn.embedding(i, w), lambda w, i: tn.one_hot(i, 3)):
+        run = BACKENDS[backend](simplify(lowered_by(lambda a, i, f=f: [f(a, i)], [x, right]).program))
+        run(x, right)
+        with pytest.raises(IndexError, match="out of bounds"):
+            run(x, bad)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_the_host_computes_and_what_is_written(backend: str) -> None:
+    count = iter(range(10))
+    target = tn.tensor([0.0, 0.0])
+
+    def step(x: Tensor) -> list[Any]:
+        tn.assign(target, x * tn.host(lambda: float(next(count)), np.float64))
+        return [target * 1]
+
+    x = np.array([1.0, 2.0])
+    run = BACKENDS[backend](lowered_by(step, [x]).program)
+    for n in range(1, 4):
+        (found,) = run(x)
+        np.testing.assert_array_equal(found, x * n)
+        np.testing.assert_array_equal(target.numpy(), x * n)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------
+
+
+def table() -> str:
+    """What each op becomes in a program, over all its samples."""
+    lines = ["| op | in a program |", "|---|---|"]
+    for name, op in OPS.items():
+        primitives: dict[str, None] = {}
+        reasons: dict[str, None] = {}
+        for call in samples(op, "float64"):
+            lowered = _forward(op, call)
+            primitives |= dict.fromkeys(i.name for i in lowered.program.body if i.name != "call")
+            primitives |= {"a number or draw of the host": None} if lowered.program.hosts else {}
+            primitives |= {"a write at the end": None} if lowered.program.writes else {}
+            reasons |= {f"**called**: {called.reason}": None for called in lowered.called}
+        parts = ([", ".join(primitives)] if primitives else []) + list(reasons)
+        lines.append(f"| `{name.removeprefix('tapenet.ops.')}` | {'; '.join(parts) or 'nothing: a name for its argument'} |")
+    return "\n".join(lines)
+
+
+def _forward(op: Op | Derived, call: Sample) -> Lowered:
+    """The program of an op's forward; tensors are arguments, or from outside if they are written to."""
+
+    def step(*tensors: Tensor) -> list[Any]:
+        stream = iter(tensors if tensors else [tensor(a) for a in arrays_of(call)])
+        args = tree_map(lambda v: next(stream) if isinstance(v, np.ndarray) else v, call.args)
+        return tree_leaves(op(*args, **call.kwargs))
+
+    return lowered_by(step, [] if isinstance(op, Op) and op.effect else arrays_of(call))
+
+
+def test_the_table_in_the_documentation() -> None:
+    begin, end = "<!-- lowering -->\n", "\n<!-- /lowering -->"
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(begin)
+    found, _, after = rest.partition(end)
+    assert after, f"{PAGE.name} has no {begin}"
+    if os.environ.get("TAPENET_OVERWRITE"):
+        found = table()
+        PAGE.write_text(before + begin + found + end + after, encoding="utf-8", newline="\n")
+    assert found == table()

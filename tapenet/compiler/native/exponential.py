@@ -86,8 +86,12 @@ def expm1(x: Value) -> Value:
 @function
 def sigmoid(x: Value) -> Value:
     """1 / (1 + e^-x)."""
-    t = _exp_of_minus(abs(x))
-    return (x >= 0.0).where(x.like(1.0), t) / (t + 1.0)
+    f = FORMATS[x.type]
+    r, low, n = _reduce((-x).at_least(-f.mantissa - 1.0).at_most(-f.exp_range[0]))
+    large = n > 64  # both parts of the quotient are then 2^-64 times as large, since e^-x may overflow
+    unit = large.where(x.like(2.0**-64), 1.0)
+    power = _power_of_2(n + f.bias - large.where(n.like(64), 0), x.type)
+    return unit / (power * _expm1_near_0(r, low) + (power + unit))
 
 
 @function

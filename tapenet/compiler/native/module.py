@@ -107,11 +107,13 @@ class Module:
             functions: those of the module that this program is a loop's body in.
             strides: how its inputs lie in memory; row-major by default.
         """
-        self.layouts = Layouts()
-        for value, steps in (strides or {}).items():
-            self.layouts.put(value, steps)
         self.functions = functions or Functions()
-        self.program = self._prepare(program)
+        self.program = _prepared(program, Layouts(strides))
+        # Results are row-major, as the arrays are that they are computed into.
+        self.layouts = Layouts({**(strides or {}), **{v: c_strides(v.shape) for v in self.program.outputs}})
+        for instruction in self.program.body:
+            for result in instruction.results:
+                self.layouts[result]  # in order, so that none is found by a long recursion
         self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)})
         self.memory: Memory
         self.bodies: dict[Instruction, list[Module]] = {}
@@ -141,43 +143,6 @@ class Module:
     def native(self) -> bool:
         """Whether no Python is called."""
         return not any(isinstance(step, Call) for step in self.steps)
-
-    # -- preparation ---------------------------------------------------------------------------------------------
-
-    def _prepare(self, program: Program) -> Program:
-        """Copies where memory demands them: each output and each write has a value of its own, and BLAS gets operands
-        it can read."""
-        program = accumulate.run(program)
-        builder = Builder()
-        builder.body = list(program.body)
-        taken: set[Value] = set()
-
-        def own(value: Value) -> Value:
-            if isinstance(value, Result) and value.instruction.kind != "view" and value not in taken:
-                taken.add(value)
-                return value
-            made: Value = builder.emit("copy", value)
-            return made
-
-        outputs = [own(v) for v in program.outputs]
-        writes = [write._replace(value=own(write.value)) for write in program.writes]
-        prepared = Program(program.inputs, program.hosts, builder.body, outputs, writes)
-        for value in outputs:
-            self.layouts.put(value, c_strides(value.shape))
-        prepared = materialise(prepared, self.layouts)
-
-        def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
-            for arg in args:
-                self.layouts[arg]  # in order, so that none is found by a long recursion
-            for position in moves.wants_dense(instruction, self.layouts):
-                copy = builder.emit("copy", args[position])
-                self.layouts.put(copy, c_strides(copy.shape))
-                args = (*args[:position], copy, *args[position + 1 :])
-            if args == instruction.args:
-                return None
-            return builder.emit(instruction.name, *args, **instruction.params)
-
-        return rewrite(prepared, dense)
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
@@ -273,3 +238,35 @@ class Module:
                 return control.loop(entry, layouts, buffer, workspace, *bodies)
             return control.branch(entry, layouts, buffer, workspace, *bodies)
         return moves.write(entry, layouts, buffer)
+
+
+def _prepared(program: Program, layouts: Layouts) -> Program:
+    """The program with copies where memory demands them: each output and each write has a value of its own, views are
+    free, and BLAS gets operands it can read."""
+    program = accumulate.run(program)
+    builder = Builder()
+    builder.body = list(program.body)
+    taken: set[Value] = set()
+
+    def own(value: Value) -> Value:
+        if isinstance(value, Result) and value.instruction.kind != "view" and value not in taken:
+            taken.add(value)
+            return value
+        made: Value = builder.emit("copy", value)
+        return made
+
+    outputs = [own(v) for v in program.outputs]
+    writes = [write._replace(value=own(write.value)) for write in program.writes]
+    prepared = materialise(Program(program.inputs, program.hosts, builder.body, outputs, writes), layouts)
+
+    def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        for arg in args:
+            layouts[arg]  # in order, so that none is found by a long recursion
+        for position in moves.wants_dense(instruction, layouts):
+            copy = builder.emit("copy", args[position], row_major=True)
+            args = (*args[:position], copy, *args[position + 1 :])
+        if args == instruction.args:
+            return None
+        return builder.emit(instruction.name, *args, **instruction.params)
+
+    return rewrite(prepared, dense)

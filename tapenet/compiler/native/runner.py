@@ -79,7 +79,19 @@ class Runner:
         self.call = self._make()
 
     def __call__(self, *arrays: Array) -> Any:
-        return self.call(*arrays)
+        """Run, on copies of arguments that lie in another order or share memory with what is written.
+
+        Raises:
+            TypeError: the arguments have other shapes or dtypes than the program's.
+        """
+        results = self.call(*arrays)
+        if results is NotImplemented:
+            results = self.call(*(np.array(a, order="C") for a in arrays))
+        if results is NotImplemented:
+            given = ", ".join(f"{a.dtype} {a.shape}" for a in arrays)
+            wanted = ", ".join(value.spec for value in self.module.program.inputs)
+            raise TypeError(f"a program for {wanted} was given {given}")
+        return results
 
     def refresh(self) -> bool:
         """Find the references' memory anew. False if one lies in another way than when the program was compiled: then

@@ -32,7 +32,8 @@ def _where(builder: Builder, condition: Value, x: Value, y: Value) -> Value | No
     if negated is None or negated.args[0].dtype != bool:
         return None
     (condition,) = negated.args
-    return _where(builder, condition, y, x) or builder.emit("where", condition, y, x)
+    made: Value = builder.emit("where", condition, y, x)
+    return made
 
 
 def _logical_not(builder: Builder, x: Value) -> Value | None:

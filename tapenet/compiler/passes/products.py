@@ -76,7 +76,7 @@ def _untransposed(x: Value) -> Value:
     written as a reshape."""
     if (inner := made_by(x, "transpose")) and _exchanges(inner.params["axes"]):
         return inner.args[0]
-    if (inner := made_by(x, "reshape")) and 1 in x.shape[-2:] and x.shape[-2] != x.shape[-1]:
+    if (inner := made_by(x, "reshape")) and 1 in x.shape[-2:]:
         (source,) = inner.args
         if source.shape == (*x.shape[:-2], x.shape[-1], x.shape[-2]):
             return source

@@ -59,11 +59,11 @@ def _before(arg: Value, source: Shape, shape: Shape, groups: Pairs) -> tuple[Val
         return None
     inner = made_by(arg, "reshape")
     for value in (inner.args[0], arg) if inner else (arg,):
-        if stripped(value.shape) == wanted and value.ndim <= len(source):
+        if stripped(value.shape) == wanted:
             return value, value.shape
     if inner:
         return inner.args[0], wanted
-    return (arg, wanted) if arg.size == 1 or _free(arg, groups) else None
+    return (arg, wanted) if _free(arg, groups) else None
 
 
 def _free(arg: Value, groups: Pairs) -> bool:

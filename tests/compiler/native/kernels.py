@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -13,45 +13,57 @@ from tapenet.compiler.native.emitter import Emitter, llvm_type, load, store
 from tapenet.compiler.native.scalar import apply, definitions
 
 DType = np.dtype[Any]
-#: One primitive: name, dtypes of the operands, dtype of the result, and literals in the place of some operands.
-Loop = tuple[str, tuple[DType, ...], DType, tuple[str | None, ...]]
 
 
-def kernel(name: str, dtypes_in: Sequence[DType], dtype_out: DType, literals: Sequence[str | None] = ()) -> Loop:
-    """A loop over one primitive."""
-    return name, tuple(dtypes_in), dtype_out, tuple(literals) or (None,) * len(dtypes_in)
+class Loop(NamedTuple):
+    """A loop over arrays: dtypes of the operands and of the result, and what it emits for one element. Literals may
+    take the place of some operands."""
 
+    dtypes_in: tuple[DType, ...]
+    dtype_out: DType
+    body: Callable[[Emitter, list[str]], str]
+    literals: tuple[str | None, ...]
 
-def text(symbol: str, loop: Loop, needs: set[str]) -> str:
-    """IR of a function (pointers of arguments ..., pointer of result, count) that runs over whole arrays."""
-    name, dtypes_in, dtype_out, literals = loop
-    e = Emitter()
-    operands = []
-    for k, (dtype, given) in enumerate(zip(dtypes_in, literals, strict=True)):
-        if given is None:
-            e.line(f"  %p{k} = getelementptr inbounds {llvm_type(dtype, memory=True)}, ptr %a{k}, i64 %i")
-            operands.append(load(e, f"%p{k}", dtype))
-        else:
-            operands.append(given)
-    result = apply(e, name, dtypes_in, dtype_out, operands)
-    e.line(f"  %q = getelementptr inbounds {llvm_type(dtype_out, memory=True)}, ptr %out, i64 %i")
-    store(e, result, "%q", dtype_out)
-    needs |= e.needs
-    body = "\n".join(e.lines)
-    parameters = "".join(f"ptr noalias %a{k}, " for k in range(len(dtypes_in)))
-    return f"""
+    def text(self, symbol: str, needs: set[str]) -> str:
+        """IR of a function of pointers (arguments, result) and a count."""
+        e = Emitter()
+        operands = []
+        for k, (dtype, given) in enumerate(zip(self.dtypes_in, self.literals, strict=True)):
+            if given is None:
+                e.line(f"  %p{k} = getelementptr inbounds {llvm_type(dtype, memory=True)}, ptr %a{k}, i64 %i")
+                operands.append(load(e, f"%p{k}", dtype))
+            else:
+                operands.append(given)
+        result = self.body(e, operands)
+        e.line(f"  %q = getelementptr inbounds {llvm_type(self.dtype_out, memory=True)}, ptr %out, i64 %i")
+        store(e, result, "%q", self.dtype_out)
+        needs |= e.needs
+        lines = "\n".join(e.lines)
+        parameters = "".join(f"ptr noalias %a{k}, " for k in range(len(self.dtypes_in)))
+        return f"""
 define void @{symbol}({parameters}ptr noalias %out, i64 %n) "prefer-vector-width"="512" {{
 entry:
   br label %loop
 loop:
   %i = phi i64 [0, %entry], [%next, %loop]
-{body}
+{lines}
   %next = add nuw nsw i64 %i, 1
   %done = icmp eq i64 %next, %n
   br i1 %done, label %end, label %loop
 end:
   ret void
 }}"""
+
+
+def kernel(name: str, dtypes_in: Sequence[DType], dtype_out: DType, literals: Sequence[str | None] = ()) -> Loop:
+    """A loop over one primitive."""
+    dtypes = tuple(dtypes_in)
+    return Loop(
+        dtypes,
+        dtype_out,
+        lambda e, operands: apply(e, name, dtypes, dtype_out, operands),
+        tuple(literals) or (None,) * len(dtypes),
+    )
 
 
 class Compiled:
@@ -69,7 +81,7 @@ class Compiled:
             cpu=cpu, features=features, opt=3, reloc="pic"
         )
         needs: set[str] = set()
-        texts = [text(symbol, loop, needs) for symbol, loop in loops.items()]
+        texts = [loop.text(symbol, needs) for symbol, loop in loops.items()]
         header = f'target triple = "{llvm.get_process_triple()}"\ntarget datalayout = "{self.machine.target_data}"\n'
         self.module = llvm.parse_assembly(header + definitions(needs) + "\n".join(texts))
         self.module.verify()
@@ -95,11 +107,11 @@ class Compiled:
 
     def __getitem__(self, symbol: str) -> Callable[..., Any]:
         """A loop as a function of arrays that makes its result."""
-        _, dtypes_in, dtype_out, _ = self.loops[symbol]
+        loop = self.loops[symbol]
 
         def call(*arrays: Any) -> Any:
-            given = [np.ascontiguousarray(a, d) for a, d in zip(arrays, dtypes_in, strict=True)]
-            out = np.empty(given[0].shape, dtype_out)
+            given = [np.ascontiguousarray(a, d) for a, d in zip(arrays, loop.dtypes_in, strict=True)]
+            out = np.empty(given[0].shape, loop.dtype_out)
             self.run(symbol, *given, out)
             return out
 

@@ -80,7 +80,7 @@ FITS: dict[str, Fit] = {
         lambda z: (2 * m.atanh(_sqrt(z)) - 2 * _sqrt(z)) / _sqrt(z) ** 3, m.mpf(2) / 3, lambda z: z / 2,
         (None, (0, m.mpf("0.02944"))), (None, 6), (0.0, -59.3),
     ),
-    "tanh": _odd(m.tanh, -m.mpf(1) / 3, m.mpf("0.626"), (5, 10), (-32.1, -56.2)),
+    "tanh": _odd(m.tanh, -m.mpf(1) / 3, m.mpf("0.626"), (4, 10), (-27.6, -56.2)),
     "sinh": _odd(m.sinh, m.mpf(1) / 6, m.mpf(1), (3, 6), (-31.5, -61.6)),
     # erf(x) = x + x p(x^2), relative to it
     "erf": Fit(
@@ -94,8 +94,8 @@ FITS: dict[str, Fit] = {
     ),
     # e^(x^2) erfc(x) = p(t) / (x + c), t = (x - c) / (x + c), c = ERFCX_CENTRE; relative to it
     "erfcx": Fit(
-        _erfcx, _erfcx(m.mpf(0)), lambda t: 1 / _erfcx(t), ((-1, _end("10.06")), (-1, _end("27.3"))),
-        (9, 21), (-26.8, -53.0),
+        _erfcx, _erfcx(m.mpf(0)), lambda t: 1 / _erfcx(t), (None, (-1, _end("27.3"))),
+        (None, 21), (0.0, -53.0),
     ),
     "sin": _odd(m.sin, -m.mpf(1) / 6, _TURN, (3, 4), (-32.4, -47.4)),
     # cos(x) = 1 - z / 2 + z^2 p(z) with z = x^2, relative to it

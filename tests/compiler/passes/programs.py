@@ -182,7 +182,7 @@ class Random:
                 return other
         return value
 
-    def elementwise(self, x: Value) -> Value:
+    def elementwise(self, x: Value) -> Any:
         y = self.matching(x)
         if x.dtype == bool:
             return self.build.emit(self.choice(["logical_and", "logical_or", "equal"]), x, y)
@@ -193,13 +193,13 @@ class Random:
         condition = self.build.cast(x, bool) if self.chance(0.5) else self.build.elementwise("less", x, y)
         return self.build.emit("where", condition, x, y)
 
-    def unary(self, x: Value) -> Value:
+    def unary(self, x: Value) -> Any:
         if x.dtype == bool:
             return self.build.emit("logical_not", x)
         name = self.choice(["negative", "positive", "square", "cast"])
         return self.build.emit(name, x, **({"dtype": self.choice(self.dtypes)} if name == "cast" else {}))
 
-    def again(self, x: Value) -> Value:
+    def again(self, x: Value) -> Any:
         """The same as before."""
         if not self.build.body:
             return x
@@ -207,7 +207,7 @@ class Random:
         made: Value = self.build.emit(old.name, *old.args, **old.params)
         return made
 
-    def reduction(self, x: Value) -> Value:
+    def reduction(self, x: Value) -> Any:
         axes = tuple(i for i in range(x.ndim) if self.chance(0.5))
         if x.dtype == bool:
             return self.build.emit(self.choice(["reduce_logical_and", "reduce_logical_or"]), x, axes=axes)
@@ -216,7 +216,7 @@ class Random:
         name = self.choice(["reduce_add", "reduce_add", "reduce_maximum", "reduce_multiply"])
         return self.build.emit(name, x, axes=axes)
 
-    def dot(self, x: Value) -> Value:
+    def dot(self, x: Value) -> Any:
         build = self.build
         a = build.reshape(x, (1, x.size)) if x.ndim < 2 else x
         ta, tb = self.chance(0.5), self.chance(0.5)
@@ -226,7 +226,7 @@ class Random:
             b = build.broadcast(build.emit("slice", b, slices=first), b.shape)
         return build.emit("dot", a, b, **({"ta": True} if ta else {}), **({"tb": True} if tb else {}))
 
-    def movement(self, x: Value) -> Value:
+    def movement(self, x: Value) -> Any:
         if not x.ndim:
             return x
         if self.chance(0.5):
@@ -241,7 +241,7 @@ class Random:
         positions = range(n)[:: self.choice([1, 2, -1])][self.choice([0, 1]) :]
         return (positions.start, positions.stop, positions.step)
 
-    def view(self, x: Value) -> Value:
+    def view(self, x: Value) -> Any:
         build, n = self.build, x.size
         kind = self.choice(["reshape", "back", "transpose", "broadcast", "slice"])
         if kind == "transpose" and x.ndim:

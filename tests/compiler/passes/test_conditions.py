@@ -37,6 +37,12 @@ def test_a_negated_condition_exchanges_the_sides() -> None:
     assert changed.body[-1].args == (mask, y, x)
 
 
+def test_a_negated_number_is_no_negated_condition() -> None:
+    b = Build()
+    x = b.input(20)
+    assert_kept(conditions.run, b.program(b.emit("where", b.emit("logical_not", x), x, b.input(20))))
+
+
 @pytest.mark.parametrize("dtype", [bool, np.float32])
 def test_not_not_asks_whether_it_is_zero(dtype: Any) -> None:
     b = Build()
@@ -72,7 +78,18 @@ def test_a_cast_to_the_same_dtype_goes() -> None:
 
 @pytest.mark.parametrize(
     "dtypes",
-    ["f4 f8 f4", "f2 f4 f2", "i4 f8 i4", "i2 f4 i2", "i1 i8 i1", "u1 i2 u1", "? f4 ?", "? i8 ?", "u4 i8 u4", "i8 i8 i8"],
+    [
+        "f4 f8 f4",
+        "f2 f4 f2",
+        "i4 f8 i4",
+        "i2 f4 i2",
+        "i1 i8 i1",
+        "u1 i2 u1",
+        "? f4 ?",
+        "? i8 ?",
+        "u4 i8 u4",
+        "i8 i8 i8",
+    ],
 )
 def test_there_and_back_goes(dtypes: str) -> None:
     changed = assert_same(conditions.run, casts(*dtypes.split()))
@@ -89,7 +106,18 @@ def test_a_stop_that_loses_nothing_is_left_out(dtypes: str) -> None:
 
 @pytest.mark.parametrize(
     "dtypes",
-    ["f8 f4 f8", "f4 f2 f4", "i8 f8 i8", "i4 f4 i4", "f4 i4 f4", "f4 ? f4", "i4 i1 i4", "i4 u4 i8", "f4 f8 i4", "i4 f8 i1"],
+    [
+        "f8 f4 f8",
+        "f4 f2 f4",
+        "i8 f8 i8",
+        "i4 f4 i4",
+        "f4 i4 f4",
+        "f4 ? f4",
+        "i4 i1 i4",
+        "i4 u4 i8",
+        "f4 f8 i4",
+        "i4 f8 i1",
+    ],
 )
 def test_a_stop_that_loses_something_stays(dtypes: str) -> None:
     """NumPy takes int64 to be safe in float64, which has 53 bits; and floats out of an integer's range become something

@@ -57,6 +57,10 @@ def test_what_changes_nothing_goes(name: str, left: Any, right: Any, dtype: str)
     assert names(assert_same(identities.run, binary(name, left, right, dtype))) == []
 
 
+def test_division_of_one_stays() -> None:
+    assert_kept(identities.run, binary("floor_divide", 1, "x", np.int32))
+
+
 def test_a_logical_result_is_bool() -> None:
     assert_kept(identities.run, binary("logical_and", "x", "x", np.float32))
 

@@ -136,10 +136,10 @@ def test_a_sum_over_a_batch_is_one_product() -> None:
     assert changed.body[2].params == {"ta": True}
 
 
-@pytest.mark.parametrize("change", ["axes", "flags", "uses", "kind"])
+@pytest.mark.parametrize("change", ["axes", "rows", "both", "uses", "kind"])
 def test_other_sums_of_products_stay(change: str) -> None:
     b = Build()
-    flags = {} if change == "flags" else {"ta": True}
+    flags = {"rows": {}, "both": {"ta": True, "tb": True}}.get(change, {"ta": True})
     dot = b.emit("dot", b.input(3, 3, 3), b.input(3, 3, 3), **flags)
     name = "reduce_maximum" if change == "kind" else "reduce_add"
     summed = b.emit(name, dot, axes=(0, 1) if change == "axes" else (0,))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tapenet.compiler.passes import reductions
+from tapenet.compiler.ir import Value
+from tapenet.compiler.passes import dead, reductions
 from tests.compiler.evaluate import evaluate
 from tests.compiler.passes.programs import Build, assert_kept, assert_property, assert_same, names
 
@@ -40,6 +41,15 @@ def test_one_after_another(name: str) -> None:
     assert changed.body[-1].params["axes"] == (0, 1, 3)
 
 
+def test_three_one_after_another() -> None:
+    b = Build()
+    made: Value = b.input(2, 3, 4)
+    for _ in range(3):
+        made = b.emit("reduce_maximum", made, axes=(0,))
+    changed = assert_same(reductions.run, b.program(made))
+    assert assert_same(reductions.run, dead.run(changed)).body[-1].params["axes"] == (0, 1, 2)
+
+
 def test_one_after_another_of_different_kinds_stays() -> None:
     b = Build()
     total = b.emit("reduce_add", b.input(2, 3), axes=(0,))
@@ -57,15 +67,17 @@ def test_an_inner_one_that_becomes_needed_by_this_run_stays() -> None:
     b = Build()
     total = b.emit("reduce_add", b.input(2, 3), axes=(0,))
     same = b.emit("reduce_maximum", total, axes=())
-    changed = assert_same(
-        reductions.run, b.program(same, b.emit("reduce_add", total, axes=(0,))), rtol=TOLERANCE
-    )
+    changed = assert_same(reductions.run, b.program(same, b.emit("reduce_add", total, axes=(0,))), rtol=TOLERANCE)
     assert names(changed) == ["reduce_add", "reduce_add"]
 
 
 @pytest.mark.parametrize(
     ("order", "axes", "expected"),
-    [((1, 0), (0,), ["reduce_add"]), ((2, 0, 1), (1, 2), ["reduce_add"]), ((2, 1, 0), (1,), ["reduce_add", "transpose"])],
+    [
+        ((1, 0), (0,), ["reduce_add"]),
+        ((2, 0, 1), (1, 2), ["reduce_add"]),
+        ((2, 1, 0), (1,), ["reduce_add", "transpose"]),
+    ],
 )
 def test_of_a_transpose(order: Any, axes: Any, expected: Any) -> None:
     b = Build()
@@ -112,7 +124,10 @@ def test_the_largest_of_repeated_values_is_the_value(name: str) -> None:
 def test_sums_of_repeated_integers_wrap_around() -> None:
     b = Build()
     repeated = b.emit("broadcast", b.input(3, dtype=np.int8), shape=(300, 3))
-    assert names(assert_same(reductions.run, b.program(b.emit("reduce_add", repeated, axes=(0,))))) == ["broadcast", "multiply"]
+    assert names(assert_same(reductions.run, b.program(b.emit("reduce_add", repeated, axes=(0,))))) == [
+        "broadcast",
+        "multiply",
+    ]
 
 
 def test_what_would_be_another_number_stays() -> None:

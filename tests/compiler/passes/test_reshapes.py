@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.compiler.ir import Program, Reference, Value
-from tapenet.compiler.passes import dead, reshapes
+from tapenet.compiler.passes import dead, patterns, reshapes
 from tapenet.compiler.passes.patterns import moved, only_ones, pairs
 from tests.compiler.passes.programs import Build, assert_kept, assert_property, assert_same, constant, names
 
@@ -205,6 +206,11 @@ def test_arrays_without_elements_stay() -> None:
 )
 def test_pairs_of_axes(source: Any, target: Any, expected: Any) -> None:
     assert pairs(source, target) == expected
+
+
+def test_examples_in_the_documentation() -> None:
+    found = doctest.testmod(patterns)
+    assert (found.failed, found.attempted > 1) == (0, True)
 
 
 def test_only_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -131,7 +132,7 @@ def step(net: nn.Module, x: Any, y: Any, optimizer: Callable[..., Any] = optim.S
 
 def dense(*sizes: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:], strict=False):
+    for a, b in itertools.pairwise(sizes):
         layers += [nn.Linear(a, b), nn.Tanh()]
     return nn.Sequential(*layers)
 
@@ -211,9 +212,13 @@ def test_each_pass_is_linear(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["deep", "floats", "integers"])
 def test_ten_thousand_instructions_take_well_under_a_second_each(kind: str) -> None:
-    program = deep(560) if kind == "deep" else Random(0, kind == "floats").program(10_000)
+    program = deep(640) if kind == "deep" else Random(0, kind == "floats").program(10_000)
     assert len(program.body) > 9000
     for name, run in passes.PASSES.items():
-        begin = time.perf_counter()
-        run(program)
-        assert time.perf_counter() - begin < 0.7, name
+        assert min(seconds(run, program) for _ in range(3)) < 0.5, name
+
+
+def seconds(run: Callable[[Program], Program], program: Program) -> float:
+    begin = time.perf_counter()
+    run(program)
+    return time.perf_counter() - begin

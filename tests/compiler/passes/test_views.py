@@ -122,7 +122,9 @@ def test_what_is_computed_of_a_repeated_value_is_repeated_after() -> None:
 def test_broadcasts_that_together_give_the_shape_go() -> None:
     b = Build()
     x, y = b.input(3), b.input(2, 1)
-    changed = assert_same(views.run, b.program(b.emit("where", b.cast(x, bool), b.broadcast(x, (2, 3)), b.broadcast(y, (2, 3)))))
+    changed = assert_same(
+        views.run, b.program(b.emit("where", b.cast(x, bool), b.broadcast(x, (2, 3)), b.broadcast(y, (2, 3))))
+    )
     assert changed.body[-1].args[1:] == (x, y)
 
 

@@ -1,0 +1,287 @@
+"""The mathematical functions of the native backend: how far off they are, and what they do at the edges."""
+
+from __future__ import annotations
+
+import math
+import platform
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+mp = pytest.importorskip("mpmath")
+
+from tapenet.compiler.native import functions
+from tapenet.compiler.native.coefficients import POLYNOMIALS
+from tapenet.compiler.native.emitter import Emitter, Value
+from tests.compiler.native.kernels import Compiled, Loop, kernel
+from tests.compiler.native.minimax import FITS, error
+from tests.compiler.native.references import FUNCTIONS, Function, Piece
+
+F4, F8 = np.dtype("f4"), np.dtype("f8")
+BINARY = sorted(set(functions.FUNCTIONS) - set(FUNCTIONS))
+#: The error of a result that is nothing like the reference: not the same infinity, nan or sign of zero.
+WRONG = 1e9
+
+
+def ulps(e: Emitter, operands: list[str]) -> str:
+    """The error of a float32 in units of its last place, against a double."""
+    y, want = Value(e, operands[0], "float"), Value(e, operands[1], "double")
+    rounded = want.convert("fptrunc", "float")
+    bits = want.bits()
+    exponent = bits.op("lshr", bits, 52) & 2047
+    exponent = (exponent < 1023 - 126).where(exponent.like(1023 - 126), exponent)
+    per_ulp = ((2046 + 23 - exponent) << 52).convert("bitcast", "double")
+    infinite = abs(y).eq(math.inf)
+    # Infinity is what follows the largest number.
+    number = infinite.where(want.like(2.0**128).copysign(y.convert("fpext", "double")), y.convert("fpext", "double"))
+    found = abs(number - want) * per_ulp
+    found = (found < WRONG).where(found, WRONG)
+    agreed = (y.is_nan() & want.is_nan()) | (infinite & y.eq(rounded))
+    zeros = y.eq(0.0) & rounded.eq(0.0) & ((y.bits() ^ rounded.bits()) < 0)
+    return zeros.where(found.like(WRONG), agreed.where(found.like(0.0), found)).convert("fptrunc", "float").name
+
+
+def loops(names: list[str]) -> dict[str, Loop]:
+    found = {}
+    for name in names:
+        arity = functions.ARITY.get(name, 1)
+        for dtype in (F4, F8):
+            found[f"{name}.{dtype.name}"] = kernel(name, (dtype,) * arity, dtype)
+    return found
+
+
+@pytest.fixture(scope="module", params=["this machine", "any machine"])
+def compiled(request: pytest.FixtureRequest) -> Compiled:
+    """All functions, for this machine (with SIMD and fused multiply-add, where it has them) and for any of its kind."""
+    own = {"ulps": Loop((F4, F8), F4, ulps, (None, None))}
+    return Compiled(loops(list(functions.FUNCTIONS)) | own, host=request.param == "this machine")
+
+
+def test_every_function_has_a_reference() -> None:
+    assert set(FUNCTIONS) <= set(functions.FUNCTIONS)
+    assert BINARY == ["arctan2", "hypot", "logaddexp", "power"]
+
+
+def test_errors_are_measured(compiled: Compiled) -> None:
+    """A measure that finds nothing would pass every function."""
+    one, small = np.float32(1), np.float32(2.0**-149)
+    y = np.array([1, 1, 1, np.inf, np.inf, np.nan, np.nan, -0.0, small, np.inf, -np.inf], F4)
+    want = [1, 1 + 2.0**-23, 1.25, np.inf, 1e300, np.nan, 1, 0.0, 0.0, 2.0**128 - 2.0**104, np.inf]
+    expected = [0, 1, 0.25 * 2**23, 0, 0, 0, WRONG, WRONG, 1, 1, WRONG]
+    assert one + np.spacing(one) == np.float32(want[1])
+    np.testing.assert_array_equal(compiled["ulps"](y, want), np.array(expected, F4))
+
+
+# -- float32 -----------------------------------------------------------------------------------------------------
+
+
+def reference(function: Function, x: Any) -> Any:
+    """The float64 reference at float32 arguments of any sign and size."""
+    result = np.full(x.shape, np.nan)
+    with np.errstate(all="ignore"):  # signalling nans among others
+        wide = x.astype(F8)
+        for piece in function.pieces:
+            inside = (abs(wide) >= piece.start) & ((abs(wide) < piece.stop) | (piece.stop == math.inf))
+            result[inside] = piece.reference(wide[inside])
+    return result
+
+
+def sample() -> Any:
+    """float32 of every sign and exponent, denormals, infinities and nan among them, with some mantissas each."""
+    rng = np.random.default_rng(8)
+    mantissas = np.concatenate([rng.integers(0, 1 << 23, 2000), [0, 1, 2, (1 << 22), (1 << 23) - 1]]).astype(np.uint32)
+    return ((np.arange(512, dtype=np.uint32) << 23)[:, None] | mantissas).ravel().view(F4)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float32(compiled: Compiled, name: str) -> None:
+    x = sample()
+    want = reference(FUNCTIONS[name], x)
+    got = compiled[f"{name}.float32"](x)
+    errors = compiled["ulps"](got, want)
+    worst = np.argmax(errors)
+    assert errors[worst] <= FUNCTIONS[name].bounds[0], (x[worst], got[worst], want[worst])
+
+
+CHUNK = 1 << 16
+
+
+def chunks(start: float, stop: float, step: int) -> Iterator[Any]:
+    """All float32 in [start, stop), or [start, inf], or every step-th of them."""
+    low, high = (int(np.float32(v).view(np.uint32)) for v in (start, stop))
+    high += stop == math.inf
+    for first in range(low, high, CHUNK * step):
+        yield np.arange(first, min(first + CHUNK * step, high), step, np.uint32).view(F4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_float32(name: str) -> None:
+    """Every bit pattern. Of even and odd functions, negative arguments are held against the positive ones."""
+    function = FUNCTIONS[name]
+    compiled = Compiled(loops([name]) | {"ulps": Loop((F4, F8), F4, ulps, (None, None))})
+    run, measure = compiled[f"{name}.float32"], compiled["ulps"]
+    worst = (-1.0, 0.0)
+
+    def compare(piece: Piece, sign: int) -> None:
+        nonlocal worst
+        for x in chunks(piece.start, piece.stop, piece.step):
+            x = x if sign > 0 else -x
+            errors = measure(run(x), piece.reference(x.astype(F8)))
+            top = float(errors.max())
+            if top > worst[0]:
+                worst = (top, float(x[errors.argmax()]))
+
+    with np.errstate(all="ignore"):
+        for piece in function.pieces:
+            compare(piece, 1)
+            if not function.parity:
+                compare(piece, -1)
+    print(f"{name}: {worst[0]:.3f} ulp at {worst[1]!r}")
+    assert worst[0] <= function.bounds[0]
+    for x in chunks(0.0, math.inf, 1) if function.parity else ():
+        left, right = run(-x).view(np.uint32), run(x)
+        right = (right if function.parity > 0 else -right).view(np.uint32)
+        assert np.array_equal(left, right) or np.isnan(left[left != right].view(F4)).all()
+    for first in (0x7F800001, 0xFF800001):
+        for start in range(first, first + (1 << 23) - 1, 1 << 20):
+            x = np.arange(start, min(start + (1 << 20), first + (1 << 23) - 1), dtype=np.uint32).view(F4)
+            assert np.isnan(run(x)).all()
+
+
+# -- float64 -----------------------------------------------------------------------------------------------------
+
+
+def exact_ulps(got: float, want: Any) -> float:
+    """The error of a float64 in units of its last place, against a number of many digits."""
+    rounded = float(want)
+    if math.isnan(got) or math.isnan(rounded):
+        return 0.0 if math.isnan(got) == math.isnan(rounded) else WRONG
+    if math.isinf(got) or math.isinf(rounded):
+        return 0.0 if got == rounded else WRONG
+    return float(abs(mp.mpf(got) - want) / mp.mpf(float(np.spacing(abs(rounded)))))
+
+
+def sample64() -> list[float]:
+    rng = np.random.default_rng(9)
+    parts = [
+        np.exp(rng.uniform(-25, 4, 150)), rng.uniform(0, 4, 150), rng.uniform(0, 1, 100), rng.uniform(4, 750, 50),
+        1 + rng.uniform(-0.5, 0.5, 60), 1 - 10.0 ** rng.uniform(-16, -1, 30), 10.0 ** rng.uniform(-320, 308, 60),
+        [2.0**-1074, 2.0**-1060, 2.0**-1022, 709.5, 709.8, 710.3, 745.0, 745.2, 1.7e308],
+    ]  # fmt: skip
+    positive = np.concatenate(parts)
+    return [*positive.tolist(), *(-positive).tolist()]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_float64(compiled: Compiled, name: str) -> None:
+    x = sample64()
+    if name in ("sin", "cos", "tan"):
+        x = [v for v in x if abs(v) < 1e6]
+    got = compiled[f"{name}.float64"](x).tolist()
+    errors = [exact_ulps(y, FUNCTIONS[name].exact(mp.mpf(v))) for v, y in zip(x, got, strict=True)]
+    worst = int(np.argmax(errors))
+    assert errors[worst] <= FUNCTIONS[name].bounds[1], (x[worst], got[worst])
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_special_values_of_float64(compiled: Compiled, name: str) -> None:
+    x = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 2.0, -2.0])
+    x = np.concatenate([x, [2.0**-1074, -(2.0**-1074), 1e-310, -1e-310]])
+    want = reference(FUNCTIONS[name], x)
+    got = compiled[f"{name}.float64"](x)
+    np.testing.assert_allclose(got, want, rtol=2e-15, atol=2 * 2.0**-1074)
+    zero = (want == 0) & (x != 1)  # the logarithm of 1 is 0
+    np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]))
+
+
+# -- two arguments -----------------------------------------------------------------------------------------------
+
+NUMPY = {name: getattr(np, name) for name in BINARY}
+
+
+@pytest.mark.parametrize("dtype", [F4, F8], ids=str)
+@pytest.mark.parametrize("name", BINARY)
+def test_two_arguments_at_the_edges(compiled: Compiled, name: str, dtype: Any) -> None:
+    tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
+    v = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 101, tiny, huge, huge / 2, np.inf, np.nan], dtype)
+    v = np.concatenate([v, -v])
+    x, y = np.repeat(v, v.size), np.tile(v, v.size)
+    with np.errstate(all="ignore"):
+        want = NUMPY[name](x, y)
+    got = compiled[f"{name}.{dtype.name}"](x, y)
+    np.testing.assert_allclose(got, want, rtol=4 * np.finfo(dtype).eps, atol=0)
+    np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
+
+
+@pytest.mark.parametrize(("name", "bound"), [("power", 0.51), ("hypot", 0.51), ("arctan2", 0.51), ("logaddexp", 2.0)])
+def test_two_arguments_float32(compiled: Compiled, name: str, bound: float) -> None:
+    rng = np.random.default_rng(10)
+    n = 200_000
+    x, y = (np.concatenate([rng.normal(size=n), np.exp(rng.uniform(-80, 80, n))]).astype(F4) for _ in range(2))
+    if name == "power":
+        x, y = np.exp(rng.uniform(-80, 80, n)).astype(F4), rng.uniform(-20, 20, n).astype(F4)
+    if name == "logaddexp":  # relative to what is added; the sum of a negative and a positive number may be anything
+        x, y = abs(x), abs(y)
+    with np.errstate(all="ignore"):
+        want = NUMPY[name](x.astype(F8), y.astype(F8))
+    assert compiled["ulps"](compiled[f"{name}.float32"](x, y), want).max() <= bound
+
+
+@pytest.mark.parametrize(("name", "bound"), [("power", 1.0), ("hypot", 1.5), ("arctan2", 2.5), ("logaddexp", 2.0)])
+def test_two_arguments_float64(compiled: Compiled, name: str, bound: float) -> None:
+    exact = {
+        "power": lambda a, b: a**b,
+        "hypot": mp.hypot,
+        "arctan2": mp.atan2,
+        "logaddexp": lambda a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))),
+    }[name]
+    rng = np.random.default_rng(11)
+    x, y = (np.concatenate([rng.uniform(0, 4, 300), np.exp(rng.uniform(-600, 600, 100))]) for _ in range(2))
+    if name == "power":
+        y = rng.uniform(-1, 1, y.size)
+    got = compiled[f"{name}.float64"](x, y).tolist()
+    arguments = zip(map(mp.mpf, x), map(mp.mpf, y), strict=True)
+    assert max(exact_ulps(g, exact(a, b)) for g, (a, b) in zip(got, arguments, strict=True)) <= bound
+
+
+# -- how they are made -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "suffix"), POLYNOMIALS)
+def test_polynomials_are_as_good_as_stated(name: str, suffix: str) -> None:
+    kind = ("f32", "f64").index(suffix)
+    fit = FITS[name]
+    coefficients = tuple(float(np.array(c, (F4, F8)[kind])) for c in POLYNOMIALS[name, suffix])
+    assert len(coefficients) - 1 == fit.degrees[kind]
+    assert error(fit, kind, coefficients, 80) <= fit.bounds[kind]
+
+
+def test_the_digits_of_two_over_pi() -> None:
+    from tapenet.compiler.native.coefficients import TWO_OVER_PI
+
+    with mp.workprec(600):
+        for k, parts in enumerate(TWO_OVER_PI):
+            whole = 2 / mp.pi * mp.mpf(2) ** (24 * k)
+            wanted = whole if k == 0 else whole - mp.floor(whole / 2**25) * 2**25
+            assert abs(sum(mp.mpf(p) for p in parts) * mp.mpf(2) ** (24 * k) - wanted) < mp.mpf(2) ** -86
+
+
+@pytest.mark.parametrize("dtype", [F4, F8], ids=str)
+@pytest.mark.parametrize("name", ["exp", "log", "log1p", "expm1", "tanh", "sigmoid", "erf", "logaddexp"])
+def test_loops_become_simd(name: str, dtype: Any) -> None:
+    machine = platform.machine().lower()
+    if machine in ("x86_64", "amd64"):
+        packed, call = r"\bv?(add|sub|mul|fn?m(add|sub)\d+)p[sd]\b", r"\bcallq?\b"
+    elif machine in ("aarch64", "arm64"):
+        packed, call = r"\b(fadd|fsub|fmul|fmla)(\.[24][sd]\b|\s+v\d+\.[24][sd]\b)", r"\bbl\b"
+    else:
+        pytest.skip(f"the assembly of {machine} is not known here")
+    found = Compiled(loops([name]))
+    text = found.assembly(f"{name}.{dtype.name}")
+    assert len(re.findall(packed, text)) > 10
+    assert not re.search(call, text)
