@@ -429,7 +429,7 @@ def _retrace(value: Any, parent: Any, tensor: type[Tensor]) -> Any:
         return tensor._of(value.data, parent, value.node)
     if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in value):
         parents = parent if type(parent) is Parents else [None] * len(value)
-        return [_retrace(v, p, tensor) for v, p in zip(value, parents, strict=True)]
+        return type(value)(_retrace(v, p, tensor) for v, p in zip(value, parents, strict=True))
     return value
 
 
@@ -440,7 +440,7 @@ def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> di
     cuts: dict[str, Any] = {}
     for n in wanted:
         # A node of its own at each input: the inner pass stops there, whatever the inputs have in common.
-        values[n] = [identity(v) for v in values[n]] if isinstance(values[n], list) else identity(values[n])
+        values[n] = [identity(v) for v in values[n]] if isinstance(values[n], (list, tuple)) else identity(values[n])
         cuts[n] = values[n]
     assert op.reference is not None
     out = op.reference(
