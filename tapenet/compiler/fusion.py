@@ -167,7 +167,7 @@ class Fusion:
             if axes != tuple(range(split, len(domain))):
                 return False  # a column's sum is there only when all rows are done
             if domain == kernel.domain and kernel.split in (None, split):
-                if not all(self._reads_row(m, result, domain, split) for m in users):
+                if not all(self._reads_own_row(kernel, m, result, split) for m in users):
                     return False
                 kernel.split = split
                 kernel.members.append(instruction)
@@ -191,12 +191,8 @@ class Fusion:
         split = kernel.split or _rows_of(result.shape)
         rows = kernel.domain[:split]
         if kernel.split in (None, split) and 0 < split < len(kernel.domain) and _unpadded(result.shape, split) == rows:
-            for m in users:
-                if m in kernel.rows:
-                    if not self._same_elements(m, result, rows):
-                        return False
-                elif not self._reads_row(m, result, kernel.domain, split):
-                    return False
+            if not all(self._reads_own_row(kernel, m, result, split) for m in users):
+                return False
             kernel.split = split
             kernel.members.append(instruction)
             kernel.rows.add(instruction)
@@ -216,6 +212,12 @@ class Fusion:
     def _reads_full(self, user: Instruction, result: Result, domain: tuple[int, ...]) -> bool:
         """Whether a user reads of a result just the element it is at."""
         return all(arg is result for arg, _ in self._reads(user, result)) and result.shape == domain
+
+    def _reads_own_row(self, kernel: Kernel, user: Instruction, result: Result, split: int) -> bool:
+        """Whether a user reads, of what is computed once per row, the number of the row it is in."""
+        if user in kernel.rows:
+            return self._same_elements(user, result, kernel.domain[:split])
+        return self._reads_row(user, result, kernel.domain, split)
 
     def _same_elements(self, user: Instruction, result: Result, rows: tuple[int, ...]) -> bool:
         """Whether a user that is computed per row reads the same row's element, whatever axes of length one it has."""

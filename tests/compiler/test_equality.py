@@ -235,7 +235,9 @@ def table() -> str:
             primitives |= {"a write at the end": None} if lowered.program.writes else {}
             reasons |= {f"**called**: {called.reason}": None for called in lowered.called}
         parts = ([", ".join(primitives)] if primitives else []) + list(reasons)
-        lines.append(f"| `{name.removeprefix('tapenet.ops.')}` | {'; '.join(parts) or 'nothing: a name for its argument'} |")
+        lines.append(
+            f"| `{name.removeprefix('tapenet.ops.')}` | {'; '.join(parts) or 'nothing: a name for its argument'} |"
+        )
     return "\n".join(lines)
 
 
