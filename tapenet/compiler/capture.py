@@ -149,7 +149,7 @@ class _Recording:
             structure = _structure(fn(*args, **kwargs), outs)
             self._check_containers(copies)
             del args, kwargs, copies
-            if call.grad and _reaches([t._node for t in outs], call.leaves):
+            if depends(outs, call):
                 raise Connected
             self._check_arguments()
             plan = self._plan(structure, outs, keep_grads)
@@ -337,14 +337,20 @@ def assembled(structure: Any, arrays: list[Array]) -> Any:
     return structure
 
 
-def _reaches(roots: Iterable[Node | None], leaves: list[Leaf]) -> bool:
-    """Whether a gradient can still flow from one of the roots to one of the leaves."""
-    if not leaves:
+def depends(result: Any, call: Call) -> bool:
+    """Whether a gradient can still flow from a result to an argument."""
+    if not (call.leaves and call.grad):
         return False
-    stack = [node for node in roots if node is not None]
+    stack: list[Node] = []
+
+    def begin(value: Any) -> None:
+        if type(value) is Tensor and value._node is not None:
+            stack.append(value._node)
+
+    rebuild(result, begin)
     seen = set(stack)
     for node in stack:  # grows while it is walked over
-        if node in leaves:
+        if node in call.leaves:
             return True
         if node.released is None:
             new = [parent for parent in node.parents if parent not in seen]

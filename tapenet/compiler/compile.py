@@ -22,9 +22,9 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.tape import local, user_site
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.capture import SLOT, Connected, first_call
+from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.ir import Program
 from tapenet.compiler.signature import Call, Parameters, rebuild
@@ -195,7 +195,8 @@ class Compiled:
         """A call that no program fits: capture it, or run it plainly where there are enough."""
         if self._captures >= self._max_variants:
             self._warn()
-            return rebuild(self._eager(call), _detached)
+            result = self._eager(call)
+            return result if depends(result, call) else rebuild(result, _detached)
         self._captures += 1
         try:
             result, variant = first_call(self.__wrapped__, self._parameters, key, call, self._keep_grads, self._build)
@@ -226,11 +227,13 @@ class Compiled:
         if self._warned:
             return
         self._warned = True
-        warnings.warn(
+        file, line = user_site()
+        warnings.warn_explicit(
             f"{self._title} was captured {self._captures} times, and runs uncompiled from now on where none of these "
             f"programs fits. {keeps_changing(self.variants, self._parameters)}",
             CompileWarning,
-            stacklevel=5,
+            file,
+            line,
         )
 
     # -- what there is -------------------------------------------------------------------------------------------
@@ -238,7 +241,7 @@ class Compiled:
     @property
     def variants(self) -> tuple[Variant, ...]:
         """The programs made so far, in order."""
-        return tuple(variant for variants in self._variants.values() for variant in variants)
+        return tuple(variant for variants in list(self._variants.values()) for variant in variants)
 
     def explain(self) -> Explanation:
         """What was compiled and how: the programs before and after all passes, what the backend made of them, how much

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 
 from tapenet.compiler.ir import Instruction, Program, Result, Value
-from tapenet.compiler.layout import Layouts, Place, Strides, c_strides
+from tapenet.compiler.layout import Layouts, Place, Strides, alike
 
 #: Instructions in one kernel, at most: beyond, registers and compile time suffer.
 LIMIT = 120
@@ -225,7 +225,7 @@ class Fusion:
         for arg, place in self._reads(user, result):
             if place.offset or _unpadded(arg.shape, len(rows)) != rows:
                 return False
-            if not _alike(rows, place.strides, own):
+            if not alike(rows, place.strides, own):
                 return False
         return True
 
@@ -235,7 +235,7 @@ class Fusion:
         own = self.layouts[result].strides
         for arg, place in self._reads(user, result):
             strides = aligned(arg.shape, place.strides, domain)
-            if place.offset or strides is None or any(strides[split:]) or not _alike(rows, strides, own):
+            if place.offset or strides is None or any(strides[split:]) or not alike(rows, strides, own):
                 return False
         return True
 
@@ -315,11 +315,6 @@ def _rows_of(shape: tuple[int, ...]) -> int:
     return count
 
 
-def _alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:
-    """Whether two lists of strides lead to the same elements; axes of length one do not matter."""
-    return all(n == 1 or x == y for n, x, y in zip(shape, a, b, strict=False))
-
-
 def aligned(shape: tuple[int, ...], strides: Strides, domain: tuple[int, ...]) -> Strides | None:
     """Strides by the axes of a domain, 0 where a shape is broadcast to it; None if it does not broadcast."""
     lead = len(domain) - len(shape)
@@ -347,4 +342,4 @@ def fuse(program: Program, layouts: Layouts, fusible: set[Instruction]) -> list[
     return Fusion(program, layouts, fusible).run()
 
 
-__all__ = ["Entry", "Kernel", "aligned", "c_strides", "fuse", "source"]
+__all__ = ["Entry", "Kernel", "aligned", "fuse", "source"]

@@ -49,6 +49,11 @@ def memory_order(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
     return tuple(next(ranked) if n > 1 else i for i, n in enumerate(shape))
 
 
+def alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:
+    """Whether two lists of strides lead to the same elements: those of axes of length one do not matter."""
+    return all(n == 1 or x == y for n, x, y in zip(shape, a, b, strict=False))
+
+
 class Layouts:
     """The places of a program's values, found when they are asked for."""
 

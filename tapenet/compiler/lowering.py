@@ -381,7 +381,7 @@ def _check_apart(references: Iterable[Reference], writes: Mapping[Reference, Val
 
 def _share(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
     try:
-        return np.shares_memory(a, b, max_work=1000)
+        return np.shares_memory(a, b, max_work=1000)  # type: ignore[arg-type]  # any number will do
     except np.exceptions.TooHardError:
         return True
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff import mutation, tape
+from tapenet.autodiff import backward, mutation, tape
 from tapenet.autodiff.tape import Leaf, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Program
@@ -106,7 +106,7 @@ class Variant:
         self.values = values
         self.fast: Callable[[tuple[Any, ...]], Any] = _never
         self.checks: bool = getattr(runner, "checks", False)
-        self._references = [(r.tensor, r.tensor._node, r.shape, r.dtype) for r in program.references]
+        self._references = [(r.tensor, r.tensor._node, _hooks(r.tensor), r.shape, r.dtype) for r in captured.references]
         #: `tape.epoch` when it was last seen to hold.
         self._epoch = -1
         self._regions: list[mutation.Region] = []
@@ -125,8 +125,10 @@ class Variant:
                     return False
                 self.values[i] = now
         if epoch != self._epoch:
-            for tensor, node, shape, dtype in self._references:
+            for tensor, node, hooks, shape, dtype in self._references:
                 if tensor._data.shape != shape or tensor._data.dtype != dtype or tensor._node is not node:
+                    return False
+                if _hooks(tensor) != hooks:
                     return False
             if any(fingerprint() != value for _, fingerprint, value in self.dependencies):
                 return False
@@ -170,6 +172,11 @@ class Variant:
         if made is None:
             made = self._makers[kinds] = _Writer(self).make(kinds)
         return made
+
+
+def _hooks(tensor: Tensor) -> list[int]:
+    """The hooks on a tensor's gradient, which were recorded as they were."""
+    return list(backward.hooks.get(tensor._node, ())) if backward.hooks_exist and tensor._node is not None else []
 
 
 def _never(*args: Any) -> Any:

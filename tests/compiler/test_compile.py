@@ -7,6 +7,9 @@ import functools
 import importlib.util
 import inspect
 import pickle
+import re
+import subprocess
+import sys
 import threading
 from typing import Any, NamedTuple
 
@@ -16,6 +19,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
+from tapenet.__main__ import main
 from tapenet.compiler.compile import Compiled
 from tests.compiler.backends import Compile, backends, compiled
 
@@ -99,6 +103,30 @@ def test_the_backend_is_chosen_and_checked(monkeypatch: pytest.MonkeyPatch) -> N
     assert "backend numpy" in repr(tn.compile(lambda x: x))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     assert "backend native" in repr(tn.compile(lambda x: x))
+
+
+def test_the_command_line_says_which_backend_is_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llvmlite" else found(name))
+    assert main(["info"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("compiler"))
+    assert line.split(None, 1)[1] == "numpy (for machine code: pip install tapenet[jit])"
+    monkeypatch.undo()
+    pytest.importorskip("llvmlite")
+    assert main(["info"]) == 0
+    assert re.search(r"^compiler +native, by llvmlite \d", capsys.readouterr().out, re.M)
+
+
+def test_the_compiler_is_loaded_at_first_use() -> None:
+    code = (
+        "import sys, tapenet as tn; assert not [m for m in sys.modules if m.startswith('tapenet.compiler')]; "
+        "tn.compile(lambda x: x, backend='numpy'); assert 'tapenet.compiler' in sys.modules; "
+        "assert 'llvmlite' not in sys.modules; print(tn.compile, tn.CompileWarning, tn.cond, tn.scan, tn.fori)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_cannot_be_compiled() -> None:
@@ -625,6 +653,14 @@ def test_transformations_see_through() -> None:
     for _ in range(2):
         assert g(x).tolist() == [3.0, 12.0]
     assert len(g.variants) == 1
+
+
+def test_transformations_see_through_where_there_are_enough_programs() -> None:
+    f = tn.compile(lambda x: (x**3).sum(), backend="numpy", max_variants=1)
+    f(np.ones(1))
+    with pytest.warns(tn.CompileWarning):
+        assert tn.grad(f)(tn.tensor([1.0, 2.0])).tolist() == [3.0, 12.0]
+    assert not f(np.ones(3)).requires_grad
 
 
 def test_outer_graphs_stay_connected() -> None:

@@ -348,6 +348,44 @@ def test_a_module_of_the_users_own() -> None:
     np.testing.assert_allclose(f(X).data, 3 * X, rtol=1e-6)
 
 
+@backends
+def test_a_hook_on_a_gradient(compiled: Compile) -> None:
+    w = nn.Parameter(np.ones(3, np.float32))
+    f = compiled(lambda x: (w * x).sum().backward())
+
+    def gradient() -> Any:
+        w.grad = None
+        f(X[0])
+        return w.grad.data
+
+    np.testing.assert_array_equal(gradient(), X[0])
+    remove = w.register_hook(lambda g: g * 10)
+    tape.bump()
+    for _ in range(2):
+        np.testing.assert_allclose(gradient(), 10 * X[0], rtol=1e-6)
+    remove()
+    tape.bump()
+    np.testing.assert_array_equal(gradient(), X[0])
+
+
+@backends
+def test_a_pending_backward_that_needs_what_a_program_wrote(compiled: Compile) -> None:
+    run = Run(compiled)
+    for _ in range(4):
+        loss = F.mse_loss(run.net(X), Y)
+        run.step(X, Y)
+        with pytest.raises(RuntimeError, match=r"changed in place by (SGD.step|the compiled step)"):
+            loss.backward()
+    w = nn.Parameter(X)
+    f = compiled(lambda t: setattr(t, "data", t * 2))
+    for k in range(3):
+        loss = (w**2).sum()
+        f(w)
+        with pytest.raises(RuntimeError, match=r"changed in place by"):
+            loss.backward()
+        np.testing.assert_allclose(w.data, X * 2 ** (k + 1), rtol=1e-6)
+
+
 # -- the epoch ---------------------------------------------------------------------------------------------------
 
 
@@ -452,6 +490,19 @@ def test_the_warning_names_state_too() -> None:
     k = 2
     with pytest.warns(tn.CompileWarning, match=r"the closure variable 'k' \(0, 1\)"):
         f(X)
+
+
+def test_the_warning_is_at_the_users_line() -> None:
+    class Net(nn.Module):
+        @tn.compile(max_variants=1, backend="numpy")
+        def forward(self, x: Any) -> Any:
+            return x
+
+    net = Net()
+    net(X)
+    with pytest.warns(tn.CompileWarning) as caught:
+        net(X[:1])
+    assert caught[0].filename == __file__
 
 
 def test_a_failed_capture_does_not_count() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.compiler import loops, numpy_plan_blocks, numpy_plan_statements
-from tapenet.compiler.ir import Constant, Host, Input, Program, Reference, Value, Write
+from tapenet.compiler.ir import Host, Program, Reference, Value, Write
 from tapenet.compiler.numpy_plan import Runner, build
 from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import PRIMITIVES
@@ -146,7 +146,7 @@ def test_nothing_warns() -> None:
     outputs = [b.emit("divide", x, x), b.emit("log", x), b.emit("exp", b.emit("exp", b.emit("exp", x)))]
     found = build(b.program(*outputs))(np.array([0, 100], np.float32))
     np.testing.assert_array_equal(found[0], [np.nan, 1])
-    np.testing.assert_array_equal(found[1], np.log(np.array([1, 100], np.float32)) + [-np.inf, 0])
+    np.testing.assert_array_equal(found[1], [-np.inf, np.log(np.float32(100))])
     assert np.geterr()["divide"] == "warn"
 
 
@@ -491,7 +491,7 @@ def test_memory_is_used_again() -> None:
     runner = build(b.program(b.emit("reduce_add", y, axes=(0,))))
     assert runner.stats.result_bytes > 100 * 400
     assert runner.stats.scratch_bytes <= 3 * 448
-    assert runner.stats.statements == len(statements(runner))
+    assert runner.stats.statements == len(statements(runner)) + 1
     assert str(runner.stats.scratch_bytes) in runner.report()
 
 
@@ -500,13 +500,13 @@ def test_large_arrays_are_worked_through_in_blocks() -> None:
     n = numpy_plan_blocks.LARGE  # elements: four times as many bytes
     b = Build()
     p = Reference(tn.asarray(np.ones((n // 8, 8), np.float32)))
-    x = b.input(n // 8, 8)
-    g = b.emit("add", b.emit("exp", x), b.emit("multiply", p, constant(2.0)))
+    q = Reference(tn.asarray(np.zeros((n // 8, 8), np.float32)))
+    g = b.emit("add", b.emit("exp", q), b.emit("multiply", p, constant(2.0)))
     b.writes.append(Write(p, b.emit("subtract", p, b.emit("multiply", b.emit("sqrt", g), constant(0.5)))))
     program = b.program(g)
-    expected = evaluate(program, [np.zeros((n // 8, 8), np.float32)])
+    expected = evaluate(program)
     runner = build(program)
-    (found,) = runner(np.zeros((n // 8, 8), np.float32))
+    (found,) = runner()
     assert_same(found, expected.outputs[0])
     assert_same(storage(p), expected.writes[p.tensor])
     assert runner.stats.scratch_bytes < 2 * numpy_plan_blocks.BLOCK + 1000

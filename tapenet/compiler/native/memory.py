@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from tapenet.compiler.fusion import Entry, Kernel, source
 from tapenet.compiler.ir import Instruction, Program, Value
-from tapenet.compiler.layout import Layouts
+from tapenet.compiler.layout import Layouts, alike
 from tapenet.compiler.native.kernels import crosses, fusible
 from tapenet.compiler.primitives import Spec
 
@@ -152,7 +152,7 @@ class Memory:
         strides = self.layouts[target].strides
         if not _dense(target.shape, strides):
             return False
-        if not _same(value.shape, strides, self.layouts[value].strides):
+        if not alike(value.shape, strides, self.layouts[value].strides):
             if not _any_order(entry) or self.layouts.views(value) or self._read_elsewhere(value):
                 return False  # others count on its strides
             self.layouts.put(value, strides)
@@ -178,7 +178,7 @@ class Memory:
             if [a for _, a in readers] != [entry.args[position]] or place.offset:
                 return False
             strides = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
-            return _same(new.shape, place.strides, strides)
+            return alike(new.shape, place.strides, strides)
         maker = source(new)
         assert maker is not None
         if not isinstance(entry, Kernel) or new.shape != entry.domain or maker.kind != "elementwise":
@@ -191,7 +191,7 @@ class Memory:
             place = self.layouts[arg]
             if member in entry.rows or arg.shape != entry.domain or place.offset:
                 return False
-            if not _same(arg.shape, place.strides, own):
+            if not alike(arg.shape, place.strides, own):
                 return False
         return True
 
@@ -273,10 +273,6 @@ def _dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
             return False
         expected *= n
     return True
-
-
-def _same(shape: tuple[int, ...], a: tuple[int, ...], b: tuple[int, ...]) -> bool:
-    return all(n == 1 or x == y for n, x, y in zip(shape, a, b, strict=True))
 
 
 def _take(free: list[tuple[int, int]], size: int) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapenet.compiler.fusion import Entry, Kernel, fuse
 from tapenet.compiler.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
-from tapenet.compiler.layout import Layouts, c_strides, materialise
+from tapenet.compiler.layout import Layouts, alike, c_strides, materialise
 from tapenet.compiler.native import control, loops, moves, parallel, products
 from tapenet.compiler.native.blas import find
 from tapenet.compiler.native.kernels import Function, KernelCode, fusible
@@ -108,12 +108,8 @@ class Module:
             strides: how its inputs lie in memory; row-major by default.
         """
         self.functions = functions or Functions()
-        self.program = _prepared(program, Layouts(strides))
-        # Results are row-major, as the arrays are that they are computed into.
-        self.layouts = Layouts({**(strides or {}), **{v: c_strides(v.shape) for v in self.program.outputs}})
-        for instruction in self.program.body:
-            for result in instruction.results:
-                self.layouts[result]  # in order, so that none is found by a long recursion
+        self.layouts = Layouts(strides)
+        self.program = _prepared(program, self.layouts)
         self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)})
         self.memory: Memory
         self.bodies: dict[Instruction, list[Module]] = {}
@@ -241,23 +237,8 @@ class Module:
 
 
 def _prepared(program: Program, layouts: Layouts) -> Program:
-    """The program with copies where memory demands them: each output and each write has a value of its own, views are
-    free, and BLAS gets operands it can read."""
-    program = accumulate.run(program)
-    builder = Builder()
-    builder.body = list(program.body)
-    taken: set[Value] = set()
-
-    def own(value: Value) -> Value:
-        if isinstance(value, Result) and value.instruction.kind != "view" and value not in taken:
-            taken.add(value)
-            return value
-        made: Value = builder.emit("copy", value)
-        return made
-
-    outputs = [own(v) for v in program.outputs]
-    writes = [write._replace(value=own(write.value)) for write in program.writes]
-    prepared = materialise(Program(program.inputs, program.hosts, builder.body, outputs, writes), layouts)
+    """The program with copies where memory demands them: views are free, BLAS gets operands it can read, each output
+    and each write has a value of its own, and outputs are row-major, as the arrays are that they are computed into."""
 
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
         for arg in args:
@@ -269,4 +250,22 @@ def _prepared(program: Program, layouts: Layouts) -> Program:
             return None
         return builder.emit(instruction.name, *args, **instruction.params)
 
-    return rewrite(prepared, dense)
+    program = rewrite(materialise(accumulate.run(program), layouts), dense)
+    for instruction in program.body:
+        for result in instruction.results:
+            layouts[result]  # in order here too
+    builder = Builder()
+    builder.body = list(program.body)
+    taken: set[Value] = set()
+
+    def own(value: Value, **row_major: bool) -> Value:
+        if isinstance(value, Result) and value.instruction.kind != "view" and value not in taken:
+            if not row_major or alike(value.shape, layouts[value].strides, c_strides(value.shape)):
+                taken.add(value)
+                return value
+        made: Value = builder.emit("copy", value, **row_major)
+        return made
+
+    outputs = [own(v, row_major=True) for v in program.outputs]
+    writes = [write._replace(value=own(write.value)) for write in program.writes]
+    return Program(program.inputs, program.hosts, builder.body, outputs, writes)

@@ -3,7 +3,8 @@
 pip install -e '.[jit,bench]'
 
 Everything runs on one core with one thread, or on as many as `--threads` says; see `workloads` for what is measured,
-`measure` for how, and `limits` for the limit printed beside each figure.
+`measure` for how, and `limits` for the limit printed beside each figure. On one core the clock is the time that the
+process has run, which other programs do not disturb as much.
 """
 
 from __future__ import annotations

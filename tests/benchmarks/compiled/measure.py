@@ -150,13 +150,13 @@ def disagreements(numbers: dict[str, list[float]]) -> Errors:
 def first_calls(name: str, candidates: Iterable[str], plan: Plan) -> tuple[Times, Errors]:
     """Microseconds of the first call in a fresh process, without and with the imports: `cold`, with an empty cache on
     disk, and `warm`, with one that another process has filled. JAX keeps none unless it is told to, so it is told only
-    for `warm`."""
+    for `warm`. (PyTorch compiles in further processes and takes tens of seconds.)"""
     times: Times = {}
     errors: Errors = {}
-    chosen = [c for c in candidates if c in ("tapenet-plan", "tapenet-native", "torch-compiled", "jax")]
+    chosen = [c for c in candidates if c in ("tapenet-plan", "tapenet-native", "jax")]
 
     def call(c: str, state: str, cache: str) -> None:
-        environment = {"TAPENET_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": cache}
+        environment = {"TAPENET_CACHE": cache}
         if state != "cold":
             environment |= {"JAX_COMPILATION_CACHE_DIR": cache, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         with Process(name, c, plan.patience, **environment) as process:

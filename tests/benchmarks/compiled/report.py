@@ -10,6 +10,7 @@ import platform
 from html import escape
 from pathlib import Path
 
+from tests.benchmarks.compiled import cores
 from tests.benchmarks.compiled.measure import Result
 from tests.benchmarks.compiled.workloads import CANDIDATES, PEERS
 
@@ -25,6 +26,7 @@ def machine(threads: int) -> Result:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "threads": threads,
+        "clock": "processor time" if cores() == 1 else "wall",
         "os": platform.platform(),
         "python": platform.python_version(),
         **{name: _version(name) for name in ("tapenet", "numpy", "llvmlite", "torch", "jax")},

@@ -9,11 +9,10 @@ import importlib
 import json
 import os
 import sys
-import time
 import traceback
 from typing import Any
 
-from tests.benchmarks.compiled import cores
+from tests.benchmarks.compiled import clock
 
 
 class Worker:
@@ -25,9 +24,9 @@ class Worker:
 
     def start(self) -> float:
         """Import the library and make everything up to the first call; microseconds of the import."""
-        begin = time.perf_counter()
+        begin = clock()
         side = importlib.import_module(f"tests.benchmarks.compiled.{self.side}_side")
-        imports = time.perf_counter() - begin
+        imports = clock() - begin
         self.step, self.wait, self.numbers = side.build(self._task(), self.how)
         return imports * 1e6
 
@@ -37,9 +36,9 @@ class Worker:
 
     def first(self) -> float:
         """Microseconds of the first call."""
-        begin = time.perf_counter()
+        begin = clock()
         self.wait(self.step())
-        return (time.perf_counter() - begin) * 1e6
+        return (clock() - begin) * 1e6
 
     def check(self, calls: int) -> list[float]:
         """The numbers after that many calls."""
@@ -51,29 +50,23 @@ class Worker:
         """How many calls take about that long, once warm."""
         for _ in range(3):
             self.wait(self.step())
-        calls, begin = 0, time.perf_counter()
-        while time.perf_counter() - begin < seconds:
+        calls, begin = 0, clock()
+        while clock() - begin < seconds:
             self.wait(self.step())
             calls += 1
         return calls
 
     def run(self, calls: int) -> float:
-        """Microseconds per call. A tenth of the calls, before the clock starts, fetches what others drove from the
-        caches; on a single core a turn is repeated while other programs take more than 3 % of it, at most ten times."""
-        step, least = self.step, float("inf")
-        for _ in range(10):
-            for _ in range(calls // 10 + 1):
-                out = step()
-            self.wait(out)
-            begin, begin_cpu = time.perf_counter(), time.process_time()
-            for _ in range(calls):
-                out = step()
-            self.wait(out)
-            wall, cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
-            least = min(least, wall)
-            if wall < 1.03 * cpu or cores() > 1:
-                break
-        return least / calls * 1e6
+        """Microseconds per call; a tenth of the calls, before the clock starts, fetches what others drove from the
+        caches."""
+        step = self.step
+        for _ in range(calls // 10):
+            self.wait(step())
+        begin = clock()
+        for _ in range(calls):
+            out = step()
+        self.wait(out)
+        return (clock() - begin) / calls * 1e6
 
     def limit(self) -> dict[str, Any]:
         """The bound from below."""

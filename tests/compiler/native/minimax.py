@@ -159,9 +159,7 @@ def fit(fit: Fit, kind: int, points: int = 160, rounds: int = 60) -> list[float]
     while len(done) <= degree:
         k = len(done)
         basis = [[w * x**j for j in range(k, degree + 1)] for x, w in zip(xs, weights, strict=True)]
-        rest = [
-            w * (y - m.polyval(done[::-1] or [0], x)) for x, w, y in zip(xs, weights, values, strict=True)
-        ]
+        rest = [w * (y - m.polyval(done[::-1] or [0], x)) for x, w, y in zip(xs, weights, values, strict=True)]
         c = _lawson(basis, rest, rounds)
         done += [rounded(v) for v in (c[:1] if k < _ROUNDED_ONE_BY_ONE else c)]
     return done

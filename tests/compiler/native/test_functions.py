@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-mp = pytest.importorskip("mpmath")
+pytest.importorskip("mpmath")
+
+import mpmath as mp
 
 from tapenet.compiler.native import functions
 from tapenet.compiler.native.coefficients import POLYNOMIALS
