@@ -80,7 +80,9 @@ def main() -> None:
         with tn.no_grad():
             accuracy = float((net.eval()(test_images.reshape(-1, 784)).numpy().argmax(1) == test_labels).mean())
         per_step = min(seconds) / len(xs) * 1e6
-        print(f"{name:15} {per_step:7.0f} µs a step, last loss {found[-1]:.4f}, {100 * accuracy:.1f} % right on new digits")
+        print(
+            f"{name:15} {per_step:7.0f} µs a step, last loss {found[-1]:.4f}, {100 * accuracy:.1f} % right on new digits"
+        )
         if name == "compiled step":
             explanation = str(step.explain())
     for name, values in losses.items():

@@ -113,9 +113,7 @@ def entries(step: Callable[..., Any], *args: Any) -> list[str]:
     compiled = tn.compile(step, backend="native")
     compiled(*args)
     module = compiled.variants[0].runner.module  # type: ignore[attr-defined]
-    return [
-        "+".join(sorted({m.name for m in e.members})) if isinstance(e, Kernel) else e.name for e in module.entries
-    ]
+    return ["+".join(sorted({m.name for m in e.members})) if isinstance(e, Kernel) else e.name for e in module.entries]
 
 
 def test_kernels_of_a_dense_step() -> None:

@@ -1,0 +1,146 @@
+"""Every example's training, compiled: from the same start the same losses and parameters as in eager."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import runpy
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn, optim
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+R = np.random.default_rng(0)
+
+
+class Task(NamedTuple):
+    """A network, what it is trained for, how, and on what."""
+
+    net: nn.Module
+    loss: Callable[[Any, Any], Any]
+    make: Callable[[Any], optim.Optimizer]
+    batches: list[tuple[Any, Any]]
+
+
+def names_of(example: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
+    """The names that an example defines; its main part does not run where it is guarded."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.setattr(sys, "argv", [example, *arguments])
+    with contextlib.redirect_stdout(io.StringIO()):
+        return runpy.run_path(str(EXAMPLES / f"{example}.py"), run_name="example")
+
+
+def images(n: int, batch: int) -> list[tuple[Any, Any]]:
+    data = tn.data.digits()
+    return [
+        (data.train_images[i * batch : (i + 1) * batch], data.train_labels[i * batch : (i + 1) * batch])
+        for i in range(n)
+    ]
+
+
+def one_hot(batches: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    return [(x, np.eye(10, dtype=np.float32)[y]) for x, y in batches]
+
+
+def xor(n: dict[str, Any]) -> Task:
+    return Task(n["net"], F.mse_loss, lambda p: optim.SGD(p, lr=0.1), [(n["x"], n["y"])] * 20)
+
+
+def conv(n: dict[str, Any]) -> Task:
+    return Task(n["net"], F.mse_loss, lambda p: optim.SGD(p, lr=0.3), [(n["image"], n["target"])] * 5)
+
+
+def custom(n: dict[str, Any]) -> Task:
+    return Task(
+        n["net"], lambda out, y: ((out - y) ** 2).mean(), lambda p: optim.Adam(p, lr=0.02), [(n["x"], n["y"])] * 20
+    )
+
+
+def drawn(n: dict[str, Any]) -> Task:
+    batches = [(R.uniform(size=(4, 1, 28, 28)).astype(np.float32), R.integers(0, 10, 4)) for _ in range(4)]
+    return Task(n["Net"](), F.cross_entropy, lambda p: optim.SGD(p, lr=0.1), batches)
+
+
+def dense(n: dict[str, Any]) -> Task:
+    def adam(p: Any) -> optim.Optimizer:
+        return optim.Adam(p, lr=optim.cosine(2e-3, 100))
+
+    return Task(n["dense"](), F.cross_entropy, adam, images(10, 64))
+
+
+def dense_tutorial(n: dict[str, Any]) -> Task:
+    return Task(n["dense"](nn.Tanh()), F.mse_loss, lambda p: optim.SGD(p, lr=0.1), one_hot(images(20, 1)))
+
+
+def convolutional(n: dict[str, Any]) -> Task:
+    return Task(n["Net"](), F.cross_entropy, lambda p: optim.Adam(p, lr=2e-3), images(4, 32))
+
+
+def convolutional_tutorial(n: dict[str, Any]) -> Task:
+    return Task(n["original"](), F.mse_loss, lambda p: optim.SGD(p, lr=0.1), one_hot(images(8, 1)))
+
+
+def compiled_example(n: dict[str, Any]) -> Task:
+    batches = [(x.reshape(-1, 784), y) for x, y in images(8, 50)]
+    return Task(n["Net"](), F.cross_entropy, lambda p: optim.Adam(p, lr=2e-3), batches)
+
+
+TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
+    "xor": ("xor", xor),
+    "conv": ("conv", conv),
+    "custom_op": ("custom_op", custom),
+    "draw_graph": ("draw_graph", drawn),
+    "mnist_fc": ("mnist_fc", dense),
+    "mnist_fc --tutorial": ("mnist_fc", dense_tutorial),
+    "mnist_conv": ("mnist_conv", convolutional),
+    "mnist_conv --tutorial": ("mnist_conv", convolutional_tutorial),
+    "compiled": ("compiled", compiled_example),
+}
+
+
+def train(task: Task, net: nn.Module, compile: Callable[[Any], Any]) -> list[float]:
+    """The losses of training a network."""
+    opt = task.make(net.parameters())
+
+    def step(x: Any, y: Any) -> Any:
+        loss = task.loss(net(x), y)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return loss
+
+    run = compile(step)
+    tn.random.seed(7)
+    return [run(x, y).item() for x, y in task.batches]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+@pytest.mark.parametrize("name", TASKS)
+def test_an_example_compiled_trains_as_in_eager(
+    name: str, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    example, make = TASKS[name]
+    tn.random.seed(0)
+    arguments = ["--out", str(tmp_path)] if example == "draw_graph" else []
+    task = make(names_of(example, monkeypatch, *arguments))
+    eager, compiled = copy.deepcopy(task.net), copy.deepcopy(task.net)
+    expected = train(task, eager, lambda step: step)
+    found = train(task, compiled, lambda step: tn.compile(step, backend=backend))
+    np.testing.assert_allclose(found, expected, rtol=2e-4)
+    for p, q in zip(compiled.parameters(), eager.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-3, atol=2e-5)
+
+
+def test_every_example_is_there() -> None:
+    assert {example for example, _ in TASKS.values()} == {p.stem for p in EXAMPLES.glob("*.py")}
