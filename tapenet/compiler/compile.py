@@ -34,6 +34,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 #: Where a backend's `build` is. Loaded at first use: one needs a package that may not be there.
 BACKENDS = {"native": "tapenet.compiler.native", "numpy": "tapenet.compiler.numpy_plan"}
+#: How many programs are tried before a call is looked at closely.
+_RECENT = 4
 #: Captures run one at a time: they look at state that threads share, and put it back when they fail.
 _capturing = threading.RLock()
 
@@ -154,7 +156,9 @@ class Compiled:
         #: Keys of calls that must stay part of a graph.
         self._inline: set[Any] = set()
         self._warned = False
+        #: The code of a call that applied last, and the programs that were used last.
         self._fast: Callable[[tuple[Any, ...]], Any] = _never
+        self._recent: list[Variant] = []
         #: Under which attribute an object keeps its own, where this is a method.
         self._slot = f"{SLOT}{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
 
@@ -170,6 +174,12 @@ class Compiled:
         return self._slow(args, kwargs)
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not kwargs:  # where calls of two kinds take turns
+            for variant in self._recent:
+                result = variant.fast(args)
+                if result is not MISS:
+                    self._fast = variant.fast
+                    return result
         state = local.state
         call = self._parameters.call(args, kwargs, state.grad)
         key = call.key, state.grad, state.debug
@@ -183,6 +193,7 @@ class Compiled:
                     return self._new(key, call)
         variant.specialise(call)
         self._fast = variant.fast
+        self._recent = [variant, *(v for v in self._recent if v is not variant)][:_RECENT]
         return variant.run(call)
 
     def _fitting(self, key: Any, call: Call) -> Variant | None:

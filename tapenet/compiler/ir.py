@@ -115,7 +115,7 @@ class Instruction:
 
     @property
     def kind(self) -> str:
-        """ "elementwise", "reduction", "view", "product", "movement" or "call"."""
+        """One of elementwise, reduction, view, product, movement, control and call."""
         return PRIMITIVES[self.name].kind
 
     @property
@@ -284,7 +284,7 @@ def check(program: Program) -> Program:
     def use(value: Value, where: str) -> None:
         if isinstance(value, (Reference, Constant)) or value in known:
             return
-        raise ProgramError(f"{where} uses {value.spec}, a {type(value).__name__}, before it is there")
+        raise ProgramError(f"{where} uses the {type(value).__name__.lower()} {value.spec} before it is there")
 
     for instruction in program.body:
         for arg in instruction.args:
@@ -397,7 +397,7 @@ def text(program: Program) -> str:
     for instruction in program.body:
         results = ", ".join(name[r] for r in instruction.results)
         args = " ".join(name[a] for a in instruction.args)
-        params = ", ".join(f"{k}={_short(v)}" for k, v in instruction.params.items() if v not in (False, None))
+        params = ", ".join(f"{k}={_short(v)}" for k, v in instruction.params.items() if v is not None and v is not False)
         specs = ", ".join(r.spec for r in instruction.results)
         lines.append(f"  {results} = {instruction.name} {args}{f' {{{params}}}' if params else ''} : {specs}")
     lines += [f"  write {name[w.target]} <- {name[w.value]}" for w in program.writes]

@@ -17,6 +17,7 @@ from tapenet.autodiff.record import bind
 from tapenet.autodiff.tape import Capture, CaptureError, Node, Output, Traced
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import loops as _loops  # noqa: F401  their primitives
+from tapenet.compiler import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.compiler.ir import (
     Builder,
     Constant,

@@ -56,7 +56,9 @@ def run_at(places: Places, position: int) -> Run:
 def _is_large(places: Places, instruction: Instruction) -> bool:
     """Whether an instruction may be part of a run."""
     return (
-        instruction.kind == "elementwise" and instruction not in places.summed and instruction.results[0].nbytes >= LARGE
+        instruction.kind == "elementwise"
+        and instruction not in places.summed
+        and instruction.results[0].nbytes >= LARGE
     )
 
 
@@ -135,6 +137,7 @@ class Block:
     def array(self, value: Value) -> str:
         if value not in self._names:
             self._names[value] = self._cut(self.places.flat(value, self.order), "s")
+            self.places.spot(value).memory.names.append(self._names[value])
         return self._names[value]
 
     def _cut(self, flat: str, by: str) -> str:
@@ -169,7 +172,9 @@ class Block:
     ) -> Spot:
         (result,) = instruction.results
         if self._escapes(result):
-            whole = () if strict else [a for a in over if a not in self._names or self._names[a] not in self._temporaries]
+            whole = (
+                () if strict else [a for a in over if a not in self._names or self._names[a] not in self._temporaries]
+            )
             whole = [a for a in whole if a.shape == self.shape and self.places.spot(a).strides is not None]
             spot = self.places.target(instruction, position, over=whole, order=self.order, update=not self._given)
             self._names[result] = self._cut(self.places.flat(result, self.order), "s")

@@ -17,12 +17,14 @@ SCRATCH, FRESH, REFERENCE, GIVEN, CONSTANT = "scratch", "fresh", "reference", "g
 class Memory:
     """The memory of one array and its views."""
 
-    __slots__ = ("end", "kind", "nbytes", "offset")
+    __slots__ = ("end", "kind", "names", "nbytes", "offset")
 
     def __init__(self, kind: str, end: int, offset: int = 0, nbytes: int = 0) -> None:
         self.kind = kind
         #: Position of the last instruction that needs it.
         self.end = end
+        #: Variables that hold it, where it is made at each call.
+        self.names: list[str] = []
         #: Where in the arena it is, and how long.
         self.offset = offset
         self.nbytes = nbytes

@@ -37,6 +37,8 @@ from tapenet.compiler.numpy_plan_memory import (
     view_text,
 )
 
+#: Arrays made at each call, from so many bytes on, are let go of where they are not needed any more.
+FREED = 64 * 1024
 #: Primitives whose results never lie in the memory of their arguments.
 _SEPARATE = frozenset({"elementwise", "reduction", "product", "movement", "control"})
 
@@ -54,6 +56,8 @@ class Places:
         #: Products whose only use is to be summed up: the two are a dot product.
         self.summed = {i for i in program.body if i.results[0] not in roots and _is_summed(i, self._users)}
         self.last = last_uses(program, lambda i: i.kind not in _SEPARATE or i in self.summed)
+        #: The same without what a called op may return of its arguments: the array lives on as long as that does.
+        self._named = last_uses(program, lambda i: i.kind == "view" or i in self.summed)
         self.arena = Arena()
         self.lines: list[str] = []
         #: What the generated code refers to and that is the same for all calls: functions, dtypes, constants.
@@ -189,6 +193,7 @@ class Places:
             if instruction.name == "broadcast":
                 self.shared("broadcast_to", np.broadcast_to)
             self.line(f"{name} = {view_text(instruction, base)}")
+            spot.memory.names.append(name)
         return name
 
     def recipe(self, value: Value, spot: Spot) -> Scratch | None:
@@ -236,6 +241,7 @@ class Places:
             return name
         flat = self.name("v")
         self.line(f"{flat} = {name}")
+        self.spot(value).memory.names.append(flat)
         return flat
 
     def unspread(self, value: Value) -> Value:
@@ -269,8 +275,12 @@ class Places:
     def release(self, position: int) -> None:
         """Give back what ends after an instruction."""
         for memory in dict.fromkeys(self._ends.pop(position, ())):  # taken over here, it is there twice
-            if memory.end == position and memory.kind == SCRATCH:
+            if memory.end != position:
+                continue
+            if memory.kind == SCRATCH:
                 self.arena.give(memory.offset, memory.nbytes)
+            elif memory.names and memory.nbytes >= FREED:
+                self.line(f"del {', '.join(memory.names)}")
 
     def scratch(self, value: Value, end: int, order: tuple[int, ...] | None = None, letter: str = "b") -> Spot:
         """New room in the arena for a value, dense in memory."""
@@ -398,17 +408,21 @@ class Places:
         """A statement whose value is a new array that NumPy allocates, or a tuple of them."""
         names = []
         for result in instruction.results:
-            memory = Memory(FRESH, 0)
-            self.ending(memory, self.last.get(result, position))
             self.result_bytes += result.nbytes
-            self._spots[result] = Spot(memory, self.name("b"), None)
-            names.append(self._spots[result].name)
+            names.append(self._made(result, FRESH, position))
         self.line(f"{', '.join(names)}{',' if instruction.kind == 'control' else ''} = {text}")
 
-    def given(self, result: Value) -> str:
+    def given(self, result: Value, position: int) -> str:
         """The variable for a result in an array that somebody else makes."""
+        return self._made(result, GIVEN, position)
+
+    def _made(self, result: Value, kind: str, position: int) -> str:
+        memory = Memory(kind, 0, nbytes=result.nbytes)
+        last = self._named if kind == GIVEN else self.last
+        self.ending(memory, last.get(result, position))
         name = self.name("b")
-        self._spots[result] = Spot(Memory(GIVEN, len(self.program.body)), name, None)
+        memory.names.append(name)
+        self._spots[result] = Spot(memory, name, None)
         return name
 
     # -- memory order --------------------------------------------------------------------------------------------

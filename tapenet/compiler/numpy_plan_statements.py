@@ -54,7 +54,7 @@ def _evaluate(places: Places, instruction: Instruction, position: int) -> None:
     op = instruction.params.get("op")
     if op is not None and op.effect:  # it may keep what it is given
         args = [f"{a}.copy()" for a in args]
-    names = [places.given(result) for result in instruction.results]
+    names = [places.given(result, position) for result in instruction.results]
     places.line(f"{', '.join(names)} = {called}({', '.join(args)})")
 
 

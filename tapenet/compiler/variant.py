@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import operator
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff import backward, mutation, tape
-from tapenet.autodiff.tape import Leaf, local
+from tapenet.autodiff.tape import Leaf, Node, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Program
 from tapenet.compiler.lowering import Called
@@ -106,7 +107,10 @@ class Variant:
         self.values = values
         self.fast: Callable[[tuple[Any, ...]], Any] = _never
         self.checks: bool = getattr(runner, "checks", False)
-        self._references = [(r.tensor, r.tensor._node, _hooks(r.tensor), r.shape, r.dtype) for r in captured.references]
+        #: Tensors from outside, with their leaves, and the hooks on these.
+        self._outside = [(r.tensor, r.tensor._node, _hooks(r.tensor._node)) for r in captured.references]
+        #: The arrays of the program's references for which the runner was made ready.
+        self._arrays: list[Array] | None = None
         #: `tape.epoch` when it was last seen to hold.
         self._epoch = -1
         self._regions: list[mutation.Region] = []
@@ -125,19 +129,31 @@ class Variant:
                     return False
                 self.values[i] = now
         if epoch != self._epoch:
-            for tensor, node, hooks, shape, dtype in self._references:
-                if tensor._data.shape != shape or tensor._data.dtype != dtype or tensor._node is not node:
-                    return False
-                if _hooks(tensor) != hooks:
+            for tensor, node, hooks in self._outside:
+                if tensor._node is not node or _hooks(node) != hooks:
                     return False
             if any(fingerprint() != value for _, fingerprint, value in self.dependencies):
                 return False
-            refresh = getattr(self.runner, "refresh", None)
-            if refresh is not None and not refresh():
+            if not self._bound():
                 return False
-            self._regions = _regions([write.target.tensor._data for write in self.program.writes])
-            self._run = self._code("run")(self._regions, epoch, (), ())
             self._epoch = epoch
+        return True
+
+    def _bound(self) -> bool:
+        """Whether the program's references have memory that it can work on; found anew if it is another than before."""
+        arrays = [r.tensor._data for r in self.program.references]
+        if self._arrays is not None and all(map(operator.is_, arrays, self._arrays)):
+            return True
+        self._arrays = None
+        for reference, array in zip(self.program.references, arrays, strict=True):
+            if array.shape != reference.shape or array.dtype != reference.dtype:
+                return False
+        refresh = getattr(self.runner, "refresh", None)
+        if refresh is not None and not refresh():
+            return False
+        self._regions = _regions([write.target.tensor._data for write in self.program.writes])
+        self._run = self._code("run")(self._regions, -1, (), ())
+        self._arrays = arrays
         return True
 
     def begins_with(self, leaves: list[Leaf]) -> bool:
@@ -174,9 +190,9 @@ class Variant:
         return made
 
 
-def _hooks(tensor: Tensor) -> list[int]:
-    """The hooks on a tensor's gradient, which were recorded as they were."""
-    return list(backward.hooks.get(tensor._node, ())) if backward.hooks_exist and tensor._node is not None else []
+def _hooks(node: Node | None) -> list[int]:
+    """The hooks on the gradient of a leaf, which were recorded as they were."""
+    return list(backward.hooks.get(node, ())) if backward.hooks_exist and node is not None else []
 
 
 def _never(*args: Any) -> Any:

@@ -50,18 +50,26 @@ class Step(NamedTuple):
     op: Op | Derived
     call: Sample
     weights: list[Any]
+    order: int = 1
 
     def __call__(self, *tensors: Tensor) -> list[Any]:
-        """Its outputs, and the gradients of their projection on the weights by all float tensors."""
+        """Its outputs, and the gradients of their projection on the weights by all float tensors; for the second order
+        also those of the sum of these gradients' squares."""
         stream = iter(tensors)
         args = tree_map(lambda v: next(stream) if isinstance(v, np.ndarray) else v, self.call.args)
         outs = tree_leaves(self.op(*args, **self.call.kwargs))
-        floats = [t for t in tensors if t.dtype.kind == "f"]
-        roots = [(o, w) for o, w in zip(outs, self.weights, strict=True) if isinstance(o, Tensor) and o.requires_grad]
-        if roots:
-            parts = [(o * w).sum() for o, w in roots]
-            sum(parts[1:], parts[0]).backward()
-        return [*outs, *(t.grad for t in floats if t.grad is not None)]
+        found = list(outs)
+        parts = [o * w for o, w in zip(outs, self.weights, strict=True) if isinstance(o, Tensor)]
+        for order in range(1, self.order + 1):
+            roots = [p.sum() for p in parts if p.requires_grad]
+            if roots:
+                sum(roots[1:], roots[0]).backward(create_graph=order < self.order)
+            gradients = [t.grad for t in tensors if t.grad is not None]
+            for t in tensors:
+                t.grad = None
+            found += gradients
+            parts = [g * g for g in gradients]
+        return found
 
 
 def arrays_of(call: Sample) -> list[Any]:
@@ -72,12 +80,12 @@ def tensor(array: Any) -> Tensor:
     return Tensor._of(array).requires_grad_(array.dtype.kind == "f")
 
 
-def step_of(op: Op | Derived, call: Sample) -> Step:
+def step_of(op: Op | Derived, call: Sample, order: int = 1) -> Step:
     r = np.random.default_rng(1)
     with tn.no_grad():
         args = tree_map(lambda v: tensor(v) if isinstance(v, np.ndarray) else v, call.args)
         outs = tree_leaves(op(*args, **call.kwargs))
-    return Step(op, call, [np.asarray(r.normal(size=np.shape(o))).astype(o.dtype) for o in outs])
+    return Step(op, call, [np.asarray(r.normal(size=np.shape(o))).astype(o.dtype) for o in outs], order)
 
 
 def lowered_by(step: Callable[..., list[Any]], arrays: list[Any]) -> Lowered:
@@ -153,6 +161,22 @@ def test_compiled_and_eager_agree(backend: str, dtype: str, name: str) -> None:
             for f, e in zip(found, expected, strict=True):
                 assert not any(np.may_share_memory(f, a) for a in arrays)
                 close(f, e, TOLERANCE[dtype])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", OPS)
+def test_gradients_of_gradients_agree(backend: str, name: str) -> None:
+    op = OPS[name]
+    for call in samples(op, "float64"):
+        step = step_of(op, call, order=2)
+        given = arrays_of(call)
+        run = BACKENDS[backend](simplify(check(lowered_by(step, given).program)))
+        tn.random.seed(7)
+        expected = step(*map(tensor, given))
+        tn.random.seed(7)
+        for f, e in zip(run(*given), expected, strict=True):
+            close(f, e, 1e-11)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

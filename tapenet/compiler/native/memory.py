@@ -157,6 +157,12 @@ class Memory:
                 return False  # others count on its strides
             self.layouts.put(value, strides)
         self._buffers[value] = self._buffers[target]
+        if isinstance(entry, Instruction) and entry.name in ("dot_add", "loop"):
+            # What a product is added to, or what a loop begins with, is computed there too, if nobody else reads it.
+            begin = self.layouts[entry.args[entry.results.index(value)]].root  # type: ignore[arg-type]
+            unplaced = begin in defined and begin not in self._buffers
+            if unplaced and last[begin] == at and self._overwrites(entry, begin, value):
+                self._in_place(target, begin, defined, last)
         return True
 
     def _read_elsewhere(self, value: Value) -> bool:

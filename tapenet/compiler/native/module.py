@@ -20,7 +20,7 @@ from tapenet.compiler.native.blas import find
 from tapenet.compiler.native.kernels import Function, KernelCode, fusible
 from tapenet.compiler.native.memory import Arena, Memory, Slot
 from tapenet.compiler.native.scalar import definitions
-from tapenet.compiler.passes import accumulate
+from tapenet.compiler.passes import accumulate, dead
 
 
 class Call(NamedTuple):
@@ -250,7 +250,7 @@ def _prepared(program: Program, layouts: Layouts) -> Program:
             return None
         return builder.emit(instruction.name, *args, **instruction.params)
 
-    program = rewrite(materialise(accumulate.run(program), layouts), dense)
+    program = rewrite(materialise(accumulate.run(dead.run(program)), layouts), dense)
     for instruction in program.body:
         for result in instruction.results:
             layouts[result]  # in order here too

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet.compiler.ir import Constant, Host, Program, Reference, Value
+from tapenet.compiler.layout import alike
 from tapenet.compiler.native import entry
 from tapenet.compiler.native.memory import Arena
 from tapenet.compiler.native.module import Call, Module, Segment
@@ -260,9 +261,7 @@ def _address(array: Array) -> int:
 def _lies(array: Array, strides: tuple[int, ...]) -> bool:
     """Whether an array lies in memory as `strides`, in elements, say."""
     steps = (s * array.itemsize for s in strides)
-    return array.flags.aligned and all(
-        n == 1 or s == t for n, s, t in zip(array.shape, array.strides, steps, strict=True)
-    )
+    return array.size == 0 or (array.flags.aligned and alike(array.shape, array.strides, tuple(steps)))
 
 
 def _view(base: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:

@@ -16,7 +16,8 @@ Array = Any
 
 
 class Piece(NamedTuple):
-    """A range of |x|, start <= |x| < stop, and a float64 reference there. Only every `step`-th float32 is compared."""
+    """A range of |x|, start <= |x| < stop (or <= inf), and a float64 reference there. In the full test only every
+    `step`-th float32 is compared."""
 
     start: float
     stop: float
@@ -25,17 +26,46 @@ class Piece(NamedTuple):
 
 
 class Function(NamedTuple):
-    """A function of one argument: the largest errors in ulp, for float32 and float64, its parity (1 even, -1 odd, 0
-    neither), what it is in float64, to much better than a float32, and what it is exactly."""
+    """A function of one argument.
+
+    Attributes:
+        bounds: the largest errors in ulp, for float32 and float64.
+        pieces: what it is in float64, to much better than a float32.
+        exact: what it is exactly.
+        parity: 1 if it is even, -1 if it is odd.
+        negative: whether there are results for x < 0.
+    """
 
     bounds: tuple[float, float]
-    parity: int
     pieces: list[Piece]
     exact: Callable[[Any], Any]
+    parity: int = 0
+    negative: bool = True
 
 
-def _plain(f: Callable[[Array], Array], bounds: tuple[float, float], exact: Any, parity: int = 0) -> Function:
-    return Function(bounds, parity, [Piece(0.0, INF, f)], exact)
+def _pieces(
+    f: Callable[[Array], Array],
+    tiny: Callable[[Array], Array] | None = None,
+    far: tuple[float, Callable[[Array], Array]] = (INF, np.copy),
+    step: int = 1,
+) -> list[Piece]:
+    """f everywhere, or something cheaper where x is tiny and far out."""
+    found = [] if tiny is None else [Piece(0.0, TINY, tiny)]
+    found.append(Piece(0.0 if tiny is None else TINY, far[0], f))
+    return found if far[0] == INF else [*found, Piece(far[0], INF, far[1], step)]
+
+
+def _steps(below: float, above: float) -> Callable[[Array], Array]:
+    return lambda x: np.where(x < 0, below, above)
+
+
+def _nan(x: Array) -> Array:
+    return np.full(x.shape, np.nan)
+
+
+def _odd(cubic: float) -> Callable[[Array], Array]:
+    """x + cubic x^3, the beginning of an odd function."""
+    return lambda x: x * (1 + cubic * (x * x))
 
 
 def _sigmoid(x: Array) -> Array:
@@ -55,40 +85,33 @@ def _erfc(x: Any) -> Any:
     return mp.erfc(x) if abs(x) < 1000 else mp.mpf(0 if x > 0 else 2)
 
 
-def _circular(f: Callable[[Array], Array], tiny: Callable[[Array], Array]) -> list[Piece]:
-    # Far out even the float64 function takes long.
-    return [Piece(0.0, TINY, tiny), Piece(TINY, 2.0**24, f), Piece(2.0**24, INF, f, 64)]
-
-
-_ERF = [Piece(0.0, TINY, _erf_tiny), Piece(TINY, 6.0, scipy.special.erf), Piece(6.0, INF, np.sign)]
-_ERFC = [
-    Piece(0.0, TINY, lambda x: 1 - _erf_tiny(x)),
-    Piece(TINY, 28.0, scipy.special.erfc),
-    Piece(28.0, INF, lambda x: np.where(x < 0, 2.0, 0.0)),
-]
+# Far out NumPy's functions take long.
+_SPARSE = 64
 
 FUNCTIONS: dict[str, Function] = {
-    "exp": _plain(np.exp, (1.0, 1.0), mp.exp),
-    "exp2": _plain(np.exp2, (1.1, 1.0), lambda x: mp.mpf(2) ** x),
-    "expm1": _plain(np.expm1, (1.6, 1.6), mp.expm1),
-    "sigmoid": _plain(_sigmoid, (2.3, 2.3), lambda x: 1 / (1 + mp.exp(-x))),
-    "tanh": _plain(np.tanh, (1.8, 1.8), mp.tanh, -1),
-    "sinh": _plain(np.sinh, (1.7, 1.7), mp.sinh, -1),
-    "cosh": _plain(np.cosh, (1.5, 1.5), mp.cosh, 1),
-    "log": _plain(np.log, (1.0, 1.0), _real(mp.log, 0, INF)),
-    "log2": _plain(np.log2, (1.7, 1.7), _real(lambda x: mp.log(x, 2), 0, INF)),
-    "log10": _plain(np.log10, (1.8, 1.8), _real(mp.log10, 0, INF)),
-    "log1p": _plain(np.log1p, (1.5, 1.5), _real(mp.log1p, -1, INF)),
-    "arcsinh": _plain(np.arcsinh, (0.51, 2.0), mp.asinh, -1),
-    "arccosh": _plain(np.arccosh, (0.51, 2.0), _real(mp.acosh, 1, INF)),
-    "arctanh": _plain(np.arctanh, (0.51, 2.0), _real(mp.atanh, -1, 1), -1),
-    "cbrt": _plain(np.cbrt, (0.51, 1.2), lambda x: mp.sign(x) * mp.cbrt(abs(x)), -1),
-    "erf": Function((1.2, 1.2), -1, _ERF, mp.erf),
-    "erfc": Function((0.51, 5.5), 0, _ERFC, _erfc),
-    "sin": Function((1.6, 1.0), -1, _circular(np.sin, lambda x: x * (1 - x * x / 6)), mp.sin),
-    "cos": Function((1.6, 1.0), 1, _circular(np.cos, lambda x: 1 - x * x / 2), mp.cos),
-    "tan": Function((0.51, 1.0), -1, _circular(np.tan, lambda x: x * (1 + x * x / 3)), mp.tan),
-    "arctan": _plain(np.arctan, (1.8, 1.8), mp.atan, -1),
-    "arcsin": _plain(np.arcsin, (2.3, 2.3), _real(mp.asin, -1, 1), -1),
-    "arccos": _plain(np.arccos, (1.2, 1.2), _real(mp.acos, -1, 1)),
+    "exp": Function((1.0, 1.0), _pieces(np.exp, None, (256.0, _steps(0, INF))), mp.exp),
+    "exp2": Function((1.1, 1.0), _pieces(np.exp2, None, (256.0, _steps(0, INF))), lambda x: mp.mpf(2) ** x),
+    "expm1": Function((1.6, 1.5), _pieces(np.expm1, None, (256.0, _steps(-1, INF))), mp.expm1),
+    "sigmoid": Function((2.3, 2.3), _pieces(_sigmoid, None, (256.0, _steps(0, 1))), lambda x: 1 / (1 + mp.exp(-x))),
+    "tanh": Function((1.8, 1.8), _pieces(np.tanh, _odd(-1 / 3), (32.0, np.sign)), mp.tanh, -1),
+    "sinh": Function((1.7, 1.7), _pieces(np.sinh, _odd(1 / 6), (256.0, _steps(-INF, INF))), mp.sinh, -1),
+    "cosh": Function((1.5, 1.5), _pieces(np.cosh, lambda x: 1 + x * x / 2, (256.0, _steps(INF, INF))), mp.cosh, 1),
+    "log": Function((1.0, 1.0), _pieces(np.log), _real(mp.log, 0, INF), negative=False),
+    "log2": Function((1.7, 1.7), _pieces(np.log2), _real(lambda x: mp.log(x, 2), 0, INF), negative=False),
+    "log10": Function((1.8, 1.8), _pieces(np.log10), _real(mp.log10, 0, INF), negative=False),
+    "log1p": Function((1.6, 1.5), _pieces(np.log1p), _real(mp.log1p, -1, INF)),
+    "arcsinh": Function((0.51, 2.0), _pieces(np.arcsinh, _odd(-1 / 6)), mp.asinh, -1),
+    "arccosh": Function((0.51, 2.0), _pieces(np.arccosh, _nan), _real(mp.acosh, 1, INF), negative=False),
+    "arctanh": Function((0.51, 2.0), _pieces(np.arctanh, _odd(1 / 3), (2.0, _nan)), _real(mp.atanh, -1, 1), -1),
+    "cbrt": Function((0.51, 1.2), _pieces(np.cbrt), lambda x: mp.sign(x) * mp.cbrt(abs(x)), -1),
+    "erf": Function((1.2, 1.2), _pieces(scipy.special.erf, _erf_tiny, (6.0, np.sign)), mp.erf, -1),
+    "erfc": Function((0.51, 5.5), _pieces(scipy.special.erfc, lambda x: 1 - _erf_tiny(x), (28.0, _steps(2, 0))), _erfc),
+    "sin": Function((1.6, 1.0), _pieces(np.sin, _odd(-1 / 6), (2.0**24, np.sin), _SPARSE), mp.sin, -1),
+    "cos": Function((1.6, 1.0), _pieces(np.cos, lambda x: 1 - x * x / 2, (2.0**24, np.cos), _SPARSE), mp.cos, 1),
+    "tan": Function((0.51, 1.0), _pieces(np.tan, _odd(1 / 3), (2.0**24, np.tan), _SPARSE), mp.tan, -1),
+    "arctan": Function((2.0, 1.8), _pieces(np.arctan, _odd(-1 / 3)), mp.atan, -1),
+    "arcsin": Function((2.4, 2.3), _pieces(np.arcsin, _odd(1 / 6), (2.0, _nan)), _real(mp.asin, -1, 1), -1),
+    "arccos": Function(
+        (1.2, 1.2), _pieces(np.arccos, lambda x: np.pi / 2 - x - x**3 / 6, (2.0, _nan)), _real(mp.acos, -1, 1)
+    ),
 }
