@@ -1,4 +1,4 @@
-"""The NumPy plan: what is said of memory, and how arrays and views of it are made."""
+"""The NumPy plan: the code as it is written, what is said of memory, and how arrays and views of it are made."""
 
 from __future__ import annotations
 
@@ -75,6 +75,46 @@ class Derived(NamedTuple):
 
     base: str
     make: Callable[[Any], Any]
+
+
+class Code:
+    """Python as it is written: its statements, and what their names stand for."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        #: What the code refers to and that is the same for all calls: functions, dtypes, constants.
+        self.globals: dict[str, Any] = {}
+        self._counts: dict[str, int] = {}
+        self._ones: dict[tuple[int, str], str] = {}
+
+    def name(self, letter: str) -> str:
+        """A new name for a variable."""
+        count = self._counts.get(letter, 0)
+        self._counts[letter] = count + 1
+        return f"{letter}{count}"
+
+    def line(self, text: str) -> None:
+        """Add a statement."""
+        self.lines.append(text)
+
+    def shared(self, name: str, thing: Any) -> str:
+        """A name of a thing that the code refers to."""
+        self.globals[name] = thing
+        return name
+
+    def constant(self, array: Any) -> str:
+        """The name of a constant array."""
+        return self.shared(self.name("c"), array)
+
+    def dtype(self, dtype: np.dtype[Any]) -> str:
+        return self.shared(f"d{dtype.kind}{dtype.itemsize}", dtype)
+
+    def ones(self, length: int, dtype: np.dtype[Any]) -> str:
+        """The name of a vector of ones."""
+        key = (length, dtype.str)
+        if key not in self._ones:
+            self._ones[key] = self.constant(np.ones(length, dtype))
+        return self._ones[key]
 
 
 def is_large(host: Value) -> bool:

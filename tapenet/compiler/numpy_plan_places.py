@@ -25,6 +25,7 @@ from tapenet.compiler.numpy_plan_memory import (
     GIVEN,
     REFERENCE,
     SCRATCH,
+    Code,
     Derived,
     Memory,
     Scratch,
@@ -43,10 +44,11 @@ FREED = 64 * 1024
 _SEPARATE = frozenset({"elementwise", "reduction", "product", "movement", "control"})
 
 
-class Places:
+class Places(Code):
     """The arrays of one program and the code that works on them, as it grows."""
 
     def __init__(self, program: Program) -> None:
+        super().__init__()
         self.program = program
         self._users: dict[Value, list[Instruction]] = {}
         for instruction in program.body:
@@ -59,9 +61,6 @@ class Places:
         #: The same without what a called op may return of its arguments: the array lives on as long as that does.
         self._named = last_uses(program, lambda i: i.kind == "view" or i in self.summed)
         self.arena = Arena()
-        self.lines: list[str] = []
-        #: What the generated code refers to and that is the same for all calls: functions, dtypes, constants.
-        self.globals: dict[str, Any] = {}
         #: The arrays that are made once, in order.
         self.statics: dict[str, Scratch | Derived] = {}
         #: Tensors from outside, by the name of their storage.
@@ -69,8 +68,6 @@ class Places:
         #: Bytes of all results, each in memory of its own.
         self.result_bytes = 0
         self._spots: dict[Value, Spot] = {}
-        self._counts: dict[str, int] = {}
-        self._ones: dict[tuple[int, str], str] = {}
         self._derived: dict[str, str] = {}
         #: Memory that may end after each instruction.
         self._ends: dict[int, list[Memory]] = {}
@@ -94,37 +91,6 @@ class Places:
             computed = isinstance(root, Result) and root.instruction.kind in _SEPARATE
             if computed and target not in self.overlapping:
                 self._updates.setdefault(root, (target, views))
-
-    # -- names ---------------------------------------------------------------------------------------------------
-
-    def name(self, letter: str) -> str:
-        """A new name for a variable."""
-        count = self._counts.get(letter, 0)
-        self._counts[letter] = count + 1
-        return f"{letter}{count}"
-
-    def line(self, text: str) -> None:
-        """Add a statement."""
-        self.lines.append(text)
-
-    def shared(self, name: str, thing: Any) -> str:
-        """A name of a thing that the code refers to."""
-        self.globals[name] = thing
-        return name
-
-    def constant(self, array: Any) -> str:
-        """The name of a constant array."""
-        return self.shared(self.name("c"), array)
-
-    def dtype(self, dtype: np.dtype[Any]) -> str:
-        return self.shared(f"d{dtype.kind}{dtype.itemsize}", dtype)
-
-    def ones(self, length: int, dtype: np.dtype[Any]) -> str:
-        """The name of a vector of ones."""
-        key = (length, dtype.str)
-        if key not in self._ones:
-            self._ones[key] = self.constant(np.ones(length, dtype))
-        return self._ones[key]
 
     # -- where values are ----------------------------------------------------------------------------------------
 

@@ -109,7 +109,9 @@ class Variant:
         self.checks: bool = getattr(runner, "checks", False)
         #: Tensors from outside, with their leaves, and the hooks on these.
         self._outside = [(r.tensor, r.tensor._node, _hooks(r.tensor._node)) for r in captured.references]
-        #: The arrays of the program's references for which the runner was made ready.
+        self._references = program.references
+        self._targets = [write.target for write in program.writes]
+        #: The arrays of the references for which the runner was made ready.
         self._arrays: list[Array] | None = None
         #: `tape.epoch` when it was last seen to hold.
         self._epoch = -1
@@ -141,17 +143,17 @@ class Variant:
 
     def _bound(self) -> bool:
         """Whether the program's references have memory that it can work on; found anew if it is another than before."""
-        arrays = [r.tensor._data for r in self.program.references]
+        arrays = [r.tensor._data for r in self._references]
         if self._arrays is not None and all(map(operator.is_, arrays, self._arrays)):
             return True
         self._arrays = None
-        for reference, array in zip(self.program.references, arrays, strict=True):
+        for reference, array in zip(self._references, arrays, strict=True):
             if array.shape != reference.shape or array.dtype != reference.dtype:
                 return False
         refresh = getattr(self.runner, "refresh", None)
         if refresh is not None and not refresh():
             return False
-        self._regions = _regions([write.target.tensor._data for write in self.program.writes])
+        self._regions = _regions([target.tensor._data for target in self._targets])
         self._run = self._code("run")(self._regions, -1, (), ())
         self._arrays = arrays
         return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from tapenet.compiler.fusion import Entry, Kernel, source
 from tapenet.compiler.ir import Instruction, Program, Value
@@ -74,6 +75,8 @@ class Memory:
         ]
         self._buffers: dict[Value, Hashable] = {v: Slot(2 + i) for i, v in enumerate(self.table)}
         self._workspaces = workspaces
+        self._order = {instruction: i for i, instruction in enumerate(program.body)}
+        self._failing = self._failures()
         #: What is written in place: the layout is that of its storage.
         self._fixed = {write.target for write in program.writes}
         self.stored: set[Value] = set()
@@ -147,7 +150,11 @@ class Memory:
         """Whether a written value can be computed straight into the tensor it is for; if so, it is."""
         at = defined[value]
         entry = self.entries[at]
-        if last.get(target, -1) > at or _may_fail(entry) or not self._overwrites(entry, target, value):
+        maker = source(value)
+        assert maker is not None
+        if self._failing[at] < self._order[maker] or (_may_fail(entry) and entry.name not in ("loop", "call")):
+            return False  # it would be there, or a part of it, when an instruction before it or its own fails
+        if last.get(target, -1) > at or not self._overwrites(entry, target, value):
             return False
         strides = self.layouts[target].strides
         if not _dense(target.shape, strides):
@@ -157,13 +164,23 @@ class Memory:
                 return False  # others count on its strides
             self.layouts.put(value, strides)
         self._buffers[value] = self._buffers[target]
-        if isinstance(entry, Instruction) and entry.name in ("dot_add", "loop"):
-            # What a product is added to, or what a loop begins with, is computed there too, if nobody else reads it.
-            begin = self.layouts[entry.args[entry.results.index(value)]].root  # type: ignore[arg-type]
-            unplaced = begin in defined and begin not in self._buffers
-            if unplaced and last[begin] == at and self._overwrites(entry, begin, value):
-                self._in_place(target, begin, defined, last)
+        before = _continued(entry, value)
+        if before is not None:
+            root = self.layouts[before].root
+            unplaced = root in defined and root not in self._buffers and last[root] == at
+            if unplaced and self._overwrites(entry, root, value):
+                self._in_place(target, root, defined, last)  # so that nothing is copied
         return True
+
+    def _failures(self) -> list[int]:
+        """For each entry, the first of the program's instructions that may still fail when the entry has run."""
+        first = len(self.program.body)
+        found = []
+        for entry in reversed(self.entries):
+            found.append(first)
+            if _may_fail(entry):
+                first = min(first, self._order[entry])
+        return found[::-1]
 
     def _read_elsewhere(self, value: Value) -> bool:
         """Whether an entry that is no kernel reads a value."""
@@ -175,13 +192,10 @@ class Memory:
         readers = [(m, arg) for m in members(entry) for arg in m.args if self.layouts[arg].root is old]
         if not readers:
             return True
-        if isinstance(entry, Instruction) and entry.name in ("dot_add", "loop"):
-            # A product is added to its first argument; a loop carries its first arguments in its first results.
-            position = entry.results.index(new)
-            if entry.name == "loop" and position >= entry.params["carries"]:
-                return False
-            place = self.layouts[entry.args[position]]
-            if [a for _, a in readers] != [entry.args[position]] or place.offset:
+        before = _continued(entry, new)
+        if before is not None:
+            place = self.layouts[before]
+            if [arg for _, arg in readers] != [before] or place.offset:
                 return False
             strides = (self.layouts[old] if old in self._fixed else self.layouts[new]).strides
             return alike(new.shape, place.strides, strides)
@@ -236,7 +250,7 @@ class Memory:
         if isinstance(entry, Kernel):
             if value.shape != entry.domain:
                 return None
-        elif entry.name not in ("dot_add", "loop") or value not in entry.results:
+        elif _continued(entry, value) is None:
             return None
         for old in leaving:
             if old not in held or old.nbytes != value.nbytes or old.dtype.itemsize != value.dtype.itemsize:
@@ -251,10 +265,21 @@ def members(entry: Entry) -> list[Instruction]:
     return entry.members if isinstance(entry, Kernel) else [entry]
 
 
-def _may_fail(entry: Entry) -> bool:
-    """Whether an entry may find an index out of bounds when it has written already. (A loop may too, in any turn; what
-    it has written by then are whole turns.)"""
-    return not isinstance(entry, Kernel) and entry.name in ("take", "index", "put", "scatter_add", "branch")
+def _continued(entry: Entry, value: Value) -> Value | None:
+    """The argument that a result of an entry goes on from: what a product is added to, what a loop carries."""
+    if isinstance(entry, Kernel) or value not in entry.results:
+        return None
+    carries = {"dot_add": 1, "loop": entry.params.get("carries", 0)}.get(entry.name, 0)
+    position = entry.results.index(value)
+    return entry.args[position] if position < carries else None
+
+
+def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
+    """Whether an entry may find an index out of bounds, or raise what an op raises. By then a loop has written all of
+    its turns before, a call nothing, and the others a part."""
+    if isinstance(entry, Kernel):
+        return False
+    return entry.name in ("take", "index", "put", "scatter_add") or entry.kind in ("control", "call")
 
 
 def _any_order(entry: Entry) -> bool:
