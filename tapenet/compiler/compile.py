@@ -175,10 +175,10 @@ class Compiled:
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not kwargs:  # where calls of two kinds take turns
-            for variant in self._recent:
-                result = variant.fast(args)
+            for recent in self._recent:
+                result = recent.fast(args)
                 if result is not MISS:
-                    self._fast = variant.fast
+                    self._fast = recent.fast
                     return result
         state = local.state
         call = self._parameters.call(args, kwargs, state.grad)

@@ -410,6 +410,17 @@ def test_a_call_that_fits_does_not_look_at_state(monkeypatch: pytest.MonkeyPatch
     run.step(x=X, y=Y)
 
 
+def test_calls_that_take_turns_do_not_look_closely(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = tn.compile(lambda x, n: x * n, backend="numpy")
+    calls: list[tuple[Any, int]] = [(X, 1), (X[:2], 1), (X, 2), (Y[:3], 1)]
+    for _ in range(2):
+        for x, n in calls:
+            f(x, n)
+    monkeypatch.setattr(type(f._parameters), "call", lambda *args: pytest.fail("a close look"))
+    for x, n in calls * 2:
+        np.testing.assert_array_equal(f(x, n).data, x * n)
+
+
 # -- how many programs -------------------------------------------------------------------------------------------
 
 

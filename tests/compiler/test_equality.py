@@ -38,8 +38,18 @@ def blocks(program: Program) -> Callable[..., Any]:
         return numpy_plan.build(program)
 
 
+def native(program: Program) -> Callable[..., Any]:
+    """Machine code, where llvmlite is installed."""
+    made: Callable[..., Any] = pytest.importorskip("tapenet.compiler.native", exc_type=ImportError).build(program)
+    return made
+
+
 #: By name of a backend: what makes a program callable.
-BACKENDS: dict[str, Callable[[Program], Callable[..., Any]]] = {"numpy": numpy_plan.build, "numpy-large": blocks}
+BACKENDS: dict[str, Callable[[Program], Callable[..., Any]]] = {
+    "numpy": numpy_plan.build,
+    "numpy-large": blocks,
+    "native": native,
+}
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 PAGE = Path(__file__).parents[2] / "docs" / "compiler.md"
 
