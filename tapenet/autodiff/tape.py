@@ -38,6 +38,10 @@ epoch = 0
 _next_epoch: Callable[[], int] = itertools.count(1).__next__
 
 
+#: The tensors that compiled programs refer to, by id. One whose id was another's before costs a look more.
+referred: set[int] = set()
+
+
 def bump() -> None:
     """Say that something of what `epoch` is about has changed. Called after the change: who read the number before
     and looks at the state now must not take the old for the new."""

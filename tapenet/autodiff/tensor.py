@@ -19,7 +19,18 @@ from tapenet import ops
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff import mutation
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, bump, capturing, local, next_number, user_line
+from tapenet.autodiff.tape import (
+    Capture,
+    CaptureError,
+    Leaf,
+    Node,
+    bump,
+    capturing,
+    local,
+    next_number,
+    referred,
+    user_line,
+)
 from tapenet.ops.indexing import raw_index
 
 if TYPE_CHECKING:
@@ -429,12 +440,14 @@ class Tensor(Operand):
             raise RuntimeError("register_hook() on a tensor that needs no gradient: nothing flows to it")
         key = next_number()
         driver.add_hook(node, key, hook)
+        bump()  # a program that was captured without it does not call it
         watched = weakref.ref(node)
 
         def remove() -> None:
             alive = watched()
             if alive is not None:
                 driver.hooks.get(alive, {}).pop(key, None)
+                bump()
 
         return remove
 
@@ -507,6 +520,8 @@ class Tensor(Operand):
                 )
             new = ops.setitem(self.__copy__(), value, index)
             self._data, self._node, self._trace = new._data, new._node, new._trace
+            if id(self) in referred:  # by a compiled program, which has the old array
+                bump()
             return
         if self._node is not None and state.grad:
             raise RuntimeError(

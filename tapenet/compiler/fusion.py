@@ -172,9 +172,9 @@ class Fusion:
                 kernel.split = split
                 kernel.members.append(instruction)
                 return True
-            if result.shape == kernel.domain and kernel.split is None:
+            if kernel.split is None and _unpadded(kernel.domain, split) == result.shape:
                 # The kernel works on what is one number per row: it becomes the row part of a wider one.
-                if not all(self._reads_full(m, result, kernel.domain) for m in users):
+                if not all(self._same_elements(m, result, result.shape) for m in users):
                     return False
                 if any(m.kind == "reduction" for m in kernel.members):
                     return False

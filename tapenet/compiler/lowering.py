@@ -14,7 +14,7 @@ import numpy as np
 from tapenet.autodiff.control_body import Body
 from tapenet.autodiff.control_ops import cond_op, scan_op
 from tapenet.autodiff.record import bind
-from tapenet.autodiff.tape import Capture, CaptureError, Node, Output, Traced
+from tapenet.autodiff.tape import Capture, CaptureError, Node, Output, Traced, referred
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import loops as _loops  # noqa: F401  their primitives
 from tapenet.compiler import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
@@ -60,6 +60,8 @@ class Lowering:
 
     def __init__(self, tape: Capture) -> None:
         self.tape = tape
+        #: Whether this is the body of a loop or branch: it takes what it reads from outside as arguments.
+        self.inside = isinstance(tape, Body)
         self.builder = Builder()
         self.hosts: list[Host] = []
         self.called: list[Called] = []
@@ -112,7 +114,7 @@ class Lowering:
                 return self.reference(value.tensor, value.data)
             found = self.values[value.node][0]
             return self.now.get(found, found)
-        if isinstance(value, np.ndarray) and value.size > 1 and value.flags.writeable and value.dtype.kind in "biuf":
+        if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf" and not self.inside:
             return self.reference(None, value)  # the user's, who may write to it between calls
         if isinstance(value, (list, tuple)):
             parts = [self.resolve(v) for v in value]
@@ -131,6 +133,7 @@ class Lowering:
             if tensor is None or tensor._data is not data:
                 tensor = Tensor._of(data)
             found = self.references[id(data)] = Reference(tensor)
+            referred.add(id(tensor))
         return self.writes.get(found, found)
 
     def _assign(self, target: Any, value: Any) -> Value:

@@ -198,6 +198,11 @@ class Symbol(NDArrayOperatorsMixin):
 
 
 def builder_of(*arrays: Any) -> Builder:
+    """The builder of the first symbol among arrays, and among sequences of them.
+
+    Raises:
+        CannotLower: there is none.
+    """
     for a in arrays:
         if isinstance(a, Symbol):
             return a.builder
@@ -247,6 +252,7 @@ def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: An
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """`axis=` as NumPy takes it, as rising axes from 0."""
     return tuple(range(ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, ndim)))
 
 

@@ -137,7 +137,8 @@ class Module:
     def _fingerprint(self) -> tuple[Any, ...]:
         """The attributes as a captured step depends on them."""
         attributes = {"training": self.training} | vars(self)  # the class's, until it is first set
-        return tuple((name, _state(value)) for name, value in attributes.items())
+        # Not what `tn.compile` keeps with an object for its methods.
+        return tuple((name, _state(value)) for name, value in attributes.items() if not name.startswith("<compiled "))
 
     # -- what it holds -------------------------------------------------------------------------------------------
 
