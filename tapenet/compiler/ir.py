@@ -394,15 +394,19 @@ def text(program: Program) -> str:
     ):
         if values:
             lines.append(f"  {title}: " + ", ".join(f"{name[v]}: {v.spec}" for v in values))
-    for instruction in program.body:
-        results = ", ".join(name[r] for r in instruction.results)
-        args = " ".join(name[a] for a in instruction.args)
-        params = ", ".join(f"{k}={_short(v)}" for k, v in instruction.params.items() if v is not None and v is not False)
-        specs = ", ".join(r.spec for r in instruction.results)
-        lines.append(f"  {results} = {instruction.name} {args}{f' {{{params}}}' if params else ''} : {specs}")
+    lines += [f"  {statement(instruction, name)}" for instruction in program.body]
     lines += [f"  write {name[w.target]} <- {name[w.value]}" for w in program.writes]
     lines.append("  return " + ", ".join(name[v] for v in program.outputs))
     return "\n".join(lines)
+
+
+def statement(instruction: Instruction, name: Mapping[Value, str]) -> str:
+    """An instruction as people read it, with names for its values."""
+    results = ", ".join(name[r] for r in instruction.results)
+    args = " ".join(name[a] for a in instruction.args)
+    params = ", ".join(f"{k}={_short(v)}" for k, v in instruction.params.items() if v is not None and v is not False)
+    specs = ", ".join(r.spec for r in instruction.results)
+    return f"{results} = {instruction.name} {args}{f' {{{params}}}' if params else ''} : {specs}"
 
 
 def _short(value: Any) -> str:

@@ -412,12 +412,12 @@ def _nll_of_classes(input: Any, target: Any, weight: Any, ignore_index: int, red
     return _counted(-_pick(input, classes, ignore_index), counts, reduction), classes, counts
 
 
-def _nll_lowered(
-    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
-) -> Any:
+def _nll_lowered(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
     _known(reduction)
     _indices_fit(input, target, weight)
-    loss, classes, counts = _nll_of_classes(input, _existing(input, target, ignore_index), weight, ignore_index, reduction)
+    loss, classes, counts = _nll_of_classes(
+        input, _existing(input, target, ignore_index), weight, ignore_index, reduction
+    )
     return loss, _cast(classes, target.dtype), counts
 
 

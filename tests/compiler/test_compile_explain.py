@@ -101,3 +101,37 @@ def test_structures_in_words() -> None:
         "arguments: batch: a dict with the keys 'a'; batch['a']: a tuple of 2; batch['a'][0]: float32 (8, 6); "
         "batch['a'][1]: 'text'; flag: None"
     )
+
+
+def test_what_the_native_backend_made() -> None:
+    pytest.importorskip("llvmlite")
+    net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 4))
+    opt = optim.SGD(net.parameters(), lr=0.1)
+    odd = tn.op(lambda x: x if x.sum() > 0 else -x, name="odd", x=lambda g: g)
+
+    def step(xs: Any) -> Any:
+        def body(total: Any, x: Any) -> Any:
+            loss = (net(x) ** 2).mean()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return total + loss, loss
+
+        total, _ = tn.scan(body, np.float32(0), xs)
+        return odd(total), F.softmax(xs, -1)
+
+    f = tn.compile(step, backend="native")
+    f(np.ones((7, 3, 6), np.float32))
+    lines = str(f.explain()).partition("backend:\n")[2].partition("\n\ncaptured\n")[0].splitlines()
+    lines = [line[2:] for line in lines]
+    assert re.match(
+        r"\d+ kernels and \d+ others, different functions: \d+; native calls each time: 2, calls of P", lines[0]
+    )
+    assert re.match(r"[\d,]+ bytes of scratch memory \([\d,]+ if none were used twice\); tensors written", lines[1])
+    assert any(line.endswith(": loop of 7 turns") for line in lines)
+    assert "  body:" in lines
+    assert any(re.match(r"    k\d+: kernel over \(3, 5\)$", line) for line in lines)
+    assert any(re.match(r"      %\d+ = tanh %\d+ : float32\[3,5\] -> scratch", line) for line in lines)
+    assert any(re.match(r"k\d+: kernel over rows \(7, 3\) of \(6,\), loops: \d$", line) for line in lines)
+    assert "called from Python" in lines
+    assert sum(line.endswith("-> result") for line in lines) == 2

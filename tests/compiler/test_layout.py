@@ -77,7 +77,7 @@ def test_a_reshape_is_a_view_exactly_where_it_is_one_in_numpy() -> None:
     views = copies = 0
     for _ in range(2000):
         shape = tuple(int(n) for n in rng.choice([1, 2, 3, 4, 6], rng.integers(1, 5)))
-        array = np.arange(math.prod(shape) * 2**len(shape)).reshape([2 * n for n in shape])
+        array = np.arange(math.prod(shape) * 2 ** len(shape)).reshape([2 * n for n in shape])
         cut = tuple(slice(None, None, 2) if rng.random() < 0.3 else slice(0, n) for n in shape)
         array = array[cut].transpose(rng.permutation(len(shape)))
         if rng.random() < 0.2:

@@ -89,6 +89,7 @@ class Module:
         entries: its kernels and other instructions in the order in which they run.
         memory: where they keep their values.
         steps: native segments and calls of Python in the order in which they run.
+        written: the function of each entry that is native, with its name.
         functions: the code.
     """
 
@@ -129,6 +130,7 @@ class Module:
         workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
         self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces)
         self.steps = list(self._segments())
+        self.written: dict[Entry, tuple[str, Function]] = {}
         self.prefix = f"body{self.functions.number()}_" if functions is not None else "segment"
         if functions is None or self.native:
             for step in self.steps:
@@ -195,6 +197,7 @@ class Module:
         for entry in segment.entries:
             function = self._function(entry)
             name = self.functions.name(function)
+            self.written[entry] = name, function
             arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
             code.line(f"  call void @{name}({arguments})")
             if moves.STATUS in function.buffers:
@@ -259,10 +262,10 @@ def _prepared(program: Program, layouts: Layouts) -> Program:
     taken: set[Value] = set()
 
     def own(value: Value, **row_major: bool) -> Value:
-        if isinstance(value, Result) and value.instruction.kind != "view" and value not in taken:
-            if not row_major or alike(value.shape, layouts[value].strides, c_strides(value.shape)):
-                taken.add(value)
-                return value
+        fresh = isinstance(value, Result) and value.instruction.kind != "view" and value not in taken
+        if fresh and (not row_major or alike(value.shape, layouts[value].strides, c_strides(value.shape))):
+            taken.add(value)
+            return value
         made: Value = builder.emit("copy", value, **row_major)
         return made
 

@@ -18,6 +18,7 @@ from tapenet.compiler.native import entry
 from tapenet.compiler.native.memory import Arena
 from tapenet.compiler.native.module import Call, Module, Segment
 from tapenet.compiler.native.parallel import threads
+from tapenet.compiler.native.report import report
 from tapenet.compiler.native.toolchain import Library
 from tapenet.compiler.native.toolchain import build as compile_text
 from tapenet.compiler.primitives import PRIMITIVES
@@ -116,6 +117,10 @@ class Runner:
         for g, bounds in enumerate(_spans(self._written, self._guards)):
             self._table[self._bounds + 2 * g : self._bounds + 2 * g + 2] = bounds
         return True
+
+    def report(self) -> str:
+        """What was made of the program, in words."""
+        return report(self.module)
 
     # -- the call ------------------------------------------------------------------------------------------------
 

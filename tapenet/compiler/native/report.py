@@ -1,0 +1,86 @@
+"""What a module consists of, in words: its part of `compiled.explain()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tapenet.compiler.fusion import Entry, Kernel
+from tapenet.compiler.ir import Instruction, Reference, Value, names, statement
+from tapenet.compiler.native.memory import Arena, members
+from tapenet.compiler.native.module import Call, Module
+from tapenet.compiler.native.parallel import parts
+
+
+def report(module: Module) -> str:
+    """What runs in which order, grouped into kernels, and which memory each result is computed into."""
+    memory = module.memory
+    calls = sum(isinstance(step, Call) for step in module.steps)
+    segments = len(module.steps) - calls
+    kernels = sum(isinstance(entry, Kernel) for entry in module.entries)
+    written = memory.program.writes
+    in_place = sum(memory.buffer(w.value) == memory.buffer(w.target) for w in written)
+    lines = [
+        f"{kernels} kernels and {len(module.entries) - kernels} others, different functions: "
+        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls}; "
+        f"threads: up to {module.threads}",
+        f"{memory.arena_bytes:,} bytes of scratch memory ({memory.unshared_bytes:,} if none were used twice); "
+        f"tensors written where they are: {in_place} of {len(written)}",
+        *_entries(module),
+    ]
+    return "\n".join(lines)
+
+
+def _entries(module: Module) -> Iterator[str]:
+    name = _names(module)
+    for entry in module.entries:
+        found = module.written.get(entry)
+        by = "" if found is None else f"{found[0]}: "
+        yield by + _heading(module, entry)
+        for member in members(entry):
+            place = ", ".join(_place(module, r, name) for r in member.results)
+            yield f"  {statement(member, name)} -> {place}"
+        for body in module.bodies.get(entry, ()) if isinstance(entry, Instruction) else ():
+            yield "  body:"
+            yield from (f"    {line}" for line in _entries(body))
+
+
+def _names(module: Module) -> dict[Value, str]:
+    """Names of all values; what is only there for a copy at the end has that of the tensor it is for."""
+    name = names(module.program)
+    for entry in module.entries:
+        for member in members(entry):
+            for result in member.results:
+                name.setdefault(result, "(end)")
+    return name
+
+
+def _heading(module: Module, entry: Entry) -> str:
+    if isinstance(entry, Kernel):
+        shared = len(parts(entry, module.threads))
+        threads = f", in {shared} threads" if shared > 1 else ""
+        if entry.split is None:
+            return f"kernel over {entry.domain}{threads}"
+        loops = max(entry.phases().values()) + 1
+        return f"kernel over rows {entry.row_shape} of {entry.domain[entry.split :]}, loops: {loops}{threads}"
+    found = module.written.get(entry)
+    if found is None:
+        return "called from Python"
+    if entry.kind == "product":
+        return "product by BLAS" if found[1].declares else "product by loops of its own"
+    if entry.kind == "control":
+        return f"loop of {entry.params['length']} turns" if entry.name == "loop" else "branch"
+    return "move"
+
+
+def _place(module: Module, value: Value, name: Mapping[Value, str]) -> str:
+    """Where a result is computed into."""
+    if value not in module.memory.stored:
+        return "register"
+    buffer = module.memory.buffer(value)
+    if isinstance(buffer, Arena):
+        return f"scratch {buffer.offset:,}"
+    owner = module.memory.table[buffer.position - 2]  # type: ignore[attr-defined]
+    return "result" if owner in module.program.outputs else f"{'tensor ' * isinstance(owner, Reference)}{name[owner]}"
+
+
+__all__ = ["report"]
