@@ -9,6 +9,7 @@ only when something was written after its oldest node.
 from __future__ import annotations
 
 import itertools
+import threading
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ import numpy as np
 from tapenet.autodiff.tape import Node, next_number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 #: Number of the most recent write.
@@ -50,20 +53,60 @@ class Region:
 
 
 class Write:
-    """One write: when it was, what did it, and the memory it changed."""
+    """The last write to a piece of memory."""
 
-    __slots__ = ("by", "number", "where")
+    __slots__ = ("where", "writer")
 
-    def __init__(self, number: int, by: str, where: Region) -> None:
-        self.number = number
-        self.by = by
+    def __init__(self, writer: Writer, where: Region) -> None:
+        self.writer = writer
         self.where = where
 
 
-#: The last write to each piece of memory, in order of writing. One that outlives its array does no harm: an array
-#: that later takes the same memory is saved by nodes made after the write.
+#: By what two writes to the same elements have in common. A write that outlives its array does no harm: an array that
+#: later takes the same memory is saved by nodes made after the write.
 _writes: dict[Any, Write] = {}
 _LIMIT = 100_000
+#: How often something has been entered there.
+_entered = 0
+_lock = threading.Lock()
+
+
+class Writer:
+    """What writes the same memory again and again, as a compiled program does: to note that is one addition."""
+
+    __slots__ = ("_seen", "by", "number", "regions")
+
+    def __init__(self, by: str, regions: Iterable[Region]) -> None:
+        self.by = by
+        self.regions = list(regions)
+        #: Of the last time that it wrote.
+        self.number = -1
+        self._seen = -1
+
+    def wrote(self) -> None:
+        """Note that the memory was changed just now."""
+        global latest
+        if self._seen != _entered:  # others wrote, perhaps to the same memory
+            self._enter()
+        self.number = number = next_number()
+        latest = number  # last: another thread that sees it must find the write
+
+    def _enter(self) -> None:
+        global _entered
+        with _lock:
+            for where in self.regions:
+                found = _writes.get(where.key)
+                if found is None or found.writer is not self:
+                    if len(_writes) >= _LIMIT:  # only a program that rewrites ever new tensors gets here
+                        _drop_older_half()
+                    _writes[where.key] = Write(self, where)
+                    _entered += 1
+            self._seen = _entered
+
+
+def _drop_older_half() -> None:
+    for key, _ in sorted(_writes.items(), key=lambda item: item[1].writer.number)[: len(_writes) // 2]:
+        del _writes[key]
 
 
 def region(array: NDArray[Any]) -> Region:
@@ -76,16 +119,7 @@ def region(array: NDArray[Any]) -> Region:
 
 def wrote(place: NDArray[Any] | Region, by: str) -> None:
     """Note that an array's memory was changed just now; `by` says what did it, for the error."""
-    global latest
-    number = next_number()
-    if len(_writes) >= _LIMIT:  # only a program that rewrites ever new tensors gets here; drop the oldest half
-        for key in list(_writes)[: _LIMIT // 2]:
-            _writes.pop(key, None)
-    where = place if isinstance(place, Region) else region(place)
-    key = where.key
-    _writes.pop(key, None)  # so that the dict stays in order of writing
-    _writes[key] = Write(number, by, where)
-    latest = number  # last: another thread that sees it must find the write
+    Writer(by, [place if isinstance(place, Region) else region(place)]).wrote()
 
 
 class _Index:
@@ -121,8 +155,8 @@ def stale(node: Node) -> tuple[str, str] | None:
             while i >= 0 and index.ends[i] > saved.first:
                 write = index.writes[i]
                 where = write.where
-                if write.number > node.number and where.end > saved.first and _shared(value, saved, where):
-                    return slot.removesuffix("_saved"), write.by
+                if write.writer.number > node.number and where.end > saved.first and _shared(value, saved, where):
+                    return slot.removesuffix("_saved"), write.writer.by
                 i -= 1
     return None
 

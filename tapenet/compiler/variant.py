@@ -115,7 +115,9 @@ class Variant:
         self._arrays: list[Array] | None = None
         #: `tape.epoch` when it was last seen to hold.
         self._epoch = -1
-        self._regions: list[mutation.Region] = []
+        self._by = f"the compiled {title}"
+        #: Notes that the program wrote what it writes.
+        self._wrote = mutation.Writer(self._by, []).wrote
         self._makers: dict[Any, Callable[..., Any]] = {}
         self._run: Callable[..., Any] = _never
 
@@ -153,8 +155,9 @@ class Variant:
         refresh = getattr(self.runner, "refresh", None)
         if refresh is not None and not refresh():
             return False
-        self._regions = _regions([target.tensor._data for target in self._targets])
-        self._run = self._code("run")(self._regions, -1, (), ())
+        regions = _regions([target.tensor._data for target in self._targets])
+        self._wrote = mutation.Writer(self._by, regions).wrote
+        self._run = self._code("run")(self._wrote, -1, (), ())
         self._arrays = arrays
         return True
 
@@ -183,7 +186,7 @@ class Variant:
         if call.kwargs or len(call.leaves) != _count(kinds, Leaf):  # the same leaf twice
             self.fast = _never
             return
-        self.fast = self._code(kinds)(self._regions, self._epoch, self.values, statics)
+        self.fast = self._code(kinds)(self._wrote, self._epoch, self.values, statics)
 
     def _code(self, kinds: Any) -> Callable[..., Any]:
         made = self._makers.get(kinds)
@@ -251,14 +254,15 @@ class _Writer:
         self._count = len(variant.program.inputs) - len(variant.plan.entries)
         self._lines: list[str] = []
         self._names: dict[str, Any] = {
-            "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": f"the compiled {variant.title}",
-            "copyto": np.copyto, "local": local, "ndarray": np.ndarray, "tape": tape, "wrote": mutation.wrote,
+            "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant._by,
+            "copyto": np.copyto, "local": local, "ndarray": np.ndarray, "tape": tape, "wrote_to": mutation.wrote,
             "program": getattr(variant.runner, "call", variant.runner),
         }  # fmt: skip
 
     def make(self, kinds: Any) -> Callable[..., Any]:
         """The code for arguments of these kinds, or for "run" that of a function of arrays, leaves, and the arrays
-        that are written; as a function of what may change: memory, epoch, what is behind the names, static values."""
+        that are written; as a function of what may change: what notes its writes, epoch, what is behind the names,
+        static values."""
         if kinds == "run":
             head = "def run(arrays, leaves, places):"
             self._line(f"{''.join(f'a{i}, ' for i in range(self._count)) or '()'} = arrays")
@@ -271,7 +275,7 @@ class _Writer:
             written, entry = "a{}", "{}._data"
         self._body(written, entry)
         values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
-        text = ["def make(regions, epoch, values, statics):"]
+        text = ["def make(wrote, epoch, values, statics):"]
         if kinds != "run":
             statics = "".join(f"s{i}, " for i in range(_count(kinds, "static")))
             text += [f"    {values or '()'} = values", f"    {statics or '()'} = statics"]
@@ -392,9 +396,9 @@ class _Writer:
             self._line(f"{self._leaf(target)}.grad = {'None' if output is None else self._tensor(output)}")
         for position, output in plan.written:
             place = written.format(position)
-            self._line(f"copyto({place}, o{output}); wrote({place}, by)")
+            self._line(f"copyto({place}, o{output}); wrote_to({place}, by)")
         if self._variant.program.writes:
-            self._line("for region in regions: wrote(region, by)")
+            self._line("wrote()")
         self._line(f"return {self._expression(plan.results)}")
 
     def _tensor(self, output: int) -> str:

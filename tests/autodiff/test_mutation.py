@@ -271,3 +271,57 @@ def test_the_log_of_writes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(mutation._writes) <= 100
     with pytest.raises(RuntimeError, match="changed in place"):
         loss.backward()
+
+
+def test_writers_that_take_turns() -> None:
+    """What writes the same memory again and again is entered once; whoever was last is named."""
+    w, v = leaf([1.0, 2.0]), leaf([3.0])
+    one = mutation.Writer("one", [mutation.region(w.data)])
+    both = mutation.Writer("both", [mutation.region(w.data), mutation.region(v.data)])
+    other = mutation.Writer("other", [mutation.region(v.data)])
+
+    def last(*writers: mutation.Writer, of: tn.Tensor = w) -> str:
+        loss = (of * of).sum()
+        for writer in writers:
+            writer.wrote()
+        with pytest.raises(RuntimeError, match="changed in place by (one|both|other) ") as caught:
+            loss.backward()
+        return str(caught.value).partition("changed in place by ")[2].split()[0]
+
+    assert last(one) == "one"
+    assert last(one, both) == "both"
+    assert last(both, one) == "one"
+    assert last(both, one, both) == "both"
+    assert last(both, one, of=v) == "both"
+    assert last(both, other, of=v) == "other"
+    assert last(one, both, other, of=v) == "other"
+    fresh = (w * w).sum()  # made after all of these
+    fresh.backward()
+
+
+def test_a_writer_is_entered_once() -> None:
+    w, v = leaf([1.0, 2.0]), leaf([3.0])
+    one, other = (mutation.Writer("", [mutation.region(t.data)]) for t in (w, v))
+    one.wrote(), other.wrote(), one.wrote()
+    entered, known = mutation._entered, len(mutation._writes)
+    for _ in range(1000):
+        one.wrote()
+        other.wrote()
+    assert (mutation._entered, len(mutation._writes)) == (entered, known)
+    assert mutation.latest == other.number > one.number
+
+
+def test_the_latest_writes_are_kept_when_the_log_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    w = leaf([1.0, 2.0])
+    writer = mutation.Writer("the program", [mutation.region(w.data)])
+    writer.wrote()  # entered first, and so ahead of the others
+    kept = [tn.tensor([float(i)]) for i in range(60)]
+    monkeypatch.setattr(mutation, "_LIMIT", len(mutation._writes) + 50)
+    loss = (w * w).sum()
+    for t in kept[:40]:
+        t.data = [0.0]
+    writer.wrote()
+    for t in kept[40:]:
+        t.data = [0.0]  # full
+    with pytest.raises(RuntimeError, match="changed in place by the program"):
+        loss.backward()

@@ -78,29 +78,13 @@ def logistic_step(task: Logistic) -> Callable[..., Any]:
 def epoch(task: Dense, how: str) -> Candidate:
     """One `tn.scan` over the batches; eager, a loop of steps."""
     data = task.data()
+    step = dense_step(task)
     if how == "eager":
-        step = dense_step(task)
         run = lambda: [step(*batch) for batch in zip(*data, strict=True)]
         return Candidate(run, len, lambda losses: means([[loss.item() for loss in losses]]))
-    parameters: Any = [np.asfortranarray(p) for p in task.parameters()]
-
-    def loss_of(parameters: Any, x: Any, y: Any) -> Any:
-        for w, b in zip(parameters[0::2], parameters[1::2], strict=True):
-            x = tn.tanh(F.linear(x, w, b))
-        return F.mse_loss(x, y)
-
-    def advance(parameters: Any, batch: Any) -> Any:
-        loss, gradients = tn.value_and_grad(loss_of)(parameters, *batch)
-        return [p - task.lr * g for p, g in zip(parameters, gradients, strict=True)], loss
-
-    scan = compiled(how, lambda parameters, data: tn.scan(advance, parameters, data))
-
-    def call() -> Any:
-        nonlocal parameters
-        parameters, losses = scan(parameters, data)
-        return losses
-
-    return Candidate(call, len, lambda losses: means([losses.numpy()]))
+    body = lambda count, batch: (count + 1, step(*batch))
+    scan = compiled(how, lambda xs, ys: tn.scan(body, 0, (xs, ys))[1])
+    return Candidate(functools.partial(scan, *data), len, lambda losses: means([losses.numpy()]))
 
 
 def total(s: Any, k: Any, r: Any, v: Any, t: Any) -> Any:
