@@ -71,12 +71,12 @@ class _Ordered(_Container):
 
     def append(self, module: Module) -> None:
         """Put a module behind the others."""
-        self._set(str(len(self)), module)
+        self.extend([module])
 
     def extend(self, modules: Iterable[Module]) -> None:
         """Put modules behind the others."""
-        for module in modules:
-            self.append(module)
+        for i, module in enumerate(modules, len(self)):
+            self._set(str(i), module)
 
     def insert(self, index: int, module: Module) -> None:
         """Put a module before the one at `index`."""

@@ -284,7 +284,7 @@ def test_writers_that_take_turns() -> None:
         loss = (of * of).sum()
         for writer in writers:
             writer.wrote()
-        with pytest.raises(RuntimeError, match="changed in place by (one|both|other) ") as caught:
+        with pytest.raises(RuntimeError, match=r"changed in place by (one|both|other) ") as caught:
             loss.backward()
         return str(caught.value).partition("changed in place by ")[2].split()[0]
 

@@ -82,8 +82,8 @@ def epoch(task: Dense, how: str) -> Candidate:
     if how == "eager":
         run = lambda: [step(*batch) for batch in zip(*data, strict=True)]
         return Candidate(run, len, lambda losses: means([[loss.item() for loss in losses]]))
-    body = lambda count, batch: (count + 1, step(*batch))
-    scan = compiled(how, lambda xs, ys: tn.scan(body, 0, (xs, ys))[1])
+    body = lambda carry, batch: (carry, step(*batch))
+    scan = compiled(how, lambda xs, ys: tn.scan(body, None, (xs, ys))[1])
     return Candidate(functools.partial(scan, *data), len, lambda losses: means([losses.numpy()]))
 
 
