@@ -13,14 +13,14 @@ if all else it reads is there by then.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tapenet.compiler.ir import Instruction, Program, Result, Value
 from tapenet.compiler.layout import Layouts, Place, Strides, alike
 
-#: Instructions in one kernel, at most: beyond, registers and compile time suffer.
+#: The weight of one kernel, at most: beyond, registers and compile time suffer.
 LIMIT = 120
-#: A sum over more elements is a kernel that ends with it; of fewer, what is done with the sum is part of the kernel.
+#: A sum over more elements is a kernel that ends with it; of fewer, what is computed of the sum is part of the kernel.
 SMALL = 4096
 
 
@@ -86,15 +86,18 @@ def source(value: Value) -> Instruction | None:
 
 #: A kernel, or an instruction that is run by itself.
 Entry = Kernel | Instruction
+#: How much code an instruction is.
+Weight = Callable[[Instruction], float]
 
 
 class Fusion:
     """The work of fusing one program."""
 
-    def __init__(self, program: Program, layouts: Layouts, fusible: set[Instruction]) -> None:
+    def __init__(self, program: Program, layouts: Layouts, fusible: set[Instruction], weight: Weight) -> None:
         self.program = program
         self.layouts = layouts
         self.fusible = fusible
+        self.weight = weight
         #: Users of each instruction's results, through views.
         self.users: dict[Instruction, list[Instruction]] = {}
         for instruction in program.body:
@@ -125,6 +128,9 @@ class Fusion:
             rest.append(entry)
         return ahead + rest
 
+    def _weight(self, kernel: Kernel) -> float:
+        return sum(map(self.weight, kernel.members))
+
     # -- backwards -----------------------------------------------------------------------------------------------
 
     def _backwards(self) -> list[Entry]:
@@ -154,7 +160,7 @@ class Fusion:
 
     def _pull(self, kernel: Kernel, instruction: Instruction) -> bool:
         """Let a kernel compute an instruction that some of its members use, if it fits."""
-        if len(kernel.members) >= LIMIT:
+        if self._weight(kernel) + self.weight(instruction) > LIMIT:
             return False
         users = [m for m in self.users[instruction] if m in kernel.members]
         domain = _domain(instruction)
@@ -278,7 +284,7 @@ class Fusion:
             return None
         if into.split is not None and kernel.split is not None and into.split != kernel.split:
             return None
-        if len(into.members) + len(kernel.members) > LIMIT:
+        if self._weight(into) + self._weight(kernel) > LIMIT:
             return None
         if (into.split is None) != (kernel.split is None) and (into.split == 0 or kernel.split == 0):
             return None  # whole arrays in phases: nothing is gained
@@ -331,15 +337,18 @@ def aligned(shape: tuple[int, ...], strides: Strides, domain: tuple[int, ...]) -
     return tuple(found)
 
 
-def fuse(program: Program, layouts: Layouts, fusible: set[Instruction]) -> list[Entry]:
+def fuse(
+    program: Program, layouts: Layouts, fusible: set[Instruction], weight: Weight = lambda instruction: 1.0
+) -> list[Entry]:
     """Group a program's instructions into kernels; views disappear.
 
     Args:
         program: a program whose views are all expressible by strides.
         layouts: where its values lie.
         fusible: the elementwise instructions and reductions that a kernel can contain.
+        weight: how much code an instruction is, beside an addition.
     """
-    return Fusion(program, layouts, fusible).run()
+    return Fusion(program, layouts, fusible, weight).run()
 
 
 __all__ = ["Entry", "Kernel", "aligned", "fuse", "source"]

@@ -56,7 +56,7 @@ class Places(Code):
                 self._users.setdefault(arg, []).append(instruction)
         roots = set(program.roots())
         #: Products whose only use is to be summed up: the two are a dot product.
-        self.summed = {i for i in program.body if i.results[0] not in roots and _is_summed(i, self._users)}
+        self.summed = {i for i in program.body if _is_summed(i, self._users) and i.results[0] not in roots}
         self.last = last_uses(program, lambda i: i.kind not in _SEPARATE or i in self.summed)
         #: The same without what a called op may return of its arguments: the array lives on as long as that does.
         self._named = last_uses(program, lambda i: i.kind == "view" or i in self.summed)
@@ -376,7 +376,10 @@ class Places(Code):
         for result in instruction.results:
             self.result_bytes += result.nbytes
             names.append(self._made(result, FRESH, position))
-        self.line(f"{', '.join(names)}{',' if instruction.kind == 'control' else ''} = {text}")
+        if instruction.kind == "control":  # a tuple, empty if it is there for its effects alone
+            self.line(f"({''.join(f'{name}, ' for name in names)}) = {text}")
+        else:
+            self.line(f"{', '.join(names)} = {text}")
 
     def given(self, result: Value, position: int) -> str:
         """The variable for a result in an array that somebody else makes."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.compiler.ir import Constant, Instruction, Result, Value
+from tapenet.compiler.ir import Constant, Instruction, Reference, Result, Value
 from tapenet.compiler.layout import c_strides
 from tapenet.compiler.numpy_plan_memory import slices_text
 from tapenet.compiler.numpy_plan_places import Places
@@ -52,8 +52,8 @@ def _evaluate(places: Places, instruction: Instruction, position: int) -> None:
     called = places.shared(places.name("f"), evaluate)
     args = [places.array(arg) for arg in instruction.args]
     op = instruction.params.get("op")
-    if op is not None and op.effect:  # it may keep what it is given
-        args = [f"{a}.copy()" for a in args]
+    if op is not None and op.effect:  # it may keep what it is given; into a tensor it may write
+        args = [a if isinstance(v, Reference) else f"{a}.copy()" for a, v in zip(args, instruction.args, strict=True)]
     names = [places.given(result, position) for result in instruction.results]
     places.line(f"{', '.join(names)} = {called}({', '.join(args)})")
 

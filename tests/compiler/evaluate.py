@@ -39,9 +39,10 @@ def evaluate(program: Program, inputs: Sequence[Any] = (), hosts: Sequence[Any] 
         for instruction in program.body:
             made = PRIMITIVES[instruction.name].evaluate(*map(get, instruction.args), **instruction.params)
             results = made if isinstance(made, tuple) else (made,)
-            for value, result in zip(instruction.results, results, strict=True):
+            wanted = instruction.params.get("specs") or instruction.results  # None for what nobody uses
+            for value, result, spec in zip(instruction.results, results, wanted, strict=True):
                 found = np.asarray(result)
-                assert (found.shape, found.dtype) == (value.shape, value.dtype), instruction.name
+                assert spec is None or (found.shape, found.dtype) == (value.shape, value.dtype), instruction.name
                 known[value] = found
     outputs = [np.array(get(v)) for v in program.outputs]
     return Results(outputs, {w.target.tensor: np.array(get(w.value)) for w in program.writes})

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tapenet.compiler.layout import Strides
 from tapenet.compiler.native.emitter import DType, llvm_type
-from tapenet.compiler.native.loops import Code, offset
+from tapenet.compiler.native.loops import Carried, Code, offset
 
 #: The right operand has at most so many bytes: it is read once per block of rows of the result.
 LARGEST = 400_000
@@ -117,60 +117,69 @@ def _tile(
 ) -> None:  # fmt: skip
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
-    vector = f"<{lanes} x {t}>"
-    masks = [_mask(min(lanes, width - v * lanes), lanes) for v in range(vectors)]
+    pieces = [_piece(min(lanes, width - v * lanes), lanes, t) for v in range(vectors)]
     places = [
         [offset(code, offset(code, out[0], r, out[1].row, dtype), v * lanes, 1, dtype) for v in range(vectors)]
         for r in range(rows)
     ]
-    zero = "zeroinitializer"
+    sums = [[Carried("zeroinitializer", piece.vector) for piece in pieces] for _ in range(rows)]
     if add:
-        first = [[_load(code, p, vector, m, dtype) for p, m in zip(row, masks, strict=True)] for row in places]
-    else:
-        first = [[zero] * vectors for _ in range(rows)]
-    head, end, before = code.label(), code.label(), code.block
-    index, following = code.fresh(), code.fresh()
-    phis = [[code.fresh() for _ in range(vectors)] for _ in range(rows)]
-    code.line(f"  br label %{head}")
-    code.begin(head)
-    place = len(code.lines)
-    b = offset(code, right[0], index, right[1].row, dtype)
-    a = offset(code, left[0], index, left[1].column, dtype)
-    bs = [_load(code, offset(code, b, v * lanes, 1, dtype), vector, masks[v], dtype) for v in range(vectors)]
-    after = []
-    for r in range(rows):
-        number = code.emit(f"load {t}, ptr {offset(code, a, r, left[1].row, dtype)}")
-        one = code.emit(f"insertelement {vector} poison, {t} {number}, i64 0")
-        spread = code.emit(f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer")
-        row = []
-        for v in range(vectors):
-            product = code.emit(f"fmul contract {vector} {spread}, {bs[v]}")
-            row.append(code.emit(f"fadd contract {vector} {phis[r][v]}, {product}"))
-        after.append(row)
-    code.line(f"  {following} = add nuw nsw i64 {index}, 1")
-    done = code.emit(f"icmp eq i64 {following}, {k}")
-    code.line(f"  br i1 {done}, label %{end}, label %{head}")
-    lines = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{head} ]"]
-    lines += [
-        f"  {phis[r][v]} = phi {vector} [ {first[r][v]}, %{before} ], [ {after[r][v]}, %{head} ]"
-        for r in range(rows)
-        for v in range(vectors)
-    ]
-    code.lines[place:place] = lines
-    code.begin(end)
-    for r in range(rows):
-        for v in range(vectors):
-            _store(code, after[r][v], places[r][v], vector, masks[v], dtype)
+        for row, at in zip(sums, places, strict=True):
+            for cell, place, piece in zip(row, at, pieces, strict=True):
+                cell.register = load_masked(code, place, piece.vector, piece.mask, dtype)
+
+    def step(index: str) -> None:
+        b = offset(code, right[0], index, right[1].row, dtype)
+        a = offset(code, left[0], index, left[1].column, dtype)
+        bs = [
+            load_masked(code, offset(code, b, v * lanes, 1, dtype), piece.vector, piece.mask, dtype)
+            for v, piece in enumerate(pieces)
+        ]
+        for r, row in enumerate(sums):
+            number = code.emit(f"load {t}, ptr {offset(code, a, r, left[1].row, dtype)}")
+            spread = {n: _spread(code, number, t, n) for n in dict.fromkeys(piece.lanes for piece in pieces)}
+            for cell, piece, y in zip(row, pieces, bs, strict=True):
+                product = code.emit(f"fmul contract {piece.vector} {spread[piece.lanes]}, {y}")
+                cell.after = code.emit(f"fadd contract {piece.vector} {cell.register}, {product}")
+
+    code.loop(k, step, [cell for row in sums for cell in row])
+    for row, at in zip(sums, places, strict=True):
+        for cell, place, piece in zip(row, at, pieces, strict=True):
+            _store(code, cell.register, place, piece.vector, piece.mask, dtype)
 
 
-def _mask(count: int, lanes: int) -> str | None:
+class _Piece(NamedTuple):
+    """Some columns of a tile: a vector of so many lanes, and those that hold columns."""
+
+    lanes: int
+    vector: str
+    mask: str | None
+
+
+def _piece(columns: int, lanes: int, t: str) -> _Piece:
+    """The shortest vector for so many columns: a processor may take as long for a half as for a quarter, but not as
+    for a whole one."""
+    while lanes > 4 and columns <= lanes // 2:
+        lanes //= 2
+    return _Piece(lanes, f"<{lanes} x {t}>", mask(columns, lanes))
+
+
+def _spread(code: Code, number: str, t: str, lanes: int) -> str:
+    """A vector of one number."""
+    vector = f"<{lanes} x {t}>"
+    one = code.emit(f"insertelement {vector} poison, {t} {number}, i64 0")
+    return code.emit(f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer")
+
+
+def mask(count: int, lanes: int) -> str | None:
     """The lanes that hold columns; None for all."""
     if count == lanes:
         return None
     return f"<{lanes} x i1> <" + ", ".join(f"i1 {'true' if i < count else 'false'}" for i in range(lanes)) + ">"
 
 
-def _load(code: Code, pointer: str, vector: str, mask: str | None, dtype: DType) -> str:
+def load_masked(code: Code, pointer: str, vector: str, mask: str | None, dtype: DType) -> str:
+    """Load a vector, with zeros where the mask has none."""
     if mask is None:
         return code.emit(f"load {vector}, ptr {pointer}, align {dtype.itemsize}")
     name = _masked("load", vector)

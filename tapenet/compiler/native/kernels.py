@@ -7,15 +7,14 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 from tapenet.compiler.fusion import Kernel, aligned, source
-from tapenet.compiler.ir import Constant, Instruction, Result, Value
+from tapenet.compiler.ir import Constant, Instruction, Value
 from tapenet.compiler.layout import Layouts
-from tapenet.compiler.native.emitter import literal, llvm_type, load, store
+from tapenet.compiler.native.emitter import literal, load, store
 from tapenet.compiler.native.loops import (
     Access,
     Accumulator,
     Body,
     Code,
-    combiner,
     fill,
     identity,
     nest,
@@ -26,6 +25,8 @@ from tapenet.compiler.native.scalar import COST, apply, can
 
 #: An expression is computed again in a later phase rather than kept in memory if it costs no more than this.
 CHEAP = 3
+#: What a kernel computes per element, at most, so that it is the memory that it waits for.
+LIGHT = 8
 
 
 class Function(NamedTuple):
@@ -37,12 +38,14 @@ class Function(NamedTuple):
     declares: frozenset[str]
     #: Parameters after the pointers.
     more: str = ""
+    #: Whether it does little more than move memory.
+    light: bool = False
 
     @staticmethod
-    def of(code: Code, buffers: Iterable[Hashable], more: str = "") -> Function:
+    def of(code: Code, buffers: Iterable[Hashable], more: str = "", light: bool = False) -> Function:
         """The function that has been written."""
         text = "\n".join([*code.cells, *code.lines, "  ret void"])
-        return Function(text, tuple(buffers), frozenset(code.needs), frozenset(code.declares), more)
+        return Function(text, tuple(buffers), frozenset(code.needs), frozenset(code.declares), more, light)
 
 
 class KernelCode:
@@ -87,7 +90,8 @@ class KernelCode:
             self._phase(0, lambda strides, pointer, dtype: (pointer, strides))
         else:
             self._outer(list(self.row_lengths), [])
-        return Function.of(self.code, self.pointers, "" if self.part is None else "i64 %begin")
+        more = "" if self.part is None else "i64 %begin"
+        return Function.of(self.code, self.pointers, more, per_element(self.kernel) <= LIGHT)
 
     # -- memory --------------------------------------------------------------------------------------------------
 
@@ -191,19 +195,13 @@ class KernelCode:
             strides = tuple(0 if i in member.params["axes"] else next(axes) for i in range(len(kernel.domain)))
             pointer = self._begin(self.pointer(result), strides, result.dtype)
             pointer, strides = at_row(strides, pointer, result.dtype)
-            accumulators.append(
-                Accumulator(Access(pointer, strides, result.dtype), "", combiner(member.name, result.dtype))
-            )
-            accumulators[-1].identity = identity(member.name, result.dtype)
+            accumulators.append(Accumulator.of(member.name, Access(pointer, strides, result.dtype)))
         cells = []
         for member in row_sums:
             (result,) = member.results
-            cell = self._cell(result)
-            cells.append(cell)
-            start = identity(member.name, result.dtype)
-            store(self.code, start, cell, result.dtype)
-            access = Access(cell, (0,) * len(self.lengths), result.dtype)
-            accumulators.append(Accumulator(access, start, combiner(member.name, result.dtype)))
+            cells.append(self.code.cell(result.dtype))
+            accumulators.append(Accumulator.of(member.name, Access(cells[-1], (0,) * len(self.lengths), result.dtype)))
+            accumulators[-1].begin(self.code)
 
         def body(at: list[Access]) -> list[str]:
             registers: dict[Value, str] = {}
@@ -226,12 +224,6 @@ class KernelCode:
                 pointer, strides = self._base(result, kernel.row_shape)
                 pointer, _ = at_row(strides, pointer, result.dtype)
                 store(self.code, self.rows[result], pointer, result.dtype)
-
-    def _cell(self, result: Result) -> str:
-        """A number on the stack, which LLVM keeps in a register."""
-        name = f"%cell{len(self.code.cells)}"
-        self.code.cells.append(f"  {name} = alloca {llvm_type(result.dtype, memory=True)}")
-        return name
 
     def _source_phase(self, member: Instruction) -> int:
         """The phase in which what a reduction takes in is computed."""
@@ -276,10 +268,19 @@ def fusible(instruction: Instruction) -> bool:
     return result.size > 0 and can(instruction.name, tuple(a.dtype for a in instruction.args), result.dtype)
 
 
+def weight(instruction: Instruction) -> float:
+    """How much code an instruction is in a kernel, beside an addition: an exponential is two, a sine five."""
+    return 1 + float(COST.get(instruction.name, 0)) / 20
+
+
 def work(kernel: Kernel) -> float:
     """Roughly how many cycles a kernel takes."""
-    per_element = sum(float(COST.get(m.name, 1)) for m in kernel.members if m not in kernel.rows)
-    return math.prod(kernel.domain) * per_element / 4
+    return math.prod(kernel.domain) * per_element(kernel) / 4
+
+
+def per_element(kernel: Kernel) -> float:
+    """The cost of a kernel's operations for one element, where an addition has 1."""
+    return sum(float(COST.get(m.name, 1)) for m in kernel.members if m not in kernel.rows)
 
 
 def crosses(kernel: Kernel) -> set[Value]:

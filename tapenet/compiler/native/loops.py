@@ -7,14 +7,17 @@ that LLVM turns it into vector instructions.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from tapenet.compiler.native.emitter import DType, Emitter, literal, llvm_type, load, store
 
-#: Numbers in one run of a long sum: partial sums keep its error small.
+#: Numbers in one run of a long sum.
 BLOCK = 4096
+#: Sums of so many floats keep what rounding loses from run to run, so that their error does not grow with their length.
+LONG = 4 * BLOCK
 
 
 class Code(Emitter):
@@ -38,6 +41,12 @@ class Code(Emitter):
         """Begin a basic block."""
         self.lines.append(f"{label}:")
         self.block = label
+
+    def cell(self, dtype: DType) -> str:
+        """The pointer to a number on the stack, which LLVM keeps in a register."""
+        name = f"%cell{len(self.cells)}"
+        self.cells.append(f"  {name} = alloca {llvm_type(dtype, memory=True)}")
+        return name
 
     def loop(self, count: int | str, body: Callable[[str], None], carried: Sequence[Carried] = ()) -> None:
         """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
@@ -107,15 +116,44 @@ def offset(code: Code, pointer: str, index: str | int, stride: int, dtype: DType
 
 
 class Accumulator:
-    """A reduction in a nest: what it combines with, and where its results are (strides of 0 along reduced axes)."""
+    """A reduction in a nest: what it combines with, and where its results are (strides of 0 along reduced axes).
 
-    __slots__ = ("access", "carried", "combine", "identity")
+    Attributes:
+        sums: whether it is a sum of floats.
+        lost: while it is a long one, the pointer to what rounding has lost of it so far.
+    """
 
-    def __init__(self, access: Access, identity: str, combine: Callable[[Code, str, str], str]) -> None:
+    __slots__ = ("access", "combine", "identity", "lost", "sums")
+
+    def __init__(
+        self, access: Access, identity: str, combine: Callable[[Code, str, str], str], sums: bool = False
+    ) -> None:
         self.access = access
         self.identity = identity
         self.combine = combine
-        self.carried: Carried | None = None
+        self.sums = sums
+        self.lost: str | None = None
+
+    @staticmethod
+    def of(name: str, access: Access) -> Accumulator:
+        """That of a reduction by its name."""
+        dtype = access.dtype
+        sums = name == "reduce_add" and dtype.kind == "f"
+        return Accumulator(access, identity(name, dtype), combiner(name, dtype), sums)
+
+    def cell(self, code: Code) -> Accumulator:
+        """The same on the stack, in a number of its own."""
+        access = Access(code.cell(self.access.dtype), (0,) * len(self.access.strides), self.access.dtype)
+        return Accumulator(access, self.identity, self.combine, self.sums)
+
+    def begin(self, code: Code) -> None:
+        """Set its number to what changes nothing."""
+        store(code, self.identity, self.access.pointer, self.access.dtype)
+
+    def end(self, code: Code, pointer: str) -> None:
+        """Add its number to where it belongs."""
+        value = load(code, self.access.pointer, self.access.dtype)
+        store(code, self.combine(code, load(code, pointer, self.access.dtype), value), pointer, self.access.dtype)
 
 
 #: Given the accesses at the element the loop is at, computes, stores, and returns what each accumulator takes in.
@@ -143,7 +181,16 @@ def nest(
     every = [*accesses, *(a.access for a in accumulators)]
     lengths, strides = _arranged(list(lengths), [a.strides for a in every], order)
     every = [Access(a.pointer, s, a.dtype) for a, s in zip(every, strides, strict=True)]
-    _walk(code, lengths, every, len(accesses), body, accumulators)
+    _walk(code, lengths, every[: len(accesses)], body, _placed(accumulators, every[len(accesses) :]))
+
+
+def _placed(accumulators: Sequence[Accumulator], accesses: Sequence[Access]) -> list[Accumulator]:
+    """The same accumulators somewhere else."""
+    placed = []
+    for accumulator, access in zip(accumulators, accesses, strict=True):
+        placed.append(Accumulator(access, accumulator.identity, accumulator.combine, accumulator.sums))
+        placed[-1].lost = accumulator.lost
+    return placed
 
 
 def _arranged(
@@ -179,83 +226,136 @@ def _weight(axis: int, lengths: list[int], strides: list[tuple[int, ...]]) -> fl
     return total
 
 
-def _walk(
+def _walk(code: Code, lengths: list[int], accesses: list[Access], body: Body, accumulators: list[Accumulator]) -> None:
+    size = math.prod(lengths)
+    long = [a for a in accumulators if size >= LONG and a.sums and a.lost is None and not any(a.access.strides)]
+    if long:
+        _long_sums(code, lengths, accesses, body, accumulators, long)
+    elif not lengths:
+        _turn(code, accesses, body, accumulators, [None] * len(accumulators))
+    elif size > BLOCK > size // lengths[0] and any(a.lost is not None for a in accumulators):
+        _runs(code, lengths, accesses, body, accumulators)
+    else:
+        _axis(code, lengths[0], lengths[1:], accesses, body, accumulators)
+
+
+def _axis(
+    code: Code,
+    length: int | str,
+    inner: list[int],
+    accesses: list[Access],
+    body: Body,
+    accumulators: list[Accumulator],
+) -> None:
+    """Walk along one axis, and at each step over those inside."""
+    if not inner:
+        _innermost(code, length, accesses, body, accumulators)
+        return
+
+    def turn(index: str) -> None:
+        at = [a.moved(code, 0, index) for a in accesses]
+        places = [a.access.moved(code, 0, index) for a in accumulators]
+        _walk(code, inner, at, body, _placed(accumulators, places))
+
+    code.loop(length, turn)
+
+
+def _long_sums(
     code: Code,
     lengths: list[int],
-    every: list[Access],
-    count: int,
+    accesses: list[Access],
     body: Body,
-    accumulators: Sequence[Accumulator],
+    accumulators: list[Accumulator],
+    long: list[Accumulator],
 ) -> None:
-    if len(lengths) > 1:
+    """Walk with some sums on the stack, together with what rounding loses of them."""
+    cells = {}
+    for accumulator in long:
+        cell = cells[accumulator] = accumulator.cell(code)
+        cell.begin(code)
+        cell.lost = code.cell(cell.access.dtype)
+        store(code, literal(0, cell.access.dtype), cell.lost, cell.access.dtype)
+    _walk(code, lengths, accesses, body, [cells.get(a, a) for a in accumulators])
+    for accumulator, cell in cells.items():
+        cell.end(code, accumulator.access.pointer)
 
-        def outer(index: str) -> None:
-            inner = [a.moved(code, 0, index) for a in every]
-            _walk(code, lengths[1:], inner, count, body, accumulators)
 
-        code.loop(lengths[0], outer)
-        return
-    if not lengths:
-        _turn(code, every, count, body, accumulators, [None] * len(accumulators))
-        return
-    (length,) = lengths
-    sums = [a for a, access in zip(accumulators, every[count:], strict=True) if not access.strides[0]]
-    if sums and length >= 4 * BLOCK:
+def _runs(code: Code, lengths: list[int], accesses: list[Access], body: Body, accumulators: list[Accumulator]) -> None:
+    """Walk along the first axis in runs of some `BLOCK` elements. The long sums get the sum of each run."""
+    length, inner = lengths[0], lengths[1:]
+    step = BLOCK // math.prod(inner)
+    cells = {a: a.cell(code) for a in accumulators if a.lost is not None}
 
-        def block(index: str) -> None:
-            start = code.emit(f"mul nuw nsw i64 {index}, {BLOCK}")
-            moved = [Access(offset(code, a.pointer, start, a.strides[0], a.dtype), a.strides, a.dtype) for a in every]
-            rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
-            code.declares.add("llvm.umin.i64")
-            trips = code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {BLOCK})")
-            _innermost(code, trips, moved, count, body, accumulators)
+    def run(index: str) -> None:
+        start = code.emit(f"mul nuw nsw i64 {index}, {step}")
+        rest = code.emit(f"sub nuw nsw i64 {length}, {start}")
+        code.declares.add("llvm.umin.i64")
+        trips = code.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {step})")
 
-        code.loop(-(-length // BLOCK), block)
-        return
-    _innermost(code, length, every, count, body, accumulators)
+        def moved(a: Access) -> Access:
+            return Access(offset(code, a.pointer, start, a.strides[0], a.dtype), a.strides, a.dtype)
+
+        for cell in cells.values():
+            cell.begin(code)
+        others = _placed(accumulators, [moved(a.access) for a in accumulators])
+        parts = [cells.get(a, b) for a, b in zip(accumulators, others, strict=True)]
+        _axis(code, trips, inner, [moved(a) for a in accesses], body, parts)
+        for accumulator, cell in cells.items():
+            _add(code, accumulator, accumulator.access.pointer, load(code, cell.access.pointer, cell.access.dtype))
+
+    code.loop(-(-length // step), run)
 
 
 def _innermost(
-    code: Code,
-    length: int | str,
-    every: list[Access],
-    count: int,
-    body: Body,
-    accumulators: Sequence[Accumulator],
+    code: Code, length: int | str, accesses: list[Access], body: Body, accumulators: list[Accumulator]
 ) -> None:
     """The loop that becomes vector instructions. A reduction along it stays in a register until its end."""
     carried: list[Carried | None] = []
-    for accumulator, access in zip(accumulators, every[count:], strict=True):
-        in_register = not access.strides[0]
-        carried.append(Carried(accumulator.identity, llvm_type(access.dtype)) if in_register else None)
+    for accumulator in accumulators:
+        in_register = not accumulator.access.strides[0]
+        carried.append(Carried(accumulator.identity, llvm_type(accumulator.access.dtype)) if in_register else None)
 
     def turn(index: str) -> None:
-        at = [a.moved(code, 0, index) for a in every]
-        _turn(code, at, count, body, accumulators, carried)
+        at = [a.moved(code, 0, index) for a in accesses]
+        places = [a.access.moved(code, 0, index) for a in accumulators]
+        _turn(code, at, body, _placed(accumulators, places), carried)
 
     code.loop(length, turn, [c for c in carried if c is not None])
-    for accumulator, access, c in zip(accumulators, every[count:], carried, strict=True):
+    for accumulator, c in zip(accumulators, carried, strict=True):
         if c is not None:
-            _add(code, access.pointer, access.dtype, accumulator, c.register)
+            _add(code, accumulator, accumulator.access.pointer, c.register)
 
 
 def _turn(
     code: Code,
     at: list[Access],
-    count: int,
     body: Body,
-    accumulators: Sequence[Accumulator],
+    accumulators: list[Accumulator],
     carried: Sequence[Carried | None],
 ) -> None:
-    for accumulator, access, c, value in zip(accumulators, at[count:], carried, body(at[:count]), strict=True):
+    for accumulator, c, value in zip(accumulators, carried, body(at), strict=True):
         if c is None:
-            _add(code, access.pointer, access.dtype, accumulator, value)
+            _add(code, accumulator, accumulator.access.pointer, value)
         else:
             c.after = accumulator.combine(code, c.register, value)
 
 
-def _add(code: Code, pointer: str, dtype: np.dtype, accumulator: Accumulator, value: str) -> None:
-    store(code, accumulator.combine(code, load(code, pointer, dtype), value), pointer, dtype)
+def _add(code: Code, accumulator: Accumulator, pointer: str, value: str) -> None:
+    """Combine a value with what is in memory. For a long sum, what rounding loses is subtracted from the next value
+    (Kahan's summation); nothing is lost of infinities and nan."""
+    dtype = accumulator.access.dtype
+    before = load(code, pointer, dtype)
+    if accumulator.lost is None:
+        store(code, accumulator.combine(code, before, value), pointer, dtype)
+        return
+    t = llvm_type(dtype)
+    value = code.emit(f"fsub {t} {value}, {load(code, accumulator.lost, dtype)}")
+    after = code.emit(f"fadd {t} {before}, {value}")
+    added = code.emit(f"fsub {t} {after}, {before}")
+    lost = code.emit(f"fsub {t} {added}, {value}")
+    finite = code.emit(f"fcmp ord {t} {lost}, {lost}")
+    store(code, code.emit(f"select i1 {finite}, {t} {lost}, {t} {literal(0, dtype)}"), accumulator.lost, dtype)
+    store(code, after, pointer, dtype)
 
 
 def fill(code: Code, pointer: str, size: int, value: str, dtype: DType) -> None:

@@ -13,14 +13,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.compiler.fusion import Entry, Kernel, fuse
-from tapenet.compiler.ir import Builder, Constant, Instruction, Program, Result, Value, rewrite
+from tapenet.compiler.ir import Builder, Constant, Input, Instruction, Program, Result, Value, rewrite, substitute
 from tapenet.compiler.layout import Layouts, alike, c_strides, materialise
 from tapenet.compiler.native import control, loops, moves, parallel, products
 from tapenet.compiler.native.blas import find
-from tapenet.compiler.native.kernels import Function, KernelCode, fusible
+from tapenet.compiler.native.kernels import Function, KernelCode, fusible, weight
 from tapenet.compiler.native.memory import Arena, Memory, Slot
 from tapenet.compiler.native.scalar import definitions
 from tapenet.compiler.passes import accumulate, dead
+
+#: Arguments of this size in bytes are copied if they are read so many times.
+LEAST, MOST, OFTEN = 1024, 16384, 16
+
+
+#: Entries that one function calls, at most.
+PART = 100
 
 
 class Call(NamedTuple):
@@ -76,7 +83,8 @@ class Functions:
             parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(function.buffers)))
             parameters += f", {function.more}" if function.more else ""
             body = function.text.replace("INT ", f"{integer} ")
-            texts.append(f"define internal void @{name}({parameters}) #0 {{\nentry:\n{body}\n}}")
+            attributes = "#1" if function.light else "#0"
+            texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{body}\n}}")
         return "\n\n".join([*texts, *self.bodies])
 
 
@@ -111,7 +119,7 @@ class Module:
         self.functions = functions or Functions()
         self.layouts = Layouts(strides)
         self.program = _prepared(program, self.layouts)
-        self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)})
+        self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)}, weight)
         self.memory: Memory
         self.bodies: dict[Instruction, list[Module]] = {}
         for entry in self.entries:
@@ -177,7 +185,26 @@ class Module:
         return self.functions.text()
 
     def _segment(self, segment: Segment) -> str:
-        """The function of one segment: it takes the table, and returns 0 or what went wrong."""
+        """The function of one segment: it takes the table, and returns 0 or what went wrong. A long one is cut into
+        functions of bounded length, since LLVM's time for one grows faster than its length."""
+        name = f"{self.prefix}{segment.number}"
+        visible = "internal " if self.prefix != "segment" else ""
+        if len(segment.entries) <= PART:
+            return f"define {visible}i64 @{name}(ptr %table) {{\n{self._calls(segment.entries)}\n}}"
+        code = loops.Code()
+        for i in range(0, len(segment.entries), PART):
+            part = self._calls(segment.entries[i : i + PART])
+            self.functions.bodies.append(f"define internal i64 @{name}_{i}(ptr %table) #0 {{\n{part}\n}}")
+            status = code.emit(f"call i64 @{name}_{i}(ptr %table)")
+            fine = code.emit(f"icmp eq i64 {status}, 0")
+            following = code.label()
+            code.line(f"  br i1 {fine}, label %{following}, label %failed")
+            code.begin(following)
+        body = "\n".join(code.lines)
+        return f"define {visible}i64 @{name}(ptr %table) {{\nentry:\n{body}\n  ret i64 0\nfailed:\n  ret i64 1\n}}"
+
+    def _calls(self, entries: list[Entry]) -> str:
+        """The body of a function that calls those of entries."""
         code = loops.Code()
         base = code.emit("load ptr, ptr %table")
         pointers: dict[Hashable, str] = {}
@@ -194,7 +221,7 @@ class Module:
                     pointers[buffer] = code.emit(f"load ptr, ptr {at}")
             return pointers[buffer]
 
-        for entry in segment.entries:
+        for entry in entries:
             function = self._function(entry)
             name = self.functions.name(function)
             self.written[entry] = name, function
@@ -211,8 +238,7 @@ class Module:
         if moves.STATUS in pointers:  # an index out of bounds: nothing more is run
             tail = "\nfailed:\n  %s = getelementptr i64, ptr %table, i64 1\n  store i64 0, ptr %s\n  ret i64 1"
         body = "\n".join(code.lines)
-        visible = "internal " if self.prefix != "segment" else ""
-        return f"define {visible}i64 @{self.prefix}{segment.number}(ptr %table) {{\nentry:\n{body}{tail}\n}}"
+        return f"entry:\n{body}{tail}"
 
     def _function(self, entry: Entry) -> Function:
         layouts, buffer = self.layouts, self.memory.buffer
@@ -239,6 +265,25 @@ class Module:
         return moves.write(entry, layouts, buffer)
 
 
+def _aligned(program: Program) -> Program:
+    """The program with a copy of each small argument that is read again and again: in scratch memory it begins at a
+    cache line, and vectors of it do not lie across two, which costs a third where a row is read for each of a hundred."""
+    often: dict[Value, None] = {}
+    for instruction in program.body:
+        if instruction.kind == "elementwise":
+            for arg in instruction.args:
+                root = arg
+                while isinstance(root, Result) and root.instruction.kind == "view":
+                    root = root.instruction.args[0]
+                if isinstance(root, Input) and instruction.results[0].size >= OFTEN * root.size:
+                    often[root] = None
+    written = {write.target for write in program.writes}
+    builder = Builder()
+    copies = {v: builder.emit("copy", v) for v in often if LEAST <= v.nbytes <= MOST and v not in written}
+    made = substitute(program, copies)
+    return Program(made.inputs, made.hosts, [*builder.body, *made.body], made.outputs, made.writes)
+
+
 def _prepared(program: Program, layouts: Layouts) -> Program:
     """The program with copies where memory demands them: views are free, BLAS gets operands it can read, each output
     and each write has a value of its own, and outputs are row-major, as the arrays are that they are computed into."""
@@ -253,7 +298,7 @@ def _prepared(program: Program, layouts: Layouts) -> Program:
             return None
         return builder.emit(instruction.name, *args, **instruction.params)
 
-    program = rewrite(materialise(accumulate.run(dead.run(program)), layouts), dense)
+    program = rewrite(materialise(_aligned(accumulate.run(dead.run(program))), layouts), dense)
     for instruction in program.body:
         for result in instruction.results:
             layouts[result]  # in order here too

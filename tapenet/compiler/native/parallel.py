@@ -8,8 +8,9 @@ on their timing.
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import os
-import sys
 from collections.abc import Callable, Hashable
 
 import numpy as np
@@ -30,11 +31,20 @@ _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
 def threads() -> int:
     """How many threads a kernel may use: as many as there are processors for this process, `OMP_NUM_THREADS` at most."""
-    if sys.platform == "win32":
-        return 1  # threads are those of POSIX
+    if not _startable():
+        return 1
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     return max(1, min(count, int(limit))) if limit.isdigit() and int(limit) else count
+
+
+@functools.cache
+def _startable() -> bool:
+    """Whether this process has the functions of POSIX that threads are started with."""
+    try:
+        return hasattr(ctypes.CDLL(None), "pthread_create")
+    except (OSError, TypeError):  # Windows
+        return False
 
 
 def parts(kernel: Kernel, count: int) -> list[int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts, Strides
-from tapenet.compiler.native import gemm
+from tapenet.compiler.native import gemm, gemv
 from tapenet.compiler.native.emitter import llvm_type
 from tapenet.compiler.native.kernels import Function
 from tapenet.compiler.native.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
@@ -78,10 +78,12 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     k = a_shape[-1]
     dtype = result.dtype
     beta = 0.0
+    strides = a_strides[-2:], b_strides[-2:], out_strides[-2:]
+    written = gemm.fits(n, m, k, *strides, dtype) or gemv.shape(n, m, k, *strides, dtype) is not None
     if instruction.name == "dot_add":
         beta = 1.0
         _begin(code, instruction, layouts, base, out)
-    elif multiply_adds(instruction) <= SMALL and layouts[result].offset == 0:
+    elif not written and multiply_adds(instruction) <= SMALL and layouts[result].offset == 0:
         _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
         return Function.of(code, pointers)
 
@@ -140,6 +142,10 @@ def _blas(
 ) -> None:  # fmt: skip
     """One call of BLAS. A result whose columns are dense is computed as the transposed product."""
     left, right, out = at
+    one_vector = gemv.shape(n, m, k, strides[0][-2:], strides[1][-2:], strides[2][-2:], dtype)
+    if one_vector is not None:
+        gemv.write(code, one_vector, (left, right, out), dtype, add=beta != 0)
+        return
     if gemm.fits(n, m, k, strides[0][-2:], strides[1][-2:], strides[2][-2:], dtype):
         matrices = [gemm.Matrix(p, s[-2], s[-1]) for p, s in zip(at, strides, strict=True)]
         gemm.write(code, (n, m, k), matrices, dtype, add=beta != 0)

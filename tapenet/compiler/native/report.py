@@ -66,7 +66,9 @@ def _heading(module: Module, entry: Entry) -> str:
     if found is None:
         return "called from Python"
     if entry.kind == "product":
-        return "product by BLAS" if found[1].declares else "product by loops of its own"
+        return (
+            "product by BLAS" if any(d.startswith("tn_") for d in found[1].declares) else "product by loops of its own"
+        )
     if entry.kind == "control":
         return f"loop of {entry.params['length']} turns" if entry.name == "loop" else "branch"
     return "move"

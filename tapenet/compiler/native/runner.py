@@ -6,6 +6,7 @@ import ctypes
 import itertools
 import linecache
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ class Runner:
     checks = True
 
     def __init__(self, program: Program) -> None:
+        self._program = program
         self.module = Module(program, threads())
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
@@ -72,7 +74,9 @@ class Runner:
                 self._arrays[value] = np.ascontiguousarray(value.array)
             elif isinstance(value, Host):
                 self._arrays[value] = np.zeros(value.shape, value.dtype)
-        self._lock = threading.Lock()
+        #: One call at a time, since all use the same memory; a call from within a call gets a runner of its own.
+        self._lock = threading.RLock()
+        self._inner: Runner | None = None
         if not self.refresh():
             raise ValueError(
                 "a tensor's memory is not aligned to its elements (is it a field of a structured array?), which compiled code "
@@ -88,7 +92,8 @@ class Runner:
         """
         results = self.call(*arrays)
         if results is NotImplemented:
-            results = self.call(*(np.array(a, order="C") for a in arrays))
+            arrays = tuple(np.array(a, order="C") for a in arrays)
+            results = self.call(*arrays)
         if results is NotImplemented:
             given = ", ".join(f"{a.dtype} {a.shape}" for a in arrays)
             wanted = ", ".join(value.spec for value in self.module.program.inputs)
@@ -103,13 +108,15 @@ class Runner:
 
     def _found(self) -> bool:
         module = self.module
+        found: dict[Value, Array] = {}
         for value in module.memory.table:
             if isinstance(value, Reference):
                 data = value.tensor._data
                 strides = module.layouts[value].strides
                 if data.shape != value.shape or data.dtype != value.dtype or not _lies(data, strides):
                     return False
-                self._arrays[value] = data
+                found[value] = data
+        self._arrays |= found  # only now: until the table is written, a call that is running needs the arrays before
         for i, value in enumerate(module.memory.table):
             if value in self._arrays:
                 self._table[2 + i] = _address(self._arrays[value])
@@ -132,6 +139,7 @@ class Runner:
             "empty": np.empty, "acquire": self._lock.acquire, "release": self._lock.release, "index_error": _index_error,
             "lasts": [None] * len(module.program.hosts), "bind": self._bind,
             "kept": self,  # the code in memory, as long as somebody has the function
+            "busy": [False], "within": self._within,
         }  # fmt: skip
         names = [f"x{i}" for i in range(len(inputs))]
         results = [f"y{i}" for i in range(len(outputs))]
@@ -139,15 +147,21 @@ class Runner:
         for i, value in enumerate(outputs):
             namespace[f"d{i}"] = value.dtype
             lines.append(f"y{i} = empty({value.shape!r}, d{i})")
-        lines += ["acquire()", "try:"]
+        # An op or a host may call the very function that it is run by.
+        lines += ["acquire()", "if busy[0]:", "    try:", f"        return within({', '.join(names)})"]
+        lines += ["    finally:", "        release()", "busy[0] = True", "try:"]
         everything = ", ".join([*names, *results])
         refused = f"not bind({everything})"
         if self._quick:
             namespace["quick"] = self._builtin("bind")
             refused = f"quick({everything}) is not None and {refused}"
         lines += [f"    if {refused}:", "        return NotImplemented"]
+        used = {module.layouts[arg].root for instruction in module.program.body for arg in instruction.args}
         for i, host in enumerate(module.program.hosts):
             namespace[f"e{i}"] = host.evaluate
+            if host not in used:  # it is there for what it does: it counts a step
+                lines.append(f"    e{i}()")
+                continue
             namespace[f"h{i}"] = self._arrays[host]
             lines += [
                 f"    v = e{i}()",
@@ -167,13 +181,25 @@ class Runner:
                 name = f"call{len(namespace)}"
                 namespace[name] = self._python(step)
                 lines.append(f"    {name}(({everything}{',' if everything else ''}))")
-        lines += ["finally:", "    release()", f"return ({', '.join(results)}{',' if results else ''})"]
+        lines += [
+            "finally:",
+            "    busy[0] = False",
+            "    release()",
+            f"return ({', '.join(results)}{',' if results else ''})",
+        ]
         self.source = f"def call({', '.join(names)}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
         filename = f"<compiled program {next(_numbers)}>"
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
         exec(compile(self.source, filename, "exec"), namespace)
         made: Callable[..., Any] = namespace["call"]
+        weakref.finalize(made, linecache.cache.pop, filename, None)
         return made
+
+    def _within(self, *arrays: Array) -> Any:
+        """A call from within a call, on memory of its own."""
+        if self._inner is None or not self._inner.refresh():
+            self._inner = Runner(self._program)
+        return self._inner.call(*arrays)
 
     def _builtin(self, name: str) -> Callable[..., Any]:
         function, kept = entry.builtin(name, self._library.address(name), self._table)
@@ -219,9 +245,17 @@ class Runner:
                 base = self._memory_of(root)
             return _view(base, place.offset, value.shape, place.strides)
 
+        op = instruction.params.get("op")
+
+        def operand(value: Value, given: Any) -> Array:
+            found = array(value, given)
+            if op is not None and op.effect and not isinstance(self.module.layouts[value].root, Reference):
+                return found.copy()  # it may keep what it is given; into a tensor it may write
+            return found
+
         def run(given: Any) -> None:
             with np.errstate(all="ignore"):
-                answer = evaluate(*(array(a, given) for a in instruction.args), **instruction.params)
+                answer = evaluate(*(operand(a, given) for a in instruction.args), **instruction.params)
             answers = answer if isinstance(answer, tuple) else (answer,)
             wanted = instruction.params.get("specs") or instruction.results  # None for what nobody uses
             for result, value, spec in zip(instruction.results, answers, wanted, strict=True):

@@ -121,7 +121,11 @@ def compile_(text: str) -> bytes:
 
 
 #: Kernels are called, not copied into their callers: the time to compile stays linear in the size of the program.
-_ATTRIBUTES = 'attributes #0 = { noinline nounwind "prefer-vector-width"="512" }\n'
+#: Those that do little more than move memory (#1) are kept to vectors of 32 bytes, in which stores to the second level
+#: cache are quicker; what computes much gains by longer ones (#0).
+_ATTRIBUTES = """attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
+attributes #1 = { noinline nounwind "prefer-vector-width"="256" }
+"""
 
 
 @contextlib.contextmanager
@@ -144,16 +148,20 @@ def _patience(count: int) -> Any:
 
 
 def folder() -> Path | None:
-    """Where compiled code is kept: `TAPENET_CACHE`, or the user's cache folder; None where `TAPENET_CACHE` is empty."""
+    """Where compiled code is kept: `TAPENET_CACHE`, or the user's cache folder; None where `TAPENET_CACHE` is empty
+    or the user has no home."""
     named = os.environ.get("TAPENET_CACHE")
     if named is not None:
         return Path(named) if named else None
-    if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        if sys.platform == "win32":
+            base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        elif sys.platform == "darwin":
+            base = Path.home() / "Library" / "Caches"
+        else:
+            base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a user without a home, as in some containers
+        return None
     return base / "tapenet"
 
 

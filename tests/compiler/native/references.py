@@ -112,6 +112,39 @@ FUNCTIONS: dict[str, Function] = {
     "arctan": Function((2.0, 1.8), _pieces(np.arctan, _odd(-1 / 3)), mp.atan, -1),
     "arcsin": Function((2.4, 2.3), _pieces(np.arcsin, _odd(1 / 6), (2.0, _nan)), _real(mp.asin, -1, 1), -1),
     "arccos": Function(
-        (1.2, 1.2), _pieces(np.arccos, lambda x: np.pi / 2 - x - x**3 / 6, (2.0, _nan)), _real(mp.acos, -1, 1)
+        (1.2, 1.2), _pieces(np.arccos, lambda x: np.pi / 2 - x - x * x * x / 6, (2.0, _nan)), _real(mp.acos, -1, 1)
     ),
 }
+
+
+class Pair(NamedTuple):
+    """A function of two arguments.
+
+    Attributes:
+        bounds: the largest errors in ulp, for float32 and float64.
+        exact: what it is exactly.
+    """
+
+    bounds: tuple[float, float]
+    exact: Callable[[Any, Any], Any]
+
+
+PAIRS: dict[str, Pair] = {
+    "power": Pair((0.51, 1.0), lambda a, b: a**b),
+    "hypot": Pair((0.51, 1.5), mp.hypot),
+    "arctan2": Pair((0.51, 2.5), mp.atan2),
+    "logaddexp": Pair((2.0, 2.0), lambda a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b)))),
+}
+
+#: What NumPy has under another name, SciPy alone, or not at all.
+_ELSEWHERE: dict[str, Callable[..., Array]] = {
+    "sigmoid": _sigmoid,
+    "erf": scipy.special.erf,
+    "erfc": scipy.special.erfc,
+}
+
+
+def numpys(name: str) -> Callable[..., Array]:
+    """A function as users of NumPy and SciPy have it."""
+    found: Callable[..., Array] = _ELSEWHERE.get(name) or getattr(np, name)
+    return found

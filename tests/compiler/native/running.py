@@ -7,13 +7,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tapenet.compiler.fusion import Kernel
 from tapenet.compiler.ir import Program
-from tapenet.compiler.native import Runner, build
+from tapenet.compiler.native import Runner, build, entry
 from tests.compiler.evaluate import evaluate
 
 Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(params=["builtin", "Python"])
+def entered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How arguments get into programs that a test builds: by the builtin, or as where that is not possible."""
+    if request.param == "Python":
+        monkeypatch.setattr(entry, "usable", lambda: False)
+    elif not entry.usable():
+        pytest.skip("array objects have another layout here")
+    kind: str = request.param
+    return kind
 
 
 def poisoned(shape: Any, dtype: Any = np.float64) -> Array:

@@ -1,11 +1,18 @@
-"""The mathematical functions of the native backend: how far off they are, and what they do at the edges."""
+"""The mathematical functions of the native backend: how far off they are, and what they do at the edges.
+
+The bounds are in `references.py`. After changing one, write the table in docs/compiler.md anew:
+
+    TAPENET_OVERWRITE=1 python -m pytest tests/compiler/native/test_functions.py -k documentation
+"""
 
 from __future__ import annotations
 
 import math
+import os
 import platform
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,10 +29,10 @@ from tapenet.compiler.native.emitter import Emitter, Value
 from tapenet.compiler.native.scalar import apply
 from tests.compiler.native.kernels import Compiled, Loop, kernel
 from tests.compiler.native.minimax import FITS, error
-from tests.compiler.native.references import FUNCTIONS, Function
+from tests.compiler.native.references import FUNCTIONS, PAIRS, Function, numpys
 
 F4, F8 = np.dtype("f4"), np.dtype("f8")
-BINARY = sorted(set(functions.FUNCTIONS) - set(FUNCTIONS))
+PAGE = Path(__file__).parents[3] / "docs" / "compiler.md"
 #: The error of a result that is nothing like the reference: not the same infinity, nan or sign of zero.
 WRONG = 1e9
 
@@ -65,8 +72,7 @@ def compiled(request: pytest.FixtureRequest) -> Compiled:
 
 
 def test_every_function_has_a_reference() -> None:
-    assert set(FUNCTIONS) <= set(functions.FUNCTIONS)
-    assert BINARY == ["arctan2", "hypot", "logaddexp", "power"]
+    assert {*FUNCTIONS, *PAIRS} == set(functions.FUNCTIONS)
 
 
 def test_errors_are_measured(compiled: Compiled) -> None:
@@ -110,7 +116,7 @@ def test_float32(compiled: Compiled, name: str) -> None:
     assert errors[worst] <= FUNCTIONS[name].bounds[0], (x[worst], got[worst], want[worst])
 
 
-CHUNK = 1 << 16
+CHUNK = 1 << 14  # small enough for NumPy to take its memory from what was just freed
 LAST = 0x7F800000  # the bits of infinity; nans follow
 
 
@@ -160,6 +166,11 @@ def same_or_nan(a: Any, b: Any) -> bool:
 # -- float64 -----------------------------------------------------------------------------------------------------
 
 
+def errors64(name: str, x: list[float], got: list[float]) -> list[float]:
+    """The errors of a function of one argument in units of the last place."""
+    return [exact_ulps(y, FUNCTIONS[name].exact(mp.mpf(v))) for v, y in zip(x, got, strict=True)]
+
+
 def exact_ulps(got: float, want: Any) -> float:
     """The error of a float64 in units of its last place, against a number of many digits."""
     rounded = float(want)
@@ -170,7 +181,8 @@ def exact_ulps(got: float, want: Any) -> float:
     return float(abs(mp.mpf(got) - want) / mp.mpf(float(np.spacing(abs(rounded)))))
 
 
-def sample64() -> list[float]:
+def sample64(name: str) -> list[float]:
+    """Where a function of one argument is looked at."""
     rng = np.random.default_rng(9)
     parts = [
         np.exp(rng.uniform(-25, 4, 150)), rng.uniform(0, 4, 150), rng.uniform(0, 1, 100), rng.uniform(4, 750, 50),
@@ -178,16 +190,16 @@ def sample64() -> list[float]:
         [2.0**-1074, 2.0**-1060, 2.0**-1022, 709.5, 709.8, 710.3, 745.0, 745.2, 1.7e308],
     ]  # fmt: skip
     positive = np.concatenate(parts)
+    if name in ("sin", "cos", "tan"):
+        positive = positive[positive < 1e6]
     return [*positive.tolist(), *(-positive).tolist()]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_float64(compiled: Compiled, name: str) -> None:
-    x = sample64()
-    if name in ("sin", "cos", "tan"):
-        x = [v for v in x if abs(v) < 1e6]
+    x = sample64(name)
     got = compiled[f"{name}.float64"](x).tolist()
-    errors = [exact_ulps(y, FUNCTIONS[name].exact(mp.mpf(v))) for v, y in zip(x, got, strict=True)]
+    errors = errors64(name, x, got)
     worst = int(np.argmax(errors))
     assert errors[worst] <= FUNCTIONS[name].bounds[1], (x[worst], got[worst])
 
@@ -205,25 +217,22 @@ def test_special_values_of_float64(compiled: Compiled, name: str) -> None:
 
 # -- two arguments -----------------------------------------------------------------------------------------------
 
-NUMPY = {name: getattr(np, name) for name in BINARY}
-
 
 @pytest.mark.parametrize("dtype", [F4, F8], ids=str)
-@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("name", PAIRS)
 def test_two_arguments_at_the_edges(compiled: Compiled, name: str, dtype: Any) -> None:
     tiny, huge = np.finfo(dtype).smallest_subnormal, np.finfo(dtype).max
     v = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 101, tiny, huge, huge / 2, np.inf, np.nan], dtype)
     v = np.concatenate([v, -v])
     x, y = np.repeat(v, v.size), np.tile(v, v.size)
     with np.errstate(all="ignore"):
-        want = NUMPY[name](x, y)
+        want = numpys(name)(x, y)
     got = compiled[f"{name}.{dtype.name}"](x, y)
     np.testing.assert_allclose(got, want, rtol=4 * np.finfo(dtype).eps, atol=0)
     np.testing.assert_array_equal(np.signbit(got[want == 0]), np.signbit(want[want == 0]))
 
 
-@pytest.mark.parametrize(("name", "bound"), [("power", 0.51), ("hypot", 0.51), ("arctan2", 0.51), ("logaddexp", 2.0)])
-def test_two_arguments_float32(compiled: Compiled, name: str, bound: float) -> None:
+def pairs32(name: str) -> tuple[Any, Any]:
     rng = np.random.default_rng(10)
     n = 200_000
     x, y = (np.concatenate([rng.normal(size=n), np.exp(rng.uniform(-80, 80, n))]).astype(F4) for _ in range(2))
@@ -231,26 +240,76 @@ def test_two_arguments_float32(compiled: Compiled, name: str, bound: float) -> N
         x, y = np.exp(rng.uniform(-80, 80, n)).astype(F4), rng.uniform(-20, 20, n).astype(F4)
     if name == "logaddexp":  # relative to what is added; the sum of a negative and a positive number may be anything
         x, y = abs(x), abs(y)
+    return x, y
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_two_arguments_float32(compiled: Compiled, name: str) -> None:
+    x, y = pairs32(name)
     with np.errstate(all="ignore"):
-        want = NUMPY[name](x.astype(F8), y.astype(F8))
-    assert compiled["ulps"](compiled[f"{name}.float32"](x, y), want).max() <= bound
+        want = numpys(name)(x.astype(F8), y.astype(F8))
+    assert compiled["ulps"](compiled[f"{name}.float32"](x, y), want).max() <= PAIRS[name].bounds[0]
 
 
-@pytest.mark.parametrize(("name", "bound"), [("power", 1.0), ("hypot", 1.5), ("arctan2", 2.5), ("logaddexp", 2.0)])
-def test_two_arguments_float64(compiled: Compiled, name: str, bound: float) -> None:
-    exact = {
-        "power": lambda a, b: a**b,
-        "hypot": mp.hypot,
-        "arctan2": mp.atan2,
-        "logaddexp": lambda a, b: max(a, b) + mp.log1p(mp.exp(-abs(a - b))),
-    }[name]
+def pairs64(name: str) -> tuple[Any, Any]:
     rng = np.random.default_rng(11)
     x, y = (np.concatenate([rng.uniform(0, 4, 300), np.exp(rng.uniform(-600, 600, 100))]) for _ in range(2))
     if name == "power":
         y = rng.uniform(-1, 1, y.size)
-    got = compiled[f"{name}.float64"](x, y).tolist()
+    return x, y
+
+
+def pair_errors64(name: str, x: Any, y: Any, got: list[float]) -> list[float]:
     arguments = zip(map(mp.mpf, x), map(mp.mpf, y), strict=True)
-    assert max(exact_ulps(g, exact(a, b)) for g, (a, b) in zip(got, arguments, strict=True)) <= bound
+    return [exact_ulps(g, PAIRS[name].exact(a, b)) for g, (a, b) in zip(got, arguments, strict=True)]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_two_arguments_float64(compiled: Compiled, name: str) -> None:
+    x, y = pairs64(name)
+    got = compiled[f"{name}.float64"](x, y).tolist()
+    assert max(pair_errors64(name, x, y, got)) <= PAIRS[name].bounds[1]
+
+
+# -- the table ---------------------------------------------------------------------------------------------------
+
+
+def rows() -> list[str]:
+    """What is promised of each function: the bounds that are tested above."""
+    found = [f"| `{name}` | {f.bounds[0]} | {f.bounds[1]} |" for name, f in FUNCTIONS.items()]
+    return found + [f"| `{name}` | {p.bounds[0]} (samples) | {p.bounds[1]} |" for name, p in PAIRS.items()]
+
+
+def numpys_errors() -> list[str]:
+    """For comparison, the largest errors of NumPy itself (or SciPy) on the samples; of one version, on one machine."""
+    measure = Compiled({"ulps": Loop((F4, F8), F4, ulps, (None, None))})["ulps"]
+    found = []
+    with np.errstate(all="ignore"):
+        for name in FUNCTIONS:
+            x, x64 = sample(), sample64(name)
+            single = measure(numpys(name)(x), reference(FUNCTIONS[name], x)).max()
+            found.append((single, max(errors64(name, x64, numpys(name)(np.array(x64)).tolist()))))
+        for name in PAIRS:
+            x, y = pairs32(name)
+            single = measure(numpys(name)(x, y), numpys(name)(x.astype(F8), y.astype(F8))).max()
+            x, y = pairs64(name)
+            found.append((single, max(pair_errors64(name, x, y, numpys(name)(x, y).tolist()))))
+    return [" ".join(f"{e:.2f} |" if e < 1000 else "large |" for e in pair) for pair in found]
+
+
+def test_the_table_in_the_documentation() -> None:
+    """All of it but NumPy's errors, which are different elsewhere."""
+    begin, end = "<!-- accuracy -->\n", "\n<!-- /accuracy -->"
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(begin)
+    found, _, after = rest.partition(end)
+    assert after, f"{PAGE.name} has no {begin}"
+    if os.environ.get("TAPENET_OVERWRITE"):
+        head = "| function | float32 | float64 | NumPy, float32 | NumPy, float64 |\n|---|---|---|---|---|"
+        found = "\n".join([head, *(f"{row} {other}" for row, other in zip(rows(), numpys_errors(), strict=True))])
+        PAGE.write_text(before + begin + found + end + after, encoding="utf-8", newline="\n")
+    cells = [line.split("|") for line in found.splitlines()[2:]]
+    assert ["|".join(c[:4]) + "|" for c in cells] == rows()
 
 
 # -- how they are made -------------------------------------------------------------------------------------------
