@@ -1,7 +1,7 @@
 """Kernels on several threads: the first axis is dealt out, each thread takes one part.
 
-Threads are started for the kernel and joined behind it. That costs some 20 µs, so only kernels that take much longer are
-split, and nothing waits in a loop between them: BLAS's own threads never compete with these. Sums are added up per
+Threads are started for the kernel and joined behind it. That costs some 20 µs and more, so only kernels that take much
+longer are split, and nothing waits in a loop between them: BLAS's own threads never compete with these. Sums are added up per
 part, in memory of the part's own, and then in the order of the parts: the result depends on the number of threads, never
 on their timing.
 """
@@ -22,8 +22,9 @@ from tapenet.compiler.native.emitter import load, store
 from tapenet.compiler.native.kernels import Function, KernelCode, work
 from tapenet.compiler.native.loops import Code, combiner, fill, identity, offset
 
-#: Cycles of a kernel from which threads pay.
-WORTH = 400_000
+#: Cycles of a kernel from which threads pay, as `work` estimates them: some milliseconds. Behind a product, BLAS's own
+#: threads still wait for the next one in a loop, and a shorter kernel would be done before it gets their processors.
+WORTH = 10_000_000
 #: Numbers in one sum, at most: each thread has its own copy.
 LARGEST_SUM = 1 << 16
 _POINTER = np.dtype(np.int64)  # as wide as a pointer

@@ -89,7 +89,7 @@ def _aligned(rows: list[list[str]]) -> list[str]:
 
 def plot(results: dict[str, Result]) -> str:
     """An SVG: a row for each workload with a dot for each candidate, at its time over that of the fastest peer."""
-    left, right, top, row, low, high = 350, 880, 76, 34, 0.05, 20.0
+    left, right, top, row, low, high = 380, 910, 76, 34, 0.05, 20.0
     x = lambda value: left + (right - left) * math.log(value / low) / math.log(high / low)
     parts = []
     y = top

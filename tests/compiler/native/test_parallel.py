@@ -229,18 +229,19 @@ def test_large_sums_are_not_shared_out() -> None:
         b = Build()
         return kernel_of(b.program(b.emit("reduce_add", b.input(rows, width), axes=(0,))))
 
-    assert len(parallel.parts(columns(3000, 1000), 4)) == 4
-    assert parallel.workspace(columns(3000, 1000), 4) == 3 * 4032  # whole cache lines
-    assert parallel.parts(columns(30, 100_000), 4) == [0]
-    assert parallel.workspace(columns(30, 100_000), 4) == 0
+    assert len(parallel.parts(columns(60_000, 1000), 4)) == 4
+    assert parallel.workspace(columns(60_000, 1000), 4) == 3 * 4032  # whole cache lines
+    assert parallel.parts(columns(600, 100_000), 4) == [0]
+    assert parallel.workspace(columns(600, 100_000), 4) == 0
 
 
 def test_bodies_of_loops_have_one_thread() -> None:
     body = Build()
-    c = body.input(100_000, dtype=np.float64)
+    size = 3_000_000
+    c = body.input(size, dtype=np.float64)
     inner = body.program(body.emit("exp", c))
     b = Build()
-    x = b.input(100_000, dtype=np.float64)
+    x = b.input(size, dtype=np.float64)
     (made,) = [b.emit("loop", x, body=inner, carries=1, slices=0, length=2)]
     made = made[0] if isinstance(made, tuple) else made
     assert started(b.program(b.emit("exp", x)), 2) == 1
