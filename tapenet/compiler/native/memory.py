@@ -88,6 +88,11 @@ class Memory:
         """The buffer of a value that is no view."""
         return self._buffers[root]
 
+    def owner(self, buffer: Hashable) -> Value:
+        """The value that a buffer of the table belongs to."""
+        assert isinstance(buffer, Slot)
+        return self.table[buffer.position - 2]
+
     def workspace(self, entry: Entry) -> Hashable | None:
         """The buffer that an entry has for itself: the arena of a loop's body, the sums of threads."""
         space = self._workspaces.get(entry)

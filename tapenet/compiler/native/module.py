@@ -195,11 +195,7 @@ class Module:
         for i in range(0, len(segment.entries), PART):
             part = self._calls(segment.entries[i : i + PART])
             self.functions.bodies.append(f"define internal i64 @{name}_{i}(ptr %table) #0 {{\n{part}\n}}")
-            status = code.emit(f"call i64 @{name}_{i}(ptr %table)")
-            fine = code.emit(f"icmp eq i64 {status}, 0")
-            following = code.label()
-            code.line(f"  br i1 {fine}, label %{following}, label %failed")
-            code.begin(following)
+            _go_on_if_zero(code, code.emit(f"call i64 @{name}_{i}(ptr %table)"))
         body = "\n".join(code.lines)
         return f"define {visible}i64 @{name}(ptr %table) {{\nentry:\n{body}\n  ret i64 0\nfailed:\n  ret i64 1\n}}"
 
@@ -228,11 +224,7 @@ class Module:
             arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
             code.line(f"  call void @{name}({arguments})")
             if moves.STATUS in function.buffers:
-                status = code.emit(f"load i64, ptr {pointer(moves.STATUS)}")
-                fine = code.emit(f"icmp eq i64 {status}, 0")
-                following = code.label()
-                code.line(f"  br i1 {fine}, label %{following}, label %failed")
-                code.begin(following)
+                _go_on_if_zero(code, code.emit(f"load i64, ptr {pointer(moves.STATUS)}"))
         code.line("  ret i64 0")
         tail = ""
         if moves.STATUS in pointers:  # an index out of bounds: nothing more is run
@@ -263,6 +255,14 @@ class Module:
                 return control.loop(entry, layouts, buffer, workspace, *bodies)
             return control.branch(entry, layouts, buffer, workspace, *bodies)
         return moves.write(entry, layouts, buffer)
+
+
+def _go_on_if_zero(code: loops.Code, status: str) -> None:
+    """Leave for the label `failed` unless a status is 0."""
+    fine = code.emit(f"icmp eq i64 {status}, 0")
+    following = code.label()
+    code.line(f"  br i1 {fine}, label %{following}, label %failed")
+    code.begin(following)
 
 
 def _aligned(program: Program) -> Program:

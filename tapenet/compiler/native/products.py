@@ -78,12 +78,13 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     k = a_shape[-1]
     dtype = result.dtype
     beta = 0.0
-    strides = a_strides[-2:], b_strides[-2:], out_strides[-2:]
-    written = gemm.fits(n, m, k, *strides, dtype) or gemv.shape(n, m, k, *strides, dtype) is not None
+    inner = a_strides[-2:], b_strides[-2:], out_strides[-2:]
+    vector = gemv.shape(n, m, k, *inner, dtype)
+    fits = gemm.fits(n, m, k, *inner, dtype)
     if instruction.name == "dot_add":
         beta = 1.0
         _begin(code, instruction, layouts, base, out)
-    elif not written and multiply_adds(instruction) <= SMALL and layouts[result].offset == 0:
+    elif vector is None and not fits and multiply_adds(instruction) <= SMALL and layouts[result].offset == 0:
         _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
         return Function.of(code, pointers)
 
@@ -96,8 +97,14 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
             for index, stride in zip(indices, strides, strict=False):
                 pointer = offset(code, pointer, index, stride, dtype)
             at.append(pointer)
-        _blas(code, n, m, k, at, matrix(a_shape, a_strides), matrix(b_shape, b_strides),
-              matrix(result.shape, out_strides), (a_strides, b_strides, out_strides), dtype, beta)  # fmt: skip
+        if vector is not None:
+            gemv.write(code, vector, (at[0], at[1], at[2]), dtype, add=beta != 0)
+        elif fits:
+            matrices = [gemm.Matrix(p, *s) for p, s in zip(at, inner, strict=True)]
+            gemm.write(code, (n, m, k), matrices, dtype, add=beta != 0)
+        else:
+            _blas(code, n, m, k, at, matrix(a_shape, a_strides), matrix(b_shape, b_strides),
+                  matrix(result.shape, out_strides), (a_strides, b_strides, out_strides), dtype, beta)  # fmt: skip
 
     product([], batch)
     return Function.of(code, pointers)
@@ -142,14 +149,6 @@ def _blas(
 ) -> None:  # fmt: skip
     """One call of BLAS. A result whose columns are dense is computed as the transposed product."""
     left, right, out = at
-    one_vector = gemv.shape(n, m, k, strides[0][-2:], strides[1][-2:], strides[2][-2:], dtype)
-    if one_vector is not None:
-        gemv.write(code, one_vector, (left, right, out), dtype, add=beta != 0)
-        return
-    if gemm.fits(n, m, k, strides[0][-2:], strides[1][-2:], strides[2][-2:], dtype):
-        matrices = [gemm.Matrix(p, s[-2], s[-1]) for p, s in zip(at, strides, strict=True)]
-        gemm.write(code, (n, m, k), matrices, dtype, add=beta != 0)
-        return
     assert a is not None
     assert b is not None
     assert c is not None

@@ -81,7 +81,7 @@ def _place(module: Module, value: Value, name: Mapping[Value, str]) -> str:
     buffer = module.memory.buffer(value)
     if isinstance(buffer, Arena):
         return f"scratch {buffer.offset:,}"
-    owner = module.memory.table[buffer.position - 2]  # type: ignore[attr-defined]
+    owner = module.memory.owner(buffer)
     return "result" if owner in module.program.outputs else f"{'tensor ' * isinstance(owner, Reference)}{name[owner]}"
 
 

@@ -138,8 +138,7 @@ class Runner:
         namespace: dict[str, Any] = {
             "empty": np.empty, "acquire": self._lock.acquire, "release": self._lock.release, "index_error": _index_error,
             "lasts": [None] * len(module.program.hosts), "bind": self._bind,
-            "kept": self,  # the code in memory, as long as somebody has the function
-            "busy": [False], "within": self._within,
+            "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
         }  # fmt: skip
         names = [f"x{i}" for i in range(len(inputs))]
         results = [f"y{i}" for i in range(len(outputs))]
@@ -270,7 +269,7 @@ class Runner:
         if isinstance(buffer, Arena):
             flat = self._memory[buffer.offset : buffer.offset + root.nbytes]
             return flat.view(root.dtype)
-        return self._arrays[self.module.memory.table[buffer.position - 2]]  # type: ignore[attr-defined]
+        return self._arrays[self.module.memory.owner(buffer)]
 
 
 def build(program: Program) -> Runner:

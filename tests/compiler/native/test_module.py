@@ -22,6 +22,7 @@ from tests.compiler.passes.programs import Build, constant
 
 pytest.importorskip("llvmlite")
 
+from tapenet.compiler.native import module
 from tapenet.compiler.native.module import Module, Segment
 from tests.compiler.native.running import assert_native, called
 
@@ -224,3 +225,37 @@ def test_equal_functions_have_equal_text() -> None:
         return Module(program_of(lambda x: F.cross_entropy(net(x), np.zeros(5, int)), x)).text
 
     assert text() == text()
+
+
+def test_long_programs_are_cut_into_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same results, and an error from a later part ends the call as ever."""
+    monkeypatch.setattr(module, "PART", 3)
+
+    def f(x: Any, index: Any) -> Any:
+        for _ in range(5):
+            x = np.tanh(x @ x)
+        return x[index], np.exp(x).sum()
+
+    x = np.linspace(-1, 1, 36, dtype=np.float32).reshape(6, 6)
+    made = tn.compile(f, backend="native")
+    expected = [np.asarray(part) for part in made(x, np.array([5, 0]))]  # captured: NumPy's own
+    for part, e in zip(made(x, np.array([5, 0])), expected, strict=True):
+        np.testing.assert_allclose(part.numpy(), e, rtol=1e-5)
+    text = made.variants[0].runner.module.text
+    assert "@segment0_0(" in text
+    assert "@segment0_3(" in text
+    with pytest.raises(IndexError, match="out of bounds"):
+        made(x, np.array([5, 6]))
+    np.testing.assert_allclose(made(x, np.array([0, 5]))[0].numpy(), expected[0][::-1], rtol=1e-5)
+
+
+def test_a_row_that_is_read_again_and_again_is_copied_to_where_a_cache_line_begins() -> None:
+    def first(rows: int, columns: int) -> list[str]:
+        w = tn.tensor(np.ones((rows, columns), np.float32))
+        made = tn.compile(lambda x: w * x, backend="native")
+        made(np.ones((1, columns), np.float32))
+        return [i.name for i in made.variants[0].runner.module.program.body]
+
+    assert first(100, 784) == ["copy", "multiply"]
+    assert first(8, 784) == ["multiply"]  # read too seldom
+    assert first(100, 10) == ["multiply"]  # too small to be worth it
