@@ -72,6 +72,9 @@ class Op:
         random: draws random numbers (never merged, dropped or reordered by a compiler).
         effect: does something beside returning its result (likewise).
         lower: the forward as a compiler can read it, where the forward branches on values; or a primitive's name.
+        formula: what it computes, as mathematics, if that was given.
+        gradients: its rules as mathematics, if these were given.
+        multiply_adds: how many multiplications with an addition one call takes, if that was given.
     """
 
     name: str
@@ -95,6 +98,9 @@ class Op:
         broadcasts: bool = False,
         numpy: Any = (),
         label: str | Callable[..., str] | None = None,
+        formula: str | None = None,
+        gradients: str | None = None,
+        multiply_adds: Callable[..., int] | None = None,
         doc: str | None = None,
         samples: Samples | None = None,
         random: bool = False,
@@ -136,6 +142,9 @@ class Op:
         self.broadcasts = broadcasts
         self.numpy = tuple(numpy) if isinstance(numpy, (tuple, list)) else (numpy,)
         self.label = label
+        self.formula = formula
+        self.gradients = gradients
+        self.multiply_adds = multiply_adds
         self.samples = samples
         self.random = random
         self.effect = effect
@@ -257,6 +266,9 @@ def op(
     broadcasts: bool | None = None,
     numpy: Any = (),
     label: str | Callable[..., str] | None = None,
+    formula: str | None = None,
+    gradients: str | None = None,
+    multiply_adds: Callable[..., int] | None = None,
     samples: Samples | None = None,
     random: bool = False,
     effect: bool = False,
@@ -291,7 +303,13 @@ def op(
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it.
         broadcasts: gradients are summed over the axes that NumPy broadcast (default: True for a ufunc).
         numpy: the NumPy function(s) this op stands for when they are called on tensors.
-        label: text on a drawing, or a function of the options that returns it.
+        label: text on a drawing, or a function that returns it and names what it needs among the options and
+            `NAME_shape` of an input.
+        formula: what it computes, as mathematics: "ln(1 + eˣ)". Shown where a drawing explains the op.
+        gradients: its rules as mathematics, one for each input: "x: g · y; y: g · x". By default drawings show the
+            rules' source.
+        multiply_adds: how many multiplications with an addition one call takes; a function that names what it needs
+            among the options, `NAME_shape` of an input and `out_shape`. Profiles add them up.
         samples: a function of a random generator that returns calls (`sample(...)`) for the tests.
         random: it draws random numbers.
         effect: it does something beside returning its result (writes an array, asks the host).
@@ -348,6 +366,9 @@ def op(
         broadcasts=isinstance(forward, np.ufunc) if broadcasts is None else broadcasts,
         numpy=numpy,
         label=label,
+        formula=formula,
+        gradients=gradients,
+        multiply_adds=multiply_adds,
         doc=doc,
         samples=samples,
         random=random,
