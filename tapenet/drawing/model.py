@@ -6,11 +6,20 @@ it out. A drawing holds nothing of the tape, and is the same for the same graph 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
 #: What a vertex is: an operation; a tensor that is learned or gets a gradient; another array; a single number
-#: whose value is not known; a result; a module folded into one.
-Kind: TypeAlias = Literal["op", "parameter", "input", "constant", "output", "module"]
+#: whose value is not known; a result; a module, or a run of ops, folded into one; what an optimizer does to
+#: the parameters of a module.
+Kind: TypeAlias = Literal["op", "parameter", "input", "constant", "output", "module", "update"]
+#: What an edge carries: a value on its way forward; a gradient on its way back; a parameter's new value; and, into a
+#: repeated block, what one repetition hands to the next.
+Flow: TypeAlias = Literal["value", "gradient", "update", "carry"]
+#: What a cluster is around: a call of a module; ops that were repeated; a kernel of a compiled program.
+Around: TypeAlias = Literal["module", "repeat", "kernel"]
+#: What is to be seen at a glance: trouble (nan, infinity, no gradient), or what a comparison found.
+Sign: TypeAlias = Literal["", "trouble", "dead", "added", "removed", "changed"]
 
 
 class Value(NamedTuple):
@@ -32,11 +41,18 @@ class Vertex(NamedTuple):
 
     Attributes:
         kind: what it is.
-        title: its main text.
+        title: its main text; a line break separates what was folded into one box.
         value: what it holds; None for ops and modules, whose results are on their edges.
         parameters: how many numbers it learns (parameters and modules).
         details: further words, for a tooltip.
         cluster: position of the innermost cluster around it, or None.
+        op: the name of the op, "" for what is none. `Drawing.ops` says what it computes.
+        number: the number of the node that recorded it, 0 for none: profiles know it by that.
+        line: the line of the user's code that made it, "file:line", where that is known.
+        count: how many it stands for, if repeated ones were folded.
+        members: the vertices of the first drawing that it stands for, by position there; empty for itself.
+        fill: a colour of its own, "#rrggbb", where it was painted; else "".
+        sign: what is to be seen at a glance. The reason is among the details.
     """
 
     kind: Kind
@@ -45,6 +61,13 @@ class Vertex(NamedTuple):
     parameters: int = 0
     details: tuple[str, ...] = ()
     cluster: int | None = None
+    op: str = ""
+    number: int = 0
+    line: str = ""
+    count: int = 1
+    members: tuple[int, ...] = ()
+    fill: str = ""
+    sign: Sign = ""
 
 
 class Edge(NamedTuple):
@@ -56,6 +79,9 @@ class Edge(NamedTuple):
         value: its shape and dtype.
         result: which result of its tail it is, None where there is only one.
         argument: which argument of its head it is.
+        flow: what it carries.
+        skip: whether it goes around what its head's other argument comes through, as a residual connection does.
+        sign: what is to be seen at a glance.
     """
 
     tail: int
@@ -63,10 +89,13 @@ class Edge(NamedTuple):
     value: Value
     result: int | None = None
     argument: str = ""
+    flow: Flow = "value"
+    skip: bool = False
+    sign: Sign = ""
 
 
 class Cluster(NamedTuple):
-    """One call of a module, around what happened in it.
+    """A box around vertices: one call of a module, around what happened in it.
 
     Attributes:
         name: the module's name in the one around it; "" for an outermost module.
@@ -75,6 +104,10 @@ class Cluster(NamedTuple):
         parent: position of the cluster around it, or None. A parent comes before its children.
         depth: how many clusters are around it.
         parameters: how many numbers the module learns.
+        around: what it is around.
+        count: how many equal ones it stands for.
+        sign: what is to be seen at a glance.
+        fill: a colour of its own, "#rrggbb", where it was painted; else "".
     """
 
     name: str
@@ -83,23 +116,40 @@ class Cluster(NamedTuple):
     parent: int | None = None
     depth: int = 0
     parameters: int = 0
+    around: Around = "module"
+    count: int = 1
+    sign: Sign = ""
+    fill: str = ""
 
     @property
     def title(self) -> str:
-        return f"{self.name}: {self.type}" if self.name else self.type
+        text = f"{self.name}: {self.type}" if self.name and self.type else self.name or self.type
+        return f"{text} ×{self.count:,}".strip() if self.count > 1 else text
 
     @property
     def place(self) -> str:
         """Path and class, for a tooltip."""
-        return f"{self.path}: {self.type}" if self.path else self.type
+        return f"{self.path}: {self.type}" if self.path and self.type else self.path or self.type
+
+
+class Explained(NamedTuple):
+    """What an op computes, and its gradient rules by input, as mathematics."""
+
+    formula: str
+    gradients: dict[str, str]
 
 
 class Drawing(NamedTuple):
-    """Vertices in order of creation (an op after what it uses), edges by head, clusters from outside in."""
+    """Vertices in order of creation (an op after what it uses), edges by head, clusters from outside in.
+
+    Attributes:
+        ops: of each op that occurs, by name: what it computes.
+    """
 
     vertices: list[Vertex]
     edges: list[Edge]
     clusters: list[Cluster]
+    ops: dict[str, Explained] = {}  # noqa: RUF012  # never changed in place
 
 
 def fold(drawing: Drawing, depth: int | None) -> Drawing:

@@ -1,0 +1,79 @@
+"""A drawing as JSON: for programs that read what a picture shows, and for the page that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
+
+#: Rises when a reader of the old form would misread the new one.
+SCHEMA = "tapenet.drawing/1"
+
+
+def to_data(drawing: Drawing) -> dict[str, Any]:
+    """A drawing as numbers, strings, lists and dicts, as `json.dump` takes them.
+
+    What is empty, None, 0 or false is left out, and so is a `count` of 1; a reader takes the default. The fields:
+
+    - `schema`: "tapenet.drawing/1".
+    - `vertices`: a list; a vertex is known by its position in it. Each has `kind` ("op", "parameter", "input", "constant",
+      "output", "module", "update"), `title` (a line break separates what was folded into one box), `value`
+      ([shape, dtype]), `parameters`, `details` (lines of text), `cluster` (a position), `op`, `number` (of the node on
+      the tape), `line` ("file:line"), `count`, `members` (positions in the drawing this one was folded from), `fill`
+      ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
+    - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
+      several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value), `skip`
+      and `sign`.
+    - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
+      `parameters`, `around` ("repeat" or "kernel"; left out for a module), `count`, `sign` and `fill`.
+    - `ops`: by name of an op, its `formula` and `gradients` (by input).
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+    >>> data = to_data(tn.draw((x * x).sum()).drawing)
+    >>> data["vertices"][0]["kind"], data["vertices"][0]["value"]
+    ('parameter', [[2], 'f64'])
+    """
+    return {
+        "schema": SCHEMA,
+        "vertices": [_vertex(v) for v in drawing.vertices],
+        "edges": [_edge(e) for e in drawing.edges],
+        "clusters": [_cluster(c) for c in drawing.clusters],
+        "ops": {name: {"formula": e.formula, "gradients": e.gradients} for name, e in drawing.ops.items()},
+    }
+
+
+def _vertex(vertex: Vertex) -> dict[str, Any]:
+    return _without_defaults(vertex._asdict() | {"value": _value(vertex.value)}, {"count": 1}, ("kind", "title"))
+
+
+def _edge(edge: Edge) -> dict[str, Any]:
+    found = edge._asdict() | {"value": _value(edge.value)}
+    kept = ("tail", "head") if edge.result is None else ("tail", "head", "result")
+    return _without_defaults(found, {"flow": "value"}, kept)
+
+
+def _cluster(cluster: Cluster) -> dict[str, Any]:
+    kept = ("name", "type") if cluster.parent is None else ("name", "type", "parent")
+    return _without_defaults(cluster._asdict(), {"count": 1, "around": "module"}, kept)
+
+
+def _value(value: Value | None) -> Any:
+    return None if value is None else [list(value.shape), value.dtype]
+
+
+def _without_defaults(fields: Mapping[str, Any], defaults: Mapping[str, Any], kept: Sequence[str]) -> dict[str, Any]:
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+        if name in kept or (value != defaults[name] if name in defaults else not _empty(name, value))
+    }
+
+
+def _empty(name: str, value: Any) -> bool:
+    if name == "cluster":
+        return value is None  # the first one is 0
+    return value is None or value is False or value in ("", 0, (), [])
+
+
