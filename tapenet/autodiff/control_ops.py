@@ -376,6 +376,8 @@ scan_op = op(
     states=lambda body: _refuse(body),
     effect=True,
     label=lambda length, **_: f"scan × {length}",
+    formula="carry, ys[i] = body(carry, xs[i]) for each i",
+    gradients="inputs: g pulled back through each iteration, last first; states: none",
     doc="""A captured loop; `tn.scan` and `tn.fori` record it.
 
     Args:
@@ -431,6 +433,8 @@ cond_op = op(
     inputs=_cond_inputs,
     states=lambda true, false: _refuse(true, false),
     effect=True,
+    formula="true(inputs) where pred, else false(inputs)",
+    gradients="inputs: g pulled back through the branch taken; states: none",
     doc="""A captured branch; `tn.cond` records it.
 
     Args:

@@ -241,6 +241,8 @@ def _drawn(op: Op) -> Op:
         residuals=op.residuals,
         broadcasts=op.broadcasts,
         label=op.label,
+        formula=op.formula,
+        gradients=op.gradients,
         doc=op.__doc__,
         effect=op.effect,
         module=__name__,

@@ -41,6 +41,8 @@ relu = _activation(
     "The rectifier max(x, 0)",
     "The derivative is 1 where x > 0, else 0 (also at 0).",
     "relu(tn.tensor([-1.0, 2.0]))\n    Tensor([0., 2.])",
+    formula="max(x, 0)",
+    gradients="x: g where x > 0, else 0",
     x=lambda g, out: zmul(out > 0, g),
 )
 
@@ -57,6 +59,8 @@ leaky_relu = _activation(
     "x where x > 0, else negative_slope · x",
     "The derivative is 1 where x > 0, else `negative_slope` (also at 0).",
     "leaky_relu(tn.tensor([-1.0, 2.0]), 0.1)\n    Tensor([-0.1,  2. ])",
+    formula="x where x > 0, else negative_slope · x",
+    gradients="x: g where x > 0, else g · negative_slope",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2), sample(r.normal(size=4), 1.5)],
     x=lambda g, x, negative_slope: g * ((x > 0).astype(g.dtype) * (1 - negative_slope) + negative_slope),
 )
@@ -79,6 +83,8 @@ elu = _activation(
     "The exponential linear unit: x where x > 0, else alpha (e^x - 1)",
     "The derivative is 1 where x > 0, else alpha e^x. Clevert, Unterthiner and Hochreiter, arXiv:1511.07289.",
     "elu(tn.tensor([-1.0, 2.0]))\n    Tensor([-0.63212056,  2.        ])",
+    formula="x where x > 0, else α · (eˣ − 1)",
+    gradients="x: g where x > 0, else g · α · eˣ",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.5), sample(r.normal(size=4), alpha=1.7)],
     x=_elu_x,
 )
@@ -96,6 +102,8 @@ hardtanh = _activation(
     "x limited to [min_val, max_val]",
     "The derivative is 1 strictly inside the limits, else 0 (`tn.clip` has 1 at the limits too).",
     "hardtanh(tn.tensor([-2.0, 0.5, 3.0]))\n    Tensor([-1. ,  0.5,  1. ])",
+    formula="min(max(x, min_val), max_val)",
+    gradients="x: g where min_val < x < max_val, else 0",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), -0.2, 0.3)],
     x=lambda g, x, min_val, max_val: zmul((x > min_val) & (x < max_val), g),
 )
@@ -131,6 +139,8 @@ sigmoid = _activation(
     "The logistic function 1 / (1 + e^-x)",
     "Accurate in both tails. The derivative is s (1 - s), with s the result.",
     "sigmoid(tn.tensor([0.0, -1000.0]))\n    Tensor([0.5, 0. ])",
+    formula="1/(1 + e⁻ˣ)",
+    gradients="x: g · out · (1 − out)",
     x=lambda g, out: g * (out * (1 - out)),
 )
 
@@ -158,6 +168,8 @@ softplus = _activation(
     """Computed without overflow, so no `threshold` is needed; where one is given, the result is x itself beyond
     beta x > threshold, as in PyTorch (whose default of 20 changes it by 2e-9). The derivative is sigmoid(beta x).""",
     "softplus(tn.tensor([0.0, 1000.0]))\n    Tensor([6.93147181e-01, 1.00000000e+03])",
+    formula="ln(1 + e^(βx))/β",
+    gradients="x: g · σ(βx)",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 2.0), sample(r.normal(size=4), 0.5, 0.3)],
     x=_softplus_x,
 )
@@ -185,6 +197,8 @@ silu = _activation(
     "x · sigmoid(x), also called swish",
     "The derivative is s (1 + x (1 - s)) with s = sigmoid(x). Ramachandran, Zoph and Le, arXiv:1710.05941.",
     "silu(tn.tensor([0.0, 1.0]))\n    Tensor([0.        , 0.73105858])",
+    formula="x · σ(x)",
+    gradients="x: g · s · (1 + x · (1 − s)), s = σ(x)",
     residuals=("s",),
     reference=lambda x: x * sigmoid(x),
     x=lambda g, out, s: g * (s + out * (1 - s)),
@@ -260,6 +274,8 @@ gelu = _activation(
     """With approximate="tanh": 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))), several times as fast. The derivative of the
     exact form is Φ(x) + x φ(x), φ being the normal density. Hendrycks and Gimpel, arXiv:1606.08415.""",
     "gelu(tn.tensor([0.0, 1.0]))\n    Tensor([0.        , 0.84134475])",
+    formula="x · Φ(x), Φ the normal distribution function",
+    gradients="x: g · (Φ(x) + x · φ(x)), φ the normal density",
     samples=lambda r: [*unary_samples()(r), *(sample(*s.args, "tanh") for s in unary_samples()(r))],
     residuals=("share",),  # erf is dear: not computed twice
     reference=lambda x, approximate: x * _gelu_share(x, approximate),
@@ -304,6 +320,8 @@ softmax = op(
     _softmax,
     name="softmax",
     x=lambda g, out, axis: out * (g - _sum(g * out, axis, keepdims=True)),
+    formula="eˣ / Σ eˣ",
+    gradients="x: out · (g − Σ g · out)",
     doc="""Exponentials divided by their sum along an axis: positive numbers that sum to 1.
 
     A row of -inf alone gives zeros, with zero gradients (PyTorch: nan), so that a fully masked row of attention
@@ -339,6 +357,8 @@ log_softmax = op(
     _log_softmax,
     name="log_softmax",
     x=lambda g, out, axis: g - np.exp(out) * _sum(g, axis, keepdims=True),
+    formula="x − ln Σ eˣ",
+    gradients="x: g − e^out · Σ g",
     doc="""The logarithm of softmax along an axis, x - logsumexp(x), without overflow.
 
     A row of -inf alone gives -inf, and its gradient is the one that arrives: finite. The gradient is

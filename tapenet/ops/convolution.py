@@ -360,6 +360,8 @@ conv2d: Op = op(
         x, g, weight_shape, stride, padding, dilation, groups
     ),
     bias=lambda g, x_shape: _sum(g, (1, 2) if len(x_shape) == 3 else (0, 2, 3)),
+    formula="Σ weight · x over each window, + bias",
+    gradients="x: g correlated with the flipped weight; weight: x correlated with g; bias: Σ g",
     doc=f"""The cross-correlation of images with kernels, plus a bias.
 
     out[n, o, i, j] = bias[o] + Σ weight[o, c, a, b] · x[n, c, i·stride + a·dilation, j·stride + b·dilation], the sum
@@ -394,6 +396,8 @@ conv2d_input_grad: Op = op(
     weight=lambda g, y, weight_shape, stride, padding, dilation, groups: conv2d_weight_grad(
         g, y, weight_shape, stride, padding, dilation, groups
     ),
+    formula="y correlated with the flipped weight",
+    gradients="y: g correlated with weight; weight: g correlated with y",
     doc=f"""The gradient of conv2d by its input: the transposed convolution of `y` with the kernels.
 
     Args:
@@ -424,6 +428,8 @@ conv2d_weight_grad: Op = op(
         y, g, x_shape, stride, padding, dilation, groups
     ),
     y=lambda g, x, stride, padding, dilation, groups: conv2d(x, g, None, stride, padding, dilation, groups),
+    formula="x correlated with y",
+    gradients="x: y correlated with the flipped g; y: x correlated with g",
     doc=f"""The gradient of conv2d by its kernels: the correlation of its input with `y`.
 
     Args:

@@ -28,6 +28,8 @@ zmul: Op = op(
     broadcasts=True,
     lower="zmul",
     label="·",
+    formula="a · d, but 0 where a = 0 or d = 0",
+    gradients="a: g · d; d: g · a",
     grads={"a": lambda g, d: zmul(g, d), "d": lambda g, a: zmul(g, a)},
     doc="""The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan.
 
@@ -65,8 +67,9 @@ def binary_samples(low: float = -2.0, high: float = 2.0) -> Samples:
 
 
 def _unary(
-    f: np.ufunc, summary: str, derivative: str, example: str, rule: Rule, low: float = -2.0, high: float = 2.0
-) -> Op:
+    f: np.ufunc, summary: str, formula: str, gradient: str, example: str, rule: Rule,
+    low: float = -2.0, high: float = 2.0,
+) -> Op:  # fmt: skip
     name = f.__name__
     doc = f"""{summary}, element by element.
 
@@ -74,12 +77,15 @@ def _unary(
         x: an array of floats, of any shape.
 
     Returns:
-        an array of the shape and dtype of `x`. Its derivative is {derivative}.
+        an array of the shape and dtype of `x`. The gradient by `x` is {gradient}.
 
     >>> import tapenet as tn
     >>> tn.{example}
     """
-    made: Op = op(f, name=name, numpy=f, x=rule, doc=doc, samples=unary_samples(low, high))
+    made: Op = op(
+        f, name=name, numpy=f, x=rule, formula=formula, gradients=f"x: {gradient}", doc=doc,
+        samples=unary_samples(low, high),
+    )  # fmt: skip
     made.__module__ = __name__
     return made
 
@@ -93,8 +99,8 @@ def _broadcast_mend(*values: Any) -> str:
 
 
 def _binary(
-    f: Any, summary: str, example: str, name: str, label: str, low: float = -2.0, high: float = 2.0,
-    numpy: Any = None, **rules: Rule,
+    f: Any, summary: str, example: str, name: str, label: str, formula: str, gradients: str,
+    low: float = -2.0, high: float = 2.0, numpy: Any = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     doc = f"""{summary}, element by element.
 
@@ -111,8 +117,8 @@ def _binary(
     >>> tn.{example}
     """
     made: Op = op(
-        f, name=name, numpy=f if numpy is None else numpy, label=label, doc=doc, broadcasts=True,
-        samples=binary_samples(low, high), mend=_broadcast_mend, grads=rules,
+        f, name=name, numpy=f if numpy is None else numpy, label=label, formula=formula, gradients=gradients, doc=doc,
+        broadcasts=True, samples=binary_samples(low, high), mend=_broadcast_mend, grads=rules,
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -128,17 +134,19 @@ def _reciprocal(y: Any) -> Any:
 # -- arithmetic --------------------------------------------------------------------------------------------------
 
 add = _binary(np.add, "The sum x + y", "add(tn.tensor([1.0, 2.0]), 1)\n    Tensor([2., 3.])", "add", "+",
-              x=lambda g: g, y=lambda g: g)  # fmt: skip
+              "x + y", "x: g; y: g", x=lambda g: g, y=lambda g: g)  # fmt: skip
 subtract = _binary(np.subtract, "The difference x - y", "subtract(tn.tensor([1.0, 2.0]), 1)\n    Tensor([0., 1.])",
-                   "subtract", "−", x=lambda g: g, y=lambda g: -g)  # fmt: skip
+                   "subtract", "−", "x − y", "x: g; y: −g", x=lambda g: g, y=lambda g: -g)  # fmt: skip
 multiply = _binary(np.multiply, "The product x * y", "multiply(tn.tensor([1.0, 2.0]), 3)\n    Tensor([3., 6.])",
-                   "multiply", "×", x=lambda g, y: g * y, y=lambda g, x: g * x)  # fmt: skip
+                   "multiply", "×", "x · y", "x: g · y; y: g · x",
+                   x=lambda g, y: g * y, y=lambda g, x: g * x)  # fmt: skip
 divide = _binary(np.divide, "The quotient x / y", "divide(tn.tensor([1.0, 2.0]), 2)\n    Tensor([0.5, 1. ])",
-                 "divide", "÷", 0.5, 2.0,
+                 "divide", "÷", "x / y", "x: g / y; y: −g · out / y", 0.5, 2.0,
                  x=lambda g, y: zmul(g, _reciprocal(y)),
                  y=lambda g, out, y: -zmul(g, out / y))  # fmt: skip
 remainder = _binary(np.remainder, "The remainder x - y * floor(x / y), of the sign of y",
-                    "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%", 0.3, 1.7,
+                    "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%",
+                    "x − y · ⌊x/y⌋", "x: g; y: −g · ⌊x/y⌋", 0.3, 1.7,
                     x=lambda g: g, y=lambda g, x, y: -zmul(g, np.floor(x / y)))  # fmt: skip
 
 
@@ -160,39 +168,45 @@ def _power_y(g: Any, out: Any, x: Any) -> Any:
 
 
 power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
-                "power", "^", 0.5, 2.0, numpy=np.power, x=_power_x, y=_power_y)  # fmt: skip
-negative = _unary(np.negative, "The negative -x", "-1", "negative(tn.tensor([1.0]))\n    Tensor([-1.])", lambda g: -g)
-positive = _unary(
-    np.positive, "The argument itself, +x", "1", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g
+                "power", "^", "xʸ", "x: g · y · xʸ⁻¹; y: g · out · ln x", 0.5, 2.0,
+                numpy=np.power, x=_power_x, y=_power_y)  # fmt: skip
+negative = _unary(
+    np.negative, "The negative -x", "−x", "−g", "negative(tn.tensor([1.0]))\n    Tensor([-1.])", lambda g: -g
 )
-absolute = _unary(np.absolute, "The absolute value |x|", "sign(x), 0 at 0",
+positive = _unary(
+    np.positive, "The argument itself, +x", "x", "g", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g
+)
+absolute = _unary(np.absolute, "The absolute value |x|", "x where x ≥ 0, else −x", "g · sign(x)",
                   "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip
 square = _unary(
-    np.square, "The square x²", "2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x)
+    np.square, "The square x²", "x²", "g · 2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x)
 )
-reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x", "-1 / x²", "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])",
+reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x", "1/x", "−g · out²",
+                    "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])",
                     lambda g, out: -zmul(zmul(g, out), out), 0.5, 2.0)  # fmt: skip
-sqrt = _unary(np.sqrt, "The square root", "1 / (2 √x), 0 where no gradient arrives",
+sqrt = _unary(np.sqrt, "The square root", "√x", "g/(2 out)",
               "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", lambda g, out: zmul(g, 0.5 / out), 0.3, 3.0)  # fmt: skip
-cbrt = _unary(np.cbrt, "The cube root", "1 / (3 x^(2/3))", "cbrt(tn.tensor([8.0]))\n    Tensor([2.])",
+cbrt = _unary(np.cbrt, "The cube root", "∛x", "g/(3 out²)", "cbrt(tn.tensor([8.0]))\n    Tensor([2.])",
               lambda g, out: zmul(zmul(g, 1 / out), 1 / (3 * out)), 0.3, 3.0)  # fmt: skip
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------
 
-exp = _unary(
-    np.exp, "The exponential e^x", "e^x", "exp(tn.tensor([0.0]))\n    Tensor([1.])", lambda g, out: zmul(g, out)
-)
-exp2 = _unary(np.exp2, "The power 2^x", "2^x ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])",
+exp = _unary(np.exp, "The exponential e^x", "eˣ", "g · out", "exp(tn.tensor([0.0]))\n    Tensor([1.])",
+             lambda g, out: zmul(g, out))  # fmt: skip
+exp2 = _unary(np.exp2, "The power 2^x", "2ˣ", "g · out · ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])",
               lambda g, out: zmul(g, out * math.log(2)))  # fmt: skip
-expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "e^x", "expm1(tn.tensor([0.0]))\n    Tensor([0.])",
+expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "eˣ − 1", "g · (out + 1)",
+               "expm1(tn.tensor([0.0]))\n    Tensor([0.])",
                lambda g, out: zmul(g, out + 1))  # fmt: skip
-log = _unary(np.log, "The natural logarithm", "1 / x", "log(tn.tensor([1.0]))\n    Tensor([0.])",
+log = _unary(np.log, "The natural logarithm", "ln x", "g/x", "log(tn.tensor([1.0]))\n    Tensor([0.])",
              lambda g, x: zmul(g, 1 / x), 0.3, 3.0)  # fmt: skip
-log2 = _unary(np.log2, "The logarithm to base 2", "1 / (x ln 2)", "log2(tn.tensor([8.0]))\n    Tensor([3.])",
+log2 = _unary(np.log2, "The logarithm to base 2", "log₂ x", "g/(x ln 2)", "log2(tn.tensor([8.0]))\n    Tensor([3.])",
               lambda g, x: zmul(g, 1 / (x * math.log(2))), 0.3, 3.0)  # fmt: skip
-log10 = _unary(np.log10, "The logarithm to base 10", "1 / (x ln 10)", "log10(tn.tensor([100.0]))\n    Tensor([2.])",
+log10 = _unary(np.log10, "The logarithm to base 10", "log₁₀ x", "g/(x ln 10)",
+               "log10(tn.tensor([100.0]))\n    Tensor([2.])",
                lambda g, x: zmul(g, 1 / (x * math.log(10))), 0.3, 3.0)  # fmt: skip
-log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "1 / (1 + x)", "log1p(tn.tensor([0.0]))\n    Tensor([0.])",
+log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "ln(1 + x)", "g/(1 + x)",
+               "log1p(tn.tensor([0.0]))\n    Tensor([0.])",
                lambda g, x: zmul(g, 1 / (1 + x)), -0.5, 2.0)  # fmt: skip
 
 
@@ -203,44 +217,47 @@ def _share(g: Any, x: Any, out: Any) -> Any:
 
 logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
                     "logaddexp(tn.tensor([0.0]), 0.0)\n    Tensor([0.69314718])", "logaddexp", "logaddexp",
+                    "ln(eˣ + eʸ)", "x: g · e^(x − out); y: g · e^(y − out)",
                     x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out))  # fmt: skip
 
 # -- trigonometric and hyperbolic --------------------------------------------------------------------------------
 
-sin = _unary(
-    np.sin, "The sine, of radians", "cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g * np.cos(x)
-)
-cos = _unary(np.cos, "The cosine, of radians", "-sin x", "cos(tn.tensor([0.0]))\n    Tensor([1.])",
+sin = _unary(np.sin, "The sine, of radians", "sin x", "g · cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])",
+             lambda g, x: g * np.cos(x))  # fmt: skip
+cos = _unary(np.cos, "The cosine, of radians", "cos x", "−g · sin x", "cos(tn.tensor([0.0]))\n    Tensor([1.])",
              lambda g, x: -g * np.sin(x))  # fmt: skip
-tan = _unary(np.tan, "The tangent, of radians", "1 + tan² x", "tan(tn.tensor([0.0]))\n    Tensor([0.])",
+tan = _unary(np.tan, "The tangent, of radians", "tan x", "g · (1 + out²)", "tan(tn.tensor([0.0]))\n    Tensor([0.])",
              lambda g, out: g * (1 + out * out), -1.2, 1.2)  # fmt: skip
-arcsin = _unary(np.arcsin, "The inverse sine, in radians", "1 / √(1 - x²)", "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
+arcsin = _unary(np.arcsin, "The inverse sine, in radians", "arcsin x", "g/√(1 − x²)",
+                "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
                 lambda g, x: zmul(g, 1 / np.sqrt(1 - x * x)), -0.9, 0.9)  # fmt: skip
-arccos = _unary(np.arccos, "The inverse cosine, in radians", "-1 / √(1 - x²)",
+arccos = _unary(np.arccos, "The inverse cosine, in radians", "arccos x", "−g/√(1 − x²)",
                 "arccos(tn.tensor([1.0]))\n    Tensor([0.])",
                 lambda g, x: -zmul(g, 1 / np.sqrt(1 - x * x)), -0.9, 0.9)  # fmt: skip
-arctan = _unary(np.arctan, "The inverse tangent, in radians", "1 / (1 + x²)",
+arctan = _unary(np.arctan, "The inverse tangent, in radians", "arctan x", "g/(1 + x²)",
                 "arctan(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / (1 + x * x))  # fmt: skip
 arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
-                  "arctan2(tn.tensor([0.0]), 1.0)\n    Tensor([0.])", "arctan2", "arctan2", 0.4, 2.0,
+                  "arctan2(tn.tensor([0.0]), 1.0)\n    Tensor([0.])", "arctan2", "arctan2",
+                  "arctan(x/y) in the right quadrant", "x: g · y/(x² + y²); y: −g · x/(x² + y²)", 0.4, 2.0,
                   x=lambda g, x, y: zmul(g, y / (x * x + y * y)),
                   y=lambda g, x, y: -zmul(g, x / (x * x + y * y)))  # fmt: skip
 hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
-                "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot", 0.4, 2.0,
+                "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot",
+                "√(x² + y²)", "x: g · x/out; y: g · y/out", 0.4, 2.0,
                 x=lambda g, x, out: g * (x / np.where(out == 0, 1, out)),
                 y=lambda g, y, out: g * (y / np.where(out == 0, 1, out)))  # fmt: skip
-sinh = _unary(np.sinh, "The hyperbolic sine", "cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
+sinh = _unary(np.sinh, "The hyperbolic sine", "sinh x", "g · cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
               lambda g, x: zmul(g, np.cosh(x)))  # fmt: skip
-cosh = _unary(np.cosh, "The hyperbolic cosine", "sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
+cosh = _unary(np.cosh, "The hyperbolic cosine", "cosh x", "g · sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
               lambda g, x: zmul(g, np.sinh(x)))  # fmt: skip
-tanh = _unary(np.tanh, "The hyperbolic tangent", "1 - tanh² x", "tanh(tn.tensor([0.0]))\n    Tensor([0.])",
+tanh = _unary(np.tanh, "The hyperbolic tangent", "tanh x", "g · (1 − out²)", "tanh(tn.tensor([0.0]))\n    Tensor([0.])",
               lambda g, out: g * (1 - out * out))  # fmt: skip
-arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "1 / √(1 + x²)",
+arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "arsinh x", "g/√(1 + x²)",
                  "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / np.sqrt(1 + x * x))  # fmt: skip
-arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "1 / √(x² - 1)",
+arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "arcosh x", "g/√(x² − 1)",
                  "arccosh(tn.tensor([1.0]))\n    Tensor([0.])",
                  lambda g, x: zmul(g, 1 / np.sqrt(x * x - 1)), 1.3, 3.0)  # fmt: skip
-arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "1 / (1 - x²)",
+arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "artanh x", "g/(1 − x²)",
                  "arctanh(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: zmul(g, 1 / (1 - x * x)), -0.9, 0.9)  # fmt: skip
 
 # -- choices -----------------------------------------------------------------------------------------------------
@@ -252,9 +269,13 @@ def _larger(g: Any, x: Any, y: Any) -> Any:
 
 maximum = _binary(np.maximum, "The larger of x and y; the gradient of a tie is shared in halves",
                   "maximum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "maximum", "max",
+                  "max(x, y)", "x: g where x > y, g/2 where x = y, else 0; "
+                  "y: g where y > x, g/2 where x = y, else 0",
                   x=lambda g, x, y: _larger(g, x, y), y=lambda g, x, y: _larger(g, y, x))  # fmt: skip
 minimum = _binary(np.minimum, "The smaller of x and y; the gradient of a tie is shared in halves",
                   "minimum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "minimum", "min",
+                  "min(x, y)", "x: g where x < y, g/2 where x = y, else 0; "
+                  "y: g where y < x, g/2 where x = y, else 0",
                   x=lambda g, x, y: _larger(g, y, x), y=lambda g, x, y: _larger(g, x, y))  # fmt: skip
 
 where = op(
@@ -265,6 +286,8 @@ where = op(
     nondiff=("condition",),
     x=lambda g, condition: np.where(condition, g, 0),
     y=lambda g, condition: np.where(condition, 0, g),
+    formula="x where condition holds, else y",
+    gradients="x: g where condition holds, else 0; y: 0 where condition holds, else g",
     doc="""Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast.
 
     The gradient of the branch not taken is exactly 0, also where that branch is infinite or nan.
@@ -304,6 +327,9 @@ clip = op(
     a=_clip_a,
     a_min=_clip_min,
     a_max=lambda g, a, a_min, a_max: np.where((a if a_min is None else np.maximum(a, a_min)) > a_max, g, 0),
+    formula="min(max(a, a_min), a_max)",
+    gradients="a: g where a_min ≤ a ≤ a_max, else 0; a_min: g where a < a_min ≤ a_max, else 0; "
+    "a_max: g where max(a, a_min) > a_max, else 0",
     doc="""The values of `a` limited to [a_min, a_max]; either limit may be None or an array.
 
     The derivative by `a` is 1 inside and at the limits, 0 outside, where the limit gets it.
@@ -323,7 +349,9 @@ clip = op(
 # -- without a derivative ----------------------------------------------------------------------------------------
 
 
-def _plain(f: np.ufunc, summary: str, example: str, label: str | None = None, samples: Samples | None = None) -> Op:
+def _plain(
+    f: np.ufunc, summary: str, formula: str, example: str, label: str | None = None, samples: Samples | None = None
+) -> Op:
     doc = f"""{summary}, element by element. Returns a tensor without gradient.
 
     >>> import tapenet as tn
@@ -331,7 +359,7 @@ def _plain(f: np.ufunc, summary: str, example: str, label: str | None = None, sa
     """
     if samples is None:
         samples = binary_samples() if f.nin == 2 else unary_samples()
-    made: Op = op(f, name=f.__name__, numpy=f, nondiff=True, label=label, doc=doc, samples=samples,
+    made: Op = op(f, name=f.__name__, numpy=f, nondiff=True, label=label, formula=formula, doc=doc, samples=samples,
                   mend=_broadcast_mend if f.nin == 2 else None)  # fmt: skip
     made.__module__ = __name__
     return made
@@ -345,48 +373,91 @@ def _truth(r: np.random.Generator) -> list[Any]:
     return [sample(r.normal(size=(2, 3)) > 0)]
 
 
-equal = _plain(np.equal, "Whether x == y", "equal(tn.tensor([1, 2]), 1)\n    Tensor([ True, False])", "=")
-not_equal = _plain(np.not_equal, "Whether x != y", "not_equal(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", "≠")
-less = _plain(np.less, "Whether x < y", "less(tn.tensor([1, 2]), 2)\n    Tensor([ True, False])", "<")
-less_equal = _plain(
-    np.less_equal, "Whether x <= y", "less_equal(tn.tensor([1, 3]), 2)\n    Tensor([ True, False])", "≤"
+equal = _plain(np.equal, "Whether x == y", "x = y", "equal(tn.tensor([1, 2]), 1)\n    Tensor([ True, False])", "=")
+not_equal = _plain(
+    np.not_equal, "Whether x != y", "x ≠ y", "not_equal(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", "≠"
 )
-greater = _plain(np.greater, "Whether x > y", "greater(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", ">")
+less = _plain(np.less, "Whether x < y", "x < y", "less(tn.tensor([1, 2]), 2)\n    Tensor([ True, False])", "<")
+less_equal = _plain(
+    np.less_equal, "Whether x <= y", "x ≤ y", "less_equal(tn.tensor([1, 3]), 2)\n    Tensor([ True, False])", "≤"
+)
+greater = _plain(np.greater, "Whether x > y", "x > y", "greater(tn.tensor([1, 2]), 1)\n    Tensor([False,  True])", ">")
 greater_equal = _plain(
-    np.greater_equal, "Whether x >= y", "greater_equal(tn.tensor([0, 1]), 1)\n    Tensor([False,  True])", "≥"
+    np.greater_equal, "Whether x >= y", "x ≥ y", "greater_equal(tn.tensor([0, 1]), 1)\n    Tensor([False,  True])", "≥"
 )
 isfinite = _plain(
-    np.isfinite, "Whether x is neither infinite nor nan", "isfinite(tn.tensor([1.0]))\n    Tensor([ True])"
+    np.isfinite,
+    "Whether x is neither infinite nor nan",
+    "−∞ < x < ∞",
+    "isfinite(tn.tensor([1.0]))\n    Tensor([ True])",
 )
-isinf = _plain(np.isinf, "Whether x is infinite", "isinf(tn.tensor([1.0]))\n    Tensor([False])")
-isnan = _plain(np.isnan, "Whether x is nan", "isnan(tn.tensor([1.0]))\n    Tensor([False])")
-signbit = _plain(np.signbit, "Whether the sign of x is negative", "signbit(tn.tensor([-1.0]))\n    Tensor([ True])")
-sign = _plain(np.sign, "The sign of x: -1, 0 or 1", "sign(tn.tensor([-3.0]))\n    Tensor([-1.])")
-floor = _plain(np.floor, "The largest integer not above x", "floor(tn.tensor([1.7]))\n    Tensor([1.])")
-ceil = _plain(np.ceil, "The smallest integer not below x", "ceil(tn.tensor([1.2]))\n    Tensor([2.])")
-rint = _plain(np.rint, "The nearest integer, ties to even", "rint(tn.tensor([1.7]))\n    Tensor([2.])")
-trunc = _plain(np.trunc, "The integer part of x", "trunc(tn.tensor([-1.7]))\n    Tensor([-1.])")
+isinf = _plain(np.isinf, "Whether x is infinite", "x = ±∞", "isinf(tn.tensor([1.0]))\n    Tensor([False])")
+isnan = _plain(np.isnan, "Whether x is nan", "x is nan", "isnan(tn.tensor([1.0]))\n    Tensor([False])")
+signbit = _plain(
+    np.signbit,
+    "Whether the sign of x is negative",
+    "x has a minus sign",
+    "signbit(tn.tensor([-1.0]))\n    Tensor([ True])",
+)
+sign = _plain(
+    np.sign, "The sign of x: -1, 0 or 1", "−1, 0 or 1, the sign of x", "sign(tn.tensor([-3.0]))\n    Tensor([-1.])"
+)
+floor = _plain(np.floor, "The largest integer not above x", "⌊x⌋", "floor(tn.tensor([1.7]))\n    Tensor([1.])")
+ceil = _plain(np.ceil, "The smallest integer not below x", "⌈x⌉", "ceil(tn.tensor([1.2]))\n    Tensor([2.])")
+rint = _plain(
+    np.rint,
+    "The nearest integer, ties to even",
+    "x rounded to the nearest integer",
+    "rint(tn.tensor([1.7]))\n    Tensor([2.])",
+)
+trunc = _plain(np.trunc, "The integer part of x", "x rounded towards 0", "trunc(tn.tensor([-1.7]))\n    Tensor([-1.])")
 floor_divide = _plain(
-    np.floor_divide, "The quotient rounded down", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//"
+    np.floor_divide, "The quotient rounded down", "⌊x/y⌋", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//"
 )
 logical_and = _plain(
-    np.logical_and, "x and y", "logical_and(tn.tensor([True]), False)\n    Tensor([False])", "and", _truths
+    np.logical_and, "x and y", "x and y", "logical_and(tn.tensor([True]), False)\n    Tensor([False])", "and", _truths
 )
-logical_or = _plain(np.logical_or, "x or y", "logical_or(tn.tensor([True]), False)\n    Tensor([ True])", "or", _truths)
+logical_or = _plain(
+    np.logical_or, "x or y", "x or y", "logical_or(tn.tensor([True]), False)\n    Tensor([ True])", "or", _truths
+)
 logical_xor = _plain(
-    np.logical_xor, "Either x or y", "logical_xor(tn.tensor([True]), True)\n    Tensor([False])", "xor", _truths
+    np.logical_xor,
+    "Either x or y",
+    "either x or y",
+    "logical_xor(tn.tensor([True]), True)\n    Tensor([False])",
+    "xor",
+    _truths,
 )
-logical_not = _plain(np.logical_not, "Not x", "logical_not(tn.tensor([True]))\n    Tensor([False])", "not", _truth)
+logical_not = _plain(
+    np.logical_not, "Not x", "not x", "logical_not(tn.tensor([True]))\n    Tensor([False])", "not", _truth
+)
 bitwise_and = _plain(
-    np.bitwise_and, "Bitwise x & y", "bitwise_and(tn.tensor([6]), 3)\n    Tensor([2], dtype=int64)", "&", _truths
+    np.bitwise_and,
+    "Bitwise x & y",
+    "x and y, bit by bit",
+    "bitwise_and(tn.tensor([6]), 3)\n    Tensor([2], dtype=int64)",
+    "&",
+    _truths,
 )
 bitwise_or = _plain(
-    np.bitwise_or, "Bitwise x | y", "bitwise_or(tn.tensor([6]), 3)\n    Tensor([7], dtype=int64)", "|", _truths
+    np.bitwise_or,
+    "Bitwise x | y",
+    "x or y, bit by bit",
+    "bitwise_or(tn.tensor([6]), 3)\n    Tensor([7], dtype=int64)",
+    "|",
+    _truths,
 )
 bitwise_xor = _plain(
-    np.bitwise_xor, "Bitwise x ^ y", "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)", "^", _truths
+    np.bitwise_xor,
+    "Bitwise x ^ y",
+    "either x or y, bit by bit",
+    "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)",
+    "^",
+    _truths,
 )
-invert = _plain(np.invert, "Bitwise not", "invert(tn.tensor([True]))\n    Tensor([False])", "~", _truth)
+invert = _plain(
+    np.invert, "Bitwise not", "not x, bit by bit", "invert(tn.tensor([True]))\n    Tensor([False])", "~", _truth
+)
 
 # Second names, as NumPy has them.
 abs = absolute

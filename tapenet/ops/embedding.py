@@ -43,6 +43,8 @@ embedding = op(
     lower=_embedding_lowered,
     nondiff=("indices",),
     weight=_embedding_weight,
+    formula="weight[indices]",
+    gradients="weight: zeros with g added at indices",
     doc="""The rows of `weight` that `indices` name.
 
     Args:
@@ -94,6 +96,7 @@ one_hot = op(
     name="one_hot",
     lower=_one_hot_lowered,
     nondiff=("indices",),
+    formula="1 at indices, 0 elsewhere",
     doc="""A vector for each class index: 1 at its position, 0 elsewhere.
 
     Args:

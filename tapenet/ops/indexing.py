@@ -29,6 +29,8 @@ getitem = op(
     nondiff=("index",),
     a=lambda g, index: Scatter(index, g),
     label="[ ]",
+    formula="a[index]",
+    gradients="a: zeros with g added at index",
     doc="""The part of `a` that an index selects, as `a[index]`: integers, slices, None, Ellipsis, integer and boolean
     arrays (or tensors) in any NumPy combination. A basic index gives a view.
 
@@ -73,6 +75,8 @@ scatter_add = op(
     lower=_scatter_add_lowered,
     nondiff=("index",),
     values=lambda g, index: g[index],
+    formula="zeros with values added at index",
+    gradients="values: g[index]",
     doc="""Zeros of the given shape with `values` added at `index`; repeated positions accumulate.
 
     >>> import numpy as np, tapenet as tn
@@ -107,6 +111,8 @@ setitem: Op = op(
     a=lambda g, index: setitem(g, 0, index),
     value=lambda g, index, value_shape: unbroadcast(g[index], value_shape),
     label="[ ]=",
+    formula="a with value at index",
+    gradients="a: g with 0 at index; value: g[index]",
     doc="""A copy of `a` with `value` (broadcast) at `index`. `t[index] = value` on a tensor is this.
 
     With an index array that names a position twice the last value wins, as in NumPy, and the gradient of the value
@@ -143,6 +149,7 @@ assign = op(
     nondiff=True,
     effect=True,
     label="←",
+    formula="target ← value",
     doc="""Write `value` into the storage of `target`, as `t.data = value` does while a step is being captured.
 
     >>> import numpy as np, tapenet as tn
@@ -162,6 +169,7 @@ host = op(
     _host,
     name="host",
     effect=True,
+    formula="evaluate()",
     doc="""A number that the host program computes anew at every replay, such as a learning rate: `evaluate()` as an
     array.
 

@@ -55,6 +55,8 @@ matmul = op(
     label="@",
     x=_matmul_x,
     y=_matmul_y,
+    formula="x @ y",
+    gradients="x: g @ yᵀ; y: xᵀ @ g",
     doc="""The matrix product x @ y, with vectors and broadcast batches as `np.matmul`.
 
     Shapes (..., n, k) @ (..., k, m) give (..., n, m). The gradients are g @ yᵀ and xᵀ @ g, summed over the axes that
@@ -148,6 +150,8 @@ linear = op(
     x=_linear_x,
     weight=_linear_weight,
     bias=_linear_bias,
+    formula="x @ weightᵀ + bias",
+    gradients="x: g @ weight; weight: gᵀ @ x; bias: Σ g",
     doc="""The affine map x @ weightᵀ + bias.
 
     Args:

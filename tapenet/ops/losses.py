@@ -118,6 +118,8 @@ mse_loss = op(
     name="mse_loss",
     input=_mse_input,
     target=lambda g, input, target, reduction: -_mse_input(g, input, target, reduction),
+    formula="mean((input − target)²)",
+    gradients="input: g · 2 (input − target)/N; target: −g · 2 (input − target)/N",
     doc=f"""The squared error (input - target)².
 
     The gradient by the input is 2 (input - target), divided by the number of elements for the mean.
@@ -148,6 +150,8 @@ l1_loss = op(
     name="l1_loss",
     input=_l1_input,
     target=lambda g, input, target, reduction: -_l1_input(g, input, target, reduction),
+    formula="mean(abs(input − target))",
+    gradients="input: g · sign(input − target)/N; target: −g · sign(input − target)/N",
     doc=f"""The absolute error |input - target|.
 
     The gradient by the input is the sign of input - target (0 where they are equal), divided by the number of elements
@@ -192,6 +196,8 @@ huber_loss = op(
     name="huber_loss",
     input=_huber_input,
     target=lambda g, input, target, reduction, delta: -_huber_input(g, input, target, reduction, delta),
+    formula="mean(d²/2 if abs(d) ≤ δ, else δ (abs(d) − δ/2)), d = input − target",
+    gradients="input: g · d/N, d limited to [−δ, δ]; target: −g · d/N, d limited to [−δ, δ]",
     doc=f"""With d = input - target: d²/2 where |d| <= delta, else delta (|d| - delta/2). Huber (1964).
 
     The gradient by the input is d limited to [-delta, delta], divided by the number of elements for the mean.
@@ -227,6 +233,8 @@ smooth_l1_loss = op(
     name="smooth_l1_loss",
     input=_smooth_l1_input,
     target=lambda g, input, target, reduction, beta: -_smooth_l1_input(g, input, target, reduction, beta),
+    formula="mean(d²/(2β) if abs(d) ≤ β, else abs(d) − β/2), d = input − target",
+    gradients="input: g · d/(β N), d limited to [−β, β]; target: −g · d/(β N), d limited to [−β, β]",
     doc=f"""With d = input - target: d² / (2 beta) where |d| <= beta, else |d| - beta/2; huber_loss divided by beta.
 
     Args:
@@ -446,6 +454,8 @@ nll_loss = op(
     residuals=("classes", "counts"),
     reference=_nll_reference,
     input=_nll_input,
+    formula="−mean(input[target])",
+    gradients="input: −g/N at each target, else 0",
     doc=f"""The negative log-likelihood: minus the input at each target class, for log-probabilities (`tn.log_softmax`).
 
     Args:
@@ -625,6 +635,8 @@ cross_entropy = op(
     reference=_cross_entropy_reference,
     input=_cross_entropy_input,
     target=_cross_entropy_target,
+    formula="−mean(log_softmax(input)[target])",
+    gradients="input: g · (softmax(input) − one_hot(target))/N; target: −g · log_softmax(input)/N",
     doc=f"""The cross entropy of the target and softmax(input): -Σ over the classes of target · log_softmax(input).
 
     The gradient by the input is softmax(input) - target, times what the position counts in the result.
@@ -715,6 +727,8 @@ binary_cross_entropy_with_logits = op(
     nondiff=("weight", "pos_weight"),
     input=_logits_input,
     target=_logits_target,
+    formula="−mean(target · ln p + (1 − target) · ln(1 − p)), p = σ(input)",
+    gradients="input: g · (σ(input) − target)/N; target: −g · input/N",
     doc=f"""With p = sigmoid(input): -(target · ln p + (1 - target) · ln(1 - p)), without overflow.
 
     The gradient by the input is p - target.
@@ -785,6 +799,8 @@ binary_cross_entropy = op(
     nondiff=("weight",),
     input=_bce_input,
     target=_bce_target,
+    formula="−mean(target · ln p + (1 − target) · ln(1 − p)), p = input",
+    gradients="input: g · (p − target)/(N p (1 − p)), p = input; target: g · (ln(1 − input) − ln input)/N",
     doc=f"""-(target · ln input + (1 - target) · ln(1 - input)), the logarithms taken as at least -100.
 
     The gradient by the input is (input - target) / (input (1 - input)), the divisor taken as at least 1e-12. From
@@ -845,6 +861,8 @@ kl_div = op(
     name="kl_div",
     input=_kl_input,
     target=_kl_target,
+    formula="mean(target · (ln target − input))",
+    gradients="input: −g · target/N; target: g · (ln target − input + 1)/N",
     doc="""The Kullback-Leibler divergence of the target from the prediction, target · (ln target - input).
 
     Args:

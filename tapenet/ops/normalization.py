@@ -127,6 +127,8 @@ batch_norm_train = op(
     reference=_batch_norm_train_reference,
     joint=_batch_norm_train_joint,
     label="batch norm",
+    formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
+    gradients="x: (h − mean(h) − x̂ · mean(h · x̂))/√(var + eps), h = g · weight; weight: Σ g · x̂; bias: Σ g",
     doc="""Each channel brought to mean 0 and variance 1 over all other axes, then scaled and shifted:
     out = (x - mean) / √(var + eps) · weight + bias. Ioffe and Szegedy, arXiv:1502.03167.
 
@@ -192,6 +194,9 @@ batch_norm = op(
     name="batch_norm",
     joint=_batch_norm_joint,
     label="batch norm",
+    formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
+    gradients="x: g · weight/√(var + eps); mean: −Σ g · weight/√(var + eps); "
+    "var: −½ Σ g · weight · x̂/(var + eps); weight: Σ g · x̂; bias: Σ g",
     doc="""Each channel normalised by the given statistics, then scaled and shifted:
     out = (x - mean) / √(var + eps) · weight + bias, as in evaluation with running averages.
 
@@ -306,6 +311,8 @@ layer_norm = op(
     reference=_layer_norm_reference,
     joint=_layer_norm_joint,
     label="layer norm",
+    formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
+    gradients="x: (h − mean(h) − x̂ · mean(h · x̂))/√(var + eps), h = g · weight; weight: Σ g · x̂; bias: Σ g",
     doc="""The last axes brought to mean 0 and variance 1 together, then scaled and shifted element by element:
     out = (x - mean) / √(var + eps) · weight + bias. Ba, Kiros and Hinton, arXiv:1607.06450.
 

@@ -235,6 +235,8 @@ max_pool2d: Op = op(
     x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
         g, where, x_shape, kernel_size, stride, padding
     ),
+    formula="the largest element of each window",
+    gradients="x: g at that element of each window, else 0",
     doc=f"""The largest element of each window of the last two axes.
 
     The gradient goes to that element; of equal ones to the first, row by row.
@@ -269,6 +271,8 @@ max_pool2d_grad: Op = op(
     lower=_max_pool2d_grad_lowered,
     nondiff=("where",),
     y=lambda g, where, kernel_size, stride, padding: max_pool2d_pick(g, where, kernel_size, stride, padding),
+    formula="y at one element of each window, else 0",
+    gradients="y: g at that element of each window",
     doc=f"""The gradient of max_pool2d: each element of `y` added at its place in its window, zeros elsewhere.
 
     Args:
@@ -297,6 +301,8 @@ max_pool2d_pick: Op = op(
     x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
         g, where, x_shape, kernel_size, stride, padding
     ),
+    formula="one element of each window of x",
+    gradients="x: g at that element of each window, else 0",
     doc=f"""One chosen element of each window of the last two axes.
 
     Args:
@@ -397,6 +403,8 @@ avg_pool2d: Op = op(
     x=lambda g, x_shape, kernel_size, stride, padding, count_include_pad: avg_pool2d_grad(
         g, x_shape, kernel_size, stride, padding, count_include_pad
     ),
+    formula="the mean of each window",
+    gradients="x: g / size of the window, spread over it",
     doc=f"""The mean of each window of the last two axes.
 
     Args:
@@ -430,6 +438,8 @@ avg_pool2d_grad: Op = op(
     y=lambda g, kernel_size, stride, padding, count_include_pad: avg_pool2d(
         g, kernel_size, stride, padding, count_include_pad
     ),
+    formula="y / size of the window, spread over it",
+    gradients="y: the mean of g over each window",
     doc=f"""The gradient of avg_pool2d: each element of `y` shared out evenly over its window.
 
     Args:

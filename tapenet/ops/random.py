@@ -99,6 +99,7 @@ random_draw = op(
     _random_draw,
     name="random_draw",
     random=True,
+    formula="sample(rng)",
     doc="""Random numbers that are drawn anew at every replay of a captured step: `sample(generator)` as an array. The
     samplers of `tn.random` are this.
 
@@ -267,6 +268,8 @@ dropout = op(
     residuals=("mask",),
     random=True,
     lower=_dropout_read,
+    formula="x · mask/(1 − p), mask 0 with probability p, else 1",
+    gradients="x: g · mask/(1 − p)",
     doc="""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the
     mean stays; else `x` itself. Srivastava et al., JMLR 15 (2014).
 

@@ -59,11 +59,16 @@ _ARGS = """
 """
 
 
-def _reduction(forward: Any, numpy: Any, name: str, summary: str, example: str, samples: Samples, **rules: Rule) -> Op:
+def _reduction(
+    forward: Any, numpy: Any, name: str, formula: str, gradient: str, summary: str, example: str, samples: Samples,
+    **rules: Rule,
+) -> Op:  # fmt: skip
     made: Op = op(
         forward,
         name=name,
         numpy=numpy,
+        formula=formula,
+        gradients=f"a: {gradient}",
         doc=f"{summary}\n{_ARGS}\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
         mend=lambda a, *_: f"axis must lie within the {np.ndim(a)} axes of a",
@@ -77,6 +82,8 @@ sum = _reduction(
     lambda a, axis=None, dtype=None, *, keepdims=False: np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims),
     np.sum,
     "sum",
+    "Σ a",
+    "g, repeated along the axes",
     "The sum of the elements over `axis`; `dtype` is that of the result.",
     "sum(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)\n    Tensor([4., 6.])",
     axis_samples(),
@@ -95,6 +102,8 @@ mean = _reduction(
     _mean,
     np.mean,
     "mean",
+    "Σ a / n",
+    "g / n, repeated along the axes",
     "The arithmetic mean over `axis`.",
     "mean(tn.tensor([1.0, 3.0]))\n    Tensor(2.)",
     axis_samples(),
@@ -122,6 +131,8 @@ var = _reduction(
     ),
     np.var,
     "var",
+    "Σ (a − μ)² / (n − ddof), μ = Σ a / n",
+    "g · 2 (a − μ)/(n − ddof)",
     "The variance over `axis`: the mean squared deviation, divided by n - ddof.",
     "var(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
     lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 5)), axis=1, ddof=1)],
@@ -133,6 +144,8 @@ std = _reduction(
     ),
     np.std,
     "std",
+    "√(Σ (a − μ)² / (n − ddof)), μ = Σ a / n",
+    "g · (a − μ)/((n − ddof) · out)",
     "The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0.",
     "std(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
     lambda r: [*list(axis_samples()(r))[:-1], sample(r.normal(size=(2, 5)), axis=1, ddof=1)],
@@ -150,6 +163,8 @@ max = _reduction(
     lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims),
     (np.max, np.amax),
     "max",
+    "the largest element of a",
+    "g/k at each of the k largest, else 0",
     "The largest element over `axis`; equal ones share the gradient evenly.",
     "max(tn.tensor([1.0, 3.0]))\n    Tensor(3.)",
     axis_samples(),
@@ -159,6 +174,8 @@ min = _reduction(
     lambda a, axis=None, *, keepdims=False: np.min(a, axis=axis, keepdims=keepdims),
     (np.min, np.amin),
     "min",
+    "the smallest element of a",
+    "g/k at each of the k smallest, else 0",
     "The smallest element over `axis`; equal ones share the gradient evenly.",
     "min(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
     axis_samples(),
@@ -197,6 +214,8 @@ prod = _reduction(
     lambda a, axis=None, dtype=None, *, keepdims=False: np.prod(a, axis=axis, dtype=dtype, keepdims=keepdims),
     np.prod,
     "prod",
+    "Π a",
+    "g · Π of the other elements",
     "The product of the elements over `axis`. The gradient is right with zeros among them.",
     "prod(tn.tensor([2.0, 3.0]))\n    Tensor(6.)",
     lambda r: [*axis_samples()(r), sample(np.array([2.0, 0.0, 3.0])), sample(np.array([0.0, 0.0, 3.0]))],
@@ -221,6 +240,8 @@ logsumexp = _reduction(
     _logsumexp,
     (),
     "logsumexp",
+    "ln Σ eᵃ",
+    "g · e^(a − out)",
     "The logarithm of the sum of exponentials over `axis`, without overflow. The gradient of a row of -inf alone is 0.",
     "logsumexp(tn.tensor([0.0, 0.0]))\n    Tensor(0.69314718)",
     axis_samples(),
@@ -230,12 +251,13 @@ logsumexp = _reduction(
 # -- without a derivative ----------------------------------------------------------------------------------------
 
 
-def _plain(forward: Any, numpy: Any, name: str, summary: str, example: str) -> Op:
+def _plain(forward: Any, numpy: Any, name: str, formula: str, summary: str, example: str) -> Op:
     made: Op = op(
         forward,
         name=name,
         numpy=numpy,
         nondiff=("a",),
+        formula=formula,
         doc=f"{summary} Returns a tensor without gradient.\n{_ARGS}\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), axis=1, keepdims=True)],
     )
@@ -244,10 +266,14 @@ def _plain(forward: Any, numpy: Any, name: str, summary: str, example: str) -> O
 
 
 argmax = _plain(lambda a, axis=None, *, keepdims=False: np.argmax(a, axis, keepdims=keepdims), np.argmax, "argmax",
+                "the index of the largest element of a",
                 "The index of the largest element along `axis`.", "argmax(tn.tensor([1.0, 3.0])).item()\n    1")  # fmt: skip
 argmin = _plain(lambda a, axis=None, *, keepdims=False: np.argmin(a, axis, keepdims=keepdims), np.argmin, "argmin",
+                "the index of the smallest element of a",
                 "The index of the smallest element along `axis`.", "argmin(tn.tensor([1.0, 3.0])).item()\n    0")  # fmt: skip
 all = _plain(lambda a, axis=None, *, keepdims=False: np.all(a, axis, keepdims=keepdims), np.all, "all",
+             "whether all elements of a are true",
              "Whether all elements over `axis` are true.", "all(tn.tensor([True, False])).item()\n    False")  # fmt: skip
 any = _plain(lambda a, axis=None, *, keepdims=False: np.any(a, axis, keepdims=keepdims), np.any, "any",
+             "whether any element of a is true",
              "Whether any element over `axis` is true.", "any(tn.tensor([True, False])).item()\n    True")  # fmt: skip

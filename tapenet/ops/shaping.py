@@ -13,6 +13,8 @@ identity = op(
     lambda a: a,
     name="identity",
     a=lambda g: g,
+    formula="a",
+    gradients="a: g",
     doc="""The argument itself, through a node of its own.
 
     >>> import tapenet as tn
@@ -28,6 +30,8 @@ copy = op(
     numpy=np.copy,
     lower=np.copy,
     a=lambda g: g,
+    formula="a copy of a",
+    gradients="a: g",
     doc="""A copy with storage of its own, in the same memory order.
 
     >>> import tapenet as tn
@@ -44,6 +48,8 @@ astype = op(
     lower=lambda a, dtype: np.astype(a, dtype),
     a=lambda g, a_dtype: g.astype(a_dtype),
     label=lambda dtype, **_: str(np.dtype(dtype)),
+    formula="a as dtype",
+    gradients="a: g as the dtype of a",
     doc="""The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
 
     >>> import tapenet as tn
@@ -58,6 +64,7 @@ zeros_like = op(
     name="zeros_like",
     numpy=np.zeros_like,
     nondiff=True,
+    formula="0 in the shape of a",
     doc="""Zeros of the shape and dtype of `a`.
 
     >>> import tapenet as tn
@@ -72,6 +79,7 @@ ones_like = op(
     name="ones_like",
     numpy=np.ones_like,
     nondiff=True,
+    formula="1 in the shape of a",
     doc="""Ones of the shape and dtype of `a`.
 
     >>> import tapenet as tn
@@ -86,6 +94,8 @@ reshape = op(
     name="reshape",
     numpy=np.reshape,
     a=lambda g, a_shape: np.reshape(g, a_shape),
+    formula="a in another shape",
+    gradients="a: g reshaped back",
     doc="""The same values in row-major order in another shape; one length may be -1.
 
     Raises:
@@ -116,6 +126,8 @@ transpose = op(
     numpy=np.transpose,
     a=lambda g, axes: np.transpose(g, _inverse(axes)),
     label="ᵀ",
+    formula="aᵀ, its axes in another order",
+    gradients="a: gᵀ, its axes in the order of a",
     doc="""The axes in another order; reversed by default.
 
     >>> import tapenet as tn
@@ -136,6 +148,8 @@ swapaxes = op(
     name="swapaxes",
     numpy=np.swapaxes,
     a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
+    formula="a with two axes exchanged",
+    gradients="a: g with the same axes exchanged",
     doc="""Two axes exchanged.
 
     >>> import tapenet as tn
@@ -150,6 +164,8 @@ moveaxis = op(
     name="moveaxis",
     numpy=np.moveaxis,
     a=lambda g, source, destination: np.moveaxis(g, destination, source),
+    formula="a with axes moved",
+    gradients="a: g with the axes moved back",
     doc="""Axes moved to other positions, the rest in order.
 
     >>> import numpy as np, tapenet as tn
@@ -167,6 +183,8 @@ squeeze = op(
     name="squeeze",
     numpy=np.squeeze,
     a=lambda g, a_shape: np.reshape(g, a_shape),
+    formula="a without axes of length 1",
+    gradients="a: g reshaped back",
     doc="""Axes of length one removed: all, or those of `axis`.
 
     >>> import tapenet as tn
@@ -181,6 +199,8 @@ expand_dims = op(
     name="expand_dims",
     numpy=np.expand_dims,
     a=lambda g, a_shape: np.reshape(g, a_shape),
+    formula="a with new axes of length 1",
+    gradients="a: g reshaped back",
     doc="""Axes of length one inserted at the positions `axis` of the result.
 
     >>> import tapenet as tn
@@ -195,6 +215,8 @@ broadcast_to = op(
     name="broadcast_to",
     numpy=np.broadcast_to,
     array=lambda g, array_shape: unbroadcast(g, array_shape),
+    formula="array repeated to shape",
+    gradients="array: g summed over the repeated axes",
     doc="""The array repeated to a shape it broadcasts to, without a copy; read-only.
 
     >>> import tapenet as tn
@@ -254,6 +276,8 @@ concatenate = op(
     name="concatenate",
     numpy=(np.concatenate,),
     arrays=_concatenate_arrays,
+    formula="arrays joined along an axis",
+    gradients="arrays: the part of g that each became",
     doc="""Arrays joined along an axis they share (None: flattened first).
 
     Raises:
@@ -279,6 +303,8 @@ stack = op(
     name="stack",
     numpy=np.stack,
     arrays=_stack_arrays,
+    formula="arrays joined along a new axis",
+    gradients="arrays: the part of g that each became",
     doc="""Arrays of one shape joined along a new axis.
 
     Raises:
@@ -334,6 +360,8 @@ flip = op(
     name="flip",
     numpy=np.flip,
     m=lambda g, axis: np.flip(g, axis),
+    formula="m in reverse order",
+    gradients="m: g in reverse order",
     doc="""The elements in reverse order along `axis` (None: all axes).
 
     >>> import tapenet as tn
@@ -360,6 +388,8 @@ pad = op(
     name="pad",
     numpy=np.pad,
     array=_unpad,
+    formula="array inside a border",
+    gradients="array: g without the border",
     doc="""The array with a border of `constant_values`; `pad_width` as in NumPy: n, (before, after), or one pair per
     axis.
 

@@ -23,6 +23,8 @@ erf = op(
     lambda x: _scipy("erf")(x),
     name="erf",
     x=lambda g, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)),
+    formula="2/√π · ∫₀ˣ e^(−t²) dt",
+    gradients="x: g · 2/√π · e^(−x²)",
     doc="""The error function, element by element: 2/√π times the integral of exp(-t²) from 0 to x.
 
     Args:
