@@ -19,7 +19,14 @@ _SHOWN = 3
 
 
 class Explanation:
-    """What `compiled.explain()` gives: an object to be printed, with the programs in `variants`."""
+    """What `compiled.explain()` gives: an object to be printed.
+
+    Attributes:
+        title: the function's name.
+        backend: which one runs the programs.
+        variants: the programs, in order.
+        parameters: the names of the arguments.
+    """
 
     def __init__(
         self, title: str, backend: str, variants: tuple[Variant, ...], parameters: Parameters, inline: int
@@ -27,7 +34,7 @@ class Explanation:
         self.title = title
         self.backend = backend
         self.variants = variants
-        self._parameters = parameters
+        self.parameters = parameters
         self._inline = inline
 
     def __str__(self) -> str:
@@ -41,7 +48,7 @@ class Explanation:
                 "and no backward() inside has used that."
             )
         for number, variant in enumerate(self.variants, 1):
-            lines += ["", f"-- program {number} " + "-" * 60, *_variant(variant, self._parameters)]
+            lines += ["", f"-- program {number} " + "-" * 60, *_variant(variant, self.parameters)]
         return "\n".join(lines)
 
     __repr__ = __str__

@@ -80,13 +80,19 @@ class Constant(Value):
 
 
 class Host(Value):
-    """An array that the host program computes anew at the beginning of each call: a learning rate, random draws."""
+    """An array that the host program computes anew at the beginning of each call: a learning rate, random draws.
 
-    __slots__ = ("evaluate",)
+    Attributes:
+        evaluate: gives it.
+        title: what to call it; of a vector of numbers that have names, these, separated by commas.
+    """
 
-    def __init__(self, shape: Shape, dtype: np.dtype[Any], evaluate: Callable[[], Any]) -> None:
+    __slots__ = ("evaluate", "title")
+
+    def __init__(self, shape: Shape, dtype: np.dtype[Any], evaluate: Callable[[], Any], title: str = "") -> None:
         super().__init__(shape, dtype)
         self.evaluate = evaluate
+        self.title = title
 
 
 class Result(Value):

@@ -38,6 +38,9 @@ from tapenet.ops.indexing import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 
+#: What draws are called.
+_DRAWN = "random numbers"
+
 
 class Called(NamedTuple):
     """An op that is called from the program as it stands, and why."""
@@ -165,7 +168,7 @@ class Lowering:
         held = [self._given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
         program, hosts = self._body(body, states, carries, slices)
-        turns = [Host((length, *h.shape), h.dtype, h.evaluate) for h in hosts]
+        turns = [Host((length, *h.shape), h.dtype, h.evaluate, h.title) for h in hosts]
         for value, evaluate in zip(turns, turn_by_turn([h.evaluate for h in hosts], length, reverse), strict=True):
             value.evaluate = evaluate
         self.hosts += turns
@@ -256,9 +259,11 @@ class Lowering:
         def evaluate() -> Any:
             return _forward(op, call)
 
+        title = _DRAWN
         if op is host:
             evaluate = call["evaluate"]
-        value = Host(spec.shape, spec.dtype, evaluate)
+            title = getattr(evaluate, "__name__", "").removeprefix("<lambda>")
+        value = Host(spec.shape, spec.dtype, evaluate, title)
         self.hosts.append(value)
         return (value,)
 
@@ -287,7 +292,7 @@ class Lowering:
         """Random numbers for an op that is read."""
         if self.effects:
             raise CannotLower("it draws random numbers after something with an effect")
-        value = Host(shape, np.dtype(dtype), lambda: random_draw.forward(sample, rng))
+        value = Host(shape, np.dtype(dtype), lambda: random_draw.forward(sample, rng), _DRAWN)
         self.hosts.append(value)
         return Symbol(self.builder, value, shared=True)
 

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.compiler.buffers import LINE
+from tapenet.compiler.groups import Group, Groups
 from tapenet.compiler.ir import Array, Instruction, Program
-from tapenet.compiler.numpy_plan_blocks import Block, run_at
+from tapenet.compiler.numpy_plan_blocks import Block, Run, run_at
 from tapenet.compiler.numpy_plan_memory import Scratch, is_large, overlapping
 from tapenet.compiler.numpy_plan_places import Places
 from tapenet.compiler.numpy_plan_statements import STATEMENTS, emit
@@ -46,6 +47,8 @@ class _Plan:
         places = Places(program)
         arguments = [places.array(v) for v in program.inputs]
         _hosts(places)
+        #: Where each run of instructions that are worked through block by block is in the body.
+        self.runs: list[Run] = []
         position = 0
         while position < len(program.body):
             run = run_at(places, position)
@@ -53,10 +56,12 @@ class _Plan:
                 block = Block(places, run)
                 block.write(emit)
                 position = block.end
+                self.runs.append(run)
             else:
                 emit(places, program.body[position], position)
                 position += 1
         places.finish()
+        self.bodies = places.bodies
         body = "".join(f"    {line}\n" for line in places.lines)
         self.source = f"def run({', '.join(arguments)}):\n{body}"
         self.globals = places.globals
@@ -211,6 +216,18 @@ class Runner:
         """What the plan costs."""
         return self._plan.stats
 
+    def groups(self) -> Groups:
+        """What runs in one go: runs of instructions block by block, all else by itself."""
+        inside = {i for run in self._plan.runs for i in run.values()}
+        found: dict[int, Group] = {
+            min(run): Group(tuple(run.values()), True, "block by block") for run in self._plan.runs
+        }
+        for position, instruction in enumerate(self.program.body):
+            if instruction.kind != "view" and instruction not in inside:
+                found[position] = Group((instruction,), False, "")
+        bodies = {i: tuple(runner.groups() for runner in runners) for i, runners in self._plan.bodies.items()}
+        return Groups(self.program, tuple(found[position] for position in sorted(found)), bodies)
+
     def report(self) -> str:
         """What was made of the program, in words and as code."""
         found = self.stats
@@ -230,7 +247,9 @@ def build(program: Program) -> Runner:
 
 def _loop(places: Places, instruction: Instruction, position: int) -> None:
     params = instruction.params
-    body = build(params["body"]).call
+    runner = build(params["body"])
+    places.bodies[instruction] = (runner,)
+    body = runner.call
     carries, slices, length = params["carries"], params["slices"], params["length"]
     order = range(length)[:: -1 if params.get("reverse") else 1]
     stacked = [((length, *v.shape), v.dtype) for v in params["body"].outputs[carries:]]
@@ -250,7 +269,9 @@ def _loop(places: Places, instruction: Instruction, position: int) -> None:
 
 
 def _branch(places: Places, instruction: Instruction, position: int) -> None:
-    true, false = build(instruction.params["true"]).call, build(instruction.params["false"]).call
+    runners = build(instruction.params["true"]), build(instruction.params["false"])
+    places.bodies[instruction] = runners
+    true, false = (runner.call for runner in runners)
     _control(places, instruction, position, lambda condition, *args: (true if condition else false)(*args))
 
 

@@ -67,6 +67,8 @@ class Places(Code):
         self.references: dict[str, Reference] = {}
         #: Bytes of all results, each in memory of its own.
         self.result_bytes = 0
+        #: What runs the bodies of each loop and branch.
+        self.bodies: dict[Instruction, tuple[Any, ...]] = {}
         self._spots: dict[Value, Spot] = {}
         self._derived: dict[str, str] = {}
         #: Memory that may end after each instruction.

@@ -31,8 +31,9 @@ MISS: Any = object()
 Target = Leaf | int
 #: What a backend makes of a program: called with arrays, it gives a tuple of new ones. It may have an attribute
 #: `checks`, true where it returns NotImplemented for arrays that it does not take, having done nothing; `call`, a
-#: quicker way to call it; and a method `refresh`, which finds the memory of all references anew and gives False where
-#: that lies in another way, so that the program must not be run.
+#: quicker way to call it; a method `refresh`, which finds the memory of all references anew and gives False where
+#: that lies in another way, so that the program must not be run; and `groups`, which says what runs in one go
+#: (`compiler.groups`).
 Runner = Callable[..., Any]
 
 _number = itertools.count(1)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
+from time import perf_counter
 from typing import Any, Self
 
 import numpy as np
@@ -166,6 +167,11 @@ class Optimizer:
         rule runs on blocks of storage, and on tensors while a step is being captured."""
         raise NotImplementedError
 
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        """Each parameter with its name and what is kept of it."""
+        return tuple(self._slots)
+
     # -- groups ----------------------------------------------------------------------------------------------
 
     def add_param_group(self, group: Group) -> None:
@@ -278,11 +284,14 @@ class Optimizer:
         """Update every parameter that has a gradient."""
         if tape.epoch != self._epoch:
             self._take_up_moved()
-        if local.state.tape is not None:
+        state = local.state
+        start = 0.0
+        if not state.fast:
             capture = capturing()
             if capture is not None:
                 self._record(capture)
                 return
+            start = perf_counter()
         for group, segment in self._segments:
             lr = self._rate(group)
             runs, grads = segment.runs()
@@ -303,6 +312,8 @@ class Optimizer:
                         update(g[lo:hi], *arguments)
                 mutation.wrote(run.region, self._writer)
         self._count += 1
+        if start and state.profile is not None:
+            state.profile.extend((self._writer, start, perf_counter()))
 
     def _record(self, capture: Capture) -> None:
         """The step as ops on a tape that captures: the same rule on tensors, parameter by parameter."""
@@ -318,7 +329,7 @@ class Optimizer:
         with no_grad():
             for group, segment, clock in updates:
                 capture.before(("clock", id(clock)), partial(setattr, clock, "value", clock.value))
-                vector = ops.host(recorded.advance(group, clock), segment.flat.dtype)
+                vector = ops.host(recorded.advance(group, clock, segment.scalars), segment.flat.dtype)
                 scalars = {name: vector[i] for i, name in enumerate(segment.scalars)}
                 for slot in clock.slots:
                     new, state = self.rule(slot.param, slot.param._held_grad(), dict(slot.state), scalars)
@@ -459,8 +470,9 @@ class _RecordedStep:
             )
         self._epoch = epoch
 
-    def advance(self, group: Group, clock: Clock) -> Callable[[], tuple[float, ...]]:
-        """A function that counts an update and returns its scalars. It is called at every replay."""
+    def advance(self, group: Group, clock: Clock, names: Iterable[str]) -> Callable[[], tuple[float, ...]]:
+        """A function that counts an update and returns its scalars. It is called at every replay, and in pictures of the
+        program by the names of the scalars."""
         scalars, rate = self._optimizer.scalars, self._optimizer._rate
 
         def advance() -> tuple[float, ...]:
@@ -472,6 +484,7 @@ class _RecordedStep:
             clock.value = step
             return values
 
+        advance.__name__ = ", ".join(names)
         return advance
 
 

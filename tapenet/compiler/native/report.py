@@ -1,11 +1,12 @@
-"""What a module consists of, in words: its part of `compiled.explain()`."""
+"""What a module consists of, in words (its part of `compiled.explain()`) and as data."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from tapenet.compiler.fusion import Entry, Kernel
-from tapenet.compiler.ir import Instruction, Reference, Value, names, statement
+from tapenet.compiler.groups import Group, Groups
+from tapenet.compiler.ir import Instruction, Program, Reference, Value, names, statement
 from tapenet.compiler.native.memory import Arena, members
 from tapenet.compiler.native.module import Call, Module
 from tapenet.compiler.native.parallel import parts
@@ -28,6 +29,20 @@ def report(module: Module) -> str:
         *_entries(module),
     ]
     return "\n".join(lines)
+
+
+def groups(module: Module) -> Groups:
+    """What runs in one go, in order. What is copied into a tensor at the end is part of the program."""
+    program, memory = module.program, module.memory
+    known = set(program.body)
+    copies = [m for entry in module.entries for m in members(entry) if m not in known]
+    copied = {memory.buffer(copy.results[0]): copy.results[0] for copy in copies}
+    writes = [w._replace(value=copied.get(memory.buffer(w.target), w.value)) for w in program.writes]
+    return Groups(
+        Program(program.inputs, program.hosts, (*program.body, *copies), program.outputs, writes),
+        tuple(Group(tuple(members(e)), isinstance(e, Kernel), _heading(module, e)) for e in module.entries),
+        {i: tuple(map(groups, bodies)) for i, bodies in module.bodies.items()},
+    )
 
 
 def _entries(module: Module) -> Iterator[str]:
@@ -85,4 +100,4 @@ def _place(module: Module, value: Value, name: Mapping[Value, str]) -> str:
     return "result" if owner in module.program.outputs else f"{'tensor ' * isinstance(owner, Reference)}{name[owner]}"
 
 
-__all__ = ["report"]
+__all__ = ["groups", "report"]

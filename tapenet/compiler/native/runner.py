@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from tapenet.compiler.groups import Groups
 from tapenet.compiler.ir import Constant, Host, Program, Reference, Value
 from tapenet.compiler.layout import alike
 from tapenet.compiler.native import entry
 from tapenet.compiler.native.memory import Arena
 from tapenet.compiler.native.module import Call, Module, Segment
 from tapenet.compiler.native.parallel import threads
-from tapenet.compiler.native.report import report
+from tapenet.compiler.native.report import groups, report
 from tapenet.compiler.native.toolchain import Library
 from tapenet.compiler.native.toolchain import build as compile_text
 from tapenet.compiler.primitives import PRIMITIVES
@@ -128,6 +129,10 @@ class Runner:
     def report(self) -> str:
         """What was made of the program, in words."""
         return report(self.module)
+
+    def groups(self) -> Groups:
+        """What runs in one go: kernels, and all else by itself."""
+        return groups(self.module)
 
     # -- the call ------------------------------------------------------------------------------------------------
 
