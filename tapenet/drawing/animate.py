@@ -1,0 +1,412 @@
+"""A picture that walks through the computation by itself: forward, and then backward, op by op.
+
+What Graphviz laid out stays as it is. Beside it comes a card for each step, which says what is done there, and a style
+that lets boxes, arrows and cards come and go. There is no script: it runs wherever an SVG does, as an image too.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape
+
+from tapenet.drawing.cards import LINES, NUMBERS, PAD, Card, card, whole
+from tapenet.drawing.lecture import Step, narrate, steps
+from tapenet.drawing.model import Drawing
+from tapenet.drawing.style import DARK, LIGHT, Theme
+from tapenet.drawing.text import clean
+
+#: More steps than this nobody follows.
+LIMIT = 200
+
+_PALE = 0.25
+#: Of a step: how long things take to come and go.
+_FADE = 0.2
+
+
+def animate(
+    drawing: Drawing,
+    svg: str,
+    *,
+    backward: bool = False,
+    values: Mapping[int, str] | None = None,
+    gradients: Mapping[int, str] | None = None,
+    seconds: float = 1.5,
+    loop: bool = True,
+) -> str:
+    """An SVG that shows the steps of a computation one after the other.
+
+    It begins with the whole graph; then one op after the other works, in order of creation: its box and the arrows into
+    it are lit, and a card says what it computes, of which shapes, and from which numbers where these are given. What is
+    still to come is pale. With `backward` the gradients flow back in the same way, with the rule applied at each op. At
+    the end the whole graph stands for two more steps. Readers who asked their system for less motion see the whole
+    graph, still; all steps are in the text for screen readers.
+
+    Args:
+        drawing: what is shown.
+        svg: what Graphviz laid out of `to_dot(drawing)`.
+        backward: show the backward pass too.
+        values: by position of a vertex: its numbers, in short, in one line or a few.
+        gradients: the same for the gradients.
+        seconds: how long each step stands.
+        loop: begin again at the end; otherwise the graph then stays.
+
+    Raises:
+        ValueError: more than 200 steps; `seconds` that is no time; or an SVG of another drawing.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+    >>> picture = tn.draw((x * x).sum())
+    >>> "1 / 2 forward" in animate(picture.drawing, picture.svg)
+    True
+    """
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise ValueError(f"animate: seconds={seconds!r}; give how long a step stands, such as 1.5")
+    lecture = steps(drawing, backward, values=values, gradients=gradients)
+    if len(lecture) > LIMIT:
+        raise ValueError(
+            f"animate: {len(lecture)} steps are more than anybody follows (at most {LIMIT}); draw fewer boxes with "
+            "depth=, or save the page (.html), which one walks through oneself"
+        )
+    layout = _read(svg)
+    for step in lecture:
+        if step.vertex not in layout.boxes:
+            raise ValueError(f"animate: the SVG has no box n{step.vertex}; give the SVG of this very drawing")
+    # What tells this picture from others in the same page, the same for the same picture.
+    name = "tn" + sha256(repr((svg, lecture, seconds, loop)).encode("utf-8", "replace")).hexdigest()[:8]
+    cards = [whole(lecture), *(card(i, lecture) for i in range(len(lecture)))]
+    place = _Place(layout, cards, lecture)
+    clock = _Clock(name, lecture, seconds, loop)
+    style = "\n".join(
+        [*_style(name, dark="prefers-color-scheme" not in svg), *_motion(drawing, lecture, layout, clock)]
+    )
+    drawn = "\n".join(place.draw(i, card) for i, card in enumerate(cards))
+    return place.frame(svg, name, style, _description(lecture), drawn)
+
+
+# -- what Graphviz laid out -----------------------------------------------------------------------------------
+
+
+class _Layout(NamedTuple):
+    """Where things are in an SVG of Graphviz.
+
+    Attributes:
+        width: of the picture, in points.
+        height: likewise.
+        boxes: by vertex: the id of its group.
+        middles: by vertex: how far down its middle is.
+        edges: by tail and head: the ids of the pieces of each edge between them, in order of the edges.
+        named: by position of an edge: the ids of its pieces, where the ids say it.
+    """
+
+    width: float
+    height: float
+    boxes: dict[int, str]
+    middles: dict[int, float]
+    edges: dict[tuple[str, str], list[str]]
+    named: dict[int, list[str]]
+
+
+def _read(svg: str) -> _Layout:
+    from xml.etree import ElementTree
+
+    space = "{http://www.w3.org/2000/svg}"
+    root = ElementTree.fromstring(svg)
+    _, _, width, height = (float(number) for number in root.get("viewBox", "0 0 0 0").split())
+    layout = _Layout(width, height, {}, {}, {}, {})
+    scale, down = 1.0, 0.0
+    for group in root.iter(f"{space}g"):
+        at, what = group.get("id", ""), group.get("class", "")
+        title = (group.findtext(f"{space}title") or "").strip()
+        if what == "graph":
+            moved = re.search(r"scale\(([\d.]+).*translate\(\S+ ([\d.-]+)\)", group.get("transform", ""))
+            if moved:
+                scale, down = float(moved[1]), float(moved[2])
+        elif what == "node" and (found := re.fullmatch(r"n(\d+)", title)):
+            layout.boxes[int(found[1])] = at
+            layout.middles[int(found[1])] = scale * (down + _middle(group))
+        elif what == "node":  # a gate: a bit of an edge
+            layout.edges.setdefault((title, ""), []).append(at)
+        elif what == "edge":
+            tail, _, head = title.partition("->")
+            layout.edges.setdefault((tail, head), []).append(at)
+            if found := re.match(r"e(\d+)(?!\d)", at):
+                layout.named.setdefault(int(found[1]), []).append(at)
+    return layout
+
+
+def _middle(group: Any) -> float:
+    """Half way down the first shape of a group."""
+    for shape in group.iter():
+        numbers = re.findall(r"-?\d+\.?\d*", shape.get("d") or shape.get("points") or "")
+        if numbers:
+            down = [float(number) for number in numbers[1::2]]
+            return (min(down) + max(down)) / 2
+        if shape.get("cy"):
+            return float(shape.get("cy"))
+    return 0.0
+
+
+def _pieces(drawing: Drawing, layout: _Layout) -> list[list[str]]:
+    """Of each edge of the drawing: the ids of the groups it is drawn as."""
+    left = {ends: list(ids) for ends, ids in layout.edges.items()}
+    found = []
+    for i, edge in enumerate(drawing.edges):
+        tail, gate, head = f"n{edge.tail}", f"g{i}", f"n{edge.head}"
+        if (gate, "") in left:
+            ids = [*left[gate, ""], *left.get((tail, gate), ()), *left.get((gate, head), ())]
+        elif i in layout.named:
+            ids = layout.named[i]
+        else:
+            ids = [left[tail, head].pop(0)] if left.get((tail, head)) else []
+        found.append(ids)
+    return found
+
+
+# -- motion ---------------------------------------------------------------------------------------------------
+
+
+class _Clock:
+    """When things happen, and the keyframes for it.
+
+    The whole graph stands for one step at first, and for two at the end.
+    """
+
+    def __init__(self, name: str, lecture: list[Step], seconds: float, loop: bool) -> None:
+        self.name = name
+        self.seconds = seconds
+        self.again = "infinite" if loop else "1"
+        self.forward = {step.vertex: i for i, step in enumerate(lecture) if step.phase == "forward"}
+        self.backward = {step.vertex: i for i, step in enumerate(lecture) if step.phase == "backward"}
+        self.count = len(lecture)
+        self.rules: dict[tuple[str, str], list[str]] = {}  # by keyframes and way of moving: what moves so
+
+    def percent(self, step: float) -> str:
+        """When a step begins, of the whole time. A fraction is in the midst of it."""
+        share = 100 * (step + 1) / (self.count + 3)
+        return f"{share:.3f}".rstrip("0").rstrip(".") + "%"
+
+    def move(self, what: str, frames: list[tuple[float, str]], *, steady: bool = False) -> None:
+        """Let what a selector says go through declarations, each from a moment on; steady: without a transition."""
+        text = "".join(f"{self.percent(step)}{{{declarations}}}" for step, declarations in frames)
+        self.rules.setdefault((text, "step-end" if steady else "linear"), []).append(what)
+
+    def paint(self, group: str, frames: list[tuple[float, str]]) -> None:
+        """Let the shapes of a group go through declarations; its texts stay as they are."""
+        for shape in ("path", "polygon", "ellipse") if frames else ():
+            self.move(f"#{group} {shape}", frames, steady=True)
+
+    def light(self, what: str, first: int | None, second: int | None) -> None:
+        """Let something be pale until its step, and again in the backward pass."""
+        frames = [(-1.0, 1.0), (-_FADE, 1.0)]
+        for start, end, at in (
+            (0, len(self.forward), first),
+            (len(self.forward), self.count, second),
+        ):
+            if start == end:
+                continue
+            if at is None:
+                frames += [(start, _PALE), (end, _PALE)]
+            elif at == start:
+                frames += [(start, 1.0 if frames[-1][1] == 1.0 else _PALE), (start + _FADE, 1.0), (end - _FADE, 1.0)]
+            else:
+                frames += [(start, _PALE), (at, _PALE), (at + _FADE, 1.0), (end - _FADE, 1.0)]
+        frames += [(self.count + _FADE, 1.0), (self.count + 2, 1.0)]
+        self.move(what, [(step, f"opacity:{opacity:g}") for step, opacity in frames])
+
+    def css(self) -> Iterator[str]:
+        length = f"{self.seconds * (self.count + 3):g}s"
+        for i, ((frames, timing), selectors) in enumerate(self.rules.items()):
+            yield f"@keyframes {self.name}k{i}{{{frames}}}"
+            scoped = ",".join(f".{self.name} {selector}" for selector in selectors)
+            yield f"{scoped}{{animation:{self.name}k{i} {length} {timing} {self.again}}}"
+
+
+def _motion(drawing: Drawing, lecture: list[Step], layout: _Layout, clock: _Clock) -> Iterator[str]:
+    """The style that lets things move, for readers who do not mind motion."""
+    if not lecture:
+        return
+    _move_boxes(drawing, layout, clock)
+    _move_edges(drawing, layout, clock)
+    clock.move(".c0", [(-1, "opacity:1"), (0, "opacity:0"), (clock.count, "opacity:1")], steady=True)
+    for i in range(clock.count):
+        frames = [(-1.0, "opacity:0"), (float(i), "opacity:1"), (i + 1.0, "opacity:0")]
+        clock.move(f".c{i + 1}", frames, steady=True)
+    yield "@media (prefers-reduced-motion:no-preference){"
+    yield f".{clock.name} .edge path{{fill:none!important}}"  # what lights an arrow's head would fill its curve
+    yield from clock.css()
+    yield "}"
+
+
+def _paint(phase: str, state: str, width: float) -> str:
+    return f"fill:var(--{phase}-{state});stroke:var(--{phase});stroke-width:{width:g}"
+
+
+def _move_boxes(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
+    first, second = dict(clock.forward), dict(clock.backward)
+    for edge in drawing.edges:
+        kind = drawing.vertices[edge.head].kind
+        if edge.flow == "value" and kind == "output" and edge.tail in clock.forward:
+            first[edge.head] = clock.forward[edge.tail]
+            if clock.backward:
+                second[edge.head] = len(clock.forward)
+        if edge.head in clock.forward and edge.flow == "value":
+            first.setdefault(edge.tail, clock.forward[edge.head])
+        # What is no op, and is used several times, is lit by the first of them on the way back.
+        if edge.head in clock.backward and edge.differentiable and edge.tail not in clock.backward:
+            second[edge.tail] = min(second.get(edge.tail, clock.count), clock.backward[edge.head])
+    for i, box in layout.boxes.items():
+        if i >= len(drawing.vertices):
+            continue
+        clock.light(f"#{box}", first.get(i), second.get(i))
+        frames: list[tuple[float, str]] = []
+        for phase, times in (("forward", clock.forward), ("backward", clock.backward)):
+            if i in times:
+                frames += [(times[i], _paint(phase, "now", 3)), (times[i] + 1, _paint(phase, "done", 1.5))]
+        if i not in clock.forward and i in second:  # its fill says what it is
+            frames = [(second[i], "stroke:var(--backward);stroke-width:3")]
+        clock.paint(box, frames)
+
+
+def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
+    drawn = any(edge.flow == "gradient" for edge in drawing.edges)  # else gradients go back along the values
+    for edge, pieces in zip(drawing.edges, _pieces(drawing, layout), strict=True):
+        first = second = None
+        if edge.flow == "gradient":
+            second = clock.backward.get(edge.tail, len(clock.forward) if clock.backward else None)
+        elif edge.flow in ("value", "carry"):
+            first = clock.forward.get(edge.head, clock.forward.get(edge.tail))
+            if edge.differentiable and not drawn and clock.backward:
+                second = clock.backward.get(edge.head, len(clock.forward))
+        frames: list[tuple[float, str]] = []
+        for phase, at in (("forward", first), ("backward", second)):
+            if at is not None:
+                line = f"fill:var(--{phase});stroke:var(--{phase});stroke-width:"
+                frames += [(at, f"{line}2.6"), (at + 1, f"{line}1.4")]
+        for piece in pieces:
+            clock.light(f"#{piece}", first, second)
+            clock.paint(piece, frames)
+
+
+def _style(name: str, dark: bool) -> Iterator[str]:
+    """The style of what stands still. Names are kept to this picture, as a notebook shows several in one page."""
+    yield f".{name}{{{_colours(LIGHT)}}}"
+    yield f"@media (prefers-color-scheme:dark){{.{name}{{{_colours(DARK)}}}}}"
+    if dark:
+        yield from _dark(name)
+    yield f".{name} .page{{fill:var(--page)}}"
+    yield f".{name} .card rect{{fill:var(--card);stroke:var(--line)}}"
+    yield f".{name} .card{{opacity:0}}"
+    yield f".{name} .c0{{opacity:1}}"
+    yield f".{name} .card text{{fill:var(--ink);font-family:Helvetica,Arial,sans-serif;white-space:pre}}"
+    for line, (size, _, _) in LINES.items():
+        yield f".{name} .card .{line}{{font-size:{size}px}}"
+    yield f".{name} .card .title{{font-weight:bold}}"
+    yield f".{name} .card .name{{font-size:{NUMBERS}px;fill:var(--muted)}}"
+    yield f".{name} .card .number{{font-size:{NUMBERS}px;font-family:Menlo,Consolas,DejaVu Sans Mono,monospace}}"
+    for phase in ("forward", "backward"):
+        yield f".{name} .{phase} .at{{fill:var(--{phase});font-weight:bold}}"
+        yield f".{name} .{phase} .bar{{fill:var(--{phase});stroke:none}}"
+
+
+def _colours(theme: Theme) -> str:
+    """The colours as variables of CSS. What is done is tinted, and what is being done is so more strongly."""
+    found = {
+        "page": theme.paper,
+        "card": theme.clusters[0],
+        "line": theme.border,
+        "ink": theme.ink,
+        "muted": theme.muted,
+    }
+    for phase, colour in (("forward", theme.update), ("backward", theme.gradient)):
+        ground = theme.kinds["op"].fill
+        found |= {phase: colour, f"{phase}-now": _mix(ground, colour, 0.4), f"{phase}-done": _mix(ground, colour, 0.13)}
+    return ";".join(f"--{key}:{colour}" for key, colour in found.items())
+
+
+def _mix(one: str, other: str, share: float) -> str:
+    """A colour between two."""
+    pairs = ((int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
+
+
+def _dark(name: str) -> Iterator[str]:
+    """The graph in the colours of the dark, by those that it has in the light."""
+    yield "@media (prefers-color-scheme:dark){"
+    yield f".{name} .graph>polygon{{fill:{DARK.paper}}}"
+    yield f".{name} .graph text{{fill:{DARK.ink}}}"
+    yield f".{name} .cluster text,.{name} .edge text{{fill:{DARK.muted}}}"
+    pairs = [*zip(LIGHT.kinds.values(), DARK.kinds.values(), strict=True)]
+    fills = {light.fill: dark.fill for light, dark in pairs} | dict(zip(LIGHT.clusters, DARK.clusters, strict=True))
+    lines = {light.border: dark.border for light, dark in pairs}
+    for key in ("line", "skip", "gradient", "update", "border"):
+        lines[getattr(LIGHT, key)] = fills[getattr(LIGHT, key)] = getattr(DARK, key)
+    for light, dark in fills.items():
+        yield f'.{name} .graph g [fill="{light}"]:not(text){{fill:{dark}}}'
+    for light, dark in lines.items():
+        yield f'.{name} .graph g [stroke="{light}"]{{stroke:{dark}}}'
+    yield "}"
+
+
+# -- the whole -------------------------------------------------------------------------------------------------
+
+
+class _Place:
+    """Where the cards go: beside a tall graph, each level with its box; below any other."""
+
+    def __init__(self, layout: _Layout, cards: list[Card], lecture: list[Step]) -> None:
+        self.layout = layout
+        self.card_width = max(card.width for card in cards)
+        tallest = max(card.height for card in cards)
+        self.beside = layout.height > max(layout.width, tallest)
+        self.middles = [0.0, *(layout.middles[step.vertex] for step in lecture)]
+        if self.beside:
+            self.width, self.height = layout.width + self.card_width + PAD, layout.height
+            self.left = 0.0
+        else:
+            self.width = max(layout.width, self.card_width + 2 * PAD)
+            self.height = layout.height + tallest + PAD
+            self.left = (layout.width - self.width) / 2
+
+    def draw(self, i: int, card: Card) -> str:
+        x = self.layout.width if self.beside else (self.layout.width - self.card_width) / 2
+        y = self.layout.height
+        if self.beside:
+            room = self.height - card.height - PAD
+            y = min(max(self.middles[i] - card.height / 2, PAD), room)
+        kind = f"card c{i} {card.phase}".strip()
+        lines = [f'<g class="{kind}" transform="translate({x:.1f} {y:.1f})">']
+        lines.append(f'<rect width="{self.card_width:.1f}" height="{card.height:.1f}" rx="6"/>')
+        if card.share:
+            lines.append(f'<rect class="bar" width="{self.card_width * card.share:.1f}" height="3" rx="1.5"/>')
+        lines += [
+            f'<text class="{text.kind}" x="{text.x:.1f}" y="{text.y:.1f}">{escape(text.text)}</text>'
+            for text in card.texts
+        ]
+        return "\n".join([*lines, "</g>"])
+
+    def frame(self, svg: str, name: str, style: str, description: str, drawn: str) -> str:
+        """The SVG with room for the cards, and all that makes it move."""
+        start = re.search(r"<svg\b[^>]*>", svg)
+        end = svg.rfind("</svg>")
+        assert start is not None
+        root = start[0]
+        for attribute, text in (
+            ("width", f"{self.width:.0f}pt"),
+            ("height", f"{self.height:.0f}pt"),
+            ("viewBox", f"{self.left:.2f} 0.00 {self.width:.2f} {self.height:.2f}"),
+        ):
+            root = re.sub(rf'(\s){attribute}="[^"]*"', rf'\g<1>{attribute}="{text}"', root, count=1)
+        root = f'{root[:-1]} class="{name}" role="img">'
+        page = f'<rect class="page" x="{self.left:.2f}" width="{self.width:.2f}" height="{self.height:.2f}"/>'
+        head = f"<title>Step by step</title>\n<desc>{escape(description)}</desc>\n<style>\n{style}\n</style>\n{page}"
+        body = svg[start.end() : end].strip("\n")
+        return f'{svg[: start.start()]}{root}\n{head}\n{body}\n<g aria-hidden="true">\n{drawn}\n</g>\n{svg[end:]}'
+
+
+def _description(lecture: list[Step]) -> str:
+    """The steps as text, for readers who do not see them."""
+    return "\n".join(clean(line, 1000) for line in narrate(lecture).splitlines())
