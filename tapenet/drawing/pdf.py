@@ -99,9 +99,12 @@ class _Page:
         self.opacity(opacities[0], opacities[1])
         if fill:
             self.set("rg", fill)
+        thickness = float(element.get("stroke-width", "1"))
+        if thickness == 0:  # a PDF would have the thinnest line there is
+            stroke = ""
         if stroke:
             self.set("RG", stroke)
-            self.set("w", _words(float(element.get("stroke-width", "1"))))
+            self.set("w", _words(thickness))
             dashes = element.get("stroke-dasharray", "none")
             self.set("d", f"[{'' if dashes == 'none' else _words(*_numbers(dashes))}] 0")
         if fill or stroke:

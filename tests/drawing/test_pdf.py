@@ -147,6 +147,14 @@ def test_text_stands_where_its_anchor_says() -> None:
     assert "BT 1 0 0.2 -1 0 0 Tm" in slanted
 
 
+def test_a_line_of_no_width_is_none() -> None:
+    assert (
+        content(to_pdf(svg('<polygon fill="none" stroke="black" stroke-width="0" points="0,0 1,1"/>'))).count("\n") == 3
+    )
+    filled = content(to_pdf(svg('<polygon fill="black" stroke="black" stroke-width="0" points="0,0 1,1"/>')))
+    assert filled.splitlines()[-2:] == ["f", "Q"]
+
+
 def test_opacity() -> None:
     glass = '<polygon fill="#000000" fill-opacity="0.5" points="0,0 1,1"/><polygon fill="#000000" points="0,0 1,1"/>'
     pdf = to_pdf(svg(glass))
