@@ -13,9 +13,10 @@ from urllib.parse import unquote
 
 import pytest
 
+import tapenet.autodiff.control_ops
 import tapenet.ops
 from tapenet import nn, optim
-from tapenet.ops.op import numpy_functions, registry
+from tapenet.ops.op import Derived, Op, numpy_functions, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -104,11 +105,17 @@ def test_a_wrong_program_is_noticed() -> None:
 # -- coverage ----------------------------------------------------------------------------------------------------
 
 
-def every_op() -> list[str]:
-    """The names of the ops that come with the package."""
+def own_ops() -> list[Op | Derived]:
+    """The ops that come with the package."""
     for module in pkgutil.iter_modules(tapenet.ops.__path__, "tapenet.ops."):
         importlib.import_module(module.name)
-    return sorted({op.name for name, op in registry.items() if name.startswith("tapenet.ops.")})
+    homes = ("tapenet.ops.", tapenet.autodiff.control_ops.__name__)
+    return [op for name, op in sorted(registry.items()) if name.startswith(homes)]
+
+
+def every_op() -> list[str]:
+    """Their names."""
+    return sorted({op.name for op in own_ops()})
 
 
 def missing(names: list[str]) -> list[str]:
@@ -128,6 +135,101 @@ def test_every_optimizer_schedule_and_initialiser_is_in_the_mathematics() -> Non
     initialisers = [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]
     assert "kaiming_uniform_" in initialisers
     assert not missing([*(n for n in optim.__all__ if n not in ("Optimizer", "Schedule")), *initialisers])
+
+
+# -- formulas ----------------------------------------------------------------------------------------------------
+
+
+def stated(op: Op) -> dict[str, str]:
+    """What an op states of its gradients, by input. Each is named once, in order; the text holds g unless it is none."""
+    parts = [part.partition(": ") for part in (op.gradients or "").split("; ") if part]
+    assert [name for name, _, _ in parts] == list(op.differentiable), op
+    found = {name: text for name, _, text in parts}
+    assert all(text == "none" or re.search(r"(?<![a-z])g(?![a-z(])", text) for text in found.values()), op
+    return found
+
+
+def test_every_op_states_what_it_computes_and_its_gradients() -> None:
+    ops = [op for op in own_ops() if isinstance(op, Op)]
+    assert len(ops) > 100
+    for op in ops:
+        texts = [op.formula, *stated(op).values()]
+        for text in texts:
+            assert text, f"{op} states no formula"
+            assert text == " ".join(text.split()), op
+            assert len(text) <= 70, op
+
+
+class Row(NamedTuple):
+    """What the mathematics says of an op: its value and its gradient."""
+
+    value: str
+    gradient: str
+
+
+def rows(page: str) -> dict[str, Row]:
+    """The rows of the tables with a value column, by op. A row may be shared, with one value for all ops or one for
+    each."""
+    found: dict[str, Row] = {}
+    columns: list[str] = []
+    for line in prose(page).split("\n"):
+        cells = [cell.strip() for cell in line.strip("|").split(" |")]
+        if not line.startswith("|"):
+            columns = []
+        elif not columns:
+            columns = cells
+        elif columns[:2] == ["op", "value"] and re.fullmatch(r"`\w+`(, `\w+`)*( \(.*\))?", cells[0]):
+            names = re.findall(r"`(\w+)`", cells[0].partition(" (")[0])
+            values = cells[1].split("; ") if len(names) > 1 else [cells[1]]
+            gradient = cells[2].replace(" ᶻ", "") if columns[2:3] == ["gradient"] else "none"
+            for name, value in zip(names, values * (len(names) // len(values)), strict=True):
+                assert name not in found, f"{name} has two rows"
+                found[name] = Row(value, gradient)
+    return found
+
+
+def says(cell: str, text: str | None) -> bool:
+    """Whether a cell is that text; a remark may follow after a comma."""
+    return text is not None and (cell == text or cell.startswith(text + ", "))
+
+
+def agrees(op: Op, row: Row) -> bool:
+    """Whether the mathematics says of an op what the op states itself."""
+    gradients = stated(op)
+    if not gradients:
+        found = row.gradient == "none"
+    elif len(gradients) == 1:
+        found = says(row.gradient, *gradients.values())
+    else:
+        parts = [part.partition(": ") for part in row.gradient.split("; ")]
+        said = {name: text for name, _, text in parts}
+        found = len(parts) == len(said) and said.keys() == gradients.keys()
+        found = found and all(says(said[name], text) for name, text in gradients.items())
+    return found and says(row.value, op.formula)
+
+
+def test_ops_and_the_mathematics_say_the_same() -> None:
+    found = rows((ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8"))
+    ops = [op for op in own_ops() if isinstance(op, Op)]
+    assert not {op.name for op in ops} - set(found)
+    wrong = [(op.name, op.formula, op.gradients, found[op.name]) for op in ops if not agrees(op, found[op.name])]
+    assert not wrong
+
+
+def test_a_page_that_says_something_else_is_noticed() -> None:
+    page = "| op | value | gradient | at |\n|---|---|---|---|\n"
+    page += "| `exp` (`e`) | eˣ, fast | g · out ᶻ | |\n| `multiply` | x · y | x: g · y; y: g · x, summed | |\n"
+    page += "| `sin`, `cos` | sin x; cos x | g · cos x | |\n| `gelu`, `tanh=1` | x | g | |\n\n"
+    page += "| op | value |\n|---|---|\n| `less` | x < y |\n\n| op | source |\n|---|---|\n| `tan` | Euler |\n"
+    found = rows(page)
+    assert list(found) == ["exp", "multiply", "sin", "cos", "less"]
+    assert [agrees(getattr(tapenet, name), row) for name, row in found.items()] == [True, True, True, False, True]
+    row = found["multiply"]
+    assert not agrees(tapenet.multiply, row._replace(value="x · yz"))
+    assert not agrees(tapenet.multiply, row._replace(gradient="x: g · y"))
+    assert not agrees(tapenet.multiply, row._replace(gradient="x: g · y; y: g · x; y: g · x"))
+    assert not agrees(tapenet.multiply, row._replace(gradient="x: g · y; y: g · z"))
+    assert not agrees(tapenet.less, found["less"]._replace(gradient="g"))
 
 
 # -- links -------------------------------------------------------------------------------------------------------
