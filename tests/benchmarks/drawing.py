@@ -19,6 +19,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -44,7 +45,10 @@ def tapenet(model: str) -> Callable[[str], bytes]:
     tn.draw(tn.tensor(1.0, requires_grad=True) * 2).svg  # noqa: B018 (loads what drawing needs)
 
     def picture(format: str) -> bytes:
-        return tn.draw(built)._bytes(format)
+        if format == "svg":
+            return tn.draw(built).svg.encode()
+        with tempfile.TemporaryDirectory() as folder:
+            return tn.draw(built).save(Path(folder, f"net.{format}")).read_bytes()
 
     return picture
 
