@@ -1,0 +1,137 @@
+"""A drawing as a Mermaid flowchart, which READMEs and wikis show as a picture."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from tapenet.drawing.model import Cluster, Drawing, Edge, Flow, Kind, Vertex
+from tapenet.drawing.style import LIGHT, ink_on
+from tapenet.drawing.text import clean
+
+_SHAPES: Mapping[Kind, tuple[str, str]] = {
+    "op": ("(", ")"),
+    "parameter": ("[", "]"),
+    "input": ("[/", "/]"),
+    "constant": ("(", ")"),
+    "output": ("([", "])"),
+    "module": ("[[", "]]"),
+    "update": ("{{", "}}"),
+}
+#: A sign of one character, as people write it.
+_CIRCLE = ("((", "))")
+_ARROWS: Mapping[Flow, str] = {"value": "-->", "gradient": "-.->", "update": "==>", "carry": "-.->"}
+_COLOURS: Mapping[Flow, str] = {"gradient": LIGHT.gradient, "update": LIGHT.update, "carry": LIGHT.muted}
+#: What may mean something to Mermaid, as markup, Markdown or its own language, in one version or another.
+_UNSAFE = re.compile(r"[^A-Za-z0-9 ,()_\u00a0-\U0010ffff]")
+#: With this ligature begin what Mermaid itself puts for entities while it parses.
+_MARK = "\ufb02"
+
+
+def to_mermaid(drawing: Drawing, direction: str = "TB") -> str:
+    """A drawing as text in the language of Mermaid: the same for the same drawing, byte for byte.
+
+    In a README it stands in a code block that is marked `mermaid`. GitHub shows at most 500 edges and 50,000
+    characters: of a larger graph, draw less depth.
+
+    Args:
+        drawing: what to write.
+        direction: where arrows point: "TB" (down), "LR" (right), "BT" or "RL".
+
+    >>> from tapenet.drawing.model import Value
+    >>> print(to_mermaid(Drawing([Vertex("input", "x", Value((2,), "f32"))], [], [])).splitlines()[1])
+      n0[/"x<br>2 f32"/]:::input
+    """
+    return "".join(f"{line}\n" for line in _lines(drawing, direction))
+
+
+def _lines(drawing: Drawing, direction: str) -> Iterator[str]:
+    yield f"flowchart {direction}"
+    yield from _boxes(drawing)
+    results: dict[int, set[int | None]] = {}
+    for edge in drawing.edges:
+        if edge.flow == "value":
+            results.setdefault(edge.tail, set()).add(edge.result)
+    yield from (f"  {_edge(drawing, edge, len(results.get(edge.tail, ())) > 1)}" for edge in drawing.edges)
+    yield from (f"  {line}" for line in _styles(drawing))
+
+
+def _boxes(drawing: Drawing) -> Iterator[str]:
+    """The vertices, within their clusters."""
+    inside: dict[int | None, list[str]] = {}
+    for i, vertex in enumerate(drawing.vertices):
+        inside.setdefault(vertex.cluster, []).append(_vertex(i, vertex))
+    clusters: dict[int | None, list[int]] = {}
+    for i, cluster in enumerate(drawing.clusters):
+        clusters.setdefault(cluster.parent, []).append(i)
+    pending: list[tuple[int | None, bool]] = [(None, False)]  # last first: a cluster, or the end of one
+    while pending:
+        at, ends = pending.pop()
+        indent = "  " if at is None else "  " * (drawing.clusters[at].depth + 1)
+        if ends:
+            yield f"{indent}end"
+            continue
+        if at is not None:
+            yield f"{indent}subgraph c{at}[{_text([drawing.clusters[at].title])}]"
+            pending.append((at, True))
+            indent += "  "
+        yield from (f"{indent}{line}" for line in inside.get(at, ()))
+        pending += [(i, False) for i in reversed(clusters.get(at, ()))]
+
+
+def _vertex(position: int, vertex: Vertex) -> str:
+    lines = vertex.title.split("\n")
+    if vertex.value is not None:
+        lines.append(str(vertex.value))
+    elif vertex.parameters:
+        lines.append(f"{vertex.parameters:,} parameter{'s' if vertex.parameters != 1 else ''}")
+    start, end = _CIRCLE if vertex.kind == "op" and len(vertex.title) == 1 else _SHAPES[vertex.kind]
+    return f"n{position}{start}{_text(lines)}{end}:::{vertex.kind}"
+
+
+def _edge(drawing: Drawing, edge: Edge, several: bool) -> str:
+    arrow = "-.->" if edge.skip else _ARROWS[edge.flow]
+    if edge.flow == "carry":
+        arrow += f"|{_text(['next'])}|"
+    # Else it stands in the box at one of the ends.
+    elif edge.flow == "value" and drawing.vertices[edge.tail].value is drawing.vertices[edge.head].value is None:
+        result = f"[{edge.result}] " if several and edge.result is not None else ""
+        arrow += f"|{_text([f'{result}{edge.value}'])}|"
+    return f"n{edge.tail} {arrow} n{edge.head}"
+
+
+def _styles(drawing: Drawing) -> Iterator[str]:
+    """The colours: of each kind that occurs, of clusters, and of what has some of its own."""
+    for kind in dict.fromkeys(vertex.kind for vertex in drawing.vertices):
+        fill, border = LIGHT.kinds[kind]
+        dashes = ",stroke-dasharray:5 2" if kind == "constant" else ""
+        yield f"classDef {kind} fill:{fill},stroke:{border},color:{LIGHT.ink}{dashes}"
+    for i, vertex in enumerate(drawing.vertices):
+        own = [f"fill:{vertex.fill}", f"color:{ink_on(vertex.fill)}"] if vertex.fill else []
+        if own or vertex.sign:
+            yield f"style n{i} {','.join([*own, *_sign(vertex)])}"
+    for i, cluster in enumerate(drawing.clusters):
+        fill = cluster.fill or LIGHT.clusters[cluster.depth % len(LIGHT.clusters)]
+        own = [f"fill:{fill}", f"color:{ink_on(fill) if cluster.fill else LIGHT.muted}"]
+        own += _sign(cluster) if cluster.sign else [f"stroke:{LIGHT.border}"]
+        if cluster.around == "repeat":
+            own.append("stroke-dasharray:5 2")
+        yield f"style c{i} {','.join(own)}"
+    coloured: dict[str, list[int]] = {}
+    for i, edge in enumerate(drawing.edges):
+        colour = LIGHT.signs[edge.sign] if edge.sign else LIGHT.skip if edge.skip else _COLOURS.get(edge.flow, "")
+        if colour:
+            coloured.setdefault(colour, []).append(i)
+    for colour, edges in coloured.items():
+        yield f"linkStyle {','.join(map(str, edges))} stroke:{colour}"
+
+
+def _sign(thing: Vertex | Cluster) -> list[str]:
+    dashes = {"dead": ["stroke-dasharray:2 2"], "removed": ["stroke-dasharray:5 2"]}
+    return [f"stroke:{LIGHT.signs[thing.sign]}", "stroke-width:3px", *dashes.get(thing.sign, [])] if thing.sign else []
+
+
+def _text(lines: Iterable[str]) -> str:
+    """A label that shows each text on a line of its own, whatever it holds."""
+    shown = (_UNSAFE.sub(lambda found: f"#{ord(found[0])};", clean(line).replace(_MARK, "fl")) for line in lines)
+    return f'"{"<br>".join(shown) or " "}"'
