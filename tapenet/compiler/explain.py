@@ -100,7 +100,7 @@ def _variant(variant: Variant, parameters: Parameters) -> list[str]:
     found = work(variant.program)
     lines += [
         f"{found.products:,} multiply-adds in matrix products, {found.elements:,} elements computed one by one",
-        f"{_bytes(found.least)} go in and out; {_bytes(found.most)} would if every instruction used memory",
+        f"{size_in_words(found.least)} go in and out; {size_in_words(found.most)} would if every instruction used memory",
         f"{len(variant.captured.body)} instructions captured, {len(variant.program.body)} after all passes"
         + _passes(variant.steps),
     ]
@@ -125,7 +125,8 @@ def _called(called: Iterable[Called]) -> list[tuple[tuple[str, str], int]]:
     return list(Counter((c.op.name, c.reason) for c in called).items())
 
 
-def _bytes(count: int) -> str:
+def size_in_words(count: int) -> str:
+    """A number of bytes."""
     if count < 1024:
         return f"{count} bytes"
     power = min(int(math.log(count, 1024)), 3)
@@ -214,4 +215,4 @@ def _plain(value: Any) -> Any:
     return value[1] if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], type) else value
 
 
-__all__ = ["Explanation", "Work", "keeps_changing", "work"]
+__all__ = ["Explanation", "Work", "keeps_changing", "size_in_words", "work"]

@@ -1,8 +1,9 @@
 """Pictures of what was computed: from the tape to a drawing, to DOT, to SVG.
 
-`draw` is the way in. The parts: `model` is a drawing as plain data, and passes from one drawing to another;
-`build`, which alone knows the tape, makes one; `dot` writes it as text; `render` lays that out; `picture` shows
-and saves what comes of it.
+`draw` is the way in. The parts: `model` is a drawing as plain data; `build`, which alone knows the tape, makes one
+(`program` makes one of a compiled function); passes turn one into another (`folding`, `repeats`, `compact`, `gradients`,
+`paint`, `diff`), and `view` says which; `dot` writes it as text; `render` lays that out; `picture` shows and saves what
+comes of it.
 """
 
 from __future__ import annotations
@@ -14,37 +15,83 @@ if TYPE_CHECKING:
 
 __all__ = ["draw"]
 
+_READABLE = 60
 
-def draw(x: Any, depth: int | None = None, direction: str = "TB") -> Picture:
+
+class _Draw:
     """Draw the graph of a computation.
 
-    The picture shows itself in a notebook; elsewhere `.save("net.svg")` writes it. Ops are white, parameters
-    and other tensors that get a gradient blue, other arrays orange, results purple; a call of a module is a
-    box around what happened in it. It is the same picture before and after `backward()`.
+    The picture shows itself in a notebook; elsewhere `.save("net.svg")` writes it, and `.save("net.html")` a page to
+    look around in. Ops are white, parameters and other tensors that get a gradient blue, other arrays orange, results
+    purple; a call of a module is a box around what happened in it. It is the same picture before and after
+    `backward()`.
 
     Args:
-        x: a tensor: everything it was computed from. A tuple, list or dict of tensors: their graphs in one,
-            with the results by their keys. A tape (`with tn.Tape() as tape`): every op on it.
-        depth: how many levels of modules to open; those below are drawn as one box each. None: all; 0: none.
+        x: what to draw:
+
+            - a tensor: everything it was computed from. A tuple, list or dict of tensors: their graphs in one,
+              with the results by their keys.
+            - a tape (`with tn.Tape() as tape`): every op on it.
+            - a module or a function, with its arguments after it: it is called on them, and what it computes is drawn.
+              Nothing is changed by that.
+            - a compiled function that has been called: its program.
+        *inputs: the arguments of a module or function.
+        depth: how many levels of modules to open; those below are drawn as one box each. 0: none; None: as many as
+            fit the budget.
         direction: where arrows point: "TB" (down), "LR" (right), "BT" (up) or "RL" (left).
+        backward: also draw how gradients flow back.
+        optimizer: an optimizer: also draw what it does to the parameters. Implies `backward`.
+        color_by: paint boxes by "time", "memory", "grad_norm" or "activation".
+        profile: a `tn.profile()` of the computation, for `color_by`; for a module or function one is made.
+        budget: about how many boxes to draw: modules are folded to come near it. None: no folding (above 1,000 boxes
+            there is some all the same).
+        compact: draw activations and reshapes in the box of what they are applied to.
+        repeats: draw what is repeated once, with a count.
+        stage: of a compiled function: "captured", "optimized" or "fused".
+        title: written above the picture.
+        caption: written below it.
+        legend: explain the colours below it.
 
     Raises:
-        TypeError: `x` is none of these.
-        ValueError: nothing was recorded of `x`, or a `depth` or `direction` that is not one.
+        TypeError: `x` is none of these, or the arguments do not fit.
+        ValueError: nothing was recorded of `x`, or an option that is not one.
 
     >>> import tapenet as tn
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
     >>> tn.draw((x * x).sum())
     <Picture of 1 parameter, 2 ops, 1 output; .save('net.svg') writes it>
+    >>> tn.draw(lambda a, b: a @ b, x, x).drawing.vertices[0].title
+    'a'
     """
-    # Here, so that `import tapenet` stays quick: most programs draw nothing.
-    from tapenet.drawing.build import build
-    from tapenet.drawing.dot import DIRECTIONS
-    from tapenet.drawing.model import fold, unbox
-    from tapenet.drawing.picture import Picture
 
-    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
-        raise ValueError(f"draw: depth={depth!r}; give the number of module levels to open (0, 1, ...), or None: all")
-    if direction not in DIRECTIONS:
-        raise ValueError(f"draw: direction={direction!r}; the directions are {', '.join(DIRECTIONS)}")
-    return Picture(unbox(fold(build(x), depth)), direction)
+    def __call__(
+        self,
+        x: Any,
+        *inputs: Any,
+        depth: int | None = None,
+        direction: str = "TB",
+        backward: bool = False,
+        optimizer: Any = None,
+        color_by: str | None = None,
+        profile: Any = None,
+        budget: int | None = _READABLE,
+        compact: bool = True,
+        repeats: bool = True,
+        stage: str | None = None,
+        title: str = "",
+        caption: str = "",
+        legend: bool = False,
+    ) -> Picture:
+        # Here, so that `import tapenet` stays quick: most programs draw nothing.
+        from tapenet.drawing.options import Options
+        from tapenet.drawing.view import View
+
+        view = View(depth, budget, compact, repeats, backward or optimizer is not None)
+        options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage)
+        return options.picture(x, inputs)
+
+    def __repr__(self) -> str:
+        return "<function tn.draw>"
+
+
+draw = _Draw()

@@ -10,8 +10,8 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from html import escape
 from typing import Any, NamedTuple
-from xml.sax.saxutils import escape
 
 from tapenet.drawing.cards import LINES, NUMBERS, PAD, Card, card, whole
 from tapenet.drawing.lecture import Step, narrate, steps
@@ -22,9 +22,12 @@ from tapenet.drawing.text import clean
 #: More steps than this nobody follows.
 LIMIT = 200
 
+_SHAPES = ("path", "polygon", "ellipse")
 _PALE = 0.25
 #: Of a step: how long things take to come and go.
 _FADE = 0.2
+#: What an arrow is drawn with while something goes along it, and how far that runs: several times dash and gap.
+_DASHES, _RUN = "6 4", 50
 
 
 def animate(
@@ -97,17 +100,15 @@ class _Layout(NamedTuple):
         width: of the picture, in points.
         height: likewise.
         boxes: by vertex: the id of its group.
-        middles: by vertex: how far down its middle is.
-        edges: by tail and head: the ids of the pieces of each edge between them, in order of the edges.
-        named: by position of an edge: the ids of its pieces, where the ids say it.
+        middles: by vertex: how far to the right and how far down its middle is.
+        pieces: by edge: the ids of the groups it is drawn as.
     """
 
     width: float
     height: float
     boxes: dict[int, str]
-    middles: dict[int, float]
-    edges: dict[tuple[str, str], list[str]]
-    named: dict[int, list[str]]
+    middles: dict[int, tuple[float, float]]
+    pieces: dict[int, list[str]]
 
 
 def _read(svg: str) -> _Layout:
@@ -116,54 +117,35 @@ def _read(svg: str) -> _Layout:
     space = "{http://www.w3.org/2000/svg}"
     root = ElementTree.fromstring(svg)
     _, _, width, height = (float(number) for number in root.get("viewBox", "0 0 0 0").split())
-    layout = _Layout(width, height, {}, {}, {}, {})
-    scale, down = 1.0, 0.0
+    layout = _Layout(width, height, {}, {}, {})
+    scale, right, down = 1.0, 0.0, 0.0
     for group in root.iter(f"{space}g"):
         at, what = group.get("id", ""), group.get("class", "")
         title = (group.findtext(f"{space}title") or "").strip()
         if what == "graph":
-            moved = re.search(r"scale\(([\d.]+).*translate\(\S+ ([\d.-]+)\)", group.get("transform", ""))
+            moved = re.search(r"scale\(([\d.]+).*translate\(([\d.-]+) ([\d.-]+)\)", group.get("transform", ""))
             if moved:
-                scale, down = float(moved[1]), float(moved[2])
+                scale, right, down = (float(number) for number in moved.groups())
         elif what == "node" and (found := re.fullmatch(r"n(\d+)", title)):
             layout.boxes[int(found[1])] = at
-            layout.middles[int(found[1])] = scale * (down + _middle(group))
-        elif what == "node":  # a gate: a bit of an edge
-            layout.edges.setdefault((title, ""), []).append(at)
-        elif what == "edge":
-            tail, _, head = title.partition("->")
-            layout.edges.setdefault((tail, head), []).append(at)
-            if found := re.match(r"e(\d+)(?!\d)", at):
-                layout.named.setdefault(int(found[1]), []).append(at)
+            x, y = _middle(group)
+            layout.middles[int(found[1])] = scale * (right + x), scale * (down + y)
+        # An edge has an id of its own, or leads from its gate, which is a node and a bit of it.
+        elif found := re.match(r"e(\d+)$", at) or re.match(r"g(\d+)\b", title):
+            layout.pieces.setdefault(int(found[1]), []).append(at)
     return layout
 
 
-def _middle(group: Any) -> float:
-    """Half way down the first shape of a group."""
+def _middle(group: Any) -> tuple[float, float]:
+    """The middle of the first shape of a group."""
     for shape in group.iter():
-        numbers = re.findall(r"-?\d+\.?\d*", shape.get("d") or shape.get("points") or "")
+        if shape.get("cx"):
+            return float(shape.get("cx")), float(shape.get("cy"))
+        numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", shape.get("d") or shape.get("points") or "")]
         if numbers:
-            down = [float(number) for number in numbers[1::2]]
-            return (min(down) + max(down)) / 2
-        if shape.get("cy"):
-            return float(shape.get("cy"))
-    return 0.0
-
-
-def _pieces(drawing: Drawing, layout: _Layout) -> list[list[str]]:
-    """Of each edge of the drawing: the ids of the groups it is drawn as."""
-    left = {ends: list(ids) for ends, ids in layout.edges.items()}
-    found = []
-    for i, edge in enumerate(drawing.edges):
-        tail, gate, head = f"n{edge.tail}", f"g{i}", f"n{edge.head}"
-        if (gate, "") in left:
-            ids = [*left[gate, ""], *left.get((tail, gate), ()), *left.get((gate, head), ())]
-        elif i in layout.named:
-            ids = layout.named[i]
-        else:
-            ids = [left[tail, head].pop(0)] if left.get((tail, head)) else []
-        found.append(ids)
-    return found
+            across, down = numbers[::2], numbers[1::2]
+            return (min(across) + max(across)) / 2, (min(down) + max(down)) / 2
+    return 0.0, 0.0
 
 
 # -- motion ---------------------------------------------------------------------------------------------------
@@ -194,9 +176,9 @@ class _Clock:
         text = "".join(f"{self.percent(step)}{{{declarations}}}" for step, declarations in frames)
         self.rules.setdefault((text, "step-end" if steady else "linear"), []).append(what)
 
-    def paint(self, group: str, frames: list[tuple[float, str]]) -> None:
+    def paint(self, group: str, frames: list[tuple[float, str]], shapes: tuple[str, ...] = _SHAPES) -> None:
         """Let the shapes of a group go through declarations; its texts stay as they are."""
-        for shape in ("path", "polygon", "ellipse") if frames else ():
+        for shape in shapes if frames else ():
             self.move(f"#{group} {shape}", frames, steady=True)
 
     def light(self, what: str, first: int | None, second: int | None) -> None:
@@ -241,10 +223,6 @@ def _motion(drawing: Drawing, lecture: list[Step], layout: _Layout, clock: _Cloc
     yield "}"
 
 
-def _paint(phase: str, state: str, width: float) -> str:
-    return f"fill:var(--{phase}-{state});stroke:var(--{phase});stroke-width:{width:g}"
-
-
 def _move_boxes(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
     first, second = dict(clock.forward), dict(clock.backward)
     for edge in drawing.edges:
@@ -255,25 +233,29 @@ def _move_boxes(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
                 second[edge.head] = len(clock.forward)
         if edge.head in clock.forward and edge.flow == "value":
             first.setdefault(edge.tail, clock.forward[edge.head])
+        user, source = (edge.tail, edge.head) if edge.flow == "gradient" else (edge.head, edge.tail)
         # What is no op, and is used several times, is lit by the first of them on the way back.
-        if edge.head in clock.backward and edge.differentiable and edge.tail not in clock.backward:
-            second[edge.tail] = min(second.get(edge.tail, clock.count), clock.backward[edge.head])
+        if user in clock.backward and source not in clock.backward and (edge.differentiable or edge.flow == "gradient"):
+            second[source] = min(second.get(source, clock.count), clock.backward[user])
     for i, box in layout.boxes.items():
         if i >= len(drawing.vertices):
             continue
         clock.light(f"#{box}", first.get(i), second.get(i))
         frames: list[tuple[float, str]] = []
-        for phase, times in (("forward", clock.forward), ("backward", clock.backward)):
-            if i in times:
-                frames += [(times[i], _paint(phase, "now", 3)), (times[i] + 1, _paint(phase, "done", 1.5))]
-        if i not in clock.forward and i in second:  # its fill says what it is
-            frames = [(second[i], "stroke:var(--backward);stroke-width:3")]
+        works = i in clock.forward
+        for phase, at in (("forward", clock.forward.get(i)), ("backward", second.get(i))):
+            if at is None or (phase == "forward" and not works):
+                continue
+            for when, state, width in ((at, "now", 3), (at + 1, "done", 1.5)):
+                # The fill of others says what they are, and that of a painted one what was measured.
+                fill = f"fill:var(--{phase}-{state});" if works and not drawing.vertices[i].fill else ""
+                frames.append((when, f"{fill}stroke:var(--{phase});stroke-width:{width if works else 3:g}"))
         clock.paint(box, frames)
 
 
 def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
     drawn = any(edge.flow == "gradient" for edge in drawing.edges)  # else gradients go back along the values
-    for edge, pieces in zip(drawing.edges, _pieces(drawing, layout), strict=True):
+    for i, edge in enumerate(drawing.edges):
         first = second = None
         if edge.flow == "gradient":
             second = clock.backward.get(edge.tail, len(clock.forward) if clock.backward else None)
@@ -281,14 +263,22 @@ def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
             first = clock.forward.get(edge.head, clock.forward.get(edge.tail))
             if edge.differentiable and not drawn and clock.backward:
                 second = clock.backward.get(edge.head, len(clock.forward))
-        frames: list[tuple[float, str]] = []
-        for phase, at in (("forward", first), ("backward", second)):
-            if at is not None:
-                line = f"fill:var(--{phase});stroke:var(--{phase});stroke-width:"
-                frames += [(at, f"{line}2.6"), (at + 1, f"{line}1.4")]
-        for piece in pieces:
+        heads: list[tuple[float, str]] = []
+        lines: list[tuple[float, str]] = []
+        for phase, at, ahead in (("forward", first, True), ("backward", second, edge.flow == "gradient")):
+            if at is None:
+                continue
+            now, done = (f"fill:var(--{phase});stroke:var(--{phase});stroke-width:{width}" for width in (2.6, 1.4))
+            heads += [(at, now), (at + 1, done)]
+            # Dashes run the way that the numbers go.
+            for when, offset, timing in ((at, 0, "linear"), (at + 0.99, -_RUN if ahead else _RUN, "step-end")):
+                dashes = f"stroke-dasharray:{_DASHES};stroke-dashoffset:{offset};animation-timing-function:{timing}"
+                lines.append((when, f"{now};{dashes}"))
+            lines.append((at + 1, f"{done};stroke-dasharray:{'5 2' if edge.flow in ('gradient', 'carry') else 'none'}"))
+        for piece in layout.pieces.get(i, ()):
             clock.light(f"#{piece}", first, second)
-            clock.paint(piece, frames)
+            clock.paint(piece, heads, ("polygon", "ellipse"))
+            clock.paint(piece, lines, ("path",))
 
 
 def _style(name: str, dark: bool) -> Iterator[str]:
@@ -337,17 +327,14 @@ def _dark(name: str) -> Iterator[str]:
     """The graph in the colours of the dark, by those that it has in the light."""
     yield "@media (prefers-color-scheme:dark){"
     yield f".{name} .graph>polygon{{fill:{DARK.paper}}}"
-    yield f".{name} .graph text{{fill:{DARK.ink}}}"
-    yield f".{name} .cluster text,.{name} .edge text{{fill:{DARK.muted}}}"
     pairs = [*zip(LIGHT.kinds.values(), DARK.kinds.values(), strict=True)]
-    fills = {light.fill: dark.fill for light, dark in pairs} | dict(zip(LIGHT.clusters, DARK.clusters, strict=True))
-    lines = {light.border: dark.border for light, dark in pairs}
-    for key in ("line", "skip", "gradient", "update", "border"):
-        lines[getattr(LIGHT, key)] = fills[getattr(LIGHT, key)] = getattr(DARK, key)
-    for light, dark in fills.items():
-        yield f'.{name} .graph g [fill="{light}"]:not(text){{fill:{dark}}}'
-    for light, dark in lines.items():
-        yield f'.{name} .graph g [stroke="{light}"]{{stroke:{dark}}}'
+    both = {getattr(LIGHT, key): getattr(DARK, key) for key in ("ink", "muted", "line", "gradient", "update", "border")}
+    fills = both | {light.fill: dark.fill for light, dark in pairs}
+    fills |= dict(zip(LIGHT.clusters, DARK.clusters, strict=True))
+    lines = both | {light.border: dark.border for light, dark in pairs}
+    for attribute, colours in (("fill", fills), ("stroke", lines)):
+        for light, dark in colours.items():
+            yield f'.{name} .graph g [{attribute}="{light}"]{{{attribute}:{dark}}}'
     yield "}"
 
 
@@ -355,35 +342,38 @@ def _dark(name: str) -> Iterator[str]:
 
 
 class _Place:
-    """Where the cards go: beside a tall graph, each level with its box; below any other."""
+    """Where the cards go: beside a tall graph, below any other, and there as near to their boxes as they can."""
 
     def __init__(self, layout: _Layout, cards: list[Card], lecture: list[Step]) -> None:
         self.layout = layout
         self.card_width = max(card.width for card in cards)
         tallest = max(card.height for card in cards)
         self.beside = layout.height > max(layout.width, tallest)
-        self.middles = [0.0, *(layout.middles[step.vertex] for step in lecture)]
+        self.middles = [(layout.width / 2, 0.0), *(layout.middles[step.vertex] for step in lecture)]
         if self.beside:
-            self.width, self.height = layout.width + self.card_width + PAD, layout.height
             self.left = 0.0
+            self.width = layout.width + self.card_width + PAD
+            self.height = max(layout.height, tallest + 2 * PAD)
         else:
             self.width = max(layout.width, self.card_width + 2 * PAD)
             self.height = layout.height + tallest + PAD
             self.left = (layout.width - self.width) / 2
 
     def draw(self, i: int, card: Card) -> str:
-        x = self.layout.width if self.beside else (self.layout.width - self.card_width) / 2
-        y = self.layout.height
+        x, y = self.layout.width, self.layout.height
+        across, down = self.middles[i]
         if self.beside:
-            room = self.height - card.height - PAD
-            y = min(max(self.middles[i] - card.height / 2, PAD), room)
+            y = min(max(down - card.height / 2, PAD), self.height - card.height - PAD)
+        else:
+            room = self.width - self.card_width - PAD
+            x = self.left + min(max(across - self.left - self.card_width / 2, PAD), room)
         kind = f"card c{i} {card.phase}".strip()
         lines = [f'<g class="{kind}" transform="translate({x:.1f} {y:.1f})">']
         lines.append(f'<rect width="{self.card_width:.1f}" height="{card.height:.1f}" rx="6"/>')
         if card.share:
             lines.append(f'<rect class="bar" width="{self.card_width * card.share:.1f}" height="3" rx="1.5"/>')
         lines += [
-            f'<text class="{text.kind}" x="{text.x:.1f}" y="{text.y:.1f}">{escape(text.text)}</text>'
+            f'<text class="{text.kind}" x="{text.x:.1f}" y="{text.y:.1f}">{escape(text.text, quote=False)}</text>'
             for text in card.texts
         ]
         return "\n".join([*lines, "</g>"])
@@ -402,7 +392,8 @@ class _Place:
             root = re.sub(rf'(\s){attribute}="[^"]*"', rf'\g<1>{attribute}="{text}"', root, count=1)
         root = f'{root[:-1]} class="{name}" role="img">'
         page = f'<rect class="page" x="{self.left:.2f}" width="{self.width:.2f}" height="{self.height:.2f}"/>'
-        head = f"<title>Step by step</title>\n<desc>{escape(description)}</desc>\n<style>\n{style}\n</style>\n{page}"
+        said = f"<title>Step by step</title>\n<desc>{escape(description, quote=False)}</desc>"
+        head = f"{said}\n<style>\n{style}\n</style>\n{page}"
         body = svg[start.end() : end].strip("\n")
         return f'{svg[: start.start()]}{root}\n{head}\n{body}\n<g aria-hidden="true">\n{drawn}\n</g>\n{svg[end:]}'
 

@@ -23,8 +23,8 @@ def to_data(drawing: Drawing) -> dict[str, Any]:
       the tape), `line` ("file:line"), `count`, `members` (positions in the drawing this one was folded from), `fill`
       ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
-      several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value), `skip`
-      and `sign`.
+      several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
+      `differentiable`, `skip` and `sign`.
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
       `parameters`, `around` ("repeat" or "kernel"; left out for a module), `count`, `sign` and `fill`.
     - `ops`: by name of an op, its `formula` and `gradients` (by input).

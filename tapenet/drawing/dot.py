@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
-from tapenet.drawing.model import Cluster, Drawing, Edge, Kind, Vertex
+from tapenet.drawing.model import Cluster, Drawing, Edge, Flow, Kind, Sign, Vertex
 from tapenet.drawing.render import layout_attributes
-from tapenet.drawing.text import joined_label, quote, tooltip
+from tapenet.drawing.style import LIGHT, ink_on
+from tapenet.drawing.text import caption_label, joined_label, quote, tooltip
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
-
-# Blue, orange and purple of the palette of Okabe and Ito, as tints with a darker border: colour-blind readers
-# tell them apart, and in grey print borders and titles do. Every renderer knows the widths of Helvetica.
-_INK = "#1f2933"
-_MUTED = "#52606d"
-_STYLES: Mapping[Kind, Mapping[str, str]] = {
-    "op": {"fillcolor": "#ffffff", "color": "#7b8794"},
-    "parameter": {"fillcolor": "#dbeaf7", "color": "#0072b2"},
-    "input": {"fillcolor": "#fdecc8", "color": "#b86e00"},
-    "constant": {"fillcolor": "#ffffff", "color": "#7b8794", "style": "rounded,filled,dashed"},
-    "output": {"fillcolor": "#f6e1ee", "color": "#a8447e", "penwidth": "1.6"},
-    "module": {"fillcolor": "#e4e7eb", "color": "#52606d", "penwidth": "1.6"},
-}
 
 _GRAPH = {
     "fontname": "Helvetica",
     "fontsize": "11",
-    "fontcolor": _MUTED,
-    "bgcolor": "#ffffff",
+    "fontcolor": LIGHT.muted,
+    "bgcolor": LIGHT.paper,
     "pad": "0.15",
     "nodesep": "0.25",
     "ranksep": "0.3",
@@ -35,7 +24,7 @@ _GRAPH = {
 _NODE = {
     "fontname": "Helvetica",
     "fontsize": "11",
-    "fontcolor": _INK,
+    "fontcolor": LIGHT.ink,
     "shape": "box",
     "style": "rounded,filled",
     "height": "0.3",
@@ -45,16 +34,36 @@ _NODE = {
 _EDGE = {
     "fontname": "Helvetica",
     "fontsize": "9",
-    "fontcolor": _MUTED,
-    "color": "#7b8794",
+    "fontcolor": LIGHT.muted,
+    "color": LIGHT.line,
     "arrowsize": "0.6",
 }
+_KINDS: Mapping[Kind, Mapping[str, str]] = {
+    "constant": {"style": "rounded,filled,dashed"},
+    "output": {"penwidth": "1.6"},
+    "module": {"penwidth": "1.6"},
+}
+# A sign of one character, as people write it: in a circle.
+_CIRCLE = {"shape": "circle", "margin": "0.02", "width": "0.32", "style": "filled"}
+_SIGNS: Mapping[Sign, Mapping[str, str]] = {
+    "trouble": {"penwidth": "3"},
+    "dead": {"style": "rounded,filled,dotted", "penwidth": "1.6"},
+    "added": {"penwidth": "2.6"},
+    "removed": {"style": "rounded,filled,dashed", "penwidth": "2"},
+    "changed": {"penwidth": "2.6"},
+}
+_FLOWS: Mapping[Flow, Mapping[str, str]] = {
+    "value": {},
+    "gradient": {"color": LIGHT.gradient, "style": "dashed", "constraint": "false", "arrowsize": "0.5"},
+    "update": {"color": LIGHT.update, "penwidth": "1.4"},
+    "carry": {"color": LIGHT.muted, "style": "dashed", "constraint": "false"},
+}
+_SKIP = {"color": LIGHT.skip, "penwidth": "2"}
 
-_CLUSTER = {"style": "rounded,filled", "color": "#c3cad3", "labeljust": "l"}
-_CLUSTER_FILLS = ("#f5f7fa", "#e9edf2")  # in turn, by depth
+_CLUSTER = {"style": "rounded,filled", "color": LIGHT.border, "labeljust": "l"}
 
 # A gate is a bit of the line itself, as long as the gap that Graphviz leaves between the two pieces.
-_GATE = {"label": "", "style": "filled", "fixedsize": "true", "penwidth": "0", "fillcolor": "#7b8794"}
+_GATE = {"label": "", "style": "filled", "fixedsize": "true", "penwidth": "0", "fillcolor": LIGHT.line}
 _GATE_SIZE = ("0.014", "0.04")
 
 # The weight of the main input of each op, so that the picture has a straight spine, with parameters and skip
@@ -64,44 +73,68 @@ _STRAIGHT = "1000"
 _TOOLTIP = 400
 
 
-def to_dot(drawing: Drawing, direction: str = "TB", dpi: int | None = None) -> str:
+class Around(NamedTuple):
+    """What stands around a picture.
+
+    Attributes:
+        title: above it.
+        caption: below it.
+        legend: entries of a legend below it: a colour's fill and border, and what it means.
+    """
+
+    title: str = ""
+    caption: str = ""
+    legend: tuple[tuple[str, str, str], ...] = ()
+
+
+def to_dot(drawing: Drawing, direction: str = "TB", dpi: int | None = None, around: Around | None = None) -> str:
     """DOT text of a drawing: the same for the same drawing, byte for byte.
 
     Args:
         drawing: what to write.
         direction: where arrows point: "TB" (down), "LR" (right), "BT" or "RL".
         dpi: pixels to the inch, for a renderer of pixels.
+        around: title, caption and legend.
 
     >>> print(to_dot(Drawing([], [], [])).splitlines()[0])
     digraph tapenet {
     """
-    return "".join(f"{line}\n" for line in _Writer(drawing, direction).lines(dpi))
+    return "".join(f"{line}\n" for line in _Writer(drawing, direction, around or Around()).lines(dpi))
 
 
 class _Writer:
-    """Writes one drawing. Vertices are called n0, clusters cluster_0, and gates g0 after their edge."""
+    """Writes one drawing. Vertices are called n0, edges e0, clusters cluster_0, and gates g0 after their edge."""
 
-    def __init__(self, drawing: Drawing, direction: str) -> None:
+    def __init__(self, drawing: Drawing, direction: str, around: Around) -> None:
         self.drawing = drawing
         self.direction = direction
+        self.around = around
         self.gates = _gates(drawing)
         #: Of each vertex: the last of the ops it follows on, and which of its results are used.
         self.main: dict[int, int] = {}
         self.results: dict[int, set[int | None]] = {}
         for edge in drawing.edges:
-            if drawing.vertices[edge.tail].value is None:
-                self.main[edge.head] = max(edge.tail, self.main.get(edge.head, 0))
+            if drawing.vertices[edge.tail].value is None and edge.flow == "value":
+                if not edge.skip:
+                    self.main[edge.head] = max(edge.tail, self.main.get(edge.head, 0))
                 self.results.setdefault(edge.tail, set()).add(edge.result)
 
     def lines(self, dpi: int | None) -> Iterator[str]:
         graph = {"rankdir": self.direction, **_GRAPH, **layout_attributes(len(self.drawing.vertices))}
         if dpi is not None:
             graph["dpi"] = str(dpi)
+        below = caption_label(self.around.caption, self.around.legend)
         yield "digraph tapenet {"
-        yield f"  graph {_attributes(graph)}"
+        yield f"  graph {_attributes({**graph, 'labelloc': 'b'}, label=below) if below else _attributes(graph)}"
         yield f"  node {_attributes(_NODE)}"
         yield f"  edge {_attributes(_EDGE)}"
+        if self.around.title:
+            title = {"labelloc": "t", "labeljust": "c", "fontsize": "15", "fontcolor": LIGHT.ink, "peripheries": "0"}
+            yield "  subgraph cluster_title {"
+            yield f"  graph {_attributes(title, label=quote(self.around.title))}"
         yield from self.boxes()
+        if self.around.title:
+            yield "  }"
         for i in range(len(self.drawing.edges)):
             yield from self.edge(i)
         yield "}"
@@ -111,7 +144,7 @@ class _Writer:
         inside: dict[int | None, list[str]] = {}  # by cluster: the vertices and gates
         clusters: dict[int | None, list[int]] = {}
         for i, vertex in enumerate(self.drawing.vertices):
-            inside.setdefault(vertex.cluster, []).append(f"n{i} {_vertex(vertex)}")
+            inside.setdefault(vertex.cluster, []).append(f"n{i} {_vertex(i, vertex)}")
         for i, cluster in self.gates.items():
             inside[cluster].append(f"g{i} {self.gate(i)}")
         for i, around in enumerate(self.drawing.clusters):
@@ -125,7 +158,7 @@ class _Writer:
                 continue
             if at is not None:
                 yield f"{indent}subgraph cluster_{at} {{"
-                yield f"{indent}  graph {_cluster(self.drawing.clusters[at])}"
+                yield f"{indent}  graph {_cluster(at, self.drawing.clusters[at])}"
                 pending.append((at, True))
             yield from (f"{indent}  {line}" for line in inside.get(at, ()))
             pending += [(i, False) for i in reversed(clusters.get(at, ()))]
@@ -135,17 +168,22 @@ class _Writer:
         edge = self.drawing.edges[i]
         tail, head = self.drawing.vertices[edge.tail], self.drawing.vertices[edge.head]
         straight = i in self.gates or edge.tail == self.main.get(edge.head)
-        plain = {"weight": _STRAIGHT} if straight else {}
+        plain = {"weight": _STRAIGHT} if straight and edge.flow == "value" else {}
+        plain |= _FLOWS[edge.flow] | (_SKIP if edge.skip else {})
+        if edge.sign:
+            plain |= {"color": LIGHT.signs[edge.sign], "penwidth": "2"}
         texts = {"tooltip": self.way(i)}
         start, end = f"n{edge.tail}", f"n{edge.head}"
         if i in self.gates:
             yield f"  g{i} -> {end} {_attributes({**plain, 'tailclip': 'false'}, **texts)}"
             plain |= {"arrowhead": "none", "headclip": "false"}
             end = f"g{i}"
-        if tail.value is None and head.value is None:  # else it stands in the box at one of the ends
+        if tail.value is None and head.value is None and edge.flow == "value":  # else it stands in one of the boxes
             several = len(self.results[edge.tail]) > 1
             texts["label"] = quote(f" {_what(edge) if several else edge.value} ")  # clear of the line
-        yield f"  {start} -> {end} {_attributes(plain, **texts)}"
+        elif edge.flow == "carry":
+            texts["label"] = quote(" next ")
+        yield f"  {start} -> {end} {_attributes({'id': f'e{i}', **plain}, **texts)}"
 
     def gate(self, i: int) -> str:
         size = _GATE_SIZE if self.direction in ("TB", "BT") else _GATE_SIZE[::-1]
@@ -154,7 +192,8 @@ class _Writer:
     def way(self, i: int) -> str:
         """The tooltip of an edge: what goes from where to where."""
         edge = self.drawing.edges[i]
-        way = f"{self.drawing.vertices[edge.tail].title} → {self.drawing.vertices[edge.head].title}"
+        tail, head = (self.drawing.vertices[v].title.replace("\n", ", ") for v in (edge.tail, edge.head))
+        way = f"{tail} → {head}"
         return _tooltip((_what(edge), f"{way}: {edge.argument}" if edge.argument else way))
 
 
@@ -173,6 +212,8 @@ def _gates(drawing: Drawing) -> dict[int, int]:
             fed.add(edge.head)
     gates = {}
     for i, edge in enumerate(drawing.edges):
+        if edge.flow != "value":
+            continue
         at, cluster = vertices[edge.tail].cluster, vertices[edge.head].cluster
         if cluster is not None and edge.head in fed:
             while at is not None and at != cluster:
@@ -182,14 +223,20 @@ def _gates(drawing: Drawing) -> dict[int, int]:
     return gates
 
 
-def _cluster(cluster: Cluster) -> str:
-    fill = _CLUSTER_FILLS[cluster.depth % len(_CLUSTER_FILLS)]
+def _cluster(position: int, cluster: Cluster) -> str:
+    plain = {"id": f"cluster_{position}", **_CLUSTER, "fillcolor": LIGHT.clusters[cluster.depth % len(LIGHT.clusters)]}
+    if cluster.around == "repeat":
+        plain["style"] = "rounded,filled,dashed"
+    if cluster.fill:
+        plain["fillcolor"] = cluster.fill
+    if cluster.sign:
+        plain |= {"color": LIGHT.signs[cluster.sign], "penwidth": "2"}
     details = (cluster.place, _count(cluster.parameters)) if cluster.parameters else (cluster.place,)
-    return _attributes({**_CLUSTER, "fillcolor": fill}, label=quote(cluster.title), tooltip=_tooltip(details))
+    return _attributes(plain, label=quote(cluster.title), tooltip=_tooltip(details))
 
 
-def _vertex(vertex: Vertex) -> str:
-    lines = [vertex.title]
+def _vertex(position: int, vertex: Vertex) -> str:
+    lines = vertex.title.split("\n")
     details = list(vertex.details)
     if vertex.value is not None:
         lines.append(str(vertex.value))
@@ -200,7 +247,15 @@ def _vertex(vertex: Vertex) -> str:
         lines.append(_count(vertex.parameters))
     if vertex.parameters:
         details.append(_count(vertex.parameters))
-    return _attributes(_STYLES[vertex.kind], label=joined_label(lines), tooltip=_tooltip(details))
+    fill, border = LIGHT.kinds[vertex.kind]
+    plain = {"id": f"n{position}", "fillcolor": fill, "color": border, **_KINDS.get(vertex.kind, {})}
+    if vertex.kind == "op" and len(vertex.title) == 1:
+        plain |= _CIRCLE
+    if vertex.fill:
+        plain |= {"fillcolor": vertex.fill, "fontcolor": ink_on(vertex.fill)}
+    if vertex.sign:
+        plain |= {"color": LIGHT.signs[vertex.sign], **_SIGNS[vertex.sign]}
+    return _attributes(plain, label=joined_label(lines), tooltip=_tooltip(details))
 
 
 def _what(edge: Edge) -> str:

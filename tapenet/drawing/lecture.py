@@ -162,21 +162,21 @@ class _Teacher:
         self.outgoing = outgoing
         self.values = values
         self.gradients = gradients
-        #: Of each vertex: from how many uses its gradient is added up.
+        #: Of each result of each vertex: from how many uses its gradient is added up.
         self.parts = Counter(
-            edge.tail
+            (edge.tail, edge.result)
             for edges in incoming.values()
             for edge in edges
             if edge.differentiable and drawing.vertices[edge.head].kind != "output"
         )
-        self.added: dict[int, int] = {}  # how many of them were seen
+        self.added: Counter[tuple[int, int | None]] = Counter()  # how many of them were seen
 
     def forward(self, i: int) -> Step:
         edges = self.incoming.get(i, [])
         numbers = [(self.name(edge), self.values[edge.tail]) for edge in edges if edge.tail in self.values]
         result = self.numbers(self.values, i)
         if result is not None:
-            numbers.append(("result", result))
+            numbers.append(("out", result))
         shapes = tuple(_shape(edge.value.shape) for edge in edges)
         return Step(i, "forward", self.title(i), self.formula(i), (), shapes, self.results(i), tuple(numbers))
 
@@ -187,15 +187,18 @@ class _Teacher:
         numbers: list[tuple[str, str]] = []
         coming = self.numbers(self.gradients, i)
         if coming is not None:
-            numbers.append(("g", coming))
+            numbers.append(("g (gradient of out)", coming))
         if joined := self.joined(i):
             rules.append(clean(f"g comes back through {', '.join(reversed(joined))} first", _WORDS))
+        repeated = self.repeated(i)
         for edge in self.targets(i):
-            seen = self.added[edge.tail] = self.added.get(edge.tail, 0) + 1
-            parts = self.parts[edge.tail]
+            self.added[edge.tail, edge.result] += 1
+            seen, parts = self.added[edge.tail, edge.result], self.parts[edge.tail, edge.result]
             note = f"(part {seen} of {parts}, which are added up)" if parts > 1 else ""
             # The elements of a sequence share one rule.
             rule = explained.gradients.get(edge.argument) or explained.gradients.get(edge.argument.partition("[")[0])
+            if rule and "Σ" not in rule and edge.value.shape in repeated:
+                rule = f"{rule}, summed to {_shape(edge.value.shape)}"
             if rule or note:
                 words = f"{edge.argument}: {rule}" if rule else edge.argument
                 rules.append(clean(f"{words} {note}".strip(), _WORDS))
@@ -207,6 +210,16 @@ class _Teacher:
         return Step(
             i, "backward", self.title(i), self.formula(i), tuple(rules), shapes_in, ", ".join(shapes), tuple(numbers)
         )
+
+    def repeated(self, i: int) -> set[tuple[int, ...]]:
+        """The shapes of inputs that were broadcast to the shape of the result: their gradients are summed back."""
+        shapes = {edge.value.shape for edge in self.incoming.get(i, [])}
+        results = {edge.value.shape for edge in self.outgoing.get(i, [])}
+        try:
+            broadcast = np.broadcast_shapes(*shapes)
+        except ValueError:
+            return set()
+        return shapes - {broadcast} if results == {broadcast} else set()
 
     def targets(self, i: int) -> list[Edge]:
         """The edges into an op along which a gradient flows back."""

@@ -6,7 +6,6 @@ it out. A drawing holds nothing of the tape, and is the same for the same graph 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
 #: What a vertex is: an operation; a tensor that is learned or gets a gradient; another array; a single number
@@ -80,6 +79,7 @@ class Edge(NamedTuple):
         result: which result of its tail it is, None where there is only one.
         argument: which argument of its head it is.
         flow: what it carries.
+        differentiable: whether a gradient flows back along it.
         skip: whether it goes around what its head's other argument comes through, as a residual connection does.
         sign: what is to be seen at a glance.
     """
@@ -90,6 +90,7 @@ class Edge(NamedTuple):
     result: int | None = None
     argument: str = ""
     flow: Flow = "value"
+    differentiable: bool = False
     skip: bool = False
     sign: Sign = ""
 
@@ -150,90 +151,3 @@ class Drawing(NamedTuple):
     edges: list[Edge]
     clusters: list[Cluster]
     ops: dict[str, Explained] = {}  # noqa: RUF012  # never changed in place
-
-
-def fold(drawing: Drawing, depth: int | None) -> Drawing:
-    """The drawing with `depth` levels of clusters; each cluster below them becomes one vertex.
-
-    Edges within a folded cluster go; of those that bring it, or from it, the same array, one is kept. As a
-    cluster holds consecutive ops, folding makes no circle among them.
-    """
-    if depth is None or all(cluster.depth < depth for cluster in drawing.clusters):
-        return drawing
-    top: list[int | None] = []  # of each cluster: the folded one it is in or is
-    for position, cluster in enumerate(drawing.clusters):
-        above = None if cluster.parent is None else top[cluster.parent]
-        top.append(position if cluster.depth == depth else above)
-    kept: list[Cluster] = []
-    moved: dict[int | None, int | None] = {None: None}
-    for position, cluster in enumerate(drawing.clusters):
-        if cluster.depth < depth:
-            moved[position] = len(kept)
-            kept.append(cluster._replace(parent=moved[cluster.parent]))
-    vertices: list[Vertex] = []
-    folded: dict[int, int] = {}
-    new: list[int] = []  # of each vertex: where it is now
-    for vertex in drawing.vertices:
-        inside = None if vertex.cluster is None else top[vertex.cluster]
-        if inside is None:
-            new.append(len(vertices))
-            vertices.append(vertex._replace(cluster=moved[vertex.cluster]))
-            continue
-        if inside not in folded:
-            folded[inside] = len(vertices)
-            cluster = drawing.clusters[inside]
-            vertices.append(
-                Vertex(
-                    "module",
-                    cluster.title,
-                    parameters=cluster.parameters,
-                    details=(cluster.place,),
-                    cluster=moved[cluster.parent],
-                )
-            )
-        new.append(folded[inside])
-    modules = set(folded.values())
-    edges: list[Edge] = []
-    seen: set[tuple[int, int | None, int]] = set()
-    for edge in drawing.edges:
-        tail, head = new[edge.tail], new[edge.head]
-        from_module, to_module = tail in modules, head in modules
-        if from_module or to_module:
-            same = (edge.tail, edge.result, head)
-            if tail == head or same in seen:
-                continue
-            seen.add(same)
-        edges.append(
-            edge._replace(
-                tail=tail,
-                head=head,
-                result=None if from_module else edge.result,
-                argument="" if to_module else edge.argument,
-            )
-        )
-    return Drawing(vertices, edges, kept)
-
-
-def unbox(drawing: Drawing) -> Drawing:
-    """The drawing without the clusters of modules that are but one op, such as activations.
-
-    A box around a box says little. Where the op came from stands in its tooltip.
-    """
-    content = [0] * len(drawing.clusters)
-    for cluster in drawing.clusters:
-        if cluster.parent is not None:
-            content[cluster.parent] += 2
-    for vertex in drawing.vertices:
-        if vertex.cluster is not None:
-            content[vertex.cluster] += 1 if vertex.kind == "op" else 2
-    clusters: list[Cluster] = []
-    moved: dict[int | None, int | None] = {None: None}
-    for position, cluster in enumerate(drawing.clusters):
-        parent = moved[cluster.parent]
-        if content[position] == 1 and not cluster.parameters:
-            moved[position] = parent
-        else:
-            moved[position] = len(clusters)
-            clusters.append(cluster._replace(parent=parent))
-    vertices = [vertex._replace(cluster=moved[vertex.cluster]) for vertex in drawing.vertices]
-    return Drawing(vertices, drawing.edges, clusters)

@@ -3,53 +3,129 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tapenet.drawing.dot import to_dot
+from tapenet.drawing.dot import Around, to_dot
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.render import FORMATS, RenderError, render
+from tapenet.drawing.style import LIGHT
+from tapenet.drawing.svg import finished
+from tapenet.drawing.view import View
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
 _DPI = 192
+#: Seconds for a layout before less is drawn, and how many boxes are tried then.
+_PATIENCE = 15.0
+_COARSER = (200, 60, 20, 6)
+#: What kinds of boxes are called in a legend.
+_KINDS = {
+    "op": "operation",
+    "module": "module",
+    "parameter": "learned",
+    "input": "given",
+    "constant": "number",
+    "output": "result",
+    "update": "optimizer's step",
+}
 
 
 class Picture:
     """A drawing, laid out when it is first looked at. Made by `tn.draw`.
 
     Attributes:
-        drawing: what it shows, as plain data.
+        source: the whole of what it is a picture of, as plain data, with every module open.
+        view: what of that is shown.
         direction: where its arrows point.
+        title: what stands above it.
+        caption: what stands below it.
+        legend: whether the colours are explained below it.
     """
 
-    def __init__(self, drawing: Drawing, direction: str = "TB") -> None:
-        self.drawing = drawing
+    def __init__(
+        self,
+        source: Drawing,
+        direction: str = "TB",
+        *,
+        view: View | None = None,
+        title: str = "",
+        caption: str = "",
+        legend: bool = False,
+        finish: Callable[[Drawing], Drawing] | None = None,
+    ) -> None:
+        self.source = source
         self.direction = direction
+        self.view = view
+        self.title = title
+        self.caption = caption
+        self.legend = legend
+        self._finish = finish
+
+    @cached_property
+    def unfolded(self) -> Drawing:
+        """What is drawn if every module is opened."""
+        return self.source if self.view is None else self.view.unfolded(self.source)
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        """What is drawn, as plain data."""
+        return self._drawn()
+
+    def _drawn(self, budget: int | None = None) -> Drawing:
+        drawing = self.unfolded if self.view is None else self.view.of(self.unfolded, budget)
+        return drawing if self._finish is None else self._finish(drawing)
 
     @cached_property
     def dot(self) -> str:
         """The picture in the language of Graphviz; the same text for the same graph."""
-        return to_dot(self.drawing, self.direction)
+        return self._dot()
+
+    def _dot(self, dpi: int | None = None) -> str:
+        return to_dot(self.drawing, self.direction, dpi, Around(self.title, self.caption, self._legend()))
+
+    def _legend(self) -> tuple[tuple[str, str, str], ...]:
+        if not self.legend:
+            return ()
+        kinds = {vertex.kind for vertex in self.drawing.vertices}
+        boxes = [(*LIGHT.kinds[kind], words) for kind, words in _KINDS.items() if kind in kinds]
+        flows = {edge.flow for edge in self.drawing.edges}
+        lines = [("gradient", LIGHT.gradient, "gradient"), ("update", LIGHT.update, "new value")]
+        return tuple(boxes + [(colour, colour, words) for flow, colour, words in lines if flow in flows])
 
     @cached_property
     def svg(self) -> str:
-        """The picture as SVG.
+        """The picture as SVG, in light or dark as the reader's system is set.
 
         Raises:
             RenderError: no renderer could draw it.
         """
-        text = render(self.dot).decode()
-        # Wider than a notebook's column it shrinks, where it would be cut off.
-        return re.sub("<svg ", '<svg style="max-width: 100%; height: auto" ', text, count=1)
+        return finished(self._rendered("svg").decode(), self.drawing, self.title or "Graph of a computation")
+
+    def _rendered(self, format: str) -> bytes:
+        """The picture laid out; with fewer boxes where the layout of all takes too long."""
+        dpi = _DPI if format == "png" else None
+        budgets = () if self.view is None else _COARSER
+        for budget in budgets:
+            try:
+                return render(self._dot(dpi), format, timeout=_PATIENCE)
+            except RenderError as error:
+                if not error.limited:
+                    raise
+            coarser = self._drawn(budget)
+            if len(coarser.vertices) < len(self.drawing.vertices):
+                self.drawing = coarser
+                self.__dict__.pop("dot", None)
+        return render(self._dot(dpi), format)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all.
 
         Args:
-            path: the file; its suffix says what to write: .svg, .png, .pdf or .dot.
+            path: the file; its suffix says what to write: .svg, .png, .pdf, .dot; .html, a page to look around in;
+                .mmd or .mermaid, a flowchart for a README; .json, what is drawn as data.
 
         Returns:
             the path.
@@ -66,16 +142,16 @@ class Picture:
         'net.svg'
         """
         path = Path(path)
-        suffix = path.suffix.lower()
-        if suffix[1:] not in FORMATS:
-            named = ", ".join(f".{name}" for name in FORMATS)
+        suffix = path.suffix.lower()[1:]
+        if suffix not in (*FORMATS, *_TEXTS):
+            named = ", ".join(f".{name}" for name in (*FORMATS, *_TEXTS))
             raise ValueError(f"cannot save a picture as {str(path)!r}: the suffix must be one of {named}")
         if path.is_dir():
             raise IsADirectoryError(f"cannot save a picture as {path}: that is a folder; give a file in it")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"cannot save a picture as {path}: make the folder {path.parent} first")
         try:
-            data = self._bytes(suffix[1:])
+            data = self._bytes(suffix)
         except RenderError as error:
             beside = path.with_suffix(".dot")
             _write(beside, self.dot.encode())
@@ -84,13 +160,13 @@ class Picture:
         return path
 
     def _bytes(self, format: str) -> bytes:
+        if format in _TEXTS:
+            return _TEXTS[format](self).encode()
         if format == "dot":
             return self.dot.encode()
         if format == "svg":
             return self.svg.encode()
-        if format == "png":
-            return render(to_dot(self.drawing, self.direction, _DPI), "png")
-        return render(self.dot, format)
+        return self._rendered(format)
 
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
@@ -111,6 +187,18 @@ class Picture:
             return {"image/svg+xml": self.svg, "text/plain": repr(self)}
         except Exception as error:
             return {"text/plain": f"{self!r}\n{error}"}
+
+
+def _json(picture: Picture) -> str:
+    import json
+
+    from tapenet.drawing.data import to_data
+
+    return json.dumps(to_data(picture.drawing), ensure_ascii=False, indent=1) + "\n"
+
+
+#: The formats that need no layout of ours, by suffix.
+_TEXTS: dict[str, Callable[[Picture], str]] = {"json": _json}
 
 
 def _write(path: Path, data: bytes) -> None:

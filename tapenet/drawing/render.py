@@ -47,11 +47,13 @@ except Exception as error:
 
 
 class RenderError(RuntimeError):
-    """No renderer drew the picture. ``tries`` holds, in order, each renderer's name and what came of it."""
+    """No renderer drew the picture. ``tries`` holds, in order, each renderer's name and what came of it; ``limited``
+    says whether one ran and did not end well, so that a smaller picture may succeed."""
 
-    def __init__(self, message: str, tries: tuple[tuple[str, str], ...] = ()) -> None:
+    def __init__(self, message: str, tries: tuple[tuple[str, str], ...] = (), limited: bool = False) -> None:
         super().__init__(message)
         self.tries = tries
+        self.limited = limited
 
 
 class Renderer(NamedTuple):
@@ -112,7 +114,7 @@ def render(dot: str, format: str = "svg", *, timeout: float = 60.0) -> bytes:
     else:
         mend = f"Install one: {_INSTALL}."
     listed = "".join(f"\n  {name}: {outcome}" for name, outcome in tries)
-    raise RenderError(f"no renderer could draw this as {format}:{listed}\n{mend}", tuple(tries))
+    raise RenderError(f"no renderer could draw this as {format}:{listed}\n{mend}", tuple(tries), ran)
 
 
 def renderers() -> list[Renderer]:

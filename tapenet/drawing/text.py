@@ -64,6 +64,40 @@ def joined_label(lines: Iterable[str], limit: int = LIMIT) -> str:
     return _string(r"\n".join(_escape(clean(line, limit)) for line in lines))
 
 
+def caption_label(caption: str, legend: Iterable[tuple[str, str, str]] = (), limit: int = 1000) -> str:
+    """An HTML-like label of Graphviz: a legend of coloured boxes, and a caption in lines of about 90 characters.
+
+    Args:
+        caption: the text; cleaned and escaped.
+        legend: fill, border and meaning of each entry.
+        limit: how long the caption may be.
+
+    Returns:
+        the label, "" if there is nothing in it.
+
+    Example:
+        >>> print(caption_label("a < b"))
+        <<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2"><TR><TD ALIGN="LEFT" BALIGN="LEFT">a &lt; b</TD></TR></TABLE>>
+    """
+    import textwrap
+    from html import escape
+
+    rows = []
+    entries = [
+        f'<TD BORDER="1" BGCOLOR="{fill}" COLOR="{border}" WIDTH="14" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
+        f'<TD ALIGN="LEFT">{escape(clean(meaning))}</TD>'
+        for fill, border, meaning in legend
+    ]
+    if entries:
+        row = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4"><TR>{"".join(entries)}</TR></TABLE>'
+        rows.append(f'<TR><TD ALIGN="LEFT">{row}</TD></TR>')
+    lines = textwrap.wrap(clean(caption, limit), 90)
+    if lines:
+        text = "<BR/>".join(map(escape, lines))
+        rows.append(f'<TR><TD ALIGN="LEFT" BALIGN="LEFT">{text}</TD></TR>')
+    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2">{"".join(rows)}</TABLE>>' if rows else ""
+
+
 def tooltip(text: str, limit: int = LIMIT) -> str:
     """The cleaned text as a DOT string for a tooltip, of which Graphviz undoes the escapes twice.
 

@@ -337,6 +337,15 @@ _OPTIONS = """stride: distance between windows, an integer or (vertical, horizon
         groups: channels are split into so many groups; each output channel sees its group of input channels."""
 
 
+def _conv_label(weight_shape: tuple[int, ...], stride: Any = 1, groups: int = 1) -> str:
+    """Kernel and channels, as papers write them, and what is not as usual."""
+    strides = {stride} if isinstance(stride, int) else set(stride)
+    parts = [f"conv {'×'.join(map(str, weight_shape[2:]))}, {weight_shape[0]}"]
+    parts += [f"/{max(strides)}"] if strides != {1} else []
+    parts += [f", {groups} groups"] if groups != 1 else []
+    return "".join(parts)
+
+
 def _conv_samples(r: np.random.Generator) -> list[Any]:
     return [
         sample(r.normal(size=(2, 2, 4, 3)), r.normal(size=(3, 2, 2, 2)), r.normal(size=3)),
@@ -352,7 +361,7 @@ conv2d: Op = op(
     _conv2d,
     name="conv2d",
     lower=_not_lowered,
-    label="conv",
+    label=_conv_label,
     x=lambda g, weight, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
         g, weight, x_shape, stride, padding, dilation, groups
     ),

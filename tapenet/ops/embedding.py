@@ -40,6 +40,7 @@ def _embedding_weight(g: Any, indices: Any, padding_idx: int | None) -> Any:
 embedding = op(
     _embedding,
     name="embedding",
+    label=lambda weight_shape: f"embedding {weight_shape[1]}",
     lower=_embedding_lowered,
     nondiff=("indices",),
     weight=_embedding_weight,

@@ -147,6 +147,7 @@ def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
 linear = op(
     _linear,
     name="linear",
+    label=lambda weight_shape: f"linear {weight_shape[0]}",
     x=_linear_x,
     weight=_linear_weight,
     bias=_linear_bias,

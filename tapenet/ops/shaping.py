@@ -125,7 +125,7 @@ transpose = op(
     name="transpose",
     numpy=np.transpose,
     a=lambda g, axes: np.transpose(g, _inverse(axes)),
-    label="ᵀ",
+    label=lambda axes: "ᵀ" if axes is None else f"transpose {', '.join(map(str, axes))}",
     formula="aᵀ, its axes in another order",
     gradients="a: gᵀ, its axes in the order of a",
     doc="""The axes in another order; reversed by default.
@@ -146,6 +146,7 @@ transpose = op(
 swapaxes = op(
     lambda a, axis1, axis2: np.swapaxes(a, axis1, axis2),
     name="swapaxes",
+    label=lambda axis1, axis2: f"swap axes {axis1}, {axis2}",
     numpy=np.swapaxes,
     a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
     formula="a with two axes exchanged",

@@ -265,13 +265,13 @@ def test_modules_nest_and_parameters_stand_in_them() -> None:
         "input",
         "CNN / features: Sequential / 0: Conv2d / weight",
         "CNN / features: Sequential / 0: Conv2d / bias",
-        "CNN / features: Sequential / 0: Conv2d / conv",
+        "CNN / features: Sequential / 0: Conv2d / conv 3×3, 4",
         "CNN / features: Sequential / 1: Tanh / tanh",
         "CNN / features: Sequential / 2: MaxPool2d / max pool 2×2",
         "CNN / features: Sequential / 3: Flatten / reshape",
         "CNN / fc: Linear / weight",
         "CNN / fc: Linear / bias",
-        "CNN / fc: Linear / linear",
+        "CNN / fc: Linear / linear 10",
         "output",
     ]
     assert [(c.path, c.depth, c.parameters) for c in drawing.clusters] == [
@@ -298,18 +298,18 @@ def test_a_module_called_again_is_another_box_and_its_parameters_are_drawn_once(
     assert boxes(drawing) == [
         "input",
         "Tied / encode: Linear / weight",
-        "Tied / encode: Linear / linear",
+        "Tied / encode: Linear / linear 3",
         "Tied / mix: Linear / weight",
         "Tied / mix: Linear / bias",
-        "Tied / mix: Linear / linear",
+        "Tied / mix: Linear / linear 3",
         "Tied / × 0.5",
         "Tied / tanh",
-        "Tied / mix: Linear / linear",
+        "Tied / mix: Linear / linear 3",
         "Tied / @",
         "output",
     ]
     assert [c.title for c in drawing.clusters] == ["Tied", "encode: Linear", "mix: Linear", "mix: Linear"]
-    assert ways(drawing).count("weight -> linear") == 3
+    assert ways(drawing).count("weight -> linear 3") == 3
     assert ways(drawing).count("weight -> @") == 1
 
 
@@ -348,7 +348,7 @@ def test_names_are_relative_to_the_box_they_stand_in() -> None:
 def test_only_the_module_that_was_called_counts() -> None:
     net = CNN()
     drawing = build(net.fc(array(2, 676)))
-    assert boxes(drawing) == ["input", "Linear / weight", "Linear / bias", "Linear / linear", "output"]
+    assert boxes(drawing) == ["input", "Linear / weight", "Linear / bias", "Linear / linear 10", "output"]
 
 
 def test_a_module_that_is_gone_keeps_its_class() -> None:
@@ -358,7 +358,7 @@ def test_a_module_that_is_gone_keeps_its_class() -> None:
         "input",
         "Sequential / Linear / weight",
         "Sequential / Linear / bias",
-        "Sequential / Linear / linear",
+        "Sequential / Linear / linear 3",
         "Sequential / Tanh / tanh",
         "sum",
         "output",

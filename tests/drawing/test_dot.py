@@ -86,7 +86,7 @@ def line(dot: str, start: str) -> str:
 
 
 def test_boxes_and_edges_in_words() -> None:
-    dot = draw(GRAPHS["cnn"]()).dot
+    dot = draw(GRAPHS["cnn"](), compact=False).dot
     assert r'label="weight\n10×676 f32 · 6,760"' in dot
     assert r'label="bias\n10 f32"' in dot
     assert r'label="input\n8×1×28×28 f32"' in dot

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tapenet.drawing.build import build
-from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex, fold, unbox
+from tapenet.drawing.folding import at_depth, fold, unbox
+from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tests.drawing.graphs import GRAPHS
 
 A = Value((2, 3), "f32")
@@ -64,13 +65,13 @@ def test_values_and_clusters_in_words() -> None:
     )
 
 
-@pytest.mark.parametrize("depth", [None, 2, 7])
-def test_nothing_to_fold(depth: int | None) -> None:
-    assert fold(nested(), depth) == nested()
+@pytest.mark.parametrize("depth", [2, 7])
+def test_nothing_to_fold(depth: int) -> None:
+    assert fold(nested(), at_depth(nested(), depth)) == nested()
 
 
 def test_folding_the_inner_module() -> None:
-    folded = fold(nested(), 1)
+    folded = fold(nested(), at_depth(nested(), 1))
     assert folded.clusters == [Cluster("", "Net", parameters=4)]
     assert [(v.kind, v.title, v.cluster) for v in folded.vertices] == [
         ("input", "x", None),
@@ -92,7 +93,7 @@ def test_folding_the_inner_module() -> None:
 
 
 def test_folding_everything() -> None:
-    folded = fold(nested(), 0)
+    folded = fold(nested(), at_depth(nested(), 0))
     assert folded.clusters == []
     assert [(v.kind, v.title, v.parameters) for v in folded.vertices] == [
         ("input", "x", 0),
@@ -111,7 +112,7 @@ def test_folding_everything() -> None:
 def test_a_square_outside_modules_keeps_both_edges() -> None:
     vertices = [Vertex("input", "x", A), Vertex("op", "×")]
     square = Drawing(vertices, [Edge(0, 1, A, None, name) for name in "xy"], [])
-    assert fold(square, 0) == square
+    assert fold(square, at_depth(square, 0)) == square
 
 
 def test_unbox_takes_only_the_boxes_of_single_ops() -> None:
@@ -139,7 +140,8 @@ def test_unbox_takes_only_the_boxes_of_single_ops() -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("depth", [None, 0, 1, 2])
 def test_drawings_are_sound_and_without_circles(name: str, depth: int | None) -> None:
-    drawing = unbox(fold(build(GRAPHS[name]()), depth))
+    drawing = build(GRAPHS[name]())
+    drawing = unbox(drawing if depth is None else fold(drawing, at_depth(drawing, depth)))
     count = len(drawing.vertices)
     graph: dict[int, set[int]] = {i: set() for i in range(count)}
     for edge in drawing.edges:

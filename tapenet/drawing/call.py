@@ -1,0 +1,108 @@
+"""Runs a module or a function to draw what it computes, and leaves everything as it was."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.tape import Tape, debug
+from tapenet.autodiff.tensor import Tensor, asarray, tensor
+from tapenet.drawing.build import Name
+from tapenet.drawing.names import note
+from tapenet.ops import random
+
+
+class Run(NamedTuple):
+    """What came of a call: its results, what the arguments are called, and the tape that keeps all values."""
+
+    results: Any
+    names: dict[Any, Name]
+    tape: Tape
+
+
+def run(function: Callable[..., Any], inputs: Sequence[Any]) -> Run:
+    """Call a module or function and record all it computes, with the lines that did.
+
+    Arrays among the arguments become tensors; a function's float arguments are made to need a gradient, as nothing else
+    in it would. Buffers (such as running means) and the random generator are put back afterwards.
+
+    Raises:
+        TypeError: the arguments do not fit, or the result holds no tensor.
+    """
+    titles = _titles(function, len(inputs))
+    learns = not hasattr(function, "named_parameters")
+    given = [_tensor(value, learns) for value in inputs]
+    names: dict[Any, Name] = {}
+    for title, value in zip(titles, given, strict=False):
+        note(names, title, value, input=True)
+    with _unchanged(function), Tape() as tape, debug():
+        results = function(*given)
+    return Run(_tensors(results, function), names, tape)
+
+
+def _titles(function: Any, count: int) -> list[str]:
+    """The names of the positional arguments."""
+    title = getattr(function, "__name__", type(function).__name__)
+    try:
+        parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
+    except (TypeError, ValueError):  # some builtins have none
+        return [f"argument {i}" for i in range(count)]
+    titles = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    if rest is not None:
+        titles += [f"{rest}[{i}]" for i in range(count - len(titles))]
+    needed = [
+        p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    if not len(needed) <= count <= len(titles):
+        raise TypeError(
+            f"draw: {title} takes {', '.join(titles) or 'no arguments'}; {count} given. Pass its arguments after it: "
+            f"tn.draw({', '.join(['net', *needed])})"
+        )
+    return titles
+
+
+def _tensor(value: Any, learns: bool) -> Any:
+    if not isinstance(value, (np.ndarray, np.generic, list)):
+        return value
+    array = np.asarray(value)
+    return tensor(array, requires_grad=True) if learns and array.dtype.kind == "f" else asarray(array)
+
+
+def _tensors(results: Any, function: Any) -> Any:
+    """The tensors among the results: one, or several in a dict or list."""
+    found: dict[str, Tensor] = {}
+
+    def walk(value: Any, path: str) -> None:
+        if type(value) is Tensor:
+            found[path] = value
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                walk(part, f"{path}[{key!r}]" if path else str(key))
+        elif isinstance(value, (list, tuple)):
+            for i, part in enumerate(value):
+                walk(part, f"{path}[{i}]" if path else f"output {i}")
+
+    walk(results, "")
+    if not found:
+        title = getattr(function, "__name__", type(function).__name__)
+        raise TypeError(f"draw: {title} returned {type(results).__name__}, which holds no tensor")
+    return found[""] if list(found) == [""] else found
+
+
+@contextmanager
+def _unchanged(function: Any) -> Iterator[None]:
+    """Puts back buffers and the random generator."""
+    put_back = random.saved()
+    buffers = [(b, b.numpy().copy()) for _, b in function.named_buffers()] if hasattr(function, "named_buffers") else []
+    try:
+        yield
+    finally:
+        put_back()
+        for buffer, before in buffers:
+            if not np.array_equal(buffer.numpy(), before, equal_nan=True):
+                buffer.data = before

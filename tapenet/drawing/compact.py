@@ -1,0 +1,121 @@
+"""Passes that make a drawing read as a person would draw it: what is minor joins what it belongs to, and what goes
+around is marked as such."""
+
+from __future__ import annotations
+
+from tapenet.drawing.folding import members, worst
+from tapenet.drawing.model import Drawing, Edge, Vertex
+
+#: Functions of one array, element by element, that people write after a layer rather than as a step of their own.
+ACTIVATIONS = frozenset(
+    "relu leaky_relu elu selu gelu silu softplus sigmoid tanh hardtanh relu6 mish softsign logsigmoid dropout".split()
+)
+#: Ops that only look at the same numbers in another way: the shape on the next edge says it.
+SHAPING = frozenset(
+    "reshape ravel squeeze expand_dims flatten astype broadcast_to copy identity moveaxis ascontiguousarray".split()
+)
+#: The same, where a word helps.
+MOVING = frozenset("transpose swapaxes permute_dims matrix_transpose".split())
+#: Ops in which two ways come together.
+_MERGING = frozenset("add concatenate stack".split())
+#: How far back another way is looked for.
+_FAR = 400
+#: What is learned or given, and what a result is called.
+_ENDS = frozenset({"parameter", "input", "constant", "output", "update"})
+
+
+def compact(drawing: Drawing) -> Drawing:
+    """The drawing with activations and shape ops in the box of what they are applied to.
+
+    Only where nothing else uses what they are applied to, and both are in the same cluster. The box has a line for
+    an activation or a transposition; the others show in the shape on the next edge, and in the tooltip.
+    """
+    into, lines = _hosts(drawing)
+    if not into:
+        return drawing
+    guests: dict[int, list[int]] = {}
+    for guest, host in into.items():
+        guests.setdefault(host, []).append(guest)
+    new: list[int] = []
+    vertices: list[Vertex] = []
+    for position, vertex in enumerate(drawing.vertices):
+        if position in into:
+            new.append(new[into[position]])
+            continue
+        new.append(len(vertices))
+        joined = [drawing.vertices[g] for g in guests.get(position, ())]
+        if joined:
+            extra = [line for g in guests[position] for line in lines[g]]
+            vertex = vertex._replace(
+                title="\n".join([vertex.title, *extra]),
+                details=(*vertex.details, *(f"then {v.details[0] if v.details else v.title}" for v in joined)),
+                sign=worst([vertex.sign, *(v.sign for v in joined)]),
+            )
+        inside = [position, *guests.get(position, ())]
+        vertices.append(vertex._replace(members=tuple(m for i in inside for m in members(i, drawing.vertices[i]))))
+    edges = []
+    for edge in drawing.edges:
+        tail, head = new[edge.tail], new[edge.head]
+        if tail != head or edge.flow != "value":
+            edges.append(edge._replace(tail=tail, head=head))
+    return drawing._replace(vertices=vertices, edges=edges)
+
+
+def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
+    """The vertices that join another, with the one they join, and the lines that they bring."""
+    users: dict[int, set[int]] = {}
+    made_by: dict[int, list[Edge]] = {}
+    carries: set[int] = set()
+    for edge in drawing.edges:
+        if edge.flow == "value":
+            users.setdefault(edge.tail, set()).add(edge.head)
+            made_by.setdefault(edge.head, []).append(edge)
+        elif edge.flow == "carry":  # what goes on to the next repetition must stay a result of its own
+            carries.add(edge.tail)
+    into: dict[int, int] = {}
+    lines: dict[int, list[str]] = {}
+    for position, vertex in enumerate(drawing.vertices):
+        minor = vertex.op in ACTIVATIONS or vertex.op in SHAPING or vertex.op in MOVING
+        sources = {edge.tail for edge in made_by.get(position, ())}
+        if not minor or vertex.kind != "op" or len(sources) != 1:
+            continue
+        (source,) = sources
+        host = drawing.vertices[source]
+        alone = users[source] == {position} and source not in carries
+        if not alone or host.kind in _ENDS or host.cluster != vertex.cluster or made_by[position][0].result is not None:
+            continue
+        into[position] = into.get(source, source)
+        lines[position] = [] if vertex.op in SHAPING else [vertex.title]
+    return into, lines
+
+
+def mark_skips(drawing: Drawing) -> Drawing:
+    """The drawing with residual and skip connections marked: edges into a sum, or a joining of arrays, around what
+    another of its arguments comes through."""
+    made_by: dict[int, list[int]] = {}
+    for edge in drawing.edges:
+        if edge.flow == "value":
+            made_by.setdefault(edge.head, []).append(edge.tail)
+    edges = list(drawing.edges)
+    for i, edge in enumerate(edges):
+        head, tail = drawing.vertices[edge.head], drawing.vertices[edge.tail]
+        if head.op not in _MERGING or edge.flow != "value" or tail.kind in _ENDS - {"input"}:
+            continue
+        others = [t for t in made_by[edge.head] if t > edge.tail]
+        if _leads(edge.tail, others, made_by):
+            edges[i] = edge._replace(skip=True)
+    return drawing._replace(edges=edges)
+
+
+def _leads(source: int, ends: list[int], made_by: dict[int, list[int]]) -> bool:
+    """Whether one of these is computed from the source. Vertices come after what they use."""
+    seen = set(ends)
+    pending = list(ends)
+    while pending and len(seen) < _FAR:
+        for tail in made_by.get(pending.pop(), ()):
+            if tail == source:
+                return True
+            if tail > source and tail not in seen:
+                seen.add(tail)
+                pending.append(tail)
+    return False

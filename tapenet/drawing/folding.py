@@ -1,0 +1,269 @@
+"""Passes that draw less: modules folded into one box each, boxes around a single op taken away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable
+from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Vertex
+
+#: What is told of a box that stands for several, if one of them has it: the worst first.
+_SIGNS: tuple[Sign, ...] = ("trouble", "dead", "removed", "added", "changed")
+
+
+def members(position: int, vertex: Vertex) -> tuple[int, ...]:
+    """The vertices of the first drawing that a vertex stands for."""
+    return vertex.members or (position,)
+
+
+def worst(signs: Iterable[Sign]) -> Sign:
+    """The sign of what stands for several."""
+    found = set(signs)
+    return next((sign for sign in _SIGNS if sign in found), "")
+
+
+def at_depth(drawing: Drawing, depth: int) -> set[int]:
+    """The clusters to fold so that `depth` levels of modules are open. Other clusters are no levels."""
+    levels: list[int] = []
+    for cluster in drawing.clusters:
+        above = -1 if cluster.parent is None else levels[cluster.parent]
+        levels.append(above + (cluster.around == "module"))
+    return {i for i, c in enumerate(drawing.clusters) if c.around == "module" and levels[i] >= depth}
+
+
+def fold(drawing: Drawing, closed: Collection[int]) -> Drawing:
+    """The drawing with each of these clusters as one vertex.
+
+    Edges within a folded cluster go; of those that bring it, or from it, the same array, one is kept. As a
+    cluster holds consecutive ops, folding makes no circle among them.
+    """
+    if not closed:
+        return drawing
+    top: list[int | None] = []  # of each cluster: the folded one it is in or is
+    for position, cluster in enumerate(drawing.clusters):
+        above = None if cluster.parent is None else top[cluster.parent]
+        top.append(position if above is None and position in closed else above)
+    kept: list[Cluster] = []
+    moved: dict[int | None, int | None] = {None: None}
+    for position, cluster in enumerate(drawing.clusters):
+        if top[position] is None:
+            moved[position] = len(kept)
+            kept.append(cluster._replace(parent=moved[cluster.parent]))
+    inside: dict[int, list[int]] = {}
+    for position, vertex in enumerate(drawing.vertices):
+        folded = None if vertex.cluster is None else top[vertex.cluster]
+        if folded is not None:
+            inside.setdefault(folded, []).append(position)
+    places: dict[int, int] = {}
+    vertices: list[Vertex] = []
+    new: list[int] = []  # of each vertex: where it is now
+    for vertex in drawing.vertices:
+        folded = None if vertex.cluster is None else top[vertex.cluster]
+        if folded is None:
+            new.append(len(vertices))
+            vertices.append(vertex._replace(cluster=moved[vertex.cluster]))
+            continue
+        if folded not in places:
+            places[folded] = len(vertices)
+            vertices.append(_box(drawing, folded, inside[folded], moved[drawing.clusters[folded].parent]))
+        new.append(places[folded])
+    vertices = [
+        v if v.members or v.kind == "module" else v._replace(members=(i,))
+        for v, i in zip(vertices, _first(new, len(vertices)), strict=True)
+    ]
+    return Drawing(vertices, joined(drawing.edges, new, set(places.values())), kept, drawing.ops)
+
+
+def _first(new: list[int], count: int) -> list[int]:
+    """Of each new vertex: the first old one that it stands for."""
+    found = [-1] * count
+    for old, position in enumerate(new):
+        if found[position] < 0:
+            found[position] = old
+    return found
+
+
+def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None) -> Vertex:
+    """The vertex that stands for a cluster."""
+    cluster = drawing.clusters[position]
+    vertices = [drawing.vertices[i] for i in inside]
+    ops = [v for v in vertices if v.kind in ("op", "module")]
+    title = cluster.title
+    details = [cluster.place]
+    op = ""
+    if len(ops) == 1 and ops[0].kind == "op":  # a layer: what it does says more than its class
+        op = ops[0].op
+        words = ops[0].title if cluster.around == "module" else f"{ops[0].title}"
+        title = f"{cluster.name}: {words}" if cluster.name else words
+        title += f" ×{cluster.count:,}" if cluster.count > 1 else ""
+        details += ops[0].details
+    else:
+        listed = Counter(line for v in ops for line in v.title.split("\n"))
+        details.append(", ".join(f"{n} × {t}" if n > 1 else t for t, n in listed.most_common(8)))
+    updates = dict.fromkeys(v.title.replace("\n", " ") for v in vertices if v.kind == "update")
+    details += [f"updated by {title}" for title in updates]
+    return Vertex(
+        "module",
+        title,
+        parameters=cluster.parameters,
+        details=tuple(d for d in details if d),
+        cluster=parent,
+        op=op,
+        number=ops[0].number if len(ops) == 1 else 0,
+        line=next((v.line for v in ops if v.line), ""),
+        count=cluster.count,
+        members=tuple(m for i, v in zip(inside, vertices, strict=True) for m in members(i, v)),
+        fill=cluster.fill,
+        sign=worst([cluster.sign, *(v.sign for v in vertices)]),
+    )
+
+
+def joined(edges: Iterable[Edge], new: list[int], boxes: Collection[int]) -> list[Edge]:
+    """The edges after their vertices moved: none within a box, and of those that bring a box, or from one, the same
+    array, only the first."""
+    found: dict[tuple[int, int | None, int, str, str], int] = {}
+    kept: list[Edge] = []
+    for edge in edges:
+        tail, head = new[edge.tail], new[edge.head]
+        from_box, to_box = tail in boxes, head in boxes
+        if from_box or to_box:
+            if tail == head:
+                continue
+            same = (edge.tail, edge.result, head, edge.flow, "" if to_box else edge.argument)
+            if same in found:
+                if edge.differentiable:
+                    kept[found[same]] = kept[found[same]]._replace(differentiable=True)
+                continue
+            found[same] = len(kept)
+        kept.append(
+            edge._replace(
+                tail=tail,
+                head=head,
+                result=None if from_box else edge.result,
+                argument="" if to_box else edge.argument,
+            )
+        )
+    return kept
+
+
+def unbox(drawing: Drawing) -> Drawing:
+    """The drawing without the clusters of modules that are but one op, such as activations.
+
+    A box around a box says little. Where the op came from stands in its tooltip.
+    """
+    content = [0] * len(drawing.clusters)
+    for cluster in drawing.clusters:
+        if cluster.parent is not None:
+            content[cluster.parent] += 2
+    for vertex in drawing.vertices:
+        if vertex.cluster is not None:
+            content[vertex.cluster] += 1 if vertex.kind == "op" else 2
+
+    def bare(position: int, cluster: Cluster) -> bool:
+        return content[position] == 1 and not cluster.parameters and cluster.count == 1 and not cluster.sign
+
+    return _without(drawing, bare)
+
+
+def _without(drawing: Drawing, drop: Callable[[int, Cluster], bool]) -> Drawing:
+    """The drawing without some of its clusters; what was in them stays."""
+    clusters: list[Cluster] = []
+    moved: dict[int | None, int | None] = {None: None}
+    for position, cluster in enumerate(drawing.clusters):
+        parent = moved[cluster.parent]
+        if drop(position, cluster):
+            moved[position] = parent
+        else:
+            moved[position] = len(clusters)
+            depth = 0 if parent is None else clusters[parent].depth + 1
+            clusters.append(cluster._replace(parent=parent, depth=depth))
+    vertices = [vertex._replace(cluster=moved[vertex.cluster]) for vertex in drawing.vertices]
+    return drawing._replace(vertices=vertices, clusters=clusters)
+
+
+# -- a budget of boxes ----------------------------------------------------------------------------------------------
+
+
+def within(drawing: Drawing, budget: int) -> set[int]:
+    """The clusters to fold so that about `budget` boxes are drawn: from outside in, modules are opened as long as
+    what is in them fits. Modules of one class at one depth are opened together or not at all, and layers, of one op
+    each, only if everything else is open and all of them fit, so that like is drawn alike.
+    """
+    own = [0] * len(drawing.clusters)  # vertices directly inside
+    ops = [0] * len(drawing.clusters)
+    total = 0
+    for vertex in drawing.vertices:
+        if vertex.cluster is None:
+            total += 1
+        else:
+            own[vertex.cluster] += 1
+            ops[vertex.cluster] += vertex.kind == "op"
+    children: dict[int | None, list[int]] = {}
+    for position, cluster in enumerate(drawing.clusters):
+        children.setdefault(cluster.parent, []).append(position)
+    total += len(children.get(None, ()))
+    waiting: dict[tuple[int, str], list[int]] = {}
+    layers: list[int] = []
+
+    def reach(positions: Iterable[int]) -> None:
+        for position in positions:
+            cluster = drawing.clusters[position]
+            if ops[position] == 1 and position not in children:
+                layers.append(position)
+            else:
+                waiting.setdefault((cluster.depth, cluster.type), []).append(position)
+
+    def cost(group: Iterable[int]) -> int:
+        return sum(own[p] + len(children.get(p, ())) - 1 for p in group)
+
+    reach(children.get(None, ()))
+    opened: set[int] = set()
+    while waiting:
+        group = waiting.pop(min(waiting, key=lambda level: (level[0], waiting[level][0])))
+        if total + cost(group) <= budget:
+            total += cost(group)
+            opened.update(group)
+            reach(child for p in group for child in children.get(p, ()))
+    all_open = len(opened) + len(layers) == len(drawing.clusters)
+    if all_open and total + cost(layers) <= budget:
+        opened.update(layers)
+    return set(range(len(drawing.clusters))) - opened
+
+
+def in_runs(drawing: Drawing, budget: int) -> Drawing:
+    """The drawing with runs of consecutive ops as one box each, so that about `budget` boxes are left at most. For
+    graphs that no module divides.
+    """
+    ops = [i for i, v in enumerate(drawing.vertices) if v.kind in ("op", "module")]
+    length = -(-len(ops) // max(budget // 2, 1))  # half of the boxes for what the runs use
+    if length <= 1:
+        return drawing
+    clusters = list(drawing.clusters)
+    outer = len(clusters)
+    run: dict[int, int] = {}
+    sizes: Counter[int] = Counter()
+    for position in ops:
+        around = drawing.vertices[position].cluster
+        at = len(clusters) - 1
+        if at < outer or clusters[at].parent != around or sizes[at] == length:
+            at += 1
+            depth = 0 if around is None else clusters[around].depth + 1
+            clusters.append(Cluster("", "", "", around, depth, around="repeat"))
+        run[position] = at
+        sizes[at] += 1
+    used: dict[int, set[int]] = {}
+    for edge in drawing.edges:
+        used.setdefault(edge.tail, set()).add(run.get(edge.head, -1))
+    vertices = []
+    learned: Counter[int] = Counter()
+    for position, vertex in enumerate(drawing.vertices):
+        users = used.get(position, set())
+        inside = run.get(position)
+        if inside is None and vertex.kind in ("parameter", "input", "constant") and len(users) == 1 and -1 not in users:
+            (inside,) = users  # what only one run uses is drawn in it
+        if inside is not None:
+            learned[inside] += vertex.parameters
+            vertex = vertex._replace(cluster=inside)
+        vertices.append(vertex)
+    for i in range(outer, len(clusters)):
+        clusters[i] = clusters[i]._replace(name=f"{sizes[i]:,} ops", parameters=learned[i])
+    return fold(drawing._replace(vertices=vertices, clusters=clusters), range(outer, len(clusters)))

@@ -1,0 +1,56 @@
+"""Passes that add what happens after the forward pass: gradients on their way back, and what an optimizer does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tapenet.drawing.model import Drawing, Edge, Vertex
+
+
+def with_updates(drawing: Drawing, updates: Mapping[int, str]) -> Drawing:
+    """The drawing with a vertex for what an optimizer does to the parameters of each module.
+
+    Args:
+        drawing: any drawing in which parameters are vertices.
+        updates: what is done, by the number of the parameter's node.
+    """
+    vertices: list[Vertex] = []
+    edges: list[Edge] = []
+    new: list[int] = []
+    made: dict[tuple[int | None, str], int] = {}
+    for position, vertex in enumerate(drawing.vertices):
+        title = updates.get(vertex.number) if vertex.kind == "parameter" else None
+        if title is None:
+            new.append(len(vertices))
+            vertices.append(vertex._replace(members=vertex.members or (position,)))
+            continue
+        key = vertex.cluster, title
+        # Outside of modules each parameter has its own: one for all would tie the picture together.
+        if key not in made or vertex.cluster is None:
+            made[key] = len(vertices)
+            details = ("the optimizer's step: it reads the gradients and writes the parameters",)
+            vertices.append(Vertex("update", title, details=details, cluster=vertex.cluster))
+        new.append(len(vertices))
+        assert vertex.value is not None
+        edges.append(Edge(made[key], len(vertices), vertex.value, flow="update"))
+        vertices.append(vertex._replace(members=vertex.members or (position,)))
+    edges += [edge._replace(tail=new[edge.tail], head=new[edge.head]) for edge in drawing.edges]
+    return drawing._replace(vertices=vertices, edges=edges)
+
+
+def with_gradients(drawing: Drawing) -> Drawing:
+    """The drawing with the way of the gradients: beside each edge along which one flows back, an edge that carries it.
+
+    A gradient ends at the parameter, or at what updates that.
+    """
+    updated = {edge.head: edge.tail for edge in drawing.edges if edge.flow == "update"}
+    edges = list(drawing.edges)
+    seen: set[tuple[int, int]] = set()
+    for edge in drawing.edges:
+        if edge.flow not in ("value", "carry") or not edge.differentiable:
+            continue
+        tail, head = edge.head, updated.get(edge.tail, edge.tail)
+        if (tail, head) not in seen and tail != head:
+            seen.add((tail, head))
+            edges.append(Edge(tail, head, edge.value, None, edge.argument, "gradient"))
+    return drawing._replace(edges=edges)

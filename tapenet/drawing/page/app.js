@@ -1,0 +1,308 @@
+// The page's state, and what every part of it asks of the others.
+
+class App {
+  constructor(data) {
+    this.data = data;
+    this.graph = makeGraph(data.drawing);
+    this.folding = new Folding(this.graph, data.open);
+    this.layout = new Layout(this.graph, this.folding, data.direction);
+    this.chosen = null; // what was clicked, though what stands for it may be a closed module around
+    this.second = null;
+    this.hot = null; // a set of ids, or null: nothing is singled out
+    this.hotVertices = null;
+    this.signs = this.allSigns();
+    this.paint = new Paint(this);
+    this.search = new Search(this);
+    this.play = new Play(this);
+    this.panel = new Panel(this);
+    const stage = find("stage");
+    this.camera = new Camera(stage, () => this.view.follow());
+    this.view = new View(this, stage);
+    this.stage = stage;
+    this.listen();
+    this.startView();
+    this.panel.show();
+    new ResizeObserver(() => this.view.follow()).observe(stage);
+  }
+
+  get selected() {
+    return this.chosen === null ? null : this.folding.stands[this.chosen];
+  }
+
+  startView() {
+    const { w, h } = this.layout.levels.get(this.graph.root);
+    this.camera.start(w, h, this.layout.sideways);
+  }
+
+  fit() {
+    const { w, h } = this.layout.levels.get(this.graph.root);
+    this.camera.fit(0, 0, w, h);
+  }
+
+  // -- folding -----------------------------------------------------------------------------------------------------
+
+  // Open or close clusters, with one of them kept where it is on the stage.
+  fold(ids, open, anchor = ids[0]) {
+    const { folding, layout, camera } = this;
+    const held = folding.stands[anchor];
+    const before = [layout.x[held], layout.y[held]];
+    const changed = folding.set(ids, open);
+    if (!changed.length) return;
+    layout.update(changed);
+    const now = folding.seen(held) ? held : folding.stands[held];
+    camera.stop();
+    camera.x += layout.x[now] - before[0];
+    camera.y += layout.y[now] - before[1];
+    this.refold();
+    camera.set(camera.x, camera.y);
+  }
+
+  toggle(id) {
+    const open = !this.folding.isOpen(id);
+    this.fold([id], open);
+    const title = clean(clusterTitle(this.graph.clusterOf(id)));
+    this.announce(open ? `${title} opened, ${plural(this.graph.inside.get(id).length, "box", "boxes")}` : `${title} folded`);
+  }
+
+  // Open so many levels of modules, all of them for Infinity.
+  unfoldTo(depth) {
+    const { graph, folding, layout } = this;
+    const changed = [];
+    for (const open of [true, false]) {
+      const ids = [];
+      for (let id = graph.count; id < graph.root; id++) if ((graph.level[id] <= depth) === open) ids.push(id);
+      changed.push(...folding.set(ids, open));
+    }
+    layout.update(changed);
+    this.refold();
+    this.startView();
+    this.announce(`${plural(layout.seen.length, "box", "boxes")} shown`);
+  }
+
+  refold() {
+    this.hot = this.hotVertices && this.withAround(this.hotVertices);
+    this.paint.refresh();
+    this.play.refold();
+    this.view.redraw(true);
+    this.panel.show();
+  }
+
+  // -- selection ---------------------------------------------------------------------------------------------------
+
+  select(id, { show = false, focus = false } = {}) {
+    this.chosen = id;
+    this.second = null;
+    this.play.leave();
+    this.light(null);
+    this.panel.show();
+    if (id === null) return;
+    if (show) this.bringIntoView(id);
+    if (focus) this.view.focus(this.selected);
+    this.announce(this.spoken(this.selected));
+  }
+
+  // Make it seen, whatever is folded around it.
+  reveal(id) {
+    const around = this.folding.around(id);
+    if (around.length) this.fold(around, true, around[around.length - 1]);
+  }
+
+  bringIntoView(id, always = false) {
+    const { layout } = this;
+    const at = this.folding.stands[id];
+    this.camera.show(layout.x[at], layout.y[at], layout.w[at], layout.h[at], always);
+    if (!this.view.boxes.has(at)) this.view.redraw();
+  }
+
+  // Single out vertices: the others fade.
+  light(vertices) {
+    this.hotVertices = vertices;
+    this.hot = vertices && this.withAround(vertices);
+    this.view.decorate();
+  }
+
+  withAround(vertices) {
+    const found = new Set();
+    for (const vertex of vertices) {
+      for (let id = vertex; id >= 0 && !found.has(id); id = this.graph.parent[id]) found.add(id);
+    }
+    return found;
+  }
+
+  // All vertices that values come from on their way to these, or go to from these; with them.
+  reach(starts, forward) {
+    const { incoming, outgoing, edges } = this.graph;
+    const found = new Set(starts);
+    const pending = [...found];
+    while (pending.length) {
+      const at = pending.pop();
+      for (const i of (forward ? outgoing : incoming)[at]) {
+        const edge = edges[i];
+        const next = forward ? edge.head : edge.tail;
+        if (edge.way === FLOWS.value && !found.has(next)) {
+          found.add(next);
+          pending.push(next);
+        }
+      }
+    }
+    return found;
+  }
+
+  lightPath(forward) {
+    if (this.chosen === null) return;
+    const found = this.reach(this.graph.within(this.chosen), forward);
+    this.light(found);
+    this.announce(`${plural(found.size, "box", "boxes")} on the way ${forward ? "to outputs" : "from inputs"}`);
+  }
+
+  lightBetween(other) {
+    this.second = other;
+    const ends = [this.chosen, other];
+    for (const [from, to] of [ends, [...ends].reverse()]) {
+      const after = this.reach(this.graph.within(from), true);
+      const before = this.reach(this.graph.within(to), false);
+      const both = new Set([...after].filter((vertex) => before.has(vertex)));
+      if (both.size) {
+        this.light(both);
+        this.announce(`${plural(both.size, "box", "boxes")} on the paths between the two`);
+        return;
+      }
+    }
+    this.light(new Set([...ends].flatMap((id) => [...this.graph.within(id)])));
+    this.announce("no path between the two");
+  }
+
+  clear() {
+    this.search.clear();
+    this.select(null);
+  }
+
+  // -- what the view asks --------------------------------------------------------------------------------------------
+
+  states(id) {
+    const { folding, search, play } = this;
+    const sign = this.signs[id];
+    return {
+      selected: id === this.selected, second: this.second !== null && id === folding.stands[this.second],
+      hot: this.hot !== null && this.hot.has(id), match: search.matches.has(id),
+      nested: !folding.isOpen(id) && search.nested.has(id), found: id === search.current,
+      now: play.now === id, done: play.done.has(id), returned: play.returned.has(id),
+      trouble: sign === "trouble" || this.paint.isTrouble(id), dead: sign === "dead", added: sign === "added",
+      removed: sign === "removed", changed: sign === "changed",
+    };
+  }
+
+  edgeStates(edge) {
+    const { play, hotVertices, selected } = this;
+    const { edges } = this.graph;
+    let hot = false;
+    if (hotVertices) hot = edge.of.some((i) => hotVertices.has(edges[i].tail) && hotVertices.has(edges[i].head));
+    const touched = selected !== null && !hotVertices && (edge.tail === selected || edge.head === selected);
+    return { hot, touched, flowing: play.flows(edge) };
+  }
+
+  // A closed cluster tells of what is to be seen in it.
+  allSigns() {
+    const { graph } = this;
+    const signs = Array.from({ length: graph.root + 1 }, (_, id) => (
+      id === graph.root ? "" : (graph.isCluster(id) ? graph.clusterOf(id) : graph.vertices[id]).sign || ""));
+    const weight = { trouble: 2, added: 1, removed: 1, changed: 1 };
+    for (let id = 0; id < graph.count; id++) {
+      if (!weight[signs[id]]) continue;
+      const told = weight[signs[id]] === 2 ? "trouble" : "changed";
+      for (let at = graph.parent[id]; at !== graph.root; at = graph.parent[at]) {
+        if (!signs[at] || told === "trouble") signs[at] = told;
+      }
+    }
+    return signs;
+  }
+
+  ownFill(id) {
+    const { graph } = this;
+    return (graph.isCluster(id) ? graph.clusterOf(id) : graph.vertices[id]).fill || "";
+  }
+
+  titleOf(id) {
+    const { graph } = this;
+    return graph.isCluster(id) ? clusterTitle(graph.clusterOf(id)) : graph.vertices[id].title.split("\n").join(" · ");
+  }
+
+  // What a screen reader says of a box.
+  spoken(id) {
+    const { graph, folding } = this;
+    const title = clean(this.titleOf(id), 80);
+    if (graph.isCluster(id)) {
+      const { parameters } = graph.clusterOf(id);
+      const counted = parameters ? `, ${plural(parameters, "parameter")}` : "";
+      return `${title}, module${counted}, ${folding.isOpen(id) ? "open" : "folded"}`;
+    }
+    const vertex = graph.vertices[id];
+    const out = vertex.value || (graph.outgoing[id].length ? graph.edges[graph.outgoing[id][0]].value : null);
+    const where = graph.parent[id] === graph.root ? "" : `, in ${clean(clusterTitle(graph.clusterOf(graph.parent[id])), 80)}`;
+    return `${title}, ${vertex.kind}${out ? `, ${valueText(out)}` : ""}${where}`;
+  }
+
+  announce(text) {
+    find("spoken").textContent = text;
+  }
+
+  // -- pointing ------------------------------------------------------------------------------------------------------
+
+  listen() {
+    const { stage } = this;
+    const target = (event) => {
+      const element = event.target.closest("[data-id]");
+      const box = stage.getBoundingClientRect();
+      const under = this.view.under(...this.camera.at(event.clientX - box.left, event.clientY - box.top));
+      const id = element && !this.view.far ? Number(element.dataset.id) : under;
+      return { id, fold: Boolean(event.target.closest("[data-fold]")), edge: event.target.edge };
+    };
+    stage.addEventListener("click", (event) => {
+      if (this.camera.dragged) return;
+      const { id, fold } = target(event);
+      if (id === null) this.select(null);
+      else if (event.shiftKey && this.chosen !== null && this.chosen !== id) this.lightBetween(id);
+      else {
+        this.select(id, { focus: true });
+        if (fold) this.toggle(id);
+      }
+    });
+    stage.addEventListener("dblclick", (event) => {
+      const { id, fold } = target(event);
+      if (id !== null && !fold && this.graph.isCluster(id)) this.toggle(id);
+    });
+    const tip = find("tip");
+    stage.addEventListener("pointermove", (event) => {
+      const { id, edge } = target(event);
+      const text = edge ? this.edgeTip(edge) : id === null ? "" : this.boxTip(id);
+      tip.textContent = text;
+      tip.hidden = !text || stage.classList.contains("dragging");
+      if (tip.hidden) return;
+      const box = stage.getBoundingClientRect();
+      const [px, py] = [event.clientX - box.left, event.clientY - box.top];
+      tip.style.setProperty("left", `${Math.max(4, Math.min(px + 14, box.width - tip.offsetWidth - 8))}px`);
+      tip.style.setProperty("top", `${py + 18 + tip.offsetHeight > box.height ? py - tip.offsetHeight - 10 : py + 18}px`);
+    });
+    stage.addEventListener("pointerleave", () => { tip.hidden = true; });
+  }
+
+  boxTip(id) {
+    const { graph, paint } = this;
+    if (graph.isCluster(id)) {
+      const cluster = graph.clusterOf(id);
+      const counted = cluster.parameters ? plural(cluster.parameters, "parameter") : "";
+      return [cluster.path, clusterTitle(cluster), counted, paint.text(id)].filter(Boolean).map((t) => clean(t, 200)).join("\n");
+    }
+    const vertex = graph.vertices[id];
+    return [this.titleOf(id), valueText(vertex.value), ...(vertex.details || []).slice(0, 8), vertex.line, paint.text(id)]
+      .filter(Boolean).map((text) => clean(text, 200)).join("\n");
+  }
+
+  edgeTip(edge) {
+    const { first } = edge;
+    const way = ["", "gradient ", "new value ", "carried on "][edge.way];
+    const { vertices } = this.graph;
+    const [tail, head] = [first.tail, first.head].map((i) => clean(vertices[i].title, 60));
+    return `${way}${valueText(first.value)}\n${tail} → ${head}${first.argument ? `: ${clean(first.argument, 40)}` : ""}`;
+  }
+}

@@ -1,0 +1,187 @@
+// The keyboard, and the buttons of the bar.
+
+class Keys {
+  constructor(app) {
+    this.app = app;
+    this.buttons();
+    document.addEventListener("keydown", (event) => this.press(event));
+    find("stage").addEventListener("focus", (event) => {
+      if (event.target === event.currentTarget && app.selected === null && find("stage").matches(":focus-visible")) {
+        app.announce("The graph. Press an arrow key to select its first box.");
+      }
+    });
+  }
+
+  press(event) {
+    const { app } = this;
+    if (event.ctrlKey || event.metaKey || event.altKey || find("help").open) return;
+    const { target } = event;
+    const typing = target.matches("input, select, textarea");
+    if (event.key === "Escape" && !typing) return app.clear();
+    if (typing && !(target.id === "step" && [" ", ".", ","].includes(event.key))) return;
+    const onButton = target.matches("button");
+    const does = {
+      "/": () => find("search").focus(),
+      "+": () => app.camera.zoom(1.3),
+      "=": () => app.camera.zoom(1.3),
+      "-": () => app.camera.zoom(1 / 1.3),
+      0: () => app.fit(),
+      f: () => app.fit(),
+      "?": () => find("help").showModal(),
+      ".": () => { app.play.pause(); app.play.move(1); },
+      ",": () => { app.play.pause(); app.play.move(-1); },
+      i: () => app.lightPath(false),
+      o: () => app.lightPath(true),
+      c: () => this.foldAround(),
+      d: () => toggleTheme(app),
+      ArrowUp: () => this.arrow("up"),
+      ArrowDown: () => this.arrow("down"),
+      ArrowLeft: () => this.arrow("left"),
+      ArrowRight: () => this.arrow("right"),
+    }[event.key];
+    if (does) {
+      event.preventDefault();
+      does();
+    } else if (event.key === " " && !onButton) {
+      event.preventDefault();
+      app.play.run();
+    } else if (event.key === "Enter" && !onButton && app.selected !== null && app.graph.isCluster(app.selected)) {
+      event.preventDefault();
+      const id = app.selected;
+      app.chosen = id;
+      app.toggle(id);
+      app.view.focus(id);
+    }
+    return undefined;
+  }
+
+  // Fold the module around what is selected, and select that.
+  foldAround() {
+    const { app } = this;
+    if (app.selected === null) return;
+    const around = app.graph.parent[app.selected];
+    if (around === app.graph.root) return;
+    app.fold([around], false);
+    app.select(around, { show: true, focus: true });
+  }
+
+  arrow(key) {
+    const { app } = this;
+    const { layout, graph } = app;
+    if (app.selected === null) {
+      const top = layout.levels.get(graph.root).items;
+      const next = app.play.now ?? top.find((id) => !layout.edges.some((edge) => edge.head === id)) ?? top[0];
+      if (next !== undefined) app.select(next, { show: true, focus: true });
+      return;
+    }
+    const turned = layout.sideways ? { left: "up", right: "down", up: "left", down: "right" } : {};
+    const way = turned[key] || key;
+    const next = way === "up" ? this.producer() : way === "down" ? this.consumer() : this.sibling(way === "right");
+    if (next !== null && next !== undefined) app.select(next, { show: true, focus: true });
+  }
+
+  inIt(id) {
+    const { graph, selected } = this.app;
+    let at = id;
+    while (at >= 0 && at !== selected) at = graph.parent[at];
+    return at === selected;
+  }
+
+  producer() {
+    const { layout, graph, selected } = this.app;
+    let best = null;
+    for (const edge of layout.edges) {
+      if (edge.way !== FLOWS.value || !this.inIt(edge.head) || this.inIt(edge.tail)) continue;
+      const weight = (LEAVES.has(graph.vertices[edge.first.tail].kind) ? 0 : 1e9) + edge.first.tail - (edge.first.skip ? 1e8 : 0);
+      if (!best || weight > best.weight) best = { weight, id: edge.tail };
+    }
+    const around = graph.parent[selected];
+    return best ? best.id : around === graph.root ? null : around;
+  }
+
+  consumer() {
+    const { layout, folding, graph, selected } = this.app;
+    if (folding.isOpen(selected)) return graph.inside.get(selected)[0];
+    let best = null;
+    for (const edge of layout.edges) {
+      if (edge.way !== FLOWS.value || edge.tail !== selected) continue;
+      if (!best || edge.first.head < best.first.head) best = edge;
+    }
+    return best && best.head;
+  }
+
+  // The nearest box beside it, in the same module if there is one.
+  sibling(onward) {
+    const { layout, graph, folding, selected } = this.app;
+    const { x, y, w, h, sideways } = layout;
+    const [across, breadth, along, length] = sideways ? [y, h, x, w] : [x, w, y, h];
+    const middle = (id) => across[id] + breadth[id] / 2;
+    let best = null;
+    for (const id of layout.seen) {
+      if (id === selected || folding.isOpen(id)) continue;
+      const far = (middle(id) - middle(selected)) * (onward ? 1 : -1);
+      const level = along[id] < along[selected] + length[selected] && along[selected] < along[id] + length[id];
+      if (!level || far <= 0) continue;
+      const weight = far + (graph.parent[id] === graph.parent[selected] ? 0 : 1e6);
+      if (!best || weight < best.weight) best = { weight, id };
+    }
+    return best && best.id;
+  }
+
+  buttons() {
+    const { app } = this;
+    const click = (id, does) => find(id).addEventListener("click", does);
+    click("zoom-in", () => app.camera.zoom(1.3));
+    click("zoom-out", () => app.camera.zoom(1 / 1.3));
+    click("zoom-fit", () => app.fit());
+    click("theme", () => toggleTheme(app));
+    click("show-help", () => find("help").showModal());
+    click("help-close", () => find("help").close());
+    const deepest = Math.max(0, ...Array.from(app.graph.level.subarray(app.graph.count, app.graph.root)));
+    const depth = find("depth");
+    find("folding").hidden = deepest === 0;
+    for (let d = 1; d < deepest; d++) depth.append(make("option", { value: d }, plural(d, "level")));
+    depth.append(make("option", { value: "all" }, "everything"));
+    depth.addEventListener("change", () => {
+      if (depth.value === "") return;
+      app.unfoldTo(depth.value === "all" ? Infinity : Number(depth.value));
+      depth.value = "";
+    });
+  }
+}
+
+// From light to dark and back, whichever the system prefers.
+function toggleTheme(app) {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+  app.paint.legend();
+  app.view.decorate();
+}
+
+// The key of the colours that occur.
+function buildLegend(graph) {
+  const names = { op: "op", parameter: "parameter", input: "input", constant: "constant", output: "output", module: "module",
+    update: "update" };
+  const kinds = new Set(graph.vertices.map((vertex) => vertex.kind));
+  if (graph.clusters.length) kinds.add("module");
+  const entries = Object.keys(names).filter((kind) => kinds.has(kind))
+    .map((kind) => make("span", {}, make("i", { class: `swatch ${kind}` }), names[kind]));
+  const ways = [["gradient", "gradient"], ["update", "new value"], ["carry", "carried on"]];
+  for (const [way, name] of ways) {
+    if (graph.edges.some((edge) => edge.way === FLOWS[way])) {
+      entries.push(make("span", {}, make("i", { class: `stroke ${way}` }), name));
+    }
+  }
+  if (graph.edges.some((edge) => edge.skip)) entries.push(make("span", {}, make("i", { class: "stroke skip" }), "skip"));
+  find("legend").append(...entries);
+}
+
+const app = new App(JSON.parse(find("drawing").textContent));
+new Keys(app);
+buildLegend(app.graph);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  app.paint.legend();
+  app.view.decorate();
+});
+document.documentElement.dataset.ready = "true";

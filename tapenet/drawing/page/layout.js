@@ -1,0 +1,358 @@
+// The layout of the whole: every open cluster is laid out on its own, from the inside out, and is a box in the one
+// around it. What lies in a cluster does not depend on what is folded elsewhere, so after a fold only the clusters
+// around it are laid out again.
+
+const TITLE = 12, SMALL = 10, LABEL = 9.5; // sizes of type
+const PAD = 12, HEAD = 22, MOST_LINES = 8;
+
+class Layout {
+  constructor(graph, folding, direction) {
+    this.graph = graph;
+    this.folding = folding;
+    this.sideways = direction === "LR" || direction === "RL";
+    this.levels = new Map(); // by cluster: how it was laid out
+    this.sizes = new Map();
+    const ids = graph.root + 1;
+    for (const name of ["x", "y", "w", "h"]) this[name] = new Float64Array(ids);
+    this.slot = new Int32Array(ids);
+    this.update([]);
+  }
+
+  // Lay out anew after these clusters were opened or closed.
+  update(changed) {
+    const { graph, levels } = this;
+    for (const id of changed) {
+      for (let at = graph.parent[id]; at >= 0; at = graph.parent[at]) levels.delete(at);
+    }
+    const open = this.openClusters();
+    const stale = open.filter((id) => !levels.has(id));
+    this.edges = this.seenEdges();
+    const pieces = this.pieces(new Set(stale));
+    for (const id of stale.reverse()) levels.set(id, this.layOut(id, pieces.get(id)));
+    this.position(open);
+    this.route();
+  }
+
+  // The open clusters that are seen, from outside in.
+  openClusters() {
+    const { graph, folding } = this;
+    const found = [graph.root];
+    for (let at = 0; at < found.length; at++) {
+      for (const id of graph.inside.get(found[at])) if (folding.isOpen(id)) found.push(id);
+    }
+    return found;
+  }
+
+  // The edges between what is seen. What brings the same array to the same place is one edge.
+  seenEdges() {
+    const { graph, folding: { stands } } = this;
+    const found = new Map();
+    graph.edges.forEach((edge, i) => {
+      const tail = stands[edge.tail], head = stands[edge.head];
+      if (tail === head) return;
+      const key = `${edge.array} ${head} ${edge.way}`;
+      const same = found.get(key);
+      if (same) same.of.push(i);
+      else found.set(key, { tail, head, array: edge.array, way: edge.way, first: edge, of: [i] });
+    });
+    return [...found.values()];
+  }
+
+  // What goes through a level on the way of an edge, from the tail's cluster out and into the head's.
+  *way(edge) {
+    const { parent, level } = this.graph;
+    let from = edge.tail, to = edge.head;
+    const inward = [];
+    while (parent[from] !== parent[to]) {
+      if (level[from] >= level[to]) {
+        yield [parent[from], from, -1];
+        from = parent[from];
+      } else {
+        inward.push([parent[to], -1, to]);
+        to = parent[to];
+      }
+    }
+    yield [parent[from], from, to];
+    yield* inward.reverse();
+  }
+
+  pieces(wanted) {
+    const found = new Map([...wanted].map((id) => [id, new Map()]));
+    for (const edge of this.edges) {
+      if (edge.way !== FLOWS.value) continue;
+      for (const [cluster, from, to] of this.way(edge)) {
+        const level = found.get(cluster);
+        if (!level) continue;
+        const key = `${edge.array} ${from} ${to}`;
+        const piece = level.get(key);
+        if (!piece) level.set(key, { key, from, to, edge, latest: edge.first.tail });
+      }
+    }
+    return found;
+  }
+
+  // The box of a vertex or of a closed cluster: its lines of text and its size.
+  size(id) {
+    let size = this.sizes.get(id);
+    if (!size) this.sizes.set(id, (size = boxSize(this.graph, id)));
+    return size;
+  }
+
+  layOut(cluster, pieces) {
+    const { graph, folding, levels, slot, sideways } = this;
+    const items = graph.inside.get(cluster);
+    items.forEach((id, i) => { slot[id] = i; });
+    const ports = new Map(); // by array, inward and outward: the item that stands for it at the border
+    const port = (way, array) => {
+      const key = `${way} ${array}`;
+      if (!ports.has(key)) ports.set(key, items.length + ports.size);
+      return ports.get(key);
+    };
+    const edges = [];
+    for (const piece of pieces.values()) {
+      const { from, to, edge: { array, first } } = piece;
+      const labelled = graph.vertices[first.tail].value === undefined && graph.vertices[first.head].value === undefined;
+      const width = labelled ? measure(valueText(first.value), LABEL) : 0;
+      edges.push({
+        from: from < 0 ? port("in", array) : slot[from], to: to < 0 ? port("out", array) : slot[to],
+        key: array, piece: piece.key, skip: Boolean(first.skip), tail: first.tail, main: false,
+        fromAt: this.portOffset(from, "out", array), toAt: this.portOffset(to, "in", array),
+        label: labelled && from >= 0 && !folding.isOpen(from) ? (sideways ? width + 24 : 34) : 0, width,
+      });
+    }
+    const drawn = edges.length;
+    const placed = new Set(edges.flatMap((edge) => [edge.from, edge.to]));
+    for (const edge of this.edges) { // what has no values is put by its gradients and updates
+      if (edge.way === FLOWS.value || graph.parent[edge.tail] !== cluster || graph.parent[edge.head] !== cluster) continue;
+      for (const [id, other] of [[edge.tail, edge.head], [edge.head, edge.tail]]) {
+        if (placed.has(slot[id])) continue;
+        edges.push({
+          from: slot[id], to: slot[other], key: -1 - edges.length, tail: id, skip: false, main: false,
+          fromAt: 0, toAt: 0, label: 0,
+        });
+        break;
+      }
+    }
+    const count = items.length + ports.size;
+    const level = {
+      count, edges, role: new Uint8Array(count), pos: new Float64Array(count), fixed: new Uint8Array(count),
+      left: new Float64Array(count), right: new Float64Array(count), half: new Float64Array(count),
+      along: new Float64Array(count),
+    };
+    items.forEach((id, i) => {
+      const open = folding.isOpen(id);
+      const size = open ? levels.get(id) : this.size(id);
+      const [across, along] = sideways ? [size.h, size.w] : [size.w, size.h];
+      level.half[i] = level.left[i] = level.right[i] = across / 2;
+      level.along[i] = along;
+      level.fixed[i] = Number(open);
+      const leaf = !graph.isCluster(id) && LEAVES.has(graph.vertices[id].kind);
+      level.role[i] = leaf ? LEAF : ITEM;
+      level.pos[i] = leaf ? graph.first[id] - graph.count : graph.first[id];
+    });
+    for (const [key, i] of ports) {
+      level.role[i] = key.startsWith("in") ? IN : OUT;
+      level.left[i] = level.right[i] = 3;
+      level.pos[i] = (level.role[i] === IN ? -2 : 2) * graph.count + i;
+    }
+    for (const edge of edges) {
+      if (!edge.label || sideways) continue;
+      level.left[edge.from] = Math.max(level.left[edge.from], edge.width + 10);
+    }
+    markMain(graph, edges);
+    return this.frame(cluster, items, ports, level, layoutLayers(level), drawn);
+  }
+
+  // Where an array crosses the border of an open cluster, from its middle; 0 for other boxes.
+  portOffset(id, way, array) {
+    return id >= 0 && this.folding.isOpen(id) ? this.levels.get(id).ports.get(`${way} ${array}`) ?? 0 : 0;
+  }
+
+  // The level as a box: with its header, its places from the top left corner, and its ways.
+  frame(cluster, items, ports, level, found, drawn) {
+    const { graph, sideways } = this;
+    const bare = cluster === graph.root;
+    const head = bare ? 0 : HEAD;
+    const side = bare ? 0 : PAD;
+    const least = bare ? 0 : headWidth(graph, cluster);
+    const [before, beside] = sideways ? [side, head + side / 2] : [head, side];
+    const after = side;
+    const length = found.length + before + after;
+    let breadth = found.breadth + beside + side;
+    let [shiftAcross, shiftAlong] = [beside, before];
+    const short = sideways ? 0 : Math.max(0, least - breadth);
+    breadth += short;
+    shiftAcross += short / 2;
+    const wide = sideways ? Math.max(length, least) : breadth;
+    shiftAlong += sideways ? (wide - length) / 2 : 0;
+    const [w, h] = sideways ? [wide, breadth] : [wide, length];
+    const x = new Float64Array(items.length), y = new Float64Array(items.length);
+    items.forEach((id, i) => {
+      const across = found.middle[i] - level.half[i] + shiftAcross;
+      const along = found.start[i] + shiftAlong;
+      [x[i], y[i]] = sideways ? [along, across] : [across, along];
+    });
+    const offsets = new Map();
+    for (const [key, i] of ports) offsets.set(key, found.middle[i] + shiftAcross - breadth / 2);
+    const end = sideways ? w : h;
+    const routes = new Map();
+    level.edges.slice(0, drawn).forEach((edge, e) => {
+      const points = found.routes[e];
+      for (let k = 0; k < points.length; k += 2) {
+        const across = points[k] + shiftAcross;
+        const along = points[k + 1] + shiftAlong;
+        [points[k], points[k + 1]] = sideways ? [along, across] : [across, along];
+      }
+      const along = sideways ? 0 : 1;
+      if (level.role[edge.from] === IN) points[along] = 0;
+      if (level.role[edge.to] === OUT) points[points.length - 2 + along] = end;
+      routes.set(edge.piece, points);
+    });
+    return { w, h, items, x, y, ports: offsets, routes };
+  }
+
+  position(open) {
+    const { graph, folding, levels } = this;
+    this.seen = [];
+    const root = levels.get(graph.root);
+    [this.x[graph.root], this.y[graph.root], this.w[graph.root], this.h[graph.root]] = [0, 0, root.w, root.h];
+    for (const cluster of open) {
+      const level = levels.get(cluster);
+      level.items.forEach((id, i) => {
+        const size = folding.isOpen(id) ? levels.get(id) : this.size(id);
+        this.x[id] = this.x[cluster] + level.x[i];
+        this.y[id] = this.y[cluster] + level.y[i];
+        this.w[id] = size.w;
+        this.h[id] = size.h;
+        this.seen.push(id);
+      });
+    }
+  }
+
+  route() {
+    const { graph, levels } = this;
+    const between = new Map();
+    for (const edge of this.edges) {
+      if (edge.way !== FLOWS.value) continue;
+      edge.points = [];
+      for (const [cluster, from, to] of this.way(edge)) {
+        const piece = levels.get(cluster).routes.get(`${edge.array} ${from} ${to}`);
+        for (let k = 0; k < piece.length; k += 2) {
+          edge.points.push(piece[k] + this.x[cluster], piece[k + 1] + this.y[cluster]);
+        }
+      }
+      between.set(`${edge.tail} ${edge.head}`, edge);
+    }
+    for (const edge of this.edges) {
+      if (edge.way === FLOWS.value) continue;
+      const forward = between.get(`${edge.head} ${edge.tail}`);
+      edge.points = forward ? this.beside(forward.points) : this.around(edge.tail, edge.head);
+    }
+    const labelled = new Set();
+    for (const edge of this.edges) {
+      edge.box = bounds(edge.points);
+      const plain = edge.way === FLOWS.value
+        && graph.vertices[edge.first.tail].value === undefined && graph.vertices[edge.first.head].value === undefined;
+      const key = `${edge.array} ${edge.tail}`;
+      edge.label = plain && !labelled.has(key) ? valueText(edge.first.value) : "";
+      if (edge.label) labelled.add(key);
+    }
+  }
+
+  // A way back, to the side of the way there.
+  beside(points) {
+    const found = turnedAround(points);
+    const axis = this.sideways ? 1 : 0;
+    for (let k = axis; k < found.length; k += 2) found[k] += 7;
+    return found;
+  }
+
+  // A way from one box to another that no layout knows of: onward from end to end, back along the right.
+  around(tail, head) {
+    const { x, y, w, h, sideways } = this;
+    const [ahead, back] = sideways ? [x, w] : [y, h];
+    const onward = ahead[head] >= ahead[tail] + back[tail];
+    if (sideways) {
+      return onward
+        ? [x[tail] + w[tail], y[tail] + h[tail] / 2, x[head], y[head] + h[head] / 2]
+        : [x[tail], y[tail] + h[tail] / 2 + 4, x[head] + w[head], y[head] + h[head] / 2 + 4];
+    }
+    return onward
+      ? [x[tail] + w[tail] / 2, y[tail] + h[tail], x[head] + w[head] / 2, y[head]]
+      : [x[tail] + w[tail] / 2 + 4, y[tail], x[head] + w[head] / 2 + 4, y[head] + h[head]];
+  }
+}
+
+// The input of each box that the picture is straight along: what the last op gave, else an input, else what else.
+function markMain(graph, edges) {
+  const weighs = (edge) => ({ op: 2, module: 2, input: 1 })[graph.vertices[edge.tail].kind] || 0;
+  const better = (a, b) => {
+    const [p, q] = [weighs(a), weighs(b)];
+    if (p !== q) return p > q;
+    if (a.skip !== b.skip) return b.skip;
+    return p ? a.tail > b.tail : a.tail < b.tail;
+  };
+  const best = new Map();
+  for (const edge of edges) {
+    const known = best.get(edge.to);
+    if (!known || better(edge, known)) best.set(edge.to, edge);
+  }
+  for (const edge of best.values()) edge.main = true;
+}
+
+function bounds(points) {
+  const box = [Infinity, Infinity, -Infinity, -Infinity];
+  for (let k = 0; k < points.length; k += 2) {
+    box[0] = Math.min(box[0], points[k]);
+    box[1] = Math.min(box[1], points[k + 1]);
+    box[2] = Math.max(box[2], points[k]);
+    box[3] = Math.max(box[3], points[k + 1]);
+  }
+  return box;
+}
+
+function boxSize(graph, id) {
+  const lines = graph.isCluster(id) ? clusterLines(graph, id) : vertexLines(graph.vertices[id]);
+  let w = 26;
+  let h = 9;
+  for (const line of lines) {
+    w = Math.max(w, measure(line.text, line.small ? SMALL : TITLE, line.bold ? 600 : 400) + 18);
+    h += line.small ? 13 : 15;
+  }
+  if (graph.isCluster(id)) w += 14; // the chevron
+  return { w: Math.ceil(w), h, lines };
+}
+
+function vertexLines(vertex) {
+  const titles = vertex.title.split("\n");
+  const lines = titles.slice(0, MOST_LINES).map((text) => ({ text: clean(text) || "·", small: false }));
+  if (titles.length > MOST_LINES) lines.push({ text: `… and ${titles.length - MOST_LINES} more`, small: true });
+  if (vertex.value) {
+    const count = vertex.parameters && vertex.value[0].length > 1 ? ` · ${thousands(vertex.parameters)}` : "";
+    lines.push({ text: valueText(vertex.value) + count, small: true });
+  } else if (vertex.parameters) {
+    lines.push({ text: plural(vertex.parameters, "parameter"), small: true });
+  }
+  if (vertex.kind === "module") lines[0].bold = true;
+  return lines;
+}
+
+function clusterLines(graph, id) {
+  const cluster = graph.clusterOf(id);
+  const lines = [{ text: clean(clusterTitle(cluster)), small: false, bold: true }];
+  const facts = [];
+  if (cluster.parameters) facts.push(plural(cluster.parameters, "parameter"));
+  if (!cluster.parameters) facts.push(plural(graph.members[id], "box", "boxes"));
+  lines.push({ text: facts.join(" · "), small: true });
+  return lines;
+}
+
+function badgeText(thing) {
+  return thing.count > 1 ? `×${thousands(thing.count)}` : "";
+}
+
+function headWidth(graph, id) {
+  const cluster = graph.clusterOf(id);
+  const badge = badgeText(cluster);
+  return measure(clean(clusterTitle(cluster)), SMALL + 1, 600) + 40 + (badge ? measure(badge, SMALL, 600) + 16 : 0);
+}

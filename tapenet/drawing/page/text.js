@@ -1,0 +1,71 @@
+// Words and numbers as the page shows them. Everything reaches the document as text, never as markup.
+
+const FONT = 'Helvetica, Arial, "Liberation Sans", sans-serif';
+const SVG = "http://www.w3.org/2000/svg";
+// Controls, lone surrogates, and what turns the direction of writing.
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]|\p{Surrogate}/gu;
+
+function clean(text, limit = 48) {
+  const shown = String(text).slice(0, 4 * limit).replace(UNSEEN, " ");
+  const letters = Array.from(shown);
+  return letters.length <= limit ? shown : `${letters.slice(0, limit - 1).join("")}…`;
+}
+
+const measure = (() => {
+  const context = document.createElement("canvas").getContext("2d");
+  const known = new Map();
+  return (text, size, weight = 400) => {
+    const key = `${size} ${weight} ${text}`;
+    let width = known.get(key);
+    if (width === undefined) {
+      context.font = `${weight} ${size}px ${FONT}`;
+      width = context.measureText(text).width;
+      known.set(key, width);
+    }
+    return width;
+  };
+})();
+
+// An element with attributes, listeners (functions) and children (nodes, or texts).
+function make(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+function draw(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== undefined && value !== null) element.setAttribute(name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const find = (id) => document.getElementById(id);
+const thousands = (n) => String(n).replace(/\B(?=(\d{3})+(?!\d))/g, ",");
+const plural = (n, word, words = `${word}s`) => `${thousands(n)} ${n === 1 ? word : words}`;
+
+function valueText(value) {
+  return value ? `${value[0].join("×") || "scalar"} ${value[1]}` : "";
+}
+
+function clusterTitle(cluster) {
+  return cluster.name && cluster.type ? `${cluster.name}: ${cluster.type}` : cluster.name || cluster.type || "module";
+}
+
+// A measured number: "nan", "inf" and "-inf" come as text.
+function numberText(x, unit = "") {
+  if (x === null || x === undefined) return "–";
+  if (typeof x === "string") return { nan: "NaN", inf: "∞", "-inf": "−∞" }[x] || x;
+  const size = Math.abs(x);
+  let text;
+  if (size === 0) text = "0";
+  else if (Number.isInteger(x) && size < 1e6) text = thousands(x);
+  else if (size >= 1e-3 && size < 1e6) text = String(Number(x.toPrecision(4)));
+  else text = x.toExponential(2);
+  return unit ? `${text} ${unit}` : text;
+}

@@ -1,0 +1,133 @@
+"""Colours of pictures and pages, in light and in dark: the one place that has them.
+
+Blue, orange, purple, vermilion and green are of the palette of Okabe and Ito, as tints with a darker border (in dark:
+as shades with a lighter one): colour-blind readers tell them apart, and in grey print borders and titles do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tapenet.drawing.model import Kind, Sign
+
+
+class Box(NamedTuple):
+    """Colours of a box."""
+
+    fill: str
+    border: str
+
+
+class Theme(NamedTuple):
+    """Every colour of a picture.
+
+    Attributes:
+        paper: the ground.
+        ink: titles.
+        muted: what is said besides.
+        line: the arrows of values.
+        skip: those of values that go around something.
+        gradient: the arrows of gradients.
+        update: those of new values of parameters.
+        accent: what is selected.
+        found: what a search found.
+        kinds: boxes, by kind of vertex.
+        clusters: fills of clusters, in turn, by depth.
+        border: the border of a cluster.
+        signs: borders of what has a sign.
+        ramp: from the least measured value to the greatest, in steps that look equal.
+    """
+
+    paper: str
+    ink: str
+    muted: str
+    line: str
+    skip: str
+    gradient: str
+    update: str
+    accent: str
+    found: str
+    kinds: Mapping[Kind, Box]
+    clusters: tuple[str, ...]
+    border: str
+    signs: Mapping[Sign, str]
+    ramp: tuple[str, ...]
+
+
+# Viridis, from dark to light.
+_RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+
+LIGHT = Theme(
+    paper="#ffffff",
+    ink="#1f2933",
+    muted="#52606d",
+    line="#7b8794",
+    skip="#52606d",
+    gradient="#d55e00",
+    update="#009e73",
+    accent="#0072b2",
+    found="#e69f00",
+    kinds={
+        "op": Box("#ffffff", "#7b8794"),
+        "parameter": Box("#dbeaf7", "#0072b2"),
+        "input": Box("#fdecc8", "#b86e00"),
+        "constant": Box("#ffffff", "#7b8794"),
+        "output": Box("#f6e1ee", "#a8447e"),
+        "module": Box("#e4e7eb", "#52606d"),
+        "update": Box("#d6f1e7", "#007a59"),
+    },
+    clusters=("#f5f7fa", "#e9edf2"),
+    border="#c3cad3",
+    signs={
+        "trouble": "#c1272d",
+        "dead": "#7b8794",
+        "added": "#009e73",
+        "removed": "#d55e00",
+        "changed": "#b86e00",
+    },
+    ramp=_RAMP[::-1],
+)
+
+DARK = Theme(
+    paper="#14181d",
+    ink="#e8ecf0",
+    muted="#a5b1bd",
+    line="#8794a1",
+    skip="#a5b1bd",
+    gradient="#ff8c42",
+    update="#2fc49a",
+    accent="#56b4e9",
+    found="#f0b429",
+    kinds={
+        "op": Box("#2a323b", "#8794a1"),
+        "parameter": Box("#143a58", "#56b4e9"),
+        "input": Box("#4a360c", "#e69f00"),
+        "constant": Box("#2a323b", "#8794a1"),
+        "output": Box("#4a2540", "#d48bb8"),
+        "module": Box("#3a444f", "#a5b1bd"),
+        "update": Box("#0f4335", "#2fc49a"),
+    },
+    clusters=("#1b2128", "#232b34"),
+    border="#46515d",
+    signs={
+        "trouble": "#ff6b6b",
+        "dead": "#8794a1",
+        "added": "#2fc49a",
+        "removed": "#ff8c42",
+        "changed": "#e69f00",
+    },
+    ramp=_RAMP,
+)
+
+
+def ink_on(fill: str) -> str:
+    """The colour of text on a painted box, "#rrggbb": dark or light, whichever stands out more.
+
+    Other than the ink of a theme, so that a dark theme does not change it: the box stays as it is painted.
+
+    >>> ink_on("#fde725"), ink_on("#440154")
+    ('#101010', '#fefefe')
+    """
+    red, green, blue = (int(fill[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return "#101010" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#fefefe"

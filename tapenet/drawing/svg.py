@@ -1,0 +1,88 @@
+"""What is done to the SVG that Graphviz writes, so that it reads well everywhere: for screen readers, in the dark, and
+within the column of a notebook."""
+
+from __future__ import annotations
+
+import re
+from xml.sax.saxutils import escape
+
+from tapenet.drawing.model import Drawing, Vertex
+from tapenet.drawing.style import DARK, LIGHT
+from tapenet.drawing.text import clean
+
+#: How many boxes the description tells one by one.
+_TOLD = 60
+
+
+def finished(svg: str, drawing: Drawing, title: str) -> str:
+    """The SVG of a drawing with a description in words, colours for dark surroundings, and a width that gives way.
+
+    Args:
+        svg: as Graphviz wrote it from the drawing's DOT text.
+        drawing: what it shows.
+        title: its name for who cannot see it.
+    """
+    # Wider than a notebook's column it shrinks, where it would be cut off.
+    root = (
+        '<svg class="tapenet" role="img" aria-labelledby="tapenet-title tapenet-description" '
+        'style="max-width: 100%; height: auto" '
+    )
+    text = svg.replace("<svg ", root, 1)
+    start = text.index(">", text.index("<svg ")) + 1
+    head = (
+        f'\n<title id="tapenet-title">{escape(clean(title))}</title>'
+        f'\n<desc id="tapenet-description">{escape(description(drawing))}</desc>'
+        f"\n<style>{_DARK}</style>"
+    )
+    text = text[:start] + head + text[start:]
+    # Graphviz repeats our names for boxes there; browsers show them to whoever points at one.
+    return re.sub(r"<title>(n|g|e|cluster_)?[^<]*</title>", lambda m: _told(m.group(0), drawing), text)
+
+
+def description(drawing: Drawing) -> str:
+    """A drawing in words, box by box in order, as a screen reader would tell it."""
+    vertices = drawing.vertices
+    comes_from: dict[int, list[int]] = {}
+    for edge in drawing.edges:
+        if edge.flow == "value":
+            comes_from.setdefault(edge.head, []).append(edge.tail)
+    told = []
+    for position, vertex in enumerate(vertices):
+        if vertex.kind in ("op", "module", "output"):
+            sources = ", ".join(_words(vertices[t]) for t in dict.fromkeys(comes_from.get(position, ())))
+            told.append(f"{_words(vertex)} of {sources}" if sources else _words(vertex))
+    counts = f"{len(vertices)} boxes and {len(drawing.edges)} arrows. "
+    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    return counts + "; ".join(told[:_TOLD]) + more + "."
+
+
+def _words(vertex: Vertex) -> str:
+    title = clean(vertex.title.replace("\n", ", "))
+    return title if vertex.value is None else f"{title} ({vertex.value})"
+
+
+def _told(element: str, drawing: Drawing) -> str:
+    """The title of one of Graphviz's groups, with words in place of our names for it."""
+    name = element[len("<title>") : -len("</title>")]
+    if name[:1] == "n" and name[1:].isdigit():
+        return f"<title>{escape(_words(drawing.vertices[int(name[1:])]))}</title>"
+    if name.startswith("cluster_") and name[8:].isdigit():
+        return f"<title>{escape(clean(drawing.clusters[int(name[8:])].title))}</title>"
+    return ""
+
+
+def _dark() -> str:
+    """Rules that give each colour its dark counterpart. Scoped, since a notebook's page may hold other drawings."""
+    pairs = {LIGHT.muted: DARK.muted, LIGHT.ink: DARK.ink, LIGHT.line: DARK.line, LIGHT.skip: DARK.skip}
+    pairs |= {LIGHT.gradient: DARK.gradient, LIGHT.update: DARK.update, LIGHT.border: DARK.border}
+    for kind, box in LIGHT.kinds.items():
+        pairs |= {box.fill: DARK.kinds[kind].fill, box.border: DARK.kinds[kind].border}
+    pairs |= dict(zip(LIGHT.clusters, DARK.clusters, strict=True))
+    pairs |= {LIGHT.signs[sign]: DARK.signs[sign] for sign in LIGHT.signs}
+    rules = [f'.tapenet [fill="{a}"]{{fill:{b}}}.tapenet [stroke="{a}"]{{stroke:{b}}}' for a, b in pairs.items()]
+    rules.append(".tapenet text:not([fill]){fill:" + DARK.ink + "}")
+    rules.append(f".tapenet>.graph>polygon{{fill:{DARK.paper};stroke:{DARK.paper}}}")
+    return "@media (prefers-color-scheme:dark){" + "".join(rules) + "}"
+
+
+_DARK = _dark()

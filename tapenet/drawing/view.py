@@ -1,0 +1,68 @@
+"""What of a graph a picture shows: the passes from the whole of it to what is drawn."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tapenet.drawing.compact import compact, mark_skips
+from tapenet.drawing.folding import at_depth, fold, in_runs, unbox, within
+from tapenet.drawing.gradients import with_gradients
+from tapenet.drawing.model import Drawing
+from tapenet.drawing.repeats import fold_repeats
+
+#: So many boxes are read at a glance. Modules are folded to come near it.
+BUDGET = 60
+#: Above so many the layout takes long and nobody finds anything: modules are folded whatever was asked for, and graphs
+#: without modules are drawn in runs of ops.
+MOST = 1000
+#: Runs of ops say little, so graphs without modules may be this much larger than the budget.
+PATIENCE = 4
+
+
+class View(NamedTuple):
+    """What of a graph to show.
+
+    Attributes:
+        depth: how many levels of modules to open; None: as many as fit the budget.
+        budget: how many boxes to draw, about. None: as many as there are, up to `MOST`.
+        compact: whether activations and shape ops join the box before them.
+        repeats: whether what is repeated is drawn once, with a count.
+        backward: whether the gradients' way back is drawn.
+    """
+
+    depth: int | None = None
+    budget: int | None = BUDGET
+    compact: bool = True
+    repeats: bool = True
+    backward: bool = False
+
+    def unfolded(self, drawing: Drawing) -> Drawing:
+        """All of a drawing that this view can show, with every module open."""
+        return unbox(fold_repeats(drawing) if self.repeats else drawing)
+
+    def of(self, drawing: Drawing, budget: int | None = None) -> Drawing:
+        """What to draw of a drawing.
+
+        Args:
+            drawing: as `unfolded` gives it.
+            budget: a smaller budget than the view's own, after a layout took too long.
+        """
+        drawing = fold(drawing, self.closed(drawing, budget))
+        most = MOST if budget is None else budget
+        if budget is None and self.depth is None and self.budget is not None:
+            most = min(MOST, self.budget * PATIENCE)
+        if self.compact:
+            drawing = compact(drawing)
+        if len(drawing.vertices) > most:
+            drawing = in_runs(drawing, most if self.budget is None else min(most, self.budget))
+        drawing = mark_skips(drawing)
+        return with_gradients(drawing) if self.backward else drawing
+
+    def closed(self, drawing: Drawing, budget: int | None = None) -> set[int]:
+        """The clusters to fold."""
+        if budget is not None:
+            return within(drawing, budget)
+        if self.depth is not None:
+            closed = at_depth(drawing, self.depth)
+            return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET)
+        return within(drawing, MOST if self.budget is None else self.budget)
