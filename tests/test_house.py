@@ -32,7 +32,7 @@ KNOWS: dict[str, set[str]] = {
     "nn": {"ops", "autodiff", "nn"},
     "optim": {"ops", "autodiff", "optim"},
     "data": {"data"},
-    "drawing": {"ops", "autodiff", "drawing"},
+    "drawing": {"ops", "autodiff", "compiler", "drawing"},
     "compiler": {"ops", "autodiff", "compiler"},
     "training": {"ops", "autodiff", "nn", "optim", "training"},
     "interop": {"ops", "autodiff", "nn", "interop"},

@@ -16,13 +16,12 @@ from tapenet.compiler.variant import Variant
 from tapenet.drawing import program_labels as labels
 from tapenet.drawing.formulas import formula
 from tapenet.drawing.labels import value_of, words
-from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Flow, Vertex
+from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
 from tapenet.drawing.program_names import Names
 from tapenet.ops.op import Op
 
 #: The stages that a program can be drawn at, with what to call them.
 STAGES = {"captured": "as captured", "optimized": "after all passes", "fused": "as it runs"}
-
 #: How many elements of a constant a tooltip shows.
 _SHOWN = 7
 
@@ -142,7 +141,7 @@ class _Drawer:
         self.titles: dict[Value, str] = {}
         #: What the host computes for each turn of a loop, by what the body is given of it.
         self.turns: dict[Value, Host] = {}
-        self.ends: dict[Value, tuple[_End, ...]] = {}
+        self.ends: dict[Value, _End] = {}
         #: Inputs of bodies that are a value from outside, the same in each turn.
         self.same: dict[Value, Value] = {}
         self.kernels = 0
@@ -160,14 +159,12 @@ class _Drawer:
             else:
                 self.end("output", self.names.outputs[position], value)
 
-    def end(self, kind: str, title: str, value: Value) -> None:
+    def end(self, kind: Kind, title: str, value: Value) -> None:
         """Draw what becomes of a value."""
-        self.source(value)
-        update = kind == "update"
-        head = self.add(
-            Vertex("update" if update else "output", title, value_of(value), details=(str(value_of(value)),))
-        )
-        self.connect(value, head, flow="update" if update else "value")
+        self.source(value)  # before what it becomes
+        spec = value_of(value)
+        head = self.add(Vertex(kind, title, spec, details=(str(spec),)))
+        self.connect(value, head, flow="update" if kind == "update" else "value")
 
     # -- vertices and edges --------------------------------------------------------------------------------------
 
@@ -176,9 +173,9 @@ class _Drawer:
         return len(self.drawing.vertices) - 1
 
     def connect(self, value: Value, head: int, argument: str = "", flow: Flow = "value") -> None:
-        """Draw the edges that bring a value, two where it comes from one or the other side of a branch."""
-        for end in self.source(value):
-            self.drawing.edges.append(Edge(end.vertex, head, value_of(value), end.result, argument, flow))
+        """Draw the edge that brings a value."""
+        end = self.source(value)
+        self.drawing.edges.append(Edge(end.vertex, head, value_of(value), end.result, argument, flow))
 
     def origin(self, value: Value) -> Value:
         """The value from outside that an input of a body is."""
@@ -186,11 +183,11 @@ class _Drawer:
             value = self.same[value]
         return value
 
-    def source(self, value: Value) -> tuple[_End, ...]:
+    def source(self, value: Value) -> _End:
         """Where a value comes from; what comes from outside the program is drawn at its first use."""
         value = self.origin(value)
         if value not in self.ends:
-            self.ends[value] = (_End(self.add(self.outside(value))),)
+            self.ends[value] = _End(self.add(self.outside(value)))
         return self.ends[value]
 
     def outside(self, value: Value) -> Vertex:
@@ -204,6 +201,8 @@ class _Drawer:
         if isinstance(value, Constant):
             shown = words(value.array.reshape(-1)[:_SHOWN].tolist())
             return Vertex("constant", labels.number(value) or "constant", spec, 0, (shown, str(spec)))
+        if number := self.element(value):
+            return Vertex("constant", number, spec, 0, ("computed anew at each call", str(spec)))
         return Vertex("input", self.titles[value], spec, 0, (self.titles[value], str(spec)))
 
     def called(self, value: Value) -> str:
@@ -230,7 +229,8 @@ class _Drawer:
         moved = dict(zip((g.instructions[0] for g in groups.groups), traffic(groups), strict=True))
         updated: dict[Instruction | None, list[Reference]] = {}
         for target, value in groups.program.writes:
-            updated.setdefault(source(value), []).append(target)
+            if isinstance(target, Reference):  # what the body of a loop writes is its own
+                updated.setdefault(source(value), []).append(target)
         for group in arranged(groups):
             first = next((i for i in group.instructions if i in moved), None)
             if all(self.is_number(i) for i in group.instructions):
@@ -258,14 +258,15 @@ class _Drawer:
         targets = {target for i in instructions for target in updated.get(i, ()) if target in self.ends}
         for arg in dict.fromkeys(arg for i in instructions for arg in i.args):
             if arg in targets:
-                self.ends[arg] = (_End(self.add(self.outside(arg)._replace(parameters=0))),)
+                self.ends[arg] = _End(self.add(self.outside(arg)._replace(parameters=0)))
 
     def sources(self, instructions: Iterable[Instruction]) -> None:
         """Draw what comes from outside before the first of a cluster, so that what is in that follows each other."""
         made = {result for instruction in instructions for result in instruction.results}
         for instruction in instructions:
             for arg in instruction.args:
-                if arg not in made and self.written(arg) == labels.ARRAY:
+                taken_apart = instruction.kind == "control" and self.numbers(arg)
+                if arg not in made and self.written(arg) == labels.ARRAY and not taken_apart:
                     self.source(arg)
 
     def instruction(self, instruction: Instruction, name: Mapping[Value, str], how: str, cluster: int | None) -> None:
@@ -283,15 +284,16 @@ class _Drawer:
                 self.connect(arg, head, argument)
         several = len(instruction.results) > 1
         for i, result in enumerate(instruction.results):
-            self.ends[result] = (_End(head, i if several else None),)
+            self.ends[result] = _End(head, i if several else None)
 
     def element(self, value: Value) -> str:
         """The name of a number that the host gives, by itself or in a vector of several: it is written in labels, as a
         learning rate is at home in every update. "" for all else."""
         position = 0
+        value = self.origin(value)
         while value.size == 1 and isinstance(value, Result) and value.instruction.kind == "view":
             instruction = value.instruction
-            value = instruction.args[0]
+            value = self.origin(instruction.args[0])
             if instruction.name == "slice" and value.ndim == 1:
                 ((start, _, step),) = instruction.params["slices"]
                 position = start + step * position
@@ -336,7 +338,7 @@ class _Drawer:
         for value, end in zip(program.inputs, ends[:carries], strict=False):
             if end is not value and value in self.ends:
                 self.source(end)
-                self.connect(end, self.ends[value][0].vertex, flow="carry")
+                self.connect(end, self.ends[value].vertex, flow="carry")
         for result, end in zip(instruction.results, ends, strict=True):
             self.ends[result] = self.source(end)
 
@@ -353,7 +355,7 @@ class _Drawer:
         details = f"at first {first}" if first != labels.ARRAY else ""
         told = tuple(d for d in (self.titles[value], str(value_of(value)), details) if d)
         head = self.add(Vertex("input", self.titles[value], value_of(value), 0, told, cluster))
-        self.ends[value] = (_End(head),)
+        self.ends[value] = _End(head)
         if first == labels.ARRAY:
             self.connect(arg, head)
 
@@ -376,7 +378,7 @@ class _Drawer:
                 self.connect(value, head, title)
         several = len(instruction.results) > 1
         for i, result in enumerate(instruction.results):
-            self.ends[result] = (_End(head, i if several else None),)
+            self.ends[result] = _End(head, i if several else None)
 
 
 def _ends(program: Program, carries: int, count: int) -> list[Value]:
