@@ -17,6 +17,7 @@ from tapenet.drawing.cards import LINES, NUMBERS, PAD, Card, card, whole
 from tapenet.drawing.lecture import Step, narrate, steps
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
+from tapenet.drawing.svg import finished
 from tapenet.drawing.text import clean
 
 #: More steps than this nobody follows.
@@ -50,7 +51,7 @@ def animate(
 
     Args:
         drawing: what is shown.
-        svg: what Graphviz laid out of `to_dot(drawing)`.
+        svg: what `render` made of the `to_dot` of it.
         backward: show the backward pass too.
         values: by position of a vertex: its numbers, in short, in one line or a few.
         gradients: the same for the gradients.
@@ -63,7 +64,8 @@ def animate(
     >>> import tapenet as tn
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
     >>> picture = tn.draw((x * x).sum())
-    >>> "1 / 2 forward" in animate(picture.drawing, picture.svg)
+    >>> from tapenet.drawing.render import render
+    >>> "1 / 2 forward" in animate(picture.drawing, render(picture.dot).decode())
     True
     """
     if not (math.isfinite(seconds) and seconds > 0):
@@ -77,17 +79,18 @@ def animate(
     layout = _read(svg)
     for step in lecture:
         if step.vertex not in layout.boxes:
-            raise ValueError(f"animate: the SVG has no box n{step.vertex}; give the SVG of this very drawing")
+            raise ValueError(
+                f"animate: the SVG has no box n{step.vertex}; give what render() made of this very drawing's to_dot()"
+            )
     # What tells this picture from others in the same page, the same for the same picture.
     name = "tn" + sha256(repr((svg, lecture, seconds, loop)).encode("utf-8", "replace")).hexdigest()[:8]
     cards = [whole(lecture), *(card(i, lecture) for i in range(len(lecture)))]
     place = _Place(layout, cards, lecture)
     clock = _Clock(name, lecture, seconds, loop)
-    style = "\n".join(
-        [*_style(name, dark="prefers-color-scheme" not in svg), *_motion(drawing, lecture, layout, clock)]
-    )
+    style = "\n".join([*_style(name), *_motion(drawing, lecture, layout, clock)])
     drawn = "\n".join(place.draw(i, card) for i, card in enumerate(cards))
-    return place.frame(svg, name, style, _description(lecture), drawn)
+    still = finished(svg, drawing, "Graph of a computation, step by step")
+    return place.frame(still, name, style, _description(lecture), drawn)
 
 
 # -- what Graphviz laid out -----------------------------------------------------------------------------------
@@ -281,12 +284,10 @@ def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
             clock.paint(piece, lines, ("path",))
 
 
-def _style(name: str, dark: bool) -> Iterator[str]:
+def _style(name: str) -> Iterator[str]:
     """The style of what stands still. Names are kept to this picture, as a notebook shows several in one page."""
     yield f".{name}{{{_colours(LIGHT)}}}"
     yield f"@media (prefers-color-scheme:dark){{.{name}{{{_colours(DARK)}}}}}"
-    if dark:
-        yield from _dark(name)
     yield f".{name} .page{{fill:var(--page)}}"
     yield f".{name} .card rect{{fill:var(--card);stroke:var(--line)}}"
     yield f".{name} .card{{opacity:0}}"
@@ -321,21 +322,6 @@ def _mix(one: str, other: str, share: float) -> str:
     """A colour between two."""
     pairs = ((int(one[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in pairs)
-
-
-def _dark(name: str) -> Iterator[str]:
-    """The graph in the colours of the dark, by those that it has in the light."""
-    yield "@media (prefers-color-scheme:dark){"
-    yield f".{name} .graph>polygon{{fill:{DARK.paper}}}"
-    pairs = [*zip(LIGHT.kinds.values(), DARK.kinds.values(), strict=True)]
-    both = {getattr(LIGHT, key): getattr(DARK, key) for key in ("ink", "muted", "line", "gradient", "update", "border")}
-    fills = both | {light.fill: dark.fill for light, dark in pairs}
-    fills |= dict(zip(LIGHT.clusters, DARK.clusters, strict=True))
-    lines = both | {light.border: dark.border for light, dark in pairs}
-    for attribute, colours in (("fill", fills), ("stroke", lines)):
-        for light, dark in colours.items():
-            yield f'.{name} .graph g [{attribute}="{light}"]{{{attribute}:{dark}}}'
-    yield "}"
 
 
 # -- the whole -------------------------------------------------------------------------------------------------
@@ -378,24 +364,21 @@ class _Place:
         ]
         return "\n".join([*lines, "</g>"])
 
-    def frame(self, svg: str, name: str, style: str, description: str, drawn: str) -> str:
-        """The SVG with room for the cards, and all that makes it move."""
-        start = re.search(r"<svg\b[^>]*>", svg)
-        end = svg.rfind("</svg>")
-        assert start is not None
-        root = start[0]
+    def frame(self, svg: str, name: str, style: str, told: str, drawn: str) -> str:
+        """The finished SVG of the graph with room for the cards, and all that makes it move."""
         for attribute, text in (
             ("width", f"{self.width:.0f}pt"),
             ("height", f"{self.height:.0f}pt"),
             ("viewBox", f"{self.left:.2f} 0.00 {self.width:.2f} {self.height:.2f}"),
         ):
-            root = re.sub(rf'(\s){attribute}="[^"]*"', rf'\g<1>{attribute}="{text}"', root, count=1)
-        root = f'{root[:-1]} class="{name}" role="img">'
+            svg = re.sub(rf'(<svg\b[^>]*\s{attribute}=)"[^"]*"', rf'\g<1>"{text}"', svg, count=1)
+        svg = svg.replace('class="tapenet"', f'class="tapenet {name}"', 1)
+        before, graph, after = svg.partition('<g id="graph0"')
+        before = re.sub(r"(<desc\b[^>]*>)[^<]*", lambda found: found[1] + escape(told, quote=False), before, count=1)
         page = f'<rect class="page" x="{self.left:.2f}" width="{self.width:.2f}" height="{self.height:.2f}"/>'
-        said = f"<title>Step by step</title>\n<desc>{escape(description, quote=False)}</desc>"
-        head = f"{said}\n<style>\n{style}\n</style>\n{page}"
-        body = svg[start.end() : end].strip("\n")
-        return f'{svg[: start.start()]}{root}\n{head}\n{body}\n<g aria-hidden="true">\n{drawn}\n</g>\n{svg[end:]}'
+        after, end, rest = after.rpartition("</svg>")
+        cards = f'<g aria-hidden="true">\n{drawn}\n</g>\n'
+        return f"{before}<style>\n{style}\n</style>\n{page}\n{graph}{after}{cards}{end}{rest}"
 
 
 def _description(lecture: list[Step]) -> str:

@@ -38,12 +38,14 @@ class Card(NamedTuple):
 
 
 def whole(lecture: list[Step]) -> Card:
+    """The card for the whole graph, before the first step and after the last."""
     counts = {phase: sum(step.phase == phase for step in lecture) for phase in ("forward", "backward")}
     words = [f"{count} step{'s' if count != 1 else ''} {phase}" for phase, count in counts.items() if count]
     return _lay_out("", [("title", "The whole graph"), ("text", ", then ".join(words))], (), 0)
 
 
 def card(i: int, lecture: list[Step]) -> Card:
+    """The card of one step of a lecture."""
     step = lecture[i]
     lines = [("at", heading(i + 1, len(lecture), step)), ("title", step.title), ("formula", step.formula)]
     if step.phase == "backward":

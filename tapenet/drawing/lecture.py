@@ -280,18 +280,15 @@ def _aligned(numbers: np.ndarray[Any, Any]) -> str:
     texts = [_number(x) for x in numbers.ravel()]
     if not numbers.ndim:
         return texts[0]
-    whole = max(len(text.partition(".")[0]) for text in texts)
-    if any("e" in text or "j" in text for text in texts):
-        padded = [text.rjust(max(map(len, texts))) for text in texts]
-    else:
-        # Words such as nan stand where the last digit does.
-        rest = max(len(text) - len(text.partition(".")[0]) for text in texts)
-        padded = [
-            text.rjust(whole + rest) if text.isalpha() or text == "-inf" else _at_point(text, whole, rest)
-            for text in texts
-        ]
-        width = max(map(len, padded))
-        padded = [text.rjust(width) for text in padded]
+    # nan and inf have no decimal point, nor is it of use in numbers of very different sizes.
+    plain = [text for text in texts if text.lstrip("-").replace(".", "").isdigit()]
+    if not any("e" in text or "j" in text for text in texts) and plain:
+        lefts = [len(text.partition(".")[0]) for text in plain]
+        whole = max(lefts)
+        rest = max(len(text) - left for text, left in zip(plain, lefts, strict=True))
+        texts = [_at_point(text, whole, rest) if text in plain else text for text in texts]
+    width = max(map(len, texts))
+    padded = [text.rjust(width) for text in texts]
     boxed = np.empty(numbers.shape, dtype=object)
     boxed.ravel()[:] = padded
     return np.array2string(boxed, formatter={"all": str}, max_line_width=10_000, threshold=numbers.size + 1)
