@@ -375,7 +375,9 @@ class _Place:
         svg = svg.replace('class="tapenet"', f'class="tapenet {name}"', 1)
         before, graph, after = svg.partition('<g id="graph0"')
         before = re.sub(r"(<desc\b[^>]*>)[^<]*", lambda found: found[1] + escape(told, quote=False), before, count=1)
-        page = f'<rect class="page" x="{self.left:.2f}" width="{self.width:.2f}" height="{self.height:.2f}"/>'
+        # Beyond the edges too, as whole points seldom have just the shape of the view.
+        x, width, height = self.left - PAD, self.width + 2 * PAD, self.height + 2 * PAD
+        page = f'<rect class="page" x="{x:.2f}" y="{-PAD:g}" width="{width:.2f}" height="{height:.2f}"/>'
         after, end, rest = after.rpartition("</svg>")
         cards = f'<g aria-hidden="true">\n{drawn}\n</g>\n'
         return f"{before}<style>\n{style}\n</style>\n{page}\n{graph}{after}{cards}{end}{rest}"
