@@ -63,7 +63,7 @@ def caption_of(compiled: Compiled, stage: str = "fused", variant: int = -1) -> s
     >>> f(np.zeros(3)).item()
     0.0
     >>> caption_of(f, "captured"), caption_of(f)
-    ('<lambda> as captured: 3 instructions, 152 bytes moved', '<lambda>, numpy: 3 instructions, 152 bytes moved')
+    ('<lambda> as captured: 3 instructions, 128 bytes moved', '<lambda>, numpy: 3 instructions, 128 bytes moved')
     """
     _, groups = _chosen(compiled, stage, variant)
     told = compiled.explain()
@@ -144,6 +144,8 @@ class _Drawer:
         self.ends: dict[Value, _End] = {}
         #: Inputs of bodies that are a value from outside, the same in each turn.
         self.same: dict[Value, Value] = {}
+        #: The cluster around the program that is drawn: its constants are inside.
+        self.around: int | None = None
         self.kernels = 0
 
     def whole(self, groups: Groups) -> None:
@@ -200,7 +202,7 @@ class _Drawer:
             return Vertex("constant", host.title or "host", spec, 0, ("computed anew at each call", str(spec)))
         if isinstance(value, Constant):
             shown = words(value.array.reshape(-1)[:_SHOWN].tolist())
-            return Vertex("constant", labels.number(value) or "constant", spec, 0, (shown, str(spec)))
+            return Vertex("constant", labels.number(value) or "constant", spec, 0, (shown, str(spec)), self.around)
         if number := self.element(value):
             return Vertex("constant", number, spec, 0, ("computed anew at each call", str(spec)))
         return Vertex("input", self.titles[value], spec, 0, (self.titles[value], str(spec)))
@@ -225,6 +227,7 @@ class _Drawer:
 
     def run(self, groups: Groups, cluster: int | None) -> None:
         """Draw the instructions of a program, group by group."""
+        self.around = cluster
         name = names(groups.program)
         moved = dict(zip((g.instructions[0] for g in groups.groups), traffic(groups), strict=True))
         updated: dict[Instruction | None, list[Reference]] = {}
@@ -235,11 +238,12 @@ class _Drawer:
             first = next((i for i in group.instructions if i in moved), None)
             if all(self.is_number(i) for i in group.instructions):
                 continue
+            if first is not None and first.kind == "control":
+                self.control(first, _bodies(groups, first), cluster)
+                self.around = cluster
+                continue
             self.again(group.instructions, updated)
             self.sources(group.instructions)
-            if first is not None and first.kind == "control":
-                self.control(groups, first, cluster)
-                continue
             how = group.how
             around = cluster
             if group.fused and first is not None:
@@ -265,8 +269,7 @@ class _Drawer:
         made = {result for instruction in instructions for result in instruction.results}
         for instruction in instructions:
             for arg in instruction.args:
-                taken_apart = instruction.kind == "control" and self.numbers(arg)
-                if arg not in made and self.written(arg) == labels.ARRAY and not taken_apart:
+                if arg not in made and self.written(arg) == labels.ARRAY:
                     self.source(arg)
 
     def instruction(self, instruction: Instruction, name: Mapping[Value, str], how: str, cluster: int | None) -> None:
@@ -303,10 +306,7 @@ class _Drawer:
     def numbers(self, value: Value) -> list[str]:
         """The names of the numbers that the host gives in a vector, or as one; none if they have none."""
         value = self.origin(value)
-        host = self.turns.get(value, value)
-        titles = host.title.split(", ") if isinstance(host, Host) else []
-        fitting = value.shape == (len(titles),) or (value.shape == () and len(titles) == 1)
-        return titles if fitting and all(title.isidentifier() for title in titles) else []
+        return _numbers(self.turns.get(value, value), value.shape)
 
     def is_number(self, instruction: Instruction) -> bool:
         """Whether an instruction only takes a number that has a name out of a vector."""
@@ -314,9 +314,15 @@ class _Drawer:
 
     # -- loops and branches --------------------------------------------------------------------------------------
 
-    def control(self, groups: Groups, instruction: Instruction, cluster: int | None) -> None:
-        bodies = _bodies(groups, instruction)
-        if instruction.name == "loop":
+    def control(self, instruction: Instruction, bodies: tuple[Groups, ...], cluster: int | None) -> None:
+        used = {value for body in bodies for value in body.program.uses()}
+        looped = instruction.name == "loop"
+        for body in bodies:
+            for value, arg in zip(body.program.inputs, instruction.args[not looped :], strict=True):
+                # Named numbers are taken apart inside.
+                if value in used and not _numbers(self.origin(arg), value.shape) and self.written(arg) == labels.ARRAY:
+                    self.source(arg)
+        if looped:
             self.loop(instruction, bodies[0], cluster)
         else:
             self.branch(instruction, bodies, cluster)
@@ -363,6 +369,7 @@ class _Drawer:
         """Draw a branch: both bodies, and a choice between their results."""
         around = self.cluster(cluster, name="", type="cond", around="repeat")
         condition, *rest = instruction.args
+        self.source(condition)
         found = []
         for body, title in zip(bodies, ("if true", "if false"), strict=True):
             self.same.update(zip(body.program.inputs, rest, strict=True))
@@ -379,6 +386,14 @@ class _Drawer:
         several = len(instruction.results) > 1
         for i, result in enumerate(instruction.results):
             self.ends[result] = _End(head, i if several else None)
+
+
+def _numbers(value: Value, shape: tuple[int, ...]) -> list[str]:
+    """The names of the numbers in an array of this shape, all of what the host gives or one turn's; none if they have
+    none."""
+    titles = value.title.split(", ") if isinstance(value, Host) else []
+    fitting = shape == (len(titles),) or (shape == () and len(titles) == 1)
+    return titles if fitting and all(title.isidentifier() for title in titles) else []
 
 
 def _ends(program: Program, carries: int, count: int) -> list[Value]:
