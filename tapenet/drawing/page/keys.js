@@ -155,6 +155,11 @@ function toggleTheme(app) {
   const root = document.documentElement;
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
+  themeChanged(app);
+}
+
+function themeChanged(app) {
+  forgetTheme();
   app.paint.legend();
   app.view.decorate();
 }
@@ -176,12 +181,3 @@ function buildLegend(graph) {
   if (graph.edges.some((edge) => edge.skip)) entries.push(make("span", {}, make("i", { class: "stroke skip" }), "skip"));
   find("legend").append(...entries);
 }
-
-const app = new App(JSON.parse(find("drawing").textContent));
-new Keys(app);
-buildLegend(app.graph);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
-  app.paint.legend();
-  app.view.decorate();
-});
-document.documentElement.dataset.ready = "true";

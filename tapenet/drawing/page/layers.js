@@ -5,7 +5,7 @@
 
 const ITEM = 0, LEAF = 1, IN = 2, OUT = 3, BEND = 4;
 const SPINE = 1e4, BUNDLE = 100, PLAIN = 1; // how much a segment wants to be straight
-const GAP = 20, BEND_GAP = 12, LAYER_GAP = 24;
+const GAP = 20, BEND_GAP = 12, LAYER_GAP = 24, PORT_GAP = 6;
 const MOST_BENDS = 40000;
 
 // level: {count, role, pos, left, right, half, along, fixed, edges: [{from, to, key, main, fromAt, toAt, label}]}:
@@ -104,8 +104,9 @@ function makeNet(level, rank) {
     const name = edge.turned ? `turned ${i}` : `${edge.upper} ${edge.key}`;
     let chain = chains.get(name);
     if (!chain) chains.set(name, (chain = { from: edge.upper, length: 0, main: false, bends: null, edges: [] }));
-    chain.length = Math.max(chain.length, rank[edge.lower] - rank[edge.upper] - 1);
-    chain.main ||= edge.main;
+    const span = rank[edge.lower] - rank[edge.upper] - 1;
+    chain.length = Math.max(chain.length, span);
+    chain.main ||= edge.main && span > 0;
     chain.edges.push(edge);
   });
   let bends = 0;
@@ -403,11 +404,13 @@ function placeAlong(net, x) {
   const { level } = net;
   const size = net.layers.map((layer) => layer.reduce((most, i) => (
     i < level.count ? Math.max(most, level.along[i]) : most), 0));
-  const gaps = net.layers.map(() => LAYER_GAP);
+  const bare = (r) => size[r] === 0 && net.layers[r].every((i) => net.role[i] >= IN);
+  const narrow = net.layers.map((_, r) => r + 1 < net.layers.length && (bare(r) || bare(r + 1)));
+  const gaps = narrow.map((near) => (near ? PORT_GAP : LAYER_GAP));
   const slant = net.layers.map(() => 0);
   for (let s = 0; s < net.upper.length; s++) {
     const r = net.layerOf[net.upper[s]];
-    gaps[r] = Math.max(gaps[r], net.label[s]);
+    gaps[r] = Math.max(gaps[r], narrow[r] ? 0.6 * net.label[s] : net.label[s]);
     const shift = x[net.upper[s]] + net.upperAt[s] - x[net.lower[s]] - net.lowerAt[s];
     slant[r] = Math.max(slant[r], Math.abs(shift));
   }
@@ -415,7 +418,7 @@ function placeAlong(net, x) {
   let at = 0;
   net.layers.forEach((layer, r) => {
     top.push(at);
-    const gap = gaps[r] + Math.min(40, slant[r] / 16); // room for arrows that go far to the side
+    const gap = gaps[r] + (narrow[r] ? Math.min(24, slant[r] / 3) : Math.min(40, slant[r] / 16)); // room for arrows that go far to the side
     at += size[r] + (r + 1 < net.layers.length ? gap : 0);
   });
   const start = new Float64Array(level.count);
@@ -439,7 +442,7 @@ function placeAlong(net, x) {
     }
     if (level.role[lower] !== OUT) points.push(ends[1], top[last]);
     points.push(ends[1], start[lower]);
-    return edge.turned ? turnedAround(points) : points;
+    return withoutStops(edge.turned ? turnedAround(points) : points);
   });
   return { middle: x.slice(0, level.count), start, breadth, length: at, routes };
 }
@@ -457,6 +460,18 @@ function attach(net, x, edge) {
     return x[i] + Math.max(-reach, Math.min(reach, (other - x[i]) * 0.3));
   };
   return [beside(upper, upperAt, next), beside(lower, lowerAt, before)];
+}
+
+// Without points that are where the one before is: an arrow would not know where it points.
+function withoutStops(points) {
+  const found = points.slice(0, 2);
+  for (let k = 2; k < points.length; k += 2) {
+    const end = found.length;
+    if (Math.abs(points[k] - found[end - 2]) + Math.abs(points[k + 1] - found[end - 1]) > 0.01) {
+      found.push(points[k], points[k + 1]);
+    }
+  }
+  return found;
 }
 
 function turnedAround(points) {

@@ -176,7 +176,7 @@ class Layout {
     const side = bare ? 0 : PAD;
     const least = bare ? 0 : headWidth(graph, cluster);
     const [before, beside] = sideways ? [side, head + side / 2] : [head, side];
-    const after = side;
+    const after = side / 2;
     const length = found.length + before + after;
     let breadth = found.breadth + beside + side;
     let [shiftAcross, shiftAlong] = [beside, before];
@@ -241,6 +241,7 @@ class Layout {
           edge.points.push(piece[k] + this.x[cluster], piece[k + 1] + this.y[cluster]);
         }
       }
+      edge.points = withoutStops(edge.points);
       between.set(`${edge.tail} ${edge.head}`, edge);
     }
     for (const edge of this.edges) {

@@ -158,9 +158,15 @@ function combined(how, list) {
   return how === "norm" && sum !== null ? Math.sqrt(sum) : sum;
 }
 
+let ramp = null; // of the present theme
+
+function forgetTheme() {
+  ramp = null;
+}
+
 // A colour of the ramp of the present theme, as #rrggbb.
 function rampColour(t) {
-  const ramp = getComputedStyle(document.documentElement).getPropertyValue("--ramp").trim().split(/\s+/);
+  ramp ||= getComputedStyle(document.documentElement).getPropertyValue("--ramp").trim().split(/\s+/);
   const at = Math.max(0, Math.min(1, t)) * (ramp.length - 1);
   const k = Math.min(ramp.length - 2, Math.floor(at));
   const [a, b] = [ramp[k], ramp[k + 1]].map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));

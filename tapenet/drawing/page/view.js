@@ -84,7 +84,7 @@ class View {
   add(id) {
     const { layout, folding } = this.app;
     const at = `translate(${layout.x[id]} ${layout.y[id]})`;
-    const parts = folding.isOpen(id) ? this.openParts(id, at) : [this.box(id, at)];
+    const parts = folding.isOpen(id) ? this.openParts(id, at) : this.box(id, at);
     this.boxes.set(id, parts);
   }
 
@@ -99,7 +99,7 @@ class View {
     if (cluster.fill) rect.style.setProperty("fill", cluster.fill);
     const title = clean(clusterTitle(cluster));
     const head = draw("g", {
-      class: "head", transform: at, "data-id": id, "data-fold": true, role: "button", tabindex: -1, "aria-expanded": "true",
+      class: `head depth${graph.level[id] % 2 ? 0 : 1}`, transform: at, "data-id": id, "data-fold": true, role: "button", tabindex: -1, "aria-expanded": "true",
       "aria-label": `${title}, module, open`,
     },
     draw("rect", { class: "grip", x: 3, y: 3, width: Math.min(layout.w[id] - 6, headWidth(graph, id) - 10), height: HEAD - 4, rx: 5 }),

@@ -1,0 +1,229 @@
+"""A drawing as a page to explore: one HTML file that needs nothing else, neither network nor server.
+
+The page lays out what is seen of a drawing in the browser, so that modules fold and open. Its parts lie beside this
+module as data: `page.html`, `style.css`, and the scripts, each of which says at its top what it does.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+from tapenet.drawing.data import to_data
+from tapenet.drawing.model import Drawing
+from tapenet.drawing.style import DARK, LIGHT, Theme
+from tapenet.drawing.text import clean
+
+#: How the numbers of a folded module come from those in it.
+Combine: TypeAlias = Literal["sum", "norm", "max"]
+
+#: In the order in which they use each other.
+SCRIPTS = (
+    "text",
+    "graph",
+    "layers",
+    "layout",
+    "camera",
+    "view",
+    "paint",
+    "search",
+    "play",
+    "panel",
+    "app",
+    "keys",
+    "main",
+)
+
+#: At most so many boxes are seen at first, if modules can be folded.
+_BOXES = 100
+_COLOUR = re.compile("#[0-9a-fA-F]{6}")
+
+
+class Series(NamedTuple):
+    """What was measured at vertices: once, or at each step of a training.
+
+    Attributes:
+        name: what it is ("time", "grad_norm", "activation").
+        values: by position of a vertex: its number at each step. None where it is not known; NaN and infinity are
+            marked.
+        label: the name as a reader sees it; "" for `name` itself.
+        unit: of the numbers, as in "ms".
+        combine: how the number of a folded module comes from those in it: "sum" for time and memory, "norm" (the root
+            of the sum of squares) for norms, else "max".
+    """
+
+    name: str
+    values: Mapping[int, Sequence[float | None]]
+    label: str = ""
+    unit: str = ""
+    combine: Combine = "max"
+
+
+def to_html(
+    drawing: Drawing,
+    *,
+    title: str = "",
+    caption: str = "",
+    direction: str = "TB",
+    open: Iterable[int] | None = None,
+    series: Sequence[Series] = (),
+    steps: Sequence[int | str] = (),
+    values: Mapping[int, str] | None = None,
+) -> str:
+    """The page of a drawing, as text: the same for the same arguments, byte for byte.
+
+    It is read from a file as well as from a server, loads nothing, and forbids itself to: a policy allows its own
+    script and style alone. Names and numbers reach the document as text, whatever they hold.
+
+    Args:
+        drawing: what to show, not folded: the page folds.
+        title: of the page.
+        caption: a sentence or two on it, shown beside the picture.
+        direction: where arrows point: down for "TB" and "BT", right for "LR" and "RL".
+        open: positions of the clusters that are open at first. None: as many as give about a hundred boxes.
+        series: what was measured, to colour by; where there are several steps, with a slider over them.
+        steps: what the steps are called; else their positions.
+        values: by position of a vertex: its numbers as a short text, for the walk through the passes.
+
+    Raises:
+        ValueError: a series combines in another way, or a position of a vertex or cluster that is not one.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+    >>> page = to_html(tn.draw((x * x).sum()).drawing, title="squares")
+    >>> page[:15], "https:" in page
+    ('<!DOCTYPE html>', False)
+    """
+    opened = sorted(set(_opened(drawing) if open is None else open))
+    _check(opened, len(drawing.clusters), "open", "cluster")
+    _check(values or (), len(drawing.vertices), "values", "vertex")
+    for one in series:
+        _check(one.values, len(drawing.vertices), f"series {one.name!r}", "vertex")
+        if one.combine not in ("sum", "norm", "max"):
+            raise ValueError(f"to_html: series {one.name!r} combines by {one.combine!r}; give 'sum', 'norm' or 'max'")
+    data = {
+        "title": title,
+        "caption": caption,
+        "direction": direction,
+        "open": opened,
+        "steps": list(steps),
+        "series": [_series(one) for one in series],
+        "values": dict(values or {}),
+        "drawing": _with_plain_fills(to_data(drawing)),
+    }
+    script, style = _script(), f"{_variables()}{_part('style.css')}"
+    parts = {
+        "policy": _policy(script, style),
+        "title": escape(clean(title, 200) or "tapenet"),
+        "heading": escape(clean(title, 200)),
+        "style": style,
+        "data": _json(data),
+        "script": script,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _part("page.html"))
+
+
+def _check(positions: Iterable[int], count: int, argument: str, of: str) -> None:
+    wrong = [i for i in positions if not 0 <= i < count]
+    if wrong:
+        raise ValueError(f"to_html: {argument} names the {of} at position {wrong[0]}, but the drawing has {count}")
+
+
+def _opened(drawing: Drawing) -> list[int]:
+    """The clusters to open at first: from outside in, those of one class in one module together, as far as that
+    leaves at most `_BOXES` boxes to see."""
+    inside: dict[int | None, int] = {}  # of each cluster: how many boxes it shows when open, its own closed ones too
+    for vertex in drawing.vertices:
+        inside[vertex.cluster] = inside.get(vertex.cluster, 0) + 1
+    together: dict[tuple[int, int | None, str], list[int]] = {}
+    for position, cluster in enumerate(drawing.clusters):
+        inside[cluster.parent] = inside.get(cluster.parent, 0) + 1
+        together.setdefault((cluster.depth, cluster.parent, cluster.type), []).append(position)
+    shown = inside.get(None, 0)
+    found: set[int | None] = {None}
+    for (_, parent, _), positions in sorted(together.items(), key=lambda item: (item[0][0], item[1])):
+        more = sum(inside.get(position, 0) - 1 for position in positions)
+        if parent in found and shown + more <= _BOXES:
+            shown += more
+            found.update(positions)
+    return [position for position in found if position is not None]
+
+
+def _series(series: Series) -> dict[str, Any]:
+    return {
+        **series._asdict(),
+        "values": {vertex: [_number(x) for x in numbers] for vertex, numbers in series.values.items()},
+    }
+
+
+def _number(x: float | None) -> float | str | None:
+    """JSON has no word for what is not finite."""
+    if x is None or math.isfinite(x):
+        return None if x is None else x if isinstance(x, int) else float(x)
+    return "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
+
+
+def _with_plain_fills(data: dict[str, Any]) -> dict[str, Any]:
+    """Without colours that are not written #rrggbb: the page computes with them."""
+    for one in (*data["vertices"], *data["clusters"]):
+        if "fill" in one and not _COLOUR.fullmatch(one["fill"]):
+            del one["fill"]
+    return data
+
+
+def _json(data: Any) -> str:
+    """JSON that ends no script element and begins no comment, as it holds none of the characters of HTML."""
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # the Unicode line separators are escaped too
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _policy(script: str, style: str) -> str:
+    return (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@cache
+def _part(name: str) -> str:
+    return files(__name__).joinpath(name).read_text(encoding="utf-8")
+
+
+@cache
+def _script() -> str:
+    """The scripts in one, whose names are nobody else's."""
+    return "\n".join(['"use strict";', "(() => {", *(_part(f"{name}.js") for name in SCRIPTS), "})();\n"])
+
+
+@cache
+def _variables() -> str:
+    """The themes as variables of CSS: light, or dark where the system or the reader asks for it."""
+    light, dark = _theme(LIGHT), _theme(DARK)
+    return (
+        f":root {{ color-scheme: light; {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; {dark} }} }}\n"
+        f':root[data-theme="light"] {{ color-scheme: light; {light} }}\n'
+        f':root[data-theme="dark"] {{ color-scheme: dark; {dark} }}\n'
+    )
+
+
+def _theme(theme: Theme) -> str:
+    names = ("paper", "ink", "muted", "line", "skip", "gradient", "update", "accent", "found", "border")
+    found = {name: getattr(theme, name) for name in names}
+    for kind, box in theme.kinds.items():
+        found |= {f"{kind}-fill": box.fill, f"{kind}-border": box.border}
+    found |= {f"cluster-{i}": fill for i, fill in enumerate(theme.clusters)}
+    found |= dict(theme.signs)
+    found["ramp"] = " ".join(theme.ramp)
+    return " ".join(f"--{name}: {value};" for name, value in found.items())

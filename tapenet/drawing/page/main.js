@@ -1,0 +1,7 @@
+// The start of the page.
+
+const app = new App(JSON.parse(find("drawing").textContent));
+new Keys(app);
+buildLegend(app.graph);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => themeChanged(app));
+document.documentElement.dataset.ready = "true";
