@@ -142,6 +142,7 @@ class _Merge:
     def __init__(self, a: Side, b: Side, found: Match) -> None:
         self.sides = (a, b)
         self.match = found
+        self.turned = a.order > b.order
         self.back = {y: x for x, y in found.vertices.items()}
         self.both = (set(found.clusters), set(found.clusters.values()))  # the clusters that are in both
         self.ops = (_count_ops(a), _count_ops(b))
@@ -235,7 +236,9 @@ class _Merge:
         if found is None:
             return None
         was, text = found
-        if new.kind != "output" or old.title != new.title:  # else what made it is told of
+        if new.kind == "output" and old.title == new.title:
+            self.arrays[y, None] = Change("changed", self._place(1, new.cluster), clean(text))
+        else:
             self._note("changed", 1, new.cluster, text)
         return was
 
@@ -257,7 +260,7 @@ class _Merge:
             old = self.sides[0].drawing.clusters[a]
             other = (numbered(old.name), old.type) != (numbered(cluster.name), cluster.type)
             more = old.parameters != cluster.parameters
-            sign = "changed" if other or more or old.count != cluster.count else ""
+            sign = "changed" if other or more else ""
             if other:
                 was = old.type if old.name == cluster.name else old.title
                 self._note("changed", 1, b, f"was {was}")
@@ -299,7 +302,10 @@ class _Merge:
             [(at[e.tail], e.result, e.flow, "" if replaced else _argument(e)) for e in edges]
             for at, edges in zip(self.at, (left, right), strict=True)
         ]
-        pairs = align(*keys)
+        if self.turned:
+            pairs = [(i, j) for j, i in align(keys[1], keys[0])]
+        else:
+            pairs = align(keys[0], keys[1])
         gone = [left[i] for i in sorted(set(range(len(left))) - {i for i, _ in pairs})]
         new = [right[j] for j in sorted(set(range(len(right))) - {j for _, j in pairs})]
         partner = {j: left[i] for i, j in pairs}
@@ -311,7 +317,8 @@ class _Merge:
                 yield self._edge(1, edge, "added")
                 continue
             same = partner[j].value == edge.value
-            if not same and not b.is_leaf(edge.tail):
+            told = b.is_leaf(edge.tail) and self.was[self.at[1][edge.tail]] is not None
+            if not same and not told:
                 self._note_array(partner[j].value, edge)
             yield self._edge(1, edge, "" if same else "changed")
 
