@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tapenet.autodiff import trouble
+
 if TYPE_CHECKING:
+    from tapenet.drawing.compare import Comparison
     from tapenet.drawing.picture import Picture
 
 __all__ = ["draw"]
@@ -90,8 +93,46 @@ class _Draw:
         options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage)
         return options.picture(x, inputs)
 
+    def diff(
+        self, before: Any, after: Any, *, direction: str = "TB", title: str = "", legend: bool = True
+    ) -> Comparison:
+        """Draw two graphs in one, with what was added, removed and changed between them.
+
+        Modules in which nothing changed are folded. What is in the second alone has a green border, what is in the first
+        alone a dashed vermilion one, what changed (a shape, an option, a class) an orange one; the tooltip says what it
+        was. The same in words: `str(...)`, or `.added`, `.removed`, `.changed`.
+
+        Args:
+            before: a tensor, several in a tuple or dict, a tape, or a picture of anything else: `tn.draw(net, x)`.
+            after: the other.
+            direction: where arrows point.
+            title: written above the picture.
+            legend: explain the colours below it.
+
+        Raises:
+            TypeError, ValueError: as `tn.draw`.
+
+        >>> import tapenet as tn
+        >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+        >>> print(tn.draw.diff(tn.exp(x).sum(), (tn.exp(x) * 3).sum()))
+        1 added
+        + × 3
+        """
+        from tapenet.drawing.compare import compare
+
+        return compare(before, after, direction, title, legend)
+
     def __repr__(self) -> str:
         return "<function tn.draw>"
 
 
 draw = _Draw()
+
+
+def _illustrate(found: trouble.Trouble) -> str | None:
+    from tapenet.drawing.illustrate import illustrate
+
+    return illustrate(found)
+
+
+trouble.illustrate = _illustrate

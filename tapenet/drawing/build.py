@@ -25,7 +25,9 @@ class Name(NamedTuple):
     input: bool = False
 
 
-def build(x: Any, names: Mapping[Any, Name] = _NOTHING, outputs: str = "output") -> Drawing:
+def build(
+    x: Any, names: Mapping[Any, Name] = _NOTHING, outputs: str = "output", places: dict[Any, int] | None = None
+) -> Drawing:
     """The drawing of the graph behind a tensor, several in a tuple, list or dict, or of the nodes of a tape.
 
     A tensor's graph is everything it was computed from, so far as that was recorded; it is all there after
@@ -36,6 +38,7 @@ def build(x: Any, names: Mapping[Any, Name] = _NOTHING, outputs: str = "output")
         x: what to draw.
         names: what the user calls things: by the node of a leaf, or the `id` of an array.
         outputs: what to call a result.
+        places: is filled with where things are in the drawing: by node, and by `id` of an array.
 
     Raises:
         TypeError: `x` is none of these.
@@ -46,10 +49,11 @@ def build(x: Any, names: Mapping[Any, Name] = _NOTHING, outputs: str = "output")
     >>> [vertex.title for vertex in build((x * 2).sum()).vertices]
     ['tensor', '× 2', 'sum', 'output']
     """
+    places = {} if places is None else places
     if isinstance(x, Nodes):
-        return _of_tape(x, names)
+        return _of_tape(x, names, places)
     results = _results(x, outputs)
-    builder = _Builder(_reachable([node for _, node in results]), names)
+    builder = _Builder(_reachable([node for _, node in results]), names, places)
     for name, node in results:
         builder.output(name, node)
     return builder.drawing
@@ -104,14 +108,14 @@ def _reachable(roots: list[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.number)
 
 
-def _of_tape(tape: Nodes, names: Mapping[Any, Name]) -> Drawing:
+def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int]) -> Drawing:
     nodes = list(tape)
     ops = [node for node in nodes if type(node) not in (Leaf, Output)]
     if not ops:
         raise ValueError(
             f"draw: the {type(tape).__name__} holds no nodes; compute something with tensors while it records"
         )
-    builder = _Builder(ops, names)
+    builder = _Builder(ops, names, places)
     used = {edge.tail for edge in builder.drawing.edges}
     for node in nodes:
         source, index = made(node)
@@ -170,11 +174,11 @@ def _differentiated(node: Node) -> set[str]:
 class _Builder:
     """Makes the drawing of ops given in order of creation."""
 
-    def __init__(self, ops: list[Node], names: Mapping[Any, Name]) -> None:
+    def __init__(self, ops: list[Node], names: Mapping[Any, Name], places: dict[Any, int]) -> None:
         self.modules = Modules(ops)
         self.names = names
         self.drawing = Drawing([], [], self.modules.clusters, {})
-        self.vertices: dict[Any, int] = {}  # of nodes, and of arrays by id
+        self.vertices = places  # of nodes, and of arrays by id
         for node in ops:
             self._op(node)
 
@@ -183,7 +187,8 @@ class _Builder:
         source, index = made(node)
         value = Value(node.shape, short_dtype(node.dtype))
         head = self._add(Vertex("output", title, value, details=(str(value),)))
-        self.drawing.edges.append(Edge(self.vertices[source], head, value, index))
+        flows = bool(_differentiated(source))
+        self.drawing.edges.append(Edge(self.vertices[source], head, value, index, differentiable=flows))
 
     def _add(self, vertex: Vertex) -> int:
         self.drawing.vertices.append(vertex)

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Tape, debug
+from tapenet.autodiff.tape import Tape, lines
 from tapenet.autodiff.tensor import Tensor, asarray, tensor
 from tapenet.drawing.build import Name
+from tapenet.drawing.known import Array, gradients_on, values_on
 from tapenet.drawing.names import note
 from tapenet.ops import random
+profile: Any = None  # waits for tapenet.profiling
 
 
 class Run(NamedTuple):
-    """What came of a call: its results, what the arguments are called, and the tape that keeps all values."""
+    """What came of a call.
+
+    Attributes:
+        results: the tensors that it returned, one or several by name.
+        names: what the arguments are called.
+        values: all arrays that occurred, by node or by `id`.
+        gradients: the gradients of the sum of the results, by node.
+        profile: how long each op took, if that was asked for.
+    """
 
     results: Any
     names: dict[Any, Name]
-    tape: Tape
+    values: dict[Any, Array]
+    gradients: dict[Any, Array]
+    profile: Any
 
 
-def run(function: Callable[..., Any], inputs: Sequence[Any]) -> Run:
+def run(
+    function: Callable[..., Any], inputs: Sequence[Any], *, differentiate: bool = False, profiled: bool = False
+) -> Run:
     """Call a module or function and record all it computes, with the lines that did.
 
     Arrays among the arguments become tensors; a function's float arguments are made to need a gradient, as nothing else
     in it would. Buffers (such as running means) and the random generator are put back afterwards.
+
+    Args:
+        function: what to call.
+        inputs: its arguments.
+        differentiate: also compute gradients; no `.grad` is changed.
+        profiled: also measure how long each op takes, forward and, if differentiated, backward.
 
     Raises:
         TypeError: the arguments do not fit, or the result holds no tensor.
@@ -39,9 +59,14 @@ def run(function: Callable[..., Any], inputs: Sequence[Any]) -> Run:
     names: dict[Any, Name] = {}
     for title, value in zip(titles, given, strict=False):
         note(names, title, value, input=True)
-    with _unchanged(function), Tape() as tape, debug():
-        results = function(*given)
-    return Run(_tensors(results, function), names, tape)
+    tape = Tape()
+    clock: Any = profile() if profiled else nullcontext()
+    with _unchanged(function), lines(), clock:
+        with tape:
+            results = _tensors(function(*given), function)
+        all_results = list(results.values()) if isinstance(results, dict) else [results]
+        gradients = gradients_on(tape, all_results) if differentiate else {}
+    return Run(results, names, values_on(tape, all_results), gradients, clock if profiled else None)
 
 
 def _titles(function: Any, count: int) -> list[str]:

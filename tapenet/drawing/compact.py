@@ -82,7 +82,8 @@ def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
         (source,) = sources
         host = drawing.vertices[source]
         alone = users[source] == {position} and source not in carries
-        if not alone or host.kind in _ENDS or host.cluster != vertex.cluster or made_by[position][0].result is not None:
+        elsewhere = host.cluster != vertex.cluster or host.sign != vertex.sign
+        if not alone or host.kind in _ENDS or elsewhere or made_by[position][0].result is not None:
             continue
         into[position] = into.get(source, source)
         lines[position] = [] if vertex.op in SHAPING else [vertex.title]

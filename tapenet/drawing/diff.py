@@ -114,12 +114,11 @@ def diff(before: Drawing, after: Drawing) -> Difference:
     return _Merge(a, b, match(a, b)).difference()
 
 
-def changed_clusters(difference: Difference) -> set[int]:
+def changed_clusters(drawing: Drawing) -> set[int]:
     """The clusters of a difference's drawing that are other than they were, or hold what is, at any depth.
 
     An array of another shape alone does not count: the cause is elsewhere.
     """
-    drawing = difference.drawing
     found = {position for position, cluster in enumerate(drawing.clusters) if cluster.sign}
     found |= {vertex.cluster for vertex in drawing.vertices if vertex.sign and vertex.cluster is not None}
     for edge in drawing.edges:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from tapenet.drawing.model import Cluster, Drawing, Edge, Flow, Kind, Sign, Vertex
 from tapenet.drawing.render import layout_attributes
 from tapenet.drawing.style import LIGHT, ink_on
-from tapenet.drawing.text import caption_label, joined_label, quote, tooltip
+from tapenet.drawing.text import caption_label, joined_label, quote, roomy_label, tooltip
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
 
@@ -58,9 +58,9 @@ _FLOWS: Mapping[Flow, Mapping[str, str]] = {
     "update": {"color": LIGHT.update, "penwidth": "1.4"},
     "carry": {"color": LIGHT.muted, "style": "dashed", "constraint": "false"},
 }
-_SKIP = {"color": LIGHT.skip, "penwidth": "2"}
+_SKIP = {"color": LIGHT.skip, "penwidth": "2", "weight": "0"}
 
-_CLUSTER = {"style": "rounded,filled", "color": LIGHT.border, "labeljust": "l"}
+_CLUSTER = {"style": "rounded,filled", "color": LIGHT.border, "labeljust": "l", "labelloc": "t"}
 
 # A gate is a bit of the line itself, as long as the gap that Graphviz leaves between the two pieces.
 _GATE = {"label": "", "style": "filled", "fixedsize": "true", "penwidth": "0", "fillcolor": LIGHT.line}
@@ -110,6 +110,10 @@ class _Writer:
         self.direction = direction
         self.around = around
         self.gates = _gates(drawing)
+        updated = {edge.head for edge in drawing.edges if edge.flow == "update"}
+        #: The vertices above whose parameters stands what updates these: a row more to go around.
+        self.lower = {edge.head for edge in drawing.edges if edge.tail in updated}
+        self.wide = _wide(drawing)
         #: Of each vertex: the last of the ops it follows on, and which of its results are used.
         self.main: dict[int, int] = {}
         self.results: dict[int, set[int | None]] = {}
@@ -158,7 +162,7 @@ class _Writer:
                 continue
             if at is not None:
                 yield f"{indent}subgraph cluster_{at} {{"
-                yield f"{indent}  graph {_cluster(at, self.drawing.clusters[at])}"
+                yield f"{indent}  graph {_cluster(at, self.drawing.clusters[at], at not in self.wide)}"
                 pending.append((at, True))
             yield from (f"{indent}  {line}" for line in inside.get(at, ()))
             pending += [(i, False) for i in reversed(clusters.get(at, ()))]
@@ -175,7 +179,8 @@ class _Writer:
         texts = {"tooltip": self.way(i)}
         start, end = f"n{edge.tail}", f"n{edge.head}"
         if i in self.gates:
-            yield f"  g{i} -> {end} {_attributes({**plain, 'tailclip': 'false'}, **texts)}"
+            down = {"minlen": "2"} if edge.head in self.lower else {}
+            yield f"  g{i} -> {end} {_attributes({**plain, **down, 'tailclip': 'false'}, **texts)}"
             plain |= {"arrowhead": "none", "headclip": "false"}
             end = f"g{i}"
         if tail.value is None and head.value is None and edge.flow == "value":  # else it stands in one of the boxes
@@ -223,7 +228,18 @@ def _gates(drawing: Drawing) -> dict[int, int]:
     return gates
 
 
-def _cluster(position: int, cluster: Cluster) -> str:
+def _wide(drawing: Drawing) -> set[int]:
+    """The clusters in which something stands beside the ops: parameters, inputs."""
+    wide: set[int] = set()
+    for vertex in drawing.vertices:
+        at = vertex.cluster if vertex.value is not None else None
+        while at is not None and at not in wide:
+            wide.add(at)
+            at = drawing.clusters[at].parent
+    return wide
+
+
+def _cluster(position: int, cluster: Cluster, narrow: bool) -> str:
     plain = {"id": f"cluster_{position}", **_CLUSTER, "fillcolor": LIGHT.clusters[cluster.depth % len(LIGHT.clusters)]}
     if cluster.around == "repeat":
         plain["style"] = "rounded,filled,dashed"
@@ -232,7 +248,9 @@ def _cluster(position: int, cluster: Cluster) -> str:
     if cluster.sign:
         plain |= {"color": LIGHT.signs[cluster.sign], "penwidth": "2"}
     details = (cluster.place, _count(cluster.parameters)) if cluster.parameters else (cluster.place,)
-    return _attributes(plain, label=quote(cluster.title), tooltip=_tooltip(details))
+    # Where nothing stands beside the ops, room for the arrow that comes in from above.
+    label = roomy_label(cluster.title) if narrow else quote(cluster.title)
+    return _attributes(plain, label=label, tooltip=_tooltip(details))
 
 
 def _vertex(position: int, vertex: Vertex) -> str:

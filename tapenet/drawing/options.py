@@ -5,15 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from tapenet.autodiff.tape import Nodes
+from tapenet.autodiff.tape import Nodes, Tape
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.compile import Compiled
+from tapenet.drawing import known, measures, signs
 from tapenet.drawing.build import build
 from tapenet.drawing.call import run
 from tapenet.drawing.dot import DIRECTIONS
-from tapenet.drawing.gradients import with_updates
+from tapenet.drawing.known import Known
+from tapenet.drawing.measures import KINDS, Measure
+from tapenet.drawing.model import Drawing
 from tapenet.drawing.names import result_name, variables
 from tapenet.drawing.picture import Picture
+from tapenet.drawing.program import caption_of, of_compiled
 from tapenet.drawing.view import View
+
+_STAGE = "fused"
 
 
 class Options(NamedTuple):
@@ -32,17 +39,61 @@ class Options(NamedTuple):
     def picture(self, x: Any, inputs: tuple[Any, ...]) -> Picture:
         """The picture of `x`, whatever that is."""
         self._check(x, inputs)
-        names = variables()
-        if isinstance(x, (Tensor, Nodes, tuple, list, dict)):
-            source = build(x, names, result_name(x))
-        else:
-            called = run(x, inputs)
-            source = build(called.results, {**names, **called.names})
-        if self.optimizer is not None:
-            source = with_updates(source, updates(self.optimizer))
+        found = self._found(x, inputs)
+        view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
         return Picture(
-            source, self.direction, view=self.view, title=self.title, caption=self.caption, legend=self.legend
+            signs.marked(found.drawing, found.findings),
+            self.direction,
+            view=view,
+            title=self.title,
+            caption=self.caption or found.caption,
+            legend=self.legend,
+            measures=found.measures,
+            color_by=self.color_by or "",
+            known=found.known,
         )
+
+    # -- what there is to draw -----------------------------------------------------------------------------------
+
+    def _found(self, x: Any, inputs: tuple[Any, ...]) -> _Found:
+        names = variables()
+        if isinstance(x, Compiled):
+            stage = self.stage or _STAGE
+            return _Found(of_compiled(x, stage), caption=caption_of(x, stage))
+        places: dict[Any, int] = {}
+        if isinstance(x, _RECORDED):
+            drawing = build(x, names, result_name(x), places)
+            if isinstance(x, Tape):
+                return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
+            return self._measured(drawing, None, self.profile)
+        called = run(x, inputs, differentiate=self.view.backward or self.color_by == "grad_norm", profiled=self._timed())
+        drawing = build(called.results, {**names, **called.names}, places=places)
+        profile = called.profile if self.profile is None else self.profile
+        return self._measured(drawing, known.placed(places, called.values, called.gradients), profile)
+
+    def _timed(self) -> bool:
+        return self.color_by in ("time", "memory") and self.profile is None
+
+    def _measured(self, drawing: Drawing, arrays: Known | None, profile: Any) -> _Found:
+        """A drawing with what was measured of it and what is wrong in it."""
+        found: list[Measure] = []
+        findings = {} if arrays is None else signs.from_arrays(drawing, arrays)
+        if profile is not None:
+            wanted = [name for name in KINDS if name in ("time", "memory") or profile.values]
+            found = [measures.from_profile(name, drawing, profile) for name in wanted]
+            if profile.values:
+                findings = signs.from_profile(drawing, profile) | findings
+        have = {measure.name for measure in found}
+        if arrays is not None:
+            if "activation" not in have and arrays.values:
+                found.append(measures.from_arrays("activation", arrays))
+            if "grad_norm" not in have and arrays.gradients:
+                found.append(measures.from_arrays("grad_norm", arrays))
+        if self.color_by is not None and self.color_by not in {measure.name for measure in found}:
+            raise ValueError(_UNMEASURED.format(name=self.color_by))
+        return _Found(drawing, "", found, findings, arrays)
+
+    # -- what was asked for --------------------------------------------------------------------------------------
 
     def _check(self, x: Any, inputs: tuple[Any, ...]) -> None:
         for name, number in (("depth", self.view.depth), ("budget", self.view.budget)):
@@ -52,17 +103,47 @@ class Options(NamedTuple):
                 raise ValueError(f"draw: {name}={number!r}; give the number of {meaning}, or None")
         if self.direction not in DIRECTIONS:
             raise ValueError(f"draw: direction={self.direction!r}; the directions are {', '.join(DIRECTIONS)}")
-        if inputs and (isinstance(x, (Tensor, Nodes, tuple, list, dict)) or not callable(x)):
+        if self.color_by is not None and self.color_by not in KINDS:
+            raise ValueError(f"draw: color_by={self.color_by!r}; boxes are painted by {', '.join(KINDS)}")
+        if self.stage is not None and not isinstance(x, Compiled):
+            raise ValueError(f"draw: stage={self.stage!r} is of compiled functions; this is a {type(x).__name__}")
+        takes_none = isinstance(x, (*_RECORDED, Compiled))
+        if inputs and (takes_none or not callable(x)):
             raise TypeError(
-                f"draw: a {type(x).__name__} takes no arguments; {len(inputs)} given. Options such as depth= are given "
-                "by name, several tensors as a tuple"
+                f"draw: a {type(x).__name__} takes no arguments here; {len(inputs)} given. Options such as depth= are "
+                "given by name, several tensors as a tuple"
             )
-        if not isinstance(x, (Tensor, Nodes, tuple, list, dict)) and not callable(x):
+        if not takes_none and not callable(x):
             build(x)  # says what can be drawn
 
 
+class _Found(NamedTuple):
+    """What there is to draw, and all that is known of it."""
+
+    drawing: Drawing
+    caption: str = ""
+    measures: list[Measure] = []  # noqa: RUF012  # never changed in place
+    findings: Mapping[int, signs.Finding] = {}  # noqa: RUF012
+    known: Known | None = None
+
+
+_RECORDED = (Tensor, Nodes, tuple, list, dict)
+
+_UNMEASURED = (
+    "draw: the {name} of this graph is not known. Record the step with `with tn.profile(values=True) as prof:` and give "
+    "profile=prof; or give a module or function with its arguments, which is then run and measured: "
+    "tn.draw(net, images, color_by={name!r})"
+)
+
+
 def updates(optimizer: Any) -> Mapping[int, str]:
-    """What an optimizer does, in a few words, by the number of each parameter's node."""
+    """What an optimizer does, in a few words, by the number of each parameter's node.
+
+    Raises:
+        TypeError: it is no optimizer.
+    """
+    if not hasattr(optimizer, "groups"):
+        raise TypeError(f"draw: optimizer= takes an optimizer such as optim.SGD(...), not {type(optimizer).__name__}")
     kind = type(optimizer).__name__
     found = {}
     for group in optimizer.groups:
@@ -71,7 +152,8 @@ def updates(optimizer: Any) -> Mapping[int, str]:
         others = [f"{name} {_short(value)}" for name, value in group.items() if name not in ("params", "lr") and value]
         title = "\n".join([kind, f"lr {rate}", *others[:2]])
         for parameter in group["params"]:
-            found[parameter.node.number] = title
+            if parameter.node is not None:  # not frozen since
+                found[parameter.node.number] = title
     return found
 
 
@@ -79,3 +161,4 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(_short, value)) if isinstance(value, (tuple, list)) else str(value)
+

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tapenet.drawing.animate import animate
+from tapenet.drawing.data import to_data
 from tapenet.drawing.dot import Around, to_dot
-from tapenet.drawing.model import Drawing
+from tapenet.drawing.folding import fold, in_runs, members, within
+from tapenet.drawing.gradients import with_gradients
+from tapenet.drawing.known import Known
+from tapenet.drawing.lecture import narrate, show, steps
+from tapenet.drawing.measures import Measure, Scale, paint
+from tapenet.drawing.mermaid import to_mermaid
+from tapenet.drawing.model import Drawing, Sign
+from tapenet.drawing.page import Series, to_html
 from tapenet.drawing.render import FORMATS, RenderError, render
 from tapenet.drawing.style import LIGHT
 from tapenet.drawing.svg import finished
@@ -21,6 +31,8 @@ _DPI = 192
 #: Seconds for a layout before less is drawn, and how many boxes are tried then.
 _PATIENCE = 15.0
 _COARSER = (200, 60, 20, 6)
+#: How many boxes a page may hold, most of them in folded modules.
+_PAGE = 5000
 #: What kinds of boxes are called in a legend.
 _KINDS = {
     "op": "operation",
@@ -30,6 +42,14 @@ _KINDS = {
     "constant": "number",
     "output": "result",
     "update": "optimizer's step",
+}
+#: The same of signs.
+_SIGNS: dict[Sign, str] = {
+    "trouble": "not finite",
+    "dead": "no gradient",
+    "added": "added",
+    "removed": "removed",
+    "changed": "changed",
 }
 
 
@@ -43,6 +63,8 @@ class Picture:
         title: what stands above it.
         caption: what stands below it.
         legend: whether the colours are explained below it.
+        measures: what was measured of the graph.
+        color_by: the name of the measure that boxes are painted by, "" for none.
     """
 
     def __init__(
@@ -54,7 +76,9 @@ class Picture:
         title: str = "",
         caption: str = "",
         legend: bool = False,
-        finish: Callable[[Drawing], Drawing] | None = None,
+        measures: Sequence[Measure] = (),
+        color_by: str = "",
+        known: Known | None = None,
     ) -> None:
         self.source = source
         self.direction = direction
@@ -62,7 +86,10 @@ class Picture:
         self.title = title
         self.caption = caption
         self.legend = legend
-        self._finish = finish
+        self.measures = tuple(measures)
+        self.color_by = color_by
+        self._known = known
+        self._scale: Scale | None = None
 
     @cached_property
     def unfolded(self) -> Drawing:
@@ -76,7 +103,9 @@ class Picture:
 
     def _drawn(self, budget: int | None = None) -> Drawing:
         drawing = self.unfolded if self.view is None else self.view.of(self.unfolded, budget)
-        return drawing if self._finish is None else self._finish(drawing)
+        if self.color_by:
+            drawing, self._scale = paint(drawing, self.measures, self.color_by)
+        return drawing
 
     @cached_property
     def dot(self) -> str:
@@ -87,13 +116,17 @@ class Picture:
         return to_dot(self.drawing, self.direction, dpi, Around(self.title, self.caption, self._legend()))
 
     def _legend(self) -> tuple[tuple[str, str, str], ...]:
+        drawing = self.drawing
+        painted = () if self._scale is None else self._scale.legend()
         if not self.legend:
-            return ()
-        kinds = {vertex.kind for vertex in self.drawing.vertices}
+            return painted
+        found = {thing.sign for things in (drawing.vertices, drawing.clusters, drawing.edges) for thing in things}
+        painted += tuple((LIGHT.paper, LIGHT.signs[sign], words) for sign, words in _SIGNS.items() if sign in found)
+        kinds = {vertex.kind for vertex in drawing.vertices}
         boxes = [(*LIGHT.kinds[kind], words) for kind, words in _KINDS.items() if kind in kinds]
-        flows = {edge.flow for edge in self.drawing.edges}
+        flows = {edge.flow for edge in drawing.edges}
         lines = [("gradient", LIGHT.gradient, "gradient"), ("update", LIGHT.update, "new value")]
-        return tuple(boxes + [(colour, colour, words) for flow, colour, words in lines if flow in flows])
+        return (*painted, *boxes, *((colour, colour, words) for flow, colour, words in lines if flow in flows))
 
     @cached_property
     def svg(self) -> str:
@@ -168,6 +201,52 @@ class Picture:
             return self.svg.encode()
         return self._rendered(format)
 
+    def animate(self, *, backward: bool | None = None, seconds: float | None = None, loop: bool = True) -> Animation:
+        """The computation step by step, as an SVG that moves: forward op by op, then backward, with the formula, the
+        shapes and the rule applied at each; and with the numbers, if they are known (a tape, or a function or module
+        with its arguments) and few.
+
+        Args:
+            backward: show the backward pass; by default where the picture does.
+            seconds: how long each step stands; by default as long as one needs to read it.
+            loop: begin again at the end.
+
+        Raises:
+            ValueError: more than 200 steps.
+            RenderError: no renderer could draw it.
+        """
+        if backward is None:
+            backward = self.view is not None and self.view.backward
+        svg = self._rendered("svg").decode()
+        drawing = self.drawing
+        values, gradients = self._texts(drawing), self._texts(drawing, gradients=True)
+        if seconds is None:
+            seconds = 3.0 if values else 2.0
+        made = animate(
+            drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop
+        )
+        return Animation(made, narrate(steps(drawing, backward, values=values, gradients=gradients)))
+
+    def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:
+        """What boxes give, or the gradients by that, in short and by position; what is not known is left out."""
+        if self._known is None:
+            return {}
+        arrays = self._known.gradients if gradients else self._known.values
+        lasts = [(i, members(i, v)[-1]) for i, v in enumerate(drawing.vertices)]  # a box gives what the last in it gives
+        return {i: show(arrays[last]) for i, last in lasts if last in arrays}
+
+    @staticmethod
+    def _series(measure: Measure, drawing: Drawing) -> Series:
+        """A measure of the whole graph as one of a drawing of it."""
+        count = max((len(values) for values in measure.values.values()), default=0)
+        values = {}
+        for i, vertex in enumerate(drawing.vertices):
+            found = [measure.of(i, vertex, step) for step in range(count)]
+            if any(value is not None for value in found):
+                values[i] = found
+        kind = measure.kind
+        return Series(measure.name, values, kind.label, kind.unit, kind.combine)
+
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
         for vertex in self.drawing.vertices:
@@ -189,16 +268,68 @@ class Picture:
             return {"text/plain": f"{self!r}\n{error}"}
 
 
+class Animation:
+    """A computation step by step. Shows itself in a notebook; `.save("net.svg")` writes it.
+
+    Attributes:
+        svg: the picture that moves.
+        text: the steps in words, one to a line.
+    """
+
+    def __init__(self, svg: str, text: str) -> None:
+        self.svg = svg
+        self.text = text
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to an .svg file, whole or not at all; returns the path.
+
+        Raises:
+            ValueError: another suffix.
+            OSError: the file cannot be written there.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".svg":
+            raise ValueError(f"cannot save an animation as {str(path)!r}: the suffix must be .svg")
+        _write(path, self.svg.encode())
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Animation of {len(self.text.splitlines())} lines; .save('net.svg') writes it, .text tells it>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
 def _json(picture: Picture) -> str:
-    import json
-
-    from tapenet.drawing.data import to_data
-
     return json.dumps(to_data(picture.drawing), ensure_ascii=False, indent=1) + "\n"
 
 
+def _html(picture: Picture) -> str:
+    drawing = picture.unfolded
+    if picture.view is not None and picture.view.backward:
+        drawing = with_gradients(drawing)
+    kept = fold(drawing, within(drawing, _PAGE)) if len(drawing.vertices) > _PAGE else drawing
+    if len(kept.vertices) > _PAGE:
+        kept = in_runs(kept, _PAGE)
+    closed = () if picture.view is None else picture.view.closed(kept)
+    series = [picture._series(measure, kept) for measure in picture.measures]
+    return to_html(
+        kept,
+        title=picture.title,
+        caption=picture.caption,
+        direction=picture.direction,
+        open=[i for i in range(len(kept.clusters)) if i not in closed],
+        series=series,
+        values=picture._texts(kept),
+    )
+
+
+def _mermaid(picture: Picture) -> str:
+    return to_mermaid(picture.drawing, picture.direction)
+
+
 #: The formats that need no layout of ours, by suffix.
-_TEXTS: dict[str, Callable[[Picture], str]] = {"json": _json}
+_TEXTS: dict[str, Callable[[Picture], str]] = {"html": _html, "json": _json, "mmd": _mermaid, "mermaid": _mermaid}
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -64,6 +64,24 @@ def joined_label(lines: Iterable[str], limit: int = LIMIT) -> str:
     return _string(r"\n".join(_escape(clean(line, limit)) for line in lines))
 
 
+def roomy_label(text: str, limit: int = LIMIT) -> str:
+    """An HTML-like label of Graphviz: the text at the left of a box about twice as wide.
+
+    Example:
+        >>> print(roomy_label("a & b"))
+        <<TABLE BORDER="0" CELLPADDING="0" WIDTH="65"><TR><TD ALIGN="LEFT">a &amp; b</TD></TR></TABLE>>
+    """
+    from html import escape
+
+    shown = clean(text, limit)
+    width = 11 * len(shown) + 10  # letters are about half as wide as high, in points
+    return (
+        f'<<TABLE BORDER="0" CELLPADDING="0" WIDTH="{width}"><TR><TD ALIGN="LEFT">{escape(shown)}</TD></TR></TABLE>>'
+        if shown
+        else '""'
+    )
+
+
 def caption_label(caption: str, legend: Iterable[tuple[str, str, str]] = (), limit: int = 1000) -> str:
     """An HTML-like label of Graphviz: a legend of coloured boxes, and a caption in lines of about 90 characters.
 

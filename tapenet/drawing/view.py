@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from tapenet.drawing.compact import compact, mark_skips
+from tapenet.drawing.diff import changed_clusters
 from tapenet.drawing.folding import at_depth, fold, in_runs, unbox, within
-from tapenet.drawing.gradients import with_gradients
+from tapenet.drawing.gradients import with_gradients, with_updates
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.repeats import fold_repeats
 
@@ -17,6 +20,7 @@ BUDGET = 60
 MOST = 1000
 #: Runs of ops say little, so graphs without modules may be this much larger than the budget.
 PATIENCE = 4
+_NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
 class View(NamedTuple):
@@ -28,6 +32,8 @@ class View(NamedTuple):
         compact: whether activations and shape ops join the box before them.
         repeats: whether what is repeated is drawn once, with a count.
         backward: whether the gradients' way back is drawn.
+        updates: what is done to parameters, by the numbers of their nodes.
+        changes: whether to open those modules alone in which something is added, removed or changed.
     """
 
     depth: int | None = None
@@ -35,10 +41,13 @@ class View(NamedTuple):
     compact: bool = True
     repeats: bool = True
     backward: bool = False
+    updates: Mapping[int, str] = _NOTHING
+    changes: bool = False
 
     def unfolded(self, drawing: Drawing) -> Drawing:
         """All of a drawing that this view can show, with every module open."""
-        return unbox(fold_repeats(drawing) if self.repeats else drawing)
+        drawing = unbox(fold_repeats(drawing) if self.repeats else drawing)
+        return with_updates(drawing, self.updates) if self.updates else drawing
 
     def of(self, drawing: Drawing, budget: int | None = None) -> Drawing:
         """What to draw of a drawing.
@@ -62,6 +71,8 @@ class View(NamedTuple):
         """The clusters to fold."""
         if budget is not None:
             return within(drawing, budget)
+        if self.changes:
+            return set(range(len(drawing.clusters))) - changed_clusters(drawing)
         if self.depth is not None:
             closed = at_depth(drawing, self.depth)
             return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET)

@@ -140,7 +140,7 @@ def test_nothing_differs_from_itself(name: str) -> None:
     assert found.same
     assert found.drawing == after
     assert not found.added + found.removed + found.changed
-    assert changed_clusters(found) == set()
+    assert changed_clusters(found.drawing) == set()
 
 
 def test_kernel_size() -> None:
@@ -157,7 +157,7 @@ def test_kernel_size() -> None:
         ("changed", "weight", "was 4×1×3×3 f32"),
         ("changed", "conv 5×5, 4", "was conv 3×3, 4"),
     ]
-    assert {found.drawing.clusters[c].path for c in changed_clusters(found)} == {"", "conv1"}
+    assert {found.drawing.clusters[c].path for c in changed_clusters(found.drawing)} == {"", "conv1"}
 
 
 def test_option() -> None:
@@ -180,14 +180,14 @@ def test_reshaped_parameter() -> None:
         "fc: Linear: weight 10×392 → 10×784",
     ]
     assert str(found.arrays[0]) == "conv2: Conv2d: conv 3×3, 16 2×8×7×7 → 2×16×7×7"
-    assert {found.drawing.clusters[c].path for c in changed_clusters(found)} == {"", "conv2", "fc"}
+    assert {found.drawing.clusters[c].path for c in changed_clusters(found.drawing)} == {"", "conv2", "fc"}
 
 
 def test_batch_size_opens_no_module_without_cause() -> None:
     found = compare(net(), net(images=array(5, 1, 28, 28)))
     assert found.changed == ["input 2×1×28×28 → 5×1×28×28", "Net: reshape: shape=(2, -1) → shape=(5, -1)"]
     assert len(found.arrays) == len([v for v in found.drawing.vertices if v.op or v.kind == "output"])
-    assert {found.drawing.clusters[c].type for c in changed_clusters(found)} == {"Net"}
+    assert {found.drawing.clusters[c].type for c in changed_clusters(found.drawing)} == {"Net"}
 
 
 def test_dtype() -> None:
@@ -211,7 +211,7 @@ def test_layer_inserted_and_removed() -> None:
     assert not found.removed
     assert found.changed == ["Net: 4,266 → 4,274 parameters"]
     assert [v.title for v in found.drawing.vertices if v.sign == "added"][:2] == ["weight", "bias"]
-    path = {found.drawing.clusters[c].path for c in changed_clusters(found)}
+    path = {found.drawing.clusters[c].path for c in changed_clusters(found.drawing)}
     assert path >= {"", "norm"}  # and its neighbour, which takes another array
     assert path <= {"", "norm", "conv1"}
 
@@ -342,7 +342,7 @@ def test_one_more_block() -> None:
     assert found.added == ["blocks.12: Block: 22 ops, 28,272 parameters"]
     assert found.changed == ["GPT: 346,368 → 374,640 parameters"]
     assert not found.removed
-    assert [found.drawing.clusters[c].type for c in sorted(changed_clusters(found))][:2] == ["GPT", "Block"]
+    assert [found.drawing.clusters[c].type for c in sorted(changed_clusters(found.drawing))][:2] == ["GPT", "Block"]
 
 
 def test_wider_and_deeper() -> None:

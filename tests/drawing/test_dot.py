@@ -149,7 +149,7 @@ def test_directions(direction: str) -> None:
     places = {
         title: (float(x), float(y))
         for title, x, y in re.findall(
-            r'<title>(n\d+)</title>.*?<text [^>]* x="([-.\d]+)" y="([-.\d]+)"', picture.svg, re.DOTALL
+            r'<g id="(n\d+)" class="node">.*?<text [^>]* x="([-.\d]+)" y="([-.\d]+)"', picture.svg, re.DOTALL
         )
     }
     first, last = places["n0"], places[f"n{len(picture.drawing.vertices) - 1}"]

@@ -36,7 +36,7 @@ class App {
 
   fit() {
     const { w, h } = this.layout.levels.get(this.graph.root);
-    this.camera.fit(0, 0, w, h);
+    this.camera.fit(w, h);
   }
 
   // -- folding -----------------------------------------------------------------------------------------------------
@@ -220,6 +220,15 @@ class App {
   ownFill(id) {
     const { graph } = this;
     return (graph.isCluster(id) ? graph.clusterOf(id) : graph.vertices[id]).fill || "";
+  }
+
+  // How many it stands for, unless the module around says so already.
+  badge(id) {
+    const { graph } = this;
+    const count = (of) => (of === graph.root ? 1 : (graph.isCluster(of) ? graph.clusterOf(of) : graph.vertices[of]).count || 1);
+    let around = graph.parent[id];
+    while (around !== graph.root && count(around) === 1) around = graph.parent[around];
+    return count(id) > 1 && count(id) !== count(around) ? `×${thousands(count(id))}` : "";
   }
 
   titleOf(id) {

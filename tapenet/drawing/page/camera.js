@@ -34,19 +34,21 @@ class Camera {
     this.set(x - px / scale, y - py / scale, scale);
   }
 
-  // All of a box in sight.
-  fit(x, y, w, h, most = 1.4) {
+  // All of the picture in sight; but of a chain of thousands, which would be a hair, as much as can be seen.
+  fit(w, h) {
     const [width, height] = this.size;
-    const scale = Math.min(most, (width - 48) / Math.max(1, w), (height - 48) / Math.max(1, h));
+    const whole = Math.min(1.4, (width - 48) / Math.max(1, w), (height - 48) / Math.max(1, h));
+    const scale = Math.max(whole, Math.min(0.3, 60 / Math.min(w, h)));
+    const [x, y] = [w / 2 - width / scale / 2, h / 2 - height / scale / 2];
     this.stop();
-    this.set(x + w / 2 - width / scale / 2, y + h / 2 - height / scale / 2, scale);
+    this.set(w * scale > width ? -24 / scale : x, h * scale > height ? -24 / scale : y, scale);
   }
 
   // The beginning of a picture too large to be read whole.
   start(w, h, sideways) {
     const [width, height] = this.size;
     const whole = Math.min((width - 48) / w, (height - 48) / h);
-    if (whole >= 0.55) return this.fit(0, 0, w, h);
+    if (whole >= 0.55) return this.fit(w, h);
     const scale = Math.max(0.6, Math.min(1, sideways ? (height - 48) / h : (width - 48) / w));
     const margin = 24 / scale;
     return sideways

@@ -4,7 +4,7 @@
 // arrows go, "across" is the other one. Nothing recurses; all steps but the sorting are linear in boxes and bends.
 
 const ITEM = 0, LEAF = 1, IN = 2, OUT = 3, BEND = 4;
-const SPINE = 1e4, BUNDLE = 100, PLAIN = 1; // how much a segment wants to be straight
+const SPINE = 1e6, BUNDLE = 100, PLAIN = 1; // how much a segment wants to be straight
 const GAP = 20, BEND_GAP = 12, LAYER_GAP = 24, PORT_GAP = 6;
 const MOST_BENDS = 40000;
 
@@ -117,7 +117,7 @@ function makeNet(level, rank) {
     if (bends > MOST_BENDS) { limit = length - 1; break; }
   }
   const net = {
-    level, layerOf: Array.from(rank), role: Array.from(role), pos: Array.from(pos), side: [], left: [], right: [],
+    level, chains: [], layerOf: Array.from(rank), role: Array.from(role), pos: Array.from(pos), side: [], left: [], right: [],
     upper: [], lower: [], weight: [], upperAt: [], lowerAt: [], label: [],
   };
   for (let i = 0; i < count; i++) {
@@ -152,6 +152,7 @@ function makeNet(level, rank) {
       else join(chain.from, bend, chain.main ? SPINE : PLAIN, at, 0, edge.label);
       chain.bends.push(bend);
     }
+    if (length > 1) net.chains.push(chain.bends);
     for (const edge of chain.edges) {
       const span = rank[edge.lower] - rank[edge.upper] - 1;
       edge.bends = span <= limit ? chain.bends.slice(0, span) : [];
@@ -261,7 +262,7 @@ function hosts(net) {
       const lower = net.lower[list[k]];
       if (net.role[lower] !== BEND && (user < 0 || net.pos[lower] < net.pos[user])) user = lower;
     }
-    if (user < 0) continue;
+    if (user < 0 || net.level.fixed[user]) continue;
     let chosen = -1;
     for (let k = net.up.start[user]; k < net.up.start[user + 1]; k++) {
       const segment = net.up.list[k];
@@ -356,10 +357,40 @@ function placeAcross(net) {
       placeLayer(net, net.layers[r], apart[r], x, downward);
     }
   }
+  straighten(net, apart, x);
   let least = Infinity;
   for (let i = 0; i < net.count; i++) least = Math.min(least, x[i] - net.left[i]);
   for (let i = 0; i < net.count; i++) x[i] -= least;
   return x;
+}
+
+// Let each long edge run straight for as many layers as the boxes beside it leave room.
+function straighten(net, apart, x) {
+  const place = new Int32Array(net.count);
+  for (const layer of net.layers) layer.forEach((i, k) => { place[i] = k; });
+  const room = (i) => {
+    const r = net.layerOf[i];
+    const k = place[i];
+    const layer = net.layers[r];
+    return [
+      k ? x[layer[k - 1]] + apart[r][k] : -Infinity,
+      k + 1 < layer.length ? x[layer[k + 1]] - apart[r][k + 1] : Infinity,
+    ];
+  };
+  for (const bends of net.chains) {
+    for (let from = 0; from < bends.length;) {
+      let [low, high] = room(bends[from]);
+      let to = from + 1;
+      for (; to < bends.length; to++) {
+        const [l, h] = room(bends[to]);
+        if (Math.max(low, l) > Math.min(high, h)) break;
+        [low, high] = [Math.max(low, l), Math.min(high, h)];
+      }
+      const wish = x[bends[from === 0 ? to - 1 : from]];
+      for (let k = from; k < to; k++) x[bends[k]] = Math.max(low, Math.min(high, wish));
+      from = to;
+    }
+  }
 }
 
 // The places nearest to what is wished, by weight, with the boxes in order and apart: where boxes would come too
@@ -456,7 +487,7 @@ function attach(net, x, edge) {
   const before = bends.length ? x[bends[bends.length - 1]] : x[upper] + upperAt;
   const beside = (i, at, other) => {
     if (level.role[i] > LEAF || level.fixed[i] || edge.main) return x[i] + at;
-    const reach = Math.max(0, level.half[i] - 8);
+    const reach = Math.max(0, level.half[i] - 6);
     return x[i] + Math.max(-reach, Math.min(reach, (other - x[i]) * 0.3));
   };
   return [beside(upper, upperAt, next), beside(lower, lowerAt, before)];

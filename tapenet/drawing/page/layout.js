@@ -247,11 +247,11 @@ class Layout {
     for (const edge of this.edges) {
       if (edge.way === FLOWS.value) continue;
       const forward = between.get(`${edge.head} ${edge.tail}`);
-      edge.points = forward ? this.beside(forward.points) : this.around(edge.tail, edge.head);
+      edge.points = forward ? this.beside(forward.points) : this.around(edge);
     }
     const labelled = new Set();
     for (const edge of this.edges) {
-      edge.box = bounds(edge.points);
+      edge.box = bounds(edge.points, edge.bow);
       const plain = edge.way === FLOWS.value
         && graph.vertices[edge.first.tail].value === undefined && graph.vertices[edge.first.head].value === undefined;
       const key = `${edge.array} ${edge.tail}`;
@@ -268,19 +268,21 @@ class Layout {
     return found;
   }
 
-  // A way from one box to another that no layout knows of: onward from end to end, back along the right.
-  around(tail, head) {
+  // A way that no layout knows of: onward from end to end, or back in a bow.
+  around(edge) {
     const { x, y, w, h, sideways } = this;
-    const [ahead, back] = sideways ? [x, w] : [y, h];
-    const onward = ahead[head] >= ahead[tail] + back[tail];
+    const { tail, head } = edge;
+    const middle = (id) => [x[id] + w[id] / 2, y[id] + h[id] / 2];
+    const onward = sideways ? x[head] >= x[tail] + w[tail] : y[head] >= y[tail] + h[tail];
+    edge.bow = onward ? 0 : 26;
     if (sideways) {
       return onward
-        ? [x[tail] + w[tail], y[tail] + h[tail] / 2, x[head], y[head] + h[head] / 2]
-        : [x[tail], y[tail] + h[tail] / 2 + 4, x[head] + w[head], y[head] + h[head] / 2 + 4];
+        ? [x[tail] + w[tail], middle(tail)[1], x[head], middle(head)[1]]
+        : [middle(tail)[0], y[tail] + h[tail], middle(head)[0], y[head] + h[head]];
     }
     return onward
-      ? [x[tail] + w[tail] / 2, y[tail] + h[tail], x[head] + w[head] / 2, y[head]]
-      : [x[tail] + w[tail] / 2 + 4, y[tail], x[head] + w[head] / 2 + 4, y[head] + h[head]];
+      ? [middle(tail)[0], y[tail] + h[tail], middle(head)[0], y[head]]
+      : [x[tail] + w[tail], middle(tail)[1], x[head] + w[head], middle(head)[1]];
   }
 }
 
@@ -301,7 +303,7 @@ function markMain(graph, edges) {
   for (const edge of best.values()) edge.main = true;
 }
 
-function bounds(points) {
+function bounds(points, bow = 0) {
   const box = [Infinity, Infinity, -Infinity, -Infinity];
   for (let k = 0; k < points.length; k += 2) {
     box[0] = Math.min(box[0], points[k]);
@@ -309,6 +311,7 @@ function bounds(points) {
     box[2] = Math.max(box[2], points[k]);
     box[3] = Math.max(box[3], points[k + 1]);
   }
+  if (bow) [box[2], box[3]] = [box[2] + bow + 200, box[3] + bow + 200];
   return box;
 }
 
@@ -348,12 +351,8 @@ function clusterLines(graph, id) {
   return lines;
 }
 
-function badgeText(thing) {
-  return thing.count > 1 ? `×${thousands(thing.count)}` : "";
-}
-
 function headWidth(graph, id) {
   const cluster = graph.clusterOf(id);
-  const badge = badgeText(cluster);
-  return measure(clean(clusterTitle(cluster)), SMALL + 1, 600) + 40 + (badge ? measure(badge, SMALL, 600) + 16 : 0);
+  const badge = cluster.count > 1 ? measure(`×${thousands(cluster.count)}`, SMALL, 600) + 16 : 0;
+  return measure(clean(clusterTitle(cluster)), SMALL + 1, 600) + 40 + badge;
 }

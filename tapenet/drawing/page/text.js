@@ -54,7 +54,8 @@ function valueText(value) {
 }
 
 function clusterTitle(cluster) {
-  return cluster.name && cluster.type ? `${cluster.name}: ${cluster.type}` : cluster.name || cluster.type || "module";
+  if (cluster.name && cluster.type) return `${cluster.name}: ${cluster.type}`;
+  return cluster.name || cluster.type || { repeat: "repeated", kernel: "kernel" }[cluster.around] || "module";
 }
 
 // A measured number: "nan", "inf" and "-inf" come as text.

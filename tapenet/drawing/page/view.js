@@ -105,7 +105,7 @@ class View {
     draw("rect", { class: "grip", x: 3, y: 3, width: Math.min(layout.w[id] - 6, headWidth(graph, id) - 10), height: HEAD - 4, rx: 5 }),
     draw("path", { class: "chevron", d: "M9 10.5l4 4.5l4 -4.5" }),
     draw("text", { x: 22, y: 17 }, title));
-    const badge = badgeText(cluster);
+    const badge = this.app.badge(id);
     if (badge) head.append(...pill(badge, 28 + measure(title, SMALL + 1, 600), 5));
     this.layers.clusters.append(rect);
     this.layers.heads.append(head);
@@ -138,8 +138,8 @@ class View {
         class: `${line.small ? "minor" : "title"}${line.bold ? " bold" : ""}`, x: w / 2 + shift, y: y - 3,
       }, line.text));
     }
-    const badge = badgeText(thing);
-    if (badge) group.append(...pill(badge, w - 8, -7));
+    const badge = this.app.badge(id);
+    if (badge) group.append(...pill(badge, w - 9, -8));
     this.layers.boxes.append(group);
     return [group];
   }
@@ -148,7 +148,7 @@ class View {
     const way = ["value", "gradient", "update", "carry"][edge.way];
     const path = draw("path", {
       class: `edge ${way}${edge.first.skip ? " skip" : ""}${edge.first.sign ? ` ${edge.first.sign}` : ""}`,
-      d: curve(edge.points, this.app.layout.sideways),
+      d: curve(edge, this.app.layout.sideways),
     });
     path.edge = edge;
     this.layers.edges.append(path);
@@ -217,7 +217,7 @@ class View {
     for (const edge of nearEdges) {
       const { hot, flowing } = app.edgeStates(edge);
       const way = ["value", "gradient", "update", "carry"][edge.way];
-      put(`edge ${way}${hot ? " hot" : ""}${flowing ? " flowing" : ""}`, curve(edge.points, layout.sideways));
+      put(`edge ${way}${hot ? " hot" : ""}${flowing ? " flowing" : ""}`, curve(edge, layout.sideways));
     }
     for (const id of near) {
       const { hot, match, now, done, nested } = app.states(id);
@@ -265,14 +265,21 @@ function arrows() {
 function pill(text, x, y) {
   const width = Math.ceil(measure(text, SMALL, 600)) + 10;
   return [
-    draw("rect", { class: "pill", x: x - (y < 0 ? width : 0) + (y < 0 ? 12 : 0), y, width, height: 14, rx: 7 }),
-    draw("text", { class: "pilltext", x: x - (y < 0 ? width - 12 : 0) + width / 2, y: y + 10.5 }, text),
+    draw("rect", { class: "pill", x, y, width, height: 14, rx: 7 }),
+    draw("text", { class: "pilltext", x: x + width / 2, y: y + 10.5 }, text),
   ];
 }
 
 // A smooth line through points that leaves and enters layers straight.
-function curve(points, sideways) {
+function curve({ points, bow }, sideways) {
   const n = (v) => Math.round(v * 10) / 10;
+  if (bow) {
+    const [x0, y0, x1, y1] = points;
+    const out = (a, b, far) => n(Math.max(a, b) + bow + Math.min(160, far / 5));
+    return sideways
+      ? `M${n(x0)} ${n(y0)}C${n(x0)} ${out(y0, y1, Math.abs(x1 - x0))} ${n(x1)} ${out(y0, y1, Math.abs(x1 - x0))} ${n(x1)} ${n(y1)}`
+      : `M${n(x0)} ${n(y0)}C${out(x0, x1, Math.abs(y1 - y0))} ${n(y0)} ${out(x0, x1, Math.abs(y1 - y0))} ${n(y1)} ${n(x1)} ${n(y1)}`;
+  }
   let path = `M${n(points[0])} ${n(points[1])}`;
   for (let k = 2; k < points.length; k += 2) {
     const [x0, y0, x1, y1] = [points[k - 2], points[k - 1], points[k], points[k + 1]];

@@ -1,0 +1,61 @@
+"""Two graphs in one picture, with what is different between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapenet.drawing.build import build
+from tapenet.drawing.diff import Difference, diff
+from tapenet.drawing.dot import DIRECTIONS
+from tapenet.drawing.model import Drawing
+from tapenet.drawing.names import result_name, variables
+from tapenet.drawing.picture import Picture
+from tapenet.drawing.view import View
+
+
+class Comparison(Picture):
+    """The picture of a difference. Made by `tn.draw.diff`.
+
+    Attributes:
+        difference: what was found, as plain data.
+    """
+
+    def __init__(self, difference: Difference, direction: str, title: str, legend: bool) -> None:
+        view = View(repeats=False, changes=True)
+        caption = str(difference).partition("\n")[0]
+        super().__init__(difference.drawing, direction, view=view, title=title, caption=caption, legend=legend)
+        self.difference = difference
+
+    @property
+    def added(self) -> list[str]:
+        """What is in the second graph alone, in words."""
+        return self.difference.added
+
+    @property
+    def removed(self) -> list[str]:
+        """What is in the first graph alone, in words."""
+        return self.difference.removed
+
+    @property
+    def changed(self) -> list[str]:
+        """What is in both, with another shape, dtype, option, name or class, in words."""
+        return self.difference.changed
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing is different."""
+        return self.difference.same
+
+    def __str__(self) -> str:
+        return str(self.difference)
+
+
+def compare(before: Any, after: Any, direction: str, title: str, legend: bool) -> Comparison:
+    """Compare two graphs; `tn.draw.diff` says how."""
+    if direction not in DIRECTIONS:
+        raise ValueError(f"draw.diff: direction={direction!r}; the directions are {', '.join(DIRECTIONS)}")
+    return Comparison(diff(_graph(before), _graph(after)), direction, title, legend)
+
+
+def _graph(x: Any) -> Drawing:
+    return x.source if isinstance(x, Picture) else build(x, variables(), result_name(x))

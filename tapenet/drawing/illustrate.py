@@ -1,0 +1,133 @@
+"""Pictures for errors, in debug mode: where in the graph something went wrong."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from tapenet.autodiff.tape import Leaf, Node, Nodes
+from tapenet.autodiff.trouble import Trouble
+from tapenet.drawing.build import build, made
+from tapenet.drawing.model import Drawing
+from tapenet.drawing.names import variables
+from tapenet.drawing.neighbourhood import neighbourhood
+from tapenet.drawing.picture import Picture
+from tapenet.drawing.render import RenderError
+from tapenet.drawing.text import clean
+
+#: How many a process draws: after these, somebody is not looking.
+MOST = 20
+#: How many ops the whole is made of that the picture is a part of. More would take time and show nothing.
+_NEAR = 200
+
+_lock = threading.Lock()
+_numbers = itertools.count(1)
+
+
+def illustrate(trouble: Trouble) -> str | None:
+    """Draw the neighbourhood of a trouble; the path of the file, or None if there have been enough.
+
+    It is SVG, or DOT where no renderer works. No file is ever overwritten.
+    """
+    with _lock:
+        number = next(_numbers)
+    if number > MOST:
+        return None
+    picture = Picture(scene(trouble), title=clean(f"{trouble.node.name}: {trouble.reason}", 100))
+    try:
+        suffix, text = "svg", picture.svg
+    except RenderError:
+        suffix, text = "dot", picture.dot
+    return str(_write(number, trouble.node.name, suffix, text))
+
+
+def scene(trouble: Trouble) -> Drawing:
+    """What is drawn of a trouble: the op, marked, and what is around it."""
+    ops = _around(*_sources_and_users(trouble))
+    drawing = build(_Some(ops), variables())
+    results = {made(root)[0].number for root in trouble.roots}
+    number = made(trouble.node)[0].number
+    shown = [vertex.number for vertex in drawing.vertices]
+    at = shown.index(number)
+    vertex = drawing.vertices[at]
+    drawing.vertices[at] = vertex._replace(
+        title=f"{vertex.title}\n{clean(trouble.reason, 70)}", details=(trouble.reason, *vertex.details), sign="trouble"
+    )
+    # Ops whose results go on outside, or nowhere, look as if these were asked for.
+    edges = [e for e in drawing.edges if drawing.vertices[e.head].kind != "output" or shown[e.tail] in results]
+    return neighbourhood(drawing._replace(edges=edges), [at])
+
+
+class _Some(Nodes):
+    """Some nodes, as a tape."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        self.nodes = nodes
+
+    def _nodes(self) -> list[Node]:
+        return self.nodes
+
+
+def _sources(node: Node) -> Iterator[Node]:
+    """The ops and leaves that made the arguments of an op."""
+    for value in node.inputs.values():
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if isinstance(part, Node):
+                yield made(part)[0]
+
+
+def _sources_and_users(trouble: Trouble) -> tuple[Node, dict[Node, list[Node]]]:
+    """The op concerned, and the ops that use each op, so far as they lead to the roots."""
+    users: dict[Node, list[Node]] = {}
+    stack = [made(root)[0] for root in trouble.roots]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        for source in _sources(node):
+            users.setdefault(source, []).append(node)
+            if source not in seen:
+                seen.add(source)
+                stack.append(source)
+    return made(trouble.node)[0], users
+
+
+def _around(node: Node, users: dict[Node, list[Node]]) -> list[Node]:
+    """The nearest ops, in order of creation."""
+    kept = [node]
+    seen = {node}
+    for at in kept:  # grows while it is walked over
+        if len(kept) >= _NEAR:
+            break
+        for other in (*_sources(at), *users.get(at, ())):
+            if other not in seen and type(other) is not Leaf:
+                seen.add(other)
+                kept.append(other)
+    return sorted(kept, key=lambda n: n.number)
+
+
+def _write(first: int, name: str, suffix: str, text: str) -> Path:
+    """Write a file that was not there before."""
+    word = re.sub(r"[^A-Za-z0-9_]+", "-", name)[:40].strip("-") or "op"
+    folder = _folder()
+    for number in itertools.count(first):
+        path = folder / f"tapenet-debug-{number}-{word}.{suffix}"
+        try:
+            with open(path, "x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            return path
+        except FileExistsError:
+            continue
+    raise AssertionError
+
+
+def _folder() -> Path:
+    named = os.environ.get("TAPENET_DEBUG_DIR")
+    if named:
+        os.makedirs(named, exist_ok=True)
+        return Path(named)
+    return Path() if os.access(os.curdir, os.W_OK) else Path(tempfile.gettempdir())
