@@ -199,7 +199,9 @@ class _Builder:
         if op.name not in self.drawing.ops:
             self.drawing.ops[op.name] = Explained(formula(op), gradient_rules(op))
         inputs = node.inputs
-        incoming = [(a, v) for a, v in _arguments(node, inputs) if isinstance(v, (Node, Traced, Constant)) and not is_number(v)]
+        incoming = [
+            (a, v) for a, v in _arguments(node, inputs) if isinstance(v, (Node, Traced, Constant)) and not is_number(v)
+        ]
         tails = [self._tail(node, argument, value) for argument, value in incoming]
         differentiated = _differentiated(node)
         cluster = self.modules.around[node]

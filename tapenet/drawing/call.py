@@ -15,6 +15,7 @@ from tapenet.drawing.build import Name
 from tapenet.drawing.known import Array, gradients_on, values_on
 from tapenet.drawing.names import note
 from tapenet.ops import random
+
 profile: Any = None  # waits for tapenet.profiling
 
 

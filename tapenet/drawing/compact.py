@@ -8,16 +8,44 @@ from tapenet.drawing.model import Drawing, Edge, Vertex
 
 #: Functions of one array, element by element, that people write after a layer rather than as a step of their own.
 ACTIVATIONS = frozenset(
-    "relu leaky_relu elu selu gelu silu softplus sigmoid tanh hardtanh relu6 mish softsign logsigmoid dropout".split()
+    [
+        "relu",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "gelu",
+        "silu",
+        "softplus",
+        "sigmoid",
+        "tanh",
+        "hardtanh",
+        "relu6",
+        "mish",
+        "softsign",
+        "logsigmoid",
+        "dropout",
+    ]
 )
 #: Ops that only look at the same numbers in another way: the shape on the next edge says it.
 SHAPING = frozenset(
-    "reshape ravel squeeze expand_dims flatten astype broadcast_to copy identity moveaxis ascontiguousarray".split()
+    [
+        "reshape",
+        "ravel",
+        "squeeze",
+        "expand_dims",
+        "flatten",
+        "astype",
+        "broadcast_to",
+        "copy",
+        "identity",
+        "moveaxis",
+        "ascontiguousarray",
+    ]
 )
 #: The same, where a word helps.
-MOVING = frozenset("transpose swapaxes permute_dims matrix_transpose".split())
+MOVING = frozenset(["transpose", "swapaxes", "permute_dims", "matrix_transpose"])
 #: Ops in which two ways come together.
-_MERGING = frozenset("add concatenate stack".split())
+_MERGING = frozenset(["add", "concatenate", "stack"])
 #: How far back another way is looked for.
 _FAR = 400
 #: What is learned or given, and what a result is called.

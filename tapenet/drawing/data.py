@@ -75,5 +75,3 @@ def _empty(name: str, value: Any) -> bool:
     if name == "cluster":
         return value is None  # the first one is 0
     return value is None or value is False or value in ("", 0, (), [])
-
-

@@ -63,8 +63,8 @@ _SKIP = {"color": LIGHT.skip, "penwidth": "2", "weight": "0"}
 _CLUSTER = {"style": "rounded,filled", "color": LIGHT.border, "labeljust": "l", "labelloc": "t"}
 
 # A gate is a bit of the line itself, as long as the gap that Graphviz leaves between the two pieces.
-_GATE = {"label": "", "style": "filled", "fixedsize": "true", "penwidth": "0", "fillcolor": LIGHT.line}
-_GATE_SIZE = ("0.014", "0.04")
+_GATE = {"label": "", "style": "filled", "fixedsize": "true", "penwidth": "0"}
+_GATE_LENGTH = "0.04"
 
 # The weight of the main input of each op, so that the picture has a straight spine, with parameters and skip
 # connections beside it. Graphviz itself pulls each cluster together with a weight of 128.
@@ -171,11 +171,7 @@ class _Writer:
         """An edge, in two pieces where it goes through a gate."""
         edge = self.drawing.edges[i]
         tail, head = self.drawing.vertices[edge.tail], self.drawing.vertices[edge.head]
-        straight = i in self.gates or edge.tail == self.main.get(edge.head)
-        plain = {"weight": _STRAIGHT} if straight and edge.flow == "value" else {}
-        plain |= _FLOWS[edge.flow] | (_SKIP if edge.skip else {})
-        if edge.sign:
-            plain |= {"color": LIGHT.signs[edge.sign], "penwidth": "2"}
+        plain = self.stroke(i)
         texts = {"tooltip": self.way(i)}
         start, end = f"n{edge.tail}", f"n{edge.head}"
         if i in self.gates:
@@ -190,9 +186,24 @@ class _Writer:
             texts["label"] = quote(" next ")
         yield f"  {start} -> {end} {_attributes({'id': f'e{i}', **plain}, **texts)}"
 
+    def stroke(self, i: int) -> dict[str, str]:
+        """How the line of an edge is drawn."""
+        edge = self.drawing.edges[i]
+        straight = i in self.gates or edge.tail == self.main.get(edge.head)
+        plain = {"weight": _STRAIGHT} if straight and edge.flow == "value" else {}
+        plain.update(_FLOWS[edge.flow])
+        if edge.skip:
+            plain.update(_SKIP)
+        if edge.sign:
+            plain.update(color=LIGHT.signs[edge.sign], penwidth="2")
+        return plain
+
     def gate(self, i: int) -> str:
-        size = _GATE_SIZE if self.direction in ("TB", "BT") else _GATE_SIZE[::-1]
-        return _attributes({**_GATE, "width": size[0], "height": size[1]}, tooltip=self.way(i))
+        stroke = self.stroke(i)
+        thick = f"{float(stroke.get('penwidth', '1')) / 72:.3f}"
+        size = (thick, _GATE_LENGTH) if self.direction in ("TB", "BT") else (_GATE_LENGTH, thick)
+        plain = {**_GATE, "fillcolor": stroke.get("color", LIGHT.line), "width": size[0], "height": size[1]}
+        return _attributes(plain, tooltip=self.way(i))
 
     def way(self, i: int) -> str:
         """The tooltip of an edge: what goes from where to where."""
@@ -265,6 +276,8 @@ def _vertex(position: int, vertex: Vertex) -> str:
         lines.append(_count(vertex.parameters))
     if vertex.parameters:
         details.append(_count(vertex.parameters))
+    if vertex.sign == "changed":
+        lines += [detail for detail in vertex.details[:1] if detail.startswith("was ")]
     fill, border = LIGHT.kinds[vertex.kind]
     plain = {"id": f"n{position}", "fillcolor": fill, "color": border, **_KINDS.get(vertex.kind, {})}
     if vertex.kind == "op" and len(vertex.title) == 1:

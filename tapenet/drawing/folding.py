@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+
 from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Vertex
 
 #: What is told of a box that stands for several, if one of them has it: the worst first.
@@ -186,7 +187,7 @@ def _without(drawing: Drawing, drop: Callable[[int, Cluster], bool]) -> Drawing:
 def within(drawing: Drawing, budget: int) -> set[int]:
     """The clusters to fold so that about `budget` boxes are drawn: from outside in, modules are opened as long as
     what is in them fits. Modules of one class at one depth are opened together or not at all, and layers, of one op
-    each, only if everything else is open and all of them fit, so that like is drawn alike.
+    each, and kernels only if everything else is open and all of them fit, so that like is drawn alike.
     """
     own = [0] * len(drawing.clusters)  # vertices directly inside
     ops = [0] * len(drawing.clusters)
@@ -207,7 +208,7 @@ def within(drawing: Drawing, budget: int) -> set[int]:
     def reach(positions: Iterable[int]) -> None:
         for position in positions:
             cluster = drawing.clusters[position]
-            if ops[position] == 1 and position not in children:
+            if cluster.around == "kernel" or (ops[position] == 1 and position not in children):
                 layers.append(position)
             else:
                 waiting.setdefault((cluster.depth, cluster.type), []).append(position)

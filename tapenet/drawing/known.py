@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Any, 
         for leaf in leaves:
             leaf.grad = None
         for node in watched:
-            driver.add_hook(node, id(found), lambda g, node=node: _add(found, node, g.numpy()))
+            driver.add_hook(node, id(found), partial(_add, found, node))
         for result in results:
             if result.requires_grad:
                 result.backward(np.ones(result.shape, result.dtype), retain_graph=True)
@@ -73,8 +74,8 @@ def placed(places: Mapping[Any, int], values: Mapping[Any, Array], gradients: Ma
     )
 
 
-def _add(found: dict[Any, Array], node: Node, g: Array) -> None:
-    found[node] = found[node] + g if node in found else g.copy()
+def _add(found: dict[Any, Array], node: Node, g: Tensor) -> None:
+    found[node] = found[node] + g.numpy() if node in found else g.numpy().copy()
 
 
 def _traced(nodes: Iterable[Node]) -> Iterator[Traced]:

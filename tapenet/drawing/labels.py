@@ -104,6 +104,7 @@ def details(node: Node, place: str, inputs: dict[str, Any]) -> tuple[str, ...]:
 
 
 def holds_arrays(value: Any) -> bool:
+    """Whether an argument is a sequence with arrays in it."""
     # Constant and Traced are tuples too, hence the exact types.
     return type(value) in (list, tuple) and any(isinstance(v, (Node, Traced, Constant)) for v in value)
 

@@ -165,7 +165,9 @@ def paint(drawing: Drawing, measures: Iterable[Measure], by: str) -> tuple[Drawi
     measures = list(measures)
     chosen = next(measure for measure in measures if measure.name == by)
     values = {i: chosen.of(i, v) for i, v in enumerate(drawing.vertices) if v.kind in _PAINTED}
-    finite = [v for v in values.values() if v is not None and math.isfinite(v) and (v > 0 or not chosen.kind.logarithmic)]
+    finite = [
+        v for v in values.values() if v is not None and math.isfinite(v) and (v > 0 or not chosen.kind.logarithmic)
+    ]
     scale = Scale(min(finite), max(finite), chosen.kind) if finite else None
     vertices = []
     for i, vertex in enumerate(drawing.vertices):
@@ -193,4 +195,3 @@ def in_words(value: float, kind: Kind) -> str:
         scale, unit = next(((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if value >= s), (1.0, "B"))
         return f"{value / scale:.3g} {unit}" if scale == 1 else f"{value / scale:.1f} {unit}"
     return f"{value:.3g}"
-

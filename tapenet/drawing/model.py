@@ -63,7 +63,7 @@ class Vertex(NamedTuple):
     op: str = ""
     number: int = 0
     line: str = ""
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # better known than the method of tuples
     members: tuple[int, ...] = ()
     fill: str = ""
     sign: Sign = ""
@@ -118,7 +118,7 @@ class Cluster(NamedTuple):
     depth: int = 0
     parameters: int = 0
     around: Around = "module"
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # better known than the method of tuples
     sign: Sign = ""
     fill: str = ""
 

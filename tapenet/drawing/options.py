@@ -66,7 +66,9 @@ class Options(NamedTuple):
             if isinstance(x, Tape):
                 return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
             return self._measured(drawing, None, self.profile)
-        called = run(x, inputs, differentiate=self.view.backward or self.color_by == "grad_norm", profiled=self._timed())
+        called = run(
+            x, inputs, differentiate=self.view.backward or self.color_by == "grad_norm", profiled=self._timed()
+        )
         drawing = build(called.results, {**names, **called.names}, places=places)
         profile = called.profile if self.profile is None else self.profile
         return self._measured(drawing, known.placed(places, called.values, called.gradients), profile)
@@ -123,7 +125,7 @@ class _Found(NamedTuple):
     drawing: Drawing
     caption: str = ""
     measures: list[Measure] = []  # noqa: RUF012  # never changed in place
-    findings: Mapping[int, signs.Finding] = {}  # noqa: RUF012
+    findings: Mapping[int, signs.Finding] = {}
     known: Known | None = None
 
 
@@ -161,4 +163,3 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(_short, value)) if isinstance(value, (tuple, list)) else str(value)
-

@@ -222,9 +222,7 @@ class Picture:
         values, gradients = self._texts(drawing), self._texts(drawing, gradients=True)
         if seconds is None:
             seconds = 3.0 if values else 2.0
-        made = animate(
-            drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop
-        )
+        made = animate(drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop)
         return Animation(made, narrate(steps(drawing, backward, values=values, gradients=gradients)))
 
     def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:
@@ -232,7 +230,9 @@ class Picture:
         if self._known is None:
             return {}
         arrays = self._known.gradients if gradients else self._known.values
-        lasts = [(i, members(i, v)[-1]) for i, v in enumerate(drawing.vertices)]  # a box gives what the last in it gives
+        lasts = [
+            (i, members(i, v)[-1]) for i, v in enumerate(drawing.vertices)
+        ]  # a box gives what the last in it gives
         return {i: show(arrays[last]) for i, last in lasts if last in arrays}
 
     @staticmethod

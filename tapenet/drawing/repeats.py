@@ -44,7 +44,7 @@ class _Group(NamedTuple):
 
     start: int
     period: int
-    count: int
+    count: int  # type: ignore[assignment]  # better known than the method of tuples
 
     @property
     def end(self) -> int:
@@ -108,6 +108,7 @@ class _Repeats:
     # -- items -------------------------------------------------------------------------------------------------------
 
     def _items(self, parent: int | None) -> list[_Item]:
+        firsts: list[tuple[int, tuple[int, ...], int | None]]
         firsts = [(op, (op,), None) for op in self.content.get(parent, ())]
         firsts += [(self.inside[c][0], self.inside[c], c) for c in self.children.get(parent, ()) if self.inside[c]]
         return [self._item(ops, cluster) for _, ops, cluster in sorted(firsts, key=lambda entry: entry[0])]
@@ -199,7 +200,8 @@ class _Repeats:
         if (a.kind, a.value) != (b.kind, b.value) or b.kind == "op":
             return False
         return all(
-            user in owner and here <= owner[user][0] < here + period for user in map(self.kept.__getitem__, self.users[new])
+            user in owner and here <= owner[user][0] < here + period
+            for user in map(self.kept.__getitem__, self.users[new])
         )
 
     # -- merging -----------------------------------------------------------------------------------------------------
@@ -255,7 +257,7 @@ class _Repeats:
             merged.setdefault(stays, []).append(old)
         cluster_of, clusters = self._clusters()
         new: dict[int, int] = {}
-        vertices = []
+        vertices: list[Vertex] = []
         for stays, olds in sorted(merged.items()):
             new[stays] = len(vertices)
             vertices.append(self._vertex(stays, olds, cluster_of))
@@ -320,7 +322,9 @@ class _Repeats:
             below.setdefault(above, []).append(("old", position))
         places: dict[tuple[str, int] | None, int | None] = {None: None}
         clusters: list[Cluster] = []
-        pending: list[tuple[tuple[str, int] | None, tuple[str, int]]] = [(None, c) for c in reversed(below.get(None, []))]
+        pending: list[tuple[tuple[str, int] | None, tuple[str, int]]] = [
+            (None, c) for c in reversed(below.get(None, []))
+        ]
         while pending:
             above, at_ = pending.pop()
             parent = places[above]
@@ -356,7 +360,6 @@ class _Repeats:
             parameters=cluster.parameters * (1 if same else self.counts[position]),
         )
 
-
     def _same_module(self, calls: list[int]) -> bool:
         """Whether these are calls of one module, with the same parameters each time."""
         return len({(self.drawing.clusters[c].path, self.drawing.clusters[c].name) for c in calls}) == 1
@@ -381,4 +384,3 @@ def _range(first: str, last: str) -> str:
     if len(a) != len(b):
         return f"{first} … {last}"
     return ".".join(x if x == y else f"{x}–{y}" for x, y in zip(a, b, strict=True))
-

@@ -60,7 +60,9 @@ def count_of(array: Array) -> str:
     return ", ".join(f"{n:,} {name}" for n, name in ((nans, "nan"), (infinities, "inf")) if n)
 
 
-def dead(drawing: Drawing, norms: Mapping[int, float], zeros: Callable[[int], bool] = lambda p: False) -> dict[int, Finding]:
+def dead(
+    drawing: Drawing, norms: Mapping[int, float], zeros: Callable[[int], bool] = lambda p: False
+) -> dict[int, Finding]:
     """Parameters without a gradient, or whose gradient is 0 throughout, with the reason so far as the graph tells it.
 
     Args:
