@@ -8,7 +8,7 @@ from tapenet.drawing.model import Drawing, Edge, Vertex
 
 #: Functions of one array, element by element, that people write after a layer rather than as a step of their own.
 ACTIVATIONS = frozenset(
-    [
+    {
         "relu",
         "leaky_relu",
         "elu",
@@ -24,11 +24,11 @@ ACTIVATIONS = frozenset(
         "softsign",
         "logsigmoid",
         "dropout",
-    ]
+    }
 )
 #: Ops that only look at the same numbers in another way: the shape on the next edge says it.
 SHAPING = frozenset(
-    [
+    {
         "reshape",
         "ravel",
         "squeeze",
@@ -40,12 +40,25 @@ SHAPING = frozenset(
         "identity",
         "moveaxis",
         "ascontiguousarray",
-    ]
+    }
 )
 #: The same, where a word helps.
-MOVING = frozenset(["transpose", "swapaxes", "permute_dims", "matrix_transpose"])
+MOVING = frozenset(
+    {
+        "transpose",
+        "swapaxes",
+        "permute_dims",
+        "matrix_transpose",
+    }
+)
 #: Ops in which two ways come together.
-_MERGING = frozenset(["add", "concatenate", "stack"])
+_MERGING = frozenset(
+    {
+        "add",
+        "concatenate",
+        "stack",
+    }
+)
 #: How far back another way is looked for.
 _FAR = 400
 #: What is learned or given, and what a result is called.
