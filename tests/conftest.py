@@ -28,6 +28,13 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
     return _refused(report) if collector.config.getoption("--forbid-skips") else report
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _pictures_of_errors_go_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAPENET_DEBUG_DIR", str(tmp_path_factory.mktemp("debug")))
+        yield
+
+
 def _refused(report: Any) -> Any:
     if report.skipped and not hasattr(report, "wasxfail"):
         report.outcome = "failed"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.autodiff import mutation
+from tapenet.autodiff import mutation, trouble
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, capturing, enable_grad, local, user_site
 from tapenet.ops.indexing import scatter_add
 from tapenet.ops.op import Scatter
@@ -229,9 +229,12 @@ def run(
             grads.add(root, g)
     pending, take = grads.pending, grads.pop
     hooked = hooks_exist and len(hooks) > 0
-    plain = not (on_tensors or hooked or only is not None)
+    nan = state.nan
+    looks = None if nan == "ignore" else nan
+    plain = not (on_tensors or hooked or only is not None or looks is not None)
     grad_before = state.grad
     state.grad = create_graph
+    state.nan = None
     leaves: list[tuple[Node, Any]] = []
     node: Node | None = None
     try:
@@ -250,6 +253,11 @@ def run(
                     g = _call_hooks(node, g, tensor, on_tensors)
                 if only is not None and node in only:
                     leaves.append((node, g))
+                elif looks is not None and type(node) is not Output:
+                    what = _pull_looking(node, g, grads, create_graph)
+                    if what is not None:
+                        at, node = node, None  # the error says all that a note could
+                        _report(looks, at, *what, roots)
                 elif on_tensors:
                     _pull_on_tensors(node, g, grads, create_graph)
                 else:
@@ -269,9 +277,14 @@ def run(
                 + (f" in {node.path}" if node.path else "")
                 + (f", recorded at {line}" if line else "")
             )
+        if node is not None and nan is not None:
+            picture = _drawn(node, error, roots)
+            if picture:
+                error.add_note(picture)
         raise
     finally:
         state.grad = grad_before
+        state.nan = nan
     return leaves
 
 
@@ -334,6 +347,46 @@ def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> A
             )
         g = new if on_tensors else new._data.astype(node.dtype, copy=False)
     return g
+
+
+# -- debug mode --------------------------------------------------------------------------------------------------
+
+
+def _pull_looking(node: Node, g: Any, grads: Gradients, create_graph: bool) -> tuple[str, str] | None:
+    """Run a node's rules, and tell of the first that makes nan or infinity of a gradient and saved arrays without: for
+    which argument, and what."""
+    given = [_array(part) for part in (g if isinstance(g, list) else [g]) if part is not None]
+    given += [getattr(node, slot, None) for slot in node.saved_slots]
+    found = Gradients(grads.tensor, grads.on_tensors, grads.site, grads.only)
+    if grads.on_tensors:
+        _pull_on_tensors(node, g, found, create_graph)
+    else:
+        node.pull(g, found)
+    told = None
+    for parent, d in found.items():
+        if told is None and not isinstance(d, list):  # a list: of an op with several outputs, whose turn is to come
+            what = trouble.born(given, [_array(d)])
+            told = None if what is None else (trouble.argument(node, parent), what)
+        grads.add(parent, d)
+        if parent in found.owned:
+            grads.owned.add(parent)
+    return told
+
+
+def _array(g: Any) -> Any:
+    return np.asarray(g._data if hasattr(g, "_data") else g)
+
+
+def _report(nan: str, node: Node, argument: str, what: str, roots: list[tuple[Node, Any]]) -> None:
+    line = f", recorded at {node.line}," if node.line else ""
+    text = f"{_rule(node, argument)} ({node.spec}){line} gave {what}"
+    reason = f"gradient for {argument}: {what}"
+    trouble.report(nan, text, lambda: trouble.Trouble(node, reason, tuple(root for root, _ in roots)))
+
+
+def _drawn(node: Node, error: Exception, roots: list[tuple[Node, Any]]) -> str:
+    """Words that name the picture of a node whose rule failed."""
+    return trouble.drawn(lambda: trouble.Trouble(node, str(error), tuple(root for root, _ in roots)))
 
 
 # -- rules on tensors --------------------------------------------------------------------------------------------

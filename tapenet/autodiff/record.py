@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from tapenet.autodiff import trouble
 from tapenet.autodiff.tape import (
     SHAPES,
     Node,
@@ -67,13 +68,16 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = op.forward(*(raw[a.name] for a in op.arguments if not a.keyword_only),
                             **{a.name: raw[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
     except Exception as error:
-        explain(op, tuple(raw.values()), error)
+        picture = _drawn(op, bound, raw, parents, error) if state.nan and tensors else ""
+        explain(op, tuple(raw.values()), error, picture)
     results = _split(op, result)
     if not tensors and not kept:
         outs = results[: len(results) - len(op.residuals)]
         return outs[0] if op.outputs == 1 else tuple(outs)
     arrays = [r if type(r) is ndarray else _wrap(op, r) for r in results]
     count = len(arrays) - len(op.residuals)
+    if state.nan and state.nan != "ignore" and tensors:
+        _look(state.nan, op, bound, raw, parents, arrays, count)
     floats = any(arrays[i].dtype.kind in "fc" for i in range(count) if i not in op.nondiff_outputs)
     if state.tape is None and not (parents and floats):
         tensor_outs = [Tensor._of(a) for a in arrays[:count]]
@@ -282,24 +286,61 @@ def _no_rule(op: Op, name: str) -> NoReturn:
     )
 
 
-def explain(op: Op, values: tuple[Any, ...], error: Exception) -> NoReturn:
-    """Raise a failed forward's error anew, with the op, its inputs, the module and the mend."""
-    inputs = ", ".join(f"{a.name}: {_describe(v)}" for a, v in zip(op.arguments, values, strict=False))
-    state = local.state
-    path = state.scope.path or next((type(m).__name__ for m in state.scope.modules), "")
-    where = f" in {path}" if path else ""
-    text = f"{op.name}({inputs}) failed{where}: {error}"
+def _look(
+    nan: str, op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int
+) -> None:
+    """Say so if nan or infinity is born in an op."""
+    what = trouble.born(raw.values(), arrays[:count])
+    if what is not None:
+        text = f"{_call(op, tuple(raw.values()))}{_where()} gave {what}, at {user_line()}"
+        trouble.report(nan, text, lambda: _trouble(op, bound, raw, parents, arrays, f"gave {what}"))
+
+
+def _drawn(op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], error: Exception) -> str:
+    """Words that name the picture of an op that failed."""
+    none = [np.empty(0)] * ((1 if op.outputs is None else op.outputs) + len(op.residuals))
+    return trouble.drawn(lambda: _trouble(op, bound, raw, parents, none, str(error)))
+
+
+def _trouble(
+    op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], reason: str
+) -> trouble.Trouble:
+    node: Any = _node(op, bound, raw, parents, arrays, len(arrays) - len(op.residuals))
+    node.line = user_line()
+    if local.state.tape is not None:
+        node.call = {name: _trace(value) for name, value in bound.items()}
+    return trouble.Trouble(node, reason)
+
+
+def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = "") -> NoReturn:
+    """Raise a failed forward's error anew, with the op, its inputs, the module and the mend; and a sentence that names a
+    picture of it."""
+    text = f"{_call(op, values)} failed{_where()}: {error}"
     if op.mend is not None:
         try:
             text += f". {op.mend(*values)}"
         except Exception:  # a mend made for the usual mistake may not fit this one
             text += ""
-    if type(error) in (ValueError, TypeError, IndexError, ZeroDivisionError):
-        raise type(error)(text) from error
-    if isinstance(error, np.exceptions.AxisError):  # a ValueError whose text is made from numbers
-        raise ValueError(text) from error
-    error.add_note(text)
-    raise error
+    kind = ValueError if isinstance(error, np.exceptions.AxisError) else type(error)  # whose text is made from numbers
+    anew = kind(text) if kind in (ValueError, TypeError, IndexError, ZeroDivisionError) else error
+    if anew is error:
+        error.add_note(text)
+    if picture:
+        anew.add_note(picture)
+    if anew is error:
+        raise error
+    raise anew from error
+
+
+def _call(op: Op, values: tuple[Any, ...]) -> str:
+    return f"{op.name}({', '.join(f'{a.name}: {_describe(v)}' for a, v in zip(op.arguments, values, strict=False))})"
+
+
+def _where() -> str:
+    """The module that is running, in words."""
+    scope = local.state.scope
+    path = scope.path or next((type(m).__name__ for m in scope.modules), "")
+    return f" in {path}" if path else ""
 
 
 def _describe(value: Any) -> str:

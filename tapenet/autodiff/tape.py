@@ -16,7 +16,7 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ContextDecorator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -307,7 +307,7 @@ def _tape_of(node: Node) -> Nodes | None:
 class State:
     """A thread's switches. `fast` is false where the general recorder must run (a scoped tape, debug mode)."""
 
-    __slots__ = ("debug", "fast", "grad", "scope", "tape", "undo")
+    __slots__ = ("debug", "fast", "grad", "nan", "scope", "tape", "undo")
 
     def __init__(self) -> None:
         #: What the blocks that are open changed, to be set back as they end: names and values of before.
@@ -316,6 +316,8 @@ class State:
         self.tape: Tape | None = None
         self.grad = True
         self.debug = False
+        #: What `tn.debug` does where nan or infinity is born; None outside it, and while gradient rules run.
+        self.nan: str | None = None
         self.fast = True
 
     def begin(self, **switches: Any) -> None:
@@ -645,8 +647,29 @@ class enable_grad(_Switch):
     name, value = "grad", True
 
 
+class lines(_Switch):
+    """Keep the line of user code that made each node, for drawings."""
+
+    name, value = "debug", True
+
+
 class debug(_Switch):
-    """Keep the line of user code that made each node (`node.line`), and show it in errors. Slower.
+    """Find mistakes: know lines, stop at nan and infinity, draw where things fail. Slower.
+
+    Every node keeps the line of user code that made it (`node.line`), and errors show it. Results that hold a nan or an
+    infinity are errors where these are born: in an op whose inputs, or in a gradient rule whose incoming gradient and
+    saved arrays, held none. Where an op or a rule fails, or gives one of these, the ops around it are drawn, with the
+    shapes that came in, and the error (or a note on it) names the file: `tapenet-debug-1-log.svg`, in the folder that
+    the variable `TAPENET_DEBUG_DIR` of the environment names, else in the current one. At most 20 are drawn by a
+    process. For gradients, call `backward()` inside the block. A compiled step is looked at only as it is recorded.
+
+    Args:
+        nan: what to do where nan or infinity is born: "raise" an error, "warn" and go on, or "ignore" it, where they
+            are meant, as the logarithm of 0 may be.
+
+    Raises:
+        ValueError: `nan` is none of these.
+        FloatingPointError: from an op or a backward pass inside the block: nan or infinity was born there.
 
     >>> import tapenet as tn
     >>> with tn.debug():
@@ -655,7 +678,13 @@ class debug(_Switch):
     True
     """
 
-    name, value = "debug", True
+    def __init__(self, nan: Literal["raise", "warn", "ignore"] = "raise") -> None:
+        if nan not in ("raise", "warn", "ignore"):
+            raise ValueError(f"debug: nan={nan!r}; give 'raise', 'warn' or 'ignore'")
+        self.nan = nan
+
+    def __enter__(self) -> None:
+        local.state.begin(debug=True, nan=self.nan)
 
 
 def is_grad_enabled() -> bool:

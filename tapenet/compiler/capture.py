@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, Traced, debug, local, next_number
+from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, Traced, lines, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Input, Program, check, substitute
 from tapenet.compiler.lowering import Called, lower
@@ -139,8 +139,8 @@ class _Recording:
         """Call the function and lower what it does."""
         call, tape = self.call, self.tape
         outs: list[Tensor] = []
-        # In debug mode each node knows its line, for errors.
-        with debug(), tape:
+        # Each node knows its line, for errors.
+        with lines(), tape:
             tape.nodes += self.arguments
             tensors = iter(self.given)
             args = rebuild(call.args, lambda _: next(tensors))

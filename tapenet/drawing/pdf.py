@@ -11,10 +11,12 @@ import re
 import zlib
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 from tapenet.drawing import font
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 #: Readers of PDF take no page that is larger, in units of 1/72 inch; beyond it the unit itself grows.
 _LARGEST = 14_400
@@ -38,6 +40,8 @@ def to_pdf(svg: bytes) -> bytes:
     >>> to_pdf(b'<svg xmlns="http://www.w3.org/2000/svg" width="9pt" height="9pt" viewBox="0 0 9 9"/>')[:8]
     b'%PDF-1.7'
     """
+    from xml.etree import ElementTree
+
     root = ElementTree.fromstring(svg)
     left, top, across, down = _numbers(root.get("viewBox", ""), 4)
     width, height = (_size(root, name) for name in ("width", "height"))
@@ -48,7 +52,7 @@ def to_pdf(svg: bytes) -> bytes:
     return _file(page, width / unit, height / unit, unit)
 
 
-def _size(root: ElementTree.Element, name: str) -> float:
+def _size(root: Element, name: str) -> float:
     found = _SIZE.fullmatch(root.get(name, ""))
     if found is None:
         raise ValueError(f"no {name} in points: {root.get(name)!r}")
@@ -68,10 +72,10 @@ class _Page:
         #: What is set, by operator: not said again.
         self.state: dict[str, str] = {}
 
-    def draw(self, root: ElementTree.Element, matrix: tuple[float, ...]) -> None:
+    def draw(self, root: Element, matrix: tuple[float, ...]) -> None:
         """Everything in `root`, with its coordinates moved by `matrix`."""
         self.operators += ["q", f"{_words(*matrix)} cm", "4 M"]
-        pending: list[ElementTree.Element | None] = [*reversed(root)]  # None: the end of a group with a transform
+        pending: list[Element | None] = [*reversed(root)]  # None: the end of a group with a transform
         while pending:
             element = pending.pop()
             if element is None:
@@ -91,7 +95,7 @@ class _Page:
                 self.shape(tag, element)
         self.operators.append("Q")
 
-    def shape(self, tag: str, element: ElementTree.Element) -> None:
+    def shape(self, tag: str, element: Element) -> None:
         fill, stroke = (
             _colour(element.get(name, default)) for name, default in (("fill", "black"), ("stroke", "none"))
         )
@@ -111,7 +115,7 @@ class _Page:
             self.operators += _outline(tag, element)
             self.operators.append({(True, True): "B", (True, False): "f", (False, True): "S"}[bool(fill), bool(stroke)])
 
-    def text(self, element: ElementTree.Element) -> None:
+    def text(self, element: Element) -> None:
         if len(element):
             raise ValueError(f"a text in pieces: {''.join(element.itertext())!r}")
         runs = [*_runs(element.text or "")]
@@ -162,7 +166,7 @@ def _runs(text: str) -> Iterator[tuple[font.Font, list[int], str]]:
         yield chosen, [chosen.glyphs.get(ord(c), 0) for c in piece] if found is not None else [0] * len(piece), piece
 
 
-def _outline(tag: str, element: ElementTree.Element) -> Iterator[str]:
+def _outline(tag: str, element: Element) -> Iterator[str]:
     """The operators of a path."""
     if tag in ("polygon", "polyline"):
         yield from _path("L", _numbers(element.get("points", "")), True)

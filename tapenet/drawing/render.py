@@ -14,6 +14,7 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
+from tapenet.drawing.pdf import to_pdf
 from tapenet.drawing.text import clean
 
 FORMATS = ("svg", "png", "pdf", "dot")
@@ -249,8 +250,6 @@ def _run(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
 
 def _of_svg(dot: str, timeout: float) -> bytes:
     """The PDF made of the SVG of the first renderer that draws one."""
-    from tapenet.drawing.pdf import to_pdf
-
     try:
         return to_pdf(render(dot, "svg", timeout=timeout))
     except RenderError:
