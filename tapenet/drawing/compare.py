@@ -21,7 +21,7 @@ class Comparison(Picture):
     """
 
     def __init__(self, difference: Difference, direction: str, title: str, legend: bool) -> None:
-        view = View(repeats=False, changes=True)
+        view = View(changes=True)
         caption = str(difference).partition("\n")[0]
         super().__init__(difference.drawing, direction, view=view, title=title, caption=caption, legend=legend)
         self.difference = difference

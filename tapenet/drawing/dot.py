@@ -60,7 +60,17 @@ _FLOWS: Mapping[Flow, Mapping[str, str]] = {
 }
 _SKIP = {"color": LIGHT.skip, "penwidth": "2", "weight": "0"}
 
-_CLUSTER = {"style": "rounded,filled", "color": LIGHT.border, "labeljust": "l", "labelloc": "t"}
+# All of it said anew, since clusters take after the one around them.
+_CLUSTER = {
+    "style": "rounded,filled",
+    "color": LIGHT.border,
+    "penwidth": "1",
+    "peripheries": "1",
+    "fontsize": "11",
+    "fontcolor": LIGHT.muted,
+    "labeljust": "l",
+    "labelloc": "t",
+}
 
 # A gate is a bit of the line itself, as long as the gap that Graphviz leaves between the two pieces.
 _GATE = {"label": "", "style": "filled", "fixedsize": "true", "penwidth": "0"}

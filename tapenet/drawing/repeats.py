@@ -121,17 +121,17 @@ class _Repeats:
             vertex = self.vertices[op]
             # The first detail is the whole call. Which element a loop takes differs from turn to turn.
             call = vertex.op if vertex.op == "getitem" else (vertex.details[0] if vertex.details else vertex.title)
-            parts.append(call)
+            parts.append((call, vertex.sign and (vertex.sign, *vertex.details[:2])))
             for edge in self.incoming[op]:
                 tail = self.kept[edge.tail]
                 where = inside.get(tail)
                 if where is None:
                     where = -1 - sources.setdefault(tail, len(sources))
-                parts.append((where, edge.value, edge.result, edge.argument))
+                parts.append((where, edge.value, edge.result, edge.argument, edge.sign))
         if cluster is not None:
             kind = self.drawing.clusters[cluster]
             nested = tuple(self.counts[c] for c in self.children.get(cluster, ()) if c not in self.gone)
-            parts.append((kind.type, kind.parameters, nested))
+            parts.append((kind.type, kind.parameters, kind.sign, nested))
         shape = self.shapes.setdefault(tuple(parts), len(self.shapes))
         return _Item(ops, shape, tuple(sources), cluster)
 

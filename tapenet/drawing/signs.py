@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,10 @@ from tapenet.drawing.model import Drawing, Edge, Sign
 
 #: Ops that pass a gradient on only where their result is not 0.
 _GATES = frozenset({"relu", "relu6", "hardtanh", "clip", "maximum", "minimum"})
+
+
+#: A call in which the user wrote inf or nan, as masks do: it is meant.
+_WRITTEN = re.compile(r"\b(inf|nan)\b")
 
 
 class Finding(NamedTuple):
@@ -46,7 +51,8 @@ def not_finite(drawing: Drawing, words: Mapping[int, str]) -> dict[int, Finding]
     found = {}
     for position, what in words.items():
         kind = drawing.vertices[position].kind
-        if what and kind != "output" and not any(words.get(tail) for tail in sources.get(position, ())):
+        meant = _WRITTEN.search(drawing.vertices[position].details[0]) if drawing.vertices[position].details else None
+        if what and not meant and kind != "output" and not any(words.get(tail) for tail in sources.get(position, ())):
             verb = "come in here" if kind in ("input", "parameter", "constant") else "were born here"
             found[position] = Finding("trouble", f"{what} {verb}")
     return found

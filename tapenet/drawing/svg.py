@@ -22,17 +22,13 @@ def finished(svg: str, drawing: Drawing, title: str) -> str:
         drawing: what it shows.
         title: its name for who cannot see it.
     """
-    # Wider than a notebook's column it shrinks, where it would be cut off.
-    root = (
-        '<svg class="tapenet" role="img" aria-labelledby="tapenet-title tapenet-description" '
-        'style="max-width: 100%; height: auto" '
-    )
+    root = '<svg class="tapenet" role="img" aria-labelledby="tapenet-title tapenet-description" '
     text = svg.replace("<svg ", root, 1)
     start = text.index(">", text.index("<svg ")) + 1
     head = (
         f'\n<title id="tapenet-title">{escape(clean(title))}</title>'
         f'\n<desc id="tapenet-description">{escape(description(drawing))}</desc>'
-        f"\n<style>{_DARK}</style>"
+        f"\n<style>{_FITTING}{_DARK}</style>"
     )
     text = text[:start] + head + text[start:]
     # Graphviz repeats our names for boxes there; browsers show them to whoever points at one.
@@ -86,3 +82,6 @@ def _dark() -> str:
 
 
 _DARK = _dark()
+#: Wider than a notebook's column it shrinks, where it would be cut off. For screens: converters to other formats are
+#: known to take "auto" for no height at all.
+_FITTING = "@media screen{.tapenet{max-width:100%;height:auto}}"

@@ -72,7 +72,8 @@ class View(NamedTuple):
         if budget is not None:
             return within(drawing, budget)
         if self.changes:
-            return set(range(len(drawing.clusters))) - changed_clusters(drawing)
+            whole = {i for i, c in enumerate(drawing.clusters) if c.sign in ("added", "removed")}
+            return set(range(len(drawing.clusters))) - changed_clusters(drawing) | whole
         if self.depth is not None:
             closed = at_depth(drawing, self.depth)
             return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET)
