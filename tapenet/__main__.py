@@ -1,8 +1,9 @@
-"""The command line: `python -m tapenet demo` and `python -m tapenet info`."""
+"""The command line: `python -m tapenet demo`, `info` and `draw`."""
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import os
 import platform
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +19,9 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.compiler.compile import available_backend
+from tapenet.drawing import command
 from tapenet.drawing.curve import curve
+from tapenet.drawing.dot import DIRECTIONS
 from tapenet.drawing.render import renderers
 
 
@@ -41,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Shows what a bug report needs: versions, BLAS and its threads, renderers, data folders.",
     )
     info.set_defaults(run=lambda options: run_info())
+    _add_draw(commands)
     options = parser.parse_args(argv)
     try:
         options.run(options)
@@ -48,6 +53,52 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tapenet {options.command}: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _add_draw(commands: Any) -> None:
+    draw = commands.add_parser(
+        "draw",
+        help="draw a model or a function of your own",
+        description="Draws what an object computes: an nn.Module, or a class or function that makes one if called without "
+        "arguments; a function of arrays; a tensor; a tape. For example: python -m tapenet draw models.py:Net "
+        "--input 1,28,28 -o net.svg",
+    )
+    draw.add_argument(
+        "object", metavar="MODULE:OBJECT", help="a module's name or the path of a .py file, and what in it"
+    )
+    draw.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        type=_input,
+        dest="inputs",
+        metavar="[DTYPE:]SHAPE",
+        help="an argument: a shape such as 1,28,28 (float32, small random numbers) or int64:1,16 (zeros); () is a single "
+        "number. Once for each argument",
+    )
+    draw.add_argument("-o", "--out", type=Path, default=Path("net.svg"), metavar="FILE",
+                      help="the picture, in the format of its suffix: svg, html, png, pdf, dot, mmd (Mermaid) or json "
+                      "(default: net.svg)")  # fmt: skip
+    draw.add_argument("--depth", type=_natural, metavar="N", help="levels of modules to open (default: as many as fit)")
+    draw.add_argument("--budget", type=_positive, metavar="N", help="about how many boxes to draw")
+    draw.add_argument("--direction", choices=DIRECTIONS, default="TB", help="where arrows point (default: TB, down)")
+    draw.add_argument("--backward", action="store_true", help="also draw how gradients flow back")
+    draw.add_argument("--title", default="", help="a line above the picture")
+    draw.set_defaults(run=run_draw)
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is negative")
+    return value
+
+
+def _input(text: str) -> command.Spec:
+    try:
+        return command.spec(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _positive(text: str) -> int:
@@ -110,6 +161,48 @@ def run_demo(out: Path, epochs: int, seed: int) -> None:
 
 def _accuracy(net: nn.Module, images: np.ndarray, labels: np.ndarray) -> float:
     return float((net(images).argmax(axis=1) == labels).data.mean())
+
+
+def run_draw(options: argparse.Namespace) -> None:
+    """Draw an object that the user names.
+
+    Raises:
+        CommandError: that failed, in one line.
+    """
+    found = command.load(options.object)
+    rng = np.random.default_rng(0)
+    tn.random.seed(0)  # a model's parameters too are the same each time, and so is the picture
+    chosen = {"budget": options.budget} if options.budget is not None else {}
+    hint = ""
+    try:
+        made = _made(found)
+        hint = "" if options.inputs else "; arguments are given by --input, such as --input 1,28,28"
+        picture = tn.draw(
+            made,
+            *(spec.array(rng) for spec in options.inputs),
+            depth=options.depth,
+            direction=options.direction,
+            backward=options.backward,
+            title=options.title,
+            **chosen,
+        )
+        print(f"saved {picture.save(options.out)}")
+    except Exception as error:
+        text = command.described(error) + (hint if isinstance(error, TypeError) else "")
+        raise command.CommandError(f"{options.object}: {text}") from error
+
+
+def _made(found: Any) -> Any:
+    """What is to be drawn: what a class of modules, or a function that needs no arguments, gives when it is called."""
+    if isinstance(found, type) and issubclass(found, nn.Module):
+        return found()
+    if not inspect.isroutine(found):
+        return found
+    try:
+        inspect.signature(found).bind()
+    except (TypeError, ValueError):  # it needs arguments, or it cannot be told
+        return found
+    return found()
 
 
 def run_info() -> None:

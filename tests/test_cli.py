@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -50,7 +51,185 @@ def test_info_says_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -
         assert re.search(rf"^{word}", printed, re.MULTILINE), word
 
 
-@pytest.mark.parametrize("args", [["--help"], ["demo", "--help"], ["info", "--help"]])
+MODELS = """
+import numpy as np
+import helper
+import tapenet as tn
+from tapenet import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.conv = nn.Conv2d(1, 4, 3)
+        self.fc = nn.Linear(4 * 26 * 26, 10)
+
+    def forward(self, x):
+        return self.fc(tn.tanh(self.conv(x)).reshape(len(x), -1))
+
+
+class Words(nn.Module):
+    def __init__(self, size=50):
+        self.table = nn.Embedding(size, 8)
+
+    def forward(self, words, scale):
+        return self.table(words) * scale
+
+
+class Needs(nn.Module):
+    def __init__(self, size):
+        self.size = size
+
+
+class Inside:
+    net = Net()
+
+
+def make(classes=3):
+    return nn.Sequential(nn.Linear(5, classes), nn.ReLU())
+
+
+def product(left, right):
+    return np.exp(left) @ right
+
+
+def loss():
+    return (tn.tensor([1.0, 2.0], requires_grad=True) ** 2).sum()
+
+
+def text(x):
+    return "no tensor"
+
+
+def broken(x):
+    raise KeyError("lost\\nand gone")
+
+
+with tn.Tape() as tape:
+    tn.exp(tn.tensor([1.0]))
+step = tn.compile(product)
+number = 3
+"""
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with models in it, which is the current one."""
+    (tmp_path / "models.py").write_text(MODELS, encoding="utf-8")
+    (tmp_path / "helper.py").write_text("", encoding="utf-8")
+    (tmp_path / "bad.py").write_text("x = 1\ny = x / 0\n", encoding="utf-8")
+    (tmp_path / "worse.py").write_text("def (:\n", encoding="utf-8")
+    (tmp_path / "stops.py").write_text("raise SystemExit('stopped')\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name in ("models", "helper", "bad", "worse", "stops", "__drawn__"):
+            del sys.modules[name]
+
+
+def drawn(path: Path) -> list[str]:
+    """The texts of a picture."""
+    return [t.text or "" for t in ElementTree.parse(path).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_draw_as_a_user_calls_it(models: Path) -> None:
+    done = run("draw", "models:Net", "--input", "2,1,28,28", "-o", "net.svg", cwd=models)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "saved net.svg\n", "")
+    shown = drawn(models / "net.svg")
+    assert {"conv: Conv2d", "2×1×28×28 f32", "x", "weight"} <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "words"),
+    [
+        ("models.py:Net", ["2,1,28,28"], ["conv: Conv2d"]),
+        ("models:Inside.net", ["2,1,28,28"], ["conv: Conv2d"]),
+        ("models:make", ["4,5"], ["0: Linear", "4×5 f32"]),
+        ("models:Words", ["int64:2,7", "()"], ["words", "2×7 i64", "table: Embedding"]),
+        ("models:product", ["float64:2,3", "float64:3,4"], ["left", "2×3 f64", "exp", "@"]),
+        ("models:loss", [], ["sum"]),
+        ("models:tape", [], ["exp"]),
+        ("tapenet.nn:Identity", ["3"], []),
+    ],
+)
+def test_draw_takes_many_things(models: Path, name: str, inputs: list[str], words: list[str]) -> None:
+    given = [part for text in inputs for part in ("--input", text)]
+    if name.endswith("Identity"):  # records nothing: said in one line
+        assert main(["draw", name, *given]) == 1
+        return
+    assert main(["draw", name, *given, "-o", "picture.svg"]) == 0
+    assert set(words) <= set(drawn(models / "picture.svg"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"),
+    [
+        ("svg", b"<?xml"), ("html", b"<!"), ("png", b"\x89PNG"), ("pdf", b"%PDF-"), ("dot", b"digraph"),
+        ("mmd", b"flowchart LR"), ("json", b"{"),
+    ],
+)  # fmt: skip
+def test_draw_writes_what_the_suffix_says(models: Path, suffix: str, start: bytes) -> None:
+    path = models / f"net.{suffix}"
+    assert main(["draw", "models:Net", "--input", "2,1,28,28", "--direction", "LR", "-o", str(path)]) == 0
+    first = path.read_bytes()
+    assert first.startswith(start)
+    assert main(["draw", "models:Net", "--input", "2,1,28,28", "--direction", "LR", "-o", str(path)]) == 0
+    if suffix not in ("html", "json"):  # they tell the numbers of the nodes, which go on
+        assert path.read_bytes() == first
+
+
+def test_draw_options(models: Path) -> None:
+    net = ["draw", "models:Net", "--input", "2,1,28,28", "-o", "net.dot"]
+    text = {}
+    for options in ((), ("--depth", "0"), ("--backward",), ("--title", 'A "title"'), ("--budget", "1")):
+        assert main([*net, *options]) == 0
+        text[options[:1]] = (models / "net.dot").read_text(encoding="utf-8")
+    assert text["--depth",].count("\n") < text[()].count("\n")
+    assert "#d55e00" in text["--backward",]
+    assert "#d55e00" not in text[()]
+    assert 'A \\"title\\"' in text["--title",]
+    assert text["--budget",] != text[()]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["models:Nothing"], "models has no 'Nothing'; it has Inside, Needs, Net"),
+        (["models:Net.x.y"], "models has no 'Net.x.y'"),
+        (["nowhere:x"], "there is no module nowhere; a file is named with its suffix .py"),
+        (["nowhere.py:x"], "there is no file nowhere.py"),
+        (["models"], "'models' names no object: write MODULE:OBJECT"),
+        (["models:"], "names no object"),
+        (["bad:x"], "bad could not be imported: ZeroDivisionError: division by zero ("),
+        (["bad.py:x"], "bad.py:2)"),
+        (["worse:x"], "worse could not be imported: SyntaxError: invalid syntax"),
+        (["stops:x"], "stops could not be imported: SystemExit: stopped"),
+        (["models:Needs"], "missing 1 required positional argument: 'size'"),
+        (["models:Net"], "such as --input 1,28,28"),
+        (["models:product", "--input", "2"], "right"),
+        (["models:Net", "--input", "2,1,28,5"], "failed in fc"),
+        (["models:broken", "--input", "2"], "lost"),
+        (["models:text", "--input", "2"], "holds no tensor"),
+        (["models:number"], "int"),
+        (["models:loss", "--input", "2"], "takes no arguments"),
+        (["models:loss", "-o", "net.gif"], "the suffix must be one of .svg"),
+        (["models:loss", "-o", "nowhere/net.svg"], "make the folder nowhere first"),
+    ],
+)
+def test_draw_says_in_one_line_what_failed(
+    models: Path, args: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["draw", *args]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.startswith("tapenet draw: ")
+    assert printed.err.count("\n") == 1
+    assert said in printed.err
+    assert "__main__.py" not in printed.err
+    assert not printed.out
+
+
+@pytest.mark.parametrize("args", [["--help"], ["demo", "--help"], ["info", "--help"], ["draw", "--help"]])
 def test_help_everywhere(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(args)
@@ -58,7 +237,23 @@ def test_help_everywhere(args: list[str], capsys: pytest.CaptureFixture[str]) ->
     assert "usage: python -m tapenet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("args", [[], ["nothing"], ["demo", "--epochs", "0"], ["demo", "--epochs", "many"]])
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["nothing"],
+        ["demo", "--epochs", "0"],
+        ["demo", "--epochs", "many"],
+        ["draw"],
+        ["draw", "m:x", "--input", "a,b"],
+        ["draw", "m:x", "--input", "nothing:2"],
+        ["draw", "m:x", "--input", "str:2"],
+        ["draw", "m:x", "--input", "-2"],
+        ["draw", "m:x", "--input", ""],
+        ["draw", "m:x", "--depth", "-1"],
+        ["draw", "m:x", "--direction", "up"],
+    ],
+)
 def test_wrong_usage_exits_with_2(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(args)
