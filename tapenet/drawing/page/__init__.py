@@ -22,6 +22,9 @@ from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean
 
+#: Where arrows may point.
+DIRECTIONS = ("TB", "BT", "LR", "RL")
+
 #: How the numbers of a folded module come from those in it.
 Combine: TypeAlias = Literal["sum", "norm", "max"]
 
@@ -94,7 +97,8 @@ def to_html(
         values: by position of a vertex: its numbers as a short text, for the walk through the passes.
 
     Raises:
-        ValueError: a series combines in another way, or a position of a vertex or cluster that is not one.
+        ValueError: another direction, a series that combines in another way, or a position of a vertex or cluster that
+            is not one.
 
     >>> import tapenet as tn
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
@@ -102,6 +106,8 @@ def to_html(
     >>> page[:15], "https:" in page
     ('<!DOCTYPE html>', False)
     """
+    if direction not in DIRECTIONS:
+        raise ValueError(f"to_html: direction is {direction!r}; give 'TB', 'BT', 'LR' or 'RL'")
     opened = sorted(set(_opened(drawing) if open is None else open))
     _check(opened, len(drawing.clusters), "open", "cluster")
     _check(values or (), len(drawing.vertices), "values", "vertex")

@@ -252,7 +252,7 @@ class App {
   }
 
   announce(text) {
-    find("spoken").textContent = text;
+    find("spoken").textContent = visible(text);
   }
 
   // -- pointing ------------------------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ class App {
     stage.addEventListener("pointermove", (event) => {
       const { id, edge } = target(event);
       const text = edge ? this.edgeTip(edge) : id === null ? "" : this.boxTip(id);
-      tip.textContent = text;
+      tip.textContent = visible(text);
       tip.hidden = !text || stage.classList.contains("dragging");
       if (tip.hidden) return;
       const box = stage.getBoundingClientRect();

@@ -197,35 +197,33 @@ function orderLayers(net) {
   const before = (a, b) => net.side[a] - net.side[b] || net.pos[a] - net.pos[b] || a - b;
   const layers = net.layers.map((layer) => layer.filter((i) => host[i] < 0).sort(before));
   const place = new Float64Array(net.count);
-  const number = (layer) => expand(layer).forEach((i, k) => { place[i] = k; });
+  const number = (layer) => {
+    if (satellites.size) expand(layer).forEach((i, k) => { place[i] = k; });
+    else for (let k = 0; k < layer.length; k++) place[layer[k]] = k;
+  };
   layers.forEach(number);
 
-  const ends = (i, downward) => {
-    const found = [];
+  const wish = new Float64Array(net.count);
+  const aim = (i, downward) => { // the mean place of its neighbours in the layer before
     const { start, list } = downward ? net.up : net.down;
+    const [far, at] = downward ? [net.upper, net.upperAt] : [net.lower, net.lowerAt];
+    let sum = 0, count = 0;
     for (let k = start[i]; k < start[i + 1]; k++) {
-      const segment = list[k];
-      const other = downward ? net.upper[segment] : net.lower[segment];
+      const other = far[list[k]];
       if (host[other] >= 0) continue;
-      const at = downward ? net.upperAt[segment] : net.lowerAt[segment];
-      found.push(place[other] + (0.9 * at) / (net.left[other] + net.right[other] + 1));
+      sum += place[other] + (0.9 * at[list[k]]) / (net.left[other] + net.right[other] + 1);
+      count++;
     }
-    return found;
+    wish[i] = count ? sum / count : place[i];
   };
   const sweep = (downward) => {
     for (let step = 0; step < layers.length; step++) {
-      const r = downward ? step : layers.length - 1 - step;
-      const layer = layers[r];
+      const layer = layers[downward ? step : layers.length - 1 - step];
       if (layer.length > 1) {
-        const wish = new Map();
-        for (const i of layer) {
-          const found = ends(i, downward);
-          wish.set(i, found.length ? found.reduce((a, b) => a + b, 0) / found.length : place[i]);
-        }
-        layers[r] = layer.map((i, k) => [i, k]).sort((a, b) => wish.get(a[0]) - wish.get(b[0]) || a[1] - b[1])
-          .map(([i]) => i);
+        for (const i of layer) aim(i, downward);
+        layer.sort((a, b) => wish[a] - wish[b] || place[a] - place[b]);
       }
-      number(layers[r]);
+      number(layer);
     }
   };
   const segments = [];
@@ -236,7 +234,7 @@ function orderLayers(net) {
   const crossings = () => segments.reduce((sum, list) => sum + layerCrossings(net, list, place), 0);
 
   sweep(false);
-  let best = layers.slice();
+  let best = layers.map((layer) => layer.slice());
   let fewest = crossings();
   const rounds = net.count > 10000 ? 3 : net.count > 2500 ? 6 : 16;
   for (let round = 0, since = 0; round < rounds && fewest > 0 && since < 4; round++) {
@@ -246,7 +244,7 @@ function orderLayers(net) {
     since++;
     if (now < fewest) {
       [fewest, since] = [now, 0];
-      best = layers.slice();
+      best = layers.map((layer) => layer.slice());
     }
   }
   net.layers = best.map(expand);
@@ -282,16 +280,13 @@ function hosts(net) {
 function layerCrossings(net, segments, place) {
   if (segments.length < 2) return 0;
   let most = 0;
-  const ends = segments.map((s) => {
-    const to = place[net.lower[s]];
-    most = Math.max(most, to);
-    return [place[net.upper[s]] + net.upperAt[s] * 1e-4, to];
-  });
-  ends.sort((a, b) => a[0] - b[0] || a[1] - b[1]);
+  for (const s of segments) most = Math.max(most, place[net.lower[s]]);
+  const from = (s) => place[net.upper[s]] + net.upperAt[s] * 1e-4;
+  segments.sort((a, b) => from(a) - from(b) || place[net.lower[a]] - place[net.lower[b]]);
   const sums = new Int32Array(most + 2);
   let crossed = 0;
-  for (let n = 0; n < ends.length; n++) {
-    const to = ends[n][1];
+  for (let n = 0; n < segments.length; n++) {
+    const to = place[net.lower[segments[n]]];
     let until = 0;
     for (let k = to + 1; k > 0; k -= k & -k) until += sums[k];
     crossed += n - until;

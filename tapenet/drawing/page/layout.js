@@ -53,7 +53,7 @@ class Layout {
       const key = `${edge.array} ${head} ${edge.way}`;
       const same = found.get(key);
       if (same) same.of.push(i);
-      else found.set(key, { tail, head, array: edge.array, way: edge.way, first: edge, of: [i] });
+      else found.set(key, { key, tail, head, array: edge.array, way: edge.way, first: edge, of: [i] });
     });
     return [...found.values()];
   }

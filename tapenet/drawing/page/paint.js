@@ -47,7 +47,7 @@ class Paint {
     this.step = Math.max(0, Math.min(this.steps - 1, step));
     const slider = find("step");
     slider.value = this.step;
-    const label = this.app.data.steps[this.step] ?? this.step;
+    const label = clean(this.app.data.steps[this.step] ?? this.step, 24);
     slider.setAttribute("aria-valuetext", `step ${label}`);
     find("step-label").textContent = `step ${label}`;
     if (!this.app.view) return;

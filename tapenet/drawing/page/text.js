@@ -3,10 +3,13 @@
 const FONT = 'Helvetica, Arial, "Liberation Sans", sans-serif';
 const SVG = "http://www.w3.org/2000/svg";
 // Controls, lone surrogates, and what turns the direction of writing.
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]|\p{Surrogate}/gu;
+const UNSEEN = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]|\p{Surrogate}/gu;
 
+const visible = (text) => String(text).replace(UNSEEN, " ");
+
+// One line of at most so many letters.
 function clean(text, limit = 48) {
-  const shown = String(text).slice(0, 4 * limit).replace(UNSEEN, " ");
+  const shown = visible(String(text).slice(0, 4 * limit)).replaceAll("\n", " ");
   const letters = Array.from(shown);
   return letters.length <= limit ? shown : `${letters.slice(0, limit - 1).join("")}…`;
 }
@@ -41,7 +44,9 @@ function fill(element, attributes, children) {
     else if (value === true) element.setAttribute(name, "");
     else if (value !== false && value !== undefined && value !== null) element.setAttribute(name, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  for (const child of children) {
+    if (child !== null && child !== undefined && child !== false) element.append(child instanceof Node ? child : visible(child));
+  }
   return element;
 }
 

@@ -15,7 +15,7 @@ class View {
     }
     stage.append(arrows(), this.world);
     this.boxes = new Map(); // by id: what is drawn of it
-    this.edges = new Map(); // by edge
+    this.edges = new Map(); // by key
     this.drawn = null; // the part of the picture that is drawn
   }
 
@@ -49,25 +49,17 @@ class View {
     this.stage.classList.toggle("far", this.far);
     this.near = near;
     this.nearEdges = edges;
-    if (moved) this.clear();
     const wanted = new Set(this.far ? near.filter((id) => this.standsOut(id)) : near);
-    for (const [id, element] of this.boxes) if (!wanted.has(id)) this.drop(id, element);
-    for (const id of wanted) if (!this.boxes.has(id)) this.add(id);
-    const lines = new Set(this.far ? [] : edges);
-    for (const [edge, parts] of this.edges) {
-      if (!lines.has(edge)) {
-        parts.forEach((part) => part.remove());
-        this.edges.delete(edge);
-      }
+    for (const [id, { open, parts }] of this.boxes) {
+      const kept = wanted.has(id) && !(moved && (open || this.app.folding.isOpen(id)));
+      if (kept && moved) parts[0].setAttribute("transform", this.placed(id));
+      if (!kept) this.drop(this.boxes, id);
     }
-    for (const edge of lines) if (!this.edges.has(edge)) this.addEdge(edge);
+    for (const id of wanted) if (!this.boxes.has(id)) this.add(id);
+    const lines = new Map(this.far ? [] : edges.map((edge) => [edge.key, edge]));
+    for (const [key, { edge }] of this.edges) if (lines.get(key) !== edge) this.drop(this.edges, key); // or it moved
+    for (const edge of lines.values()) if (!this.edges.has(edge.key)) this.addEdge(edge);
     this.decorate();
-  }
-
-  clear() {
-    for (const name of Object.keys(this.layers)) this.layers[name].replaceChildren();
-    this.boxes.clear();
-    this.edges.clear();
   }
 
   // Whether a box is drawn by itself even from afar: large ones, and the selected one.
@@ -76,16 +68,19 @@ class View {
     return id === selected || (folding.isOpen(id) && layout.w[id] * camera.scale > 60);
   }
 
-  drop(id, parts) {
-    parts.forEach((part) => part.remove());
-    this.boxes.delete(id);
+  drop(drawn, key) {
+    drawn.get(key).parts.forEach((part) => part.remove());
+    drawn.delete(key);
+  }
+
+  placed(id) {
+    const { layout } = this.app;
+    return `translate(${layout.x[id]} ${layout.y[id]})`;
   }
 
   add(id) {
-    const { layout, folding } = this.app;
-    const at = `translate(${layout.x[id]} ${layout.y[id]})`;
-    const parts = folding.isOpen(id) ? this.openParts(id, at) : this.box(id, at);
-    this.boxes.set(id, parts);
+    const open = this.app.folding.isOpen(id);
+    this.boxes.set(id, { open, parts: open ? this.openParts(id, this.placed(id)) : this.box(id, this.placed(id)) });
   }
 
   openParts(id, at) {
@@ -161,7 +156,7 @@ class View {
       this.layers.labels.append(label);
       parts.push(label);
     }
-    this.edges.set(edge, parts);
+    this.edges.set(edge.key, { edge, parts });
   }
 
   // Show what is selected, found, painted or running, on what is drawn.
@@ -171,7 +166,7 @@ class View {
     stage.classList.toggle("focused", app.hot !== null);
     stage.classList.toggle("playing", app.play.phase !== "");
     stage.classList.toggle("painted", app.paint.series !== null);
-    for (const [id, parts] of this.boxes) {
+    for (const [id, { parts }] of this.boxes) {
       const states = app.states(id);
       for (const part of parts) {
         for (const [name, on] of Object.entries(states)) part.classList.toggle(name, on);
@@ -180,7 +175,7 @@ class View {
       const frame = parts[0].querySelector(".frame");
       if (frame) this.paintBox(id, parts[0], frame);
     }
-    for (const [edge, parts] of this.edges) {
+    for (const { edge, parts } of this.edges.values()) {
       const states = app.edgeStates(edge);
       for (const part of parts) for (const [name, on] of Object.entries(states)) part.classList.toggle(name, on);
       const [way] = parts;
@@ -249,7 +244,7 @@ class View {
   }
 
   focus(id) {
-    const parts = this.boxes.get(id);
+    const { parts } = this.boxes.get(id) || {};
     if (parts) parts[parts.length - 1].focus({ preventScroll: true });
   }
 }

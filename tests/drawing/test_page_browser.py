@@ -1,0 +1,572 @@
+"""The page at work in headless Chromium: what a reader does, and what is then to be seen."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
+from tapenet.drawing.page import Series, to_html
+from tapenet.drawing.style import DARK, LIGHT
+from tests.drawing.browser import Page, browser, missing
+from tests.drawing.pages import FIRST, NET, SECOND, blocks, chain, tangle, two_layers
+from tests.drawing.test_page import HOSTILE, hostile
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser")
+
+#: The ids of the clusters of `two_layers`: they come after its twelve vertices.
+NET_ID, FIRST_ID, SECOND_ID = (12 + cluster for cluster in (NET, FIRST, SECOND))
+
+
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Any]:
+    with browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def show(driver: Any, tmp_path: Path) -> Iterator[Any]:
+    """Opens the page of a drawing from a file. At the end nothing may have gone wrong in it."""
+    pages: list[Page] = []
+
+    def opened(drawing: Drawing, **options: Any) -> Page:
+        pages.append(Page(driver, tmp_path / "net.html", to_html(drawing, **options)))
+        return pages[-1]
+
+    yield opened
+    for page in pages[-1:]:
+        assert page.errors() == []
+        assert page.js("return performance.getEntriesByType('resource').length") == 0
+
+
+def colour(page: Page, selector: str, name: str = "fill") -> str:
+    """The colour of what is drawn, as #rrggbb."""
+    found = page.js(
+        "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])", selector, name
+    )
+    return "#" + "".join(f"{int(x):02x}" for x in re.findall(r"\d+", found)[:3])
+
+
+def rectangles(page: Page) -> dict[int, tuple[float, float, float, float]]:
+    """Left, top, right and bottom of each box that is drawn, on the screen."""
+    found = page.js(
+        """return [...document.querySelectorAll("#stage .box, #stage rect.cluster")].map((box) => {
+          const r = (box.querySelector(".frame") || box).getBoundingClientRect();
+          return [Number(box.dataset.id), r.left, r.top, r.right, r.bottom];
+        })"""
+    )
+    return {int(i): (left, top, right, bottom) for i, left, top, right, bottom in found}
+
+
+def assert_orderly(page: Page, drawing: Drawing, sideways: bool = False) -> None:
+    """Boxes lie apart or one within the other, and values go onward."""
+    boxes = rectangles(page)
+    count = len(drawing.vertices)
+    for i, (left, top, right, bottom) in boxes.items():
+        for j, (x0, y0, x1, y1) in boxes.items():
+            if i >= j:
+                continue
+            apart = right <= x0 or x1 <= left or bottom <= y0 or y1 <= top
+            around = j >= count and x0 <= left and y0 <= top and x1 >= right and y1 >= bottom
+            inside = i >= count and left <= x0 and top <= y0 and right >= x1 and bottom >= y1
+            assert apart or around or inside, (i, j)
+    for edge in drawing.edges:
+        if edge.flow == "value" and edge.tail in boxes and edge.head in boxes:
+            tail, head = boxes[edge.tail], boxes[edge.head]
+            assert tail[2] <= head[0] + 0.5 if sideways else tail[3] <= head[1] + 0.5
+
+
+# -- what is drawn ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["TB", "LR"])
+def test_every_box_and_arrow_is_drawn_in_order(show: Any, direction: str) -> None:
+    drawing = two_layers()
+    page = show(drawing, title="Two layers", caption="A net.", direction=direction)
+    assert page.driver.title == page.text("h1") == "Two layers"
+    assert "A net." in page.text("#panel")
+    assert page.ids(".box") == set(range(12))
+    assert page.ids(".cluster") == page.ids(".head") == {NET_ID, FIRST_ID, SECOND_ID}
+    assert len(page.all("#stage .edge")) == len(drawing.edges)
+    assert page.text('#stage [data-id="1"]') == "weight16×16 f32 · 256"
+    assert_orderly(page, drawing, sideways=direction == "LR")
+
+
+def test_the_main_path_is_straight(show: Any) -> None:
+    page = show(two_layers())
+    boxes = rectangles(page)
+    middles = [(boxes[i][0] + boxes[i][2]) / 2 for i in (0, 2, 4, 5, 7, 9, 10, 11)]
+    assert max(middles) - min(middles) < 0.5
+
+
+def test_arrows_go_from_box_to_box(show: Any) -> None:
+    """Through the borders of clusters in one line."""
+    page = show(two_layers())
+    boxes = rectangles(page)
+    ends = page.js(
+        """return [...document.querySelectorAll("#stage path.edge")].map((path) => {
+          const matrix = path.getScreenCTM();
+          const at = (length) => { const p = path.getPointAtLength(length).matrixTransform(matrix); return [p.x, p.y]; };
+          return [path.edge.tail, path.edge.head, ...at(0), ...at(path.getTotalLength()), path.getAttribute("d")];
+        })"""
+    )
+    assert len(ends) == 11
+    for tail, head, x0, y0, x1, y1, way in ends:
+        assert boxes[tail][0] <= x0 <= boxes[tail][2]
+        assert abs(y0 - boxes[tail][3]) < 1.5
+        assert boxes[head][0] <= x1 <= boxes[head][2]
+        assert abs(y1 - boxes[head][1]) < 1.5
+        assert way.count("M") == 1
+
+
+def test_gradients_go_back_beside_the_values(show: Any) -> None:
+    drawing = two_layers(backward=True)
+    page = show(drawing)
+    assert len(page.all("#stage .edge.gradient")) == 10
+    assert_orderly(page, drawing)
+    assert colour(page, "#stage .edge.gradient", "stroke") == LIGHT.gradient
+    assert "gradient" in page.text("#legend")
+
+
+def test_circles_parallel_edges_and_lone_boxes_are_drawn(show: Any) -> None:
+    """What no program makes, but a drawing may hold."""
+    value = Value((), "f32")
+    vertices = [Vertex("op", str(i), cluster=i // 2 if i < 4 else None) for i in range(6)]
+    clusters = [Cluster("a", "A"), Cluster("b", "B"), Cluster("empty", "E")]
+    edges = [Edge(0, 2, value), Edge(3, 1, value), Edge(2, 3, value), Edge(2, 3, value, result=1), Edge(1, 0, value)]
+    edges += [Edge(4, 4, value), Edge(1, 0, value, flow="carry"), Edge(5, 0, value, flow="update")]
+    page = show(Drawing(vertices, edges, clusters))
+    assert page.ids(".box") == set(range(6))
+    empty = show(Drawing([], [], []), title="nothing")
+    assert empty.ids(".box") == set()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_words_are_shown_and_run_nothing(show: Any, text: str) -> None:
+    series = [Series(text or "s", {0: [1.0, 2.0]}, text, text)]
+    page = show(hostile(text), title=text, caption=text, series=series, steps=[text, text], values={0: text}, open=[0])
+    page.press("/", "x", "\ue007")
+    page.set("#search", "")
+    for selector in ('#stage .box[data-id="0"]', '#stage .box[data-id="1"]', "#stage .head .grip"):
+        page.click(selector)
+    page.press(".")
+    assert page.js("return document.querySelectorAll('script, img, iframe').length") == 2
+    assert page.driver.title != "run"
+    seen = text.replace("\n", " ") if text.isprintable() and 0 < len(text) < 40 else ""
+    assert seen in page.js("return document.querySelector('#panel').textContent")
+    assert page.all(".box")
+
+
+def test_nothing_can_be_loaded_even_if_something_tried(driver: Any, tmp_path: Path) -> None:
+    page = Page(driver, tmp_path / "net.html", to_html(two_layers()))
+    blocked = page.driver.execute_async_script(
+        """const done = arguments[arguments.length - 1];
+        const blocked = [];
+        document.addEventListener("securitypolicyviolation", (event) => {
+          blocked.push(event.effectiveDirective);
+          if (blocked.length === 3) done(blocked.sort());
+        });
+        fetch("http://127.0.0.1:9/").catch(() => {});
+        new Image().src = "http://127.0.0.1:9/a.png";
+        const script = document.createElement("script");
+        script.textContent = "document.title = 'run'";
+        document.body.append(script);"""
+    )
+    assert blocked == ["connect-src", "img-src", "script-src-elem"]
+    assert page.driver.title != "run"
+    assert len(page.errors()) >= 3  # what the fixture would have found
+
+
+# -- searching and folding -------------------------------------------------------------------------------------------
+
+
+def test_search_finds_marks_and_goes_on(show: Any) -> None:
+    page = show(two_layers())
+    page.press("/", *"tan")
+    assert page.js("return document.activeElement.id") == "search"
+    assert page.text("#found") == "1 found"
+    assert page.ids(".match") == {5}
+    page.set("#search", "WEIGHT")
+    assert page.ids(".match") == {1, 6, 2}  # by title and by details, whatever the case
+    page.set("#search", "weight")
+    page.press("\ue007")
+    assert page.text("#found") == "1 of 3"
+    assert page.ids(".box.selected") == {1}
+    page.press("\ue007", "\ue007", "\ue007")
+    assert page.ids(".box.selected") == {1}
+    page.press("\ue00c")
+    assert page.ids(".match") == set()
+    assert page.text("#found") == ""
+
+
+def test_search_looks_into_folded_modules_and_opens_them(show: Any) -> None:
+    page = show(two_layers(), open=[])
+    assert page.ids(".box") == {0, 10, 11, NET_ID}
+    page.press("/", *"bias")
+    assert page.text("#found") == "2 found"
+    assert page.ids(".nested") == {NET_ID}
+    page.press("\ue007")
+    assert page.ids(".box.selected") == {3}
+    assert page.ids(".cluster") == {NET_ID, FIRST_ID}
+    assert page.ids(".nested") == {SECOND_ID}
+    page.press("\ue007")
+    assert page.ids(".box.selected") == {8}
+
+
+def test_folding_by_mouse(show: Any) -> None:
+    drawing = two_layers()
+    page = show(drawing)
+    before = page.one(f'[data-id="{FIRST_ID}"].head .chevron').rect
+    page.click(f'[data-id="{FIRST_ID}"].head .grip')
+    assert page.ids(".box") == {0, 6, 7, 8, 9, 10, 11, FIRST_ID}
+    after = page.one(f'[data-id="{FIRST_ID}"] .frame').rect
+    assert abs(before["x"] - after["x"]) < 40  # it stays where it was
+    assert abs(before["y"] - after["y"]) < 40
+    assert page.text(f'#stage [data-id="{FIRST_ID}"]') == "first: Linear272 parameters"
+    page.click(f'[data-id="{FIRST_ID}"] .grip')
+    assert page.ids(".box") == set(range(12))
+    page.click(f'[data-id="{FIRST_ID}"].head .grip')
+    page.click(f'.box[data-id="{FIRST_ID}"] .title', double=True)
+    assert page.ids(".box") == set(range(12))
+    assert_orderly(page, drawing)
+
+
+def test_folding_keeps_what_is_open_within(show: Any) -> None:
+    page = show(two_layers(), open=[NET, SECOND])
+    page.click(f'[data-id="{NET_ID}"].head .grip')
+    assert page.ids(".box") == {0, 10, 11, NET_ID}
+    page.click(f'[data-id="{NET_ID}"] .grip')
+    assert page.ids(".box") == {0, FIRST_ID, 6, 7, 8, 9, 10, 11}
+
+
+def test_what_is_selected_stays_so_while_it_is_folded_away(show: Any) -> None:
+    page = show(two_layers())
+    page.click('[data-id="5"]')
+    page.press("c")
+    assert page.ids(".box.selected") == {FIRST_ID}
+    page.click('[data-id="10"]')
+    page.set("#depth", "0")
+    page.set("#depth", "all")
+    assert page.ids(".box.selected") == {10}
+    page.click('[data-id="5"]')
+    page.set("#depth", "0")
+    assert page.ids(".box.selected") == {NET_ID}
+    assert "Net" in page.text("#panel h2")
+    page.set("#depth", "all")
+    assert page.ids(".box.selected") == {5}
+
+
+def test_folding_to_a_depth(show: Any) -> None:
+    page = show(two_layers())
+    for depth, boxes in (
+        ("0", {0, 10, 11, NET_ID}),
+        ("1", {0, 10, 11, FIRST_ID, SECOND_ID}),
+        ("all", set(range(12))),
+    ):
+        page.set("#depth", depth)
+        assert page.ids(".box") == boxes
+
+
+# -- selecting -------------------------------------------------------------------------------------------------------
+
+
+def test_the_panel_tells_of_an_op(show: Any) -> None:
+    page = show(two_layers(), values={2: "[[1, 2],\n [3, 4]]"})
+    page.click('[data-id="2"]')
+    told = page.text("#panel")
+    for words in (
+        "matmul", "model.py:12", "of x and weight", "x1 @ x2", "d x1 = g @ x2ᵀ", "d x2 = x1ᵀ @ g", "8×16 f32",
+        "16×16 f32", "[[1, 2],\n [3, 4]]", "Net › first",
+    ):  # fmt: skip
+        assert words in told
+    assert "@, op, 8×16 f32, in first: Linear" in page.text("#spoken")
+    page.js("[...document.querySelectorAll('#panel .link')].find((link) => link.textContent === 'x').click()")
+    assert page.ids(".box.selected") == {0}
+    assert "8×16 f32" in page.text("#panel")
+
+
+def test_the_panel_tells_of_a_module(show: Any) -> None:
+    page = show(two_layers(), open=[NET])
+    page.click(f'.box[data-id="{FIRST_ID}"] .title')
+    told = page.text("#panel")
+    for words in ("first: Linear", "272", "ops3", "takesx1 x 8×16 f32", "gives@ 8×16 f32"):
+        assert words in told
+    page.js("[...document.querySelectorAll('#panel button')].find((b) => b.textContent === 'open').click()")
+    assert FIRST_ID in page.ids(".cluster")
+
+
+def test_paths_are_singled_out(show: Any) -> None:
+    page = show(two_layers())
+    page.click('[data-id="5"]')
+    page.click("#from-inputs")
+    assert page.ids(".box.hot") == {0, 1, 2, 3, 4, 5}
+    assert page.js("return document.querySelectorAll('#stage .edge.hot').length") == 5
+    assert float(page.one('[data-id="10"]').value_of_css_property("opacity")) < 0.5
+    assert float(page.one('[data-id="1"]').value_of_css_property("opacity")) == 1
+    page.press("o")
+    assert page.ids(".box.hot") == {5, 7, 9, 10, 11}
+    page.press("\ue00c")
+    assert page.ids(".box.hot") == set()
+    page.click('[data-id="2"]')
+    page.click('[data-id="9"]', shift=True)
+    assert page.ids(".box.hot") == {2, 4, 5, 7, 9}
+    page.click(f'[data-id="{FIRST_ID}"].head .grip')
+    page.click('[data-id="10"]')
+    page.click("#from-inputs")
+    assert page.ids(".box.hot") == {0, 6, 7, 8, 9, 10, FIRST_ID}
+
+
+def test_the_keyboard_walks_along_the_arrows(show: Any) -> None:
+    up, down, right, enter, escape = "\ue013", "\ue015", "\ue014", "\ue007", "\ue00c"
+    page = show(two_layers())
+
+    def selected() -> set[int]:
+        assert page.js("return document.activeElement.dataset.id") == str(*page.ids(".selected[tabindex='0']"))
+        return page.ids(".selected")
+
+    page.press(down)
+    assert selected() == {0}
+    for expected in (2, 4, 5, 7):
+        page.press(down)
+        assert selected() == {expected}
+    page.press(up)
+    assert selected() == {5}
+    page.press(up, right)
+    page.press(up)
+    assert page.ids(".selected") <= {2, 3, FIRST_ID}
+    page.press(escape)
+    page.click('[data-id="2"]')
+    page.press("c")
+    assert selected() == {FIRST_ID}
+    page.press(enter)
+    assert FIRST_ID in page.ids(".cluster")
+    assert page.js("return document.activeElement.getAttribute('aria-expanded')") == "true"
+    page.press(enter)
+    assert FIRST_ID in page.ids(".box")
+    page.press(up)
+    assert selected() == {0}
+    page.press("?")
+    assert page.js("return document.querySelector('#help').open")
+    page.press(escape)
+    assert not page.js("return document.querySelector('#help').open")
+
+
+def test_boxes_have_roles_and_words_for_those_who_do_not_see(show: Any) -> None:
+    page = show(two_layers(), open=[NET])
+    for element in page.all("#stage .box, #stage .head"):
+        assert element.get_attribute("role") == "button"
+        assert element.get_attribute("aria-label")
+    label = page.one(f'[data-id="{FIRST_ID}"].box').get_attribute("aria-label")
+    assert label == "first: Linear, module, 272 parameters, folded"
+    unnamed = page.js(
+        """return [...document.querySelectorAll("button, input, select")]
+        .filter((e) => !(e.getAttribute("aria-label") || e.textContent.trim())).length"""
+    )
+    assert unnamed == 0
+
+
+def test_pointing_shows_a_word(show: Any) -> None:
+    from selenium.webdriver import ActionChains
+
+    page = show(two_layers())
+    ActionChains(page.driver, duration=0).move_to_element(page.one('[data-id="2"]')).perform()
+    assert "model.py:12" in page.text("#tip")
+    assert page.one("#tip").is_displayed()
+
+
+def test_moving_and_zooming(show: Any) -> None:
+    from selenium.webdriver import ActionChains
+
+    page = show(two_layers())
+
+    def at() -> tuple[float, float, float]:
+        x, y, scale = map(float, re.findall(r"-?[\d.]+", page.one("#stage .world").get_attribute("transform")))
+        return x, y, scale
+
+    x, y, scale = at()
+    ActionChains(page.driver, duration=0).move_to_element_with_offset(
+        page.one("#stage"), -400, 0
+    ).click_and_hold().move_by_offset(60, 30).release().perform()
+    assert at() == pytest.approx((x + 60, y + 30, scale), abs=2)
+    page.press("+")
+    assert at()[2] == pytest.approx(scale * 1.3)
+    page.press("-", "0")
+    assert at() == pytest.approx((x, y, scale))
+    page.js(
+        """document.querySelector("#stage").dispatchEvent(
+        new WheelEvent("wheel", {deltaX: 10, deltaY: 20, cancelable: true, clientX: 300, clientY: 300}));"""
+    )
+    assert at() == pytest.approx((x - 10, y - 20, scale))
+    page.js(
+        """document.querySelector("#stage").dispatchEvent(
+        new WheelEvent("wheel", {deltaY: -100, ctrlKey: true, cancelable: true, clientX: 300, clientY: 300}));"""
+    )
+    assert at()[2] > 1.2 * scale
+
+
+def test_light_and_dark(show: Any) -> None:
+    page = show(two_layers())
+    assert colour(page, "body", "background-color") == LIGHT.paper
+    assert colour(page, '[data-id="1"] .frame') == LIGHT.kinds["parameter"].fill
+    page.click("#theme")
+    assert colour(page, "body", "background-color") == DARK.paper
+    assert colour(page, '[data-id="1"] .frame') == DARK.kinds["parameter"].fill
+    assert colour(page, '[data-id="1"] .title') == DARK.ink
+    page.press("d")
+    assert colour(page, "body", "background-color") == LIGHT.paper
+    page.driver.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+    )
+    try:
+        page = show(two_layers())
+        assert colour(page, "body", "background-color") == DARK.paper
+        page.click("#theme")
+        assert colour(page, "body", "background-color") == LIGHT.paper
+    finally:
+        page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+# -- measurements, and the walk --------------------------------------------------------------------------------------
+
+
+def test_a_recorded_training_is_painted_step_by_step(show: Any) -> None:
+    norms = Series(
+        "grad_norm", {1: [3.0, 2.0, 1.0], 3: [4.0, 2.0, math.nan], 6: [1.0, 1.0, 1.0]}, "gradient norm", "", "norm"
+    )
+    times = Series("time", {2: [1.0, 1.0, 1.0], 4: [2.0, 2.0, 2.0], 5: [0.5, 0.5, 0.5]}, "time", "ms", "sum")
+    page = show(two_layers(), series=[norms, times], steps=[0, 100, 200], open=[NET, SECOND])
+
+    def fill(i: int) -> str:
+        return colour(page, f'[data-id="{i}"] .frame')
+
+    assert "gradient norm" in page.text("#scale")
+    assert "1" in page.text("#scale .ends")
+    assert "5" in page.text("#scale .ends")  # the root of 3² + 4², of the folded module
+    assert fill(FIRST_ID) == LIGHT.ramp[-1]
+    assert fill(6) == LIGHT.ramp[0]
+    assert page.text("#step-label") == "step 0"
+    page.set("#step", 1)
+    assert page.text("#step-label") == "step 100"
+    middle = fill(FIRST_ID)
+    assert middle not in (LIGHT.ramp[0], LIGHT.ramp[-1])
+    page.set("#step", 2)
+    assert fill(FIRST_ID) == LIGHT.kinds["module"].fill  # not a number
+    assert FIRST_ID in page.ids(".trouble")
+    page.js("document.querySelector('#step').focus()")
+    page.press("\ue012")
+    assert page.text("#step-label") == "step 100"
+    page.click(f'.box[data-id="{FIRST_ID}"] .title')
+    assert "2.828" in page.text("#panel")
+    assert len(page.all("#panel .chart")) == 2
+    assert len(page.all("#panel .chart .bad")) == 1
+    page.set("#paint", "1")
+    assert "3.5 ms" in page.text("#scale")
+    page.set("#paint", "")
+    assert fill(FIRST_ID) == LIGHT.kinds["module"].fill
+    assert not page.one("#scale").is_displayed()
+
+
+def test_one_measurement_needs_no_slider(show: Any) -> None:
+    page = show(two_layers(), series=[Series("time", {2: [1.0], 4: [math.inf]}, unit="ms")])
+    assert not page.one("#step").is_displayed()
+    assert colour(page, '[data-id="2"] .frame') == LIGHT.kinds["op"].fill
+    page.set("#paint", "0")
+    assert colour(page, '[data-id="2"] .frame') != LIGHT.kinds["op"].fill
+    assert page.ids(".trouble") == {4, FIRST_ID, NET_ID}  # and what is around it
+    page.click('[data-id="4"]')
+    assert "∞" in page.text("#panel")
+
+
+def test_the_walk_goes_forward_and_then_back(show: Any) -> None:
+    page = show(two_layers(backward=True), values={4: "[0.5, -1]"})
+
+    def told() -> str:
+        return page.text("#panel .playing")
+
+    walked = []
+    for _ in range(12):
+        page.press(".")
+        (now,) = page.ids(".now")
+        walked.append(now)
+        if len(walked) == 2:
+            assert "forward, step 2 of 6" in told()
+            assert "x1 + x2" in told()
+            assert "[0.5, -1]" in page.text("#panel")
+            assert page.ids(".box.done") == {2}
+            assert page.js("return document.querySelectorAll('.edge.flowing').length") == 2
+        if len(walked) == 9:
+            assert "backward, step 3 of 6" in told()
+            assert "d x1 = g @ x2ᵀ" in told()
+            assert page.js("return document.querySelectorAll('.edge.gradient.flowing').length") == 2
+    forward = [2, 4, 5, 7, 9, 10]
+    assert walked == forward + forward[::-1]
+    page.press(",")
+    assert page.ids(".now") == {4}
+    page.press("\ue00c")
+    assert page.ids(".now") == page.ids(".done") == set()
+
+
+def test_the_walk_plays_by_itself_and_takes_a_folded_module_as_one_step(show: Any) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    page = show(two_layers(), open=[NET])
+    page.set("#speed", "4")
+    page.press(" ")
+    assert page.ids(".now") == {FIRST_ID}
+    wait = WebDriverWait(page.driver, 20, poll_frequency=0.05)
+    wait.until(lambda _: page.ids(".now") == {SECOND_ID})
+    page.press(" ")
+    assert page.one("#play").get_attribute("aria-label") == "play"
+    page.click("#play")
+    wait.until(lambda _: page.ids(".now") == {10})
+    wait.until(lambda _: page.one("#play").get_attribute("aria-label") == "play")  # at the end
+    page.click("#previous")
+    assert page.ids(".now") == {SECOND_ID}
+
+
+# -- large ones ------------------------------------------------------------------------------------------------------
+
+
+def test_two_thousand_boxes(show: Any) -> None:
+    """Drawn in full where they can be read, by kind where they cannot; `benchmarks/page.py` times it."""
+    page = show(tangle(2000), open=[0])
+    assert 20 < len(page.all("#stage g.box")) <= 600
+    page.press("0")
+    assert len(page.all("#stage g.box")) == 0
+    assert 3 <= len(page.all("#stage .batch")) <= 20
+    page.set("#search", "tanh")
+    found = int(page.text("#found").split()[0])
+    marked = page.js("return document.querySelector('.batch.match').getAttribute('d').split('M').length - 1")
+    assert found == marked > 100
+    page.press("/", "\ue007")
+    assert page.text("#found") == f"1 of {found}"
+    (selected,) = page.ids(".box.selected")
+    assert page.text(f'.box[data-id="{selected}"]') == "tanh"
+    page.set("#depth", "0")
+    page.set("#search", "Tail")
+    page.press("\ue007")
+    assert page.ids(".box.selected") == {2000}
+
+
+def test_only_what_a_fold_touches_is_laid_out_again(show: Any) -> None:
+    drawing = blocks(3, 8)
+    page = show(drawing, open=range(3))
+    page.press("0")
+    inside = "return document.querySelector('[data-id=\"0\"]').getAttribute('transform')"
+    before = page.js(inside)
+    page.click('[data-id="26"].head .grip')
+    assert page.js(inside) == before
+    assert_orderly(page, drawing)
+
+
+@pytest.mark.slow
+def test_a_chain_of_a_hundred_thousand(show: Any) -> None:
+    page = show(chain(100_000))
+    assert 10 < len(page.all("#stage g.box")) <= 600
+    page.press("0", "\ue015", "\ue015")
+    assert page.ids(".box.selected") == {1}
