@@ -6,8 +6,10 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tapenet.autodiff.tape import Constant, Leaf, Node, Nodes, Output, Parents, Traced
-from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.tensor import Tensor, asarray
 from tapenet.drawing.formulas import formula, gradient_rules
 from tapenet.drawing.labels import details, holds_arrays, is_number, label, short_dtype, value_of
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
@@ -31,7 +33,7 @@ def build(
     """The drawing of the graph behind a tensor, several in a tuple, list or dict, or of the nodes of a tape.
 
     A tensor's graph is everything it was computed from, so far as that was recorded; it is all there after
-    `backward()` too. Tensors that need a gradient, and all tensors on a `tn.Tape()`, are drawn once. Another
+    `backward()` too. Tensors that need a gradient, and all tensors and arrays on a `tn.Tape()`, are drawn once. Another
     array is drawn anew at each use, as only its shape is recorded and two uses may be of two arrays.
 
     Args:
@@ -130,15 +132,24 @@ def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int]) -> 
 
 def _arguments(node: Node, inputs: dict[str, Any] | None = None) -> Iterator[tuple[str, Any]]:
     """The arguments of an op that may be arrays, the elements of a sequence one by one."""
+    given = node.call or {}
     for name, value in (node.inputs if inputs is None else inputs).items():
         if holds_arrays(value):
-            for i, element in enumerate(value):
-                yield f"{name}[{i}]", _origin(node, element)
+            arrays = given.get(name, value)
+            for i, (element, array) in enumerate(zip(value, arrays, strict=True)):
+                yield f"{name}[{i}]", _origin(node, _itself(element, array))
         else:
-            yield name, _origin(node, value)
+            yield name, _origin(node, _itself(value, given.get(name)))
     for name, value in node.options.items():
         if isinstance(value, Traced):
             yield name, _origin(node, value)
+
+
+def _itself(value: Any, array: Any) -> Any:
+    """An array that is no tensor as a tensor from outside the tape, where the tape kept it."""
+    if isinstance(value, Constant) and type(array) is np.ndarray and array.ndim:
+        return Traced(asarray(array), None, array)
+    return value
 
 
 def _origin(user: Node, value: Any) -> Any:

@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.tape import Leaf, Node, Traced
+from tapenet.autodiff.tape import Node, Traced
 from tapenet.autodiff.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
+#: Of our hooks, among those that a function itself may have set.
+_KEY = -1
 
 
 class Known(NamedTuple):
@@ -30,10 +32,13 @@ class Known(NamedTuple):
 def values_on(nodes: Iterable[Node], results: Iterable[Tensor] = ()) -> dict[Any, Array]:
     """The arrays that a tape's nodes were given or gave: by the node that made them, else by their `id`."""
     found: dict[Any, Array] = {}
-    for traced in _traced(nodes):
-        node = traced.node if traced.node is not None else traced.tensor.node
-        found[id(traced.data) if node is None else node] = traced.data
-        found.setdefault(id(traced.data), traced.data)
+    for value in _given(nodes):
+        if type(value) is Traced:
+            node = value.node if value.node is not None else value.tensor.node
+            found[id(value.data) if node is None else node] = value.data
+            found.setdefault(id(value.data), value.data)
+        elif type(value) is np.ndarray:
+            found[id(value)] = value
     for tensor in results:
         if tensor.node is not None:
             found[tensor.node] = tensor.numpy()
@@ -42,27 +47,20 @@ def values_on(nodes: Iterable[Node], results: Iterable[Tensor] = ()) -> dict[Any
 
 def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Any, Array]:
     """The gradient of the sum of the results by everything on a tape, by node. No `.grad` is changed by it."""
-    nodes = list(nodes)
     found: dict[Any, Array] = {}
     watched = [node for node in nodes if type(node.shape) is tuple and node.op.outputs == 1]
-    leaves = {t.tensor._node for t in _traced(nodes) if type(t.tensor._node) is Leaf}
-    before = {leaf: leaf.grad for leaf in leaves}
+    seeds = [(r._node, np.ones(r.shape, r.dtype)) for r in results if r._node is not None]
     hooks_existed = driver.hooks_exist
     try:
-        for leaf in leaves:
-            leaf.grad = None
         for node in watched:
-            driver.add_hook(node, id(found), partial(_add, found, node))
-        for result in results:
-            if result.requires_grad:
-                result.backward(np.ones(result.shape, result.dtype), retain_graph=True)
-        found |= {leaf: leaf.grad.numpy() for leaf in leaves if leaf.grad is not None}
+            driver.add_hook(node, _KEY, partial(_note, found, node))
+        found |= driver.run(seeds, tensor=Tensor, release=False)
     finally:
         for node in watched:
-            driver.hooks.pop(node, None)
+            driver.hooks[node].pop(_KEY)
+            if not driver.hooks[node]:
+                del driver.hooks[node]
         driver.hooks_exist = hooks_existed
-        for leaf, grad in before.items():
-            leaf.grad = grad
     return found
 
 
@@ -74,14 +72,15 @@ def placed(places: Mapping[Any, int], values: Mapping[Any, Array], gradients: Ma
     )
 
 
-def _add(found: dict[Any, Array], node: Node, g: Tensor) -> None:
-    found[node] = found[node] + g.numpy() if node in found else g.numpy().copy()
+def _note(found: dict[Any, Array], node: Node, g: Tensor) -> None:
+    found[node] = g.numpy()
 
 
-def _traced(nodes: Iterable[Node]) -> Iterator[Traced]:
+def _given(nodes: Iterable[Node]) -> Iterator[Any]:
+    """All that the ops were given, the elements of sequences one by one."""
     for node in nodes:
         for value in (node.call or {}).values():
-            if type(value) is Traced:
+            if type(value) in (list, tuple):
+                yield from value
+            else:
                 yield value
-            elif type(value) in (list, tuple):
-                yield from (v for v in value if type(v) is Traced)
