@@ -56,48 +56,72 @@ def run(
     """
     titles = _titles(function, len(inputs))
     learns = not hasattr(function, "named_parameters")
-    given = [_tensor(value, learns) for value in inputs]
     names: dict[Any, Name] = {}
-    for title, value in zip(titles, given, strict=False):
-        note(names, title, value, input=True)
-    tape = Tape()
+    given = [_given(value, title, learns, names) for title, value in zip(titles, inputs, strict=True)]
+    tape = _Watching()
     clock: Any = profile() if profiled else nullcontext()
-    with _unchanged(function), lines(), clock:
+    with _unchanged(function, tape), lines(), clock:
         with tape:
-            results = _tensors(function(*given), function)
+            results = _results(function(*given), function)
         all_results = list(results.values()) if isinstance(results, dict) else [results]
         gradients = gradients_on(tape, all_results) if differentiate else {}
     return Run(results, names, values_on(tape, all_results), gradients, clock if profiled else None)
 
 
+# -- what a function is called with ----------------------------------------------------------------------------------
+
+
 def _titles(function: Any, count: int) -> list[str]:
     """The names of the positional arguments."""
-    title = getattr(function, "__name__", type(function).__name__)
+    title = _title(function)
+    if isinstance(function, type):
+        raise TypeError(f"draw: {title} is a class; give an object of it, with its arguments: tn.draw({title}(...), x)")
     try:
         parameters = inspect.signature(getattr(function, "forward", function)).parameters.values()
     except (TypeError, ValueError):  # some builtins have none
         return [f"argument {i}" for i in range(count)]
-    titles = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
-    if rest is not None:
-        titles += [f"{rest}[{i}]" for i in range(count - len(titles))]
-    needed = [
-        p.name for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
-    if not len(needed) <= count <= len(titles):
+    needed = [p.name for p in by_position if p.default is p.empty]
+    titles = [p.name for p in by_position]
+    example = title if title.isidentifier() and learns_nothing(function) else "net" if hasattr(function, "forward") else "f"
+    listed = ", ".join([*titles, *([f"*{rest}"] if rest else [])])
+    if count < len(needed) or (count > len(titles) and rest is None):
         raise TypeError(
-            f"draw: {title} takes {', '.join(titles) or 'no arguments'}; {count} given. Pass its arguments after it: "
-            f"tn.draw({', '.join(['net', *needed])})"
+            f"draw: {title} takes {listed or 'no arguments'}; {count} given. Pass its arguments after it: "
+            f"tn.draw({', '.join([example, *needed])})"
         )
-    return titles
+    named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if named:
+        options = ", ".join(f"{name}=..." for name in named)
+        takes = ", ".join(needed)
+        raise TypeError(
+            f"draw: {title} needs {', '.join(named)} by name, which it cannot be given here; wrap it: "
+            f"tn.draw(lambda {takes}: {example}({', '.join(filter(None, (takes, options)))}){', ' * bool(takes)}{takes})"
+        )
+    return [*titles, *(f"{rest}[{i}]" for i in range(count - len(titles)))][:count]
 
 
-def _tensor(value: Any, learns: bool) -> Any:
-    if not isinstance(value, (np.ndarray, np.generic, list)):
-        return value
-    array = np.asarray(value)
-    return tensor(array, requires_grad=True) if learns and array.dtype.kind == "f" else asarray(array)
+def _title(function: Any) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
+
+def _given(value: Any, title: str, learns: bool, names: dict[Any, Name]) -> Any:
+    """An argument with tensors in place of its arrays, which are entered under their names."""
+    if isinstance(value, dict):
+        parts = {key: _given(part, f"{title}[{key!r}]", learns, names) for key, part in value.items()}
+        return parts if type(value) is dict else value
+    if type(value) in (list, tuple) and any(isinstance(part, _ARRAYS) for part in value):
+        return type(value)(_given(part, f"{title}[{i}]", learns, names) for i, part in enumerate(value))
+    if isinstance(value, (np.ndarray, np.generic, list)):
+        array = np.asarray(value)
+        value = tensor(array, requires_grad=True) if learns and array.dtype.kind == "f" else asarray(array)
+    note(names, title, value, input=True)
+    return value
+
+
+#: What makes of a list or tuple one of several arguments, rather than an array or a setting.
+_ARRAYS = (np.ndarray, Tensor, dict)
 
 def _tensors(results: Any, function: Any) -> Any:
     """The tensors among the results: one, or several in a dict or list."""

@@ -19,8 +19,8 @@ def to_data(drawing: Drawing) -> dict[str, Any]:
     - `schema`: "tapenet.drawing/1".
     - `vertices`: a list; a vertex is known by its position in it. Each has `kind` ("op", "parameter", "input", "constant",
       "output", "module", "update"), `title` (a line break separates what was folded into one box), `value`
-      ([shape, dtype]), `parameters`, `details` (lines of text), `cluster` (a position), `op`, `number` (of the node on
-      the tape), `line` ("file:line"), `count`, `members` (positions in the drawing this one was folded from), `fill`
+      ([shape, dtype]), `parameters`, `details` (lines of text), `cluster` (a position), `op`, `number` (which of
+      the recorded it was, from 1), `line` ("file:line"), `count`, `members` (positions in the drawing this one was folded from), `fill`
       ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
       several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
@@ -35,9 +35,12 @@ def to_data(drawing: Drawing) -> dict[str, Any]:
     >>> data["vertices"][0]["kind"], data["vertices"][0]["value"]
     ('parameter', [[2], 'f64'])
     """
+    # The numbers of nodes go on through a process; counted anew, the same graph gives the same data.
+    numbers = sorted({v.number for v in drawing.vertices} - {0})
+    count = {0: 0} | {number: i for i, number in enumerate(numbers, 1)}
     return {
         "schema": SCHEMA,
-        "vertices": [_vertex(v) for v in drawing.vertices],
+        "vertices": [_vertex(v._replace(number=count[v.number])) for v in drawing.vertices],
         "edges": [_edge(e) for e in drawing.edges],
         "clusters": [_cluster(c) for c in drawing.clusters],
         "ops": {name: {"formula": e.formula, "gradients": e.gradients} for name, e in drawing.ops.items()},
