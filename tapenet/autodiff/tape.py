@@ -371,6 +371,9 @@ class Tape(Nodes):
         """Remember a tensor whose value this tape is about to write; `exit` makes it ordinary again."""
         self._touched.setdefault(id(tensor), (tensor, tensor._trace))
 
+    def writes(self, tensor: Tensor) -> None:
+        """Called before the storage of a tensor is written in place, which is no op of this tape's."""
+
     def __enter__(self) -> Tape:
         state = local.state
         if state.tape is not None and state.tape.captures and not self.captures:

@@ -122,6 +122,8 @@ class Tensor(Operand):
         else:
             data = new._data if isinstance(new, Tensor) else new
             if data is not self._data:
+                if local.state.tape is not None:
+                    local.state.tape.writes(self)
                 np.copyto(self._data, data, casting="same_kind")
         mutation.wrote(self._data, by)
 
@@ -531,6 +533,8 @@ class Tensor(Operand):
         if state.tape is not None and state.tape.captures:
             self._write(ops.setitem(self.detach(), value, index), "item assignment")
             return
+        if state.tape is not None:
+            state.tape.writes(self)
         self._data[raw_index(index)] = value._data if isinstance(value, Tensor) else value
         mutation.wrote(self._data, "item assignment")
 

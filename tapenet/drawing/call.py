@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Tape, lines
+from tapenet.autodiff.tape import Leaf, Tape, lines
 from tapenet.autodiff.tensor import Tensor, asarray, tensor
 from tapenet.drawing.build import Name
 from tapenet.drawing.known import Array, gradients_on, values_on
@@ -43,7 +43,7 @@ def run(
     """Call a module or function and record all it computes, with the lines that did.
 
     Arrays among the arguments become tensors; a function's float arguments are made to need a gradient, as nothing else
-    in it would. Buffers (such as running means) and the random generator are put back afterwards.
+    in it would. What it writes (buffers such as running means) and the random generator are put back afterwards.
 
     Args:
         function: what to call.
@@ -74,6 +74,7 @@ def run(
 def _titles(function: Any, count: int) -> list[str]:
     """The names of the positional arguments."""
     title = _title(function)
+    learned = hasattr(function, "forward")
     if isinstance(function, type):
         raise TypeError(f"draw: {title} is a class; give an object of it, with its arguments: tn.draw({title}(...), x)")
     try:
@@ -82,22 +83,21 @@ def _titles(function: Any, count: int) -> list[str]:
         return [f"argument {i}" for i in range(count)]
     by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     rest = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
-    needed = [p.name for p in by_position if p.default is p.empty]
     titles = [p.name for p in by_position]
-    example = title if title.isidentifier() and learns_nothing(function) else "net" if hasattr(function, "forward") else "f"
-    listed = ", ".join([*titles, *([f"*{rest}"] if rest else [])])
-    if count < len(needed) or (count > len(titles) and rest is None):
+    needed = ", ".join(p.name for p in by_position if p.default is p.empty)
+    own = title if hasattr(function, "__name__") and title.isidentifier() else "net" if learned else "f"
+    if not sum(p.default is p.empty for p in by_position) <= count <= (len(titles) if rest is None else count):
+        takes = ", ".join(titles if rest is None else [*titles, f"*{rest}"])
         raise TypeError(
-            f"draw: {title} takes {listed or 'no arguments'}; {count} given. Pass its arguments after it: "
-            f"tn.draw({', '.join([example, *needed])})"
+            f"draw: {title} takes {takes or 'no arguments'}; {count} given. Pass its arguments after it: "
+            f"tn.draw({', '.join(filter(None, (own, needed)))})"
         )
     named = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
     if named:
-        options = ", ".join(f"{name}=..." for name in named)
-        takes = ", ".join(needed)
+        call = ", ".join(filter(None, (needed, *(f"{name}=..." for name in named))))
         raise TypeError(
-            f"draw: {title} needs {', '.join(named)} by name, which it cannot be given here; wrap it: "
-            f"tn.draw(lambda {takes}: {example}({', '.join(filter(None, (takes, options)))}){', ' * bool(takes)}{takes})"
+            f"draw: {title} needs {', '.join(named)} by name. Write it out: "
+            f"tn.draw({', '.join(filter(None, (f'lambda {needed}'.strip() + f': {own}({call})', needed)))})"
         )
     return [*titles, *(f"{rest}[{i}]" for i in range(count - len(titles)))][:count]
 
@@ -107,24 +107,31 @@ def _title(function: Any) -> str:
 
 
 def _given(value: Any, title: str, learns: bool, names: dict[Any, Name]) -> Any:
-    """An argument with tensors in place of its arrays, which are entered under their names."""
-    if isinstance(value, dict):
-        parts = {key: _given(part, f"{title}[{key!r}]", learns, names) for key, part in value.items()}
-        return parts if type(value) is dict else value
-    if type(value) in (list, tuple) and any(isinstance(part, _ARRAYS) for part in value):
+    """An argument with tensors in place of its arrays, entered under their names."""
+    if type(value) is dict:
+        return {key: _given(part, f"{title}[{key!r}]", learns, names) for key, part in value.items()}
+    if type(value) in (list, tuple) and any(isinstance(part, _PARTS) for part in value):
         return type(value)(_given(part, f"{title}[{i}]", learns, names) for i, part in enumerate(value))
     if isinstance(value, (np.ndarray, np.generic, list)):
         array = np.asarray(value)
         value = tensor(array, requires_grad=True) if learns and array.dtype.kind == "f" else asarray(array)
+    elif type(value) is Tensor and type(value._node) is not Leaf:
+        # Drawn is what happens in the function, not where its arguments came from.
+        needs = value._node is not None or (learns and value.dtype.kind == "f")
+        value = asarray(value.numpy()).requires_grad_(needs)
     note(names, title, value, input=True)
     return value
 
 
-#: What makes of a list or tuple one of several arguments, rather than an array or a setting.
-_ARRAYS = (np.ndarray, Tensor, dict)
+#: What makes a list or tuple one of several arguments. Others are arrays (lists) or settings (tuples).
+_PARTS = (np.ndarray, Tensor, dict)
 
-def _tensors(results: Any, function: Any) -> Any:
-    """The tensors among the results: one, or several in a dict or list."""
+
+# -- what comes of it ------------------------------------------------------------------------------------------------
+
+
+def _results(results: Any, function: Any) -> Any:
+    """The tensors computed that are among the results: one, or several in a dict."""
     found: dict[str, Tensor] = {}
 
     def walk(value: Any, path: str) -> None:
@@ -139,20 +146,40 @@ def _tensors(results: Any, function: Any) -> Any:
 
     walk(results, "")
     if not found:
-        title = getattr(function, "__name__", type(function).__name__)
-        raise TypeError(f"draw: {title} returned {type(results).__name__}, which holds no tensor")
-    return found[""] if list(found) == [""] else found
+        raise TypeError(
+            f"draw: {_title(function)} returned {type(results).__name__}, which holds no tensor. Ops on tensors are drawn: "
+            "give it arrays or tensors as arguments, such as np.array(3.0), and return what it computes"
+        )
+    made = {path: t for path, t in found.items() if t.node is not None and type(t.node) is not Leaf}
+    if not made:
+        raise ValueError(f"draw: {_title(function)} applies no op: it returns what it was given")
+    return made[""] if list(made) == [""] else made
+
+
+# -- leaving all as it was ---------------------------------------------------------------------------------------------
+
+
+class _Watching(Tape):
+    """A tape that keeps what tensors from outside held before they were written, such as running means."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before: dict[int, tuple[Tensor, Array]] = {}
+
+    def writes(self, tensor: Tensor) -> None:
+        self.before.setdefault(id(tensor), (tensor, tensor.numpy().copy()))
 
 
 @contextmanager
-def _unchanged(function: Any) -> Iterator[None]:
-    """Puts back buffers and the random generator."""
-    put_back = random.saved()
-    buffers = [(b, b.numpy().copy()) for _, b in function.named_buffers()] if hasattr(function, "named_buffers") else []
+def _unchanged(function: Any, tape: _Watching) -> Iterator[None]:
+    """Puts back what was written, and random generators: the process's own and those that modules hold."""
+    modules = function.modules() if hasattr(function, "modules") else ()
+    own = [v for module in modules for v in vars(module).values() if isinstance(v, np.random.Generator)]
+    rewind = [random.saved(), *map(random.saved, own)]
     try:
         yield
     finally:
-        put_back()
-        for buffer, before in buffers:
-            if not np.array_equal(buffer.numpy(), before, equal_nan=True):
-                buffer.data = before
+        for put_back in rewind:
+            put_back()
+        for written, array in tape.before.values():
+            written.data = array
