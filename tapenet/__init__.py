@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tapenet import testing as testing
     from tapenet.autodiff.control import cond, fori, scan
     from tapenet.compiler.compile import CompileWarning, compile
+    from tapenet.profiling.profile import profile
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ __all__ = [
     "no_grad",
     "op",
     "optim",
+    "profile",
     "random",
     "sample",
     "scan",
@@ -70,6 +72,7 @@ _INSIDE = {
     "compile": "compiler.compile",
     "cond": "autodiff.control",
     "fori": "autodiff.control",
+    "profile": "profiling.profile",
     "scan": "autodiff.control",
 }
 

@@ -34,6 +34,7 @@ KNOWS: dict[str, set[str]] = {
     "data": {"data"},
     "drawing": {"ops", "autodiff", "compiler", "drawing"},
     "compiler": {"ops", "autodiff", "compiler"},
+    "profiling": {"ops", "autodiff", "profiling"},
     "training": {"ops", "autodiff", "nn", "optim", "training"},
     "interop": {"ops", "autodiff", "nn", "interop"},
     "parallel": {"ops", "autodiff", "nn", "optim", "parallel"},

@@ -13,12 +13,14 @@ import weakref
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from operator import attrgetter
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.autodiff import mutation, trouble
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, capturing, enable_grad, local, user_site
+from tapenet.autodiff.timing import MARK
 from tapenet.ops.indexing import scatter_add
 from tapenet.ops.op import Scatter
 from tapenet.ops.shaping import copy, identity, unbroadcast
@@ -229,9 +231,11 @@ def run(
             grads.add(root, g)
     pending, take = grads.pending, grads.pop
     hooked = hooks_exist and len(hooks) > 0
+    profile = state.profile
     nan = state.nan
     looks = None if nan == "ignore" else nan
-    plain = not (on_tensors or hooked or only is not None or looks is not None)
+    watched = profile is not None and profile.watch is not None
+    plain = not (on_tensors or hooked or only is not None or looks is not None or watched)
     grad_before = state.grad
     state.grad = create_graph
     state.nan = None
@@ -239,6 +243,22 @@ def run(
     node: Node | None = None
     try:
         with np.errstate(all="ignore"):
+            if plain and profile is not None:
+                clock, note, first = perf_counter, profile.append, profile.first
+                profile += (MARK, clock())
+                while pending:  # the same as below
+                    node = heappop(pending)[1]
+                    g = take(node)
+                    if node.released is not None:
+                        raise _released(node)
+                    number = node.number
+                    if mutation.latest > number:
+                        _check_writes(node)
+                    if number < first:
+                        profile.older(node)
+                    node.pull(g, grads)
+                    note(number)
+                    note(clock())
             while pending:
                 node = heappop(pending)[1]
                 g = take(node)
@@ -253,15 +273,20 @@ def run(
                     g = _call_hooks(node, g, tensor, on_tensors)
                 if only is not None and node in only:
                     leaves.append((node, g))
-                elif looks is not None and type(node) is not Output:
+                    continue
+                start = 0.0 if profile is None else profile.before_pull(node, g, grads)
+                if looks is not None and type(node) is not Output:
                     what = _pull_looking(node, g, grads, create_graph)
                     if what is not None:
                         at, node = node, None  # the error says all that a note could
                         _report(looks, at, *what, roots)
+                        node = at
                 elif on_tensors:
                     _pull_on_tensors(node, g, grads, create_graph)
                 else:
                     node.pull(g, grads)
+                if profile is not None:
+                    profile.after_pull(node, grads, start)
             # What is left are the leaves. `deposit` counts who refers to their gradients: from here on, only this list.
             leaves += grads.items()
             grads.clear()
@@ -269,6 +294,8 @@ def run(
                 for i, (node, g) in enumerate(leaves):
                     if type(node) is Leaf and node in hooks:
                         leaves[i] = node, _call_hooks(node, g, tensor, on_tensors)
+            if profile is not None and profile.watch is not None and only is None:
+                profile.watch.before_deposit(leaves)
     except Exception as error:
         if node is not None and not isinstance(error, GradientError):
             line = node.line

@@ -32,6 +32,7 @@ from __future__ import annotations
 import linecache
 import sys
 from heapq import heappush
+from time import perf_counter
 from types import FunctionType
 from typing import Any
 
@@ -41,6 +42,7 @@ from tapenet.autodiff import record
 from tapenet.autodiff.backward import _joint_entry
 from tapenet.autodiff.tape import SHAPES, Leaf, Node, Parents, constant, intern_shape, local, next_number
 from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.op import Op, install_recorder
 
 #: Types that go to a forward as they are: nothing to unwrap, nothing that could answer `__tapenet_op__`.
@@ -79,6 +81,15 @@ def specialise(op: Op) -> None:
 
 
 def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
+    return record.apply(self, args, kwargs)
+
+
+def _slow_call(self: Op, *args: Any, **kwargs: Any) -> Any:
+    """The call where the fast path does not do. While a profile is on, the op gets a call that tells the profile: the
+    same as before, after the code for that."""
+    if local.state.timed:
+        type(self).__call__ = _fast_call(self, timed=True)  # type: ignore[method-assign]  # of the op's own class
+        return self(*args, **kwargs)
     return record.apply(self, args, kwargs)
 
 
@@ -123,11 +134,13 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_STATIC": STATIC,
         "_Tensor": Tensor,
         "_apply": record.apply,
+        "_clock": perf_counter,
         "_constant": constant,
         "_entry": _joint_entry,
         "_explain": record.explain,
         "_forward": op.forward,
         "_heappush": heappush,
+        "_int": int,
         "_intern_shape": intern_shape,
         "_is_index": is_index,
         "_is_static": is_static,
@@ -136,6 +149,8 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_next_number": next_number,
         "_node_class": getattr(op, "node_class", None),
         "_shape_of": record._shapes,
+        "_size_of": size_of,
+        "_slow": _slow_call,
         "_type": type,
         "_dtype_of": record._dtypes,
         "_split": record._split,
@@ -166,22 +181,34 @@ def _signature(op: Op) -> str:
     return ", ".join(parts)
 
 
-def _fast_call(op: Op) -> Any:
+def _fast_call(op: Op, timed: bool = False) -> Any:
+    """An op's call. Where `timed`, it first has the same with clocks, for use while a profile is on: a function of its
+    own for that would cost as much as the clocks."""
     positional = [a.name for a in op.arguments if not a.keyword_only]
     keyword = [a.name for a in op.arguments if a.keyword_only]
     args = "(" + "".join(f"{n}, " for n in positional) + ")"
     kwargs = "{" + ", ".join(f"'{n}': {n}" for n in keyword) + "}"
-    general = f"return _apply(self, {args}, {kwargs})"
+    lines = [f"def __call__({_signature(op)}):", "    _state = _local.state"]
+    if timed:
+        general = f"return _apply(self, {args}, {kwargs})"
+        lines += ["    if not _state.fast:", f"        if not _state.timed: {general}"]
+        lines += ["    " + line for line in _body(op, general, timed=True)]
+    else:
+        general = f"return _slow(self, *{args}, **{kwargs})"
+        lines += [f"    if not _state.fast: {general}"]
+    return _compile(op, "__call__", lines + _body(op, general))
+
+
+def _body(op: Op, general: str, timed: bool = False) -> list[str]:
+    """The lines of an op's call, which are left to the `general` recorder where an argument is not plain."""
+    positional = [a.name for a in op.arguments if not a.keyword_only]
+    keyword = [a.name for a in op.arguments if a.keyword_only]
     passed = ", ".join(
         ["_data_" + n if n in op.inputs else n for n in positional]
         + [f"{n}=_data_{n}" if n in op.inputs else f"{n}={n}" for n in keyword]
     )
     values = "(" + "".join(f"_data_{n}, " if n in op.inputs else f"{n}, " for n in (*positional, *keyword)) + ")"
-    lines = [
-        f"def __call__({_signature(op)}):",
-        "    _state = _local.state",
-        f"    if not _state.fast: {general}",
-    ]
+    lines = []
     for n in op.inputs:
         node = f"; _node_{n} = {n}._node" if n in op.differentiable else ""
         none = f"; _node_{n} = None" if n in op.differentiable else ""
@@ -194,7 +221,11 @@ def _fast_call(op: Op) -> Any:
         ]
     if op.options:
         lines += [f"    if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
-    lines += ["    try:", f"        _out = _forward({passed})"]
+    lines += ["    try:"]
+    if timed:
+        lines += ["        _start = _clock()", f"        _out = _forward({passed})", "        _stop = _clock()"]
+    else:
+        lines += [f"        _out = _forward({passed})"]
     if op.residuals or not isinstance(op.forward, np.ufunc):
         if op.residuals:
             lines += ["        " + ", ".join(["_out", *(f"_made_{r}" for r in op.residuals)]) + " = _split(self, _out)"]
@@ -211,20 +242,16 @@ def _fast_call(op: Op) -> Any:
         "    _result = _Tensor()",
         "    _result._data = _out",
     ]
+    unrecorded = ["    _result._node = None", *(_entry_lines(op, node=False) if timed else ()), "    return _result"]
     if not op.differentiable:
-        lines += ["    _result._node = None", "    return _result"]
-        return _compile(op, "__call__", lines)
+        return lines + unrecorded
     wanted = " or ".join(f"_node_{n} is not None" for n in op.differentiable)
     lines += [
         f"    if _state.grad and ({wanted}):",
         "        _dtype = _out.dtype",
     ]
     if not isinstance(op.forward, np.ufunc):
-        lines += [
-            "        if _dtype.kind not in 'fc':",
-            "            _result._node = None",
-            "            return _result",
-        ]
+        lines += ["        if _dtype.kind not in 'fc':", *("        " + line for line in unrecorded)]
     lines += [
         "        _result._node = _node = _node_class()",
         "        _node.number = _next_number()",
@@ -234,8 +261,9 @@ def _fast_call(op: Op) -> Any:
         "        _node.released = None",
     ]
     lines += ["        " + line for line in _save_lines(op)]
-    lines += ["    else:", "        _result._node = None", "    return _result"]
-    return _compile(op, "__call__", lines)
+    if timed:
+        lines += ["    " + line for line in _entry_lines(op, node=True)]
+    return [*lines, "        return _result", *unrecorded]
 
 
 def _shape_lines(op: Op) -> list[str]:
@@ -279,6 +307,31 @@ def _save_lines(op: Op) -> list[str]:
         if needs:
             lines.append("else: " + "; ".join(needs))
     return lines
+
+
+def _entry_lines(op: Op, node: bool) -> list[str]:
+    """Tell the profile that is on what ran, in the form that `Timing` describes."""
+    shapes = {name for kind, name in facts(op) if kind == "shape"}
+    found = []
+    for kind, name in facts(op):
+        if kind == "option":
+            text = "{0}"
+        elif not node:
+            text = "_constant(_data_{0})" if kind == "source" and name in shapes else "None"
+        elif kind == "bytes":
+            text = "_size_of(_made_{0})"
+        elif kind == "shape":
+            text = "None if _node_{0} is None else _node_{0}.shape"
+        elif name not in op.differentiable:
+            text = "_node.{0}_const"
+        elif len(op.differentiable) == 1:
+            text = "_node_{0}.number"
+        else:
+            text = "_node_{0}.number if _node_{0} is not None else 0.0 if _type_{0} is _int else _node.{0}_const"
+        found.append(text.format(name))
+    head = "_node.number, _node.scope, _node.shape, _dtype" if node else "None, _state.scope, _out.shape, _out.dtype"
+    # A third quicker than a call of `extend`.
+    return ["    _log = _state.profile", f"    _log += (self, {', '.join([head, '_start, _stop', *found])})"]
 
 
 # -- the node ----------------------------------------------------------------------------------------------------

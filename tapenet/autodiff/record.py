@@ -6,6 +6,7 @@ sequences of tensors, foreign types that answer `__tapenet_op__`, debug mode, an
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import Any, NoReturn
 
 import numpy as np
@@ -25,6 +26,7 @@ from tapenet.autodiff.tape import (
     user_line,
 )
 from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.timing import PICK
 from tapenet.ops import random
 from tapenet.ops.op import Op
 
@@ -64,12 +66,15 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     kept = tape is not None and (op.effect or op.random) and (bool(op.inputs) or tape.captures)
     if op.random and tape is not None and tape.captures:
         _save_generators(raw)
+    profile = state.profile
+    start = 0.0 if profile is None else perf_counter()
     try:
         result = op.forward(*(raw[a.name] for a in op.arguments if not a.keyword_only),
                             **{a.name: raw[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
     except Exception as error:
         picture = _drawn(op, bound, raw, parents, error) if state.nan and tensors else ""
         explain(op, tuple(raw.values()), error, picture)
+    stop = 0.0 if profile is None else perf_counter()
     results = _split(op, result)
     if not tensors and not kept:
         outs = results[: len(results) - len(op.residuals)]
@@ -80,9 +85,13 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         _look(state.nan, op, bound, raw, parents, arrays, count)
     floats = any(arrays[i].dtype.kind in "fc" for i in range(count) if i not in op.nondiff_outputs)
     if state.tape is None and not (parents and floats):
+        if profile is not None:
+            profile.ran(op, None, raw, {}, arrays, count, start, stop)
         tensor_outs = [Tensor._of(a) for a in arrays[:count]]
         return tensor_outs[0] if op.outputs == 1 else tuple(tensor_outs)
     node: Any = _node(op, bound, raw, parents if floats else {}, arrays, count)  # Any: it has slots of its own
+    if profile is not None:
+        profile.ran(op, node, raw, parents if floats else {}, arrays, count, start, stop)
     if state.debug:
         node.line = user_line()
     trace = None
@@ -99,6 +108,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             made.append(Tensor._of(array))
             continue
         pick = Output(node, i, array)
+        if profile is not None:
+            profile.extend((PICK, pick.number, node.number, i))
         if state.tape is not None:
             state.tape.nodes.append(pick)
         differentiable = grad_node is not None and i not in op.nondiff_outputs and array.dtype.kind in "fc"

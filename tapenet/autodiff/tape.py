@@ -24,6 +24,7 @@ from tapenet.ops.op import Op
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor
+    from tapenet.autodiff.timing import Timing
 
 #: One counter for the whole process: creation order is a topological order, and a write is later than a node
 #: exactly when its number is higher.
@@ -305,9 +306,10 @@ def _tape_of(node: Node) -> Nodes | None:
 
 
 class State:
-    """A thread's switches. `fast` is false where the general recorder must run (a scoped tape, debug mode)."""
+    """A thread's switches. `fast` is false where an op's usual code does not do: the general recorder must run (a
+    scoped tape, debug mode), or the same code with clocks (`timed`, while there is a profile and nothing else)."""
 
-    __slots__ = ("debug", "fast", "grad", "nan", "scope", "tape", "undo")
+    __slots__ = ("debug", "fast", "grad", "nan", "profile", "scope", "tape", "timed", "undo")
 
     def __init__(self) -> None:
         #: What the blocks that are open changed, to be set back as they end: names and values of before.
@@ -318,7 +320,9 @@ class State:
         self.debug = False
         #: What `tn.debug` does where nan or infinity is born; None outside it, and while gradient rules run.
         self.nan: str | None = None
+        self.profile: Timing | None = None
         self.fast = True
+        self.timed = False
 
     def begin(self, **switches: Any) -> None:
         """Set switches until `end`. Here and not in the context managers, which two threads may share."""
@@ -332,7 +336,14 @@ class State:
     def _set(self, switches: dict[str, Any]) -> None:
         for name, value in switches.items():
             setattr(self, name, value)
-        self.fast = self.tape is None and not self.debug
+        self.watch(self.profile)
+
+    def watch(self, profile: Timing | None) -> None:
+        """Have a profile told what runs from now on, or none. Quicker than `begin`: only one may be on at a time."""
+        self.profile = profile
+        usual = self.tape is None and not self.debug
+        self.fast = usual and profile is None
+        self.timed = usual and profile is not None and profile.watch is None
 
 
 class _Local(threading.local):
@@ -381,7 +392,9 @@ class Tape(Nodes):
                 f"{user_line()} enters a tn.Tape() while a step is being captured, which would lose what is recorded "
                 "inside: leave the inner tape out, or use it around the call of the captured function"
             )
-        state.begin(tape=self, scope=Scope(None, state.scope, self))
+        # A profile has a captured step as one row: what is recorded for it is no work of the step's.
+        profile = None if self.captures else state.profile
+        state.begin(tape=self, scope=Scope(None, state.scope, self), profile=profile)
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -18,12 +18,14 @@ import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial, update_wrapper
+from time import perf_counter
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
 from tapenet.autodiff.tape import local, user_site
 from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.timing import SPAN
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.ir import Program
@@ -180,6 +182,15 @@ class Compiled:
                 if result is not MISS:
                     self._fast = recent.fast
                     return result
+        profile = local.state.profile
+        if profile is None:
+            return self._general(args, kwargs)
+        start = perf_counter()
+        result = self._general(args, kwargs)
+        profile.extend((SPAN, f"compiled {self._title}", start, perf_counter()))
+        return result
+
+    def _general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         state = local.state
         call = self._parameters.call(args, kwargs, state.grad)
         key = call.key, state.grad, state.debug

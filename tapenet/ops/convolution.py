@@ -360,6 +360,7 @@ def _conv_samples(r: np.random.Generator) -> list[Any]:
 conv2d: Op = op(
     _conv2d,
     name="conv2d",
+    multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
     lower=_not_lowered,
     label=_conv_label,
     x=lambda g, weight, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
@@ -400,6 +401,7 @@ conv2d: Op = op(
 conv2d_input_grad: Op = op(
     _conv2d_input_grad,
     name="conv2d_input_grad",
+    multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * math.prod(weight_shape[1:]),
     lower=_not_lowered,
     y=lambda g, weight, stride, padding, dilation, groups: conv2d(g, weight, None, stride, padding, dilation, groups),
     weight=lambda g, y, weight_shape, stride, padding, dilation, groups: conv2d_weight_grad(
@@ -432,6 +434,7 @@ conv2d_input_grad: Op = op(
 conv2d_weight_grad: Op = op(
     _conv2d_weight_grad,
     name="conv2d_weight_grad",
+    multiply_adds=lambda y_shape, shape: math.prod(y_shape) * math.prod(shape[1:]),
     lower=_not_lowered,
     x=lambda g, y, x_shape, stride, padding, dilation, groups: conv2d_input_grad(
         y, g, x_shape, stride, padding, dilation, groups

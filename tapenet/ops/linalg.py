@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ matmul = op(
     name="matmul",
     numpy=np.matmul,
     label="@",
+    multiply_adds=lambda x_shape, out_shape: math.prod(out_shape) * x_shape[-1],
     x=_matmul_x,
     y=_matmul_y,
     formula="x @ y",
@@ -148,6 +150,7 @@ linear = op(
     _linear,
     name="linear",
     label=lambda weight_shape: f"linear {weight_shape[0]}",
+    multiply_adds=lambda x_shape, out_shape: math.prod(out_shape) * x_shape[-1],
     x=_linear_x,
     weight=_linear_weight,
     bias=_linear_bias,

@@ -19,6 +19,7 @@ from tapenet import ops
 from tapenet.autodiff import mutation, tape
 from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Same, bump, capturing, local, no_grad, user_line
 from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.timing import SPAN
 from tapenet.optim.parameters import Parameters, named_parameters
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Segment, Slot, segments
@@ -287,7 +288,7 @@ class Optimizer:
         state = local.state
         start = 0.0
         if not state.fast:
-            capture = capturing()
+            capture = None if state.tape is None else capturing()
             if capture is not None:
                 self._record(capture)
                 return
@@ -313,7 +314,7 @@ class Optimizer:
                 mutation.wrote(run.region, self._writer)
         self._count += 1
         if start and state.profile is not None:
-            state.profile.extend((self._writer, start, perf_counter()))
+            state.profile.extend((SPAN, self._writer, start, perf_counter()))
 
     def _record(self, capture: Capture) -> None:
         """The step as ops on a tape that captures: the same rule on tensors, parameter by parameter."""

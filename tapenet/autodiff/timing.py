@@ -1,0 +1,206 @@
+"""What a profile is told while a step runs: when each op, each gradient rule and each optimizer began and ended.
+
+All of it goes into one flat list, since every object more and every call more would show in the time of a small step.
+`tapenet.profiling` makes sense of the list when somebody asks. Nodes are not kept: they would hold what they saved.
+"""
+
+from __future__ import annotations
+
+import weakref
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.tape import Constant, Node, Parents, Traced, constant, local
+from tapenet.ops.op import Op, rule_names
+
+#: How many items every entry of an op has before its facts.
+HEAD = 7
+#: First items of entries that are no op's.
+BEGIN, END, MARK, PICK, RULES, SPAN = "begin", "end", "mark", "pick", "rules", "span"
+
+
+class Timing(list[Any]):
+    """What happened in the blocks of a profile, in order. An entry is several items, told by the first:
+
+    - an Op: it ran. Number of its node (None where nothing was recorded), scope, shape and dtype of the output, when
+      its forward began and ended (None if that was before the block), and the op's `facts`;
+    - a number: the rules of that node ran. When they ended; they began when the rules before them ended, or at MARK;
+    - RULES: the same where rules may run others in turn: number, begin, end;
+    - PICK: one result of an op with several. Its number, the op's, and which it is;
+    - SPAN: anything else that takes time. Name, begin, end;
+    - BEGIN, END: a block began or ended; MARK: rules begin to run. When it was.
+    """
+
+    __slots__ = ("_block", "_older", "bound", "first", "watch")
+
+    def __init__(self, watch: Watch | None = None) -> None:
+        #: Nodes with lower numbers were made before the block.
+        self.first = 0
+        #: Who looks at values, if anybody does.
+        self.watch = watch
+        #: Whether an entry holds a scope that keeps a tape and all its values alive.
+        self.bound = False
+        #: The numbers of older nodes that have an entry in the block that `first` was when they got it.
+        self._older: set[int] = set()
+        self._block = 0
+
+    def ran(
+        self, op: Op, node: Node | None, raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int,
+        start: float, stop: float,
+    ) -> None:  # fmt: skip
+        """Enter an op that the general recorder ran. `arrays` are its outputs, the first `count`, and residuals."""
+        state = local.state
+        self.bound |= state.tape is not None
+        outs = arrays[:count]
+        one = op.outputs == 1
+        shape = outs[0].shape if one else tuple(a.shape for a in outs)
+        dtype = outs[0].dtype if one else tuple(a.dtype for a in outs)
+        residuals = dict(zip(op.residuals, arrays[count:], strict=True))
+        found = [_fact(f, raw, parents, residuals) for f in facts(op)]
+        if self.watch is not None:
+            self.watch.ran(op, raw, outs)
+        self.extend((op, None if node is None else node.number, state.scope, shape, dtype, start, stop, *found))
+
+    def older(self, node: Node) -> None:
+        """Enter a node that was made before the block and takes part in a backward pass inside: it has a row too."""
+        op = node.op
+        if self._block != self.first:
+            self._block = self.first
+            self._older.clear()
+        if node.number in self._older or not op.differentiable:  # an `Output` does nothing of its own
+            return
+        self._older.add(node.number)
+        parents = {n: getattr(node, n + "_node", None) for n in op.differentiable}
+        inputs = {n: _as_constant(v) for n, v in node.inputs.items()} | node.options
+        residuals = {n: getattr(node, n + "_saved", None) for n in op.residuals}
+        found = [_fact(f, inputs, parents, residuals) for f in facts(op)]
+        self.bound |= node.call is not None
+        self.extend((op, node.number, node.scope, node.shape, node.dtype, None, None, *found))
+
+    def before_pull(self, node: Node, g: Any, grads: dict[Node, Any]) -> float:
+        """Prepare for a node's rules; gives the time."""
+        if node.number < self.first:
+            self.older(node)
+        if self.watch is not None:
+            self.watch.before_pull(node, g, grads)
+        return perf_counter()
+
+    def after_pull(self, node: Node, grads: dict[Node, Any], start: float) -> None:
+        """Enter a node's rules, which have run."""
+        self.extend((RULES, node.number, start, perf_counter()))
+        if self.watch is not None:
+            self.watch.after_pull(node, grads)
+
+
+class Watch:
+    """Who looks at values as they are made. The recorder and the driver call these."""
+
+    def ran(self, op: Op, inputs: dict[str, Any], outputs: list[Any]) -> None:
+        """An op ran on these arguments."""
+        raise NotImplementedError
+
+    def before_pull(self, node: Node, g: Any, grads: dict[Node, Any]) -> None:
+        """A node's rules are about to run on the gradient of its output."""
+        raise NotImplementedError
+
+    def after_pull(self, node: Node, grads: dict[Node, Any]) -> None:
+        """They have run; `grads` has the gradients of its parents."""
+        raise NotImplementedError
+
+    def before_deposit(self, leaves: list[tuple[Any, Any]]) -> None:
+        """Gradients are about to be added to those of these leaves."""
+        raise NotImplementedError
+
+
+def _as_constant(value: Any) -> Any:
+    """What a node says of an input, without nodes and arrays."""
+    if isinstance(value, list):
+        return tuple(map(_as_constant, value))
+    if isinstance(value, Node):
+        return Constant(value.shape, value.dtype)
+    return constant(value.data) if isinstance(value, Traced) else value
+
+
+# -- facts -------------------------------------------------------------------------------------------------------
+
+
+class Fact(NamedTuple):
+    """Something that is kept of each call of an op to tell saved bytes and multiply-adds by. Kinds:
+
+    - "source": the number of the node that an input came from; for an input that needs no gradient, what
+      `tape.constant` says of it, or 0.0 for an int, which would pass for a number;
+    - "shape": the shape of an input that came from a node;
+    - "option": the value of an option;
+    - "bytes": the size of a residual.
+    """
+
+    kind: str
+    name: str
+
+
+_facts: weakref.WeakKeyDictionary[Op, tuple[Fact, ...]] = weakref.WeakKeyDictionary()
+
+
+def facts(op: Op) -> tuple[Fact, ...]:
+    """What is kept of each call of an op: no more than tells what its node saves and how much it multiplies."""
+    found = _facts.get(op)
+    if found is None:
+        found = _facts[op] = tuple(_made_facts(op))
+    return found
+
+
+def _made_facts(op: Op) -> list[Fact]:
+    kept = {n for name in op.differentiable for n in kept_for(op, name)}
+    asked = () if op.multiply_adds is None else rule_names(op.name, op.multiply_adds)
+    found = []
+    for n in op.inputs:
+        shaped = f"{n}_shape" in asked
+        # The node of an op with one differentiable input is there because that needs a gradient.
+        decides = len(op.differentiable) > 1 and n in op.differentiable and bool(kept_for(op, n))
+        if n in kept or shaped or decides:
+            found.append(Fact("source", n))
+        if n in op.differentiable and shaped:
+            found.append(Fact("shape", n))
+    found += [Fact("option", n) for n in op.options if n in asked]
+    return found + [Fact("bytes", n) for n in op.residuals if n in kept]
+
+
+def kept_for(op: Op, name: str) -> set[str]:
+    """The arrays that a node keeps where its input `name` needs a gradient: of "out", the inputs and residuals."""
+    needs = set(op.needs["" if op.joint is not None else name])
+    if op.reference is not None:
+        needs.update(op.inputs)
+    return needs & {"out", *op.inputs, *op.residuals}
+
+
+def _fact(fact: Fact, inputs: dict[str, Any], parents: dict[str, Any], residuals: dict[str, Any]) -> Any:
+    kind, name = fact
+    parent = parents.get(name)
+    if kind == "source":
+        if type(parent) is Parents:
+            return tuple(_source(p, v) for p, v in zip(parent, inputs[name], strict=True))
+        return _source(parent, inputs[name])
+    if kind == "shape":
+        return None if parent is None else _shape(inputs[name])
+    if kind == "option":
+        return inputs[name]
+    return size_of(residuals[name])
+
+
+def _source(parent: Node | None, value: Any) -> Any:
+    if parent is not None:
+        return parent.number
+    return 0.0 if type(value) is int else constant(value)
+
+
+def size_of(residual: Any) -> int:
+    """The bytes of a residual, 0 for one that is no array."""
+    return getattr(residual, "nbytes", 0)
+
+
+def _shape(value: Any) -> Any:
+    if isinstance(value, Constant):
+        return value.shape
+    return tuple(map(_shape, value)) if isinstance(value, (list, tuple)) else np.shape(value)

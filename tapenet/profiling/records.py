@@ -1,0 +1,302 @@
+"""What happened in a profiled step, as data: made from what `autodiff.timing` noted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from tapenet.autodiff.tape import Constant
+from tapenet.autodiff.timing import BEGIN, END, HEAD, MARK, PICK, RULES, SPAN, Timing, facts, kept_for
+from tapenet.ops.op import Op, rule_names
+from tapenet.profiling.places import Place
+from tapenet.profiling.values import Seen, Stats
+
+FORWARD = "forward"
+
+
+class Record(NamedTuple):
+    """One op that ran.
+
+    Attributes:
+        number: of its node (`t.node.number`), None where nothing was recorded, as under `tn.no_grad()`.
+        op: the op's name.
+        root: the class of the outermost module that ran it, "" outside modules.
+        path: the module's dotted path from there, as `node.path`.
+        shape, dtype: of the output; tuples for an op with several.
+        forward: seconds in the op's own forward; 0.0 if that was before the step.
+        backward: seconds in its gradient rules, with what the driver does for the node; 0.0 if they did not run.
+        saved: bytes that the node keeps for its rules: inputs, outputs and residuals. Parameters and other arrays that
+            were there before the step are not counted, apart from inputs without gradient.
+        multiply_adds: multiplications with an addition in the forward; None where the op does not say.
+        backward_multiply_adds: the same in its rules; 0 if they did not run.
+        activation: statistics of the output, with `values=True`.
+        gradient: statistics of the loss's gradient by the output, with `values=True`, where a backward pass came by.
+        born: what nan or infinity the output holds that came from no input, in words; with `values=True`.
+        gradient_born: the same of the gradients that the rules gave.
+    """
+
+    number: int | None
+    op: str
+    root: str
+    path: str
+    shape: Any
+    dtype: Any
+    forward: float
+    backward: float
+    saved: int
+    multiply_adds: int | None
+    backward_multiply_adds: int | None
+    activation: Stats | None = None
+    gradient: Stats | None = None
+    born: str | None = None
+    gradient_born: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Forward and backward together."""
+        return self.forward + self.backward
+
+
+class Step(NamedTuple):
+    """One profiled block.
+
+    Attributes:
+        records: its ops in the order in which they ran.
+        total: seconds from begin to end, all that Python did between ops included.
+        spans: seconds of what is no op, by name: an optimizer's step, a compiled function's call.
+        saved: bytes that were saved for gradients, each array once (a view counts as an array).
+        leaves: statistics of each leaf's `.grad` after the last backward pass, by the leaf's number (`p.node.number`);
+            with `values=True`.
+    """
+
+    records: list[Record]
+    total: float
+    spans: dict[str, float]
+    saved: int
+    leaves: dict[int, Stats]
+
+    @property
+    def forward(self) -> float:
+        """Seconds in the forwards of all ops."""
+        return sum(r.forward for r in self.records)
+
+    @property
+    def backward(self) -> float:
+        """Seconds in the gradient rules of all ops."""
+        return sum(r.backward for r in self.records)
+
+    @property
+    def other(self) -> float:
+        """Seconds in nothing that has a row: Python between the ops, recording them, data."""
+        return max(0.0, self.total - self.forward - self.backward - sum(self.spans.values()))
+
+
+class _Ran(NamedTuple):
+    """An entry of an op."""
+
+    op: Op
+    number: int | None
+    place: Place
+    shape: Any
+    dtype: Any
+    start: float | None
+    stop: float | None
+    facts: dict[tuple[str, str], Any]
+
+
+class _Event(NamedTuple):
+    """Something that took time, and whose it is: the position of an op's forward among the ops, the number of a node
+    whose rules ran, or a name."""
+
+    start: float
+    stop: float
+    kind: str
+    whose: Any
+
+
+class Block:
+    """The entries of one block."""
+
+    def __init__(self) -> None:
+        self.start = self.stop = 0.0
+        self.ran: list[_Ran] = []
+        self.events: list[_Event] = []
+        #: The op and the position of each result of an op with several, by number.
+        self.picks: dict[int, tuple[int, int]] = {}
+
+    def op(self, op: Op, rest: list[Any]) -> None:
+        """Take up the entry of an op."""
+        number, place, shape, dtype, start, stop, *found = rest
+        ran = _Ran(op, number, place, shape, dtype, start, stop, dict(zip(facts(op), found, strict=True)))
+        if ran.start is not None and ran.stop is not None:
+            self.events.append(_Event(ran.start, ran.stop, FORWARD, len(self.ran)))
+        self.ran.append(ran)
+
+    def step(self, seen: Seen | None) -> Step:
+        """The block as data."""
+        forward, backward, spans = _self_times(self.events).values()
+        arrays = {r.number: (r.shape, r.dtype) for r in self.ran if r.number is not None}
+        for number, (source, index) in self.picks.items():
+            if source in arrays and index < len(arrays[source][0]):
+                arrays[number] = arrays[source][0][index], arrays[source][1][index]
+        kept: dict[Any, int] = {}
+        records = []
+        order = 0  # among the ops that ran in the block
+        for position, ran in enumerate(self.ran):
+            saved = dict(_saved(position, ran, arrays))
+            kept |= saved
+            made, factor = _multiply_adds(ran), _products(ran)
+            record = Record(
+                ran.number, ran.op.name, *ran.place, ran.shape, ran.dtype, forward.get(position, 0.0),
+                backward.get(ran.number, 0.0), sum(saved.values()), made,
+                None if made is None else made * factor * (ran.number in backward),
+            )  # fmt: skip
+            if seen is not None:
+                if ran.start is not None and order < len(seen.outputs):
+                    activation, born = seen.outputs[order]
+                    record = record._replace(activation=activation, born=born)
+                    order += 1
+                if ran.number is not None:
+                    gradient, born = seen.gradients.get(ran.number), seen.born.get(ran.number)
+                    record = record._replace(gradient=gradient, gradient_born=born)
+            records.append(record)
+        leaves = {} if seen is None else seen.leaves
+        return Step(records, self.stop - self.start, spans, sum(kept.values()), leaves)
+
+
+def entries(timing: Timing, start: int = 0) -> Iterator[int]:
+    """Where each entry begins."""
+    i = start
+    while i < len(timing):
+        yield i
+        first = timing[i]
+        i += _LENGTHS[first] if type(first) is str else 2 if type(first) is int else HEAD + len(facts(first))
+
+
+_LENGTHS = {BEGIN: 2, END: 2, MARK: 2, PICK: 4, RULES: 4, SPAN: 4}
+
+
+def read(timing: Timing) -> Iterator[Block]:
+    """The blocks of a profile. Scopes among the entries were replaced by places before."""
+    block = Block()
+    mark = 0.0
+    for i in entries(timing):
+        first, then = timing[i], timing[i + 1]
+        if isinstance(first, Op):
+            block.op(first, timing[i + 1 : i + HEAD + len(facts(first))])
+        elif type(first) is int:
+            block.events.append(_Event(mark, then, RULES, first))
+            mark = then
+        elif first == MARK:
+            mark = then
+        elif first == PICK:
+            block.picks[then] = timing[i + 2], timing[i + 3]
+        elif first == BEGIN:
+            block = Block()
+            block.start = then
+        elif first == END:
+            block.stop = then
+            yield block
+        else:
+            block.events.append(_Event(timing[i + 2], timing[i + 3], first, then))
+
+
+# -- time --------------------------------------------------------------------------------------------------------
+
+
+def _self_times(events: list[_Event]) -> dict[str, dict[Any, float]]:
+    """Seconds by kind and by whose they are, without what ran inside: rules that are differentiated run ops."""
+    found: dict[str, dict[Any, float]] = {kind: {} for kind in (FORWARD, RULES, SPAN)}
+    around: list[_Event] = []
+    for event in sorted(events, key=lambda e: (e.start, -e.stop)):
+        while around and around[-1].stop <= event.start:
+            around.pop()
+        seconds = event.stop - event.start
+        own = found[event.kind]
+        own[event.whose] = own.get(event.whose, 0.0) + seconds
+        if around:
+            found[around[-1].kind][around[-1].whose] -= seconds
+        around.append(event)
+    return found
+
+
+# -- memory ------------------------------------------------------------------------------------------------------
+
+
+def _wanted(ran: _Ran, name: str) -> bool:
+    """Whether a gradient by this input is needed."""
+    source = ran.facts.get(("source", name), 0)  # of a node's only input that may need one, nothing is kept
+    return ran.number is not None and any(type(s) is int for s in _parts(source))
+
+
+def _parts(source: Any) -> tuple[Any, ...]:
+    """The sources of a sequence, or the one there is."""
+    return source if type(source) is tuple else (source,)
+
+
+def _saved(position: int, ran: _Ran, arrays: dict[int, tuple[Any, Any]]) -> Iterator[tuple[Any, int]]:
+    """What a node keeps: for each array something that tells it from others, and its bytes."""
+    op = ran.op
+    kept = {k for n in op.differentiable if _wanted(ran, n) for k in kept_for(op, n)}
+    for name in sorted(kept):
+        if name == "out":
+            yield ran.number, _bytes(ran.shape, ran.dtype)
+        elif name in op.residuals:
+            yield (position, name), ran.facts["bytes", name] or 0
+        elif name in op.differentiable:
+            for k, source in enumerate(_parts(ran.facts.get(("source", name)))):
+                if type(source) is not int:
+                    yield (position, name, k), _constant_bytes(source)
+                elif source in arrays:
+                    yield source, _bytes(*arrays[source])
+        else:
+            yield (position, name), _constant_bytes(ran.facts["source", name])
+
+
+def _bytes(shape: Any, dtype: Any) -> int:
+    if isinstance(dtype, tuple):
+        return sum(_bytes(s, d) for s, d in zip(shape, dtype, strict=True))
+    return int(math.prod(shape) * dtype.itemsize)
+
+
+def _constant_bytes(value: Any) -> int:
+    if isinstance(value, Constant):
+        return _bytes(*value)
+    return sum(map(_constant_bytes, value)) if isinstance(value, tuple) else 0
+
+
+# -- multiply-adds -----------------------------------------------------------------------------------------------
+
+
+def _multiply_adds(ran: _Ran) -> int | None:
+    """What the op says of this call."""
+    op = ran.op
+    if op.multiply_adds is None:
+        return None
+    names = rule_names(op.name, op.multiply_adds)
+    return int(op.multiply_adds(*(_asked(ran, name) for name in names)))
+
+
+def _asked(ran: _Ran, name: str) -> Any:
+    if name in ran.op.options:
+        return ran.facts["option", name]
+    if name == "out_shape":
+        return ran.shape
+    name = name.removesuffix("_shape")
+    shape = ran.facts.get(("shape", name))
+    return _constant_shape(ran.facts["source", name]) if shape is None else shape
+
+
+def _constant_shape(value: Any) -> Any:
+    if value is None or isinstance(value, Constant):
+        return value and value.shape
+    return tuple(map(_constant_shape, value)) if isinstance(value, tuple) else ()
+
+
+def _products(ran: _Ran) -> int:
+    """How many products the size of the forward's the rules take: one for each input whose gradient is needed and
+    takes another array, as a factor's does and a bias's does not."""
+    op = ran.op
+    factors = [n for n in op.differentiable if kept_for(op, n)] or op.differentiable
+    return sum(_wanted(ran, n) for n in factors)
