@@ -28,7 +28,12 @@ class Name(NamedTuple):
 
 
 def build(
-    x: Any, names: Mapping[Any, Name] = _NOTHING, outputs: str = "output", places: dict[Any, int] | None = None
+    x: Any,
+    names: Mapping[Any, Name] = _NOTHING,
+    outputs: str = "output",
+    places: dict[Any, int] | None = None,
+    *,
+    unused: bool = False,
 ) -> Drawing:
     """The drawing of the graph behind a tensor, several in a tuple, list or dict, or of the nodes of a tape.
 
@@ -41,6 +46,7 @@ def build(
         names: what the user calls things: by the node of a leaf, or the `id` of an array.
         outputs: what to call a result.
         places: is filled with where things are in the drawing: by node, and by `id` of an array.
+        unused: also draw the parameters that nothing here uses, of all modules that something was computed in.
 
     Raises:
         TypeError: `x` is none of these.
@@ -53,11 +59,13 @@ def build(
     """
     places = {} if places is None else places
     if isinstance(x, Nodes):
-        return _of_tape(x, names, places)
+        return _of_tape(x, names, places, unused)
     results = _results(x, outputs)
     builder = _Builder(_reachable([node for _, node in results]), names, places)
     for name, node in results:
         builder.output(name, node)
+    if unused:
+        builder.unused()
     return builder.drawing
 
 
@@ -110,7 +118,7 @@ def _reachable(roots: list[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.number)
 
 
-def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int]) -> Drawing:
+def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int], unused: bool) -> Drawing:
     nodes = list(tape)
     ops = [node for node in nodes if type(node) not in (Leaf, Output)]
     if not ops:
@@ -127,6 +135,8 @@ def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int]) -> 
             result = index is not None and index < len(source.shape)
         if result and not source.op.effect and builder.vertices.get(source) not in used:
             builder.output("output", node)
+    if unused:
+        builder.unused()
     return builder.drawing
 
 
@@ -200,6 +210,16 @@ class _Builder:
         head = self._add(Vertex("output", title, value, details=(str(value),)))
         flows = bool(_differentiated(source))
         self.drawing.edges.append(Edge(self.vertices[source], head, value, index, differentiable=flows))
+
+    def unused(self) -> None:
+        """Add the parameters of the modules that nothing uses."""
+        for keys, parameter in self.modules.parameters:
+            if not any(key in self.vertices for key in keys):
+                held, spec = self.modules.held[keys[0]], value_of(parameter)
+                number = 0 if parameter.node is None else parameter.node.number
+                details = (held.path, str(spec))
+                vertex = Vertex(held.kind, held.title, spec, parameter.size, details, held.cluster, number=number)
+                self.vertices[keys[0]] = self._add(vertex)
 
     def _add(self, vertex: Vertex) -> int:
         self.drawing.vertices.append(vertex)

@@ -45,6 +45,8 @@ class Modules:
         self.clusters: list[Cluster] = []
         self.around: dict[Node, int | None] = {}
         self.held: dict[Any, Held] = {}
+        #: Of each parameter: the keys by which it is in `held`, and itself.
+        self.parameters: list[tuple[list[Any], Tensor]] = []
         self._first: dict[int, int] = {}  # by id of a module: its first cluster
         self._names: dict[int, dict[int, str]] = {}  # by id of a module: the names of those in it, by id
         self._counts: dict[int, int] = {}
@@ -110,9 +112,11 @@ class Modules:
             module = modules[prefix] if prefix else outermost
             title = path[len(prefix) + 1 :] if prefix else path
             found = Held(kind, title, path, self._first[id(module)])
-            for key in (tensor.node, id(tensor.numpy())):
-                if key is not None:
-                    self.held.setdefault(key, found)
+            keys = [key for key in (tensor.node, id(tensor.numpy())) if key is not None]
+            for key in keys:
+                self.held.setdefault(key, found)
+            if kind == "parameter":
+                self.parameters.append((keys, tensor))
 
 
 def _chain(scope: Scope) -> list[_Call]:

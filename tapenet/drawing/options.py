@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from tapenet.autodiff.tape import Nodes, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
@@ -61,25 +63,26 @@ class Options(NamedTuple):
             stage = self.stage or _STAGE
             return _Found(of_compiled(x, stage), caption=caption_of(x, stage))
         places: dict[Any, int] = {}
+        backward = self.view.backward or self.color_by == "grad_norm"
         if isinstance(x, _RECORDED):
-            drawing = build(x, names, result_name(x), places)
+            drawing = build(x, names, result_name(x), places, unused=backward)
             if isinstance(x, Tape):
                 return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
             return self._measured(drawing, None, self.profile)
-        called = run(
-            x, inputs, differentiate=self.view.backward or self.color_by == "grad_norm", profiled=self._timed()
-        )
-        drawing = build(called.results, {**names, **called.names}, places=places)
+        called = run(x, inputs, differentiate=backward, profiled=self._timed())
+        drawing = build(called.results, {**names, **called.names}, places=places, unused=backward)
         profile = called.profile if self.profile is None else self.profile
-        return self._measured(drawing, known.placed(places, called.values, called.gradients), profile)
+        return self._measured(drawing, known.placed(places, called.values, called.gradients), profile, backward)
 
     def _timed(self) -> bool:
         return self.color_by in ("time", "memory") and self.profile is None
 
-    def _measured(self, drawing: Drawing, arrays: Known | None, profile: Any) -> _Found:
+    def _measured(self, drawing: Drawing, arrays: Known | None, profile: Any, differentiated: bool = False) -> _Found:
         """A drawing with what was measured of it and what is wrong in it."""
         found: list[Measure] = []
-        findings = {} if arrays is None else signs.from_arrays(drawing, arrays)
+        findings = signs.unused(drawing)
+        if arrays is not None:
+            findings |= signs.from_arrays(drawing, arrays, differentiated)
         if profile is not None:
             wanted = [name for name in KINDS if name in ("time", "memory") or profile.values]
             found = [measures.from_profile(name, drawing, profile) for name in wanted]
@@ -92,7 +95,7 @@ class Options(NamedTuple):
             if "grad_norm" not in have and arrays.gradients:
                 found.append(measures.from_arrays("grad_norm", arrays))
         if self.color_by is not None and self.color_by not in {measure.name for measure in found}:
-            raise ValueError(_UNMEASURED.format(name=self.color_by))
+            raise ValueError(_NO_GRADIENT if differentiated else _UNMEASURED.format(name=self.color_by))
         return _Found(drawing, "", found, findings, arrays)
 
     # -- what was asked for --------------------------------------------------------------------------------------
@@ -100,9 +103,14 @@ class Options(NamedTuple):
     def _check(self, x: Any, inputs: tuple[Any, ...]) -> None:
         for name, number in (("depth", self.view.depth), ("budget", self.view.budget)):
             least = 0 if name == "depth" else 1
-            if number is not None and (isinstance(number, bool) or not isinstance(number, int) or number < least):
+            if number is not None and (
+                isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least
+            ):
                 meaning = "module levels to open (0, 1, ...)" if name == "depth" else "boxes to draw (1, 2, ...)"
                 raise ValueError(f"draw: {name}={number!r}; give the number of {meaning}, or None")
+        for name, text in (("title", self.title), ("caption", self.caption)):
+            if not isinstance(text, str):
+                raise TypeError(f"draw: {name}={text!r}; give a text, not {type(text).__name__}")
         if self.direction not in DIRECTIONS:
             raise ValueError(f"draw: direction={self.direction!r}; the directions are {', '.join(DIRECTIONS)}")
         if self.color_by is not None and self.color_by not in KINDS:
@@ -135,6 +143,10 @@ _UNMEASURED = (
     "draw: the {name} of this graph is not known. Record the step with `with tn.profile(values=True) as prof:` and give "
     "profile=prof; or give a module or function with its arguments, which is then run and measured: "
     "tn.draw(net, images, color_by={name!r})"
+)
+_NO_GRADIENT = (
+    "draw: nothing in this graph has a gradient to paint it by: no tensor with requires_grad=True comes into it, or no op "
+    "after these has a derivative"
 )
 
 

@@ -77,6 +77,10 @@ class _Repeats:
         for i, vertex in enumerate(drawing.vertices):
             if vertex.kind == "op":
                 self.content.setdefault(vertex.cluster, []).append(i)
+        self.spare: dict[int | None, list[int]] = {}  # by cluster: what is in it and used by nothing
+        for i, vertex in enumerate(drawing.vertices):
+            if not self.users[i] and not self.incoming[i] and vertex.cluster is not None:
+                self.spare.setdefault(vertex.cluster, []).append(i)
         self.children: dict[int | None, list[int]] = {}
         for i, cluster in enumerate(drawing.clusters):
             self.children.setdefault(cluster.parent, []).append(i)
@@ -131,9 +135,17 @@ class _Repeats:
         if cluster is not None:
             kind = self.drawing.clusters[cluster]
             nested = tuple(self.counts[c] for c in self.children.get(cluster, ()) if c not in self.gone)
-            parts.append((kind.type, kind.parameters, kind.sign, nested))
+            spare = tuple((self.vertices[i].title, self.vertices[i].value) for i in self._spare(cluster))
+            parts.append((kind.type, kind.parameters, kind.sign, nested, spare))
         shape = self.shapes.setdefault(tuple(parts), len(self.shapes))
         return _Item(ops, shape, tuple(sources), cluster)
+
+    def _spare(self, cluster: int) -> Iterator[int]:
+        """What nothing uses, in a cluster and those in it that stay."""
+        pending = [cluster]
+        for at in pending:  # grows while it is walked over
+            yield from self.spare.get(at, ())
+            pending += [c for c in self.children.get(at, ()) if c not in self.gone]
 
     # -- stretches ---------------------------------------------------------------------------------------------------
 
@@ -237,6 +249,8 @@ class _Repeats:
         """Note that one cluster, with what is in it, became another."""
         self.gone.add(goes)
         self.names.setdefault(stays, []).append(goes)
+        for first, later in zip(self.spare.get(stays, ()), self.spare.get(goes, ()), strict=False):
+            self.kept[later] = first
         mine = [c for c in self.children.get(stays, ()) if c not in self.gone]
         other = [c for c in self.children.get(goes, ()) if c not in self.gone]
         for a, b in zip(mine, other, strict=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,13 @@ from tapenet.drawing.model import Drawing, Edge, Sign
 
 #: Ops that pass a gradient on only where their result is not 0.
 _GATES = frozenset({"relu", "relu6", "hardtanh", "clip", "maximum", "minimum"})
-
-
+#: Ops whose gradient by an argument is a multiple of the others.
+_PRODUCTS = frozenset({"multiply", "matmul", "linear", "conv2d", "zmul"})
 #: A call in which the user wrote inf or nan, as masks do: it is meant.
 _WRITTEN = re.compile(r"\b(inf|nan)\b")
+
+#: Said of parameters that come into no op with a gradient.
+UNUSED = "nothing here uses it with a gradient"
 
 
 class Finding(NamedTuple):
@@ -38,23 +41,26 @@ def marked(drawing: Drawing, findings: Mapping[int, Finding]) -> Drawing:
 
 
 def not_finite(drawing: Drawing, words: Mapping[int, str]) -> dict[int, Finding]:
-    """Where nan or infinity was born: boxes that hold it though nothing they were computed from does.
+    """Where nan or infinity was born: boxes that hold it though nothing they were computed from does. Nan of infinity,
+    as infinity minus infinity is, is born too.
 
     Args:
         drawing: the whole graph.
         words: what each box holds that is no number ("2 nan"), by position; "" where all is finite.
     """
-    sources: dict[int, list[int]] = {}
+    sources: dict[int, list[str]] = {}
     for edge in drawing.edges:
         if edge.flow == "value":
-            sources.setdefault(edge.head, []).append(edge.tail)
+            sources.setdefault(edge.head, []).append(words.get(edge.tail, ""))
     found = {}
     for position, what in words.items():
-        kind = drawing.vertices[position].kind
-        meant = _WRITTEN.search(drawing.vertices[position].details[0]) if drawing.vertices[position].details else None
-        if what and not meant and kind != "output" and not any(words.get(tail) for tail in sources.get(position, ())):
-            verb = "come in here" if kind in ("input", "parameter", "constant") else "were born here"
-            found[position] = Finding("trouble", f"{what} {verb}")
+        vertex = drawing.vertices[position]
+        came = " ".join(sources.get(position, ()))
+        new = ("nan" in what and "nan" not in came) or (what and not came.strip())
+        meant = vertex.kind == "op" and vertex.details and _WRITTEN.search(vertex.details[0])
+        if new and not meant and vertex.kind != "output":
+            where = "comes in here" if vertex.kind in ("input", "parameter", "constant") else "born here"
+            found[position] = Finding("trouble", f"{where}: {what}")
     return found
 
 
@@ -76,79 +82,110 @@ def dead(
         norms: the norms of the gradients that were computed, by position.
         zeros: whether all that a box gives is 0, by position, where that is known.
     """
-    users: dict[int, list[Edge]] = {}
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            users.setdefault(edge.tail, []).append(edge)
     found = {}
+    users = _by(drawing, "tail")
+    cuts, stops = _Cuts(drawing, users), _Stops(drawing, users, norms, zeros)
     for position, vertex in enumerate(drawing.vertices):
         if vertex.kind != "parameter" or vertex.sign:
             continue
         if position not in norms:
-            found[position] = Finding("dead", f"no gradient: {_cut(drawing, users, position)}")
+            found[position] = Finding("dead", f"no gradient: {cuts.reason(position)}")
         elif norms[position] == 0:
-            found[position] = Finding("dead", f"the gradient is 0: {_stopped(drawing, users, position, norms, zeros)}")
+            found[position] = Finding("dead", f"the gradient is 0: {stops.reason(position)}")
     return found
 
 
-def _cut(drawing: Drawing, users: Mapping[int, list[Edge]], position: int) -> str:
-    """Where the way of the gradient to a parameter ends."""
-    seen = {position}
-    pending = [position]
-    cuts: dict[str, None] = {}
-    for at in pending:  # grows while it is walked over
-        for edge in users.get(at, ()):
-            head = drawing.vertices[edge.head]
-            if not edge.differentiable and head.kind == "op":
-                cuts[f"{head.title.splitlines()[0]!r}"] = None
-            elif edge.head not in seen:
-                seen.add(edge.head)
-                pending.append(edge.head)
-    if not users.get(position):
-        return "nothing here uses it"
-    if cuts:
-        return (
-            f"none flows back through {', '.join(list(cuts)[:3])} (no derivative, a detached tensor, "
-            "requires_grad=False or no_grad)"
-        )
-    return "none was computed"
+def _by(drawing: Drawing, end: Literal["head", "tail"]) -> dict[int, list[Edge]]:
+    """The edges of values by one of their ends."""
+    found: dict[int, list[Edge]] = {}
+    for edge in drawing.edges:
+        if edge.flow == "value":
+            found.setdefault(getattr(edge, end), []).append(edge)
+    return found
 
 
-def _stopped(
-    drawing: Drawing,
-    users: Mapping[int, list[Edge]],
-    position: int,
-    norms: Mapping[int, float],
-    zeros: Callable[[int], bool],
-) -> str:
-    """The first op on the way to the result that still has a gradient, and so takes it."""
-    seen = {position}
-    pending = [position]
-    for at in pending:  # grows while it is walked over
-        for edge in users.get(at, ()):
-            head = drawing.vertices[edge.head]
-            if norms.get(edge.head):
-                title = head.title.splitlines()[0]
-                if head.op in _GATES and zeros(edge.head):
-                    return f"{title!r} lets none through, as all it gives is 0"
-                if edge.argument and zeros(_other(drawing, edge)):
-                    return f"{title!r} multiplies it by 0"
-                return f"{title!r} has one, and passes none on"
-            if edge.head not in seen:
-                seen.add(edge.head)
-                pending.append(edge.head)
-    return "it is 0 all the way from the result"
+class _Cuts:
+    """Where the way back to a box is cut, so that no gradient comes."""
+
+    def __init__(self, drawing: Drawing, users: Mapping[int, list[Edge]]) -> None:
+        self.drawing = drawing
+        self.users = users
+        self.sources = _by(drawing, "head")
+        #: By box: what cuts it off, at most three.
+        self.found: dict[int, tuple[str, ...]] = {}
+        for position in reversed(range(len(drawing.vertices))):  # those that use a box come after it
+            cuts: dict[str, None] = {}
+            for edge in users.get(position, ()):
+                flows = edge.differentiable or drawing.vertices[edge.head].kind != "op"
+                cuts |= dict.fromkeys(self.found.get(edge.head, ()) if flows else (self.cut(edge),))
+            self.found[position] = tuple(cuts)[:3]
+
+    def reason(self, position: int) -> str:
+        if not self.users.get(position):
+            return UNUSED
+        if not self.drawing.vertices[position].number:
+            return "it asks for none (requires_grad=False), or its array was used in its place"
+        return "; ".join(self.found[position]) or "none was computed"
+
+    def cut(self, edge: Edge) -> str:
+        head = self.drawing.vertices[edge.head]
+        title = repr(head.title.partition("\n")[0])
+        explained = self.drawing.ops.get(head.op)
+        if explained is not None and edge.argument.partition("[")[0] not in explained.gradients:
+            return f"{title} has no derivative"
+        if any(other.differentiable for other in self.sources[edge.head]):
+            return f"what {title} takes of it is detached, or was computed under no_grad"
+        return f"{title} was computed under no_grad, or of a detached tensor"
 
 
-def _other(drawing: Drawing, edge: Edge) -> int:
-    """What an op takes besides an argument; -1 if nothing."""
-    return next((e.tail for e in drawing.edges if e.head == edge.head and e.tail != edge.tail), -1)
+class _Stops:
+    """The first op on the way from a box to the result that still has a gradient, and so takes it."""
+
+    def __init__(
+        self,
+        drawing: Drawing,
+        users: Mapping[int, list[Edge]],
+        norms: Mapping[int, float],
+        zeros: Callable[[int], bool],
+    ) -> None:
+        self.drawing = drawing
+        self.zeros = zeros
+        self.sources = _by(drawing, "head")
+        self.found: dict[int, str] = {}
+        for position in reversed(range(len(drawing.vertices))):
+            for edge in users.get(position, ()):
+                stop = self.stop(edge) if norms.get(edge.head) else self.found.get(edge.head)
+                if stop is not None:
+                    self.found[position] = stop
+                    break
+
+    def reason(self, position: int) -> str:
+        return self.found.get(position, "it is 0 all the way from the result")
+
+    def stop(self, edge: Edge) -> str:
+        head = self.drawing.vertices[edge.head]
+        title = repr(head.title.partition("\n")[0])
+        if head.op in _GATES and self.zeros(edge.head):
+            return f"{title} lets none through, as all it gives is 0"
+        others = [e.tail for e in self.sources[edge.head] if e.argument not in (edge.argument, "bias")]
+        if head.op in _PRODUCTS and edge.argument != "bias" and any(map(self.zeros, others)):
+            return f"{title} multiplies it by 0"
+        if head.op == "where":
+            return f"{title} takes nothing of it"
+        return f"{title} has one, and passes none on"
 
 
-def from_arrays(drawing: Drawing, known: Known) -> dict[int, Finding]:
-    """All that is wrong, from the arrays themselves."""
+def unused(drawing: Drawing) -> dict[int, Finding]:
+    """The parameters that nothing uses."""
+    used = {edge.tail for edge in drawing.edges if edge.flow == "value"}
+    found = {i for i, v in enumerate(drawing.vertices) if v.kind == "parameter" and i not in used}
+    return dict.fromkeys(found, Finding("dead", f"no gradient: {UNUSED}"))
+
+
+def from_arrays(drawing: Drawing, known: Known, differentiated: bool = False) -> dict[int, Finding]:
+    """All that is wrong, from the arrays themselves; with parameters that get no gradient, if any was computed."""
     found = not_finite(drawing, {p: count_of(v) for p, v in known.values.items()})
-    if known.gradients:
+    if differentiated:
         norms = {p: float(np.abs(g).max(initial=0)) for p, g in known.gradients.items()}
         found = dead(drawing, norms, lambda p: p in known.values and not known.values[p].any()) | found
     return found
