@@ -21,7 +21,6 @@ _OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
     "--force-prefers-reduced-motion",
-    "--window-size=1400,1000",
 )
 
 
@@ -68,6 +67,8 @@ def browser(*more: str) -> Iterator[Any]:
             options.add_argument(option)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         driver = webdriver.Chrome(options=options, service=Service(_found(("chromedriver",))))
+        size = {"width": 1400, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)  # whatever screen the machine has
         driver.set_script_timeout(60)
         try:
             yield driver

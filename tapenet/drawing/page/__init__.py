@@ -33,6 +33,8 @@ SCRIPTS = (
     "text",
     "graph",
     "layers",
+    "order",
+    "place",
     "layout",
     "camera",
     "view",
@@ -230,6 +232,6 @@ def _theme(theme: Theme) -> str:
     for kind, box in theme.kinds.items():
         found |= {f"{kind}-fill": box.fill, f"{kind}-border": box.border}
     found |= {f"cluster-{i}": fill for i, fill in enumerate(theme.clusters)}
-    found |= dict(theme.signs)
+    found |= {str(sign): colour for sign, colour in theme.signs.items()}
     found["ramp"] = " ".join(theme.ramp)
     return " ".join(f"--{name}: {value};" for name, value in found.items())

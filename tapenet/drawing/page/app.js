@@ -51,10 +51,8 @@ class App {
     layout.update(changed);
     const now = folding.seen(held) ? held : folding.stands[held];
     camera.stop();
-    camera.x += layout.x[now] - before[0];
-    camera.y += layout.y[now] - before[1];
     this.refold();
-    camera.set(camera.x, camera.y);
+    camera.set(camera.x + layout.x[now] - before[0], camera.y + layout.y[now] - before[1]);
   }
 
   toggle(id) {
@@ -79,11 +77,12 @@ class App {
     this.announce(`${plural(layout.seen.length, "box", "boxes")} shown`);
   }
 
+  // Everything that depends on what is open; the picture is drawn anew when the camera is put next.
   refold() {
     this.hot = this.hotVertices && this.withAround(this.hotVertices);
     this.paint.refresh();
     this.play.refold();
-    this.view.redraw(true);
+    this.view.stale = true;
     this.panel.show();
   }
 
@@ -292,7 +291,7 @@ class App {
       tip.style.setProperty("left", `${Math.max(4, Math.min(px + 14, box.width - tip.offsetWidth - 8))}px`);
       tip.style.setProperty("top", `${py + 18 + tip.offsetHeight > box.height ? py - tip.offsetHeight - 10 : py + 18}px`);
     });
-    stage.addEventListener("pointerleave", () => { tip.hidden = true; });
+    for (const name of ["pointerleave", "pointerdown"]) stage.addEventListener(name, () => { tip.hidden = true; });
   }
 
   boxTip(id) {

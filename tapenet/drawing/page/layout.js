@@ -103,9 +103,11 @@ class Layout {
     const items = graph.inside.get(cluster);
     items.forEach((id, i) => { slot[id] = i; });
     const ports = new Map(); // by array, inward and outward: the item that stands for it at the border
-    const port = (way, array) => {
+    const beside = new Set(); // ports of parameters
+    const port = (way, array, tail) => {
       const key = `${way} ${array}`;
       if (!ports.has(key)) ports.set(key, items.length + ports.size);
+      if (graph.vertices[tail].kind === "parameter") beside.add(ports.get(key));
       return ports.get(key);
     };
     const edges = [];
@@ -114,7 +116,7 @@ class Layout {
       const labelled = graph.vertices[first.tail].value === undefined && graph.vertices[first.head].value === undefined;
       const width = labelled ? measure(valueText(first.value), LABEL) : 0;
       edges.push({
-        from: from < 0 ? port("in", array) : slot[from], to: to < 0 ? port("out", array) : slot[to],
+        from: from < 0 ? port("in", array, first.tail) : slot[from], to: to < 0 ? port("out", array, first.tail) : slot[to],
         key: array, piece: piece.key, skip: Boolean(first.skip), tail: first.tail, main: false,
         fromAt: this.portOffset(from, "out", array), toAt: this.portOffset(to, "in", array),
         label: labelled && from >= 0 && !folding.isOpen(from) ? (sideways ? width + 24 : 34) : 0, width,
@@ -135,7 +137,7 @@ class Layout {
     }
     const count = items.length + ports.size;
     const level = {
-      count, edges, role: new Uint8Array(count), pos: new Float64Array(count), fixed: new Uint8Array(count),
+      count, edges, role: new Uint8Array(count), side: new Uint8Array(count).fill(1), pos: new Float64Array(count), fixed: new Uint8Array(count),
       left: new Float64Array(count), right: new Float64Array(count), half: new Float64Array(count),
       along: new Float64Array(count),
     };
@@ -148,11 +150,13 @@ class Layout {
       level.fixed[i] = Number(open);
       const leaf = !graph.isCluster(id) && LEAVES.has(graph.vertices[id].kind);
       level.role[i] = leaf ? LEAF : ITEM;
+      if (leaf && graph.vertices[id].kind === "parameter") level.side[i] = 2;
       level.pos[i] = leaf ? graph.first[id] - graph.count : graph.first[id];
     });
     for (const [key, i] of ports) {
       level.role[i] = key.startsWith("in") ? IN : OUT;
       level.left[i] = level.right[i] = 3;
+      if (beside.has(i)) level.side[i] = 2;
       level.pos[i] = (level.role[i] === IN ? -2 : 2) * graph.count + i;
     }
     for (const edge of edges) {
@@ -274,7 +278,7 @@ class Layout {
     const { tail, head } = edge;
     const middle = (id) => [x[id] + w[id] / 2, y[id] + h[id] / 2];
     const onward = sideways ? x[head] >= x[tail] + w[tail] : y[head] >= y[tail] + h[tail];
-    edge.bow = onward ? 0 : 26;
+    edge.bow = onward ? 0 : this.clearance(tail, head);
     if (sideways) {
       return onward
         ? [x[tail] + w[tail], middle(tail)[1], x[head], middle(head)[1]]
@@ -283,6 +287,20 @@ class Layout {
     return onward
       ? [middle(tail)[0], y[tail] + h[tail], middle(head)[0], y[head]]
       : [x[tail] + w[tail], middle(tail)[1], x[head] + w[head], middle(head)[1]];
+  }
+
+  // How far out a bow must go to pass the boxes between, if they are few.
+  clearance(tail, head) {
+    const { graph, sideways } = this;
+    const [across, breadth, along, length] = sideways ? [this.y, this.h, this.x, this.w] : [this.x, this.w, this.y, this.h];
+    const [low, high] = [Math.min(along[tail], along[head]), Math.max(along[tail] + length[tail], along[head] + length[head])];
+    let out = Math.max(across[tail] + breadth[tail], across[head] + breadth[head]) + 16;
+    const between = [graph.parent[tail], graph.parent[head]].flatMap((cluster) => graph.inside.get(cluster));
+    if (between.length > 400) return out;
+    for (const id of between) {
+      if (along[id] < high && along[id] + length[id] > low) out = Math.max(out, across[id] + breadth[id] + 10);
+    }
+    return out;
   }
 }
 
@@ -311,7 +329,7 @@ function bounds(points, bow = 0) {
     box[2] = Math.max(box[2], points[k]);
     box[3] = Math.max(box[3], points[k + 1]);
   }
-  if (bow) [box[2], box[3]] = [box[2] + bow + 200, box[3] + bow + 200];
+  if (bow) [box[2], box[3]] = [Math.max(box[2], bow), Math.max(box[3], bow)];
   return box;
 }
 

@@ -17,6 +17,7 @@ class View {
     this.boxes = new Map(); // by id: what is drawn of it
     this.edges = new Map(); // by key
     this.drawn = null; // the part of the picture that is drawn
+    this.stale = false; // whether boxes have moved since
   }
 
   // After the camera moved.
@@ -28,13 +29,15 @@ class View {
     const [width, height] = camera.size;
     const sight = [camera.x, camera.y, camera.x + width / scale, camera.y + height / scale];
     const d = this.drawn;
-    const covered = d && d.scale / scale < 1.6 && scale / d.scale < 1.6
+    const covered = d && !this.stale && d.scale / scale < 1.6 && scale / d.scale < 1.6
       && sight[0] >= d.area[0] && sight[1] >= d.area[1] && sight[2] <= d.area[2] && sight[3] <= d.area[3];
     if (!covered) this.redraw();
   }
 
   // Draw what is near the visible part; after a fold, with everything at its new place.
-  redraw(moved = false) {
+  redraw() {
+    const moved = this.stale;
+    this.stale = false;
     const { camera, layout } = this.app;
     const [width, height] = camera.size;
     const [mx, my] = [0.4 * width / camera.scale, 0.4 * height / camera.scale];
@@ -179,7 +182,8 @@ class View {
       const states = app.edgeStates(edge);
       for (const part of parts) for (const [name, on] of Object.entries(states)) part.classList.toggle(name, on);
       const [way] = parts;
-      way.setAttribute("marker-end", `url(#arrow-${states.hot || states.flowing ? "hot" : way.classList[1]})`);
+      const lit = edge.way === FLOWS.value && (states.hot || states.flowing || states.touched);
+      way.setAttribute("marker-end", `url(#arrow-${lit ? "hot" : way.classList[1]})`);
     }
     if (this.far) this.drawFar();
     else this.layers.far.replaceChildren();
@@ -270,10 +274,10 @@ function curve({ points, bow }, sideways) {
   const n = (v) => Math.round(v * 10) / 10;
   if (bow) {
     const [x0, y0, x1, y1] = points;
-    const out = (a, b, far) => n(Math.max(a, b) + bow + Math.min(160, far / 5));
+    const reach = (a, b) => n((bow - (a + b) / 8) / 0.75); // of a curve that comes out as far as the bow
     return sideways
-      ? `M${n(x0)} ${n(y0)}C${n(x0)} ${out(y0, y1, Math.abs(x1 - x0))} ${n(x1)} ${out(y0, y1, Math.abs(x1 - x0))} ${n(x1)} ${n(y1)}`
-      : `M${n(x0)} ${n(y0)}C${out(x0, x1, Math.abs(y1 - y0))} ${n(y0)} ${out(x0, x1, Math.abs(y1 - y0))} ${n(y1)} ${n(x1)} ${n(y1)}`;
+      ? `M${n(x0)} ${n(y0)}C${n(x0)} ${reach(y0, y1)} ${n(x1)} ${reach(y0, y1)} ${n(x1)} ${n(y1)}`
+      : `M${n(x0)} ${n(y0)}C${reach(x0, x1)} ${n(y0)} ${reach(x0, x1)} ${n(y1)} ${n(x1)} ${n(y1)}`;
   }
   let path = `M${n(points[0])} ${n(points[1])}`;
   for (let k = 2; k < points.length; k += 2) {
