@@ -43,7 +43,7 @@ def build(
 
     Args:
         x: what to draw.
-        names: what the user calls things: by the node of a leaf, or the `id` of an array.
+        names: what the user calls things: by node, or by the `id` of an array.
         outputs: what to call a result.
         places: is filled with where things are in the drawing: by node, and by `id` of an array.
         unused: also draw the parameters that nothing here uses, of all modules that something was computed in.
@@ -60,7 +60,7 @@ def build(
     places = {} if places is None else places
     if isinstance(x, Nodes):
         return _of_tape(x, names, places, unused)
-    results = _results(x, outputs)
+    results = _results(x, outputs, names)
     builder = _Builder(_reachable([node for _, node in results]), names, places)
     for name, node in results:
         builder.output(name, node)
@@ -72,7 +72,7 @@ def build(
 # -- what to draw --------------------------------------------------------------------------------------------
 
 
-def _results(x: Any, title: str) -> list[tuple[str, Node]]:
+def _results(x: Any, title: str, names: Mapping[Any, Name]) -> list[tuple[str, Node]]:
     """The nodes to draw up to, with what to call their results."""
     if isinstance(x, dict):
         named = [(str(key), f"x[{key!r}]", value) for key, value in x.items()]
@@ -100,6 +100,8 @@ def _results(x: Any, title: str) -> list[tuple[str, Node]]:
                 "tn.Tape() as tape:`, which records every op. The graph of a gradient needs "
                 "backward(create_graph=True)"
             )
+        if isinstance(x, (tuple, list)) and node in names:
+            name = names[node].text
         results.append((name, node))
     return results
 
@@ -134,7 +136,7 @@ def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int], unu
         else:  # the node of such an op stands in the tape, and then each of its results
             result = index is not None and index < len(source.shape)
         if result and not source.op.effect and builder.vertices.get(source) not in used:
-            builder.output("output", node)
+            builder.output(names[node].text if node in names else "output", node)
     if unused:
         builder.unused()
     return builder.drawing

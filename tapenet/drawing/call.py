@@ -13,7 +13,7 @@ from tapenet.autodiff.tape import Leaf, Tape, lines
 from tapenet.autodiff.tensor import Tensor, asarray, tensor
 from tapenet.drawing.build import Name
 from tapenet.drawing.known import Array, gradients_on, values_on
-from tapenet.drawing.names import note
+from tapenet.drawing.names import note, note_all
 from tapenet.ops import random
 
 profile: Any = None  # waits for tapenet.profiling
@@ -58,6 +58,10 @@ def run(
     learns = not hasattr(function, "named_parameters")
     names: dict[Any, Name] = {}
     given = [_given(value, title, learns, names) for title, value in zip(titles, inputs, strict=True)]
+    holder = getattr(function, "__self__", None) if inspect.ismethod(function) else function
+    if not hasattr(holder, "named_parameters"):  # modules' tensors have longer names
+        for title, value in vars(holder).items() if hasattr(holder, "__dict__") else ():
+            note_all(names, title, value)
     tape = _Watching()
     clock: Any = profile() if profiled else nullcontext()
     with _unchanged(function, tape), lines(), clock:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.tape import Leaf, user_frame
+from tapenet.autodiff.tape import user_frame
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.build import Name
 
@@ -17,7 +17,7 @@ _FRAMES, _NAMES, _ELEMENTS = 8, 1000, 100
 
 
 def variables() -> dict[Any, Name]:
-    """The tensors and arrays that the user's code has names for, by leaf and by `id` of the array. The innermost frame
+    """The tensors and arrays that the user's code has names for, by node and by `id` of the array. The innermost frame
     comes first: a function's own names, then those of its caller, then those of its module."""
     found: dict[Any, Name] = {}
     scopes: list[Mapping[str, Any]] = []
@@ -29,9 +29,8 @@ def variables() -> dict[Any, Name]:
         frame = frame.f_back
     for scope in scopes:
         for name, value in list(scope.items())[:_NAMES]:
-            if not name.startswith("_"):
-                for text, thing in _named(name, value):
-                    note(found, text, thing)
+            if _written(name):
+                note_all(found, name, value)
     return found
 
 
@@ -40,19 +39,30 @@ def result_name(x: Any) -> str:
     frame = user_frame()
     if frame is not None:
         for name, value in list(frame.f_locals.items())[:_NAMES]:
-            if value is x and not name.startswith("_"):
+            if value is x and _written(name):
                 return name
     return "output"
 
 
+def note_all(names: dict[Any, Name], name: str, value: Any) -> None:
+    """Enter names for what a variable holds: a tensor or an array, or several in a list, tuple or dict."""
+    for text, thing in _named(name, value):
+        note(names, text, thing)
+
+
 def note(names: dict[Any, Name], text: str, thing: Any, *, input: bool = False) -> None:
-    """Enter a name for a tensor or an array, unless it has one."""
+    """Enter a name for a tensor, by its node and its array, or an array, unless it has one."""
     if type(thing) is Tensor:
-        if type(thing._node) is Leaf:
-            names.setdefault(thing._node, Name(text, input))
+        if thing.node is not None:
+            names.setdefault(thing.node, Name(text, input))
         names.setdefault(id(thing._data), Name(text, input))
     elif isinstance(thing, np.ndarray):
         names.setdefault(id(thing), Name(text, input))
+
+
+def _written(name: str) -> bool:
+    """Whether a name is one that people write and mean to be read, other than those that Python and tools make."""
+    return name.isidentifier() and not name.startswith("_")
 
 
 def _outermost(frame: FrameType) -> bool:
