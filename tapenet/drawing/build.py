@@ -14,6 +14,7 @@ from tapenet.drawing.formulas import formula, gradient_rules
 from tapenet.drawing.labels import details, holds_arrays, is_number, label, short_dtype, value_of
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
 from tapenet.drawing.modules import Modules
+from tapenet.drawing.text import clean
 
 #: Argument names that say nothing about what is passed.
 _PLAIN_NAMES = frozenset({"array", "arrays", "ary", "input", "inputs", "args"})
@@ -224,6 +225,8 @@ class _Builder:
                 self.vertices[keys[0]] = self._add(vertex)
 
     def _add(self, vertex: Vertex) -> int:
+        # A line break in a title stands between what was joined in one box, so none may come from a name.
+        vertex = vertex._replace(title=clean(vertex.title))
         self.drawing.vertices.append(vertex)
         return len(self.drawing.vertices) - 1
 

@@ -3,6 +3,8 @@ around is marked as such."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from tapenet.drawing.folding import members, worst
 from tapenet.drawing.model import Drawing, Edge, Vertex
 
@@ -59,6 +61,8 @@ _MERGING = frozenset(
         "stack",
     }
 )
+#: How many arrows from one box to another are drawn one by one.
+_SIDE_BY_SIDE = 3
 #: How far back another way is looked for.
 _FAR = 400
 #: What is learned or given, and what a result is called.
@@ -161,3 +165,22 @@ def _leads(source: int, ends: list[int], made_by: dict[int, list[int]]) -> bool:
                 seen.add(tail)
                 pending.append(tail)
     return False
+
+
+def bundle(drawing: Drawing) -> Drawing:
+    """The drawing with one arrow where more than a few would go from one box to another."""
+    ways = Counter((edge.tail, edge.head, edge.flow) for edge in drawing.edges)
+    if max(ways.values(), default=0) <= _SIDE_BY_SIDE:
+        return drawing
+    edges: list[Edge] = []
+    first: dict[tuple[int, int, str], int] = {}
+    for edge in drawing.edges:
+        way = edge.tail, edge.head, edge.flow
+        if ways[way] <= _SIDE_BY_SIDE:
+            edges.append(edge)
+        elif way not in first:
+            first[way] = len(edges)
+            edges.append(edge._replace(result=None, argument="", arrays=ways[way]))
+        elif edge.differentiable:
+            edges[first[way]] = edges[first[way]]._replace(differentiable=True)
+    return drawing._replace(edges=edges)

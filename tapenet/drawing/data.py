@@ -24,7 +24,7 @@ def to_data(drawing: Drawing) -> dict[str, Any]:
       ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
       several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
-      `differentiable`, `skip` and `sign`.
+      `differentiable`, `arrays` (how many are drawn as one), `skip` and `sign`.
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
       `parameters`, `around` ("repeat" or "kernel"; left out for a module), `count`, `sign` and `fill`.
     - `ops`: by name of an op, its `formula` and `gradients` (by input).
@@ -54,7 +54,7 @@ def _vertex(vertex: Vertex) -> dict[str, Any]:
 def _edge(edge: Edge) -> dict[str, Any]:
     found = edge._asdict() | {"value": _value(edge.value)}
     kept = ("tail", "head") if edge.result is None else ("tail", "head", "result")
-    return _without_defaults(found, {"flow": "value"}, kept)
+    return _without_defaults(found, {"flow": "value", "arrays": 1}, kept)
 
 
 def _cluster(cluster: Cluster) -> dict[str, Any]:

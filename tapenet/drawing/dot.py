@@ -191,7 +191,7 @@ class _Writer:
             end = f"g{i}"
         if tail.value is None and head.value is None and edge.flow == "value":  # else it stands in one of the boxes
             several = len(self.results[edge.tail]) > 1
-            texts["label"] = quote(f" {_what(edge) if several else edge.value} ")  # clear of the line
+            texts["label"] = quote(f" {_what(edge) if several or edge.arrays > 1 else edge.value} ")  # clear of the line
         elif edge.flow == "carry":
             texts["label"] = quote(" next ")
         yield f"  {start} -> {end} {_attributes({'id': f'e{i}', **plain}, **texts)}"
@@ -300,6 +300,8 @@ def _vertex(position: int, vertex: Vertex) -> str:
 
 
 def _what(edge: Edge) -> str:
+    if edge.arrays > 1:
+        return f"{edge.arrays:,} arrays"
     return str(edge.value) if edge.result is None else f"[{edge.result}] {edge.value}"
 
 

@@ -9,6 +9,8 @@ from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Vertex
 
 #: What is told of a box that stands for several, if one of them has it: the worst first.
 _SIGNS: tuple[Sign, ...] = ("trouble", "dead", "removed", "added", "changed")
+#: How many reasons a box that stands for several gives for its sign.
+_REASONS = 3
 
 
 def members(position: int, vertex: Vertex) -> tuple[int, ...]:
@@ -100,6 +102,8 @@ def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None)
     else:
         listed = Counter(line for v in ops for line in v.title.split("\n"))
         details.append(", ".join(f"{n} × {t}" if n > 1 else t for t, n in listed.most_common(8)))
+    wrong = [v for v in vertices if v.sign in ("trouble", "dead") and v.kind != "module"]
+    details += [": ".join((v.title.replace("\n", " "), *v.details[:1])) for v in wrong[:_REASONS]]
     updates = dict.fromkeys(v.title.replace("\n", " ") for v in vertices if v.kind == "update")
     details += [f"updated by {title}" for title in updates]
     return Vertex(
@@ -251,16 +255,11 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
             clusters.append(Cluster("", "", "", around, depth, around="repeat"))
         run[position] = at
         sizes[at] += 1
-    used: dict[int, set[int]] = {}
-    for edge in drawing.edges:
-        used.setdefault(edge.tail, set()).add(run.get(edge.head, -1))
+    run |= _beside(drawing, run, budget // 2)
     vertices = []
     learned: Counter[int] = Counter()
     for position, vertex in enumerate(drawing.vertices):
-        users = used.get(position, set())
         inside = run.get(position)
-        if inside is None and vertex.kind in ("parameter", "input", "constant") and len(users) == 1 and -1 not in users:
-            (inside,) = users  # what only one run uses is drawn in it
         if inside is not None:
             learned[inside] += vertex.parameters
             vertex = vertex._replace(cluster=inside)
@@ -268,3 +267,17 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
     for i in range(outer, len(clusters)):
         clusters[i] = clusters[i]._replace(name=f"{sizes[i]:,} ops", parameters=learned[i])
     return fold(drawing._replace(vertices=vertices, clusters=clusters), range(outer, len(clusters)))
+
+
+def _beside(drawing: Drawing, run: dict[int, int], most: int) -> dict[int, int]:
+    """What is drawn in a run though it is no op: what that run alone uses or makes; and, if more than `most` were left, in
+    the first run that uses it."""
+    near: dict[int, list[int]] = {}
+    for edge in drawing.edges:
+        for end, other in ((edge.tail, edge.head), (edge.head, edge.tail)):
+            if end not in run:
+                near.setdefault(end, []).append(run.get(other, -1))
+    found = {end: runs[0] for end, runs in near.items() if len(set(runs)) == 1 and drawing.vertices[end].kind != "output"}
+    if len(near) - len(found) > most:
+        found |= {end: max(runs) if -1 in runs else min(runs) for end, runs in near.items() if end not in found}
+    return {end: at for end, at in found.items() if at >= 0}

@@ -80,6 +80,7 @@ class Edge(NamedTuple):
         argument: which argument of its head it is.
         flow: what it carries.
         differentiable: whether a gradient flows back along it.
+        arrays: how many go this way, if they are drawn as one.
         skip: whether it goes around what its head's other argument comes through, as a residual connection does.
         sign: what is to be seen at a glance.
     """
@@ -91,6 +92,7 @@ class Edge(NamedTuple):
     argument: str = ""
     flow: Flow = "value"
     differentiable: bool = False
+    arrays: int = 1
     skip: bool = False
     sign: Sign = ""
 

@@ -19,11 +19,11 @@ from tapenet.drawing.known import Known
 from tapenet.drawing.lecture import narrate, show, steps
 from tapenet.drawing.measures import Measure, Scale, paint
 from tapenet.drawing.mermaid import to_mermaid
-from tapenet.drawing.model import Drawing, Sign
+from tapenet.drawing.model import Drawing
 from tapenet.drawing.page import Series, to_html
 from tapenet.drawing.render import FORMATS, RenderError, render
 from tapenet.drawing.style import LIGHT
-from tapenet.drawing.svg import finished
+from tapenet.drawing.svg import SIGNS, finished
 from tapenet.drawing.view import View
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
@@ -42,14 +42,6 @@ _KINDS = {
     "constant": "number",
     "output": "result",
     "update": "optimizer's step",
-}
-#: The same of signs.
-_SIGNS: dict[Sign, str] = {
-    "trouble": "not finite",
-    "dead": "no gradient",
-    "added": "added",
-    "removed": "removed",
-    "changed": "changed",
 }
 
 
@@ -121,7 +113,7 @@ class Picture:
         if not self.legend:
             return painted
         found = {thing.sign for things in (drawing.vertices, drawing.clusters, drawing.edges) for thing in things}
-        painted += tuple((LIGHT.paper, LIGHT.signs[sign], words) for sign, words in _SIGNS.items() if sign in found)
+        painted += tuple((LIGHT.paper, LIGHT.signs[sign], words) for sign, words in SIGNS.items() if sign in found)
         kinds = {vertex.kind for vertex in drawing.vertices}
         boxes = [(*LIGHT.kinds[kind], words) for kind, words in _KINDS.items() if kind in kinds]
         flows = {edge.flow for edge in drawing.edges}
@@ -143,7 +135,7 @@ class Picture:
         budgets = () if self.view is None else _COARSER
         for budget in budgets:
             try:
-                return render(self._dot(dpi), format, timeout=_PATIENCE)
+                return render(self._dot(dpi), format, timeout=_PATIENCE, insist=False)
             except RenderError as error:
                 if not error.limited:
                     raise

@@ -74,12 +74,12 @@ class Renderer(NamedTuple):
         return bool(self.command)
 
 
-def render(dot: str, format: str = "svg", *, timeout: float = 60.0) -> bytes:
+def render(dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool = True) -> bytes:
     """Draw DOT text: the picture as bytes, in the format svg, png, pdf or dot (DOT with the layout in it).
 
     The same text gives the same bytes from the same renderer: what names its version is taken out. (One gap:
     an old Graphviz, such as 2.42, writes the time into a PDF.) ``timeout``, in seconds, holds for each
-    renderer tried.
+    renderer tried; without ``insist`` none is tried after one that ran out of it, as all lay out alike.
 
     Raises:
         ValueError: the format is none of these.
@@ -106,6 +106,9 @@ def render(dot: str, format: str = "svg", *, timeout: float = 60.0) -> bytes:
                 return _checked(drawn, format)
             except _Failure as failure:
                 outcome = f"{renderer.where} failed: {failure}"
+                if failure.late and not insist:
+                    tries.append((renderer.name, outcome))
+                    break
         tries.append((renderer.name, outcome))
     if ran:
         mend = (
@@ -214,6 +217,10 @@ _FINDERS = (*_PROGRAMS, _ourselves)
 class _Failure(Exception):
     """What went wrong with one renderer; `render` goes on to the next."""
 
+    def __init__(self, message: str, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
+
 
 def _run(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
     """What the renderer wrote to its standard output, within the limits."""
@@ -240,7 +247,7 @@ def _run(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
     except OSError as error:
         raise _Failure(f"could not be started: {error}") from None
     except subprocess.TimeoutExpired:
-        raise _Failure(f"stopped after {timeout:g} s without a result") from None
+        raise _Failure(f"stopped after {timeout:g} s without a result", late=True) from None
     if code := process.returncode:
         words = " ".join(said.decode("utf-8", "replace").split())[-300:]
         ended = f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tapenet.drawing.compact import compact, mark_skips
+from tapenet.drawing.compact import bundle, compact, mark_skips
 from tapenet.drawing.diff import changed_clusters
 from tapenet.drawing.folding import at_depth, fold, in_runs, unbox, within
 from tapenet.drawing.gradients import with_gradients, with_updates
@@ -64,7 +64,7 @@ class View(NamedTuple):
             drawing = compact(drawing)
         if len(drawing.vertices) > most:
             drawing = in_runs(drawing, most if self.budget is None else min(most, self.budget))
-        drawing = mark_skips(drawing)
+        drawing = mark_skips(bundle(drawing))
         return with_gradients(drawing) if self.backward else drawing
 
     def closed(self, drawing: Drawing, budget: int | None = None) -> set[int]:
