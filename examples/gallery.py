@@ -135,8 +135,8 @@ picture = tn.draw(ResNet(), rng.normal(size=(4, 3, 32, 32)).astype(np.float32), 
 saved.append(picture.save(out / "resnet.svg"))
 
 # The same, painted by what each part costs: the model is run once and timed.
-# costs = tn.draw(ResNet(), rng.normal(size=(4, 3, 32, 32)).astype(np.float32), color_by="time", depth=1, title="Where the time goes")
-# saved.append(costs.save(out / "time.svg"))
+costs = tn.draw(ResNet(), rng.normal(size=(4, 3, 32, 32)).astype(np.float32), color_by="time", depth=1, title="Where the time goes")
+saved.append(costs.save(out / "time.svg"))
 
 # Twelve transformer blocks.
 tokens = rng.integers(65, size=(2, 16))
