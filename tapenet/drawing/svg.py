@@ -3,15 +3,25 @@ within the column of a notebook."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from xml.sax.saxutils import escape
 
-from tapenet.drawing.model import Drawing, Vertex
+from tapenet.drawing.model import Drawing, Sign, Vertex
 from tapenet.drawing.style import DARK, LIGHT
 from tapenet.drawing.text import clean
 
 #: How many boxes the description tells one by one.
 _TOLD = 60
+
+#: What signs are called.
+SIGNS: dict[Sign, str] = {
+    "trouble": "not finite",
+    "dead": "no gradient",
+    "added": "added",
+    "removed": "removed",
+    "changed": "changed",
+}
 
 
 def finished(svg: str, drawing: Drawing, title: str) -> str:
@@ -22,12 +32,14 @@ def finished(svg: str, drawing: Drawing, title: str) -> str:
         drawing: what it shows.
         title: its name for who cannot see it.
     """
-    root = '<svg class="tapenet" role="img" aria-labelledby="tapenet-title tapenet-description" '
+    # Of its own contents, since a page may hold several pictures: a reader is to be told of the one it is at.
+    name = f"tapenet-{hashlib.sha256(f'{title} {svg}'.encode()).hexdigest()[:12]}"
+    root = f'<svg class="tapenet" role="img" aria-labelledby="{name} {name}-description" '
     text = svg.replace("<svg ", root, 1)
     start = text.index(">", text.index("<svg ")) + 1
     head = (
-        f'\n<title id="tapenet-title">{escape(clean(title))}</title>'
-        f'\n<desc id="tapenet-description">{escape(description(drawing))}</desc>'
+        f'\n<title id="{name}">{escape(clean(title))}</title>'
+        f'\n<desc id="{name}-description">{escape(description(drawing))}</desc>'
         f"\n<style>{_FITTING}{_DARK}</style>"
     )
     text = text[:start] + head + text[start:]
@@ -44,10 +56,10 @@ def description(drawing: Drawing) -> str:
             comes_from.setdefault(edge.head, []).append(edge.tail)
     told = []
     for position, vertex in enumerate(vertices):
-        if vertex.kind in ("op", "module", "output"):
+        if vertex.kind in ("op", "module", "output") or vertex.sign:
             sources = ", ".join(_words(vertices[t]) for t in dict.fromkeys(comes_from.get(position, ())))
-            told.append(f"{_words(vertex)} of {sources}" if sources else _words(vertex))
-    counts = f"{len(vertices)} boxes and {len(drawing.edges)} arrows. "
+            told.append((f"{_words(vertex)} of {sources}" if sources else _words(vertex)) + _sign(vertex))
+    counts = f"{_number(len(vertices), 'box', 'boxes')} and {_number(len(drawing.edges), 'arrow', 'arrows')}. "
     more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
     return counts + "; ".join(told[:_TOLD]) + more + "."
 
@@ -55,6 +67,19 @@ def description(drawing: Drawing) -> str:
 def _words(vertex: Vertex) -> str:
     title = clean(vertex.title.replace("\n", ", "))
     return title if vertex.value is None else f"{title} ({vertex.value})"
+
+
+def _sign(vertex: Vertex) -> str:
+    """What is to be seen of a box at a glance, and why."""
+    if not vertex.sign:
+        return ""
+    word = SIGNS[vertex.sign]
+    reason = next(iter(vertex.details), "") if vertex.sign in ("trouble", "dead") and vertex.kind != "module" else ""
+    return f" ({clean(reason or word)})"
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 def _told(element: str, drawing: Drawing) -> str:
@@ -77,7 +102,7 @@ def _dark() -> str:
     pairs |= {LIGHT.signs[sign]: DARK.signs[sign] for sign in LIGHT.signs}
     rules = [f'.tapenet [fill="{a}"]{{fill:{b}}}.tapenet [stroke="{a}"]{{stroke:{b}}}' for a, b in pairs.items()]
     rules.append(".tapenet text:not([fill]){fill:" + DARK.ink + "}")
-    rules.append(f".tapenet>.graph>polygon{{fill:{DARK.paper};stroke:{DARK.paper}}}")
+    rules.append(f".tapenet>.graph>polygon:first-of-type{{fill:{DARK.paper};stroke:{DARK.paper}}}")
     return "@media (prefers-color-scheme:dark){" + "".join(rules) + "}"
 
 
