@@ -65,11 +65,11 @@ class App {
   // Open so many levels of modules, all of them for Infinity.
   unfoldTo(depth) {
     const { graph, folding, layout } = this;
-    const changed = [];
+    let changed = [];
     for (const open of [true, false]) {
       const ids = [];
       for (let id = graph.count; id < graph.root; id++) if ((graph.level[id] <= depth) === open) ids.push(id);
-      changed.push(...folding.set(ids, open));
+      changed = changed.concat(folding.set(ids, open));
     }
     layout.update(changed);
     this.refold();

@@ -58,12 +58,12 @@ function makeGraph(data) {
     vertices, clusters, ops, edges: flat, count, root, parent, level, first, members, inside, incoming, outgoing,
     isCluster: (id) => id >= count,
     clusterOf: (id) => clusters[id - count],
-    *within(id) { // the vertices in a cluster, or a vertex itself
-      const pending = [id];
+    *within(start) { // the vertices in a cluster, or a vertex itself
+      const pending = [start];
       while (pending.length) {
         const at = pending.pop();
         if (at < count) yield at;
-        else pending.push(...inside.get(at));
+        else for (const id of inside.get(at)) pending.push(id);
       }
     },
   };

@@ -137,7 +137,7 @@ class Keys {
     click("theme", () => toggleTheme(app));
     click("show-help", () => find("help").showModal());
     click("help-close", () => find("help").close());
-    const deepest = Math.max(0, ...Array.from(app.graph.level.subarray(app.graph.count, app.graph.root)));
+    const deepest = app.graph.level.subarray(app.graph.count, app.graph.root).reduce((most, level) => Math.max(most, level), 0);
     const depth = find("depth");
     find("folding").hidden = deepest === 0;
     for (let d = 1; d < deepest; d++) depth.append(make("option", { value: d }, plural(d, "level")));

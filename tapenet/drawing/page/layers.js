@@ -7,9 +7,9 @@
 const ITEM = 0, LEAF = 1, IN = 2, OUT = 3, BEND = 4;
 const SPINE = 1e6, BUNDLE = 100, PLAIN = 1; // how much a segment wants to be straight
 const GAP = 20, BEND_GAP = 12, LAYER_GAP = 24, PORT_GAP = 6;
-const MOST_BENDS = 40000;
+const MOST_BENDS = 40000, MOST_POINTS = 300000;
 
-// level: {count, role, pos, side, left, right, half, along, fixed, edges: [{from, to, key, main, fromAt, toAt, label}]}:
+// level: {count, role, pos, side, left, right, half, along, fixed, edges: [{from, to, key, main, beside, fromAt, toAt, label}]}:
 // `left` and `right` is what a box takes up on both sides of its middle, label included, `half` is half of the box
 // itself, `fixed` says that edges end at exactly fromAt, toAt from the middle, `key` which array an edge carries,
 // `label` how much room its text needs along,
@@ -111,13 +111,10 @@ function makeNet(level, rank) {
     chain.main ||= edge.main && span > 0;
     chain.edges.push(edge);
   });
-  let bends = 0;
-  const longest = [...chains.values()].map((chain) => chain.length).sort((a, b) => a - b);
-  let limit = Infinity; // edges longer than this go straight, over whatever lies between
-  for (const length of longest) {
-    bends += length;
-    if (bends > MOST_BENDS) { limit = length - 1; break; }
-  }
+  const limit = Math.min( // edges longer than this go straight, over whatever lies between
+    longest([...chains.values()].map((chain) => chain.length), MOST_BENDS),
+    longest(edges.map((edge) => rank[edge.lower] - rank[edge.upper] - 1), MOST_POINTS),
+  );
   const net = {
     level, chains: [], layerOf: Array.from(rank), role: Array.from(role), pos: Array.from(pos), side: [], left: [], right: [],
     upper: [], lower: [], weight: [], upperAt: [], lowerAt: [], label: [],
@@ -137,8 +134,8 @@ function makeNet(level, rank) {
   };
   for (const chain of chains.values()) {
     chain.bends = [];
-    const routed = chain.edges.filter((edge) => rank[edge.lower] - rank[edge.upper] - 1 <= limit);
-    const length = Math.max(0, ...routed.map((edge) => rank[edge.lower] - rank[edge.upper] - 1));
+    const spans = chain.edges.map((edge) => rank[edge.lower] - rank[edge.upper] - 1);
+    const length = spans.reduce((most, span) => (span <= limit ? Math.max(most, span) : most), 0);
     for (let k = 0; k < length; k++) {
       const bend = net.layerOf.length;
       net.layerOf.push(rank[chain.from] + 1 + k);
@@ -146,7 +143,7 @@ function makeNet(level, rank) {
       net.pos.push(pos[chain.from]);
       net.left.push(2);
       net.right.push(2);
-      net.side.push(chain.main ? 1 : level.side[chain.from] === 2 ? 2 : 0); // around on the left
+      net.side.push(chain.main ? 1 : chain.edges[0].beside ? 2 : 0); // around on the left
       const edge = chain.edges[0];
       const at = edge.turned ? edge.toAt : edge.fromAt;
       if (k) join(bend - 1, bend, chain.main ? SPINE : BUNDLE, 0, 0, 0);
@@ -171,4 +168,14 @@ function makeNet(level, rank) {
   for (let i = 0; i < net.count; i++) (net.layers[net.layerOf[i]] ||= []).push(i);
   for (let r = 0; r < net.layers.length; r++) net.layers[r] ||= [];
   return net;
+}
+
+// The length of edge up to which all, from the shortest on, are no longer together than the most.
+function longest(lengths, most) {
+  let sum = 0;
+  for (const length of lengths.sort((a, b) => a - b)) {
+    sum += length;
+    if (sum > most) return length - 1;
+  }
+  return Infinity;
 }

@@ -118,28 +118,35 @@ class Layout {
       edges.push({
         from: from < 0 ? port("in", array, first.tail) : slot[from], to: to < 0 ? port("out", array, first.tail) : slot[to],
         key: array, piece: piece.key, skip: Boolean(first.skip), tail: first.tail, main: false,
+        beside: graph.vertices[first.tail].kind === "parameter",
         fromAt: this.portOffset(from, "out", array), toAt: this.portOffset(to, "in", array),
         label: labelled && from >= 0 && !folding.isOpen(from) ? (sideways ? width + 24 : 34) : 0, width,
       });
     }
     const drawn = edges.length;
     const placed = new Set(edges.flatMap((edge) => [edge.from, edge.to]));
-    for (const edge of this.edges) { // what has no values is put by its gradients and updates
-      if (edge.way === FLOWS.value || graph.parent[edge.tail] !== cluster || graph.parent[edge.head] !== cluster) continue;
-      for (const [id, other] of [[edge.tail, edge.head], [edge.head, edge.tail]]) {
+    // What has no values is put by its updates or, without any, by its gradients.
+    const others = this.edges.filter(({ way, tail, head }) => (
+      way !== FLOWS.value && graph.parent[tail] === cluster && graph.parent[head] === cluster));
+    for (const updates of [true, false]) {
+      const found = [];
+      for (const edge of others) {
+        if ((edge.way === FLOWS.update) !== updates) continue;
+        const id = placed.has(slot[edge.tail]) ? edge.head : edge.tail;
         if (placed.has(slot[id])) continue;
+        found.push(slot[id]);
         edges.push({
-          from: slot[id], to: slot[other], key: -1 - edges.length, tail: id, skip: false, main: false,
-          fromAt: 0, toAt: 0, label: 0,
+          from: slot[id], to: slot[id === edge.tail ? edge.head : edge.tail], key: -1 - edges.length, tail: id, skip: false,
+          beside: false, main: false, fromAt: 0, toAt: 0, label: 0,
         });
-        break;
       }
+      for (const i of found) placed.add(i);
     }
     const count = items.length + ports.size;
     const level = {
-      count, edges, role: new Uint8Array(count), side: new Uint8Array(count).fill(1), pos: new Float64Array(count), fixed: new Uint8Array(count),
-      left: new Float64Array(count), right: new Float64Array(count), half: new Float64Array(count),
-      along: new Float64Array(count),
+      count, edges, role: new Uint8Array(count), side: new Uint8Array(count).fill(1), pos: new Float64Array(count),
+      fixed: new Uint8Array(count), left: new Float64Array(count), right: new Float64Array(count),
+      half: new Float64Array(count), along: new Float64Array(count),
     };
     items.forEach((id, i) => {
       const open = folding.isOpen(id);
@@ -163,7 +170,7 @@ class Layout {
       if (!edge.label || sideways) continue;
       level.left[edge.from] = Math.max(level.left[edge.from], edge.width + 10);
     }
-    markMain(graph, edges);
+    markMain(graph, edges, level.role);
     return this.frame(cluster, items, ports, level, layoutLayers(level), drawn);
   }
 
@@ -304,8 +311,9 @@ class Layout {
   }
 }
 
-// The input of each box that the picture is straight along: what the last op gave, else an input, else what else.
-function markMain(graph, edges) {
+// The input of each box that the picture is straight along: what the last op gave, else an input, else a parameter,
+// unless that only leaves the module.
+function markMain(graph, edges, role) {
   const weighs = (edge) => ({ op: 2, module: 2, input: 1 })[graph.vertices[edge.tail].kind] || 0;
   const better = (a, b) => {
     const [p, q] = [weighs(a), weighs(b)];
@@ -318,7 +326,7 @@ function markMain(graph, edges) {
     const known = best.get(edge.to);
     if (!known || better(edge, known)) best.set(edge.to, edge);
   }
-  for (const edge of best.values()) edge.main = true;
+  for (const edge of best.values()) edge.main = role[edge.to] !== OUT || weighs(edge) > 0;
 }
 
 function bounds(points, bow = 0) {

@@ -9,8 +9,8 @@ class Paint {
     this.known = new Map();
     this.range = null;
     this.timer = 0;
-    this.steps = Math.max(1, ...this.all.map((series) => (
-      Math.max(0, ...Object.values(series.values).map((list) => list.length)))));
+    this.steps = 1;
+    for (const { values } of this.all) for (const list of Object.values(values)) this.steps = Math.max(this.steps, list.length);
     this.build();
   }
 
@@ -178,7 +178,7 @@ function chart(list, step, unit, name) {
   const [w, h, pad] = [276, 84, 4];
   const numbers = list.filter((x) => typeof x === "number");
   if (numbers.length < 2) return null;
-  const [least, most] = [Math.min(...numbers), Math.max(...numbers)];
+  const [least, most] = [Math.min, Math.max].map((better) => numbers.reduce((a, b) => better(a, b)));
   const log = least > 0 && most / least > 50;
   const f = log ? Math.log : (v) => v;
   const x = (i) => pad + (i / Math.max(1, list.length - 1)) * (w - 2 * pad);

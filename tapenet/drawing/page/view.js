@@ -269,15 +269,17 @@ function pill(text, x, y) {
   ];
 }
 
-// A smooth line through points that leaves and enters layers straight.
+// A smooth line through points that leaves and enters layers straight; a way back, out to the side and around.
 function curve({ points, bow }, sideways) {
   const n = (v) => Math.round(v * 10) / 10;
   if (bow) {
-    const [x0, y0, x1, y1] = points;
-    const reach = (a, b) => n((bow - (a + b) / 8) / 0.75); // of a curve that comes out as far as the bow
+    const [x0, y0, x1, y1] = points.map(n);
+    const out = n(bow);
+    const turn = Math.min(10, Math.abs(sideways ? x1 - x0 : y1 - y0) / 2);
+    const step = (sideways ? x1 < x0 : y1 < y0) ? -turn : turn;
     return sideways
-      ? `M${n(x0)} ${n(y0)}C${n(x0)} ${reach(y0, y1)} ${n(x1)} ${reach(y0, y1)} ${n(x1)} ${n(y1)}`
-      : `M${n(x0)} ${n(y0)}C${reach(x0, x1)} ${n(y0)} ${reach(x0, x1)} ${n(y1)} ${n(x1)} ${n(y1)}`;
+      ? `M${x0} ${y0}V${out - turn}Q${x0} ${out} ${x0 + step} ${out}H${x1 - step}Q${x1} ${out} ${x1} ${out - turn}V${y1}`
+      : `M${x0} ${y0}H${out - turn}Q${out} ${y0} ${out} ${y0 + step}V${y1 - step}Q${out} ${y1} ${out - turn} ${y1}H${x1}`;
   }
   let path = `M${n(points[0])} ${n(points[1])}`;
   for (let k = 2; k < points.length; k += 2) {
