@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tapenet.drawing.animate import animate
+from tapenet.drawing.compact import mark_skips
 from tapenet.drawing.data import to_data
 from tapenet.drawing.dot import Around, to_dot
 from tapenet.drawing.folding import fold, in_runs, members, within
@@ -237,7 +238,9 @@ class Picture:
             if any(value is not None for value in found):
                 values[i] = found
         kind = measure.kind
-        return Series(measure.name, values, kind.label, kind.unit, kind.combine)
+        unit, scale = ("ms", 1e3) if kind.unit == "s" else (kind.unit, 1.0)
+        scaled = {i: [None if v is None else scale * v for v in found] for i, found in values.items()}
+        return Series(measure.name, scaled, kind.label, unit, kind.combine)
 
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
@@ -297,14 +300,15 @@ def _json(picture: Picture) -> str:
 
 
 def _html(picture: Picture) -> str:
-    drawing = picture.unfolded
+    drawing = mark_skips(picture.unfolded)
     if picture.view is not None and picture.view.backward:
         drawing = with_gradients(drawing)
     kept = fold(drawing, within(drawing, _PAGE)) if len(drawing.vertices) > _PAGE else drawing
     if len(kept.vertices) > _PAGE:
         kept = in_runs(kept, _PAGE)
     closed = () if picture.view is None else picture.view.closed(kept)
-    series = [picture._series(measure, kept) for measure in picture.measures]
+    chosen_first = sorted(picture.measures, key=lambda measure: measure.name != picture.color_by)
+    series = [picture._series(measure, kept) for measure in chosen_first]
     return to_html(
         kept,
         title=picture.title,

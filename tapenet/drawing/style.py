@@ -55,8 +55,14 @@ class Theme(NamedTuple):
     ramp: tuple[str, ...]
 
 
-# Viridis, from dark to light.
-_RAMP = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+# From little to much: from pale to dark on paper (as ColorBrewer's YlGnBu), from dark to bright in the dark (viridis). Both
+# grow evenly in lightness, so they read in grey print and to colour-blind readers.
+_PALE_TO_DARK = (
+    "#fdfde0", "#edf8b1", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#253494", "#081d58",
+)  # fmt: skip
+_DARK_TO_BRIGHT = (
+    "#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725",
+)  # fmt: skip
 
 LIGHT = Theme(
     paper="#ffffff",
@@ -86,7 +92,7 @@ LIGHT = Theme(
         "removed": "#d55e00",
         "changed": "#b86e00",
     },
-    ramp=_RAMP[::-1],
+    ramp=_PALE_TO_DARK,
 )
 
 DARK = Theme(
@@ -117,7 +123,7 @@ DARK = Theme(
         "removed": "#ff8c42",
         "changed": "#e69f00",
     },
-    ramp=_RAMP,
+    ramp=_DARK_TO_BRIGHT,
 )
 
 
