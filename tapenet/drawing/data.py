@@ -19,9 +19,9 @@ def to_data(drawing: Drawing) -> dict[str, Any]:
     - `schema`: "tapenet.drawing/1".
     - `vertices`: a list; a vertex is known by its position in it. Each has `kind` ("op", "parameter", "input", "constant",
       "output", "module", "update"), `title` (a line break separates what was folded into one box), `value`
-      ([shape, dtype]), `parameters`, `details` (lines of text), `cluster` (a position), `op`, `number` (which of
-      the recorded it was, from 1), `line` ("file:line"), `count`, `members` (positions in the drawing this one was folded from), `fill`
-      ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
+      ([shape, dtype]), `parameters`, `details` (lines of text), `cluster` (a position), `op`, `number` (which of the
+      recorded it was, from 1), `line` ("file:line"), `count`, `members` (positions in the drawing that this one was
+      folded from), `fill` ("#rrggbb") and `sign` ("trouble", "dead", "added", "removed", "changed").
     - `edges`: a list; each has `tail` and `head` (positions of vertices), `value` ([shape, dtype]), `result` (which of
       several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
       `differentiable`, `arrays` (how many are drawn as one), `skip` and `sign`.

@@ -14,8 +14,8 @@ _REASONS = 3
 
 
 def members(position: int, vertex: Vertex) -> tuple[int, ...]:
-    """The vertices of the first drawing that a vertex stands for."""
-    return vertex.members or (position,)
+    """The vertices of the first drawing that a vertex stands for; an optimizer's step was not among them."""
+    return vertex.members or (() if vertex.kind == "update" else (position,))
 
 
 def worst(signs: Iterable[Sign]) -> Sign:

@@ -223,10 +223,12 @@ class Picture:
         if self._known is None:
             return {}
         arrays = self._known.gradients if gradients else self._known.values
-        lasts = [
-            (i, members(i, v)[-1]) for i, v in enumerate(drawing.vertices)
-        ]  # a box gives what the last in it gives
-        return {i: show(arrays[last]) for i, last in lasts if last in arrays}
+        found = {}
+        for i, vertex in enumerate(drawing.vertices):
+            for last in members(i, vertex)[-1:]:  # a box gives what the last in it gives
+                if last in arrays:
+                    found[i] = show(arrays[last])
+        return found
 
     @staticmethod
     def _series(measure: Measure, drawing: Drawing) -> Series:
