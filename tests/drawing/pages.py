@@ -112,3 +112,33 @@ def blocks(count: int = 40, size: int = 50) -> Drawing:
 def chain(count: int) -> Drawing:
     """Ops in a row."""
     return Drawing([Vertex("op", "tanh")] * count, [Edge(i, i + 1, _H) for i in range(count - 1)], [])
+
+
+def nested(seed: int, count: int = 60) -> Drawing:
+    """Modules in modules, entered and left at random, with arrays going between any of them."""
+    choose = random.Random(seed)
+    vertices: list[Vertex] = []
+    edges: list[Edge] = []
+    clusters: list[Cluster] = []
+    inside: list[int] = []
+    while len(vertices) < count:
+        if len(inside) < 4 and choose.random() < 0.2:
+            parent = inside[-1] if inside else None
+            clusters.append(
+                Cluster(f"m{len(clusters)}", "Module" * choose.randint(1, 4), parent=parent, depth=len(inside))
+            )
+            inside.append(len(clusters) - 1)
+        if inside and choose.random() < 0.2:
+            inside.pop()
+        here = len(vertices)
+        cluster = inside[-1] if inside else None
+        if here and choose.random() < 0.25:  # in a module around
+            around = choose.choice([*inside, None])
+            vertices.append(Vertex("parameter", "w" * choose.randint(1, 12), _W, 256, cluster=around))
+            continue
+        vertices.append(Vertex("op", choose.choice(("@", "tanh", "a longer title", "two\nlines")), cluster=cluster))
+        tails = {choose.randrange(here) for _ in range(choose.randint(1, 3))} if here else set()
+        edges += [Edge(tail, here, _H, skip=choose.random() < 0.1) for tail in sorted(tails)]
+        if here and choose.random() < 0.2:
+            edges.append(Edge(here, choose.randrange(here), _H, flow=choose.choice(("gradient", "update", "carry"))))
+    return Drawing(vertices, edges, clusters)
