@@ -32,7 +32,7 @@ KNOWS: dict[str, set[str]] = {
     "nn": {"ops", "autodiff", "nn"},
     "optim": {"ops", "autodiff", "optim"},
     "data": {"data"},
-    "drawing": {"ops", "autodiff", "compiler", "drawing"},
+    "drawing": {"ops", "autodiff", "compiler", "profiling", "drawing"},
     "compiler": {"ops", "autodiff", "compiler"},
     "profiling": {"ops", "autodiff", "profiling"},
     "training": {"ops", "autodiff", "nn", "optim", "training"},

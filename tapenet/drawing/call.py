@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +15,7 @@ from tapenet.drawing.build import Name
 from tapenet.drawing.known import Array, gradients_on, values_on
 from tapenet.drawing.names import note, note_all
 from tapenet.ops import random
-
-profile: Any = None  # waits for tapenet.profiling
+from tapenet.profiling.profile import Profile, profile
 
 
 class Run(NamedTuple):
@@ -34,7 +33,7 @@ class Run(NamedTuple):
     names: dict[Any, Name]
     values: dict[Any, Array]
     gradients: dict[Any, Array]
-    profile: Any
+    profile: Profile | None
 
 
 def run(
@@ -62,14 +61,26 @@ def run(
     if not hasattr(holder, "named_parameters"):  # modules' tensors have longer names
         for title, value in vars(holder).items() if hasattr(holder, "__dict__") else ():
             note_all(names, title, value)
+    if profiled:  # what is done once, such as finding room for large arrays, is no cost of any op
+        _once(function, given, differentiate, nullcontext())
+    measured = profile() if profiled else None
+    tape, results, gradients = _once(function, given, differentiate, measured or nullcontext())
+    return Run(results, names, values_on(tape, _listed(results)), gradients, measured)
+
+
+def _once(
+    function: Callable[..., Any], given: Sequence[Any], differentiate: bool, around: AbstractContextManager[Any]
+) -> tuple[Tape, Any, dict[Any, Array]]:
+    """Call the function: the tape of it, its results, and the gradients if they are wanted."""
     tape = _Watching()
-    clock: Any = profile() if profiled else nullcontext()
-    with _unchanged(function, tape), lines(), clock:
+    with _unchanged(function, tape), lines(), around:
         with tape:
             results = _results(function(*given), function)
-        all_results = list(results.values()) if isinstance(results, dict) else [results]
-        gradients = gradients_on(tape, all_results) if differentiate else {}
-    return Run(results, names, values_on(tape, all_results), gradients, clock if profiled else None)
+        return tape, results, gradients_on(tape, _listed(results)) if differentiate else {}
+
+
+def _listed(results: Any) -> list[Tensor]:
+    return list(results.values()) if isinstance(results, dict) else [results]
 
 
 # -- what a function is called with ----------------------------------------------------------------------------------

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, NamedTuple, TypeAlias
-
-import numpy as np
+from typing import Literal, NamedTuple, TypeAlias
 
 from tapenet.drawing.folding import members
 from tapenet.drawing.known import Known
 from tapenet.drawing.model import Drawing, Vertex
 from tapenet.drawing.style import LIGHT
+from tapenet.profiling.profile import Profile
+from tapenet.profiling.records import Record
+from tapenet.profiling.values import Stats, stats
 
 Quantity: TypeAlias = Literal["time", "memory", "grad_norm", "activation"]
 
@@ -45,11 +46,13 @@ class Measure(NamedTuple):
 
     Attributes:
         name: which.
-        values: by position of a vertex in the whole drawing, one number for each recorded step; nan where unknown.
+        values: by position of a vertex in the whole drawing, one number for each recorded step; None where unknown.
+        learned: the parameters among these. What a box with some is worth as to gradients, is what they are.
     """
 
     name: str
-    values: dict[int, list[float]]
+    values: dict[int, list[float | None]]
+    learned: frozenset[int] = frozenset()
 
     @property
     def kind(self) -> Kind:
@@ -57,8 +60,11 @@ class Measure(NamedTuple):
 
     def of(self, position: int, vertex: Vertex, step: int = -1) -> float | None:
         """The value of a box, which may stand for many; None if it is not known."""
-        found = [self.values[m][step] for m in members(position, vertex) if m in self.values]
-        found = [value for value in found if not (math.isnan(value) and self.kind.combine == "sum")]
+        inside = [m for m in members(position, vertex) if m in self.values]
+        if self.name == "grad_norm" and not self.learned.isdisjoint(inside):
+            inside = [m for m in inside if m in self.learned]
+        steps = [self.values[m][step] for m in inside]
+        found = [value for value in steps if value is not None]
         if not found:
             return None
         if any(math.isnan(value) for value in found):
@@ -71,31 +77,37 @@ class Measure(NamedTuple):
 # -- where measurements come from --------------------------------------------------------------------------------
 
 
-def from_profile(name: str, source: Drawing, profile: Any) -> Measure:
+def from_profile(name: str, source: Drawing, profile: Profile) -> Measure:
     """A quantity from a `tn.profile()`.
 
     Raises:
         ValueError: the profile has none of it.
     """
     read = _READ[name]
-    values: dict[int, list[float]] = {}
+    values: dict[int, list[float | None]] = {}
     for position, vertex in enumerate(source.vertices):
         if not vertex.number:
             continue
         if vertex.kind == "op":
             history = [None if r is None else read(r) for r in profile.history(vertex.number)]
         elif name == "grad_norm" and vertex.kind in ("parameter", "input"):
-            history = [None if s is None else s.norm for s in profile.leaf_history(vertex.number)]
+            history = [_norm(leaf) for leaf in profile.leaf_history(vertex.number)]
         else:
             continue
         if any(value is not None for value in history):
-            values[position] = [math.nan if value is None else float(value) for value in history]
+            values[position] = [None if value is None else float(value) for value in history]
     if not values:
         raise ValueError(_missing(name, profile))
-    return Measure(name, values)
+    return Measure(name, values, _learned(source))
 
 
-def _missing(name: str, profile: Any) -> str:
+def _learned(source: Drawing) -> frozenset[int]:
+    return frozenset(i for i, vertex in enumerate(source.vertices) if vertex.kind == "parameter")
+
+
+def _missing(name: str, profile: Profile) -> str:
+    if not profile.steps:
+        return "draw: the profile holds no step yet: draw after its `with` block"
     if name in ("grad_norm", "activation") and not profile.values:
         return f"draw: the profile has no {name}: make it with tn.profile(values=True)"
     return (
@@ -104,35 +116,48 @@ def _missing(name: str, profile: Any) -> str:
     )
 
 
-_READ: dict[str, Callable[[Any], float | None]] = {
-    "time": lambda record: record.forward + (record.backward or 0.0),
+def _norm(gradient: Stats | None) -> float | None:
+    """Of all elements: the statistics leave nan and infinity out."""
+    return None if gradient is None else gradient.norm if gradient.finite else math.nan
+
+
+def _deviation(values: Stats | None) -> float | None:
+    return None if values is None else values.std if values.finite else math.nan
+
+
+_READ: dict[str, Callable[[Record], float | None]] = {
+    "time": lambda record: record.seconds,
     "memory": lambda record: record.saved,
-    "grad_norm": lambda record: None if record.gradient is None else record.gradient.norm,
-    "activation": lambda record: None if record.activation is None else record.activation.std,
+    "grad_norm": lambda record: _norm(record.gradient),
+    "activation": lambda record: _deviation(record.activation),
 }
 
 
-def from_arrays(name: str, known: Known) -> Measure:
+def from_arrays(name: str, source: Drawing, known: Known) -> Measure:
     """The size of gradients, or the spread of values, from the arrays themselves."""
-    if name == "grad_norm":
-        return Measure(name, {p: [float(np.linalg.norm(g.astype(float)))] for p, g in known.gradients.items()})
-    return Measure(name, {p: [_spread(v)] for p, v in known.values.items() if v.dtype.kind in "fc" and v.size})
-
-
-def _spread(array: np.ndarray[Any, Any]) -> float:
-    with np.errstate(all="ignore"):
-        return float(np.std(array.astype(float if array.dtype.kind == "f" else complex)))
+    arrays = known.gradients if name == "grad_norm" else known.values
+    read = _norm if name == "grad_norm" else _deviation
+    values: dict[int, list[float | None]]
+    values = {p: [read(stats([a]))] for p, a in arrays.items() if a.dtype.kind in "fc" and a.size}
+    return Measure(name, values, _learned(source))
 
 
 # -- painting ----------------------------------------------------------------------------------------------------
 
 
 class Scale(NamedTuple):
-    """From the least to the greatest value."""
+    """From the least to the greatest value.
+
+    Attributes:
+        low, high: these.
+        kind: of what.
+        trouble: whether there are others, which are not finite.
+    """
 
     low: float
     high: float
     kind: Kind
+    trouble: bool = False
 
     def colour(self, value: float) -> str:
         """The colour of a value."""
@@ -150,13 +175,15 @@ class Scale(NamedTuple):
     def legend(self) -> tuple[tuple[str, str, str], ...]:
         """Colours with their values, from the least on."""
         entries = []
-        for share in (0.0, 0.5, 1.0):
+        for share in (0.0, 0.5, 1.0) if self.high > self.low else (0.0,):
             if self.kind.logarithmic and self.low > 0:
                 value = self.low * (self.high / self.low) ** share
             else:
                 value = self.low + share * (self.high - self.low)
             entries.append((self.colour(value), LIGHT.border, in_words(value, self.kind)))
         first = entries[0]
+        if self.trouble:
+            entries.append((LIGHT.signs["trouble"], LIGHT.border, "not finite"))
         return ((first[0], first[1], f"{self.kind.label}: {first[2]}"), *entries[1:])
 
 
@@ -165,10 +192,12 @@ def paint(drawing: Drawing, measures: Iterable[Measure], by: str) -> tuple[Drawi
     measures = list(measures)
     chosen = next(measure for measure in measures if measure.name == by)
     values = {i: chosen.of(i, v) for i, v in enumerate(drawing.vertices) if v.kind in _PAINTED}
-    finite = [
-        v for v in values.values() if v is not None and math.isfinite(v) and (v > 0 or not chosen.kind.logarithmic)
-    ]
-    scale = Scale(min(finite), max(finite), chosen.kind) if finite else None
+    known = [v for v in values.values() if v is not None]
+    finite = [v for v in known if math.isfinite(v)]
+    # On a logarithmic scale 0 is as far as it goes.
+    shown = [v for v in finite if v > 0 or not chosen.kind.logarithmic] or finite
+    low, high = (min(shown), max(shown)) if shown else (0.0, 0.0)
+    scale = Scale(low, high, chosen.kind, len(finite) < len(known)) if known else None
     vertices = []
     for i, vertex in enumerate(drawing.vertices):
         told = [(m, m.of(i, vertex)) for m in measures]
@@ -188,10 +217,21 @@ def in_words(value: float, kind: Kind) -> str:
     >>> in_words(0.00123, KINDS["time"]), in_words(4096, KINDS["memory"]), in_words(0.5, KINDS["grad_norm"])
     ('1.23 ms', '4.1 kB', '0.5')
     """
-    if kind.unit == "s" and math.isfinite(value):
-        scale, unit = next(((s, u) for s, u in ((1.0, "s"), (1e-3, "ms")) if value >= s), (1e-6, "µs"))
-        return f"{value / scale:.3g} {unit}"
-    if kind.unit == "B" and math.isfinite(value):
-        scale, unit = next(((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if value >= s), (1.0, "B"))
-        return f"{value / scale:.3g} {unit}" if scale == 1 else f"{value / scale:.1f} {unit}"
-    return f"{value:.3g}"
+    units = _UNITS.get(kind.unit)
+    if units is None or not math.isfinite(value):
+        return _digits(value)
+    value = float(f"{value:.3g}")  # rounded first, lest it be 1000 of a unit
+    scale, unit = next((entry for entry in units if value >= entry[0]), units[-1])
+    return f"{_digits(value / scale)} {unit}"
+
+
+#: Units and how large they are, the largest first.
+_UNITS = {
+    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
+    "B": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
+}
+
+
+def _digits(value: float) -> str:
+    """Three digits that count."""
+    return f"{float(f'{value:.3g}'):,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"

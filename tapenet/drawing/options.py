@@ -21,6 +21,7 @@ from tapenet.drawing.names import result_name, variables
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.program import caption_of, of_compiled
 from tapenet.drawing.view import View
+from tapenet.profiling.profile import Profile
 
 _STAGE = "fused"
 
@@ -69,7 +70,7 @@ class Options(NamedTuple):
             if isinstance(x, Tape):
                 return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
             return self._measured(drawing, None, self.profile)
-        called = run(x, inputs, differentiate=backward, profiled=self._timed())
+        called = run(x, inputs, differentiate=backward or self.color_by == "time", profiled=self._timed())
         drawing = build(called.results, {**names, **called.names}, places=places, unused=backward)
         profile = called.profile if self.profile is None else self.profile
         return self._measured(drawing, known.placed(places, called.values, called.gradients), profile, backward)
@@ -91,9 +92,9 @@ class Options(NamedTuple):
         have = {measure.name for measure in found}
         if arrays is not None:
             if "activation" not in have and arrays.values:
-                found.append(measures.from_arrays("activation", arrays))
+                found.append(measures.from_arrays("activation", drawing, arrays))
             if "grad_norm" not in have and arrays.gradients:
-                found.append(measures.from_arrays("grad_norm", arrays))
+                found.append(measures.from_arrays("grad_norm", drawing, arrays))
         if self.color_by is not None and self.color_by not in {measure.name for measure in found}:
             raise ValueError(_NO_GRADIENT if differentiated else _UNMEASURED.format(name=self.color_by))
         return _Found(drawing, "", found, findings, arrays)
@@ -117,6 +118,8 @@ class Options(NamedTuple):
             raise ValueError(f"draw: color_by={self.color_by!r}; boxes are painted by {', '.join(KINDS)}")
         if self.stage is not None and not isinstance(x, Compiled):
             raise ValueError(f"draw: stage={self.stage!r} is of compiled functions; this is a {type(x).__name__}")
+        if self.profile is not None and not isinstance(self.profile, Profile):
+            raise TypeError(f"draw: profile= takes a tn.profile(), not {type(self.profile).__name__}")
         takes_none = isinstance(x, (*_RECORDED, Compiled))
         if inputs and (takes_none or not callable(x)):
             raise TypeError(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tapenet.drawing.known import Array, Known
-from tapenet.drawing.model import Drawing, Edge, Sign
+from tapenet.autodiff import trouble
+from tapenet.drawing.known import Known
+from tapenet.drawing.model import Drawing, Edge, Sign, Vertex
+from tapenet.profiling.profile import Profile
 
 #: Ops that pass a gradient on only where their result is not 0.
 _GATES = frozenset({"relu", "relu6", "hardtanh", "clip", "maximum", "minimum"})
@@ -40,36 +42,39 @@ def marked(drawing: Drawing, findings: Mapping[int, Finding]) -> Drawing:
     return drawing._replace(vertices=vertices)
 
 
-def not_finite(drawing: Drawing, words: Mapping[int, str]) -> dict[int, Finding]:
+def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
     """Where nan or infinity was born: boxes that hold it though nothing they were computed from does. Nan of infinity,
-    as infinity minus infinity is, is born too.
-
-    Args:
-        drawing: the whole graph.
-        words: what each box holds that is no number ("2 nan"), by position; "" where all is finite.
-    """
-    sources: dict[int, list[str]] = {}
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            sources.setdefault(edge.head, []).append(words.get(edge.tail, ""))
+    as infinity minus infinity is, is born too."""
+    sources = _by(drawing, "head")
     found = {}
-    for position, what in words.items():
+    for position, value in known.values.items():
         vertex = drawing.vertices[position]
-        came = " ".join(sources.get(position, ()))
-        new = ("nan" in what and "nan" not in came) or (what and not came.strip())
         meant = vertex.kind == "op" and vertex.details and _WRITTEN.search(vertex.details[0])
-        if new and not meant and vertex.kind != "output":
+        if meant or vertex.kind == "output":
+            continue
+        came = [known.values[e.tail] for e in sources.get(position, ()) if e.tail in known.values]
+        what = trouble.born(came, [value])
+        if what is not None:
             where = "comes in here" if vertex.kind in ("input", "parameter", "constant") else "born here"
             found[position] = Finding("trouble", f"{where}: {what}")
     return found
 
 
-def count_of(array: Array) -> str:
-    """What an array holds that is no number, in words: "2 nan, 1 inf"; "" if all is finite."""
-    if array.dtype.kind not in "fc":
-        return ""
-    nans, infinities = int(np.isnan(array).sum()), int(np.isinf(array).sum())
-    return ", ".join(f"{n:,} {name}" for n, name in ((nans, "nan"), (infinities, "inf")) if n)
+def born_in_gradients(drawing: Drawing, known: Known) -> dict[int, Finding]:
+    """The same of gradients: ops whose rules make nan or infinity of finite values and a finite gradient."""
+    values, gradients = known
+    users, sources = _by(drawing, "tail"), _by(drawing, "head")
+    found = {}
+    for position, gradient in gradients.items():
+        heads = {e.head for e in users.get(position, ()) if e.differentiable}
+        near = {*heads, *(e.tail for head in heads for e in sources[head])}
+        came = [gradients[head] for head in heads if head in gradients] + [values[at] for at in near if at in values]
+        what = trouble.born(came, [gradient]) if heads else None
+        if what is not None:
+            titles = " or ".join(repr(_line(drawing.vertices[head])) for head in sorted(heads))
+            at = heads.pop() if len(heads) == 1 else position
+            found[at] = Finding("trouble", f"born in the gradient of {titles}: {what}")
+    return found
 
 
 def dead(
@@ -129,7 +134,7 @@ class _Cuts:
 
     def cut(self, edge: Edge) -> str:
         head = self.drawing.vertices[edge.head]
-        title = repr(head.title.partition("\n")[0])
+        title = repr(_line(head))
         explained = self.drawing.ops.get(head.op)
         if explained is not None and edge.argument.partition("[")[0] not in explained.gradients:
             return f"{title} has no derivative"
@@ -164,7 +169,7 @@ class _Stops:
 
     def stop(self, edge: Edge) -> str:
         head = self.drawing.vertices[edge.head]
-        title = repr(head.title.partition("\n")[0])
+        title = repr(_line(head))
         if head.op in _GATES and self.zeros(edge.head):
             return f"{title} lets none through, as all it gives is 0"
         others = [e.tail for e in self.sources[edge.head] if e.argument not in (edge.argument, "bias")]
@@ -184,31 +189,39 @@ def unused(drawing: Drawing) -> dict[int, Finding]:
 
 def from_arrays(drawing: Drawing, known: Known, differentiated: bool = False) -> dict[int, Finding]:
     """All that is wrong, from the arrays themselves; with parameters that get no gradient, if any was computed."""
-    found = not_finite(drawing, {p: count_of(v) for p, v in known.values.items()})
+    found = born_in_gradients(drawing, known) | born(drawing, known)
     if differentiated:
         norms = {p: float(np.abs(g).max(initial=0)) for p, g in known.gradients.items()}
         found = dead(drawing, norms, lambda p: p in known.values and not known.values[p].any()) | found
     return found
 
 
-def from_profile(drawing: Drawing, profile: Any) -> dict[int, Finding]:
+def from_profile(drawing: Drawing, profile: Profile) -> dict[int, Finding]:
     """All that is wrong, from the last step of a `tn.profile(values=True)`."""
-    step = profile.steps[-1]
-    by_number = {v.number: i for i, v in enumerate(drawing.vertices) if v.number and v.kind == "op"}
     found: dict[int, Finding] = {}
     norms: dict[int, float] = {}
     silent: set[int] = set()
-    for record in step.records:
-        position = by_number.get(record.number)
-        if position is None:
-            continue
-        if record.born:
-            found[position] = Finding("trouble", record.born)
-        if record.gradient is not None:
-            norms[position] = record.gradient.absmax
-        if record.activation is not None and record.activation.absmax == 0:
-            silent.add(position)
     for position, vertex in enumerate(drawing.vertices):
-        if vertex.kind == "parameter" and vertex.number in step.leaves:
-            norms[position] = step.leaves[vertex.number].absmax
+        if vertex.kind == "parameter":
+            leaf = next(iter(profile.leaf_history(vertex.number)[-1:]), None)
+            if leaf is not None:
+                norms[position] = leaf.absmax or float(not leaf.finite)
+        if vertex.kind != "op":
+            continue
+        record = next(iter(profile.history(vertex.number)[-1:]), None)
+        if record is None:
+            continue
+        if record.born is not None:
+            found[position] = Finding("trouble", f"born here: {record.born}")
+        elif record.gradient_born is not None:
+            found[position] = Finding("trouble", f"born in the gradient of {_line(vertex)!r}: {record.gradient_born}")
+        if record.gradient is not None:
+            norms[position] = record.gradient.absmax or float(not record.gradient.finite)
+        if record.activation is not None and record.activation.zeros == 1:
+            silent.add(position)
     return (dead(drawing, norms, silent.__contains__) if norms else {}) | found
+
+
+def _line(vertex: Vertex) -> str:
+    """The first line of a title, which names the op."""
+    return vertex.title.partition("\n")[0]
