@@ -200,7 +200,7 @@ def test_a_colour_of_a_vertex_is_a_colour_or_nothing() -> None:
         ({"values": {12: ""}}, "values names the vertex at position 12, but the drawing has 12"),
         ({"series": [Series("time", {-1: [1.0]})]}, "series 'time' names the vertex at position -1"),
         ({"series": [Series("time", {1: [1.0]}, combine="mean")]}, "combines by 'mean'; give 'sum', 'norm' or 'max'"),  # type: ignore[arg-type]
-        ({"direction": "XY"}, "direction is 'XY'; give 'TB', 'BT', 'LR' or 'RL'"),
+        ({"direction": "XY"}, "direction is 'XY'; the directions are TB, LR, BT, RL"),
     ],
 )
 def test_what_does_not_fit_is_refused(arguments: Any, message: str) -> None:

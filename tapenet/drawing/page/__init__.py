@@ -18,12 +18,10 @@ from importlib.resources import files
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from tapenet.drawing.data import to_data
+from tapenet.drawing.dot import DIRECTIONS
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean
-
-#: Where arrows may point.
-DIRECTIONS = ("TB", "BT", "LR", "RL")
 
 #: How the numbers of a folded module come from those in it.
 Combine: TypeAlias = Literal["sum", "norm", "max"]
@@ -109,7 +107,7 @@ def to_html(
     ('<!DOCTYPE html>', False)
     """
     if direction not in DIRECTIONS:
-        raise ValueError(f"to_html: direction is {direction!r}; give 'TB', 'BT', 'LR' or 'RL'")
+        raise ValueError(f"to_html: direction is {direction!r}; the directions are {', '.join(DIRECTIONS)}")
     opened = sorted(set(_opened(drawing) if open is None else open))
     _check(opened, len(drawing.clusters), "open", "cluster")
     _check(values or (), len(drawing.vertices), "values", "vertex")
