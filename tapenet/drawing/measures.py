@@ -77,28 +77,55 @@ class Measure(NamedTuple):
 # -- where measurements come from --------------------------------------------------------------------------------
 
 
-def from_profile(name: str, source: Drawing, profile: Profile) -> Measure:
-    """A quantity from a `tn.profile()`.
+def records(source: Drawing, profile: Profile) -> dict[int, list[Record | None]]:
+    """What a profile has of each op of a graph, by position: a record for each step, None where it did not run.
 
-    Raises:
-        ValueError: the profile has none of it.
+    Ops that did not run in a step themselves, as those of a module that was run anew to be drawn, have the records of
+    those at the same place: the n-th of its name in its module, where a step ran just as many.
     """
-    read = _READ[name]
-    values: dict[int, list[float | None]] = {}
+    ran: dict[tuple[str, str], list[int]] = {}
+    for record in profile.steps[-1].records if profile.steps else ():
+        if record.number is not None:
+            ran.setdefault((record.op, record.path), []).append(record.number)
+    drawn: dict[tuple[str, str], list[int]] = {}
     for position, vertex in enumerate(source.vertices):
-        if not vertex.number:
-            continue
         if vertex.kind == "op":
-            history = [None if r is None else read(r) for r in profile.history(vertex.number)]
-        elif name == "grad_norm" and vertex.kind in ("parameter", "input"):
-            history = [_norm(leaf) for leaf in profile.leaf_history(vertex.number)]
-        else:
-            continue
-        if any(value is not None for value in history):
-            values[position] = [None if value is None else float(value) for value in history]
-    if not values:
-        raise ValueError(_missing(name, profile))
-    return Measure(name, values, _learned(source))
+            path = "" if vertex.cluster is None else source.clusters[vertex.cluster].path
+            drawn.setdefault((vertex.op, path), []).append(position)
+    found = {}
+    for key, positions in drawn.items():
+        places = ran.get(key, [])
+        for i, position in enumerate(positions):
+            history = profile.history(source.vertices[position].number)
+            if not any(history) and len(places) == len(positions):
+                history = profile.history(places[i])
+            if any(history):
+                found[position] = history
+    return found
+
+
+def from_profile(name: str, source: Drawing, profile: Profile) -> Measure:
+    """A quantity from a `tn.profile()`, of whatever the profile knows it."""
+    read = _READ[name]
+    histories = {p: [None if r is None else read(r) for r in found] for p, found in records(source, profile).items()}
+    if name == "grad_norm":
+        for position, vertex in enumerate(source.vertices):
+            if vertex.number and vertex.kind in ("parameter", "input"):
+                histories[position] = [_norm(leaf) for leaf in profile.leaf_history(vertex.number)]
+    return Measure(name, {p: h for p, h in sorted(histories.items()) if set(h) - {None}}, _learned(source))
+
+
+def missing(name: str | None, profile: Profile) -> str:
+    """Why a profile has nothing of a quantity, or, for None, nothing of a graph at all."""
+    if not profile.steps:
+        return "draw: the profile holds no step yet: draw after its `with` block"
+    if name in ("grad_norm", "activation") and not profile.values:
+        return f"draw: the profile has no {name}: make it with tn.profile(values=True)"
+    if name == "grad_norm":
+        return "draw: the profile has no grad_norm of this graph: call backward() inside its `with` block"
+    return (
+        "draw: the profile is of another graph. Draw a loss of the step that was profiled, or the module that ran in it"
+    )
 
 
 def _learned(source: Drawing) -> frozenset[int]:

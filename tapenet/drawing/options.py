@@ -85,8 +85,9 @@ class Options(NamedTuple):
         if arrays is not None:
             findings |= signs.from_arrays(drawing, arrays, differentiated)
         if profile is not None:
-            wanted = [name for name in KINDS if name in ("time", "memory") or profile.values]
-            found = [measures.from_profile(name, drawing, profile) for name in wanted]
+            found = [measure for name in KINDS if (measure := measures.from_profile(name, drawing, profile)).values]
+            if not found:
+                raise ValueError(measures.missing(None, profile))
             if profile.values:
                 findings = signs.from_profile(drawing, profile) | findings
         have = {measure.name for measure in found}
@@ -96,6 +97,8 @@ class Options(NamedTuple):
             if "grad_norm" not in have and arrays.gradients:
                 found.append(measures.from_arrays("grad_norm", drawing, arrays))
         if self.color_by is not None and self.color_by not in {measure.name for measure in found}:
+            if profile is not None:
+                raise ValueError(measures.missing(self.color_by, profile))
             raise ValueError(_NO_GRADIENT if differentiated else _UNMEASURED.format(name=self.color_by))
         return _Found(drawing, "", found, findings, arrays)
 

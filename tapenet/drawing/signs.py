@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet.autodiff import trouble
 from tapenet.drawing.known import Known
+from tapenet.drawing.measures import records
 from tapenet.drawing.model import Drawing, Edge, Sign, Vertex
 from tapenet.profiling.profile import Profile
 
@@ -202,13 +203,11 @@ def from_profile(drawing: Drawing, profile: Profile) -> dict[int, Finding]:
     norms: dict[int, float] = {}
     silent: set[int] = set()
     for position, vertex in enumerate(drawing.vertices):
-        if vertex.kind == "parameter":
-            leaf = next(iter(profile.leaf_history(vertex.number)[-1:]), None)
-            if leaf is not None:
-                norms[position] = leaf.absmax or float(not leaf.finite)
-        if vertex.kind != "op":
-            continue
-        record = next(iter(profile.history(vertex.number)[-1:]), None)
+        leaf = next(iter(profile.leaf_history(vertex.number)[-1:]), None) if vertex.kind == "parameter" else None
+        if leaf is not None:
+            norms[position] = leaf.absmax or float(not leaf.finite)
+    for position, history in records(drawing, profile).items():
+        record, vertex = history[-1], drawing.vertices[position]
         if record is None:
             continue
         if record.born is not None:
