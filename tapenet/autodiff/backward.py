@@ -245,7 +245,8 @@ def run(
         with np.errstate(all="ignore"):
             if plain and profile is not None:
                 clock, note, first = perf_counter, profile.append, profile.first
-                profile += (MARK, clock())
+                note(MARK)
+                note(clock())
                 while pending:  # the same as below
                     node = heappop(pending)[1]
                     g = take(node)

@@ -25,6 +25,8 @@ op's arguments may not. For `tn.multiply` it reads about like this:
     def pull(self, g, grads):                                # a method of MultiplyNode
         x_node = self.x_node
         if x_node is not None: d = rule_x(g, self.y_saved); ...
+
+While a profile is on, an op has the same call once more with clocks, before that one.
 """
 
 from __future__ import annotations
@@ -84,13 +86,10 @@ def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
     return record.apply(self, args, kwargs)
 
 
-def _slow_call(self: Op, *args: Any, **kwargs: Any) -> Any:
-    """The call where the fast path does not do. While a profile is on, the op gets a call that tells the profile: the
-    same as before, after the code for that."""
-    if local.state.timed:
-        type(self).__call__ = _fast_call(self, timed=True)  # type: ignore[method-assign]  # of the op's own class
-        return self(*args, **kwargs)
-    return record.apply(self, args, kwargs)
+def _first_timed(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call an op while a profile is on for the first time: give it a call that tells the profile."""
+    type(op).__call__ = _fast_call(op, timed=True)  # type: ignore[method-assign]  # of the op's own class
+    return op(*args, **kwargs)
 
 
 def _node_class(op: Op) -> type[Node]:
@@ -138,6 +137,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_constant": constant,
         "_entry": _joint_entry,
         "_explain": record.explain,
+        "_first_timed": _first_timed,
         "_forward": op.forward,
         "_heappush": heappush,
         "_int": int,
@@ -150,7 +150,6 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_node_class": getattr(op, "node_class", None),
         "_shape_of": record._shapes,
         "_size_of": size_of,
-        "_slow": _slow_call,
         "_type": type,
         "_dtype_of": record._dtypes,
         "_split": record._split,
@@ -188,14 +187,13 @@ def _fast_call(op: Op, timed: bool = False) -> Any:
     keyword = [a.name for a in op.arguments if a.keyword_only]
     args = "(" + "".join(f"{n}, " for n in positional) + ")"
     kwargs = "{" + ", ".join(f"'{n}': {n}" for n in keyword) + "}"
-    lines = [f"def __call__({_signature(op)}):", "    _state = _local.state"]
+    general = f"return _apply(self, {args}, {kwargs})"
+    lines = [f"def __call__({_signature(op)}):", "    _state = _local.state", "    if not _state.fast:"]
     if timed:
-        general = f"return _apply(self, {args}, {kwargs})"
-        lines += ["    if not _state.fast:", f"        if not _state.timed: {general}"]
+        lines += ["        _log = _state.timed", f"        if _log is None: {general}"]
         lines += ["    " + line for line in _body(op, general, timed=True)]
     else:
-        general = f"return _slow(self, *{args}, **{kwargs})"
-        lines += [f"    if not _state.fast: {general}"]
+        lines += [f"        if _state.timed is None: {general}", f"        return _first_timed(self, {args}, {kwargs})"]
     return _compile(op, "__call__", lines + _body(op, general))
 
 
@@ -331,7 +329,7 @@ def _entry_lines(op: Op, node: bool) -> list[str]:
         found.append(text.format(name))
     head = "_node.number, _node.scope, _node.shape, _dtype" if node else "None, _state.scope, _out.shape, _out.dtype"
     # A third quicker than a call of `extend`.
-    return ["    _log = _state.profile", f"    _log += (self, {', '.join([head, '_start, _stop', *found])})"]
+    return [f"    _log += (self, {', '.join([head, '_start, _stop', *found])})"]
 
 
 # -- the node ----------------------------------------------------------------------------------------------------

@@ -307,7 +307,8 @@ def _tape_of(node: Node) -> Nodes | None:
 
 class State:
     """A thread's switches. `fast` is false where an op's usual code does not do: the general recorder must run (a
-    scoped tape, debug mode), or the same code with clocks (`timed`, while there is a profile and nothing else)."""
+    scoped tape, debug mode), or the same code with clocks: `timed` is the profile that these tell, if there is one and
+    nothing else."""
 
     __slots__ = ("debug", "fast", "grad", "nan", "profile", "scope", "tape", "timed", "undo")
 
@@ -322,7 +323,7 @@ class State:
         self.nan: str | None = None
         self.profile: Timing | None = None
         self.fast = True
-        self.timed = False
+        self.timed: Timing | None = None
 
     def begin(self, **switches: Any) -> None:
         """Set switches until `end`. Here and not in the context managers, which two threads may share."""
@@ -343,7 +344,7 @@ class State:
         self.profile = profile
         usual = self.tape is None and not self.debug
         self.fast = usual and profile is None
-        self.timed = usual and profile is not None and profile.watch is None
+        self.timed = profile if usual and profile is not None and profile.watch is None else None
 
 
 class _Local(threading.local):

@@ -203,6 +203,13 @@ class Op:
                         f"op {self.name!r}: its {rule} asks for {need!r}; it may name g, out, "
                         f"{', '.join([*names, *self.residuals])}, and NAME_shape or NAME_dtype of an input"
                     )
+        if self.multiply_adds is not None:
+            known = {*self.options, "out_shape", *(f"{n}_shape" for n in self.inputs)}
+            for need in rule_names(self.name, self.multiply_adds):
+                if need not in known:
+                    raise TypeError(
+                        f"op {self.name!r}: its multiply_adds= asks for {need!r}; it may name {', '.join(sorted(known))}"
+                    )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         # The recorder replaces this by code made for this op's signature, at the first call: making it for

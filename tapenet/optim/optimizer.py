@@ -313,8 +313,9 @@ class Optimizer:
                         update(g[lo:hi], *arguments)
                 mutation.wrote(run.region, self._writer)
         self._count += 1
-        if start and state.profile is not None:
-            state.profile.extend((SPAN, self._writer, start, perf_counter()))
+        profile = state.profile if start else None
+        if profile is not None:
+            profile += (SPAN, self._writer, start, perf_counter())
 
     def _record(self, capture: Capture) -> None:
         """The step as ops on a tape that captures: the same rule on tensors, parameter by parameter."""

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Any
 
 from tapenet.autodiff import tape
-from tapenet.autodiff.tape import State, local, next_number, user_line
+from tapenet.autodiff.tape import Scope, State, local, next_number, user_line
 from tapenet.autodiff.timing import BEGIN, END, Timing
 from tapenet.ops.op import Op
 from tapenet.profiling.history import History
@@ -61,7 +61,7 @@ class Profile:
         values: whether statistics of activations and gradients are kept.
     """
 
-    __slots__ = ("_epoch", "_history", "_named", "_places", "_state", "_steps", "_timing", "_watch")
+    __slots__ = ("_epoch", "_held", "_history", "_named", "_places", "_seen", "_state", "_steps", "_timing", "_watch")
 
     def __init__(self, values: bool = False) -> None:
         self._watch = Values() if values else None
@@ -69,8 +69,11 @@ class Profile:
         #: The state of the thread that has entered it.
         self._state: State | None = None
         self._places = Places()
-        #: How many items of the timing have their scopes replaced by places, and `tape.epoch` as it was then.
+        #: How many items of the timing have their scopes replaced by places.
         self._named = 0
+        #: The modules of others, by scope; how many items were looked at for these, and `tape.epoch` as it was then.
+        self._held: dict[Scope, Any] = {}
+        self._seen = 0
         self._epoch = -1
         self._steps: list[Step] = []
         self._history = History()
@@ -89,19 +92,29 @@ class Profile:
         timing.first = next_number()
         if self._watch is not None:
             self._watch.begin()
-        state.watch(timing)
+        if state.fast and self._watch is None:  # as `watch` would
+            state.profile = state.timed = timing
+            state.fast = False
+        else:
+            state.watch(timing)
         timing += (BEGIN, perf_counter())
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         timing = self._timing
         timing += (END, perf_counter())
-        assert self._state is not None
-        self._state.watch(None)
+        state = self._state
+        assert state is not None
         self._state = None
-        # Modules are held weakly and have no names once they are gone. New ones are only there if the epoch is.
-        if timing.bound or tape.epoch != self._epoch:
+        if state.timed is not None:
+            state.profile = state.timed = None
+            state.fast = True
+        else:
+            state.watch(None)
+        if timing.bound:
             self._name()
+        elif tape.epoch != self._epoch:  # else there is no new module
+            self._hold()
 
     def _refuse(self) -> None:
         where = "in another thread" if local.state.profile is None else "in this thread"
@@ -110,6 +123,17 @@ class Profile:
             "them one after the other"
         )
 
+    def _hold(self) -> None:
+        """Keep the modules that ran until somebody asks for their names. Scopes hold them weakly."""
+        scopes = {item for item in self._timing[self._seen :] if type(item) is Scope}
+        while scopes:
+            scope = scopes.pop()
+            if scope not in self._held:
+                self._held[scope] = None if scope.owner is None else scope.owner()
+                if scope.parent is not None:
+                    scopes.add(scope.parent)
+        self._seen, self._epoch = len(self._timing), tape.epoch
+
     def _name(self) -> None:
         """Replace scopes by places."""
         timing = self._timing
@@ -117,7 +141,10 @@ class Profile:
         places = self._places.resolve({timing[i] for i in found})
         for i in found:
             timing[i] = places[timing[i]]
-        self._named, self._epoch, timing.bound = len(timing), tape.epoch, False
+        self._named = self._seen = len(timing)
+        timing.bound = False
+        self._held.clear()
+        self._epoch = -1  # a module may be gone before the next block
 
     # -- data ----------------------------------------------------------------------------------------------------
 
@@ -138,7 +165,7 @@ class Profile:
             self._steps.append(step)
             self._history.add(step)
         timing.clear()
-        self._named = 0
+        self._named = self._seen = 0
         if watch is not None:
             watch.blocks.clear()
 

@@ -136,10 +136,9 @@ class Block:
     def step(self, seen: Seen | None) -> Step:
         """The block as data."""
         forward, backward, spans = _self_times(self.events).values()
-        arrays = {r.number: (r.shape, r.dtype) for r in self.ran if r.number is not None}
+        arrays = {r.number: _outputs(r) for r in self.ran if r.number is not None}
         for number, (source, index) in self.picks.items():
-            if source in arrays and index < len(arrays[source][0]):
-                arrays[number] = arrays[source][0][index], arrays[source][1][index]
+            arrays[number] = arrays.get(source, [])[index : index + 1]
         kept: dict[Any, int] = {}
         records = []
         order = 0  # among the ops that ran in the block
@@ -235,28 +234,37 @@ def _parts(source: Any) -> tuple[Any, ...]:
     return source if type(source) is tuple else (source,)
 
 
-def _saved(position: int, ran: _Ran, arrays: dict[int, tuple[Any, Any]]) -> Iterator[tuple[Any, int]]:
-    """What a node keeps: for each array something that tells it from others, and its bytes."""
+#: An array: something that tells it from others, and its bytes.
+_Array = tuple[Any, int]
+
+
+def _outputs(ran: _Ran) -> list[_Array]:
+    if isinstance(ran.dtype, tuple):
+        sizes = map(_bytes, ran.shape, ran.dtype)
+        return [((ran.number, i), size) for i, size in enumerate(sizes)]
+    return [(ran.number, _bytes(ran.shape, ran.dtype))]
+
+
+def _saved(position: int, ran: _Ran, arrays: dict[int, list[_Array]]) -> Iterator[_Array]:
+    """What a node keeps."""
     op = ran.op
     kept = {k for n in op.differentiable if _wanted(ran, n) for k in kept_for(op, n)}
     for name in sorted(kept):
         if name == "out":
-            yield ran.number, _bytes(ran.shape, ran.dtype)
+            yield from _outputs(ran)
         elif name in op.residuals:
             yield (position, name), ran.facts["bytes", name] or 0
         elif name in op.differentiable:
             for k, source in enumerate(_parts(ran.facts.get(("source", name)))):
-                if type(source) is not int:
+                if type(source) is int:
+                    yield from arrays.get(source, ())
+                else:
                     yield (position, name, k), _constant_bytes(source)
-                elif source in arrays:
-                    yield source, _bytes(*arrays[source])
         else:
             yield (position, name), _constant_bytes(ran.facts["source", name])
 
 
 def _bytes(shape: Any, dtype: Any) -> int:
-    if isinstance(dtype, tuple):
-        return sum(_bytes(s, d) for s, d in zip(shape, dtype, strict=True))
     return int(math.prod(shape) * dtype.itemsize)
 
 

@@ -1,0 +1,246 @@
+"""Bytes, multiply-adds and times, against what is counted otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.autodiff.tape import lines
+from tapenet.ops.op import Op, registry
+from tapenet.profiling.records import FORWARD, RULES, SPAN, _Event, _self_times
+
+OPS = {
+    name: op
+    for name, op in sorted(registry.items())
+    if name.startswith("tapenet.ops.") and isinstance(op, Op) and op.differentiable and op.samples
+}
+
+
+# -- saved bytes -------------------------------------------------------------------------------------------------
+
+
+def arrays(value: Any) -> Iterator[Any]:
+    """The arrays in what a slot of a node holds."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from arrays(part)
+
+
+def kept(node: Any) -> int:
+    """The bytes that a node keeps, looked at one by one."""
+    values = [getattr(node, slot, None) for slot in node.saved_slots]
+    return sum(a.nbytes for value in values for a in arrays(value))
+
+
+def made(value: Any) -> Any:
+    """An argument of a sample as a tensor that was made in the step, where it is an array of floats."""
+    if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
+        return type(value)(made(v) for v in value)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        return tn.copy(tn.tensor(value, requires_grad=True))
+    return value
+
+
+@pytest.mark.parametrize("general", [False, True], ids=["fast", "general"])
+@pytest.mark.parametrize("name", OPS)
+def test_saved_bytes_are_those_of_the_arrays_that_the_node_holds(name: str, general: bool) -> None:
+    op = OPS[name]
+    found = 0
+    for s in list(op.samples(np.random.default_rng(1))):
+        with np.errstate(all="ignore"), lines() if general else np.errstate(), tn.profile() as prof:
+            wanted = {op.arguments[i].name: made(v) for i, v in enumerate(s.args)} | s.kwargs
+            wanted = {n: v.detach() if n in op.nondiff and isinstance(v, tn.Tensor) else v for n, v in wanted.items()}
+            out = op(**wanted)
+            node = (out[0] if isinstance(out, tuple) else out).node
+        if node is None:
+            continue
+        node = getattr(node, "source_node", node)
+        record = next(r for r in prof.steps[0].records if r.number == node.number)
+        assert record.saved == kept(node)
+        assert prof.steps[0].saved <= sum(r.saved for r in prof.steps[0].records)
+        found += 1
+    assert found
+
+
+def test_only_what_the_wanted_gradients_need_is_counted() -> None:
+    a = np.ones((2, 3), np.float32)
+    x, y = tn.tensor(a, requires_grad=True), tn.tensor(a * 2, requires_grad=True)
+    with tn.profile() as prof:
+        h, k = x + 0, y + 0
+        h * k
+        h * a
+        h * k.detach()
+        h * 2.0
+        h + k
+    saved = [r.saved for r in prof.steps[0].records]
+    assert saved == [0, 0, 48, 24, 24, 0, 0]
+    assert prof.steps[0].saved == 24 + 24 + 24 + 24  # h and k once, then two arrays that need no gradient
+
+
+def test_parameters_are_not_counted() -> None:
+    x = np.ones((5, 3), np.float32)
+    weight = tn.tensor(np.ones((4, 3), np.float32), requires_grad=True)
+    with tn.profile() as prof:
+        out = tn.linear(tn.tensor(x), weight)
+        tn.linear(out[:, :3], weight)
+    assert [r.saved for r in prof.steps[0].records] == [60, 0, 60]
+
+
+def test_an_array_that_two_nodes_keep_is_there_once() -> None:
+    x = tn.tensor(np.ones(10), requires_grad=True)
+    with tn.profile() as prof:
+        y = np.exp(x)  # keeps its output
+        np.log(y)  # keeps its input
+    assert [r.saved for r in prof.steps[0].records] == [80, 80]
+    assert prof.steps[0].saved == 80
+
+
+def test_results_of_an_op_with_several_are_told_apart() -> None:
+    halves = tn.op(
+        lambda x: (x[:2], x[2:].astype(np.float32)),
+        name="halves",
+        outputs=2,
+        x=lambda g, out: np.concatenate([g[0] * out[0], g[1] * out[1]]),
+    )
+    x = tn.tensor(np.ones(5), requires_grad=True)
+    with tn.profile() as prof:
+        a, b = halves(x)
+        (a * a).sum().backward()
+        np.square(b)
+    records = prof.steps[0].records
+    assert [(r.op, r.saved) for r in records] == [("halves", 16 + 12), ("multiply", 16), ("sum", 0), ("square", 12)]
+    assert records[0].shape == ((2,), (3,))
+    assert records[0].dtype == (np.float64, np.float32)
+    assert records[0].backward > 0
+    assert "float64 (2,), float32 (3,)" in str(prof)
+    assert prof.steps[0].saved == 16 + 12
+
+
+# -- multiply-adds -----------------------------------------------------------------------------------------------
+
+
+def counts(f: Any, *args: Any, grads: tuple[int, ...] = ()) -> tuple[int | None, int | None]:
+    """What the first op of `f` says, where the arguments at these positions need gradients."""
+    tensors = [
+        a if a is None else tn.tensor(a, requires_grad=True) if i in grads else tn.tensor(a) for i, a in enumerate(args)
+    ]
+    with tn.profile() as prof:
+        out = f(*tensors)
+        if grads:
+            out.sum().backward()
+    record = prof.steps[0].records[0]
+    return record.multiply_adds, record.backward_multiply_adds
+
+
+def ones(*shape: int) -> Any:
+    return np.ones(shape)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "expected"),
+    [
+        ((2, 3), (3, 4), 24),
+        ((3,), (3,), 3),
+        ((2, 3), (3,), 6),
+        ((3,), (3, 2), 6),
+        ((5, 2, 3), (3, 4), 120),
+        ((2, 1, 2, 3), (3, 3, 2), 2 * 3 * 2 * 3 * 2),
+    ],
+)
+def test_matmul(x: Any, y: Any, expected: int) -> None:
+    assert counts(tn.matmul, ones(*x), ones(*y)) == (expected, 0)
+    assert counts(tn.matmul, ones(*x), ones(*y), grads=(0,)) == (expected, expected)
+    assert counts(tn.matmul, ones(*x), ones(*y), grads=(1,)) == (expected, expected)
+    assert counts(tn.matmul, ones(*x), ones(*y), grads=(0, 1)) == (expected, 2 * expected)
+
+
+def test_linear() -> None:
+    x, w, b = ones(5, 3), ones(4, 3), ones(4)
+    assert counts(tn.linear, x, w, b) == (60, 0)
+    assert counts(tn.linear, x, w, None, grads=(0, 1)) == (60, 120)
+    assert counts(tn.linear, x, w, b, grads=(1, 2)) == (60, 60)
+    assert counts(tn.linear, x, w, b, grads=(2,)) == (60, 0)
+    assert counts(tn.linear, ones(2, 5, 3), w, b, grads=(0,)) == (120, 120)
+
+
+@pytest.mark.parametrize(
+    ("x", "weight", "options", "expected"),
+    [
+        ((2, 3, 5, 6), (4, 3, 2, 3), {}, 2 * 4 * 4 * 4 * 18),
+        ((3, 5, 6), (4, 3, 2, 3), {}, 4 * 4 * 4 * 18),
+        ((2, 3, 5, 5), (4, 3, 3, 3), {"stride": 2, "padding": 1}, 2 * 4 * 3 * 3 * 27),
+        ((2, 4, 5, 5), (4, 1, 3, 3), {"groups": 4}, 2 * 4 * 3 * 3 * 9),  # depthwise
+        ((1, 4, 5, 5), (6, 2, 1, 1), {"groups": 2}, 6 * 25 * 2),
+        ((1, 1, 7, 7), (1, 1, 3, 3), {"dilation": 2}, 9 * 9),
+    ],
+)
+def test_convolutions(x: Any, weight: Any, options: Any, expected: int) -> None:
+    def conv(a: Any, w: Any) -> Any:
+        return tn.conv2d(a, w, None, **options)
+
+    assert counts(conv, ones(*x), ones(*weight)) == (expected, 0)
+    assert counts(conv, ones(*x), ones(*weight), grads=(1,)) == (expected, expected)
+    assert counts(conv, ones(*x), ones(*weight), grads=(0, 1)) == (expected, 2 * expected)
+    y = conv(ones(*x), ones(*weight))
+    transposed = counts(lambda g, w: tn.conv2d_input_grad(g, w, x, **options), y, ones(*weight), grads=(0, 1))
+    assert transposed == (expected, 2 * expected)
+    by_weight = counts(lambda a, g: tn.conv2d_weight_grad(a, g, weight, **options), ones(*x), y, grads=(1,))
+    assert by_weight == (expected, expected)
+
+
+def test_a_count_of_ones_own() -> None:
+    outer = tn.op(
+        lambda x, y, scale=1: np.outer(x, y) * scale,
+        name="outer",
+        x=lambda g, y, scale: g @ y * scale,
+        y=lambda g, x, scale: x @ g * scale,
+        multiply_adds=lambda x_shape, y_shape, scale, out_shape: (
+            x_shape[0] * y_shape[0] * (scale != 1) + len(out_shape)
+        ),
+    )
+    x = tn.tensor(np.ones(3), requires_grad=True)
+    with tn.profile() as prof, lines():
+        outer(x, np.ones(4), 2)
+    with prof:
+        outer(x, np.ones(4), scale=2)
+        outer(np.ones(4), x)
+        outer(tn.tensor(np.ones(4)), tn.tensor(np.ones(5)), 2)
+    assert [r.multiply_adds for s in prof.steps for r in s.records] == [14, 14, 2, 22]
+    fixed = tn.op(lambda x: x @ np.ones((3, 2)), name="fixed", multiply_adds=lambda x_shape: x_shape[0] * 2,
+                  x=lambda g: g @ np.ones((2, 3)))  # fmt: skip
+    assert counts(fixed, ones(3), grads=(0,)) == (6, 6)
+
+
+def test_a_count_that_asks_for_what_is_not_there() -> None:
+    with pytest.raises(TypeError, match=r"'odd': its multiply_adds= asks for 'shape'; it may name out_shape, x_shape"):
+        tn.op(lambda x: x, name="odd", x=lambda g: g, multiply_adds=lambda shape: 1)
+
+
+def test_ops_that_do_not_say() -> None:
+    assert counts(np.exp, ones(3), grads=(0,)) == (None, None)
+
+
+# -- time --------------------------------------------------------------------------------------------------------
+
+
+def test_what_runs_inside_is_taken_off() -> None:
+    events = [
+        _Event(3.0, 4.0, FORWARD, 0),
+        _Event(2.0, 5.0, RULES, 7),
+        _Event(5.0, 6.0, FORWARD, 1),
+        _Event(1.0, 9.0, RULES, 8),
+        _Event(6.0, 6.5, RULES, 7),
+        _Event(0.0, 10.0, SPAN, "compiled f"),
+        _Event(11.0, 12.0, SPAN, "compiled f"),
+    ]
+    assert _self_times(events) == {
+        FORWARD: {0: 1.0, 1: 1.0},
+        RULES: {8: 8.0 - 3.0 - 1.0 - 0.5, 7: 2.0 + 0.5},
+        SPAN: {"compiled f": 2.0 + 1.0},
+    }
