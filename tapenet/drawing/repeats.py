@@ -62,6 +62,11 @@ class _Repeats:
         self.children: dict[int | None, list[int]] = {}
         for i, cluster in enumerate(drawing.clusters):
             self.children.setdefault(cluster.parent, []).append(i)
+        used = {end for edge in drawing.edges for end in (edge.tail, edge.head)}
+        self.spare: dict[int, list[int]] = {}  # by cluster: what is directly in it and used by nothing
+        for i, vertex in enumerate(drawing.vertices):
+            if vertex.cluster is not None and i not in used:
+                self.spare.setdefault(vertex.cluster, []).append(i)
         self.groups = 0
         self.rows: set[int] = set()  # the groups of modules one after the other, each with its own parameters
         self.inside: list[tuple[int, ...]] = [()] * len(drawing.clusters)  # by cluster: the ops still drawn in it
@@ -144,7 +149,8 @@ class _Repeats:
         children = [c for c in self.children.get(cluster, ()) if c not in self.gone and self.inside[c]]
         nested = tuple((ops.index(self.inside[c][0]), self.structure[c]) for c in children)
         stretches = tuple((g.start, g.period, g.count, g.wiring) for g in groups)
-        parts = made_of.type, made_of.parameters, made_of.around, made_of.sign, nested, stretches
+        spare = tuple((self.vertices[i].title, self.vertices[i].value) for i in self.spare.get(cluster, ()))
+        parts = made_of.type, made_of.parameters, made_of.around, made_of.sign, nested, stretches, spare
         return self.shapes.setdefault(parts, len(self.shapes))
 
     # -- stretches ---------------------------------------------------------------------------------------------------
@@ -241,6 +247,8 @@ class _Repeats:
             stays, goes = pending.pop()
             self.gone.add(goes)
             self.names.setdefault(stays, []).append(goes)
+            for first, later in zip(self.spare.get(stays, ()), self.spare.get(goes, ()), strict=False):
+                self.joined.become(first, later, self.groups, 1)
             mine = [c for c in self.children.get(stays, ()) if c not in self.gone]
             other = [c for c in self.children.get(goes, ()) if c not in self.gone]
             pending += zip(mine, other, strict=False)
