@@ -111,12 +111,14 @@ def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
     users: dict[int, set[int]] = {}
     made_by: dict[int, list[Edge]] = {}
     carries: set[int] = set()
+    begins: set[int] = set()
     for edge in drawing.edges:
         if edge.flow == "value":
             users.setdefault(edge.tail, set()).add(edge.head)
             made_by.setdefault(edge.head, []).append(edge)
         elif edge.flow == "carry":  # what goes on to the next repetition must stay a result of its own
             carries.add(edge.tail)
+            begins.add(edge.head)
     into: dict[int, int] = {}
     lines: dict[int, list[str]] = {}
     for position, vertex in enumerate(drawing.vertices):
@@ -126,9 +128,11 @@ def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
             continue
         (source,) = sources
         host = drawing.vertices[source]
-        alone = users[source] == {position} and source not in carries
+        alone = users[source] == {position} and source not in carries and position not in begins
         elsewhere = host.cluster != vertex.cluster or host.sign != vertex.sign
-        if not alone or host.kind in _ENDS or elsewhere or made_by[position][0].result is not None:
+        repeated = host.kind == "module" and host.count > 1  # what follows it is not repeated with it
+        parts = any(edge.result is not None for edge in made_by[position])
+        if not alone or host.kind in _ENDS or elsewhere or repeated or parts:
             continue
         into[position] = into.get(source, source)
         lines[position] = [] if vertex.op in SHAPING else [vertex.title]

@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 
 from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Vertex
 
+#: What is made by what it stands for.
+_MADE = frozenset({"op", "module"})
 #: What is told of a box that stands for several, if one of them has it: the worst first.
 _SIGNS: tuple[Sign, ...] = ("trouble", "dead", "removed", "added", "changed")
 #: How many reasons a box that stands for several gives for its sign.
@@ -51,52 +53,67 @@ def fold(drawing: Drawing, closed: Collection[int]) -> Drawing:
         if top[position] is None:
             moved[position] = len(kept)
             kept.append(cluster._replace(parent=moved[cluster.parent]))
-    inside: dict[int, list[int]] = {}
-    for position, vertex in enumerate(drawing.vertices):
-        folded = None if vertex.cluster is None else top[vertex.cluster]
-        if folded is not None:
-            inside.setdefault(folded, []).append(position)
+    inside = _inside(drawing, top)
+    box_of = {i: folded for folded, positions in inside.items() for i in positions}
+    ends = {_last_op(drawing, positions): folded for folded, positions in inside.items()}
     places: dict[int, int] = {}
     vertices: list[Vertex] = []
-    new: list[int] = []  # of each vertex: where it is now
-    for vertex in drawing.vertices:
-        folded = None if vertex.cluster is None else top[vertex.cluster]
-        if folded is None:
-            new.append(len(vertices))
-            vertices.append(vertex._replace(cluster=moved[vertex.cluster]))
-            continue
-        if folded not in places:
+    new = [-1] * len(drawing.vertices)  # of each vertex: where it is now
+    for position, vertex in enumerate(drawing.vertices):
+        if position in ends:
+            folded = ends[position]
             places[folded] = len(vertices)
             vertices.append(_box(drawing, folded, inside[folded], moved[drawing.clusters[folded].parent]))
-        new.append(places[folded])
-    vertices = [
-        v if v.members or v.kind == "module" else v._replace(members=(i,))
-        for v, i in zip(vertices, _first(new, len(vertices)), strict=True)
-    ]
+        elif position not in box_of:
+            new[position] = len(vertices)
+            outer = None if vertex.cluster is None else top[vertex.cluster]
+            around = vertex.cluster if outer is None else drawing.clusters[outer].parent
+            vertices.append(vertex._replace(cluster=moved[around], members=members(position, vertex)))
+    for position, folded in box_of.items():
+        new[position] = places[folded]
     return Drawing(vertices, joined(drawing.edges, new, set(places.values())), kept, drawing.ops)
 
 
-def _first(new: list[int], count: int) -> list[int]:
-    """Of each new vertex: the first old one that it stands for."""
-    found = [-1] * count
-    for old, position in enumerate(new):
-        if found[position] < 0:
-            found[position] = old
-    return found
+def _inside(drawing: Drawing, top: list[int | None]) -> dict[int, list[int]]:
+    """What becomes one box: by folded cluster, the vertices in it.
+
+    Not a parameter that was used before anything happened in its module, as a tied weight may be: that use would be
+    in a circle with the box.
+    """
+    begins: dict[int, int] = {}
+    found: dict[int, list[int]] = {}
+    for position, vertex in enumerate(drawing.vertices):
+        folded = None if vertex.cluster is None else top[vertex.cluster]
+        if folded is not None:
+            found.setdefault(folded, []).append(position)
+            if vertex.kind in _MADE:
+                begins.setdefault(folded, position)
+    early = set()
+    for edge in drawing.edges:
+        cluster = drawing.vertices[edge.tail].cluster
+        folded = None if cluster is None else top[cluster]
+        if folded is not None and edge.flow == "value" and edge.head < begins.get(folded, 0):
+            early.add(edge.tail)
+    left = {folded: [i for i in positions if i not in early] for folded, positions in found.items()}
+    return {folded: positions for folded, positions in left.items() if positions}
+
+
+def _last_op(drawing: Drawing, positions: list[int]) -> int:
+    """Where the box of these stands: after all that it uses."""
+    return next((i for i in reversed(positions) if drawing.vertices[i].kind in _MADE), positions[-1])
 
 
 def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None) -> Vertex:
     """The vertex that stands for a cluster."""
     cluster = drawing.clusters[position]
     vertices = [drawing.vertices[i] for i in inside]
-    ops = [v for v in vertices if v.kind in ("op", "module")]
+    ops = [v for v in vertices if v.kind in _MADE]
     title = cluster.title
     details = [cluster.place]
     op = ""
     if len(ops) == 1 and ops[0].kind == "op":  # a layer: what it does says more than its class
         op = ops[0].op
-        words = ops[0].title if cluster.around == "module" else f"{ops[0].title}"
-        title = f"{cluster.name}: {words}" if cluster.name else words
+        title = f"{cluster.name}: {ops[0].title}" if cluster.name else ops[0].title
         title += f" ×{cluster.count:,}" if cluster.count > 1 else ""
         details += ops[0].details
     else:
@@ -238,7 +255,7 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
     """The drawing with runs of consecutive ops as one box each, so that about `budget` boxes are left at most. For
     graphs that no module divides.
     """
-    ops = [i for i, v in enumerate(drawing.vertices) if v.kind in ("op", "module")]
+    ops = [i for i, v in enumerate(drawing.vertices) if v.kind in _MADE]
     length = -(-len(ops) // max(budget // 2, 1))  # half of the boxes for what the runs use
     if length <= 1:
         return drawing
@@ -256,14 +273,13 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
         run[position] = at
         sizes[at] += 1
     run |= _beside(drawing, run, budget // 2)
-    vertices = []
+    for edge in drawing.edges:
+        if edge.flow == "update" and edge.head in run:  # beside what it updates
+            run[edge.tail] = run[edge.head]
     learned: Counter[int] = Counter()
-    for position, vertex in enumerate(drawing.vertices):
-        inside = run.get(position)
-        if inside is not None:
-            learned[inside] += vertex.parameters
-            vertex = vertex._replace(cluster=inside)
-        vertices.append(vertex)
+    for position, inside in run.items():
+        learned[inside] += drawing.vertices[position].parameters
+    vertices = [v._replace(cluster=run[i]) if i in run else v for i, v in enumerate(drawing.vertices)]
     for i in range(outer, len(clusters)):
         clusters[i] = clusters[i]._replace(name=f"{sizes[i]:,} ops", parameters=learned[i])
     return fold(drawing._replace(vertices=vertices, clusters=clusters), range(outer, len(clusters)))
@@ -275,9 +291,11 @@ def _beside(drawing: Drawing, run: dict[int, int], most: int) -> dict[int, int]:
     near: dict[int, list[int]] = {}
     for edge in drawing.edges:
         for end, other in ((edge.tail, edge.head), (edge.head, edge.tail)):
-            if end not in run:
+            if end not in run and edge.flow == "value":
                 near.setdefault(end, []).append(run.get(other, -1))
-    found = {end: runs[0] for end, runs in near.items() if len(set(runs)) == 1 and drawing.vertices[end].kind != "output"}
+    found = {
+        end: runs[0] for end, runs in near.items() if len(set(runs)) == 1 and drawing.vertices[end].kind != "output"
+    }
     if len(near) - len(found) > most:
         found |= {end: max(runs) if -1 in runs else min(runs) for end, runs in near.items() if end not in found}
     return {end: at for end, at in found.items() if at >= 0}

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tapenet.drawing.folding import members
 from tapenet.drawing.model import Drawing, Edge, Vertex
 
 
-def with_updates(drawing: Drawing, updates: Mapping[int, str]) -> Drawing:
+def with_updates(drawing: Drawing, updates: Mapping[int, str], source: Drawing) -> Drawing:
     """The drawing with a vertex for what an optimizer does to the parameters of each module.
 
     Args:
         drawing: any drawing in which parameters are vertices.
         updates: what is done, by the number of the parameter's node.
+        source: the drawing that this one was made from: a parameter may stand for several of it.
     """
     vertices: list[Vertex] = []
     edges: list[Edge] = []
     new: list[int] = []
     made: dict[tuple[int | None, str], int] = {}
     for position, vertex in enumerate(drawing.vertices):
-        title = updates.get(vertex.number) if vertex.kind == "parameter" else None
+        stands_for = members(position, vertex)
+        done = {updates.get(source.vertices[m].number): None for m in stands_for if vertex.kind == "parameter"}
+        title = _together([title for title in done if title is not None])
         if title is None:
             new.append(len(vertices))
-            vertices.append(vertex._replace(members=vertex.members or (position,)))
+            vertices.append(vertex._replace(members=stands_for))
             continue
         key = vertex.cluster, title
         # Outside of modules each parameter has its own: one for all would tie the picture together.
@@ -33,9 +37,16 @@ def with_updates(drawing: Drawing, updates: Mapping[int, str]) -> Drawing:
         new.append(len(vertices))
         assert vertex.value is not None
         edges.append(Edge(made[key], len(vertices), vertex.value, flow="update"))
-        vertices.append(vertex._replace(members=vertex.members or (position,)))
+        vertices.append(vertex._replace(members=stands_for))
     edges += [edge._replace(tail=new[edge.tail], head=new[edge.head]) for edge in drawing.edges]
     return drawing._replace(vertices=vertices, edges=edges)
+
+
+def _together(titles: list[str]) -> str | None:
+    """One title for what is done to parameters that are drawn as one."""
+    if len(titles) < 2:
+        return titles[0] if titles else None
+    return titles[0].split("\n")[0] + "\nvarious settings"
 
 
 def with_gradients(drawing: Drawing) -> Drawing:
@@ -43,7 +54,11 @@ def with_gradients(drawing: Drawing) -> Drawing:
 
     A gradient ends at the parameter, or at what updates that.
     """
-    updated = {edge.head: edge.tail for edge in drawing.edges if edge.flow == "update"}
+    updated = {
+        edge.head: edge.tail
+        for edge in drawing.edges
+        if edge.flow == "update" and drawing.vertices[edge.head].kind == "parameter"
+    }
     edges = list(drawing.edges)
     seen: set[tuple[int, int]] = set()
     for edge in drawing.edges:

@@ -17,7 +17,7 @@ import numpy as np
 
 from tapenet.drawing.folding import members
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
-from tapenet.drawing.stretches import Group, Item, Joined, Wiring, stretches, with_neighbours
+from tapenet.drawing.stretches import Group, Item, Joined, Wiring, call, stretches, with_neighbours
 
 #: What is worth folding: so many vertices less. A few equal lines are read as quickly as a count.
 _SAVED = 8
@@ -118,11 +118,7 @@ class _Repeats:
 
     def _look(self, ops: tuple[int, ...], cluster: int | None) -> Any:
         """What equal items have in common, and is quickly told."""
-        return self._call(self.vertices[ops[0]]) if cluster is None else (len(ops), self.structure[cluster])
-
-    def _call(self, vertex: Vertex) -> str:
-        # The first detail is the whole call. Which element a loop takes differs from turn to turn.
-        return vertex.op if vertex.op == "getitem" else (vertex.details[0] if vertex.details else vertex.title)
+        return call(self.vertices[ops[0]]) if cluster is None else (len(ops), self.structure[cluster])
 
     def _item(self, ops: tuple[int, ...], cluster: int | None) -> Item:
         inside = {op: place for place, op in enumerate(ops)}
@@ -130,7 +126,7 @@ class _Repeats:
         parts: list[Any] = [None if cluster is None else self.structure[cluster]]
         for op in ops:
             vertex = self.vertices[op]
-            parts.append((self._call(vertex), vertex.sign))
+            parts.append(call(vertex))
             for edge in self.incoming[op]:
                 where: Any = inside.get(self.joined.now(edge.tail))
                 if where is None:

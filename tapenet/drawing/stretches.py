@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tapenet.drawing.model import Drawing
+from tapenet.drawing.model import Drawing, Vertex
 
 #: The longest sequence of items that is looked for.
 _PERIOD = 64
@@ -19,6 +19,13 @@ Given: TypeAlias = dict[Locus, list[int]]
 Step: TypeAlias = tuple[int, int]
 #: How a repetition gets one of its sources, next to how the one before it does.
 Relation: TypeAlias = tuple[Any, ...]
+
+
+def call(vertex: Vertex) -> tuple[object, ...]:
+    """What an op computes of arrays of what shapes. The index that a loop takes differs from turn to turn."""
+    # The whole call is the first detail, after the reason for a sign.
+    words = () if vertex.op == "getitem" else vertex.details[: 1 + bool(vertex.sign)] or (vertex.title,)
+    return vertex.op, vertex.sign, *words
 
 
 class Item(NamedTuple):
@@ -254,7 +261,8 @@ class Wiring:
     def _matches(self, head: int, other: int) -> bool:
         """Whether what uses the one repetition is, by its looks, what uses the next one."""
         a, b = self.vertices[head], self.vertices[other]
-        if head >= other or (a.kind, a.value, a.op, a.details[:1]) != (b.kind, b.value, b.op, b.details[:1]):
+        outputs = a.kind == b.kind == "output"
+        if head >= other or (a.kind, a.value) != (b.kind, b.value) or not (outputs or call(a) == call(b)):
             return False
         places = self._locus(head), self._locus(other)
         if places[0] is None or places[1] is None:

@@ -46,8 +46,8 @@ class View(NamedTuple):
 
     def unfolded(self, drawing: Drawing) -> Drawing:
         """All of a drawing that this view can show, with every module open."""
-        drawing = unbox(fold_repeats(drawing) if self.repeats else drawing)
-        return with_updates(drawing, self.updates) if self.updates else drawing
+        shown = unbox(fold_repeats(drawing) if self.repeats else drawing)
+        return with_updates(shown, self.updates, drawing) if self.updates else shown
 
     def of(self, drawing: Drawing, budget: int | None = None) -> Drawing:
         """What to draw of a drawing.
