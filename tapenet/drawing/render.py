@@ -237,8 +237,7 @@ def _run(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         ) as process:
             try:
-                if not renderer.limits_itself:
-                    _limit_memory(process.pid)
+                _limit(process.pid, timeout, memory=not renderer.limits_itself)
                 # A lone surrogate has no bytes; a question mark in a label beats no picture.
                 picture, said = process.communicate(dot.encode("utf-8", "replace"), timeout)
             except BaseException:
@@ -265,8 +264,8 @@ def _of_svg(dot: str, timeout: float) -> bytes:
         raise _Failure(f"it cannot draw {error}") from None
 
 
-def _limit_memory(pid: int) -> None:
-    """Bound the address space of a started process, where the system can.
+def _limit(pid: int, seconds: float, *, memory: bool) -> None:
+    """Bound the processor time of a started process, so that it ends even if this one is killed, and its address space.
 
     Set from outside, as code between fork and exec is unsafe in a program with threads; and in time, as the
     renderer is still waiting for its input. Only Linux can do this.
@@ -274,10 +273,13 @@ def _limit_memory(pid: int) -> None:
     if sys.platform == "linux":
         import resource
 
-        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-        limit = MEMORY_LIMIT if soft == resource.RLIM_INFINITY else min(soft, MEMORY_LIMIT)
-        with suppress(OSError):  # a program of another user's, or one already gone
-            resource.prlimit(pid, resource.RLIMIT_AS, (limit, hard))
+        limits = [(resource.RLIMIT_CPU, 2 * int(seconds) + 2)]
+        if memory:
+            limits.append((resource.RLIMIT_AS, MEMORY_LIMIT))
+        for kind, limit in limits:
+            soft, hard = resource.getrlimit(kind)
+            with suppress(OSError):  # a program of another user's, or one already gone
+                resource.prlimit(pid, kind, (limit if soft == resource.RLIM_INFINITY else min(soft, limit), hard))
 
 
 def _kill(pid: int) -> None:

@@ -454,6 +454,13 @@ def test_the_limit_is_the_renderers_own(alone: Path, monkeypatch: pytest.MonkeyP
     assert render(DOT, "dot") == b"graph 1048576\n"
 
 
+@linux
+def test_a_renderer_ends_by_itself_if_nobody_is_there_to_stop_it(alone: Path) -> None:
+    """A Python that is killed stops nothing: the system ends what would run for ever."""
+    script(alone / "dot", "echo graph $(ulimit -t)")
+    assert render(DOT, "dot", timeout=10) == b"graph 22\n"
+
+
 # WebAssembly
 
 
