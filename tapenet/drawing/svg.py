@@ -33,7 +33,7 @@ def finished(svg: str, drawing: Drawing, title: str) -> str:
         title: its name for who cannot see it.
     """
     # Of its own contents, since a page may hold several pictures: a reader is to be told of the one it is at.
-    name = f"tapenet-{hashlib.sha256(f'{title} {svg}'.encode()).hexdigest()[:12]}"
+    name = f"tapenet-{hashlib.sha256(f'{clean(title)} {svg}'.encode()).hexdigest()[:12]}"
     root = f'<svg class="tapenet" role="img" aria-labelledby="{name} {name}-description" '
     text = svg.replace("<svg ", root, 1)
     start = text.index(">", text.index("<svg ")) + 1

@@ -71,12 +71,10 @@ def roomy_label(text: str, limit: int = LIMIT) -> str:
         >>> print(roomy_label("a & b"))
         <<TABLE BORDER="0" CELLPADDING="0" WIDTH="65"><TR><TD ALIGN="LEFT">a &amp; b</TD></TR></TABLE>>
     """
-    from html import escape
-
     shown = clean(text, limit)
     width = 11 * len(shown) + 10  # letters are about half as wide as high, in points
     return (
-        f'<<TABLE BORDER="0" CELLPADDING="0" WIDTH="{width}"><TR><TD ALIGN="LEFT">{escape(shown)}</TD></TR></TABLE>>'
+        f'<<TABLE BORDER="0" CELLPADDING="0" WIDTH="{width}"><TR><TD ALIGN="LEFT">{_markup(shown)}</TD></TR></TABLE>>'
         if shown
         else '""'
     )
@@ -98,12 +96,11 @@ def caption_label(caption: str, legend: Iterable[tuple[str, str, str]] = (), lim
         <<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2"><TR><TD ALIGN="LEFT" BALIGN="LEFT">a &lt; b</TD></TR></TABLE>>
     """
     import textwrap
-    from html import escape
 
     rows = []
     entries = [
         f'<TD BORDER="1" BGCOLOR="{fill}" COLOR="{border}" WIDTH="14" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
-        f'<TD ALIGN="LEFT">{escape(clean(meaning))}</TD>'
+        f'<TD ALIGN="LEFT">{_markup(clean(meaning))}</TD>'
         for fill, border, meaning in legend
     ]
     if entries:
@@ -111,7 +108,7 @@ def caption_label(caption: str, legend: Iterable[tuple[str, str, str]] = (), lim
         rows.append(f'<TR><TD ALIGN="LEFT">{row}</TD></TR>')
     lines = textwrap.wrap(clean(caption, limit), 90)
     if lines:
-        text = "<BR/>".join(map(escape, lines))
+        text = "<BR/>".join(map(_markup, lines))
         rows.append(f'<TR><TD ALIGN="LEFT" BALIGN="LEFT">{text}</TD></TR>')
     return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="2">{"".join(rows)}</TABLE>>' if rows else ""
 
@@ -127,6 +124,13 @@ def tooltip(text: str, limit: int = LIMIT) -> str:
         "mean &amp; spread"
     """
     return _string(_escape(clean(text, limit)).replace("\\", "\\\\"))
+
+
+def _markup(text: str) -> str:
+    """Text in an HTML-like label, in which Graphviz undoes its own escapes too."""
+    from html import escape
+
+    return escape(text).replace("\\", "\\\\")
 
 
 def _escape(text: str) -> str:
