@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tapenet.autodiff.tape import Leaf, Node
 from tapenet.drawing.build import build
 from tapenet.drawing.diff import Difference, diff
 from tapenet.drawing.dot import DIRECTIONS
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.names import result_name, variables
+from tapenet.drawing.names import variables
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.view import View
 
@@ -58,4 +59,13 @@ def compare(before: Any, after: Any, direction: str, title: str, legend: bool) -
 
 
 def _graph(x: Any) -> Drawing:
-    return x.source if isinstance(x, Picture) else build(x, variables(), result_name(x))
+    if isinstance(x, Picture):
+        return x.source
+    if callable(x):
+        raise TypeError(
+            f"draw.diff: a {type(x).__name__} has no graph before it is called: give pictures, "
+            "tn.draw.diff(tn.draw(before, x), tn.draw(after, x))"
+        )
+    # The variables that hold the two results have different names for no reason that is of the graphs.
+    names = {key: name for key, name in variables().items() if not isinstance(key, Node) or type(key) is Leaf}
+    return build(x, names)
