@@ -337,14 +337,14 @@ class State:
     def _set(self, switches: dict[str, Any]) -> None:
         for name, value in switches.items():
             setattr(self, name, value)
-        self.watch(self.profile)
-
-    def watch(self, profile: Timing | None) -> None:
-        """Have a profile told what runs from now on, or none. Quicker than `begin`: only one may be on at a time."""
-        self.profile = profile
+        profile = self.profile
         usual = self.tape is None and not self.debug
         self.fast = usual and profile is None
         self.timed = profile if usual and profile is not None and profile.watch is None else None
+
+    def watch(self, profile: Timing | None) -> None:
+        """Have a profile told what runs from now on, or none."""
+        self._set({"profile": profile})
 
 
 class _Local(threading.local):

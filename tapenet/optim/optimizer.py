@@ -313,8 +313,7 @@ class Optimizer:
                         update(g[lo:hi], *arguments)
                 mutation.wrote(run.region, self._writer)
         self._count += 1
-        profile = state.profile if start else None
-        if profile is not None:
+        if start and (profile := state.profile) is not None:
             profile += (SPAN, self._writer, start, perf_counter())
 
     def _record(self, capture: Capture) -> None:

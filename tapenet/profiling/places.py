@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from tapenet.autodiff.tape import Scope
@@ -27,10 +28,14 @@ class Places:
         self._roots: dict[int, tuple[weakref.ref[Any], str]] = {}
         self._counts: dict[str, int] = {}
 
-    def resolve(self, scopes: set[Scope]) -> dict[Scope, Place]:
-        """The place of each scope."""
+    def resolve(self, scopes: Iterable[Scope]) -> dict[Scope, Place]:
+        """The place of each scope. Models are numbered in the order in which they come."""
         names: dict[int, dict[int, str]] = {}
-        return {scope: self._place(scope, names) for scope in sorted(scopes, key=_depth)}
+        found: dict[Scope, Place] = {}
+        for scope in scopes:
+            if scope not in found:
+                found[scope] = self._place(scope, names)
+        return found
 
     def _place(self, scope: Scope, names: dict[int, dict[int, str]]) -> Place:
         chain = _chain(scope)
@@ -67,7 +72,3 @@ def _chain(scope: Scope) -> list[tuple[Any, str]]:
             found.append((at.owner(), at.title))
         at = at.parent
     return found[::-1]
-
-
-def _depth(scope: Scope) -> int:
-    return len(_chain(scope))

@@ -141,7 +141,7 @@ class Block:
             arrays[number] = arrays.get(source, [])[index : index + 1]
         kept: dict[Any, int] = {}
         records = []
-        order = 0  # among the ops that ran in the block
+        outputs = iter(() if seen is None else seen.outputs)
         for position, ran in enumerate(self.ran):
             saved = dict(_saved(position, ran, arrays))
             kept |= saved
@@ -151,17 +151,19 @@ class Block:
                 backward.get(ran.number, 0.0), sum(saved.values()), made,
                 None if made is None else made * factor * (ran.number in backward),
             )  # fmt: skip
-            if seen is not None:
-                if ran.start is not None and order < len(seen.outputs):
-                    activation, born = seen.outputs[order]
-                    record = record._replace(activation=activation, born=born)
-                    order += 1
-                if ran.number is not None:
-                    gradient, born = seen.gradients.get(ran.number), seen.born.get(ran.number)
-                    record = record._replace(gradient=gradient, gradient_born=born)
-            records.append(record)
+            records.append(record if seen is None else _with_values(record, ran.start is None, seen, outputs))
         leaves = {} if seen is None else seen.leaves
         return Step(records, self.stop - self.start, spans, sum(kept.values()), leaves)
+
+
+def _with_values(record: Record, older: bool, seen: Seen, outputs: Iterator[tuple[Stats, str | None]]) -> Record:
+    """A record with what was seen of it. Its output is the next of those that were made in the block."""
+    if not older:
+        activation, born = next(outputs)
+        record = record._replace(activation=activation, born=born)
+    if record.number is None:
+        return record
+    return record._replace(gradient=seen.gradients.get(record.number), gradient_born=seen.born.get(record.number))
 
 
 def entries(timing: Timing, start: int = 0) -> Iterator[int]:

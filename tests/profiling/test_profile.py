@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import gc
+import importlib
 import itertools
 import linecache
 import threading
@@ -60,6 +62,10 @@ def names(records: Any) -> list[str]:
 
 
 STEP = ["linear", "relu", "linear", "tanh", "dropout", "cross_entropy"]
+
+
+def test_the_example_in_the_documentation_runs() -> None:
+    assert doctest.testmod(importlib.import_module("tapenet.profiling.profile")) == (0, 6)
 
 
 # -- what it sees ------------------------------------------------------------------------------------------------
@@ -482,8 +488,9 @@ def test_history_counts_where_steps_differ() -> None:
     assert [r.number for r in prof.history(last)] == [m[-1].node.number for m in made]
 
 
-def test_steps_are_read_while_more_come() -> None:
-    training, prof = Training(), tn.profile()
+@pytest.mark.parametrize("values", [False, True])
+def test_steps_are_read_while_more_come(values: bool) -> None:
+    training, prof = Training(), tn.profile(values=values)
     for count in range(1, 4):
         with prof:
             training()
@@ -492,8 +499,13 @@ def test_steps_are_read_while_more_come() -> None:
     first = prof.steps[0]
     with prof:
         training()
+    with prof:
+        training.net(training.x)
+        assert len(prof.steps) == 4
+        training()
     assert prof.steps[0] is first
-    assert [names(s.records) for s in prof.steps] == [STEP] * 4
+    assert [names(s.records) for s in prof.steps] == [*[STEP] * 4, STEP[:-1] + STEP]
+    assert [r.path for r in prof.steps[4].records if r.op == "linear"] == ["first", "layers.0"] * 2
 
 
 def test_a_step_that_is_not_there() -> None:
