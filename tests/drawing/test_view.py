@@ -1,0 +1,98 @@
+"""The passes one after the other, as pictures are made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tapenet.drawing.build import build
+from tapenet.drawing.model import Drawing
+from tapenet.drawing.view import BUDGET, MOST, PATIENCE, View
+from tests.drawing import models
+from tests.drawing.drawings import Pen, drawings, sound
+from tests.drawing.graphs import GRAPHS
+
+MAKE = [
+    *GRAPHS.values(),
+    *(f for name, f in models.MODELS.items() if name not in ("chain", "irregular_chain", "compiled")),
+]
+
+
+def seen(view: View, source: Drawing, budget: int | None = None) -> Drawing:
+    return view.of(view.unfolded(source), budget)
+
+
+@pytest.mark.parametrize("make", MAKE, ids=lambda f: f.__name__)
+def test_every_view_of_every_graph_is_sound(make: Any) -> None:
+    source = build(make())
+    for view in (
+        View(),
+        View(depth=0),
+        View(depth=1),
+        View(depth=9),
+        View(budget=None),
+        View(budget=1),
+        View(repeats=False),
+    ):
+        for one in (view, view._replace(compact=False)):
+            drawing = seen(one, source)
+            sound(source, drawing)
+            assert seen(one, source) == drawing
+
+
+@settings(max_examples=300)
+@given(drawings(), st.integers(1, 40), st.booleans(), st.booleans())
+def test_any_graph_in_any_budget(source: Drawing, budget: int, compact: bool, repeats: bool) -> None:
+    for view in (View(budget=budget, compact=compact, repeats=repeats), View(depth=budget % 4, compact=compact)):
+        sound(source, seen(view, source))
+        sound(source, seen(view, source, budget))
+
+
+@pytest.mark.parametrize("make", [models.lenet, models.resnet50, models.gpt, models.rnn, models.unet])
+def test_models_come_near_the_budget(make: Any) -> None:
+    source = build(make())
+    drawing = seen(View(), source)
+    assert 6 <= len(drawing.vertices) <= BUDGET
+    assert len(seen(View(budget=None), source).vertices) >= len(drawing.vertices)
+
+
+def test_the_same_graph_gives_the_same_picture() -> None:
+    def plain(drawing: Drawing) -> Any:
+        return [v._replace(number=0) for v in drawing.vertices], drawing.edges, drawing.clusters
+
+    for make in (models.gpt, models.rnn, models.resnet50):
+        assert plain(seen(View(), build(make()))) == plain(seen(View(), build(make())))
+
+
+@pytest.mark.parametrize("make", [models.chain, models.irregular_chain])
+@pytest.mark.parametrize("view", [View(), View(budget=None), View(depth=3), View(repeats=False)])
+def test_a_long_chain_is_bounded(make: Any, view: View) -> None:
+    source = build(make(20_000))
+    drawing = seen(view, source)
+    sound(source, drawing)
+    assert len(drawing.vertices) <= (MOST if view.budget is None or view.depth is not None else BUDGET * PATIENCE)
+
+
+def test_a_late_layout_gets_less() -> None:
+    source = build(models.resnet50())
+    view = View(budget=None, repeats=False)
+    counts = [len(seen(view, source, budget).vertices) for budget in (None, 200, 50, 10)]
+    assert counts == sorted(counts, reverse=True)
+    assert counts[-1] <= 10
+
+
+def test_many_modules_side_by_side_are_drawn_in_runs() -> None:
+    pen = Pen()
+    x = pen.leaf()
+    for i in range(3000):
+        pen.enter("AB"[i % 7 > 3], f"m{i}")
+        x = pen.op(["tanh", "add", "matmul"][i * i % 3], pen.op("add", x))
+        pen.leave()
+    pen.output(x)
+    for view in (View(repeats=False), View(depth=0, repeats=False), View(depth=5)):
+        drawing = seen(view, pen.drawing)
+        sound(pen.drawing, drawing)
+        assert len(drawing.vertices) <= MOST
