@@ -153,7 +153,7 @@ def _arguments(node: Node, inputs: dict[str, Any] | None = None) -> Iterator[tup
                 yield f"{name}[{i}]", _origin(node, _itself(element, array))
         else:
             yield name, _origin(node, _itself(value, given.get(name)))
-    for name, value in node.options.items():
+    for name, value in node.options.items() if node.option_names else ():
         if isinstance(value, Traced):
             yield name, _origin(node, value)
 

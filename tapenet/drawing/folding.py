@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
 from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Vertex
 
@@ -183,16 +183,18 @@ def unbox(drawing: Drawing) -> Drawing:
     def bare(position: int, cluster: Cluster) -> bool:
         return content[position] == 1 and not cluster.parameters and cluster.count == 1 and not cluster.sign
 
-    return _without(drawing, bare)
+    return _without(drawing, {i for i, cluster in enumerate(drawing.clusters) if bare(i, cluster)})
 
 
-def _without(drawing: Drawing, drop: Callable[[int, Cluster], bool]) -> Drawing:
+def _without(drawing: Drawing, dropped: Collection[int]) -> Drawing:
     """The drawing without some of its clusters; what was in them stays."""
+    if not dropped:
+        return drawing
     clusters: list[Cluster] = []
     moved: dict[int | None, int | None] = {None: None}
     for position, cluster in enumerate(drawing.clusters):
         parent = moved[cluster.parent]
-        if drop(position, cluster):
+        if position in dropped:
             moved[position] = parent
         else:
             moved[position] = len(clusters)
