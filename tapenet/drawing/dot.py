@@ -144,6 +144,7 @@ class _Writer:
         yield f"  edge {_attributes(_EDGE)}"
         if self.around.title:
             title = {"labelloc": "t", "labeljust": "c", "fontsize": "15", "fontcolor": LIGHT.ink, "peripheries": "0"}
+            title["bgcolor"] = "transparent"  # else one of its own, over the paper
             yield "  subgraph cluster_title {"
             yield f"  graph {_attributes(title, label=quote(self.around.title))}"
         yield from self.boxes()
