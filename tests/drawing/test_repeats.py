@@ -105,6 +105,50 @@ def test_what_is_taken_from_repetitions_is_told_truly(block: Any, count: int, mo
     true_of(pen.drawing, drawing, rows=modules)
 
 
+def nested(block: Any, turns: int, stages: int) -> tuple[Pen, list[int]]:
+    """Stages of equal blocks, and the stage that each vertex is of."""
+    pen = Pen()
+    x = pen.leaf()
+    of = [-1]
+    for stage in range(stages):
+        pen.enter("Stage", str(stage))
+        first = x
+        for _ in range(turns):
+            made: list[int] = []
+            for name, sources in block:
+                # What is shared by all blocks is what went into the stage here.
+                made.append(pen.op(name, *({-1: x}.get(s, first) if s < 0 else made[s] for s in sources)))
+            x = made[-1]
+        x = pen.op("matmul", x, first)
+        pen.leave()
+        of += [stage] * (len(pen.vertices) - len(of))
+    pen.output(x)
+    return pen, [*of, -1]
+
+
+@settings(max_examples=500)
+@given(blocks(), st.integers(4, 6), st.data())
+def test_a_crossed_wire_inside_a_stage_is_not_merged(block: Any, turns: int, data: Any) -> None:
+    pen, stage_of = nested(block, turns, 5)
+    drawing = fold_repeats(pen.drawing)
+    sound(pen.drawing, drawing)
+    if len(block) > 2:
+        assert [c.count for c in drawing.clusters if c.around == "module"] == [5]
+    changed = data.draw(st.integers(0, 4))
+    begins = stage_of.index(changed)
+    places = [i for i, e in enumerate(pen.edges) if stage_of[e.head] == changed and e.head > begins + 1]
+    place = data.draw(st.sampled_from(places))
+    edge = pen.edges[place]
+    # From within the stage: what comes into it may truly be another thing for the first of several.
+    tail = data.draw(st.integers(begins, edge.head - 1).filter(lambda i: i != edge.tail))
+    pen.edges[place] = edge._replace(tail=tail)
+    drawing = fold_repeats(pen.drawing)
+    sound(pen.drawing, drawing)
+    for vertex in drawing.vertices:
+        stages = {stage_of[m] for m in vertex.members}
+        assert edge.head not in vertex.members or stages == {changed}, vertex
+
+
 # -- models ----------------------------------------------------------------------------------------------------------
 
 
