@@ -131,11 +131,12 @@ step = tn.draw(loss, optimizer=opt, title="A training step of LeNet", legend=Tru
 saved.append(step.save(out / "training.svg"))
 
 # Five equal blocks are drawn once; the connection around the convolutions is seen as such.
-picture = tn.draw(ResNet(), rng.normal(size=(4, 3, 32, 32)).astype(np.float32), title="A residual network")
+photos = rng.normal(size=(4, 3, 32, 32)).astype(np.float32)
+picture = tn.draw(ResNet(), photos, title="A residual network")
 saved.append(picture.save(out / "resnet.svg"))
 
-# The same, painted by what each part costs: the model is run once and timed.
-costs = tn.draw(ResNet(), rng.normal(size=(4, 3, 32, 32)).astype(np.float32), color_by="time", depth=1, title="Where the time goes")
+# The same, painted by what each part costs: the model is run and timed.
+costs = tn.draw(ResNet(), photos, color_by="time", depth=1, title="Where the time goes")
 saved.append(costs.save(out / "time.svg"))
 
 # Twelve transformer blocks.
