@@ -257,6 +257,8 @@ def run(
                         _check_writes(node)
                     if number < first:
                         profile.older(node)
+                        note(MARK)
+                        note(clock())
                     node.pull(g, grads)
                     note(number)
                     note(clock())

@@ -329,7 +329,7 @@ def _entry_lines(op: Op, node: bool) -> list[str]:
         found.append(text.format(name))
     head = "_node.number, _node.scope, _node.shape, _dtype" if node else "None, _state.scope, _out.shape, _out.dtype"
     # A third quicker than a call of `extend`.
-    return [f"    _log += (self, {', '.join([head, '_start, _stop', *found])})"]
+    return [f"    _log += (self, {', '.join([head, '_stop - _start', *found])})"]
 
 
 # -- the node ----------------------------------------------------------------------------------------------------

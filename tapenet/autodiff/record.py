@@ -74,7 +74,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     except Exception as error:
         picture = _drawn(op, bound, raw, parents, error) if state.nan and tensors else ""
         explain(op, tuple(raw.values()), error, picture)
-    stop = 0.0 if profile is None else perf_counter()
+    seconds = 0.0 if profile is None else perf_counter() - start
     results = _split(op, result)
     if not tensors and not kept:
         outs = results[: len(results) - len(op.residuals)]
@@ -86,12 +86,12 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     floats = any(arrays[i].dtype.kind in "fc" for i in range(count) if i not in op.nondiff_outputs)
     if state.tape is None and not (parents and floats):
         if profile is not None:
-            profile.ran(op, None, raw, {}, arrays, count, start, stop)
+            profile.ran(op, None, raw, {}, arrays, count, seconds)
         tensor_outs = [Tensor._of(a) for a in arrays[:count]]
         return tensor_outs[0] if op.outputs == 1 else tuple(tensor_outs)
     node: Any = _node(op, bound, raw, parents if floats else {}, arrays, count)  # Any: it has slots of its own
     if profile is not None:
-        profile.ran(op, node, raw, parents if floats else {}, arrays, count, start, stop)
+        profile.ran(op, node, raw, parents if floats else {}, arrays, count, seconds)
     if state.debug:
         node.line = user_line()
     trace = None

@@ -16,21 +16,24 @@ from tapenet.autodiff.tape import Constant, Node, Parents, Traced, constant, loc
 from tapenet.ops.op import Op, rule_names
 
 #: How many items every entry of an op has before its facts.
-HEAD = 7
+HEAD = 6
 #: First items of entries that are no op's.
-BEGIN, END, MARK, PICK, RULES, SPAN = "begin", "end", "mark", "pick", "rules", "span"
+CALL, END, MARK, OPEN, PICK, RULES, SPAN = "call", "end", "mark", "open", "pick", "rules", "span"
 
 
 class Timing(list[Any]):
     """What happened in the blocks of a profile, in order. An entry is several items, told by the first:
 
-    - an Op: it ran. Number of its node (None where nothing was recorded), scope, shape and dtype of the output, when
-      its forward began and ended (None if that was before the block), and the op's `facts`;
+    - an Op: it ran. Number of its node (None where nothing was recorded), scope, shape and dtype of the output, how long
+      its forward took (None if that was before the block), and the op's `facts`;
     - a number: the rules of that node ran. When they ended; they began when the rules before them ended, or at MARK;
-    - RULES: the same where rules may run others in turn: number, begin, end;
     - PICK: one result of an op with several. Its number, the op's, and which it is;
-    - SPAN: anything else that takes time. Name, begin, end;
-    - BEGIN, END: a block began or ended; MARK: rules begin to run. When it was.
+    - SPAN: anything else that takes time. Name and how long;
+    - RULES, CALL: the same of rules, and of anything else, in which ops may run: what did so since the last OPEN.
+      Number or name, and how long;
+    - OPEN: a RULES or CALL is to come;
+    - MARK: rules begin to run. When it was;
+    - END: a block ended. When it began and ended.
     """
 
     __slots__ = ("_block", "_older", "bound", "first", "watch")
@@ -48,7 +51,7 @@ class Timing(list[Any]):
 
     def ran(
         self, op: Op, node: Node | None, raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int,
-        start: float, stop: float,
+        seconds: float,
     ) -> None:  # fmt: skip
         """Enter an op that the general recorder ran. `arrays` are its outputs, the first `count`, and residuals."""
         state = local.state
@@ -61,7 +64,7 @@ class Timing(list[Any]):
         found = [_fact(f, raw, parents, residuals) for f in facts(op)]
         if self.watch is not None:
             self.watch.ran(op, raw, outs)
-        self.extend((op, None if node is None else node.number, state.scope, shape, dtype, start, stop, *found))
+        self.extend((op, None if node is None else node.number, state.scope, shape, dtype, seconds, *found))
 
     def older(self, node: Node) -> None:
         """Enter a node that was made before the block and takes part in a backward pass inside: it has a row too."""
@@ -77,7 +80,7 @@ class Timing(list[Any]):
         residuals = {n: getattr(node, n + "_saved", None) for n in op.residuals}
         found = [_fact(f, inputs, parents, residuals) for f in facts(op)]
         self.bound |= node.call is not None
-        self.extend((op, node.number, node.scope, node.shape, node.dtype, None, None, *found))
+        self.extend((op, node.number, node.scope, node.shape, node.dtype, None, *found))
 
     def before_pull(self, node: Node, g: Any, grads: dict[Node, Any]) -> float:
         """Prepare for a node's rules; gives the time."""
@@ -85,11 +88,12 @@ class Timing(list[Any]):
             self.older(node)
         if self.watch is not None:
             self.watch.before_pull(node, g, grads)
+        self.append(OPEN)
         return perf_counter()
 
     def after_pull(self, node: Node, grads: dict[Node, Any], start: float) -> None:
         """Enter a node's rules, which have run."""
-        self.extend((RULES, node.number, start, perf_counter()))
+        self.extend((RULES, node.number, perf_counter() - start))
         if self.watch is not None:
             self.watch.after_pull(node, grads)
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from tapenet.autodiff.tape import local, user_site
 from tapenet.autodiff.tensor import Tensor
-from tapenet.autodiff.timing import SPAN
+from tapenet.autodiff.timing import CALL, OPEN
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.ir import Program
@@ -185,9 +185,10 @@ class Compiled:
         profile = local.state.profile
         if profile is None:
             return self._general(args, kwargs)
+        profile.append(OPEN)
         start = perf_counter()
         result = self._general(args, kwargs)
-        profile.extend((SPAN, f"compiled {self._title}", start, perf_counter()))
+        profile.extend((CALL, f"compiled {self._title}", perf_counter() - start))
         return result
 
     def _general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

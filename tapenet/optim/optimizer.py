@@ -314,7 +314,7 @@ class Optimizer:
                 mutation.wrote(run.region, self._writer)
         self._count += 1
         if start and (profile := state.profile) is not None:
-            profile += (SPAN, self._writer, start, perf_counter())
+            profile += (SPAN, self._writer, perf_counter() - start)
 
     def _record(self, capture: Capture) -> None:
         """The step as ops on a tape that captures: the same rule on tensors, parameter by parameter."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from tapenet.autodiff import tape
 from tapenet.autodiff.tape import Scope, State, local, next_number, user_line
-from tapenet.autodiff.timing import BEGIN, END, Timing
+from tapenet.autodiff.timing import END, Timing
 from tapenet.ops.op import Op
 from tapenet.profiling.history import History
 from tapenet.profiling.places import Places
@@ -62,13 +62,26 @@ class Profile:
         values: whether statistics of activations and gradients are kept.
     """
 
-    __slots__ = ("_epoch", "_held", "_history", "_named", "_places", "_seen", "_state", "_steps", "_timing", "_watch")
+    __slots__ = (
+        "_epoch",
+        "_held",
+        "_history",
+        "_named",
+        "_places",
+        "_seen",
+        "_start",
+        "_state",
+        "_steps",
+        "_timing",
+        "_watch",
+    )
 
     def __init__(self, values: bool = False) -> None:
         self._watch = Values() if values else None
         self._timing = Timing(self._watch)
         #: The state of the thread that has entered it.
         self._state: State | None = None
+        self._start = 0.0
         self._places = Places()
         #: How many items of the timing have their scopes replaced by places.
         self._named = 0
@@ -98,12 +111,12 @@ class Profile:
             state.fast = False
         else:
             state.watch(timing)
-        timing += (BEGIN, perf_counter())
+        self._start = perf_counter()
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         timing = self._timing
-        timing += (END, perf_counter())
+        timing += (END, self._start, perf_counter())
         state = self._state
         assert state is not None
         self._state = None
@@ -166,8 +179,8 @@ class Profile:
             step = block.step(None if watch is None else watch.blocks[i])
             self._steps.append(step)
             self._history.add(step)
-        begins = [i for i in entries(timing) if timing[i] == BEGIN]
-        del timing[: begins[-1] if len(begins) > len(blocks) else len(timing)]
+        ends = [i for i in entries(timing) if timing[i] == END]
+        del timing[: ends[-1] + 3 if ends else 0]
         self._named = self._seen = len(timing)
         if watch is not None:
             del watch.blocks[: len(blocks)]

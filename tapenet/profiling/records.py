@@ -7,12 +7,10 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tapenet.autodiff.tape import Constant
-from tapenet.autodiff.timing import BEGIN, END, HEAD, MARK, PICK, RULES, SPAN, Timing, facts, kept_for
+from tapenet.autodiff.timing import CALL, END, HEAD, MARK, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
 from tapenet.ops.op import Op, rule_names
 from tapenet.profiling.places import Place
 from tapenet.profiling.values import Seen, Stats
-
-FORWARD = "forward"
 
 
 class Record(NamedTuple):
@@ -100,42 +98,47 @@ class _Ran(NamedTuple):
     place: Place
     shape: Any
     dtype: Any
-    start: float | None
-    stop: float | None
+    seconds: float | None
     facts: dict[tuple[str, str], Any]
-
-
-class _Event(NamedTuple):
-    """Something that took time, and whose it is: the position of an op's forward among the ops, the number of a node
-    whose rules ran, or a name."""
-
-    start: float
-    stop: float
-    kind: str
-    whose: Any
 
 
 class Block:
     """The entries of one block."""
 
     def __init__(self) -> None:
-        self.start = self.stop = 0.0
+        self.seconds = 0.0
         self.ran: list[_Ran] = []
-        self.events: list[_Event] = []
+        #: Seconds, without those of what ran inside, of the rules by number of the node, and of what is no op by name.
+        self.rules: dict[int, float] = {}
+        self.spans: dict[str, float] = {}
         #: The op and the position of each result of an op with several, by number.
         self.picks: dict[int, tuple[int, int]] = {}
+        #: Seconds of what ran inside each thing that is going on, the innermost last.
+        self._inside = [0.0]
 
     def op(self, op: Op, rest: list[Any]) -> None:
         """Take up the entry of an op."""
-        number, place, shape, dtype, start, stop, *found = rest
-        ran = _Ran(op, number, place, shape, dtype, start, stop, dict(zip(facts(op), found, strict=True)))
-        if ran.start is not None and ran.stop is not None:
-            self.events.append(_Event(ran.start, ran.stop, FORWARD, len(self.ran)))
-        self.ran.append(ran)
+        number, place, shape, dtype, seconds, *found = rest
+        self.ran.append(_Ran(op, number, place, shape, dtype, seconds, dict(zip(facts(op), found, strict=True))))
+        self._inside[-1] += seconds or 0.0
+
+    def open(self) -> None:
+        """Something begins in which other things may run."""
+        self._inside.append(0.0)
+
+    def close(self, seconds: float) -> float:
+        """It has ended. Gives its seconds without those of what ran inside."""
+        inside = self._inside.pop()
+        self._inside[-1] += seconds
+        return seconds - inside
+
+    def spent(self, whose: Any, seconds: float) -> None:
+        """Add to the time of a node's rules or of something that is no op."""
+        found: dict[Any, float] = self.rules if type(whose) is int else self.spans
+        found[whose] = found.get(whose, 0.0) + seconds
 
     def step(self, seen: Seen | None) -> Step:
         """The block as data."""
-        forward, backward, spans = _self_times(self.events).values()
         arrays = {r.number: _outputs(r) for r in self.ran if r.number is not None}
         for number, (source, index) in self.picks.items():
             arrays[number] = arrays.get(source, [])[index : index + 1]
@@ -147,13 +150,13 @@ class Block:
             kept |= saved
             made, factor = _multiply_adds(ran), _products(ran)
             record = Record(
-                ran.number, ran.op.name, *ran.place, ran.shape, ran.dtype, forward.get(position, 0.0),
-                backward.get(ran.number, 0.0), sum(saved.values()), made,
-                None if made is None else made * factor * (ran.number in backward),
+                ran.number, ran.op.name, *ran.place, ran.shape, ran.dtype, ran.seconds or 0.0,
+                self.rules.get(ran.number or 0, 0.0), sum(saved.values()), made,
+                None if made is None else made * factor * (ran.number in self.rules),
             )  # fmt: skip
-            records.append(record if seen is None else _with_values(record, ran.start is None, seen, outputs))
+            records.append(record if seen is None else _with_values(record, ran.seconds is None, seen, outputs))
         leaves = {} if seen is None else seen.leaves
-        return Step(records, self.stop - self.start, spans, sum(kept.values()), leaves)
+        return Step(records, self.seconds, self.spans, sum(kept.values()), leaves)
 
 
 def _with_values(record: Record, older: bool, seen: Seen, outputs: Iterator[tuple[Stats, str | None]]) -> Record:
@@ -171,55 +174,45 @@ def entries(timing: Timing, start: int = 0) -> Iterator[int]:
     i = start
     while i < len(timing):
         yield i
-        first = timing[i]
-        i += _LENGTHS[first] if type(first) is str else 2 if type(first) is int else HEAD + len(facts(first))
+        i += _length(timing[i])
 
 
-_LENGTHS = {BEGIN: 2, END: 2, MARK: 2, PICK: 4, RULES: 4, SPAN: 4}
+_LENGTHS = {CALL: 3, END: 3, MARK: 2, OPEN: 1, PICK: 4, RULES: 3, SPAN: 3}
+
+
+def _length(first: Any) -> int:
+    return _LENGTHS[first] if type(first) is str else 2 if type(first) is int else HEAD + len(facts(first))
 
 
 def read(timing: Timing) -> Iterator[Block]:
-    """The blocks of a profile. Scopes among the entries were replaced by places before."""
+    """The blocks that have ended. Scopes among the entries were replaced by places before."""
     block = Block()
     mark = 0.0
     for i in entries(timing):
-        first, then = timing[i], timing[i + 1]
-        if isinstance(first, Op):
-            block.op(first, timing[i + 1 : i + HEAD + len(facts(first))])
-        elif type(first) is int:
-            block.events.append(_Event(mark, then, RULES, first))
-            mark = then
-        elif first == MARK:
-            mark = then
-        elif first == PICK:
-            block.picks[then] = timing[i + 2], timing[i + 3]
-        elif first == BEGIN:
-            block = Block()
-            block.start = then
-        elif first == END:
-            block.stop = then
+        kind, *rest = timing[i : i + _length(timing[i])]
+        if isinstance(kind, Op):
+            block.op(kind, rest)
+        elif type(kind) is int:
+            block.open()
+            block.spent(kind, block.close(rest[0] - mark))
+            mark = rest[0]
+        elif kind == MARK:
+            (mark,) = rest
+        elif kind == PICK:
+            number, source, index = rest
+            block.picks[number] = source, index
+        elif kind == OPEN:
+            block.open()
+        elif kind == END:
+            start, stop = rest
+            block.seconds = stop - start
             yield block
+            block = Block()
         else:
-            block.events.append(_Event(timing[i + 2], timing[i + 3], first, then))
-
-
-# -- time --------------------------------------------------------------------------------------------------------
-
-
-def _self_times(events: list[_Event]) -> dict[str, dict[Any, float]]:
-    """Seconds by kind and by whose they are, without what ran inside: rules that are differentiated run ops."""
-    found: dict[str, dict[Any, float]] = {kind: {} for kind in (FORWARD, RULES, SPAN)}
-    around: list[_Event] = []
-    for event in sorted(events, key=lambda e: (e.start, -e.stop)):
-        while around and around[-1].stop <= event.start:
-            around.pop()
-        seconds = event.stop - event.start
-        own = found[event.kind]
-        own[event.whose] = own.get(event.whose, 0.0) + seconds
-        if around:
-            found[around[-1].kind][around[-1].whose] -= seconds
-        around.append(event)
-    return found
+            whose, seconds = rest
+            if kind == SPAN:
+                block.open()
+            block.spent(whose, block.close(seconds))
 
 
 # -- memory ------------------------------------------------------------------------------------------------------

@@ -43,14 +43,10 @@ def candidates(net: nn.Module, x: Any, y: Any, loss_of: Any) -> dict[str, Step]:
         opt.step()
         return loss
 
-    prof, left = tn.profile(), KEPT
+    profiles = itertools.chain.from_iterable(itertools.repeat(tn.profile(), KEPT) for _ in itertools.count())
 
     def profiled() -> Any:
-        nonlocal prof, left
-        left -= 1
-        if not left:
-            prof, left = tn.profile(), KEPT
-        with prof:
+        with next(profiles):
             loss = loss_of(net(x), y)
             opt.zero_grad()
             loss.backward()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 import tapenet as tn
 from tapenet.autodiff.tape import lines
+from tapenet.autodiff.timing import CALL, END, MARK, OPEN, RULES, SPAN, Timing
 from tapenet.ops.op import Op, registry
-from tapenet.profiling.records import FORWARD, RULES, SPAN, _Event, _self_times
+from tapenet.profiling.places import Place
+from tapenet.profiling.records import entries, read
 
 OPS = {
     name: op
@@ -230,17 +233,37 @@ def test_ops_that_do_not_say() -> None:
 
 
 def test_what_runs_inside_is_taken_off() -> None:
-    events = [
-        _Event(3.0, 4.0, FORWARD, 0),
-        _Event(2.0, 5.0, RULES, 7),
-        _Event(5.0, 6.0, FORWARD, 1),
-        _Event(1.0, 9.0, RULES, 8),
-        _Event(6.0, 6.5, RULES, 7),
-        _Event(0.0, 10.0, SPAN, "compiled f"),
-        _Event(11.0, 12.0, SPAN, "compiled f"),
-    ]
-    assert _self_times(events) == {
-        FORWARD: {0: 1.0, 1: 1.0},
-        RULES: {8: 8.0 - 3.0 - 1.0 - 0.5, 7: 2.0 + 0.5},
-        SPAN: {"compiled f": 2.0 + 1.0},
-    }
+    timing = Timing()
+    place = Place("", "")
+    timing += [tn.exp, 7, place, (), np.dtype(float), 1.0]
+    timing += [OPEN, tn.exp, 8, place, (), np.dtype(float), 2.0, OPEN, tn.exp, 9, place, (), np.dtype(float), 0.5]
+    timing += [RULES, 8, 3.0, RULES, 7, 8.0]  # 2 + 3 inside
+    timing += [MARK, 120.0, 8, 120.25, 7, 120.75, SPAN, "SGD.step", 0.125]
+    timing += [OPEN, tn.exp, None, place, (), np.dtype(float), 1.5, CALL, "compiled f", 4.0, END, 100.0, 130.0]
+    assert [timing[i] for i in entries(timing)].count(tn.exp) == 4
+    (block,) = read(timing)
+    step = block.step(None)
+    assert [r.forward for r in step.records] == [1.0, 2.0, 0.5, 1.5]
+    assert [r.backward for r in step.records] == [8.0 - 5.0 + 0.5, 3.0 - 0.5 + 0.25, 0.0, 0.0]
+    assert step.spans == {"SGD.step": 0.125, "compiled f": 2.5}
+    assert step.total == 30.0
+    assert step.other == 30.0 - 1.0 - 2.0 - 8.0 + 2.0 - 0.75 - 0.125 - 4.0
+
+
+def test_rules_that_run_ops_are_timed_without_these() -> None:
+    @tn.op(x=lambda g: twice(g))
+    def outer(x: Any) -> Any:
+        return x + 0
+
+    @tn.op(x=lambda g: g)
+    def twice(x: Any) -> Any:
+        time.sleep(0.005)
+        return x * 2
+
+    x = tn.tensor([1.0], requires_grad=True)
+    with tn.profile() as prof:
+        outer(x).backward(create_graph=True)
+    first, second = prof.steps[0].records
+    assert (first.op, second.op) == ("outer", "twice")
+    assert second.forward >= 0.005
+    assert 0 < first.backward < second.forward
