@@ -61,6 +61,8 @@ _MERGING = frozenset(
         "stack",
     }
 )
+#: More ways than this that come together are a collection, of the states of a loop say, not a way around.
+_WAYS = 3
 #: How many arrows from one box to another are drawn one by one.
 _SIDE_BY_SIDE = 3
 #: How far back another way is looked for.
@@ -149,7 +151,8 @@ def mark_skips(drawing: Drawing) -> Drawing:
     edges = list(drawing.edges)
     for i, edge in enumerate(edges):
         head, tail = drawing.vertices[edge.head], drawing.vertices[edge.tail]
-        if head.op not in _MERGING or edge.flow != "value" or tail.kind in _ENDS - {"input"}:
+        few = len(made_by.get(edge.head, ())) <= _WAYS
+        if head.op not in _MERGING or not few or edge.flow != "value" or tail.kind in _ENDS - {"input"}:
             continue
         others = [t for t in made_by[edge.head] if t > edge.tail]
         if _leads(edge.tail, others, made_by):

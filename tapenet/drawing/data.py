@@ -26,7 +26,8 @@ def to_data(drawing: Drawing) -> dict[str, Any]:
       several results of its tail), `argument`, `flow` ("gradient", "update" or "carry"; left out for a value),
       `differentiable`, `arrays` (how many are drawn as one), `skip` and `sign`.
     - `clusters`: a list, a parent before its children; each has `name`, `type`, `path`, `parent` (a position), `depth`,
-      `parameters`, `around` ("repeat" or "kernel"; left out for a module), `count`, `sign` and `fill`.
+      `parameters`, `around` ("repeat" or "kernel"; left out for a module), `count`, `parallel` (no repetition uses
+      what another gives), `sign` and `fill`.
     - `ops`: by name of an op, its `formula` and `gradients` (by input).
 
     >>> import tapenet as tn

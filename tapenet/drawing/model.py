@@ -109,6 +109,7 @@ class Cluster(NamedTuple):
         parameters: how many numbers the module learns.
         around: what it is around.
         count: how many equal ones it stands for.
+        parallel: whether these stand side by side, none using what another gives.
         sign: what is to be seen at a glance.
         fill: a colour of its own, "#rrggbb", where it was painted; else "".
     """
@@ -123,11 +124,14 @@ class Cluster(NamedTuple):
     count: int = 1  # type: ignore[assignment]  # better known than the method of tuples
     sign: Sign = ""
     fill: str = ""
+    parallel: bool = False
 
     @property
     def title(self) -> str:
         text = f"{self.name}: {self.type}" if self.name and self.type else self.name or self.type
-        return f"{text} ×{self.count:,}".strip() if self.count > 1 else text
+        if self.count == 1:
+            return text
+        return f"{text} ×{self.count:,}{' in parallel' if self.parallel else ''}".strip()
 
     @property
     def place(self) -> str:

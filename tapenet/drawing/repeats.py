@@ -33,6 +33,7 @@ class _Around(NamedTuple):
     clusters: list[int]
     count: int  # type: ignore[assignment]  # better known than the method of tuples
     parameters: int
+    group: int
 
 
 def fold_repeats(drawing: Drawing) -> Drawing:
@@ -68,6 +69,7 @@ class _Repeats:
             if vertex.cluster is not None and i not in used:
                 self.spare.setdefault(vertex.cluster, []).append(i)
         self.groups = 0
+        self.group_of: dict[int, int] = {}  # of repeated clusters
         self.rows: set[int] = set()  # the groups of modules one after the other, each with its own parameters
         self.inside: list[tuple[int, ...]] = [()] * len(drawing.clusters)  # by cluster: the ops still drawn in it
         self.structure = [0] * len(drawing.clusters)  # by cluster: a number for what is in it
@@ -209,6 +211,7 @@ class _Repeats:
         if not ops and len(clusters) == 1:
             (cluster,) = clusters
             self.counts[cluster] = group.count
+            self.group_of[cluster] = self.groups
             self.learned |= learned
             if self._modules(cluster) > 1:
                 self.rows.add(self.groups)
@@ -217,7 +220,7 @@ class _Repeats:
         # Its own parameters and arrays belong to a repetition; where they are a module's, they are in its cluster.
         inner = [leaf for leaf in own if self.vertices[leaf].cluster == parent]
         parameters = sum(learned.values()) + group.count * sum(self.vertices[leaf].parameters for leaf in inner)
-        self.around.append(_Around(parent, ops + inner, clusters, group.count, parameters))
+        self.around.append(_Around(parent, ops + inner, clusters, group.count, parameters, self.groups))
 
     def _learned(self, cluster: int, shared: set[int]) -> int:
         """How many numbers the modules learn that a cluster stands for, each module and each parameter counted once."""
@@ -256,6 +259,7 @@ class _Repeats:
         merged: dict[int, list[int]] = {}
         for old, stays in enumerate(final):
             merged.setdefault(stays, []).append(old)
+        self.linked = {self._goes_on(edge) for edge in self.drawing.edges}
         cluster_of, clusters = self._clusters()
         new: dict[int, int] = {}
         vertices: list[Vertex] = []
@@ -340,7 +344,8 @@ class _Repeats:
             kind, position = at_
             if kind == "new":
                 around = self.around[position]
-                clusters.append(Cluster("", "", "", parent, depth, around.parameters, "repeat", around.count))
+                made = Cluster("", "", "", parent, depth, around.parameters, "repeat", around.count)
+                clusters.append(made._replace(parallel=around.group not in self.linked))
             else:
                 clusters.append(self._counted(position)._replace(parent=parent, depth=depth))
             pending += [(at_, c) for c in reversed(below.get(at_, []))]
@@ -364,6 +369,7 @@ class _Repeats:
             path=_range(cluster.path, last.path),
             count=self.counts[position],
             parameters=self.learned.get(position, cluster.parameters),
+            parallel=position in self.group_of and self.group_of[position] not in self.linked,
         )
 
 

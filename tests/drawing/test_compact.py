@@ -145,6 +145,14 @@ def test_two_ways_of_which_neither_comes_from_the_other_are_no_skip() -> None:
     assert skips(w @ np.exp(w) + w) == []  # a parameter is not on its way
 
 
+def test_what_is_collected_at_the_end_of_a_loop_is_no_skip() -> None:
+    h, states = leaf(3), []
+    for _ in range(6):
+        h = np.sin(h)
+        states.append(h)
+    assert not any(edge.skip for edge in mark_skips(build(tn.stack(states))).edges)
+
+
 def test_a_unet_has_one_skip_for_each_level() -> None:
     drawing = build(models.unet())
     drawing = mark_skips(compact(fold(drawing, at_depth(drawing, 1))))

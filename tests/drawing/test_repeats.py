@@ -350,7 +350,16 @@ def test_a_second_loop_over_the_outputs_of_a_first(backwards: bool) -> None:
     drawing = fold_repeats(source)
     sound(source, drawing)
     true_of(source, drawing)
-    assert counts(drawing) == ([] if backwards else ["×20", "×20"])
+    assert counts(drawing) == ([] if backwards else ["×20", "×20 in parallel"])
+
+
+def test_side_by_side_is_told_from_one_after_the_other() -> None:
+    blocks = nn.ModuleList([nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4)) for _ in range(8)])
+    x: Any = array(2, 4)
+    heads = tn.concatenate([block(x) for block in blocks])
+    for block in blocks:
+        x = block(x)
+    assert [folded(y).clusters[0].title for y in (heads, x)] == ["Sequential ×8 in parallel", "Sequential ×8"]
 
 
 def test_an_encoder_and_a_decoder_that_mirrors_it() -> None:
