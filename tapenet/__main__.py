@@ -20,9 +20,9 @@ import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.compiler.compile import available_backend
 from tapenet.drawing import command
-from tapenet.drawing.curve import curve
-from tapenet.drawing.dot import DIRECTIONS
-from tapenet.drawing.render import renderers
+from tapenet.drawing.forms.curve import curve
+from tapenet.drawing.forms.dot import DIRECTIONS
+from tapenet.drawing.forms.render import renderers
 
 
 def main(argv: Sequence[str] | None = None) -> int:

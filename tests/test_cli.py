@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tapenet.__main__ import main
-from tapenet.drawing.curve import curve
+from tapenet.drawing.forms.curve import curve
 
 
 def run(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

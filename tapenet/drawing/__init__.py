@@ -87,7 +87,7 @@ class _Draw:
     ) -> Picture:
         # Here, so that `import tapenet` stays quick: most programs draw nothing.
         from tapenet.drawing.options import Options
-        from tapenet.drawing.view import View
+        from tapenet.drawing.passes.view import View
 
         view = View(depth, budget, compact, repeats, backward or optimizer is not None)
         options = Options(view, direction, title, caption, legend, optimizer, color_by, profile, stage)

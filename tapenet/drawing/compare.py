@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet.autodiff.tape import Leaf, Node
-from tapenet.drawing.build import build
-from tapenet.drawing.diff import Difference, diff
-from tapenet.drawing.dot import DIRECTIONS
+from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.names import variables
+from tapenet.drawing.passes.diff import Difference, diff
+from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
-from tapenet.drawing.view import View
+from tapenet.drawing.sources.build import build
+from tapenet.drawing.sources.names import variables
 
 
 class Comparison(Picture):

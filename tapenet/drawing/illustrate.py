@@ -12,12 +12,12 @@ from pathlib import Path
 
 from tapenet.autodiff.tape import Leaf, Node, Nodes
 from tapenet.autodiff.trouble import Trouble
-from tapenet.drawing.build import build, made
+from tapenet.drawing.forms.render import RenderError
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.names import variables
-from tapenet.drawing.neighbourhood import neighbourhood
+from tapenet.drawing.passes.neighbourhood import neighbourhood
 from tapenet.drawing.picture import Picture
-from tapenet.drawing.render import RenderError
+from tapenet.drawing.sources.build import build, made
+from tapenet.drawing.sources.names import variables
 from tapenet.drawing.text import clean
 
 #: How many a process draws: after these, somebody is not looking.

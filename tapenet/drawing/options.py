@@ -10,17 +10,18 @@ import numpy as np
 from tapenet.autodiff.tape import Nodes, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
-from tapenet.drawing import known, measures, signs
-from tapenet.drawing.build import build
-from tapenet.drawing.call import run
-from tapenet.drawing.dot import DIRECTIONS
-from tapenet.drawing.known import Known
-from tapenet.drawing.measures import KINDS, Measure
+from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.names import result_name, variables
+from tapenet.drawing.passes import measures, signs
+from tapenet.drawing.passes.measures import KINDS, Measure
+from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
-from tapenet.drawing.program import caption_of, of_compiled
-from tapenet.drawing.view import View
+from tapenet.drawing.sources import known
+from tapenet.drawing.sources.build import build
+from tapenet.drawing.sources.call import run
+from tapenet.drawing.sources.known import Known
+from tapenet.drawing.sources.names import result_name, variables
+from tapenet.drawing.sources.program import caption_of, of_compiled
 from tapenet.profiling.profile import Profile
 
 _STAGE = "fused"

@@ -10,22 +10,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tapenet.drawing.animate import animate
-from tapenet.drawing.compact import mark_skips
-from tapenet.drawing.data import to_data
-from tapenet.drawing.dot import Around, to_dot
-from tapenet.drawing.folding import fold, in_runs, members, within
-from tapenet.drawing.gradients import with_gradients
-from tapenet.drawing.known import Known
-from tapenet.drawing.lecture import narrate, show, steps
-from tapenet.drawing.measures import Measure, Scale, paint
-from tapenet.drawing.mermaid import to_mermaid
+from tapenet.drawing.forms.animate import animate
+from tapenet.drawing.forms.data import to_data
+from tapenet.drawing.forms.dot import Around, to_dot
+from tapenet.drawing.forms.lecture import narrate, show, steps
+from tapenet.drawing.forms.mermaid import to_mermaid
+from tapenet.drawing.forms.page import Series, to_html
+from tapenet.drawing.forms.render import FORMATS, RenderError, render
+from tapenet.drawing.forms.svg import SIGNS, finished
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.page import Series, to_html
-from tapenet.drawing.render import FORMATS, RenderError, render
+from tapenet.drawing.passes.compact import mark_skips
+from tapenet.drawing.passes.folding import fold, in_runs, members, within
+from tapenet.drawing.passes.gradients import with_gradients
+from tapenet.drawing.passes.measures import Measure, Scale, paint
+from tapenet.drawing.passes.view import View
+from tapenet.drawing.sources.known import Known
 from tapenet.drawing.style import LIGHT
-from tapenet.drawing.svg import SIGNS, finished
-from tapenet.drawing.view import View
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
 _DPI = 192

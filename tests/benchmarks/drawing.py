@@ -59,7 +59,7 @@ def pytorchviz(model: str) -> Callable[[str], bytes]:
         warnings.simplefilter("ignore")  # it imports distutils
         from torchviz import make_dot
 
-    from tapenet.drawing import render
+    from tapenet.drawing.forms import render
     from tests.benchmarks.torch_models import PEERS
 
     peer = PEERS[model]()
@@ -78,7 +78,7 @@ def torchview(model: str) -> Callable[[str], bytes]:
     """The same by torchview, which runs the module and draws what it called, with boxes around modules."""
     from torchview import draw_graph
 
-    from tapenet.drawing import render
+    from tapenet.drawing.forms import render
     from tests.benchmarks.torch_models import PEERS
 
     peer = PEERS[model]()
@@ -99,7 +99,7 @@ TOOLS = {f.__name__: f for f in (tapenet, pytorchviz, torchview)}
 @contextlib.contextmanager
 def renderer_timed() -> Iterator[list[float]]:
     """The seconds of every call of the renderer, wherever it was imported to."""
-    from tapenet.drawing import render as module
+    from tapenet.drawing.forms import render as module
 
     plain, seconds = module.render, []
 
@@ -140,7 +140,7 @@ def measure(picture: Callable[[str], bytes], rounds: int = 5) -> dict[str, Any]:
 
 def reason(error: BaseException) -> str:
     """An error in one short line."""
-    from tapenet.drawing.render import RenderError
+    from tapenet.drawing.forms.render import RenderError
 
     cause = error.__cause__ or error
     if isinstance(cause, RenderError):

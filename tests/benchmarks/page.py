@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tapenet.drawing.forms.page import to_html
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.page import to_html
 from tests.drawing.browser import Page, browser, missing
 from tests.drawing.pages import blocks, chain, tangle
 

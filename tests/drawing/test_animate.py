@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.drawing.animate import LIMIT, animate
-from tapenet.drawing.build import build
-from tapenet.drawing.dot import to_dot
-from tapenet.drawing.gradients import with_gradients
-from tapenet.drawing.lecture import narrate, show, steps
+from tapenet.drawing.forms.animate import LIMIT, animate
+from tapenet.drawing.forms.dot import to_dot
+from tapenet.drawing.forms.lecture import narrate, show, steps
+from tapenet.drawing.forms.render import render
 from tapenet.drawing.model import Drawing, Edge, Explained, Value, Vertex
-from tapenet.drawing.render import render
+from tapenet.drawing.passes.gradients import with_gradients
+from tapenet.drawing.sources.build import build
 from tests.drawing.graphs import GRAPHS, array, leaf
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,8 +11,8 @@ import pytest
 import tapenet as tn
 from tapenet import nn
 from tapenet.autodiff.tape import Capture
-from tapenet.drawing.build import build, label
 from tapenet.drawing.model import Drawing, Value
+from tapenet.drawing.sources.build import build, label
 from tapenet.ops.op import registry
 from tests.drawing.graphs import CNN, GRAPHS, Tied, array, leaf, split_sign
 

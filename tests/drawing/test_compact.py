@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+import tapenet as tn
 from tapenet import nn
-from tapenet.drawing.build import build
-from tapenet.drawing.compact import compact, mark_skips
-from tapenet.drawing.folding import at_depth, fold, unbox
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.repeats import fold_repeats
+from tapenet.drawing.passes.compact import compact, mark_skips
+from tapenet.drawing.passes.folding import at_depth, fold, unbox
+from tapenet.drawing.passes.repeats import fold_repeats
+from tapenet.drawing.sources.build import build
 from tests.drawing import models
 from tests.drawing.drawings import Pen, drawings, sound
 from tests.drawing.graphs import GRAPHS, array, leaf, split_sign

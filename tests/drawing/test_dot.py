@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from tapenet.drawing import draw
-from tapenet.drawing.dot import DIRECTIONS, to_dot
+from tapenet.drawing.forms.dot import DIRECTIONS, to_dot
+from tapenet.drawing.forms.render import render
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
-from tapenet.drawing.render import render
 from tests.drawing.graphs import GRAPHS
 
 GOLDEN = Path(__file__).parent / "golden"

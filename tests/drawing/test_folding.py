@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapenet.drawing.build import build
-from tapenet.drawing.folding import at_depth, fold, in_runs, unbox, within
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
-from tapenet.drawing.repeats import fold_repeats
+from tapenet.drawing.passes.folding import at_depth, fold, in_runs, unbox, within
+from tapenet.drawing.passes.repeats import fold_repeats
+from tapenet.drawing.sources.build import build
 from tests.drawing import models
 from tests.drawing.drawings import A, Pen, drawings, sound
 from tests.drawing.graphs import GRAPHS

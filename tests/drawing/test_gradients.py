@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapenet import nn, optim
-from tapenet.drawing.build import build
-from tapenet.drawing.folding import in_runs
-from tapenet.drawing.gradients import with_gradients, with_updates
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.options import updates
-from tapenet.drawing.repeats import fold_repeats
-from tapenet.drawing.view import View
+from tapenet.drawing.passes.folding import in_runs
+from tapenet.drawing.passes.gradients import with_gradients, with_updates
+from tapenet.drawing.passes.repeats import fold_repeats
+from tapenet.drawing.passes.view import View
+from tapenet.drawing.sources.build import build
 from tests.drawing import models
 from tests.drawing.drawings import Pen, drawings, sound
 from tests.drawing.graphs import GRAPHS, array, leaf

@@ -21,7 +21,7 @@ from tapenet.autodiff.trouble import Trouble
 from tapenet.drawing import illustrate
 from tapenet.drawing.illustrate import MOST, scene
 from tapenet.drawing.model import Vertex
-from tapenet.drawing.neighbourhood import STUB
+from tapenet.drawing.passes.neighbourhood import STUB
 
 
 @pytest.fixture(autouse=True)
@@ -209,7 +209,7 @@ def test_any_name_of_an_op_makes_a_file_name(name: str, folder: Path) -> None:
 
 
 def test_without_a_renderer_the_graph_is_written_as_dot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tapenet.drawing.render._FINDERS", ())
+    monkeypatch.setattr("tapenet.drawing.forms.render._FINDERS", ())
     path = named(error(lambda: tn.log(leaf(0.0))))
     assert path.suffix == ".dot"
     assert path.read_text(encoding="utf-8").startswith("digraph")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.drawing.known import gradients_on, values_on
+from tapenet.drawing.sources.known import gradients_on, values_on
 from tests.drawing.graphs import leaf
 
 

@@ -10,8 +10,8 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.drawing.measures import KINDS, Measure, Scale, in_words, paint
 from tapenet.drawing.model import Drawing, Vertex
+from tapenet.drawing.passes.measures import KINDS, Measure, Scale, in_words, paint
 from tapenet.drawing.style import LIGHT
 from tests.drawing.graphs import array
 

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tapenet.drawing import draw
-from tapenet.drawing.mermaid import to_mermaid
+from tapenet.drawing.forms.mermaid import to_mermaid
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.text import clean
 from tests.drawing.graphs import GRAPHS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
-from tapenet.drawing.neighbourhood import STUB, neighbourhood
+from tapenet.drawing.passes.neighbourhood import STUB, neighbourhood
 
 A = Value((2, 3), "f32")
 

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tapenet.drawing import page as module
-from tapenet.drawing.data import to_data
+from tapenet.drawing.forms import page as module
+from tapenet.drawing.forms.data import to_data
+from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Value, Vertex
-from tapenet.drawing.page import Series, to_html
 from tapenet.drawing.style import DARK, LIGHT
 from tests.drawing.pages import FIRST, NET, SECOND, blocks, chain, two_layers
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
-from tapenet.drawing.page import Series, to_html
 from tapenet.drawing.style import DARK, LIGHT
 from tests.drawing.browser import Page, browser, missing
 from tests.drawing.pages import FIRST, NET, SECOND, blocks, chain, nested, tangle, two_layers

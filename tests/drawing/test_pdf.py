@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tapenet.drawing import font
-from tapenet.drawing.pdf import to_pdf
-from tapenet.drawing.render import render, renderers
+from tapenet.drawing.forms import font
+from tapenet.drawing.forms.pdf import to_pdf
+from tapenet.drawing.forms.render import render, renderers
 
 GOLDEN = Path(__file__).parent / "golden"
 LABELS = "weight × · − → ∂ Σ ᵀ 10×676 f32 αβγδ Ωω √ ∞ ≤ ∇ ⊙ x̂ é ß «…» ² Ж ⌊x⌋ ∛ ⁻¹"

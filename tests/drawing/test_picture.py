@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tapenet import nn
 from tapenet.drawing import draw, picture
+from tapenet.drawing.forms.render import RenderError, render
 from tapenet.drawing.picture import Picture
-from tapenet.drawing.render import RenderError, render
 from tapenet.drawing.text import clean
 from tests.drawing.graphs import GRAPHS, array, leaf
 from tests.drawing.test_text import NASTY, awkward

@@ -18,11 +18,11 @@ from tapenet import nn, optim
 from tapenet.compiler.compile import Compiled
 from tapenet.compiler.groups import Groups, arranged, single, traffic
 from tapenet.compiler.ir import Instruction, Program, names, statement
-from tapenet.drawing.dot import to_dot
-from tapenet.drawing.folding import fold
+from tapenet.drawing.forms.dot import to_dot
+from tapenet.drawing.forms.render import render
 from tapenet.drawing.model import Drawing, Vertex
-from tapenet.drawing.program import STAGES, caption_of, of_compiled
-from tapenet.drawing.render import render
+from tapenet.drawing.passes.folding import fold
+from tapenet.drawing.sources.program import STAGES, caption_of, of_compiled
 from tests.compiler.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
@@ -432,7 +432,7 @@ def test_pictures(compiled: Compile, make: Any) -> None:
 def test_importing_loads_neither_the_compiler_nor_llvmlite() -> None:
     code = (
         "import sys, tapenet; assert 'tapenet.compiler' not in sys.modules; "
-        "import tapenet.drawing.program; assert 'tapenet.compiler.compile' in sys.modules; "
+        "import tapenet.drawing.sources.program; assert 'tapenet.compiler.compile' in sys.modules; "
         "assert 'llvmlite' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,7 +14,7 @@ from subprocess import run
 
 import pytest
 
-from tapenet.drawing.render import (
+from tapenet.drawing.forms.render import (
     FORMATS,
     MEMORY_LIMIT,
     RenderError,
@@ -547,7 +547,7 @@ def test_layout_attributes(count: int, attributes: dict[str, str]) -> None:
 def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     program = (
         "import sys, numpy; before = set(sys.modules)\n"
-        "import tapenet.drawing.render, tapenet.drawing.text\n"
+        "import tapenet.drawing.forms.render, tapenet.drawing.text\n"
         "heavy = {'graphviz', 'subprocess', 'xml.etree', 'importlib.metadata', 'resource'}\n"
         "print(sorted((set(sys.modules) - before) & heavy))"
     )

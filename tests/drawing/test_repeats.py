@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.drawing.build import build
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.repeats import fold_repeats
+from tapenet.drawing.passes.repeats import fold_repeats
+from tapenet.drawing.sources.build import build
 from tests.drawing import models
 from tests.drawing.drawings import Pen, blocks, drawings, periodic, sound, true_of
 from tests.drawing.graphs import GRAPHS, array, leaf

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import nn, optim
+from tapenet.drawing.forms.render import render
+from tapenet.drawing.forms.svg import description, finished
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.picture import Picture
-from tapenet.drawing.render import render
 from tapenet.drawing.style import DARK, LIGHT
-from tapenet.drawing.svg import description, finished
 from tapenet.drawing.text import caption_label, clean, roomy_label
 from tests.drawing.graphs import GRAPHS, array, leaf
 from tests.drawing.test_text import NASTY, awkward

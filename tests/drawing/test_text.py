@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tapenet.drawing.render import render
+from tapenet.drawing.forms.render import render
 from tapenet.drawing.text import LIMIT, clean, joined_label, quote, tooltip
 
 SVG = "{http://www.w3.org/2000/svg}"

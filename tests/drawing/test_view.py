@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tapenet.drawing.build import build
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.view import BUDGET, MOST, PATIENCE, View
+from tapenet.drawing.passes.view import BUDGET, MOST, PATIENCE, View
+from tapenet.drawing.sources.build import build
 from tests.drawing import models
 from tests.drawing.drawings import Pen, drawings, sound
 from tests.drawing.graphs import GRAPHS

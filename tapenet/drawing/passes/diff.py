@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
-from tapenet.drawing.align import align
-from tapenet.drawing.match import Match, Side, match, numbered, settings
 from tapenet.drawing.model import Cluster, Drawing, Edge, Sign, Value, Vertex
+from tapenet.drawing.passes.align import align
+from tapenet.drawing.passes.match import Match, Side, match, numbered, settings
 from tapenet.drawing.text import clean
 
 _Found: TypeAlias = Literal["added", "removed", "changed"]
@@ -104,7 +104,7 @@ def diff(before: Drawing, after: Drawing) -> Difference:
         after: the graph as it is.
 
     >>> import tapenet as tn
-    >>> from tapenet.drawing.build import build
+    >>> from tapenet.drawing.sources.build import build
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
     >>> print(diff(build(tn.exp(x).sum()), build((tn.exp(x) * 3).sum())))
     1 added

@@ -11,9 +11,9 @@ import numpy as np
 
 from tapenet.autodiff.tape import Leaf, Tape, lines
 from tapenet.autodiff.tensor import Tensor, asarray, tensor
-from tapenet.drawing.build import Name
-from tapenet.drawing.known import Array, gradients_on, values_on
-from tapenet.drawing.names import note, note_all
+from tapenet.drawing.sources.build import Name
+from tapenet.drawing.sources.known import Array, gradients_on, values_on
+from tapenet.drawing.sources.names import note, note_all
 from tapenet.ops import random
 from tapenet.profiling.profile import Profile, profile
 

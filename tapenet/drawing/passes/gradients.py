@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tapenet.drawing.folding import members
 from tapenet.drawing.model import Drawing, Edge, Vertex
+from tapenet.drawing.passes.folding import members
 
 
 def with_updates(drawing: Drawing, updates: Mapping[int, str], source: Drawing) -> Drawing:

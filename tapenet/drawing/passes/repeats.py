@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.drawing.folding import members
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
-from tapenet.drawing.stretches import Group, Item, Joined, Wiring, call, stretches, with_neighbours
+from tapenet.drawing.passes.folding import members
+from tapenet.drawing.passes.stretches import Group, Item, Joined, Wiring, call, stretches, with_neighbours
 
 #: What is worth folding: so many vertices less. A few equal lines are read as quickly as a count.
 _SAVED = 8

@@ -13,11 +13,11 @@ from hashlib import sha256
 from html import escape
 from typing import Any, NamedTuple
 
-from tapenet.drawing.cards import LINES, NUMBERS, PAD, Card, card, whole
-from tapenet.drawing.lecture import Step, narrate, steps
+from tapenet.drawing.forms.cards import LINES, NUMBERS, PAD, Card, card, whole
+from tapenet.drawing.forms.lecture import Step, narrate, steps
+from tapenet.drawing.forms.svg import finished
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
-from tapenet.drawing.svg import finished
 from tapenet.drawing.text import clean
 
 #: More steps than this nobody follows.
@@ -64,7 +64,7 @@ def animate(
     >>> import tapenet as tn
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
     >>> picture = tn.draw((x * x).sum())
-    >>> from tapenet.drawing.render import render
+    >>> from tapenet.drawing.forms.render import render
     >>> "1 / 2 forward" in animate(picture.drawing, render(picture.dot).decode())
     True
     """

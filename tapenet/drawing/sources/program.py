@@ -13,11 +13,11 @@ from tapenet.compiler.fusion import source
 from tapenet.compiler.groups import Groups, arranged, single, traffic
 from tapenet.compiler.ir import Constant, Host, Instruction, Program, Reference, Result, Value, names, statement
 from tapenet.compiler.variant import Variant
-from tapenet.drawing import program_labels as labels
-from tapenet.drawing.formulas import formula
-from tapenet.drawing.labels import value_of, words
 from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
-from tapenet.drawing.program_names import Names
+from tapenet.drawing.sources import program_labels as labels
+from tapenet.drawing.sources.formulas import formula
+from tapenet.drawing.sources.labels import value_of, words
+from tapenet.drawing.sources.program_names import Names
 from tapenet.ops.op import Op
 
 #: The stages that a program can be drawn at, with what to call them.

@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-from tapenet.drawing.pdf import to_pdf
+from tapenet.drawing.forms.pdf import to_pdf
 from tapenet.drawing.text import clean
 
 FORMATS = ("svg", "png", "pdf", "dot")

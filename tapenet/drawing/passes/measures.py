@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
-from tapenet.drawing.folding import members
-from tapenet.drawing.known import Known
 from tapenet.drawing.model import Drawing, Vertex
+from tapenet.drawing.passes.folding import members
+from tapenet.drawing.sources.known import Known
 from tapenet.drawing.style import LIGHT
 from tapenet.profiling.profile import Profile
 from tapenet.profiling.records import Record

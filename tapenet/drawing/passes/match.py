@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 
-from tapenet.drawing.align import align_by, gaps
 from tapenet.drawing.model import Cluster, Drawing, Vertex
+from tapenet.drawing.passes.align import align_by, gaps
 
 #: What follows in a module: a vertex, by its position, or a cluster, by the complement (~) of its own.
 Item: TypeAlias = int

@@ -9,9 +9,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from tapenet.autodiff import trouble
-from tapenet.drawing.known import Known
-from tapenet.drawing.measures import records
 from tapenet.drawing.model import Drawing, Edge, Sign, Vertex
+from tapenet.drawing.passes.measures import records
+from tapenet.drawing.sources.known import Known
 from tapenet.profiling.profile import Profile
 
 #: Ops that pass a gradient on only where their result is not 0.

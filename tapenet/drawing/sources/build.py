@@ -10,10 +10,10 @@ import numpy as np
 
 from tapenet.autodiff.tape import Constant, Leaf, Node, Nodes, Output, Parents, Traced
 from tapenet.autodiff.tensor import Tensor, asarray
-from tapenet.drawing.formulas import formula, gradient_rules
-from tapenet.drawing.labels import details, holds_arrays, is_number, label, short_dtype, value_of
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
-from tapenet.drawing.modules import Modules
+from tapenet.drawing.sources.formulas import formula, gradient_rules
+from tapenet.drawing.sources.labels import details, holds_arrays, is_number, label, short_dtype, value_of
+from tapenet.drawing.sources.modules import Modules
 from tapenet.drawing.text import clean
 
 #: Argument names that say nothing about what is passed.

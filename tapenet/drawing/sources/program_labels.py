@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tapenet import ops
 from tapenet.compiler.ir import Constant, Instruction, Value
 from tapenet.compiler.primitives import filled, numpy_slices
-from tapenet.drawing.labels import short_dtype, words
+from tapenet.drawing.sources.labels import short_dtype, words
 from tapenet.ops.op import Op
 
 #: Stands in a label for an array, which has an edge.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import NamedTuple
 
-from tapenet.drawing.lecture import Step, heading
+from tapenet.drawing.forms.lecture import Step, heading
 from tapenet.drawing.text import clean
 
 # The card, in points. Letters of Helvetica are at most about this wide on average, and those of a fixed width exactly.

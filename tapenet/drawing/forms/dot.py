@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from tapenet.drawing.forms.render import layout_attributes
 from tapenet.drawing.model import Cluster, Drawing, Edge, Flow, Kind, Sign, Vertex
-from tapenet.drawing.render import layout_attributes
 from tapenet.drawing.style import LIGHT, ink_on
 from tapenet.drawing.text import caption_label, joined_label, quote, roomy_label, tooltip
 
@@ -192,7 +192,9 @@ class _Writer:
             end = f"g{i}"
         if tail.value is None and head.value is None and edge.flow == "value":  # else it stands in one of the boxes
             several = len(self.results[edge.tail]) > 1
-            texts["label"] = quote(f" {_what(edge) if several or edge.arrays > 1 else edge.value} ")  # clear of the line
+            texts["label"] = quote(
+                f" {_what(edge) if several or edge.arrays > 1 else edge.value} "
+            )  # clear of the line
         elif edge.flow == "carry":
             texts["label"] = quote(" next ")
         yield f"  {start} -> {end} {_attributes({'id': f'e{i}', **plain}, **texts)}"

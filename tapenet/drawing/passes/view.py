@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tapenet.drawing.compact import bundle, compact, mark_skips
-from tapenet.drawing.diff import changed_clusters
-from tapenet.drawing.folding import at_depth, fold, in_runs, unbox, within
-from tapenet.drawing.gradients import with_gradients, with_updates
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.repeats import fold_repeats
+from tapenet.drawing.passes.compact import bundle, compact, mark_skips
+from tapenet.drawing.passes.diff import changed_clusters
+from tapenet.drawing.passes.folding import at_depth, fold, in_runs, unbox, within
+from tapenet.drawing.passes.gradients import with_gradients, with_updates
+from tapenet.drawing.passes.repeats import fold_repeats
 
 #: So many boxes are read at a glance. Modules are folded to come near it.
 BUDGET = 60

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.autodiff.tape import user_frame
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.build import Name
+from tapenet.drawing.sources.build import Name
 
 #: How many frames outwards, how many names in each, and how many elements of a list are looked at.
 _FRAMES, _NAMES, _ELEMENTS = 8, 1000, 100

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tapenet.drawing import font
+from tapenet.drawing.forms import font
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

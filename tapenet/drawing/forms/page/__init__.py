@@ -17,8 +17,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from tapenet.drawing.data import to_data
-from tapenet.drawing.dot import DIRECTIONS
+from tapenet.drawing.forms.data import to_data
+from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean

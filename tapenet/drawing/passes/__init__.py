@@ -1,0 +1,1 @@
+"""What makes one drawing into another: folding, repeats, gradients, paint, differences. Plain data in and out."""
