@@ -111,7 +111,7 @@ def seconds(value: float) -> str:
     for factor, unit in ((1e3, "ms"), (1e6, "µs")):
         if value * factor >= 0.9995:
             return f"{value * factor:.3g} {unit}"
-    return f"{value * 1e6:.2f} µs"
+    return f"{value * 1e6:.2g} µs"
 
 
 def size(count: int) -> str:

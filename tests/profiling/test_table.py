@@ -83,7 +83,7 @@ op       calls  forward  backward  share  saved  multiply-adds
 linear       1      8 s       8 s  40.0%  100 B             15
 conv2d       2      4 s       6 s  25.0%  200 B             90
 relu         1   500 ms    500 ms   2.5%  100 B
-reshape      1   250 ms   0.00 µs   0.6%  100 B
+reshape      1   250 ms      0 µs   0.6%  100 B
 mean         1   125 ms    125 ms   0.6%  100 B
 
 node  op       in              output        forward  backward  share  saved  multiply-adds
@@ -91,7 +91,7 @@ node  op       in              output        forward  backward  share  saved  mu
   #3  conv2d   Net.features.2  float32 (2,)      3 s       4 s  17.5%  100 B             60
   #1  conv2d   Net.features.0  float32 (2,)      1 s       2 s   7.5%  100 B             30
   #2  relu     Net.features.1  float32 (2,)   500 ms    500 ms   2.5%  100 B
-  #4  reshape  Net             float32 (2,)   250 ms   0.00 µs   0.6%  100 B
+  #4  reshape  Net             float32 (2,)   250 ms      0 µs   0.6%  100 B
   #6  mean                     float32 (2,)   125 ms    125 ms   0.6%  100 B""".splitlines()
     )
 
@@ -144,7 +144,7 @@ def test_a_profile_of_nothing() -> None:
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0, "0.00 µs"), (2.5e-7, "0.25 µs"), (1e-6, "1 µs"), (1.234e-5, "12.3 µs"), (9.996e-4, "1 ms"),
+        (0.0, "0 µs"), (2.5e-7, "0.25 µs"), (1e-6, "1 µs"), (1.234e-5, "12.3 µs"), (9.996e-4, "1 ms"),
         (0.25, "250 ms"), (1.0, "1 s"), (59.96, "60 s"), (1234.5, "1234 s"),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ from tapenet.drawing.model import Drawing, Vertex
 from tapenet.drawing.passes.folding import members
 from tapenet.drawing.sources.known import Known
 from tapenet.drawing.style import LIGHT
+from tapenet.profiling.table import seconds, size
 from tapenet.profiling.profile import Profile
 from tapenet.profiling.records import Record
 from tapenet.profiling.values import Stats, stats
@@ -244,19 +245,11 @@ def in_words(value: float, kind: Kind) -> str:
     >>> in_words(0.00123, KINDS["time"]), in_words(4096, KINDS["memory"]), in_words(0.5, KINDS["grad_norm"])
     ('1.23 ms', '4.1 kB', '0.5')
     """
-    units = _UNITS.get(kind.unit)
-    if units is None or not math.isfinite(value):
-        return _digits(value)
-    value = float(f"{value:.3g}")  # rounded first, lest it be 1000 of a unit
-    scale, unit = next((entry for entry in units if value >= entry[0]), units[-1])
-    return f"{_digits(value / scale)} {unit}"
-
-
-#: Units and how large they are, the largest first.
-_UNITS = {
-    "s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")),
-    "B": ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1.0, "B")),
-}
+    if math.isfinite(value) and kind.unit == "s":
+        return seconds(value)
+    if math.isfinite(value) and kind.unit == "B":
+        return size(round(value))
+    return _digits(value)
 
 
 def _digits(value: float) -> str:
