@@ -1,9 +1,8 @@
 """Pictures of what was computed: from the tape to a drawing, to DOT, to SVG.
 
-`draw` is the way in. The parts: `model` is a drawing as plain data; `build`, which alone knows the tape, makes one
-(`program` makes one of a compiled function); passes turn one into another (`folding`, `repeats`, `compact`, `gradients`,
-`paint`, `diff`), and `view` says which; `dot` writes it as text; `render` lays that out; `picture` shows and saves what
-comes of it.
+`draw` is the way in; `options` takes what it is given apart, `picture` is what it gives. A drawing is plain data (`model`).
+It comes from the `sources`, which alone know tapes, modules and programs; `passes` turn one into another, and one of them,
+`view`, says which and in what order; the `forms` are what it becomes: DOT, SVG, a page, a lecture, a flowchart, data.
 """
 
 from __future__ import annotations

@@ -10,9 +10,9 @@ from tapenet.drawing.model import Drawing, Vertex
 from tapenet.drawing.passes.folding import members
 from tapenet.drawing.sources.known import Known
 from tapenet.drawing.style import LIGHT
-from tapenet.profiling.table import seconds, size
 from tapenet.profiling.profile import Profile
 from tapenet.profiling.records import Record
+from tapenet.profiling.table import seconds, size
 from tapenet.profiling.values import Stats, stats
 
 Quantity: TypeAlias = Literal["time", "memory", "grad_norm", "activation"]
