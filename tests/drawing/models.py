@@ -354,5 +354,3 @@ MODELS: dict[str, Callable[[], Any]] = {
         compiled,
     )
 }
-#: Those of which `tn.draw` gets a compiled function, not what was computed.
-COMPILED = {"compiled"}

@@ -8,20 +8,39 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tests.drawing.models import COMPILED, GPT, MODELS, LeNet, ResNet50, UNet, chain, irregular_chain, kept, polar
+from tests.drawing.models import GPT, MODELS, LeNet, ResNet50, UNet, chain, irregular_chain, kept, polar
 
-#: Whose picture takes more than a second.
-LARGE = {"resnet50", "gpt", "chain", "irregular_chain"}
+#: What stands in the picture of each that says what it is.
+SAID = {
+    "xor": ["@", "tanh", "mean"],
+    "lenet": ["conv1: Conv2d", "conv 5×5, 16", "mean pool 2×2", "linear 120", "cross-entropy"],
+    "resnet50": ["layer3: Sequential", "1–5: Bottleneck ×5", "conv1: conv 7×7, 64/2", "fc: linear 1000"],
+    "gpt": ["wte: Embedding", "blocks.0–11: Block ×12", "attn: CausalSelfAttention", "softmax", "gelu"],
+    "rnn": ["cell: RNNCell", "×100", " next "],
+    "unet": ["down1: DoubleConv", "concatenate", "up3: DoubleConv"],
+    "chain": ["×50,000", "tanh", "× 1.01"],
+    "irregular_chain": [" ops"],
+    "two_losses": ["place", "kind", "trunk: Sequential"],
+    "second_order": ["0: Linear", "sqrt", "mean"],
+    "two_outputs": ["polar", "[0] 3 f64", "[1] 3 f64"],
+    "compiled": ["kernel 1", "← 0.weight", "0.weight: momentum_buffer"],
+}
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LARGE)) for n in MODELS])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * ("chain" in n)) for n in MODELS])
 def test_every_model_is_drawn(name: str) -> None:
-    built = MODELS[name]()
-    if name in COMPILED:
-        pytest.skip("a compiled function cannot be drawn yet")
-    dot = tn.draw(built).dot
-    assert dot.startswith("digraph")
-    assert "->" in dot
+    picture = tn.draw(MODELS[name]())
+    dot = picture.dot
+    assert [text for text in SAID[name] if text not in dot] == []
+    assert 3 < len(picture.drawing.vertices) <= 75
+    assert len(picture.svg) < 300_000  # 100,000 ops too
+
+
+def test_residual_and_skip_connections_are_drawn_as_such() -> None:
+    skips = {
+        name: sum(edge.skip for edge in tn.draw(MODELS[name]()).drawing.edges) for name in ("gpt", "unet", "lenet")
+    }
+    assert skips == {"gpt": 2, "unet": 3, "lenet": 0}
 
 
 @pytest.mark.parametrize(
