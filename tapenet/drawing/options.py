@@ -11,6 +11,7 @@ from tapenet.autodiff.tape import Nodes, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
 from tapenet.drawing.forms.dot import DIRECTIONS
+from tapenet.drawing.forms.lecture import Numbers, show
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes import measures, signs
 from tapenet.drawing.passes.measures import KINDS, Measure
@@ -54,7 +55,7 @@ class Options(NamedTuple):
             legend=self.legend,
             measures=found.measures,
             color_by=self.color_by or "",
-            known=found.known,
+            numbers=_in_short(found.known),
         )
 
     # -- what there is to draw -----------------------------------------------------------------------------------
@@ -155,6 +156,14 @@ _NO_GRADIENT = (
     "draw: nothing in this graph has a gradient to paint it by: no tensor with requires_grad=True comes into it, or no op "
     "after these has a derivative"
 )
+
+
+def _in_short(arrays: Known | None) -> Numbers | None:
+    """The numbers as text, now: a picture that held the arrays would keep them alive, and show what became of them."""
+    if arrays is None:
+        return None
+    values, gradients = ({i: show(array) for i, array in found.items()} for found in arrays)
+    return Numbers(values, gradients)
 
 
 def updates(optimizer: Any) -> Mapping[int, str]:

@@ -13,7 +13,7 @@ from typing import Any
 from tapenet.drawing.forms.animate import animate
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.dot import Around, to_dot
-from tapenet.drawing.forms.lecture import narrate, show, steps
+from tapenet.drawing.forms.lecture import Numbers, narrate, steps
 from tapenet.drawing.forms.mermaid import to_mermaid
 from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.forms.render import FORMATS, RenderError, render
@@ -24,7 +24,6 @@ from tapenet.drawing.passes.folding import fold, in_runs, members, within
 from tapenet.drawing.passes.gradients import with_gradients
 from tapenet.drawing.passes.measures import Measure, Scale, paint
 from tapenet.drawing.passes.view import View
-from tapenet.drawing.sources.known import Known
 from tapenet.drawing.style import LIGHT
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
@@ -71,7 +70,7 @@ class Picture:
         legend: bool = False,
         measures: Sequence[Measure] = (),
         color_by: str = "",
-        known: Known | None = None,
+        numbers: Numbers | None = None,
     ) -> None:
         self.source = source
         self.direction = direction
@@ -81,7 +80,7 @@ class Picture:
         self.legend = legend
         self.measures = tuple(measures)
         self.color_by = color_by
-        self._known = known
+        self._numbers = Numbers({}, {}) if numbers is None else numbers
         self._scale: Scale | None = None
 
     @cached_property
@@ -220,14 +219,12 @@ class Picture:
 
     def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:
         """What boxes give, or the gradients by that, in short and by position; what is not known is left out."""
-        if self._known is None:
-            return {}
-        arrays = self._known.gradients if gradients else self._known.values
+        texts = self._numbers.gradients if gradients else self._numbers.values
         found = {}
         for i, vertex in enumerate(drawing.vertices):
             for last in members(i, vertex)[-1:]:  # a box gives what the last in it gives
-                if last in arrays:
-                    found[i] = show(arrays[last])
+                if last in texts:
+                    found[i] = texts[last]
         return found
 
     @staticmethod

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.drawing import options
 from tapenet.drawing.sources.known import gradients_on, values_on
 from tests.drawing.graphs import leaf
 
+#: The arrays behind the numbers of a picture, which itself keeps their texts alone.
+ARRAYS: dict[int, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def _arrays_are_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    in_short = options._in_short
+
+    def kept(arrays: Any) -> Any:
+        made = in_short(arrays)
+        ARRAYS[id(made)] = arrays
+        return made
+
+    monkeypatch.setattr(options, "_in_short", kept)
+    yield
+    ARRAYS.clear()
+
 
 def numbers(picture: Any, *, gradients: bool = False) -> dict[str, Any]:
-    arrays = picture._known.gradients if gradients else picture._known.values
+    known = ARRAYS[id(picture._numbers)]
+    arrays = known.gradients if gradients else known.values
     return {v.title: arrays[i] for i, v in enumerate(picture.source.vertices) if i in arrays}
 
 
@@ -109,3 +131,18 @@ def test_results_without_a_gradient_are_no_error(rounds: int) -> None:
     for _ in range(rounds):
         picture = tn.draw(lambda x: np.argmax(x), np.ones(3), backward=True)
         assert numbers(picture, gradients=True) == {}
+
+
+def test_a_picture_keeps_no_arrays_alive_and_tells_what_they_were() -> None:
+    x = np.array([1.0, 2.0])
+
+    def drawn() -> tuple[Any, Any]:  # a frame of its own: Python keeps what was looked at in one until it ends
+        big = np.ones((100, 100))
+        return tn.draw(lambda x, big: (x * 3, big.sum()), x, big, compact=False), weakref.ref(big)
+
+    picture, alive = drawn()
+    ARRAYS.clear()
+    gc.collect()
+    assert alive() is None
+    x[:] = 0
+    assert "[3 6]" in picture.animate().text

@@ -47,6 +47,13 @@ class Step(NamedTuple):
         return " → ".join(part for part in (", ".join(self.shapes_in), self.shape_out) if part)
 
 
+class Numbers(NamedTuple):
+    """What boxes give and the gradients by that, in short, by position of a vertex."""
+
+    values: Mapping[int, str]
+    gradients: Mapping[int, str]
+
+
 def steps(
     drawing: Drawing,
     backward: bool = False,
