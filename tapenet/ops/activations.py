@@ -59,6 +59,7 @@ leaky_relu = _activation(
     "x where x > 0, else negative_slope · x",
     "The derivative is 1 where x > 0, else `negative_slope` (also at 0).",
     "leaky_relu(tn.tensor([-1.0, 2.0]), 0.1)\n    Tensor([-0.1,  2. ])",
+    label=lambda negative_slope: f"leaky relu {negative_slope:g}",
     formula="x where x > 0, else negative_slope · x",
     gradients="x: g where x > 0, else g · negative_slope",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2), sample(r.normal(size=4), 1.5)],
@@ -83,6 +84,7 @@ elu = _activation(
     "The exponential linear unit: x where x > 0, else alpha (e^x - 1)",
     "The derivative is 1 where x > 0, else alpha e^x. Clevert, Unterthiner and Hochreiter, arXiv:1511.07289.",
     "elu(tn.tensor([-1.0, 2.0]))\n    Tensor([-0.63212056,  2.        ])",
+    label=lambda alpha: "elu" if alpha == 1 else f"elu {alpha:g}",
     formula="x where x > 0, else α · (eˣ − 1)",
     gradients="x: g where x > 0, else g · α · eˣ",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.5), sample(r.normal(size=4), alpha=1.7)],
@@ -102,6 +104,9 @@ hardtanh = _activation(
     "x limited to [min_val, max_val]",
     "The derivative is 1 strictly inside the limits, else 0 (`tn.clip` has 1 at the limits too).",
     "hardtanh(tn.tensor([-2.0, 0.5, 3.0]))\n    Tensor([-1. ,  0.5,  1. ])",
+    label=lambda min_val, max_val: (
+        "hardtanh" if (min_val, max_val) == (-1, 1) else f"hardtanh {min_val:g} to {max_val:g}"
+    ),
     formula="min(max(x, min_val), max_val)",
     gradients="x: g where min_val < x < max_val, else 0",
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), -0.2, 0.3)],
@@ -356,6 +361,7 @@ def _log_softmax(x: Any, axis: int = -1) -> Any:
 log_softmax = op(
     _log_softmax,
     name="log_softmax",
+    label="log softmax",
     x=lambda g, out, axis: g - np.exp(out) * _sum(g, axis, keepdims=True),
     formula="x − ln Σ eˣ",
     gradients="x: g − e^out · Σ g",

@@ -341,7 +341,7 @@ def _conv_label(weight_shape: tuple[int, ...], stride: Any = 1, groups: int = 1)
     """Kernel and channels, as papers write them, and what is not as usual."""
     strides = {stride} if isinstance(stride, int) else set(stride)
     parts = [f"conv {'×'.join(map(str, weight_shape[2:]))}, {weight_shape[0]}"]
-    parts += [f"/{max(strides)}"] if strides != {1} else []
+    parts += [f", /{max(strides)}"] if strides != {1} else []
     parts += [f", {groups} groups"] if groups != 1 else []
     return "".join(parts)
 
@@ -401,6 +401,7 @@ conv2d: Op = op(
 conv2d_input_grad: Op = op(
     _conv2d_input_grad,
     name="conv2d_input_grad",
+    label="conv input gradient",
     multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * math.prod(weight_shape[1:]),
     lower=_not_lowered,
     y=lambda g, weight, stride, padding, dilation, groups: conv2d(g, weight, None, stride, padding, dilation, groups),
@@ -434,6 +435,7 @@ conv2d_input_grad: Op = op(
 conv2d_weight_grad: Op = op(
     _conv2d_weight_grad,
     name="conv2d_weight_grad",
+    label="conv weight gradient",
     multiply_adds=lambda y_shape, shape: math.prod(y_shape) * math.prod(shape[1:]),
     lower=_not_lowered,
     x=lambda g, y, x_shape, stride, padding, dilation, groups: conv2d_input_grad(

@@ -452,7 +452,7 @@ bitwise_xor = _plain(
     "Bitwise x ^ y",
     "either x or y, bit by bit",
     "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)",
-    "^",
+    "xor",
     _truths,
 )
 invert = _plain(

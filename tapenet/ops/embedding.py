@@ -95,6 +95,7 @@ def _one_hot_lowered(indices: Any, num_classes: int = -1, dtype: Any = np.float3
 one_hot = op(
     _one_hot,
     name="one_hot",
+    label="one-hot",
     lower=_one_hot_lowered,
     nondiff=("indices",),
     formula="1 at indices, 0 elsewhere",

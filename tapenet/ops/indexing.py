@@ -72,6 +72,7 @@ def _scatter_add_lowered(values: Any, index: Any, shape: Any) -> Any:
 scatter_add = op(
     _scatter_add,
     name="scatter_add",
+    label="scatter add",
     lower=_scatter_add_lowered,
     nondiff=("index",),
     values=lambda g, index: g[index],

@@ -116,6 +116,7 @@ def _mse_input(g: Any, input: Any, target: Any, reduction: str) -> Any:
 mse_loss = op(
     _mse_loss,
     name="mse_loss",
+    label="mse loss",
     input=_mse_input,
     target=lambda g, input, target, reduction: -_mse_input(g, input, target, reduction),
     formula="mean((input − target)²)",
@@ -148,6 +149,7 @@ def _l1_input(g: Any, input: Any, target: Any, reduction: str) -> Any:
 l1_loss = op(
     _l1_loss,
     name="l1_loss",
+    label="l1 loss",
     input=_l1_input,
     target=lambda g, input, target, reduction: -_l1_input(g, input, target, reduction),
     formula="mean(abs(input − target))",
@@ -194,6 +196,7 @@ def _huber_input(g: Any, input: Any, target: Any, reduction: str, delta: float) 
 huber_loss = op(
     _huber_loss,
     name="huber_loss",
+    label="huber loss",
     input=_huber_input,
     target=lambda g, input, target, reduction, delta: -_huber_input(g, input, target, reduction, delta),
     formula="mean(d²/2 if abs(d) ≤ δ, else δ (abs(d) − δ/2)), d = input − target",
@@ -231,6 +234,7 @@ def _smooth_l1_input(g: Any, input: Any, target: Any, reduction: str, beta: floa
 smooth_l1_loss = op(
     _smooth_l1_loss,
     name="smooth_l1_loss",
+    label="smooth l1 loss",
     input=_smooth_l1_input,
     target=lambda g, input, target, reduction, beta: -_smooth_l1_input(g, input, target, reduction, beta),
     formula="mean(d²/(2β) if abs(d) ≤ β, else abs(d) − β/2), d = input − target",
@@ -449,6 +453,7 @@ def _nll_input(g: Any, input_shape: Any, classes: Any, counts: Any) -> Any:
 nll_loss = op(
     _nll_loss,
     name="nll_loss",
+    label="nll loss",
     lower=_nll_lowered,
     nondiff=("target", "weight"),
     residuals=("classes", "counts"),
@@ -724,6 +729,7 @@ _WEIGHT = """weight: factors that broadcast against the input, or None. Has no g
 binary_cross_entropy_with_logits = op(
     _binary_cross_entropy_with_logits,
     name="binary_cross_entropy_with_logits",
+    label="binary cross-entropy of logits",
     nondiff=("weight", "pos_weight"),
     input=_logits_input,
     target=_logits_target,
@@ -795,6 +801,7 @@ def _bce_target(g: Any, input: Any, weight: Any, reduction: str) -> Any:
 binary_cross_entropy = op(
     _binary_cross_entropy,
     name="binary_cross_entropy",
+    label="binary cross-entropy",
     lower=_bce_lowered,
     nondiff=("weight",),
     input=_bce_input,
@@ -859,6 +866,7 @@ def _kl_target(g: Any, input: Any, target: Any, reduction: str, log_target: bool
 kl_div = op(
     _kl_div,
     name="kl_div",
+    label="kl divergence",
     input=_kl_input,
     target=_kl_target,
     formula="mean(target · (ln target − input))",

@@ -310,7 +310,7 @@ layer_norm = op(
     residuals=("x_hat", "scale"),
     reference=_layer_norm_reference,
     joint=_layer_norm_joint,
-    label="layer norm",
+    label=lambda: "layer norm",  # without the number that normalized_shape may be
     formula="x̂ · weight + bias, x̂ = (x − mean)/√(var + eps)",
     gradients="x: (h − mean(h) − x̂ · mean(h · x̂))/√(var + eps), h = g · weight; weight: Σ g · x̂; bias: Σ g",
     doc="""The last axes brought to mean 0 and variance 1 together, then scaled and shifted element by element:

@@ -268,6 +268,7 @@ max_pool2d: Op = op(
 max_pool2d_grad: Op = op(
     _max_pool2d_grad,
     name="max_pool2d_grad",
+    label="max pool gradient",
     lower=_max_pool2d_grad_lowered,
     nondiff=("where",),
     y=lambda g, where, kernel_size, stride, padding: max_pool2d_pick(g, where, kernel_size, stride, padding),
@@ -296,6 +297,7 @@ max_pool2d_grad: Op = op(
 max_pool2d_pick: Op = op(
     _max_pool2d_pick,
     name="max_pool2d_pick",
+    label="max pool pick",
     lower=_max_pool2d_pick_lowered,
     nondiff=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding: max_pool2d_grad(
@@ -434,6 +436,7 @@ avg_pool2d: Op = op(
 avg_pool2d_grad: Op = op(
     _avg_pool2d_grad,
     name="avg_pool2d_grad",
+    label="mean pool gradient",
     lower=_avg_pool2d_grad_lowered,
     y=lambda g, kernel_size, stride, padding, count_include_pad: avg_pool2d(
         g, kernel_size, stride, padding, count_include_pad

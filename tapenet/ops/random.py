@@ -98,6 +98,7 @@ def _random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) 
 random_draw = op(
     _random_draw,
     name="random_draw",
+    label="random draw",
     random=True,
     formula="sample(rng)",
     doc="""Random numbers that are drawn anew at every replay of a captured step: `sample(generator)` as an array. The
@@ -264,6 +265,7 @@ def _dropout_x(g: Any, mask: Any, p: float, training: bool) -> Any:
 dropout = op(
     _dropout,
     name="dropout",
+    label=lambda p, training: f"dropout {p:g}" if training else "dropout off",
     x=_dropout_x,
     residuals=("mask",),
     random=True,

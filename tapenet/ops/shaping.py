@@ -9,6 +9,17 @@ import numpy as np
 
 from tapenet.ops.op import derived, numpy_functions, op, sample
 
+
+def axis_words(axis: Any) -> str:
+    """One axis or several, in words.
+
+    >>> axis_words(1), axis_words((0, -1))
+    ('axis 1', 'axes 0, -1')
+    """
+    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    return f"{'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))}"
+
+
 identity = op(
     lambda a: a,
     name="identity",
@@ -47,7 +58,7 @@ astype = op(
     numpy=np.astype,
     lower=lambda a, dtype: np.astype(a, dtype),
     a=lambda g, a_dtype: g.astype(a_dtype),
-    label=lambda dtype, **_: str(np.dtype(dtype)),
+    label=lambda dtype, **_: f"to {np.dtype(dtype)}",
     formula="a as dtype",
     gradients="a: g as the dtype of a",
     doc="""The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
@@ -62,6 +73,7 @@ astype = op(
 zeros_like = op(
     lambda a: np.zeros_like(a),
     name="zeros_like",
+    label="zeros like",
     numpy=np.zeros_like,
     nondiff=True,
     formula="0 in the shape of a",
@@ -77,6 +89,7 @@ zeros_like = op(
 ones_like = op(
     lambda a: np.ones_like(a),
     name="ones_like",
+    label="ones like",
     numpy=np.ones_like,
     nondiff=True,
     formula="1 in the shape of a",
@@ -146,7 +159,7 @@ transpose = op(
 swapaxes = op(
     lambda a, axis1, axis2: np.swapaxes(a, axis1, axis2),
     name="swapaxes",
-    label=lambda axis1, axis2: f"swap axes {axis1}, {axis2}",
+    label=lambda axis1, axis2: f"swap {axis_words((axis1, axis2))}",
     numpy=np.swapaxes,
     a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
     formula="a with two axes exchanged",
@@ -163,6 +176,7 @@ swapaxes = op(
 moveaxis = op(
     lambda a, source, destination: np.moveaxis(a, source, destination),
     name="moveaxis",
+    label=lambda source, destination: f"move {axis_words(source)} to {axis_words(destination)[5:]}",
     numpy=np.moveaxis,
     a=lambda g, source, destination: np.moveaxis(g, destination, source),
     formula="a with axes moved",
@@ -182,6 +196,7 @@ moveaxis = op(
 squeeze = op(
     lambda a, axis=None: np.squeeze(a, axis),
     name="squeeze",
+    label="squeeze",
     numpy=np.squeeze,
     a=lambda g, a_shape: np.reshape(g, a_shape),
     formula="a without axes of length 1",
@@ -198,6 +213,7 @@ squeeze = op(
 expand_dims = op(
     lambda a, axis: np.expand_dims(a, axis),
     name="expand_dims",
+    label=lambda axis: f"new {axis_words(axis)}",
     numpy=np.expand_dims,
     a=lambda g, a_shape: np.reshape(g, a_shape),
     formula="a with new axes of length 1",
@@ -214,6 +230,7 @@ expand_dims = op(
 broadcast_to = op(
     lambda array, shape: np.broadcast_to(array, shape),
     name="broadcast_to",
+    label="broadcast",
     numpy=np.broadcast_to,
     array=lambda g, array_shape: unbroadcast(g, array_shape),
     formula="array repeated to shape",
@@ -387,6 +404,7 @@ def _unpad(g: Any, array_shape: Any, pad_width: Any) -> Any:
 pad = op(
     _pad,
     name="pad",
+    label=lambda pad_width: f"pad {pad_width}" if isinstance(pad_width, int) else "pad",
     numpy=np.pad,
     array=_unpad,
     formula="array inside a border",

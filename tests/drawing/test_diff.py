@@ -163,11 +163,11 @@ def test_kernel_size() -> None:
 def test_option() -> None:
     x = leaf(4, 6)
     found = compare(x.sum(axis=0), x.sum(axis=1))
-    assert found.changed == ["sum: axis=0 → axis=1"]
-    assert [str(change) for change in found.arrays] == ["output 6 → 4", "sum 6 → 4"]
+    assert found.changed == ["sum along axis 0 → sum along axis 1"]
+    assert [str(change) for change in found.arrays] == ["output 6 → 4", "sum along axis 1 6 → 4"]
     (vertex,) = [v for v in found.drawing.vertices if v.op == "sum"]
-    assert (vertex.sign, vertex.details[0]) == ("changed", "was axis=0")
-    assert compare(x.sum(), x.sum(axis=1)).changed == ["sum: default → axis=1"]
+    assert (vertex.sign, vertex.details[0]) == ("changed", "was sum along axis 0")
+    assert compare(x.sum(), x.sum(axis=1)).changed == ["sum → sum along axis 1"]
 
 
 def test_reshaped_parameter() -> None:

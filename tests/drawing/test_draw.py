@@ -244,7 +244,7 @@ def test_a_gradient_rule_that_fails_leaves_all_as_it_was() -> None:
 
 def test_modes_are_drawn_as_they_are() -> None:
     net = Net()
-    assert "dropout" in titles(tn.draw(net, array(5, 3)))
+    assert "dropout 0.5" in titles(tn.draw(net, array(5, 3)))
     assert "batch norm" in titles(tn.draw(net, array(5, 3)))
     evaluated = tn.draw(net.eval(), array(5, 3))
     assert {"running_mean", "running_var"} <= set(titles(evaluated, "input"))

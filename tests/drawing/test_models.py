@@ -14,7 +14,7 @@ from tests.drawing.models import GPT, MODELS, LeNet, ResNet50, UNet, chain, irre
 SAID = {
     "xor": ["@", "tanh", "mean"],
     "lenet": ["conv1: Conv2d", "conv 5×5, 16", "mean pool 2×2", "linear 120", "cross-entropy"],
-    "resnet50": ["layer3: Sequential", "1–5: Bottleneck ×5", "conv1: conv 7×7, 64/2", "fc: linear 1000"],
+    "resnet50": ["layer3: Sequential", "1–5: Bottleneck ×5", "conv1: conv 7×7, 64, /2", "fc: linear 1000"],
     "gpt": ["wte: Embedding", "blocks.0–11: Block ×12", "attn: CausalSelfAttention", "softmax", "gelu"],
     "rnn": ["cell: RNNCell", "×100", " next "],
     "unet": ["down1: DoubleConv", "concatenate", "up3: DoubleConv"],

@@ -256,7 +256,7 @@ def test_names(compiled: Compile) -> None:
     assert ops.count("lr ×") == ops.count("momentum ×") == 4
     assert "tanh" in ops
     assert ops.count("@ ·ᵀ") == 2
-    assert {"max over 1", "sum over 1", "exp", "log", "1 −"} <= set(ops)
+    assert {"max along axis 1", "sum along axis 1", "exp", "log", "1 −"} <= set(ops)
     updates = [e for e in drawing.edges if e.flow == "update"]
     assert [drawing.vertices[e.head].kind for e in updates] == ["update"] * 8
     assert drawing.ops["tanh"].formula == "tanh x"

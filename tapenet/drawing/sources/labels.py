@@ -11,6 +11,7 @@ import numpy as np
 from tapenet.autodiff.tape import Constant, Node, Traced
 from tapenet.drawing.model import Value
 from tapenet.ops.op import Op
+from tapenet.ops.shaping import axis_words
 
 _UNKNOWN = "·"
 #: How many elements of a list or tuple a label shows.
@@ -31,9 +32,9 @@ def label(node: Node, inputs: dict[str, Any] | None = None) -> str:
     """
     op = node.op
     inputs = dict(node.inputs if inputs is None else inputs)
-    text = pattern = str(op.name if op.label is None else op.label)
     if callable(op.label):
-        text = pattern = _called(op, node.options, inputs)
+        return _called(op, node.options, inputs)
+    text = pattern = str(op.name if op.label is None else op.label)
     if "[ ]" in pattern and "index" in inputs:
         index = inputs.pop("index")
         listed = type(index) is tuple or holds_arrays(index)
@@ -48,8 +49,16 @@ def label(node: Node, inputs: dict[str, Any] | None = None) -> str:
     # Other plain values are settings rather than data, such as the shape that layer_norm takes.
     numbers = [v for value in values for v in (value if holds_arrays(value) else [value])]
     if any(isinstance(v, (int, float, complex, np.number, np.bool)) for v in numbers):
-        return f"{text}({', '.join(written)})"
-    return text
+        text += f"({', '.join(written)})"
+    return text + _along(op, node.options)
+
+
+def _along(op: Op, options: dict[str, Any]) -> str:
+    """The axis that an op was told to go along, if that is not what it does by itself."""
+    defaults = [a.default for a in op.arguments if a.name == "axis"]
+    if "axis" not in options or options["axis"] is None or options["axis"] in defaults:
+        return ""
+    return f" along {axis_words(options['axis'])}"
 
 
 def _called(op: Op, options: dict[str, Any], inputs: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from tapenet.compiler.ir import Constant, Instruction, Value
 from tapenet.compiler.primitives import filled, numpy_slices
 from tapenet.drawing.sources.labels import short_dtype, words
 from tapenet.ops.op import Op
+from tapenet.ops.shaping import axis_words
 
 #: Stands in a label for an array, which has an edge.
 ARRAY = "·"
@@ -61,10 +62,10 @@ def title(instruction: Instruction, written: Callable[[Value], str]) -> str:
     text = word(instruction)
     if instruction.kind == "reduction":
         axes = instruction.params.get("axes", (instruction.params.get("axis"),))
-        return text if len(axes) == instruction.args[0].ndim else f"{text} over {', '.join(map(str, axes))}"
+        return text if len(axes) == instruction.args[0].ndim else f"{text} along {axis_words(axes)}"
     if instruction.kind != "elementwise":
         axis = instruction.params.get("axis")
-        return text if axis is None else f"{text} along {axis}"
+        return text if axis is None else f"{text} along {axis_words(axis)}"
     arguments = [written(a) for a in instruction.args]
     if len(arguments) == 2 and not text.isalnum():
         left, right = ("" if a == ARRAY else a for a in arguments)
