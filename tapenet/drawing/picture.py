@@ -237,9 +237,7 @@ class Picture:
             if any(value is not None for value in found):
                 values[i] = found
         kind = measure.kind
-        unit, scale = ("ms", 1e3) if kind.unit == "s" else (kind.unit, 1.0)
-        scaled = {i: [None if v is None else scale * v for v in found] for i, found in values.items()}
-        return Series(measure.name, scaled, kind.label, unit, kind.combine)
+        return Series(measure.name, values, kind.label, kind.unit, kind.combine, kind.logarithmic)
 
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
@@ -316,6 +314,7 @@ def _html(picture: Picture) -> str:
         open=[i for i in range(len(kept.clusters)) if i not in closed],
         series=series,
         values=picture._texts(kept),
+        gradients=picture._texts(kept, gradients=True),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,3 +138,22 @@ class Page:
         script = _TIME.replace("ACTION", action)
         milliseconds: float = self.driver.execute_async_script(script)
         return milliseconds
+
+
+def colour(page: Page, selector: str, name: str = "fill") -> str:
+    """The colour of what is drawn, as #rrggbb."""
+    found = page.js(
+        "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])", selector, name
+    )
+    return "#" + "".join(f"{int(x):02x}" for x in re.findall(r"\d+", found)[:3])
+
+
+def rectangles(page: Page) -> dict[int, tuple[float, float, float, float]]:
+    """Left, top, right and bottom of each box that is drawn, on the screen."""
+    found = page.js(
+        """return [...document.querySelectorAll("#stage .box, #stage rect.cluster")].map((box) => {
+          const r = (box.querySelector(".frame") || box).getBoundingClientRect();
+          return [Number(box.dataset.id), r.left, r.top, r.right, r.bottom];
+        })"""
+    )
+    return {int(i): (left, top, right, bottom) for i, left, top, right, bottom in found}

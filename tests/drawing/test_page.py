@@ -133,9 +133,15 @@ def test_the_scripts_write_text_and_no_markup() -> None:
 
 def test_the_drawing_is_in_it_as_it_is() -> None:
     drawing = two_layers(backward=True)
-    data = data_of(to_html(drawing, title="t", caption="c", direction="LR", values={2: "[1 2]"}))
+    data = data_of(to_html(drawing, title="t", caption="c", direction="LR", values={2: "[1 2]"}, gradients={4: "3"}))
     assert data["drawing"] == json.loads(json.dumps(to_data(drawing)))
-    assert (data["title"], data["caption"], data["direction"], data["values"]) == ("t", "c", "LR", {"2": "[1 2]"})
+    assert (data["title"], data["caption"], data["direction"]) == ("t", "c", "LR")
+    assert (data["values"], data["gradients"]) == ({"2": "[1 2]"}, {"4": "3"})
+
+
+def test_what_a_box_was_folded_from_is_left_out() -> None:
+    drawing = Drawing([Vertex("module", "100,000 ops", members=tuple(range(100_000)))], [], [])
+    assert data_of(to_html(drawing))["drawing"]["vertices"] == [{"kind": "module", "title": "100,000 ops"}]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -147,6 +153,7 @@ def test_no_text_can_break_out(text: str) -> None:
         series=[Series(text, {0: [1.0]}, text, text)],
         steps=[text],
         values={0: text},
+        gradients={0: text},
     )
     plain = Parsed(to_html(hostile("plain"), title="plain"))
     parsed = Parsed(html)
@@ -182,6 +189,7 @@ def test_numbers_that_are_not_finite_are_words() -> None:
         "label": "norm",
         "unit": "u",
         "combine": "norm",
+        "logarithmic": False,
         "values": {"1": [1.5, None, "nan", "inf", "-inf"], "3": [2, 0.0]},
     }
 
@@ -198,6 +206,7 @@ def test_a_colour_of_a_vertex_is_a_colour_or_nothing() -> None:
     [
         ({"open": [3]}, "open names the cluster at position 3, but the drawing has 3"),
         ({"values": {12: ""}}, "values names the vertex at position 12, but the drawing has 12"),
+        ({"gradients": {-1: ""}}, "gradients names the vertex at position -1"),
         ({"series": [Series("time", {-1: [1.0]})]}, "series 'time' names the vertex at position -1"),
         ({"series": [Series("time", {1: [1.0]}, combine="mean")]}, "combines by 'mean'; give 'sum', 'norm' or 'max'"),  # type: ignore[arg-type]
         ({"direction": "XY"}, "direction is 'XY'; the directions are TB, LR, BT, RL"),

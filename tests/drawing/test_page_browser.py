@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,7 @@ import pytest
 from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.style import DARK, LIGHT
-from tests.drawing.browser import Page, browser, missing
+from tests.drawing.browser import Page, colour, missing, rectangles
 from tests.drawing.pages import FIRST, NET, SECOND, blocks, chain, nested, tangle, two_layers
 from tests.drawing.test_page import HOSTILE, hostile
 
@@ -21,46 +19,6 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is a
 
 #: The ids of the clusters of `two_layers`: they come after its twelve vertices.
 NET_ID, FIRST_ID, SECOND_ID = (12 + cluster for cluster in (NET, FIRST, SECOND))
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Any]:
-    with browser() as opened:
-        yield opened
-
-
-@pytest.fixture
-def show(driver: Any, tmp_path: Path) -> Iterator[Any]:
-    """Opens the page of a drawing from a file. At the end nothing may have gone wrong in it."""
-    pages: list[Page] = []
-
-    def opened(drawing: Drawing, **options: Any) -> Page:
-        pages.append(Page(driver, tmp_path / "net.html", to_html(drawing, **options)))
-        return pages[-1]
-
-    yield opened
-    for page in pages[-1:]:
-        assert page.errors() == []
-        assert page.js("return performance.getEntriesByType('resource').length") == 0
-
-
-def colour(page: Page, selector: str, name: str = "fill") -> str:
-    """The colour of what is drawn, as #rrggbb."""
-    found = page.js(
-        "return getComputedStyle(document.querySelector(arguments[0])).getPropertyValue(arguments[1])", selector, name
-    )
-    return "#" + "".join(f"{int(x):02x}" for x in re.findall(r"\d+", found)[:3])
-
-
-def rectangles(page: Page) -> dict[int, tuple[float, float, float, float]]:
-    """Left, top, right and bottom of each box that is drawn, on the screen."""
-    found = page.js(
-        """return [...document.querySelectorAll("#stage .box, #stage rect.cluster")].map((box) => {
-          const r = (box.querySelector(".frame") || box).getBoundingClientRect();
-          return [Number(box.dataset.id), r.left, r.top, r.right, r.bottom];
-        })"""
-    )
-    return {int(i): (left, top, right, bottom) for i, left, top, right, bottom in found}
 
 
 def assert_orderly(page: Page, drawing: Drawing, sideways: bool = False) -> None:
@@ -438,104 +396,6 @@ def test_light_and_dark(show: Any) -> None:
         assert colour(page, "body", "background-color") == LIGHT.paper
     finally:
         page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-
-
-# -- measurements, and the walk --------------------------------------------------------------------------------------
-
-
-def test_a_recorded_training_is_painted_step_by_step(show: Any) -> None:
-    norms = Series(
-        "grad_norm", {1: [3.0, 2.0, 1.0], 3: [4.0, 2.0, math.nan], 6: [1.0, 1.0, 1.0]}, "gradient norm", "", "norm"
-    )
-    times = Series("time", {2: [1.0, 1.0, 1.0], 4: [2.0, 2.0, 2.0], 5: [0.5, 0.5, 0.5]}, "time", "ms", "sum")
-    page = show(two_layers(), series=[norms, times], steps=[0, 100, 200], open=[NET, SECOND])
-
-    def fill(i: int) -> str:
-        return colour(page, f'[data-id="{i}"] .frame')
-
-    assert "gradient norm" in page.text("#scale")
-    assert "1" in page.text("#scale .ends")
-    assert "5" in page.text("#scale .ends")  # the root of 3² + 4², of the folded module
-    assert fill(FIRST_ID) == LIGHT.ramp[-1]
-    assert fill(6) == LIGHT.ramp[0]
-    assert page.text("#step-label") == "step 0"
-    page.set("#step", 1)
-    assert page.text("#step-label") == "step 100"
-    middle = fill(FIRST_ID)
-    assert middle not in (LIGHT.ramp[0], LIGHT.ramp[-1])
-    page.set("#step", 2)
-    assert fill(FIRST_ID) == LIGHT.kinds["module"].fill  # not a number
-    assert FIRST_ID in page.ids(".trouble")
-    page.js("document.querySelector('#step').focus()")
-    page.press("\ue012")
-    assert page.text("#step-label") == "step 100"
-    page.click(f'.box[data-id="{FIRST_ID}"] .title')
-    assert "2.828" in page.text("#panel")
-    assert len(page.all("#panel .chart")) == 2
-    assert len(page.all("#panel .chart .bad")) == 1
-    page.set("#paint", "1")
-    assert "3.5 ms" in page.text("#scale")
-    page.set("#paint", "")
-    assert fill(FIRST_ID) == LIGHT.kinds["module"].fill
-    assert not page.one("#scale").is_displayed()
-
-
-def test_one_measurement_needs_no_slider(show: Any) -> None:
-    page = show(two_layers(), series=[Series("time", {2: [1.0], 4: [math.inf]}, unit="ms")])
-    assert not page.one("#step").is_displayed()
-    assert colour(page, '[data-id="2"] .frame') == LIGHT.kinds["op"].fill
-    page.set("#paint", "0")
-    assert colour(page, '[data-id="2"] .frame') != LIGHT.kinds["op"].fill
-    assert page.ids(".trouble") == {4, FIRST_ID, NET_ID}  # and what is around it
-    page.click('[data-id="4"]')
-    assert "∞" in page.text("#panel")
-
-
-def test_the_walk_goes_forward_and_then_back(show: Any) -> None:
-    page = show(two_layers(backward=True), values={4: "[0.5, -1]"})
-
-    def told() -> str:
-        return page.text("#panel .playing")
-
-    walked = []
-    for _ in range(12):
-        page.press(".")
-        (now,) = page.ids(".now")
-        walked.append(now)
-        if len(walked) == 2:
-            assert "forward, step 2 of 6" in told()
-            assert "x1 + x2" in told()
-            assert "[0.5, -1]" in page.text("#panel")
-            assert page.ids(".box.done") == {2}
-            assert page.js("return document.querySelectorAll('.edge.flowing').length") == 2
-        if len(walked) == 9:
-            assert "backward, step 3 of 6" in told()
-            assert "d x1 = g @ x2ᵀ" in told()
-            assert page.js("return document.querySelectorAll('.edge.gradient.flowing').length") == 2
-    forward = [2, 4, 5, 7, 9, 10]
-    assert walked == forward + forward[::-1]
-    page.press(",")
-    assert page.ids(".now") == {4}
-    page.press("\ue00c")
-    assert page.ids(".now") == page.ids(".done") == set()
-
-
-def test_the_walk_plays_by_itself_and_takes_a_folded_module_as_one_step(show: Any) -> None:
-    from selenium.webdriver.support.wait import WebDriverWait
-
-    page = show(two_layers(), open=[NET])
-    page.set("#speed", "4")
-    page.press(" ")
-    assert page.ids(".now") == {FIRST_ID}
-    wait = WebDriverWait(page.driver, 20, poll_frequency=0.05)
-    wait.until(lambda _: page.ids(".now") == {SECOND_ID})
-    page.press(" ")
-    assert page.one("#play").get_attribute("aria-label") == "play"
-    page.click("#play")
-    wait.until(lambda _: page.ids(".now") == {10})
-    wait.until(lambda _: page.one("#play").get_attribute("aria-label") == "play")  # at the end
-    page.click("#previous")
-    assert page.ids(".now") == {SECOND_ID}
 
 
 # -- large ones ------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.dot import DIRECTIONS
+from tapenet.drawing.forms.svg import SIGNS
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean
@@ -58,9 +59,10 @@ class Series(NamedTuple):
         values: by position of a vertex: its number at each step. None where it is not known; NaN and infinity are
             marked.
         label: the name as a reader sees it; "" for `name` itself.
-        unit: of the numbers, as in "ms".
+        unit: of the numbers. Those in "s" and "B" are shown with the prefix that fits: "1.2 ms", "3.4 MB".
         combine: how the number of a folded module comes from those in it: "sum" for time and memory, "norm" (the root
-            of the sum of squares) for norms, else "max".
+            of the sum of squares, of the parameters alone where there are any) for norms, else "max".
+        logarithmic: whether equal steps of colour are equal ratios.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Series(NamedTuple):
     label: str = ""
     unit: str = ""
     combine: Combine = "max"
+    logarithmic: bool = False
 
 
 def to_html(
@@ -80,6 +83,7 @@ def to_html(
     series: Sequence[Series] = (),
     steps: Sequence[int | str] = (),
     values: Mapping[int, str] | None = None,
+    gradients: Mapping[int, str] | None = None,
 ) -> str:
     """The page of a drawing, as text: the same for the same arguments, byte for byte.
 
@@ -92,9 +96,11 @@ def to_html(
         caption: a sentence or two on it, shown beside the picture.
         direction: where arrows point: down for "TB" and "BT", right for "LR" and "RL".
         open: positions of the clusters that are open at first. None: as many as give about a hundred boxes.
-        series: what was measured, to colour by; where there are several steps, with a slider over them.
-        steps: what the steps are called; else their positions.
-        values: by position of a vertex: its numbers as a short text, for the walk through the passes.
+        series: what was measured, to colour by; where there are several steps, with a slider over them, which begins at
+            the last.
+        steps: what the steps are called; else they are numbered from 1.
+        values: by position of a vertex: what it gives as a short text, for the walk through the passes.
+        gradients: the same of the gradients by that.
 
     Raises:
         ValueError: another direction, a series that combines in another way, or a position of a vertex or cluster that
@@ -111,6 +117,7 @@ def to_html(
     opened = sorted(set(_opened(drawing) if open is None else open))
     _check(opened, len(drawing.clusters), "open", "cluster")
     _check(values or (), len(drawing.vertices), "values", "vertex")
+    _check(gradients or (), len(drawing.vertices), "gradients", "vertex")
     for one in series:
         _check(one.values, len(drawing.vertices), f"series {one.name!r}", "vertex")
         if one.combine not in ("sum", "norm", "max"):
@@ -123,7 +130,9 @@ def to_html(
         "steps": list(steps),
         "series": [_series(one) for one in series],
         "values": dict(values or {}),
-        "drawing": _with_plain_fills(to_data(drawing)),
+        "gradients": dict(gradients or {}),
+        "signs": SIGNS,
+        "drawing": _for_page(to_data(drawing)),
     }
     script, style = _script(), f"{_variables()}{_part('style.css')}"
     parts = {
@@ -177,9 +186,11 @@ def _number(x: float | None) -> float | str | None:
     return "nan" if math.isnan(x) else "inf" if x > 0 else "-inf"
 
 
-def _with_plain_fills(data: dict[str, Any]) -> dict[str, Any]:
-    """Without colours that are not written #rrggbb: the page computes with them."""
+def _for_page(data: dict[str, Any]) -> dict[str, Any]:
+    """Without what folded boxes stand for, which the page does not ask and which may be most of it, and without colours
+    that are not written #rrggbb: the page computes with them."""
     for one in (*data["vertices"], *data["clusters"]):
+        one.pop("members", None)
         if "fill" in one and not _COLOUR.fullmatch(one["fill"]):
             del one["fill"]
     return data

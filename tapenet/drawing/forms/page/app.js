@@ -138,7 +138,7 @@ class App {
       for (const i of (forward ? outgoing : incoming)[at]) {
         const edge = edges[i];
         const next = forward ? edge.head : edge.tail;
-        if (edge.way === FLOWS.value && !found.has(next)) {
+        if (edge.onward && !found.has(next)) {
           found.add(next);
           pending.push(next);
         }
@@ -180,13 +180,13 @@ class App {
 
   states(id) {
     const { folding, search, play } = this;
-    const sign = this.signs[id];
+    const sign = this.paint.isTrouble(id) ? "trouble" : this.signs[id];
     return {
       selected: id === this.selected, second: this.second !== null && id === folding.stands[this.second],
       hot: this.hot !== null && this.hot.has(id), match: search.matches.has(id),
       nested: !folding.isOpen(id) && search.nested.has(id), found: id === search.current,
       now: play.now === id, done: play.done.has(id), returned: play.returned.has(id),
-      trouble: sign === "trouble" || this.paint.isTrouble(id), dead: sign === "dead", added: sign === "added",
+      trouble: sign === "trouble", dead: sign === "dead", added: sign === "added",
       removed: sign === "removed", changed: sign === "changed",
     };
   }
@@ -200,11 +200,22 @@ class App {
     return { hot, touched, flowing: play.flows(edge) };
   }
 
+  ownSign(id) {
+    const { graph } = this;
+    return id === graph.root ? "" : (graph.isCluster(id) ? graph.clusterOf(id) : graph.vertices[id]).sign || "";
+  }
+
+  // Why a vertex has its sign; of a folded one, the reasons stand among its details.
+  reason(id) {
+    const vertex = this.graph.vertices[id];
+    const told = vertex && vertex.kind !== "module" && ["trouble", "dead", "changed"].includes(vertex.sign);
+    return (told && vertex.details && vertex.details[0]) || "";
+  }
+
   // A closed cluster tells of what is to be seen in it.
   allSigns() {
     const { graph } = this;
-    const signs = Array.from({ length: graph.root + 1 }, (_, id) => (
-      id === graph.root ? "" : (graph.isCluster(id) ? graph.clusterOf(id) : graph.vertices[id]).sign || ""));
+    const signs = Array.from({ length: graph.root + 1 }, (_, id) => this.ownSign(id));
     const weight = { trouble: 2, added: 1, removed: 1, changed: 1 };
     for (let id = 0; id < graph.count; id++) {
       if (!weight[signs[id]]) continue;
@@ -221,15 +232,6 @@ class App {
     return (graph.isCluster(id) ? graph.clusterOf(id) : graph.vertices[id]).fill || "";
   }
 
-  // How many it stands for, unless the module around says so already.
-  badge(id) {
-    const { graph } = this;
-    const count = (of) => (of === graph.root ? 1 : (graph.isCluster(of) ? graph.clusterOf(of) : graph.vertices[of]).count || 1);
-    let around = graph.parent[id];
-    while (around !== graph.root && count(around) === 1) around = graph.parent[around];
-    return count(id) > 1 && count(id) !== count(around) ? `×${thousands(count(id))}` : "";
-  }
-
   titleOf(id) {
     const { graph } = this;
     return graph.isCluster(id) ? clusterTitle(graph.clusterOf(id)) : graph.vertices[id].title.split("\n").join(" · ");
@@ -240,14 +242,18 @@ class App {
     const { graph, folding } = this;
     const title = clean(this.titleOf(id), 80);
     if (graph.isCluster(id)) {
-      const { parameters } = graph.clusterOf(id);
-      const counted = parameters ? `, ${plural(parameters, "parameter")}` : "";
-      return `${title}, module${counted}, ${folding.isOpen(id) ? "open" : "folded"}`;
+      const { parameters, around } = graph.clusterOf(id);
+      const facts = [title, around || "module"];
+      if (badge(graph, id)) facts.push(badge(graph, id));
+      if (parameters) facts.push(plural(parameters, "parameter"));
+      if (this.signs[id]) facts.push(this.data.signs[this.signs[id]]);
+      return [...facts, folding.isOpen(id) ? "open" : "folded"].join(", ");
     }
     const vertex = graph.vertices[id];
     const out = vertex.value || (graph.outgoing[id].length ? graph.edges[graph.outgoing[id][0]].value : null);
     const where = graph.parent[id] === graph.root ? "" : `, in ${clean(clusterTitle(graph.clusterOf(graph.parent[id])), 80)}`;
-    return `${title}, ${vertex.kind}${out ? `, ${valueText(out)}` : ""}${where}`;
+    const sign = vertex.sign ? `, ${this.data.signs[vertex.sign]}` : "";
+    return `${title}, ${vertex.kind}${out ? `, ${valueText(out)}` : ""}${where}${sign}`;
   }
 
   announce(text) {
@@ -308,9 +314,10 @@ class App {
 
   edgeTip(edge) {
     const { first } = edge;
-    const way = ["", "gradient ", "new value ", "carried on "][edge.way];
+    const way = ["", "gradient ", "new value ", "to the next repetition: "][edge.way];
     const { vertices } = this.graph;
     const [tail, head] = [first.tail, first.head].map((i) => clean(vertices[i].title, 60));
-    return `${way}${valueText(first.value)}\n${tail} → ${head}${first.argument ? `: ${clean(first.argument, 40)}` : ""}`;
+    const what = edge.arrays > 1 ? `${thousands(edge.arrays)} arrays, the first ${valueText(first.value)}` : valueText(first.value);
+    return `${way}${what}\n${tail} → ${head}${first.argument ? `: ${clean(first.argument, 40)}` : ""}`;
   }
 }

@@ -48,7 +48,7 @@ class Camera {
   start(w, h, sideways) {
     const [width, height] = this.size;
     const whole = Math.min((width - 48) / w, (height - 48) / h);
-    if (whole >= 0.55) return this.fit(w, h);
+    if (whole >= 0.7) return this.fit(w, h);
     const scale = Math.max(0.6, Math.min(1, sideways ? (height - 48) / h : (width - 48) / w));
     const margin = 24 / scale;
     return sideways

@@ -22,12 +22,15 @@ function makeGraph(data) {
     level[i] = level[parent[i]] + 1;
   });
 
+  // What a program writes at its end is no optimizer's step, which stands above what it changes.
+  const written = new Set(edges.filter((e) => e.flow === "update" && vertices[e.head].kind === "update").map((e) => e.head));
+
   // Where an id comes in the order of creation: a cluster with its first op.
   const first = new Float64Array(root + 1).fill(Infinity);
   const members = new Int32Array(root + 1); // how many vertices are in it, at any depth
   for (let i = 0; i < count; i++) {
     first[i] = i;
-    const weighs = LEAVES.has(vertices[i].kind) ? i + count : i; // leaves do not say when a module ran
+    const weighs = LEAVES.has(vertices[i].kind) && !written.has(i) ? i + count : i; // leaves do not say when a module ran
     for (let at = parent[i]; at >= 0; at = parent[at]) {
       first[at] = Math.min(first[at], weighs);
       members[at]++;
@@ -46,7 +49,8 @@ function makeGraph(data) {
   const flat = edges.map((edge) => {
     const key = `${edge.tail}:${edge.result ?? ""}`;
     if (!arrays.has(key)) arrays.set(key, arrays.size);
-    return { ...edge, array: arrays.get(key), way: FLOWS[edge.flow || "value"] };
+    const way = FLOWS[edge.flow || "value"];
+    return { ...edge, array: arrays.get(key), way, onward: way === FLOWS.value || written.has(edge.head) };
   });
   const incoming = Array.from({ length: count }, () => []);
   const outgoing = Array.from({ length: count }, () => []);
@@ -57,6 +61,7 @@ function makeGraph(data) {
   return {
     vertices, clusters, ops, edges: flat, count, root, parent, level, first, members, inside, incoming, outgoing,
     isCluster: (id) => id >= count,
+    isLeaf: (id) => id < count && LEAVES.has(vertices[id].kind) && !written.has(id),
     clusterOf: (id) => clusters[id - count],
     *within(start) { // the vertices in a cluster, or a vertex itself
       const pending = [start];
@@ -67,6 +72,15 @@ function makeGraph(data) {
       }
     },
   };
+}
+
+// How many a box stands for, unless the module around says so already.
+function badge(graph, id) {
+  const of = (at) => (graph.isCluster(at) ? graph.clusterOf(at) : graph.vertices[at]);
+  const count = (at) => (at === graph.root ? 1 : of(at).count || 1);
+  let around = graph.parent[id];
+  while (around !== graph.root && count(around) === 1) around = graph.parent[around];
+  return count(id) > 1 && count(id) !== count(around) ? `×${thousands(count(id))}${of(id).parallel ? " in parallel" : ""}` : "";
 }
 
 // Which clusters are open, and so what stands for each vertex.

@@ -91,7 +91,7 @@ class Keys {
     const { layout, graph, selected } = this.app;
     let best = null;
     for (const edge of layout.edges) {
-      if (edge.way !== FLOWS.value || !this.inIt(edge.head) || this.inIt(edge.tail)) continue;
+      if (!onward(edge) || !this.inIt(edge.head) || this.inIt(edge.tail)) continue;
       const weight = (LEAVES.has(graph.vertices[edge.first.tail].kind) ? 0 : 1e9) + edge.first.tail - (edge.first.skip ? 1e8 : 0);
       if (!best || weight > best.weight) best = { weight, id: edge.tail };
     }
@@ -104,7 +104,7 @@ class Keys {
     if (folding.isOpen(selected)) return graph.inside.get(selected)[0];
     let best = null;
     for (const edge of layout.edges) {
-      if (edge.way !== FLOWS.value || edge.tail !== selected) continue;
+      if (!onward(edge) || edge.tail !== selected) continue;
       if (!best || edge.first.head < best.first.head) best = edge;
     }
     return best && best.head;
@@ -150,6 +150,9 @@ class Keys {
   }
 }
 
+// What the arrow keys follow: values, and new values.
+const onward = ({ way }) => way === FLOWS.value || way === FLOWS.update;
+
 // From light to dark and back, whichever the system prefers.
 function toggleTheme(app) {
   const root = document.documentElement;
@@ -165,19 +168,23 @@ function themeChanged(app) {
 }
 
 // The key of the colours that occur.
-function buildLegend(graph) {
+function buildLegend({ graph, data }) {
   const names = { op: "op", parameter: "parameter", input: "input", constant: "constant", output: "output", module: "module",
     update: "update" };
   const kinds = new Set(graph.vertices.map((vertex) => vertex.kind));
   if (graph.clusters.length) kinds.add("module");
   const entries = Object.keys(names).filter((kind) => kinds.has(kind))
     .map((kind) => make("span", {}, make("i", { class: `swatch ${kind}` }), names[kind]));
-  const ways = [["gradient", "gradient"], ["update", "new value"], ["carry", "carried on"]];
+  const ways = [["gradient", "gradient"], ["update", "new value"], ["carry", "to the next repetition"]];
   for (const [way, name] of ways) {
     if (graph.edges.some((edge) => edge.way === FLOWS[way])) {
       entries.push(make("span", {}, make("i", { class: `stroke ${way}` }), name));
     }
   }
   if (graph.edges.some((edge) => edge.skip)) entries.push(make("span", {}, make("i", { class: "stroke skip" }), "skip"));
+  const marked = new Set([...graph.vertices, ...graph.clusters, ...graph.edges].map((one) => one.sign));
+  for (const [sign, name] of Object.entries(data.signs)) {
+    if (marked.has(sign)) entries.push(make("span", {}, make("i", { class: `swatch ${sign}` }), name));
+  }
   find("legend").append(...entries);
 }

@@ -4,6 +4,9 @@
 
 const TITLE = 12, SMALL = 10, LABEL = 9.5; // sizes of type
 const PAD = 12, HEAD = 22, MOST_LINES = 8;
+const MOST_BESIDE = 3; // arrays from one box to another that have an arrow each
+const MOST_ASIDE = 120; // what is moved further looks lost, and the arrow goes behind the name
+const TURN = 48; // the room beside what goes on to the next repetition
 
 class Layout {
   constructor(graph, folding, direction) {
@@ -27,6 +30,7 @@ class Layout {
     const open = this.openClusters();
     const stale = open.filter((id) => !levels.has(id));
     this.edges = this.seenEdges();
+    this.turns = this.edges.filter(({ way }) => way === FLOWS.carry);
     const pieces = this.pieces(new Set(stale));
     for (const id of stale.reverse()) levels.set(id, this.layOut(id, pieces.get(id)));
     this.position(open);
@@ -79,7 +83,7 @@ class Layout {
   pieces(wanted) {
     const found = new Map([...wanted].map((id) => [id, new Map()]));
     for (const edge of this.edges) {
-      if (edge.way !== FLOWS.value) continue;
+      if (!edge.first.onward) continue;
       for (const [cluster, from, to] of this.way(edge)) {
         const level = found.get(cluster);
         if (!level) continue;
@@ -126,8 +130,8 @@ class Layout {
     const drawn = edges.length;
     const placed = new Set(edges.flatMap((edge) => [edge.from, edge.to]));
     // What has no values is put by its updates or, without any, by its gradients.
-    const others = this.edges.filter(({ way, tail, head }) => (
-      way !== FLOWS.value && graph.parent[tail] === cluster && graph.parent[head] === cluster));
+    const others = this.edges.filter(({ first, tail, head }) => (
+      !first.onward && graph.parent[tail] === cluster && graph.parent[head] === cluster));
     for (const updates of [true, false]) {
       const found = [];
       for (const edge of others) {
@@ -155,7 +159,7 @@ class Layout {
       level.half[i] = level.left[i] = level.right[i] = across / 2;
       level.along[i] = along;
       level.fixed[i] = Number(open);
-      const leaf = !graph.isCluster(id) && LEAVES.has(graph.vertices[id].kind);
+      const leaf = graph.isLeaf(id);
       level.role[i] = leaf ? LEAF : ITEM;
       if (leaf && graph.vertices[id].kind === "parameter") level.side[i] = 2;
       level.pos[i] = leaf ? graph.first[id] - graph.count : graph.first[id];
@@ -174,6 +178,14 @@ class Layout {
     return this.frame(cluster, items, ports, level, layoutLayers(level), drawn);
   }
 
+  // How far what is in a cluster is moved to the right so that arrows come in beside its name.
+  besideHead(cluster, ports, found, shift) {
+    const most = headWidth(this.graph, cluster) + 2;
+    let aside = 0;
+    for (const [key, i] of ports) if (key.startsWith("in")) aside = Math.max(aside, most - found.middle[i] - shift);
+    return aside <= MOST_ASIDE ? aside : 0;
+  }
+
   // Where an array crosses the border of an open cluster, from its middle; 0 for other boxes.
   portOffset(id, way, array) {
     return id >= 0 && this.folding.isOpen(id) ? this.levels.get(id).ports.get(`${way} ${array}`) ?? 0 : 0;
@@ -189,11 +201,12 @@ class Layout {
     const [before, beside] = sideways ? [side, head + side / 2] : [head, side];
     const after = side / 2;
     const length = found.length + before + after;
-    let breadth = found.breadth + beside + side;
+    let breadth = found.breadth + beside + side + (this.turnsIn(cluster) ? TURN : 0);
     let [shiftAcross, shiftAlong] = [beside, before];
     const short = sideways ? 0 : Math.max(0, least - breadth);
-    breadth += short;
-    shiftAcross += short / 2;
+    const aside = sideways || bare ? 0 : this.besideHead(cluster, ports, found, shiftAcross + short / 2);
+    breadth += short + aside;
+    shiftAcross += short / 2 + aside;
     const wide = sideways ? Math.max(length, least) : breadth;
     shiftAlong += sideways ? (wide - length) / 2 : 0;
     const [w, h] = sideways ? [wide, breadth] : [wide, length];
@@ -241,10 +254,10 @@ class Layout {
   }
 
   route() {
-    const { graph, levels } = this;
-    const between = new Map();
+    const { levels } = this;
+    const there = new Map(); // the ways of values, which gradients go back along
     for (const edge of this.edges) {
-      if (edge.way !== FLOWS.value) continue;
+      if (!edge.first.onward) continue;
       edge.points = [];
       for (const [cluster, from, to] of this.way(edge)) {
         const piece = levels.get(cluster).routes.get(`${edge.array} ${from} ${to}`);
@@ -253,30 +266,94 @@ class Layout {
         }
       }
       edge.points = withoutStops(edge.points);
-      between.set(`${edge.tail} ${edge.head}`, edge);
+      there.set(`${edge.tail} ${edge.head}`, edge);
+    }
+    for (const edge of this.turns) {
+      edge.points = this.around(edge);
+      there.set(`${edge.tail} ${edge.head}`, edge);
     }
     for (const edge of this.edges) {
-      if (edge.way === FLOWS.value) continue;
-      const forward = between.get(`${edge.head} ${edge.tail}`);
-      edge.points = forward ? this.beside(forward.points) : this.around(edge);
+      if (edge.points) continue;
+      const forward = there.get(`${edge.head} ${edge.tail}`);
+      edge.points = forward ? this.beside(edge, forward) : this.around(edge);
     }
-    const labelled = new Set();
+    for (const edge of this.edges) edge.box = bounds(edge.points, edge.bow);
+    this.bundle();
+    this.label();
+  }
+
+  // More than a few arrays from one box to another are drawn as one arrow: the first has all of them, the others none.
+  bundle() {
+    const ways = new Map();
     for (const edge of this.edges) {
-      edge.box = bounds(edge.points, edge.bow);
-      const plain = edge.way === FLOWS.value
-        && graph.vertices[edge.first.tail].value === undefined && graph.vertices[edge.first.head].value === undefined;
-      const key = `${edge.array} ${edge.tail}`;
-      edge.label = plain && !labelled.has(key) ? valueText(edge.first.value) : "";
-      if (edge.label) labelled.add(key);
+      const key = `${edge.tail} ${edge.head} ${edge.way}`;
+      if (!ways.has(key)) ways.set(key, []);
+      ways.get(key).push(edge);
+    }
+    for (const edges of ways.values()) {
+      for (const edge of edges) edge.arrays = edge.first.arrays || 1;
+      if (edges.length <= MOST_BESIDE) continue;
+      const [first, ...others] = edges;
+      for (const edge of others) {
+        first.arrays += edge.arrays;
+        first.of.push(...edge.of);
+        edge.arrays = 0;
+      }
     }
   }
 
+  // What stands on the arrows: once for each array that leaves a box, where there is room for it.
+  label() {
+    const written = new Map(); // by tail: the arrays, and from where to where words stand
+    for (const edge of this.edges) {
+      edge.label = null;
+      const text = this.labelText(edge);
+      if (!text || !edge.arrays) continue;
+      const label = this.labelAt(edge, text);
+      const width = measure(text, LABEL);
+      const [low, high] = this.sideways ? [label.y - LABEL, label.y] : [label.x - (label.start ? 0 : width), label.x];
+      if (!written.has(edge.tail)) written.set(edge.tail, []);
+      const others = written.get(edge.tail);
+      if (others.some((other) => other.array === edge.array || (low < other.high && high > other.low))) continue;
+      if (edge.way !== FLOWS.carry) others.push({ array: edge.array, low, high });
+      edge.label = label;
+    }
+  }
+
+  labelText({ first, way, arrays }) {
+    const { vertices } = this.graph;
+    if (way === FLOWS.carry) return "next";
+    if (way !== FLOWS.value || vertices[first.tail].value || vertices[first.head].value) return "";
+    return arrays > 1 ? `${thousands(arrays)} arrays` : valueText(first.value);
+  }
+
+  labelAt({ points, bow }, text) {
+    const [x, y] = points;
+    if (bow && this.sideways) return { text, x: (x + points[2]) / 2, y: bow + 20, start: true };
+    if (bow) return { text, x: bow + 11, y: (y + points[3]) / 2 + 3, start: true };
+    return this.sideways ? { text, x: x + 6, y: y - 5, start: true } : { text, x: x - 6, y: y + 14, start: false };
+  }
+
   // A way back, to the side of the way there.
-  beside(points) {
-    const found = turnedAround(points);
-    const axis = this.sideways ? 1 : 0;
-    for (let k = axis; k < found.length; k += 2) found[k] += 7;
+  beside(edge, forward) {
+    const found = turnedAround(forward.points);
+    const across = this.sideways ? 1 : 0;
+    edge.bow = forward.bow ? forward.bow + 7 : 0;
+    for (let k = forward.bow ? 1 - across : across; k < found.length; k += 2) found[k] += forward.bow ? 5 : 7;
     return found;
+  }
+
+  // Whether something is handed from one repetition to the next in a cluster, but not within a cluster in it.
+  turnsIn(cluster) {
+    const { parent, level } = this.graph;
+    return this.turns.some(({ tail, head }) => {
+      let [a, b] = [parent[tail], parent[head]];
+      while (a !== b) {
+        if (level[a] >= level[b]) a = parent[a];
+        else b = parent[b];
+      }
+      return a === cluster;
+    });
   }
 
   // A way that no layout knows of: onward from end to end, or back in a bow.
@@ -284,16 +361,17 @@ class Layout {
     const { x, y, w, h, sideways } = this;
     const { tail, head } = edge;
     const middle = (id) => [x[id] + w[id] / 2, y[id] + h[id] / 2];
+    const off = edge.way === FLOWS.carry ? 4 : -4; // so that two at one box are told apart
     const onward = sideways ? x[head] >= x[tail] + w[tail] : y[head] >= y[tail] + h[tail];
     edge.bow = onward ? 0 : this.clearance(tail, head);
     if (sideways) {
       return onward
         ? [x[tail] + w[tail], middle(tail)[1], x[head], middle(head)[1]]
-        : [middle(tail)[0], y[tail] + h[tail], middle(head)[0], y[head] + h[head]];
+        : [middle(tail)[0] + off, y[tail] + h[tail], middle(head)[0] + off, y[head] + h[head]];
     }
     return onward
       ? [middle(tail)[0], y[tail] + h[tail], middle(head)[0], y[head]]
-      : [x[tail] + w[tail], middle(tail)[1], x[head] + w[head], middle(head)[1]];
+      : [x[tail] + w[tail], middle(tail)[1] + off, x[head] + w[head], middle(head)[1] + off];
   }
 
   // How far out a bow must go to pass the boxes between, if they are few.
@@ -301,17 +379,17 @@ class Layout {
     const { graph, sideways } = this;
     const [across, breadth, along, length] = sideways ? [this.y, this.h, this.x, this.w] : [this.x, this.w, this.y, this.h];
     const [low, high] = [Math.min(along[tail], along[head]), Math.max(along[tail] + length[tail], along[head] + length[head])];
-    let out = Math.max(across[tail] + breadth[tail], across[head] + breadth[head]) + 16;
+    let out = Math.max(across[tail] + breadth[tail], across[head] + breadth[head]) + 9;
     const between = [graph.parent[tail], graph.parent[head]].flatMap((cluster) => graph.inside.get(cluster));
     if (between.length > 400) return out;
     for (const id of between) {
-      if (along[id] < high && along[id] + length[id] > low) out = Math.max(out, across[id] + breadth[id] + 10);
+      if (along[id] < high && along[id] + length[id] > low) out = Math.max(out, across[id] + breadth[id] + 9);
     }
     return out;
   }
 }
 
-// The input of each box that the picture is straight along: what the last op gave, else an input, else a parameter,
+// The input of each box that the picture is straight along: what the last op gave, else the first input, else a parameter,
 // unless that only leaves the module.
 function markMain(graph, edges, role) {
   const weighs = (edge) => ({ op: 2, module: 2, input: 1 })[graph.vertices[edge.tail].kind] || 0;
@@ -319,7 +397,7 @@ function markMain(graph, edges, role) {
     const [p, q] = [weighs(a), weighs(b)];
     if (p !== q) return p > q;
     if (a.skip !== b.skip) return b.skip;
-    return p ? a.tail > b.tail : a.tail < b.tail;
+    return p === 2 ? a.tail > b.tail : a.tail < b.tail;
   };
   const best = new Map();
   for (const edge of edges) {
@@ -378,7 +456,6 @@ function clusterLines(graph, id) {
 }
 
 function headWidth(graph, id) {
-  const cluster = graph.clusterOf(id);
-  const badge = cluster.count > 1 ? measure(`×${thousands(cluster.count)}`, SMALL, 600) + 16 : 0;
-  return measure(clean(clusterTitle(cluster)), SMALL + 1, 600) + 40 + badge;
+  const count = badge(graph, id);
+  return measure(clean(clusterTitle(graph.clusterOf(id))), SMALL + 1, 600) + 40 + (count ? measure(count, SMALL, 600) + 16 : 0);
 }

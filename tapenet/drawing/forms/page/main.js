@@ -2,6 +2,6 @@
 
 const app = new App(JSON.parse(find("drawing").textContent));
 new Keys(app);
-buildLegend(app.graph);
+buildLegend(app);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => themeChanged(app));
 document.documentElement.dataset.ready = "true";

@@ -24,7 +24,7 @@ class Paint {
     slider.max = this.steps - 1;
     slider.addEventListener("input", () => this.go(Number(slider.value)));
     find("steps-play").addEventListener("click", () => this.run());
-    this.go(0);
+    this.go(this.steps - 1); // as the still picture of a profile shows it
     if (this.steps > 1 && this.all.length) { // a recorded training is there to be seen
       chooser.value = 0;
       this.series = this.all[0];
@@ -47,7 +47,7 @@ class Paint {
     this.step = Math.max(0, Math.min(this.steps - 1, step));
     const slider = find("step");
     slider.value = this.step;
-    const label = clean(this.app.data.steps[this.step] ?? this.step, 24);
+    const label = clean(this.app.data.steps[this.step] ?? this.step + 1, 24);
     slider.setAttribute("aria-valuetext", `step ${label}`);
     find("step-label").textContent = `step ${label}`;
     if (!this.app.view) return;
@@ -83,7 +83,10 @@ class Paint {
     if (!graph.isCluster(id)) return series.values[id]?.[step] ?? null;
     const key = `${this.all.indexOf(series)} ${id} ${step}`;
     if (!this.known.has(key)) {
-      this.known.set(key, combined(series.combine, [...graph.within(id)].map((v) => series.values[v]?.[step] ?? null)));
+      const measured = [...graph.within(id)].filter((v) => series.values[v]);
+      const learned = series.combine === "norm" ? measured.filter((v) => graph.vertices[v].kind === "parameter") : [];
+      const counted = learned.length ? learned : measured;
+      this.known.set(key, combined(series.combine, counted.map((v) => series.values[v][step] ?? null)));
     }
     return this.known.get(key);
   }
@@ -94,33 +97,28 @@ class Paint {
 
   // From the least to the greatest of what is seen, over all steps, so that colours can be compared.
   refresh() {
-    this.range = null;
-    const { series } = this;
-    if (series) {
-      let [least, most] = [Infinity, -Infinity];
-      let positive = true;
-      for (const id of this.app.layout.seen) {
-        if (this.app.folding.isOpen(id)) continue;
-        for (let step = 0; step < this.steps; step++) {
-          const x = this.value(id, series, step);
-          if (typeof x !== "number") continue;
-          least = Math.min(least, x);
-          most = Math.max(most, x);
-          if (x <= 0) positive = false;
-        }
+    const { app, series } = this;
+    const numbers = [];
+    let trouble = false;
+    for (const id of series ? app.layout.seen : []) {
+      if (app.folding.isOpen(id)) continue;
+      for (let step = 0; step < this.steps; step++) {
+        const x = this.value(id, series, step);
+        if (typeof x === "number") numbers.push(x);
+        else if (x !== null) trouble = true;
       }
-      if (most >= least) this.range = { least, most, log: positive && most / least > 50 };
     }
+    const positive = numbers.filter((x) => x > 0);
+    const log = Boolean(series?.logarithmic) && positive.length > 0;
+    this.range = numbers.length || trouble ? { ...extent(log ? positive : numbers), log, trouble } : null;
     this.legend();
   }
 
   colour(id) {
     if (!this.range && this.series) this.refresh();
     const x = this.value(id);
-    if (typeof x !== "number" || !this.range) return "";
-    const { least, most, log } = this.range;
-    const f = log ? Math.log : (v) => v;
-    return rampColour(most > least ? (f(x) - f(least)) / (f(most) - f(least)) : 0.5);
+    if (x === null) return "";
+    return typeof x === "string" ? themeColours().trouble : rampColour(share(x, this.range));
   }
 
   text(id) {
@@ -133,14 +131,17 @@ class Paint {
     const legend = find("scale");
     legend.hidden = !this.series || !this.range;
     if (legend.hidden) return;
-    const { least, most, log } = this.range;
+    const { least, most, log, trouble } = this.range;
     const bar = make("span", { class: "ramp" });
     const stops = Array.from({ length: 9 }, (_, i) => rampColour(i / 8));
     bar.style.setProperty("background", `linear-gradient(to right, ${stops.join(", ")})`);
+    const [low, high] = [least, most].map((x) => make("span", {}, numberText(x, this.series.unit)));
+    const mark = make("i", { class: "swatch" });
+    mark.style.setProperty("background", themeColours().trouble);
     legend.replaceChildren(
-      make("span", {}, `${this.name(this.series)}${log ? " (log scale)" : ""}`),
-      make("span", { class: "ends" }, make("span", {}, numberText(least, this.series.unit)), bar,
-        make("span", {}, numberText(most, this.series.unit))),
+      make("span", {}, `${this.name(this.series)}${log && most > least ? " (log scale)" : ""}`),
+      ...(most >= least ? [make("span", { class: "ends" }, low, bar, high)] : []),
+      ...(trouble ? [make("span", { class: "ends" }, mark, "not finite")] : []),
     );
   }
 }
@@ -158,15 +159,38 @@ function combined(how, list) {
   return how === "norm" && sum !== null ? Math.sqrt(sum) : sum;
 }
 
-let ramp = null; // of the present theme
+// The least and the greatest; of none, the wrong way around.
+function extent(numbers) {
+  let [least, most] = [Infinity, -Infinity];
+  for (const x of numbers) [least, most] = [Math.min(least, x), Math.max(most, x)];
+  return { least, most };
+}
+
+// How far a number is on the way from the least to the greatest: 0 is as far as a logarithmic scale goes.
+function share(x, { least, most, log }) {
+  if (!(most > least)) return 0.5;
+  if (log) return x > 0 ? Math.log(x / least) / Math.log(most / least) : 0;
+  return (x - least) / (most - least);
+}
+
+let theme = null; // the colours of the present one
 
 function forgetTheme() {
-  ramp = null;
+  theme = null;
+}
+
+function themeColours() {
+  if (!theme) {
+    const style = getComputedStyle(document.documentElement);
+    const colours = (name) => style.getPropertyValue(name).trim().split(/\s+/);
+    theme = { ramp: colours("--ramp"), trouble: colours("--trouble")[0] };
+  }
+  return theme;
 }
 
 // A colour of the ramp of the present theme, as #rrggbb.
 function rampColour(t) {
-  ramp ||= getComputedStyle(document.documentElement).getPropertyValue("--ramp").trim().split(/\s+/);
+  const { ramp } = themeColours();
   const at = Math.max(0, Math.min(1, t)) * (ramp.length - 1);
   const k = Math.min(ramp.length - 2, Math.floor(at));
   const [a, b] = [ramp[k], ramp[k + 1]].map((c) => [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)));
@@ -178,11 +202,10 @@ function chart(list, step, unit, name) {
   const [w, h, pad] = [276, 84, 4];
   const numbers = list.filter((x) => typeof x === "number");
   if (numbers.length < 2) return null;
-  const [least, most] = [Math.min, Math.max].map((better) => numbers.reduce((a, b) => better(a, b)));
+  const { least, most } = extent(numbers);
   const log = least > 0 && most / least > 50;
-  const f = log ? Math.log : (v) => v;
   const x = (i) => pad + (i / Math.max(1, list.length - 1)) * (w - 2 * pad);
-  const y = (v) => h - pad - (most > least ? (f(v) - f(least)) / (f(most) - f(least)) : 0.5) * (h - 2 * pad);
+  const y = (v) => h - pad - share(v, { least, most, log }) * (h - 2 * pad);
   let d = "";
   let pen = "M";
   list.forEach((v, i) => {

@@ -18,32 +18,63 @@ class Panel {
   whole() {
     const { app } = this;
     const { graph, data } = app;
-    const counts = new Map();
-    let parameters = 0;
-    for (const vertex of graph.vertices) {
-      counts.set(vertex.kind, (counts.get(vertex.kind) || 0) + 1);
-      parameters += vertex.kind === "parameter" ? vertex.parameters || 0 : 0;
-    }
-    const words = { op: "op", parameter: "parameter tensor", input: "input", constant: "constant", output: "output",
-      module: "module", update: "update" };
-    const facts = [...counts].map(([kind, n]) => [plural(n, words[kind]).replace(/^\S+ /, ""), thousands(n)]);
-    if (parameters) facts.push(["numbers learned", thousands(parameters)]);
     return [
       make("h2", {}, clean(data.title, 200) || "The graph"),
       data.caption ? make("p", {}, clean(data.caption, 2000)) : null,
-      table(facts),
+      table(totals(graph)),
+      ...this.marked(),
       make("p", { class: "hint" }, "Click a box to read about it. Click a module’s header, or double-click it, to fold or open it."),
       make("p", { class: "hint" }, make("kbd", {}, "/"), " searches, ", make("kbd", {}, "space"), " plays, ",
         make("kbd", {}, "?"), " lists the keys."),
     ];
   }
 
+  // What is to be looked at: the marked boxes, each with the reason; a module that is added or removed as one.
+  marked() {
+    const { app } = this;
+    const { graph } = app;
+    const found = new Map(Object.keys(app.data.signs).map((sign) => [sign, []]));
+    for (let id = 0; id < graph.root; id++) {
+      const sign = app.ownSign(id);
+      const whole = ["added", "removed"].includes(sign);
+      const said = whole ? app.ownSign(graph.parent[id]) === sign : graph.isCluster(id);
+      if (sign && !said) found.get(sign).push(id);
+    }
+    return [...found].filter(([, ids]) => ids.length).map(([sign, ids]) => {
+      const rows = ids.slice(0, MOST_ENTRIES).map((id) => make("li", {},
+        make("button", { class: "link", click: () => this.go(id) }, clean(this.fullName(id), 60)),
+        make("span", { class: "reason" }, app.reason(id) ? ` – ${clean(app.reason(id), 200)}` : "")));
+      const more = ids.length - rows.length;
+      const rest = more > 0 ? make("li", { class: "reason" }, `… and ${thousands(more)} more`) : null;
+      return section(`${app.data.signs[sign]} (${thousands(ids.length)})`, make("ul", { class: "marked" }, ...rows, rest));
+    });
+  }
+
+  // Of a parameter with its path, of others with the module they are in.
+  fullName(id) {
+    const { app } = this;
+    const { graph } = app;
+    const title = app.titleOf(id);
+    const around = graph.parent[id] === graph.root ? {} : graph.clusterOf(graph.parent[id]);
+    if (graph.isCluster(id) || !around.path || around.around) return title;
+    return graph.vertices[id].kind === "parameter" ? `${around.path}.${title}` : `${title}, in ${around.path}`;
+  }
+
+  // The sign of a box in words.
+  sign(id) {
+    const { app } = this;
+    const sign = app.signs[id];
+    if (!sign) return null;
+    const reason = clean(app.reason(id), 400);
+    const word = `${app.data.signs[sign]}${app.ownSign(id) ? "" : ", in it"}`;
+    const text = sign === "changed" && reason ? `${word}: ${reason}` : reason || word; // the other reasons say what is wrong
+    return make("p", { class: `sign ${sign}` }, text);
+  }
+
   module(id) {
     const { app } = this;
     const { graph, folding } = app;
     const cluster = graph.clusterOf(id);
-    let ops = 0;
-    for (const vertex of graph.within(id)) ops += graph.vertices[vertex].kind === "op" ? 1 : 0;
     const within = new Set(graph.within(id));
     const crossing = (lists, other) => {
       const seen = new Set();
@@ -60,14 +91,20 @@ class Panel {
       return found;
     };
     const facts = [];
-    if (cluster.path) facts.push(["path", clean(cluster.path, 300)]);
-    if (cluster.parameters) facts.push(["parameters", thousands(cluster.parameters)]);
-    facts.push(["ops", thousands(ops)]);
-    if (cluster.count > 1) facts.push(["stands for", plural(cluster.count, "equal one")]);
+    if (cluster.path && !cluster.around) facts.push(["path", clean(cluster.path, 300)]);
+    if (cluster.around === "kernel") facts.push(["runs", clean(cluster.path.replace(/^kernel \d+, /, ""), 300)]);
+    if (cluster.count > 1) {
+      facts.push(["stands for", `${plural(cluster.count, "equal one")}${cluster.parallel ? ", side by side" : ", one after the other"}`]);
+    }
+    const inAll = cluster.count > 1 ? " in all" : "";
+    if (cluster.parameters) facts.push(["parameters", `${thousands(cluster.parameters)}${inAll}`]);
+    const ops = [...within].map((i) => graph.vertices[i]).filter(({ kind }) => kind === "op");
+    facts.push(["ops", `${thousands(ops.reduce((sum, { count = 1 }) => sum + count, 0))}${inAll}`]);
     return [
       this.playing(),
       make("p", { class: "kind module" }, cluster.around || "module"),
       make("h2", {}, clean(clusterTitle(cluster), 400)),
+      this.sign(id),
       this.places(id),
       table(facts),
       this.buttons(id, make("button", { click: () => app.toggle(id) }, folding.isOpen(id) ? "fold" : "open")),
@@ -84,19 +121,22 @@ class Panel {
     const facts = [];
     if (vertex.op && vertex.op !== vertex.title) facts.push(["op", clean(vertex.op, 200)]);
     if (vertex.value) facts.push(["holds", valueText(vertex.value)]);
-    if (vertex.parameters) facts.push(["parameters", thousands(vertex.parameters)]);
+    if (vertex.parameters) facts.push(["parameters", `${thousands(vertex.parameters)}${vertex.count > 1 && vertex.kind === "parameter" ? " each" : ""}`]);
     if (vertex.count > 1) facts.push(["stands for", plural(vertex.count, "equal one")]);
     if (vertex.line) facts.push(["line", make("code", {}, clean(vertex.line, 400))]);
     const flow = (lists) => lists[id].map((i) => graph.edges[i]).filter((edge) => edge.way === FLOWS.value);
-    const numbers = app.data.values[id];
-    const details = (vertex.details || []).filter((line) => line !== valueText(vertex.value));
+    const phase = app.play.now === id ? app.play.phase : "";
+    const said = [valueText(vertex.value), vertex.line, app.reason(id)];
+    const details = (vertex.details || []).filter((line) => !said.includes(line));
     return [
       this.playing(),
-      make("p", { class: `kind ${vertex.kind}` }, vertex.kind),
+      make("p", { class: `kind ${vertex.kind}` }, vertex.kind === "module" ? "folded" : vertex.kind),
       make("h2", {}, clean(this.app.titleOf(id), 400)),
+      this.sign(id),
       this.places(id),
       table(facts),
-      numbers ? section("numbers", make("pre", {}, clean2(numbers))) : null,
+      phase === "forward" ? null : this.numbers("numbers", app.data.values[id]),
+      phase === "backward" ? null : this.numbers("gradient by these", app.data.gradients[id]),
       this.buttons(id),
       this.arrays("takes", flow(graph.incoming), "tail"),
       this.arrays("gives", flow(graph.outgoing), "head"),
@@ -113,24 +153,38 @@ class Panel {
     const { play, graph } = app;
     const { current } = play;
     if (!current) return null;
-    const shown = [make("p", { class: "phase" }, `${current.phase}, step ${play.number()}`)];
-    if (!graph.isCluster(current.id)) {
-      const vertex = graph.vertices[current.id];
-      const explained = graph.ops[vertex.op];
-      if (current.phase === "forward") {
-        if (explained) shown.push(make("p", { class: "formula" }, clean(explained.formula, 400)));
-      } else {
-        for (const i of graph.incoming[current.id]) {
-          const edge = graph.edges[i];
-          if (edge.way !== FLOWS.value) continue;
-          const rule = ruleFor(explained, edge.argument);
-          const to = clean(graph.vertices[edge.tail].title, 40);
-          if (rule) shown.push(make("p", { class: "formula" }, `d ${clean(edge.argument || to, 40)} = ${clean(rule, 400)}`));
-        }
-        if (shown.length === 1) shown.push(make("p", {}, "hands its gradient to what it took"));
-      }
+    const shown = graph.isCluster(current.id) ? [] : current.phase === "forward" ? this.forward(current.id) : this.backward(current.id);
+    return make("div", { class: `playing ${current.phase}` },
+      make("p", { class: "phase" }, `${current.phase}, step ${play.number()}`), ...shown);
+  }
+
+  // The formula and what comes of it.
+  forward(id) {
+    const { graph, data } = this.app;
+    const explained = graph.ops[graph.vertices[id].op];
+    return [explained ? make("p", { class: "formula" }, clean(explained.formula, 400)) : null, numbersText(data.values[id])];
+  }
+
+  // The gradient that comes in, g, and of each input the rule that makes one of it, with what comes of that.
+  backward(id) {
+    const { graph, data } = this.app;
+    const explained = graph.ops[graph.vertices[id].op];
+    const shown = data.gradients[id] === undefined ? [] : [make("p", {}, "g ="), numbersText(data.gradients[id])];
+    const arrays = (lists, at) => lists[at].map((i) => graph.edges[i]).filter((edge) => edge.way === FLOWS.value);
+    let rules = 0;
+    for (const { tail, argument } of arrays(graph.incoming, id)) {
+      const rule = ruleFor(explained, argument);
+      if (!rule) continue;
+      rules += 1;
+      shown.push(make("p", { class: "formula" }, `d ${clean(argument || graph.vertices[tail].title, 40)} = ${clean(rule, 400)}`));
+      // The gradient by what is used elsewhere too is a sum: not what comes of this rule.
+      if (arrays(graph.outgoing, tail).length === 1) shown.push(numbersText(data.gradients[tail]));
     }
-    return make("div", { class: `playing ${current.phase}` }, ...shown);
+    return rules ? shown : [...shown, make("p", {}, "hands its gradient to what it took")];
+  }
+
+  numbers(title, text) {
+    return text === undefined ? null : section(title, numbersText(text));
   }
 
   mathematics(vertex) {
@@ -199,9 +253,31 @@ function ruleFor(explained, argument) {
   return rules[argument] ?? rules[(argument || "").replace(/\[.*$/, "")];
 }
 
-// Several lines of numbers.
-function clean2(text) {
-  return String(text).split("\n").slice(0, 40).map((line) => clean(line, 200)).join("\n");
+// Several lines of numbers, if there are any.
+function numbersText(text) {
+  if (text === undefined) return null;
+  return make("pre", {}, String(text).split("\n").slice(0, 40).map((line) => clean(line, 200)).join("\n"));
+}
+
+// How much there is of what, whatever is drawn once for many.
+function totals({ vertices }) {
+  const words = {
+    op: ["op", "ops"], parameter: ["parameter tensor", "parameter tensors"], input: ["input", "inputs"],
+    constant: ["constant", "constants"], output: ["output", "outputs"], module: ["folded box", "folded boxes"],
+    update: ["new value", "new values"],
+  };
+  const counts = new Map();
+  const optimizers = new Set();
+  let learned = 0;
+  for (const { kind, title, value, count = 1, parameters = 0 } of vertices) {
+    if (kind === "update" && !value) optimizers.add(title.split("\n")[0]);
+    else if (kind !== "parameter" || parameters) counts.set(kind, (counts.get(kind) || 0) + (kind === "module" ? 1 : count));
+    learned += kind === "parameter" ? count * parameters : parameters;
+  }
+  const facts = [...counts].map(([kind, n]) => [words[kind][n === 1 ? 0 : 1], thousands(n)]);
+  if (learned) facts.push(["numbers learned", thousands(learned)]);
+  if (optimizers.size) facts.push(["updated by", clean([...optimizers].join(", "), 80)]);
+  return facts;
 }
 
 function table(facts) {

@@ -12,7 +12,7 @@ class Play {
     this.returned = new Set();
     const { graph } = app;
     this.backward = graph.edges.some((edge) => edge.way === FLOWS.gradient);
-    find("walk").hidden = !graph.vertices.some((vertex) => vertex.kind === "op");
+    find("walk").hidden = !graph.vertices.some(({ kind }) => kind === "op" || kind === "module");
     find("play").addEventListener("click", () => this.run());
     find("next").addEventListener("click", () => this.move(1));
     find("previous").addEventListener("click", () => this.move(-1));

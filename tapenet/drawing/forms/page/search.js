@@ -33,7 +33,11 @@ class Search {
         words.push(`${clusterTitle(cluster)}\n${cluster.path || ""}`.toLowerCase());
       } else {
         const vertex = graph.vertices[id];
-        words.push([vertex.title, vertex.op, vertex.line, valueText(vertex.value), ...(vertex.details || [])]
+        const around = graph.parent[id] === graph.root ? {} : graph.clusterOf(graph.parent[id]);
+        const path = around.path && !around.around ? `${around.path}.${vertex.title}` : "";
+        const given = graph.outgoing[id].map((i) => graph.edges[i]).filter((edge) => edge.way === FLOWS.value);
+        const values = [vertex.value, ...given.map((edge) => edge.value)].map(valueText);
+        words.push([...new Set([vertex.title, vertex.op, vertex.line, path, ...values, ...(vertex.details || [])])]
           .filter(Boolean).join("\n").toLowerCase());
       }
     }
@@ -48,10 +52,11 @@ class Search {
     this.nested = new Map();
     this.at = -1;
     this.current = null;
+    const inRange = ranged(sought);
     if (sought) {
       this.words ||= this.haystack();
       this.words.forEach((words, id) => {
-        if (!words.includes(sought)) return;
+        if (!words.includes(sought) && !(inRange && words.includes("–") && inRange(words))) return;
         this.matches.add(id);
         for (let at = graph.parent[id]; at !== graph.root; at = graph.parent[at]) {
           this.nested.set(at, (this.nested.get(at) || 0) + 1);
@@ -85,4 +90,17 @@ class Search {
     this.input.value = "";
     this.run();
   }
+}
+
+// Finds "blocks.3.attn" in "blocks.0–11.attn": says of a text whether it holds what is sought, with a range in the place
+// of a number that lies in it. null if no number is sought.
+function ranged(sought) {
+  if (!/\d/.test(sought)) return null;
+  const pattern = sought.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/\d+/g, "($&|\\d+–\\d+)");
+  const sourceOf = new RegExp(pattern, "g");
+  const numbers = sought.match(/\d+/g).map(Number);
+  return (words) => [...words.matchAll(sourceOf)].some((found) => numbers.every((n, i) => {
+    const [low, high = low] = found[i + 1].split("–").map(Number);
+    return low <= n && n <= high;
+  }));
 }

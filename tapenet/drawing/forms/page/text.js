@@ -63,11 +63,22 @@ function clusterTitle(cluster) {
   return cluster.name || cluster.type || { repeat: "repeated", kernel: "kernel" }[cluster.around] || "module";
 }
 
+// The units that are written with a prefix, each with its size, from the largest on.
+const PREFIXED = {
+  s: [[1, "s"], [1e-3, "ms"], [1e-6, "µs"]],
+  B: [[1e12, "TB"], [1e9, "GB"], [1e6, "MB"], [1e3, "kB"], [1, "B"]],
+};
+
 // A measured number: "nan", "inf" and "-inf" come as text.
 function numberText(x, unit = "") {
   if (x === null || x === undefined) return "–";
   if (typeof x === "string") return { nan: "NaN", inf: "∞", "-inf": "−∞" }[x] || x;
   const size = Math.abs(x);
+  const prefixed = PREFIXED[unit];
+  if (prefixed && size > 0) {
+    const [factor, name] = prefixed.find(([least]) => size >= 0.9995 * least) || prefixed[prefixed.length - 1];
+    return `${Number((x / factor).toPrecision(3))} ${name}`;
+  }
   let text;
   if (size === 0) text = "0";
   else if (Number.isInteger(x) && size < 1e6) text = thousands(x);

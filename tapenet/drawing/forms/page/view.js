@@ -46,8 +46,8 @@ class View {
     const { x, y, w, h } = layout;
     const near = layout.seen.filter((id) => (
       x[id] <= area[2] && y[id] <= area[3] && x[id] + w[id] >= area[0] && y[id] + h[id] >= area[1]));
-    const edges = layout.edges.filter(({ box }) => (
-      box[0] - 9 <= area[2] && box[1] <= area[3] && box[2] + 9 >= area[0] && box[3] >= area[1]));
+    const edges = layout.edges.filter(({ box, arrays }) => (
+      arrays > 0 && box[0] - 9 <= area[2] && box[1] <= area[3] && box[2] + 9 >= area[0] && box[3] >= area[1]));
     this.far = near.length > MOST_BOXES;
     this.stage.classList.toggle("far", this.far);
     this.near = near;
@@ -103,8 +103,8 @@ class View {
     draw("rect", { class: "grip", x: 3, y: 3, width: Math.min(layout.w[id] - 6, headWidth(graph, id) - 10), height: HEAD - 4, rx: 5 }),
     draw("path", { class: "chevron", d: "M9 10.5l4 4.5l4 -4.5" }),
     draw("text", { x: 22, y: 17 }, title));
-    const badge = this.app.badge(id);
-    if (badge) head.append(...pill(badge, 28 + measure(title, SMALL + 1, 600), 5));
+    const count = badge(graph, id);
+    if (count) head.append(...pill(count, 28 + measure(title, SMALL + 1, 600), 5));
     this.layers.clusters.append(rect);
     this.layers.heads.append(head);
     return [rect, head];
@@ -136,8 +136,8 @@ class View {
         class: `${line.small ? "minor" : "title"}${line.bold ? " bold" : ""}`, x: w / 2 + shift, y: y - 3,
       }, line.text));
     }
-    const badge = this.app.badge(id);
-    if (badge) group.append(...pill(badge, w - 9, -8));
+    const count = badge(graph, id);
+    if (count) group.append(...pill(count, w + 18 - Math.max(27, pillWidth(count)), -8));
     this.layers.boxes.append(group);
     return [group];
   }
@@ -152,10 +152,8 @@ class View {
     this.layers.edges.append(path);
     const parts = [path];
     if (edge.label) {
-      const [x, y] = edge.points;
-      const sideways = this.app.layout.sideways;
-      const label = draw("text", { class: sideways ? "shape sideways" : "shape", x: sideways ? x + 6 : x - 6, y: sideways ? y - 5 : y + 14 },
-        edge.label);
+      const { x, y, start } = edge.label;
+      const label = draw("text", { class: start ? "shape start" : "shape", x, y }, edge.label.text);
       this.layers.labels.append(label);
       parts.push(label);
     }
@@ -183,11 +181,11 @@ class View {
       for (const part of parts) for (const [name, on] of Object.entries(states)) part.classList.toggle(name, on);
       const [way] = parts;
       const lit = edge.way === FLOWS.value && (states.hot || states.flowing || states.touched);
-      way.setAttribute("marker-end", `url(#arrow-${lit ? "hot" : way.classList[1]})`);
+      way.setAttribute("marker-end", `url(#arrow-${lit ? "hot" : edge.first.sign || way.classList[1]})`);
     }
     if (this.far) this.drawFar();
     else this.layers.far.replaceChildren();
-    stage.setAttribute("tabindex", app.selected === null ? "0" : "-1");
+    stage.setAttribute("tabindex", this.boxes.has(app.selected) ? "-1" : "0"); // one stop for the tab key, always
   }
 
   paintBox(id, group, frame) {
@@ -257,12 +255,15 @@ function arrows() {
   const marker = (name) => draw("marker", {
     id: `arrow-${name}`, viewBox: "0 0 10 10", refX: 8.5, refY: 5, markerWidth: 7, markerHeight: 7, orient: "auto",
     markerUnits: "userSpaceOnUse",
-  }, draw("path", { class: `tip ${name}`, d: "M0 1.2L9 5L0 8.8z" }));
-  return draw("defs", {}, ...["value", "gradient", "update", "carry", "hot"].map(marker));
+  }, draw("path", { class: `tip tip-${name}`, d: "M0 1.2L9 5L0 8.8z" }));
+  const names = ["value", "gradient", "update", "carry", "hot", "trouble", "added", "removed", "changed"];
+  return draw("defs", {}, ...names.map(marker));
 }
 
+const pillWidth = (text) => Math.ceil(measure(text, SMALL, 600)) + 10;
+
 function pill(text, x, y) {
-  const width = Math.ceil(measure(text, SMALL, 600)) + 10;
+  const width = pillWidth(text);
   return [
     draw("rect", { class: "pill", x, y, width, height: 14, rx: 7 }),
     draw("text", { class: "pilltext", x: x + width / 2, y: y + 10.5 }, text),
@@ -275,7 +276,7 @@ function curve({ points, bow }, sideways) {
   if (bow) {
     const [x0, y0, x1, y1] = points.map(n);
     const out = n(bow);
-    const turn = Math.min(10, Math.abs(sideways ? x1 - x0 : y1 - y0) / 2);
+    const turn = Math.min(10, Math.abs(sideways ? x1 - x0 : y1 - y0) / 2, out - (sideways ? Math.max(y0, y1) : Math.max(x0, x1)));
     const step = (sideways ? x1 < x0 : y1 < y0) ? -turn : turn;
     return sideways
       ? `M${x0} ${y0}V${out - turn}Q${x0} ${out} ${x0 + step} ${out}H${x1 - step}Q${x1} ${out} ${x1} ${out - turn}V${y1}`
@@ -296,9 +297,9 @@ function curve({ points, bow }, sideways) {
   return path;
 }
 
-// Black or white, whichever reads better on a colour.
+// Black or white, whichever reads better on a colour: both do equally where its luminance is 0.18.
 function inkOn(colour) {
   const [r, g, b] = [1, 3, 5].map((k) => parseInt(colour.slice(k, k + 2), 16) / 255)
     .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.2 ? "#1f2933" : "#ffffff";
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000000" : "#ffffff";
 }
