@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tapenet import nn
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.view import BUDGET, MOST, PATIENCE, View
 from tapenet.drawing.sources.build import build
@@ -57,6 +60,19 @@ def test_models_come_near_the_budget(make: Any) -> None:
     drawing = seen(View(), source)
     assert 6 <= len(drawing.vertices) <= BUDGET
     assert len(seen(View(budget=None), source).vertices) >= len(drawing.vertices)
+
+
+@pytest.mark.parametrize(("count", "boxes"), [(100, 102), (300, 32)])
+def test_a_model_of_many_layers_side_by_side_is_no_single_box(count: int, boxes: int) -> None:
+    widths = [4 + i * i % 37 for i in range(count + 1)]  # no two layers in a row alike
+    net = nn.Sequential(*(nn.Linear(a, b) for a, b in pairwise(widths)))
+    source = build(net(np.zeros((2, widths[0]), np.float32)))
+    drawing = seen(View(repeats=False), source)
+    sound(source, drawing)
+    assert len(drawing.vertices) == boxes
+    titles = [v.title for v in drawing.vertices if v.kind == "module"]
+    assert titles[:2] == (["0: linear 5", "1: linear 8"] if count == 100 else ["0–9: 10 ops", "10–19: 10 ops"])
+    assert len(seen(View(budget=5, repeats=False), source).vertices) == 3
 
 
 def test_the_same_graph_gives_the_same_picture() -> None:

@@ -282,22 +282,36 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
     for position, inside in run.items():
         learned[inside] += drawing.vertices[position].parameters
     vertices = [v._replace(cluster=run[i]) if i in run else v for i, v in enumerate(drawing.vertices)]
+    titles: dict[int, list[str]] = {}
+    for position in ops:
+        titles.setdefault(run[position], []).append(drawing.vertices[position].title)
     for i in range(outer, len(clusters)):
-        clusters[i] = clusters[i]._replace(name=f"{sizes[i]:,} ops", parameters=learned[i])
+        clusters[i] = clusters[i]._replace(name=_run_name(titles[i]), parameters=learned[i])
     return fold(drawing._replace(vertices=vertices, clusters=clusters), range(outer, len(clusters)))
 
 
+def _run_name(titles: list[str]) -> str:
+    """What a run of these is called: how many they are, and from where to where if they are modules with names."""
+    if len(titles) == 1:  # an op alone is called what it is
+        return ""
+    ends = [title.partition(": ")[0] for title in (titles[0], titles[-1]) if ": " in title]
+    return f"{'–'.join(ends)}: {len(titles):,} ops" if len(ends) == 2 else f"{len(titles):,} ops"
+
+
 def _beside(drawing: Drawing, run: dict[int, int], most: int) -> dict[int, int]:
-    """What is drawn in a run though it is no op: what that run alone uses or makes; and, if more than `most` were left, in
-    the first run that uses it."""
+    """What is drawn in a run though it is no op: what that run alone uses, but for inputs from outside all modules; and,
+    if more than `most` were left, all in the first run that uses it."""
     near: dict[int, list[int]] = {}
     for edge in drawing.edges:
         for end, other in ((edge.tail, edge.head), (edge.head, edge.tail)):
             if end not in run and edge.flow == "value":
                 near.setdefault(end, []).append(run.get(other, -1))
-    found = {
-        end: runs[0] for end, runs in near.items() if len(set(runs)) == 1 and drawing.vertices[end].kind != "output"
-    }
+    found = {end: runs[0] for end, runs in near.items() if len(set(runs)) == 1 and not _asked(drawing.vertices[end])}
     if len(near) - len(found) > most:
         found |= {end: max(runs) if -1 in runs else min(runs) for end, runs in near.items() if end not in found}
     return {end: at for end, at in found.items() if at >= 0}
+
+
+def _asked(vertex: Vertex) -> bool:
+    """Whether it is a result, or an input that is in no module: what a picture is about."""
+    return vertex.kind == "output" or (vertex.kind == "input" and vertex.cluster is None)

@@ -20,6 +20,8 @@ BUDGET = 60
 MOST = 1000
 #: Runs of ops say little, so graphs without modules may be this much larger than the budget.
 PATIENCE = 4
+#: Who asks for fewer boxes than this gets a model as one box rather than in a few runs.
+FEW = 10
 _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
@@ -77,4 +79,9 @@ class View(NamedTuple):
         if self.depth is not None:
             closed = at_depth(drawing, self.depth)
             return closed if len(fold(drawing, closed).vertices) <= MOST else within(drawing, BUDGET)
-        return within(drawing, MOST if self.budget is None else self.budget)
+        closed = within(drawing, MOST if self.budget is None else self.budget)
+        outermost = [i for i, cluster in enumerate(drawing.clusters) if cluster.parent is None]
+        if len(closed) == len(drawing.clusters) > 1 == len(outermost) and (self.budget or MOST) >= FEW:
+            # Too many layers side by side: one box would say nothing, and runs of them say something.
+            return closed - set(outermost)
+        return closed
