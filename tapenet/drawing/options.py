@@ -125,6 +125,8 @@ class Options(NamedTuple):
             raise ValueError(f"draw: stage={self.stage!r} is of compiled functions; this is a {type(x).__name__}")
         if self.profile is not None and not isinstance(self.profile, Profile):
             raise TypeError(f"draw: profile= takes a tn.profile(), not {type(self.profile).__name__}")
+        if isinstance(x, Compiled) and (inputs or self.color_by is not None or self.profile is not None):
+            raise (TypeError if inputs else ValueError)(_COMPILED)
         takes_none = isinstance(x, (*_RECORDED, Compiled))
         if inputs and (takes_none or not callable(x)):
             raise TypeError(
@@ -151,6 +153,10 @@ _UNMEASURED = (
     "draw: the {name} of this graph is not known. Record the step with `with tn.profile(values=True) as prof:` and give "
     "profile=prof; or give a module or function with its arguments, which is then run and measured: "
     "tn.draw(net, images, color_by={name!r})"
+)
+_COMPILED = (
+    "draw: a compiled function is drawn as its program, without arguments and measurements: tn.draw(step) after a call. "
+    "For these draw the function that was compiled, tn.draw(step.__wrapped__, *arguments, color_by=...)"
 )
 _NO_GRADIENT = (
     "draw: nothing in this graph has a gradient to paint it by: no tensor with requires_grad=True comes into it, or no op "

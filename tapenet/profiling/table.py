@@ -48,7 +48,9 @@ def _table(
     every: Sequence[Any],
     step: Step,
 ) -> list[str]:
-    """A table with what each row is about, then what it costs."""
+    """A table with what each row is about, then what it costs; nothing if there are no rows."""
+    if not rows:
+        return []
     cells = [[*titles, *_COSTS]]
     for what, row in zip(about, rows, strict=True):
         share = f"{row.seconds / step.total:.1%}" if step.total else ""

@@ -337,6 +337,18 @@ def test_options_are_checked_before_anything_runs(options: dict[str, Any], error
     assert Counted.calls == (1 if "optimizer" in options else 0)
 
 
+def test_a_compiled_function_takes_no_arguments_and_no_measure() -> None:
+    compiled = tn.compile(lambda x: np.exp(x).sum())
+    compiled(array(2))
+    profile = tn.profile()
+    with profile:
+        compiled(array(2))
+    for arguments, options in (((array(2),), {}), ((), {"color_by": "time"}), ((), {"profile": profile})):
+        with pytest.raises((TypeError, ValueError), match=r"drawn as its program.* tn\.draw\(step\.__wrapped__, \*arg"):
+            tn.draw(compiled, *arguments, **options)
+    assert tn.draw(compiled.__wrapped__, array(2), color_by="time").dot
+
+
 def test_numbers_of_numpy_will_do_as_options() -> None:
     assert tn.draw(Net(), array(5, 3), depth=np.int64(0), budget=np.int32(30)).dot
 

@@ -64,6 +64,10 @@ def test_two_births_are_marked_and_finite_graphs_are_not() -> None:
 def test_an_infinity_that_was_written_is_meant() -> None:
     mask = np.array([True, False])
     assert signs(tn.draw(lambda x: tn.softmax(tn.where(mask, x, -np.inf)), np.ones(2))) == {}
+    # Nan was not written, nor is infinity what 0 times it should be.
+    reason = "born here: nan in 1 of 2 elements, the first at [1]"
+    assert signs(tn.draw(lambda x: x * np.inf, np.array([1.0, 0.0]))) == {"× inf": ("trouble", reason)}
+    assert signs(tn.draw(lambda x: np.where(x > 0, x, np.nan), np.array([1.0, 0.0]))) == {}
     # If everything is masked, what comes of it may be no number any more.
     none = np.array([False, False])
 

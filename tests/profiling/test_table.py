@@ -135,6 +135,7 @@ def test_a_profile_of_nothing() -> None:
     with prof:
         pass
     assert str(prof).startswith("1 step of ")
+    assert len(str(prof).splitlines()) == 1
     with prof:
         tn.exp(tn.tensor(1.0))
     assert str(prof).startswith("2 steps, the last of ")

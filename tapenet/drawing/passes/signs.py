@@ -18,7 +18,7 @@ from tapenet.profiling.profile import Profile
 _GATES = frozenset({"relu", "relu6", "hardtanh", "clip", "maximum", "minimum"})
 #: Ops whose gradient by an argument is a multiple of the others.
 _PRODUCTS = frozenset({"multiply", "matmul", "linear", "conv2d", "zmul"})
-#: A call in which the user wrote inf or nan, as masks do: it is meant.
+#: Inf or nan that the user wrote in a call, as masks do: it is meant.
 _WRITTEN = re.compile(r"\b(inf|nan)\b")
 
 #: Said of parameters that come into no op with a gradient.
@@ -50,12 +50,12 @@ def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
     found = {}
     for position, value in known.values.items():
         vertex = drawing.vertices[position]
-        meant = vertex.kind == "op" and vertex.details and _WRITTEN.search(vertex.details[0])
-        if meant or vertex.kind == "output":
+        if vertex.kind == "output":
             continue
+        meant = _WRITTEN.findall("".join(vertex.details[:1])) if vertex.kind == "op" else ()
         came = [known.values[e.tail] for e in sources.get(position, ()) if e.tail in known.values]
         what = trouble.born(came, [value])
-        if what is not None:
+        if what is not None and what.lstrip("-").split()[0] not in meant:
             where = "comes in here" if vertex.kind in ("input", "parameter", "constant") else "born here"
             found[position] = Finding("trouble", f"{where}: {what}")
     return found
