@@ -552,9 +552,12 @@ def deposit(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
     References are counted for that, as NumPy does to reuse temporaries.
     """
     count = sys.getrefcount
+    tape = local.state.tape
     with _deposit_lock:
         while leaves:
             leaf, g = leaves.pop()
+            if tape is not None and not tape.captures:
+                tape.sets_grad(leaf, adds=True)
             before = leaf.grad
             if type(g) is tensor:
                 capture = capturing()

@@ -370,6 +370,8 @@ class Tape(Nodes):
 
     #: Whether backward passes are recorded as ops too, and asking a recorded value for its number is an error.
     captures = False
+    #: Whether what runs is looked at and no more: optimizers take no step, and a graph lasts for another backward pass.
+    rehearses = False
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -385,6 +387,9 @@ class Tape(Nodes):
 
     def writes(self, tensor: Tensor) -> None:
         """Called before the storage of a tensor is written in place, which is no op of this tape's."""
+
+    def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
+        """Called before a leaf's gradient is added to, set to None, or replaced."""
 
     def __enter__(self) -> Tape:
         state = local.state

@@ -386,9 +386,9 @@ class Tensor(Operand):
                 raise ValueError(f"a gradient of shape {value.shape} for a tensor of shape {self.shape}")
         node = self._node
         if type(node) is Leaf:
-            capture = capturing()
-            if capture is not None:
-                capture.sets_grad(node, clears=value is None)
+            tape = local.state.tape
+            if tape is not None:
+                (capturing() or tape).sets_grad(node, clears=value is None)
             node.grad = value
         else:
             self._grad = value
@@ -483,7 +483,9 @@ class Tensor(Operand):
             g = _one(data.dtype)
         else:
             g = self._seed(gradient)._data
-        release = not (create_graph if retain_graph is None else retain_graph)
+        tape = local.state.tape
+        rehearses = tape is not None and tape.rehearses
+        release = not (rehearses or (create_graph if retain_graph is None else retain_graph))
         leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph)
         del g
         driver.deposit(leaves, Tensor)

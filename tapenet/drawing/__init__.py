@@ -35,7 +35,8 @@ class _Draw:
               with the results by their keys.
             - a tape (`with tn.Tape() as tape`): every op on it.
             - a module or a function, with its arguments after it: it is called on them, and what it computes is drawn.
-              Buffers, gradients and random generators are afterwards what they were before.
+              Buffers, gradients and random generators are afterwards what they were before; an optimizer in it takes no
+              step.
             - a compiled function that has been called: its program.
         *inputs: the arguments of a module or function.
         depth: how many levels of modules to open; those below are drawn as one box each. 0: none; None: as many as

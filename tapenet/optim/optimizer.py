@@ -270,7 +270,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set every parameter's `.grad` to None."""
-        if local.state.tape is not None and capturing() is not None:
+        if local.state.tape is not None:
             for param in self._params:
                 param.grad = None
             return
@@ -291,6 +291,8 @@ class Optimizer:
             capture = None if state.tape is None else capturing()
             if capture is not None:
                 self._record(capture)
+                return
+            if state.tape is not None and state.tape.rehearses:
                 return
             start = perf_counter()
         for group, segment in self._segments:

@@ -229,6 +229,41 @@ def test_an_error_in_the_function_leaves_all_as_it_was(options: dict[str, Any]) 
     assert (leaf(2) * 2).node.line is None  # no debug mode left on
 
 
+@pytest.mark.parametrize("make", [lambda p: optim.SGD(p, lr=0.1, momentum=0.9), optim.Adam])
+@pytest.mark.parametrize("options", [{}, {"backward": True}, {"color_by": "time"}, {"color_by": "grad_norm"}])
+@pytest.mark.parametrize("cleared", [True, False])
+def test_a_step_of_training_is_drawn_and_trains_nothing(make: Any, options: dict[str, Any], cleared: bool) -> None:
+    net = nn.Linear(3, 2)
+    optimizer = make(net.parameters())
+
+    def step(x: Any) -> Any:
+        loss = (net(x) ** 2).mean()
+        if cleared:
+            optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step(array(5, 3))
+    gradient = net.weight.grad
+
+    def state() -> str:
+        assert net.weight.grad is gradient
+        return str([net.weight.data.tolist(), net.bias.grad, gradient.data.tolist(), optimizer.state_dict()])
+
+    before = state()
+    picture = tn.draw(step, array(5, 3), **options)
+    assert {"linear 2", "^ 2", "mean"} <= set(titles(picture))
+    assert state() == before
+    assert not any(v.sign for v in picture.source.vertices)
+    step(array(5, 3))
+    assert str(optimizer.state_dict()) not in before
+    loss = (net(array(5, 3)) ** 2).mean()
+    loss.backward()
+    with pytest.raises(RuntimeError, match="a second time"):  # afterwards, graphs are released as ever
+        loss.backward()
+
+
 def test_a_gradient_rule_that_fails_leaves_all_as_it_was() -> None:
     def rule(g: Any) -> Any:
         raise ZeroDivisionError("of the rule")

@@ -42,7 +42,8 @@ def run(
     """Call a module or function and record all it computes, with the lines that did.
 
     Arrays among the arguments become tensors; a function's float arguments are made to need a gradient, as nothing else
-    in it would. What it writes (buffers such as running means) and the random generator are put back afterwards.
+    in it would. What it writes (buffers such as running means), gradients and the random generator are put back
+    afterwards, and an optimizer in it takes no step.
 
     Args:
         function: what to call.
@@ -175,14 +176,33 @@ def _results(results: Any, function: Any) -> Any:
 
 
 class _Watching(Tape):
-    """A tape that keeps what tensors from outside held before they were written, such as running means."""
+    """A tape that keeps what was before: what tensors from outside held before they were written, such as running means,
+    and gradients."""
+
+    rehearses = True
 
     def __init__(self) -> None:
         super().__init__()
         self.before: dict[int, tuple[Tensor, Array]] = {}
+        self.grads: dict[Leaf, tuple[Tensor | None, Array | None]] = {}
 
     def writes(self, tensor: Tensor) -> None:
         self.before.setdefault(id(tensor), (tensor, tensor.numpy().copy()))
+
+    def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
+        if leaf not in self.grads:
+            grad = leaf.grad
+            in_place = grad is not None and grad.node is None  # what is added may be added so
+            self.grads[leaf] = grad, grad.numpy().copy() if grad is not None and in_place else None
+
+    def put_back(self) -> None:
+        """Make all of it as it was."""
+        for leaf, (grad, array) in self.grads.items():
+            leaf.grad = grad
+            if grad is not None and array is not None:
+                grad.data = array
+        for written, array in self.before.values():
+            written.data = array
 
 
 @contextmanager
@@ -194,7 +214,6 @@ def _unchanged(function: Any, tape: _Watching) -> Iterator[None]:
     try:
         yield
     finally:
-        for put_back in rewind:
-            put_back()
-        for written, array in tape.before.values():
-            written.data = array
+        for restore in rewind:
+            restore()
+        tape.put_back()
