@@ -304,15 +304,14 @@ def _html(picture: Picture) -> str:
     if len(kept.vertices) > _PAGE:
         kept = in_runs(kept, _PAGE)
     closed = () if picture.view is None else picture.view.closed(kept)
-    chosen_first = sorted(picture.measures, key=lambda measure: measure.name != picture.color_by)
-    series = [picture._series(measure, kept) for measure in chosen_first]
     return to_html(
         kept,
         title=picture.title,
         caption=picture.caption,
         direction=picture.direction,
         open=[i for i in range(len(kept.clusters)) if i not in closed],
-        series=series,
+        series=[picture._series(measure, kept) for measure in picture.measures],
+        color_by=picture.color_by,
         values=picture._texts(kept),
         gradients=picture._texts(kept, gradients=True),
     )

@@ -209,6 +209,7 @@ def test_a_colour_of_a_vertex_is_a_colour_or_nothing() -> None:
         ({"gradients": {-1: ""}}, "gradients names the vertex at position -1"),
         ({"series": [Series("time", {-1: [1.0]})]}, "series 'time' names the vertex at position -1"),
         ({"series": [Series("time", {1: [1.0]}, combine="mean")]}, "combines by 'mean'; give 'sum', 'norm' or 'max'"),  # type: ignore[arg-type]
+        ({"color_by": "time"}, "color_by='time' is none of the series: there are none"),
         ({"direction": "XY"}, "direction is 'XY'; the directions are TB, LR, BT, RL"),
     ],
 )

@@ -303,7 +303,18 @@ def test_the_keyboard_walks_along_the_arrows(show: Any) -> None:
     for expected in (2, 4, 5, 7):
         page.press(down)
         assert selected() == {expected}
-    for key, expected in ((up, 5), (up, 4), (up, 2), (right, 3), (left, 2), (right, 3), (down, 4)):
+    for key, expected in (
+        (up, 5),
+        (up, 4),
+        (up, 2),
+        (right, 3),
+        (left, 2),
+        (right, 3),
+        (up, 1),
+        (down, 2),
+        (right, 3),
+        (down, 4),
+    ):
         page.press(key)
         assert selected() == {expected}
     page.press(escape)

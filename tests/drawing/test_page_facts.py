@@ -74,6 +74,14 @@ def test_one_measurement_needs_no_slider(show: Any) -> None:
     assert "∞" in page.text("#panel")
 
 
+def test_it_opens_in_the_colours_that_were_asked_for(show: Any) -> None:
+    both = [Series("time", {2: [1.0], 4: [2.0]}), Series("memory", {4: [1.0], 5: [2.0]})]
+    page = show(two_layers(), series=both, color_by="memory")
+    assert page.text("#scale").startswith("memory")
+    assert colour(page, '[data-id="5"] .frame') == LIGHT.ramp[-1]
+    assert colour(page, '[data-id="2"] .frame') == LIGHT.kinds["op"].fill
+
+
 def test_the_walk_goes_forward_and_then_back(show: Any) -> None:
     page = show(two_layers(backward=True), values={4: "[0.5, -1]"})
 

@@ -81,6 +81,7 @@ def to_html(
     direction: str = "TB",
     open: Iterable[int] | None = None,
     series: Sequence[Series] = (),
+    color_by: str = "",
     steps: Sequence[int | str] = (),
     values: Mapping[int, str] | None = None,
     gradients: Mapping[int, str] | None = None,
@@ -98,13 +99,15 @@ def to_html(
         open: positions of the clusters that are open at first. None: as many as give about a hundred boxes.
         series: what was measured, to colour by; where there are several steps, with a slider over them, which begins at
             the last.
+        color_by: the name of the series that boxes are painted by at first; "" for none, or, where there are several
+            steps, for the first.
         steps: what the steps are called; else they are numbered from 1.
         values: by position of a vertex: what it gives as a short text, for the walk through the passes.
         gradients: the same of the gradients by that.
 
     Raises:
-        ValueError: another direction, a series that combines in another way, or a position of a vertex or cluster that
-            is not one.
+        ValueError: another direction, a series that combines in another way or is not there to colour by, or a position
+            of a vertex or cluster that is not one.
 
     >>> import tapenet as tn
     >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
@@ -122,6 +125,11 @@ def to_html(
         _check(one.values, len(drawing.vertices), f"series {one.name!r}", "vertex")
         if one.combine not in ("sum", "norm", "max"):
             raise ValueError(f"to_html: series {one.name!r} combines by {one.combine!r}; give 'sum', 'norm' or 'max'")
+    names = [one.name for one in series]
+    if color_by and color_by not in names:
+        raise ValueError(
+            f"to_html: color_by={color_by!r} is none of the series: {', '.join(names) or 'there are none'}"
+        )
     data = {
         "title": title,
         "caption": caption,
@@ -129,6 +137,7 @@ def to_html(
         "open": opened,
         "steps": list(steps),
         "series": [_series(one) for one in series],
+        "color_by": color_by,
         "values": dict(values or {}),
         "gradients": dict(gradients or {}),
         "signs": SIGNS,

@@ -95,8 +95,25 @@ class Keys {
       const weight = (LEAVES.has(graph.vertices[edge.first.tail].kind) ? 0 : 1e9) + edge.first.tail - (edge.first.skip ? 1e8 : 0);
       if (!best || weight > best.weight) best = { weight, id: edge.tail };
     }
+    if (best) return best.id;
     const around = graph.parent[selected];
-    return best ? best.id : around === graph.root ? null : around;
+    return this.above() ?? (around === graph.root ? null : around);
+  }
+
+  // The nearest box above in the same module, of what is computed from nothing.
+  above() {
+    const { layout, graph, selected } = this.app;
+    const { x, y, w, h, sideways } = layout;
+    const [across, breadth, along, length] = sideways ? [y, h, x, w] : [x, w, y, h];
+    const middle = (id) => across[id] + breadth[id] / 2;
+    let best = null;
+    for (const id of graph.inside.get(graph.parent[selected])) {
+      const far = along[selected] - along[id] - length[id];
+      if (id === selected || far < 0) continue;
+      const weight = far + Math.abs(middle(id) - middle(selected));
+      if (!best || weight < best.weight) best = { weight, id };
+    }
+    return best && best.id;
   }
 
   consumer() {
@@ -110,20 +127,26 @@ class Keys {
     return best && best.head;
   }
 
-  // The nearest box beside it, in the same module if there is one.
-  sibling(onward) {
+  // The nearest box on that side. First what is in the same module, beside it or joined to it by an arrow, as its
+  // parameters are to an op; then the same elsewhere; then anything of the module, so that all are within reach.
+  sibling(right) {
     const { layout, graph, folding, selected } = this.app;
     const { x, y, w, h, sideways } = layout;
     const [across, breadth, along, length] = sideways ? [y, h, x, w] : [x, w, y, h];
     const middle = (id) => across[id] + breadth[id] / 2;
+    const joined = new Set(layout.edges.filter((edge) => edge.tail === selected || edge.head === selected)
+      .flatMap((edge) => [edge.tail, edge.head]));
     let best = null;
     for (const id of layout.seen) {
-      if (id === selected || folding.isOpen(id)) continue;
-      const far = (middle(id) - middle(selected)) * (onward ? 1 : -1);
+      const far = (middle(id) - middle(selected)) * (right ? 1 : -1);
+      if (id === selected || folding.isOpen(id) || far <= 0) continue;
+      const near = graph.parent[id] === graph.parent[selected];
+      const aside = far > breadth[selected] / 2; // rather than above or below
       const level = along[id] < along[selected] + length[selected] && along[selected] < along[id] + length[id];
-      if (!level || far <= 0) continue;
-      const weight = far + (graph.parent[id] === graph.parent[selected] ? 0 : 1e6);
-      if (!best || weight < best.weight) best = { weight, id };
+      const linked = joined.has(id) && aside;
+      const rank = [level && near, linked && near, level, linked, near && aside].indexOf(true);
+      const weight = 1e9 * rank + far + Math.abs(along[id] - along[selected]);
+      if (rank >= 0 && (!best || weight < best.weight)) best = { weight, id };
     }
     return best && best.id;
   }

@@ -25,9 +25,11 @@ class Paint {
     slider.addEventListener("input", () => this.go(Number(slider.value)));
     find("steps-play").addEventListener("click", () => this.run());
     this.go(this.steps - 1); // as the still picture of a profile shows it
-    if (this.steps > 1 && this.all.length) { // a recorded training is there to be seen
-      chooser.value = 0;
-      this.series = this.all[0];
+    const first = this.all.findIndex(({ name }) => name === this.app.data.color_by);
+    const shown = first < 0 && this.steps > 1 ? 0 : first; // a recorded training is there to be seen
+    if (shown >= 0) {
+      chooser.value = shown;
+      this.series = this.all[shown];
     }
     this.legend();
   }
