@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+import tapenet as tn
 from tapenet.drawing.forms.page import Series
 from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Value, Vertex
+from tapenet.drawing.picture import Picture
 from tapenet.drawing.style import LIGHT
-from tests.drawing.browser import colour, missing, rectangles
+from tests.drawing.browser import Page, colour, missing, rectangles
+from tests.drawing.models import GPT, gpt, kept
 from tests.drawing.pages import FIRST, NET, SECOND, two_layers
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser")
@@ -133,6 +138,7 @@ def test_the_walk_shows_the_numbers_and_the_gradients(show: Any) -> None:
     page = show(two_layers(backward=True), values={4: "[0.5, -1]"}, gradients={4: "[7, 8]", 2: "[9, 10]", 3: "[11]"})
     page.press(".", ".")
     assert "x1 + x2[0.5, -1]" in page.text("#panel .playing")
+    assert "[7, 8]" not in page.text("#panel")  # there is none yet
     page.press(*".......")
     assert "backward, step 3 of 6" in page.text("#panel .playing")
     page.press("..")
@@ -142,7 +148,7 @@ def test_the_walk_shows_the_numbers_and_the_gradients(show: Any) -> None:
     assert page.text("#panel").count("[7, 8]") == 1
     page.press("\ue00c")
     page.click('[data-id="4"]')
-    assert "gradient by these[7, 8]" in page.text("#panel")
+    assert "gradient[7, 8]" in page.text("#panel")
 
 
 def test_a_gradient_that_is_a_sum_is_not_given_for_one_of_its_rules(show: Any) -> None:
@@ -179,6 +185,48 @@ def test_times_and_sizes_have_the_prefix_that_fits(show: Any) -> None:
         assert [element.text for element in page.all("#panel .measured")] == words
 
 
+# -- pages as users make them ----------------------------------------------------------------------------------------
+
+
+def saved(driver: Any, path: Path, picture: Picture) -> Page:
+    return Page(driver, path, picture.save(path).read_text(encoding="utf-8"))
+
+
+def test_the_page_of_a_gpt_counts_all_that_is_learned(driver: Any, tmp_path: Path) -> None:
+    page = saved(driver, tmp_path / "gpt.html", tn.draw(gpt(), backward=True))
+    learned = sum(parameter.size for parameter in kept(GPT).parameters())
+    assert f"numbers learned{learned:,}" in page.text("#panel dl")
+    page.set("#search", "blocks.3.attn.qkv.weight")
+    assert page.text("#found") == "1 found"
+    assert page.errors() == []
+
+
+def test_the_page_of_a_function_has_its_numbers_and_gradients(driver: Any, tmp_path: Path) -> None:
+    page = saved(
+        driver, tmp_path / "f.html", tn.draw(lambda a, b: a * b, np.full(1, 3.0), np.full(1, 5.0), backward=True)
+    )
+    page.press(".", ".")
+    assert re.fullmatch(r"backward, step 1 of 1g =\[1\]d x = .*\[5\]d y = .*\[3\]", page.text("#panel .playing"))
+
+
+def test_the_page_of_a_training_begins_at_its_last_step(driver: Any, tmp_path: Path) -> None:
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    training = tn.profile(values=True)
+    for scale in (1.0, 10.0):
+        with training:
+            loss = (np.tanh(w) * scale).sum()
+            w.grad = None
+            loss.backward()
+    picture = tn.draw(loss, profile=training, color_by="grad_norm")
+    page = saved(driver, tmp_path / "training.html", picture)
+    assert page.text("#step-label") == "step 2"
+    page.click('[data-id="0"]')
+    first = page.text("#panel")
+    page.set("#step", 0)
+    assert page.text("#step-label") == "step 1"
+    assert page.text("#panel") != first
+
+
 # -- what is wrong, and what is different ----------------------------------------------------------------------------
 
 
@@ -188,8 +236,8 @@ def test_what_is_marked_is_listed_with_the_reason(show: Any) -> None:
     drawing.vertices[10] = drawing.vertices[10]._replace(sign="trouble", details=("born here: nan",))
     page = show(drawing, open=[NET])
     assert [section.text for section in page.all("#panel section")] == [
-        "NOT FINITE (1)\nmean – born here: nan",
-        "NO GRADIENT (1)\nfirst.bias – no gradient: unused",
+        "NOT FINITE\nmean – born here: nan",
+        "NO GRADIENT\nfirst.bias – no gradient: unused",
     ]
     assert "not finite" in page.text("#legend")
     assert "no gradient" in page.text("#legend")
@@ -210,8 +258,8 @@ def test_what_changed_says_what_it_was_and_what_is_added_stands_as_one(show: Any
     edges = [e._replace(sign="added") if e.head == 7 else e for e in drawing.edges]
     page = show(drawing._replace(vertices=vertices, clusters=clusters, edges=edges))
     assert [section.text for section in page.all("#panel section")] == [
-        "ADDED (1)\nsecond: Linear",
-        "CHANGED (1)\n@, in first – was @ of 8",
+        "ADDED\nsecond: Linear",
+        "CHANGED\n@, in first – was @ of 8",
     ]
     arrow = page.one("#stage .edge.added").get_attribute("marker-end")
     assert arrow == "url(#arrow-added)"

@@ -46,7 +46,7 @@ class Panel {
         make("span", { class: "reason" }, app.reason(id) ? ` – ${clean(app.reason(id), 200)}` : "")));
       const more = ids.length - rows.length;
       const rest = more > 0 ? make("li", { class: "reason" }, `… and ${thousands(more)} more`) : null;
-      return section(`${app.data.signs[sign]} (${thousands(ids.length)})`, make("ul", { class: "marked" }, ...rows, rest));
+      return section(app.data.signs[sign], make("ul", { class: "marked" }, ...rows, rest));
     });
   }
 
@@ -135,8 +135,8 @@ class Panel {
       this.sign(id),
       this.places(id),
       table(facts),
-      phase === "forward" ? null : this.numbers("numbers", app.data.values[id]),
-      phase === "backward" ? null : this.numbers("gradient by these", app.data.gradients[id]),
+      phase === "forward" ? null : this.numbers("numbers", app.data.values[id]), // which the step tells above
+      phase ? null : this.numbers("gradient", app.data.gradients[id]),
       this.buttons(id),
       this.arrays("takes", flow(graph.incoming), "tail"),
       this.arrays("gives", flow(graph.outgoing), "head"),

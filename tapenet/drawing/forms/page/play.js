@@ -71,7 +71,7 @@ class Play {
 
   number() {
     const same = this.steps.filter((step) => step.phase === this.phase);
-    return `${same.indexOf(this.current) + 1} of ${same.length}`;
+    return `${thousands(same.indexOf(this.current) + 1)} of ${thousands(same.length)}`;
   }
 
   // Whether an edge carries what the present step takes, or in the backward pass what it gives.
