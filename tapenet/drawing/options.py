@@ -14,6 +14,7 @@ from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.forms.lecture import Numbers, show
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes import measures, signs
+from tapenet.drawing.passes.gradients import from_results
 from tapenet.drawing.passes.measures import KINDS, Measure
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
@@ -46,8 +47,9 @@ class Options(NamedTuple):
         self._check(x, inputs)
         found = self._found(x, inputs)
         view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
+        drawing = signs.marked(found.drawing, found.findings)
         return Picture(
-            signs.marked(found.drawing, found.findings),
+            drawing if isinstance(x, Nodes) else from_results(drawing),  # of a tape any op may be the start
             self.direction,
             view=view,
             title=self.title,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tapenet as tn
 from tapenet import nn, optim
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.options import updates
@@ -50,6 +51,23 @@ def test_gradients_go_back_along_what_is_differentiable(make: Any, budget: int |
         drawing = view.of(view.unfolded(source))
         sound(source, drawing, circles=True)
         check(drawing)
+
+
+def test_no_gradient_flows_where_an_op_without_a_derivative_ends_the_way() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            self.gate, self.out = nn.Linear(3, 2), nn.Linear(3, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.out(x) * (self.gate(x) > 0)
+
+    picture = tn.draw(Gated(), array(4, 3), backward=True, repeats=False)
+    assert sorted(gradients(picture.drawing)) == [
+        ("linear 2", "bias"), ("linear 2", "weight"), ("output", "×"), ("×", "linear 2"),
+    ]  # fmt: skip
+    with tn.Tape() as tape:  # here the gradient may begin at any op
+        Gated()(array(4, 3))
+    assert gradients(tn.draw(tape, backward=True, repeats=False).drawing).count(("linear 2", "weight")) == 2
 
 
 @settings(max_examples=300)
@@ -118,9 +136,9 @@ def test_a_run_that_updates_its_parameters_gets_gradients_as_before() -> None:
     sound(source, drawing)
     check(drawing)
     boxes = [v for v in drawing.vertices if v.kind == "module"]
-    assert (len(boxes), len(drawing.vertices)) == (10, 11)
+    assert (len(boxes), len(drawing.vertices)) == (10, 12)
     assert any("updated by SGD" in line for line in boxes[0].details)
-    assert gradients(drawing)[0] == ("10 ops", "10 ops")
+    assert gradients(drawing)[:2] == [("10 ops", "x"), ("10 ops", "10 ops")]
 
 
 def test_gradients_go_through_the_turns_of_a_loop() -> None:

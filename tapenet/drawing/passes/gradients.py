@@ -8,6 +8,24 @@ from tapenet.drawing.model import Drawing, Edge, Vertex
 from tapenet.drawing.passes.folding import members
 
 
+def from_results(drawing: Drawing) -> Drawing:
+    """The drawing with those edges differentiable alone along which a gradient of the results flows back: not what only
+    comes into ops without a derivative."""
+    sources: dict[int, list[Edge]] = {}
+    for edge in drawing.edges:
+        if edge.differentiable:
+            sources.setdefault(edge.head, []).append(edge)
+    pending = [i for i, vertex in enumerate(drawing.vertices) if vertex.kind == "output"]
+    reached = set(pending)
+    while pending:
+        for edge in sources.get(pending.pop(), ()):
+            if edge.tail not in reached:
+                reached.add(edge.tail)
+                pending.append(edge.tail)
+    edges = [e if e.head in reached else e._replace(differentiable=False) for e in drawing.edges]
+    return drawing._replace(edges=edges)
+
+
 def with_updates(drawing: Drawing, updates: Mapping[int, str], source: Drawing) -> Drawing:
     """The drawing with a vertex for what an optimizer does to the parameters of each module.
 
