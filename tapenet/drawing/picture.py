@@ -43,6 +43,8 @@ _KINDS = {
     "output": "result",
     "update": "optimizer's step",
 }
+#: How the borders of signs are drawn, where they are no plain lines.
+_LINES = {"dead": ("dotted",), "removed": ("dashed",)}
 
 
 class Picture:
@@ -107,13 +109,17 @@ class Picture:
     def _dot(self, dpi: int | None = None) -> str:
         return to_dot(self.drawing, self.direction, dpi, Around(self.title, self.caption, self._legend()))
 
-    def _legend(self) -> tuple[tuple[str, str, str], ...]:
+    def _legend(self) -> tuple[tuple[str, ...], ...]:
         drawing = self.drawing
-        painted = () if self._scale is None else self._scale.legend()
+        painted: tuple[tuple[str, ...], ...] = () if self._scale is None else self._scale.legend()
         if not self.legend:
             return painted
         found = {thing.sign for things in (drawing.vertices, drawing.clusters, drawing.edges) for thing in things}
-        painted += tuple((LIGHT.paper, LIGHT.signs[sign], words) for sign, words in SIGNS.items() if sign in found)
+        painted += tuple(
+            (LIGHT.paper, LIGHT.signs[sign], words, *_LINES.get(sign, ()))
+            for sign, words in SIGNS.items()
+            if sign in found
+        )
         kinds = {vertex.kind for vertex in drawing.vertices}
         boxes = [(*LIGHT.kinds[kind], words) for kind, words in _KINDS.items() if kind in kinds]
         flows = {edge.flow for edge in drawing.edges}

@@ -80,12 +80,12 @@ def roomy_label(text: str, limit: int = LIMIT) -> str:
     )
 
 
-def caption_label(caption: str, legend: Iterable[tuple[str, str, str]] = (), limit: int = 1000) -> str:
+def caption_label(caption: str, legend: Iterable[tuple[str, ...]] = (), limit: int = 1000) -> str:
     """An HTML-like label of Graphviz: a legend of coloured boxes, and a caption in lines of about 90 characters.
 
     Args:
         caption: the text; cleaned and escaped.
-        legend: fill, border and meaning of each entry.
+        legend: fill, border and meaning of each entry, and "dotted" or "dashed" if the border is.
         limit: how long the caption may be.
 
     Returns:
@@ -99,9 +99,9 @@ def caption_label(caption: str, legend: Iterable[tuple[str, str, str]] = (), lim
 
     rows = []
     entries = [
-        f'<TD BORDER="1" BGCOLOR="{fill}" COLOR="{border}" WIDTH="14" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
+        f'<TD {_line(*style)} BGCOLOR="{fill}" COLOR="{border}" WIDTH="14" HEIGHT="10" FIXEDSIZE="TRUE"></TD>'
         f'<TD ALIGN="LEFT">{_markup(clean(meaning))}</TD>'
-        for fill, border, meaning in legend
+        for fill, border, meaning, *style in legend
     ]
     if entries:
         row = f'<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="4"><TR>{"".join(entries)}</TR></TABLE>'
@@ -124,6 +124,10 @@ def tooltip(text: str, limit: int = LIMIT) -> str:
         "mean &amp; spread"
     """
     return _string(_escape(clean(text, limit)).replace("\\", "\\\\"))
+
+
+def _line(style: str = "") -> str:
+    return f'BORDER="2" STYLE="{style}"' if style else 'BORDER="1"'
 
 
 def _markup(text: str) -> str:

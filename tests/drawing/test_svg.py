@@ -263,3 +263,9 @@ def test_finishing_keeps_what_graphviz_drew() -> None:
     paths = [e.get("d") for e in ET.fromstring(plain).iter(f"{SVG}path")]
     assert [e.get("d") for e in parsed(done).iter(f"{SVG}path")] == paths
     assert texts(ET.fromstring(plain)) == texts(ET.fromstring(done))
+
+
+def test_a_legend_shows_the_lines_of_signs() -> None:
+    label = caption_label("", [("#ffffff", "#000000", "plain"), ("#ffffff", "#000000", "dead", "dotted")])
+    boxes = parsed(render(f"digraph {{ label={label}; n }}").decode()).iter(f"{SVG}polygon")
+    assert sum("stroke-dasharray" in p.attrib for p in boxes) == 1

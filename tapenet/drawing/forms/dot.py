@@ -89,12 +89,13 @@ class Around(NamedTuple):
     Attributes:
         title: above it.
         caption: below it.
-        legend: entries of a legend below it: a colour's fill and border, and what it means.
+        legend: entries of a legend below it: a colour's fill and border, what it means, and how the border is drawn if
+            it is no plain line.
     """
 
     title: str = ""
     caption: str = ""
-    legend: tuple[tuple[str, str, str], ...] = ()
+    legend: tuple[tuple[str, ...], ...] = ()
 
 
 def to_dot(drawing: Drawing, direction: str = "TB", dpi: int | None = None, around: Around | None = None) -> str:

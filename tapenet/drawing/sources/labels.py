@@ -33,7 +33,7 @@ def label(node: Node, inputs: dict[str, Any] | None = None) -> str:
     op = node.op
     inputs = dict(node.inputs if inputs is None else inputs)
     if callable(op.label):
-        return _called(op, node.options, inputs)
+        return called(op, node.options, inputs)
     text = pattern = str(op.name if op.label is None else op.label)
     if "[ ]" in pattern and "index" in inputs:
         index = inputs.pop("index")
@@ -61,8 +61,8 @@ def _along(op: Op, options: dict[str, Any]) -> str:
     return f" along {axis_words(options['axis'])}"
 
 
-def _called(op: Op, options: dict[str, Any], inputs: dict[str, Any]) -> str:
-    """The label that the op's function gives."""
+def called(op: Op, options: dict[str, Any], inputs: dict[str, Any]) -> str:
+    """The label that the op's own function gives, from the options and the shapes of the inputs."""
     pattern: Any = op.label
     known = {**options, **{f"{name}_shape": getattr(value, "shape", None) for name, value in inputs.items()}}
     for name, value in inputs.items():

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tapenet import ops
 from tapenet.compiler.ir import Constant, Instruction, Value
 from tapenet.compiler.primitives import filled, numpy_slices
-from tapenet.drawing.sources.labels import short_dtype, words
+from tapenet.drawing.sources.labels import called, short_dtype, words
 from tapenet.ops.op import Op
 from tapenet.ops.shaping import axis_words
 
@@ -59,6 +59,10 @@ def title(instruction: Instruction, written: Callable[[Value], str]) -> str:
     made = _BY_NAME.get(instruction.name)
     if made is not None:
         return made(instruction)
+    op = op_of(instruction)
+    if instruction.name == "call" and op is not None and callable(op.label):
+        given = {name: filled(t, instruction.args) for name, t in instruction.params["template"].items()}
+        return called(op, {n: given[n] for n in op.options}, {n: given[n] for n in op.inputs})
     text = word(instruction)
     if instruction.kind == "reduction":
         axes = instruction.params.get("axes", (instruction.params.get("axis"),))
@@ -129,7 +133,7 @@ def gist(instructions: Sequence[Instruction]) -> str:
     told = [i for i in instructions if i.kind != "view"]
     found = list(dict.fromkeys(map(word, told)))
     more = ", …" if len(found) > _WORDS else ""
-    return f"{', '.join(found[:_WORDS])}{more} ({len(told)} ops)"
+    return f"{', '.join(found[:_WORDS])}{more} ({len(told)} {'op' if len(told) == 1 else 'ops'})"
 
 
 def arguments(instruction: Instruction) -> Iterable[str]:
