@@ -18,7 +18,7 @@ import numpy as np
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.compiler.compile import available_backend
+from tapenet.compiler.compile import Compiled, available_backend
 from tapenet.drawing import command
 from tapenet.drawing.forms.curve import curve
 from tapenet.drawing.forms.dot import DIRECTIONS
@@ -60,7 +60,7 @@ def _add_draw(commands: Any) -> None:
         "draw",
         help="draw a model or a function of your own",
         description="Draws what an object computes: an nn.Module, or a class or function that makes one if called without "
-        "arguments; a function of arrays; a tensor; a tape. For example: python -m tapenet draw models.py:Net "
+        "arguments; a function of arrays, compiled or not; a tensor; a tape. For example: python -m tapenet draw models.py:Net "
         "--input 1,28,28 -o net.svg",
     )
     draw.add_argument(
@@ -177,9 +177,13 @@ def run_draw(options: argparse.Namespace) -> None:
     try:
         made = _made(found)
         hint = "" if options.inputs else "; arguments are given by --input, such as --input 1,28,28"
+        arguments = [spec.array(rng) for spec in options.inputs]
+        if isinstance(made, Compiled):  # its program is there after a call
+            made(*arguments)
+            arguments = []
         picture = tn.draw(
             made,
-            *(spec.array(rng) for spec in options.inputs),
+            *arguments,
             depth=options.depth,
             direction=options.direction,
             backward=options.backward,

@@ -149,6 +149,7 @@ def test_draw_as_a_user_calls_it(models: Path) -> None:
         ("models:Words", ["int64:2,7", "()"], ["words", "2×7 i64", "table: Embedding"]),
         ("models:product", ["float64:2,3", "float64:3,4"], ["left", "2×3 f64", "exp", "@"]),
         ("models:loss", [], ["sum"]),
+        ("models:step", ["float64:2,3", "float64:3,4"], ["left", "2×3 f64", "exp", "@"]),
         ("models:tape", [], ["exp"]),
         ("tapenet.nn:Identity", ["3"], []),
     ],
