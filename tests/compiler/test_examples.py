@@ -94,11 +94,20 @@ def compiled_example(n: dict[str, Any]) -> Task:
     return Task(n["Net"](), F.cross_entropy, lambda p: optim.Adam(p, lr=2e-3), batches)
 
 
+def gallery_gpt(n: dict[str, Any]) -> Task:
+    def loss(scores: Any, tokens: Any) -> Any:
+        return F.cross_entropy(scores.reshape(-1, 65), tokens.reshape(-1))
+
+    batches = [(R.integers(0, 65, (2, 16)), R.integers(0, 65, (2, 16))) for _ in range(4)]
+    return Task(n["GPT"](layers=2), loss, lambda p: optim.SGD(p, lr=0.1), batches)
+
+
 TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "xor": ("xor", xor),
     "conv": ("conv", conv),
     "custom_op": ("custom_op", custom),
     "draw_graph": ("draw_graph", drawn),
+    "gallery": ("gallery", gallery_gpt),
     "mnist_fc": ("mnist_fc", dense),
     "mnist_fc --tutorial": ("mnist_fc", dense_tutorial),
     "mnist_conv": ("mnist_conv", convolutional),
@@ -132,7 +141,7 @@ def test_an_example_compiled_trains_as_in_eager(
         pytest.importorskip("llvmlite")
     example, make = TASKS[name]
     tn.random.seed(0)
-    arguments = ["--out", str(tmp_path)] if example == "draw_graph" else []
+    arguments = ["--out", str(tmp_path)] if example in ("draw_graph", "gallery") else []
     task = make(names_of(example, monkeypatch, *arguments))
     eager, compiled = copy.deepcopy(task.net), copy.deepcopy(task.net)
     expected = train(task, eager, lambda step: step)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.compiler.compile import available_backend
 from tests.drawing.models import GPT, MODELS, LeNet, ResNet50, UNet, chain, irregular_chain, kept, polar
 
 #: What stands in the picture of each that says what it is.
@@ -31,7 +32,9 @@ SAID = {
 def test_every_model_is_drawn(name: str) -> None:
     picture = tn.draw(MODELS[name]())
     dot = picture.dot
-    assert [text for text in SAID[name] if text not in dot] == []
+    # Without LLVM so small a step is a plan of single NumPy calls.
+    said = [text for text in SAID[name] if "kernel" not in text or available_backend() == "native"]
+    assert [text for text in said if text not in dot] == []
     assert 3 < len(picture.drawing.vertices) <= 75
     assert len(picture.svg) < 300_000  # 100,000 ops too
 
