@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 import pytest
 
+import tapenet
 import tapenet.autodiff.control_ops
 import tapenet.ops
 from tapenet import nn, optim
@@ -100,6 +101,19 @@ def test_a_wrong_program_is_noticed() -> None:
     with pytest.raises(ZeroDivisionError) as caught:
         run(Block("python", "x = 1\nx / 0\n", 7), page, {})
     assert caught.traceback[-1].lineno + 1 == 8
+
+
+#: Programs; and what has examples that start from a fresh generator, run where it is tested.
+_ELSEWHERE = {"tapenet.__main__", "tapenet.data.build_digits", "tapenet.testing"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted({m.name for m in pkgutil.walk_packages(tapenet.__path__, "tapenet.")} - _ELSEWHERE)
+)
+def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert not found.failed
 
 
 # -- coverage ----------------------------------------------------------------------------------------------------
