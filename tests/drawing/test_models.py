@@ -9,6 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.compiler.compile import available_backend
+from tapenet.drawing.passes.view import BUDGET, PATIENCE
 from tests.drawing.models import GPT, MODELS, LeNet, ResNet50, UNet, chain, irregular_chain, kept, polar
 
 #: What stands in the picture of each that says what it is.
@@ -32,10 +33,10 @@ SAID = {
 def test_every_model_is_drawn(name: str) -> None:
     picture = tn.draw(MODELS[name]())
     dot = picture.dot
-    # Without LLVM so small a step is a plan of single NumPy calls.
-    said = [text for text in SAID[name] if "kernel" not in text or available_backend() == "native"]
-    assert [text for text in said if text not in dot] == []
-    assert 3 < len(picture.drawing.vertices) <= 75
+    # Without LLVM so small a step is a plan of single NumPy calls, with no kernels to fold.
+    kernels = available_backend() == "native"
+    assert [text for text in SAID[name] if text not in dot and (kernels or "kernel" not in text)] == []
+    assert 3 < len(picture.drawing.vertices) <= (75 if kernels or name != "compiled" else BUDGET * PATIENCE)
     assert len(picture.svg) < 300_000  # 100,000 ops too
 
 
