@@ -78,7 +78,7 @@ class _Run:
         found: dict[Node, Any] = dict(
             driver.run(roots, tensor=Tensor, release=release and not create, create_graph=create, only=only)
         )
-        return [self._gradient(t, found.get(t._node)) for t in self.ends]  # type: ignore[arg-type]
+        return [self._gradient(t, None if t._node is None else found.get(t._node)) for t in self.ends]
 
     @staticmethod
     def _gradient(end: Tensor, g: Any) -> Tensor:

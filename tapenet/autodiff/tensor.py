@@ -408,7 +408,8 @@ class Tensor(Operand):
 
     def copy(self) -> Tensor:
         """A copy with storage of its own, inside the graph."""
-        return ops.copy(self)  # type: ignore[no-any-return]
+        made: Tensor = ops.copy(self)
+        return made
 
     def retain_grad(self) -> Tensor:
         """Keep the gradient of this tensor in `.grad` at each backward, though it is not a leaf."""

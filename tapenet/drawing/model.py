@@ -17,6 +17,8 @@ Kind: TypeAlias = Literal["op", "parameter", "input", "constant", "output", "mod
 Flow: TypeAlias = Literal["value", "gradient", "update", "carry"]
 #: What a cluster is around: a call of a module; ops that were repeated; a kernel of a compiled program.
 Around: TypeAlias = Literal["module", "repeat", "kernel"]
+#: How the numbers of a box come from those of what is in it: "norm" is the root of the sum of squares.
+Combine: TypeAlias = Literal["sum", "norm", "max"]
 #: What is to be seen at a glance: trouble (nan, infinity, no gradient), or what a comparison found.
 Sign: TypeAlias = Literal["", "trouble", "dead", "added", "removed", "changed"]
 

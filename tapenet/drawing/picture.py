@@ -19,9 +19,7 @@ from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.forms.render import FORMATS, RenderError, render
 from tapenet.drawing.forms.svg import SIGNS, finished
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.passes.compact import mark_skips
-from tapenet.drawing.passes.folding import fold, in_runs, members, within
-from tapenet.drawing.passes.gradients import with_gradients
+from tapenet.drawing.passes.folding import members
 from tapenet.drawing.passes.measures import Measure, Scale, paint
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.style import LIGHT
@@ -31,8 +29,6 @@ _DPI = 192
 #: Seconds for a layout before less is drawn, and how many boxes are tried then.
 _PATIENCE = 15.0
 _COARSER = (200, 60, 20, 6)
-#: How many boxes a page may hold, most of them in folded modules.
-_PAGE = 5000
 #: What kinds of boxes are called in a legend.
 _KINDS = {
     "op": "operation",
@@ -303,13 +299,9 @@ def _json(picture: Picture) -> str:
 
 
 def _html(picture: Picture) -> str:
-    drawing = mark_skips(picture.unfolded)
-    if picture.view is not None and picture.view.backward:
-        drawing = with_gradients(drawing)
-    kept = fold(drawing, within(drawing, _PAGE)) if len(drawing.vertices) > _PAGE else drawing
-    if len(kept.vertices) > _PAGE:
-        kept = in_runs(kept, _PAGE)
-    closed = () if picture.view is None else picture.view.closed(kept)
+    view = picture.view or View()
+    kept = view.to_explore(picture.unfolded)
+    closed = view.closed(kept) if picture.view is not None else ()
     return to_html(
         kept,
         title=picture.title,

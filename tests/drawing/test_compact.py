@@ -11,10 +11,11 @@ from hypothesis import given, settings
 import tapenet as tn
 from tapenet import nn
 from tapenet.drawing.model import Drawing
-from tapenet.drawing.passes.compact import compact, mark_skips
+from tapenet.drawing.passes.compact import ACTIVATIONS, MOVING, SHAPING, compact, mark_skips
 from tapenet.drawing.passes.folding import at_depth, fold, unbox
 from tapenet.drawing.passes.repeats import fold_repeats
 from tapenet.drawing.sources.build import build
+from tapenet.ops.op import registry
 from tests.drawing import models
 from tests.drawing.drawings import Pen, drawings, sound
 from tests.drawing.graphs import GRAPHS, array, leaf, split_sign
@@ -164,3 +165,8 @@ def test_a_unet_has_one_skip_for_each_level() -> None:
 def test_resnet_has_a_skip_where_shapes_are_kept() -> None:
     drawing = mark_skips(compact(build(models.resnet50())))
     assert len([e for e in drawing.edges if e.skip]) == 3 + 4 + 6 + 3 - 4
+
+
+def test_what_joins_is_named_as_the_ops_are() -> None:
+    named = ACTIVATIONS | SHAPING | MOVING
+    assert named <= {known.name for known in registry.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tapenet as tn
 from tapenet import nn
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.view import BUDGET, MOST, PATIENCE, View
@@ -112,3 +114,8 @@ def test_many_modules_side_by_side_are_drawn_in_runs() -> None:
         drawing = seen(view, pen.drawing)
         sound(pen.drawing, drawing)
         assert len(drawing.vertices) <= MOST
+
+
+def test_the_budget_of_draw_is_that_of_the_view() -> None:
+    """`tn.draw` stands where importing it must load nothing, so it says the number itself."""
+    assert inspect.signature(tn.draw).parameters["budget"].default == View().budget

@@ -14,7 +14,6 @@ ACTIVATIONS = frozenset(
         "relu",
         "leaky_relu",
         "elu",
-        "selu",
         "gelu",
         "silu",
         "softplus",
@@ -32,35 +31,19 @@ ACTIVATIONS = frozenset(
 SHAPING = frozenset(
     {
         "reshape",
-        "ravel",
         "squeeze",
         "expand_dims",
-        "flatten",
         "astype",
         "broadcast_to",
         "copy",
         "identity",
         "moveaxis",
-        "ascontiguousarray",
     }
 )
 #: The same, where a word helps.
-MOVING = frozenset(
-    {
-        "transpose",
-        "swapaxes",
-        "permute_dims",
-        "matrix_transpose",
-    }
-)
+MOVING = frozenset({"transpose", "swapaxes"})
 #: Ops in which two ways come together.
-_MERGING = frozenset(
-    {
-        "add",
-        "concatenate",
-        "stack",
-    }
-)
+_MERGING = frozenset({"add", "concatenate", "stack"})
 #: More ways than this that come together are a collection, of the states of a loop say, not a way around.
 _WAYS = 3
 #: How many arrows from one box to another are drawn one by one.

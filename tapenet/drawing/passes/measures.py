@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from tapenet.drawing.model import Drawing, Vertex
+from tapenet.drawing.model import Combine, Drawing, Vertex
 from tapenet.drawing.passes.folding import members
 from tapenet.drawing.sources.known import Known
 from tapenet.drawing.style import LIGHT
@@ -14,8 +14,6 @@ from tapenet.profiling.profile import Profile
 from tapenet.profiling.records import Record
 from tapenet.profiling.table import seconds, size
 from tapenet.profiling.values import Stats, stats
-
-Quantity: TypeAlias = Literal["time", "memory", "grad_norm", "activation"]
 
 
 class Kind(NamedTuple):
@@ -30,7 +28,7 @@ class Kind(NamedTuple):
 
     label: str
     unit: str
-    combine: Literal["sum", "norm", "max"]
+    combine: Combine
     logarithmic: bool
 
 
@@ -131,17 +129,6 @@ def missing(name: str | None, profile: Profile) -> str:
 
 def _learned(source: Drawing) -> frozenset[int]:
     return frozenset(i for i, vertex in enumerate(source.vertices) if vertex.kind == "parameter")
-
-
-def _missing(name: str, profile: Profile) -> str:
-    if not profile.steps:
-        return "draw: the profile holds no step yet: draw after its `with` block"
-    if name in ("grad_norm", "activation") and not profile.values:
-        return f"draw: the profile has no {name}: make it with tn.profile(values=True)"
-    return (
-        f"draw: the profile has no {name} of this graph: it was made of another one. Draw a loss of the step that was "
-        "profiled"
-    )
 
 
 def _norm(gradient: Stats | None) -> float | None:

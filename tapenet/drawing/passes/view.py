@@ -18,6 +18,8 @@ BUDGET = 60
 #: Above so many the layout takes long and nobody finds anything: modules are folded whatever was asked for, and graphs
 #: without modules are drawn in runs of ops.
 MOST = 1000
+#: How many boxes a page may hold, most of them in folded modules.
+PAGE = 5000
 #: Runs of ops say little, so graphs without modules may be this much larger than the budget.
 PATIENCE = 4
 #: Who asks for fewer boxes than this gets a model as one box rather than in a few runs.
@@ -68,6 +70,15 @@ class View(NamedTuple):
             drawing = in_runs(drawing, most if self.budget is None else min(most, self.budget))
         drawing = mark_skips(bundle(drawing))
         return with_gradients(drawing) if self.backward else drawing
+
+    def to_explore(self, drawing: Drawing) -> Drawing:
+        """All that a page may open of a drawing, as `unfolded` gives it; of very large ones, what it can hold."""
+        drawing = mark_skips(drawing)
+        if self.backward:
+            drawing = with_gradients(drawing)
+        if len(drawing.vertices) > PAGE:
+            drawing = fold(drawing, within(drawing, PAGE))
+        return in_runs(drawing, PAGE) if len(drawing.vertices) > PAGE else drawing
 
     def closed(self, drawing: Drawing, budget: int | None = None) -> set[int]:
         """The clusters to fold."""

@@ -15,17 +15,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.forms.svg import SIGNS
-from tapenet.drawing.model import Drawing
+from tapenet.drawing.model import Combine, Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean
-
-#: How the numbers of a folded module come from those in it.
-Combine: TypeAlias = Literal["sum", "norm", "max"]
 
 #: In the order in which they use each other.
 SCRIPTS = (
