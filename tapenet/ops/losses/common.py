@@ -1,0 +1,101 @@
+"""What losses have in common: their reduction, the checks of their arguments, and their documentation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import sample
+
+_REDUCTIONS = ("mean", "sum", "none")
+
+
+def element_share(input: Any, reduction: str) -> float:
+    """What each element of the loss counts in its result; nothing is divided by zero."""
+    return 1 / (input.size or 1) if reduction == "mean" else 1.0
+
+
+def mean_of(total: Any, count: int) -> Any:
+    """The mean of elements with this sum; nan of none."""
+    return total / count if count else total * math.nan
+
+
+def reduce_loss(values: Any, reduction: str) -> Any:
+    """The elements of a loss, reduced."""
+    if reduction == "none":
+        return values
+    total = np.add.reduce(values, axis=None)
+    return mean_of(total, values.size) if reduction == "mean" else total
+
+
+def inner_product(a: Any, b: Any, reduction: str) -> Any:
+    """`reduce_loss(a * b, reduction)` without the array of products."""
+    if reduction == "none":
+        return a * b
+    total = a.ravel().dot(b.ravel())
+    return mean_of(total, a.size) if reduction == "mean" else total
+
+
+def check_reduction(reduction: str) -> None:
+    """Raise ValueError for an unknown reduction."""
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"reduction={reduction!r}: it is 'mean', 'sum' or 'none'")
+
+
+def check_shapes(input: Any, target: Any, reduction: str) -> None:
+    """Check what all losses of two arrays of one shape ask for."""
+    try:
+        if input.shape == target.shape and reduction in _REDUCTIONS:
+            return
+    except AttributeError:
+        raise TypeError("input and target are arrays or tensors of one shape; for a number make a full array") from None
+    check_reduction(reduction)
+    a, b = input.shape, target.shape
+    text = f"input {a} and target {b} must have the same shape"
+    if math.prod(a) == math.prod(b):
+        text += f": reshape one of them, as in target.reshape({', '.join(map(str, a))})"
+    elif target.dtype.kind in "iu" and a[:-1] == b:
+        text += ": for class indices use cross_entropy, or one-hot targets, np.eye(classes)[target]"
+    else:
+        text += ": if broadcasting is meant, write np.broadcast_to(target, input.shape)"
+    raise ValueError(text)
+
+
+def difference(input: Any, target: Any) -> Any:
+    """input - target in the dtype of the input, also where the target holds integers."""
+    if target.dtype.kind in "iub":
+        target = target.astype(input.dtype)
+    return input - target
+
+
+def pair_samples(positive: bool = False) -> Callable[[np.random.Generator], list[Any]]:
+    """Samples of calls with two arrays of one shape; `positive`: of probabilities."""
+
+    def make(r: np.random.Generator) -> list[Any]:
+        def array(*shape: int) -> Any:
+            return r.uniform(0.1, 0.9, shape) if positive else r.normal(size=shape)
+
+        return [
+            sample(array(2, 3), array(2, 3)),
+            sample(array(4), array(4), reduction="sum"),
+            sample(array(2, 2), array(2, 2), reduction="none"),
+            sample(array(), array()),
+        ]
+
+    return make
+
+
+PAIR = """input: the prediction.
+        target: of the same shape."""
+REDUCTION = """reduction: "mean" over all elements, "sum", or "none" for the loss of each.
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction."""
+
+
+def cast_to(value: Any, dtype: Any) -> Any:
+    """The array in a dtype; itself if it has that."""
+    return value if value.dtype == dtype else value.astype(dtype)
