@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tapenet.autodiff.backward import GradientError
 from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
-from tapenet.autodiff.tape import CaptureError, Tape, debug, enable_grad, is_grad_enabled, no_grad, tape
+from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
+from tapenet.autodiff.tape import CaptureError, Tape, tape
 from tapenet.autodiff.tensor import Tensor, asarray, backward, tensor
 from tapenet.drawing import draw
 from tapenet.ops import *

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
-from tapenet.autodiff.tape import no_grad
+from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Derived, Op, Sample
 

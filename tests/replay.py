@@ -6,7 +6,8 @@ from typing import Any
 
 from tapenet import Tensor
 from tapenet.autodiff import replay
-from tapenet.autodiff.tape import Capture, Traced
+from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.tape import Traced
 
 
 class Replay:

@@ -7,8 +7,6 @@ run on tensors and are recorded themselves.
 
 from __future__ import annotations
 
-import sys
-import threading
 import weakref
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
@@ -19,19 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet.autodiff import mutation, trouble
-from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, capturing, enable_grad, local, user_site
+from tapenet.autodiff.sites import user_site
+from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
 from tapenet.ops.indexing import scatter_add
 from tapenet.ops.op import Scatter
-from tapenet.ops.shaping import copy, identity, unbroadcast
+from tapenet.ops.shaping import identity, unbroadcast
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor
 
 ndarray = np.ndarray
 _by_number = attrgetter("number")
-#: Two threads may reach the same leaf at once.
-_deposit_lock = threading.Lock()
 #: Gradient hooks by node; a hook takes the gradient and may return another.
 hooks: weakref.WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
 #: Whether there ever was one. Most programs have none, and asking the dictionary costs half a microsecond.
@@ -540,60 +537,3 @@ def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> di
         return found.get(t._node, np.zeros(t.shape, t.dtype))
 
     return {n: tuple(of(t) for t in c) if isinstance(c, list) else of(c) for n, c in cuts.items()}
-
-
-# -- gradients of leaves -----------------------------------------------------------------------------------------
-
-
-def deposit(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
-    """Add gradients to the leaves' `.grad`, all of them or, if the pass raised before, none.
-
-    A leaf keeps an array that belongs to nobody else, and copies any other: nothing may change behind its gradient.
-    References are counted for that, as NumPy does to reuse temporaries.
-    """
-    count = sys.getrefcount
-    tape = local.state.tape
-    with _deposit_lock:
-        while leaves:
-            leaf, g = leaves.pop()
-            if tape is not None and not tape.captures:
-                tape.sets_grad(leaf, adds=True)
-            before = leaf.grad
-            if type(g) is tensor:
-                capture = capturing()
-                if capture is not None:
-                    capture.sets_grad(leaf, adds=True)
-                with enable_grad():
-                    if before is not None:
-                        kept = before + g
-                    else:
-                        data = g._data
-                        own = count(g) <= _ONE_OWNER and count(data) <= _ONE_OWNER + 1 and _whole(data)
-                        kept = g if own else copy(g)
-            elif before is None:
-                kept = tensor()
-                kept._data = g if count(g) <= _ONE_OWNER and _whole(g) else np.array(g)
-                kept._node = None
-            elif before._node is None and before._trace is None:
-                before._data += g
-                continue
-            else:
-                kept = before + g
-            leaf.grad = kept
-
-
-def _whole(g: Any) -> bool:
-    """Whether an array with one owner is all there is of its memory: no view, or one whose base is nobody else's."""
-    if type(g) is not ndarray or not g.flags.writeable:
-        return False
-    base = g.base
-    return base is None or (type(base) is ndarray and base.base is None and sys.getrefcount(base) <= _ONE_OWNER + 1)
-
-
-def _count_one() -> int:
-    fresh = np.ones(1) + 1
-    return sys.getrefcount(fresh)
-
-
-#: What a function counts for an array that only its own variable holds. Measured, since interpreters differ.
-_ONE_OWNER = _count_one()

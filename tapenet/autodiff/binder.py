@@ -42,7 +42,8 @@ import numpy as np
 
 from tapenet.autodiff import record
 from tapenet.autodiff.backward import _joint_entry
-from tapenet.autodiff.tape import SHAPES, Leaf, Node, Parents, constant, intern_shape, local, next_number
+from tapenet.autodiff.interned import SHAPES, constant, intern_shape
+from tapenet.autodiff.tape import Leaf, Node, Parents, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.op import Op, install_recorder

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.control_ops import branch, loop
 from tapenet.autodiff.control_trees import Mismatch, Structure, leaves, paths, rebuild
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.tape import CaptureError, Leaf, capturing, user_line
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import CaptureError, Leaf
 from tapenet.autodiff.tensor import Tensor, asarray
 
 

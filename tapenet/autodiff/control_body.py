@@ -9,20 +9,10 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.capture import Capture, GradUse, capturing
+from tapenet.autodiff.interned import intern_shape
 from tapenet.autodiff.replay import DRAWN, Replay, escaped, is_constant, output, record_again
-from tapenet.autodiff.tape import (
-    Capture,
-    GradUse,
-    Leaf,
-    Node,
-    Output,
-    Scope,
-    Traced,
-    capturing,
-    intern_shape,
-    local,
-    next_number,
-)
+from tapenet.autodiff.tape import Leaf, Node, Output, Scope, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.control_body import Body, Flat, Input, close, zeros
 from tapenet.autodiff.functions import vjp
-from tapenet.autodiff.tape import Capture, CaptureError, Leaf, capturing, local, user_line
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import CaptureError, Leaf, local
 from tapenet.autodiff.tensor import Tensor, asarray
 from tapenet.ops.op import op
 

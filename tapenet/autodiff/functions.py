@@ -15,7 +15,8 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.tape import Node, enable_grad, local
+from tapenet.autodiff.switches import enable_grad
+from tapenet.autodiff.tape import Node, local
 from tapenet.autodiff.tensor import Tensor, asarray
 
 

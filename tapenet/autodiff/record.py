@@ -12,19 +12,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tapenet.autodiff import trouble
-from tapenet.autodiff.tape import (
-    SHAPES,
-    Node,
-    Output,
-    Parents,
-    Traced,
-    capturing,
-    constant,
-    intern_shape,
-    local,
-    next_number,
-    user_line,
-)
+from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.interned import SHAPES, constant, intern_shape
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import Node, Output, Parents, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import PICK
 from tapenet.ops import random

@@ -6,20 +6,17 @@ knows nothing of its consumers and nothing of the tensors that hold it, so there
 
 from __future__ import annotations
 
-import functools
 import gc
-import inspect
 import itertools
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ContextDecorator
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.interned import Constant, constant, intern_shape
+from tapenet.autodiff.sites import user_line
 from tapenet.ops.op import Op
 
 if TYPE_CHECKING:
@@ -84,13 +81,6 @@ class Scope:
             name = next((n for n, m in outer.named_modules() if m is inner), type(inner).__name__)
             names.append(name)
         return ".".join(n for n in names if n)
-
-
-class Constant(NamedTuple):
-    """Stands for an array that entered an op without needing a gradient: its shape and dtype alone."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
 
 
 class Traced(NamedTuple):
@@ -405,313 +395,14 @@ class Tape(Nodes):
 
     def __exit__(self, *exc: object) -> None:
         local.state.end()
-        nested = capturing() is not None
+        nested = local.state.tape is not None and local.state.tape.captures
         for tensor, trace in self._touched.values():
             tensor._trace = trace if nested else None
         self._touched.clear()
 
 
-class Capture(Tape):
-    """A tape that records a whole step as a program: forward, backward and update are all ops on it.
-
-    Writes to tensors from outside (`p.data = ...`, an optimizer's update, a running mean) are recorded as
-    `assign`, and numbers that the host computes anew at each call (a learning rate) as `host`. Asking a tensor
-    for its number raises `CaptureError`, since a replay could not follow the answer.
-
-    What the step changes outside can be put back (`rollback`): a step that failed on its way has changed nothing.
-
-    Attributes:
-        grads: what the step did with the `.grad` of each leaf that it came across.
-        dependencies: what the program holds for beside its arguments: owners, functions that tell their state, and
-            what these told. `epoch` says when to ask again.
-        outer: the capture inside which this one was entered, if any; it learns all that this one does.
-    """
-
-    captures = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.grads: dict[Leaf, GradUse] = {}
-        self.dependencies: list[tuple[Any, Callable[[], Any], Any]] = []
-        self.outer: Capture | None = None
-        #: How to put back what the step changed, by what that is, in order of change.
-        self._undo: dict[Any, Callable[[], None]] = {}
-        self._owners: set[int] = set()
-        self._made: set[int] = set()
-        self._origins: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def __enter__(self) -> Capture:
-        self.outer = capturing()
-        super().__enter__()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        super().__exit__(*exc)
-        self.outer = None
-
-    # -- what a step that fails must leave as it was -------------------------------------------------------------
-
-    def before(self, key: Any, restore: Callable[[], None]) -> None:
-        """Say how to put something back that is about to be changed. Of several for one `key` the first counts.
-
-        `restore` keeps alive whatever `key` is made of the `id` of.
-        """
-        self._undo.setdefault(key, restore)
-        if self.outer is not None:
-            self.outer.before(key, restore)
-
-    def saves(self, key: Any) -> bool:
-        """Whether `before` was called for this key, so that nothing need be kept again."""
-        return key in self._undo
-
-    def rollback(self) -> None:
-        """Put everything back that the step changed, the latest change first."""
-        while self._undo:
-            self._undo.popitem()[1]()
-
-    # -- what the program holds for ------------------------------------------------------------------------------
-
-    def depend(self, owner: Any, fingerprint: Callable[[], Any], *, again: bool = False) -> None:
-        """Say that the program holds only as long as `fingerprint()` gives what it gives now.
-
-        Args:
-            owner: what the program depends on, such as a module; kept alive. Named in messages.
-            fingerprint: the state of `owner` as a value that can be compared. It may change only where `epoch` does.
-            again: register this fingerprint even if its owner has registered one.
-        """
-        if again or not self.knows(owner):
-            self._owners.add(id(owner))
-            self.dependencies.append((owner, fingerprint, fingerprint()))
-        if self.outer is not None:
-            self.outer.depend(owner, fingerprint, again=again)
-
-    def knows(self, owner: Any) -> bool:
-        """Whether `owner` has registered a fingerprint."""
-        return id(owner) in self._owners
-
-    def made(self, thing: Any) -> None:
-        """Note that `thing` is made in the step, which may change it."""
-        self._made.add(id(thing))
-        if self.outer is not None:
-            self.outer.made(thing)
-
-    def has_made(self, thing: Any) -> bool:
-        """Whether `thing` is made in the step."""
-        return id(thing) in self._made
-
-    # -- tensors from outside ------------------------------------------------------------------------------------
-
-    def is_outside(self, tensor: Tensor) -> bool:
-        """Whether a tensor is not one that was made in the step, or one that was and has been written."""
-        return tensor._trace is None or id(tensor) in self._touched
-
-    def alias(self, handle: Tensor, tensor: Tensor) -> None:
-        """Note that `handle` shares the array of `tensor`, which is from outside, as `tensor.detach()` does."""
-        self._origins[id(handle)] = handle, self.origin(tensor)
-        if self.outer is not None:
-            self.outer.alias(handle, tensor)
-
-    def origin(self, tensor: Tensor) -> Tensor:
-        """The tensor that this one was made a handle of in the step, else itself. It is the one that is told when it
-        is to stand for another array."""
-        return self._origins.get(id(tensor), (tensor, tensor))[1]
-
-    # -- what became of the gradients ----------------------------------------------------------------------------
-
-    def reads_grad(self, leaf: Leaf, *, user: bool = False) -> None:
-        """Note that a leaf's gradient was asked for."""
-        use = self._use(leaf)
-        use.entry_read |= use.is_entry
-        use.user_read |= user
-        if self.outer is not None:
-            self.outer.reads_grad(leaf, user=user)
-
-    def consumes_grad(self, leaf: Leaf) -> None:
-        """Note that an optimizer's step asked for a leaf's gradient."""
-        self.reads_grad(leaf)
-        capture: Capture | None = self
-        while capture is not None:
-            capture.grads[leaf].consumed = True
-            capture = capture.outer
-
-    def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
-        """Note that a leaf's gradient is about to be set: added to, set to None, or replaced."""
-        use = self._use(leaf)
-        use.entry_read |= adds and use.is_entry
-        use.is_entry = False
-        if not clears:
-            use.consumed = False
-        if self.outer is not None:
-            self.outer.sets_grad(leaf, adds=adds, clears=clears)
-
-    def _use(self, leaf: Leaf) -> GradUse:
-        use = self.grads.get(leaf)
-        if use is None:
-            before = leaf.grad
-            use = self.grads[leaf] = GradUse(before)
-            self._undo.setdefault(leaf, functools.partial(setattr, leaf, "grad", before))
-        return use
-
-
-class GradUse:
-    """What a captured step did with the gradient of one leaf.
-
-    Attributes:
-        before: what the leaf's `.grad` was as the step began, a tensor or None.
-        entry_read: whether that, None or not, had an influence on the step: a backward pass added to it, or an
-            optimizer, clipping or the user read it, before it was cleared or replaced.
-        user_read: whether anything read it through `.grad`, which an optimizer and clipping do not.
-        consumed: whether an optimizer's step read it after it was last set to something else than None.
-        is_entry: whether it is still the one from before.
-    """
-
-    __slots__ = ("before", "consumed", "entry_read", "is_entry", "user_read")
-
-    def __init__(self, before: Tensor | None) -> None:
-        self.before = before
-        self.entry_read = False
-        self.user_read = False
-        self.consumed = False
-        self.is_entry = True
-
-    def __repr__(self) -> str:
-        told = [name for name in ("entry_read", "user_read", "consumed") if getattr(self, name)]
-        before = "None" if self.before is None else f"{self.before.dtype} {self.before.shape}"
-        return f"<gradient: {before} before{''.join(', ' + name for name in told)}>"
-
-
-class Same:
-    """Stands in a fingerprint for an object that is compared by identity, and keeps it alive."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is Same and other.value is self.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __repr__(self) -> str:
-        return f"<the same {type(self.value).__name__}>"
-
-
 class CaptureError(RuntimeError):
     """A recorded value was asked for its number, or something happened that a replay could not repeat."""
-
-
-def capturing() -> Capture | None:
-    """The capture that is running in this thread, or None."""
-    tape = local.state.tape
-    return tape if isinstance(tape, Capture) else None
-
-
-class _Switch(ContextDecorator):
-    """Sets one of the thread's switches for the duration of a block, also when the block raises."""
-
-    name: str
-    value: bool
-
-    def __enter__(self) -> None:
-        local.state.begin(**{self.name: self.value})
-
-    def __exit__(self, *exc: object) -> None:
-        local.state.end()
-
-    def __call__(self, function: Any) -> Any:
-        if not inspect.isgeneratorfunction(function):
-            return super().__call__(function)
-
-        @functools.wraps(function)
-        def generate(*args: Any, **kwargs: Any) -> Any:
-            # The switch is set while the body runs, not while it waits and its caller does.
-            generator = function(*args, **kwargs)
-            resume = functools.partial(next, generator)
-            while True:
-                try:
-                    with self:
-                        value = resume()
-                except StopIteration as stop:
-                    return stop.value
-                try:
-                    resume = functools.partial(generator.send, (yield value))
-                except BaseException as error:  # thrown in, GeneratorExit too
-                    resume = functools.partial(generator.throw, error)
-
-        return generate
-
-
-class no_grad(_Switch):
-    """Record nothing for gradients inside the block (or the decorated function).
-
-    >>> import tapenet as tn
-    >>> w = tn.tensor([1.0], requires_grad=True)
-    >>> with tn.no_grad():
-    ...     (w * 2).requires_grad
-    False
-    """
-
-    name, value = "grad", False
-
-
-class enable_grad(_Switch):
-    """Record for gradients again inside a `no_grad` block.
-
-    >>> import tapenet as tn
-    >>> w = tn.tensor([1.0], requires_grad=True)
-    >>> with tn.no_grad(), tn.enable_grad():
-    ...     (w * 2).requires_grad
-    True
-    """
-
-    name, value = "grad", True
-
-
-class lines(_Switch):
-    """Keep the line of user code that made each node, for drawings."""
-
-    name, value = "debug", True
-
-
-class debug(_Switch):
-    """Find mistakes: know lines, stop at nan and infinity, draw where things fail. Slower.
-
-    Every node keeps the line of user code that made it (`node.line`), and errors show it. Results that hold a nan or an
-    infinity are errors where these are born: in an op whose inputs, or in a gradient rule whose incoming gradient and
-    saved arrays, held none. Where an op or a rule fails, or gives one of these, the ops around it are drawn, with the
-    shapes that came in, and the error (or a note on it) names the file: `tapenet-debug-1-log.svg`, in the folder that
-    the variable `TAPENET_DEBUG_DIR` of the environment names, else in the current one. At most 20 are drawn by a
-    process. For gradients, call `backward()` inside the block. A compiled step is looked at only as it is recorded.
-
-    Args:
-        nan: what to do where nan or infinity is born: "raise" an error, "warn" and go on, or "ignore" it, where they
-            are meant, as the logarithm of 0 may be.
-
-    Raises:
-        ValueError: `nan` is none of these.
-        FloatingPointError: from an op or a backward pass inside the block: nan or infinity was born there.
-
-    >>> import tapenet as tn
-    >>> with tn.debug():
-    ...     y = tn.tensor([1.0], requires_grad=True) * 2
-    >>> y.node.line is not None
-    True
-    """
-
-    def __init__(self, nan: Literal["raise", "warn", "ignore"] = "raise") -> None:
-        if nan not in ("raise", "warn", "ignore"):
-            raise ValueError(f"debug: nan={nan!r}; give 'raise', 'warn' or 'ignore'")
-        self.nan = nan
-
-    def __enter__(self) -> None:
-        local.state.begin(debug=True, nan=self.nan)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations on tensors that need a gradient are being recorded in this thread."""
-    return local.state.grad
 
 
 def tape() -> Nodes:
@@ -731,67 +422,7 @@ def tape() -> Nodes:
     return found
 
 
-# -- interned shapes and constants -------------------------------------------------------------------------------
-# A node keeps the shape of its output. Shapes repeat, so one tuple per distinct shape is kept: less memory, and
-# one object less for the collector to walk at each of its passes.
-
-SHAPES: dict[Any, Any] = {}
-_CONSTANTS: dict[tuple[Any, Any], Constant] = {}
-_INTERN_LIMIT = 4096
-
-
-def intern_shape(shape: Any) -> Any:
-    """The one tuple kept for this shape (or these shapes, dtypes, constants). Forgets all when there are too many
-    to be worth keeping."""
-    if len(SHAPES) >= _INTERN_LIMIT:
-        SHAPES.clear()
-    return SHAPES.setdefault(shape, shape)
-
-
-def constant(value: Any) -> Any:
-    """What a node remembers of an argument without gradient: plain values as they are, an array's shape and
-    dtype."""
-    if type(value) is not np.ndarray:
-        if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
-            parts = tuple(constant(v) for v in value)
-            return intern_shape(parts) if all(type(p) is Constant for p in parts) else parts
-        return value
-    key = (value.shape, value.dtype)
-    found = _CONSTANTS.get(key)
-    if found is None:
-        if len(_CONSTANTS) >= _INTERN_LIMIT:
-            _CONSTANTS.clear()
-        found = _CONSTANTS[key] = Constant(intern_shape(value.shape), value.dtype)
-    return found
-
-
 # -- words for people --------------------------------------------------------------------------------------------
-
-#: Packages whose lines are not the user's: this one, and NumPy, which calls back into it.
-_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.")
-
-
-def user_frame() -> FrameType | None:
-    """The innermost frame that is neither tapenet's own nor NumPy's."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")  # generated code has none
-        if name and not name.startswith(_NOT_USERS):
-            break
-        frame = frame.f_back
-    return frame
-
-
-def user_site() -> tuple[str, int]:
-    """File and line of the user's code that is running."""
-    frame = user_frame()
-    return ("an unknown place", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
-
-
-def user_line() -> str:
-    """The same as text, `file:line`."""
-    file, line = user_site()
-    return f"{file}:{line}"
 
 
 def table(nodes: list[Node], title: str, limit: int = 60) -> str:

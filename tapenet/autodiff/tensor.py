@@ -18,19 +18,11 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff import mutation
+from tapenet.autodiff.capture import Capture, capturing
+from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.tape import (
-    Capture,
-    CaptureError,
-    Leaf,
-    Node,
-    bump,
-    capturing,
-    local,
-    next_number,
-    referred,
-    user_line,
-)
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing import raw_index
 
 if TYPE_CHECKING:
@@ -489,7 +481,7 @@ class Tensor(Operand):
         release = not (rehearses or (create_graph if retain_graph is None else retain_graph))
         leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph)
         del g
-        driver.deposit(leaves, Tensor)
+        deposit(leaves, Tensor)
 
     def _seed(self, gradient: Any) -> Tensor:
         data = self._data

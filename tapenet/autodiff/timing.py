@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Constant, Node, Parents, Traced, constant, local
+from tapenet.autodiff.interned import Constant, constant
+from tapenet.autodiff.tape import Node, Parents, Traced, local
 from tapenet.ops.op import Op, rule_names
 
 #: How many items every entry of an op has before its facts.

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Node, Parents, user_site
+from tapenet.autodiff.sites import user_site
+from tapenet.autodiff.tape import Node, Parents
 
 
 class Trouble(NamedTuple):

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Node, Traced, lines, local, next_number
+from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.switches import lines
+from tapenet.autodiff.tape import CaptureError, Leaf, Node, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Input, Program, check, substitute
 from tapenet.compiler.lowering import Called, lower

@@ -23,7 +23,8 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from tapenet.autodiff.tape import local, user_site
+from tapenet.autodiff.sites import user_site
+from tapenet.autodiff.tape import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import CALL, OPEN
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.control_body import Body
 from tapenet.autodiff.control_ops import cond_op, scan_op
 from tapenet.autodiff.record import bind
-from tapenet.autodiff.tape import Capture, CaptureError, Node, Output, Traced, referred
+from tapenet.autodiff.tape import CaptureError, Node, Output, Traced, referred
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import loops as _loops  # noqa: F401  their primitives
 from tapenet.compiler import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know

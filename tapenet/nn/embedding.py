@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tapenet.autodiff.tape import no_grad
+from tapenet.autodiff.switches import no_grad
 from tapenet.nn import init
 from tapenet.nn.functional import embedding
 from tapenet.nn.module import Module

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple, NoReturn, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tapenet.autodiff.tape import Capture, CaptureError, Same, Scope, ThreadTape, bump, capturing, local, user_line
+from tapenet.autodiff.capture import Capture, Same, capturing
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import CaptureError, Scope, ThreadTape, bump, local
 from tapenet.autodiff.tensor import Tensor
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff import mutation
-from tapenet.autodiff.tape import Leaf, capturing, no_grad
+from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.parameters import Parameters, named_parameters
 

@@ -17,7 +17,10 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import mutation, tape
-from tapenet.autodiff.tape import Capture, CaptureError, Leaf, Same, bump, capturing, local, no_grad, user_line
+from tapenet.autodiff.capture import Capture, Same, capturing
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.tape import CaptureError, Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
 from tapenet.optim.parameters import Parameters, named_parameters

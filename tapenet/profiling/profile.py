@@ -6,7 +6,8 @@ from time import perf_counter
 from typing import Any
 
 from tapenet.autodiff import tape
-from tapenet.autodiff.tape import Scope, State, local, next_number, user_line
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import Scope, State, local, next_number
 from tapenet.autodiff.timing import END, Timing
 from tapenet.ops.op import Op
 from tapenet.profiling.history import History

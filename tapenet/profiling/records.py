@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tapenet.autodiff.tape import Constant
+from tapenet.autodiff.interned import Constant
 from tapenet.autodiff.timing import CALL, END, HEAD, MARK, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
 from tapenet.ops.op import Op, rule_names
 from tapenet.profiling.places import Place

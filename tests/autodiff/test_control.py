@@ -15,9 +15,10 @@ import pytest
 import tapenet as tn
 from tapenet import nn, optim
 from tapenet.autodiff import control, control_trees
+from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.control import cond, fori, scan
 from tapenet.autodiff.control_body import Body
-from tapenet.autodiff.tape import Capture, CaptureError
+from tapenet.autodiff.tape import CaptureError
 from tapenet.testing import check_grads
 from tests.optim.test_capture import MAKERS, assert_same, parameters
 from tests.replay import Replay

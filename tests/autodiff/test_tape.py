@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.tape import Capture, Constant, Leaf, Node, Scope, local
+from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.interned import Constant
+from tapenet.autodiff.tape import Leaf, Node, Scope, local
 
 
 def leaf(*shape: int) -> tn.Tensor:

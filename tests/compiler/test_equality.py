@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.functions import tree_leaves, tree_map
-from tapenet.autodiff.tape import Capture
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import numpy_plan, numpy_plan_blocks, numpy_plan_statements
 from tapenet.compiler.ir import Program, check

@@ -13,7 +13,8 @@ import pytest
 import tapenet as tn
 from tapenet import nn
 from tapenet.autodiff import tape
-from tapenet.autodiff.tape import Capture, CaptureError
+from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.tape import CaptureError
 from tests.replay import Replay
 
 X = np.ones((2, 3), np.float32)

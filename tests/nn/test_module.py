@@ -16,7 +16,8 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.autodiff.tape import Capture, Scope, local
+from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.tape import Scope, local
 from tapenet.nn import Buffer, Module, Parameter
 from tests.replay import Replay
 

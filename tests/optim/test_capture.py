@@ -13,7 +13,7 @@ import pytest
 import tapenet as tn
 from tapenet import optim
 from tapenet.autodiff import tape as tape_module
-from tapenet.autodiff.tape import Capture
+from tapenet.autodiff.capture import Capture
 from tests.replay import Replay
 
 R = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.tape import lines
+from tapenet.autodiff.switches import lines
 from tapenet.autodiff.timing import CALL, END, MARK, OPEN, RULES, SPAN, Timing
 from tapenet.ops.op import Op, registry
 from tapenet.profiling.places import Place

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Constant, Leaf, Node, Nodes, Output, Parents, Traced
+from tapenet.autodiff.interned import Constant
+from tapenet.autodiff.tape import Leaf, Node, Nodes, Output, Parents, Traced
 from tapenet.autodiff.tensor import Tensor, asarray
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
 from tapenet.drawing.sources.formulas import formula, gradient_rules

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Leaf, Tape, lines
+from tapenet.autodiff.switches import lines
+from tapenet.autodiff.tape import Leaf, Tape
 from tapenet.autodiff.tensor import Tensor, asarray, tensor
 from tapenet.drawing.sources.build import Name
 from tapenet.drawing.sources.known import Array, gradients_on, values_on

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.tape import Constant, Node, Traced
+from tapenet.autodiff.interned import Constant
+from tapenet.autodiff.tape import Node, Traced
 from tapenet.drawing.model import Value
 from tapenet.ops.op import Op
 from tapenet.ops.shaping import axis_words

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.tape import user_frame
+from tapenet.autodiff.sites import user_frame
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.sources.build import Name
 

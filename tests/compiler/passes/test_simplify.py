@@ -14,8 +14,8 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
+from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.functions import tree_leaves, tree_map
-from tapenet.autodiff.tape import Capture
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import passes
 from tapenet.compiler.ir import Instruction, Program, ProgramError, check

@@ -1,0 +1,205 @@
+"""The tape that records a whole step as a program, and what such a step did."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tapenet.autodiff.tape import Leaf, Tape, local
+
+if TYPE_CHECKING:
+    from tapenet.autodiff.tensor import Tensor
+
+
+class Capture(Tape):
+    """A tape that records a whole step as a program: forward, backward and update are all ops on it.
+
+    Writes to tensors from outside (`p.data = ...`, an optimizer's update, a running mean) are recorded as
+    `assign`, and numbers that the host computes anew at each call (a learning rate) as `host`. Asking a tensor
+    for its number raises `CaptureError`, since a replay could not follow the answer.
+
+    What the step changes outside can be put back (`rollback`): a step that failed on its way has changed nothing.
+
+    Attributes:
+        grads: what the step did with the `.grad` of each leaf that it came across.
+        dependencies: what the program holds for beside its arguments: owners, functions that tell their state, and
+            what these told. `epoch` says when to ask again.
+        outer: the capture inside which this one was entered, if any; it learns all that this one does.
+    """
+
+    captures = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.grads: dict[Leaf, GradUse] = {}
+        self.dependencies: list[tuple[Any, Callable[[], Any], Any]] = []
+        self.outer: Capture | None = None
+        #: How to put back what the step changed, by what that is, in order of change.
+        self._undo: dict[Any, Callable[[], None]] = {}
+        self._owners: set[int] = set()
+        self._made: set[int] = set()
+        self._origins: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __enter__(self) -> Capture:
+        self.outer = capturing()
+        super().__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        super().__exit__(*exc)
+        self.outer = None
+
+    # -- what a step that fails must leave as it was -------------------------------------------------------------
+
+    def before(self, key: Any, restore: Callable[[], None]) -> None:
+        """Say how to put something back that is about to be changed. Of several for one `key` the first counts.
+
+        `restore` keeps alive whatever `key` is made of the `id` of.
+        """
+        self._undo.setdefault(key, restore)
+        if self.outer is not None:
+            self.outer.before(key, restore)
+
+    def saves(self, key: Any) -> bool:
+        """Whether `before` was called for this key, so that nothing need be kept again."""
+        return key in self._undo
+
+    def rollback(self) -> None:
+        """Put everything back that the step changed, the latest change first."""
+        while self._undo:
+            self._undo.popitem()[1]()
+
+    # -- what the program holds for ------------------------------------------------------------------------------
+
+    def depend(self, owner: Any, fingerprint: Callable[[], Any], *, again: bool = False) -> None:
+        """Say that the program holds only as long as `fingerprint()` gives what it gives now.
+
+        Args:
+            owner: what the program depends on, such as a module; kept alive. Named in messages.
+            fingerprint: the state of `owner` as a value that can be compared. It may change only where `epoch` does.
+            again: register this fingerprint even if its owner has registered one.
+        """
+        if again or not self.knows(owner):
+            self._owners.add(id(owner))
+            self.dependencies.append((owner, fingerprint, fingerprint()))
+        if self.outer is not None:
+            self.outer.depend(owner, fingerprint, again=again)
+
+    def knows(self, owner: Any) -> bool:
+        """Whether `owner` has registered a fingerprint."""
+        return id(owner) in self._owners
+
+    def made(self, thing: Any) -> None:
+        """Note that `thing` is made in the step, which may change it."""
+        self._made.add(id(thing))
+        if self.outer is not None:
+            self.outer.made(thing)
+
+    def has_made(self, thing: Any) -> bool:
+        """Whether `thing` is made in the step."""
+        return id(thing) in self._made
+
+    # -- tensors from outside ------------------------------------------------------------------------------------
+
+    def is_outside(self, tensor: Tensor) -> bool:
+        """Whether a tensor is not one that was made in the step, or one that was and has been written."""
+        return tensor._trace is None or id(tensor) in self._touched
+
+    def alias(self, handle: Tensor, tensor: Tensor) -> None:
+        """Note that `handle` shares the array of `tensor`, which is from outside, as `tensor.detach()` does."""
+        self._origins[id(handle)] = handle, self.origin(tensor)
+        if self.outer is not None:
+            self.outer.alias(handle, tensor)
+
+    def origin(self, tensor: Tensor) -> Tensor:
+        """The tensor that this one was made a handle of in the step, else itself. It is the one that is told when it
+        is to stand for another array."""
+        return self._origins.get(id(tensor), (tensor, tensor))[1]
+
+    # -- what became of the gradients ----------------------------------------------------------------------------
+
+    def reads_grad(self, leaf: Leaf, *, user: bool = False) -> None:
+        """Note that a leaf's gradient was asked for."""
+        use = self._use(leaf)
+        use.entry_read |= use.is_entry
+        use.user_read |= user
+        if self.outer is not None:
+            self.outer.reads_grad(leaf, user=user)
+
+    def consumes_grad(self, leaf: Leaf) -> None:
+        """Note that an optimizer's step asked for a leaf's gradient."""
+        self.reads_grad(leaf)
+        capture: Capture | None = self
+        while capture is not None:
+            capture.grads[leaf].consumed = True
+            capture = capture.outer
+
+    def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
+        """Note that a leaf's gradient is about to be set: added to, set to None, or replaced."""
+        use = self._use(leaf)
+        use.entry_read |= adds and use.is_entry
+        use.is_entry = False
+        if not clears:
+            use.consumed = False
+        if self.outer is not None:
+            self.outer.sets_grad(leaf, adds=adds, clears=clears)
+
+    def _use(self, leaf: Leaf) -> GradUse:
+        use = self.grads.get(leaf)
+        if use is None:
+            before = leaf.grad
+            use = self.grads[leaf] = GradUse(before)
+            self._undo.setdefault(leaf, functools.partial(setattr, leaf, "grad", before))
+        return use
+
+
+class GradUse:
+    """What a captured step did with the gradient of one leaf.
+
+    Attributes:
+        before: what the leaf's `.grad` was as the step began, a tensor or None.
+        entry_read: whether that, None or not, had an influence on the step: a backward pass added to it, or an
+            optimizer, clipping or the user read it, before it was cleared or replaced.
+        user_read: whether anything read it through `.grad`, which an optimizer and clipping do not.
+        consumed: whether an optimizer's step read it after it was last set to something else than None.
+        is_entry: whether it is still the one from before.
+    """
+
+    __slots__ = ("before", "consumed", "entry_read", "is_entry", "user_read")
+
+    def __init__(self, before: Tensor | None) -> None:
+        self.before = before
+        self.entry_read = False
+        self.user_read = False
+        self.consumed = False
+        self.is_entry = True
+
+    def __repr__(self) -> str:
+        told = [name for name in ("entry_read", "user_read", "consumed") if getattr(self, name)]
+        before = "None" if self.before is None else f"{self.before.dtype} {self.before.shape}"
+        return f"<gradient: {before} before{''.join(', ' + name for name in told)}>"
+
+
+class Same:
+    """Stands in a fingerprint for an object that is compared by identity, and keeps it alive."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Same and other.value is self.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+    def __repr__(self) -> str:
+        return f"<the same {type(self.value).__name__}>"
+
+
+def capturing() -> Capture | None:
+    """The capture that is running in this thread, or None."""
+    tape = local.state.tape
+    return tape if isinstance(tape, Capture) else None

@@ -1,0 +1,32 @@
+"""Which line of the user's code is running."""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+#: Packages whose lines are not the user's: this one, and NumPy, which calls back into it.
+_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.")
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame that is neither tapenet's own nor NumPy's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")  # generated code has none
+        if name and not name.startswith(_NOT_USERS):
+            break
+        frame = frame.f_back
+    return frame
+
+
+def user_site() -> tuple[str, int]:
+    """File and line of the user's code that is running."""
+    frame = user_frame()
+    return ("an unknown place", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
+
+
+def user_line() -> str:
+    """The same as text, `file:line`."""
+    file, line = user_site()
+    return f"{file}:{line}"
