@@ -6,84 +6,27 @@ update and a pure rule. Everything else is here, the same for all.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import mutation, tape
 from tapenet.autodiff.capture import Capture, Same, capturing
-from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.switches import no_grad
-from tapenet.autodiff.tape import CaptureError, Leaf, bump, local
+from tapenet.autodiff.tape import Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
+from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate
 from tapenet.optim.parameters import Parameters, named_parameters
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Segment, Slot, segments
 
-#: Parameters, under "params", and the options that hold for them.
-Group = dict[str, Any]
 State = dict[str, Any]
-
-
-class ParamGroup(Group):
-    """A group as an optimizer keeps it: a dict that tells captured steps when it changes.
-
-    A learning rate that is set to a number changes nothing for them, since it is read at every step.
-    """
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        self._refuse_in_capture(key)
-        super().__setitem__(key, value)
-        if key != "lr" or callable(value):
-            bump()
-
-    def __delitem__(self, key: str) -> None:
-        self._refuse_in_capture(key)
-        super().__delitem__(key)
-        bump()
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        for key, value in dict(*args, **kwargs).items():
-            self[key] = value
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]  # dict's has two overloads
-        self.update(other)
-        return self
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def pop(self, key: str, *default: Any) -> Any:
-        value = super().pop(key, *default)
-        bump()
-        return value
-
-    def popitem(self) -> tuple[str, Any]:
-        item = super().popitem()
-        bump()
-        return item
-
-    def clear(self) -> None:
-        super().clear()
-        bump()
-
-    @staticmethod
-    def _refuse_in_capture(key: str) -> None:
-        if local.state.tape is not None and capturing() is not None:
-            raise CaptureError(
-                f"{user_line()} changes the option {key!r} of an optimizer while a step is being captured; a replay would "
-                "not do it again. Set it outside of the captured function, or give a learning rate as a function of the "
-                "step: lr=optim.cosine(0.1, 1000)"
-            )
 
 
 class Optimizer:
@@ -191,7 +134,7 @@ class Optimizer:
             what = f"has no option {', '.join(map(repr, sorted(unknown)))}" if unknown else "needs 'params'"
             raise TypeError(f"{where}: a group {what}; its keys are params, {', '.join(self._defaults)}")
         options = {**self._defaults, **group}
-        _check_rate(where, options["lr"])
+        check_rate(where, options["lr"])
         self.check(options)
         named = named_parameters(group["params"], where)
         given = {id(slot.param): slot.name for slot in self._slots}
@@ -202,7 +145,7 @@ class Optimizer:
                     "in a step: give each parameter once, in one group"
                 )
             given[id(param)] = name
-            _check_parameter(where, name, param)
+            check_parameter(where, name, param)
         slots = [Slot(name, param) for name, param in named]
         made = ParamGroup(options | {"params": [param for _, param in named]})
         self._take_up(slots, made)
@@ -230,7 +173,7 @@ class Optimizer:
 
     @lr.setter
     def lr(self, value: float | Schedule) -> None:
-        _check_rate(self._title, value)
+        check_rate(self._title, value)
         for group in self.groups:
             group["lr"] = value
 
@@ -506,36 +449,3 @@ def _compare(where: str, got: Any, expected: Iterable[Any]) -> list[str]:
     unexpected = ", ".join(repr(key) for key in got if key not in expected)
     found = [f"{where}: missing {missing}"] if missing else []
     return found + ([f"{where}: unexpected {unexpected}"] if unexpected else [])
-
-
-def _check_rate(where: str, lr: Any) -> None:
-    if not callable(lr):
-        check_range(where, "lr", lr, 0.0, math.inf)
-
-
-def _check_parameter(where: str, name: str, param: Tensor) -> None:
-    if not param.is_leaf:
-        assert param.node is not None
-        raise ValueError(
-            f"{where}: {name} is the result of op {param.node.name!r}, and an optimizer updates leaves: give "
-            "the tensor it was computed from, or tn.tensor(t.numpy(), requires_grad=True)"
-        )
-    if not param.requires_grad:
-        raise ValueError(
-            f"{where}: {name} needs no gradient: call requires_grad_() on it, or leave it out, as in "
-            "[p for p in net.parameters() if p.requires_grad]"
-        )
-
-
-def check_range(where: str, name: str, value: Any, low: float, high: float) -> None:
-    """Raise unless `value` is a number with low <= value < high.
-
-    Raises:
-        TypeError: no number.
-        ValueError: out of range.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise TypeError(f"{where}: {name} must be a number, not {type(value).__name__} {value!r}")
-    if not low <= float(value) < high:
-        limits = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g})"
-        raise ValueError(f"{where}: {name}={value} must be {limits}")

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.optim.optimizer import Group, Optimizer, State, check_range
+from tapenet.optim.groups import Group, check_range
+from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
 from tapenet.optim.schedules import Schedule
 

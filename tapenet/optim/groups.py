@@ -1,0 +1,105 @@
+"""The groups of an optimizer's parameters, and checks of what is given for them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+
+from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import CaptureError, bump, local
+from tapenet.autodiff.tensor import Tensor
+
+#: Parameters, under "params", and the options that hold for them.
+Group = dict[str, Any]
+
+
+class ParamGroup(Group):
+    """A group as an optimizer keeps it: a dict that tells captured steps when it changes.
+
+    A learning rate that is set to a number changes nothing for them, since it is read at every step.
+    """
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._refuse_in_capture(key)
+        super().__setitem__(key, value)
+        if key != "lr" or callable(value):
+            bump()
+
+    def __delitem__(self, key: str) -> None:
+        self._refuse_in_capture(key)
+        super().__delitem__(key)
+        bump()
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]  # dict's has two overloads
+        self.update(other)
+        return self
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def pop(self, key: str, *default: Any) -> Any:
+        value = super().pop(key, *default)
+        bump()
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        item = super().popitem()
+        bump()
+        return item
+
+    def clear(self) -> None:
+        super().clear()
+        bump()
+
+    @staticmethod
+    def _refuse_in_capture(key: str) -> None:
+        if local.state.tape is not None and capturing() is not None:
+            raise CaptureError(
+                f"{user_line()} changes the option {key!r} of an optimizer while a step is being captured; a replay would "
+                "not do it again. Set it outside of the captured function, or give a learning rate as a function of the "
+                "step: lr=optim.cosine(0.1, 1000)"
+            )
+
+
+def check_rate(where: str, lr: Any) -> None:
+    """Raise ValueError or TypeError for what is no learning rate."""
+    if not callable(lr):
+        check_range(where, "lr", lr, 0.0, math.inf)
+
+
+def check_parameter(where: str, name: str, param: Tensor) -> None:
+    """Raise TypeError or ValueError for what is no tensor to optimise."""
+    if not param.is_leaf:
+        assert param.node is not None
+        raise ValueError(
+            f"{where}: {name} is the result of op {param.node.name!r}, and an optimizer updates leaves: give "
+            "the tensor it was computed from, or tn.tensor(t.numpy(), requires_grad=True)"
+        )
+    if not param.requires_grad:
+        raise ValueError(
+            f"{where}: {name} needs no gradient: call requires_grad_() on it, or leave it out, as in "
+            "[p for p in net.parameters() if p.requires_grad]"
+        )
+
+
+def check_range(where: str, name: str, value: Any, low: float, high: float) -> None:
+    """Raise unless `value` is a number with low <= value < high.
+
+    Raises:
+        TypeError: no number.
+        ValueError: out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
+        raise TypeError(f"{where}: {name} must be a number, not {type(value).__name__} {value!r}")
+    if not low <= float(value) < high:
+        limits = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g})"
+        raise ValueError(f"{where}: {name}={value} must be {limits}")
