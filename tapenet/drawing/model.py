@@ -6,6 +6,7 @@ it out. A drawing holds nothing of the tape, and is the same for the same graph 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple, TypeAlias
 
 #: What a vertex is: an operation; a tensor that is learned or gets a gradient; another array; a single number
@@ -159,3 +160,12 @@ class Drawing(NamedTuple):
     edges: list[Edge]
     clusters: list[Cluster]
     ops: dict[str, Explained] = {}  # noqa: RUF012  # never changed in place
+
+    def enclosing(self, clusters: Iterable[int | None]) -> set[int]:
+        """These clusters, and all those around them. None stands for no cluster."""
+        found: set[int] = set()
+        for at in clusters:
+            while at is not None and at not in found:
+                found.add(at)
+                at = self.clusters[at].parent
+        return found

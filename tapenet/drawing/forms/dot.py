@@ -255,13 +255,7 @@ def _gates(drawing: Drawing) -> dict[int, int]:
 
 def _wide(drawing: Drawing) -> set[int]:
     """The clusters in which something stands beside the ops: parameters, inputs."""
-    wide: set[int] = set()
-    for vertex in drawing.vertices:
-        at = vertex.cluster if vertex.value is not None else None
-        while at is not None and at not in wide:
-            wide.add(at)
-            at = drawing.clusters[at].parent
-    return wide
+    return drawing.enclosing(vertex.cluster for vertex in drawing.vertices if vertex.value is not None)
 
 
 def _cluster(position: int, cluster: Cluster, narrow: bool) -> str:

@@ -119,17 +119,12 @@ def changed_clusters(drawing: Drawing) -> set[int]:
 
     An array of another shape alone does not count: the cause is elsewhere.
     """
-    found = {position for position, cluster in enumerate(drawing.clusters) if cluster.sign}
-    found |= {vertex.cluster for vertex in drawing.vertices if vertex.sign and vertex.cluster is not None}
+    found: list[int | None] = [position for position, cluster in enumerate(drawing.clusters) if cluster.sign]
+    found += [vertex.cluster for vertex in drawing.vertices if vertex.sign]
     for edge in drawing.edges:
         if edge.sign in ("added", "removed"):
-            ends = (drawing.vertices[edge.tail].cluster, drawing.vertices[edge.head].cluster)
-            found.update(cluster for cluster in ends if cluster is not None)
-    for position in reversed(range(len(drawing.clusters))):  # children before their parents
-        parent = drawing.clusters[position].parent
-        if position in found and parent is not None:
-            found.add(parent)
-    return found
+            found += [drawing.vertices[edge.tail].cluster, drawing.vertices[edge.head].cluster]
+    return drawing.enclosing(found)
 
 
 # -- two drawings in one -------------------------------------------------------------------------------------

@@ -183,10 +183,10 @@ def unbox(drawing: Drawing) -> Drawing:
     def bare(position: int, cluster: Cluster) -> bool:
         return content[position] == 1 and not cluster.parameters and cluster.count == 1 and not cluster.sign
 
-    return _without(drawing, {i for i, cluster in enumerate(drawing.clusters) if bare(i, cluster)})
+    return without(drawing, {i for i, cluster in enumerate(drawing.clusters) if bare(i, cluster)})
 
 
-def _without(drawing: Drawing, dropped: Collection[int]) -> Drawing:
+def without(drawing: Drawing, dropped: Collection[int]) -> Drawing:
     """The drawing without some of its clusters; what was in them stays."""
     if not dropped:
         return drawing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tapenet.drawing.model import Cluster, Drawing, Vertex
+from tapenet.drawing.model import Drawing, Vertex
+from tapenet.drawing.passes.folding import without
 
 #: What is left out is drawn as a box with this in it.
 STUB = "…"
@@ -28,7 +29,8 @@ def neighbourhood(drawing: Drawing, positions: Iterable[int], limit: int = 12) -
             before.setdefault(edge.head, set()).add(edge.tail)
         if edge.tail in kept and edge.head not in kept:
             after.setdefault(edge.tail, set()).add(edge.head)
-    clusters, moved = _clusters(drawing, kept)
+    used = drawing.enclosing(drawing.vertices[position].cluster for position in kept)
+    drawing = without(drawing, set(range(len(drawing.clusters))) - used)
     vertices: list[Vertex] = []
     place: dict[int, int] = {}
     stubs: dict[tuple[int, bool], int] = {}
@@ -37,8 +39,7 @@ def neighbourhood(drawing: Drawing, positions: Iterable[int], limit: int = 12) -
             stubs[position, True] = len(vertices)
             vertices.append(_stub(len(before[position])))
         place[position] = len(vertices)
-        vertex = drawing.vertices[position]
-        vertices.append(vertex._replace(cluster=None if vertex.cluster is None else moved[vertex.cluster]))
+        vertices.append(drawing.vertices[position])
     for position in sorted(after):
         stubs[position, False] = len(vertices)
         vertices.append(_stub(len(after[position])))
@@ -50,7 +51,7 @@ def neighbourhood(drawing: Drawing, positions: Iterable[int], limit: int = 12) -
             edges.append(edge._replace(tail=stub, head=place[edge.head], result=None))
         elif edge.tail in kept and (stub := stubs.pop((edge.tail, False), None)) is not None:
             edges.append(edge._replace(tail=place[edge.tail], head=stub, argument=""))
-    return Drawing(vertices, edges, clusters, drawing.ops)
+    return Drawing(vertices, edges, drawing.clusters, drawing.ops)
 
 
 def _nearest(drawing: Drawing, positions: Iterable[int], limit: int) -> set[int]:
@@ -65,19 +66,6 @@ def _nearest(drawing: Drawing, positions: Iterable[int], limit: int) -> set[int]
         ring = sorted({v for position in ring for v in beside[position]} - kept)[: limit - len(kept)]
         kept.update(ring)
     return kept
-
-
-def _clusters(drawing: Drawing, kept: set[int]) -> tuple[list[Cluster], dict[int, int]]:
-    """The clusters that have something in them, and where each is now."""
-    used: set[int] = set()
-    for position in kept:
-        at = drawing.vertices[position].cluster
-        while at is not None and at not in used:
-            used.add(at)
-            at = drawing.clusters[at].parent
-    moved = {old: new for new, old in enumerate(sorted(used))}
-    found = [drawing.clusters[old] for old in moved]
-    return [c._replace(parent=None if c.parent is None else moved[c.parent]) for c in found], moved
 
 
 def _stub(count: int) -> Vertex:

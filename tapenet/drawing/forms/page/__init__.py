@@ -21,6 +21,7 @@ from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.forms.svg import SIGNS
 from tapenet.drawing.model import Combine, Drawing
+from tapenet.drawing.passes.folding import within
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean
 
@@ -158,24 +159,9 @@ def _check(positions: Iterable[int], count: int, argument: str, of: str) -> None
         raise ValueError(f"to_html: {argument} names the {of} at position {wrong[0]}, but the drawing has {count}")
 
 
-def _opened(drawing: Drawing) -> list[int]:
-    """The clusters to open at first: from outside in, those of one class in one module together, as far as that
-    leaves at most `_BOXES` boxes to see."""
-    inside: dict[int | None, int] = {}  # of each cluster: how many boxes it shows when open, its own closed ones too
-    for vertex in drawing.vertices:
-        inside[vertex.cluster] = inside.get(vertex.cluster, 0) + 1
-    together: dict[tuple[int, int | None, str], list[int]] = {}
-    for position, cluster in enumerate(drawing.clusters):
-        inside[cluster.parent] = inside.get(cluster.parent, 0) + 1
-        together.setdefault((cluster.depth, cluster.parent, cluster.type), []).append(position)
-    shown = inside.get(None, 0)
-    found: set[int | None] = {None}
-    for (_, parent, _), positions in sorted(together.items(), key=lambda item: (item[0][0], item[1])):
-        more = sum(inside.get(position, 0) - 1 for position in positions)
-        if parent in found and shown + more <= _BOXES:
-            shown += more
-            found.update(positions)
-    return [position for position in found if position is not None]
+def _opened(drawing: Drawing) -> set[int]:
+    """The clusters to open at first."""
+    return set(range(len(drawing.clusters))) - within(drawing, _BOXES)
 
 
 def _series(series: Series) -> dict[str, Any]:
