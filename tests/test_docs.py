@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import gc
 import importlib
 import pkgutil
 import re
@@ -107,7 +108,17 @@ def test_a_wrong_program_is_noticed() -> None:
 _ELSEWHERE = {"tapenet.__main__", "tapenet.data.build_digits", "tapenet.testing"}
 
 
-@pytest.mark.usefixtures("functions_restored")
+@pytest.fixture
+def nothing_collected() -> Iterator[None]:
+    """Before each example doctest walks over `linecache.cache`, from which a compiled program that is collected takes its
+    own text: that must not happen on the way."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("functions_restored", "nothing_collected")
 @pytest.mark.parametrize(
     "name", sorted({m.name for m in pkgutil.walk_packages(tapenet.__path__, "tapenet.")} - _ELSEWHERE)
 )
