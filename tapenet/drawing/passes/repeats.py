@@ -83,12 +83,12 @@ class _Repeats:
     def folded(self) -> Drawing:
         for parent in self._inner_first():
             items = self._items(parent)
-            drawn = list(items)
+            drawn: list[Item | None] = [*items]
             groups = self._groups(items)
             for group in groups:
                 self._merge(items, group)
                 for place in range(group.start + group.period, group.end):
-                    drawn[place] = None  # type: ignore[call-overload]
+                    drawn[place] = None
             if parent is not None:
                 ops = tuple(sorted(op for item in drawn if item is not None for op in item.ops))
                 self.inside[parent] = ops

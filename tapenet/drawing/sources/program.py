@@ -218,9 +218,9 @@ class _Drawer:
         """An argument in a label: a number by its value or name."""
         return labels.number(self.origin(value)) or self.element(value) or labels.ARRAY
 
-    def cluster(self, parent: int | None, **attributes: object) -> int:
+    def cluster(self, parent: int | None, **attributes: Any) -> int:
         depth = 0 if parent is None else self.drawing.clusters[parent].depth + 1
-        self.drawing.clusters.append(Cluster(parent=parent, depth=depth, **attributes))  # type: ignore[arg-type]
+        self.drawing.clusters.append(Cluster(parent=parent, depth=depth, **attributes))
         return len(self.drawing.clusters) - 1
 
     # -- instructions --------------------------------------------------------------------------------------------
