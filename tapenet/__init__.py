@@ -12,14 +12,18 @@ from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
 from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
 from tapenet.autodiff.tape import CaptureError, Tape, tape
 from tapenet.autodiff.tensor import Tensor, asarray, backward, tensor
+from tapenet import ops
 from tapenet.drawing import draw
 from tapenet.ops import *
+from tapenet.ops import LATER as _later_ops
 from tapenet.ops import __all__ as _ops
 from tapenet.ops import random
 from tapenet.ops.op import Op, Scatter, op, sample
 
 if TYPE_CHECKING:
     from tapenet import data as data
+    from tapenet import fft as fft
+    from tapenet import linalg as linalg
     from tapenet import nn as nn
     from tapenet import optim as optim
     from tapenet import testing as testing
@@ -45,10 +49,12 @@ __all__ = [
     "debug",
     "draw",
     "enable_grad",
+    "fft",
     "fori",
     "grad",
     "hvp",
     "is_grad_enabled",
+    "linalg",
     "nn",
     "no_grad",
     "op",
@@ -63,10 +69,11 @@ __all__ = [
     "value_and_grad",
     "vjp",
     *_ops,
+    *(name for names in _later_ops.values() for name in names),
 ]
 
 # Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
-_LATER = frozenset({"data", "nn", "optim", "testing"})
+_LATER = frozenset({"data", "fft", "linalg", "nn", "optim", "testing"})
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
     "CompileWarning": "compiler.compile",
@@ -77,12 +84,17 @@ _INSIDE = {
     "scan": "autodiff.control",
 }
 
+_names = frozenset(__all__)
+
 
 def __getattr__(name: str) -> Any:
     if name in _LATER:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _INSIDE:
         found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_INSIDE[name]}"), name)
+        return found
+    if name in _names:
+        found = globals()[name] = getattr(ops, name)
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -7,6 +7,11 @@ from typing import Any
 
 import pytest
 
+import tapenet.ops
+
+# The tests that walk over the registry are parametrised before the first test could load an op.
+tapenet.ops.everything()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -135,8 +135,7 @@ def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pyte
 
 def own_ops() -> list[Op | Derived]:
     """The ops that come with the package."""
-    for module in pkgutil.iter_modules(tapenet.ops.__path__, "tapenet.ops."):
-        importlib.import_module(module.name)
+    tapenet.ops.everything()
     homes = ("tapenet.ops.", tapenet.autodiff.control_ops.__name__)
     return [op for name, op in sorted(registry.items()) if name.startswith(homes)]
 

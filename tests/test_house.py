@@ -28,6 +28,8 @@ MODULES = {
 #: Folder -> the folders that its modules may import. What is not listed may be imported by nobody.
 KNOWS: dict[str, set[str]] = {
     "ops": {"ops"},
+    "linalg": {"ops"},
+    "fft": {"ops"},
     "autodiff": {"ops", "autodiff"},
     "nn": {"ops", "autodiff", "nn"},
     "optim": {"ops", "autodiff", "optim"},

@@ -157,6 +157,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_tuple": tuple,
         "_wrap": record._wrap,
         "_joint": op.joint,
+        "_further": op.more,
     }
     namespace |= {f"_rule_{n}": rule for n, rule in op.rules.items()}
     namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
@@ -178,6 +179,8 @@ def _signature(op: Op) -> str:
             parts.append("*")
             starred = True
         parts.append(a.name if a.required else f"{a.name}=_default_{a.name}")
+    if op.more is not None:
+        parts.append("**_more")
     return ", ".join(parts)
 
 
@@ -189,7 +192,11 @@ def _fast_call(op: Op, timed: bool = False) -> Any:
     args = "(" + "".join(f"{n}, " for n in positional) + ")"
     kwargs = "{" + ", ".join(f"'{n}': {n}" for n in keyword) + "}"
     general = f"return _apply(self, {args}, {kwargs})"
-    lines = [f"def __call__({_signature(op)}):", "    _state = _local.state", "    if not _state.fast:"]
+    lines = [f"def __call__({_signature(op)}):"]
+    if op.more is not None:
+        given = [*positional, *(f"{n}={n}" for n in keyword), "**_more"]
+        lines.append(f"    if _more: return _further({', '.join(given)})")
+    lines += ["    _state = _local.state", "    if not _state.fast:"]
     if timed:
         lines += ["        _log = _state.timed", f"        if _log is None: {general}"]
         lines += ["    " + line for line in _body(op, general, timed=True)]

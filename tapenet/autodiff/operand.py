@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.ops.op import numpy_functions
 
 
 class Operand:
@@ -227,7 +226,7 @@ class Operand:
                 f"{name}: a tensor cannot be written into an array in place (`array += tensor` or out=); write "
                 "`array = array + tensor`, or use tensor.numpy() to leave the graph"
             )
-        function = numpy_functions.get(ufunc)
+        function = ops.stands_for(ufunc)
         if function is None:
             raise self._unsupported(name)
         if method != "__call__":
@@ -249,7 +248,7 @@ class Operand:
         )
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        function = numpy_functions.get(func)
+        function = ops.stands_for(func)
         if function is None:
             name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
             raise self._unsupported(name)

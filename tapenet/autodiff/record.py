@@ -26,6 +26,8 @@ ndarray = np.ndarray
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run `op` and record it if a gradient or an enclosing tape needs it."""
+    if op.more is not None and not kwargs.keys() <= {a.name for a in op.arguments}:
+        return op.more(*args, **kwargs)
     bound = bind(op, args, kwargs)
     foreign = _foreign(op, bound)
     for value in foreign:
@@ -69,7 +71,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     results = _split(op, result)
     if not tensors and not kept:
         outs = results[: len(results) - len(op.residuals)]
-        return outs[0] if op.outputs == 1 else tuple(outs)
+        return outs[0] if op.outputs == 1 else op.several(outs)
     arrays = [r if type(r) is ndarray else _wrap(op, r) for r in results]
     count = len(arrays) - len(op.residuals)
     if state.nan and state.nan != "ignore" and tensors:
@@ -79,7 +81,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if profile is not None:
             profile.ran(op, None, raw, {}, arrays, count, seconds)
         tensor_outs = [Tensor._of(a) for a in arrays[:count]]
-        return tensor_outs[0] if op.outputs == 1 else tuple(tensor_outs)
+        return tensor_outs[0] if op.outputs == 1 else op.several(tensor_outs)
     node: Any = _node(op, bound, raw, parents if floats else {}, arrays, count)  # Any: it has slots of its own
     if profile is not None:
         profile.ran(op, node, raw, parents if floats else {}, arrays, count, seconds)
@@ -105,7 +107,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             state.tape.nodes.append(pick)
         differentiable = grad_node is not None and i not in op.nondiff_outputs and array.dtype.kind in "fc"
         made.append(Tensor._of(array, pick if differentiable else None, None if trace is None else pick))
-    return tuple(made)
+    return op.several(made)
 
 
 def _save_generators(arguments: dict[str, Any]) -> None:

@@ -433,7 +433,7 @@ def apply(symbol: Symbol, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any])
     bound = bind(op, args, kwargs)
     results = [Symbol(symbol.builder, v, shared=True) for v in read(op, symbol.builder, _plain(bound))]
     outs = results[: len(results) - len(op.residuals)]
-    return outs[0] if op.outputs == 1 else tuple(outs)
+    return outs[0] if op.outputs == 1 else op.several(outs)
 
 
 Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here

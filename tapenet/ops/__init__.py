@@ -1,4 +1,12 @@
-"""What is computed: every op with its gradient rules. Knows arrays, not tensors."""
+"""What is computed: every op with its gradient rules. Knows arrays, not tensors.
+
+The ops of everyday programs are imported with the package; the rest of NumPy is loaded when a program first asks for
+one of it (`LATER`).
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
 
 from tapenet.ops.activations import (
     elu,
@@ -98,7 +106,7 @@ from tapenet.ops.indexing import (
     scatter_add,
     setitem,
 )
-from tapenet.ops.linalg import (
+from tapenet.ops.products import (
     dot,
     linear,
     matmul,
@@ -119,6 +127,7 @@ from tapenet.ops.normalization import (
     batch_norm_train,
     layer_norm,
 )
+from tapenet.ops.op import numpy_functions
 from tapenet.ops.pooling import (
     avg_pool2d,
     avg_pool2d_grad,
@@ -166,6 +175,51 @@ from tapenet.ops.shaping import (
 from tapenet.ops.special import (
     erf,
 )
+
+#: Modules that are loaded at first use, and their public names: those of `tn`.
+LATER: dict[str, tuple[str, ...]] = {
+    "elementary": (),
+    "steps": (),
+    "complex": (),
+    "nanreductions": (),
+    "statistics": (),
+    "cumulative": (),
+    "calculus": (),
+    "polynomials": (),
+    "sorting": (),
+    "selecting": (),
+    "writing": (),
+    "joining": (),
+    "arranging": (),
+    "creation": (),
+    "contractions": (),
+    "refused": (),
+}
+#: Modules that are loaded at first use and whose names belong to namespaces of their own, `tn.linalg` and `tn.fft`.
+SPACES: tuple[str, ...] = ("linalg", "fft")
+
+_homes = {name: module for module, names in LATER.items() for name in names}
+
+
+def everything() -> None:
+    """Load what is left to first use, so that `registry` and `numpy_functions` hold all ops."""
+    for module in (*LATER, *SPACES):
+        importlib.import_module(f"{__name__}.{module}")
+
+
+def stands_for(function: Any) -> Callable[..., Any] | None:
+    """What stands for a NumPy function on tensors, or None if nothing does."""
+    if function not in numpy_functions:
+        everything()
+    return numpy_functions.get(function)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _homes:
+        found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_homes[name]}"), name)
+        return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "abs",

@@ -54,6 +54,37 @@ registry: weakref.WeakValueDictionary[str, Op | Derived] = weakref.WeakValueDict
 numpy_functions: dict[Any, Callable[..., Any]] = {}
 
 
+def refuse(function: Any, mend: str) -> None:
+    """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
+    a TypeError that ends in `mend`."""
+    numpy_functions[function] = Refused(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1), mend)
+
+
+class Refused:
+    """What a refused NumPy function does with tensors: it raises, and says why and what to use instead."""
+
+    def __init__(self, name: str, mend: str) -> None:
+        self.name = name
+        self.mend = mend
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.name} is not supported on tensors: {self.mend}")
+
+
+def array_like(value: Any) -> Any:
+    """An argument of a derived function as something with a shape and a dtype: what has them as it is (an array, a
+    tensor, a symbol), a sequence with such parts joined by `np.stack`, all else as an array.
+
+    >>> array_like([1.0, 2.0]).shape
+    (2,)
+    """
+    if hasattr(value, "shape"):
+        return value
+    if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") or isinstance(v, (list, tuple)) for v in value):
+        return np.stack([array_like(v) for v in value])
+    return np.asarray(value)
+
+
 class Op:
     """An operation with its gradient rules. Made by `tn.op`; called like a function.
 
@@ -75,6 +106,8 @@ class Op:
         formula: what it computes, as mathematics, if that was given.
         gradients: its rules as mathematics, if these were given.
         multiply_adds: how many multiplications with an addition one call takes, if that was given.
+        more: what answers a call with options beside the op's own, in terms of ops.
+        result: what makes one of several outputs: a NamedTuple; else they are a tuple.
     """
 
     name: str
@@ -107,6 +140,8 @@ class Op:
         effect: bool = False,
         lower: Callable[..., Any] | str | None = None,
         mend: Callable[..., str] | None = None,
+        more: Callable[..., Any] | None = None,
+        result: Callable[..., Any] | None = None,
         module: str = "",
     ) -> None:
         self.name = self.__name__ = self.__qualname__ = name
@@ -150,6 +185,8 @@ class Op:
         self.effect = effect
         self.lower = lower
         self.mend = mend
+        self.more = more
+        self.result = result
         self._check(names)
         #: What each rule asks for, by input name ("" for the joint rule).
         self.needs: dict[str, tuple[str, ...]] = (
@@ -217,6 +254,15 @@ class Op:
         _record(self)
         return self(*args, **kwargs)
 
+    @property
+    def returning(self) -> Callable[..., Any]:
+        """The function that returns what it computes: the op itself."""
+        return self
+
+    def several(self, outs: Iterable[Any]) -> Any:
+        """Its outputs, where it has several, as it gives them."""
+        return tuple(outs) if self.result is None else self.result(*outs)
+
     def __repr__(self) -> str:
         return f"<op {self.name}({', '.join(a.name for a in self.arguments)})>"
 
@@ -230,7 +276,9 @@ class Op:
 class Derived:
     """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
 
-    def __init__(self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool, inplace: bool
+    ) -> None:
         self.function = self.__wrapped__ = function
         self.name = self.__name__ = self.__qualname__ = function.__name__
         self.__module__ = function.__module__
@@ -238,6 +286,8 @@ class Derived:
         self.numpy = tuple(numpy) if isinstance(numpy, (tuple, list)) else (numpy,)
         self.samples = samples
         self.differentiable = not nondiff
+        #: Whether it changes its first argument and returns nothing.
+        self.inplace = inplace
         registry[f"{self.__module__}.{self.name}"] = self
         for f in self.numpy:
             numpy_functions[f] = self
@@ -245,16 +295,44 @@ class Derived:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
+    @property
+    def returning(self) -> Callable[..., Any]:
+        """The function that returns what it computes: itself, or if it works in place one that changes a copy."""
+        return pure(self) if self.inplace else self
+
     def __repr__(self) -> str:
         return f"<derived op {self.name}>"
 
 
 def derived(
-    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False
+    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False
 ) -> Callable[[Callable[..., Any]], Derived]:
     """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
-    the NumPy protocols and the registry's tests follow from its parts."""
-    return lambda function: Derived(function, numpy=numpy, samples=samples, nondiff=nondiff)
+    the NumPy protocols and the registry's tests follow from its parts.
+
+    Args:
+        numpy: the NumPy function(s) it stands for on tensors.
+        samples: calls for the tests, as for `op`.
+        nondiff: it has no derivative.
+        inplace: it changes its first argument by item assignment, and returns nothing.
+    """
+    return lambda function: Derived(function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace)
+
+
+def pure(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that works in place on its first argument as one that returns a changed copy.
+
+    >>> import numpy as np, tapenet as tn
+    >>> pure(lambda a, value: a.fill(value))(np.zeros(2), 3.0)
+    array([3., 3.])
+    """
+
+    def changed(a: Any, *args: Any, **kwargs: Any) -> Any:
+        made = np.copy(a)
+        function(made, *args, **kwargs)
+        return made
+
+    return changed
 
 
 def op(
@@ -281,6 +359,8 @@ def op(
     effect: bool = False,
     lower: Callable[..., Any] | str | None = None,
     mend: Callable[..., str] | None = None,
+    more: Callable[..., Any] | None = None,
+    result: Callable[..., Any] | None = None,
     **rules: Rule,
 ) -> Any:
     """Define an operation: its forward in plain NumPy and a gradient rule for each input, by name.
@@ -324,6 +404,9 @@ def op(
             on views: the same function of the same arguments, in plain NumPy; or the name of a primitive. That of an
             op that draws random numbers takes `draw` too: draw(sample, rng, shape, dtype) is the array sample(rng).
         mend: a function of the arguments that says how to mend a failed call; its text ends the error.
+        more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
+            that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing.
+        result: of an op with several outputs: what they are given as, such as a NamedTuple class; called with them.
         **rules: the gradient rule of each input.
 
     Raises:
@@ -382,6 +465,8 @@ def op(
         effect=effect,
         lower=lower,
         mend=mend,
+        more=more,
+        result=result,
         module=module,
     )
 

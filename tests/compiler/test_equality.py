@@ -69,7 +69,7 @@ class Step(NamedTuple):
         also those of the sum of these gradients' squares."""
         stream = iter(tensors)
         args = tree_map(lambda v: next(stream) if isinstance(v, np.ndarray) else v, self.call.args)
-        outs = tree_leaves(self.op(*args, **self.call.kwargs))
+        outs = tree_leaves(self.op.returning(*args, **self.call.kwargs))
         found = list(outs)
         parts = [o * w for o, w in zip(outs, self.weights, strict=True) if isinstance(o, Tensor)]
         for order in range(1, self.order + 1):
@@ -96,7 +96,7 @@ def step_of(op: Op | Derived, call: Sample, order: int = 1) -> Step:
     r = np.random.default_rng(1)
     with tn.no_grad():
         args = tree_map(lambda v: tensor(v) if isinstance(v, np.ndarray) else v, call.args)
-        outs = tree_leaves(op(*args, **call.kwargs))
+        outs = tree_leaves(op.returning(*args, **call.kwargs))
     return Step(op, call, [np.asarray(r.normal(size=np.shape(o))).astype(o.dtype) for o in outs], order)
 
 
@@ -283,7 +283,7 @@ def _forward(op: Op | Derived, call: Sample) -> Lowered:
     def step(*tensors: Tensor) -> list[Any]:
         stream = iter(tensors if tensors else [tensor(a) for a in arrays_of(call)])
         args = tree_map(lambda v: next(stream) if isinstance(v, np.ndarray) else v, call.args)
-        return tree_leaves(op(*args, **call.kwargs))
+        return tree_leaves(op.returning(*args, **call.kwargs))
 
     return lowered_by(step, [] if isinstance(op, Op) and op.effect else arrays_of(call))
 

@@ -1,0 +1,3 @@
+"""Differences, integrals, interpolation and convolution of sampled functions."""
+
+from __future__ import annotations

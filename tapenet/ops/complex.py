@@ -1,0 +1,3 @@
+"""Complex numbers: their parts, conjugates and angles."""
+
+from __future__ import annotations

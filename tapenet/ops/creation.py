@@ -1,0 +1,3 @@
+"""Arrays made from the shape of others, or between two ends."""
+
+from __future__ import annotations

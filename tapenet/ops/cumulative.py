@@ -1,0 +1,3 @@
+"""Running sums, products and extremes."""
+
+from __future__ import annotations

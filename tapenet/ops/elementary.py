@@ -1,0 +1,3 @@
+"""Elementary functions beyond those of everyday models, element by element."""
+
+from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Linear algebra, on single matrices and on stacks of them: what `np.linalg` has."""

@@ -1,0 +1,3 @@
+"""Reductions that pass over nan."""
+
+from __future__ import annotations

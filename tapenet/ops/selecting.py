@@ -1,0 +1,3 @@
+"""Selecting elements by index, condition or choice."""
+
+from __future__ import annotations

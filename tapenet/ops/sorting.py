@@ -1,0 +1,3 @@
+"""Order: sorting, partitioning, searching, and sets."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Averages, quantiles, covariances and other statistics."""
+
+from __future__ import annotations
