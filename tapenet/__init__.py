@@ -7,12 +7,12 @@ updates. `tn.*` and `np.*` are the same functions on tensors.
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tapenet import ops
 from tapenet.autodiff.backward import GradientError
 from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
 from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
 from tapenet.autodiff.tape import CaptureError, Tape, tape
 from tapenet.autodiff.tensor import Tensor, asarray, backward, tensor
-from tapenet import ops
 from tapenet.drawing import draw
 from tapenet.ops import *
 from tapenet.ops import LATER as _later_ops

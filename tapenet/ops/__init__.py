@@ -106,11 +106,6 @@ from tapenet.ops.indexing import (
     scatter_add,
     setitem,
 )
-from tapenet.ops.products import (
-    dot,
-    linear,
-    matmul,
-)
 from tapenet.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -134,6 +129,11 @@ from tapenet.ops.pooling import (
     max_pool2d,
     max_pool2d_grad,
     max_pool2d_pick,
+)
+from tapenet.ops.products import (
+    dot,
+    linear,
+    matmul,
 )
 from tapenet.ops.random import (
     dropout,

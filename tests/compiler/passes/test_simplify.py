@@ -81,7 +81,7 @@ def captured(op: Any, sample: Sample) -> Program:
     kwargs = {name: tree_map(tensor, value) for name, value in sample.kwargs.items()}
     leaves = [t for t in tree_leaves([args, kwargs]) if isinstance(t, Tensor) and t.requires_grad]
     with Capture() as tape:
-        outs = [t for t in tree_leaves(op(*args, **kwargs)) if isinstance(t, Tensor)]
+        outs = [t for t in tree_leaves(op.returning(*args, **kwargs)) if isinstance(t, Tensor)]
         losses = [(t * t + t).sum() for t in outs if t.requires_grad]
         if losses:
             sum(losses[1:], losses[0]).backward()
