@@ -38,8 +38,8 @@ def check_grads(
 
     Args:
         f: the function; returns a tensor or a nested structure of them. It must give the same result each time.
-        args: its arguments. Float arrays and tensors (also inside lists and dicts) are differentiated by, the rest is
-            passed as it is.
+        args: its arguments. Float and complex arrays and tensors (also inside lists and dicts) are differentiated by, the
+            rest is passed as it is.
         order: the highest derivative to check, 1 or more.
         kwargs: options passed to `f`.
         eps: step of the finite difference.
@@ -65,13 +65,19 @@ expected 0.4967... (finite difference), got -0.4967...; the worst of 2 wrong ele
 
 def _float64(value: Any) -> Any:
     data = value.data if isinstance(value, Tensor) else value
-    if isinstance(data, (np.ndarray, np.floating)) and np.asarray(data).dtype.kind == "f":
-        return np.array(data, dtype=np.float64)
+    if isinstance(data, (np.ndarray, np.inexact)) and np.asarray(data).dtype.kind in "fc":
+        return np.array(data, dtype=np.float64 if np.asarray(data).dtype.kind == "f" else np.complex128)
     return data
 
 
 def _is_float(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
+
+
+def _random(rng: Any, like: Any) -> Any:
+    """Normal numbers of the shape of a tensor, complex if it is."""
+    found = rng.normal(size=like.shape)
+    return found + 1j * rng.normal(size=like.shape) if like.dtype.kind == "c" else found
 
 
 def _check_order(
@@ -80,7 +86,7 @@ def _check_order(
     flat = [leaf for a in arrays for leaf in tree_leaves(a)]
     chosen = [i for i, leaf in enumerate(flat) if _is_float(leaf)]
     if not chosen:
-        raise ValueError(f"check_grads({name}): none of the arguments is a float array, there is nothing to check")
+        raise ValueError(f"check_grads({name}): none of the arguments is an array of floats or complex numbers, there is nothing to check")
 
     def rebuilt(parts: Sequence[Any]) -> list[Any]:
         new = list(flat)
@@ -90,14 +96,14 @@ def _check_order(
         return [tree_map(lambda _: next(stream), a) for a in arrays]
 
     def g(*parts: Any) -> list[Any]:
-        return [t for t in tree_leaves(f(*rebuilt(parts))) if isinstance(t, Tensor) and t.dtype.kind == "f"]
+        return [t for t in tree_leaves(f(*rebuilt(parts))) if isinstance(t, Tensor) and t.dtype.kind in "fc"]
 
     points = [flat[i] for i in chosen]
     rng = np.random.default_rng(level)
     with no_grad():
-        weights = [rng.normal(size=t.shape) for t in g(*[Tensor._of(p) for p in points])]
+        weights = [_random(rng, t) for t in g(*[Tensor._of(p) for p in points])]
     if not weights:
-        raise ValueError(f"check_grads({name}): the function returned no float tensor, there is nothing to check")
+        raise ValueError(f"check_grads({name}): the function returned no tensor of floats or complex numbers, there is nothing to check")
 
     def gradients(*parts: Any) -> Any:
         _, pull = vjp(g, *parts)
@@ -107,7 +113,7 @@ def _check_order(
     def value(*parts: Array) -> float:
         with no_grad():
             outs = g(*[Tensor._of(p) for p in parts])
-        return float(sum((t.data * w).sum() for t, w in zip(outs, weights, strict=True)))
+        return float(sum((t.data * np.conj(w)).sum().real for t, w in zip(outs, weights, strict=True)))
 
     got = [t.data for t in gradients(*points)]
     for i, found in enumerate(got):
@@ -117,7 +123,7 @@ def _check_order(
         _check_order(gradients, points, order - 1, level + 1, name, eps, rtol, atol)
 
 
-def _shifted(value: Callable[..., float], points: list[Array], i: int, at: tuple[int, ...], step: float) -> float:
+def _shifted(value: Callable[..., float], points: list[Array], i: int, at: tuple[int, ...], step: complex) -> float:
     moved = list(points)
     moved[i] = points[i].copy(order="K")
     moved[i][at] += step
@@ -125,10 +131,14 @@ def _shifted(value: Callable[..., float], points: list[Array], i: int, at: tuple
 
 
 def _differences(value: Callable[..., float], points: list[Array], i: int, eps: float) -> Array:
-    expected = np.zeros(points[i].shape)
+    """The derivatives by the elements of one argument; of complex ones by their real and, times i, imaginary parts."""
+    expected = np.zeros_like(points[i])
+    units = (1, 1j) if expected.dtype.kind == "c" else (1,)
     for at in np.ndindex(points[i].shape):
-        step = eps * max(1.0, abs(float(points[i][at])))
-        expected[at] = (_shifted(value, points, i, at, step) - _shifted(value, points, i, at, -step)) / (2 * step)
+        step = eps * max(1.0, abs(complex(points[i][at])))
+        for unit in units:
+            change = _shifted(value, points, i, at, step * unit) - _shifted(value, points, i, at, -step * unit)
+            expected[at] += change / (2 * step) * unit
     return expected
 
 
@@ -160,7 +170,7 @@ def _cause(
     expected: Array,
     eps: float,
 ) -> str:
-    g, e = float(got[at]), float(expected[at])
+    g, e = complex(got[at]), complex(expected[at])
     if not np.isfinite(g):
         return "the rule divides by zero or overflows there (see tn.zmul for singular rules)"
     middle = value(*points)
@@ -229,7 +239,7 @@ def _tensors(tree: Any, requires_grad: bool) -> Any:
     def convert(value: Any) -> Any:
         if not isinstance(value, np.ndarray):
             return value
-        return Tensor._of(value).requires_grad_(requires_grad and value.dtype.kind == "f")
+        return Tensor._of(value).requires_grad_(requires_grad and value.dtype.kind in "fc")
 
     return tree_map(convert, tree)
 
@@ -248,8 +258,11 @@ def _same(a: Any, b: Any, what: str, rounding: float = 0.0) -> None:
             assert np.array_equal(x, y, equal_nan=x.dtype.kind in "fc"), f"{what}: values differ"
 
 
+_NARROW = (np.dtype(np.float32), np.dtype(np.complex64))
+
+
 def _as_float32(value: Any) -> Any:
-    return value.astype(np.float32) if _is_float(value) else value
+    return value.astype(_NARROW[value.dtype.kind == "c"]) if _is_float(value) else value
 
 
 def _read_only(value: Any) -> Any:
@@ -282,7 +295,7 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
         _same(raw, function(*args, **kwargs), f"{function.__name__} on arrays against the op", rounding)
         _same(raw, function(*_tensors(args, True), **kwargs), f"{function.__name__} on tensors against the op")
     floats = [a for a in tree_leaves(list(call.args)) if _is_float(a)]
-    results = [t for t in tree_leaves(raw) if np.asarray(t).dtype.kind == "f"]
+    results = [t for t in tree_leaves(raw) if np.asarray(t).dtype.kind in "fc"]
     differentiable = bool(op.differentiable) and floats and results
     if floats and not effect:
         _check_float32(op, check, call, bool(differentiable))
@@ -294,8 +307,8 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
 
 def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differentiable: bool) -> None:
     args = _tensors(tree_map(_as_float32, call.args), True)
-    outs = [t for t in tree_leaves(f(*args, **call.kwargs)) if isinstance(t, Tensor) and t.dtype.kind == "f"]
-    wide = [t.dtype for t in outs if t.dtype != np.float32]
+    outs = [t for t in tree_leaves(f(*args, **call.kwargs)) if isinstance(t, Tensor) and t.dtype.kind in "fc"]
+    wide = [t.dtype for t in outs if t.dtype not in _NARROW]
     if isinstance(op, Op) and op.name == "astype":
         return
     assert not wide, f"float32 in, but {wide[0]} out"
@@ -305,7 +318,7 @@ def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differ
     settle = driver.settle
 
     def watch(node: Any, name: str, parent: Any, d: Any) -> Any:
-        if getattr(d, "dtype", parent.dtype) != parent.dtype:
+        if getattr(d, "dtype", parent.dtype) not in (parent.dtype, *_NARROW):
             cast.append(f"the rule for {name!r} of {node.name!r} returned {d.dtype} for a {parent.dtype} input")
         return settle(node, name, parent, d)
 
@@ -313,7 +326,7 @@ def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differ
     try:
         for out in outs:
             if out.requires_grad:
-                out.backward(np.ones(out.shape, np.float32), retain_graph=True)
+                out.backward(np.ones(out.shape, out.dtype), retain_graph=True)
     finally:
         driver.settle = settle
     assert not cast, cast[0]

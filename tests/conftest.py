@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import tapenet.ops
+from tapenet.ops.op import numpy_functions
 
 # The tests that walk over the registry are parametrised before the first test could load an op.
 tapenet.ops.everything()
@@ -38,6 +39,15 @@ def _pictures_of_errors_go_elsewhere(tmp_path_factory: pytest.TempPathFactory) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TAPENET_DEBUG_DIR", str(tmp_path_factory.mktemp("debug")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _numpy_functions_restored() -> Iterator[None]:
+    """An op that a test defines may stand for a NumPy function; afterwards none does that did not before."""
+    before = dict(numpy_functions)
+    yield
+    numpy_functions.clear()
+    numpy_functions.update(before)
 
 
 def _refused(report: Any) -> Any:

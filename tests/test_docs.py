@@ -18,7 +18,7 @@ import tapenet
 import tapenet.autodiff.control_ops
 import tapenet.ops
 from tapenet import nn, optim
-from tapenet.ops.op import Derived, Op, numpy_functions, registry
+from tapenet.ops.op import Derived, Op, registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,17 +56,7 @@ def prose(page: str) -> str:
 # -- programs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def functions_restored() -> Iterator[None]:
-    """An op in the documentation may stand for a NumPy function; afterwards none does that did not before."""
-    before = dict(numpy_functions)
-    yield
-    numpy_functions.clear()
-    numpy_functions.update(before)
-
-
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
-@pytest.mark.usefixtures("functions_restored")
 def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a page run one after the other in one namespace, those with `>>>` as doctests.
 
@@ -118,7 +108,7 @@ def nothing_collected() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.usefixtures("functions_restored", "nothing_collected")
+@pytest.mark.usefixtures("nothing_collected")
 @pytest.mark.parametrize(
     "name", sorted({m.name for m in pkgutil.walk_packages(tapenet.__path__, "tapenet.")} - _ELSEWHERE)
 )

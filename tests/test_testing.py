@@ -10,7 +10,6 @@ import pytest
 
 import tapenet as tn
 from tapenet.autodiff import backward as driver
-from tapenet.ops.op import numpy_functions
 from tapenet.testing import GradientMismatch, Sample, check_grads, check_op
 
 R = np.random.default_rng(0)
@@ -127,12 +126,12 @@ def test_a_mistake_that_shows_at_second_order_only() -> None:
 
 
 def test_nothing_to_check_is_an_error() -> None:
-    with pytest.raises(ValueError, match="none of the arguments is a float array"):
+    with pytest.raises(ValueError, match="none of the arguments is an array of floats"):
         check_grads(np.sin, [np.array([1, 2])])
     with pytest.raises(ValueError, match="none of the arguments"):
         check_grads(np.sin, [1.0])
     for lost in (lambda x: x.numpy() * 2, lambda x: 3.0, lambda x: None, lambda x: (x > 0).sum()):
-        with pytest.raises(ValueError, match="returned no float tensor"):
+        with pytest.raises(ValueError, match="returned no tensor of floats"):
             check_grads(lost, [np.ones(2)])
 
 
@@ -229,11 +228,8 @@ def test_an_op_that_disagrees_with_its_numpy_function() -> None:
         samples=samples(R.normal(size=3)),
         x=lambda g: np.deg2rad(g) * 1.001,
     )
-    try:
-        with pytest.raises(AssertionError, match="deg2rad on arrays against the op: values differ"):
-            check_op(off)
-    finally:
-        numpy_functions.pop(np.deg2rad, None)
+    with pytest.raises(AssertionError, match="deg2rad on arrays against the op: values differ"):
+        check_op(off)
 
 
 def test_an_op_whose_results_differ_between_calls() -> None:

@@ -116,6 +116,8 @@ class Gradients(dict[Node, Any]):
                 self[parent] = buffer
             self.owned.add(parent)
         assert buffer is not None
+        if d.g.dtype.kind == "c" and buffer.dtype.kind == "f":
+            d = Scatter(d.index, d.g.real)
         d.add_to(buffer)
 
     def put_output(self, source: Node, index: int, g: Any) -> None:
@@ -140,6 +142,16 @@ class Gradients(dict[Node, Any]):
         if type(parent) is Parents:
             return any(p in self.only for p in parent)
         return parent in self.only
+
+
+def turned(g: Any) -> Any:
+    """A gradient between the form that users see and that of rules: its conjugate, where it is complex.
+
+    For a complex z users see ∂L/∂Re z + i ∂L/∂Im z, in whose direction L grows fastest. Rules know its conjugate, for
+    which dL = Re(Σ g dz): with that the rule of every function that has a complex derivative is g · f'(z), as for real
+    numbers.
+    """
+    return np.conj(g) if g.dtype.kind == "c" else g
 
 
 def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
@@ -363,10 +375,11 @@ def _check_writes(node: Node) -> None:
 
 def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> Any:
     for hook in list(hooks[node].values()):
-        result = hook(g if on_tensors else tensor._of(np.asarray(g)))
+        seen = turned(g)
+        result = hook(seen if on_tensors else tensor._of(np.asarray(seen)))
         if result is None:
             continue
-        new = result if isinstance(result, tensor) else tensor._of(np.asarray(result))
+        new = turned(result if isinstance(result, tensor) else tensor._of(np.asarray(result)))
         if new.shape != node.shape:
             raise GradientError(
                 f"a gradient hook on the output of {node.name!r} returned shape {new.shape} for a gradient of shape "

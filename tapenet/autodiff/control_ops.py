@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.backward import turned
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.control_body import Body, Flat, Input, close, zeros
 from tapenet.autodiff.functions import vjp
@@ -366,8 +367,8 @@ def _pull(
         return [results[k] for k in seeded]
 
     _, pull = vjp(run, *(given[k] for k in wanted))
-    found = pull(gs)
-    return list(found) if len(wanted) > 1 else [found]
+    found = pull([turned(g) for g in gs])  # `vjp` is for users, this for rules
+    return [turned(g) for g in (found if len(wanted) > 1 else [found])]
 
 
 scan_op = op(

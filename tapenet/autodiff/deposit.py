@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapenet.autodiff.backward import turned
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import local
@@ -35,6 +36,8 @@ def deposit(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
             if tape is not None and not tape.captures:
                 tape.sets_grad(leaf, adds=True)
             before = leaf.grad
+            if leaf.dtype.kind == "c":
+                g = turned(g)
             if type(g) is tensor:
                 capture = capturing()
                 if capture is not None:

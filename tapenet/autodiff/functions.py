@@ -57,7 +57,7 @@ class _Run:
 
     def _end(self, value: Any) -> Tensor:
         tensor = asarray(value)
-        if tensor.dtype.kind != "f":
+        if tensor.dtype.kind not in "fc":
             raise TypeError(
                 f"tn.{self.name}: an argument holds {tensor.dtype}, which has no gradient: pass floats, or leave it out of "
                 "argnums"
@@ -85,7 +85,7 @@ class _Run:
     def _gradient(end: Tensor, g: Any) -> Tensor:
         if g is None:
             return Tensor._of(np.zeros(end.shape, end.dtype))
-        return g if isinstance(g, Tensor) else Tensor._of(np.array(g))
+        return driver.turned(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
 
     def structured(self, gradients: list[Any]) -> list[Any]:
         """Flat gradients back in the structure of the arguments."""
@@ -114,6 +114,11 @@ def _scalar(out: Any, name: str) -> None:
         raise ValueError(
             f"tn.{name}: the function returned shape {np.shape(out)}, but a gradient needs a scalar: reduce it, for "
             "instance with .sum(), or use tn.vjp"
+        )
+    if np.iscomplexobj(out.dtype.type() if isinstance(out, Tensor) else out):
+        raise TypeError(
+            f"tn.{name}: the function returned a complex number, but a gradient is that of a real one: take its real part "
+            "or its absolute value, or use tn.vjp"
         )
 
 
@@ -209,7 +214,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
             if seed.shape != np.shape(out):
                 raise ValueError(f"tn.vjp: a gradient of shape {seed.shape} for an output of shape {np.shape(out)}")
             if getattr(out, "_node", None) is not None:
-                roots.append((out._node, seed if seed.dtype == out.dtype else seed.astype(out.dtype)))
+                roots.append((out._node, driver.turned(seed if seed.dtype == out.dtype else seed.astype(out.dtype))))
         gradients = run.structured(run.pull(roots, release=False))
         return gradients[0] if len(args) == 1 else tuple(gradients)
 
@@ -245,7 +250,7 @@ def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[...
                 )
             total: Any = 0.0
             for part, vector in zip(parts, vectors, strict=True):
-                total = total + ops.sum(part * vector)
+                total = total + ops.sum((driver.turned(part) * vector).real)
             return total
 
         result = grad(slope, numbers)(*given)

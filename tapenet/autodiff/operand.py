@@ -184,6 +184,16 @@ class Operand:
         return ops.transpose(self, given or None)
 
     @property
+    def real(self) -> Any:
+        """The real part; of real numbers the tensor itself."""
+        return np.real(self) if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part; of real numbers zeros."""
+        return np.imag(self)
+
+    @property
     def T(self) -> Any:
         """The transpose: axes in reverse order."""
         return ops.transpose(self)

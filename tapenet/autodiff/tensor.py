@@ -322,7 +322,7 @@ class Tensor(Operand):
         """Ask for this tensor's gradient (or no longer), in place.
 
         Raises:
-            TypeError: the dtype is not a float, or the tensor is inside a graph.
+            TypeError: the dtype is neither float nor complex, or the tensor is inside a graph.
         """
         if self._node is not None and type(self._node) is not Leaf:
             if not value:
@@ -344,11 +344,11 @@ class Tensor(Operand):
 
     def _require(self) -> Tensor:
         """Ask for the gradient of a tensor that is new, so that nothing can have been captured with it."""
-        if self._data.dtype.kind != "f":  # no convention for complex gradients yet
-            mend = "for instance with t.astype(np.float32)"
-            if self._data.dtype.kind == "c":
-                mend = "its real and imaginary parts as two tensors"
-            raise TypeError(f"a tensor of dtype {self._data.dtype} has no gradient: make it float, {mend}")
+        if self._data.dtype.kind not in "fc":
+            raise TypeError(
+                f"a tensor of dtype {self._data.dtype} has no gradient: make it float, for instance with "
+                "t.astype(np.float32)"
+            )
         self._node = Leaf(self._data)
         return self
 
@@ -472,7 +472,7 @@ class Tensor(Operand):
         data = self._data
         if create_graph or (local.state.tape is not None and local.state.tape.captures):
             g: Any = self._seed(gradient)
-        elif gradient is None and data.ndim == 0:
+        elif gradient is None and data.ndim == 0 and data.dtype.kind == "f":
             g = _one(data.dtype)
         else:
             g = self._seed(gradient)._data
@@ -486,6 +486,11 @@ class Tensor(Operand):
     def _seed(self, gradient: Any) -> Tensor:
         data = self._data
         if gradient is None:
+            if data.dtype.kind == "c":
+                raise TypeError(
+                    f"backward() of a {data.dtype} tensor: a gradient is that of a real number. Take the tensor's .real, its "
+                    "absolute value or another real function of it, or give gradient="
+                )
             if data.size != 1:
                 raise ValueError(
                     f"backward() of a tensor of shape {data.shape} needs gradient=, an array of that shape; or make it a "
@@ -497,7 +502,7 @@ class Tensor(Operand):
         if gradient.shape != data.shape:
             raise ValueError(f"gradient= has shape {gradient.shape}, the tensor has {data.shape}: they must agree")
         made: Tensor = gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
-        return made
+        return driver.turned(made)
 
     # -- item assignment -----------------------------------------------------------------------------------------
 
@@ -567,7 +572,7 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
         data: the values. An ndarray keeps its dtype; Python floats become float64, as in NumPy. Of a tensor the values
             alone are taken: to stay in its graph use t.copy().
         dtype: another dtype.
-        requires_grad: ask for its gradient; floats only.
+        requires_grad: ask for its gradient; floats and complex numbers only.
 
     Raises:
         TypeError: not numbers, or integers with requires_grad; tensors inside a list (use tn.stack).
