@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.methods import Methods
+from tapenet.ops.op import numpy_functions
 
 
-class Operand:
-    """Operators, methods and NumPy protocols in terms of ops."""
+class Operand(Methods):
+    """Operators, methods (of `Methods`) and NumPy protocols in terms of ops."""
 
     __slots__ = ()
     __hash__ = object.__hash__
@@ -124,131 +126,15 @@ class Operand:
     def __getitem__(self, index: Any) -> Any:
         return ops.getitem(self, index)
 
-    # -- methods, named as ndarray's ---------------------------------------------------------------------------
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Sum over `axis` (None: all, or a tuple)."""
-        return ops.sum(self, axis, keepdims=keepdims)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Mean over `axis`."""
-        return ops.mean(self, axis, keepdims=keepdims)
-
-    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-        """Variance over `axis`."""
-        return ops.var(self, axis, ddof=ddof, keepdims=keepdims)
-
-    def std(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:
-        """Standard deviation over `axis`."""
-        return ops.std(self, axis, ddof=ddof, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Maximum over `axis`."""
-        return ops.max(self, axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Minimum over `axis`."""
-        return ops.min(self, axis, keepdims=keepdims)
-
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Product over `axis`."""
-        return ops.prod(self, axis, keepdims=keepdims)
-
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Index of the maximum; a tensor without gradient."""
-        return ops.argmax(self, axis, keepdims=keepdims)
-
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Index of the minimum; a tensor without gradient."""
-        return ops.argmin(self, axis, keepdims=keepdims)
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Whether all elements along `axis` are true."""
-        return ops.all(self, axis, keepdims=keepdims)
-
-    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
-        """Whether any element along `axis` is true."""
-        return ops.any(self, axis, keepdims=keepdims)
-
-    def clip(self, a_min: Any = None, a_max: Any = None) -> Any:
-        """Limit the values to [a_min, a_max]."""
-        return ops.clip(self, a_min, a_max)
-
-    def reshape(self, *shape: Any) -> Any:
-        """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`."""
-        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)
-
-    def transpose(self, *axes: Any) -> Any:
-        """Axes in another order, reversed by default."""
-        given = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
-        return ops.transpose(self, given or None)
-
-    @property
-    def real(self) -> Any:
-        """The real part; of real numbers the tensor itself."""
-        return np.real(self) if self.dtype.kind == "c" else self
-
-    @property
-    def imag(self) -> Any:
-        """The imaginary part; of real numbers zeros."""
-        return np.imag(self)
-
-    @property
-    def T(self) -> Any:
-        """The transpose: axes in reverse order."""
-        return ops.transpose(self)
-
-    @property
-    def mT(self) -> Any:
-        """The transpose of the last two axes."""
-        return ops.swapaxes(self, -1, -2)
-
-    def swapaxes(self, axis1: int, axis2: int) -> Any:
-        """Two axes exchanged."""
-        return ops.swapaxes(self, axis1, axis2)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        """Axes of length one removed."""
-        return ops.squeeze(self, axis)
-
-    def flatten(self) -> Any:
-        """All elements in one axis."""
-        return ops.reshape(self, -1)
-
-    def ravel(self) -> Any:
-        """All elements in one axis."""
-        return ops.reshape(self, -1)
-
-    def astype(self, dtype: Any) -> Any:
-        """The values in another dtype; the gradient comes back in this one."""
-        return ops.astype(self, dtype)
-
-    def dot(self, other: Any) -> Any:
-        """Dot product, as `np.dot`."""
-        return ops.dot(self, other)
-
     # -- NumPy's protocols -------------------------------------------------------------------------------------
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        name = f"np.{ufunc.__name__}"
-        if kwargs.get("out") is not None:
-            raise TypeError(
-                f"{name}: a tensor cannot be written into an array in place (`array += tensor` or out=); write "
-                "`array = array + tensor`, or use tensor.numpy() to leave the graph"
-            )
-        function = ops.stands_for(ufunc)
+        function = numpy_functions.get(ufunc) or ops.stands_for(ufunc)
         if function is None:
-            raise self._unsupported(name)
-        if method != "__call__":
-            raise TypeError(
-                f"{name}.{method} is not supported on tensors: for reduce use np.sum, np.prod, np.max or np.min"
-            )
-        if kwargs:
-            raise TypeError(
-                f"{name} on tensors takes no {', '.join(sorted(kwargs))}=: for where= use np.where, for dtype= use "
-                ".astype"
-            )
-        return function(*inputs)
+            raise self._unsupported(f"np.{ufunc.__name__}")
+        if method == "__call__":
+            return ops.protocol.call(ufunc, inputs, **kwargs) if kwargs else function(*inputs)
+        return ops.protocol.METHODS[method](ufunc, *inputs, **kwargs)
 
     def _unsupported(self, name: str) -> Exception:
         """The error for a NumPy function that no op stands for."""
@@ -258,8 +144,9 @@ class Operand:
         )
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        function = ops.stands_for(func)
+        function = numpy_functions.get(func) or ops.stands_for(func)
         if function is None:
-            name = f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1)
-            raise self._unsupported(name)
-        return function(*args, **kwargs)
+            raise self._unsupported(f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1))
+        if len(args) > 2 or kwargs:
+            return ops.protocol.function(func, function, args, kwargs)
+        return function(*args)

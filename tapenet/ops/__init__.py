@@ -178,12 +178,67 @@ from tapenet.ops.special import (
 
 #: Modules that are loaded at first use, and their public names: those of `tn`.
 LATER: dict[str, tuple[str, ...]] = {
-    "elementary": (),
-    "steps": (),
-    "complex": ("conj", "conjugate", "real"),
+    "elementary": (
+        "copysign",
+        "deg2rad",
+        "degrees",
+        "divmod",
+        "fabs",
+        "float_power",
+        "fmax",
+        "fmin",
+        "fmod",
+        "frexp",
+        "heaviside",
+        "i0",
+        "iv",
+        "ldexp",
+        "logaddexp2",
+        "modf",
+        "nan_to_num",
+        "rad2deg",
+        "radians",
+        "sinc",
+        "sinc_derivative",
+    ),
+    "steps": (
+        "allclose",
+        "around",
+        "array_equal",
+        "array_equiv",
+        "bitwise_count",
+        "bitwise_invert",
+        "bitwise_left_shift",
+        "bitwise_not",
+        "bitwise_right_shift",
+        "fix",
+        "gcd",
+        "isclose",
+        "iscomplex",
+        "isneginf",
+        "isposinf",
+        "isreal",
+        "lcm",
+        "left_shift",
+        "nextafter",
+        "right_shift",
+        "round",
+        "spacing",
+    ),
+    "complex": ("angle", "conj", "conjugate", "imag", "real", "real_if_close"),
     "nanreductions": (),
     "statistics": (),
-    "cumulative": (),
+    "cumulative": (
+        "cumprod",
+        "cumsum",
+        "cumulative_max",
+        "cumulative_min",
+        "cumulative_prod",
+        "cumulative_sum",
+        "logcumsumexp",
+        "nancumprod",
+        "nancumsum",
+    ),
     "calculus": (),
     "polynomials": (),
     "sorting": ("argsort", "sort"),
@@ -193,6 +248,8 @@ LATER: dict[str, tuple[str, ...]] = {
     "arranging": (),
     "creation": (),
     "contractions": (),
+    "protocol": (),
+    "questions": (),
     "refused": (),
 }
 #: Modules that are loaded at first use and whose names belong to namespaces of their own, `tn.linalg` and `tn.fft`.
@@ -218,6 +275,8 @@ def __getattr__(name: str) -> Any:
     if name in _homes:
         found = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_homes[name]}"), name)
         return found
+    if name in LATER:
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

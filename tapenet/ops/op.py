@@ -19,6 +19,8 @@ Rule = Callable[..., Any]
 #: Names that a rule may ask for beside the op's own arguments and residuals.
 RESERVED = frozenset({"g", "out", "wanted"})
 _EMPTY: Any = inspect.Parameter.empty
+#: Methods of a ufunc, which the op that stands for it has too.
+_METHODS = frozenset({"reduce", "accumulate", "outer", "reduceat", "at"})
 
 
 class Argument(NamedTuple):
@@ -69,6 +71,21 @@ class Refused:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"{self.name} is not supported on tensors: {self.mend}")
+
+
+def answer(function: Any, plain: Callable[..., Any]) -> None:
+    """Say what a NumPy function that asks about arrays, their shapes or dtypes, answers about tensors: a plain value."""
+    numpy_functions[function] = Question(plain)
+
+
+class Question:
+    """A NumPy function whose answer about tensors is a plain value."""
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        self.function = plain
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
 
 
 def array_like(value: Any) -> Any:
@@ -258,6 +275,14 @@ class Op:
     def returning(self) -> Callable[..., Any]:
         """The function that returns what it computes: the op itself."""
         return self
+
+    def __getattr__(self, name: str) -> Any:
+        # `tn.add.reduce` and its kin are those of the ufunc, which knows tensors by their protocol.
+        if name in _METHODS:
+            for function in self.numpy:
+                if isinstance(function, np.ufunc):
+                    return getattr(function, name)
+        raise AttributeError(f"op {self.__dict__.get('name')!r} has no attribute {name!r}")
 
     def several(self, outs: Iterable[Any]) -> Any:
         """Its outputs, where it has several, as it gives them."""

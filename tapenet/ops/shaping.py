@@ -1,4 +1,4 @@
-"""The same values in another shape, order or dtype; joining and splitting."""
+"""The same values in another shape, order or dtype."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import derived, numpy_functions, op, sample
+from tapenet.ops.op import Op, answer, array_like, derived, op, sample
 
 
 def axis_words(axis: Any) -> str:
@@ -36,26 +36,35 @@ identity = op(
 )
 
 copy = op(
-    lambda a: np.array(a, order="K"),
+    lambda a, order="K": np.array(a, order=order),
     name="copy",
     numpy=np.copy,
-    lower=np.copy,
+    lower=lambda a, order: np.copy(a),
+    label="copy",
     a=lambda g: g,
     formula="a copy of a",
     gradients="a: g",
-    doc="""A copy with storage of its own, in the same memory order.
+    doc="""A copy with storage of its own, in the same memory order or another: "C" by rows, "F" by columns.
 
     >>> import tapenet as tn
     >>> tn.copy(tn.tensor([1.0]))
     Tensor([1.])
     """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=()))],
 )
 
-astype = op(
+
+def _astype_unless_same(a: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
+    if device not in (None, "cpu"):
+        raise ValueError(f"astype: device={device!r} is not there; NumPy's only one is 'cpu'")
+    return a if not copy and a.dtype == np.dtype(dtype) else astype(a, dtype)
+
+
+astype: Op = op(
     lambda a, dtype: np.asarray(a).astype(dtype),
     name="astype",
     numpy=np.astype,
+    more=_astype_unless_same,
     lower=lambda a, dtype: np.astype(a, dtype),
     a=lambda g, a_dtype: g.astype(a_dtype),
     label=lambda dtype, **_: f"to {np.dtype(dtype)}",
@@ -63,56 +72,108 @@ astype = op(
     gradients="a: g as the dtype of a",
     doc="""The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
 
+    Options: `copy=False` gives `a` itself where it has that dtype already.
+
     >>> import tapenet as tn
     >>> tn.astype(tn.tensor([1.5]), "float32")
     Tensor([1.5], dtype=float32)
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
+    mend=lambda a, dtype: f"a has dtype {a.dtype}",
 )
 
+
+def _like_samples(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), np.int64),
+        sample(r.normal(size=(2, 3)), shape=(0, 2)),
+        sample(r.normal(size=()), shape=4),
+    ]
+
+
 zeros_like = op(
-    lambda a: np.zeros_like(a),
+    lambda a, dtype=None, *, shape=None: np.zeros_like(a, dtype=dtype, shape=shape),
     name="zeros_like",
     label="zeros like",
     numpy=np.zeros_like,
     nondiff=True,
     formula="0 in the shape of a",
-    doc="""Zeros of the shape and dtype of `a`.
+    doc="""Zeros of the shape and dtype of `a`, or of those given.
 
     >>> import tapenet as tn
     >>> tn.zeros_like(tn.tensor([1.0, 2.0]))
     Tensor([0., 0.])
     """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+    samples=_like_samples,
 )
 
 ones_like = op(
-    lambda a: np.ones_like(a),
+    lambda a, dtype=None, *, shape=None: np.ones_like(a, dtype=dtype, shape=shape),
     name="ones_like",
     label="ones like",
     numpy=np.ones_like,
     nondiff=True,
     formula="1 in the shape of a",
-    doc="""Ones of the shape and dtype of `a`.
+    doc="""Ones of the shape and dtype of `a`, or of those given.
 
     >>> import tapenet as tn
     >>> tn.ones_like(tn.tensor([3.0, 2.0]))
     Tensor([1., 1.])
     """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+    samples=_like_samples,
 )
 
-reshape = op(
-    lambda a, shape: np.reshape(a, shape),
+
+def _reshape(a: Any, shape: Any, order: str = "C") -> Any:
+    if order == "C":
+        return np.reshape(a, shape)
+    if order != "F":
+        raise ValueError(f"order={order!r} is neither 'C' nor 'F'")
+    # By columns is by rows with all axes reversed.
+    reversed_shape = tuple(shape)[::-1] if isinstance(shape, (tuple, list)) else (shape,)
+    return np.transpose(np.reshape(np.transpose(a), reversed_shape))
+
+
+def _reshape_copying(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
+    made = reshape(a, shape, order)
+    if copy:
+        return np.copy(made)
+    if copy is False and not _same_memory(a, made):
+        raise ValueError(
+            f"reshape: {a.shape} is laid out so that {made.shape} takes a copy, which copy=False forbids: leave it out"
+        )
+    return made
+
+
+def _raw(a: Any) -> Any:
+    """The array of a tensor, or what is an array itself."""
+    return a if isinstance(a, np.ndarray) else a.data
+
+
+def _same_memory(a: Any, b: Any) -> bool:
+    return not a.size or np.may_share_memory(_raw(a), _raw(b))
+
+
+reshape: Op = op(
+    _reshape,
     name="reshape",
     numpy=np.reshape,
-    a=lambda g, a_shape: np.reshape(g, a_shape),
+    more=_reshape_copying,
+    a=lambda g, a_shape, order: np.reshape(g, a_shape, order),
     formula="a in another shape",
     gradients="a: g reshaped back",
-    doc="""The same values in row-major order in another shape; one length may be -1.
+    doc="""The same values in another shape; one length may be -1.
+
+    Args:
+        a: an array.
+        shape: an integer or a tuple of them.
+        order: "C" reads and writes the elements by rows, "F" by columns. NumPy's "A", by the layout in memory, is
+            refused: a layout is no part of a tensor's value.
+        copy: True copies in any case, False raises where a view will not do (by keyword).
 
     Raises:
-        ValueError: the number of elements differs.
+        ValueError: the number of elements differs; another order; `copy=False` where a copy is needed.
 
     >>> import tapenet as tn
     >>> tn.reshape(tn.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1))
@@ -124,9 +185,46 @@ reshape = op(
         sample(r.normal(size=(2, 3)), -1),
         sample(r.normal(size=(2, 3, 4)), (4, -1)),
         sample(r.normal(size=()), (1, 1)),
+        sample(r.normal(size=(2, 3, 2)), (4, -1), "F"),
+        sample(r.normal(size=(2, 3)), -1, order="F"),
+        sample(r.normal(size=(0, 3)), (3, 0, 2)),
     ],
-    mend=lambda a, shape: f"{np.shape(a)} has {np.size(a)} elements: give lengths whose product is that, one may be -1",
+    mend=lambda a, shape, order: (
+        f"{np.shape(a)} has {np.size(a)} elements: give lengths whose product is that, one may be -1"
+        if order in ("C", "F")
+        else "A tensor's layout in memory is no part of its value: say which of the two you mean"
+    ),
 )
+
+
+@derived(
+    numpy=np.ravel,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), "F"),
+        sample(r.normal(size=())),
+        sample(r.normal(size=(3, 0)), order="K"),
+    ],
+)
+def ravel(a: Any, order: str = "C") -> Any:
+    """All elements in one axis.
+
+    Args:
+        a: an array.
+        order: "C" by rows, "F" by columns, "A" by columns where the array lies in memory so, "K" as the array lies in
+            memory.
+
+    >>> import tapenet as tn
+    >>> tn.ravel(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), "F")
+    Tensor([1., 3., 2., 4.])
+    """
+    a = array_like(a)
+    if order == "K":
+        strides = _raw(a).strides
+        return np.reshape(np.transpose(a, sorted(range(a.ndim), key=lambda i: -abs(strides[i]))), -1)
+    if order == "A":
+        order = "F" if _raw(a).flags.fnc else "C"
+    return np.reshape(a, -1, order)
 
 
 def _inverse(axes: Any) -> Any:
@@ -155,6 +253,27 @@ transpose = op(
     ],
     mend=lambda a, axes: f"axes must name each of the {np.ndim(a)} axes of a once",
 )
+permute_dims = transpose
+
+
+@derived(
+    numpy=np.matrix_transpose,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 1, 3))), sample(r.normal(size=(0, 2)))],
+)
+def matrix_transpose(x: Any) -> Any:
+    """The last two axes exchanged: the transpose of each matrix of a stack.
+
+    Raises:
+        ValueError: less than two axes.
+
+    >>> import tapenet as tn
+    >>> tn.matrix_transpose(tn.tensor([[1.0, 2.0]])).shape
+    (2, 1)
+    """
+    if x.ndim < 2:
+        raise ValueError(f"matrix_transpose: an array of shape {x.shape} is no matrix, it needs two axes or more")
+    return np.swapaxes(x, -1, -2)
+
 
 swapaxes = op(
     lambda a, axis1, axis2: np.swapaxes(a, axis1, axis2),
@@ -257,122 +376,6 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return np.sum(g, axis=axes, keepdims=True).reshape(shape)
 
 
-def _pieces(g: Any, arrays_shape: Any, axis: int) -> Any:
-    if axis is None:
-        ends = np.cumsum([math.prod(s) for s in arrays_shape])
-        return tuple(
-            np.reshape(g[int(end) - math.prod(s) : int(end)], s) for s, end in zip(arrays_shape, ends, strict=True)
-        )
-    found = []
-    start = 0
-    lead = (slice(None),) * (axis % len(arrays_shape[0]))
-    for shape in arrays_shape:
-        stop = start + shape[axis]
-        found.append(g[(*lead, slice(start, stop))])
-        start = stop
-    return tuple(found)
-
-
-def _one_array(shape: Any) -> bool:
-    """Whether what was joined was one array, as the sequence of its parts along the first axis."""
-    return isinstance(shape[0], int)
-
-
-def _concatenate_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
-    if _one_array(arrays_shape):
-        return np.stack(_pieces(g, (arrays_shape[1:],) * arrays_shape[0], axis))
-    return _pieces(g, arrays_shape, axis)
-
-
-def _stack_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
-    parts = np.moveaxis(g, axis, 0)
-    return parts if _one_array(arrays_shape) else tuple(parts)
-
-
-concatenate = op(
-    lambda arrays, axis=0: np.concatenate(arrays, axis),
-    name="concatenate",
-    numpy=(np.concatenate,),
-    arrays=_concatenate_arrays,
-    formula="arrays joined along an axis",
-    gradients="arrays: the part of g that each became",
-    doc="""Arrays joined along an axis they share (None: flattened first).
-
-    Raises:
-        ValueError: the other axes differ in length.
-
-    >>> import tapenet as tn
-    >>> tn.concatenate([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
-    Tensor([1., 2., 3.])
-    """,
-    samples=lambda r: [
-        sample([r.normal(size=(2, 3)), r.normal(size=(1, 3))]),
-        sample([r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=(2, 2))], -1),
-        sample([r.normal(size=(2, 2)), r.normal(size=3)], None),
-        sample(r.normal(size=(2, 3, 2)), 1),
-    ],
-    mend=lambda arrays, axis: (
-        "All axes but the one joined along must have equal lengths: " + ", ".join(str(np.shape(a)) for a in arrays)
-    ),
-)
-
-stack = op(
-    lambda arrays, axis=0: np.stack(arrays, axis),
-    name="stack",
-    numpy=np.stack,
-    arrays=_stack_arrays,
-    formula="arrays joined along a new axis",
-    gradients="arrays: the part of g that each became",
-    doc="""Arrays of one shape joined along a new axis.
-
-    Raises:
-        ValueError: the shapes differ.
-
-    >>> import tapenet as tn
-    >>> tn.stack([tn.tensor(1.0), tn.tensor(2.0)])
-    Tensor([1., 2.])
-    """,
-    samples=lambda r: [
-        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3))]),
-        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.normal(size=(2, 3))], -1),
-        sample(r.normal(size=(2, 3)), 1),
-    ],
-    mend=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
-)
-
-
-@derived(
-    numpy=np.split,
-    samples=lambda r: [sample(r.normal(size=(4, 3)), 2), sample(r.normal(size=(2, 5)), [1, 3], 1)],
-)
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Split into equal sections, or before the given indices, along an axis.
-
-    Raises:
-        ValueError: the axis does not divide into equal sections, or there is no such axis.
-
-    >>> import tapenet as tn
-    >>> tn.split(tn.tensor([1.0, 2.0, 3.0]), [1])
-    [Tensor([1.]), Tensor([2., 3.])]
-    """
-    if not -ary.ndim <= axis < ary.ndim:
-        raise ValueError(f"split: axis {axis} is out of bounds for an array of shape {ary.shape}")
-    length = ary.shape[axis]
-    if isinstance(indices_or_sections, (int, np.integer)):
-        sections = int(indices_or_sections)
-        if sections < 1 or length % sections:
-            raise ValueError(
-                f"split: axis {axis} of shape {ary.shape} does not divide into {sections} equal sections; give the "
-                "indices to split before instead"
-            )
-        ends = [length // sections * (i + 1) for i in range(sections)]
-    else:
-        ends = [*(int(i) for i in indices_or_sections), length]
-    lead = (slice(None),) * (axis % ary.ndim)
-    starts = [0, *ends[:-1]]
-    return [ary[(*lead, slice(start, end))] for start, end in zip(starts, ends, strict=True)]
-
-
 flip = op(
     lambda m, axis=None: np.flip(m, axis),
     name="flip",
@@ -389,43 +392,7 @@ flip = op(
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), (0,))],
 )
 
-
-def _pad(array: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Any:
-    if mode != "constant":
-        raise ValueError(f"mode={mode!r} is not supported on tensors; only 'constant' is")
-    return np.pad(array, pad_width, constant_values=constant_values)
-
-
-def _unpad(g: Any, array_shape: Any, pad_width: Any) -> Any:
-    before = np.broadcast_to(np.asarray(pad_width), (len(array_shape), 2))[:, 0]
-    return g[tuple(slice(int(b), int(b) + n) for b, n in zip(before, array_shape, strict=True))]
-
-
-pad = op(
-    _pad,
-    name="pad",
-    label=lambda pad_width: f"pad {pad_width}" if isinstance(pad_width, int) else "pad",
-    numpy=np.pad,
-    array=_unpad,
-    formula="array inside a border",
-    gradients="array: g without the border",
-    doc="""The array with a border of `constant_values`; `pad_width` as in NumPy: n, (before, after), or one pair per
-    axis.
-
-    Raises:
-        ValueError: a mode other than "constant".
-
-    >>> import tapenet as tn
-    >>> tn.pad(tn.tensor([1.0]), (1, 2))
-    Tensor([0., 1., 0., 0.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), 1),
-        sample(r.normal(size=(2, 3)), ((0, 1), (2, 0)), constant_values=0.5),
-    ],
-)
-
 # Questions about the shape have plain numbers for an answer, on tensors too.
-numpy_functions[np.shape] = lambda a: a.shape
-numpy_functions[np.ndim] = lambda a: len(a.shape)
-numpy_functions[np.size] = lambda a, axis=None: math.prod(a.shape) if axis is None else a.shape[axis]
+answer(np.shape, lambda a: a.shape)
+answer(np.ndim, lambda a: len(a.shape))
+answer(np.size, lambda a, axis=None: math.prod(a.shape if axis is None else (a.shape[i] for i in np.atleast_1d(axis))))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
-from tapenet.ops.op import Derived, Op, numpy_functions, registry
+from tapenet.ops.op import Derived, Op, Question, Refused, numpy_functions, registry
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add,
@@ -182,9 +182,8 @@ def test_float32_stays_float32(f: Callable[[Any], Any]) -> None:
 
 
 def test_every_registered_numpy_function_belongs_to_an_op() -> None:
-    questions = {np.shape, np.ndim, np.size}
     for function, op in numpy_functions.items():
-        if function in questions:
+        if isinstance(op, (Question, Refused)):
             continue
         assert isinstance(op, (Op, Derived)), function
         if op.__module__.startswith("tapenet."):
@@ -200,8 +199,8 @@ def test_ufuncs_are_recorded_or_say_that_they_are_not_supported(name: str) -> No
     f = getattr(np, name)
     kind: Any = bool if name.startswith(("bitwise", "invert")) else float
     args = [tn.tensor(np.full(3, 1.2 if name in ("arccosh", "acosh") else 0.4).astype(kind)) for _ in range(f.nin)]
-    if f not in numpy_functions:
-        with pytest.raises(TypeError, match=rf"np\.{f.__name__} is not supported on tensors.*numpy\(\).*tn\.op"):
+    if isinstance(numpy_functions[f], Refused):
+        with pytest.raises(TypeError, match=rf"np\.{f.__name__} is not supported on tensors"):
             f(*args)
         return
     result = f(*args)
@@ -286,42 +285,48 @@ def test_split_gives_a_list_of_tensors() -> None:
     assert all(p.requires_grad for p in parts)
 
 
-UNSUPPORTED: dict[str, Callable[[tn.Tensor], Any]] = {
-    "np.spacing": np.spacing,
-    "np.linalg.inv": np.linalg.inv,
-    "np.fft.fft": np.fft.fft,
-    "np.partition": lambda t: np.partition(t, 1),
-    "np.median": np.median,
-    "np.add.reduce": np.add.reduce,
-    "np.multiply.outer": lambda t: np.multiply.outer(t, t),
-    "np.add.accumulate": np.add.accumulate,
-    "np.exp.at": lambda t: np.exp.at(t, [0]),
+REFUSED: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
+    "np.histogram": (np.histogram, "numpy()"),
+    "np.save": (lambda t: np.save("nowhere", t), "state_dict()"),
+    "np.isnat": (np.isnat, "dates"),
+    "np.emath.sqrt": (np.emath.sqrt, "tn.op"),
+    "np.frompyfunc": (lambda t: np.frompyfunc(abs, 1, 1)(t), "tn.op"),
 }
 
 
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_functions_without_an_op_say_so(name: str) -> None:
-    with pytest.raises(TypeError, match=rf"{name.replace('.', '[.]')}.* not supported on tensors"):
-        UNSUPPORTED[name](leaf(A))
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda t: np.exp(t, where=np.array(True)),
-        lambda t: np.add(t, 1, dtype=np.float32),
-        lambda t: np.add(t, 1, casting="unsafe"),
-        lambda t: np.sum(t, where=A > 1),
-        lambda t: np.sum(t, initial=3.0),
-        lambda t: np.mean(t, out=np.zeros(())),
-        lambda t: np.concatenate([t, t], dtype=np.float32),
-        lambda t: np.reshape(t, (4,), order="F"),
-        lambda t: np.pad(t, 1, mode="edge"),
-    ],
-)
-def test_options_that_are_not_supported_are_not_ignored(call: Callable[[tn.Tensor], Any]) -> None:
-    with pytest.raises((TypeError, ValueError)):
+@pytest.mark.parametrize("name", REFUSED)
+def test_functions_without_an_op_say_so_and_what_to_write(name: str) -> None:
+    call, mend = REFUSED[name]
+    with pytest.raises(TypeError, match=r"np\..* not supported on tensors") as error:
         call(leaf(A))
+    assert mend in str(error.value)
+
+
+QUESTIONS: dict[str, Callable[[Any], Any]] = {
+    "shape": np.shape,
+    "ndim": np.ndim,
+    "size": np.size,
+    "size of an axis": lambda a: np.size(a, -1),
+    "iscomplexobj": np.iscomplexobj,
+    "isrealobj": np.isrealobj,
+    "result_type": lambda a: np.result_type(a, np.float32, 1j),
+    "can_cast": lambda a: np.can_cast(np.float32, np.result_type(a)),
+    "common_type": lambda a: np.common_type(a, np.float32(1)),
+    "min_scalar_type": np.min_scalar_type,
+    "may_share_memory": lambda a: np.may_share_memory(a, a),
+    "shares_memory": lambda a: np.shares_memory(a, a),
+    "array2string": lambda a: np.array2string(a, precision=2),
+    "array_repr": np.array_repr,
+    "array_str": np.array_str,
+}
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_questions_have_plain_answers(name: str) -> None:
+    ask = QUESTIONS[name]
+    found = ask(leaf(A))
+    assert type(found) is type(ask(A))
+    assert found == ask(A)
 
 
 def test_two_types_with_the_protocol_are_settled_by_tapenet() -> None:
