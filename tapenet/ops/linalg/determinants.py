@@ -1,0 +1,180 @@
+"""Determinants, also of singular matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.linalg.solving import mirrored, regular
+from tapenet.ops.op import op, sample
+
+
+def _null_shift(a: Any) -> Any:
+    n = a.shape[-1]
+    if _well_conditioned(a):
+        return np.zeros_like(a)
+    u, s, vh = np.linalg.svd(a)
+    largest = s[..., :1]
+    precision = float(np.finfo(s.dtype).eps)
+    small = s <= math.sqrt(precision) * largest
+    # Two directions are enough, and the formula of `_adjugate` is exact for no more. With three that are null the
+    # adjugate and its derivative are 0, and all are shifted to say so.
+    null = np.sum(s <= n * precision * largest, axis=-1, keepdims=True)
+    small &= (null > 2) | (np.arange(n) >= n - 2)
+    by = np.where(small, np.where(largest == 0, 1, largest), 0)
+    return np.matmul(u * by[..., None, :], vh)
+
+
+def _well_conditioned(a: Any) -> bool:
+    """Whether the inverses of all matrices are good to half the digits (or there is nothing to be saved: nan)."""
+    with np.errstate(all="ignore"):
+        try:
+            inverse = np.linalg.inv(a)
+        except np.linalg.LinAlgError:
+            return False
+        condition = np.linalg.matrix_norm(a, ord=1) * np.linalg.matrix_norm(inverse, ord=1)
+    return bool(np.all(condition < 1 / math.sqrt(np.finfo(a.dtype).eps))) or not np.all(np.isfinite(a))
+
+
+null_shift = op(
+    _null_shift,
+    name="null_shift",
+    nondiff=True,
+    formula="Σ c u @ vᴴ over small singular values of a, c the largest",
+    doc="""What makes a singular matrix regular when added to it: the largest singular value in place of each that is small.
+
+    It serves the gradient of `det`, and is 0 where that can do without: for stacks of well-conditioned matrices. Of more
+    than two small singular values the two smallest count, but all if three or more are null. A tensor without gradient.
+
+    Args:
+        a: (..., n, n).
+
+    >>> import tapenet as tn
+    >>> tn.linalg.null_shift(tn.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    Tensor([[0., 0.],
+            [0., 2.]])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 2))), sample(np.ones((2, 2, 2))), sample(np.zeros((1, 1)))],
+)
+
+
+def _adjugate(a: Any) -> Any:
+    """The adjugate: the inverse times the determinant, but for singular matrices too.
+
+    With the constant X = null_shift(a), of rank 0, 1 or 2, M = a + X is regular, and with Y = M⁻¹ X
+    det a = det M · det(1 - Y) = det M · (1 - tr Y + (tr² Y - tr Y²)/2). This is exact in a neighbourhood of `a`, so its
+    gradient is exact, and so are that gradient's derivatives.
+    """
+    shift = null_shift(a)
+    if type(shift) is np.ndarray and not shift.any():
+        return _by_matrix(np.linalg.det(a)) * np.linalg.inv(a)
+    shifted = a + shift
+    inverse = np.linalg.inv(shifted)
+    y = np.matmul(inverse, shift)
+    unit = np.eye(a.shape[-1], dtype=bool)
+    trace = np.sum(np.where(unit, y, 0), axis=(-2, -1), keepdims=True)
+    of_square = np.sum(y * mirrored(y), axis=(-2, -1), keepdims=True)
+    factor = np.where(unit, 1 - trace + 0.5 * (trace * trace - of_square), 0) + (1 - trace) * y + np.matmul(y, y)
+    found = _by_matrix(np.linalg.det(shifted)) * np.matmul(factor, inverse)
+    return np.where(np.abs(trace) > 2.5, 0, found)  # the trace counts the shifted directions
+
+
+def _by_matrix(values: Any) -> Any:
+    """Numbers, one for each matrix, in a shape that broadcasts against the matrices."""
+    return np.reshape(values, (*values.shape, 1, 1))
+
+
+def _square_mend(a: Any) -> str:
+    return f"a must be a square matrix or a stack of them (..., n, n), not {np.shape(a)}"
+
+
+det = op(
+    lambda a: np.linalg.det(a),
+    name="det",
+    numpy=np.linalg.det,
+    a=lambda g, a: _by_matrix(g) * mirrored(_adjugate(a)),
+    formula="det a",
+    gradients="a: g · adj(a)ᵀ, adj(a) = out · a⁻¹",
+    doc="""The determinant of a square matrix, or of each in a stack.
+
+    The gradient is right for singular matrices too: 0 if the rank is below n - 1. So is the second derivative; a third
+    is where fewer than three singular values are 0. The logarithm of a determinant is better taken by `slogdet`, which
+    neither overflows nor underflows.
+
+    Args:
+        a: (..., n, n).
+
+    Returns:
+        (...).
+
+    Raises:
+        LinAlgError: a matrix is not square.
+
+    >>> import tapenet as tn
+    >>> a = tn.tensor([[0.0, 0.0], [0.0, 3.0]], requires_grad=True)
+    >>> tn.linalg.det(a).backward()
+    >>> a.grad.numpy().round(9)[0, 0]
+    np.float64(3.0)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 3))),
+        sample(r.normal(size=(2, 2, 2))),
+        sample(np.array([[1.0, 2.0], [2.0, 4.0]])),
+        sample(np.outer([1.0, 2.0, 3.0], [1.0, -1.0, 2.0])),
+        sample(np.stack([np.zeros((2, 2)), regular(r, 2, 2)])),
+        sample(np.empty((0, 0))),
+    ],
+    mend=_square_mend,
+)
+
+#: The NamedTuple that `np.linalg.slogdet` returns.
+SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
+
+
+def _slogdet_a(g: Any, out: Any, a: Any) -> Any:
+    sign, by_log = out[0], g[1]
+    if a.dtype.kind == "c":
+        by_log = by_log + 1j * np.imag(g[0] * sign)
+    if type(sign) is np.ndarray and np.any((sign == 0) & (by_log != 0)):
+        raise np.linalg.LinAlgError(
+            "slogdet: a matrix is singular, and the logarithm of its determinant, -inf, has no gradient. Leave such "
+            "matrices out by np.where(sign == 0, ..., logabsdet), add a small multiple of the identity, or use det"
+        )
+    # A singular matrix that the loss does not depend on: its gradient is 0. Another ends in the error of `inv`.
+    unused = _by_matrix((sign == 0) & (by_log == 0))
+    inverse = np.linalg.inv(np.where(unused, np.eye(a.shape[-1], dtype=a.dtype), a))
+    return np.where(unused, 0, _by_matrix(by_log) * mirrored(inverse))
+
+
+slogdet = op(
+    lambda a: np.linalg.slogdet(a),
+    name="slogdet",
+    numpy=np.linalg.slogdet,
+    outputs=2,
+    result=SlogdetResult,
+    a=_slogdet_a,
+    formula="det a / |det a| and ln |det a|",
+    gradients="a: (g₁ + i · Im(g₀ · sign)) · a⁻ᵀ",
+    doc="""Sign and logarithm of the determinant of a square matrix, or of each in a stack.
+
+    The sign of a real determinant is -1, 0 or 1, and its gradient 0. That of a complex one is a number on the unit
+    circle, which turns with `a`. A singular matrix has sign 0 and logarithm -inf.
+
+    Args:
+        a: (..., n, n).
+
+    Returns:
+        a named tuple with `sign` (...) and `logabsdet` (...).
+
+    Raises:
+        LinAlgError: a matrix is not square; or, at the gradient, a singular matrix that the loss depends on.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.slogdet(tn.tensor([[1.0, 0.0], [0.0, -1.0]]))
+    SlogdetResult(sign=Tensor(-1.), logabsdet=Tensor(0.))
+    """,
+    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
+    mend=_square_mend,
+)

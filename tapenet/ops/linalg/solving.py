@@ -1,0 +1,434 @@
+"""Inverses and linear systems: square ones, least squares, and powers of matrices."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.shaping import unbroadcast
+
+
+def mirrored(x: Any) -> Any:
+    """The transpose of the last two axes."""
+    return np.swapaxes(x, -1, -2)
+
+
+def conjugate(x: Any) -> Any:
+    """The complex conjugate; a real array itself."""
+    return np.conj(x) if x.dtype.kind == "c" else x
+
+
+def regular(r: np.random.Generator, *shape: int) -> Any:
+    """Random square matrices far from singular, for samples."""
+    return r.uniform(-0.5, 0.5, shape) + 2 * np.eye(shape[-1])
+
+
+def _square_mend(a: Any, *_: Any) -> str:
+    shape = np.shape(a)
+    if len(shape) < 2 or shape[-1] != shape[-2]:
+        return f"a must be a square matrix or a stack of them (..., n, n), not {shape}"
+    return "For a singular matrix use np.linalg.pinv or np.linalg.lstsq, or add a small multiple of the identity"
+
+
+inv = op(
+    lambda a: np.linalg.inv(a),
+    name="inv",
+    numpy=np.linalg.inv,
+    label="⁻¹",
+    a=lambda g, out: -np.matmul(mirrored(out), np.matmul(g, mirrored(out))),
+    formula="a⁻¹",
+    gradients="a: −outᵀ @ g @ outᵀ",
+    doc="""The inverse of a square matrix, or of each in a stack.
+
+    To solve a system use `solve`, which is faster and more accurate than a product with the inverse.
+
+    Args:
+        a: (..., n, n).
+
+    Returns:
+        (..., n, n).
+
+    Raises:
+        LinAlgError: a matrix is not square, or singular.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.inv(tn.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    Tensor([[0.5 , 0.  ],
+            [0.  , 0.25]])
+    """,
+    samples=lambda r: [sample(regular(r, 3, 3)), sample(regular(r, 2, 2, 2)), sample(np.empty((0, 0)))],
+    mend=_square_mend,
+)
+
+
+def _solve_b(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
+    return unbroadcast(_back(g, a, b_shape), b_shape)
+
+
+def _back(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
+    """The gradient by the right-hand side of `solve`, before broadcasting is undone."""
+    if len(b_shape) > 1:
+        return np.linalg.solve(mirrored(a), g)
+    return np.linalg.solve(mirrored(a), np.expand_dims(g, -1))[..., 0]
+
+
+def _solve_a(g: Any, out: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
+    back = _back(g, a, b_shape)
+    if len(b_shape) > 1:
+        return unbroadcast(-np.matmul(back, mirrored(out)), a.shape)
+    return -np.expand_dims(back, -1) * np.expand_dims(out, -2)
+
+
+def _solve_mend(a: Any, b: Any) -> str:
+    left, right = np.shape(a), np.shape(b)
+    if len(left) < 2 or left[-1] != left[-2]:
+        return f"a must be a square matrix or a stack of them (..., n, n), not {left}; for others use np.linalg.lstsq"
+    if len(right) and right[-1 if len(right) == 1 else -2] == left[-1]:
+        return _square_mend(a)
+    text = f"b must be a vector ({left[-1]},) or matrices (..., {left[-1]}, k), not {right}"
+    if len(right) > 1 and right[-1] == left[-1]:
+        text += "; a stack of vectors is one of matrices with a column each: np.linalg.solve(a, b[..., None])[..., 0]"
+    return text
+
+
+solve = op(
+    lambda a, b: np.linalg.solve(a, b),
+    name="solve",
+    numpy=np.linalg.solve,
+    a=_solve_a,
+    b=_solve_b,
+    formula="a⁻¹ @ b",
+    gradients="a: −(a⁻ᵀ @ g) @ outᵀ; b: a⁻ᵀ @ g",
+    doc="""The solution x of a @ x = b, for a square matrix or each in a stack.
+
+    Args:
+        a: (..., n, n).
+        b: a vector (n,), or matrices (..., n, k). As in NumPy 2, only an array of one axis is a vector.
+
+    Returns:
+        (..., n) for a vector, else (..., n, k); the stacks of `a` and `b` broadcast.
+
+    Raises:
+        LinAlgError: a matrix is not square, or singular.
+        ValueError: the lengths do not fit.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.solve(tn.tensor([[2.0, 0.0], [0.0, 4.0]]), tn.tensor([1.0, 2.0]))
+    Tensor([0.5, 0.5])
+    """,
+    samples=lambda r: [
+        sample(regular(r, 3, 3), r.normal(size=3)),
+        sample(regular(r, 2, 2), r.normal(size=(2, 3))),
+        sample(regular(r, 2, 2, 2), r.normal(size=2)),
+        sample(regular(r, 2, 2, 2), r.normal(size=(2, 2, 1))),
+        sample(regular(r, 2, 1, 2, 2), r.normal(size=(3, 2, 1))),
+        sample(regular(r, 2, 2), r.normal(size=(2, 2, 2))),
+        sample(np.empty((0, 0)), np.empty((0, 2))),
+    ],
+    mend=_solve_mend,
+)
+
+
+@derived(
+    numpy=np.linalg.tensorsolve,
+    samples=lambda r: [
+        sample(regular(r, 4, 4).reshape(2, 2, 4), r.normal(size=(2, 2))),
+        sample(regular(r, 3, 3), r.normal(size=3)),
+        sample(np.moveaxis(regular(r, 4, 4).reshape(2, 2, 2, 2), 2, 0), r.normal(size=(2, 2)), axes=(0, 3)),
+        sample(np.moveaxis(regular(r, 4, 4).reshape(2, 2, 4), 2, 0), r.normal(size=(2, 2)), axes=(0,)),
+    ],
+)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """The solution x of the tensor equation a x = b, where all axes of x are summed over.
+
+    Args:
+        a: an array whose first axes are those of `b` and whose last are those of x, as many elements in both.
+        b: the right-hand side.
+        axes: axes of `a` to move to its end first.
+
+    Returns:
+        x, of the shape of the last axes of `a`.
+
+    Raises:
+        LinAlgError: the axes do not make a square matrix, or it is singular.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.tensorsolve(2 * np.eye(4).reshape(2, 2, 4), tn.tensor([[2.0, 4.0], [6.0, 8.0]]))
+    Tensor([1., 2., 3., 4.])
+    """
+    a, b = array_like(a), array_like(b)
+    if axes is not None:
+        last = [k % a.ndim for k in axes]
+        a = np.transpose(a, [k for k in range(a.ndim) if k not in last] + last)
+    shape = a.shape[b.ndim - a.ndim :]
+    n = math.prod(shape)
+    if math.prod(a.shape) != n * n or math.prod(b.shape) != n:
+        raise np.linalg.LinAlgError(
+            f"tensorsolve: a of shape {a.shape} and b of shape {b.shape}: the first axes of a must be those of b, and the "
+            f"last ones, {shape}, must hold as many elements"
+        )
+    return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.reshape(b, -1)), shape)
+
+
+@derived(
+    numpy=np.linalg.tensorinv,
+    samples=lambda r: [
+        sample(regular(r, 4, 4).reshape(2, 2, 4), ind=2),
+        sample(regular(r, 3, 3).reshape(3, 3, 1), ind=1),
+        sample(regular(r, 2, 2).reshape(2, 1, 2)),
+    ],
+)
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """The inverse of an array as a map from its last axes to its first `ind` ones.
+
+    Args:
+        a: an array with as many elements in its first `ind` axes as in the others.
+        ind: how many axes are the first.
+
+    Returns:
+        the inverse: the last axes first.
+
+    Raises:
+        ValueError: `ind` is not positive.
+        LinAlgError: the axes do not make a square matrix, or it is singular.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.tensorinv(tn.tensor([[[4.0]], [[2.0]]])[:1], ind=1).shape
+    (1, 1, 1)
+    """
+    a = array_like(a)
+    if ind <= 0:
+        raise ValueError(f"tensorinv: ind is the number of axes that come first, 1 or more, not {ind}")
+    first, last = a.shape[:ind], a.shape[ind:]
+    return np.reshape(np.linalg.inv(np.reshape(a, (math.prod(last), -1))), last + first)
+
+
+@derived(
+    numpy=np.linalg.matrix_power,
+    samples=lambda r: [sample(regular(r, 2, 2), n) for n in (0, 1, 2, 3, -1, -3)]
+    + [sample(r.normal(size=(2, 2, 2)), 5), sample(np.empty((0, 0)), 2)],
+)
+def matrix_power(a: Any, n: int) -> Any:
+    """The n-th power of a square matrix, or of each in a stack, by repeated squaring.
+
+    Args:
+        a: (..., k, k).
+        n: an integer. A negative one gives powers of the inverse, 0 the identity, which depends on nothing.
+
+    Returns:
+        (..., k, k).
+
+    Raises:
+        LinAlgError: a matrix is not square; or singular, if n is negative.
+        TypeError: `n` is no integer.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.matrix_power(tn.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
+    Tensor([[1., 3.],
+            [0., 1.]])
+    """
+    a = array_like(a)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise np.linalg.LinAlgError(f"matrix_power: a must hold square matrices (..., k, k), not {a.shape}")
+    n = operator.index(n)
+    if n == 0:
+        return np.zeros_like(a) + np.eye(a.shape[-1], dtype=a.dtype)
+    square = a if n > 0 else np.linalg.inv(a)
+    n = abs(n)
+    power = None
+    while True:
+        if n % 2:
+            power = square if power is None else np.matmul(power, square)
+        n //= 2
+        if not n:
+            return power
+        square = np.matmul(square, square)
+
+
+# -- without an inverse ------------------------------------------------------------------------------------------
+
+
+def from_lower(a: Any) -> Any:
+    """The Hermitian matrix whose lower triangle is that of `a`."""
+    full = np.where(np.tri(a.shape[-1], dtype=bool), a, conjugate(mirrored(a)))
+    return 0.5 * (full + conjugate(mirrored(full))) if a.dtype.kind == "c" else full  # a real diagonal
+
+
+def to_lower(g: Any) -> Any:
+    """The gradient by `a` of `from_lower(a)`."""
+    both = g + conjugate(mirrored(g))
+    n = g.shape[-1]
+    return np.where(np.tri(n, k=-1, dtype=bool), both, np.where(np.eye(n, dtype=bool), 0.5 * both, 0))
+
+
+def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
+    # Golub and Pereyra 1973: with P for out,
+    # dP = -P da P + P Pᴴ daᴴ (1 - a P) + (1 - P a) daᴴ Pᴴ P as long as the rank stays the same.
+    if hermitian:
+        a = from_lower(a)
+    turned, adjoint = mirrored(g), conjugate(mirrored(out))
+    left = turned - np.matmul(a, np.matmul(out, turned))
+    right = turned - np.matmul(np.matmul(turned, out), a)
+    outside = np.matmul(np.matmul(left, out), adjoint) + np.matmul(adjoint, np.matmul(out, right))
+    d = conjugate(outside) - np.matmul(mirrored(out), np.matmul(g, mirrored(out)))
+    return to_lower(d) if hermitian else d
+
+
+pinv = op(
+    lambda a, rcond=None, hermitian=False, *, rtol=np._NoValue: np.linalg.pinv(a, rcond, hermitian, rtol=rtol),  # type: ignore[attr-defined]
+    name="pinv",
+    numpy=np.linalg.pinv,
+    label="⁺",
+    a=_pinv_a,
+    formula="a⁺",
+    gradients="a: −Pᵀ @ g @ Pᵀ + (I − aP) gᵀPPᵀ + PᵀP gᵀ(I − Pa), P = out",
+    doc="""The pseudoinverse (Moore and Penrose) of a matrix, or of each in a stack.
+
+    The gradient is that along changes of `a` which keep its rank. A matrix of full rank keeps it in every direction; in
+    others a matrix of lower rank has no derivative, as its pseudoinverse jumps.
+
+    Args:
+        a: (..., m, n).
+        rcond: singular values up to `rcond` times the largest count as 0; 1e-15 by default. May be an array, one number
+            for each matrix.
+        hermitian: take `a` as Hermitian, and read its lower triangle alone, which gets the whole gradient.
+        rtol: another name of `rcond`; None is the precision of the dtype times the longer side.
+
+    Returns:
+        (..., n, m).
+
+    >>> import tapenet as tn
+    >>> tn.linalg.pinv(tn.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    Tensor([[0.5, 0. ],
+            [0. , 0. ]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 3)), 1e-10),
+        sample(regular(r, 2, 2, 2), rcond=np.array([1e-3, 1e-4])),
+        sample(regular(r, 2, 2), hermitian=True),
+        sample(r.normal(size=(2, 1, 2)), rtol=None),
+        sample(r.normal(size=(2, 2)), rtol=1e-8),
+        sample(np.empty((0, 2))),
+    ],
+    mend=lambda a, *_: f"a must be a matrix or a stack of them (..., m, n), not {np.shape(a)}",
+)
+
+
+def _lstsq_rule(g: Any, wanted: Any, out: Any, a: Any, b: Any, rcond: Any) -> dict[str, Any]:
+    by_x, by_residuals, _, by_s = g
+    vector = b.ndim == 1
+    x = out[0]
+    if vector:
+        b, x, by_x = (np.expand_dims(v, -1) for v in (b, x, by_x))
+    inverse = np.linalg.pinv(a, _cutoff(a.shape, rcond))
+    rest = b - np.matmul(a, x)
+    by_b = np.matmul(mirrored(inverse), by_x)
+    if out[1].shape[0]:  # else they are not given
+        by_b = by_b + 2 * conjugate(rest) * by_residuals
+    found = {"b": by_b[..., 0] if vector else by_b}
+    if "a" in wanted:
+        # As the rule of `pinv`, which is x for b = 1.
+        turned, adjoint = mirrored(by_x), conjugate(mirrored(inverse))
+        onto = np.matmul(turned, inverse)
+        outside = np.matmul(rest, np.matmul(onto, adjoint)) + np.matmul(
+            np.matmul(adjoint, x), turned - np.matmul(onto, a)
+        )
+        by_a = conjugate(outside) - np.matmul(by_b, mirrored(x))
+        if type(by_s) is not np.ndarray or by_s.any():
+            u, _, vh = np.linalg.svd(a, full_matrices=False)
+            by_a = by_a + np.matmul(conjugate(u) * by_s, conjugate(vh))
+        found["a"] = by_a
+    return found
+
+
+def _cutoff(shape: tuple[int, ...], rcond: Any) -> float:
+    """What `pinv` calls `rcond`, for that of `lstsq`. LAPACK's routine runs in float64 for any dtype."""
+    if rcond is None:
+        return math.ulp(1.0) * max(shape)
+    return float(rcond) if rcond >= 0 else math.ulp(1.0)
+
+
+def _lstsq_mend(a: Any, b: Any, rcond: Any) -> str:
+    left, right = np.shape(a), np.shape(b)
+    return (
+        f"a must be a matrix (m, n) and b (m,) or (m, k), not {left} and {right}. For stacks write "
+        "np.linalg.pinv(a) @ b"
+    )
+
+
+lstsq = op(
+    lambda a, b, rcond=None: np.linalg.lstsq(a, b, rcond),
+    name="lstsq",
+    numpy=np.linalg.lstsq,
+    label="least squares",
+    outputs=4,
+    nondiff=("rcond",),
+    nondiff_outputs=(2,),
+    joint=_lstsq_rule,
+    formula="x = a⁺ @ b, Σ|b − a @ x|², rank and singular values of a",
+    gradients="a: −(by b) @ xᵀ + pinv's outer terms + U g₃ Vᵀ; b: a⁺ᵀ @ g₀ + 2 (b − ax) g₁",
+    doc="""The x that makes |b - a @ x| smallest, and the smallest such x where there are several.
+
+    The gradient is that along changes of `a` which keep its rank, as for `pinv`: it is the derivative where `a` has full
+    rank of columns or rows; a matrix of lower rank has none in other directions, as x jumps.
+
+    Args:
+        a: (m, n).
+        b: (m,) or (m, k).
+        rcond: singular values up to `rcond` times the largest count as 0; by default the precision of float64 times the
+            longer side, for -1 the precision alone.
+
+    Returns:
+        x (n,) or (n, k); the sums of squared residuals (1,) or (k,), empty if `a` has not full column rank or m <= n;
+        the rank, without gradient; and the singular values of `a`.
+
+    Raises:
+        LinAlgError: the shapes do not fit.
+
+    >>> import tapenet as tn
+    >>> x, residuals, rank, s = tn.linalg.lstsq(tn.tensor([[1.0], [1.0]]), tn.tensor([1.0, 3.0]))
+    >>> x, residuals, rank.item()
+    (Tensor([2.]), Tensor([2.]), 1)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(4, 2)), r.normal(size=4)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), 1e-8),
+        sample(r.normal(size=(2, 3)), r.normal(size=2), rcond=-1),
+        sample(r.normal(size=(2, 2)), r.normal(size=(2, 1))),
+        sample(np.empty((0, 2)), np.empty(0)),
+    ],
+    mend=_lstsq_mend,
+)
+
+matrix_rank = op(
+    lambda A, tol=None, hermitian=False, *, rtol=None: np.linalg.matrix_rank(A, tol, hermitian, rtol=rtol),
+    name="matrix_rank",
+    numpy=np.linalg.matrix_rank,
+    label="rank",
+    nondiff=("A",),
+    formula="the number of singular values of A above a tolerance",
+    doc="""The rank of a matrix, or of each in a stack. Returns a tensor without gradient.
+
+    Args:
+        A: (..., m, n); of a vector the rank is whether it is not 0.
+        tol: singular values up to this one count as 0.
+        hermitian: take `A` as Hermitian, which is faster.
+        rtol: `tol` over the largest singular value; by default the precision of the dtype times the longer side.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.matrix_rank(tn.tensor([[1.0, 2.0], [2.0, 4.0]])).item()
+    1
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(np.ones((2, 3, 3)), 0.5),
+        sample(np.eye(2), hermitian=True),
+        sample(np.diag([1.0, 1e-5]), rtol=1e-3),
+        sample(np.zeros(3)),
+    ],
+)
