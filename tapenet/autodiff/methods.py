@@ -33,13 +33,25 @@ class Methods:
         return _given("mean", ops.mean(self, axis, dtype, keepdims=keepdims, **options), out)
 
     def var(
-        self, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False, **options: Any
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: int = 0,
+        keepdims: bool = False,
+        **options: Any,
     ) -> Any:
         """Variance over `axis`."""
         return _given("var", ops.var(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
 
     def std(
-        self, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: bool = False, **options: Any
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: int = 0,
+        keepdims: bool = False,
+        **options: Any,
     ) -> Any:
         """Standard deviation over `axis`."""
         return _given("std", ops.std(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
@@ -64,11 +76,11 @@ class Methods:
         """Index of the minimum; a tensor without gradient."""
         return _given("argmin", ops.argmin(self, axis, keepdims=keepdims), out)
 
-    def all(self, axis: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    def all(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
         """Whether all elements along `axis` are true."""
         return _given("all", ops.all(self, axis, keepdims=keepdims, **options), out)
 
-    def any(self, axis: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    def any(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
         """Whether any element along `axis` is true."""
         return _given("any", ops.any(self, axis, keepdims=keepdims, **options), out)
 

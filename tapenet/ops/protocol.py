@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops import cumulative
 from tapenet.ops.indexing import raw_index, scatter_add
-from tapenet.ops.op import Derived, Op, array_like, numpy_functions, op, sample
+from tapenet.ops.op import Derived, Op, array_like, numpy_functions, op
 from tapenet.ops.reductions import logsumexp
 
 _UNSET: Any = np._NoValue
@@ -299,7 +299,7 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
         array = np.astype(array, np.dtype(dtype))
     starts = np.asarray(raw_index(indices))
     length = array.shape[axis]
-    if starts.size and not (0 <= starts.min() and starts.max() < length):
+    if starts.size and not (starts.min() >= 0 and starts.max() < length):
         raise IndexError(f"{name}: indices must lie within the {length} elements of axis {axis}")
     ends = np.append(starts[1:], length)
     ends = np.where(ends > starts, ends, starts + 1)

@@ -76,7 +76,7 @@ def test_methods_with_a_derivative(name: str) -> None:
 STEPS: dict[str, Callable[[Any], Any]] = {
     "argmax": lambda a: a.argmax(1),
     "argmin": lambda a: a.argmin(0, None, keepdims=True),
-    "all": lambda a: (a > 0).all(1, None, True),
+    "all": lambda a: (a > 0).all(1, keepdims=True),
     "any": lambda a: (a > 2).any(axis=0, where=MASK),
     "round": lambda a: a.round(1),
     "argsort": lambda a: a.argsort(0),
