@@ -1,5 +1,6 @@
 """Linear algebra on tensors, as `np.linalg`: every function is that of the same name there."""
 
+from tapenet.ops.contractions import tensordot
 from tapenet.ops.linalg.decompositions import (
     svd,
     svd_factors,
@@ -17,6 +18,15 @@ from tapenet.ops.linalg.norms import (
     norm,
     vector_norm,
 )
+from tapenet.ops.linalg.products import (
+    cross,
+    diagonal,
+    matrix_transpose,
+    multi_dot,
+    outer,
+    trace,
+    vecdot,
+)
 from tapenet.ops.linalg.solving import (
     inv,
     lstsq,
@@ -27,18 +37,25 @@ from tapenet.ops.linalg.solving import (
     tensorinv,
     tensorsolve,
 )
+from tapenet.ops.products import matmul
 
 __all__ = [
     "cond",
+    "cross",
     "det",
+    "diagonal",
     "gap_quotient",
     "inv",
     "lstsq",
+    "matmul",
     "matrix_norm",
     "matrix_power",
     "matrix_rank",
+    "matrix_transpose",
+    "multi_dot",
     "norm",
     "null_shift",
+    "outer",
     "pinv",
     "provided",
     "slogdet",
@@ -46,7 +63,10 @@ __all__ = [
     "svd",
     "svd_factors",
     "svdvals",
+    "tensordot",
     "tensorinv",
     "tensorsolve",
+    "trace",
+    "vecdot",
     "vector_norm",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import derived, op, sample
+from tapenet.ops.op import array_like, derived, op, sample
 from tapenet.ops.shaping import unbroadcast
 
 
@@ -49,10 +49,23 @@ def _matmul_mend(x: Any, y: Any) -> str:
     return text
 
 
+def to_end(a: Any, axes: Any) -> Any:
+    """An array with one axis, or several, moved to the end."""
+    axes = axes if isinstance(axes, (tuple, list)) else (axes,)
+    return np.moveaxis(a, axes, range(-len(axes), 0))
+
+
+def _matmul_along(x: Any, y: Any, *, axes: Any) -> Any:
+    """`matmul` with the matrices in other places than the last axes: `axes` names two for x, for y and for the result."""
+    x, y = to_end(array_like(x), axes[0]), to_end(array_like(y), axes[1])
+    return np.moveaxis(np.matmul(x, y), range(-len(axes[2]), 0), axes[2])
+
+
 matmul = op(
     _matmul,
+    more=_matmul_along,
     name="matmul",
-    numpy=np.matmul,
+    numpy=(np.matmul, np.linalg.matmul),
     label="@",
     multiply_adds=lambda x_shape, out_shape: math.prod(out_shape) * x_shape[-1],
     x=_matmul_x,
@@ -80,9 +93,19 @@ matmul = op(
         sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(3, 3, 2))),
         sample(r.normal(size=(2, 2, 3)), r.normal(size=3)),
         sample(r.normal(size=3), r.normal(size=(2, 3, 2))),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 4)), axes=[(1, 0), (0, 1), (1, 0)]),
     ],
     mend=_matmul_mend,
 )
+
+
+def operand(value: Any) -> Any:
+    """A factor of a product: a Python number as it is, which changes no dtype; all else by `array_like`.
+
+    >>> operand(2.0), operand([1, 2]).shape
+    (2.0, (2,))
+    """
+    return value if type(value) in (bool, int, float, complex) else array_like(value)
 
 
 @derived(
@@ -91,23 +114,44 @@ matmul = op(
         sample(r.normal(size=(2, 3)), r.normal(size=(3, 4))),
         sample(r.normal(size=3), r.normal(size=3)),
         sample(r.normal(size=(2, 3)), r.normal(size=())),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3, 1))),
+        sample(r.normal(size=(2, 2, 2)), r.normal(size=2)),
+        sample(r.normal(size=2), r.normal(size=(2, 2, 2))),
+        sample(r.normal(size=(0, 3)), r.normal(size=(3, 2))),
+        sample([[1.0, 2.0]], r.normal(size=2)),
     ],
 )
 def dot(a: Any, b: Any) -> Any:
-    """The dot product: of vectors, of matrices, and with a scalar.
+    """The dot product: the sum over the last axis of `a` and the next to last (or only) axis of `b`; with a number the
+    plain product. Of vectors and matrices it is `matmul`; beyond, the other axes of `a` come before those of `b` and are
+    not matched as batches.
+
+    Args:
+        a: (..., k).
+        b: (..., k, m) or (k,).
+
+    Returns:
+        the other axes of `a`, then those of `b`.
 
     Raises:
-        ValueError: more than two axes; use matmul.
+        ValueError: the axes summed over differ in length.
 
     >>> import tapenet as tn
     >>> tn.dot(tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0]))
     Tensor(11.)
     """
+    a, b = operand(a), operand(b)
     left, right = np.ndim(a), np.ndim(b)
     if left == 0 or right == 0:
         return np.multiply(a, b)
     if left > 2 or right > 2:
-        raise ValueError(f"dot: {left} and {right} axes; use matmul (@) beyond two axes")
+        if a.shape[-1] != b.shape[-min(right, 2)]:
+            raise ValueError(
+                f"dot: shapes {a.shape} and {b.shape} do not fit: the last axis of a ({a.shape[-1]}) must be as long as "
+                f"the {'next to last' if right > 1 else 'only'} axis of b ({b.shape[-min(right, 2)]}); for batches of "
+                "matrices use matmul (@)"
+            )
+        return np.tensordot(a, b, (-1, -min(right, 2)))
     return np.matmul(a, b)
 
 

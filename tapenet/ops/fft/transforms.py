@@ -1,0 +1,305 @@
+"""Discrete Fourier transforms along one axis.
+
+Four ops, two of complex numbers and two of real ones; all other transforms are made of them.
+A transform of complex numbers is a symmetric matrix, so its gradient is the same transform. Those of real numbers are
+each other's adjoint but for the weights of the coefficients that stand for two: all but the first, and the last where the
+length is even.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tapenet.ops.complex import conjugate, real
+from tapenet.ops.op import Op, Samples, array_like, derived, op, sample
+
+_SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
+
+
+def _swapped(norm: Any) -> Any:
+    """The norm of the inverse transform that undoes none of the scaling of this one, but repeats it."""
+    if norm not in _SWAPPED:
+        raise ValueError(f'norm is None, "backward", "ortho" or "forward", not {norm!r}')
+    return _SWAPPED[norm]
+
+
+def _fitted(a: Any, length: int, axis: int) -> Any:
+    """An array cut, or filled up with zeros, to a length along an axis: the gradient of what a transform does first."""
+    have = a.shape[axis]
+    axis = normalize_axis_index(axis, a.ndim)
+    if have > length:
+        return a[(*(slice(None),) * axis, slice(0, length))]
+    if have < length:
+        missing = np.zeros((*a.shape[:axis], length - have, *a.shape[axis + 1 :]), a.dtype)
+        return np.concatenate([a, missing], axis)
+    return a
+
+
+def _of(dtype: Any, g: Any) -> Any:
+    """A gradient for an input of a dtype: of a real one only the real part counts."""
+    return g if dtype.kind == "c" else real(g)
+
+
+def _weighted(a: Any, n: int, axis: int, weight: float) -> Any:
+    """Coefficients of real numbers, those times `weight` that stand for two: with n - k for k."""
+    weights = np.full(a.shape[axis], weight, a.real.dtype)
+    weights[0] = 1
+    if n % 2 == 0:
+        weights[-1] = 1
+    return a * np.reshape(weights, (-1, *(1 for _ in range(a.ndim - 1 - normalize_axis_index(axis, a.ndim)))))
+
+
+def _mend(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> str:
+    return (
+        f"a has shape {np.shape(a)}; axis= names one of its axes, n= is 1 or more, norm= is None, 'backward', 'ortho' or "
+        "'forward'"
+    )
+
+
+_ARGS = """
+    Args:
+        a: {a}.
+        n: {n}. `a` is cut to that, or filled up with zeros.
+        axis: the axis to transform.
+        norm: which direction is divided by n: "backward" (None) the inverse, "forward" the other; "ortho" divides both by
+            √n.
+
+    Returns:
+        {out}.
+
+    Raises:
+        ValueError: no such axis, n below 1, or another norm.
+
+    >>> import tapenet as tn
+    >>> tn.fft.{example}
+    """
+
+
+def complex_normal(r: Any, shape: tuple[int, ...]) -> Any:
+    """Complex numbers with normal parts."""
+    return r.normal(size=shape) + 1j * r.normal(size=shape)
+
+
+def _complex_samples(r: Any) -> list[Any]:
+    def array(*shape: int) -> Any:
+        return complex_normal(r, shape)
+
+    return [
+        sample(array(4)),
+        sample(array(3, 2), axis=0),
+        sample(array(2, 3), 2, norm="ortho"),
+        sample(array(2, 3), n=5, norm="forward"),
+        sample(array(3, 1), 4, -2, "backward"),
+        sample(array(0, 2)),
+        sample(r.normal(size=5)),
+        sample(r.normal(size=(3, 2)), 4, 0),
+    ]
+
+
+def _transform(forward: Callable[..., Any], name: str, formula: str, example: str, sign: str) -> Op:
+    def rule(g: Any, a_shape: Any, a_dtype: Any, axis: int, norm: Any) -> Any:
+        return _of(a_dtype, _fitted(made(g, None, axis, norm), a_shape[axis], axis))
+
+    made: Op = op(
+        lambda a, n=None, axis=-1, norm=None: forward(a, n, axis, norm),
+        name=name,
+        numpy=forward,
+        a=rule,
+        formula=formula,
+        gradients=f"a: {formula.replace('aⱼ', 'gⱼ')}",
+        doc=f"The {'inverse ' * (sign == '+')}discrete Fourier transform along an axis.\n"
+        + _ARGS.format(
+            a="an array, complex or real",
+            n="the length of the transform, by default that of the axis",
+            out="a complex array, n long along the axis",
+            example=example,
+        ),
+        samples=_complex_samples,
+        mend=_mend,
+    )
+    made.__module__ = __name__
+    return made
+
+
+fft = _transform(
+    np.fft.fft,
+    "fft",
+    "Σⱼ aⱼ e^(−2πijk/n)",
+    "fft(tn.tensor([1.0, 2.0]))\n    Tensor([ 3.+0.j, -1.+0.j], dtype=complex128)",
+    "-",
+)
+ifft = _transform(
+    np.fft.ifft,
+    "ifft",
+    "Σⱼ aⱼ e^(2πijk/n) / n",
+    "ifft(tn.tensor([3.0, -1.0]))\n    Tensor([1.+0.j, 2.+0.j], dtype=complex128)",
+    "+",
+)
+
+
+def _rfft_a(g: Any, a_shape: Any, n: Any, axis: int, norm: Any) -> Any:
+    n = a_shape[axis] if n is None else n
+    return _fitted(irfft(_weighted(conjugate(g), n, axis, 0.5), n, axis, _swapped(norm)), a_shape[axis], axis)
+
+
+def _irfft_a(g: Any, a_shape: Any, a_dtype: Any, axis: int, norm: Any) -> Any:
+    n = g.shape[axis]
+    return _of(
+        a_dtype, _fitted(_weighted(conjugate(rfft(g, None, axis, _swapped(norm))), n, axis, 2.0), a_shape[axis], axis)
+    )
+
+
+rfft: Op = op(
+    lambda a, n=None, axis=-1, norm=None: np.fft.rfft(a, n, axis, norm),
+    name="rfft",
+    numpy=np.fft.rfft,
+    a=_rfft_a,
+    formula="Σⱼ aⱼ e^(−2πijk/n), k from 0 to n/2",
+    gradients="a: Re Σₖ gₖ e^(−2πijk/n)",
+    doc="The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror.\n"
+    + _ARGS.format(
+        a="an array of real numbers",
+        n="the length of the transform, by default that of the axis",
+        out="a complex array, n // 2 + 1 long along the axis",
+        example="rfft(tn.tensor([1.0, 2.0]))\n    Tensor([ 3.+0.j, -1.+0.j], dtype=complex128)",
+    ),
+    samples=lambda r: [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=5)),
+        sample(r.normal(size=(3, 2)), axis=0),
+        sample(r.normal(size=(2, 4)), 3, norm="ortho"),
+        sample(r.normal(size=(2, 3)), n=6, norm="forward"),
+        sample(r.normal(size=(3, 1)), 1, -2, "backward"),
+        sample(r.normal(size=(0, 2))),
+    ],
+    mend=_mend,
+)
+irfft: Op = op(
+    lambda a, n=None, axis=-1, norm=None: np.fft.irfft(a, n, axis, norm),
+    name="irfft",
+    numpy=np.fft.irfft,
+    a=_irfft_a,
+    formula="Re Σₖ cₖ aₖ e^(2πijk/n) / n, c = 1 at 0 and n/2, else 2",
+    gradients="a: cₖ Σⱼ gⱼ e^(2πijk/n) / n",
+    doc="""The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first
+    coefficient, and of that at n/2, count for nothing.
+"""
+    + _ARGS.format(
+        a="an array, complex or real",
+        n="the length of the result, by default the even 2 (m - 1) for an axis m long",
+        out="an array of real numbers, n long along the axis",
+        example="irfft(tn.tensor([3.0, -1.0]))\n    Tensor([1., 2.])",
+    ),
+    samples=lambda r: [
+        sample(complex_normal(r, (3,))),
+        sample(complex_normal(r, (3,)), 5),
+        sample(complex_normal(r, (3, 2)), axis=0),
+        sample(complex_normal(r, (2, 4)), 3, norm="ortho"),
+        sample(complex_normal(r, (2, 2)), n=6, norm="forward"),
+        sample(complex_normal(r, (2, 1)), 1, -2, "backward"),
+        sample(r.normal(size=4)),
+        sample(r.normal(size=(0, 2)) + 0j),
+    ],
+    mend=_mend,
+)
+
+
+@derived(
+    numpy=np.fft.hfft,
+    samples=lambda r: [
+        sample(complex_normal(r, (3,))),
+        sample(complex_normal(r, (3, 2)), 5, 0, "ortho"),
+        sample(r.normal(size=3)),
+    ],
+)
+def hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
+    """The transform of numbers whose second half mirrors the first, conjugated: it is real.
+
+    Args:
+        a: the first half, complex or real.
+        n: the length of the result, by default 2 (m - 1) for an axis m long.
+        axis: the axis to transform.
+        norm: as for `fft`.
+
+    >>> import tapenet as tn
+    >>> tn.fft.hfft(tn.tensor([1.0, 2.0]))
+    Tensor([ 3., -1.])
+    """
+    return irfft(conjugate(array_like(a)), n, axis, _swapped(norm))
+
+
+@derived(
+    numpy=np.fft.ihfft,
+    samples=lambda r: [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=(3, 2)), 5, 0, "ortho"),
+        sample(r.normal(size=(2, 3)), norm="forward"),
+    ],
+)
+def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
+    """The inverse of `hfft`: the first half of numbers whose transform is real.
+
+    Args:
+        a: an array of real numbers.
+        n: the length of the transform, by default that of the axis.
+        axis: the axis to transform.
+        norm: as for `fft`.
+
+    >>> import tapenet as tn
+    >>> tn.fft.ihfft(tn.tensor([3.0, -1.0]))
+    Tensor([1.-0.j, 2.-0.j], dtype=complex128)
+    """
+    return conjugate(rfft(array_like(a), n, axis, _swapped(norm)))
+
+
+# -- the order of frequencies ------------------------------------------------------------------------------------
+
+
+def _shifted(x: Any, axes: Any, shift: Callable[[int], int]) -> Any:
+    x = array_like(x)
+    axes = range(x.ndim) if axes is None else (axes,) if isinstance(axes, (int, np.integer)) else axes
+    axes = tuple(int(i) for i in axes)
+    return np.roll(x, tuple(shift(x.shape[i]) for i in axes), axes)
+
+
+_SHIFTS: Samples = lambda r: [
+    sample(r.normal(size=5)),
+    sample(r.normal(size=(2, 3))),
+    sample(complex_normal(r, (3, 2)), axes=0),
+    sample(r.normal(size=(2, 1, 3)), (0, -1)),
+    sample(r.normal(size=(0, 2))),
+]
+
+
+@derived(numpy=np.fft.fftshift, samples=_SHIFTS)
+def fftshift(x: Any, axes: Any = None) -> Any:
+    """The coefficients of a transform with frequency 0 in the middle.
+
+    Args:
+        x: an array.
+        axes: an axis or several; None for all.
+
+    >>> import tapenet as tn
+    >>> tn.fft.fftshift(tn.tensor([0.0, 1.0, -1.0]))
+    Tensor([-1.,  0.,  1.])
+    """
+    return _shifted(x, axes, lambda n: n // 2)
+
+
+@derived(numpy=np.fft.ifftshift, samples=_SHIFTS)
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    """The inverse of `fftshift`: frequency 0 at the beginning.
+
+    Args:
+        x: an array.
+        axes: an axis or several; None for all.
+
+    >>> import tapenet as tn
+    >>> tn.fft.ifftshift(tn.tensor([-1.0, 0.0, 1.0]))
+    Tensor([ 0.,  1., -1.])
+    """
+    return _shifted(x, axes, lambda n: -(n // 2))

@@ -1,0 +1,229 @@
+"""Products and arrangements of matrices that `np.linalg` has functions of its own for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops import vectors
+from tapenet.ops.op import array_like, derived, sample
+
+
+@derived(
+    numpy=np.linalg.outer,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=2)),
+        sample([1.0, 2.0], r.normal(size=2)),
+        sample(r.normal(size=0), r.normal(size=2)),
+    ],
+)
+def outer(x1: Any, x2: Any) -> Any:
+    """Every element of the vector `x1` times every element of the vector `x2`.
+
+    Args:
+        x1: (n,).
+        x2: (m,).
+
+    Returns:
+        (n, m).
+
+    Raises:
+        ValueError: an argument is no vector; `tn.outer` takes any array for one.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.outer(tn.tensor([1.0, 2.0]), [3.0, 4.0])
+    Tensor([[3., 4.],
+            [6., 8.]])
+    """
+    x1, x2 = array_like(x1), array_like(x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ValueError(
+            f"linalg.outer: shapes {x1.shape} and {x2.shape} are not both vectors; np.outer takes any array"
+        )
+    return vectors.outer(x1, x2)
+
+
+@derived(
+    numpy=np.linalg.cross,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), axis=0),
+    ],
+)
+def cross(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+    """The cross product of vectors in space, along `axis`; the other axes broadcast.
+
+    Raises:
+        ValueError: vectors whose length is not 3.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.cross(tn.tensor([1.0, 0.0, 0.0]), [0.0, 1.0, 0.0])
+    Tensor([0., 0., 1.])
+    """
+    x1, x2 = array_like(x1), array_like(x2)
+    if x1.shape[axis] != 3 or x2.shape[axis] != 3:
+        raise ValueError(
+            f"linalg.cross: vectors have 3 components, not the {x1.shape[axis]} and {x2.shape[axis]} of axis {axis} of shapes "
+            f"{x1.shape} and {x2.shape}"
+        )
+    return vectors.cross(x1, x2, axis=axis)
+
+
+@derived(
+    numpy=np.linalg.vecdot,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), axis=0),
+    ],
+)
+def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
+    """The dot products of two stacks of vectors: Σ conj(x1) · x2 over `axis`; the other axes broadcast.
+
+    Raises:
+        ValueError: the vectors differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.vecdot(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
+    Tensor([11.,  4.])
+    """
+    return vectors.vecdot(x1, x2, axis=axis)
+
+
+@derived(
+    numpy=np.linalg.multi_dot,
+    samples=lambda r: [
+        sample([r.normal(size=(2, 3)), r.normal(size=(3, 2))]),
+        sample([r.normal(size=(2, 3)), r.normal(size=(3, 1)), r.normal(size=(1, 2))]),
+        sample([r.normal(size=2), r.normal(size=(2, 3)), r.normal(size=(3, 2)), r.normal(size=2)]),
+        sample([r.normal(size=(1, 2)), r.normal(size=(2, 3)), r.normal(size=(3, 1)), r.normal(size=(1, 2))]),
+    ],
+)
+def multi_dot(arrays: Sequence[Any]) -> Any:
+    """The product of two or more matrices, in the order that takes the fewest multiplications.
+
+    Args:
+        arrays: matrices; the first may be a vector, which is a row, and the last one too, which is a column.
+
+    Raises:
+        ValueError: fewer than two arrays, or shapes that do not fit.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.linalg.multi_dot([tn.tensor([1.0, 2.0]), np.eye(2), np.array([3.0, 4.0])])
+    Tensor(11.)
+    """
+    found = [array_like(a) for a in arrays]
+    shapes = ", ".join(str(a.shape) for a in found)
+    if len(found) < 2:
+        raise ValueError("linalg.multi_dot: give two or more arrays")
+    if any(a.ndim != 2 for a in found[1:-1]) or any(a.ndim not in (1, 2) for a in found):
+        raise ValueError(
+            f"linalg.multi_dot: shapes {shapes}: all but the first and the last must have two axes, these one or two"
+        )
+    if any(a.shape[-1] != b.shape[0] for a, b in pairwise(found)):
+        raise ValueError(f"linalg.multi_dot: shapes {shapes}: each must have as many columns as the next has rows")
+    lengths = [1 if found[0].ndim == 1 else found[0].shape[0], *(a.shape[0] for a in found[1:])]
+    return _multiply(found, _cuts([*lengths, 1 if found[-1].ndim == 1 else found[-1].shape[1]]), 0, len(found) - 1)
+
+
+def _cuts(lengths: Sequence[int]) -> dict[tuple[int, int], int]:
+    """After which matrix to divide each run of them. Matrix i has lengths[i] rows and lengths[i + 1] columns."""
+    count = len(lengths) - 1
+    costs = {(i, i): 0 for i in range(count)}
+    cuts = {}
+    for run in range(1, count):
+        for first in range(count - run):
+            last = first + run
+            costs[first, last], cuts[first, last] = min(
+                (costs[first, k] + costs[k + 1, last] + lengths[first] * lengths[k + 1] * lengths[last + 1], k)
+                for k in range(first, last)
+            )
+    return cuts
+
+
+def _multiply(arrays: Sequence[Any], cuts: dict[tuple[int, int], int], first: int, last: int) -> Any:
+    if first == last:
+        return arrays[first]
+    cut = cuts[first, last]
+    return np.matmul(_multiply(arrays, cuts, first, cut), _multiply(arrays, cuts, cut + 1, last))
+
+
+@derived(
+    numpy=np.linalg.matrix_transpose,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 1, 3)))],
+)
+def matrix_transpose(x: Any) -> Any:
+    """The last two axes exchanged.
+
+    Raises:
+        ValueError: fewer than two axes.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.matrix_transpose(tn.tensor([[1.0, 2.0]]))
+    Tensor([[1.],
+            [2.]])
+    """
+    return np.swapaxes(_matrices("matrix_transpose", x), -1, -2)
+
+
+def _matrices(name: str, x: Any) -> Any:
+    x = array_like(x)
+    if x.ndim < 2:
+        raise ValueError(f"linalg.{name}: a matrix has two axes or more, shape {x.shape} has not")
+    return x
+
+
+@derived(
+    numpy=np.linalg.diagonal,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 2, 3)), offset=1),
+        sample(r.normal(size=(2, 3)), offset=-1),
+        sample(r.normal(size=(2, 2)), offset=5),
+    ],
+)
+def diagonal(x: Any, *, offset: int = 0) -> Any:
+    """The diagonals of a stack of matrices.
+
+    Args:
+        x: (..., n, m).
+        offset: 0 for the main diagonal, n for the n-th above it, -n for the n-th below.
+
+    Raises:
+        ValueError: fewer than two axes.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.diagonal(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor([1., 4.])
+    """
+    return np.diagonal(_matrices("diagonal", x), offset, -2, -1)
+
+
+@derived(
+    numpy=np.linalg.trace,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 2, 3)), offset=1),
+        sample(r.normal(size=(2, 3)), offset=-1),
+        sample(r.normal(size=(2, 2)), dtype=np.float32),
+    ],
+)
+def trace(x: Any, *, offset: int = 0, dtype: Any = None) -> Any:
+    """The sums of the diagonals of a stack of matrices.
+
+    Args:
+        x: (..., n, m).
+        offset: 0 for the main diagonal, n for the n-th above it, -n for the n-th below.
+        dtype: that of the result.
+
+    Raises:
+        ValueError: fewer than two axes.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.trace(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor(5.)
+    """
+    return np.trace(_matrices("trace", x), offset, -2, -1, dtype)
