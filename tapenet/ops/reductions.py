@@ -7,7 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Rule, Samples, op, sample
+from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
+from tapenet.ops.reducing import (
+    ARGS,
+    INITIAL,
+    WHERE,
+    axis_samples,
+    called,
+    chosen,
+    conjugate,
+    exact,
+    mend,
+    number,
+    rare_samples,
+    squared,
+)
 
 
 def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> Any:
@@ -26,42 +40,22 @@ def kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 def count(shape: tuple[int, ...], axis: Any) -> int:
     """How many elements of `shape` one reduction over `axis` takes in."""
-    if axis is None:
+    if axis is None or not shape:
         return math.prod(shape)
     axes = axis if isinstance(axis, (tuple, list)) else (axis,)
     return math.prod(shape[a] for a in axes)
 
 
-def axis_samples(positive: bool = False) -> Samples:
-    """Calls of a reduction over no, one, several and negative axes, with and without keepdims."""
-
-    def make(r: np.random.Generator) -> list[Any]:
-        def array(*shape: int) -> Any:
-            return r.uniform(0.5, 2.0, shape) if positive else r.normal(size=shape)
-
-        return [
-            sample(array(2, 3)),
-            sample(array(2, 3), axis=0),
-            sample(array(2, 3, 4), axis=(0, -1)),
-            sample(array(2, 3, 4), axis=1, keepdims=True),
-            sample(array(2, 3), keepdims=True),
-            sample(array()),
-        ]
-
-    return make
-
-
-_ARGS = """
-    Args:
-        a: an array.
-        axis: an axis, a tuple of axes, or None for all.
-        keepdims: keep the reduced axes, with length one.
-"""
+def how_many(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    """How many elements each reduction takes in: a number, or where there is a mask an array."""
+    if where is True:
+        return count(a.shape, axis)
+    return np.sum(np.broadcast_to(array_like(where), a.shape), axis=axis, keepdims=keepdims)
 
 
 def _reduction(
     forward: Any, numpy: Any, name: str, formula: str, gradient: str, summary: str, example: str, samples: Samples,
-    **rules: Rule,
+    more: Any, options: str, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
@@ -69,13 +63,25 @@ def _reduction(
         numpy=numpy,
         formula=formula,
         gradients=f"a: {gradient}",
-        doc=f"{summary}\n{_ARGS}\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
+        doc=f"{summary}\n{ARGS}{options}\n\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
-        mend=lambda a, *_: f"axis must lie within the {np.ndim(a)} axes of a",
+        mend=mend,
+        more=called(name, more),
         grads=rules,
     )
     made.__module__ = __name__
     return made
+
+
+# -- sums and means ----------------------------------------------------------------------------------------------
+
+
+def _sum_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    a = array_like(a)
+    total = sum(chosen("sum", a, where, 0), axis, dtype, keepdims=keepdims)
+    return total if initial is None else total + number(initial, total.dtype)
 
 
 sum = _reduction(
@@ -86,16 +92,30 @@ sum = _reduction(
     "g, repeated along the axes",
     "The sum of the elements over `axis`; `dtype` is that of the result.",
     "sum(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)\n    Tensor([4., 6.])",
-    axis_samples(),
+    lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 3)), axis=()), *rare_samples(0.5)(r)],
+    _sum_more,
+    INITIAL + WHERE,
     a=lambda g, a_shape, axis, keepdims: spread(g, a_shape, axis, keepdims),
 )
 
 
 def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
-    if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size:
+    if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size and a.shape:
         # What np.mean does, without its detour through Python.
         return np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
     return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def _mean_more(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
+    a = array_like(a)
+    if where is True:
+        return mean(a, axis, dtype, keepdims=keepdims)
+    kind = a.dtype if dtype is None else np.dtype(dtype)
+    made = kind if kind.kind in "fc" or dtype is not None else np.dtype(np.float64)
+    wide = np.dtype(np.float32) if made == np.float16 else made  # as NumPy, which rounds once
+    total = _sum_more(a, axis, wide, keepdims=keepdims, where=where)
+    found = total / how_many(a, axis, keepdims, where).astype(wide)
+    return found if found.dtype == made else found.astype(made)
 
 
 mean = _reduction(
@@ -106,7 +126,9 @@ mean = _reduction(
     "g / n, repeated along the axes",
     "The arithmetic mean over `axis`.",
     "mean(tn.tensor([1.0, 3.0]))\n    Tensor(2.)",
-    axis_samples(),
+    lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 3)), axis=()), *rare_samples()(r)],
+    _mean_more,
+    WHERE,
     a=lambda g, a_shape, axis, keepdims: spread(g, a_shape, axis, keepdims) / count(a_shape, axis),
 )
 
@@ -114,7 +136,7 @@ mean = _reduction(
 def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     n = count(a.shape, axis) - ddof
     centred = a - np.mean(a, axis=axis, keepdims=True)
-    return spread(g, a.shape, axis, keepdims) * centred * (2 / n if n > 0 else math.nan)
+    return spread(g, a.shape, axis, keepdims) * conjugate(centred) * (2 / n if n > 0 else math.nan)
 
 
 def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
@@ -122,7 +144,65 @@ def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> An
     n = count(a.shape, axis) - ddof
     centred = a - np.mean(a, axis=axis, keepdims=True)
     safe = spread(np.where(out == 0, 1, out), a.shape, axis, keepdims)
-    return spread(g, a.shape, axis, keepdims) * (centred / safe) * (1 / n if n > 0 else math.nan)
+    return spread(g, a.shape, axis, keepdims) * (conjugate(centred) / safe) * (1 / n if n > 0 else math.nan)
+
+
+def _var_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    a = array_like(a)
+    ddof = _ddof(ddof, correction)
+    if where is True and mean is None:
+        return var(a, axis, dtype, ddof=ddof, keepdims=keepdims)
+    if dtype is None and a.dtype.kind in "biu":
+        dtype = np.float64
+    if mean is None:
+        mean = _mean_more(a, axis, dtype, keepdims=True, where=where)
+    # Masked before it is squared: a nan that is left out must not meet the gradient 0 in a product.
+    total = sum(squared(chosen("var", a - mean, where, 0)), axis, dtype, keepdims=keepdims)
+    dof = how_many(a, axis, keepdims, where) - ddof
+    if where is True:
+        return total / (dof if dof > 0 else 0)
+    return total / np.maximum(dof, 0).astype(total.dtype)
+
+
+def _std_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    ddof = _ddof(ddof, correction)
+    if where is True and mean is None:
+        return std(a, axis, dtype, ddof=ddof, keepdims=keepdims)
+    squares = _var_more(a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean)
+    zero = squares == 0
+    return np.where(zero, 0, np.sqrt(np.where(zero, 1, squares)))  # with gradient 0 at 0, as without a mask
+
+
+def _ddof(ddof: Any, correction: Any) -> Any:
+    if correction is None:
+        return ddof
+    if ddof != 0:
+        raise ValueError("ddof= and correction= are two names for one number: give one of them")
+    return correction
+
+
+_DDOF = """
+        ddof, correction: what the number of elements is lessened by; two names for one number."""
+_MEAN = """
+        mean: the mean, if it is known, of a shape as with keepdims."""
+
+
+def _moment_samples(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 5)), axis=1, ddof=1),
+        sample(r.normal(size=(2, 5)), axis=1, correction=1),
+        sample(r.normal(size=(2, 3)), axis=(0, -1), mean=0.25),
+        sample(exact(r, 2, 4), axis=0, mean=0.5, keepdims=True, correction=0.5),
+        # Means of four or two such elements are exact.
+        sample(exact(r, 2, 6), axis=1, where=np.array([True, True, False, True, False, True]), ddof=1),
+        sample(exact(r, 2, 3), where=np.array([[True, False, True]])),
+    ]
 
 
 var = _reduction(
@@ -135,7 +215,9 @@ var = _reduction(
     "g · 2 (a − μ)/(n − ddof)",
     "The variance over `axis`: the mean squared deviation, divided by n - ddof.",
     "var(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
-    lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 5)), axis=1, ddof=1)],
+    lambda r: [*axis_samples()(r), *_moment_samples(r)],
+    _var_more,
+    _DDOF + WHERE + _MEAN,
     a=_var_a,
 )
 std = _reduction(
@@ -148,15 +230,54 @@ std = _reduction(
     "g · (a − μ)/((n − ddof) · out)",
     "The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0.",
     "std(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
-    lambda r: [*list(axis_samples()(r))[:-1], sample(r.normal(size=(2, 5)), axis=1, ddof=1)],
+    lambda r: [*list(axis_samples()(r))[:-1], *_moment_samples(r)],
+    _std_more,
+    _DDOF + WHERE + _MEAN,
     a=_std_a,
 )
 
 
+# -- extremes ----------------------------------------------------------------------------------------------------
+
+
+def share(g: Any, out: Any, a: Any, axis: Any, keepdims: bool, where: Any = True) -> Any:
+    """The gradient of an extreme, spread evenly over the elements that equal it."""
+    equal = a == spread(out, a.shape, axis, keepdims)
+    if where is not True:
+        equal = np.logical_and(equal, where)
+    ties = np.sum(equal, axis=axis, keepdims=True).astype(g.dtype)
+    return np.where(equal, spread(g, a.shape, axis, keepdims) / ties, 0)
+
+
 def _extreme_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
-    chosen = a == spread(out, a.shape, axis, keepdims)
-    ties = np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
-    return np.where(chosen, spread(g, a.shape, axis, keepdims) / ties, 0)
+    return share(g, out, a, axis, keepdims)
+
+
+def _bound(dtype: np.dtype[Any], sign: int) -> Any:
+    """The number that no other is less than (for sign 1: greater than)."""
+    if dtype.kind == "b":
+        return sign > 0
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min)
+    return complex(sign * math.inf, sign * math.inf) if dtype.kind == "c" else sign * math.inf
+
+
+def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
+    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+        a = array_like(a)
+        reduction = max if of_two is np.maximum else min
+        if where is not True:
+            if initial is None:
+                raise ValueError(f"{name}: where= needs initial=, the result where nothing is chosen")
+            a = chosen(name, a, where, _bound(a.dtype, sign))
+        if initial is None:
+            return reduction(a, axis, keepdims=keepdims)
+        initial = number(initial, a.dtype)
+        if count(a.shape, axis) == 0:
+            return sum(a, axis, a.dtype, keepdims=keepdims) + initial
+        return of_two(reduction(a, axis, keepdims=keepdims), initial)
+
+    return more
 
 
 max = _reduction(
@@ -165,9 +286,11 @@ max = _reduction(
     "max",
     "the largest element of a",
     "g/k at each of the k largest, else 0",
-    "The largest element over `axis`; equal ones share the gradient evenly.",
+    "The largest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
     "max(tn.tensor([1.0, 3.0]))\n    Tensor(3.)",
-    axis_samples(),
+    lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
+    _extreme_more("max", np.maximum, -1),
+    INITIAL + WHERE,
     a=_extreme_a,
 )
 min = _reduction(
@@ -176,11 +299,35 @@ min = _reduction(
     "min",
     "the smallest element of a",
     "g/k at each of the k smallest, else 0",
-    "The smallest element over `axis`; equal ones share the gradient evenly.",
+    "The smallest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
     "min(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
-    axis_samples(),
+    lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
+    _extreme_more("min", np.minimum, 1),
+    INITIAL + WHERE,
     a=_extreme_a,
 )
+
+
+@derived(
+    numpy=np.ptp,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3, 2)), (0, -1), keepdims=True),
+        sample(r.normal(size=(2, 3)), -1),
+    ],
+)
+def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """The range of the values over `axis`: the largest less the smallest, each with its gradient.
+
+    >>> import tapenet as tn
+    >>> tn.ptp(tn.tensor([1.0, 4.0, 2.0]))
+    Tensor(3.)
+    """
+    a = array_like(a)
+    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
+
+
+# -- products ----------------------------------------------------------------------------------------------------
 
 
 def _others(a: Any) -> Any:
@@ -201,13 +348,21 @@ def _others(a: Any) -> Any:
 
 def _prod_a(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = tuple(i % a.ndim for i in axes)
+    axes = tuple(i % a.ndim for i in axes) if a.ndim else ()
     order = tuple(i for i in range(a.ndim) if i not in axes) + axes
     moved = np.transpose(a, order)
     lead = moved.shape[: a.ndim - len(axes)]
     others = np.reshape(_others(np.reshape(moved, (*lead, math.prod(a.shape[i] for i in axes)))), moved.shape)
     back = np.transpose(others, tuple(int(i) for i in np.argsort(order)))
     return spread(g, a.shape, axis, keepdims) * back
+
+
+def _prod_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    a = array_like(a)
+    product = prod(chosen("prod", a, where, 1), axis, dtype, keepdims=keepdims)
+    return product if initial is None else product * number(initial, product.dtype)
 
 
 prod = _reduction(
@@ -218,17 +373,31 @@ prod = _reduction(
     "g · Π of the other elements",
     "The product of the elements over `axis`. The gradient is right with zeros among them.",
     "prod(tn.tensor([2.0, 3.0]))\n    Tensor(6.)",
-    lambda r: [*axis_samples()(r), sample(np.array([2.0, 0.0, 3.0])), sample(np.array([0.0, 0.0, 3.0]))],
+    lambda r: [
+        *axis_samples()(r),
+        sample(np.array([2.0, 0.0, 3.0])),
+        sample(np.array([0.0, 0.0, 3.0])),
+        sample(r.normal(size=(2, 3)), axis=()),
+        *rare_samples(0.5)(r),
+    ],
+    _prod_more,
+    INITIAL + WHERE,
     a=_prod_a,
 )
 
 
 def _logsumexp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    top = np.max(a, axis=axis, keepdims=True)
+    top = np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # a row of -inf alone: log 0
         out = np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True)) + top
     return out if keepdims else np.reshape(out, np.max(a, axis=axis).shape)
+
+
+def _logsumexp_more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+    a = array_like(a)
+    found = logsumexp(chosen("logsumexp", a, where, -math.inf), axis, keepdims=keepdims)
+    return found if initial is None else np.logaddexp(found, number(initial, found.dtype))
 
 
 def _logsumexp_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
@@ -244,36 +413,12 @@ logsumexp = _reduction(
     "g · e^(a − out)",
     "The logarithm of the sum of exponentials over `axis`, without overflow. The gradient of a row of -inf alone is 0.",
     "logsumexp(tn.tensor([0.0, 0.0]))\n    Tensor(0.69314718)",
-    axis_samples(),
+    lambda r: [*axis_samples()(r), *list(rare_samples(0.5)(r))[:-1]],
+    _logsumexp_more,
+    """
+        initial: the logarithm of a further summand."""
+    + WHERE,
     a=_logsumexp_a,
 )
 
-# -- without a derivative ----------------------------------------------------------------------------------------
-
-
-def _plain(forward: Any, numpy: Any, name: str, formula: str, summary: str, example: str) -> Op:
-    made: Op = op(
-        forward,
-        name=name,
-        numpy=numpy,
-        nondiff=("a",),
-        formula=formula,
-        doc=f"{summary} Returns a tensor without gradient.\n{_ARGS}\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
-        samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), axis=1, keepdims=True)],
-    )
-    made.__module__ = __name__
-    return made
-
-
-argmax = _plain(lambda a, axis=None, *, keepdims=False: np.argmax(a, axis, keepdims=keepdims), np.argmax, "argmax",
-                "the index of the largest element of a",
-                "The index of the largest element along `axis`.", "argmax(tn.tensor([1.0, 3.0])).item()\n    1")  # fmt: skip
-argmin = _plain(lambda a, axis=None, *, keepdims=False: np.argmin(a, axis, keepdims=keepdims), np.argmin, "argmin",
-                "the index of the smallest element of a",
-                "The index of the smallest element along `axis`.", "argmin(tn.tensor([1.0, 3.0])).item()\n    0")  # fmt: skip
-all = _plain(lambda a, axis=None, *, keepdims=False: np.all(a, axis, keepdims=keepdims), np.all, "all",
-             "whether all elements of a are true",
-             "Whether all elements over `axis` are true.", "all(tn.tensor([True, False])).item()\n    False")  # fmt: skip
-any = _plain(lambda a, axis=None, *, keepdims=False: np.any(a, axis, keepdims=keepdims), np.any, "any",
-             "whether any element of a is true",
-             "Whether any element over `axis` is true.", "any(tn.tensor([True, False])).item()\n    True")  # fmt: skip
+amax, amin = max, min

@@ -1,0 +1,3 @@
+"""Medians and quantiles."""
+
+from __future__ import annotations

@@ -1,0 +1,107 @@
+"""What reductions share: masks, first values, and calls for the tests."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Samples, array_like, sample
+
+ARGS = """
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        keepdims: keep the reduced axes, with length one."""
+WHERE = """
+        where: a mask that broadcasts to `a`; only what it chooses takes part."""
+INITIAL = """
+        initial: a number that takes part in each result."""
+
+
+def mend(a: Any, *_: Any) -> str:
+    if math.prod(np.shape(a)) == 0:
+        return "Of no elements it is initial=, if that is given"
+    return f"axis must lie within the {np.ndim(a)} axes of a"
+
+
+def called(name: str, function: Any) -> Any:
+    """A function under the name by which Python's errors are to call it."""
+    function.__name__ = function.__qualname__ = name
+    return function
+
+
+def chosen(name: str, a: Any, where: Any, fill: Any) -> Any:
+    """`a` with `fill` wherever the mask `where` is false."""
+    if where is True:
+        return a
+    where = array_like(where)
+    if where.dtype != bool:
+        raise TypeError(f"{name}: where= is a mask of booleans, not {where.dtype}: compare, as in where=a > 0")
+    if np.broadcast_shapes(a.shape, where.shape) != a.shape:
+        raise ValueError(f"{name}: where= of shape {where.shape} does not broadcast to {a.shape}, the shape of a")
+    return np.where(where, a, fill)
+
+
+def number(value: Any, dtype: Any) -> Any:
+    """`initial=`, a number or an array or tensor without axes, in the dtype of the result."""
+    value = array_like(value)
+    if value.shape:
+        raise ValueError(f"initial= is a number, not an array of shape {value.shape}")
+    return value if value.dtype == dtype else value.astype(dtype)
+
+
+def conjugate(z: Any) -> Any:
+    """The complex conjugate; what is real stays as it is."""
+    return np.conj(z) if z.dtype.kind == "c" else z
+
+
+def squared(z: Any) -> Any:
+    """|z|², real."""
+    return np.real(z) ** 2 + np.imag(z) ** 2 if z.dtype.kind == "c" else np.square(z)
+
+
+def axis_samples(positive: bool = False) -> Samples:
+    """Calls of a reduction over no, one, several and negative axes, with and without keepdims."""
+
+    def make(r: np.random.Generator) -> list[Any]:
+        def array(*shape: int) -> Any:
+            return r.uniform(0.5, 2.0, shape) if positive else r.normal(size=shape)
+
+        return [
+            sample(array(2, 3)),
+            sample(array(2, 3), axis=0),
+            sample(array(2, 3, 4), axis=(0, -1)),
+            sample(array(2, 3, 4), axis=1, keepdims=True),
+            sample(array(2, 3), keepdims=True),
+            sample(array()),
+        ]
+
+    return make
+
+
+def exact(r: np.random.Generator, *shape: int) -> Any:
+    """Distinct numbers whose sums are exact in every order, as a masked sum of NumPy's has an order of its own."""
+    return r.permutation(math.prod(shape)).reshape(shape) / 4 - 1.125
+
+
+def mask_of(*shape: int) -> Any:
+    """A mask that chooses two of three elements."""
+    return (np.arange(math.prod(shape)) % 3 > 0).reshape(shape)
+
+
+def rare_samples(initial: float | None = None, where: bool = True) -> Samples:
+    """Calls with where= and initial=."""
+    start = {} if initial is None else {"initial": initial}
+    needed = {} if where else start
+
+    def make(r: np.random.Generator) -> list[Any]:
+        return [
+            sample(exact(r, 2, 3), where=mask_of(2, 3), **needed),
+            sample(exact(r, 2, 4), axis=-1, keepdims=True, where=np.array([True, False, True, False]), **needed),
+            sample(exact(r, 2, 3), axis=0, where=np.array([[True], [False]]), **start),
+            *([sample(exact(r, 2, 3), axis=(0, 1), **start), sample(exact(r, 0, 2), axis=0, **start)] if start else []),
+        ]
+
+    return make
