@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, sample
+from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.shaping import unbroadcast
 
 
 def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -34,6 +35,16 @@ def integers(indices: Any) -> Any:
         return int(indices)
     found = array_like(indices)
     return found.astype(np.intp) if found.dtype == bool or found.shape == (0,) else found
+
+
+def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Any, int]:
+    """An array and an axis of it that counts from 0; without axes it is flat."""
+    arr = array_like(arr)
+    if axis is None:
+        return (arr if arr.ndim == 1 else np.reshape(arr, -1)), 0
+    if not -arr.ndim <= axis < arr.ndim:
+        raise ValueError(f"{name}: axis {axis} is out of bounds for an array of shape {arr.shape}")
+    return arr, axis % arr.ndim
 
 
 @derived(
@@ -68,12 +79,8 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     >>> tn.take(tn.tensor([[1.0, 2.0, 3.0]]), [0, 2], axis=1)
     Tensor([[1., 3.]])
     """
-    a, indices = array_like(a), integers(indices)
-    if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    if not -a.ndim <= axis < a.ndim:
-        raise ValueError(f"take: axis {axis} is out of bounds for an array of shape {a.shape}")
-    return a[(*(slice(None),) * (axis % a.ndim), within(indices, a.shape[axis], mode))]
+    (a, axis), indices = axis_or_flat("take", a, axis), integers(indices)
+    return a[(*(slice(None),) * axis, within(indices, a.shape[axis], mode))]
 
 
 @derived(
@@ -108,15 +115,146 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     Tensor([[2.],
             [4.]])
     """
-    arr, indices = array_like(arr), array_like(indices)
-    if axis is None:
-        arr, axis = np.reshape(arr, -1), 0
+    (arr, axis), indices = axis_or_flat("take_along_axis", arr, axis), array_like(indices)
     if indices.ndim != arr.ndim:
         raise ValueError(
             f"take_along_axis: the indices have shape {indices.shape}, the array {arr.shape}: both need as many axes"
         )
     if indices.dtype.kind not in "iu":
         raise IndexError(f"take_along_axis: the indices must be integers, not {indices.dtype}")
-    if not -arr.ndim <= axis < arr.ndim:
-        raise ValueError(f"take_along_axis: axis {axis} is out of bounds for an array of shape {arr.shape}")
-    return arr[along(arr.shape, indices, axis % arr.ndim)]
+    return arr[along(arr.shape, indices, axis)]
+
+
+def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
+    one = isinstance(choices_shape[0], int)  # an array, whose parts along the first axis are the choices
+    shapes = (choices_shape[1:],) * choices_shape[0] if one else choices_shape
+    a = within(a, len(shapes), mode)
+    parts = tuple(unbroadcast(np.where(np.equal(a, k), g, 0), shape) for k, shape in enumerate(shapes))
+    return np.stack(parts) if one else parts
+
+
+choose = op(
+    lambda a, choices, mode="raise": np.choose(a, choices, mode=mode),
+    name="choose",
+    numpy=np.choose,
+    nondiff=("a",),
+    choices=_choose_choices,
+    formula="choices[a], element by element",
+    gradients="choices: g where a chose it, else 0",
+    doc="""For each element of `a`, that of the choice it names.
+
+    Args:
+        a: integers.
+        choices: a sequence of arrays that broadcast with `a`, or an array whose parts along the first axis are the
+            choices.
+        mode: what an index out of range means: "raise" an error, "wrap" around, or "clip" to the ends.
+
+    Raises:
+        ValueError: an index out of range, or the shapes do not broadcast.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.choose(np.array([1, 0]), [tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0])])
+    Tensor([3., 2.])
+    """,
+    samples=lambda r: [
+        sample(np.array([1, 0, 2]), [r.normal(size=3), r.normal(size=(2, 1)), r.normal(size=())]),
+        sample(np.array([[1], [0]]), r.normal(size=(2, 3))),
+        sample(np.array([3, -1]), (r.normal(size=2), r.normal(size=2)), mode="wrap"),
+        sample(np.array([3, -1]), [r.normal(size=2), r.normal(size=2)], mode="clip"),
+    ],
+    mend=lambda a, choices, mode: f"there are {len(choices)} choices: the indices run from 0 to {len(choices) - 1}",
+)
+
+
+@derived(
+    numpy=np.select,
+    samples=lambda r: [
+        sample([np.array([True, False, False]), np.array([True, True, False])], [r.normal(size=3), r.normal(size=3)]),
+        sample([np.array([[True], [False]])], [r.normal(size=3)], r.normal(size=(2, 1))),
+        sample([np.array([True, False])], [1.5], default=r.normal(size=2)),
+    ],
+)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Element by element, that of the first choice whose condition holds, or of `default` where none does.
+
+    Args:
+        condlist: arrays of booleans.
+        choicelist: as many arrays. All broadcast.
+        default: an array or a number.
+
+    Returns:
+        an array. What was not chosen has gradient 0, also where it is infinite or nan.
+
+    Raises:
+        ValueError: there are not as many choices as conditions, or none.
+        TypeError: a condition is not boolean.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([-1.0, 0.5, 3.0])
+    >>> tn.select([x < 0, x > 1], [-x, x * x])
+    Tensor([1., 0., 9.])
+    """
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise ValueError(
+            f"select: {len(condlist)} conditions and {len(choicelist)} choices: give one choice for each, and at least one"
+        )
+    values = [v if type(v) in (int, float, complex) else array_like(v) for v in (*choicelist, default)]
+    dtype = np.result_type(*(v.dtype if hasattr(v, "dtype") else v for v in values))
+    *choices, out = (v if hasattr(v, "dtype") else np.asarray(v, dtype) for v in values)
+    for i, (condition, choice) in reversed(list(enumerate(zip(map(array_like, condlist), choices, strict=True)))):
+        if condition.dtype != bool:
+            raise TypeError(f"select: condition {i} is not boolean but {condition.dtype}")
+        out = np.where(condition, choice, out)
+    return out
+
+
+@derived(
+    numpy=np.compress,
+    samples=lambda r: [
+        sample(np.array([True, False, True]), r.normal(size=(3, 2)), 0),
+        sample([0, 1], r.normal(size=(2, 3)), axis=-1),
+        sample(np.array([True, False, True, True]), r.normal(size=(2, 3))),
+    ],
+)
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    """The parts of `a` along an axis whose condition holds.
+
+    Args:
+        condition: booleans, one for each; of those it has too few for there is none.
+        a: an array.
+        axis: the axis along which; None takes all elements as one.
+
+    Raises:
+        IndexError: a condition holds beyond the end of the axis.
+        ValueError: the condition has not one axis.
+
+    >>> import tapenet as tn
+    >>> tn.compress([False, True], tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    Tensor([[3., 4.]])
+    """
+    condition = array_like(condition)
+    if condition.ndim != 1:
+        raise ValueError(f"compress: the condition must have one axis; its shape is {condition.shape}")
+    return take(a, np.flatnonzero(condition), axis)
+
+
+@derived(
+    numpy=np.extract,
+    samples=lambda r: [
+        sample(np.array([[True, False], [False, True]]), r.normal(size=(2, 2))),
+        sample([0, 1, 2], r.normal(size=(3, 1))),
+    ],
+)
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements of `arr` where a condition holds, in one axis.
+
+    Args:
+        condition: booleans, of as many elements as `arr`.
+        arr: an array.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, -2.0], [3.0, 4.0]])
+    >>> tn.extract(t > 0, t)
+    Tensor([1., 3., 4.])
+    """
+    return take(np.reshape(array_like(arr), -1), np.flatnonzero(array_like(condition)))

@@ -1,4 +1,4 @@
-"""Order: sorting, partitioning, searching, and sets."""
+"""Order: sorting, partitioning and searching."""
 
 from __future__ import annotations
 
@@ -61,3 +61,204 @@ def sort(a: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool
     if axis is None:
         a, axis = np.reshape(a, -1), -1
     return np.take_along_axis(a, np.argsort(a, axis, kind="stable"), axis)
+
+
+@derived(
+    numpy=np.sort_complex,
+    # Of float32 NumPy makes complex128, of which the tests of an op disapprove.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)) + 1j * r.normal(size=(2, 3))),
+        sample(np.array([2, 1, 3], np.int16)),
+    ],
+)
+def sort_complex(a: Any) -> Any:
+    """The elements in rising order along the last axis, by real and then by imaginary part, as complex numbers.
+
+    >>> import tapenet as tn
+    >>> tn.sort_complex(tn.tensor([2.0, 1.0]))
+    Tensor([1.+0.j, 2.+0.j], dtype=complex128)
+    """
+    a = np.sort(array_like(a))
+    return a if a.dtype.kind == "c" else a.astype(np.sort_complex(np.empty(0, a.dtype)).dtype)
+
+
+argpartition = op(
+    lambda a, kth, axis=-1, kind="introselect": np.argpartition(a, kth, axis, kind),
+    name="argpartition",
+    numpy=np.argpartition,
+    nondiff=("a", "kth"),
+    formula="the indices that partition a",
+    doc="""The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones
+    before it and larger ones behind. Returns a tensor without gradient.
+
+    Args:
+        a: an array.
+        kth: an index, or several.
+        axis: the axis along which; None takes all elements as one.
+        kind: "introselect".
+
+    >>> import tapenet as tn
+    >>> tn.argpartition(tn.tensor([3.0, 1.0, 2.0]), 1)[1].item()
+    2
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(3, 2)), [0, -2], axis=0),
+        sample(r.normal(size=3), 1, None, "introselect"),
+    ],
+)
+
+
+@derived(
+    numpy=np.partition,
+    # Where one element is left over on each side, the whole order is determined.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(4, 2)), [1, -2], axis=0),
+        sample(r.normal(size=(1, 3)), 1, None, "introselect"),
+    ],
+)
+def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect") -> Any:
+    """The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller
+    ones before it and larger ones behind.
+
+    The gradient goes back to where each element came from. Which of several equal ones that is, is as `argpartition`
+    has it.
+
+    Args:
+        a: an array.
+        kth: an index, or several.
+        axis: the axis along which; None takes all elements as one.
+        kind: "introselect".
+
+    Raises:
+        ValueError: `kth` is out of range, or there is no such axis.
+
+    >>> import tapenet as tn
+    >>> tn.partition(tn.tensor([3.0, 1.0, 2.0]), 1)
+    Tensor([1., 2., 3.])
+    """
+    a = array_like(a)
+    if axis is None:
+        a, axis = np.reshape(a, -1), -1
+    return np.take_along_axis(a, np.argpartition(a, kth, axis, kind), axis)
+
+
+lexsort = op(
+    lambda keys, axis=-1: np.lexsort(keys, axis),
+    name="lexsort",
+    numpy=np.lexsort,
+    nondiff=("keys",),
+    formula="the indices that sort by several keys",
+    doc="""The indices that sort by several keys: by the last of them, where that is equal by the one before, and so on.
+    Returns a tensor without gradient.
+
+    Args:
+        keys: a sequence of arrays of one shape, or an array of which each row is a key.
+        axis: the axis to sort along.
+
+    >>> import tapenet as tn
+    >>> tn.lexsort([tn.tensor([2.0, 1.0, 0.0]), tn.tensor([1.0, 1.0, 3.0])]).tolist()
+    [1, 0, 2]
+    """,
+    samples=lambda r: [
+        sample((r.normal(size=4), np.array([1, 0, 1, 0]))),
+        sample(r.normal(size=(2, 3))),
+        sample((r.normal(size=(3, 2)), np.zeros((3, 2))), 0),
+    ],
+)
+
+searchsorted = op(
+    lambda a, v, side="left", sorter=None: np.searchsorted(a, v, side, sorter),
+    name="searchsorted",
+    numpy=np.searchsorted,
+    nondiff=("a", "v", "sorter"),
+    formula="where v would keep a sorted",
+    doc="""The indices before which `v` would have to be inserted into `a` to keep it sorted. Returns a tensor without
+    gradient.
+
+    Args:
+        a: a sorted array of one axis.
+        v: values of any shape.
+        side: before ("left") or after ("right") elements that are equal.
+        sorter: the indices that sort `a`, if it is not sorted.
+
+    >>> import tapenet as tn
+    >>> tn.searchsorted(tn.tensor([1.0, 2.0, 3.0]), tn.tensor([2.0, 2.5])).tolist()
+    [1, 2]
+    """,
+    samples=lambda r: [
+        sample(np.array([0.1, 0.4, 0.9]), r.uniform(size=(2, 2))),
+        sample(np.array([0.4, 0.9, 0.1]), np.array([0.4]), "right", np.array([2, 0, 1])),
+        sample(np.array([0.1, 0.4, 0.9]), 0.5),
+    ],
+)
+
+digitize = op(
+    lambda x, bins, right=False: np.digitize(x, bins, right),
+    name="digitize",
+    numpy=np.digitize,
+    nondiff=("x", "bins"),
+    formula="the bin that x falls into",
+    doc="""The index of the bin that each element falls into. Returns a tensor without gradient.
+
+    Args:
+        x: an array.
+        bins: the edges, rising or falling.
+        right: whether the right edge belongs to a bin, rather than the left one.
+
+    >>> import tapenet as tn
+    >>> tn.digitize(tn.tensor([0.5, 2.5]), [0.0, 1.0, 2.0]).tolist()
+    [1, 3]
+    """,
+    samples=lambda r: [
+        sample(r.uniform(size=(2, 3)), np.array([0.2, 0.5, 0.7])),
+        sample(np.array([0.5, 0.1]), np.array([0.7, 0.5, 0.2]), right=True),
+    ],
+)
+
+
+@derived(
+    numpy=np.trim_zeros,
+    # Of floats none is 0: the finite differences would not leave it so.
+    samples=lambda r: [
+        sample(np.array([0, 0, 1, 0, 2, 0])),
+        sample(np.array([0, 1, 0]), "f"),
+        sample(np.array([0, 1, 0]), trim="B"),
+        sample(np.array([0, 0])),
+        sample(r.normal(size=3)),
+        sample(np.zeros(0)),
+    ],
+)
+def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    """An array without the zeros at its ends.
+
+    Args:
+        filt: an array. Of several axes, those parts at the ends of each axis are cut off that are zero throughout.
+        trim: at which ends: "f" at the front, "b" at the back, "fb" at both.
+        axis: an axis, or several, to trim along; None for all.
+
+    Returns:
+        the part that is left. The zeros cut off have gradient 0.
+
+    >>> import tapenet as tn
+    >>> tn.trim_zeros(tn.tensor([0.0, 1.0, 0.0, 2.0, 0.0]))
+    Tensor([1., 0., 2.])
+    """
+    filt = array_like(filt)
+    if trim.lower() not in ("f", "b", "fb", "bf"):
+        raise ValueError(f"trim_zeros: trim={trim!r} is none of 'f', 'b' and 'fb'")
+    axes = range(filt.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    nonzero = np.not_equal(filt, 0)
+    for k in {k % filt.ndim for k in axes}:
+        length = filt.shape[k]
+        if length:
+            found = np.any(nonzero, axis=tuple(i for i in range(filt.ndim) if i != k))
+            place = np.arange(length)
+            kept = np.ones(length, bool)
+            if "f" in trim.lower():
+                kept = kept & (place >= np.min(np.where(found, place, length)))
+            if "b" in trim.lower():
+                kept = kept & (place <= np.max(np.where(found, place, -1)))
+            filt = np.compress(kept, filt, k)
+    return filt

@@ -1,0 +1,198 @@
+"""Where something is in an array: positions as indices, and bits. Without a derivative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, numpy_functions, op, sample
+
+argwhere = op(
+    lambda a: np.argwhere(a),
+    name="argwhere",
+    numpy=np.argwhere,
+    nondiff=True,
+    formula="the indices of what is not 0",
+    doc="""The indices of the elements that are not zero, a row for each. Returns a tensor without gradient.
+
+    >>> import tapenet as tn
+    >>> tn.argwhere(tn.tensor([0.0, 2.0, 1.0])).tolist()
+    [[1], [2]]
+    """,
+    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.zeros((2, 2)))],
+)
+
+flatnonzero = op(
+    lambda a: np.flatnonzero(a),
+    name="flatnonzero",
+    numpy=np.flatnonzero,
+    nondiff=True,
+    formula="the flat indices of what is not 0",
+    doc="""The indices of the elements that are not zero, counted through all in row-major order. Returns a tensor without
+    gradient.
+
+    >>> import tapenet as tn
+    >>> tn.flatnonzero(tn.tensor([[0.0, 2.0], [1.0, 0.0]])).tolist()
+    [1, 2]
+    """,
+    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
+)
+
+nonzero = op(
+    lambda a: np.nonzero(a),
+    name="nonzero",
+    numpy=np.nonzero,
+    nondiff=True,
+    outputs=None,
+    formula="the indices of what is not 0",
+    doc="""The indices of the elements that are not zero: a tuple with one array per axis. Returns tensors without
+    gradient.
+
+    >>> import tapenet as tn
+    >>> [i.tolist() for i in tn.nonzero(tn.tensor([[0.0, 2.0], [1.0, 0.0]]))]
+    [[0, 1], [1, 0]]
+    """,
+    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
+)
+
+ravel_multi_index: Op = op(
+    lambda multi_index, dims, mode="raise", order="C": np.ravel_multi_index(multi_index, dims, mode, order),
+    name="ravel_multi_index",
+    numpy=np.ravel_multi_index,
+    nondiff=("multi_index",),
+    formula="multi_index as flat indices",
+    doc="""The flat indices of elements whose indices along each axis are given. Returns a tensor without gradient.
+
+    Args:
+        multi_index: a tuple of integer arrays, one per axis, or an array whose rows are these.
+        dims: the shape.
+        mode: what an index out of range means: "raise" an error, "wrap" around, or "clip" to the ends; or one for each
+            axis.
+        order: row-major "C" or column-major "F".
+
+    >>> import tapenet as tn
+    >>> tn.ravel_multi_index((tn.tensor([0, 1]), tn.tensor([2, 0])), (2, 3)).tolist()
+    [2, 3]
+    """,
+    samples=lambda r: [
+        sample((np.array([0, 1]), np.array([2, 0])), (2, 3)),
+        sample(np.array([[0, 1], [2, 0]]), (2, 3), order="F"),
+        sample((np.array([0, 3]), np.array([-1, 0])), (2, 3), ("clip", "wrap")),
+    ],
+)
+
+unravel_index: Op = op(
+    lambda indices, shape, order="C": np.unravel_index(indices, shape, order),
+    name="unravel_index",
+    numpy=np.unravel_index,
+    nondiff=("indices",),
+    outputs=None,
+    formula="flat indices as one per axis",
+    doc="""The indices along each axis of elements whose flat indices are given: a tuple with one array per axis. Returns
+    tensors without gradient.
+
+    Args:
+        indices: integers of any shape.
+        shape: the shape they count in.
+        order: row-major "C" or column-major "F".
+
+    >>> import tapenet as tn
+    >>> [i.item() for i in tn.unravel_index(tn.argmax(tn.tensor([[0.0, 1.0], [3.0, 2.0]])), (2, 2))]
+    [1, 0]
+    """,
+    samples=lambda r: [
+        sample(np.array([[2, 3], [0, 5]]), (2, 3)),
+        sample(np.array([2, 3]), (2, 3), "F"),
+        sample(np.array(3), (4,)),
+    ],
+)
+
+
+def diag_indices_from(arr: Any) -> tuple[Any, ...]:
+    """The indices of the main diagonal of an array: plain arrays, since the shape alone decides.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> t[tn.diag_indices_from(t)]
+    Tensor([1., 4.])
+    """
+    return np.diag_indices_from(np.broadcast_to(0, arr.shape))
+
+
+def tril_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
+    """The indices of the elements of a matrix on and below its k-th diagonal: plain arrays, since the shape alone
+    decides.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> t[tn.tril_indices_from(t)]
+    Tensor([1., 3., 4.])
+    """
+    return np.tril_indices_from(np.broadcast_to(0, arr.shape), k)
+
+
+def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
+    """The indices of the elements of a matrix on and above its k-th diagonal: plain arrays, since the shape alone
+    decides.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> t[tn.triu_indices_from(t, 1)]
+    Tensor([2.])
+    """
+    return np.triu_indices_from(np.broadcast_to(0, arr.shape), k)
+
+
+numpy_functions[np.diag_indices_from] = diag_indices_from
+numpy_functions[np.tril_indices_from] = tril_indices_from
+numpy_functions[np.triu_indices_from] = triu_indices_from
+
+# -- bits --------------------------------------------------------------------------------------------------------
+
+packbits = op(
+    lambda a, axis=None, bitorder="big": np.packbits(a, axis, bitorder),
+    name="packbits",
+    numpy=np.packbits,
+    nondiff=True,
+    formula="each 8 truths of a as one byte",
+    doc="""Each eight elements as the bits of one byte: 1 where they are not zero. Returns a tensor without gradient.
+
+    Args:
+        a: integers or booleans.
+        axis: the axis along which; None takes all elements as one.
+        bitorder: whether the first is the highest bit ("big") or the lowest ("little").
+
+    >>> import tapenet as tn
+    >>> tn.packbits(tn.tensor([True, False, True])).tolist()
+    [160]
+    """,
+    samples=lambda r: [
+        sample(np.array([[True, False, True], [True, True, False]])),
+        sample(np.array([[1, 0, 2]]), 1, "little"),
+    ],
+)
+
+unpackbits = op(
+    lambda a, axis=None, count=None, bitorder="big": np.unpackbits(a, axis, count, bitorder),
+    name="unpackbits",
+    numpy=np.unpackbits,
+    nondiff=True,
+    formula="the bits of each byte of a",
+    doc="""The eight bits of each byte, as bytes 0 and 1. Returns a tensor without gradient.
+
+    Args:
+        a: bytes (uint8).
+        axis: the axis along which; None takes all elements as one.
+        count: how many bits to return; a negative number says how many of the last to leave out.
+        bitorder: whether the first is the highest bit ("big") or the lowest ("little").
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.unpackbits(tn.tensor(np.array([160], np.uint8)), count=3).tolist()
+    [1, 0, 1]
+    """,
+    samples=lambda r: [
+        sample(np.array([[3], [130]], np.uint8)),
+        sample(np.array([[3], [130]], np.uint8), 1, count=-5, bitorder="little"),
+    ],
+)

@@ -1,0 +1,274 @@
+"""Arrays as sets: their distinct elements, and what two of them have in common."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.ops.op import array_like, derived, numpy_functions, op, sample
+
+
+class UniqueAllResult(NamedTuple):
+    """What `unique_all` returns."""
+
+    values: Any
+    indices: Any
+    inverse_indices: Any
+    counts: Any
+
+
+class UniqueCountsResult(NamedTuple):
+    """What `unique_counts` returns."""
+
+    values: Any
+    counts: Any
+
+
+class UniqueInverseResult(NamedTuple):
+    """What `unique_inverse` returns."""
+
+    values: Any
+    inverse_indices: Any
+
+
+def _unique_x(g: Any, out: Any, x_shape: tuple[int, ...], axis: int | None) -> Any:
+    _, _, inverse, counts = out
+    counts = counts.astype(g[0].dtype)
+    if axis is None:
+        return np.reshape((g[0] / counts)[np.reshape(inverse, -1)], x_shape)
+    behind = len(x_shape) - 1 - axis % len(x_shape)
+    return np.take(g[0] / np.reshape(counts, (-1,) + (1,) * behind), np.reshape(inverse, -1), axis)
+
+
+unique_all = op(
+    lambda x, *, axis=None, equal_nan=False: tuple(np.unique(x, True, True, True, axis, equal_nan=equal_nan)),
+    name="unique_all",
+    numpy=np.unique_all,
+    outputs=4,
+    nondiff_outputs=(1, 2, 3),
+    result=UniqueAllResult,
+    x=_unique_x,
+    formula="the distinct elements of x",
+    gradients="x: g/k at each of the k equal ones",
+    doc="""The distinct elements in rising order, and where they stand.
+
+    Args:
+        x: an array.
+        axis: compare the parts of `x` along this axis; None compares elements.
+        equal_nan: count nan as equal to nan.
+
+    Returns:
+        a named tuple of `values`; `indices`, of each one's first occurrence; `inverse_indices`, that of each element
+        among the values; and `counts`, how often each occurs. Equal elements share the gradient of their value evenly;
+        the others have none.
+
+    >>> import tapenet as tn
+    >>> tn.unique_all(tn.tensor([2.0, 1.0, 2.0])).values
+    Tensor([1., 2.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=0)), sample(r.normal(size=()))],
+)
+
+
+@derived(
+    numpy=np.unique,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=4), True, True, True),
+        sample(r.normal(size=(3, 2)), return_counts=True, axis=0),
+        sample(r.normal(size=(2, 3)), return_index=True, axis=-1, equal_nan=False),
+        sample(r.normal(size=0), return_inverse=True),
+        sample(np.array([[2, 1], [1, 2]]), return_inverse=True),
+    ],
+)
+def unique(
+    ar: Any,
+    return_index: bool = False,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    axis: int | None = None,
+    *,
+    equal_nan: bool = True,
+    sorted: bool = True,
+) -> Any:
+    """The distinct elements in rising order, and on request where they stand.
+
+    Args:
+        ar: an array.
+        return_index: return each one's first occurrence too.
+        return_inverse: return for each element the index of its value too.
+        return_counts: return how often each occurs too.
+        axis: compare the parts of `ar` along this axis; None compares elements.
+        equal_nan: count nan as equal to nan.
+        sorted: whether the order must be rising; it always is.
+
+    Returns:
+        the values, or a tuple of them and what else was asked for. Equal elements share the gradient of their value
+        evenly.
+
+    >>> import tapenet as tn
+    >>> tn.unique(tn.tensor([2.0, 1.0, 2.0]), return_counts=True)
+    (Tensor([1., 2.]), Tensor([1, 2], dtype=int64))
+    """
+    found = unique_all(ar, axis=axis, equal_nan=equal_nan)
+    wanted = (True, return_index, return_inverse, return_counts)
+    parts = tuple(part for part, want in zip(found, wanted, strict=True) if want)
+    return parts if len(parts) > 1 else parts[0]
+
+
+# In the order of their values, which NumPy leaves open here.
+@derived(numpy=np.unique_values, samples=lambda r: [sample(np.array([])), sample(r.normal(size=(1, 1)))])
+def unique_values(x: Any) -> Any:
+    """The distinct elements in rising order. Equal ones share the gradient of their value evenly; nan equals nothing.
+
+    >>> import tapenet as tn
+    >>> tn.unique_values(tn.tensor([2.0, 1.0, 2.0]))
+    Tensor([1., 2.])
+    """
+    return unique_all(x).values
+
+
+@derived(numpy=np.unique_counts, samples=lambda r: [sample(r.normal(size=(2, 2)))])
+def unique_counts(x: Any) -> UniqueCountsResult:
+    """The distinct elements in rising order, as `values`, and how often each occurs, as `counts`. Equal ones share the
+    gradient of their value evenly; nan equals nothing.
+
+    >>> import tapenet as tn
+    >>> tn.unique_counts(tn.tensor([2.0, 1.0, 2.0])).counts.tolist()
+    [1, 2]
+    """
+    found = unique_all(x)
+    return UniqueCountsResult(found.values, found.counts)
+
+
+@derived(numpy=np.unique_inverse, samples=lambda r: [sample(r.normal(size=(2, 2)))])
+def unique_inverse(x: Any) -> UniqueInverseResult:
+    """The distinct elements in rising order, as `values`, and for each element the index of its value, as
+    `inverse_indices`. Equal ones share the gradient of their value evenly; nan equals nothing.
+
+    >>> import tapenet as tn
+    >>> tn.unique_inverse(tn.tensor([2.0, 1.0, 2.0])).inverse_indices.tolist()
+    [1, 0, 1]
+    """
+    found = unique_all(x)
+    return UniqueInverseResult(found.values, found.inverse_indices)
+
+
+isin = op(
+    lambda element, test_elements, assume_unique=False, invert=False, *, kind=None: np.isin(
+        element, test_elements, assume_unique, invert, kind=kind
+    ),
+    name="isin",
+    numpy=np.isin,
+    nondiff=("element", "test_elements"),
+    formula="whether each element is in a set",
+    doc="""Whether each element is among `test_elements`. Returns a tensor without gradient.
+
+    Args:
+        element: an array.
+        test_elements: an array.
+        assume_unique: both are free of repetitions, which is quicker.
+        invert: ask whether it is not.
+        kind: how: "sort" or "table"; None chooses.
+
+    >>> import tapenet as tn
+    >>> tn.isin(tn.tensor([1, 2]), [2, 3])
+    Tensor([False,  True])
+    """,
+    samples=lambda r: [
+        sample(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 4.0])),
+        sample(np.array([1, 2, 3]), np.array([2, 5]), True, invert=True, kind="sort"),
+    ],
+)
+if hasattr(np, "in1d"):  # NumPy before 2.4
+    numpy_functions[np.in1d] = lambda ar1, ar2, *args, **kwargs: isin(np.reshape(ar1, -1), ar2, *args, **kwargs)
+
+
+@derived(
+    numpy=np.union1d,
+    samples=lambda r: [sample(r.normal(size=(2, 2)), r.normal(size=2)), sample(r.normal(size=2), np.array([0.5]))],
+)
+def union1d(ar1: Any, ar2: Any) -> Any:
+    """The distinct elements of two arrays in rising order. Equal ones, also of both arrays, share the gradient of their
+    value evenly.
+
+    >>> import tapenet as tn
+    >>> tn.union1d(tn.tensor([2.0, 1.0]), tn.tensor([2.0, 3.0]))
+    Tensor([1., 2., 3.])
+    """
+    return unique(np.concatenate([np.reshape(array_like(ar1), -1), np.reshape(array_like(ar2), -1)]))
+
+
+@derived(
+    numpy=np.intersect1d,
+    # Of integers: what floats have in common the finite differences would drive apart.
+    samples=lambda r: [
+        sample(np.array([1, 3, 2]), np.array([[2, 4], [3, 5]])),
+        sample(np.array([1, 3, 2, 3]), np.array([3, 3, 5, 2]), return_indices=True),
+        sample(np.array([3, 1]), np.array([1, 2]), assume_unique=True),
+    ],
+)
+def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False) -> Any:
+    """The distinct elements that two arrays have in common, in rising order.
+
+    The values are taken from `ar1`, whose equal elements share the gradient evenly; `ar2` gets none.
+
+    Args:
+        ar1, ar2: arrays, of any shape.
+        assume_unique: both are free of repetitions; it makes no difference here.
+        return_indices: return each one's first occurrence in `ar1` and in `ar2` too.
+
+    >>> import tapenet as tn
+    >>> tn.intersect1d(tn.tensor([3.0, 1.0, 2.0]), [2.0, 3.0])
+    Tensor([2., 3.])
+    """
+    first, second = unique_all(array_like(ar1), equal_nan=True), unique_all(array_like(ar2), equal_nan=True)
+    common = np.isin(first.values, second.values)
+    if not return_indices:
+        return first.values[common]
+    return first.values[common], first.indices[common], second.indices[np.isin(second.values, first.values)]
+
+
+@derived(
+    numpy=np.setdiff1d,
+    samples=lambda r: [
+        sample(np.array([[3, 1], [2, 5]]), np.array([2, 4])),
+        sample(np.array([3.0, 1.0, 2.0]), np.array([0.5, 4.0]), assume_unique=True),
+    ],
+)
+def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """The distinct elements of `ar1` that are not in `ar2`, in rising order. Equal ones share the gradient evenly.
+
+    Args:
+        ar1, ar2: arrays, of any shape.
+        assume_unique: both are free of repetitions; the elements then keep their order.
+
+    >>> import tapenet as tn
+    >>> tn.setdiff1d(tn.tensor([3.0, 1.0, 2.0]), [2.0])
+    Tensor([1., 3.])
+    """
+    values = np.reshape(array_like(ar1), -1) if assume_unique else unique(ar1)
+    return values[np.isin(values, ar2, invert=True)]
+
+
+@derived(
+    numpy=np.setxor1d,
+    samples=lambda r: [
+        sample(np.array([3, 1, 2]), np.array([2, 4, 0])),
+        sample(np.array([3.0, 1.0]), np.array([0.5, 4.0]), assume_unique=True),
+    ],
+)
+def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """The distinct elements that are in one of two arrays alone, in rising order. Equal ones share the gradient evenly.
+
+    Args:
+        ar1, ar2: arrays, of any shape.
+        assume_unique: both are free of repetitions; it makes no difference here.
+
+    >>> import tapenet as tn
+    >>> tn.setxor1d(tn.tensor([3.0, 1.0]), tn.tensor([3.0, 4.0]))
+    Tensor([1., 4.])
+    """
+    first, second = unique(ar1), unique(ar2)
+    return np.sort(np.concatenate([setdiff1d(first, second, True), setdiff1d(second, first, True)]))
