@@ -1,50 +1,161 @@
-"""Complex numbers: their parts, conjugates and angles."""
+"""Complex numbers: their parts, conjugates and angles.
+
+Rules know the gradient g for which dL = Re(Σ g dz), see `docs/mathematics.md`.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.op import op, sample
 
+
+def complex_samples(r: np.random.Generator) -> list[Any]:
+    """Calls of a function of one array, on complex and on real numbers: a matrix, a 0-d array, nothing."""
+    calls = [sample(r.normal(size=shape) + 1j * r.normal(size=shape)) for shape in ((2, 3), (), (0, 2))]
+    return [*calls, sample(r.normal(size=(2, 2)))]
+
+
 conjugate = op(
     np.conjugate,
     name="conjugate",
     numpy=np.conjugate,
-    x=lambda g: np.conjugate(g),
     label="conj",
-    formula="x with the sign of its imaginary part changed",
-    gradients="x: conj g",
-    doc="""The complex conjugate, element by element; of real numbers the number itself.
+    x=lambda g: np.conj(g),
+    formula="Re x − i · Im x",
+    gradients="x: conj(g)",
+    doc="""The complex conjugate, element by element; a real number is its own. Also called `conj`.
+
+    Args:
+        x: an array, of any shape.
+
+    Returns:
+        an array of the shape and dtype of `x`.
 
     >>> import tapenet as tn
-    >>> tn.conj(tn.tensor([1.0 + 2.0j]))
+    >>> tn.conj(tn.tensor([1 + 2j]))
     Tensor([1.-2.j], dtype=complex128)
     """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)) + 1j * r.normal(size=(2, 3))),
-        sample(r.normal(size=3)),
-    ],
+    samples=complex_samples,
 )
-conj = conjugate
-
 
 real = op(
     lambda val: np.real(val),
     name="real",
     numpy=np.real,
+    label="Re",
     val=lambda g: g,
     formula="Re val",
     gradients="val: g",
-    doc="""The real part, element by element.
+    doc="""The real part, element by element: a real array. A real number is its own.
+
+    Args:
+        val: an array, of any shape.
+
+    Returns:
+        an array of the shape of `val`, of real numbers as precise as those of `val`.
 
     >>> import tapenet as tn
-    >>> tn.real(tn.tensor([1.0 + 2.0j]))
+    >>> tn.real(tn.tensor([1 + 2j]))
+    Tensor([1.])
+    """,
+    samples=complex_samples,
+)
+
+imag = op(
+    lambda val: np.imag(val),
+    name="imag",
+    numpy=np.imag,
+    label="Im",
+    val=lambda g: g * -1j,
+    formula="Im val",
+    gradients="val: −i · g",
+    doc="""The imaginary part, element by element: a real array. That of a real number is 0.
+
+    Args:
+        val: an array, of any shape.
+
+    Returns:
+        an array of the shape of `val`, of real numbers as precise as those of `val`.
+
+    >>> import tapenet as tn
+    >>> tn.imag(tn.tensor([1 + 2j]))
+    Tensor([2.])
+    """,
+    samples=complex_samples,
+)
+
+
+def _angle_z(g: Any, z: Any, deg: Any) -> Any:
+    # With θ the imaginary part of ln z, dθ = Im(dz / z) = Re(-i dz / z).
+    turn = -1j * (180 / math.pi) if deg else -1j
+    return g * np.where(z == 0, 0, turn / np.where(z == 0, 1, z))
+
+
+angle = op(
+    lambda z, deg=False: np.angle(z, deg),
+    name="angle",
+    numpy=np.angle,
+    label="∠",
+    z=_angle_z,
+    formula="the angle of z from the positive real axis",
+    gradients="z: −i · g/z",
+    doc="""The angle of a complex number from the positive real axis, element by element, in (-π, π].
+
+    Its gradient is 0 where z is 0, and where z is real: moving along the real axis does not turn z.
+
+    Args:
+        z: an array of complex or real numbers, of any shape.
+        deg: in degrees rather than radians.
+
+    Returns:
+        an array of the shape of `z`, of real numbers as precise as those of `z`.
+
+    >>> import tapenet as tn
+    >>> tn.angle(tn.tensor([1 + 1j, -1j]), deg=True)
+    Tensor([ 45., -90.])
+    """,
+    samples=lambda r: [
+        *complex_samples(r),
+        sample(np.array([1 + 1j, -0.5 - 2j, -1 + 0.5j]), deg=True),
+        sample(np.array([-1.5, 2.0]), True),
+    ],
+)
+
+real_if_close = op(
+    lambda a, tol=100: np.real_if_close(a, tol),
+    name="real_if_close",
+    numpy=np.real_if_close,
+    label="Re if close",
+    a=lambda g: g,
+    formula="Re a where all of Im a is close to 0, else a",
+    gradients="a: g",
+    doc="""The real parts, if all imaginary parts are close to zero; else the array as it is.
+
+    The dtype of the result depends on values. A captured step keeps that of the capture, and its replay raises
+    ValueError where NumPy's would be another; use `tn.real` there.
+
+    Args:
+        a: an array, of any shape.
+        tol: how many times the dtype's smallest difference from 1 is close to zero; if not above 1, what is.
+
+    Returns:
+        an array of the shape of `a`.
+
+    >>> import tapenet as tn
+    >>> tn.real_if_close(tn.tensor([1 + 1e-15j]))
     Tensor([1.])
     """,
     samples=lambda r: [
-        sample(r.normal(size=(2, 3)) + 1j * r.normal(size=(2, 3))),
-        sample(r.normal(size=3)),
+        *complex_samples(r),
+        sample(r.normal(size=3) + 1j * 1e-12),
+        sample(r.normal(size=3) + 1j * 1e-12, 1e-9),
+        sample(r.normal(size=3) + 0j, tol=10),
     ],
 )
+
+# The other name, as NumPy has it.
+conj = conjugate

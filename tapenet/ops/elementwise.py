@@ -6,12 +6,13 @@ through the branch `where` did not take stays 0 instead of 0 * inf = nan.
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Rule, Samples, op, sample
+from tapenet.ops.op import Op, Rule, Samples, derived, op, sample
 
 
 def _zmul(a: Any, d: Any) -> Any:
@@ -43,6 +44,7 @@ zmul: Op = op(
     samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))), sample(r.normal(size=3), r.normal(size=(2, 3)))],
 )  # fmt: skip
 
+_FLOAT = np.dtype(float)
 
 # -- helpers for definitions -------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ def _unary(
     return made
 
 
-def _broadcast_mend(*values: Any) -> str:
+def broadcast_mend(*values: Any) -> str:
     a, b = (np.shape(v) for v in values[:2])
     return (
         f"Shapes {a} and {b} are matched from their last axes, where lengths must be equal or 1: reshape one of them, "
@@ -118,7 +120,7 @@ def _binary(
     """
     made: Op = op(
         f, name=name, numpy=f if numpy is None else numpy, label=label, formula=formula, gradients=gradients, doc=doc,
-        broadcasts=True, samples=binary_samples(low, high), mend=_broadcast_mend, grads=rules,
+        broadcasts=True, samples=binary_samples(low, high), mend=broadcast_mend, grads=rules,
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -126,7 +128,7 @@ def _binary(
 
 def _reciprocal(y: Any) -> Any:
     """1 / y that keeps a Python number one, so that it stays weak in dtype promotion."""
-    if isinstance(y, (int, float)):
+    if isinstance(y, (int, float, complex)):
         return 1 / y if y else math.inf
     return 1 / y
 
@@ -162,9 +164,13 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
 
 
 def _power_y(g: Any, out: Any, x: Any) -> Any:
-    if isinstance(x, (int, float)):
-        return zmul(zmul(g, out), math.log(x) if x > 0 else 0.0 if x == 0 else math.nan)
-    return zmul(zmul(g, out), np.log(np.where(x == 0, 1, x)))
+    is_complex = out.dtype.kind == "c"
+    if isinstance(x, (int, float, complex)):
+        if x == 0:
+            return zmul(zmul(g, out), 0.0)
+        return zmul(zmul(g, out), cmath.log(x) if is_complex else math.log(x) if x > 0 else math.nan)
+    nonzero = np.where(x == 0, 1, x)
+    return zmul(zmul(g, out), np.log(nonzero + 0j if is_complex else nonzero))
 
 
 power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
@@ -176,8 +182,17 @@ negative = _unary(
 positive = _unary(
     np.positive, "The argument itself, +x", "x", "g", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g
 )
+
+
+def _absolute_x(g: Any, x: Any) -> Any:
+    if x.dtype.kind == "c":
+        size = np.absolute(x)
+        return g * (np.conj(x) / np.where(size == 0, 1, size))
+    return g * np.sign(x)
+
+
 absolute = _unary(np.absolute, "The absolute value |x|", "x where x ≥ 0, else −x", "g · sign(x)",
-                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip
+                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])", _absolute_x)  # fmt: skip
 square = _unary(
     np.square, "The square x²", "x²", "g · 2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x)
 )
@@ -221,6 +236,8 @@ logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
                     x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out))  # fmt: skip
 
 # -- trigonometric and hyperbolic --------------------------------------------------------------------------------
+# Of complex numbers the roots in the derivatives of inverse functions have two branches; the function itself tells
+# which one it is on.
 
 sin = _unary(np.sin, "The sine, of radians", "sin x", "g · cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])",
              lambda g, x: g * np.cos(x))  # fmt: skip
@@ -230,10 +247,12 @@ tan = _unary(np.tan, "The tangent, of radians", "tan x", "g · (1 + out²)", "ta
              lambda g, out: g * (1 + out * out), -1.2, 1.2)  # fmt: skip
 arcsin = _unary(np.arcsin, "The inverse sine, in radians", "arcsin x", "g/√(1 − x²)",
                 "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
-                lambda g, x: zmul(g, 1 / np.sqrt(1 - x * x)), -0.9, 0.9)  # fmt: skip
+                lambda g, x: zmul(g, 1 / (np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt(1 - x * x))),
+                -0.9, 0.9)  # fmt: skip
 arccos = _unary(np.arccos, "The inverse cosine, in radians", "arccos x", "−g/√(1 − x²)",
                 "arccos(tn.tensor([1.0]))\n    Tensor([0.])",
-                lambda g, x: -zmul(g, 1 / np.sqrt(1 - x * x)), -0.9, 0.9)  # fmt: skip
+                lambda g, x: -zmul(g, 1 / (np.sin(np.arccos(x)) if x.dtype.kind == "c" else np.sqrt(1 - x * x))),
+                -0.9, 0.9)  # fmt: skip
 arctan = _unary(np.arctan, "The inverse tangent, in radians", "arctan x", "g/(1 + x²)",
                 "arctan(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / (1 + x * x))  # fmt: skip
 arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
@@ -253,10 +272,12 @@ cosh = _unary(np.cosh, "The hyperbolic cosine", "cosh x", "g · sinh x", "cosh(t
 tanh = _unary(np.tanh, "The hyperbolic tangent", "tanh x", "g · (1 − out²)", "tanh(tn.tensor([0.0]))\n    Tensor([0.])",
               lambda g, out: g * (1 - out * out))  # fmt: skip
 arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "arsinh x", "g/√(1 + x²)",
-                 "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / np.sqrt(1 + x * x))  # fmt: skip
+                 "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])",
+                 lambda g, x: g / (np.cosh(np.arcsinh(x)) if x.dtype.kind == "c" else np.sqrt(1 + x * x)))  # fmt: skip
 arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "arcosh x", "g/√(x² − 1)",
                  "arccosh(tn.tensor([1.0]))\n    Tensor([0.])",
-                 lambda g, x: zmul(g, 1 / np.sqrt(x * x - 1)), 1.3, 3.0)  # fmt: skip
+                 lambda g, x: zmul(g, 1 / (np.sinh(np.arccosh(x)) if x.dtype.kind == "c" else np.sqrt(x * x - 1))),
+                 1.3, 3.0)  # fmt: skip
 arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "artanh x", "g/(1 − x²)",
                  "arctanh(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: zmul(g, 1 / (1 - x * x)), -0.9, 0.9)  # fmt: skip
 
@@ -308,6 +329,12 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return np.clip(a, a_min, a_max)
 
 
+def _clip_by_names(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
+    if a_min is not None or a_max is not None:
+        raise ValueError("clip: give a_min and a_max, or min and max, not both")
+    return clip(a, min, max)
+
+
 def _clip_a(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
     if a_min is not None:
         g = np.where(a >= a_min, g, 0)
@@ -319,9 +346,10 @@ def _clip_min(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
     return below if a_max is None else np.where(a_min <= a_max, below, 0)
 
 
-clip = op(
+clip: Op = op(
     _clip,
     name="clip",
+    more=_clip_by_names,
     numpy=np.clip,
     broadcasts=True,
     a=_clip_a,
@@ -330,7 +358,7 @@ clip = op(
     formula="min(max(a, a_min), a_max)",
     gradients="a: g where a_min ≤ a ≤ a_max, else 0; a_min: g where a < a_min ≤ a_max, else 0; "
     "a_max: g where max(a, a_min) > a_max, else 0",
-    doc="""The values of `a` limited to [a_min, a_max]; either limit may be None or an array.
+    doc="""The values of `a` limited to [a_min, a_max]; either limit may be None or an array. Also called min and max.
 
     The derivative by `a` is 1 inside and at the limits, 0 outside, where the limit gets it.
 
@@ -343,6 +371,7 @@ clip = op(
         sample(r.normal(size=(2, 3)), None, 0.1),
         sample(r.normal(size=(2, 3)), -0.1, None),
         sample(r.normal(size=(2, 3)), r.uniform(-1, -0.5, 3), r.uniform(0.5, 1, (2, 1))),
+        sample(r.normal(size=3), min=-0.5, max=0.7),
     ],
 )
 
@@ -360,7 +389,7 @@ def _plain(
     if samples is None:
         samples = binary_samples() if f.nin == 2 else unary_samples()
     made: Op = op(f, name=f.__name__, numpy=f, nondiff=True, label=label, formula=formula, doc=doc, samples=samples,
-                  mend=_broadcast_mend if f.nin == 2 else None)  # fmt: skip
+                  mend=broadcast_mend if f.nin == 2 else None)  # fmt: skip
     made.__module__ = __name__
     return made
 
@@ -385,31 +414,46 @@ greater = _plain(np.greater, "Whether x > y", "x > y", "greater(tn.tensor([1, 2]
 greater_equal = _plain(
     np.greater_equal, "Whether x >= y", "x ≥ y", "greater_equal(tn.tensor([0, 1]), 1)\n    Tensor([False,  True])", "≥"
 )
-isfinite = _plain(
-    np.isfinite,
-    "Whether x is neither infinite nor nan",
-    "−∞ < x < ∞",
-    "isfinite(tn.tensor([1.0]))\n    Tensor([ True])",
-)
+isfinite = _plain(np.isfinite, "Whether x is neither infinite nor nan", "−∞ < x < ∞",
+                  "isfinite(tn.tensor([1.0]))\n    Tensor([ True])")  # fmt: skip
 isinf = _plain(np.isinf, "Whether x is infinite", "x = ±∞", "isinf(tn.tensor([1.0]))\n    Tensor([False])")
 isnan = _plain(np.isnan, "Whether x is nan", "x is nan", "isnan(tn.tensor([1.0]))\n    Tensor([False])")
-signbit = _plain(
-    np.signbit,
-    "Whether the sign of x is negative",
-    "x has a minus sign",
-    "signbit(tn.tensor([-1.0]))\n    Tensor([ True])",
-)
-sign = _plain(
+signbit = _plain(np.signbit, "Whether the sign of x is negative", "x has a minus sign",
+                 "signbit(tn.tensor([-1.0]))\n    Tensor([ True])")  # fmt: skip
+_sign = _plain(
     np.sign, "The sign of x: -1, 0 or 1", "−1, 0 or 1, the sign of x", "sign(tn.tensor([-3.0]))\n    Tensor([-1.])"
 )
+
+
+@derived(
+    numpy=np.sign,
+    samples=lambda r: [
+        *unary_samples()(r),
+        sample(np.array([-2, 0, 3])),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
+    ],
+)
+def sign(x: Any) -> Any:
+    """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0.
+
+    That of real numbers has no gradient. That of complex numbers has one: it turns with x.
+
+    >>> import tapenet as tn
+    >>> tn.sign(tn.tensor([-3.0]))
+    Tensor([-1.])
+    >>> tn.sign(tn.tensor([3 + 4j]))
+    Tensor([0.6+0.8j], dtype=complex128)
+    """
+    if getattr(x, "dtype", _FLOAT).kind != "c":
+        return _sign(x)
+    size = np.absolute(x)
+    return x / np.where(size == 0, 1, size)
+
+
 floor = _plain(np.floor, "The largest integer not above x", "⌊x⌋", "floor(tn.tensor([1.7]))\n    Tensor([1.])")
 ceil = _plain(np.ceil, "The smallest integer not below x", "⌈x⌉", "ceil(tn.tensor([1.2]))\n    Tensor([2.])")
-rint = _plain(
-    np.rint,
-    "The nearest integer, ties to even",
-    "x rounded to the nearest integer",
-    "rint(tn.tensor([1.7]))\n    Tensor([2.])",
-)
+rint = _plain(np.rint, "The nearest integer, ties to even", "x rounded to the nearest integer",
+              "rint(tn.tensor([1.7]))\n    Tensor([2.])")  # fmt: skip
 trunc = _plain(np.trunc, "The integer part of x", "x rounded towards 0", "trunc(tn.tensor([-1.7]))\n    Tensor([-1.])")
 floor_divide = _plain(
     np.floor_divide, "The quotient rounded down", "⌊x/y⌋", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//"
@@ -420,41 +464,17 @@ logical_and = _plain(
 logical_or = _plain(
     np.logical_or, "x or y", "x or y", "logical_or(tn.tensor([True]), False)\n    Tensor([ True])", "or", _truths
 )
-logical_xor = _plain(
-    np.logical_xor,
-    "Either x or y",
-    "either x or y",
-    "logical_xor(tn.tensor([True]), True)\n    Tensor([False])",
-    "xor",
-    _truths,
-)
+logical_xor = _plain(np.logical_xor, "Either x or y", "either x or y",
+                     "logical_xor(tn.tensor([True]), True)\n    Tensor([False])", "xor", _truths)  # fmt: skip
 logical_not = _plain(
     np.logical_not, "Not x", "not x", "logical_not(tn.tensor([True]))\n    Tensor([False])", "not", _truth
 )
-bitwise_and = _plain(
-    np.bitwise_and,
-    "Bitwise x & y",
-    "x and y, bit by bit",
-    "bitwise_and(tn.tensor([6]), 3)\n    Tensor([2], dtype=int64)",
-    "&",
-    _truths,
-)
-bitwise_or = _plain(
-    np.bitwise_or,
-    "Bitwise x | y",
-    "x or y, bit by bit",
-    "bitwise_or(tn.tensor([6]), 3)\n    Tensor([7], dtype=int64)",
-    "|",
-    _truths,
-)
-bitwise_xor = _plain(
-    np.bitwise_xor,
-    "Bitwise x ^ y",
-    "either x or y, bit by bit",
-    "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)",
-    "xor",
-    _truths,
-)
+bitwise_and = _plain(np.bitwise_and, "Bitwise x & y", "x and y, bit by bit",
+                     "bitwise_and(tn.tensor([6]), 3)\n    Tensor([2], dtype=int64)", "&", _truths)  # fmt: skip
+bitwise_or = _plain(np.bitwise_or, "Bitwise x | y", "x or y, bit by bit",
+                    "bitwise_or(tn.tensor([6]), 3)\n    Tensor([7], dtype=int64)", "|", _truths)  # fmt: skip
+bitwise_xor = _plain(np.bitwise_xor, "Bitwise x ^ y", "either x or y, bit by bit",
+                     "bitwise_xor(tn.tensor([6]), 3)\n    Tensor([5], dtype=int64)", "xor", _truths)  # fmt: skip
 invert = _plain(
     np.invert, "Bitwise not", "not x, bit by bit", "invert(tn.tensor([True]))\n    Tensor([False])", "~", _truth
 )
