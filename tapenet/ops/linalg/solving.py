@@ -370,7 +370,7 @@ lstsq = op(
     nondiff=("rcond",),
     nondiff_outputs=(2,),
     joint=_lstsq_rule,
-    formula="x = a⁺ @ b, Σ|b − a @ x|², rank and singular values of a",
+    formula="x = a⁺ @ b, Σ abs(b − a @ x)², rank and singular values of a",
     gradients="a: −(by b) @ xᵀ + pinv's outer terms + U g₃ Vᵀ; b: a⁺ᵀ @ g₀ + 2 (b − ax) g₁",
     doc="""The x that makes |b - a @ x| smallest, and the smallest such x where there are several.
 
