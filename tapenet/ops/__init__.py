@@ -294,7 +294,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "unique_values",
     ),
     "selecting": ("choose", "compress", "extract", "select", "take", "take_along_axis"),
-    "editing": ("append", "delete", "insert"),
+    "editing": ("append", "delete", "insert", "resize"),
     "applying": ("apply_along_axis", "apply_over_axes", "piecewise"),
     "places": (
         "argwhere",

@@ -1,7 +1,8 @@
-"""Arrays with parts taken away or put in."""
+"""Arrays with parts taken away, put in, or repeated."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,34 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     if axis is None:
         arr, values, axis = np.reshape(arr, -1), np.reshape(values, -1), 0
     return np.concatenate([arr, values], axis)
+
+
+@derived(
+    numpy=np.resize,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2)), (2, 3)),
+        sample(r.normal(size=3), 2),
+        sample(r.normal(size=(0, 2)), (2, 1)),
+        sample(r.normal(size=2), (0, 3)),
+        sample(r.normal(size=()), 2),
+    ],
+)
+def resize(a: Any, new_shape: Any) -> Any:
+    """The elements in another shape, over again from the first where they are too few; zeros if there are none.
+
+    Raises:
+        ValueError: a length is negative.
+
+    >>> import tapenet as tn
+    >>> tn.resize(tn.tensor([1.0, 2.0]), (2, 3))
+    Tensor([[1., 2., 1.],
+            [2., 1., 2.]])
+    """
+    a = np.reshape(array_like(a), -1)
+    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"resize: the lengths of {shape} must not be negative")
+    if not a.shape[0]:
+        a = np.pad(a, (0, 1))
+    count, size = a.shape[0], math.prod(shape)
+    return np.reshape(a[:size] if size <= count else a[np.arange(size) % count], shape)

@@ -77,7 +77,7 @@ ravel_multi_index: Op = op(
     """,
     samples=lambda r: [
         sample((np.array([0, 1]), np.array([2, 0])), (2, 3)),
-        sample(np.array([[0, 1], [2, 0]]), (2, 3), order="F"),
+        sample(np.array([[0, 1], [2, 0]]), (3, 3), order="F"),
         sample((np.array([0, 3]), np.array([-1, 0])), (2, 3), ("clip", "wrap")),
     ],
 )
