@@ -157,6 +157,6 @@ def resize(a: Any, new_shape: Any) -> Any:
     if any(n < 0 for n in shape):
         raise ValueError(f"resize: the lengths of {shape} must not be negative")
     if not a.shape[0]:
-        a = np.pad(a, (0, 1))
+        a = np.concatenate([a, np.zeros(1, a.dtype)])
     count, size = a.shape[0], math.prod(shape)
     return np.reshape(a[:size] if size <= count else a[np.arange(size) % count], shape)
