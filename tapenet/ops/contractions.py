@@ -22,91 +22,102 @@ LETTERS = string.ascii_uppercase + string.ascii_lowercase
 # -- two arrays --------------------------------------------------------------------------------------------------
 
 
-class _Plan(NamedTuple):
-    """A contraction as a matrix product: labels of the axes by what becomes of them."""
+class _Factor(NamedTuple):
+    """How an array is laid out for the product: the order of its axes (None: as they are), then a shape."""
 
-    x: str
-    y: str
-    out: str
-    #: In x, y and the result.
-    batch: str
-    #: In x and y alone: summed over.
-    inner: str
-    #: In the result and in one of x and y.
-    left: str
-    right: str
+    order: tuple[int, ...] | None
+    shape: tuple[int, ...]
+
+    def of(self, a: Any) -> Any:
+        if self.order is not None:
+            a = np.transpose(a, self.order)
+        return a if a.shape == self.shape else np.reshape(a, self.shape)
+
+
+class _Plan(NamedTuple):
+    """A contraction as a matrix product, or where nothing is summed a plain one; and what becomes of the result."""
+
+    x: _Factor
+    y: _Factor
+    summed: bool
+    shape: tuple[int, ...]
+    order: tuple[int, ...] | None
+
+
+def _order(labels: str, wanted: str) -> tuple[int, ...] | None:
+    """In which order the axes with these labels are to come; None if they are in it."""
+    return None if labels == wanted else tuple(map(labels.index, wanted))
+
+
+def _split(subscripts: str) -> tuple[str, str, str]:
+    """The labels of x, of y and of the result."""
+    given, _, out = subscripts.partition("->")
+    x, _, y = given.partition(",")
+    return x, y, out
 
 
 @lru_cache(maxsize=4096)
-def _plan(subscripts: str) -> _Plan:
-    given, _, out = subscripts.partition("->")
-    x, _, y = given.partition(",")
+def _plan(subscripts: str, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> _Plan:
+    x, y, out = _split(subscripts)
+    if len(x) != len(x_shape) or len(y) != len(y_shape):
+        raise ValueError(f"the subscripts are for {len(x)} and {len(y)} axes")
     if any(len(set(labels)) < len(labels) for labels in (x, y, out)):
-        raise ValueError(f"{subscripts!r} has a label twice in one array: use einsum")
-    if any(two - three for two, three in (({*x}, {*y, *out}), ({*y}, {*x, *out}), ({*out}, {*x, *y}))):
-        raise ValueError(f"{subscripts!r} has a label in one array alone: use einsum")
+        raise ValueError("a label occurs twice in one array, which einsum takes")
+    if {*x} - {*y, *out} or {*y} - {*x, *out} or {*out} - {*x, *y}:
+        raise ValueError("a label occurs in one array alone, which einsum takes")
+    sizes = dict(zip(x + y, x_shape + y_shape, strict=True))
+    if tuple(sizes[i] for i in x) != x_shape:
+        raise ValueError("axes of one label differ in length")
+
+    def count(labels: str) -> int:
+        return math.prod(sizes[i] for i in labels)
+
+    inner = "".join(i for i in x if i not in out)
+    if not inner:  # a product, with axes of length one where a label is missing
+        factors = (
+            _Factor(
+                _order(labels, "".join(i for i in out if i in labels)),
+                tuple(sizes[i] if i in labels else 1 for i in out),
+            )
+            for labels in (x, y)
+        )
+        return _Plan(*factors, False, (), None)
+    batch = "".join(i for i in out if i in x and i in y)
+    left = "".join(i for i in out if i not in y)
+    right = "".join(i for i in out if i not in x)
+    stack = (count(batch),) if batch else ()
+    made = batch + left + right
     return _Plan(
-        x,
-        y,
-        out,
-        batch="".join(i for i in out if i in x and i in y),
-        inner="".join(i for i in x if i not in out),
-        left="".join(i for i in out if i not in y),
-        right="".join(i for i in out if i not in x),
+        _Factor(_order(x, batch + left + inner), (*stack, count(left), count(inner))),
+        _Factor(_order(y, batch + inner + right), (*stack, count(inner), count(right))),
+        True,
+        tuple(sizes[i] for i in made),
+        _order(made, out),
     )
 
 
-def _arranged(a: Any, order: Sequence[int]) -> Any:
-    """An array with its axes in another order."""
-    return a if tuple(order) == tuple(range(len(order))) else np.transpose(a, order)
-
-
-def _ordered(a: Any, labels: str, *groups: str) -> Any:
-    """An array with its axes, which have labels, in the order of the groups."""
-    return _arranged(a, tuple(map(labels.index, "".join(groups))))
-
-
 def _contract(x: Any, y: Any, subscripts: str) -> Any:
-    plan = _plan(subscripts)
-    if x.ndim != len(plan.x) or y.ndim != len(plan.y):
-        raise ValueError(f"the subscripts are for {len(plan.x)} and {len(plan.y)} axes")
-    sizes = dict(zip(plan.x + plan.y, x.shape + y.shape, strict=True))
-    if tuple(sizes[i] for i in plan.x) != x.shape:
-        raise ValueError(f"axes of one label in {subscripts!r} differ in length")
-
-    def lengths(labels: str) -> tuple[int, ...]:
-        return tuple(sizes[i] for i in labels)
-
-    if not plan.inner:  # nothing to sum: a product with axes of length one where a label is missing
-        factors = []
-        for a, labels in ((x, plan.x), (y, plan.y)):
-            kept = "".join(i for i in plan.out if i in labels)
-            factors.append(
-                np.reshape(_ordered(a, labels, kept), tuple(sizes[i] if i in labels else 1 for i in plan.out))
-            )
-        return np.multiply(*factors)
-    batch, inner, left, right = (math.prod(lengths(labels)) for labels in plan[3:])
-    stack = (batch,) if plan.batch else ()
-    rows = np.reshape(_ordered(x, plan.x, plan.batch, plan.left, plan.inner), (*stack, left, inner))
-    columns = np.reshape(_ordered(y, plan.y, plan.batch, plan.inner, plan.right), (*stack, inner, right))
-    found = np.matmul(rows, columns)
-    made = plan.batch + plan.left + plan.right
-    return _ordered(np.reshape(found, lengths(made)), made, plan.out)
+    plan = _plan(subscripts, x.shape, y.shape)
+    x, y = plan.x.of(x), plan.y.of(y)
+    if not plan.summed:
+        return np.multiply(x, y)
+    found = np.reshape(np.matmul(x, y), plan.shape)
+    return found if plan.order is None else np.transpose(found, plan.order)
 
 
 def _contract_x(g: Any, y: Any, subscripts: str) -> Any:
-    plan = _plan(subscripts)
-    return contract(g, y, f"{plan.out},{plan.y}->{plan.x}")
+    first, second, out = _split(subscripts)
+    return contract(g, y, f"{out},{second}->{first}")
 
 
 def _contract_y(g: Any, x: Any, subscripts: str) -> Any:
-    plan = _plan(subscripts)
-    return contract(x, g, f"{plan.x},{plan.out}->{plan.y}")
+    first, second, out = _split(subscripts)
+    return contract(x, g, f"{first},{out}->{second}")
 
 
 def _multiply_adds(x_shape: Any, y_shape: Any, subscripts: str) -> int:
-    plan = _plan(subscripts)
-    return math.prod(dict(zip(plan.x + plan.y, (*x_shape, *y_shape), strict=True)).values())
+    x, y, _ = _split(subscripts)
+    return math.prod(dict(zip(x + y, (*x_shape, *y_shape), strict=True)).values())
 
 
 contract: Op = op(
@@ -155,7 +166,6 @@ contract: Op = op(
         sample(r.normal(size=(2, 1, 3)), r.normal(size=(3, 2, 1)), axes=([0, -1], [1, 0])),
         sample(r.normal(size=(2, 0)), r.normal(size=(0, 3)), axes=1),
         sample(r.normal(size=()), r.normal(size=2), axes=0),
-        sample([[1.0, 2.0]], r.normal(size=2), axes=1),
     ],
 )
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
@@ -187,12 +197,11 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
     if any(a.shape[i] != b.shape[j] for i, j in zip(over_a, over_b, strict=True)):
         raise ValueError(f"{mend}: axes that are paired must be equally long")
-    left = [i for i in range(a.ndim) if i not in over_a]
-    right = [i for i in range(b.ndim) if i not in over_b]
-    inner = math.prod(a.shape[i] for i in over_a)
-    rows = np.reshape(_arranged(a, (*left, *over_a)), (math.prod(a.shape[i] for i in left), inner))
-    columns = np.reshape(_arranged(b, (*over_b, *right)), (inner, math.prod(b.shape[i] for i in right)))
-    return np.reshape(np.matmul(rows, columns), (*(a.shape[i] for i in left), *(b.shape[i] for i in right)))
+    first, second = list(LETTERS[: a.ndim]), list(LETTERS[a.ndim : a.ndim + b.ndim])
+    for i, j in zip(over_a, over_b, strict=True):
+        second[j] = first[i]
+    out = [i for i in first + second if i not in first or i not in second]
+    return contract(a, b, f"{''.join(first)},{''.join(second)}->{''.join(out)}")
 
 
 # -- subscripts --------------------------------------------------------------------------------------------------
@@ -222,7 +231,6 @@ def _letters(labels: Iterable[Any]) -> str:
         ) from None
 
 
-@lru_cache(maxsize=4096)
 def _explicit(subscripts: str, ndims: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
     """The labels of each array's axes, those of an ellipsis with letters of their own, and of the result."""
 
@@ -275,6 +283,37 @@ def _sizes(labels: Sequence[str], shapes: Sequence[tuple[int, ...]]) -> dict[str
     return sizes
 
 
+class _Read(NamedTuple):
+    """What subscripts mean for arrays of given shapes.
+
+    Attributes:
+        labels: of each array, without those of axes that broadcast.
+        out: of the result.
+        shapes: of each array without the axes that broadcast.
+        plain: the subscripts of one `contract`, if that is all.
+    """
+
+    labels: tuple[str, ...]
+    out: str
+    shapes: tuple[tuple[int, ...], ...]
+    plain: str
+
+
+@lru_cache(maxsize=4096)
+def _read(subscripts: str, shapes: tuple[tuple[int, ...], ...]) -> _Read:
+    labels, out = _explicit(subscripts, tuple(map(len, shapes)))
+    sizes = _sizes(labels, shapes)
+    kept = [
+        [(i, n) for i, n in zip(part, shape, strict=True) if n == sizes.get(i, 1)]
+        for part, shape in zip(labels, shapes, strict=True)
+    ]
+    parts = tuple("".join(i for i, _ in pairs) for pairs in kept)
+    squeezed = tuple(tuple(n for _, n in pairs) for pairs in kept)
+    text = f"{','.join(parts)}->{out}"
+    once = all(text.count(i) >= 2 for i in set(text) - set(",->")) and all(len(set(p)) == len(p) for p in parts)
+    return _Read(parts, out, squeezed, text if len(parts) == 2 and once and squeezed == shapes else "")
+
+
 # -- one array ---------------------------------------------------------------------------------------------------
 
 
@@ -305,7 +344,7 @@ def _pair(x: Any, y: Any, first: str, second: str, keep: Any, out: str | None) -
 # -- einsum ------------------------------------------------------------------------------------------------------
 
 
-def _steps(labels: tuple[str, ...], out: str, sizes: dict[str, int], optimize: Any) -> Sequence[Any]:
+def _steps(labels: tuple[str, ...], out: str, shapes: Any, optimize: Any) -> Sequence[Any]:
     """Which arrays to contract, in which order: positions in a list from which they are taken and to whose end the result
     goes."""
     if isinstance(optimize, (list, tuple)) and optimize and optimize[0] == "einsum_path":
@@ -313,7 +352,7 @@ def _steps(labels: tuple[str, ...], out: str, sizes: dict[str, int], optimize: A
     if len(labels) <= 2:
         return [tuple(range(len(labels)))]
     optimize = tuple(optimize) if isinstance(optimize, (list, tuple)) else optimize or "greedy"
-    return _searched(labels, out, tuple(tuple(sizes.get(i, 1) for i in part) for part in labels), optimize)
+    return _searched(labels, out, shapes, optimize)
 
 
 @lru_cache(maxsize=1024)
@@ -385,18 +424,19 @@ def einsum(*operands: Any, dtype: Any = None, casting: str = "safe", optimize: A
     """
     subscripts, given = _written(operands)
     arrays = _arrays(given, dtype, casting)
-    labels, out = _explicit(subscripts, tuple(a.ndim for a in arrays))
-    sizes = _sizes(labels, [a.shape for a in arrays])
-    waiting: list[tuple[Any, str]] = []
-    for a, part in zip(arrays, labels, strict=True):
-        # An axis that broadcasts multiplies by the same number everywhere: as if the array did not have it.
-        stretched = tuple(i for i, label in enumerate(part) if a.shape[i] != sizes.get(label, 1))
-        if stretched:
-            a = np.reshape(a, tuple(n for i, n in enumerate(a.shape) if i not in stretched))
-            part = "".join(label for i, label in enumerate(part) if i not in stretched)
-        waiting.append((a, part))
-    steps = _steps(tuple(part for _, part in waiting), out, sizes, optimize)
-    for step in (*steps, range(len(waiting))):  # at last, what a path from outside has left
+    shapes = tuple(a.shape for a in arrays)
+    parts, out, squeezed, plain = _read(subscripts, shapes)
+    if plain:
+        return contract(*arrays, plain)
+    # An axis that broadcasts multiplies by the same number everywhere: as if the array did not have it.
+    waiting = [
+        (a if a.shape == shape else np.reshape(a, shape), part)
+        for a, part, shape in zip(arrays, parts, squeezed, strict=True)
+    ]
+    for step in (
+        *_steps(parts, out, squeezed, optimize),
+        range(len(parts)),
+    ):  # at last, what a path from outside has left
         group = [waiting.pop(i) for i in sorted((i for i in step if i < len(waiting)), reverse=True)][::-1]
         while len(group) > 1:
             (x, first), (y, second) = group[0], group[1]
@@ -406,7 +446,8 @@ def einsum(*operands: Any, dtype: Any = None, casting: str = "safe", optimize: A
         waiting += group
     ((a, part),) = waiting
     a, part = _reduced(a, part, out)
-    return _ordered(a, part, out)
+    order = _order(part, out)
+    return a if order is None else np.transpose(a, order)
 
 
 def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Any]:
