@@ -340,7 +340,7 @@ def _mode(mode: Any) -> str:
     return _MODES[mode] if isinstance(mode, int) else str(mode)
 
 
-def _convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Any:
+def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Any:
     """The gradient by one of two convolved arrays, of the given shape."""
     other = np.flip(np.reshape(other, (-1,)))
     own, length, mode = math.prod(shape), other.shape[0], _mode(mode)
@@ -360,8 +360,8 @@ convolve = op(
     lambda a, v, mode="full": np.convolve(a, v, mode),
     name="convolve",
     numpy=np.convolve,
-    a=lambda g, a_shape, v, mode: _convolve_rule(g, v, a_shape, mode),
-    v=lambda g, a, v_shape, mode: _convolve_rule(g, a, v_shape, mode),
+    a=lambda g, a_shape, v, mode: convolve_rule(g, v, a_shape, mode),
+    v=lambda g, a, v_shape, mode: convolve_rule(g, a, v_shape, mode),
     multiply_adds=lambda a_shape, v_shape, out_shape, mode: (
         min(math.prod(a_shape), math.prod(v_shape))
         * (math.prod(out_shape) if _mode(mode) == "valid" else max(math.prod(a_shape), math.prod(v_shape)))
