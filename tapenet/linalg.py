@@ -6,11 +6,25 @@ from tapenet.ops.linalg.decompositions import (
     svd_factors,
     svdvals,
 )
-from tapenet.ops.linalg.degenerate import gap_quotient, provided
+from tapenet.ops.linalg.degenerate import gap_quotient, noting_use, provided
 from tapenet.ops.linalg.determinants import (
     det,
     null_shift,
     slogdet,
+)
+from tapenet.ops.linalg.eigen import (
+    eig,
+    eig_factors,
+    eigh,
+    eigh_factors,
+    eigvals,
+    eigvalsh,
+)
+from tapenet.ops.linalg.factorizations import (
+    cholesky,
+    qr,
+    qr_factors,
+    qr_raw,
 )
 from tapenet.ops.linalg.norms import (
     cond,
@@ -40,10 +54,17 @@ from tapenet.ops.linalg.solving import (
 from tapenet.ops.products import matmul
 
 __all__ = [
+    "cholesky",
     "cond",
     "cross",
     "det",
     "diagonal",
+    "eig",
+    "eig_factors",
+    "eigh",
+    "eigh_factors",
+    "eigvals",
+    "eigvalsh",
     "gap_quotient",
     "inv",
     "lstsq",
@@ -54,10 +75,14 @@ __all__ = [
     "matrix_transpose",
     "multi_dot",
     "norm",
+    "noting_use",
     "null_shift",
     "outer",
     "pinv",
     "provided",
+    "qr",
+    "qr_factors",
+    "qr_raw",
     "slogdet",
     "solve",
     "svd",

@@ -3,6 +3,8 @@
 from tapenet.ops.linalg import decompositions as decompositions
 from tapenet.ops.linalg import degenerate as degenerate
 from tapenet.ops.linalg import determinants as determinants
+from tapenet.ops.linalg import eigen as eigen
+from tapenet.ops.linalg import factorizations as factorizations
 from tapenet.ops.linalg import norms as norms
 from tapenet.ops.linalg import products as products
 from tapenet.ops.linalg import solving as solving

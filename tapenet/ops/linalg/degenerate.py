@@ -1,11 +1,13 @@
 """What the gradients of decompositions divide by: gaps between eigenvalues, and singular values.
 
 Where such a divisor vanishes, the vectors of a decomposition are not determined by the matrix. A gradient exists then
-only if the loss does not depend on the choice, and these ops raise where it does: nothing becomes nan in silence.
+only if the loss does not depend on the choice, and these functions raise where it may: nothing becomes nan, and no part
+of a gradient is lost in silence.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -21,19 +23,13 @@ def _negligible(x: Any, size: Any) -> Any:
     return np.abs(x) <= ROUNDINGS * float(np.finfo(np.result_type(x, np.float32)).eps) * size
 
 
-def _gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, where: str = "", mend: str = "") -> Any:
+def _gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: str = "") -> Any:
     zero = _negligible(x, size)
     closed = np.abs(gap) <= floor
-    wrong = closed & ~zero
-    if wrong.any():
-        at = np.unravel_index(np.argmax(wrong), wrong.shape)
-        found = float(np.broadcast_to(np.abs(gap), wrong.shape)[at])
-        raise np.linalg.LinAlgError(
-            f"{where}: the gradient divides by a gap that is {found:.3g}, which is 0 but for rounding: there the vectors "
-            f"are not determined by the matrix, and the loss depends on how they were chosen. {mend}"
-        )
-    zero, divisor = zero | closed, np.where(closed, np.ones((), gap.dtype), gap)
-    return np.where(zero, np.zeros((), x.dtype), x / divisor)
+    if (closed & ~zero).any():
+        raise np.linalg.LinAlgError(message)
+    quotient = x / np.where(closed, np.ones((), gap.dtype), gap)
+    return np.where(zero | closed, np.zeros((), quotient.dtype), quotient)
 
 
 gap_quotient = op(
@@ -42,25 +38,24 @@ gap_quotient = op(
     label="÷ gap",
     broadcasts=True,
     nondiff=("size", "floor"),
-    x=lambda g, gap, floor, where, mend: gap_quotient(g, gap, 0.0, floor, where, mend),
-    gap=lambda g, out, gap, floor, where, mend: -gap_quotient(g * out, gap, 0.0, floor, where, mend),
+    x=lambda g, gap, floor, message: gap_quotient(g, gap, 0.0, floor, message),
+    gap=lambda g, out, gap, floor, message: -gap_quotient(g * out, gap, 0.0, floor, message),
     formula="x / gap, 0 where x is 0 but for rounding",
     gradients="x: g / gap; gap: −g · out / gap",
     doc="""The quotient x / gap in the gradient of a decomposition; 0 where x is 0 but for rounding.
 
     Args:
         x: what is divided.
-        gap: a difference or sum of eigenvalues or singular values, real.
+        gap: a difference or sum of eigenvalues or singular values.
         size: the magnitude of the terms of which `x` is the sum: what is left of it by rounding counts as 0.
         floor: a gap that is not larger counts as 0.
-        where: the name of the decomposition, for the error.
-        mend: what to do about it, for the error.
+        message: the error.
 
     Returns:
-        an array of the shape of `x` and `gap` broadcast, of the dtype of `x`.
+        an array of the shape of `x` and `gap` broadcast.
 
     Raises:
-        LinAlgError: a gap is 0 and its x is not.
+        LinAlgError: a gap is 0 and its x is not; with `message`.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.linalg.gap_quotient(tn.tensor([2.0, 0.0]), np.array([4.0, 0.0]))
@@ -68,7 +63,7 @@ gap_quotient = op(
     """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, "svd", ""),
+        sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
     ],
 )
 
@@ -103,3 +98,96 @@ provided = op(
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
 )
+
+
+# A rule sees zeros alike from an output that the loss does not use and from one whose gradient happens to be 0. At equal
+# eigenvalues the difference matters: eigenvalues alone have a gradient there, a function of the matrix put together from
+# both has another.
+noting_use = op(
+    lambda value, used: value,
+    name="noting_use",
+    label="=",
+    value=lambda g: g,
+    used=lambda g, used_dtype: np.ones((), used_dtype),
+    formula="value",
+    gradients="value: g; used: 1, whatever g is",
+    doc="""`value` as it is. To `used`, which is 0, goes a gradient of 1 if the loss depends on the result at all.
+
+    So the rule of a decomposition knows which of its outputs are used.
+
+    Args:
+        value: an array of any shape.
+        used: a single number.
+
+    >>> import tapenet as tn
+    >>> used = tn.tensor(0.0, requires_grad=True)
+    >>> (tn.linalg.noting_use(tn.tensor([2.0]), used) * 0.0).sum().backward()
+    >>> used.grad
+    Tensor(1.)
+    """,
+    samples=lambda r: [sample(np.arange(3), np.zeros((), int))],
+)
+
+
+def conj(x: Any) -> Any:
+    """The complex conjugate; of real numbers nothing is computed."""
+    return np.conj(x) if x.dtype.kind == "c" else x
+
+
+def adjoint(x: Any) -> Any:
+    """The conjugate transpose of matrices."""
+    return np.swapaxes(conj(x), -1, -2)
+
+
+def lengths(x: Any) -> Any:
+    """The Euclidean length of each column, (..., 1, k)."""
+    x = np.abs(x)
+    return np.sqrt(np.sum(x * x, axis=-2, keepdims=True))
+
+
+def rounding(values: Any, order: int) -> Any:
+    """How far apart eigenvalues of a matrix of `order` rows may be that are equal but for rounding, (..., 1, 1)."""
+    if 0 in values.shape:
+        return 0.0
+    return order * float(np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=-1)[..., None, None]
+
+
+def over_gaps(
+    name: str, x: Any, values: Any, floor: Any, size: Any, parts: tuple[Any, ...], g_values: Any, both: Any
+) -> Any:
+    """The quotients x[j, k] / (values[k] − values[j]), 0 on the diagonal, if they determine a gradient.
+
+    Where two values are equal they do if x is 0 there, and if not both values and vectors are used (`both` is 0), or if
+    neither has a gradient there: `g_values`, and `parts` of the vectors. Else the limit depends on more than is known.
+    """
+    here = np.eye(values.shape[-1], dtype=bool)
+    gap = np.where(here, math.inf, conj(values[..., None, :] - values[..., :, None]))
+    closed = np.abs(gap) <= floor
+    message = (
+        f"{name}: two of the values are equal but for rounding (their gap is 0), so that the matrix does not determine their "
+        "vectors, and the loss may depend on the choice. Use the values alone (eigvalsh, eigvals, svdvals), keep apart what "
+        "depends on values and on vectors, or change the matrix a little so that the values differ"
+    )
+    if x.dtype.kind == "c":
+        phase = (
+            f"{name}: the loss depends on the phases of complex vectors, which the matrix does not determine: there is no "
+            "gradient. Use a function that is the same for all phases, such as one of the absolute values"
+        )
+        x = provided(x, np.where(here, x - conj(x), 0), size, phase)
+    for part in parts:
+        x = provided(x, np.where(closed, part, 0) * both, size, message)
+    weight = np.abs(g_values)
+    x = provided(x, np.where(closed, weight[..., None, :] + weight[..., :, None], 0) * both, 0.0, message)
+    return gap_quotient(x, gap, size, floor, message)
+
+
+def on_diagonal(values: Any) -> Any:
+    """Diagonal matrices of the values."""
+    return values[..., None, :] * np.eye(values.shape[-1], dtype=values.dtype)
+
+
+def in_triangle(g: Any, lower: bool) -> Any:
+    """The gradient by a matrix of which one triangle is read and mirrored, from `g`, that by the Hermitian matrix."""
+    n = g.shape[-1]
+    strict = np.tri(n, n, -1, g.dtype) if lower else np.tri(n, n, -1, g.dtype).T
+    return g * (2 * strict + np.eye(n, dtype=g.dtype))

@@ -1,0 +1,299 @@
+"""Eigenvalues and eigenvectors."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.ops.linalg.degenerate import (
+    adjoint,
+    conj,
+    in_triangle,
+    lengths,
+    noting_use,
+    on_diagonal,
+    over_gaps,
+    provided,
+    rounding,
+)
+from tapenet.ops.op import array_like, derived, op, sample
+
+
+class EighResult(NamedTuple):
+    """What `eigh` returns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+class EigResult(NamedTuple):
+    """What `eig` returns."""
+
+    eigenvalues: Any
+    eigenvectors: Any
+
+
+# -- Hermitian matrices ------------------------------------------------------------------------------------------
+
+
+def _eigh_forward(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  as NumPy calls it
+    w, v = np.linalg.eigh(a, UPLO)
+    return w, v, np.zeros((), w.dtype), np.zeros((), w.dtype)
+
+
+def _eigh_rule(g: Any, out: Any, UPLO: str) -> Any:  # noqa: N803
+    """From Vᴴ dA V = dΛ + Ω Λ − Λ Ω with the skew Ω = Vᴴ dV; derived in docs/mathematics.md."""
+    (w, v, _, _), (gw, gv, values_used, vectors_used) = out, g
+    gv = conj(gv)
+    along = np.matmul(adjoint(v), gv)
+    size = lengths(gv)
+    size = size + np.swapaxes(size, -1, -2)
+    skew = 0.5 * (along - adjoint(along))
+    turned = over_gaps("eigh", skew, w, rounding(w, w.shape[-1]), size, (along,), gw, values_used * vectors_used)
+    made = np.matmul(np.matmul(v, on_diagonal(gw) + turned), adjoint(v))
+    return conj(in_triangle(made, UPLO.upper() == "L"))
+
+
+eigh_factors = op(
+    _eigh_forward,
+    name="eigh_factors",
+    label="eigh",
+    outputs=4,
+    a=_eigh_rule,
+    formula="Λ, V with a = V · Λ @ Vᴴ; 0; 0",
+    gradients="a: V @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ, in the triangle",
+    doc="""The eigenvalues and eigenvectors that `eigh` returns, and two zeros for `noting_use`.
+
+    Args:
+        a: (..., n, n), Hermitian.
+        UPLO: "L" or "U", which triangle is read.
+
+    Returns:
+        eigenvalues and eigenvectors; and the numbers 0, whose gradients tell the rule which of both are used.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.eigh_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
+    Tensor([1., 2.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2)), "U")],
+)
+
+
+@derived(
+    numpy=np.linalg.eigh,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 3))),
+        sample(r.normal(size=(3, 3)), UPLO="U"),
+        sample(r.normal(size=(2, 2, 2)), "l"),
+        sample(np.ones((1, 1))),
+        sample(np.zeros((0, 0))),
+        sample(np.zeros((0, 2, 2)), "u"),
+    ],
+)
+def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+    """The eigenvalues and eigenvectors of Hermitian (real: symmetric) matrices: a = V · Λ @ Vᴴ.
+
+    Only one triangle of `a` is read, and so it alone has a gradient: an element off the diagonal has that of the two places
+    it stands for.
+
+    Args:
+        a: (..., n, n).
+        UPLO: which triangle is read, "L" (lower) or "U" (upper).
+
+    Returns:
+        EighResult(eigenvalues, eigenvectors): (..., n), real and rising, and (..., n, n), a vector in each column.
+
+    Raises:
+        LinAlgError: the iteration does not converge. In backward: the loss may depend on what the matrix does not
+            determine: vectors of equal eigenvalues, or the phases of complex vectors.
+
+    >>> import tapenet as tn
+    >>> w, V = tn.linalg.eigh(tn.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    >>> w
+    Tensor([1., 3.])
+    """
+    w, v, values_used, vectors_used = eigh_factors(array_like(a), UPLO)
+    return EighResult(noting_use(w, values_used), noting_use(v, vectors_used))
+
+
+def _eigvalsh_rule(g: Any, a: Any, UPLO: str) -> Any:  # noqa: N803
+    v = np.linalg.eigh(a, UPLO)[1]
+    return conj(in_triangle(np.matmul(v * g[..., None, :], adjoint(v)), UPLO.upper() == "L"))
+
+
+eigvalsh = op(
+    lambda a, UPLO="L": np.linalg.eigvalsh(a, UPLO),  # noqa: N803
+    name="eigvalsh",
+    label="eigenvalues",
+    numpy=np.linalg.eigvalsh,
+    a=_eigvalsh_rule,
+    formula="the λ with a @ v = λ · v, rising",
+    gradients="a: V · g @ Vᴴ, in the triangle that is read",
+    doc="""The eigenvalues of Hermitian (real: symmetric) matrices, from the smallest to the largest.
+
+    Where some are equal their gradients are those for one choice of the eigenvectors: right for functions that treat them
+    alike, as a sum does, and one of many at a kink, as of the largest alone.
+
+    Args:
+        a: (..., n, n).
+        UPLO: which triangle is read, "L" (lower) or "U" (upper); it alone has a gradient.
+
+    Returns:
+        (..., n), real.
+
+    Raises:
+        LinAlgError: the iteration does not converge.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.eigvalsh(tn.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    Tensor([1., 3.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 3))),
+        sample(r.normal(size=(2, 2, 2)), "U"),
+        sample(r.normal(size=(2, 2)), UPLO="l"),
+        sample(np.zeros((0, 0))),
+    ],
+)
+
+# -- all matrices ------------------------------------------------------------------------------------------------
+
+_DEFECTIVE = (
+    "the matrix has not as many independent eigenvectors as rows (it is defective, but for rounding): there its eigenvalues "
+    "have no derivative. Change the matrix a little"
+)
+
+
+def _eig_forward(a: Any) -> Any:
+    w, v = np.linalg.eig(a)
+    real = v.real.dtype
+    return w, v, np.zeros((), real), np.zeros((), real)
+
+
+def _inverse(name: str, v: Any) -> Any:
+    """The inverse of eigenvectors. The lengths of its rows say how much the eigenvalues move with the matrix."""
+    inverse = np.linalg.inv(v)
+    limit = 0.1 / float(np.finfo(v.dtype).eps)
+    return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0.0, 1.0), 0.0, f"{name}: {_DEFECTIVE}")
+
+
+def _eig_rule(g: Any, out: Any) -> Any:
+    """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
+    (w, v, _, _), (gw, gv, values_used, vectors_used) = out, g
+    gw, gv = conj(gw), conj(gv)
+    along = np.matmul(adjoint(v), gv)
+    here = np.eye(w.shape[-1], dtype=bool)
+    # The vectors keep their lengths: a column cannot grow along itself.
+    kept = np.sum(np.where(here, along.real, 0), axis=-2, keepdims=True)
+    size = 2 * lengths(gv) + np.zeros(w.shape[-1], w.real.dtype)[:, None]
+    free = along - np.matmul(adjoint(v), v) * kept
+    turned = over_gaps("eig", free, w, rounding(w, w.shape[-1]), size, (along,), gw, values_used * vectors_used)
+    return conj(np.matmul(np.matmul(adjoint(_inverse("eig", v)), on_diagonal(gw) + turned), adjoint(v)))
+
+
+def _turning(r: np.random.Generator) -> Any:
+    """A matrix with complex eigenvalues."""
+    return np.array([[1.0, -2.0], [3.0, 0.5]]) + 0.1 * r.normal(size=(2, 2))
+
+
+def _distinct(r: np.random.Generator, *shape: int) -> Any:
+    """Matrices whose eigenvalues are real and apart."""
+    return np.diag(np.arange(1.0, shape[-1] + 1)) + 0.2 * r.normal(size=shape)
+
+
+eig_factors = op(
+    _eig_forward,
+    name="eig_factors",
+    label="eig",
+    outputs=4,
+    a=_eig_rule,
+    formula="Λ, V with a @ V = V · Λ; 0; 0",
+    gradients="a: V⁻ᴴ @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ",
+    doc="""The eigenvalues and eigenvectors that `eig` returns, and two zeros for `noting_use`.
+
+    Args:
+        a: (..., n, n).
+
+    Returns:
+        eigenvalues and eigenvectors; and the numbers 0, whose gradients tell the rule which of both are used.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
+    Tensor([2., 1.])
+    """,
+    samples=lambda r: [sample(_distinct(r, 2, 2))],
+)
+
+
+@derived(
+    numpy=np.linalg.eig,
+    samples=lambda r: [
+        sample(_distinct(r, 3, 3)),
+        sample(_distinct(r, 2, 2, 2)),
+        sample(np.ones((1, 1))),
+        sample(np.zeros((0, 0))),
+        sample(np.zeros((0, 2, 2))),
+    ],
+)
+def eig(a: Any) -> Any:
+    """The eigenvalues and right eigenvectors of square matrices: a @ V = V · Λ.
+
+    The vectors have length 1. Results are real if all eigenvalues of a real `a` are, else complex.
+
+    Args:
+        a: (..., n, n).
+
+    Returns:
+        EigResult(eigenvalues, eigenvectors): (..., n), in no order, and (..., n, n), a vector in each column.
+
+    Raises:
+        LinAlgError: the iteration does not converge. In backward: the matrix is defective, or the loss may depend on what
+            the matrix does not determine: vectors of equal eigenvalues, or the phases of complex vectors.
+
+    >>> import tapenet as tn
+    >>> w, V = tn.linalg.eig(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    >>> w
+    Tensor([2., 1.])
+    """
+    w, v, values_used, vectors_used = eig_factors(array_like(a))
+    return EigResult(noting_use(w, values_used), noting_use(v, vectors_used))
+
+
+def _eigvals_rule(g: Any, a: Any) -> Any:
+    v = np.linalg.eig(a)[1]
+    return conj(np.matmul(adjoint(_inverse("eigvals", v)) * conj(g)[..., None, :], adjoint(v)))
+
+
+eigvals = op(
+    lambda a: np.linalg.eigvals(a),
+    name="eigvals",
+    label="eigenvalues",
+    numpy=np.linalg.eigvals,
+    a=_eigvals_rule,
+    formula="the λ with a @ v = λ · v",
+    gradients="a: V⁻ᴴ · g @ Vᴴ",
+    doc="""The eigenvalues of square matrices, in no order.
+
+    Real if all eigenvalues of a real `a` are, else complex.
+
+    Args:
+        a: (..., n, n).
+
+    Returns:
+        (..., n).
+
+    Raises:
+        LinAlgError: the iteration does not converge. In backward: the matrix is defective.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.eigvals(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    Tensor([2., 1.])
+    """,
+    samples=lambda r: [
+        sample(_distinct(r, 3, 3)),
+        sample(_turning(r)),
+        sample(_distinct(r, 2, 2, 2)),
+        sample(np.zeros((0, 0))),
+    ],
+)

@@ -1,0 +1,228 @@
+"""Factorisations of matrices by elimination and orthogonalisation: Cholesky and QR."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.ops.linalg.degenerate import adjoint, conj, in_triangle, provided
+from tapenet.ops.op import array_like, derived, op, sample
+
+
+class QRResult(NamedTuple):
+    """What `qr` returns in the modes "reduced" and "complete"."""
+
+    Q: Any
+    R: Any
+
+
+# -- Cholesky ----------------------------------------------------------------------------------------------------
+
+
+def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
+    """From L⁻¹ dA L⁻ᴴ = Ξ + Ξᴴ with the lower triangular Ξ = L⁻¹ dL; derived in docs/mathematics.md."""
+    g = adjoint(conj(g)) if upper else conj(g)
+    lh = out if upper else adjoint(out)
+    n = g.shape[-1]
+    half = np.tri(n, n, -1, g.dtype) + 0.5 * np.eye(n, dtype=g.dtype)
+    inner = np.matmul(lh, g) * half
+    made = np.linalg.solve(lh, adjoint(np.linalg.solve(lh, adjoint(inner))))
+    return conj(in_triangle(0.5 * (made + adjoint(made)), not upper))
+
+
+def _positive(r: np.random.Generator, *shape: int) -> Any:
+    """Symmetric matrices whose eigenvalues are above 1."""
+    a = r.normal(size=shape)
+    return a @ np.swapaxes(a, -1, -2) + np.eye(shape[-1])
+
+
+cholesky = op(
+    lambda a, *, upper=False: np.linalg.cholesky(a, upper=upper),
+    name="cholesky",
+    numpy=np.linalg.cholesky,
+    a=_cholesky_rule,
+    formula="the lower triangular L with a = L @ Lᴴ; if upper its adjoint",
+    gradients="a: L⁻ᴴ @ tril(Lᴴ @ g, half of its diagonal) @ L⁻¹, in the triangle",
+    doc="""The Cholesky factor of Hermitian (real: symmetric) positive definite matrices.
+
+    Only one triangle of `a` is read, and so it alone has a gradient: an element off the diagonal has that of the two places
+    it stands for.
+
+    Args:
+        a: (..., n, n).
+        upper: read the upper triangle, and return the upper triangular Lᴴ, with a = (Lᴴ)ᴴ @ Lᴴ.
+
+    Returns:
+        (..., n, n), lower triangular with a positive diagonal.
+
+    Raises:
+        LinAlgError: the matrix is not positive definite.
+
+    >>> import tapenet as tn
+    >>> tn.linalg.cholesky(tn.tensor([[4.0, 2.0], [2.0, 2.0]]))
+    Tensor([[2., 0.],
+            [1., 1.]])
+    """,
+    samples=lambda r: [
+        sample(_positive(r, 3, 3)),
+        sample(_positive(r, 3, 3), upper=True),
+        sample(_positive(r, 2, 2, 2)),
+        sample(_positive(r, 2, 2) + np.array([[0.0, 5.0], [0.0, 0.0]])),
+        sample(np.zeros((0, 0))),
+    ],
+)
+
+# -- QR ----------------------------------------------------------------------------------------------------------
+
+_RANK = (
+    "qr: the first min(m, n) columns of the matrix are linearly dependent, but for rounding: there is no derivative. Drop the "
+    "dependent columns, or change the matrix a little"
+)
+_COMPLETE = (
+    'qr: with mode="complete" the loss depends on columns of Q beyond those of the matrix, which may be any orthonormal '
+    'basis of what the others leave: they have no derivative. Use mode="reduced", or a function that is the same for every '
+    "such basis"
+)
+
+
+def _qr_rule(g: Any, out: Any) -> Any:
+    """From Qᴴ dA R⁻¹ = Ω + T with the skew Ω = Qᴴ dQ and the upper triangular T = dR R⁻¹; derived in
+    docs/mathematics.md."""
+    (q, r), (gq, gr) = out, g
+    gq, gr = conj(gq), conj(gr)
+    rows, columns = q.shape[-2], r.shape[-1]
+    k = min(rows, columns)
+    if q.shape[-1] > k:  # complete
+        q1, q2, g2 = q[..., :k], q[..., k:], gq[..., k:]
+        turned = np.matmul(adjoint(q2), g2)
+        size = np.sqrt(np.sum(np.abs(g2) * np.abs(g2), axis=(-2, -1), keepdims=True))
+        gq = provided(gq[..., :k], turned - adjoint(turned), size, _COMPLETE)
+        q, gq = q1, gq - np.matmul(q2, np.matmul(adjoint(g2), q1))
+        r, gr = r[..., :k, :], gr[..., :k, :]
+    if columns > k:  # those right of the square are Qᴴ times the matrix
+        right = gr[..., :, k:]
+        gq = gq + np.matmul(q, np.matmul(r[..., :, k:], adjoint(right)))
+        r, gr = r[..., :, :k], gr[..., :, :k]
+    inner = np.matmul(gr, adjoint(r)) - np.matmul(adjoint(q), gq)
+    inner = inner * (np.tri(k, k, -1, gq.dtype).T + 0.5 * np.eye(k, dtype=gq.dtype))
+    made = gq + np.matmul(q, inner + adjoint(inner))
+    made = adjoint(np.linalg.solve(_regular(r), adjoint(made)))
+    if columns > k:
+        made = np.concatenate([made, np.matmul(q, right)], axis=-1)
+    return conj(made)
+
+
+def _regular(r: Any) -> Any:
+    """`r`, unless it is singular but for rounding."""
+    k = r.shape[-1]
+    if k == 0:
+        return r
+    pivots = np.sum(np.abs(r) * np.eye(k, dtype=bool), axis=-1)
+    least = k * float(np.finfo(r.dtype).eps) * np.max(pivots, axis=-1, keepdims=True)
+    return provided(r, np.where(pivots > least, 0.0, 1.0), 0.0, _RANK)
+
+
+qr_factors = op(
+    lambda a, mode="reduced": tuple(np.linalg.qr(a, mode)),
+    name="qr_factors",
+    label="qr",
+    outputs=2,
+    result=QRResult,
+    a=_qr_rule,
+    formula="Q, R with a = Q @ R, QᴴQ = 1, R upper triangular",
+    gradients="a: (gQ + Q @ sym(triu(gR @ Rᴴ − Qᴴ @ gQ))) @ R⁻ᴴ",
+    doc="""The two factors that `qr` returns in the modes "reduced" and "complete".
+
+    Args:
+        a: (..., m, n).
+        mode: "reduced" or "complete".
+
+    Returns:
+        QRResult(Q, R).
+
+    >>> import tapenet as tn
+    >>> tn.linalg.qr_factors(tn.tensor([[-2.0], [0.0]])).R
+    Tensor([[2.]])
+    """,
+    samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), "complete")],
+)
+
+
+def _refused(g: Any) -> Any:
+    raise NotImplementedError(
+        'qr: mode="raw" has no gradient: it gives the factors as LAPACK stores them. Use mode="reduced" or "complete"'
+    )
+
+
+qr_raw = op(
+    lambda a: tuple(np.linalg.qr(a, "raw")),
+    name="qr_raw",
+    label="qr raw",
+    outputs=2,
+    a=_refused,
+    formula="the factors of qr as LAPACK stores them",
+    gradients="a: none; asking for g raises",
+    doc="""What `qr` returns in the mode "raw": the factors as LAPACK stores them. Asking for a gradient raises.
+
+    Args:
+        a: (..., m, n).
+
+    Returns:
+        (..., n, m) and (..., min(m, n)): the transposed matrix of R and the Householder vectors, and their factors.
+
+    >>> import tapenet as tn
+    >>> h, tau = tn.linalg.qr_raw(tn.tensor([[2.0], [0.0]]))
+    >>> h
+    Tensor([[2., 0.]])
+    """,
+    samples=lambda r: [sample(np.arange(6).reshape(3, 2))],
+)
+
+
+@derived(
+    numpy=np.linalg.qr,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2)), mode="complete"),
+        sample(r.normal(size=(2, 3)), "complete"),
+        sample(r.normal(size=(3, 2)), "r"),
+        sample(r.normal(size=(2, 3)), "r"),
+        sample(np.arange(6).reshape(3, 2), "raw"),
+        sample(r.normal(size=(2, 2, 2))),
+        sample(np.zeros((0, 2))),
+        sample(np.zeros((2, 0))),
+        sample(np.zeros((0, 2, 2))),
+    ],
+)
+def qr(a: Any, mode: str = "reduced") -> Any:
+    """The QR factorisation a = Q @ R, with orthonormal columns in Q and R upper triangular.
+
+    Args:
+        a: (..., m, n).
+        mode: "reduced" gives Q (..., m, k) and R (..., k, n) with k = min(m, n); "complete" Q (..., m, m) and R
+            (..., m, n); "r" only the R of "reduced"; "raw" the factors as LAPACK stores them, without gradient.
+
+    Returns:
+        QRResult(Q, R), or what `mode` says.
+
+    Raises:
+        ValueError: another mode.
+        LinAlgError: in backward: the first k columns are linearly dependent; or the loss depends on columns of a complete Q
+            beyond the first k, which the matrix does not determine.
+        NotImplementedError: in backward: a gradient through the mode "raw".
+
+    >>> import tapenet as tn
+    >>> Q, R = tn.linalg.qr(tn.tensor([[-2.0], [0.0]]))
+    >>> R
+    Tensor([[2.]])
+    """
+    a = array_like(a)
+    if mode in ("reduced", "complete"):
+        return qr_factors(a, mode)
+    if mode == "r":
+        return qr_factors(a).R
+    if mode == "raw":
+        return qr_raw(a)
+    raise ValueError(f'qr: mode={mode!r}; it is "reduced", "complete", "r" or "raw"')
