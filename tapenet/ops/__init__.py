@@ -247,7 +247,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "nanvar",
     ),
     "quantiles": ("median", "nanmedian", "nanpercentile", "nanquantile", "percentile", "quantile"),
-    "statistics": (),
+    "statistics": ("average", "bincount", "corrcoef", "cov"),
     "cumulative": (
         "cumprod",
         "cumsum",

@@ -60,13 +60,19 @@ def _astype_unless_same(a: Any, dtype: Any, *, copy: bool = True, device: Any = 
     return a if not copy and a.dtype == np.dtype(dtype) else astype(a, dtype)
 
 
+def _astype_a(g: Any, a_dtype: np.dtype[Any]) -> Any:
+    if g.dtype.kind == "c" and a_dtype.kind != "c":
+        g = np.real(g)  # a real number moves along the real axis alone
+    return g.astype(a_dtype)
+
+
 astype: Op = op(
     lambda a, dtype: np.asarray(a).astype(dtype),
     name="astype",
     numpy=np.astype,
     more=_astype_unless_same,
     lower=lambda a, dtype: np.astype(a, dtype),
-    a=lambda g, a_dtype: g.astype(a_dtype),
+    a=_astype_a,
     label=lambda dtype, **_: f"to {np.dtype(dtype)}",
     formula="a as dtype",
     gradients="a: g as the dtype of a",

@@ -1,0 +1,159 @@
+"""Joining arrays along an axis, and cutting them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, array_like, derived, op, sample
+
+
+def _pieces(g: Any, arrays_shape: Any, axis: int) -> Any:
+    if axis is None:
+        ends = np.cumsum([math.prod(s) for s in arrays_shape])
+        return tuple(
+            np.reshape(g[int(end) - math.prod(s) : int(end)], s) for s, end in zip(arrays_shape, ends, strict=True)
+        )
+    found = []
+    start = 0
+    lead = (slice(None),) * (axis % len(arrays_shape[0]))
+    for shape in arrays_shape:
+        stop = start + shape[axis]
+        found.append(g[(*lead, slice(start, stop))])
+        start = stop
+    return tuple(found)
+
+
+def _one_array(shape: Any) -> bool:
+    """Whether what was joined was one array, as the sequence of its parts along the first axis."""
+    return isinstance(shape[0], int)
+
+
+def _concatenate_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
+    if _one_array(arrays_shape):
+        return np.stack(_pieces(g, (arrays_shape[1:],) * arrays_shape[0], axis))
+    return _pieces(g, arrays_shape, axis)
+
+
+def _stack_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
+    parts = np.moveaxis(g, axis, 0)
+    return parts if _one_array(arrays_shape) else tuple(parts)
+
+
+def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Any]:
+    """Arrays in one dtype (None: what they promote to), as `casting` allows.
+
+    Raises:
+        TypeError: it does not allow one of them.
+    """
+    parts = [array_like(a) for a in arrays]
+    wanted = np.result_type(*[p.dtype for p in parts]) if dtype is None else np.dtype(dtype)
+    for p in parts:
+        if not np.can_cast(p.dtype, wanted, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
+            raise TypeError(f"{name}: {p.dtype} is not cast to {wanted} with casting={casting!r}: use .astype")
+    return [np.astype(p, wanted, copy=False) for p in parts]
+
+
+concatenate: Op = op(
+    lambda arrays, axis=0: np.concatenate(arrays, axis),
+    name="concatenate",
+    numpy=(np.concatenate,),
+    more=lambda arrays, axis=0, *, dtype=None, casting="same_kind": concatenate(
+        cast("concatenate", arrays, dtype, casting), axis
+    ),
+    arrays=_concatenate_arrays,
+    formula="arrays joined along an axis",
+    gradients="arrays: the part of g that each became",
+    doc="""Arrays joined along an axis they share (None: flattened first).
+
+    Options: `dtype=` of the result, and `casting=`, which says what may be cast to it ("same_kind").
+
+    Raises:
+        ValueError: the other axes differ in length.
+        TypeError: a dtype that may not be cast.
+
+    >>> import tapenet as tn
+    >>> tn.concatenate([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
+    Tensor([1., 2., 3.])
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=(2, 3)), r.normal(size=(1, 3))]),
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=(2, 2))], -1),
+        sample([r.normal(size=(2, 2)), r.normal(size=3)], None),
+        sample(r.normal(size=(2, 3, 2)), 1),
+        sample([r.normal(size=(0, 2)), r.normal(size=(1, 2))]),
+        sample([r.normal(size=2), np.arange(2)], dtype="int32", casting="unsafe"),
+    ],
+    mend=lambda arrays, axis: (
+        "All axes but the one joined along must have equal lengths: " + ", ".join(str(np.shape(a)) for a in arrays)
+    ),
+)
+
+concat = concatenate
+
+stack: Op = op(
+    lambda arrays, axis=0: np.stack(arrays, axis),
+    name="stack",
+    numpy=np.stack,
+    more=lambda arrays, axis=0, *, dtype=None, casting="same_kind": stack(cast("stack", arrays, dtype, casting), axis),
+    arrays=_stack_arrays,
+    formula="arrays joined along a new axis",
+    gradients="arrays: the part of g that each became",
+    doc="""Arrays of one shape joined along a new axis.
+
+    Options: `dtype=` of the result, and `casting=`, which says what may be cast to it ("same_kind").
+
+    Raises:
+        ValueError: the shapes differ.
+        TypeError: a dtype that may not be cast.
+
+    >>> import tapenet as tn
+    >>> tn.stack([tn.tensor(1.0), tn.tensor(2.0)])
+    Tensor([1., 2.])
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3))]),
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.normal(size=(2, 3))], -1),
+        sample(r.normal(size=(2, 3)), 1),
+    ],
+    mend=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
+)
+
+
+@derived(
+    numpy=np.split,
+    samples=lambda r: [sample(r.normal(size=(4, 3)), 2), sample(r.normal(size=(2, 5)), [1, 3], 1)],
+)
+def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Split into equal sections, or before the given indices, along an axis.
+
+    Raises:
+        ValueError: the axis does not divide into equal sections, or there is no such axis.
+
+    >>> import tapenet as tn
+    >>> tn.split(tn.tensor([1.0, 2.0, 3.0]), [1])
+    [Tensor([1.]), Tensor([2., 3.])]
+    """
+    ary = array_like(ary)
+    if not -ary.ndim <= axis < ary.ndim:
+        raise ValueError(f"split: axis {axis} is out of bounds for an array of shape {ary.shape}")
+    length = ary.shape[axis]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        sections = int(indices_or_sections)
+        if sections < 1 or length % sections:
+            raise ValueError(
+                f"split: axis {axis} of shape {ary.shape} does not divide into {sections} equal sections; give the "
+                "indices to split before instead"
+            )
+        ends = [length // sections * (i + 1) for i in range(sections)]
+    else:
+        ends = [*(int(i) for i in indices_or_sections), length]
+    return cut(ary, ends, axis)
+
+
+def cut(ary: Any, ends: list[int], axis: int) -> list[Any]:
+    """The parts of an array along an axis, by where each ends."""
+    lead = (slice(None),) * (axis % ary.ndim)
+    return [ary[(*lead, slice(start, end))] for start, end in zip([0, *ends[:-1]], ends, strict=True)]

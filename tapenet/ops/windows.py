@@ -1,0 +1,135 @@
+"""Windows that slide over an array, and what folds them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tapenet.ops.op import Op, op, sample
+
+
+def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The lengths of a window, and the axes along which they lie."""
+    lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
+    axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim, allow_duplicate=True)
+    return lengths, axes
+
+
+def _along(axis: int, place: Any) -> tuple[Any, ...]:
+    return (*(slice(None),) * axis, place)
+
+
+def _view(x: Any, window_shape: Any, axis: Any = None) -> Any:
+    return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis)
+
+
+def _view_lowered(x: Any, window_shape: Any, axis: Any) -> Any:
+    """One axis after the other, as rows of neighbours."""
+    for length, i in zip(*_axes(x.ndim, window_shape, axis), strict=True):
+        neighbours = np.arange(x.shape[i] - length + 1)[:, None] + np.arange(length)
+        x = np.moveaxis(np.take(x, neighbours, i), i + 1, -1)
+    return x
+
+
+def _fold(a: Any, axis: tuple[int, ...]) -> Any:
+    """The sums of all windows, one window axis after the other, the last one first."""
+    for i in reversed(axis):
+        count, length = a.shape[i], a.shape[-1]
+        shape = list(a.shape[:-1])
+        shape[i] = count + length - 1
+        made = np.zeros(shape, a.dtype)
+        # As many additions of whole arrays as there are places in a window, or windows, whichever are fewer.
+        if length <= count:
+            for k in range(length):
+                made[_along(i, slice(k, k + count))] += a[..., k]
+        else:
+            parts = np.moveaxis(a, (i, -1), (0, i + 1))
+            for k in range(count):
+                made[_along(i, slice(k, k + length))] += parts[k]
+        a = made
+    return a
+
+
+def _fold_lowered(a: Any, axis: tuple[int, ...]) -> Any:
+    for i in reversed(axis):
+        count, length = a.shape[i], a.shape[-1]
+        shape = (*a.shape[:i], count + length - 1, *a.shape[i + 1 : -1])
+        made = np.zeros_like(a, shape=shape)
+        np.add.at(made, _along(i, np.arange(count)[:, None] + np.arange(length)), np.moveaxis(a, -1, i + 1))
+        a = made
+    return a
+
+
+def _view_x(g: Any, x_shape: Any, window_shape: Any, axis: Any) -> Any:
+    return fold_windows(g, _axes(len(x_shape), window_shape, axis)[1])
+
+
+sliding_window_view: Op = op(
+    _view,
+    name="sliding_window_view",
+    numpy=np.lib.stride_tricks.sliding_window_view,
+    lower=_view_lowered,
+    label="windows",
+    x=_view_x,
+    formula="x[i + k], k along new last axes",
+    gradients="x: Σ g over all windows that hold the element",
+    doc="""All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`.
+
+    Args:
+        x: an array.
+        window_shape: the lengths of a window, one per axis it slides along.
+        axis: these axes (None: all); an axis may come twice.
+
+    Returns:
+        an array in which each axis has as many places as windows fit along it, and new last axes run over the window; a
+        view, read-only.
+
+    Raises:
+        ValueError: a window longer than the array, or not one length per axis.
+
+    >>> import tapenet as tn
+    >>> tn.sliding_window_view(tn.tensor([1.0, 2.0, 3.0]), 2)
+    Tensor([[1., 2.],
+            [2., 3.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=4), 2),
+        sample(r.normal(size=4), (3,)),
+        sample(r.normal(size=(2, 3)), (2, 2)),
+        sample(r.normal(size=(2, 3)), 2, -1),
+        sample(r.normal(size=(2, 3)), (2, 1), axis=(1, 0)),
+        sample(r.normal(size=4), (2, 2), (0, 0)),
+        sample(r.normal(size=(0, 3)), 2, 1),
+    ],
+    mend=lambda x, window_shape, axis: (
+        f"x has shape {np.shape(x)}: windows are as long or shorter, one length per axis"
+    ),
+)
+
+fold_windows: Op = op(
+    _fold,
+    name="fold_windows",
+    label="fold",
+    lower=_fold_lowered,
+    a=lambda g, a_shape, axis: sliding_window_view(g, a_shape[len(a_shape) - len(axis) :], axis),
+    formula="Σ a[i, k] over i + k",
+    gradients="a: the windows of g",
+    doc="""The sum of overlapping windows, each where it was taken from: the gradient of `sliding_window_view`.
+
+    Args:
+        a: windows as `sliding_window_view` gives them.
+        axis: a tuple of the axes along which they slide, counted from the first one.
+
+    >>> import tapenet as tn
+    >>> tn.fold_windows(tn.tensor([[1.0, 2.0], [10.0, 20.0]]), (0,))
+    Tensor([ 1., 12., 20.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 2)), (0,)),
+        sample(r.normal(size=(2, 4)), (0,)),
+        sample(r.normal(size=(1, 2, 2, 3)), (1, 0)),
+        sample(r.normal(size=(2, 2, 2)), (0, 0)),
+    ],
+)
