@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tapenet.ops.op import Op, answer, array_like, derived, op, sample
+from tapenet.ops.op import Op, array_like, derived, op, sample
 from tapenet.ops.shaping import unbroadcast
 
 full_like: Op = op(
@@ -166,8 +166,8 @@ def _with_axes(value: Any, ndim: int) -> Any:
         sample(r.normal(size=()), r.normal(size=()), 3),
         sample(r.normal(size=2), r.normal(size=(2, 1)), 2, False, base=2.0),
         sample(r.normal(size=2), 1, 3, True, r.uniform(1, 2, size=()), axis=-1),
-        sample(r.normal(size=()), 1.0, 2, base=r.uniform(1, 2, size=2)),
-        sample(0.5, r.normal(size=2), 2, base=r.uniform(1, 2, size=(2, 1)), axis=1),
+        sample(r.normal(size=()), 1.0, 2, True, r.uniform(1, 2, size=2)),
+        sample(0.5, r.normal(size=2), 2, False, r.uniform(1, 2, size=(2, 1)), axis=1),
         sample(r.normal(size=2), 3, 3, dtype=np.int64),
         sample(r.normal(size=2), r.normal(size=2), 0),
     ],
@@ -261,52 +261,3 @@ geomspace: Op = op(
     ],
     mend=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
 )
-
-# -- indices of a part of an array, from its shape alone ----------------------------------------------------------
-
-
-def tril_indices_from(arr: Any, k: int = 0) -> Any:
-    """The indices of the lower triangle of a matrix, as plain arrays.
-
-    >>> import tapenet as tn
-    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> t[tn.tril_indices_from(t)].numpy()
-    array([1., 3., 4.])
-    """
-    _matrix("tril_indices_from", arr)
-    return np.tril_indices(arr.shape[-2], k, arr.shape[-1])
-
-
-def triu_indices_from(arr: Any, k: int = 0) -> Any:
-    """The indices of the upper triangle of a matrix, as plain arrays.
-
-    >>> import tapenet as tn
-    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> t[tn.triu_indices_from(t)].numpy()
-    array([1., 2., 4.])
-    """
-    _matrix("triu_indices_from", arr)
-    return np.triu_indices(arr.shape[-2], k, arr.shape[-1])
-
-
-def diag_indices_from(arr: Any) -> Any:
-    """The indices of the main diagonal of an array whose axes have one length, as plain arrays.
-
-    >>> import tapenet as tn
-    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
-    >>> t[tn.diag_indices_from(t)].numpy()
-    array([1., 4.])
-    """
-    if arr.ndim < 2 or len(set(arr.shape)) > 1:
-        raise ValueError(f"diag_indices_from: an array of shape {arr.shape} needs two axes or more, all of one length")
-    return np.diag_indices(arr.shape[0], arr.ndim)
-
-
-def _matrix(name: str, arr: Any) -> None:
-    if arr.ndim != 2:
-        raise ValueError(f"{name}: an array of shape {arr.shape} is no matrix")
-
-
-answer(np.tril_indices_from, tril_indices_from)
-answer(np.triu_indices_from, triu_indices_from)
-answer(np.diag_indices_from, diag_indices_from)
