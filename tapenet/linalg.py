@@ -19,6 +19,7 @@ from tapenet.ops.linalg.eigen import (
     eigh_factors,
     eigvals,
     eigvalsh,
+    nearest_order,
 )
 from tapenet.ops.linalg.factorizations import (
     cholesky,
@@ -74,6 +75,7 @@ __all__ = [
     "matrix_rank",
     "matrix_transpose",
     "multi_dot",
+    "nearest_order",
     "norm",
     "noting_use",
     "null_shift",

@@ -37,12 +37,12 @@ class EigResult(NamedTuple):
 # -- Hermitian matrices ------------------------------------------------------------------------------------------
 
 
-def _eigh_forward(a: Any, UPLO: str = "L") -> Any:  # noqa: N803  as NumPy calls it
+def _eigh_forward(a: Any, UPLO: str = "L") -> Any:
     w, v = np.linalg.eigh(a, UPLO)
     return w, v, np.zeros((), w.dtype), np.zeros((), w.dtype)
 
 
-def _eigh_rule(g: Any, out: Any, UPLO: str) -> Any:  # noqa: N803
+def _eigh_rule(g: Any, out: Any, UPLO: str) -> Any:
     """From Vᴴ dA V = dΛ + Ω Λ − Λ Ω with the skew Ω = Vᴴ dV; derived in docs/mathematics.md."""
     (w, v, _, _), (gw, gv, values_used, vectors_used) = out, g
     gv = conj(gv)
@@ -91,7 +91,7 @@ eigh_factors = op(
         sample(np.zeros((0, 2, 2)), "u"),
     ],
 )
-def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
+def eigh(a: Any, UPLO: str = "L") -> Any:
     """The eigenvalues and eigenvectors of Hermitian (real: symmetric) matrices: a = V · Λ @ Vᴴ.
 
     Only one triangle of `a` is read, and so it alone has a gradient: an element off the diagonal has that of the two places
@@ -117,13 +117,13 @@ def eigh(a: Any, UPLO: str = "L") -> Any:  # noqa: N803
     return EighResult(noting_use(w, values_used), noting_use(v, vectors_used))
 
 
-def _eigvalsh_rule(g: Any, a: Any, UPLO: str) -> Any:  # noqa: N803
+def _eigvalsh_rule(g: Any, a: Any, UPLO: str) -> Any:
     v = np.linalg.eigh(a, UPLO)[1]
     return conj(in_triangle(np.matmul(v * g[..., None, :], adjoint(v)), UPLO.upper() == "L"))
 
 
 eigvalsh = op(
-    lambda a, UPLO="L": np.linalg.eigvalsh(a, UPLO),  # noqa: N803
+    lambda a, UPLO="L": np.linalg.eigvalsh(a, UPLO),
     name="eigvalsh",
     label="eigenvalues",
     numpy=np.linalg.eigvalsh,
@@ -260,8 +260,47 @@ def eig(a: Any) -> Any:
     return EigResult(noting_use(w, values_used), noting_use(v, vectors_used))
 
 
-def _eigvals_rule(g: Any, a: Any) -> Any:
-    v = np.linalg.eig(a)[1]
+def _nearest_order(wanted: Any, found: Any) -> Any:
+    n = wanted.shape[-1]
+    order = np.empty(wanted.shape, int)
+    for at in np.ndindex(wanted.shape[:-1]):
+        left = np.array(found[at])
+        for i in range(n):
+            order[at][i] = np.argmin(np.abs(left - wanted[at][i]))
+            left[order[at][i]] = np.inf
+    return order
+
+
+# For large matrices LAPACK finds the eigenvalues in another order when it finds the eigenvectors too.
+nearest_order = op(
+    _nearest_order,
+    name="nearest_order",
+    nondiff=True,
+    formula="for each of wanted the place of the nearest of found",
+    doc="""Where each of the `wanted` numbers is among those `found`, which are the same but for order and rounding.
+
+    Args:
+        wanted: (..., n).
+        found: (..., n).
+
+    Returns:
+        (..., n), integers: along the last axis a permutation.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.linalg.nearest_order(np.array([1.0, 2.0, 1.0]), np.array([2.0, 1.0, 1.0]))
+    array([1, 0, 2])
+    """,
+    samples=lambda r: [
+        sample(np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])),
+        sample(np.array([[1j, -1j]]), np.array([[-1j, 1j]])),
+        sample(np.zeros((2, 0)), np.zeros((2, 0))),
+    ],
+)
+
+
+def _eigvals_rule(g: Any, out: Any, a: Any) -> Any:
+    w, v = np.linalg.eig(a)
+    v = np.take_along_axis(v, nearest_order(out, w)[..., None, :], axis=-1)
     return conj(np.matmul(adjoint(_inverse("eigvals", v)) * conj(g)[..., None, :], adjoint(v)))
 
 
