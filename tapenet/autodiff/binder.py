@@ -43,7 +43,7 @@ import numpy as np
 from tapenet.autodiff import record
 from tapenet.autodiff.backward import _joint_entry
 from tapenet.autodiff.interned import SHAPES, constant, intern_shape
-from tapenet.autodiff.tape import Leaf, Node, Parents, local, next_number
+from tapenet.autodiff.tape import Leaf, Node, Output, Parents, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.op import Op, install_recorder
@@ -79,7 +79,7 @@ def specialise(op: Op) -> None:
     op.node_class = node_class = _node_class(op)
     # On a tape that records everything, and in debug mode, a node says more.
     op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})
-    call = _general_call if op.outputs != 1 else _fast_call(op)
+    call = _general_call if op.outputs is None else _fast_call(op)
     op.__class__ = type("Op", (Op,), {"__call__": call, "__module__": Op.__module__})
 
 
@@ -148,6 +148,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_local": local,
         "_ndarray": np.ndarray,
         "_next_number": next_number,
+        "_Output": Output,
         "_node_class": getattr(op, "node_class", None),
         "_shape_of": record._shapes,
         "_size_of": size_of,
@@ -197,6 +198,8 @@ def _fast_call(op: Op, timed: bool = False) -> Any:
         given = [*positional, *(f"{n}={n}" for n in keyword), "**_more"]
         lines.append(f"    if _more: return _further({', '.join(given)})")
     lines += ["    _state = _local.state", "    if not _state.fast:"]
+    if op.outputs != 1:  # timed by the general recorder
+        return _compile(op, "__call__", [*lines, f"        {general}", *_several(op, general)])
     if timed:
         lines += ["        _log = _state.timed", f"        if _log is None: {general}"]
         lines += ["    " + line for line in _body(op, general, timed=True)]
@@ -205,15 +208,21 @@ def _fast_call(op: Op, timed: bool = False) -> Any:
     return _compile(op, "__call__", lines + _body(op, general))
 
 
-def _body(op: Op, general: str, timed: bool = False) -> list[str]:
-    """The lines of an op's call, which are left to the `general` recorder where an argument is not plain."""
-    positional = [a.name for a in op.arguments if not a.keyword_only]
-    keyword = [a.name for a in op.arguments if a.keyword_only]
-    passed = ", ".join(
-        ["_data_" + n if n in op.inputs else n for n in positional]
-        + [f"{n}=_data_{n}" if n in op.inputs else f"{n}={n}" for n in keyword]
+def _passed(op: Op) -> str:
+    """The arguments of the forward, as a call has them."""
+    return ", ".join(
+        ("" if not a.keyword_only else f"{a.name}=") + ("_data_" if a.name in op.inputs else "") + a.name
+        for a in op.arguments
     )
-    values = "(" + "".join(f"_data_{n}, " if n in op.inputs else f"{n}, " for n in (*positional, *keyword)) + ")"
+
+
+def _values(op: Op) -> str:
+    """All arguments, as a tuple."""
+    return "(" + "".join(f"_data_{a.name}, " if a.name in op.inputs else f"{a.name}, " for a in op.arguments) + ")"
+
+
+def _unwrapped(op: Op, general: str) -> list[str]:
+    """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain."""
     lines = []
     for n in op.inputs:
         node = f"; _node_{n} = {n}._node" if n in op.differentiable else ""
@@ -227,6 +236,63 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
         ]
     if op.options:
         lines += [f"    if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
+    return lines
+
+
+def _no_tensors(op: Op) -> str:
+    return " and ".join(f"_type_{n} is not _Tensor" for n in op.inputs) or "True"
+
+
+def _wanted(op: Op) -> str:
+    return " or ".join(f"_node_{n} is not None" for n in op.differentiable)
+
+
+def _several(op: Op, general: str) -> list[str]:
+    """The lines of the call of an op with a fixed number of outputs above one."""
+    assert op.outputs is not None
+    numbers = range(op.outputs)
+    outs = [f"_out_{i}" for i in numbers]
+    tensors = ", ".join(f"_result_{i}" for i in numbers)
+    lines = [
+        *_unwrapped(op, general),
+        "    try:",
+        f"        {', '.join([*outs, *(f'_made_{r}' for r in op.residuals)])} = _split(self, _forward({_passed(op)}))",
+        "    except _Exception as _error:",
+        f"        _explain(self, {_values(op)}, _error)",
+        f"    if {_no_tensors(op)}: return self.several(({', '.join(outs)}))",
+    ]
+    for i in numbers:
+        lines += [
+            f"    if _type(_out_{i}) is not _ndarray: _out_{i} = _wrap(self, _out_{i})",
+            f"    _result_{i} = _Tensor()",
+            f"    _result_{i}._data = _out_{i}",
+            f"    _result_{i}._node = None",
+        ]
+    flowing = [i for i in numbers if i not in op.nondiff_outputs]
+    if op.differentiable and flowing:
+        floats = " or ".join(f"_out_{i}.dtype.kind in 'fc'" for i in flowing)
+        lines += [
+            f"    if _state.grad and ({_wanted(op)}) and ({floats}):",
+            "        _node = _node_class()",
+            "        _node.number = _next_number()",
+            "        _node.scope = _state.scope",
+            f"        _node.shape = _intern_shape(({', '.join(f'{o}.shape' for o in outs)}))",
+            f"        _node.dtype = _intern_shape(({', '.join(f'{o}.dtype' for o in outs)}))",
+            "        _node.released = None",
+            f"        _out = ({', '.join(outs)})",
+            *("        " + line for line in _save_lines(op)),
+            *(
+                f"        if _out_{i}.dtype.kind in 'fc': _result_{i}._node = _Output(_node, {i}, _out_{i})"
+                for i in flowing
+            ),
+        ]
+    return [*lines, f"    return self.several(({tensors}))"]
+
+
+def _body(op: Op, general: str, timed: bool = False) -> list[str]:
+    """The lines of an op's call, which are left to the `general` recorder where an argument is not plain."""
+    passed = _passed(op)
+    lines = _unwrapped(op, general)
     lines += ["    try:"]
     if timed:
         lines += ["        _start = _clock()", f"        _out = _forward({passed})", "        _stop = _clock()"]
@@ -239,10 +305,9 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
             lines += ["        if _type(_out) is _tuple: _split(self, _out)"]
     lines += [
         "    except _Exception as _error:",
-        f"        _explain(self, {values}, _error)",
+        f"        _explain(self, {_values(op)}, _error)",
+        f"    if {_no_tensors(op)}: return _out",
     ]
-    tensors = " and ".join(f"_type_{n} is not _Tensor" for n in op.inputs) or "True"
-    lines += [f"    if {tensors}: return _out"]
     lines += [
         "    if _type(_out) is not _ndarray: _out = _wrap(self, _out)",
         "    _result = _Tensor()",
@@ -251,9 +316,8 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
     unrecorded = ["    _result._node = None", *(_entry_lines(op, node=False) if timed else ()), "    return _result"]
     if not op.differentiable:
         return lines + unrecorded
-    wanted = " or ".join(f"_node_{n} is not None" for n in op.differentiable)
     lines += [
-        f"    if _state.grad and ({wanted}):",
+        f"    if _state.grad and ({_wanted(op)}):",
         "        _dtype = _out.dtype",
     ]
     if not isinstance(op.forward, np.ufunc):

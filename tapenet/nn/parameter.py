@@ -22,7 +22,7 @@ def Parameter(data: Any, requires_grad: bool = True, dtype: DTypeLike | None = N
         dtype: by default float32 for Python numbers and lists, and the dtype of an array or tensor.
 
     Raises:
-        TypeError: integers with requires_grad.
+        TypeError: integers with requires_grad, or complex numbers.
 
     >>> from tapenet import nn
     >>> nn.Parameter([1.0, 2.0])
@@ -50,5 +50,10 @@ def _marked(data: Any, dtype: DTypeLike | None, kind: str) -> Tensor:
     made = tensor(data, dtype)
     if dtype is None and not hasattr(data, "dtype") and made.dtype.kind in ("biuf" if kind == "parameter" else "f"):
         made = tensor(made, FLOAT)
+    if kind == "parameter" and made.dtype.kind == "c":
+        raise TypeError(
+            f"a parameter holds real numbers, not {made.dtype}: optimizers and initialisers are for these. Keep the real and "
+            "the imaginary part as two parameters, and compute with real + 1j * imag"
+        )
     made._kind = kind
     return made

@@ -89,6 +89,11 @@ def check_parameter(where: str, name: str, param: Tensor) -> None:
             f"{where}: {name} needs no gradient: call requires_grad_() on it, or leave it out, as in "
             "[p for p in net.parameters() if p.requires_grad]"
         )
+    if param.dtype.kind == "c":
+        raise TypeError(
+            f"{where}: {name} is {param.dtype}, and update rules are for real numbers: learn its real and imaginary parts "
+            "as two tensors, and compute with real + 1j * imag"
+        )
 
 
 def check_range(where: str, name: str, value: Any, low: float, high: float) -> None:

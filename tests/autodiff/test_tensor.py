@@ -236,8 +236,9 @@ def test_an_ndarray_does_not_take_a_tensor_in_place(requires_grad: bool) -> None
             operate(a, t)
     with pytest.raises(TypeError, match="array = array"):
         np.exp(t, out=a)
-    with pytest.raises(TypeError, match=r"np\.copyto is not supported"):
-        np.copyto(a, t)
+    if requires_grad:
+        with pytest.raises(TypeError, match="not turned into an ndarray in silence"):
+            np.copyto(a, t)
     assert not a.any()
 
 
