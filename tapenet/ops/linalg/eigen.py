@@ -260,13 +260,13 @@ def eig(a: Any) -> Any:
     return EigResult(noting_use(w, values_used), noting_use(v, vectors_used))
 
 
-def _nearest_order(wanted: Any, found: Any) -> Any:
-    n = wanted.shape[-1]
-    order = np.empty(wanted.shape, int)
-    for at in np.ndindex(wanted.shape[:-1]):
+def _nearest_order(values: Any, found: Any) -> Any:
+    n = values.shape[-1]
+    order = np.empty(values.shape, int)
+    for at in np.ndindex(values.shape[:-1]):
         left = np.array(found[at])
         for i in range(n):
-            order[at][i] = np.argmin(np.abs(left - wanted[at][i]))
+            order[at][i] = np.argmin(np.abs(left - values[at][i]))
             left[order[at][i]] = np.inf
     return order
 
@@ -276,11 +276,11 @@ nearest_order = op(
     _nearest_order,
     name="nearest_order",
     nondiff=True,
-    formula="for each of wanted the place of the nearest of found",
-    doc="""Where each of the `wanted` numbers is among those `found`, which are the same but for order and rounding.
+    formula="for each of values the place of the nearest of found",
+    doc="""Where each of the `values` numbers is among those `found`, which are the same but for order and rounding.
 
     Args:
-        wanted: (..., n).
+        values: (..., n).
         found: (..., n).
 
     Returns:
