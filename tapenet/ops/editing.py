@@ -43,7 +43,7 @@ def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
         obj = array_like(obj)
         obj = obj.astype(np.intp) if obj.dtype.kind == "f" and obj.shape == (0,) else obj
     kept = setitem(np.ones(arr.shape[axis], bool), False, (obj,))
-    return arr[(*(slice(None),) * axis, kept)]
+    return arr[(*(slice(None),) * axis, np.flatnonzero(kept))]
 
 
 def _integers_or_truths(indices: Any) -> Any:
@@ -100,7 +100,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     lead = (slice(None),) * axis
     kept = setitem(np.ones(length + count, bool), False, (positions,))
     out = np.zeros((*arr.shape[:axis], length + count, *arr.shape[axis + 1 :]), arr.dtype)
-    return setitem(setitem(out, values, (*lead, positions)), arr, (*lead, kept))
+    return setitem(setitem(out, values, (*lead, positions)), arr, (*lead, np.flatnonzero(kept)))
 
 
 @derived(

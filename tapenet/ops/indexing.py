@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -104,20 +105,39 @@ def _setitem_lowered(a: Any, value: Any, index: Any) -> Any:
     return out
 
 
+def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tuple[int, ...]) -> Any:
+    read = g[index]
+    if _may_repeat(index):
+        # Every place is marked by who wrote it last: of a place that is named twice the others have no part in it.
+        order = np.reshape(np.arange(math.prod(read.shape)), read.shape)
+        if type(g) is np.ndarray:
+            marks = np.empty(a_shape, order.dtype)
+            marks[index] = order
+        else:
+            marks = setitem(np.zeros(a_shape, order.dtype), order, index)
+        read = np.where(np.equal(marks[index], order), read, 0)
+    return unbroadcast(read, value_shape)
+
+
+def _may_repeat(index: Any) -> bool:
+    """Whether an index has an array of integers."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(i, list) or (hasattr(i, "dtype") and i.ndim and i.dtype != bool) for i in parts)
+
+
 setitem: Op = op(
     _setitem,
     name="setitem",
     lower=_setitem_lowered,
     nondiff=("index",),
     a=lambda g, index: setitem(g, 0, index),
-    value=lambda g, index, value_shape: unbroadcast(g[index], value_shape),
+    value=_setitem_value,
     label="[ ]=",
     formula="a with value at index",
-    gradients="a: g with 0 at index; value: g[index]",
+    gradients="a: g with 0 at index; value: g[index], 0 where overwritten",
     doc="""A copy of `a` with `value` (broadcast) at `index`. `t[index] = value` on a tensor is this.
 
-    With an index array that names a position twice the last value wins, as in NumPy, and the gradient of the value
-    is only defined where positions are distinct.
+    Where an index array names a position twice the last value wins, as in NumPy, and the others have gradient 0.
 
     Raises:
         IndexError, ValueError: the index or the value does not fit.
@@ -131,7 +151,8 @@ setitem: Op = op(
         sample(r.normal(size=(4, 3)), r.normal(size=(4, 1)), (slice(None), slice(1, 3))),
         sample(r.normal(size=(4, 3)), 0.5, np.array([0, 2])),
         sample(r.normal(size=(4, 3)), r.normal(size=()), r.normal(size=(4, 3)) > 0),
-        sample(r.normal(size=5), r.normal(size=2), [0, 3]),
+        sample(r.normal(size=5), r.normal(size=3), [3, 0, 3]),
+        sample(r.normal(size=(3, 2)), r.normal(size=2), np.array([1, 0, 1])),
     ],
     mend=lambda a, value, index: (
         f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]"

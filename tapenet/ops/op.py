@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from tapenet.ops.adding import add_at
+
 Rule = Callable[..., Any]
 
 #: Names that a rule may ask for beside the op's own arguments and residuals.
@@ -511,20 +513,7 @@ class Scatter:
 
     def add_to(self, buffer: np.ndarray[Any, Any]) -> None:
         """Add the gradient into `buffer`, in place."""
-        if basic_index(self.index):
-            buffer[self.index] += self.g
-        else:
-            np.add.at(buffer, self.index, self.g)
-
-
-def basic_index(index: Any) -> bool:
-    """Whether an index is made of integers, slices, None and Ellipsis only: it selects each element at most
-    once, and NumPy answers it with a view."""
-    parts = index if type(index) is tuple else (index,)
-    return all(
-        i is None or i is Ellipsis or (isinstance(i, (int, slice, np.integer)) and not isinstance(i, bool))
-        for i in parts
-    )
+        add_at(buffer, self.index, self.g)
 
 
 def rule_names(name: str, rule: Any) -> tuple[str, ...]:

@@ -1,0 +1,68 @@
+"""Adding to parts of an array in place, where an index may name an element several times."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+#: From how many elements on it pays to count rows first: along one axis `np.add.at` is several times as quick.
+_LARGE = 2048
+#: How many positions are counted at a time.
+_BLOCK = 1 << 16
+
+
+def add_at(buffer: np.ndarray[Any, Any], index: Any, g: Any) -> None:
+    """Add `g` to `buffer[index]`, in place; what is named several times gets the sum."""
+    if basic_index(index):
+        buffer[index] += g
+        return
+    found = _rows(buffer, index) if np.size(g) >= _LARGE else None
+    if found is None or np.size(g) != found[0].size * found[1]:  # else it is repeated
+        np.add.at(buffer, index, g)
+        return
+    rows, width = found
+    flat, values = buffer.reshape(-1), np.reshape(g, (-1, width))
+    if width == 1:
+        np.add.at(flat, rows, values[:, 0])
+        return
+    columns, step = np.arange(width), max(_BLOCK // width, 1)
+    for i in range(0, rows.size, step):
+        positions = rows[i : i + step, None] * width + columns
+        np.add.at(flat, positions.reshape(-1), values[i : i + step].reshape(-1))
+
+
+def _rows(buffer: np.ndarray[Any, Any], index: Any) -> tuple[Any, int] | None:
+    """An index of whole axes and then of integer arrays as one into `buffer.reshape(-1, width)`, with that width; None
+    for any other."""
+    parts = index if type(index) is tuple else (index,)
+    lead = 0
+    while lead < len(parts) and isinstance(parts[lead], slice) and parts[lead] == slice(None):
+        lead += 1
+    arrays = [np.asarray(part) for part in parts[lead:] if isinstance(part, (np.ndarray, list, int, np.integer))]
+    if len(arrays) < max(len(parts) - lead, 1) or any(a.dtype.kind not in "iu" for a in arrays):
+        return None
+    shape = buffer.shape
+    if len(shape) == 1 or not buffer.flags.c_contiguous:
+        return None
+    chosen = shape[lead : lead + len(arrays)]
+    rows: Any = 0
+    for a, n in zip(arrays, chosen, strict=True):
+        if a.size and not -n <= a.min() <= a.max() < n:
+            return None  # for NumPy to say so
+        whole = a.astype(np.intp)
+        rows = rows * n + np.where(whole < 0, whole + n, whole)
+    if lead:
+        rows = np.add.outer(np.arange(math.prod(shape[:lead])) * math.prod(chosen), rows)
+    return rows.reshape(-1), math.prod(shape[lead + len(arrays) :])
+
+
+def basic_index(index: Any) -> bool:
+    """Whether an index is made of integers, slices, None and Ellipsis only: it selects each element at most
+    once, and NumPy answers it with a view."""
+    parts = index if type(index) is tuple else (index,)
+    return all(
+        i is None or i is Ellipsis or (isinstance(i, (int, slice, np.integer)) and not isinstance(i, bool))
+        for i in parts
+    )
