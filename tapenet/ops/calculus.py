@@ -113,6 +113,8 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def _slopes(f: Any, h: Any, edge_order: int) -> Any:
     """The derivative along the last axis, from spacings `h`: one, or one for each pair of neighbours."""
     slope = (f[..., 1:] - f[..., :-1]) / h
+    if slope.shape[-1] == 1:
+        return np.concatenate([slope, slope], -1)
     before, after = (h[:-1], h[1:]) if np.ndim(h) else (h, h)
     share = before / (before + after)
     bend = slope[..., 1:] - slope[..., :-1]

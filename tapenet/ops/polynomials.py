@@ -118,6 +118,12 @@ polymul = op(
 )
 
 
+def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
+    q, r = np.polydiv(u, v)
+    # NumPy leaves out the zeros in front, but not where rounding, as of float32, has made them something else.
+    return q, r[-max(np.size(v) - 1, 1) :]
+
+
 def _polydiv_rule(g: Any, out: Any, u: Any, v: Any) -> dict[str, Any]:
     # u = q v + r. Its upper coefficients give q, by back substitution; the lower ones, less those of q v, are r. The
     # gradient by the upper ones is then a substitution in the other direction, which is a division too.
@@ -134,13 +140,13 @@ def _polydiv_rule(g: Any, out: Any, u: Any, v: Any) -> dict[str, Any]:
 
 
 polydiv = op(
-    lambda u, v: np.polydiv(u, v),
+    _polydiv,
     name="polydiv",
     numpy=np.polydiv,
     outputs=2,
     joint=_polydiv_rule,
     formula="q and r with u = q · v + r, the degree of r below that of v",
-    gradients="u: g₀ − g₁ · (q v)′ divided by v reversed, g₁; v: −(by u) · q",
+    gradients="u: g₀ − vᵀg₁ divided by v from the end, above g₁; v: −(g by u) convolved with q reversed",
     doc="""Division with remainder.
 
     The remainder has no zeros in front, as NumPy does it: the values decide how long it is.
