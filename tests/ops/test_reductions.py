@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -219,3 +220,234 @@ def test_reductions_of_views_and_broadcasts() -> None:
     x.grad = None
     (x.mean(axis=1, keepdims=True).T.mean(axis=0) * np.arange(8.0)[::2]).sum().backward()
     np.testing.assert_allclose(x.grad.data, np.repeat(np.arange(8.0)[::2, None] / 6, 6, axis=1)[:, :6])
+
+
+# -- the rare options ----------------------------------------------------------------------------------------------
+
+
+def masks_of(shape: tuple[int, ...], r: np.random.Generator) -> Any:
+    """A mask of the shape, or of one that broadcasts to it."""
+    kept = [n if r.random() < 0.7 else 1 for n in shape]
+    return r.random(kept[r.integers(0, len(kept) + 1) :]) < 0.7
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, max_side=4), name=st.sampled_from(NAMES),
+       keepdims=st.booleans(), seed=st.integers(0, 1000), started=st.booleans())  # fmt: skip
+def test_masks_and_first_values(data: Any, shape: Any, name: str, keepdims: bool, seed: int, started: bool) -> None:
+    r = np.random.default_rng(seed)
+    a = r.uniform(0.5, 2.0, shape)
+    options: dict[str, Any] = {"axis": data.draw(axes_of(len(shape))), "keepdims": keepdims}
+    options["where"] = masks_of(shape, r)
+    if name in ("max", "min") or (started and name in ("sum", "prod")):
+        options["initial"] = 1.2345
+    f = getattr(np, name)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = f(a, **options)
+        x = leaf(a)
+        out = f(x, **options)
+        assert out.shape == expected.shape
+        np.testing.assert_allclose(out.data, expected, rtol=1e-13)
+        np.testing.assert_allclose(getattr(tn, name)(a, **options), expected, rtol=1e-13)
+        live = np.isfinite(expected) & ((expected != 0) | (name != "std"))
+
+        def value(t: Any) -> Any:
+            return np.where(live, f(t, **options), 0)
+
+        value(x).sum().backward()
+        assert (x.grad.data[~np.broadcast_to(options["where"], shape)] == 0).all()
+        check_grads(value, [a], order=2, rtol=2e-5, atol=1e-5)
+
+
+def test_what_is_masked_may_be_nan() -> None:
+    a = np.array([[1.0, np.nan, 2.0], [3.0, 4.0, np.inf]])
+    for name in NAMES:
+        options = {"initial": 2.5} if name in ("max", "min") else {}
+        f = getattr(np, name)
+        x = leaf(a)
+        out = f(x, where=np.isfinite(a), axis=1, **options)
+        np.testing.assert_allclose(out.data, f(a, where=np.isfinite(a), axis=1, **options))
+        out.sum().backward(create_graph=True)
+        assert np.isfinite(x.grad.data).all()
+        assert (x.grad.data[~np.isfinite(a)] == 0).all()
+        first, x.grad = x.grad, None
+        if first.requires_grad:
+            (first * first).sum().backward()
+            assert np.isfinite(x.grad.data).all()
+
+
+def test_a_first_value_may_need_a_gradient() -> None:
+    a = np.random.default_rng(0).uniform(1, 2, (2, 3))
+    for f in (tn.sum, tn.prod, tn.max, tn.min, tn.logsumexp):
+        check_grads(lambda t, i, f=f: f(t, axis=0, initial=i), [a, np.array(1.5)], order=2)
+    x, start = leaf([1.0, 2.0]), leaf(2.0)
+    tn.max(x, initial=start).backward()
+    assert (x.grad.tolist(), start.grad.item()) == ([0.0, 0.5], 0.5)
+
+
+def test_a_given_mean() -> None:
+    a = np.random.default_rng(0).normal(size=(2, 4))
+    for f in (tn.var, tn.std):
+        mean = np.mean(a, axis=1, keepdims=True)
+        plain = getattr(np, f.name)
+        np.testing.assert_allclose(f(leaf(a), axis=1, mean=mean).data, plain(a, axis=1, mean=mean), rtol=1e-14)
+        check_grads(lambda t, m, f=f: f(t, axis=1, mean=m, correction=1), [a, mean + 0.1], order=2)
+        x, y = leaf(a), leaf(a)
+        f(x, axis=1, mean=np.mean(x, axis=1, keepdims=True)).sum().backward()
+        f(y, axis=1).sum().backward()
+        np.testing.assert_allclose(x.grad.data, y.grad.data, rtol=1e-12)
+
+
+def test_deviation_zero_under_a_mask_has_gradient_zero() -> None:
+    x = leaf([[2.0, 2.0, 5.0], [1.0, 3.0, 5.0]])
+    np.std(x, axis=1, where=np.array([True, True, False])).sum().backward()
+    np.testing.assert_allclose(x.grad.data, [[0, 0, 0], [-0.5, 0.5, 0]])
+
+
+@pytest.mark.parametrize("name", ["sum", "prod", "mean", "var", "std", "max", "min"])
+def test_dtypes_with_masks_follow_numpy(name: str) -> None:
+    for dtype in (np.bool_, np.uint8, np.int16, np.int64, np.float16, np.float32):
+        a = np.array([[1, 0], [1, 1]], dtype)
+        for options in (
+            {"where": np.array([[True, True], [False, True]])},
+            {"where": True} if name in ("mean", "var", "std") else {"initial": dtype(1)},
+        ):
+            if name in ("max", "min"):
+                options["initial"] = dtype(1)
+            f = getattr(np, name)
+            got, expected = f(tn.tensor(a), **options), f(a, **options)
+            assert got.dtype == expected.dtype, (name, dtype, options)
+            np.testing.assert_allclose(got.data, expected, rtol=1e-3 if dtype == np.float16 else 1e-6)
+
+
+def test_of_nothing_but_a_first_value() -> None:
+    for name in ("max", "min", "sum", "prod"):
+        f = getattr(np, name)
+        for shape, axis in (((0, 3), 0), ((0, 3), 1), ((2, 0), None)):
+            for keepdims in (False, True):
+                x = leaf(np.zeros(shape))
+                out = f(x, axis=axis, initial=2.5, keepdims=keepdims)
+                expected = f(x.data, axis=axis, initial=2.5, keepdims=keepdims)
+                assert type(out) is tn.Tensor
+                assert out.shape == expected.shape
+                np.testing.assert_array_equal(out.data, expected)
+                out.sum().backward()
+                assert x.grad.shape == shape
+    with pytest.raises(ValueError, match=r"zero-size.*initial="):
+        np.max(leaf(np.zeros((0, 3))), axis=0)
+
+
+def test_nothing_chosen() -> None:
+    x = leaf([1.0, 2.0])
+    nothing = np.array([False, False])
+    with pytest.warns(RuntimeWarning):
+        y = np.mean(x, where=nothing)
+    assert np.isnan(y.data)
+    y.backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+    assert np.max(x, where=nothing, initial=0.5).item() == 0.5
+    assert tn.logsumexp(x, where=nothing).item() == -np.inf
+
+
+def test_masks_of_truths() -> None:
+    a = np.array([[True, False, True], [False, False, True]])
+    mask = np.array([[True, False, True], [True, True, False]])
+    for f in (np.all, np.any):
+        for axis in (None, 0, 1, (0, 1)):
+            np.testing.assert_array_equal(f(tn.tensor(a), axis=axis, where=mask).data, f(a, axis=axis, where=mask))
+            np.testing.assert_array_equal(
+                f(tn.tensor(a), axis=axis, where=tn.tensor(mask)).data, f(a, axis=axis, where=mask)
+            )
+    assert np.count_nonzero(tn.tensor(a)).item() == 3
+    np.testing.assert_array_equal(
+        np.count_nonzero(tn.tensor(a), axis=1, keepdims=True).data, np.count_nonzero(a, axis=1, keepdims=True)
+    )
+
+
+def test_mistakes_with_rare_options() -> None:
+    x = leaf(np.ones((2, 3)))
+    with pytest.raises(TypeError, match="sum: where= is a mask of booleans, not int64: compare"):
+        np.sum(x, where=np.array([1, 0, 1]))
+    with pytest.raises(ValueError, match=r"where= of shape \(2, 2, 3\) does not broadcast to \(2, 3\)"):
+        np.sum(x, where=np.ones((2, 2, 3), bool))
+    with pytest.raises(ValueError, match="max: where= needs initial="):
+        np.max(x, where=np.array([True, False, True]))
+    with pytest.raises(ValueError, match=r"initial= is a number, not an array of shape \(2,\)"):
+        np.sum(x, initial=np.ones(2))
+    with pytest.raises(ValueError, match="two names for one number"):
+        np.var(x, ddof=1, correction=1)
+    with pytest.raises(TypeError, match=r"sum\(\) got an unexpected keyword argument 'weights'"):
+        tn.sum(x, weights=1)
+
+
+def test_without_axes() -> None:
+    for name in NAMES:
+        x = leaf(2.0)
+        out = getattr(np, name)(x)
+        assert out.shape == ()
+        out.backward()
+        assert x.grad.shape == ()
+    for name in ("sum", "prod", "max", "min"):  # which NumPy reduces over axes they do not have
+        x = leaf(2.0)
+        getattr(np, name)(x, axis=-1).backward()
+        assert x.grad.item() == 1.0
+    with pytest.raises(ValueError, match="axis 0 is out of bounds"):
+        np.mean(leaf(2.0), axis=0)
+    for name in NAMES:
+        x = leaf([[2.0, 3.0]])
+        out = getattr(np, name)(x, axis=())
+        np.testing.assert_array_equal(out.data, getattr(np, name)(x.data, axis=()))
+        out.sum().backward()
+        assert x.grad.shape == (1, 2)
+
+
+@with_torch
+@pytest.mark.parametrize("axis", [None, 0, -1])
+@pytest.mark.parametrize("name", ["sum", "mean", "prod", "var", "std", "logsumexp"])
+def test_complex_against_torch(name: str, axis: Any) -> None:
+    r = np.random.default_rng(0)
+    z = r.normal(size=(3, 2)) + 1j * r.normal(size=(3, 2))
+    x, t = leaf(z), torch.tensor(z, requires_grad=True)
+    out = getattr(tn, name)(x, axis)
+    options: dict[str, Any] = {"correction": 0} if name in ("var", "std") else {}
+    if name == "logsumexp":
+        theirs = t.exp().sum().log() if axis is None else t.exp().sum(axis).log()
+    elif axis is None:
+        theirs = getattr(torch, name)(t, **options)
+    else:
+        theirs = getattr(torch, name)(t, axis, **options)
+    assert out.dtype == (np.float64 if options else np.complex128)
+    np.testing.assert_allclose(out.data, theirs.detach().numpy(), rtol=1e-12)
+    (np.abs(out - 0.3) ** 2).sum().backward()
+    ((theirs - 0.3).abs() ** 2).sum().backward()
+    np.testing.assert_allclose(x.grad.data, t.grad.numpy(), rtol=1e-11)
+
+
+def test_complex_under_masks() -> None:
+    r = np.random.default_rng(0)
+    z = r.normal(size=(2, 3)) + 1j * r.normal(size=(2, 3))
+    mask = np.array([[True, False, True], [True, True, True]])
+    for name in ("sum", "prod", "mean", "var", "std"):
+        f = getattr(np, name)
+        x = leaf(z)
+        out = f(x, axis=1, where=mask)
+        np.testing.assert_allclose(out.data, f(z, axis=1, where=mask), rtol=1e-13)
+        (np.abs(out) ** 2).sum().backward()
+        y = leaf(z)
+        parts = [f(y[0, np.array([0, 2])]), f(y[1])]
+        sum(np.abs(p) ** 2 for p in parts).backward()
+        np.testing.assert_allclose(x.grad.data, y.grad.data, rtol=1e-12, err_msg=name)
+
+
+def test_range() -> None:
+    a = np.random.default_rng(0).normal(size=(2, 3, 2))
+    for axis in (None, 0, -1, (0, 2)):
+        for keepdims in (False, True):
+            out = np.ptp(leaf(a), axis=axis, keepdims=keepdims)
+            np.testing.assert_array_equal(out.data, np.ptp(a, axis=axis, keepdims=keepdims))
+    x = leaf([1.0, 4.0, 4.0, 2.0])
+    np.ptp(x).backward()
+    assert x.grad.tolist() == [-1.0, 0.5, 0.5, 0.0]
+    assert tn.amax is tn.max
+    assert tn.amin is tn.min
