@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ def _null_shift(a: Any) -> Any:
     n = a.shape[-1]
     if _well_conditioned(a):
         return np.zeros_like(a)
-    u, s, vh = np.linalg.svd(a)
+    u, s, vh = np.linalg.svd(_finite(a))
     largest = s[..., :1]
     small = s <= 1e-3 * largest
     # Two directions are enough, and the formula of `_adjugate` is exact for no more. With three that are null the
@@ -26,15 +27,23 @@ def _null_shift(a: Any) -> Any:
 
 
 def _well_conditioned(a: Any) -> bool:
-    """Whether the inverses of all matrices are good to ten digits (or there is nothing to be saved: nan). NumPy computes
-    them in float64 for any dtype."""
+    """Whether the inverses of all matrices are good to ten digits. NumPy computes them in float64 for any dtype."""
     with np.errstate(all="ignore"):
         try:
             inverse = np.linalg.inv(a)
         except np.linalg.LinAlgError:
             return False
         condition = np.linalg.matrix_norm(a, ord=1) * np.linalg.matrix_norm(inverse, ord=1)
-    return bool(np.all(condition < 1e6)) or not np.all(np.isfinite(a))
+    return bool(np.all(condition < 1e6))
+
+
+def _finite(a: Any) -> Any:
+    """The matrices, but the identity for those with elements that are infinite or nan."""
+    return np.where(_are_finite(a), a, np.eye(a.shape[-1], dtype=a.dtype))
+
+
+def _are_finite(a: Any) -> Any:
+    return np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
 
 
 null_shift = op(
@@ -69,7 +78,7 @@ def _adjugate(a: Any) -> Any:
     shift = null_shift(a)
     if type(shift) is np.ndarray and not shift.any():
         return _by_matrix(np.linalg.det(a)) * np.linalg.inv(a)
-    shifted = a + shift
+    shifted = _finite(a) + shift
     inverse = np.linalg.inv(shifted)
     y = np.matmul(inverse, shift)
     unit = np.eye(a.shape[-1], dtype=bool)
@@ -77,7 +86,8 @@ def _adjugate(a: Any) -> Any:
     of_square = np.sum(y * mirrored(y), axis=(-2, -1), keepdims=True)
     factor = np.where(unit, 1 - trace + 0.5 * (trace * trace - of_square), 0) + (1 - trace) * y + np.matmul(y, y)
     found = _by_matrix(np.linalg.det(shifted)) * np.matmul(factor, inverse)
-    return np.where(np.abs(trace) > 2.5, 0, found)  # the trace counts the shifted directions
+    found = np.where(np.abs(trace) > 2.5, 0, found)  # the trace counts the shifted directions
+    return np.where(_are_finite(a), found, math.nan)
 
 
 def _by_matrix(values: Any) -> Any:

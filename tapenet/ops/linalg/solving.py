@@ -209,8 +209,10 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
 
 @derived(
     numpy=np.linalg.matrix_power,
-    samples=lambda r: [sample(regular(r, 2, 2), n) for n in (0, 1, 2, 3, -1, -3)]
-    + [sample(r.normal(size=(2, 2, 2)), 5), sample(np.empty((0, 0)), 2)],
+    samples=lambda r: (
+        [sample(regular(r, 2, 2), n) for n in (0, 1, 2, 3, -1, -3)]
+        + [sample(r.normal(size=(2, 2, 2)), 5), sample(np.empty((0, 0)), 2)]
+    ),
 )
 def matrix_power(a: Any, n: int) -> Any:
     """The n-th power of a square matrix, or of each in a stack, by repeated squaring.
