@@ -182,17 +182,9 @@ negative = _unary(
 positive = _unary(
     np.positive, "The argument itself, +x", "x", "g", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g
 )
-
-
-def _absolute_x(g: Any, x: Any) -> Any:
-    if x.dtype.kind == "c":
-        size = np.absolute(x)
-        return g * (np.conj(x) / np.where(size == 0, 1, size))
-    return g * np.sign(x)
-
-
 absolute = _unary(np.absolute, "The absolute value |x|", "x where x ≥ 0, else −x", "g · sign(x)",
-                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])", _absolute_x)  # fmt: skip
+                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])",
+                  lambda g, x: g * (np.conj(np.sign(x)) if x.dtype.kind == "c" else np.sign(x)))  # fmt: skip
 square = _unary(
     np.square, "The square x²", "x²", "g · 2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", lambda g, x: g * (2 * x)
 )
@@ -436,7 +428,7 @@ _sign = _plain(
 def sign(x: Any) -> Any:
     """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0.
 
-    That of real numbers has no gradient. That of complex numbers has one: it turns with x.
+    That of real numbers has no gradient. That of complex numbers has one, as it turns with x: 0 at 0.
 
     >>> import tapenet as tn
     >>> tn.sign(tn.tensor([-3.0]))
@@ -447,7 +439,7 @@ def sign(x: Any) -> Any:
     if getattr(x, "dtype", _FLOAT).kind != "c":
         return _sign(x)
     size = np.absolute(x)
-    return x / np.where(size == 0, 1, size)
+    return np.where(size == 0, 0, x) / np.where(size == 0, 1, size)
 
 
 floor = _plain(np.floor, "The largest integer not above x", "⌊x⌋", "floor(tn.tensor([1.7]))\n    Tensor([1.])")
