@@ -392,6 +392,7 @@ def _cast(a: Any, dtype: Any, casting: str) -> Any:
         sample("i,->i", r.normal(size=3), 2.0),
         sample(",", r.normal(size=()), r.normal(size=())),
         sample("ij,jk->ik", r.normal(size=(2, 0)), r.normal(size=(0, 3))),
+        sample("ij,j", r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=2)),
         sample(r.normal(size=(2, 3)), [0, 1], r.normal(size=(3, 2)), [1, 2], [2, 0]),
         sample(r.normal(size=(2, 3)), [..., 5], r.normal(size=3), [5]),
     ],

@@ -93,7 +93,8 @@ matmul = op(
         sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(3, 3, 2))),
         sample(r.normal(size=(2, 2, 3)), r.normal(size=3)),
         sample(r.normal(size=3), r.normal(size=(2, 3, 2))),
-        sample(r.normal(size=(2, 3)), r.normal(size=(2, 4)), axes=[(1, 0), (0, 1), (1, 0)]),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=(2, 1)) + 1j * r.normal(size=(2, 1))),
+        sample(r.normal(size=(1, 2)), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
     ],
     mend=_matmul_mend,
 )

@@ -87,7 +87,22 @@ def test_integers_multiply_without_gradient() -> None:
     np.testing.assert_array_equal(x.grad.data, n.data.sum(axis=0))
 
 
-@pytest.mark.parametrize("shapes", [*SHAPES[:4], ((2, 3), ()), ((), (2, 3)), ((), ())])
+@pytest.mark.parametrize("order", [((1, 0), (0, 1), (1, 0)), ((0, 1), (0, 1), (0, 1)), ((-1, -2), (-2, -1), (0, -1))])
+def test_matmul_along_other_axes(order: Any) -> None:
+    shapes = [[0, 0], [0, 0]]
+    shapes[0][order[0][0]], shapes[0][order[0][1]] = 2, 3
+    shapes[1][order[1][0]], shapes[1][order[1][1]] = 3, 4
+    a, b = (R.normal(size=s) for s in shapes)
+    axes = list(order)
+    np.testing.assert_allclose(tn.matmul(leaf(a), b, axes=axes).data, np.matmul(a, b, axes=axes))
+    check_grads(lambda x, y: tn.matmul(x, y, axes=axes), [a, b], order=2)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [*SHAPES[:4], ((2, 3), ()), ((), (2, 3)), ((), ()), ((2, 1, 3), (2, 3, 2)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2)),
+     ((2, 3), (4, 3, 1)), ((0, 2, 3), (3, 1)), ((2, 0), (2, 0, 3))],
+)  # fmt: skip
 def test_dot(shapes: Any) -> None:
     a, b = (R.normal(size=s) for s in shapes)
     np.testing.assert_allclose(np.dot(leaf(a), leaf(b)).data, np.dot(a, b))
@@ -108,7 +123,9 @@ def test_dot(shapes: Any) -> None:
         (lambda: leaf(np.ones((2, 3))) @ np.ones((5, 5)), r"must be as long as the next to last axis of y \(5\)$"),
         (lambda: leaf(np.ones((2, 2, 3))) @ np.ones((3, 3, 2)), r"matmul\(.*failed"),
         (lambda: leaf(np.ones(3)) @ 2.0, r"takes no scalars: use \* instead"),
-        (lambda: np.dot(leaf(np.ones((2, 2, 2))), np.ones((2, 2))), r"use matmul"),
+        (lambda: np.dot(leaf(np.ones((2, 2, 3))), np.ones((2, 2))),
+         r"dot: shapes \(2, 2, 3\) and \(2, 2\) do not fit: .*\(3\).*next to last axis of b \(2\).*use matmul"),
+        (lambda: np.dot(leaf(np.ones((2, 2, 3))), np.ones(2)), r"only axis of b \(2\)"),
         (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 5))), r"takes 5 features in the last axis, the input"),
         (lambda: tn.linear(leaf(np.ones((2, 3, 4))), np.ones((5, 12))),
          r"flatten it first: x\.reshape\(len\(x\), -1\) or nn\.Flatten"),
@@ -121,6 +138,14 @@ def test_dot(shapes: Any) -> None:
 def test_mistakes(call: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_dot_of_lists_and_numbers() -> None:
+    x = leaf(np.array([1.0, 2.0], np.float32))
+    assert np.dot(x, 2.0).dtype == np.float32
+    for left in ([1.0, 2.0], [[1.0, 2.0]], [x[0], 2.0]):
+        out = np.dot(left, x)
+        np.testing.assert_allclose(out.data, np.full(out.shape, 5.0))
 
 
 # -- linear ------------------------------------------------------------------------------------------------------

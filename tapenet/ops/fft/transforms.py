@@ -72,7 +72,8 @@ _ARGS = """
         {out}.
 
     Raises:
-        ValueError: no such axis, n below 1, or another norm.
+        ValueError: n below 1, or another norm.
+        IndexError: no such axis.
 
     >>> import tapenet as tn
     >>> tn.fft.{example}

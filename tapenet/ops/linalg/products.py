@@ -119,9 +119,7 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
     if len(found) < 2:
         raise ValueError("linalg.multi_dot: give two or more arrays")
     if any(a.ndim != 2 for a in found[1:-1]) or any(a.ndim not in (1, 2) for a in found):
-        raise ValueError(
-            f"linalg.multi_dot: shapes {shapes}: all but the first and the last must have two axes, these one or two"
-        )
+        raise ValueError(f"linalg.multi_dot: shapes {shapes}: matrices, of which the first and the last may be vectors")
     if any(a.shape[-1] != b.shape[0] for a, b in pairwise(found)):
         raise ValueError(f"linalg.multi_dot: shapes {shapes}: each must have as many columns as the next has rows")
     lengths = [1 if found[0].ndim == 1 else found[0].shape[0], *(a.shape[0] for a in found[1:])]
