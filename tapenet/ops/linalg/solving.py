@@ -281,7 +281,7 @@ def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
 
 
 pinv = op(
-    lambda a, rcond=None, hermitian=False, *, rtol=np._NoValue: np.linalg.pinv(a, rcond, hermitian, rtol=rtol),  # type: ignore[attr-defined]
+    lambda a, rcond=None, hermitian=False, *, rtol=np._NoValue: np.linalg.pinv(a, rcond, hermitian, rtol=rtol),
     name="pinv",
     numpy=np.linalg.pinv,
     label="⁺",
