@@ -239,7 +239,7 @@ frexp = op(
     outputs=2,
     nondiff_outputs=(1,),
     x=lambda g, out: np.ldexp(g[0], -out[1]),
-    formula="m, e with x = m · 2ᵉ, ½ ≤ |m| < 1",
+    formula="m, e with x = m · 2ᵉ, ½ ≤ abs(m) < 1",
     gradients="x: g/2ᵉ, g of the first",
     doc="""The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient.
 
@@ -292,7 +292,7 @@ ldexp = op(
 # -- signs and angles --------------------------------------------------------------------------------------------
 
 copysign = _binary(
-    np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "|x| · sign of y",
+    np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "abs(x) with the sign of y",
     "x: g · sign(x) · sign of y; y: 0 · g", "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
     x=lambda g, x, out: g * (np.sign(x) * np.sign(out)), y=lambda g: np.zeros_like(g),
 )  # fmt: skip

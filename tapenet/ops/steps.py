@@ -85,7 +85,7 @@ right_shift = _step(
 )  # fmt: skip
 bitwise_count = _step(
     np.bitwise_count, "How many bits of |x| are set, element by element", "x: an array of integers, of any shape.",
-    "how many bits of |x| are 1", "bitwise_count(tn.tensor([3, 8]))\n    Tensor([2, 1], dtype=uint8)",
+    "how many bits of abs(x) are 1", "bitwise_count(tn.tensor([3, 8]))\n    Tensor([2, 1], dtype=uint8)",
     lambda r: [sample(r.integers(-8, 8, (2, 3))), sample(r.integers(0, 8, ()))],
 )  # fmt: skip
 
@@ -143,13 +143,13 @@ _TRUTH = (
 )
 isclose = _step(
     np.isclose, "Whether a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|, element by element",
-    _CLOSE, "|a − b| ≤ atol + rtol · |b|", "isclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor([ True, False])", _close, "≈",
+    _CLOSE, "abs(a − b) ≤ atol + rtol · abs(b)", "isclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor([ True, False])", _close, "≈",
     forward=lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: np.isclose(a, b, rtol, atol, equal_nan),
     nondiff=("a", "b", "rtol", "atol"), mend=broadcast_mend,
 )  # fmt: skip
 allclose = _step(
     np.allclose, "Whether all of a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|",
-    _CLOSE, "all |a − b| ≤ atol + rtol · |b|", "allclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor(False)", _close, "all ≈",
+    _CLOSE, "all abs(a − b) ≤ atol + rtol · abs(b)", "allclose(tn.tensor([1.0, 2.0]), 1.0)\n    Tensor(False)", _close, "all ≈",
     forward=lambda a, b, rtol=1e-5, atol=1e-8, equal_nan=False: np.allclose(a, b, rtol, atol, equal_nan),
     note=_TRUTH, nondiff=("a", "b", "rtol", "atol"), mend=broadcast_mend,
 )  # fmt: skip
