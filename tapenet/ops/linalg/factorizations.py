@@ -162,7 +162,7 @@ qr_raw = op(
     outputs=2,
     a=_refused,
     formula="the factors of qr as LAPACK stores them",
-    gradients="a: none; asking for g raises",
+    gradients="a: none, asking for g raises an error",
     doc="""What `qr` returns in the mode "raw": the factors as LAPACK stores them. Asking for a gradient raises.
 
     Args:
