@@ -74,6 +74,35 @@ def is_static(value: Any) -> bool:
     return random is not None and kind is random.Generator
 
 
+def sequence(value: Any) -> tuple[Any, Any, Any]:
+    """What a call needs of a list or tuple of tensors and plain values: a type that says that there are tensors, the
+    arrays, and the nodes that need gradients. Three times None for anything else."""
+    if type(value) is not list and type(value) is not tuple:
+        return None, None, None
+    data = []
+    nodes = []
+    tensors = flows = False
+    for v in value:
+        kind = type(v)
+        if kind is Tensor:
+            tensors = True
+            data.append(v._data)
+            nodes.append(v._node)
+            flows = flows or v._node is not None
+        elif kind in PLAIN:
+            data.append(v)
+            nodes.append(None)
+        else:
+            return None, None, None
+    if not tensors:
+        return None, None, None
+    if not flows:
+        return Tensor, type(value)(data), None
+    parents = Parents(nodes)
+    parents.constants = constant(data)
+    return Tensor, type(value)(data), parents
+
+
 def specialise(op: Op) -> None:
     """Give an op its own class with a generated `__call__`, and its node class."""
     op.node_class = node_class = _node_class(op)
@@ -149,6 +178,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_ndarray": np.ndarray,
         "_next_number": next_number,
         "_Output": Output,
+        "_sequence": sequence,
         "_node_class": getattr(op, "node_class", None),
         "_shape_of": record._shapes,
         "_size_of": size_of,
@@ -221,8 +251,9 @@ def _values(op: Op) -> str:
     return "(" + "".join(f"_data_{a.name}, " if a.name in op.inputs else f"{a.name}, " for a in op.arguments) + ")"
 
 
-def _unwrapped(op: Op, general: str) -> list[str]:
-    """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain."""
+def _unwrapped(op: Op, general: str, timed: bool = False) -> list[str]:
+    """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain; a
+    profile takes sequences for that too."""
     lines = []
     for n in op.inputs:
         node = f"; _node_{n} = {n}._node" if n in op.differentiable else ""
@@ -231,9 +262,17 @@ def _unwrapped(op: Op, general: str) -> list[str]:
             f"    _type_{n} = _type({n})",
             f"    if _type_{n} is _Tensor: _data_{n} = {n}._data{node}",
             f"    elif _type_{n} in _PLAIN: _data_{n} = {n}{none}",
-            *([] if n in op.differentiable else [f"    elif _is_index({n}): _data_{n} = {n}"]),
-            f"    else: {general}",
         ]
+        if n not in op.differentiable:
+            lines += [f"    elif _is_index({n}): _data_{n} = {n}", f"    else: {general}"]
+        elif timed:
+            lines.append(f"    else: {general}")
+        else:
+            lines += [
+                "    else:",
+                f"        _type_{n}, _data_{n}, _node_{n} = _sequence({n})",
+                f"        if _type_{n} is None: {general}",
+            ]
     if op.options:
         lines += [f"    if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
     return lines
@@ -292,7 +331,7 @@ def _several(op: Op, general: str) -> list[str]:
 def _body(op: Op, general: str, timed: bool = False) -> list[str]:
     """The lines of an op's call, which are left to the `general` recorder where an argument is not plain."""
     passed = _passed(op)
-    lines = _unwrapped(op, general)
+    lines = _unwrapped(op, general, timed)
     lines += ["    try:"]
     if timed:
         lines += ["        _start = _clock()", f"        _out = _forward({passed})", "        _stop = _clock()"]

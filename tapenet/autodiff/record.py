@@ -22,6 +22,8 @@ from tapenet.ops import random
 from tapenet.ops.op import Op
 
 ndarray = np.ndarray
+#: Errors that are raised anew with more words: those that are made from a text alone.
+_ANEW = (ValueError, TypeError, IndexError, ZeroDivisionError, np.linalg.LinAlgError)
 
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -326,7 +328,7 @@ def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = ""
         except Exception:  # a mend made for the usual mistake may not fit this one
             text += ""
     kind = ValueError if isinstance(error, np.exceptions.AxisError) else type(error)  # whose text is made from numbers
-    anew = kind(text) if kind in (ValueError, TypeError, IndexError, ZeroDivisionError) else error
+    anew = kind(text) if kind in _ANEW else error
     if anew is error:
         error.add_note(text)
     if picture:

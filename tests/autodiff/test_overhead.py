@@ -85,7 +85,7 @@ def test_numpys_own_name_adds_one_function(name: str) -> None:
 
 
 def test_what_is_counted_is_noticed() -> None:
-    frames, count = executed(lambda: [abs(i) for i in range(20)] and "a".join(["b"]).replace("c", "d"))
+    _, count = executed(lambda: [abs(i) for i in range(20)] and "a".join(["b"]).replace("c", "d"))
     assert count > 100
     assert executed(lambda: len(()))[1] < 10
     assert executed(lambda: arguments(UFUNCS["sin"]))[0][0] == "arguments"

@@ -50,7 +50,7 @@ def ops() -> dict[str, tuple[Any, Any]]:
 
 def measure(name: str, function: Any, op: Any) -> Cost:
     """The cost of the first sample's call."""
-    call = list(op.samples(np.random.default_rng(0)))[0]
+    call = next(iter(op.samples(np.random.default_rng(0))))
     given = tree_map(
         lambda v: Tensor._of(v).requires_grad_(v.dtype.kind in "fc") if isinstance(v, np.ndarray) else v, call.args
     )
@@ -67,8 +67,7 @@ def measure(name: str, function: Any, op: Any) -> Cost:
 def table(costs: list[Cost]) -> str:
     """The costs as a table, the cheapest first."""
     lines = ["| function | NumPy, µs | `tn.f`, µs more | `np.f`, µs more |", "|---|---|---|---|"]
-    for c in sorted(costs, key=lambda c: c.tn):
-        lines.append(f"| `{c.name}` | {c.bare:.1f} | {c.tn:.1f} | {c.np:.1f} |")
+    lines += [f"| `{c.name}` | {c.bare:.1f} | {c.tn:.1f} | {c.np:.1f} |" for c in sorted(costs, key=lambda c: c.tn)]
     return "\n".join(lines)
 
 
