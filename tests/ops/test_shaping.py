@@ -140,21 +140,56 @@ def test_splitting(data: Any, shape: Any) -> None:
         agrees(lambda t, i=i: np.split(t, sections, axis=axis)[i], a)
 
 
+ORDERS = ("C", "F")
+
+
 @settings(max_examples=60, deadline=None, derandomize=True)
-@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=3))
-def test_padding(data: Any, shape: Any) -> None:
-    a = R.normal(size=shape)
-    ends = st.integers(0, 2)
-    width: Any = data.draw(
-        st.one_of(ends, st.tuples(ends), st.tuples(ends, ends), st.tuples(*[st.tuples(ends, ends)] * len(shape)))
-    )
-    x = leaf(a)
-    out = np.pad(x, width, constant_values=0.5)
-    np.testing.assert_array_equal(out.data, np.pad(a, width, constant_values=0.5))
-    seed = R.normal(size=out.shape)
-    out.backward(seed)
-    inner = np.pad(np.ones(shape, bool), width)
-    np.testing.assert_array_equal(x.grad.data, seed[inner].reshape(shape))
+@given(data=st.data(), shape=SHAPES)
+def test_orders_of_reading(data: Any, shape: Any) -> None:
+    a = np.arange(np.prod(shape), dtype=float).reshape(shape)
+    target: Any = tuple(data.draw(st.permutations([n for n in shape if n != 1] + [1])))
+    for order in ORDERS:
+        agrees(lambda t, o=order: np.reshape(t, target, o), a)
+        agrees(lambda t, o=order: np.reshape(t, target, order=o, copy=True), a)
+        agrees(lambda t, o=order: np.ravel(t, o), a)
+    for laid in (a, np.asfortranarray(a), a.T, a[::-1] if shape else a):
+        for order in (*ORDERS, "A", "K"):
+            expected = np.ravel(laid, order)
+            assert np.ravel(leaf(laid), order).tolist() == expected.tolist()
+    if len(shape) > 1:
+        agrees(np.matrix_transpose, a)
+
+
+def test_a_layout_decides_for_a_tensor_as_for_an_array() -> None:
+    a = np.arange(6.0).reshape(2, 3)
+    x = tn.Tensor._of(np.asfortranarray(a))._require()
+    for order in "AK":
+        np.ravel(x, order)[1].backward()
+    assert x.grad.tolist() == [[0.0, 0.0, 0.0], [2.0, 0.0, 0.0]]
+    three = np.arange(24.0).reshape(2, 3, 4).transpose(1, 2, 0)
+    assert np.ravel(tn.Tensor._of(three), "K").tolist() == np.ravel(three, "K").tolist()
+    assert np.copy(tn.tensor(a), "F").data.flags.f_contiguous
+    assert np.copy(x).data.flags.f_contiguous
+    assert np.copy(x, order="C").data.flags.c_contiguous
+
+
+def test_reshape_with_and_without_a_copy() -> None:
+    x = leaf(np.arange(6.0).reshape(2, 3))
+    assert np.shares_memory(np.reshape(x, 6, copy=False).data, x.data)
+    assert np.shares_memory(np.reshape(x, 6, copy=None).data, x.data)
+    assert not np.shares_memory(np.reshape(x, 6, copy=True).data, x.data)
+    with pytest.raises(ValueError, match=r"reshape: \(3, 2\) is laid out so that \(6,\) takes a copy"):
+        np.reshape(x.T, 6, copy=False)
+    assert np.reshape(leaf(np.zeros((0, 2))), (2, 0), copy=False).shape == (2, 0)
+    with pytest.raises(ValueError, match=r"order='A' is neither 'C' nor 'F'.*say which of the two"):
+        np.reshape(x, 6, "A")
+
+
+def test_second_names() -> None:
+    assert tn.concat is tn.concatenate
+    assert tn.permute_dims is tn.transpose
+    assert np.permute_dims(leaf(np.ones((2, 3)))).shape == (3, 2)
+    assert np.concat([leaf([1.0]), [2.0]]).tolist() == [1.0, 2.0]
 
 
 def test_second_order_and_mixed_dtypes() -> None:
@@ -184,6 +219,16 @@ def test_dtype_changes() -> None:
     assert same is not x
     assert not np.shares_memory(same.data, x.data)
     check_grads(lambda x: x.astype(np.float64) ** 3, [x.data], order=2)
+    assert np.astype(x, np.float64, copy=False) is x
+    assert np.astype(x, "f4", copy=False).dtype == np.float32
+    assert np.astype(x, float, copy=True) is not x
+    with pytest.raises(ValueError, match="device='gpu' is not there"):
+        tn.astype(x, float, device="gpu")
+    z = x.astype(complex)
+    assert z.dtype == np.complex128
+    x.grad = None
+    (z * (3 + 2j)).real.sum().backward()  # real numbers move along the real axis alone
+    assert (x.grad.dtype, x.grad.tolist()) == (np.float64, [3.0, 3.0])
 
 
 def test_views_are_views_and_copies_are_copies() -> None:
@@ -223,7 +268,7 @@ def test_zeros_and_ones_like() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: x.reshape(4, 2), r"reshape\(a: float64 \(2, 3\), shape: \(4, 2\)\) failed: .*has 6 elements"),
+        (lambda x: x.reshape(4, 2), r"reshape\(a: float64 \(2, 3\), shape: \(4, 2\), order: 'C'\) failed: .*has 6 elements"),
         (lambda x: x.reshape(4, -1), "has 6 elements: give lengths whose product is that"),
         (lambda x: x.transpose(0, 0), "repeated axis.*each of the 2 axes of a once"),
         (lambda x: x.transpose(0), "each of the 2 axes"),
@@ -239,8 +284,7 @@ def test_zeros_and_ones_like() -> None:
         (lambda x: np.split(x, 0), "does not divide into 0"),
         (lambda x: np.split(x, 2, 5), "split: axis 5 is out of bounds"),
         (lambda x: np.flip(x, 2), r"flip\(.*axis 2 is out of bounds"),
-        (lambda x: np.pad(x, 1, mode="reflect"), r"mode='reflect' is not supported on tensors; only 'constant'"),
-        (lambda x: np.pad(x, ((1, 1),) * 3), r"pad\("),
+        (lambda x: np.matrix_transpose(x[0]), r"matrix_transpose: an array of shape \(3,\) is no matrix"),
     ],
 )  # fmt: skip
 def test_mistakes(call: Any, message: str) -> None:
