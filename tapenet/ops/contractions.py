@@ -74,14 +74,12 @@ def _plan(subscripts: str, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -
 
     inner = "".join(i for i in x if i not in out)
     if not inner:  # a product, with axes of length one where a label is missing
-        factors = (
-            _Factor(
-                _order(labels, "".join(i for i in out if i in labels)),
-                tuple(sizes[i] if i in labels else 1 for i in out),
-            )
-            for labels in (x, y)
-        )
-        return _Plan(*factors, False, (), None)
+
+        def spread(labels: str) -> _Factor:
+            order = _order(labels, "".join(i for i in out if i in labels))
+            return _Factor(order, tuple(sizes[i] if i in labels else 1 for i in out))
+
+        return _Plan(spread(x), spread(y), False, (), None)
     batch = "".join(i for i in out if i in x and i in y)
     left = "".join(i for i in out if i not in y)
     right = "".join(i for i in out if i not in x)

@@ -25,10 +25,10 @@ def _lengths(name: str, shape: Any, s: Any, axes: Any) -> list[tuple[int | None,
 
 def _real_lengths(name: str, shape: Any, s: Any, axes: Any) -> tuple[list[tuple[int | None, int]], Any]:
     """The same, with the last one apart: along it the numbers are real."""
-    *others, last = _lengths(name, shape, s, axes) or [None]
-    if last is None:
+    found = _lengths(name, shape, s, axes)
+    if not found:
         raise ValueError(f"{name}: give one axis or more")
-    return others, last
+    return found[:-1], found[-1]
 
 
 def _along(transform: Op, a: Any, lengths: list[tuple[int | None, int]], norm: Any) -> Any:

@@ -41,7 +41,9 @@ def _fitted(a: Any, length: int, axis: int) -> Any:
 
 def _of(dtype: Any, g: Any) -> Any:
     """A gradient for an input of a dtype: of a real one only the real part counts."""
-    return g if dtype.kind == "c" else real(g)
+    if dtype.kind == "c":
+        return g
+    return np.ascontiguousarray(g.real) if type(g) is np.ndarray else real(g)  # not a view with gaps
 
 
 def _weighted(a: Any, n: int, axis: int, weight: float) -> Any:
