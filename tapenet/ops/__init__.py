@@ -186,6 +186,13 @@ from tapenet.ops.special import (
 #: Modules that are loaded at first use, and their public names: those of `tn`.
 LATER: dict[str, tuple[str, ...]] = {
     "elementary": (
+        "acos",
+        "acosh",
+        "asin",
+        "asinh",
+        "atan",
+        "atan2",
+        "atanh",
         "copysign",
         "deg2rad",
         "degrees",
@@ -201,12 +208,14 @@ LATER: dict[str, tuple[str, ...]] = {
         "iv",
         "ldexp",
         "logaddexp2",
+        "mod",
         "modf",
         "nan_to_num",
         "rad2deg",
         "radians",
         "sinc",
         "sinc_derivative",
+        "true_divide",
     ),
     "steps": (
         "allclose",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops import elementwise
 from tapenet.ops.elementwise import binary_samples, broadcast_mend, unary_samples, zmul
 from tapenet.ops.op import Op, Rule, array_like, derived, op, sample
 
@@ -413,3 +414,7 @@ i0 = op(
 # Second names, as NumPy has them.
 rad2deg = degrees
 deg2rad = radians
+acos, acosh = elementwise.arccos, elementwise.arccosh
+asin, asinh = elementwise.arcsin, elementwise.arcsinh
+atan, atan2, atanh = elementwise.arctan, elementwise.arctan2, elementwise.arctanh
+mod, true_divide = elementwise.remainder, elementwise.divide

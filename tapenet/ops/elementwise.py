@@ -6,7 +6,6 @@ through the branch `where` did not take stays 0 instead of 0 * inf = nan.
 
 from __future__ import annotations
 
-import cmath
 import math
 from typing import Any
 
@@ -93,6 +92,7 @@ def _unary(
 
 
 def broadcast_mend(*values: Any) -> str:
+    """How to mend the call of an op whose first two arguments do not broadcast."""
     a, b = (np.shape(v) for v in values[:2])
     return (
         f"Shapes {a} and {b} are matched from their last axes, where lengths must be equal or 1: reshape one of them, "
@@ -166,9 +166,9 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
 def _power_y(g: Any, out: Any, x: Any) -> Any:
     is_complex = out.dtype.kind == "c"
     if isinstance(x, (int, float, complex)):
-        if x == 0:
-            return zmul(zmul(g, out), 0.0)
-        return zmul(zmul(g, out), cmath.log(x) if is_complex else math.log(x) if x > 0 else math.nan)
+        if is_complex:
+            return zmul(zmul(g, out), np.log(complex(x or 1)).item())
+        return zmul(zmul(g, out), math.log(x.real) if x.real > 0 else 0.0 if x == 0 else math.nan)
     nonzero = np.where(x == 0, 1, x)
     return zmul(zmul(g, out), np.log(nonzero + 0j if is_complex else nonzero))
 

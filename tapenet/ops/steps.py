@@ -86,7 +86,7 @@ right_shift = _step(
 bitwise_count = _step(
     np.bitwise_count, "How many bits of |x| are set, element by element", "x: an array of integers, of any shape.",
     "how many bits of abs(x) are 1", "bitwise_count(tn.tensor([3, 8]))\n    Tensor([2, 1], dtype=uint8)",
-    lambda r: [sample(r.integers(-8, 8, (2, 3))), sample(r.integers(0, 8, ()))],
+    lambda r: [sample(r.integers(-8, 8, (2, 3))), sample(np.asarray(r.integers(0, 8)))], "bit count",
 )  # fmt: skip
 
 # -- what a number is --------------------------------------------------------------------------------------------

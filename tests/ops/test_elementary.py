@@ -327,3 +327,10 @@ def test_errors_say_how_to_mend() -> None:
         np.ldexp(leaf([1.0]), 0.5)
     with pytest.raises(TypeError, match="i0"):
         np.i0(tn.tensor([1j]))
+
+
+def test_other_names() -> None:
+    for name in ("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "mod", "true_divide"):
+        assert getattr(np, name).__name__ == getattr(tn, name).name
+    assert tn.rad2deg is tn.degrees
+    assert tn.deg2rad is tn.radians
