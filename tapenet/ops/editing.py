@@ -88,7 +88,9 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     if before.ndim > 1:
         raise ValueError(f"insert: the indices must have one axis or none; their shape is {before.shape}")
     values = array_like(values)
-    before = np.where(before < 0, before + length, before)
+    if type(before) is np.ndarray and before.size and not -length <= before.min() <= before.max() <= length:
+        raise IndexError(f"insert: {obj} is out of bounds for axis {axis} of shape {arr.shape}")
+    before = np.where(before < -length, length + 1, np.where(before < 0, before + length, before))
     if before.size == 1:
         values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
         if not before.ndim:
