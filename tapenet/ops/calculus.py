@@ -280,14 +280,15 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     below, above = fp[0] if left is None else left, fp[-1] if right is None else right
     n = xp.shape[0]
     if n == 1:
-        inside = fp[0] + 0.0 * x
+        inside = fp[0] + 0.0 * np.zeros_like(x)
     else:
         end = np.clip(np.searchsorted(xp, x, "right"), 1, n - 1)
         x0, x1, f0, f1 = xp[end - 1], xp[end], fp[end - 1], fp[end]
         same = x0 == x1  # at the last of equal knots
-        slope = (f1 - f0) / np.where(same, 1, x1 - x0)
-        # At a knot the value is that of the knot, however steep the slope; but nan is not to be lost where that is 0.
-        inside = np.where(np.isnan(x), x, np.where(same, f1, f0 + zmul(x - x0, slope)))
+        with np.errstate(invalid="ignore"):  # infinite values
+            # At a knot the value is that of the knot, however steep the slope; but nan is not to be lost where that is 0.
+            slope = (f1 - f0) / np.where(same, 1, x1 - x0)
+            inside = np.where(np.isnan(x), x, np.where(same, f1, f0 + zmul(x - x0, slope)))
     return np.where(x < xp[0], below, np.where(x > xp[-1], above, inside))
 
 

@@ -109,7 +109,7 @@ cumprod = op(
     formula="out[i] = a[0] · … · a[i]",
     gradients="a: Σ over j ≥ i of g[j] · Π of the others of a[0] … a[j]",
     doc=f"""The running product: each element times all before it. The gradient is right with zeros among them, and takes
-    a number of steps that is linear in the length.
+    a number of steps that is linear in the length. It is infinite where the product of what follows alone overflows.
 {_AXIS}
     >>> import tapenet as tn
     >>> tn.cumprod(tn.tensor([1.0, 2.0, 3.0]))
