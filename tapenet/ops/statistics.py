@@ -116,7 +116,6 @@ def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
         sample(r.normal(size=(2, 4)), fweights=[1, 2, 1, 3]),
         sample(r.normal(size=(2, 3)), None, True, False, None, None, r.uniform(0.5, 2, 3)),
         sample(r.normal(size=(2, 3)), None, True, True, None, [2, 1, 1], r.uniform(0.5, 2, 3)),
-        sample(r.normal(size=(0, 3))),
     ],
 )
 def cov(
