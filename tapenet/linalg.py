@@ -6,7 +6,7 @@ from tapenet.ops.linalg.decompositions import (
     svd_factors,
     svdvals,
 )
-from tapenet.ops.linalg.degenerate import gap_quotient, noting_use, provided
+from tapenet.ops.linalg.degenerate import apart, gap_quotient, noting_use, provided
 from tapenet.ops.linalg.determinants import (
     det,
     null_shift,
@@ -55,6 +55,7 @@ from tapenet.ops.linalg.solving import (
 from tapenet.ops.products import matmul
 
 __all__ = [
+    "apart",
     "cholesky",
     "cond",
     "cross",

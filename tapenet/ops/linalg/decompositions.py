@@ -13,6 +13,7 @@ from tapenet.ops.linalg.degenerate import (
     lengths,
     noting_use,
     on_diagonal,
+    once,
     over_gaps,
     provided,
     rounding,
@@ -44,10 +45,24 @@ def _svd_forward(a: Any, full_matrices: bool = True) -> Any:
     return u, s, vh, np.zeros((), s.dtype), np.zeros((), s.dtype)
 
 
+def _floor(u: Any, s: Any, vh: Any) -> Any:
+    return rounding(s, max(u.shape[-2], vh.shape[-1]))
+
+
+def _once(u: Any, s: Any, vh: Any) -> Any:
+    """u and vh as a rule may use them that is not differentiated where singular values are equal, or where one is 0 and the
+    matrix is not square."""
+    floor = _floor(u, s, vh)
+    if u.shape[-2] != vh.shape[-1]:
+        s = np.concatenate([s, np.zeros((*s.shape[:-1], 1), s.dtype)], axis=-1)
+    return once("svd", u, s, floor), once("svd", vh, s, floor)
+
+
 def _svd_rule(g: Any, out: Any, full_matrices: bool) -> Any:
     """From Uᴴ dA V = Ω S + dS − S Ψ with the skew Ω = Uᴴ dU and Ψ = Vᴴ dV; derived in docs/mathematics.md."""
     (u, s, vh, _, _), (gu, gs, gvh, values_used, vectors_used) = out, g
     k, rows, columns = s.shape[-1], u.shape[-2], vh.shape[-1]
+    u, vh = _once(u, s, vh)
     v, gu, gv = adjoint(vh), conj(gu), adjoint(conj(gvh))
     along_u, along_v = np.matmul(adjoint(u), gu), np.matmul(vh, gv)
     skew_u, skew_v = along_u - adjoint(along_u), along_v - adjoint(along_v)
@@ -59,7 +74,7 @@ def _svd_rule(g: Any, out: Any, full_matrices: bool) -> Any:
     inner = slice(None, k)
     inner_u, inner_v = skew_u[..., inner, inner], skew_v[..., inner, inner]
     parts = along_u[..., inner, inner], along_v[..., inner, inner]
-    turned = over_gaps("svd", inner_u + inner_v, s, rounding(s, max(rows, columns)), size, parts, gs, both)
+    turned = over_gaps("svd", inner_u + inner_v, s, _floor(u, s, vh), size, parts, gs, both)
     sums = s[..., None, :] + s[..., :, None]
     core = on_diagonal(gs) + 0.5 * (turned + gap_quotient(inner_u - inner_v, sums, size, 0.0, _RANK))
     made = np.matmul(np.matmul(u[..., inner], core), vh[..., inner, :])
@@ -107,7 +122,8 @@ svd_factors = op(
 
 
 def _svdvals_rule(g: Any, x: Any) -> Any:
-    u, _, vh = np.linalg.svd(x, full_matrices=False)
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    u, vh = _once(u, s, vh)
     return conj(np.matmul(u * g[..., None, :], vh))
 
 
@@ -154,7 +170,7 @@ def _hermitian_svd(a: Any, compute_uv: bool) -> Any:
     w, v = np.linalg.eigh(a)
     s = np.abs(w)
     order = np.flip(np.argsort(s, axis=-1), -1)
-    s, sign = (np.take_along_axis(x, order, axis=-1) for x in (s, np.sign(w)))
+    s, sign = (np.take_along_axis(x, order, axis=-1) for x in (s, np.copysign(1.0, w)))
     u = np.take_along_axis(v, order[..., None, :], axis=-1)
     return SVDResult(u, s, adjoint(u * sign[..., None, :]))
 

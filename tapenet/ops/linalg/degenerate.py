@@ -129,6 +129,47 @@ noting_use = op(
 )
 
 
+def _apart_rule(g: Any, values: Any, floor: Any, message: str) -> Any:
+    return provided(g, np.where(_equal(values, floor), 1.0, 0.0), 0.0, message)
+
+
+def _equal(values: Any, floor: Any) -> Any:
+    """Which pairs of the values, (..., n, n), are equal; none is with itself."""
+    other = ~np.eye(values.shape[-1], dtype=bool)
+    return (np.abs(values[..., None, :] - values[..., :, None]) <= floor) & other
+
+
+# A rule that is differentiated sees less than the loss has: a gradient that is 0 at this matrix, but not near it, counts
+# in the second derivative where the gap is 0.
+apart = op(
+    lambda value, values, floor=0.0, message="": value,
+    name="apart",
+    label="=",
+    nondiff=("values", "floor"),
+    value=_apart_rule,
+    formula="value",
+    gradients="value: g, provided that no two values are equal",
+    doc="""`value` as it is; it can be differentiated if no two `values` are equal.
+
+    Rules pass the vectors that they use through it, so that second derivatives are refused where eigenvalues are equal.
+
+    Args:
+        value: an array of any shape.
+        values: (..., n).
+        floor: a gap that is not larger counts as 0.
+        message: the error.
+
+    Raises:
+        LinAlgError: in backward, if two are equal; with `message`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.linalg.apart(tn.tensor([2.0]), np.array([1.0, 1.0]))
+    Tensor([2.])
+    """,
+    samples=lambda r: [sample(r.normal(size=2), np.arange(3))],
+)
+
+
 def conj(x: Any) -> Any:
     """The complex conjugate; of real numbers nothing is computed."""
     return np.conj(x) if x.dtype.kind == "c" else x
@@ -162,7 +203,7 @@ def over_gaps(
     """
     here = np.eye(values.shape[-1], dtype=bool)
     gap = np.where(here, math.inf, conj(values[..., None, :] - values[..., :, None]))
-    closed = np.abs(gap) <= floor
+    closed = _equal(values, floor)
     message = (
         f"{name}: two of the values are equal but for rounding (their gap is 0), so that the matrix does not determine their "
         "vectors, and the loss may depend on the choice. Use the values alone (eigvalsh, eigvals, svdvals), keep apart what "
@@ -179,6 +220,15 @@ def over_gaps(
     weight = np.abs(g_values)
     x = provided(x, np.where(closed, weight[..., None, :] + weight[..., :, None], 0) * both, 0.0, message)
     return gap_quotient(x, gap, size, floor, message)
+
+
+def once(name: str, vectors: Any, values: Any, floor: Any) -> Any:
+    """The vectors as a rule may use them, that is not differentiated itself where two values are equal."""
+    message = (
+        f"{name}: two of the values are equal but for rounding (their gap is 0): there is a gradient there of some "
+        "functions, but the second derivative is not known. Change the matrix a little so that the values differ"
+    )
+    return apart(vectors, values, floor, message)
 
 
 def on_diagonal(values: Any) -> Any:

@@ -13,6 +13,7 @@ from tapenet.ops.linalg.degenerate import (
     lengths,
     noting_use,
     on_diagonal,
+    once,
     over_gaps,
     provided,
     rounding,
@@ -45,12 +46,13 @@ def _eigh_forward(a: Any, UPLO: str = "L") -> Any:
 def _eigh_rule(g: Any, out: Any, UPLO: str) -> Any:
     """From Vᴴ dA V = dΛ + Ω Λ − Λ Ω with the skew Ω = Vᴴ dV; derived in docs/mathematics.md."""
     (w, v, _, _), (gw, gv, values_used, vectors_used) = out, g
-    gv = conj(gv)
+    gv, floor = conj(gv), rounding(w, w.shape[-1])
+    v = once("eigh", v, w, floor)
     along = np.matmul(adjoint(v), gv)
     size = lengths(gv)
     size = size + np.swapaxes(size, -1, -2)
     skew = 0.5 * (along - adjoint(along))
-    turned = over_gaps("eigh", skew, w, rounding(w, w.shape[-1]), size, (along,), gw, values_used * vectors_used)
+    turned = over_gaps("eigh", skew, w, floor, size, (along,), gw, values_used * vectors_used)
     made = np.matmul(np.matmul(v, on_diagonal(gw) + turned), adjoint(v))
     return conj(in_triangle(made, UPLO.upper() == "L"))
 
@@ -118,7 +120,8 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
 
 
 def _eigvalsh_rule(g: Any, a: Any, UPLO: str) -> Any:
-    v = np.linalg.eigh(a, UPLO)[1]
+    w, v = np.linalg.eigh(a, UPLO)
+    v = once("eigvalsh", v, w, rounding(w, w.shape[-1]))
     return conj(in_triangle(np.matmul(v * g[..., None, :], adjoint(v)), UPLO.upper() == "L"))
 
 
@@ -181,14 +184,15 @@ def _inverse(name: str, v: Any) -> Any:
 def _eig_rule(g: Any, out: Any) -> Any:
     """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
     (w, v, _, _), (gw, gv, values_used, vectors_used) = out, g
-    gw, gv = conj(gw), conj(gv)
+    gw, gv, floor = conj(gw), conj(gv), rounding(w, w.shape[-1])
+    v = once("eig", v, w, floor)
     along = np.matmul(adjoint(v), gv)
     here = np.eye(w.shape[-1], dtype=bool)
     # The vectors keep their lengths: a column cannot grow along itself.
     kept = np.sum(np.where(here, along.real, 0), axis=-2, keepdims=True)
     size = 2 * lengths(gv) + np.zeros(w.shape[-1], w.real.dtype)[:, None]
     free = along - np.matmul(adjoint(v), v) * kept
-    turned = over_gaps("eig", free, w, rounding(w, w.shape[-1]), size, (along,), gw, values_used * vectors_used)
+    turned = over_gaps("eig", free, w, floor, size, (along,), gw, values_used * vectors_used)
     return conj(np.matmul(np.matmul(adjoint(_inverse("eig", v)), on_diagonal(gw) + turned), adjoint(v)))
 
 
@@ -300,6 +304,7 @@ nearest_order = op(
 
 def _eigvals_rule(g: Any, out: Any, a: Any) -> Any:
     w, v = np.linalg.eig(a)
+    v = once("eigvals", v, w, rounding(w, w.shape[-1]))
     v = np.take_along_axis(v, nearest_order(out, w)[..., None, :], axis=-1)
     return conj(np.matmul(adjoint(_inverse("eigvals", v)) * conj(g)[..., None, :], adjoint(v)))
 
