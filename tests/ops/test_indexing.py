@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -22,40 +22,100 @@ def leaf(values: Any) -> tn.Tensor:
     return tn.tensor(values, requires_grad=True)
 
 
+#: What an index may have in the place of an axis.
+PART = st.sampled_from(
+    [
+        "one",
+        "array of one",
+        "tensor of one",
+        "slice",
+        "list",
+        "array",
+        "column",
+        "tensor",
+        "mask",
+        "tensor of truths",
+        "...",
+    ]
+)
+
+
 @st.composite
 def indices(draw: Any, shape: tuple[int, ...]) -> Any:
     """Basic and advanced indices in any mixture that NumPy takes."""
-    kind = draw(st.sampled_from(["basic", "integers", "mask", "mixed"]))
+    kind = draw(st.sampled_from(["basic", "integers", "mask", "mixed", "mixed", "mixed"]))
     if kind == "basic":
         return draw(hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True))
-    if kind == "integers":
+    if kind == "integers" and 0 not in shape:
         return draw(hnp.integer_array_indices(shape, result_shape=hnp.array_shapes(max_dims=2, max_side=3)))
     if kind == "mask":
-        return draw(hnp.arrays(bool, shape[: draw(st.integers(1, len(shape)))]))
+        return draw(hnp.arrays(bool, shape[: draw(st.integers(0, len(shape)))]))
+    return mixed(
+        shape,
+        draw(st.lists(PART, max_size=len(shape))),
+        draw(st.lists(st.sampled_from([None, True, np.True_]), max_size=2)),
+        np.random.default_rng(draw(st.integers(0, 1000))),
+    )
+
+
+def mixed(shape: tuple[int, ...], kinds: list[str], new: list[Any], r: np.random.Generator) -> tuple[Any, ...]:
+    """An index of parts of the given kinds, with `new` axes among them."""
+    lengths = list(shape[: len(kinds)])
+    if "..." in kinds:  # once, for all axes that the others leave
+        kinds = [k for i, k in enumerate(kinds) if k != "..." or i == kinds.index("...")]
+        behind = len(kinds) - 1 - kinds.index("...")
+        lengths = [*shape[: len(kinds) - 1 - behind], 0, *(shape[len(shape) - behind :] if behind else ())]
+    length = int(r.integers(0, 4))  # one for all arrays, and for the truths among them: they are matched
     parts: list[Any] = []
-    length = draw(st.integers(1, 3))
-    for n in shape:
-        parts.append(
-            draw(
-                st.one_of(
-                    st.integers(-n, n - 1),
-                    st.slices(n),
-                    st.lists(st.integers(-n, n - 1), min_size=length, max_size=length),
-                    st.lists(st.integers(-n, n - 1), min_size=length, max_size=length).map(np.array),
-                )
-            )
-        )
-        if draw(st.booleans()) and len(parts) < 4:
-            parts.append(None)
+    for kind, n in zip(kinds, lengths, strict=True):
+        several = r.integers(-n, n, length) if n else np.zeros(0, int)
+        truths = r.permutation(np.arange(n) < length)
+        if kind == "...":
+            parts.append(...)
+        elif kind == "slice" or (not n and kind.endswith("one")):
+            parts.append(slice(*r.integers(-n - 1, n + 1, 2), [None, 2, -1][r.integers(3)]))
+        elif kind.endswith("one"):
+            one = int(r.integers(-n, n))
+            parts.append({"one": one, "array of one": np.array(one), "tensor of one": tn.tensor(one)}[kind])
+        else:
+            parts.append(
+                {
+                    "list": several.tolist() or several, "array": several, "column": several[:, None],
+                    "tensor": tn.tensor(several), "mask": truths, "tensor of truths": tn.tensor(truths),
+                }[kind]
+            )  # fmt: skip
+    for part in new:
+        parts.insert(int(r.integers(0, len(parts) + 1)), part)
     return tuple(parts)
 
 
+#: With a length of 0 among them: nothing is read, and nothing written.
+SHAPES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=4)
+
+
+def raw(index: Any) -> Any:
+    """An index without tensors."""
+    if isinstance(index, tuple):
+        return tuple(map(raw, index))
+    return index.data if isinstance(index, tn.Tensor) else index
+
+
+def fits(index: Any, a: Any) -> bool:
+    """Whether NumPy takes an index: of what is mixed at random some parts do not match."""
+    try:
+        a[index]
+    except IndexError as error:
+        return "shape mismatch" not in str(error) and "boolean" not in str(error)
+    return True
+
+
 @settings(max_examples=200, deadline=None, derandomize=True)
-@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
+@given(data=st.data(), shape=SHAPES)
 def test_reading_and_its_gradient(data: Any, shape: Any) -> None:
     index = data.draw(indices(shape))
     a = np.arange(np.prod(shape), dtype=float).reshape(shape)
-    expected = a[index]
+    assume(fits(raw(index), a))
+    expected = a[raw(index)]
     x = leaf(a)
     out = x[index]
     assert out.shape == np.shape(expected)
@@ -63,55 +123,89 @@ def test_reading_and_its_gradient(data: Any, shape: Any) -> None:
     seed = R.normal(size=out.shape)
     out.backward(seed, create_graph=False)
     gathered = np.zeros(shape)
-    np.add.at(gathered, index, seed)
+    np.add.at(gathered, raw(index), seed)
     np.testing.assert_allclose(x.grad.data, gathered, atol=1e-14)
     x.grad = None
-    out = x[index]
-    out.backward(seed, create_graph=True)
-    np.testing.assert_allclose(x.grad.data, gathered, atol=1e-14)
+    (x[index] * seed * x[index]).sum().backward(create_graph=True)
+    slope = x.grad
+    np.testing.assert_allclose(slope.data, 2 * gathered * a, atol=1e-12)
+    x.grad = None
+    weights = R.normal(size=shape)
+    (slope * weights).sum().backward()
+    found = np.zeros(shape) if x.grad is None else x.grad.data
+    np.testing.assert_allclose(found, 2 * gathered * weights, atol=1e-12)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
-@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4))
+@given(data=st.data(), shape=SHAPES)
 def test_scattering_is_the_transpose_of_reading(data: Any, shape: Any) -> None:
     index = data.draw(indices(shape))
     a = R.normal(size=shape)
-    v = R.normal(size=np.shape(a[index]))
-    if not np.ndim(v):
-        v = np.asarray(v)
+    assume(fits(raw(index), a))
+    v = np.asarray(R.normal(size=np.shape(a[raw(index)])))
     out = tn.scatter_add(leaf(v), index, shape)
     assert out.shape == shape
-    np.testing.assert_allclose((out.data * a).sum(), (v * a[index]).sum(), atol=1e-12)
+    np.testing.assert_allclose((out.data * a).sum(), (v * a[raw(index)]).sum(), atol=1e-12)
     x = leaf(v)
     (tn.scatter_add(x, index, shape) * a).sum().backward()
-    np.testing.assert_allclose(x.grad.data, a[index])
+    np.testing.assert_allclose(x.grad.data, a[raw(index)])
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(data=st.data(), shape=hnp.array_shapes(min_dims=1, max_dims=3, min_side=1, max_side=4), scalar=st.booleans())
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(data=st.data(), shape=SHAPES, scalar=st.booleans())
 def test_assigning_and_its_gradients(data: Any, shape: Any, scalar: bool) -> None:
     index = data.draw(indices(shape))
     a = R.normal(size=shape)
-    v = R.normal(size=() if scalar else np.shape(a[index]))
+    assume(fits(raw(index), a))
+    v = np.asarray(R.normal(size=() if scalar else np.shape(a[raw(index)])))
     expected = a.copy()
-    expected[index] = v
+    expected[raw(index)] = v
     x, value = leaf(a), leaf(v)
     for t in (x * 1, x + 0):
         t[index] = value
         np.testing.assert_array_equal(t.data, expected)
     np.testing.assert_array_equal(tn.setitem(x, value, index).data, expected)
-    numbers = np.arange(a.size).reshape(shape)
-    hit = np.zeros(shape, bool)
-    hit[index] = True
+    # Numbers in place of values say where each element comes from; of a place named twice the last one counts.
+    source = np.arange(a.size).reshape(shape)
+    source[raw(index)] = a.size + np.arange(v.size).reshape(v.shape)
     seed = R.normal(size=shape)
-    x.grad = value.grad = None
-    tn.setitem(x, value, index).backward(seed)
-    np.testing.assert_array_equal(x.grad.data, np.where(hit, 0, seed))
-    chosen = numbers[index]
-    if np.size(np.unique(chosen)) == np.size(
-        chosen
-    ):  # the gradient of the value is defined where positions are distinct
-        np.testing.assert_allclose(value.grad.data, seed[index].sum() if scalar else seed[index], atol=1e-13)
+    for create_graph in (False, True):
+        x.grad = value.grad = None
+        tn.setitem(x, value, index).backward(seed, create_graph=create_graph)
+        back = np.bincount(source.reshape(-1), seed.reshape(-1), a.size + v.size)
+        np.testing.assert_allclose(x.grad.data.reshape(-1), back[: a.size], atol=1e-14)
+        np.testing.assert_allclose(value.grad.data.reshape(-1), back[a.size :], atol=1e-13)
+
+
+def test_a_large_index_adds_as_a_small_one_does() -> None:
+    """Of many elements the positions are counted first."""
+    for shape, index in (
+        ((40, 70), R.integers(-40, 40, 50)),
+        ((40, 70), (slice(None), R.integers(-70, 70, 90))),
+        ((3, 40, 70), (slice(None), R.integers(0, 40, (5, 1)), R.integers(0, 70, 200))),
+        ((6, 50, 20), (slice(None), R.integers(0, 50, (2, 25)).astype(np.uint64))),
+        ((60, 60), (R.integers(0, 60, 3000), 7)),
+        ((60, 60), (R.integers(0, 60, 3000), R.integers(0, 60, 3000).tolist())),
+        ((60, 60), (R.integers(0, 60, 3000), None, R.integers(0, 60, 3000))),
+        ((60, 60), (R.integers(0, 60, 100), slice(None, None, 2))),
+        ((3000,), R.integers(-3000, 3000, 5000)),
+        ((60, 60), R.normal(size=(60, 60)) > -2),
+        ((2, 0, 3), (slice(None), np.zeros(0, int))),
+    ):
+        expected = R.normal(size=shape)
+        for buffer in (expected.copy(), np.asfortranarray(expected)):
+            g = R.normal(size=buffer[index].shape)
+            whole = expected.copy()
+            np.add.at(whole, index, g)
+            Scatter(index, g).add_to(buffer)
+            np.testing.assert_allclose(buffer, whole, atol=1e-13)
+    wide = np.zeros((5, 3000))
+    Scatter(np.array([0, 0, 3]), np.arange(3000.0)).add_to(wide)  # repeated along an axis
+    np.testing.assert_array_equal(wide[0], 2 * np.arange(3000.0))
+    for wrong in (7, -8):
+        index = (np.array([0] * 3000 + [wrong]), np.zeros(3001, int))
+        with pytest.raises(IndexError, match="out of bounds"):
+            Scatter(index, np.ones(3001)).add_to(np.zeros((7, 7)))
 
 
 KINDS: dict[str, Any] = {
