@@ -215,7 +215,8 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
 
 def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     sums = np.bincount(x, weights, minlength)
-    return sums.astype(weights.dtype, copy=False) if isinstance(weights, np.ndarray) and weights.dtype.kind == "f" else sums
+    floats = isinstance(weights, np.ndarray) and weights.dtype.kind == "f"
+    return sums.astype(weights.dtype, copy=False) if floats else sums
 
 
 bincount = op(
