@@ -17,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops import cumulative
 from tapenet.ops.indexing import raw_index, scatter_add
-from tapenet.ops.op import Derived, Op, array_like, numpy_functions, op
+from tapenet.ops.op import Derived, Op, array_like, numpy_functions, op, sample
 from tapenet.ops.reductions import logsumexp
 
 _UNSET: Any = np._NoValue
@@ -165,21 +165,40 @@ def _cast(name: str, x: Any, dtype: np.dtype[Any], casting: str) -> Any:
 
 # -- methods of ufuncs -------------------------------------------------------------------------------------------
 
-_reduced = op(
+reduced = op(
     lambda a, ufunc, axis=0, *, dtype=None, keepdims=False: ufunc.reduce(a, axis, dtype, keepdims=keepdims),
     name="reduced",
     nondiff=("a",),
     label=lambda ufunc, **_: f"{ufunc.__name__.replace('_', ' ')} reduce",
     formula="the elements of a combined one after another",
-    doc="""`ufunc.reduce(a, axis)` of a ufunc without a derivative.""",
+    doc="""`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.bitwise_xor.reduce(tn.tensor([6, 3])).item()
+    5
+    """,
+    samples=lambda r: [
+        sample(np.array([[6, 3], [5, 12]]), np.bitwise_and, 1),
+        sample(np.array([[6, 3], [5, 12]]), np.gcd, axis=0, keepdims=True),
+        sample(r.normal(size=(2, 3)) > 0, np.logical_xor, None),
+    ],
 )
-_accumulated = op(
+accumulated = op(
     lambda a, ufunc, axis=0, *, dtype=None: ufunc.accumulate(a, axis, dtype),
     name="accumulated",
     nondiff=("a",),
     label=lambda ufunc, **_: f"{ufunc.__name__.replace('_', ' ')} accumulate",
     formula="the elements of a combined one after another, each result kept",
-    doc="""`ufunc.accumulate(a, axis)` of a ufunc without a derivative.""",
+    doc="""`ufunc.accumulate(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.bitwise_or.accumulate(tn.tensor([4, 1])).tolist()
+    [4, 5]
+    """,
+    samples=lambda r: [
+        sample(np.array([[6, 3], [5, 12]]), np.bitwise_or, 1),
+        sample(np.array([[6, 4], [9, 12]]), np.gcd),
+    ],
 )
 #: Reductions that are functions of their own.
 _REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
@@ -224,7 +243,7 @@ def reduce(
             options["where"] = where
         result = _REDUCTIONS[ufunc](array, axis, **options)
     elif _steps(ufunc) and initial is _UNSET and where is True:
-        result = _reduced(array, ufunc, axis, dtype=dtype, keepdims=keepdims)
+        result = reduced(array, ufunc, axis, dtype=dtype, keepdims=keepdims)
     else:
         result = _fold(name, ufunc, array, axis, dtype, keepdims, initial, where)
     if isinstance(out, tuple):
@@ -272,7 +291,7 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None, ou
     if ufunc in _ACCUMULATIONS:
         result = _ACCUMULATIONS[ufunc](array, axis)
     elif _steps(ufunc):
-        result = _accumulated(array, ufunc, axis)
+        result = accumulated(array, ufunc, axis)
     else:
         rows = np.moveaxis(array, axis, 0)
         found = [rows[0]] if rows.shape[0] else []
