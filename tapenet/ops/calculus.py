@@ -105,7 +105,9 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
         if given is not None:
             given = array_like(given)
             if not np.can_cast(given.dtype, ary.dtype, "same_kind"):
-                raise TypeError(f"ediff1d: {name} is {given.dtype}, which does not fit ary of {ary.dtype}; convert it first")
+                raise TypeError(
+                    f"ediff1d: {name} is {given.dtype}, which does not fit ary of {ary.dtype}; convert it first"
+                )
             parts.insert(at, np.reshape(given, (-1,)).astype(ary.dtype))
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
@@ -171,7 +173,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
     if len(given) == 1 and np.ndim(given[0]) == 0:
         given = given * len(axes)
     if len(given) != len(axes):
-        raise TypeError(f"gradient: {len(varargs)} spacings for {len(axes)} axes; give none, one number, or one for each")
+        raise TypeError(
+            f"gradient: {len(varargs)} spacings for {len(axes)} axes; give none, one number, or one for each"
+        )
     if f.dtype.kind in "biu":
         f = f.astype(np.float64)
     found = []
@@ -182,7 +186,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
             )
         if np.ndim(h):
             if h.shape != (shape[at],):
-                raise ValueError(f"gradient: axis {at} of shape {shape} takes {shape[at]} coordinates, not shape {h.shape}")
+                raise ValueError(
+                    f"gradient: axis {at} of shape {shape} takes {shape[at]} coordinates, not shape {h.shape}"
+                )
             h = np.diff(h)
         out = np.moveaxis(_slopes(np.moveaxis(f, at, -1), h, edge_order), -1, at)
         found.append(out if out.dtype == f.dtype else out.astype(f.dtype))

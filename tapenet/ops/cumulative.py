@@ -58,7 +58,9 @@ def _samples(*, positive: bool = False, flat: bool = True) -> Samples:
             return r.uniform(0.5, 2.0, shape) if positive else r.normal(size=shape)
 
         calls = [sample(array(5), 0), sample(array(2, 3), axis=-1), sample(array(2, 2, 2), 1), sample(array(0, 2), 0)]
-        return [*calls, sample(array(2, 3)), sample(array(4)), sample(array())] if flat else [*calls, sample(array(3, 2))]
+        return (
+            [*calls, sample(array(2, 3)), sample(array(4)), sample(array())] if flat else [*calls, sample(array(3, 2))]
+        )
 
     return make
 
@@ -125,7 +127,8 @@ cumprod = op(
 
 
 @derived(
-    numpy=np.nancumsum, samples=lambda r: [*_samples()(r), sample(np.array([[1.0, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)]
+    numpy=np.nancumsum,
+    samples=lambda r: [*_samples()(r), sample(np.array([[1.0, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
 )
 def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """The running sum where nan counts as 0; its gradient there is 0. Arguments as for `cumsum`.
@@ -138,7 +141,8 @@ def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
 
 
 @derived(
-    numpy=np.nancumprod, samples=lambda r: [*_samples()(r), sample(np.array([[1.5, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)]
+    numpy=np.nancumprod,
+    samples=lambda r: [*_samples()(r), sample(np.array([[1.5, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
 )
 def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """The running product where nan counts as 1; its gradient there is 0. Arguments as for `cumprod`.

@@ -33,9 +33,7 @@ def _lined_up(a1: Any, a2: Any) -> tuple[Any, Any]:
     """Two polynomials with equally many coefficients, the shorter with zeros in front."""
     a1, a2 = _row(a1), _row(a2)
     n = max(a1.shape[0], a2.shape[0])
-    first, second = (
-        np.concatenate([np.zeros(n - p.shape[0], p.dtype), p]) if p.shape[0] < n else p for p in (a1, a2)
-    )
+    first, second = (np.concatenate([np.zeros(n - p.shape[0], p.dtype), p]) if p.shape[0] < n else p for p in (a1, a2))
     return first, second
 
 
@@ -479,7 +477,9 @@ def polyfit(
     if order < 1:
         raise ValueError(f"polyfit: deg must be 0 or more, not {deg}")
     if len(x.shape) != 1 or not x.shape[0] or len(y.shape) not in (1, 2) or y.shape[0] != x.shape[0]:
-        raise TypeError(f"polyfit: x must be (n,) with n of 1 or more, and y (n,) or (n, k), not {x.shape} and {y.shape}")
+        raise TypeError(
+            f"polyfit: x must be (n,) with n of 1 or more, and y (n,) or (n, k), not {x.shape} and {y.shape}"
+        )
     n = x.shape[0]
     if rcond is None:
         rcond = n * float(np.finfo(x.dtype).eps)

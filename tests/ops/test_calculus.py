@@ -66,7 +66,11 @@ def test_diff_of_a_tensor_put_around_an_array() -> None:
 
 
 def test_ediff1d_is_that_of_numpy() -> None:
-    for a, end, begin in [(R.normal(size=(2, 2)), [1.0, 2.0], 3.0), (np.arange(3), 5, None), (np.zeros(1), None, [[1, 2]])]:
+    for a, end, begin in [
+        (R.normal(size=(2, 2)), [1.0, 2.0], 3.0),
+        (np.arange(3), 5, None),
+        (np.zeros(1), None, [[1, 2]]),
+    ]:
         close(np.ediff1d(tn.tensor(a), end, begin).data, np.ediff1d(a, end, begin))
     with pytest.raises(TypeError, match="to_end is float64, which does not fit ary of int64"):
         np.ediff1d(tn.tensor([1, 2]), 0.5)
@@ -220,7 +224,7 @@ def test_convolve_and_correlate_are_those_of_numpy(function: Any, mode: Any, len
         check_grads(lambda a, v: function(a, v, mode), [a, v], order=2)
 
 
-@pytest.mark.parametrize(("number", "name"), enumerate(["valid", "same", "full"]))
+@pytest.mark.parametrize(("number", "name"), [(0, "valid"), (1, "same"), (2, "full")])
 def test_modes_by_number(number: int, name: str) -> None:
     a, v = leaf([1.0, 2.0, 4.0]), leaf([3.0, 5.0])
     for function in (np.convolve, np.correlate):

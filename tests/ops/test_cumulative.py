@@ -22,7 +22,9 @@ FUNCTIONS = [np.cumsum, np.cumprod, np.nancumsum, np.nancumprod]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize(("shape", "axis"), [((2, 3), None), ((2, 3), 0), ((2, 3), -1), ((0, 3), 1), ((3, 0), 0), ((), None)])
+@pytest.mark.parametrize(
+    ("shape", "axis"), [((2, 3), None), ((2, 3), 0), ((2, 3), -1), ((0, 3), 1), ((3, 0), 0), ((), None)]
+)
 @pytest.mark.parametrize("dtype", [None, np.float32, np.complex128])
 def test_values_are_those_of_numpy(function: Any, shape: Any, axis: Any, dtype: Any) -> None:
     a = R.normal(size=shape)
