@@ -453,7 +453,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     >>> import tapenet as tn
     >>> x, y = tn.meshgrid(tn.tensor([1.0, 2.0]), tn.tensor([5.0, 6.0, 7.0]))
     >>> x.shape, y[:, 0]
-    ((3, 2), Tensor([5., 6., 7.], op=getitem))
+    ((3, 2), Tensor([5., 6., 7.]))
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing={indexing!r} is neither 'xy' nor 'ij'")

@@ -365,7 +365,7 @@ def tile(A: Any, reps: Any) -> Any:
         sample(r.normal(size=(2, 2)), 2),
         sample(r.normal(size=(2, 3)), 2, axis=-1),
         sample(r.normal(size=(2, 3)), [0, 2], 0),
-        sample(r.normal(size=(2, 2)), np.array([1, 0, 2, 1])),
+        sample(r.normal(size=(2, 2)), [1, 0, 2, 1]),
         sample(r.normal(size=(2, 2)), [3], axis=1),
         sample(r.normal(size=()), 3),
         sample(r.normal(size=(2, 1)), 0, 1),

@@ -89,32 +89,36 @@ def _at(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
 
 def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Any) -> Any:
     """An array between two borders, each of which is repeated along the axis where its length is 1."""
-    parts = [a]
-    for border, width, place in ((before, widths[0], 0), (after, widths[1], len(parts) + 1)):
-        if width:
-            shape = (*a.shape[:axis], width, *a.shape[axis + 1 :])
-            parts.insert(place, np.broadcast_to(np.astype(border, a.dtype, copy=False), shape))
-    return concatenate(parts, axis) if len(parts) > 1 else a
+
+    def filled(border: Any, width: int) -> list[Any]:
+        shape = (*a.shape[:axis], width, *a.shape[axis + 1 :])
+        return [np.broadcast_to(np.astype(border, a.dtype, copy=False), shape)] if width else []
+
+    return concatenate([*filled(before, widths[0]), a, *filled(after, widths[1])], axis)
 
 
-def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> Any:
-    """The modes that repeat elements: NumPy pads the places of the elements, and these are read."""
-    return np.take(a, np.pad(np.arange(a.shape[axis]), widths, mode), axis)  # type: ignore[call-overload]
+def _ends(a: Any, axis: int) -> tuple[Any, Any]:
+    """The first and the last part along an axis, of length 1."""
+    n = a.shape[axis]
+    return a[_at(axis, 0, 1)], a[_at(axis, n - 1, n)]
+
+
+def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
+    """Borders that repeat elements: NumPy pads the places of the elements, and these are read."""
+    if mode == "edge" or a.shape[axis] == 1:
+        return _ends(a, axis)
+    places = np.pad(np.arange(a.shape[axis]), widths, mode)  # type: ignore[call-overload]
+    return np.take(a, places[: widths[0]], axis), np.take(a, places[len(places) - widths[1] :], axis)
 
 
 def _odd(a: Any, axis: int, widths: tuple[int, int], mode: str) -> Any:
     """Reflected at the edge's value too: 2 · edge − element. What is wider than the array takes several turns."""
     before, after = widths
-    period = a.shape[axis] - (mode == "reflect")
-    if not period:  # one element: NumPy repeats it
-        return _copied(a, axis, widths, "edge")
+    period = max(a.shape[axis] - (mode == "reflect"), 1)
     while before or after:
         turn = min(before, period), min(after, period)
-        length = a.shape[axis]
-        even = _copied(a, axis, turn, mode)
-        left = 2 * a[_at(axis, 0, 1)] - even[_at(axis, 0, turn[0])]
-        right = 2 * a[_at(axis, length - 1, None)] - even[_at(axis, turn[0] + length, None)]
-        a = _joined(a, axis, turn, left, right)
+        borders = zip(_ends(a, axis), _copied(a, axis, turn, mode), strict=True)
+        a = _joined(a, axis, turn, *(2 * edge - border for edge, border in borders))
         before, after = before - turn[0], after - turn[1]
     return a
 
@@ -125,8 +129,8 @@ def _ramp(a: Any, axis: int, widths: tuple[int, int], ends: Any) -> Any:
     def side(width: int, end: Any, edge: Any) -> Any:
         return np.linspace(end, np.squeeze(edge, axis), width, endpoint=False, dtype=a.dtype, axis=axis)
 
-    left = side(widths[0], ends[0], a[_at(axis, 0, 1)])
-    right = side(widths[1], ends[1], a[_at(axis, a.shape[axis] - 1, None)])
+    first, last = _ends(a, axis)
+    left, right = side(widths[0], ends[0], first), side(widths[1], ends[1], last)
     return _joined(a, axis, widths, left, np.flip(right, axis))
 
 
@@ -269,9 +273,11 @@ def _constant(a: Any, widths: Pairs, values: Any) -> Any:
     if isinstance(values, (int, float, complex)):
         return pad_constant(a, widths, values)
     pairs = _pairs(values, a.ndim)
-    a = np.copy(a) if not any(map(any, widths)) else a
+    if not any(map(any, widths)):
+        return np.copy(a)
     for axis, pair in enumerate(widths):
-        a = _joined(a, axis, pair, pairs[axis, 0], pairs[axis, 1])
+        if any(pair):
+            a = _joined(a, axis, pair, *pairs[axis])
     return a
 
 
@@ -287,4 +293,4 @@ def _padded(a: Any, axis: int, pair: tuple[int, int], mode: str, options: dict[s
     kind = options.get("reflect_type", "even")
     if kind not in ("even", "odd"):
         raise ValueError(f"pad: reflect_type={kind!r} is neither 'even' nor 'odd'")
-    return _odd(a, axis, pair, mode) if kind == "odd" else _copied(a, axis, pair, mode)
+    return _odd(a, axis, pair, mode) if kind == "odd" else _joined(a, axis, pair, *_copied(a, axis, pair, mode))
