@@ -252,6 +252,7 @@ def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Any:
     made = op(
         _running(ufunc),
         name=name,
+        label=f"running {ufunc.__name__[:3]}",
         residuals=("place",),
         array=_running_array,
         formula=f"out[i] = {ufunc.__name__[:3]}(array[0], …, array[i])",
