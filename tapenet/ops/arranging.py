@@ -344,7 +344,8 @@ def triu(m: Any, k: int = 0) -> Any:
 def _lower_triangle(name: str, m: Any, k: int) -> Any:
     if not m.ndim:
         raise ValueError(f"{name}: an array without axes has no triangles")
-    return np.tri(*m.shape[-2:], k=k, dtype=bool)
+    rows, columns = m.shape[-2:] if m.ndim > 1 else m.shape * 2
+    return np.tri(rows, columns, k, bool)
 
 
 # -- axes and grids ----------------------------------------------------------------------------------------------
@@ -464,7 +465,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     )
     if not sparse:
         found = broadcast_arrays(*found)
-    return tuple(np.copy(x) for x in found) if copy else found  # type: ignore[no-any-return]
+    return tuple(np.copy(x) for x in found) if copy else found
 
 
 @derived(

@@ -85,13 +85,6 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
 _PLAIN = (bool, int, float, complex)
 
 
-def _count(name: str, num: Any) -> int:
-    num = operator.index(num)
-    if num < 0:
-        raise ValueError(f"{name}: num={num}; give 0 or more")
-    return num
-
-
 def _float_dtype(*values: Any) -> Any:
     """The inexact dtype of several values; Python's numbers are weak."""
     return np.result_type(0.0, *(v if type(v) in _PLAIN else array_like(v).dtype for v in values))
@@ -135,7 +128,9 @@ def linspace(
     >>> tn.linspace(tn.tensor(0.0), 1.0, 3)
     Tensor([0. , 0.5, 1. ])
     """
-    num = _count("linspace", num)
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"linspace: num={num}; give 0 or more")
     inner = _float_dtype(start, stop)
     start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
     delta = stop - start

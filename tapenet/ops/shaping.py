@@ -230,7 +230,7 @@ def ravel(a: Any, order: str = "C") -> Any:
         return np.reshape(np.transpose(a, sorted(range(a.ndim), key=lambda i: -abs(strides[i]))), -1)
     if order == "A":
         order = "F" if _raw(a).flags.fnc else "C"
-    return np.reshape(a, -1, order)
+    return reshape(a, -1, order)
 
 
 def _inverse(axes: Any) -> Any:

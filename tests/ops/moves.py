@@ -11,7 +11,7 @@ import tapenet as tn
 from tapenet.autodiff.functions import tree_leaves
 
 
-def leaf(values: Any) -> tn.Tensor:
+def leaf(values: Any) -> Any:
     return tn.tensor(values, requires_grad=True)
 
 
