@@ -59,6 +59,12 @@ class Operand(Methods):
     def __rmod__(self, other: Any) -> Any:
         return ops.remainder(other, self)
 
+    def __divmod__(self, other: Any) -> Any:
+        return ops.divmod(self, other)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return ops.divmod(other, self)
+
     def __pow__(self, other: Any) -> Any:
         return ops.power(self, other)
 
@@ -149,4 +155,6 @@ class Operand(Methods):
             raise self._unsupported(f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1))
         if len(args) > 2 or kwargs:
             return ops.protocol.function(func, function, args, kwargs)
+        if func is np.where and len(args) == 1:
+            return ops.nonzero(*args)
         return function(*args)

@@ -232,8 +232,10 @@ def array_of(builder: Builder, operand: Any) -> Symbol:
     """An operand as a symbol."""
     if isinstance(operand, Symbol):
         return operand
-    value = value_of(operand)
-    return Symbol(builder, value if isinstance(value, Value) else Constant(np.asarray(operand)), shared=True)
+    array = np.asarray(operand)
+    if array.dtype.kind not in "biufc":
+        raise CannotLower(f"an array of {array.dtype}")
+    return Symbol(builder, Constant(array), shared=True)
 
 
 def elementwise(builder: Builder, name: str, *operands: Any) -> Symbol:

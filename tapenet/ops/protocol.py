@@ -110,9 +110,9 @@ def _names(stands: Callable[..., Any]) -> set[str]:
 
 def call(
     ufunc: np.ufunc, inputs: tuple[Any, ...], *, out: Any = None, where: Any = True, dtype: Any = None,
-    casting: str = "same_kind", order: str = "K", subok: bool = True,
+    casting: str = "same_kind", order: str = "K", subok: bool = True, **core: Any,
 ) -> Any:  # fmt: skip
-    """`ufunc(*inputs, ...)` with options.
+    """`ufunc(*inputs, ...)` with options; `core` are those of ufuncs on vectors and matrices: axis, axes, keepdims.
 
     Raises:
         TypeError: `where=` without `out=`, an array as `out=`, or a dtype that the inputs cannot be cast to.
@@ -132,7 +132,7 @@ def call(
         inputs = tuple(_cast(name, x, dtype, casting) for x in inputs)
     # What is computed where the mask is false nobody sees.
     with np.errstate(all=None if where is True else "ignore"):
-        results = numpy_functions[ufunc](*inputs)
+        results = numpy_functions[ufunc](*inputs, **core)
     results = results if ufunc.nout > 1 else (results,)
     if dtype is not None and any(r.dtype != dtype for r in results):
         raise TypeError(f"{name} gives {results[0].dtype}, not dtype={dtype}: cast the result with .astype")

@@ -220,7 +220,7 @@ def test_clip_by_arrays_that_need_gradients() -> None:
     low, high = np.array([-1.0, -1, 0, 0.5, -3, 0]), np.array([1.0, 1, 0.5, 0, 0.5, 2])
     against_torch(np.clip, torch.clamp, CLIP_VALUES, low, high, order=1)
     assert gradient(lambda a, m: np.clip(a, m, None), CLIP_VALUES, 0.0)[1] == 3.0
-    assert gradient(lambda a, m: a.clip(a_max=m), CLIP_VALUES, 0.0)[1] == 2.0
+    assert gradient(lambda a, m: a.clip(max=m), CLIP_VALUES, 0.0)[1] == 2.0
     assert np.clip(leaf([1.0]), None, None).tolist() == [1.0]
 
 
