@@ -302,6 +302,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "trim_zeros",
     ),
     "sets": (
+        "in1d",
         "intersect1d",
         "isin",
         "setdiff1d",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, numpy_functions, op, sample
+from tapenet.ops.op import array_like, derived, op, sample
 
 
 class UniqueAllResult(NamedTuple):
@@ -181,8 +181,21 @@ isin = op(
         sample(np.array([1, 2, 3]), np.array([2, 5]), True, invert=True, kind="sort"),
     ],
 )
-if hasattr(np, "in1d"):  # NumPy before 2.4
-    numpy_functions[np.in1d] = lambda ar1, ar2, *args, **kwargs: isin(np.reshape(ar1, -1), ar2, *args, **kwargs)
+
+
+@derived(
+    nondiff=True,
+    numpy=getattr(np, "in1d", ()),  # of NumPy before 2.4
+    samples=lambda r: [sample(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 4.0]))],
+)
+def in1d(ar1: Any, ar2: Any, assume_unique: bool = False, invert: bool = False, *, kind: str | None = None) -> Any:
+    """Whether each element is in a set, as `isin`, in one axis.
+
+    >>> import tapenet as tn
+    >>> tn.in1d(tn.tensor([[1, 2]]), [2, 3])
+    Tensor([False,  True])
+    """
+    return isin(np.reshape(array_like(ar1), -1), ar2, assume_unique, invert, kind=kind)
 
 
 @derived(
