@@ -143,6 +143,8 @@ def view(place: Place, instruction: Instruction) -> Place | None:
 
 def reshape_strides(before: tuple[int, ...], strides: Strides, after: tuple[int, ...]) -> Strides | None:
     """Strides that show the same elements in row-major order in another shape, or None if there are none."""
+    if 0 in after:  # of nothing
+        return (0,) * len(after)
     # Runs of axes that lie behind each other in memory, as [length, stride of the fastest].
     runs: list[list[int]] = []
     for n, s in zip(before, strides, strict=True):

@@ -103,6 +103,7 @@ def test_a_reshape_is_a_view_exactly_where_it_is_one_in_numpy() -> None:
 
 def test_a_reshape_without_elements_is_always_a_view() -> None:
     assert reshape_strides((0, 3), (3, 1), (2, 0)) == (0, 0)
+    assert reshape_strides((0, 3), (1, 0), (0,)) == (0,)
 
 
 # -- views -------------------------------------------------------------------------------------------------------
