@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops.elementwise import zmul
+from tapenet.ops.indexing import getitem
 from tapenet.ops.op import array_like, derived, op, sample
 
 # -- differences -------------------------------------------------------------------------------------------------
@@ -280,7 +281,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         period = abs(period)
         x, xp = x % period, xp % period
         order = np.argsort(xp)
-        xp, fp = xp[order], fp[order]
+        xp, fp = getitem(xp, order), getitem(fp, order)
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
     below, above = fp[0] if left is None else left, fp[-1] if right is None else right
@@ -289,7 +290,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         inside = fp[0] + 0.0 * np.zeros_like(x)
     else:
         end = np.clip(np.searchsorted(xp, x, "right"), 1, n - 1)
-        x0, x1, f0, f1 = xp[end - 1], xp[end], fp[end - 1], fp[end]
+        x0, x1, f0, f1 = (getitem(points, at) for points in (xp, fp) for at in (end - 1, end))
         same = x0 == x1  # at the last of equal knots
         with np.errstate(invalid="ignore"):  # infinite values
             # At a knot the value is that of the knot, however steep the slope; but nan is not to be lost where that is 0.

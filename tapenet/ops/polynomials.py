@@ -93,7 +93,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def _polymul_rule(g: Any, other: Any, shape: tuple[int, ...]) -> Any:
-    return convolve_rule(_padded(g, _size(shape) + _size(other.shape) - 1), other, shape, "full")
+    return convolve_rule(_padded(g, _size(shape) + np.size(other) - 1), other, shape, "full")
 
 
 polymul = op(
@@ -127,19 +127,24 @@ def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
     return q, r[-max(np.size(v) - 1, 1) :]
 
 
-def _polydiv_rule(g: Any, out: Any, u: Any, v: Any) -> dict[str, Any]:
+def _polydiv_rule(g: Any, wanted: Any, out: Any, u: Any, v: Any) -> dict[str, Any]:
     # u = q v + r. Its upper coefficients give q, by back substitution; the lower ones, less those of q v, are r. The
     # gradient by the upper ones is then a substitution in the other direction, which is a division too.
-    v_row = np.reshape(v, (-1,))
-    degree = v_row.shape[0] - 1
-    count = _size(u.shape)
-    if count <= degree:  # nothing to divide: r is u
-        return {"u": np.reshape(_padded(g[1], count), u.shape), "v": np.zeros_like(v)}
-    low = _padded(g[1], degree)
-    high = g[0] - convolve_rule(_padded(low, count), v_row, g[0].shape, "full")
-    high = np.flip(np.polydiv(np.concatenate([np.flip(high), np.zeros(degree, high.dtype)]), v_row)[0])
-    by_u = np.concatenate([high, low])
-    return {"u": np.reshape(by_u, u.shape), "v": -convolve_rule(by_u, out[0], v.shape, "full")}
+    count, row = np.size(u), np.reshape(v, (-1,))
+    degree = row.shape[0] - 1
+    divided = count > degree
+    low = _padded(g[1], degree if divided else count)
+    by_u = low
+    if divided:
+        high = g[0] - convolve_rule(_padded(low, count), row, g[0].shape, "full")
+        high = np.flip(np.polydiv(np.concatenate([np.flip(high), np.zeros(degree, high.dtype)]), row)[0])
+        by_u = np.concatenate([high, low])
+    found = {}
+    if "u" in wanted:
+        found["u"] = np.reshape(by_u, np.shape(u))
+    if "v" in wanted:  # without a quotient r is u
+        found["v"] = -convolve_rule(by_u, out[0], np.shape(v), "full") if divided else np.zeros_like(v)
+    return found
 
 
 polydiv = op(

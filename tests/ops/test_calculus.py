@@ -183,6 +183,20 @@ def test_interp_keeps_float32_and_complex_numbers() -> None:
     check_grads(lambda x, fp: tn.interp(x, np.array([0.0, 1.0]), fp), [np.array([0.3, 0.8]), values], order=2)
 
 
+def test_interp_compiles_with_arrays_among_its_arguments() -> None:
+    """Indices are then tensors, and what they index is none."""
+    xp, fp, period = np.array([0.0, 1.0, 2.5]), np.array([1.0, -1.0, 4.0]), leaf(3.0)
+
+    @tn.compile
+    def step(x: tn.Tensor) -> Any:
+        return tn.interp(x, xp, fp), tn.interp(x, xp, fp, period=period)
+
+    for x in (np.array([0.3, 2.0]), np.array([2.4, -1.0])):
+        plain, periodic = step(tn.tensor(x))
+        np.testing.assert_allclose(plain.numpy(), np.interp(x, xp, fp), rtol=1e-12)
+        np.testing.assert_allclose(periodic.numpy(), np.interp(x, xp, fp, period=3.0), rtol=1e-12)
+
+
 def test_interp_says_what_does_not_fit() -> None:
     for xp, fp in (([0.0, 1.0], [0.0]), ([], []), ([[0.0]], [[0.0]])):
         with pytest.raises(ValueError, match=r"xp and fp must both be \(n,\)"):
@@ -267,3 +281,27 @@ def test_convolution_says_what_does_not_fit() -> None:
         np.correlate(leaf(1.0), [1.0])
     with pytest.raises(ValueError, match="mode is full, same or valid"):
         np.convolve(leaf([1.0]), [1.0], "fill")
+
+
+# -- compiled ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.convolve(x, [1.0, 2.0]) + np.convolve([1.0, 2.0], x),
+        lambda x: np.correlate([1.0, 2.0], x, "same"),
+        lambda x: np.gradient(x, [0.0, 1.0, 3.0]) + np.gradient(np.zeros(3), x),
+        lambda x: np.diff(x, prepend=0, append=[1.0]) + np.trapezoid(x, [0.0, 1.0, 2.0]),
+        lambda x: np.unwrap(x) + np.unwrap(x, 1, period=2) + np.ediff1d(x, [1.0]),
+        lambda x: np.maximum.accumulate(x) + np.cumprod(x),
+    ],
+)
+def test_steps_with_plain_lists_compile(f: Any) -> None:
+    """While a step is captured rules get tensors, and lists as they were given."""
+
+    def step(x: tn.Tensor) -> Any:
+        return tn.grad(lambda x: f(x).sum())(x)
+
+    for x in ([1.5, 2.0, 4.0], [-1.5, 1.0, 3.0]):
+        close(tn.compile(step)(tn.tensor(x)).data, step(tn.tensor(x)).data)

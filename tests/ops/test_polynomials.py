@@ -66,6 +66,28 @@ def test_arithmetic_of_integers_numbers_and_float32() -> None:
         assert t.dtype in (np.float32, np.complex64)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.polyadd(x, [1.0]) + np.polysub([2.0], x),
+        lambda x: np.polymul(x, [1.0, 2.0])[:3] + np.polymul([3.0], x),
+        lambda x: np.polydiv(x, [1.0, 2.0])[0],
+        lambda x: np.polydiv([1.0, 2.0, 3.0, 4.0], x)[0],
+        lambda x: np.polyval([1.0, 2.0], x) + np.polyint(x, k=[1.0])[:3],
+        lambda x: np.polyfit([0.0, 1.0, 3.0], x, 1, w=[1.0, 2.0, 3.0]),
+        lambda x: np.poly([x[0], x[1]]) + np.roots([1.0, -3.0, 2.0])[0],
+    ],
+)
+def test_steps_with_plain_lists_compile(f: Any) -> None:
+    """While a step is captured rules get tensors, and lists as they were given."""
+
+    def step(x: tn.Tensor) -> Any:
+        return tn.grad(lambda x: f(x).sum())(x)
+
+    for x in ([1.5, 2.0, 4.0], [-1.5, 1.0, 3.0]):
+        same(tn.compile(step)(tn.tensor(x)), step(tn.tensor(x)).numpy())
+
+
 def test_a_leading_zero_has_its_gradient() -> None:
     """The product's first coefficient is left out, but the others depend on the zero in front."""
     a, b = leaf([0.0, 2.0]), leaf([3.0, 5.0])
