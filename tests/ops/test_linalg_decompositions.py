@@ -4,6 +4,7 @@ does not determine what the loss depends on."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -134,9 +135,9 @@ def test_lists_are_matrices() -> None:
 def test_errors_of_calls() -> None:
     a = tn.tensor(normal(2, 2), requires_grad=True)
     with pytest.raises(ValueError, match="mode='full'; it is"):
-        np.linalg.qr(a, "full")
+        tn.linalg.qr(a, "full")
     with pytest.raises(ValueError, match="UPLO argument must be 'L' or 'U'"):
-        np.linalg.eigh(a, "X")
+        tn.linalg.eigh(a, "X")
     with pytest.raises(LinAlgError, match="not positive definite"):
         np.linalg.cholesky(-positive(a))
     with pytest.raises(LinAlgError, match="square"):
@@ -163,6 +164,18 @@ def of_eig(a: Any) -> Any:
     return w, np.abs(v) ** 2
 
 
+def full_or_not(full: bool) -> Callable[[Any], Any]:
+    return lambda a: of_svd(a, full_matrices=full)
+
+
+def of_one_triangle(f: Any, which: str) -> Callable[[Any], Any]:
+    return lambda a: f(a, UPLO=which)
+
+
+def upper_or_lower(upper: bool) -> Callable[[Any], Any]:
+    return lambda a: np.linalg.cholesky(a, upper=upper)
+
+
 GRADIENTS: dict[str, tuple[Callable[[Any], Any], Any]] = {
     **{
         f"{kind.__name__} {f.__name__} {shape}": (f, kind(*shape))
@@ -171,21 +184,18 @@ GRADIENTS: dict[str, tuple[Callable[[Any], Any], Any]] = {
         for shape in ((3, 3), (4, 2), (2, 4), (2, 3, 2))
     },
     **{
-        f"{kind.__name__} svd {shape} {full}": (lambda a, full=full: of_svd(a, full_matrices=full), kind(*shape))
+        f"{kind.__name__} svd {shape} {full}": (full_or_not(full), kind(*shape))
         for kind in (normal, complex_normal)
         for shape, full in (((3, 3), True), ((4, 2), False), ((2, 4), False), ((2, 3, 2), False), ((2, 3), True))
     },
     **{
-        f"{kind.__name__} {f.__name__} {which}": (lambda a, f=f, which=which: f(a, UPLO=which), kind(2, 3, 3))
+        f"{kind.__name__} {f.__name__} {which}": (of_one_triangle(f, which), kind(2, 3, 3))
         for kind in (normal, complex_normal)
         for f in (of_eigh, np.linalg.eigvalsh)
         for which in "LU"
     },
     **{
-        f"{kind.__name__} cholesky {upper}": (
-            lambda a, upper=upper: np.linalg.cholesky(a, upper=upper),
-            positive(kind(2, 3, 3)),
-        )
+        f"{kind.__name__} cholesky {upper}": (upper_or_lower(upper), positive(kind(2, 3, 3)))
         for kind in (normal, complex_normal)
         for upper in (False, True)
     },
@@ -273,7 +283,7 @@ def test_gradients_are_pytorchs(kind: Any, single: bool) -> None:
     for f in (svd, qr, eig, of_triangle):
         x = torch.tensor(a, requires_grad=True)
         f(torch, [torch.tensor(w) for w in weights], [torch.tensor(w) for w in real], x).backward()
-        found, expected = gradient(lambda x, f=f: f(np, weights, real, x), a), x.grad.numpy()
+        found, expected = gradient(partial(f, np, weights, real), a), x.grad.numpy()
         tolerance = 2e-4 if single else 1e-11
         np.testing.assert_allclose(
             found, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max(), err_msg=f.__name__
@@ -326,6 +336,26 @@ def test_large_matrices_have_their_eigenvalues_in_another_order_with_vectors() -
 
 # -- where the matrix does not determine the vectors -----------------------------------------------------------------
 
+
+def summed(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda a: f(a).sum()
+
+
+def squares(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The gradient of the sum of squares, summed: differentiated, it asks for the second derivative."""
+    return lambda a: tn.grad(lambda a: (f(a) ** 2).sum())(a).sum()
+
+
+def put_together(w: Any) -> Callable[[Any], Any]:
+    """The matrix from its factors, weighted."""
+
+    def function(a: Any) -> Any:
+        u, s, vh = np.linalg.svd(a, full_matrices=False)
+        return (u * s @ vh * w).sum()
+
+    return function
+
+
 TWICE = np.diag([1.0, 1.0, 5.0])
 C = normal(3, 3)
 ORTHOGONAL = np.linalg.qr(C)[0]
@@ -334,7 +364,7 @@ ORTHOGONAL = np.linalg.qr(C)[0]
 def test_equal_eigenvalues_alone() -> None:
     for a in (np.eye(3), TWICE, np.zeros((3, 3))):
         for f in (np.linalg.eigvalsh, np.linalg.eigvals, np.linalg.svdvals, lambda a: np.linalg.eigh(a)[0]):
-            close(gradient(lambda a, f=f: f(a).sum(), a), np.eye(3))
+            close(gradient(summed(f), a), np.eye(3))
         close(gradient(lambda a: np.linalg.svd(a).S.sum(), np.eye(3)), np.eye(3))
     close(gradient(lambda a: np.linalg.eig(a)[0].sum(), TWICE), np.eye(3))
 
@@ -430,16 +460,12 @@ LOST: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
         "eig: the loss depends on the phases",
     ),
     **{
-        f"second derivative, {f.__name__} {a[0, 0]}": (
-            lambda a, f=f: tn.grad(lambda a: (f(a) ** 2).sum())(a).sum(),
-            a,
-            "the second derivative is not known",
-        )
+        f"second derivative, {f.__name__} {a[0, 0]}": (squares(f), a, "the second derivative is not known")
         for f in (np.linalg.eigvalsh, np.linalg.svdvals, np.linalg.eigvals)
         for a in (np.eye(2), np.zeros((2, 2)))
     },
     "second derivative without rank": (
-        lambda a: tn.grad(lambda a: (np.linalg.svdvals(a) ** 2).sum())(a).sum(),
+        squares(np.linalg.svdvals),
         np.zeros((2, 1)),
         "the second derivative is not known",
     ),
@@ -470,9 +496,7 @@ def test_a_small_singular_value_is_no_loss() -> None:
     """Put together from its factors, a matrix without full rank has the gradient of the matrix itself."""
     for a in (np.outer(C[0], C[1]) + np.outer(C[2], C[0]), np.outer(C[0], C[1])[:, :2]):
         w = C[:, : a.shape[1]]
-        found = gradient(
-            lambda a, w=w: (lambda s: (s.U * s.S @ s.Vh * w).sum())(np.linalg.svd(a, full_matrices=False)), a
-        )
+        found = gradient(put_together(w), a)
         np.testing.assert_allclose(found, w, atol=1e-12)
 
 

@@ -32,7 +32,7 @@ def _gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: 
     return np.where(zero | closed, np.zeros((), quotient.dtype), quotient)
 
 
-gap_quotient = op(
+gap_quotient: Any = op(
     _gap_quotient,
     name="gap_quotient",
     label="÷ gap",

@@ -38,7 +38,7 @@ class EigResult(NamedTuple):
 # -- Hermitian matrices ------------------------------------------------------------------------------------------
 
 
-def _eigh_forward(a: Any, UPLO: str = "L") -> Any:
+def _eigh_forward(a: Any, UPLO: Any = "L") -> Any:
     w, v = np.linalg.eigh(a, UPLO)
     return w, v, np.zeros((), w.dtype), np.zeros((), w.dtype)
 
@@ -119,7 +119,7 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
     return EighResult(noting_use(w, values_used), noting_use(v, vectors_used))
 
 
-def _eigvalsh_rule(g: Any, a: Any, UPLO: str) -> Any:
+def _eigvalsh_rule(g: Any, a: Any, UPLO: Any) -> Any:
     w, v = np.linalg.eigh(a, UPLO)
     v = once("eigvalsh", v, w, rounding(w, w.shape[-1]))
     return conj(in_triangle(np.matmul(v * g[..., None, :], adjoint(v)), UPLO.upper() == "L"))
