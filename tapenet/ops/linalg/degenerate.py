@@ -187,10 +187,13 @@ def lengths(x: Any) -> Any:
 
 
 def rounding(values: Any, order: int) -> Any:
-    """How far apart eigenvalues of a matrix of `order` rows may be that are equal but for rounding, (..., 1, 1)."""
+    """How far apart eigenvalues of a matrix of `order` rows may be that are equal but for rounding, (..., 1, 1).
+
+    LAPACK leaves up to 10 roundings of the largest in small matrices, and less than one for each row in large ones.
+    """
     if 0 in values.shape:
         return 0.0
-    return order * float(np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=-1)[..., None, None]
+    return (order + 10) * float(np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=-1)[..., None, None]
 
 
 def over_gaps(
