@@ -118,7 +118,7 @@ argpartition = op(
         sample(r.normal(size=(1, 3)), 1, None, "introselect"),
     ],
 )
-def partition(a: Any, kth: Any, axis: int | None = -1, kind: str = "introselect") -> Any:
+def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect") -> Any:
     """The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller
     ones before it and larger ones behind.
 

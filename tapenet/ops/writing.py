@@ -178,7 +178,7 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
         sample(np.array([1, 2]), r.normal(size=2), casting="unsafe"),
     ],
 )
-def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     """Write an array into another, in place.
 
     Args:
