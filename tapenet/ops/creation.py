@@ -15,6 +15,7 @@ from tapenet.ops.shaping import unbroadcast
 full_like: Op = op(
     lambda a, fill_value, dtype=None, *, shape=None: np.full_like(a, fill_value, dtype=dtype, shape=shape),
     name="full_like",
+    label="full like",
     numpy=np.full_like,
     nondiff=("a",),
     fill_value=lambda g, fill_value_shape: unbroadcast(g, fill_value_shape),
@@ -42,6 +43,7 @@ full_like: Op = op(
 empty_like = op(
     lambda a, dtype=None, *, shape=None: np.zeros_like(a, dtype=dtype, shape=shape),
     name="empty_like",
+    label="empty like",
     numpy=np.empty_like,
     nondiff=True,
     formula="0 in the shape of a",
