@@ -20,7 +20,7 @@ from tapenet.autodiff import mutation, trouble
 from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
-from tapenet.ops.indexing import scatter_add
+from tapenet.ops.indexing import scatter_add, scatter_sum
 from tapenet.ops.op import Scatter
 from tapenet.ops.shaping import identity, unbroadcast
 
@@ -37,6 +37,30 @@ hooks_exist = False
 
 class GradientError(RuntimeError):
     """A gradient rule gave something that cannot be the gradient of its input."""
+
+
+class Reads:
+    """The gradient of a node from its parts that were read, where rules run on tensors: one array for all of them, made
+    when there will be no more, in place of one for each."""
+
+    __slots__ = ("dense", "indices", "node", "values")
+
+    def __init__(self, node: Node, dense: Any) -> None:
+        self.node = node
+        #: What came to the whole node, if anything.
+        self.dense = dense
+        self.values: list[Any] = []
+        self.indices: list[Any] = []
+
+    def total(self) -> Any:
+        """The gradient."""
+        shape = self.node.shape
+        if len(self.values) == 1:
+            found = scatter_add(self.values[0], self.indices[0], shape)
+        else:
+            found = scatter_sum(self.values, self.indices, shape)
+        found = found if found.dtype == self.node.dtype else found.astype(self.node.dtype)
+        return found if self.dense is None else self.dense + found
 
 
 class Gradients(dict[Node, Any]):
@@ -74,6 +98,8 @@ class Gradients(dict[Node, Any]):
         have = self.get(node)
         if have is None:
             self.first(node, g)
+        elif type(have) is Reads:
+            have.dense = g if have.dense is None else have.dense + g
         elif node in self.owned:
             have += g
         else:
@@ -99,7 +125,8 @@ class Gradients(dict[Node, Any]):
             if not self.on_tensors:
                 self._scatter(parent, d)
                 return
-            d = scatter_add(d.g, d.index, parent.shape)
+            self._collect(parent, d)
+            return
         d = settle(node, name, parent, d)
         if self.on_tensors and type(d) is not self.tensor:
             d = self.tensor._of(np.asarray(d))  # a rule's constant
@@ -119,6 +146,18 @@ class Gradients(dict[Node, Any]):
         if d.g.dtype.kind == "c" and buffer.dtype.kind == "f":
             d = Scatter(d.index, d.g.real)
         d.add_to(buffer)
+
+    def _collect(self, parent: Node, d: Scatter) -> None:
+        have = self.get(parent)
+        if type(have) is not Reads:
+            reads = Reads(parent, have)
+            if have is None:
+                self.first(parent, reads)
+            else:
+                self[parent] = reads
+            have = reads
+        have.values.append(d.g.real if d.g.dtype.kind == "c" and parent.dtype.kind == "f" else d.g)
+        have.indices.append(d.index)
 
     def put_output(self, source: Node, index: int, g: Any) -> None:
         """Add the gradient of one output of an op with several."""
@@ -274,6 +313,8 @@ def run(
             while pending:
                 node = heappop(pending)[1]
                 g = take(node)
+                if type(g) is Reads:
+                    g = g.total()
                 if node.released is not None:
                     raise _released(node)
                 if mutation.latest > node.number:
@@ -300,7 +341,9 @@ def run(
                 if profile is not None:
                     profile.after_pull(node, grads, start)
             # What is left are the leaves. `deposit` counts who refers to their gradients: from here on, only this list.
-            leaves += grads.items()
+            leaves += (
+                [(n, g.total() if type(g) is Reads else g) for n, g in grads.items()] if on_tensors else grads.items()
+            )
             grads.clear()
             if hooked:
                 for i, (node, g) in enumerate(leaves):
@@ -404,6 +447,7 @@ def _pull_looking(node: Node, g: Any, grads: Gradients, create_graph: bool) -> t
         node.pull(g, found)
     told = None
     for parent, d in found.items():
+        d = d.total() if type(d) is Reads else d
         if told is None and not isinstance(d, list):  # a list: of an op with several outputs, whose turn is to come
             what = trouble.born(given, [_array(d)])
             told = None if what is None else (trouble.argument(node, parent), what)

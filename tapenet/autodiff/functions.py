@@ -85,7 +85,8 @@ class _Run:
     def _gradient(end: Tensor, g: Any) -> Tensor:
         if g is None:
             return Tensor._of(np.zeros(end.shape, end.dtype))
-        return driver.turned(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
+        made: Tensor = driver.turned(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
+        return made
 
     def structured(self, gradients: list[Any]) -> list[Any]:
         """Flat gradients back in the structure of the arguments."""

@@ -501,8 +501,8 @@ class Tensor(Operand):
             gradient = Tensor._of(np.asarray(gradient))
         if gradient.shape != data.shape:
             raise ValueError(f"gradient= has shape {gradient.shape}, the tensor has {data.shape}: they must agree")
-        made: Tensor = gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype)
-        return driver.turned(made)
+        made: Tensor = driver.turned(gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype))
+        return made
 
     # -- item assignment -----------------------------------------------------------------------------------------
 

@@ -116,6 +116,7 @@ from tapenet.ops.indexing import (
     getitem,
     host,
     scatter_add,
+    scatter_sum,
     setitem,
 )
 from tapenet.ops.losses import (
@@ -521,6 +522,7 @@ __all__ = [
     "reshape",
     "rint",
     "scatter_add",
+    "scatter_sum",
     "setitem",
     "sigmoid",
     "sign",

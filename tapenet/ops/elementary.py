@@ -69,22 +69,16 @@ logaddexp2 = _binary(
 )  # fmt: skip
 
 
-def _double(x: Any) -> Any:
-    x = array_like(x)
-    return np.astype(x, np.result_type(x.dtype, np.float64))
-
-
-@derived(
+float_power: Op = op(
+    np.float_power,
+    name="float_power",
     numpy=np.float_power,
-    # Whatever the precision of its arguments the result has 64 bits, as in NumPy.
-    samples=lambda r: [
-        sample(np.array([1, 2, 3]), np.array([-1, 0, 2])),
-        sample(np.array([[1], [4]]), 0.5),
-        sample(2, 3),
-    ],
-)
-def float_power(x: Any, y: Any) -> Any:
-    """The power x ** y in double precision, element by element: a whole number to a negative one is a fraction.
+    x=elementwise.power.rules["x"],
+    y=elementwise.power.rules["y"],
+    label="^",
+    formula="xʸ in double precision",
+    gradients="x: g · y · xʸ⁻¹; y: g · out · ln x",
+    doc="""The power x ** y in double precision, element by element: a whole number to a negative one is a fraction.
 
     Float32 and complex64 become float64 and complex128, as in NumPy; their gradients keep their dtype.
 
@@ -97,8 +91,10 @@ def float_power(x: Any, y: Any) -> Any:
     >>> import tapenet as tn
     >>> tn.float_power(tn.tensor([2, 4]), -1)
     Tensor([0.5 , 0.25])
-    """
-    return np.power(_double(x), _double(y))
+    """,
+    samples=binary_samples(0.5, 2.0),
+    mend=broadcast_mend,
+)
 
 
 # -- choices -----------------------------------------------------------------------------------------------------

@@ -93,6 +93,42 @@ scatter_add = op(
 )
 
 
+def _scatter_sum(values: Any, indices: Any, shape: Any) -> Any:
+    out = np.zeros(shape, np.result_type(*(v.dtype for v in values)))
+    for value, index in zip(values, indices, strict=True):
+        Scatter(index, value).add_to(out)
+    return out
+
+
+def _scatter_sum_lowered(values: Any, indices: Any, shape: Any) -> Any:
+    out = np.zeros_like(values[0], shape=shape)
+    for value, index in zip(values, indices, strict=True):
+        np.add.at(out, index, value)
+    return out
+
+
+scatter_sum = op(
+    _scatter_sum,
+    name="scatter_sum",
+    label="scatter sum",
+    lower=_scatter_sum_lowered,
+    nondiff=("indices",),
+    values=lambda g, indices: tuple(g[index] for index in indices),
+    formula="zeros with each of values added at its index",
+    gradients="values: g[index] for each",
+    doc="""Zeros of the given shape with each of `values` added at its index: one array for many small parts.
+
+    >>> import tapenet as tn
+    >>> tn.scatter_sum([tn.tensor(1.0), tn.tensor([2.0, 4.0])], [0, slice(0, 2)], (3,))
+    Tensor([3., 4., 0.])
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=3), r.normal(size=2)], [np.array([0, 2, 2]), slice(1, 3)], (4,)),
+        sample([r.normal(size=()), r.normal(size=()), r.normal(size=(4,))], [0, -1, slice(None)], (4,)),
+    ],
+)
+
+
 def _setitem(a: Any, value: Any, index: Any) -> Any:
     out = np.array(a, order="K")
     out[index] = value

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Question, numpy_functions, op, sample
+from tapenet.ops.op import Op, answer, op, sample
 
 argwhere = op(
     lambda a: np.argwhere(a),
@@ -144,9 +144,9 @@ def triu_indices_from(arr: Any, k: int = 0) -> tuple[Any, ...]:
     return np.triu_indices_from(np.broadcast_to(0, arr.shape), k)
 
 
-numpy_functions[np.diag_indices_from] = Question(diag_indices_from)
-numpy_functions[np.tril_indices_from] = Question(tril_indices_from)
-numpy_functions[np.triu_indices_from] = Question(triu_indices_from)
+answer(np.diag_indices_from, diag_indices_from)
+answer(np.tril_indices_from, tril_indices_from)
+answer(np.triu_indices_from, triu_indices_from)
 
 # -- bits --------------------------------------------------------------------------------------------------------
 

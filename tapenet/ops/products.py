@@ -141,7 +141,7 @@ def dot(a: Any, b: Any) -> Any:
     Tensor(11.)
     """
     a, b = operand(a), operand(b)
-    left, right = np.ndim(a), np.ndim(b)
+    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
     if left == 0 or right == 0:
         return np.multiply(a, b)
     if left > 2 or right > 2:
@@ -152,7 +152,7 @@ def dot(a: Any, b: Any) -> Any:
                 "matrices use matmul (@)"
             )
         return np.tensordot(a, b, (-1, -min(right, 2)))
-    return np.matmul(a, b)
+    return matmul(a, b)
 
 
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:

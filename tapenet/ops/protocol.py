@@ -213,8 +213,9 @@ _REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
 _ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: np.cumsum,
     np.multiply: np.cumprod,
-    np.maximum: lambda a, axis: cumulative.cumulative_max(a, axis),
-    np.minimum: lambda a, axis: cumulative.cumulative_min(a, axis),
+    np.maximum: cumulative.cumulative_max,
+    np.minimum: cumulative.cumulative_min,
+    np.logaddexp: cumulative.logcumsumexp,
 }
 
 

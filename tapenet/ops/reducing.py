@@ -21,6 +21,7 @@ INITIAL = """
 
 
 def mend(a: Any, *_: Any) -> str:
+    """How to mend a reduction that failed."""
     if math.prod(np.shape(a)) == 0:
         return "Of no elements it is initial=, if that is given"
     return f"axis must lie within the {np.ndim(a)} axes of a"

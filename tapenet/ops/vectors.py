@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, sample
-from tapenet.ops.products import operand, to_end
+from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.products import matmul, operand, to_end
+from tapenet.ops.shaping import unbroadcast
 
 
 def conjugate(a: Any) -> Any:
     """The conjugate of a complex array, and any other as it is."""
     return np.conj(a) if a.dtype.kind == "c" else a
-
-
-def added(product: Any, axis: int, keepdims: bool = False) -> Any:
-    """Products summed in their own dtype, as products of matrices are, where a sum widens small integers."""
-    return np.sum(product, axis=axis, dtype=product.dtype, keepdims=keepdims)
 
 
 def flat(a: Any) -> Any:
@@ -85,10 +82,13 @@ def inner(a: Any, b: Any) -> Any:
     Tensor([11.,  4.])
     """
     a, b = operand(a), operand(b)
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
+    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+    if left == 0 or right == 0:
         return np.multiply(a, b)
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(f"inner: the last axes of shapes {a.shape} and {b.shape} must be equally long")
+    if left == right == 1:
+        return matmul(a, b)
     return np.tensordot(a, b, (-1, -1))
 
 
@@ -209,22 +209,29 @@ def _fitting(name: str, x1: Any, x2: Any, left: int, right: int, axes: Any, core
     return x1, x2
 
 
-@derived(
-    numpy=getattr(np, "vecdot", ()),
-    samples=lambda r: [
-        sample(r.normal(size=3), r.normal(size=3)),
-        sample(r.normal(size=(2, 3)), r.normal(size=3)),
-        sample(r.normal(size=(2, 1, 2)), r.normal(size=(3, 2))),
-        sample(r.normal(size=(2, 0)), r.normal(size=0)),
-        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=2) + 1j * r.normal(size=2)),
-    ],
-)
-def vecdot(x1: Any, x2: Any, *, axis: int = -1, keepdims: bool = False, axes: Any = None) -> Any:
-    """The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast.
+def _vecdot(x1: Any, x2: Any, *, axis: int = -1, keepdims: bool = False, axes: Any = None) -> Any:
+    """`vecdot` with options."""
+    x1, x2 = _fitting("vecdot", x1, x2, -1, -1, (axis, axis) if axes is None else axes, (1, 1))
+    found = vecdot(x1, x2)
+    return np.expand_dims(found, axis) if keepdims else found
+
+
+vecdot: Op = op(
+    lambda x1, x2: np.vecdot(x1, x2),
+    name="vecdot",
+    numpy=(np.vecdot, np.linalg.vecdot),
+    lower=lambda x1, x2: np.sum(x1 * x2, axis=-1),
+    more=_vecdot,
+    multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
+    x1=lambda g, x1_shape, x2: unbroadcast(conjugate(np.expand_dims(g, -1) * x2), x1_shape),
+    x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(g, -1) * conjugate(x1), x2_shape),
+    formula="Σ conj(x1) · x2 over the last axis",
+    gradients="x1: conj(g · x2); x2: g · conj(x1)",
+    doc="""The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast.
 
     Args:
         x1, x2: vectors of equal length along `axis`; those of a complex `x1` are conjugated.
-        axis: where the vectors are.
+        axis: where the vectors are (default: -1).
         keepdims: leave that axis, with length one.
         axes: instead of `axis`, that of `x1` and that of `x2`.
 
@@ -234,23 +241,45 @@ def vecdot(x1: Any, x2: Any, *, axis: int = -1, keepdims: bool = False, axes: An
     >>> import tapenet as tn
     >>> tn.vecdot(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
     Tensor([11.,  4.])
-    """
-    x1, x2 = _fitting("vecdot", x1, x2, -1, -1, (axis, axis) if axes is None else axes, (1, 1))
-    found = added(conjugate(x1) * x2, -1, keepdims)
-    return np.moveaxis(found, -1, axis) if keepdims else found
-
-
-@derived(
-    numpy=getattr(np, "matvec", ()),
+    """,
     samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
-        sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 1, 2)), r.normal(size=(3, 2))),
         sample(r.normal(size=(2, 0)), r.normal(size=0)),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=2) + 1j * r.normal(size=2)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
     ],
+    mend=lambda x1, x2: f"The last axes of shapes {np.shape(x1)} and {np.shape(x2)} must be equally long",
 )
-def matvec(x1: Any, x2: Any, *, axes: Any = None) -> Any:
-    """The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast.
+
+
+def _column(x1: Any, x2: Any) -> Any:
+    return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
+
+
+def _row(x1: Any, x2: Any) -> Any:
+    return np.matmul(np.expand_dims(conjugate(x1), -2), x2)[..., 0, :]
+
+
+def _matvec(x1: Any, x2: Any, *, axes: Any) -> Any:
+    """`matvec` with options."""
+    x1, x2 = _fitting("matvec", x1, x2, -1, -1, axes, (2, 1))
+    return np.moveaxis(matvec(x1, x2), -1, _axis(axes[2]))
+
+
+matvec: Op = op(
+    (lambda x1, x2: np.matvec(x1, x2)) if hasattr(np, "matvec") else (lambda x1, x2: _column(x1, x2)),
+    name="matvec",
+    numpy=getattr(np, "matvec", ()),
+    lower=_column,
+    more=_matvec,
+    multiply_adds=lambda x2_shape, out_shape: math.prod(out_shape) * x2_shape[-1],
+    x1=lambda g, x1_shape, x2: unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape),
+    x2=lambda g, x1, x2_shape: unbroadcast(_column(np.swapaxes(x1, -1, -2), g), x2_shape),
+    formula="x1 @ x2, a matrix with a column",
+    gradients="x1: g x2ᵀ; x2: x1ᵀ @ g",
+    doc="""The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast.
 
     Args:
         x1: (..., n, k).
@@ -267,23 +296,40 @@ def matvec(x1: Any, x2: Any, *, axes: Any = None) -> Any:
     >>> tn.matvec([[1.0, 2.0], [0.0, 1.0]], tn.tensor([[3.0, 4.0], [1.0, 0.0]]))
     Tensor([[11.,  4.],
             [ 1.,  0.]])
-    """
-    x1, x2 = _fitting("matvec", x1, x2, -1, -1, axes, (2, 1))
-    found = np.matmul(x1, x2[..., None])[..., 0]
-    return found if axes is None else np.moveaxis(found, -1, _axis(axes[2]))
-
-
-@derived(
-    numpy=getattr(np, "vecmat", ()),
+    """,
     samples=lambda r: [
-        sample(r.normal(size=3), r.normal(size=(3, 2))),
-        sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 3, 2))),
-        sample(r.normal(size=0), r.normal(size=(0, 2))),
-        sample(r.normal(size=2) + 1j * r.normal(size=2), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 0)), r.normal(size=0)),
+        sample(r.normal(size=(3, 2)), r.normal(size=3), axes=[(1, 0), 0, 0]),
     ],
+    mend=lambda x1, x2: (
+        "x1 is a matrix (or a stack of them), x2 a vector"
+        if np.ndim(x1) < 2
+        else f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -1 of x2 {np.shape(x2)}"
+    ),
 )
-def vecmat(x1: Any, x2: Any, *, axes: Any = None) -> Any:
-    """The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these
+
+
+def _vecmat(x1: Any, x2: Any, *, axes: Any) -> Any:
+    """`vecmat` with options."""
+    x1, x2 = _fitting("vecmat", x1, x2, -1, -2, axes, (1, 2))
+    return np.moveaxis(vecmat(x1, x2), -1, _axis(axes[2]))
+
+
+vecmat: Op = op(
+    (lambda x1, x2: np.vecmat(x1, x2)) if hasattr(np, "vecmat") else (lambda x1, x2: _row(x1, x2)),
+    name="vecmat",
+    numpy=getattr(np, "vecmat", ()),
+    lower=_row,
+    more=_vecmat,
+    multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
+    x1=lambda g, x1_shape, x2: unbroadcast(conjugate(_column(x2, g)), x1_shape),
+    x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape),
+    formula="conj(x1)ᵀ @ x2, a row with a matrix",
+    gradients="x1: conj(x2 @ g); x2: conj(x1) gᵀ",
+    doc="""The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these
     broadcast.
 
     Args:
@@ -300,10 +346,16 @@ def vecmat(x1: Any, x2: Any, *, axes: Any = None) -> Any:
     >>> import tapenet as tn
     >>> tn.vecmat(tn.tensor([3.0, 4.0]), [[1.0, 2.0], [0.0, 1.0]])
     Tensor([ 3., 10.])
-    """
-    x1, x2 = _fitting("vecmat", x1, x2, -1, -2, axes, (1, 2))
-    found = np.matmul(conjugate(x1)[..., None, :], x2)[..., 0, :]
-    return found if axes is None else np.moveaxis(found, -1, _axis(axes[2]))
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 3, 2))),
+        sample(r.normal(size=0), r.normal(size=(0, 2))),
+        sample(r.normal(size=2) + 1j * r.normal(size=2), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
+        sample(r.normal(size=3), r.normal(size=(2, 3)), axes=[0, (1, 0), 0]),
+    ],
+    mend=lambda x1, x2: f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -2 of x2 {np.shape(x2)}",
+)
 
 
 def _axis(axis: Any) -> Any:

@@ -112,14 +112,12 @@ def lowered_by(step: Callable[..., list[Any]], arrays: list[Any]) -> Lowered:
 
 def samples(op: Op | Derived, dtype: str) -> list[Sample]:
     assert op.samples is not None
-    found = []
-    for call in op.samples(np.random.default_rng(0)):
-        wide = {"f": dtype, "c": np.result_type(dtype, np.complex64)}
-        cast = tree_map(
-            lambda v: v.astype(wide.get(v.dtype.kind, v.dtype)) if isinstance(v, np.ndarray) else v, call.args
-        )
-        found.append(Sample(cast, call.kwargs))
-    return found
+    kinds = {"f": np.dtype(dtype), "c": np.result_type(dtype, np.complex64)}
+
+    def cast(value: Any) -> Any:
+        return value.astype(kinds.get(value.dtype.kind, value.dtype)) if isinstance(value, np.ndarray) else value
+
+    return [Sample(tree_map(cast, call.args), call.kwargs) for call in op.samples(np.random.default_rng(0))]
 
 
 def other(array: Any) -> Any:

@@ -12,7 +12,8 @@ from tapenet.autodiff.capture import Capture
 from tests.replay import Replay
 
 #: Allowed difference by dtype, relative to the largest element.
-TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 3e-6}
+TOLERANCE = {np.dtype(kind): 1e-12 for kind in (np.float64, np.complex128)}
+TOLERANCE |= {np.dtype(kind): 3e-6 for kind in (np.float32, np.complex64)}
 
 
 def close(got: Any, expected: Any, what: str = "") -> None:

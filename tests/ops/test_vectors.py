@@ -213,9 +213,12 @@ def test_small_integers_stay_small() -> None:
         (lambda a: np.vdot(a, np.ones(5)), r"vdot: 6 and 5 elements"),
         (lambda a: np.inner(a, np.ones(2)), r"inner: the last axes of shapes \(2, 3\) and \(2,\) must be equally long"),
         (lambda a: np.cross(a, np.ones((2, 4))), r"cross: vectors have 3 components"),
-        (lambda a: tn.vecdot(a, np.ones(2)), r"vecdot: shapes \(2, 3\) and \(2,\) do not fit: axis -1 of x1"),
-        (lambda a: tn.matvec(a[0], np.ones(3)), r"matvec: shapes \(3,\) and \(3,\): x1 needs 2 axes and x2 1"),
-        (lambda a: tn.vecmat(np.ones(3), a), r"vecmat: .* axis -1 of x1 must be as long as axis -2 of x2"),
+        (
+            lambda a: tn.vecdot(a, np.ones(2)),
+            r"vecdot.*The last axes of shapes \(2, 3\) and \(2,\) must be equally long",
+        ),
+        (lambda a: tn.matvec(a[0], np.ones(3)), r"matvec.*x1 is a matrix \(or a stack of them\), x2 a vector"),
+        (lambda a: tn.vecmat(np.ones(3), a), r"vecmat.*Axis -1 of x1 \(3,\) must be as long as axis -2 of x2 \(2, 3\)"),
         (
             lambda a: np.linalg.outer(a, np.ones(2)),
             r"linalg\.outer: .* are not both vectors; np\.outer takes any array",

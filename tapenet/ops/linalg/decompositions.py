@@ -114,7 +114,8 @@ svd_factors = op(
         U, S, Vh; and the numbers 0, whose gradients tell the rule whether S is used, and whether U or Vh is.
 
     >>> import tapenet as tn
-    >>> tn.linalg.svd_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[1]
+    >>> from tapenet.ops.linalg.decompositions import svd_factors
+    >>> svd_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[1]
     Tensor([2., 1.])
     """,
     samples=lambda r: [sample(r.normal(size=(2, 2))), sample(r.normal(size=(3, 2)), False)],

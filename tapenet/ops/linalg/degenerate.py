@@ -58,7 +58,8 @@ gap_quotient: Any = op(
         LinAlgError: a gap is 0 and its x is not; with `message`.
 
     >>> import numpy as np, tapenet as tn
-    >>> tn.linalg.gap_quotient(tn.tensor([2.0, 0.0]), np.array([4.0, 0.0]))
+    >>> from tapenet.ops.linalg.degenerate import gap_quotient
+    >>> gap_quotient(tn.tensor([2.0, 0.0]), np.array([4.0, 0.0]))
     Tensor([0.5, 0. ])
     """,
     samples=lambda r: [
@@ -93,7 +94,8 @@ provided = op(
         LinAlgError: `x` does not vanish; with `message`.
 
     >>> import numpy as np, tapenet as tn
-    >>> tn.linalg.provided(tn.tensor([2.0]), np.zeros(3), 1.0)
+    >>> from tapenet.ops.linalg.degenerate import provided
+    >>> provided(tn.tensor([2.0]), np.zeros(3), 1.0)
     Tensor([2.])
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
@@ -120,8 +122,9 @@ noting_use = op(
         used: a single number.
 
     >>> import tapenet as tn
+    >>> from tapenet.ops.linalg.degenerate import noting_use
     >>> used = tn.tensor(0.0, requires_grad=True)
-    >>> (tn.linalg.noting_use(tn.tensor([2.0]), used) * 0.0).sum().backward()
+    >>> (noting_use(tn.tensor([2.0]), used) * 0.0).sum().backward()
     >>> used.grad
     Tensor(1.)
     """,
@@ -163,7 +166,8 @@ apart = op(
         LinAlgError: in backward, if two are equal; with `message`.
 
     >>> import numpy as np, tapenet as tn
-    >>> tn.linalg.apart(tn.tensor([2.0]), np.array([1.0, 1.0]))
+    >>> from tapenet.ops.linalg.degenerate import apart
+    >>> apart(tn.tensor([2.0]), np.array([1.0, 1.0]))
     Tensor([2.])
     """,
     samples=lambda r: [sample(r.normal(size=2), np.arange(3))],

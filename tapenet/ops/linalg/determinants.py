@@ -60,7 +60,8 @@ null_shift = op(
         a: (..., n, n).
 
     >>> import tapenet as tn
-    >>> tn.linalg.null_shift(tn.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    >>> from tapenet.ops.linalg.determinants import null_shift
+    >>> null_shift(tn.tensor([[2.0, 0.0], [0.0, 0.0]]))
     Tensor([[0., 0.],
             [0., 2.]])
     """,

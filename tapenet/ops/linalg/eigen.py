@@ -75,7 +75,8 @@ eigh_factors = op(
         eigenvalues and eigenvectors; and the numbers 0, whose gradients tell the rule which of both are used.
 
     >>> import tapenet as tn
-    >>> tn.linalg.eigh_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
+    >>> from tapenet.ops.linalg.eigen import eigh_factors
+    >>> eigh_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
     Tensor([1., 2.])
     """,
     samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2)), "U")],
@@ -218,7 +219,8 @@ eig_factors = op(
         eigenvalues and eigenvectors; and the numbers 0, whose gradients tell the rule which of both are used.
 
     >>> import tapenet as tn
-    >>> tn.linalg.eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
+    >>> from tapenet.ops.linalg.eigen import eig_factors
+    >>> eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
     Tensor([2., 1.])
     """,
     samples=lambda r: [sample(_distinct(r, 2, 2))],
@@ -286,7 +288,8 @@ nearest_order = op(
         (..., n), integers: along the last axis a permutation.
 
     >>> import numpy as np, tapenet as tn
-    >>> tn.linalg.nearest_order(np.array([1.0, 2.0, 1.0]), np.array([2.0, 1.0, 1.0]))
+    >>> from tapenet.ops.linalg.eigen import nearest_order
+    >>> nearest_order(np.array([1.0, 2.0, 1.0]), np.array([2.0, 1.0, 1.0]))
     array([1, 0, 2])
     """,
     samples=lambda r: [

@@ -142,7 +142,8 @@ qr_factors = op(
         QRResult(Q, R).
 
     >>> import numpy as np, tapenet as tn
-    >>> np.abs(tn.linalg.qr_factors(tn.tensor([[3.0], [4.0]])).R)
+    >>> from tapenet.ops.linalg.factorizations import qr_factors
+    >>> np.abs(qr_factors(tn.tensor([[3.0], [4.0]])).R)
     Tensor([[5.]])
     """,
     samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), "complete")],
@@ -172,7 +173,8 @@ qr_raw = op(
         (..., n, m) and (..., min(m, n)): the transposed matrix of R and the Householder vectors, and their factors.
 
     >>> import tapenet as tn
-    >>> h, tau = tn.linalg.qr_raw(tn.tensor([[2.0], [0.0]]))
+    >>> from tapenet.ops.linalg.factorizations import qr_raw
+    >>> h, tau = qr_raw(tn.tensor([[2.0], [0.0]]))
     >>> h
     Tensor([[2., 0.]])
     """,

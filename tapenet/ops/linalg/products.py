@@ -73,26 +73,6 @@ def cross(x1: Any, x2: Any, *, axis: int = -1) -> Any:
 
 
 @derived(
-    numpy=np.linalg.vecdot,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=3)),
-        sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), axis=0),
-    ],
-)
-def vecdot(x1: Any, x2: Any, *, axis: int = -1) -> Any:
-    """The dot products of two stacks of vectors: Σ conj(x1) · x2 over `axis`; the other axes broadcast.
-
-    Raises:
-        ValueError: the vectors differ in length.
-
-    >>> import tapenet as tn
-    >>> tn.linalg.vecdot(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
-    Tensor([11.,  4.])
-    """
-    return vectors.vecdot(x1, x2, axis=axis)
-
-
-@derived(
     numpy=np.linalg.multi_dot,
     samples=lambda r: [
         sample([r.normal(size=(2, 3)), r.normal(size=(3, 2))]),

@@ -1,0 +1,243 @@
+"""Every function of np, np.linalg and np.fft has its place: differentiable, without a derivative, a question, refused with
+what to write instead, or one that takes no tensors; and the table in docs/numpy.md says what is true.
+
+After a change that is meant, write the table anew and look at what git shows of it:
+
+    TAPENET_OVERWRITE=1 python -m pytest tests/ops/test_coverage.py
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet.autodiff.functions import tree_leaves, tree_map
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import Derived, Op, Question, Refused, Sample, numpy_functions
+from tapenet.testing import check_grads
+from tests.compiler.test_equality import arrays_of, lowered_by
+
+PAGE = Path(__file__).parents[2] / "docs" / "numpy.md"
+SPACES: dict[str, ModuleType] = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
+#: Functions that NumPy does not hand to other types, by why a graph has no use for them.
+OUTSIDE: dict[str, str] = {
+    "make arrays from numbers": "arange empty eye fromfunction full hamming hanning bartlett blackman kaiser identity "
+    "indices ones tri zeros diag_indices mask_indices tril_indices triu_indices fft.fftfreq fft.rfftfreq",
+    "make arrays of other things; with a tensor that needs a gradient they raise and name tn.stack": "array asanyarray "
+    "asarray asarray_chkfinite ascontiguousarray asfortranarray asmatrix bmat require",
+    "make ufuncs of Python functions, which have no derivative": "frompyfunc",
+    "read": "from_dlpack frombuffer fromfile fromiter fromregex fromstring genfromtxt load loadtxt",
+    "are about dtypes": "isdtype issubdtype mintypecode promote_types typename datetime_data",
+    "are about shapes, memory and kinds of objects": "broadcast_shapes isfortran isscalar iterable nested_iters",
+    "print": "base_repr binary_repr format_float_positional format_float_scientific get_printoptions printoptions "
+    "set_printoptions info",
+    "set NumPy up": "get_include getbufsize geterr geterrcall setbufsize seterr seterrcall show_config show_runtime test",
+}
+_OUTSIDE = {name for names in OUTSIDE.values() for name in names.split()}
+#: Not handed to other types as a whole, but made of functions that are: they work.
+_WORK = {"row_stack"}
+
+
+def functions(space: str) -> Iterator[tuple[str, Any]]:
+    """The functions of a namespace of NumPy, by name."""
+    for name in sorted(SPACES[space].__all__):
+        found = getattr(SPACES[space], name)
+        if callable(found) and not isinstance(found, type):
+            yield name, found
+
+
+def entry(space: str, name: str, function: Any) -> Any:
+    """What stands for a function; None for one that takes no tensors."""
+    found = numpy_functions.get(function)
+    inner = f"{space.removeprefix('np')}.{name}".strip(".")
+    assert found is not None or inner in _OUTSIDE | _WORK, f"{space}.{name} has no place: see OUTSIDE"
+    return found
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_every_function_has_its_place(space: str) -> None:
+    for name, function in functions(space):
+        found = entry(space, name, function)
+        if isinstance(found, Refused):
+            assert len(found.mend) > 20
+        elif isinstance(found, (Op, Derived)):
+            home = {"np": tn, "np.linalg": tn.linalg, "np.fft": tn.fft}[space]
+            assert getattr(home, name, None) is found, f"tn.{name} is not what stands for {space}.{name}"
+
+
+def test_at_least_three_hundred_functions_are_differentiable() -> None:
+    found = [f for space in SPACES for name, f in functions(space) if differentiable(entry(space, name, f))]
+    assert len(found) >= 300, len(found)
+
+
+def differentiable(found: Any) -> bool:
+    return isinstance(found, (Op, Derived)) and bool(found.differentiable)
+
+
+# -- the table ---------------------------------------------------------------------------------------------------
+
+
+class Row(NamedTuple):
+    """What holds for a function, as it is written into the table."""
+
+    value: str = ""
+    first: str = ""
+    second: str = ""
+    float32: str = ""
+    complex: str = ""
+    compiled: str = ""
+
+
+def tensors(tree: Any) -> Any:
+    return tree_map(
+        lambda v: Tensor._of(v).requires_grad_(v.dtype.kind in "fc") if isinstance(v, np.ndarray) else v, tree
+    )
+
+
+def cast(tree: Any, change: Any) -> Any:
+    return tree_map(lambda v: change(v) if isinstance(v, np.ndarray) and v.dtype.kind == "f" else v, tree)
+
+
+def samples(op: Any) -> list[Sample]:
+    """The calls of an op that have an array of floats, or all."""
+    calls = list(op.samples(np.random.default_rng(0)))
+    return [c for c in calls if any(a.dtype.kind in "fc" for a in arrays_of(c))] or calls
+
+
+def outputs(op: Any, call: Sample) -> list[Any]:
+    return [t for t in tree_leaves(op.returning(*tensors(call.args), **call.kwargs)) if isinstance(t, Tensor)]
+
+
+def derivatives(op: Any, call: Sample) -> tuple[bool, bool]:
+    """Whether a call has a gradient, and that one too. (That both are right the test of the registry shows.)"""
+    given = tensors(call.args)
+    outs = [t for t in tree_leaves(op.returning(*given, **call.kwargs)) if isinstance(t, Tensor) and t.requires_grad]
+    if not outs:
+        return False, False
+    sum(((o * o.data.conj()).real.sum() for o in outs[1:]), (outs[0] * outs[0].data.conj()).real.sum()).backward(
+        create_graph=True
+    )
+    gradients = [t.grad for t in tree_leaves(list(given)) if isinstance(t, Tensor) and t.grad is not None]
+    for g in gradients:
+        if g.requires_grad:
+            (g * g.data.conj()).real.sum().backward(retain_graph=True)
+    return True, True
+
+
+def turned(a: Any) -> Any:
+    return a + 0.3j * np.flip(a)
+
+
+def for_complex(op: Any, call: Sample) -> str:
+    """ "yes": value and gradient are right with complex numbers in place of floats; "–" where NumPy has no such."""
+    given = cast(call.args, turned)
+    function = op.numpy[0] if op.numpy and not (isinstance(op, Derived) and op.inplace) else op.returning
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
+            expected = function(*given, **call.kwargs)
+    except (TypeError, ValueError, np.exceptions.ComplexWarning):
+        return "–"
+    found = op.returning(*given, **call.kwargs)
+    for f, e in zip(tree_leaves(found), tree_leaves(expected), strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-9, atol=1e-12)
+    if op.differentiable and any(np.asarray(f).dtype.kind in "fc" for f in tree_leaves(found)):
+        check_grads(op.returning, list(given), kwargs=call.kwargs)
+    return "yes"
+
+
+def row(op: Any) -> Row:
+    calls = samples(op)
+    narrow = [Sample(cast(c.args, lambda a: a.astype(np.float32)), c.kwargs) for c in calls]
+    wide = [t.dtype for c in narrow[:3] for t in outputs(op, c) if t.dtype in (np.float64, np.complex128)]
+    lowered = [lowered_by(_forward(op, c), arrays_of(c)).called for c in calls[:6]]
+    compiled = "lowered" if not any(lowered) else "called" if all(lowered) else "lowered or called"
+    numbers = for_complex(op, calls[0]) if any(a.dtype.kind == "f" for a in arrays_of(calls[0])) else ""
+    if not op.differentiable:
+        return Row("yes", "no derivative", "", "", numbers, compiled)
+    orders = [derivatives(op, c) for c in calls[:3]]
+    first, second = any(o[0] for o in orders), any(o[1] for o in orders)
+    kept = "–" if op.name == "astype" else "yes" if not wide else "no"
+    return Row("yes", "yes" if first else "no", "yes" if second else "no", kept, numbers, compiled)
+
+
+def _forward(op: Any, call: Sample) -> Any:
+    def step(*given: Tensor) -> list[Any]:
+        stream = iter(given)
+        args = tree_map(lambda v: next(stream) if isinstance(v, np.ndarray) else v, call.args)
+        return [t for t in tree_leaves(op.returning(*args, **call.kwargs)) if isinstance(t, Tensor)]
+
+    return step
+
+
+def tables() -> str:
+    """The counts, and a table for each namespace."""
+    rows: dict[int, Row] = {}
+    counts: dict[str, Counter[str]] = {}
+    parts = []
+    for space in SPACES:
+        counts[space] = Counter()
+        lines = [
+            f"### {space}",
+            "",
+            "| function | value | first order | second order | float32 kept | complex | compiled |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for name, function in functions(space):
+            found = entry(space, name, function)
+            if found is None:
+                counts[space]["takes no tensors" if name not in _WORK else "differentiable"] += 1
+                continue
+            if isinstance(found, Refused):
+                counts[space]["refused"] += 1
+                lines.append(f"| `{name}` | refused: {found.mend} | | | | | |")
+                continue
+            if isinstance(found, Question):
+                counts[space]["plain answer"] += 1
+                lines.append(f"| `{name}` | a plain answer | | | | | |")
+                continue
+            if id(found) not in rows:
+                try:
+                    rows[id(found)] = row(found)
+                except Exception as error:
+                    error.add_note(f"in the row of {space}.{name}")
+                    raise
+            made = rows[id(found)]
+            counts[space]["differentiable" if made.second == "yes" else "without derivative"] += 1
+            lines.append(f"| `{name}` | {' | '.join(made)} |")
+        parts.append("\n".join(lines))
+    kinds = ("differentiable", "without derivative", "plain answer", "refused", "takes no tensors")
+    summary = ["| | " + " | ".join(kinds) + " |", "|---|" + "---|" * len(kinds)]
+    summary += [f"| {space} | " + " | ".join(str(counts[space][k]) for k in kinds) + " |" for space in SPACES]
+    everything = [str(sum(counts[space][k] for space in SPACES)) for k in kinds]
+    summary.append("| all | " + " | ".join(everything) + " |")
+    left_out = [
+        f"- Functions that {why}: {', '.join(f'`{n}`' for n in sorted(names.split()))}."
+        for why, names in OUTSIDE.items()
+    ]
+    head = f"NumPy {'.'.join(np.__version__.split('.')[:2])}\n\n"
+    return head + "\n".join(summary) + "\n\n" + "\n\n".join(parts) + "\n\n### Take no tensors\n\n" + "\n".join(left_out)
+
+
+def test_the_table_in_the_documentation() -> None:
+    begin, end = "<!-- coverage -->\n", "\n<!-- /coverage -->"
+    page = PAGE.read_text(encoding="utf-8")
+    before, _, rest = page.partition(begin)
+    found, _, after = rest.partition(end)
+    assert after, f"{PAGE.name} has no {begin}"
+    made = tables()
+    assert " no |" not in made
+    if os.environ.get("TAPENET_OVERWRITE"):
+        found = made
+        PAGE.write_text(before + begin + found + end + after, encoding="utf-8", newline="\n")
+    # Another NumPy has other functions; what is above, and below for this one, holds for each.
+    assert found == made or found.partition("\n")[0] != made.partition("\n")[0]
