@@ -1,8 +1,5 @@
 """Linear algebra on tensors, as `np.linalg`: every function is that of the same name there."""
 
-from tapenet.ops.contractions import (
-    tensordot,
-)
 from tapenet.ops.linalg.decompositions import (
     svd,
     svdvals,
@@ -45,10 +42,13 @@ from tapenet.ops.linalg.solving import (
     tensorinv,
     tensorsolve,
 )
-from tapenet.ops.products import (
+from tapenet.ops.products.basic import (
     matmul,
 )
-from tapenet.ops.vectors import (
+from tapenet.ops.products.contractions import (
+    tensordot,
+)
+from tapenet.ops.products.vectors import (
     vecdot,
 )
 

@@ -20,9 +20,9 @@ from tapenet.autodiff import mutation, trouble
 from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
-from tapenet.ops.indexing import scatter_add, scatter_sum
+from tapenet.ops.indexing.basic import scatter_add, scatter_sum
 from tapenet.ops.op import Scatter
-from tapenet.ops.shaping import identity, unbroadcast
+from tapenet.ops.shapes.basic import identity, unbroadcast
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor

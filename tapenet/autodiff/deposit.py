@@ -12,7 +12,7 @@ from tapenet.autodiff.backward import turned
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import local
-from tapenet.ops.shaping import copy
+from tapenet.ops.shapes.basic import copy
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor

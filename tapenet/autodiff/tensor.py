@@ -23,7 +23,7 @@ from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
-from tapenet.ops.indexing import raw_index
+from tapenet.ops.indexing.basic import raw_index
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray

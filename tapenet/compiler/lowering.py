@@ -35,7 +35,7 @@ from tapenet.compiler.ir import (
 from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import Hole, Spec
 from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
-from tapenet.ops.indexing import assign, host
+from tapenet.ops.indexing.basic import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 

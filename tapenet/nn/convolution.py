@@ -13,7 +13,7 @@ from tapenet.nn.casting import cast
 from tapenet.nn.linear import default_init
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
-from tapenet.ops.convolution import Size, spread_size
+from tapenet.ops.layers.convolution import Size, spread_size
 
 
 class Conv2d(Module):

@@ -8,7 +8,7 @@ from typing import Any
 from tapenet import ops
 from tapenet.nn.casting import asarray, here
 from tapenet.nn.module import Module
-from tapenet.ops.convolution import Size
+from tapenet.ops.layers.convolution import Size
 
 
 class MaxPool2d(Module):

@@ -8,41 +8,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from tapenet.ops.activations import (
-    elu,
-    gelu,
-    hardtanh,
-    leaky_relu,
-    log_softmax,
-    logsigmoid,
-    mish,
-    relu,
-    relu6,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    tanhshrink,
-)
-from tapenet.ops.concatenation import (
-    concat,
-    concatenate,
-    split,
-    stack,
-)
-from tapenet.ops.convolution import (
-    conv2d,
-    conv2d_input_grad,
-    conv2d_weight_grad,
-)
-from tapenet.ops.counting import (
-    all,
-    any,
-    argmax,
-    argmin,
-)
-from tapenet.ops.elementwise import (
+from tapenet.ops.elementwise.basic import (
     abs,
     absolute,
     add,
@@ -110,8 +76,10 @@ from tapenet.ops.elementwise import (
     where,
     zmul,
 )
-from tapenet.ops.embedding import embedding, one_hot
-from tapenet.ops.indexing import (
+from tapenet.ops.elementwise.special import (
+    erf,
+)
+from tapenet.ops.indexing.basic import (
     assign,
     getitem,
     host,
@@ -119,7 +87,30 @@ from tapenet.ops.indexing import (
     scatter_sum,
     setitem,
 )
-from tapenet.ops.losses import (
+from tapenet.ops.layers.activations import (
+    elu,
+    gelu,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    mish,
+    relu,
+    relu6,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    softsign,
+    tanhshrink,
+)
+from tapenet.ops.layers.convolution import (
+    conv2d,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+)
+from tapenet.ops.layers.embedding import embedding, one_hot
+from tapenet.ops.layers.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
@@ -130,20 +121,20 @@ from tapenet.ops.losses import (
     nll_loss,
     smooth_l1_loss,
 )
-from tapenet.ops.normalization import (
+from tapenet.ops.layers.normalization import (
     batch_norm,
     batch_norm_train,
     layer_norm,
 )
-from tapenet.ops.op import numpy_functions
-from tapenet.ops.pooling import (
+from tapenet.ops.layers.pooling import (
     avg_pool2d,
     avg_pool2d_grad,
     max_pool2d,
     max_pool2d_grad,
     max_pool2d_pick,
 )
-from tapenet.ops.products import (
+from tapenet.ops.op import numpy_functions
+from tapenet.ops.products.basic import (
     dot,
     linear,
     matmul,
@@ -152,7 +143,7 @@ from tapenet.ops.random import (
     dropout,
     random_draw,
 )
-from tapenet.ops.reductions import (
+from tapenet.ops.reductions.basic import (
     logsumexp,
     max,
     mean,
@@ -162,7 +153,13 @@ from tapenet.ops.reductions import (
     sum,
     var,
 )
-from tapenet.ops.shaping import (
+from tapenet.ops.reductions.counting import (
+    all,
+    any,
+    argmax,
+    argmin,
+)
+from tapenet.ops.shapes.basic import (
     astype,
     broadcast_to,
     copy,
@@ -180,13 +177,16 @@ from tapenet.ops.shaping import (
     transpose,
     zeros_like,
 )
-from tapenet.ops.special import (
-    erf,
+from tapenet.ops.shapes.concatenation import (
+    concat,
+    concatenate,
+    split,
+    stack,
 )
 
 #: Modules that are loaded at first use, and their public names: those of `tn`.
 LATER: dict[str, tuple[str, ...]] = {
-    "elementary": (
+    "elementwise.further": (
         "acos",
         "acosh",
         "asin",
@@ -218,7 +218,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "sinc_derivative",
         "true_divide",
     ),
-    "steps": (
+    "elementwise.steps": (
         "allclose",
         "around",
         "array_equal",
@@ -242,10 +242,10 @@ LATER: dict[str, tuple[str, ...]] = {
         "round",
         "spacing",
     ),
-    "complex": ("angle", "conj", "conjugate", "imag", "real", "real_if_close"),
-    "reductions": ("amax", "amin", "ptp"),
-    "counting": ("count_nonzero",),
-    "nanreductions": (
+    "elementwise.complex": ("angle", "conj", "conjugate", "imag", "real", "real_if_close"),
+    "reductions.basic": ("amax", "amin", "ptp"),
+    "reductions.counting": ("count_nonzero",),
+    "reductions.nan": (
         "nanargmax",
         "nanargmin",
         "nanmax",
@@ -256,9 +256,9 @@ LATER: dict[str, tuple[str, ...]] = {
         "nansum",
         "nanvar",
     ),
-    "quantiles": ("median", "nanmedian", "nanpercentile", "nanquantile", "percentile", "quantile"),
-    "statistics": ("average", "bincount", "corrcoef", "cov"),
-    "cumulative": (
+    "reductions.quantiles": ("median", "nanmedian", "nanpercentile", "nanquantile", "percentile", "quantile"),
+    "reductions.statistics": ("average", "bincount", "corrcoef", "cov"),
+    "reductions.cumulative": (
         "cumprod",
         "cumsum",
         "cumulative_max",
@@ -269,7 +269,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "nancumprod",
         "nancumsum",
     ),
-    "calculus": (
+    "calculus.sampled": (
         "convolve",
         "correlate",
         "diff",
@@ -279,7 +279,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "trapezoid",
         "unwrap",
     ),
-    "polynomials": (
+    "calculus.polynomials": (
         "poly",
         "polyadd",
         "polyder",
@@ -290,8 +290,8 @@ LATER: dict[str, tuple[str, ...]] = {
         "polyval",
         "roots",
     ),
-    "fitting": ("polyfit", "vander"),
-    "sorting": (
+    "calculus.fitting": ("polyfit", "vander"),
+    "indexing.sorting": (
         "argpartition",
         "argsort",
         "digitize",
@@ -302,7 +302,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "sort_complex",
         "trim_zeros",
     ),
-    "sets": (
+    "indexing.sets": (
         "in1d",
         "intersect1d",
         "isin",
@@ -315,10 +315,10 @@ LATER: dict[str, tuple[str, ...]] = {
         "unique_inverse",
         "unique_values",
     ),
-    "selecting": ("choose", "compress", "extract", "select", "take", "take_along_axis"),
-    "editing": ("append", "delete", "insert", "resize"),
-    "applying": ("apply_along_axis", "apply_over_axes", "piecewise"),
-    "places": (
+    "indexing.selecting": ("choose", "compress", "extract", "select", "take", "take_along_axis"),
+    "indexing.editing": ("append", "delete", "insert", "resize"),
+    "indexing.applying": ("apply_along_axis", "apply_over_axes", "piecewise"),
+    "indexing.places": (
         "argwhere",
         "diag_indices_from",
         "flatnonzero",
@@ -330,8 +330,8 @@ LATER: dict[str, tuple[str, ...]] = {
         "unpackbits",
         "unravel_index",
     ),
-    "writing": ("copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"),
-    "joining": (
+    "indexing.writing": ("copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"),
+    "shapes.joining": (
         "array_split",
         "block",
         "column_stack",
@@ -346,7 +346,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "vsplit",
         "vstack",
     ),
-    "arranging": (
+    "shapes.arranging": (
         "diag",
         "diagflat",
         "diagonal",
@@ -359,10 +359,10 @@ LATER: dict[str, tuple[str, ...]] = {
         "tril",
         "triu",
     ),
-    "grids": ("atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "ix_", "meshgrid"),
-    "windows": ("fold_windows", "sliding_window_view"),
-    "padding": ("pad", "pad_constant"),
-    "creation": (
+    "shapes.grids": ("atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "ix_", "meshgrid"),
+    "shapes.windows": ("fold_windows", "sliding_window_view"),
+    "shapes.padding": ("pad", "pad_constant"),
+    "shapes.creation": (
         "empty_like",
         "full",
         "full_like",
@@ -370,8 +370,8 @@ LATER: dict[str, tuple[str, ...]] = {
         "linspace",
         "logspace",
     ),
-    "contractions": ("contract", "einsum", "einsum_path", "tensordot"),
-    "vectors": ("cross", "inner", "kron", "matvec", "outer", "vdot", "vecdot", "vecmat"),
+    "products.contractions": ("contract", "einsum", "einsum_path", "tensordot"),
+    "products.vectors": ("cross", "inner", "kron", "matvec", "outer", "vdot", "vecdot", "vecmat"),
     "protocol": (),
     "questions": (),
     "refused": (),

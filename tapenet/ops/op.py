@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from tapenet.ops.adding import add_at
+from tapenet.ops.indexing.adding import add_at
 
 Rule = Callable[..., Any]
 
@@ -52,7 +52,7 @@ def sample(*args: Any, **kwargs: Any) -> Sample:
 # A string: naming np.random at import would load it, a seventh of NumPy's own import time.
 Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
 
-#: Every op alive, by qualified name (`tapenet.ops.elementwise.exp`). The tests walk over it.
+#: Every op alive, by qualified name (`tapenet.ops.elementwise.basic.exp`). The tests walk over it.
 registry: weakref.WeakValueDictionary[str, Op | Derived] = weakref.WeakValueDictionary()
 #: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
 numpy_functions: dict[Any, Callable[..., Any]] = {}

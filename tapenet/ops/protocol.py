@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tapenet.ops import cumulative
-from tapenet.ops.indexing import raw_index, scatter_add
+from tapenet.ops.indexing.basic import raw_index, scatter_add
 from tapenet.ops.op import Derived, Op, array_like, numpy_functions, op, sample
-from tapenet.ops.reductions import logsumexp
+from tapenet.ops.reductions import cumulative
+from tapenet.ops.reductions.basic import logsumexp
 
 _UNSET: Any = np._NoValue
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.ops.elementwise import zmul
+from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op, sample
 
 if TYPE_CHECKING:

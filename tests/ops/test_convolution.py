@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops import convolution
+from tapenet.ops.layers import convolution
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.cumulative import _recurrence
+from tapenet.ops.reductions.cumulative import _recurrence
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
-from tapenet.ops.adding import basic_index
+from tapenet.ops.indexing.adding import basic_index
 from tapenet.ops.op import Scatter
 from tapenet.testing import check_grads
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
-from tapenet.ops.quantiles import CONTINUOUS, DISCRETE
+from tapenet.ops.reductions.quantiles import CONTINUOUS, DISCRETE
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, replays
 from tests.ops.test_reductions import axes_of

@@ -45,7 +45,7 @@ def made(value: Any) -> Any:
     """An argument of a sample as a tensor that was made in the step, where it is an array of floats."""
     if isinstance(value, (list, tuple)) and any(isinstance(v, np.ndarray) for v in value):
         return type(value)(made(v) for v in value)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+    if isinstance(value, np.ndarray) and value.dtype.kind in "fc":
         return tn.copy(tn.tensor(value, requires_grad=True))
     return value
 

@@ -12,7 +12,7 @@ from tapenet.autodiff.interned import Constant
 from tapenet.autodiff.tape import Node, Traced
 from tapenet.drawing.model import Value
 from tapenet.ops.op import Op
-from tapenet.ops.shaping import axis_words
+from tapenet.ops.shapes.basic import axis_words
 
 _UNKNOWN = "·"
 #: How many elements of a list or tuple a label shows.

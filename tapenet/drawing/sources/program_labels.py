@@ -9,7 +9,7 @@ from tapenet.compiler.ir import Constant, Instruction, Value
 from tapenet.compiler.primitives import filled, numpy_slices
 from tapenet.drawing.sources.labels import called, short_dtype, words
 from tapenet.ops.op import Op
-from tapenet.ops.shaping import axis_words
+from tapenet.ops.shapes.basic import axis_words
 
 #: Stands in a label for an array, which has an edge.
 ARRAY = "·"

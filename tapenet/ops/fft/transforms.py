@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tapenet.ops.complex import conjugate, real
+from tapenet.ops.elementwise.complex import conjugate, real
 from tapenet.ops.op import Op, Samples, array_like, derived, op, sample
 
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops import vectors
 from tapenet.ops.op import array_like, derived, sample
+from tapenet.ops.products import vectors
 
 
 @derived(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.op import array_like, derived, op, sample
-from tapenet.ops.shaping import unbroadcast
+from tapenet.ops.shapes.basic import unbroadcast
 
 
 def mirrored(x: Any) -> Any:

@@ -1,0 +1,1 @@
+"""Sampled functions and polynomials: differences, integrals, interpolation, fits."""

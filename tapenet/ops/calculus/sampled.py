@@ -1,0 +1,441 @@
+"""Differences, integrals, interpolation and convolution of sampled functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.indexing.basic import getitem
+from tapenet.ops.op import array_like, derived, op, sample
+
+# -- differences -------------------------------------------------------------------------------------------------
+
+
+def _part(a: Any, axis: int, part: slice) -> Any:
+    """A slice of `a` along one axis."""
+    return a[(*(slice(None),) * axis, part)]
+
+
+@derived(
+    numpy=np.diff,
+    samples=lambda r: [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=(2, 4)), 2),
+        sample(r.normal(size=(3, 2)), 1, 0),
+        sample(r.normal(size=(2, 3)), n=0),
+        sample(r.normal(size=(2, 2)), 5, -1),
+        sample(r.normal(size=(2, 3)), 1, 1, r.normal(size=(2, 2)), r.normal(size=())),
+        sample(r.normal(size=3), 2, -1, r.normal(size=()), r.normal(size=1)),
+        sample(np.array([True, False, False])),
+    ],
+)
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """The differences of neighbours along an axis, a[i+1] - a[i], taken n times over.
+
+    Args:
+        a: an array of one axis or more. Of booleans the difference says whether they differ.
+        n: how often.
+        axis: the axis along which.
+        prepend, append: what to put before and after `a` first: a number, or an array of its shape but for the axis.
+            The gradient reaches them too.
+
+    Returns:
+        an array whose axis is n shorter, after what was put around.
+
+    Raises:
+        ValueError: `n` is negative, or `a` has no axis.
+
+    >>> import tapenet as tn
+    >>> tn.diff(tn.tensor([1.0, 4.0, 9.0]))
+    Tensor([3., 5.])
+    """
+    if n < 0:
+        raise ValueError(f"diff: n must be 0 or more, not {n}")
+    a = array_like(a)
+    if n == 0:
+        return a
+    shape = a.shape
+    if not shape:
+        raise ValueError("diff: a number has no differences: a must have one axis or more")
+    axis = normalize_axis_index(axis, len(shape))
+    around = [None if v is None else array_like(v) for v in (prepend, append)]
+    one = (*shape[:axis], 1, *shape[axis + 1 :])
+    before, after = (v if v is None or v.shape else np.broadcast_to(v, one) for v in around)
+    if before is not None or after is not None:
+        a = np.concatenate([v for v in (before, a, after) if v is not None], axis)
+    for _ in range(n):
+        later, earlier = _part(a, axis, slice(1, None)), _part(a, axis, slice(None, -1))
+        a = later != earlier if a.dtype.kind == "b" else later - earlier
+    return a
+
+
+@derived(
+    numpy=np.ediff1d,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=3), r.normal(size=2), r.normal(size=())),
+        sample(r.normal(size=2), None, r.normal(size=(1, 2))),
+        sample(r.normal(size=0)),
+        sample(r.normal(size=())),
+    ],
+)
+def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
+    """The differences of neighbours in the flattened array, with other values put around them.
+
+    Args:
+        ary: an array.
+        to_end, to_begin: what to put after and before the differences, flattened.
+
+    Returns:
+        an array of one axis and the dtype of `ary`.
+
+    Raises:
+        TypeError: the dtype of what is put around does not fit that of `ary`.
+
+    >>> import tapenet as tn
+    >>> tn.ediff1d(tn.tensor([1.0, 4.0, 9.0]), to_begin=0.0)
+    Tensor([0., 3., 5.])
+    """
+    ary = np.reshape(array_like(ary), (-1,))
+    parts = [ary[1:] - ary[:-1]]
+    for name, given, at in (("to_end", to_end, 1), ("to_begin", to_begin, 0)):
+        if given is not None:
+            given = array_like(given)
+            if not np.can_cast(given.dtype, ary.dtype, "same_kind"):
+                raise TypeError(
+                    f"ediff1d: {name} is {given.dtype}, which does not fit ary of {ary.dtype}; convert it first"
+                )
+            parts.insert(at, np.reshape(given, (-1,)).astype(ary.dtype))
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def _slopes(f: Any, h: Any, edge_order: int) -> Any:
+    """The derivative along the last axis, from spacings `h`: one, or one for each pair of neighbours."""
+    slope = (f[..., 1:] - f[..., :-1]) / h
+    if slope.shape[-1] == 1:
+        return np.concatenate([slope, slope], -1)
+    before, after = (h[:-1], h[1:]) if np.ndim(h) else (h, h)
+    share = before / (before + after)
+    bend = slope[..., 1:] - slope[..., :-1]
+    inside = slope[..., :-1] + bend * share
+    first, last = slope[..., :1], slope[..., -1:]
+    if edge_order == 2:  # the parabola through the three points at the edge
+        far, near = (share[:1], 1 - share[-1:]) if np.ndim(h) else (share, share)
+        first, last = first - bend[..., :1] * far, last + bend[..., -1:] * near
+    return np.concatenate([first, inside, last], -1)
+
+
+@derived(
+    numpy=np.gradient,
+    samples=lambda r: [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 3)), r.uniform(0.5, 1, ())),
+        sample(r.normal(size=(2, 3)), np.array([0.0, 0.7]), 0.5),
+        sample(r.normal(size=4), np.array([0.0, 0.5, 1.5, 1.8]), edge_order=2),
+        sample(r.normal(size=(3, 2)), 0.3, axis=0, edge_order=2),
+        sample(r.normal(size=(2, 3)), 2.0, np.array([0.0, 1.0, 1.5]), axis=(0, -1)),
+    ],
+)
+def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
+    """The derivative of a sampled function along its axes: central differences of second order inside, one-sided ones of
+    order `edge_order` at the edges.
+
+    Args:
+        f: the samples.
+        *varargs: nothing (a spacing of 1), one spacing for all axes, or for each axis a spacing or the coordinates of
+            its samples. The gradient reaches these too.
+        axis: an axis or several; None for all.
+        edge_order: 1 or 2.
+
+    Returns:
+        an array of the shape of `f`; a tuple of them for several axes.
+
+    Raises:
+        ValueError: coordinates that do not fit their axis, too few samples, or another `edge_order`.
+        TypeError: neither one spacing nor one for each axis.
+
+    >>> import tapenet as tn
+    >>> tn.gradient(tn.tensor([1.0, 4.0, 9.0, 16.0]))
+    Tensor([3., 4., 6., 7.])
+    """
+    f = array_like(f)
+    shape = f.shape
+    axes = tuple(range(len(shape))) if axis is None else normalize_axis_tuple(axis, len(shape))
+    if edge_order not in (1, 2):
+        raise ValueError(f"gradient: edge_order must be 1 or 2, not {edge_order}")
+    given = [v if np.ndim(v) == 0 else array_like(v) for v in varargs]
+    if not given:
+        given = [1.0]
+    if len(given) == 1 and np.ndim(given[0]) == 0:
+        given = given * len(axes)
+    if len(given) != len(axes):
+        raise TypeError(
+            f"gradient: {len(varargs)} spacings for {len(axes)} axes; give none, one number, or one for each"
+        )
+    if f.dtype.kind in "biu":
+        f = f.astype(np.float64)
+    found = []
+    for at, h in zip(axes, given, strict=True):
+        if shape[at] <= edge_order:
+            raise ValueError(
+                f"gradient: axis {at} of shape {shape} is too short: edge_order={edge_order} takes {edge_order + 1} samples"
+            )
+        if np.ndim(h):
+            if h.shape != (shape[at],):
+                raise ValueError(
+                    f"gradient: axis {at} of shape {shape} takes {shape[at]} coordinates, not shape {h.shape}"
+                )
+            h = np.diff(h)
+        out = np.moveaxis(_slopes(np.moveaxis(f, at, -1), h, edge_order), -1, at)
+        found.append(out if out.dtype == f.dtype else out.astype(f.dtype))
+    return found[0] if len(axes) == 1 else tuple(found)
+
+
+@derived(
+    numpy=(np.trapezoid, *([np.trapz] if hasattr(np, "trapz") else [])),
+    samples=lambda r: [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=(2, 3)), None, 0.5, 0),
+        sample(r.normal(size=(2, 3)), np.array([0.0, 1.0, 2.5])),
+        sample(r.normal(size=(2, 3)), np.array([0.0, 1.5]), axis=0),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)), axis=-1),
+        sample(r.normal(size=(2, 3)), None, r.uniform(0.5, 1, 2)),
+        sample(r.normal(size=0)),
+    ],
+)
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral of a sampled function along an axis, by the trapezoidal rule.
+
+    Args:
+        y: the samples.
+        x: their coordinates: along the axis, or in the shape of `y`. By default the spacing is `dx`.
+        dx: the spacing.
+        axis: the axis to integrate along.
+
+    >>> import tapenet as tn
+    >>> tn.trapezoid(tn.tensor([0.0, 1.0, 4.0]), dx=0.5)
+    Tensor(1.5)
+    """
+    y = array_like(y)
+    axis = normalize_axis_index(axis, len(y.shape))
+    if x is not None:
+        x = array_like(x)
+        dx = np.diff(x, axis=axis if len(x.shape) > 1 else -1)
+        if len(x.shape) == 1:
+            dx = np.reshape(dx, (-1, *(1,) * (len(y.shape) - axis - 1)))
+    later, earlier = _part(y, axis, slice(1, None)), _part(y, axis, slice(None, -1))
+    return np.sum(dx * (later + earlier) / 2.0, axis=axis)
+
+
+# -- interpolation -----------------------------------------------------------------------------------------------
+
+
+@derived(
+    numpy=np.interp,
+    samples=lambda r: [
+        sample(np.array([[0.3, 1.2], [2.9, 1.7]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
+        sample(np.array([-1.0, 0.5, 4.0]), np.array([0.0, 1.0, 3.0]), r.normal(size=3)),
+        sample(np.array([-1.0, 0.5, 4.0]), np.array([0.0, 1.0, 3.0]), r.normal(size=3), -2.0, np.array(7.0)),
+        sample(np.array([-0.3, 0.5, 4.1]), np.array([1.9, 0.4, 1.0]), r.normal(size=3), period=2.0),
+        sample(np.array(0.3), np.array([0.0, 1.0]), r.normal(size=2)),
+        sample(np.array([0.5, 2.0]), np.array([1.0]), np.array([3.0])),
+        sample(np.zeros((0, 2)), np.array([0.0, 1.0]), r.normal(size=2)),
+    ],
+)
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Linear interpolation between the points (xp, fp).
+
+    The gradient reaches `x`, `xp`, `fp`, and `left`, `right` and `period` where they are tensors. At a knot the
+    derivative by `x` is the slope to its right, at the last one that to its left. A result of float32 alone is float32,
+    where NumPy computes float64.
+
+    Args:
+        x: where to evaluate, an array of any shape.
+        xp: (n,) the knots, rising; with `period` in any order.
+        fp: (n,) the values there.
+        left, right: the values below the first knot and above the last; by default the first and last of `fp`.
+        period: with which the points repeat; `left` and `right` are then without meaning.
+
+    Returns:
+        an array of the shape of `x`.
+
+    Raises:
+        ValueError: `xp` and `fp` do not have one length of 1 or more, or the period is 0.
+
+    >>> import tapenet as tn
+    >>> tn.interp(tn.tensor([0.5, 9.0]), [0.0, 1.0, 3.0], [10.0, 20.0, 0.0])
+    Tensor([15.,  0.])
+    """
+    x, xp, fp = array_like(x), array_like(xp), array_like(fp)
+    if len(xp.shape) != 1 or xp.shape != fp.shape or not xp.shape[0]:
+        raise ValueError(f"interp: xp and fp must both be (n,) with n of 1 or more, not {xp.shape} and {fp.shape}")
+    if period is not None:
+        if isinstance(period, (int, float)) and period == 0:
+            raise ValueError("interp: the period must not be 0")
+        left = right = None
+        period = abs(period)
+        x, xp = x % period, xp % period
+        order = np.argsort(xp)
+        xp, fp = getitem(xp, order), getitem(fp, order)
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    below, above = fp[0] if left is None else left, fp[-1] if right is None else right
+    n = xp.shape[0]
+    if n == 1:
+        inside = fp[0] + 0.0 * np.zeros_like(x)
+    else:
+        end = np.clip(np.searchsorted(xp, x, "right"), 1, n - 1)
+        x0, x1, f0, f1 = (getitem(points, at) for points in (xp, fp) for at in (end - 1, end))
+        same = x0 == x1  # at the last of equal knots
+        with np.errstate(invalid="ignore"):  # infinite values
+            # At a knot the value is that of the knot, however steep the slope; but nan is not to be lost where that is 0.
+            slope = (f1 - f0) / np.where(same, 1, x1 - x0)
+            inside = np.where(np.isnan(x), x, np.where(same, f1, f0 + zmul(x - x0, slope)))
+    return np.where(x < xp[0], below, np.where(x > xp[-1], above, inside))
+
+
+@derived(
+    numpy=np.unwrap,
+    samples=lambda r: [
+        sample(np.array([0.1, 3.0, 6.1, 0.3, 1.0])),
+        sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), axis=0),
+        sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, period=2.5),
+        sample(np.array([2.0])),
+        sample(np.zeros((2, 0))),
+        sample(np.array([0, 3, 7, 1, 6]), period=4),
+    ],
+)
+def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
+    """Angles made continuous: where neighbours differ by more than half a period, periods are added from there on.
+
+    How many is constant between jumps: the gradient by `p` is that of the identity, and a period that is a tensor gets
+    that of its multiples.
+
+    Args:
+        p: the angles.
+        discont: the difference above which to correct, if more than half a period.
+        axis: the axis to run along.
+        period: after which the values repeat.
+
+    >>> import tapenet as tn
+    >>> tn.unwrap(tn.tensor([0.0, 1.5, 3.0, 0.5]), period=4)
+    Tensor([0. , 1.5, 3. , 4.5])
+    """
+    p = array_like(p)
+    axis = normalize_axis_index(axis, len(p.shape))
+    step = np.diff(p, axis=axis)
+    whole = np.result_type(p.dtype, period if isinstance(period, (int, float)) else period.dtype).kind in "iu"
+    high = period // 2 if whole else period / 2
+    low = -high
+    turns = np.floor_divide(step - low, period)
+    if not whole or period % 2 == 0:  # a step of exactly half a period: up if it went up
+        turns = np.where((np.remainder(step - low, period) == 0) & (step > 0), turns - 1, turns)
+    correction = np.where(np.abs(step) < (high if discont is None else discont), 0, -turns * period)
+    first, rest = _part(p, axis, slice(None, 1)), _part(p, axis, slice(1, None)) + np.cumsum(correction, axis)
+    return np.concatenate([first.astype(rest.dtype), rest], axis)
+
+
+# -- convolution -------------------------------------------------------------------------------------------------
+
+_MODES = ("valid", "same", "full")
+
+
+def _mode(mode: Any) -> str:
+    """The name of a mode, which may be given by its number."""
+    return _MODES[mode] if isinstance(mode, int) else str(mode)
+
+
+def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Any:
+    """The gradient by one of two convolved arrays, of the given shape."""
+    other = np.flip(np.reshape(other, (-1,)))
+    own, length, mode = math.prod(shape), other.shape[0], _mode(mode)
+    if mode == "same":  # the middle of the full result
+        short = min(own, length)
+        before = short - 1 - short // 2
+        after = own + length - 1 - g.shape[0] - before
+        g = np.concatenate([np.zeros(before, g.dtype), g, np.zeros(after, g.dtype)])
+    if mode == "valid":
+        found = np.convolve(g, other, "full" if own >= length else "valid")
+    else:
+        found = np.convolve(g, other, "valid")
+    return np.reshape(found, shape)
+
+
+convolve = op(
+    lambda a, v, mode="full": np.convolve(a, v, mode),
+    name="convolve",
+    numpy=np.convolve,
+    a=lambda g, a_shape, v, mode: convolve_rule(g, v, a_shape, mode),
+    v=lambda g, a, v_shape, mode: convolve_rule(g, a, v_shape, mode),
+    multiply_adds=lambda a_shape, v_shape, out_shape, mode: (
+        min(math.prod(a_shape), math.prod(v_shape))
+        * (math.prod(out_shape) if _mode(mode) == "valid" else max(math.prod(a_shape), math.prod(v_shape)))
+    ),
+    formula="out[k] = Σⱼ a[k − j] · v[j]",
+    gradients="a: g convolved with v reversed; v: g convolved with a reversed",
+    doc="""The discrete convolution of two sequences, as the product of two polynomials has it.
+
+    Args:
+        a: (n,).
+        v: (m,).
+        mode: "full" gives all n + m - 1 sums, "same" the middle max(n, m) of them, "valid" those without a missing
+            term, max(n, m) - min(n, m) + 1.
+
+    Raises:
+        ValueError: one of them is empty or has several axes, or another mode.
+
+    >>> import tapenet as tn
+    >>> tn.convolve(tn.tensor([1.0, 2.0, 3.0]), [0.0, 1.0, 0.5])
+    Tensor([0. , 1. , 2.5, 4. , 1.5])
+    """,
+    samples=lambda r: [
+        *(sample(r.normal(size=n), r.normal(size=m), mode) for mode in _MODES for n, m in ((4, 2), (2, 3), (3, 3))),
+        sample(r.normal(size=3), r.normal(size=4)),
+        sample(r.normal(size=()), r.normal(size=2)),
+    ],
+    mend=lambda a, v, mode: (
+        f"a and v must have one axis and an element or more, not {np.shape(a)} and {np.shape(v)}; mode is full, same or "
+        "valid"
+    ),
+)
+
+
+@derived(
+    numpy=np.correlate,
+    samples=lambda r: [
+        *(
+            sample(r.normal(size=n), r.normal(size=m), mode)
+            for mode in _MODES
+            for n, m in ((4, 2), (2, 5), (3, 4), (3, 3))
+        ),
+        sample(r.normal(size=3), r.normal(size=2)),
+    ],
+)
+def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
+    """The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j]).
+
+    Args:
+        a: (n,).
+        v: (m,).
+        mode: which k, as for `convolve`.
+
+    Raises:
+        ValueError: one of them is empty or does not have one axis, or another mode.
+
+    >>> import tapenet as tn
+    >>> tn.correlate(tn.tensor([1.0, 2.0, 3.0]), [0.0, 1.0, 0.5])
+    Tensor([3.5])
+    """
+    a, v, mode = array_like(a), array_like(v), _mode(mode)
+    if len(a.shape) != 1 or len(v.shape) != 1 or not a.shape[0] or not v.shape[0]:
+        raise ValueError(f"correlate: a and v must have one axis and an element or more, not {a.shape} and {v.shape}")
+    kernel = np.flip(np.conj(v) if v.dtype.kind == "c" else v)
+    if mode == "same" and a.shape[0] < v.shape[0]:  # NumPy's middle is then half an element further right
+        start = a.shape[0] // 2
+        return np.convolve(a, kernel)[start : start + v.shape[0]]
+    return np.convolve(a, kernel, mode)

@@ -1,0 +1,416 @@
+"""Elementary functions beyond those of everyday models, element by element."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.elementwise import basic as elementwise
+from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples, zmul
+from tapenet.ops.op import Op, Rule, array_like, derived, op, sample
+
+
+def _doc(summary: str, arguments: str, returns: str, example: str) -> str:
+    return f"""{summary}, element by element.
+
+    Args:
+        {arguments}
+
+    Returns:
+        {returns}
+
+    >>> import tapenet as tn
+    >>> tn.{example}
+    """
+
+
+_X = "x: an array of floats, of any shape."
+_XY = "x, y: arrays whose shapes broadcast, or Python numbers."
+_SAME = "an array of the shape and dtype of `x`."
+_BROADCAST = "an array of the broadcast shape."
+
+
+def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str, rule: Rule, numpy: Any = None) -> Op:
+    made: Op = op(
+        f, name=f.__name__, numpy=numpy or f, formula=formula, gradients=f"x: {gradient}", x=rule,
+        doc=_doc(summary, _X, _SAME, example), samples=unary_samples(),
+    )  # fmt: skip
+    made.__module__ = __name__
+    return made
+
+
+def _binary(
+    f: np.ufunc, summary: str, formula: str, gradients: str, example: str, label: str | None = None,
+    low: float = -2.0, high: float = 2.0, **rules: Rule,
+) -> Op:  # fmt: skip
+    made: Op = op(
+        f, name=f.__name__, numpy=f, label=label, formula=formula, gradients=gradients, grads=rules,
+        doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), mend=broadcast_mend,
+    )  # fmt: skip
+    made.__module__ = __name__
+    return made
+
+
+# -- exponentials and powers -------------------------------------------------------------------------------------
+
+
+def _share(g: Any, x: Any, out: Any) -> Any:
+    # Both arguments -inf: out is -inf too, and the shares are 2^(-inf) = 0 rather than 2^nan.
+    return g * np.exp2(x - np.where(np.isfinite(out), out, 0))
+
+
+logaddexp2 = _binary(
+    np.logaddexp2, "log₂(2^x + 2^y) without overflow", "log₂(2ˣ + 2ʸ)", "x: g · 2^(x − out); y: g · 2^(y − out)",
+    "logaddexp2(tn.tensor([0.0]), 0.0)\n    Tensor([1.])",
+    x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out),
+)  # fmt: skip
+
+
+float_power: Op = op(
+    np.float_power,
+    name="float_power",
+    numpy=np.float_power,
+    x=elementwise.power.rules["x"],
+    y=elementwise.power.rules["y"],
+    label="^",
+    formula="xʸ in double precision",
+    gradients="x: g · y · xʸ⁻¹; y: g · out · ln x",
+    doc="""The power x ** y in double precision, element by element: a whole number to a negative one is a fraction.
+
+    Float32 and complex64 become float64 and complex128, as in NumPy; their gradients keep their dtype.
+
+    Args:
+        x, y: arrays whose shapes broadcast, or Python numbers.
+
+    Returns:
+        an array of the broadcast shape, float64 or complex128.
+
+    >>> import tapenet as tn
+    >>> tn.float_power(tn.tensor([2, 4]), -1)
+    Tensor([0.5 , 0.25])
+    """,
+    samples=binary_samples(0.5, 2.0),
+    mend=broadcast_mend,
+)
+
+
+# -- choices -----------------------------------------------------------------------------------------------------
+
+
+def _chosen(g: Any, x: Any, other: Any, beyond: Any) -> Any:
+    """The gradient of an argument that is taken where it lies beyond the other, or where that is nan."""
+    return np.where(x == other, 0.5 * g, np.where(beyond | (np.isnan(other) & ~np.isnan(x)), g, 0))
+
+
+fmax = _binary(
+    np.fmax, "The larger of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
+    "max(x, y), of a number and nan the number",
+    "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
+    "fmax(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "fmax",
+    x=lambda g, x, y: _chosen(g, x, y, x > y), y=lambda g, x, y: _chosen(g, y, x, y > x),
+)  # fmt: skip
+fmin = _binary(
+    np.fmin, "The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
+    "min(x, y), of a number and nan the number",
+    "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
+    "fmin(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "fmin",
+    x=lambda g, x, y: _chosen(g, x, y, x < y), y=lambda g, x, y: _chosen(g, y, x, y < x),
+)  # fmt: skip
+heaviside = _binary(
+    np.heaviside, "The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too",
+    "0 where x < 0, y where x = 0, 1 where x > 0", "x: 0 · g; y: g where x = 0, else 0",
+    "heaviside(tn.tensor([-2.0, 0.0, 3.0]), 0.5)\n    Tensor([0. , 0.5, 1. ])",
+    x=lambda g: np.zeros_like(g), y=lambda g, x: np.where(x == 0, g, 0),
+)  # fmt: skip
+
+
+@derived(
+    numpy=np.nan_to_num,
+    samples=lambda r: [
+        sample(np.array([[1.5, np.nan], [-0.5, 2.0]])),
+        sample(np.array([1.5, np.nan, -0.5]), nan=2.0, posinf=5.0, neginf=-3.0),
+        sample(np.array([1.5, np.nan, -0.5]), True, 2, 5, -3),
+        sample(np.array([np.nan, 1.0]), nan=np.array([2.0, 3.0])),
+        sample(np.array([complex(np.nan, 1), complex(2, np.nan), 0.5 + 1j]), nan=7.0),
+        sample(np.array(np.nan)),
+        sample(np.zeros((0, 2))),
+        sample(np.array([1, 2])),
+        sample([0.5, np.inf]),
+    ],
+)
+def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """An array with its nan and infinite elements replaced; of complex numbers each part by itself.
+
+    The gradient by `x` is 0 where an element is replaced, and g elsewhere. That by the replacements is what is left.
+
+    Args:
+        x: an array, of any shape.
+        copy: must be true: what is replaced in place is `x[...]`.
+        nan: what replaces nan; a number or an array that broadcasts.
+        posinf, neginf: what replaces the infinities; by default the largest and smallest number of the dtype.
+
+    Returns:
+        an array of the shape and dtype of `x`.
+
+    Raises:
+        TypeError: `copy=False`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nan_to_num(tn.tensor([1.0, np.nan, np.inf]), posinf=9.0)
+    Tensor([1., 0., 9.])
+    """
+    if not copy:
+        raise TypeError("nan_to_num: copy=False would write into its argument: write x[...] = tn.nan_to_num(x)")
+    x = array_like(x)
+    if x.dtype.kind == "c":
+        real, imag = (nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x)))
+        return real + 1j * imag
+    if x.dtype.kind != "f":
+        return np.copy(x)
+    largest = float(np.finfo(x.dtype).max)
+
+    def replaced(where: Any, value: Any, rest: Any) -> Any:
+        return np.where(where, np.astype(array_like(value), x.dtype), rest)
+
+    x = replaced(np.isnan(x), nan, x)
+    x = replaced(x == math.inf, largest if posinf is None else posinf, x)
+    return replaced(x == -math.inf, -largest if neginf is None else neginf, x)
+
+
+# -- parts of a number -------------------------------------------------------------------------------------------
+
+fmod = _binary(
+    np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "x − y · trunc(x/y)",
+    "x: g; y: −g · trunc(x/y)", "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
+    x=lambda g: g, y=lambda g, x, y: -zmul(g, np.trunc(x / y)),
+)  # fmt: skip
+
+
+@derived(numpy=np.divmod, samples=binary_samples(0.3, 1.7))
+def divmod(x: Any, y: Any) -> tuple[Any, Any]:
+    """`floor_divide` and `remainder` at once, element by element. The quotient has no gradient.
+
+    Args:
+        x, y: arrays whose shapes broadcast, or Python numbers.
+
+    Returns:
+        two arrays of the broadcast shape: the quotient rounded down, and the remainder.
+
+    >>> import tapenet as tn
+    >>> tn.divmod(tn.tensor([5.0, -5.0]), 3)
+    (Tensor([ 1., -2.]), Tensor([2., 1.]))
+    """
+    return np.floor_divide(x, y), np.remainder(x, y)
+
+
+modf = op(
+    np.modf,
+    name="modf",
+    numpy=np.modf,
+    outputs=2,
+    nondiff_outputs=(1,),
+    x=lambda g: g[0],
+    formula="x − trunc(x), trunc(x)",
+    gradients="x: g of the first",
+    doc="""The fractional and the whole part, both of the sign of x, element by element. The whole part has no gradient.
+
+    Args:
+        x: an array of floats, of any shape.
+
+    Returns:
+        two arrays of the shape of `x`: the fractional part and the whole part.
+
+    >>> import tapenet as tn
+    >>> tn.modf(tn.tensor([1.5, -2.25]))
+    (Tensor([ 0.5 , -0.25]), Tensor([ 1., -2.]))
+    """,
+    samples=unary_samples(),
+)
+frexp = op(
+    np.frexp,
+    name="frexp",
+    numpy=np.frexp,
+    outputs=2,
+    nondiff_outputs=(1,),
+    x=lambda g, out: np.ldexp(g[0], -out[1]),
+    formula="m, e with x = m · 2ᵉ, ½ ≤ abs(m) < 1",
+    gradients="x: g/2ᵉ, g of the first",
+    doc="""The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient.
+
+    Of 0 both are 0, and the derivative of the mantissa is 1.
+
+    Args:
+        x: an array of floats, of any shape.
+
+    Returns:
+        two arrays of the shape of `x`: mantissas, 1/2 <= abs(m) < 1, and integer exponents.
+
+    >>> import tapenet as tn
+    >>> tn.frexp(tn.tensor([6.0]))
+    (Tensor([0.75]), Tensor([3], dtype=int32))
+    """,
+    samples=unary_samples(),
+)
+ldexp = op(
+    np.ldexp,
+    name="ldexp",
+    numpy=np.ldexp,
+    nondiff=("y",),
+    x=lambda g, y: np.ldexp(g, y),
+    formula="x · 2ʸ",
+    gradients="x: g · 2ʸ",
+    doc="""x times 2 to the power of an integer y, element by element, without rounding.
+
+    Args:
+        x: an array of floats, or a Python number.
+        y: an array of integers whose shape broadcasts, or a Python int.
+
+    Returns:
+        an array of the broadcast shape.
+
+    >>> import tapenet as tn
+    >>> tn.ldexp(tn.tensor([0.75, 1.0]), 3)
+    Tensor([6., 8.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([1, 0, -2])),
+        sample(r.normal(size=3), np.array([[2], [-1]])),
+        sample(r.normal(size=()), 4),
+        sample(0.75, np.array([1, 2])),
+    ],
+    mend=lambda x, y: (
+        f"y must hold integers, not {np.asarray(y).dtype}, and broadcast with x: for others write x * 2.0**y"
+    ),
+)
+
+# -- signs and angles --------------------------------------------------------------------------------------------
+
+copysign = _binary(
+    np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "abs(x) with the sign of y",
+    "x: g · sign(x) · sign of y; y: 0 · g", "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
+    x=lambda g, x, out: g * (np.sign(x) * np.sign(out)), y=lambda g: np.zeros_like(g),
+)  # fmt: skip
+fabs = _unary(np.fabs, "The absolute value |x|, of real numbers", "x where x ≥ 0, else −x", "g · sign(x)",
+              "fabs(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip
+degrees = _unary(np.degrees, "An angle in radians, in degrees; also called `rad2deg`", "x · 180/π", "g · 180/π",
+                 "degrees(tn.tensor([0.0, 3.141592653589793]))\n    Tensor([  0., 180.])",
+                 lambda g: g * (180 / math.pi), (np.degrees, np.rad2deg))  # fmt: skip
+radians = _unary(np.radians, "An angle in degrees, in radians; also called `deg2rad`", "x · π/180", "g · π/180",
+                 "radians(tn.tensor([0.0, 180.0]))\n    Tensor([0.        , 3.14159265])",
+                 lambda g: g * (math.pi / 180), (np.radians, np.deg2rad))  # fmt: skip
+
+# -- with derivatives of their own kind --------------------------------------------------------------------------
+
+
+def _sinc_derivative(x: Any, order: int) -> Any:
+    """With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!."""
+    x = np.asarray(x)
+    y = math.pi * (x if x.dtype.kind in "fc" else x.astype(float))
+    near = np.abs(y) < 1 + order
+    far = np.where(near, 1 + order, y)
+    value = np.sin(far) / far
+    for n in range(1, order + 1):
+        value = (np.sin(far + n * (math.pi / 2)) - n * value) / far
+    near_y = np.where(near, y, 0)
+    squared = near_y * near_y
+    first = (order + 1) // 2
+    series = np.zeros_like(squared)
+    for k in range(first + 12 + 2 * order, first - 1, -1):
+        # The n-th derivative of y²ᵏ is (2k)!/(2k − n)! · y²ᵏ⁻ⁿ.
+        factor = math.perm(2 * k, order) / math.factorial(2 * k + 1)
+        series = series * squared + (-factor if k % 2 else factor)
+    series = series if order % 2 == 0 else series * near_y
+    return math.pi**order * np.where(near, series, value)
+
+
+sinc_derivative: Op = op(
+    _sinc_derivative,
+    name="sinc_derivative",
+    label=lambda order: f"sinc{'′' * order}" if order < 4 else f"sinc⁽{order}⁾",
+    x=lambda g, x, order: g * sinc_derivative(x, order + 1),
+    formula="the derivative of sinc at x, of a given order",
+    gradients="x: g · sinc_derivative of the next order",
+    doc="""The derivative of `sinc`, of the given order; exact to rounding also at 0 and near it.
+
+    Args:
+        x: an array, of any shape.
+        order: how often sinc is differentiated, 0 or more.
+
+    Returns:
+        an array of the shape and dtype of `x`.
+
+    >>> import tapenet as tn
+    >>> tn.sinc_derivative(tn.tensor([0.5, 1.0]), 1)
+    Tensor([-1.27323954, -1.        ])
+    """,
+    samples=lambda r: [
+        sample(np.array([[0.0, 1e-3, -0.4], [0.7, 1.5, -3.2]]), 1),
+        sample(np.array([0.0, 0.3, -2.5]), 2),
+        sample(np.array(0.2), 0),
+    ],
+)
+sinc = op(
+    lambda x: np.sinc(x),
+    name="sinc",
+    numpy=np.sinc,
+    x=lambda g, x: g * sinc_derivative(x, 1),
+    formula="sin(πx)/(πx), 1 at 0",
+    gradients="x: g · (cos(πx) − out)/x, 0 at 0",
+    doc=_doc("sin(πx) / (πx), and 1 at x = 0", "x: an array, of any shape.", _SAME,
+             "sinc(tn.tensor([0.0, 0.5, 1.0])).round(2)\n    Tensor([1.  , 0.64, 0.  ])"),
+    samples=lambda r: [*unary_samples()(r), sample(np.array([0.0, 1e-4, -1.0])), sample(np.zeros((0, 2)))],
+)  # fmt: skip
+
+
+@functools.cache
+def _scipy_iv() -> Any:
+    import scipy.special
+
+    return scipy.special.iv
+
+
+iv: Op = op(
+    lambda v, z: _scipy_iv()(v, z),
+    name="iv",
+    label=lambda v: f"Iᵥ, v = {v}",
+    z=lambda g, v, z: zmul(g, 0.5 * (iv(v - 1, z) + iv(v + 1, z))),
+    formula="Iᵥ(z)",
+    gradients="z: g · (Iᵥ₋₁(z) + Iᵥ₊₁(z))/2",
+    doc="""The modified Bessel function of the first kind and order v, element by element.
+
+    Args:
+        v: the order, a Python number.
+        z: an array of floats, of any shape.
+
+    Returns:
+        an array of the shape and dtype of `z`.
+
+    >>> import tapenet as tn
+    >>> tn.iv(1, tn.tensor([0.0, 1.0]))
+    Tensor([0.       , 0.5651591])
+    """,
+    samples=lambda r: [sample(0, r.normal(size=(2, 3))), sample(1, r.normal(size=3)), sample(2, r.normal(size=()))],
+)
+i0 = op(
+    lambda x: np.i0(x),
+    name="i0",
+    numpy=np.i0,
+    label="I₀",
+    x=lambda g, x: zmul(g, iv(1, x)),
+    formula="I₀(x)",
+    gradients="x: g · I₁(x)",
+    doc=_doc("The modified Bessel function of the first kind, of order 0", _X, _SAME,
+             "i0(tn.tensor([0.0, 1.0]))\n    Tensor([1.        , 1.26606588])"),
+    samples=unary_samples(),
+)  # fmt: skip
+
+# Second names, as NumPy has them.
+rad2deg = degrees
+deg2rad = radians
+acos, acosh = elementwise.arccos, elementwise.arccosh
+asin, asinh = elementwise.arcsin, elementwise.arcsinh
+atan, atan2, atanh = elementwise.arctan, elementwise.arctan2, elementwise.arctanh
+mod, true_divide = elementwise.remainder, elementwise.divide

@@ -1,0 +1,1 @@
+"""Parts of arrays: read, written, selected by index, order and condition."""

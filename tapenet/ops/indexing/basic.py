@@ -1,0 +1,255 @@
+"""Reading and writing parts of arrays, and writing to storage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, Scatter, op, sample
+from tapenet.ops.shapes.basic import unbroadcast
+
+
+def _show(index: Any) -> str:
+    def one(i: Any) -> str:
+        if isinstance(i, slice):
+            parts = ["" if p is None else str(p) for p in (i.start, i.stop)]
+            return ":".join(parts + ([str(i.step)] if i.step is not None else []))
+        if i is Ellipsis:
+            return "..."
+        return f"{i.dtype} {i.shape}" if isinstance(i, np.ndarray) else str(i)
+
+    return ", ".join(one(i) for i in index) if isinstance(index, tuple) else one(index)
+
+
+getitem = op(
+    lambda a, index: a[index],
+    name="getitem",
+    nondiff=("index",),
+    a=lambda g, index: Scatter(index, g),
+    label="[ ]",
+    formula="a[index]",
+    gradients="a: zeros with g added at index",
+    doc="""The part of `a` that an index selects, as `a[index]`: integers, slices, None, Ellipsis, integer and boolean
+    arrays (or tensors) in any NumPy combination. A basic index gives a view.
+
+    The gradient is added back into place; elements selected more than once get the sum.
+
+    Raises:
+        IndexError: the index does not fit the shape.
+
+    >>> import tapenet as tn
+    >>> tn.getitem(tn.tensor([1.0, 2.0, 3.0]), slice(1, None))
+    Tensor([2., 3.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(4, 3)), 1),
+        sample(r.normal(size=(4, 3)), (slice(None), -1)),
+        sample(r.normal(size=(4, 3)), (Ellipsis, None, slice(None, None, 2))),
+        sample(r.normal(size=(4, 3)), np.array([0, 2, 2, 0])),
+        sample(r.normal(size=(4, 3)), (np.array([0, 2, 2]), np.array([1, 1, 1]))),
+        sample(r.normal(size=(4, 3)), r.normal(size=(4, 3)) > 0),
+        sample(r.normal(size=(4, 3, 2)), (np.array([[0], [3]]), slice(None), np.array([0, 1]))),
+        sample(r.normal(size=(4, 3)), [0, 3]),
+    ],
+    mend=lambda a, index: f"a has shape {np.shape(a)}, the index is [{_show(index)}]",
+)
+
+
+def _scatter_add(values: Any, index: Any, shape: Any) -> Any:
+    out = np.zeros(shape, values.dtype)
+    Scatter(index, values).add_to(out)
+    return out
+
+
+def _scatter_add_lowered(values: Any, index: Any, shape: Any) -> Any:
+    out = np.zeros_like(values, shape=shape)
+    np.add.at(out, index, values)
+    return out
+
+
+scatter_add = op(
+    _scatter_add,
+    name="scatter_add",
+    label="scatter add",
+    lower=_scatter_add_lowered,
+    nondiff=("index",),
+    values=lambda g, index: g[index],
+    formula="zeros with values added at index",
+    gradients="values: g[index]",
+    doc="""Zeros of the given shape with `values` added at `index`; repeated positions accumulate.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scatter_add(tn.tensor([1.0, 2.0, 4.0]), np.array([0, 2, 2]), (3,))
+    Tensor([1., 0., 6.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), np.array([0, 2, 2]), (4,)),
+        sample(r.normal(size=(2, 3)), slice(1, 3), (4, 3)),
+        sample(r.normal(size=(3, 2)), np.array([0, 2, 2]), (4, 2)),
+    ],
+)
+
+
+def _scatter_sum(values: Any, indices: Any, shape: Any) -> Any:
+    out = np.zeros(shape, np.result_type(*(v.dtype for v in values)))
+    for value, index in zip(values, indices, strict=True):
+        Scatter(index, value).add_to(out)
+    return out
+
+
+def _scatter_sum_lowered(values: Any, indices: Any, shape: Any) -> Any:
+    out = np.zeros_like(values[0], shape=shape)
+    for value, index in zip(values, indices, strict=True):
+        np.add.at(out, index, value)
+    return out
+
+
+scatter_sum = op(
+    _scatter_sum,
+    name="scatter_sum",
+    label="scatter sum",
+    lower=_scatter_sum_lowered,
+    nondiff=("indices",),
+    values=lambda g, indices: tuple(g[index] for index in indices),
+    formula="zeros with each of values added at its index",
+    gradients="values: g[index] for each",
+    doc="""Zeros of the given shape with each of `values` added at its index: one array for many small parts.
+
+    >>> import tapenet as tn
+    >>> tn.scatter_sum([tn.tensor(1.0), tn.tensor([2.0, 4.0])], [0, slice(0, 2)], (3,))
+    Tensor([3., 4., 0.])
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=3), r.normal(size=2)], [np.array([0, 2, 2]), slice(1, 3)], (4,)),
+        sample([r.normal(size=()), r.normal(size=()), r.normal(size=(4,))], [0, -1, slice(None)], (4,)),
+    ],
+)
+
+
+def _setitem(a: Any, value: Any, index: Any) -> Any:
+    out = np.array(a, order="K")
+    out[index] = value
+    return out
+
+
+def _setitem_lowered(a: Any, value: Any, index: Any) -> Any:
+    out = np.copy(a)
+    out[index] = value
+    return out
+
+
+def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tuple[int, ...]) -> Any:
+    read = g[index]
+    if _may_repeat(index):
+        # Every place is marked by who wrote it last: of a place that is named twice the others have no part in it.
+        order = np.reshape(np.arange(math.prod(read.shape)), read.shape)
+        if type(g) is np.ndarray:
+            marks = np.empty(a_shape, order.dtype)
+            marks[index] = order
+        else:
+            marks = setitem(np.zeros(a_shape, order.dtype), order, index)
+        read = np.where(np.equal(marks[index], order), read, 0)
+    return unbroadcast(read, value_shape)
+
+
+def _may_repeat(index: Any) -> bool:
+    """Whether an index has an array of integers."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(i, list) or (hasattr(i, "dtype") and i.ndim and i.dtype != bool) for i in parts)
+
+
+setitem: Op = op(
+    _setitem,
+    name="setitem",
+    lower=_setitem_lowered,
+    nondiff=("index",),
+    a=lambda g, index: setitem(g, 0, index),
+    value=_setitem_value,
+    label="[ ]=",
+    formula="a with value at index",
+    gradients="a: g with 0 at index; value: g[index], 0 where overwritten",
+    doc="""A copy of `a` with `value` (broadcast) at `index`. `t[index] = value` on a tensor is this.
+
+    Where an index array names a position twice the last value wins, as in NumPy, and the others have gradient 0.
+
+    Raises:
+        IndexError, ValueError: the index or the value does not fit.
+
+    >>> import tapenet as tn
+    >>> tn.setitem(tn.tensor([1.0, 2.0]), 5.0, 0)
+    Tensor([5., 2.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(4, 3)), r.normal(size=3), 1),
+        sample(r.normal(size=(4, 3)), r.normal(size=(4, 1)), (slice(None), slice(1, 3))),
+        sample(r.normal(size=(4, 3)), 0.5, np.array([0, 2])),
+        sample(r.normal(size=(4, 3)), r.normal(size=()), r.normal(size=(4, 3)) > 0),
+        sample(r.normal(size=5), r.normal(size=3), [3, 0, 3]),
+        sample(r.normal(size=(3, 2)), r.normal(size=2), np.array([1, 0, 1])),
+    ],
+    mend=lambda a, value, index: (
+        f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]"
+    ),
+)
+
+
+def _assign(target: Any, value: Any) -> Any:
+    np.copyto(target, value, casting="same_kind")
+    return target
+
+
+assign = op(
+    _assign,
+    name="assign",
+    nondiff=True,
+    effect=True,
+    label="←",
+    formula="target ← value",
+    doc="""Write `value` into the storage of `target`, as `t.data = value` does while a step is being captured.
+
+    >>> import numpy as np, tapenet as tn
+    >>> a = np.zeros(2)
+    >>> tn.assign(a, np.ones(2)) is a
+    True
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)))],
+)
+
+
+def _host(evaluate: Callable[[], Any], dtype: Any = None) -> Any:
+    return np.asarray(evaluate(), dtype=dtype)
+
+
+host = op(
+    _host,
+    name="host",
+    effect=True,
+    formula="evaluate()",
+    doc="""A number that the host program computes anew at every replay, such as a learning rate: `evaluate()` as an
+    array.
+
+    >>> import tapenet as tn
+    >>> tn.host(lambda: 0.5)
+    array(0.5)
+    """,
+    samples=lambda r: [sample(lambda: 0.5)],
+)
+
+
+def nonnegative(indices: Any, count: int) -> Any:
+    """Indices of which the negative ones are out of range too, as `count` is, rather than counted from the end. For
+    compiled forwards, which cannot look before they index; indexing itself raises there."""
+    if indices.dtype.kind == "u":
+        return indices
+    indices = indices.astype(np.int64)
+    return np.where(indices < 0, count, indices)
+
+
+def raw_index(index: Any) -> Any:
+    """An index with its tensors replaced by arrays."""
+    if isinstance(index, tuple):
+        return tuple(raw_index(i) for i in index)
+    return index.numpy() if hasattr(index, "_node") else index

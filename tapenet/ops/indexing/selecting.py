@@ -1,0 +1,260 @@
+"""Selecting elements by index, condition or choice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.shapes.basic import unbroadcast
+
+
+def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
+    """The index that selects, of an array of `shape`, the elements `indices` along one axis and those in the same
+    place along the others."""
+    grids: list[Any] = list(np.ogrid[tuple(slice(n) for n in shape)])
+    grids[axis] = indices
+    return tuple(grids)
+
+
+def within(indices: Any, length: int, mode: str) -> Any:
+    """Indices into an axis as NumPy's `mode` means them."""
+    if mode == "raise":
+        return indices
+    if mode not in ("wrap", "clip"):
+        raise ValueError(f"mode={mode!r} is none of 'raise', 'wrap' and 'clip'")
+    if length == 0 and np.size(indices):
+        raise IndexError("cannot take anything from an axis of length 0")
+    return np.remainder(indices, max(length, 1)) if mode == "wrap" else np.clip(indices, 0, max(length - 1, 0))
+
+
+def integers(indices: Any) -> Any:
+    """Indices that a function takes as integers: booleans count as 0 and 1, and an empty list has none."""
+    if isinstance(indices, int):
+        return int(indices)
+    found = array_like(indices)
+    return found.astype(np.intp) if found.dtype == bool or found.shape == (0,) else found
+
+
+def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Any, int]:
+    """An array and an axis of it that counts from 0; without axes it is flat."""
+    arr = array_like(arr)
+    if axis is None:
+        return (arr if arr.ndim == 1 else np.reshape(arr, -1)), 0
+    if not -arr.ndim <= axis < arr.ndim:
+        raise ValueError(f"{name}: axis {axis} is out of bounds for an array of shape {arr.shape}")
+    return arr, axis % arr.ndim
+
+
+@derived(
+    numpy=np.take,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[0, 5], [5, -1]])),
+        sample(r.normal(size=(2, 3)), np.array([2, 0, 2]), -1),
+        sample(r.normal(size=(2, 3)), 1, axis=0),
+        sample(r.normal(size=(3, 2)), [[4, -5]], 0, mode="wrap"),
+        sample(r.normal(size=(3, 2)), np.array([4, -5]), 0, mode="clip"),
+        sample(r.normal(size=3), np.zeros((2, 0), int), 0),
+        sample(r.normal(size=()), np.array(0)),
+    ],
+)
+def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
+    """The elements of `a` at `indices` along an axis.
+
+    Args:
+        a: an array.
+        indices: integers of any shape.
+        axis: the axis they count along; None counts through all elements in row-major order.
+        mode: what an index out of range means: "raise" an error, "wrap" around, or "clip" to the ends.
+
+    Returns:
+        an array with the axes of `indices` in place of `axis`. Elements taken several times get the sum of the
+        gradients.
+
+    Raises:
+        IndexError: an index out of range.
+
+    >>> import tapenet as tn
+    >>> tn.take(tn.tensor([[1.0, 2.0, 3.0]]), [0, 2], axis=1)
+    Tensor([[1., 3.]])
+    """
+    (a, axis), indices = axis_or_flat("take", a, axis), integers(indices)
+    return a[(*(slice(None),) * axis, within(indices, a.shape[axis], mode))]
+
+
+@derived(
+    numpy=np.take_along_axis,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[0, 2, 2, -1], [1, 1, 0, 0]]), -1),
+        sample(r.normal(size=(2, 3)), np.array([[1, 0, 1]]), axis=0),
+        sample(r.normal(size=(2, 3, 2)), np.array([[[0], [2]]]), 1),
+        sample(r.normal(size=(2, 3)), np.array([5, 0, 5]), None),
+        sample(r.normal(size=(2, 3)), np.zeros((2, 0), int), 1),
+    ],
+)
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`,
+    `argmax(..., keepdims=True)` and their kin return selects what they found.
+
+    Args:
+        arr: an array.
+        indices: integers, with as many axes as `arr`; the other axes broadcast against those of `arr`.
+        axis: the axis they count along; None counts through all elements, and `indices` has one axis.
+
+    Returns:
+        an array of the shape of `indices`, broadcast. Elements taken several times get the sum of the gradients.
+
+    Raises:
+        ValueError: the numbers of axes differ.
+        IndexError: an index out of range, or indices that are no integers.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, 2.0], [4.0, 3.0]])
+    >>> tn.take_along_axis(t, t.argmax(axis=1, keepdims=True), axis=1)
+    Tensor([[2.],
+            [4.]])
+    """
+    (arr, axis), indices = axis_or_flat("take_along_axis", arr, axis), array_like(indices)
+    if indices.ndim != arr.ndim:
+        raise ValueError(
+            f"take_along_axis: the indices have shape {indices.shape}, the array {arr.shape}: both need as many axes"
+        )
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"take_along_axis: the indices must be integers, not {indices.dtype}")
+    return arr[along(arr.shape, indices, axis)]
+
+
+def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
+    one = isinstance(choices_shape[0], int)  # an array, whose parts along the first axis are the choices
+    shapes = (choices_shape[1:],) * choices_shape[0] if one else choices_shape
+    a = within(a, len(shapes), mode)
+    parts = tuple(unbroadcast(np.where(np.equal(a, k), g, 0), shape) for k, shape in enumerate(shapes))
+    return np.stack(parts) if one else parts
+
+
+choose = op(
+    lambda a, choices, mode="raise": np.choose(a, choices, mode=mode),
+    name="choose",
+    numpy=np.choose,
+    nondiff=("a",),
+    choices=_choose_choices,
+    formula="choices[a], element by element",
+    gradients="choices: g where a chose it, else 0",
+    doc="""For each element of `a`, that of the choice it names.
+
+    Args:
+        a: integers.
+        choices: a sequence of arrays that broadcast with `a`, or an array whose parts along the first axis are the
+            choices.
+        mode: what an index out of range means: "raise" an error, "wrap" around, or "clip" to the ends.
+
+    Raises:
+        ValueError: an index out of range, or the shapes do not broadcast.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.choose(np.array([1, 0]), [tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0])])
+    Tensor([3., 2.])
+    """,
+    samples=lambda r: [
+        sample(np.array([1, 0, 2]), [r.normal(size=3), r.normal(size=(2, 1)), r.normal(size=())]),
+        sample(np.array([[1], [0]]), r.normal(size=(2, 3))),
+        sample(np.array([3, -1]), (r.normal(size=2), r.normal(size=2)), mode="wrap"),
+        sample(np.array([3, -1]), [r.normal(size=2), r.normal(size=2)], mode="clip"),
+    ],
+    mend=lambda a, choices, mode: f"there are {len(choices)} choices: the indices run from 0 to {len(choices) - 1}",
+)
+
+
+@derived(
+    numpy=np.select,
+    samples=lambda r: [
+        sample([np.array([True, False, False]), np.array([True, True, False])], [r.normal(size=3), r.normal(size=3)]),
+        sample([np.array([[True], [False]])], [r.normal(size=3)], r.normal(size=(2, 1))),
+        sample([np.array([True, False])], [1.5], default=r.normal(size=2)),
+    ],
+)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Element by element, that of the first choice whose condition holds, or of `default` where none does.
+
+    Args:
+        condlist: arrays of booleans.
+        choicelist: as many arrays. All broadcast.
+        default: an array or a number.
+
+    Returns:
+        an array. What was not chosen has gradient 0, also where it is infinite or nan.
+
+    Raises:
+        ValueError: there are not as many choices as conditions, or none.
+        TypeError: a condition is not boolean.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([-1.0, 0.5, 3.0])
+    >>> tn.select([x < 0, x > 1], [-x, x * x])
+    Tensor([1., 0., 9.])
+    """
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise ValueError(
+            f"select: {len(condlist)} conditions and {len(choicelist)} choices: give one choice for each, and at least one"
+        )
+    values = [v if type(v) in (int, float, complex) else array_like(v) for v in (*choicelist, default)]
+    dtype = np.result_type(*(v.dtype if hasattr(v, "dtype") else v for v in values))
+    *choices, out = (v if hasattr(v, "dtype") else np.asarray(v, dtype) for v in values)
+    for i, (condition, choice) in reversed(list(enumerate(zip(map(array_like, condlist), choices, strict=True)))):
+        if condition.dtype != bool:
+            raise TypeError(f"select: condition {i} is not boolean but {condition.dtype}")
+        out = np.where(condition, choice, out)
+    return out
+
+
+@derived(
+    numpy=np.compress,
+    samples=lambda r: [
+        sample(np.array([True, False, True]), r.normal(size=(3, 2)), 0),
+        sample([0, 1], r.normal(size=(2, 3)), axis=-1),
+        sample(np.array([True, False, True, True]), r.normal(size=(2, 3))),
+    ],
+)
+def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+    """The parts of `a` along an axis whose condition holds.
+
+    Args:
+        condition: booleans, one for each; of those it has too few for there is none.
+        a: an array.
+        axis: the axis along which; None takes all elements as one.
+
+    Raises:
+        IndexError: a condition holds beyond the end of the axis.
+        ValueError: the condition has not one axis.
+
+    >>> import tapenet as tn
+    >>> tn.compress([False, True], tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    Tensor([[3., 4.]])
+    """
+    condition = array_like(condition)
+    if condition.ndim != 1:
+        raise ValueError(f"compress: the condition must have one axis; its shape is {condition.shape}")
+    return take(a, np.flatnonzero(condition), axis)
+
+
+@derived(
+    numpy=np.extract,
+    samples=lambda r: [
+        sample(np.array([[True, False], [False, True]]), r.normal(size=(2, 2))),
+        sample([0, 1, 2], r.normal(size=(3, 1))),
+    ],
+)
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements of `arr` where a condition holds, in one axis.
+
+    Args:
+        condition: booleans, of as many elements as `arr`.
+        arr: an array.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, -2.0], [3.0, 4.0]])
+    >>> tn.extract(t > 0, t)
+    Tensor([1., 3., 4.])
+    """
+    return take(np.reshape(array_like(arr), -1), np.flatnonzero(array_like(condition)))

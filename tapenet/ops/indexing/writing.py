@@ -1,0 +1,244 @@
+"""Writing to parts of an array, in place as NumPy's own functions do.
+
+Each changes its first argument by item assignment and returns nothing: on a tensor that makes a new array and a new node
+behind the handle, so that what was there before and what is written both have their gradients.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
+from tapenet.ops.op import array_like, derived, sample
+
+
+def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Flat indices as one per axis; negative ones count from the end, and those out of range stay so."""
+    steps = [max(math.prod(shape[i + 1 :]), 1) for i in range(len(shape))]
+    first, *others = (np.floor_divide(flat, step) for step in steps)
+    return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
+
+
+def _as(value: Any, dtype: Any) -> Any:
+    return value if value.dtype == dtype else value.astype(dtype)
+
+
+@derived(
+    numpy=np.put,
+    inplace=True,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([0, -2]), r.normal(size=2)),
+        sample(r.normal(size=(2, 3)), [5, 1, 2], r.normal(size=2)),
+        sample(r.normal(size=4), 1, r.normal(size=())),
+        sample(r.normal(size=(2, 2)), [[4, -5]], r.normal(size=2), "wrap"),
+        sample(r.normal(size=(2, 2)), np.array([4, -5]), r.normal(size=2), mode="clip"),
+    ],
+)
+def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
+    """Write values to elements of `a`, in place.
+
+    Args:
+        a: an array of at least one axis.
+        ind: their indices, counted through all elements in row-major order. Of an index given twice the last value
+            counts, and the others have gradient 0.
+        v: the values; of too few, over and over.
+        mode: what an index out of range means: "raise" an error, "wrap" around, or "clip" to the ends.
+
+    Raises:
+        IndexError: an index out of range.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> tn.put(t, [0, 3], [5.0, 6.0])
+    >>> t
+    Tensor([[5., 2.],
+            [3., 6.]])
+    """
+    flat = within(np.reshape(array_like(integers(ind)), -1), math.prod(a.shape), mode)
+    if flat.shape[0]:
+        a[_places(flat, a.shape)] = np.resize(array_like(v), flat.shape)
+
+
+@derived(
+    numpy=np.put_along_axis,
+    inplace=True,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[0, 2], [1, 0]]), r.normal(size=(2, 2)), -1),
+        sample(r.normal(size=(2, 3)), np.array([[1, 0, 1]]), r.normal(size=()), axis=0),
+        sample(r.normal(size=3), np.array([2, 0]), 0.5, 0),
+    ],
+)
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> None:
+    """Write values, for each position along the other axes, to the elements `indices` along `axis`, in place.
+
+    Args:
+        arr: an array.
+        indices: integers, with as many axes as `arr`; the other axes broadcast against those of `arr`.
+        values: broadcast to the shape of the indices.
+        axis: the axis they count along; None counts through all elements, and `indices` has one axis.
+
+    Raises:
+        ValueError: the numbers of axes differ, or the values do not fit.
+        IndexError: an index out of range.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, 2.0], [4.0, 3.0]])
+    >>> tn.put_along_axis(t, t.argmax(axis=1, keepdims=True), 0.0, axis=1)
+    >>> t
+    Tensor([[1., 0.],
+            [0., 3.]])
+    """
+    indices = array_like(indices)
+    if indices.ndim != (1 if axis is None else arr.ndim):
+        raise ValueError(
+            f"put_along_axis: the indices have shape {indices.shape}, the array {arr.shape}: both need as many axes, or "
+            "with axis=None the indices one"
+        )
+    if axis is None:
+        arr[_places(indices, arr.shape)] = values
+    else:
+        arr[along(arr.shape, indices, axis_or_flat("put_along_axis", arr, axis)[1])] = values
+
+
+@derived(
+    numpy=np.place,
+    inplace=True,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[True, False, True], [False, True, True]]), r.normal(size=3)),
+        sample(r.normal(size=3), np.array([1, 0, 1]), [0.5]),
+        sample(r.normal(size=3), np.zeros(3, bool), r.normal(size=2)),
+    ],
+)
+def place(arr: Any, mask: Any, vals: Any) -> None:
+    """Write values one after the other to where a mask holds, in place.
+
+    Args:
+        arr: an array.
+        mask: booleans, of as many elements.
+        vals: the values; of too few, over and over.
+
+    Raises:
+        ValueError: there is a place but no value, or the mask has another size.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([1.0, -2.0, -3.0])
+    >>> tn.place(t, t < 0, [0.0, 5.0])
+    >>> t
+    Tensor([1., 0., 5.])
+    """
+    vals = array_like(vals)
+    places = np.flatnonzero(np.reshape(array_like(mask), arr.shape))
+    if places.shape[0]:
+        if not math.prod(vals.shape):
+            raise ValueError("place: there are places to write to, but no values")
+        arr[_places(places, arr.shape)] = np.resize(vals, places.shape)
+
+
+@derived(
+    numpy=np.putmask,
+    inplace=True,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[True, False, True], [False, True, True]]), r.normal(size=(2, 3))),
+        sample(r.normal(size=4), np.array([1, 0, 1, 1]), r.normal(size=3)),
+        sample(r.normal(size=3), np.array([True, False, True]), 0.5),
+    ],
+)
+def putmask(a: Any, mask: Any, values: Any) -> None:
+    """Write to where a mask holds the values that stand in the same places, in place.
+
+    Args:
+        a: an array.
+        mask: booleans, of as many elements.
+        values: an array of as many elements; if it has fewer they are repeated from the first element of `a` on, also
+            over places that are not written to.
+
+    Raises:
+        ValueError: the mask has another size.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([1.0, -2.0, -3.0])
+    >>> tn.putmask(t, t < 0, [7.0, 8.0, 9.0])
+    >>> t
+    Tensor([1., 8., 9.])
+    """
+    mask = np.reshape(array_like(mask), a.shape).astype(bool)
+    a[...] = np.where(mask, _as(np.resize(array_like(values), a.shape), a.dtype), a)
+
+
+@derived(
+    numpy=np.copyto,
+    inplace=True,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 1)), where=np.array([True, False, True])),
+        sample(r.normal(size=3), 2, "no", np.array([True, False, True])),
+        sample(np.array([1, 2]), r.normal(size=2), casting="unsafe"),
+    ],
+)
+def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    """Write an array into another, in place.
+
+    Args:
+        dst: an array.
+        src: broadcast to it.
+        casting: which changes of dtype are allowed: "no", "equiv", "safe", "same_kind" or "unsafe".
+        where: booleans, broadcast to `dst`: what to write.
+
+    Raises:
+        TypeError: the change of dtype is not allowed.
+        ValueError: the shapes do not fit.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([1.0, -2.0])
+    >>> tn.copyto(t, 0.0, where=t < 0)
+    >>> t
+    Tensor([1., 0.])
+    """
+    # NumPy itself says whether it may be cast, for which the dtypes are enough; of a Python number the value counts.
+    kind = src if isinstance(src, (int, float, complex)) else np.empty(0, array_like(src).dtype)
+    np.copyto(np.empty(0, dst.dtype), kind, casting=casting)
+    dst[...] = src if where is True else np.where(array_like(where), _as(array_like(src), dst.dtype), dst)
+
+
+@derived(
+    numpy=np.fill_diagonal,
+    inplace=True,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 3)), r.normal(size=())),
+        sample(r.normal(size=(5, 2)), r.normal(size=2)),
+        sample(r.normal(size=(5, 2)), r.normal(size=(2, 1)), wrap=True),
+        sample(r.normal(size=(2, 3)), 0.5),
+        sample(r.normal(size=(2, 2, 2)), r.normal(size=3)),
+    ],
+)
+def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
+    """Write to the main diagonal, in place.
+
+    Args:
+        a: an array of two axes, or of more if they are equally long.
+        val: a number, or values one after the other; of too few, over and over.
+        wrap: whether the diagonal of a tall matrix begins anew, after one row left out, where it has come to the edge.
+
+    Raises:
+        ValueError: there are fewer than two axes, or more that are not equally long.
+
+    >>> import tapenet as tn
+    >>> t = tn.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> tn.fill_diagonal(t, 0.0)
+    >>> t
+    Tensor([[0., 2.],
+            [3., 0.]])
+    """
+    shape = a.shape
+    if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+        raise ValueError(
+            f"fill_diagonal: an array of shape {shape} has no diagonal: it takes two axes, or more of one length"
+        )
+    step = 1 + sum(math.prod(shape[i:]) for i in range(1, len(shape)))
+    end = None if wrap or len(shape) > 2 else shape[1] * shape[1]
+    places = np.arange(math.prod(shape))[:end:step]
+    if places.size:
+        a[np.unravel_index(places, shape)] = np.resize(array_like(val), places.shape)

@@ -1,0 +1,122 @@
+"""Class and token indices: their vectors in a table, and one-hot vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.indexing.basic import nonnegative
+from tapenet.ops.op import Scatter, op, sample
+
+
+def _integers(name: str, values: Any) -> Any:
+    found = values if hasattr(values, "dtype") else np.asarray(values)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"{name} takes integers, not {found.dtype}: convert them, for instance with .astype(np.int64)")
+    return found
+
+
+def _embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    rows = _integers("the embedding", indices)
+    if rows.size and not (rows.min() >= 0 and rows.max() < len(weight)):
+        raise IndexError(
+            f"the indices run from {rows.min()} to {rows.max()}, but the embedding has {len(weight)} vectors: 0 to "
+            f"{len(weight) - 1}"
+        )
+    return weight.take(rows, axis=0)
+
+
+def _embedding_lowered(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    return np.take(weight, nonnegative(_integers("the embedding", indices), len(weight)), axis=0)
+
+
+def _embedding_weight(g: Any, indices: Any, padding_idx: int | None) -> Any:
+    if padding_idx is not None:
+        g = np.where(np.expand_dims(np.not_equal(indices, padding_idx), -1), g, 0)
+    return Scatter(indices, g)
+
+
+embedding = op(
+    _embedding,
+    name="embedding",
+    label=lambda weight_shape: f"embedding {weight_shape[1]}",
+    lower=_embedding_lowered,
+    nondiff=("indices",),
+    weight=_embedding_weight,
+    formula="weight[indices]",
+    gradients="weight: zeros with g added at indices",
+    doc="""The rows of `weight` that `indices` name.
+
+    Args:
+        indices: integers of any shape (...), from 0 to n - 1.
+        weight: (n, d).
+        padding_idx: a row whose gradient is 0.
+
+    Returns:
+        (..., d). The gradient of a row is the sum over all its uses; it is added in place, so that few uses of a large
+        table are cheap.
+
+    Raises:
+        IndexError: an index out of range; negative ones do not count from the end.
+        TypeError: indices that are no integers.
+
+    >>> import tapenet as tn
+    >>> tn.embedding([2, 0], tn.tensor([[1.0], [2.0], [3.0]]))
+    Tensor([[3.],
+            [1.]])
+    """,
+    samples=lambda r: [
+        sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 4))),
+        sample(np.array([0, 2, 2]), r.normal(size=(3, 2)), 1),
+        sample([1, 0], r.normal(size=(3, 2))),
+    ],
+)
+
+
+def _one_hot(indices: Any, num_classes: int = -1, dtype: Any = np.float32) -> Any:
+    classes = _integers("one_hot", indices)
+    if num_classes == -1:
+        num_classes = int(classes.max()) + 1 if classes.size else 0
+    if classes.size and not (classes.min() >= 0 and classes.max() < num_classes):
+        raise ValueError(f"the classes run from {classes.min()} to {classes.max()}, not from 0 to {num_classes - 1}")
+    return np.eye(num_classes, dtype=dtype)[classes]
+
+
+def _one_hot_lowered(indices: Any, num_classes: int = -1, dtype: Any = np.float32) -> Any:
+    if num_classes == -1:
+        raise ValueError("num_classes=-1 asks for the largest index")
+    classes = _integers("one_hot", indices)
+    # np.take asks only what it takes from how to do it, so that must not be a plain array.
+    eye = np.zeros_like(classes, dtype, shape=(num_classes, num_classes)) + np.eye(num_classes, dtype=dtype)
+    return np.take(eye, nonnegative(classes, num_classes), axis=0)
+
+
+one_hot = op(
+    _one_hot,
+    name="one_hot",
+    label="one-hot",
+    lower=_one_hot_lowered,
+    nondiff=("indices",),
+    formula="1 at indices, 0 elsewhere",
+    doc="""A vector for each class index: 1 at its position, 0 elsewhere.
+
+    Args:
+        indices: integers of any shape (...), from 0 to num_classes - 1.
+        num_classes: length of the vectors; by default the largest index plus one.
+        dtype: of the result, by default float32, so that it can be a target for a float32 prediction.
+
+    Returns:
+        (..., num_classes).
+
+    Raises:
+        ValueError: an index out of range.
+        TypeError: indices that are no integers.
+
+    >>> import tapenet as tn
+    >>> tn.one_hot([1, 0], 3)
+    array([[0., 1., 0.],
+           [1., 0., 0.]], dtype=float32)
+    """,
+    samples=lambda r: [sample(np.array([[0, 2], [2, 1]])), sample(np.array([1, 0]), 4, dtype=np.float64)],
+)

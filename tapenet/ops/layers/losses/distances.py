@@ -1,0 +1,174 @@
+"""Losses by the distance of a prediction from a target of the same shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.layers.losses.common import (
+    PAIR,
+    REDUCTION,
+    check_shapes,
+    difference,
+    element_share,
+    inner_product,
+    pair_samples,
+    reduce_loss,
+)
+from tapenet.ops.op import op, sample
+
+
+def _mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    check_shapes(input, target, reduction)
+    d = difference(input, target)
+    return inner_product(d, d, reduction)
+
+
+def _mse_input(g: Any, input: Any, target: Any, reduction: str) -> Any:
+    return g * (2 * element_share(input, reduction)) * difference(input, target)
+
+
+mse_loss = op(
+    _mse_loss,
+    name="mse_loss",
+    label="mse loss",
+    input=_mse_input,
+    target=lambda g, input, target, reduction: -_mse_input(g, input, target, reduction),
+    formula="mean((input − target)²)",
+    gradients="input: g · 2 (input − target)/N; target: −g · 2 (input − target)/N",
+    doc=f"""The squared error (input - target)².
+
+    The gradient by the input is 2 (input - target), divided by the number of elements for the mean.
+
+    Args:
+        {PAIR}
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.mse_loss(tn.tensor([1.0, 2.0]), np.array([1.0, 4.0]))
+    Tensor(2.)
+    """,
+    samples=pair_samples(),
+)
+
+
+def _l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    check_shapes(input, target, reduction)
+    return reduce_loss(np.abs(difference(input, target)), reduction)
+
+
+def _l1_input(g: Any, input: Any, target: Any, reduction: str) -> Any:
+    return g * element_share(input, reduction) * np.sign(difference(input, target))
+
+
+l1_loss = op(
+    _l1_loss,
+    name="l1_loss",
+    label="l1 loss",
+    input=_l1_input,
+    target=lambda g, input, target, reduction: -_l1_input(g, input, target, reduction),
+    formula="mean(abs(input − target))",
+    gradients="input: g · sign(input − target)/N; target: −g · sign(input − target)/N",
+    doc=f"""The absolute error |input - target|.
+
+    The gradient by the input is the sign of input - target (0 where they are equal), divided by the number of elements
+    for the mean.
+
+    Args:
+        {PAIR}
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.l1_loss(tn.tensor([1.0, 2.0]), np.array([1.0, 4.0]))
+    Tensor(1.)
+    """,
+    samples=pair_samples(),
+)
+
+
+def _positive(value: float, name: str) -> None:
+    if not value > 0:
+        raise ValueError(f"{name}={value} must be positive")
+
+
+def _limited(d: Any, delta: float) -> Any:
+    return np.minimum(np.maximum(d, -delta), delta)
+
+
+def _huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    check_shapes(input, target, reduction)
+    _positive(delta, "delta")
+    d = difference(input, target)
+    c = _limited(d, delta)  # c (d - c / 2) is d²/2 inside, delta (|d| - delta / 2) outside
+    d -= c * 0.5
+    return inner_product(c, d, reduction)
+
+
+def _huber_input(g: Any, input: Any, target: Any, reduction: str, delta: float) -> Any:
+    return g * element_share(input, reduction) * _limited(difference(input, target), delta)
+
+
+huber_loss = op(
+    _huber_loss,
+    name="huber_loss",
+    label="huber loss",
+    input=_huber_input,
+    target=lambda g, input, target, reduction, delta: -_huber_input(g, input, target, reduction, delta),
+    formula="mean(d²/2 if abs(d) ≤ δ, else δ (abs(d) − δ/2)), d = input − target",
+    gradients="input: g · d/N, d limited to [−δ, δ]; target: −g · d/N, d limited to [−δ, δ]",
+    doc=f"""With d = input - target: d²/2 where |d| <= delta, else delta (|d| - delta/2). Huber (1964).
+
+    The gradient by the input is d limited to [-delta, delta], divided by the number of elements for the mean.
+
+    Args:
+        {PAIR}
+        delta: where the square passes into a line.
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.huber_loss(tn.tensor([1.0, 2.0]), np.array([1.0, 4.0]))
+    Tensor(0.75)
+    """,
+    samples=lambda r: [*pair_samples()(r), sample(r.normal(size=5), r.normal(size=5), "sum", 0.4)],
+)
+
+
+def _smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
+    if beta == 0:
+        return _l1_loss(input, target, reduction)
+    _positive(beta, "beta")
+    return _huber_loss(input, target, reduction, beta) / beta
+
+
+def _smooth_l1_input(g: Any, input: Any, target: Any, reduction: str, beta: float) -> Any:
+    if beta == 0:
+        return _l1_input(g, input, target, reduction)
+    return _huber_input(g * (1 / beta), input, target, reduction, beta)
+
+
+smooth_l1_loss = op(
+    _smooth_l1_loss,
+    name="smooth_l1_loss",
+    label="smooth l1 loss",
+    input=_smooth_l1_input,
+    target=lambda g, input, target, reduction, beta: -_smooth_l1_input(g, input, target, reduction, beta),
+    formula="mean(d²/(2β) if abs(d) ≤ β, else abs(d) − β/2), d = input − target",
+    gradients="input: g · d/(β N), d limited to [−β, β]; target: −g · d/(β N), d limited to [−β, β]",
+    doc=f"""With d = input - target: d² / (2 beta) where |d| <= beta, else |d| - beta/2; huber_loss divided by beta.
+
+    Args:
+        {PAIR}
+        beta: where the square passes into a line; 0 makes it l1_loss.
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.smooth_l1_loss(tn.tensor([1.0, 2.0]), np.array([1.0, 4.0]))
+    Tensor(0.75)
+    """,
+    samples=lambda r: [
+        *pair_samples()(r),
+        sample(r.normal(size=5), r.normal(size=5), "sum", 0.4),
+        sample(r.normal(size=5), r.normal(size=5), beta=0),
+    ],
+)

@@ -1,0 +1,237 @@
+"""Losses of probabilities: of each element by itself, and of distributions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.layers.activations import sigmoid, softplus
+from tapenet.ops.layers.losses.common import (
+    REDUCTION,
+    cast_to,
+    check_shapes,
+    element_share,
+    mean_of,
+    pair_samples,
+    reduce_loss,
+)
+from tapenet.ops.op import op, sample
+
+
+def _weighted(loss: Any, weight: Any, input: Any) -> Any:
+    """The elements of a loss times weights that broadcast against the input. Plain NumPy."""
+    return loss if weight is None else loss * cast_to(weight, input.dtype)
+
+
+def _broadcasts(name: str, weight: Any, input: Any) -> None:
+    if weight is not None and np.broadcast_shapes(weight.shape, input.shape) != input.shape:
+        raise ValueError(f"{name} of shape {weight.shape} does not broadcast to the input's {input.shape}")
+
+
+def _binary_cross_entropy_with_logits(
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+) -> Any:
+    check_shapes(input, target, reduction)
+    _broadcasts("weight", weight, input)
+    _broadcasts("pos_weight", pos_weight, input)
+    target = cast_to(target, input.dtype)
+    loss = np.log1p(np.exp(-np.abs(input)))
+    if pos_weight is None:
+        loss += np.maximum(input, 0)
+        loss -= input * target
+    else:
+        loss += np.maximum(-input, 0)
+        loss *= (cast_to(pos_weight, input.dtype) - 1) * target + 1
+        loss += (1 - target) * input
+    return reduce_loss(_weighted(loss, weight, input), reduction)
+
+
+def _logits_input(g: Any, input: Any, target: Any, weight: Any, pos_weight: Any, reduction: str) -> Any:
+    target = cast_to(target, input.dtype)
+    if pos_weight is None:
+        slope = sigmoid(input) - target
+    else:
+        slope = 1 - target - ((cast_to(pos_weight, input.dtype) - 1) * target + 1) * sigmoid(-input)
+    return _weighted(slope, weight, input) * (g * element_share(input, reduction))
+
+
+def _logits_target(g: Any, input: Any, weight: Any, pos_weight: Any, reduction: str) -> Any:
+    slope = -input
+    if pos_weight is not None:
+        slope = slope + (cast_to(pos_weight, input.dtype) - 1) * softplus(-input)
+    return _weighted(slope, weight, input) * (g * element_share(input, reduction))
+
+
+_WEIGHT = """weight: factors that broadcast against the input, or None. Has no gradient; the mean is over all
+            elements whatever their weights."""
+
+binary_cross_entropy_with_logits = op(
+    _binary_cross_entropy_with_logits,
+    name="binary_cross_entropy_with_logits",
+    label="binary cross-entropy of logits",
+    nondiff=("weight", "pos_weight"),
+    input=_logits_input,
+    target=_logits_target,
+    formula="−mean(target · ln p + (1 − target) · ln(1 − p)), p = σ(input)",
+    gradients="input: g · (σ(input) − target)/N; target: −g · input/N",
+    doc=f"""With p = sigmoid(input): -(target · ln p + (1 - target) · ln(1 - p)), without overflow.
+
+    The gradient by the input is p - target.
+
+    Args:
+        input: scores (logits).
+        target: probabilities, of the same shape.
+        {_WEIGHT}
+        pos_weight: factors of the first term, that broadcast against the input, or None. Has no gradient.
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.binary_cross_entropy_with_logits(tn.tensor([0.0, 1000.0]), np.array([1.0, 1.0]))
+    Tensor(0.34657359)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3)), np.array([[2], [3]]), np.array([2, 1, 3]), "sum"),
+        sample(r.normal(size=3), r.uniform(size=3), np.array([2, 1, 3]), reduction="none"),
+    ],
+)
+
+
+def _logarithms(p: Any) -> tuple[Any, Any]:
+    """ln p and ln(1 - p), at least -100. Plain NumPy."""
+    return np.maximum(np.log(p), -100), np.maximum(np.log1p(-p), -100)
+
+
+def _binary_cross_entropy(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    check_shapes(input, target, reduction)
+    _broadcasts("weight", weight, input)
+    if np.min(input, initial=0) < 0 or np.max(input, initial=0) > 1:
+        raise ValueError(
+            f"input runs from {np.min(input):.3g} to {np.max(input):.3g}, but probabilities lie in [0, 1]: apply "
+            "sigmoid first, or better use binary_cross_entropy_with_logits"
+        )
+    return _bce_of(input, target, weight, reduction)
+
+
+def _bce_of(input: Any, target: Any, weight: Any, reduction: str) -> Any:
+    """The same without looking at the input."""
+    target = cast_to(target, input.dtype)
+    with np.errstate(divide="ignore"):  # ln 0
+        yes, no = _logarithms(input)
+    return reduce_loss(_weighted((target - 1) * no - target * yes, weight, input), reduction)
+
+
+def _bce_lowered(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    check_shapes(input, target, reduction)
+    _broadcasts("weight", weight, input)
+    return _bce_of(input, target, weight, reduction)
+
+
+def _bce_input(g: Any, input: Any, target: Any, weight: Any, reduction: str) -> Any:
+    slope = (input - cast_to(target, input.dtype)) / np.maximum((1 - input) * input, 1e-12)
+    return _weighted(slope, weight, input) * (g * element_share(input, reduction))
+
+
+def _bce_target(g: Any, input: Any, weight: Any, reduction: str) -> Any:
+    yes, no = _logarithms(input)
+    return _weighted(no - yes, weight, input) * (g * element_share(input, reduction))
+
+
+binary_cross_entropy = op(
+    _binary_cross_entropy,
+    name="binary_cross_entropy",
+    label="binary cross-entropy",
+    lower=_bce_lowered,
+    nondiff=("weight",),
+    input=_bce_input,
+    target=_bce_target,
+    formula="−mean(target · ln p + (1 − target) · ln(1 − p)), p = input",
+    gradients="input: g · (p − target)/(N p (1 − p)), p = input; target: g · (ln(1 − input) − ln input)/N",
+    doc=f"""-(target · ln input + (1 - target) · ln(1 - input)), the logarithms taken as at least -100.
+
+    The gradient by the input is (input - target) / (input (1 - input)), the divisor taken as at least 1e-12. From
+    scores rather than probabilities `binary_cross_entropy_with_logits` is more accurate.
+
+    Args:
+        input: probabilities.
+        target: probabilities, of the same shape.
+        {_WEIGHT}
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.binary_cross_entropy(tn.tensor([0.5, 1.0]), np.array([1.0, 1.0]))
+    Tensor(0.34657359)
+    """,
+    samples=lambda r: [
+        *pair_samples(positive=True)(r),
+        sample(r.uniform(0.1, 0.9, (2, 3)), r.uniform(size=(2, 3)), np.array([2, 1, 3])),
+    ],
+)
+
+
+def _kl_share(input: Any, reduction: str) -> float:
+    if reduction == "batchmean":
+        return 1 / ((input.shape[0] if input.ndim else 1) or 1)
+    return element_share(input, reduction)
+
+
+def _kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+    batch = reduction == "batchmean"
+    check_shapes(input, target, "sum" if batch else reduction)
+    target = cast_to(target, input.dtype)
+    if log_target:
+        loss = np.exp(target) * (target - input)
+    else:
+        loss = target * (np.log(np.where(target == 0, 1, target)) - input)
+    if batch:
+        return mean_of(np.add.reduce(loss, axis=None), input.shape[0] if input.ndim else 1)
+    return reduce_loss(loss, reduction)
+
+
+def _kl_input(g: Any, input: Any, target: Any, reduction: str, log_target: bool) -> Any:
+    target = cast_to(target, input.dtype)
+    return (np.exp(target) if log_target else target) * (g * -_kl_share(input, reduction))
+
+
+def _kl_target(g: Any, input: Any, target: Any, reduction: str, log_target: bool) -> Any:
+    target = cast_to(target, input.dtype)
+    if log_target:
+        slope = np.exp(target) * (target - input + 1)
+    else:
+        slope = np.log(np.where(target == 0, 1, target)) - input + 1
+    return slope * (g * _kl_share(input, reduction))
+
+
+kl_div = op(
+    _kl_div,
+    name="kl_div",
+    label="kl divergence",
+    input=_kl_input,
+    target=_kl_target,
+    formula="mean(target · (ln target − input))",
+    gradients="input: −g · target/N; target: g · (ln target − input + 1)/N",
+    doc="""The Kullback-Leibler divergence of the target from the prediction, target · (ln target - input).
+
+    Args:
+        input: log-probabilities.
+        target: probabilities of the same shape, or with `log_target` their logarithms.
+        reduction: "batchmean" (the sum divided by the length of the first axis, which is the divergence itself), "mean"
+            over all elements, "sum", or "none" for the terms.
+        log_target: the target holds logarithms.
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction.
+
+    Where a target is 0 its term is 0, and the gradient by it is taken as 1 - input.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.kl_div(tn.log_softmax(tn.tensor([[0.0, 0.0]])), np.array([[1.0, 0.0]]), "batchmean")
+    Tensor(0.69314718)
+    """,
+    samples=lambda r: [
+        *pair_samples(positive=True)(r),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)), "batchmean", True),
+        sample(r.normal(size=(2, 3)), r.uniform(0.1, 0.9, size=(2, 3)), reduction="batchmean"),
+    ],
+)

@@ -1,0 +1,226 @@
+"""Products of matrices and vectors."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.shapes.basic import unbroadcast
+
+
+def _matmul(x: Any, y: Any) -> Any:
+    # For two matrices ndarray.dot is the same BLAS call with half of matmul's overhead.
+    if type(x) is type(y) is np.ndarray and x.ndim == 2 and y.ndim == 2:
+        return x.dot(y)
+    return np.matmul(x, y)
+
+
+def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
+    if y.ndim == 1:
+        return g * y if len(x_shape) == 1 else np.expand_dims(g, -1) * y
+    if len(x_shape) == 1:
+        return unbroadcast(np.matmul(y, np.expand_dims(g, -1))[..., 0], x_shape)
+    return unbroadcast(np.matmul(g, np.swapaxes(y, -1, -2)), x_shape)
+
+
+def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
+    if x.ndim == 1:
+        if len(y_shape) == 1:
+            return g * x
+        return np.expand_dims(x, -1) * np.expand_dims(g, -2)
+    if len(y_shape) == 1:
+        return unbroadcast(np.matmul(np.swapaxes(x, -1, -2), np.expand_dims(g, -1))[..., 0], y_shape)
+    return unbroadcast(np.matmul(np.swapaxes(x, -1, -2), g), y_shape)
+
+
+def _matmul_mend(x: Any, y: Any) -> str:
+    a, b = np.shape(x), np.shape(y)
+    if not a or not b:
+        return "matmul takes no scalars: use * instead"
+    inner = b[-2] if len(b) > 1 else b[0]
+    text = f"The last axis of x ({a[-1]}) must be as long as the {'next to last' if len(b) > 1 else 'only'} axis of y ({inner})"
+    if len(b) > 1 and a[-1] == b[-1]:
+        text += ": did you mean x @ y.T (for batches y.mT)?"
+    elif len(a) > 1 and a[-2] == inner:
+        text += ": did you mean x.T @ y (for batches x.mT)?"
+    return text
+
+
+def to_end(a: Any, axes: Any) -> Any:
+    """An array with one axis, or several, moved to the end."""
+    axes = axes if isinstance(axes, (tuple, list)) else (axes,)
+    return np.moveaxis(a, axes, range(-len(axes), 0))
+
+
+def _matmul_along(x: Any, y: Any, *, axes: Any) -> Any:
+    """`matmul` with the matrices in other places than the last axes: `axes` names two for x, for y and for the result."""
+    x, y = to_end(array_like(x), axes[0]), to_end(array_like(y), axes[1])
+    return np.moveaxis(np.matmul(x, y), range(-len(axes[2]), 0), axes[2])
+
+
+matmul = op(
+    _matmul,
+    more=_matmul_along,
+    name="matmul",
+    numpy=(np.matmul, np.linalg.matmul),
+    label="@",
+    multiply_adds=lambda x_shape, out_shape: math.prod(out_shape) * x_shape[-1],
+    x=_matmul_x,
+    y=_matmul_y,
+    formula="x @ y",
+    gradients="x: g @ yᵀ; y: xᵀ @ g",
+    doc="""The matrix product x @ y, with vectors and broadcast batches as `np.matmul`.
+
+    Shapes (..., n, k) @ (..., k, m) give (..., n, m). The gradients are g @ yᵀ and xᵀ @ g, summed over the axes that
+    broadcast.
+
+    Raises:
+        ValueError: the inner axes differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.matmul(tn.tensor([[1.0, 2.0]]), tn.tensor([[3.0], [4.0]]))
+    Tensor([[11.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(3, 4))),
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=3), r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 2, 3)), r.normal(size=(2, 3, 1))),
+        sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(3, 3, 2))),
+        sample(r.normal(size=(2, 2, 3)), r.normal(size=3)),
+        sample(r.normal(size=3), r.normal(size=(2, 3, 2))),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=(2, 1)) + 1j * r.normal(size=(2, 1))),
+        sample(r.normal(size=(1, 2)), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
+    ],
+    mend=_matmul_mend,
+)
+
+
+def operand(value: Any) -> Any:
+    """A factor of a product: a Python number as it is, which changes no dtype; all else by `array_like`.
+
+    >>> operand(2.0), operand([1, 2]).shape
+    (2.0, (2,))
+    """
+    return value if type(value) in (bool, int, float, complex) else array_like(value)
+
+
+@derived(
+    numpy=np.dot,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(3, 4))),
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=())),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3, 1))),
+        sample(r.normal(size=(2, 2, 2)), r.normal(size=2)),
+        sample(r.normal(size=2), r.normal(size=(2, 2, 2))),
+        sample(r.normal(size=(0, 3)), r.normal(size=(3, 2))),
+    ],
+)
+def dot(a: Any, b: Any) -> Any:
+    """The dot product: the sum over the last axis of `a` and the next to last (or only) axis of `b`; with a number the
+    plain product. Of vectors and matrices it is `matmul`; beyond, the other axes of `a` come before those of `b` and are
+    not matched as batches.
+
+    Args:
+        a: (..., k).
+        b: (..., k, m) or (k,).
+
+    Returns:
+        the other axes of `a`, then those of `b`.
+
+    Raises:
+        ValueError: the axes summed over differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.dot(tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0]))
+    Tensor(11.)
+    """
+    a, b = operand(a), operand(b)
+    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+    if left == 0 or right == 0:
+        return np.multiply(a, b)
+    if left > 2 or right > 2:
+        if a.shape[-1] != b.shape[-min(right, 2)]:
+            raise ValueError(
+                f"dot: shapes {a.shape} and {b.shape} do not fit: the last axis of a ({a.shape[-1]}) must be as long as "
+                f"the {'next to last' if right > 1 else 'only'} axis of b ({b.shape[-min(right, 2)]}); for batches of "
+                "matrices use matmul (@)"
+            )
+        return np.tensordot(a, b, (-1, -min(right, 2)))
+    return matmul(a, b)
+
+
+def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    out = x.dot(weight.T)
+    if bias is not None:
+        if bias.shape != out.shape[-1:]:  # it might broadcast, and its rule would not undo that
+            raise ValueError(f"the bias has shape {bias.shape}, not {out.shape[-1:]}")
+        out += bias
+    return out
+
+
+def _linear_x(g: Any, weight: Any) -> Any:
+    return g.dot(weight) if type(g) is np.ndarray else np.matmul(g, weight)
+
+
+def _linear_weight(g: Any, x: Any) -> Any:
+    # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
+    if x.ndim != 2:
+        x = np.reshape(x, (-1, x.shape[-1]))
+        g = np.reshape(g, (-1, g.shape[-1]))
+    return x.T.dot(g).T if type(g) is np.ndarray else np.matmul(x.T, g).T
+
+
+def _linear_bias(g: Any) -> Any:
+    axes = 0 if g.ndim == 2 else tuple(range(g.ndim - 1))
+    return np.add.reduce(g, axes) if type(g) is np.ndarray else np.sum(g, axis=axes)
+
+
+def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
+    if np.ndim(x) and np.ndim(weight) == 2 and x.shape[-1] != weight.shape[1]:
+        text = f"The layer takes {weight.shape[1]} features in the last axis, the input has {x.shape[-1]}"
+        if np.prod(x.shape[1:]) == weight.shape[1]:
+            text += "; flatten it first: x.reshape(len(x), -1) or nn.Flatten()"
+        return text
+    return "Shapes: x (..., in), weight (out, in), bias (out,)"
+
+
+linear = op(
+    _linear,
+    name="linear",
+    label=lambda weight_shape: f"linear {weight_shape[0]}",
+    multiply_adds=lambda x_shape, out_shape: math.prod(out_shape) * x_shape[-1],
+    x=_linear_x,
+    weight=_linear_weight,
+    bias=_linear_bias,
+    formula="x @ weightᵀ + bias",
+    gradients="x: g @ weight; weight: gᵀ @ x; bias: Σ g",
+    doc="""The affine map x @ weightᵀ + bias.
+
+    Args:
+        x: (..., in).
+        weight: (out, in). In Fortran order both its products are fast.
+        bias: (out,), or None.
+
+    Returns:
+        (..., out).
+
+    Raises:
+        ValueError: the last axis of `x` is not `in` long, or the bias not `out`.
+
+    >>> import tapenet as tn
+    >>> tn.linear(tn.tensor([1.0, 2.0]), tn.tensor([[3.0, 4.0]]), tn.tensor([0.5]))
+    Tensor([11.5])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(4, 3)), r.normal(size=4)),
+        sample(r.normal(size=3), r.normal(size=(2, 3)), r.normal(size=2)),
+        sample(r.normal(size=(2, 2, 3)), np.asfortranarray(r.normal(size=(4, 3)))),
+    ],
+    mend=_linear_mend,
+)

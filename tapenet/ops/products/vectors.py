@@ -1,0 +1,362 @@
+"""Products of vectors, and of arrays that are taken for vectors or for stacks of them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.products.basic import matmul, operand, to_end
+from tapenet.ops.shapes.basic import unbroadcast
+
+
+def conjugate(a: Any) -> Any:
+    """The conjugate of a complex array, and any other as it is."""
+    return np.conj(a) if a.dtype.kind == "c" else a
+
+
+def flat(a: Any) -> Any:
+    """All elements in one row."""
+    a = array_like(a)
+    return a if a.ndim == 1 else np.reshape(a, (-1,))
+
+
+@derived(
+    numpy=np.vdot,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2))),
+        sample(r.normal(size=()), r.normal(size=())),
+        sample(r.normal(size=0), r.normal(size=0)),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=4) + 1j * r.normal(size=4)),
+    ],
+)
+def vdot(a: Any, b: Any) -> Any:
+    """The inner product of two arrays of any shape as long vectors: Σ conj(a) · b.
+
+    Args:
+        a, b: arrays of equally many elements; those of a complex `a` are conjugated.
+
+    Raises:
+        ValueError: the numbers of elements differ.
+
+    >>> import tapenet as tn
+    >>> tn.vdot(tn.tensor([[1.0, 2.0]]), [3.0, 4.0])
+    Tensor(11.)
+    """
+    x, y = flat(a), flat(b)
+    if x.shape != y.shape:
+        raise ValueError(f"vdot: {x.shape[0]} and {y.shape[0]} elements; both arrays must have equally many")
+    return np.matmul(conjugate(x), y)
+
+
+@derived(
+    numpy=np.inner,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 1, 2)), r.normal(size=2)),
+        sample(r.normal(size=2), r.normal(size=(3, 2))),
+        sample(r.normal(size=()), r.normal(size=3)),
+        sample(r.normal(size=3), 2.0),
+        sample(r.normal(size=(2, 0)), r.normal(size=(3, 0))),
+    ],
+)
+def inner(a: Any, b: Any) -> Any:
+    """The sum of products over the last axes of both arrays; with a number the plain product.
+
+    Args:
+        a: (..., k).
+        b: (..., k).
+
+    Returns:
+        the other axes of `a`, then those of `b`.
+
+    Raises:
+        ValueError: the last axes differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.inner(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
+    Tensor([11.,  4.])
+    """
+    a, b = operand(a), operand(b)
+    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+    if left == 0 or right == 0:
+        return np.multiply(a, b)
+    if a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"inner: the last axes of shapes {a.shape} and {b.shape} must be equally long")
+    if left == right == 1:
+        return matmul(a, b)
+    return np.tensordot(a, b, (-1, -1))
+
+
+@derived(
+    numpy=np.outer,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=2)),
+        sample(r.normal(size=(2, 2)), r.normal(size=(1, 3))),
+        sample(r.normal(size=()), r.normal(size=2)),
+        sample(r.normal(size=0), r.normal(size=2)),
+    ],
+)
+def outer(a: Any, b: Any) -> Any:
+    """Every element of `a` times every element of `b`: a matrix with a row for each of `a`.
+
+    >>> import tapenet as tn
+    >>> tn.outer(tn.tensor([1.0, 2.0]), [3.0, 4.0])
+    Tensor([[3., 4.],
+            [6., 8.]])
+    """
+    x, y = flat(a), flat(b)
+    return np.multiply(np.reshape(x, (-1, 1)), np.reshape(y, (1, -1)))
+
+
+@derived(
+    numpy=np.kron,
+    samples=lambda r: [
+        sample(r.normal(size=2), r.normal(size=3)),
+        sample(r.normal(size=(2, 1)), r.normal(size=(1, 3))),
+        sample(r.normal(size=(1, 2, 2)), r.normal(size=2)),
+        sample(r.normal(size=2), r.normal(size=(2, 1, 2))),
+        sample(r.normal(size=()), r.normal(size=(2, 2))),
+        sample(r.normal(size=(2, 2)), 3.0),
+        sample(r.normal(size=(0, 2)), r.normal(size=(2, 1))),
+    ],
+)
+def kron(a: Any, b: Any) -> Any:
+    """The Kronecker product: `a` with each element replaced by that element times `b`. The array with fewer axes gets
+    axes of length one in front.
+
+    Returns:
+        an array whose axes are as long as the products of those of `a` and `b`.
+
+    >>> import tapenet as tn
+    >>> tn.kron(tn.tensor([1.0, 2.0]), [1.0, 10.0])
+    Tensor([ 1., 10.,  2., 20.])
+    """
+    a, b = operand(a), operand(b)
+    ndim = max(np.ndim(a), np.ndim(b))
+    if np.ndim(a) == 0 or np.ndim(b) == 0:
+        return np.multiply(a, b)
+    left, right = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
+    spread = np.reshape(a, tuple(n for m in left for n in (m, 1)))
+    repeated = np.reshape(b, tuple(n for m in right for n in (1, m)))
+    return np.reshape(np.multiply(spread, repeated), tuple(m * n for m, n in zip(left, right, strict=True)))
+
+
+@derived(
+    numpy=np.cross,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(2, 3)), axisa=0, axisc=0),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), axis=0),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(3, 2)), -1, 0, 1),
+        sample(r.normal(size=(0, 3)), r.normal(size=3)),
+    ],
+)
+def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """The cross product a × b of vectors in space; the axes beside the vectors' broadcast.
+
+    Args:
+        a, b: vectors of length 3 along `axisa` and `axisb`. Vectors of length 2 have 0 for a third component; of two such
+            vectors the third component of the product is the result.
+        axisc: where the result has its vectors.
+        axis: the same axis for all three.
+
+    Raises:
+        ValueError: vectors of another length.
+
+    >>> import tapenet as tn
+    >>> tn.cross(tn.tensor([1.0, 0.0, 0.0]), [0.0, 1.0, 0.0])
+    Tensor([0., 0., 1.])
+    """
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(array_like(a), axisa, -1), np.moveaxis(array_like(b), axisb, -1)
+    for x in (a, b):
+        if x.shape[-1] not in (2, 3):
+            raise ValueError(
+                f"cross: vectors have 3 components (or 2), not the {x.shape[-1]} of axes {a.shape}, {b.shape}"
+            )
+    if a.shape[-1] == b.shape[-1] == 2:
+        return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
+    (a0, a1, a2), (b0, b1, b2) = _components(a), _components(b)
+    return np.moveaxis(np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1), -1, axisc)
+
+
+def _components(a: Any) -> tuple[Any, Any, Any]:
+    return a[..., 0], a[..., 1], a[..., 2] if a.shape[-1] == 3 else np.zeros_like(a[..., 0])
+
+
+def _fitting(name: str, x1: Any, x2: Any, left: int, right: int, axes: Any, cores: tuple[int, int]) -> tuple[Any, Any]:
+    """Both arrays with the axes of `axes=` moved to the end.
+
+    Raises:
+        ValueError: too few axes, or axis `left` of one is not as long as axis `right` of the other.
+    """
+    x1, x2 = array_like(x1), array_like(x2)
+    if axes is not None:
+        x1, x2 = (to_end(x, axis) for x, axis in zip((x1, x2), axes[:2], strict=True))
+    if x1.ndim < cores[0] or x2.ndim < cores[1]:
+        raise ValueError(f"{name}: shapes {x1.shape} and {x2.shape}: x1 needs {cores[0]} axes and x2 {cores[1]}")
+    if x1.shape[left] != x2.shape[right]:
+        raise ValueError(
+            f"{name}: shapes {x1.shape} and {x2.shape} do not fit: axis {left} of x1 must be as long as axis {right} of x2"
+        )
+    return x1, x2
+
+
+def _vecdot(x1: Any, x2: Any, *, axis: int = -1, keepdims: bool = False, axes: Any = None) -> Any:
+    """`vecdot` with options."""
+    x1, x2 = _fitting("vecdot", x1, x2, -1, -1, (axis, axis) if axes is None else axes, (1, 1))
+    found = vecdot(x1, x2)
+    return np.expand_dims(found, axis) if keepdims else found
+
+
+vecdot: Op = op(
+    lambda x1, x2: np.vecdot(x1, x2),
+    name="vecdot",
+    numpy=(np.vecdot, np.linalg.vecdot),
+    lower=lambda x1, x2: np.sum(x1 * x2, axis=-1),
+    more=_vecdot,
+    multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
+    x1=lambda g, x1_shape, x2: unbroadcast(conjugate(np.expand_dims(g, -1) * x2), x1_shape),
+    x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(g, -1) * conjugate(x1), x2_shape),
+    formula="Σ conj(x1) · x2 over the last axis",
+    gradients="x1: conj(g · x2); x2: g · conj(x1)",
+    doc="""The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast.
+
+    Args:
+        x1, x2: vectors of equal length along `axis`; those of a complex `x1` are conjugated.
+        axis: where the vectors are (default: -1).
+        keepdims: leave that axis, with length one.
+        axes: instead of `axis`, that of `x1` and that of `x2`.
+
+    Raises:
+        ValueError: the vectors differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.vecdot(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
+    Tensor([11.,  4.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 2)), r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 0)), r.normal(size=0)),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=2) + 1j * r.normal(size=2)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
+    ],
+    mend=lambda x1, x2: f"The last axes of shapes {np.shape(x1)} and {np.shape(x2)} must be equally long",
+)
+
+
+def _column(x1: Any, x2: Any) -> Any:
+    return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
+
+
+def _row(x1: Any, x2: Any) -> Any:
+    return np.matmul(np.expand_dims(conjugate(x1), -2), x2)[..., 0, :]
+
+
+def _matvec(x1: Any, x2: Any, *, axes: Any) -> Any:
+    """`matvec` with options."""
+    x1, x2 = _fitting("matvec", x1, x2, -1, -1, axes, (2, 1))
+    return np.moveaxis(matvec(x1, x2), -1, _axis(axes[2]))
+
+
+matvec: Op = op(
+    (lambda x1, x2: np.matvec(x1, x2)) if hasattr(np, "matvec") else (lambda x1, x2: _column(x1, x2)),
+    name="matvec",
+    numpy=getattr(np, "matvec", ()),
+    lower=_column,
+    more=_matvec,
+    multiply_adds=lambda x2_shape, out_shape: math.prod(out_shape) * x2_shape[-1],
+    x1=lambda g, x1_shape, x2: unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape),
+    x2=lambda g, x1, x2_shape: unbroadcast(_column(np.swapaxes(x1, -1, -2), g), x2_shape),
+    formula="x1 @ x2, a matrix with a column",
+    gradients="x1: g x2ᵀ; x2: x1ᵀ @ g",
+    doc="""The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast.
+
+    Args:
+        x1: (..., n, k).
+        x2: (..., k).
+        axes: where the matrices, the vectors and those of the result are, in place of the last axes.
+
+    Returns:
+        (..., n).
+
+    Raises:
+        ValueError: the axes summed over differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.matvec([[1.0, 2.0], [0.0, 1.0]], tn.tensor([[3.0, 4.0], [1.0, 0.0]]))
+    Tensor([[11.,  4.],
+            [ 1.,  0.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 0)), r.normal(size=0)),
+        sample(r.normal(size=(3, 2)), r.normal(size=3), axes=[(1, 0), 0, 0]),
+    ],
+    mend=lambda x1, x2: (
+        "x1 is a matrix (or a stack of them), x2 a vector"
+        if np.ndim(x1) < 2
+        else f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -1 of x2 {np.shape(x2)}"
+    ),
+)
+
+
+def _vecmat(x1: Any, x2: Any, *, axes: Any) -> Any:
+    """`vecmat` with options."""
+    x1, x2 = _fitting("vecmat", x1, x2, -1, -2, axes, (1, 2))
+    return np.moveaxis(vecmat(x1, x2), -1, _axis(axes[2]))
+
+
+vecmat: Op = op(
+    (lambda x1, x2: np.vecmat(x1, x2)) if hasattr(np, "vecmat") else (lambda x1, x2: _row(x1, x2)),
+    name="vecmat",
+    numpy=getattr(np, "vecmat", ()),
+    lower=_row,
+    more=_vecmat,
+    multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
+    x1=lambda g, x1_shape, x2: unbroadcast(conjugate(_column(x2, g)), x1_shape),
+    x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape),
+    formula="conj(x1)ᵀ @ x2, a row with a matrix",
+    gradients="x1: conj(x2 @ g); x2: conj(x1) gᵀ",
+    doc="""The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these
+    broadcast.
+
+    Args:
+        x1: (..., k).
+        x2: (..., k, m).
+        axes: where the vectors, the matrices and the vectors of the result are, in place of the last axes.
+
+    Returns:
+        (..., m).
+
+    Raises:
+        ValueError: the axes summed over differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.vecmat(tn.tensor([3.0, 4.0]), [[1.0, 2.0], [0.0, 1.0]])
+    Tensor([ 3., 10.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 3, 2))),
+        sample(r.normal(size=0), r.normal(size=(0, 2))),
+        sample(r.normal(size=2) + 1j * r.normal(size=2), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
+        sample(r.normal(size=3), r.normal(size=(2, 3)), axes=[0, (1, 0), 0]),
+    ],
+    mend=lambda x1, x2: f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -2 of x2 {np.shape(x2)}",
+)
+
+
+def _axis(axis: Any) -> Any:
+    return axis[0] if isinstance(axis, tuple) else axis

@@ -1,0 +1,424 @@
+"""Sums, means, extremes and products over axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
+from tapenet.ops.reductions.common import (
+    ARGS,
+    INITIAL,
+    WHERE,
+    axis_samples,
+    called,
+    chosen,
+    conjugate,
+    exact,
+    mend,
+    number,
+    rare_samples,
+    squared,
+)
+
+
+def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> Any:
+    """Bring a reduced array to a shape that broadcasts against what was reduced."""
+    if keepdims or axis is None or g.ndim == len(shape):
+        return g
+    return np.reshape(g, kept_shape(shape, axis))
+
+
+def kept_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    """`shape` with the reduced axes at length one."""
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    reduced = {a % len(shape) for a in axes}
+    return tuple(1 if i in reduced else n for i, n in enumerate(shape))
+
+
+def count(shape: tuple[int, ...], axis: Any) -> int:
+    """How many elements of `shape` one reduction over `axis` takes in."""
+    if axis is None or not shape:
+        return math.prod(shape)
+    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
+    return math.prod(shape[a] for a in axes)
+
+
+def how_many(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    """How many elements each reduction takes in: a number, or where there is a mask an array."""
+    if where is True:
+        return count(a.shape, axis)
+    return np.sum(np.broadcast_to(array_like(where), a.shape), axis=axis, keepdims=keepdims)
+
+
+def _reduction(
+    forward: Any, numpy: Any, name: str, formula: str, gradient: str, summary: str, example: str, samples: Samples,
+    more: Any, options: str, **rules: Rule,
+) -> Op:  # fmt: skip
+    made: Op = op(
+        forward,
+        name=name,
+        numpy=numpy,
+        formula=formula,
+        gradients=f"a: {gradient}",
+        doc=f"{summary}\n{ARGS}{options}\n\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
+        samples=samples,
+        mend=mend,
+        more=called(name, more),
+        grads=rules,
+    )
+    made.__module__ = __name__
+    return made
+
+
+# -- sums and means ----------------------------------------------------------------------------------------------
+
+
+def _sum_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    a = array_like(a)
+    total = sum(chosen("sum", a, where, 0), axis, dtype, keepdims=keepdims)
+    return total if initial is None else total + number(initial, total.dtype)
+
+
+sum = _reduction(
+    lambda a, axis=None, dtype=None, *, keepdims=False: np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims),
+    np.sum,
+    "sum",
+    "Σ a",
+    "g, repeated along the axes",
+    "The sum of the elements over `axis`; `dtype` is that of the result.",
+    "sum(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)\n    Tensor([4., 6.])",
+    lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 3)), axis=()), *rare_samples(0.5)(r)],
+    _sum_more,
+    INITIAL + WHERE,
+    a=lambda g, a_shape, axis, keepdims: spread(g, a_shape, axis, keepdims),
+)
+
+
+def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
+    if dtype is None and type(a) is np.ndarray and a.dtype.char in "fd" and a.size and a.shape:
+        # What np.mean does, without its detour through Python.
+        return np.add.reduce(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
+    return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims)
+
+
+def _mean_more(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
+    a = array_like(a)
+    if where is True:
+        return mean(a, axis, dtype, keepdims=keepdims)
+    kind = a.dtype if dtype is None else np.dtype(dtype)
+    made = kind if kind.kind in "fc" or dtype is not None else np.dtype(np.float64)
+    wide = np.dtype(np.float32) if made == np.float16 else made  # as NumPy, which rounds once
+    total = _sum_more(a, axis, wide, keepdims=keepdims, where=where)
+    found = total / how_many(a, axis, keepdims, where).astype(wide)
+    return found if found.dtype == made else found.astype(made)
+
+
+mean = _reduction(
+    _mean,
+    np.mean,
+    "mean",
+    "Σ a / n",
+    "g / n, repeated along the axes",
+    "The arithmetic mean over `axis`.",
+    "mean(tn.tensor([1.0, 3.0]))\n    Tensor(2.)",
+    lambda r: [*axis_samples()(r), sample(r.normal(size=(2, 3)), axis=()), *rare_samples()(r)],
+    _mean_more,
+    WHERE,
+    a=lambda g, a_shape, axis, keepdims: spread(g, a_shape, axis, keepdims) / count(a_shape, axis),
+)
+
+
+def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+    n = count(a.shape, axis) - ddof
+    centred = a - np.mean(a, axis=axis, keepdims=True)
+    return spread(g, a.shape, axis, keepdims) * conjugate(centred) * (2 / n if n > 0 else math.nan)
+
+
+def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
+    # At zero deviation the gradient is taken as 0, its mean over directions.
+    n = count(a.shape, axis) - ddof
+    centred = a - np.mean(a, axis=axis, keepdims=True)
+    safe = spread(np.where(out == 0, 1, out), a.shape, axis, keepdims)
+    return spread(g, a.shape, axis, keepdims) * (conjugate(centred) / safe) * (1 / n if n > 0 else math.nan)
+
+
+def _var_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    a = array_like(a)
+    ddof = _ddof(ddof, correction)
+    if where is True and mean is None:
+        return var(a, axis, dtype, ddof=ddof, keepdims=keepdims)
+    if dtype is None and a.dtype.kind in "biu":
+        dtype = np.float64
+    if mean is None:
+        mean = _mean_more(a, axis, dtype, keepdims=True, where=where)
+    # Masked before it is squared: a nan that is left out must not meet the gradient 0 in a product.
+    total = sum(squared(chosen("var", a - mean, where, 0)), axis, dtype, keepdims=keepdims)
+    dof = how_many(a, axis, keepdims, where) - ddof
+    if where is True:
+        return total / (dof if dof > 0 else 0)
+    return total / np.maximum(dof, 0).astype(total.dtype)
+
+
+def _std_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, where: Any = True,
+    mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    ddof = _ddof(ddof, correction)
+    if where is True and mean is None:
+        return std(a, axis, dtype, ddof=ddof, keepdims=keepdims)
+    squares = _var_more(a, axis, dtype, ddof=ddof, keepdims=keepdims, where=where, mean=mean)
+    zero = squares == 0
+    return np.where(zero, 0, np.sqrt(np.where(zero, 1, squares)))  # with gradient 0 at 0, as without a mask
+
+
+def _ddof(ddof: Any, correction: Any) -> Any:
+    if correction is None:
+        return ddof
+    if ddof != 0:
+        raise ValueError("ddof= and correction= are two names for one number: give one of them")
+    return correction
+
+
+_DDOF = """
+        ddof, correction: what the number of elements is lessened by; two names for one number."""
+_MEAN = """
+        mean: the mean, if it is known, of a shape as with keepdims."""
+
+
+def _moment_samples(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 5)), axis=1, ddof=1),
+        sample(r.normal(size=(2, 5)), axis=1, correction=1),
+        sample(r.normal(size=(2, 3)), axis=(0, -1), mean=0.25),
+        sample(exact(r, 2, 4), axis=0, mean=0.5, keepdims=True, correction=0.5),
+        # Means of four or two such elements are exact.
+        sample(exact(r, 2, 6), axis=1, where=np.array([True, True, False, True, False, True]), ddof=1),
+        sample(exact(r, 2, 3), where=np.array([[True, False, True]])),
+    ]
+
+
+var = _reduction(
+    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False: np.var(
+        a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims
+    ),
+    np.var,
+    "var",
+    "Σ (a − μ)² / (n − ddof), μ = Σ a / n",
+    "g · 2 (a − μ)/(n − ddof)",
+    "The variance over `axis`: the mean squared deviation, divided by n - ddof.",
+    "var(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
+    lambda r: [*axis_samples()(r), *_moment_samples(r)],
+    _var_more,
+    _DDOF + WHERE + _MEAN,
+    a=_var_a,
+)
+std = _reduction(
+    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False: np.std(
+        a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims
+    ),
+    np.std,
+    "std",
+    "√(Σ (a − μ)² / (n − ddof)), μ = Σ a / n",
+    "g · (a − μ)/((n − ddof) · out)",
+    "The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0.",
+    "std(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
+    lambda r: [*list(axis_samples()(r))[:-1], *_moment_samples(r)],
+    _std_more,
+    _DDOF + WHERE + _MEAN,
+    a=_std_a,
+)
+
+
+# -- extremes ----------------------------------------------------------------------------------------------------
+
+
+def share(g: Any, out: Any, a: Any, axis: Any, keepdims: bool, where: Any = True) -> Any:
+    """The gradient of an extreme, spread evenly over the elements that equal it."""
+    equal = a == spread(out, a.shape, axis, keepdims)
+    if where is not True:
+        equal = np.logical_and(equal, where)
+    ties = np.sum(equal, axis=axis, keepdims=True).astype(g.dtype)
+    return np.where(equal, spread(g, a.shape, axis, keepdims) / ties, 0)
+
+
+def _extreme_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+    return share(g, out, a, axis, keepdims)
+
+
+def _bound(dtype: np.dtype[Any], sign: int) -> Any:
+    """The number that no other is less than (for sign 1: greater than)."""
+    if dtype.kind == "b":
+        return sign > 0
+    if dtype.kind in "iu":
+        return int(np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min)
+    return complex(sign * math.inf, sign * math.inf) if dtype.kind == "c" else sign * math.inf
+
+
+def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
+    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+        a = array_like(a)
+        reduction = max if of_two is np.maximum else min
+        if where is not True:
+            if initial is None:
+                raise ValueError(f"{name}: where= needs initial=, the result where nothing is chosen")
+            a = chosen(name, a, where, _bound(a.dtype, sign))
+        if initial is None:
+            return reduction(a, axis, keepdims=keepdims)
+        initial = number(initial, a.dtype)
+        if count(a.shape, axis) == 0:
+            return sum(a, axis, a.dtype, keepdims=keepdims) + initial
+        return of_two(reduction(a, axis, keepdims=keepdims), initial)
+
+    return more
+
+
+max = _reduction(
+    lambda a, axis=None, *, keepdims=False: np.max(a, axis=axis, keepdims=keepdims),
+    (np.max, np.amax),
+    "max",
+    "the largest element of a",
+    "g/k at each of the k largest, else 0",
+    "The largest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
+    "max(tn.tensor([1.0, 3.0]))\n    Tensor(3.)",
+    lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
+    _extreme_more("max", np.maximum, -1),
+    INITIAL + WHERE,
+    a=_extreme_a,
+)
+min = _reduction(
+    lambda a, axis=None, *, keepdims=False: np.min(a, axis=axis, keepdims=keepdims),
+    (np.min, np.amin),
+    "min",
+    "the smallest element of a",
+    "g/k at each of the k smallest, else 0",
+    "The smallest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
+    "min(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
+    lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
+    _extreme_more("min", np.minimum, 1),
+    INITIAL + WHERE,
+    a=_extreme_a,
+)
+
+
+@derived(
+    numpy=np.ptp,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3, 2)), (0, -1), keepdims=True),
+        sample(r.normal(size=(2, 3)), -1),
+    ],
+)
+def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """The range of the values over `axis`: the largest less the smallest, each with its gradient.
+
+    >>> import tapenet as tn
+    >>> tn.ptp(tn.tensor([1.0, 4.0, 2.0]))
+    Tensor(3.)
+    """
+    a = array_like(a)
+    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
+
+
+# -- products ----------------------------------------------------------------------------------------------------
+
+
+def _others(a: Any) -> Any:
+    """For each element along the last axis, the product of all the others.
+
+    Halves are multiplied pairwise, and their own others found in turn: no division, so zeros are no exception,
+    and n elements cost about 3n multiplications.
+    """
+    n = a.shape[-1]
+    if n <= 1:
+        return np.ones_like(a)
+    half = n // 2
+    low, high, rest = a[..., :half], a[..., half : 2 * half], a[..., 2 * half :]
+    pairs = _others(np.concatenate([low * high, rest], axis=-1))
+    shared = pairs[..., :half]
+    return np.concatenate([shared * high, shared * low, pairs[..., half:]], axis=-1)
+
+
+def _prod_a(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+    axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(i % a.ndim for i in axes) if a.ndim else ()
+    order = tuple(i for i in range(a.ndim) if i not in axes) + axes
+    moved = np.transpose(a, order)
+    lead = moved.shape[: a.ndim - len(axes)]
+    others = np.reshape(_others(np.reshape(moved, (*lead, math.prod(a.shape[i] for i in axes)))), moved.shape)
+    back = np.transpose(others, tuple(int(i) for i in np.argsort(order)))
+    return spread(g, a.shape, axis, keepdims) * back
+
+
+def _prod_more(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    a = array_like(a)
+    product = prod(chosen("prod", a, where, 1), axis, dtype, keepdims=keepdims)
+    return product if initial is None else product * number(initial, product.dtype)
+
+
+prod = _reduction(
+    lambda a, axis=None, dtype=None, *, keepdims=False: np.prod(a, axis=axis, dtype=dtype, keepdims=keepdims),
+    np.prod,
+    "prod",
+    "Π a",
+    "g · Π of the other elements",
+    "The product of the elements over `axis`. The gradient is right with zeros among them.",
+    "prod(tn.tensor([2.0, 3.0]))\n    Tensor(6.)",
+    lambda r: [
+        *axis_samples()(r),
+        sample(np.array([2.0, 0.0, 3.0])),
+        sample(np.array([0.0, 0.0, 3.0])),
+        sample(r.normal(size=(2, 3)), axis=()),
+        *rare_samples(0.5)(r),
+    ],
+    _prod_more,
+    INITIAL + WHERE,
+    a=_prod_a,
+)
+
+
+def _logsumexp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    top = np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore"):  # a row of -inf alone: log 0
+        out = np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True)) + top
+    return out if keepdims else np.reshape(out, np.max(a, axis=axis).shape)
+
+
+def _logsumexp_more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+    a = array_like(a)
+    found = logsumexp(chosen("logsumexp", a, where, -math.inf), axis, keepdims=keepdims)
+    return found if initial is None else np.logaddexp(found, number(initial, found.dtype))
+
+
+def _logsumexp_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+    out = spread(out, a.shape, axis, keepdims)
+    return spread(g, a.shape, axis, keepdims) * np.exp(a - np.where(np.isfinite(out), out, 0))
+
+
+logsumexp = _reduction(
+    _logsumexp,
+    (),
+    "logsumexp",
+    "ln Σ eᵃ",
+    "g · e^(a − out)",
+    "The logarithm of the sum of exponentials over `axis`, without overflow. The gradient of a row of -inf alone is 0.",
+    "logsumexp(tn.tensor([0.0, 0.0]))\n    Tensor(0.69314718)",
+    lambda r: [*axis_samples()(r), *list(rare_samples(0.5)(r))[:-1]],
+    _logsumexp_more,
+    """
+        initial: the logarithm of a further summand."""
+    + WHERE,
+    a=_logsumexp_a,
+)
+
+amax, amin = max, min

@@ -1,0 +1,93 @@
+"""Reductions without a derivative: where extremes are, whether elements are true, and how many."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, Samples, array_like, derived, op, sample
+from tapenet.ops.reductions.common import ARGS, WHERE, called, chosen, mask_of, mend
+
+
+def _truth_more(name: str, neutral: bool) -> Any:
+    def more(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
+        return (all if neutral else any)(chosen(name, array_like(a), where, neutral), axis, keepdims=keepdims)
+
+    return called(name, more)
+
+
+def _plain(
+    forward: Any, numpy: Any, name: str, formula: str, summary: str, example: str, samples: Samples, more: Any = None
+) -> Op:
+    made: Op = op(
+        forward,
+        name=name,
+        numpy=numpy,
+        nondiff=("a",),
+        formula=formula,
+        doc=f"{summary} Returns a tensor without gradient.\n{ARGS}{WHERE if more else ''}\n\n"
+        f"    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
+        samples=samples,
+        mend=mend,
+        more=more,
+    )
+    made.__module__ = __name__
+    return made
+
+
+def _index_samples(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), axis=1, keepdims=True),
+        sample(r.normal(size=())),
+    ]
+
+
+def _truth_samples(r: np.random.Generator) -> list[Any]:
+    a = np.array([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]])
+    return [
+        *_index_samples(r),
+        sample(a, axis=(0, -1)),
+        sample(a, axis=1),
+        sample(a == 0, axis=-1, where=mask_of(2, 3)),
+        sample(a, where=np.array([[False], [True]]), axis=0, keepdims=True),
+        sample(r.normal(size=(0, 2)), axis=0),
+    ]
+
+
+argmax = _plain(lambda a, axis=None, *, keepdims=False: np.argmax(a, axis, keepdims=keepdims), np.argmax, "argmax",
+                "the index of the largest element of a",
+                "The index of the largest element along `axis`.", "argmax(tn.tensor([1.0, 3.0])).item()\n    1",
+                _index_samples)  # fmt: skip
+argmin = _plain(lambda a, axis=None, *, keepdims=False: np.argmin(a, axis, keepdims=keepdims), np.argmin, "argmin",
+                "the index of the smallest element of a",
+                "The index of the smallest element along `axis`.", "argmin(tn.tensor([1.0, 3.0])).item()\n    0",
+                _index_samples)  # fmt: skip
+all = _plain(lambda a, axis=None, *, keepdims=False: np.all(a, axis, keepdims=keepdims), np.all, "all",
+             "whether all elements of a are true",
+             "Whether all elements over `axis` are true.", "all(tn.tensor([True, False])).item()\n    False",
+             _truth_samples, _truth_more("all", True))  # fmt: skip
+any = _plain(lambda a, axis=None, *, keepdims=False: np.any(a, axis, keepdims=keepdims), np.any, "any",
+             "whether any element of a is true",
+             "Whether any element over `axis` is true.", "any(tn.tensor([True, False])).item()\n    True",
+             _truth_samples, _truth_more("any", False))  # fmt: skip
+
+
+@derived(
+    numpy=np.count_nonzero,
+    nondiff=True,
+    samples=lambda r: [
+        sample(np.array([[0.0, 1.0, 2.0], [0.0, 0.0, -1.0]]), -1, keepdims=True),
+        sample(r.normal(size=(2, 3)), (0, 1)),
+        sample(np.array([True, False])),
+    ],
+)
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """How many elements over `axis` are not zero. Returns a tensor without gradient.
+
+    >>> import tapenet as tn
+    >>> tn.count_nonzero(tn.tensor([0.0, 3.0, 4.0])).item()
+    2
+    """
+    return np.sum(array_like(a) != 0, axis=axis, keepdims=keepdims)

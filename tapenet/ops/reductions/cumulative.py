@@ -1,0 +1,324 @@
+"""Running sums, products and extremes: along an axis, what has come so far."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.op import Samples, Scatter, array_like, derived, op, sample
+
+
+def _last(a: Any, axis: int | None) -> Any:
+    """`a` with the axis that was run along last; flattened if that is None."""
+    return np.reshape(a, (-1,)) if axis is None or a.ndim == 0 else np.moveaxis(a, axis, -1)
+
+
+def _back(d: Any, shape: tuple[int, ...], axis: int | None) -> Any:
+    """Undo `_last`."""
+    return np.reshape(d, shape) if axis is None or not shape else np.moveaxis(d, -1, axis)
+
+
+def _from_the_end(a: Any) -> Any:
+    """Sums along the last axis from each element to the end."""
+    return np.flip(np.cumsum(np.flip(a, -1), -1), -1)
+
+
+def _recurrence(g: Any, a: Any) -> Any:
+    """s along the last axis with s[i] = g[i] + a[i] · s[i+1], where nothing follows the last.
+
+    Neighbours are put together, the recurrence of half the length solved, and what lies between filled in: n elements
+    cost about 3n products in log n steps, and no division. Products of `a` may overflow where plain recursion would
+    meet a zero first, hence `zmul`.
+    """
+    n = g.shape[-1]
+    if n <= 1:
+        return g
+    if n % 2:
+        return _recurrence(_shifted_in(g), _shifted_in(a))[..., :n]
+    first, second = a[..., ::2], a[..., 1::2]
+    odd = g[..., 1::2]
+    even = _recurrence(g[..., ::2] + zmul(odd, first), zmul(first, second))
+    odd = odd + zmul(_shifted_in(even[..., 1:]), second)
+    return np.reshape(np.stack([even, odd], -1), g.shape)
+
+
+def _shifted_in(a: Any) -> Any:
+    """`a` with a zero more at the end of its last axis."""
+    return np.concatenate([a, np.zeros((*a.shape[:-1], 1), a.dtype)], -1)
+
+
+def _samples(*, positive: bool = False, flat: bool = True) -> Samples:
+    """Calls over every kind of axis, and over arrays of no element and of one."""
+
+    def make(r: np.random.Generator) -> list[Any]:
+        def array(*shape: int) -> Any:
+            return r.uniform(0.5, 2.0, shape) if positive else r.normal(size=shape)
+
+        calls = [sample(array(5), 0), sample(array(2, 3), axis=-1), sample(array(2, 2, 2), 1), sample(array(0, 2), 0)]
+        return (
+            [*calls, sample(array(2, 3)), sample(array(4)), sample(array())] if flat else [*calls, sample(array(3, 2))]
+        )
+
+    return make
+
+
+_AXIS = """
+    Args:
+        a: an array.
+        axis: the axis to run along; None flattens `a` first.
+        dtype: that of the result, in which it is computed.
+
+    Returns:
+        an array of the shape of `a`; one-dimensional if `axis` is None.
+"""
+
+
+cumsum = op(
+    lambda a, axis=None, dtype=None: np.cumsum(a, axis, dtype),
+    name="cumsum",
+    numpy=np.cumsum,
+    a=lambda g, a_shape, axis: _back(_from_the_end(_last(g, axis)), a_shape, axis),
+    formula="out[i] = a[0] + … + a[i]",
+    gradients="a: the sum of g from each element to the end",
+    doc=f"""The running sum: each element and all before it.
+{_AXIS}
+    >>> import tapenet as tn
+    >>> tn.cumsum(tn.tensor([1.0, 2.0, 3.0]))
+    Tensor([1., 3., 6.])
+    """,
+    samples=_samples(),
+    mend=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
+)
+
+
+def _cumprod_a(g: Any, out: Any, a: Any, axis: int | None) -> Any:
+    # The elements before i multiply all that follow; what follows is g[i] + a[i+1] · (g[i+1] + a[i+2] · (...)).
+    shape = a.shape
+    g, out, a = (_last(v, axis) for v in (g, out, a))
+    before = np.concatenate([np.ones((*a.shape[:-1], min(a.shape[-1], 1)), out.dtype), out[..., :-1]], -1)
+    after = _recurrence(g, _shifted_in(a[..., 1:]))
+    return _back(zmul(after, before), shape, axis)
+
+
+cumprod = op(
+    lambda a, axis=None, dtype=None: np.cumprod(a, axis, dtype),
+    name="cumprod",
+    numpy=np.cumprod,
+    a=_cumprod_a,
+    formula="out[i] = a[0] · … · a[i]",
+    gradients="a: Σ over j ≥ i of g[j] · Π of the others of a[0] … a[j]",
+    doc=f"""The running product: each element times all before it. The gradient is right with zeros among them, and takes
+    a number of steps that is linear in the length. It is infinite where the product of what follows alone overflows.
+{_AXIS}
+    >>> import tapenet as tn
+    >>> tn.cumprod(tn.tensor([1.0, 2.0, 3.0]))
+    Tensor([1., 2., 6.])
+    """,
+    samples=lambda r: [
+        *_samples()(r),
+        sample(np.array([2.0, 0.0, 3.0, 0.5])),
+        sample(np.array([[0.0, 0.0, 3.0], [1.0, 2.0, 0.0]]), 1),
+    ],
+    mend=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
+)
+
+
+@derived(
+    numpy=np.nancumsum,
+    samples=lambda r: [*_samples()(r), sample(np.array([[1.0, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
+)
+def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """The running sum where nan counts as 0; its gradient there is 0. Arguments as for `cumsum`.
+
+    >>> import tapenet as tn
+    >>> tn.nancumsum(tn.tensor([1.0, float("nan"), 3.0]))
+    Tensor([1., 1., 4.])
+    """
+    return np.cumsum(_without_nan(array_like(a), 0), axis, dtype)
+
+
+@derived(
+    numpy=np.nancumprod,
+    samples=lambda r: [*_samples()(r), sample(np.array([[1.5, np.nan, 2.0], [np.nan, 3.0, 4.0]]), 1)],
+)
+def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """The running product where nan counts as 1; its gradient there is 0. Arguments as for `cumprod`.
+
+    >>> import tapenet as tn
+    >>> tn.nancumprod(tn.tensor([2.0, float("nan"), 3.0]))
+    Tensor([2., 2., 6.])
+    """
+    return np.cumprod(_without_nan(array_like(a), 1), axis, dtype)
+
+
+def _without_nan(a: Any, value: int) -> Any:
+    return np.where(np.isnan(a), value, a) if a.dtype.kind in "fc" else a
+
+
+def _initial_samples(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=3), include_initial=True),
+        sample(r.normal(size=(2, 3)), axis=-1, include_initial=True),
+        sample(r.normal(size=(2, 3)), axis=0),
+        sample(r.normal(size=0), include_initial=True),
+    ]
+
+
+def _cumulative(function: Any, name: str, x: Any, axis: int | None, dtype: Any, first: Any) -> Any:
+    """What `cumulative_sum` and `cumulative_prod` share; `first` is what to begin with, or None."""
+    x = array_like(x)
+    if axis is None:
+        if len(x.shape) != 1:
+            raise ValueError(f"{name}: x has shape {x.shape}: give axis=, which may be left out of one axis only")
+        axis = 0
+    out = function(x, axis, dtype)
+    if first is None:
+        return out
+    shape = list(x.shape)
+    shape[axis] = 1
+    return np.concatenate([np.full(shape, first, out.dtype), out], axis)
+
+
+@derived(numpy=getattr(np, "cumulative_sum", ()), samples=_initial_samples)
+def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    """The running sum as the array API has it.
+
+    Args:
+        x: an array.
+        axis: the axis to run along; may be left out if there is one only.
+        dtype: that of the result.
+        include_initial: begin with 0, so that the result is one longer than `x`.
+
+    Raises:
+        ValueError: several axes, and none given.
+
+    >>> import tapenet as tn
+    >>> tn.cumulative_sum(tn.tensor([1.0, 2.0]), include_initial=True)
+    Tensor([0., 1., 3.])
+    """
+    return _cumulative(np.cumsum, "cumulative_sum", x, axis, dtype, 0 if include_initial else None)
+
+
+@derived(numpy=getattr(np, "cumulative_prod", ()), samples=_initial_samples)
+def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    """The running product as the array API has it.
+
+    Args:
+        x: an array.
+        axis: the axis to run along; may be left out if there is one only.
+        dtype: that of the result.
+        include_initial: begin with 1, so that the result is one longer than `x`.
+
+    Raises:
+        ValueError: several axes, and none given.
+
+    >>> import tapenet as tn
+    >>> tn.cumulative_prod(tn.tensor([2.0, 3.0]), include_initial=True)
+    Tensor([1., 2., 6.])
+    """
+    return _cumulative(np.cumprod, "cumulative_prod", x, axis, dtype, 1 if include_initial else None)
+
+
+# -- extremes ----------------------------------------------------------------------------------------------------
+
+
+def _running(ufunc: np.ufunc) -> Any:
+    """The forward of a running extreme: it also gives the place of each output's element along the axis."""
+
+    def run(array: Any, axis: int = 0, dtype: Any = None) -> tuple[Any, Any]:
+        out = ufunc.accumulate(array, axis, dtype)
+        ordered = np.moveaxis(out, axis, -1)
+        before, here = ordered[..., :-1], ordered[..., 1:]
+        kept = (before == here) | ((before != before) & (here != here))  # nan stays the one that came first
+        places = np.zeros(ordered.shape, np.intp)
+        places[..., 1:] = np.maximum.accumulate(np.where(kept, 0, np.arange(1, ordered.shape[-1])), -1)
+        return out, np.moveaxis(places, -1, axis)
+
+    return run
+
+
+def _running_array(g: Any, array_shape: tuple[int, ...], axis: int, place: Any) -> Any:
+    index: list[Any] = [np.reshape(np.arange(n), [-1 if i == j else 1 for j in range(len(array_shape))])
+                        for i, n in enumerate(array_shape)]  # fmt: skip
+    index[axis] = place
+    return Scatter(tuple(index), g)
+
+
+def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Any:
+    made = op(
+        _running(ufunc),
+        name=name,
+        label=f"running {ufunc.__name__[:3]}",
+        residuals=("place",),
+        array=_running_array,
+        formula=f"out[i] = {ufunc.__name__[:3]}(array[0], …, array[i])",
+        gradients=f"array: the sum of g where the element was the {word} so far",
+        doc=f"""The {word} element so far, as `np.{ufunc.__name__}.accumulate` gives it.
+
+    The gradient of each output goes to the element that it is; of equal ones, to the first. From the first nan on the
+    output is nan, and its gradient goes there.
+
+    Args:
+        array: an array of one axis or more.
+        axis: the axis to run along.
+        dtype: that of the result.
+
+    >>> import tapenet as tn
+    >>> tn.{example}
+    """,
+        samples=_samples(flat=False),
+        mend=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
+    )
+    made.__module__ = __name__
+    return made
+
+
+cumulative_max = _extreme(
+    np.maximum, "cumulative_max", "largest", "cumulative_max(tn.tensor([1.0, 3.0, 2.0]))\n    Tensor([1., 3., 3.])"
+)
+cumulative_min = _extreme(
+    np.minimum, "cumulative_min", "smallest", "cumulative_min(tn.tensor([3.0, 1.0, 2.0]))\n    Tensor([3., 1., 1.])"
+)
+
+# -- logarithms --------------------------------------------------------------------------------------------------
+
+
+def _share(low: Any, high: Any) -> Any:
+    """e^(low − high), 0 where both are −∞."""
+    return np.exp(low - np.where(high == -math.inf, 0, high))
+
+
+def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
+    # Σ over j ≥ i of g[j] · e^(array[i] − out[j]), put together from steps of e^(out[i] − out[i+1]), none above 1.
+    g, out, array = (np.moveaxis(v, axis, -1) for v in (g, out, array))
+    steps = _share(out[..., :-1], out[..., 1:])
+    later = _recurrence(g, _shifted_in(steps) if out.shape[-1] else out)
+    return np.moveaxis(later * _share(array, out), -1, axis)
+
+
+logcumsumexp = op(
+    lambda array, axis=0, dtype=None: np.logaddexp.accumulate(array, axis, dtype),
+    name="logcumsumexp",
+    array=_logcumsumexp_array,
+    formula="out[i] = ln(e^array[0] + … + e^array[i])",
+    gradients="array: Σ over j ≥ i of g[j] · e^(array[i] − out[j])",
+    doc="""The logarithm of the running sum of exponentials, as `np.logaddexp.accumulate` gives it, without overflow.
+
+    The gradient at -inf is 0; from the first +inf on it is nan.
+
+    Args:
+        array: an array of one axis or more.
+        axis: the axis to run along.
+        dtype: that of the result.
+
+    >>> import tapenet as tn
+    >>> tn.logcumsumexp(tn.tensor([0.0, 0.0]))
+    Tensor([0.        , 0.69314718])
+    """,
+    samples=_samples(flat=False),
+    mend=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
+)

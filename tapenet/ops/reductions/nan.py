@@ -1,0 +1,294 @@
+"""Reductions that pass over nan."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
+from tapenet.ops.reductions.basic import prod, share, spread, sum
+from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, conjugate, exact, mask_of
+
+
+def _samples(exactly: bool = False) -> Samples:
+    """Calls with a nan here and there, over any axes."""
+
+    def make(r: np.random.Generator) -> list[Any]:
+        def array(*shape: int) -> Any:
+            a = exact(r, *shape) if exactly else r.normal(size=shape)
+            a[(1,) * len(shape)] = np.nan
+            return a
+
+        return [
+            sample(array(2, 3)),
+            sample(array(2, 4), axis=-1, keepdims=True),
+            sample(array(2, 3, 2), axis=(0, -1)),
+            sample(array(3, 2), axis=0),
+            sample(r.normal(size=())),
+        ]
+
+    return make
+
+
+def _masked_samples(initial: bool) -> Samples:
+    """The same, and calls with where= and, if there is such an option, initial=."""
+    start = {"initial": 0.1} if initial else {}
+
+    def make(r: np.random.Generator) -> list[Any]:
+        a = exact(r, 2, 4)
+        a[0, 1] = np.nan
+        masked = [
+            sample(a, axis=0, where=np.array([[True], [True]]), **start),
+            sample(a, where=mask_of(2, 4), **start),
+            sample(a, axis=-1, keepdims=True, where=mask_of(4), **start),
+        ]
+        return [*_samples()(r), *masked, *([sample(a, axis=1, **start)] if start else [])]
+
+    return make
+
+
+# -- sums and products: nan counts as nothing ----------------------------------------------------------------------
+
+
+def _without_nan(a: Any, fill: int) -> Any:
+    a = array_like(a)
+    return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
+
+
+def _rare(initial: Any, where: Any) -> dict[str, Any]:
+    """The rare options that were given."""
+    return ({} if initial is None else {"initial": initial}) | ({} if where is True else {"where": where})
+
+
+@derived(numpy=np.nansum, samples=_masked_samples(initial=True))
+def nansum(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """The sum of the elements that are not nan, with gradient 0 at those that are; 0 if all are nan.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nansum(tn.tensor([1.0, np.nan, 3.0]))
+    Tensor(4.)
+    """
+    return sum(_without_nan(a, 0), axis, dtype, keepdims=keepdims, **_rare(initial, where))
+
+
+@derived(numpy=np.nanprod, samples=_masked_samples(initial=True))
+def nanprod(
+    a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """The product of the elements that are not nan, with gradient 0 at those that are; 1 if all are nan.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.nanprod(tn.tensor([2.0, np.nan, 3.0]))
+    Tensor(6.)
+    """
+    return prod(_without_nan(a, 1), axis, dtype, keepdims=keepdims, **_rare(initial, where))
+
+
+# -- means and extremes: NumPy's own values and warnings -----------------------------------------------------------
+
+
+def _valid(a: Any, where: Any) -> Any:
+    """Which elements take part."""
+    valid = np.logical_not(np.isnan(a))
+    return valid if where is True else np.logical_and(valid, where)
+
+
+def _number(valid: Any, axis: Any, like: Any) -> Any:
+    """How many elements take part, in the dtype of a gradient."""
+    return np.sum(valid, axis=axis, keepdims=True).astype(like.dtype)
+
+
+def _mean_a(g: Any, a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    valid = _valid(a, where)
+    return np.where(valid, spread(g, a.shape, axis, keepdims) / _number(valid, axis, g), 0)
+
+
+def _deviations(g: Any, a: Any, axis: Any, ddof: Any, where: Any, mean: Any, correction: Any) -> Any:
+    """The deviations from the mean over the degrees of freedom, conjugate; 0 where nothing can be said."""
+    valid = _valid(a, where)
+    number = _number(valid, axis, g)
+    filled = np.where(valid, a, 0)
+    if mean is None:
+        mean = np.sum(filled, axis=axis, keepdims=True) / np.where(number > 0, number, 1)
+    freedom = number - (ddof if correction is None else correction)
+    centred = np.where(np.logical_and(valid, freedom > 0), filled - mean, 0)
+    return conjugate(centred) / np.where(freedom > 0, freedom, 1)
+
+
+def _var_a(
+    g: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
+) -> Any:  # fmt: skip
+    return spread(g, a.shape, axis, keepdims) * (2 * _deviations(g, a, axis, ddof, where, mean, correction))
+
+
+def _var_mean(
+    g: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
+) -> Any:  # fmt: skip
+    return -np.sum(_var_a(g, a, axis, ddof, keepdims, where, mean, correction), axis=axis, keepdims=True)
+
+
+def _std_a(
+    g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
+) -> Any:  # fmt: skip
+    # 0 where the deviation is 0, as for std, and where it is nan.
+    safe = spread(np.where(out > 0, out, 1), a.shape, axis, keepdims)
+    return spread(g, a.shape, axis, keepdims) * (_deviations(g, a, axis, ddof, where, mean, correction) / safe)
+
+
+def _std_mean(
+    g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
+) -> Any:  # fmt: skip
+    return -np.sum(_std_a(g, out, a, axis, ddof, keepdims, where, mean, correction), axis=axis, keepdims=True)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that are not None, for NumPy functions whose defaults have no other name."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _reduction(
+    forward: Any, numpy: Any, name: str, formula: str, gradients: str, summary: str, example: str, options: str,
+    samples: Samples, **rules: Rule,
+) -> Op:  # fmt: skip
+    made: Op = op(
+        forward,
+        name=name,
+        numpy=numpy,
+        nondiff=("where",),
+        formula=formula,
+        gradients=gradients,
+        doc=f"{summary} Elements that are nan have gradient 0.\n{ARGS}{options}{WHERE}\n\n"
+        f"    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
+        samples=samples,
+        grads=rules,
+    )
+    made.__module__ = __name__
+    return made
+
+
+nanmean = _reduction(
+    lambda a, axis=None, dtype=None, *, keepdims=False, where=True: np.nanmean(
+        a, axis, dtype=dtype, keepdims=keepdims, where=where
+    ),
+    np.nanmean,
+    "nanmean",
+    "Σ a / n over the n elements that are not nan",
+    "a: g / n where a is not nan, else 0",
+    "The mean of the elements that are not nan; nan, with NumPy's warning, if all are.",
+    "nanmean(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(2.)",
+    "",
+    _masked_samples(initial=False),
+    a=_mean_a,
+)
+
+_MOMENT = """
+        ddof, correction: what the number of elements is lessened by; two names for one number.
+        mean: the mean, if it is known, of a shape as with keepdims."""
+
+
+def _moment_samples(r: np.random.Generator) -> list[Any]:
+    a = r.normal(size=(2, 4))
+    a[0, 1] = np.nan
+    return [
+        *list(_masked_samples(initial=False)(r))[:4],
+        sample(a, axis=1, ddof=1),
+        sample(a, axis=(0, 1), correction=1.5),
+        sample(a, axis=-1, where=np.array([True, True, True, False]), keepdims=True),
+        sample(a, axis=0, mean=0.25, ddof=-1),
+    ]
+
+
+nanvar = _reduction(
+    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=None, correction=None: np.nanvar(
+        a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **_given(mean=mean, correction=correction)
+    ),
+    np.nanvar,
+    "nanvar",
+    "Σ (a − μ)² / (n − ddof) over the n elements that are not nan",
+    "a: g · 2 (a − μ)/(n − ddof); mean: −Σ g · 2 (a − mean)/(n − ddof)",
+    "The variance of the elements that are not nan; nan, with NumPy's warning and gradient 0, where n ≤ ddof.",
+    "nanvar(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
+    _MOMENT,
+    _moment_samples,
+    a=_var_a,
+    mean=_var_mean,
+)
+nanstd = _reduction(
+    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False, where=True, mean=None, correction=None: np.nanstd(
+        a, axis, dtype=dtype, ddof=ddof, keepdims=keepdims, where=where, **_given(mean=mean, correction=correction)
+    ),
+    np.nanstd,
+    "nanstd",
+    "√(Σ (a − μ)² / (n − ddof)) over the n elements that are not nan",
+    "a: g · (a − μ)/((n − ddof) · out); mean: −Σ g · (a − mean)/((n − ddof) · out)",
+    "The standard deviation of the elements that are not nan, the square root of `nanvar`; its gradient is 0 where it is 0.",
+    "nanstd(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
+    _MOMENT,
+    _moment_samples,
+    a=_std_a,
+    mean=_std_mean,
+)
+
+
+def _extreme_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
+    return share(g, out, a, axis, keepdims, where)
+
+
+nanmax = _reduction(
+    lambda a, axis=None, *, keepdims=False, initial=None, where=True: np.nanmax(
+        a, axis, keepdims=keepdims, **_given(initial=initial), **({} if where is True else {"where": where})
+    ),
+    np.nanmax,
+    "nanmax",
+    "the largest element of a that is not nan",
+    "a: g/k at each of the k largest, else 0",
+    "The largest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly.",
+    "nanmax(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(3.)",
+    INITIAL,
+    _masked_samples(initial=True),
+    a=_extreme_a,
+)
+nanmin = _reduction(
+    lambda a, axis=None, *, keepdims=False, initial=None, where=True: np.nanmin(
+        a, axis, keepdims=keepdims, **_given(initial=initial), **({} if where is True else {"where": where})
+    ),
+    np.nanmin,
+    "nanmin",
+    "the smallest element of a that is not nan",
+    "a: g/k at each of the k smallest, else 0",
+    "The smallest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly.",
+    "nanmin(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
+    INITIAL,
+    _masked_samples(initial=True),
+    a=_extreme_a,
+)
+
+
+def _place(numpy: Any, name: str, which: str, example: str) -> Op:
+    made: Op = op(
+        lambda a, axis=None, *, keepdims=False: numpy(a, axis, keepdims=keepdims),
+        name=name,
+        numpy=numpy,
+        nondiff=("a",),
+        formula=f"the index of the {which} element of a that is not nan",
+        doc=f"""The index of the {which} element along `axis` that is not nan. Returns a tensor without gradient.
+{ARGS}
+
+    Raises:
+        ValueError: all elements of a slice are nan.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.{example}
+    """,
+        samples=lambda r: [c for c in _samples()(r) if not isinstance(c.kwargs.get("axis"), tuple)],
+        mend=lambda a, *_: "A slice in which every element is nan has none: fill it first, as with np.nan_to_num",
+    )
+    made.__module__ = __name__
+    return made
+
+
+nanargmax = _place(np.nanargmax, "nanargmax", "largest", "nanargmax(tn.tensor([np.nan, 1.0, 3.0])).item()\n    2")
+nanargmin = _place(np.nanargmin, "nanargmin", "smallest", "nanargmin(tn.tensor([np.nan, 1.0, 3.0])).item()\n    1")

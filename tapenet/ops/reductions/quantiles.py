@@ -1,0 +1,316 @@
+"""Medians and quantiles.
+
+Values are NumPy's own. A rule sorts: each result lies between two elements of the sorted slice, and the gradient goes
+to these two, at the places a stable sort found them, as a `Scatter`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.indexing.basic import getitem
+from tapenet.ops.op import Op, Rule, Samples, Scatter, array_like, op, sample
+
+#: The methods that interpolate, with the two parameters of Hyndman and Fan: the quantile q of n elements lies at
+#: n q + α + q (1 − α − β) − 1 among the sorted ones, counted from 0.
+CONTINUOUS = {
+    "linear": (1.0, 1.0),
+    "interpolated_inverted_cdf": (0.0, 1.0),
+    "hazen": (0.5, 0.5),
+    "weibull": (0.0, 0.0),
+    "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+}
+
+
+class Spot(NamedTuple):
+    """Where a quantile lies in the sorted slice: between two neighbours, a part `between` of the way up."""
+
+    lower: Any
+    upper: Any
+    between: Any
+    #: How fast it moves with q.
+    slope: Any
+
+
+def _whole(index: Any, n: Any) -> Spot:
+    """A quantile that is an element."""
+    index = np.clip(index, 0, n - 1).astype(np.int64)
+    return Spot(index, index, 0.0, 0.0)
+
+
+def _spot(q: Any, n: Any, method: str) -> Spot:
+    """Where the quantile `q` of `n` elements lies."""
+    if method in CONTINUOUS:
+        alpha, beta = CONTINUOUS[method]
+        at = (n - 1) * q if method == "linear" else n * q + (alpha + q * (1 - alpha - beta)) - 1
+        inside = np.logical_and(at >= 0, at < n - 1)
+        below = np.floor(at)
+        lower = np.clip(below, 0, n - 1).astype(np.int64)
+        return Spot(lower, lower + inside, np.where(inside, at - below, 0), np.where(inside, n + 1 - alpha - beta, 0))
+    if method == "averaged_inverted_cdf":
+        at = n * q - 1
+        whole = at == np.floor(at)
+        lower = np.clip(np.floor(at), 0, n - 1).astype(np.int64)
+        upper = np.clip(np.floor(at) + 1, 0, n - 1).astype(np.int64)
+        return Spot(lower, upper, np.where(whole, 0.5, 1.0), 0.0)
+    if method == "inverted_cdf":
+        return _whole(np.ceil(n * q - 1), n)
+    if method == "closest_observation":  # halves go to the odd index, which is the even one counted from 1
+        at = n * q - 1.5
+        below = np.floor(at)
+        return _whole(np.where(np.logical_and(at == below, below % 2 == 1), below, below + 1), n)
+    at = (n - 1) * q
+    if method == "midpoint":
+        return Spot(_whole(np.floor(at), n).lower, _whole(np.ceil(at), n).lower, 0.5, 0.0)
+    return _whole({"lower": np.floor, "higher": np.ceil, "nearest": np.rint}[method](at), n)
+
+
+class Found(NamedTuple):
+    """The two elements that each result lies between, as positions in the flat array; results are of shape (shape of
+    q, number of slices)."""
+
+    lower: Any
+    upper: Any
+    between: Any
+    slope: Any
+    #: Slices whose result is a number rather than nan.
+    live: Any
+
+
+def _slices(a: Any, axis: Any) -> tuple[Any, Any]:
+    """`a` as one row for each slice that is reduced, and where the elements of these rows are in the flat array."""
+    axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    order = (*(i for i in range(a.ndim) if i not in axes), *axes)
+    shape = (-1, math.prod(a.shape[i] for i in axes))
+    places = np.reshape(np.transpose(np.reshape(np.arange(a.size), a.shape), order), shape)
+    return np.reshape(np.transpose(a, order), shape), places
+
+
+def _find(a: Any, q: Any, axis: Any, method: str, skips: bool, weights: Any = None, out: Any = None) -> Found:
+    rows, places = _slices(a, axis)
+    count, n = places.shape
+    nan = np.isnan(rows)
+    if skips:
+        valid = n - np.sum(nan, axis=-1)
+        live = valid > 0
+        size = np.maximum(valid, 1).astype(np.result_type(q.dtype, np.float32))
+    else:
+        live = np.logical_not(np.any(nan, axis=-1))
+        size = n
+    starts = np.arange(count) * n
+    if weights is not None:  # an element of the slice: the first that equals the result
+        equal = rows == np.reshape(out, (*q.shape, count, 1))
+        at = getitem(np.reshape(places, -1), starts + np.argmax(equal, axis=-1))
+        return Found(at, at, 0.0, 0.0, live)
+    spot = _spot(np.reshape(q, (*q.shape, 1)), size, method)
+    order = np.reshape(np.argsort(rows, axis=-1, kind="stable"), -1)
+
+    def flat(index: Any) -> Any:
+        at = starts + index
+        return getitem(np.reshape(places, -1), starts + getitem(order, at))
+
+    lower = flat(spot.lower)
+    return Found(lower, lower if spot.upper is spot.lower else flat(spot.upper), spot.between, spot.slope, live)
+
+
+def _unravel(flat: Any, shape: tuple[int, ...]) -> Any:
+    """Positions in the flat array as an index of the array."""
+    index = []
+    for n in reversed(shape):
+        index.append(flat % n)
+        flat = flat // n
+    return tuple(reversed(index))
+
+
+def _to_elements(g: Any, a: Any, found: Found, shape: tuple[int, ...]) -> Any:
+    """The gradient by `a`: of each result to the two elements that it lies between."""
+    g = np.where(found.live, np.reshape(g, (*shape, -1)), 0)
+    if found.upper is found.lower:
+        at, parts = found.lower, g
+    else:
+        between = found.between if isinstance(found.between, float) else found.between.astype(g.dtype)
+        at, parts = np.stack([found.lower, found.upper]), np.stack([g * (1 - between), g * between])
+    return Scatter(_unravel(at, a.shape), parts) if a.ndim else np.sum(parts)
+
+
+def _rules(scale: float, skips: bool) -> dict[str, Rule]:
+    """The rules of a quantile whose q is counted in parts of `scale`."""
+
+    def find(out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> tuple[Found, Any]:
+        q = array_like(q)
+        return _find(a, q / scale if scale != 1 else q, axis, method, skips, weights, out), q
+
+    def by_a(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
+        if a.size == 0:
+            return np.zeros_like(a)
+        found, q = find(out, a, q, axis, method, weights)
+        return _to_elements(g, a, found, q.shape)
+
+    def by_q(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
+        if method not in CONTINUOUS or a.size == 0:
+            return np.zeros_like(q)
+        found, q = find(out, a, q, axis, method, weights)
+        flat = np.reshape(a, -1)
+        gap = getitem(flat, found.upper) - getitem(flat, found.lower)
+        slope = found.slope.astype(g.dtype) * (1 / scale)
+        g = np.where(found.live, np.reshape(g, (*q.shape, -1)), 0)
+        return np.sum(zmul(zmul(g, slope), gap), axis=-1)
+
+    return {"a": by_a, "q": by_q}
+
+
+_ARGS = """
+    Args:
+        a: an array.
+{q}        axis: an axis, a tuple of axes, or None for all.
+        overwrite_input: has no effect, as what a tensor holds is not overwritten.
+        keepdims: keep the reduced axes, with length one."""
+_Q = """        q: {what}; an array puts its axes first. The gradient by q is the slope between the two
+            elements, to the right where q is at one; 0 for methods that do not interpolate.
+"""
+_METHOD = """
+        method: how to place the quantile among the elements, as in NumPy.
+        weights: of the elements, for method="inverted_cdf" only; constants."""
+
+
+def _quantile_samples(scale: float, nan: bool) -> Samples:
+    def make(r: np.random.Generator) -> list[Any]:
+        def array(*shape: int) -> Any:
+            a = r.permutation(math.prod(shape)).reshape(shape) + r.uniform(-0.3, 0.3, shape)
+            if nan:
+                a[(1,) * len(shape)] = np.nan
+            return a
+
+        return [
+            sample(array(2, 3), 0.3 * scale),
+            sample(array(2, 4), np.array([0.45, 0.7]) * scale, -1),
+            sample(array(3, 2, 2), np.array(0.37 * scale), (0, -1), keepdims=True),
+            *(sample(array(7), np.array([0.21, 0.66]) * scale, method=method) for method in CONTINUOUS),
+            *(sample(array(2, 5), 0.55 * scale, axis=1, method=method) for method in DISCRETE),
+            sample(array(5), 0.6 * scale, method="inverted_cdf", weights=[1, 2, 3, 1, 2]),
+            # NumPy's nanquantile does not broadcast weights.
+            sample(array(2, 3), 0.4 * scale, 0, method="inverted_cdf", weights=[[2] * 3, [1] * 3] if nan else [2, 1]),
+            sample(r.normal(size=()), 0.5 * scale),
+        ]
+
+    return make
+
+
+DISCRETE = (
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "lower", "higher", "midpoint", "nearest",
+)  # fmt: skip
+
+
+def _quantile(numpy: Any, scale: float, skips: bool, summary: str, example: str) -> Op:
+    name = numpy.__name__
+    made: Op = op(
+        lambda a, q, axis=None, *, overwrite_input=False, method="linear", keepdims=False, weights=None: numpy(
+            a, q, axis, method=method, keepdims=keepdims, weights=weights
+        ),
+        name=name,
+        numpy=numpy,
+        nondiff=("weights",),
+        formula=f"the element of a below which {'a part q' if scale == 1 else 'q %'} of them lie",
+        gradients="a: g to the two elements around it, by nearness; q: Σ g · their slope",
+        doc=f"{summary}\n"
+        + _ARGS.format(q=_Q.format(what="from 0 to 1" if scale == 1 else "from 0 to 100"))
+        + _METHOD
+        + f"\n\n    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
+        samples=_quantile_samples(scale, skips),
+        grads=_rules(scale, skips),
+    )
+    made.__module__ = __name__
+    return made
+
+
+_SKIPPING = " Elements that are nan are passed over; of nan alone it is nan, with NumPy's warning and gradient 0."
+quantile = _quantile(
+    np.quantile,
+    1,
+    False,
+    "The quantiles `q` of the values over `axis`. A slice with a nan has the quantile nan, and gradient 0.",
+    "quantile(tn.tensor([1.0, 2.0, 4.0]), 0.75)\n    Tensor(3.)",
+)
+percentile = _quantile(
+    np.percentile,
+    100,
+    False,
+    "The percentiles `q` of the values over `axis`. A slice with a nan has the percentile nan, and gradient 0.",
+    "percentile(tn.tensor([1.0, 2.0, 4.0]), 75)\n    Tensor(3.)",
+)
+nanquantile = _quantile(
+    np.nanquantile,
+    1,
+    True,
+    "The quantiles `q` of the values over `axis`." + _SKIPPING,
+    "nanquantile(tn.tensor([1.0, 2.0, 4.0, np.nan]), 0.75)\n    Tensor(3.)",
+)
+nanpercentile = _quantile(
+    np.nanpercentile,
+    100,
+    True,
+    "The percentiles `q` of the values over `axis`." + _SKIPPING,
+    "nanpercentile(tn.tensor([1.0, 2.0, 4.0, np.nan]), 75)\n    Tensor(3.)",
+)
+
+
+def _median_samples(nan: bool) -> Samples:
+    def make(r: np.random.Generator) -> list[Any]:
+        def array(*shape: int) -> Any:
+            a = r.permutation(math.prod(shape)).reshape(shape) + r.uniform(-0.3, 0.3, shape)
+            if nan:
+                a[(1,) * len(shape)] = np.nan
+            return a
+
+        return [
+            sample(array(5)),
+            sample(array(2, 4), axis=-1),
+            sample(array(3, 2), axis=0, keepdims=True),
+            sample(array(3, 2, 2), axis=(0, -1), overwrite_input=True),
+            sample(r.normal(size=())),
+        ]
+
+    return make
+
+
+def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
+    def by_a(g: Any, a: Any, axis: Any) -> Any:
+        if a.size == 0:
+            return np.zeros_like(a)
+        half = np.full((), 0.5)
+        # NumPy's median is the quantile 0.5 of the method that takes the middle of the two neighbours.
+        return _to_elements(g, a, _find(a, half, axis, "midpoint", skips), ())
+
+    name = numpy.__name__
+    made: Op = op(
+        lambda a, axis=None, *, overwrite_input=False, keepdims=False: numpy(a, axis, keepdims=keepdims),
+        name=name,
+        numpy=numpy,
+        formula="the middle of a, or the mean of its two middle elements",
+        gradients="a: g at the middle element, g/2 at each of two, else 0",
+        doc=f"{summary}\n{_ARGS.format(q='')}\n\n    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
+        samples=_median_samples(skips),
+        a=by_a,
+    )
+    made.__module__ = __name__
+    return made
+
+
+median = _median(
+    np.median,
+    False,
+    "The median over `axis`. A slice with a nan has the median nan, and gradient 0.",
+    "median(tn.tensor([4.0, 1.0, 2.0]))\n    Tensor(2.)",
+)
+nanmedian = _median(
+    np.nanmedian,
+    True,
+    "The median over `axis`." + _SKIPPING,
+    "nanmedian(tn.tensor([4.0, np.nan, 2.0]))\n    Tensor(3.)",
+)

@@ -1,0 +1,256 @@
+"""Averages, covariances and counts."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from tapenet.ops.op import array_like, derived, op, refuse, sample
+from tapenet.ops.reductions.basic import count
+from tapenet.ops.reductions.common import conjugate
+
+
+def _known(value: Any) -> bool:
+    """Whether a value can be looked at: it is no tensor, whose value a captured step would not know."""
+    return isinstance(value, (np.ndarray, np.generic, int, float))
+
+
+def _weights_along(a: Any, weights: Any, axis: Any) -> Any:
+    """The weights in a shape that broadcasts to that of `a`: they are one for each element, or for each along `axis`."""
+    if weights.shape == a.shape:
+        return weights
+    if axis is None:
+        raise TypeError(
+            f"average: weights of shape {weights.shape} for an array of shape {a.shape}: give the axis= they run along"
+        )
+    axes = normalize_axis_tuple(axis, a.ndim)
+    along = tuple(a.shape[i] for i in axes)
+    if weights.shape != along:
+        raise ValueError(
+            f"average: weights have shape {weights.shape}, but a, of shape {a.shape}, has {along} along axis={axis}"
+        )
+    order = tuple(int(i) for i in np.argsort(axes))
+    return np.reshape(np.transpose(weights, order), tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
+
+
+@derived(
+    numpy=np.average,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), -1, keepdims=True),
+        sample(r.normal(size=(2, 3)), None, r.uniform(0.5, 2, (2, 3))),
+        sample(r.normal(size=(2, 3)), 0, r.uniform(0.5, 2, 2)),
+        sample(r.normal(size=(2, 3)), -1, r.uniform(0.5, 2, (2, 3)), True, keepdims=True),
+        sample(r.normal(size=(2, 3, 2)), (-1, 0), r.uniform(0.5, 2, (2, 2)), returned=True),
+        sample(r.normal(size=(2, 3)), 1, returned=True),
+        sample(r.normal(size=()), None, r.uniform(0.5, 2, ())),
+    ],
+)
+def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+    """The mean over `axis`, weighted if weights are given: Σ a w / Σ w.
+
+    Args:
+        a: an array.
+        axis: an axis, a tuple of axes, or None for all.
+        weights: one for each element, or for each along `axis`; they have a gradient too.
+        returned: whether to return the sum of the weights as well.
+        keepdims: keep the reduced axes, with length one.
+
+    Returns:
+        The average, or a tuple of it and the sum of the weights in its shape.
+
+    Raises:
+        TypeError, ValueError: the shape of the weights fits neither `a` nor the axes.
+        ZeroDivisionError: weights that are no tensor have the sum 0. Those that are one give nan, with a warning.
+
+    >>> import tapenet as tn
+    >>> tn.average(tn.tensor([1.0, 2.0]), weights=[3, 1])
+    Tensor(1.25)
+    """
+    a = array_like(a)
+    if weights is None:
+        mean = np.mean(a, axis=axis, keepdims=keepdims)
+        return (mean, np.ones_like(mean) * count(a.shape, axis)) if returned else mean
+    weights = _weights_along(a, array_like(weights), axis)
+    dtype = np.result_type(a.dtype, weights.dtype, *(["f8"] if a.dtype.kind in "biu" else []))
+    total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
+    if _known(total) and np.any(total == 0):
+        raise ZeroDivisionError("average: the weights sum to 0")
+    a = a if a.dtype.kind in "fc" else a.astype(dtype)
+    mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    return (mean, np.copy(np.broadcast_to(total, mean.shape))) if returned else mean
+
+
+def _variables(m: Any, name: str, turned: bool) -> Any:
+    """Observations as a matrix with one row for each variable."""
+    if m.ndim > 2:
+        raise ValueError(f"cov: {name} has shape {m.shape}; give one axis for variables and one for observations")
+    return m.T if turned else np.reshape(m, (1, -1)) if m.ndim < 2 else m
+
+
+def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
+    weights = array_like(weights)
+    if weights.shape != (observations,):
+        raise RuntimeError(f"cov: {name} of shape {weights.shape} for {observations} observations")
+    if _known(weights):
+        if np.any(weights < 0):
+            raise ValueError(f"cov: {name} cannot be negative")
+        if name == "fweights" and np.any(weights != np.rint(weights)):
+            raise TypeError("cov: fweights count observations, so they are whole numbers; for others use aweights")
+    return weights if weights.dtype == dtype else weights.astype(dtype)
+
+
+@derived(
+    numpy=np.cov,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4))),
+        sample(r.normal(size=5)),
+        sample(r.normal(size=(4, 2)), rowvar=False, bias=True),
+        sample(r.normal(size=(2, 3)), r.normal(size=3), ddof=0),
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), False),
+        sample(r.normal(size=(2, 4)), fweights=[1, 2, 1, 3]),
+        sample(r.normal(size=(2, 3)), None, True, False, None, None, r.uniform(0.5, 2, 3)),
+        sample(r.normal(size=(2, 3)), None, True, True, None, [2, 1, 1], r.uniform(0.5, 2, 3)),
+    ],
+)
+def cov(
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None,
+    aweights: Any = None, *, dtype: Any = None,
+) -> Any:  # fmt: skip
+    """The covariances of variables: Σ (x − μ)(y − ν)* / (n − ddof) over n observations.
+
+    Args:
+        m: one row for each variable, one column for each observation; or one variable.
+        y: further variables, of the same observations.
+        rowvar: whether rows are variables; else columns are.
+        bias: divide by n, rather than n - 1.
+        ddof: divide by n - ddof, whatever `bias` is.
+        fweights: how often each observation was made; constants.
+        aweights: how much each observation weighs; they have a gradient too.
+        dtype: of the result. float32 stays what it is, other than in NumPy.
+
+    Returns:
+        A matrix; of one variable alone its variance, without axes.
+
+    Raises:
+        ValueError, TypeError, RuntimeError: more than two axes, or weights that do not fit.
+
+    >>> import tapenet as tn
+    >>> tn.cov(tn.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
+    Tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
+    if ddof is None:
+        ddof = 0 if bias else 1
+    elif ddof != int(ddof):
+        raise ValueError(f"cov: ddof={ddof} is no whole number")
+    m = array_like(m)
+    x = _variables(m, "m", not rowvar and m.ndim == 2)
+    if y is not None:
+        y = _variables(array_like(y), "y", False)
+        x = np.concatenate([x, y.T if not rowvar and y.shape[0] != 1 else y])
+    if dtype is None:
+        dtype = x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
+    x = x if x.dtype == dtype else x.astype(dtype)
+    n = x.shape[1]
+    real = np.empty(0, dtype).real.dtype
+    weights = None if fweights is None else _checked(fweights, "fweights", n, real)
+    if aweights is not None:
+        aweights = _checked(aweights, "aweights", n, real)
+        weights = aweights if weights is None else weights * aweights
+    if weights is None:
+        mean, freedom, weighted = np.mean(x, axis=1, keepdims=True), n - ddof, None
+    else:
+        total = np.sum(weights)
+        mean = np.sum(x * weights, axis=1, keepdims=True) / total
+        lost = 1 if aweights is None else np.sum(weights * aweights) / total
+        freedom, weighted = total if ddof == 0 else total - ddof * lost, weights
+    x = x - mean
+    products = x @ conjugate(x if weighted is None else x * weighted).T
+    if _known(freedom) and freedom <= 0:
+        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+        return np.squeeze(products * math.inf)
+    return np.squeeze(products * (1 / freedom))
+
+
+@derived(
+    numpy=np.corrcoef,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4))),
+        sample(r.normal(size=(4, 3)), rowvar=False),
+        sample(r.normal(size=(2, 4)), r.normal(size=4)),
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=4)),
+    ],
+)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    """The correlations of variables: their covariances over their standard deviations, from -1 to 1.
+
+    Args:
+        x, y, rowvar, dtype: as for `cov`.
+
+    Returns:
+        A matrix; of one variable alone 1, without axes. A variable that does not vary has the correlation nan.
+
+    >>> import tapenet as tn
+    >>> tn.corrcoef(tn.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])).tolist()
+    [[1.0, -1.0], [-1.0, 1.0]]
+    """
+    c = cov(x, y, rowvar, dtype=dtype)
+    if not c.shape:
+        return c / c
+    i = np.arange(c.shape[0])
+    variance = c[i, i]
+    deviation = np.sqrt(np.real(variance) if c.dtype.kind == "c" else variance)
+    r = c / deviation[:, None] / deviation
+    if c.dtype.kind == "c":
+        return np.clip(np.real(r), -1, 1) + 1j * np.clip(np.imag(r), -1, 1)
+    return np.clip(r, -1, 1)
+
+
+def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    sums = np.bincount(x, weights, minlength)
+    floats = isinstance(weights, np.ndarray) and weights.dtype.kind == "f"
+    return sums.astype(weights.dtype, copy=False) if floats else sums
+
+
+bincount = op(
+    _bincount,
+    name="bincount",
+    numpy=np.bincount,
+    nondiff=("x",),
+    weights=lambda g, x: g[x],
+    formula="at each i, the sum of the weights where x = i",
+    gradients="weights: g[x]",
+    doc="""How often each number from 0 occurs in `x`, or the sum of the weights where it does.
+
+    Args:
+        x: whole numbers, not negative.
+        weights: one for each of `x`. float32 stays what it is, other than in NumPy.
+        minlength: the least length of the result, which else is one more than the largest number.
+
+    >>> import tapenet as tn
+    >>> tn.bincount(tn.tensor([0, 2, 2]), tn.tensor([1.0, 2.0, 4.0]))
+    Tensor([1., 0., 6.])
+    """,
+    samples=lambda r: [
+        sample(np.array([0, 2, 2, 1])),
+        sample(np.array([0, 2, 2]), r.normal(size=3)),
+        sample(np.array([3, 0]), r.normal(size=2), minlength=6),
+        sample(np.array([], int), None, 2),
+    ],
+    mend=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
+)
+
+_BINS = (
+    "which bin an element falls into is a step. For the values alone use tensor.numpy(); for counts with a gradient sum "
+    "smooth bumps, as in tn.exp(-((x[:, None] - centres) / width) ** 2).sum(axis=0); where the bins are known and only "
+    "weights need a gradient, np.bincount(np.digitize(x, edges) - 1, weights)"
+)
+for _function in (np.histogram, np.histogram2d, np.histogramdd, np.histogram_bin_edges):
+    refuse(_function, _BINS)

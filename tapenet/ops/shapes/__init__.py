@@ -1,0 +1,1 @@
+"""The same values in other shapes; joining, cutting, padding; arrays made new."""

@@ -1,0 +1,347 @@
+"""Rolling and turning arrays; diagonals and triangles of matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tapenet.ops.indexing.basic import scatter_add
+from tapenet.ops.op import Op, Scatter, array_like, derived, op, sample
+
+
+def _opposite(shift: Any) -> Any:
+    return tuple(-int(s) for s in shift) if np.ndim(shift) else -int(shift)
+
+
+def _roll_lowered(a: Any, shift: Any, axis: Any) -> Any:
+    """`np.roll` in slices: each turn puts the last elements along an axis first."""
+    if axis is None:
+        return np.reshape(_roll_lowered(np.reshape(a, -1), int(np.sum(shift)), 0), a.shape)
+    for s, i in np.broadcast(shift, axis):
+        i = int(i) % a.ndim
+        lead = (slice(None),) * i
+        at = a.shape[i] - int(s) % max(a.shape[i], 1)
+        a = np.concatenate([a[(*lead, slice(at, None))], a[(*lead, slice(None, at))]], i)
+    return a
+
+
+roll = op(
+    lambda a, shift, axis=None: np.roll(a, shift, axis),
+    name="roll",
+    numpy=np.roll,
+    lower=_roll_lowered,
+    a=lambda g, shift, axis: np.roll(g, _opposite(shift), axis),
+    formula="a, its elements shifted in a circle",
+    gradients="a: g, shifted back",
+    doc="""The elements moved along axes; those that leave at one end come in at the other.
+
+    Args:
+        a: an array.
+        shift: by how many places, for all axes or one number for each.
+        axis: an axis or a tuple of them; an axis named twice is shifted twice. None rolls all elements in row-major
+            order.
+
+    >>> import tapenet as tn
+    >>> tn.roll(tn.tensor([1.0, 2.0, 3.0]), 1)
+    Tensor([3., 1., 2.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 2),
+        sample(r.normal(size=(2, 3)), -1, axis=-1),
+        sample(r.normal(size=(2, 3, 2)), (1, -4), (0, 1)),
+        sample(r.normal(size=(2, 3)), (1, 1), axis=1),
+        sample(r.normal(size=(2, 3)), 1, (0, -1)),
+        sample(r.normal(size=(2, 2)), (1, 2)),
+        sample(r.normal(size=(0, 3)), 1, 0),
+        sample(r.normal(size=()), 1),
+    ],
+    mend=lambda a, shift, axis: (
+        f"axis must lie within the {np.ndim(a)} axes of a, with one shift for each or one for all"
+    ),
+)
+
+
+@derived(
+    numpy=np.rot90,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), 2),
+        sample(r.normal(size=(2, 3)), -1),
+        sample(r.normal(size=(2, 3)), k=4),
+        sample(r.normal(size=(2, 1, 3)), 1, (0, -1)),
+        sample(r.normal(size=(2, 3, 1)), 3, axes=(1, 0)),
+    ],
+)
+def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
+    """An array turned by `k` right angles in the plane of two axes, from the first towards the second.
+
+    Raises:
+        ValueError: no two different axes of the array.
+
+    >>> import tapenet as tn
+    >>> tn.rot90(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor([[2., 4.],
+            [1., 3.]])
+    """
+    m = array_like(m)
+    if len(axes) != 2:
+        raise ValueError(f"rot90: axes={tuple(axes)} must be two axes")
+    first, second = (normalize_axis_index(i, m.ndim) for i in axes)
+    if first == second:
+        raise ValueError(f"rot90: axes={tuple(axes)} must be two different axes")
+    k = k % 4
+    if k == 0:
+        return m[...]
+    if k == 2:
+        return np.flip(m, (first, second))
+    if k == 1:
+        return np.swapaxes(np.flip(m, second), first, second)
+    return np.flip(np.swapaxes(m, first, second), second)
+
+
+@derived(numpy=np.fliplr, samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 2, 1)))])
+def fliplr(m: Any) -> Any:
+    """The columns in reverse order: a flip along the second axis.
+
+    Raises:
+        ValueError: less than two axes.
+
+    >>> import tapenet as tn
+    >>> tn.fliplr(tn.tensor([[1.0, 2.0]]))
+    Tensor([[2., 1.]])
+    """
+    m = array_like(m)
+    if m.ndim < 2:
+        raise ValueError(f"fliplr: an array of shape {m.shape} has no columns; use flip")
+    return np.flip(m, 1)
+
+
+@derived(numpy=np.flipud, samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=3))])
+def flipud(m: Any) -> Any:
+    """The rows in reverse order: a flip along the first axis.
+
+    Raises:
+        ValueError: an array without axes.
+
+    >>> import tapenet as tn
+    >>> tn.flipud(tn.tensor([1.0, 2.0]))
+    Tensor([2., 1.])
+    """
+    m = array_like(m)
+    if m.ndim < 1:
+        raise ValueError("flipud: an array without axes has no rows")
+    return np.flip(m, 0)
+
+
+@derived(
+    numpy=np.rollaxis,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 1, 3)), 2),
+        sample(r.normal(size=(2, 1, 3)), 0, 2),
+        sample(r.normal(size=(2, 1, 3)), -3, start=3),
+        sample(r.normal(size=(2, 1, 3)), 1, -1),
+    ],
+)
+def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
+    """An axis moved to before the one that is at position `start` now. `moveaxis` says it more plainly.
+
+    Raises:
+        ValueError: no such axis, or position.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.rollaxis(tn.tensor(np.zeros((2, 3, 4))), 2).shape
+    (4, 2, 3)
+    """
+    a = array_like(a)
+    axis = normalize_axis_index(axis, a.ndim)
+    if not -a.ndim <= start <= a.ndim:
+        raise ValueError(f"rollaxis: start={start} is no position among the axes of shape {a.shape}")
+    start = start + a.ndim if start < 0 else start
+    return np.moveaxis(a, axis, start - 1 if axis < start else start)
+
+
+# -- diagonals and triangles -------------------------------------------------------------------------------------
+
+
+def _diagonal_index(shape: tuple[int, ...], offset: int, axis1: int, axis2: int) -> tuple[tuple[Any, ...], int]:
+    """The index that reads a diagonal, and the place among the axes of what it gives that the diagonal gets."""
+    axis1, axis2 = normalize_axis_index(axis1, len(shape)), normalize_axis_index(axis2, len(shape))
+    row, column = max(-offset, 0), max(offset, 0)
+    along = np.arange(max(min(shape[axis1] - row, shape[axis2] - column), 0))
+    index: list[Any] = [slice(None)] * len(shape)
+    index[axis1], index[axis2] = along + row, along + column
+    return tuple(index), min(axis1, axis2) if abs(axis1 - axis2) == 1 else 0
+
+
+def _diagonal_lowered(a: Any, offset: int, axis1: int, axis2: int) -> Any:
+    index, place = _diagonal_index(a.shape, offset, axis1, axis2)
+    return np.moveaxis(a[index], place, -1)
+
+
+def _diagonal_a(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Scatter:
+    index, place = _diagonal_index(a_shape, offset, axis1, axis2)
+    return Scatter(index, np.moveaxis(g, -1, place))
+
+
+diagonal: Op = op(
+    lambda a, offset=0, axis1=0, axis2=1: np.diagonal(a, offset, axis1, axis2),
+    name="diagonal",
+    numpy=np.diagonal,
+    lower=_diagonal_lowered,
+    a=_diagonal_a,
+    formula="the diagonal of a, along a new last axis",
+    gradients="a: zeros with g added on the diagonal",
+    doc="""The diagonal of a matrix, or of each matrix that two axes span.
+
+    Args:
+        a: an array with two axes or more.
+        offset: which diagonal: above the main one if positive, below if negative.
+        axis1, axis2: the axes of rows and columns.
+
+    Returns:
+        an array without these axes, and with the diagonals along a new last one; a view, read-only.
+
+    Raises:
+        ValueError: less than two axes, or twice the same one.
+
+    >>> import tapenet as tn
+    >>> tn.diagonal(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor([1., 4.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2)), 1),
+        sample(r.normal(size=(3, 3)), offset=-1),
+        sample(r.normal(size=(2, 2, 3)), 0, 2, 0),
+        sample(r.normal(size=(2, 2, 3)), 1, axis1=-2, axis2=-1),
+        sample(r.normal(size=(2, 2)), 5),
+        sample(r.normal(size=(0, 2))),
+    ],
+    mend=lambda a, offset, axis1, axis2: f"a has shape {np.shape(a)}: give two different ones of its axes",
+)
+
+
+@derived(
+    numpy=np.trace,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 3))),
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(2, 2, 3)), 0, 2, -2),
+        sample(r.normal(size=(2, 2)), offset=3),
+    ],
+)
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    """The sum of the diagonal of a matrix, or of each matrix that two axes span; the arguments are those of `diagonal`,
+    and the dtype of the sum.
+
+    Raises:
+        ValueError: less than two axes, or twice the same one.
+
+    >>> import tapenet as tn
+    >>> tn.trace(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor(5.)
+    """
+    return np.sum(diagonal(array_like(a), offset, axis1, axis2), -1, dtype)
+
+
+@derived(
+    numpy=np.diag,
+    samples=lambda r: [
+        sample(r.normal(size=2)),
+        sample(r.normal(size=2), 1),
+        sample(r.normal(size=2), k=-1),
+        sample(r.normal(size=0), 1),
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2)), -1),
+    ],
+)
+def diag(v: Any, k: int = 0) -> Any:
+    """A square matrix with a vector on its `k`-th diagonal; or the `k`-th diagonal of a matrix.
+
+    Raises:
+        ValueError: neither a vector nor a matrix.
+
+    >>> import tapenet as tn
+    >>> tn.diag(tn.tensor([1.0, 2.0]))
+    Tensor([[1., 0.],
+            [0., 2.]])
+    """
+    v = array_like(v)
+    if v.ndim == 2:
+        return diagonal(v, k)
+    if v.ndim != 1:
+        raise ValueError(
+            f"diag: an array of shape {v.shape} is neither a vector nor a matrix; use diagonal or diagflat"
+        )
+    count = v.shape[0]
+    n = count + abs(k)
+    # In the flattened matrix a diagonal is every (n + 1)-th element.
+    start = k if k >= 0 else -k * n
+    place = slice(start, start + (count - 1) * (n + 1) + 1 if count else start, n + 1)
+    return np.reshape(scatter_add(v, place, (n * n,)), (n, n))
+
+
+@derived(
+    numpy=np.diagflat,
+    samples=lambda r: [sample(r.normal(size=(1, 2))), sample(r.normal(size=()), -1), sample(r.normal(size=2), k=1)],
+)
+def diagflat(v: Any, k: int = 0) -> Any:
+    """A square matrix with all elements of an array, in row-major order, on its `k`-th diagonal.
+
+    >>> import tapenet as tn
+    >>> tn.diagflat(tn.tensor([[1.0], [2.0]]))
+    Tensor([[1., 0.],
+            [0., 2.]])
+    """
+    return diag(np.reshape(array_like(v), -1), k)
+
+
+def _triangle_samples(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2)), 1),
+        sample(r.normal(size=(2, 2, 2)), k=-1),
+        sample(r.normal(size=2)),
+        sample(r.normal(size=(0, 3))),
+    ]
+
+
+@derived(numpy=np.tril, samples=_triangle_samples)
+def tril(m: Any, k: int = 0) -> Any:
+    """A matrix, or each of a stack, with zeros above the `k`-th diagonal. A vector stands for a matrix of equal rows.
+
+    Raises:
+        ValueError: an array without axes.
+
+    >>> import tapenet as tn
+    >>> tn.tril(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor([[1., 0.],
+            [3., 4.]])
+    """
+    m = array_like(m)
+    return np.where(_lower_triangle("tril", m, k), m, np.zeros((), m.dtype))
+
+
+@derived(numpy=np.triu, samples=_triangle_samples)
+def triu(m: Any, k: int = 0) -> Any:
+    """A matrix, or each of a stack, with zeros below the `k`-th diagonal. A vector stands for a matrix of equal rows.
+
+    Raises:
+        ValueError: an array without axes.
+
+    >>> import tapenet as tn
+    >>> tn.triu(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    Tensor([[1., 2.],
+            [0., 4.]])
+    """
+    m = array_like(m)
+    return np.where(_lower_triangle("triu", m, k - 1), np.zeros((), m.dtype), m)
+
+
+def _lower_triangle(name: str, m: Any, k: int) -> Any:
+    if not m.ndim:
+        raise ValueError(f"{name}: an array without axes has no triangles")
+    rows, columns = m.shape[-2:] if m.ndim > 1 else m.shape * 2
+    return np.tri(rows, columns, k, bool)

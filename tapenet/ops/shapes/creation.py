@@ -1,0 +1,260 @@
+"""Arrays made from a value, and numbers spaced evenly."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.shapes.basic import unbroadcast
+
+full_like: Op = op(
+    lambda a, fill_value, dtype=None, *, shape=None: np.full_like(a, fill_value, dtype=dtype, shape=shape),
+    name="full_like",
+    label="full like",
+    numpy=np.full_like,
+    nondiff=("a",),
+    fill_value=lambda g, fill_value_shape: unbroadcast(g, fill_value_shape),
+    formula="fill_value in the shape of a",
+    gradients="fill_value: g summed over the repeated axes",
+    doc="""`fill_value`, broadcast, in the shape and dtype of `a`, or in those given.
+
+    Raises:
+        ValueError: `fill_value` does not broadcast to the shape.
+
+    >>> import tapenet as tn
+    >>> tn.full_like(tn.tensor([1.0, 2.0]), 3)
+    Tensor([3., 3.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=())),
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=2), 1.5, np.int64),
+        sample(r.normal(size=2), r.normal(size=(2, 1)), shape=(2, 3)),
+        sample(r.normal(size=(0, 2)), 1.0),
+    ],
+    mend=lambda a, fill_value, dtype, shape: f"fill_value has shape {np.shape(fill_value)}, a {np.shape(a)}",
+)
+
+empty_like = op(
+    lambda a, dtype=None, *, shape=None: np.zeros_like(a, dtype=dtype, shape=shape),
+    name="empty_like",
+    label="empty like",
+    numpy=np.empty_like,
+    nondiff=True,
+    formula="0 in the shape of a",
+    doc="""An array of the shape and dtype of `a`, or of those given, to be written to. NumPy leaves open what it holds;
+    here these are zeros, so that a step that is run again gives the same.
+
+    >>> import tapenet as tn
+    >>> tn.empty_like(tn.tensor([1.0, 2.0])).shape
+    (2,)
+    """,
+    samples=lambda r: [sample(r.normal(size=(0, 3))), sample(r.normal(size=2), np.int64, shape=(0,))],
+)
+
+
+@derived(
+    samples=lambda r: [
+        sample((2, 3), r.normal(size=())),
+        sample((2, 3), r.normal(size=(2, 1))),
+        sample(3, r.normal(size=3), np.int64),
+        sample((), r.normal(size=())),
+    ]
+)
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """An array filled with a value, which may be a tensor and is broadcast. (`np.full` looks at no argument of its own
+    for a tensor, so that it knows plain values only.)
+
+    Raises:
+        ValueError: `fill_value` does not broadcast to the shape.
+
+    >>> import tapenet as tn
+    >>> tn.full((2,), tn.tensor(3.0))
+    Tensor([3., 3.])
+    """
+    value = array_like(fill_value)
+    return np.copy(np.broadcast_to(value if dtype is None else value.astype(dtype), shape))
+
+
+# -- evenly spaced -----------------------------------------------------------------------------------------------
+
+#: Types of numbers that leave the dtype to the arrays.
+_PLAIN = (bool, int, float, complex)
+
+
+def _float_dtype(*values: Any) -> Any:
+    """The inexact dtype of several values; Python's numbers are weak."""
+    return np.result_type(0.0, *(v if type(v) in _PLAIN else array_like(v).dtype for v in values))
+
+
+@derived(
+    numpy=np.linspace,
+    samples=lambda r: [
+        sample(r.normal(size=()), r.normal(size=()), 4),
+        sample(r.normal(size=2), r.normal(size=2), 3, False),
+        sample(r.normal(size=(2, 1)), r.normal(size=2), num=3, axis=-1),
+        sample(r.normal(size=2), 2, 3, retstep=True, axis=1),
+        sample(0, r.normal(size=()), 3, endpoint=False, retstep=True),
+        sample(r.normal(size=2), 9.5, 4, dtype=np.int64),
+        sample(r.normal(size=2), r.normal(size=2), 1),
+        sample(r.normal(size=2), r.normal(size=()), 0),
+        sample(r.normal(size=()), r.normal(size=())),
+    ],
+)
+def linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0
+) -> Any:
+    """`num` numbers at equal steps from `start` to `stop`.
+
+    Args:
+        start: the first number, or an array of them.
+        stop: the last number, or where it would come if `endpoint` is false; broadcast against `start`.
+        num: how many.
+        endpoint: whether `stop` is the last.
+        retstep: return the step too.
+        dtype: of the result; to integers the numbers are rounded down.
+        axis: where the result has its new axis.
+
+    Returns:
+        an array with an axis of length `num`; or that and the step, which is nan where there is none.
+
+    Raises:
+        ValueError: a negative number of numbers.
+
+    >>> import tapenet as tn
+    >>> tn.linspace(tn.tensor(0.0), 1.0, 3)
+    Tensor([0. , 0.5, 1. ])
+    """
+    num = operator.index(num)
+    if num < 0:
+        raise ValueError(f"linspace: num={num}; give 0 or more")
+    inner = _float_dtype(start, stop)
+    start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
+    delta = stop - start
+    steps = num - 1 if endpoint else num
+    step = delta / steps if steps > 0 else math.nan
+    counts = np.reshape(np.arange(num), (-1, *(1,) * delta.ndim))
+    made = counts.astype(inner) * (step if steps > 0 else delta) + start
+    if endpoint and num > 1:
+        made = np.where(counts == num - 1, stop, made)  # exactly
+    made = np.moveaxis(made, 0, axis)
+    if dtype is not None:
+        made = np.floor(made) if np.issubdtype(dtype, np.integer) else made
+        made = np.astype(made, dtype, copy=False)
+    return (made, step) if retstep else made
+
+
+def _with_axes(value: Any, ndim: int) -> Any:
+    """An array with axes of length one in front; a number, which is weak, as it is."""
+    if type(value) in _PLAIN:
+        return value
+    array = array_like(value)
+    return np.reshape(array, (1,) * (ndim - array.ndim) + array.shape)
+
+
+@derived(
+    numpy=np.logspace,
+    samples=lambda r: [
+        sample(r.normal(size=()), r.normal(size=()), 3),
+        sample(r.normal(size=2), r.normal(size=(2, 1)), 2, False, base=2.0),
+        sample(r.normal(size=2), 1, 3, True, r.uniform(1, 2, size=()), axis=-1),
+        sample(r.normal(size=()), 1.0, 2, True, r.uniform(1, 2, size=2)),
+        sample(0.5, r.normal(size=2), 2, False, r.uniform(1, 2, size=(2, 1)), axis=1),
+        sample(r.normal(size=2), 3, 3, dtype=np.int64),
+        sample(r.normal(size=2), r.normal(size=2), 0),
+    ],
+)
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
+) -> Any:
+    """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`.
+
+    Args:
+        start: the first exponent, or an array of them.
+        stop: the last exponent, or where it would come if `endpoint` is false.
+        num: how many.
+        endpoint: whether the exponent `stop` is the last.
+        base: a number, or an array that broadcasts against `start` and `stop`.
+        dtype: of the result.
+        axis: where the result has its new axis.
+
+    Raises:
+        ValueError: a negative number of numbers.
+
+    >>> import tapenet as tn
+    >>> tn.logspace(tn.tensor(0.0), 2.0, 3)
+    Tensor([  1.,  10., 100.])
+    """
+    if np.ndim(base):
+        ndim = max(np.ndim(v) for v in (start, stop, base))
+        start, stop, base = (_with_axes(v, ndim) for v in (start, stop, base))
+        base = np.expand_dims(base, axis)
+    made = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
+    return made if dtype is None else np.astype(made, dtype, copy=False)
+
+
+def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
+    """How far each place is on the way from start to stop, from 0 to 1, along an axis of g."""
+    axis = normalize_axis_index(axis, g.ndim)
+    steps = max(num - 1 if endpoint else num, 1)
+    return np.reshape(np.arange(num) / steps, (-1, *(1,) * (g.ndim - 1 - axis))).astype(g.dtype)
+
+
+def _geomspace_start(
+    g: Any, out: Any, start: Any, start_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
+) -> Any:
+    part = np.sum(g * out * (1 - _weights(g, num, endpoint, axis)), axis)
+    return unbroadcast(part / start, start_shape)
+
+
+def _geomspace_stop(
+    g: Any, out: Any, stop: Any, stop_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
+) -> Any:
+    part = np.sum(g * out * _weights(g, num, endpoint, axis), axis)
+    return unbroadcast(part / stop, stop_shape)
+
+
+geomspace: Op = op(
+    lambda start, stop, num=50, endpoint=True, dtype=None, axis=0: np.geomspace(
+        start, stop, num, endpoint, _float_dtype(start, stop) if dtype is None else dtype, axis
+    ),
+    name="geomspace",
+    numpy=np.geomspace,
+    start=_geomspace_start,
+    stop=_geomspace_stop,
+    formula="start¹⁻ᵗ · stopᵗ, t at equal steps from 0 to 1",
+    gradients="start: Σ g · out · (1 − t) / start; stop: Σ g · out · t / stop",
+    doc="""`num` numbers at equal ratios from `start` to `stop`.
+
+    Args:
+        start: the first number, or an array of them; not 0.
+        stop: the last number, or where it would come if `endpoint` is false; of the sign of `start`, not 0, and
+            broadcast against it.
+        num: how many.
+        endpoint: whether `stop` is the last.
+        dtype: of the result; by default that of the ends (NumPy's is float64 at least).
+        axis: where the result has its new axis.
+
+    Raises:
+        ValueError: a zero among the ends, or a negative number of numbers.
+
+    >>> import tapenet as tn
+    >>> tn.geomspace(tn.tensor(1.0), 4.0, 3)
+    Tensor([1., 2., 4.])
+    """,
+    samples=lambda r: [
+        sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 3),
+        sample(-r.uniform(1, 2, size=2), -r.uniform(1, 2, size=(2, 1)), 2, False),
+        sample(r.uniform(1, 2, size=2), 3.0, num=3, axis=-1),
+        sample(2, r.uniform(1, 2, size=2), 3, axis=1),
+        sample(r.uniform(1, 2, size=2), r.uniform(1, 2, size=2), 1),
+        sample(r.uniform(1, 2, size=2), 5.0, 2, dtype=np.int64),
+        sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 0),
+    ],
+    mend=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
+)

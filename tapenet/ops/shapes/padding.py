@@ -1,0 +1,296 @@
+"""Borders around an array, in all of NumPy's modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.shapes.concatenation import concatenate
+
+Pairs = tuple[tuple[int, int], ...]
+
+pad_constant: Op = op(
+    lambda array, pad_width, value=0: np.pad(array, pad_width, constant_values=value) if pad_width else np.copy(array),
+    name="pad_constant",
+    label=lambda pad_width: f"pad {_brief(pad_width)}",
+    array=lambda g, array_shape, pad_width: g[
+        tuple(slice(b, b + n) for (b, _), n in zip(pad_width, array_shape, strict=True))
+    ],
+    formula="array inside a border of one value",
+    gradients="array: g without the border",
+    doc="""The array with a border of one number: what `pad` is made of.
+
+    Args:
+        array: an array.
+        pad_width: a pair (before, after) for each axis.
+        value: a number.
+
+    >>> import tapenet as tn
+    >>> tn.pad_constant(tn.tensor([1.0]), ((1, 2),))
+    Tensor([0., 1., 0., 0.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), ((1, 1), (0, 2))),
+        sample(r.normal(size=(0, 2)), ((0, 1), (1, 0)), 0.5),
+        sample(r.normal(size=()), ()),
+    ],
+)
+
+
+def _brief(pairs: Pairs) -> str:
+    """Widths in a word: one number if they are all the same."""
+    widths = {w for pair in pairs for w in pair}
+    return str(widths.pop()) if len(widths) == 1 else ", ".join(f"{b}+{e}" for b, e in pairs)
+
+
+# -- one pair per axis -------------------------------------------------------------------------------------------
+
+
+def _pairs(value: Any, ndim: int) -> Any:
+    """An option given once, once per side, or once per side of each axis, as an array of shape (ndim, 2)."""
+    value = array_like(value)
+    if value.shape and np.size(value) == 2 and value.shape != (2, 1):
+        value = np.reshape(value, 2)
+    elif np.size(value) == 1:
+        value = np.reshape(value, ())
+    return np.broadcast_to(value, (ndim, 2))
+
+
+def _counts(value: Any, ndim: int, name: str) -> Pairs:
+    """Such an option whose values are counts."""
+    pairs = _pairs(value, ndim)
+    if pairs.size and pairs.min() < 0:
+        raise ValueError(f"pad: {name}={value!r} must not be negative")
+    return tuple((int(before), int(after)) for before, after in pairs)
+
+
+def _widths(pad_width: Any, ndim: int) -> Pairs:
+    if isinstance(pad_width, dict):
+        by_axis = [(0, 0)] * ndim
+        for axis, width in pad_width.items():
+            by_axis[axis] = (width, width) if isinstance(width, int) else tuple(width)
+        pad_width = by_axis
+        if not ndim:
+            return ()
+    if np.asarray(pad_width).dtype.kind != "i":
+        raise TypeError(f"pad: pad_width={pad_width!r} must be of integers")
+    return _counts(pad_width, ndim, "pad_width")
+
+
+# -- the modes, along one axis -----------------------------------------------------------------------------------
+
+
+def _at(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
+    return (*(slice(None),) * axis, slice(start, stop))
+
+
+def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Any) -> Any:
+    """An array between two borders, each of which is repeated along the axis where its length is 1."""
+
+    def filled(border: Any, width: int) -> list[Any]:
+        shape = (*a.shape[:axis], width, *a.shape[axis + 1 :])
+        return [np.broadcast_to(np.astype(border, a.dtype, copy=False), shape)] if width else []
+
+    return concatenate([*filled(before, widths[0]), a, *filled(after, widths[1])], axis)
+
+
+def _ends(a: Any, axis: int) -> tuple[Any, Any]:
+    """The first and the last part along an axis, of length 1."""
+    n = a.shape[axis]
+    return a[_at(axis, 0, 1)], a[_at(axis, n - 1, n)]
+
+
+def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
+    """Borders that repeat elements: NumPy pads the places of the elements, and these are read."""
+    if mode == "edge" or a.shape[axis] == 1:
+        return _ends(a, axis)
+    places = np.pad(np.arange(a.shape[axis]), widths, mode)  # type: ignore[call-overload]
+    return np.take(a, places[: widths[0]], axis), np.take(a, places[len(places) - widths[1] :], axis)
+
+
+def _odd(a: Any, axis: int, widths: tuple[int, int], mode: str) -> Any:
+    """Reflected at the edge's value too: 2 · edge − element. What is wider than the array takes several turns."""
+    before, after = widths
+    period = max(a.shape[axis] - (mode == "reflect"), 1)
+    while before or after:
+        turn = min(before, period), min(after, period)
+        borders = zip(_ends(a, axis), _copied(a, axis, turn, mode), strict=True)
+        a = _joined(a, axis, turn, *(2 * edge - border for edge, border in borders))
+        before, after = before - turn[0], after - turn[1]
+    return a
+
+
+def _ramp(a: Any, axis: int, widths: tuple[int, int], ends: Any) -> Any:
+    """Straight from an end value to the edge."""
+
+    def side(width: int, end: Any, edge: Any) -> Any:
+        return np.linspace(end, np.squeeze(edge, axis), width, endpoint=False, dtype=a.dtype, axis=axis)
+
+    first, last = _ends(a, axis)
+    left, right = side(widths[0], ends[0], first), side(widths[1], ends[1], last)
+    return _joined(a, axis, widths, left, np.flip(right, axis))
+
+
+_STATISTICS: dict[str, Callable[..., Any]] = {
+    "maximum": np.max,
+    "minimum": np.min,
+    "mean": np.mean,
+    "median": np.median,
+}
+
+
+def _statistic(a: Any, axis: int, widths: tuple[int, int], mode: str, lengths: tuple[int, int] | None) -> Any:
+    """The extreme or average of the elements next to each side."""
+    n = a.shape[axis]
+    first, last = (n, n) if lengths is None else (min(lengths[0], n), min(lengths[1], n))
+    if mode in ("maximum", "minimum") and not (first and last):
+        raise ValueError("pad: stat_length of 0 leaves no element to take the extreme of")
+
+    def side(chunk: Any) -> Any:
+        found = _STATISTICS[mode](chunk, axis=axis, keepdims=True)
+        return np.rint(found) if a.dtype.kind in "iu" else found
+
+    left = side(a[_at(axis, 0, first)])
+    right = left if first == last == n else side(a[_at(axis, n - last, None)])
+    return _joined(a, axis, widths, left, right)
+
+
+def _by_function(a: Any, widths: Pairs, function: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """Borders that a function writes into each vector along each axis."""
+    a = pad_constant(a, widths)
+    for axis, pair in enumerate(widths):
+        rows = np.moveaxis(a, axis, -1)
+        found = []
+        for place in np.ndindex(rows.shape[:-1]):
+            row = np.copy(rows[place])
+            function(row, pair, axis, options)
+            found.append(row)
+        if found:
+            a = np.moveaxis(np.reshape(np.stack(found), rows.shape), -1, axis)
+    return a
+
+
+# -- pad ---------------------------------------------------------------------------------------------------------
+
+#: The option of each mode, if it has one.
+_OPTIONS = {
+    "constant": "constant_values",
+    "edge": None,
+    "empty": None,
+    "linear_ramp": "end_values",
+    **dict.fromkeys(_STATISTICS, "stat_length"),
+    "reflect": "reflect_type",
+    "symmetric": "reflect_type",
+    "wrap": None,
+}
+
+
+@derived(
+    numpy=np.pad,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(2, 1)), ((0, 1), (2, 0)), constant_values=0.5),
+        sample(r.normal(size=(1, 2)), (1, 2), constant_values=((1, 2), (3, 4))),
+        sample(r.normal(size=(0, 2)), ((1, 0), (0, 1))),
+        sample(r.normal(size=(2, 2)), ((1, 2), (0, 1)), "edge"),
+        sample(r.normal(size=(2, 2)), (1, 2), "linear_ramp", end_values=(0.5, -1)),
+        sample(r.normal(size=(2, 3)), 1, "maximum"),
+        sample(r.normal(size=4), (2, 1), "minimum", stat_length=(2, 3)),
+        sample(r.normal(size=(2, 3)), ((0, 0), (1, 1)), "mean", stat_length=((1, 2), (2, 5))),
+        sample(r.normal(size=(2, 3)), 1, "median"),
+        sample(r.normal(size=(3, 2)), (4, 1), "reflect"),
+        sample(r.normal(size=3), (1, 5), "reflect", reflect_type="odd"),
+        sample(r.normal(size=(2, 2)), (3, 1), "symmetric"),
+        sample(r.normal(size=(2, 1)), (1, 3), "symmetric", reflect_type="odd"),
+        sample(r.normal(size=(2, 2)), (3, 1), "wrap"),
+        sample(r.normal(size=(2, 0)), ((1, 1), (0, 0)), "wrap"),
+        sample(r.normal(size=()), 2, "edge"),
+    ],
+)
+def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> Any:
+    """An array with a border, along one axis after the other.
+
+    Args:
+        array: an array.
+        pad_width: how wide: n, (before, after), one such pair per axis, or a dict of numbers or pairs by axis.
+        mode: what stands in the border:
+            "constant": `constant_values`, 0 by default; numbers or tensors, given as widths are.
+            "edge": the outermost elements.
+            "linear_ramp": values that go straight from `end_values` (0) to the edge.
+            "maximum", "minimum", "mean", "median": of the outermost `stat_length` elements along the axis, by default
+            all. Of integers the average is rounded.
+            "reflect", "symmetric": the elements in a mirror on the edge, or beside it; with `reflect_type="odd"` twice
+            the edge less these.
+            "wrap": the elements of the other end.
+            "empty": nothing in particular, here zeros.
+            a function: called as `function(vector, widths, axis, options)` for each vector along each axis, with a border
+            of zeros, into which it writes; slow.
+        **options: of the mode.
+
+    Raises:
+        ValueError: an unknown mode or option, a negative width, or no element to make a border of.
+        TypeError: widths that are no integers.
+
+    >>> import tapenet as tn
+    >>> tn.pad(tn.tensor([1.0]), (1, 2))
+    Tensor([0., 1., 0., 0.])
+    >>> tn.pad(tn.tensor([1.0, 2.0, 3.0]), 2, "reflect")
+    Tensor([3., 2., 1., 2., 3., 2., 1.])
+    """
+    a = array_like(array)
+    widths = _widths(pad_width, a.ndim)
+    if callable(mode):
+        return _by_function(a, widths, mode, options)
+    if mode not in _OPTIONS:
+        raise ValueError(f"pad: mode={mode!r} is none of {', '.join(map(repr, sorted(_OPTIONS)))}, and no function")
+    unknown = options.keys() - {_OPTIONS[mode]}
+    if unknown:
+        raise ValueError(
+            f"pad: mode={mode!r} has no option {', '.join(sorted(unknown))}; "
+            + (f"it has {_OPTIONS[mode]}" if _OPTIONS[mode] else "it has none")
+        )
+    if mode == "empty":
+        return pad_constant(a, widths)
+    if mode == "constant":
+        return _constant(a, widths, options.get("constant_values", 0))
+    for axis, (n, pair) in enumerate(zip(a.shape, widths, strict=True)):
+        if not n and any(pair):
+            raise ValueError(
+                f"pad: axis {axis} of shape {a.shape} has no elements to make a border of: use mode='constant'"
+            )
+    if not any(map(any, widths)):
+        return np.copy(a)
+    for axis, pair in enumerate(widths):
+        if any(pair):
+            a = _padded(a, axis, pair, mode, options)
+    return a
+
+
+def _constant(a: Any, widths: Pairs, values: Any) -> Any:
+    if isinstance(values, (int, float, complex)):
+        return pad_constant(a, widths, values)
+    pairs = _pairs(values, a.ndim)
+    if not any(map(any, widths)):
+        return np.copy(a)
+    for axis, pair in enumerate(widths):
+        if any(pair):
+            a = _joined(a, axis, pair, *pairs[axis])
+    return a
+
+
+def _padded(a: Any, axis: int, pair: tuple[int, int], mode: str, options: dict[str, Any]) -> Any:
+    """One axis padded, in a mode other than the constant ones."""
+    if mode == "linear_ramp":
+        return _ramp(a, axis, pair, _pairs(options.get("end_values", 0), a.ndim)[axis])
+    if mode in _STATISTICS:
+        lengths = options.get("stat_length")
+        return _statistic(
+            a, axis, pair, mode, None if lengths is None else _counts(lengths, a.ndim, "stat_length")[axis]
+        )
+    kind = options.get("reflect_type", "even")
+    if kind not in ("even", "odd"):
+        raise ValueError(f"pad: reflect_type={kind!r} is neither 'even' nor 'odd'")
+    return _odd(a, axis, pair, mode) if kind == "odd" else _joined(a, axis, pair, *_copied(a, axis, pair, mode))
