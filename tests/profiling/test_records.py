@@ -55,12 +55,16 @@ def made(value: Any) -> Any:
 def test_saved_bytes_are_those_of_the_arrays_that_the_node_holds(name: str, general: bool) -> None:
     op = OPS[name]
     found = 0
+    own = {a.name for a in op.arguments}
     for s in list(op.samples(np.random.default_rng(1))):
+        if not s.kwargs.keys() <= own:  # answered by other ops
+            continue
         with np.errstate(all="ignore"), lines() if general else np.errstate(), tn.profile() as prof:
             wanted = {op.arguments[i].name: made(v) for i, v in enumerate(s.args)} | s.kwargs
             wanted = {n: v.detach() if n in op.nondiff and isinstance(v, tn.Tensor) else v for n, v in wanted.items()}
             out = op(**wanted)
-            node = (out[0] if isinstance(out, tuple) else out).node
+            nodes = [getattr(o, "node", None) for o in (out if isinstance(out, tuple) else (out,))]
+        node = next((n for n in nodes if n is not None), None)
         if node is None:
             continue
         node = getattr(node, "source_node", node)
