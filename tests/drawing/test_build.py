@@ -156,9 +156,9 @@ def test_debug_mode_shows_the_line() -> None:
 
 
 def tensors(value: Any) -> Any:
-    """A sample's argument with float arrays as leaves."""
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        return tn.tensor(value, requires_grad=True)
+    """A sample's argument with tensors for its arrays, those of floats as leaves."""
+    if isinstance(value, np.ndarray):
+        return tn.tensor(value, requires_grad=value.dtype.kind == "f")
     return [tensors(v) for v in value] if isinstance(value, list) else value
 
 

@@ -124,7 +124,7 @@ scatter_sum = op(
     """,
     samples=lambda r: [
         sample([r.normal(size=3), r.normal(size=2)], [np.array([0, 2, 2]), slice(1, 3)], (4,)),
-        sample([r.normal(size=()), r.normal(size=()), r.normal(size=(4,))], [0, -1, slice(None)], (4,)),
+        sample([r.normal(size=()), r.normal(size=()), r.normal(size=(4,))], (0, -1, slice(None)), (4,)),
     ],
 )
 

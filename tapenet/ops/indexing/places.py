@@ -59,6 +59,7 @@ nonzero = op(
 ravel_multi_index: Op = op(
     lambda multi_index, dims, mode="raise", order="C": np.ravel_multi_index(multi_index, dims, mode, order),
     name="ravel_multi_index",
+    label="ravel multi-index",
     numpy=np.ravel_multi_index,
     nondiff=("multi_index",),
     formula="multi_index as flat indices",
@@ -85,6 +86,7 @@ ravel_multi_index: Op = op(
 unravel_index: Op = op(
     lambda indices, shape, order="C": np.unravel_index(indices, shape, order),
     name="unravel_index",
+    label="unravel index",
     numpy=np.unravel_index,
     nondiff=("indices",),
     outputs=None,

@@ -44,6 +44,7 @@ def _unique_x(g: Any, out: Any, x_shape: tuple[int, ...], axis: int | None) -> A
 unique_all = op(
     lambda x, *, axis=None, equal_nan=False: tuple(np.unique(x, True, True, True, axis, equal_nan=equal_nan)),
     name="unique_all",
+    label="unique",
     numpy=np.unique_all,
     outputs=4,
     nondiff_outputs=(1, 2, 3),

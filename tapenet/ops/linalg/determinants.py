@@ -49,6 +49,7 @@ def _are_finite(a: Any) -> Any:
 null_shift = op(
     _null_shift,
     name="null_shift",
+    label="null shift",
     nondiff=True,
     formula="Σ c u @ vᴴ over small singular values of a, c the largest",
     doc="""What makes a singular matrix regular when added to it: the largest singular value in place of each that is small.

@@ -276,6 +276,7 @@ def _nearest_order(values: Any, found: Any) -> Any:
 nearest_order = op(
     _nearest_order,
     name="nearest_order",
+    label="nearest order",
     nondiff=True,
     formula="for each of values the place of the nearest of found",
     doc="""Where each of the `values` numbers is among those `found`, which are the same but for order and rounding.

@@ -187,6 +187,8 @@ def _quantile_samples(scale: float, nan: bool) -> Samples:
                 a[(1,) * len(shape)] = np.nan
             return a
 
+        # NumPy's nanquantile does not broadcast weights.
+        weights = np.array([[2] * 3, [1] * 3]) if nan else [2, 1]
         return [
             sample(array(2, 3), 0.3 * scale),
             sample(array(2, 4), np.array([0.45, 0.7]) * scale, -1),
@@ -194,8 +196,7 @@ def _quantile_samples(scale: float, nan: bool) -> Samples:
             *(sample(array(7), np.array([0.21, 0.66]) * scale, method=method) for method in CONTINUOUS),
             *(sample(array(2, 5), 0.55 * scale, axis=1, method=method) for method in DISCRETE),
             sample(array(5), 0.6 * scale, method="inverted_cdf", weights=[1, 2, 3, 1, 2]),
-            # NumPy's nanquantile does not broadcast weights.
-            sample(array(2, 3), 0.4 * scale, 0, method="inverted_cdf", weights=[[2] * 3, [1] * 3] if nan else [2, 1]),
+            sample(array(2, 3), 0.4 * scale, 0, method="inverted_cdf", weights=weights),
             sample(r.normal(size=()), 0.5 * scale),
         ]
 
