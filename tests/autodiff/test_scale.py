@@ -60,16 +60,18 @@ def constant_memory(step: Callable[[], object], count: int) -> None:
     gc.collect()
     tracemalloc.start()
     try:
-        for _ in range(count // 2):  # until NumPy's small stores of shapes are full
+        for _ in range(count // 10):
             step()
         nodes, bytes_before = look()
-        for _ in range(count // 2):
+        for _ in range(count - count // 5):
             step()
         after, bytes_after = look()
     finally:
         tracemalloc.stop()
     assert after == nodes
-    assert bytes_after - bytes_before < count // 2  # less than a byte for each step
+    # A store of shapes that NumPy keeps grows to some 20,000 bytes, sooner or later. The smallest object that a step could
+    # leave behind would come to more than 16 bytes for each.
+    assert bytes_after - bytes_before < 3 * count
 
 
 def test_forward_passes_without_backward_free_themselves(collector_off: None) -> None:
