@@ -143,18 +143,6 @@ def test_repeating(data: Any, shape: Any) -> None:
         moves(lambda t: np.repeat(t, [2], axis=axis), a)
 
 
-def test_the_gradient_of_a_repetition_is_one_sum() -> None:
-    """It takes no gather: the parts are reshape and broadcast_to."""
-    x = leaf(np.ones(3))
-    for made in (np.tile(x, (2, 2)), np.repeat(x, 4)):
-        names = []
-        node = made._node
-        while node is not x._node:
-            names.append(node.op.name)
-            node = getattr(node, f"{node.op.inputs[0]}_node")
-        assert set(names) == {"reshape", "broadcast_to"} | {n for n in names if n == "expand_dims"}
-
-
 def test_repeats_may_be_a_tensor_of_integers() -> None:
     x = leaf(np.array([1.0, 2.0]))
     np.repeat(x, tn.tensor([1, 3])).sum().backward()
@@ -191,7 +179,7 @@ def test_against_torch() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: np.hstack([x, x[:1]]), r"concatenate\(.*equal lengths: \(2, 3\), \(1, 3\)"),
+        (lambda x: np.hstack([x, x[:1]]), r"hstack\(.*equal lengths: \(2, 3\), \(1, 3\)"),
         (lambda x: np.vstack([x, x[:, :1]]), "equal lengths"),
         (lambda x: np.hstack([]), "at least one"),
         (lambda x: np.array_split(x, 0), "array_split: 0 sections"),
@@ -202,13 +190,9 @@ def test_against_torch() -> None:
         (lambda x: np.dsplit(x, 1), "dsplit: an array of shape .2, 3. has no axis 2"),
         (lambda x: tn.unstack(x[0, 0]), "unstack: an array without axes"),
         (lambda x: tn.unstack(x, axis=2), "axis 2 is out of bounds"),
-        (lambda x: np.repeat(x, -1), "repeat: -1 repeats"),
+        (lambda x: np.repeat(x, -1), r"repeat\(.*negative"),
         (lambda x: np.repeat(x, [1, -1], 0), "negative"),
-        (
-            lambda x: np.repeat(x, [1, 2], 1),
-            r"repeat: 2 numbers of repeats for axis 1 of shape \(2, 3\); give one, or 3",
-        ),
-        (lambda x: np.repeat(x, 1.5), "float"),
+        (lambda x: np.repeat(x, [1, 2], 1), r"a has shape \(2, 3\): give one number of repeats"),
         (lambda x: np.repeat(x, 1, 2), "axis 2 is out of bounds"),
         (lambda x: np.tile(x, 1.5), "float"),
     ],

@@ -61,9 +61,6 @@ def test_take(data: Any, shape: Any) -> None:
 @pytest.mark.parametrize("indices", [1, -1, [], [[0, 1], [1, 1]], True, [True, False], np.uint8([1, 0]), (1, 0)])
 def test_indices_of_take_that_are_no_arrays(indices: Any) -> None:
     a = R.normal(size=(2, 2))
-    if isinstance(indices, list) and not indices:  # of floats, which NumPy refuses
-        assert np.take(leaf(a), indices, 0).shape == (0, 2)
-        return
     linear(lambda x: np.take(x, indices, 0), a)
     linear(lambda x: np.take(x, indices), a)
 
@@ -107,12 +104,13 @@ def test_take_along_axis(data: Any, shape: Any) -> None:
 def test_what_take_refuses() -> None:
     x = leaf(R.normal(size=(2, 3)))
     for call, kind, text in (
-        (lambda: np.take(x, 3, 1), IndexError, r"getitem\(a: float64 \(2, 3\).*out of bounds"),
-        (lambda: np.take(x, [0], 2), ValueError, "take: axis 2 is out of bounds for an array of shape"),
-        (lambda: np.take(x, [0], 0, mode="no"), ValueError, "mode='no' is none of 'raise', 'wrap' and 'clip'"),
-        (lambda: np.take(x[:, :0], [0], 1, mode="clip"), IndexError, "axis of length 0"),
-        (lambda: np.take_along_axis(x, np.array([0]), 1), ValueError, "both need as many axes"),
-        (lambda: np.take_along_axis(x, np.array([[0.0]]), 1), IndexError, "must be integers, not float64"),
+        (lambda: np.take(x, 3, 1), IndexError, r"take\(a: float64 \(2, 3\).*along axis 1 the indices run from -3 to 2"),
+        (lambda: np.take(x, 6), IndexError, "over all elements the indices run from -6 to 5"),
+        (lambda: np.take(x, [0], 2), ValueError, r"take\(.*axis 2 is out of bounds"),
+        (lambda: np.take(x, [0], 0, mode="no"), ValueError, r"take\(.*clipmode"),
+        (lambda: np.take(x[:, :0], [0], 1, mode="clip"), IndexError, "empty axes"),
+        (lambda: np.take_along_axis(x, np.array([0]), 1), ValueError, "integers with as many axes"),
+        (lambda: np.take_along_axis(x, np.array([[0.0]]), 1), IndexError, "must be an integer array"),
         (lambda: np.take_along_axis(x, np.array([[7]]), 1), IndexError, "out of bounds"),
         (lambda: np.take_along_axis(x, np.array([[0]]), 5), ValueError, "axis 5 is out of bounds"),
     ):
@@ -199,7 +197,7 @@ def test_extract() -> None:
     linear(lambda x: np.extract(a > 0, x), a)
     linear(lambda x: np.extract(tn.tensor(a) > 0, x) if isinstance(x, tn.Tensor) else np.extract(a > 0, x), a)
     check_grads(lambda x: np.extract(a > 0, x) ** 3, [a], order=2)
-    with pytest.raises(ValueError, match="compress: the condition must have one axis"):
+    with pytest.raises(ValueError, match=r"compress\(.*condition must be a 1-d array"):
         np.compress(a > 0, leaf(a))
     with pytest.raises(IndexError, match="out of bounds"):
         np.compress([True, True, True], leaf(a), 0)

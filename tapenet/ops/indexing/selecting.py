@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.op import Scatter, array_like, derived, op, sample
 from tapenet.ops.shapes.basic import unbroadcast
 
 
@@ -47,20 +48,49 @@ def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Any, int]:
     return arr, axis % arr.ndim
 
 
-@derived(
+def places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Flat indices as one per axis; negative ones count from the end, and those out of range stay so."""
+    steps = [max(math.prod(shape[i + 1 :]), 1) for i in range(len(shape))]
+    first, *others = (np.floor_divide(flat, step) for step in steps)
+    return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
+
+
+def taken(g: Any, shape: tuple[int, ...], indices: Any, axis: int | None) -> Any:
+    """The gradient, by an array of `shape`, of its elements at `indices` along an axis (None: of all as one)."""
+    if not shape:
+        return np.sum(g)
+    if axis is None:
+        return Scatter(indices if len(shape) == 1 else places(indices, shape), g)
+    return Scatter((*(slice(None),) * (axis % len(shape)), indices), g)
+
+
+def _take_a(g: Any, a_shape: Any, indices: Any, axis: int | None, mode: str) -> Any:
+    length = math.prod(a_shape) if axis is None else a_shape[axis] if a_shape else 1
+    return taken(g, a_shape, within(integers(indices), length, mode), axis)
+
+
+def _take_lowered(a: Any, indices: Any, axis: int | None, mode: str) -> Any:
+    a, axis = axis_or_flat("take", a, axis)
+    return a[(*(slice(None),) * axis, within(integers(indices), a.shape[axis], mode))]
+
+
+def _reach(a: Any, axis: int | None) -> str:
+    """Which indices there are, in words."""
+    length = np.size(a) if axis is None else np.shape(a)[axis]
+    along = "over all elements" if axis is None else f"along axis {axis}"
+    return f"a has shape {np.shape(a)}: {along} the indices run from {-length} to {length - 1}"
+
+
+take = op(
+    lambda a, indices, axis=None, mode="raise": np.take(a, indices, axis, None, mode),
+    name="take",
     numpy=np.take,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), np.array([[0, 5], [5, -1]])),
-        sample(r.normal(size=(2, 3)), np.array([2, 0, 2]), -1),
-        sample(r.normal(size=(2, 3)), 1, axis=0),
-        sample(r.normal(size=(3, 2)), [[4, -5]], 0, mode="wrap"),
-        sample(r.normal(size=(3, 2)), np.array([4, -5]), 0, mode="clip"),
-        sample(r.normal(size=3), np.zeros((2, 0), int), 0),
-        sample(r.normal(size=()), np.array(0)),
-    ],
-)
-def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
-    """The elements of `a` at `indices` along an axis.
+    nondiff=("indices",),
+    lower=_take_lowered,
+    a=_take_a,
+    formula="a[indices] along an axis",
+    gradients="a: zeros with g added at indices",
+    doc="""The elements of `a` at `indices` along an axis.
 
     Args:
         a: an array.
@@ -78,23 +108,41 @@ def take(a: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> 
     >>> import tapenet as tn
     >>> tn.take(tn.tensor([[1.0, 2.0, 3.0]]), [0, 2], axis=1)
     Tensor([[1., 3.]])
-    """
-    (a, axis), indices = axis_or_flat("take", a, axis), integers(indices)
-    return a[(*(slice(None),) * axis, within(indices, a.shape[axis], mode))]
-
-
-@derived(
-    numpy=np.take_along_axis,
+    """,
     samples=lambda r: [
-        sample(r.normal(size=(2, 3)), np.array([[0, 2, 2, -1], [1, 1, 0, 0]]), -1),
-        sample(r.normal(size=(2, 3)), np.array([[1, 0, 1]]), axis=0),
-        sample(r.normal(size=(2, 3, 2)), np.array([[[0], [2]]]), 1),
-        sample(r.normal(size=(2, 3)), np.array([5, 0, 5]), None),
-        sample(r.normal(size=(2, 3)), np.zeros((2, 0), int), 1),
+        sample(r.normal(size=(2, 3)), np.array([[0, 5], [5, -1]])),
+        sample(r.normal(size=(2, 3)), np.array([2, 0, 2]), -1),
+        sample(r.normal(size=(2, 3)), 1, axis=0),
+        sample(r.normal(size=(3, 2)), [[4, -5]], 0, mode="wrap"),
+        sample(r.normal(size=(3, 2)), np.array([4, -5]), 0, mode="clip"),
+        sample(r.normal(size=3), np.zeros((2, 0), int), 0),
+        sample(r.normal(size=()), np.array(0)),
     ],
+    mend=lambda a, indices, axis, mode: _reach(a, axis),
 )
-def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
-    """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`,
+
+
+def _take_along_axis_arr(g: Any, arr_shape: Any, indices: Any, axis: int | None) -> Any:
+    indices = array_like(indices)
+    return taken(g, arr_shape, indices, None) if axis is None else Scatter(along(arr_shape, indices, axis), g)
+
+
+def _take_along_axis_lowered(arr: Any, indices: Any, axis: int | None) -> Any:
+    arr, axis = axis_or_flat("take_along_axis", arr, axis)
+    return arr[along(arr.shape, indices, axis)]
+
+
+take_along_axis = op(
+    lambda arr, indices, axis=-1: np.take_along_axis(arr, indices, axis),
+    name="take_along_axis",
+    label="take along",
+    numpy=np.take_along_axis,
+    nondiff=("indices",),
+    lower=_take_along_axis_lowered,
+    arr=_take_along_axis_arr,
+    formula="arr[..., indices, ...] along an axis, element by element",
+    gradients="arr: zeros with g added at indices",
+    doc="""For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`,
     `argmax(..., keepdims=True)` and their kin return selects what they found.
 
     Args:
@@ -114,15 +162,18 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     >>> tn.take_along_axis(t, t.argmax(axis=1, keepdims=True), axis=1)
     Tensor([[2.],
             [4.]])
-    """
-    (arr, axis), indices = axis_or_flat("take_along_axis", arr, axis), array_like(indices)
-    if indices.ndim != arr.ndim:
-        raise ValueError(
-            f"take_along_axis: the indices have shape {indices.shape}, the array {arr.shape}: both need as many axes"
-        )
-    if indices.dtype.kind not in "iu":
-        raise IndexError(f"take_along_axis: the indices must be integers, not {indices.dtype}")
-    return arr[along(arr.shape, indices, axis)]
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[0, 2, 2, -1], [1, 1, 0, 0]]), -1),
+        sample(r.normal(size=(2, 3)), np.array([[1, 0, 1]]), axis=0),
+        sample(r.normal(size=(2, 3, 2)), np.array([[[0], [2]]]), 1),
+        sample(r.normal(size=(2, 3)), np.array([5, 0, 5]), None),
+        sample(r.normal(size=(2, 3)), np.zeros((2, 0), int), 1),
+    ],
+    mend=lambda arr, indices, axis: (
+        f"arr has shape {np.shape(arr)}, the indices {np.shape(indices)}: integers with as many axes; with axis=None one"
+    ),
+)
 
 
 def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
@@ -208,16 +259,15 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     return out
 
 
-@derived(
+compress = op(
+    lambda condition, a, axis=None: np.compress(condition, a, axis),
+    name="compress",
     numpy=np.compress,
-    samples=lambda r: [
-        sample(np.array([True, False, True]), r.normal(size=(3, 2)), 0),
-        sample([0, 1], r.normal(size=(2, 3)), axis=-1),
-        sample(np.array([True, False, True, True]), r.normal(size=(2, 3))),
-    ],
-)
-def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
-    """The parts of `a` along an axis whose condition holds.
+    nondiff=("condition",),
+    a=lambda g, condition, a_shape, axis: taken(g, a_shape, np.flatnonzero(array_like(condition)), axis),
+    formula="the parts of a whose condition holds",
+    gradients="a: g where the condition holds, else 0",
+    doc="""The parts of `a` along an axis whose condition holds.
 
     Args:
         condition: booleans, one for each; of those it has too few for there is none.
@@ -231,11 +281,13 @@ def compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     >>> import tapenet as tn
     >>> tn.compress([False, True], tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([[3., 4.]])
-    """
-    condition = array_like(condition)
-    if condition.ndim != 1:
-        raise ValueError(f"compress: the condition must have one axis; its shape is {condition.shape}")
-    return take(a, np.flatnonzero(condition), axis)
+    """,
+    samples=lambda r: [
+        sample(np.array([True, False, True]), r.normal(size=(3, 2)), 0),
+        sample([0, 1], r.normal(size=(2, 3)), axis=-1),
+        sample(np.array([True, False, True, True]), r.normal(size=(2, 3))),
+    ],
+)
 
 
 @derived(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.indexing.selecting import along, taken
+from tapenet.ops.op import Scatter, array_like, derived, op, sample
 
 argsort = op(
     lambda a, axis=-1, kind=None, *, stable=None: np.argsort(a, axis, kind, stable=stable),
@@ -34,18 +35,26 @@ argsort = op(
 )
 
 
-@derived(
+def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> Any:
+    """The gradient, by an array of `shape`, of its elements in another order along an axis (None: of all as one)."""
+    if type(g) is not np.ndarray:
+        return taken(g, shape, order, None) if axis is None else Scatter(along(shape, order, axis), g)
+    made = np.empty(shape, g.dtype)  # each element is written once
+    if axis is None:
+        made.reshape(-1)[order] = g
+    else:
+        np.put_along_axis(made, order, g, axis)
+    return made
+
+
+sort = op(
+    lambda a, axis=-1, kind=None, *, stable=None: np.sort(a, axis, kind, stable=stable),
+    name="sort",
     numpy=np.sort,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(3, 2)), 0, "stable"),
-        sample(r.normal(size=(3, 2)), axis=None, kind="heapsort"),
-        sample(r.normal(size=4), -1, stable=True),
-        sample(r.normal(size=(2, 0))),
-    ],
-)
-def sort(a: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool | None = None) -> Any:
-    """The elements in rising order along an axis (None: all elements in one).
+    a=lambda g, a, axis: _restored(g, a.shape, np.argsort(a, axis, kind="stable"), axis),
+    formula="a in rising order",
+    gradients="a: g to where each element came from",
+    doc="""The elements in rising order along an axis (None: all elements in one).
 
     The gradient goes back to where each element came from. Equal elements keep their order, whatever `kind` and
     `stable` are, so each has its own gradient.
@@ -56,11 +65,15 @@ def sort(a: Any, axis: int | None = -1, kind: str | None = None, *, stable: bool
     >>> import tapenet as tn
     >>> tn.sort(tn.tensor([3.0, 1.0, 2.0]))
     Tensor([1., 2., 3.])
-    """
-    a = array_like(a)
-    if axis is None:
-        a, axis = np.reshape(a, -1), -1
-    return np.take_along_axis(a, np.argsort(a, axis, kind="stable"), axis)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2)), 0, "stable"),
+        sample(r.normal(size=(3, 2)), axis=None, kind="heapsort"),
+        sample(r.normal(size=4), -1, stable=True),
+        sample(r.normal(size=(2, 0))),
+    ],
+)
 
 
 @derived(
@@ -109,21 +122,24 @@ argpartition = op(
 )
 
 
-@derived(
+def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Any:
+    # Sorted, the array and its partition are equal: of each element that says where it came from and went.
+    source, place = np.argsort(a, axis, kind="stable"), np.argsort(out, axis if axis is not None else -1, kind="stable")
+    return _restored(np.take_along_axis(g, place, axis), a.shape, source, axis)
+
+
+partition = op(
+    lambda a, kth, axis=-1, kind="introselect": np.partition(a, kth, axis, kind),
+    name="partition",
     numpy=np.partition,
-    # Where one element is left over on each side, the whole order is determined.
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), 1),
-        sample(r.normal(size=(4, 2)), [1, -2], axis=0),
-        sample(r.normal(size=(1, 3)), 1, None, "introselect"),
-    ],
-)
-def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect") -> Any:
-    """The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller
+    nondiff=("kth",),
+    a=_partition_a,
+    formula="a with its kth elements where sorting puts them",
+    gradients="a: g to where each element came from",
+    doc="""The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller
     ones before it and larger ones behind.
 
-    The gradient goes back to where each element came from. Which of several equal ones that is, is as `argpartition`
-    has it.
+    The gradient goes back to where each element came from. Equal elements count as in the order in which they stood.
 
     Args:
         a: an array.
@@ -137,12 +153,14 @@ def partition(a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect"
     >>> import tapenet as tn
     >>> tn.partition(tn.tensor([3.0, 1.0, 2.0]), 1)
     Tensor([1., 2., 3.])
-    """
-    a = array_like(a)
-    if axis is None:
-        a, axis = np.reshape(a, -1), -1
-    return np.take_along_axis(a, np.argpartition(a, kth, axis, kind), axis)
-
+    """,
+    # Where one element is left over on each side, the whole order is determined.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(4, 2)), [1, -2], axis=0),
+        sample(r.normal(size=(1, 3)), 1, None, "introselect"),
+    ],
+)
 
 lexsort = op(
     lambda keys, axis=-1: np.lexsort(keys, axis),

@@ -11,15 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
+from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, places, within
 from tapenet.ops.op import array_like, derived, sample
-
-
-def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Flat indices as one per axis; negative ones count from the end, and those out of range stay so."""
-    steps = [max(math.prod(shape[i + 1 :]), 1) for i in range(len(shape))]
-    first, *others = (np.floor_divide(flat, step) for step in steps)
-    return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
 
 
 def _as(value: Any, dtype: Any) -> Any:
@@ -59,7 +52,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """
     flat = within(np.reshape(array_like(integers(ind)), -1), math.prod(a.shape), mode)
     if flat.shape[0]:
-        a[_places(flat, a.shape)] = np.resize(array_like(v), flat.shape)
+        a[places(flat, a.shape)] = np.resize(array_like(v), flat.shape)
 
 
 @derived(
@@ -98,7 +91,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
             "with axis=None the indices one"
         )
     if axis is None:
-        arr[_places(indices, arr.shape)] = values
+        arr[places(indices, arr.shape)] = values
     else:
         arr[along(arr.shape, indices, axis_or_flat("put_along_axis", arr, axis)[1])] = values
 
@@ -130,11 +123,11 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     Tensor([1., 0., 5.])
     """
     vals = array_like(vals)
-    places = np.flatnonzero(np.reshape(array_like(mask), arr.shape))
-    if places.shape[0]:
+    chosen = np.flatnonzero(np.reshape(array_like(mask), arr.shape))
+    if chosen.shape[0]:
         if not math.prod(vals.shape):
             raise ValueError("place: there are places to write to, but no values")
-        arr[_places(places, arr.shape)] = np.resize(vals, places.shape)
+        arr[places(chosen, arr.shape)] = np.resize(vals, chosen.shape)
 
 
 @derived(
@@ -239,6 +232,6 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
         )
     step = 1 + sum(math.prod(shape[i:]) for i in range(1, len(shape)))
     end = None if wrap or len(shape) > 2 else shape[1] * shape[1]
-    places = np.arange(math.prod(shape))[:end:step]
-    if places.size:
-        a[np.unravel_index(places, shape)] = np.resize(array_like(val), places.shape)
+    flat = np.arange(math.prod(shape))[:end:step]
+    if flat.size:
+        a[np.unravel_index(flat, shape)] = np.resize(array_like(val), flat.shape)

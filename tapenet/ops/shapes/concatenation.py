@@ -26,20 +26,20 @@ def _pieces(g: Any, arrays_shape: Any, axis: int) -> Any:
     return tuple(found)
 
 
-def _one_array(shape: Any) -> bool:
+def one_array(shape: Any) -> bool:
     """Whether what was joined was one array, as the sequence of its parts along the first axis."""
     return isinstance(shape[0], int)
 
 
 def _concatenate_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
-    if _one_array(arrays_shape):
+    if one_array(arrays_shape):
         return np.stack(_pieces(g, (arrays_shape[1:],) * arrays_shape[0], axis))
     return _pieces(g, arrays_shape, axis)
 
 
 def _stack_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
     parts = np.moveaxis(g, axis, 0)
-    return parts if _one_array(arrays_shape) else tuple(parts)
+    return parts if one_array(arrays_shape) else tuple(parts)
 
 
 def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from typing import Any
 
 import numpy as np
@@ -92,6 +91,63 @@ def _float_dtype(*values: Any) -> Any:
     return np.result_type(0.0, *(v if type(v) in _PLAIN else array_like(v).dtype for v in values))
 
 
+def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
+    """How far each place is on the way from start to stop, from 0 to 1, along an axis of g."""
+    axis = normalize_axis_index(axis, g.ndim)
+    steps = max(num - 1 if endpoint else num, 1)
+    return np.reshape(np.arange(num) / steps, (-1, *(1,) * (g.ndim - 1 - axis))).astype(g.dtype)
+
+
+def _spaced(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
+    return np.linspace(start, stop, num, endpoint, dtype=dtype, axis=axis)
+
+
+def _spaced_lowered(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
+    inner = _float_dtype(start, stop)
+    start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
+    delta = stop - start
+    steps = num - 1 if endpoint else num
+    counts = np.reshape(np.arange(num), (-1, *(1,) * delta.ndim))
+    made = counts.astype(inner) * (delta / steps if steps > 0 else delta) + start
+    if endpoint and num > 1:
+        made = np.where(counts == num - 1, stop, made)  # exactly
+    made = np.moveaxis(made, 0, axis)
+    if dtype is not None:
+        made = np.floor(made) if np.issubdtype(dtype, np.integer) else made
+        made = np.astype(made, dtype)
+    return made
+
+
+#: What `linspace` is made of, which may return the step too.
+spaced = op(
+    _spaced,
+    name="spaced",
+    label="linspace",
+    lower=_spaced_lowered,
+    start=lambda g, start_shape, num, endpoint, axis: unbroadcast(
+        np.sum(g * (1 - _weights(g, num, endpoint, axis)), axis), start_shape
+    ),
+    stop=lambda g, stop_shape, num, endpoint, axis: unbroadcast(
+        np.sum(g * _weights(g, num, endpoint, axis), axis), stop_shape
+    ),
+    formula="start + t · (stop − start), t at equal steps from 0 to 1",
+    gradients="start: Σ g · (1 − t); stop: Σ g · t",
+    doc="""`num` numbers at equal steps from `start` to `stop`, which `linspace` returns.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.creation import spaced
+    >>> spaced(tn.tensor(0.0), 1.0, 3, True, None, 0)
+    Tensor([0. , 0.5, 1. ])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=()), r.normal(size=()), 4, True, None, 0),
+        sample(r.normal(size=2), 2, 3, False, None, -1),
+        sample(r.normal(size=2), r.normal(size=(2, 1)), 1, True, None, 1),
+        sample(r.normal(size=2), 9.5, 4, True, np.int64, 0),
+    ],
+)
+
+
 @derived(
     numpy=np.linspace,
     samples=lambda r: [
@@ -130,23 +186,17 @@ def linspace(
     >>> tn.linspace(tn.tensor(0.0), 1.0, 3)
     Tensor([0. , 0.5, 1. ])
     """
-    num = operator.index(num)
     if num < 0:
         raise ValueError(f"linspace: num={num}; give 0 or more")
+    made = spaced(start, stop, num, endpoint, dtype, axis)
+    if not retstep:
+        return made
+    steps = num - 1 if endpoint else num
+    if steps <= 0:
+        return made, math.nan
     inner = _float_dtype(start, stop)
     start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
-    delta = stop - start
-    steps = num - 1 if endpoint else num
-    step = delta / steps if steps > 0 else math.nan
-    counts = np.reshape(np.arange(num), (-1, *(1,) * delta.ndim))
-    made = counts.astype(inner) * (step if steps > 0 else delta) + start
-    if endpoint and num > 1:
-        made = np.where(counts == num - 1, stop, made)  # exactly
-    made = np.moveaxis(made, 0, axis)
-    if dtype is not None:
-        made = np.floor(made) if np.issubdtype(dtype, np.integer) else made
-        made = np.astype(made, dtype, copy=False)
-    return (made, step) if retstep else made
+    return made, (stop - start) / steps
 
 
 def _with_axes(value: Any, ndim: int) -> Any:
@@ -196,13 +246,6 @@ def logspace(
         base = np.expand_dims(base, axis)
     made = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return made if dtype is None else np.astype(made, dtype, copy=False)
-
-
-def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
-    """How far each place is on the way from start to stop, from 0 to 1, along an axis of g."""
-    axis = normalize_axis_index(axis, g.ndim)
-    steps = max(num - 1 if endpoint else num, 1)
-    return np.reshape(np.arange(num) / steps, (-1, *(1,) * (g.ndim - 1 - axis))).astype(g.dtype)
 
 
 def _geomspace_start(

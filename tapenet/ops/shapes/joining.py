@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.indexing.basic import raw_index
-from tapenet.ops.op import array_like, derived, sample
-from tapenet.ops.shapes.concatenation import concatenate, cut, split
+from tapenet.ops.indexing.selecting import taken
+from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.shapes.concatenation import cast, concatenate, cut, one_array, split
 
 
 def _parts(tup: Any) -> list[Any]:
     """What is to be joined, as arrays."""
     return [array_like(a) for a in tup]
-
-
-def _joined(parts: list[Any], axis: int, dtype: Any, casting: str) -> Any:
-    if dtype is None and casting == "same_kind":
-        return concatenate(parts, axis)
-    return concatenate(parts, axis, dtype=dtype, casting=casting)
 
 
 def at_least(a: Any, ndim: int) -> Any:
@@ -34,23 +31,60 @@ def at_least_3d(a: Any) -> Any:
     return at_least(a, 2)[..., None] if a.ndim < 3 else a
 
 
-@derived(
+def _rule(wide: Callable[[tuple[int, ...]], tuple[int, ...]], axis: int) -> Callable[..., Any]:
+    """The gradient of arrays that are brought to the shape `wide` and joined along an axis: to each its part."""
+
+    def rule(g: Any, tup_shape: Any) -> Any:
+        one = one_array(tup_shape)
+        shapes = (tup_shape[1:],) * tup_shape[0] if one else tup_shape
+        lead = (slice(None),) * min(axis, g.ndim - 1)  # hstack joins rows along their only axis
+        parts, start = [], 0
+        for shape in shapes:
+            stop = start + wide(shape)[len(lead)]
+            part = g[(*lead, slice(start, stop))]
+            parts.append(part if part.shape == shape else np.reshape(part, shape))
+            start = stop
+        return np.stack(parts) if one else tuple(parts)
+
+    return rule
+
+
+def _at_least(ndim: int) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
+    return lambda shape: (1,) * (ndim - len(shape)) + shape
+
+
+def _deep(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*_at_least(2)(shape), 1) if len(shape) < 3 else shape
+
+
+def _fit(tup: Any) -> str:
+    return "The other axes must have equal lengths: " + ", ".join(str(np.shape(a)) for a in tup)
+
+
+def _hstack_lowered(tup: Any) -> Any:
+    parts = [at_least(a, 1) for a in _parts(tup)]
+    return np.concatenate(parts, 0 if parts[0].ndim == 1 else 1)
+
+
+def _column(a: Any) -> Any:
+    return np.reshape(a, (-1, 1)) if a.ndim < 2 else a
+
+
+hstack: Op = op(
+    lambda tup: np.hstack(tup),
+    name="hstack",
     numpy=np.hstack,
-    samples=lambda r: [
-        sample([r.normal(size=2), r.normal(size=3)]),
-        sample((r.normal(size=(2, 1)), r.normal(size=(2, 2)))),
-        sample([r.normal(size=()), r.normal(size=2)]),
-        sample([r.normal(size=(2, 0)), r.normal(size=(2, 1))], dtype=np.int32, casting="unsafe"),
-        sample(r.normal(size=(2, 2, 1))),
-    ],
-)
-def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    """Arrays joined side by side: along the second axis, those of one axis along it.
+    more=lambda tup, *, dtype=None, casting="same_kind": hstack(cast("hstack", tup, dtype, casting)),
+    lower=_hstack_lowered,
+    tup=_rule(_at_least(1), 1),
+    formula="arrays joined side by side",
+    gradients="tup: the part of g that each became",
+    doc="""Arrays joined side by side: along the second axis, those of one axis along it.
 
     Args:
         tup: a sequence of arrays, or an array: its parts along the first axis.
-        dtype: of the result.
-        casting: what may be cast to it.
+        dtype: of the result (by keyword).
+        casting: what may be cast to it (by keyword).
 
     Raises:
         ValueError: the other axes differ in length.
@@ -58,28 +92,32 @@ def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     >>> import tapenet as tn
     >>> tn.hstack([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
     Tensor([1., 2., 3.])
-    """
-    parts = [at_least(a, 1) for a in _parts(tup)]
-    return _joined(parts, 0 if parts and parts[0].ndim == 1 else 1, dtype, casting)
-
-
-@derived(
-    numpy=np.vstack,
+    """,
     samples=lambda r: [
-        sample([r.normal(size=2), r.normal(size=2)]),
-        sample((r.normal(size=(1, 2)), r.normal(size=(2, 2)), r.normal(size=2))),
-        sample([r.normal(size=()), r.normal(size=())]),
-        sample([r.normal(size=(0, 2)), r.normal(size=2)], dtype=np.int32, casting="unsafe"),
+        sample([r.normal(size=2), r.normal(size=3)]),
+        sample((r.normal(size=(2, 1)), r.normal(size=(2, 2)))),
+        sample([r.normal(size=()), r.normal(size=2)]),
+        sample([r.normal(size=(2, 0)), r.normal(size=(2, 1))], dtype=np.int32, casting="unsafe"),
         sample(r.normal(size=(2, 2, 1))),
     ],
+    mend=_fit,
 )
-def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    """Arrays joined one below the other: along the first axis, those of one axis as rows.
+
+vstack: Op = op(
+    lambda tup: np.vstack(tup),
+    name="vstack",
+    numpy=np.vstack,
+    more=lambda tup, *, dtype=None, casting="same_kind": vstack(cast("vstack", tup, dtype, casting)),
+    lower=lambda tup: np.concatenate([at_least(a, 2) for a in _parts(tup)], 0),
+    tup=_rule(_at_least(2), 0),
+    formula="arrays joined one below the other",
+    gradients="tup: the part of g that each became",
+    doc="""Arrays joined one below the other: along the first axis, those of one axis as rows.
 
     Args:
         tup: a sequence of arrays, or an array: its parts along the first axis.
-        dtype: of the result.
-        casting: what may be cast to it.
+        dtype: of the result (by keyword).
+        casting: what may be cast to it (by keyword).
 
     Raises:
         ValueError: the other axes differ in length.
@@ -88,25 +126,29 @@ def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     >>> tn.vstack([tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0])])
     Tensor([[1., 2.],
             [3., 4.]])
-    """
-    return _joined([at_least(a, 2) for a in _parts(tup)], 0, dtype, casting)
-
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=2), r.normal(size=2)]),
+        sample((r.normal(size=(1, 2)), r.normal(size=(2, 2)), r.normal(size=2))),
+        sample([r.normal(size=()), r.normal(size=())]),
+        sample([r.normal(size=(0, 2)), r.normal(size=2)], dtype=np.int32, casting="unsafe"),
+        sample(r.normal(size=(2, 2, 1))),
+    ],
+    mend=_fit,
+)
 
 #: The name that NumPy 2 has given up.
 row_stack = vstack
 
-
-@derived(
+dstack: Op = op(
+    lambda tup: np.dstack(tup),
+    name="dstack",
     numpy=np.dstack,
-    samples=lambda r: [
-        sample([r.normal(size=2), r.normal(size=2)]),
-        sample((r.normal(size=(2, 3)), r.normal(size=(2, 3, 1)))),
-        sample([r.normal(size=()), r.normal(size=())]),
-        sample(r.normal(size=(2, 2, 0))),
-    ],
-)
-def dstack(tup: Any) -> Any:
-    """Arrays joined along the third axis; a row counts as (1, n, 1), a matrix as (m, n, 1).
+    lower=lambda tup: np.concatenate([at_least_3d(a) for a in _parts(tup)], 2),
+    tup=_rule(_deep, 2),
+    formula="arrays joined along the third axis",
+    gradients="tup: the part of g that each became",
+    doc="""Arrays joined along the third axis; a row counts as (1, n, 1), a matrix as (m, n, 1).
 
     Raises:
         ValueError: the other axes differ in length.
@@ -115,21 +157,26 @@ def dstack(tup: Any) -> Any:
     >>> tn.dstack([tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0])])
     Tensor([[[1., 3.],
              [2., 4.]]])
-    """
-    return concatenate([at_least_3d(a) for a in _parts(tup)], 2)
-
-
-@derived(
-    numpy=np.column_stack,
+    """,
     samples=lambda r: [
         sample([r.normal(size=2), r.normal(size=2)]),
-        sample((r.normal(size=2), r.normal(size=(2, 3)))),
+        sample((r.normal(size=(2, 3)), r.normal(size=(2, 3, 1)))),
         sample([r.normal(size=()), r.normal(size=())]),
-        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 2, 0))),
     ],
+    mend=_fit,
 )
-def column_stack(tup: Any) -> Any:
-    """Arrays joined along the second axis, those of one axis as columns.
+
+column_stack: Op = op(
+    lambda tup: np.column_stack(tup),
+    name="column_stack",
+    label="column stack",
+    numpy=np.column_stack,
+    lower=lambda tup: np.concatenate([_column(a) for a in _parts(tup)], 1),
+    tup=_rule(lambda shape: shape if len(shape) > 1 else (math.prod(shape), 1), 1),
+    formula="arrays joined, rows as columns",
+    gradients="tup: the part of g that each became",
+    doc="""Arrays joined along the second axis, those of one axis as columns.
 
     Raises:
         ValueError: the other axes differ in length.
@@ -138,8 +185,15 @@ def column_stack(tup: Any) -> Any:
     >>> tn.column_stack([tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0])])
     Tensor([[1., 3.],
             [2., 4.]])
-    """
-    return concatenate([np.transpose(at_least(a, 2)) if a.ndim < 2 else a for a in _parts(tup)], 1)
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=2), r.normal(size=2)]),
+        sample((r.normal(size=2), r.normal(size=(2, 3)))),
+        sample([r.normal(size=()), r.normal(size=())]),
+        sample(r.normal(size=(2, 3))),
+    ],
+    mend=_fit,
+)
 
 
 @derived(
@@ -319,20 +373,36 @@ def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:
 # -- repeating ---------------------------------------------------------------------------------------------------
 
 
-@derived(
+def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How often each axis is repeated, and how long it is: as many numbers for both."""
+    counts = tuple(map(operator.index, reps)) if np.ndim(reps) else (operator.index(reps),)
+    ndim = max(len(shape), len(counts))
+    return (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - len(shape)) + shape
+
+
+def _tile_a(g: Any, A_shape: Any, reps: Any) -> Any:
+    counts, lengths = _lengths(A_shape, reps)
+    # Each axis is cut in two, of which the first counts the repetitions.
+    apart = np.reshape(g, tuple(k for pair in zip(counts, lengths, strict=True) for k in pair))
+    return np.reshape(np.sum(apart, axis=tuple(range(0, 2 * len(counts), 2))), A_shape)
+
+
+def _tile_lowered(A: Any, reps: Any) -> Any:
+    counts, lengths = _lengths(A.shape, reps)
+    apart = np.reshape(A, tuple(k for n in lengths for k in (1, n)))
+    wide = np.broadcast_to(apart, tuple(k for pair in zip(counts, lengths, strict=True) for k in pair))
+    return np.reshape(wide, tuple(c * n for c, n in zip(counts, lengths, strict=True)))
+
+
+tile = op(
+    lambda A, reps: np.tile(A, reps),
+    name="tile",
     numpy=np.tile,
-    samples=lambda r: [
-        sample(r.normal(size=3), 2),
-        sample(r.normal(size=(2, 2)), (1, 2)),
-        sample(r.normal(size=2), (2, 1, 3)),
-        sample(r.normal(size=(2, 1, 2)), (2,)),
-        sample(r.normal(size=()), (2, 2)),
-        sample(r.normal(size=2), (2, 0)),
-        sample(r.normal(size=(2, 2)), ()),
-    ],
-)
-def tile(A: Any, reps: Any) -> Any:
-    """An array repeated as a whole, `reps` times along each axis.
+    lower=_tile_lowered,
+    A=_tile_a,
+    formula="A repeated as a whole along each axis",
+    gradients="A: Σ g over the repetitions",
+    doc="""An array repeated as a whole, `reps` times along each axis.
 
     Args:
         A: an array.
@@ -345,34 +415,53 @@ def tile(A: Any, reps: Any) -> Any:
     >>> tn.tile(tn.tensor([1.0, 2.0]), (2, 2))
     Tensor([[1., 2., 1., 2.],
             [1., 2., 1., 2.]])
-    """
-    A = array_like(A)
-    counts = tuple(map(operator.index, reps)) if np.ndim(reps) else (operator.index(reps),)
-    ndim = max(A.ndim, len(counts))
-    counts = (1,) * (ndim - len(counts)) + counts
-    shape = (1,) * (ndim - A.ndim) + A.shape
-    if all(n == 1 for n in counts):
-        return np.copy(np.reshape(A, shape))
-    # Each axis gets one of length 1 before it, and is repeated along that.
-    apart = np.reshape(A, tuple(k for n in shape for k in (1, n)))
-    wide = np.broadcast_to(apart, tuple(k for pair in zip(counts, shape, strict=True) for k in pair))
-    return np.reshape(wide, tuple(c * n for c, n in zip(counts, shape, strict=True)))
-
-
-@derived(
-    numpy=np.repeat,
+    """,
     samples=lambda r: [
-        sample(r.normal(size=(2, 2)), 2),
-        sample(r.normal(size=(2, 3)), 2, axis=-1),
-        sample(r.normal(size=(2, 3)), [0, 2], 0),
-        sample(r.normal(size=(2, 2)), [1, 0, 2, 1]),
-        sample(r.normal(size=(2, 2)), [3], axis=1),
-        sample(r.normal(size=()), 3),
-        sample(r.normal(size=(2, 1)), 0, 1),
+        sample(r.normal(size=3), 2),
+        sample(r.normal(size=(2, 2)), (1, 2)),
+        sample(r.normal(size=2), (2, 1, 3)),
+        sample(r.normal(size=(2, 1, 2)), (2,)),
+        sample(r.normal(size=()), (2, 2)),
+        sample(r.normal(size=2), (2, 0)),
+        sample(r.normal(size=(2, 2)), ()),
     ],
 )
-def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Each element repeated, next to itself, along an axis.
+
+
+def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tuple[tuple[int, ...], int, int | None]:
+    """The shape and the axis along which elements are repeated, and how often if all are equally."""
+    shape, axis = ((math.prod(shape),), 0) if axis is None else (shape, normalize_axis_index(axis, len(shape)))
+    return shape, axis, int(np.reshape(repeats, ())) if np.size(repeats) == 1 else None
+
+
+def _repeat_a(g: Any, a_shape: Any, repeats: Any, axis: int | None) -> Any:
+    shape, along, count = _each_repeated(a_shape, repeats, axis)
+    if count is None:
+        places = np.repeat(np.arange(shape[along]), raw_index(repeats))
+        return taken(g, a_shape, places, axis)
+    apart = np.reshape(g, (*shape[: along + 1], count, *shape[along + 1 :]))
+    return np.reshape(np.sum(apart, along + 1), a_shape)
+
+
+def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:
+    shape, along, count = _each_repeated(a.shape, repeats, axis)
+    a = np.reshape(a, shape)
+    if count is None:
+        return np.take(a, np.repeat(np.arange(shape[along]), repeats), along)
+    wide = np.broadcast_to(np.expand_dims(a, along + 1), (*shape[: along + 1], count, *shape[along + 1 :]))
+    return np.reshape(wide, (*shape[:along], shape[along] * count, *shape[along + 1 :]))
+
+
+repeat = op(
+    lambda a, repeats, axis=None: np.repeat(a, repeats, axis),
+    name="repeat",
+    numpy=np.repeat,
+    nondiff=("repeats",),
+    lower=_repeat_lowered,
+    a=_repeat_a,
+    formula="each element of a repeated next to itself",
+    gradients="a: Σ g over the repetitions",
+    doc="""Each element repeated, next to itself, along an axis.
 
     Args:
         a: an array.
@@ -389,20 +478,17 @@ def repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
     >>> import tapenet as tn
     >>> tn.repeat(tn.tensor([1.0, 2.0]), [1, 3])
     Tensor([1., 2., 2., 2.])
-    """
-    a, repeats = array_like(a), raw_index(repeats)
-    if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    axis = normalize_axis_index(axis, a.ndim)
-    length = a.shape[axis]
-    if np.size(repeats) == 1:
-        count = operator.index(np.reshape(repeats, ())[()])
-        if count < 0:
-            raise ValueError(f"repeat: {count} repeats; give 0 or more")
-        wide = np.broadcast_to(np.expand_dims(a, axis + 1), (*a.shape[: axis + 1], count, *a.shape[axis + 1 :]))
-        return np.reshape(wide, (*a.shape[:axis], length * count, *a.shape[axis + 1 :]))
-    if np.shape(repeats) != (length,):
-        raise ValueError(
-            f"repeat: {np.size(repeats)} numbers of repeats for axis {axis} of shape {a.shape}; give one, or {length}"
-        )
-    return a[((slice(None),) * axis + (np.repeat(np.arange(length), repeats),))]
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2)), 2),
+        sample(r.normal(size=(2, 3)), 2, axis=-1),
+        sample(r.normal(size=(2, 3)), [0, 2], 0),
+        sample(r.normal(size=(2, 2)), [1, 0, 2, 1]),
+        sample(r.normal(size=(2, 2)), [3], axis=1),
+        sample(r.normal(size=()), 3),
+        sample(r.normal(size=(2, 1)), 0, 1),
+    ],
+    mend=lambda a, repeats, axis: (
+        f"a has shape {np.shape(a)}: give one number of repeats, 0 or more, or one for each element along the axis"
+    ),
+)
