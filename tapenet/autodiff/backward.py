@@ -168,7 +168,10 @@ class Gradients(dict[Node, Any]):
         gs[index] = g if gs[index] is None else gs[index] + g
 
     def fill(self, node: Node, gs: list[Any]) -> tuple[Any, ...]:
-        """One gradient per output: zeros for the unused, None for those without a derivative."""
+        """One gradient per output: zeros for the unused, or None if the op asks for that; None for those without a
+        derivative."""
+        if node.op.tell_unused:
+            return tuple(gs)
         return tuple(
             None if i in node.op.nondiff_outputs else (np.zeros(node.shape[i], node.dtype[i]) if g is None else g)
             for i, g in enumerate(gs)

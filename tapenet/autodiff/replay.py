@@ -238,6 +238,7 @@ def _drawn(op: Op) -> Op:
         nondiff=[*op.nondiff, DRAWN],
         outputs=op.outputs,
         nondiff_outputs=op.nondiff_outputs,
+        tell_unused=op.tell_unused,
         residuals=op.residuals,
         broadcasts=op.broadcasts,
         label=op.label,

@@ -116,6 +116,7 @@ class Op:
         inputs: names of the arguments that may be arrays: those with a rule, and the non-differentiable ones.
         nondiff: inputs declared non-differentiable.
         outputs: how many results the forward returns (None: as many as its tuple has).
+        tell_unused: whether rules get None, not zeros, for an output that the loss does not use.
         residuals: names of further values the forward returns, after its outputs, for the rules alone.
         reference: the same op in plain NumPy, from which higher orders come when residuals are floats.
         broadcasts: the driver undoes NumPy broadcasting in the gradients.
@@ -145,6 +146,7 @@ class Op:
         nondiff: Iterable[str] | bool = (),
         outputs: int | None = 1,
         nondiff_outputs: Iterable[int] = (),
+        tell_unused: bool = False,
         residuals: Iterable[str] = (),
         reference: Callable[..., Any] | None = None,
         broadcasts: bool = False,
@@ -191,6 +193,7 @@ class Op:
         self.options = tuple(n for n in names if n not in self.inputs)
         self.outputs = outputs
         self.nondiff_outputs = frozenset(nondiff_outputs)
+        self.tell_unused = tell_unused
         self.residuals = tuple(residuals)
         self.reference = reference
         self.broadcasts = broadcasts
@@ -373,6 +376,7 @@ def op(
     nondiff: Iterable[str] | bool = (),
     outputs: int | None = 1,
     nondiff_outputs: Iterable[int] = (),
+    tell_unused: bool = False,
     residuals: Iterable[str] = (),
     reference: Callable[..., Any] | None = None,
     broadcasts: bool | None = None,
@@ -412,6 +416,7 @@ def op(
         outputs: number of results; rules of an op with several get a tuple `g`, one entry per output (zeros
             where an output was not used, None for a non-differentiable one).
         nondiff_outputs: positions of outputs without a derivative.
+        tell_unused: an entry of `g` is None, not zeros, for an output that the loss does not use.
         residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
             and boolean ones count as constants; float ones need `reference`.
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it.
@@ -478,6 +483,7 @@ def op(
         nondiff=nondiff,
         outputs=outputs,
         nondiff_outputs=nondiff_outputs,
+        tell_unused=tell_unused,
         residuals=residuals,
         reference=reference,
         broadcasts=isinstance(forward, np.ufunc) if broadcasts is None else broadcasts,

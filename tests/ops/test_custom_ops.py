@@ -345,6 +345,20 @@ def test_outputs_not_used_have_zero_gradients_and_nondifferentiable_ones_none() 
     del triple
 
 
+def test_a_rule_may_be_told_which_outputs_are_not_used() -> None:
+    op = tn.op(
+        lambda x: (x**2, 3 * x),
+        name="two",
+        outputs=2,
+        tell_unused=True,
+        x=lambda g, x: (0 if g[0] is None else g[0] * 2 * x) + (0 if g[1] is None else 100 * g[1]),
+    )
+    for i, expected in enumerate([[4.0, 2.0], [100.0, 100.0]]):
+        f = tn.grad(lambda x, i=i: op(x)[i].sum())
+        assert f(leaf([2.0, 1.0])).tolist() == tn.compile(f)(leaf([2.0, 1.0])).tolist() == expected
+    check_grads(lambda x: op(x)[0], [np.array([2.0, 1.0])], order=2)
+
+
 def test_an_undeclared_integer_output_has_no_gradient_either() -> None:
     op = tn.op(lambda x: (2 * x, np.argsort(x)), name="two", outputs=2, x=lambda g: 2 * g[0])
     x = leaf([2.0, 1.0])

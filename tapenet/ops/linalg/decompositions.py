@@ -11,7 +11,6 @@ from tapenet.ops.linalg.degenerate import (
     conj,
     gap_quotient,
     lengths,
-    noting_use,
     on_diagonal,
     once,
     over_gaps,
@@ -40,11 +39,6 @@ _RANK = (
 )
 
 
-def _svd_forward(a: Any, full_matrices: bool = True) -> Any:
-    u, s, vh = np.linalg.svd(a, full_matrices)
-    return u, s, vh, np.zeros((), s.dtype), np.zeros((), s.dtype)
-
-
 def _floor(u: Any, s: Any, vh: Any) -> Any:
     return rounding(s, max(u.shape[-2], vh.shape[-1]))
 
@@ -58,74 +52,84 @@ def _once(u: Any, s: Any, vh: Any) -> Any:
     return once("svd", u, s, floor), once("svd", vh, s, floor)
 
 
-def _svd_rule(g: Any, out: Any, full_matrices: bool) -> Any:
+def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Any:
     """From Uᴴ dA V = Ω S + dS − S Ψ with the skew Ω = Uᴴ dU and Ψ = Vᴴ dV; derived in docs/mathematics.md."""
-    (u, s, vh, _, _), (gu, gs, gvh, values_used, vectors_used) = out, g
+    (u, s, vh), (gu, gs, gvh) = out, g
     k, rows, columns = s.shape[-1], u.shape[-2], vh.shape[-1]
     u, vh = _once(u, s, vh)
-    v, gu, gv = adjoint(vh), conj(gu), adjoint(conj(gvh))
+    first_u, first_vh = u[..., :k], vh[..., :k, :]
+    if gu is None and gvh is None:
+        return conj(np.matmul(first_u * gs[..., None, :], first_vh))
+    gu = np.zeros_like(u) if gu is None else conj(gu)
+    gv = adjoint(np.zeros_like(vh) if gvh is None else conj(gvh))
+    v = adjoint(vh)
     along_u, along_v = np.matmul(adjoint(u), gu), np.matmul(vh, gv)
     skew_u, skew_v = along_u - adjoint(along_u), along_v - adjoint(along_v)
     long_u, long_v = lengths(gu), lengths(gv)
     size = long_u[..., :k] + long_v[..., :k]
     size = size + np.swapaxes(size, -1, -2)
-    both = values_used * vectors_used
 
     inner = slice(None, k)
     inner_u, inner_v = skew_u[..., inner, inner], skew_v[..., inner, inner]
     parts = along_u[..., inner, inner], along_v[..., inner, inner]
-    turned = over_gaps("svd", inner_u + inner_v, s, _floor(u, s, vh), size, parts, gs, both)
+    turned = over_gaps("svd", inner_u + inner_v, s, _floor(u, s, vh), size, parts, gs, phases)
     sums = s[..., None, :] + s[..., :, None]
-    core = on_diagonal(gs) + 0.5 * (turned + gap_quotient(inner_u - inner_v, sums, size, 0.0, _RANK))
-    made = np.matmul(np.matmul(u[..., inner], core), vh[..., inner, :])
+    core = 0.5 * (turned + gap_quotient(inner_u - inner_v, sums, size, 0.0, _RANK))
+    core = core if gs is None else core + on_diagonal(gs)
+    made = np.matmul(np.matmul(first_u, core), first_vh)
 
     def rest(basis: Any, g: Any, along: Any, skew: Any, long: Any) -> Any:
         """What turns out of the span of the first k columns of a basis, over the singular values."""
+        size = long
         if full_matrices:
-            total = np.sum(long, axis=-1, keepdims=True)
-            beyond = provided(skew[..., k:, :k], skew[..., k:, k:], total, _FULL)
-            beyond = provided(beyond, np.where(s == 0, gs, 0) * both, 0.0, _RANK)
-            return np.matmul(basis[..., k:], gap_quotient(beyond, s[..., None, :], total, 0.0, _RANK))
-        beyond = provided(g - np.matmul(basis, along), np.where(s == 0, gs, 0) * both, 0.0, _RANK)
-        return gap_quotient(beyond, s[..., None, :], long, 0.0, _RANK)
+            size = np.sum(long, axis=-1, keepdims=True)
+            beyond = provided(skew[..., k:, :k], skew[..., k:, k:], size, _FULL)
+        else:
+            beyond = g - np.matmul(basis, along)
+        if gs is not None:
+            beyond = provided(beyond, np.where(s == 0, gs, 0), 0.0, _RANK)
+        quotient = gap_quotient(beyond, s[..., None, :], size, 0.0, _RANK)
+        return np.matmul(basis[..., k:], quotient) if full_matrices else quotient
 
     if rows > k:
-        made = made + np.matmul(rest(u, gu, along_u, skew_u, long_u), vh[..., inner, :])
+        made = made + np.matmul(rest(u, gu, along_u, skew_u, long_u), first_vh)
     if columns > k:
-        made = made + np.matmul(u[..., inner], adjoint(rest(v, gv, along_v, skew_v, long_v)))
+        made = made + np.matmul(first_u, adjoint(rest(v, gv, along_v, skew_v, long_v)))
     return conj(made)
 
 
 svd_factors = op(
-    _svd_forward,
+    lambda a, full_matrices=True, phases=True: tuple(np.linalg.svd(a, full_matrices)),
     name="svd_factors",
     label="svd",
-    outputs=5,
+    outputs=3,
+    tell_unused=True,
+    result=SVDResult,
     a=_svd_rule,
-    formula="U, S, Vᴴ with a = U · diag(S) @ Vᴴ; 0; 0",
+    formula="U, S, Vᴴ with a = U · diag(S) @ Vᴴ",
     gradients="a: U @ (diag(gS) + parts of g over sₖ − sⱼ and sₖ + sⱼ) @ Vᴴ",
-    doc="""The three factors that `svd` returns, and two zeros for `noting_use`.
+    doc="""The three factors that `svd` returns, also for rules: these use vectors so that the phases cancel, which rounding
+    must not hide.
 
     Args:
         a: (..., m, n).
         full_matrices: whether U and Vh are square.
+        phases: whether a loss that depends on the phases of complex vectors is refused.
 
     Returns:
-        U, S, Vh; and the numbers 0, whose gradients tell the rule whether S is used, and whether U or Vh is.
+        SVDResult(U, S, Vh).
 
     >>> import tapenet as tn
     >>> from tapenet.ops.linalg.decompositions import svd_factors
-    >>> svd_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[1]
+    >>> svd_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).S
     Tensor([2., 1.])
     """,
-    samples=lambda r: [sample(r.normal(size=(2, 2))), sample(r.normal(size=(3, 2)), False)],
+    samples=lambda r: [sample(r.normal(size=(2, 2))), sample(r.normal(size=(3, 2)), False, False)],
 )
 
 
 def _svdvals_rule(g: Any, x: Any) -> Any:
-    u, s, vh = np.linalg.svd(x, full_matrices=False)
-    u, vh = _once(u, s, vh)
-    return conj(np.matmul(u * g[..., None, :], vh))
+    return _svd_rule((None, g, None), svd_factors(x, False, False), False, False)
 
 
 svdvals = op(
@@ -218,5 +222,4 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
         return _hermitian_svd(a, compute_uv)
     if not compute_uv:
         return svdvals(a)
-    u, s, vh, values_used, vectors_used = svd_factors(a, full_matrices)
-    return SVDResult(noting_use(u, vectors_used), noting_use(s, values_used), noting_use(vh, vectors_used))
+    return svd_factors(a, full_matrices)

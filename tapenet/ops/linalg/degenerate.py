@@ -18,6 +18,10 @@ from tapenet.ops.op import op, sample
 ROUNDINGS = 64
 
 
+class Undetermined(np.linalg.LinAlgError):
+    """The loss depends on what a matrix does not determine."""
+
+
 def _negligible(x: Any, size: Any) -> Any:
     """Where `x`, computed from parts of magnitude `size`, is 0 but for rounding."""
     return np.abs(x) <= ROUNDINGS * float(np.finfo(np.result_type(x, np.float32)).eps) * size
@@ -27,7 +31,7 @@ def _gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: 
     zero = _negligible(x, size)
     closed = np.abs(gap) <= floor
     if (closed & ~zero).any():
-        raise np.linalg.LinAlgError(message)
+        raise Undetermined(message)
     quotient = x / np.where(closed, np.ones((), gap.dtype), gap)
     return np.where(zero | closed, np.zeros((), quotient.dtype), quotient)
 
@@ -71,7 +75,7 @@ gap_quotient: Any = op(
 
 def _provided(value: Any, x: Any, size: Any, message: str = "") -> Any:
     if not _negligible(x, size).all():
-        raise np.linalg.LinAlgError(message)
+        raise Undetermined(message)
     return value
 
 
@@ -102,38 +106,8 @@ provided = op(
 )
 
 
-# A rule sees zeros alike from an output that the loss does not use and from one whose gradient happens to be 0. At equal
-# eigenvalues the difference matters: eigenvalues alone have a gradient there, a function of the matrix put together from
-# both has another.
-noting_use = op(
-    lambda value, used: value,
-    name="noting_use",
-    label="=",
-    value=lambda g: g,
-    used=lambda g, used_dtype: np.ones((), used_dtype),
-    formula="value",
-    gradients="value: g; used: 1, whatever g is",
-    doc="""`value` as it is. To `used`, which is 0, goes a gradient of 1 if the loss depends on the result at all.
-
-    So the rule of a decomposition knows which of its outputs are used.
-
-    Args:
-        value: an array of any shape.
-        used: a single number.
-
-    >>> import tapenet as tn
-    >>> from tapenet.ops.linalg.degenerate import noting_use
-    >>> used = tn.tensor(0.0, requires_grad=True)
-    >>> (noting_use(tn.tensor([2.0]), used) * 0.0).sum().backward()
-    >>> used.grad
-    Tensor(1.)
-    """,
-    samples=lambda r: [sample(np.arange(3), np.zeros((), int))],
-)
-
-
 def _apart_rule(g: Any, values: Any, floor: Any, message: str) -> Any:
-    return provided(g, np.where(_equal(values, floor), 1.0, 0.0), 0.0, message)
+    return provided(g, np.where(_equal(values, floor), 1, 0), 0.0, message)
 
 
 def _equal(values: Any, floor: Any) -> Any:
@@ -201,12 +175,14 @@ def rounding(values: Any, order: int) -> Any:
 
 
 def over_gaps(
-    name: str, x: Any, values: Any, floor: Any, size: Any, parts: tuple[Any, ...], g_values: Any, both: Any
+    name: str, x: Any, values: Any, floor: Any, size: Any, parts: tuple[Any, ...], g_values: Any, phases: bool
 ) -> Any:
     """The quotients x[j, k] / (values[k] − values[j]), 0 on the diagonal, if they determine a gradient.
 
-    Where two values are equal they do if x is 0 there, and if not both values and vectors are used (`both` is 0), or if
-    neither has a gradient there: `g_values`, and `parts` of the vectors. Else the limit depends on more than is known.
+    Where two values are equal they do if x is 0 there, and if only the vectors are used (`g_values` is None), or if neither
+    has a gradient there: `g_values`, and `parts` of the vectors. Else the limit depends on more than is known.
+
+    Where `phases` are looked at, what is left of x on the diagonal must be real.
     """
     here = np.eye(values.shape[-1], dtype=bool)
     gap = np.where(here, math.inf, conj(values[..., None, :] - values[..., :, None]))
@@ -216,16 +192,17 @@ def over_gaps(
         "vectors, and the loss may depend on the choice. Use the values alone (eigvalsh, eigvals, svdvals), keep apart what "
         "depends on values and on vectors, or change the matrix a little so that the values differ"
     )
-    if x.dtype.kind == "c":
+    if phases and x.dtype.kind == "c":
         phase = (
             f"{name}: the loss depends on the phases of complex vectors, which the matrix does not determine: there is no "
             "gradient. Use a function that is the same for all phases, such as one of the absolute values"
         )
         x = provided(x, np.where(here, x - conj(x), 0), size, phase)
-    for part in parts:
-        x = provided(x, np.where(closed, part, 0) * both, size, message)
-    weight = np.abs(g_values)
-    x = provided(x, np.where(closed, weight[..., None, :] + weight[..., :, None], 0) * both, 0.0, message)
+    if g_values is not None:
+        for part in parts:
+            x = provided(x, np.where(closed, part, 0), size, message)
+        weight = np.abs(g_values)
+        x = provided(x, np.where(closed, weight[..., None, :] + weight[..., :, None], 0), 0.0, message)
     return gap_quotient(x, gap, size, floor, message)
 
 

@@ -11,7 +11,6 @@ from tapenet.ops.linalg.degenerate import (
     conj,
     in_triangle,
     lengths,
-    noting_use,
     on_diagonal,
     once,
     over_gaps,
@@ -38,48 +37,48 @@ class EigResult(NamedTuple):
 # -- Hermitian matrices ------------------------------------------------------------------------------------------
 
 
-def _eigh_forward(a: Any, UPLO: Any = "L") -> Any:
-    w, v = np.linalg.eigh(a, UPLO)
-    return w, v, np.zeros((), w.dtype), np.zeros((), w.dtype)
-
-
-def _eigh_rule(g: Any, out: Any, UPLO: str) -> Any:
+def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Any:
     """From Vᴴ dA V = dΛ + Ω Λ − Λ Ω with the skew Ω = Vᴴ dV; derived in docs/mathematics.md."""
-    (w, v, _, _), (gw, gv, values_used, vectors_used) = out, g
-    gv, floor = conj(gv), rounding(w, w.shape[-1])
+    (w, v), (gw, gv) = out, g
+    floor = rounding(w, w.shape[-1])
     v = once("eigh", v, w, floor)
-    along = np.matmul(adjoint(v), gv)
-    size = lengths(gv)
-    size = size + np.swapaxes(size, -1, -2)
-    skew = 0.5 * (along - adjoint(along))
-    turned = over_gaps("eigh", skew, w, floor, size, (along,), gw, values_used * vectors_used)
-    made = np.matmul(np.matmul(v, on_diagonal(gw) + turned), adjoint(v))
-    return conj(in_triangle(made, UPLO.upper() == "L"))
+    inner = None if gw is None else on_diagonal(gw)
+    if gv is not None:
+        gv = conj(gv)
+        along = np.matmul(adjoint(v), gv)
+        size = lengths(gv)
+        size = size + np.swapaxes(size, -1, -2)
+        turned = over_gaps("eigh", 0.5 * (along - adjoint(along)), w, floor, size, (along,), gw, phases)
+        inner = turned if inner is None else inner + turned
+    return conj(in_triangle(np.matmul(np.matmul(v, inner), adjoint(v)), UPLO.upper() == "L"))
 
 
 eigh_factors = op(
-    _eigh_forward,
+    lambda a, UPLO="L", phases=True: tuple(np.linalg.eigh(a, UPLO)),
     name="eigh_factors",
     label="eigh",
-    outputs=4,
+    outputs=2,
+    tell_unused=True,
+    result=EighResult,
     a=_eigh_rule,
-    formula="Λ, V with a = V · Λ @ Vᴴ; 0; 0",
+    formula="Λ, V with a = V · Λ @ Vᴴ",
     gradients="a: V @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ, in the triangle",
-    doc="""The eigenvalues and eigenvectors that `eigh` returns, and two zeros for `noting_use`.
+    doc="""What `eigh` returns, also for rules: these use vectors so that the phases cancel, which rounding must not hide.
 
     Args:
         a: (..., n, n), Hermitian.
         UPLO: "L" or "U", which triangle is read.
+        phases: whether a loss that depends on the phases of complex vectors is refused.
 
     Returns:
-        eigenvalues and eigenvectors; and the numbers 0, whose gradients tell the rule which of both are used.
+        EighResult(eigenvalues, eigenvectors).
 
     >>> import tapenet as tn
     >>> from tapenet.ops.linalg.eigen import eigh_factors
-    >>> eigh_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
+    >>> eigh_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     Tensor([1., 2.])
     """,
-    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2)), "U")],
+    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2)), "U", False)],
 )
 
 
@@ -116,14 +115,11 @@ def eigh(a: Any, UPLO: str = "L") -> Any:
     >>> w
     Tensor([1., 3.])
     """
-    w, v, values_used, vectors_used = eigh_factors(array_like(a), UPLO)
-    return EighResult(noting_use(w, values_used), noting_use(v, vectors_used))
+    return eigh_factors(array_like(a), UPLO)
 
 
 def _eigvalsh_rule(g: Any, a: Any, UPLO: Any) -> Any:
-    w, v = np.linalg.eigh(a, UPLO)
-    v = once("eigvalsh", v, w, rounding(w, w.shape[-1]))
-    return conj(in_triangle(np.matmul(v * g[..., None, :], adjoint(v)), UPLO.upper() == "L"))
+    return _eigh_rule((g, None), eigh_factors(a, UPLO, False), UPLO, False)
 
 
 eigvalsh = op(
@@ -164,37 +160,35 @@ eigvalsh = op(
 # -- all matrices ------------------------------------------------------------------------------------------------
 
 _DEFECTIVE = (
-    "the matrix has not as many independent eigenvectors as rows (it is defective, but for rounding): there its eigenvalues "
-    "have no derivative. Change the matrix a little"
+    "eig: the matrix has not as many independent eigenvectors as rows (it is defective, but for rounding): there its "
+    "eigenvalues have no derivative. Change the matrix a little"
 )
 
 
-def _eig_forward(a: Any) -> Any:
-    w, v = np.linalg.eig(a)
-    real = v.real.dtype
-    return w, v, np.zeros((), real), np.zeros((), real)
-
-
-def _inverse(name: str, v: Any) -> Any:
+def _inverse(v: Any) -> Any:
     """The inverse of eigenvectors. The lengths of its rows say how much the eigenvalues move with the matrix."""
     inverse = np.linalg.inv(v)
     limit = 0.1 / float(np.finfo(v.dtype).eps)
-    return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0.0, 1.0), 0.0, f"{name}: {_DEFECTIVE}")
+    return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0, 1), 0.0, _DEFECTIVE)
 
 
-def _eig_rule(g: Any, out: Any) -> Any:
+def _eig_rule(g: Any, out: Any, phases: bool) -> Any:
     """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
-    (w, v, _, _), (gw, gv, values_used, vectors_used) = out, g
-    gw, gv, floor = conj(gw), conj(gv), rounding(w, w.shape[-1])
+    (w, v), (gw, gv) = out, g
+    floor = rounding(w, w.shape[-1])
     v = once("eig", v, w, floor)
-    along = np.matmul(adjoint(v), gv)
-    here = np.eye(w.shape[-1], dtype=bool)
-    # The vectors keep their lengths: a column cannot grow along itself.
-    kept = np.sum(np.where(here, along.real, 0), axis=-2, keepdims=True)
-    size = 2 * lengths(gv) + np.zeros(w.shape[-1], w.real.dtype)[:, None]
-    free = along - np.matmul(adjoint(v), v) * kept
-    turned = over_gaps("eig", free, w, floor, size, (along,), gw, values_used * vectors_used)
-    return conj(np.matmul(np.matmul(adjoint(_inverse("eig", v)), on_diagonal(gw) + turned), adjoint(v)))
+    inner = None if gw is None else on_diagonal(conj(gw))
+    if gv is not None:
+        gv = conj(gv)
+        along = np.matmul(adjoint(v), gv)
+        here = np.eye(w.shape[-1], dtype=bool)
+        # The vectors keep their lengths: a column cannot grow along itself.
+        kept = np.sum(np.where(here, along.real, 0), axis=-2, keepdims=True)
+        size = 2 * lengths(gv) + np.zeros(w.shape[-1], w.real.dtype)[:, None]
+        free = along - np.matmul(adjoint(v), v) * kept
+        turned = over_gaps("eig", free, w, floor, size, (along,), gw, phases)
+        inner = turned if inner is None else inner + turned
+    return conj(np.matmul(np.matmul(adjoint(_inverse(v)), inner), adjoint(v)))
 
 
 def _distinct(r: np.random.Generator, *shape: int) -> Any:
@@ -203,27 +197,30 @@ def _distinct(r: np.random.Generator, *shape: int) -> Any:
 
 
 eig_factors = op(
-    _eig_forward,
+    lambda a, phases=True: tuple(np.linalg.eig(a)),
     name="eig_factors",
     label="eig",
-    outputs=4,
+    outputs=2,
+    tell_unused=True,
+    result=EigResult,
     a=_eig_rule,
-    formula="Λ, V with a @ V = V · Λ; 0; 0",
+    formula="Λ, V with a @ V = V · Λ",
     gradients="a: V⁻ᴴ @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ",
-    doc="""The eigenvalues and eigenvectors that `eig` returns, and two zeros for `noting_use`.
+    doc="""What `eig` returns, also for rules: these use vectors so that the phases cancel, which rounding must not hide.
 
     Args:
         a: (..., n, n).
+        phases: whether a loss that depends on the phases of complex vectors is refused.
 
     Returns:
-        eigenvalues and eigenvectors; and the numbers 0, whose gradients tell the rule which of both are used.
+        EigResult(eigenvalues, eigenvectors).
 
     >>> import tapenet as tn
     >>> from tapenet.ops.linalg.eigen import eig_factors
-    >>> eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))[0]
+    >>> eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     Tensor([2., 1.])
     """,
-    samples=lambda r: [sample(_distinct(r, 2, 2))],
+    samples=lambda r: [sample(_distinct(r, 2, 2)), sample(_distinct(r, 2, 2), False)],
 )
 
 
@@ -257,8 +254,7 @@ def eig(a: Any) -> Any:
     >>> w
     Tensor([2., 1.])
     """
-    w, v, values_used, vectors_used = eig_factors(array_like(a))
-    return EigResult(noting_use(w, values_used), noting_use(v, vectors_used))
+    return eig_factors(array_like(a))
 
 
 def _nearest_order(values: Any, found: Any) -> Any:
@@ -302,10 +298,9 @@ nearest_order = op(
 
 
 def _eigvals_rule(g: Any, out: Any, a: Any) -> Any:
-    w, v = np.linalg.eig(a)
-    v = once("eigvals", v, w, rounding(w, w.shape[-1]))
+    w, v = eig_factors(a, False)
     v = np.take_along_axis(v, nearest_order(out, w)[..., None, :], axis=-1)
-    return conj(np.matmul(adjoint(_inverse("eigvals", v)) * conj(g)[..., None, :], adjoint(v)))
+    return _eig_rule((g, None), (out, v), False)
 
 
 eigvals = op(

@@ -120,7 +120,7 @@ def _regular(r: Any) -> Any:
         return r
     pivots = np.sum(np.abs(r) * np.eye(k, dtype=bool), axis=-1)
     least = k * float(np.finfo(r.dtype).eps) * np.max(pivots, axis=-1, keepdims=True)
-    return provided(r, np.where(pivots > least, 0.0, 1.0), 0.0, _RANK)
+    return provided(r, np.where(pivots > least, 0, 1), 0.0, _RANK)
 
 
 qr_factors = op(
