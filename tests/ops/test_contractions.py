@@ -205,6 +205,13 @@ def test_dtypes() -> None:
             close(np.einsum(subscripts, *map(tn.tensor, operands)).data, np.einsum(subscripts, *operands))
 
 
+def test_all_is_computed_in_the_dtype_of_the_result() -> None:
+    flags = np.array([True, True, True])
+    assert np.einsum("i,i,j->j", tn.tensor(flags), flags, np.arange(3)).tolist() == [0, 3, 6]
+    many = np.full(3, 2.0**24, np.float32) + np.float32(2)
+    close(np.einsum("i,j->j", tn.tensor(many), np.ones(2)).data, np.einsum("i,j->j", many, np.ones(2)))
+
+
 def test_complex_numbers() -> None:
     a, b = (R.normal(size=(2, 2)) + 1j * R.normal(size=(2, 2)) for _ in range(2))
     for subscripts in ("ij,jk", "ij,ij->", "ii,jk->k", "ij,ij->ij"):
@@ -259,6 +266,8 @@ def test_mistakes(call: Any, message: str) -> None:
 
 
 def test_a_cast_that_loses_is_refused() -> None:
+    with pytest.raises(TypeError, match="float32 cannot be cast to float64 by the rule casting='no'"):
+        np.einsum("i,i", tn.tensor([1.0]), np.ones(1, np.float32), casting="no")
     with pytest.raises(TypeError, match=r"float64 cannot be cast to float32 by the rule casting='safe'"):
         np.einsum("ij->", leaf(np.ones((2, 3))), dtype=np.float32)
 

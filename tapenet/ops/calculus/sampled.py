@@ -119,13 +119,13 @@ def _slopes(f: Any, h: Any, edge_order: int) -> Any:
     if slope.shape[-1] == 1:
         return np.concatenate([slope, slope], -1)
     before, after = (h[:-1], h[1:]) if np.ndim(h) else (h, h)
-    share = before / (before + after)
+    share = before / (before + after) if np.ndim(h) else 0.5
     bend = slope[..., 1:] - slope[..., :-1]
-    inside = slope[..., :-1] + bend * share
+    inside = slope[..., :-1] + zmul(bend, share)
     first, last = slope[..., :1], slope[..., -1:]
     if edge_order == 2:  # the parabola through the three points at the edge
         far, near = (share[:1], 1 - share[-1:]) if np.ndim(h) else (share, share)
-        first, last = first - bend[..., :1] * far, last + bend[..., -1:] * near
+        first, last = first - zmul(bend[..., :1], far), last + zmul(bend[..., -1:], near)
     return np.concatenate([first, inside, last], -1)
 
 
@@ -177,7 +177,7 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         raise TypeError(
             f"gradient: {len(varargs)} spacings for {len(axes)} axes; give none, one number, or one for each"
         )
-    if f.dtype.kind in "biu":
+    if f.dtype.kind in "iu":
         f = f.astype(np.float64)
     found = []
     for at, h in zip(axes, given, strict=True):

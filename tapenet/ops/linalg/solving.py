@@ -285,6 +285,7 @@ pinv = op(
     name="pinv",
     numpy=np.linalg.pinv,
     label="⁺",
+    nondiff=("rcond",),
     a=_pinv_a,
     formula="a⁺",
     gradients="a: −Pᵀ @ g @ Pᵀ + (I − aP) gᵀPPᵀ + PᵀP gᵀ(I − Pa), P = out",

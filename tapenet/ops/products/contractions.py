@@ -363,7 +363,7 @@ def _searched(labels: tuple[str, ...], out: str, shapes: Any, optimize: Any) -> 
 def _cast(a: Any, dtype: Any, casting: str) -> Any:
     if not np.can_cast(a.dtype, dtype, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
         raise TypeError(f"einsum: an array of {a.dtype} cannot be cast to {dtype} by the rule casting={casting!r}")
-    return a if a.dtype == dtype else np.astype(a, dtype)
+    return a if a.dtype == dtype else a.astype(dtype)
 
 
 @derived(
@@ -450,12 +450,15 @@ def einsum(*operands: Any, dtype: Any = None, casting: str = "safe", optimize: A
 
 
 def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Any]:
-    """The arrays of einsum. Python numbers take the dtype of the others."""
+    """The arrays of einsum, all of one dtype: that of their sum, in which Python numbers count for little."""
     found = [operand(a) for a in given]
-    kinds = [a if not hasattr(a, "dtype") else a.dtype for a in found]
-    numbers = np.result_type(*kinds) if kinds else None
-    found = [a if hasattr(a, "dtype") else np.asarray(a, numbers) for a in found]
-    return found if dtype is None else [_cast(a, np.dtype(dtype), casting) for a in found]
+    kinds = [getattr(a, "dtype", a) for a in found]
+    if dtype is None:
+        if kinds and isinstance(kinds[0], np.dtype) and all(kind == kinds[0] for kind in kinds):
+            return found
+        dtype = np.result_type(*kinds) if kinds else None
+    dtype = np.dtype(dtype)
+    return [_cast(a, dtype, casting) if hasattr(a, "dtype") else np.asarray(a, dtype) for a in found]
 
 
 def einsum_path(*operands: Any, optimize: Any = "greedy") -> tuple[list[Any], str]:
