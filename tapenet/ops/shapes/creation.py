@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import Op, array_like, derived, op, sample
 from tapenet.ops.shapes.basic import unbroadcast
 
@@ -251,14 +252,14 @@ def logspace(
 def _geomspace_start(
     g: Any, out: Any, start: Any, start_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
 ) -> Any:
-    part = np.sum(g * out * (1 - _weights(g, num, endpoint, axis)), axis)
+    part = np.sum(zmul(g, out) * (1 - _weights(g, num, endpoint, axis)), axis)
     return unbroadcast(part / start, start_shape)
 
 
 def _geomspace_stop(
     g: Any, out: Any, stop: Any, stop_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
 ) -> Any:
-    part = np.sum(g * out * _weights(g, num, endpoint, axis), axis)
+    part = np.sum(zmul(g, out) * _weights(g, num, endpoint, axis), axis)
     return unbroadcast(part / stop, stop_shape)
 
 
@@ -271,7 +272,7 @@ geomspace: Op = op(
     start=_geomspace_start,
     stop=_geomspace_stop,
     formula="start¹⁻ᵗ · stopᵗ, t at equal steps from 0 to 1",
-    gradients="start: Σ g · out · (1 − t) / start; stop: Σ g · out · t / stop",
+    gradients="start: Σ g · out · (1 − t) / start ᶻ; stop: Σ g · out · t / stop ᶻ",
     doc="""`num` numbers at equal ratios from `start` to `stop`.
 
     Args:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.layers.activations import sigmoid, softplus
 from tapenet.ops.layers.losses.common import (
     REDUCTION,
@@ -191,7 +192,7 @@ def _kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool =
 
 def _kl_input(g: Any, input: Any, target: Any, reduction: str, log_target: bool) -> Any:
     target = cast_to(target, input.dtype)
-    return (np.exp(target) if log_target else target) * (g * -_kl_share(input, reduction))
+    return zmul(g * -_kl_share(input, reduction), np.exp(target) if log_target else target)
 
 
 def _kl_target(g: Any, input: Any, target: Any, reduction: str, log_target: bool) -> Any:
@@ -200,7 +201,7 @@ def _kl_target(g: Any, input: Any, target: Any, reduction: str, log_target: bool
         slope = np.exp(target) * (target - input + 1)
     else:
         slope = np.log(np.where(target == 0, 1, target)) - input + 1
-    return slope * (g * _kl_share(input, reduction))
+    return zmul(g * _kl_share(input, reduction), slope)
 
 
 kl_div = op(
@@ -210,7 +211,7 @@ kl_div = op(
     input=_kl_input,
     target=_kl_target,
     formula="mean(target · (ln target − input))",
-    gradients="input: −g · target/N; target: g · (ln target − input + 1)/N",
+    gradients="input: −g · target/N ᶻ; target: g · (ln target − input + 1)/N ᶻ",
     doc="""The Kullback-Leibler divergence of the target from the prediction, target · (ln target - input).
 
     Args:
