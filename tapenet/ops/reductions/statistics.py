@@ -27,14 +27,13 @@ def _weights_along(a: Any, weights: Any, axis: Any) -> Any:
         raise TypeError(
             f"average: weights of shape {weights.shape} for an array of shape {a.shape}: give the axis= they run along"
         )
-    axes = normalize_axis_tuple(axis, a.ndim)
-    along = tuple(a.shape[i] for i in axes)
+    along = tuple(a.shape[i] for i in axis)
     if weights.shape != along:
         raise ValueError(
             f"average: weights have shape {weights.shape}, but a, of shape {a.shape}, has {along} along axis={axis}"
         )
-    order = tuple(int(i) for i in np.argsort(axes))
-    return np.reshape(np.transpose(weights, order), tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
+    order = tuple(int(i) for i in np.argsort(axis))
+    return np.reshape(np.transpose(weights, order), tuple(n if i in axis else 1 for i, n in enumerate(a.shape)))
 
 
 @derived(
@@ -72,6 +71,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     Tensor(1.25)
     """
     a = array_like(a)
+    axis = None if axis is None else normalize_axis_tuple(axis, a.ndim)
     if weights is None:
         mean = np.mean(a, axis=axis, keepdims=keepdims)
         return (mean, np.ones_like(mean) * count(a.shape, axis)) if returned else mean
@@ -82,7 +82,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         raise ZeroDivisionError("average: the weights sum to 0")
     a = a if a.dtype.kind in "fc" else a.astype(dtype)
     mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
-    return (mean, np.copy(np.broadcast_to(total, mean.shape))) if returned else mean
+    return (mean, np.ones_like(mean) * total) if returned else mean
 
 
 def _variables(m: Any, name: str, turned: bool) -> Any:
@@ -139,6 +139,7 @@ def cov(
 
     Raises:
         ValueError, TypeError, RuntimeError: more than two axes, or weights that do not fit.
+        ZeroDivisionError: weights that are no tensor have the sum 0. Those that are one give nan, with a warning.
 
     >>> import tapenet as tn
     >>> tn.cov(tn.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
@@ -151,11 +152,15 @@ def cov(
         raise ValueError(f"cov: ddof={ddof} is no whole number")
     m = array_like(m)
     x = _variables(m, "m", not rowvar and m.ndim == 2)
+    if x.shape[0] == 0:
+        return x @ x.T  # of no variables nothing, whatever the others are
     if y is not None:
         y = _variables(array_like(y), "y", False)
         x = np.concatenate([x, y.T if not rowvar and y.shape[0] != 1 else y])
     if dtype is None:
         dtype = x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
+    elif np.dtype(dtype).kind not in "fc":
+        raise TypeError(f"cov: dtype={dtype} cannot hold a covariance: give one of floats or complex numbers")
     x = x if x.dtype == dtype else x.astype(dtype)
     n = x.shape[1]
     real = np.empty(0, dtype).real.dtype
@@ -167,6 +172,10 @@ def cov(
         mean, freedom, weighted = np.mean(x, axis=1, keepdims=True), n - ddof, None
     else:
         total = np.sum(weights)
+        if _known(total) and total == 0:
+            raise ZeroDivisionError("cov: the weights sum to 0")
+        if _known(total) and total == 0:
+            raise ZeroDivisionError("cov: the weights sum to 0")
         mean = np.sum(x * weights, axis=1, keepdims=True) / total
         lost = 1 if aweights is None else np.sum(weights * aweights) / total
         freedom, weighted = total if ddof == 0 else total - ddof * lost, weights
@@ -174,8 +183,7 @@ def cov(
     products = x @ conjugate(x if weighted is None else x * weighted).T
     if _known(freedom) and freedom <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-        return np.squeeze(products * math.inf)
-    return np.squeeze(products * (1 / freedom))
+    return np.squeeze(products / (builtins.max(freedom, 0) if _known(freedom) else np.maximum(freedom, 0)))
 
 
 @derived(
@@ -224,7 +232,8 @@ bincount = op(
     name="bincount",
     numpy=np.bincount,
     nondiff=("x",),
-    weights=lambda g, x: g[x],
+    # Truths count as 0 and 1, and of no x NumPy takes weights of any length.
+    weights=lambda g, x, weights_shape: np.broadcast_to(g[x.astype(np.int64)], weights_shape) if x.size else np.zeros(...),
     formula="at each i, the sum of the weights where x = i",
     gradients="weights: g[x]",
     doc="""How often each number from 0 occurs in `x`, or the sum of the weights where it does.
