@@ -275,10 +275,9 @@ LATER: dict[str, tuple[str, ...]] = {
         "diff",
         "ediff1d",
         "gradient",
-        "interp",
         "trapezoid",
-        "unwrap",
     ),
+    "calculus.interpolation": ("interp", "unwrap"),
     "calculus.polynomials": (
         "poly",
         "polyadd",

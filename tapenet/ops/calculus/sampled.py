@@ -1,4 +1,4 @@
-"""Differences, integrals, interpolation and convolution of sampled functions."""
+"""Differences, integrals and convolution of sampled functions."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.indexing.basic import getitem
 from tapenet.ops.op import array_like, derived, op, sample
 
 # -- differences -------------------------------------------------------------------------------------------------
 
 
-def _part(a: Any, axis: int, part: slice) -> Any:
+def part(a: Any, axis: int, where: slice) -> Any:
     """A slice of `a` along one axis."""
-    return a[(*(slice(None),) * axis, part)]
+    return a[(*(slice(None),) * axis, where)]
 
 
 @derived(
@@ -68,7 +67,7 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if before is not None or after is not None:
         a = np.concatenate([v for v in (before, a, after) if v is not None], axis)
     for _ in range(n):
-        later, earlier = _part(a, axis, slice(1, None)), _part(a, axis, slice(None, -1))
+        later, earlier = part(a, axis, slice(1, None)), part(a, axis, slice(None, -1))
         a = later != earlier if a.dtype.kind == "b" else later - earlier
     return a
 
@@ -228,116 +227,8 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
         dx = np.diff(x, axis=axis if len(x.shape) > 1 else -1)
         if len(x.shape) == 1:
             dx = np.reshape(dx, (-1, *(1,) * (len(y.shape) - axis - 1)))
-    later, earlier = _part(y, axis, slice(1, None)), _part(y, axis, slice(None, -1))
+    later, earlier = part(y, axis, slice(1, None)), part(y, axis, slice(None, -1))
     return np.sum(dx * (later + earlier) / 2.0, axis=axis)
-
-
-# -- interpolation -----------------------------------------------------------------------------------------------
-
-
-@derived(
-    numpy=np.interp,
-    samples=lambda r: [
-        sample(np.array([[0.3, 1.2], [2.9, 1.7]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
-        sample(np.array([-1.0, 0.5, 4.0]), np.array([0.0, 1.0, 3.0]), r.normal(size=3)),
-        sample(np.array([-1.0, 0.5, 4.0]), np.array([0.0, 1.0, 3.0]), r.normal(size=3), -2.0, np.array(7.0)),
-        sample(np.array([-0.3, 0.5, 4.1]), np.array([1.9, 0.4, 1.0]), r.normal(size=3), period=2.0),
-        sample(np.array(0.3), np.array([0.0, 1.0]), r.normal(size=2)),
-        sample(np.array([0.5, 2.0]), np.array([1.0]), np.array([3.0])),
-        sample(np.zeros((0, 2)), np.array([0.0, 1.0]), r.normal(size=2)),
-    ],
-)
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
-    """Linear interpolation between the points (xp, fp).
-
-    The gradient reaches `x`, `xp`, `fp`, and `left`, `right` and `period` where they are tensors. At a knot the
-    derivative by `x` is the slope to its right, at the last one that to its left. A result of float32 alone is float32,
-    where NumPy computes float64.
-
-    Args:
-        x: where to evaluate, an array of any shape.
-        xp: (n,) the knots, rising; with `period` in any order.
-        fp: (n,) the values there.
-        left, right: the values below the first knot and above the last; by default the first and last of `fp`.
-        period: with which the points repeat; `left` and `right` are then without meaning.
-
-    Returns:
-        an array of the shape of `x`.
-
-    Raises:
-        ValueError: `xp` and `fp` do not have one length of 1 or more, or the period is 0.
-
-    >>> import tapenet as tn
-    >>> tn.interp(tn.tensor([0.5, 9.0]), [0.0, 1.0, 3.0], [10.0, 20.0, 0.0])
-    Tensor([15.,  0.])
-    """
-    x, xp, fp = array_like(x), array_like(xp), array_like(fp)
-    if len(xp.shape) != 1 or xp.shape != fp.shape or not xp.shape[0]:
-        raise ValueError(f"interp: xp and fp must both be (n,) with n of 1 or more, not {xp.shape} and {fp.shape}")
-    if period is not None:
-        if isinstance(period, (int, float)) and period == 0:
-            raise ValueError("interp: the period must not be 0")
-        left = right = None
-        period = abs(period)
-        x, xp = x % period, xp % period
-        order = np.argsort(xp)
-        xp, fp = getitem(xp, order), getitem(fp, order)
-        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
-        fp = np.concatenate([fp[-1:], fp, fp[:1]])
-    below, above = fp[0] if left is None else left, fp[-1] if right is None else right
-    n = xp.shape[0]
-    if n == 1:
-        inside = fp[0] + 0.0 * np.zeros_like(x)
-    else:
-        end = np.clip(np.searchsorted(xp, x, "right"), 1, n - 1)
-        x0, x1, f0, f1 = (getitem(points, at) for points in (xp, fp) for at in (end - 1, end))
-        same = x0 == x1  # at the last of equal knots
-        with np.errstate(invalid="ignore"):  # infinite values
-            # At a knot the value is that of the knot, however steep the slope; but nan is not to be lost where that is 0.
-            slope = (f1 - f0) / np.where(same, 1, x1 - x0)
-            inside = np.where(np.isnan(x), x, np.where(same, f1, f0 + zmul(x - x0, slope)))
-    return np.where(x < xp[0], below, np.where(x > xp[-1], above, inside))
-
-
-@derived(
-    numpy=np.unwrap,
-    samples=lambda r: [
-        sample(np.array([0.1, 3.0, 6.1, 0.3, 1.0])),
-        sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), axis=0),
-        sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, period=2.5),
-        sample(np.array([2.0])),
-        sample(np.zeros((2, 0))),
-        sample(np.array([0, 3, 7, 1, 6]), period=4),
-    ],
-)
-def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
-    """Angles made continuous: where neighbours differ by more than half a period, periods are added from there on.
-
-    How many is constant between jumps: the gradient by `p` is that of the identity, and a period that is a tensor gets
-    that of its multiples.
-
-    Args:
-        p: the angles.
-        discont: the difference above which to correct, if more than half a period.
-        axis: the axis to run along.
-        period: after which the values repeat.
-
-    >>> import tapenet as tn
-    >>> tn.unwrap(tn.tensor([0.0, 1.5, 3.0, 0.5]), period=4)
-    Tensor([0. , 1.5, 3. , 4.5])
-    """
-    p = array_like(p)
-    axis = normalize_axis_index(axis, len(p.shape))
-    step = np.diff(p, axis=axis)
-    whole = np.result_type(p.dtype, period if isinstance(period, (int, float)) else period.dtype).kind in "iu"
-    high = period // 2 if whole else period / 2
-    low = -high
-    turns = np.floor_divide(step - low, period)
-    if not whole or period % 2 == 0:  # a step of exactly half a period: up if it went up
-        turns = np.where((np.remainder(step - low, period) == 0) & (step > 0), turns - 1, turns)
-    correction = np.where(np.abs(step) < (high if discont is None else discont), 0, -turns * period)
-    first, rest = _part(p, axis, slice(None, 1)), _part(p, axis, slice(1, None)) + np.cumsum(correction, axis)
-    return np.concatenate([first.astype(rest.dtype), rest], axis)
 
 
 # -- convolution -------------------------------------------------------------------------------------------------

@@ -1,0 +1,171 @@
+"""Interpolation of sampled functions, and angles made continuous."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tapenet.ops.calculus.sampled import part
+from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.indexing.basic import getitem, scatter_sum
+from tapenet.ops.op import array_like, derived, op, sample
+
+
+def _interp_points(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
+    out = np.interp(x, xp, fp, left, right)
+    if x.dtype != np.float64:  # NumPy computes in float64 only
+        ends = (v.dtype for v in (left, right) if hasattr(v, "dtype"))
+        narrow = np.result_type(x.dtype, xp.dtype, fp.dtype, *ends)
+        if narrow.kind in "fc" and narrow.itemsize < out.dtype.itemsize:
+            return out.astype(narrow)
+    return out
+
+
+def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right: Any) -> dict[str, Any]:
+    n = xp.shape[0]
+    below, above = x < xp[0], x > xp[-1]
+    inside = ~(below | above | np.isnan(x))
+    end = np.clip(np.searchsorted(xp, x, "right"), min(1, n - 1), n - 1)
+    start = np.maximum(end - 1, 0)
+    x0, x1, f0, f1 = (getitem(points, at) for points in (xp, fp) for at in (start, end))
+    jump = x0 == x1  # at the last of equal knots, or there is one alone
+    gap = np.where(jump, 1, x1 - x0)
+    share = np.where(jump | above, 1, np.where(inside, (x - x0) / gap, 0))
+    slope = np.where(jump, 0, (f1 - f0) / gap)
+    by_x = zmul(np.where(inside, g, 0), slope)
+    found = {"x": by_x}
+    if "xp" in wanted:
+        found["xp"] = scatter_sum([by_x * (share - 1), -by_x * share], [start, end], xp.shape)
+    if "left" in wanted:
+        found["left"] = np.sum(np.where(below, g, 0))
+    if "right" in wanted:
+        found["right"] = np.sum(np.where(above, g, 0))
+    if "fp" in wanted:
+        reads = inside if left is not None else inside | below
+        reads = reads if right is not None else reads | above
+        read = np.where(reads, g, 0)
+        found["fp"] = scatter_sum([read * (1 - share), read * share], [start, end], fp.shape)
+    return found
+
+
+interp_points = op(
+    _interp_points,
+    name="interp_points",
+    label="interp",
+    joint=_interp_rule,
+    formula="f₀ + (x − x₀) · (f₁ − f₀)/(x₁ − x₀)",
+    gradients="x: s · g, s = (f₁ − f₀)/(x₁ − x₀); xp: −s · g shared; fp: g shared; left, right: Σ g",
+    doc="""`interp` without a period.
+
+    Args:
+        x: where to evaluate, an array of any shape.
+        xp: (n,) the knots, rising.
+        fp: (n,) the values there.
+        left, right: the values below the first knot and above the last.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.calculus.interpolation import interp_points
+    >>> interp_points(tn.tensor([0.5]), np.array([0.0, 1.0]), np.array([10.0, 20.0]))
+    Tensor([15.])
+    """,
+    samples=lambda r: [
+        sample(np.array([[0.3, 1.2], [2.9, 4.0]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
+        sample(np.array([-1.0, 0.5]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
+    ],
+)
+
+
+@derived(
+    numpy=np.interp,
+    samples=lambda r: [
+        sample(np.array([[0.3, 1.2], [2.9, 1.7]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
+        sample(np.array([-1.0, 0.5, 4.0]), np.array([0.0, 1.0, 3.0]), r.normal(size=3)),
+        sample(np.array([-1.0, 0.5, 4.0]), np.array([0.0, 1.0, 3.0]), r.normal(size=3), -2.0, np.array(7.0)),
+        sample(np.array([-0.3, 0.5, 4.1]), np.array([1.9, 0.4, 1.0]), r.normal(size=3), period=2.0),
+        sample(np.array(0.3), np.array([0.0, 1.0]), r.normal(size=2)),
+        sample(np.array([0.5, 2.0]), np.array([1.0]), np.array([3.0])),
+        sample(np.zeros((0, 2)), np.array([0.0, 1.0]), r.normal(size=2)),
+    ],
+)
+def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
+    """Linear interpolation between the points (xp, fp).
+
+    The gradient reaches `x`, `xp`, `fp`, and `left`, `right` and `period` where they are tensors. At a knot the
+    derivative by `x` is the slope to its right, at the last one that to its left. A result of float32 alone is float32,
+    where NumPy computes float64.
+
+    Args:
+        x: where to evaluate, an array of any shape.
+        xp: (n,) the knots, rising; with `period` in any order.
+        fp: (n,) the values there.
+        left, right: the values below the first knot and above the last; by default the first and last of `fp`.
+        period: with which the points repeat; `left` and `right` are then without meaning.
+
+    Returns:
+        an array of the shape of `x`.
+
+    Raises:
+        ValueError: `xp` and `fp` do not have one length of 1 or more, or the period is 0.
+
+    >>> import tapenet as tn
+    >>> tn.interp(tn.tensor([0.5, 9.0]), [0.0, 1.0, 3.0], [10.0, 20.0, 0.0])
+    Tensor([15.,  0.])
+    """
+    x, xp, fp = array_like(x), array_like(xp), array_like(fp)
+    if len(xp.shape) != 1 or xp.shape != fp.shape or not xp.shape[0]:
+        raise ValueError(f"interp: xp and fp must both be (n,) with n of 1 or more, not {xp.shape} and {fp.shape}")
+    if period is not None:
+        if isinstance(period, (int, float)) and period == 0:
+            raise ValueError("interp: the period must not be 0")
+        left = right = None
+        period = abs(period)
+        x, xp = x % period, xp % period
+        order = np.argsort(xp)
+        xp, fp = getitem(xp, order), getitem(fp, order)
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
+    return interp_points(x, xp, fp, left, right)
+
+
+@derived(
+    numpy=np.unwrap,
+    samples=lambda r: [
+        sample(np.array([0.1, 3.0, 6.1, 0.3, 1.0])),
+        sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), axis=0),
+        sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, period=2.5),
+        sample(np.array([2.0])),
+        sample(np.zeros((2, 0))),
+        sample(np.array([0, 3, 7, 1, 6]), period=4),
+    ],
+)
+def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
+    """Angles made continuous: where neighbours differ by more than half a period, periods are added from there on.
+
+    How many is constant between jumps: the gradient by `p` is that of the identity, and a period that is a tensor gets
+    that of its multiples.
+
+    Args:
+        p: the angles.
+        discont: the difference above which to correct, if more than half a period.
+        axis: the axis to run along.
+        period: after which the values repeat.
+
+    >>> import tapenet as tn
+    >>> tn.unwrap(tn.tensor([0.0, 1.5, 3.0, 0.5]), period=4)
+    Tensor([0. , 1.5, 3. , 4.5])
+    """
+    p = array_like(p)
+    axis = normalize_axis_index(axis, len(p.shape))
+    step = np.diff(p, axis=axis)
+    whole = np.result_type(p.dtype, period if isinstance(period, (int, float)) else period.dtype).kind in "iu"
+    high = period // 2 if whole else period / 2
+    low = -high
+    turns = np.floor_divide(step - low, period)
+    if not whole or period % 2 == 0:  # a step of exactly half a period: up if it went up
+        turns = np.where((np.remainder(step - low, period) == 0) & (step > 0), turns - 1, turns)
+    correction = np.where(np.abs(step) < (high if discont is None else discont), 0, -turns * period)
+    first, rest = part(p, axis, slice(None, 1)), part(p, axis, slice(1, None)) + np.cumsum(correction, axis)
+    return np.concatenate([first.astype(rest.dtype), rest], axis)
