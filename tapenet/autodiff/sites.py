@@ -1,4 +1,4 @@
-"""Which line of the user's code is running."""
+"""Which line of the user's code is running, and which function of NumPy's it called."""
 
 from __future__ import annotations
 
@@ -30,3 +30,18 @@ def user_line() -> str:
     """The same as text, `file:line`."""
     file, line = user_site()
     return f"{file}:{line}"
+
+
+def numpy_caller() -> str:
+    """The qualified name of the NumPy function written in Python that the user called and that calls back into this
+    package; empty where there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    name = ""
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("numpy."):
+            name = frame.f_code.co_qualname
+        elif module and not module.startswith(_NOT_USERS):
+            break
+        frame = frame.f_back
+    return name

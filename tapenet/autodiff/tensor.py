@@ -21,7 +21,7 @@ from tapenet.autodiff import mutation
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.sites import numpy_caller, user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing.basic import raw_index
 
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
 _RARE = frozenset({"_trace", "_grad", "_kind"})
 _STORE = opcode.opmap["STORE_SUBSCR"]
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
-_NOT_IN_SILENCE = (
-    "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
-    "tn.stack([...]) to join tensors and stay in it"
-)
 
 
 class Tensor(Operand):
@@ -180,7 +176,7 @@ class Tensor(Operand):
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         data = self._value("an ndarray (np.asarray)")
         if self._node is not None:
-            raise TypeError(_NOT_IN_SILENCE)
+            raise _not_in_silence()
         return np.array(data, dtype=dtype, copy=copy)
 
     @property
@@ -236,7 +232,7 @@ class Tensor(Operand):
         if self._node is not None:
             frame = sys._getframe(2)
             if frame.f_code.co_code[frame.f_lasti] == _STORE:
-                raise TypeError(_NOT_IN_SILENCE)
+                raise _not_in_silence()
         return data.item()
 
     def __index__(self) -> int:
@@ -537,6 +533,14 @@ class Tensor(Operand):
             state.tape.writes(self)
         self._data[raw_index(index)] = value._data if isinstance(value, Tensor) else value
         mutation.wrote(self._data, "item assignment")
+
+
+def _not_in_silence() -> TypeError:
+    """The error for a tensor that would become an array, with what to write in place of the function that asks."""
+    mend = ops.refused.INSTEAD.get(numpy_caller(), "write tn.stack([...]) to join tensors and stay in the graph")
+    return TypeError(
+        f"a tensor that needs a gradient is not turned into an ndarray in silence: {mend}; for the values alone t.numpy()"
+    )
 
 
 class _Keep:

@@ -13,3 +13,16 @@ for _function in (np.save, np.savez, np.savez_compressed, np.savetxt):
     refuse(_function, "give it tensor.numpy(), or the arrays of a module's state_dict()")
 for _function in (np.isnat, np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string):
     refuse(_function, "a tensor holds numbers, never dates: keep dates in arrays and compute numbers from these")
+
+#: What to write in place of NumPy functions that no other type can answer: they make arrays of all they are given. By the
+#: name of their code.
+INSTEAD = {
+    "vectorize.__call__": "np.vectorize calls Python once for each element; give the function the whole tensor, or use "
+    "tn.apply_along_axis",
+    "AxisConcatenator.__getitem__": "np.r_ and np.c_ make arrays; use np.concatenate, np.stack or np.column_stack",
+    "full": "np.full makes an array; use tn.full",
+    "matrix.__new__": "np.matrix is an array; use a tensor with two axes",
+    "poly1d.__init__": "np.poly1d holds an array; give the coefficients to np.polyval, np.polymul and their kin",
+    "require": "np.require makes an array; a tensor needs none of its promises",
+    "asarray_chkfinite": "np.asarray_chkfinite makes an array; use tn.isfinite(t).all()",
+}

@@ -307,6 +307,28 @@ def test_functions_without_an_op_say_so_and_what_to_write(name: str) -> None:
     assert mend in str(error.value)
 
 
+#: Functions and classes that NumPy hands to no other type: they make arrays.
+MAKE_ARRAYS: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
+    "vectorize": (lambda t: np.vectorize(lambda x: x * 2)(t), "tn.apply_along_axis"),
+    "r_": (lambda t: np.r_[t, t], "np.concatenate"),
+    "c_": (lambda t: np.c_[t, t], "np.column_stack"),
+    "full": (lambda t: np.full(2, t[0, 0]), "tn.full"),
+    "matrix": (lambda t: np.matrix(t), "two axes"),
+    "require": (np.require, "none of its promises"),
+    "asarray_chkfinite": (np.asarray_chkfinite, "tn.isfinite"),
+    "array": (lambda t: np.array([t, t]), "tn.stack"),
+    "asarray": (np.asarray, "t.numpy()"),
+}
+
+
+@pytest.mark.parametrize("name", MAKE_ARRAYS)
+def test_functions_that_make_arrays_say_what_to_write(name: str) -> None:
+    call, mend = MAKE_ARRAYS[name]
+    with pytest.raises(TypeError, match="not turned into an ndarray in silence: ") as error:
+        call(leaf(A))
+    assert mend in str(error.value)
+
+
 QUESTIONS: dict[str, Callable[[Any], Any]] = {
     "shape": np.shape,
     "ndim": np.ndim,
