@@ -590,7 +590,9 @@ def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> di
     outs, gs = ((out,), (g,)) if op.outputs == 1 else (out, g)
     targets = [t for c in cuts.values() for t in (c if isinstance(c, list) else [c])]
     only = {t._node for t in targets if isinstance(t, grads.tensor) and t._node is not None}
-    roots = [(o._node, h) for o, h in zip(outs, gs, strict=True) if h is not None and o._node is not None]
+    # An output may depend on constants alone, and be a plain array then.
+    nodes = [getattr(o, "_node", None) for o in outs]
+    roots = [(node, h) for node, h in zip(nodes, gs, strict=True) if h is not None and node is not None]
     found = dict(run(roots, tensor=grads.tensor, release=False, create_graph=True, only=only))
 
     def of(t: Any) -> Any:

@@ -101,8 +101,7 @@ def _huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float =
     _positive(delta, "delta")
     d = difference(input, target)
     c = _limited(d, delta)  # c (d - c / 2) is d²/2 inside, delta (|d| - delta / 2) outside
-    d -= c * 0.5
-    return inner_product(c, d, reduction)
+    return inner_product(c, d - c * 0.5, reduction)
 
 
 def _huber_input(g: Any, input: Any, target: Any, reduction: str, delta: float) -> Any:
