@@ -537,9 +537,10 @@ class Tensor(Operand):
 
 def _not_in_silence() -> TypeError:
     """The error for a tensor that would become an array, with what to write in place of the function that asks."""
-    mend = ops.refused.INSTEAD.get(numpy_caller(), "write tn.stack([...]) to join tensors and stay in the graph")
+    mend = ops.refused.INSTEAD.get(numpy_caller())
     return TypeError(
-        f"a tensor that needs a gradient is not turned into an ndarray in silence: {mend}; for the values alone t.numpy()"
+        "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
+        "tn.stack([...]) to join tensors and stay in it" + (f". {mend}" if mend else "")
     )
 
 

@@ -313,7 +313,6 @@ MAKE_ARRAYS: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
     "r_": (lambda t: np.r_[t, t], "np.concatenate"),
     "c_": (lambda t: np.c_[t, t], "np.column_stack"),
     "full": (lambda t: np.full(2, t[0, 0]), "tn.full"),
-    "matrix": (lambda t: np.matrix(t), "two axes"),
     "require": (np.require, "none of its promises"),
     "asarray_chkfinite": (np.asarray_chkfinite, "tn.isfinite"),
     "array": (lambda t: np.array([t, t]), "tn.stack"),
