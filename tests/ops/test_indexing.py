@@ -182,6 +182,7 @@ def test_a_large_index_adds_as_a_small_one_does() -> None:
     for shape, index in (
         ((40, 70), R.integers(-40, 40, 50)),
         ((40, 70), (slice(None), R.integers(-70, 70, 90))),
+        ((7, 2, 200), R.integers(-7, 7, 9)),
         ((3, 40, 70), (slice(None), R.integers(0, 40, (5, 1)), R.integers(0, 70, 200))),
         ((6, 50, 20), (slice(None), R.integers(0, 50, (2, 25)).astype(np.uint64))),
         ((60, 60), (R.integers(0, 60, 3000), 7)),

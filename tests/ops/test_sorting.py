@@ -51,6 +51,24 @@ def test_sorting(data: Any, shape: Any) -> None:
     np.testing.assert_array_equal(gradient(lambda x: np.sort(x, axis, kind), a, g), back.reshape(shape))
 
 
+@pytest.mark.parametrize("shape", [(5000,), (50, 100), (2500, 2)])
+@pytest.mark.parametrize("equal", [0, 30, 3000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_equal_elements_among_many(shape: Any, equal: int, dtype: Any) -> None:
+    """Of many floats the order is found in another way, which has to come to the same."""
+    r = np.random.default_rng(equal)
+    a = r.normal(size=5000)
+    a[r.permutation(5000)[:equal]] = r.choice([np.nan, np.inf, 0.0, -0.0, -np.inf], equal)
+    a = a.reshape(shape).astype(dtype)
+    g = np.arange(1.0, 5001)
+    for axis in (0, -1, None):
+        back = np.empty(5000 if axis is None else shape)
+        places = np.argsort(a, axis, kind="stable")
+        np.put_along_axis(back, places, g.reshape(back.shape), axis or 0)
+        found = gradient(lambda x, axis=axis: np.sort(x, axis), a, g.reshape(back.shape))
+        np.testing.assert_array_equal(found, back.reshape(shape))
+
+
 def test_sorting_against_torch() -> None:
     torch = pytest.importorskip("torch")
     a = R.integers(0, 3, (4, 5)).astype(float)
@@ -115,7 +133,9 @@ def test_partitions(kth: Any, axis: Any) -> None:
     for out in (np.partition(leaf(a), kth, axis), tn.partition(leaf(a), kth, axis=axis)):
         np.testing.assert_array_equal(np.sort(out.data, axis), np.sort(a, axis))
         np.testing.assert_array_equal(np.take(out.data, kth, axis), expected)
+        np.testing.assert_array_equal(out.data, np.partition(a, kth, axis))
     check_grads(lambda x: np.take(np.partition(x, kth, axis), kth, axis) ** 3, [a], order=2)
+    check_grads(lambda x: np.partition(x, kth, axis) ** 3, [a], order=2)
     places = np.argpartition(tn.tensor(a), kth, axis)
     np.testing.assert_array_equal(places.data, np.argpartition(a, kth, axis))
     assert not places.requires_grad

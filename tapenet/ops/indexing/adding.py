@@ -11,6 +11,8 @@ import numpy as np
 _LARGE = 2048
 #: How many positions are counted at a time.
 _BLOCK = 1 << 16
+#: From how many elements on a row is added as a whole.
+_WIDE = 320
 
 
 def add_at(buffer: np.ndarray[Any, Any], index: Any, g: Any) -> None:
@@ -26,6 +28,11 @@ def add_at(buffer: np.ndarray[Any, Any], index: Any, g: Any) -> None:
     flat, values = buffer.reshape(-1), np.reshape(g, (-1, width))
     if width == 1:
         np.add.at(flat, rows, values[:, 0])
+        return
+    if width >= _WIDE:
+        for row, value in zip(rows.tolist(), values, strict=True):
+            place = flat[row * width : (row + 1) * width]
+            place += value
         return
     columns, step = np.arange(width), max(_BLOCK // width, 1)
     for i in range(0, rows.size, step):
@@ -47,12 +54,15 @@ def _rows(buffer: np.ndarray[Any, Any], index: Any) -> tuple[Any, int] | None:
     if len(shape) == 1 or not buffer.flags.c_contiguous:
         return None
     chosen = shape[lead : lead + len(arrays)]
-    rows: Any = 0
+    rows: Any = None
     for a, n in zip(arrays, chosen, strict=True):
-        if a.size and not -n <= a.min() <= a.max() < n:
+        whole = a.astype(np.intp, copy=False)
+        least = whole.min(initial=0)
+        if not -n <= least <= whole.max(initial=-1) < n:
             return None  # for NumPy to say so
-        whole = a.astype(np.intp)
-        rows = rows * n + np.where(whole < 0, whole + n, whole)
+        if least < 0:
+            whole = np.where(whole < 0, whole + n, whole)
+        rows = whole if rows is None else rows * n + whole
     if lead:
         rows = np.add.outer(np.arange(math.prod(shape[:lead])) * math.prod(chosen), rows)
     return rows.reshape(-1), math.prod(shape[lead + len(arrays) :])

@@ -7,13 +7,39 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.basic import setitem
-from tapenet.ops.indexing.selecting import axis_or_flat, integers
-from tapenet.ops.op import array_like, derived, sample
+from tapenet.ops.indexing.selecting import taken
+from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.shapes.basic import unbroadcast
 
 
-@derived(
+def _delete_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
+    length = math.prod(arr_shape) if axis is None else arr_shape[axis]
+    return taken(g, arr_shape, np.delete(np.arange(length), obj), axis)
+
+
+delete = op(
+    lambda arr, obj, axis=None: np.delete(arr, obj, axis),
+    name="delete",
     numpy=np.delete,
+    nondiff=("obj",),
+    arr=_delete_arr,
+    formula="arr without its parts at obj",
+    gradients="arr: g where it was kept, else 0",
+    doc="""An array without some of its parts along an axis.
+
+    Args:
+        arr: an array.
+        obj: which ones: an index, several, booleans, or a slice.
+        axis: the axis along which; None takes all elements as one.
+
+    Raises:
+        IndexError: an index out of range.
+        ValueError: booleans of another number than the axis is long.
+
+    >>> import tapenet as tn
+    >>> tn.delete(tn.tensor([1.0, 2.0, 3.0]), 1)
+    Tensor([1., 3.])
+    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), slice(None, None, 2), 1),
         sample(r.normal(size=(3, 2)), -1, axis=0),
@@ -22,50 +48,40 @@ from tapenet.ops.op import array_like, derived, sample
         sample(r.normal(size=3), np.array([1])),
         sample(r.normal(size=3), []),
     ],
+    mend=lambda arr, obj, axis: f"arr has shape {np.shape(arr)}",
 )
-def delete(arr: Any, obj: Any, axis: int | None = None) -> Any:
-    """An array without some of its parts along an axis.
-
-    Args:
-        arr: an array.
-        obj: which ones: an index, several, booleans, or a slice.
-        axis: the axis along which; None takes all elements as one.
-
-    Raises:
-        IndexError: an index out of range, or booleans of another number than the axis is long.
-
-    >>> import tapenet as tn
-    >>> tn.delete(tn.tensor([1.0, 2.0, 3.0]), 1)
-    Tensor([1., 3.])
-    """
-    arr, axis = axis_or_flat("delete", arr, axis)
-    if not isinstance(obj, slice):
-        obj = array_like(obj)
-        obj = obj.astype(np.intp) if obj.dtype.kind == "f" and obj.shape == (0,) else obj
-    kept = setitem(np.ones(arr.shape[axis], bool), False, (obj,))
-    return arr[(*(slice(None),) * axis, np.flatnonzero(kept))]
 
 
-def _integers_or_truths(indices: Any) -> Any:
-    """Indices as integers: booleans say for each whether it is one."""
-    found = array_like(indices)
-    return np.flatnonzero(found) if found.dtype == bool else integers(found)
+def _came_from(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> tuple[Any, Any, int]:
+    """Where along an axis of what `insert` gave stand the parts of the array and the values, in order; and the axis."""
+    length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis)
+    order = np.argsort(np.insert(np.arange(-length, 0), obj, np.arange(g.shape[along] - length)))
+    return order[:length], order[length:], along
 
 
-@derived(
+def _insert_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
+    kept, _, axis = _came_from(g, arr_shape, obj, axis)
+    return np.reshape(np.take(g, kept, axis), arr_shape)
+
+
+def _insert_values(g: Any, arr_shape: Any, obj: Any, values_shape: Any, axis: int | None) -> Any:
+    _, places, axis = _came_from(g, arr_shape, obj, axis)
+    part = np.take(g, places, axis)
+    if not isinstance(obj, slice) and not np.ndim(obj):  # then the first axis of the values lies along the axis
+        part = np.moveaxis(part, axis, 0)
+    return np.reshape(unbroadcast(part, values_shape[-g.ndim :]), values_shape)
+
+
+insert = op(
+    lambda arr, obj, values, axis=None: np.insert(arr, obj, values, axis),
+    name="insert",
     numpy=np.insert,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), 1, r.normal(size=2), axis=1),
-        sample(r.normal(size=(2, 3)), [1], r.normal(size=(2, 2)), 1),
-        sample(r.normal(size=(2, 2)), -1, r.normal(size=3)),
-        sample(r.normal(size=3), np.array([0, 3, 0]), r.normal(size=3)),
-        sample(r.normal(size=(2, 3)), slice(0, 3, 2), 0.5, -1),
-        sample(r.normal(size=3), np.array([True, False, True]), r.normal(size=1)),
-        sample(r.normal(size=3), [], r.normal(size=0)),
-    ],
-)
-def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """An array with values put in before some of its parts along an axis.
+    nondiff=("obj",),
+    arr=_insert_arr,
+    values=_insert_values,
+    formula="arr with values put in before its parts at obj",
+    gradients="arr: g where it stands now; values: g where they stand",
+    doc="""An array with values put in before some of its parts along an axis.
 
     Args:
         arr: an array.
@@ -81,40 +97,43 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     >>> import tapenet as tn
     >>> tn.insert(tn.tensor([1.0, 3.0]), 1, tn.tensor(2.0))
     Tensor([1., 2., 3.])
-    """
-    arr, axis = axis_or_flat("insert", arr, axis)
-    length = arr.shape[axis]
-    before = np.arange(*obj.indices(length)) if isinstance(obj, slice) else _integers_or_truths(obj)
-    if before.ndim > 1:
-        raise ValueError(f"insert: the indices must have one axis or none; their shape is {before.shape}")
-    values = array_like(values)
-    if type(before) is np.ndarray and before.size and not -length <= before.min() <= before.max() <= length:
-        raise IndexError(f"insert: {obj} is out of bounds for axis {axis} of shape {arr.shape}")
-    before = np.where(before < -length, length + 1, np.where(before < 0, before + length, before))
-    if before.size == 1:
-        values = np.reshape(values, (1,) * (arr.ndim - values.ndim) + values.shape)
-        if not before.ndim:
-            values = np.moveaxis(values, 0, axis)
-        positions = np.reshape(before, -1) + np.arange(values.shape[axis])
-    else:
-        positions = before + np.argsort(np.argsort(before, kind="stable"))
-    count = positions.shape[0]
-    lead = (slice(None),) * axis
-    kept = setitem(np.ones(length + count, bool), False, (positions,))
-    out = np.zeros((*arr.shape[:axis], length + count, *arr.shape[axis + 1 :]), arr.dtype)
-    return setitem(setitem(out, values, (*lead, positions)), arr, (*lead, np.flatnonzero(kept)))
-
-
-@derived(
-    numpy=np.append,
+    """,
     samples=lambda r: [
-        sample(r.normal(size=(2, 2)), r.normal(size=3)),
-        sample(r.normal(size=(1, 3)), r.normal(size=(2, 3)), axis=0),
-        sample(r.normal(size=2), r.normal(size=())),
+        sample(r.normal(size=(2, 3)), 1, r.normal(size=2), axis=1),
+        sample(r.normal(size=(2, 3)), [1], r.normal(size=(2, 2)), 1),
+        sample(r.normal(size=(2, 2)), -1, r.normal(size=3)),
+        sample(r.normal(size=3), np.array([0, 3, 0]), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), slice(0, 3, 2), 0.5, -1),
+        sample(r.normal(size=3), np.array([True, False, True]), r.normal(size=1)),
+        sample(r.normal(size=3), [], r.normal(size=0)),
     ],
+    mend=lambda arr, obj, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
 )
-def append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    """An array with values behind it along an axis.
+
+
+def _parts(g: Any, arr_shape: Any, axis: int | None) -> tuple[Any, Any]:
+    """The indices of the two parts of what `append` gave."""
+    length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis % g.ndim)
+    lead = (slice(None),) * along
+    return (*lead, slice(None, length)), (*lead, slice(length, None))
+
+
+def _append_lowered(arr: Any, values: Any, axis: int | None) -> Any:
+    if axis is None:
+        arr, values, axis = np.reshape(arr, -1), np.reshape(values, -1), 0
+    return np.concatenate([arr, values], axis)
+
+
+append = op(
+    lambda arr, values, axis=None: np.append(arr, values, axis),
+    name="append",
+    numpy=np.append,
+    lower=_append_lowered,
+    arr=lambda g, arr_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[0]], arr_shape),
+    values=lambda g, arr_shape, values_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[1]], values_shape),
+    formula="arr and values behind it",
+    gradients="arr: its part of g; values: their part of g",
+    doc="""An array with values behind it along an axis.
 
     Args:
         arr, values: arrays.
@@ -126,11 +145,14 @@ def append(arr: Any, values: Any, axis: int | None = None) -> Any:
     >>> import tapenet as tn
     >>> tn.append(tn.tensor([1.0]), [2.0, 3.0])
     Tensor([1., 2., 3.])
-    """
-    arr, values = array_like(arr), array_like(values)
-    if axis is None:
-        arr, values, axis = np.reshape(arr, -1), np.reshape(values, -1), 0
-    return np.concatenate([arr, values], axis)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2)), r.normal(size=3)),
+        sample(r.normal(size=(1, 3)), r.normal(size=(2, 3)), axis=0),
+        sample(r.normal(size=2), r.normal(size=())),
+    ],
+    mend=lambda arr, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
+)
 
 
 @derived(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.indexing.basic import scatter_add
 from tapenet.ops.op import Scatter, array_like, derived, op, sample
 from tapenet.ops.shapes.basic import unbroadcast
 
@@ -48,19 +49,14 @@ def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Any, int]:
     return arr, axis % arr.ndim
 
 
-def places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
-    """Flat indices as one per axis; negative ones count from the end, and those out of range stay so."""
-    steps = [max(math.prod(shape[i + 1 :]), 1) for i in range(len(shape))]
-    first, *others = (np.floor_divide(flat, step) for step in steps)
-    return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
-
-
 def taken(g: Any, shape: tuple[int, ...], indices: Any, axis: int | None) -> Any:
     """The gradient, by an array of `shape`, of its elements at `indices` along an axis (None: of all as one)."""
     if not shape:
         return np.sum(g)
     if axis is None:
-        return Scatter(indices if len(shape) == 1 else places(indices, shape), g)
+        if len(shape) == 1:
+            return Scatter(indices, g)
+        return np.reshape(scatter_add(g, indices, (math.prod(shape),)), shape)
     return Scatter((*(slice(None),) * (axis % len(shape)), indices), g)
 
 

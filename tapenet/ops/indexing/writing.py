@@ -11,8 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, places, within
+from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
 from tapenet.ops.op import array_like, derived, sample
+
+
+def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Flat indices as one per axis; negative ones count from the end, and those out of range stay so."""
+    steps = [max(math.prod(shape[i + 1 :]), 1) for i in range(len(shape))]
+    first, *others = (np.floor_divide(flat, step) for step in steps)
+    return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
 
 
 def _as(value: Any, dtype: Any) -> Any:
@@ -52,7 +59,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """
     flat = within(np.reshape(array_like(integers(ind)), -1), math.prod(a.shape), mode)
     if flat.shape[0]:
-        a[places(flat, a.shape)] = np.resize(array_like(v), flat.shape)
+        a[_places(flat, a.shape)] = np.resize(array_like(v), flat.shape)
 
 
 @derived(
@@ -91,7 +98,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
             "with axis=None the indices one"
         )
     if axis is None:
-        arr[places(indices, arr.shape)] = values
+        arr[_places(indices, arr.shape)] = values
     else:
         arr[along(arr.shape, indices, axis_or_flat("put_along_axis", arr, axis)[1])] = values
 
@@ -127,7 +134,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     if chosen.shape[0]:
         if not math.prod(vals.shape):
             raise ValueError("place: there are places to write to, but no values")
-        arr[places(chosen, arr.shape)] = np.resize(vals, chosen.shape)
+        arr[_places(chosen, arr.shape)] = np.resize(vals, chosen.shape)
 
 
 @derived(

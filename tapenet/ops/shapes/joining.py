@@ -434,13 +434,19 @@ def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tu
     return shape, axis, int(np.reshape(repeats, ())) if np.size(repeats) == 1 else None
 
 
+#: Up to how many elements one after another are added as exactly as in pairs.
+_FEW = 32
+
+
 def _repeat_a(g: Any, a_shape: Any, repeats: Any, axis: int | None) -> Any:
     shape, along, count = _each_repeated(a_shape, repeats, axis)
     if count is None:
         places = np.repeat(np.arange(shape[along]), raw_index(repeats))
         return taken(g, a_shape, places, axis)
-    apart = np.reshape(g, (*shape[: along + 1], count, *shape[along + 1 :]))
-    return np.reshape(np.sum(apart, along + 1), a_shape)
+    apart = np.reshape(g, (math.prod(shape[: along + 1]), count, math.prod(shape[along + 1 :])))
+    # Of few elements each einsum makes sums several times as quickly as np.sum.
+    few = type(g) is np.ndarray and count <= _FEW
+    return np.reshape(np.einsum("ijk->ik", apart) if few else np.sum(apart, 1), a_shape)
 
 
 def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:

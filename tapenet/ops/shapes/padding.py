@@ -68,6 +68,8 @@ def _counts(value: Any, ndim: int, name: str) -> Pairs:
 
 
 def _widths(pad_width: Any, ndim: int) -> Pairs:
+    if type(pad_width) is int and pad_width >= 0:
+        return ((pad_width, pad_width),) * ndim
     if isinstance(pad_width, dict):
         by_axis = [(0, 0)] * ndim
         for axis, width in pad_width.items():
