@@ -366,6 +366,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "full",
         "full_like",
         "geomspace",
+        "kaiser",
         "linspace",
         "logspace",
     ),

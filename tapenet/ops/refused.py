@@ -21,6 +21,7 @@ INSTEAD = {
     "tn.apply_along_axis",
     "AxisConcatenator.__getitem__": "np.r_ and np.c_ make arrays; use np.concatenate, np.stack or np.column_stack",
     "full": "np.full makes an array; use tn.full",
+    "kaiser": "np.kaiser makes an array; use tn.kaiser",
     "matrix.__new__": "np.matrix is an array; use a tensor with two axes",
     "poly1d.__init__": "np.poly1d holds an array; give the coefficients to np.polyval, np.polymul and their kin",
     "require": "np.require makes an array; a tensor needs none of its promises",

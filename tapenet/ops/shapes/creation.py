@@ -81,6 +81,32 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     return np.copy(np.broadcast_to(value if dtype is None else value.astype(dtype), shape))
 
 
+@derived(
+    samples=lambda r: [
+        sample(5, np.abs(r.normal(size=()))),
+        sample(4, r.normal(size=())),
+        sample(1, r.normal(size=())),
+        sample(0, r.normal(size=())),
+        sample(3, np.array(0.0)),
+    ]
+)
+def kaiser(M: int, beta: Any) -> Any:
+    """The Kaiser window of `M` points, I₀(beta √(1 − t²)) / I₀(beta) for t evenly spaced from −1 to 1, in the dtype of
+    `beta`. (`np.kaiser` looks at no argument of its own for a tensor, so that it knows plain values only.)
+
+    Args:
+        beta: a number, which may be a tensor: 0 gives a rectangle, the larger the narrower.
+
+    >>> import tapenet as tn
+    >>> tn.kaiser(3, tn.tensor(2.0)).round(4)
+    Tensor([0.4387, 1.    , 0.4387])
+    """
+    beta = array_like(beta)
+    half = (M - 1) / 2
+    t = (np.arange(M) - half) / (half or 1)
+    return np.i0(beta * np.sqrt(1 - t**2).astype(np.result_type(beta, np.float16))) / np.i0(beta)
+
+
 # -- evenly spaced -----------------------------------------------------------------------------------------------
 
 #: Types of numbers that leave the dtype to the arrays.
