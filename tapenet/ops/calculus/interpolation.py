@@ -56,8 +56,8 @@ interp_points = op(
     name="interp_points",
     label="interp",
     joint=_interp_rule,
-    formula="f₀ + (x − x₀) · (f₁ − f₀)/(x₁ − x₀)",
-    gradients="x: s · g, s = (f₁ − f₀)/(x₁ − x₀); xp: −s · g shared; fp: g shared; left, right: Σ g",
+    formula="f₀ + s · (x − x₀), s = (f₁ − f₀)/(x₁ − x₀)",
+    gradients="x: s · g; xp: −s · g shared; fp: g shared; left: Σ g; right: Σ g",
     doc="""`interp` without a period.
 
     Args:
@@ -114,7 +114,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     >>> tn.interp(tn.tensor([0.5, 9.0]), [0.0, 1.0, 3.0], [10.0, 20.0, 0.0])
     Tensor([15.,  0.])
     """
-    x, xp, fp = array_like(x), array_like(xp), array_like(fp)
+    x, xp, fp = (v if v.dtype.kind in "fc" else v.astype(np.float64) for v in map(array_like, (x, xp, fp)))
     if len(xp.shape) != 1 or xp.shape != fp.shape or not xp.shape[0]:
         raise ValueError(f"interp: xp and fp must both be (n,) with n of 1 or more, not {xp.shape} and {fp.shape}")
     if period is not None:

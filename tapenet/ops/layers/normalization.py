@@ -184,7 +184,7 @@ def _batch_norm_joint(g: Any, wanted: Any, x: Any, mean: Any, var: Any, weight: 
         total = _sum(g, axes)
         found |= {"bias": total, "mean": -factor * total}
     if wanted & {"var", "weight"}:
-        along = np.reshape(_inner(g, x - np.reshape(mean, kept), axes), -1) * scale
+        along = np.reshape(_inner(g, _float(x) - np.reshape(mean, kept), axes), -1) * scale
         found |= {"weight": along, "var": along * factor * scale * -0.5}
     return found
 
