@@ -11,7 +11,7 @@ import numpy as np
 
 from tapenet.ops.calculus.sampled import convolve_rule
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.op import Op, array_like, derived, op, sample
 
 
 def _row(p: Any) -> Any:
@@ -183,6 +183,44 @@ polydiv = op(
 # -- values, derivatives, integrals ------------------------------------------------------------------------------
 
 
+def _horner(p: Any, x: Any) -> Any:
+    found = np.zeros_like(x)
+    for c in p:
+        found = found * x + c
+    return found
+
+
+def _horner_p(g: Any, p_shape: tuple[int, ...], x: Any) -> Any:
+    found = []
+    for _ in range(p_shape[0]):
+        found.append(np.sum(g))
+        g = g * x
+    return np.stack(found[::-1]) if found else np.zeros(0, g.dtype)
+
+
+horner: Op = op(
+    _horner,
+    name="horner",
+    label="polyval",
+    p=_horner_p,
+    x=lambda g, p, x: g * horner(polyder(p), x),
+    formula="Σ p[i] · xⁿ⁻ⁱ",
+    gradients="p: Σ g · xⁿ⁻ⁱ; x: g · p′(x)",
+    doc="""The values of a polynomial given by an array, by Horner's rule.
+
+    Args:
+        p: (n + 1,) coefficients, the highest power first.
+        x: where to evaluate, an array of any shape.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.calculus.polynomials import horner
+    >>> horner(np.array([3.0, 0.0, 1.0]), tn.tensor(5.0))
+    Tensor(76.)
+    """,
+    samples=lambda r: [sample(r.normal(size=3), r.normal(size=(2, 2))), sample(np.array([2.0]), np.array(3.0))],
+)
+
+
 @derived(
     numpy=np.polyval,
     samples=lambda r: [
@@ -208,10 +246,12 @@ def polyval(p: Any, x: Any) -> Any:
     Tensor(76.)
     """
     x = array_like(x)
-    found = np.zeros_like(x)
-    for c in p if isinstance(p, (list, tuple)) else array_like(p):
-        found = found * x + c
-    return found
+    if isinstance(p, (list, tuple)):
+        if any(hasattr(c, "dtype") or isinstance(c, (list, tuple)) for c in p):
+            return _horner(p, x)
+        p = np.array(p, np.result_type(x.dtype, *p)) if p else np.zeros(0, x.dtype)
+    p = array_like(p)
+    return horner(p, x) if p.ndim == 1 else _horner(p, x)
 
 
 @derived(

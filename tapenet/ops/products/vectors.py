@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.ops.op import Op, array_like, derived, op, sample
 from tapenet.ops.products.basic import matmul, operand, to_end
+from tapenet.ops.products.contractions import contract
 from tapenet.ops.shapes.basic import unbroadcast
 
 
@@ -109,8 +110,7 @@ def outer(a: Any, b: Any) -> Any:
     Tensor([[3., 4.],
             [6., 8.]])
     """
-    x, y = flat(a), flat(b)
-    return np.multiply(np.reshape(x, (-1, 1)), np.reshape(y, (1, -1)))
+    return contract(flat(a), flat(b), "i,j->ij")
 
 
 @derived(
@@ -175,7 +175,8 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     """
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(array_like(a), axisa, -1), np.moveaxis(array_like(b), axisb, -1)
+    a, b = array_like(a), array_like(b)
+    a, b = (v if axis == -1 else np.moveaxis(v, axis, -1) for v, axis in ((a, axisa), (b, axisb)))
     for x in (a, b):
         if x.shape[-1] not in (2, 3):
             raise ValueError(
@@ -183,12 +184,46 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
             )
     if a.shape[-1] == b.shape[-1] == 2:
         return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-    (a0, a1, a2), (b0, b1, b2) = _components(a), _components(b)
-    return np.moveaxis(np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1), -1, axisc)
+    found = cross_product(_in_space(a), _in_space(b))
+    return found if axisc == -1 else np.moveaxis(found, -1, axisc)
 
 
-def _components(a: Any) -> tuple[Any, Any, Any]:
-    return a[..., 0], a[..., 1], a[..., 2] if a.shape[-1] == 3 else np.zeros_like(a[..., 0])
+def _in_space(a: Any) -> Any:
+    """Vectors with their third component."""
+    return a if a.shape[-1] == 3 else np.concatenate([a, np.zeros_like(a[..., :1])], -1)
+
+
+def _cross_lowered(a: Any, b: Any) -> Any:
+    (a0, a1, a2), (b0, b1, b2) = ((v[..., 0], v[..., 1], v[..., 2]) for v in (a, b))
+    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1)
+
+
+cross_product: Op = op(
+    lambda a, b: np.cross(a, b),
+    name="cross_product",
+    label="×",
+    lower=_cross_lowered,
+    broadcasts=True,
+    a=lambda g, b: cross_product(b, g),
+    b=lambda g, a: cross_product(g, a),
+    formula="a × b",
+    gradients="a: b × g; b: g × a",
+    doc="""The cross product of vectors along the last axis, which `cross` takes from other places; the other axes broadcast.
+
+    Args:
+        a, b: (..., 3).
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.products.vectors import cross_product
+    >>> cross_product(tn.tensor([1.0, 0.0, 0.0]), tn.tensor([0.0, 1.0, 0.0]))
+    Tensor([0., 0., 1.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=3) + 1j * r.normal(size=3), r.normal(size=(1, 3))),
+    ],
+)
 
 
 def _fitting(name: str, x1: Any, x2: Any, left: int, right: int, axes: Any, cores: tuple[int, int]) -> tuple[Any, Any]:
@@ -220,7 +255,7 @@ vecdot: Op = op(
     lambda x1, x2: np.vecdot(x1, x2),
     name="vecdot",
     numpy=(np.vecdot, np.linalg.vecdot),
-    lower=lambda x1, x2: np.sum(x1 * x2, axis=-1),
+    lower=lambda x1, x2: np.sum(conjugate(x1) * x2, axis=-1),
     more=_vecdot,
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
     x1=lambda g, x1_shape, x2: unbroadcast(conjugate(np.expand_dims(g, -1) * x2), x1_shape),
