@@ -22,6 +22,13 @@ def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
     return (first, *(np.remainder(i, n) for i, n in zip(others, shape[1:], strict=True)))
 
 
+def _fitting(name: str, values: Any, dtype: Any) -> Any:
+    """Values as an array; an array of floats has no place among integers."""
+    if hasattr(values, "dtype") and not np.can_cast(values.dtype, dtype, "same_kind"):
+        raise TypeError(f"{name}: values of {values.dtype} do not fit an array of {dtype}; convert them with .astype first")
+    return array_like(values)
+
+
 def _as(value: Any, dtype: Any) -> Any:
     return value if value.dtype == dtype else value.astype(dtype)
 
@@ -122,6 +129,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 
     Raises:
         ValueError: there is a place but no value, or the mask has another size.
+        TypeError: an array of values of another kind, as of floats for integers.
 
     >>> import tapenet as tn
     >>> t = tn.tensor([1.0, -2.0, -3.0])
@@ -129,7 +137,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     >>> t
     Tensor([1., 0., 5.])
     """
-    vals = array_like(vals)
+    vals = _fitting("place", vals, arr.dtype)
     chosen = np.flatnonzero(np.reshape(array_like(mask), arr.shape))
     if chosen.shape[0]:
         if not math.prod(vals.shape):
@@ -157,6 +165,7 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
 
     Raises:
         ValueError: the mask has another size.
+        TypeError: an array of values of another kind, as of floats for integers.
 
     >>> import tapenet as tn
     >>> t = tn.tensor([1.0, -2.0, -3.0])
@@ -165,7 +174,7 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     Tensor([1., 8., 9.])
     """
     mask = np.reshape(array_like(mask), a.shape).astype(bool)
-    a[...] = np.where(mask, _as(np.resize(array_like(values), a.shape), a.dtype), a)
+    a[...] = np.where(mask, _as(np.resize(_fitting("putmask", values, a.dtype), a.shape), a.dtype), a)
 
 
 @derived(
