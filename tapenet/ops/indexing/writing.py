@@ -25,7 +25,9 @@ def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
 def _fitting(name: str, values: Any, dtype: Any) -> Any:
     """Values as an array; an array of floats has no place among integers."""
     if hasattr(values, "dtype") and not np.can_cast(values.dtype, dtype, "same_kind"):
-        raise TypeError(f"{name}: values of {values.dtype} do not fit an array of {dtype}; convert them with .astype first")
+        raise TypeError(
+            f"{name}: values of {values.dtype} do not fit an array of {dtype}; convert them with .astype first"
+        )
     return array_like(values)
 
 
