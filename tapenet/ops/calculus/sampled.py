@@ -112,7 +112,47 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _slopes(f: Any, h: Any, edge_order: int) -> Any:
+def _slopes_f(g: Any, h: float, axis: int) -> Any:
+    # Row i of the linear map has ½ and −½ beside i. At the edges it has 1 and −1: as if these were there twice, and beyond
+    # them once more with the other sign.
+    g = np.moveaxis(g, axis, -1)
+    first, last = 2 * g[..., :1], 2 * g[..., -1:]
+    g = np.concatenate([-first, first, g[..., 1:-1], last, -last], -1)
+    return np.moveaxis((g[..., :-2] - g[..., 2:]) / (2 * h), -1, axis)
+
+
+def _slopes_lowered(f: Any, h: float, axis: int) -> Any:
+    f = np.moveaxis(f, axis, -1)
+    inside = 0.5 * (f[..., 2:] - f[..., :-2])
+    found = np.concatenate([f[..., 1:2] - f[..., :1], inside, f[..., -1:] - f[..., -2:-1]], -1) / h
+    return np.moveaxis(found, -1, axis)
+
+
+slopes = op(
+    lambda f, h, axis: np.gradient(f, h, axis=axis),
+    name="slopes",
+    label="gradient",
+    lower=_slopes_lowered,
+    f=_slopes_f,
+    formula="(f[i+1] − f[i−1])/2h, (f[1] − f[0])/h, (f[n] − f[n−1])/h",
+    gradients="f: (g[i−1] − g[i+1])/2h, with the edges twice",
+    doc="""What `gradient` gives along one axis if its samples are `h` apart, a number that needs no gradient.
+
+    Args:
+        f: the samples, two or more along the axis.
+        h: the spacing.
+        axis: the axis.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.calculus.sampled import slopes
+    >>> slopes(tn.tensor([1.0, 4.0, 9.0, 16.0]), 0.5, 0)
+    Tensor([ 6.,  8., 12., 14.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 4)), 0.5, 1), sample(r.normal(size=(2, 2)), 2.0, 0)],
+)
+
+
+def _from_spacings(f: Any, h: Any, edge_order: int) -> Any:
     """The derivative along the last axis, from spacings `h`: one, or one for each pair of neighbours."""
     slope = (f[..., 1:] - f[..., :-1]) / h
     if slope.shape[-1] == 1:
@@ -184,13 +224,16 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
             raise ValueError(
                 f"gradient: axis {at} of shape {shape} is too short: edge_order={edge_order} takes {edge_order + 1} samples"
             )
+        if edge_order == 1 and isinstance(h, (int, float, np.integer, np.floating)):
+            found.append(slopes(f, float(h), at))
+            continue
         if np.ndim(h):
             if h.shape != (shape[at],):
                 raise ValueError(
                     f"gradient: axis {at} of shape {shape} takes {shape[at]} coordinates, not shape {h.shape}"
                 )
             h = np.diff(h)
-        out = np.moveaxis(_slopes(np.moveaxis(f, at, -1), h, edge_order), -1, at)
+        out = np.moveaxis(_from_spacings(np.moveaxis(f, at, -1), h, edge_order), -1, at)
         found.append(out if out.dtype == f.dtype else out.astype(f.dtype))
     return found[0] if len(axes) == 1 else tuple(found)
 
