@@ -37,13 +37,17 @@ def write(name: str, result: Any, out: Any, casting: str = "same_kind") -> Any:
         refuse_array(name)
     if out.shape != result.shape:
         raise ValueError(f"{name}: out= has shape {out.shape}, the result {result.shape}: they must agree")
+    _check_cast(name, result, out, casting)
+    out[...] = result
+    return out
+
+
+def _check_cast(name: str, result: Any, out: Any, casting: str) -> None:
     if not np.can_cast(result.dtype, out.dtype, casting):  # type: ignore[arg-type]  # a str, which NumPy checks
         raise TypeError(
             f"{name}: out= has dtype {out.dtype}, which cannot hold a result of {result.dtype} (casting={casting!r}): cast "
             "it with .astype"
         )
-    out[...] = result
-    return out
 
 
 def refuse_array(name: str) -> NoReturn:
@@ -128,19 +132,17 @@ def call(
             "give a tensor as out="
         )
     if dtype is not None:
-        dtype = np.dtype(dtype)
-        inputs = tuple(_cast(name, x, dtype, casting) for x in inputs)
+        inputs = _cast(name, ufunc, inputs, np.dtype(dtype), casting)
     # What is computed where the mask is false nobody sees.
     with np.errstate(all=None if where is True else "ignore"):
         results = numpy_functions[ufunc](*inputs, **core)
     results = results if ufunc.nout > 1 else (results,)
-    if dtype is not None and any(r.dtype != dtype for r in results):
-        raise TypeError(f"{name} gives {results[0].dtype}, not dtype={dtype}: cast the result with .astype")
     made = []
     for r, o in zip(results, outs, strict=True):
         if o is None:
             made.append(r)
             continue
+        _check_cast(name, r, o, casting)
         kept = r if where is True else np.where(where, r.astype(o.dtype), o)
         made.append(write(name, np.broadcast_to(kept, o.shape) if _fits(kept, o) else kept, o, casting))
     return made[0] if ufunc.nout == 1 else tuple(made)
@@ -154,13 +156,26 @@ def _fits(value: Any, out: Any) -> bool:
         return False
 
 
-def _cast(name: str, x: Any, dtype: np.dtype[Any], casting: str) -> Any:
-    if type(x) in (int, float, bool, complex):  # weak
-        return x
-    x = array_like(x)
-    if not np.can_cast(x.dtype, dtype, casting):  # type: ignore[arg-type]
-        raise TypeError(f"{name}: an input of {x.dtype} cannot be cast to dtype={dtype} (casting={casting!r})")
-    return x if x.dtype == dtype else np.astype(x, dtype)
+def _cast(
+    name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: np.dtype[Any], casting: str
+) -> tuple[Any, ...]:  # fmt: skip
+    """The inputs in the dtypes from which NumPy makes results of `dtype`."""
+    weak = (int, float, complex)
+    inputs = tuple(x if type(x) in weak else array_like(x) for x in inputs)
+    kinds = tuple(type(x) if type(x) in weak else x.dtype for x in inputs)
+    try:
+        loop = ufunc.resolve_dtypes(
+            (*kinds, *(None,) * ufunc.nout), signature=(None,) * ufunc.nin + (dtype,) * ufunc.nout, casting=casting
+        )
+    except TypeError as error:
+        raise TypeError(f"{name}: dtype={dtype} is not for inputs of {', '.join(map(_kind, kinds))}: {error}") from None
+    return tuple(
+        x if type(x) in weak or x.dtype == kind else np.astype(x, kind) for x, kind in zip(inputs, loop, strict=False)
+    )
+
+
+def _kind(dtype: Any) -> str:
+    return dtype.__name__ if isinstance(dtype, type) else str(dtype)
 
 
 # -- methods of ufuncs -------------------------------------------------------------------------------------------

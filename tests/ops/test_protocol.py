@@ -181,6 +181,8 @@ def test_out_repeats_a_result_and_keeps_its_dtype() -> None:
     np.add(tn.tensor(X[0].astype(np.float32)), 1, out=out)
     np.testing.assert_allclose(out.data, np.broadcast_to(X[0] + 1, (2, 4)), rtol=1e-6)
     with pytest.raises(TypeError, match=r"np\.add: out= has dtype int64, which cannot hold a result of float64"):
+        np.add(leaf(X), 1, out=tn.tensor(np.zeros((3, 4), int)), where=X > 0)
+    with pytest.raises(TypeError, match=r"np\.add: out= has dtype int64, which cannot hold a result of float64"):
         np.add(leaf(X), 1, out=tn.tensor(np.zeros((3, 4), int)))
     with pytest.raises(ValueError, match=r"out= has shape \(2, 4\), the result \(3, 4\)"):
         np.add(leaf(X), 1, out=tn.tensor(np.zeros((2, 4))))
@@ -234,10 +236,13 @@ def test_what_where_leaves_out_gives_no_nan() -> None:
 def test_dtype() -> None:
     assert np.add(leaf(X), 1, dtype=np.float32, casting="same_kind").dtype == np.float32
     assert np.sqrt(tn.tensor([4, 9]), dtype=np.float32).dtype == np.float32
-    with pytest.raises(TypeError, match="cannot be cast to dtype=int64"):
+    with pytest.raises(TypeError, match=r"np\.add: dtype=int64 is not for inputs of float64, int: Cannot cast"):
         np.add(leaf(X), 1, dtype=np.int64)
-    with pytest.raises(TypeError, match="gives bool, not dtype=float64"):
+    with pytest.raises(TypeError, match=r"np\.equal: dtype=float64 is not for inputs of float64, float"):
         np.equal(leaf(X), 1.0, dtype=np.float64)
+    # It is that of the result, of which the inputs follow.
+    assert np.equal(leaf([1.0, 2.0]), 1.0, dtype=bool).tolist() == [True, False]
+    assert np.absolute(tn.tensor([3 + 4j]), dtype=np.float64).tolist() == [5.0]
     check_grads(lambda a: np.sum(a, dtype=np.float64), [X])
 
 
