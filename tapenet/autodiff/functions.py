@@ -79,7 +79,13 @@ class _Run:
         found: dict[Node, Any] = dict(
             driver.run(roots, tensor=Tensor, release=release and not create, create_graph=create, only=only)
         )
-        return [self._gradient(t, None if t._node is None else found.get(t._node)) for t in self.ends]
+        gradients = [self._gradient(t, None if t._node is None else found.get(t._node)) for t in self.ends]
+        taken = {id(g) for _, g in roots}
+        for i, g in enumerate(gradients):
+            if id(g) in taken:  # also that of another argument, or given: items assigned to one would change both
+                gradients[i] = ops.copy(g)
+            taken.add(id(g))
+        return gradients
 
     @staticmethod
     def _gradient(end: Tensor, g: Any) -> Tensor:
