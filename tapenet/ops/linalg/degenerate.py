@@ -167,11 +167,13 @@ def lengths(x: Any) -> Any:
 def rounding(values: Any, order: int) -> Any:
     """How far apart eigenvalues of a matrix of `order` rows may be that are equal but for rounding, (..., 1, 1).
 
-    LAPACK leaves up to 10 roundings of the largest in small matrices, and less than one for each row in large ones.
+    LAPACK leaves up to 10 roundings of the largest in small matrices, and less than one for each row in large ones. NumPy
+    computes in float64 for any dtype, so that in float32 there are those of the matrix alone.
     """
     if 0 in values.shape:
         return 0.0
-    return (order + 10) * float(np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=-1)[..., None, None]
+    roundings = 10 if values.dtype == np.float32 or values.dtype == np.complex64 else order + 10
+    return roundings * float(np.finfo(values.dtype).eps) * np.max(np.abs(values), axis=-1)[..., None, None]
 
 
 def over_gaps(

@@ -13,7 +13,7 @@ from tapenet.ops.op import op, sample
 
 def _null_shift(a: Any) -> Any:
     n = a.shape[-1]
-    if _well_conditioned(a):
+    if _good_inverse(a) is not None:
         return np.zeros_like(a)
     u, s, vh = np.linalg.svd(_finite(a))
     largest = s[..., :1]
@@ -26,15 +26,15 @@ def _null_shift(a: Any) -> Any:
     return np.matmul(u * by[..., None, :], vh)
 
 
-def _well_conditioned(a: Any) -> bool:
-    """Whether the inverses of all matrices are good to ten digits. NumPy computes them in float64 for any dtype."""
+def _good_inverse(a: Any) -> Any:
+    """The inverses of all matrices if they are good to ten digits, else None. NumPy computes in float64 for any dtype."""
     with np.errstate(all="ignore"):
         try:
             inverse = np.linalg.inv(a)
         except np.linalg.LinAlgError:
-            return False
+            return None
         condition = np.linalg.matrix_norm(a, ord=1) * np.linalg.matrix_norm(inverse, ord=1)
-    return bool(np.all(condition < 1e6))
+    return inverse if np.all(condition < 1e6) else None
 
 
 def _finite(a: Any) -> Any:
@@ -77,9 +77,11 @@ def _adjugate(a: Any) -> Any:
     det a = det M · det(1 - Y) = det M · (1 - tr Y + (tr² Y - tr Y²)/2). This is exact in a neighbourhood of `a`, so its
     gradient is exact, and so are that gradient's derivatives.
     """
+    if type(a) is np.ndarray:
+        inverse = _good_inverse(a)
+        if inverse is not None:
+            return _by_matrix(np.linalg.det(a)) * inverse
     shift = null_shift(a)
-    if type(shift) is np.ndarray and not shift.any():
-        return _by_matrix(np.linalg.det(a)) * np.linalg.inv(a)
     shifted = _finite(a) + shift
     inverse = np.linalg.inv(shifted)
     y = np.matmul(inverse, shift)

@@ -17,6 +17,20 @@ class QRResult(NamedTuple):
     R: Any
 
 
+def _inverse(r: Any) -> Any:
+    """The inverses of upper triangular matrices. That of a large one is made of those of its blocks, at a third of the
+    cost."""
+    n = r.shape[-1]
+    if n <= 32 or type(r) is not np.ndarray:
+        return np.linalg.inv(r)
+    first, last = slice(None, n // 2), slice(n // 2, None)
+    made = np.zeros_like(r)
+    made[..., first, first] = upper = _inverse(r[..., first, first])
+    made[..., last, last] = lower = _inverse(r[..., last, last])
+    made[..., first, last] = -np.matmul(np.matmul(upper, r[..., first, last]), lower)
+    return made
+
+
 # -- Cholesky ----------------------------------------------------------------------------------------------------
 
 
@@ -26,8 +40,8 @@ def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
     lh = out if upper else adjoint(out)
     n = g.shape[-1]
     half = np.tri(n, n, -1, g.dtype) + 0.5 * np.eye(n, dtype=g.dtype)
-    inner = np.matmul(lh, g) * half
-    made = np.linalg.solve(lh, adjoint(np.linalg.solve(lh, adjoint(inner))))
+    inverse = _inverse(lh)
+    made = np.matmul(np.matmul(inverse, np.matmul(lh, g) * half), adjoint(inverse))
     return conj(in_triangle(0.5 * (made + adjoint(made)), not upper))
 
 
@@ -107,7 +121,7 @@ def _qr_rule(g: Any, out: Any) -> Any:
     inner = np.matmul(gr, adjoint(r)) - np.matmul(adjoint(q), gq)
     inner = inner * (np.tri(k, k, -1, gq.dtype).T + 0.5 * np.eye(k, dtype=gq.dtype))
     made = gq + np.matmul(q, inner + adjoint(inner))
-    made = adjoint(np.linalg.solve(_regular(r), adjoint(made)))
+    made = np.matmul(made, adjoint(_inverse(_regular(r))))
     if columns > k:
         made = np.concatenate([made, np.matmul(q, right)], axis=-1)
     return conj(made)

@@ -65,22 +65,15 @@ inv = op(
 )
 
 
-def _solve_b(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
-    return unbroadcast(_back(g, a, b_shape), b_shape)
-
-
-def _back(g: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
-    """The gradient by the right-hand side of `solve`, before broadcasting is undone."""
-    if len(b_shape) > 1:
-        return np.linalg.solve(mirrored(a), g)
-    return np.linalg.solve(mirrored(a), np.expand_dims(g, -1))[..., 0]
-
-
-def _solve_a(g: Any, out: Any, a: Any, b_shape: tuple[int, ...]) -> Any:
-    back = _back(g, a, b_shape)
-    if len(b_shape) > 1:
-        return unbroadcast(-np.matmul(back, mirrored(out)), a.shape)
-    return -np.expand_dims(back, -1) * np.expand_dims(out, -2)
+def _solve_rule(g: Any, wanted: Any, out: Any, a: Any, b_shape: tuple[int, ...]) -> dict[str, Any]:
+    vector = len(b_shape) == 1
+    if vector:
+        g, out = np.expand_dims(g, -1), np.expand_dims(out, -1)
+    back = np.linalg.solve(mirrored(a), g)
+    found = {"b": unbroadcast(back[..., 0] if vector else back, b_shape)}
+    if "a" in wanted:
+        found["a"] = unbroadcast(-np.matmul(back, mirrored(out)), a.shape)
+    return found
 
 
 def _solve_mend(a: Any, b: Any) -> str:
@@ -99,8 +92,7 @@ solve = op(
     lambda a, b: np.linalg.solve(a, b),
     name="solve",
     numpy=np.linalg.solve,
-    a=_solve_a,
-    b=_solve_b,
+    joint=_solve_rule,
     formula="a⁻¹ @ b",
     gradients="a: −(a⁻ᵀ @ g) @ outᵀ; b: a⁻ᵀ @ g",
     doc="""The solution x of a @ x = b, for a square matrix or each in a stack.

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.ops.op import Op, array_like, derived, op, sample
 from tapenet.ops.products.basic import matmul, operand, to_end
-from tapenet.ops.products.contractions import contract
+from tapenet.ops.products.contractions import LETTERS, contract
 from tapenet.ops.shapes.basic import unbroadcast
 
 
@@ -140,10 +140,11 @@ def kron(a: Any, b: Any) -> Any:
     ndim = max(np.ndim(a), np.ndim(b))
     if np.ndim(a) == 0 or np.ndim(b) == 0:
         return np.multiply(a, b)
-    left, right = ((1,) * (ndim - x.ndim) + x.shape for x in (a, b))
-    spread = np.reshape(a, tuple(n for m in left for n in (m, 1)))
-    repeated = np.reshape(b, tuple(n for m in right for n in (1, m)))
-    return np.reshape(np.multiply(spread, repeated), tuple(m * n for m, n in zip(left, right, strict=True)))
+    a, b = (x if x.ndim == ndim else np.reshape(x, (1,) * (ndim - x.ndim) + x.shape) for x in (a, b))
+    first, second = LETTERS[:ndim], LETTERS[ndim : 2 * ndim]
+    both = "".join(i + j for i, j in zip(first, second, strict=True))
+    found = contract(a, b, f"{first},{second}->{both}")
+    return np.reshape(found, tuple(m * n for m, n in zip(a.shape, b.shape, strict=True)))
 
 
 @derived(
