@@ -362,3 +362,9 @@ def test_assigning_a_tensor_to_its_own_parts() -> None:
     check_grads(f, [R.uniform(0.5, 1.5, 4)], order=2)
     x = R.uniform(0.5, 1.5, 4)
     np.testing.assert_allclose(f(leaf(x)).data, np.cumprod(x))
+
+
+def test_a_value_with_further_axes_of_length_one() -> None:
+    for index in (Ellipsis, np.array([0, 1])):
+        check_grads(lambda a, v, i=index: tn.setitem(a, v, i) ** 2, [np.ones(2), np.array([[[2.0, 3.0]]])], order=2)
+    check_grads(lambda a, v: tn.setitem(a, v, Ellipsis) ** 2, [np.array(1.0), np.array([[2.0]])], order=2)

@@ -143,6 +143,12 @@ def test_repeating(data: Any, shape: Any) -> None:
         moves(lambda t: np.repeat(t, [2], axis=axis), a)
 
 
+def test_a_number_is_repeated_along_axis_0() -> None:
+    x = leaf(2.0)
+    np.repeat(x, 3, 0).sum().backward()
+    assert x.grad.item() == 3
+
+
 def test_repeats_may_be_a_tensor_of_integers() -> None:
     x = leaf(np.array([1.0, 2.0]))
     np.repeat(x, tn.tensor([1, 3])).sum().backward()

@@ -101,6 +101,15 @@ def test_take_along_axis(data: Any, shape: Any) -> None:
     linear(lambda x: np.take_along_axis(x, indices, axis), a)
 
 
+def test_taking_nothing_of_nothing() -> None:
+    x = leaf(np.zeros((0, 0)))
+    np.take(x, np.zeros((3, 3), int), -1).sum().backward()
+    assert x.grad.shape == (0, 0)
+    x = leaf(np.ones((2, 2)))
+    np.take(x, ([], []), 0).sum().backward()
+    assert x.grad.tolist() == [[0, 0], [0, 0]]
+
+
 def test_what_take_refuses() -> None:
     x = leaf(R.normal(size=(2, 3)))
     for call, kind, text in (

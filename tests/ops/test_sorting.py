@@ -254,6 +254,8 @@ def test_two_sets(name: str, data: Any) -> None:
 def test_gradients_of_two_sets() -> None:
     b = tn.tensor([2.0, 4.0])
     assert gradient(lambda x: np.intersect1d(x, b), [2.0, 1.0, 2.0], [6]).tolist() == [3, 0, 3]
+    assert np.intersect1d(tn.tensor(np.float32([1, 2])), np.array([2.0])).dtype == np.float64
+    assert isinstance(tn.intersect1d(np.array([1, 2]), tn.tensor([2])), tn.Tensor)
     assert gradient(lambda x: np.setdiff1d(x, b), [5.0, 2.0, 1.0, 5.0], [1, 6]).tolist() == [3, 0, 1, 3]
     unsorted = gradient(lambda x: np.setdiff1d(x, b, assume_unique=True), [5.0, 2.0, 1.0], [1, 6])
     assert unsorted.tolist() == [1, 0, 6]
@@ -291,6 +293,8 @@ def test_errors() -> None:
         np.sort(x, 2)
     with pytest.raises(ValueError, match=r"partition\(.*kth"):
         np.partition(x, 7)
+    with pytest.raises(ValueError, match="axis 1 is out of bounds"):
+        np.trim_zeros(x[0], axis=1)
     with pytest.raises(ValueError, match="trim_zeros: trim='x' is none of"):
         np.trim_zeros(x[0], "x")
     with pytest.raises(ValueError, match=r"unique_all.*axis 3 is out of bounds"):

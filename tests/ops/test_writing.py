@@ -207,3 +207,45 @@ def test_what_writing_refuses() -> None:
     ):
         with pytest.raises(kind, match=text):
             call()
+
+
+def test_a_number_has_one_element_to_write_to() -> None:
+    x, v = leaf(1.0), leaf([5.0, 6.0])
+    for write in (
+        lambda t: np.put(t, [0, -1], v),
+        lambda t: np.put(t, 7, v[1:], mode="clip"),
+        lambda t: np.place(t, True, v[1]),
+    ):
+        t = np.copy(x)
+        write(t)
+        assert (t.shape, t.item()) == ((), 6.0)
+        t.backward()
+        assert (x.grad.item(), v.grad.tolist()) == (0.0, [0.0, 1.0])
+        x.grad = v.grad = None
+    with pytest.raises(IndexError, match="out of bounds"):
+        np.put(np.copy(x), 1, 2.0)
+
+
+@pytest.mark.parametrize(
+    "write", [lambda a: np.put(a, [9], []), lambda a: np.putmask(a, a < 9, []), lambda a: np.fill_diagonal(a, [])]
+)
+def test_no_values_change_nothing(write: Any) -> None:
+    t = tn.tensor(np.eye(2))
+    write(t)
+    np.testing.assert_array_equal(t.data, np.eye(2))
+
+
+@pytest.mark.parametrize("write", [np.place, np.putmask])
+def test_values_are_cast_safely(write: Any) -> None:
+    t = tn.tensor(np.ones(2, np.float32))
+    for plain in (2.5, [2.5], np.float64(2.5)):
+        write(t, t > 0, plain)
+        assert t.tolist() == [2.5, 2.5]
+    for wrong in (np.array([1.5]), tn.tensor([1.5]), [1j], 1j):
+        with pytest.raises(TypeError, match="do not fit an array of float32"):
+            write(t, t > 0, wrong)
+
+
+def test_indices_to_put_along_an_axis_are_integers() -> None:
+    with pytest.raises(IndexError, match="must be integers, not bool"):
+        np.put_along_axis(tn.tensor([1.0, 2.0]), np.array([True]), 0.0, 0)

@@ -152,7 +152,8 @@ def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tu
         else:
             marks = setitem(np.zeros(a_shape, order.dtype), order, index)
         read = np.where(np.equal(marks[index], order), read, 0)
-    return unbroadcast(read, value_shape)
+    # A value may have further axes of length one in front.
+    return np.reshape(unbroadcast(read, value_shape[max(len(value_shape) - read.ndim, 0) :]), value_shape)
 
 
 def _may_repeat(index: Any) -> bool:

@@ -36,7 +36,7 @@ def integers(indices: Any) -> Any:
     if isinstance(indices, int):
         return int(indices)
     found = array_like(indices)
-    return found.astype(np.intp) if found.dtype == bool or found.shape == (0,) else found
+    return found.astype(np.intp) if found.dtype == bool or 0 in found.shape else found
 
 
 def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Any, int]:
@@ -53,6 +53,8 @@ def taken(g: Any, shape: tuple[int, ...], indices: Any, axis: int | None) -> Any
     """The gradient, by an array of `shape`, of its elements at `indices` along an axis (None: of all as one)."""
     if not shape:
         return np.sum(g)
+    if 0 in g.shape:  # then what it was taken from may have had no elements either
+        return np.zeros(shape, g.dtype)
     if axis is None:
         if len(shape) == 1:
             return Scatter(indices, g)

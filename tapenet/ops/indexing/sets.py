@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.indexing.basic import getitem
 from tapenet.ops.op import array_like, derived, op, sample
 
 
@@ -238,10 +239,13 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
     Tensor([2., 3.])
     """
     first, second = unique_all(array_like(ar1), equal_nan=True), unique_all(array_like(ar2), equal_nan=True)
-    common = np.isin(first.values, second.values)
+    common = isin(first.values, second.values)
+    dtype = np.result_type(first.values.dtype, second.values.dtype)
+    values = np.astype(getitem(first.values, common), dtype, copy=False)
     if not return_indices:
-        return first.values[common]
-    return first.values[common], first.indices[common], second.indices[np.isin(second.values, first.values)]
+        return values
+    others = isin(second.values, first.values)
+    return values, getitem(first.indices, common), getitem(second.indices, others)
 
 
 @derived(
@@ -263,7 +267,7 @@ def setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     Tensor([1., 3.])
     """
     values = np.reshape(array_like(ar1), -1) if assume_unique else unique(ar1)
-    return values[np.isin(values, ar2, invert=True)]
+    return getitem(values, isin(values, ar2, invert=True))
 
 
 @derived(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.indexing.selecting import along, taken
 from tapenet.ops.op import Scatter, array_like, derived, op, sample
@@ -292,9 +293,9 @@ def trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     filt = array_like(filt)
     if trim.lower() not in ("f", "b", "fb", "bf"):
         raise ValueError(f"trim_zeros: trim={trim!r} is none of 'f', 'b' and 'fb'")
-    axes = range(filt.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = range(filt.ndim) if axis is None else normalize_axis_tuple(axis, filt.ndim, "axis")
     nonzero = np.not_equal(filt, 0)
-    for k in {k % filt.ndim for k in axes}:
+    for k in axes:
         length = filt.shape[k]
         if length:
             found = np.any(nonzero, axis=tuple(i for i in range(filt.ndim) if i != k))

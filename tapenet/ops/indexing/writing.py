@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.indexing.basic import setitem
 from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
 from tapenet.ops.op import array_like, derived, sample
 
@@ -23,12 +24,26 @@ def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
 
 
 def _fitting(name: str, values: Any, dtype: Any) -> Any:
-    """Values as an array; an array of floats has no place among integers."""
-    if hasattr(values, "dtype") and not np.can_cast(values.dtype, dtype, "same_kind"):
+    """Values as an array; of what is no number nor a list of them the dtype must fit, as in NumPy."""
+    found = array_like(values)
+    if isinstance(values, (bool, int, float, complex, np.generic, list, tuple)):
+        fits = found.dtype.kind != "c" or dtype.kind == "c"
+    else:
+        fits = np.can_cast(found.dtype, dtype)
+    if not fits:
         raise TypeError(
-            f"{name}: values of {values.dtype} do not fit an array of {dtype}; convert them with .astype first"
+            f"{name}: values of {found.dtype} do not fit an array of {dtype}; convert them with .astype first"
         )
-    return array_like(values)
+    return found
+
+
+def _write(a: Any, flat: Any, values: Any) -> None:
+    """Write values, over and over if they are too few, to the elements of `a` that flat indices name."""
+    values = np.resize(values, flat.shape)
+    if a.shape:
+        a[_places(flat, a.shape)] = values
+    else:
+        a[...] = np.reshape(setitem(np.reshape(a, 1), values, flat), ())
 
 
 def _as(value: Any, dtype: Any) -> Any:
@@ -50,7 +65,7 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     """Write values to elements of `a`, in place.
 
     Args:
-        a: an array of at least one axis.
+        a: an array.
         ind: their indices, counted through all elements in row-major order. Of an index given twice the last value
             counts, and the others have gradient 0.
         v: the values; of too few, over and over.
@@ -66,9 +81,9 @@ def put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     Tensor([[5., 2.],
             [3., 6.]])
     """
-    flat = within(np.reshape(array_like(integers(ind)), -1), math.prod(a.shape), mode)
-    if flat.shape[0]:
-        a[_places(flat, a.shape)] = np.resize(array_like(v), flat.shape)
+    flat, values = np.reshape(array_like(integers(ind)), -1), array_like(v)
+    if flat.shape[0] and 0 not in values.shape:
+        _write(a, within(flat, math.prod(a.shape), mode), values)
 
 
 @derived(
@@ -106,6 +121,8 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
             f"put_along_axis: the indices have shape {indices.shape}, the array {arr.shape}: both need as many axes, or "
             "with axis=None the indices one"
         )
+    if indices.dtype.kind not in "iu":
+        raise IndexError(f"put_along_axis: the indices must be integers, not {indices.dtype}")
     if axis is None:
         arr[_places(indices, arr.shape)] = values
     else:
@@ -131,7 +148,7 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
 
     Raises:
         ValueError: there is a place but no value, or the mask has another size.
-        TypeError: an array of values of another kind, as of floats for integers.
+        TypeError: an array of values whose dtype is not cast safely.
 
     >>> import tapenet as tn
     >>> t = tn.tensor([1.0, -2.0, -3.0])
@@ -142,9 +159,9 @@ def place(arr: Any, mask: Any, vals: Any) -> None:
     vals = _fitting("place", vals, arr.dtype)
     chosen = np.flatnonzero(np.reshape(array_like(mask), arr.shape))
     if chosen.shape[0]:
-        if not math.prod(vals.shape):
+        if 0 in vals.shape:
             raise ValueError("place: there are places to write to, but no values")
-        arr[_places(chosen, arr.shape)] = np.resize(vals, chosen.shape)
+        _write(arr, chosen, vals)
 
 
 @derived(
@@ -167,7 +184,7 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
 
     Raises:
         ValueError: the mask has another size.
-        TypeError: an array of values of another kind, as of floats for integers.
+        TypeError: an array of values whose dtype is not cast safely.
 
     >>> import tapenet as tn
     >>> t = tn.tensor([1.0, -2.0, -3.0])
@@ -175,8 +192,10 @@ def putmask(a: Any, mask: Any, values: Any) -> None:
     >>> t
     Tensor([1., 8., 9.])
     """
+    values = _fitting("putmask", values, a.dtype)
     mask = np.reshape(array_like(mask), a.shape).astype(bool)
-    a[...] = np.where(mask, _as(np.resize(_fitting("putmask", values, a.dtype), a.shape), a.dtype), a)
+    if 0 not in values.shape:
+        a[...] = np.where(mask, _as(np.resize(values, a.shape), a.dtype), a)
 
 
 @derived(
@@ -251,5 +270,6 @@ def fill_diagonal(a: Any, val: Any, wrap: bool = False) -> None:
     step = 1 + sum(math.prod(shape[i:]) for i in range(1, len(shape)))
     end = None if wrap or len(shape) > 2 else shape[1] * shape[1]
     flat = np.arange(math.prod(shape))[:end:step]
-    if flat.size:
-        a[np.unravel_index(flat, shape)] = np.resize(array_like(val), flat.shape)
+    values = array_like(val)
+    if flat.size and 0 not in values.shape:
+        a[np.unravel_index(flat, shape)] = np.resize(values, flat.shape)

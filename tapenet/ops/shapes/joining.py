@@ -430,7 +430,9 @@ tile = op(
 
 def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tuple[tuple[int, ...], int, int | None]:
     """The shape and the axis along which elements are repeated, and how often if all are equally."""
-    shape, axis = ((math.prod(shape),), 0) if axis is None else (shape, normalize_axis_index(axis, len(shape)))
+    if axis is None or not shape:
+        shape, axis = (math.prod(shape),), 0
+    axis = normalize_axis_index(axis, len(shape))
     return shape, axis, int(np.reshape(repeats, ())) if np.size(repeats) == 1 else None
 
 
