@@ -19,7 +19,7 @@ def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any
     if ord == 0:  # it counts
         return np.zeros_like(x)
     g, norm = (spread(v, x.shape, axis, keepdims) for v in (g, out))
-    safe = np.where(norm == 0, 1, norm)  # at norm 0 the gradient is taken as 0
+    safe = np.where(norm == 0, math.inf, norm)  # at norm 0 the gradient is taken as 0, and so is its derivative
     if ord is None or ord == 2:
         return g * (conjugate(x) / safe)
     size = np.abs(x)
@@ -30,7 +30,7 @@ def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any
         chosen = size == norm
         ties = np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
         return np.where(chosen, g / ties, 0) * direction
-    return zmul(g * direction, np.where(size == 0, 1, size / safe) ** (ord - 1))
+    return zmul(np.where(norm == 0, 0, g * direction), np.where(size == 0, 1, size / safe) ** (ord - 1))
 
 
 def _vectors(r: np.random.Generator) -> list[Any]:

@@ -198,7 +198,7 @@ def _kl_input(g: Any, input: Any, target: Any, reduction: str, log_target: bool)
 def _kl_target(g: Any, input: Any, target: Any, reduction: str, log_target: bool) -> Any:
     target = cast_to(target, input.dtype)
     if log_target:
-        slope = np.exp(target) * (target - input + 1)
+        slope = zmul(np.exp(target), target - input + 1)
     else:
         slope = np.log(np.where(target == 0, 1, target)) - input + 1
     return zmul(g * _kl_share(input, reduction), slope)
