@@ -74,6 +74,8 @@ def _divide(builder: Builder, x: Value, y: Value) -> Value | None:
         if value is None:
             return None
         y = Constant(value)
+    if y.dtype.kind != "f":
+        return None
     with np.errstate(all="ignore"):
         inverse = 1 / y.array
         tiny = np.finfo(y.dtype).tiny

@@ -61,6 +61,10 @@ def test_division_of_one_stays() -> None:
     assert_kept(identities.run, binary("floor_divide", 1, "x", np.int32))
 
 
+def test_division_of_complex_numbers_stays() -> None:
+    assert_kept(identities.run, binary("divide", "x", 2.0, np.complex64))
+
+
 def test_a_logical_result_is_bool() -> None:
     assert_kept(identities.run, binary("logical_and", "x", "x", np.float32))
 
