@@ -117,7 +117,10 @@ class _Frame:
         arena = _aligned(plan.arena)
         for name, recipe in plan.statics.items():
             if isinstance(recipe, Scratch):
-                self._names[name] = np.ndarray(recipe.shape, recipe.dtype, arena, recipe.offset, recipe.strides)
+                at: Any = (arena, recipe.offset, recipe.strides)
+                if 0 in recipe.shape:  # it has no need of memory, of which there may be none where it would lie
+                    at = None, 0, None
+                self._names[name] = np.ndarray(recipe.shape, recipe.dtype, *at)
         self.bind()
         exec(plan.code, self._names)
         self.run: Callable[..., tuple[Array, ...]] = np.errstate(all="ignore")(self._names["run"])

@@ -84,6 +84,7 @@ concatenate: Op = op(
         sample([r.normal(size=(2, 2)), r.normal(size=3)], None),
         sample(r.normal(size=(2, 3, 2)), 1),
         sample([r.normal(size=(0, 2)), r.normal(size=(1, 2))]),
+        sample([r.normal(size=(0, 3, 3)), r.normal(size=(0, 1, 3))], 1),
         sample([r.normal(size=2), np.arange(2)], dtype="int32", casting="unsafe"),
     ],
     mend=lambda arrays, axis: (
