@@ -319,6 +319,29 @@ def test_gradients_are_jaxs(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
+@pytest.mark.parametrize("f", [np.linalg.cholesky, np.linalg.qr])
+def test_triangles_of_large_matrices_are_inverted_by_blocks(f: Any) -> None:
+    a, along, step = positive(normal(2, 45, 40) @ normal(40, 45)), normal(2, 45, 45), 1e-6
+    weights = [normal(45, 45), normal(45, 45)]
+
+    def loss(a: Any) -> Any:
+        return sum(
+            (part * w).sum() for part, w in zip(tree_leaves(f((a + np.swapaxes(a, -1, -2)) / 2)), weights, strict=False)
+        )
+
+    difference = (loss(a + step * along) - loss(a - step * along)) / (2 * step)
+    assert abs((gradient(loss, a) * along).sum() - difference) < 1e-5 * abs(difference)
+
+
+def test_close_values_in_float32_are_apart() -> None:
+    """NumPy computes in float64: in float32 the values are as good for many rows as for few."""
+    a = np.diag(np.linspace(1, 1.01, 300, dtype=np.float32))
+    w, v = np.linalg.eigh(x := tn.tensor(a, requires_grad=True))
+    (v * w @ v.T).sum().backward()
+    assert x.grad is not None
+    np.testing.assert_allclose(np.diag(x.grad.data), 1, rtol=1e-5)
+
+
 def test_large_matrices_have_their_eigenvalues_in_another_order_with_vectors() -> None:
     a = np.random.default_rng(0).normal(size=(130, 130))
     w = np.linalg.eigvals(a)

@@ -183,6 +183,76 @@ polydiv = op(
 # -- values, derivatives, integrals ------------------------------------------------------------------------------
 
 
+@derived(
+    numpy=np.polyder,
+    samples=lambda r: [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=4), 2),
+        sample(r.normal(size=2), m=3),
+        sample(r.normal(size=2), 0),
+    ],
+)
+def polyder(p: Any, m: int = 1) -> Any:
+    """The coefficients of the m-th derivative of a polynomial.
+
+    Raises:
+        ValueError: `m` is negative.
+
+    >>> import tapenet as tn
+    >>> tn.polyder(tn.tensor([1.0, 1.0, 1.0, 1.0]))
+    Tensor([3., 2., 1.])
+    """
+    if m < 0:
+        raise ValueError(f"polyder: m must be 0 or more, not {m}; see polyint for integrals")
+    p = array_like(p)
+    for _ in range(m):
+        p = p[:-1] * _falling(max(p.shape[0] - 1, 0), p.dtype)
+    return p
+
+
+@derived(
+    numpy=np.polyint,
+    samples=lambda r: [
+        sample(r.normal(size=3)),
+        sample(r.normal(size=3), 2, r.normal(size=2)),
+        sample(r.normal(size=2), 2, r.normal(size=1)),
+        sample(r.normal(size=2), 1, r.normal(size=())),
+        sample(r.normal(size=3), m=2, k=[6.0, 5.0]),
+        sample(r.normal(size=2), 0),
+    ],
+)
+def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    """The coefficients of the m-th antiderivative of a polynomial.
+
+    Args:
+        p: coefficients, the highest power first.
+        m: how often to integrate.
+        k: the constants of integration in order of integration, or one for all; 0 by default. Numbers do not widen a
+            float32 `p`.
+
+    Raises:
+        ValueError: `m` is negative, or there are constants for fewer integrations than `m`.
+
+    >>> import tapenet as tn
+    >>> tn.polyint(tn.tensor([3.0, 2.0]), k=7.0)
+    Tensor([1.5, 2. , 7. ])
+    """
+    if m < 0:
+        raise ValueError(f"polyint: m must be 0 or more, not {m}; see polyder for derivatives")
+    p = array_like(p)
+    if not m:
+        return p
+    weak = not hasattr(k, "dtype")
+    k = _row(0.0 if k is None else k)
+    if k.shape[0] < m and k.shape[0] != 1:
+        raise ValueError(f"polyint: {k.shape[0]} constants for {m} integrations; give {m}, or one for all")
+    for i in range(m):
+        p = p / _falling(p.shape[0], p.dtype)
+        at = k[i : i + 1] if k.shape[0] > 1 else k
+        p = np.concatenate([p, at.astype(p.dtype) if weak and at.dtype.kind in "iuf" else at])
+    return p
+
+
 def _horner(p: Any, x: Any) -> Any:
     found = np.zeros_like(x)
     for c in p:
@@ -252,76 +322,6 @@ def polyval(p: Any, x: Any) -> Any:
         p = np.array(p, np.result_type(x.dtype, *p)) if p else np.zeros(0, x.dtype)
     p = array_like(p)
     return horner(p, x) if p.ndim == 1 else _horner(p, x)
-
-
-@derived(
-    numpy=np.polyder,
-    samples=lambda r: [
-        sample(r.normal(size=4)),
-        sample(r.normal(size=4), 2),
-        sample(r.normal(size=2), m=3),
-        sample(r.normal(size=2), 0),
-    ],
-)
-def polyder(p: Any, m: int = 1) -> Any:
-    """The coefficients of the m-th derivative of a polynomial.
-
-    Raises:
-        ValueError: `m` is negative.
-
-    >>> import tapenet as tn
-    >>> tn.polyder(tn.tensor([1.0, 1.0, 1.0, 1.0]))
-    Tensor([3., 2., 1.])
-    """
-    if m < 0:
-        raise ValueError(f"polyder: m must be 0 or more, not {m}; see polyint for integrals")
-    p = array_like(p)
-    for _ in range(m):
-        p = p[:-1] * _falling(max(p.shape[0] - 1, 0), p.dtype)
-    return p
-
-
-@derived(
-    numpy=np.polyint,
-    samples=lambda r: [
-        sample(r.normal(size=3)),
-        sample(r.normal(size=3), 2, r.normal(size=2)),
-        sample(r.normal(size=2), 2, r.normal(size=1)),
-        sample(r.normal(size=2), 1, r.normal(size=())),
-        sample(r.normal(size=3), m=2, k=[6.0, 5.0]),
-        sample(r.normal(size=2), 0),
-    ],
-)
-def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    """The coefficients of the m-th antiderivative of a polynomial.
-
-    Args:
-        p: coefficients, the highest power first.
-        m: how often to integrate.
-        k: the constants of integration in order of integration, or one for all; 0 by default. Numbers do not widen a
-            float32 `p`.
-
-    Raises:
-        ValueError: `m` is negative, or there are constants for fewer integrations than `m`.
-
-    >>> import tapenet as tn
-    >>> tn.polyint(tn.tensor([3.0, 2.0]), k=7.0)
-    Tensor([1.5, 2. , 7. ])
-    """
-    if m < 0:
-        raise ValueError(f"polyint: m must be 0 or more, not {m}; see polyder for derivatives")
-    p = array_like(p)
-    if not m:
-        return p
-    weak = not hasattr(k, "dtype")
-    k = _row(0.0 if k is None else k)
-    if k.shape[0] < m and k.shape[0] != 1:
-        raise ValueError(f"polyint: {k.shape[0]} constants for {m} integrations; give {m}, or one for all")
-    for i in range(m):
-        p = p / _falling(p.shape[0], p.dtype)
-        at = k[i : i + 1] if k.shape[0] > 1 else k
-        p = np.concatenate([p, at.astype(p.dtype) if weak and at.dtype.kind in "iuf" else at])
-    return p
 
 
 # -- roots -------------------------------------------------------------------------------------------------------

@@ -157,8 +157,7 @@ def _from_spacings(f: Any, h: Any, edge_order: int) -> Any:
     slope = (f[..., 1:] - f[..., :-1]) / h
     if slope.shape[-1] == 1:
         return np.concatenate([slope, slope], -1)
-    before, after = (h[:-1], h[1:]) if np.ndim(h) else (h, h)
-    share = before / (before + after) if np.ndim(h) else 0.5
+    share: Any = h[:-1] / (h[:-1] + h[1:]) if np.ndim(h) else 0.5
     bend = slope[..., 1:] - slope[..., :-1]
     inside = slope[..., :-1] + zmul(bend, share)
     first, last = slope[..., :1], slope[..., -1:]

@@ -42,7 +42,7 @@ def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Any:
     (w, v), (gw, gv) = out, g
     floor = rounding(w, w.shape[-1])
     v = once("eigh", v, w, floor)
-    inner = None if gw is None else on_diagonal(gw)
+    inner: Any = None if gw is None else on_diagonal(gw)
     if gv is not None:
         gv = conj(gv)
         along = np.matmul(adjoint(v), gv)
@@ -177,7 +177,7 @@ def _eig_rule(g: Any, out: Any, phases: bool) -> Any:
     (w, v), (gw, gv) = out, g
     floor = rounding(w, w.shape[-1])
     v = once("eig", v, w, floor)
-    inner = None if gw is None else on_diagonal(conj(gw))
+    inner: Any = None if gw is None else on_diagonal(conj(gw))
     if gv is not None:
         gv = conj(gv)
         along = np.matmul(adjoint(v), gv)
