@@ -19,7 +19,7 @@ from tapenet.autodiff.tape import Node, Output, Parents, Traced, local, next_num
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import PICK
 from tapenet.ops import random
-from tapenet.ops.op import Op
+from tapenet.ops.op import Op, array_like
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
@@ -30,7 +30,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run `op` and record it if a gradient or an enclosing tape needs it."""
     if op.more is not None and not kwargs.keys() <= {a.name for a in op.arguments}:
         return op.more(*args, **kwargs)
-    bound = bind(op, args, kwargs)
+    bound = {name: _stacked(value) for name, value in bind(op, args, kwargs).items()}
     foreign = _foreign(op, bound)
     for value in foreign:
         answer = value.__tapenet_op__(op, args, kwargs)
@@ -153,6 +153,13 @@ def bind(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any
 
 def _names(op: Op) -> str:
     return ", ".join(a.name for a in op.arguments)
+
+
+def _stacked(value: Any) -> Any:
+    """An argument; where it is a sequence, each part that is one itself, with tensors in it, as one tensor."""
+    if type(value) not in (list, tuple) or not any(type(v) in (list, tuple) and _unwrap(v, False)[2] for v in value):
+        return value
+    return type(value)(array_like(v) if type(v) in (list, tuple) else v for v in value)
 
 
 def _foreign(op: Op, bound: dict[str, Any]) -> list[Any]:

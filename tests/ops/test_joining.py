@@ -206,3 +206,30 @@ def test_against_torch() -> None:
 def test_mistakes(call: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError, IndexError), match=message):
         call(leaf(np.ones((2, 3))))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, u: np.vstack([x, [u, 1.0]]),
+        lambda x, u: np.concatenate([x, [u, u]]),
+        lambda x, u: tn.column_stack([[u, x[0]], [u, 1.0]]),
+        lambda x, u: np.append(x, [u, u]),
+        lambda x, u: np.insert(x, [0, 1], [u, u]),
+        lambda x, u: tn.setitem(x, [u, x[0]], slice(None)),
+        lambda x, u: np.where([True, False], x, [u, u]),
+        lambda x, u: np.choose([1, 0], [x, [u, u]]),
+        lambda x, u: tn.sort([u, x[0]]),
+        lambda x, u: tn.partition([u, x[0]], 1),
+        lambda x, u: tn.take([u, x[0], u], [0, 0, 1]),
+        lambda x, u: tn.take([x, [u, 1.0]], 1, 1),
+        lambda x, u: tn.delete([u, x[0]], 1),
+        lambda x, u: tn.repeat([u, x[0]], [1, 2]),
+        lambda x, u: tn.tile([u, x[0]], 2),
+        lambda x, u: tn.unique([u, x[0]]),
+        lambda x, u: np.linspace(x, [u, 2.0], 3),
+        lambda x, u: np.full_like(x, [u, u]),
+    ],
+)
+def test_lists_of_tensors_and_numbers_are_arrays(f: Any) -> None:
+    check_grads(lambda x, u: f(x, u) ** 2, [np.array([1.3, 2.2]), np.array(0.4)])

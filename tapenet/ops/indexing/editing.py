@@ -9,11 +9,12 @@ import numpy as np
 
 from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import array_like, derived, op, sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.basic import unbroadcast, whole
 
 
 def _delete_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
-    length = math.prod(arr_shape) if axis is None else arr_shape[axis]
+    shape = whole(arr_shape)
+    length = math.prod(shape) if axis is None else shape[axis]
     return taken(g, arr_shape, np.delete(np.arange(length), obj), axis)
 
 
@@ -54,6 +55,7 @@ delete = op(
 
 def _came_from(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> tuple[Any, Any, int]:
     """Where along an axis of what `insert` gave stand the parts of the array and the values, in order; and the axis."""
+    arr_shape = whole(arr_shape)
     length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis)
     order = np.argsort(np.insert(np.arange(-length, 0), obj, np.arange(g.shape[along] - length)))
     return order[:length], order[length:], along
@@ -61,7 +63,7 @@ def _came_from(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> tuple[Any,
 
 def _insert_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
     kept, _, axis = _came_from(g, arr_shape, obj, axis)
-    return np.reshape(np.take(g, kept, axis), arr_shape)
+    return np.reshape(np.take(g, kept, axis), whole(arr_shape))
 
 
 def _insert_values(g: Any, arr_shape: Any, obj: Any, values_shape: Any, axis: int | None) -> Any:
@@ -69,7 +71,8 @@ def _insert_values(g: Any, arr_shape: Any, obj: Any, values_shape: Any, axis: in
     part = np.take(g, places, axis)
     if not isinstance(obj, slice) and not np.ndim(obj):  # then the first axis of the values lies along the axis
         part = np.moveaxis(part, axis, 0)
-    return np.reshape(unbroadcast(part, values_shape[-g.ndim :]), values_shape)
+    shape = whole(values_shape)
+    return np.reshape(unbroadcast(part, shape[-g.ndim :]), shape)
 
 
 insert = op(
@@ -113,6 +116,7 @@ insert = op(
 
 def _parts(g: Any, arr_shape: Any, axis: int | None) -> tuple[Any, Any]:
     """The indices of the two parts of what `append` gave."""
+    arr_shape = whole(arr_shape)
     length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis % g.ndim)
     lead = (slice(None),) * along
     return (*lead, slice(None, length)), (*lead, slice(length, None))
@@ -129,8 +133,8 @@ append = op(
     name="append",
     numpy=np.append,
     lower=_append_lowered,
-    arr=lambda g, arr_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[0]], arr_shape),
-    values=lambda g, arr_shape, values_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[1]], values_shape),
+    arr=lambda g, arr_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[0]], whole(arr_shape)),
+    values=lambda g, arr_shape, values_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[1]], whole(values_shape)),
     formula="arr and values behind it",
     gradients="arr: its part of g; values: their part of g",
     doc="""An array with values behind it along an axis.

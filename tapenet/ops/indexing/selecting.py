@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.ops.indexing.basic import scatter_add
 from tapenet.ops.op import Scatter, array_like, derived, op, sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.basic import unbroadcast, whole
 
 
 def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -51,19 +51,20 @@ def axis_or_flat(name: str, arr: Any, axis: int | None) -> tuple[Any, int]:
 
 def taken(g: Any, shape: tuple[int, ...], indices: Any, axis: int | None) -> Any:
     """The gradient, by an array of `shape`, of its elements at `indices` along an axis (None: of all as one)."""
-    if not shape:
+    found = whole(shape)
+    if not found:
         return np.sum(g)
     if 0 in g.shape:  # then what it was taken from may have had no elements either
-        return np.zeros(shape, g.dtype)
-    if axis is None:
-        if len(shape) == 1:
-            return Scatter(indices, g)
-        return np.reshape(scatter_add(g, indices, (math.prod(shape),)), shape)
-    return Scatter((*(slice(None),) * (axis % len(shape)), indices), g)
+        return np.zeros(found, g.dtype)
+    if axis is None and len(found) > 1:
+        return np.reshape(scatter_add(g, indices, (math.prod(found),)), found)
+    index = indices if axis is None else (*(slice(None),) * (axis % len(found)), indices)
+    return Scatter(index, g) if found is shape else scatter_add(g, index, found)
 
 
 def _take_a(g: Any, a_shape: Any, indices: Any, axis: int | None, mode: str) -> Any:
-    length = math.prod(a_shape) if axis is None else a_shape[axis] if a_shape else 1
+    shape = whole(a_shape)
+    length = math.prod(shape) if axis is None else shape[axis] if shape else 1
     return taken(g, a_shape, within(integers(indices), length, mode), axis)
 
 
@@ -121,7 +122,7 @@ take = op(
 
 
 def _take_along_axis_arr(g: Any, arr_shape: Any, indices: Any, axis: int | None) -> Any:
-    indices = array_like(indices)
+    arr_shape, indices = whole(arr_shape), array_like(indices)
     return taken(g, arr_shape, indices, None) if axis is None else Scatter(along(arr_shape, indices, axis), g)
 
 

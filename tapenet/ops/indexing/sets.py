@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet.ops.indexing.basic import getitem
 from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.shapes.basic import whole
 
 
 class UniqueAllResult(NamedTuple):
@@ -35,7 +36,7 @@ class UniqueInverseResult(NamedTuple):
 
 def _unique_x(g: Any, out: Any, x_shape: tuple[int, ...], axis: int | None) -> Any:
     _, _, inverse, counts = out
-    counts = counts.astype(g[0].dtype)
+    x_shape, counts = whole(x_shape), counts.astype(g[0].dtype)
     if axis is None:
         return np.reshape((g[0] / counts)[np.reshape(inverse, -1)], x_shape)
     behind = len(x_shape) - 1 - axis % len(x_shape)

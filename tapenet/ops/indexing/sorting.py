@@ -65,6 +65,11 @@ def _stable_order(a: Any, axis: int | None) -> Any:
     return order
 
 
+def _sort_a(g: Any, a: Any, axis: int | None) -> Any:
+    a = array_like(a)
+    return _restored(g, a.shape, _stable_order(a, axis), axis)
+
+
 def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> Any:
     """The gradient, by an array of `shape`, of its elements in another order along an axis (None: of all as one)."""
     if type(g) is not np.ndarray:
@@ -78,7 +83,7 @@ sort = op(
     lambda a, axis=-1, kind=None, *, stable=None: np.sort(a, axis, kind, stable=stable),
     name="sort",
     numpy=np.sort,
-    a=lambda g, a, axis: _restored(g, a.shape, _stable_order(a, axis), axis),
+    a=_sort_a,
     formula="a in rising order",
     gradients="a: g to where each element came from",
     doc="""The elements in rising order along an axis (None: all elements in one).
@@ -150,6 +155,7 @@ argpartition = op(
 
 
 def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Any:
+    a = array_like(a)
     # Sorted, the array and its partition are equal: of each element that says where it came from and went.
     source, place = _stable_order(a, axis), _stable_order(out, -1 if axis is None else axis)
     return _restored(np.take_along_axis(g, place, axis), a.shape, source, axis)

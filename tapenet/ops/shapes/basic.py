@@ -371,10 +371,20 @@ broadcast_to = op(
 )
 
 
+def whole(shape: Any) -> tuple[int, ...]:
+    """The shape of an array that was given as a list of its parts, from the shapes of these; that of any other as it is.
+
+    >>> whole((2, 3)), whole(((3,), (3,)))
+    ((2, 3), (2, 3))
+    """
+    return shape if not shape or isinstance(shape[0], int) else (len(shape), *whole(shape[0]))
+
+
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum a gradient over the axes that broadcasting from `shape` added or stretched."""
     if g.shape == shape:
         return g
+    shape = whole(shape)
     extra = g.ndim - len(shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     if type(g) is np.ndarray:  # the same reduction without np.sum's detour

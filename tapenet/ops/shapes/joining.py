@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tapenet.ops.indexing.basic import raw_index
 from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.shapes.basic import whole
 from tapenet.ops.shapes.concatenation import cast, concatenate, cut, one_array, split
 
 
@@ -381,6 +381,7 @@ def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[
 
 
 def _tile_a(g: Any, A_shape: Any, reps: Any) -> Any:
+    A_shape = whole(A_shape)
     counts, lengths = _lengths(A_shape, reps)
     # Each axis is cut in two, of which the first counts the repetitions.
     apart = np.reshape(g, tuple(k for pair in zip(counts, lengths, strict=True) for k in pair))
@@ -441,14 +442,13 @@ _FEW = 32
 
 
 def _repeat_a(g: Any, a_shape: Any, repeats: Any, axis: int | None) -> Any:
-    shape, along, count = _each_repeated(a_shape, repeats, axis)
+    shape, along, count = _each_repeated(whole(a_shape), repeats, axis)
     if count is None:
-        places = np.repeat(np.arange(shape[along]), raw_index(repeats))
-        return taken(g, a_shape, places, axis)
+        return taken(g, a_shape, repeat(np.arange(shape[along]), repeats), axis)
     apart = np.reshape(g, (math.prod(shape[: along + 1]), count, math.prod(shape[along + 1 :])))
     # Of few elements each einsum makes sums several times as quickly as np.sum.
     few = type(g) is np.ndarray and count <= _FEW
-    return np.reshape(np.einsum("ijk->ik", apart) if few else np.sum(apart, 1), a_shape)
+    return np.reshape(np.einsum("ijk->ik", apart) if few else np.sum(apart, 1), whole(a_shape))
 
 
 def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:
@@ -460,7 +460,7 @@ def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:
     return np.reshape(wide, (*shape[:along], shape[along] * count, *shape[along + 1 :]))
 
 
-repeat = op(
+repeat: Op = op(
     lambda a, repeats, axis=None: np.repeat(a, repeats, axis),
     name="repeat",
     numpy=np.repeat,
@@ -491,7 +491,7 @@ repeat = op(
         sample(r.normal(size=(2, 2)), 2),
         sample(r.normal(size=(2, 3)), 2, axis=-1),
         sample(r.normal(size=(2, 3)), [0, 2], 0),
-        sample(r.normal(size=(2, 2)), [1, 0, 2, 1]),
+        sample(r.normal(size=(2, 2)), np.array([1, 0, 2, 1])),
         sample(r.normal(size=(2, 2)), [3], axis=1),
         sample(r.normal(size=()), 3),
         sample(r.normal(size=(2, 1)), 0, 1),
