@@ -157,7 +157,7 @@ def _fits(value: Any, out: Any) -> bool:
 
 
 def _cast(
-    name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: np.dtype[Any], casting: str
+    name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: np.dtype[Any], casting: Any
 ) -> tuple[Any, ...]:  # fmt: skip
     """The inputs in the dtypes from which NumPy makes results of `dtype`."""
     weak = (int, float, complex)

@@ -50,6 +50,15 @@ def test_cumulative_as_in_the_array_api(name: str, include_initial: bool, axis: 
         getattr(np, name)(tn.tensor(a))
 
 
+@pytest.mark.skipif(not hasattr(np, "cumulative_sum"), reason="since NumPy 2.1")
+@pytest.mark.parametrize("name", ["cumulative_sum", "cumulative_prod"])
+@pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": -1, "include_initial": True}], ids=str)
+def test_cumulative_of_one_number(name: str, options: Any) -> None:
+    f = getattr(np, name)
+    np.testing.assert_array_equal(f(tn.tensor(2.5), **options).data, f(np.array(2.5), **options))
+    check_grads(f, [np.array(2.5)], order=2, kwargs=options)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [

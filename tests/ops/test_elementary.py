@@ -233,11 +233,23 @@ def test_complex_parts_are_replaced_one_by_one() -> None:
     np.testing.assert_array_equal(z.grad.numpy(), [2j, 1])
 
 
-def test_replacing_in_place_is_refused() -> None:
-    with pytest.raises(
-        TypeError, match=r"copy=False would write into its argument: write x\[\.\.\.\] = tn\.nan_to_num"
-    ):
-        np.nan_to_num(leaf([1.0]), copy=False)
+def test_replacing_in_place() -> None:
+    x = leaf([1.0, math.nan, 3.0])
+    y = x * 2
+    assert np.nan_to_num(y, copy=False, nan=5.0) is y
+    assert y.tolist() == [2.0, 5.0, 6.0]
+    y.sum().backward()
+    assert x.grad.tolist() == [2.0, 0.0, 2.0]
+    with pytest.raises(RuntimeError, match="item assignment to a leaf"):
+        np.nan_to_num(x, copy=False)
+
+
+def test_replacements_fit() -> None:
+    for wrong in (None, 1j):
+        with pytest.raises(TypeError, match="cannot replace elements of float64: give real numbers"):
+            np.nan_to_num(leaf([1.0]), nan=wrong)
+    with pytest.raises(ValueError, match="replacement of shape"):
+        np.nan_to_num(leaf([math.nan]), nan=np.ones((2, 1)))
 
 
 # -- parts of a number -------------------------------------------------------------------------------------------

@@ -224,6 +224,26 @@ def test_clip_by_arrays_that_need_gradients() -> None:
     assert np.clip(leaf([1.0]), None, None).tolist() == [1.0]
 
 
+def test_clip_to_a_dtype() -> None:
+    x = leaf(CLIP_VALUES)
+    out = np.clip(x, -1, 1, dtype=np.float32)
+    np.testing.assert_array_equal(out.data, np.clip(CLIP_VALUES, -1, 1, dtype=np.float32))
+    assert out.dtype == np.float32
+    out.sum().backward()
+    assert x.grad.tolist() == [0.0, 1.0, 1.0, 1.0, 1.0, 0.0]
+    with pytest.raises(TypeError, match="clip: a result of float64 cannot be cast to dtype=<class 'int'>"):
+        np.clip(x, -1, 1, dtype=int)
+    with pytest.raises(TypeError, match=r"clip\(\) got an unexpected keyword argument"):
+        np.clip(x, -1, 1, casting="safe")
+
+
+def test_the_sign_of_complex_infinities() -> None:
+    z = np.array([np.inf + 1j, -np.inf * 1j, complex(np.inf, np.inf), complex(np.nan, 0), 0, 3 + 4j])
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(np.sign(leaf(z)).data, np.sign(z), rtol=1e-15)
+    assert tn.sign([2j]).tolist() == [1j]
+
+
 @with_torch
 def test_where_against_torch() -> None:
     condition = ALL > 0

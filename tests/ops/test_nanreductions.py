@@ -139,6 +139,16 @@ def test_ties_share_evenly() -> None:
     assert x.grad.tolist() == [1.0, 0, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("f", [np.nanmax, np.nanmin, np.nansum, np.nanprod])
+def test_a_first_value_has_a_gradient(f: Any) -> None:
+    a = np.array([[1.0, np.nan, 3.0], [-2.0, np.nan, -1.0]])
+    for first in (0.4, 5.0, -5.0):
+        check_grads(lambda first: f(leaf(a), axis=1, initial=first), [np.array(first)], order=2)
+        for axis, where in ((0, True), (1, np.array([True, True, False]))):
+            out = f(leaf(a), axis=axis, initial=first, where=where)
+            np.testing.assert_allclose(out.data, f(a, axis=axis, initial=first, where=where), rtol=1e-15)
+
+
 def test_a_given_mean_has_a_gradient() -> None:
     mean = np.array([[0.5], [1.0], [0.0]])
     for f in (tn.nanvar, tn.nanstd):

@@ -188,6 +188,16 @@ def test_of_nothing() -> None:
     out.sum().backward()
 
 
+@pytest.mark.parametrize("f", [np.quantile, np.nanpercentile])
+def test_of_no_parts(f: Any) -> None:
+    x, q = leaf([1.0, 2.0]), leaf(np.zeros(0))
+    out = f(x, q)
+    assert out.shape == (0,)
+    out.sum().backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+    assert q.grad.shape == (0,)
+
+
 def test_dtypes_follow_numpy() -> None:
     for dtype in (np.int32, np.uint8, np.float16, np.float32):
         a = np.array([3, 1, 2, 7], dtype)

@@ -381,6 +381,49 @@ def test_mistakes_with_rare_options() -> None:
         tn.sum(x, weights=1)
 
 
+def test_first_values_that_the_dtype_cannot_hold() -> None:
+    whole = tn.tensor(np.array([1, 2], np.uint8))
+    for f in (np.max, np.min, np.sum, np.prod):
+        with pytest.raises(OverflowError):
+            f(whole, initial=-1)
+        with pytest.raises(ValueError, match="NaN"):
+            f(whole, initial=float("nan"))
+        with pytest.raises(TypeError):
+            f(leaf([1.0]), initial=1j)
+
+
+def test_masks_of_numbers() -> None:
+    for mask in ([1, 0, 2], [True, False, True], 1, np.float64(0.0)):
+        np.testing.assert_array_equal(
+            np.sum(leaf(np.ones((2, 3))), 1, where=mask).data, np.sum(np.ones((2, 3)), 1, where=mask)
+        )
+
+
+def test_a_dtype_that_cuts_or_adds_imaginary_parts() -> None:
+    """The gradient by an imaginary part that is cut is 0; of a variance in complex numbers only the real part is there."""
+    z = np.array([1 + 2j, -0.5 + 1j, 2 - 1j])
+    weights = np.array([1.0, -2.0, 0.5])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", np.exceptions.ComplexWarning)
+        for f in (lambda a: np.prod(a, dtype=float), lambda a: np.cumprod(a, dtype=float) * weights):
+            check_grads(f, [z], order=2)
+        for f in (np.var, np.std):
+            check_grads(lambda a, f=f: f(a, dtype=complex, ddof=1), [z], order=2)
+    where = np.array([True, False, True])
+    for options in ({}, {"where": where}):
+        out = np.var(tn.tensor([1, 2, 5]), dtype=int, **options)
+        assert (out.dtype, out.item()) == (np.int64, np.var([1, 2, 5], dtype=int, **options))
+
+
+@pytest.mark.parametrize("f", [np.prod, lambda a: np.var(a, ddof=3), lambda a: np.std(a, ddof=4)])
+def test_no_gradient_where_nothing_depends_on_it(f: Any) -> None:
+    x = leaf([-1e160, 1e160, 0.5])
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.where(False, f(x), 0.0).sum().backward(create_graph=True)
+    assert x.grad.tolist() == [0.0, 0.0, 0.0]
+
+
 def test_without_axes() -> None:
     for name in NAMES:
         x = leaf(2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -55,13 +56,26 @@ def test_average_dtypes_and_mistakes() -> None:
     with pytest.raises(TypeError, match=r"weights of shape \(4,\) for an array of shape \(2, 3, 4\): give the axis="):
         np.average(x, weights=np.ones(4))
     with pytest.raises(
-        ValueError, match=r"weights have shape \(4,\), but a, of shape \(2, 3, 4\), has \(3,\) along axis=1"
+        ValueError, match=r"weights have shape \(4,\), but a, of shape \(2, 3, 4\), has \(3,\) along axis=\(1,\)"
     ):
         np.average(x, axis=1, weights=np.ones(4))
     with pytest.raises(ZeroDivisionError, match="sum to 0"):
         np.average(x, axis=-1, weights=[1, -1, 1, -1])
     with pytest.warns(RuntimeWarning):
         assert np.isnan(np.average(leaf([1.0, 2.0]), weights=leaf([0.0, 0.0])).item())
+
+
+def test_average_takes_numpys_axes_and_returns_tensors() -> None:
+    for axis in ([0], [2, 0], (-1,), None):
+        for weights in (None, np.ones(A.shape)):
+            got = np.average(leaf(A), axis, weights, True)
+            expected = np.average(A, axis, weights, True)
+            assert all(isinstance(g, tn.Tensor) for g in got)
+            for g, e in zip(got, expected, strict=True):
+                assert (g.shape, g.dtype) == (e.shape, e.dtype)
+                np.testing.assert_allclose(g.data, e, rtol=1e-12)
+    with pytest.raises(np.exceptions.AxisError):
+        np.average(leaf(A), 3, A)
 
 
 COVARIANCES: list[dict[str, Any]] = [
@@ -130,6 +144,27 @@ def test_cov_mistakes() -> None:
         out = np.cov(leaf([[1.0], [2.0]]))
     np.testing.assert_array_equal(out.data, np.full((2, 2), np.nan))
     assert np.cov(leaf(np.ones((0, 3)))).shape == (0, 0)
+
+
+def test_cov_of_too_little() -> None:
+    nothing = np.zeros((0, 3))
+    assert np.cov(leaf(nothing)).shape == np.cov(nothing).shape == (0, 0)
+    assert np.cov(leaf(nothing), np.ones((2, 3))).shape == np.cov(nothing, np.ones((2, 3))).shape == (0, 0)
+    with pytest.raises(TypeError, match="dtype=<class 'int'> cannot hold a covariance"):
+        np.cov(leaf([1.0, 2.0]), dtype=int)
+    for name in ("fweights", "aweights"):
+        with pytest.raises(ZeroDivisionError, match="weights sum to 0"):
+            np.cov(leaf([1.0, 2.0]), **{name: [0, 0]})
+    # Of one observation it is nan, also with weights that are tensors, and a branch not taken has no gradient.
+    for options in ({}, {"fweights": tn.tensor([1]), "ddof": 3}):
+        for f in (np.cov, np.corrcoef):
+            if f is np.cov or not options:
+                x = leaf([2.0])
+                with np.errstate(all="ignore"), pytest.warns(RuntimeWarning) if not options else nullcontext():
+                    out = f(x, **options)
+                assert np.isnan(out.item())
+                np.where(False, out, 0.0).sum().backward()
+                assert x.grad.tolist() == [0.0]
 
 
 def test_corrcoef() -> None:
@@ -206,6 +241,14 @@ def test_bincount() -> None:
     t = leaf(w.astype(np.float32))
     assert np.bincount(x, t).dtype == np.float32
     assert np.bincount(x, tn.tensor([1, 2, 3, 4])).dtype == np.float64
+    truths, t = np.array([True, False, True]), leaf([1.0, 2.0, 4.0])
+    out = np.bincount(tn.tensor(truths), t)
+    np.testing.assert_array_equal(out.data, np.bincount(truths, t.data))
+    (out * [10.0, 1.0]).sum().backward()
+    assert t.grad.tolist() == [1.0, 10.0, 1.0]
+    t = leaf([1.0])
+    np.bincount(np.array([], int), t, 2).sum().backward()  # NumPy takes these weights
+    assert t.grad.tolist() == [0.0]
     with pytest.raises(ValueError, match="x holds whole numbers from 0"):
         np.bincount(tn.tensor([-1, 2]))
 

@@ -43,8 +43,6 @@ zmul: Op = op(
     samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))), sample(r.normal(size=3), r.normal(size=(2, 3)))],
 )  # fmt: skip
 
-_FLOAT = np.dtype(float)
-
 # -- helpers for definitions -------------------------------------------------------------------------------------
 
 
@@ -149,7 +147,7 @@ divide = _binary(np.divide, "The quotient x / y", "divide(tn.tensor([1.0, 2.0]),
 remainder = _binary(np.remainder, "The remainder x - y * floor(x / y), of the sign of y",
                     "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%",
                     "x − y · ⌊x/y⌋", "x: g; y: −g · ⌊x/y⌋", 0.3, 1.7,
-                    x=lambda g: g, y=lambda g, x, y: -zmul(g, np.floor(x / y)))  # fmt: skip
+                    x=lambda g: g, y=lambda g, x, y: -zmul(g, np.floor_divide(x, y)))  # fmt: skip
 
 
 def _power_x(g: Any, x: Any, y: Any) -> Any:
@@ -169,8 +167,8 @@ def _power_y(g: Any, out: Any, x: Any) -> Any:
         if is_complex:
             return zmul(zmul(g, out), np.log(complex(x or 1)).item())
         return zmul(zmul(g, out), math.log(x.real) if x.real > 0 else 0.0 if x == 0 else math.nan)
-    nonzero = np.where(x == 0, 1, x)
-    return zmul(zmul(g, out), np.log(nonzero + 0j if is_complex else nonzero))
+    # In the dtype of the result: NumPy's logarithm of small integers has half precision.
+    return zmul(zmul(g, out), np.log(np.where(x == 0, np.ones((), out.dtype), x)))
 
 
 power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
@@ -228,8 +226,8 @@ logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
                     x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out))  # fmt: skip
 
 # -- trigonometric and hyperbolic --------------------------------------------------------------------------------
-# Of complex numbers the roots in the derivatives of inverse functions have two branches; the function itself tells
-# which one it is on.
+# Near the ends of a domain 1 − x² loses digits that (1 − x)(1 + x) keeps. Of complex numbers the roots in the derivatives
+# of inverse functions have two branches; the function itself tells which one it is on.
 
 sin = _unary(np.sin, "The sine, of radians", "sin x", "g · cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])",
              lambda g, x: g * np.cos(x))  # fmt: skip
@@ -239,24 +237,32 @@ tan = _unary(np.tan, "The tangent, of radians", "tan x", "g · (1 + out²)", "ta
              lambda g, out: g * (1 + out * out), -1.2, 1.2)  # fmt: skip
 arcsin = _unary(np.arcsin, "The inverse sine, in radians", "arcsin x", "g/√(1 − x²)",
                 "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
-                lambda g, x: zmul(g, 1 / (np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt(1 - x * x))),
+                lambda g, x: zmul(g, 1 / (np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
                 -0.9, 0.9)  # fmt: skip
 arccos = _unary(np.arccos, "The inverse cosine, in radians", "arccos x", "−g/√(1 − x²)",
                 "arccos(tn.tensor([1.0]))\n    Tensor([0.])",
-                lambda g, x: -zmul(g, 1 / (np.sin(np.arccos(x)) if x.dtype.kind == "c" else np.sqrt(1 - x * x))),
+                lambda g, x: -zmul(g, 1 / (np.sin(np.arccos(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
                 -0.9, 0.9)  # fmt: skip
 arctan = _unary(np.arctan, "The inverse tangent, in radians", "arctan x", "g/(1 + x²)",
                 "arctan(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / (1 + x * x))  # fmt: skip
+
+
+def _turn(g: Any, a: Any, b: Any) -> Any:
+    """g · a/(a² + b²), also where the squares overflow or vanish."""
+    r = np.hypot(a, b)
+    return zmul(g, a / r / r)
+
+
 arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
                   "arctan2(tn.tensor([0.0]), 1.0)\n    Tensor([0.])", "arctan2", "arctan2",
                   "arctan(x/y) in the right quadrant", "x: g · y/(x² + y²); y: −g · x/(x² + y²)", 0.4, 2.0,
-                  x=lambda g, x, y: zmul(g, y / (x * x + y * y)),
-                  y=lambda g, x, y: -zmul(g, x / (x * x + y * y)))  # fmt: skip
+                  x=lambda g, x, y: _turn(g, y, x),
+                  y=lambda g, x, y: -_turn(g, x, y))  # fmt: skip
 hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
                 "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot",
                 "√(x² + y²)", "x: g · x/out; y: g · y/out", 0.4, 2.0,
-                x=lambda g, x, out: g * (x / np.where(out == 0, 1, out)),
-                y=lambda g, y, out: g * (y / np.where(out == 0, 1, out)))  # fmt: skip
+                x=lambda g, x, out: g * (x / np.where(out == 0, math.inf, out)),
+                y=lambda g, y, out: g * (y / np.where(out == 0, math.inf, out)))  # fmt: skip
 sinh = _unary(np.sinh, "The hyperbolic sine", "sinh x", "g · cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
               lambda g, x: zmul(g, np.cosh(x)))  # fmt: skip
 cosh = _unary(np.cosh, "The hyperbolic cosine", "cosh x", "g · sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
@@ -265,13 +271,14 @@ tanh = _unary(np.tanh, "The hyperbolic tangent", "tanh x", "g · (1 − out²)",
               lambda g, out: g * (1 - out * out))  # fmt: skip
 arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "arsinh x", "g/√(1 + x²)",
                  "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])",
-                 lambda g, x: g / (np.cosh(np.arcsinh(x)) if x.dtype.kind == "c" else np.sqrt(1 + x * x)))  # fmt: skip
+                 lambda g, x: g / (np.cosh(np.arcsinh(x)) if x.dtype.kind == "c" else np.hypot(x, 1)))  # fmt: skip
 arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "arcosh x", "g/√(x² − 1)",
                  "arccosh(tn.tensor([1.0]))\n    Tensor([0.])",
-                 lambda g, x: zmul(g, 1 / (np.sinh(np.arccosh(x)) if x.dtype.kind == "c" else np.sqrt(x * x - 1))),
+                 lambda g, x: zmul(g, 1 / (np.sinh(np.arccosh(x)) if x.dtype.kind == "c" else np.sqrt((x - 1) * (x + 1)))),
                  1.3, 3.0)  # fmt: skip
 arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "artanh x", "g/(1 − x²)",
-                 "arctanh(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: zmul(g, 1 / (1 - x * x)), -0.9, 0.9)  # fmt: skip
+                 "arctanh(tn.tensor([0.0]))\n    Tensor([0.])",
+                 lambda g, x: zmul(g, 1 / ((1 - x) * (1 + x))), -0.9, 0.9)  # fmt: skip
 
 # -- choices -----------------------------------------------------------------------------------------------------
 
@@ -321,10 +328,22 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return np.clip(a, a_min, a_max)
 
 
-def _clip_by_names(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    if a_min is not None or a_max is not None:
-        raise ValueError("clip: give a_min and a_max, or min and max, not both")
-    return clip(a, min, max)
+def _clip_more(
+    a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None, dtype: Any = None
+) -> Any:
+    if min is not None or max is not None:
+        if a_min is not None or a_max is not None:
+            raise ValueError("clip: give a_min and a_max, or min and max, not both")
+        a_min, a_max = min, max
+    clipped = clip(a, a_min, a_max)
+    if dtype is None or clipped.dtype == dtype:
+        return clipped
+    if not np.can_cast(clipped.dtype, dtype, "same_kind"):
+        raise TypeError(f"clip: a result of {clipped.dtype} cannot be cast to dtype={dtype}: cast it with .astype")
+    return clipped.astype(dtype)
+
+
+_clip_more.__name__ = _clip_more.__qualname__ = "clip"  # what Python's errors call it
 
 
 def _clip_a(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
@@ -341,7 +360,7 @@ def _clip_min(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
 clip: Op = op(
     _clip,
     name="clip",
-    more=_clip_by_names,
+    more=_clip_more,
     numpy=np.clip,
     broadcasts=True,
     a=_clip_a,
@@ -350,7 +369,8 @@ clip: Op = op(
     formula="min(max(a, a_min), a_max)",
     gradients="a: g where a_min ≤ a ≤ a_max, else 0; a_min: g where a < a_min ≤ a_max, else 0; "
     "a_max: g where max(a, a_min) > a_max, else 0",
-    doc="""The values of `a` limited to [a_min, a_max]; either limit may be None or an array. Also called min and max.
+    doc="""The values of `a` limited to [a_min, a_max]; either limit may be None or an array. They are also called
+    min and max. `dtype` is that of the result.
 
     The derivative by `a` is 1 inside and at the limits, 0 outside, where the limit gets it.
 
@@ -364,6 +384,7 @@ clip: Op = op(
         sample(r.normal(size=(2, 3)), -0.1, None),
         sample(r.normal(size=(2, 3)), r.uniform(-1, -0.5, 3), r.uniform(0.5, 1, (2, 1))),
         sample(r.normal(size=3), min=-0.5, max=0.7),
+        sample(r.normal(size=3), -0.5, 0.7, dtype=None),
     ],
 )
 
@@ -428,7 +449,7 @@ _sign = _plain(
 def sign(x: Any) -> Any:
     """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0.
 
-    That of real numbers has no gradient. That of complex numbers has one, as it turns with x: 0 at 0.
+    That of real numbers has no gradient. That of complex numbers has one, as it turns with x: 0 at 0 and infinities.
 
     >>> import tapenet as tn
     >>> tn.sign(tn.tensor([-3.0]))
@@ -436,10 +457,11 @@ def sign(x: Any) -> Any:
     >>> tn.sign(tn.tensor([3 + 4j]))
     Tensor([0.6+0.8j], dtype=complex128)
     """
-    if getattr(x, "dtype", _FLOAT).kind != "c":
+    if not np.iscomplexobj(x):
         return _sign(x)
     size = np.absolute(x)
-    return np.where(size == 0, 0, x) / np.where(size == 0, 1, size)
+    turns = np.logical_and(size > 0, size < math.inf)
+    return np.where(turns, np.where(turns, x, 0) / np.where(turns, size, 1), _sign(x))
 
 
 floor = _plain(np.floor, "The largest integer not above x", "⌊x⌋", "floor(tn.tensor([1.7]))\n    Tensor([1.])")

@@ -148,7 +148,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 
     Args:
         x: an array, of any shape.
-        copy: must be true: what is replaced in place is `x[...]`.
+        copy: whether to make a new array; else `x` changes as by `x[...] = ...`, and is returned.
         nan: what replaces nan; a number or an array that broadcasts.
         posinf, neginf: what replaces the infinities; by default the largest and smallest number of the dtype.
 
@@ -156,15 +156,17 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         an array of the shape and dtype of `x`.
 
     Raises:
-        TypeError: `copy=False`.
+        TypeError: a replacement is no real number.
+        ValueError: a replacement does not broadcast to the shape of `x`.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.nan_to_num(tn.tensor([1.0, np.nan, np.inf]), posinf=9.0)
     Tensor([1., 0., 9.])
     """
-    if not copy:
-        raise TypeError("nan_to_num: copy=False would write into its argument: write x[...] = tn.nan_to_num(x)")
     x = array_like(x)
+    if not copy:
+        x[...] = nan_to_num(x, True, nan, posinf, neginf)
+        return x
     if x.dtype.kind == "c":
         real, imag = (nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x)))
         return real + 1j * imag
@@ -173,7 +175,12 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     largest = float(np.finfo(x.dtype).max)
 
     def replaced(where: Any, value: Any, rest: Any) -> Any:
-        return np.where(where, np.astype(array_like(value), x.dtype), rest)
+        value = array_like(value)
+        if not np.can_cast(value.dtype, x.dtype, "same_kind"):
+            raise TypeError(f"nan_to_num: {value.dtype} cannot replace elements of {x.dtype}: give real numbers")
+        if np.broadcast_shapes(value.shape, x.shape) != x.shape:
+            raise ValueError(f"nan_to_num: a replacement of shape {value.shape} does not broadcast to {x.shape}, that of x")
+        return np.where(where, np.astype(value, x.dtype), rest)
 
     x = replaced(np.isnan(x), nan, x)
     x = replaced(x == math.inf, largest if posinf is None else posinf, x)
@@ -185,7 +192,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 fmod = _binary(
     np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "x − y · trunc(x/y)",
     "x: g; y: −g · trunc(x/y)", "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
-    x=lambda g: g, y=lambda g, x, y: -zmul(g, np.trunc(x / y)),
+    x=lambda g: g, y=lambda g, out, x, y: -zmul(g, np.rint((x - out) / y)),
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
 from tapenet.ops.reductions.common import (
     ARGS,
@@ -17,9 +18,11 @@ from tapenet.ops.reductions.common import (
     chosen,
     conjugate,
     exact,
+    like,
     mend,
     number,
     rare_samples,
+    real,
     squared,
 )
 
@@ -135,16 +138,22 @@ mean = _reduction(
 
 def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     n = count(a.shape, axis) - ddof
+    g = spread(real(g), a.shape, axis, keepdims)
+    if n <= 0:
+        return zmul(g, math.nan)
     centred = a - np.mean(a, axis=axis, keepdims=True)
-    return spread(g, a.shape, axis, keepdims) * conjugate(centred) * (2 / n if n > 0 else math.nan)
+    return g * conjugate(centred) * (2 / n)
 
 
 def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     # At zero deviation the gradient is taken as 0, its mean over directions.
     n = count(a.shape, axis) - ddof
+    g = spread(real(g), a.shape, axis, keepdims)
+    if n <= 0:
+        return zmul(g, math.nan)
     centred = a - np.mean(a, axis=axis, keepdims=True)
-    safe = spread(np.where(out == 0, 1, out), a.shape, axis, keepdims)
-    return spread(g, a.shape, axis, keepdims) * (conjugate(centred) / safe) * (1 / n if n > 0 else math.nan)
+    out = real(out)
+    return g * (conjugate(centred) / spread(np.where(out == 0, 1, out), a.shape, axis, keepdims)) * (1 / n)
 
 
 def _var_more(
@@ -163,8 +172,10 @@ def _var_more(
     total = sum(squared(chosen("var", a - mean, where, 0)), axis, dtype, keepdims=keepdims)
     dof = how_many(a, axis, keepdims, where) - ddof
     if where is True:
-        return total / (dof if dof > 0 else 0)
-    return total / np.maximum(dof, 0).astype(total.dtype)
+        found = total / (dof if dof > 0 else 0)
+    else:
+        found = total / np.maximum(dof, 0).astype(total.dtype)
+    return found if found.dtype == total.dtype else found.astype(total.dtype)
 
 
 def _std_more(
@@ -240,20 +251,14 @@ std = _reduction(
 # -- extremes ----------------------------------------------------------------------------------------------------
 
 
-def share(g: Any, out: Any, a: Any, axis: Any, keepdims: bool, where: Any = True) -> Any:
+def share(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     """The gradient of an extreme, spread evenly over the elements that equal it."""
     equal = a == spread(out, a.shape, axis, keepdims)
-    if where is not True:
-        equal = np.logical_and(equal, where)
     ties = np.sum(equal, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(equal, spread(g, a.shape, axis, keepdims) / ties, 0)
 
 
-def _extreme_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
-    return share(g, out, a, axis, keepdims)
-
-
-def _bound(dtype: np.dtype[Any], sign: int) -> Any:
+def bound(dtype: np.dtype[Any], sign: int) -> Any:
     """The number that no other is less than (for sign 1: greater than)."""
     if dtype.kind == "b":
         return sign > 0
@@ -262,14 +267,16 @@ def _bound(dtype: np.dtype[Any], sign: int) -> Any:
     return complex(sign * math.inf, sign * math.inf) if dtype.kind == "c" else sign * math.inf
 
 
-def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
+def extreme_more(name: str, of_two: Any, sign: int) -> Any:
+    """What answers the calls of an extreme with first values and masks: sign is -1 for the largest, 1 for the smallest."""
+
     def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
         a = array_like(a)
-        reduction = max if of_two is np.maximum else min
+        reduction = max if sign < 0 else min
         if where is not True:
             if initial is None:
                 raise ValueError(f"{name}: where= needs initial=, the result where nothing is chosen")
-            a = chosen(name, a, where, _bound(a.dtype, sign))
+            a = chosen(name, a, where, bound(a.dtype, sign))
         if initial is None:
             return reduction(a, axis, keepdims=keepdims)
         initial = number(initial, a.dtype)
@@ -289,9 +296,9 @@ max = _reduction(
     "The largest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
     "max(tn.tensor([1.0, 3.0]))\n    Tensor(3.)",
     lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
-    _extreme_more("max", np.maximum, -1),
+    extreme_more("max", np.maximum, -1),
     INITIAL + WHERE,
-    a=_extreme_a,
+    a=share,
 )
 min = _reduction(
     lambda a, axis=None, *, keepdims=False: np.min(a, axis=axis, keepdims=keepdims),
@@ -302,9 +309,9 @@ min = _reduction(
     "The smallest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it).",
     "min(tn.tensor([1.0, 3.0]))\n    Tensor(1.)",
     lambda r: [*axis_samples()(r), *rare_samples(0.1, where=False)(r)],
-    _extreme_more("min", np.minimum, 1),
+    extreme_more("min", np.minimum, 1),
     INITIAL + WHERE,
-    a=_extreme_a,
+    a=share,
 )
 
 
@@ -347,6 +354,7 @@ def _others(a: Any) -> Any:
 
 
 def _prod_a(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+    a = like(a, g)
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = tuple(i % a.ndim for i in axes) if a.ndim else ()
     order = tuple(i for i in range(a.ndim) if i not in axes) + axes
@@ -354,7 +362,7 @@ def _prod_a(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     lead = moved.shape[: a.ndim - len(axes)]
     others = np.reshape(_others(np.reshape(moved, (*lead, math.prod(a.shape[i] for i in axes)))), moved.shape)
     back = np.transpose(others, tuple(int(i) for i in np.argsort(order)))
-    return spread(g, a.shape, axis, keepdims) * back
+    return zmul(spread(g, a.shape, axis, keepdims), back)
 
 
 def _prod_more(

@@ -37,9 +37,12 @@ def chosen(name: str, a: Any, where: Any, fill: Any) -> Any:
     """`a` with `fill` wherever the mask `where` is false."""
     if where is True:
         return a
-    where = array_like(where)
-    if where.dtype != bool:
-        raise TypeError(f"{name}: where= is a mask of booleans, not {where.dtype}: compare, as in where=a > 0")
+    mask = array_like(where)
+    if mask.dtype != bool:
+        if isinstance(where, np.ndarray) or not isinstance(mask, (np.ndarray, np.generic)):
+            raise TypeError(f"{name}: where= is a mask of booleans, not {mask.dtype}: compare, as in where=a > 0")
+        mask = mask.astype(bool)  # numbers and lists of them are true where they are not 0
+    where = mask
     if np.broadcast_shapes(a.shape, where.shape) != a.shape:
         raise ValueError(f"{name}: where= of shape {where.shape} does not broadcast to {a.shape}, the shape of a")
     return np.where(where, a, fill)
@@ -47,7 +50,8 @@ def chosen(name: str, a: Any, where: Any, fill: Any) -> Any:
 
 def number(value: Any, dtype: Any) -> Any:
     """`initial=`, a number or an array or tensor without axes, in the dtype of the result."""
-    value = array_like(value)
+    if not hasattr(value, "shape"):
+        value = np.array(value, dtype)  # raises where the dtype cannot hold a number
     if value.shape:
         raise ValueError(f"initial= is a number, not an array of shape {value.shape}")
     return value if value.dtype == dtype else value.astype(dtype)
@@ -56,6 +60,16 @@ def number(value: Any, dtype: Any) -> Any:
 def conjugate(z: Any) -> Any:
     """The complex conjugate; what is real stays as it is."""
     return np.conj(z) if z.dtype.kind == "c" else z
+
+
+def real(z: Any) -> Any:
+    """The real part; what is real stays as it is."""
+    return np.real(z) if z.dtype.kind == "c" else z
+
+
+def like(a: Any, g: Any) -> Any:
+    """`a` as a product with the gradient `g` takes it: `dtype=float` cut off imaginary parts."""
+    return real(a) if g.dtype.kind == "f" else a
 
 
 def squared(z: Any) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import Samples, Scatter, array_like, derived, op, sample
+from tapenet.ops.reductions.common import like
 
 
 def _last(a: Any, axis: int | None) -> Any:
@@ -97,7 +98,7 @@ cumsum = op(
 def _cumprod_a(g: Any, out: Any, a: Any, axis: int | None) -> Any:
     # The elements before i multiply all that follow; what follows is g[i] + a[i+1] · (g[i+1] + a[i+2] · (...)).
     shape = a.shape
-    g, out, a = (_last(v, axis) for v in (g, out, a))
+    g, out, a = (_last(v, axis) for v in (g, out, like(a, g)))
     before = np.concatenate([np.ones((*a.shape[:-1], min(a.shape[-1], 1)), out.dtype), out[..., :-1]], -1)
     after = _recurrence(g, _shifted_in(a[..., 1:]))
     return _back(zmul(after, before), shape, axis)
@@ -170,7 +171,7 @@ def _initial_samples(r: np.random.Generator) -> list[Any]:
 
 def _cumulative(function: Any, name: str, x: Any, axis: int | None, dtype: Any, first: Any) -> Any:
     """What `cumulative_sum` and `cumulative_prod` share; `first` is what to begin with, or None."""
-    x = array_like(x)
+    x = np.atleast_1d(array_like(x))
     if axis is None:
         if len(x.shape) != 1:
             raise ValueError(f"{name}: x has shape {x.shape}: give axis=, which may be left out of one axis only")

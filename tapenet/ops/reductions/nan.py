@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
-from tapenet.ops.reductions.basic import prod, share, spread, sum
+from tapenet.ops.reductions.basic import bound, extreme_more, prod, share, spread, sum
 from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, conjugate, exact, mask_of
 
 
@@ -51,7 +51,7 @@ def _masked_samples(initial: bool) -> Samples:
 # -- sums and products: nan counts as nothing ----------------------------------------------------------------------
 
 
-def _without_nan(a: Any, fill: int) -> Any:
+def _without_nan(a: Any, fill: Any) -> Any:
     a = array_like(a)
     return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
 
@@ -151,18 +151,19 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _reduction(
     forward: Any, numpy: Any, name: str, formula: str, gradients: str, summary: str, example: str, options: str,
-    samples: Samples, **rules: Rule,
+    samples: Samples, more: Any = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
         name=name,
         numpy=numpy,
-        nondiff=("where",),
+        nondiff=() if more else ("where",),
         formula=formula,
         gradients=gradients,
         doc=f"{summary} Elements that are nan have gradient 0.\n{ARGS}{options}{WHERE}\n\n"
         f"    >>> import numpy as np, tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
+        more=more,
         grads=rules,
     )
     made.__module__ = __name__
@@ -233,14 +234,13 @@ nanstd = _reduction(
 )
 
 
-def _extreme_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
-    return share(g, out, a, axis, keepdims, where)
+def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
+    passed = extreme_more(name, of_two, sign)
+    return lambda a, *args, **options: passed(_without_nan(a, bound(array_like(a).dtype, sign)), *args, **options)
 
 
 nanmax = _reduction(
-    lambda a, axis=None, *, keepdims=False, initial=None, where=True: np.nanmax(
-        a, axis, keepdims=keepdims, **_given(initial=initial), **({} if where is True else {"where": where})
-    ),
+    lambda a, axis=None, *, keepdims=False: np.nanmax(a, axis, keepdims=keepdims),
     np.nanmax,
     "nanmax",
     "the largest element of a that is not nan",
@@ -249,12 +249,11 @@ nanmax = _reduction(
     "nanmax(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(3.)",
     INITIAL,
     _masked_samples(initial=True),
-    a=_extreme_a,
+    _extreme_more("nanmax", np.fmax, -1),
+    a=share,
 )
 nanmin = _reduction(
-    lambda a, axis=None, *, keepdims=False, initial=None, where=True: np.nanmin(
-        a, axis, keepdims=keepdims, **_given(initial=initial), **({} if where is True else {"where": where})
-    ),
+    lambda a, axis=None, *, keepdims=False: np.nanmin(a, axis, keepdims=keepdims),
     np.nanmin,
     "nanmin",
     "the smallest element of a that is not nan",
@@ -263,7 +262,8 @@ nanmin = _reduction(
     "nanmin(tn.tensor([1.0, np.nan, 3.0]))\n    Tensor(1.)",
     INITIAL,
     _masked_samples(initial=True),
-    a=_extreme_a,
+    _extreme_more("nanmin", np.fmin, 1),
+    a=share,
 )
 
 

@@ -147,13 +147,13 @@ def _rules(scale: float, skips: bool) -> dict[str, Rule]:
         return _find(a, q / scale if scale != 1 else q, axis, method, skips, weights, out), q
 
     def by_a(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
-        if a.size == 0:
+        if a.size == 0 or g.size == 0:
             return np.zeros_like(a)
         found, q = find(out, a, q, axis, method, weights)
         return _to_elements(g, a, found, q.shape)
 
     def by_q(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
-        if method not in CONTINUOUS or a.size == 0:
+        if method not in CONTINUOUS or a.size == 0 or g.size == 0:
             return np.zeros_like(q)
         found, q = find(out, a, q, axis, method, weights)
         flat = np.reshape(a, -1)

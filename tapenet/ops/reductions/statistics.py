@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
@@ -183,7 +182,7 @@ def cov(
     products = x @ conjugate(x if weighted is None else x * weighted).T
     if _known(freedom) and freedom <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-    return np.squeeze(products / (builtins.max(freedom, 0) if _known(freedom) else np.maximum(freedom, 0)))
+    return np.squeeze(products / (max(freedom, 0) if _known(freedom) else np.maximum(freedom, 0)))
 
 
 @derived(
@@ -227,13 +226,18 @@ def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     return sums.astype(weights.dtype, copy=False) if floats else sums
 
 
+def _bincount_weights(g: Any, x: Any, weights_shape: tuple[int, ...]) -> Any:
+    if x.size == 0:  # NumPy takes weights of any length then
+        return np.zeros(weights_shape, g.dtype)
+    return g[x if x.dtype.kind in "iu" else x.astype(np.int64)]
+
+
 bincount = op(
     _bincount,
     name="bincount",
     numpy=np.bincount,
     nondiff=("x",),
-    # Truths count as 0 and 1, and of no x NumPy takes weights of any length.
-    weights=lambda g, x, weights_shape: np.broadcast_to(g[x.astype(np.int64)], weights_shape) if x.size else np.zeros(...),
+    weights=_bincount_weights,
     formula="at each i, the sum of the weights where x = i",
     gradients="weights: g[x]",
     doc="""How often each number from 0 occurs in `x`, or the sum of the weights where it does.
