@@ -138,6 +138,57 @@ def test_products_with_zeros() -> None:
     check_grads(lambda t: t.prod(axis=1), [np.array([[0.0, 2, 3, 4, 5], [0, 0, 1, 2, 3], [1, 2, 3, 4, 5.0]])], order=3)
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.nanprod, np.cumprod, np.nancumprod, tn.cumulative_prod, np.multiply.reduce, np.multiply.accumulate,
+        lambda t: np.einsum("i,i,i->", t, t, t), lambda t: np.linalg.multi_dot([t[None], t[:, None] * t, t[:, None]]),
+        lambda t: np.linalg.matrix_power(np.outer(t, t), 3), lambda t: np.linalg.det(np.outer(t[:2], t[1:])),
+        lambda t: t**3 + t**2.0 + t**1 + t**0, lambda t: np.polyval(t, t), np.convolve,
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("values", [[2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [1.0, 2.0, 0.0]], ids=str)
+def test_polynomials_of_zeros_to_third_order(f: Any, values: list[float]) -> None:
+    arguments = [np.array(values)] * (2 if f is np.convolve else 1)
+    check_grads(f, arguments, order=3)
+
+
+#: A function, where, and its derivatives (of the sum of the one before).
+AT_ZERO: dict[str, tuple[Any, Any, list[Any]]] = {
+    "square": (np.square, [0.0], [[0.0], [2.0], [0.0]]),
+    "power by numbers": (lambda x: x**2 + x**3, [0.0], [[0.0], [2.0], [6.0]]),
+    "power by an array": (
+        lambda x: x ** np.array([2.0, 3.0, 1.0, 0.0]),
+        [0.0] * 4,
+        [[0, 0, 1, 0], [2, 0, 0, 0], [0, 6, 0, 0]],
+    ),
+    "absolute": (np.abs, [0.0], [[0.0], [0.0], [0.0]]),
+    "sinc": (np.sinc, [0.0], [[0.0], [-(np.pi**2) / 3], [0.0]]),
+    "i0": (np.i0, [0.0], [[0.0], [0.5], [0.0]]),
+    "arctan2": (lambda x: np.arctan2(x, 1.0), [0.0], [[1.0], [0.0], [-2.0]]),
+    "hypot at the origin": (lambda x: np.hypot(x, 0.0), [0.0], [[0.0], [0.0], [0.0]]),
+    "hypot on an axis": (lambda x: np.hypot(x, 1.0), [0.0], [[0.0], [1.0], [0.0]]),
+    "norm": (np.linalg.norm, [0.0, 0.0], [[0.0, 0.0]] * 3),
+    "norm of an element that is 0": (lambda x: np.linalg.norm(x, 3), [0.0, 2.0], [[0.0, 1.0], [0.0, 0.0], [0.0, 0.0]]),
+    "norm of negative order": (lambda x: np.linalg.norm(x, -1), [0.0, 1.0], [[0.0, 0.0]] * 3),
+    "norm of a matrix": (np.linalg.norm, [[0.0, 0.0]], [[[0.0, 0.0]]] * 3),
+    "spectral norm": (lambda x: np.linalg.norm(x, 2), [[0.0, 0.0]], [[[0.0, 0.0]]]),
+    "nuclear norm": (lambda x: np.linalg.norm(x, "nuc"), [[0.0, 0.0]], [[[0.0, 0.0]]]),
+    "deviation": (np.std, [3.0, 3.0], [[0.0, 0.0]] * 3),
+    "nandeviation": (np.nanstd, [3.0, 3.0, np.nan], [[0.0, 0.0, 0.0]] * 3),
+    "variance": (lambda x: np.var(x) * np.arange(2.0), [3.0, 4.0], [[-0.5, 0.5], [0.0, 0.0], [0.0, 0.0]]),
+    "square of a product": (lambda x: np.prod(x) ** 2, [0.0, 2.0], [[0.0, 0.0], [8.0, 0.0], [16.0, 8.0]]),
+}
+
+
+@pytest.mark.parametrize("name", AT_ZERO)
+def test_derivatives_at_zero(name: str) -> None:
+    f, at, expected = AT_ZERO[name]
+    for got, wanted in zip(orders(f, at, len(expected)), expected, strict=True):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-15)
+
+
 def test_logsumexp_of_infinities() -> None:
     inf = np.inf
     rows = np.array([[-inf, -inf, -inf], [-inf, 0.0, 0.0], [1000.0, 1000.0, -inf], [-1000.0, -1000.0, -1001.0]])
@@ -153,6 +204,46 @@ def test_logsumexp_of_infinities() -> None:
     for f in (lambda t: np.logaddexp(t, t), lambda t: np.logaddexp(t, -1.0)):
         assert all(np.isfinite(g).all() for g in orders(f, [-inf, 0.0, 800.0]))
     assert orders(lambda t: np.logaddexp(t, -inf), [-inf, 1.0], 1)[0].tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda t: tn.logsumexp(t, axis=1), lambda t: tn.softmax(t, axis=1), lambda t: np.logaddexp.reduce(t, axis=1),
+        lambda t: np.logaddexp2.reduce(t, axis=1), lambda t: np.logaddexp.accumulate(t, axis=1),
+        lambda t: tn.logcumsumexp(t, axis=1), lambda t: np.logaddexp(t[:, 0], t[:, 1]),
+        lambda t: tn.log_softmax(t, axis=1)[1:],
+    ],
+)  # fmt: skip
+def test_rows_of_minus_infinity_have_finite_gradients(f: Any) -> None:
+    """Of all -inf, of some, and of none; where something is finite the gradient is that without the others."""
+    inf = np.inf
+    rows = [[-inf, -inf, -inf], [-inf, 0.5, 1.0], [0.0, -2.0, 2.0]]
+    with np.errstate(invalid="ignore"):
+        for g in orders(lambda t: np.where(np.isfinite(f(t)), f(t), 0.0), rows, 3):
+            assert np.isfinite(g).all()
+            np.testing.assert_allclose(g[0], 0.0, atol=1e-15)
+    if f(np.array(rows)).shape == (3,):
+        check_grads(f, [np.array(rows[2:])], order=2)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "method",
+    ["inverted_cdf", "averaged_inverted_cdf", "closest_observation", "lower", "higher", "midpoint", "nearest", "linear",
+     "hazen", "weibull"],
+)  # fmt: skip
+def test_the_gradient_of_a_quantile_is_where_its_value_is(method: Any, dtype: Any) -> None:
+    """Also where rounding decides between two elements."""
+    for n in (1, 2, 5, 10, 11, 21):
+        a = np.random.default_rng(n).permutation(n).astype(dtype)
+        for k in range(21):
+            for f, q in ((np.quantile, k / 20), (np.percentile, 5.0 * k), (np.nanquantile, dtype(k / 20))):
+                t = tn.tensor(a, requires_grad=True)
+                value = f(t, q, method=method)
+                value.backward()
+                assert t.grad.data.sum() == pytest.approx(1.0, abs=1e-5)
+                assert (t.grad.data * a).sum() == pytest.approx(value.item(), abs=1e-4), (n, q, f)
 
 
 def test_no_warnings_from_rules_and_none_lost_from_forwards() -> None:
