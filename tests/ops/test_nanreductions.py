@@ -149,6 +149,15 @@ def test_a_first_value_has_a_gradient(f: Any) -> None:
             np.testing.assert_allclose(out.data, f(a, axis=axis, initial=first, where=where), rtol=1e-15)
 
 
+def test_no_first_value_may_be_said_to_be_none() -> None:
+    for f in (np.nanmax, np.nanmin):
+        assert f(leaf([1.0, np.nan]), initial=None).item() == 1.0
+        with pytest.warns(RuntimeWarning, match="All-NaN"):
+            assert np.isnan(f(leaf([np.nan]), initial=None).item())
+        with pytest.raises(TypeError, match=r"nanm..\(\) got an unexpected keyword argument 'weights'"):
+            getattr(tn, f.__name__)(leaf([1.0]), weights=1)
+
+
 def test_a_given_mean_has_a_gradient() -> None:
     mean = np.array([[0.5], [1.0], [0.0]])
     for f in (tn.nanvar, tn.nanstd):

@@ -57,6 +57,12 @@ def number(value: Any, dtype: Any) -> Any:
     return value if value.dtype == dtype else value.astype(dtype)
 
 
+def without_nan(a: Any, fill: Any) -> Any:
+    """`a` with `fill` in place of nan."""
+    a = array_like(a)
+    return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
+
+
 def conjugate(z: Any) -> Any:
     """The complex conjugate; what is real stays as it is."""
     return np.conj(z) if z.dtype.kind == "c" else z

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import Samples, Scatter, array_like, derived, op, sample
-from tapenet.ops.reductions.common import like
+from tapenet.ops.reductions.common import like, without_nan
 
 
 def _last(a: Any, axis: int | None) -> Any:
@@ -138,7 +138,7 @@ def nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     >>> tn.nancumsum(tn.tensor([1.0, float("nan"), 3.0]))
     Tensor([1., 1., 4.])
     """
-    return np.cumsum(_without_nan(array_like(a), 0), axis, dtype)
+    return np.cumsum(without_nan(a, 0), axis, dtype)
 
 
 @derived(
@@ -152,11 +152,7 @@ def nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
     >>> tn.nancumprod(tn.tensor([2.0, float("nan"), 3.0]))
     Tensor([2., 2., 6.])
     """
-    return np.cumprod(_without_nan(array_like(a), 1), axis, dtype)
-
-
-def _without_nan(a: Any, value: int) -> Any:
-    return np.where(np.isnan(a), value, a) if a.dtype.kind in "fc" else a
+    return np.cumprod(without_nan(a, 1), axis, dtype)
 
 
 def _initial_samples(r: np.random.Generator) -> list[Any]:

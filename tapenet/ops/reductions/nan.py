@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
 from tapenet.ops.reductions.basic import bound, extreme_more, prod, share, spread, sum
-from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, conjugate, exact, mask_of
+from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, called, conjugate, exact, mask_of, without_nan
 
 
 def _samples(exactly: bool = False) -> Samples:
@@ -51,11 +51,6 @@ def _masked_samples(initial: bool) -> Samples:
 # -- sums and products: nan counts as nothing ----------------------------------------------------------------------
 
 
-def _without_nan(a: Any, fill: Any) -> Any:
-    a = array_like(a)
-    return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
-
-
 def _rare(initial: Any, where: Any) -> dict[str, Any]:
     """The rare options that were given."""
     return ({} if initial is None else {"initial": initial}) | ({} if where is True else {"where": where})
@@ -71,7 +66,7 @@ def nansum(
     >>> tn.nansum(tn.tensor([1.0, np.nan, 3.0]))
     Tensor(4.)
     """
-    return sum(_without_nan(a, 0), axis, dtype, keepdims=keepdims, **_rare(initial, where))
+    return sum(without_nan(a, 0), axis, dtype, keepdims=keepdims, **_rare(initial, where))
 
 
 @derived(numpy=np.nanprod, samples=_masked_samples(initial=True))
@@ -84,7 +79,7 @@ def nanprod(
     >>> tn.nanprod(tn.tensor([2.0, np.nan, 3.0]))
     Tensor(6.)
     """
-    return prod(_without_nan(a, 1), axis, dtype, keepdims=keepdims, **_rare(initial, where))
+    return prod(without_nan(a, 1), axis, dtype, keepdims=keepdims, **_rare(initial, where))
 
 
 # -- means and extremes: NumPy's own values and warnings -----------------------------------------------------------
@@ -235,8 +230,15 @@ nanstd = _reduction(
 
 
 def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
-    passed = extreme_more(name, of_two, sign)
-    return lambda a, *args, **options: passed(_without_nan(a, bound(array_like(a).dtype, sign)), *args, **options)
+    plain = extreme_more(name, of_two, sign)
+
+    def more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+        if initial is None and where is True:
+            return (nanmax if sign < 0 else nanmin)(a, axis, keepdims=keepdims)
+        a = array_like(a)
+        return plain(without_nan(a, bound(a.dtype, sign)), axis, keepdims=keepdims, initial=initial, where=where)
+
+    return called(name, more)
 
 
 nanmax = _reduction(

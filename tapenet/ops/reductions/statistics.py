@@ -137,7 +137,8 @@ def cov(
         A matrix; of one variable alone its variance, without axes.
 
     Raises:
-        ValueError, TypeError, RuntimeError: more than two axes, or weights that do not fit.
+        ValueError, TypeError, RuntimeError: more than two axes, a dtype of integers, or weights that do not fit.
+        ZeroDivisionError: the weights sum to 0. Weights that are tensors are not looked at; then the result is nan.
         ZeroDivisionError: weights that are no tensor have the sum 0. Those that are one give nan, with a warning.
 
     >>> import tapenet as tn
