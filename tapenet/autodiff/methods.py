@@ -98,17 +98,17 @@ class Methods:
 
     # -- values ------------------------------------------------------------------------------------------------
 
-    def clip(self, min: Any = None, max: Any = None, out: Any = None) -> Any:
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **options: Any) -> Any:
         """Limit the values to [min, max]."""
-        return _given("clip", ops.clip(self, min, max), out)
+        return _given("clip", ops.clip(self, min, max, **options), out)
 
     def round(self, decimals: int = 0, out: Any = None) -> Any:
         """Rounded to so many decimals; a tensor without gradient."""
         return _given("round", ops.round(self, decimals), out)
 
     def conj(self) -> Any:
-        """The complex conjugate."""
-        return ops.conjugate(self)
+        """The complex conjugate; of real numbers the tensor itself."""
+        return ops.conjugate(self) if self.dtype.kind == "c" else self
 
     conjugate = conj
 

@@ -61,7 +61,8 @@ numpy_functions: dict[Any, Callable[..., Any]] = {}
 def refuse(function: Any, mend: str) -> None:
     """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
     a TypeError that ends in `mend`."""
-    numpy_functions[function] = Refused(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1), mend)
+    module = getattr(function, "__module__", "numpy")  # a ufunc had none before NumPy 2.2
+    numpy_functions[function] = Refused(f"{module}.{function.__name__}".replace("numpy", "np", 1), mend)
 
 
 class Refused:
