@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,8 @@ def test_complex_ends() -> None:
         got = f(tn.tensor(start), tn.tensor(stop), 4)
         np.testing.assert_allclose(got.data, f(start, stop, 4), rtol=1e-12)
     check_grads(lambda a: np.geomspace(a + 1j, 2 - 1j * a, 3).real ** 2, [np.array(0.7)], order=2)
+    with warnings.catch_warnings(action="ignore", category=np.exceptions.ComplexWarning):
+        check_grads(lambda a: np.geomspace(a + 1j, 2 - 1j * a, 3, dtype=float) ** 2, [np.array(0.7)], order=2)
     check_grads(lambda a: np.linspace(a + 1j, 2 - 1j * a, 3).imag ** 2, [np.array(0.7)], order=2)
 
 
@@ -158,7 +161,7 @@ def test_like_another() -> None:
     [
         (lambda x: np.linspace(x, 1, -1), "linspace: num=-1"),
         (lambda x: np.logspace(x, 1, -2), "linspace: num=-2"),
-        (lambda x: np.geomspace(x, 0.0), r"geomspace\(.*cannot include zero.*use linspace"),
+        (lambda x: np.geomspace(x, 0.0), r"geometric\(.*cannot include zero.*use linspace"),
         (lambda x: np.geomspace(x, 1.0, -1), "must be non-negative"),
         (lambda x: np.linspace(x, 1, 2.5), "integer"),
         (lambda x: np.linspace(x, np.ones(3)), "broadcast"),
@@ -170,3 +173,9 @@ def test_like_another() -> None:
 def test_mistakes(call: Any, message: str) -> None:
     with pytest.raises((ValueError, TypeError), match=message):
         call(leaf(np.ones(2)))
+
+
+def test_further_axes_and_steps() -> None:
+    check_grads(lambda a: np.full_like(np.ones(2), 0, shape=()) + np.full_like(tn.tensor(0.0), a), [np.array([2.0])])
+    step = np.linspace(tn.tensor(np.float32(1)), 2, np.int64(3), retstep=True)[1]
+    assert (step.dtype, step.item()) == (np.float32, 0.5)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.op import Op, Scatter, op, sample
-from tapenet.ops.shapes.basic import unbroadcast, whole
+from tapenet.ops.shapes.basic import unbroadcast
 
 
 def _show(index: Any) -> str:
@@ -152,8 +152,7 @@ def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tu
         else:
             marks = setitem(np.zeros(a_shape, order.dtype), order, index)
         read = np.where(np.equal(marks[index], order), read, 0)
-    shape = whole(value_shape)  # which may have further axes of length one in front
-    return np.reshape(unbroadcast(read, shape[max(len(shape) - read.ndim, 0) :]), shape)
+    return unbroadcast(read, value_shape)
 
 
 def _may_repeat(index: Any) -> bool:

@@ -47,7 +47,7 @@ delete = op(
         sample(r.normal(size=(2, 2)), [0, 3, 0]),
         sample(r.normal(size=(3, 2)), np.array([True, False, True]), 0),
         sample(r.normal(size=3), np.array([1])),
-        sample(r.normal(size=3), []),
+        sample(r.normal(size=3), np.zeros(0, int)),
     ],
     mend=lambda arr, obj, axis: f"arr has shape {np.shape(arr)}",
 )
@@ -71,8 +71,7 @@ def _insert_values(g: Any, arr_shape: Any, obj: Any, values_shape: Any, axis: in
     part = np.take(g, places, axis)
     if not isinstance(obj, slice) and not np.ndim(obj):  # then the first axis of the values lies along the axis
         part = np.moveaxis(part, axis, 0)
-    shape = whole(values_shape)
-    return np.reshape(unbroadcast(part, shape[-g.ndim :]), shape)
+    return unbroadcast(part, values_shape)
 
 
 insert = op(
@@ -108,7 +107,7 @@ insert = op(
         sample(r.normal(size=3), np.array([0, 3, 0]), r.normal(size=3)),
         sample(r.normal(size=(2, 3)), slice(0, 3, 2), 0.5, -1),
         sample(r.normal(size=3), np.array([True, False, True]), r.normal(size=1)),
-        sample(r.normal(size=3), [], r.normal(size=0)),
+        sample(r.normal(size=3), np.zeros(0, int), r.normal(size=0)),
     ],
     mend=lambda arr, obj, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
 )

@@ -381,11 +381,14 @@ def whole(shape: Any) -> tuple[int, ...]:
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
-    """Sum a gradient over the axes that broadcasting from `shape` added or stretched."""
+    """Sum a gradient over the axes that broadcasting from `shape` added or stretched. What is written to an array may also
+    have had further axes of length one in front."""
     if g.shape == shape:
         return g
     shape = whole(shape)
     extra = g.ndim - len(shape)
+    if extra < 0:
+        return np.reshape(unbroadcast(g, shape[-extra:]), shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     if type(g) is np.ndarray:  # the same reduction without np.sum's detour
         return np.add.reduce(g, axis=axes, keepdims=True).reshape(shape)

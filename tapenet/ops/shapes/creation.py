@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
@@ -213,6 +214,7 @@ def linspace(
     >>> tn.linspace(tn.tensor(0.0), 1.0, 3)
     Tensor([0. , 0.5, 1. ])
     """
+    num = operator.index(num)
     if num < 0:
         raise ValueError(f"linspace: num={num}; give 0 or more")
     made = spaced(start, stop, num, endpoint, dtype, axis)
@@ -275,31 +277,60 @@ def logspace(
     return made if dtype is None else np.astype(made, dtype, copy=False)
 
 
-def _geomspace_start(
+def _geometric_start(
     g: Any, out: Any, start: Any, start_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
 ) -> Any:
     part = np.sum(zmul(g, out) * (1 - _weights(g, num, endpoint, axis)), axis)
     return unbroadcast(part / start, start_shape)
 
 
-def _geomspace_stop(
+def _geometric_stop(
     g: Any, out: Any, stop: Any, stop_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
 ) -> Any:
     part = np.sum(zmul(g, out) * _weights(g, num, endpoint, axis), axis)
     return unbroadcast(part / stop, stop_shape)
 
 
-geomspace: Op = op(
-    lambda start, stop, num=50, endpoint=True, dtype=None, axis=0: np.geomspace(
+#: What `geomspace` is made of, in a dtype that holds the numbers as they are.
+geometric: Op = op(
+    lambda start, stop, num, endpoint, dtype, axis: np.geomspace(
         start, stop, num, endpoint, _float_dtype(start, stop) if dtype is None else dtype, axis
     ),
-    name="geomspace",
-    numpy=np.geomspace,
-    start=_geomspace_start,
-    stop=_geomspace_stop,
+    name="geometric",
+    label="geomspace",
+    start=_geometric_start,
+    stop=_geometric_stop,
     formula="start¹⁻ᵗ · stopᵗ, t at equal steps from 0 to 1",
-    gradients="start: Σ g · out · (1 − t) / start ᶻ; stop: Σ g · out · t / stop ᶻ",
-    doc="""`num` numbers at equal ratios from `start` to `stop`.
+    gradients="start: Σ g · out · (1 − t) / start; stop: Σ g · out · t / stop",
+    doc="""`num` numbers at equal ratios from `start` to `stop`, which `geomspace` returns.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.creation import geometric
+    >>> geometric(tn.tensor(1.0), 4.0, 3, True, None, 0)
+    Tensor([1., 2., 4.])
+    """,
+    samples=lambda r: [
+        sample(r.uniform(1, 2, size=2), r.uniform(1, 2, size=(2, 1)), 2, False, None, 1),
+        sample(r.uniform(1, 2, size=()), 3.0, 1, True, None, 0),
+    ],
+    mend=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
+)
+
+
+@derived(
+    numpy=np.geomspace,
+    samples=lambda r: [
+        sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 3),
+        sample(-r.uniform(1, 2, size=2), -r.uniform(1, 2, size=(2, 1)), 2, False),
+        sample(r.uniform(1, 2, size=2), 3.0, num=3, axis=-1),
+        sample(2, r.uniform(1, 2, size=2), 3, axis=1),
+        sample(r.uniform(1, 2, size=2), r.uniform(1, 2, size=2), 1),
+        sample(r.uniform(1, 2, size=2), 5.0, 2, dtype=np.int64),
+        sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 0),
+    ],
+)
+def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0) -> Any:
+    """`num` numbers at equal ratios from `start` to `stop`.
 
     Args:
         start: the first number, or an array of them; not 0.
@@ -316,15 +347,9 @@ geomspace: Op = op(
     >>> import tapenet as tn
     >>> tn.geomspace(tn.tensor(1.0), 4.0, 3)
     Tensor([1., 2., 4.])
-    """,
-    samples=lambda r: [
-        sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 3),
-        sample(-r.uniform(1, 2, size=2), -r.uniform(1, 2, size=(2, 1)), 2, False),
-        sample(r.uniform(1, 2, size=2), 3.0, num=3, axis=-1),
-        sample(2, r.uniform(1, 2, size=2), 3, axis=1),
-        sample(r.uniform(1, 2, size=2), r.uniform(1, 2, size=2), 1),
-        sample(r.uniform(1, 2, size=2), 5.0, 2, dtype=np.int64),
-        sample(r.uniform(1, 2, size=()), r.uniform(1, 2, size=()), 0),
-    ],
-    mend=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
-)
+    """
+    if dtype is None:
+        return geometric(start, stop, num, endpoint, None, axis)
+    # Cast after all is done: the rules need the numbers as they were.
+    made = geometric(start, stop, num, endpoint, np.result_type(_float_dtype(start, stop), dtype), axis)
+    return np.astype(made, dtype, copy=False)

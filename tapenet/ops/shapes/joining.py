@@ -434,7 +434,7 @@ def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tu
     if axis is None or not shape:
         shape, axis = (math.prod(shape),), 0
     axis = normalize_axis_index(axis, len(shape))
-    return shape, axis, int(np.reshape(repeats, ())) if np.size(repeats) == 1 else None
+    return shape, axis, max(int(np.reshape(repeats, ())), 0) if np.size(repeats) == 1 else None
 
 
 #: Up to how many elements one after another are added as exactly as in pairs.

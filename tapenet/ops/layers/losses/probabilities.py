@@ -211,7 +211,7 @@ kl_div = op(
     input=_kl_input,
     target=_kl_target,
     formula="mean(target · (ln target − input))",
-    gradients="input: −g · target/N ᶻ; target: g · (ln target − input + 1)/N ᶻ",
+    gradients="input: −g · target/N; target: g · (ln target − input + 1)/N",
     doc="""The Kullback-Leibler divergence of the target from the prediction, target · (ln target - input).
 
     Args:
