@@ -137,6 +137,7 @@ WIDE_INSIDE = {
     "nanquantile": "as quantile",
     "nanpercentile": "as quantile",
     "nanmedian": "as quantile",
+    "geomspace": "counts in float64 what it then cuts to integers, as NumPy does",
     "pad": "goes straight from end values that are Python numbers in float64, as NumPy does",
 }
 
