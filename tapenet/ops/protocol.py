@@ -83,7 +83,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "subok": (True, False),
     "like": (None,),
     "device": (None, "cpu"),
-    "order": (None, "K", "C", "A"),
+    "order": (None, "K", "C", "A", "F"),
     "overwrite_input": (True, False),
 }
 #: Names of options for which `function` is needed.

@@ -82,7 +82,7 @@ def captured(op: Any, sample: Sample) -> Program:
     leaves = [t for t in tree_leaves([args, kwargs]) if isinstance(t, Tensor) and t.requires_grad]
     with Capture() as tape:
         outs = [t for t in tree_leaves(op.returning(*args, **kwargs)) if isinstance(t, Tensor)]
-        losses = [(t * t + t).sum() for t in outs if t.requires_grad]
+        losses = [(t * t + t).sum().real for t in outs if t.requires_grad]
         if losses:
             sum(losses[1:], losses[0]).backward()
         return check(lower(tape, [], [*outs, *(t.grad for t in leaves if t.grad is not None)]).program)
