@@ -361,6 +361,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "shapes.grids": ("atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "ix_", "meshgrid"),
     "shapes.windows": ("fold_windows", "sliding_window_view"),
     "shapes.padding": ("pad", "pad_constant"),
+    "shapes.tricks": ("c_", "r_"),
     "shapes.creation": (
         "empty_like",
         "full",

@@ -19,7 +19,7 @@ for _function in (np.isnat, np.busday_count, np.busday_offset, np.is_busday, np.
 INSTEAD = {
     "vectorize.__call__": "np.vectorize calls Python once for each element; give the function the whole tensor, or use "
     "tn.apply_along_axis",
-    "AxisConcatenator.__getitem__": "np.r_ and np.c_ make arrays; use np.concatenate, np.stack or np.column_stack",
+    "AxisConcatenator.__getitem__": "np.r_ and np.c_ make arrays; use tn.r_ and tn.c_, or np.concatenate and np.column_stack",
     "full": "np.full makes an array; use tn.full",
     "kaiser": "np.kaiser makes an array; use tn.kaiser",
     "matrix.__new__": "np.matrix is an array; use a tensor with two axes",

@@ -233,3 +233,38 @@ def test_mistakes(call: Any, message: str) -> None:
 )
 def test_lists_of_tensors_and_numbers_are_arrays(f: Any) -> None:
     check_grads(lambda x, u: f(x, u) ** 2, [np.array([1.3, 2.2]), np.array(0.4)])
+
+
+# -- brackets ----------------------------------------------------------------------------------------------------
+
+BRACKETS: dict[str, Any] = {
+    "vectors": lambda j, a, b: j[a[0], b[0]],
+    "numbers and slices": lambda j, a, b: j[a[0], 1, 0:2, 2.5, b[0, 0]],
+    "a step that counts": lambda j, a, b: j[0:1:4j, a[0]],
+    "matrices": lambda j, a, b: j[a, b],
+    "an axis": lambda j, a, b: j["-1", a, b],
+    "more axes": lambda j, a, b: j["0,2,0", a[0], b[0]],
+    "one": lambda j, a, b: j[a],
+    "a list": lambda j, a, b: j[[1.0, 2.0, 3.0], a[0]],
+    "a number alone": lambda j, a, b: j[a[0, 0]],
+}
+
+
+@pytest.mark.parametrize("which", ["r_", "c_"])
+@pytest.mark.parametrize("name", BRACKETS)
+def test_brackets_join_as_numpys_do(which: str, name: str) -> None:
+    if which == "c_" and name in ("numbers and slices", "a step that counts"):
+        name = "vectors"  # columns of one length
+    r = np.random.default_rng(0)
+    a, b = r.normal(size=(2, 3)), r.normal(size=(2, 3))
+    f = BRACKETS[name]
+    expected = f(getattr(np, which), a, b)
+    found = f(getattr(tn, which), tn.tensor(a, requires_grad=True), tn.tensor(b, requires_grad=True))
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found.data, expected)
+    check_grads(lambda a, b: f(getattr(tn, which), a, b), [a, b], order=2)
+
+
+def test_brackets_keep_float32() -> None:
+    assert tn.r_[tn.tensor(np.ones(2, np.float32)), 1.0, 2].dtype == np.float32
+    assert tn.r_[tn.tensor([1, 2]), 3].dtype == np.int64

@@ -179,7 +179,9 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         if not np.can_cast(value.dtype, x.dtype, "same_kind"):
             raise TypeError(f"nan_to_num: {value.dtype} cannot replace elements of {x.dtype}: give real numbers")
         if np.broadcast_shapes(value.shape, x.shape) != x.shape:
-            raise ValueError(f"nan_to_num: a replacement of shape {value.shape} does not broadcast to {x.shape}, that of x")
+            raise ValueError(
+                f"nan_to_num: a replacement of shape {value.shape} does not broadcast to {x.shape}, that of x"
+            )
         return np.where(where, np.astype(value, x.dtype), rest)
 
     x = replaced(np.isnan(x), nan, x)
