@@ -302,7 +302,6 @@ LATER: dict[str, tuple[str, ...]] = {
         "trim_zeros",
     ),
     "indexing.sets": (
-        "in1d",
         "intersect1d",
         "isin",
         "setdiff1d",

@@ -187,21 +187,6 @@ isin = op(
 
 
 @derived(
-    nondiff=True,
-    numpy=getattr(np, "in1d", ()),  # of NumPy before 2.4
-    samples=lambda r: [sample(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 4.0]))],
-)
-def in1d(ar1: Any, ar2: Any, assume_unique: bool = False, invert: bool = False, *, kind: str | None = None) -> Any:
-    """Whether each element is in a set, as `isin`, in one axis.
-
-    >>> import tapenet as tn
-    >>> tn.in1d(tn.tensor([[1, 2]]), [2, 3])
-    Tensor([False,  True])
-    """
-    return isin(np.reshape(array_like(ar1), -1), ar2, assume_unique, invert, kind=kind)
-
-
-@derived(
     numpy=np.union1d,
     samples=lambda r: [sample(r.normal(size=(2, 2)), r.normal(size=2)), sample(r.normal(size=2), np.array([0.5]))],
 )
