@@ -18,7 +18,8 @@ from tapenet.ops import *
 from tapenet.ops import LATER as _later_ops
 from tapenet.ops import __all__ as _ops
 from tapenet.ops import random
-from tapenet.ops.op import Op, Scatter, op, sample
+from tapenet.ops.op import Op, Scatter, op
+from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
     from tapenet import data as data

@@ -12,7 +12,9 @@ from tapenet.autodiff import backward as driver
 from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.op import Derived, Op, Sample, pure
+from tapenet.ops.derived import Derived, pure
+from tapenet.ops.op import Op
+from tapenet.ops.registry import Sample
 
 Array = NDArray[Any]
 

@@ -18,7 +18,9 @@ import tapenet
 import tapenet.autodiff.control_ops
 import tapenet.ops
 from tapenet import nn, optim
-from tapenet.ops.op import Derived, Op, registry
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
+from tapenet.ops.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

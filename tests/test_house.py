@@ -17,7 +17,8 @@ from typing import NamedTuple
 import pytest
 
 import tapenet
-from tapenet.ops.op import Derived, Op
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
 
 ROOT = Path(tapenet.__file__).parent
 MODULES = {

@@ -12,7 +12,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.methods import Methods
-from tapenet.ops.op import numpy_functions
+from tapenet.ops.registry import numpy_functions
 
 
 class Operand(Methods):

@@ -19,7 +19,8 @@ from tapenet.autodiff.tape import Node, Output, Parents, Traced, local, next_num
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import PICK
 from tapenet.ops import random
-from tapenet.ops.op import Op, array_like
+from tapenet.ops.derived import array_like
+from tapenet.ops.op import Op
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.

@@ -133,7 +133,6 @@ from tapenet.ops.layers.pooling import (
     max_pool2d_grad,
     max_pool2d_pick,
 )
-from tapenet.ops.op import numpy_functions
 from tapenet.ops.products.basic import (
     dot,
     linear,
@@ -159,6 +158,7 @@ from tapenet.ops.reductions.counting import (
     argmax,
     argmin,
 )
+from tapenet.ops.registry import numpy_functions
 from tapenet.ops.shapes.basic import (
     astype,
     broadcast_to,

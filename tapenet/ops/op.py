@@ -8,13 +8,13 @@ installs the recorder that runs an op on tensors (`install_recorder`).
 from __future__ import annotations
 
 import inspect
-import weakref
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tapenet.ops.indexing.adding import add_at
+from tapenet.ops.registry import Samples, numpy_functions, registry
 
 Rule = Callable[..., Any]
 
@@ -35,74 +35,6 @@ class Argument(NamedTuple):
     @property
     def required(self) -> bool:
         return self.default is _EMPTY
-
-
-class Sample(NamedTuple):
-    """Arguments of one call that the tests make: `args` holds arrays and plain values, `kwargs` options."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-def sample(*args: Any, **kwargs: Any) -> Sample:
-    """Write down one call of an op, for `samples=`."""
-    return Sample(args, kwargs)
-
-
-# A string: naming np.random at import would load it, a seventh of NumPy's own import time.
-Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
-
-#: Every op alive, by qualified name (`tapenet.ops.elementwise.basic.exp`). The tests walk over it.
-registry: weakref.WeakValueDictionary[str, Op | Derived] = weakref.WeakValueDictionary()
-#: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
-numpy_functions: dict[Any, Callable[..., Any]] = {}
-
-
-def refuse(function: Any, mend: str) -> None:
-    """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
-    a TypeError that ends in `mend`."""
-    module = getattr(function, "__module__", "numpy")  # a ufunc had none before NumPy 2.2
-    numpy_functions[function] = Refused(f"{module}.{function.__name__}".replace("numpy", "np", 1), mend)
-
-
-class Refused:
-    """What a refused NumPy function does with tensors: it raises, and says why and what to use instead."""
-
-    def __init__(self, name: str, mend: str) -> None:
-        self.name = name
-        self.mend = mend
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"{self.name} is not supported on tensors: {self.mend}")
-
-
-def answer(function: Any, plain: Callable[..., Any]) -> None:
-    """Say what a NumPy function that asks about arrays, their shapes or dtypes, answers about tensors: a plain value."""
-    numpy_functions[function] = Question(plain)
-
-
-class Question:
-    """A NumPy function whose answer about tensors is a plain value."""
-
-    def __init__(self, plain: Callable[..., Any]) -> None:
-        self.function = plain
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
-
-
-def array_like(value: Any) -> Any:
-    """An argument of a derived function as something with a shape and a dtype: what has them as it is (an array, a
-    tensor, a symbol), a sequence with such parts joined by `np.stack`, all else as an array.
-
-    >>> array_like([1.0, 2.0]).shape
-    (2,)
-    """
-    if hasattr(value, "shape"):
-        return value
-    if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") or isinstance(v, (list, tuple)) for v in value):
-        return np.stack([array_like(v) for v in value])
-    return np.asarray(value)
 
 
 class Op:
@@ -302,68 +234,6 @@ class Op:
 
     def __deepcopy__(self, memo: Any) -> Op:
         return self
-
-
-class Derived:
-    """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
-
-    def __init__(
-        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool, inplace: bool
-    ) -> None:
-        self.function = self.__wrapped__ = function
-        self.name = self.__name__ = self.__qualname__ = function.__name__
-        self.__module__ = function.__module__
-        self.__doc__ = function.__doc__
-        self.numpy = tuple(numpy) if isinstance(numpy, (tuple, list)) else (numpy,)
-        self.samples = samples
-        self.differentiable = not nondiff
-        #: Whether it changes its first argument and returns nothing.
-        self.inplace = inplace
-        registry[f"{self.__module__}.{self.name}"] = self
-        for f in self.numpy:
-            numpy_functions[f] = self
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.function(*args, **kwargs)
-
-    @property
-    def returning(self) -> Callable[..., Any]:
-        """The function that returns what it computes: itself, or if it works in place one that changes a copy."""
-        return pure(self) if self.inplace else self
-
-    def __repr__(self) -> str:
-        return f"<derived op {self.name}>"
-
-
-def derived(
-    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False
-) -> Callable[[Callable[..., Any]], Derived]:
-    """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
-    the NumPy protocols and the registry's tests follow from its parts.
-
-    Args:
-        numpy: the NumPy function(s) it stands for on tensors.
-        samples: calls for the tests, as for `op`.
-        nondiff: it has no derivative.
-        inplace: it changes its first argument by item assignment, and returns nothing.
-    """
-    return lambda function: Derived(function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace)
-
-
-def pure(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that works in place on its first argument as one that returns a changed copy.
-
-    >>> import numpy as np, tapenet as tn
-    >>> pure(lambda a, value: a.fill(value))(np.zeros(2), 3.0)
-    array([3., 3.])
-    """
-
-    def changed(a: Any, *args: Any, **kwargs: Any) -> Any:
-        made = np.copy(a)
-        function(made, *args, **kwargs)
-        return made
-
-    return changed
 
 
 def op(

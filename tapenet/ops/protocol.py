@@ -15,10 +15,12 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.indexing.basic import raw_index, scatter_add
-from tapenet.ops.op import Derived, Op, array_like, numpy_functions, op, sample
+from tapenet.ops.op import Op, op
 from tapenet.ops.reductions import cumulative
 from tapenet.ops.reductions.basic import logsumexp
+from tapenet.ops.registry import numpy_functions, sample
 
 _UNSET: Any = np._NoValue
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import answer
+from tapenet.ops.registry import answer
 
 
 def _dtype(value: Any) -> Any:

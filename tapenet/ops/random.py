@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

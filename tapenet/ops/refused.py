@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import refuse
+from tapenet.ops.registry import refuse
 
 _function: Any
 for _function in (np.save, np.savez, np.savez_compressed, np.savetxt):

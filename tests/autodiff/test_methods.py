@@ -11,7 +11,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.autodiff.methods import Methods
-from tapenet.ops.op import pure
+from tapenet.ops.derived import pure
 from tapenet.testing import check_grads
 
 A = np.array([[0.3, -1.2, 2.4], [1.7, 0.6, -0.5]])

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
-from tapenet.ops.op import Derived, Op, Question, Refused, numpy_functions, registry
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
+from tapenet.ops.registry import Question, Refused, numpy_functions, registry
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add,

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.ops.op import Op, registry
+from tapenet.ops.op import Op
+from tapenet.ops.registry import registry
 
 UFUNCS = {
     op.name: op

@@ -17,7 +17,9 @@ import numpy as np
 import tapenet.ops
 from tapenet.autodiff.functions import tree_map
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.op import Derived, Op, numpy_functions
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
+from tapenet.ops.registry import numpy_functions
 from tests.benchmarks.harness import interleaved
 
 PAGE = Path(__file__).parents[2] / "docs" / "numpy.md"

@@ -24,7 +24,9 @@ from tapenet.compiler import numpy_plan, numpy_plan_blocks, numpy_plan_statement
 from tapenet.compiler.ir import Program, check
 from tapenet.compiler.lowering import Lowered, lower
 from tapenet.compiler.passes import simplify
-from tapenet.ops.op import Derived, Op, Sample, registry
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
+from tapenet.ops.registry import Sample, registry
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}
 

@@ -13,7 +13,7 @@ from tapenet import nn
 from tapenet.autodiff.capture import Capture
 from tapenet.drawing.model import Drawing, Value
 from tapenet.drawing.sources.build import build, label
-from tapenet.ops.op import registry
+from tapenet.ops.registry import registry
 from tests.drawing.graphs import CNN, GRAPHS, Tied, array, leaf, split_sign
 
 

@@ -15,7 +15,7 @@ from tapenet.drawing.passes.compact import ACTIVATIONS, MOVING, SHAPING, compact
 from tapenet.drawing.passes.folding import at_depth, fold, unbox
 from tapenet.drawing.passes.repeats import fold_repeats
 from tapenet.drawing.sources.build import build
-from tapenet.ops.op import registry
+from tapenet.ops.registry import registry
 from tests.drawing import models
 from tests.drawing.drawings import Pen, drawings, sound
 from tests.drawing.graphs import GRAPHS, array, leaf, split_sign

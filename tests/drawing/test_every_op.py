@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.ops.op import Op, registry
+from tapenet.ops.op import Op
+from tapenet.ops.registry import registry
 
 #: Given no array they give one, so that there is no tensor to draw.
 _OF_NOTHING = {"host", "random_draw"}

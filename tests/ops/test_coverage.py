@@ -22,7 +22,9 @@ import pytest
 import tapenet as tn
 from tapenet.autodiff.functions import tree_leaves, tree_map
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.op import Derived, Op, Question, Refused, Sample, numpy_functions
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
+from tapenet.ops.registry import Question, Refused, Sample, numpy_functions
 from tapenet.testing import check_grads
 from tests.compiler.test_equality import arrays_of, lowered_by
 

@@ -14,7 +14,7 @@ import pytest
 import tapenet as tn
 from tapenet import nn
 from tapenet.autodiff.backward import GradientError
-from tapenet.ops.op import registry
+from tapenet.ops.registry import registry
 from tapenet.testing import check_grads, check_op
 
 R = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.ops.op import registry
+from tapenet.ops.registry import registry
 from tapenet.testing import check_grads
 
 try:

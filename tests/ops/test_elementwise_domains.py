@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.op import registry
+from tapenet.ops.registry import registry
 
 mp: Any = pytest.importorskip("mpmath")
 

@@ -16,7 +16,9 @@ import pytest
 
 import tapenet as tn
 from tapenet.autodiff.functions import tree_leaves, tree_map
-from tapenet.ops.op import Derived, Op, Refused, Sample, numpy_functions, pure
+from tapenet.ops.derived import Derived, pure
+from tapenet.ops.op import Op
+from tapenet.ops.registry import Refused, Sample, numpy_functions
 from tests.ops.oracle import close
 from tests.ops.test_coverage import PAGE, SPACES, functions
 

@@ -17,7 +17,9 @@ import pytest
 import tapenet as tn
 from tapenet.autodiff.functions import tree_leaves, tree_map
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.op import Op, Sample, pure, registry
+from tapenet.ops.derived import pure
+from tapenet.ops.op import Op
+from tapenet.ops.registry import Sample, registry
 
 Array = np.ndarray[Any, Any]
 

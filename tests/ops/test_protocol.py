@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.op import pure
+from tapenet.ops.derived import pure
 from tapenet.testing import check_grads
 
 R = np.random.default_rng(0)

@@ -11,7 +11,7 @@ import pytest
 import tapenet as tn
 import tapenet.ops
 from tapenet.ops import SPACES
-from tapenet.ops.op import Question, numpy_functions, registry
+from tapenet.ops.registry import Question, numpy_functions, registry
 from tapenet.testing import check_op
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}

@@ -12,7 +12,8 @@ import pytest
 import tapenet as tn
 from tapenet.autodiff.switches import lines
 from tapenet.autodiff.timing import CALL, END, MARK, OPEN, RULES, SPAN, Timing
-from tapenet.ops.op import Op, registry
+from tapenet.ops.op import Op
+from tapenet.ops.registry import registry
 from tapenet.profiling.places import Place
 from tapenet.profiling.records import entries, read
 

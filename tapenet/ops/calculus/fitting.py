@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.calculus.polynomials import powers
-from tapenet.ops.op import array_like, derived, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.registry import sample
 
 
 @derived(

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.calculus.sampled import part
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.indexing.basic import getitem, scatter_sum
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 
 def _interp_points(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.calculus.sampled import convolve_rule
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
 
 
 def _row(p: Any) -> Any:

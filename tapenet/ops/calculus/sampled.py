@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 # -- differences -------------------------------------------------------------------------------------------------
 

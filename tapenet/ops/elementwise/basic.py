@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Rule, Samples, derived, op, sample
+from tapenet.ops.derived import derived
+from tapenet.ops.op import Op, Rule, op
+from tapenet.ops.registry import Samples, sample
 
 
 def _zmul(a: Any, d: Any) -> Any:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 
 def complex_samples(r: np.random.Generator) -> list[Any]:

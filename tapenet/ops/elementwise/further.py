@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import basic as elementwise
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples, zmul
-from tapenet.ops.op import Op, Rule, array_like, derived, op, sample
+from tapenet.ops.op import Op, Rule, op
+from tapenet.ops.registry import sample
 
 
 def _doc(summary: str, arguments: str, returns: str, example: str) -> str:

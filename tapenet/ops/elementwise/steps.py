@@ -8,7 +8,8 @@ import numpy as np
 
 from tapenet.ops.elementwise import basic as elementwise
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples
-from tapenet.ops.op import Op, Samples, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import Samples, sample
 
 
 def _step(

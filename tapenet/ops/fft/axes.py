@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.fft.transforms import complex_normal, fft, ifft, irfft, rfft
-from tapenet.ops.op import Op, array_like, derived, sample
+from tapenet.ops.op import Op
+from tapenet.ops.registry import sample
 
 
 def _lengths(name: str, shape: Any, s: Any, axes: Any) -> list[tuple[int | None, int]]:

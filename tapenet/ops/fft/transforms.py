@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.complex import conjugate, real
-from tapenet.ops.op import Op, Samples, array_like, derived, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import Samples, sample
 
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Scatter, op, sample
+from tapenet.ops.op import Op, Scatter, op
+from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 
 

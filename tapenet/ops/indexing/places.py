@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, answer, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import answer, sample
 
 argwhere = op(
     lambda a: np.argwhere(a),

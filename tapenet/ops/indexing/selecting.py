@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.basic import scatter_add
-from tapenet.ops.op import Scatter, array_like, derived, op, sample
+from tapenet.ops.op import Scatter, op
+from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast, whole
 
 

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import along, taken
-from tapenet.ops.op import Scatter, array_like, derived, op, sample
+from tapenet.ops.op import Scatter, op
+from tapenet.ops.registry import sample
 
 argsort = op(
     lambda a, axis=-1, kind=None, *, stable=None: np.argsort(a, axis, kind, stable=stable),

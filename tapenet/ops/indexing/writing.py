@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.basic import setitem
 from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
-from tapenet.ops.op import array_like, derived, sample
+from tapenet.ops.registry import sample
 
 
 def _places(flat: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:

@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.derived import derived
 from tapenet.ops.elementwise.basic import unary_samples, zmul
 from tapenet.ops.elementwise.special import erf
-from tapenet.ops.op import Op, derived, op, sample
+from tapenet.ops.op import Op, op
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.registry import sample
 
 
 def _activation(

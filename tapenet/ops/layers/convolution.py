@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, op, sample
+from tapenet.ops.op import Op, op
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.registry import sample
 
 Ints = tuple[int, ...]
 #: An int for all spatial axes, or one per axis.

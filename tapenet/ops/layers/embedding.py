@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.basic import nonnegative
-from tapenet.ops.op import Scatter, op, sample
+from tapenet.ops.op import Scatter, op
+from tapenet.ops.registry import sample
 
 
 def _integers(name: str, values: Any) -> Any:

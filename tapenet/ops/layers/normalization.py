@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import op, sample
+from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.registry import sample
 
 
 def _others(ndim: int, axis: int) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.convolution import Ints, Record, Size, spread_size
-from tapenet.ops.op import Op, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
 
 
 class _Windows(Record):

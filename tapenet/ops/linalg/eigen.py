@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import (
     adjoint,
     conj,
@@ -17,7 +18,8 @@ from tapenet.ops.linalg.degenerate import (
     provided,
     rounding,
 )
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 
 class EighResult(NamedTuple):

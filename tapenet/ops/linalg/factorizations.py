@@ -6,8 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import adjoint, conj, in_triangle, provided
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 
 class QRResult(NamedTuple):

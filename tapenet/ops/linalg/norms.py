@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.linalg.solving import conjugate, regular
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import kept_shape, spread
+from tapenet.ops.registry import sample
 
 
 def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, sample
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.products import vectors
+from tapenet.ops.registry import sample
 
 
 @derived(

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, op, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 
 

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.ops.op import Op, answer, array_like, derived, op, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import Op, op
 from tapenet.ops.products.basic import operand
+from tapenet.ops.registry import answer, sample
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
 

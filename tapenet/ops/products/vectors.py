@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import Op, op
 from tapenet.ops.products.basic import matmul, operand, to_end
 from tapenet.ops.products.contractions import LETTERS, contract
+from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
+from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.reductions.common import (
     ARGS,
     INITIAL,
@@ -25,6 +26,7 @@ from tapenet.ops.reductions.common import (
     real,
     squared,
 )
+from tapenet.ops.registry import Samples, sample
 
 
 def spread(g: Any, shape: tuple[int, ...], axis: Any, keepdims: bool = False) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Samples, array_like, sample
+from tapenet.ops.derived import array_like
+from tapenet.ops.registry import Samples, sample
 
 ARGS = """
     Args:

@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Samples, array_like, derived, op, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import Op, op
 from tapenet.ops.reductions.common import ARGS, WHERE, called, chosen, mask_of, mend
+from tapenet.ops.registry import Samples, sample
 
 
 def _truth_more(name: str, neutral: bool) -> Any:

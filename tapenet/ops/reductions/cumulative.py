@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import Samples, Scatter, array_like, derived, op, sample
+from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.common import like, without_nan
+from tapenet.ops.registry import Samples, sample
 
 
 def _last(a: Any, axis: int | None) -> Any:

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Rule, Samples, array_like, derived, op, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.reductions.basic import bound, extreme_more, prod, share, spread, sum
 from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, called, conjugate, exact, mask_of, without_nan
+from tapenet.ops.registry import Samples, sample
 
 
 def _samples(exactly: bool = False) -> Samples:

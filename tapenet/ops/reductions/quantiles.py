@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.indexing.basic import getitem
-from tapenet.ops.op import Op, Rule, Samples, Scatter, array_like, op, sample
+from tapenet.ops.op import Op, Rule, Scatter, op
+from tapenet.ops.registry import Samples, sample
 
 #: The methods that interpolate, with the two parameters of Hyndman and Fan: the quantile q of n elements lies at
 #: n q + α + q (1 − α − β) − 1 among the sorted ones, counted from 0.

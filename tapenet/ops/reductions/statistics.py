@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tapenet.ops.op import array_like, derived, op, refuse, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import count
 from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.registry import refuse, sample
 
 
 def _known(value: Any) -> bool:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.basic import scatter_add
-from tapenet.ops.op import Op, Scatter, array_like, derived, op, sample
+from tapenet.ops.op import Op, Scatter, op
+from tapenet.ops.registry import sample
 
 
 def _opposite(shift: Any) -> Any:

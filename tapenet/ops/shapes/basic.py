@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, answer, array_like, derived, op, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import answer, sample
 
 
 def axis_words(axis: Any) -> str:

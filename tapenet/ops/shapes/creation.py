@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 
 full_like: Op = op(

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like, derived, sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.registry import sample
 from tapenet.ops.shapes.joining import at_least, at_least_3d
 
 

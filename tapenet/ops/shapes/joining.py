@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import taken
-from tapenet.ops.op import Op, array_like, derived, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import whole
 from tapenet.ops.shapes.concatenation import cast, concatenate, cut, one_array, split
 

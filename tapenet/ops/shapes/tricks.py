@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import array_like
+from tapenet.ops.derived import array_like
 
 
 class Joiner:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tapenet.ops.op import Op, op, sample
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
 
 
 def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -21,7 +21,7 @@ from tapenet.compiler import passes
 from tapenet.compiler.ir import Instruction, Program, ProgramError, check
 from tapenet.compiler.lowering import lower
 from tapenet.compiler.passes import Step, simplify
-from tapenet.ops.op import Sample, registry
+from tapenet.ops.registry import Sample, registry
 from tests.compiler.evaluate import assert_equal, evaluate
 from tests.compiler.passes.programs import Build, Random, assert_kept, assert_property, assert_same, constant, names
 

@@ -20,8 +20,9 @@ from tapenet.ops.layers.losses.common import (
     element_share,
     reduce_loss,
 )
-from tapenet.ops.op import Scatter, op, sample
+from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.registry import sample
 
 
 def _class_axis(ndim: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import sample
+from tapenet.ops.registry import sample
 
 _REDUCTIONS = ("mean", "sum", "none")
 

@@ -16,7 +16,8 @@ from tapenet.ops.layers.losses.common import (
     pair_samples,
     reduce_loss,
 )
-from tapenet.ops.op import op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 
 def _mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:

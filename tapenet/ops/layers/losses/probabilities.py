@@ -17,7 +17,8 @@ from tapenet.ops.layers.losses.common import (
     pair_samples,
     reduce_loss,
 )
-from tapenet.ops.op import op, sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
 
 
 def _weighted(loss: Any, weight: Any, input: Any) -> Any:

@@ -1,0 +1,86 @@
+"""Functions composed of ops: registered, documented and tested as ops are, but recorded as their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.registry import Samples, numpy_functions, registry
+
+
+class Derived:
+    """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
+
+    def __init__(
+        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool, inplace: bool
+    ) -> None:
+        self.function = self.__wrapped__ = function
+        self.name = self.__name__ = self.__qualname__ = function.__name__
+        self.__module__ = function.__module__
+        self.__doc__ = function.__doc__
+        self.numpy = tuple(numpy) if isinstance(numpy, (tuple, list)) else (numpy,)
+        self.samples = samples
+        self.differentiable = not nondiff
+        #: Whether it changes its first argument and returns nothing.
+        self.inplace = inplace
+        registry[f"{self.__module__}.{self.name}"] = self
+        for f in self.numpy:
+            numpy_functions[f] = self
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    @property
+    def returning(self) -> Callable[..., Any]:
+        """The function that returns what it computes: itself, or if it works in place one that changes a copy."""
+        return pure(self) if self.inplace else self
+
+    def __repr__(self) -> str:
+        return f"<derived op {self.name}>"
+
+
+def derived(
+    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False
+) -> Callable[[Callable[..., Any]], Derived]:
+    """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
+    the NumPy protocols and the registry's tests follow from its parts.
+
+    Args:
+        numpy: the NumPy function(s) it stands for on tensors.
+        samples: calls for the tests, as for `op`.
+        nondiff: it has no derivative.
+        inplace: it changes its first argument by item assignment, and returns nothing.
+    """
+    return lambda function: Derived(function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace)
+
+
+def pure(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that works in place on its first argument as one that returns a changed copy.
+
+    >>> import numpy as np, tapenet as tn
+    >>> pure(lambda a, value: a.fill(value))(np.zeros(2), 3.0)
+    array([3., 3.])
+    """
+
+    def changed(a: Any, *args: Any, **kwargs: Any) -> Any:
+        made = np.copy(a)
+        function(made, *args, **kwargs)
+        return made
+
+    return changed
+
+
+def array_like(value: Any) -> Any:
+    """An argument of a derived function as something with a shape and a dtype: what has them as it is (an array, a
+    tensor, a symbol), a sequence with such parts joined by `np.stack`, all else as an array.
+
+    >>> array_like([1.0, 2.0]).shape
+    (2,)
+    """
+    if hasattr(value, "shape"):
+        return value
+    if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") or isinstance(v, (list, tuple)) for v in value):
+        return np.stack([array_like(v) for v in value])
+    return np.asarray(value)

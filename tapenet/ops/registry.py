@@ -1,0 +1,63 @@
+"""What there is: every op by name, what stands for NumPy's functions on tensors, and calls for the tests."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+
+class Sample(NamedTuple):
+    """Arguments of one call that the tests make: `args` holds arrays and plain values, `kwargs` options."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def sample(*args: Any, **kwargs: Any) -> Sample:
+    """Write down one call of an op, for `samples=`."""
+    return Sample(args, kwargs)
+
+
+# A string: naming np.random at import would load it, a seventh of NumPy's own import time.
+Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
+
+#: Every op alive, by qualified name (`tapenet.ops.elementwise.basic.exp`). The tests walk over it.
+registry: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
+#: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
+numpy_functions: dict[Any, Callable[..., Any]] = {}
+
+
+def refuse(function: Any, mend: str) -> None:
+    """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
+    a TypeError that ends in `mend`."""
+    module = getattr(function, "__module__", "numpy")  # a ufunc had none before NumPy 2.2
+    numpy_functions[function] = Refused(f"{module}.{function.__name__}".replace("numpy", "np", 1), mend)
+
+
+class Refused:
+    """What a refused NumPy function does with tensors: it raises, and says why and what to use instead."""
+
+    def __init__(self, name: str, mend: str) -> None:
+        self.name = name
+        self.mend = mend
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{self.name} is not supported on tensors: {self.mend}")
+
+
+def answer(function: Any, plain: Callable[..., Any]) -> None:
+    """Say what a NumPy function that asks about arrays, their shapes or dtypes, answers about tensors: a plain value."""
+    numpy_functions[function] = Question(plain)
+
+
+class Question:
+    """A NumPy function whose answer about tensors is a plain value."""
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        self.function = plain
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
