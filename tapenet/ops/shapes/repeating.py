@@ -1,0 +1,144 @@
+"""Repeating arrays and their elements."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tapenet.ops.indexing.selecting import taken
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import whole
+
+
+def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """How often each axis is repeated, and how long it is: as many numbers for both."""
+    counts = tuple(map(operator.index, reps)) if np.ndim(reps) else (operator.index(reps),)
+    ndim = max(len(shape), len(counts))
+    return (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - len(shape)) + shape
+
+
+def _tile_a(g: Any, A_shape: Any, reps: Any) -> Any:
+    A_shape = whole(A_shape)
+    counts, lengths = _lengths(A_shape, reps)
+    # Each axis is cut in two, of which the first counts the repetitions.
+    apart = np.reshape(g, tuple(k for pair in zip(counts, lengths, strict=True) for k in pair))
+    return np.reshape(np.sum(apart, axis=tuple(range(0, 2 * len(counts), 2))), A_shape)
+
+
+def _tile_lowered(A: Any, reps: Any) -> Any:
+    counts, lengths = _lengths(A.shape, reps)
+    apart = np.reshape(A, tuple(k for n in lengths for k in (1, n)))
+    wide = np.broadcast_to(apart, tuple(k for pair in zip(counts, lengths, strict=True) for k in pair))
+    return np.reshape(wide, tuple(c * n for c, n in zip(counts, lengths, strict=True)))
+
+
+tile = op(
+    lambda A, reps: np.tile(A, reps),
+    name="tile",
+    numpy=np.tile,
+    lower=_tile_lowered,
+    A=_tile_a,
+    formula="A repeated as a whole along each axis",
+    gradients="A: Σ g over the repetitions",
+    doc="""An array repeated as a whole, `reps` times along each axis.
+
+    Args:
+        A: an array.
+        reps: an integer, or one per axis; where their numbers differ the shorter side gets ones in front.
+
+    Returns:
+        an array whose lengths are those of `A` times `reps`. The gradient is the sum over the repetitions.
+
+    >>> import tapenet as tn
+    >>> tn.tile(tn.tensor([1.0, 2.0]), (2, 2))
+    Tensor([[1., 2., 1., 2.],
+            [1., 2., 1., 2.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), 2),
+        sample(r.normal(size=(2, 2)), (1, 2)),
+        sample(r.normal(size=2), (2, 1, 3)),
+        sample(r.normal(size=(2, 1, 2)), (2,)),
+        sample(r.normal(size=()), (2, 2)),
+        sample(r.normal(size=2), (2, 0)),
+        sample(r.normal(size=(2, 2)), ()),
+    ],
+)
+
+
+def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tuple[tuple[int, ...], int, int | None]:
+    """The shape and the axis along which elements are repeated, and how often if all are equally."""
+    if axis is None or not shape:
+        shape, axis = (math.prod(shape),), 0
+    axis = normalize_axis_index(axis, len(shape))
+    return shape, axis, max(int(np.reshape(repeats, ())), 0) if np.size(repeats) == 1 else None
+
+
+#: Up to how many elements one after another are added as exactly as in pairs.
+_FEW = 32
+
+
+def _repeat_a(g: Any, a_shape: Any, repeats: Any, axis: int | None) -> Any:
+    shape, along, count = _each_repeated(whole(a_shape), repeats, axis)
+    if count is None:
+        return taken(g, a_shape, repeat(np.arange(shape[along]), repeats), axis)
+    apart = np.reshape(g, (math.prod(shape[: along + 1]), count, math.prod(shape[along + 1 :])))
+    # Of few elements each einsum makes sums several times as quickly as np.sum.
+    few = type(g) is np.ndarray and count <= _FEW
+    return np.reshape(np.einsum("ijk->ik", apart) if few else np.sum(apart, 1), whole(a_shape))
+
+
+def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:
+    shape, along, count = _each_repeated(a.shape, repeats, axis)
+    a = np.reshape(a, shape)
+    if count is None:
+        return np.take(a, np.repeat(np.arange(shape[along]), repeats), along)
+    wide = np.broadcast_to(np.expand_dims(a, along + 1), (*shape[: along + 1], count, *shape[along + 1 :]))
+    return np.reshape(wide, (*shape[:along], shape[along] * count, *shape[along + 1 :]))
+
+
+repeat: Op = op(
+    lambda a, repeats, axis=None: np.repeat(a, repeats, axis),
+    name="repeat",
+    numpy=np.repeat,
+    nondiff=("repeats",),
+    lower=_repeat_lowered,
+    a=_repeat_a,
+    formula="each element of a repeated next to itself",
+    gradients="a: Σ g over the repetitions",
+    doc="""Each element repeated, next to itself, along an axis.
+
+    Args:
+        a: an array.
+        repeats: how many times, for all elements or one number for each along the axis.
+        axis: an axis, or None for all elements in row-major order.
+
+    Returns:
+        an array that is longer along the axis. The gradient is the sum over the repetitions.
+
+    Raises:
+        ValueError: a negative number, or as many numbers as the axis is not long.
+        TypeError: numbers that are no integers.
+
+    >>> import tapenet as tn
+    >>> tn.repeat(tn.tensor([1.0, 2.0]), [1, 3])
+    Tensor([1., 2., 2., 2.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2)), 2),
+        sample(r.normal(size=(2, 3)), 2, axis=-1),
+        sample(r.normal(size=(2, 3)), [0, 2], 0),
+        sample(r.normal(size=(2, 2)), np.array([1, 0, 2, 1])),
+        sample(r.normal(size=(2, 2)), [3], axis=1),
+        sample(r.normal(size=()), 3),
+        sample(r.normal(size=(2, 1)), 0, 1),
+    ],
+    mend=lambda a, repeats, axis: (
+        f"a has shape {np.shape(a)}: give one number of repeats, 0 or more, or one for each element along the axis"
+    ),
+)
