@@ -102,12 +102,29 @@ def gallery_gpt(n: dict[str, Any]) -> Task:
     return Task(n["GPT"](layers=2), loss, lambda p: optim.SGD(p, lr=0.1), batches)
 
 
+class Process(nn.Module):
+    """The parameters of a Gaussian process, with the points at which it is observed."""
+
+    def __init__(self) -> None:
+        self.log = nn.Parameter(np.array([-2.0, 0.0, -1.0]))
+
+    def forward(self, x: Any) -> Any:
+        return x, self.log
+
+
+def gaussian(n: dict[str, Any]) -> Task:
+    x = np.sort(R.uniform(0, 1, 20))
+    batches = [(x, np.sin(6 * np.pi * x) + 0.1 * R.normal(size=20)) for _ in range(5)]
+    return Task(Process(), lambda out, y: n["surprise"](out[0], y, *out[1]), lambda p: optim.Adam(p, lr=0.1), batches)
+
+
 TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "xor": ("xor", xor),
     "conv": ("conv", conv),
     "custom_op": ("custom_op", custom),
     "draw_graph": ("draw_graph", drawn),
     "gallery": ("gallery", gallery_gpt),
+    "gaussian_process": ("gaussian_process", gaussian),
     "mnist_fc": ("mnist_fc", dense),
     "mnist_fc --tutorial": ("mnist_fc", dense_tutorial),
     "mnist_conv": ("mnist_conv", convolutional),

@@ -73,7 +73,7 @@ def test_saved_bytes_are_those_of_the_arrays_that_the_node_holds(name: str, gene
         assert record.saved == kept(node)
         assert prof.steps[0].saved <= sum(r.saved for r in prof.steps[0].records)
         found += 1
-    assert found
+    assert found or op.name == "qr_raw"  # whose samples are whole numbers, as it refuses gradients
 
 
 def test_only_what_the_wanted_gradients_need_is_counted() -> None:
