@@ -171,6 +171,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_forward": op.forward,
         "_heappush": heappush,
         "_int": int,
+        "_len": len,
         "_intern_shape": intern_shape,
         "_is_index": is_index,
         "_is_static": is_static,
@@ -291,11 +292,14 @@ def _several(op: Op, general: str) -> list[str]:
     assert op.outputs is not None
     numbers = range(op.outputs)
     outs = [f"_out_{i}" for i in numbers]
+    names = [*outs, *(f"_made_{r}" for r in op.residuals)]
     tensors = ", ".join(f"_result_{i}" for i in numbers)
     lines = [
         *_unwrapped(op, general),
         "    try:",
-        f"        {', '.join([*outs, *(f'_made_{r}' for r in op.residuals)])} = _split(self, _forward({_passed(op)}))",
+        f"        _all = _forward({_passed(op)})",
+        f"        if _type(_all) is not _tuple or _len(_all) != {len(names)}: _all = _split(self, _all)",
+        f"        {', '.join(names)} = _all",
         "    except _Exception as _error:",
         f"        _explain(self, {_values(op)}, _error)",
         f"    if {_no_tensors(op)}: return self.several(({', '.join(outs)}))",

@@ -244,11 +244,15 @@ def _node(
 
 
 def _shapes(value: Any) -> Any:
+    if type(value) is ndarray:  # most are
+        return SHAPES.get(value.shape) or intern_shape(value.shape)
     shape = tuple(np.shape(v) for v in value) if isinstance(value, (list, tuple)) else np.shape(value)
     return SHAPES.get(shape) or intern_shape(shape)
 
 
 def _dtypes(value: Any) -> Any:
+    if type(value) is ndarray:
+        return value.dtype
     if isinstance(value, (list, tuple)):
         return intern_shape(tuple(np.asarray(v).dtype for v in value))
     return np.asarray(value).dtype

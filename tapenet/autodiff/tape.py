@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.interned import Constant, constant, intern_shape
+from tapenet.autodiff.interned import SHAPES, Constant, constant, intern_shape
 from tapenet.autodiff.sites import user_line
 from tapenet.ops.op import Op
 
@@ -236,7 +236,8 @@ class Output(Node):
     def __init__(self, source: Node, index: int, data: np.ndarray[Any, Any]) -> None:
         self.number = next_number()
         self.scope = source.scope
-        self.shape = intern_shape(data.shape)
+        shape = data.shape
+        self.shape = SHAPES.get(shape) or intern_shape(shape)
         self.dtype = data.dtype
         self.released = None
         self.source_node = source

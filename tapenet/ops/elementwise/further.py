@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import basic as elementwise
-from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples, zmul
+from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, floor_divide, remainder, unary_samples, zmul
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.registry import sample
 
@@ -214,7 +214,7 @@ def divmod(x: Any, y: Any) -> tuple[Any, Any]:
     >>> tn.divmod(tn.tensor([5.0, -5.0]), 3)
     (Tensor([ 1., -2.]), Tensor([2., 1.]))
     """
-    return np.floor_divide(x, y), np.remainder(x, y)
+    return floor_divide(x, y), remainder(x, y)
 
 
 modf = op(
