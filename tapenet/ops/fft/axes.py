@@ -9,7 +9,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.fft.transforms import complex_normal, fft, ifft, irfft, rfft
 from tapenet.ops.op import Op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 
 
 def _lengths(name: str, shape: Any, s: Any, axes: Any) -> list[tuple[int | None, int]]:
@@ -40,9 +40,9 @@ def _along(transform: Op, a: Any, lengths: list[tuple[int | None, int]], norm: A
     return a
 
 
-@derived(
-    numpy=np.fft.fftn,
-    samples=lambda r: [
+def _several(r: np.random.Generator) -> list[Sample]:
+    """Calls of a transform along several axes."""
+    return [
         sample(complex_normal(r, (2, 3))),
         sample(complex_normal(r, (2, 1, 3)), axes=(0, -1), norm="ortho"),
         sample(complex_normal(r, (2, 3)), (-1, 2), (1, 0)),
@@ -50,7 +50,21 @@ def _along(transform: Op, a: Any, lengths: list[tuple[int | None, int]], norm: A
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=())),
         sample(complex_normal(r, (3,)), axes=(0, 0)),
-    ],
+    ]
+
+
+def _two(r: np.random.Generator) -> list[Sample]:
+    """Calls of a transform along two axes."""
+    return [
+        sample(complex_normal(r, (2, 3))),
+        sample(complex_normal(r, (2, 1, 2)), (3, 1), (0, 2), "ortho"),
+        sample(r.normal(size=(2, 3)), norm="forward"),
+    ]
+
+
+@derived(
+    numpy=np.fft.fftn,
+    samples=_several,
 )
 def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     """The discrete Fourier transform along several axes.
@@ -75,11 +89,7 @@ def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
 
 @derived(
     numpy=np.fft.fft2,
-    samples=lambda r: [
-        sample(complex_normal(r, (2, 3))),
-        sample(complex_normal(r, (2, 1, 2)), (3, 1), (0, 2), "ortho"),
-        sample(r.normal(size=(2, 3)), norm="forward"),
-    ],
+    samples=_two,
 )
 def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
     """`fftn` over the last two axes, or two others.
@@ -96,15 +106,7 @@ def fft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
 
 @derived(
     numpy=np.fft.ifftn,
-    samples=lambda r: [
-        sample(complex_normal(r, (2, 3))),
-        sample(complex_normal(r, (2, 1, 3)), axes=(0, -1), norm="ortho"),
-        sample(complex_normal(r, (2, 3)), (-1, 2), (1, 0)),
-        sample(complex_normal(r, (2, 2)), [3], axes=[0], norm="forward"),
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=())),
-        sample(complex_normal(r, (3,)), axes=(0, 0)),
-    ],
+    samples=_several,
 )
 def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     """The inverse discrete Fourier transform along several axes.
@@ -129,11 +131,7 @@ def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
 
 @derived(
     numpy=np.fft.ifft2,
-    samples=lambda r: [
-        sample(complex_normal(r, (2, 3))),
-        sample(complex_normal(r, (2, 1, 2)), (3, 1), (0, 2), "ortho"),
-        sample(r.normal(size=(2, 3)), norm="forward"),
-    ],
+    samples=_two,
 )
 def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
     """`ifftn` over the last two axes, or two others.
