@@ -111,8 +111,6 @@ class Gradients(dict[Node, Any]):
     def put(self, node: Node, name: str, parent: Any, d: Any) -> None:
         """Add `d`, what the rule of `node` for its input `name` returned, to the gradient of `parent`."""
         if type(parent) is Parents:
-            if getattr(d, "shape", ())[:1] == (len(parent),):  # of an array that was given as a list of its parts
-                d = tuple(d)
             if not isinstance(d, (tuple, list)) or len(d) != len(parent):
                 got = f"{len(d)} gradients" if isinstance(d, (tuple, list)) else type(d).__name__
                 raise GradientError(

@@ -253,8 +253,8 @@ def _values(op: Op) -> str:
 
 
 def _unwrapped(op: Op, general: str, timed: bool = False) -> list[str]:
-    """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain; a
-    profile takes sequences for that too."""
+    """The lines that take arrays and nodes out of tensors, and leave to the general recorder what is not plain; while a
+    profile is on sequences are not."""
     lines = []
     for n in op.inputs:
         node = f"; _node_{n} = {n}._node" if n in op.differentiable else ""
@@ -266,7 +266,7 @@ def _unwrapped(op: Op, general: str, timed: bool = False) -> list[str]:
         ]
         if n not in op.differentiable:
             lines += [f"    elif _is_index({n}): _data_{n} = {n}", f"    else: {general}"]
-        elif timed:
+        elif timed or n not in op.sequences:
             lines.append(f"    else: {general}")
         else:
             lines += [

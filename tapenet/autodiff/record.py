@@ -31,7 +31,10 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run `op` and record it if a gradient or an enclosing tape needs it."""
     if op.more is not None and not kwargs.keys() <= {a.name for a in op.arguments}:
         return op.more(*args, **kwargs)
-    bound = {name: _stacked(value) for name, value in bind(op, args, kwargs).items()}
+    bound = bind(op, args, kwargs)
+    for name, value in bound.items():
+        if type(value) in (list, tuple) and name in op.differentiable and _unwrap(value, False)[2]:
+            bound[name] = _stacked(value) if name in op.sequences else array_like(value)
     foreign = _foreign(op, bound)
     for value in foreign:
         answer = value.__tapenet_op__(op, args, kwargs)
@@ -157,9 +160,7 @@ def _names(op: Op) -> str:
 
 
 def _stacked(value: Any) -> Any:
-    """An argument; where it is a sequence, each part that is one itself, with tensors in it, as one tensor."""
-    if type(value) not in (list, tuple) or not any(type(v) in (list, tuple) and _unwrap(v, False)[2] for v in value):
-        return value
+    """A sequence of arrays, each part that is a sequence itself as one array."""
     return type(value)(array_like(v) if type(v) in (list, tuple) else v for v in value)
 
 

@@ -50,6 +50,8 @@ class Op:
         nondiff: inputs declared non-differentiable.
         outputs: how many results the forward returns (None: as many as its tuple has).
         tell_unused: whether rules get None, not zeros, for an output that the loss does not use.
+        sequences: inputs that may be sequences of arrays, each with a gradient of its own; a list of tensors given to any
+            other is one array.
         residuals: names of further values the forward returns, after its outputs, for the rules alone.
         reference: the same op in plain NumPy, from which higher orders come when residuals are floats.
         broadcasts: the driver undoes NumPy broadcasting in the gradients.
@@ -80,6 +82,7 @@ class Op:
         outputs: int | None = 1,
         nondiff_outputs: Iterable[int] = (),
         tell_unused: bool = False,
+        sequences: Iterable[str] | None = None,
         residuals: Iterable[str] = (),
         reference: Callable[..., Any] | None = None,
         broadcasts: bool = False,
@@ -131,6 +134,9 @@ class Op:
         self.reference = reference
         self.broadcasts = broadcasts
         self.numpy = tuple(numpy) if isinstance(numpy, (tuple, list)) else (numpy,)
+        if sequences is None:
+            sequences = () if self.numpy or broadcasts else self.differentiable
+        self.sequences = frozenset(sequences)
         self.label = label
         self.formula = formula
         self.gradients = gradients
@@ -247,6 +253,7 @@ def op(
     nondiff: Iterable[str] | bool = (),
     outputs: int | None = 1,
     nondiff_outputs: Iterable[int] = (),
+    sequences: Iterable[str] | None = None,
     tell_unused: bool = False,
     residuals: Iterable[str] = (),
     reference: Callable[..., Any] | None = None,
@@ -288,6 +295,8 @@ def op(
             where an output was not used, None for a non-differentiable one).
         nondiff_outputs: positions of outputs without a derivative.
         tell_unused: an entry of `g` is None, not zeros, for an output that the loss does not use.
+        sequences: inputs that may be a list or tuple of arrays, whose rule returns a tuple with a gradient for each
+            (default: all, unless the op broadcasts or stands for a NumPy function). Elsewhere a list is one array.
         residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
             and boolean ones count as constants; float ones need `reference`.
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it.
@@ -355,6 +364,7 @@ def op(
         outputs=outputs,
         nondiff_outputs=nondiff_outputs,
         tell_unused=tell_unused,
+        sequences=sequences,
         residuals=residuals,
         reference=reference,
         broadcasts=isinstance(forward, np.ufunc) if broadcasts is None else broadcasts,

@@ -16,6 +16,7 @@ import tapenet as tn
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Question, Refused, numpy_functions, registry
+from tapenet.testing import check_grads
 
 ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "add": operator.add,
@@ -355,6 +356,22 @@ def test_questions_have_plain_answers(name: str) -> None:
     found = ask(leaf(A))
     assert type(found) is type(ask(A))
     assert found == ask(A)
+
+
+LISTS: dict[str, Callable[[Any, Any], Any]] = {
+    "ufunc": lambda t, u: tn.exp([t, u]),
+    "two arguments": lambda t, u: tn.add([t, u], (u, t)),
+    "reduction": lambda t, u: tn.sum([t, u], axis=0),
+    "of numbers": lambda t, u: tn.mean([[t[0], 1.0], [u[0], 2.0]]),
+    "matrix product": lambda t, u: tn.matmul([t, u], t),
+    "linalg": lambda t, u: tn.linalg.inv([t, u]),
+    "sequence of lists": lambda t, u: tn.vstack([t, [u[0], 1.0]]),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_tensors_is_an_array(name: str) -> None:
+    check_grads(LISTS[name], [np.array([1.0, 2.0]), np.array([3.0, 4.5])], order=2)
 
 
 def test_two_types_with_the_protocol_are_settled_by_tapenet() -> None:

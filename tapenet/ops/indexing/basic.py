@@ -165,6 +165,7 @@ def _may_repeat(index: Any) -> bool:
 setitem: Op = op(
     _setitem,
     name="setitem",
+    sequences=(),
     lower=_setitem_lowered,
     nondiff=("index",),
     a=lambda g, index: setitem(g, 0, index),

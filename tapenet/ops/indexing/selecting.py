@@ -188,6 +188,7 @@ def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
 choose = op(
     lambda a, choices, mode="raise": np.choose(a, choices, mode=mode),
     name="choose",
+    sequences=("choices",),
     numpy=np.choose,
     nondiff=("a",),
     choices=_choose_choices,

@@ -61,6 +61,7 @@ def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Any]:
 concatenate: Op = op(
     lambda arrays, axis=0: np.concatenate(arrays, axis),
     name="concatenate",
+    sequences=("arrays",),
     numpy=(np.concatenate,),
     more=lambda arrays, axis=0, *, dtype=None, casting="same_kind": concatenate(
         cast("concatenate", arrays, dtype, casting), axis
@@ -99,6 +100,7 @@ concat = concatenate
 stack: Op = op(
     lambda arrays, axis=0: np.stack(arrays, axis),
     name="stack",
+    sequences=("arrays",),
     numpy=np.stack,
     more=lambda arrays, axis=0, *, dtype=None, casting="same_kind": stack(cast("stack", arrays, dtype, casting), axis),
     arrays=_stack_arrays,

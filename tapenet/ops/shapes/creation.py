@@ -152,6 +152,7 @@ def _spaced_lowered(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any,
 spaced = op(
     _spaced,
     name="spaced",
+    sequences=(),
     label="linspace",
     lower=_spaced_lowered,
     start=lambda g, start_shape, num, endpoint, axis: unbroadcast(
@@ -299,6 +300,7 @@ geometric: Op = op(
         start, stop, num, endpoint, _float_dtype(start, stop) if dtype is None else dtype, axis
     ),
     name="geometric",
+    sequences=(),
     label="geomspace",
     start=_geometric_start,
     stop=_geometric_stop,

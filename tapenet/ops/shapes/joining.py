@@ -71,6 +71,7 @@ def _column(a: Any) -> Any:
 hstack: Op = op(
     lambda tup: np.hstack(tup),
     name="hstack",
+    sequences=("tup",),
     numpy=np.hstack,
     more=lambda tup, *, dtype=None, casting="same_kind": hstack(cast("hstack", tup, dtype, casting)),
     lower=_hstack_lowered,
@@ -104,6 +105,7 @@ hstack: Op = op(
 vstack: Op = op(
     lambda tup: np.vstack(tup),
     name="vstack",
+    sequences=("tup",),
     numpy=np.vstack,
     more=lambda tup, *, dtype=None, casting="same_kind": vstack(cast("vstack", tup, dtype, casting)),
     lower=lambda tup: np.concatenate([at_least(a, 2) for a in _parts(tup)], 0),
@@ -141,6 +143,7 @@ row_stack = vstack
 dstack: Op = op(
     lambda tup: np.dstack(tup),
     name="dstack",
+    sequences=("tup",),
     numpy=np.dstack,
     lower=lambda tup: np.concatenate([at_least_3d(a) for a in _parts(tup)], 2),
     tup=_rule(_deep, 2),
@@ -168,6 +171,7 @@ dstack: Op = op(
 column_stack: Op = op(
     lambda tup: np.column_stack(tup),
     name="column_stack",
+    sequences=("tup",),
     label="column stack",
     numpy=np.column_stack,
     lower=lambda tup: np.concatenate([_column(a) for a in _parts(tup)], 1),
