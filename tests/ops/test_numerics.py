@@ -204,6 +204,9 @@ def test_logsumexp_of_infinities() -> None:
     for f in (lambda t: np.logaddexp(t, t), lambda t: np.logaddexp(t, -1.0)):
         assert all(np.isfinite(g).all() for g in orders(f, [-inf, 0.0, 800.0]))
     assert orders(lambda t: np.logaddexp(t, -inf), [-inf, 1.0], 1)[0].tolist() == [0.0, 1.0]
+    for f in (lambda t: np.logaddexp(t, inf), lambda t: np.logaddexp2(t, inf)):
+        assert orders(f, [-inf, 5.0], 1)[0].tolist() == [0.0, 0.0]  # beside +inf a finite summand counts for nothing
+    assert tn.grad(tn.logsumexp)(np.array([5.0, inf])).data[0] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -219,7 +219,7 @@ log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "ln(1 + x)", "g/(1 + x)",
 
 def _share(g: Any, x: Any, out: Any) -> Any:
     # Both arguments -inf: out is -inf too, and the shares are exp(-inf) = 0 rather than exp(nan).
-    return g * np.exp(x - np.where(np.isfinite(out), out, 0))
+    return g * np.exp(x - np.where(out == -math.inf, 0, out))
 
 
 logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",

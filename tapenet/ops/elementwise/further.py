@@ -61,7 +61,7 @@ def _binary(
 
 def _share(g: Any, x: Any, out: Any) -> Any:
     # Both arguments -inf: out is -inf too, and the shares are 2^(-inf) = 0 rather than 2^nan.
-    return g * np.exp2(x - np.where(np.isfinite(out), out, 0))
+    return g * np.exp2(x - np.where(out == -math.inf, 0, out))
 
 
 logaddexp2 = _binary(

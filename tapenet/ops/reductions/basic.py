@@ -412,7 +412,7 @@ def _logsumexp_more(a: Any, axis: Any = None, *, keepdims: Any = False, initial:
 
 def _logsumexp_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     out = spread(out, a.shape, axis, keepdims)
-    return spread(g, a.shape, axis, keepdims) * np.exp(a - np.where(np.isfinite(out), out, 0))
+    return spread(g, a.shape, axis, keepdims) * np.exp(a - np.where(out == -math.inf, 0, out))
 
 
 logsumexp = _reduction(
