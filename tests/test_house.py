@@ -9,6 +9,7 @@ import inspect
 import json
 import os
 import pkgutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -207,16 +208,16 @@ print("done")
 
 @pytest.mark.slow
 def test_importing_costs_little_more_than_numpy() -> None:
-    """At most 1.3 times. Both in fresh interpreters, in turn, with bytecode present; the quickest of each, since other
-    work on the machine only ever adds."""
+    """At most 1.3 times. Both in fresh interpreters, in turn, with bytecode present; the median of what neighbours in time
+    give, since one quick run in a noisy hour would decide between two minima."""
     timing = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
-    seconds: dict[str, list[float]] = {"numpy": [], "tapenet": []}
-    for name in seconds:
+    for name in ("numpy", "tapenet"):
         _fresh(timing.format(name))
+    ratios = []
     for _ in range(25):
-        for name, found in seconds.items():
-            found.append(float(_fresh(timing.format(name))))
-    assert min(seconds["tapenet"]) / min(seconds["numpy"]) <= 1.3
+        before, ours, after = (float(_fresh(timing.format(name))) for name in ("numpy", "tapenet", "numpy"))
+        ratios.append(2 * ours / (before + after))
+    assert statistics.median(ratios) <= 1.3
 
 
 # -- what is public ----------------------------------------------------------------------------------------------
