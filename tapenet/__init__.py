@@ -8,8 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tapenet import ops
-from tapenet.autodiff.backward import GradientError
 from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
+from tapenet.autodiff.gradients import GradientError
 from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
 from tapenet.autodiff.tape import CaptureError, Tape, tape
 from tapenet.autodiff.tensor import Tensor, asarray, backward, tensor

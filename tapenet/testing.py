@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.autodiff import backward as driver
+from tapenet.autodiff import gradients
 from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
@@ -321,18 +321,18 @@ def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differ
     if not differentiable:
         return
     cast: list[str] = []
-    settle = driver.settle
+    settle = gradients.settle
 
     def watch(node: Any, name: str, parent: Any, d: Any) -> Any:
         if getattr(d, "dtype", parent.dtype) not in (parent.dtype, *_NARROW):
             cast.append(f"the rule for {name!r} of {node.name!r} returned {d.dtype} for a {parent.dtype} input")
         return settle(node, name, parent, d)
 
-    driver.settle = watch  # not unittest.mock: importing that costs half of what importing NumPy does
+    gradients.settle = watch  # not unittest.mock: importing that costs half of what importing NumPy does
     try:
         for out in outs:
             if out.requires_grad:
                 out.backward(np.ones(out.shape, out.dtype), retain_graph=True)
     finally:
-        driver.settle = settle
+        gradients.settle = settle
     assert not cast, cast[0]

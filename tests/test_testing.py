@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff import backward as driver
+from tapenet.autodiff import gradients
 from tapenet.testing import GradientMismatch, Sample, check_grads, check_op
 
 R = np.random.default_rng(0)
@@ -255,9 +255,9 @@ def test_ops_without_derivative_are_checked_too() -> None:
 
 
 def test_the_driver_is_as_before_after_a_check() -> None:
-    settle = driver.settle
+    settle = gradients.settle
     check_op(tn.exp)
     bad = tn.op(lambda x: x * 1, name="bad", doc="Bad.", samples=samples(np.ones(2)), x=lambda g: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         check_op(bad)
-    assert driver.settle is settle
+    assert gradients.settle is settle

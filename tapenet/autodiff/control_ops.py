@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.backward import turned
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.control_body import Body, Flat, Input, close, zeros
 from tapenet.autodiff.functions import vjp
+from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, local
 from tapenet.autodiff.tensor import Tensor, asarray

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.autodiff.backward import turned
 from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import local
 from tapenet.ops.shapes.basic import copy

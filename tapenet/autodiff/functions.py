@@ -15,6 +15,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward as driver
+from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import Node, local
 from tapenet.autodiff.tensor import Tensor, asarray
@@ -91,7 +92,7 @@ class _Run:
     def _gradient(end: Tensor, g: Any) -> Tensor:
         if g is None:
             return Tensor._of(np.zeros(end.shape, end.dtype))
-        made: Tensor = driver.turned(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
+        made: Tensor = turned(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
         return made
 
     def structured(self, gradients: list[Any]) -> list[Any]:
@@ -221,7 +222,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
             if seed.shape != np.shape(out):
                 raise ValueError(f"tn.vjp: a gradient of shape {seed.shape} for an output of shape {np.shape(out)}")
             if getattr(out, "_node", None) is not None:
-                roots.append((out._node, driver.turned(seed if seed.dtype == out.dtype else seed.astype(out.dtype))))
+                roots.append((out._node, turned(seed if seed.dtype == out.dtype else seed.astype(out.dtype))))
         gradients = run.structured(run.pull(roots, release=False))
         return gradients[0] if len(args) == 1 else tuple(gradients)
 
@@ -257,7 +258,7 @@ def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[...
                 )
             total: Any = 0.0
             for part, vector in zip(parts, vectors, strict=True):
-                total = total + ops.sum((driver.turned(part) * vector).real)
+                total = total + ops.sum((turned(part) * vector).real)
             return total
 
         result = grad(slope, numbers)(*given)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,10 @@ class Methods:
     __slots__ = ()
     shape: Any
     dtype: Any
+
+    if TYPE_CHECKING:
+
+        def __setitem__(self, index: Any, value: Any) -> None: ...
 
     # -- reductions --------------------------------------------------------------------------------------------
 
@@ -135,7 +139,7 @@ class Methods:
     def reshape(self, *shape: Any, order: str = "C") -> Any:
         """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`."""
         shape = shape[0] if len(shape) == 1 else shape
-        return ops.reshape(self, shape) if order == "C" else np.reshape(self, shape, order=order)  # type: ignore[call-overload]
+        return ops.reshape(self, shape, order)
 
     def transpose(self, *axes: Any) -> Any:
         """Axes in another order, reversed by default."""
@@ -210,15 +214,15 @@ class Methods:
 
     def sort(self, axis: int = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> None:
         """Sort in place, as `t[...] = np.sort(t)` does it."""
-        self[...] = ops.sort(self, axis, kind, stable=stable)  # type: ignore[index]
+        self[...] = ops.sort(self, axis, kind, stable=stable)
 
     def partition(self, kth: Any, axis: int = -1, kind: str = "introselect") -> None:
         """Partition in place, as `t[...] = np.partition(t)` does it."""
-        self[...] = ops.partition(self, kth, axis, kind)  # type: ignore[index]
+        self[...] = ops.partition(self, kth, axis, kind)
 
     def fill(self, value: Any) -> None:
         """Set all elements to a value, as `t[...] = value` does it."""
-        self[...] = value  # type: ignore[index]
+        self[...] = value
 
     def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
         """Set elements by their place in the flattened tensor."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.methods import Methods
-from tapenet.ops.registry import numpy_functions
+from tapenet.ops.registry import numpy_functions, numpy_name
 
 
 class Operand(Methods):
@@ -152,9 +152,9 @@ class Operand(Methods):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         function = numpy_functions.get(func) or ops.stands_for(func)
         if function is None:
-            raise self._unsupported(f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1))
+            raise self._unsupported(numpy_name(func))
         if len(args) > 2 or kwargs:
             return ops.protocol.function(func, function, args, kwargs)
-        if func is np.where and len(args) == 1:
+        if func is np.where and len(args) == 1:  # of a mask alone: another function under the same name
             return ops.nonzero(*args)
         return function(*args)

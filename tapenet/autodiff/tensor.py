@@ -20,6 +20,7 @@ from tapenet.autodiff import backward as driver
 from tapenet.autodiff import mutation
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.deposit import deposit
+from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.sites import numpy_caller, user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
@@ -497,7 +498,7 @@ class Tensor(Operand):
             gradient = Tensor._of(np.asarray(gradient))
         if gradient.shape != data.shape:
             raise ValueError(f"gradient= has shape {gradient.shape}, the tensor has {data.shape}: they must agree")
-        made: Tensor = driver.turned(gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype))
+        made: Tensor = turned(gradient if gradient.dtype == data.dtype else gradient.astype(data.dtype))
         return made
 
     # -- item assignment -----------------------------------------------------------------------------------------

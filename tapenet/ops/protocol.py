@@ -20,7 +20,7 @@ from tapenet.ops.indexing.basic import raw_index, scatter_add
 from tapenet.ops.op import Op, op
 from tapenet.ops.reductions import cumulative
 from tapenet.ops.reductions.basic import logsumexp
-from tapenet.ops.registry import numpy_functions, sample
+from tapenet.ops.registry import numpy_functions, numpy_name, sample
 
 _UNSET: Any = np._NoValue
 
@@ -42,6 +42,13 @@ def write(name: str, result: Any, out: Any, casting: str = "same_kind") -> Any:
     _check_cast(name, result, out, casting)
     out[...] = result
     return out
+
+
+def _given(name: str, result: Any, out: Any) -> Any:
+    """A result of a ufunc's method, or the tensor it was to be written to; NumPy passes that as a tuple."""
+    if isinstance(out, tuple):
+        (out,) = out
+    return result if out is None else write(name, result, out)
 
 
 def _check_cast(name: str, result: Any, out: Any, casting: str) -> None:
@@ -77,7 +84,7 @@ def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwarg
         if option not in known and option in options and options[option] in neutral:
             del options[option]
     result = stands(*args, **options)
-    return result if out is None else write(f"{func.__module__}.{func.__name__}".replace("numpy", "np", 1), result, out)
+    return result if out is None else write(numpy_name(func), result, out)
 
 
 #: Options of NumPy's functions that a tensor has no use for, with the values that may be passed all the same.
@@ -264,9 +271,7 @@ def reduce(
         result = reduced(array, ufunc, axis, dtype=dtype, keepdims=keepdims)
     else:
         result = _fold(name, ufunc, array, axis, dtype, keepdims, initial, where)
-    if isinstance(out, tuple):
-        (out,) = out
-    return result if out is None else write(name, result, out)
+    return _given(name, result, out)
 
 
 def _fold(
@@ -316,9 +321,7 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None, ou
         for i in range(1, rows.shape[0]):
             found.append(ufunc(found[-1], rows[i]))
         result = np.stack(found, axis) if found else np.copy(array)
-    if isinstance(out, tuple):
-        (out,) = out
-    return result if out is None else write(f"np.{ufunc.__name__}.accumulate", result, out)
+    return _given(f"np.{ufunc.__name__}.accumulate", result, out)
 
 
 def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
@@ -349,9 +352,7 @@ def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: An
         parts = [reduce(ufunc, rows[int(s) : int(e)]) for s, e in zip(starts, ends, strict=True)]
         result = np.stack(parts) if parts else rows[:0]
     result = np.moveaxis(result, 0, axis)
-    if isinstance(out, tuple):
-        (out,) = out
-    return result if out is None else write(name, result, out)
+    return _given(name, result, out)
 
 
 def at(ufunc: np.ufunc, a: Any, indices: Any, *b: Any) -> None:

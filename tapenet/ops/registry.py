@@ -30,11 +30,15 @@ registry: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 numpy_functions: dict[Any, Callable[..., Any]] = {}
 
 
+def numpy_name(function: Any) -> str:
+    """What a NumPy function is called by those who call it: "np.linalg.inv"."""
+    return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+
+
 def refuse(function: Any, mend: str) -> None:
     """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
     a TypeError that ends in `mend`."""
-    module = getattr(function, "__module__", "numpy")  # a ufunc had none before NumPy 2.2
-    numpy_functions[function] = Refused(f"{module}.{function.__name__}".replace("numpy", "np", 1), mend)
+    numpy_functions[function] = Refused(numpy_name(function), mend)
 
 
 class Refused:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.backward import GradientError
+from tapenet.autodiff.gradients import GradientError
 from tapenet.ops.op import Scatter
 from tapenet.testing import check_grads
 

@@ -13,7 +13,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.autodiff.backward import GradientError
+from tapenet.autodiff.gradients import GradientError
 from tapenet.ops.registry import registry
 from tapenet.testing import check_grads, check_op
 

@@ -307,9 +307,9 @@ def _matvec(x1: Any, x2: Any, *, axes: Any) -> Any:
 
 
 matvec: Op = op(
-    (lambda x1, x2: np.matvec(x1, x2)) if hasattr(np, "matvec") else (lambda x1, x2: _column(x1, x2)),
+    lambda x1, x2: np.matvec(x1, x2),
     name="matvec",
-    numpy=getattr(np, "matvec", ()),
+    numpy=np.matvec,
     lower=_column,
     more=_matvec,
     multiply_adds=lambda x2_shape, out_shape: math.prod(out_shape) * x2_shape[-1],
@@ -357,9 +357,9 @@ def _vecmat(x1: Any, x2: Any, *, axes: Any) -> Any:
 
 
 vecmat: Op = op(
-    (lambda x1, x2: np.vecmat(x1, x2)) if hasattr(np, "vecmat") else (lambda x1, x2: _row(x1, x2)),
+    lambda x1, x2: np.vecmat(x1, x2),
     name="vecmat",
-    numpy=getattr(np, "vecmat", ()),
+    numpy=np.vecmat,
     lower=_row,
     more=_vecmat,
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],

@@ -182,7 +182,7 @@ def _cumulative(function: Any, name: str, x: Any, axis: int | None, dtype: Any, 
     return np.concatenate([np.full(shape, first, out.dtype), out], axis)
 
 
-@derived(numpy=getattr(np, "cumulative_sum", ()), samples=_initial_samples)
+@derived(numpy=np.cumulative_sum, samples=_initial_samples)
 def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
     """The running sum as the array API has it.
 
@@ -202,7 +202,7 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
     return _cumulative(np.cumsum, "cumulative_sum", x, axis, dtype, 0 if include_initial else None)
 
 
-@derived(numpy=getattr(np, "cumulative_prod", ()), samples=_initial_samples)
+@derived(numpy=np.cumulative_prod, samples=_initial_samples)
 def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
     """The running product as the array API has it.
 

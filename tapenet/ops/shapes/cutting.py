@@ -109,7 +109,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 @derived(
-    numpy=getattr(np, "unstack", ()),  # NumPy 2.1
+    numpy=np.unstack,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(3, 2)), axis=-1), sample(r.normal(size=2))],
 )
 def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:

@@ -1,0 +1,230 @@
+"""The gradients of one backward pass: kept by node, added up, and brought to the form that each input needs."""
+
+from __future__ import annotations
+
+from heapq import heappush
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapenet.autodiff.tape import Leaf, Node, Parents
+from tapenet.ops.indexing.basic import scatter_add, scatter_sum
+from tapenet.ops.op import Scatter
+from tapenet.ops.shapes.basic import unbroadcast
+
+if TYPE_CHECKING:
+    from tapenet.autodiff.tensor import Tensor
+
+ndarray = np.ndarray
+
+
+class GradientError(RuntimeError):
+    """A gradient rule gave something that cannot be the gradient of its input."""
+
+
+class Reads:
+    """The gradient of a node from its parts that were read, where rules run on tensors: one array for all of them, made
+    when there will be no more, in place of one for each."""
+
+    __slots__ = ("dense", "indices", "node", "values")
+
+    def __init__(self, node: Node, dense: Any) -> None:
+        self.node = node
+        #: What came to the whole node, if anything.
+        self.dense = dense
+        self.values: list[Any] = []
+        self.indices: list[Any] = []
+
+    def total(self) -> Any:
+        """The gradient."""
+        shape = self.node.shape
+        if len(self.values) == 1:
+            found = scatter_add(self.values[0], self.indices[0], shape)
+        else:
+            found = scatter_sum(self.values, self.indices, shape)
+        found = found if found.dtype == self.node.dtype else found.astype(self.node.dtype)
+        return found if self.dense is None else self.dense + found
+
+
+class Gradients(dict[Node, Any]):
+    """The gradients known so far in one backward pass, by node.
+
+    Whoever enters the first gradient of a node that is no leaf also enters the node into `pending`, from which the
+    driver takes the latest node next: all that depend on it have been there before.
+    """
+
+    __slots__ = ("on_tensors", "only", "owned", "pending", "site", "tensor")
+
+    def __init__(
+        self, tensor: type[Tensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None
+    ) -> None:
+        self.tensor = tensor
+        #: Whether the gradients are tensors, not arrays.
+        self.on_tensors = on_tensors
+        #: Where this pass was started, if it releases what it uses; else None.
+        self.site = site
+        #: The nodes worth a gradient; None for all.
+        self.only = only
+        #: Nodes whose gradient array was made here, so that adding in place is safe.
+        self.owned: set[Node] = set()
+        #: A heap of the nodes whose rules are still to run, by falling number.
+        self.pending: list[tuple[int, Node]] = []
+
+    def first(self, node: Node, g: Any) -> None:
+        """Enter the first gradient of a node."""
+        self[node] = g
+        if type(node) is not Leaf:
+            heappush(self.pending, (-node.number, node))
+
+    def add(self, node: Node, g: Any) -> None:
+        """Add to the gradient of a node."""
+        have = self.get(node)
+        if have is None:
+            self.first(node, g)
+        elif type(have) is Reads:
+            have.dense = g if have.dense is None else have.dense + g
+        elif node in self.owned:
+            have += g
+        else:
+            total = have + g
+            self[node] = total
+            if type(total) is ndarray:
+                self.owned.add(node)
+
+    def put(self, node: Node, name: str, parent: Any, d: Any) -> None:
+        """Add `d`, what the rule of `node` for its input `name` returned, to the gradient of `parent`."""
+        if type(parent) is Parents:
+            if not isinstance(d, (tuple, list)) or len(d) != len(parent):
+                got = f"{len(d)} gradients" if isinstance(d, (tuple, list)) else type(d).__name__
+                raise GradientError(
+                    f"{rule_words(node, name)} returned {got} for a sequence of {len(parent)} arrays; return a tuple with "
+                    "one gradient for each"
+                )
+            for p, each in zip(parent, d, strict=True):
+                if p is not None and (self.only is None or p in self.only):
+                    self.put(node, name, p, each)
+            return
+        if type(d) is Scatter:
+            if not self.on_tensors:
+                self._scatter(parent, d)
+                return
+            self._collect(parent, d)
+            return
+        d = settle(node, name, parent, d)
+        if self.on_tensors and type(d) is not self.tensor:
+            d = self.tensor._of(np.asarray(d))  # a rule's constant
+        self.add(parent, d)
+
+    def _scatter(self, parent: Node, d: Scatter) -> None:
+        buffer = self.get(parent)
+        if parent not in self.owned:
+            have, buffer = buffer, np.zeros(parent.shape, parent.dtype)
+            if have is None:
+                self.first(parent, buffer)
+            else:
+                buffer += have
+                self[parent] = buffer
+            self.owned.add(parent)
+        assert buffer is not None
+        if d.g.dtype.kind == "c" and buffer.dtype.kind == "f":
+            d = Scatter(d.index, d.g.real)
+        d.add_to(buffer)
+
+    def _collect(self, parent: Node, d: Scatter) -> None:
+        have = self.get(parent)
+        if type(have) is not Reads:
+            reads = Reads(parent, have)
+            if have is None:
+                self.first(parent, reads)
+            else:
+                self[parent] = reads
+            have = reads
+        have.values.append(d.g.real if d.g.dtype.kind == "c" and parent.dtype.kind == "f" else d.g)
+        have.indices.append(d.index)
+
+    def put_output(self, source: Node, index: int, g: Any) -> None:
+        """Add the gradient of one output of an op with several."""
+        gs = self.get(source)
+        if gs is None:
+            gs = [None] * len(source.shape)
+            self.first(source, gs)
+        gs[index] = g if gs[index] is None else gs[index] + g
+
+    def fill(self, node: Node, gs: list[Any]) -> tuple[Any, ...]:
+        """One gradient per output: zeros for the unused, or None if the op asks for that; None for those without a
+        derivative."""
+        if node.op.tell_unused:
+            return tuple(gs)
+        return tuple(
+            None if i in node.op.nondiff_outputs else (np.zeros(node.shape[i], node.dtype[i]) if g is None else g)
+            for i, g in enumerate(gs)
+        )
+
+    def wants(self, parent: Any) -> bool:
+        """Whether a parent slot holds a node whose gradient is needed."""
+        if parent is None or self.only is None:
+            return parent is not None
+        if type(parent) is Parents:
+            return any(p in self.only for p in parent)
+        return parent in self.only
+
+
+def turned(g: Any) -> Any:
+    """A gradient between the form that users see and that of rules: its conjugate, where it is complex.
+
+    For a complex z users see ∂L/∂Re z + i ∂L/∂Im z, in whose direction L grows fastest. Rules know its conjugate, for
+    which dL = Re(Σ g dz): with that the rule of every function that has a complex derivative is g · f'(z), as for real
+    numbers.
+    """
+    return np.conj(g) if g.dtype.kind == "c" else g
+
+
+def settle(node: Node, name: str, parent: Node, d: Any) -> Any:
+    """Bring what a rule returned to the shape and dtype of its input, or say what is wrong with it."""
+    if d is None:
+        raise GradientError(f"{rule_words(node, name)} returned None; return an array, or declare {name!r} in nondiff=")
+    if not hasattr(d, "dtype"):
+        d = np.asarray(d)
+    shape = parent.shape
+    if d.shape != shape:
+        if node.op.broadcasts and d.shape in (node.shape, *node.shape):  # of the output, or of one of several
+            d = unbroadcast(d, shape)
+        elif _broadcasts_to(d.shape, shape):
+            d = stretch(d, shape) if type(d) is ndarray or isinstance(d, np.generic) else np.broadcast_to(d, shape)
+        else:
+            hint = ""
+            if not node.op.broadcasts and d.shape in (node.shape, *node.shape):
+                hint = "; if the op broadcasts its inputs as NumPy does, define it with broadcasts=True"
+            raise GradientError(
+                f"{rule_words(node, name)} returned shape {d.shape}, but {name} has shape {shape} (the output has "
+                f"{node.shape}); a rule returns the shape of its input or one that broadcasts up to it{hint}"
+            )
+    if d.dtype != parent.dtype:
+        if d.dtype.kind == "c" and parent.dtype.kind == "f":
+            d = d.real
+        d = d.astype(parent.dtype)
+    return d
+
+
+def stretch(d: Any, shape: tuple[int, ...]) -> Any:
+    """`np.broadcast_to` at a tenth of its cost: a read-only view that repeats `d` by strides of 0."""
+    d = np.asarray(d)
+    if not d.flags.c_contiguous:  # not to be had as one run of bytes
+        return np.broadcast_to(d, shape)
+    lead = len(shape) - d.ndim
+    strides = (0,) * lead + tuple(0 if n == 1 else s for n, s in zip(d.shape, d.strides, strict=True))
+    view: Any = np.ndarray(shape, d.dtype, d, 0, strides)
+    view.setflags(write=False)
+    return view
+
+
+def _broadcasts_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    if len(shape) > len(target):
+        return False
+    return all(a == b or a == 1 for a, b in zip(shape[::-1], target[::-1], strict=False))
+
+
+def rule_words(node: Node, name: str) -> str:
+    """The words for a node's rule for one of its inputs, in errors."""
+    path = node.path
+    return f"the gradient rule for {name!r} of op {node.name!r}{' in ' + path if path else ''}"
