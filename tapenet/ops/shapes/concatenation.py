@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 
-def _pieces(g: Any, arrays_shape: Any, axis: int) -> Any:
+def _pieces(g: Any, arrays_shape: Any, axis: int | None) -> Any:
     if axis is None:
         ends = np.cumsum([math.prod(s) for s in arrays_shape])
         return tuple(
@@ -33,10 +34,14 @@ def one_array(shape: Any) -> bool:
     return isinstance(shape[0], int)
 
 
-def _concatenate_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
-    if one_array(arrays_shape):
-        return np.stack(_pieces(g, (arrays_shape[1:],) * arrays_shape[0], axis))
-    return _pieces(g, arrays_shape, axis)
+def parted(g: Any, arrays_shape: Any, axis: int | None, wide: Callable[[Any], Any] | None = None) -> Any:
+    """The gradient of arrays joined along an axis: to each its part. `wide` says the shapes that they were brought to."""
+    one = one_array(arrays_shape)
+    shapes = (arrays_shape[1:],) * arrays_shape[0] if one else arrays_shape
+    parts = _pieces(g, shapes if wide is None else tuple(map(wide, shapes)), axis)
+    if wide is not None:
+        parts = tuple(p if p.shape == s else np.reshape(p, s) for p, s in zip(parts, shapes, strict=True))
+    return np.stack(parts) if one else parts
 
 
 def _stack_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
@@ -66,7 +71,7 @@ concatenate: Op = op(
     more=lambda arrays, axis=0, *, dtype=None, casting="same_kind": concatenate(
         cast("concatenate", arrays, dtype, casting), axis
     ),
-    arrays=_concatenate_arrays,
+    arrays=lambda g, arrays_shape, axis: parted(g, arrays_shape, axis),
     formula="arrays joined along an axis",
     gradients="arrays: the part of g that each became",
     doc="""Arrays joined along an axis they share (None: flattened first).

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.concatenation import cast, concatenate, one_array
+from tapenet.ops.shapes.concatenation import cast, concatenate, parted
 
 
 def _parts(tup: Any) -> list[Any]:
@@ -30,21 +30,8 @@ def at_least_3d(a: Any) -> Any:
 
 
 def _rule(wide: Callable[[tuple[int, ...]], tuple[int, ...]], axis: int) -> Callable[..., Any]:
-    """The gradient of arrays that are brought to the shape `wide` and joined along an axis: to each its part."""
-
-    def rule(g: Any, tup_shape: Any) -> Any:
-        one = one_array(tup_shape)
-        shapes = (tup_shape[1:],) * tup_shape[0] if one else tup_shape
-        lead = (slice(None),) * min(axis, g.ndim - 1)  # hstack joins rows along their only axis
-        parts, start = [], 0
-        for shape in shapes:
-            stop = start + wide(shape)[len(lead)]
-            part = g[(*lead, slice(start, stop))]
-            parts.append(part if part.shape == shape else np.reshape(part, shape))
-            start = stop
-        return np.stack(parts) if one else tuple(parts)
-
-    return rule
+    """The gradient of arrays that are brought to the shape `wide` and joined along an axis; rows along their only one."""
+    return lambda g, tup_shape: parted(g, tup_shape, min(axis, g.ndim - 1), wide)
 
 
 def _at_least(ndim: int) -> Callable[[tuple[int, ...]], tuple[int, ...]]:
