@@ -157,8 +157,16 @@ def dot(a: Any, b: Any) -> Any:
     return matmul(a, b)
 
 
+def _rows_dot(x: Any, matrix: Any) -> Any:
+    """x @ matrix. `ndarray.dot` gives BLAS no more than matrices, and of other arrays computes one element at a time."""
+    if x.ndim <= 2 or type(x) is not np.ndarray:
+        return x.dot(matrix)
+    *rows, length = x.shape
+    return x.reshape(math.prod(rows), length).dot(matrix).reshape(*rows, matrix.shape[1])
+
+
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    out = x.dot(weight.T)
+    out = _rows_dot(x, weight.T)
     if bias is not None:
         if bias.shape != out.shape[-1:]:  # it might broadcast, and its rule would not undo that
             raise ValueError(f"the bias has shape {bias.shape}, not {out.shape[-1:]}")
@@ -167,7 +175,7 @@ def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _linear_x(g: Any, weight: Any) -> Any:
-    return g.dot(weight) if type(g) is np.ndarray else np.matmul(g, weight)
+    return _rows_dot(g, weight) if type(g) is np.ndarray else np.matmul(g, weight)
 
 
 def _linear_weight(g: Any, x: Any) -> Any:
