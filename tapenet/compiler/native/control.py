@@ -13,10 +13,10 @@ import numpy as np
 
 from tapenet.compiler.ir import Constant, Instruction, Program, Value, Write
 from tapenet.compiler.layout import Layouts
-from tapenet.compiler.native.emitter import load
 from tapenet.compiler.native.kernels import Function
-from tapenet.compiler.native.loops import Access, Code, copy, offset
 from tapenet.compiler.native.moves import STATUS
+from tapenet.native.emitter import load
+from tapenet.native.loops import Access, Code, copy, offset
 
 _POINTER = np.dtype(np.int64)  # as wide as a pointer
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from tapenet.compiler.fusion import Kernel, aligned, source
 from tapenet.compiler.ir import Constant, Instruction, Value
 from tapenet.compiler.layout import Layouts
-from tapenet.compiler.native.emitter import literal, load, store
-from tapenet.compiler.native.loops import (
+from tapenet.native.emitter import literal, load, store
+from tapenet.native.loops import (
     Access,
     Accumulator,
     Body,
@@ -21,7 +21,7 @@ from tapenet.compiler.native.loops import (
     offset,
     reducible,
 )
-from tapenet.compiler.native.scalar import COST, apply, can
+from tapenet.native.scalar import COST, apply, can
 
 #: An expression is computed again in a later phase rather than kept in memory if it costs no more than this.
 CHEAP = 3

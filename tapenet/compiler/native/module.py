@@ -15,12 +15,13 @@ import numpy as np
 from tapenet.compiler.fusion import Entry, Kernel, fuse
 from tapenet.compiler.ir import Builder, Constant, Input, Instruction, Program, Result, Value, rewrite, substitute
 from tapenet.compiler.layout import Layouts, alike, c_strides, materialise
-from tapenet.compiler.native import control, loops, moves, parallel, products
-from tapenet.compiler.native.blas import find
+from tapenet.compiler.native import control, moves, parallel, products
 from tapenet.compiler.native.kernels import Function, KernelCode, fusible, weight
 from tapenet.compiler.native.memory import Arena, Memory, Slot
-from tapenet.compiler.native.scalar import definitions
 from tapenet.compiler.passes import accumulate, dead
+from tapenet.native import loops
+from tapenet.native.blas import find
+from tapenet.native.scalar import definitions
 
 #: Arguments of this size in bytes are copied if they are read so many times.
 LEAST, MOST, OFTEN = 1024, 16384, 16

@@ -9,12 +9,12 @@ import numpy as np
 
 from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts, Strides
-from tapenet.compiler.native.blas import find
-from tapenet.compiler.native.emitter import literal, llvm_type, load, store, supported
 from tapenet.compiler.native.kernels import Function
-from tapenet.compiler.native.loops import Access, Code, copy, fill, nest, offset
 from tapenet.compiler.native.products import matrix, operands
 from tapenet.compiler.primitives import Hole
+from tapenet.native.blas import find
+from tapenet.native.emitter import literal, llvm_type, load, store, supported
+from tapenet.native.loops import Access, Code, copy, fill, nest, offset
 
 #: The buffer of the number that says what went wrong: 0 for nothing, 1 for an index out of bounds.
 STATUS = "status"

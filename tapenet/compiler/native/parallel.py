@@ -18,9 +18,9 @@ import numpy as np
 from tapenet.compiler.fusion import Kernel
 from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts
-from tapenet.compiler.native.emitter import load, store
 from tapenet.compiler.native.kernels import Function, KernelCode, work
-from tapenet.compiler.native.loops import Code, combiner, fill, identity, offset
+from tapenet.native.emitter import load, store
+from tapenet.native.loops import Code, combiner, fill, identity, offset
 
 #: Cycles of a kernel from which threads pay, as `work` estimates them: some milliseconds. Behind a product, BLAS's own
 #: threads still wait for the next one in a loop, and a shorter kernel would be done before it gets their processors.

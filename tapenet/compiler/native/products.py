@@ -9,10 +9,10 @@ import numpy as np
 
 from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts, Strides
-from tapenet.compiler.native import gemm, gemv
-from tapenet.compiler.native.emitter import llvm_type
 from tapenet.compiler.native.kernels import Function
-from tapenet.compiler.native.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
+from tapenet.native import gemm, gemv
+from tapenet.native.emitter import llvm_type
+from tapenet.native.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
 SMALL = 2048

@@ -21,9 +21,9 @@ from tapenet.compiler.native.memory import Arena
 from tapenet.compiler.native.module import Call, Module, Segment
 from tapenet.compiler.native.parallel import threads
 from tapenet.compiler.native.report import groups, report
-from tapenet.compiler.native.toolchain import Library
-from tapenet.compiler.native.toolchain import build as compile_text
 from tapenet.compiler.primitives import PRIMITIVES
+from tapenet.native.toolchain import Library
+from tapenet.native.toolchain import build as compile_text
 
 Array = np.ndarray[Any, Any]
 _numbers = itertools.count(1)

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import llvmlite.binding as llvm
 import numpy as np
 
-from tapenet.compiler.native.emitter import Emitter, llvm_type, load, store
-from tapenet.compiler.native.scalar import apply, definitions
+from tapenet.native.emitter import Emitter, llvm_type, load, store
+from tapenet.native.scalar import apply, definitions
 
 DType = np.dtype[Any]
 

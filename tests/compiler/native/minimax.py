@@ -1,4 +1,4 @@
-"""How the polynomials in `tapenet.compiler.native.coefficients` were made.
+"""How the polynomials in `tapenet.native.coefficients` were made.
 
 Each is the minimax fit of a function on an interval: the largest weighted error is the smallest possible, up to the
 rounding of the coefficients. Found by Lawson's iteration (least squares whose weights are multiplied by the last
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import mpmath as m
 import numpy as np
 
-from tapenet.compiler.native.coefficients import ERFCX_CENTRE
+from tapenet.native.coefficients import ERFCX_CENTRE
 
 m.mp.prec = 300
 _sqrt = m.sqrt

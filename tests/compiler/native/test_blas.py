@@ -17,8 +17,9 @@ from tests.compiler.passes.programs import Build
 
 pytest.importorskip("llvmlite")
 
-from tapenet.compiler.native import blas, module, moves, toolchain
+from tapenet.compiler.native import module, moves
 from tapenet.compiler.native.module import Module
+from tapenet.native import blas, toolchain
 from tests.compiler.native.running import assert_native, called
 
 FIND = blas.find.__wrapped__

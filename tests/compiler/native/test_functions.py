@@ -23,10 +23,10 @@ pytest.importorskip("mpmath")
 
 import mpmath as mp
 
-from tapenet.compiler.native import functions
-from tapenet.compiler.native.coefficients import POLYNOMIALS
-from tapenet.compiler.native.emitter import Emitter, Value
-from tapenet.compiler.native.scalar import apply
+from tapenet.native import functions
+from tapenet.native.coefficients import POLYNOMIALS
+from tapenet.native.emitter import Emitter, Value
+from tapenet.native.scalar import apply
 from tests.compiler.native.kernels import Compiled, Loop, kernel
 from tests.compiler.native.minimax import FITS, error
 from tests.compiler.native.references import FUNCTIONS, PAIRS, Function, numpys
@@ -325,7 +325,7 @@ def test_polynomials_are_as_good_as_stated(name: str, suffix: str) -> None:
 
 
 def test_the_digits_of_two_over_pi() -> None:
-    from tapenet.compiler.native.coefficients import TWO_OVER_PI
+    from tapenet.native.coefficients import TWO_OVER_PI
 
     with mp.workprec(600):
         for k, parts in enumerate(TWO_OVER_PI):

@@ -13,8 +13,8 @@ from tapenet.compiler.layout import c_strides
 pytest.importorskip("llvmlite")
 
 import tapenet as tn
-from tapenet.compiler.native import gemm, gemv
-from tapenet.compiler.native.gemm import Registers, fits
+from tapenet.native import gemm, gemv
+from tapenet.native.gemm import Registers, fits
 from tests.compiler.native.running import compiled
 from tests.compiler.native.test_products import assert_close, turned
 from tests.compiler.passes.programs import Build

@@ -18,7 +18,7 @@ pytest.importorskip("llvmlite")
 
 from tapenet.compiler.native import Runner, build
 from tapenet.compiler.native.kernels import crosses, fusible
-from tapenet.compiler.native.loops import BLOCK, LONG
+from tapenet.native.loops import BLOCK, LONG
 from tests.compiler.evaluate import evaluate
 from tests.compiler.lowered import program_of
 from tests.compiler.native.generate import Rows

@@ -10,9 +10,9 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from tapenet.compiler.native.emitter import Emitter, llvm_type, supported
-from tapenet.compiler.native.functions import FUNCTIONS
-from tapenet.compiler.native.scalar import COST, LOWERABLE, apply, can, definitions, literal
+from tapenet.native.emitter import Emitter, llvm_type, supported
+from tapenet.native.functions import FUNCTIONS
+from tapenet.native.scalar import COST, LOWERABLE, apply, can, definitions, literal
 from tests.compiler.native.kernels import Compiled, kernel
 
 DTYPES = [np.dtype(c) for c in "?bBhHiIqQfd"]

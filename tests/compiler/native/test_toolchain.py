@@ -26,7 +26,7 @@ pytest.importorskip("llvmlite")
 import llvmlite
 import llvmlite.binding as llvm
 
-from tapenet.compiler.native import toolchain
+from tapenet.native import toolchain
 
 TEXT = "define i64 @answer() { ret i64 42 }\n"
 
@@ -89,7 +89,7 @@ STEP = """
 import numpy as np
 import tapenet as tn
 from tapenet import nn, optim
-from tapenet.compiler.native import toolchain
+from tapenet.native import toolchain
 
 compile_, count = toolchain.compile_, 0
 
@@ -143,7 +143,7 @@ def test_another_process_finds_what_the_first_compiled(cache: Path) -> None:
 
 BUILD = """
 import ctypes
-from tapenet.compiler.native import toolchain
+from tapenet.native import toolchain
 
 for k in range(15):
     library = toolchain.build(f"define i64 @answer() {{ ret i64 {k} }}")

@@ -11,9 +11,8 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from tapenet.compiler.layout import Strides
-from tapenet.compiler.native.emitter import DType, llvm_type
-from tapenet.compiler.native.loops import Carried, Code, offset
+from tapenet.native.emitter import DType, llvm_type
+from tapenet.native.loops import Carried, Code, Strides, offset
 
 #: The right operand has at most so many bytes: it is read once per block of rows of the result.
 LARGEST = 400_000
@@ -145,7 +144,7 @@ def _tile(
     code.loop(k, step, [cell for row in sums for cell in row])
     for row, at in zip(sums, places, strict=True):
         for cell, place, piece in zip(row, at, pieces, strict=True):
-            _store(code, cell.register, place, piece.vector, piece.mask, dtype)
+            store_masked(code, cell.register, place, piece.vector, piece.mask, dtype)
 
 
 class _Piece(NamedTuple):
@@ -187,7 +186,8 @@ def load_masked(code: Code, pointer: str, vector: str, mask: str | None, dtype: 
     return code.emit(f"call {vector} @{name}(ptr {pointer}, i32 {dtype.itemsize}, {mask}, {vector} zeroinitializer)")
 
 
-def _store(code: Code, register: str, pointer: str, vector: str, mask: str | None, dtype: DType) -> None:
+def store_masked(code: Code, register: str, pointer: str, vector: str, mask: str | None, dtype: DType) -> None:
+    """Store a vector: the lanes of the mask."""
     if mask is None:
         code.line(f"  store {vector} {register}, ptr {pointer}, align {dtype.itemsize}")
         return

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from tapenet.compiler.native.coefficients import ERFCX_CENTRE
-from tapenet.compiler.native.emitter import Value
-from tapenet.compiler.native.formulas import FORMATS, call, double, function, in_double, nearest, polynomial
+from tapenet.native.coefficients import ERFCX_CENTRE
+from tapenet.native.emitter import Value
+from tapenet.native.formulas import FORMATS, call, double, function, in_double, nearest, polynomial
 
 # -- exponentials ------------------------------------------------------------------------------------------------
 

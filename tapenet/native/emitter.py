@@ -25,6 +25,16 @@ INTEGER = {"float": "i32", "double": "i64"}
 SUFFIX = {"float": "f32", "double": "f64"}
 
 
+def element(type: str) -> str:
+    """The type of a vector's lanes; a scalar's own."""
+    return type[1:-1].split(" x ")[1] if type[0] == "<" else type
+
+
+def splat(text: str, type: str, lanes: int) -> str:
+    """A vector constant with one literal in all lanes."""
+    return "<" + ", ".join([f"{type} {text}"] * lanes) + ">"
+
+
 def supported(dtype: DType) -> bool:
     """Whether values of this dtype can be held: booleans, integers, float32 and float64, in native byte order."""
     return dtype.isnative and (dtype.char in _TYPES or dtype.kind in "iu")
@@ -107,7 +117,7 @@ def store(e: Emitter, register: str, pointer: str, dtype: DType, suffix: str = "
 
 
 class Value:
-    """A register or literal of a scalar LLVM type, with Python's operators.
+    """A register or literal with Python's operators: of a scalar LLVM type, or for arithmetic alone a vector's.
 
     Integer division is left out and `>>` keeps the sign; `<`, `<=`, `>`, `>=` of integers are signed. Comparisons with
     nan are false, but for `ne`.
@@ -123,14 +133,17 @@ class Value:
     @property
     def is_float(self) -> bool:
         """Whether it is a float or a double."""
-        return self.type in SUFFIX
+        return element(self.type) in SUFFIX
 
     def like(self, other: Value | Number) -> Value:
         """The other operand: a number becomes a literal of this Value's type."""
         if isinstance(other, Value):
             return other
         if self.is_float:
-            return Value(self.e, literal(other, np.dtype("f" if self.type == "float" else "d")), self.type)
+            t = element(self.type)
+            text = literal(other, np.dtype("f" if t == "float" else "d"))
+            lanes = 0 if t == self.type else int(self.type[1:].split(" ")[0])
+            return Value(self.e, splat(text, t, lanes) if lanes else text, self.type)
         return Value(self.e, str(other).lower(), self.type)
 
     def op(self, instruction: str, *operands: Value | Number, result: str = "") -> Value:

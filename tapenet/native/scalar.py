@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tapenet.compiler.native.emitter import DType, Emitter, Value, literal, llvm_type, load, store, supported
-from tapenet.compiler.native.functions import ARITY, FUNCTIONS, call, definition
+from tapenet.native.emitter import DType, Emitter, Value, literal, llvm_type, load, store, supported
+from tapenet.native.functions import ARITY, FUNCTIONS, call, definition
 
 __all__ = ["COST", "LOWERABLE", "Emitter", "apply", "can", "definitions", "literal", "llvm_type", "load", "store"]
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tapenet.compiler.native.coefficients import POLYNOMIALS
-from tapenet.compiler.native.emitter import SUFFIX, Value
+from tapenet.native.coefficients import POLYNOMIALS
+from tapenet.native.emitter import SUFFIX, Value
 
 Body = Callable[..., Value]
 

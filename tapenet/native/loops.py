@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from tapenet.compiler.native.emitter import DType, Emitter, literal, llvm_type, load, store
+from tapenet.native.emitter import DType, Emitter, literal, llvm_type, load, store
+
+#: Numbers of elements between neighbours, by axis.
+Strides = tuple[int, ...]
 
 #: Numbers in one run of a long sum.
 BLOCK = 4096

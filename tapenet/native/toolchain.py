@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tapenet.compiler.native.blas import find
+from tapenet.native.blas import find
 
 #: Goes into every key: changed when the code generator's conventions change in a way that the IR does not show.
 VERSION = 1

@@ -15,9 +15,9 @@ TABLE
 
 from __future__ import annotations
 
-from tapenet.compiler.native import circular, exponential
-from tapenet.compiler.native.emitter import SUFFIX, Emitter, Value
-from tapenet.compiler.native.formulas import FUNCTIONS, call
+from tapenet.native import circular, exponential
+from tapenet.native.emitter import SUFFIX, Emitter, Value
+from tapenet.native.formulas import FUNCTIONS, call
 
 __all__ = ["ARITY", "FUNCTIONS", "call", "circular", "definition", "exponential"]
 

@@ -1,0 +1,231 @@
+"""Kernels for one shape, written as loops in Python.
+
+A `Kernel` is the body of one function of machine code. Loops of the kernel are Python's `for` over `kernel.turns(count)`,
+whose body runs once and is emitted once; a `for` over a `range` is unrolled. `Array` reads and writes memory, `Value` has
+Python's operators, and a `Variable` changes from turn to turn:
+
+    k = Kernel("sums", np.float32)
+    x, out = k.array(8, 1000), k.array(8)
+    for row in k.turns(8):
+        total = k.variable(k.number(0.0))
+        for i in k.turns(1000):
+            total += x.load(row, i)
+        out.store(total.value, row)
+    sums = k.compile()
+    sums(a, b)                        # a of 8 x 1000 float32, b of 8
+
+Shapes are constants of the code, so that LLVM knows every distance; arrays do not overlap. A load of several `lanes` is a
+vector, and so are the results of arithmetic on it; a plain innermost loop LLVM turns into vectors by itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from tapenet.native.emitter import DType, Number, Value, element, literal, llvm_type, splat
+from tapenet.native.gemm import load_masked, mask, registers, store_masked
+from tapenet.native.loops import Code
+from tapenet.native.scalar import definitions
+from tapenet.native.toolchain import build
+
+#: Where in an array: numbers known now, or values of the running kernel.
+Index = int | Value
+
+
+class Variable:
+    """A value of a kernel that changes as it runs. LLVM keeps it in a register."""
+
+    __slots__ = ("kernel", "pointer", "type")
+
+    def __init__(self, kernel: Kernel, start: Value) -> None:
+        self.kernel = kernel
+        self.type = start.type
+        self.pointer = f"%cell{len(kernel.cells)}"
+        kernel.cells.append(f"  {self.pointer} = alloca {start.type}")
+        self.set(start)
+
+    @property
+    def value(self) -> Value:
+        """What it is now."""
+        return Value(self.kernel, self.kernel.emit(f"load {self.type}, ptr {self.pointer}"), self.type)
+
+    def set(self, value: Value) -> None:
+        """Give it another value."""
+        self.kernel.line(f"  store {self.type} {value.name}, ptr {self.pointer}")
+
+    def __iadd__(self, other: Value) -> Variable:
+        self.set(self.value + other)
+        return self
+
+
+class Array:
+    """Memory in C order, from a pointer on; its elements are reached by one index per axis."""
+
+    __slots__ = ("dtype", "kernel", "pointer", "strides")
+
+    def __init__(self, kernel: Kernel, pointer: str, strides: tuple[int, ...], dtype: DType) -> None:
+        self.kernel = kernel
+        self.pointer = pointer
+        self.strides = strides
+        self.dtype = dtype
+
+    def at(self, *indices: Index) -> str:
+        """The pointer to an element. Indices that are missing at the end are 0."""
+        fixed, moving = 0, None
+        for index, stride in zip(indices, self.strides, strict=False):
+            if isinstance(index, int):
+                fixed += index * stride
+            else:
+                step = index if stride == 1 else index.op("mul nsw", index, stride)
+                moving = step if moving is None else step.op("add nsw", moving, step)
+        t = llvm_type(self.dtype, memory=True)
+        pointer = self.pointer
+        if moving is not None:
+            pointer = self.kernel.emit(f"getelementptr inbounds {t}, ptr {pointer}, i64 {moving.name}")
+        if fixed:
+            pointer = self.kernel.emit(f"getelementptr inbounds {t}, ptr {pointer}, i64 {fixed}")
+        return pointer
+
+    def part(self, *indices: Index) -> Array:
+        """The array from an element on, with the axes that have no index."""
+        return Array(self.kernel, self.at(*indices), self.strides[len(indices) :], self.dtype)
+
+    def load(self, *indices: Index, lanes: int = 0, count: int | None = None) -> Value:
+        """An element; with `lanes` a vector of those from there on, with `count` zeros behind the first so many."""
+        t = llvm_type(self.dtype, memory=True)
+        pointer = self.at(*indices)
+        if not lanes:
+            return Value(self.kernel, self.kernel.emit(f"load {t}, ptr {pointer}"), t)
+        vector = f"<{lanes} x {t}>"
+        which = None if count is None else mask(count, lanes)
+        return Value(self.kernel, load_masked(self.kernel, pointer, vector, which, self.dtype), vector)
+
+    def store(self, value: Value, *indices: Index, count: int | None = None) -> None:
+        """Write an element, or a vector of them: its first `count`."""
+        pointer = self.at(*indices)
+        if value.type[0] != "<":
+            self.kernel.line(f"  store {value.type} {value.name}, ptr {pointer}")
+            return
+        lanes = int(value.type[1:].split(" ")[0])
+        which = None if count is None else mask(count, lanes)
+        store_masked(self.kernel, value.name, pointer, value.type, which, self.dtype)
+
+
+class Kernel(Code):
+    """The body of one function. See the module.
+
+    Attributes:
+        dtype: of arrays and numbers, where none is named.
+        lanes: how many numbers of it a vector register holds.
+    """
+
+    def __init__(self, name: str, dtype: Any) -> None:
+        super().__init__()
+        self.name = name
+        self.dtype = np.dtype(dtype)
+        self.lanes = registers().bytes // self.dtype.itemsize
+        self._parameters: list[str] = []
+
+    # -- parameters ---------------------------------------------------------------------------------------------
+
+    def array(self, *shape: int, dtype: Any = None) -> Array:
+        """The next argument: a C-contiguous array of this shape."""
+        name = f"%a{len(self._parameters)}"
+        self._parameters.append(f"ptr noalias {name}")
+        strides, step = [], 1
+        for n in reversed(shape):
+            strides.append(step)
+            step *= n
+        return Array(self, name, tuple(reversed(strides)), self.dtype if dtype is None else np.dtype(dtype))
+
+    def integer(self) -> Value:
+        """The next argument: an integer."""
+        name = f"%a{len(self._parameters)}"
+        self._parameters.append(f"i64 {name}")
+        return Value(self, name, "i64")
+
+    # -- values -------------------------------------------------------------------------------------------------
+
+    def number(self, value: Number, lanes: int = 0) -> Value:
+        """A constant of the kernel's dtype; a vector of it if `lanes` are given."""
+        t = llvm_type(self.dtype)
+        text = literal(value, self.dtype)
+        return Value(self, splat(text, t, lanes), f"<{lanes} x {t}>") if lanes else Value(self, text, t)
+
+    def index(self, value: int) -> Value:
+        """A constant integer."""
+        return Value(self, str(value), "i64")
+
+    def spread(self, value: Value, lanes: int) -> Value:
+        """A vector of one number."""
+        vector = f"<{lanes} x {value.type}>"
+        one = self.emit(f"insertelement {vector} poison, {value.type} {value.name}, i64 0")
+        text = f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer"
+        return Value(self, self.emit(text), vector)
+
+    def total(self, value: Value) -> Value:
+        """The sum of a vector's lanes, in any order."""
+        t = element(value.type)
+        lanes = int(value.type[1:].split(" ")[0])
+        suffix = f"v{lanes}{'f32' if t == 'float' else 'f64'}"
+        zero = literal(-0.0, self.dtype)
+        text = f"call reassoc {t} @llvm.vector.reduce.fadd.{suffix}({t} {zero}, {value.type} {value.name})"
+        return Value(self, self.emit(text), t)
+
+    def variable(self, start: Value) -> Variable:
+        """A value that changes."""
+        return Variable(self, start)
+
+    # -- control ------------------------------------------------------------------------------------------------
+
+    def turns(self, count: Index, start: Index = 0, step: int = 1) -> Iterator[Value]:
+        """A loop: the body of the `for` over it is emitted once, with the index start, start + step, ... below `count`."""
+        head, end = self.label(), self.label()
+        before, index, following = self.block, self.fresh(), self.fresh()
+        first = start if isinstance(start, int) else start.name
+        last = count if isinstance(count, int) else count.name
+        if not (isinstance(start, int) and isinstance(count, int) and start < count):
+            more = self.emit(f"icmp slt i64 {first}, {last}")
+            self.line(f"  br i1 {more}, label %{head}, label %{end}")
+        else:
+            self.line(f"  br label %{head}")
+        self.begin(head)
+        place = len(self.lines)
+        yield Value(self, index, "i64")
+        latch = self.block
+        self.lines.insert(place, f"  {index} = phi i64 [ {first}, %{before} ], [ {following}, %{latch} ]")
+        self.line(f"  {following} = add nuw nsw i64 {index}, {step}")
+        more = self.emit(f"icmp slt i64 {following}, {last}")
+        self.line(f"  br i1 {more}, label %{head}, label %{end}")
+        self.begin(end)
+
+    # -- the function -------------------------------------------------------------------------------------------
+
+    def text(self) -> str:
+        """The function, and what it calls, as LLVM IR."""
+        body = "\n".join([*self.cells, *self.lines])
+        declares = sorted(line for line in self.declares if line.startswith("declare "))
+        parameters = ", ".join(self._parameters)
+        return "\n".join(
+            [
+                *declares,
+                definitions(self.needs),
+                f"define void @{self.name}({parameters}) #0 {{\nentry:\n{body}\n  ret void\n}}\n",
+            ]
+        )
+
+    def compile(self) -> Callable[..., None]:
+        """Machine code, as a function of arrays and integers. It runs without the interpreter's lock."""
+        library = build(self.text())
+        types = [ctypes.c_void_p if p.startswith("ptr") else ctypes.c_int64 for p in self._parameters]
+        run = ctypes.CFUNCTYPE(None, *types)(library.address(self.name))
+
+        def call(*arguments: Any) -> None:
+            run(*[a if type(a) is int else a.ctypes.data for a in arguments])
+
+        call.library = library  # type: ignore[attr-defined]  # the code lives as long as the function
+        return call
