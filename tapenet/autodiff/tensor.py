@@ -21,6 +21,7 @@ from tapenet.autodiff import mutation
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.gradients import turned
+from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.sites import numpy_caller, user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
@@ -410,22 +411,23 @@ class Tensor(Operand):
                 self.register_hook(_Keep(self))
         return self
 
-    def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Handle:
         """Call `hook(grad)` with this tensor's whole gradient at each backward; what it returns, unless None,
         goes on in its place.
 
         Returns:
-            a function that removes the hook.
+            a handle, whose `remove()` takes the hook away; as a context manager it does so at the end of the block.
 
         Raises:
             RuntimeError: the tensor needs no gradient.
 
         >>> import tapenet as tn
         >>> x = tn.tensor([1.0], requires_grad=True)
-        >>> remove = x.register_hook(lambda g: g * 10)
+        >>> handle = x.register_hook(lambda g: g * 10)
         >>> (x * 2).sum().backward()
         >>> x.grad
         Tensor([20.])
+        >>> handle.remove()
         """
         node = self._node
         if node is None:
@@ -441,7 +443,7 @@ class Tensor(Operand):
                 driver.hooks.get(alive, {}).pop(key, None)
                 bump()
 
-        return remove
+        return Handle(remove)
 
     def backward(
         self,

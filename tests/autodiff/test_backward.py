@@ -442,18 +442,18 @@ def test_a_hook_on_a_leaf_sees_each_backward_before_it_is_added() -> None:
 
 def test_a_hook_can_be_removed_once() -> None:
     x = leaf([1.0])
-    remove = x.register_hook(lambda g: g * 2)
-    remove()
+    handle = x.register_hook(lambda g: g * 2)
+    handle.remove()
     x.register_hook(lambda g: g * 10)
-    remove()  # again: takes no other hook away
+    handle.remove()  # again: takes no other hook away
     (x * 1).sum().backward()
     assert x.grad.item() == 10.0
 
 
 def test_a_hook_may_remove_itself_while_it_runs() -> None:
     x = leaf([1.0])
-    removers: list[Any] = []
-    removers.append(x.register_hook(lambda g: removers[0]()))
+    handles: list[Any] = []
+    handles.append(x.register_hook(lambda g: handles[0].remove()))
     x.register_hook(lambda g: g * 2)
     (x * 1).sum().backward()
     assert x.grad.item() == 2.0

@@ -359,11 +359,11 @@ def test_a_hook_on_a_gradient(compiled: Compile) -> None:
         return w.grad.data
 
     np.testing.assert_array_equal(gradient(), X[0])
-    remove = w.register_hook(lambda g: g * 10)
+    handle = w.register_hook(lambda g: g * 10)
     tape.bump()
     for _ in range(2):
         np.testing.assert_allclose(gradient(), 10 * X[0], rtol=1e-6)
-    remove()
+    handle.remove()
     tape.bump()
     np.testing.assert_array_equal(gradient(), X[0])
 
