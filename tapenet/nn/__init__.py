@@ -21,7 +21,15 @@ from tapenet.nn.activation import (
 )
 from tapenet.nn.containers import ModuleDict, ModuleList, Sequential
 from tapenet.nn.convolution import Conv2d
-from tapenet.nn.dropout import Dropout, Identity
+from tapenet.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+    Identity,
+)
 from tapenet.nn.embedding import Embedding
 from tapenet.nn.linear import Linear
 from tapenet.nn.loss import (
@@ -43,6 +51,7 @@ from tapenet.nn.pooling import AvgPool2d, Flatten, MaxPool2d
 __all__ = [
     "ELU",
     "GELU",
+    "AlphaDropout",
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
@@ -52,7 +61,11 @@ __all__ = [
     "Conv2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
     "Embedding",
+    "FeatureAlphaDropout",
     "Flatten",
     "Hardtanh",
     "HuberLoss",

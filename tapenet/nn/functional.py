@@ -12,14 +12,19 @@ from typing import Any
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import (
+    alpha_dropout,
     avg_pool2d,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     conv2d,
     cross_entropy,
     dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
     elu,
     embedding,
+    feature_alpha_dropout,
     gelu,
     hardtanh,
     huber_loss,
@@ -48,6 +53,7 @@ from tapenet.ops import (
 )
 
 __all__ = [
+    "alpha_dropout",
     "avg_pool2d",
     "batch_norm",
     "binary_cross_entropy",
@@ -55,8 +61,12 @@ __all__ = [
     "conv2d",
     "cross_entropy",
     "dropout",
+    "dropout1d",
+    "dropout2d",
+    "dropout3d",
     "elu",
     "embedding",
+    "feature_alpha_dropout",
     "gelu",
     "hardtanh",
     "huber_loss",

@@ -96,10 +96,7 @@ from tapenet.ops.products.basic import (
     linear,
     matmul,
 )
-from tapenet.ops.random import (
-    dropout,
-    random_draw,
-)
+from tapenet.ops.random import random_draw
 from tapenet.ops.reductions.basic import (
     logsumexp,
     max,
@@ -183,7 +180,6 @@ __all__ = [
     "cosh",
     "divide",
     "dot",
-    "dropout",
     "equal",
     "erf",
     "exp",

@@ -1,4 +1,4 @@
-"""Random numbers: one generator for the process, seeded by `tn.random.seed`, and dropout.
+"""Random numbers: one generator for the process, seeded by `tn.random.seed`.
 
 Everything that draws takes `rng=` too: a generator, or an integer to make one from. `numpy.random` is imported at the
 first draw, not with the package.
@@ -9,19 +9,19 @@ anew from the same generator at every replay.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["dropout", "random_draw"]  # the samplers are tn.random.*, not tn.*
+__all__ = ["random_draw"]  # the samplers are tn.random.*, not tn.*
 
 _default: np.random.Generator | None = None
 
@@ -208,8 +208,8 @@ def bernoulli(
     >>> tn.random.bernoulli(1.0, 3)
     array([ True,  True,  True])
     """
-    _probability(p)
-    return random_draw(lambda rng: np.asarray(rng.random(size) < p).astype(dtype), rng)  # type: ignore[no-any-return]
+    probability(p)
+    return random_draw(lambda rng: chances(rng, size, p).astype(dtype, copy=False), rng)  # type: ignore[no-any-return]
 
 
 def permutation(n: int, rng: np.random.Generator | int | None = None) -> NDArray[np.int64]:
@@ -222,80 +222,24 @@ def permutation(n: int, rng: np.random.Generator | int | None = None) -> NDArray
     return random_draw(lambda rng: rng.permutation(n), rng)  # type: ignore[no-any-return]
 
 
-def _probability(p: float) -> None:
+def probability(p: float) -> None:
+    """Refuse what is no probability."""
     if not 0 <= p <= 1:
         raise ValueError(f"p={p} is no probability: give a number from 0 to 1")
 
 
-def _uniform32(rng: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """What dropout draws: float32, which is fast and fine enough for a probability."""
-    return generator(rng).random(shape, np.float32)
+def chances(rng: np.random.Generator, shape: Shape, p: float) -> NDArray[np.bool_]:
+    """Independent truths that are True with probability `p`, exactly: a random byte decides each.
 
-
-def _dropout(x: Any, p: float = 0.5, training: bool = True, rng: Any = None) -> Any:
-    _probability(p)
-    if not training or p == 0:
-        return x, True
-    # The mask is in the memory order of x, so that the result is too; which element gets which draw does not depend
-    # on that order.
-    kept = np.empty_like(x, np.bool_)
-    np.greater_equal(_uniform32(rng, kept.shape), p, out=kept)
-    with np.errstate(invalid="ignore"):  # 0 * inf
-        return _kept(x, kept, p), kept
-
-
-def _dropout_read(x: Any, p: float, training: bool, rng: Any, draw: Any) -> Any:
-    """The forward for a compiler: the draw is made ahead of the program."""
-    _probability(p)
-    if not training or p == 0:
-        return x, True
-    shape = x.shape
-    kept = draw(lambda rng: _uniform32(rng, shape), rng, shape, np.float32) >= p
-    return _kept(x, kept, p), kept
-
-
-def _kept(x: Any, mask: Any, p: float) -> Any:
-    # All dropped (p = 1): the factor does not matter, and 0 * inf would.
-    return zmul(mask, x * (1 / (1 - p) if p < 1 else 0.0))
-
-
-def _dropout_x(g: Any, mask: Any, p: float, training: bool) -> Any:
-    return _kept(g, mask, p) if training and p > 0 else g
-
-
-dropout = op(
-    _dropout,
-    name="dropout",
-    label=lambda p, training: f"dropout {p:g}" if training else "dropout off",
-    x=_dropout_x,
-    residuals=("mask",),
-    random=True,
-    lower=_dropout_read,
-    formula="x · mask/(1 − p), mask 0 with probability p, else 1",
-    gradients="x: g · mask/(1 − p)",
-    doc="""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p, so that the
-    mean stays; else `x` itself. Srivastava et al., JMLR 15 (2014).
-
-    Args:
-        x: an array of floats.
-        p: probability of dropping an element.
-        training: False: nothing happens.
-        rng: a generator or an integer to draw from; by default the generator that `tn.random.seed` seeds.
-
-    Raises:
-        ValueError: `p` is not between 0 and 1.
-
-    >>> import tapenet as tn
-    >>> tn.dropout(tn.tensor([1.0, 2.0]), 0.5, training=False)
-    Tensor([1., 2.])
-    >>> tn.dropout(tn.tensor([1.0, 2.0]), p=1.0)
-    Tensor([0., 0.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(4, 3)), 0.4, rng=3),
-        sample(r.normal(size=(2, 3)), 0.4, False),
-        sample(r.normal(size=3), 0.0),
-        sample(r.normal(size=3), 1.0),
-        sample(r.normal(size=()), 0.2, rng=1),
-    ],
-)
+    Bytes below 256 p are True. Where 256 p is not whole, the one byte in 256 that equals its whole part is decided by
+    a second draw. So a truth costs little more than eight random bits; a float32 draw costs six times as much.
+    """
+    count = math.prod(shape) if isinstance(shape, tuple) else int(shape)
+    words = rng.integers(0, 0xFFFF_FFFF_FFFF_FFFF, -(-count // 8), np.uint64, endpoint=True)
+    drawn = words.view(np.uint8)[:count]
+    part, whole = math.modf(p * 256)
+    found = drawn < whole if whole < 256 else np.ones(count, np.bool_)
+    if part:
+        ties = np.flatnonzero(drawn == int(whole))
+        found[ties] = rng.random(ties.size) < part
+    return found.reshape(shape)
