@@ -22,15 +22,31 @@ class ParamGroup(Group):
     A learning rate that is set to a number changes nothing for them, since it is read at every step.
     """
 
+    #: The options beside the learning rate that are functions of the step.
+    scheduled: tuple[str, ...] = ()
+
+    def __init__(self, options: Group) -> None:
+        super().__init__(options)
+        self._note_scheduled()
+
+    def at(self, step: int) -> Group:
+        """The options at a step, functions of the step by their values; the learning rate as it is."""
+        return {**self, **{name: self[name](step) for name in self.scheduled}}
+
+    def _note_scheduled(self) -> None:
+        self.scheduled = tuple(name for name, value in self.items() if name != "lr" and callable(value))
+
     def __setitem__(self, key: str, value: Any) -> None:
         self._refuse_in_capture(key)
         super().__setitem__(key, value)
+        self._note_scheduled()
         if key != "lr" or callable(value):
             bump()
 
     def __delitem__(self, key: str) -> None:
         self._refuse_in_capture(key)
         super().__delitem__(key)
+        self._note_scheduled()
         bump()
 
     def update(self, *args: Any, **kwargs: Any) -> None:
@@ -48,16 +64,19 @@ class ParamGroup(Group):
 
     def pop(self, key: str, *default: Any) -> Any:
         value = super().pop(key, *default)
+        self._note_scheduled()
         bump()
         return value
 
     def popitem(self) -> tuple[str, Any]:
         item = super().popitem()
+        self._note_scheduled()
         bump()
         return item
 
     def clear(self) -> None:
         super().clear()
+        self._note_scheduled()
         bump()
 
     @staticmethod

@@ -6,7 +6,7 @@ update and a pure rule. Everything else is here, the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import mutation, tape
+from tapenet.autodiff import tape
 from tapenet.autodiff.capture import Capture, Same, capturing
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf, bump, local
@@ -24,7 +24,7 @@ from tapenet.autodiff.timing import SPAN
 from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate
 from tapenet.optim.parameters import Parameters, named_parameters
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.storage import Clock, Segment, Slot, segments
+from tapenet.optim.storage import Clock, Slot, Storage, segments
 
 State = dict[str, Any]
 
@@ -81,7 +81,7 @@ class Optimizer:
         self._slots: list[Slot] = []
         self._params: list[Tensor] = []
         #: Where the parameters are, with the group they belong to.
-        self._segments: list[tuple[ParamGroup, Segment]] = []
+        self._segments: list[tuple[ParamGroup, Any]] = []
         #: Each parameter with the array it had when its storage was found.
         self._arrays: list[tuple[Tensor, Any]] = []
         #: `tape.epoch` as it was when it was last seen that they have these.
@@ -99,9 +99,17 @@ class Optimizer:
     def check(self, options: Group) -> None:
         """Raise ValueError where an option is out of its range. The learning rate was checked already."""
 
+    def check_parameter(self, where: str, name: str, param: Tensor) -> None:
+        """Raise ValueError or TypeError for a tensor that cannot be optimised."""
+        check_parameter(where, name, param)
+
     def states(self, options: Group) -> dict[str, float]:
         """The arrays kept per parameter, with their initial values."""
         return {}
+
+    def shapes(self, options: Group, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+        """The shapes of the arrays kept of a parameter of this shape: for an elementwise rule, the same."""
+        return dict.fromkeys(self.states(options), shape)
 
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
         """The numbers of a parameter's update, `step` counting from 1. Which ones there are depends on the
@@ -135,7 +143,7 @@ class Optimizer:
             raise TypeError(f"{where}: a group {what}; its keys are params, {', '.join(self._defaults)}")
         options = {**self._defaults, **group}
         check_rate(where, options["lr"])
-        self.check(options)
+        self.check(ParamGroup(options).at(self._count))
         named = named_parameters(group["params"], where)
         given = {id(slot.param): slot.name for slot in self._slots}
         for name, param in named:
@@ -145,7 +153,7 @@ class Optimizer:
                     "in a step: give each parameter once, in one group"
                 )
             given[id(param)] = name
-            check_parameter(where, name, param)
+            self.check_parameter(where, name, param)
         slots = [Slot(name, param) for name, param in named]
         made = ParamGroup(options | {"params": [param for _, param in named]})
         self._take_up(slots, made)
@@ -181,19 +189,29 @@ class Optimizer:
         lr = group["lr"]
         return float(lr(self._count) if callable(lr) else lr)
 
+    def _options(self, group: ParamGroup) -> Group:
+        """The options of the next step: what is given as a function of the step by its value."""
+        return {**group.at(self._count), "lr": self._rate(group)}
+
     def _take_up(self, slots: list[Slot], group: ParamGroup) -> None:
         """Find the storage of a group's parameters and make it ready for the rule."""
+        options = self._options(group)
         for slot in slots:
-            for state in slot.state.values():
-                if state.shape != slot.param.shape:
+            shapes = self.shapes(options, slot.param.shape)
+            for name, state in slot.state.items():
+                if state.shape != shapes.get(name, state.shape):
                     raise ValueError(
                         f"{self._title}: {slot.name} has shape {slot.param.shape} by now, and its state "
                         f"{state.shape}: make a new optimizer after a change of shape"
                     )
-        for segment in segments(slots):
+        for segment in self._storage(slots):
             self._configure(segment, group)
             self._segments.append((group, segment))
             self._arrays += segment.arrays
+
+    def _storage(self, slots: list[Slot]) -> Sequence[Storage]:
+        """The storage of a group's parameters: flat, since a rule is elementwise as a rule."""
+        return segments(slots, self._writer)
 
     def _take_up_moved(self) -> None:
         """Find the storage anew if a parameter was given another array."""
@@ -209,8 +227,14 @@ class Optimizer:
             self._take_up(list(islice(slots, len(group["params"]))), group)
         bump()
 
-    def _configure(self, segment: Segment, group: Group) -> None:
-        segment.configure(self.rule, self.states(group), self.scalars(group, self._rate(group), 1))
+    def _configure(self, segment: Any, group: ParamGroup) -> None:
+        options = self._options(group)
+        segment.configure(self.rule, self.states(options), self.scalars(options, options["lr"], 1))
+
+    def _outline(self, group: ParamGroup, step: int) -> tuple[Any, ...]:
+        """What the shape of an update depends on beside its storage: which scalars and states there are."""
+        options = self._options(group)
+        return tuple(self.scalars(options, options["lr"], step)), tuple(self.states(options))
 
     # -- the step --------------------------------------------------------------------------------------------
 
@@ -243,23 +267,19 @@ class Optimizer:
             start = perf_counter()
         for group, segment in self._segments:
             lr = self._rate(group)
+            options = group.at(self._count) if group.scheduled else group
             runs, grads = segment.runs()
             for run in runs:
                 clock = run.clock
                 step = clock.value + 1
-                scalars = self.scalars(group, lr, step)
+                scalars = self.scalars(options, lr, step)
                 if scalars != segment.scalars:
                     if scalars.keys() != segment.scalars.keys():  # an option was set to 0, or from 0
                         self._configure(segment, group)
                     segment.set(scalars)
                 clock.value = step
-                assert segment.program is not None
-                update = segment.program.update
-                for chunk in run.chunks:
-                    g = chunk.gather(grads)
-                    for lo, hi, arguments in chunk.blocks:
-                        update(g[lo:hi], *arguments)
-                mutation.wrote(run.region, self._writer)
+                segment.update(run, grads)
+                run.writer.wrote()
         self._count += 1
         if start and (profile := state.profile) is not None:
             profile += (SPAN, self._writer, perf_counter() - start)
@@ -278,8 +298,8 @@ class Optimizer:
         with no_grad():
             for group, segment, clock in updates:
                 capture.before(("clock", id(clock)), partial(setattr, clock, "value", clock.value))
-                vector = ops.host(recorded.advance(group, clock, segment.scalars), segment.flat.dtype)
-                scalars = {name: vector[i] for i, name in enumerate(segment.scalars)}
+                vector = ops.host(recorded.advance(group, clock, segment.scalars), segment.dtype)
+                scalars = {name: vector[i] for i, name in enumerate(segment.scalars)} | segment.constants
                 for slot in clock.slots:
                     new, state = self.rule(slot.param, slot.param._held_grad(), dict(slot.state), scalars)
                     for name, value in state.items():
@@ -296,7 +316,7 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later run needs to go on: plain ndarrays (copies), numbers, dicts and lists, parameters
-        by their position. A schedule is represented by the learning rate of the next step.
+        by their position. A schedule is represented by its value at the next step.
 
         >>> import tapenet as tn
         >>> opt = tn.optim.SGD([tn.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9)
@@ -311,8 +331,7 @@ class Optimizer:
                 for i, slot in enumerate(self._slots)
             },
             "param_groups": [
-                {**group, "lr": self._rate(group), "params": [position[id(p)] for p in group["params"]]}
-                for group in self.groups
+                {**self._options(group), "params": [position[id(p)] for p in group["params"]]} for group in self.groups
             ],
         }
 
@@ -328,7 +347,7 @@ class Optimizer:
             text = "\n  ".join(problems)
             raise ValueError(f"{self._title}.load_state_dict: this state does not fit:\n  {text}")
         for group, saved in zip(self.groups, state["param_groups"], strict=True):
-            kept = {"params": group["params"]} | ({"lr": group["lr"]} if callable(group["lr"]) else {})
+            kept = {name: value for name, value in group.items() if name == "params" or callable(value)}
             group.update({**saved, **kept})
         self._count = int(state["step"])
         for group, segment in self._segments:
@@ -354,17 +373,17 @@ class Optimizer:
             size, saved_size = len(group["params"]), len(saved.get("params", ()))
             if saved_size != size:
                 found.append(f"group {i}: {saved_size} parameters, this optimizer's has {size}")
-            names = self.states({**group, **saved})
+            options = {**self._options(group), **saved}
             for k, slot in islice(slots, size):
                 entry = state["state"].get(k)
                 if entry is not None:
                     where = f"state of {slot.name}, at {k}"
-                    found += _compare(where, entry, ("step", *names))
-                    shapes = {name: np.shape(entry[name]) for name in names if name in entry}
+                    shapes = self.shapes(options, slot.param.shape)
+                    found += _compare(where, entry, ("step", *shapes))
                     found += [
-                        f"{where}: {name} has shape {shape}, the parameter {slot.param.shape}"
+                        f"{where}: {name} has shape {np.shape(entry[name])}, this optimizer's {shape}"
                         for name, shape in shapes.items()
-                        if shape != slot.param.shape
+                        if name in entry and np.shape(entry[name]) != shape
                     ]
         return found
 
@@ -378,7 +397,7 @@ class Optimizer:
 
 
 #: A part of a captured step: parameters that share a clock, where they are, and their group.
-_Update = tuple[ParamGroup, Segment, Clock]
+_Update = tuple[ParamGroup, Storage, Clock]
 
 
 class _RecordedStep:
@@ -399,10 +418,9 @@ class _RecordedStep:
         optimizer = self._optimizer
         found: list[Any] = [Same(segment) for _, segment in optimizer._segments]
         for group, _, clock in self._updates:
-            scalars = optimizer.scalars(group, optimizer._rate(group), clock.value + 1)
             # The states of the first stand for those of all, which are made together.
             states = {name: Same(tensor) for slot in clock.slots[:1] for name, tensor in slot.state.items()}
-            found.append((tuple(scalars), tuple(optimizer.states(group)), states, len(clock.slots)))
+            found.append((optimizer._outline(group, clock.value + 1), states, len(clock.slots)))
         return found
 
     def check(self) -> None:
@@ -419,17 +437,19 @@ class _RecordedStep:
             )
         self._epoch = epoch
 
-    def advance(self, group: Group, clock: Clock, names: Iterable[str]) -> Callable[[], tuple[float, ...]]:
+    def advance(self, group: ParamGroup, clock: Clock, names: Iterable[str]) -> Callable[[], tuple[float, ...]]:
         """A function that counts an update and returns its scalars. It is called at every replay, and in pictures of the
         program by the names of the scalars."""
-        scalars, rate = self._optimizer.scalars, self._optimizer._rate
+        optimizer = self._optimizer
+        scalars, rate = optimizer.scalars, optimizer._rate
 
         def advance() -> tuple[float, ...]:
             if tape.epoch != self._epoch:
                 self.check()
             step = clock.value + 1
             lr = group["lr"]
-            values = tuple(scalars(group, lr if type(lr) is float else rate(group), step).values())
+            options = group.at(optimizer._count) if group.scheduled else group
+            values = tuple(scalars(options, lr if type(lr) is float else rate(group), step).values())
             clock.value = step
             return values
 

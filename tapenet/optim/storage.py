@@ -115,14 +115,15 @@ class Chunk:
 class Run:
     """Consecutive parameters with a gradient and one clock, which nobody else has."""
 
-    __slots__ = ("_first", "_last", "chunks", "clock", "region", "slots")
+    __slots__ = ("_first", "_last", "chunks", "clock", "slots", "writer")
 
     def __init__(self, segment: Segment, first: int, last: int) -> None:
         self._first, self._last = first, last
         self.slots = segment.slots[first:last]
         self.clock = self.slots[0].clock.split(self.slots)
-        #: Its memory, for the note that it was written.
-        self.region = mutation.region(segment.flat[segment.starts[first] : segment.starts[last]])
+        #: Notes that its memory was written.
+        memory = segment.flat[segment.starts[first] : segment.starts[last]]
+        self.writer = mutation.Writer(segment.by, [mutation.region(memory)])
         self.cut(segment)
 
     def cut(self, segment: Segment) -> None:
@@ -136,28 +137,21 @@ class Run:
         self.chunks.append(Chunk(segment, begin, self._last))
 
 
-class Segment:
-    """Parameters of one dtype that lie behind each other in memory, and their state, which lies alike."""
+class Storage:
+    """Parameters of one group and dtype that are updated together, and what is kept of them."""
 
-    def __init__(self, slots: list[Slot], flat: Array) -> None:
+    def __init__(self, slots: list[Slot], by: str) -> None:
         self.slots = slots
-        self.flat = flat
+        #: What writes them, for the note that they were written.
+        self.by = by
         self.params = [slot.param for slot in slots]
+        self.dtype = self.params[0].dtype
         #: Each parameter with its array as it is now.
         self.arrays = [(p, p._data) for p in self.params]
-        self.axes = [memory_order(p._data) for p in self.params]
-        self.starts = [0]
-        for p in self.params:
-            self.starts.append(self.starts[-1] + p.size)
-        self.block = max(1, BLOCK // flat.dtype.itemsize)
-        self.scratch = aligned(min(self.block, flat.size), flat.dtype)
-        #: The scalars of the latest update.
+        #: The scalars of the latest update, and what the rule takes beside them that no step changes.
         self.scalars: dict[str, float] = {}
-        self.program: Program | None = None
-        self._states: dict[str, Array] = {}
-        self._cells: list[Array] = []
-        self._temporaries: list[Array] = []
-        self._runs: list[Run] = []
+        self.constants: dict[str, Any] = {}
+        self._runs: list[Any] = []
         self._kinds: list[type] = []
         # Neighbours that are equally far share a clock, here and nowhere else.
         for step, group in groupby(slots, key=attrgetter("step")):
@@ -165,6 +159,61 @@ class Segment:
             for slot in clock.slots:
                 slot.clock.slots = []
                 slot.clock = clock
+
+    def set(self, scalars: dict[str, float]) -> None:
+        """Give the scalars of the rule these values."""
+        raise NotImplementedError
+
+    def update(self, run: Any, grads: list[Any]) -> None:
+        """Update the parameters of a run by their gradients, which are given for all."""
+        raise NotImplementedError
+
+    def _run(self, first: int, last: int) -> Any:
+        """The run of these neighbours, which have a gradient and share a clock."""
+        raise NotImplementedError
+
+    def runs(self) -> tuple[list[Any], list[Any]]:
+        """The runs to update, and all gradients. Planned anew when others have a gradient than last time."""
+        # `param.grad`, which is where a leaf's gradient is without asking the tensor.
+        grads = [p._node.grad if type(p._node) is Leaf else p.grad for p in self.params]
+        kinds = list(map(type, grads))  # Tensor or NoneType: the quickest way to see which there are
+        if kinds != self._kinds:
+            self._kinds = kinds
+            self._runs = []
+            pattern = [None if g is None else slot.clock for slot, g in zip(self.slots, grads, strict=True)]
+            for clock, positions in groupby(range(len(pattern)), key=pattern.__getitem__):
+                if clock is not None:
+                    first, *rest = positions
+                    self._runs.append(self._run(first, first + len(rest) + 1))
+        return self._runs, grads
+
+    def set_steps(self, steps: list[int]) -> None:
+        """Set the numbers of updates so far, parameter by parameter."""
+        wanted = dict(zip(self.slots, steps, strict=True))
+        for clock in {slot.clock for slot in self.slots}:
+            for step in {wanted[slot] for slot in clock.slots}:
+                clock.split([slot for slot in clock.slots if wanted[slot] == step]).value = step
+        self._kinds = []
+
+
+class Segment(Storage):
+    """Parameters that lie behind each other in memory, and their state, which lies alike: for elementwise rules."""
+
+    _runs: list[Run]
+
+    def __init__(self, slots: list[Slot], by: str, flat: Array) -> None:
+        super().__init__(slots, by)
+        self.flat = flat
+        self.axes = [memory_order(p._data) for p in self.params]
+        self.starts = [0]
+        for p in self.params:
+            self.starts.append(self.starts[-1] + p.size)
+        self.block = max(1, BLOCK // flat.dtype.itemsize)
+        self.scratch = aligned(min(self.block, flat.size), flat.dtype)
+        self.program: Program | None = None
+        self._states: dict[str, Array] = {}
+        self._cells: list[Array] = []
+        self._temporaries: list[Array] = []
 
     def configure(self, rule: Rule, states: dict[str, float], scalars: dict[str, float]) -> None:
         """Make ready for a rule with these states, given with their initial values, and these scalars."""
@@ -196,7 +245,6 @@ class Segment:
                 slot.state[name] = tensor
 
     def set(self, scalars: dict[str, float]) -> None:
-        """Give the program's scalars these values."""
         self.scalars = scalars
         for cell, value in zip(self._cells, scalars.values(), strict=True):
             cell[()] = value
@@ -206,32 +254,24 @@ class Segment:
         stored = (flat[lo:hi] for flat in (self.flat, *self._states.values()))
         return (*stored, *(t[: hi - lo] for t in self._temporaries), *self._cells)
 
-    def runs(self) -> tuple[list[Run], list[Any]]:
-        """The runs to update, and all gradients. Planned anew when others have a gradient than last time."""
-        # `param.grad`, which is where a leaf's gradient is without asking the tensor.
-        grads = [p._node.grad if type(p._node) is Leaf else p.grad for p in self.params]
-        kinds = list(map(type, grads))  # Tensor or NoneType: the quickest way to see which there are
-        if kinds != self._kinds:
-            self._kinds = kinds
-            self._runs = []
-            pattern = [None if g is None else slot.clock for slot, g in zip(self.slots, grads, strict=True)]
-            for clock, positions in groupby(range(len(pattern)), key=pattern.__getitem__):
-                if clock is not None:
-                    first, *rest = positions
-                    self._runs.append(Run(self, first, first + len(rest) + 1))
-        return self._runs, grads
+    def update(self, run: Run, grads: list[Any]) -> None:
+        assert self.program is not None
+        update = self.program.update
+        for chunk in run.chunks:
+            g = chunk.gather(grads)
+            for lo, hi, arguments in chunk.blocks:
+                update(g[lo:hi], *arguments)
 
-    def set_steps(self, steps: list[int]) -> None:
-        """Set the numbers of updates so far, parameter by parameter."""
-        wanted = dict(zip(self.slots, steps, strict=True))
-        for clock in {slot.clock for slot in self.slots}:
-            for step in {wanted[slot] for slot in clock.slots}:
-                clock.split([slot for slot in clock.slots if wanted[slot] == step]).value = step
-        self._kinds = []
+    def _run(self, first: int, last: int) -> Run:
+        return Run(self, first, last)
 
 
-def segments(slots: list[Slot]) -> list[Segment]:
+def segments(slots: list[Slot], by: str) -> list[Segment]:
     """Take parameters up: move those that nobody else refers to, then find what lies together.
+
+    Args:
+        slots: the parameters of a group.
+        by: what will write them, for the note that they were written.
 
     Raises:
         ValueError: a parameter that stays where it is cannot be updated there.
@@ -247,7 +287,7 @@ def segments(slots: list[Slot]) -> list[Segment]:
             found[-1].append(slot)
         else:
             found.append([slot])
-    return [Segment(group, _flat(group)) for group in found]
+    return [Segment(group, by, _flat(group)) for group in found]
 
 
 def _pack(params: list[Tensor], dtype: np.dtype[Any]) -> None:

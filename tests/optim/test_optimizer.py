@@ -225,7 +225,7 @@ def test_a_state_that_does_not_fit_is_reported_whole_and_changes_nothing() -> No
         "group 0: unexpected 'alpha'",
         "state of layer.2, at 2: missing 'momentum_buffer'",
         "state of layer.3, at 3: unexpected 'extra'",
-        "state of layer.4, at 4: momentum_buffer has shape (7, 7), the parameter (2, 3, 2)",
+        "state of layer.4, at 4: momentum_buffer has shape (7, 7), this optimizer's (2, 3, 2)",
     ]:
         assert line in str(caught.value)
     np.testing.assert_equal(opt.state_dict(), before)
