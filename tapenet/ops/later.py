@@ -217,6 +217,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "softsign",
         "tanhshrink",
     ),
+    "layers.attention": ("scaled_dot_product_attention",),
     "layers.convolution": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "layers.dropout": (
         "alpha_dropout",

@@ -67,7 +67,7 @@ def test_any_geometry_agrees_with_torch(geometry: Any, include: bool) -> None:
     x = np.random.default_rng(1).integers(-2, 3, shape).astype(np.float64)
     agrees_with_torch(lambda x: tn.max_pool2d(x, *args), lambda x: F.max_pool2d(x, *args), x, dtypes=[np.float64])
     agrees_with_torch(
-        lambda x: tn.avg_pool2d(x, *args, include),
+        lambda x: tn.avg_pool2d(x, *args, False, include),
         lambda x: F.avg_pool2d(x, *args, False, include),
         x, dtypes=[np.float64],
     )  # fmt: skip

@@ -1,0 +1,293 @@
+"""Average pooling, which is linear: `avg_pool_grad` is its transpose and its rule, and the other way round. And pooling
+by the norm of each window."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.layers.convolution import Ints, Size
+from tapenet.ops.layers.pooling.maximum import max_pool1d, max_pool2d, max_pool3d
+from tapenet.ops.layers.pooling.windows import (
+    LAST,
+    NAMES,
+    Windows,
+    bordered,
+    like,
+    named,
+    put,
+    spread,
+    times,
+    unbordered,
+    windows_of,
+)
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+
+
+@functools.lru_cache(maxsize=1024)
+def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: Any) -> Any:
+    """What to multiply the sum of each window by: 1 / the number of elements it counts, one number if all are equal."""
+    if divisor_override is not None:
+        return dtype.type(1 / divisor_override)
+    counts: Any = 1
+    for n, p, k, s, m in zip(windows.size, windows.padding, windows.kernel, windows.stride, windows.out, strict=True):
+        starts = np.arange(m) * s - p
+        ends = np.minimum(starts + k, n + p)  # what ceil_mode adds behind the border does not count
+        counted = ends - starts if count_include_pad else np.minimum(ends, n) - np.maximum(starts, 0)
+        counts = np.multiply.outer(counts, counted)
+    if counts.min() == counts.max():
+        return dtype.type(1 / int(counts.flat[0]))
+    return (1 / counts).astype(dtype)
+
+
+def _float(x: Any) -> Any:
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
+def _checked(shape: Ints, axes: int, divisor: Any, *options: Any) -> Windows:
+    """The windows; options are kernel_size, stride, padding and ceil_mode."""
+    if divisor is not None and (not isinstance(divisor, (int, np.integer)) or divisor == 0):
+        raise ValueError(f"divisor_override={divisor!r}: give an integer that is not 0, or None for the window's size")
+    kernel_size, stride, padding, ceil_mode = options
+    return windows_of(shape, axes, kernel_size, stride, padding, 1, ceil_mode)
+
+
+# -- on raw arrays -----------------------------------------------------------------------------------------------
+
+
+def _avg_pool(x: Any, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
+    """The sum of each window, times its share."""
+    x = _float(x)
+    shares = _shares(windows, bool(count_include_pad), divisor_override, x.dtype)
+    if windows.whole:
+        return np.sum(x, axis=tuple(range(-windows.axes, 0)), keepdims=True) * shares
+    total = bordered(x, windows, 0)
+    for first, *others in windows.parts:
+        values = total
+        total = values[first]
+        for i, part in enumerate(others):
+            total = np.add(total, values[part], out=total if i else None)
+    return total * shares
+
+
+def _avg_pool_grad(
+    y: Any, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None
+) -> Any:
+    """Each element of y, times the share of its window, added to all elements of the window."""
+    y = _float(y)
+    found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
+    if windows.whole:
+        spread_out = like(y, windows.size)
+        spread_out[...] = found
+        return spread_out
+    lengths = list(found.shape)
+    for axis, parts in enumerate(windows.parts[::-1], found.ndim - windows.axes):
+        lengths[axis] = windows.padded[axis - found.ndim]
+        spread_out = like(found, tuple(lengths[found.ndim - windows.axes :]), 0)
+        for part in parts:
+            if windows.apart:
+                spread_out[part] = found
+            else:
+                spread_out[part] += found
+        found = spread_out
+    return unbordered(found, windows)
+
+
+def _avg_pool_grad_lowered(y: Any, windows: Windows, count_include_pad: bool, divisor_override: int | None) -> Any:
+    """The same for a compiler."""
+    y = _float(y)
+    found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
+    lengths = list(found.shape)
+    for axis, parts in enumerate(windows.parts[::-1], len(lengths) - windows.axes):
+        lengths[axis] = windows.padded[axis - len(lengths)]
+        spread_out = np.zeros_like(found, shape=tuple(lengths))
+        for part in parts:
+            put(spread_out, windows, part, found)
+        found = spread_out
+    return unbordered(found, windows)
+
+
+# -- the ops -----------------------------------------------------------------------------------------------------
+
+
+def _avg_pool_op(axes: int) -> Op:
+    """The op over so many axes."""
+
+    def forward(
+        x: Any,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
+        windows = _checked(x.shape, axes, divisor_override, kernel_size, stride, padding, ceil_mode)
+        return _avg_pool(x, windows, count_include_pad, divisor_override)
+
+    size, example, result = (
+        ("2", "[1.0, 3.0, 2.0, 9.0]", "[2. , 5.5]"),
+        ("2", "[[1.0, 2.0, 3.0, 9.0], [4.0, 5.0, 6.0, 6.0]]", "[[3., 6.]]"),
+        ("(1, 2, 2)", "[[[1.0, 2.0, 3.0, 9.0], [4.0, 5.0, 6.0, 6.0]]]", "[[[3., 6.]]]"),
+    )[axes - 1]
+    made: Op = op(
+        forward,
+        name=f"avg_pool{axes}d",
+        label=lambda kernel_size, **_: f"mean pool {times(kernel_size, axes)}",
+        x=lambda g, x_shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: (
+            avg_pool_grad(
+                g, x_shape, spread(kernel_size, axes), stride, padding, ceil_mode, count_include_pad, divisor_override
+            )
+        ),
+        formula="the mean of each window",
+        gradients="x: g / size of the window, spread over it",
+        doc=f"""The mean of each window of the last {LAST[axes]}.
+
+    Args:
+        x: (batch, channels, {NAMES[axes].replace(" and", ",")}), or with other axes in front.
+        kernel_size: size of the windows, an integer, or one for each axis.
+        stride: distance between windows; `kernel_size` by default.
+        padding: border of zeros around x; at most half of kernel_size.
+        ceil_mode: also a last window that reaches beyond the end, if it begins in x or in the border before. What lies
+            beyond the border does not count.
+        count_include_pad: divide by the size of the window also at the border, else by the elements of x in it.
+        divisor_override: an integer to divide by instead.
+
+    Returns:
+        (batch, channels, ...) with lengths (length + 2 padding - kernel_size) // stride + 1, rounded up with ceil_mode.
+
+    Raises:
+        ValueError: the window is larger than the padded x, or the padding larger than half a window.
+
+    >>> import tapenet as tn
+    >>> tn.avg_pool{axes}d(tn.tensor({example}), {size})
+    Tensor({result})
+    """,
+        samples=lambda r: _avg_samples(r, axes),
+    )
+    return made
+
+
+def _avg_samples(r: np.random.Generator, axes: int) -> list[Any]:
+    if axes == 1:
+        return [
+            sample(r.normal(size=(2, 6)), 2),
+            sample(r.normal(size=6), 3, 2, 1, True),
+            sample(r.normal(size=5), 3, 2, 1, count_include_pad=False, divisor_override=2),
+        ]
+    if axes == 3:
+        return [sample(r.normal(size=(2, 3, 2)), (2, 3, 1)), sample(r.normal(size=(2, 2, 3)), (1, 2, 2), 1, (0, 1, 0))]
+    return [
+        sample(r.normal(size=(2, 1, 2, 4)), 2),
+        sample(r.normal(size=(1, 2, 5, 4)), (3, 2), (2, 1), (1, 0)),
+        sample(r.normal(size=(4, 4)), 3, 2, 1, True, False),
+        sample(r.normal(size=(1, 3, 3)), 1, 2),
+        sample(r.normal(size=(2, 2, 3)), (2, 3)),
+    ]
+
+
+def _avg_pool_grad_forward(lowered: bool) -> Any:
+    """The forward of the gradient, as it runs or as a compiler reads it."""
+    compute = _avg_pool_grad_lowered if lowered else _avg_pool_grad
+
+    def forward(
+        y: Any,
+        shape: Ints,
+        kernel_size: Ints,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
+        windows = _checked(shape, len(kernel_size), divisor_override, kernel_size, stride, padding, ceil_mode)
+        return compute(y, windows, count_include_pad, divisor_override)
+
+    return forward
+
+
+avg_pool_grad: Op = op(
+    _avg_pool_grad_forward(False),
+    name="avg_pool_grad",
+    label="mean pool gradient",
+    lower=_avg_pool_grad_forward(True),
+    y=lambda g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: _AVG[len(kernel_size)](
+        g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    ),
+    formula="y / size of the window, spread over it",
+    gradients="y: the mean of g over each window",
+    doc="""The gradient of average pooling: each element of `y` shared out evenly over its window.
+
+    Args:
+        y: one element per window.
+        shape: of the input of the pooling, which is the shape of the result.
+        kernel_size: lengths of the windows, a tuple with one for each axis they cover.
+        stride, padding, ceil_mode, count_include_pad, divisor_override: as in avg_pool2d.
+
+    >>> import tapenet as tn
+    >>> tn.avg_pool_grad(tn.tensor([[8.0]]), (2, 2), (2, 2))
+    Tensor([[2., 2.],
+            [2., 2.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2, 2)), (1, 4, 4), (2, 2)),
+        sample(r.normal(size=(1, 2, 2)), (1, 4, 4), (3, 3), 2, 1, False, False),
+        sample(r.normal(size=(2, 1)), (2, 3), (3,)),
+    ],
+)
+
+avg_pool1d, avg_pool2d, avg_pool3d = map(_avg_pool_op, (1, 2, 3))
+_AVG: dict[int, Op] = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}
+_MAX: dict[int, Op] = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}
+
+
+# -- norm --------------------------------------------------------------------------------------------------------
+
+
+def _lp_pool_of(axes: int) -> Derived:
+    """The function over so many axes."""
+
+    def lp_pool(
+        x: Any, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
+    ) -> Any:
+        if not norm_type > 0:
+            raise ValueError(f"lp_pool{axes}d: norm_type={norm_type}: give a positive number")
+        x = array_like(x)
+        if math.isinf(norm_type):
+            return _MAX[axes](np.abs(x), kernel_size, stride, ceil_mode=ceil_mode)
+        size = math.prod(spread(kernel_size, axes))
+        return (_AVG[axes](x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * size) ** (1 / norm_type)
+
+    def samples(r: np.random.Generator) -> list[Any]:
+        shape, kernel = (2,) * (axes - 1) + (4,), (1,) * (axes - 1) + (2,)
+        cubed = [sample(r.uniform(0.5, 2, shape), 3.0, (2, 2), 1, ceil_mode=True)] if axes == 2 else []
+        return [sample(r.normal(size=shape), 2, kernel), *cubed]
+
+    opened, closed, ones = "[" * axes, "]" * axes, "1, " * (axes - 1)
+    doc = f"""(Σ xᵖ)^(1/p) over each window of the last {LAST[axes]}, with p = norm_type.
+
+    As in PyTorch these are powers of x, not of its magnitude: an odd p is for x that is not negative. p = 1 is the sum of
+    each window, p = ∞ the largest magnitude. With ceil_mode, what a window has beyond the end counts as if it were like
+    the rest of it. Where all of a window is 0 its gradient is 0, for p > 1.
+
+    Args:
+        x: (batch, channels, {NAMES[axes].replace(" and", ",")}), or with other axes in front.
+        norm_type: p, a positive number.
+        kernel_size, stride, ceil_mode: as in `avg_pool{axes}d`.
+
+    Raises:
+        ValueError: p is not positive, or the window is larger than x.
+
+    >>> import tapenet as tn
+    >>> tn.lp_pool{axes}d(tn.tensor({opened}3.0, 4.0{closed}), 2, ({ones}2,))
+    Tensor({opened}5.{closed})
+    """
+    return named(lp_pool, f"lp_pool{axes}d", doc, samples)
+
+
+lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pool_of, (1, 2, 3))
