@@ -1,29 +1,32 @@
-"""The module: a Python object whose attributes are its parameters and submodules.
-
-Nothing is registered. What a module holds is found by walking over its attributes, in the order they were set, and
-on through plain lists, tuples and dicts, whenever somebody asks. So `__init__` needs no `super().__init__()`, and
-there is no second account of the attributes to fall out of step with them.
-"""
+"""The module: a Python object whose attributes are its parameters and submodules, and which is called."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, NoReturn, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tapenet.autodiff.capture import Capture, Same, capturing
+from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Scope, ThreadTape, bump, local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.hooks import Hook, Hooks
+from tapenet.nn.hooks import call as call_with_hooks
+from tapenet.nn.parameter import Buffer
+from tapenet.nn.state import LoadReport, by_name, load
+from tapenet.nn.tree import Tree, walk
+from tapenet.nn.words import described
+from tapenet.ops.low import dtype_of, is_float, meet
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
 _NOTHING: Any = object()
 
 
-class Module:
+class Module(Tree):
     """The base of all layers and models: set parameters and submodules as attributes, and write `forward`.
 
     Attributes that are `nn.Parameter` or `nn.Buffer` tensors or modules belong to the module, also inside plain
@@ -50,11 +53,14 @@ class Module:
     (1, 1)
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_scopes")
+    __slots__ = ("__dict__", "__weakref__", "_hooks", "_scopes")
 
     training: bool = True
-    #: The scope of a call of this module by the scope it is called in. A slot, so that it is no attribute.
+    #: The scope of a call of this module by the scope it is called in. A slot, so that it is no attribute. Empty where
+    #: there are hooks.
     _scopes: dict[Scope, Scope]
+    #: Set when the first hook is registered.
+    _hooks: Hooks
 
     # -- calling -------------------------------------------------------------------------------------------------
 
@@ -66,6 +72,12 @@ class Module:
             state.scope = self._scopes[outer]
         except (AttributeError, KeyError):
             state.scope = self._scope(outer)
+            hooks = getattr(self, "_hooks", None)
+            if hooks:
+                try:
+                    return call_with_hooks(self, hooks, args if x is _NOTHING else (x, *args), kwargs)
+                finally:
+                    state.scope = outer
         try:
             if args or kwargs or x is _NOTHING:
                 return self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
@@ -80,7 +92,7 @@ class Module:
             for module in self.modules():  # those below too: a forward may use the weight of one it does not call
                 capture.depend(module, module._fingerprint)
         # Only for a thread's own tape: a scope inside a `tn.Tape()` would keep that tape and its values alive.
-        if type(outer.tape) is ThreadTape:
+        if type(outer.tape) is ThreadTape and not getattr(self, "_hooks", None):
             try:
                 known = self._scopes
             except AttributeError:
@@ -96,6 +108,85 @@ class Module:
         raise NotImplementedError(
             f"{type(self).__name__} has no forward: define `def forward(self, x)` in the class; a call runs it"
         )
+
+    # -- hooks ---------------------------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """Call `hook(module, args)` before each forward; what it returns, unless None, takes the place of `args`.
+
+        Hooks are called where the module is (`net(x)`), not where its `forward` is; while a step is being captured
+        they are called once, and what they compute with tensors becomes part of the program. Copies have none.
+
+        Args:
+            hook: returns None, a tuple of arguments, or one argument.
+            prepend: call it before the hooks that are there, not behind them.
+            with_kwargs: call `hook(module, args, kwargs)`, which returns None or a pair (args, kwargs).
+
+        Returns:
+            a handle, whose `remove()` takes the hook away; as a context manager it does so at the end of the block.
+        """
+        return self._hook("forward_pre", Hook(hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+    ) -> Handle:
+        """Call `hook(module, args, output)` after each forward; what it returns, unless None, takes the place of the
+        output. See `register_forward_pre_hook`.
+
+        Args:
+            hook: the function.
+            prepend: call it before the hooks that are there, not behind them.
+            with_kwargs: call `hook(module, args, kwargs, output)`.
+            always_call: call it also if the forward or another hook raises, with None or the output there is by then.
+
+        >>> from tapenet import nn
+        >>> net = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+        >>> with net[0].register_forward_hook(lambda module, args, output: print(output.shape)):
+        ...     y = net([[1.0, 2.0]])
+        (1, 3)
+        """
+        return self._hook("forward", Hook(hook, with_kwargs, always_call), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_output)` when a backward pass comes to the module's outputs; what it returns, unless
+        None, takes the place of the gradients. See `register_full_backward_hook`."""
+        return self._hook("backward_pre", Hook(hook), prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` when a backward pass has gone through the module; what it
+        returns, unless None, takes the place of `grad_input`.
+
+        Both are tuples: an entry for each positional argument, and for each output (of a tuple or list; else one). An
+        entry is None where there is no gradient: what is no tensor or needs none, tensors inside other structures, and
+        keyword arguments. If no argument needs a gradient, the hook is called as the pass comes to the outputs.
+
+        Returns:
+            a handle, as of the other hooks.
+
+        >>> import tapenet as tn
+        >>> from tapenet import nn
+        >>> layer = nn.Linear(2, 1)
+        >>> handle = layer.register_full_backward_hook(lambda module, grad_input, grad_output: (abs(grad_input[0]) * 0,))
+        >>> x = tn.tensor([[1.0, 2.0]], dtype="float32", requires_grad=True)
+        >>> layer(x).sum().backward()
+        >>> x.grad.tolist(), layer.bias.grad.tolist()
+        ([[0.0, 0.0]], [1.0])
+        """
+        return self._hook("backward", Hook(hook), prepend)
+
+    def _hook(self, kind: str, hook: Hook, prepend: bool) -> Handle:
+        if not callable(hook.function):
+            raise TypeError(f"{type(self).__name__}: a hook is a function, not {type(hook.function).__name__}")
+        try:
+            hooks = self._hooks
+        except AttributeError:
+            hooks = Hooks()
+            object.__setattr__(self, "_hooks", hooks)
+        handle = hooks.add(kind, hook, prepend)
+        object.__setattr__(self, "_scopes", {})
+        return handle
 
     # -- attributes ----------------------------------------------------------------------------------------------
 
@@ -140,45 +231,54 @@ class Module:
         """The attributes as a captured step depends on them."""
         attributes = {"training": self.training} | vars(self)  # the class's, until it is first set
         # Not what `tn.compile` keeps with an object for its methods.
-        return tuple((name, _state(value)) for name, value in attributes.items() if not name.startswith("<compiled "))
+        found = tuple((name, _state(value)) for name, value in attributes.items() if not name.startswith("<compiled "))
+        hooks = getattr(self, "_hooks", None)
+        return (*found, hooks.fingerprint()) if hooks else found
 
     # -- what it holds -------------------------------------------------------------------------------------------
+    # `Tree` finds it. What follows sets it.
 
-    def parameters(self) -> Iterator[Tensor]:
-        """The parameters of this module and of all below it."""
-        return (tensor for _, tensor in self.named_parameters())
+    def register_parameter(self, name: str, param: Tensor | None) -> None:
+        """Set a parameter as an attribute; the same as `self.name = nn.Parameter(...)`.
 
-    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """The parameters with their names."""
-        return ((name, t) for name, t in walk(self) if isinstance(t, Tensor) and t._kind == "parameter")
+        Raises:
+            TypeError: not a parameter.
+            KeyError: the name has a dot in it, or is in use.
+        """
+        if param is not None and (not isinstance(param, Tensor) or param._kind != "parameter"):
+            raise TypeError(f"register_parameter: {name!r} takes nn.Parameter(...), not {type(param).__name__}")
+        self._register(name, param)
 
-    def buffers(self) -> Iterator[Tensor]:
-        """The buffers of this module and of all below it."""
-        return (tensor for _, tensor in self.named_buffers())
+    def register_buffer(self, name: str, tensor: Any) -> None:
+        """Set a buffer as an attribute; the same as `self.name = nn.Buffer(tensor)`. None leaves the place empty.
 
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """The buffers with their names."""
-        return ((name, t) for name, t in walk(self) if isinstance(t, Tensor) and t._kind == "buffer")
+        Raises:
+            KeyError: the name has a dot in it, or is in use.
+        """
+        own = isinstance(tensor, Tensor) and tensor._kind == "buffer"
+        self._register(name, tensor if own or tensor is None else Buffer(tensor))
 
-    def modules(self) -> Iterator[Module]:
-        """This module and all below it."""
-        return (module for _, module in self.named_modules())
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Set a module as an attribute; the same as `self.name = module`.
 
-    def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module, under the name "", and all below it with their names."""
-        return ((name, m) for name, m in walk(self) if isinstance(m, Module))
+        Raises:
+            TypeError: not a module.
+            KeyError: the name has a dot in it, or is in use.
+        """
+        if module is not None and not isinstance(module, Module):
+            raise TypeError(f"add_module: {name!r} takes a module, not {type(module).__name__}")
+        self._register(name, module)
 
-    def children(self) -> Iterator[Module]:
-        """The modules directly below this one."""
-        return (module for _, module in self.named_children())
+    register_module = add_module
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly below this one, with their names."""
-        return ((name, m) for name, m in walk(self, deep=False) if isinstance(m, Module) and m is not self)
-
-    def num_parameters(self) -> int:
-        """How many numbers the parameters hold."""
-        return sum(p.size for p in self.parameters())
+    def _register(self, name: str, value: Any) -> None:
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"{type(self).__name__}: {name!r} is no name for an attribute; give a string without dots")
+        if hasattr(self, name) and getattr(self, name) is not None:
+            raise KeyError(
+                f"{type(self).__name__} has an attribute {name!r} already: choose another name, or delete it"
+            )
+        setattr(self, name, value)
 
     # -- state ---------------------------------------------------------------------------------------------------
 
@@ -190,7 +290,7 @@ class Module:
         Raises:
             ValueError: two tensors have the same name.
         """
-        return {name: t.numpy().copy(order="K") for name, t in _by_name(self).items()}
+        return {name: t.numpy().copy(order="K") for name, t in by_name(self).items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
         """Copy values into the parameters and buffers, by name: all of them or, if it raises, none.
@@ -206,38 +306,7 @@ class Module:
             ValueError: entries are missing, unexpected, or of the wrong shape or dtype (the last two also where
                 strict is False); the error lists every one.
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(
-                f"load_state_dict takes a dict of arrays by name, not {type(state).__name__}"
-                + ("; give other.state_dict()" if isinstance(state, Module) else "")
-            )
-        own = _by_name(self)
-        given = {name: v if isinstance(v, Tensor) else np.asarray(v) for name, v in state.items()}
-        report = LoadReport([n for n in own if n not in given], [n for n in given if n not in own])
-        common = [(name, own[name], given[name]) for name in own if name in given]
-        lines = []
-        if strict:
-            lines += [f"missing     {n}: {own[n].dtype} {own[n].shape}" for n in report.missing_keys]
-            lines += [f"unexpected  {n}: {given[n].dtype} {given[n].shape}" for n in report.unexpected_keys]
-        for name, target, value in common:
-            if value.shape != target.shape:
-                lines.append(f"shape       {name}: {target.shape} here, {value.shape} in the state")
-            elif not np.can_cast(value.dtype, target.dtype, "same_kind"):
-                lines.append(f"dtype       {name}: {target.dtype} here, {value.dtype} in the state")
-        if lines:
-            hint = "with strict=False missing and unexpected entries are left alone" if strict else ""
-            raise ValueError(
-                "\n  ".join(
-                    [
-                        f"the state does not fit this {type(self).__name__}; nothing was loaded",
-                        *lines,
-                        *filter(None, [hint]),
-                    ]
-                )
-            )
-        for _, target, value in common:
-            target.data = value
-        return report
+        return load(self, state, strict)
 
     # -- switches ------------------------------------------------------------------------------------------------
 
@@ -252,18 +321,25 @@ class Module:
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Ask for the gradients of all parameters, or freeze them."""
+        """Ask for the gradients of all parameters; or freeze them, here and below: `net.encoder.requires_grad_(False)`.
+
+        Frozen parameters get no gradient, and the backward pass does not compute any. Give an optimizer the others:
+        `[p for p in net.parameters() if p.requires_grad]`.
+        """
         for p in self.parameters():
             p.requires_grad_(requires_grad)
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with `set_to_none=False` fill them with zeros."""
         for p in self.parameters():
-            p.grad = None
+            grad = None if set_to_none else p.grad
+            p.grad = None if grad is None else np.zeros_like(grad)
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Cast all floating parameters and buffers, and their gradients, in place; each tensor stays the same object.
+
+        With "float16" or "bfloat16" they are stored so; ops then compute in float32 and round (docs/precision.md).
 
         Raises:
             TypeError: `dtype` is not a float.
@@ -272,13 +348,36 @@ class Module:
         >>> nn.Linear(2, 1).astype("float64").weight.dtype
         dtype('float64')
         """
-        target = np.dtype(dtype)
-        if target.kind != "f":
+        target = dtype_of(dtype)
+        if not is_float(target):
             raise TypeError(f"{type(self).__name__}.astype: parameters are floats, not {target}; give a float dtype")
+        meet(target)
         for _, tensor in walk(self):
-            if isinstance(tensor, Tensor) and tensor.dtype.kind == "f":
+            if isinstance(tensor, Tensor) and is_float(tensor.dtype):
                 _recast(tensor, target)
         return self
+
+    def to(self, dtype: DTypeLike | Tensor) -> Self:
+        """`astype` under PyTorch's name; of a tensor its dtype is taken. There are no devices to move to."""
+        if isinstance(dtype, str) and dtype.partition(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta"):
+            raise TypeError(f"{type(self).__name__}.to: {dtype!r} is a device, and tapenet computes on the CPU alone")
+        return self.astype(dtype.dtype if isinstance(dtype, Tensor) else dtype)
+
+    def float(self) -> Self:
+        """Cast to float32; see `astype`."""
+        return self.astype(np.float32)
+
+    def double(self) -> Self:
+        """Cast to float64; see `astype`."""
+        return self.astype(np.float64)
+
+    def half(self) -> Self:
+        """Cast to float16; see `astype`."""
+        return self.astype(np.float16)
+
+    def bfloat16(self) -> Self:
+        """Cast to bfloat16, for which ml_dtypes must be installed; see `astype`."""
+        return self.astype("bfloat16")
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call `fn` on every module, on those below a module before itself.
@@ -303,78 +402,7 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        return "\n".join(_described(self))
-
-
-class LoadReport(NamedTuple):
-    """What `load_state_dict(strict=False)` left alone: names not in the state, and names in the state alone."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
-
-
-def walk(root: Module, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, Module | Tensor]]:
-    """The module itself under the name "", then every parameter, buffer and module below it, each once, depth first.
-
-    Args:
-        root: where to begin.
-        deep: go on into the modules below.
-        repeats: give what is reached again too, under each of its names.
-
-    Raises:
-        TypeError: modules or parameters in a set, which has no order to name them by.
-    """
-    seen: set[int] = set()
-    stack: list[tuple[str, Any]] = [("", root)]
-    while stack:
-        name, value = stack.pop()
-        if type(value) is Tensor:
-            if value._kind is not None and (repeats or id(value) not in seen):
-                seen.add(id(value))
-                yield name, value
-            continue
-        parts: Iterable[tuple[Any, Any]]
-        if isinstance(value, Module):
-            parts = vars(value).items()
-        elif isinstance(value, dict):
-            parts = value.items()
-        elif isinstance(value, (list, tuple)):
-            parts = enumerate(value)
-        else:
-            if isinstance(value, (set, frozenset)) and any(isinstance(v, (Module, Tensor)) for v in value):
-                _refuse_set(root, name)
-            continue
-        if id(value) in seen:
-            if repeats and isinstance(value, Module):
-                yield name, value
-            continue
-        seen.add(id(value))
-        if isinstance(value, Module):
-            yield name, value
-            if not deep and value is not root:
-                continue
-        prefix = name + "." if name else ""
-        stack += [(f"{prefix}{key}", part) for key, part in parts][::-1]
-
-
-def _refuse_set(root: Module, name: str) -> NoReturn:
-    raise TypeError(
-        f"{type(root).__name__}.{name} is a set of modules or tensors, which has no order to name them by: make it a "
-        "list"
-    )
-
-
-def _by_name(root: Module) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
-    for name, value in walk(root):
-        if isinstance(value, Tensor):
-            if name in found:
-                raise ValueError(
-                    f"two tensors of this {type(root).__name__} are called {name!r}: a dict has a key with a dot "
-                    "in it, or two that read the same"
-                )
-            found[name] = value
-    return found
+        return "\n".join(described(self))
 
 
 def _apply(module: Module, fn: Callable[[Module], Any], seen: set[int]) -> None:
@@ -430,67 +458,3 @@ def _place(module: Module) -> str:
         return title
     path = next((name for name, m in outer.named_modules() if m is module), "")
     return f"{title} ({path})" if path else title
-
-
-# -- the repr ----------------------------------------------------------------------------------------------------
-
-
-class _Line(NamedTuple):
-    """One line of the repr: a module, its own parameters, and how many numbers they hold."""
-
-    text: str
-    parameters: str = ""
-    size: int = 0
-
-
-def _described(root: Module) -> list[str]:
-    lines = _lines(root, "", 0, {})
-    total = f"{root.num_parameters():,} parameters"
-    frozen = sum(p.size for p in root.parameters() if not p.requires_grad)
-    if frozen:
-        total += f" ({frozen:,} frozen)"
-    buffers = sum(b.size for b in root.buffers())
-    if buffers:
-        total += f", buffers: {buffers:,}"
-    if len(lines) == 1:
-        line = lines[0]
-        return ["  ".join([line.text, line.parameters, total]) if line.parameters else line.text]
-    sizes = [f"{line.size:,}" if line.size else "" for line in lines]
-    widths = [max(map(len, column)) for column in ([n.text for n in lines], [n.parameters for n in lines], sizes)]
-    rows = zip(lines, sizes, strict=True)
-    text = [f"{n.text:<{widths[0]}}  {n.parameters:<{widths[1]}}  {c:>{widths[2]}}".rstrip() for n, c in rows]
-    return [*text, total]
-
-
-def _lines(module: Module, name: str, depth: int, seen: dict[int, str]) -> list[_Line]:
-    """The lines of a module and those below it. `seen` has the full name of everything shown so far."""
-    parts = list(walk(module, deep=False, repeats=True))[1:]
-    prefix = name + "." if name else ""
-    seen[id(module)] = name or "the whole"
-    shown, size = [], 0
-    below: list[_Line] = []
-    for n, value in parts:
-        before = seen.get(id(value))
-        seen.setdefault(id(value), prefix + n)
-        if isinstance(value, Module):
-            if before is None:
-                lines = _lines(value, prefix + n, depth + 1, seen)
-            else:
-                lines = [_Line(f"{type(value).__name__}, the same as {before}")]
-            below.append(lines[0]._replace(text=f"{'  ' * (depth + 1)}{n}: {lines[0].text}"))
-            below += lines[1:]
-        elif value._kind == "parameter":
-            notes = [str(value.shape)]
-            if value.dtype != np.float32:
-                notes.append(str(value.dtype))
-            if not value.requires_grad:
-                notes.append("frozen")
-            if before is not None:
-                notes.append(f"the same as {before}")
-            else:
-                size += value.size
-            shown.append(" ".join([n, *notes]))
-    title = f"{type(module).__name__}({module.extra_repr()}"
-    if not below:
-        return [_Line(title + ")", ", ".join(shown), size)]
-    return [_Line(title, ", ".join(shown), size), *below, _Line("  " * depth + ")")]

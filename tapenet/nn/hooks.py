@@ -1,0 +1,250 @@
+"""Functions of the user's that are called when a module is, and when a backward pass goes through it.
+
+A module with hooks remembers no scopes, so that each of its calls takes the path on which hooks are looked for. Other
+modules pay nothing.
+
+Backward hooks want the gradients by a module's inputs and outputs, and by these alone: a tensor that goes into a module
+may go elsewhere too. So inputs and outputs pass through a node of their own at the module's edge, the identity, whose
+rule calls the hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.capture import Same
+from tapenet.autodiff.gradients import GradientError, turned
+from tapenet.autodiff.handle import Handle
+from tapenet.autodiff.tape import bump, local, next_number
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.op import op
+
+if TYPE_CHECKING:
+    from tapenet.nn.module import Module
+
+
+class Hook(NamedTuple):
+    """One hook: the function, whether it takes keyword arguments, whether it is called after an error too."""
+
+    function: Callable[..., Any]
+    with_kwargs: bool = False
+    always: bool = False
+
+
+class Hooks:
+    """The hooks of one module, of four kinds, each by a number of its own and in the order in which they are called."""
+
+    __slots__ = ("backward", "backward_pre", "forward", "forward_pre")
+
+    def __init__(self) -> None:
+        self.forward_pre: dict[int, Hook] = {}
+        self.forward: dict[int, Hook] = {}
+        self.backward_pre: dict[int, Hook] = {}
+        self.backward: dict[int, Hook] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.forward_pre or self.forward or self.backward_pre or self.backward)
+
+    def add(self, kind: str, hook: Hook, first: bool) -> Handle:
+        """Take up a hook, before or behind those of its kind."""
+        hooks: dict[int, Hook] = getattr(self, kind)
+        key = next_number()
+        setattr(self, kind, {key: hook, **hooks} if first else {**hooks, key: hook})
+        bump()  # a program that was captured without it does not call it
+
+        def remove() -> None:
+            setattr(self, kind, {k: h for k, h in getattr(self, kind).items() if k != key})
+            bump()
+
+        return Handle(remove)
+
+    def fingerprint(self) -> tuple[Any, ...]:
+        """The hooks as a captured step depends on them."""
+        return tuple(tuple(Same(h.function) for h in getattr(self, kind).values()) for kind in self.__slots__)
+
+
+def call(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A module's forward with its hooks before and after."""
+    for hook in hooks.forward_pre.values():
+        args, kwargs = _before(module, hook, args, kwargs)
+    edge = None
+    if (hooks.backward or hooks.backward_pre) and local.state.grad:
+        edge = _Edge(module, hooks)
+        args = edge.enter(args)
+    waiting = dict(hooks.forward)
+    out = None
+    try:
+        out = module.forward(*args, **kwargs)
+        while waiting:
+            hook = waiting.pop(next(iter(waiting)))
+            result = _after(module, hook, args, kwargs, out)
+            out = out if result is None else result
+    except Exception:
+        for hook in waiting.values():
+            if hook.always:
+                _after(module, hook, args, kwargs, out)
+        raise
+    return out if edge is None else edge.leave(out)
+
+
+def _before(
+    module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    if not hook.with_kwargs:
+        result = hook.function(module, args)
+        return args if result is None else result if isinstance(result, tuple) else (result,), kwargs
+    result = hook.function(module, args, kwargs)
+    if result is None:
+        return args, kwargs
+    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], dict)):
+        raise TypeError(
+            f"a forward pre-hook of {type(module).__name__} with with_kwargs=True returns None or a pair "
+            f"(args, kwargs), not {type(result).__name__}"
+        )
+    given, kwargs = result
+    return given if isinstance(given, tuple) else (given,), kwargs
+
+
+def _after(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+    return hook.function(module, args, kwargs, out) if hook.with_kwargs else hook.function(module, args, out)
+
+
+# -- backward ----------------------------------------------------------------------------------------------------
+
+#: The identity of several tensors at once, whose rule is a function that is told the gradients by all of them.
+edge = op(
+    lambda xs, rule: tuple(xs),
+    name="edge",
+    label="hooks",
+    outputs=None,
+    tell_unused=True,
+    xs=lambda g, rule: rule(g),
+    formula="xs",
+    gradients="xs: what the hooks make of g",
+    doc="""The tensors `xs` as they are, at the edge of a module with backward hooks.""",
+)
+
+
+class _Edge:
+    """One call of a module with backward hooks: where its inputs come in and its outputs go out.
+
+    A backward pass comes to the outputs first. What it brings there is kept until it has come to the inputs.
+    """
+
+    __slots__ = ("grad_output", "hooks", "inputs", "module", "outputs")
+
+    def __init__(self, module: Module, hooks: Hooks) -> None:
+        self.module = module
+        #: As they are now: what is registered later is for later calls.
+        self.hooks = list(hooks.backward_pre.values()), list(hooks.backward.values())
+        self.inputs: _Side | None = None
+        self.outputs: _Side | None = None
+        self.grad_output: tuple[Any, ...] | None = None
+
+    def enter(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The positional arguments, those that need a gradient through a node of their own."""
+        self.inputs = _Side(args)
+        return tuple(self.inputs.through(args, self._to_inputs))
+
+    def leave(self, out: Any) -> Any:
+        """What the forward returned, a tensor or a list or tuple of them, likewise."""
+        several = isinstance(out, (list, tuple))
+        parts = tuple(out) if several else (out,)
+        self.outputs = _Side(parts)
+        made = self.outputs.through(parts, self._to_outputs)
+        if not several:
+            return made[0]
+        return type(out)(*made) if hasattr(out, "_fields") else type(out)(made)
+
+    def _to_outputs(self, g: tuple[Any, ...]) -> tuple[Any, ...]:
+        assert self.inputs is not None
+        assert self.outputs is not None
+        before, after = self.hooks
+        grads = self.outputs.seen(g)
+        for hook in before:
+            grads = self._replaced(hook, grads, hook.function(self.module, grads))
+        if self.inputs.places:
+            self.grad_output = grads
+        else:  # nothing will come to the inputs
+            for hook in after:
+                hook.function(self.module, (None,) * self.inputs.count, grads)
+        return self.outputs.told(grads, g)
+
+    def _to_inputs(self, g: tuple[Any, ...]) -> tuple[Any, ...]:
+        assert self.inputs is not None
+        grads = self.inputs.seen(g)
+        grad_output, self.grad_output = self.grad_output, None
+        if grad_output is None:
+            grad_output = (None,) * (0 if self.outputs is None else self.outputs.count)
+        for hook in self.hooks[1]:
+            grads = self._replaced(hook, grads, hook.function(self.module, grads, grad_output))
+        return self.inputs.told(grads, g)
+
+    def _replaced(self, hook: Hook, grads: tuple[Any, ...], result: Any) -> tuple[Any, ...]:
+        """The gradients that go on after a hook."""
+        if result is None:
+            return grads
+        given = result if isinstance(result, (tuple, list)) else (result,)
+        if len(given) != len(grads):
+            raise GradientError(
+                f"the backward hook {_name(hook)} of {type(self.module).__name__} returned {len(given)} gradients in place "
+                f"of {len(grads)}: return a tuple with one for each, or None to leave them as they are"
+            )
+        return tuple(self._like(hook, new, old) for new, old in zip(given, grads, strict=True))
+
+    def _like(self, hook: Hook, new: Any, old: Any) -> Any:
+        if new is None or old is None:
+            return None if old is None else np.zeros_like(old)
+        new = new if isinstance(new, Tensor) else Tensor._of(np.asarray(new))
+        if new.shape != old.shape:
+            raise GradientError(
+                f"the backward hook {_name(hook)} of {type(self.module).__name__} returned a gradient of shape "
+                f"{new.shape} in place of one of shape {old.shape}; return the same shape"
+            )
+        return new if new.dtype == old.dtype else new.astype(old.dtype)
+
+
+class _Side:
+    """The values on one side of a module, and which of them have gradients."""
+
+    __slots__ = ("count", "places", "specs")
+
+    def __init__(self, values: tuple[Any, ...]) -> None:
+        self.count = len(values)
+        self.places = [i for i, v in enumerate(values) if type(v) is Tensor and v._node is not None]
+        self.specs = [(values[i].shape, values[i].dtype) for i in self.places]
+
+    def through(self, values: tuple[Any, ...], rule: Callable[[Any], Any]) -> list[Any]:
+        """The values, with the node at the edge behind those that have gradients."""
+        passed = list(values)
+        if self.places:
+            for i, tensor in zip(self.places, edge([values[i] for i in self.places], rule), strict=True):
+                passed[i] = tensor
+        return passed
+
+    def seen(self, g: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The gradients as hooks see them: a tensor for each value that has one and is used, else None."""
+        grads: list[Any] = [None] * self.count
+        for i, d in zip(self.places, g, strict=True):
+            if d is not None:
+                grads[i] = turned(d if type(d) is Tensor else Tensor._of(np.asarray(d)))
+        return tuple(grads)
+
+    def told(self, grads: tuple[Any, ...], g: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The gradients as the driver takes them, in the form in which it gave `g`: tensors, or arrays."""
+        on_tensors = any(type(d) is Tensor for d in g)
+        found = []
+        for i, (shape, dtype) in zip(self.places, self.specs, strict=True):
+            d = grads[i]
+            if d is None:
+                found.append(np.zeros(shape, dtype))
+            else:
+                found.append(turned(d) if on_tensors else turned(d)._data)
+        return tuple(found)
+
+
+def _name(hook: Hook) -> str:
+    return getattr(hook.function, "__qualname__", None) or type(hook.function).__name__

@@ -1,0 +1,165 @@
+"""What a module holds: the parameters, buffers and modules found by walking over its attributes.
+
+Nothing is registered. The walk goes over the attributes in the order they were set, and on through plain lists, tuples
+and dicts, whenever somebody asks. So `__init__` needs no `super().__init__()`, and there is no second account of the
+attributes to fall out of step with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from tapenet.autodiff.tensor import Tensor
+
+if TYPE_CHECKING:
+    from tapenet.nn.module import Module
+
+
+class Tree:
+    """The part of a module that knows what is below it."""
+
+    __slots__ = ()
+
+    def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The parameters of this module and, if `recurse`, of all below it."""
+        return (tensor for _, tensor in self.named_parameters(recurse=recurse))
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The parameters with their names.
+
+        Args:
+            prefix: put before each name, with a dot.
+            recurse: those of the modules below too.
+            remove_duplicate: a parameter with several names once, under the first; else under each.
+        """
+        return self._named("parameter", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers of this module and, if `recurse`, of all below it."""
+        return (tensor for _, tensor in self.named_buffers(recurse=recurse))
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The buffers with their names; arguments as of `named_parameters`."""
+        return self._named("buffer", prefix, recurse, remove_duplicate)
+
+    def _named(self, kind: str, prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Tensor]]:
+        prefix = prefix + "." if prefix else ""
+        for name, value in walk(self, recurse, repeats=not once):
+            if isinstance(value, Tensor) and value._kind == kind:
+                yield prefix + name, value
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules())
+
+    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module, under the name "" or `prefix`, and all below it with their names."""
+        for name, value in walk(self, repeats=not remove_duplicate):
+            if not isinstance(value, Tensor):
+                yield ".".join(filter(None, (prefix, name))), value
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below this one."""
+        return (module for _, module in self.named_children())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below this one, with their names."""
+        return ((n, v) for n, v in walk(self, deep=False) if not isinstance(v, Tensor) and v is not self)
+
+    def get_submodule(self, target: str) -> Module:
+        """The module with this dotted name, such as "encoder.layers.0"; "" for this one.
+
+        Raises:
+            AttributeError: there is none; says which there are.
+        """
+        found = dict(self.named_modules(remove_duplicate=False)).get(target)
+        if found is None:
+            self._has_no("module", target, [name for name, _ in self.named_modules()][1:])
+        return found
+
+    def get_parameter(self, target: str) -> Tensor:
+        """The parameter with this dotted name, such as "layers.0.weight".
+
+        Raises:
+            AttributeError: there is none; says which there are.
+        """
+        return self._get("parameter", target)
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with this dotted name.
+
+        Raises:
+            AttributeError: there is none; says which there are.
+        """
+        return self._get("buffer", target)
+
+    def _get(self, kind: str, target: str) -> Tensor:
+        found = dict(self._named(kind, "", True, False))
+        if target not in found:
+            self._has_no(kind, target, list(found))
+        return found[target]
+
+    def _has_no(self, kind: str, target: str, names: list[str]) -> NoReturn:
+        shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+        raise AttributeError(f"this {type(self).__name__} has no {kind} {target!r}; it has {shown or 'none'}")
+
+    def num_parameters(self) -> int:
+        """How many numbers the parameters hold. A parameter that two modules share counts once."""
+        return sum(p.size for p in self.parameters())
+
+
+def walk(root: Any, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, Module | Tensor]]:
+    """The module itself under the name "", then every parameter, buffer and module below it, each once, depth first.
+
+    Args:
+        root: where to begin.
+        deep: go on into the modules below.
+        repeats: give what is reached again too, under each of its names.
+
+    Raises:
+        TypeError: modules or parameters in a set, which has no order to name them by.
+    """
+    seen: set[int] = set()
+    stack: list[tuple[str, Any]] = [("", root)]
+    while stack:
+        name, value = stack.pop()
+        if type(value) is Tensor:
+            if value._kind is not None and (repeats or id(value) not in seen):
+                seen.add(id(value))
+                yield name, value
+            continue
+        parts: Iterable[tuple[Any, Any]]
+        found: Any = value
+        if isinstance(value, Tree):
+            parts = vars(value).items()
+        elif isinstance(value, dict):
+            parts = value.items()
+        elif isinstance(value, (list, tuple)):
+            parts = enumerate(value)
+        else:
+            if isinstance(value, (set, frozenset)) and any(isinstance(v, (Tree, Tensor)) for v in value):
+                _refuse_set(root, name)
+            continue
+        if id(value) in seen:
+            if repeats and isinstance(value, Tree):
+                yield name, found
+            continue
+        seen.add(id(value))
+        if isinstance(value, Tree):
+            yield name, found
+            if not deep and value is not root:
+                continue
+        prefix = name + "." if name else ""
+        stack += [(f"{prefix}{key}", part) for key, part in parts][::-1]
+
+
+def _refuse_set(root: Any, name: str) -> NoReturn:
+    raise TypeError(
+        f"{type(root).__name__}.{name} is a set of modules or tensors, which has no order to name them by: make it a "
+        "list"
+    )

@@ -1,0 +1,95 @@
+"""The low types, float16 and bfloat16: for storage. What is computed with them is computed in float32 and rounded.
+
+NumPy has float16; bfloat16 comes from the package `ml_dtypes`, which is loaded when somebody asks for it. NumPy does
+not count bfloat16 as a float (its kind is "V"), and its functions do with it what its author registered: a sum of a
+thousand ones is 256, and a Python number makes it float32. So ops never see it: `autodiff.lowering` widens arrays
+before an op runs, and rounds its results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+#: The characters that NumPy and ml_dtypes gave the two: float16 and bfloat16.
+LOW = frozenset("eE")
+#: NumPy's kinds of floats, and characters of those it does not know.
+_FLOAT = "f"
+_BFLOAT16 = "E"
+WIDE = np.dtype(np.float32)
+
+#: What is to be done when the first low array is met, if it has not been yet.
+_waiting: list[Callable[[], None]] = []
+
+
+def is_low(dtype: Any) -> bool:
+    """Whether a dtype is float16 or bfloat16."""
+    return dtype.char in LOW
+
+
+def is_float(dtype: Any) -> bool:
+    """Whether a dtype is a real floating one, bfloat16 among them."""
+    return dtype.kind == _FLOAT or dtype.char == _BFLOAT16
+
+
+def is_inexact(dtype: Any) -> bool:
+    """Whether numbers of this dtype have gradients: real floats and complex numbers."""
+    return dtype.kind in "fc" or dtype.char == _BFLOAT16
+
+
+def dtype_of(given: DTypeLike) -> np.dtype[Any]:
+    """A dtype, also by the name "bfloat16", which NumPy knows only once ml_dtypes is loaded.
+
+    Raises:
+        ImportError: bfloat16 without ml_dtypes.
+
+    >>> dtype_of("float16")
+    dtype('float16')
+    """
+    if isinstance(given, str) and given == "bfloat16":
+        try:
+            import ml_dtypes
+        except ImportError:
+            raise ImportError(
+                "bfloat16 is a type of the package ml_dtypes, which is not installed: pip install 'tapenet[lowp]'. "
+                "float16 needs no package"
+            ) from None
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(given)
+
+
+def when_first_met(action: Callable[[], None]) -> None:
+    """Have something done when the first low array is met."""
+    _waiting.append(action)
+
+
+def meet(dtype: Any) -> None:
+    """Called where arrays of any dtype come in."""
+    if _waiting and dtype.char in LOW:
+        while _waiting:
+            _waiting.pop()()
+
+
+def widened(value: Any) -> Any:
+    """A low array in float32, any other value as it is; of lists and tuples the parts.
+
+    >>> widened(np.ones(1, np.float16)).dtype, widened([np.ones(1), None])
+    (dtype('float32'), [array([1.]), None])
+    """
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.astype(WIDE) if value.dtype.char in LOW else value
+    if type(value) in (list, tuple):
+        parts = [widened(v) for v in value]
+        return value if all(a is b for a, b in zip(parts, value, strict=True)) else type(value)(parts)
+    return value
+
+
+def rounded(value: Any, dtype: np.dtype[Any]) -> Any:
+    """A float32 array in a low type, any other value as it is. What is too large becomes infinite."""
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype == WIDE:
+        with np.errstate(all="ignore"):
+            return value.astype(dtype)
+    return value
