@@ -8,34 +8,14 @@ Needed for it: the rows of the right operand (or, for the transposed product, th
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 from tapenet.native.emitter import DType, llvm_type
 from tapenet.native.loops import Carried, Code, Strides, offset
+from tapenet.native.processor import registers
 
 #: The right operand has at most so many bytes: it is read once per block of rows of the result.
 LARGEST = 400_000
-
-
-class Registers(NamedTuple):
-    """The vector registers of a processor."""
-
-    bytes: int
-    number: int
-
-
-@functools.cache
-def registers() -> Registers:
-    """Those of this machine."""
-    import llvmlite.binding as llvm  # type: ignore[import-untyped]
-
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return Registers(64, 32)
-    if features.get("avx2") or features.get("avx"):
-        return Registers(32, 16)
-    return Registers(16, 32 if "aarch64" in llvm.get_process_triple() else 16)
 
 
 class Matrix(NamedTuple):
@@ -122,10 +102,6 @@ def _tile(
         for r in range(rows)
     ]
     sums = [[Carried("zeroinitializer", piece.vector) for piece in pieces] for _ in range(rows)]
-    if add:
-        for row, at in zip(sums, places, strict=True):
-            for cell, place, piece in zip(row, at, pieces, strict=True):
-                cell.register = load_masked(code, place, piece.vector, piece.mask, dtype)
 
     def step(index: str) -> None:
         b = offset(code, right[0], index, right[1].row, dtype)
@@ -144,7 +120,11 @@ def _tile(
     code.loop(k, step, [cell for row in sums for cell in row])
     for row, at in zip(sums, places, strict=True):
         for cell, place, piece in zip(row, at, pieces, strict=True):
-            store_masked(code, cell.register, place, piece.vector, piece.mask, dtype)
+            found = cell.register
+            if add:  # at the end: what is there may be a long sum, and rounding would then cost each product
+                before = load_masked(code, place, piece.vector, piece.mask, dtype)
+                found = code.emit(f"fadd {piece.vector} {before}, {found}")
+            store_masked(code, found, place, piece.vector, piece.mask, dtype)
 
 
 class _Piece(NamedTuple):

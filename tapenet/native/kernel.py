@@ -27,8 +27,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.native.emitter import DType, Number, Value, element, literal, llvm_type, splat
-from tapenet.native.gemm import load_masked, mask, registers, store_masked
+from tapenet.native.gemm import load_masked, mask, store_masked
 from tapenet.native.loops import Code
+from tapenet.native.processor import registers
 from tapenet.native.scalar import definitions
 from tapenet.native.toolchain import build
 
@@ -91,8 +92,12 @@ class Array:
         return pointer
 
     def part(self, *indices: Index) -> Array:
-        """The array from an element on, with the axes that have no index."""
+        """The array at an index of its first axes, with those that have none."""
         return Array(self.kernel, self.at(*indices), self.strides[len(indices) :], self.dtype)
+
+    def moved(self, *indices: Index) -> Array:
+        """The array with all its axes, from an element on."""
+        return Array(self.kernel, self.at(*indices), self.strides, self.dtype)
 
     def load(self, *indices: Index, lanes: int = 0, count: int | None = None) -> Value:
         """An element; with `lanes` a vector of those from there on, with `count` zeros behind the first so many."""
@@ -176,9 +181,38 @@ class Kernel(Code):
         text = f"call reassoc {t} @llvm.vector.reduce.fadd.{suffix}({t} {zero}, {value.type} {value.name})"
         return Value(self, self.emit(text), t)
 
+    def transposed(self, rows: list[Value]) -> list[Value]:
+        """The columns of as many vectors as they have lanes, a power of two."""
+        n = len(rows)
+        half = 1
+        while half < n:
+            # Two rows `half` apart exchange every other block of `half` lanes.
+            low = [i + n if i & half else i for i in range(n)]
+            first = [i - half if i & half else i for i in low]
+            second = [i + n if i & half else i + half for i in range(n)]
+            new = list(rows)
+            for i in range(n):
+                if not i & half:
+                    a, b = rows[i], rows[i + half]
+                    new[i], new[i + half] = self._shuffle(a, b, first), self._shuffle(a, b, second)
+            rows = new
+            half *= 2
+        return rows
+
+    def _shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
+        chosen = ", ".join(f"i32 {i}" for i in lanes)
+        text = f"shufflevector {a.type} {a.name}, {b.type} {b.name}, <{len(lanes)} x i32> <{chosen}>"
+        return Value(self, self.emit(text), a.type)
+
     def variable(self, start: Value) -> Variable:
         """A value that changes."""
         return Variable(self, start)
+
+    def vectors(self, start: Index, count: int) -> Iterator[tuple[Index, int | None]]:
+        """Unrolled: where the vectors of a run of `count` numbers begin, and how many numbers the last one has, if fewer."""
+        for at in range(0, count, self.lanes):
+            rest = count - at
+            yield (start + at if at else start), (rest if rest < self.lanes else None)
 
     # -- control ------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import os
 from collections.abc import Callable, Hashable
 
 import numpy as np
@@ -21,6 +20,7 @@ from tapenet.compiler.layout import Layouts
 from tapenet.compiler.native.kernels import Function, KernelCode, work
 from tapenet.native.emitter import load, store
 from tapenet.native.loops import Code, combiner, fill, identity, offset
+from tapenet.native.processor import processors
 
 #: Cycles of a kernel from which threads pay, as `work` estimates them: some milliseconds. Behind a product, BLAS's own
 #: threads still wait for the next one in a loop, and a shorter kernel would be done before it gets their processors.
@@ -31,12 +31,8 @@ _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
 
 def threads() -> int:
-    """How many threads a kernel may use: as many as there are processors for this process, `OMP_NUM_THREADS` at most."""
-    if not _startable():
-        return 1
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    limit = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    return max(1, min(count, int(limit))) if limit.isdigit() and int(limit) else count
+    """How many threads a kernel may use: as many as there are processors, if this machine starts any."""
+    return processors() if _startable() else 1
 
 
 @functools.cache

@@ -1,0 +1,313 @@
+"""Convolution with 3 x 3 kernels in fewer multiplications: Winograd's minimal filtering, F(2x2, 3x3).
+
+A tile of 2 x 2 results reads 4 x 4 inputs d. With the kernel g brought to U = G g Gᵀ and the inputs to V = Bᵀ d B, the
+tile is Aᵀ (U ∘ V) A: 16 products in place of 36. Over channels and tiles each of the 16 is a product of matrices. The
+gradient by the weights is the adjoint: Gᵀ ((A y Aᵀ) ∘ V summed over tiles) G.
+
+Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016); Winograd, "Arithmetic complexity of
+computations" (1980).
+
+Arrays lie as (channel, height, width, batch), so the transforms are sums of dense runs over the batch. Some tiles of one
+row are worked on at a time, whose V and products stay in the second level cache.
+
+The error stays within a small multiple of the direct sum's: the transforms only add, at most four numbers along each axis.
+F(4x4, 3x3) would take 36 products in place of 64 for four such tiles, but multiplies inputs by up to 25 and loses a
+digit by it; where images are small, as behind pooling, its tiles fit badly too.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.kernels.blocks import even
+from tapenet.kernels.threads import deal
+from tapenet.native import gemm
+from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.native.processor import registers
+
+#: Columns (tiles times batch) that are worked on at a time: V and the products of 64 channels are 256 kB each.
+COLUMNS = 64
+_B = ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1))  # Bᵀ
+_A = ((1, 1, 1, 0), (0, 1, -1, -1))  # Aᵀ
+_G = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.0]])
+
+
+class Shape(NamedTuple):
+    """Channels of input and output, height and width of the output, and batch."""
+
+    channels: int
+    outs: int
+    height: int
+    width: int
+    batch: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        return -(-self.height // 2)
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width of the input for whole tiles."""
+        return 2 * self.rows + 2, 2 * -(-self.width // 2) + 2
+
+    @property
+    def multiply_adds(self) -> int:
+        return 4 * self.rows * (self.padded[1] - 2) // 2 * 4 * self.batch * self.channels * self.outs
+
+
+def pays(char: str, shape: Shape) -> bool:
+    """Whether this beats the direct sum: there are enough channels to make up for the transforms."""
+    lanes = registers().bytes // np.dtype(char).itemsize
+    c, o = shape.channels, shape.outs
+    return char in "fd" and 2 * shape.batch >= lanes and c * o >= 12 * (c + o) and min(shape.height, shape.width) > 1
+
+
+def transformed(weight: Any) -> Any:
+    """U = G g Gᵀ of kernels (outs, channels, 3, 3), as (16, outs, channels)."""
+    both = np.einsum("ai,bj->abij", _G, _G).reshape(16, 9).astype(weight.dtype)
+    return both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, *weight.shape[:2])
+
+
+def back(found: Any) -> Any:
+    """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3)."""
+    both = np.einsum("ai,bj->ijab", _G, _G).reshape(9, 16).astype(found.dtype)
+    outs, channels = found.shape[1:]
+    return both.dot(found.reshape(16, -1)).T.reshape(outs, channels, 3, 3)
+
+
+def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
+    """out = bias + the cross-correlation of x and weight.
+
+    Args:
+        x: (channels, *shape.padded, batch), C-contiguous; what lies beyond the windows of the output does not matter.
+        weight: (outs, channels, 3, 3).
+        bias: (outs,).
+        out: (outs, height, width, batch), C-contiguous.
+        shape: of all this.
+    """
+    run = _convolve(shape, x.dtype.char)
+    u = transformed(weight)
+    columns = _columns(shape)
+    whole = shape.height // 2
+
+    def part(first: int, last: int) -> None:
+        v = np.empty(16 * shape.channels * columns, x.dtype)
+        m = np.empty(16 * shape.outs * columns, x.dtype)
+        run(x, u, bias, out, v, m, first, min(last, whole), max(first, whole), last)
+
+    deal(part, shape.rows, shape.multiply_adds)
+
+
+def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
+    """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
+    result. With several threads, sums are over rows of tiles of each and then over threads, in their order."""
+    run = _weight_grad(shape, x.dtype.char)
+    columns = _columns(shape)
+    whole = shape.height // 2
+    found: dict[int, Any] = {}
+
+    def part(first: int, last: int) -> None:
+        u = found[first] = np.zeros((16, shape.outs, shape.channels), x.dtype)
+        v = np.empty(16 * shape.channels * columns, x.dtype)
+        m = np.empty(16 * shape.outs * columns, x.dtype)
+        turned = np.empty(shape.channels * columns, x.dtype)
+        run(x, u, y, v, m, turned, first, min(last, whole), max(first, whole), last)
+
+    deal(part, shape.rows, shape.multiply_adds)
+    first, *others = (found[begin] for begin in sorted(found))
+    for other in others:
+        first += other
+    return back(first)
+
+
+def _columns(shape: Shape) -> int:
+    """Columns of the largest block of tiles."""
+    return max(1, min(COLUMNS // shape.batch, -(-shape.width // 2))) * shape.batch
+
+
+# -- kernels -----------------------------------------------------------------------------------------------------
+
+
+def _applied(matrix: Sequence[Sequence[int]], values: Sequence[Value]) -> list[Value]:
+    """A matrix of 0, 1 and -1, times values."""
+    found = []
+    for row in matrix:
+        total = None
+        for factor, value in sorted(zip(row, values, strict=True), key=lambda pair: -pair[0]):
+            if factor:
+                total = value * factor if total is None else total + value if factor > 0 else total - value
+        assert total is not None
+        found.append(total)
+    return found
+
+
+def _both(matrix: Sequence[Sequence[int]], tile: list[list[Value]]) -> list[list[Value]]:
+    """M t Mᵀ of a tile."""
+    rows = [list(row) for row in zip(*(_applied(matrix, column) for column in zip(*tile, strict=True)), strict=True)]
+    return [_applied(matrix, row) for row in rows]
+
+
+def _tiles(k: Kernel, shape: Shape) -> Any:
+    """The tiles of one row in blocks: where a block begins, its tiles, and how many columns of a tile are results."""
+    whole = shape.width // 2
+    most = max(1, COLUMNS // shape.batch)
+    if whole:
+        for begin, count, size in even(whole, most):
+            if count == 1:
+                yield begin, size, 2
+            else:
+                for first in k.turns(begin + count * size, begin, size):
+                    yield first, size, 2
+    if shape.width % 2:
+        yield whole, 1, 1
+
+
+def _inputs(k: Kernel, shape: Shape, x: Array, v: Array, row: Index, first: Index, size: int) -> None:
+    """V of a block of tiles."""
+    n = shape.batch
+    for c in k.turns(shape.channels):
+        for t in k.turns(size):
+            for at, count in k.vectors(0, n):
+                tile = [
+                    [
+                        x.load(c, row * 2 + i, ((first + t) * 2 + j) * n + at, lanes=k.lanes, count=count)
+                        for j in range(4)
+                    ]
+                    for i in range(4)
+                ]
+                for i, values in enumerate(_both(_B, tile)):
+                    for j, value in enumerate(values):
+                        v.store(value, 4 * i + j, c, t * n + at, count=count)
+
+
+def _product(k: Kernel, a: Array, b: Array, c: Array, q: Index, lengths: tuple[int, int, int], add: bool) -> None:
+    """c[q] = a[q] b[q], or added to it; `lengths` are rows, columns and what is summed over."""
+    matrices = [gemm.Matrix(array.at(q), array.strides[1], 1) for array in (a, b, c)]
+    gemm.write(k, lengths, matrices, k.dtype, add)
+
+
+def _scratch(k: Kernel, pointer: Array, *shape: int) -> Array:
+    """The beginning of scratch memory as an array of this shape."""
+    strides = [1]
+    for n in reversed(shape[1:]):
+        strides.insert(0, strides[0] * n)
+    return Array(k, pointer.pointer, tuple(strides), k.dtype)
+
+
+@functools.lru_cache(maxsize=128)
+def _convolve(shape: Shape, char: str) -> Any:
+    k = Kernel("winograd", char)
+    n = shape.batch
+    x = k.array(shape.channels, shape.padded[0], shape.padded[1] * n)
+    u = k.array(16, shape.outs, shape.channels)
+    bias = k.array(shape.outs)
+    out = k.array(shape.outs, shape.height, shape.width * n)
+    v_memory, m_memory = k.array(1), k.array(1)
+    begin, end, begin_last, end_last = (k.integer() for _ in range(4))
+    for first_row, last_row, high in ((begin, end, 2), (begin_last, end_last, 1)):
+        if high == 1 and shape.height % 2 == 0:
+            continue
+        for row in k.turns(last_row, first_row):
+            for first, size, wide in _tiles(k, shape):
+                v = _scratch(k, v_memory, 16, shape.channels, size * n)
+                m = _scratch(k, m_memory, 16, shape.outs, size * n)
+                _inputs(k, shape, x, v, row, first, size)
+                for q in k.turns(16):
+                    _product(k, u, v, m, q, (shape.outs, size * n, shape.channels), add=False)
+                _outputs(k, shape, m, bias, out, row, first, size, (high, wide))
+    return k.compile()
+
+
+def _outputs(
+    k: Kernel, shape: Shape, m: Array, bias: Array, out: Array, row: Index, first: Index, size: int, part: tuple[int, int]
+) -> None:  # fmt: skip
+    """Aᵀ M A plus the bias: the upper left part of each tile."""
+    n = shape.batch
+    for o in k.turns(shape.outs):
+        number = k.spread(bias.load(o), k.lanes)
+        for t in k.turns(size):
+            for at, count in k.vectors(0, n):
+                tile = [
+                    [m.load(4 * i + j, o, t * n + at, lanes=k.lanes, count=count) for j in range(4)] for i in range(4)
+                ]
+                for i, values in enumerate(_both(_A, tile)[: part[0]]):
+                    for j, value in enumerate(values[: part[1]]):
+                        place = ((first + t) * 2 + j) * n + at
+                        out.store(value + number, o, row * 2 + i, place, count=count)
+
+
+@functools.lru_cache(maxsize=128)
+def _weight_grad(shape: Shape, char: str) -> Any:
+    k = Kernel("winograd_weights", char)
+    n = shape.batch
+    x = k.array(shape.channels, shape.padded[0], shape.padded[1] * n)
+    u = k.array(16, shape.outs, shape.channels)
+    y = k.array(shape.outs, shape.height, shape.width * n)
+    v_memory, m_memory, turned_memory = (k.array(1) for _ in range(3))
+    begin, end, begin_last, end_last = (k.integer() for _ in range(4))
+    for first_row, last_row, high in ((begin, end, 2), (begin_last, end_last, 1)):
+        if high == 1 and shape.height % 2 == 0:
+            continue
+        for row in k.turns(last_row, first_row):
+            for first, size, wide in _tiles(k, shape):
+                v = _scratch(k, v_memory, 16, shape.channels, size * n)
+                m = _scratch(k, m_memory, 16, shape.outs, size * n)
+                turned = _scratch(k, turned_memory, size * n, shape.channels)
+                _inputs(k, shape, x, v, row, first, size)
+                _adjoint(k, shape, y, m, row, first, size, (high, wide))
+                for q in k.turns(16):
+                    _turn(k, v.part(q), turned, shape.channels, size * n)
+                    matrices = [
+                        gemm.Matrix(m.at(q), size * n, 1),
+                        gemm.Matrix(turned.pointer, shape.channels, 1),
+                        gemm.Matrix(u.at(q), shape.channels, 1),
+                    ]
+                    gemm.write(k, (shape.outs, shape.channels, size * n), matrices, k.dtype, True)
+    return k.compile()
+
+
+def _adjoint(
+    k: Kernel, shape: Shape, y: Array, m: Array, row: Index, first: Index, size: int, part: tuple[int, int]
+) -> None:  # fmt: skip
+    """A y Aᵀ of a block of tiles, whose rows and columns beyond `part` are 0."""
+    n = shape.batch
+    zero = k.number(0.0, k.lanes)
+    matrix = tuple(zip(*_A, strict=True))
+    for o in k.turns(shape.outs):
+        for t in k.turns(size):
+            for at, count in k.vectors(0, n):
+                tile = [[zero, zero], [zero, zero]]
+                for i in range(part[0]):
+                    for j in range(part[1]):
+                        place = ((first + t) * 2 + j) * n + at
+                        tile[i][j] = y.load(o, row * 2 + i, place, lanes=k.lanes, count=count)
+                for i, values in enumerate(_both(matrix, tile)):
+                    for j, value in enumerate(values):
+                        m.store(value, 4 * i + j, o, t * n + at, count=count)
+
+
+def _turn(k: Kernel, source: Array, target: Array, rows: int, columns: int) -> None:
+    """The transpose of a matrix, block by block in registers."""
+    whole, rest = rows // k.lanes * k.lanes, rows % k.lanes
+
+    def block(r: Index, high: int) -> None:
+        for c in k.turns(columns // k.lanes * k.lanes, 0, k.lanes):
+            piece(r, c, high, k.lanes)
+        if columns % k.lanes:
+            piece(r, columns // k.lanes * k.lanes, high, columns % k.lanes)
+
+    def piece(r: Index, c: Index, high: int, wide: int) -> None:
+        zero = k.number(0.0, k.lanes)
+        values = [source.load(r + i, c, lanes=k.lanes, count=wide) if i < high else zero for i in range(k.lanes)]
+        for j, value in enumerate(k.transposed(values)[:wide]):
+            target.store(value, c + j, r, count=high)
+
+    for r in k.turns(whole, 0, k.lanes):
+        block(r, k.lanes)
+    if rest:
+        block(whole, rest)
