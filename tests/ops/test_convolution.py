@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.layers import convolution
+from tapenet.ops.layers.convolution import geometry
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 
@@ -99,20 +99,20 @@ def test_blocks_of_columns_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     options = {"stride": (2, 1), "padding": 1}
 
     def all_three() -> list[Any]:
-        convolution._plan.cache_clear()
+        geometry._plan.cache_clear()
         y = tn.conv2d(x, w, b, **options)
         return [y, tn.conv2d_input_grad(y, w, x.shape, **options), tn.conv2d_weight_grad(x, y, w.shape, **options)]
 
     whole = all_three()
     for rows in (1, 2, 3):
-        monkeypatch.setattr(convolution, "_rows", lambda *_, rows=rows: rows)
+        monkeypatch.setattr(geometry, "_rows", lambda *_, rows=rows: rows)
         for got, expected in zip(all_three(), whole, strict=True):
             close(got, expected)
-    convolution._plan.cache_clear()
+    geometry._plan.cache_clear()
 
 
 def test_large_inputs_are_split_into_blocks_that_fit_the_cache() -> None:
-    plan = convolution._plan((32, 32, 32, 32), (64, 32, 3, 3), 1, 1, 1, 1, 2)
+    plan = geometry._plan((32, 32, 32, 32), (64, 32, 3, 3), 1, 1, 1, 1, 2)
     assert len(plan.blocks) > 1
     assert max(b.rows for b in plan.blocks) * 32 * 32 * plan.width <= max(2**18, 32 * 32 * plan.width)
     assert sum(b.rows for b in plan.blocks) == plan.out[0]

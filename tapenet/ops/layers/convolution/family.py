@@ -1,0 +1,238 @@
+"""The families of convolutions over one, two and three spatial axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.layers.convolution import words
+from tapenet.ops.layers.convolution.geometry import AXES
+from tapenet.ops.layers.convolution.spatial import (
+    _conv1d,
+    _conv1d_input_grad,
+    _conv1d_weight_grad,
+    _conv2d,
+    _conv2d_input_grad,
+    _conv2d_weight_grad,
+    _conv3d,
+    _conv3d_input_grad,
+    _conv3d_weight_grad,
+)
+from tapenet.ops.op import Op, op
+from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.registry import Samples, sample
+
+
+def not_lowered(*args: Any, **kwargs: Any) -> Any:
+    """Says why a compiler calls these ops as they are."""
+    raise NotImplementedError("columns are made in blocks that fit the cache, which no primitive does")
+
+
+def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, Samples, Samples]) -> tuple[Op, Op, Op]:
+    """The three ops over so many spatial axes: with T(x, weight, y) = Σ y · conv(x, weight), its derivatives by y, by x
+    and by weight."""
+    name = f"conv{axes}d"
+    options, spatial = words.options(axes), words.spatial(axes)
+    ones = (1,) * (axes - 1)
+    conv = op(
+        forwards[0],
+        name=name,
+        multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
+        lower=not_lowered,
+        label=lambda weight_shape, stride, groups: words.label(
+            "conv", weight_shape[2:], weight_shape[0], stride, groups
+        ),
+        x=lambda g, weight, x_shape, stride, padding, dilation, groups: by_input(
+            g, weight, x_shape, stride, padding, dilation, groups
+        ),
+        weight=lambda g, x, weight_shape, stride, padding, dilation, groups: by_weight(
+            x, g, weight_shape, stride, padding, dilation, groups
+        ),
+        bias=lambda g: bias_grad(g, axes),
+        formula="Σ weight · x over each window, + bias",
+        gradients="x: g correlated with the flipped weight; weight: x correlated with g; bias: Σ g",
+        doc=f"""The cross-correlation of {WHAT[axes]} with kernels, plus a bias.
+
+    out[n, o, {words.places(axes)}] = bias[o] + Σ weight[o, c, {words.offsets(axes)}] · x[n, c, {words.sources(axes)}],
+    the sum running over the input channels c and the kernel's elements {words.offsets(axes)}.
+
+    Args:
+        x: (batch, channels, {spatial}), or without the batch.
+        weight: (out, channels / groups, {words.spatial(axes, "kernel ")}).
+        bias: (out,), or None.
+        {options}
+
+    Returns:
+        (batch, out, {words.spatial(axes, after="'")}) with {AXES[axes][0]}' = ({AXES[axes][0]} + padding - dilation
+        (kernel - 1) - 1) // stride + 1, padding counting both sides. In memory the batch is the innermost axis.
+
+    Raises:
+        ValueError: channels, groups, kernel, bias or number of axes do not fit each other.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.{name}(tn.tensor(np.arange(3.0).reshape({(1, 1, *ones, 3)})), np.ones({(1, 1, *ones, 2)})).tolist()
+    {nested([1.0, 3.0], axes + 1)}
+    """,
+        samples=samples[0],
+    )
+    by_input = op(
+        forwards[1],
+        name=f"{name}_input_grad",
+        label="conv input gradient",
+        multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * math.prod(weight_shape[1:]),
+        lower=not_lowered,
+        y=lambda g, weight, stride, padding, dilation, groups: conv(g, weight, None, stride, padding, dilation, groups),
+        weight=lambda g, y, weight_shape, stride, padding, dilation, groups: by_weight(
+            g, y, weight_shape, stride, padding, dilation, groups
+        ),
+        formula="y correlated with the flipped weight",
+        gradients="y: g correlated with weight; weight: g correlated with y",
+        doc=f"""The gradient of {name} by its input: the transposed convolution of `y` with the kernels.
+
+    Args:
+        y: the gradient by {name}'s result, of that shape.
+        weight: {name}'s kernels, (out, channels / groups, {words.spatial(axes, "kernel ")}).
+        shape: of {name}'s input, which is the shape of the result.
+        {options}
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+
+    >>> import numpy as np, tapenet as tn
+    >>> y, weight = tn.tensor(np.reshape([1.0, 10.0], {(1, 1, *ones, 2)})), np.ones({(1, 1, *ones, 2)})
+    >>> tn.{name}_input_grad(y, weight, {(1, 1, *ones, 3)}).tolist()
+    {nested([1.0, 11.0, 10.0], axes + 1)}
+    """,
+        samples=samples[1],
+    )
+    by_weight = op(
+        forwards[2],
+        name=f"{name}_weight_grad",
+        label="conv weight gradient",
+        multiply_adds=lambda y_shape, shape: math.prod(y_shape) * math.prod(shape[1:]),
+        lower=not_lowered,
+        x=lambda g, y, x_shape, stride, padding, dilation, groups: by_input(
+            y, g, x_shape, stride, padding, dilation, groups
+        ),
+        y=lambda g, x, stride, padding, dilation, groups: conv(x, g, None, stride, padding, dilation, groups),
+        formula="x correlated with y",
+        gradients="x: y correlated with the flipped g; y: x correlated with g",
+        doc=f"""The gradient of {name} by its kernels: the correlation of its input with `y`.
+
+    Args:
+        x: {name}'s input.
+        y: the gradient by {name}'s result, of that shape.
+        shape: of {name}'s kernels, which is the shape of the result.
+        {options}
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+
+    >>> import numpy as np, tapenet as tn
+    >>> x, y = tn.tensor(np.reshape([1.0, 2.0, 3.0], {(1, 1, *ones, 3)})), np.ones({(1, 1, *ones, 2)})
+    >>> tn.{name}_weight_grad(x, y, {(1, 1, *ones, 2)}).tolist()
+    {nested([3.0, 5.0], axes + 1)}
+    """,
+        samples=samples[2],
+    )
+    return conv, by_input, by_weight
+
+
+WHAT = {1: "sequences", 2: "images", 3: "volumes"}
+
+
+def nested(values: list[float], depth: int) -> str:
+    """A list inside so many others, as Python prints it."""
+    return "[" * depth + str(values) + "]" * depth
+
+
+def bias_grad(g: Any, axes: int) -> Any:
+    """The gradient by a bias per channel: the sum over all other axes."""
+    return _sum(g, (0, *range(2, axes + 2)) if len(g.shape) == axes + 2 else tuple(range(1, axes + 1)))
+
+
+# -- samples -----------------------------------------------------------------------------------------------------
+
+
+def _samples2d(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 2, 4, 3)), r.normal(size=(3, 2, 2, 2)), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 5, 4)), r.normal(size=(2, 1, 2, 3)), r.normal(size=2), 2, (1, 2)),
+        sample(r.normal(size=(1, 2, 4, 4)), r.normal(size=(2, 1, 2, 2)), None, (2, 1), 1, 2, 2),
+        sample(r.normal(size=(2, 3, 4)), r.normal(size=(4, 2, 1, 1)), r.normal(size=4)),
+        sample(r.normal(size=(1, 1, 3, 3)), r.normal(size=(1, 1, 2, 2)), padding="same"),
+        sample(r.normal(size=(1, 1, 3, 3)), r.normal(size=(1, 1, 2, 2)), padding=((1, 0), (0, 2))),
+    ]
+
+
+def _input_samples2d(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 3, 2, 2)), r.normal(size=(3, 2, 2, 2)), (2, 2, 3, 3)),
+        sample(r.normal(size=(1, 2, 3, 2)), r.normal(size=(2, 1, 2, 2)), (1, 2, 4, 3), 2, 1, 1, 2),
+        sample(r.normal(size=(2, 2, 2)), r.normal(size=(2, 3, 1, 1)), (3, 2, 2)),
+    ]
+
+
+def _weight_samples2d(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 2, 3, 3)), r.normal(size=(2, 3, 2, 2)), (3, 2, 2, 2)),
+        sample(r.normal(size=(1, 2, 4, 4)), r.normal(size=(1, 2, 3, 3)), (2, 1, 2, 2), 2, 1, 1, 2),
+        sample(r.normal(size=(3, 2, 2)), r.normal(size=(2, 2, 2)), (2, 3, 1, 1)),
+    ]
+
+
+def _samples1d(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 2, 4)), r.normal(size=(3, 2, 2)), r.normal(size=3)),
+        sample(r.normal(size=(2, 5)), r.normal(size=(2, 1, 2)), None, 2, ((2, 1),), 2, 2),
+    ]
+
+
+def _samples3d(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=(2, 1, 2, 3, 2)), r.normal(size=(1, 1, 2, 2, 1)), r.normal(size=1)),
+        sample(r.normal(size=(2, 3, 2, 2)), r.normal(size=(2, 1, 2, 1, 2)), None, (1, 2, 1), (0, 0, 1), (2, 1, 2), 2),
+    ]
+
+
+conv1d, conv1d_input_grad, conv1d_weight_grad = _family(
+    1,
+    (_conv1d, _conv1d_input_grad, _conv1d_weight_grad),
+    (
+        _samples1d,
+        lambda r: [
+            sample(r.normal(size=(2, 3, 3)), r.normal(size=(3, 2, 2)), (2, 2, 4)),
+            sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 2)), (2, 5), 2, ((2, 1),), 2, 2),
+        ],
+        lambda r: [
+            sample(r.normal(size=(2, 2, 4)), r.normal(size=(2, 3, 3)), (3, 2, 2)),
+            sample(r.normal(size=(2, 5)), r.normal(size=(2, 3)), (2, 1, 2), 2, ((2, 1),), 2, 2),
+        ],
+    ),
+)
+conv2d, conv2d_input_grad, conv2d_weight_grad = _family(
+    2, (_conv2d, _conv2d_input_grad, _conv2d_weight_grad), (_samples2d, _input_samples2d, _weight_samples2d)
+)
+conv3d, conv3d_input_grad, conv3d_weight_grad = _family(
+    3,
+    (_conv3d, _conv3d_input_grad, _conv3d_weight_grad),
+    (
+        _samples3d,
+        lambda r: [
+            sample(r.normal(size=(2, 1, 1, 2, 2)), r.normal(size=(1, 1, 2, 2, 1)), (2, 1, 2, 3, 2)),
+            sample(
+                r.normal(size=(2, 1, 1, 2)), r.normal(size=(2, 1, 2, 1, 2)), (2, 3, 2, 2), (1, 2, 1), (0, 0, 1),
+                (2, 1, 2), 2,
+            ),
+        ],
+        lambda r: [
+            sample(r.normal(size=(2, 1, 2, 3, 2)), r.normal(size=(2, 1, 1, 2, 2)), (1, 1, 2, 2, 1)),
+            sample(
+                r.normal(size=(2, 3, 2, 2)), r.normal(size=(2, 1, 1, 2)), (2, 1, 2, 1, 2), (1, 2, 1), (0, 0, 1),
+                (2, 1, 2), 2,
+            ),
+        ],
+    ),
+)  # fmt: skip

@@ -1,0 +1,211 @@
+"""Where the windows of a convolution lie: its arguments checked against each other, and all numbers that follow."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+Ints = tuple[int, ...]
+#: An int for all spatial axes, or one per axis.
+Size = int | tuple[int, ...]
+#: What the spatial axes are called, by their number.
+AXES = {1: ("length",), 2: ("height", "width"), 3: ("depth", "height", "width")}
+
+
+class Record:
+    """A few named values. Plain, since making a NamedTuple or dataclass costs as much time at import as 20 ops."""
+
+    def __init__(self, **values: Any) -> None:
+        self.__dict__.update(values)
+
+
+class Block(Record):
+    """Some rows (of the first spatial axis) of the output, computed at a time."""
+
+    rows: int
+    first: int  # row of the padded input where the first window begins
+    places: slice  # in the output with its spatial axes and the batch flattened
+    taps: list[tuple[Any, Any]]  # for each kernel offset: its index in columns, its elements in the padded input
+
+
+class Plan(Record):
+    """All numbers of one convolution."""
+
+    batched: bool
+    batch: int
+    groups: int
+    channels: int  # of the input
+    outs: int  # channels of the output
+    kernel: Ints
+    stride: Ints
+    dilation: Ints
+    padded: Ints  # lengths of the input's spatial axes with their borders
+    inside: tuple[Any, ...]  # the input within its borders
+    bordered: bool
+    out: Ints  # lengths of the output's spatial axes
+    width: int  # of a column: input channels of a group, times kernel offsets
+    direct: bool  # the input's own memory is its columns
+    blocks: list[Block]
+
+
+def plan(x_shape: Ints, weight_shape: Ints, *options: Any) -> Plan:
+    """The plan of a convolution; options are stride, padding, dilation, groups and the number of spatial axes."""
+    try:
+        return _plan(x_shape, weight_shape, *options)
+    except TypeError:  # lists cannot be looked up
+        return _plan(x_shape, weight_shape, *map(_frozen, options))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+@functools.lru_cache(maxsize=512)
+def _plan(
+    x_shape: Ints, weight_shape: Ints, stride: Size, padding: Any, dilation: Size, groups: int, axes: int
+) -> Plan:
+    """Check the arguments of a convolution over `axes` spatial axes against each other."""
+    check_axes(x_shape, axes)
+    check_weight(weight_shape, axes, "output channels, input channels per group")
+    outs, per_group, *lengths = weight_shape
+    kernel = tuple(lengths)
+    channels, *sizes = x_shape[len(x_shape) - axes - 1 :]
+    batched = len(x_shape) == axes + 2
+    batch = x_shape[0] if batched else 1
+    if not isinstance(groups, (int, np.integer)) or groups < 1 or outs % groups:
+        raise ValueError(f"the {outs} output channels of weight do not divide into groups={groups}")
+    if channels != per_group * groups:
+        raise ValueError(
+            f"weight {weight_shape} with groups={groups} takes {per_group * groups} input channels, x has {channels}"
+            + channel_mend(x_shape, per_group * groups, axes)
+        )
+    stride = spread_size(stride, axes, "stride", 1)
+    dilation = spread_size(dilation, axes, "dilation", 1)
+    reach = reaches(kernel, dilation)
+    borders = borders_of(padding, reach, stride)
+    padded = tuple(n + a + b for n, (a, b) in zip(sizes, borders, strict=True))
+    if any(r > n or r < 1 for r, n in zip(reach, padded, strict=True)):
+        raise ValueError(
+            f"the kernel of {_by(kernel)}"
+            + (f", {_by(reach)} with its dilation," if tuple(reach) != kernel else "")
+            + f" does not fit into the input of {_by(sizes)}"
+            + (f", {_by(padded)} with its padding" if padded != tuple(sizes) else "")
+            + ": give a smaller kernel or more padding"
+        )
+    out = tuple((n - r) // s + 1 for n, r, s in zip(padded, reach, stride, strict=True))
+    width = per_group * math.prod(kernel)
+    direct = math.prod(kernel) == 1 and math.prod(stride) == 1
+    rows = out[0] if direct else _rows(width * groups, outs // groups, out, batch)
+    return Plan(
+        batched=batched,
+        batch=batch,
+        groups=int(groups),
+        channels=channels,
+        outs=outs,
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        padded=padded,
+        inside=(slice(None), *(slice(a, a + n) for n, (a, _) in zip(sizes, borders, strict=True))),
+        bordered=padded != tuple(sizes),
+        out=out,
+        width=width,
+        direct=direct,
+        blocks=list(_blocks(rows, out, batch, kernel, stride, dilation)),
+    )
+
+
+def _rows(height: int, outs: int, out: Ints, batch: int) -> int:
+    """How many rows (of the first spatial axis) of columns so high to make at a time.
+
+    At most 2¹⁸ numbers (1 MB of float32), to stay in the second-level cache. Fewer, if that brings the product under
+    10⁶ multiplications, where OpenBLAS has faster code, and leaves the columns worth their overhead.
+    """
+    length = min(2**18 // height, max(10**6 // (height * outs), 4096))
+    return min(out[0], max(1, length // max(1, math.prod(out[1:]) * batch)))
+
+
+def _blocks(rows: int, out: Ints, batch: int, kernel: Ints, stride: Ints, dilation: Ints) -> Iterator[Block]:
+    run = math.prod(out[1:]) * batch
+    for start in range(0, out[0], rows):
+        n = min(rows, out[0] - start)
+        first = start * stride[0]
+        taps = []
+        for tap in itertools.product(*map(range, kernel)):
+            begins = [first + tap[0] * dilation[0], *(t * d for t, d in zip(tap[1:], dilation[1:], strict=True))]
+            reach = (slice(b, b + (m - 1) * s + 1, s) for b, m, s in zip(begins, (n, *out[1:]), stride, strict=True))
+            taps.append(((slice(None), *tap), (slice(None), *reach)))
+        yield Block(rows=n, first=first, places=slice(start * run, (start + n) * run), taps=taps)
+
+
+def _by(lengths: Any) -> str:
+    return " x ".join(str(n) for n in lengths)
+
+
+# -- the parts of the check --------------------------------------------------------------------------------------
+
+
+def check_axes(x_shape: Ints, axes: int) -> None:
+    """Raise unless `x` has channels, so many spatial axes, and perhaps a batch in front."""
+    if len(x_shape) not in (axes + 1, axes + 2):
+        mend = ": add the missing axes, as in x[None, None]" if len(x_shape) == axes else ""
+        raise ValueError(
+            f"x has shape {x_shape}; it must have {axes + 2} axes, (batch, channels, {', '.join(AXES[axes])}), or "
+            f"{axes + 1} without the batch{mend}"
+        )
+
+
+def check_weight(weight_shape: Ints, axes: int, channels: str) -> None:
+    """Raise unless `weight` has two axes of channels and so many spatial ones."""
+    if len(weight_shape) != axes + 2:
+        raise ValueError(
+            f"weight has shape {weight_shape}; it must have {axes + 2} axes: {channels}, and the kernel's lengths"
+        )
+
+
+def channel_mend(x_shape: Ints, expected: int, axes: int) -> str:
+    """What an input with the wrong number of channels probably is."""
+    if x_shape[-1] == expected:
+        return (
+            f". Its last axis looks like the channels; they come before the spatial axes: np.moveaxis(x, -1, {-1 - axes})"
+        )
+    if expected == 1 and len(x_shape) == axes + 1:
+        return ". If x is a batch of images without an axis for the channel, add one: x[:, None]"
+    return ". Give x as (batch, channels, ...) with that many channels, or make the layer for the channels x has"
+
+
+def spread_size(value: Any, axes: int, name: str, least: int) -> Ints:
+    """An int, or one per spatial axis, as a tuple; a ValueError if it is neither or too small."""
+    numbers = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(numbers) != axes or not all(isinstance(v, (int, np.integer)) and v >= least for v in numbers):
+        raise ValueError(f"{name}={value!r}: give an integer of {least} or more, or {axes} of them")
+    return tuple(int(v) for v in numbers)
+
+
+def reaches(kernel: Ints, dilation: Ints) -> list[int]:
+    """How far a window reaches along each axis."""
+    return [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+
+
+def borders_of(padding: Any, reach: list[int], stride: Ints) -> list[tuple[int, int]]:
+    """How much to add before and after each spatial axis."""
+    if padding == "valid":
+        return [(0, 0)] * len(reach)
+    if padding == "same":
+        if math.prod(stride) != 1:
+            raise ValueError(f"padding='same' needs stride 1, not {stride}: give the padding as numbers")
+        return [((r - 1) // 2, r - 1 - (r - 1) // 2) for r in reach]
+    if isinstance(padding, str):
+        raise ValueError(f"padding={padding!r}: it is 'valid', 'same', an integer or one per axis")
+    if isinstance(padding, (tuple, list)) and padding and all(isinstance(p, (tuple, list)) for p in padding):
+        if any(len(p) != 2 for p in padding):
+            raise ValueError(f"padding={padding!r}: give a pair (before, after) for each axis")
+        befores, afters = zip(*padding, strict=True)
+        both = (spread_size(b, len(reach), "padding", 0) for b in (befores, afters))
+        return list(zip(*both, strict=True))
+    return [(p, p) for p in spread_size(padding, len(reach), "padding", 0)]

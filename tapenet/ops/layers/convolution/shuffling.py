@@ -1,0 +1,155 @@
+"""Channels made into pixels, pixels into channels, and channels in another order: copies, one each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+
+Ints = tuple[int, ...]
+
+
+#: How to move elements: the axes taken apart, their order, and the shape that they are joined to.
+Move = tuple[Ints, Ints, Ints]
+
+
+def _moved(x: Any, move: Move) -> Any:
+    """One copy, in the order of memory that x has."""
+    apart, order, shape = move
+    made = np.empty_like(x, shape=shape)
+    parts = x.reshape(apart).transpose(order)
+    made.reshape(parts.shape)[...] = parts  # a view: it only takes axes apart
+    return made
+
+
+def _moved_lowered(x: Any, move: Move) -> Any:
+    apart, order, shape = move
+    return x.reshape(apart).transpose(order).reshape(shape)
+
+
+def _check_factor(name: str, factor: Any) -> None:
+    if not isinstance(factor, (int, np.integer)) or factor < 1:
+        raise ValueError(f"{name}={factor!r}: give an integer of 1 or more")
+
+
+def _shuffle(shape: Ints, r: int) -> Move:
+    _check_factor("upscale_factor", r)
+    if len(shape) < 3 or shape[-3] % (r * r):
+        raise ValueError(
+            f"x has shape {shape}; it must be (..., channels, height, width) with channels a multiple of "
+            f"upscale_factor² = {r * r}"
+        )
+    *outer, c, h, w = shape
+    n = len(outer)
+    order = (*range(n), n, n + 3, n + 1, n + 4, n + 2)
+    return (*outer, c // (r * r), r, r, h, w), order, (*outer, c // (r * r), h * r, w * r)
+
+
+def _unshuffle(shape: Ints, r: int) -> Move:
+    _check_factor("downscale_factor", r)
+    if len(shape) < 3 or shape[-2] % r or shape[-1] % r:
+        raise ValueError(
+            f"x has shape {shape}; it must be (..., channels, height, width) with height and width multiples of "
+            f"downscale_factor={r}"
+        )
+    *outer, c, h, w = shape
+    n = len(outer)
+    order = (*range(n), n, n + 2, n + 4, n + 1, n + 3)
+    return (*outer, c, h // r, r, w // r, r), order, (*outer, c * r * r, h // r, w // r)
+
+
+def _channels(shape: Ints, groups: int) -> Move:
+    _check_factor("groups", groups)
+    if len(shape) < 3 or shape[1] % groups:
+        raise ValueError(
+            f"x has shape {shape}; it must be (batch, channels, ...) with channels a multiple of groups={groups}"
+        )
+    n, c, *inner = shape
+    return (n, groups, c // groups, *inner), (0, 2, 1, *range(3, len(shape) + 1)), shape
+
+
+pixel_shuffle: Op = op(
+    lambda x, upscale_factor: _moved(x, _shuffle(x.shape, upscale_factor)),
+    name="pixel_shuffle",
+    label=lambda upscale_factor: f"pixel shuffle ×{upscale_factor}",
+    lower=lambda x, upscale_factor: _moved_lowered(x, _shuffle(x.shape, upscale_factor)),
+    x=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor),
+    formula="channels of x as pixels",
+    gradients="x: pixels of g as channels",
+    doc="""Images r times as high and wide, of r² times fewer channels: each r x r pixels are the channels of one.
+
+    out[c, r·h + i, r·w + j] = x[r²·c + r·i + j, h, w]: the last step of a network that enlarges images (Shi and others
+    2016, "sub-pixel convolution").
+
+    Args:
+        x: (..., channels · r², height, width).
+        upscale_factor: r.
+
+    Returns:
+        (..., channels, height · r, width · r).
+
+    Raises:
+        ValueError: channels that are no multiple of r².
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.pixel_shuffle(tn.tensor(np.arange(8.0).reshape(4, 1, 2)), 2)
+    Tensor([[[0., 2., 1., 3.],
+             [4., 6., 5., 7.]]])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 4, 1, 2)), 2), sample(r.normal(size=(9, 1, 1)), 3)],
+)
+
+pixel_unshuffle: Op = op(
+    lambda x, downscale_factor: _moved(x, _unshuffle(x.shape, downscale_factor)),
+    name="pixel_unshuffle",
+    label=lambda downscale_factor: f"pixel unshuffle /{downscale_factor}",
+    lower=lambda x, downscale_factor: _moved_lowered(x, _unshuffle(x.shape, downscale_factor)),
+    x=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor),
+    formula="pixels of x as channels",
+    gradients="x: channels of g as pixels",
+    doc="""Images r times less high and wide, of r² times as many channels: the inverse of `pixel_shuffle`.
+
+    Args:
+        x: (..., channels, height · r, width · r).
+        downscale_factor: r.
+
+    Returns:
+        (..., channels · r², height, width).
+
+    Raises:
+        ValueError: a height or width that is no multiple of r.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.pixel_unshuffle(tn.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2).tolist()
+    [[[1.0]], [[2.0]], [[3.0]], [[4.0]]]
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 1, 2, 4)), 2), sample(r.normal(size=(1, 3, 3)), 3)],
+)
+
+channel_shuffle: Op = op(
+    lambda x, groups: _moved(x, _channels(x.shape, groups)),
+    name="channel_shuffle",
+    label=lambda groups: f"channel shuffle {groups}",
+    lower=lambda x, groups: _moved_lowered(x, _channels(x.shape, groups)),
+    x=lambda g, groups: channel_shuffle(g, g.shape[1] // groups),
+    formula="the channels of x in another order",
+    gradients="x: the channels of g in the order of x",
+    doc="""The first channel of each group, then the second of each, and so on, so that the groups of the next convolution
+    see channels of all groups of this one (Zhang and others 2018, "ShuffleNet").
+
+    Args:
+        x: (batch, channels, ...).
+        groups: how many; channels is a multiple of it.
+
+    Raises:
+        ValueError: channels that are no multiple of groups.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.channel_shuffle(tn.tensor(np.arange(6.0).reshape(1, 6, 1)), 2).reshape(-1)
+    Tensor([0., 3., 1., 4., 2., 5.])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 6, 1)), 2), sample(r.normal(size=(1, 4, 2, 1)), 2)],
+)

@@ -1,0 +1,179 @@
+"""Windows of images as columns, and columns added up to images again: each the gradient of the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.layers.convolution.geometry import Ints, Plan, Size, plan, spread_size
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+
+
+def _plan_of(shape: Ints, kernel_size: Size, stride: Size, padding: Any, dilation: Size) -> Plan:
+    """The plan of a convolution of one channel, whose windows these are."""
+    if len(shape) not in (3, 4):
+        raise ValueError(f"x has shape {shape}; it must have 4 axes, (batch, channels, height, width), or 3")
+    kernel = spread_size(kernel_size, 2, "kernel_size", 1)
+    return plan((1, 1, *shape[-2:]), (1, 1, *kernel), stride, padding, dilation, 1, 2)
+
+
+def _taps(p: Plan) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
+    """Each place within the windows, and its element in all windows of the padded image."""
+    for tap in np.ndindex(*p.kernel):
+        begins = [t * d for t, d in zip(tap, p.dilation, strict=True)]
+        reach = (slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begins, p.out, p.stride, strict=True))
+        yield tap, (..., *reach)
+
+
+def _image(p: Plan) -> tuple[Any, ...]:
+    """The image within its border."""
+    return (..., *p.inside[1:])
+
+
+def _unfold(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
+    p = _plan_of(x.shape, kernel_size, stride, padding, dilation)
+    if p.bordered:
+        padded = np.zeros_like(x, shape=(*x.shape[:-2], *p.padded))
+        padded[_image(p)] = x
+        x = padded
+    *outer, down, right = x.strides
+    steps = (
+        *(s * d for s, d in zip((down, right), p.dilation, strict=True)),
+        *(s * d for s, d in zip((down, right), p.stride, strict=True)),
+    )
+    windows = np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], *p.kernel, *p.out), (*outer, *steps))
+    # A copy in any case: in the order that products of matrices like.
+    return windows.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), -1).copy("C")
+
+
+def _unfold_lowered(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
+    p = _plan_of(x.shape, kernel_size, stride, padding, dilation)
+    if p.bordered:
+        borders = [(i.start, n - i.stop) for i, n in zip(p.inside[1:], p.padded, strict=True)]
+        x = np.pad(x, [(0, 0)] * (len(x.shape) - 2) + borders)
+    windows = np.stack([x[reach] for _, reach in _taps(p)], len(x.shape) - 2)
+    return windows.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), math.prod(p.out))
+
+
+def _folding(
+    x: Any, output_size: Size, kernel_size: Size, stride: Size, padding: Any, dilation: Size
+) -> tuple[Plan, Ints]:
+    """The plan, and the shape of x with its axes taken apart."""
+    size = spread_size(output_size, 2, "output_size", 1)
+    if len(x.shape) not in (2, 3):
+        raise ValueError(f"x has shape {x.shape}; it must have 3 axes, (batch, channels · kernel, windows), or 2")
+    p = _plan_of((1, *size), kernel_size, stride, padding, dilation)
+    *batch, rows, places = x.shape
+    cells, count = math.prod(p.kernel), math.prod(p.out)
+    if rows % cells:
+        raise ValueError(f"the {rows} rows of x do not divide into windows of {p.kernel[0]} x {p.kernel[1]}")
+    if places != count:
+        raise ValueError(
+            f"x has {places} columns; an image of {size[0]} x {size[1]} has {p.out[0]} x {p.out[1]} = {count} windows"
+        )
+    return p, (*batch, rows // cells, *p.kernel, *p.out)
+
+
+def _fold(
+    x: Any, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
+) -> Any:
+    p, shape = _folding(x, output_size, kernel_size, stride, padding, dilation)
+    columns = x.reshape(shape)
+    found = np.zeros((*shape[:-4], *p.padded), x.dtype)
+    for tap, reach in _taps(p):
+        found[reach] += columns[(..., *tap, slice(None), slice(None))]
+    return found[_image(p)] if p.bordered else found
+
+
+def _fold_lowered(
+    x: Any, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
+) -> Any:
+    p, shape = _folding(x, output_size, kernel_size, stride, padding, dilation)
+    columns = x.reshape(shape)
+    found = np.zeros_like(x, shape=(*shape[:-4], *p.padded))
+    for tap, reach in _taps(p):
+        np.add.at(found, reach, columns[(..., *tap, slice(None), slice(None))])
+    return found[_image(p)] if p.bordered else found
+
+
+_OPTIONS = """kernel_size: of the windows, an integer or (height, width).
+        dilation: distance between the elements of a window.
+        padding: zeros around the image: an integer, one for each of height and width, or pairs (before, after).
+        stride: distance between windows."""
+
+unfold: Op = op(
+    _unfold,
+    name="unfold",
+    label="unfold",
+    lower=_unfold_lowered,
+    x=lambda g, x_shape, kernel_size, dilation, padding, stride: fold(
+        g, x_shape[-2:], kernel_size, dilation, padding, stride
+    ),
+    formula="the windows of x as columns",
+    gradients="x: the columns of g added up at their places",
+    doc=f"""The windows of images as columns ("im2col").
+
+    A convolution is a product of matrices with them: with `weight.reshape(out, -1) @ unfold(x, kernel_size)` one has the
+    result of `conv2d(x, weight)`, its places in one axis.
+
+    Args:
+        x: (batch, channels, height, width), or without the batch.
+        {_OPTIONS}
+
+    Returns:
+        (batch, channels · kernel height · kernel width, windows), windows counted row by row.
+
+    Raises:
+        ValueError: a window larger than the padded image, or another number of axes.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.unfold(tn.tensor(np.arange(6.0).reshape(1, 2, 3)), 2)
+    Tensor([[0., 1.],
+            [1., 2.],
+            [3., 4.],
+            [4., 5.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 1, 3, 2)), (2, 1)),
+        sample(r.normal(size=(2, 3, 4)), 2, (2, 1), (1, 0), (1, 2)),
+    ],
+)
+
+fold: Op = op(
+    _fold,
+    name="fold",
+    label="fold",
+    lower=_fold_lowered,
+    x=lambda g, kernel_size, dilation, padding, stride: unfold(g, kernel_size, dilation, padding, stride),
+    formula="the columns of x added up at their places",
+    gradients="x: the windows of g as columns",
+    doc=f"""Columns added up to images, each where `unfold` takes it from ("col2im").
+
+    Where windows overlap their elements are summed, so that `fold(unfold(x, ...))` is x times the number of windows that
+    each element is in, which is `fold(unfold(ones, ...))`.
+
+    Args:
+        x: (batch, channels · kernel height · kernel width, windows), or without the batch.
+        output_size: of the images, an integer or (height, width).
+        {_OPTIONS}
+
+    Returns:
+        (batch, channels, height, width).
+
+    Raises:
+        ValueError: rows that are no multiple of the kernel's elements, or another number of windows.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.fold(tn.tensor(np.ones((4, 2))), (2, 3), 2)
+    Tensor([[[1., 2., 1.],
+             [1., 2., 1.]]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2, 4)), (3, 2), (2, 1)),
+        sample(r.normal(size=(4, 6)), (3, 4), 2, (2, 1), (1, 0), (1, 2)),
+    ],
+)
