@@ -1,0 +1,203 @@
+"""The three products of convolution in machine code, where there is a kernel that pays: None where there is not."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet import kernels
+from tapenet.ops.layers.convolution.geometry import Ints, Plan
+
+#: Multiply-adds from which a kernel is worth the time that it takes to compile once.
+WORTH = 100_000
+
+
+class _Axis(NamedTuple):
+    """What the gradient by the input adds up at every `step`-th place from `start` on: `count` places, to each of which
+    the taps `kernel` contribute from `offsets` in the padded output gradient."""
+
+    start: int
+    count: int
+    kernel: Ints
+    offsets: Ints
+
+
+def conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
+    """The convolution as (outs, spatial axes, batch)."""
+    if not _worth(x, weight, p):
+        return None
+    direct, winograd = _modules()
+    if bias is None:
+        bias = np.zeros(p.outs, x.dtype)
+    bias = np.ascontiguousarray(bias, x.dtype)
+    if _square(p):
+        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
+        if winograd.pays(x.dtype.char, shape):
+            out = np.empty((p.outs, *p.out, p.batch), x.dtype)
+            winograd.convolve(_bordered(x, _befores(p), shape.padded), weight, bias, out, shape)
+            return out
+    shape = _forward(direct, p)
+    if not direct.takes(x.dtype.char, shape):
+        return None
+    out = np.empty((p.outs, *p.out, p.batch), x.dtype)
+    flat = np.ascontiguousarray(weight).reshape(p.outs, p.channels // p.groups, -1)
+    direct.sums(_bordered(x, _befores(p), p.padded), flat, bias, out, shape)
+    return out
+
+
+def input_grad(y: Any, weight: Any, p: Plan) -> Any:
+    """The gradient by the input, (channels, spatial axes, batch), of an output gradient (outs, spatial axes, batch)."""
+    if not _worth(y, weight, p):
+        return None
+    direct, winograd = _modules()
+    sizes = _sizes(p)
+    if _square(p):
+        shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch)
+        befores = [2 - a for a in _befores(p)]
+        if min(befores) >= 0 and winograd.pays(y.dtype.char, shape):
+            found = np.empty((p.channels, *sizes, p.batch), y.dtype)
+            turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
+            bias = np.zeros(p.channels, y.dtype)
+            winograd.convolve(_bordered(y, befores, shape.padded), turned, bias, found, shape)
+            return found
+    return _phases(direct, y, weight, p, sizes)
+
+
+def weight_grad(x: Any, y: Any, p: Plan) -> Any:
+    """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
+    if not _worth(x, y, p):
+        return None
+    direct, winograd = _modules()
+    y = np.ascontiguousarray(y)
+    if _square(p):
+        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
+        if winograd.pays(x.dtype.char, shape):
+            return winograd.weight_grad(_bordered(x, _befores(p), shape.padded), y, shape)
+    shape = _forward(direct, p)
+    if not direct.takes(x.dtype.char, shape):
+        return None
+    found = np.zeros((p.outs, p.channels // p.groups, *p.kernel), x.dtype)
+    direct.weight_sums(_bordered(x, _befores(p), p.padded), found, y, shape)
+    return found
+
+
+def _modules() -> tuple[Any, Any]:
+    from tapenet.kernels import convolution, winograd
+
+    return convolution, winograd
+
+
+def _worth(a: Any, b: Any, p: Plan) -> bool:
+    work = math.prod(p.out) * p.batch * p.outs * p.width
+    return work >= WORTH and a.dtype is b.dtype and a.dtype.char in "fd" and kernels.on()
+
+
+def _square(p: Plan) -> bool:
+    """Whether Winograd's algorithm is for it."""
+    return p.kernel == (3, 3) and p.stride == p.dilation == (1, 1) and p.groups == 1
+
+
+def _befores(p: Plan) -> list[int]:
+    """The border in front of each spatial axis."""
+    return [inside.start for inside in p.inside[1:]]
+
+
+def _sizes(p: Plan) -> Ints:
+    """The lengths of the input's spatial axes without borders."""
+    return tuple(inside.stop - inside.start for inside in p.inside[1:])
+
+
+def _bordered(x: Any, befores: Any, padded: Any) -> Any:
+    """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
+    if x.shape[1:-1] == tuple(padded) and not any(befores):
+        return np.ascontiguousarray(x)
+    made = np.empty((x.shape[0], *padded, x.shape[-1]), x.dtype)
+    inside = []
+    for axis, (before, length, n) in enumerate(zip(befores, padded, x.shape[1:-1], strict=True), 1):
+        end = min(before + n, length)
+        for border in (slice(0, before), slice(end, length)):
+            made[(slice(None),) * axis + (border,)] = 0
+        inside.append(slice(before, end))
+    taken = tuple(slice(0, place.stop - place.start) for place in inside)
+    made[(slice(None), *inside)] = x[(slice(None), *taken)]
+    return made
+
+
+def _three(values: Any, fill: int) -> Any:
+    """One value for each of depth, height and width."""
+    return (fill,) * (3 - len(values)) + tuple(values)
+
+
+def _forward(direct: Any, p: Plan) -> Any:
+    taps = itertools.product(*[tuple(i * d for i in range(k)) for k, d in zip(p.kernel, p.dilation, strict=True)])
+    return direct.Shape(
+        channels=p.channels,
+        outs=p.outs,
+        groups=p.groups,
+        batch=p.batch,
+        x=_three(p.padded, 1),
+        out=_three(p.out, 1),
+        counts=_three(p.out, 1),
+        step=_three(p.stride, 1),
+        taps=tuple(_three(tap, 0) for tap in taps),
+    )
+
+
+# -- the gradient by the input -----------------------------------------------------------------------------------
+
+
+def _phases(direct: Any, y: Any, weight: Any, p: Plan, sizes: Ints) -> Any:
+    """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them."""
+    axes = [
+        _phases_of(n, m, k, s, d, a)
+        for n, m, k, s, d, a in zip(sizes, p.out, p.kernel, p.stride, p.dilation, _befores(p), strict=True)
+    ]
+    befores = [max(0, -min(o for phase in axis for o in phase.offsets)) for axis in axes]
+    padded = tuple(
+        max(before + m, max(before + max(phase.offsets) + phase.count for phase in axis))
+        for axis, before, m in zip(axes, befores, p.out, strict=True)
+    )
+    planned = []
+    for phases in itertools.product(*axes):
+        taps = itertools.product(*([o + b for o in f.offsets] for f, b in zip(phases, befores, strict=True)))
+        shape = direct.Shape(
+            channels=p.outs,
+            outs=p.channels,
+            groups=p.groups,
+            batch=p.batch,
+            x=_three(padded, 1),
+            out=_three(sizes, 1),
+            counts=_three([f.count for f in phases], 1),
+            step=(1, 1, 1),
+            taps=tuple(_three(tap, 0) for tap in taps),
+            out_step=_three(p.stride, 1),
+            out_start=_three([f.start for f in phases], 0),
+        )
+        if not direct.takes(y.dtype.char, shape):
+            return None
+        planned.append((phases, shape))
+    y = _bordered(y, befores, padded)
+    found = np.empty((p.channels, *sizes, p.batch), y.dtype)
+    bias = np.zeros(p.channels, y.dtype)
+    # (outs, channels / groups, kernel) as (channels, outs / groups, kernel).
+    grouped = weight.reshape(p.groups, p.outs // p.groups, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
+    for phases, shape in planned:
+        chosen = grouped[(slice(None),) * 3 + np.ix_(*(f.kernel for f in phases))]
+        flat = np.ascontiguousarray(chosen).reshape(p.channels, p.outs // p.groups, -1)
+        direct.sums(y, flat, bias, found, shape)
+    return found
+
+
+def _phases_of(size: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> list[_Axis]:
+    """The phases along one axis. Place q of the input is seen by output i through tap k if q + before = i stride + k
+    dilation."""
+    phases = []
+    for start in range(min(stride, size)):
+        taps = [k for k in range(kernel) if (start + before - k * dilation) % stride == 0]
+        offsets = tuple((start + before - k * dilation) // stride for k in taps)
+        phases.append(_Axis(start, -(-(size - start) // stride), tuple(taps), offsets))
+    # A phase without taps has no gradient: it reads one that is all border.
+    return [f if f.kernel else f._replace(kernel=(0,), offsets=(-f.count,)) for f in phases]
