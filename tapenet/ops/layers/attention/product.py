@@ -1,0 +1,389 @@
+"""Scaled dot-product attention as one op.
+
+Where the matrix of scores is small its softmax is saved for the rule (`whole`), else it is made in tiles, twice, and never
+as a whole (`tiled`). Derivatives of higher order come from the formula in plain NumPy (`reference=`). The numbers that
+dropout draws follow from a seed, which is drawn before and is an input like others: so the op itself is a function of its
+inputs, and draws the same in both directions.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.layers.activations import softmax
+from tapenet.ops.layers.attention import tiled, whole
+from tapenet.ops.op import op
+from tapenet.ops.random import integers
+from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import astype, unbroadcast
+
+#: Up to how many scores are kept as a whole: 16 megabytes of float32. Beyond, reading them again costs what making them
+#: anew does.
+WHOLE = 2**22
+
+
+def _shape(query: Any, key: Any, value: Any, attn_mask: Any) -> tuple[int, ...]:
+    """Check the shapes; that of the scores, (..., L, S)."""
+    shapes = query.shape, key.shape, value.shape
+    for name, array in (("query", query), ("key", key), ("value", value)):
+        if array.ndim < 2:
+            raise ValueError(f"{name} has shape {array.shape}; it must be (..., length, vector length)")
+        if array.dtype.kind != "f":
+            raise TypeError(f"{name} holds {array.dtype}; attention takes floats: {name}.astype(np.float32)")
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"query {query.shape} and key {key.shape} have vectors of different lengths, {query.shape[-1]} and "
+            f"{key.shape[-1]}, in the last axis"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"key {key.shape} and value {value.shape} have different lengths, {key.shape[-2]} and {value.shape[-2]}, in "
+            "the next to last axis: there is one value for each key"
+        )
+    try:
+        lead = shapes[0][:-2]
+        if not lead == shapes[1][:-2] == shapes[2][:-2]:
+            lead = np.broadcast_shapes(*(s[:-2] for s in shapes))
+    except ValueError:
+        raise ValueError(
+            f"the leading axes of query {shapes[0]}, key {shapes[1]} and value {shapes[2]} do not broadcast together"
+            + _heads_mend(*shapes)
+        ) from None
+    shape = (*lead, query.shape[-2], key.shape[-2])
+    if attn_mask is not None:
+        _mask_fits(attn_mask, shape)
+    return shape
+
+
+def _heads_mend(query: Any, key: Any, value: Any) -> str:
+    if len(query) > 2 and len(key) > 2 and key[-3] == value[-3] and not query[-3] % max(1, key[-3]):
+        return f". For heads that share keys and values, {query[-3]} to {key[-3]}, give enable_gqa=True"
+    return ""
+
+
+def _mask_fits(mask: Any, shape: tuple[int, ...]) -> None:
+    if mask.dtype.kind not in "bf":
+        raise TypeError(
+            f"attn_mask holds {mask.dtype}; give booleans, True where a key takes part, or floats, which are added to the "
+            "scores: attn_mask.astype(bool)"
+        )
+    missing = len(shape) - mask.ndim
+    if missing < 0 or any(n not in (1, m) for n, m in zip(mask.shape, shape[missing:], strict=True)):
+        raise ValueError(f"attn_mask has shape {mask.shape}; it must broadcast to that of the scores, {shape}")
+
+
+def _scale(query: Any, scale: float | None) -> float:
+    return 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
+
+
+def _stretched(shape: tuple[int, ...], *arrays: Any) -> list[Any]:
+    """Arrays with the leading axes of the scores, one at least, as views."""
+    lead = shape[:-2] or (1,)
+    return [a if a.shape[:-2] == lead else np.broadcast_to(a, (*lead, *a.shape[-2:])) for a in arrays]
+
+
+def _full(mask: Any, shape: tuple[int, ...]) -> Any:
+    """A mask with all axes of the scores, one leading axis at least; of length one where it broadcasts."""
+    return None if mask is None else mask.reshape((1,) * (max(3, len(shape)) - mask.ndim) + mask.shape)
+
+
+def _attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    seed: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+) -> Any:
+    shape = _shape(query, key, value, attn_mask)
+    scale = _scale(query, scale)
+    query, key, value = _stretched(shape, query, key, value)
+    mask = _full(attn_mask, shape)
+    none = np.empty(0, query.dtype)
+    if math.prod(shape) <= WHOLE:
+        out, weights, kept = whole.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
+        logsumexp = none
+    else:
+        out, logsumexp = tiled.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
+        weights, kept = none, None
+    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.True_ if kept is None else kept, logsumexp
+
+
+def _attention_grad(
+    gradient: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any,
+    result: Any,
+    weights: Any,
+    kept: Any,
+    logsumexp: Any,
+    seed: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    mask_gradient: bool = False,
+) -> Any:
+    shape = _shape(query, key, value, attn_mask)
+    scale = _scale(query, scale)
+    shapes = query.shape, key.shape, value.shape
+    g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
+    mask = _full(attn_mask, shape)
+    if math.prod(shape) <= WHOLE:
+        kept = None if seed is None else kept
+        *found, by_mask = whole.backward(g, query, key, value, out, weights, kept, dropout_p, scale)
+    else:
+        *found, by_mask = tiled.backward(
+            g, query, key, value, mask, out, logsumexp, seed, dropout_p, is_causal, scale, mask_gradient
+        )
+    found = [unbroadcast(d, s) for d, s in zip(found, shapes, strict=True)]
+    return (*found, unbroadcast(by_mask, attn_mask.shape)) if mask_gradient else tuple(found)
+
+
+def _attention_joint(
+    g: Any, wanted: Any, query: Any, key: Any, value: Any, attn_mask: Any, out: Any, weights: Any, kept: Any,
+    logsumexp: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float | None,
+) -> Any:  # fmt: skip
+    found = attention_grad(
+        g, query, key, value, attn_mask, out, weights, kept, logsumexp, seed, dropout_p, is_causal, scale,
+        "attn_mask" in wanted,
+    )  # fmt: skip
+    return dict(zip(("query", "key", "value", "attn_mask"), found, strict=False))
+
+
+def attention_weights(query: Any, key: Any, attn_mask: Any, is_causal: bool, scale: float | None) -> Any:
+    """softmax(query @ keyᵀ · scale + mask), in terms of ops."""
+    scores = np.matmul(query * _scale(query, scale), np.swapaxes(key, -1, -2))
+    if attn_mask is not None:
+        scores = np.where(attn_mask, scores, -math.inf) if attn_mask.dtype.kind == "b" else scores + attn_mask
+    if is_causal:
+        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -math.inf)
+    return softmax(scores)
+
+
+def _reference(
+    query: Any, key: Any, value: Any, attn_mask: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float | None
+) -> Any:
+    weights = attention_weights(query, key, attn_mask, is_causal, scale)
+    if seed is not None:
+        factor = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
+        weights = weights * attention_kept(seed, weights.shape, dropout_p) * factor
+    return np.matmul(weights, value)
+
+
+def _not_lowered(*args: Any, **kwargs: Any) -> Any:
+    """Says why a compiler calls these as they are."""
+    raise NotImplementedError("scores are made in tiles that fit the cache, which no primitive does")
+
+
+def _multiply_adds(query_shape: Any, key_shape: Any, out_shape: Any) -> int:
+    return math.prod(out_shape[:-1]) * key_shape[-2] * (query_shape[-1] + out_shape[-1])
+
+
+_NORMAL = [(2, 3), (4, 3), (4, 2)]  # of query, key and value
+
+
+def _normal(r: np.random.Generator, *shapes: Any) -> list[Any]:
+    return [r.normal(size=s) for s in shapes or _NORMAL]
+
+
+attention = op(
+    _attention,
+    name="attention",
+    lower=_not_lowered,
+    nondiff=("seed",),
+    residuals=("weights", "kept", "logsumexp"),
+    reference=_reference,
+    joint=_attention_joint,
+    label=lambda is_causal: "causal attention" if is_causal else "attention",
+    multiply_adds=_multiply_adds,
+    formula="softmax(query @ keyᵀ · scale + attn_mask) @ value",
+    gradients="query: scale · (P · (g @ valueᵀ − Σ g · out)) @ key; "
+    "key: scale · (P · (g @ valueᵀ − Σ g · out))ᵀ @ query; "
+    "value: Pᵀ @ g, P = softmax(query @ keyᵀ · scale + attn_mask); "
+    "attn_mask: P · (g @ valueᵀ − Σ g · out)",
+    doc="""`scaled_dot_product_attention` for a drawn seed.
+
+    Args:
+        query, key, value, attn_mask, dropout_p, is_causal, scale: see there. A mask of floats has their dtype.
+        seed: an integer from which the numbers for dropout follow; None for no dropout.
+
+    Returns:
+        (..., L, V).
+
+    Raises:
+        ValueError: the shapes do not fit.
+        TypeError: a mask of integers, or a query, key or value that holds no floats.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.layers.attention import attention
+    >>> attention(tn.tensor([[0.0]]), tn.tensor([[1.0], [2.0]]), tn.tensor([[4.0], [6.0]]))
+    Tensor([[5.]])
+    """,
+    samples=lambda r: [
+        sample(*_normal(r)),
+        sample(*_normal(r), r.normal(size=(2, 1))),
+        sample(*_normal(r, (1, 2, 2), (2, 3, 2), (3, 1)), np.array([[True, True, False], [False, False, False]])),
+        sample(*_normal(r, (2, 2), (3, 2), (3, 2)), None, np.array(5), 0.5, is_causal=True, scale=0.3),
+    ],
+)
+
+
+attention_grad = op(
+    _attention_grad,
+    name="attention_grad",
+    lower=_not_lowered,
+    nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
+    outputs=None,
+    label="attention gradients",
+    formula="the gradients of attention",
+    doc="""The gradients of `attention` by query, key, value and, with `mask_gradient`, by the mask.
+
+    It has no derivative of its own: those of higher order come from the formula of `attention`.
+
+    Args:
+        gradient: (..., L, V), that by the result.
+        query, key, value, attn_mask, seed, dropout_p, is_causal, scale: of `attention`.
+        result, weights, kept, logsumexp: what `attention` returned and saved.
+        mask_gradient: whether the gradient by the mask is wanted.
+
+    >>> import numpy as np
+    >>> from tapenet.ops.layers.attention import attention, attention_grad
+    >>> x = np.array([[1.0], [2.0]])
+    >>> saved = attention.forward(x, x, x)
+    >>> [d.shape for d in attention_grad(x, x, x, x, None, *saved)]
+    [(2, 1), (2, 1), (2, 1)]
+    """,
+    samples=lambda r: [_grad_sample(r), _grad_sample(r, r.normal(size=(2, 1)))],
+)
+
+
+def _grad_sample(r: np.random.Generator, mask: Any = None) -> Any:
+    arrays = _normal(r)
+    return sample(
+        r.normal(size=(2, 2)), *arrays, mask, *_attention(*arrays, mask), mask_gradient=mask is not None
+    )
+
+
+def _attention_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
+    if math.prod(shape) <= WHOLE:
+        return whole.kept(seed, (), shape, dropout_p)
+    return tiled.all_kept(seed, shape if len(shape) > 2 else (1, *shape), dropout_p).reshape(shape)
+
+
+attention_kept = op(
+    _attention_kept,
+    name="attention_kept",
+    lower=_not_lowered,
+    nondiff=("seed",),
+    label="kept weights",
+    formula="u ≥ dropout_p, u uniform from seed",
+    doc="""Which weights dropout leaves in `attention`.
+
+    Args:
+        seed: that of `attention`.
+        shape: (..., L, S), that of the weights.
+        dropout_p: probability of dropping a weight.
+
+    Returns:
+        booleans of that shape.
+
+    >>> import numpy as np
+    >>> from tapenet.ops.layers.attention import attention_kept
+    >>> attention_kept(np.array(5), (2, 3), 0.0).all()
+    np.True_
+    """,
+    samples=lambda r: [sample(np.array(5), (2, 3), 0.5)],
+)
+
+
+def _grouped(query: Any, key: Any, value: Any, attn_mask: Any) -> tuple[Any, ...]:
+    """Arguments of attention with the query's heads split into those of the key and, in an axis of its own, those that
+    share one of them."""
+    many, few = (a.shape[-3] if a.ndim > 2 else 0 for a in (query, key))
+    if not few or many % few or value.ndim < 3 or value.shape[-3] != few:
+        raise ValueError(
+            f"scaled_dot_product_attention: query {query.shape} with enable_gqa=True must have a multiple of the heads of "
+            f"key {key.shape} and value {value.shape} in the third axis from the end, these two equally many"
+        )
+    query = np.reshape(query, (*query.shape[:-3], few, many // few, *query.shape[-2:]))
+    if attn_mask is not None and attn_mask.ndim > 2:
+        heads = (few, many // few) if attn_mask.shape[-3] == many else (attn_mask.shape[-3], 1)
+        attn_mask = np.reshape(attn_mask, (*attn_mask.shape[:-3], *heads, *attn_mask.shape[-2:]))
+    return query, np.expand_dims(key, -3), np.expand_dims(value, -3), attn_mask
+
+
+@derived(
+    samples=lambda r: [
+        sample(*_normal(r)),
+        sample(*_normal(r, (2, 1, 2, 2), (1, 3, 2), (1, 3, 1)), r.normal(size=(2, 3)), scale=0.5),
+        sample(*_normal(r, (4, 2, 1), (2, 3, 1), (2, 3, 1)), is_causal=True, enable_gqa=True),
+        sample(*_normal(r, (3, 2), (2, 2), (2, 1)), np.array([True, False]), 0.4, rng=3),
+    ]
+)
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+    *,
+    rng: Any = None,
+) -> Any:
+    """Means of the values, weighted by how well their keys fit each query: softmax(query @ keyᵀ · scale + mask) @ value.
+    Vaswani et al., arXiv:1706.03762.
+
+    Many scores are made a tile at a time (Dao et al., arXiv:2205.14135), so that memory grows with the lengths and not with
+    their product.
+
+    Args:
+        query: (..., L, E), L vectors to look up; the axis before is that of the heads, if there are several.
+        key: (..., S, E), what they are compared with.
+        value: (..., S, V), one for each key. The leading axes of all three broadcast.
+        attn_mask: what broadcasts to (..., L, S): booleans, False where a key takes no part, or floats that are added to
+            the scores, by which there is a gradient too.
+        dropout_p: probability with which each weight is set to 0, the others being divided by 1 - p. It acts whenever it
+            is given: pass 0 outside of training.
+        is_causal: query i sees keys 0 to i only. A mask may be given beside it.
+        scale: factor of the scores; 1/√E by default.
+        enable_gqa: the query has several times as many heads as key and value, and so many heads in turn share one of
+            these. Ainslie et al., arXiv:2305.13245.
+        rng: a generator or an integer to draw from; by default the generator that `tn.random.seed` seeds.
+
+    Returns:
+        (..., L, V). A query that sees no key at all gives 0, and has gradient 0.
+
+    Raises:
+        ValueError: the shapes do not fit, or `dropout_p` is not between 0 and 1.
+        TypeError: a mask of integers, or a query, key or value that holds no floats.
+
+    >>> import tapenet as tn
+    >>> keys, values = tn.tensor([[9.0, 0.0], [0.0, 9.0]]), tn.tensor([[1.0], [2.0]])
+    >>> tn.scaled_dot_product_attention(tn.tensor([[9.0, 0.0], [1.0, 1.0]]), keys, values)
+    Tensor([[1. ],
+            [1.5]])
+    """
+    query, key, value = array_like(query), array_like(key), array_like(value)
+    if attn_mask is not None:
+        attn_mask = array_like(attn_mask)
+        if attn_mask.dtype.kind == "f" and attn_mask.dtype != query.dtype:
+            attn_mask = astype(attn_mask, query.dtype)
+    if not 0 <= dropout_p <= 1:
+        raise ValueError(f"scaled_dot_product_attention: dropout_p={dropout_p} is no probability: give a number from 0 to 1")
+    seed = integers(0, 2**63 - 1, rng=rng) if dropout_p > 0 else None
+    shape = None
+    if enable_gqa and query.shape[:-2] != key.shape[:-2]:
+        shape = query.shape[:-1]
+        query, key, value, attn_mask = _grouped(query, key, value, attn_mask)
+    out = attention(query, key, value, attn_mask, seed, dropout_p, is_causal, scale)
+    return out if shape is None else np.reshape(out, (*shape, out.shape[-1]))
