@@ -1,0 +1,232 @@
+"""The simple recurrent layer over whole sequences: one op, whose gradients are another. Made as `lstm` is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.layers.activations import relu
+from tapenet.ops.layers.recurrent.sequence import (
+    ARGUMENTS,
+    Array,
+    Sequence,
+    active,
+    bias_gradient,
+    called,
+    check,
+    chosen,
+    columns,
+    end,
+    input_gradient,
+    multiply_adds,
+    project,
+    rows,
+    sampled,
+    stacked,
+    summed,
+    times,
+    weight_gradient,
+)
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
+
+#: What may be differentiated by, in the order in which `rnn_grad` gives it.
+_INPUTS = ("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
+
+
+def _step(shares: Array, h: Array, nonlinearity: str) -> None:
+    """One turn, elementwise.
+
+    Args:
+        shares: (batch, units), the inputs' share of the pre-activations.
+        h: (batch, units), the recurrent share; becomes the states after.
+    """
+    np.add(h, shares, h)
+    if nonlinearity == "tanh":
+        np.tanh(h, h)
+    else:
+        np.maximum(h, 0, h)
+
+
+def _step_back(h: Array, dh: Array, d: Array, nonlinearity: str) -> None:
+    """The gradient of one turn, elementwise.
+
+    Args:
+        h: (batch, units), the states after.
+        dh: (batch, units), the gradient by them.
+        d: (batch, units), written: the gradient by the pre-activations.
+    """
+    if nonlinearity == "tanh":
+        np.multiply(h, h, d)
+        np.subtract(1, d, d)
+        np.multiply(d, dh, d)
+    else:
+        np.multiply(dh, h > 0, d)
+
+
+def _rnn(
+    x: Any,
+    h0: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any = None,
+    b_hh: Any = None,
+    nonlinearity: str = "tanh",
+    lengths: Any = None,
+    reverse: bool = False,
+) -> Any:
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity={nonlinearity!r} is neither 'tanh' nor 'relu'")
+    dtype = check(1, x, h0, w_ih, w_hh, b_ih, b_hh)
+    turns = Sequence(*x.shape[:2], lengths, reverse)
+    (shares,) = project(turns.inputs(x, dtype), w_ih, summed(b_ih, b_hh), 1, dtype)
+    states = turns.history(h0, dtype)
+    (weight,) = columns(w_hh, 1)
+    for t, n, before, after in turns.turns():
+        h = np.matmul(states[before, :n], weight, out=states[after, :n])
+        _step(shares[t, :n], h, nonlinearity)
+    return turns.outputs(states), turns.last(states), states
+
+
+def _rnn_grad(
+    g_out: Any,
+    g_h: Any,
+    x: Any,
+    w_ih: Any,
+    w_hh: Any,
+    states: Any,
+    lengths: Any,
+    by: Any,
+    nonlinearity: str = "tanh",
+    reverse: bool = False,
+) -> Any:
+    turns = Sequence(*x.shape[:2], lengths, reverse)
+    dtype = states.dtype
+    g_out = turns.sorted(g_out, 1)
+    dh = end(turns, g_h, states)
+    d = turns.room(1, *states[1:].shape, dtype=dtype)
+    (weight,) = rows(w_hh, 1)
+    for t, n, _, after in turns.turns(backwards=True):
+        now = dh[:n]
+        if g_out is not None:
+            np.add(now, g_out[t, :n], now)
+        _step_back(states[after, :n], now, d[0, t, :n], nonlinearity)
+        np.matmul(d[0, t, :n], weight, out=now)
+    made = {
+        "x": lambda: turns.restored(input_gradient(d, w_ih), 1),
+        "h0": lambda: turns.restored(dh, 0),
+        "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
+        "w_hh": lambda: weight_gradient([d], turns.before(states)),
+        "b_ih": lambda: bias_gradient([d]),
+        "b_hh": lambda: bias_gradient([d]),
+    }
+    return tuple(made[name]() for name in by)
+
+
+def _rnn_reference(
+    x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, nonlinearity: str, lengths: Any, reverse: bool
+) -> Any:
+    h, outs = h0, {}
+    bias = summed(b_ih, b_hh)
+    for t in times(x, reverse):
+        new = x[t] @ w_ih.T + h @ w_hh.T
+        if bias is not None:
+            new = new + bias
+        new = np.tanh(new) if nonlinearity == "tanh" else relu(new)
+        at_work = active(lengths, t)
+        outs[t] = chosen(at_work, new, 0.0)
+        h = chosen(at_work, new, h)
+    return stacked(outs, x, h0), h
+
+
+def _rnn_joint(
+    g: Any, wanted: Any, x: Any, w_ih: Any, w_hh: Any, states: Any, nonlinearity: str, lengths: Any, reverse: bool
+) -> Any:
+    by = tuple(n for n in _INPUTS if n in wanted)
+    found = rnn_grad(*g, x, w_ih, w_hh, states, lengths, by, nonlinearity, reverse)
+    return dict(zip(by, found, strict=True))
+
+
+def _label(x_shape: Any, h0_shape: Any, nonlinearity: str, reverse: bool) -> str:
+    name = "RNN" if nonlinearity == "tanh" else f"RNN {nonlinearity}"
+    return f"{name} {x_shape[-1]} → {h0_shape[-1]}" + (" backwards" if reverse else "")
+
+
+def _grad_samples(r: np.random.Generator) -> list[Any]:
+    calls = []
+    for call in sampled(r, 1)[:2]:
+        out, h, states = _rnn(*call.args, **call.kwargs)
+        x, _, w_ih, w_hh, *_ = call.args
+        options = call.kwargs.get("lengths"), _INPUTS, "tanh", call.kwargs.get("reverse", False)
+        calls.append(sample(r.normal(size=out.shape), r.normal(size=h.shape), x, w_ih, w_hh, states, *options))
+    return calls
+
+
+rnn_grad = op(
+    _rnn_grad,
+    name="rnn_grad",
+    outputs=None,
+    nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "states", "lengths"),
+    lower=called,
+    formula="the gradients of rnn by the inputs named",
+    doc="""The gradients of `rnn`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
+    second derivatives come from `rnn` written in other ops.
+
+    Args:
+        g_out, g_h: gradients by the outputs and by the last states, or None.
+        x, w_ih, w_hh, lengths, nonlinearity, reverse: as `rnn` got them.
+        states: (time + 1, batch, units), the states before and after all turns.
+        by: the names of the inputs whose gradients are wanted.
+
+    Returns:
+        a tuple of the gradients, in the order of `by`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> x, w, states = np.ones((2, 1, 1)), np.ones((1, 1)), np.zeros((3, 1, 1))
+    >>> tn.rnn_grad(None, np.ones((1, 1)), x, w, w, states, None, ("h0",))
+    (array([[1.]]),)
+    """,
+    samples=_grad_samples,
+)
+
+rnn = op(
+    _rnn,
+    name="rnn",
+    outputs=2,
+    tell_unused=True,
+    nondiff=("lengths",),
+    residuals=("states",),
+    reference=_rnn_reference,
+    joint=_rnn_joint,
+    lower=called,
+    label=_label,
+    multiply_adds=multiply_adds,
+    formula="hₜ = tanh(aₜ), aₜ = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh",
+    gradients="x: g_a @ w_ih, g_a = (1 − hₜ²) · g_h; h0: g_a @ w_hh at the first turn; w_ih: Σ g_aᵀ @ x; "
+    "w_hh: Σ g_aᵀ @ hₜ₋₁; b_ih: Σ g_a; b_hh: Σ g_a",
+    doc=f"""A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990,
+    "Finding structure in time".
+
+    Args:
+        x: (time, batch, inputs).
+        h0: (batch, units), the states to begin with.
+        w_ih: (units, inputs).
+        w_hh: (units, units).
+        b_ih, b_hh: (units,), or None.
+        nonlinearity: "tanh", or "relu" in its place.
+        {ARGUMENTS}
+
+    Returns:
+        the outputs (time, batch, units), and the states after the last turn of each row (batch, units).
+
+    Raises:
+        ValueError: shapes or lengths that do not fit, or another nonlinearity.
+
+    >>> import numpy as np, tapenet as tn
+    >>> out, h = tn.rnn(np.ones((3, 1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), nonlinearity="relu")
+    >>> out[:, 0, 0], h
+    (array([1., 2., 3.]), array([[3.]]))
+    """,
+    samples=lambda r: [*sampled(r, 1), sample(*sampled(r, 1)[1].args, nonlinearity="relu")],
+)

@@ -1,0 +1,289 @@
+"""What the recurrent layers share: which rows each turn computes, and the products that are made for all turns at once.
+
+Arrays of all turns lie as (gate, time, batch, units) in memory, so that each gate of a turn is one run, and a turn's
+product with the recurrent weights is one small product of matrices per gate, for which BLAS has its fastest code.
+
+Sequences of unequal lengths are sorted, the longest first. The rows that a turn computes are then the first few of the
+batch, in both directions: going backwards in time rows join in at their own ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Sequence as Sequence_
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.ops.derived import array_like
+from tapenet.ops.registry import Sample, sample
+
+Array = np.ndarray[Any, Any]
+
+
+class Turn(NamedTuple):
+    """One step of a sequence.
+
+    Attributes:
+        t: the time.
+        rows: how many rows are at work, the first ones of the sorted batch.
+        before, after: where the states before and after it lie in their history.
+    """
+
+    t: int
+    rows: int
+    before: int
+    after: int
+
+
+class Sequence:
+    """The turns that one layer takes over a batch of sequences.
+
+    Args:
+        steps, batch: the lengths of the first two axes of the input.
+        lengths: how long the sequence of each row is, (batch,); None if all have `steps`.
+        reverse: begin at the end of each sequence.
+    """
+
+    def __init__(self, steps: int, batch: int, lengths: Any, reverse: bool) -> None:
+        self.steps, self.batch, self.reverse = steps, batch, reverse
+        self.lengths: Array | None = None
+        self.order: Array | None = None
+        self._rows = [batch] * steps
+        if lengths is None:
+            return
+        found = _checked(np.asarray(lengths), steps, batch)
+        if (found[1:] > found[:-1]).any():
+            self.order = np.argsort(-found, kind="stable")
+            found = found[self.order]
+        self.lengths = found
+        self._rows = (found[:, None] > np.arange(steps)).sum(0).tolist()
+
+    def turns(self, backwards: bool = False) -> Iterator[Turn]:
+        """The turns in the order in which the layer takes them, or from the last to the first."""
+        for t in range(self.steps - 1, -1, -1) if self.reverse != backwards else range(self.steps):
+            yield Turn(t, self._rows[t], *((t + 1, t) if self.reverse else (t, t + 1)))
+
+    def sorted(self, array: Any, axis: int) -> Any:
+        """An array with its rows in the order of the turns."""
+        return array if self.order is None or array is None else array.take(self.order, axis)
+
+    def inputs(self, x: Array, dtype: Any) -> Array:
+        """The inputs of the layer with their rows in the order of the turns."""
+        found: Array = self.sorted(x, 1).astype(dtype, copy=False)
+        return found
+
+    def restored(self, array: Array, axis: int) -> Array:
+        """The opposite of `sorted`."""
+        return array if self.order is None else array.take(np.argsort(self.order), axis)
+
+    def room(self, *shape: int, dtype: Any) -> Array:
+        """An array of what each turn computes for its rows, 0 in the other rows."""
+        return np.empty(shape, dtype) if self.lengths is None else np.zeros(shape, dtype)
+
+    def history(self, initial: Array, dtype: Any) -> Array:
+        """Room for the states before and after all turns. Rows that are not at work yet, or any more, hold their initial
+        state: finite, as products with it are multiplied by 0."""
+        states = np.empty((self.steps + 1, *initial.shape), dtype)
+        states[... if self.lengths is not None else (-1 if self.reverse else 0)] = self.sorted(initial, 0)
+        return states
+
+    def outputs(self, states: Array) -> Array:
+        """The states after each turn, 0 beyond the end of a sequence, as an array of its own."""
+        out = (states[:-1] if self.reverse else states[1:]).copy()
+        if self.lengths is not None:
+            for t, rows in enumerate(self._rows):
+                out[t, rows:] = 0
+        return self.restored(out, 1)
+
+    def last(self, states: Array) -> Array:
+        """Each row's state after its last turn, as an array of its own."""
+        if self.reverse:
+            found = states[0].copy()
+        elif self.lengths is None:
+            found = states[-1].copy()
+        else:
+            found = states[self.lengths, np.arange(self.batch)]
+        return self.restored(found, 0)
+
+    def before(self, states: Array) -> Array:
+        """The states before each turn, by time."""
+        return states[1:] if self.reverse else states[:-1]
+
+
+def _checked(lengths: Array, steps: int, batch: int) -> Array:
+    if lengths.shape != (batch,) or lengths.dtype.kind not in "iu":
+        raise ValueError(
+            f"lengths are {lengths.dtype} of shape {lengths.shape}; give an integer for each of the {batch} rows"
+        )
+    if batch and (lengths.min() < 0 or lengths.max() > steps):
+        raise ValueError(
+            f"lengths lie between {lengths.min()} and {lengths.max()}; x has {steps} time steps: they must be 0 to {steps}"
+        )
+    return lengths
+
+
+def check(
+    gates: int, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, c0: Any = None, w_hr: Any = None
+) -> Any:
+    """Check the shapes of a layer's arguments against each other; the dtype to compute in.
+
+    Args:
+        gates: how many blocks of rows the weights have.
+    """
+    if x.ndim != 3:
+        mend = ": add the axis of the batch, x[:, None]" if x.ndim == 2 else ""
+        raise ValueError(f"x has shape {x.shape}; it must have three axes, (time, batch, inputs){mend}")
+    _, batch, ins = x.shape
+    if w_ih.ndim != 2 or w_ih.shape[0] % gates or w_ih.shape[1] != ins:
+        first = "units" if gates == 1 else f"{gates} * units"
+        raise ValueError(f"w_ih has shape {w_ih.shape}; for x {x.shape} with {ins} inputs it must be ({first}, {ins})")
+    units = w_ih.shape[0] // gates
+    outs = units if w_hr is None else w_hr.shape[0]
+    expected = {
+        "w_hr": (w_hr, (outs, units)),
+        "h0": (h0, (batch, outs)),
+        "c0": (c0, (batch, units)),
+        "w_hh": (w_hh, (gates * units, outs)),
+        "b_ih": (b_ih, (gates * units,)),
+        "b_hh": (b_hh, (gates * units,)),
+    }
+    for name, (array, shape) in expected.items():
+        if array is not None and array.shape != shape:
+            raise ValueError(
+                f"{name} has shape {array.shape}; for x {x.shape}, a batch of {batch}, and w_ih {w_ih.shape}, {units} units"
+                + ("" if w_hr is None else f" projected to {outs}")
+                + f", it must be {shape}"
+            )
+    dtype = np.result_type(*(v for v in (x, h0, w_ih, w_hh, b_ih, b_hh, c0, w_hr) if v is not None))
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+def blocks(weight: Array, gates: int) -> Array:
+    """A weight (gates · units, ins) as (gates, units, ins)."""
+    return weight.reshape(gates, weight.shape[0] // gates, weight.shape[1])
+
+
+def columns(weight: Array, gates: int) -> Array:
+    """A weight (gates · units, ins) as a matrix (ins, units) for each gate, whose rows are runs of memory: those that a
+    product from the left reads fast. A view of a weight in Fortran order."""
+    parts = blocks(weight, gates).swapaxes(1, 2)
+    return parts if parts.strides[-1] == parts.itemsize else np.ascontiguousarray(parts)
+
+
+def rows(weight: Array, gates: int) -> Array:
+    """A weight (gates · units, ins) as a matrix (units, ins) for each gate, whose rows are runs of memory."""
+    return np.ascontiguousarray(blocks(weight, gates))
+
+
+def project(x: Array, weight: Array, bias: Any, gates: int, dtype: Any) -> Array:
+    """The inputs' share of all pre-activations, (gate, time, batch, units): one product for each gate."""
+    steps, batch, ins = x.shape
+    units = weight.shape[0] // gates
+    out = np.empty((gates, steps * batch, units), dtype)
+    np.matmul(x.reshape(steps * batch, ins), columns(weight, gates), out=out)
+    if bias is not None:
+        out += bias.reshape(gates, 1, units)
+    return out.reshape(gates, steps, batch, units)
+
+
+def summed(b_ih: Any, b_hh: Any) -> Any:
+    """The sum of two biases, each of which may be None."""
+    return b_hh if b_ih is None else b_ih if b_hh is None else b_ih + b_hh
+
+
+def weight_gradient(parts: Sequence_[Array], x: Array) -> Array:
+    """The gradient by a weight: Σ dᵀ x over time and batch, as (gates · units, ins) in Fortran order.
+
+    Args:
+        parts: the gradient by the pre-activations, in arrays of some gates each, (gates, time, batch, units).
+        x: what was multiplied by the weight, (time, batch, ins).
+    """
+    steps, batch, ins = x.shape
+    units = parts[0].shape[3]
+    out = np.empty((ins, sum(map(len, parts)), units), parts[0].dtype)
+    flat, first = x.reshape(steps * batch, ins).T, 0
+    for d in parts:
+        gates = len(d)
+        room = out[:, first : first + gates].swapaxes(0, 1)
+        np.matmul(flat, d.reshape(gates, steps * batch, units), out=room)
+        first += gates
+    return out.reshape(ins, first * units).T
+
+
+def bias_gradient(parts: Sequence_[Array]) -> Array:
+    """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
+    _, steps, batch, units = parts[0].shape
+    ones = np.ones(steps * batch, parts[0].dtype)
+    return np.concatenate([np.matmul(ones, d.reshape(len(d), steps * batch, units)).reshape(-1) for d in parts])
+
+
+def input_gradient(d: Array, weight: Array) -> Array:
+    """The gradient by the inputs: Σ d @ weight over the gates, (time, batch, ins)."""
+    gates, steps, batch, units = d.shape
+    flat = d.reshape(gates, steps * batch, units)
+    parts = blocks(weight, gates)
+    out = flat[0] @ parts[0]
+    for gate in range(1, gates):
+        out += flat[gate] @ parts[gate]
+    return out.reshape(steps, batch, weight.shape[1])
+
+
+def end(turns: Sequence, g: Any, states: Array) -> Array:
+    """The gradient by the states that the backward turns begin with: that by the last states, if there is one."""
+    return np.zeros(states.shape[1:], states.dtype) if g is None else np.array(turns.sorted(g, 0), states.dtype)
+
+
+def active(lengths: Any, t: int) -> Any:
+    """For a reference in ops: which rows are at work at time t, (batch, 1); None if all are."""
+    return None if lengths is None else np.reshape(array_like(lengths) > t, (-1, 1))
+
+
+def chosen(where: Any, new: Any, old: Any) -> Any:
+    """For a reference in ops: `new` in the rows that are at work, `old` in the others."""
+    return new if where is None else np.where(where, new, old)
+
+
+def times(x: Any, reverse: bool) -> Iterator[int]:
+    """For a reference in ops: the times in the order of the turns."""
+    steps: int = x.shape[0]
+    return iter(range(steps - 1, -1, -1) if reverse else range(steps))
+
+
+def stacked(outs: dict[int, Any], x: Any, like: Any) -> Any:
+    """For a reference in ops: the outputs in the order of time; of no time at all an empty array."""
+    return np.stack([outs[t] for t in range(x.shape[0])]) if outs else np.zeros((0, *like.shape), like.dtype)
+
+
+#: The arguments of every layer, in the words of their documentation.
+ARGUMENTS = """lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
+            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
+        reverse: go through time backwards."""
+
+
+def sampled(r: np.random.Generator, gates: int, states: int = 1) -> list[Sample]:
+    """Calls of a layer for the tests: of one unit and two, with and without biases, in both directions, with lengths."""
+
+    def call(steps: int, batch: int, ins: int, units: int, biases: int, **options: Any) -> Sample:
+        shapes = [(steps, batch, ins), *[(batch, units)] * states, (gates * units, ins), (gates * units, units)]
+        shapes += [(gates * units,)] * biases
+        return sample(*(r.normal(size=shape) for shape in shapes), **options)
+
+    return [
+        call(2, 2, 1, 1, 2, lengths=np.array([1, 2])),
+        call(3, 1, 2, 1, 1, reverse=True),
+        call(1, 2, 1, 2, 0),
+        call(3, 3, 1, 1, 2, lengths=np.array([1, 0, 3]), reverse=True),
+    ]
+
+
+def called(*args: Any, **kwargs: Any) -> Any:
+    """What a compiler reads of a layer: it is called as it is."""
+    raise NotImplementedError("its turns are run by the host")
+
+
+def multiply_adds(x_shape: Any, w_ih_shape: Any, w_hh_shape: Any) -> int:
+    """The products of all turns."""
+    steps, batch, ins = x_shape
+    count: int = steps * batch * w_ih_shape[0] * (ins + w_hh_shape[1])
+    return count
