@@ -7,9 +7,9 @@ PyTorch's order.
 from __future__ import annotations
 
 from tapenet.ops.layers.recurrent.cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
-from tapenet.ops.layers.recurrent.gru import gru, gru_grad
-from tapenet.ops.layers.recurrent.lstm import lstm, lstm_grad
-from tapenet.ops.layers.recurrent.rnn import rnn, rnn_grad
+from tapenet.ops.layers.recurrent.gated import gru, gru_grad
+from tapenet.ops.layers.recurrent.long_short_term import lstm, lstm_grad
+from tapenet.ops.layers.recurrent.simple import rnn, rnn_grad
 
 __all__ = [
     "gru",

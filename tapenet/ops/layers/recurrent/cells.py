@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.layers.recurrent.gru import gru
-from tapenet.ops.layers.recurrent.lstm import lstm
-from tapenet.ops.layers.recurrent.rnn import rnn
+from tapenet.ops.layers.recurrent.gated import gru
+from tapenet.ops.layers.recurrent.long_short_term import lstm
+from tapenet.ops.layers.recurrent.simple import rnn
 from tapenet.ops.registry import Sample, sample
 
 
