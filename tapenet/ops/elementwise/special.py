@@ -1,4 +1,4 @@
-"""Special functions. SciPy, which computes them, is loaded at the first call."""
+"""Special functions. SciPy, which computes them but for large arrays of float32, is loaded at the first call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import unary_samples
+from tapenet.ops.elementwise.blocks import in_blocks
 from tapenet.ops.op import op
 
 
@@ -19,8 +20,43 @@ def _scipy(name: str) -> Any:
     return getattr(scipy.special, name)
 
 
+#: erf(x) = tanh(x p(x²)): the coefficients of p, lowest first. The polynomial that leaves the smallest relative error
+#: in erf for |x| < 4, 1.0e-7; beyond, tanh is 1 in float32. Made by tests/ops/test_erf.py.
+ARTANH_ERF = (1.1283792, 0.10276947, -0.00019271, -0.00061908015, 8.739104e-05, -5.631006e-06, 1.3984804e-07)
+#: From this size on the polynomial is faster than SciPy, whose code has no vectors.
+_LARGE = 512
+
+
+def is_large_float32(x: Any) -> bool:
+    """Whether `write_erf` is for an array."""
+    return type(x) is np.ndarray and x.dtype == np.float32 and x.size >= _LARGE
+
+
+def write_erf(x: Any, out: Any, room: Any) -> None:
+    """Write erf(x) of float32 to `out`, with a relative error of 2.5e-7 (two units of the last place of 1). Overwrites
+    `room`; where x² overflows, which is no harm, NumPy warns."""
+    *lower, highest = ARTANH_ERF
+    np.multiply(x, x, out=room)
+    np.multiply(room, highest, out=out)
+    for coefficient in lower[:0:-1]:
+        out += coefficient
+        out *= room
+    out += lower[0]
+    out *= x
+    np.tanh(out, out=out)
+
+
+def _erf(x: Any) -> Any:
+    if not is_large_float32(x):
+        return _scipy("erf")(x)
+    out = np.empty_like(x)
+    with np.errstate(over="ignore"):
+        in_blocks(write_erf, (x,), (out,))
+    return out
+
+
 erf = op(
-    lambda x: _scipy("erf")(x),
+    _erf,
     name="erf",
     x=lambda g, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)),
     formula="2/√π · ∫₀ˣ e^(−t²) dt",
@@ -31,7 +67,8 @@ erf = op(
         x: an array of floats, of any shape.
 
     Returns:
-        an array of the shape and dtype of `x`. Its derivative is 2/√π exp(-x²).
+        an array of the shape and dtype of `x`. Its derivative is 2/√π exp(-x²). Large arrays of float32 have a relative
+        error of 2.5e-7 at most.
 
     >>> import tapenet as tn
     >>> tn.erf(tn.tensor([0.0, 1.0]))

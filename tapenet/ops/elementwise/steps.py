@@ -172,3 +172,26 @@ around = round
 bitwise_left_shift = left_shift
 bitwise_right_shift = right_shift
 bitwise_invert = bitwise_not = elementwise.invert
+
+# -- constants ---------------------------------------------------------------------------------------------------
+
+stop_gradient = op(
+    lambda x: np.copy(x),
+    name="stop_gradient",
+    label="stop gradient",
+    nondiff=True,
+    formula="x, as a constant",
+    samples=unary_samples(),
+    doc="""A copy of x that counts as a constant: no gradient flows through it. For arrays and tensors alike, where
+    `t.detach()` is for tensors alone.
+
+    Args:
+        x: an array, of any shape.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([3.0], requires_grad=True)
+    >>> (x * tn.stop_gradient(x)).sum().backward()
+    >>> x.grad
+    Tensor([3.])
+    """,
+)

@@ -1,0 +1,87 @@
+"""The Gaussian error linear unit."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.elementwise.basic import unary_samples
+from tapenet.ops.elementwise.blocks import in_blocks
+from tapenet.ops.elementwise.special import erf, is_large_float32, write_erf
+from tapenet.ops.layers.activations.common import documented
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
+
+_ROOT = math.sqrt(0.5)
+_DENSITY = 1 / math.sqrt(2 * math.pi)
+_TANH = math.sqrt(2 / math.pi)
+_CUBIC = 0.044715 * _TANH
+
+
+def _gelu_share(x: Any, approximate: str) -> Any:
+    """The factor c of gelu(x) = x c: the normal distribution function, or its approximation."""
+    if approximate == "none":
+        return 0.5 * (1 + erf(x * _ROOT))
+    if approximate == "tanh":
+        return 0.5 * (1 + np.tanh(x * (_TANH + _CUBIC * x * x)))
+    raise ValueError(f"approximate={approximate!r}: it is 'none' or 'tanh'")
+
+
+def _gelu(x: Any, approximate: str = "none") -> Any:
+    if approximate == "none" and is_large_float32(x):
+        out, share = np.empty_like(x), np.empty_like(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            in_blocks(_write_gelu, (x,), (out, share))
+        return out, share
+    share = _gelu_share(x, approximate)
+    return x * share, share
+
+
+def _write_gelu(x: Any, out: Any, share: Any, room: Any) -> None:
+    np.multiply(x, _ROOT, out=out)
+    write_erf(out, share, room)
+    share += 1
+    share *= 0.5
+    np.multiply(x, share, out=out)
+
+
+def _gelu_x(g: Any, x: Any, share: Any, approximate: str) -> Any:
+    if approximate == "none":
+        if type(g) is np.ndarray and type(x) is np.ndarray:
+            made = np.empty_like(x)
+            in_blocks(_write_gelu_x, (g, x, share), (made,))
+            return made
+        slope = np.exp(-0.5 * x * x) * _DENSITY
+    else:
+        slope = 2 * share * (1 - share) * (_TANH + 3 * _CUBIC * x * x)
+    return g * (share + x * slope)
+
+
+def _write_gelu_x(g: Any, x: Any, share: Any, made: Any, _: Any) -> None:
+    np.multiply(x, x, out=made)
+    made *= -0.5
+    np.exp(made, out=made)
+    made *= x
+    made *= _DENSITY
+    made += share
+    made *= g
+
+
+gelu = op(
+    _gelu,
+    name="gelu",
+    formula="x · Φ(x), Φ the normal distribution function",
+    gradients="x: g · (Φ(x) + x · φ(x)), φ the normal density",
+    residuals=("share",),  # erf is dear: not computed twice
+    reference=lambda x, approximate: x * _gelu_share(x, approximate),
+    x=_gelu_x,
+    samples=lambda r: [*unary_samples()(r), *(sample(*s.args, "tanh") for s in unary_samples()(r))],
+    doc=documented(
+        "The Gaussian error linear unit x Φ(x), Φ being the normal distribution function",
+        """With approximate="tanh": 0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³))). The derivative of the exact form is
+    Φ(x) + x φ(x), φ being the normal density. Hendrycks and Gimpel, arXiv:1606.08415.""",
+        "gelu(tn.tensor([0.0, 1.0]))\n    Tensor([0.        , 0.84134475])",
+    ),
+)

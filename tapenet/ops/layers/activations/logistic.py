@@ -1,0 +1,214 @@
+"""Activations made of the logistic function, and other smooth ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tapenet.ops.derived import derived
+from tapenet.ops.elementwise.basic import unary_samples
+from tapenet.ops.layers.activations.common import at_most, documented, negative_part, positive_part
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
+
+
+def _sigmoid(x: Any) -> Any:
+    # One formula is right on both sides: where exp overflows to inf the quotient is 0, as it should be.
+    e = x * -1.0
+    own = e if type(e) is np.ndarray else None  # a 0-d result is a NumPy scalar
+    with np.errstate(over="ignore"):
+        e = np.exp(e, out=own)
+    e += 1
+    return np.reciprocal(e, out=own)
+
+
+sigmoid = op(
+    _sigmoid,
+    name="sigmoid",
+    formula="1/(1 + e⁻ˣ)",
+    gradients="x: g · out · (1 − out)",
+    x=lambda g, out: g * (out * (1 - out)),
+    samples=unary_samples(),
+    doc=documented(
+        "The logistic function 1 / (1 + e^-x)",
+        "Accurate in both tails. The derivative is s (1 - s), with s the result.",
+        "sigmoid(tn.tensor([0.0, -1000.0]))\n    Tensor([0.5, 0. ])",
+    ),
+)
+
+
+def _softplus(x: Any, beta: float = 1.0, threshold: float | None = None) -> Any:
+    # Ten times as fast as np.logaddexp, which has no vector code, and as accurate.
+    z = x if beta == 1 else x * beta
+    out = np.log1p(np.exp(-np.abs(z)))
+    out += positive_part(z)
+    if beta != 1:
+        out *= 1 / beta
+    return out if threshold is None else np.where(z > threshold, x, out)
+
+
+def _softplus_x(g: Any, x: Any, beta: float, threshold: float | None) -> Any:
+    z = x if beta == 1 else x * beta
+    slope = sigmoid(z)
+    return g * (slope if threshold is None else np.where(z > threshold, 1, slope))
+
+
+softplus = op(
+    _softplus,
+    name="softplus",
+    formula="ln(1 + e^(βx))/β",
+    gradients="x: g · σ(βx)",
+    x=_softplus_x,
+    samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 2.0), sample(r.normal(size=4), 0.5, 0.3)],
+    doc=documented(
+        "ln(1 + e^(beta x)) / beta, a smooth rectifier",
+        """Computed without overflow, so no `threshold` is needed; where one is given, the result is x itself beyond
+    beta x > threshold, as in PyTorch (whose default of 20 changes it by 2e-9). The derivative is sigmoid(beta x).""",
+        "softplus(tn.tensor([0.0, 1000.0]))\n    Tensor([6.93147181e-01, 1.00000000e+03])",
+    ),
+)
+
+logsigmoid = op(
+    lambda x: negative_part(x) - np.log1p(np.exp(-np.abs(x))),
+    name="logsigmoid",
+    formula="ln σ(x)",
+    gradients="x: g · (1 − e^out)",
+    x=lambda g, out: -g * np.expm1(out),
+    samples=unary_samples(),
+    doc=documented(
+        "ln sigmoid(x) = -softplus(-x), without overflow",
+        "The derivative is sigmoid(-x) = 1 - e^out.",
+        "logsigmoid(tn.tensor([0.0]))\n    Tensor([-0.69314718])",
+    ),
+)
+
+
+def _silu(x: Any) -> Any:
+    s = _sigmoid(x)
+    return x * s, s
+
+
+silu = op(
+    _silu,
+    name="silu",
+    formula="x · σ(x)",
+    gradients="x: g · s · (1 + x · (1 − s)), s = σ(x)",
+    residuals=("s",),
+    reference=lambda x: x * sigmoid(x),
+    x=lambda g, out, s: g * (s + out * (1 - s)),
+    samples=unary_samples(),
+    doc=documented(
+        "x · sigmoid(x), also called swish",
+        "The derivative is s (1 + x (1 - s)) with s = sigmoid(x). Ramachandran, Zoph and Le, arXiv:1710.05941.",
+        "silu(tn.tensor([0.0, 1.0]))\n    Tensor([0.        , 0.73105858])",
+    ),
+)
+
+#: Beyond this e^x (e^x + 2) + 2 differs from e^x (e^x + 2) by nothing in float64.
+_MISH_LIMIT = 20.0
+
+
+def _mish(x: Any) -> Any:
+    e = np.exp(at_most(x, _MISH_LIMIT))
+    w = e * (e + 2)
+    return x * (w / (w + 2)), e
+
+
+def _mish_x(g: Any, x: Any, e: Any) -> Any:
+    w = e * (e + 2)
+    d = w + 2
+    return g * ((w + 4 * (x * e) * ((e + 1) / d)) / d)
+
+
+mish = op(
+    _mish,
+    name="mish",
+    formula="x · tanh(ln(1 + eˣ))",
+    gradients="x: g · (t + x · (1 − t²) · σ(x)), t = tanh(ln(1 + eˣ))",
+    residuals=("e",),  # for its rule; what is beyond the limit counts as the limit there too
+    reference=lambda x: x * np.tanh(softplus(x)),
+    x=_mish_x,
+    samples=unary_samples(),
+    doc=documented(
+        "x · tanh(softplus(x))",
+        """Computed with one exponential: tanh(ln(1 + e)) = w / (w + 2) with w = e (e + 2), e = e^x. The derivative is
+    w / (w + 2) + 4 x e (e + 1) / (w + 2)². Misra, arXiv:1908.08681.""",
+        "mish(tn.tensor([0.0, 1.0]))\n    Tensor([0.        , 0.86509839])",
+    ),
+)
+
+
+def _halves(x: Any, axis: int) -> tuple[Any, Any]:
+    axis = normalize_axis_index(axis, len(x.shape))
+    length = x.shape[axis]
+    if length % 2:
+        raise ValueError(f"axis {axis} of x {x.shape} is halved, but its length {length} is odd")
+    before = (slice(None),) * axis
+    return x[(*before, slice(length // 2))], x[(*before, slice(length // 2, None))]
+
+
+def _glu(x: Any, axis: int = -1) -> Any:
+    a, b = _halves(x, axis)
+    s = _sigmoid(b)
+    return a * s, s
+
+
+def _glu_reference(x: Any, axis: int) -> Any:
+    a, b = _halves(x, axis)
+    return a * sigmoid(b)
+
+
+glu = op(
+    _glu,
+    name="glu",
+    label="glu",
+    formula="a · σ(b), a and b the halves of x",
+    gradients="x: g · σ(b) for a; g · out · (1 − σ(b)) for b",
+    residuals=("s",),
+    reference=_glu_reference,
+    x=lambda g, out, s, axis: np.concatenate([g * s, g * (out * (1 - s))], axis),
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4))),
+        sample(r.normal(size=(2, 2, 2)), 1),
+        sample(r.normal(size=4), axis=0),
+    ],
+    doc="""The gated linear unit: the first half of x along an axis times the sigmoid of the second.
+
+    Dauphin, Fan, Auli and Grangier, arXiv:1612.08083.
+
+    Args:
+        x: an array of floats.
+        axis: the axis that is halved.
+
+    Raises:
+        ValueError: its length is odd, or `axis` is not an axis of x.
+
+    >>> import tapenet as tn
+    >>> tn.glu(tn.tensor([1.0, 2.0, 0.0, 1000.0]))
+    Tensor([0.5, 2. ])
+    """,
+)
+
+
+@derived(samples=unary_samples())
+def softsign(x: Any) -> Any:
+    """x / (1 + |x|), element by element.
+
+    >>> import tapenet as tn
+    >>> tn.softsign(tn.tensor([1.0]))
+    Tensor([0.5])
+    """
+    return x / (1 + np.abs(x))
+
+
+@derived(samples=unary_samples())
+def tanhshrink(x: Any) -> Any:
+    """x - tanh(x), element by element.
+
+    >>> import tapenet as tn
+    >>> tn.tanhshrink(tn.tensor([0.0]))
+    Tensor([0.])
+    """
+    return x - np.tanh(x)

@@ -1,0 +1,147 @@
+"""Activations made of straight pieces."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.elementwise.basic import unary_samples
+from tapenet.ops.layers.activations.common import documented, kept_where
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
+
+
+def _hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    if not min_val < max_val:
+        raise ValueError(f"min_val={min_val} must be below max_val={max_val}")
+    return np.clip(x, min_val, max_val)
+
+
+hardtanh = op(
+    _hardtanh,
+    name="hardtanh",
+    label=lambda min_val, max_val: (
+        "hardtanh" if (min_val, max_val) == (-1, 1) else f"hardtanh {min_val:g} to {max_val:g}"
+    ),
+    formula="min(max(x, min_val), max_val)",
+    gradients="x: g where min_val < x < max_val, else 0",
+    x=lambda g, x, min_val, max_val: kept_where((x > min_val) & (x < max_val), g),
+    samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), -0.2, 0.3)],
+    doc=documented(
+        "x limited to [min_val, max_val]",
+        "The derivative is 1 strictly inside the limits, else 0 (`tn.clip` has 1 at the limits too).",
+        "hardtanh(tn.tensor([-2.0, 0.5, 3.0]))\n    Tensor([-1. ,  0.5,  1. ])",
+    ),
+)
+
+
+def _threshold(x: Any, threshold: float, value: float) -> Any:
+    above = x > threshold
+    if type(x) is not np.ndarray or x.dtype.kind != "f" or not math.isfinite(value):
+        return np.where(above, x, value)
+    kept = kept_where(above, x)
+    return kept + (~above).astype(x.dtype) * value if value else kept
+
+
+threshold = op(
+    _threshold,
+    name="threshold",
+    label=lambda threshold, value: f"threshold {threshold:g}, {value:g}",
+    formula="x where x > threshold, else value",
+    gradients="x: g where x > threshold, else 0",
+    x=lambda g, x, threshold: kept_where(x > threshold, g),
+    samples=lambda r: [sample(r.normal(size=(2, 3)), 0.1, 20.0), sample(r.normal(size=4), -0.2, value=-1.0)],
+    doc=documented(
+        "x where x > threshold, else value",
+        "The derivative is 1 where x > threshold, else 0.",
+        "threshold(tn.tensor([-1.0, 2.0]), 0.5, 9.0)\n    Tensor([9., 2.])",
+    ),
+)
+
+
+def _not_negative(lambd: float) -> None:
+    if not lambd >= 0:
+        raise ValueError(f"lambd={lambd} must not be negative")
+
+
+def _hardshrink(x: Any, lambd: float = 0.5) -> Any:
+    _not_negative(lambd)
+    return x * (np.abs(x) > lambd)
+
+
+hardshrink = op(
+    _hardshrink,
+    name="hardshrink",
+    label=lambda lambd: f"hardshrink {lambd:g}",
+    formula="x where abs(x) > λ, else 0",
+    gradients="x: g where abs(x) > λ, else 0",
+    x=lambda g, out: kept_where(out != 0, g),
+    samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2)],
+    doc=documented(
+        "x where |x| > lambd, else 0",
+        "The derivative is 1 where |x| > lambd, else 0.",
+        "hardshrink(tn.tensor([-1.0, 0.5, 2.0]))\n    Tensor([-1.,  0.,  2.])",
+    ),
+)
+
+
+def _softshrink(x: Any, lambd: float = 0.5) -> Any:
+    _not_negative(lambd)
+    return x - np.clip(x, -lambd, lambd)
+
+
+softshrink = op(
+    _softshrink,
+    name="softshrink",
+    label=lambda lambd: f"softshrink {lambd:g}",
+    formula="x − min(max(x, −λ), λ)",
+    gradients="x: g where abs(x) > λ, else 0",
+    x=lambda g, out: kept_where(out != 0, g),
+    samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2)],
+    doc=documented(
+        "x brought nearer to 0 by lambd, and no further than to 0",
+        "The derivative is 1 where |x| > lambd, else 0.",
+        "softshrink(tn.tensor([-1.0, 0.5, 2.0]))\n    Tensor([-0.5,  0. ,  1.5])",
+    ),
+)
+
+
+def _hardsigmoid(x: Any) -> Any:
+    return np.clip(x * (1 / 6) + 0.5, 0, 1)
+
+
+hardsigmoid = op(
+    _hardsigmoid,
+    name="hardsigmoid",
+    formula="min(max(x/6 + ½, 0), 1)",
+    gradients="x: g/6 where −3 < x < 3, else 0",
+    x=lambda g, x: kept_where(np.abs(x) < 3, g * (1 / 6)),
+    samples=lambda r: [*unary_samples()(r), sample(r.uniform(3.2, 5, 4) * np.array([1, -1, 1, -1]))],
+    doc=documented(
+        "x/6 + 1/2 limited to [0, 1], a sigmoid of three lines",
+        "The derivative is 1/6 where -3 < x < 3, else 0. Courbariaux, Bengio and David, arXiv:1511.00363.",
+        "hardsigmoid(tn.tensor([-4.0, 0.0, 1.5]))\n    Tensor([0.  , 0.5 , 0.75])",
+    ),
+)
+
+
+def _hardswish_x(g: Any, x: Any) -> Any:
+    sixth = x * (1 / 6)
+    return g * (np.clip(sixth + 0.5, 0, 1) + kept_where(np.abs(x) < 3, sixth))
+
+
+hardswish = op(
+    lambda x: x * _hardsigmoid(x),
+    name="hardswish",
+    formula="x · min(max(x/6 + ½, 0), 1)",
+    gradients="x: g · (x/3 + ½) where −3 < x < 3, g where x ≥ 3, else 0",
+    x=_hardswish_x,
+    samples=lambda r: [*unary_samples()(r), sample(r.uniform(3.2, 5, 4) * np.array([1, -1, 1, -1]))],
+    doc=documented(
+        "x · hardsigmoid(x)",
+        "The derivative is x/3 + 1/2 where -3 < x < 3, 0 below and 1 above. Howard et al., arXiv:1905.02244.",
+        "hardswish(tn.tensor([0.0, 1.5, 5.0]))\n    Tensor([0.   , 1.125, 5.   ])",
+    ),
+)
