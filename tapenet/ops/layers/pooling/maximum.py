@@ -327,7 +327,7 @@ max_pool_with_indices: Op = op(
 
     >>> import tapenet as tn
     >>> tn.max_pool_with_indices(tn.tensor([[1.0, 2.0], [4.0, 3.0]]), (2, 2))
-    (Tensor([[4.]]), Tensor([[2]]))
+    (Tensor([[4.]]), Tensor([[2]], dtype=int64))
     """,
     samples=lambda r: [
         sample(_distinct(r, 2, 4, 4), (2, 2)),

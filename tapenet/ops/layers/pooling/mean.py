@@ -216,7 +216,7 @@ avg_pool_grad: Op = op(
     name="avg_pool_grad",
     label="mean pool gradient",
     lower=_avg_pool_grad_forward(True),
-    y=lambda g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: _AVG[len(kernel_size)](
+    y=lambda g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: AVG[len(kernel_size)](
         g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     ),
     formula="y / size of the window, spread over it",
@@ -242,8 +242,9 @@ avg_pool_grad: Op = op(
 )
 
 avg_pool1d, avg_pool2d, avg_pool3d = map(_avg_pool_op, (1, 2, 3))
-_AVG: dict[int, Op] = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}
-_MAX: dict[int, Op] = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}
+#: By number of axes.
+AVG: dict[int, Op] = {1: avg_pool1d, 2: avg_pool2d, 3: avg_pool3d}
+MAX: dict[int, Op] = {1: max_pool1d, 2: max_pool2d, 3: max_pool3d}
 
 
 # -- norm --------------------------------------------------------------------------------------------------------
@@ -259,9 +260,9 @@ def _lp_pool_of(axes: int) -> Derived:
             raise ValueError(f"lp_pool{axes}d: norm_type={norm_type}: give a positive number")
         x = array_like(x)
         if math.isinf(norm_type):
-            return _MAX[axes](np.abs(x), kernel_size, stride, ceil_mode=ceil_mode)
+            return MAX[axes](np.abs(x), kernel_size, stride, ceil_mode=ceil_mode)
         size = math.prod(spread(kernel_size, axes))
-        return (_AVG[axes](x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * size) ** (1 / norm_type)
+        return (AVG[axes](x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * size) ** (1 / norm_type)
 
     def samples(r: np.random.Generator) -> list[Any]:
         shape, kernel = (2,) * (axes - 1) + (4,), (1,) * (axes - 1) + (2,)

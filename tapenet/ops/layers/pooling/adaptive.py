@@ -1,0 +1,197 @@
+"""Adaptive pooling: an axis is cut into so many parts, of which part i reaches from ⌊i · length / parts⌋ to
+⌈(i + 1) · length / parts⌉. Where they are all alike it is pooling as usual."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.indexing.selecting import take_along_axis
+from tapenet.ops.layers.convolution import Ints
+from tapenet.ops.layers.pooling.maximum import max_pool_with_indices
+from tapenet.ops.layers.pooling.mean import AVG, MAX
+from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread
+from tapenet.ops.layers.resampling.axis import resample
+from tapenet.ops.layers.resampling.taps import area_bounds, areas
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import reshape
+
+
+def _targets(name: str, x: Any, output_size: Any, axes: int) -> Ints:
+    """The lengths of the result; None keeps that of x."""
+    if len(x.shape) < axes:
+        raise ValueError(f"{name}: x has shape {tuple(x.shape)}; it needs at least {axes} axes: {NAMES[axes]}")
+    sizes = tuple(x.shape[len(x.shape) - axes :])
+    given = spread(output_size, axes)
+    if len(given) != axes or not all(t is None or (isinstance(t, (int, np.integer)) and t >= 1) for t in given):
+        raise ValueError(
+            f"{name}: output_size={output_size!r}: give an integer of 1 or more, or {axes} of them; None keeps a length"
+        )
+    if 0 in sizes:
+        raise ValueError(f"{name}: x has shape {tuple(x.shape)}: there is nothing to pool along an axis of length 0")
+    return tuple(n if t is None else int(t) for t, n in zip(given, sizes, strict=True))
+
+
+# -- mean --------------------------------------------------------------------------------------------------------
+
+
+def adaptive_avg_pool(x: Any, outs: Ints) -> Any:
+    """The mean of each part, over as many last axes as there are lengths of the result."""
+    axes = len(outs)
+    sizes = tuple(x.shape[len(x.shape) - axes :])
+    even = tuple(n // m if n % m == 0 else 1 for n, m in zip(sizes, outs, strict=True))
+    if math.prod(even) > 1 or sizes == outs:
+        x = AVG[axes](x, even)
+    for axis, (n, m) in enumerate(zip(sizes, outs, strict=True), len(x.shape) - axes):
+        if n % m:
+            x = resample(x, areas(n, m), axis)
+    return x
+
+
+def _adaptive_avg_pool_of(axes: int) -> Derived:
+    """The function over so many axes."""
+    name = f"adaptive_avg_pool{axes}d"
+
+    def pool(x: Any, output_size: Any) -> Any:
+        x = array_like(x)
+        return adaptive_avg_pool(x, _targets(name, x, output_size, axes))
+
+    opened, closed, ones = "[" * axes, "]" * axes, "1, " * (axes - 1)
+    doc = f"""The mean of each part of the last {LAST[axes]}, which are cut into as many parts as the result has elements.
+
+    Part i of an axis reaches from ⌊i · length / parts⌋ up to ⌈(i + 1) · length / parts⌉. With output_size 1 it is the mean
+    of the plane, and costs as much.
+
+    Args:
+        x: (batch, channels, {NAMES[axes].replace(" and", ",")}), or with other axes in front.
+        output_size: lengths of the result, an integer, or one for each axis; None keeps that of x.
+
+    Raises:
+        ValueError: the lengths do not fit the axes.
+
+    >>> import tapenet as tn
+    >>> tn.{name}(tn.tensor({opened}1.0, 2.0, 6.0{closed}), ({ones}2,))
+    Tensor({opened}1.5, 4. {closed})
+    """
+    return named(pool, name, doc, lambda r: _samples(r, axes, 5))
+
+
+def _samples(r: np.random.Generator, axes: int, length: int) -> list[Any]:
+    calls = [((1,) * (3 - axes) + (1, 2, length)[-axes:], (1, 1, 3)[-axes:])]
+    if axes == 2:
+        calls += [((1, 2, 2, 3), (None, 1)), ((2, 2), 3)]
+    return [sample(r.permutation(math.prod(shape)).reshape(shape) * 0.1, size) for shape, size in calls]
+
+
+# -- maximum -----------------------------------------------------------------------------------------------------
+
+
+def _part_indices(x: Any, outs: Ints) -> Any:
+    """Of the largest element of each part: its place in the plane of the last axes, counted row by row."""
+    axes = len(outs)
+    sizes = x.shape[x.ndim - axes :]
+    best = x
+    places: list[Any] = []
+    for axis in range(axes - 1, -1, -1):
+        begin, end = area_bounds(sizes[axis], outs[axis])
+        where = x.ndim - axes + axis
+        start = begin.reshape(-1, *[1] * (axes - 1 - axis))
+        values, best, chosen = best, None, None
+        # A part that is shorter than others sees its last element again, which is not larger than itself.
+        for j in range(int((end - begin).max())):
+            index = np.minimum(begin + j, end - 1)
+            candidate = values.take(index, axis=where)
+            step = np.minimum(start + j, (end - 1).reshape(start.shape))
+            if best is None:
+                best, chosen = candidate, np.broadcast_to(step, candidate.shape)
+                moved = [p.take(index, axis=where) for p in places]
+                continue
+            # A nan is the largest, and the first of equals stays.
+            larger = (candidate > best) | ((candidate != candidate) & (best == best))
+            best = np.where(larger, candidate, best)
+            chosen = np.where(larger, step, chosen)
+            moved = [np.where(larger, p.take(index, axis=where), m) for p, m in zip(places, moved, strict=True)]
+        places = [chosen, *moved]
+    found: Any = 0
+    for place, n in zip(places, sizes, strict=True):
+        found = found * n + place
+    return np.asarray(found, np.int64)
+
+
+def _not_lowered(x: Any, output_size: Any) -> Any:
+    raise NotImplementedError("parts of several lengths are read by index")
+
+
+adaptive_max_indices: Op = op(
+    lambda x, output_size: _part_indices(x, tuple(output_size)),
+    name="adaptive_max_indices",
+    lower=_not_lowered,
+    nondiff=("x",),
+    label=lambda output_size: f"adaptive max pool {'×'.join(map(str, output_size))}, indices",
+    formula="the place of the largest element of each part",
+    doc="""Where the elements are that adaptive max pooling finds: of each part the place of the largest, in the plane of
+    the last axes, counted row by row. The first of equal ones; a nan counts as the largest.
+
+    Args:
+        x: (..., height, width), or with as many last axes as output_size has lengths.
+        output_size: into how many parts each axis is cut, a tuple.
+
+    >>> import tapenet as tn
+    >>> tn.adaptive_max_indices(tn.tensor([1.0, 2.0, 6.0]), (2,))
+    Tensor([1, 2], dtype=int64)
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3, 5)), (2, 3)), sample(r.normal(size=(2, 2)), (3,))],
+)
+
+
+def at_plane_indices(x: Any, indices: Any, axes: int) -> Any:
+    """The elements of x at places in the plane of its last axes, counted row by row."""
+    lead = tuple(x.shape[: len(x.shape) - axes])
+    flat = reshape(x, (*lead, math.prod(x.shape[len(lead) :])))
+    found = take_along_axis(flat, reshape(indices, (*lead, math.prod(indices.shape[len(lead) :]))), -1)
+    return reshape(found, tuple(indices.shape))
+
+
+def _adaptive_max_pool_of(axes: int) -> Derived:
+    """The function over so many axes."""
+    name = f"adaptive_max_pool{axes}d"
+
+    def pool(x: Any, output_size: Any, return_indices: bool = False) -> Any:
+        x = array_like(x)
+        outs = _targets(name, x, output_size, axes)
+        sizes = tuple(x.shape[len(x.shape) - axes :])
+        if all(n % m == 0 for n, m in zip(sizes, outs, strict=True)):
+            kernel = tuple(n // m for n, m in zip(sizes, outs, strict=True))
+            return max_pool_with_indices(x, kernel) if return_indices else MAX[axes](x, kernel)
+        indices = adaptive_max_indices(x, outs)
+        found = at_plane_indices(x, indices, axes)
+        return (found, indices) if return_indices else found
+
+    opened, closed, ones = "[" * axes, "]" * axes, "1, " * (axes - 1)
+    doc = f"""The largest element of each part of the last {LAST[axes]}, which are cut into as many parts as the result has
+    elements; see `adaptive_avg_pool{axes}d` for where they lie.
+
+    The gradient goes to that element; of equal ones to the first, row by row.
+
+    Args:
+        x: (batch, channels, {NAMES[axes].replace(" and", ",")}), or with other axes in front.
+        output_size: lengths of the result, an integer, or one for each axis; None keeps that of x.
+        return_indices: return a pair, the second of it where the elements are: their places in the last {LAST[axes]},
+            counted row by row.
+
+    Raises:
+        ValueError: the lengths do not fit the axes.
+
+    >>> import tapenet as tn
+    >>> tn.{name}(tn.tensor({opened}1.0, 2.0, 6.0{closed}), ({ones}2,))
+    Tensor({opened}2., 6.{closed})
+    """
+    return named(pool, name, doc, lambda r: [*_samples(r, axes, 5), *_samples(r, axes, 6)[:1]])
+
+
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pool_of, (1, 2, 3))
+adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_pool_of, (1, 2, 3))

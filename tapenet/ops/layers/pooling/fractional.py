@@ -1,0 +1,176 @@
+"""Fractional max pooling: windows of one size whose places are drawn, so that lengths shrink by any factor.
+
+Graham, Fractional Max-Pooling, arXiv:1412.6071 (2014).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.layers.convolution import Ints, spread_size
+from tapenet.ops.layers.pooling.adaptive import at_plane_indices
+from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
+from tapenet.ops.op import Op, op
+from tapenet.ops.random import uniform
+from tapenet.ops.registry import sample
+
+
+def _starts(samples: Any, length: int, out: int, kernel: int) -> Any:
+    """Where windows begin, (..., out): about evenly, as the drawn number of each plane shifts them."""
+    last = length - kernel
+    if out == 1:
+        return np.full((*samples.shape, 1), last)
+    step = last / (out - 1)
+    places = np.arange(out - 1)
+    starts = np.floor((places + samples[..., None]) * step) - np.floor(samples[..., None] * step)
+    return np.concatenate([starts.astype(np.intp), np.full((*samples.shape, 1), last)], -1)
+
+
+def _window_indices(x: Any, random_samples: Any, kernel_size: Ints, output_size: Ints) -> Any:
+    """Of the largest element of each window: its place in the plane of the last axes, counted row by row."""
+    axes = len(kernel_size)
+    lead, sizes = x.shape[: x.ndim - axes], x.shape[x.ndim - axes :]
+    drawn = np.asarray(random_samples, np.float64)
+    if drawn.size != math.prod(lead) * axes:
+        raise ValueError(
+            f"_random_samples has shape {drawn.shape}; for x of shape {x.shape} it must be (batch, channels, {axes})"
+        )
+    drawn = drawn.reshape(*lead, axes)
+    order = range(axes)[::-1] if axes == 2 else range(axes)  # PyTorch takes the width first, but the depth before it
+    corner: Any = 0
+    for axis, (n, m, k) in enumerate(zip(sizes, output_size, kernel_size, strict=True)):
+        start = _starts(drawn[..., order[axis]], n, m, k)
+        corner = corner * n + start.reshape(*lead, *[1] * axis, m, *[1] * (axes - 1 - axis))
+    flat = x.reshape(*lead, -1)
+    best = chosen = None
+    for offset in itertools.product(*map(range, kernel_size)):
+        index = corner + int(np.ravel_multi_index(offset, sizes))
+        candidate = np.take_along_axis(flat, index.reshape(*lead, -1), -1).reshape(index.shape)
+        if best is None:
+            best, chosen = candidate, index
+            continue
+        larger = (candidate > best) | ((candidate != candidate) & (best == best))
+        best, chosen = np.where(larger, candidate, best), np.where(larger, index, chosen)
+    return np.asarray(chosen, np.int64)
+
+
+def _not_lowered(x: Any, random_samples: Any, kernel_size: Any, output_size: Any) -> Any:
+    raise NotImplementedError("windows of each plane lie elsewhere")
+
+
+fractional_max_indices: Op = op(
+    lambda x, random_samples, kernel_size, output_size: _window_indices(x, random_samples, kernel_size, output_size),
+    name="fractional_max_indices",
+    lower=_not_lowered,
+    nondiff=("x", "random_samples"),
+    label=lambda kernel_size: f"fractional max pool {'×'.join(map(str, kernel_size))}, indices",
+    formula="the place of the largest element of each window",
+    doc="""Where the elements are that fractional max pooling finds: of each window the place of the largest, in the plane
+    of the last axes, counted row by row. The first of equal ones; a nan counts as the largest.
+
+    Args:
+        x: (batch, channels, height, width), or with as many last axes as kernel_size has lengths.
+        random_samples: (batch, channels, axes), numbers from 0 to 1 that shift the windows of each plane: for the width
+            and the height, or for the depth, the height and the width.
+        kernel_size: lengths of the windows, a tuple.
+        output_size: how many windows lie along each axis, a tuple.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.fractional_max_indices(tn.tensor([[[1.0, 4.0, 2.0, 3.0]]]), np.array([[0.0, 0.0]]), (1, 2), (1, 2))
+    Tensor([[[1, 3]]], dtype=int64)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2, 3, 4)), r.uniform(size=(1, 2, 2)), (2, 2), (2, 2)),
+        sample(r.normal(size=(1, 2, 2, 4)), r.uniform(size=(1, 3)), (1, 2, 2), (2, 1, 3)),
+    ],
+)
+
+
+def _lengths(name: str, sizes: Ints, kernel: Ints, axes: int, output_size: Any, output_ratio: Any) -> Ints:
+    """How many windows there are along each axis."""
+    if (output_size is None) == (output_ratio is None):
+        raise ValueError(f"{name}: give either output_size or output_ratio")
+    if output_size is not None:
+        outs = spread_size(output_size, axes, f"{name}: output_size", 1)
+    else:
+        ratios = spread(output_ratio, axes)
+        if len(ratios) != axes or not all(0 < r < 1 for r in ratios):
+            raise ValueError(f"{name}: output_ratio={output_ratio!r}: give a number between 0 and 1, or {axes} of them")
+        outs = tuple(int(n * r) for n, r in zip(sizes, ratios, strict=True))
+    if any(m < 1 or m + k - 1 > n for n, m, k in zip(sizes, outs, kernel, strict=True)):
+        raise ValueError(
+            f"{name}: {by(outs)} windows of {by(kernel)} do not fit into {by(sizes)}: along each axis there may be at "
+            "most length - kernel_size + 1"
+        )
+    return outs
+
+
+def _fractional_max_pool_of(axes: int) -> Derived:
+    """The function over so many axes."""
+    name = f"fractional_max_pool{axes}d"
+
+    def pool(
+        x: Any,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Any = None,
+        *,
+        rng: Any = None,
+    ) -> Any:
+        x = array_like(x)
+        if len(x.shape) not in (axes + 1, axes + 2):
+            raise ValueError(
+                f"{name}: x has shape {tuple(x.shape)}; it must be (batch, channels, {NAMES[axes].replace(' and', ',')}) "
+                "or without the batch"
+            )
+        lead, sizes = tuple(x.shape[:-axes]), tuple(x.shape[-axes:])
+        kernel = spread_size(kernel_size, axes, f"{name}: kernel_size", 1)
+        outs = _lengths(name, sizes, kernel, axes, output_size, output_ratio)
+        drawn = uniform(size=(*lead, axes), rng=rng) if _random_samples is None else _random_samples
+        indices = fractional_max_indices(x, drawn, kernel, outs)
+        found = at_plane_indices(x, indices, axes)
+        return (found, indices) if return_indices else found
+
+    def samples(r: np.random.Generator) -> list[Any]:
+        shape = (1, 2, 3, 3) if axes == 2 else (1, 2, 2, 3)
+        x = r.permutation(18 if axes == 2 else 12).reshape(shape) * 0.1
+        drawn = r.uniform(size=(*shape[:-axes], axes))
+        calls = [sample(x, (1, 2, 2)[-axes:], (2, 1, 2) if axes == 3 else (2, 2), None, False, drawn)]
+        return calls if axes == 3 else [*calls, sample(x, 2, output_ratio=0.7, return_indices=True, rng=3)]
+
+    opened, closed, ones = "[" * axes, "]" * axes, "1, " * (axes - 1)
+    doc = f"""The largest element of windows of one size whose places are drawn, in the last {LAST[axes]}; so the lengths of
+    the result need not divide those of x. Graham, arXiv:1412.6071 (2014).
+
+    The gradient goes to the largest element; of equal ones to the first, row by row.
+
+    Args:
+        x: (batch, channels, {NAMES[axes].replace(" and", ",")}), or without the batch.
+        kernel_size: size of the windows, an integer, or one for each axis.
+        output_size: lengths of the result, an integer, or one for each axis.
+        output_ratio: in place of output_size: how long the result is relative to x, a number between 0 and 1, or one for
+            each axis.
+        return_indices: return a pair, the second of it where the elements are: their places in the last {LAST[axes]},
+            counted row by row.
+        _random_samples: (batch, channels, {axes}), numbers from 0 to 1 that say where the windows of each plane lie, as in
+            PyTorch; they are drawn if they are not given.
+        rng: a generator or an integer to draw from; by default the generator that `tn.random.seed` seeds.
+
+    Raises:
+        ValueError: neither or both of output_size and output_ratio, or more windows than fit.
+
+    >>> import tapenet as tn
+    >>> tn.{name}(tn.tensor([{opened}1.0, 2.0, 4.0, 3.0{closed}]), ({ones}3,), ({ones}2,))
+    Tensor([{opened}4., 4.{closed}])
+    """
+    return named(pool, name, doc, samples)
+
+
+fractional_max_pool2d, fractional_max_pool3d = map(_fractional_max_pool_of, (2, 3))

@@ -1,0 +1,183 @@
+"""Sampling images on grids: what spatial transformers do (Jaderberg et al., arXiv:1506.02025, 2015)."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.elementwise.basic import multiply
+from tapenet.ops.layers.resampling.points import point_sample
+from tapenet.ops.layers.resampling.taps import cubic_weights
+from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import reshape
+
+
+def _grid_samples(r: np.random.Generator) -> list[Any]:
+    image = r.normal(size=(1, 2, 2, 3))
+    return [
+        sample(image, r.uniform(-0.9, 0.9, (1, 2, 1, 2))),
+        sample(image, r.uniform(-1.4, 1.4, (1, 1, 2, 2)), "bicubic", "border", True),
+        sample(image, r.uniform(-2.5, 2.5, (1, 2, 1, 2)), padding_mode="reflection"),
+        sample(image, r.uniform(-0.9, 0.9, (1, 1, 2, 2)), mode="nearest", align_corners=True),
+        sample(r.normal(size=(1, 1, 2, 1, 3)), r.uniform(-1.2, 1.2, (1, 1, 1, 2, 3)), padding_mode="border"),
+    ]
+
+
+@derived(samples=_grid_samples)
+def grid_sample(
+    x: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Any:
+    """Images read at the places of a grid, differentiable by the images and by the grid.
+
+    Args:
+        x: (batch, channels, height, width), or (batch, channels, depth, height, width).
+        grid: (batch, height', width', 2), or (batch, depth', height', width', 3): for each element of the result a place
+            in x, horizontal coordinate first, from -1 (left, top, front) to 1.
+        mode: "bilinear" (in volumes trilinear), "nearest" (no gradient by the grid; halves go to the even element), or
+            "bicubic" (images only).
+        padding_mode: what lies outside: "zeros", the nearest element of the "border", or a "reflection".
+        align_corners: -1 and 1 are the middles of the first and the last element; else their outer edges.
+
+    Returns:
+        (batch, channels, height', width'), or with a depth.
+
+    Raises:
+        ValueError: shapes or modes that do not fit.
+
+    >>> import numpy as np, tapenet as tn
+    >>> image = tn.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
+    >>> tn.grid_sample(image, np.array([[[[0.0, 0.0], [-0.5, 0.5]]]]))
+    Tensor([[[[4., 5.]]]])
+    """
+    x, grid = array_like(x), array_like(grid)
+    axes = len(x.shape) - 2
+    _check(x, grid, axes, mode, padding_mode)
+    sizes = tuple(x.shape[2:])
+    batch, *places, _ = grid.shape
+    # By axis of the image, which the grid counts from the last one: the elements to read, and with which weights.
+    reads = [
+        _reads(grid[..., axes - 1 - axis], sizes[axis], mode, padding_mode, bool(align_corners)) for axis in range(axes)
+    ]
+    index, weights = [], []
+    for taps in itertools.product(*reads):
+        place: Any = 0
+        inside: Any = True
+        for (at, _), n in zip(taps, sizes, strict=True):
+            inside = inside & (at >= 0) & (at < n)
+            place = place * n + at
+        index.append(np.where(inside, place, math.prod(sizes)))  # outside there is 0
+        weights.append(functools.reduce(multiply, [w for _, w in taps]))
+    shape = (batch, len(index), math.prod(places))
+    found = point_sample(
+        reshape(x, (*x.shape[:2], math.prod(sizes))),
+        reshape(np.stack(weights, 1), shape).astype(x.dtype),
+        reshape(np.stack(index, 1), shape),
+    )
+    return reshape(found, (*x.shape[:2], *places))
+
+
+def _check(x: Any, grid: Any, axes: int, mode: str, padding_mode: str) -> None:
+    if axes not in (2, 3) or len(grid.shape) != axes + 2 or grid.shape[-1] != axes or grid.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"grid_sample: x has shape {tuple(x.shape)}, the grid {tuple(grid.shape)}; they must be (batch, channels, height, "
+            "width) and (batch, height', width', 2), or with a depth, and 3"
+        )
+    if 0 in x.shape[2:]:
+        raise ValueError(f"grid_sample: x has shape {tuple(x.shape)}: there is nothing to read")
+    if mode not in ("bilinear", "nearest", "bicubic") or (mode == "bicubic" and axes == 3):
+        raise ValueError(
+            f"grid_sample: mode={mode!r} for x of shape {tuple(x.shape)}: give 'bilinear', 'nearest', or for images 'bicubic'"
+        )
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ValueError(f"grid_sample: padding_mode={padding_mode!r} is none of 'zeros', 'border' and 'reflection'")
+    if x.dtype.kind != "f" or grid.dtype.kind != "f":
+        raise ValueError(
+            f"grid_sample: x is {x.dtype}, the grid {grid.dtype}; both must be floats: use .astype(np.float32)"
+        )
+
+
+def _reads(coordinate: Any, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
+    """Which elements of an axis a coordinate between -1 and 1 reads, and with which weights."""
+    place = (coordinate + 1) * ((n - 1) / 2) if align else ((coordinate + 1) * n - 1) * 0.5
+    if mode == "bicubic":  # of which each element is brought inside by itself
+        first = np.floor(place)
+        weights = enumerate(cubic_weights(place - first), -1)
+        return [(_whole(_inside(first + i, n, padding_mode, align), n), w) for i, w in weights]
+    place = _inside(place, n, padding_mode, align)
+    if mode == "nearest":
+        return [(_whole(np.rint(place), n), np.ones_like(place))]
+    first = np.floor(place)
+    part = place - first
+    whole = _whole(first, n)
+    return [(whole, 1 - part), (whole + 1, part)]
+
+
+def _inside(place: Any, n: int, padding_mode: str, align: bool) -> Any:
+    """A place outside of an axis of length n as that inside which stands for it."""
+    if padding_mode == "zeros":
+        return place
+    if padding_mode == "reflection":
+        low, span = (0.0, n - 1) if align else (-0.5, n)
+        if not span:
+            return place * 0
+        turned = np.remainder(np.abs(place - low), 2 * span)
+        place = np.where(turned > span, 2 * span - turned, turned) + low
+    # Whoever is at the very end counts as outside, as in PyTorch: the gradient is 0.
+    return np.where(place <= 0, 0.0, np.where(place >= n - 1, float(n - 1), place))
+
+
+def _whole(place: Any, n: int) -> Any:
+    """A whole number as an integer; what is far outside, or nan, comes nearer, but not inside."""
+    near = np.where((place > -2) & (place < n + 1), place, -2.0)
+    return near.astype(np.intp)
+
+
+@derived(
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2, 3)), (1, 1, 2, 3)),
+        sample(r.normal(size=(1, 3, 4)), (1, 2, 1, 2, 2), True),
+    ]
+)
+def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
+    """The grid by which `grid_sample` shows an affine map of an image: each place of the result times theta.
+
+    Args:
+        theta: (batch, 2, 3) for images, (batch, 3, 4) for volumes: a matrix with a last column that is added.
+        size: of the result, (batch, channels, height, width), or with a depth.
+        align_corners: as in `grid_sample`.
+
+    Returns:
+        (batch, height, width, 2), or (batch, depth, height, width, 3).
+
+    Raises:
+        ValueError: theta and size do not fit each other.
+
+    >>> import tapenet as tn
+    >>> tn.affine_grid(tn.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2))
+    Tensor([[[[-0.5,  0. ],
+              [ 0.5,  0. ]]]])
+    """
+    theta = array_like(theta)
+    batch, _, *lengths = size = tuple(map(int, size)) if len(tuple(size)) > 1 else (0, 0)
+    axes = len(lengths)
+    if axes not in (2, 3) or tuple(theta.shape) != (batch, axes, axes + 1) or theta.dtype.kind != "f":
+        raise ValueError(
+            f"affine_grid: theta is {theta.dtype} of shape {tuple(theta.shape)}, size is {size}; for images they are floats of "
+            "shape (batch, 2, 3) and (batch, channels, height, width), for volumes (batch, 3, 4) and five lengths"
+        )
+    along = [_ends(n, bool(align_corners)) for n in lengths]
+    places = np.stack([*np.meshgrid(*along, indexing="ij")[::-1], np.ones(lengths)], -1)
+    flat = places.reshape(-1, axes + 1).astype(theta.dtype)
+    return reshape(np.matmul(flat, np.swapaxes(theta, 1, 2)), (batch, *lengths, axes))
+
+
+def _ends(n: int, align: bool) -> Any:
+    """The coordinates of the elements of an axis, from -1 to 1."""
+    if align:
+        return np.linspace(-1, 1, n) if n > 1 else np.zeros(1)
+    return (2 * np.arange(n) + 1) / n - 1
