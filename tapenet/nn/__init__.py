@@ -19,8 +19,9 @@ from tapenet.nn.activation import (
     Tanh,
     Tanhshrink,
 )
+from tapenet.nn.arranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold
 from tapenet.nn.containers import ModuleDict, ModuleList, Sequential
-from tapenet.nn.convolution import Conv2d
+from tapenet.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tapenet.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -45,6 +46,23 @@ from tapenet.nn.loss import (
 )
 from tapenet.nn.module import LoadReport, Module
 from tapenet.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from tapenet.nn.padding import (
+    CircularPad1d,
+    CircularPad2d,
+    CircularPad3d,
+    ConstantPad1d,
+    ConstantPad2d,
+    ConstantPad3d,
+    ReflectionPad1d,
+    ReflectionPad2d,
+    ReflectionPad3d,
+    ReplicationPad1d,
+    ReplicationPad2d,
+    ReplicationPad3d,
+    ZeroPad1d,
+    ZeroPad2d,
+    ZeroPad3d,
+)
 from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.pooling import AvgPool2d, Flatten, MaxPool2d
 
@@ -58,7 +76,19 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "ChannelShuffle",
+    "CircularPad1d",
+    "CircularPad2d",
+    "CircularPad3d",
+    "ConstantPad1d",
+    "ConstantPad2d",
+    "ConstantPad3d",
+    "Conv1d",
     "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -67,6 +97,7 @@ __all__ = [
     "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
+    "Fold",
     "Hardtanh",
     "HuberLoss",
     "Identity",
@@ -86,8 +117,16 @@ __all__ = [
     "ModuleList",
     "NLLLoss",
     "Parameter",
+    "PixelShuffle",
+    "PixelUnshuffle",
     "ReLU",
     "ReLU6",
+    "ReflectionPad1d",
+    "ReflectionPad2d",
+    "ReflectionPad3d",
+    "ReplicationPad1d",
+    "ReplicationPad2d",
+    "ReplicationPad3d",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -97,6 +136,11 @@ __all__ = [
     "Softsign",
     "Tanh",
     "Tanhshrink",
+    "Unflatten",
+    "Unfold",
+    "ZeroPad1d",
+    "ZeroPad2d",
+    "ZeroPad3d",
     "functional",
     "init",
 ]

@@ -1,4 +1,4 @@
-"""Convolution layers."""
+"""Convolution layers, and their transposes, over one, two and three spatial axes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,221 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.casting import cast
+from tapenet.nn.casting import cast, here
 from tapenet.nn.linear import default_init
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
-from tapenet.ops.layers.convolution import Size, spread_size
+from tapenet.ops.layers.convolution import (
+    Ints,
+    Size,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
+    spread_size,
+)
+from tapenet.ops.layers.convolution.geometry import borders_of, reaches
+from tapenet.ops.layers.padding import pad
+
+_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class Conv2d(Module):
+class _Layer(Module):
+    """What all share: kernels and biases, and how they begin. Subclasses say over how many axes (`axes`)."""
+
+    axes: int
+    bias: Tensor | None
+
+    def _make(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size,
+        padding: Any,
+        dilation: Size,
+        groups: int,
+        bias: bool,
+        shape: tuple[int, int],
+        dtype: DTypeLike,
+        rng: np.random.Generator | int | None,
+    ) -> None:
+        """Check and keep the arguments; `shape` is that of the kernels' axes of channels, before it is divided by groups."""
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{type(self).__name__}: {in_channels} and {out_channels} channels do not split into {groups} groups"
+            )
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = spread_size(kernel_size, self.axes, "kernel_size", 1)
+        self.stride = spread_size(stride, self.axes, "stride", 1)
+        self.padding = padding
+        self.dilation = spread_size(dilation, self.axes, "dilation", 1)
+        self.groups = groups
+        first, second = shape
+        self.weight = Parameter(np.empty((first, second // groups, *self.kernel_size), dtype))
+        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+        default_init(self.weight, self.bias, rng)
+
+    def _borders(self) -> list[tuple[int, int]]:
+        """How wide the border is before and after each axis."""
+        return borders_of(self.padding, reaches(self.kernel_size, self.dilation), self.stride)
+
+    def _settings(self, **usual: Any) -> str:
+        """The arguments as text; of those named, what is not as usual."""
+        text = f"{self.in_channels}, {self.out_channels}, {self.kernel_size}"
+        ones = (1,) * self.axes
+        for name, value in {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, **usual}.items():
+            if getattr(self, name) != value:
+                text += f", {name}={getattr(self, name)!r}"
+        return text + ("" if self.bias is not None else ", bias=False")
+
+
+class _Conv(_Layer):
+    """A convolution by the op `conv`."""
+
+    conv: Any
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Any = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        shape = out_channels, in_channels
+        self._make(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape, dtype, rng
+        )  # fmt: skip
+        self._borders()  # raises where the padding is none
+        if padding_mode not in _MODES:
+            raise ValueError(
+                f"{type(self).__name__}: padding_mode={padding_mode!r} is none of {', '.join(map(repr, _MODES))}"
+            )
+        self.padding_mode = padding_mode
+
+    def forward(self, x: Any) -> Any:
+        x, padding = cast(x, self.weight), self.padding
+        if self.padding_mode != "zeros":
+            x = pad(x, [width for pair in reversed(self._borders()) for width in pair], self.padding_mode)
+            padding = 0
+        return self.conv(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def extra_repr(self) -> str:
+        return self._settings(padding_mode="zeros")
+
+
+class _ConvTranspose(_Layer):
+    """A transposed convolution by the op `conv`."""
+
+    conv: Any
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Any = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+        padding_mode: str = "zeros",
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(
+                f"{type(self).__name__}: padding_mode={padding_mode!r}: a transposed convolution has 'zeros' only"
+            )
+        if isinstance(padding, str):
+            raise ValueError(f"{type(self).__name__}: padding={padding!r}: give numbers")
+        shape = in_channels, out_channels
+        self._make(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape, dtype, rng
+        )  # fmt: skip
+        self._borders()  # raises where the padding is none
+        self.output_padding = spread_size(output_padding, self.axes, "output_padding", 0)
+        self.padding_mode = padding_mode
+
+    def forward(self, x: Any, output_size: Any = None) -> Any:
+        """The result, of `output_size` if that is given: the lengths of its spatial axes, or of all its axes."""
+        x = cast(x, self.weight)
+        extra = self.output_padding if output_size is None else self._extra(tuple(x.shape), tuple(output_size))
+        return self.conv(x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+
+    def _extra(self, shape: Ints, size: Ints) -> Ints:
+        """The output_padding that gives a result of this size."""
+        wanted = size[-self.axes :]
+        least = tuple(
+            (n - 1) * s + r - before - after
+            for n, s, r, (before, after) in zip(
+                shape[-self.axes :], self.stride, reaches(self.kernel_size, self.dilation), self._borders(), strict=True
+            )
+        )
+        if len(size) not in (self.axes, len(shape)) or not all(
+            low <= n < low + s for n, low, s in zip(wanted, least, self.stride, strict=True)
+        ):
+            most = tuple(low + s - 1 for low, s in zip(least, self.stride, strict=True))
+            raise ValueError(
+                f"{here()}: output_size={size}: of an input of shape {shape} the result's spatial axes are from {least} to "
+                f"{most} long"
+            )
+        return tuple(n - low for n, low in zip(wanted, least, strict=True))
+
+    def extra_repr(self) -> str:
+        return self._settings(output_padding=(0,) * self.axes)
+
+
+class Conv1d(_Conv):
+    """Cross-correlation of sequences with learned kernels, plus a bias per output channel.
+
+    Shapes: (n, in_channels, l) gives (n, out_channels, l') with
+    l' = (l + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; see `tn.conv1d`.
+
+    Args:
+        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
+        kernel_size, stride, padding, dilation: an int. `padding` may also be
+            "valid" (0), "same" (the output is as large as the input; with stride 1), or ((before, after),).
+        groups: the channels are split into so many groups, each with kernels of its own.
+        bias: learn a bias.
+        padding_mode: what stands in the border: "zeros", "reflect", "replicate" or "circular"; see `F.pad`.
+        dtype: of the parameters.
+        rng: a generator for the initial values.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kl).
+        bias: (out_channels,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(in_channels / groups * kl), as PyTorch's do.
+
+    Raises:
+        ValueError: channels that are no multiple of `groups`, or an input of another number of channels or axes.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.Conv1d(1, 8, 3)(np.zeros((4, 1, 28))).shape
+    (4, 8, 26)
+    """
+
+    axes = 1
+    conv = conv1d
+
+
+class Conv2d(_Conv):
     """Cross-correlation of images with learned kernels, plus a bias per output channel.
 
     Shapes: (n, in_channels, h, w) gives (n, out_channels, h', w') with
@@ -28,6 +233,7 @@ class Conv2d(Module):
             "valid" (0), "same" (the output is as large as the input; with stride 1), or ((top, bottom), (left, right)).
         groups: the channels are split into so many groups, each with kernels of its own.
         bias: learn a bias.
+        padding_mode: what stands in the border: "zeros", "reflect", "replicate" or "circular"; see `F.pad`.
         dtype: of the parameters.
         rng: a generator for the initial values.
 
@@ -46,42 +252,160 @@ class Conv2d(Module):
     (4, 8, 26, 26)
     """
 
-    bias: Tensor | None
+    axes = 2
+    conv = conv2d
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size,
-        stride: Size = 1,
-        padding: Any = 0,
-        dilation: Size = 1,
-        groups: int = 1,
-        bias: bool = True,
-        *,
-        dtype: DTypeLike = FLOAT,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(f"Conv2d: {in_channels} and {out_channels} channels do not split into {groups} groups")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.kernel_size = spread_size(kernel_size, 2, "kernel_size", 1)
-        self.stride = spread_size(stride, 2, "stride", 1)
-        self.padding = padding
-        self.dilation = spread_size(dilation, 2, "dilation", 1)
-        self.groups = groups
-        self.weight = Parameter(np.empty((out_channels, in_channels // groups, *self.kernel_size), dtype))
-        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
-        default_init(self.weight, self.bias, rng)
 
-    def forward(self, x: Any) -> Any:
-        x = cast(x, self.weight)
-        return ops.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+class Conv3d(_Conv):
+    """Cross-correlation of volumes with learned kernels, plus a bias per output channel.
 
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, {self.kernel_size}"
-        for name, usual in (("stride", (1, 1)), ("padding", 0), ("dilation", (1, 1)), ("groups", 1)):
-            if getattr(self, name) != usual:
-                text += f", {name}={getattr(self, name)}"
-        return text + ("" if self.bias is not None else ", bias=False")
+    Shapes: (n, in_channels, d, h, w) gives (n, out_channels, d', h', w') with
+    d' = (d + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and h' and w' alike; see `tn.conv3d`.
+
+    Args:
+        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
+        kernel_size, stride, padding, dilation: an int, or three for depth, height and width. `padding` may also be
+            "valid" (0), "same" (the output is as large as the input; with stride 1), or three pairs (before, after).
+        groups: the channels are split into so many groups, each with kernels of its own.
+        bias: learn a bias.
+        padding_mode: what stands in the border: "zeros", "reflect", "replicate" or "circular"; see `F.pad`.
+        dtype: of the parameters.
+        rng: a generator for the initial values.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, kd, kh, kw).
+        bias: (out_channels,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(in_channels / groups * kd * kh * kw), as PyTorch's do.
+
+    Raises:
+        ValueError: channels that are no multiple of `groups`, or an input of another number of channels or axes.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.Conv3d(1, 8, 3)(np.zeros((4, 1, 9, 9, 9))).shape
+    (4, 8, 7, 7, 7)
+    """
+
+    axes = 3
+    conv = conv3d
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """The transpose of a convolution of sequences with learned kernels, plus a bias per output channel: it makes larger what
+    `Conv1d` makes smaller.
+
+    Shapes: (n, in_channels, l) gives (n, out_channels, l') with
+    l' = (l - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1; see
+    `tn.conv_transpose1d`. Called with `output_size=`, the lengths of the result's spatial axes, it chooses output_padding
+    itself.
+
+    Args:
+        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
+        kernel_size, stride, padding, output_padding, dilation: an int. `padding` may
+            also be ((before, after),).
+        groups: the channels are split into so many groups, each with kernels of its own.
+        bias: learn a bias.
+        padding_mode: "zeros".
+        dtype: of the parameters.
+        rng: a generator for the initial values.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, kl).
+        bias: (out_channels,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(out_channels / groups * kl), as PyTorch's do.
+
+    Raises:
+        ValueError: channels that are no multiple of `groups`, an input of another number of channels or axes, or an
+            output_size that no output_padding below the stride gives.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> up = nn.ConvTranspose1d(8, 4, 2, stride=2)
+    >>> up(np.zeros((4, 8, 13))).shape
+    (4, 4, 26)
+    """
+
+    axes = 1
+    conv = conv_transpose1d
+
+
+class ConvTranspose2d(_ConvTranspose):
+    """The transpose of a convolution of images with learned kernels, plus a bias per output channel: it makes larger what
+    `Conv2d` makes smaller.
+
+    Shapes: (n, in_channels, h, w) gives (n, out_channels, h', w') with
+    h' = (h - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, and w' alike; see
+    `tn.conv_transpose2d`. Called with `output_size=`, the lengths of the result's spatial axes, it chooses output_padding
+    itself.
+
+    Args:
+        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
+        kernel_size, stride, padding, output_padding, dilation: an int, or a pair for height and width. `padding` may
+            also be ((top, bottom), (left, right)).
+        groups: the channels are split into so many groups, each with kernels of its own.
+        bias: learn a bias.
+        padding_mode: "zeros".
+        dtype: of the parameters.
+        rng: a generator for the initial values.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, kh, kw).
+        bias: (out_channels,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(out_channels / groups * kh * kw), as PyTorch's do.
+
+    Raises:
+        ValueError: channels that are no multiple of `groups`, an input of another number of channels or axes, or an
+            output_size that no output_padding below the stride gives.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> up = nn.ConvTranspose2d(8, 4, 2, stride=2)
+    >>> up(np.zeros((4, 8, 13, 13))).shape
+    (4, 4, 26, 26)
+    """
+
+    axes = 2
+    conv = conv_transpose2d
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """The transpose of a convolution of volumes with learned kernels, plus a bias per output channel: it makes larger what
+    `Conv3d` makes smaller.
+
+    Shapes: (n, in_channels, d, h, w) gives (n, out_channels, d', h', w') with
+    d' = (d - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, and h' and w' alike; see
+    `tn.conv_transpose3d`. Called with `output_size=`, the lengths of the result's spatial axes, it chooses output_padding
+    itself.
+
+    Args:
+        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
+        kernel_size, stride, padding, output_padding, dilation: an int, or three for depth, height and width. `padding` may
+            also be three pairs (before, after).
+        groups: the channels are split into so many groups, each with kernels of its own.
+        bias: learn a bias.
+        padding_mode: "zeros".
+        dtype: of the parameters.
+        rng: a generator for the initial values.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, kd, kh, kw).
+        bias: (out_channels,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(out_channels / groups * kd * kh * kw), as PyTorch's do.
+
+    Raises:
+        ValueError: channels that are no multiple of `groups`, an input of another number of channels or axes, or an
+            output_size that no output_padding below the stride gives.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> up = nn.ConvTranspose3d(8, 4, 2, stride=2)
+    >>> up(np.zeros((2, 8, 3, 3, 3))).shape
+    (2, 4, 6, 6, 6)
+    """
+
+    axes = 3
+    conv = conv_transpose3d

@@ -325,6 +325,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "layers.resampling.grids": ("affine_grid", "grid_sample"),
     "layers.resampling.interpolation": ("interpolate",),
     "layers.resampling.points": ("point_sample", "point_scatter", "point_weights"),
+    "layers.padding": (),
     "protocol": (),
     "questions": (),
     "refused": (),

@@ -171,9 +171,7 @@ def check_weight(weight_shape: Ints, axes: int, channels: str) -> None:
 def channel_mend(x_shape: Ints, expected: int, axes: int) -> str:
     """What an input with the wrong number of channels probably is."""
     if x_shape[-1] == expected:
-        return (
-            f". Its last axis looks like the channels; they come before the spatial axes: np.moveaxis(x, -1, {-1 - axes})"
-        )
+        return f". Its last axis looks like the channels; they come before the spatial axes: np.moveaxis(x, -1, {-1 - axes})"
     if expected == 1 and len(x_shape) == axes + 1:
         return ". If x is a batch of images without an axis for the channel, add one: x[:, None]"
     return ". Give x as (batch, channels, ...) with that many channels, or make the layer for the channels x has"

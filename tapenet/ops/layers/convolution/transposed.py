@@ -229,6 +229,8 @@ conv_transpose3d = _transposed(
     (family.conv3d, family.conv3d_weight_grad),
     lambda r: [
         sample(r.normal(size=(2, 1, 2, 1, 2)), r.normal(size=(1, 2, 2, 1, 1)), r.normal(size=2), (2, 1, 1), (1, 0, 0)),
-        sample(r.normal(size=(2, 1, 2, 1)), r.normal(size=(2, 1, 1, 2, 2)), None, 1, ((0, 0), (1, 0), (0, 1)), groups=2),
+        sample(
+            r.normal(size=(2, 1, 2, 1)), r.normal(size=(2, 1, 1, 2, 2)), None, 1, ((0, 0), (1, 0), (0, 1)), groups=2
+        ),
     ],
 )

@@ -78,9 +78,7 @@ def _folding(
     return p, (*batch, rows // cells, *p.kernel, *p.out)
 
 
-def _fold(
-    x: Any, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
-) -> Any:
+def _fold(x: Any, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
     p, shape = _folding(x, output_size, kernel_size, stride, padding, dilation)
     columns = x.reshape(shape)
     found = np.zeros((*shape[:-4], *p.padded), x.dtype)

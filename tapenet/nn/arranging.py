@@ -1,0 +1,192 @@
+"""Layers that arrange the elements of their input anew."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.nn.casting import asarray, here
+from tapenet.nn.module import Module
+from tapenet.ops.layers.convolution import Size
+
+
+class Unflatten(Module):
+    """One axis as several: the inverse of `Flatten`.
+
+    Args:
+        dim: the axis.
+        unflattened_size: the lengths of the axes it becomes; one of them may be -1, which stands for what is left.
+
+    Raises:
+        ValueError: the input has no such axis, or one of another length.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.Unflatten(1, (8, -1, 13))(np.zeros((4, 1352))).shape
+    (4, 8, 13, 13)
+    """
+
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
+        sizes = tuple(unflattened_size) if isinstance(unflattened_size, (tuple, list)) else ()
+        if not sizes or not all(isinstance(n, (int, np.integer)) and n >= -1 for n in sizes) or sizes.count(-1) > 1:
+            raise ValueError(
+                f"Unflatten: unflattened_size={unflattened_size!r}: give the lengths of the new axes as a tuple, one of "
+                "them perhaps -1"
+            )
+        self.dim = dim
+        self.unflattened_size = sizes
+
+    def forward(self, x: Any) -> Any:
+        x = asarray(x)
+        shape = tuple(x.shape)
+        dim = self.dim + len(shape) if self.dim < 0 else self.dim
+        if not 0 <= dim < len(shape):
+            raise ValueError(f"{here()}: no axis {self.dim} in an input of shape {shape}")
+        n, known = shape[dim], math.prod(v for v in self.unflattened_size if v != -1)
+        if (n % known if known else n) if -1 in self.unflattened_size else n != known:
+            raise ValueError(
+                f"{here()}: axis {self.dim} of shape {shape} is {n} long and does not become {self.unflattened_size}"
+            )
+        return ops.reshape(x, (*shape[:dim], *self.unflattened_size, *shape[dim + 1 :]))
+
+    def extra_repr(self) -> str:
+        return f"{self.dim}, {self.unflattened_size}"
+
+
+class _Windows(Module):
+    """Windows of images: what `Unfold` and `Fold` share."""
+
+    def _keep(self, kernel_size: Size, dilation: Size, padding: Any, stride: Size) -> None:
+        self.kernel_size = kernel_size
+        self.dilation = dilation
+        self.padding = padding
+        self.stride = stride
+
+    def extra_repr(self) -> str:
+        text = f"{self.kernel_size}"
+        for name, usual in (("dilation", 1), ("padding", 0), ("stride", 1)):
+            if getattr(self, name) != usual:
+                text += f", {name}={getattr(self, name)}"
+        return text
+
+
+class Unfold(_Windows):
+    """The windows of images as columns; see `tn.unfold`.
+
+    Shapes: (n, c, h, w) gives (n, c · kh · kw, windows).
+
+    Args:
+        kernel_size, dilation, padding, stride: of the windows, each an int or a pair for height and width.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.Unfold((2, 3))(np.zeros((4, 5, 3, 4))).shape
+    (4, 30, 4)
+    """
+
+    def __init__(self, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> None:
+        self._keep(kernel_size, dilation, padding, stride)
+
+    def forward(self, x: Any) -> Any:
+        return ops.unfold(asarray(x), self.kernel_size, self.dilation, self.padding, self.stride)
+
+
+class Fold(_Windows):
+    """Columns added up to images, each at the place of its window; see `tn.fold`.
+
+    Shapes: (n, c · kh · kw, windows) gives (n, c, h, w).
+
+    Args:
+        output_size: (h, w), or an int for both.
+        kernel_size, dilation, padding, stride: of the windows, each an int or a pair for height and width.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.Fold((3, 4), (2, 3))(np.zeros((4, 30, 4))).shape
+    (4, 5, 3, 4)
+    """
+
+    def __init__(
+        self, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
+    ) -> None:
+        self.output_size = output_size
+        self._keep(kernel_size, dilation, padding, stride)
+
+    def forward(self, x: Any) -> Any:
+        return ops.fold(asarray(x), self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"{self.output_size}, {super().extra_repr()}"
+
+
+class PixelShuffle(Module):
+    """Images r times as high and wide, of r² times fewer channels; see `tn.pixel_shuffle`.
+
+    Shapes: (..., c · r², h, w) gives (..., c, h · r, w · r).
+
+    Args:
+        upscale_factor: r.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.PixelShuffle(2)(np.zeros((4, 12, 3, 5))).shape
+    (4, 3, 6, 10)
+    """
+
+    def __init__(self, upscale_factor: int) -> None:
+        self.upscale_factor = upscale_factor
+
+    def forward(self, x: Any) -> Any:
+        return ops.pixel_shuffle(asarray(x), self.upscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"{self.upscale_factor}"
+
+
+class PixelUnshuffle(Module):
+    """Images r times less high and wide, of r² times as many channels; see `tn.pixel_unshuffle`.
+
+    Shapes: (..., c, h · r, w · r) gives (..., c · r², h, w).
+
+    Args:
+        downscale_factor: r.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.PixelUnshuffle(2)(np.zeros((4, 3, 6, 10))).shape
+    (4, 12, 3, 5)
+    """
+
+    def __init__(self, downscale_factor: int) -> None:
+        self.downscale_factor = downscale_factor
+
+    def forward(self, x: Any) -> Any:
+        return ops.pixel_unshuffle(asarray(x), self.downscale_factor)
+
+    def extra_repr(self) -> str:
+        return f"{self.downscale_factor}"
+
+
+class ChannelShuffle(Module):
+    """The channels dealt out anew, the first of each group first; see `tn.channel_shuffle`.
+
+    Args:
+        groups: of channels.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.ChannelShuffle(2)(np.arange(6.0).reshape(1, 6, 1)).ravel()
+    array([0., 3., 1., 4., 2., 5.])
+    """
+
+    def __init__(self, groups: int) -> None:
+        self.groups = groups
+
+    def forward(self, x: Any) -> Any:
+        return ops.channel_shuffle(asarray(x), self.groups)
+
+    def extra_repr(self) -> str:
+        return f"{self.groups}"
