@@ -1,0 +1,75 @@
+"""Max pooling in machine code, where there is a kernel that pays: None where there is not."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet import kernels
+from tapenet.ops.layers.pooling.windows import Windows, like
+
+#: Elements from which a kernel is worth the time that it takes to compile once.
+WORTH = 20_000
+#: Elements of a window at most: they are unrolled.
+MOST = 36
+
+
+def max_pool(x: Any, windows: Windows) -> Any:
+    """The largest element of each window, and its offset within the window. x has its borders."""
+    shape = _shape(x, windows)
+    if shape is None:
+        return None
+    from tapenet.kernels import pooling
+
+    best, where = like(x, windows.out), like(x, windows.out, dtype=np.uint8)
+    pooling.largest(x, best, where, shape)
+    return best, where
+
+
+def max_pool_grad(found: Any, y: Any, where: Any, windows: Windows) -> bool:
+    """Whether y was written or added to `found` at `where`."""
+    shape = _shape(found, windows)
+    if shape is None or where.dtype != np.uint8 or not _alike(found, y) or not _alike(found, where):
+        return False
+    from tapenet.kernels import pooling
+
+    pooling.spread(found, y, where, shape)
+    return True
+
+
+def _shape(x: Any, windows: Windows) -> Any:
+    """The windows over memory, or None where there is no kernel for it."""
+    size = math.prod(windows.kernel)
+    if x.size < WORTH or x.dtype.char not in "fd" or not 1 < size <= MOST:
+        return None
+    batch_last = _batch_last(x)
+    if not (kernels.on() and (batch_last or x.flags.c_contiguous)):
+        return None
+    from tapenet.kernels import pooling
+
+    def three(values: Any) -> Any:
+        return (1,) * (3 - windows.axes) + tuple(values)
+
+    leading = x.shape[: -windows.axes]
+    return pooling.Shape(
+        outer=math.prod(leading[1:] if batch_last else leading),
+        x=three(windows.padded),
+        out=three(windows.out),
+        inner=leading[0] if batch_last else 1,
+        kernel=three(windows.kernel),
+        stride=three(windows.stride),
+        dilation=three(windows.dilation),
+        apart=windows.apart,
+    )
+
+
+def _batch_last(x: Any) -> bool:
+    """Whether the first axis is innermost in memory, and the others in order."""
+    return x.ndim > 1 and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous
+
+
+def _alike(x: Any, y: Any) -> bool:
+    """Whether both have the batch innermost, or both are in C order."""
+    return _batch_last(y) if _batch_last(x) else bool(y.flags.c_contiguous)

@@ -1,0 +1,76 @@
+"""Max pooling in machine code beside the same in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import kernels
+from tapenet.ops.layers.pooling import machine
+
+pytest.importorskip("llvmlite")
+R = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels for work of any size."""
+    monkeypatch.setattr(machine, "WORTH", 0)
+
+
+def batch_last(x: Any) -> Any:
+    """The same array with the batch innermost in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("order", [np.ascontiguousarray, batch_last])
+@pytest.mark.parametrize(
+    ("pool", "shape", "options"),
+    [
+        (tn.max_pool2d, (5, 3, 8, 6), (2,)),
+        (tn.max_pool2d, (5, 3, 9, 7), (2,)),
+        (tn.max_pool2d, (17, 2, 9, 8), (3, 2, 1)),
+        (tn.max_pool2d, (1, 2, 9, 8), ((3, 2), (1, 2), (1, 0), (2, 1))),
+        (tn.max_pool1d, (20, 2, 15), (3, 1)),
+        (tn.max_pool3d, (16, 2, 5, 6, 4), (2,)),
+        (tn.max_pool3d, (16, 2, 5, 6, 4), (3, 1, 1)),
+    ],
+)
+def test_same_as_numpy(pool: Any, shape: Any, options: Any, order: Any, dtype: str) -> None:
+    data = order(R.integers(0, 12, shape).astype(dtype))  # with many ties: of equals the first
+    results = []
+    for on in (True, False):
+        with kernels.switched(on):
+            x = tn.tensor(data, requires_grad=True)
+            out = pool(x, *options)
+            g = np.arange(out.size, dtype=dtype).reshape(out.shape) + 1
+            out.backward(g)
+            results.append((out.data, x.grad.data))
+    for mine, numpys in zip(*results, strict=True):
+        assert mine.dtype == np.dtype(dtype)
+        np.testing.assert_array_equal(mine, numpys)
+
+
+def test_nan_and_infinities() -> None:
+    data = np.zeros((16, 1, 4, 4), "f")
+    data[0, 0, 0, 1], data[1, 0, 2, 2], data[2] = np.nan, np.inf, -np.inf
+    x = tn.tensor(data, requires_grad=True)
+    out = tn.max_pool2d(x, 2)
+    assert np.isnan(out.data[0, 0, 0, 0])
+    assert np.isnan(out.data).sum() == 1
+    assert out.data[1, 0, 1, 1] == np.inf
+    assert (out.data[2] == -np.inf).all()
+    out.backward(np.full(out.shape, np.inf, "f"))
+    assert not np.isnan(x.grad.data).any()
+    assert np.isinf(x.grad.data).sum() == out.size
+
+
+def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(machine, "_shape", lambda *args: calls.append(1))
+    tn.max_pool2d(np.ones((4, 4), "f"), 2)
+    assert calls
