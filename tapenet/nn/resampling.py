@@ -1,0 +1,82 @@
+"""Layers that resize images, sequences and volumes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapenet import ops
+from tapenet.nn.casting import asarray
+from tapenet.nn.module import Module
+
+
+class Upsample(Module):
+    """The input in another size; see `tn.interpolate`.
+
+    Shapes: (n, c, length), (n, c, h, w) or (n, c, d, h, w); the axes behind the channels get the new lengths.
+
+    Args:
+        size: lengths of the result, an int or one for each axis.
+        scale_factor: in place of size: how much longer, a number or one for each axis.
+        mode: "nearest", "linear", "bilinear", "bicubic" or "trilinear".
+        align_corners: the middles of the first and of the last element keep their places; else the outer edges do.
+        recompute_scale_factor: compute places by the rounded lengths, not by scale_factor.
+
+    >>> from tapenet import nn
+    >>> nn.Upsample(scale_factor=2)([[[1.0, 2.0]]])
+    array([[[1., 1., 2., 2.]]])
+    """
+
+    def __init__(
+        self,
+        size: Any = None,
+        scale_factor: Any = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
+    ) -> None:
+        self.size = size
+        self.scale_factor = scale_factor
+        self.mode = mode
+        self.align_corners = align_corners
+        self.recompute_scale_factor = recompute_scale_factor
+
+    def forward(self, x: Any) -> Any:
+        return ops.interpolate(
+            asarray(x), self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
+        )
+
+    def extra_repr(self) -> str:
+        given = f"scale_factor={self.scale_factor}" if self.size is None else f"size={self.size}"
+        return f"{given}, mode={self.mode!r}"
+
+
+class UpsamplingNearest2d(Upsample):
+    """An image in another size, by the nearest elements; `Upsample` with mode="nearest".
+
+    Args:
+        size: height and width of the result, an int or one for each.
+        scale_factor: in place of size: how much longer.
+
+    >>> from tapenet import nn
+    >>> nn.UpsamplingNearest2d((1, 4))([[[[1.0, 2.0]]]])
+    array([[[[1., 1., 2., 2.]]]])
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor)
+
+
+class UpsamplingBilinear2d(Upsample):
+    """An image in another size, straight between elements; `Upsample` with mode="bilinear" and align_corners=True.
+
+    Args:
+        size: height and width of the result, an int or one for each.
+        scale_factor: in place of size: how much longer.
+
+    >>> from tapenet import nn
+    >>> nn.UpsamplingBilinear2d((1, 3))([[[[1.0, 2.0]]]])
+    array([[[[1. , 1.5, 2. ]]]])
+    """
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+        super().__init__(size, scale_factor, "bilinear", align_corners=True)
