@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tapenet import optim as optim
     from tapenet import testing as testing
     from tapenet.autodiff.control import cond, fori, scan
+    from tapenet.autodiff.precision import autocast
     from tapenet.compiler.compile import CompileWarning, compile
     from tapenet.profiling.profile import profile
 
@@ -43,6 +44,7 @@ __all__ = [
     "Tape",
     "Tensor",
     "asarray",
+    "autocast",
     "backward",
     "compile",
     "cond",
@@ -78,6 +80,7 @@ _LATER = frozenset({"data", "fft", "linalg", "nn", "optim", "testing"})
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
     "CompileWarning": "compiler.compile",
+    "autocast": "autodiff.precision",
     "compile": "compiler.compile",
     "cond": "autodiff.control",
     "fori": "autodiff.control",

@@ -21,6 +21,7 @@ from tapenet.autodiff.gradients import GradientError, Gradients, Reads, rule_wor
 from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
+from tapenet.ops.low import is_inexact
 from tapenet.ops.shapes.basic import identity
 
 if TYPE_CHECKING:
@@ -279,7 +280,7 @@ def _pull_on_tensors(node: Node, g: Any, grads: Gradients, create_graph: bool) -
         g = grads.fill(node, g)
     if create_graph and op.reference is None:
         for name in op.residuals:
-            if np.asarray(getattr(node, name + "_saved", None)).dtype.kind in "fc":
+            if is_inexact(np.asarray(getattr(node, name + "_saved", None)).dtype):
                 raise TypeError(
                     f"op {op.name!r} cannot be differentiated twice: its residual {name!r} is a float, whose dependence on "
                     "the inputs is unknown. Give tn.op reference=, the same function in plain NumPy"

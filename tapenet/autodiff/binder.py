@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import weakref
 from heapq import heappush
 from time import perf_counter
 from types import FunctionType
@@ -46,6 +47,7 @@ from tapenet.autodiff.interned import SHAPES, constant, intern_shape
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import facts, size_of
+from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
 
 #: Types that go to a forward as they are: nothing to unwrap, nothing that could answer `__tapenet_op__`.
@@ -103,8 +105,26 @@ def sequence(value: Any) -> tuple[Any, Any, Any]:
     return Tensor, type(value)(data), parents
 
 
+#: Whether calls look for low types. They do once there are any: looking costs a tenth of a small op's call.
+_looks_for_low = False
+_specialised: weakref.WeakSet[Op] = weakref.WeakSet()
+
+
+def _look_for_low() -> None:
+    """Have every op's call leave low arrays to the general recorder."""
+    global _looks_for_low
+    _looks_for_low = True
+    for op in list(_specialised):
+        if op.outputs is not None:
+            type(op).__call__ = _fast_call(op)  # type: ignore[method-assign]  # of the op's own class
+
+
+when_first_met(_look_for_low)
+
+
 def specialise(op: Op) -> None:
     """Give an op its own class with a generated `__call__`, and its node class."""
+    _specialised.add(op)
     op.node_class = node_class = _node_class(op)
     # On a tape that records everything, and in debug mode, a node says more.
     op.full_node_class = type("Node", (node_class,), {"__slots__": ("call", "line"), "__module__": Node.__module__})
@@ -157,6 +177,9 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
     namespace: dict[str, Any] = {
         "_PLAIN": PLAIN,
         "_Exception": Exception,
+        "_INEXACT": INEXACT,
+        "_LOW": LOW,
+        "_any_low": any_low,
         "_Leaf": Leaf,
         "_Parents": Parents,
         "_SHAPES": SHAPES,
@@ -261,7 +284,9 @@ def _unwrapped(op: Op, general: str, timed: bool = False) -> list[str]:
         none = f"; _node_{n} = None" if n in op.differentiable else ""
         lines += [
             f"    _type_{n} = _type({n})",
-            f"    if _type_{n} is _Tensor: _data_{n} = {n}._data{node}",
+            f"    if _type_{n} is _Tensor:",
+            f"        _data_{n} = {n}._data{node}",
+            *([f"        if _data_{n}.dtype.char in _LOW: {general}"] if _looks_for_low else []),
             f"    elif _type_{n} in _PLAIN: _data_{n} = {n}{none}",
         ]
         if n not in op.differentiable:
@@ -272,7 +297,7 @@ def _unwrapped(op: Op, general: str, timed: bool = False) -> list[str]:
             lines += [
                 "    else:",
                 f"        _type_{n}, _data_{n}, _node_{n} = _sequence({n})",
-                f"        if _type_{n} is None: {general}",
+                f"        if _type_{n} is None{f' or _any_low(_data_{n})' if _looks_for_low else ''}: {general}",
             ]
     if op.options:
         lines += [f"    if _type({n}) not in _STATIC and not _is_static({n}): {general}" for n in op.options]
@@ -313,7 +338,7 @@ def _several(op: Op, general: str) -> list[str]:
         ]
     flowing = [i for i in numbers if i not in op.nondiff_outputs]
     if op.differentiable and flowing:
-        floats = " or ".join(f"_out_{i}.dtype.kind in 'fc'" for i in flowing)
+        floats = " or ".join(f"_out_{i}.dtype.char in _INEXACT" for i in flowing)
         lines += [
             f"    if _state.grad and ({_wanted(op)}) and ({floats}):",
             "        _node = _node_class()",
@@ -325,7 +350,7 @@ def _several(op: Op, general: str) -> list[str]:
             f"        _out = ({', '.join(outs)})",
             *("        " + line for line in _save_lines(op)),
             *(
-                f"        if _out_{i}.dtype.kind in 'fc': _result_{i}._node = _Output(_node, {i}, _out_{i})"
+                f"        if _out_{i}.dtype.char in _INEXACT: _result_{i}._node = _Output(_node, {i}, _out_{i})"
                 for i in flowing
             ),
         ]
@@ -364,7 +389,10 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
         "        _dtype = _out.dtype",
     ]
     if not isinstance(op.forward, np.ufunc):
-        lines += ["        if _dtype.kind not in 'fc':", *("        " + line for line in unrecorded)]
+        lines += [
+            "        if _dtype.char not in _INEXACT:",
+            *("        " + line for line in unrecorded),
+        ]
     lines += [
         "        _result._node = _node = _node_class()",
         "        _node.number = _next_number()",

@@ -20,6 +20,7 @@ from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, local
 from tapenet.autodiff.tensor import Tensor, asarray
+from tapenet.ops.low import is_float
 from tapenet.ops.op import op
 
 #: One iteration: (carry, slices of xs) -> (carry, ys).
@@ -73,7 +74,7 @@ def _record_loop(
     i = length - 1 if reverse else 0
     given = [*carry, *(Tensor._of(x._data[i, ...]) for x in xs)]
     # Whether a gradient flows to a carry shows in the end; an iteration may bring it in.
-    flags = [local.state.grad and t.dtype.kind == "f" for t in carry] + [_needs(x) for x in xs]
+    flags = [local.state.grad and is_float(t.dtype) for t in carry] + [_needs(x) for x in xs]
 
     def function(values: list[Tensor]) -> list[Tensor]:
         after, ys = step(values[:count], values[count:])
@@ -108,7 +109,7 @@ def _record_loop(
 
 def _needs(t: Tensor) -> bool:
     """Whether a gradient flows to a tensor."""
-    return local.state.grad and t._node is not None and t.dtype.kind == "f"
+    return local.state.grad and t._node is not None and is_float(t.dtype)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import Node, local
 from tapenet.autodiff.tensor import Tensor, asarray
+from tapenet.ops.low import is_inexact
 
 
 def tree_leaves(tree: Any) -> list[Any]:
@@ -58,7 +59,7 @@ class _Run:
 
     def _end(self, value: Any) -> Tensor:
         tensor = asarray(value)
-        if tensor.dtype.kind not in "fc":
+        if not is_inexact(tensor.dtype):
             raise TypeError(
                 f"tn.{self.name}: an argument holds {tensor.dtype}, which has no gradient: pass floats, or leave it out of "
                 "argnums"

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.autodiff.tape import Leaf, Node, Parents
 from tapenet.ops.indexing.basic import scatter_add, scatter_sum
+from tapenet.ops.low import WIDE, is_low, widened
 from tapenet.ops.op import Scatter
 from tapenet.ops.shapes.basic import unbroadcast
 
@@ -105,11 +106,15 @@ class Gradients(dict[Node, Any]):
                     self.put(node, name, p, each)
             return
         if type(d) is Scatter:
-            if not self.on_tensors:
+            if self.on_tensors:
+                self._collect(parent, d)
+                return
+            if not is_low(parent.dtype):
                 self._scatter(parent, d)
                 return
-            self._collect(parent, d)
-            return
+            dense = np.zeros(parent.shape, WIDE)  # many numbers may be added
+            Scatter(d.index, widened(d.g)).add_to(dense)
+            d = dense
         d = settle(node, name, parent, d)
         if self.on_tensors and type(d) is not self.tensor:
             d = self.tensor._of(np.asarray(d))  # a rule's constant

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from tapenet.autodiff import trouble
+from tapenet.autodiff import precision, trouble
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.interned import SHAPES, constant, intern_shape
 from tapenet.autodiff.sites import user_line
@@ -20,6 +20,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import PICK
 from tapenet.ops import random
 from tapenet.ops.derived import array_like
+from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
 
 ndarray = np.ndarray
@@ -35,6 +36,9 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for name, value in bound.items():
         if type(value) in (list, tuple) and name in op.differentiable and _unwrap(value, False)[2]:
             bound[name] = _stacked(value) if name in op.sequences else array_like(value)
+    state = local.state
+    if state.autocast is not None:
+        precision.cast_inputs(op, bound, state.autocast)
     foreign = _foreign(op, bound)
     for value in foreign:
         answer = value.__tapenet_op__(op, args, kwargs)
@@ -45,7 +49,6 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             f"{op.name}: {', '.join(type(v).__name__ for v in foreign)} declined to handle this op "
             "(__tapenet_op__ returned NotImplemented)"
         )
-    state = local.state
     raw: dict[str, Any] = {}
     parents: dict[str, Any] = {}
     tensors = False
@@ -65,16 +68,22 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     kept = tape is not None and (op.effect or op.random) and (bool(op.inputs) or tape.captures)
     if op.random and tape is not None and tape.captures:
         _save_generators(raw)
+    low = precision.lowered(op, raw) if tensors or state.autocast is not None else None
+    if low is not None and tape is not None and tape.captures:
+        return precision.composed(op, bound, low)
+    given = raw if low is None else low.given
     profile = state.profile
     start = 0.0 if profile is None else perf_counter()
     try:
-        result = op.forward(*(raw[a.name] for a in op.arguments if not a.keyword_only),
-                            **{a.name: raw[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
+        result = op.forward(*(given[a.name] for a in op.arguments if not a.keyword_only),
+                            **{a.name: given[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
     except Exception as error:
         picture = _drawn(op, bound, raw, parents, error) if state.nan and tensors else ""
         explain(op, tuple(raw.values()), error, picture)
     seconds = 0.0 if profile is None else perf_counter() - start
     results = _split(op, result)
+    if low is not None:
+        results = low.round(results, len(results) - len(op.residuals))
     if not tensors and not kept:
         outs = results[: len(results) - len(op.residuals)]
         return outs[0] if op.outputs == 1 else op.several(outs)
@@ -82,13 +91,14 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     count = len(arrays) - len(op.residuals)
     if state.nan and state.nan != "ignore" and tensors:
         _look(state.nan, op, bound, raw, parents, arrays, count)
-    floats = any(arrays[i].dtype.kind in "fc" for i in range(count) if i not in op.nondiff_outputs)
+    floats = any(is_inexact(arrays[i].dtype) for i in range(count) if i not in op.nondiff_outputs)
     if state.tape is None and not (parents and floats):
         if profile is not None:
             profile.ran(op, None, raw, {}, arrays, count, seconds)
         tensor_outs = [Tensor._of(a) for a in arrays[:count]]
         return tensor_outs[0] if op.outputs == 1 else op.several(tensor_outs)
-    node: Any = _node(op, bound, raw, parents if floats else {}, arrays, count)  # Any: it has slots of its own
+    # Any: it has slots of its own.
+    node: Any = _node(op, bound, raw, parents if floats else {}, arrays, count, low=low is not None)
     if profile is not None:
         profile.ran(op, node, raw, parents if floats else {}, arrays, count, seconds)
     if state.debug:
@@ -111,7 +121,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             profile.extend((PICK, pick.number, node.number, i))
         if state.tape is not None:
             state.tape.nodes.append(pick)
-        differentiable = grad_node is not None and i not in op.nondiff_outputs and array.dtype.kind in "fc"
+        differentiable = grad_node is not None and i not in op.nondiff_outputs and is_inexact(array.dtype)
         made.append(Tensor._of(array, pick if differentiable else None, None if trace is None else pick))
     return op.several(made)
 
@@ -200,10 +210,17 @@ def _trace(value: Any) -> Any:
 
 
 def _node(
-    op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int
+    op: Op,
+    bound: dict[str, Any],
+    raw: dict[str, Any],
+    parents: dict[str, Any],
+    arrays: list[Any],
+    count: int,
+    low: bool = False,
 ) -> Node:
     full = local.state.tape is not None or local.state.debug
-    node: Node = op.full_node_class() if full else op.node_class()
+    made = precision.node_class(op, full) if low else op.full_node_class if full else op.node_class
+    node: Node = made()
     if full:
         for name in ("call", "line"):
             setattr(node, name, None)

@@ -298,10 +298,10 @@ def _tape_of(node: Node) -> Nodes | None:
 
 class State:
     """A thread's switches. `fast` is false where an op's usual code does not do: the general recorder must run (a
-    scoped tape, debug mode), or the same code with clocks: `timed` is the profile that these tell, if there is one and
-    nothing else."""
+    scoped tape, debug mode, autocast), or the same code with clocks: `timed` is the profile that these tell, if there
+    is one and nothing else."""
 
-    __slots__ = ("debug", "fast", "grad", "nan", "profile", "scope", "tape", "timed", "undo")
+    __slots__ = ("autocast", "debug", "fast", "grad", "nan", "profile", "scope", "tape", "timed", "undo")
 
     def __init__(self) -> None:
         #: What the blocks that are open changed, to be set back as they end: names and values of before.
@@ -310,6 +310,8 @@ class State:
         self.tape: Tape | None = None
         self.grad = True
         self.debug = False
+        #: The low type that products take inside `tn.autocast`; else None.
+        self.autocast: np.dtype[Any] | None = None
         #: What `tn.debug` does where nan or infinity is born; None outside it, and while gradient rules run.
         self.nan: str | None = None
         self.profile: Timing | None = None
@@ -329,7 +331,7 @@ class State:
         for name, value in switches.items():
             setattr(self, name, value)
         profile = self.profile
-        usual = self.tape is None and not self.debug
+        usual = self.tape is None and not self.debug and self.autocast is None
         self.fast = usual and profile is None
         self.timed = profile if usual and profile is not None and profile.watch is None else None
 

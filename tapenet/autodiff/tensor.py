@@ -26,6 +26,7 @@ from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.sites import numpy_caller, user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing.basic import raw_index
+from tapenet.ops.low import dtype_of, is_inexact, is_low, meet
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -342,7 +343,7 @@ class Tensor(Operand):
 
     def _require(self) -> Tensor:
         """Ask for the gradient of a tensor that is new, so that nothing can have been captured with it."""
-        if self._data.dtype.kind not in "fc":
+        if not is_inexact(self._data.dtype):
             raise TypeError(
                 f"a tensor of dtype {self._data.dtype} has no gradient: make it float, for instance with "
                 "t.astype(np.float32)"
@@ -617,8 +618,11 @@ def asarray(data: Any, dtype: DTypeLike | None = None) -> Tensor:
 def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
     if isinstance(data, Tensor):
         data = data._data
+    if isinstance(dtype, str):
+        dtype = dtype_of(dtype)
     array = np.array(data, dtype=dtype, order="K") if copy else np.asarray(data, dtype=dtype)
-    if array.dtype.kind not in "biufc":
+    meet(array.dtype)
+    if array.dtype.kind not in "biufc" and not is_low(array.dtype):
         raise TypeError(
             f"a tensor holds numbers, not {array.dtype}: {type(data).__name__} {str(data)[:40]!r} does not convert"
         )

@@ -14,6 +14,7 @@ import numpy as np
 
 from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tape import Node, Parents
+from tapenet.ops.low import is_inexact
 
 
 class Trouble(NamedTuple):
@@ -56,7 +57,7 @@ def born(before: Iterable[Any], after: Iterable[Any]) -> str | None:
     >>> born([np.array([1.0, np.inf])], [np.array([0.0, np.inf])])
     """
     for array in after:
-        if array.dtype.kind not in "fc" or np.isfinite(array).all():
+        if not is_inexact(array.dtype) or np.isfinite(array).all():
             continue
         known = [part for value in before for part in _floats(value)]
         wrong = np.isnan(array)
@@ -80,9 +81,7 @@ def _floats(value: Any) -> Iterator[np.ndarray[Any, Any]]:
     if isinstance(value, (list, tuple)):
         for part in value:
             yield from _floats(part)
-    elif isinstance(value, (float, complex, np.inexact)) or (
-        isinstance(value, np.ndarray) and value.dtype.kind in "fc"
-    ):
+    elif isinstance(value, (float, complex, np.inexact)) or (isinstance(value, np.ndarray) and is_inexact(value.dtype)):
         yield np.asarray(value)
 
 

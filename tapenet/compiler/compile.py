@@ -195,7 +195,7 @@ class Compiled:
     def _general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         state = local.state
         call = self._parameters.call(args, kwargs, state.grad)
-        key = call.key, state.grad, state.debug
+        key = call.key, state.grad, state.debug, state.autocast
         if state.tape is not None or call.connected or key in self._inline:
             return self._eager(call)
         variant = self._fitting(key, call)

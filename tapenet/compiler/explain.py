@@ -92,11 +92,12 @@ def _multiply_adds(instruction: Instruction) -> int:
 
 
 def _variant(variant: Variant, parameters: Parameters) -> list[str]:
-    shape, grad, debug = variant.key
+    shape, grad, debug, low = variant.key
     entries = parameters.entries(shape)
     lines = ["arguments: " + ("; ".join(f"{path}: {in_words(e)}" for path, e in entries.items()) or "none")]
-    if not grad or debug:
-        lines.append("under " + " and ".join(["tn.no_grad()"] * (not grad) + ["tn.debug()"] * debug))
+    scopes = ["tn.no_grad()"] * (not grad) + ["tn.debug()"] * debug + [f"tn.autocast({str(low)!r})"] * (low is not None)
+    if scopes:
+        lines.append("under " + " and ".join(scopes))
     found = work(variant.program)
     lines += [
         f"{found.products:,} multiply-adds in matrix products, {found.elements:,} elements computed one by one",
@@ -165,6 +166,7 @@ def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
         lines.append("which arguments there are")
         mends[_VALUE] = None
     note("the gradient mode", ("on" if v.key[1] else "off" for v in variants), _VALUE)
+    note("tn.autocast", ("off" if v.key[-1] is None else str(v.key[-1]) for v in variants), _VALUE)
     note("which gradients are None at the call", (str(len(v.plan.absent)) for v in variants), _GRADS)
     for words, values in _names(variants).items():
         note(words, values, _OUTSIDE)

@@ -184,7 +184,8 @@ class Variant:
         """Make `fast` for calls like this one."""
         statics: list[Any] = []
         kinds = tuple(_kind(value, statics) for value in call.args)
-        if call.kwargs or len(call.leaves) != _count(kinds, Leaf):  # the same leaf twice
+        twice = len(call.leaves) != _count(kinds, Leaf)
+        if call.kwargs or twice or self.key[-1] is not None:  # None: outside `autocast`, as `fast` is
             self.fast = _never
             return
         self.fast = self._code(kinds)(self._wrote, self._epoch, self.values, statics)

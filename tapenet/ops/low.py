@@ -16,9 +16,8 @@ from numpy.typing import DTypeLike
 
 #: The characters that NumPy and ml_dtypes gave the two: float16 and bfloat16.
 LOW = frozenset("eE")
-#: NumPy's kinds of floats, and characters of those it does not know.
-_FLOAT = "f"
-_BFLOAT16 = "E"
+#: The characters of all dtypes whose numbers have gradients: real floats and complex numbers.
+INEXACT = frozenset("efdgFDGE")
 WIDE = np.dtype(np.float32)
 
 #: What is to be done when the first low array is met, if it has not been yet.
@@ -32,12 +31,17 @@ def is_low(dtype: Any) -> bool:
 
 def is_float(dtype: Any) -> bool:
     """Whether a dtype is a real floating one, bfloat16 among them."""
-    return dtype.kind == _FLOAT or dtype.char == _BFLOAT16
+    return dtype.kind == "f" or dtype.char == "E"
 
 
 def is_inexact(dtype: Any) -> bool:
     """Whether numbers of this dtype have gradients: real floats and complex numbers."""
-    return dtype.kind in "fc" or dtype.char == _BFLOAT16
+    return dtype.char in INEXACT
+
+
+def any_low(arrays: Any) -> bool:
+    """Whether one of several arrays, or plain values among them, is low."""
+    return any(isinstance(a, np.ndarray) and a.dtype.char in LOW for a in arrays)
 
 
 def dtype_of(given: DTypeLike) -> np.dtype[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.low import dtype_of, meet
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import answer, sample
 
@@ -68,8 +69,14 @@ def _astype_a(g: Any, a_dtype: np.dtype[Any]) -> Any:
     return g.astype(a_dtype)
 
 
+def _astype(a: Any, dtype: Any) -> Any:
+    made = np.asarray(a).astype(dtype_of(dtype))
+    meet(made.dtype)
+    return made
+
+
 astype: Op = op(
-    lambda a, dtype: np.asarray(a).astype(dtype),
+    _astype,
     name="astype",
     numpy=np.astype,
     more=_astype_unless_same,

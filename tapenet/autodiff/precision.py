@@ -1,0 +1,224 @@
+"""Low types and mixed precision: what is stored in 16 bits is computed in float32 and rounded.
+
+An op with low inputs runs on their float32 copies, and its results are rounded to the low type; its node keeps the low
+arrays, and its rules run on float32 copies again. NumPy has no fast arithmetic in 16 bits, so this saves memory, not
+time, and gives what hardware with float32 accumulators gives.
+
+The check for low inputs is no part of an op's usual code: it is generated anew with it when the first low array is met
+(`ops.low.meet`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tapenet import ops
+from tapenet.autodiff.switches import _Switch
+from tapenet.autodiff.tape import local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, widened
+from tapenet.ops.op import Op
+
+#: Ops that move numbers without computing: they do the same with 16 bits.
+_MOVES = frozenset(
+    {"astype", "copy", "expand_dims", "flip", "identity", "moveaxis", "reshape", "squeeze", "swapaxes", "transpose"}
+)  # fmt: skip
+#: Ops that move numbers, and whose rules add.
+_ADDING = frozenset({"broadcast_to", "diagonal", "getitem", "roll", "sliding_window_view", "take"})
+#: Where the ops are that `autocast` gives float32: those that add many numbers, or are steep.
+_FULL = (
+    "tapenet.ops.fft", "tapenet.ops.layers.losses", "tapenet.ops.layers.normalization", "tapenet.ops.linalg",
+    "tapenet.ops.reductions",
+)  # fmt: skip
+_FULL_NAMES = frozenset({"log_softmax", "logsumexp", "softmax"})
+
+
+class autocast(_Switch):
+    """Mixed precision: products of matrices take low inputs inside the block (or the decorated function).
+
+    Inside, ops fall in three groups:
+
+    - products (those of which `tn.profile` counts multiply-adds: linear, matmul, convolutions, recurrent layers, einsum)
+      take inputs rounded to `dtype`, compute in float32, and give `dtype`. So do their gradients;
+    - reductions, softmax, normalizations, losses, linear algebra and FFTs take and give float32;
+    - all others keep what they are given; of mixed inputs the wider type counts.
+
+    Inputs in float64 stay as they are. Parameters stay float32, and so do their gradients: optimizers know nothing of
+    it. With float16 use `optim.GradScaler`, lest small gradients vanish. Nothing becomes faster in NumPy: activations
+    kept for the backward pass take half the memory, and the rounding is that of hardware with float32 accumulators.
+    Put the forward pass and the loss inside the block, `backward()` outside or inside: it makes no difference.
+
+    Args:
+        dtype: "bfloat16", for which ml_dtypes must be installed, or "float16"; or the dtype itself.
+        enabled: False switches it off, for a part of another block.
+
+    Raises:
+        ImportError: bfloat16 without ml_dtypes.
+        TypeError: another dtype.
+
+    >>> import tapenet as tn
+    >>> from tapenet import nn
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> with tn.autocast("float16"):
+    ...     y = net([[1.0, 2.0]])
+    ...     loss = y.sum()
+    >>> y.dtype, loss.dtype, net[0].weight.dtype
+    (dtype('float16'), dtype('float32'), dtype('float32'))
+    """
+
+    def __init__(self, dtype: DTypeLike = "bfloat16", enabled: bool = True) -> None:
+        self.dtype = dtype_of(dtype)
+        if not is_low(self.dtype):
+            raise TypeError(f'autocast: dtype={self.dtype} is no low type; give "bfloat16" or "float16"')
+        meet(self.dtype)
+        self.enabled = enabled
+
+    def __enter__(self) -> None:
+        local.state.begin(autocast=self.dtype if self.enabled else None)
+
+
+def cast_inputs(op: Op, bound: dict[str, Any], dtype: np.dtype[Any]) -> None:
+    """Give the arguments of an op the types that they have inside `autocast`."""
+    if op.multiply_adds is not None:
+        if all(_castable(bound[name]) for name in op.differentiable):
+            bound.update({name: _cast(bound[name], dtype) for name in op.differentiable})
+    elif op.name in _FULL_NAMES or op.__module__.startswith(_FULL):
+        bound.update({name: _cast(bound[name], WIDE, low_only=True) for name in op.inputs})
+
+
+def _castable(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_castable, value))
+    dtype = getattr(value, "dtype", None)
+    return dtype is None or not is_inexact(dtype) or dtype == WIDE or is_low(dtype)
+
+
+def _cast(value: Any, dtype: np.dtype[Any], low_only: bool = False) -> Any:
+    if isinstance(value, (Tensor, np.ndarray)):
+        low = is_low(value.dtype)
+        if value.dtype == dtype or not (low or (value.dtype == WIDE and not low_only)):
+            return value
+        return ops.astype(value, dtype)
+    if type(value) in (list, tuple):
+        return type(value)(_cast(v, dtype, low_only) for v in value)
+    return value
+
+
+class Lowered:
+    """How an op with low inputs is run.
+
+    Attributes:
+        given: its arguments for the forward, in float32 where they are low.
+        dtype: what float32 results are rounded to; None for nothing, as beside inputs in float32.
+    """
+
+    __slots__ = ("dtype", "given")
+
+    def __init__(self, given: dict[str, Any], dtype: np.dtype[Any] | None) -> None:
+        self.given = given
+        self.dtype = dtype
+
+    def round(self, results: list[Any], count: int) -> list[Any]:
+        """The results in the low type: the first `count`, which are outputs, and residuals that are as large."""
+        dtype = self.dtype
+        if dtype is None:
+            return results
+        sizes = [np.size(r) for r in results]
+        large = max(sizes[:count], default=0)
+        return [
+            rounded(r, dtype) if i < count or size >= large else r
+            for i, (r, size) in enumerate(zip(results, sizes, strict=True))
+        ]
+
+
+def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
+    """How an op is run on these arrays; None if it is run as ever."""
+    if op.name in _MOVES:
+        return None
+    asked = raw.get("dtype") if "dtype" in op.options else None
+    asked = None if asked is None else np.dtype(asked)
+    dtypes = {d for name in op.inputs for d in _dtypes(raw[name])}
+    if not any(is_low(d) for d in dtypes) and (asked is None or not is_low(asked)):
+        return None
+    if op.name in _ADDING:
+        return Lowered(raw, None)
+    given = {name: widened(value) if name in op.inputs else value for name, value in raw.items()}
+    if asked is not None:
+        return Lowered(given | {"dtype": WIDE}, asked) if is_low(asked) else Lowered(given, None)
+    counted = {d for name in op.differentiable or op.inputs for d in _dtypes(raw[name])}
+    return Lowered(given, _common(counted))
+
+
+def _dtypes(value: Any) -> list[np.dtype[Any]]:
+    """The dtypes of an argument's arrays. Python numbers have none that counts."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return [value.dtype]
+    if type(value) in (list, tuple):
+        return [d for v in value for d in _dtypes(v)]
+    return []
+
+
+def _common(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
+    """The low type of a result, if it is one: that of all floats there are, beside whole numbers of one byte."""
+    floats = {d for d in dtypes if is_inexact(d)}
+    narrow = all(d.itemsize == 1 for d in dtypes - floats)
+    return next(iter(floats)) if len(floats) == 1 and narrow else None
+
+
+def composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
+    """The op on low tensors as ops that say so, for a program: casts to float32, the op, and casts back."""
+    given = {name: _wide(value) if name in op.inputs else value for name, value in bound.items()}
+    if "dtype" in op.options:
+        given["dtype"] = low.given["dtype"]
+    result = op(
+        *(given[a.name] for a in op.arguments if not a.keyword_only),
+        **{a.name: given[a.name] for a in op.arguments if a.keyword_only},
+    )
+    outs = [result] if op.outputs == 1 else list(result)
+    if low.dtype is not None:
+        outs = [ops.astype(out, low.dtype) if out.dtype == WIDE else out for out in outs]
+    return outs[0] if op.outputs == 1 else op.several(outs)
+
+
+def _wide(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return ops.astype(value, WIDE) if is_low(value.dtype) else value
+    if type(value) in (list, tuple):
+        return type(value)(map(_wide, value))
+    return widened(value)
+
+
+class LowNode:
+    """What the node of an op that was run on low arrays has beside the usual: its rules run on float32 copies."""
+
+    __slots__ = ()
+    saved_slots: tuple[str, ...]
+
+    def pull(self, g: Any, grads: Any) -> None:
+        kept = {}
+        for slot in self.saved_slots:
+            value = getattr(self, slot, None)
+            wide = widened(value)
+            if wide is not value:
+                kept[slot] = value
+                setattr(self, slot, wide)
+        try:
+            super().pull(widened(g), grads)  # type: ignore[misc]  # of the op's own node class
+        finally:
+            if grads.site is None:
+                for slot, value in kept.items():
+                    setattr(self, slot, value)
+
+
+def node_class(op: Op, full: bool) -> Any:
+    """The class of nodes for low arrays of an op, made at first use."""
+    name = "_low_full_node_class" if full else "_low_node_class"
+    found = op.__dict__.get(name)
+    if found is None:
+        usual = op.full_node_class if full else op.node_class
+        found = type("Node", (LowNode, usual), {"__slots__": (), "__module__": usual.__module__})
+        op.__dict__[name] = found
+    return found
