@@ -2,7 +2,26 @@
 
 from tapenet.optim.clipping import clip_grad_norm, clip_grad_value
 from tapenet.optim.optimizer import Optimizer
-from tapenet.optim.rules import SGD, Adagrad, Adam, AdamW, RMSprop
+from tapenet.optim.rules import (
+    ASGD,
+    LAMB,
+    LARS,
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Lion,
+    Muon,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SparseAdam,
+)
 from tapenet.optim.schedules import (
     Schedule,
     constant,
@@ -14,15 +33,30 @@ from tapenet.optim.schedules import (
     step_decay,
     warmup,
 )
+from tapenet.optim.whole import WholeOptimizer
 
 __all__ = [
+    "ASGD",
+    "LAMB",
+    "LARS",
+    "LBFGS",
     "SGD",
+    "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
+    "Lion",
+    "Muon",
+    "NAdam",
     "Optimizer",
+    "RAdam",
     "RMSprop",
+    "Rprop",
     "Schedule",
+    "SparseAdam",
+    "WholeOptimizer",
     "clip_grad_norm",
     "clip_grad_value",
     "constant",

@@ -1,0 +1,110 @@
+"""Adafactor, whose second moments of a matrix are a row and a column."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.optim.groups import Group, check_range
+from tapenet.optim.optimizer import State
+from tapenet.optim.parameters import Parameters
+from tapenet.optim.rules.common import decoupled, shrunk
+from tapenet.optim.schedules import Schedule
+from tapenet.optim.whole import Shape, WholeOptimizer
+
+
+class Adafactor(WholeOptimizer):
+    """Adafactor: with β = 1 - t^beta2_decay, the means of g² over each row and over each column are averaged over
+    time, r ← βr + (1 - β) mean(g², -1), c ← βc + (1 - β) mean(g², -2), and v = rc / mean(r) stands for the mean of g²;
+    vectors keep v itself. Then u = g / max(√v, ε₁), scaled down to a root mean square of at most d, and
+    θ ← (1 - lr · λ)θ - max(ε₂, rms(θ)) · min(lr, 1/√t) · u.
+
+    It keeps n + m numbers of an n x m matrix, where Adam keeps 2nm. Of arrays with more axes the last two are the
+    matrix, as in PyTorch.
+
+    Args:
+        params: as for every optimizer.
+        lr: the largest relative step; 1/√t takes its place once that is smaller.
+        beta2_decay: the exponent of 1 - β, at most 0.
+        eps: ε₁ (None: the precision of the parameter's dtype) and ε₂.
+        d: the root mean square that an update may have, at least 1.
+        weight_decay: λ.
+        maximize: ascend.
+
+    Shazeer and Stern, "Adafactor: adaptive learning rates with sublinear memory cost" (2018), in PyTorch's form.
+
+    >>> import tapenet as tn
+    >>> w = tn.tensor([[1.0, -2.0], [3.0, 4.0]], requires_grad=True)
+    >>> opt = tn.optim.Adafactor([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> opt.step()
+    >>> {name: value.shape for name, value in opt.state_dict()["state"][0].items() if name != "step"}
+    {'row_var': (2, 1), 'col_var': (1, 2)}
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float | Schedule = 1e-2,
+        beta2_decay: float = -0.8,
+        eps: tuple[float | None, float] = (None, 1e-3),
+        d: float = 1.0,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, maximize=maximize
+        )
+
+    def check(self, options: Group) -> None:
+        check_range("Adafactor", "-beta2_decay", -options["beta2_decay"], 0.0, math.inf)
+        for eps in options["eps"]:
+            if eps is not None:
+                check_range("Adafactor", "a number of eps", eps, 0.0, math.inf)
+        check_range("Adafactor", "d", options["d"], 1.0, math.inf)
+        check_range("Adafactor", "weight_decay", options["weight_decay"], 0.0, math.inf)
+
+    def states(self, options: Group) -> dict[str, float]:
+        return {"row_var": 0.0, "col_var": 0.0, "variance": 0.0}
+
+    def shapes(self, options: Group, shape: Shape) -> dict[str, Shape]:
+        if len(shape) < 2:
+            return {"variance": shape}
+        return {"row_var": (*shape[:-1], 1), "col_var": (*shape[:-2], 1, shape[-1])}
+
+    def constants(self, options: Group) -> dict[str, Any]:
+        return {"eps": tuple(options["eps"])}
+
+    def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
+        newest = step ** options["beta2_decay"]
+        own = {"newest": newest, "rate": min(lr, 1 / math.sqrt(step)), "1 / d": 1 / options["d"]}
+        return decoupled(options, lr) | own
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+        eps1, eps2 = s["eps"]
+        if eps1 is None:
+            eps1 = float(np.finfo(p.dtype).eps)
+        if "sign" in s:
+            g = s["sign"] * g
+        square = g * g
+        if len(p.shape) < 2:
+            v = state["variance"] + s["newest"] * (square - state["variance"])
+            new = {"variance": v}
+        else:
+            row, column = state["row_var"], state["col_var"]
+            row = row + s["newest"] * (np.mean(square, axis=-1, keepdims=True) - row)
+            column = column + s["newest"] * (np.mean(square, axis=-2, keepdims=True) - column)
+            v = (row / np.maximum(np.mean(row, axis=-2, keepdims=True), eps1)) * column
+            new = {"row_var": row, "col_var": column}
+        update = g / np.sqrt(np.maximum(v, eps1 * eps1))
+        size = s["rate"] * np.maximum(_root_mean_square(p), eps2)
+        factor = size / np.maximum(_root_mean_square(update) * s["1 / d"], 1.0)
+        return shrunk(p, s) - factor * update, new
+
+
+def _root_mean_square(x: Any) -> Any:
+    return np.sqrt(np.mean(x * x))

@@ -1,0 +1,52 @@
+"""What the update rules have in common.
+
+In the formulas of this folder θ is the parameter, g its gradient, t the number of the update, counting from 1;
+`weight_decay` λ adds λθ to g unless said otherwise, and `maximize` turns g to -g first. A term whose option is 0
+or False has no scalar and is left out of the rule.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapenet.optim.groups import Group, check_range
+
+
+def common(options: Group, lr: float) -> dict[str, float]:
+    """The scalars that every optimizer has."""
+    scalars = {"lr": lr}
+    if options["maximize"]:
+        scalars["sign"] = -1.0
+    if options["weight_decay"]:
+        scalars["weight_decay"] = options["weight_decay"]
+    return scalars
+
+
+def decoupled(options: Group, lr: float) -> dict[str, float]:
+    """The scalars that every optimizer has whose weight decay is θ ← (1 - lr · λ)θ, apart from g."""
+    scalars = common({**options, "weight_decay": 0.0}, lr)
+    if options["weight_decay"]:
+        scalars["shrink"] = 1 - lr * options["weight_decay"]
+    return scalars
+
+
+def gradient(p: Any, g: Any, s: dict[str, Any]) -> Any:
+    """The gradient of what is minimised, weight decay included."""
+    if "sign" in s:
+        g = s["sign"] * g
+    if "weight_decay" in s:
+        g = g + s["weight_decay"] * p
+    return g
+
+
+def shrunk(p: Any, s: dict[str, Any]) -> Any:
+    """The parameter after its decoupled weight decay."""
+    return s["shrink"] * p if "shrink" in s else p
+
+
+def check_betas(name: str, betas: Any) -> None:
+    """Raise unless `betas` are two numbers in [0, 1)."""
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise ValueError(f"{name}: betas={betas!r} must be two numbers, such as (0.9, 0.999)")
+    for beta in betas:
+        check_range(name, "a number of betas", beta, 0.0, 1.0)

@@ -1,0 +1,86 @@
+"""Adam for embeddings, of which a step sees a few rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapenet.optim.groups import Group, check_range
+from tapenet.optim.optimizer import State
+from tapenet.optim.parameters import Parameters
+from tapenet.optim.rules.common import check_betas
+from tapenet.optim.schedules import Schedule
+from tapenet.optim.whole import WholeOptimizer
+
+
+class SparseAdam(WholeOptimizer):
+    """Adam on the rows that the gradient touches: m ← β₁m + (1 - β₁)g, v ← β₂v + (1 - β₂)g² and
+    θ ← θ - lr · √(1 - β₂ᵗ) / (1 - β₁ᵗ) · m / (√v + eps) for these; the other rows, and their m and v, stay as they are.
+
+    The rows, along the first axis, that a gradient touches are those in which it is not all 0. So an embedding costs
+    what its batch reads, and not what it holds; compiled, all rows are passed over, with the same result.
+
+    PyTorch's `SparseAdam`, which takes sparse gradients.
+
+    >>> import numpy as np, tapenet as tn
+    >>> table = tn.tensor(np.ones((4, 2)), requires_grad=True)
+    >>> opt = tn.optim.SparseAdam([table], lr=0.1)
+    >>> tn.embedding(np.array([1, 3, 1]), table).sum().backward()
+    >>> opt.step()
+    >>> table.data.round(4)
+    array([[1. , 1. ],
+           [0.9, 0.9],
+           [1. , 1. ],
+           [0.9, 0.9]])
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(params, lr=lr, betas=betas, eps=eps, maximize=maximize)
+
+    def check(self, options: Group) -> None:
+        check_betas("SparseAdam", options["betas"])
+        check_range("SparseAdam", "eps", options["eps"], 0.0, math.inf)
+
+    def states(self, options: Group) -> dict[str, float]:
+        return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+
+    def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
+        beta1, beta2 = options["betas"]
+        scalars = {"lr": lr * math.sqrt(1 - beta2**step) / (1 - beta1**step), "eps": options["eps"]}
+        scalars |= {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2}
+        return {**scalars, "sign": -1.0} if options["maximize"] else scalars
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+        touched = np.any(g != 0, axis=tuple(range(1, len(g.shape))), keepdims=True) if len(g.shape) > 1 else g != 0
+        new, kept = _adam(p, g, state, s)
+        kept = {name: np.where(touched, value, state[name]) for name, value in kept.items()}
+        return np.where(touched, new, p), kept
+
+    def update(self, p: NDArray[Any], g: NDArray[Any], state: dict[str, NDArray[Any]], s: dict[str, Any]) -> None:
+        if not p.ndim:
+            super().update(p, g, state, s)
+            return
+        rows = np.flatnonzero(g.any(axis=tuple(range(1, g.ndim))))
+        p[rows], kept = _adam(p[rows], g[rows], {name: value[rows] for name, value in state.items()}, s)
+        for name, value in kept.items():
+            state[name][rows] = value
+
+
+def _adam(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    if "sign" in s:
+        g = s["sign"] * g
+    m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
+    v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
+    return p - s["lr"] * (m / (np.sqrt(v) + s["eps"])), {"exp_avg": m, "exp_avg_sq": v}

@@ -1,0 +1,156 @@
+"""Steps in proportion to a parameter's own norm: LAMB and LARS, for very large batches."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.optim.groups import Group, check_range
+from tapenet.optim.optimizer import State
+from tapenet.optim.parameters import Parameters
+from tapenet.optim.rules.common import check_betas, common, gradient
+from tapenet.optim.schedules import Schedule
+from tapenet.optim.whole import WholeOptimizer
+
+
+def _norm(x: Any) -> Any:
+    return np.sqrt(np.sum(x * x))
+
+
+def _trust(p: Any, update: Any, coefficient: Any = 1.0, eps: Any = 0.0) -> Any:
+    """The norm of a parameter over that of its update, times a coefficient; 1 where one of them is 0."""
+    size, length = _norm(p), _norm(update)
+    both = (size > 0) & (length > 0)
+    return np.where(both, coefficient * size / (np.where(both, length, 1.0) + eps), 1.0)
+
+
+class LAMB(WholeOptimizer):
+    """Adam with a step for each parameter in proportion to its norm: with m̂ and v̂ as in Adam,
+    u = m̂ / (√v̂ + eps) + λθ and θ ← θ - lr · (‖θ‖ / ‖u‖) · u, over a parameter's elements. Where a norm is 0, the
+    ratio is 1.
+
+    Args:
+        params: as for every optimizer; each tensor has a ratio of its own.
+        lr: the learning rate.
+        betas, eps, weight_decay: β₁ and β₂, eps and λ.
+        bias_correction: False for m and v in place of m̂ and v̂, the paper's last form.
+        trust_clip: let the ratio be at most 1.
+        maximize: ascend.
+
+    You et al., "Large batch optimization for deep learning: training BERT in 76 minutes" (2020).
+
+    >>> import tapenet as tn
+    >>> w = tn.tensor([3.0, -4.0], requires_grad=True)
+    >>> opt = tn.optim.LAMB([w], lr=0.1, weight_decay=0.0)
+    >>> (w * w).sum().backward()
+    >>> opt.step()
+    >>> w.data.round(3)                                # 0.1 · 5 / √2 each
+    array([ 2.646, -3.646])
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float | Schedule = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-6,
+        weight_decay: float = 1e-2,
+        *,
+        bias_correction: bool = True,
+        trust_clip: bool = False,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, bias_correction=bias_correction,
+            trust_clip=trust_clip, maximize=maximize,
+        )  # fmt: skip
+
+    def check(self, options: Group) -> None:
+        check_betas("LAMB", options["betas"])
+        for name in ("eps", "weight_decay"):
+            check_range("LAMB", name, options[name], 0.0, math.inf)
+
+    def states(self, options: Group) -> dict[str, float]:
+        return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+
+    def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
+        beta1, beta2 = options["betas"]
+        own = common(options, lr)
+        own |= {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2, "eps": options["eps"]}
+        if options["bias_correction"]:
+            # m̂ / (√v̂ + eps) is gain · m / (√v + eps') with both scaled by the root of v's correction.
+            q = math.sqrt(1 - beta2**step)
+            own |= {"gain": q / (1 - beta1**step), "eps": options["eps"] * q}
+        return {**own, "clip": 1.0} if options["trust_clip"] else own
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+        if "sign" in s:
+            g = s["sign"] * g
+        m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
+        v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
+        update = m / (np.sqrt(v) + s["eps"])
+        if "gain" in s:
+            update = s["gain"] * update
+        if "weight_decay" in s:
+            update = update + s["weight_decay"] * p
+        ratio = _trust(p, update)
+        if "clip" in s:
+            ratio = np.minimum(ratio, s["clip"])
+        return p - (s["lr"] * ratio) * update, {"exp_avg": m, "exp_avg_sq": v}
+
+
+class LARS(WholeOptimizer):
+    """Momentum with a step for each parameter in proportion to its norm: with g including weight decay,
+    b ← μb + lr · trust_coefficient · ‖θ‖ / (‖g‖ + eps) · g and θ ← θ - b; with Nesterov's momentum, θ ← θ - (μb + what
+    was added to b). Where a norm is 0, the whole factor before g is lr.
+
+    You, Gitman and Ginsburg, "Large batch training of convolutional networks" (2017).
+
+    >>> import tapenet as tn
+    >>> w = tn.tensor([3.0, -4.0], requires_grad=True)
+    >>> opt = tn.optim.LARS([w], lr=10.0)
+    >>> (w * w).sum().backward()
+    >>> opt.step()
+    >>> w.data.round(4)                                # 10 · 0.001 · 5/10 · g
+    array([ 2.97, -3.96])
+    """
+
+    def __init__(
+        self,
+        params: Parameters,
+        lr: float | Schedule = 1e-3,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        trust_coefficient: float = 1e-3,
+        eps: float = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, momentum=momentum, weight_decay=weight_decay, trust_coefficient=trust_coefficient, eps=eps,
+            nesterov=nesterov, maximize=maximize,
+        )  # fmt: skip
+
+    def check(self, options: Group) -> None:
+        for name in ("momentum", "weight_decay", "trust_coefficient", "eps"):
+            check_range("LARS", name, options[name], 0.0, math.inf)
+
+    def states(self, options: Group) -> dict[str, float]:
+        return {"momentum_buffer": 0.0}
+
+    def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
+        own = {name: options[name] for name in ("momentum", "trust_coefficient", "eps")}
+        own |= common(options, lr)
+        return {**own, "nesterov": 1.0} if options["nesterov"] else own
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+        g = gradient(p, g, s)
+        step = (s["lr"] * _trust(p, g, s["trust_coefficient"], s["eps"])) * g
+        buffer = s["momentum"] * state["momentum_buffer"] + step
+        update = s["momentum"] * buffer + step if "nesterov" in s else buffer
+        return p - update, {"momentum_buffer": buffer}

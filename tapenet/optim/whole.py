@@ -1,0 +1,154 @@
+"""Optimizers whose rule takes each parameter as a whole: norms, factors of matrices, products.
+
+An elementwise rule runs over flat storage in blocks (`storage.py`). A rule that needs a parameter's shape or the
+sum over it cannot: here the parameters stay where they are, each with state of its own shape, and the rule is
+called once per parameter. It is the same pure function of the same arguments, so that a captured step needs
+nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapenet.autodiff import mutation
+from tapenet.autodiff.tensor import Tensor
+from tapenet.optim.groups import Group, ParamGroup
+from tapenet.optim.optimizer import Optimizer
+from tapenet.optim.storage import Slot, Storage
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class WholeOptimizer(Optimizer):
+    """The base of optimizers whose `rule` is given whole parameters, with their shape.
+
+    It says what an `Optimizer` says, and may add two things: `shapes`, where what is kept of a parameter has another
+    shape than it, and `constants`, what the rule branches on. A rule for matrices, which takes each row for itself:
+
+    >>> import numpy as np, tapenet as tn
+    >>> class RowSGD(tn.optim.WholeOptimizer):
+    ...     @staticmethod
+    ...     def rule(p, g, state, s):
+    ...         norm = np.sqrt(np.sum(g * g, axis=-1, keepdims=True))
+    ...         return p - s["lr"] * g / np.maximum(norm, 1e-8), {}
+    >>> w = tn.tensor([[3.0, 4.0], [0.0, 2.0]], requires_grad=True)
+    >>> opt = RowSGD([w], lr=1.0)
+    >>> (w * w).sum().backward()
+    >>> opt.step()
+    >>> w
+    Tensor([[2.4, 3.2],
+            [0. , 1. ]], requires_grad=True)
+    """
+
+    def constants(self, options: Group) -> dict[str, Any]:
+        """What `rule` finds beside the scalars, and may branch on. A captured step holds for these alone."""
+        return {}
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: dict[str, Any], s: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The new parameter and the new state, by NumPy functions of the whole arrays without in-place operators: the
+        rule also runs on tensors, while a step is being captured."""
+        raise NotImplementedError
+
+    def update(self, p: Array, g: Array, state: dict[str, Array], s: dict[str, Any]) -> None:
+        """Update a parameter and its state where they are, by the rule. One that can do so with less may override it."""
+        new, kept = self.rule(p, g, dict(state), s)
+        if kept.keys() != state.keys():
+            raise TypeError(
+                f"{self._title}: the rule returned the states {list(kept)}, and was given {list(state)}: they must agree"
+            )
+        for name, value in kept.items():
+            state[name][...] = value
+        p[...] = new
+
+    def _storage(self, slots: list[Slot]) -> Sequence[Storage]:
+        dtypes = dict.fromkeys(slot.param.dtype for slot in slots)
+        return [Whole([slot for slot in slots if slot.param.dtype == dtype], self._writer) for dtype in dtypes]
+
+    def _configure(self, segment: Whole, group: ParamGroup) -> None:
+        options = self._options(group)
+        segment.constants = self.constants(options)
+        shapes = [self.shapes(options, p.shape) for p in segment.params]
+        segment.configure(self.update, self.states(options), shapes, self.scalars(options, options["lr"], 1))
+
+    def _take_up_moved(self) -> None:
+        super()._take_up_moved()
+        for group, segment in self._segments:  # something changed: perhaps what the rule branches on
+            self._configure(segment, group)
+
+    def _outline(self, group: ParamGroup, step: int) -> tuple[Any, ...]:
+        return *super()._outline(group, step), self.constants(self._options(group))
+
+
+class Run:
+    """Neighbours with a gradient and one clock, which nobody else has."""
+
+    __slots__ = ("clock", "positions", "slots", "writer")
+
+    def __init__(self, whole: Whole, first: int, last: int) -> None:
+        self.positions = range(first, last)
+        self.slots = whole.slots[first:last]
+        self.clock = self.slots[0].clock.split(self.slots)
+        #: Notes that the parameters were written.
+        self.writer = mutation.Writer(whole.by, [mutation.region(slot.param._data) for slot in self.slots])
+
+
+class Whole(Storage):
+    """Parameters of one group and dtype that stay where they are, and their state, in arrays of their own."""
+
+    def __init__(self, slots: list[Slot], by: str) -> None:
+        super().__init__(slots, by)
+        for slot in slots:
+            if not slot.param._data.flags.writeable:
+                raise ValueError(
+                    f"{slot.name} is a read-only view of an array in use elsewhere, and cannot be updated there: give it "
+                    "storage of its own, tn.tensor(array, requires_grad=True)"
+                )
+        self._update: Callable[..., None] | None = None
+        #: What the rule finds as its numbers, in the parameters' dtype.
+        self._numbers: dict[str, Any] = {}
+        self._states: list[dict[str, Array]] = []
+
+    def configure(
+        self,
+        update: Callable[[Array, Array, dict[str, Array], dict[str, Any]], None],
+        states: dict[str, float],
+        shapes: list[dict[str, Shape]],
+        scalars: dict[str, float],
+    ) -> None:
+        """Make ready for an update with states of these initial values and shapes, and these scalars."""
+        self._update = update
+        for slot, wanted in zip(self.slots, shapes, strict=True):
+            before, slot.state = slot.state, {}
+            for name, shape in wanted.items():
+                tensor = before.get(name)
+                if tensor is None:
+                    tensor = Tensor._of(self._new(slot.param._data, shape, states[name]))
+                elif tensor.dtype != self.dtype:
+                    tensor._rebind(tensor._data.astype(self.dtype))
+                slot.state[name] = tensor
+        self._states = [{name: tensor._data for name, tensor in slot.state.items()} for slot in self.slots]
+        self.set(scalars)
+
+    def _new(self, like: Array, shape: Shape, value: float) -> Array:
+        if shape == like.shape:
+            return np.full_like(like, value)  # in the parameter's memory order
+        return np.full(shape, value, self.dtype)
+
+    def set(self, scalars: dict[str, float]) -> None:
+        self.scalars = scalars
+        kind = self.dtype.type
+        self._numbers = {name: kind(value) for name, value in scalars.items()} | self.constants
+
+    def update(self, run: Run, grads: list[Any]) -> None:
+        assert self._update is not None
+        for k in run.positions:
+            self._update(self.params[k]._data, grads[k]._data, self._states[k], self._numbers)
+
+    def _run(self, first: int, last: int) -> Run:
+        return Run(self, first, last)
