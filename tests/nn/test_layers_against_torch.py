@@ -14,10 +14,10 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
+from tests.nn.oracle import Make, beside_torch, randomise, same_gradients, same_state, tables
 
 torch = pytest.importorskip("torch")
 
-Make = Callable[[Any], Any]
 R = np.random.default_rng(0)
 IMAGE = (3, 4, 6, 5)
 
@@ -36,6 +36,30 @@ LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "MaxPool2d all": (lambda m: m.MaxPool2d((3, 2), stride=(2, 1), padding=1), IMAGE),
     "AvgPool2d": (lambda m: m.AvgPool2d(2), IMAGE),
     "AvgPool2d all": (lambda m: m.AvgPool2d((3, 2), stride=(2, 1), padding=1, count_include_pad=False), IMAGE),
+    "MaxPool1d": (lambda m: m.MaxPool1d(3, 2, 1, dilation=2, ceil_mode=True), (3, 4, 8)),
+    "MaxPool2d dilated": (lambda m: m.MaxPool2d(2, stride=(2, 1), dilation=(1, 2), ceil_mode=True), IMAGE),
+    "MaxPool3d": (lambda m: m.MaxPool3d((1, 2, 2), stride=1, padding=(0, 1, 0)), (2, 3, 2, 4, 3)),
+    "AvgPool1d": (lambda m: m.AvgPool1d(3, 2, 1, ceil_mode=True, count_include_pad=False), (3, 4, 8)),
+    "AvgPool2d divisor": (lambda m: m.AvgPool2d(2, ceil_mode=True, divisor_override=3), IMAGE),
+    "AvgPool3d": (lambda m: m.AvgPool3d((1, 2, 2), stride=1, padding=(0, 1, 0)), (2, 3, 2, 4, 3)),
+    "LPPool1d": (lambda m: m.LPPool1d(2, 3, stride=2), (3, 4, 8)),
+    "LPPool2d": (lambda m: m.LPPool2d(2, (2, 3), ceil_mode=True), IMAGE),
+    "LPPool3d": (lambda m: m.LPPool3d(2, 2), (2, 3, 2, 4, 3)),
+    "AdaptiveAvgPool1d": (lambda m: m.AdaptiveAvgPool1d(3), (3, 4, 8)),
+    "AdaptiveAvgPool2d": (lambda m: m.AdaptiveAvgPool2d((None, 2)), IMAGE),
+    "AdaptiveAvgPool2d global": (lambda m: m.AdaptiveAvgPool2d(1), IMAGE),
+    "AdaptiveAvgPool3d": (lambda m: m.AdaptiveAvgPool3d((1, 3, 2)), (2, 3, 2, 4, 3)),
+    "AdaptiveMaxPool1d": (lambda m: m.AdaptiveMaxPool1d(3), (3, 4, 8)),
+    "AdaptiveMaxPool2d": (lambda m: m.AdaptiveMaxPool2d((None, 2)), IMAGE),
+    "AdaptiveMaxPool2d global": (lambda m: m.AdaptiveMaxPool2d(1), IMAGE),
+    "AdaptiveMaxPool3d": (lambda m: m.AdaptiveMaxPool3d((1, 3, 2)), (2, 3, 2, 4, 3)),
+    "Upsample": (lambda m: m.Upsample(scale_factor=1.7), (3, 4, 8)),
+    "Upsample bicubic": (lambda m: m.Upsample(scale_factor=(1.7, 0.6), mode="bicubic"), IMAGE),
+    "Upsample trilinear": (lambda m: m.Upsample((3, 3, 3), mode="trilinear", align_corners=True), (2, 3, 2, 4, 3)),
+    "Upsample recomputed": (
+        lambda m: m.Upsample(scale_factor=1.7, mode="linear", recompute_scale_factor=True), (3, 4, 8)),
+    "UpsamplingNearest2d": (lambda m: m.UpsamplingNearest2d(scale_factor=2), IMAGE),
+    "UpsamplingBilinear2d": (lambda m: m.UpsamplingBilinear2d((9, 7)), IMAGE),
     "Flatten": (lambda m: m.Flatten(), IMAGE),
     "Flatten part": (lambda m: m.Flatten(1, -2), IMAGE),
     "Identity": (lambda m: m.Identity(), (2, 3)),
@@ -80,53 +104,9 @@ LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
 }  # fmt: skip
 
 
-def _randomise(layer: Any) -> None:
-    for p in layer.parameters():
-        p.data = R.normal(size=p.shape)
-
-
-def _arrays(layer: Any) -> dict[str, Any]:
-    """PyTorch's state as arrays."""
-    return {name: value.numpy() for name, value in layer.state_dict().items()}
-
-
-def _same_state(mine: Any, theirs: Any) -> None:
-    ours, expected = mine.state_dict(), _arrays(theirs)
-    assert list(ours) == list(expected)
-    for name, value in ours.items():
-        assert value.shape == expected[name].shape, name
-        np.testing.assert_allclose(value, expected[name], rtol=1e-10, atol=1e-12, err_msg=name)
-
-
-def _same_gradients(mine: Any, theirs: Any) -> None:
-    for (name, p), q in zip(mine.named_parameters(), theirs.parameters(), strict=True):
-        np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-9, atol=1e-11, err_msg=name)
-
-
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name: str) -> None:
-    make, shape = LAYERS[name]
-    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
-    mine.load_state_dict(_arrays(theirs))
-    _same_state(mine, theirs)
-    _randomise(mine)
-    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
-    for training in (True, True, False, True):
-        mine.train(training)
-        theirs.train(training)
-        mine.zero_grad()
-        theirs.zero_grad()
-        data = R.normal(size=shape)
-        x, tx = tn.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
-        out, expected = mine(x), theirs(tx)
-        assert out.shape == tuple(expected.shape)
-        np.testing.assert_allclose(out.data, expected.detach().numpy(), rtol=1e-9, atol=1e-11)
-        g = R.normal(size=out.shape)
-        out.backward(g)
-        expected.backward(torch.tensor(g))
-        np.testing.assert_allclose(x.grad.data, tx.grad.numpy(), rtol=1e-8, atol=1e-10)
-        _same_gradients(mine, theirs)
-        _same_state(mine, theirs)
+    beside_torch(*LAYERS[name])
 
 
 @pytest.mark.parametrize("padding_idx", [None, 0, -1])
@@ -137,7 +117,7 @@ def test_embedding(padding_idx: int | None) -> None:
     mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
     if padding_idx is not None:
         assert not mine.weight.data[padding_idx].any()
-    _randomise(mine)
+    randomise(mine)
     theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
     indices = np.array([[0, 2, 4], [2, 2, 4]])
     out, expected = mine(indices), theirs(torch.tensor(indices))
@@ -145,7 +125,7 @@ def test_embedding(padding_idx: int | None) -> None:
     g = R.normal(size=out.shape)
     out.backward(g)
     expected.backward(torch.tensor(g))
-    _same_gradients(mine, theirs)
+    same_gradients(mine, theirs)
 
 
 def _scores(*shape: int) -> Any:
@@ -214,8 +194,9 @@ def test_loss(name: str) -> None:
 
 def test_every_layer_is_here() -> None:
     base = (nn.Module, nn.ModuleList, nn.ModuleDict, nn.Dropout, nn.Embedding)
+    pairs = {f"{kind}{axes}d" for kind in ("MaxUnpool", "FractionalMaxPool") for axes in (1, 2, 3)}  # test_pooling.py
     layers = {n for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module) and c not in base}
-    assert layers == {name.partition(" ")[0] for name in (*LAYERS, *LOSSES)} - {"network"}
+    assert layers - pairs == {name.partition(" ")[0] for table in tables() for name in table} - {"network"}
 
 
 def test_a_model_trains_alike() -> None:
@@ -236,7 +217,7 @@ def test_a_model_trains_alike() -> None:
         for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
             p.data = p.data - 0.1 * p.grad.data
             q.data -= 0.1 * q.grad
-    _same_state(mine, theirs)
+    same_state(mine, theirs)
 
 
 def test_a_state_of_pytorchs_loads_as_it_is() -> None:
@@ -245,4 +226,4 @@ def test_a_state_of_pytorchs_loads_as_it_is() -> None:
 
     mine, theirs = make(nn), make(torch.nn)
     mine.load_state_dict(theirs.state_dict())
-    _same_state(mine, theirs)
+    same_state(mine, theirs)
