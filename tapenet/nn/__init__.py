@@ -1,6 +1,6 @@
 """Models: modules, layers, their functions, and initial values."""
 
-from tapenet.nn import functional, init
+from tapenet.nn import functional, init, utils
 from tapenet.nn.activation import (
     ELU,
     GELU,
@@ -55,7 +55,18 @@ from tapenet.nn.loss import (
     SmoothL1Loss,
 )
 from tapenet.nn.module import LoadReport, Module
-from tapenet.nn.normalization import BatchNorm1d, BatchNorm2d, LayerNorm
+from tapenet.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LayerNorm,
+    LocalResponseNorm,
+    RMSNorm,
+)
 from tapenet.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -89,11 +100,16 @@ from tapenet.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from tapenet.nn.recurrent import GRU, LSTM, RNN
+from tapenet.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from tapenet.nn.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
     "ELU",
     "GELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
@@ -108,6 +124,7 @@ __all__ = [
     "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
+    "BatchNorm3d",
     "Buffer",
     "ChannelShuffle",
     "CircularPad1d",
@@ -133,18 +150,25 @@ __all__ = [
     "Fold",
     "FractionalMaxPool2d",
     "FractionalMaxPool3d",
+    "GRUCell",
+    "GroupNorm",
     "Hardtanh",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LoadReport",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -162,6 +186,8 @@ __all__ = [
     "Parameter",
     "PixelShuffle",
     "PixelUnshuffle",
+    "RMSNorm",
+    "RNNCell",
     "ReLU",
     "ReLU6",
     "ReflectionPad1d",
@@ -189,4 +215,5 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "utils",
 ]

@@ -1,0 +1,170 @@
+"""One time step of a recurrent layer as a layer, for loops of one's own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.casting import cast, here
+from tapenet.nn.module import Module
+from tapenet.nn.parameter import FLOAT
+from tapenet.nn.recurrent import initial
+from tapenet.ops.random import generator
+
+
+class _Cell(Module):
+    """What the cells share."""
+
+    #: How many blocks of rows the weights have, and how many states are carried on.
+    _gates: int
+    _states = 1
+
+    bias_ih: Tensor | None
+    bias_hh: Tensor | None
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.bias = bias
+        rng = generator(rng)
+        rows = self._gates * hidden_size
+        self.weight_ih = initial((rows, input_size), hidden_size, dtype, rng)
+        self.weight_hh = initial((rows, hidden_size), hidden_size, dtype, rng)
+        self.bias_ih = initial((rows,), hidden_size, dtype, rng) if bias else None
+        self.bias_hh = initial((rows,), hidden_size, dtype, rng) if bias else None
+
+    def forward(self, x: Any, hx: Any = None) -> Any:
+        x = cast(x, self.weight_ih)
+        shape = tuple(x.shape)
+        if len(shape) not in (1, 2) or shape[-1] != self.input_size:
+            raise ValueError(f"{here()} takes (batch, {self.input_size}) or ({self.input_size},), not {shape}")
+        wanted = (*shape[:-1], self.hidden_size)
+        if hx is None:
+            states = [np.zeros(wanted, self.weight_ih.dtype)] * self._states
+        else:
+            if self._states > 1 and not (isinstance(hx, (tuple, list)) and len(hx) == self._states):
+                raise TypeError(f"{here()} takes its states as a pair (h, c), not {type(hx).__name__}")
+            states = [cast(h, self.weight_ih) for h in (hx if self._states > 1 else (hx,))]
+            for h in states:
+                if tuple(h.shape) != wanted:
+                    raise ValueError(
+                        f"{here()}: a state has shape {tuple(h.shape)}; for the input {shape} give {wanted}"
+                    )
+        if len(shape) == 2:
+            return self._cell(x, states)
+        found = self._cell(x[None], [h[None] for h in states])
+        return found[0] if self._states == 1 else tuple(h[0] for h in found)
+
+    def _cell(self, x: Any, states: list[Any]) -> Any:
+        """The states after, of a batch."""
+        raise NotImplementedError
+
+    def _weights(self) -> tuple[Any, ...]:
+        return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
+
+
+_WORDS = """Args:
+        input_size: length of the inputs.
+        hidden_size: number of units.
+        bias: add b_ih and b_hh.{nonlinearity}
+        dtype: of the parameters.
+        rng: a generator, or an integer to make one from, for the initial values.
+
+    A call takes x, (batch, input_size) or (input_size,), and hx, the states before, zeros by default: {states}. It returns
+    the states after.
+
+    Attributes:
+        weight_ih, weight_hh: ({gates}hidden_size, input_size) and ({gates}hidden_size, hidden_size), in Fortran order.
+        bias_ih, bias_hh: ({gates}hidden_size,), or None.
+    All begin as U(-k, k) with k = 1 / √hidden_size.
+
+    Raises:
+        ValueError: inputs or states of other shapes."""
+
+
+class RNNCell(_Cell):
+    __doc__ = f"""One time step of `nn.RNN`; see `tn.rnn_tanh_cell`.
+
+    {_WORDS.format(gates="", states="(batch, hidden_size)",
+                   nonlinearity=chr(10) + '        nonlinearity: "tanh" or "relu".')}
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.RNNCell(3, 5)(np.zeros((2, 3))).shape
+    (2, 5)
+    """  # fmt: skip
+
+    _gates = 1
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        if nonlinearity not in ("tanh", "relu"):
+            raise ValueError(f"RNNCell: nonlinearity={nonlinearity!r} is neither 'tanh' nor 'relu'")
+        self.nonlinearity = nonlinearity
+        super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
+
+    def _cell(self, x: Any, states: list[Any]) -> Any:
+        cell = ops.rnn_tanh_cell if self.nonlinearity == "tanh" else ops.rnn_relu_cell
+        return cell(x, *states, *self._weights())
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity!r}")
+
+
+class LSTMCell(_Cell):
+    __doc__ = f"""One time step of `nn.LSTM`; see `tn.lstm_cell`.
+
+    {_WORDS.format(gates="4 * ", states="a pair (h, c) of (batch, hidden_size)", nonlinearity="")}
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> h, c = nn.LSTMCell(3, 5)(np.zeros((2, 3)))
+    >>> h.shape, c.shape
+    ((2, 5), (2, 5))
+    """
+
+    _gates = 4
+    _states = 2
+
+    def _cell(self, x: Any, states: list[Any]) -> Any:
+        return ops.lstm_cell(x, *states, *self._weights())
+
+
+class GRUCell(_Cell):
+    __doc__ = f"""One time step of `nn.GRU`; see `tn.gru_cell`.
+
+    {_WORDS.format(gates="3 * ", states="(batch, hidden_size)", nonlinearity="")}
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.GRUCell(3, 5)(np.zeros((2, 3))).shape
+    (2, 5)
+    """
+
+    _gates = 3
+
+    def _cell(self, x: Any, states: list[Any]) -> Any:
+        return ops.gru_cell(x, *states, *self._weights())
