@@ -230,7 +230,13 @@ LATER: dict[str, tuple[str, ...]] = {
         "tanhshrink",
         "threshold",
     ),
-    "layers.attention": ("scaled_dot_product_attention",),
+    "layers.attention": (
+        "alibi_bias",
+        "multi_head_attention_forward",
+        "rotary_embedding",
+        "scaled_dot_product_attention",
+        "sinusoidal_positions",
+    ),
     "layers.convolution": (
         "channel_shuffle",
         "conv1d",

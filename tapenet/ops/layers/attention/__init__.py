@@ -3,6 +3,8 @@ by itself."""
 
 from __future__ import annotations
 
+from tapenet.ops.layers.attention.heads import multi_head_attention_forward
+from tapenet.ops.layers.attention.positions import alibi_bias, rotary_embedding, sinusoidal_positions
 from tapenet.ops.layers.attention.product import (
     attention,
     attention_grad,
@@ -12,9 +14,13 @@ from tapenet.ops.layers.attention.product import (
 )
 
 __all__ = [
+    "alibi_bias",
     "attention",
     "attention_grad",
     "attention_kept",
     "attention_weights",
+    "multi_head_attention_forward",
+    "rotary_embedding",
     "scaled_dot_product_attention",
+    "sinusoidal_positions",
 ]

@@ -61,6 +61,8 @@ def merged_mask(
         masks.append(("attn_mask", mask))
     if key_padding_mask is not None:
         mask = array_like(key_padding_mask)
+        if batch == 1 and mask.shape == (keys,):
+            mask = np.expand_dims(mask, 0)
         if mask.shape != (batch, keys):
             raise ValueError(f"key_padding_mask has shape {mask.shape}; it must be (batch, keys), {(batch, keys)}")
         masks.append(("key_padding_mask", np.reshape(mask, (batch, 1, 1, keys))))
@@ -68,7 +70,9 @@ def merged_mask(
     plain = all(mask.dtype.kind == "b" for _, mask in masks)
     for name, mask in masks:
         if mask.dtype.kind not in "bf":
-            raise TypeError(f"{name} holds {mask.dtype}; give booleans, True for what is left out, or floats to be added")
+            raise TypeError(
+                f"{name} holds {mask.dtype}; give booleans, True for what is left out, or floats to be added"
+            )
         if mask.dtype.kind == "b" and not plain:
             mask = np.where(mask, np.full((), -math.inf, dtype), np.zeros((), dtype))
         elif plain:
@@ -83,65 +87,174 @@ def merged_mask(
     return found
 
 
-def multi_head(
+def _batch_first(query: Any, key: Any, value: Any, batch_first: bool) -> list[Any]:
+    """The inputs as (batch, length, width), as views; what was one array stays one."""
+    made: dict[int, Any] = {}
+    for name, given in (("query", query), ("key", key), ("value", value)):
+        if id(given) in made:
+            continue
+        x = array_like(given)
+        if x.ndim not in (2, 3) or x.ndim != np.ndim(query):
+            raise ValueError(
+                f"{name} has shape {x.shape} beside a query of shape {np.shape(query)}; both must be "
+                f"{'(batch, length, width)' if batch_first else '(length, batch, width)'}, or both (length, width)"
+            )
+        if x.ndim == 2:
+            x = np.expand_dims(x, 0)
+        elif not batch_first:
+            x = np.swapaxes(x, 0, 1)
+        made[id(given)] = x
+    found = [made[id(x)] for x in (query, key, value)]
+    if not found[0].shape[0] == found[1].shape[0] == found[2].shape[0] or found[1].shape[1] != found[2].shape[1]:
+        raise ValueError(
+            f"query {np.shape(query)}, key {np.shape(key)} and value {np.shape(value)} must have the same batch, key and "
+            "value the same length"
+        )
+    return found
+
+
+def _with_more(
+    k: Any, v: Any, bias_k: Any, bias_v: Any, static_k: Any, static_v: Any, zeros: bool, heads: int
+) -> tuple[Any, Any, int]:
+    """Keys and values by heads, and how many there are at the end that all queries see."""
+    more = 0
+    if bias_k is not None:
+        shape = (k.shape[0], 1, k.shape[2])
+        k = np.concatenate([k, np.broadcast_to(bias_k, shape)], 1)
+        v = np.concatenate([v, np.broadcast_to(bias_v, shape)], 1)
+        more += 1
+    shape = (k.shape[0], heads, -1, k.shape[2] // heads)
+    k = _split_heads(k, heads) if static_k is None else np.reshape(static_k, shape)
+    v = _split_heads(v, heads) if static_v is None else np.reshape(static_v, shape)
+    if zeros:
+        nothing = np.zeros((*k.shape[:2], 1, k.shape[3]), k.dtype)
+        k, v = np.concatenate([k, nothing], 2), np.concatenate([v, nothing], 2)
+        more += 1
+    return k, v, more
+
+
+def _causal_mask(mask: Any, length: int, keys: int, more: int) -> Any:
+    """A mask that is causal too, but for the keys at the end that all queries see."""
+    past = np.concatenate([np.tri(length, keys, dtype=bool), np.ones((length, more), bool)], 1)
+    if mask is None:
+        return past
+    return np.logical_and(mask, past) if mask.dtype.kind == "b" else np.where(past, mask, -math.inf)
+
+
+def _head_sample(r: np.random.Generator, **options: Any) -> Any:
+    shapes = [(2, 1, 2), (3, 1, 2), (3, 1, 2)]
+    weights = [r.normal(size=(6, 2)), r.normal(size=6), r.normal(size=(1, 1, 2)), r.normal(size=(1, 1, 2))]
+    if options.pop("plain", False):
+        weights[1:] = [None, None, None]
+    out_proj = r.normal(size=(2, 2)), r.normal(size=2)
+    arrays = [r.normal(size=s) for s in shapes]
+    return sample(*arrays, 2, 2, *weights, options.pop("zero", False), 0.0, *out_proj, **options)
+
+
+@derived(
+    samples=lambda r: [
+        _head_sample(r, plain=True),
+        _head_sample(r, zero=True, attn_mask=np.array([[True, False, False], [False, True, False]])),
+    ]
+)
+def multi_head_attention_forward(
     query: Any,
     key: Any,
     value: Any,
+    embed_dim_to_check: int,
     num_heads: int,
-    projections: list[Any],
+    in_proj_weight: Any,
+    in_proj_bias: Any,
+    bias_k: Any,
+    bias_v: Any,
+    add_zero_attn: bool,
+    dropout_p: float,
     out_proj_weight: Any,
     out_proj_bias: Any,
-    bias_k: Any = None,
-    bias_v: Any = None,
-    add_zero_attn: bool = False,
-    dropout_p: float = 0.0,
+    training: bool = True,
     key_padding_mask: Any = None,
     need_weights: bool = True,
     attn_mask: Any = None,
+    use_separate_proj_weight: bool = False,
+    q_proj_weight: Any = None,
+    k_proj_weight: Any = None,
+    v_proj_weight: Any = None,
     static_k: Any = None,
     static_v: Any = None,
     average_attn_weights: bool = True,
     is_causal: bool = False,
+    *,
+    batch_first: bool = False,
     rng: Any = None,
 ) -> tuple[Any, Any]:
-    """Attention with several heads on (batch, length, width) inputs. `projections` are `weight`, `bias` and `separate` of
-    `projected`; the other arguments are those of `multi_head_attention_forward`."""
-    batch, length, _ = query.shape
-    q, k, v = projected(query, key, value, *projections)
-    if q.shape[-1] % num_heads:
-        raise ValueError(f"the width {q.shape[-1]} does not divide into {num_heads} heads")
-    more = 0
-    if bias_k is not None:
-        shape = (batch, 1, q.shape[-1])
-        k = np.concatenate([k, np.broadcast_to(bias_k, shape)], 1)
-        v = np.concatenate([v, np.broadcast_to(bias_v, shape)], 1)
-        more += 1
-    q, k, v = (_split_heads(x, num_heads) for x in (q, k, v))
-    if static_k is not None:
-        k = np.reshape(static_k, (batch, num_heads, -1, q.shape[-1]))
-    if static_v is not None:
-        v = np.reshape(static_v, (batch, num_heads, -1, q.shape[-1]))
-    if add_zero_attn:
-        zeros = np.zeros((batch, num_heads, 1, q.shape[-1]), q.dtype)
-        k, v = np.concatenate([k, zeros], 2), np.concatenate([v, zeros], 2)
-        more += 1
-    mask = merged_mask(
-        attn_mask, key_padding_mask, batch, num_heads, length, k.shape[2] - more, more, q.dtype
-    )
-    if is_causal and more:  # the keys that were added are seen by all
-        past = np.concatenate([np.tri(length, k.shape[2] - more, dtype=bool), np.ones((length, more), bool)], 1)
-        if mask is None:
-            mask = past
-        elif mask.dtype.kind == "b":
-            mask = np.logical_and(mask, past)
-        else:
-            mask = np.where(past, mask, -math.inf)
-        is_causal = False
-    if not need_weights:
-        out = scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal, rng=rng)
-        return linear(_join_heads(out), out_proj_weight, out_proj_bias), None
-    weights = attention_weights(q, k, mask, is_causal, None)
-    if dropout_p:
-        weights = dropout(weights, dropout_p, rng=rng)
-    out = linear(_join_heads(np.matmul(weights, v)), out_proj_weight, out_proj_bias)
-    return out, np.mean(weights, 1) if average_attn_weights else weights
+    """Attention with several heads: query, key and value are projected and cut into heads, each of which attends by itself;
+    the results are put side by side and projected. Vaswani et al., arXiv:1706.03762, section 3.2.2. The computation of
+    `nn.MultiheadAttention`, with PyTorch's arguments.
+
+    Args:
+        query: (L, batch, E), or (L, E) without a batch.
+        key, value: (S, batch, K) and (S, batch, V), or likewise without a batch.
+        embed_dim_to_check: E.
+        num_heads: how many heads; they divide E.
+        in_proj_weight: (3 E, E), the three projections below each other; with `use_separate_proj_weight` they are instead
+            `q_proj_weight` (E, E), `k_proj_weight` (E, K) and `v_proj_weight` (E, V).
+        in_proj_bias: (3 E,), or None.
+        bias_k, bias_v: (1, 1, E), one more key and its value, which all queries see; or None.
+        add_zero_attn: add a key and a value of zeros, which all queries see.
+        dropout_p: probability with which each weight is dropped in `training`.
+        out_proj_weight, out_proj_bias: (E, E) and (E,), of the last projection; the bias may be None.
+        key_padding_mask: (batch, S), True for keys that are left out, or floats that are added to the scores.
+        need_weights: return the weights too; without, the result takes less time and memory.
+        attn_mask: (L, S) or (batch · heads, L, S), True for keys that the query does not see (in
+            `scaled_dot_product_attention` it is the other way round), or floats that are added.
+        static_k, static_v: (batch · heads, S, E / heads), used in place of the projected key and value.
+        average_attn_weights: return the mean of the weights over the heads.
+        is_causal: query i sees keys 0 to i only; holds beside the masks, and needs none.
+        batch_first: the batch is the first axis of inputs and result.
+        rng: a generator or an integer for dropout to draw from.
+
+    Returns:
+        the result, shaped like the query, and the weights (batch, L, S), or (batch, heads, L, S) without the mean; None if
+        they are not needed. A query that sees no key has weights 0, where PyTorch with `need_weights` has nan.
+
+    Raises:
+        ValueError: the shapes do not fit.
+        TypeError: a mask of integers.
+
+    >>> import numpy as np, tapenet as tn
+    >>> x = tn.tensor([[1.0, 0.0], [0.0, 1.0]])
+    >>> in_proj, out_proj = np.concatenate([np.eye(2)] * 3), np.eye(2)
+    >>> out, weights = tn.multi_head_attention_forward(
+    ...     x, x, x, 2, 1, in_proj, None, None, None, False, 0.0, out_proj, None, is_causal=True)
+    >>> weights.numpy().round(2)
+    array([[1.  , 0.  ],
+           [0.33, 0.67]])
+    """
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    inputs = _batch_first(query, key, value, batch_first)
+    batch, length, width = inputs[0].shape
+    if width != embed_dim_to_check or width % num_heads:
+        raise ValueError(
+            f"query has vectors of {width}; they must be as long as embed_dim={embed_dim_to_check}, and divide into "
+            f"{num_heads} heads"
+        )
+    q, k, v = projected(*inputs, in_proj_weight, in_proj_bias, separate)
+    q = _split_heads(q, num_heads)
+    k, v, more = _with_more(k, v, bias_k, bias_v, static_k, static_v, add_zero_attn, num_heads)
+    keys = k.shape[2] - more
+    mask = merged_mask(attn_mask, key_padding_mask, batch, num_heads, length, keys, more, q.dtype)
+    if is_causal and more:
+        mask, is_causal = _causal_mask(mask, length, keys, more), False
+    p = dropout_p if training else 0.0
+    weights = None
+    if need_weights:
+        weights = dropout(attention_weights(q, k, mask, is_causal, None), p, p > 0, rng)
+        out = np.matmul(weights, v)
+    else:
+        out = scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=rng)
+    out = linear(_join_heads(out), out_proj_weight, out_proj_bias)
+    if need_weights and average_attn_weights:
+        weights = np.mean(weights, 1)
+    if np.ndim(query) == 2:
+        return out[0], None if weights is None else weights[0]
+    return out if batch_first else np.swapaxes(out, 0, 1), weights

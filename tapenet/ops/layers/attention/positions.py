@@ -35,9 +35,7 @@ def _turns(offset: int, length: int, pairs: int, base: float, dtype: str) -> tup
     return made
 
 
-def _rotation(
-    x: Any, positions: Any, base: float, offset: int, axis: int, inverse: bool
-) -> tuple[Any, Any]:
+def _rotation(x: Any, positions: Any, base: float, offset: int, axis: int, inverse: bool) -> tuple[Any, Any]:
     """Check the arguments; cosine and sine, shaped to broadcast against either half of x."""
     if x.dtype.kind != "f":
         raise TypeError(f"x holds {x.dtype}; give floats: x.astype(np.float32)")
@@ -150,9 +148,7 @@ rotary_embedding = op(
 
 
 @derived(nondiff=True, samples=lambda r: [sample(3, 4), sample(2, 5, 1, 100.0, np.float64)])
-def sinusoidal_positions(
-    length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: Any = np.float32
-) -> Any:
+def sinusoidal_positions(length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: Any = np.float32) -> Any:
     """A vector for each position t, of waves of growing length: sin(t / base^(2i/dim)) in place 2i, the cosine of the same
     in place 2i + 1. Vaswani et al., arXiv:1706.03762, section 3.5.
 

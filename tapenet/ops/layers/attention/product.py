@@ -21,9 +21,9 @@ from tapenet.ops.random import integers
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import astype, unbroadcast
 
-#: Up to how many scores are kept as a whole: 16 megabytes of float32. Beyond, reading them again costs what making them
+#: Up to how many scores are kept as a whole: 4 megabytes of float32. Beyond, reading them again costs what making them
 #: anew does.
-WHOLE = 2**22
+WHOLE = 2**20
 
 
 def _shape(query: Any, key: Any, value: Any, attn_mask: Any) -> tuple[int, ...]:
@@ -267,9 +267,7 @@ attention_grad = op(
 
 def _grad_sample(r: np.random.Generator, mask: Any = None) -> Any:
     arrays = _normal(r)
-    return sample(
-        r.normal(size=(2, 2)), *arrays, mask, *_attention(*arrays, mask), mask_gradient=mask is not None
-    )
+    return sample(r.normal(size=(2, 2)), *arrays, mask, *_attention(*arrays, mask), mask_gradient=mask is not None)
 
 
 def _attention_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
@@ -379,7 +377,9 @@ def scaled_dot_product_attention(
         if attn_mask.dtype.kind == "f" and attn_mask.dtype != query.dtype:
             attn_mask = astype(attn_mask, query.dtype)
     if not 0 <= dropout_p <= 1:
-        raise ValueError(f"scaled_dot_product_attention: dropout_p={dropout_p} is no probability: give a number from 0 to 1")
+        raise ValueError(
+            f"scaled_dot_product_attention: dropout_p={dropout_p} is no probability: give a number from 0 to 1"
+        )
     seed = integers(0, 2**63 - 1, rng=rng) if dropout_p > 0 else None
     shape = None
     if enable_gqa and query.shape[:-2] != key.shape[:-2]:
