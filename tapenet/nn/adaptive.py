@@ -173,7 +173,7 @@ class _FractionalMaxPool(Module):
         self.output_size = output_size
         self.output_ratio = output_ratio
         self.return_indices = return_indices
-        self._random_samples = _random_samples
+        self.register_buffer("_random_samples", _random_samples)  # part of the state, as in PyTorch
         # An integer would begin the same numbers anew at each call.
         self.rng = None if rng is None else generator(rng)
 
