@@ -55,18 +55,7 @@ from tapenet.nn.loss import (
     SmoothL1Loss,
 )
 from tapenet.nn.module import LoadReport, Module
-from tapenet.nn.normalization import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    GroupNorm,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-    LayerNorm,
-    LocalResponseNorm,
-    RMSNorm,
-)
+from tapenet.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from tapenet.nn.padding import (
     CircularPad1d,
     CircularPad2d,
@@ -103,6 +92,14 @@ from tapenet.nn.pooling import (
 from tapenet.nn.recurrent import GRU, LSTM, RNN
 from tapenet.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from tapenet.nn.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
+from tapenet.nn.running import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 
 __all__ = [
     "ELU",

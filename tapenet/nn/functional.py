@@ -6,11 +6,7 @@ everywhere outside of layer constructors.
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-from tapenet import ops
-from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.updating import batch_norm, instance_norm
 from tapenet.ops import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -45,6 +41,7 @@ from tapenet.ops import (
     fractional_max_pool3d,
     gelu,
     grid_sample,
+    group_norm,
     hardtanh,
     huber_loss,
     interpolate,
@@ -53,6 +50,7 @@ from tapenet.ops import (
     layer_norm,
     leaky_relu,
     linear,
+    local_response_norm,
     log_softmax,
     logsigmoid,
     lp_pool1d,
@@ -67,11 +65,13 @@ from tapenet.ops import (
     mish,
     mse_loss,
     nll_loss,
+    normalize,
     one_hot,
     pixel_shuffle,
     pixel_unshuffle,
     relu,
     relu6,
+    rms_norm,
     sigmoid,
     silu,
     smooth_l1_loss,
@@ -119,14 +119,17 @@ __all__ = [
     "fractional_max_pool3d",
     "gelu",
     "grid_sample",
+    "group_norm",
     "hardtanh",
     "huber_loss",
+    "instance_norm",
     "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
     "lp_pool1d",
@@ -141,12 +144,14 @@ __all__ = [
     "mish",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
     "pixel_shuffle",
     "pixel_unshuffle",
     "relu",
     "relu6",
+    "rms_norm",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
@@ -157,49 +162,3 @@ __all__ = [
     "tanhshrink",
     "unfold",
 ]
-
-
-def batch_norm(
-    x: Any,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Any = None,
-    bias: Any = None,
-    training: bool = False,
-    momentum: Any = 0.1,
-    eps: float = 1e-5,
-) -> Any:
-    """Normalise each channel, in training by the statistics of the batch, else by the running ones.
-
-    See `tn.batch_norm_train` and `tn.batch_norm` for the two.
-
-    Args:
-        x: (n, channels, ...).
-        running_mean, running_var: (channels,), or None. In training they are moved towards the statistics of the batch,
-            in place: (1 - momentum) * running + momentum * batch, with the unbiased variance of the batch.
-        weight, bias: (channels,), or None.
-        training: which statistics to use.
-        momentum: weight of the batch in the running statistics.
-        eps: added to the variance.
-
-    Raises:
-        ValueError: no running statistics outside of training, or a single value per channel in training.
-        TypeError: running statistics that are no tensors cannot be moved.
-    """
-    if not training:
-        if running_mean is None or running_var is None:
-            raise ValueError("batch_norm: without running statistics give training=True, to use those of the batch")
-        return ops.batch_norm(x, running_mean, running_var, weight, bias, eps)
-    out, mean, var = ops.batch_norm_train(x, weight, bias, eps)
-    count = math.prod(x.shape) // x.shape[1]
-    for running, batch, factor in ((running_mean, mean, 1.0), (running_var, var, count / (count - 1))):
-        if running is None:
-            continue
-        if not isinstance(running, Tensor):
-            raise TypeError(
-                f"batch_norm: running statistics are tensors, which are updated in place; give nn.Buffer(array), not "
-                f"{type(running).__name__}"
-            )
-        # Ops on tensors without gradient, written through `.data`: a captured step updates them at each replay.
-        running.data = (1 - momentum) * running + (momentum * factor) * batch
-    return out

@@ -1,4 +1,4 @@
-"""Layers that bring their inputs to mean 0 and variance 1."""
+"""Layers that normalise each sample alone: groups of channels, the last axes, neighbouring channels."""
 
 from __future__ import annotations
 
@@ -9,141 +9,95 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet import ops
+from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.casting import asarray, cast, here
-from tapenet.nn.functional import batch_norm
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Buffer, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter
 
 
-class _BatchNorm(Module):
-    """What the batch normalizations for different numbers of axes share."""
+def settings(layer: Any, usual: dict[str, Any]) -> str:
+    """The settings of a layer that are not the usual ones."""
+    return "".join(f", {name}={getattr(layer, name)}" for name, value in usual.items() if getattr(layer, name) != value)
 
-    #: The shapes it takes, by number of axes; and who takes others.
-    _shapes: dict[int, str]
-    _hint: str
+
+def reset(weight: Tensor | None, bias: Tensor | None) -> None:
+    with no_grad():
+        for parameter, value in ((weight, 1.0), (bias, 0.0)):
+            if parameter is not None:
+                parameter[...] = value
+
+
+# -- of groups of channels ---------------------------------------------------------------------------------------------
+
+
+class GroupNorm(Module):
+    """Groups of channels of each sample brought to mean 0 and variance 1, then scaled and shifted channel by channel;
+    see `tn.group_norm`.
+
+    Shapes: (n, num_channels, ...), and the same comes out.
+
+    Args:
+        num_groups: number of groups that the channels are divided into, in order.
+        num_channels: number of channels.
+        eps: added to the variance.
+        affine: learn a scale and a shift per channel.
+        bias: learn the shift too.
+        dtype: of the parameters.
+
+    Attributes:
+        weight, bias: (num_channels,), at first 1 and 0, or None.
+
+    Raises:
+        ValueError: groups that do not divide the channels, or an input of other channels.
+
+    >>> from tapenet import nn
+    >>> nn.GroupNorm(1, 2)([[1.0, 3.0]]).data.round(3)
+    array([[-1.,  1.]], dtype=float32)
+    """
 
     weight: Tensor | None
     bias: Tensor | None
-    running_mean: Tensor | None
-    running_var: Tensor | None
-    num_batches_tracked: Tensor | None
 
     def __init__(
         self,
-        num_features: int,
+        num_groups: int,
+        num_channels: int,
         eps: float = 1e-5,
-        momentum: float | None = 0.1,
         affine: bool = True,
-        track_running_stats: bool = True,
+        bias: bool = True,
         *,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        self.num_features = num_features
+        if num_groups < 1 or num_channels % num_groups:
+            raise ValueError(f"GroupNorm: {num_channels} channels are not {num_groups} groups of equal size")
+        self.num_groups = num_groups
+        self.num_channels = num_channels
         self.eps = eps
-        self.momentum = momentum
         self.affine = affine
-        self.track_running_stats = track_running_stats
-        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
-        self.running_mean = Buffer(np.zeros(num_features, dtype)) if track_running_stats else None
-        self.running_var = Buffer(np.ones(num_features, dtype)) if track_running_stats else None
-        self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
+        self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine and bias else None
+
+    def reset_parameters(self) -> None:
+        """Begin the parameters anew: weight 1, bias 0."""
+        reset(self.weight, self.bias)
 
     def forward(self, x: Any) -> Any:
-        like = self.weight if self.weight is not None else self.running_mean
-        x = asarray(x) if like is None else cast(x, like)
-        if len(x.shape) not in self._shapes or x.shape[1] != self.num_features:
-            raise ValueError(f"{here()} takes {' or '.join(self._expected())}, not {tuple(x.shape)}{self._hint}")
-        momentum: Any = self.momentum
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.data = self.num_batches_tracked + 1
-            if momentum is None:
-                momentum = 1.0 / self.num_batches_tracked
-        return batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            momentum,
-            self.eps,
-        )
-
-    def _expected(self) -> list[str]:
-        return [shape.format(self.num_features) for shape in self._shapes.values()]
+        x = asarray(x) if self.weight is None else cast(x, self.weight)
+        if len(x.shape) < 2 or x.shape[1] != self.num_channels:
+            raise ValueError(f"{here()} takes (n, {self.num_channels}, ...), not {tuple(x.shape)}")
+        return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        text = f"{self.num_features}"
-        for name, usual in (
-            ("eps", 1e-5),
-            ("momentum", 0.1),
-            ("affine", True),
-            ("track_running_stats", True),
-        ):
-            if getattr(self, name) != usual:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        text = f"{self.num_groups}, {self.num_channels}" + settings(self, {"eps": 1e-5, "affine": True})
+        return text if self.bias is not None or not self.affine else text + ", bias=False"
 
 
-_ARGUMENTS = """Args:
-        num_features: number of channels.
-        eps: added to the variance.
-        momentum: weight of the newest batch in the running statistics; None for the mean over all batches so far.
-        affine: learn a scale and a shift per channel.
-        track_running_stats: keep running statistics; without them, evaluation too uses those of the batch.
-        dtype: of parameters and statistics.
-
-    Attributes:
-        weight, bias: (num_features,), at first 1 and 0, or None.
-        running_mean, running_var: (num_features,) buffers, at first 0 and 1, or None. The variance is the unbiased one
-            (divided by n - 1), while a batch in training is divided by the root of its biased one, as in PyTorch.
-        num_batches_tracked: how many batches entered the running statistics, or None.
-
-    Raises:
-        ValueError: an input of another shape, or in training of a single value per channel."""
+# -- of the last axes --------------------------------------------------------------------------------------------
 
 
-class BatchNorm1d(_BatchNorm):
-    __doc__ = f"""Each feature brought to mean 0 and variance 1 over the batch, then scaled and shifted; see
-    `tn.batch_norm_train`. In training by the statistics of the batch, which enter the running ones; in evaluation by
-    the running ones.
-
-    Shapes: (n, num_features) or (n, num_features, length), and the same comes out.
-
-    {_ARGUMENTS}
-
-    >>> from tapenet import nn
-    >>> layer = nn.BatchNorm1d(2)
-    >>> layer([[1.0, 0.0], [3.0, 0.0]]).data.round(3)
-    array([[-1.,  0.],
-           [ 1.,  0.]], dtype=float32)
-    >>> layer.running_mean.data
-    array([0.2, 0. ], dtype=float32)
-    """
-
-    _shapes = {2: "(n, {})", 3: "(n, {}, length)"}  # noqa: RUF012  constants
-    _hint = "; for images use BatchNorm2d"
-
-
-class BatchNorm2d(_BatchNorm):
-    __doc__ = f"""Each channel of images brought to mean 0 and variance 1 over the batch and all positions, then scaled
-    and shifted; see `tn.batch_norm_train`. In training by the statistics of the batch, which enter the running ones; in
-    evaluation by the running ones.
-
-    Shapes: (n, num_features, h, w), and the same comes out.
-
-    {_ARGUMENTS}
-
-    >>> import numpy as np
-    >>> from tapenet import nn
-    >>> nn.BatchNorm2d(3)(np.zeros((2, 3, 4, 4))).shape
-    (2, 3, 4, 4)
-    """
-
-    _shapes = {4: "(n, {}, h, w)"}  # noqa: RUF012
-    _hint = "; for vectors use BatchNorm1d"
+def _lengths(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    return (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
 
 
 class LayerNorm(Module):
@@ -182,18 +136,105 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        shape = (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
+        shape = _lengths(normalized_shape)
         self.normalized_shape = shape
         self.eps = eps
+        self.elementwise_affine = elementwise_affine
         self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(shape, dtype)) if elementwise_affine and bias else None
+
+    def reset_parameters(self) -> None:
+        """Begin the parameters anew: weight 1, bias 0."""
+        reset(self.weight, self.bias)
 
     def forward(self, x: Any) -> Any:
         x = asarray(x) if self.weight is None else cast(x, self.weight)
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        text = f"{self.normalized_shape}" if self.eps == 1e-5 else f"{self.normalized_shape}, eps={self.eps}"
-        if self.weight is None:
-            return text + ", elementwise_affine=False"
-        return text if self.bias is not None else text + ", bias=False"
+        text = f"{self.normalized_shape}" + settings(self, {"eps": 1e-5, "elementwise_affine": True})
+        return text if self.bias is not None or not self.elementwise_affine else text + ", bias=False"
+
+
+class RMSNorm(Module):
+    """The last axes of each sample divided by their root mean square, then scaled element by element; see
+    `tn.rms_norm`.
+
+    Shapes: (..., *normalized_shape), and the same comes out.
+
+    Args:
+        normalized_shape: length of the last axis, or lengths of the last axes.
+        eps: added to the mean square; by default the spacing of the dtype's numbers at 1.
+        elementwise_affine: learn a scale.
+        dtype: of the scale.
+
+    Attributes:
+        weight: of shape normalized_shape, at first 1, or None.
+
+    Raises:
+        ValueError: an input that does not end in normalized_shape.
+
+    >>> from tapenet import nn
+    >>> nn.RMSNorm(2)([[3.0, -3.0]]).data.round(3)
+    array([[ 1., -1.]], dtype=float32)
+    """
+
+    weight: Tensor | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+    ) -> None:
+        self.normalized_shape = _lengths(normalized_shape)
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+
+    def reset_parameters(self) -> None:
+        """Begin the scale anew: 1."""
+        reset(self.weight, None)
+
+    def forward(self, x: Any) -> Any:
+        x = asarray(x) if self.weight is None else cast(x, self.weight)
+        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.normalized_shape}" + settings(self, {"eps": None, "elementwise_affine": True})
+
+
+# -- by the neighbours -------------------------------------------------------------------------------------------
+
+
+class LocalResponseNorm(Module):
+    """Each element divided by a power of the squares around it, over neighbouring channels; see
+    `tn.local_response_norm`.
+
+    Shapes: (n, channels, positions, ...), and the same comes out.
+
+    Args:
+        size: number of channels in a window.
+        alpha, beta, k: out = x / (k + alpha / size · Σ x²)^beta.
+
+    Raises:
+        ValueError: an input of fewer than three axes.
+
+    >>> from tapenet import nn
+    >>> nn.LocalResponseNorm(1, alpha=1.0, beta=1.0)([[[1.0], [2.0]]]).tolist()
+    [[[0.5], [0.4]]]
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        self.size = size
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, x: Any) -> Any:
+        return ops.local_response_norm(asarray(x), self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}" + settings(self, {"alpha": 1e-4, "beta": 0.75, "k": 1.0})
