@@ -46,7 +46,7 @@ def _step(shares: Array, h: Array, nonlinearity: str) -> None:
     if nonlinearity == "tanh":
         np.tanh(h, h)
     else:
-        np.maximum(h, 0, h)
+        np.maximum(h, 0, out=h)
 
 
 def _step_back(h: Array, dh: Array, d: Array, nonlinearity: str) -> None:
