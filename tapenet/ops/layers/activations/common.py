@@ -45,6 +45,11 @@ def kept_where(mask: Any, g: Any) -> Any:
     return kept.view(g.dtype)
 
 
+def over(ufunc: Any, x: Any) -> Any:
+    """ufunc(x), written over x where that is an array: one of the caller's own."""
+    return ufunc(x, out=x) if type(x) is np.ndarray else ufunc(x)
+
+
 def documented(summary: str, details: str, example: str) -> str:
     """The documentation of an activation without further arguments to explain."""
     return f"""{summary}, element by element.

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import unary_samples
-from tapenet.ops.layers.activations.common import documented, negative_part
+from tapenet.ops.elementwise.blocks import blockwise
+from tapenet.ops.layers.activations.common import documented, negative_part, over, positive_part
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -16,22 +17,29 @@ SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
 
 
+@blockwise(1)
 def _unit(x: Any, alpha: float, scale: float = 1.0, rate: float = 1.0) -> Any:
     """scale · x where x > 0, else scale · alpha (e^(rate x) - 1)."""
     below = negative_part(x)
-    above = x - below
-    out = above + alpha * np.expm1(below if rate == 1 else below * rate)
+    out = positive_part(x)
+    if rate != 1:
+        below *= rate
+    below = over(np.expm1, below)
+    if alpha != 1:
+        below *= alpha
+    out += below
     return out if scale == 1 else out * scale
 
 
+@blockwise(2)
 def _slope(g: Any, x: Any, alpha: float, scale: float = 1.0, rate: float = 1.0) -> Any:
     """The rule of that: g · scale where x > 0, else g · scale · alpha · rate · e^(rate x)."""
     below = negative_part(x)
-    slope = np.exp(below if rate == 1 else below * rate)
+    slope = over(np.exp, below if rate == 1 else below * rate)
     steep = alpha * rate
-    if steep != 1:
-        slope = slope * steep + (x > 0).astype(g.dtype) * (1 - steep)
-    return g * slope if scale == 1 else g * (slope * scale)
+    if steep == 1 and scale == 1:
+        return g * slope
+    return g * (slope * (steep * scale) + (x > 0).astype(g.dtype) * (scale - steep * scale))
 
 
 elu = op(

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import unary_samples
-from tapenet.ops.elementwise.blocks import in_blocks
-from tapenet.ops.elementwise.special import erf, is_large_float32, write_erf
+from tapenet.ops.elementwise.blocks import blockwise
+from tapenet.ops.elementwise.special import erf
 from tapenet.ops.layers.activations.common import documented
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -25,48 +25,23 @@ def _gelu_share(x: Any, approximate: str) -> Any:
     if approximate == "none":
         return 0.5 * (1 + erf(x * _ROOT))
     if approximate == "tanh":
-        return 0.5 * (1 + np.tanh(x * (_TANH + _CUBIC * x * x)))
+        return 0.5 * (1 + np.tanh(x * (_TANH + _CUBIC * (x * x))))
     raise ValueError(f"approximate={approximate!r}: it is 'none' or 'tanh'")
 
 
+@blockwise(1)
 def _gelu(x: Any, approximate: str = "none") -> Any:
-    if approximate == "none" and is_large_float32(x):
-        out, share = np.empty_like(x), np.empty_like(x)
-        with np.errstate(over="ignore", invalid="ignore"):
-            in_blocks(_write_gelu, (x,), (out, share))
-        return out, share
     share = _gelu_share(x, approximate)
     return x * share, share
 
 
-def _write_gelu(x: Any, out: Any, share: Any, room: Any) -> None:
-    np.multiply(x, _ROOT, out=out)
-    write_erf(out, share, room)
-    share += 1
-    share *= 0.5
-    np.multiply(x, share, out=out)
-
-
+@blockwise(3)
 def _gelu_x(g: Any, x: Any, share: Any, approximate: str) -> Any:
     if approximate == "none":
-        if type(g) is np.ndarray and type(x) is np.ndarray:
-            made = np.empty_like(x)
-            in_blocks(_write_gelu_x, (g, x, share), (made,))
-            return made
-        slope = np.exp(-0.5 * x * x) * _DENSITY
+        slope = np.exp(-0.5 * (x * x)) * _DENSITY
     else:
-        slope = 2 * share * (1 - share) * (_TANH + 3 * _CUBIC * x * x)
+        slope = 2 * share * (1 - share) * (_TANH + 3 * _CUBIC * (x * x))
     return g * (share + x * slope)
-
-
-def _write_gelu_x(g: Any, x: Any, share: Any, made: Any, _: Any) -> None:
-    np.multiply(x, x, out=made)
-    made *= -0.5
-    np.exp(made, out=made)
-    made *= x
-    made *= _DENSITY
-    made += share
-    made *= g
 
 
 gelu = op(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import unary_samples
+from tapenet.ops.elementwise.blocks import blockwise
 from tapenet.ops.layers.activations.common import documented, kept_where
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -66,6 +67,7 @@ def _not_negative(lambd: float) -> None:
         raise ValueError(f"lambd={lambd} must not be negative")
 
 
+@blockwise(1)
 def _hardshrink(x: Any, lambd: float = 0.5) -> Any:
     _not_negative(lambd)
     return x * (np.abs(x) > lambd)
@@ -87,6 +89,7 @@ hardshrink = op(
 )
 
 
+@blockwise(1)
 def _softshrink(x: Any, lambd: float = 0.5) -> Any:
     _not_negative(lambd)
     return x - np.clip(x, -lambd, lambd)
@@ -108,6 +111,7 @@ softshrink = op(
 )
 
 
+@blockwise(1)
 def _hardsigmoid(x: Any) -> Any:
     return np.clip(x * (1 / 6) + 0.5, 0, 1)
 
@@ -127,13 +131,14 @@ hardsigmoid = op(
 )
 
 
+@blockwise(2)
 def _hardswish_x(g: Any, x: Any) -> Any:
     sixth = x * (1 / 6)
     return g * (np.clip(sixth + 0.5, 0, 1) + kept_where(np.abs(x) < 3, sixth))
 
 
 hardswish = op(
-    lambda x: x * _hardsigmoid(x),
+    blockwise(1)(lambda x: x * _hardsigmoid(x)),
     name="hardswish",
     formula="x · min(max(x/6 + ½, 0), 1)",
     gradients="x: g · (x/3 + ½) where −3 < x < 3, g where x ≥ 3, else 0",
