@@ -13,14 +13,14 @@ import pytest
 import tapenet as tn
 from tapenet import nn
 from tapenet.nn.utils import rnn as packing
+from tests.nn.oracle import Make, randomise, same_gradients, same_state
 
 torch = pytest.importorskip("torch")
 
 R = np.random.default_rng(0)
-Make = Callable[[Any], Any]
 
 #: Layers of three inputs.
-LAYERS: dict[str, Make] = {
+STACKS: dict[str, Make] = {
     "RNN": lambda m: m.RNN(3, 4),
     "RNN relu": lambda m: m.RNN(3, 4, 2, "relu", bias=False),
     "RNN all": lambda m: m.RNN(3, 4, num_layers=2, bidirectional=True),
@@ -41,16 +41,15 @@ CELLS: dict[str, Make] = {
     "GRUCell": lambda m: m.GRUCell(3, 4),
     "GRUCell no bias": lambda m: m.GRUCell(3, 4, False),
 }
+LAYERS = STACKS | CELLS
 
 
 def pair(make: Make) -> tuple[Any, Any]:
     """Our layer and PyTorch's, with the same random parameters, that went through both states."""
     mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
-    state = {n: v.numpy() for n, v in theirs.state_dict().items()}
-    assert list(mine.state_dict()) == list(state)
-    mine.load_state_dict(state)
-    for p in mine.parameters():
-        p.data = R.normal(size=p.shape)
+    mine.load_state_dict(theirs.state_dict())
+    same_state(mine, theirs)
+    randomise(mine)
     theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
     return mine, theirs
 
@@ -69,7 +68,8 @@ def same(mine: Any, theirs: Any, ours: Any, expected: Any, inputs: list[tuple[An
         np.testing.assert_allclose(out.data, other.detach().numpy(), rtol=1e-10, atol=1e-12)
     sum((out * g).sum() for out, g in zip(ours, gs, strict=True)).backward()
     torch.autograd.backward(expected, [torch.tensor(g) for g in gs])
-    for x, other in [*inputs, *zip(mine.parameters(), theirs.parameters(), strict=True)]:
+    same_gradients(mine, theirs)
+    for x, other in inputs:
         np.testing.assert_allclose(x.grad.data, other.grad.numpy(), rtol=1e-9, atol=1e-11)
 
 
@@ -89,11 +89,11 @@ def hx(pairs: list[tuple[Any, Any]], side: int) -> Any:
     return tuple(p[side] for p in pairs) if len(pairs) > 1 else pairs[0][side]
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("name", STACKS)
 @pytest.mark.parametrize("shape", [(5, 2, 3), (1, 3, 3), (5, 3)], ids=["batch", "one step", "no batch"])
 @pytest.mark.parametrize("given", [False, True], ids=["zeros", "hx"])
 def test_layer(name: str, shape: tuple[int, ...], given: bool) -> None:
-    mine, theirs = pair(LAYERS[name])
+    mine, theirs = pair(STACKS[name])
     x = both(*shape)
     begin = states(mine, *shape[1:-1]) if given else []
     more = [[hx(begin, side)] if given else [] for side in (0, 1)]
@@ -103,7 +103,7 @@ def test_layer(name: str, shape: tuple[int, ...], given: bool) -> None:
 @pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
 @pytest.mark.parametrize("output", [0, 1, -1])
 def test_a_loss_of_one_output_alone(kind: str, output: int) -> None:
-    mine, theirs = pair(LAYERS[kind])
+    mine, theirs = pair(STACKS[kind])
     x, begin = both(3, 2, 3), states(mine, 2)
     out, expected = leaves(mine(x[0], hx(begin, 0)))[output], leaves(theirs(x[1], hx(begin, 1)))[output]
     same(mine, theirs, out, expected, [x, *begin])
@@ -130,11 +130,11 @@ def test_cell(name: str, batch: tuple[int, ...], given: bool) -> None:
 LENGTHS = {"descending": [5, 3, 3, 1], "mixed": [2, 5, 1, 4], "all short": [3, 2, 3, 1]}
 
 
-@pytest.mark.parametrize("name", [n for n in LAYERS if "all" in n or " " not in n])
+@pytest.mark.parametrize("name", [n for n in STACKS if "all" in n or " " not in n])
 @pytest.mark.parametrize("lengths", list(LENGTHS.values()), ids=list(LENGTHS))
 @pytest.mark.parametrize("how", ["lengths", "packed"])
 def test_lengths_are_those_of_packed_sequences(name: str, lengths: list[int], how: str) -> None:
-    mine, theirs = pair(LAYERS[name])
+    mine, theirs = pair(STACKS[name])
     x, begin = both(5, 4, 3), states(mine, 4)
     pack = torch.nn.utils.rnn.pack_padded_sequence(x[1], torch.tensor(lengths), enforce_sorted=False)
     packed, expected_states = theirs(pack, hx(begin, 1))
