@@ -34,6 +34,7 @@ from __future__ import annotations
 import linecache
 import sys
 import weakref
+from functools import partial
 from heapq import heappush
 from time import perf_counter
 from types import FunctionType
@@ -41,7 +42,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff import record
+from tapenet.autodiff import precision, record
 from tapenet.autodiff.backward import _joint_entry
 from tapenet.autodiff.interned import SHAPES, constant, intern_shape
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, local, next_number
@@ -108,6 +109,10 @@ def sequence(value: Any) -> tuple[Any, Any, Any]:
 #: Whether calls look for low types. They do once there are any: looking costs a tenth of a small op's call.
 _looks_for_low = False
 _specialised: weakref.WeakSet[Op] = weakref.WeakSet()
+
+
+def _widely(function: Any, *args: Any, **kwargs: Any) -> Any:
+    return precision.widely(function, args, kwargs)
 
 
 def _look_for_low() -> None:
@@ -212,7 +217,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_tuple": tuple,
         "_wrap": record._wrap,
         "_joint": op.joint,
-        "_further": op.more,
+        "_further": partial(_widely, op.more) if _looks_for_low else op.more,
     }
     namespace |= {f"_rule_{n}": rule for n, rule in op.rules.items()}
     namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}

@@ -10,6 +10,7 @@ The check for low inputs is no part of an op's usual code: it is generated anew 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,18 @@ from tapenet import ops
 from tapenet.autodiff.switches import _Switch
 from tapenet.autodiff.tape import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, widened
+from tapenet.ops.derived import Derived, install_caller
+from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
 from tapenet.ops.op import Op
 
 #: Ops that move numbers without computing: they do the same with 16 bits.
 _MOVES = frozenset(
     {"astype", "copy", "expand_dims", "flip", "identity", "moveaxis", "reshape", "squeeze", "swapaxes", "transpose"}
 )  # fmt: skip
-#: Ops that move numbers, and whose rules add.
-_ADDING = frozenset({"broadcast_to", "diagonal", "getitem", "roll", "sliding_window_view", "take"})
+#: Ops that move numbers too, and whose rules add.
+_ADDING = frozenset(
+    {"assign", "broadcast_to", "diagonal", "getitem", "roll", "setitem", "sliding_window_view", "take"}
+)  # fmt: skip
 #: Where the ops are that `autocast` gives float32: those that add many numbers, or are steep.
 _FULL = (
     "tapenet.ops.fft", "tapenet.ops.layers.losses", "tapenet.ops.layers.normalization", "tapenet.ops.linalg",
@@ -85,8 +89,12 @@ def cast_inputs(op: Op, bound: dict[str, Any], dtype: np.dtype[Any]) -> None:
     if op.multiply_adds is not None:
         if all(_castable(bound[name]) for name in op.differentiable):
             bound.update({name: _cast(bound[name], dtype) for name in op.differentiable})
-    elif op.name in _FULL_NAMES or op.__module__.startswith(_FULL):
+    elif _stays_full(op):
         bound.update({name: _cast(bound[name], WIDE, low_only=True) for name in op.inputs})
+
+
+def _stays_full(op: Op | Derived) -> bool:
+    return op.name in _FULL_NAMES or op.__module__.startswith(_FULL)
 
 
 def _castable(value: Any) -> bool:
@@ -148,8 +156,7 @@ def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
     given = {name: widened(value) if name in op.inputs else value for name, value in raw.items()}
     if asked is not None:
         return Lowered(given | {"dtype": WIDE}, asked) if is_low(asked) else Lowered(given, None)
-    counted = {d for name in op.differentiable or op.inputs for d in _dtypes(raw[name])}
-    return Lowered(given, _common(counted))
+    return Lowered(given, _common(dtypes))
 
 
 def _dtypes(value: Any) -> list[np.dtype[Any]]:
@@ -162,10 +169,9 @@ def _dtypes(value: Any) -> list[np.dtype[Any]]:
 
 
 def _common(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
-    """The low type of a result, if it is one: that of all floats there are, beside whole numbers of one byte."""
+    """The low type of a result, if it is one: that of all floats there are."""
     floats = {d for d in dtypes if is_inexact(d)}
-    narrow = all(d.itemsize == 1 for d in dtypes - floats)
-    return next(iter(floats)) if len(floats) == 1 and narrow else None
+    return next(iter(floats)) if len(floats) == 1 else None
 
 
 def composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
@@ -181,6 +187,52 @@ def composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
     if low.dtype is not None:
         outs = [ops.astype(out, low.dtype) if out.dtype == WIDE else out for out in outs]
     return outs[0] if op.outputs == 1 else op.several(outs)
+
+
+def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], full: bool = False) -> Any:
+    """A function composed of ops, on low tensors: on float32 copies, its results rounded unless they are to stay `full`.
+
+    Otherwise each of its parts would round.
+    """
+    dtypes = {t.dtype for t in _tensors((*args, *kwargs.values()))}
+    asked = kwargs.get("dtype")
+    asked = None if asked is None else dtype_of(asked)
+    target = _common(dtypes)
+    if asked is not None:
+        target = asked if is_low(asked) else None
+        kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}
+    elif not any(map(is_low, dtypes)):
+        return function(*args, **kwargs)
+    result = function(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
+    return result if target is None or full else _narrow(result, target)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for v in value:
+            yield from _tensors(v)
+
+
+def _narrow(value: Any, dtype: np.dtype[Any]) -> Any:
+    if isinstance(value, Tensor):
+        return ops.astype(value, dtype) if value.dtype == WIDE else value
+    if isinstance(value, (list, tuple)):
+        parts = [_narrow(v, dtype) for v in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+def _call_derived(function: Derived, *args: Any, **kwargs: Any) -> Any:
+    """What calling a derived function does once there are low types."""
+    if function.inplace:
+        return function.function(*args, **kwargs)
+    full = local.state.autocast is not None and _stays_full(function)
+    return widely(function.function, args, kwargs, full)
+
+
+when_first_met(lambda: install_caller(_call_derived))
 
 
 def _wide(value: Any) -> Any:

@@ -31,7 +31,7 @@ _ANEW = (ValueError, TypeError, IndexError, ZeroDivisionError, np.linalg.LinAlgE
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run `op` and record it if a gradient or an enclosing tape needs it."""
     if op.more is not None and not kwargs.keys() <= {a.name for a in op.arguments}:
-        return op.more(*args, **kwargs)
+        return precision.widely(op.more, args, kwargs)
     bound = bind(op, args, kwargs)
     for name, value in bound.items():
         if type(value) in (list, tuple) and name in op.differentiable and _unwrap(value, False)[2]:
@@ -69,7 +69,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if op.random and tape is not None and tape.captures:
         _save_generators(raw)
     low = precision.lowered(op, raw) if tensors or state.autocast is not None else None
-    if low is not None and tape is not None and tape.captures:
+    if low is not None and low.given is not raw and tape is not None and tape.captures:
         return precision.composed(op, bound, low)
     given = raw if low is None else low.given
     profile = state.profile

@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.tape import local
+from tapenet.ops.low import is_float, is_low
 
 
 def here() -> str:
@@ -30,15 +31,18 @@ def asarray(x: Any) -> Any:
             x = np.asarray(x)
         except ValueError as error:
             raise ValueError(f"{here()} got nested lists that make no array: {error}") from None
-    if getattr(x.dtype, "kind", "O") not in "biuf":
+    if getattr(x.dtype, "kind", "O") not in "biu" and not is_float(x.dtype):
         raise TypeError(f"{here()} takes an array of real numbers, not {type(x).__name__} of {x.dtype}")
     return x
 
 
 def cast(x: Any, parameter: Any) -> Any:
-    """`x` as an array or tensor in the dtype of a parameter, which is the dtype a layer computes in."""
+    """`x` as an array or tensor in the dtype of a parameter, which is the dtype a layer computes in.
+
+    Inside `tn.autocast` an input of a low type stays as it is: what ops compute in is decided there.
+    """
     if not hasattr(x, "dtype") or x.dtype != parameter.dtype:
         x = asarray(x)
-        if x.dtype != parameter.dtype:
+        if x.dtype != parameter.dtype and not (local.state.autocast is not None and is_low(x.dtype)):
             x = ops.astype(x, parameter.dtype)
     return x

@@ -56,6 +56,11 @@ def derived(
     return lambda function: Derived(function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace)
 
 
+def install_caller(call: Callable[..., Any]) -> None:
+    """Have derived functions called by `call(derived, *args, **kwargs)`, which does more than they do by themselves."""
+    Derived.__call__ = call  # type: ignore[method-assign]
+
+
 def pure(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that works in place on its first argument as one that returns a changed copy.
 
