@@ -30,6 +30,7 @@ from tapenet.nn.adaptive import (
     FractionalMaxPool3d,
 )
 from tapenet.nn.arranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold
+from tapenet.nn.attention import MultiheadAttention, RotaryPositionalEmbeddings, SinusoidalPositionalEncoding
 from tapenet.nn.containers import ModuleDict, ModuleList, Sequential
 from tapenet.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tapenet.nn.dropout import (
@@ -99,6 +100,13 @@ from tapenet.nn.running import (
     InstanceNorm1d,
     InstanceNorm2d,
     InstanceNorm3d,
+)
+from tapenet.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
 )
 
 __all__ = [
@@ -179,6 +187,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "PixelShuffle",
@@ -193,15 +202,22 @@ __all__ = [
     "ReplicationPad1d",
     "ReplicationPad2d",
     "ReplicationPad3d",
+    "RotaryPositionalEmbeddings",
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SinusoidalPositionalEncoding",
     "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Softsign",
     "Tanh",
     "Tanhshrink",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "Unflatten",
     "Unfold",
     "Upsample",

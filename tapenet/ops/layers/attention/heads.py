@@ -248,7 +248,9 @@ def multi_head_attention_forward(
     p = dropout_p if training else 0.0
     weights = None
     if need_weights:
-        weights = dropout(attention_weights(q, k, mask, is_causal, None), p, p > 0, rng)
+        weights = attention_weights(q, k, mask, is_causal, None)
+        if p > 0:
+            weights = dropout(weights, p, rng=rng)
         out = np.matmul(weights, v)
     else:
         out = scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=rng)

@@ -197,16 +197,22 @@ def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype
         dtype: of the result.
 
     Returns:
-        (num_heads, length, key_length), a plain array: an `attn_mask` to use with `is_causal=True`.
+        (num_heads, length, key_length), a plain array: an `attn_mask`, which may be used with `is_causal=True`.
+
+    Raises:
+        ValueError: no heads, or fewer keys than queries.
 
     >>> import tapenet as tn
     >>> tn.alibi_bias(2, 1, 3)
-    array([[[-0.125 , -0.0625,  0.    ]],
+    array([[[-0.125     , -0.0625    ,  0.        ]],
     <BLANKLINE>
-           [[-0.0078125, -0.00390625,  0.        ]]], dtype=float32)
+           [[-0.0078125 , -0.00390625,  0.        ]]], dtype=float32)
     """
     if num_heads < 1:
         raise ValueError(f"alibi_bias: num_heads={num_heads}; give one or more")
     keys = length if key_length is None else key_length
-    distance = np.abs(np.arange(keys - length, keys)[:, None] - np.arange(keys))
-    return (-_slopes(num_heads)[:, None, None] * distance).astype(dtype)
+    if keys < length:
+        raise ValueError(f"alibi_bias: {length} queries at the last of {keys} keys; give key_length={length} or more")
+    positions = np.arange(keys)
+    behind = -np.abs(positions[keys - length :, None] - positions)
+    return (_slopes(num_heads)[:, None, None] * behind).astype(dtype)

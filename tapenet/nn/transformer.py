@@ -1,0 +1,370 @@
+"""Transformers (Vaswani et al., arXiv:1706.03762): the layers of encoder and decoder, stacks of them, and both together.
+Arguments, names and order of the parameters are PyTorch's."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tapenet import ops
+from tapenet.nn import init
+from tapenet.nn.attention import MultiheadAttention
+from tapenet.nn.containers import ModuleList
+from tapenet.nn.dropout import Dropout
+from tapenet.nn.linear import Linear
+from tapenet.nn.module import Module
+from tapenet.nn.normalization import LayerNorm
+from tapenet.nn.parameter import FLOAT
+from tapenet.ops.random import generator
+
+Activation = str | Callable[[Any], Any]
+Rng = np.random.Generator | int | None
+
+
+def _activation(given: Activation) -> Callable[[Any], Any]:
+    known: dict[Any, Callable[[Any], Any]] = {"relu": ops.relu, "gelu": ops.gelu}
+    if callable(given):
+        return given
+    if given not in known:
+        raise ValueError(f"activation={given!r}: it is 'relu', 'gelu' or a function")
+    return known[given]
+
+
+def _copies(layer: Module, count: int) -> ModuleList:
+    """Copies of a layer, with equal values, that draw from the same generators."""
+    shared = {id(m.rng): m.rng for m in layer.modules() if getattr(m, "rng", None) is not None}
+    return ModuleList([copy.deepcopy(layer, dict(shared)) for _ in range(count)])
+
+
+class _Layer(Module):
+    """What the layers of encoder and decoder share: a network of two linear layers, and where things are normalised."""
+
+    linear1: Linear
+    linear2: Linear
+    dropout: Dropout
+    activation: Callable[[Any], Any]
+    norm_first: bool
+
+    def _network(self, x: Any) -> Any:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+    def _added(self, x: Any, part: Callable[[Any], Any], norm: LayerNorm, dropout: Dropout) -> Any:
+        """x with what a part makes of it, normalised before the part or after the sum."""
+        if self.norm_first:
+            return x + dropout(part(norm(x)))
+        return norm(x + dropout(part(x)))
+
+
+_LAYER = """Args:
+        d_model: width of inputs and result.
+        nhead: number of heads.
+        dim_feedforward: width of the network's hidden layer.
+        dropout: probability of dropping: of weights of attention, of hidden elements, and of what a part adds.
+        activation: of the network: "relu", "gelu" or a function.
+        layer_norm_eps: added to variances.
+        batch_first: the batch is the first axis of inputs and result; else the second.
+        norm_first: normalise the input of each part; else the sum after it.
+        bias: linear layers and normalisations have biases.
+        dtype: of the parameters.
+        rng: a generator, or an integer to make one from, for initial values and dropout."""
+_MASKS = """Masks of attention are booleans, True for what is not seen, or floats that are added to the scores, (queries,
+    keys) or (batch · nhead, queries, keys); padding masks are (batch, length), True for what is left out. With `is_causal`
+    position i sees those up to i only; it needs no mask."""
+
+
+class TransformerEncoderLayer(_Layer):
+    __doc__ = f"""Self-attention, then a network of two linear layers; each is added to its input and normalised.
+
+    Shapes: (length, batch, d_model), (length, d_model), or with `batch_first` (batch, length, d_model); the same comes out.
+
+    {_LAYER}
+
+    `forward` takes src, src_mask, src_key_padding_mask and is_causal=False. {_MASKS}
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    >>> layer(np.zeros((3, 5, 8)), is_causal=True).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = ops.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: Rng = None,
+    ) -> None:
+        rng = None if rng is None else generator(rng)
+        self.self_attn = MultiheadAttention(
+            d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, rng=rng)
+        self.dropout = Dropout(dropout, rng=rng)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, rng=rng)
+        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+        self.dropout1 = Dropout(dropout, rng=rng)
+        self.dropout2 = Dropout(dropout, rng=rng)
+        self.activation = _activation(activation)
+        self.norm_first = norm_first
+
+    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
+        def attend(x: Any) -> Any:
+            return self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)[0]
+
+        x = self._added(src, attend, self.norm1, self.dropout1)
+        return self._added(x, self._network, self.norm2, self.dropout2)
+
+
+class TransformerDecoderLayer(_Layer):
+    __doc__ = f"""Self-attention, attention to a memory, then a network of two linear layers; each is added to its input and
+    normalised.
+
+    Shapes: tgt (length, batch, d_model) and memory (other, batch, d_model), or with `batch_first` the batch in front, or
+    both without a batch; the result is shaped like tgt.
+
+    {_LAYER}
+
+    `forward` takes tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal=False
+    and memory_is_causal=False. {_MASKS}
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> layer = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
+    >>> layer(np.zeros((3, 5, 8)), np.zeros((3, 4, 8)), tgt_is_causal=True).shape
+    (3, 5, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = ops.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: Rng = None,
+    ) -> None:
+        rng = None if rng is None else generator(rng)
+        self.self_attn, self.multihead_attn = (
+            MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng)
+            for _ in range(2)
+        )
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, rng=rng)
+        self.dropout = Dropout(dropout, rng=rng)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, rng=rng)
+        self.norm1, self.norm2, self.norm3 = (
+            LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype) for _ in range(3)
+        )
+        self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout, rng=rng) for _ in range(3))
+        self.activation = _activation(activation)
+        self.norm_first = norm_first
+
+    def forward(
+        self,
+        tgt: Any,
+        memory: Any,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool = False,
+        memory_is_causal: bool = False,
+    ) -> Any:
+        def attend(x: Any) -> Any:
+            return self.self_attn(x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal)[0]
+
+        def look_up(x: Any) -> Any:
+            return self.multihead_attn(
+                x, memory, memory, memory_key_padding_mask, False, memory_mask, is_causal=memory_is_causal
+            )[0]
+
+        x = self._added(tgt, attend, self.norm1, self.dropout1)
+        x = self._added(x, look_up, self.norm2, self.dropout2)
+        return self._added(x, self._network, self.norm3, self.dropout3)
+
+
+class TransformerEncoder(Module):
+    """A stack of encoder layers.
+
+    Args:
+        encoder_layer: is copied `num_layers` times, with its initial values, as in PyTorch.
+        num_layers: how many.
+        norm: a layer that is applied at the end, or None.
+
+    `forward` takes src, mask, src_key_padding_mask and is_causal, as `TransformerEncoderLayer` does.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16), 3)
+    >>> encoder(np.zeros((5, 2, 8))).shape
+    (5, 2, 8)
+    """
+
+    def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        self.layers = _copies(encoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def forward(
+        self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
+    ) -> Any:
+        x = src
+        for layer in self.layers:
+            x = layer(x, mask, src_key_padding_mask, bool(is_causal))
+        return x if self.norm is None else self.norm(x)
+
+
+class TransformerDecoder(Module):
+    """A stack of decoder layers, which all look up the same memory.
+
+    Args:
+        decoder_layer: is copied `num_layers` times, with its initial values, as in PyTorch.
+        num_layers: how many.
+        norm: a layer that is applied at the end, or None.
+
+    `forward` takes what `TransformerDecoderLayer` does.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16), 3)
+    >>> decoder(np.zeros((5, 2, 8)), np.zeros((4, 2, 8))).shape
+    (5, 2, 8)
+    """
+
+    def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
+        self.layers = _copies(decoder_layer, num_layers)
+        self.num_layers = num_layers
+        self.norm = norm
+
+    def forward(
+        self,
+        tgt: Any,
+        memory: Any,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Any:
+        x = tgt
+        for layer in self.layers:
+            x = layer(
+                x, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
+                bool(tgt_is_causal), memory_is_causal,
+            )  # fmt: skip
+        return x if self.norm is None else self.norm(x)
+
+
+class Transformer(Module):
+    """Encoder and decoder: the decoder looks up what the encoder makes of the source.
+
+    Shapes: src (S, batch, d_model) and tgt (T, batch, d_model), or with `batch_first` the batch in front, or both without a
+    batch; the result is shaped like tgt.
+
+    Args:
+        d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias, dtype, rng: as
+            of `TransformerEncoderLayer`.
+        num_encoder_layers, num_decoder_layers: how many layers.
+        custom_encoder, custom_decoder: modules in place of the two stacks.
+
+    `forward` takes src, tgt, src_mask, tgt_mask, memory_mask, src_key_padding_mask, tgt_key_padding_mask,
+    memory_key_padding_mask, src_is_causal, tgt_is_causal and memory_is_causal.
+
+    Parameters with more than one axis begin by Glorot's uniform rule.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> net = nn.Transformer(8, 2, 1, 1, 16)
+    >>> net(np.zeros((5, 2, 8)), np.zeros((4, 2, 8)), tgt_is_causal=True).shape
+    (4, 2, 8)
+    """
+
+    def __init__(
+        self,
+        d_model: int = 512,
+        nhead: int = 8,
+        num_encoder_layers: int = 6,
+        num_decoder_layers: int = 6,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = ops.relu,
+        custom_encoder: Module | None = None,
+        custom_decoder: Module | None = None,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: Rng = None,
+    ) -> None:
+        rng = None if rng is None else generator(rng)
+        sizes = d_model, nhead, dim_feedforward, dropout, activation, layer_norm_eps, batch_first, norm_first, bias
+
+        def norm() -> LayerNorm:
+            return LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
+
+        self.encoder: Module = custom_encoder or TransformerEncoder(
+            TransformerEncoderLayer(*sizes, dtype=dtype, rng=rng), num_encoder_layers, norm()
+        )
+        self.decoder: Module = custom_decoder or TransformerDecoder(
+            TransformerDecoderLayer(*sizes, dtype=dtype, rng=rng), num_decoder_layers, norm()
+        )
+        for p in self.parameters():
+            if p.ndim > 1:
+                init.xavier_uniform_(p, rng=rng)
+        self.d_model = d_model
+        self.nhead = nhead
+        self.batch_first = batch_first
+
+    def forward(
+        self,
+        src: Any,
+        tgt: Any,
+        src_mask: Any = None,
+        tgt_mask: Any = None,
+        memory_mask: Any = None,
+        src_key_padding_mask: Any = None,
+        tgt_key_padding_mask: Any = None,
+        memory_key_padding_mask: Any = None,
+        src_is_causal: bool | None = None,
+        tgt_is_causal: bool | None = None,
+        memory_is_causal: bool = False,
+    ) -> Any:
+        memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
+        return self.decoder(
+            tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
+            tgt_is_causal, memory_is_causal,
+        )  # fmt: skip
+
+    @staticmethod
+    def generate_square_subsequent_mask(sz: int, dtype: DTypeLike = FLOAT) -> np.ndarray[Any, Any]:
+        """A causal mask of floats, (sz, sz): -inf where the key comes after the query, else 0.
+
+        >>> from tapenet import nn
+        >>> nn.Transformer.generate_square_subsequent_mask(2)
+        array([[  0., -inf],
+               [  0.,   0.]], dtype=float32)
+        """
+        return np.triu(np.full((sz, sz), -math.inf, dtype), 1)
