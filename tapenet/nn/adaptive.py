@@ -156,6 +156,7 @@ class _FractionalMaxPool(Module):
     """Fractional max pooling over `axes` axes."""
 
     axes: int
+    _random_samples: Any
 
     def __init__(
         self,

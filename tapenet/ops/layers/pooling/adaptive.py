@@ -81,7 +81,7 @@ def _adaptive_avg_pool_of(axes: int) -> Derived:
 
 
 def _samples(r: np.random.Generator, axes: int, length: int) -> list[Any]:
-    calls = [((1,) * (3 - axes) + (1, 2, length)[-axes:], (1, 1, 3)[-axes:])]
+    calls: list[tuple[Ints, Any]] = [((1,) * (3 - axes) + (1, 2, length)[-axes:], (1, 1, 3)[-axes:])]
     if axes == 2:
         calls += [((1, 2, 2, 3), (None, 1)), ((2, 2), 3)]
     return [sample(r.permutation(math.prod(shape)).reshape(shape) * 0.1, size) for shape, size in calls]
@@ -100,7 +100,8 @@ def _part_indices(x: Any, outs: Ints) -> Any:
         begin, end = area_bounds(sizes[axis], outs[axis])
         where = x.ndim - axes + axis
         start = begin.reshape(-1, *[1] * (axes - 1 - axis))
-        values, best, chosen = best, None, None
+        values: Any = best
+        best = chosen = None
         # A part that is shorter than others sees its last element again, which is not larger than itself.
         for j in range(int((end - begin).max())):
             index = np.minimum(begin + j, end - 1)

@@ -123,13 +123,14 @@ def _sizes(
         raise ValueError(
             f"interpolate: {name}={given!r} has {len(each)} numbers; x has {len(lengths)} axes after batch and channels"
         )
+    scales: tuple[float | None, ...] = (None,) * len(each)
     if scale_factor is None:
         if recompute:
             raise ValueError("interpolate: recompute_scale_factor needs a scale_factor, not a size")
-        outs, scales = tuple(map(int, each)), (None,) * len(each)
+        outs = tuple(map(int, each))
     else:
         outs = tuple(math.floor(n * float(s)) for n, s in zip(lengths, each, strict=True))
-        scales = (None,) * len(each) if recompute else tuple(map(float, each))
+        scales = scales if recompute else tuple(map(float, each))
     if min(outs) < 1 or min(lengths) < 1:
         raise ValueError(f"interpolate: {name}={given!r} makes lengths {outs} of {lengths}; they must be 1 or more")
     return outs, scales
