@@ -76,6 +76,7 @@ def run(
     looks = None if nan == "ignore" else nan
     watched = profile is not None and profile.watch is not None
     plain = not (on_tensors or hooked or only is not None or looks is not None or watched)
+    grads.by_rows = plain
     grad_before = state.grad
     state.grad = create_graph
     state.nan = None

@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.gradients import turned
+from tapenet.autodiff.rows import Rows
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import local
 from tapenet.ops.shapes.basic import copy
@@ -36,6 +37,17 @@ def deposit(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
             if tape is not None and not tape.captures:
                 tape.sets_grad(leaf, adds=True)
             before = leaf.grad
+            if type(g) is Rows:
+                found = g.total()
+                if before is not None and before._rows is None and before._node is None and before._trace is None:
+                    found.add_to(before._data)
+                elif before is None or before._rows is not None:
+                    kept = leaf.grad = tensor()
+                    kept._rows = found if before is None else before._rows + found
+                    kept._node = None
+                else:
+                    leaf.grad = before + found.dense()
+                continue
             if leaf.dtype.kind == "c":
                 g = turned(g)
             if type(g) is tensor:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapenet.autodiff import rows
+from tapenet.autodiff.rows import Rows
 from tapenet.autodiff.tape import Leaf, Node, Parents
 from tapenet.ops.indexing.basic import scatter_add, scatter_sum
 from tapenet.ops.low import WIDE, is_low, widened
@@ -54,11 +56,13 @@ class Gradients(dict[Node, Any]):
     driver takes the latest node next: all that depend on it have been there before.
     """
 
-    __slots__ = ("on_tensors", "only", "owned", "pending", "site", "tensor")
+    __slots__ = ("by_rows", "on_tensors", "only", "owned", "pending", "site", "tensor")
 
     def __init__(
         self, tensor: type[Tensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None
     ) -> None:
+        #: Whether the gradients of large tables may be kept by rows.
+        self.by_rows = False
         self.tensor = tensor
         #: Whether the gradients are tensors, not arrays.
         self.on_tensors = on_tensors
@@ -82,6 +86,10 @@ class Gradients(dict[Node, Any]):
         have = self.get(node)
         if have is None:
             self.first(node, g)
+        elif type(have) is Rows:
+            total = self[node] = have.dense()
+            total += g
+            self.owned.add(node)
         elif type(have) is Reads:
             have.dense = g if have.dense is None else have.dense + g
         elif node in self.owned:
@@ -122,6 +130,16 @@ class Gradients(dict[Node, Any]):
 
     def _scatter(self, parent: Node, d: Scatter) -> None:
         buffer = self.get(parent)
+        if self.by_rows and (buffer is None or type(buffer) is Rows):
+            if rows.fits(parent, d):
+                if buffer is None:
+                    self.first(parent, Rows(parent, d))
+                else:
+                    buffer.parts.append(d)
+                return
+            if buffer is not None:
+                buffer = self[parent] = buffer.dense()
+                self.owned.add(parent)
         if parent not in self.owned:
             have, buffer = buffer, np.zeros(parent.shape, parent.dtype)
             if have is None:

@@ -23,6 +23,7 @@ from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.operand import Operand
+from tapenet.autodiff.rows import RowGradient
 from tapenet.autodiff.sites import numpy_caller, user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing.basic import raw_index
@@ -31,7 +32,7 @@ from tapenet.ops.low import dtype_of, is_inexact, is_low, meet
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-_RARE = frozenset({"_trace", "_grad", "_kind"})
+_RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 _STORE = opcode.opmap["STORE_SUBSCR"]
 _TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
@@ -50,7 +51,7 @@ class Tensor(Operand):
             [6., 8.]])
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_kind", "_node", "_trace")
+    __slots__ = ("__weakref__", "_data", "_grad", "_kind", "_node", "_rows", "_trace")
 
     _data: NDArray[Any]
     _node: Node | None
@@ -58,6 +59,8 @@ class Tensor(Operand):
     _trace: Node | None
     #: The gradient of a tensor inside the graph, kept after `retain_grad()`.
     _grad: Tensor | None
+    #: A table's gradient by rows, until somebody asks for the array.
+    _rows: RowGradient | None
     #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type.
     _kind: str | None
 
@@ -79,6 +82,9 @@ class Tensor(Operand):
         # Rare slots are left unset by the recorder: reading one that is unset ends up here.
         if name in _RARE:
             return None
+        if name == "_data" and self._rows is not None:
+            self._data, self._rows = self._rows.dense(), None
+            return self._data
         raise AttributeError(f"a Tensor has no attribute {name!r}; functions are in tn.* and np.*")
 
     # -- the array -----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ another Python's instructions.
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -41,11 +42,13 @@ def executed(call: Callable[[], Any]) -> tuple[list[str], int]:
         return local
 
     before = sys.gettrace()
+    gc.disable()  # others, Hypothesis among them, have functions called by the collector
     sys.settrace(trace)
     try:
         call()
     finally:
         sys.settrace(before)
+        gc.enable()
     return frames[1:], count  # the first is the lambda
 
 

@@ -1,0 +1,49 @@
+"""Rows of a table that are named several times, brought together."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from tapenet.native.kernel import Kernel, Value
+
+
+def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
+    """The rows that are named, each once, in the order of first appearance, and the sums of what is given for each.
+
+    Args:
+        indices: (n,) integers from 0 to length - 1.
+        values: (n, width) floats.
+        length: of the table.
+    """
+    n, width = values.shape
+    places = np.full(length, -1, np.int64)
+    rows, sums = np.empty(n, np.int64), np.empty_like(values)
+    count = np.zeros(1, np.int64)
+    _gathered(values.dtype.char)(indices.astype(np.int64, copy=False), values, places, rows, sums, count, n, width)
+    return rows[: count[0]], sums[: count[0]]
+
+
+@functools.cache
+def _gathered(char: str) -> Any:
+    k = Kernel("gathered", char)
+    integer = np.int64
+    indices, values = k.array(1, dtype=integer), k.array(1)
+    places, rows, sums = k.array(1, dtype=integer), k.array(1, dtype=integer), k.array(1)
+    count = k.array(1, dtype=integer)
+    n, width = k.integer(), k.integer()
+    for i in k.turns(n):
+        row = indices.load(i)
+        place = places.load(row)
+        new = place < 0
+        place = new.where(count.load(0), place)
+        count.store(count.load(0) + new.convert("zext", "i64"), 0)
+        places.store(place, row)
+        rows.store(row, place)
+        source, target = values.moved(i * width), sums.moved(place * width)
+        for j in k.turns(width):
+            before = new.where(Value(k, "0.0", values.load(0).type), target.load(j))
+            target.store(before + source.load(j), j)
+    return k.compile()
