@@ -46,8 +46,10 @@ def _unfold(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, str
         *(s * d for s, d in zip((down, right), p.stride, strict=True)),
     )
     windows = np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], *p.kernel, *p.out), (*outer, *steps))
-    # A copy in any case: in the order that products of matrices like.
-    return windows.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), -1).copy("C")
+    # In the order of memory that products of matrices like, whatever that of x.
+    made = np.empty(windows.shape, x.dtype)
+    made[...] = windows
+    return made.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), math.prod(p.out))
 
 
 def _unfold_lowered(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
