@@ -118,6 +118,12 @@ def gaussian(n: dict[str, Any]) -> Task:
     return Task(Process(), lambda out, y: n["surprise"](out[0], y, *out[1]), lambda p: optim.Adam(p, lr=0.1), batches)
 
 
+def adding(n: dict[str, Any]) -> Task:
+    rng = np.random.default_rng(0)
+    batches = [(x, sums) for x, _, sums in (n["additions"](rng, 8) for _ in range(4))]
+    return Task(n["Adder"](units=8), F.mse_loss, lambda p: optim.Adam(p, lr=0.02), batches)
+
+
 TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "xor": ("xor", xor),
     "conv": ("conv", conv),
@@ -130,6 +136,7 @@ TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "mnist_conv": ("mnist_conv", convolutional),
     "mnist_conv --tutorial": ("mnist_conv", convolutional_tutorial),
     "compiled": ("compiled", compiled_example),
+    "recurrent": ("recurrent", adding),
 }
 
 
