@@ -75,7 +75,7 @@ class autocast(_Switch):
 
     def __init__(self, dtype: DTypeLike = "bfloat16", enabled: bool = True) -> None:
         self.dtype = dtype_of(dtype)
-        if not is_low(self.dtype):
+        if enabled and not is_low(self.dtype):
             raise TypeError(f'autocast: dtype={self.dtype} is no low type; give "bfloat16" or "float16"')
         meet(self.dtype)
         self.enabled = enabled
@@ -179,10 +179,11 @@ def composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
     given = {name: _wide(value) if name in op.inputs else value for name, value in bound.items()}
     if "dtype" in op.options:
         given["dtype"] = low.given["dtype"]
-    result = op(
-        *(given[a.name] for a in op.arguments if not a.keyword_only),
-        **{a.name: given[a.name] for a in op.arguments if a.keyword_only},
-    )
+    with autocast(WIDE, enabled=False):  # which would narrow them again
+        result = op(
+            *(given[a.name] for a in op.arguments if not a.keyword_only),
+            **{a.name: given[a.name] for a in op.arguments if a.keyword_only},
+        )
     outs = [result] if op.outputs == 1 else list(result)
     if low.dtype is not None:
         outs = [ops.astype(out, low.dtype) if out.dtype == WIDE else out for out in outs]

@@ -14,6 +14,7 @@ import numpy as np
 
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import is_inexact
 
 ndarray = np.ndarray
 Array = np.ndarray[Any, Any]
@@ -77,7 +78,7 @@ class Call:
         if type(data) is not ndarray or not data.dtype.isnative:
             data = _plain(given, data)
         dtype = data.dtype
-        if dtype.kind not in "biufc":
+        if dtype.kind not in "biu" and not is_inexact(dtype):
             raise _Unfit(given, f"an array of {dtype}: give numbers")
         self.arrays.append(data)
         self.given.append(given)
