@@ -256,6 +256,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "pixel_unshuffle",
         "unfold",
     ),
+    "layers.bags": ("embedding_bag",),
     "layers.dropout": (
         "alpha_dropout",
         "dropout",
@@ -314,7 +315,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "lp_pool2d",
         "lp_pool3d",
     ),
-    "layers.pooling.unpooling": ("max_unpool1d", "max_unpool2d", "max_unpool3d"),
+    "layers.pooling.unpooling": ("max_unpool1d", "max_unpool2d", "max_unpool3d", "plane_places"),
     "layers.recurrent": (
         "gru",
         "gru_cell",
