@@ -1,6 +1,7 @@
 """How parameters are updated: optimizers, learning rates as functions of the step, clipping of gradients."""
 
 from tapenet.optim.clipping import clip_grad_norm, clip_grad_value
+from tapenet.optim.master import MasterWeights
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules import (
     ASGD,
@@ -22,6 +23,7 @@ from tapenet.optim.rules import (
     Rprop,
     SparseAdam,
 )
+from tapenet.optim.scaling import GradScaler
 from tapenet.optim.schedules import (
     Schedule,
     constant,
@@ -47,7 +49,9 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "GradScaler",
     "Lion",
+    "MasterWeights",
     "Muon",
     "NAdam",
     "Optimizer",

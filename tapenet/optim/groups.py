@@ -11,6 +11,7 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, bump, local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import is_low
 
 #: Parameters, under "params", and the options that hold for them.
 Group = dict[str, Any]
@@ -30,8 +31,11 @@ class ParamGroup(Group):
         self._note_scheduled()
 
     def at(self, step: int) -> Group:
-        """The options at a step, functions of the step by their values; the learning rate as it is."""
-        return {**self, **{name: self[name](step) for name in self.scheduled}}
+        """The options at a step, functions of the step by their values (then "scheduled" has their names too); the
+        learning rate as it is."""
+        if not self.scheduled:
+            return self
+        return {**self, **{name: self[name](step) for name in self.scheduled}, "scheduled": self.scheduled}
 
     def _note_scheduled(self) -> None:
         self.scheduled = tuple(name for name, value in self.items() if name != "lr" and callable(value))
@@ -107,6 +111,12 @@ def check_parameter(where: str, name: str, param: Tensor) -> None:
         raise ValueError(
             f"{where}: {name} needs no gradient: call requires_grad_() on it, or leave it out, as in "
             "[p for p in net.parameters() if p.requires_grad]"
+        )
+    if is_low(param.dtype):
+        raise TypeError(
+            f"{where}: {name} is {param.dtype}, in which most updates would be lost to rounding: keep parameters in float32 "
+            f"and compute inside tn.autocast({str(param.dtype)!r}), or use optim.MasterWeights(optim.{where.split(',')[0]}, "
+            "params, ...)"
         )
     if param.dtype.kind == "c":
         raise TypeError(

@@ -1,0 +1,124 @@
+"""Updates of parameters that are stored in 16 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import WIDE, is_low
+from tapenet.optim.parameters import Parameters, named_parameters
+
+
+class MasterWeights:
+    """An optimizer of parameters in float16 or bfloat16, by way of float32 copies of them.
+
+    An update is often smaller than the distance between two neighbouring numbers in 16 bits, and would be lost. So the
+    optimizer works on float32 copies, the master weights, and each step rounds them into the parameters. Parameters of
+    other dtypes are updated as ever. (Micikevicius et al. 2018, "Mixed precision training", section 3.1.)
+
+    With `tn.autocast` none of this is needed: parameters stay float32 there, and ops round.
+
+    Args:
+        optimizer: makes the optimizer, such as `optim.Adam`; called with (name, tensor) pairs.
+        params: tensors, (name, tensor) pairs, or a module.
+        **options: further arguments for `optimizer`.
+
+    Attributes:
+        optimizer: the optimizer over the master weights. Its groups and learning rate may be changed.
+
+    >>> from tapenet import nn, optim
+    >>> net = nn.Linear(2, 1).half()
+    >>> opt = optim.MasterWeights(optim.SGD, net, lr=1e-5)
+    >>> (net([[1.0, 1.0]]) * 8.0).sum().backward()
+    >>> opt.step()
+    >>> [p.dtype.name for p in opt.masters()], net.weight.dtype.name
+    (['float32', 'float32'], 'float16')
+    """
+
+    def __init__(self, optimizer: Callable[..., Any], params: Parameters, **options: Any) -> None:
+        named = [(name, param, _master(param)) for name, param in named_parameters(params, "MasterWeights")]
+        self._pairs = [(param, master) for _, param, master in named]
+        self.optimizer = optimizer([(name, master) for name, _, master in named], **options)
+
+    @property
+    def slots(self) -> tuple[Any, ...]:
+        """Each master weight with its name and what is kept of it."""
+        found: tuple[Any, ...] = self.optimizer.slots
+        return found
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        rate: float = self.optimizer.lr
+        return rate
+
+    @lr.setter
+    def lr(self, value: Any) -> None:
+        self.optimizer.lr = value
+
+    def masters(self) -> list[Tensor]:
+        """The master weights, in the order of the parameters. After `gather` they have the gradients, to be clipped."""
+        return [master for _, master in self._pairs]
+
+    def zero_grad(self) -> None:
+        """Set every parameter's `.grad` to None."""
+        for param, master in self._pairs:
+            param.grad = None
+            master.grad = None
+
+    def gather(self) -> None:
+        """Move the gradients of the parameters, in float32, to the master weights."""
+        for param, master in self._pairs:
+            grad = param._held_grad()
+            if param is not master and grad is not None:
+                wide = ops.astype(grad.detach(), WIDE)
+                before = master._held_grad()
+                master.grad = wide if before is None else before + wide
+                param.grad = None
+
+    def step(self) -> None:
+        """Update the master weights by the gradients that there are, and round them into the parameters."""
+        self.gather()
+        self.optimizer.step()
+        for param, master in self._pairs:
+            if param is not master:
+                param.data = ops.astype(master.detach(), param.dtype)
+                master.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The optimizer's state, and the master weights as "master", by position."""
+        return {**self.optimizer.state_dict(), "master": [m.numpy().copy(order="K") for m in self.masters()]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict()`; the parameters are set from the master weights.
+
+        Raises:
+            ValueError: something is missing, unexpected or of another shape.
+        """
+        rest = dict(state)
+        masters = rest.pop("master", ())
+        shapes = [np.shape(m) for m in masters]
+        if shapes != [m.shape for m in self.masters()]:
+            raise ValueError(
+                f"MasterWeights.load_state_dict: master weights of shapes {shapes}, this optimizer has "
+                f"{[m.shape for m in self.masters()]}"
+            )
+        self.optimizer.load_state_dict(rest)
+        for (param, master), value in zip(self._pairs, masters, strict=True):
+            master.data = value
+            if param is not master:
+                param.data = ops.astype(master.detach(), param.dtype)
+
+    def __repr__(self) -> str:
+        low = sum(param is not master for param, master in self._pairs)
+        return f"master weights of {low} parameters under {self.optimizer!r}"
+
+
+def _master(param: Tensor) -> Tensor:
+    if not is_low(param.dtype):
+        return param
+    return Tensor._of(param.numpy().astype(WIDE)).requires_grad_(param.requires_grad)
