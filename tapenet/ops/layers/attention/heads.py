@@ -12,6 +12,7 @@ from tapenet.ops.layers.attention.product import attention_weights, scaled_dot_p
 from tapenet.ops.layers.dropout import dropout
 from tapenet.ops.products.basic import linear
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import astype
 
 
 def projected(
@@ -73,10 +74,12 @@ def merged_mask(
             raise TypeError(
                 f"{name} holds {mask.dtype}; give booleans, True for what is left out, or floats to be added"
             )
-        if mask.dtype.kind == "b" and not plain:
-            mask = np.where(mask, np.full((), -math.inf, dtype), np.zeros((), dtype))
-        elif plain:
+        if plain:
             mask = np.logical_not(mask)
+        elif mask.dtype.kind == "b":
+            mask = np.where(mask, np.full((), -math.inf, dtype), np.zeros((), dtype))
+        elif mask.dtype != dtype:
+            mask = astype(mask, dtype)
         if found is None:
             found = mask
         else:
