@@ -128,7 +128,7 @@ def pad_packed_sequence(
         mask, places = mask.T, places.T
     data = sequence.data[places]
     if not mask.all():
-        data = np.where(mask.reshape(*mask.shape, *[1] * (data.ndim - 2)), data, padding_value)
+        data = np.where(mask.reshape(*mask.shape, *[1] * (data.ndim - 2)), data, data.dtype.type(padding_value))
     return data, lengths
 
 
