@@ -68,7 +68,8 @@ class Optimizer:
             params: tensors, (name, tensor) pairs, a module, or a list of groups: dicts with "params" and the
                 options in which the group differs.
             lr: the learning rate, a number or a function of the number of steps taken so far.
-            **options: further options, where a group does not give its own.
+            **options: further options, where a group does not give its own. They too may be functions of the step:
+                momentum=linear(0.85, 0.95, 1000).
 
         Raises:
             ValueError: no parameters, one given twice or without need of a gradient, an option out of range.
@@ -331,7 +332,8 @@ class Optimizer:
                 for i, slot in enumerate(self._slots)
             },
             "param_groups": [
-                {**self._options(group), "params": [position[id(p)] for p in group["params"]]} for group in self.groups
+                {name: options[name] for name in group} | {"params": [position[id(p)] for p in group["params"]]}
+                for group, options in zip(self.groups, map(self._options, self.groups), strict=True)
             ],
         }
 

@@ -28,6 +28,20 @@ MAKERS: dict[str, Callable[[Any], optim.Optimizer]] = {
     "adamw": lambda ps: optim.AdamW(ps, lr=0.05, amsgrad=True),
     "rmsprop": lambda ps: optim.RMSprop(ps, lr=0.01, centered=True, momentum=0.5),
     "adagrad": lambda ps: optim.Adagrad(ps, lr=0.1, lr_decay=0.1),
+    "asgd": lambda ps: optim.ASGD(ps, lr=0.1, t0=2),
+    "nadam": lambda ps: optim.NAdam(ps, lr=0.05, weight_decay=0.1, decoupled_weight_decay=True),
+    "radam": lambda ps: optim.RAdam(ps, lr=0.05, betas=(0.9, 0.9)),
+    "adamax": lambda ps: optim.Adamax(ps, lr=0.05, weight_decay=0.1),
+    "adadelta": lambda ps: optim.Adadelta(ps),
+    "rprop": lambda ps: optim.Rprop(ps, lr=0.05),
+    "lion": lambda ps: optim.Lion(ps, lr=0.02, weight_decay=0.1),
+    "lamb": lambda ps: optim.LAMB(ps, lr=optim.cosine(0.1, 5), trust_clip=True),
+    "lars": lambda ps: optim.LARS(ps, lr=0.5, nesterov=True, trust_coefficient=0.1),
+    "adafactor": lambda ps: optim.Adafactor([{"params": ps[:3]}, {"params": ps[3:], "lr": 0.5}], weight_decay=0.1),
+    "muon": lambda ps: optim.Muon(ps[::2], lr=0.1),
+    "sparse adam": lambda ps: optim.SparseAdam(ps, lr=0.1),
+    "scheduled momentum": lambda ps: optim.SGD(ps, lr=0.1, momentum=optim.linear(0.5, 0.9, 5), nesterov=True),
+    "scheduled betas": lambda ps: optim.Adam(ps, lr=0.1, betas=lambda step: (max(0.5, 0.9 - 0.1 * step), 0.99)),
 }
 
 

@@ -19,7 +19,8 @@ class Adam(Optimizer):
     and v̂ = v / (1 - β₂ᵗ); with `amsgrad` the largest v so far takes the place of v in v̂.
 
     What is kept are the sums M = m / (1 - β₁) and V = v / (1 - β₂), since M ← β₁M + g and V ← β₂V + g² take
-    two passes over memory less. So where `betas` are changed midway, m and v change with them.
+    two passes over memory less. So where `betas` are changed midway, m and v change with them; where they are given
+    as a function of the step, m and v themselves are kept.
 
     Kingma and Ba, "Adam: a method for stochastic optimization" (2015); Reddi et al., "On the convergence of
     Adam and beyond" (2018).
@@ -55,26 +56,36 @@ class Adam(Optimizer):
         check_range(name, "weight_decay", options["weight_decay"], 0.0, math.inf)
 
     def states(self, options: Group) -> dict[str, float]:
-        states = {"grad_sum": 0.0, "square_sum": 0.0}
-        return {**states, "max_square_sum": 0.0} if options["amsgrad"] else states
+        names = ["exp_avg", "exp_avg_sq"] if _means(options) else ["grad_sum", "square_sum"]
+        return dict.fromkeys([*names, f"max_{names[1]}"] if options["amsgrad"] else names, 0.0)
 
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
         # With m = (1 - β₁) M and v = (1 - β₂) V the update is lr · m̂ / (q √V + eps), all over q in numbers.
         beta1, beta2 = options["betas"]
-        q = math.sqrt((1 - beta2) / (1 - beta2**step))
-        scalars = common(options, lr * (1 - beta1) / (1 - beta1**step) / q)
+        means = _means(options)
+        gain1, gain2 = (1.0, 1.0) if means else (1 - beta1, 1 - beta2)
+        q = math.sqrt(gain2 / (1 - beta2**step))
+        scalars = common(options, lr * gain1 / (1 - beta1**step) / q)
         scalars |= {"beta1": beta1, "beta2": beta2, "eps": options["eps"] / q}
+        if means:
+            scalars |= {"1 - beta1": 1 - beta1, "1 - beta2": 1 - beta2}
         return {**scalars, "amsgrad": 1.0} if options["amsgrad"] else scalars
 
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         g = gradient(p, g, s)
-        m = s["beta1"] * state["grad_sum"] + g
-        v = s["beta2"] * state["square_sum"] + g * g
-        new = {"grad_sum": m, "square_sum": v}
+        first, second, *largest = state
+        m = s["beta1"] * state[first] + (s["1 - beta1"] * g if "1 - beta1" in s else g)
+        v = s["beta2"] * state[second] + (s["1 - beta2"] * (g * g) if "1 - beta2" in s else g * g)
+        new = {first: m, second: v}
         if "amsgrad" in s:
-            v = new["max_square_sum"] = np.maximum(state["max_square_sum"], v)
+            v = new[largest[0]] = np.maximum(state[largest[0]], v)
         return p - s["lr"] * (m / (np.sqrt(v) + s["eps"])), new
+
+
+def _means(options: Group) -> bool:
+    """Whether the means are kept rather than the sums: where betas follow a schedule, the sums would change with them."""
+    return "betas" in options.get("scheduled", ())
 
 
 class AdamW(Adam):
