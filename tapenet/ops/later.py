@@ -257,6 +257,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "unfold",
     ),
     "layers.bags": ("embedding_bag",),
+    "layers.bilinear": ("bilinear",),
     "layers.dropout": (
         "alpha_dropout",
         "dropout",
@@ -315,7 +316,8 @@ LATER: dict[str, tuple[str, ...]] = {
         "lp_pool2d",
         "lp_pool3d",
     ),
-    "layers.pooling.unpooling": ("max_unpool1d", "max_unpool2d", "max_unpool3d", "plane_places"),
+    "layers.pooling.planes": ("plane_places",),
+    "layers.pooling.unpooling": ("max_unpool1d", "max_unpool2d", "max_unpool3d"),
     "layers.recurrent": (
         "gru",
         "gru_cell",

@@ -9,16 +9,15 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
-from tapenet.ops.indexing.selecting import take_along_axis
 from tapenet.ops.layers.convolution import Ints
-from tapenet.ops.layers.pooling.maximum import max_pool_with_indices
+from tapenet.ops.layers.pooling.maximum import _max_pool, max_pool_with_indices
 from tapenet.ops.layers.pooling.mean import AVG, MAX
-from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread
-from tapenet.ops.layers.resampling.axis import resample
+from tapenet.ops.layers.pooling.planes import at_plane_indices
+from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread, windows_of
+from tapenet.ops.layers.resampling.axis import resample, taken_in_order
 from tapenet.ops.layers.resampling.taps import area_bounds, areas
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import reshape
 
 
 def _targets(name: str, x: Any, output_size: Any, axes: int) -> Ints:
@@ -91,35 +90,26 @@ def _samples(r: np.random.Generator, axes: int, length: int) -> list[Any]:
 
 
 def _part_indices(x: Any, outs: Ints) -> Any:
-    """Of the largest element of each part: its place in the plane of the last axes, counted row by row."""
-    axes = len(outs)
-    sizes = x.shape[x.ndim - axes :]
-    best = x
-    places: list[Any] = []
-    for axis in range(axes - 1, -1, -1):
-        begin, end = area_bounds(sizes[axis], outs[axis])
-        where = x.ndim - axes + axis
-        start = begin.reshape(-1, *[1] * (axes - 1 - axis))
-        values: Any = best
-        best = chosen = None
-        # A part that is shorter than others sees its last element again, which is not larger than itself.
-        for j in range(int((end - begin).max())):
-            index = np.minimum(begin + j, end - 1)
-            candidate = values.take(index, axis=where)
-            step = np.minimum(start + j, (end - 1).reshape(start.shape))
-            if best is None:
-                best, chosen = candidate, np.broadcast_to(step, candidate.shape)
-                moved = [p.take(index, axis=where) for p in places]
-                continue
-            # A nan is the largest, and the first of equals stays.
-            larger = (candidate > best) | ((candidate != candidate) & (best == best))
-            best = np.where(larger, candidate, best)
-            chosen = np.where(larger, step, chosen)
-            moved = [np.where(larger, p.take(index, axis=where), m) for p, m in zip(places, moved, strict=True)]
-        places = [chosen, *moved]
+    """Of the largest element of each part: its place in the plane of the last axes, counted row by row.
+
+    Each axis is read so that parts have one length: a part that is shorter than others repeats its last element, which
+    is not larger than itself. Then it is pooling as usual.
+    """
+    lead, sizes = x.ndim - len(outs), x.shape[x.ndim - len(outs) :]
+    reads = []
+    for axis, (n, m) in enumerate(zip(sizes, outs, strict=True), lead):
+        begin, end = area_bounds(n, m)
+        reads.append(np.minimum(begin[:, None] + np.arange((end - begin).max()), (end - 1)[:, None]))
+        x = taken_in_order(x, reads[-1].reshape(-1), axis)
+    kernel = tuple(read.shape[1] for read in reads)
+    windows = windows_of(x.shape, len(outs), kernel, None, 0, 1, False)
+    where = _max_pool(x, windows)[1]
     found: Any = 0
-    for place, n in zip(places, sizes, strict=True):
-        found = found * n + place
+    weight = math.prod(kernel)
+    for axis, (read, n) in enumerate(zip(reads, sizes, strict=True)):
+        weight //= read.shape[1]
+        along = np.arange(len(read)).reshape(-1, *[1] * (len(outs) - 1 - axis))
+        found = found * n + read[along, where // weight % read.shape[1]]
     return np.asarray(found, np.int64)
 
 
@@ -135,7 +125,7 @@ adaptive_max_indices: Op = op(
     label=lambda output_size: f"adaptive max pool {'×'.join(map(str, output_size))}, indices",
     formula="the place of the largest element of each part",
     doc="""Where the elements are that adaptive max pooling finds: of each part the place of the largest, in the plane of
-    the last axes, counted row by row. The first of equal ones; a nan counts as the largest.
+    the last axes, counted row by row. The first of equal ones.
 
     Args:
         x: (..., height, width), or with as many last axes as output_size has lengths.
@@ -147,14 +137,6 @@ adaptive_max_indices: Op = op(
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3, 5)), (2, 3)), sample(r.normal(size=(2, 2)), (3,))],
 )
-
-
-def at_plane_indices(x: Any, indices: Any, axes: int) -> Any:
-    """The elements of x at places in the plane of its last axes, counted row by row."""
-    lead = tuple(x.shape[: len(x.shape) - axes])
-    flat = reshape(x, (*lead, math.prod(x.shape[len(lead) :])))
-    found = take_along_axis(flat, reshape(indices, (*lead, math.prod(indices.shape[len(lead) :]))), -1)
-    return reshape(found, tuple(indices.shape))
 
 
 def _adaptive_max_pool_of(axes: int) -> Derived:

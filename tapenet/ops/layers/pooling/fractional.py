@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.layers.convolution import Ints, spread_size
-from tapenet.ops.layers.pooling.adaptive import at_plane_indices
+from tapenet.ops.layers.pooling.planes import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
 from tapenet.ops.op import Op, op
 from tapenet.ops.random import uniform
@@ -46,17 +46,11 @@ def _window_indices(x: Any, random_samples: Any, kernel_size: Ints, output_size:
     for axis, (n, m, k) in enumerate(zip(sizes, output_size, kernel_size, strict=True)):
         start = _starts(drawn[..., order[axis]], n, m, k)
         corner = corner * n + start.reshape(*lead, *[1] * axis, m, *[1] * (axes - 1 - axis))
-    flat = x.reshape(*lead, -1)
-    best = chosen = None
-    for offset in itertools.product(*map(range, kernel_size)):
-        index = corner + int(np.ravel_multi_index(offset, sizes))
-        candidate = np.take_along_axis(flat, index.reshape(*lead, -1), -1).reshape(index.shape)
-        if best is None:
-            best, chosen = candidate, index
-            continue
-        larger = (candidate > best) | ((candidate != candidate) & (best == best))
-        best, chosen = np.where(larger, candidate, best), np.where(larger, index, chosen)
-    return np.asarray(chosen, np.int64)
+    planes = (np.arange(math.prod(lead)) * math.prod(sizes)).reshape(*lead, *[1] * axes)
+    offsets = [int(np.ravel_multi_index(o, sizes)) for o in itertools.product(*map(range, kernel_size))]
+    # All windows side by side, each along the first axis.
+    cells = x.reshape(-1).take(np.add.outer(offsets, corner + planes))
+    return corner + np.asarray(offsets, np.int64)[cells.argmax(0)]
 
 
 def _not_lowered(x: Any, random_samples: Any, kernel_size: Any, output_size: Any) -> Any:

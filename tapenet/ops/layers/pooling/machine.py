@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import kernels
-from tapenet.ops.layers.pooling.windows import Windows, like
+from tapenet.ops.layers.pooling.windows import Windows
 
 #: Elements from which a kernel is worth the time that it takes to compile once.
 WORTH = 20_000
@@ -23,7 +23,7 @@ def max_pool(x: Any, windows: Windows) -> Any:
         return None
     from tapenet.kernels import pooling
 
-    best, where = like(x, windows.out), like(x, windows.out, dtype=np.uint8)
+    best, where = (_result(x, windows.out, dtype) for dtype in (x.dtype, np.dtype(np.uint8)))
     pooling.largest(x, best, where, shape)
     return best, where
 
@@ -68,6 +68,15 @@ def _shape(x: Any, windows: Windows) -> Any:
 def _batch_last(x: Any) -> bool:
     """Whether the first axis is innermost in memory, and the others in order."""
     return x.ndim > 1 and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous
+
+
+def _result(x: Any, size: Any, dtype: Any) -> Any:
+    """Memory for a result in the order of x."""
+    shape = (*x.shape[: x.ndim - len(size)], *size)
+    if not _batch_last(x):
+        return kernels.empty(shape, dtype)
+    made = kernels.empty((*shape[1:], shape[0]), dtype, (*range(1, x.ndim), 0))
+    return made.transpose(x.ndim - 1, *range(x.ndim - 1))
 
 
 def _alike(x: Any, y: Any) -> bool:

@@ -10,8 +10,8 @@ import numpy as np
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.indexing.basic import setitem
 from tapenet.ops.layers.convolution import Ints, spread_size
+from tapenet.ops.layers.pooling.planes import plane_places
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named
-from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import reshape
 
@@ -32,48 +32,6 @@ def _size(name: str, lengths: Ints, kernel_size: Any, stride: Any, padding: Any,
             f"{by(least)}, less than one stride more or less"
         )
     return given
-
-
-def _plane_places(indices: Any, length: int) -> Any:
-    least, most = (int(indices.min()), int(indices.max())) if indices.size else (0, 0)
-    if not 0 <= least <= most < max(length, 1):
-        raise IndexError(
-            f"the indices run from {least} to {most}, but a plane of the result has {length} elements: give the "
-            "output_size that the pooling began with"
-        )
-    # As one axis, so that among equal places the last comes last whatever the memory order.
-    return (indices + np.arange(0, len(indices) * length, length)[:, None]).reshape(-1)
-
-
-def _not_lowered(indices: Any, length: int) -> Any:
-    raise NotImplementedError("indices are looked at")
-
-
-plane_places: Op = op(
-    _plane_places,
-    name="plane_places",
-    lower=_not_lowered,
-    nondiff=("indices",),
-    label="places in planes",
-    formula="indices + length · the number of their plane",
-    doc="""Places in planes of one length as places in all planes one after the other.
-
-    Args:
-        indices: (planes, count), integers from 0 to length - 1.
-        length: of a plane.
-
-    Returns:
-        (planes · count,).
-
-    Raises:
-        IndexError: an index that lies outside of its plane.
-
-    >>> import numpy as np, tapenet as tn
-    >>> tn.plane_places(np.array([[1, 0], [2, 2]]), 3)
-    array([1, 0, 5, 5])
-    """,
-    samples=lambda r: [sample(r.integers(0, 3, (2, 2)), 3)],
-)
 
 
 def _max_unpool_of(axes: int) -> Derived:

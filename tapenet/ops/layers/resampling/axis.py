@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,44 +12,63 @@ from tapenet.ops.layers.resampling.taps import Taps, linear
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
+#: A product with a block is quicker than reading tap by tap, unless it is this much wider than there are taps.
+_WIDE = 16
+
 
 def _resample(x: Any, taps: Taps, axis: int) -> Any:
-    """In the memory order of x: the axis, all before and all behind it as one each."""
     if x.shape[axis] != taps.length:
         raise ValueError(f"axis {axis} of x, of shape {x.shape}, has not the {taps.length} elements of {taps}")
-    if not taps.copies and x.dtype.kind != "f":
+    if taps.copies:
+        return taken_in_order(x, taps.index[0], axis)
+    if x.dtype.kind != "f":
         x = x.astype(np.float64)
+    # In a product of matrices 0 · inf would spoil elements far away.
+    finite = bool(np.isfinite(np.add.reduce(x, axis=None)))
+    return _along(x, axis, lambda flat: _product(flat, taps, finite))
+
+
+def taken_in_order(x: Any, index: Any, axis: int) -> Any:
+    """The elements at `index` along an axis, in the memory order of x."""
+    return _along(x, axis, lambda flat: flat.take(index, axis=1))
+
+
+def _along(x: Any, axis: int, compute: Callable[[Any], Any]) -> Any:
+    """What changes one axis, in the memory order of x: it is given as (before, axis, after), all other axes as one."""
     order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
     place = order.index(axis % x.ndim)
     x = np.ascontiguousarray(x.transpose(order))
     before, after = x.shape[:place], x.shape[place + 1 :]
-    flat = x.reshape(math.prod(before), taps.length, math.prod(after))
-    if taps.copies:
-        found = flat.take(taps.index[0], axis=1)
-    elif np.isfinite(np.add.reduce(flat, axis=None)):
-        found = _by_blocks(flat, taps)
-    else:  # in a product of matrices 0 · inf would spoil elements far away
-        found = _by_taps(flat, taps)
-    return found.reshape(*before, taps.out, *after).transpose(np.argsort(order))
+    found = compute(x.reshape(math.prod(before), x.shape[place], math.prod(after)))
+    return found.reshape(*before, found.shape[1], *after).transpose(np.argsort(order))
 
 
-def _by_blocks(x: Any, taps: Taps) -> Any:
-    """The middle axis of x times the matrix, by products of its blocks."""
+def _product(x: Any, taps: Taps, finite: bool) -> Any:
+    """The middle axis of x times the matrix."""
+    blocks = taps.blocks(x.dtype)
+    columns = sum(matrix.shape[1] for _, _, matrix in blocks) / len(blocks)
+    last = x.shape[2] == 1
+    if not finite or columns > len(taps.index) * _WIDE * (2 if last else 1):
+        return _by_taps(x, taps, finite)
     found = np.empty((x.shape[0], taps.out, x.shape[2]), x.dtype)
-    for rows, columns, matrix in taps.blocks(x.dtype):
-        if x.shape[2] == 1:
-            np.matmul(x[:, columns, 0], matrix.T, out=found[:, rows, 0])
+    for rows, place, matrix in blocks:
+        if last:
+            np.matmul(x[:, place, 0], matrix.T, out=found[:, rows, 0])
         else:
-            np.matmul(matrix, x[:, columns], out=found[:, rows])
+            np.matmul(matrix, x[:, place], out=found[:, rows])
     return found
 
 
-def _by_taps(x: Any, taps: Taps) -> Any:
+def _by_taps(x: Any, taps: Taps, finite: bool) -> Any:
     """The same, tap by tap."""
-    found = np.zeros((x.shape[0], taps.out, x.shape[2]), x.dtype)
+    found: Any = None
     for index, weights in zip(taps.index, taps.weights.astype(x.dtype)[..., None], strict=True):
         part = x.take(index, axis=1)
-        found += np.multiply(part, weights, out=np.zeros_like(part), where=weights != 0)
+        if finite:
+            part *= weights
+        else:
+            part = np.multiply(part, weights, out=np.zeros_like(part), where=weights != 0)
+        found = part if found is None else np.add(found, part, out=found)
     return found
 
 
