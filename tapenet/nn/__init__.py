@@ -42,8 +42,14 @@ from tapenet.nn.dropout import (
     FeatureAlphaDropout,
     Identity,
 )
-from tapenet.nn.embedding import Embedding
-from tapenet.nn.linear import Linear
+from tapenet.nn.embedding import (
+    Embedding,
+    EmbeddingBag,
+)
+from tapenet.nn.linear import (
+    Bilinear,
+    Linear,
+)
 from tapenet.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -130,6 +136,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
     "Buffer",
     "ChannelShuffle",
     "CircularPad1d",
@@ -150,6 +157,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",

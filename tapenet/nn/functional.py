@@ -6,7 +6,7 @@ everywhere outside of layer constructors.
 
 from __future__ import annotations
 
-from tapenet.nn.updating import batch_norm, instance_norm
+from tapenet.nn.updating import batch_norm, embedding, embedding_bag, instance_norm
 from tapenet.ops import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -20,6 +20,7 @@ from tapenet.ops import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
+    bilinear,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     channel_shuffle,
@@ -35,7 +36,6 @@ from tapenet.ops import (
     dropout2d,
     dropout3d,
     elu,
-    embedding,
     feature_alpha_dropout,
     fold,
     fractional_max_pool2d,
@@ -103,6 +103,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "bilinear",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "channel_shuffle",
@@ -119,6 +120,7 @@ __all__ = [
     "dropout3d",
     "elu",
     "embedding",
+    "embedding_bag",
     "feature_alpha_dropout",
     "fold",
     "fractional_max_pool2d",

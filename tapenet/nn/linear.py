@@ -1,4 +1,4 @@
-"""The affine layer."""
+"""The affine layer, and the bilinear one."""
 
 from __future__ import annotations
 
@@ -65,6 +65,62 @@ class Linear(Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}" + ("" if self.bias is not None else ", bias=False")
+
+
+class Bilinear(Module):
+    """x1ᵀ · weight · x2 + bias, over the last axes of two inputs; see `tn.bilinear`.
+
+    Shapes: (..., in1_features) and (..., in2_features) give (..., out_features).
+
+    Attributes:
+        weight: (out_features, in1_features, in2_features).
+        bias: (out_features,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(in1_features), as PyTorch's do.
+
+    Raises:
+        ValueError: inputs of other shapes.
+
+    >>> from tapenet import nn
+    >>> nn.Bilinear(2, 3, 4)([[1.0, 2.0]], [[1.0, 2.0, 3.0]]).shape
+    (1, 4)
+    """
+
+    bias: Tensor | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        if in1_features < 1:
+            raise ValueError(f"Bilinear: in1_features={in1_features} must be at least 1")
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.weight = Parameter(np.empty((out_features, in1_features, in2_features), dtype))
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.reset_parameters(rng)
+
+    def reset_parameters(self, rng: np.random.Generator | int | None = None) -> None:
+        """Begin weight and bias anew."""
+        rng = generator(rng)  # one for both, also where it is given as an integer
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in (self.weight, self.bias):
+            if parameter is not None:
+                init.uniform_(parameter, -bound, bound, rng=rng)
+
+    def forward(self, x1: Any, x2: Any) -> Any:
+        return ops.bilinear(cast(x1, self.weight), cast(x2, self.weight), self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        text = f"{self.in1_features}, {self.in2_features}, {self.out_features}"
+        return text + ("" if self.bias is not None else ", bias=False")
 
 
 def default_init(weight: Tensor, bias: Tensor | None, rng: np.random.Generator | int | None) -> None:

@@ -9,9 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tapenet import ops
+from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.layers.normalization.group import instance_norm_statistics
+from tapenet.ops.linalg.norms import vector_norm
 
 
 def _move(name: str, running: Any, batch: Any, momentum: Any, factor: float) -> None:
@@ -101,3 +105,86 @@ def instance_norm(
     if running_var is not None:
         _move("instance_norm", running_var, var.mean(0), momentum, count / (count - 1))
     return out
+
+
+def _shorten(name: str, indices: Any, weight: Any, max_norm: float, norm_type: float) -> None:
+    """Scale the vectors that are looked up down to a norm of `max_norm`, in place, where theirs is larger."""
+    if not isinstance(weight, Tensor):
+        raise TypeError(
+            f"{name}: max_norm shortens the vectors in place, so they must be a tensor; give nn.Parameter(array), not "
+            f"{type(weight).__name__}"
+        )
+    with no_grad():
+        rows = np.reshape(indices, -1)
+        vectors = weight[rows]
+        norms = vector_norm(vectors, axis=1, keepdims=True, ord=norm_type)
+        # A row that is looked up several times is written several times, each time with the same values.
+        weight[rows] = vectors * np.where(norms > max_norm, max_norm / (norms + 1e-7), 1.0).astype(weight.dtype)
+
+
+def embedding(
+    indices: Any,
+    weight: Any,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Any:
+    """The rows of `weight` that `indices` name, after shortening those that are too long. See `tn.embedding`.
+
+    Args:
+        indices: integers of any shape, from 0 to n - 1.
+        weight: (n, d).
+        padding_idx: a row whose gradient is 0.
+        max_norm: rows that are looked up with a larger norm are first scaled to this norm, in place.
+        norm_type: which norm: the p of a p-norm.
+        scale_grad_by_freq: divide the gradient of a row by how often `indices` name it.
+        sparse: for PyTorch's sake. Gradients of large tables are kept by rows in any case.
+
+    Raises:
+        IndexError: an index out of range.
+        TypeError: `max_norm` with vectors that are no tensor.
+    """
+    if max_norm is not None:
+        _shorten("embedding", indices, weight, max_norm, norm_type)
+    return ops.embedding(indices, weight, padding_idx, scale_grad_by_freq)
+
+
+def embedding_bag(
+    indices: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Any:
+    """The sum, mean or maximum of the rows that each bag names, after shortening those that are too long. See
+    `tn.embedding_bag`.
+
+    Args:
+        indices: (bags, length), or a vector of all bags one after the other.
+        weight: (n, d).
+        offsets: for a vector, where each bag begins in it.
+        max_norm, norm_type, sparse: as of `embedding`.
+        scale_grad_by_freq: divide the gradient of a row by how often `indices` name it (not for "max").
+        mode: "sum", "mean" or "max".
+        per_sample_weights: shaped like the indices: a factor for each row (mode "sum" only).
+        include_last_offset: the last offset is the end of the last bag, not the beginning of one.
+        padding_idx: an index that counts as not there.
+
+    Raises:
+        IndexError: an index out of range.
+        TypeError: `max_norm` with vectors that are no tensor.
+        ValueError: arguments that do not fit each other.
+    """
+    if max_norm is not None:
+        _shorten("embedding_bag", indices, weight, max_norm, norm_type)
+    return ops.embedding_bag(
+        indices, weight, offsets, per_sample_weights, mode, padding_idx, include_last_offset, scale_grad_by_freq
+    )

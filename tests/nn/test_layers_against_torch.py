@@ -14,7 +14,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
-from tests.nn.oracle import Make, beside_torch, randomise, same_gradients, same_state, tables
+from tests.nn.oracle import Make, beside_torch, same_state, tables
 
 torch = pytest.importorskip("torch")
 
@@ -98,25 +98,6 @@ def test_layer(name: str) -> None:
     beside_torch(*LAYERS[name])
 
 
-@pytest.mark.parametrize("padding_idx", [None, 0, -1])
-def test_embedding(padding_idx: int | None) -> None:
-    def make(m: Any) -> Any:
-        return m.Embedding(5, 3, padding_idx=padding_idx)
-
-    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
-    if padding_idx is not None:
-        assert not mine.weight.data[padding_idx].any()
-    randomise(mine)
-    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
-    indices = np.array([[0, 2, 4], [2, 2, 4]])
-    out, expected = mine(indices), theirs(torch.tensor(indices))
-    np.testing.assert_array_equal(out.data, expected.detach().numpy())
-    g = R.normal(size=out.shape)
-    out.backward(g)
-    expected.backward(torch.tensor(g))
-    same_gradients(mine, theirs)
-
-
 def _scores(*shape: int) -> Any:
     return R.normal(size=shape)
 
@@ -182,7 +163,7 @@ def test_loss(name: str) -> None:
 
 
 def test_every_layer_is_here() -> None:
-    base = (nn.Module, nn.ModuleList, nn.ModuleDict, nn.Dropout, nn.Embedding)
+    base = (nn.Module, nn.ModuleList, nn.ModuleDict)
     layers = {n for n, c in vars(nn).items() if isinstance(c, type) and issubclass(c, nn.Module) and c not in base}
     assert layers == {name.partition(" ")[0] for table in tables() for name in table} - {"network"}
 

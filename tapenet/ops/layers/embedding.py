@@ -18,23 +18,50 @@ def _integers(name: str, values: Any) -> Any:
     return found
 
 
-def _embedding(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
-    rows = _integers("the embedding", indices)
+def rows_of(name: str, indices: Any, weight: Any) -> Any:
+    """Indices as an array, all of them rows of `weight`."""
+    rows = _integers(name, indices)
     if rows.size and not (rows.min() >= 0 and rows.max() < len(weight)):
         raise IndexError(
             f"the indices run from {rows.min()} to {rows.max()}, but the embedding has {len(weight)} vectors: 0 to "
             f"{len(weight) - 1}"
         )
-    return weight.take(rows, axis=0)
+    return rows
 
 
-def _embedding_lowered(indices: Any, weight: Any, padding_idx: int | None = None) -> Any:
+def _embedding(indices: Any, weight: Any, padding_idx: int | None = None, scale_grad_by_freq: bool = False) -> Any:
+    padding_row(padding_idx, len(weight))
+    return weight.take(rows_of("the embedding", indices, weight), axis=0)
+
+
+def _embedding_lowered(indices: Any, weight: Any, padding_idx: int | None, scale_grad_by_freq: bool) -> Any:
+    padding_row(padding_idx, len(weight))
     return np.take(weight, nonnegative(_integers("the embedding", indices), len(weight)), axis=0)
 
 
-def _embedding_weight(g: Any, indices: Any, padding_idx: int | None) -> Any:
-    if padding_idx is not None:
-        g = np.where(np.expand_dims(np.not_equal(indices, padding_idx), -1), g, 0)
+def padding_row(padding_idx: int | None, length: int) -> int | None:
+    """The row that gets no gradient, counted from the start."""
+    if padding_idx is None:
+        return None
+    if not -length <= padding_idx < length:
+        raise ValueError(f"padding_idx={padding_idx} is none of the {length} vectors")
+    return padding_idx % length
+
+
+def by_frequency(g: Any, indices: Any, length: int) -> Any:
+    """The gradients of the rows that `indices` name, each divided by how often its row is named."""
+    counts = np.bincount(np.reshape(indices, -1), minlength=length)
+    return g / np.expand_dims(np.take(counts, indices), -1).astype(g.dtype)
+
+
+def _embedding_weight(
+    g: Any, indices: Any, weight_shape: Any, padding_idx: int | None, scale_grad_by_freq: bool
+) -> Any:
+    padding = padding_row(padding_idx, weight_shape[0])
+    if scale_grad_by_freq:
+        g = by_frequency(g, indices, weight_shape[0])
+    if padding is not None:
+        g = np.where(np.expand_dims(np.not_equal(indices, padding), -1), g, 0)
     return Scatter(indices, g)
 
 
@@ -52,7 +79,8 @@ embedding = op(
     Args:
         indices: integers of any shape (...), from 0 to n - 1.
         weight: (n, d).
-        padding_idx: a row whose gradient is 0.
+        padding_idx: a row whose gradient is 0, counted from the end if negative.
+        scale_grad_by_freq: divide the gradient of a row by how often `indices` name it.
 
     Returns:
         (..., d). The gradient of a row is the sum over all its uses; it is added in place, so that few uses of a large
@@ -60,6 +88,7 @@ embedding = op(
 
     Raises:
         IndexError: an index out of range; negative ones do not count from the end.
+        ValueError: `padding_idx` is no row.
         TypeError: indices that are no integers.
 
     >>> import tapenet as tn
@@ -71,6 +100,7 @@ embedding = op(
         sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 4))),
         sample(np.array([0, 2, 2]), r.normal(size=(3, 2)), 1),
         sample([1, 0], r.normal(size=(3, 2))),
+        sample(np.array([[0, 2]]), r.normal(size=(3, 2)), -2, True),
     ],
 )
 

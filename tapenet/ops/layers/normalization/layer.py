@@ -237,6 +237,7 @@ def _rms_norm_lowered(x: Any, normalized_shape: Any, weight: Any, eps: float | N
 
 def _rms_norm_reference(x: Any, normalized_shape: Any, weight: Any, eps: float | None) -> Any:
     axes = tuple(range(-len(_trailing(normalized_shape)), 0))
+    x = floats(x)
     out = x / np.sqrt(np.mean(x * x, axes, keepdims=True) + _eps(x, eps))
     return out if weight is None else out * weight
 
