@@ -27,6 +27,8 @@ class _Recurrent(Module):
     _gates: int
     _states = 1
 
+    weight_ih_l0: Tensor
+
     def __init__(
         self,
         input_size: int,
@@ -115,8 +117,8 @@ class _Recurrent(Module):
                 x = ops.dropout(x, self.dropout, self.training, self.rng)
             outs = []
             for reverse, end in enumerate(self._ends(layer)):
-                states = zeros if given is None else [h[len(last)] for h in given]
-                out, *ends = self._layer(x, states, end, lengths, bool(reverse))
+                begin = zeros if given is None else [h[len(last)] for h in given]
+                out, *ends = self._layer(x, begin, end, lengths, bool(reverse))
                 outs.append(out)
                 last.append(ends)
             x = outs[0] if len(outs) == 1 else ops.concatenate(outs, -1)

@@ -156,7 +156,7 @@ def test_gates_far_out_neither_overflow_nor_warn(kind: str, far: float) -> None:
 def test_lengths_may_be_a_tensor_or_a_list(kind: str) -> None:
     arrays = arguments(kind, 3, 2, 2, 3)
     expected = results(getattr(tn, kind), arrays, {"lengths": np.array([1, 3])})
-    for lengths in (tn.tensor([1, 3]), [1, 3]):
+    for lengths in (tn.tensor([1, 3]), [1, 3], np.array([1, 3], np.uint8)):
         for a, b in zip(results(getattr(tn, kind), arrays, {"lengths": lengths}), expected, strict=True):
             close(a, b)
 

@@ -66,7 +66,7 @@ def pack_padded_sequence(
         raise ValueError(
             f"pack_padded_sequence: lengths {lengths.tolist()} must lie between 1 and {time}, the length of the input"
         )
-    order = None
+    lengths, order = lengths.astype(np.int64), None
     if (lengths[1:] > lengths[:-1]).any():
         if enforce_sorted:
             raise ValueError(

@@ -10,7 +10,7 @@ from tapenet.ops.layers.activations import sigmoid
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     Array,
-    Sequence,
+    Turns,
     active,
     bias_gradient,
     called,
@@ -99,7 +99,7 @@ def _gru(
     reverse: bool = False,
 ) -> Any:
     dtype = check(3, x, h0, w_ih, w_hh, b_ih, b_hh)
-    turns = Sequence(*x.shape[:2], lengths, reverse)
+    turns = Turns(x, lengths, reverse)
     units = h0.shape[1]
     bias, last = b_ih, None
     if b_hh is not None:
@@ -112,7 +112,7 @@ def _gru(
     recurrent = turns.room(*gates.shape[1:], dtype=dtype)
     weights = columns(w_hh, 3)
     shares = np.empty((3, turns.batch, units), dtype)
-    for t, n, before, after in turns.turns():
+    for t, n, before, after in turns.forwards():
         np.matmul(states[before, :n], weights, out=shares[:, :n])
         _step(gates[:, t, :n], shares[:, :n], last, recurrent[t, :n], states[before, :n], states[after, :n])
     return turns.outputs(states), turns.last(states), gates, states, recurrent
@@ -131,14 +131,14 @@ def _gru_grad(
     by: Any,
     reverse: bool = False,
 ) -> Any:
-    turns = Sequence(*x.shape[:2], lengths, reverse)
+    turns = Turns(x, lengths, reverse)
     dtype = gates.dtype
     g_out = turns.sorted(g_out, 1)
     dh = end(turns, g_h, states)
     d = turns.room(4, *gates.shape[1:], dtype=dtype)
     weights = rows(w_hh, 3)
     parts, room = np.empty((3, *dh.shape), dtype), np.empty((2, *dh.shape), dtype)
-    for t, n, before, _ in turns.turns(backwards=True):
+    for t, n, before, _ in turns.backwards():
         now = dh[:n]
         if g_out is not None:
             now += g_out[t, :n]

@@ -16,7 +16,7 @@ from tapenet.ops.layers.activations import sigmoid
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     Array,
-    Sequence,
+    Turns,
     active,
     bias_gradient,
     called,
@@ -125,7 +125,7 @@ def _lstm(
     reverse: bool = False,
 ) -> Any:
     dtype = check(4, x, h0, w_ih, w_hh, b_ih, b_hh, c0, w_hr)
-    turns = Sequence(*x.shape[:2], lengths, reverse)
+    turns = Turns(x, lengths, reverse)
     units = c0.shape[1]
     gates = project(turns.inputs(x, dtype), w_ih, summed(b_ih, b_hh), 4, dtype)
     states, cells = turns.history(h0, dtype), turns.history(c0, dtype)
@@ -133,7 +133,7 @@ def _lstm(
     weights = columns(w_hh, 4)
     shares = np.empty((4, turns.batch, units), dtype)
     wide = None if w_hr is None else np.empty((turns.batch, units), dtype)
-    for t, n, before, after in turns.turns():
+    for t, n, before, after in turns.forwards():
         np.matmul(states[before, :n], weights, out=shares[:, :n])
         h = states[after, :n] if wide is None else wide[:n]
         _step(gates[:, t, :n], shares[:, :n], cells[before, :n], cells[after, :n], tanh_cells[t, :n], h)
@@ -158,7 +158,7 @@ def _lstm_grad(
     by: Any,
     reverse: bool = False,
 ) -> Any:
-    turns = Sequence(*x.shape[:2], lengths, reverse)
+    turns = Turns(x, lengths, reverse)
     dtype = gates.dtype
     g_out = turns.sorted(g_out, 1)
     dh, dc = end(turns, g_h, states), end(turns, g_c, cells)
@@ -166,7 +166,7 @@ def _lstm_grad(
     dhs = None if w_hr is None else turns.room(*states[1:].shape, dtype=dtype)
     weights = rows(w_hh, 4)
     parts, room = np.empty((4, *dh.shape), dtype), np.empty((4, *dc.shape), dtype)
-    for t, n, before, _ in turns.turns(backwards=True):
+    for t, n, before, _ in turns.backwards():
         now = dh[:n]
         if g_out is not None:
             now += g_out[t, :n]

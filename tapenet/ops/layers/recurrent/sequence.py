@@ -9,8 +9,7 @@ batch, in both directions: going backwards in time rows join in at their own end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from collections.abc import Sequence as Sequence_
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,17 +35,18 @@ class Turn(NamedTuple):
     after: int
 
 
-class Sequence:
+class Turns:
     """The turns that one layer takes over a batch of sequences.
 
     Args:
-        steps, batch: the lengths of the first two axes of the input.
-        lengths: how long the sequence of each row is, (batch,); None if all have `steps`.
+        x: the input of the layer, (time, batch, ...).
+        lengths: how long the sequence of each row is, (batch,); None if all are as long as x.
         reverse: begin at the end of each sequence.
     """
 
-    def __init__(self, steps: int, batch: int, lengths: Any, reverse: bool) -> None:
-        self.steps, self.batch, self.reverse = steps, batch, reverse
+    def __init__(self, x: Array, lengths: Any, reverse: bool) -> None:
+        steps, batch = self.steps, self.batch = x.shape[:2]
+        self.reverse = reverse
         self.lengths: Array | None = None
         self.order: Array | None = None
         self._rows = [batch] * steps
@@ -59,9 +59,16 @@ class Sequence:
         self.lengths = found
         self._rows = (found[:, None] > np.arange(steps)).sum(0).tolist()
 
-    def turns(self, backwards: bool = False) -> Iterator[Turn]:
-        """The turns in the order in which the layer takes them, or from the last to the first."""
-        for t in range(self.steps - 1, -1, -1) if self.reverse != backwards else range(self.steps):
+    def forwards(self) -> Iterator[Turn]:
+        """The turns in the order in which the layer takes them."""
+        return self._turns(self.reverse)
+
+    def backwards(self) -> Iterator[Turn]:
+        """The turns from the last to the first."""
+        return self._turns(not self.reverse)
+
+    def _turns(self, down: bool) -> Iterator[Turn]:
+        for t in range(self.steps - 1, -1, -1) if down else range(self.steps):
             yield Turn(t, self._rows[t], *((t + 1, t) if self.reverse else (t, t + 1)))
 
     def sorted(self, array: Any, axis: int) -> Any:
@@ -120,7 +127,7 @@ def _checked(lengths: Array, steps: int, batch: int) -> Array:
         raise ValueError(
             f"lengths lie between {lengths.min()} and {lengths.max()}; x has {steps} time steps: they must be 0 to {steps}"
         )
-    return lengths
+    return lengths.astype(np.int64)
 
 
 def check(
@@ -192,7 +199,7 @@ def summed(b_ih: Any, b_hh: Any) -> Any:
     return b_hh if b_ih is None else b_ih if b_hh is None else b_ih + b_hh
 
 
-def weight_gradient(parts: Sequence_[Array], x: Array) -> Array:
+def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
     """The gradient by a weight: Σ dᵀ x over time and batch, as (gates · units, ins) in Fortran order.
 
     Args:
@@ -211,7 +218,7 @@ def weight_gradient(parts: Sequence_[Array], x: Array) -> Array:
     return out.reshape(ins, first * units).T
 
 
-def bias_gradient(parts: Sequence_[Array]) -> Array:
+def bias_gradient(parts: Sequence[Array]) -> Array:
     """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
     _, steps, batch, units = parts[0].shape
     ones = np.ones(steps * batch, parts[0].dtype)
@@ -223,13 +230,13 @@ def input_gradient(d: Array, weight: Array) -> Array:
     gates, steps, batch, units = d.shape
     flat = d.reshape(gates, steps * batch, units)
     parts = blocks(weight, gates)
-    out = flat[0] @ parts[0]
+    out: Array = flat[0] @ parts[0]
     for gate in range(1, gates):
         out += flat[gate] @ parts[gate]
     return out.reshape(steps, batch, weight.shape[1])
 
 
-def end(turns: Sequence, g: Any, states: Array) -> Array:
+def end(turns: Turns, g: Any, states: Array) -> Array:
     """The gradient by the states that the backward turns begin with: that by the last states, if there is one."""
     return np.zeros(states.shape[1:], states.dtype) if g is None else np.array(turns.sorted(g, 0), states.dtype)
 

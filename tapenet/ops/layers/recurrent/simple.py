@@ -10,7 +10,7 @@ from tapenet.ops.layers.activations import relu
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     Array,
-    Sequence,
+    Turns,
     active,
     bias_gradient,
     called,
@@ -79,11 +79,11 @@ def _rnn(
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"nonlinearity={nonlinearity!r} is neither 'tanh' nor 'relu'")
     dtype = check(1, x, h0, w_ih, w_hh, b_ih, b_hh)
-    turns = Sequence(*x.shape[:2], lengths, reverse)
+    turns = Turns(x, lengths, reverse)
     (shares,) = project(turns.inputs(x, dtype), w_ih, summed(b_ih, b_hh), 1, dtype)
     states = turns.history(h0, dtype)
     (weight,) = columns(w_hh, 1)
-    for t, n, before, after in turns.turns():
+    for t, n, before, after in turns.forwards():
         h = np.matmul(states[before, :n], weight, out=states[after, :n])
         _step(shares[t, :n], h, nonlinearity)
     return turns.outputs(states), turns.last(states), states
@@ -101,13 +101,13 @@ def _rnn_grad(
     nonlinearity: str = "tanh",
     reverse: bool = False,
 ) -> Any:
-    turns = Sequence(*x.shape[:2], lengths, reverse)
+    turns = Turns(x, lengths, reverse)
     dtype = states.dtype
     g_out = turns.sorted(g_out, 1)
     dh = end(turns, g_h, states)
     d = turns.room(1, *states[1:].shape, dtype=dtype)
     (weight,) = rows(w_hh, 1)
-    for t, n, _, after in turns.turns(backwards=True):
+    for t, n, _, after in turns.backwards():
         now = dh[:n]
         if g_out is not None:
             np.add(now, g_out[t, :n], now)
