@@ -1,6 +1,6 @@
 """Models: modules, layers, their functions, and initial values."""
 
-from tapenet.nn import functional, init, utils
+from tapenet.nn import functional, init, quantized, utils
 from tapenet.nn.activation import (
     ELU,
     GELU,
@@ -96,6 +96,7 @@ from tapenet.nn.pooling import (
     MaxUnpool2d,
     MaxUnpool3d,
 )
+from tapenet.nn.quantized import quantize
 from tapenet.nn.recurrent import GRU, LSTM, RNN
 from tapenet.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from tapenet.nn.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
@@ -236,5 +237,7 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "quantize",
+    "quantized",
     "utils",
 ]

@@ -318,6 +318,7 @@ LATER: dict[str, tuple[str, ...]] = {
     ),
     "layers.pooling.planes": ("plane_places",),
     "layers.pooling.unpooling": ("max_unpool1d", "max_unpool2d", "max_unpool3d"),
+    "layers.quantized": ("quantized_linear", "quantized_linear_input_grad"),
     "layers.recurrent": (
         "gru",
         "gru_cell",

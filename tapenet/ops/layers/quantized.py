@@ -1,0 +1,179 @@
+"""Products with weights that are stored as 8-bit integers, one scale for each output."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
+
+Array = NDArray[Any]
+#: Bytes of the weights in float32 that are worked on at once: what a second level cache holds beside other things.
+BLOCK = 256 * 1024
+
+
+def quantized_weight(weight: Array) -> tuple[Array, Array]:
+    """Integers and scales that stand for a weight: the largest magnitude of each row becomes 127.
+
+    Args:
+        weight: (out, in), floats.
+
+    Returns:
+        int8 (out, in) and float (out,): weight ≈ scale · integers, off by half a scale at most.
+
+    Raises:
+        ValueError: an element is nan or infinite.
+
+    >>> integers, scale = quantized_weight(np.array([[1.0, -0.5], [0.0, 0.0]], np.float32))
+    >>> integers.tolist(), (scale * 127).tolist()
+    ([[127, -64], [0, 0]], [1.0, 127.0])
+    """
+    if not np.isfinite(weight).all():
+        raise ValueError("a weight holds nan or infinity, for which there is no scale")
+    largest = np.abs(weight).max(axis=1, initial=0.0)
+    scale = np.where(largest > 0, largest / 127, 1.0).astype(weight.dtype)
+    scale[scale == 0] = np.finfo(weight.dtype).smallest_subnormal  # of subnormal rows
+    integers = np.clip(np.rint(weight / scale[:, None]), -127, 127).astype(np.int8)
+    return integers, scale
+
+
+def _blocks(weight: Array, dtype: Any) -> Any:
+    """The integers as floats, some rows at a time, in one buffer: pairs of a slice of the rows and what is there."""
+    rows, columns = weight.shape
+    step = max(1, min(rows, BLOCK // (max(columns, 1) * np.dtype(dtype).itemsize)))
+    buffer = np.empty((step, columns), dtype)
+    for start in range(0, rows, step):
+        part = slice(start, min(start + step, rows))
+        block = buffer[: part.stop - start]
+        np.copyto(block, weight[part])
+        yield part, block
+
+
+def _forward(x: Array, weight: Array, scale: Array) -> Array:
+    """x @ (scale · weight)ᵀ for a matrix x; the scales multiply the products, of which there are fewer."""
+    out = np.empty((x.shape[0], weight.shape[0]), x.dtype)
+    for part, block in _blocks(weight, x.dtype):
+        np.multiply(x.dot(block.T), scale[part], out=out[:, part])
+    return out
+
+
+def _backward(y: Array, weight: Array, scale: Array) -> Array:
+    """(y · scale) @ weight for a matrix y."""
+    y = y * scale
+    out = np.zeros((y.shape[0], weight.shape[1]), y.dtype)
+    for part, block in _blocks(weight, y.dtype):
+        out += y[:, part].dot(block)
+    return out
+
+
+def _check(x: Any, weight: Any, scale: Any, features: int, bias: Any = None) -> None:
+    if weight.ndim != 2 or weight.dtype != np.int8 or scale.shape != weight.shape[:1]:
+        raise ValueError(
+            f"the weight is {weight.dtype} {weight.shape} and the scale has shape {scale.shape}: give int8 (out, in) and "
+            "(out,), as nn.quantize makes them"
+        )
+    if not x.ndim or x.shape[-1] != features:
+        raise ValueError(f"the last axis of x, of shape {x.shape}, must be {features} long")
+    if bias is not None and bias.shape != scale.shape:
+        raise ValueError(f"the bias has shape {bias.shape}, not {scale.shape}")
+
+
+def _quantized_linear(x: Any, weight: Any, scale: Any, bias: Any = None) -> Any:
+    _check(x, weight, scale, weight.shape[-1], bias)
+    out = _forward(np.reshape(x, (-1, x.shape[-1])), weight, scale)
+    if bias is not None:
+        out += bias
+    return np.reshape(out, (*x.shape[:-1], len(weight)))
+
+
+def _input_grad(y: Any, weight: Any, scale: Any) -> Any:
+    _check(y, weight, scale, weight.shape[0])
+    return np.reshape(_backward(np.reshape(y, (-1, y.shape[-1])), weight, scale), (*y.shape[:-1], weight.shape[1]))
+
+
+def _scale_rule(g: Any, x: Any, weight: Any, scale: Any) -> Any:
+    """The gradient by the scales of outputs whose gradient is `g`: they multiply the products of x with the integers."""
+    return np.sum(g * quantized_linear(x, weight, np.ones_like(scale)), axis=tuple(range(g.ndim - 1)))
+
+
+def _called(*args: Any, **kwargs: Any) -> Any:
+    """What a compiler reads: the ops are called as they are."""
+    raise NotImplementedError("its weights become floats block by block, on the host")
+
+
+def _samples(r: np.random.Generator, size: int) -> list[Any]:
+    weight, scale = quantized_weight(r.normal(size=(2, 3)))
+    shapes: list[tuple[int, ...]] = [(2, size), (size,), (1, 2, size)]
+    return [sample(r.normal(size=shape), weight, scale) for shape in shapes]
+
+
+quantized_linear_input_grad = op(
+    _input_grad,
+    name="quantized_linear_input_grad",
+    lower=_called,
+    nondiff=("weight",),
+    multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * weight_shape[1],
+    y=lambda g, weight, scale: quantized_linear(g, weight, scale),
+    scale=lambda g, y, weight, scale: _scale_rule(y, g, weight, scale),
+    formula="(y · scale) @ weight",
+    gradients="y: g @ (scale · weight)ᵀ; scale: Σ y · (g @ weightᵀ)",
+    doc="""The gradient of `quantized_linear` by its input, for the gradient `y` by its output.
+
+    Args:
+        y: (..., out).
+        weight: (out, in), int8.
+        scale: (out,).
+
+    Returns:
+        (..., in).
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.quantized_linear_input_grad(np.ones(1), np.array([[2, 3]], np.int8), np.array([0.5]))
+    array([1. , 1.5])
+    """,
+    samples=lambda r: _samples(r, 2),
+)
+
+quantized_linear = op(
+    _quantized_linear,
+    name="quantized_linear",
+    lower=_called,
+    label=lambda weight_shape: f"linear {weight_shape[0]} int8",
+    nondiff=("weight",),
+    multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * weight_shape[0],
+    x=lambda g, weight, scale: quantized_linear_input_grad(g, weight, scale),
+    scale=_scale_rule,
+    bias=lambda g: np.sum(g, axis=tuple(range(g.ndim - 1))),
+    formula="x @ (scale · weight)ᵀ + bias",
+    gradients="x: (g · scale) @ weight; scale: Σ g · (x @ weightᵀ); bias: Σ g",
+    doc="""The affine map of weights stored as 8-bit integers with one scale for each output, as `nn.quantized.Linear` has
+    them. The integers become floats some rows at a time, in a buffer that fits a cache; there is never a whole float copy.
+
+    If the integers came from rounding a float weight, an output differs from that of `linear` by scale / 2 · Σ |x| at
+    most, and by what rounding in the sums makes.
+
+    Args:
+        x: (..., in).
+        weight: (out, in), int8.
+        scale: (out,), floats.
+        bias: (out,), or None.
+
+    Returns:
+        (..., out).
+
+    Raises:
+        ValueError: shapes that do not fit, or a weight that is not int8.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.quantized_linear(tn.tensor([1.0, 10.0]), np.array([[2, 3]], np.int8), np.array([0.5]))
+    Tensor([16.])
+    """,
+    samples=lambda r: [
+        *_samples(r, 3),
+        sample(r.normal(size=(2, 3)), *quantized_weight(r.normal(size=(2, 3))), r.normal(size=2)),
+    ],
+)
