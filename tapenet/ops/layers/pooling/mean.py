@@ -262,7 +262,11 @@ def _lp_pool_of(axes: int) -> Derived:
         if math.isinf(norm_type):
             return MAX[axes](np.abs(x), kernel_size, stride, ceil_mode=ceil_mode)
         size = math.prod(spread(kernel_size, axes))
-        return (AVG[axes](x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * size) ** (1 / norm_type)
+        total = AVG[axes](x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * size
+        if norm_type == 1:
+            return total
+        none = total == 0  # where the root has no derivative
+        return np.where(none, 0.0, np.where(none, 1.0, total) ** (1 / norm_type))
 
     def samples(r: np.random.Generator) -> list[Any]:
         shape, kernel = (2,) * (axes - 1) + (4,), (1,) * (axes - 1) + (2,)
@@ -274,7 +278,7 @@ def _lp_pool_of(axes: int) -> Derived:
 
     As in PyTorch these are powers of x, not of its magnitude: an odd p is for x that is not negative. p = 1 is the sum of
     each window, p = ∞ the largest magnitude. With ceil_mode, what a window has beyond the end counts as if it were like
-    the rest of it. Where all of a window is 0 its gradient is 0, for p > 1.
+    the rest of it. Where the sum over a window is 0 its gradient is 0, unless p = 1.
 
     Args:
         x: (batch, channels, {NAMES[axes].replace(" and", ",")}), or with other axes in front.
