@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.layers.convolution import geometry
+from tapenet.ops.layers.convolution import banded, geometry
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 
@@ -112,6 +112,43 @@ def test_blocks_of_columns_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
         for got, expected in zip(all_three(), whole, strict=True):
             close(got, expected)
     geometry._plan.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("x", "w", "options"),
+    [
+        ((3, 4, 9, 6), (4, 1, 3, 3), {"groups": 4, "padding": 1}),
+        ((3, 4, 9, 6), (8, 1, 3, 2), {"groups": 4, "padding": (2, 0)}),
+        ((3, 4, 10, 6), (8, 1, 3, 2), {"groups": 4, "stride": (2, 1), "dilation": (2, 3), "padding": (1, 2)}),
+        ((3, 4, 9, 6), (4, 1, 2, 3), {"groups": 4, "stride": (1, 2), "padding": 2}),
+        ((3, 4, 9, 6), (4, 2, 3, 2), {"groups": 2, "stride": 2}),
+        ((3, 4, 9, 6), (1, 4, 3, 3), {}),
+        ((4, 9, 6), (4, 1, 3, 3), {"groups": 4}),
+        ((3, 2, 9), (2, 1, 3), {"groups": 2, "stride": 2, "dilation": 2}),
+        ((2, 2, 7, 4, 3), (2, 1, 3, 2, 1), {"groups": 2, "padding": (1, 0, 1)}),
+    ],
+)
+def test_few_outputs_are_made_in_bands_of_rows(monkeypatch: pytest.MonkeyPatch, x: Any, w: Any, options: Any) -> None:
+    """Whatever rows and groups a band has, values and gradients are those of whole columns."""
+    conv = getattr(tn, f"conv{len(w) - 2}d")
+    images, kernels, bias = (tn.tensor(R.normal(size=s), requires_grad=True) for s in (x, w, w[0]))
+    g = R.normal(size=conv(images, kernels, bias, **options).shape)
+
+    def everything() -> list[Any]:
+        out = conv(images, kernels, bias, **options)
+        out.backward(g)
+        found = [out.data, *(t.grad.data for t in (images, kernels))]
+        images.grad = kernels.grad = None
+        return found
+
+    monkeypatch.setattr(banded, "pays", lambda *_: False)
+    whole = everything()
+    monkeypatch.setattr(banded, "pays", lambda *_: True)
+    for rows, most in ((1, 1), (2, 2**18), (4, 300), (8, 2**18)):
+        monkeypatch.setattr(banded, "ROWS", rows)
+        monkeypatch.setattr(banded, "MOST", most)
+        for got, expected in zip(everything(), whole, strict=True):
+            close(got, expected)
 
 
 def test_large_inputs_are_split_into_blocks_that_fit_the_cache() -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import machine
-from tapenet.ops.layers.convolution.geometry import Block, Ints, Plan, Size, plan
+from tapenet.ops.layers.convolution import banded, machine
+from tapenet.ops.layers.convolution.geometry import Block, Ints, Plan, Size, plan, reaches
 
 # -- memory ------------------------------------------------------------------------------------------------------
 
@@ -29,15 +29,18 @@ def _batch_first(x: Any, plan: Plan) -> Any:
     return x.transpose(x.ndim - 1, *range(x.ndim - 1)) if plan.batched else x[..., 0]
 
 
-def _columns(x: Any, plan: Plan) -> Iterator[tuple[Block, Any]]:
-    """The windows of x as columns, block by block: (groups, width, places), in a buffer used anew."""
+def _bordered(x: Any, plan: Plan) -> Any:
+    """x in its border, as (C, ..., N) in that order in memory."""
     x = _batch_last(x, plan)
-    if plan.bordered:
-        padded = np.zeros((plan.channels, *plan.padded, plan.batch), x.dtype)
-        padded[plan.inside] = x
-        x = padded
-    else:
-        x = np.ascontiguousarray(x)
+    if not plan.bordered:
+        return np.ascontiguousarray(x)
+    padded = np.zeros((plan.channels, *plan.padded, plan.batch), x.dtype)
+    padded[plan.inside] = x
+    return padded
+
+
+def _columns(x: Any, plan: Plan) -> Iterator[tuple[Block, Any]]:
+    """The windows of x in its border as columns, block by block: (groups, width, places), in a buffer used anew."""
     if plan.direct:
         yield plan.blocks[0], x.reshape(plan.groups, plan.width, -1)
         return
@@ -76,6 +79,12 @@ def _conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
     found = machine.conv(_batch_last(x, p), weight, bias, p)
     if found is not None:
         return _batch_first(found, p)
+    x = _bordered(x, p)
+    if banded.pays(p, 32):
+        out = banded.conv(x, weight, p).reshape(p.outs, *p.out, p.batch)
+        if bias is not None:
+            out += bias.reshape(-1, *(1,) * (out.ndim - 1))
+        return _batch_first(out, p)
     if bias is not None:
         bias = bias.reshape(p.groups, -1, 1)
     kernels = weight.reshape(p.groups, -1, p.width)
@@ -93,7 +102,15 @@ def _conv_input_grad(y: Any, weight: Any, p: Plan) -> Any:
     found = machine.input_grad(_batch_last(y, p), weight, p)
     if found is not None:
         return _batch_first(found, p)
-    flat = np.ascontiguousarray(_batch_last(y, p)).reshape(p.groups, p.outs // p.groups, -1)
+    if banded.pays(p, 8):
+        mirrored = _mirrored(y, weight, p)
+        if mirrored is not None:
+            return mirrored
+    y = np.ascontiguousarray(_batch_last(y, p))
+    if banded.pays(p, 8):
+        found = banded.input_grad(y, weight, p).reshape(p.channels, *p.padded, p.batch)
+        return _batch_first(found[p.inside] if p.bordered else found, p)
+    flat = y.reshape(p.groups, p.outs // p.groups, -1)
     kernels = weight.reshape(p.groups, -1, p.width).swapaxes(1, 2)
     if p.direct and not p.bordered:
         return _batch_first(_product(kernels, flat).reshape(p.channels, *p.padded, p.batch), p)
@@ -110,11 +127,31 @@ def _conv_input_grad(y: Any, weight: Any, p: Plan) -> Any:
     return _batch_first(found[p.inside] if p.bordered else found, p)
 
 
+def _mirrored(y: Any, weight: Any, p: Plan) -> Any:
+    """With stride 1 the gradient by the input is the convolution of y with kernels whose elements stand the other way
+    round, and what are inputs and outputs has changed places."""
+    befores = [i.start for i in p.inside[1:]]
+    afters = [n - i.stop for n, i in zip(p.padded, p.inside[1:], strict=True)]
+    borders = tuple(
+        (r - 1 - b, r - 1 - a) for r, b, a in zip(reaches(p.kernel, p.dilation), befores, afters, strict=True)
+    )
+    if any(s != 1 for s in p.stride) or min(map(min, borders)) < 0:
+        return None
+    axes = len(p.kernel)
+    turned = weight.reshape(p.groups, -1, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
+    turned = turned[(..., *(slice(None, None, -1),) * axes)].reshape(p.channels, -1, *p.kernel)
+    q = plan(y.shape, turned.shape, p.stride, borders, p.dilation, p.groups, axes)
+    return _batch_first(banded.conv(_bordered(y, q), turned, q).reshape(q.outs, *q.out, q.batch), q)
+
+
 def _conv_weight_grad(x: Any, y: Any, shape: Ints, p: Plan) -> Any:
     found: Any = machine.weight_grad(_batch_last(x, p), _batch_last(y, p), p)
     if found is not None:
         return found
-    flat = np.ascontiguousarray(_batch_last(y, p)).reshape(p.groups, p.outs // p.groups, -1)
+    x, y = _bordered(x, p), np.ascontiguousarray(_batch_last(y, p))
+    if banded.pays(p, 128):
+        return banded.weight_grad(x, y, p).reshape(shape)
+    flat = y.reshape(p.groups, p.outs // p.groups, -1)
     for block, columns in _columns(x, p):
         # Columns first: OpenBLAS is up to a third faster on it than on the transposed product.
         part = _product(columns, flat[:, :, block.places].swapaxes(1, 2))

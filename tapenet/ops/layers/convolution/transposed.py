@@ -161,7 +161,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
 
     several = f"an integer or one for each of {words.spatial(axes)}" if axes > 1 else "an integer"
     ones = (1,) * (axes - 1)
-    return op(
+    made: Op = op(
         forward,
         name=name,
         multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * math.prod(weight_shape[1:]),
@@ -202,6 +202,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
     """,
         samples=samples,
     )
+    return made
 
 
 conv_transpose1d = _transposed(
