@@ -93,6 +93,8 @@ class Layouts:
             return Place(value, 0, c_strides(value.shape))
         if isinstance(value, Result) and value.instruction.kind == "elementwise":
             return Place(value, 0, ordered_strides(value.shape, self._order(value)))
+        if isinstance(value, Result) and value.instruction.name == "call":
+            return Place(value, 0, ordered_strides(value.shape, self._called_order(value)))
         if isinstance(value, Result) and value.instruction.name == "dot_add":
             strides = self[value.instruction.args[0]].strides  # so that it may be added in place
             return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
@@ -103,6 +105,20 @@ class Layouts:
                 if 0 not in strides:
                     return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
         return Place(value, 0, c_strides(value.shape))
+
+    def _called_order(self, value: Result) -> tuple[int, ...]:
+        """Memory order of the result of an op that is called: what the op says of it."""
+        memory = value.instruction.params["op"].memory
+        usual = tuple(range(value.ndim))
+        if memory == "batch last" and value.ndim > 2:
+            return (*usual[1:], 0)
+        if memory == "alike":
+            for arg in value.instruction.args:
+                if arg.ndim == value.ndim:
+                    order = memory_order(arg.shape, self[arg].strides)
+                    if order != usual and 0 not in self[arg].strides:
+                        return order
+        return usual
 
     def _order(self, value: Result) -> tuple[int, ...]:
         """Memory order of an elementwise result: that of its first operand of full shape that is not row-major, so that

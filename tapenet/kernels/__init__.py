@@ -10,7 +10,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
 
 _on = os.environ.get("TAPENET_KERNELS", "1") != "0"
 
@@ -41,3 +45,44 @@ def switched(to: bool) -> Iterator[None]:
         yield
     finally:
         _on = before
+
+
+# -- where results go --------------------------------------------------------------------------------------------
+
+
+class _Offers(threading.local):
+    """The places of results that a compiled program offers to the op it calls."""
+
+    places: Sequence[Any] = ()
+
+
+_offers = _Offers()
+
+
+@contextlib.contextmanager
+def offering(places: Sequence[Any]) -> Iterator[None]:
+    """Inside, `empty` gives these arrays where one fits, so that a result is computed where it belongs.
+
+    They must not share memory with what the op reads.
+    """
+    before, _offers.places = _offers.places, places
+    try:
+        yield
+    finally:
+        _offers.places = before
+
+
+def empty(shape: tuple[int, ...], dtype: Any, axes: tuple[int, ...] | None = None) -> Any:
+    """A new array for a result, or one that is offered, its memory in C order.
+
+    Args:
+        shape: in the order of memory.
+        dtype: of the array.
+        axes: which axis of the op's result each of these is; by default in order.
+    """
+    for i, place in enumerate(_offers.places):
+        found = place if axes is None else place.transpose(axes) if place.ndim == len(axes) else None
+        if found is not None and found.shape == shape and found.dtype == dtype and found.flags.c_contiguous:
+            _offers.places = [*_offers.places[:i], *_offers.places[i + 1 :]]
+            return found
+    return np.empty(shape, dtype)

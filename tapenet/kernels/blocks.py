@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tapenet.native.kernel import Index, Kernel
+from tapenet.native.kernel import Array, Index, Kernel, Value
 
 
 def blocks(k: Kernel, total: int, most: int) -> Iterator[tuple[Index, int]]:
@@ -25,3 +25,35 @@ def even(total: int, most: int) -> Iterator[tuple[int, int, int]]:
         yield 0, larger, small + 1
     if larger < number:
         yield larger * (small + 1), number - larger, small
+
+
+def turn(k: Kernel, source: Array, target: Array, rows: int, columns: Value) -> None:
+    """The transpose of a dense matrix (rows, columns) as (columns, rows), block by block in registers."""
+    lanes = k.lanes
+    zero = k.number(0.0, lanes)
+    source, target = (Array(k, a.pointer, (1,), a.dtype) for a in (source, target))
+    whole = columns.op("udiv", columns, lanes) * lanes
+
+    def piece(r: Index, high: int, c: Value, wide: bool) -> None:
+        """A block of `high` rows; one that is not `wide` is a single column."""
+        at = source.moved(columns * r + c)
+        to = target.moved(c * rows + r)
+        if not wide:
+            for i in range(high):
+                to.store(at.load(columns * i), i)
+            return
+        values = [at.load(columns * i, lanes=lanes) if i < high else zero for i in range(lanes)]
+        for j, value in enumerate(k.transposed(values)):
+            to.store(value, j * rows, count=high)
+
+    def strip(r: Index, high: int) -> None:
+        for c in k.turns(whole, 0, lanes):
+            piece(r, high, c, True)
+        for c in k.turns(columns, whole):
+            piece(r, high, c, False)
+
+    if rows >= lanes:
+        for r in k.turns(rows // lanes * lanes, 0, lanes):
+            strip(r, lanes)
+    if rows % lanes:
+        strip(rows // lanes * lanes, rows % lanes)

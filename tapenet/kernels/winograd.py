@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.blocks import even
+from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.threads import deal
 from tapenet.native import gemm
 from tapenet.native.kernel import Array, Index, Kernel, Value
@@ -261,7 +261,7 @@ def _weight_grad(shape: Shape, char: str) -> Any:
                 _inputs(k, shape, x, v, row, first, size)
                 _adjoint(k, shape, y, m, row, first, size, (high, wide))
                 for q in k.turns(16):
-                    _turn(k, v.part(q), turned, shape.channels, size * n)
+                    turn(k, v.part(q), turned, shape.channels, k.index(size * n))
                     matrices = [
                         gemm.Matrix(m.at(q), size * n, 1),
                         gemm.Matrix(turned.pointer, shape.channels, 1),
@@ -289,25 +289,3 @@ def _adjoint(
                 for i, values in enumerate(_both(matrix, tile)):
                     for j, value in enumerate(values):
                         m.store(value, 4 * i + j, o, t * n + at, count=count)
-
-
-def _turn(k: Kernel, source: Array, target: Array, rows: int, columns: int) -> None:
-    """The transpose of a matrix, block by block in registers."""
-    whole, rest = rows // k.lanes * k.lanes, rows % k.lanes
-
-    def block(r: Index, high: int) -> None:
-        for c in k.turns(columns // k.lanes * k.lanes, 0, k.lanes):
-            piece(r, c, high, k.lanes)
-        if columns % k.lanes:
-            piece(r, columns // k.lanes * k.lanes, high, columns % k.lanes)
-
-    def piece(r: Index, c: Index, high: int, wide: int) -> None:
-        zero = k.number(0.0, k.lanes)
-        values = [source.load(r + i, c, lanes=k.lanes, count=wide) if i < high else zero for i in range(k.lanes)]
-        for j, value in enumerate(k.transposed(values)[:wide]):
-            target.store(value, c + j, r, count=high)
-
-    for r in k.turns(whole, 0, k.lanes):
-        block(r, k.lanes)
-    if rest:
-        block(whole, rest)

@@ -62,6 +62,11 @@ class Variable:
         self.set(self.value + other)
         return self
 
+    def gather(self, other: Value) -> None:
+        """Add to a sum whose terms may be added in any order, so that LLVM may add vectors of them."""
+        text = f"fadd reassoc contract {self.type} {self.value.name}, {other.name}"
+        self.set(Value(self.kernel, self.kernel.emit(text), self.type))
+
 
 class Array:
     """Memory in C order, from a pointer on; its elements are reached by one index per axis."""

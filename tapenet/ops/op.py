@@ -62,6 +62,8 @@ class Op:
         gradients: its rules as mathematics, if these were given.
         multiply_adds: how many multiplications with an addition one call takes, if that was given.
         more: what answers a call with options beside the op's own, in terms of ops.
+        memory: how its results lie in memory, if not row by row: "batch last", or "alike", as the first input does that
+            has their number of axes and does not lie row by row either.
         result: what makes one of several outputs: a NamedTuple; else they are a tuple.
     """
 
@@ -99,6 +101,7 @@ class Op:
         mend: Callable[..., str] | None = None,
         more: Callable[..., Any] | None = None,
         result: Callable[..., Any] | None = None,
+        memory: str | None = None,
         module: str = "",
     ) -> None:
         self.name = self.__name__ = self.__qualname__ = name
@@ -148,6 +151,7 @@ class Op:
         self.mend = mend
         self.more = more
         self.result = result
+        self.memory = memory
         self._check(names)
         #: What each rule asks for, by input name ("" for the joint rule).
         self.needs: dict[str, tuple[str, ...]] = (
@@ -270,6 +274,7 @@ def op(
     mend: Callable[..., str] | None = None,
     more: Callable[..., Any] | None = None,
     result: Callable[..., Any] | None = None,
+    memory: str | None = None,
     **rules: Rule,
 ) -> Any:
     """Define an operation: its forward in plain NumPy and a gradient rule for each input, by name.
@@ -319,6 +324,8 @@ def op(
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing.
         result: of an op with several outputs: what they are given as, such as a NamedTuple class; called with them.
+        memory: how results of several axes usually lie in memory, which spares compiled programs a copy: "batch last" (the
+            first axis is the innermost), or "alike" (as an input with as many axes); by default row by row.
         **rules: the gradient rule of each input.
 
     Raises:
@@ -381,6 +388,7 @@ def op(
         mend=mend,
         more=more,
         result=result,
+        memory=memory,
         module=module,
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from tapenet import kernels
 from tapenet.compiler.groups import Groups
 from tapenet.compiler.ir import Constant, Host, Program, Reference, Value
 from tapenet.compiler.layout import alike
@@ -257,14 +258,30 @@ class Runner:
                 return found.copy()  # it may keep what it is given; into a tensor it may write
             return found
 
+        wanted = instruction.params.get("specs") or instruction.results  # None for what nobody uses
+        kept = [
+            (i, result)
+            for i, (result, spec) in enumerate(zip(instruction.results, wanted, strict=True))
+            if spec is not None and result in self.module.memory.stored
+        ]
+
+        # What an op raises in the midst must not leave marks on arrays of others.
+        own = [isinstance(self.module.memory.buffer(self.module.layouts[result].root), Arena) for _, result in kept]
+
         def run(given: Any) -> None:
-            with np.errstate(all="ignore"):
-                answer = evaluate(*(operand(a, given) for a in instruction.args), **instruction.params)
+            places = [array(result, given) for _, result in kept]
+            operands = [operand(a, given) for a in instruction.args]
+            with np.errstate(all="ignore"), kernels.offering(list(itertools.compress(places, own))):
+                answer = evaluate(*operands, **instruction.params)
             answers = answer if isinstance(answer, tuple) else (answer,)
-            wanted = instruction.params.get("specs") or instruction.results  # None for what nobody uses
-            for result, value, spec in zip(instruction.results, answers, wanted, strict=True):
-                if spec is not None and result in self.module.memory.stored:
-                    array(result, given)[...] = value
+            for (i, _), place in zip(kept, places, strict=True):
+                value = answers[i]
+                if (
+                    type(value) is not np.ndarray
+                    or value.strides != place.strides
+                    or _address(value) != _address(place)
+                ):
+                    place[...] = value
 
         return run
 

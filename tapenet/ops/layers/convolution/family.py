@@ -39,6 +39,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
     conv = op(
         forwards[0],
         name=name,
+        memory="batch last",
         multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
         lower=not_lowered,
         label=lambda weight_shape, stride, groups: words.label(
@@ -81,6 +82,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
         forwards[1],
         name=f"{name}_input_grad",
         label="conv input gradient",
+        memory="batch last",
         multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * math.prod(weight_shape[1:]),
         lower=not_lowered,
         y=lambda g, weight, stride, padding, dilation, groups: conv(g, weight, None, stride, padding, dilation, groups),

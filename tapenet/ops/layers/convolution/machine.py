@@ -36,13 +36,13 @@ def conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
     if _square(p):
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
         if winograd.pays(x.dtype.char, shape):
-            out = np.empty((p.outs, *p.out, p.batch), x.dtype)
+            out = _result((p.outs, *p.out), x.dtype, p)
             winograd.convolve(_bordered(x, _befores(p), shape.padded), weight, bias, out, shape)
             return out
     shape = _forward(direct, p)
     if not direct.takes(x.dtype.char, shape):
         return None
-    out = np.empty((p.outs, *p.out, p.batch), x.dtype)
+    out = _result((p.outs, *p.out), x.dtype, p)
     flat = np.ascontiguousarray(weight).reshape(p.outs, p.channels // p.groups, -1)
     direct.sums(_bordered(x, _befores(p), p.padded), flat, bias, out, shape)
     return out
@@ -58,7 +58,7 @@ def input_grad(y: Any, weight: Any, p: Plan) -> Any:
         shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch)
         befores = [2 - a for a in _befores(p)]
         if min(befores) >= 0 and winograd.pays(y.dtype.char, shape):
-            found = np.empty((p.channels, *sizes, p.batch), y.dtype)
+            found = _result((p.channels, *sizes), y.dtype, p)
             turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
             bias = np.zeros(p.channels, y.dtype)
             winograd.convolve(_bordered(y, befores, shape.padded), turned, bias, found, shape)
@@ -71,7 +71,7 @@ def weight_grad(x: Any, y: Any, p: Plan) -> Any:
     if not _worth(x, y, p):
         return None
     direct, winograd = _modules()
-    y = np.ascontiguousarray(y)
+    y = _bordered(y, [0] * len(p.out), p.out)
     if _square(p):
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
         if winograd.pays(x.dtype.char, shape):
@@ -100,6 +100,12 @@ def _square(p: Plan) -> bool:
     return p.kernel == (3, 3) and p.stride == p.dilation == (1, 1) and p.groups == 1
 
 
+def _result(shape: Ints, dtype: Any, p: Plan) -> Any:
+    """Memory for a result, batch innermost."""
+    axes = (*range(1, len(shape) + 1), 0) if p.batched else None
+    return kernels.empty((*shape, p.batch), dtype, axes)
+
+
 def _befores(p: Plan) -> list[int]:
     """The border in front of each spatial axis."""
     return [inside.start for inside in p.inside[1:]]
@@ -112,8 +118,12 @@ def _sizes(p: Plan) -> Ints:
 
 def _bordered(x: Any, befores: Any, padded: Any) -> Any:
     """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
+    from tapenet.kernels import moves
+
+    if not x.flags.c_contiguous:
+        x = moves.batch_last(x)
     if x.shape[1:-1] == tuple(padded) and not any(befores):
-        return np.ascontiguousarray(x)
+        return x
     made = np.empty((x.shape[0], *padded, x.shape[-1]), x.dtype)
     inside = []
     for axis, (before, length, n) in enumerate(zip(befores, padded, x.shape[1:-1], strict=True), 1):
@@ -180,7 +190,7 @@ def _phases(direct: Any, y: Any, weight: Any, p: Plan, sizes: Ints) -> Any:
             return None
         planned.append((phases, shape))
     y = _bordered(y, befores, padded)
-    found = np.empty((p.channels, *sizes, p.batch), y.dtype)
+    found = _result((p.channels, *sizes), y.dtype, p)
     bias = np.zeros(p.channels, y.dtype)
     # (outs, channels / groups, kernel) as (channels, outs / groups, kernel).
     grouped = weight.reshape(p.groups, p.outs // p.groups, p.channels // p.groups, *p.kernel).swapaxes(1, 2)

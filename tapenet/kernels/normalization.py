@@ -1,0 +1,277 @@
+"""Normalisation of rows and of channels, each in few passes over what is in the first level cache."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from tapenet.kernels.threads import deal
+from tapenet.native.kernel import Array, Index, Kernel, Value
+
+#: What one element costs, in multiply-adds.
+COST = 8
+
+
+# -- rows: layer normalisation -----------------------------------------------------------------------------------
+
+
+def layer_norm(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+    """The result, x̂ and 1 / √(variance + eps) of each row of a matrix; weight and bias are vectors along rows, or None."""
+    count, n = rows.shape
+    out, x_hat, scale = np.empty_like(rows), np.empty_like(rows), np.empty((count, 1), rows.dtype)
+    run = _layer_norm(rows.dtype.char, weight is not None, bias is not None)
+    vectors = [_dense(v) for v in (weight, bias) if v is not None]
+    number = np.full(1, eps, rows.dtype)
+    deal(lambda first, last: run(rows, out, x_hat, scale, number, *vectors, first, last, n), count, COST * rows.size)
+    return out, x_hat, scale
+
+
+def layer_norm_grad(g: Any, weight: Any, x_hat: Any, scale: Any) -> tuple[Any, Any, Any]:
+    """The gradients by the rows, weight and bias."""
+    n = g.shape[1]
+    dx = np.empty_like(g)
+    by_weight, by_bias = np.zeros((2, n), g.dtype)
+    run = _layer_norm_grad(g.dtype.char, weight is not None)
+    vectors = [] if weight is None else [_dense(weight)]
+    run(g, x_hat, scale, dx, by_weight, by_bias, *vectors, len(g), n)
+    return dx, by_weight, by_bias
+
+
+def _dense(vector: Any) -> Any:
+    return np.ascontiguousarray(vector)
+
+
+def _squared(value: Value) -> Value:
+    return value * value
+
+
+def _mean(k: Kernel, n: Value, term: Any) -> Value:
+    """The mean of term(j) for j below n."""
+    total = k.variable(k.number(0.0))
+    for j in k.turns(n):
+        total.gather(term(j))
+    return total.value / n.convert("sitofp", total.type)
+
+
+@functools.lru_cache(maxsize=16)
+def _layer_norm(char: str, weighted: bool, biased: bool) -> Any:
+    k = Kernel("layer_norm", char)
+    x, out, x_hat, scale, eps = (k.array(1) for _ in range(5))
+    weight = k.array(1) if weighted else None
+    bias = k.array(1) if biased else None
+    begin, end, n = k.integer(), k.integer(), k.integer()
+    for i in k.turns(end, begin):
+        row, own, to = (a.moved(i * n) for a in (x, x_hat, out))
+        mean = _mean(k, n, lambda j, row=row: row.load(j))
+        var = _mean(k, n, lambda j, row=row, mean=mean: _squared(row.load(j) - mean))
+        factor = 1.0 / (var + eps.load(0)).intrinsic("sqrt")
+        scale.store(factor, i)
+        for j in k.turns(n):
+            value = (row.load(j) - mean) * factor
+            own.store(value, j)
+            if weight is not None:
+                value = value * weight.load(j)
+            if bias is not None:
+                value = value + bias.load(j)
+            to.store(value, j)
+    return k.compile()
+
+
+@functools.lru_cache(maxsize=16)
+def _layer_norm_grad(char: str, weighted: bool) -> Any:
+    k = Kernel("layer_norm_grad", char)
+    g, x_hat, scale, dx, by_weight, by_bias = (k.array(1) for _ in range(6))
+    weight = k.array(1) if weighted else None
+    count, n = k.integer(), k.integer()
+    for i in k.turns(count):
+        upper, own, to = (a.moved(i * n) for a in (g, x_hat, dx))
+        through = lambda j, upper=upper: upper.load(j) if weight is None else upper.load(j) * weight.load(j)
+        along, total = k.variable(k.number(0.0)), k.variable(k.number(0.0))
+        for j in k.turns(n):
+            h, x = through(j), own.load(j)
+            along.gather(h * x)
+            total.gather(h)
+            by_weight.store(by_weight.load(j) + upper.load(j) * x, j)
+            by_bias.store(by_bias.load(j) + upper.load(j), j)
+        length = n.convert("sitofp", along.type)
+        mean_along, mean, factor = along.value / length, total.value / length, scale.load(i)
+        for j in k.turns(n):
+            to.store((through(j) - mean - own.load(j) * mean_along) * factor, j)
+    return k.compile()
+
+
+# -- rows: by the root mean square -------------------------------------------------------------------------------
+
+
+def rms_norm(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
+    """The result and 1 / √(mean square + eps) of each row of a matrix."""
+    count, n = rows.shape
+    out, scale = np.empty_like(rows), np.empty((count, 1), rows.dtype)
+    run = _rms_norm(rows.dtype.char, weight is not None)
+    vectors = [] if weight is None else [_dense(weight)]
+    number = np.full(1, eps, rows.dtype)
+    deal(lambda first, last: run(rows, out, scale, number, *vectors, first, last, n), count, COST * rows.size)
+    return out, scale
+
+
+def rms_norm_grad(g: Any, rows: Any, weight: Any, scale: Any) -> tuple[Any, Any]:
+    """The gradients by the rows and weight."""
+    n = g.shape[1]
+    dx, by_weight = np.empty_like(g), np.zeros(n, g.dtype)
+    run = _rms_norm_grad(g.dtype.char, weight is not None)
+    vectors = [] if weight is None else [_dense(weight)]
+    run(g, rows, scale, dx, by_weight, *vectors, len(g), n)
+    return dx, by_weight
+
+
+@functools.lru_cache(maxsize=16)
+def _rms_norm(char: str, weighted: bool) -> Any:
+    k = Kernel("rms_norm", char)
+    x, out, scale, eps = (k.array(1) for _ in range(4))
+    weight = k.array(1) if weighted else None
+    begin, end, n = k.integer(), k.integer(), k.integer()
+    for i in k.turns(end, begin):
+        row, to = x.moved(i * n), out.moved(i * n)
+        square = _mean(k, n, lambda j, row=row: row.load(j) * row.load(j))
+        factor = 1.0 / (square + eps.load(0)).intrinsic("sqrt")
+        scale.store(factor, i)
+        for j in k.turns(n):
+            value = row.load(j) * factor
+            to.store(value if weight is None else value * weight.load(j), j)
+    return k.compile()
+
+
+@functools.lru_cache(maxsize=16)
+def _rms_norm_grad(char: str, weighted: bool) -> Any:
+    k = Kernel("rms_norm_grad", char)
+    g, rows, scale, dx, by_weight = (k.array(1) for _ in range(5))
+    weight = k.array(1) if weighted else None
+    count, n = k.integer(), k.integer()
+    for i in k.turns(count):
+        upper, row, to = (a.moved(i * n) for a in (g, rows, dx))
+        through = lambda j, upper=upper: upper.load(j) if weight is None else upper.load(j) * weight.load(j)
+        factor = scale.load(i)
+        along = k.variable(k.number(0.0))
+        for j in k.turns(n):
+            x = row.load(j)
+            along.gather(through(j) * x)
+            by_weight.store(by_weight.load(j) + upper.load(j) * x * factor, j)
+        cubed = along.value / n.convert("sitofp", along.type) * (factor * factor * factor)
+        for j in k.turns(n):
+            to.store(through(j) * factor - row.load(j) * cubed, j)
+    return k.compile()
+
+
+# -- channels: batch normalisation -------------------------------------------------------------------------------
+
+
+def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:
+    """The result, mean, variance and 1 / √(variance + eps) of each channel of (before, channels, after)."""
+    channels = x.shape[1]
+    out = np.empty_like(x)
+    mean, var, scale = np.empty((3, channels), x.dtype)
+    run = _batch_norm(x.dtype.char)
+    weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
+    bias = np.zeros(channels, x.dtype) if bias is None else _dense(bias)
+    number = np.full(1, eps, x.dtype)
+    arguments = (x, out, mean, var, scale, weight, bias, number)
+    deal(lambda first, last: run(*arguments, first, last, *x.shape), channels, COST * x.size)
+    return out, mean, var, scale
+
+
+def batch_norm_grad(
+    g: Any, x: Any, weight: Any, mean: Any, scale: Any, g_mean: Any, g_var: Any
+) -> tuple[Any, Any, Any]:
+    """The gradients by x, weight and bias, where those by the mean and the variance are given too."""
+    channels = x.shape[1]
+    dx = np.empty_like(x)
+    along, total = np.empty((2, channels), x.dtype)
+    weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
+    run = _batch_norm_grad(x.dtype.char)
+    g_mean, g_var = (np.ascontiguousarray(np.broadcast_to(v, channels), x.dtype) for v in (g_mean, g_var))
+    arguments = (g, x, dx, along, total, weight, _dense(mean), _dense(scale), g_mean, g_var)
+    deal(lambda first, last: run(*arguments, first, last, *x.shape), channels, COST * x.size)
+    return dx, along, total
+
+
+def _channel(k: Kernel, c: Index, shape: tuple[Value, Value, Value], visit: Any) -> None:
+    """visit(position) for all elements of a channel."""
+    before, channels, after = shape
+    for b in k.turns(before):
+        start = (b * channels + c) * after
+        for j in k.turns(after):
+            visit(start, j)
+
+
+def _channel_mean(k: Kernel, c: Index, shape: tuple[Value, Value, Value], term: Any) -> Value:
+    total = k.variable(k.number(0.0))
+    _channel(k, c, shape, lambda start, j: total.gather(term(start, j)))
+    before, _, after = shape
+    return total.value / (before * after).convert("sitofp", total.type)
+
+
+def _at(a: Array, start: Value, j: Value) -> Value:
+    return a.moved(start).load(j)
+
+
+@functools.lru_cache(maxsize=4)
+def _batch_norm(char: str) -> Any:
+    k = Kernel("batch_norm", char)
+    x, out, mean, var, scale, weight, bias, eps = (k.array(1) for _ in range(8))
+    begin, end = k.integer(), k.integer()
+    shape = k.integer(), k.integer(), k.integer()
+    for c in k.turns(end, begin):
+        middle = _channel_mean(k, c, shape, lambda start, j: _at(x, start, j))
+
+        width = _channel_mean(k, c, shape, lambda start, j, middle=middle: _squared(_at(x, start, j) - middle))
+        factor = 1.0 / (width + eps.load(0)).intrinsic("sqrt")
+        for array, value in ((mean, middle), (var, width), (scale, factor)):
+            array.store(value, c)
+        slope, shift = factor * weight.load(c), bias.load(c)
+
+        def write(start: Value, j: Value, middle: Value = middle, slope: Value = slope, shift: Value = shift) -> None:
+            out.moved(start).store((_at(x, start, j) - middle) * slope + shift, j)
+
+        _channel(k, c, shape, write)
+    return k.compile()
+
+
+@functools.lru_cache(maxsize=4)
+def _batch_norm_grad(char: str) -> Any:
+    k = Kernel("batch_norm_grad", char)
+    g, x, dx, along, total, weight, mean, scale, g_mean, g_var = (k.array(1) for _ in range(10))
+    begin, end = k.integer(), k.integer()
+    shape = k.integer(), k.integer(), k.integer()
+    for c in k.turns(end, begin):
+        middle, factor = mean.load(c), scale.load(c)
+        products, sums = k.variable(k.number(0.0)), k.variable(k.number(0.0))
+
+        def visit(start: Value, j: Value, middle: Value = middle, products: Any = products, sums: Any = sums) -> None:
+            upper = _at(g, start, j)
+            products.gather(upper * (_at(x, start, j) - middle))
+            sums.gather(upper)
+
+        _channel(k, c, shape, visit)
+        by_weight, by_bias = products.value * factor, sums.value
+        along.store(by_weight, c)
+        total.store(by_bias, c)
+        slope = factor * weight.load(c)
+        n = (shape[0] * shape[2]).convert("sitofp", slope.type)
+        by_x = (slope * factor * by_weight - g_var.load(c) * 2.0) / n
+        by_all = (slope * by_bias - g_mean.load(c)) / n
+
+        def write(
+            start: Value,
+            j: Value,
+            middle: Value = middle,
+            slope: Value = slope,
+            by_x: Value = by_x,
+            by_all: Value = by_all,
+        ) -> None:
+            value = _at(g, start, j) * slope - ((_at(x, start, j) - middle) * by_x + by_all)
+            dx.moved(start).store(value, j)
+
+        _channel(k, c, shape, write)
+    return k.compile()

@@ -1,0 +1,65 @@
+"""Results of called ops are computed where a compiled program keeps them, batch innermost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import kernels
+from tapenet.ops.layers.convolution import machine
+
+pytest.importorskip("llvmlite")
+R = np.random.default_rng(0)
+
+
+def test_an_offered_array_is_given_once_where_it_fits() -> None:
+    place = np.empty((3, 4), "f")
+    with kernels.offering([np.empty((3, 4), "d"), place]):
+        assert kernels.empty((4, 3), np.dtype("f")) is not place
+        assert kernels.empty((3, 4), np.dtype("f")) is place
+        assert kernels.empty((3, 4), np.dtype("f")) is not place
+    assert kernels.empty((3, 4), np.dtype("f")) is not place
+
+
+def test_an_offered_array_in_another_order() -> None:
+    place = np.empty((4, 5, 3), "f").transpose(2, 0, 1)  # batch, and two axes: batch innermost
+    with kernels.offering([place]):
+        found = kernels.empty((4, 5, 3), np.dtype("f"), (1, 2, 0))
+    assert np.shares_memory(found, place)
+    assert found.shape == (4, 5, 3)
+
+
+def net(x: Any, first: Any, second: Any) -> Any:
+    return F.max_pool2d(tn.relu(tn.conv2d(tn.relu(tn.conv2d(x, first)), second)), 2)
+
+
+def test_a_compiled_stack_of_layers_moves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "WORTH", 0)
+    x = R.normal(size=(16, 2, 10, 10)).astype("f")
+    weights = [R.normal(size=s).astype("f") for s in ((4, 2, 3, 3), (5, 4, 3, 3))]
+    step = tn.compile(net, backend="native")
+    given, taken = [], []
+    empty = kernels.empty
+
+    def watched(*args: Any) -> Any:
+        found = empty(*args)
+        taken.append(found.base is not None or not found.flags.owndata)
+        return found
+
+    def bordered(x: Any, befores: Any, padded: Any) -> Any:
+        given.append(x.flags.c_contiguous)
+        return plain(x, befores, padded)
+
+    plain = machine._bordered
+    expected = step(x, *weights)
+    monkeypatch.setattr(kernels, "empty", watched)
+    monkeypatch.setattr(machine, "_bordered", bordered)
+    found = step(x, *weights)
+    assert taken == [True, True]  # both convolutions were computed in the program's memory
+    assert given == [False, True]  # and only the program's argument had to be brought into order
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-5)
+    np.testing.assert_allclose(found.data, net(x, *weights), rtol=1e-5, atol=1e-5)
