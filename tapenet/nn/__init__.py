@@ -108,6 +108,7 @@ from tapenet.nn.running import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
+from tapenet.nn.summarize import Summary, summary
 from tapenet.nn.transformer import (
     Transformer,
     TransformerDecoder,
@@ -220,6 +221,7 @@ __all__ = [
     "Softmax",
     "Softplus",
     "Softsign",
+    "Summary",
     "Tanh",
     "Tanhshrink",
     "Transformer",
@@ -239,5 +241,6 @@ __all__ = [
     "init",
     "quantize",
     "quantized",
+    "summary",
     "utils",
 ]
