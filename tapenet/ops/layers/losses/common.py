@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
 
 _REDUCTIONS = ("mean", "sum", "none")
@@ -28,6 +29,14 @@ def reduce_loss(values: Any, reduction: str) -> Any:
     if reduction == "none":
         return values
     total = np.add.reduce(values, axis=None)
+    return mean_of(total, values.size) if reduction == "mean" else total
+
+
+def reduced(values: Any, reduction: str) -> Any:
+    """The same in terms of ops, for derived functions."""
+    if reduction == "none":
+        return values
+    total = _sum(values)
     return mean_of(total, values.size) if reduction == "mean" else total
 
 

@@ -237,3 +237,76 @@ kl_div = op(
         sample(r.normal(size=(2, 3)), r.uniform(0.1, 0.9, size=(2, 3)), reduction="batchmean"),
     ],
 )
+
+# -- focal -------------------------------------------------------------------------------------------------------
+
+
+def _focal_parts(input: Any, target: Any, alpha: float, gamma: float) -> tuple[Any, Any, Any, Any]:
+    """The cross entropy; how wrong the prediction is, q = 1 - p of what is right; q^gamma; and the factor by which the
+    two classes are weighed. Plain NumPy."""
+    entropy = softplus(input) - input * target
+    wrong = np.abs(target * sigmoid(-input) + (1 - target) * sigmoid(input))  # of a target in [0, 1] not below 0
+    balance = target * (2 * alpha - 1) + (1 - alpha) if alpha >= 0 else 1.0
+    return entropy, wrong, wrong**gamma, balance
+
+
+def _sigmoid_focal_loss(
+    input: Any, target: Any, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "none"
+) -> Any:
+    check_shapes(input, target, reduction)
+    entropy, _, factor, balance = _focal_parts(input, cast_to(target, input.dtype), alpha, gamma)
+    return reduce_loss(entropy * factor * balance, reduction)
+
+
+def _focal_input(g: Any, input: Any, target: Any, alpha: float, gamma: float, reduction: str) -> Any:
+    target = cast_to(target, input.dtype)
+    entropy, wrong, factor, balance = _focal_parts(input, target, alpha, gamma)
+    p = sigmoid(input)
+    slope = factor * (p - target)
+    if gamma:
+        slope = slope + zmul(entropy * (1 - 2 * target) * (p * (1 - p)), wrong ** (gamma - 1)) * gamma
+    return zmul(g * element_share(input, reduction), slope * balance)
+
+
+def _focal_target(g: Any, input: Any, target: Any, alpha: float, gamma: float, reduction: str) -> Any:
+    target = cast_to(target, input.dtype)
+    entropy, wrong, factor, balance = _focal_parts(input, target, alpha, gamma)
+    slope = -input * factor
+    if gamma:
+        slope = slope + zmul(entropy * (sigmoid(-input) - sigmoid(input)), wrong ** (gamma - 1)) * gamma
+    slope = slope * balance
+    if alpha >= 0:
+        slope = slope + entropy * factor * (2 * alpha - 1)
+    return zmul(g * element_share(input, reduction), slope)
+
+
+sigmoid_focal_loss = op(
+    _sigmoid_focal_loss,
+    name="sigmoid_focal_loss",
+    label="sigmoid focal loss",
+    input=_focal_input,
+    target=_focal_target,
+    formula="−αₜ · qᵞ · ln(1 − q), q = 1 − p where target = 1, else p, p = σ(input)",
+    gradients="input: ± g · αₜ · qᵞ · (q − γ (1 − q) · ln(1 − q)); target: g · ∂out/∂target",
+    doc=f"""The binary cross entropy of scores, weighted down where the prediction is good already:
+    alpha_t (1 - p_t)^gamma · -ln p_t, p_t being the probability given to what is right.
+
+    Lin, Goyal, Girshick, He and Dollár, arXiv:1708.02002; the arguments are torchvision's.
+
+    Args:
+        input: scores (logits).
+        target: 0 or 1, or probabilities, of the same shape.
+        alpha: the weight alpha_t of targets 1, that of targets 0 being 1 - alpha; a negative number: no weights.
+        gamma: how much good predictions are weighted down; 0: not at all.
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.sigmoid_focal_loss(tn.tensor([0.0, 1000.0]), np.array([1.0, 1.0]))
+    Tensor([0.0433217, 0.       ])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3))),
+        sample(r.normal(size=3), r.uniform(size=3), -1, 0.0, "sum"),
+        sample(r.normal(size=3), r.uniform(size=3), 0.6, 1.5, "mean"),
+    ],
+)

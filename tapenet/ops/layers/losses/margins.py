@@ -1,0 +1,397 @@
+"""Hinge losses: nothing to pay where a score is right by a margin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import derived
+from tapenet.ops.layers.activations import sigmoid
+from tapenet.ops.layers.losses.common import (
+    REDUCTION,
+    cast_to,
+    check_reduction,
+    check_shapes,
+    element_share,
+    reduce_loss,
+    reduced,
+)
+from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
+from tapenet.ops.op import op
+from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.registry import sample
+
+SIGNS = "target: 1 or -1, an array of the same shape. Has no gradient."
+
+
+def check_signs(target: Any) -> None:
+    """Raise ValueError for a target that holds something else than 1 and -1."""
+    if not np.all(np.abs(target) == 1):
+        raise ValueError("target holds something else than 1 and -1; of zeros and ones these are 2 * target - 1")
+
+
+def _signs(r: np.random.Generator, *shape: int) -> Any:
+    return np.where(r.uniform(size=shape) < 0.5, 1, -1)
+
+
+def _sign_samples(count: int) -> Any:
+    """Calls with so many arrays of floats, and signs."""
+    return lambda r: [
+        sample(*r.normal(size=(count, 2, 3)), _signs(r, 2, 3), 0.3),
+        sample(*r.normal(size=(count, 4)), _signs(r, 4), reduction="none"),
+        sample(*r.normal(size=(count, 2, 2)), _signs(r, 2, 2), reduction="sum"),
+    ]
+
+
+# -- two kinds of pairs ------------------------------------------------------------------------------------------
+
+
+def _hinge_embedding(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
+    check_shapes(input, target, reduction)
+    return reduce_loss(np.where(target > 0, input, np.maximum(margin - input, 0)), reduction)
+
+
+def _hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
+    check_signs(target)
+    return _hinge_embedding(input, target, margin, reduction)
+
+
+def _hinge_embedding_input(g: Any, input: Any, target: Any, margin: float, reduction: str) -> Any:
+    alike = (target > 0).astype(input.dtype)
+    near = (input <= margin).astype(input.dtype)
+    return (alike - (1 - alike) * near) * (g * element_share(input, reduction))
+
+
+hinge_embedding_loss = op(
+    _hinge_embedding_loss,
+    name="hinge_embedding_loss",
+    label="hinge embedding loss",
+    lower=_hinge_embedding,
+    nondiff=("target",),
+    input=_hinge_embedding_input,
+    formula="mean(input where target = 1, max(margin − input, 0) where target = −1)",
+    gradients="input: g/N where target = 1; −g/N where target = −1 and input ≤ margin",
+    doc=f"""The loss of distances of pairs that are alike (1) or not (-1): the distance itself, or what it falls short of the
+    margin.
+
+    Args:
+        input: distances.
+        {SIGNS}
+        margin: how far apart those that are not alike should be. At the margin itself the derivative is -1.
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.hinge_embedding_loss(tn.tensor([0.5, 0.25]), np.array([1, -1]))
+    Tensor(0.625)
+    """,
+    samples=_sign_samples(1),
+)
+
+# -- order -------------------------------------------------------------------------------------------------------
+
+
+def _margin_ranking(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+    check_shapes(input1, input2, reduction)
+    check_shapes(input1, target, reduction)
+    return reduce_loss(np.maximum(cast_to(target, input1.dtype) * (input2 - input1) + margin, 0), reduction)
+
+
+def _margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+    check_signs(target)
+    return _margin_ranking(input1, input2, target, margin, reduction)
+
+
+def _margin_ranking_input2(g: Any, input1: Any, input2: Any, target: Any, margin: float, reduction: str) -> Any:
+    target = cast_to(target, input1.dtype)
+    active = target * (input2 - input1) + margin >= 0
+    return target * active.astype(input1.dtype) * (g * element_share(input1, reduction))
+
+
+margin_ranking_loss = op(
+    _margin_ranking_loss,
+    name="margin_ranking_loss",
+    label="margin ranking loss",
+    lower=_margin_ranking,
+    nondiff=("target",),
+    input1=lambda g, input1, input2, target, margin, reduction: (
+        -_margin_ranking_input2(g, input1, input2, target, margin, reduction)
+    ),
+    input2=_margin_ranking_input2,
+    formula="mean(max(margin − target · (input1 − input2), 0))",
+    gradients="input1: −g · target/N where the loss is not 0; input2: g · target/N where the loss is not 0",
+    doc=f"""The loss of two scores of which the first should exceed the second (1), or fall below it (-1), by a margin:
+    max(0, margin - target · (input1 - input2)).
+
+    Args:
+        input1, input2: scores, of one shape.
+        {SIGNS}
+        margin: by how much. Where it is met exactly the derivative is still target, so that two equal scores part.
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.margin_ranking_loss(tn.tensor([1.0, 2.0]), np.array([3.0, 1.0]), np.array([1, 1]))
+    Tensor(1.)
+    """,
+    samples=_sign_samples(2),
+)
+
+# -- smooth ------------------------------------------------------------------------------------------------------
+
+
+def _soft_margin(input: Any, target: Any, reduction: str = "mean") -> Any:
+    check_shapes(input, target, reduction)
+    z = input * cast_to(target, input.dtype)
+    return reduce_loss(np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0), reduction)
+
+
+def _soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    check_signs(target)
+    return _soft_margin(input, target, reduction)
+
+
+def _soft_margin_input(g: Any, input: Any, target: Any, reduction: str) -> Any:
+    target = cast_to(target, input.dtype)
+    return target * sigmoid(-input * target) * (g * -element_share(input, reduction))
+
+
+soft_margin_loss = op(
+    _soft_margin_loss,
+    name="soft_margin_loss",
+    label="soft margin loss",
+    lower=_soft_margin,
+    nondiff=("target",),
+    input=_soft_margin_input,
+    formula="mean(ln(1 + e^(−target · input)))",
+    gradients="input: −g · target · σ(−target · input)/N",
+    doc=f"""The logistic loss of a score for two classes: ln(1 + e^(-target · input)), without overflow.
+
+    Args:
+        input: scores.
+        {SIGNS}
+        {REDUCTION}
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.soft_margin_loss(tn.tensor([0.0, 1000.0]), np.array([1, 1]))
+    Tensor(0.34657359)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), _signs(r, 2, 3)),
+        sample(r.normal(size=4), _signs(r, 4), "none"),
+        sample(r.normal(size=(2, 2)), _signs(r, 2, 2), reduction="sum"),
+    ],
+)
+
+# -- many classes ------------------------------------------------------------------------------------------------
+
+
+def _class_out_of_range(wrong: Any, count: int) -> IndexError:
+    return IndexError(f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}")
+
+
+def _check_classes(target: Any, count: int, lowest: int = 0) -> None:
+    low, high = np.min(target, initial=0), np.max(target, initial=0)
+    if low < lowest or high >= count:
+        raise _class_out_of_range(low if low < lowest else high, count)
+
+
+def _multi_margin_parts(input: Any, target: Any, margin: float, p: int, weight: Any) -> tuple[Any, Any, Any]:
+    """Which class is the target, what each class exceeds its score less the margin by, and what the loss of each sample
+    counts. Plain NumPy."""
+    count = input.shape[-1]
+    chosen = np.expand_dims(target, -1) == np.arange(count)
+    own = np.take_along_axis(input, np.expand_dims(target, -1), -1)
+    excess = np.where(chosen, 0, np.maximum(input - own + margin, 0))
+    share = 1 / count
+    if weight is not None:
+        share = np.expand_dims(cast_to(weight, input.dtype)[target] * share, -1)
+    return chosen, excess, share
+
+
+def _multi_margin(
+    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    check_reduction(reduction)
+    if p not in (1, 2):
+        raise ValueError(f"p={p}: it is 1 or 2")
+    if not 1 <= input.ndim <= 2 or target.shape != input.shape[:-1]:
+        raise ValueError(
+            f"input {input.shape} and target {target.shape}: give (N, C) and (N,), or (C,) and (), with C classes"
+        )
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
+    if weight is not None and weight.shape != input.shape[-1:]:
+        raise ValueError(f"weight has shape {weight.shape}; it must be {input.shape[-1:]}, one per class")
+    _, excess, share = _multi_margin_parts(input, target, margin, p, weight)
+    return reduce_loss(np.add.reduce((excess if p == 1 else excess * excess) * share, -1), reduction)
+
+
+def _multi_margin_loss(
+    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    if input.ndim and target.dtype.kind in "iu":
+        _check_classes(target, input.shape[-1])
+    return _multi_margin(input, target, p, margin, weight, reduction)
+
+
+def _multi_margin_input(
+    g: Any, input: Any, target: Any, target_shape: Any, p: int, margin: float, weight: Any, reduction: str
+) -> Any:
+    chosen, excess, share = _multi_margin_parts(input, target, margin, p, weight)
+    slope = ((excess > 0).astype(input.dtype) if p == 1 else 2 * excess) * share
+    slope = slope - chosen.astype(input.dtype) * _sum(slope, -1, keepdims=True)
+    if reduction == "none":
+        return slope * np.expand_dims(g, -1)
+    count = input.size // (input.shape[-1] or 1)
+    return slope * (g * (1 / (count or 1)) if reduction == "mean" else g)
+
+
+multi_margin_loss = op(
+    _multi_margin_loss,
+    name="multi_margin_loss",
+    label="multi margin loss",
+    lower=_multi_margin,
+    nondiff=("target", "weight"),
+    input=_multi_margin_input,
+    formula="mean(Σⱼ max(margin − input[target] + input[j], 0)ᵖ/C), j ≠ target",
+    gradients="input: g/(C N) for each j with a loss, less their sum at target",
+    doc="""The hinge loss of scores for classes: what the other classes' scores exceed that of the target, less the margin, by;
+    for each sample Σ over j ≠ target of weight[target] · max(0, margin - input[target] + input[j])^p / C.
+
+    At the margin itself the derivative is 0. Crammer and Singer (2001).
+
+    Args:
+        input: (N, C) or (C,): scores of C classes.
+        target: (N,) or (): class indices.
+        p: 1 or 2.
+        margin: by how much the target's score should exceed the others.
+        weight: (C,), a weight for each class, or None. Has no gradient; the mean is over all samples whatever their
+            weights.
+        reduction: "mean" over the samples, "sum", or "none".
+
+    Raises:
+        ValueError: the shapes do not fit, or an unknown reduction.
+        IndexError: a target that is no class.
+        TypeError: a target that holds no integers.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.multi_margin_loss(tn.tensor([[0.5, 0.25]]), np.array([0]))
+    Tensor(0.375)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([0, 2])),
+        sample(r.normal(size=(2, 3)), np.array([1, 2]), 2, 0.7, np.array([1, 3, 2]), "none"),
+        sample(r.normal(size=3), np.array(1), weight=np.array([1, 3, 2]), reduction="sum"),
+    ],
+)
+
+# -- several classes at once -------------------------------------------------------------------------------------
+
+
+def _multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """The loss; and for the rule each sample's labels, which of these count, and which classes are none of them."""
+    check_shapes(input, target, reduction)
+    if not 1 <= input.ndim <= 2:
+        raise ValueError(f"input has shape {input.shape}; give (N, C) or (C,), with C classes")
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
+    count = input.shape[-1]
+    _check_classes(target, count, -1)
+    valid = np.logical_and.accumulate(target >= 0, -1)  # up to the first -1
+    most = int(np.max(np.add.reduce(valid, -1), initial=0))
+    valid = valid[..., :most]
+    labels = np.where(valid, target[..., :most], 0)
+    named = (labels[..., :, None] == np.arange(count)) & valid[..., :, None]
+    others = ~np.logical_or.reduce(named, -2)
+    pairs = _label_excess(input, labels, valid, others)
+    loss = np.add.reduce(np.maximum(pairs, 0), (-2, -1)) * (1 / (count or 1))
+    return reduce_loss(loss, reduction), labels, valid, others
+
+
+def _label_excess(input: Any, labels: Any, valid: Any, others: Any) -> Any:
+    """By how much each other class's score exceeds that of each label less 1; 0 for what is no such pair. Plain NumPy."""
+    own = np.take_along_axis(input, labels, -1)
+    pairs = np.expand_dims(input, -2) - np.expand_dims(own, -1) + 1
+    return np.where(np.expand_dims(valid, -1) & np.expand_dims(others, -2), pairs, 0)
+
+
+def _multilabel_margin_input(g: Any, input: Any, labels: Any, valid: Any, others: Any, reduction: str) -> Any:
+    count = input.shape[-1]
+    active = (_label_excess(input, labels, valid, others) > 0).astype(input.dtype)
+    chosen = (np.expand_dims(labels, -1) == np.arange(count)).astype(input.dtype)
+    slope = _sum(active, -2) - _sum(chosen * _sum(active, -1, keepdims=True), -2)
+    rows = input.size // (count or 1)
+    share = 1 / ((count or 1) * (rows or 1)) if reduction == "mean" else 1 / (count or 1)
+    return slope * ((np.expand_dims(g, -1) if reduction == "none" else g) * share)
+
+
+def _is_called(input: Any, target: Any, reduction: str = "mean") -> Any:
+    raise NotImplementedError("how many labels a sample has at most shapes what is computed")
+
+
+multilabel_margin_loss = op(
+    _multilabel_margin_loss,
+    name="multilabel_margin_loss",
+    label="multilabel margin loss",
+    lower=_is_called,
+    nondiff=("target",),
+    residuals=("labels", "valid", "others"),
+    input=_multilabel_margin_input,
+    formula="mean(Σᵢⱼ max(1 − input[j] + input[i], 0)/C), j a label, i none",
+    gradients="input: g/(C N) for each pair with a loss: at i; −g/(C N) at j",
+    doc="""The hinge loss of scores for classes of which several are right: for each sample the sum, over its labels j and the
+    classes i that are none, of max(0, 1 - input[j] + input[i]) / C.
+
+    At the margin itself the derivative is 0.
+
+    Args:
+        input: (N, C) or (C,): scores of C classes.
+        target: of the same shape: the labels of each sample come first, then -1; what follows does not count.
+        reduction: "mean" over the samples, "sum", or "none".
+
+    Raises:
+        ValueError: the shapes do not fit, or an unknown reduction.
+        IndexError: a target that is no class.
+        TypeError: a target that holds no integers.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.multilabel_margin_loss(tn.tensor([[0.1, 0.2, 0.4, 0.8]]), np.array([[3, 0, -1, 1]])).numpy().round(3)
+    np.float64(0.85)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), np.array([[1, 3, -1, 0], [2, -1, -1, -1]])),
+        sample(r.normal(size=(2, 3)), np.array([[2, 0, -1], [-1, 0, 1]]), "none"),
+        sample(r.normal(size=3), np.array([1, -1, 2]), reduction="sum"),
+    ],
+)
+
+
+@derived(
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3)), np.array([1, 3, 2]), "none"),
+        sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3)), reduction="sum"),
+    ]
+)
+def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+    """The binary cross-entropy of scores with each class by itself, its mean over the classes:
+    -(target · ln σ(input) + (1 - target) · ln σ(-input)).
+
+    Args:
+        input: (..., C): scores of C classes.
+        target: of the same shape: 1 where a class is right, else 0, or probabilities.
+        weight: (C,), a weight for each class, or None. Has no gradient.
+        reduction: "mean" over the samples, "sum", or "none" for the loss of each.
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.multilabel_soft_margin_loss(tn.tensor([[0.0, 0.0]]), np.array([[1.0, 0.0]]))
+    Tensor(0.69314718)
+    """
+    check_reduction(reduction)
+    if reduction == "mean":
+        return binary_cross_entropy_with_logits(input, target, weight)
+    losses = binary_cross_entropy_with_logits(input, target, weight, reduction="none")
+    return reduced(_sum(losses, -1) * (1 / (input.shape[-1] or 1)), reduction)

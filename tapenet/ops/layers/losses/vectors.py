@@ -1,0 +1,264 @@
+"""Likeness and distance of vectors, and losses made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.layers.losses.common import check_reduction, reduced
+from tapenet.ops.layers.losses.margins import check_signs
+from tapenet.ops.linalg.norms import vector_norm
+from tapenet.ops.op import op
+from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import unbroadcast
+
+# -- likeness ----------------------------------------------------------------------------------------------------
+
+
+def _lengths(x: Any, axis: int, eps: float) -> Any:
+    return np.maximum(vector_norm(x, axis=axis, keepdims=True), eps)
+
+
+def _common_axis(axis: int, x1_shape: Any, x2_shape: Any) -> int:
+    """The axis of the broadcast shape, counted from its end, as it is in both."""
+    ndim = max(len(x1_shape), len(x2_shape))
+    return normalize_axis_index(axis, ndim) - ndim
+
+
+def _cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
+    axis = _common_axis(axis, x1.shape, x2.shape)
+    dot = np.add.reduce(x1 * x2, axis)
+    return dot / np.squeeze(_lengths(x1, axis, eps) * _lengths(x2, axis, eps), axis)
+
+
+def _cosine_slope(g: Any, out: Any, x: Any, other: Any, axis: int, eps: float) -> Any:
+    axis = _common_axis(axis, x.shape, other.shape)
+    length = _lengths(x, axis, eps)
+    longer = (length > eps).astype(g.dtype)  # else the length counts as eps, a constant
+    towards = other / _lengths(other, axis, eps) - x * (np.expand_dims(out, axis) * longer / length)
+    return unbroadcast(towards * (np.expand_dims(g, axis) / length), x.shape)
+
+
+cosine_similarity = op(
+    _cosine_similarity,
+    name="cosine_similarity",
+    label="cosine similarity",
+    x1=lambda g, out, x1, x2, axis, eps: _cosine_slope(g, out, x1, x2, axis, eps),
+    x2=lambda g, out, x1, x2, axis, eps: _cosine_slope(g, out, x2, x1, axis, eps),
+    formula="Σ x1 · x2/(‖x1‖ ‖x2‖), each length at least eps",
+    gradients="x1: g · (x2/‖x2‖ − out · x1/‖x1‖)/‖x1‖; x2: g · (x1/‖x1‖ − out · x2/‖x2‖)/‖x2‖",
+    doc="""The cosine of the angle between vectors: their inner product divided by their lengths, each taken as at least eps.
+
+    Args:
+        x1, x2: vectors along an axis; their shapes broadcast.
+        axis: an axis of the broadcast shape.
+        eps: the smallest length. Of a shorter vector the gradient is that of x1 · x2 / (eps ‖x2‖), finite at 0.
+
+    Returns:
+        an array of the broadcast shape without the axis.
+
+    Raises:
+        ValueError: the shapes do not broadcast, or have no such axis.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.cosine_similarity(tn.tensor([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 1.0]]))
+    Tensor([1., 0.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3)), -1),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
+        sample(0.1 * r.normal(size=3), r.normal(size=3), 0, eps=5.0),
+    ],
+    mend=lambda x1, x2, axis, eps: f"x1 {np.shape(x1)} and x2 {np.shape(x2)} must broadcast, and have an axis {axis}",
+)
+
+
+# -- distance ----------------------------------------------------------------------------------------------------
+
+
+@derived(
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=3), 1.0, keepdims=True),
+        sample(r.normal(size=3), r.normal(size=3), 3.0, 0.1),
+    ]
+)
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:
+    """The distances ‖x1 - x2 + eps‖ₚ of vectors along the last axis.
+
+    Args:
+        x1, x2: (..., D), of shapes that broadcast.
+        p: the order of the norm, as in `tn.linalg.vector_norm`.
+        eps: added to each difference, so that no distance is 0.
+        keepdims: keep the last axis, with length one.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.pairwise_distance(tn.tensor([[3.0, 4.0]]), np.zeros((1, 2)), eps=0.0)
+    Tensor([5.])
+    """
+    return vector_norm(array_like(x1) - array_like(x2) + eps, axis=-1, keepdims=keepdims, ord=p)
+
+
+@derived(samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), 1.0)])
+def pdist(input: Any, p: float = 2.0) -> Any:
+    """The distances ‖x - y‖ₚ of all pairs of rows, those of the first row with the later ones first.
+
+    Args:
+        input: (N, D).
+        p: the order of the norm, as in `tn.linalg.vector_norm`. The gradient of a distance that is 0 is 0.
+
+    Returns:
+        (N (N - 1) / 2,).
+
+    Raises:
+        ValueError: the input is no matrix.
+
+    >>> import tapenet as tn
+    >>> tn.pdist(tn.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 0.0]]))
+    Tensor([5., 3., 4.])
+    """
+    input = array_like(input)
+    if len(input.shape) != 2:
+        raise ValueError(f"pdist: input has shape {input.shape}; give a matrix, (N, D), of N vectors")
+    first, second = np.triu_indices(input.shape[0], 1)
+    return vector_norm(input[first] - input[second], axis=-1, ord=p)
+
+
+# -- losses ------------------------------------------------------------------------------------------------------
+
+
+def _three(name: str, shapes: dict[str, Any]) -> None:
+    a, *others = shapes.values()
+    if any(b != a for b in others):
+        text = ", ".join(f"{n} {s}" for n, s in shapes.items())
+        raise ValueError(f"{name}: {text} must have one shape; if broadcasting is meant, write np.broadcast_to")
+
+
+@derived(
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)), np.array([1, -1]), -0.9),
+        sample(r.normal(size=3), r.normal(size=3), np.array(1), reduction="none"),
+    ]
+)
+def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+    """The loss of pairs of vectors that should be alike (1) or not (-1): 1 - cos, or max(0, cos - margin), cos being
+    their `tn.cosine_similarity`.
+
+    Args:
+        input1, input2: (N, D) or (D,).
+        target: (N,) or (): 1 or -1. Has no gradient.
+        margin: the cosine that vectors that are not alike may have.
+        reduction: "mean" over the pairs, "sum", or "none".
+
+    Raises:
+        ValueError: the shapes do not fit, a target that is no sign, or an unknown reduction.
+
+    >>> import numpy as np, tapenet as tn
+    >>> x = tn.tensor([[1.0, 0.0], [1.0, 0.0]])
+    >>> tn.cosine_embedding_loss(x, np.array([[0.0, 1.0], [3.0, 0.0]]), np.array([1, -1]), reduction="none")
+    Tensor([1., 1.])
+    """
+    check_reduction(reduction)
+    input1, input2, target = array_like(input1), array_like(input2), array_like(target)
+    _three("cosine_embedding_loss", {"input1": input1.shape, "input2": input2.shape})
+    if target.shape != input1.shape[:-1] or not input1.shape:
+        raise ValueError(
+            f"cosine_embedding_loss: target has shape {target.shape}; for inputs of shape {input1.shape} it must have "
+            f"{input1.shape[:-1]}, one sign for each pair"
+        )
+    if type(target) is np.ndarray:
+        check_signs(target)
+    cos = cosine_similarity(input1, input2, -1)
+    return reduced(np.where(target > 0, 1 - cos, np.maximum(cos - margin, 0)), reduction)
+
+
+def _vectors(r: np.random.Generator) -> list[Any]:
+    a, p, n = r.normal(size=(3, 2, 3))
+    return [sample(a, p, n, margin=4.0), sample(a, p, n, margin=4.0, swap=True, reduction="none")]
+
+
+@derived(samples=lambda r: [*_vectors(r), sample(*r.normal(size=(3, 3)), 5.0, 1.0, 0.1, reduction="sum")])
+def triplet_margin_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Any:
+    """The loss of vectors that should be nearer to a second one than to a third by a margin:
+    max(0, d(anchor, positive) - d(anchor, negative) + margin), d being `tn.pairwise_distance`.
+
+    At the margin itself the derivative is half of that beyond. Balntas, Riba, Ponsa and Mikolajczyk (2016).
+
+    Args:
+        anchor, positive, negative: (N, D) or (D,), of one shape.
+        margin: by how much.
+        p, eps: the order of the norm, and what is added to each difference.
+        swap: measure the negative from the positive where it is nearer to that than to the anchor.
+        reduction: "mean" over the triplets, "sum", or "none".
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.triplet_margin_loss(tn.tensor([0.0]), np.array([1.0]), np.array([1.5]), eps=0.0)
+    Tensor(0.5)
+    """
+    return triplet_margin_with_distance_loss(
+        anchor,
+        positive,
+        negative,
+        distance_function=lambda a, b: pairwise_distance(a, b, p, eps),
+        margin=margin,
+        swap=swap,
+        reduction=reduction,
+    )
+
+
+@derived(samples=_vectors)
+def triplet_margin_with_distance_loss(
+    anchor: Any,
+    positive: Any,
+    negative: Any,
+    *,
+    distance_function: Callable[[Any, Any], Any] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Any:
+    """`triplet_margin_loss` with a distance of your own: max(0, d(anchor, positive) - d(anchor, negative) + margin).
+
+    Args:
+        anchor, positive, negative: arrays of one shape, that of what the distance takes.
+        distance_function: d, a function of two of them; `tn.pairwise_distance` by default.
+        margin: by how much the positive should be nearer.
+        swap: measure the negative from the positive where it is nearer to that than to the anchor.
+        reduction: "mean" over the triplets, "sum", or "none".
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction.
+
+    >>> import numpy as np, tapenet as tn
+    >>> a, p, n = tn.tensor([[0.0, 0.0]]), np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])
+    >>> tn.triplet_margin_with_distance_loss(a, p, n, distance_function=lambda x, y: abs(x - y).sum(-1))
+    Tensor(0.)
+    """
+    check_reduction(reduction)
+    anchor, positive, negative = array_like(anchor), array_like(positive), array_like(negative)
+    _three(
+        "triplet_margin_loss",
+        {"anchor": anchor.shape, "positive": positive.shape, "negative": negative.shape},
+    )
+    distance = distance_function or pairwise_distance
+    far = distance(anchor, negative)
+    if swap:
+        far = np.minimum(far, distance(positive, negative))
+    return reduced(np.maximum(distance(anchor, positive) - far + margin, 0), reduction)
