@@ -84,10 +84,9 @@ def step_of(length: int, out: int, align_corners: bool, scale: float | None) -> 
 @functools.lru_cache(maxsize=512)
 def nearest(length: int, out: int, exact: bool, scale: float | None) -> Taps:
     """The element where a result lies; `exact` counts from the middle of elements, else from their beginning."""
-    # In float32, as PyTorch computes it: who resizes with it shall get the same elements.
-    step = np.float32(step_of(length, out, False, scale))
-    places = np.arange(out, dtype=np.float32) + np.float32(0.5 if exact else 0)
-    index = np.minimum(np.floor(places * step).astype(np.intp), length - 1)[None]
+    places = (np.arange(out) + (0.5 if exact else 0.0)) * step_of(length, out, False, scale)
+    # Rounded to float32 a place that is whole but for rounding is whole, which is what PyTorch sees too.
+    index = np.minimum(np.floor(places.astype(np.float32)).astype(np.intp), length - 1)[None]
     return Taps(index, np.ones(index.shape), length)
 
 
