@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from tapenet.nn.utils import rnn
+from tapenet.nn.utils import parametrizations, parametrize, rnn
+from tapenet.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from tapenet.nn.utils.vectors import parameters_to_vector, vector_to_parameters
 
-__all__ = ["rnn"]
+__all__ = [
+    "fuse_conv_bn_eval",
+    "fuse_linear_bn_eval",
+    "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "rnn",
+    "vector_to_parameters",
+]

@@ -1,0 +1,257 @@
+"""Attributes of a module that are computed from parameters kept elsewhere, with PyTorch's names in the state.
+
+A parametrised `weight` is no attribute any more but a property of the module's class, which computes it at each access:
+the class becomes a subclass that has it. (During a call of the module it is computed at the first access only, since layers
+look at their weights' dtype too.) What it is computed from is `parametrizations.weight.original`, or `original0`,
+`original1`, ... where there are several; the modules that compute it follow as `parametrizations.weight.0` and so on.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.containers import ModuleDict
+from tapenet.nn.module import Module
+from tapenet.nn.parameter import Buffer, Parameter
+
+
+class ParametrizationList(Module):
+    """The modules that compute an attribute, one from the result of the other, and the tensors that they begin with."""
+
+    def __init__(self, first: Module, tensor: Tensor) -> None:
+        self._kind = tensor._kind
+        originals = _inverse(first, tensor)
+        if isinstance(originals, tuple):
+            for i, part in enumerate(originals):
+                setattr(self, f"original{i}", self._own(part, tensor))
+            self._count = len(originals)
+        else:
+            self.original = tensor if originals is tensor else self._own(originals, tensor)
+            self._count = 0
+        self.append(first)
+
+    def _own(self, value: Any, like: Tensor) -> Tensor:
+        if self._kind == "buffer":
+            return Buffer(value)
+        return Parameter(value, requires_grad=like.requires_grad)
+
+    @property
+    def originals(self) -> list[Tensor]:
+        """The tensors that the attribute is computed from."""
+        names = [f"original{i}" for i in range(self._count)] or ["original"]
+        return [getattr(self, name) for name in names]
+
+    def append(self, parametrization: Module) -> None:
+        """Have one more module compute the attribute, from what the others made of it."""
+        setattr(self, str(len(self)), parametrization)
+
+    def __iter__(self) -> Iterator[Module]:
+        return (part for name, part in vars(self).items() if name.isdigit())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index: int) -> Module:
+        return list(self)[index]
+
+    def forward(self) -> Any:
+        """The attribute's value."""
+        first, *more = self
+        value = first(*self.originals)
+        for part in more:
+            value = part(value)
+        return value
+
+    def assign(self, value: Any) -> None:
+        """Set the originals so that the attribute becomes `value`, by the modules' `right_inverse`."""
+        with no_grad():
+            for part in reversed(list(self)):
+                if not hasattr(part, "right_inverse"):
+                    raise RuntimeError(
+                        f"{type(part).__name__} has no right_inverse, which an assignment to what it computes needs; "
+                        "assign to the originals"
+                    )
+                value = part.right_inverse(value)
+            values = value if isinstance(value, tuple) else (value,)
+            for original, new in zip(self.originals, values, strict=True):
+                original.data = new
+
+
+def _inverse(parametrization: Module, tensor: Tensor) -> Any:
+    """What a parametrisation begins with: what its `right_inverse` makes of the tensor, or the tensor itself."""
+    if not hasattr(parametrization, "right_inverse"):
+        return tensor
+    with no_grad():
+        found = parametrization.right_inverse(tensor)
+    return tuple(found) if isinstance(found, (tuple, list)) else found
+
+
+class _Calls(threading.local):
+    """By module that is being called, what was computed for it so far, by name."""
+
+    def __init__(self) -> None:
+        self.values: dict[int, dict[str, Any]] = {}
+
+
+_calls = _Calls()
+
+
+def _computed(name: str) -> property:
+    """The property that a parametrised attribute becomes."""
+
+    def get(module: Any) -> Any:
+        known = _calls.values.get(id(module))
+        if known is None:
+            return getattr(module.parametrizations, name)()
+        if name not in known:
+            known[name] = getattr(module.parametrizations, name)()
+        return known[name]
+
+    def put(module: Any, value: Any) -> None:
+        getattr(module.parametrizations, name).assign(value)
+        _calls.values.get(id(module), {}).pop(name, None)
+
+    return property(get, put, doc=f"Computed by parametrizations.{name}.")
+
+
+@functools.cache
+def _subclass(base: type[Module], names: tuple[str, ...]) -> type[Module]:
+    """A module's class, with properties for its parametrised attributes."""
+
+    def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
+        outer = _calls.values.get(id(self))
+        _calls.values[id(self)] = {}
+        try:
+            return base.forward(self, *args, **kwargs)
+        finally:
+            if outer is None:
+                del _calls.values[id(self)]
+            else:
+                _calls.values[id(self)] = outer
+
+    properties: dict[str, Any] = {name: _computed(name) for name in names}
+    return type(f"Parametrized{base.__name__}", (base,), {**properties, "forward": forward, "__doc__": base.__doc__})
+
+
+def _base(module: Module) -> type[Module]:
+    """The class of a module as it was before."""
+    return type(module).__mro__[1] if "parametrizations" in vars(module) else type(module)
+
+
+def register_parametrization(module: Module, tensor_name: str, parametrization: Module) -> Module:
+    """Have an attribute of a module computed by another module from now on.
+
+    Args:
+        module: what has the attribute.
+        tensor_name: the name of a parameter or buffer of it, directly.
+        parametrization: its `forward` makes the attribute's value of the original. If it has a `right_inverse`, this
+            gives the original at the beginning, or a tuple of several, and at assignments to the attribute. Of an
+            attribute that is parametrised already it takes what the others make.
+
+    Returns:
+        the module, for chaining.
+
+    Raises:
+        ValueError: the module has no such parameter or buffer.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet import nn
+    >>> class Symmetric(nn.Module):
+    ...     def forward(self, x):
+    ...         return np.triu(x) + np.triu(x, 1).T
+    >>> layer = nn.Linear(2, 2, bias=False)
+    >>> nn.utils.parametrize.register_parametrization(layer, "weight", Symmetric())
+    ParametrizedLinear(2, 2, bias=False
+      parametrizations: ModuleDict(
+        weight: ParametrizationList(     original (2, 2)  4
+          0: Symmetric()
+        )
+      )
+    )
+    4 parameters
+    >>> bool((layer.weight.T == layer.weight).all())
+    True
+    """
+    if is_parametrized(module, tensor_name):
+        getattr(module.parametrizations, tensor_name).append(parametrization)
+        return module
+    tensor = vars(module).get(tensor_name)
+    if not isinstance(tensor, Tensor) or tensor._kind is None:
+        raise ValueError(
+            f"register_parametrization: this {type(module).__name__} has no parameter or buffer {tensor_name!r} of its own"
+        )
+    made = ParametrizationList(parametrization, tensor)
+    base = _base(module)
+    if not is_parametrized(module):
+        module.parametrizations = ModuleDict()
+    delattr(module, tensor_name)
+    setattr(module.parametrizations, tensor_name, made)
+    module.__class__ = _subclass(base, tuple(module.parametrizations.keys()))
+    return module
+
+
+def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
+    """Whether an attribute of a module, or with None any, is parametrised.
+
+    >>> from tapenet import nn
+    >>> nn.utils.parametrize.is_parametrized(nn.Linear(2, 1))
+    False
+    """
+    found = vars(module).get("parametrizations")
+    if not isinstance(found, ModuleDict):
+        return False
+    return len(found) > 0 if tensor_name is None else tensor_name in found
+
+
+def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
+    """Make a parametrised attribute a parameter again.
+
+    Args:
+        module: what has the attribute.
+        tensor_name: its name.
+        leave_parametrized: with the value that it has now; else with that of the original, if there is one only.
+
+    Returns:
+        the module, for chaining.
+
+    Raises:
+        ValueError: the attribute is not parametrised, or has several originals and is to become one of them.
+
+    >>> from tapenet import nn
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 1))
+    >>> nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    Linear(2, 1)  bias (1,), weight (1, 2)  3 parameters
+    """
+    if not is_parametrized(module, tensor_name):
+        raise ValueError(
+            f"remove_parametrizations: {tensor_name!r} of this {type(module).__name__} is not parametrised"
+        )
+    made = getattr(module.parametrizations, tensor_name)
+    if leave_parametrized:
+        with no_grad():
+            value = made()
+        if len(made.originals) == 1:
+            tensor = made.original
+            tensor.data = value
+        else:
+            tensor = made._own(value, made.originals[0])
+    elif len(made.originals) > 1:
+        raise ValueError(
+            f"remove_parametrizations: {tensor_name!r} has {len(made.originals)} originals, none of which it could become: "
+            "give leave_parametrized=True"
+        )
+    else:
+        tensor = made.original
+    base = _base(module)
+    del module.parametrizations[tensor_name]
+    names = tuple(module.parametrizations.keys())
+    if not names:
+        del module.parametrizations
+    module.__class__ = _subclass(base, names) if names else base
+    setattr(module, tensor_name, tensor)
+    return module
