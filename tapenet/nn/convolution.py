@@ -76,7 +76,7 @@ class _Layer(Module):
         ones = (1,) * self.axes
         for name, value in {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, **usual}.items():
             if getattr(self, name) != value:
-                text += f", {name}={getattr(self, name)!r}"
+                text += f", {name}={getattr(self, name)}"
         return text + ("" if self.bias is not None else ", bias=False")
 
 
