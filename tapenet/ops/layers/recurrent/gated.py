@@ -210,6 +210,7 @@ gru_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "gates", "states", "recurrent", "lengths"),
     lower=called,
+    label="GRU gradients",
     formula="the gradients of gru by the inputs named",
     doc="""The gradients of `gru`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
     second derivatives come from `gru` written in other ops.

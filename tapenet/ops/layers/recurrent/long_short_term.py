@@ -243,6 +243,7 @@ lstm_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "tanh_cells", "lengths"),
     lower=called,
+    label="LSTM gradients",
     formula="the gradients of lstm by the inputs named",
     doc="""The gradients of `lstm`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
     second derivatives come from `lstm` written in other ops.

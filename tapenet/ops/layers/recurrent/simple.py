@@ -169,6 +169,7 @@ rnn_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "states", "lengths"),
     lower=called,
+    label="RNN gradients",
     formula="the gradients of rnn by the inputs named",
     doc="""The gradients of `rnn`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
     second derivatives come from `rnn` written in other ops.
