@@ -48,8 +48,8 @@ def _skips(positions: Any, blank: int, dtype: Any) -> Any:
     """0 where an alignment may come from two positions before, else the logarithm of 0. Plain NumPy."""
     count, length = positions.shape
     different = (positions[:, 2:] != positions[:, :-2]) & (positions[:, 2:] != blank)
-    allowed = np.concatenate([np.zeros((count, min(length, 2)), np.bool_), different], 1)
-    return np.where(allowed, 0.0, _ZERO).astype(dtype)
+    forbidden = np.concatenate([np.ones((count, min(length, 2)), np.bool_), ~different], 1)
+    return forbidden.astype(dtype) * _ZERO
 
 
 def _three(array: Any) -> Any:
@@ -191,7 +191,8 @@ def _ctc_loss(
     reduction: str = "mean",
     zero_infinity: bool = False,
 ) -> Any:
-    """The loss, and for the rule: the positions and the two lengths as arrays; the forward variables and likelihoods."""
+    """The loss, and for the rule: the positions and the two lengths as arrays; what is emitted, the forward variables and
+    the likelihoods."""
     check_reduction(reduction)
     one = log_probs.ndim == 2
     log_probs, positions, inputs, lengths = _prepared(log_probs, targets, input_lengths, target_lengths, blank)
@@ -206,13 +207,12 @@ def _ctc_loss(
         losses = np.add.reduce(losses)
     elif one:
         losses = losses[0]
-    return losses, positions, inputs, lengths, alpha, likelihood
+    return losses, positions, inputs, lengths, emitted, alpha, likelihood
 
 
 def _ctc_posterior(
-    log_probs: Any, positions: Any, input_lengths: Any, target_lengths: Any, alpha: Any, likelihood: Any, blank: int
+    positions: Any, input_lengths: Any, target_lengths: Any, emitted: Any, alpha: Any, likelihood: Any, blank: int
 ) -> Any:
-    emitted = _emitted(log_probs, positions).astype(alpha.dtype, copy=False)
     place = np.arange(positions.shape[1])
     end = 2 * target_lengths[:, None]
     ends = np.where((place == end) | (place == end - 1), 0.0, _ZERO).astype(alpha.dtype)
@@ -227,7 +227,7 @@ def _ctc_posterior(
 def _posterior_samples(r: np.random.Generator) -> list[Any]:
     logs = np.log(r.dirichlet(np.ones(3), size=(3, 1)))
     _, *residuals = _ctc_loss(logs, np.array([[1, 2]]), np.array([3]), np.array([2]))
-    return [sample(logs, *residuals, 0)]
+    return [sample(*residuals, 0)]
 
 
 ctc_posterior = op(
@@ -240,8 +240,7 @@ ctc_posterior = op(
     gradient of `ctc_loss` is made of. Has no derivative; that loss has its second derivative by other means.
 
     Args:
-        log_probs: (T, N, C).
-        positions, input_lengths, target_lengths, alpha, likelihood: what the forward of `ctc_loss` found.
+        positions, input_lengths, target_lengths, emitted, alpha, likelihood: what the forward of `ctc_loss` found.
         blank: the class that is no label.
 
     Returns:
@@ -251,7 +250,7 @@ ctc_posterior = op(
     >>> from tapenet.ops.layers.losses.sequences import ctc_loss, ctc_posterior
     >>> logs = np.log([[[0.5, 0.5]], [[0.5, 0.5]]])
     >>> _, *found = ctc_loss.forward(logs, np.array([[1]]), np.array([2]), np.array([1]))
-    >>> ctc_posterior(logs, *found, 0).round(3).tolist()  # blank 1, 1 blank, 1 1
+    >>> ctc_posterior(*found, 0).round(3).tolist()  # blank 1, 1 blank, 1 1
     [[[0.333, 0.667, 0.0]], [[0.0, 0.667, 0.333]]]
     """,
     samples=_posterior_samples,
@@ -260,24 +259,23 @@ ctc_posterior = op(
 
 def _ctc_log_probs(
     g: Any,
-    log_probs: Any,
+    log_probs_shape: Any,
     positions: Any,
     inputs: Any,
     lengths: Any,
+    emitted: Any,
     alpha: Any,
     likelihood: Any,
     blank: int,
     reduction: str,
 ) -> Any:
-    shape = log_probs.shape
-    batched = np.expand_dims(log_probs, 1) if log_probs.ndim == 2 else log_probs
-    posterior = ctc_posterior(batched, positions, inputs, lengths, alpha, likelihood, blank)
-    losses = (
-        _of_each(np.reshape(g, (-1,)), lengths, reduction, g.dtype) if reduction == "mean" else np.reshape(g, (-1,))
-    )
-    share = posterior.astype(g.dtype) * -np.expand_dims(losses, 1)
-    steps, count = np.arange(batched.shape[0])[:, None, None], np.arange(batched.shape[1])[:, None]
-    return np.reshape(scatter_add(share, (steps, count, np.expand_dims(positions, 0)), batched.shape), shape)
+    posterior = ctc_posterior(positions, inputs, lengths, emitted, alpha, likelihood, blank)
+    losses = np.broadcast_to(np.reshape(g, (-1,)), lengths.shape)
+    share = posterior.astype(g.dtype) * -np.expand_dims(_of_each(losses, lengths, reduction, g.dtype), 1)
+    steps, count = posterior.shape[:2]
+    places = (np.arange(steps)[:, None, None], np.arange(count)[:, None], np.expand_dims(positions, 0))
+    found = scatter_add(share, places, (steps, count, log_probs_shape[-1]))
+    return np.reshape(found, log_probs_shape)
 
 
 def _ctc_reference(
@@ -306,8 +304,7 @@ def _ctc_reference(
         alpha = np.where(np.expand_dims(inputs, 1) > t, now, alpha)
     last = np.take_along_axis(alpha, np.expand_dims(2 * lengths, 1) + np.arange(1, 3), 1)
     found = np.logaddexp(last[:, 0], last[:, 1])
-    empty = np.where(lengths == 0, 0.0, _ZERO).astype(log_probs.dtype)
-    found = np.where(inputs > 0, found, empty)
+    found = np.where(inputs > 0, found, (lengths != 0).astype(log_probs.dtype) * _ZERO)
     losses = np.where(found < _IMPOSSIBLE, 0.0 if zero_infinity else np.inf, -found)
     losses = _of_each(losses, lengths, reduction, log_probs.dtype)
     if reduction != "none":
@@ -336,7 +333,7 @@ ctc_loss = op(
     label="ctc loss",
     lower=_is_called,
     nondiff=("targets", "input_lengths", "target_lengths"),
-    residuals=("positions", "inputs", "lengths", "alpha", "likelihood"),
+    residuals=("positions", "inputs", "lengths", "emitted", "alpha", "likelihood"),
     reference=_ctc_reference,
     log_probs=_ctc_log_probs,
     formula="−mean(ln Σ over alignments of Πₜ p[t, class at t])",
