@@ -17,7 +17,8 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import random_draw
 
 _GAINS = {
-    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0,
+    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0, "conv_transpose2d": 1.0,
+    "conv_transpose3d": 1.0, "sigmoid": 1.0,
     "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75,
 }  # fmt: skip
 
@@ -135,6 +136,60 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError(f"eye_ needs a matrix, not shape {tensor.shape}")
     return _fill(tensor, np.eye(tensor.shape[0], tensor.shape[1]))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The kernel of a convolution that passes as many channels as possible unchanged: in each group output channel i has
+    a 1 at the middle of the kernel for input channel i.
+
+    Args:
+        tensor: (out, in / groups, k), (out, in / groups, kh, kw) or with three kernel axes.
+        groups: groups of the convolution.
+
+    Raises:
+        ValueError: another number of axes, or output channels that do not divide into the groups.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> nn.init.dirac_(nn.Parameter(np.zeros((2, 2, 3)))).data.tolist()
+    [[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(
+            f"dirac_ needs a kernel (out, in, k), with one to three axes behind the channels, not {tensor.shape}"
+        )
+    out, channels, *kernel = tensor.shape
+    if groups < 1 or out % groups:
+        raise ValueError(f"dirac_: {out} output channels do not divide into groups={groups}")
+    values = np.zeros(tensor.shape)
+    middle = tuple(n // 2 for n in kernel)
+    for i in range(min(out // groups, channels)):
+        values[(slice(i, None, out // groups), i, *middle)] = 1.0
+    return _fill(tensor, values)
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: np.random.Generator | int | None = None) -> Tensor:
+    """Draw from N(0, std²), and set a fraction `sparsity` of each column to 0, rounded up, at random places.
+
+    Martens 2010, "Deep learning via Hessian-free optimization", section 5.
+
+    Raises:
+        ValueError: not two axes, or a fraction outside [0, 1].
+    """
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_ needs a matrix, not shape {tensor.shape}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity={sparsity} must be in [0, 1]")
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+
+    def draw(rng: np.random.Generator) -> NDArray[Any]:
+        values = rng.normal(0.0, std, (rows, columns))
+        for column in range(columns):
+            values[rng.permutation(rows)[:zeros], column] = 0.0
+        return values
+
+    return _fill(tensor, random_draw(draw, rng))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:

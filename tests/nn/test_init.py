@@ -175,3 +175,60 @@ def test_pending_backward_notices_a_new_initialisation() -> None:
     init.zeros_(w)
     with pytest.raises(RuntimeError, match="changed in place"):
         loss.backward()
+
+
+@pytest.mark.parametrize(
+    ("shape", "groups"), [((2, 5, 4), 1), ((6, 2, 3), 3), ((4, 2, 3, 3), 2), ((4, 6, 2, 3, 3), 1), ((4, 1, 2, 2), 2)]
+)
+def test_dirac_is_pytorchs_and_passes_its_input(shape: tuple[int, ...], groups: int) -> None:
+    torch = pytest.importorskip("torch")
+    kernel = nn.Parameter(np.full(shape, 7.0, np.float32))
+    assert init.dirac_(kernel, groups) is kernel
+    expected = torch.nn.init.dirac_(torch.empty(shape), groups)
+    np.testing.assert_array_equal(kernel.data, expected.numpy())
+    if shape == (4, 2, 3, 3):
+        x = _rng().normal(size=(1, 4, 5, 5)).astype(np.float32)
+        out = tn.conv2d(x, kernel.data, padding=1, groups=groups)
+        np.testing.assert_array_equal(out, x)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.55, 1.0])
+def test_sparse_has_so_many_zeros_in_each_column_at_random_rows(sparsity: float) -> None:
+    weight = nn.Parameter(np.full((20, 200), 7.0))
+    assert init.sparse_(weight, sparsity, std=0.5, rng=_rng()) is weight
+    zeros = weight.data == 0
+    assert (zeros.sum(axis=0) == math.ceil(sparsity * 20)).all()
+    if sparsity == 0.55:
+        assert stats.kstest(weight.data[~zeros], stats.norm(0, 0.5).cdf).pvalue > 1e-4
+        # Each row is as likely as another: 200 draws with probability 11 / 20.
+        assert (np.abs(zeros.sum(axis=1) - 110) < 4 * math.sqrt(200 * 0.55 * 0.45)).all()
+
+
+def test_gains_are_pytorchs() -> None:
+    torch = pytest.importorskip("torch")
+    names = [
+        "linear",
+        "sigmoid",
+        "tanh",
+        "relu",
+        "selu",
+        *(f"conv{t}{n}d" for t in ("", "_transpose") for n in (1, 2, 3)),
+    ]
+    for name in names:
+        assert init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
+    for slope in (None, 0.2):
+        assert init.calculate_gain("leaky_relu", slope) == torch.nn.init.calculate_gain("leaky_relu", slope)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: init.dirac_(nn.Parameter(np.zeros((2, 2)))), "three axes behind the channels, not \\(2, 2\\)"),
+        (lambda: init.dirac_(nn.Parameter(np.zeros((3, 2, 1))), 2), "3 output channels do not divide into groups=2"),
+        (lambda: init.sparse_(nn.Parameter(np.zeros(3)), 0.5), "needs a matrix, not shape \\(3,\\)"),
+        (lambda: init.sparse_(nn.Parameter(np.zeros((3, 1))), 1.5), "sparsity=1.5 must be in"),
+    ],
+)
+def test_what_does_not_fit_kernels_and_matrices(call: Any, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        call()
