@@ -1,8 +1,12 @@
-"""How parameters are updated: optimizers, learning rates as functions of the step, clipping of gradients."""
+"""How parameters are updated: optimizers, learning rates as functions of the step, clipping of gradients, averages."""
 
+from tapenet.optim.accumulation import accumulate
+from tapenet.optim.averaging import Averaged, update_bn
 from tapenet.optim.clipping import clip_grad_norm, clip_grad_value
 from tapenet.optim.master import MasterWeights
 from tapenet.optim.optimizer import Optimizer
+from tapenet.optim.parameters import param_groups
+from tapenet.optim.plateau import Plateau
 from tapenet.optim.rules import (
     ASGD,
     LAMB,
@@ -26,12 +30,20 @@ from tapenet.optim.rules import (
 from tapenet.optim.scaling import GradScaler
 from tapenet.optim.schedules import (
     Schedule,
+    averaging,
     constant,
     cosine,
+    cosine_restarts,
+    cyclic,
     exponential,
+    inverse_sqrt,
     linear,
+    multiplicative,
+    multistep,
+    one_cycle,
     piecewise,
     polynomial,
+    product,
     step_decay,
     warmup,
 )
@@ -49,26 +61,39 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "Averaged",
     "GradScaler",
     "Lion",
     "MasterWeights",
     "Muon",
     "NAdam",
     "Optimizer",
+    "Plateau",
     "RAdam",
     "RMSprop",
     "Rprop",
     "Schedule",
     "SparseAdam",
     "WholeOptimizer",
+    "accumulate",
+    "averaging",
     "clip_grad_norm",
     "clip_grad_value",
     "constant",
     "cosine",
+    "cosine_restarts",
+    "cyclic",
     "exponential",
+    "inverse_sqrt",
     "linear",
+    "multiplicative",
+    "multistep",
+    "one_cycle",
+    "param_groups",
     "piecewise",
     "polynomial",
+    "product",
     "step_decay",
+    "update_bn",
     "warmup",
 ]

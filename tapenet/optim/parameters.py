@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
 from tapenet.autodiff.tensor import Tensor
@@ -41,3 +42,55 @@ def named_parameters(params: Parameters, who: str) -> list[tuple[str, Tensor]]:
             "are parameters? (A generator is empty after its first use: list(net.parameters()) is not)"
         )
     return found
+
+
+def param_groups(
+    params: Parameters, options: Mapping[str | Callable[[str, Tensor], bool], Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The groups of parameters that have the same options, by patterns of their names, for an optimizer.
+
+    Args:
+        params: a module, or (name, tensor) pairs.
+        options: from patterns, or from functions of name and parameter that say whether they are meant, to options.
+            In a pattern `*` stands for any text and `?` for a character. Where several fit, their options are joined,
+            and later ones win. Parameters that none fits have the optimizer's own.
+
+    Raises:
+        ValueError: a pattern that fits no parameter.
+
+    >>> from tapenet import nn, optim
+    >>> net = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 1))
+    >>> groups = optim.param_groups(net, {
+    ...     "0.*": {"lr": 1e-4},                                          # a layer of its own
+    ...     lambda name, p: p.ndim < 2: {"weight_decay": 0.0},            # neither biases nor norms decay
+    ... })
+    >>> print(optim.AdamW(groups, lr=1e-3))
+    AdamW over 6 parameters, 29 elements
+      group 0: 1 parameters, lr=0.0001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, amsgrad=False, maximize=False
+      group 1: 1 parameters, lr=0.0001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0, amsgrad=False, maximize=False
+      group 2: 3 parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0, amsgrad=False, maximize=False
+      group 3: 1 parameters, lr=0.001, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.01, amsgrad=False, maximize=False
+    """
+    named = named_parameters(params, "param_groups")
+    unused = list(options)
+    groups: list[dict[str, Any]] = []
+    for name, param in named:
+        own: dict[str, Any] = {}
+        for pattern, given in options.items():
+            if pattern(name, param) if callable(pattern) else fnmatchcase(name, pattern):
+                own |= given
+                if pattern in unused:
+                    unused.remove(pattern)
+        for group in groups:
+            if {key: value for key, value in group.items() if key != "params"} == own:
+                group["params"].append((name, param))
+                break
+        else:
+            groups.append({"params": [(name, param)], **own})
+    if unused:
+        names = ", ".join(name for name, _ in named[:5])
+        raise ValueError(
+            f"param_groups: no parameter fits {', '.join(map(repr, unused))}; the names are {names}"
+            f"{', ...' if len(named) > 5 else ''}"
+        )
+    return groups

@@ -209,7 +209,10 @@ def test_where_a_cubic_has_its_minimum() -> None:
     assert cubic_minimum(a, b, 0, 2) == cubic_minimum(b, a, 0, 2) == pytest.approx(1.0)
     assert cubic_minimum(a, b, 0, 0.5) == 0.5
     assert cubic_minimum(a, a, 0, 2) == 1.0
-    falling = Point(0.0, 0.0, np.zeros(0), -1.0), Point(1.0, -2.0, np.zeros(0), -1.0)  # steepest in the middle: no minimum
+    falling = (
+        Point(0.0, 0.0, np.zeros(0), -1.0),
+        Point(1.0, -2.0, np.zeros(0), -1.0),
+    )  # steepest in the middle: no minimum
     assert cubic_minimum(*falling, 0.2, 0.8) == 0.8
     monotone = Point(0.0, 0.0, np.zeros(0), -1.0), Point(1.0, -0.7, np.zeros(0), -1.0)
     assert cubic_minimum(*monotone, 0.2, 0.8) == 0.5

@@ -131,7 +131,9 @@ def test_sparse_adam_follows_torch(options: dict[str, Any], shape: tuple[int, ..
         g = np.zeros(shape)
         g[rows] = values
         p.grad = g
-        q.grad = torch.sparse_coo_tensor(torch.from_numpy(rows[None]), torch.from_numpy(values), shape, check_invariants=True)
+        q.grad = torch.sparse_coo_tensor(
+            torch.from_numpy(rows[None]), torch.from_numpy(values), shape, check_invariants=True
+        )
         before = p.data.copy()
         mine.step()
         other.step()
@@ -172,7 +174,9 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize(("name", "options"), [*ALL, ("Lion", {"lr": 0.1})], ids=lambda v: v if isinstance(v, str) else "")
+@pytest.mark.parametrize(
+    ("name", "options"), [*ALL, ("Lion", {"lr": 0.1})], ids=lambda v: v if isinstance(v, str) else ""
+)
 def test_float32_stays_and_memory_orders_do_not_matter(name: str, options: dict[str, Any]) -> None:
     ours, plain = tensors(np.float32), [tn.tensor(a.copy(), requires_grad=True) for a in arrays(np.float32)]
     strides = [p.data.strides for p in ours]
@@ -213,7 +217,9 @@ def test_states_of_another_shape_are_checked() -> None:
     state = opt.state_dict()
     state["state"][0]["row_var"] = np.zeros((4, 3))
     del state["state"][1]["variance"]
-    with pytest.raises(ValueError, match=r"row_var has shape \(4, 3\), this optimizer's \(4, 1\)\n.*missing 'variance'"):
+    with pytest.raises(
+        ValueError, match=r"row_var has shape \(4, 3\), this optimizer's \(4, 1\)\n.*missing 'variance'"
+    ):
         opt.load_state_dict(state)
 
 
