@@ -233,7 +233,7 @@ class Module(Tree):
         # Not what `tn.compile` keeps with an object for its methods.
         found = tuple((name, _state(value)) for name, value in attributes.items() if not name.startswith("<compiled "))
         hooks = getattr(self, "_hooks", None)
-        return (*found, hooks.fingerprint()) if hooks else found
+        return (*found, ("its hooks", hooks.fingerprint())) if hooks else found
 
     # -- what it holds -------------------------------------------------------------------------------------------
     # `Tree` finds it. What follows sets it.
