@@ -7,8 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.casting import asarray, cast
 from tapenet.nn.module import Module
+from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.ops.random import generator
 
 
 class Tanh(Module):
@@ -65,6 +72,24 @@ class Tanhshrink(Module):
     forward = ops.tanhshrink
 
 
+class Hardsigmoid(Module):
+    """x/6 + 1/2 limited to [0, 1]; see `tn.hardsigmoid`."""
+
+    forward = ops.hardsigmoid
+
+
+class Hardswish(Module):
+    """x hardsigmoid(x); see `tn.hardswish`."""
+
+    forward = ops.hardswish
+
+
+class SELU(Module):
+    """An ELU that keeps mean 0 and variance 1; see `tn.selu`."""
+
+    forward = ops.selu
+
+
 class LeakyReLU(Module):
     """x where it is positive, else negative_slope x; see `tn.leaky_relu`."""
 
@@ -89,6 +114,107 @@ class ELU(Module):
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha!r}"
+
+
+class CELU(Module):
+    """x where it is positive, else alpha (exp(x / alpha) - 1); see `tn.celu`."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+    def forward(self, x: Any) -> Any:
+        return ops.celu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        return f"alpha={self.alpha!r}"
+
+
+class PReLU(Module):
+    """x where it is positive, else weight x with a learned weight; see `tn.prelu`.
+
+    Shapes: (n, num_parameters, ...), or any shape for one weight; the same comes out.
+
+    Args:
+        num_parameters: 1, or the number of channels.
+        init: the first value of the weights.
+
+    Attributes:
+        weight: (num_parameters,).
+
+    >>> from tapenet import nn
+    >>> nn.PReLU(2)([[-1.0, -4.0]])
+    Tensor([[-0.25, -1.  ]], dtype=float32, op=sloped_relu)
+    """
+
+    weight: Tensor
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = FLOAT) -> None:
+        self.num_parameters = num_parameters
+        self.weight = Parameter(np.full(num_parameters, init, dtype))
+
+    def forward(self, x: Any) -> Any:
+        return ops.prelu(cast(x, self.weight), self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"
+
+
+class RReLU(Module):
+    """x where it is positive, else a x: in training with a slope a drawn for each element, else with the middle one; see
+    `tn.rrelu`.
+
+    Args:
+        lower, upper: the limits of the slope.
+        rng: a generator, or an integer to make one from; by default the one that `tn.random.seed` seeds.
+    """
+
+    def __init__(
+        self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | int | None = None
+    ) -> None:
+        self.lower = lower
+        self.upper = upper
+        # An integer would begin the same numbers anew at each call.
+        self.rng = None if rng is None else generator(rng)
+
+    def forward(self, x: Any) -> Any:
+        return ops.rrelu(asarray(x), self.lower, self.upper, self.training, self.rng)
+
+    def extra_repr(self) -> str:
+        return f"lower={self.lower!r}, upper={self.upper!r}"
+
+
+class Threshold(Module):
+    """x where it is above the threshold, else value; see `tn.threshold`."""
+
+    def __init__(self, threshold: float, value: float) -> None:
+        self.threshold = threshold
+        self.value = value
+
+    def forward(self, x: Any) -> Any:
+        return ops.threshold(x, self.threshold, self.value)
+
+    def extra_repr(self) -> str:
+        return f"threshold={self.threshold!r}, value={self.value!r}"
+
+
+class Hardshrink(Module):
+    """x where |x| > lambd, else 0; see `tn.hardshrink`."""
+
+    def __init__(self, lambd: float = 0.5) -> None:
+        self.lambd = lambd
+
+    def forward(self, x: Any) -> Any:
+        return ops.hardshrink(x, self.lambd)
+
+    def extra_repr(self) -> str:
+        return f"{self.lambd!r}"
+
+
+class Softshrink(Hardshrink):
+    """x brought nearer to 0 by lambd; see `tn.softshrink`."""
+
+    def forward(self, x: Any) -> Any:
+        return ops.softshrink(x, self.lambd)
 
 
 class Hardtanh(Module):
@@ -153,6 +279,36 @@ class LogSoftmax(Module):
 
     def forward(self, x: Any) -> Any:
         return ops.log_softmax(x, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim!r}"
+
+
+class Softmin(Softmax):
+    """The softmax of -x along the axis `dim`; see `tn.softmin`."""
+
+    def forward(self, x: Any) -> Any:
+        return ops.softmin(x, self.dim)
+
+
+class Softmax2d(Module):
+    """The softmax over the channels of images, (n, channels, height, width) or without n; see `tn.softmax`."""
+
+    def forward(self, x: Any) -> Any:
+        x = asarray(x)
+        if x.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: x has shape {x.shape}; give (n, channels, height, width), or without n")
+        return ops.softmax(x, -3)
+
+
+class GLU(Module):
+    """The first half along the axis `dim` times the sigmoid of the second; see `tn.glu`."""
+
+    def __init__(self, dim: int = -1) -> None:
+        self.dim = dim
+
+    def forward(self, x: Any) -> Any:
+        return ops.glu(asarray(x), self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim!r}"

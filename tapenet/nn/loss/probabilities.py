@@ -1,4 +1,7 @@
-"""Losses as layers. What each computes is documented at the op behind it, `tn.mse_loss` and so on."""
+"""Losses of probabilities, of single ones or of classes, as layers.
+
+What each computes is documented at the op behind it, `tn.cross_entropy` and so on.
+"""
 
 from __future__ import annotations
 
@@ -6,66 +9,11 @@ from typing import Any
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.casting import asarray, cast
-from tapenet.nn.module import Module
-from tapenet.nn.parameter import Buffer
+from tapenet.nn.casting import asarray
+from tapenet.nn.loss.base import Loss, buffer, weights
 
 
-class _Loss(Module):
-    """What the losses share: how the elements are reduced, and settings in the repr where they are not the usual."""
-
-    #: The usual value of each setting.
-    _usual: dict[str, Any] = {"reduction": "mean"}  # noqa: RUF012  a constant
-
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = reduction
-
-    def extra_repr(self) -> str:
-        changed = {n: getattr(self, n) for n, usual in self._usual.items() if getattr(self, n) != usual}
-        return ", ".join(f"{n}={value!r}" for n, value in changed.items())
-
-
-class MSELoss(_Loss):
-    """The squared error; see `tn.mse_loss`."""
-
-    def forward(self, input: Any, target: Any) -> Any:
-        return ops.mse_loss(asarray(input), asarray(target), self.reduction)
-
-
-class L1Loss(_Loss):
-    """The absolute error; see `tn.l1_loss`."""
-
-    def forward(self, input: Any, target: Any) -> Any:
-        return ops.l1_loss(asarray(input), asarray(target), self.reduction)
-
-
-class HuberLoss(_Loss):
-    """The squared error near 0, the absolute one beyond `delta`; see `tn.huber_loss`."""
-
-    _usual = {"reduction": "mean", "delta": 1.0}  # noqa: RUF012
-
-    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        self.reduction = reduction
-        self.delta = delta
-
-    def forward(self, input: Any, target: Any) -> Any:
-        return ops.huber_loss(asarray(input), asarray(target), self.reduction, self.delta)
-
-
-class SmoothL1Loss(_Loss):
-    """The Huber loss divided by `beta`; see `tn.smooth_l1_loss`."""
-
-    _usual = {"reduction": "mean", "beta": 1.0}  # noqa: RUF012
-
-    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
-        self.reduction = reduction
-        self.beta = beta
-
-    def forward(self, input: Any, target: Any) -> Any:
-        return ops.smooth_l1_loss(asarray(input), asarray(target), self.reduction, self.beta)
-
-
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(Loss):
     """The cross entropy of scores (logits) with classes, or with probabilities of classes; see `tn.cross_entropy`.
 
     Args:
@@ -91,20 +39,20 @@ class CrossEntropyLoss(_Loss):
         reduction: str = "mean",
         label_smoothing: float = 0.0,
     ) -> None:
-        self.weight = _buffer(weight)
+        self.weight = buffer(weight)
         self.ignore_index = ignore_index
         self.reduction = reduction
         self.label_smoothing = label_smoothing
 
     def forward(self, input: Any, target: Any) -> Any:
         input = asarray(input)
-        weight = _weights(self.weight, input)
+        weight = weights(self.weight, input)
         return ops.cross_entropy(
             input, asarray(target), weight, self.ignore_index, self.reduction, self.label_smoothing
         )
 
 
-class NLLLoss(_Loss):
+class NLLLoss(Loss):
     """The negative log likelihood of classes, given log-probabilities; see `tn.nll_loss`.
 
     Args:
@@ -118,16 +66,16 @@ class NLLLoss(_Loss):
     weight: Tensor | None
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> None:
-        self.weight = _buffer(weight)
+        self.weight = buffer(weight)
         self.ignore_index = ignore_index
         self.reduction = reduction
 
     def forward(self, input: Any, target: Any) -> Any:
         input = asarray(input)
-        return ops.nll_loss(input, asarray(target), _weights(self.weight, input), self.ignore_index, self.reduction)
+        return ops.nll_loss(input, asarray(target), weights(self.weight, input), self.ignore_index, self.reduction)
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(Loss):
     """The binary cross entropy of scores (logits) with probabilities; see `tn.binary_cross_entropy_with_logits`.
 
     Args:
@@ -140,17 +88,17 @@ class BCEWithLogitsLoss(_Loss):
     pos_weight: Tensor | None
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
-        self.weight = _buffer(weight)
-        self.pos_weight = _buffer(pos_weight)
+        self.weight = buffer(weight)
+        self.pos_weight = buffer(pos_weight)
         self.reduction = reduction
 
     def forward(self, input: Any, target: Any) -> Any:
         input = asarray(input)
-        weight, pos_weight = _weights(self.weight, input), _weights(self.pos_weight, input)
+        weight, pos_weight = weights(self.weight, input), weights(self.pos_weight, input)
         return ops.binary_cross_entropy_with_logits(input, asarray(target), weight, pos_weight, self.reduction)
 
 
-class BCELoss(_Loss):
+class BCELoss(Loss):
     """The binary cross entropy of probabilities with probabilities; see `tn.binary_cross_entropy`.
 
     Args:
@@ -161,15 +109,15 @@ class BCELoss(_Loss):
     weight: Tensor | None
 
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
-        self.weight = _buffer(weight)
+        self.weight = buffer(weight)
         self.reduction = reduction
 
     def forward(self, input: Any, target: Any) -> Any:
         input = asarray(input)
-        return ops.binary_cross_entropy(input, asarray(target), _weights(self.weight, input), self.reduction)
+        return ops.binary_cross_entropy(input, asarray(target), weights(self.weight, input), self.reduction)
 
 
-class KLDivLoss(_Loss):
+class KLDivLoss(Loss):
     """The Kullback-Leibler divergence of log-probabilities from probabilities; see `tn.kl_div`."""
 
     _usual = {"reduction": "mean", "log_target": False}  # noqa: RUF012
@@ -182,9 +130,22 @@ class KLDivLoss(_Loss):
         return ops.kl_div(asarray(input), asarray(target), self.reduction, self.log_target)
 
 
-def _buffer(weight: Any) -> Tensor | None:
-    return None if weight is None else Buffer(weight)
+class CTCLoss(Loss):
+    """The loss of labels whose places in time are not known; see `tn.ctc_loss`.
 
+    Args:
+        blank: the class that is no label.
+        reduction: "mean", "sum" or "none".
+        zero_infinity: the loss of labels that have no alignment counts as 0.
+    """
 
-def _weights(weight: Tensor | None, input: Any) -> Any:
-    return None if weight is None else cast(weight, input)
+    _usual = {"blank": 0, "reduction": "mean", "zero_infinity": False}  # noqa: RUF012
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        self.blank = blank
+        self.reduction = reduction
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+        arguments = (asarray(v) for v in (log_probs, targets, input_lengths, target_lengths))
+        return ops.ctc_loss(*arguments, self.blank, self.reduction, self.zero_infinity)
