@@ -76,10 +76,11 @@ def geometries(draw: Any, dilated: bool) -> Geometry:
     def each(least: int, largest: int) -> tuple[int, ...]:
         return tuple(draw(st.integers(least, largest)) for _ in range(axes))
 
+    # Each window has an element of x, else PyTorch writes a gradient outside of its plane.
     kernel, dilation = each(1, most), each(1, 2 if dilated else 1)
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
     size = [
-        draw(st.integers(max(1, (k - 1) * d + 1 - 2 * p) if dilated else k, (k - 1) * d + most))  # avg_pool3d is strict
+        draw(st.integers(max(d, (k - 1) * d + 1 - 2 * p) if dilated else k, (k - 1) * d + most))  # avg_pool3d is strict
         for k, d, p in zip(kernel, dilation, padding, strict=True)
     ]
     stride = draw(st.none() | st.just(each(1, 4)))

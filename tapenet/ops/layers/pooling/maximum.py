@@ -166,7 +166,7 @@ def _plane_indices(where: Any, windows: Windows) -> Any:
     ):
         # All of a window may be -inf. Then its border was chosen first, and the first element inside stands for it.
         inside = position - p
-        found = found * n + np.where(inside < 0, inside % d, inside)
+        found = found * n + np.where(inside < 0, np.minimum(inside % d, n - 1), inside)
     return found
 
 
@@ -306,6 +306,10 @@ def _max_samples(r: np.random.Generator, axes: int) -> list[Any]:
     ]
 
 
+def _not_lowered(*args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError("places are counted in integers of several kinds")
+
+
 max_pool_with_indices: Op = op(
     lambda x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False: _with_indices(
         x, windows_of(x.shape, len(kernel_size), kernel_size, stride, padding, dilation, ceil_mode)
@@ -313,7 +317,7 @@ max_pool_with_indices: Op = op(
     name="max_pool_with_indices",
     outputs=2,
     nondiff_outputs=(1,),
-    lower=lambda x, **_: _not_lowered(),
+    lower=_not_lowered,
     label=lambda kernel_size, **_: f"max pool {times(kernel_size, len(kernel_size))}",
     residuals=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
@@ -346,10 +350,6 @@ max_pool_with_indices: Op = op(
 def _with_indices(x: Any, windows: Windows) -> tuple[Any, Any, Any]:
     best, where = _max_pool(x, windows)
     return best, _plane_indices(where, windows), where
-
-
-def _not_lowered() -> Any:
-    raise NotImplementedError("places are counted in integers of several kinds")
 
 
 max_pool_grad: Op = op(
