@@ -137,9 +137,9 @@ def every_op() -> list[str]:
     return sorted({op.name for op in own_ops()})
 
 
-def missing(names: list[str]) -> list[str]:
-    """The names that the page on the mathematics does not have as code."""
-    text = prose((ROOT / "docs" / "mathematics.md").read_text(encoding="utf-8"))
+def missing(names: list[str], page: str = "mathematics.md") -> list[str]:
+    """The names that a page, usually that on the mathematics, does not have as code."""
+    text = prose((ROOT / "docs" / page).read_text(encoding="utf-8"))
     named = set(re.findall(r"`(\w+)`", text))
     return [name for name in names if name not in named]
 
@@ -150,10 +150,14 @@ def test_every_op_is_in_the_mathematics() -> None:
     assert not missing(names)
 
 
-def test_every_optimizer_schedule_and_initialiser_is_in_the_mathematics() -> None:
+def test_every_initialiser_is_in_the_mathematics() -> None:
     initialisers = [name for name in vars(nn.init) if name.endswith("_") and not name.startswith("_")]
     assert "kaiming_uniform_" in initialisers
-    assert not missing([*(n for n in optim.__all__ if n not in ("Optimizer", "Schedule")), *initialisers])
+    assert not missing(initialisers)
+
+
+def test_every_optimizer_and_schedule_is_on_its_page() -> None:
+    assert not missing([name for name in optim.__all__ if name != "Schedule"], "optimizers.md")
 
 
 # -- formulas ----------------------------------------------------------------------------------------------------

@@ -117,7 +117,7 @@ def one_cycle(
 
     >>> schedule = one_cycle(1.0, 11, rise=0.5, start=0.0, end=0.0, anneal="linear")
     >>> [round(schedule(step), 2) for step in (0, 2, 4, 6, 10)]
-    [0.0, 0.44, 0.91, 0.73, 0.0]
+    [0.0, 0.44, 0.89, 0.73, 0.0]
     """
     _positive("one_cycle", "steps", steps)
     if not 0 <= rise <= 1:
