@@ -142,6 +142,17 @@ def test_pad_agrees_with_torch(shape: Any, widths: Any, mode: str, value: Any) -
     agrees_with_torch(lambda a: F.pad(a, widths, mode, value), lambda a: T.pad(a, widths, mode, value), x)
 
 
+@pytest.mark.parametrize("mode", ["constant", "reflect", "circular"])
+def test_pad_keeps_the_order_of_memory(mode: str) -> None:
+    x = R.normal(size=(2, 3, 4, 5))
+    expected = F.pad(x, (1, 2, 2, 0), mode)
+    for order in ((1, 2, 3, 0), (0, 2, 3, 1), (3, 2, 1, 0)):
+        moved = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+        got = F.pad(moved, (1, 2, 2, 0), mode)
+        close(got, expected)
+        assert got.transpose(order).flags.c_contiguous
+
+
 def test_pad_takes_any_axes() -> None:
     """PyTorch reflects and repeats certain axes of certain numbers of axes only."""
     x = R.normal(size=(3, 4))

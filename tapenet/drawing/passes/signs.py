@@ -17,7 +17,8 @@ from tapenet.profiling.profile import Profile
 #: Ops that pass a gradient on only where their result is not 0.
 _GATES = frozenset({"relu", "relu6", "hardtanh", "clip", "maximum", "minimum"})
 #: Ops whose gradient by an argument is a multiple of the others.
-_PRODUCTS = frozenset({"multiply", "matmul", "linear", "conv2d", "zmul"})
+_CONVOLUTIONS = frozenset(f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3))
+_PRODUCTS = frozenset({"multiply", "matmul", "linear", "zmul"}) | _CONVOLUTIONS
 #: Inf or nan that the user wrote in a call, as masks do: it is meant.
 _WRITTEN = re.compile(r"\b(inf|nan)\b")
 

@@ -14,9 +14,30 @@ from tapenet.ops.shapes.concatenation import concatenate
 
 Pairs = tuple[tuple[int, int], ...]
 
+
+def _at(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
+    return (*(slice(None),) * axis, slice(start, stop))
+
+
+def _pad_constant(array: Any, pad_width: Pairs, value: Any = 0) -> Any:
+    """In the order of memory that the array has: np.pad makes the last axis innermost."""
+    shape = [b + n + a for n, (b, a) in zip(array.shape, pad_width, strict=True)]
+    made = np.empty_like(array, shape=shape)
+    made[tuple(slice(b, b + n) for n, (b, _) in zip(array.shape, pad_width, strict=True))] = array
+    for axis, (n, (before, after)) in enumerate(zip(shape, pad_width, strict=True)):
+        if before:
+            made[_at(axis, 0, before)] = value
+        if after:
+            made[_at(axis, n - after, n)] = value
+    return made
+
+
 pad_constant: Op = op(
-    lambda array, pad_width, value=0: np.pad(array, pad_width, constant_values=value) if pad_width else np.copy(array),
+    _pad_constant,
     name="pad_constant",
+    lower=lambda array, pad_width, value=0: (
+        np.pad(array, pad_width, constant_values=value) if pad_width else np.copy(array)
+    ),
     label=lambda pad_width: f"pad {_brief(pad_width)}",
     array=lambda g, array_shape, pad_width: g[
         tuple(slice(b, b + n) for (b, _), n in zip(pad_width, array_shape, strict=True))
@@ -87,10 +108,6 @@ def _widths(pad_width: Any, ndim: int) -> Pairs:
 # -- the modes, along one axis -----------------------------------------------------------------------------------
 
 
-def _at(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
-    return (*(slice(None),) * axis, slice(start, stop))
-
-
 def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Any) -> Any:
     """An array between two borders, each of which is repeated along the axis where its length is 1."""
 
@@ -108,9 +125,16 @@ def _ends(a: Any, axis: int) -> tuple[Any, Any]:
 
 
 def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
-    """Borders that repeat elements: NumPy pads the places of the elements, and these are read."""
-    if mode == "edge" or a.shape[axis] == 1:
+    """Borders that repeat elements. Those that go around once are slices; of others NumPy pads the places of the elements,
+    and these are read."""
+    n, (before, after) = a.shape[axis], widths
+    if mode == "edge" or n == 1:
         return _ends(a, axis)
+    if mode == "wrap" and max(widths) <= n:
+        return a[_at(axis, n - before, n)], a[_at(axis, 0, after)]
+    edge = int(mode == "reflect")  # which is not repeated
+    if mode != "wrap" and max(widths) + edge <= n:
+        return np.flip(a[_at(axis, edge, edge + before)], axis), np.flip(a[_at(axis, n - edge - after, n - edge)], axis)
     places = np.pad(np.arange(a.shape[axis]), widths, mode)  # type: ignore[call-overload]
     return np.take(a, places[: widths[0]], axis), np.take(a, places[len(places) - widths[1] :], axis)
 
