@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.ops.layers.normalization import common
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 
@@ -105,11 +106,177 @@ def test_layer_norm_is_that_of_torch(shape: Any, normalized: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("shape", "normalized"), [((4, 6), 6), ((2, 3, 4), (3, 4)), ((2, 3, 4), [2, 3, 4]), ((5,), 5), ((3, 40), 40)]
+)
+def test_rms_norm_is_that_of_torch(shape: Any, normalized: Any) -> None:
+    lengths = (normalized,) if isinstance(normalized, int) else tuple(normalized)
+    x, w = 1 + R.normal(size=shape), R.normal(size=lengths)
+    agrees_with_torch(lambda x, w: tn.rms_norm(x, normalized, w), lambda x, w: F.rms_norm(x, lengths, w), x, w)
+    agrees_with_torch(lambda x: tn.rms_norm(x, normalized, eps=0.1), lambda x: F.rms_norm(x, lengths, eps=0.1), x)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rms_norm_adds_the_spacing_of_the_dtype(dtype: Any) -> None:
+    x = np.full((1, 4), np.sqrt(np.finfo(dtype).eps), dtype)
+    np.testing.assert_allclose(tn.rms_norm(x, 4), np.sqrt(0.5), rtol=1e-6)
+    assert not tn.rms_norm(np.zeros((1, 4), dtype), 4).any()
+
+
+@pytest.mark.parametrize("shape", [(3, 12), (3, 4, 5), (3, 4, 5, 6), (2, 4, 1, 3), (2, 4, 3, 2, 5)])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_group_norm_is_that_of_torch(shape: Any, groups: int) -> None:
+    x, (w, b) = 2 + 3 * R.normal(size=shape), _params(shape[1])
+    agrees_with_torch(
+        lambda x, w, b: tn.group_norm(x, groups, w, b), lambda x, w, b: F.group_norm(x, groups, w, b), x, w, b
+    )
+    agrees_with_torch(
+        lambda x, b: tn.group_norm(x, groups, None, b, eps=0.1),
+        lambda x, b: F.group_norm(x, groups, torch.ones_like(b), b, eps=0.1),  # torch fails on a bias alone
+        x, b,
+    )  # fmt: skip
+    agrees_with_torch(lambda x: tn.group_norm(x, groups), lambda x: F.group_norm(x, groups), x)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (1, 4, 5, 6), (2, 4, 3, 2, 5)])
+def test_instance_norm_is_that_of_torch(shape: Any) -> None:
+    x, (w, b) = 2 + 3 * R.normal(size=shape), _params(4)
+    agrees_with_torch(
+        lambda x, w, b: tn.instance_norm(x, w, b), lambda x, w, b: F.instance_norm(x, None, None, w, b), x, w, b
+    )
+    agrees_with_torch(
+        lambda x, w: tn.instance_norm(x, w, eps=0.1), lambda x, w: F.instance_norm(x, None, None, w, eps=0.1), x, w
+    )
+
+
+def test_running_statistics_of_instances_are_those_of_torch() -> None:
+    x, mean, var = R.normal(size=(3, 4, 5)), R.normal(size=4), R.uniform(0.5, 1.5, 4)
+    mine, other = [tn.tensor(mean), tn.tensor(var)], [torch.tensor(mean), torch.tensor(var)]
+    for own in (True, False):
+        out = tn.nn.functional.instance_norm(x, *mine, use_input_stats=own, momentum=0.3)
+        expected = F.instance_norm(torch.tensor(x), *other, use_input_stats=own, momentum=0.3)
+        close(np.asarray(getattr(out, "data", out)), expected.numpy())
+        close(mine[0].data, other[0].numpy())
+        close(mine[1].data, other[1].numpy())
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 9])
+@pytest.mark.parametrize("shape", [(2, 4, 3), (1, 6, 2, 3), (2, 3, 2, 1, 2)])
+def test_local_response_norm_is_that_of_torch(size: int, shape: Any) -> None:
+    x = R.normal(size=shape)
+    agrees_with_torch(
+        lambda x: tn.local_response_norm(x, size, 0.7, 0.8, 1.5),
+        lambda x: F.local_response_norm(x, size, 0.7, 0.8, 1.5),
+        x,
+    )
+    agrees_with_torch(lambda x: tn.local_response_norm(x, size), lambda x: F.local_response_norm(x, size), x)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0, 3.0, np.inf])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_normalize_is_that_of_torch(p: float, axis: int) -> None:
+    x = R.normal(size=(3, 4, 2))
+    agrees_with_torch(lambda x: tn.normalize(x, p, axis), lambda x: F.normalize(x, p, axis), x)
+    agrees_with_torch(lambda x: tn.normalize(x, p, axis, 100.0), lambda x: F.normalize(x, p, axis, 100.0), x)
+
+
+def test_normalize_leaves_zeros() -> None:
+    x = np.zeros((2, 3))
+    agrees_with_torch(lambda x: tn.normalize(x, eps=0.5), lambda x: F.normalize(x, eps=0.5), x, dtypes=[np.float64])
+    out = tn.normalize(R.normal(size=(2, 3, 4)), axis=(1, 2))
+    np.testing.assert_allclose((out**2).sum((1, 2)), 1)
+
+
+# -- memory ------------------------------------------------------------------------------------------------------
+
+
+def _orders(raw: Any) -> list[Any]:
+    """The same image in the memory orders that it may have: as it is, batch innermost, channels innermost, and apart."""
+    apart = np.zeros((*raw.shape[:-1], 2 * raw.shape[-1]), raw.dtype)
+    apart[..., ::2] = raw
+    return [
+        raw,
+        np.ascontiguousarray(np.moveaxis(raw, 0, -1)).transpose(3, 0, 1, 2),
+        np.ascontiguousarray(np.moveaxis(raw, 1, -1)).transpose(0, 3, 1, 2),
+        apart[..., ::2],
+        raw[::-1].copy()[::-1],
+    ]
+
+
+OVER_IMAGES: dict[str, Any] = {
+    "batch": lambda x, w, b: tn.batch_norm_train(x, w, b),
+    "group": lambda x, w, b: tn.group_norm_statistics(x, 2, w, b),
+    "group without parameters": lambda x, w, b: (*tn.group_norm_statistics(x, 2), w.sum() + b.sum()),
+    "instance": lambda x, w, b: tn.instance_norm(x, w, b),
+    "response": lambda x, w, b: tn.local_response_norm(x, 3, 0.5) * (w + b)[:, None, None],
+    "layer": lambda x, w, b: tn.layer_norm(x, 5, w[:1] + np.arange(5), b[:1] + np.arange(5)),
+    "rms": lambda x, w, b: tn.rms_norm(x, 5, w[:1] + np.arange(5)) * b[:, None, None],
+}
+
+
+@pytest.mark.parametrize("small", [False, True])
+@pytest.mark.parametrize("name", OVER_IMAGES)
+def test_every_memory_order_gives_the_same(name: str, small: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if small:  # in blocks of a channel, a sample or a row
+        monkeypatch.setattr(common, "BLOCK", 20)
+    f, raw, (w, b) = OVER_IMAGES[name], R.normal(size=(3, 4, 2, 5)), _params(4)
+    weights = None
+    results: list[list[Any]] = []
+    for x in _orders(raw):
+        for order in _orders(R.normal(size=raw.shape)):
+            leaves = [tn.Tensor._of(a).requires_grad_() for a in (x, w, b)]
+            outs = f(*leaves)
+            outs = outs if isinstance(outs, tuple) else (outs,)
+            r = np.random.default_rng(3)
+            weights = [r.normal(size=o.shape) for o in outs]
+            g = np.empty_like(order)
+            g[...] = weights[0]
+            total = (outs[0] * g).sum()
+            for o, v in zip(outs[1:], weights[1:], strict=True):
+                total = total + (o * v).sum()
+            total.backward()
+            results.append([*(o.data for o in outs), *(t.grad.data for t in leaves)])
+    for found in results[1:]:
+        for a, e in zip(found, results[0], strict=True):
+            np.testing.assert_allclose(a, e, rtol=1e-10, atol=1e-12)
+
+
+def test_a_batch_of_convolutions_results_keeps_its_order() -> None:
+    x = _orders(R.normal(size=(3, 4, 2, 5)))[1]
+    for f in (lambda t: tn.group_norm(t, 2), tn.instance_norm, lambda t: tn.local_response_norm(t, 3)):
+        t = tn.Tensor._of(x).requires_grad_()
+        out = f(t)
+        assert out.data.strides[0] == 8
+        (out**2).sum().backward()
+        assert t.grad.data.strides[0] == 8
+
+
+def test_large_offsets_cost_no_more_digits_than_torch() -> None:
+    raw = (1e4 + R.normal(size=(8, 4, 30, 30))).astype(np.float32)
+    exact = raw.astype(np.float64)
+    for ours, theirs in (
+        (lambda x: tn.batch_norm_train(x)[0], lambda x: F.batch_norm(x, None, None, training=True)),
+        (lambda x: tn.group_norm(x, 2), lambda x: F.group_norm(x, 2)),
+        (lambda x: tn.layer_norm(x, 30), lambda x: F.layer_norm(x, (30,))),
+    ):
+        error = np.abs(ours(raw) - ours(exact)).max()
+        assert error <= 3 * np.abs(theirs(torch.tensor(raw)).numpy() - ours(exact)).max()
+
+
 def test_higher_orders() -> None:
     r = np.random.default_rng(1)
     x, w, b = r.normal(size=(3, 4)), r.uniform(0.5, 1.5, 4), r.normal(size=4)
     check_grads(lambda x, w, b: tn.batch_norm_train(x, w, b)[0] ** 2, [x, w, b], order=3, rtol=1e-5)
     check_grads(lambda x, w, b: tn.layer_norm(x, 4, w, b) ** 2, [x, w, b], order=3, rtol=1e-5)
+    check_grads(lambda x, w: tn.rms_norm(x, 4, w) ** 2, [x, w], order=3, rtol=1e-5)
+    check_grads(lambda x, w, b: tn.group_norm(x, 2, w, b) ** 2, [x, w, b], order=3, rtol=1e-5)
+    check_grads(lambda x: tn.local_response_norm(x[None], 3, 0.5) ** 2, [x], order=3, rtol=1e-5)
+
+
+def test_statistics_of_groups_have_gradients_too() -> None:
+    x = np.random.default_rng(1).normal(size=(2, 4, 3))
+    for part in (1, 2):
+        check_grads(lambda x: tn.group_norm_statistics(x, 2)[part] ** 2, [x], order=2)  # noqa: B023
 
 
 def test_rules_follow_the_data_of_a_replay() -> None:
@@ -118,6 +285,8 @@ def test_rules_follow_the_data_of_a_replay() -> None:
     target = R.normal(size=(4, 3))
     replays(lambda x: ((tn.batch_norm_train(x, w, b)[0] - target) ** 2).sum(), first, second)
     replays(lambda x: ((tn.layer_norm(x, 3, w, b) - target) ** 2).sum(), first, second)
+    replays(lambda x: ((tn.rms_norm(x, 3, w) - target) ** 2).sum(), first, second)
+    replays(lambda x: ((tn.group_norm(x, 1, w, b) - target) ** 2).sum(), first, second)
 
 
 def test_running_statistics_are_captured() -> None:
@@ -174,6 +343,18 @@ def test_memory_order_is_kept() -> None:
         (lambda x: tn.layer_norm(x, 4), r"normalized_shape=4 must be the last axes of x, which has shape \(2, 3, 5\)"),
         (lambda x: tn.layer_norm(x, 5, np.ones(3)), r"weight has shape \(3,\); it must be normalized_shape, \(5,\)"),
         (lambda x: tn.layer_norm(x, ()), r"normalized_shape=\(\) must be the last axes"),
+        (lambda x: tn.rms_norm(x, 4), r"rms_norm.*normalized_shape=4 must be the last axes of x"),
+        (lambda x: tn.rms_norm(x, 5, np.ones(3)), r"weight has shape \(3,\); it must be normalized_shape, \(5,\)"),
+        (
+            lambda x: tn.group_norm(x, 2),
+            r"x \(2, 3, 5\) has 3 channels, which are not num_groups=2 groups of equal size",
+        ),
+        (lambda x: tn.group_norm(x, 0), r"num_groups=0"),
+        (lambda x: tn.group_norm(x, 3, np.ones(5)), r"weight has shape \(5,\); x \(2, 3, 5\) has 3 channels in axis 1"),
+        (lambda x: tn.group_norm(x[0, 0], 1), r"x has shape \(5,\); it must be \(batch, channels, \.\.\.\)"),
+        (lambda x: tn.instance_norm(x[..., :1]), r"instance_norm: x \(2, 3, 1\) has fewer than two positions"),
+        (lambda x: tn.local_response_norm(x[0], 3), r"x has shape \(3, 5\); it must be \(batch, channels, positions"),
+        (lambda x: tn.local_response_norm(x, 0), r"size=0 channels are no window"),
     ],
 )
 def test_errors_say_what_to_do(call: Any, text: str) -> None:

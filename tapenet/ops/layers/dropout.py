@@ -38,7 +38,7 @@ def _masked(x: Any, mask: Any, factor: float) -> Any:
     if bits.shape == x.shape:
         bits &= x.view(whole)
     else:
-        bits = bits & x.view(whole)
+        bits = np.bitwise_and(bits, x.view(whole), np.empty_like(x, whole))
     found: Any = bits.view(x.dtype)
     found *= factor
     return found
