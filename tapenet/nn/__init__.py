@@ -41,7 +41,7 @@ from tapenet.nn.adaptive import (
     FractionalMaxPool2d,
     FractionalMaxPool3d,
 )
-from tapenet.nn.arranging import ChannelShuffle, Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold
+from tapenet.nn.arranging import ChannelShuffle, Flatten, Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold
 from tapenet.nn.attention import MultiheadAttention, RotaryPositionalEmbeddings, SinusoidalPositionalEncoding
 from tapenet.nn.containers import ModuleDict, ModuleList, Sequential
 from tapenet.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -113,7 +113,6 @@ from tapenet.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
-    Flatten,
     LPPool1d,
     LPPool2d,
     LPPool3d,

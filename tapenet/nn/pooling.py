@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from tapenet import ops
-from tapenet.nn.casting import asarray, here
+from tapenet.nn.casting import asarray
 from tapenet.nn.module import Module
 from tapenet.ops.layers.convolution import Size
 
@@ -358,34 +357,3 @@ class LPPool3d(_LPPool):
     """
 
     axes = 3
-
-
-class Flatten(Module):
-    """The axes from `start_dim` to `end_dim` as one; all but the first by default.
-
-    Raises:
-        ValueError: the input has no such axes.
-
-    >>> import numpy as np
-    >>> from tapenet import nn
-    >>> nn.Flatten()(np.zeros((4, 8, 13, 13))).shape
-    (4, 1352)
-    """
-
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim = start_dim
-        self.end_dim = end_dim
-
-    def forward(self, x: Any) -> Any:
-        x = asarray(x)
-        shape = tuple(x.shape)
-        start, end = (d + len(shape) if d < 0 else d for d in (self.start_dim, self.end_dim))
-        if not 0 <= start <= end < len(shape):
-            raise ValueError(
-                f"{here()}: no axes from {self.start_dim} to {self.end_dim} in an input of shape {shape}; the first "
-                "axis is the batch"
-            )
-        return ops.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
-
-    def extra_repr(self) -> str:
-        return "" if (self.start_dim, self.end_dim) == (1, -1) else f"{self.start_dim}, {self.end_dim}"
