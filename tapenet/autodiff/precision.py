@@ -50,7 +50,7 @@ class autocast(_Switch):
     - reductions, softmax, normalizations, losses, linear algebra and FFTs take and give float32;
     - all others keep what they are given; of mixed inputs the wider type counts.
 
-    Inputs in float64 stay as they are. Parameters stay float32, and so do their gradients: optimizers know nothing of
+    Products with inputs in float64, or with 8-bit weights, stay as they are. Parameters stay float32, and so do their gradients: optimizers know nothing of
     it. With float16 use `optim.GradScaler`, lest small gradients vanish. Nothing becomes faster in NumPy: activations
     kept for the backward pass take half the memory, and the rounding is that of hardware with float32 accumulators.
     Put the forward pass and the loss inside the block, `backward()` outside or inside: it makes no difference.
@@ -87,7 +87,7 @@ class autocast(_Switch):
 def cast_inputs(op: Op, bound: dict[str, Any], dtype: np.dtype[Any]) -> None:
     """Give the arguments of an op the types that they have inside `autocast`."""
     if op.multiply_adds is not None:
-        if all(_castable(bound[name]) for name in op.differentiable):
+        if all(_castable(bound[name]) for name in op.inputs):
             bound.update({name: _cast(bound[name], dtype) for name in op.differentiable})
     elif _stays_full(op):
         bound.update({name: _cast(bound[name], WIDE, low_only=True) for name in op.inputs})
@@ -101,7 +101,9 @@ def _castable(value: Any) -> bool:
     if isinstance(value, (list, tuple)):
         return all(map(_castable, value))
     dtype = getattr(value, "dtype", None)
-    return dtype is None or not is_inexact(dtype) or dtype == WIDE or is_low(dtype)
+    if dtype is None or dtype == WIDE or is_low(dtype):
+        return True
+    return not is_inexact(dtype) and dtype != np.int8  # weights that are stored so have few digits already
 
 
 def _cast(value: Any, dtype: np.dtype[Any], low_only: bool = False) -> Any:
