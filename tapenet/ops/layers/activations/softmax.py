@@ -126,7 +126,7 @@ def softmin(x: Any, axis: int = -1) -> Any:
     >>> tn.softmin(tn.tensor([0.0, 0.0, 1000.0]))
     Tensor([0.5, 0.5, 0. ])
     """
-    return softmax(-x, axis)
+    return softmax(-array_like(x), axis)
 
 
 @derived(samples=lambda r: [sample(r.normal(size=(2, 3)), 0.7, rng=3), sample(r.normal(size=(2, 3)), axis=0, rng=3)])
