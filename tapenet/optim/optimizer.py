@@ -117,6 +117,11 @@ class Optimizer:
         options alone, and so does what `states` names; the rule branches on that, never on a value."""
         return {"lr": lr}
 
+    def local(self, options: Group) -> bool:
+        """Whether the rule leaves an element with gradient 0, and its state, as they are. Then a table whose gradient is
+        known by rows is updated in these rows alone."""
+        return False
+
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         """The new parameter and the new state, by elementwise NumPy functions without in-place operators: the
@@ -230,7 +235,7 @@ class Optimizer:
 
     def _configure(self, segment: Any, group: ParamGroup) -> None:
         options = self._options(group)
-        segment.configure(self.rule, self.states(options), self.scalars(options, options["lr"], 1))
+        segment.configure(self.rule, self.states(options), self.scalars(options, options["lr"], 1), self.local(options))
 
     def _outline(self, group: ParamGroup, step: int) -> tuple[Any, ...]:
         """What the shape of an update depends on beside its storage: which scalars and states there are."""

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.autodiff import mutation
+from tapenet.autodiff.rows import LARGE, RowGradient
 from tapenet.autodiff.tape import Leaf, bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.program import Program, Rule, program
@@ -84,11 +85,14 @@ class Slot:
 class Chunk:
     """Consecutive parameters of a run with one flat gradient: gathered from small ones, or one's own."""
 
-    __slots__ = ("_axes", "_copies", "_scratch", "_whole", "blocks")
+    __slots__ = ("_axes", "_copies", "_scratch", "_whole", "blocks", "table")
 
     def __init__(self, segment: Segment, first: int, last: int) -> None:
         start, stop = segment.starts[first], segment.starts[last]
         self._whole = first if last - first == 1 else None
+        #: The position of a parameter whose gradient may be known by rows, which lie behind each other.
+        axes = segment.axes[first]
+        self.table = first if last - first == 1 and stop - start >= LARGE and axes == tuple(range(len(axes))) else None
         self._axes = segment.axes[first]
         self._scratch = segment.scratch[: stop - start]
         #: Position of each small parameter, and where its gradient goes.
@@ -211,12 +215,17 @@ class Segment(Storage):
         self.block = max(1, BLOCK // flat.dtype.itemsize)
         self.scratch = aligned(min(self.block, flat.size), flat.dtype)
         self.program: Program | None = None
+        self._rule: Rule | None = None
+        #: Whether the rule leaves an element with gradient 0 as it is.
+        self._local = False
         self._states: dict[str, Array] = {}
         self._cells: list[Array] = []
         self._temporaries: list[Array] = []
 
-    def configure(self, rule: Rule, states: dict[str, float], scalars: dict[str, float]) -> None:
-        """Make ready for a rule with these states, given with their initial values, and these scalars."""
+    def configure(self, rule: Rule, states: dict[str, float], scalars: dict[str, float], local: bool) -> None:
+        """Make ready for a rule with these states, given with their initial values, and these scalars; a local one leaves an
+        element with gradient 0 as it is."""
+        self._rule, self._local = rule, local
         fitting = program(rule, tuple(states), tuple(scalars))
         if fitting is not self.program:
             self.program = fitting
@@ -258,9 +267,24 @@ class Segment(Storage):
         assert self.program is not None
         update = self.program.update
         for chunk in run.chunks:
+            if chunk.table is not None and self._local and grads[chunk.table]._rows is not None:
+                self._update_rows(chunk.table, grads[chunk.table]._rows)
+                continue
             g = chunk.gather(grads)
             for lo, hi, arguments in chunk.blocks:
                 update(g[lo:hi], *arguments)
+
+    def _update_rows(self, k: int, gradient: RowGradient) -> None:
+        """Update the rows of a table that have a gradient."""
+        assert self._rule is not None
+        at, rows = slice(self.starts[k], self.starts[k + 1]), gradient.rows
+        table, *states = (flat[at].reshape(gradient.shape[0], -1) for flat in (self.flat, *self._states.values()))
+        old = {name: state[rows] for name, state in zip(self._states, states, strict=True)}
+        table[rows], new = self._rule(
+            table[rows], gradient.values, old, dict(zip(self.scalars, self._cells, strict=True))
+        )
+        for name, state in zip(self._states, states, strict=True):
+            state[rows] = new[name]
 
     def _run(self, first: int, last: int) -> Run:
         return Run(self, first, last)

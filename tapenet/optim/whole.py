@@ -55,9 +55,9 @@ class WholeOptimizer(Optimizer):
         rule also runs on tensors, while a step is being captured."""
         raise NotImplementedError
 
-    def update(self, p: Array, g: Array, state: dict[str, Array], s: dict[str, Any]) -> None:
+    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
         """Update a parameter and its state where they are, by the rule. One that can do so with less may override it."""
-        new, kept = self.rule(p, g, dict(state), s)
+        new, kept = self.rule(p, grad._data, dict(state), s)
         if kept.keys() != state.keys():
             raise TypeError(
                 f"{self._title}: the rule returned the states {list(kept)}, and was given {list(state)}: they must agree"
@@ -116,7 +116,7 @@ class Whole(Storage):
 
     def configure(
         self,
-        update: Callable[[Array, Array, dict[str, Array], dict[str, Any]], None],
+        update: Callable[[Array, Tensor, dict[str, Array], dict[str, Any]], None],
         states: dict[str, float],
         shapes: list[dict[str, Shape]],
         scalars: dict[str, float],
@@ -148,7 +148,7 @@ class Whole(Storage):
     def update(self, run: Run, grads: list[Any]) -> None:
         assert self._update is not None
         for k in run.positions:
-            self._update(self.params[k]._data, grads[k]._data, self._states[k], self._numbers)
+            self._update(self.params[k]._data, grads[k], self._states[k], self._numbers)
 
     def _run(self, first: int, last: int) -> Run:
         return Run(self, first, last)

@@ -120,6 +120,9 @@ class Adagrad(Optimizer):
     def states(self, options: Group) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
 
+    def local(self, options: Group) -> bool:
+        return not options["weight_decay"]
+
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
         return common(options, lr / (1 + (step - 1) * options["lr_decay"])) | {"eps": options["eps"]}
 

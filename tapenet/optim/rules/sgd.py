@@ -55,6 +55,9 @@ class SGD(Optimizer):
     def states(self, options: Group) -> dict[str, float]:
         return {"momentum_buffer": 0.0} if options["momentum"] else {}
 
+    def local(self, options: Group) -> bool:
+        return not options["momentum"] and not options["weight_decay"]
+
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
         scalars = common(options, lr)
         if options["momentum"]:

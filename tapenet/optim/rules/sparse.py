@@ -6,14 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import check_betas
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.whole import WholeOptimizer
+from tapenet.optim.whole import Array, WholeOptimizer
 
 
 class SparseAdam(WholeOptimizer):
@@ -68,12 +68,18 @@ class SparseAdam(WholeOptimizer):
         kept = {name: np.where(touched, value, state[name]) for name, value in kept.items()}
         return np.where(touched, new, p), kept
 
-    def update(self, p: NDArray[Any], g: NDArray[Any], state: dict[str, NDArray[Any]], s: dict[str, Any]) -> None:
+    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
         if not p.ndim:
-            super().update(p, g, state, s)
+            super().update(p, grad, state, s)
             return
-        rows = np.flatnonzero(g.any(axis=tuple(range(1, g.ndim))))
-        p[rows], kept = _adam(p[rows], g[rows], {name: value[rows] for name, value in state.items()}, s)
+        known = grad._rows
+        if known is None:
+            rows = np.flatnonzero(grad._data.any(axis=tuple(range(1, p.ndim))))
+            g = grad._data[rows]
+        else:  # a backward pass kept it by rows
+            touched = known.values.any(axis=1)
+            rows, g = known.rows[touched], known.values[touched].reshape(-1, *p.shape[1:])
+        p[rows], kept = _adam(p[rows], g, {name: value[rows] for name, value in state.items()}, s)
         for name, value in kept.items():
             state[name][rows] = value
 
