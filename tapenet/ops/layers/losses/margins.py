@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
+from tapenet.ops.indexing.basic import getitem
 from tapenet.ops.layers.activations import sigmoid
 from tapenet.ops.layers.losses.common import (
     REDUCTION,
@@ -204,7 +205,7 @@ def _multi_margin_parts(input: Any, target: Any, margin: float, p: int, weight: 
     excess = np.where(chosen, 0, np.maximum(input - own + margin, 0))
     share = 1 / count
     if weight is not None:
-        share = np.expand_dims(cast_to(weight, input.dtype)[target] * share, -1)
+        share = np.expand_dims(getitem(cast_to(weight, input.dtype), target) * share, -1)
     return chosen, excess, share
 
 

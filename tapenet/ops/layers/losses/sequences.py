@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet.ops.derived import array_like
-from tapenet.ops.indexing.basic import scatter_add
+from tapenet.ops.indexing.basic import getitem, scatter_add
 from tapenet.ops.layers.losses.common import check_reduction
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
@@ -32,14 +32,13 @@ _IMPOSSIBLE = -1e29
 def _positions(targets: Any, target_lengths: Any, blank: int, most: int) -> Any:
     """The class at each position, (N, 2 most + 1), of targets with `most` labels at most. What is beyond a target's length
     does not matter. Plain NumPy."""
-    if targets.ndim == 1:  # one after the other
-        first = np.cumsum(target_lengths) - target_lengths
-        place = np.minimum(np.expand_dims(first, 1) + np.arange(most), max(targets.size - 1, 0))
-    else:
-        place = np.arange(most)
     if not most:
         return np.full((target_lengths.shape[0], 1), blank)
-    labels = targets[place] if targets.ndim == 1 else targets[:, :most]
+    if targets.ndim == 1:  # one after the other
+        first = np.cumsum(target_lengths) - target_lengths
+        labels = getitem(targets, np.minimum(np.expand_dims(first, 1) + np.arange(most), targets.size - 1))
+    else:
+        labels = targets[:, :most]
     count = 2 * most + 1
     return np.where(np.arange(count) % 2 == 1, labels[:, np.minimum(np.arange(count) // 2, most - 1)], blank)
 
