@@ -102,6 +102,11 @@ def gallery_gpt(n: dict[str, Any]) -> Task:
     return Task(n["GPT"](layers=2), loss, lambda p: optim.SGD(p, lr=0.1), batches)
 
 
+def language_model(n: dict[str, Any]) -> Task:
+    batches = [n["windows"](R, 4) for _ in range(4)]
+    return Task(n["LanguageModel"](width=16), n["loss_of"], lambda p: optim.AdamW(p, lr=1e-2), batches)
+
+
 class Process(nn.Module):
     """The parameters of a Gaussian process, with the points at which it is observed."""
 
@@ -136,6 +141,7 @@ TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "mnist_conv": ("mnist_conv", convolutional),
     "mnist_conv --tutorial": ("mnist_conv", convolutional_tutorial),
     "compiled": ("compiled", compiled_example),
+    "transformer": ("transformer", language_model),
     "recurrent": ("recurrent", adding),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.layers.attention.product import attention_weights, scaled_dot_product_attention
+from tapenet.ops.layers.attention.product import attention_weights, scaled_dot_product_attention, usual_scale
 from tapenet.ops.layers.dropout import dropout
 from tapenet.ops.products.basic import linear
 from tapenet.ops.registry import sample
@@ -251,7 +251,7 @@ def multi_head_attention_forward(
     p = dropout_p if training else 0.0
     weights = None
     if need_weights:
-        weights = attention_weights(q, k, mask, is_causal, None)
+        weights = attention_weights(q, k, mask, is_causal, usual_scale(q))
         if p > 0:
             weights = dropout(weights, p, rng=rng)
         out = np.matmul(weights, v)

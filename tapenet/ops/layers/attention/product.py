@@ -76,8 +76,9 @@ def _mask_fits(mask: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"attn_mask has shape {mask.shape}; it must broadcast to that of the scores, {shape}")
 
 
-def _scale(query: Any, scale: float | None) -> float:
-    return 1 / math.sqrt(query.shape[-1] or 1) if scale is None else scale
+def usual_scale(query: Any) -> float:
+    """1/√E, which keeps the variance of scores at that of the elements of queries and keys."""
+    return 1 / math.sqrt(query.shape[-1] or 1)
 
 
 def _stretched(shape: tuple[int, ...], *arrays: Any) -> list[Any]:
@@ -99,10 +100,9 @@ def _attention(
     seed: Any = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
-    scale: float | None = None,
+    scale: float = 1.0,
 ) -> Any:
     shape = _shape(query, key, value, attn_mask)
-    scale = _scale(query, scale)
     query, key, value = _stretched(shape, query, key, value)
     mask = _full(attn_mask, shape)
     none = np.empty(0, query.dtype)
@@ -128,11 +128,10 @@ def _attention_grad(
     seed: Any = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
-    scale: float | None = None,
+    scale: float = 1.0,
     mask_gradient: bool = False,
 ) -> Any:
     shape = _shape(query, key, value, attn_mask)
-    scale = _scale(query, scale)
     shapes = query.shape, key.shape, value.shape
     g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
     mask = _full(attn_mask, shape)
@@ -149,7 +148,7 @@ def _attention_grad(
 
 def _attention_joint(
     g: Any, wanted: Any, query: Any, key: Any, value: Any, attn_mask: Any, out: Any, weights: Any, kept: Any,
-    logsumexp: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float | None,
+    logsumexp: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float,
 ) -> Any:  # fmt: skip
     found = attention_grad(
         g, query, key, value, attn_mask, out, weights, kept, logsumexp, seed, dropout_p, is_causal, scale,
@@ -158,9 +157,9 @@ def _attention_joint(
     return dict(zip(("query", "key", "value", "attn_mask"), found, strict=False))
 
 
-def attention_weights(query: Any, key: Any, attn_mask: Any, is_causal: bool, scale: float | None) -> Any:
+def attention_weights(query: Any, key: Any, attn_mask: Any, is_causal: bool, scale: float) -> Any:
     """softmax(query @ keyᵀ · scale + mask), in terms of ops."""
-    scores = np.matmul(query * _scale(query, scale), np.swapaxes(key, -1, -2))
+    scores = np.matmul(query * scale, np.swapaxes(key, -1, -2))
     if attn_mask is not None:
         scores = np.where(attn_mask, scores, -math.inf) if attn_mask.dtype.kind == "b" else scores + attn_mask
     if is_causal:
@@ -169,7 +168,7 @@ def attention_weights(query: Any, key: Any, attn_mask: Any, is_causal: bool, sca
 
 
 def _reference(
-    query: Any, key: Any, value: Any, attn_mask: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float | None
+    query: Any, key: Any, value: Any, attn_mask: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float
 ) -> Any:
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     if seed is not None:
@@ -212,8 +211,9 @@ attention = op(
     doc="""`scaled_dot_product_attention` for a drawn seed.
 
     Args:
-        query, key, value, attn_mask, dropout_p, is_causal, scale: see there. A mask of floats has their dtype.
+        query, key, value, attn_mask, dropout_p, is_causal: see there. A mask of floats has their dtype.
         seed: an integer from which the numbers for dropout follow; None for no dropout.
+        scale: factor of the scores.
 
     Returns:
         (..., L, V).
@@ -385,5 +385,6 @@ def scaled_dot_product_attention(
     if enable_gqa and query.shape[:-2] != key.shape[:-2]:
         shape = query.shape[:-1]
         query, key, value, attn_mask = _grouped(query, key, value, attn_mask)
-    out = attention(query, key, value, attn_mask, seed, dropout_p, is_causal, scale)
+    factor = usual_scale(query) if scale is None else scale
+    out = attention(query, key, value, attn_mask, seed, dropout_p, is_causal, factor)
     return out if shape is None else np.reshape(out, (*shape, out.shape[-1]))
