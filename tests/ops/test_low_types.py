@@ -1,0 +1,76 @@
+"""Every op on float16 and bfloat16 tensors: it computes what it computes in float32, rounded once, and so do gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import is_float
+from tapenet.ops.registry import registry
+from tapenet.testing import tree_leaves, tree_map
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
+
+tapenet.ops.everything()
+OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.") and op.samples is not None}
+#: By type: half the distance of 1 to its neighbour.
+TYPES = {"float16": (np.dtype(np.float16), 2.0**-11), "bfloat16": (np.dtype(ml_dtypes.bfloat16), 2.0**-8)}
+
+
+def _result(op: Any, call: Any, low: Any, dtype: Any) -> tuple[list[Any], list[Any]]:
+    """Results, and gradients of a fixed function of them, for inputs that are numbers of the low type."""
+    inputs: list[Tensor] = []
+
+    def convert(value: Any) -> Any:
+        if not (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
+            return value
+        with np.errstate(over="ignore"):
+            value = value.astype(low)
+        inputs.append(tn.tensor(value, dtype, requires_grad=bool(op.differentiable)))
+        return inputs[-1]
+
+    tn.random.seed(0)
+    args, kwargs = tree_map(convert, call.args), tree_map(convert, dict(call.kwargs))
+    outs = [t for t in tree_leaves(op.returning(*args, **kwargs)) if isinstance(t, Tensor)]
+    # Fixed weights, so that no gradient vanishes by symmetry.
+    weighed = [(t.astype(np.float32) * np.linspace(0.5, 1.5, t.size, dtype=np.float32).reshape(t.shape)).sum()
+               for t in outs if t.requires_grad and is_float(t.dtype)]  # fmt: skip
+    if weighed:
+        sum(weighed).backward()
+    return outs, [t.grad for t in inputs]
+
+
+@pytest.mark.parametrize("name", OPS)
+@pytest.mark.parametrize("low", TYPES)
+def test_low_types(low: str, name: str) -> None:
+    op = OPS[name]
+    dtype, unit = TYPES[low]
+    for call in op.samples(np.random.default_rng(0)):
+        if getattr(op, "inplace", False) and call.args[0].dtype.kind != "f":
+            continue  # a plain array, into which no tensor is written
+        wide, wide_grads = _result(op, call, dtype, np.float32)
+        narrow, narrow_grads = _result(op, call, dtype, dtype)
+        assert [t.dtype for t in narrow] == [dtype if t.dtype == np.float32 else t.dtype for t in wide]
+        for a, b in zip(wide, narrow, strict=True):
+            _close(b, a, 1.01 * unit, 1e-7)  # one rounding, also of what is below the normal numbers
+        assert [g is None for g in narrow_grads] == [g is None for g in wide_grads]
+        scale = max([1.0, *(_largest(g) for g in wide_grads if g is not None)])
+        for a, b in zip(wide_grads, narrow_grads, strict=True):
+            if a is not None:
+                assert b.dtype == dtype
+                # Saved outputs, and the gradients between the ops of a function, are rounded too.
+                _close(b, a, 8 * unit, 8 * unit * scale)
+
+
+def _largest(t: Any) -> float:
+    return float(np.abs(np.where(np.isfinite(t.data), t.data, 0)).max(initial=0.0))
+
+
+def _close(got: Any, expected: Any, rtol: float, atol: float) -> None:
+    got, expected = (t.data.astype(np.float32) if is_float(t.dtype) else t.data for t in (got, expected))
+    np.testing.assert_allclose(got, expected, rtol, atol, equal_nan=True)
