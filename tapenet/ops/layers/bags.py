@@ -190,8 +190,8 @@ embedding_bag = op(
     """,
     samples=lambda r: [
         sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 2))),
-        sample(np.array([0, 2, 2, 1]), r.normal(size=(3, 2)), np.array([0, 3, 3]), r.normal(size=4), "sum"),
-        sample(np.array([0, 2, 2, 1]), r.normal(size=(3, 2)), np.array([0, 2, 2, 4]), None, "max", 0, True),
+        sample(np.array([0, 2, 2, 1]), r.normal(size=(3, 2)), [0, 3, 3], r.normal(size=4), "sum"),
+        sample(np.array([0, 2, 2, 1]), r.normal(size=(3, 2)), [0, 2, 2, 4], None, "max", 0, True),
         sample(np.array([[1, 2]]), r.normal(size=(3, 2)), None, r.normal(size=(1, 2)), "sum", -3, False, True),
     ],
 )
