@@ -299,14 +299,20 @@ def _multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") ->
     count = input.shape[-1]
     _check_classes(target, count, -1)
     valid = np.logical_and.accumulate(target >= 0, -1)  # up to the first -1
-    most = int(np.max(np.add.reduce(valid, -1), initial=0))
-    valid = valid[..., :most]
-    labels = np.where(valid, target[..., :most], 0)
-    named = (labels[..., :, None] == np.arange(count)) & valid[..., :, None]
-    others = ~np.logical_or.reduce(named, -2)
-    pairs = _label_excess(input, labels, valid, others)
+    labels = np.where(valid, target, 0)
+    few, used = _used(labels, valid)
+    others = ~np.logical_or.reduce((few[..., :, None] == np.arange(count)) & used[..., :, None], -2)
+    pairs = _label_excess(input, few, used, others)
     loss = np.add.reduce(np.maximum(pairs, 0), (-2, -1)) * (1 / (count or 1))
     return reduce_loss(loss, reduction), labels, valid, others
+
+
+def _used(labels: Any, valid: Any) -> tuple[Any, Any]:
+    """Both without what no sample uses. Of tensors as they are: a captured step could not follow."""
+    if type(valid) is not np.ndarray:
+        return labels, valid
+    most = int(np.max(np.add.reduce(valid, -1), initial=0))
+    return labels[..., :most], valid[..., :most]
 
 
 def _label_excess(input: Any, labels: Any, valid: Any, others: Any) -> Any:
@@ -318,6 +324,7 @@ def _label_excess(input: Any, labels: Any, valid: Any, others: Any) -> Any:
 
 def _multilabel_margin_input(g: Any, input: Any, labels: Any, valid: Any, others: Any, reduction: str) -> Any:
     count = input.shape[-1]
+    labels, valid = _used(labels, valid)
     active = (_label_excess(input, labels, valid, others) > 0).astype(input.dtype)
     chosen = (np.expand_dims(labels, -1) == np.arange(count)).astype(input.dtype)
     slope = _sum(active, -2) - _sum(chosen * _sum(active, -1, keepdims=True), -2)
@@ -327,7 +334,7 @@ def _multilabel_margin_input(g: Any, input: Any, labels: Any, valid: Any, others
 
 
 def _is_called(input: Any, target: Any, reduction: str = "mean") -> Any:
-    raise NotImplementedError("how many labels a sample has at most shapes what is computed")
+    raise NotImplementedError("how many labels count depends on the targets")
 
 
 multilabel_margin_loss = op(

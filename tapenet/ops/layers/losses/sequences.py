@@ -161,7 +161,8 @@ def _prepared(
     lengths = _lengths("target_lengths", target_lengths, count, room, "the length of targets")
     if targets.ndim == 1 and lengths.sum() != room:
         raise ValueError(f"target_lengths sum to {lengths.sum()}, but targets, one after the other, hold {room}")
-    most = int(lengths.max(initial=0))
+    # Not the longest target's length, which a captured step could not follow.
+    most = room if targets.ndim == 2 else int(lengths.max(initial=0))
     positions = _positions(targets, lengths, blank, most)
     used = np.arange(most) < lengths[:, None]
     labels = np.where(used, positions[:, 1::2], -1)
@@ -312,7 +313,7 @@ def _ctc_reference(
 
 
 def _is_called(*_: Any, **__: Any) -> Any:
-    raise NotImplementedError("a loop over time steps whose arrays depend on the lengths of targets")
+    raise NotImplementedError("a loop over time steps")
 
 
 def _ctc_samples(r: np.random.Generator) -> list[Any]:
@@ -320,7 +321,7 @@ def _ctc_samples(r: np.random.Generator) -> list[Any]:
         return np.log(r.dirichlet(np.ones(shape[-1]), size=shape[:-1]))
 
     return [
-        sample(logs(3, 2, 3), np.array([[1, 2], [2, 0]]), np.array([3, 2]), np.array([2, 1])),
+        sample(logs(3, 2, 3), np.array([[1, 2], [2, 1]]), np.array([3, 2]), np.array([2, 1])),
         sample(logs(4, 1, 3), np.array([1, 1]), np.array([4]), np.array([2]), 2, "none"),
         sample(logs(4, 3), np.array([1, 2]), np.array(4), np.array(2), reduction="sum", zero_infinity=True),
     ]
@@ -345,7 +346,8 @@ ctc_loss = op(
 
     Args:
         log_probs: (T, N, C), or (T, C) for one sequence: logarithms of probabilities of C classes at T steps.
-        targets: (N, S): the labels, each row padded with anything; or all rows' labels one after the other.
+        targets: (N, S): the labels, each row padded with anything; or all rows' labels one after the other (not in a step
+            that is compiled, since arrays would depend on the lengths).
         input_lengths: (N,): how many steps of each sequence count.
         target_lengths: (N,): how many labels each has.
         blank: the class that is no label.
