@@ -257,7 +257,7 @@ def test_dropout_acts_in_training_only() -> None:
 # -- embedding ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("op", [F.embedding, F.one_hot], ids=["embedding", "one_hot"])
+@pytest.mark.parametrize("op", [tn.embedding, F.one_hot], ids=["embedding", "one_hot"])
 def test_ops_of_nn_keep_every_promise(op: Any) -> None:
     check_op(op)
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet import nn
 from tapenet.autodiff.capture import Capture
 from tapenet.ops.layers.dropout import ALPHA
 from tapenet.ops.random import chances
@@ -157,28 +156,6 @@ def test_a_replay_draws_anew(name: str) -> None:
     first, second = (np.array(replay(np.ones(shape))) for _ in range(2))
     assert not np.array_equal(first, second)
     assert len(np.unique(first)) == len(np.unique(second)) == 2
-
-
-LAYERS = {
-    "Dropout": tn.dropout,
-    "Dropout1d": tn.dropout1d,
-    "Dropout2d": tn.dropout2d,
-    "Dropout3d": tn.dropout3d,
-    "AlphaDropout": tn.alpha_dropout,
-    "FeatureAlphaDropout": tn.feature_alpha_dropout,
-}
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_layers_do_what_the_ops_do(name: str) -> None:
-    x = np.ones(CHANNELS.get(LAYERS[name].name, [((4, 5), ())])[0][0], np.float32)
-    layer = getattr(nn, name)(0.4, rng=3)
-    np.testing.assert_array_equal(layer(x), LAYERS[name](x, 0.4, rng=np.random.default_rng(3)))
-    assert (layer(x) != layer(x)).any()
-    assert layer.eval()(x) is x
-    assert repr(layer) == f"{name}(0.4)"
-    with pytest.raises(ValueError, match=f"{name}: p=-1 is no probability"):
-        getattr(nn, name)(-1)
 
 
 @pytest.mark.parametrize(
