@@ -72,7 +72,7 @@ hinge_embedding_loss = op(
     nondiff=("target",),
     input=_hinge_embedding_input,
     formula="mean(input where target = 1, max(margin − input, 0) where target = −1)",
-    gradients="input: g/N where target = 1; −g/N where target = −1 and input ≤ margin",
+    gradients="input: g/N where target = 1, −g/N where target = −1 and input ≤ margin",
     doc=f"""The loss of distances of pairs that are alike (1) or not (-1): the distance itself, or what it falls short of the
     margin.
 
@@ -346,7 +346,7 @@ multilabel_margin_loss = op(
     residuals=("labels", "valid", "others"),
     input=_multilabel_margin_input,
     formula="mean(Σᵢⱼ max(1 − input[j] + input[i], 0)/C), j a label, i none",
-    gradients="input: g/(C N) for each pair with a loss: at i; −g/(C N) at j",
+    gradients="input: g/(C N) at i and −g/(C N) at j of each pair with a loss",
     doc="""The hinge loss of scores for classes of which several are right: for each sample the sum, over its labels j and the
     classes i that are none, of max(0, 1 - input[j] + input[i]) / C.
 
