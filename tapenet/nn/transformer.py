@@ -37,7 +37,8 @@ def _activation(given: Activation) -> Callable[[Any], Any]:
 
 def _copies(layer: Module, count: int) -> ModuleList:
     """Copies of a layer, with equal values, that draw from the same generators."""
-    shared = {id(m.rng): m.rng for m in layer.modules() if getattr(m, "rng", None) is not None}
+    generators = [getattr(m, "rng", None) for m in layer.modules()]
+    shared = {id(rng): rng for rng in generators if rng is not None}
     return ModuleList([copy.deepcopy(layer, dict(shared)) for _ in range(count)])
 
 

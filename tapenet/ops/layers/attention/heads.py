@@ -15,13 +15,12 @@ from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import astype
 
 
-def projected(
-    query: Any, key: Any, value: Any, weight: Any, bias: Any, separate: tuple[Any, Any, Any] | None
-) -> list[Any]:
+def projected(inputs: list[Any], weight: Any, bias: Any, separate: tuple[Any, Any, Any] | None) -> list[Any]:
     """Queries, keys and values from the three inputs; those that are the same array take one product together."""
+    query, key, value = inputs
     if separate is not None:
         biases = [None] * 3 if bias is None else np.split(bias, 3)
-        return [linear(x, w, b) for x, w, b in zip((query, key, value), separate, biases, strict=True)]
+        return [linear(x, w, b) for x, w, b in zip(inputs, separate, biases, strict=True)]
     if query is key and key is value:
         return np.split(linear(query, weight, bias), 3, axis=-1)
     width = weight.shape[0] // 3
@@ -30,7 +29,7 @@ def projected(
         both = np.split(linear(key, weight[width:], rest), 2, axis=-1)
         return [linear(query, weight[:width], first), *both]
     weights = np.split(weight, 3)
-    return projected(query, key, value, None, bias, (weights[0], weights[1], weights[2]))
+    return projected(inputs, None, bias, (weights[0], weights[1], weights[2]))
 
 
 def _split_heads(x: Any, heads: int) -> Any:
@@ -126,9 +125,9 @@ def _with_more(
         k = np.concatenate([k, np.broadcast_to(bias_k, shape)], 1)
         v = np.concatenate([v, np.broadcast_to(bias_v, shape)], 1)
         more += 1
-    shape = (k.shape[0], heads, -1, k.shape[2] // heads)
-    k = _split_heads(k, heads) if static_k is None else np.reshape(static_k, shape)
-    v = _split_heads(v, heads) if static_v is None else np.reshape(static_v, shape)
+    by_heads = (k.shape[0], heads, -1, k.shape[2] // heads)
+    k = _split_heads(k, heads) if static_k is None else np.reshape(static_k, by_heads)
+    v = _split_heads(v, heads) if static_v is None else np.reshape(static_v, by_heads)
     if zeros:
         nothing = np.zeros((*k.shape[:2], 1, k.shape[3]), k.dtype)
         k, v = np.concatenate([k, nothing], 2), np.concatenate([v, nothing], 2)
@@ -146,7 +145,7 @@ def _causal_mask(mask: Any, length: int, keys: int, more: int) -> Any:
 
 def _head_sample(r: np.random.Generator, **options: Any) -> Any:
     shapes = [(2, 1, 2), (3, 1, 2), (3, 1, 2)]
-    weights = [r.normal(size=(6, 2)), r.normal(size=6), r.normal(size=(1, 1, 2)), r.normal(size=(1, 1, 2))]
+    weights: list[Any] = [r.normal(size=s) for s in ((6, 2), (6,), (1, 1, 2), (1, 1, 2))]
     if options.pop("plain", False):
         weights[1:] = [None, None, None]
     out_proj = r.normal(size=(2, 2)), r.normal(size=2)
@@ -241,7 +240,7 @@ def multi_head_attention_forward(
             f"query has vectors of {width}; they must be as long as embed_dim={embed_dim_to_check}, and divide into "
             f"{num_heads} heads"
         )
-    q, k, v = projected(*inputs, in_proj_weight, in_proj_bias, separate)
+    q, k, v = projected(inputs, in_proj_weight, in_proj_bias, separate)
     q = _split_heads(q, num_heads)
     k, v, more = _with_more(k, v, bias_k, bias_v, static_k, static_v, add_zero_attn, num_heads)
     keys = k.shape[2] - more
@@ -249,7 +248,7 @@ def multi_head_attention_forward(
     if is_causal and more:
         mask, is_causal = _causal_mask(mask, length, keys, more), False
     p = dropout_p if training else 0.0
-    weights = None
+    weights: Any = None
     if need_weights:
         weights = attention_weights(q, k, mask, is_causal, usual_scale(q))
         if p > 0:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.op import op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 # -- rotations ---------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def _rotary_lowered(
     return np.reshape(np.stack(turned, -1), x.shape) if interleaved else np.concatenate(turned, -1)
 
 
-rotary_embedding = op(
+rotary_embedding: Op = op(
     _rotary_embedding,
     name="rotary_embedding",
     lower=_rotary_lowered,

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.activations import softmax
-from tapenet.ops.layers.attention import tiled, whole
+from tapenet.ops.layers.attention import machine, tiled, whole
 from tapenet.ops.op import op
 from tapenet.ops.random import integers
 from tapenet.ops.registry import sample
@@ -106,7 +106,11 @@ def _attention(
     query, key, value = _stretched(shape, query, key, value)
     mask = _full(attn_mask, shape)
     none = np.empty(0, query.dtype)
-    if math.prod(shape) <= WHOLE:
+    plain = mask is None and seed is None
+    found = machine.forward(query, key, value, is_causal, scale) if plain else None
+    if found is not None:
+        (out, logsumexp), weights, kept = found, none, None
+    elif math.prod(shape) <= WHOLE:
         out, weights, kept = whole.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
         logsumexp = none
     else:
@@ -135,7 +139,12 @@ def _attention_grad(
     shapes = query.shape, key.shape, value.shape
     g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
     mask = _full(attn_mask, shape)
-    if math.prod(shape) <= WHOLE:
+    tiles = logsumexp.size > 0
+    plain = tiles and mask is None and seed is None
+    by_machine = machine.backward(g, query, key, value, out, logsumexp, is_causal, scale) if plain else None
+    if by_machine is not None:
+        found, by_mask = by_machine, None
+    elif not tiles:
         kept = None if seed is None else kept
         *found, by_mask = whole.backward(g, query, key, value, out, weights, kept, dropout_p, scale)
     else:
@@ -163,7 +172,8 @@ def attention_weights(query: Any, key: Any, attn_mask: Any, is_causal: bool, sca
     if attn_mask is not None:
         scores = np.where(attn_mask, scores, -math.inf) if attn_mask.dtype.kind == "b" else scores + attn_mask
     if is_causal:
-        scores = np.where(np.tri(*scores.shape[-2:], dtype=bool), scores, -math.inf)
+        queries, keys = scores.shape[-2:]
+        scores = np.where(np.tri(queries, keys, dtype=bool), scores, -math.inf)
     return softmax(scores)
 
 
@@ -183,7 +193,7 @@ def _not_lowered(*args: Any, **kwargs: Any) -> Any:
 
 
 def _multiply_adds(query_shape: Any, key_shape: Any, out_shape: Any) -> int:
-    return math.prod(out_shape[:-1]) * key_shape[-2] * (query_shape[-1] + out_shape[-1])
+    return int(math.prod(out_shape[:-1]) * key_shape[-2] * (query_shape[-1] + out_shape[-1]))
 
 
 _NORMAL = [(2, 3), (4, 3), (4, 2)]  # of query, key and value
@@ -266,8 +276,9 @@ attention_grad = op(
 
 
 def _grad_sample(r: np.random.Generator, mask: Any = None) -> Any:
-    arrays = _normal(r)
-    return sample(r.normal(size=(2, 2)), *arrays, mask, *_attention(*arrays, mask), mask_gradient=mask is not None)
+    query, key, value = _normal(r)
+    saved = _attention(query, key, value, mask)
+    return sample(r.normal(size=(2, 2)), query, key, value, mask, *saved, mask_gradient=mask is not None)
 
 
 def _attention_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
