@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -28,7 +29,24 @@ def on() -> bool:
 def _installed() -> bool:
     from tapenet.native.toolchain import available
 
-    return available()
+    found = available()
+    if found:
+        _keep_memory()
+    return found
+
+
+def _keep_memory() -> None:
+    """Have the C library keep freed memory, up to 256 MB. A training step asks for the same large arrays again and again;
+    glibc would give them back to the system in between, and fetch them anew page by page, which takes as long as a kernel.
+    Who sets glibc's own environment variables keeps what they say."""
+    if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-1, 1 << 28)  # M_TRIM_THRESHOLD
+        mallopt(-3, 1 << 25)  # M_MMAP_THRESHOLD: the most that glibc takes
 
 
 @contextlib.contextmanager

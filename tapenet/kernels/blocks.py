@@ -27,8 +27,13 @@ def even(total: int, most: int) -> Iterator[tuple[int, int, int]]:
         yield larger * (small + 1), number - larger, small
 
 
-def turn(k: Kernel, source: Array, target: Array, rows: int, columns: Value) -> None:
-    """The transpose of a dense matrix (rows, columns) as (columns, rows), block by block in registers."""
+def turn(
+    k: Kernel, source: Array, target: Array, rows: int, columns: Value, row: Index | None = None, turned: int = 0
+) -> None:
+    """The transpose of a matrix (rows, columns) as (columns, rows), block by block in registers. The rows of both are
+    dense and lie `row` and `turned` numbers apart, by default behind each other."""
+    row = columns if row is None else row
+    turned = turned or rows
     lanes = k.lanes
     zero = k.number(0.0, lanes)
     source, target = (Array(k, a.pointer, (1,), a.dtype) for a in (source, target))
@@ -36,15 +41,15 @@ def turn(k: Kernel, source: Array, target: Array, rows: int, columns: Value) -> 
 
     def piece(r: Index, high: int, c: Value, wide: bool) -> None:
         """A block of `high` rows; one that is not `wide` is a single column."""
-        at = source.moved(columns * r + c)
-        to = target.moved(c * rows + r)
+        at = source.moved(row * r + c)
+        to = target.moved(c * turned + r)
         if not wide:
             for i in range(high):
-                to.store(at.load(columns * i), i)
+                to.store(at.load(row * i), i)
             return
-        values = [at.load(columns * i, lanes=lanes) if i < high else zero for i in range(lanes)]
+        values = [at.load(row * i, lanes=lanes) if i < high else zero for i in range(lanes)]
         for j, value in enumerate(k.transposed(values)):
-            to.store(value, j * rows, count=high)
+            to.store(value, j * turned, count=high)
 
     def strip(r: Index, high: int) -> None:
         for c in k.turns(whole, 0, lanes):

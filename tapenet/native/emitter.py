@@ -30,6 +30,21 @@ def element(type: str) -> str:
     return type[1:-1].split(" x ")[1] if type[0] == "<" else type
 
 
+def lanes_of(type: str) -> int:
+    """How many lanes a vector type has; 0 for a scalar."""
+    return int(type[1:].split(" ")[0]) if type[0] == "<" else 0
+
+
+def like_type(type: str, other: str) -> str:
+    """The scalar type `other` with as many lanes as `type` has."""
+    return f"<{lanes_of(type)} x {other}>" if type[0] == "<" else other
+
+
+def suffix(type: str) -> str:
+    """The suffix of names of functions of a float type or of vectors of it."""
+    return (f"v{lanes_of(type)}" if type[0] == "<" else "") + SUFFIX[element(type)]
+
+
 def splat(text: str, type: str, lanes: int) -> str:
     """A vector constant with one literal in all lanes."""
     return "<" + ", ".join([f"{type} {text}"] * lanes) + ">"
@@ -117,7 +132,7 @@ def store(e: Emitter, register: str, pointer: str, dtype: DType, suffix: str = "
 
 
 class Value:
-    """A register or literal with Python's operators: of a scalar LLVM type, or for arithmetic alone a vector's.
+    """A register or literal with Python's operators, of a scalar LLVM type or a vector's.
 
     Integer division is left out and `>>` keeps the sign; `<`, `<=`, `>`, `>=` of integers are signed. Comparisons with
     nan are false, but for `ne`.
@@ -139,12 +154,10 @@ class Value:
         """The other operand: a number becomes a literal of this Value's type."""
         if isinstance(other, Value):
             return other
-        if self.is_float:
-            t = element(self.type)
-            text = literal(other, np.dtype("f" if t == "float" else "d"))
-            lanes = 0 if t == self.type else int(self.type[1:].split(" ")[0])
-            return Value(self.e, splat(text, t, lanes) if lanes else text, self.type)
-        return Value(self.e, str(other).lower(), self.type)
+        t = element(self.type)
+        text = literal(other, np.dtype("f" if t == "float" else "d")) if self.is_float else str(other).lower()
+        lanes = lanes_of(self.type)
+        return Value(self.e, splat(text, t, lanes) if lanes else text, self.type)
 
     def op(self, instruction: str, *operands: Value | Number, result: str = "") -> Value:
         """An instruction on operands of this type, or on this value if there are none."""
@@ -188,7 +201,7 @@ class Value:
         return self.op("xor", self, other)
 
     def __invert__(self) -> Value:
-        return self.op("xor", self, True if self.type == "i1" else -1)
+        return self.op("xor", self, True if element(self.type) == "i1" else -1)
 
     def __lshift__(self, other: Value | Number) -> Value:
         return self.op("shl", self, other)
@@ -198,7 +211,8 @@ class Value:
 
     def compare(self, predicate: str, other: Value | Number) -> Value:
         """`fcmp` or `icmp` with this predicate."""
-        return self.op(f"{'fcmp' if self.is_float else 'icmp'} {predicate}", self, other, result="i1")
+        result = like_type(self.type, "i1")
+        return self.op(f"{'fcmp' if self.is_float else 'icmp'} {predicate}", self, other, result=result)
 
     def __lt__(self, other: Value | Number) -> Value:
         return self.compare("olt" if self.is_float else "slt", other)
@@ -227,7 +241,7 @@ class Value:
     def where(self, yes: Value, no: Value | Number) -> Value:
         """`yes` where this boolean is true, else `no`. Both are computed: there are no branches."""
         other = yes.like(no)
-        register = self.e.emit(f"select i1 {self.name}, {yes.type} {yes.name}, {yes.type} {other.name}")
+        register = self.e.emit(f"select {self.type} {self.name}, {yes.type} {yes.name}, {yes.type} {other.name}")
         return Value(self.e, register, yes.type)
 
     def convert(self, instruction: str, type: str) -> Value:
@@ -236,11 +250,11 @@ class Value:
 
     def bits(self) -> Value:
         """The bits of a float as an integer of the same width."""
-        return self.convert("bitcast", INTEGER[self.type])
+        return self.convert("bitcast", like_type(self.type, INTEGER[element(self.type)]))
 
     def intrinsic(self, name: str, *more: Value | Number) -> Value:
         """A function that LLVM has for every float type: `fabs`, `sqrt`, `floor`, `copysign` ..."""
-        return self.e.call(f"llvm.{name}.{SUFFIX[self.type]}", self, *(self.like(o) for o in more))
+        return self.e.call(f"llvm.{name}.{suffix(self.type)}", self, *(self.like(o) for o in more))
 
     def __abs__(self) -> Value:
         return self.intrinsic("fabs")

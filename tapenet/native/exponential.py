@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tapenet.native.coefficients import ERFCX_CENTRE
-from tapenet.native.emitter import Value
+from tapenet.native.emitter import Value, element
 from tapenet.native.formulas import FORMATS, call, double, function, in_double, nearest, polynomial
 
 # -- exponentials ------------------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def _log_parts(x: Value) -> tuple[Value, Value]:
 
 def _log1p_rest(t: Value) -> Value:
     """log(1 + t) - t for sqrt(1/2) <= 1 + t <= sqrt(2)."""
-    if t.type == "float":
+    if element(t.type) == "float":
         return t * t * (t * polynomial("log", t) - 0.5)
     s = t / (t + 2.0)  # log(1 + t) = 2 artanh(s), which needs half the terms
     z = s * s
@@ -271,7 +271,7 @@ def cbrt(x: Value) -> Value:
 @function
 def power(x: Value, y: Value) -> Value:
     """x^y, with C's rules for zeros, infinities, nan and negative x."""
-    if x.type == "double":
+    if element(x.type) == "double":
         return x.e.call("pow", x, y)
     result = call("exp2", call("log2", double(abs(x))) * double(y)).convert("fptrunc", "float")
     half = y * 0.5

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tapenet.native.coefficients import POLYNOMIALS
-from tapenet.native.emitter import SUFFIX, Value
+from tapenet.native.emitter import SUFFIX, Value, element, like_type, suffix
 
 Body = Callable[..., Value]
 
@@ -36,7 +36,14 @@ class Format(NamedTuple):
     erf_one: float
 
 
-FORMATS = {
+class _Formats(dict[str, Format]):
+    """By float type; vectors have what their lanes have."""
+
+    def __missing__(self, type: str) -> Format:
+        return self[element(type)]
+
+
+FORMATS = _Formats({
     "float": Format(
         23, 127, 1.5 * 2.0**23, 0x4B400000, 0x3F3504F3, 2.0**-126, (-105.0, 89.0),
         (0.693145751953125, 1.4286068203094173e-06), (0.301025390625, 4.605038981195214e-06),
@@ -49,7 +56,7 @@ FORMATS = {
         (1.4426950408889634, 2.0355273740931033e-17), (0.4342944819032518, 1.098319650216765e-17),
         (0.7853981633974483, 3.061616997868383e-17), 60.0, 5.93,
     ),
-}  # fmt: skip
+})  # fmt: skip
 
 #: By name: the body, with one argument per operand, all of one type.
 FUNCTIONS: dict[str, Body] = {}
@@ -65,9 +72,9 @@ def in_double(body: Body) -> Body:
     """The same function, with float32 computed in double and rounded once."""
 
     def widened(*arguments: Value) -> Value:
-        if arguments[0].type == "double":
+        if element(arguments[0].type) == "double":
             return body(*arguments)
-        return body(*map(double, arguments)).convert("fptrunc", "float")
+        return body(*map(double, arguments)).convert("fptrunc", arguments[0].type)
 
     widened.__name__ = body.__name__
     return widened
@@ -75,17 +82,17 @@ def in_double(body: Body) -> Body:
 
 def double(x: Value) -> Value:
     """A float as a double."""
-    return x.convert("fpext", "double")
+    return x.convert("fpext", like_type(x.type, "double"))
 
 
 def call(name: str, *arguments: Value) -> Value:
     """Call one of the functions."""
-    return arguments[0].e.call(f"tn_{name}_{SUFFIX[arguments[0].type]}", *arguments)
+    return arguments[0].e.call(f"tn_{name}_{suffix(arguments[0].type)}", *arguments)
 
 
 def polynomial(name: str, x: Value) -> Value:
     """The polynomial of this name at x."""
-    highest, *others = reversed(POLYNOMIALS[name, SUFFIX[x.type]])
+    highest, *others = reversed(POLYNOMIALS[name, SUFFIX[element(x.type)]])
     value = x.like(highest)
     for c in others:
         value = value * x + c

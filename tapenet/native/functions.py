@@ -28,13 +28,21 @@ _PURE = "nounwind willreturn memory(none)"
 _TYPE = {suffix: type for type, suffix in SUFFIX.items()}
 
 
+def _type(suffix: str) -> str:
+    """The float type, or vector of it, that names end in this suffix for."""
+    if suffix[0] != "v":
+        return _TYPE[suffix]
+    lanes, _, short = suffix[1:].partition("f")
+    return f"<{lanes} x {_TYPE['f' + short]}>"
+
+
 def definition(symbol: str) -> tuple[str, set[str]]:
     """The text of a function `tn_NAME_TYPE`, or the declaration of one of C's for doubles, and what that needs."""
     if not symbol.startswith("tn_"):
         parameters = ", ".join(["double"] * ARITY.get(symbol, 1))
         return f"declare double @{symbol}({parameters}) {_PURE}\n", set()
     name, _, suffix = symbol.removeprefix("tn_").rpartition("_")
-    e, type = Emitter(), _TYPE[suffix]
+    e, type = Emitter(), _type(suffix)
     arguments = [Value(e, f"%x{i}", type) for i in range(ARITY.get(name, 1))]
     result = FUNCTIONS[name](*arguments)
     parameters = ", ".join(f"{type} {a.name}" for a in arguments)

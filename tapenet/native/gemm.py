@@ -39,8 +39,9 @@ def fits(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DTyp
     return (n == 1 or n >= 4) and k * m * dtype.itemsize <= LARGEST
 
 
-def write(code: Code, lengths: tuple[int, int, int], matrices: list[Matrix], dtype: DType, add: bool) -> None:
-    """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c."""
+def write(code: Code, lengths: tuple[int, int, int | str], matrices: list[Matrix], dtype: DType, add: bool) -> None:
+    """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c. The length k may be
+    a register of the running code, with a number of at least 1."""
     n, m, k = lengths
     a, b, c = matrices
     if n > 1 and not (b.column == 1 and c.column == 1):
@@ -57,7 +58,7 @@ def write(code: Code, lengths: tuple[int, int, int], matrices: list[Matrix], dty
 
 
 def _columns(
-    code: Code, n: int, k: int, start: int, width: int, vectors: int, lanes: int, a: Matrix, b: Matrix, c: Matrix,
+    code: Code, n: int, k: int | str, start: int, width: int, vectors: int, lanes: int, a: Matrix, b: Matrix, c: Matrix,
     dtype: DType, add: bool,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
@@ -91,7 +92,7 @@ def _rows(n: int, vectors: int) -> int:
 
 
 def _tile(
-    code: Code, rows: int, k: int, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
+    code: Code, rows: int, k: int | str, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
     right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool,
 ) -> None:  # fmt: skip
     """A tile of the result: the sum over k of columns times rows, in registers."""

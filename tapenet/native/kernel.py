@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.native.emitter import DType, Number, Value, element, literal, llvm_type, splat
+from tapenet.native.emitter import DType, Number, Value, element, literal, llvm_type, splat, suffix
 from tapenet.native.gemm import load_masked, mask, store_masked
 from tapenet.native.loops import Code
 from tapenet.native.processor import registers
@@ -180,10 +180,14 @@ class Kernel(Code):
     def total(self, value: Value) -> Value:
         """The sum of a vector's lanes, in any order."""
         t = element(value.type)
-        lanes = int(value.type[1:].split(" ")[0])
-        suffix = f"v{lanes}{'f32' if t == 'float' else 'f64'}"
         zero = literal(-0.0, self.dtype)
-        text = f"call reassoc {t} @llvm.vector.reduce.fadd.{suffix}({t} {zero}, {value.type} {value.name})"
+        text = f"call reassoc {t} @llvm.vector.reduce.fadd.{suffix(value.type)}({t} {zero}, {value.type} {value.name})"
+        return Value(self, self.emit(text), t)
+
+    def most(self, value: Value) -> Value:
+        """The largest of a vector's lanes, without regard to nan."""
+        t = element(value.type)
+        text = f"call nnan {t} @llvm.vector.reduce.fmax.{suffix(value.type)}({value.type} {value.name})"
         return Value(self, self.emit(text), t)
 
     def transposed(self, rows: list[Value]) -> list[Value]:

@@ -1,0 +1,32 @@
+"""Attention in machine code, where there is a kernel that pays: None where there is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapenet import kernels
+
+#: Multiply-adds from which a kernel is worth the time that it takes to compile once.
+WORTH = 200_000
+
+
+def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> Any:
+    """The result, and the logarithm of the sum of exponentials of each row, as `tiled.forward` gives them."""
+    kernel = _kernel(query, key, value, causal)
+    return None if kernel is None else kernel.forward(query, key, value, causal, scale)
+
+
+def backward(g: Any, query: Any, key: Any, value: Any, out: Any, logsumexp: Any, causal: bool, scale: float) -> Any:
+    """The gradients by query, key and value."""
+    kernel = _kernel(query, key, value, causal)
+    return None if kernel is None else kernel.backward(g, query, key, value, out, logsumexp, causal, scale)
+
+
+def _kernel(query: Any, key: Any, value: Any, causal: bool) -> Any:
+    if query.shape[-2] * key.shape[-2] * query.shape[-1] == 0 or not kernels.on():
+        return None
+    from tapenet.kernels import attention
+
+    if not attention.takes(query, key, value):
+        return None
+    return attention if attention.multiply_adds(query, key, value, causal) >= WORTH else None
