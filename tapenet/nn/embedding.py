@@ -67,7 +67,7 @@ class _Table(Module):
                 f"{cls.__name__}.from_pretrained takes (num_embeddings, embedding_dim), not {weight.shape}"
             )
         # As in PyTorch, the vector at padding_idx stays as it was given.
-        layer = cls(*weight.shape, _weight=weight, **options)
+        layer: Self = cls(*weight.shape, _weight=weight, **options)  # type: ignore[call-arg]
         weight.requires_grad_(not freeze)
         return layer
 

@@ -80,6 +80,6 @@ def _fused(name: str, layer: M, bn: _BatchNorm, axis: int) -> M:
         new = (split * factor.reshape(groups, 1, -1, *(1,) * (old.ndim - 2))).reshape(old.shape)
     else:
         new = old * factor.reshape(-1, *(1,) * (old.ndim - 1))
-    made.weight = Parameter(new.astype(old.dtype), requires_grad=weight.requires_grad)  # type: ignore[attr-defined]
-    made.bias = Parameter(shift.astype(old.dtype), requires_grad=weight.requires_grad)  # type: ignore[attr-defined]
+    made.weight = Parameter(new.astype(old.dtype), requires_grad=weight.requires_grad)
+    made.bias = Parameter(shift.astype(old.dtype), requires_grad=weight.requires_grad)
     return made

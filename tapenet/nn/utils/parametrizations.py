@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer
 from tapenet.nn.utils.parametrize import register_parametrization
 from tapenet.ops.random import generator
+
+M = TypeVar("M", bound=Module)
 
 
 class _WeightNorm(Module):
@@ -39,7 +41,7 @@ class _WeightNorm(Module):
         return f"dim={self.dim}"
 
 
-def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
+def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """Learn length and direction of each unit's weights apart: weight = g · v/‖v‖. Salimans and Kingma,
     arXiv:1602.07868.
 
@@ -61,7 +63,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     >>> {name: p.shape for name, p in layer.named_parameters()}
     {'bias': (2,), 'parametrizations.weight.original0': (2, 1), 'parametrizations.weight.original1': (2, 3)}
     """
-    return register_parametrization(module, name, _WeightNorm(dim))
+    register_parametrization(module, name, _WeightNorm(dim))
+    return module
 
 
 class _SpectralNorm(Module):
@@ -117,14 +120,14 @@ class _SpectralNorm(Module):
 
 
 def spectral_norm(
-    module: Module,
+    module: M,
     name: str = "weight",
     n_power_iterations: int = 1,
     eps: float = 1e-12,
     dim: int | None = None,
     *,
     rng: np.random.Generator | int | None = None,
-) -> Module:
+) -> M:
     """Divide a weight by its largest singular value, so that as a linear map it has Lipschitz constant 1. Miyato et al.,
     arXiv:1802.05957.
 
@@ -161,4 +164,5 @@ def spectral_norm(
         weight = current
     if dim is None:
         dim = 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
-    return register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps, rng))
+    register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps, rng))
+    return module

@@ -120,7 +120,7 @@ def _computed(name: str) -> property:
 
 
 @functools.cache
-def _subclass(base: type[Module], names: tuple[str, ...]) -> type[Module]:
+def _subclass(base: Any, names: tuple[str, ...]) -> Any:
     """A module's class, with properties for its parametrised attributes."""
 
     def forward(self: Module, *args: Any, **kwargs: Any) -> Any:
@@ -138,12 +138,12 @@ def _subclass(base: type[Module], names: tuple[str, ...]) -> type[Module]:
     return type(f"Parametrized{base.__name__}", (base,), {**properties, "forward": forward, "__doc__": base.__doc__})
 
 
-def _base(module: Module) -> type[Module]:
+def _base(module: Module) -> Any:
     """The class of a module as it was before."""
     return type(module).__mro__[1] if "parametrizations" in vars(module) else type(module)
 
 
-def register_parametrization(module: Module, tensor_name: str, parametrization: Module) -> Module:
+def register_parametrization(module: Any, tensor_name: str, parametrization: Module) -> Any:
     """Have an attribute of a module computed by another module from now on.
 
     Args:
@@ -208,7 +208,7 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     return len(found) > 0 if tensor_name is None else tensor_name in found
 
 
-def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
+def remove_parametrizations(module: Any, tensor_name: str, leave_parametrized: bool = True) -> Any:
     """Make a parametrised attribute a parameter again.
 
     Args:

@@ -14,7 +14,6 @@ import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.layers.normalization.common import (
-    LONG,
     blocks,
     floats,
     inverse_root,
@@ -28,6 +27,8 @@ from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
 
 Ints = tuple[int, ...]
+#: Elements of a run of memory that a number by sample is repeated for.
+RUN = 512
 
 
 def _fits(x: Any, num_groups: int, weight: Any, bias: Any) -> None:
@@ -50,7 +51,7 @@ def _fits(x: Any, num_groups: int, weight: Any, bias: Any) -> None:
 
 def _innermost(x: Any) -> bool:
     """Whether the batch is the innermost axis in memory."""
-    return x.shape[0] > 1 and x.ndim > 2 and np.moveaxis(x, 0, -1).flags.c_contiguous
+    return bool(x.shape[0] > 1 and x.ndim > 2 and np.moveaxis(x, 0, -1).flags.c_contiguous)
 
 
 def _five(x: Any, groups: int, innermost: bool) -> Any:
@@ -86,9 +87,9 @@ def _products(a: Any, b: Any) -> Any:
     if a.ndim == 2:
         return row_products(a, b)
     n = a.shape[-2]
-    if a.shape[-1] == 1 and n >= LONG:
+    if a.shape[-1] == 1:
         return row_products(a.reshape(-1, n), b.reshape(-1, n)).reshape(*a.shape[:-2], 1)
-    return _sums(a * b)
+    return np.einsum("...ij,...ij->...j", a, b)  # without an array of products
 
 
 def _parts(shape: Ints) -> Any:
@@ -118,9 +119,24 @@ def _groups(x: Any) -> Any:
     return found[..., 0] if x.shape[4] == 1 else found
 
 
-def _each(statistic: Any) -> Any:
-    """A number by group, so that it broadcasts against `_groups(x)`."""
-    return statistic.reshape(-1, 1) if statistic.shape[2] == 1 else statistic.reshape(-1, 1, statistic.shape[2])
+def _run(x: Any) -> int:
+    """How many elements of a group to take for a run of memory, where samples are innermost: NumPy is slow with runs as
+    short as a batch."""
+    n, samples = x.shape[2] * x.shape[3], x.shape[4]
+    return next((k for k in range(RUN // samples, 1, -1) if n % k == 0), 1)
+
+
+def _rows(x: Any, run: int) -> Any:
+    """`_groups(x)` in runs."""
+    found = _groups(x)
+    return found if found.ndim == 2 else found.reshape(found.shape[0], -1, run * found.shape[2])
+
+
+def _each(statistic: Any, run: int) -> Any:
+    """A number by group, so that it broadcasts against `_rows(x, run)`."""
+    if statistic.shape[2] == 1:
+        return statistic.reshape(-1, 1)
+    return np.tile(statistic.reshape(-1, 1, statistic.shape[2]), (1, 1, run))
 
 
 def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:
@@ -129,13 +145,14 @@ def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any,
     out = np.empty(x.shape, x.dtype)
     n = x.shape[2] * x.shape[3]
     mean, var, scale = np.empty((3, *x.shape[:2], x.shape[4]), x.dtype)
+    run = _run(x)
     for at in _parts(x.shape):
-        part, own = _groups(x[at]), _groups(out[at])
-        mean[at] = (_sums(part) / n).reshape(mean[at].shape)
-        np.subtract(part, _each(mean[at]), own)
+        own, long = _groups(out[at]), _rows(out[at], run)
+        mean[at] = (_sums(_groups(x[at])) / n).reshape(mean[at].shape)
+        np.subtract(_rows(x[at], run), _each(mean[at], run), long)
         var[at] = (_products(own, own) / n).reshape(var[at].shape)
         scale[at] = inverse_root(var[at], eps)
-        own *= _each(scale[at])
+        long *= _each(scale[at], run)
         own = _flat(out[at])
         if weight is not None:
             own *= _wide(weight[at[1]], x)
@@ -151,9 +168,10 @@ def _backward(
     n = x.shape[2] * x.shape[3]
     dx = np.empty(x.shape, x.dtype) if inner else None
     by_weight, by_bias = np.zeros((2, *x.shape[1:3]), x.dtype)
+    run = _run(x)
     for at in _parts(x.shape):
         own_scale = scale[at][:, :, None]
-        centred = _groups(x[at]) - _each(mean[at])
+        centred = _rows(x[at], run) - _each(mean[at], run)
         total = _sums(g[at])  # of each channel of each sample
         along = _products(g[at], centred.reshape(x[at].shape)) * own_scale  # Σ g x̂
         by_weight[at[1]] += np.add.reduce(along, (0, 3))
@@ -168,11 +186,11 @@ def _backward(
             # Per group: what goes, by the variance and by the mean, against all x.
             by_var = scale[at] * np.add.reduce(along, 2) - 2 * g_var[at] / scale[at]
             by_mean = np.add.reduce(total, 2) - g_mean[at] / scale[at]
-            centred *= _each(by_var / n)
-            own = _groups(own)
+            centred *= _each(by_var / n, run)
+            own = _rows(own, run)
             own -= centred
-            own -= _each(by_mean / n)
-            own *= _each(scale[at])
+            own -= _each(by_mean / n, run)
+            own *= _each(scale[at], run)
     return dx, by_weight, by_bias
 
 
@@ -233,7 +251,10 @@ def _group_norm_joint(g: Any, wanted: Any, x: Any, weight: Any, centre: Any, sca
             _five(g, num_groups, innermost),
             _five(x, num_groups, innermost),
             _by_channel(weight, num_groups),
-            *(_statistic(table, innermost) for table in (centre, scale, g_mean, g_var)),
+            _statistic(centre, innermost),
+            _statistic(scale, innermost),
+            _statistic(g_mean, innermost),
+            _statistic(g_var, innermost),
             "x" in wanted,
         )
         return {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.layers.normalization import machine
 from tapenet.ops.layers.normalization.common import (
     blocks,
     column_sums,
@@ -43,6 +44,9 @@ def _fits(x: Any, normalized_shape: Any, **parameters: Any) -> tuple[int, ...]:
 
 def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
     """The result, x̂ and 1 / √(variance + eps) of each row of a matrix; weight and bias are vectors along the rows."""
+    kernel = machine.kernel(rows, weight, bias)
+    if kernel is not None:
+        return kernel.layer_norm(rows, weight, bias, eps)  # type: ignore[no-any-return]
     count, n = rows.shape
     x_hat, scale = np.empty(rows.shape, rows.dtype), np.empty((count, 1), rows.dtype)
     out = np.empty(rows.shape, rows.dtype)
@@ -62,6 +66,9 @@ def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, A
 
 def _backward(g: Any, weight: Any, x_hat: Any, scale: Any, inner: bool) -> tuple[Any, Any, Any]:
     """The gradients by the rows (if `inner`), weight and bias."""
+    kernel = machine.kernel(g, x_hat, weight)
+    if kernel is not None:
+        return kernel.layer_norm_grad(g, weight, x_hat, scale)  # type: ignore[no-any-return]
     count, n = g.shape
     dx = np.empty(g.shape, g.dtype) if inner else None
     by_weight, by_bias = np.zeros((2, n), g.dtype)
@@ -187,6 +194,9 @@ def _eps(x: Any, eps: float | None) -> float:
 
 def _rms_forward(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
     """The result and 1 / √(mean square + eps) of each row of a matrix."""
+    kernel = machine.kernel(rows, weight)
+    if kernel is not None:
+        return kernel.rms_norm(rows, weight, eps)  # type: ignore[no-any-return]
     count, n = rows.shape
     out, scale = np.empty(rows.shape, rows.dtype), np.empty((count, 1), rows.dtype)
     for i in blocks(count, n):
@@ -199,6 +209,9 @@ def _rms_forward(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
 
 def _rms_backward(g: Any, rows: Any, weight: Any, scale: Any, inner: bool) -> tuple[Any, Any]:
     """The gradients by the rows (if `inner`) and weight."""
+    kernel = machine.kernel(g, rows, weight)
+    if kernel is not None and rows.flags.c_contiguous:
+        return kernel.rms_norm_grad(g, rows, weight, scale)  # type: ignore[no-any-return]
     count, n = g.shape
     dx = np.empty(g.shape, g.dtype) if inner else None
     by_weight = np.zeros(n, g.dtype)
