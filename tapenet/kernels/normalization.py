@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.kernels.threads import deal
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.native.kernel import Array, Index, Kernel, Value, Variable
 
 #: What one element costs, in multiply-adds.
 COST = 8
@@ -43,8 +43,17 @@ def _dense(vector: Any) -> Any:
     return np.ascontiguousarray(vector)
 
 
-def _squared(value: Value) -> Value:
-    return value * value
+def _measure(centred: Value, off: Variable, square: Variable) -> None:
+    """Add to what rounding has left of the mean, and to the squares."""
+    off.gather(centred)
+    square.gather(centred * centred)
+
+
+def _measured(off: Variable, square: Variable, n: Value) -> tuple[Value, Value]:
+    """What is left of the mean, and the variance."""
+    length = n.convert("sitofp", off.type)
+    rest = off.value / length
+    return rest, square.value / length - rest * rest
 
 
 def _mean(k: Kernel, n: Value, term: Any) -> Value:
@@ -65,11 +74,14 @@ def _layer_norm(char: str, weighted: bool, biased: bool) -> Any:
     for i in k.turns(end, begin):
         row, own, to = (a.moved(i * n) for a in (x, x_hat, out))
         mean = _mean(k, n, lambda j, row=row: row.load(j))
-        var = _mean(k, n, lambda j, row=row, mean=mean: _squared(row.load(j) - mean))
+        off, square = k.variable(k.number(0.0)), k.variable(k.number(0.0))
+        for j in k.turns(n):
+            _measure(row.load(j) - mean, off, square)
+        rest, var = _measured(off, square, n)
         factor = 1.0 / (var + eps.load(0)).intrinsic("sqrt")
         scale.store(factor, i)
         for j in k.turns(n):
-            value = (row.load(j) - mean) * factor
+            value = (row.load(j) - mean - rest) * factor
             own.store(value, j)
             if weight is not None:
                 value = value * weight.load(j)
@@ -225,14 +237,27 @@ def _batch_norm(char: str) -> Any:
     for c in k.turns(end, begin):
         middle = _channel_mean(k, c, shape, lambda start, j: _at(x, start, j))
 
-        width = _channel_mean(k, c, shape, lambda start, j, middle=middle: _squared(_at(x, start, j) - middle))
+        off, square = k.variable(k.number(0.0)), k.variable(k.number(0.0))
+
+        def look(start: Value, j: Value, middle: Value = middle, off: Any = off, square: Any = square) -> None:
+            _measure(_at(x, start, j) - middle, off, square)
+
+        _channel(k, c, shape, look)
+        rest, width = _measured(off, square, shape[0] * shape[2])
         factor = 1.0 / (width + eps.load(0)).intrinsic("sqrt")
-        for array, value in ((mean, middle), (var, width), (scale, factor)):
+        for array, value in ((mean, middle + rest), (var, width), (scale, factor)):
             array.store(value, c)
         slope, shift = factor * weight.load(c), bias.load(c)
 
-        def write(start: Value, j: Value, middle: Value = middle, slope: Value = slope, shift: Value = shift) -> None:
-            out.moved(start).store((_at(x, start, j) - middle) * slope + shift, j)
+        def write(
+            start: Value,
+            j: Value,
+            middle: Value = middle,
+            rest: Value = rest,
+            slope: Value = slope,
+            shift: Value = shift,
+        ) -> None:
+            out.moved(start).store((_at(x, start, j) - middle - rest) * slope + shift, j)
 
         _channel(k, c, shape, write)
     return k.compile()

@@ -110,7 +110,7 @@ def _channel_blocks(x: Any) -> Any:
 def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:
     """The result, mean, variance and 1 / √(variance + eps) of each channel of (before, channels, after)."""
     kernel = machine.kernel(x, weight, bias)
-    if kernel is not None:
+    if kernel is not None and x.shape[2] >= LONG:
         return kernel.batch_norm(x, weight, bias, eps)  # type: ignore[no-any-return]
     before, channels, after = x.shape
     n = before * after
@@ -134,7 +134,7 @@ def _backward(
 ) -> tuple[Any, Any, Any]:
     """The gradients by x (if `inner`), weight and bias, all of (before, channels, after) or by channel."""
     kernel = machine.kernel(x, g, weight, mean)
-    if kernel is not None and g.flags.c_contiguous:
+    if kernel is not None and x.shape[2] >= LONG and g.flags.c_contiguous:
         return kernel.batch_norm_grad(g, x, weight, mean, scale, g_mean, g_var)  # type: ignore[no-any-return]
     before, channels, after = x.shape
     n = before * after

@@ -1,0 +1,340 @@
+"""Attention by rows of queries: a block of rows of the scores at a time, never all of them.
+
+For each block the scores, their softmax and its product with the values are made while they are in the cache. Of each row
+the logarithm of the sum of exponentials is kept, and from it the backward pass makes the weights anew (Dao et al.,
+arXiv:2205.14135; since a block has all of its columns, no running maximum is needed). Tiles in the future of a causal
+mask are left out.
+
+Arrays have any leading axes, which all of them have. Vectors of one head are copied behind each other, in whole blocks, so
+that the code depends on their lengths alone, and serves sequences of any length.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tapenet.kernels.blocks import turn
+from tapenet.kernels.threads import deal
+from tapenet.native import gemm
+from tapenet.native.formulas import call
+from tapenet.native.kernel import Array, Index, Kernel, Value
+
+#: Rows and columns of a tile of scores.
+BLOCK = 32
+#: Keys at most, whose scores of one block of rows fit the scratch memory; and numbers of a vector.
+LONGEST, WIDEST = 1 << 16, 256
+
+
+def takes(query: Any, key: Any, value: Any) -> bool:
+    """Whether there is a kernel for these arrays."""
+    widths = query.shape[-1], value.shape[-1]
+    return (
+        query.dtype.char in "fd"
+        and query.dtype is key.dtype is value.dtype
+        and min(*widths, query.shape[-2]) > 0
+        and 0 < key.shape[-2] <= LONGEST
+        and max(widths) <= WIDEST
+    )
+
+
+def multiply_adds(query: Any, key: Any, value: Any, causal: bool) -> int:
+    """Those of the forward pass, counting all scores that are seen."""
+    *lead, rows, width = query.shape
+    heads = int(np.prod(lead, dtype=np.int64))
+    return heads * rows * key.shape[-2] * (width + value.shape[-1]) // (2 if causal else 1)
+
+
+def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> tuple[Any, Any]:
+    """softmax(query @ keyᵀ · scale) @ value, and the logarithm of the sum of exponentials of each row, (..., L, 1)."""
+    query, key, value = map(_dense, (query, key, value))
+    dtype = query.dtype
+    out = _dense(np.empty_like(query, shape=(*query.shape[:-1], value.shape[-1])))
+    below = np.empty((*query.shape[:-1], 1), dtype)
+    arrays = (query, key, value, out)
+    run = _forward(query.shape[-1], value.shape[-1], causal, dtype.char)
+    rows, columns = query.shape[-2], key.shape[-2]
+    blocks = -(-columns // BLOCK)
+    heads = _heads(*arrays)
+    number = np.full(1, scale, dtype)
+
+    def part(first: int, last: int) -> None:
+        keys, turned = np.empty((2, blocks * BLOCK * query.shape[-1]), dtype)
+        values = np.empty(blocks * BLOCK * value.shape[-1], dtype)
+        scores = np.empty(blocks * BLOCK * BLOCK, dtype)
+        own, sums = np.empty(BLOCK * query.shape[-1], dtype), np.empty(BLOCK * value.shape[-1], dtype)
+        totals = np.empty((2, BLOCK), dtype)
+        run(*arrays, below, heads, number, keys, turned, values, scores, own, sums, totals, first, last, rows, columns)
+
+    deal(part, len(heads), multiply_adds(query, key, value, causal))
+    return out, below
+
+
+def backward(
+    g: Any, query: Any, key: Any, value: Any, out: Any, below: Any, causal: bool, scale: float
+) -> tuple[Any, Any, Any]:
+    """The gradients by query, key and value, from that by the result."""
+    given = tuple(map(_dense, (g, query, key, value, out)))
+    dtype = query.dtype
+    found = tuple(_dense(np.empty_like(a)) for a in given[1:4])
+    arrays = (*given, *found)
+    width, wide = query.shape[-1], value.shape[-1]
+    run = _backward(width, wide, causal, dtype.char)
+    rows, columns = query.shape[-2], key.shape[-2]
+    blocks = -(-columns // BLOCK)
+    heads = _heads(*arrays)
+    number = np.full(1, scale, dtype)
+    below = np.ascontiguousarray(below)
+
+    def part(first: int, last: int) -> None:
+        keys, keys_turned, key_sums = np.empty((3, blocks * BLOCK * width), dtype)
+        values, values_turned, value_sums = np.empty((3, blocks * BLOCK * wide), dtype)
+        weights, by_scores = np.empty((2, blocks * BLOCK * BLOCK), dtype)
+        own, own_sums = np.empty((2, BLOCK * width), dtype)
+        upper, results = np.empty((2, BLOCK * wide), dtype)
+        run(
+            *arrays, below, heads, number, keys, keys_turned, key_sums, values, values_turned, value_sums, weights,
+            by_scores, own, own_sums, upper, results, first, last, rows, columns,
+        )  # fmt: skip
+
+    deal(part, len(heads), 5 * multiply_adds(query, key, value, causal) // 2)
+    return found
+
+
+def _dense(a: Any) -> Any:
+    """The array with vectors that are dense."""
+    return a if a.strides[-1] == a.itemsize and a.strides[-2] % a.itemsize == 0 else np.ascontiguousarray(a)
+
+
+def _heads(*arrays: Any) -> Any:
+    """By head and array, in elements: where it begins, and how far its vectors lie apart."""
+    found = []
+    for a in arrays:
+        offsets = np.zeros((), np.int64)
+        for n, stride in zip(a.shape[:-2], a.strides[:-2], strict=True):
+            offsets = np.add.outer(offsets, np.arange(n) * (stride // a.itemsize))
+        found.append(np.stack([offsets.reshape(-1), np.full(offsets.size, a.strides[-2] // a.itemsize)], -1))
+    return np.ascontiguousarray(np.stack(found, 1), np.int64)
+
+
+# -- kernels -----------------------------------------------------------------------------------------------------
+
+
+class _Head:
+    """What both kernels do with one head."""
+
+    def __init__(self, k: Kernel, causal: bool, rows: Value, columns: Value) -> None:
+        self.k, self.causal, self.rows, self.columns = k, causal, rows, columns
+        self.blocks = (columns + (BLOCK - 1)).op("udiv", columns + (BLOCK - 1), BLOCK)
+
+    def gather(
+        self, source: Array, row: Value, first: Index, count: Value, to: Array, total: Index, width: int
+    ) -> None:
+        """Copy `count` vectors, `row` numbers apart, behind each other, and zeros up to `total` vectors."""
+        for i in self.k.turns(count):
+            at = (i + first) * row
+            for j, some in self.k.vectors(0, width):
+                to.store(source.load(at + j, lanes=self.k.lanes, count=some), i, j, count=some)
+        self.clear(to, total, width, count)
+
+    def spread(self, source: Array, to: Array, row: Value, first: Index, count: Value, width: int) -> None:
+        """The inverse."""
+        for i in self.k.turns(count):
+            at = (i + first) * row
+            for j, some in self.k.vectors(0, width):
+                to.store(source.load(i, j, lanes=self.k.lanes, count=some), at + j, count=some)
+
+    def turned(self, source: Array, to: Array, width: int) -> None:
+        """The transpose of each block of vectors."""
+        for b in self.k.turns(self.blocks):
+            turn(self.k, source.moved(b * BLOCK), to.moved(b * BLOCK), BLOCK, self.k.index(width))
+
+    def row_blocks(self) -> Iterator[tuple[Value, Value, Value]]:
+        """The blocks of rows: where one begins, its rows, and how many tiles it sees."""
+        for first in self.k.turns(self.rows, 0, BLOCK):
+            count = self.least(self.rows - first, self.k.index(BLOCK))
+            tiles = self.blocks
+            if self.causal:
+                tiles = self.least(first.op("udiv", first, BLOCK) + 1, tiles)
+            yield first, count, tiles
+
+    def least(self, a: Value, b: Value) -> Value:
+        return (a < b).where(a, b)
+
+    def gemm(
+        self, a: Array, a_row: int, b: Array, b_row: int, c: Array, columns: int, inner: int, add: bool, turned: bool = False
+    ) -> None:  # fmt: skip
+        """c = a b or c += a b, of BLOCK rows; or with aᵀ."""
+        left = gemm.Matrix(a.pointer, 1, a_row) if turned else gemm.Matrix(a.pointer, a_row, 1)
+        matrices = [left, gemm.Matrix(b.pointer, b_row, 1), gemm.Matrix(c.pointer, columns, 1)]
+        gemm.write(self.k, (BLOCK, columns, self.opaque(inner)), matrices, self.k.dtype, add)
+
+    def opaque(self, n: int) -> str:
+        """A length as a number that LLVM does not know: it would unroll each product whole, past the instruction cache."""
+        return self.k.emit(f'call i64 asm "", "=r,0"(i64 {n})')
+
+    def visible(self, i: Value, first: Value) -> Value:
+        """How many columns a row sees, in all lanes."""
+        seen = self.least(first + i + 1, self.columns) if self.causal else self.columns
+        return self.k.spread(seen.convert("trunc", "i32"), self.k.lanes)
+
+    def vectors(self, tiles: Value, i: Value) -> Iterator[tuple[Value, int, Value]]:
+        """The vectors of a row of scores: their row in the tiles, their place in it, and the numbers of their columns."""
+        lanes = self.k.lanes
+        numbers = ", ".join(f"i32 {n}" for n in range(lanes))
+        for t in self.k.turns(tiles):
+            column = self.k.spread((t * BLOCK).convert("trunc", "i32"), lanes) + Value(
+                self.k, f"<{numbers}>", f"<{lanes} x i32>"
+            )
+            for at in range(0, BLOCK, lanes):
+                yield t * BLOCK + i, at, column + at if at else column
+
+    def clear(self, a: Array, count: Index, width: int, first: Index = 0) -> None:
+        """Set vectors to 0."""
+        zero = self.k.number(0.0, self.k.lanes)
+        for i in self.k.turns(count, first):
+            for j, some in self.k.vectors(0, width):
+                a.store(zero, i, j, count=some)
+
+    def scale(self, a: Array, count: Index, width: int, factor: Any) -> None:
+        """Multiply each vector by factor(its number)."""
+        for i in self.k.turns(count):
+            value = self.k.spread(factor(i), self.k.lanes)
+            for j, some in self.k.vectors(0, width):
+                a.store(a.load(i, j, lanes=self.k.lanes, count=some) * value, i, j, count=some)
+
+    def inner(self, a: Array, b: Array, i: Value, width: int) -> Value:
+        """The inner product of a vector of each."""
+        total = None
+        for j, some in self.k.vectors(0, width):
+            product = a.load(i, j, lanes=self.k.lanes, count=some) * b.load(i, j, lanes=self.k.lanes, count=some)
+            total = product if total is None else total + product
+        assert total is not None
+        return self.k.total(total)
+
+
+@functools.lru_cache(maxsize=64)
+def _forward(width: int, wide: int, causal: bool, char: str) -> Any:
+    k = Kernel("attention", char)
+    arrays = [k.array(1) for _ in range(4)]
+    below = k.array(1)
+    heads = k.array(1, dtype=np.int64)
+    scale = k.array(1)
+    keys, turned, values = _rows(k.array(1), width), _rows(k.array(1), width), _rows(k.array(1), wide)
+    scores = _rows(k.array(1), BLOCK)
+    own, sums, totals = _rows(k.array(1), width), _rows(k.array(1), wide), _rows(k.array(1), BLOCK)
+    begin, end, rows, columns = (k.integer() for _ in range(4))
+    head = _Head(k, causal, rows, columns)
+    lanes = k.lanes
+    factor = k.spread(scale.load(0), lanes)
+    lowest = k.number(-float("inf"), lanes)
+    padded = head.blocks * BLOCK
+    for h in k.turns(end, begin):
+        (query, by), (key, key_by), (value, value_by), (out, out_by) = _placed(arrays, heads, h)
+        head.gather(key, key_by, 0, columns, keys, padded, width)
+        head.gather(value, value_by, 0, columns, values, padded, wide)
+        head.turned(keys, turned, width)
+        for first, count, tiles in head.row_blocks():
+            head.gather(query, by, first, count, own, BLOCK, width)
+            for t in k.turns(tiles):
+                head.gemm(own, width, turned.moved(t * BLOCK), BLOCK, scores.moved(t * BLOCK), BLOCK, width, False)
+            for i in k.turns(BLOCK):
+                seen = head.visible(i, first)
+                most, total = k.variable(k.number(-float("inf"), lanes)), k.variable(k.number(0.0, lanes))
+                for row, at, column in head.vectors(tiles, i):
+                    score = (column < seen).where(scores.load(row, at, lanes=lanes) * factor, lowest)
+                    scores.store(score, row, at)
+                    most.set((score > most.value).where(score, most.value))
+                top = k.most(most.value)
+                tops = k.spread(top, lanes)
+                for row, at, _ in head.vectors(tiles, i):
+                    weight = call("exp", scores.load(row, at, lanes=lanes) - tops)
+                    scores.store(weight, row, at)
+                    total += weight
+                totals.store(k.total(total.value), 0, i)
+                totals.store(top, 1, i)
+            head.clear(sums, BLOCK, wide)
+            for t in k.turns(tiles):
+                head.gemm(scores.moved(t * BLOCK), BLOCK, values.moved(t * BLOCK), wide, sums, wide, BLOCK, True)
+            head.scale(sums, BLOCK, wide, lambda i: 1.0 / totals.load(0, i))
+            head.spread(sums, out, out_by, first, count, wide)
+            for i in k.turns(count):
+                below.store(totals.load(1, i) + call("log", totals.load(0, i)), h * rows + first + i)
+    return k.compile()
+
+
+def _rows(a: Array, width: int) -> Array:
+    """Memory as rows of this length."""
+    return Array(a.kernel, a.pointer, (width, 1), a.dtype)
+
+
+def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Value]]:
+    """Each array at a head, and how far its vectors lie apart."""
+    count = len(arrays)
+    places = [(h * count + i) * 2 for i in range(count)]
+    return [(a.moved(heads.load(at)), heads.load(at + 1)) for a, at in zip(arrays, places, strict=True)]
+
+
+@functools.lru_cache(maxsize=64)
+def _backward(width: int, wide: int, causal: bool, char: str) -> Any:
+    k = Kernel("attention_grad", char)
+    arrays = [k.array(1) for _ in range(8)]
+    below = k.array(1)
+    heads = k.array(1, dtype=np.int64)
+    scale = k.array(1)
+    keys, keys_turned, key_sums = (_rows(k.array(1), width) for _ in range(3))
+    values, values_turned, value_sums = (_rows(k.array(1), wide) for _ in range(3))
+    weights, by_scores = _rows(k.array(1), BLOCK), _rows(k.array(1), BLOCK)
+    own, own_sums = _rows(k.array(1), width), _rows(k.array(1), width)
+    upper, results = _rows(k.array(1), wide), _rows(k.array(1), wide)
+    begin, end, rows, columns = (k.integer() for _ in range(4))
+    head = _Head(k, causal, rows, columns)
+    lanes = k.lanes
+    number = scale.load(0)
+    factor = k.spread(number, lanes)
+    padded = head.blocks * BLOCK
+    for h in k.turns(end, begin):
+        placed = _placed(arrays, heads, h)
+        (g, g_by), (query, by), (key, key_by), (value, value_by), (out, out_by) = placed[:5]
+        head.gather(key, key_by, 0, columns, keys, padded, width)
+        head.gather(value, value_by, 0, columns, values, padded, wide)
+        head.turned(keys, keys_turned, width)
+        head.turned(values, values_turned, wide)
+        head.clear(key_sums, padded, width)
+        head.clear(value_sums, padded, wide)
+        for first, count, tiles in head.row_blocks():
+            head.gather(query, by, first, count, own, BLOCK, width)
+            head.gather(g, g_by, first, count, upper, BLOCK, wide)
+            head.gather(out, out_by, first, count, results, BLOCK, wide)
+            for t in k.turns(tiles):
+                at = t * BLOCK
+                head.gemm(own, width, keys_turned.moved(at), BLOCK, weights.moved(at), BLOCK, width, False)
+                head.gemm(upper, wide, values_turned.moved(at), BLOCK, by_scores.moved(at), BLOCK, wide, False)
+            for i in k.turns(count):
+                seen = head.visible(i, first)
+                off = k.spread(head.inner(upper, results, i, wide), lanes)
+                less = k.spread(below.load(h * rows + first + i), lanes)
+                for row, at, column in head.vectors(tiles, i):
+                    weight = call("exp", weights.load(row, at, lanes=lanes) * factor - less)
+                    weight = (column < seen).where(weight, k.number(0.0, lanes))
+                    weights.store(weight, row, at)
+                    by_scores.store((by_scores.load(row, at, lanes=lanes) - off) * weight, row, at)
+            for i in k.turns(BLOCK, count):  # rows that are not there
+                for row, at, _ in head.vectors(tiles, i):
+                    weights.store(k.number(0.0, lanes), row, at)
+                    by_scores.store(k.number(0.0, lanes), row, at)
+            head.clear(own_sums, BLOCK, width)
+            for t in k.turns(tiles):
+                at = t * BLOCK
+                head.gemm(by_scores.moved(at), BLOCK, keys.moved(at), width, own_sums, width, BLOCK, True)
+                head.gemm(by_scores.moved(at), BLOCK, own, width, key_sums.moved(at), width, BLOCK, True, turned=True)
+                head.gemm(weights.moved(at), BLOCK, upper, wide, value_sums.moved(at), wide, BLOCK, True, turned=True)
+            head.scale(own_sums, BLOCK, width, lambda i: number)
+            head.spread(own_sums, *placed[5], first, count, width)
+        head.scale(key_sums, columns, width, lambda i: number)
+        head.spread(key_sums, *placed[6], 0, columns, width)
+        head.spread(value_sums, *placed[7], 0, columns, wide)
+    return k.compile()
