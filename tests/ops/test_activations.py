@@ -23,6 +23,21 @@ CASES: dict[str, tuple[Any, Any]] = {
     "leaky_relu slope below 0": (lambda x: tn.leaky_relu(x, -0.5), lambda x: F.leaky_relu(x, -0.5)),
     "elu": (tn.elu, F.elu),
     "elu alpha": (lambda x: tn.elu(x, 0.3), lambda x: F.elu(x, 0.3)),
+    "selu": (tn.selu, F.selu),
+    "celu": (tn.celu, F.celu),
+    "celu alpha": (lambda x: tn.celu(x, 0.5), lambda x: F.celu(x, 0.5)),
+    "prelu": (
+        lambda x: tn.prelu(x, np.array([0.25], x.dtype)),
+        lambda x: F.prelu(x, torch.tensor([0.25], dtype=x.dtype)),
+    ),
+    "rrelu": (tn.rrelu, F.rrelu),
+    "threshold": (lambda x: tn.threshold(x, 0.3, -2.0), lambda x: F.threshold(x, 0.3, -2.0)),
+    "threshold to 0": (lambda x: tn.threshold(x, 0.3, 0.0), lambda x: F.threshold(x, 0.3, 0.0)),
+    "hardshrink": (tn.hardshrink, F.hardshrink),
+    "hardshrink lambd": (lambda x: tn.hardshrink(x, 1.5), lambda x: F.hardshrink(x, 1.5)),
+    "softshrink": (tn.softshrink, F.softshrink),
+    "softshrink lambd": (lambda x: tn.softshrink(x, 1.5), lambda x: F.softshrink(x, 1.5)),
+    "hardswish": (tn.hardswish, F.hardswish),
     "hardtanh": (tn.hardtanh, F.hardtanh),
     "hardtanh limits": (lambda x: tn.hardtanh(x, -0.1, 0.7), lambda x: F.hardtanh(x, -0.1, 0.7)),
     "relu6": (tn.relu6, F.relu6),
@@ -38,6 +53,7 @@ CASES: dict[str, tuple[Any, Any]] = {
     "gelu": (tn.gelu, F.gelu),
     "gelu tanh": (lambda x: tn.gelu(x, "tanh"), lambda x: F.gelu(x, approximate="tanh")),
     "erf": (tn.erf, torch.erf),
+    "softmin": (tn.softmin, lambda x: F.softmin(x, -1)),
     "softmax": (tn.softmax, lambda x: F.softmax(x, -1)),
     "softmax first axis": (lambda x: tn.softmax(x, axis=0), lambda x: F.softmax(x, 0)),
     "log_softmax": (tn.log_softmax, lambda x: F.log_softmax(x, -1)),
@@ -54,6 +70,90 @@ def test_values_and_gradients_are_those_of_torch(name: str) -> None:
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu", "elu alpha", "relu6", "hardtanh", "hardtanh limits"])
 def test_the_gradient_at_a_kink_is_that_of_torch(name: str) -> None:
     agrees_with_torch(*CASES[name], np.array([0.0, -0.0, 1.0, -1.0, 6.0, -0.1, 0.7]), dtypes=[np.float64])
+
+
+@pytest.mark.parametrize("name", ["selu", "celu", "celu alpha", "prelu", "rrelu"])
+def test_the_gradient_at_zero_is_that_of_torch(name: str) -> None:
+    agrees_with_torch(*CASES[name], np.array([0.0, -0.0]), dtypes=[np.float64])
+
+
+@pytest.mark.parametrize(
+    ("name", "kinks"),
+    [
+        ("threshold", [0.3]),
+        ("hardshrink", [-0.5, 0.5, 0.0]),
+        ("softshrink lambd", [-1.5, 1.5, 0]),
+        ("hardswish", [-3, 3]),
+    ],
+)
+def test_the_gradient_at_other_kinks_is_that_of_torch(name: str, kinks: Any) -> None:
+    agrees_with_torch(*CASES[name], np.array(kinks, float), dtypes=[np.float64])
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_glu_is_that_of_torch(axis: int) -> None:
+    agrees_with_torch(lambda x: tn.glu(x, axis), lambda x: F.glu(x, axis), 3 * R.normal(size=(4, 2, 6)))
+    x = tn.tensor(np.array([[-1e3, 1e3], [1e3, -1e3]], np.float32), requires_grad=True)
+    tn.glu(x, 0).sum().backward()
+    assert np.isfinite(x.grad.data).all()
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (2, 5, 3), (2, 5, 2, 3)])
+def test_prelu_of_channels_is_that_of_torch(shape: Any) -> None:
+    agrees_with_torch(tn.prelu, F.prelu, R.normal(size=shape), R.normal(size=5))
+
+
+def test_gumbel_softmax_draws_classes_with_their_probabilities() -> None:
+    p = np.array([0.1, 0.6, 0.3])
+    logits = np.broadcast_to(np.log(p).astype(np.float32), (20000, 3))
+    hard = tn.gumbel_softmax(logits, tau=0.7, hard=True, rng=0)
+    soft = tn.gumbel_softmax(logits, tau=0.7, rng=0)
+    assert hard.dtype == soft.dtype == np.float32
+    assert set(np.unique(hard)) == {0.0, 1.0}
+    np.testing.assert_array_equal(hard.argmax(1), soft.argmax(1))
+    np.testing.assert_allclose(soft.sum(1), 1, rtol=1e-5)
+    np.testing.assert_allclose(hard.mean(0), p, atol=0.01)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_the_gradient_of_a_hard_gumbel_softmax_is_that_of_the_soft_one(axis: int) -> None:
+    found = []
+    for hard in (False, True):
+        x = tn.tensor(R.normal(size=(3, 4)) * 0 + np.arange(4.0), requires_grad=True)
+        (tn.gumbel_softmax(x, 0.5, hard, axis, rng=3) * np.arange(12.0).reshape(3, 4)).sum().backward()
+        found.append(x.grad.data)
+    close(*found)
+
+
+def test_no_gradient_flows_through_stop_gradient() -> None:
+    x = tn.tensor(np.array([2.0]), requires_grad=True)
+    assert not tn.stop_gradient(x).requires_grad
+    (tn.stop_gradient(x) * x).backward()
+    np.testing.assert_array_equal(x.grad.data, [2.0])
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "mish", "elu alpha", "gelu", "softplus", "hardswish", "relu", "threshold"])
+def test_arrays_beyond_the_cache_are_worked_on_in_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tapenet.ops.elementwise import blocks
+    from tapenet.ops.layers.activations import common
+
+    def run(x: Any) -> Any:
+        t = tn.tensor(x, requires_grad=True)
+        y = NAMES[name](t)
+        y.backward(np.cos(x))
+        return y.data, t.grad.data
+
+    for x in (R.normal(size=(30, 50)), np.moveaxis(R.normal(size=(3, 5, 7, 11)), 0, -1), R.normal(size=2000)[::2]):
+        expected = run(x)
+        with monkeypatch.context() as patch:
+            patch.setattr(blocks, "LARGE", 100)
+            patch.setattr(blocks, "BLOCK", 64)
+            patch.setattr(common, "_LARGE", 100)
+            found = run(x)
+        for a, b in zip(found, expected, strict=True):
+            close(a, b)
+        if x.ndim == 4:
+            assert found[0].strides == x.strides  # the memory order is kept
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -162,6 +262,12 @@ def test_softmax_of_integers_and_of_nothing() -> None:
         (lambda: tn.gelu(tn.tensor([1.0]), "erf"), r"gelu.*approximate='erf': it is 'none' or 'tanh'"),
         (lambda: tn.hardtanh(tn.tensor([1.0]), 2, 1), "hardtanh.*min_val=2 must be below max_val=1"),
         (lambda: tn.softmax(tn.tensor([1.0]), 1), "softmax.*x has 1 axes; axis is one of them"),
+        (lambda: tn.gumbel_softmax(tn.tensor([1.0]), 0.0), "gumbel_softmax: tau=0.0 must be positive"),
+        (lambda: tn.prelu(tn.tensor([[1.0, 2.0]]), np.ones(3)), r"prelu: weight has shape \(3,\).*\(2,\)"),
+        (lambda: tn.glu(tn.tensor([1.0])), "glu.*its length 1 is odd"),
+        (lambda: tn.celu(tn.tensor([1.0]), 0), "celu.*alpha=0 divides"),
+        (lambda: tn.softshrink(tn.tensor([1.0]), -1), "softshrink.*lambd=-1 must not be negative"),
+        (lambda: tn.rrelu(tn.tensor([1.0]), 0.5, 0.2), "rrelu: lower=0.5 exceeds upper=0.2"),
     ],
 )
 def test_errors_say_what_to_do(call: Any, text: str) -> None:
