@@ -63,6 +63,12 @@ def run(
         pairs of a leaf (or a node of `only`) and its gradient.
     """
     state = local.state
+    if state.autocast is not None:  # what types rules compute in was decided in the forward pass
+        state.begin(autocast=None)
+        try:
+            return run(roots, tensor=tensor, release=release, create_graph=create_graph, only=only)
+        finally:
+            state.end()
     on_tensors = create_graph or (state.tape is not None and state.tape.captures)
     useful = None if only is None else _useful(_collect([node for node, _ in roots], only), only)
     grads = Gradients(tensor, on_tensors, user_site() if release else None, useful)

@@ -162,7 +162,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     if groups < 1 or out % groups:
         raise ValueError(f"dirac_: {out} output channels do not divide into groups={groups}")
     values = np.zeros(tensor.shape)
-    middle = tuple(n // 2 for n in kernel)
+    middle: Any = tuple(n // 2 for n in kernel)
     for i in range(min(out // groups, channels)):
         values[(slice(i, None, out // groups), i, *middle)] = 1.0
     return _fill(tensor, values)

@@ -26,12 +26,12 @@ _waiting: list[Callable[[], None]] = []
 
 def is_low(dtype: Any) -> bool:
     """Whether a dtype is float16 or bfloat16."""
-    return dtype.char in LOW
+    return bool(dtype.char in LOW)
 
 
 def is_float(dtype: Any) -> bool:
     """Whether a dtype is a real floating one, bfloat16 among them."""
-    return dtype.kind == "f" or dtype.char == "E"
+    return bool(dtype.kind == "f" or dtype.char == "E")
 
 
 def is_inexact(dtype: Any) -> bool:
@@ -61,7 +61,8 @@ def dtype_of(given: DTypeLike) -> np.dtype[Any]:
                 "bfloat16 is a type of the package ml_dtypes, which is not installed: pip install 'tapenet[lowp]'. "
                 "float16 needs no package"
             ) from None
-        return np.dtype(ml_dtypes.bfloat16)
+        found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        return found
     return np.dtype(given)
 
 

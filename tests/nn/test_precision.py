@@ -267,6 +267,24 @@ def test_products_are_those_of_rounded_inputs_in_float32_rounded(low: str) -> No
     np.testing.assert_array_equal(x.grad.data, wide((g @ w).astype(dtype)))
 
 
+@lows
+def test_a_backward_pass_is_the_same_inside_and_outside(low: str) -> None:
+    net = nn.Sequential(nn.Conv2d(1, 3, 3, rng=0), nn.ReLU(), nn.Flatten(), nn.Linear(12, 4, rng=1), nn.LayerNorm(4))
+    x = R.normal(size=(2, 1, 4, 4)).astype(np.float32)
+    grads = []
+    for inside in (True, False):
+        net.zero_grad()
+        with tn.autocast(low):
+            loss = F.cross_entropy(net(x), np.array([0, 3]))
+            if inside:
+                loss.backward()
+        if not inside:
+            loss.backward()
+        grads.append([p.grad.data for p in net.parameters()])
+    for a, b in zip(*grads, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_autocast_beside_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     net = make()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.ops.op import op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 Array = NDArray[Any]
@@ -138,7 +138,7 @@ quantized_linear_input_grad = op(
     samples=lambda r: _samples(r, 2),
 )
 
-quantized_linear = op(
+quantized_linear: Op = op(
     _quantized_linear,
     name="quantized_linear",
     lower=_called,
