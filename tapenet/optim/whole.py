@@ -18,7 +18,9 @@ from tapenet.autodiff import mutation
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import Optimizer
-from tapenet.optim.storage import Slot, Storage
+from tapenet.optim.parameters import Parameters
+from tapenet.optim.schedules import Schedule
+from tapenet.optim.storage import BLOCK, Slot, Storage, memory_order
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -45,6 +47,10 @@ class WholeOptimizer(Optimizer):
             [0. , 1. ]], requires_grad=True)
     """
 
+    def __init__(self, params: Parameters, *, lr: float | Schedule, **options: Any) -> None:
+        self._scratch: dict[Any, Array] = {}
+        super().__init__(params, lr=lr, **options)
+
     def constants(self, options: Group) -> dict[str, Any]:
         """What `rule` finds beside the scalars, and may branch on. A captured step holds for these alone."""
         return {}
@@ -66,6 +72,13 @@ class WholeOptimizer(Optimizer):
             state[name][...] = value
         p[...] = new
 
+    def scratch(self, like: Array) -> Array:
+        """A flat array with room for as many elements, which is kept for the next parameter."""
+        held = self._scratch.get(like.dtype)
+        if held is None or held.size < like.size:
+            held = self._scratch[like.dtype] = np.empty(like.size, like.dtype)
+        return held[: like.size]
+
     def _storage(self, slots: list[Slot]) -> Sequence[Storage]:
         dtypes = dict.fromkeys(slot.param.dtype for slot in slots)
         return [Whole([slot for slot in slots if slot.param.dtype == dtype], self._writer) for dtype in dtypes]
@@ -83,6 +96,21 @@ class WholeOptimizer(Optimizer):
 
     def _outline(self, group: ParamGroup, step: int) -> tuple[Any, ...]:
         return *super()._outline(group, step), self.constants(self._options(group))
+
+
+def flattened(p: Array, g: Array, *states: Array) -> list[Array] | None:
+    """A parameter, its gradient and its states of the same shape as flat arrays in the parameter's memory order, all but
+    the gradient as views; None where the elements of one do not lie behind each other in that order."""
+    axes = memory_order(p)
+    if not all(array.transpose(axes).flags.c_contiguous for array in (p, *states)):
+        return None
+    return [array.transpose(axes).reshape(-1) for array in (p, g, *states)]
+
+
+def blocks(array: Array) -> list[slice]:
+    """Slices of an array made flat, each of which fits a cache with a few like it."""
+    size = BLOCK // array.dtype.itemsize
+    return [slice(first, first + size) for first in range(0, array.size, size)]
 
 
 class Run:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import decoupled, shrunk
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.whole import Shape, WholeOptimizer
+from tapenet.optim.storage import memory_order, shaped
+from tapenet.optim.whole import Array, Shape, WholeOptimizer
 
 
 class Adafactor(WholeOptimizer):
@@ -85,26 +87,56 @@ class Adafactor(WholeOptimizer):
 
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
-        eps1, eps2 = s["eps"]
-        if eps1 is None:
-            eps1 = float(np.finfo(p.dtype).eps)
-        if "sign" in s:
-            g = s["sign"] * g
-        square = g * g
-        if len(p.shape) < 2:
-            v = state["variance"] + s["newest"] * (square - state["variance"])
-            new = {"variance": v}
-        else:
-            row, column = state["row_var"], state["col_var"]
-            row = row + s["newest"] * (np.mean(square, axis=-1, keepdims=True) - row)
-            column = column + s["newest"] * (np.mean(square, axis=-2, keepdims=True) - column)
-            v = (row / np.maximum(np.mean(row, axis=-2, keepdims=True), eps1)) * column
-            new = {"row_var": row, "col_var": column}
+        eps1, eps2 = _epsilons(p, s)
+        v, new = _second_moment(g * g, state, s["newest"], eps1)
+        v = v[0] * v[1] if isinstance(v, tuple) else v
         update = g / np.sqrt(np.maximum(v, eps1 * eps1))
-        size = s["rate"] * np.maximum(_root_mean_square(p), eps2)
-        factor = size / np.maximum(_root_mean_square(update) * s["1 / d"], 1.0)
-        return shrunk(p, s) - factor * update, new
+        return shrunk(p, s) - _factor(p, update, s, eps2) * update, new
+
+    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
+        """The rule in place, in the parameter's memory order: fresh memory costs more here than the arithmetic."""
+        eps1, eps2 = _epsilons(p, s)
+        g = grad._data
+        work = shaped(self.scratch(p), p.shape, memory_order(p))
+        v, new = _second_moment(np.multiply(g, g, out=work), state, s["newest"], eps1)
+        for name, value in new.items():
+            state[name][...] = value
+        np.multiply(*v, out=work) if isinstance(v, tuple) else np.copyto(work, v)
+        np.maximum(work, eps1 * eps1, out=work)
+        np.sqrt(work, out=work)
+        np.divide(g, work, out=work)
+        work *= _factor(p, work, s, eps2)
+        if "shrink" in s:
+            p *= s["shrink"]
+        p -= work
+
+
+def _epsilons(p: Any, s: dict[str, Any]) -> tuple[float, float]:
+    eps1, eps2 = s["eps"]
+    return float(np.finfo(p.dtype).eps) if eps1 is None else eps1, eps2
+
+
+def _second_moment(square: Any, state: State, newest: Any, eps1: float) -> tuple[Any, State]:
+    """The mean of g² over time, for matrices as the two factors of an outer product; and the new state."""
+    if "variance" in state:
+        v = state["variance"] + newest * (square - state["variance"])
+        return v, {"variance": v}
+    row, column = state["row_var"], state["col_var"]
+    row = row + newest * (np.mean(square, axis=-1, keepdims=True) - row)
+    column = column + newest * (np.mean(square, axis=-2, keepdims=True) - column)
+    return (row / np.maximum(np.mean(row, axis=-2, keepdims=True), eps1), column), {"row_var": row, "col_var": column}
+
+
+def _factor(p: Any, update: Any, s: dict[str, Any], eps2: float) -> Any:
+    """What the update is multiplied by."""
+    size = s["rate"] * np.maximum(_root_mean_square(p), eps2)
+    if "sign" in s:
+        size = s["sign"] * size
+    return size / np.maximum(_root_mean_square(update) * s["1 / d"], 1.0)
 
 
 def _root_mean_square(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        flat = x.ravel(order="K")
+        return np.sqrt(np.dot(flat, flat) / x.dtype.type(x.size))
     return np.sqrt(np.mean(x * x))

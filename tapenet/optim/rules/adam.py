@@ -206,7 +206,8 @@ class NAdam(Optimizer):
 
 
 def _momentum(beta1: float, decay: float, step: int) -> float:
-    return beta1 * (1 - 0.5 * 0.96 ** (step * decay))
+    factor: float = 1 - 0.5 * 0.96 ** (step * decay)
+    return beta1 * factor
 
 
 class RAdam(Optimizer):

@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import common, gradient
+from tapenet.optim.rules.common import common, gradient, signed
 from tapenet.optim.schedules import Schedule
 
 
@@ -175,7 +175,7 @@ class Adadelta(Optimizer):
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         g = gradient(p, g, s)
         v = s["rho"] * state["square_avg"] + s["1 - rho"] * (g * g)
-        delta = g * (np.sqrt(state["acc_delta"] + s["eps"]) / np.sqrt(v + s["eps"]))
+        delta = g * np.sqrt((state["acc_delta"] + s["eps"]) / (v + s["eps"]))
         a = s["rho"] * state["acc_delta"] + s["1 - rho"] * (delta * delta)
         return p - s["lr"] * delta, {"square_avg": v, "acc_delta": a}
 
@@ -232,8 +232,9 @@ class Rprop(Optimizer):
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         g = gradient(p, g, s)
-        turn = np.sign(g * state["prev"])  # 1: the same sign as before, -1: the other
-        factor = 1.0 + s["growth"] * np.maximum(turn, 0.0) + s["shrinkage"] * np.minimum(turn, 0.0)
-        size = np.minimum(np.maximum(state["step_size"] * factor, s["smallest"]), s["largest"])
+        turn = g * state["prev"]  # above 0: the same sign as before, below 0: the other
+        size = state["step_size"]
+        size = size + (s["growth"] * size) * (turn > 0.0) - (s["shrinkage"] * size) * (turn < 0.0)
+        size = np.minimum(np.maximum(size, s["smallest"]), s["largest"])
         g = g * (turn >= 0.0)
-        return p - np.sign(g) * size, {"prev": g, "step_size": size}
+        return p - signed(size, g), {"prev": g, "step_size": size}

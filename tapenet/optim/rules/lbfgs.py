@@ -112,7 +112,7 @@ class LBFGS(WholeOptimizer):
 
     # -- the step --------------------------------------------------------------------------------------------
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]  # it needs the loss
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take up to `max_iter` steps.
 
         Args:

@@ -7,15 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import check_betas, common, gradient
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.whole import WholeOptimizer
+from tapenet.optim.whole import Array, WholeOptimizer, blocks, flattened
 
 
 def _norm(x: Any) -> Any:
+    if type(x) is np.ndarray:
+        flat = x.ravel(order="K")
+        return np.sqrt(np.dot(flat, flat))
     return np.sqrt(np.sum(x * x))
 
 
@@ -86,7 +90,8 @@ class LAMB(WholeOptimizer):
         return {**own, "clip": 1.0} if options["trust_clip"] else own
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def direction(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+        """The update before it gets its length, and the new state: the elementwise part of the rule."""
         if "sign" in s:
             g = s["sign"] * g
         m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
@@ -96,10 +101,35 @@ class LAMB(WholeOptimizer):
             update = s["gain"] * update
         if "weight_decay" in s:
             update = update + s["weight_decay"] * p
+        return update, {"exp_avg": m, "exp_avg_sq": v}
+
+    @staticmethod
+    def rate(p: Any, update: Any, s: dict[str, Any]) -> Any:
+        """What the update is multiplied by."""
         ratio = _trust(p, update)
         if "clip" in s:
             ratio = np.minimum(ratio, s["clip"])
-        return p - (s["lr"] * ratio) * update, {"exp_avg": m, "exp_avg_sq": v}
+        return s["lr"] * ratio
+
+    @staticmethod
+    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+        update, new = LAMB.direction(p, g, state, s)
+        return p - LAMB.rate(p, update, s) * update, new
+
+    def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
+        flat = flattened(p, grad._data, state["exp_avg"], state["exp_avg_sq"])
+        if flat is None:
+            super().update(p, grad, state, s)
+            return
+        flat_p, g, m, v = flat
+        # The same in blocks that fit the cache.
+        direction = self.scratch(p)
+        for at in blocks(p):
+            direction[at], new = self.direction(flat_p[at], g[at], {"exp_avg": m[at], "exp_avg_sq": v[at]}, s)
+            m[at], v[at] = new["exp_avg"], new["exp_avg_sq"]
+        rate = self.rate(flat_p, direction, s)
+        for at in blocks(p):
+            flat_p[at] -= rate * direction[at]
 
 
 class LARS(WholeOptimizer):
