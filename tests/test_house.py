@@ -29,7 +29,9 @@ MODULES = {
 
 #: Folder -> the folders that its modules may import. What is not listed may be imported by nobody.
 KNOWS: dict[str, set[str]] = {
-    "ops": {"ops"},
+    "native": {"native"},
+    "kernels": {"native", "kernels"},
+    "ops": {"kernels", "ops"},
     "linalg": {"ops"},
     "fft": {"ops"},
     "autodiff": {"ops", "autodiff"},
@@ -37,7 +39,7 @@ KNOWS: dict[str, set[str]] = {
     "optim": {"ops", "autodiff", "optim"},
     "data": {"data"},
     "drawing": {"ops", "autodiff", "compiler", "profiling", "drawing"},
-    "compiler": {"ops", "autodiff", "compiler"},
+    "compiler": {"native", "kernels", "ops", "autodiff", "compiler"},
     "profiling": {"ops", "autodiff", "profiling"},
     "training": {"ops", "autodiff", "nn", "optim", "training"},
     "interop": {"ops", "autodiff", "nn", "interop"},

@@ -1,18 +1,21 @@
 """What layers compute, in machine code made for the shapes at hand: the same results as their NumPy, in less time.
 
-Ops ask `on()`, and whether the work is worth a kernel; where there is none they do it in NumPy: without llvmlite (the extra
-`tapenet[jit]`), for other dtypes than float32 and float64, or with the environment variable `TAPENET_KERNELS=0`. A kernel is
-compiled at the first call with new shapes, in a tenth of a second or so, and kept on disk.
+Ops ask for the kernels of a topic (`use`) where the work is worth one; where there is none they do it in NumPy: without
+llvmlite (the extra `tapenet[jit]`), for other dtypes than float32 and float64, or with the environment variable
+`TAPENET_KERNELS=0`. A kernel is compiled at the first call with new shapes, in a tenth of a second or so, and kept on disk.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
+import importlib.util
 import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,11 +28,14 @@ def on() -> bool:
     return _on and _installed()
 
 
+def use(name: str) -> ModuleType | None:
+    """The kernels of this topic, loaded at first use; None if ops have to do without."""
+    return importlib.import_module(f"{__name__}.{name}") if on() else None
+
+
 @functools.cache
 def _installed() -> bool:
-    from tapenet.native.toolchain import available
-
-    found = available()
+    found = importlib.util.find_spec("llvmlite") is not None
     if found:
         _keep_memory()
     return found

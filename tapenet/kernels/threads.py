@@ -18,8 +18,8 @@ def deal(work: Callable[[int, int], None], length: int, cost: int) -> None:
 
     Parts write to places of their own, so that results do not depend on how many there are.
     """
-    count = min(processors(), length)
-    if count < 2 or cost < WORTH:
+    count = min(processors(), length) if cost >= WORTH else 1
+    if count < 2:
         work(0, length)
         return
     bounds = [length * i // count for i in range(count + 1)]

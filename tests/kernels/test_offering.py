@@ -50,9 +50,9 @@ def test_a_compiled_stack_of_layers_moves_nothing(monkeypatch: pytest.MonkeyPatc
         taken.append(found.base is not None or not found.flags.owndata)
         return found
 
-    def bordered(x: Any, befores: Any, padded: Any) -> Any:
+    def bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
         given.append(x.flags.c_contiguous)
-        return plain(x, befores, padded)
+        return plain(moves, x, befores, padded)
 
     plain = machine._bordered
     expected = step(x, *weights)

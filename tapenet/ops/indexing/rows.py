@@ -25,18 +25,18 @@ def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
     """
     if indices.size and indices.min() < 0:
         indices = np.where(indices < 0, indices + length, indices)
-    if values.dtype.char in "fd" and values.size > 4096 and kernels.on():
-        from tapenet.kernels import rows
-
-        return rows.gathered(indices, np.ascontiguousarray(values), length)
+    kernel = kernels.use("rows") if values.dtype.char in "fd" and values.size > 4096 else None
+    if kernel is not None:
+        found: tuple[Any, Any] = kernel.gathered(indices, np.ascontiguousarray(values), length)
+        return found
     n = len(indices)
     first = np.empty(length, np.intp)
     first[indices[::-1]] = np.arange(n)[::-1]  # of several assignments to one place the last one stays
     at = first[indices]
     begins = at == np.arange(n)
-    found = indices[begins]
+    rows = indices[begins]
     sums = values[begins]
-    if len(found) < n:
+    if len(rows) < n:
         number = np.cumsum(begins) - 1
         add_at(sums, number[at[~begins]], values[~begins])
-    return found.astype(np.int64, copy=False), sums
+    return rows.astype(np.int64, copy=False), sums

@@ -23,10 +23,7 @@ def backward(g: Any, query: Any, key: Any, value: Any, out: Any, logsumexp: Any,
 
 
 def _kernel(query: Any, key: Any, value: Any, causal: bool) -> Any:
-    if query.shape[-2] * key.shape[-2] * query.shape[-1] == 0 or not kernels.on():
+    kernel = kernels.use("attention")
+    if kernel is None or not kernel.takes(query, key, value):
         return None
-    from tapenet.kernels import attention
-
-    if not attention.takes(query, key, value):
-        return None
-    return attention if attention.multiply_adds(query, key, value, causal) >= WORTH else None
+    return kernel if kernel.multiply_adds(query, key, value, causal) >= WORTH else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from typing import Any, NamedTuple
@@ -27,9 +28,10 @@ class _Axis(NamedTuple):
 
 def conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
     """The convolution as (outs, spatial axes, batch)."""
-    if not _worth(x, weight, p):
+    made = _kernels(x, weight, p)
+    if made is None:
         return None
-    direct, winograd = _modules()
+    direct, winograd, moves = made
     if bias is None:
         bias = np.zeros(p.outs, x.dtype)
     bias = np.ascontiguousarray(bias, x.dtype)
@@ -37,22 +39,23 @@ def conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
         if winograd.pays(x.dtype.char, shape):
             out = _result((p.outs, *p.out), x.dtype, p)
-            winograd.convolve(_bordered(x, _befores(p), shape.padded), weight, bias, out, shape)
+            winograd.convolve(_bordered(moves, x, _befores(p), shape.padded), weight, bias, out, shape)
             return out
     shape = _forward(direct, p)
     if not direct.takes(x.dtype.char, shape):
         return None
     out = _result((p.outs, *p.out), x.dtype, p)
     flat = np.ascontiguousarray(weight).reshape(p.outs, p.channels // p.groups, -1)
-    direct.sums(_bordered(x, _befores(p), p.padded), flat, bias, out, shape)
+    direct.sums(_bordered(moves, x, _befores(p), p.padded), flat, bias, out, shape)
     return out
 
 
 def input_grad(y: Any, weight: Any, p: Plan) -> Any:
     """The gradient by the input, (channels, spatial axes, batch), of an output gradient (outs, spatial axes, batch)."""
-    if not _worth(y, weight, p):
+    made = _kernels(y, weight, p)
+    if made is None:
         return None
-    direct, winograd = _modules()
+    direct, winograd, moves = made
     sizes = _sizes(p)
     if _square(p):
         shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch)
@@ -61,38 +64,36 @@ def input_grad(y: Any, weight: Any, p: Plan) -> Any:
             found = _result((p.channels, *sizes), y.dtype, p)
             turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
             bias = np.zeros(p.channels, y.dtype)
-            winograd.convolve(_bordered(y, befores, shape.padded), turned, bias, found, shape)
+            winograd.convolve(_bordered(moves, y, befores, shape.padded), turned, bias, found, shape)
             return found
-    return _phases(direct, y, weight, p, sizes)
+    return _phases(direct, moves, y, weight, p, sizes)
 
 
 def weight_grad(x: Any, y: Any, p: Plan) -> Any:
     """The gradient by the weights, (outs, channels / groups, kernel), of an output gradient (outs, spatial axes, batch)."""
-    if not _worth(x, y, p):
+    made = _kernels(x, y, p)
+    if made is None:
         return None
-    direct, winograd = _modules()
-    y = _bordered(y, [0] * len(p.out), p.out)
+    direct, winograd, moves = made
+    y = _bordered(moves, y, [0] * len(p.out), p.out)
     if _square(p):
         shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
         if winograd.pays(x.dtype.char, shape):
-            return winograd.weight_grad(_bordered(x, _befores(p), shape.padded), y, shape)
+            return winograd.weight_grad(_bordered(moves, x, _befores(p), shape.padded), y, shape)
     shape = _forward(direct, p)
     if not direct.takes(x.dtype.char, shape):
         return None
     found = np.zeros((p.outs, p.channels // p.groups, *p.kernel), x.dtype)
-    direct.weight_sums(_bordered(x, _befores(p), p.padded), found, y, shape)
+    direct.weight_sums(_bordered(moves, x, _befores(p), p.padded), found, y, shape)
     return found
 
 
-def _modules() -> tuple[Any, Any]:
-    from tapenet.kernels import convolution, winograd
-
-    return convolution, winograd
-
-
-def _worth(a: Any, b: Any, p: Plan) -> bool:
+def _kernels(a: Any, b: Any, p: Plan) -> Any:
+    """The kernels of the direct sum, of Winograd's and of moves, if there are any for this work."""
     work = math.prod(p.out) * p.batch * p.outs * p.width
-    return work >= WORTH and a.dtype is b.dtype and a.dtype.char in "fd" and kernels.on()
+    if work < WORTH or a.dtype is not b.dtype or a.dtype.char not in "fd" or not kernels.on():
+        return None
+    return kernels.use("convolution"), kernels.use("winograd"), kernels.use("moves")
 
 
 def _square(p: Plan) -> bool:
@@ -116,10 +117,8 @@ def _sizes(p: Plan) -> Ints:
     return tuple(inside.stop - inside.start for inside in p.inside[1:])
 
 
-def _bordered(x: Any, befores: Any, padded: Any) -> Any:
+def _bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
     """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
-    from tapenet.kernels import moves
-
     if not x.flags.c_contiguous:
         x = moves.batch_last(x)
     if x.shape[1:-1] == tuple(padded) and not any(befores):
@@ -141,6 +140,7 @@ def _three(values: Any, fill: int) -> Any:
     return (fill,) * (3 - len(values)) + tuple(values)
 
 
+@functools.lru_cache(maxsize=512)  # a plan is one object for all calls with the same shapes
 def _forward(direct: Any, p: Plan) -> Any:
     taps = itertools.product(*[tuple(i * d for i in range(k)) for k, d in zip(p.kernel, p.dilation, strict=True)])
     return direct.Shape(
@@ -159,11 +159,29 @@ def _forward(direct: Any, p: Plan) -> Any:
 # -- the gradient by the input -----------------------------------------------------------------------------------
 
 
-def _phases(direct: Any, y: Any, weight: Any, p: Plan, sizes: Ints) -> Any:
+def _phases(direct: Any, moves: Any, y: Any, weight: Any, p: Plan, sizes: Ints) -> Any:
     """With a stride s every s-th place sees the same taps; each of these phases is a convolution with some of them."""
+    befores, padded, planned = _planned(direct, p, sizes)
+    if not all(direct.takes(y.dtype.char, shape) for _, shape in planned):
+        return None
+    y = _bordered(moves, y, befores, padded)
+    found = _result((p.channels, *sizes), y.dtype, p)
+    bias = np.zeros(p.channels, y.dtype)
+    # (outs, channels / groups, kernel) as (channels, outs / groups, kernel).
+    grouped = weight.reshape(p.groups, p.outs // p.groups, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
+    for taps, shape in planned:
+        flat = np.ascontiguousarray(grouped[(slice(None),) * 3 + taps]).reshape(p.channels, p.outs // p.groups, -1)
+        direct.sums(y, flat, bias, found, shape)
+    return found
+
+
+@functools.lru_cache(maxsize=512)
+def _planned(direct: Any, p: Plan, sizes: Ints) -> tuple[list[int], Ints, list[tuple[Any, Any]]]:
+    """The border in front of the output gradient, its lengths with borders, and for each phase the index of its taps in
+    the kernel, and its sum."""
     axes = [
-        _phases_of(n, m, k, s, d, a)
-        for n, m, k, s, d, a in zip(sizes, p.out, p.kernel, p.stride, p.dilation, _befores(p), strict=True)
+        _phases_of(n, k, s, d, a)
+        for n, k, s, d, a in zip(sizes, p.kernel, p.stride, p.dilation, _befores(p), strict=True)
     ]
     befores = [max(0, -min(o for phase in axis for o in phase.offsets)) for axis in axes]
     padded = tuple(
@@ -186,22 +204,11 @@ def _phases(direct: Any, y: Any, weight: Any, p: Plan, sizes: Ints) -> Any:
             out_step=_three(p.stride, 1),
             out_start=_three([f.start for f in phases], 0),
         )
-        if not direct.takes(y.dtype.char, shape):
-            return None
-        planned.append((phases, shape))
-    y = _bordered(y, befores, padded)
-    found = _result((p.channels, *sizes), y.dtype, p)
-    bias = np.zeros(p.channels, y.dtype)
-    # (outs, channels / groups, kernel) as (channels, outs / groups, kernel).
-    grouped = weight.reshape(p.groups, p.outs // p.groups, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
-    for phases, shape in planned:
-        chosen = grouped[(slice(None),) * 3 + np.ix_(*(f.kernel for f in phases))]
-        flat = np.ascontiguousarray(chosen).reshape(p.channels, p.outs // p.groups, -1)
-        direct.sums(y, flat, bias, found, shape)
-    return found
+        planned.append((np.ix_(*(f.kernel for f in phases)), shape))
+    return befores, padded, planned
 
 
-def _phases_of(size: int, out: int, kernel: int, stride: int, dilation: int, before: int) -> list[_Axis]:
+def _phases_of(size: int, kernel: int, stride: int, dilation: int, before: int) -> list[_Axis]:
     """The phases along one axis. Place q of the input is seen by output i through tap k if q + before = i stride + k
     dilation."""
     phases = []

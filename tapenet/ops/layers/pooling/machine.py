@@ -18,42 +18,39 @@ MOST = 36
 
 def max_pool(x: Any, windows: Windows) -> Any:
     """The largest element of each window, and its offset within the window. x has its borders."""
-    shape = _shape(x, windows)
-    if shape is None:
+    kernel = _kernel(x, windows)
+    if kernel is None:
         return None
-    from tapenet.kernels import pooling
-
     best, where = (_result(x, windows.out, dtype) for dtype in (x.dtype, np.dtype(np.uint8)))
-    pooling.largest(x, best, where, shape)
+    kernel.largest(x, best, where, _shape(kernel, x, windows))
     return best, where
 
 
 def max_pool_grad(found: Any, y: Any, where: Any, windows: Windows) -> bool:
     """Whether y was written or added to `found` at `where`."""
-    shape = _shape(found, windows)
-    if shape is None or where.dtype != np.uint8 or not _alike(found, y) or not _alike(found, where):
+    kernel = _kernel(found, windows)
+    if kernel is None or where.dtype != np.uint8 or not _alike(found, y) or not _alike(found, where):
         return False
-    from tapenet.kernels import pooling
-
-    pooling.spread(found, y, where, shape)
+    kernel.spread(found, y, where, _shape(kernel, found, windows))
     return True
 
 
-def _shape(x: Any, windows: Windows) -> Any:
-    """The windows over memory, or None where there is no kernel for it."""
-    size = math.prod(windows.kernel)
-    if x.size < WORTH or x.dtype.char not in "fd" or not 1 < size <= MOST:
+def _kernel(x: Any, windows: Windows) -> Any:
+    """The kernels, if there are any for an array."""
+    if x.size < WORTH or x.dtype.char not in "fd" or not 1 < math.prod(windows.kernel) <= MOST:
         return None
+    return kernels.use("pooling") if _batch_last(x) or x.flags.c_contiguous else None
+
+
+def _shape(kernel: Any, x: Any, windows: Windows) -> Any:
+    """The windows over memory."""
     batch_last = _batch_last(x)
-    if not (kernels.on() and (batch_last or x.flags.c_contiguous)):
-        return None
-    from tapenet.kernels import pooling
 
     def three(values: Any) -> Any:
         return (1,) * (3 - windows.axes) + tuple(values)
 
     leading = x.shape[: -windows.axes]
-    return pooling.Shape(
+    return kernel.Shape(
         outer=math.prod(leading[1:] if batch_last else leading),
         x=three(windows.padded),
         out=three(windows.out),
