@@ -88,9 +88,8 @@ class Adafactor(WholeOptimizer):
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         eps1, eps2 = _epsilons(p, s)
-        v, new = _second_moment(g * g, state, s["newest"], eps1)
-        v = v[0] * v[1] if isinstance(v, tuple) else v
-        update = g / np.sqrt(np.maximum(v, eps1 * eps1))
+        (row, column), new = _second_moment(g * g, state, s["newest"], eps1)
+        update = g / np.sqrt(np.maximum(row * column, eps1 * eps1))
         return shrunk(p, s) - _factor(p, update, s, eps2) * update, new
 
     def update(self, p: Array, grad: Tensor, state: dict[str, Array], s: dict[str, Any]) -> None:
@@ -98,10 +97,10 @@ class Adafactor(WholeOptimizer):
         eps1, eps2 = _epsilons(p, s)
         g = grad._data
         work = shaped(self.scratch(p), p.shape, memory_order(p))
-        v, new = _second_moment(np.multiply(g, g, out=work), state, s["newest"], eps1)
+        (row, column), new = _second_moment(np.multiply(g, g, out=work), state, s["newest"], eps1)
         for name, value in new.items():
             state[name][...] = value
-        np.multiply(*v, out=work) if isinstance(v, tuple) else np.copyto(work, v)
+        np.multiply(row, column, out=work)
         np.maximum(work, eps1 * eps1, out=work)
         np.sqrt(work, out=work)
         np.divide(g, work, out=work)
@@ -116,11 +115,11 @@ def _epsilons(p: Any, s: dict[str, Any]) -> tuple[float, float]:
     return float(np.finfo(p.dtype).eps) if eps1 is None else eps1, eps2
 
 
-def _second_moment(square: Any, state: State, newest: Any, eps1: float) -> tuple[Any, State]:
-    """The mean of g² over time, for matrices as the two factors of an outer product; and the new state."""
+def _second_moment(square: Any, state: State, newest: Any, eps1: float) -> tuple[tuple[Any, Any], State]:
+    """The mean of g² over time as the product of two factors, a column and a row of matrices; and the new state."""
     if "variance" in state:
         v = state["variance"] + newest * (square - state["variance"])
-        return v, {"variance": v}
+        return (v, 1.0), {"variance": v}
     row, column = state["row_var"], state["col_var"]
     row = row + newest * (np.mean(square, axis=-1, keepdims=True) - row)
     column = column + newest * (np.mean(square, axis=-2, keepdims=True) - column)
