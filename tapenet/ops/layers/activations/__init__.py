@@ -20,7 +20,7 @@ from tapenet.ops.layers.activations.logistic import (
     tanhshrink,
 )
 from tapenet.ops.layers.activations.rectifiers import leaky_relu, prelu, relu, relu6, rrelu
-from tapenet.ops.layers.activations.softmax import gumbel_softmax, log_softmax, shifted_exp, softmax, softmin
+from tapenet.ops.layers.activations.softmax import gumbel_softmax, log_softmax, softmax, softmin
 from tapenet.ops.layers.activations.steps import (
     hardshrink,
     hardsigmoid,
@@ -49,7 +49,6 @@ __all__ = [
     "relu6",
     "rrelu",
     "selu",
-    "shifted_exp",
     "sigmoid",
     "silu",
     "softmax",

@@ -8,6 +8,8 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.steps import stop_gradient
+from tapenet.ops.layers.activations.common import over
+from tapenet.ops.layers.activations.rows import row_dot, row_maximum, row_sum
 from tapenet.ops.op import op
 from tapenet.ops.random import random_draw
 from tapenet.ops.reductions.basic import sum as _sum
@@ -23,16 +25,16 @@ _LIMITS = {
 }
 
 
-def shifted_exp(x: Any, axis: int) -> tuple[Any, Any, Any]:
-    """x - max, its exponential, and that one's sum (kept as an axis of length one), the last two finite and the sum not
-    0 whatever the row. The three are the caller's to write in."""
-    limits = _LIMITS.get(x.dtype.char)
-    if limits is None:
+def shifted(x: Any, axis: int) -> Any:
+    """x - max, of integers as float64: an array of the caller's own, whose exponentials are finite whatever the row."""
+    if x.dtype.char not in _LIMITS:
         x = x.astype(np.float64)
-        limits = _LIMITS["d"]
-    shifted = x - np.maximum.reduce(x, axis, keepdims=True, initial=limits[0])
-    e = np.exp(shifted)
-    return shifted, e, np.add.reduce(e, axis, keepdims=True, initial=limits[1])
+    return x - row_maximum(x, axis, _LIMITS[x.dtype.char][0])
+
+
+def total(e: Any, axis: int) -> Any:
+    """The sum of such exponentials, kept as an axis of length one; not 0 whatever the row."""
+    return row_sum(e, axis, _LIMITS[e.dtype.char][1])
 
 
 def _axis_mend(x: Any, axis: Any) -> str:
@@ -40,15 +42,23 @@ def _axis_mend(x: Any, axis: Any) -> str:
 
 
 def _softmax(x: Any, axis: int = -1) -> Any:
-    _, e, total = shifted_exp(x, axis)
-    e /= total
+    e = over(np.exp, shifted(x, axis))
+    e /= total(e, axis)
     return e
+
+
+def _softmax_x(g: Any, out: Any, axis: int) -> Any:
+    if type(g) is not np.ndarray or type(out) is not np.ndarray:
+        return out * (g - _sum(g * out, axis, keepdims=True))
+    found = g - row_dot(g, out, axis)
+    found *= out
+    return found
 
 
 softmax = op(
     _softmax,
     name="softmax",
-    x=lambda g, out, axis: out * (g - _sum(g * out, axis, keepdims=True)),
+    x=_softmax_x,
     formula="eˣ / Σ eˣ",
     gradients="x: out · (g − Σ g · out)",
     doc="""Exponentials divided by their sum along an axis: positive numbers that sum to 1.
@@ -77,16 +87,24 @@ softmax = op(
 
 
 def _log_softmax(x: Any, axis: int = -1) -> Any:
-    shifted, _, total = shifted_exp(x, axis)
-    shifted -= np.log(total)
-    return shifted
+    out = shifted(x, axis)
+    out -= np.log(total(np.exp(out), axis))
+    return out
+
+
+def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
+    if type(g) is not np.ndarray or type(out) is not np.ndarray:
+        return g - np.exp(out) * _sum(g, axis, keepdims=True)
+    found = np.exp(out)
+    found *= row_sum(g, axis)
+    return np.subtract(g, found, out=found)
 
 
 log_softmax = op(
     _log_softmax,
     name="log_softmax",
     label="log softmax",
-    x=lambda g, out, axis: g - np.exp(out) * _sum(g, axis, keepdims=True),
+    x=_log_softmax_x,
     formula="x − ln Σ eˣ",
     gradients="x: g − e^out · Σ g",
     doc="""The logarithm of softmax along an axis, x - logsumexp(x), without overflow.

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.basic import getitem, nonnegative, scatter_add
-from tapenet.ops.layers.activations import log_softmax, shifted_exp
+from tapenet.ops.layers.activations import log_softmax
+from tapenet.ops.layers.activations.common import over
+from tapenet.ops.layers.activations.softmax import shifted, total
 from tapenet.ops.layers.losses.common import (
     cast_to,
     check_reduction,
@@ -283,9 +285,12 @@ def _cross_entropy(
     if target.dtype.kind == "f":
         return _cross_entropy_of(input, target, weight, ignore_index, reduction, label_smoothing)
     if label_smoothing == 0 and _usual(target, weight, ignore_index):
-        shifted, e, total = shifted_exp(input, axis)
-        nll = np.log(total).reshape(target.shape) - _pick(shifted, target, ignore_index)
-        return reduce_loss(nll, reduction), e, total, target, _each(target, reduction, e.dtype)
+        e = shifted(input, axis)
+        picked = _pick(e, target, ignore_index)
+        e = over(np.exp, e)
+        sums = total(e, axis)
+        nll = np.log(sums).reshape(target.shape) - picked
+        return reduce_loss(nll, reduction), e, sums, target, _each(target, reduction, e.dtype)
     _check_classes(target, input.shape[axis], ignore_index)
     return _cross_entropy_of(input, target, weight, ignore_index, reduction, label_smoothing)
 
@@ -305,25 +310,27 @@ def _cross_entropy_of(
 ) -> Any:
     """The same without looking at the target."""
     axis = _class_axis(input.ndim)
-    shifted, e, total = shifted_exp(input, axis)
+    logs = shifted(input, axis)
+    e = np.exp(logs)
+    sums = total(e, axis)
     soft = target.dtype.kind == "f"
     if soft:
         q = _soft(target, weight, reduction, label_smoothing, e.dtype)
     else:
         classes, counts, unit = _counts(target, weight, ignore_index, reduction, e.dtype)
         if label_smoothing == 0:
-            nll = np.log(total).reshape(target.shape) - _pick(shifted, classes, ignore_index)
-            return _counted(nll, counts, reduction), e, total, classes, counts
+            nll = np.log(sums).reshape(target.shape) - _pick(logs, classes, ignore_index)
+            return _counted(nll, counts, reduction), e, sums, classes, counts
         q = _smoothed(classes, counts, unit, weight, label_smoothing, input.shape)
-    shifted -= np.log(total)
-    loss = -np.add.reduce(q * shifted, axis)
+    logs -= np.log(sums)
+    loss = -np.add.reduce(q * logs, axis)
     if reduction != "none":
         loss = np.add.reduce(loss, axis=None)
         if not soft:
             loss = _or_nan(loss, counts, reduction)
         elif reduction == "mean" and not input.size:
             loss = loss * math.nan
-    return loss, e, total, q, np.add.reduce(q, axis)
+    return loss, e, sums, q, np.add.reduce(q, axis)
 
 
 def _cross_entropy_lowered(
@@ -338,8 +345,8 @@ def _cross_entropy_lowered(
     if target.dtype.kind == "f":
         return _cross_entropy_of(input, target, weight, ignore_index, reduction, label_smoothing)
     checked = _existing(input, target, ignore_index)
-    loss, e, total, q, counts = _cross_entropy_of(input, checked, weight, ignore_index, reduction, label_smoothing)
-    return loss, e, total, q if label_smoothing else cast_to(q, target.dtype), counts
+    loss, e, sums, q, counts = _cross_entropy_of(input, checked, weight, ignore_index, reduction, label_smoothing)
+    return loss, e, sums, q if label_smoothing else cast_to(q, target.dtype), counts
 
 
 def _probabilities_fit(input: Any, target: Any, weight: Any) -> None:
