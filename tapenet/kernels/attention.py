@@ -170,11 +170,7 @@ class _Head:
         """c = a b or c += a b, of BLOCK rows; or with aᵀ."""
         left = gemm.Matrix(a.pointer, 1, a_row) if turned else gemm.Matrix(a.pointer, a_row, 1)
         matrices = [left, gemm.Matrix(b.pointer, b_row, 1), gemm.Matrix(c.pointer, columns, 1)]
-        gemm.write(self.k, (BLOCK, columns, self.opaque(inner)), matrices, self.k.dtype, add)
-
-    def opaque(self, n: int) -> str:
-        """A length as a number that LLVM does not know: it would unroll each product whole, past the instruction cache."""
-        return self.k.emit(f'call i64 asm "", "=r,0"(i64 {n})')
+        gemm.write(self.k, (BLOCK, columns, self.k.opaque(inner)), matrices, self.k.dtype, add)
 
     def visible(self, i: Value, first: Value) -> Value:
         """How many columns a row sees, in all lanes."""

@@ -170,6 +170,10 @@ class Kernel(Code):
         """A constant integer."""
         return Value(self, str(value), "i64")
 
+    def opaque(self, n: int) -> str:
+        """A length as a number that LLVM does not know: it would unroll a long loop whole, past the instruction cache."""
+        return self.emit(f'call i64 asm "", "=r,0"(i64 {n})')
+
     def spread(self, value: Value, lanes: int) -> Value:
         """A vector of one number."""
         vector = f"<{lanes} x {value.type}>"

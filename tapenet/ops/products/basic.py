@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet import kernels
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -165,8 +166,34 @@ def _rows_dot(x: Any, matrix: Any) -> Any:
     return x.reshape(math.prod(rows), length).dot(matrix).reshape(*rows, matrix.shape[1])
 
 
+#: Multiply-adds from which a linear layer is worth a kernel.
+WORTH = 1_500_000
+#: Elements from which it is looked at.
+_LARGE = 2048
+
+
+def _kernel(rows: Any, weight: Any, across: int) -> Any:
+    """The kernels of linear layers, if there are any for these rows, each of them times `across` columns or rows of a matrix
+    in Fortran order."""
+    if not (type(rows) is type(weight) is np.ndarray) or rows.dtype is not weight.dtype or rows.dtype.char not in "fd":
+        return None
+    if rows.size * across < WORTH or not weight.flags.f_contiguous:
+        return None
+    found = kernels.use("linear")
+    return found if found is not None and found.takes(across, rows.shape[-1]) else None
+
+
+def _rows(x: Any) -> Any:
+    """(..., n) as a matrix in C order."""
+    return np.ascontiguousarray(x.reshape(-1, x.shape[-1]))
+
+
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    out = _rows_dot(x, weight.T)
+    kernel = _kernel(x, weight, len(weight)) if x.size >= _LARGE and x.shape[-1] == weight.shape[1] else None
+    if kernel is None:
+        out = _rows_dot(x, weight.T)
+    else:
+        out = kernel.product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
     if bias is not None:
         if bias.shape != out.shape[-1:]:  # it might broadcast, and its rule would not undo that
             raise ValueError(f"the bias has shape {bias.shape}, not {out.shape[-1:]}")
@@ -175,6 +202,9 @@ def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _linear_x(g: Any, weight: Any) -> Any:
+    kernel = _kernel(g, weight, weight.shape[1]) if g.size >= _LARGE else None
+    if kernel is not None:
+        return kernel.product_turned(_rows(g), weight.T).reshape(*g.shape[:-1], weight.shape[1])
     return _rows_dot(g, weight) if type(g) is np.ndarray else np.matmul(g, weight)
 
 
@@ -183,6 +213,9 @@ def _linear_weight(g: Any, x: Any) -> Any:
     if x.ndim != 2:
         x = np.reshape(x, (-1, x.shape[-1]))
         g = np.reshape(g, (-1, g.shape[-1]))
+    kernel = _kernel(x, g.T, g.shape[1]) if type(g) is np.ndarray and x.size >= _LARGE else None
+    if kernel is not None:
+        return kernel.weight_grad(_rows(x), g).T
     return x.T.dot(g).T if type(g) is np.ndarray else np.matmul(x.T, g).T
 
 

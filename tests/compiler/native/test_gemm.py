@@ -14,7 +14,8 @@ pytest.importorskip("llvmlite")
 
 import tapenet as tn
 from tapenet.native import gemm, gemv
-from tapenet.native.processor import Registers, fits
+from tapenet.native.gemm import fits
+from tapenet.native.processor import Registers
 from tests.compiler.native.running import compiled
 from tests.compiler.native.test_products import assert_close, turned
 from tests.compiler.passes.programs import Build

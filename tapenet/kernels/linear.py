@@ -1,0 +1,95 @@
+"""The three products of a linear layer, in tiles held in registers, for any number of rows."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from tapenet.kernels.blocks import turn
+from tapenet.kernels.threads import deal
+from tapenet.native import gemm
+from tapenet.native.kernel import Kernel
+from tapenet.native.processor import registers
+
+#: Numbers of the matrix of weights, at most: they are read once per block of rows.
+LARGEST = 1 << 19
+#: Rows that the gradient of the weights takes at a time, so that they stay in the second level cache.
+ROWS = 256
+
+
+def takes(inputs: int, outputs: int) -> bool:
+    """Whether there is a kernel for so many inputs and outputs that is faster than BLAS: with wide registers."""
+    return registers().bytes == 64 and min(inputs, outputs) >= 4 and inputs * outputs <= LARGEST
+
+
+def product(x: Any, weight: Any) -> Any:
+    """x @ weight for rows x (n, in) and a dense matrix (in, out), both in C order."""
+    n, inputs, outputs = len(x), *weight.shape
+    out = np.empty((n, outputs), x.dtype)
+    run = _product(inputs, outputs, x.dtype.char)
+    deal(lambda first, last: run(x, weight, out, first, last - first), n, n * inputs * outputs)
+    return out
+
+
+def product_turned(g: Any, weight: Any) -> Any:
+    """g @ weightᵀ for rows g (n, out) and a matrix (in, out), both in C order."""
+    return product(g, _turned(weight))
+
+
+def weight_grad(x: Any, g: Any) -> Any:
+    """xᵀ @ g of rows x (n, in) and g (n, out), both in C order: (in, out), in C order."""
+    n, inputs, outputs = len(x), x.shape[1], g.shape[1]
+    found = np.zeros((inputs, outputs), x.dtype)
+    run = _weight_grad(inputs, outputs, x.dtype.char)
+    deal(lambda first, last: run(x, g, found, n, first, last), inputs, n * inputs * outputs)
+    return found
+
+
+def _turned(weight: Any) -> Any:
+    """The transpose in C order."""
+    rows, columns = weight.shape
+    made = np.empty((columns, rows), weight.dtype)
+    _turn(rows, weight.dtype.char)(weight, made, columns)
+    return made
+
+
+@functools.lru_cache(maxsize=128)
+def _turn(rows: int, char: str) -> Any:
+    k = Kernel("turned", char)
+    source, target, columns = k.array(1), k.array(1), k.integer()
+    turn(k, source, target, rows, columns)
+    return k.compile()
+
+
+@functools.lru_cache(maxsize=256)
+def _product(inputs: int, outputs: int, char: str) -> Any:
+    k = Kernel("linear", char)
+    x, weight, out = k.array(1, inputs), k.array(inputs, outputs), k.array(1, outputs)
+    first, n = k.integer(), k.integer()
+    matrices = [
+        gemm.Matrix(x.at(first), inputs, 1),
+        gemm.Matrix(weight.pointer, outputs, 1),
+        gemm.Matrix(out.at(first), outputs, 1),
+    ]
+    gemm.write(k, (n.name, outputs, k.opaque(inputs)), matrices, k.dtype, False)
+    return k.compile()
+
+
+@functools.lru_cache(maxsize=256)
+def _weight_grad(inputs: int, outputs: int, char: str) -> Any:
+    k = Kernel("linear_weight", char)
+    x, g, found = k.array(1, inputs), k.array(1, outputs), k.array(inputs, outputs)
+    n, begin, end = k.integer(), k.integer(), k.integer()
+    count = (end - begin).name
+    for first in k.turns(n, 0, ROWS):
+        left = n - first
+        rows = (left < ROWS).where(left, k.index(ROWS))
+        matrices = [
+            gemm.Matrix(x.at(first, begin), 1, inputs),
+            gemm.Matrix(g.at(first), outputs, 1),
+            gemm.Matrix(found.at(begin), outputs, 1),
+        ]
+        gemm.write(k, (count, outputs, rows.name), matrices, k.dtype, True)
+    return k.compile()
