@@ -15,7 +15,7 @@ from tapenet import nn
 torch = pytest.importorskip("torch")
 
 #: Names of torch.nn that are left out, by the reason.
-LAYERS: dict[str, str] = {
+ABSENT_LAYERS: dict[str, str] = {
     "layers whose input sizes are not known until the first call: a size is written down here": "LazyBatchNorm1d "
     "LazyBatchNorm2d LazyBatchNorm3d LazyConv1d LazyConv2d LazyConv3d LazyConvTranspose1d LazyConvTranspose2d "
     "LazyConvTranspose3d LazyInstanceNorm1d LazyInstanceNorm2d LazyInstanceNorm3d LazyLinear UninitializedBuffer "
@@ -28,7 +28,7 @@ LAYERS: dict[str, str] = {
     "how PyTorch cuts a loss into pieces to save memory": "LinearCrossEntropyOptions",
 }
 #: Names of torch.nn.functional that are left out, by the reason.
-FUNCTIONS: dict[str, str] = {
+ABSENT_FUNCTIONS: dict[str, str] = {
     "in place, which nothing that is differentiated through works here": "celu_ elu_ hardtanh_ leaky_relu_ relu_ rrelu_ "
     "selu_ threshold_",
     "an option, return_indices, by another name": "adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices "
@@ -60,12 +60,12 @@ TORCH_FUNCTIONS = names(torch.nn.functional, callable)
 
 def test_every_layer_of_torch_has_its_place() -> None:
     ours = names(nn, callable)
-    assert TORCH_LAYERS - ours == left_out(LAYERS)
+    assert TORCH_LAYERS - ours == left_out(ABSENT_LAYERS)
 
 
 def test_every_function_of_torch_has_its_place() -> None:
     ours = names(nn.functional, callable)
-    assert TORCH_FUNCTIONS - ours == left_out(FUNCTIONS)
+    assert TORCH_FUNCTIONS - ours == left_out(ABSENT_FUNCTIONS)
 
 
 def test_a_list_and_a_dict_hold_parameters() -> None:
