@@ -13,8 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from tests.benchmarks.compiled import cores
-from tests.benchmarks.compiled.workloads import BlackScholes, Candidate, Dense, Logistic, means
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic
+from tests.benchmarks.side_by_side import cores
+from tests.benchmarks.side_by_side.tasks import Candidate, means
 
 jax.config.update("jax_cpu_enable_async_dispatch", cores() > 1)
 jnp.zeros(1).block_until_ready()  # starts JAX

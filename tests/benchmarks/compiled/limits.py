@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.compiled import clock
 from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic
+from tests.benchmarks.side_by_side import clock
 
 
 def limit(task: Dense | Logistic | BlackScholes) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.compiled.workloads import Array, BlackScholes, Candidate, Dense, Logistic, means
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic
+from tests.benchmarks.side_by_side.tasks import Array, Candidate, means
 
 
 def build(task: Dense | Logistic | BlackScholes, how: str) -> Candidate:

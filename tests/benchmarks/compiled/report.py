@@ -1,53 +1,17 @@
-"""What was measured, as a table, as JSON and as a plot."""
+"""What was measured, as a table and as a plot."""
 
 from __future__ import annotations
 
-import datetime
-import importlib.metadata
 import math
-import os
-import platform
 from html import escape
-from pathlib import Path
 
-from tests.benchmarks.compiled import cores
-from tests.benchmarks.compiled.measure import Result
 from tests.benchmarks.compiled.workloads import CANDIDATES, PEERS
+from tests.benchmarks.side_by_side.measure import Result
+from tests.benchmarks.side_by_side.report import aligned, microseconds, ratio
 
 COLOURS = dict(
     zip(CANDIDATES, ("#b8a2e0", "#8a63d2", "#4b1fa8", "#f4a582", "#d6604d", "#1b9e77", "#888888"), strict=True)
 )
-
-
-def machine(threads: int) -> Result:
-    """Where and with what the figures were taken."""
-    return {
-        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "cpu": _cpu(),
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "clock": "processor time" if cores() == 1 else "wall",
-        "os": platform.platform(),
-        "python": platform.python_version(),
-        **{name: _version(name) for name in ("tapenet", "numpy", "llvmlite", "torch", "jax")},
-    }
-
-
-def _cpu() -> str:
-    """The model's name and numbers, where Linux says them: a virtual machine may hide the name."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
-    return f"{fields.get('model name', platform.processor())}, model {fields.get('model', '?')}"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def table(results: dict[str, Result]) -> str:
@@ -55,36 +19,15 @@ def table(results: dict[str, Result]) -> str:
     rows = [["µs per call", *CANDIDATES, "limit", "ratios"]]
     lists, failures = [], []
     for name, result in results.items():
-        times = {c: _microseconds(t["median"]) for c, t in result["times"].items()}
-        ratios = "; ".join(map(_ratio, result["ratios"]))
+        times = {c: microseconds(t["median"]) for c, t in result["times"].items()}
+        ratios = "; ".join(map(ratio, result["ratios"]))
         if "limit" in result:
-            rows.append([name, *(times.get(c, "-") for c in CANDIDATES), _microseconds(result["limit"]["µs"]), ratios])
+            rows.append([name, *(times.get(c, "-") for c in CANDIDATES), microseconds(result["limit"]["µs"]), ratios])
         else:
-            lists += ["", f"{name}: {result['title']}, µs", *_aligned([[f"  {c}", t] for c, t in times.items()])]
+            lists += ["", f"{name}: {result['title']}, µs", *aligned([[f"  {c}", t] for c, t in times.items()])]
             lists += [f"  {ratios}"] * bool(ratios)
         failures += [f"{name}: {c} failed: {error}" for c, error in result["errors"].items()]
-    return "\n".join([*_aligned(rows), *lists, "", *failures])
-
-
-def _microseconds(value: float) -> str:
-    return f"{value:,.{0 if value >= 1000 else 1 if value >= 10 else 3}f}"
-
-
-def _ratio(r: Result) -> str:
-    return f"{r['of']} / {r['over']} {r['ratio']:.3f} (at most {r['at most']}: {'met' if r['met'] else 'MISSED'})"
-
-
-def _aligned(rows: list[list[str]]) -> list[str]:
-    """Cells in columns, numbers to the right; what names a row or tells its ratios, to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    last = len(widths) - 1
-    return [
-        "  ".join(
-            cell.ljust(w) if i == 0 or (i == last and last > 1) else cell.rjust(w)
-            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
+    return "\n".join([*aligned(rows), *lists, "", *failures])
 
 
 def plot(results: dict[str, Result]) -> str:

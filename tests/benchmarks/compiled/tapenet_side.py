@@ -13,8 +13,9 @@ import numpy as np
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tests.benchmarks.compiled import clock
-from tests.benchmarks.compiled.workloads import BlackScholes, Candidate, Dense, Growth, Logistic, means
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Growth, Logistic
+from tests.benchmarks.side_by_side import clock
+from tests.benchmarks.side_by_side.tasks import Candidate, means
 
 #: The backend of `tn.compile` by the candidate's name.
 BACKENDS = {"plan": "numpy", "native": "native"}

@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.benchmarks.compiled.workloads import BlackScholes, Candidate, Dense, Logistic, means
+from tests.benchmarks.compiled.workloads import BlackScholes, Dense, Logistic
+from tests.benchmarks.side_by_side.tasks import Candidate, means
 
 Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

@@ -7,38 +7,17 @@ Everything is float32. A candidate is `side` or `side-how`: `torch-compiled` is 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from tests.benchmarks.side_by_side.tasks import Array, Bound, Workload
 
 CANDIDATES = ("tapenet-eager", "tapenet-plan", "tapenet-native", "torch-eager", "torch-compiled", "jax", "numpy")
 PEERS = ("torch-eager", "torch-compiled", "jax")
 
 #: Numbers of nodes for the growth of compile time.
 COUNTS = (10, 100, 1000, 10_000)
-
-
-def means(values: Iterable[Any]) -> list[float]:
-    """The mean of each array, taken in float64."""
-    return [float(np.mean(np.asarray(value), dtype=np.float64)) for value in values]
-
-
-class Candidate(NamedTuple):
-    """A task as one library does it.
-
-    Attributes:
-        step: one call of what is timed.
-        wait: given what the last call returned, returns when that is there; part of the time of a round.
-        numbers: what `step` returned, as numbers that have to agree between candidates; not timed.
-    """
-
-    step: Callable[[], Any]
-    wait: Callable[[Any], object]
-    numbers: Callable[[Any], list[float]]
 
 
 @dataclass(frozen=True)
@@ -167,22 +146,6 @@ class Growth:
     training step of a `net` of linear layers 8 wide with tanh, two nodes a layer."""
 
     shape: str
-
-
-class Bound(NamedTuple):
-    """`mine` over the fastest of `over` is to be at most `at_most`."""
-
-    mine: str
-    over: tuple[str, ...]
-    at_most: float
-
-
-class Workload(NamedTuple):
-    """A task, its name on paper, and what is to be reached."""
-
-    title: str
-    task: Dense | Logistic | BlackScholes | FirstCall | Growth
-    bounds: tuple[Bound, ...]
 
 
 def _dense(over: tuple[str, ...], at_most: float) -> tuple[Bound, ...]:

@@ -1,4 +1,5 @@
-"""The process of one candidate: reads commands, one a line, and answers each with a line of JSON.
+"""The process of one candidate, `python -m tests.benchmarks.side_by_side.worker PACKAGE WORKLOAD CANDIDATE`: reads commands,
+one a line, and answers each with a line of JSON.
 
 Nothing but the standard library is imported before the clock runs that measures imports.
 """
@@ -12,26 +13,31 @@ import sys
 import traceback
 from typing import Any
 
-from tests.benchmarks.compiled import clock
+from tests.benchmarks.side_by_side import clock
+from tests.benchmarks.side_by_side.memory import forget_peak, peak, settled
 
 
 class Worker:
     """One candidate of one workload; each method is a command."""
 
-    def __init__(self, workload: str, candidate: str) -> None:
+    def __init__(self, package: str, workload: str, candidate: str) -> None:
+        self.package = package
         self.workload = workload
         self.side, _, self.how = candidate.partition("-")
 
     def start(self) -> float:
         """Import the library and make everything up to the first call; microseconds of the import."""
         begin = clock()
-        side = importlib.import_module(f"tests.benchmarks.compiled.{self.side}_side")
+        side = self._module(f"{self.side}_side")
         imports = clock() - begin
         self.step, self.wait, self.numbers = side.build(self._task(), self.how)
         return imports * 1e6
 
+    def _module(self, name: str) -> Any:
+        return importlib.import_module(f"{self.package}.{name}")
+
     def _task(self) -> Any:
-        task = importlib.import_module("tests.benchmarks.compiled.workloads").WORKLOADS[self.workload].task
+        task = self._module("workloads").WORKLOADS[self.workload].task
         return getattr(task, "task", task)
 
     def first(self) -> float:
@@ -70,13 +76,28 @@ class Worker:
 
     def limit(self) -> dict[str, Any]:
         """The bound from below."""
-        found: dict[str, Any] = importlib.import_module("tests.benchmarks.compiled.limits").limit(self._task())
+        found: dict[str, Any] = self._module("limits").limit(self._task())
         return found
 
     def grow(self, count: int) -> float:
         """Microseconds per node to compile so many."""
-        side = importlib.import_module(f"tests.benchmarks.compiled.{self.side}_side")
-        return float(side.grow(self._task(), self.how, count))
+        return float(self._module(f"{self.side}_side").grow(self._task(), self.how, count))
+
+    def memory(self, calls: int) -> int:
+        """Bytes by which this process is larger during calls, at the worst moment, than before the first of them.
+
+        What the library loads for its first call of all is there before; what the first calls only need to compile is
+        gone before the peak is taken, what they keep is part of it.
+        """
+        self._module(f"{self.side}_side").load(self.how)
+        before = settled()
+        for _ in range(2):
+            self.wait(self.step())
+        settled()
+        forget_peak()
+        for _ in range(calls):
+            self.wait(self.step())
+        return peak() - before
 
 
 def main() -> None:

@@ -1,0 +1,164 @@
+"""Timing side by side: a process for each candidate, and rounds that take turns.
+
+While one process runs the others wait for their next command. A candidate that fails, or whose numbers differ from the
+others', is reported with its error and takes no part in the ratios.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.benchmarks.side_by_side import cores
+from tests.benchmarks.side_by_side.tasks import Bound, Workload, base
+
+ROOT = Path(__file__).parents[3]
+Result = dict[str, Any]
+Times = dict[str, list[float]]
+Errors = dict[str, str]
+
+
+class Plan(NamedTuple):
+    """How to measure.
+
+    Attributes:
+        rounds: how often each candidate has its turn, of about `seconds`.
+        patience: seconds after which a candidate that does not answer is given up.
+    """
+
+    rounds: int
+    seconds: float
+    patience: float = 900.0
+
+
+class Failed(Exception):
+    """A candidate could not do what was asked; the message says why."""
+
+
+class Process:
+    """A worker for a workload of a package, asked one thing at a time."""
+
+    def __init__(self, package: str, workload: str, candidate: str, patience: float, **environment: str) -> None:
+        self.patience = patience
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.worker", package, workload, candidate],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | environment,
+        )
+
+    def ask(self, command: str, *arguments: Any) -> Any:
+        """The answer to a command of the worker."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        hung = threading.Timer(self.patience, self.process.kill)
+        hung.start()
+        try:
+            print(json.dumps([command, *arguments]), file=stdin, flush=True)
+            answer = json.loads(stdout.readline())
+        except (BrokenPipeError, json.JSONDecodeError):
+            raise Failed(f"ended with code {self.process.wait()} during {command!r}") from None
+        finally:
+            hung.cancel()
+        if "error" in answer:
+            print(answer["traceback"], file=sys.stderr)
+            raise Failed(answer["error"])
+        return answer["answer"]
+
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()  # type: ignore[union-attr]  # the worker ends with its input
+        self.process.stdout.close()  # type: ignore[union-attr]
+        self.process.wait()
+
+
+def steps(package: str, name: str, candidates: Iterable[str], plan: Plan) -> tuple[Times, Errors]:
+    """Microseconds per call of each candidate and round."""
+    times: Times = {}
+    errors: Errors = {}
+    numbers, calls = {}, {}
+    with ExitStack() as stack:
+        cache = stack.enter_context(tempfile.TemporaryDirectory())
+        processes = {
+            c: stack.enter_context(Process(package, name, c, plan.patience, TAPENET_CACHE=cache)) for c in candidates
+        }
+        for c, process in processes.items():
+            try:
+                process.ask("start")
+                numbers[c] = process.ask("check", 3)
+                calls[c] = process.ask("calibrate", plan.seconds)
+            except Failed as error:
+                errors[c] = str(error)
+        errors |= disagreements(numbers)
+        for _ in range(plan.rounds):
+            for c in [c for c in processes if c not in errors]:
+                # Threads of the last one's pool may spin for a while before they sleep.
+                time.sleep(0.05 if cores() > 1 else 0)
+                try:
+                    times.setdefault(c, []).append(processes[c].ask("run", calls[c]))
+                except Failed as error:
+                    errors[c] = str(error)
+    return {c: times[c] for c in processes if c in times.keys() - errors.keys()}, errors
+
+
+def disagreements(numbers: dict[str, list[float]]) -> Errors:
+    """Who has numbers other than the middle ones of all."""
+    expected = [statistics.median(values) for values in zip(*numbers.values(), strict=True)]
+    return {
+        c: f"does other work: {values} after three calls, where {expected} is expected"
+        for c, values in numbers.items()
+        if not all(math.isclose(v, e, rel_tol=1e-4) for v, e in zip(values, expected, strict=True))
+    }
+
+
+def summary(rounds: list[float]) -> Result:
+    """Median and quartiles."""
+    ordered = sorted(rounds)
+    quarter = len(ordered) // 4
+    return {
+        "median": statistics.median(ordered),
+        "quartiles": [ordered[quarter], ordered[-1 - quarter]],
+        "rounds": rounds,
+    }
+
+
+def medians(times: dict[str, Result]) -> dict[str, float]:
+    """The middle time of each candidate."""
+    return {c: t["median"] for c, t in times.items()}
+
+
+def best(of: Iterable[str], values: dict[str, float]) -> str | None:
+    """The candidate, or variant of one, with the least value, if there is one."""
+    return min((c for c in values if base(c) in of), key=values.__getitem__, default=None)
+
+
+def ratio(bound: Bound, values: dict[str, float]) -> Result | None:
+    """The quotient of two candidates' values beside its bound, if both were measured."""
+    mine, over = best((bound.mine,), values), best(bound.over, values)
+    if mine is None or over is None:
+        return None
+    value = values[mine] / values[over]
+    return {"of": mine, "over": over, "ratio": value, "at most": bound.at_most, "met": value <= bound.at_most}
+
+
+def result(workload: Workload, times: Times, errors: Errors) -> Result:
+    """What was measured, with the ratios asked for and what failed."""
+    summaries = {c: summary(t) for c, t in times.items()}
+    ratios = [r for bound in workload.bounds if (r := ratio(bound, medians(summaries)))]
+    return {"title": workload.title, "times": summaries, "errors": errors, "ratios": ratios}
