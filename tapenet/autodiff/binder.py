@@ -106,7 +106,7 @@ def sequence(value: Any) -> tuple[Any, Any, Any]:
     return Tensor, type(value)(data), parents
 
 
-#: Whether calls look for low types. They do once there are any: looking costs a tenth of a small op's call.
+#: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
 _looks_for_low = False
 _specialised: weakref.WeakSet[Op] = weakref.WeakSet()
 
