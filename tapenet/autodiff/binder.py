@@ -32,12 +32,10 @@ While a profile is on, an op has the same call once more with clocks, before tha
 from __future__ import annotations
 
 import linecache
-import sys
 import weakref
 from functools import partial
 from heapq import heappush
 from time import perf_counter
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -45,66 +43,12 @@ import numpy as np
 from tapenet.autodiff import precision, record
 from tapenet.autodiff.backward import _joint_entry
 from tapenet.autodiff.interned import SHAPES, constant, intern_shape
+from tapenet.autodiff.plain import PLAIN, STATIC, is_index, is_static, sequence
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
-
-#: Types that go to a forward as they are: nothing to unwrap, nothing that could answer `__tapenet_op__`.
-PLAIN = frozenset(
-    {np.ndarray, float, int, bool, complex, type(None)}
-    | {np.dtype(c).type for c in "?bBhHiIlLqQefdgFDG"}
-)  # fmt: skip
-#: Types of options; a tuple, such as the axes of a sum, may hold a tensor.
-STATIC = PLAIN | {str, slice, type, np.dtype, type(Ellipsis), FunctionType}
-
-
-INDEX = PLAIN | {slice, type(Ellipsis)}
-
-
-def is_index(value: Any) -> bool:
-    """Whether a value is an index made of plain parts, with no tensor among them."""
-    return type(value) in INDEX or (type(value) is tuple and INDEX.issuperset(map(type, value)))
-
-
-def is_static(value: Any) -> bool:
-    """Whether an option is a tuple of plain parts, with no tensor among them, or a random generator."""
-    kind = type(value)
-    if kind is tuple:
-        return STATIC.issuperset(map(type, value))
-    random = sys.modules.get("numpy.random")  # not imported here: who has a generator has imported it
-    return random is not None and kind is random.Generator
-
-
-def sequence(value: Any) -> tuple[Any, Any, Any]:
-    """What a call needs of a list or tuple of tensors and plain values: a type that says that there are tensors, the
-    arrays, and the nodes that need gradients. Three times None for anything else."""
-    if type(value) is not list and type(value) is not tuple:
-        return None, None, None
-    data = []
-    nodes = []
-    tensors = flows = False
-    for v in value:
-        kind = type(v)
-        if kind is Tensor:
-            tensors = True
-            data.append(v._data)
-            nodes.append(v._node)
-            flows = flows or v._node is not None
-        elif kind in PLAIN:
-            data.append(v)
-            nodes.append(None)
-        else:
-            return None, None, None
-    if not tensors:
-        return None, None, None
-    if not flows:
-        return Tensor, type(value)(data), None
-    parents = Parents(nodes)
-    parents.constants = constant(data)
-    return Tensor, type(value)(data), parents
-
 
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
 _looks_for_low = False

@@ -51,8 +51,9 @@ class autocast(_Switch):
     - all others keep what they are given; of mixed inputs the wider type counts.
 
     Products with inputs in float64, or with 8-bit weights, stay as they are. Parameters stay float32, and so do their
-    gradients: optimizers know nothing of it. With float16 use `optim.GradScaler`, lest small gradients vanish. Nothing becomes faster in NumPy: activations
-    kept for the backward pass take half the memory, and the rounding is that of hardware with float32 accumulators.
+    gradients: optimizers know nothing of it. With float16 use `optim.GradScaler`, lest small gradients vanish. Nothing
+    becomes faster in NumPy: activations kept for the backward pass take half the memory, and the rounding is that of
+    hardware with float32 accumulators.
     Put the forward pass and the loss inside the block, `backward()` outside or inside: it makes no difference.
 
     Args:

@@ -89,7 +89,7 @@ from tapenet.nn.loss import (
     TripletMarginLoss,
     TripletMarginWithDistanceLoss,
 )
-from tapenet.nn.module import LoadReport, Module
+from tapenet.nn.module import Module
 from tapenet.nn.normalization import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from tapenet.nn.padding import (
     CircularPad1d,
@@ -135,6 +135,7 @@ from tapenet.nn.running import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
+from tapenet.nn.state import LoadReport
 from tapenet.nn.summarize import Summary, summary
 from tapenet.nn.transformer import (
     Transformer,
