@@ -149,14 +149,13 @@ class PReLU(Module):
     weight: Tensor
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = FLOAT) -> None:
-        self.num_parameters = num_parameters
         self.weight = Parameter(np.full(num_parameters, init, dtype))
 
     def forward(self, x: Any) -> Any:
         return ops.prelu(cast(x, self.weight), self.weight)
 
     def extra_repr(self) -> str:
-        return f"num_parameters={self.num_parameters}"
+        return f"num_parameters={len(self.weight)}"
 
 
 class RReLU(Module):

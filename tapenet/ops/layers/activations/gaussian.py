@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
 from tapenet.ops.elementwise.special import erf
-from tapenet.ops.layers.activations.common import documented
+from tapenet.ops.layers.activations.common import documented, over
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -38,10 +38,10 @@ def _gelu(x: Any, approximate: str = "none") -> Any:
 @blockwise(3)
 def _gelu_x(g: Any, x: Any, share: Any, approximate: str) -> Any:
     if approximate == "none":
-        slope = np.exp(-0.5 * (x * x)) * _DENSITY
+        slope = over(np.exp, x * x * -0.5) * _DENSITY
     else:
         slope = 2 * share * (1 - share) * (_TANH + 3 * _CUBIC * (x * x))
-    return g * (share + x * slope)
+    return (slope * x + share) * g
 
 
 gelu = op(

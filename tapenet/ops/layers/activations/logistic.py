@@ -125,9 +125,10 @@ def _mish(x: Any) -> Any:
 
 @blockwise(3)
 def _mish_x(g: Any, x: Any, e: Any) -> Any:
-    w = e * (e + 2)
+    w = (e + 2) * e
     d = w + 2
-    return g * ((w + 4 * (x * e) * ((e + 1) / d)) / d)
+    # One expression, so that NumPy works over its first part.
+    return ((e + 1) / d * e * x * 4 + w) / d * g
 
 
 mish = op(

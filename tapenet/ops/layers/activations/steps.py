@@ -111,6 +111,10 @@ softshrink = op(
 )
 
 
+def _inside(x: Any) -> Any:
+    return (x > -3) & (x < 3)
+
+
 @blockwise(1)
 def _hardsigmoid(x: Any) -> Any:
     return np.clip(x * (1 / 6) + 0.5, 0, 1)
@@ -121,7 +125,7 @@ hardsigmoid = op(
     name="hardsigmoid",
     formula="min(max(x/6 + ½, 0), 1)",
     gradients="x: g/6 where −3 < x < 3, else 0",
-    x=lambda g, x: kept_where(np.abs(x) < 3, g * (1 / 6)),
+    x=lambda g, x: kept_where(_inside(x), g) * (1 / 6),
     samples=lambda r: [*unary_samples()(r), sample(r.uniform(3.2, 5, 4) * np.array([1, -1, 1, -1]))],
     doc=documented(
         "x/6 + 1/2 limited to [0, 1], a sigmoid of three lines",
@@ -134,7 +138,7 @@ hardsigmoid = op(
 @blockwise(2)
 def _hardswish_x(g: Any, x: Any) -> Any:
     sixth = x * (1 / 6)
-    return g * (np.clip(sixth + 0.5, 0, 1) + kept_where(np.abs(x) < 3, sixth))
+    return (kept_where(_inside(x), sixth) + np.clip(sixth + 0.5, 0, 1)) * g
 
 
 hardswish = op(
