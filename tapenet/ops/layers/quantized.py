@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tapenet import kernels
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 Array = NDArray[Any]
 #: Bytes of the weights in float32 that are worked on at once: what a second level cache holds beside other things.
 BLOCK = 256 * 1024
+#: Multiply-adds from which a kernel is quicker.
+WORTH = 20_000
 
 
 def quantized_weight(weight: Array) -> tuple[Array, Array]:
@@ -55,6 +58,11 @@ def _blocks(weight: Array, dtype: Any) -> Any:
 
 def _forward(x: Array, weight: Array, scale: Array) -> Array:
     """x @ (scale · weight)ᵀ for a matrix x; the scales multiply the products, of which there are fewer."""
+    if len(x) * weight.size >= WORTH and x.dtype.char in "fd" and x.dtype is scale.dtype:
+        kernel = kernels.use("quantized")
+        if kernel is not None:
+            found: Array = kernel.product(*map(np.ascontiguousarray, (x, weight, scale)))
+            return found
     out = np.empty((x.shape[0], weight.shape[0]), x.dtype)
     for part, block in _blocks(weight, x.dtype):
         np.multiply(x.dot(block.T), scale[part], out=out[:, part])
