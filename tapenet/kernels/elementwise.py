@@ -17,21 +17,23 @@ from tapenet.native.kernel import Kernel, Value
 COST = 20
 
 #: By name: a formula of as many numbers as there are arrays, the gradient by the result first.
-FORMULAS: dict[str, Callable[..., Value]] = {}
+FORMULAS: dict[str, Callable[..., Any]] = {}
+#: How many results a formula has, if not one.
+RESULTS = {"gelu": 2, "gelu_tanh": 2}
 
 
-def _formula(f: Callable[..., Value]) -> Callable[..., Value]:
+def _formula(f: Callable[..., Any]) -> Callable[..., Any]:
     FORMULAS[f.__name__.removeprefix("_")] = f
     return f
 
 
 def apply(name: str, *arrays: Any) -> Any:
-    """A formula over arrays of one shape, dtype and memory order, without gaps; the result lies like them."""
+    """A formula over arrays of one shape, dtype and memory order, without gaps; the result, or each of them, lies alike."""
     first = arrays[0]
-    out = np.empty_like(first)
+    made = [np.empty_like(first) for _ in range(RESULTS.get(name, 1))]
     run = _compiled(name, len(arrays), first.dtype.char)
-    deal(lambda begin, end: run(out, *arrays, begin, end), first.size, COST * first.size)
-    return out
+    deal(lambda begin, end: run(*made, *arrays, begin, end), first.size, COST * first.size)
+    return made[0] if len(made) == 1 else tuple(made)
 
 
 def alike(*arrays: Any) -> bool:
@@ -51,47 +53,40 @@ def alike(*arrays: Any) -> bool:
 @functools.lru_cache(maxsize=64)
 def _compiled(name: str, count: int, char: str) -> Any:
     k = Kernel(name, char)
-    out, *arrays = (k.array(1) for _ in range(1 + count))
+    results = [k.array(1) for _ in range(RESULTS.get(name, 1))]
+    arrays = [k.array(1) for _ in range(count)]
     begin, end = k.integer(), k.integer()
     for i in k.turns(end, begin):
-        out.store(FORMULAS[name](*(a.load(i) for a in arrays)), i)
+        values = FORMULAS[name](*(a.load(i) for a in arrays))
+        for result, value in zip(results, values if isinstance(values, tuple) else (values,), strict=True):
+            result.store(value, i)
     return k.compile()
 
 
-def _phi(x: Value) -> Value:
-    """The normal distribution function."""
-    return call("erf", x * math.sqrt(0.5)) * 0.5 + 0.5
-
-
-def _density(x: Value) -> Value:
-    """The normal density."""
-    return call("exp", x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-
-
-def _tanh_inner(x: Value) -> Value:
-    return (x * x * 0.044715 + 1.0) * x * math.sqrt(2 / math.pi)
+@_formula
+def _gelu(x: Value) -> tuple[Value, Value]:
+    """x Φ(x), and Φ(x), the normal distribution function."""
+    share = call("erf", x * math.sqrt(0.5)) * 0.5 + 0.5
+    return x * share, share
 
 
 @_formula
-def _gelu(x: Value) -> Value:
-    return x * _phi(x)
+def _gelu_grad(g: Value, x: Value, share: Value) -> Value:
+    density = call("exp", x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
+    return g * (share + x * density)
 
 
 @_formula
-def _gelu_grad(g: Value, x: Value) -> Value:
-    return g * (_phi(x) + x * _density(x))
+def _gelu_tanh(x: Value) -> tuple[Value, Value]:
+    inner = (x * x * 0.044715 + 1.0) * x * math.sqrt(2 / math.pi)
+    share = (call("tanh", inner) + 1.0) * 0.5
+    return x * share, share
 
 
 @_formula
-def _gelu_tanh(x: Value) -> Value:
-    return x * 0.5 * (call("tanh", _tanh_inner(x)) + 1.0)
-
-
-@_formula
-def _gelu_tanh_grad(g: Value, x: Value) -> Value:
-    t = call("tanh", _tanh_inner(x))
+def _gelu_tanh_grad(g: Value, x: Value, share: Value) -> Value:
     slope = (x * x * (3 * 0.044715) + 1.0) * math.sqrt(2 / math.pi)
-    return g * ((t + 1.0) * 0.5 + x * 0.5 * (1.0 - t * t) * slope)
+    return g * (share + x * (share * 2.0) * (1.0 - share) * slope)
 
 
 @_formula
@@ -100,14 +95,8 @@ def _sigmoid(x: Value) -> Value:
 
 
 @_formula
-def _silu(x: Value) -> Value:
-    return x * call("sigmoid", x)
-
-
-@_formula
-def _silu_grad(g: Value, x: Value) -> Value:
-    s = call("sigmoid", x)
-    return g * (s * ((1.0 - s) * x + 1.0))
+def _sigmoid_grad(g: Value, out: Value) -> Value:
+    return g * (out * (1.0 - out))
 
 
 @_formula
@@ -116,5 +105,5 @@ def _relu(x: Value) -> Value:
 
 
 @_formula
-def _relu_grad(g: Value, x: Value) -> Value:
-    return (x > 0.0).where(g, g.like(0.0))
+def _relu_grad(g: Value, out: Value) -> Value:
+    return (out > 0.0).where(g, g.like(0.0))

@@ -10,6 +10,7 @@ import numpy as np
 from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
 from tapenet.ops.elementwise.special import erf
+from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import documented, over
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -29,14 +30,28 @@ def _gelu_share(x: Any, approximate: str) -> Any:
     raise ValueError(f"approximate={approximate!r}: it is 'none' or 'tanh'")
 
 
-@blockwise(1)
+#: The names of the kernels.
+_KERNELS = {"none": "gelu", "tanh": "gelu_tanh"}
+
+
 def _gelu(x: Any, approximate: str = "none") -> Any:
+    found = machine.elementwise(_KERNELS[approximate], x) if approximate in _KERNELS else None
+    return _gelu_in_blocks(x, approximate) if found is None else found
+
+
+@blockwise(1)
+def _gelu_in_blocks(x: Any, approximate: str) -> Any:
     share = _gelu_share(x, approximate)
     return x * share, share
 
 
-@blockwise(3)
 def _gelu_x(g: Any, x: Any, share: Any, approximate: str) -> Any:
+    found = machine.elementwise(_KERNELS[approximate] + "_grad", g, x, share)
+    return _gelu_x_in_blocks(g, x, share, approximate) if found is None else found
+
+
+@blockwise(3)
+def _gelu_x_in_blocks(g: Any, x: Any, share: Any, approximate: str) -> Any:
     if approximate == "none":
         slope = over(np.exp, x * x * -0.5) * _DENSITY
     else:

@@ -10,13 +10,19 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapenet.ops.derived import derived
 from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
+from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import at_most, documented, negative_part, over, positive_part
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
 
-@blockwise(1)
 def _sigmoid(x: Any) -> Any:
+    found = machine.elementwise("sigmoid", x)
+    return _sigmoid_in_blocks(x) if found is None else found
+
+
+@blockwise(1)
+def _sigmoid_in_blocks(x: Any) -> Any:
     # One formula is right on both sides: where exp overflows to inf the quotient is 0, as it should be.
     with np.errstate(over="ignore"):
         e = over(np.exp, x * -1.0)
@@ -24,12 +30,19 @@ def _sigmoid(x: Any) -> Any:
     return over(np.reciprocal, e)
 
 
+def _sigmoid_x(g: Any, out: Any) -> Any:
+    found = machine.elementwise("sigmoid_grad", g, out)
+    return _sigmoid_x_in_blocks(g, out) if found is None else found
+
+
+_sigmoid_x_in_blocks = blockwise(2)(lambda g, out: g * (out * (1 - out)))
+
 sigmoid = op(
     _sigmoid,
     name="sigmoid",
     formula="1/(1 + e⁻ˣ)",
     gradients="x: g · out · (1 − out)",
-    x=blockwise(2)(lambda g, out: g * (out * (1 - out))),
+    x=_sigmoid_x,
     samples=unary_samples(),
     doc=documented(
         "The logistic function 1 / (1 + e^-x)",

@@ -9,18 +9,30 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import unary_samples
+from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import documented, kept_where, negative_part, positive_part
 from tapenet.ops.layers.activations.steps import hardtanh
 from tapenet.ops.op import op
 from tapenet.ops.random import uniform
 from tapenet.ops.registry import sample
 
+
+def _relu(x: Any) -> Any:
+    found = machine.elementwise("relu", x)
+    return positive_part(x) if found is None else found
+
+
+def _relu_x(g: Any, out: Any) -> Any:
+    found = machine.elementwise("relu_grad", g, out)
+    return kept_where(out > 0, g) if found is None else found
+
+
 relu = op(
-    lambda x: positive_part(x),
+    _relu,
     name="relu",
     formula="max(x, 0)",
     gradients="x: g where x > 0, else 0",
-    x=lambda g, out: kept_where(out > 0, g),
+    x=_relu_x,
     samples=unary_samples(),
     doc=documented(
         "The rectifier max(x, 0)",

@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.steps import stop_gradient
+from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import over
 from tapenet.ops.layers.activations.rows import row_dot, row_maximum, row_sum
 from tapenet.ops.op import op
@@ -42,6 +43,9 @@ def _axis_mend(x: Any, axis: Any) -> str:
 
 
 def _softmax(x: Any, axis: int = -1) -> Any:
+    found = machine.rows("softmax", axis, x)
+    if found is not None:
+        return found
     e = over(np.exp, shifted(x, axis))
     e /= total(e, axis)
     return e
@@ -50,6 +54,9 @@ def _softmax(x: Any, axis: int = -1) -> Any:
 def _softmax_x(g: Any, out: Any, axis: int) -> Any:
     if type(g) is not np.ndarray or type(out) is not np.ndarray:
         return out * (g - _sum(g * out, axis, keepdims=True))
+    found = machine.rows("softmax_grad", axis, g, out)
+    if found is not None:
+        return found
     found = g - row_dot(g, out, axis)
     found *= out
     return found
@@ -87,6 +94,9 @@ softmax = op(
 
 
 def _log_softmax(x: Any, axis: int = -1) -> Any:
+    found = machine.rows("log_softmax", axis, x)
+    if found is not None:
+        return found
     out = shifted(x, axis)
     out -= np.log(total(np.exp(out), axis))
     return out
@@ -95,6 +105,9 @@ def _log_softmax(x: Any, axis: int = -1) -> Any:
 def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
     if type(g) is not np.ndarray or type(out) is not np.ndarray:
         return g - np.exp(out) * _sum(g, axis, keepdims=True)
+    found = machine.rows("log_softmax_grad", axis, g, out)
+    if found is not None:
+        return found
     found = np.exp(out)
     found *= row_sum(g, axis)
     return np.subtract(g, found, out=found)

@@ -1,0 +1,79 @@
+"""Activations and the softmax in machine code beside NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import kernels
+from tapenet.ops.layers.activations import machine
+
+pytest.importorskip("llvmlite")
+R = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels for work of any size."""
+    monkeypatch.setattr(machine, "WORTH", 0)
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "gelu": tn.gelu,
+    "gelu tanh": lambda x: tn.gelu(x, "tanh"),
+    "relu": tn.relu,
+    "sigmoid": tn.sigmoid,
+    "softmax": tn.softmax,
+    "log_softmax": tn.log_softmax,
+    "softmax of another axis": lambda x: tn.softmax(x, 0),
+}
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("shape", [(7, 37), (3, 2, 16), (5, 1)])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_same_as_numpy(name: str, shape: Any, order: Any, dtype: str) -> None:
+    data, g = np.asarray(R.normal(size=shape) * 3, order=order), np.asarray(R.normal(size=shape), order=order)
+    results = []
+    for on, kind in ((True, dtype), (False, "d")):
+        with kernels.switched(on):
+            x = tn.tensor(data.astype(kind), requires_grad=True)
+            out = FUNCTIONS[name](x)
+            out.backward(g.astype(kind))
+            results.append((out.data, x.grad.data))
+    for mine, numpys in zip(*results, strict=True):
+        assert mine.dtype == np.dtype(dtype)
+        error = 5e-6 if dtype == "f" else 1e-13
+        assert abs(mine - numpys).max() <= error * max(1.0, abs(numpys).max())
+
+
+def test_special_values() -> None:
+    x = np.array([[-np.inf, 0.0, np.inf, np.nan], [-np.inf] * 4, [-1e4, 1e4, -200.0, 200.0]], "f")
+    np.testing.assert_array_equal(tn.relu(x), np.maximum(x, 0))
+    for f in (tn.sigmoid, tn.gelu):
+        with kernels.switched(False):
+            expected = f(x[2:])
+        np.testing.assert_allclose(f(x[2:]), expected, rtol=1e-6, atol=1e-30)
+    np.testing.assert_array_equal(tn.sigmoid(x[:1, :3]), [[0.0, 0.5, 1.0]])
+    assert not tn.softmax(x)[1].any()
+    assert (tn.log_softmax(x)[1] == -np.inf).all()
+    np.testing.assert_array_equal(tn.softmax(x)[2], [0, 1, 0, 0])
+    t = tn.tensor(x[1:], requires_grad=True)
+    tn.softmax(t).backward(np.ones((2, 4), "f"))
+    assert np.isfinite(t.grad.data).all()
+
+
+def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    monkeypatch.setattr(machine, "elementwise", lambda name, *arrays: called.append(name))
+    monkeypatch.setattr(machine, "rows", lambda name, axis, *arrays: called.append(name))
+    for f in FUNCTIONS.values():
+        x = tn.tensor(np.ones((2, 3)), requires_grad=True)
+        f(x).backward(np.ones((2, 3)))
+    assert {"gelu", "gelu_grad", "gelu_tanh", "relu", "relu_grad", "sigmoid", "sigmoid_grad"} <= set(called)
+    assert {"softmax", "softmax_grad", "log_softmax", "log_softmax_grad"} <= set(called)
