@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 Step = Callable[[], object]
 
@@ -48,3 +49,11 @@ def report(title: str, times: dict[str, float], bounds: dict[str, float]) -> dic
         print(f", over {name} ({value:.1f} µs) {ratios[name]:.3f}{bound}", end="")
     print()
     return ratios
+
+
+def fill(page: Path, name: str, text: str) -> None:
+    """Put a text between the marks of that name on a page of the documentation."""
+    begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    assert end in rest, f"{page} has no place for {name!r}"
+    page.write_text(before + begin + text + end + rest.partition(end)[2], encoding="utf-8", newline="\n")

@@ -20,7 +20,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import numpy_functions
-from tests.benchmarks.harness import interleaved
+from tests.benchmarks.harness import fill, interleaved
 
 PAGE = Path(__file__).parents[2] / "docs" / "numpy.md"
 #: µs that recording a call of one or two small arrays may cost.
@@ -82,10 +82,7 @@ def main(arguments: list[str]) -> None:
     over = [c.name for c in elementwise if max(c.tn, c.np) > BOUND]
     print(f"{len(elementwise)} unary and binary ufuncs, of which above {BOUND} µs: {', '.join(over) or 'none'}")
     if "--write" in arguments:
-        begin, end = "<!-- overhead -->\n", "\n<!-- /overhead -->"
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(begin)
-        PAGE.write_text(before + begin + table(costs) + end + rest.partition(end)[2], encoding="utf-8", newline="\n")
+        fill(PAGE, "overhead", table(costs))
 
 
 if __name__ == "__main__":

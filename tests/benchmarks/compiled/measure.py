@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 
 from tests.benchmarks.compiled.workloads import COUNTS, WORKLOADS, FirstCall, Growth
-from tests.benchmarks.side_by_side.measure import Errors, Failed, Plan, Process, Result, Times, result, steps
+from tests.benchmarks.side_by_side.measure import Errors, Failed, Plan, Process, Result, Times, announced, result, steps
 
 PACKAGE = __package__
 
@@ -21,19 +19,14 @@ def measure(name: str, candidates: Iterable[str], plan: Plan, nodes: int) -> Res
         nodes: the largest number of nodes compiled.
     """
     workload = WORKLOADS[name]
-    print(f"{name} ...", file=sys.stderr, end="", flush=True)
-    begin = time.perf_counter()
-    if isinstance(workload.task, FirstCall):
-        times, errors = first_calls(name, candidates, plan)
-    elif isinstance(workload.task, Growth):
-        times, errors = growth(name, candidates, plan, nodes)
-    else:
-        times, errors = steps(PACKAGE, name, candidates, plan)
-    found = result(workload, times, errors)
-    if not isinstance(workload.task, (FirstCall, Growth)):
+    with announced(name):
+        if isinstance(workload.task, FirstCall):
+            return result(workload, *first_calls(name, candidates, plan))
+        if isinstance(workload.task, Growth):
+            return result(workload, *growth(name, candidates, plan, nodes))
+        found = result(workload, *steps(PACKAGE, name, candidates, plan))
         with Process(PACKAGE, name, "limits", plan.patience) as process:
             found["limit"] = process.ask("limit")
-    print(f" {time.perf_counter() - begin:.0f} s", file=sys.stderr)
     return found
 
 

@@ -1,8 +1,9 @@
 """What suites share that run the same work in several libraries, each in a process of its own, and compare.
 
-A suite is a package with a module `workloads`, whose `WORKLOADS` are tasks by name, and a module `SIDE_side` for each library,
-whose `build(task, how)` returns the task as a `tasks.Candidate`. A candidate is `SIDE` or `SIDE-HOW`, as "torch-compiled"; one
-with a suffix, as "torch-compiled/channels_last", is a variant of the one without, and the faster of the two counts.
+A suite is a package with a module `workloads`, whose `WORKLOADS` are tasks by name, and a module `SIDE_side` for each
+library, whose `build(task, how)` returns the task as a `tasks.Candidate`. A candidate is `SIDE` or `SIDE-HOW`, as
+"torch-compiled". With a suffix, as in "torch-compiled/channels_last", it is a variant of the one without; its `how` is
+"compiled/channels_last", and the faster of the two counts.
 """
 
 import os

@@ -46,4 +46,4 @@ def pin(threads: int) -> None:
 
 def failed(results: Iterable[Result]) -> bool:
     """Whether a candidate failed or a bound was missed."""
-    return any(r["errors"] or not all(q["met"] for q in r["ratios"]) for r in results)
+    return any(r["errors"] or not all(q["met"] for q in r["ratios"] + r.get("memory ratios", [])) for r in results)

@@ -15,8 +15,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,8 +157,22 @@ def ratio(bound: Bound, values: dict[str, float]) -> Result | None:
     return {"of": mine, "over": over, "ratio": value, "at most": bound.at_most, "met": value <= bound.at_most}
 
 
+def ratios(bounds: Iterable[Bound], values: dict[str, float]) -> list[Result]:
+    """Those of the ratios asked for whose candidates were measured."""
+    return [r for bound in bounds if (r := ratio(bound, values))]
+
+
 def result(workload: Workload, times: Times, errors: Errors) -> Result:
     """What was measured, with the ratios asked for and what failed."""
     summaries = {c: summary(t) for c, t in times.items()}
-    ratios = [r for bound in workload.bounds if (r := ratio(bound, medians(summaries)))]
-    return {"title": workload.title, "times": summaries, "errors": errors, "ratios": ratios}
+    found = ratios(workload.bounds, medians(summaries))
+    return {"title": workload.title, "times": summaries, "errors": errors, "ratios": found}
+
+
+@contextmanager
+def announced(name: str) -> Iterator[None]:
+    """Says on the terminal what is measured, and how long that took."""
+    print(f"{name} ...", file=sys.stderr, end="", flush=True)
+    begin = time.perf_counter()
+    yield
+    print(f" {time.perf_counter() - begin:.0f} s", file=sys.stderr)

@@ -15,6 +15,11 @@ def means(values: Iterable[Any]) -> list[float]:
     return [float(np.mean(np.asarray(value), dtype=np.float64)) for value in values]
 
 
+def mean_squares(values: Iterable[Any]) -> list[float]:
+    """The mean square of each array, taken in float64: of arrays whose own mean is near zero it tells more."""
+    return means(np.square(value, dtype=np.float64) for value in values)
+
+
 class Candidate(NamedTuple):
     """A task as one library does it.
 
@@ -41,7 +46,7 @@ class Workload(NamedTuple):
     """A task, its name on paper, and what is to be reached.
 
     Attributes:
-        variants: other ways for a side to do it, by the side's name.
+        variants: other ways of a candidate to do it, by the candidate's name.
     """
 
     title: str
@@ -57,8 +62,4 @@ def base(candidate: str) -> str:
 
 def with_variants(candidates: Iterable[str], workload: Workload) -> list[str]:
     """The candidates, each followed by its variants."""
-    return [
-        name
-        for c in candidates
-        for name in (c, *(f"{c}/{variant}" for variant in workload.variants.get(c.partition("-")[0], ())))
-    ]
+    return [name for c in candidates for name in (c, *(f"{c}/{v}" for v in workload.variants.get(c, ())))]

@@ -23,7 +23,9 @@ class Worker:
     def __init__(self, package: str, workload: str, candidate: str) -> None:
         self.package = package
         self.workload = workload
-        self.side, _, self.how = candidate.partition("-")
+        name, slash, variant = candidate.partition("/")
+        self.side, _, how = name.partition("-")
+        self.how = how + slash + variant
 
     def start(self) -> float:
         """Import the library and make everything up to the first call; microseconds of the import."""

@@ -1,0 +1,40 @@
+"""Times of a workload and the peak of memory during it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from tests.benchmarks.layers.workloads import MEMORY, WORKLOADS
+from tests.benchmarks.side_by_side.measure import Failed, Plan, Process, Result, announced, ratios, result, steps
+from tests.benchmarks.side_by_side.tasks import with_variants
+
+PACKAGE = __package__
+
+
+def measure(name: str, candidates: Iterable[str], plan: Plan) -> Result:
+    """Microseconds and bytes of one workload, with the ratios asked for and what failed."""
+    workload = WORKLOADS[name]
+    with announced(name):
+        chosen = with_variants(candidates, workload)
+        found = result(workload, *steps(PACKAGE, name, chosen, plan))
+        found["memory"] = memory(name, [c for c in chosen if c not in found["errors"]], plan)
+        found["memory ratios"] = ratios(MEMORY, found["memory"])
+    return found
+
+
+def memory(name: str, candidates: Iterable[str], plan: Plan) -> dict[str, float]:
+    """Bytes by which each candidate's process, a fresh one, grows over what it was before the first step."""
+    found = {}
+    if not Path("/proc/self/clear_refs").exists():
+        return found
+    with tempfile.TemporaryDirectory() as cache:
+        for c in candidates:
+            with Process(PACKAGE, name, c, plan.patience, TAPENET_CACHE=cache) as process:
+                try:
+                    process.ask("start")
+                    found[c] = process.ask("memory", 5)
+                except Failed:
+                    continue
+    return found
