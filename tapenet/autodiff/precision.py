@@ -11,10 +11,9 @@ The check for low inputs is no part of an op's usual code: it is generated anew 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.switches import _Switch
@@ -23,6 +22,9 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
 from tapenet.ops.op import Op
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 #: Ops that move numbers without computing: they do the same with 16 bits.
 _MOVES = frozenset(
@@ -224,7 +226,7 @@ def _narrow(value: Any, dtype: np.dtype[Any]) -> Any:
         return ops.astype(value, dtype) if value.dtype == WIDE else value
     if isinstance(value, (list, tuple)):
         parts = [_narrow(v, dtype) for v in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return refilled(value, parts)
     return value
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import importlib.util
+import importlib.machinery
 import os
 import sys
 import threading
@@ -35,7 +35,7 @@ def use(name: str) -> ModuleType | None:
 
 @functools.cache
 def _installed() -> bool:
-    found = importlib.util.find_spec("llvmlite") is not None
+    found = importlib.machinery.PathFinder.find_spec("llvmlite") is not None
     if found:
         _keep_memory()
     return found

@@ -2,17 +2,19 @@
 
 NumPy has float16; bfloat16 comes from the package `ml_dtypes`, which is loaded when somebody asks for it. NumPy does
 not count bfloat16 as a float (its kind is "V"), and its functions do with it what its author registered: a sum of a
-thousand ones is 256, and a Python number makes it float32. So ops never see it: `autodiff.lowering` widens arrays
+thousand ones is 256, and a Python number makes it float32. So ops never see it: `autodiff.precision` widens arrays
 before an op runs, and rounds its results.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 #: The characters that NumPy and ml_dtypes gave the two: float16 and bfloat16.
 LOW = frozenset("eE")
