@@ -9,6 +9,11 @@ from pathlib import Path
 _SELF = Path("/proc/self")
 
 
+def measurable() -> bool:
+    """Whether the system tells."""
+    return (_SELF / "clear_refs").exists()
+
+
 def settled() -> int:
     """Bytes of memory in use, once everything that is free has gone back to the system."""
     gc.collect()
