@@ -18,6 +18,7 @@ import numpy as np
 
 from tapenet.autodiff import mutation, trouble
 from tapenet.autodiff.gradients import GradientError, Gradients, Reads, rule_words, turned
+from tapenet.autodiff.rows import Rows
 from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
@@ -40,6 +41,14 @@ def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
     global hooks_exist
     hooks_exist = True
     hooks.setdefault(node, {})[key] = hook
+
+
+def remove_hook(node: Node, key: int) -> None:
+    """Have a hook called no more. The last one takes the node's entry along: a pass is quick where there is none."""
+    of_node = hooks.get(node, {})
+    of_node.pop(key, None)
+    if not of_node:
+        hooks.pop(node, None)
 
 
 def run(
@@ -81,8 +90,8 @@ def run(
     nan = state.nan
     looks = None if nan == "ignore" else nan
     watched = profile is not None and profile.watch is not None
-    plain = not (on_tensors or hooked or only is not None or looks is not None or watched)
-    grads.by_rows = plain
+    grads.by_rows = not (on_tensors or only is not None or looks is not None or watched)
+    plain = grads.by_rows and not hooked
     grad_before = state.grad
     state.grad = create_graph
     state.nan = None
@@ -147,7 +156,8 @@ def run(
             if hooked:
                 for i, (node, g) in enumerate(leaves):
                     if type(node) is Leaf and node in hooks:
-                        leaves[i] = node, _call_hooks(node, g, tensor, on_tensors)
+                        whole = g.dense() if type(g) is Rows else g
+                        leaves[i] = node, _call_hooks(node, whole, tensor, on_tensors)
             if profile is not None and profile.watch is not None and only is None:
                 profile.watch.before_deposit(leaves)
     except Exception as error:

@@ -77,7 +77,8 @@ class Rows:
         """All of it by rows, in arrays of its own."""
         shape = self.node.shape
         indices = [part.index.reshape(-1) for part in self.parts]
-        values = [part.g.reshape(len(i), -1) for part, i in zip(self.parts, indices, strict=True)]
+        width = math.prod(shape[1:])
+        values = [part.g.reshape(len(i), width) for part, i in zip(self.parts, indices, strict=True)]
         if len(self.parts) > 1:
             indices, values = [np.concatenate(indices)], [np.concatenate(values)]
         dtype = self.node.dtype

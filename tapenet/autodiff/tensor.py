@@ -447,7 +447,7 @@ class Tensor(Operand):
         def remove() -> None:
             alive = watched()
             if alive is not None:
-                driver.hooks.get(alive, {}).pop(key, None)
+                driver.remove_hook(alive, key)
                 bump()
 
         return Handle(remove)

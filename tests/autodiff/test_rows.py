@@ -10,6 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
+from tapenet.autodiff import backward
 from tapenet.ops.indexing.rows import gathered
 
 R = np.random.default_rng(0)
@@ -120,6 +121,26 @@ def test_hooks_and_other_readers_get_arrays() -> None:
         t = table()
         loss(t).backward()
     np.testing.assert_array_equal(t.grad.data, dense())
+
+
+def test_hooks_elsewhere_and_those_taken_away_change_nothing() -> None:
+    t, other = table(), tn.tensor([1.0], requires_grad=True)
+    with other.register_hook(lambda g: g * 3), t.register_hook(lambda g: g):
+        pass
+    assert other.node not in backward.hooks  # or every later pass would look for hooks
+    handle = other.register_hook(lambda g: g * 3)
+    (loss(t) + (other * other).sum()).backward()
+    handle.remove()
+    assert kept(t)
+    np.testing.assert_array_equal(other.grad.data, [6.0])
+    np.testing.assert_array_equal(t.grad.data, dense())
+
+
+def test_a_lookup_of_nothing() -> None:
+    t = table()
+    tn.embedding(np.zeros((2, 0), int), t).sum().backward()
+    assert kept(t)
+    assert not t.grad.data.any()
 
 
 def test_second_order() -> None:

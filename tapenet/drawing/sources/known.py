@@ -57,9 +57,7 @@ def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Any, 
         found |= driver.run(seeds, tensor=Tensor, release=False)
     finally:
         for node in watched:
-            driver.hooks[node].pop(_KEY)
-            if not driver.hooks[node]:
-                del driver.hooks[node]
+            driver.remove_hook(node, _KEY)
         driver.hooks_exist = hooks_existed
     return found
 
