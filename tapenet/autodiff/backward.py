@@ -23,6 +23,7 @@ from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
 from tapenet.ops.low import is_inexact
+from tapenet.ops.sequences import refilled
 from tapenet.ops.shapes.basic import identity
 
 if TYPE_CHECKING:
@@ -373,9 +374,11 @@ def _retrace(value: Any, parent: Any, tensor: type[Tensor]) -> Any:
         if value.node is None and value.tensor._data is value.data:
             return value.tensor  # from outside: a replay knows it by its identity
         return tensor._of(value.data, parent, value.node)
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in value):
+    if isinstance(value, (list, tuple)) and value:
         parents = parent if type(parent) is Parents else [None] * len(value)
-        return type(value)(_retrace(v, p, tensor) for v, p in zip(value, parents, strict=True))
+        parts = [_retrace(v, p, tensor) for v, p in zip(value, parents, strict=True)]
+        if any(p is not v for p, v in zip(parts, value, strict=True)):
+            return refilled(value, parts)
     return value
 
 

@@ -15,6 +15,7 @@ from tapenet.autodiff.replay import DRAWN, Replay, escaped, is_constant, output,
 from tapenet.autodiff.tape import Leaf, Node, Output, Scope, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
+from tapenet.ops.sequences import refilled
 
 Array = np.ndarray[Any, Any]
 #: A function of flat lists of tensors.
@@ -361,7 +362,7 @@ class _Closing:
             return self._input(value, parent, body)
         if isinstance(value, (list, tuple)) and value:
             parents = [None] * len(value) if parent is None else parent
-            return type(value)([self.enter(v, p, body, own, is_input) for v, p in zip(value, parents, strict=True)])
+            return refilled(value, [self.enter(v, p, body, own, is_input) for v, p in zip(value, parents, strict=True)])
         if is_input and isinstance(value, np.ndarray) and value.size > 1:
             return self._input(Traced(Tensor._of(value), None, value), None, body)
         return value

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.sequences import refilled
 
 
 class Mismatch(ValueError):
@@ -54,7 +55,7 @@ def rebuild(tree: Any, values: Iterator[Any]) -> Any:
         return {key: rebuild(value, values) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
         parts = [rebuild(value, values) for value in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+        return refilled(tree, parts)
     return next(values)
 
 

@@ -20,6 +20,7 @@ from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import Node, local
 from tapenet.autodiff.tensor import Tensor, asarray
 from tapenet.ops.low import is_inexact
+from tapenet.ops.sequences import refilled
 
 
 def tree_leaves(tree: Any) -> list[Any]:
@@ -37,7 +38,7 @@ def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
         return {key: tree_map(f, value) for key, value in tree.items()}
     if isinstance(tree, (tuple, list)):
         values = [tree_map(f, value) for value in tree]
-        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
+        return refilled(tree, values)
     return f(tree)
 
 

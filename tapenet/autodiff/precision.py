@@ -22,6 +22,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
 from tapenet.ops.op import Op
+from tapenet.ops.sequences import refilled
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

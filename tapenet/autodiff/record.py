@@ -22,6 +22,7 @@ from tapenet.ops import random
 from tapenet.ops.derived import array_like
 from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
+from tapenet.ops.sequences import refilled
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
@@ -194,7 +195,7 @@ def _unwrap(value: Any, grad: bool) -> tuple[Any, Any, bool]:
         if any(p[2] for p in parts):
             nodes = Parents(p[1] for p in parts)
             raw = [p[0] for p in parts]
-            return type(value)(raw), None if all(n is None for n in nodes) else nodes, True
+            return refilled(value, raw), None if all(n is None for n in nodes) else nodes, True
     return value, None, False
 
 
@@ -205,7 +206,7 @@ def _trace(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and value:
         parts = [_trace(v) for v in value]
         if any(p is not v for p, v in zip(parts, value, strict=True)):
-            return type(value)(parts)
+            return refilled(value, parts)
     return value
 
 

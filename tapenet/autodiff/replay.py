@@ -14,6 +14,7 @@ from tapenet.autodiff.record import explain
 from tapenet.autodiff.tape import CaptureError, Node, Output, Traced
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
+from tapenet.ops.sequences import refilled
 
 Array = np.ndarray[Any, Any]
 #: The argument of a random op by which it is given what it drew before.
@@ -30,7 +31,7 @@ class _Ref(NamedTuple):
 class _Sequence(NamedTuple):
     """A list or tuple with references inside."""
 
-    kind: type
+    like: Any
     parts: list[Any]
 
 
@@ -101,7 +102,7 @@ class Replay:
         if isinstance(value, (list, tuple)) and value:
             parts = [self._reference(v) for v in value]
             if any(type(p) in (_Ref, _Sequence, Traced) for p in parts):
-                return _Sequence(type(value), parts)
+                return _Sequence(value, parts)
         return value
 
     def __call__(self, given: Iterable[Any], outside: Callable[[Traced], Any] = current) -> list[Any]:
@@ -120,7 +121,7 @@ class Replay:
             if kind is Traced:
                 return outside(part)
             if kind is _Sequence:
-                return part.kind([fetch(p) for p in part.parts])
+                return refilled(part.like, map(fetch, part.parts))
             return part
 
         with np.errstate(all="ignore"):  # the rules among the ops ran without warnings too
@@ -199,7 +200,7 @@ def record_again(
             return tensor.detach() if parent is None else tensor
         if isinstance(value, (list, tuple)) and value:
             parents = [None] * len(value) if parent is None else parent
-            return type(value)([fetch(v, p, is_input) for v, p in zip(value, parents, strict=True)])
+            return refilled(value, [fetch(v, p, is_input) for v, p in zip(value, parents, strict=True)])
         if is_input and isinstance(value, np.ndarray) and is_constant(value):
             return Tensor._of(value)  # as it was: an op on arrays alone would not be recorded
         return value

@@ -196,9 +196,15 @@ class Node:
 def _described(value: Any) -> Any:
     if isinstance(value, Traced):
         return value if value.node is None else value.node
-    if isinstance(value, (list, tuple)) and any(isinstance(v, Traced) for v in value):
+    if isinstance(value, (list, tuple)) and _holds_traced(value):
         return [_described(v) for v in value]
     return constant(value)
+
+
+def _holds_traced(value: Any) -> bool:
+    if isinstance(value, Traced):
+        return True
+    return isinstance(value, (list, tuple)) and any(map(_holds_traced, value))
 
 
 _leaf_op = Op(lambda: None, name="leaf", rules={}, module=__name__)

@@ -38,6 +38,7 @@ from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
 from tapenet.ops.indexing.basic import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
+from tapenet.ops.sequences import refilled
 
 #: What draws are called.
 _DRAWN = "random numbers"
@@ -123,7 +124,7 @@ class Lowering:
         if isinstance(value, (list, tuple)):
             parts = [self.resolve(v) for v in value]
             if any(p is not v for p, v in zip(parts, value, strict=True)):
-                return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+                return refilled(value, parts)
         return value
 
     def reference(self, tensor: Tensor | None, data: np.ndarray[Any, Any]) -> Value:
@@ -305,7 +306,7 @@ class Lowering:
                 values.append(value)
                 return Hole(len(values) - 1)
             if isinstance(value, (list, tuple)) and _holds(value):
-                return type(value)(template(v) for v in value)
+                return refilled(value, map(template, value))
             return value
 
         params: dict[str, Any] = {"op": op, "template": {n: template(v) for n, v in args.items()}, "specs": specs}
@@ -446,7 +447,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_plain(v) for v in value)
+        return refilled(value, map(_plain, value))
     return value
 
 
@@ -455,7 +456,7 @@ def _symbols(builder: Builder, value: Any) -> Any:
     if isinstance(value, Value):
         return Symbol(builder, value, shared=True)
     if isinstance(value, (list, tuple)) and _holds(value):
-        return type(value)(_symbols(builder, v) for v in value)
+        return refilled(value, (_symbols(builder, v) for v in value))
     return value
 
 

@@ -21,6 +21,7 @@ from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.tape import bump, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
+from tapenet.ops.sequences import refilled
 
 if TYPE_CHECKING:
     from tapenet.nn.module import Module
@@ -157,7 +158,7 @@ class _Edge:
         made = self.outputs.through(parts, self._to_outputs)
         if not several:
             return made[0]
-        return type(out)(*made) if hasattr(out, "_fields") else type(out)(made)
+        return refilled(out, made)
 
     def _to_outputs(self, g: tuple[Any, ...]) -> tuple[Any, ...]:
         assert self.inputs is not None

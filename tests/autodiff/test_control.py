@@ -427,8 +427,10 @@ def test_a_branch_may_train_or_not(make: Any) -> None:
     """What the branch not taken did is undone, optimizer's counts too, and is done when it is taken."""
 
     def epoch(ps: Any, opt: Any, xs: Any) -> Any:
+        stepped = {id(p) for group in opt.param_groups for p in group["params"]}
+
         def train(x: Any) -> Any:
-            w1, b1, w2, b2 = ps
+            w1, b1, w2, b2 = (p if id(p) in stepped else p.detach() for p in ps)  # a gradient left is another test's
             loss = ((np.tanh(x @ w1.T + b1) @ w2.T + b2) ** 2).mean()
             opt.zero_grad()
             loss.backward()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -14,6 +14,11 @@ import tapenet as tn
 from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.interned import Constant
 from tapenet.autodiff.tape import Leaf, Node, Scope, local
+
+
+class Pair(NamedTuple):
+    a: Any
+    b: Any
 
 
 def leaf(*shape: int) -> tn.Tensor:
@@ -314,6 +319,35 @@ def test_one_tape_entered_by_two_threads_leaves_each_its_own_state() -> None:
     leave.set()
     thread.join()
     assert seen == [True]
+
+
+def test_tensors_inside_of_nested_arguments_are_found_again() -> None:
+    """Two reads of one array at indices that are tensors: their gradients are one sum, given lists of tuples of tensors."""
+    rows, columns = tn.tensor([0, 2, 2]), tn.tensor([1, 0, 0])
+
+    def f(x: Any) -> Any:
+        z = np.sin(x)
+        return (z[rows, columns] ** 3).sum() + (z[columns, 1] ** 3).sum()
+
+    def g(x: Any) -> Any:
+        return (tn.grad(f)(x) ** 2).sum()
+
+    x = tn.tensor(np.linspace(0.1, 1.2, 6).reshape(3, 2))
+    expected = tn.grad(g)(x)
+    with tn.Tape() as tape:
+        found = tn.grad(g)(x)
+    np.testing.assert_allclose(found.data, expected.data)
+    assert "indices=[[tensor int64 (3,), 1], [tensor int64 (3,), tensor int64 (3,)]]" in repr(tape)
+
+
+def test_parts_may_be_given_as_a_named_tuple() -> None:
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    for context in (tn.enable_grad(), tn.Tape()):
+        with context:
+            out = np.stack(Pair(x, x * x))
+        out.sum().backward()
+        np.testing.assert_array_equal(x.grad.data, [3.0, 5.0])
+        x.grad = None
 
 
 def test_exceptions_restore_the_tape() -> None:
