@@ -247,7 +247,9 @@ def _backward_of_samples(char: str, batch: int) -> Any:
             all_along, all_total = ([k.variable(zero) for _ in middles] for _ in range(2))
             for c in k.turns(width):
 
-                def look(p: Value, c: Any = c, s: Any = strip, middles: Any = middles) -> Any:
+                def look(
+                    p: Value, c: Any = c, s: Any = strip, upper: Any = upper, group: Any = group, middles: Any = middles
+                ) -> Any:
                     row = c * positions + p
                     values = s.load(upper, row)
                     own = zip(values, s.load(group, row), middles, strict=True)
