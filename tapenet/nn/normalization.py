@@ -22,6 +22,7 @@ def settings(layer: Any, usual: dict[str, Any]) -> str:
 
 
 def reset(weight: Tensor | None, bias: Tensor | None) -> None:
+    """Begin the scale and the shift of a normalisation anew: 1 and 0."""
     with no_grad():
         for parameter, value in ((weight, 1.0), (bias, 0.0)):
             if parameter is not None:

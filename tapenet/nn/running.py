@@ -37,6 +37,7 @@ class _Running(Module):
         momentum: float | None,
         affine: bool,
         track_running_stats: bool,
+        bias: bool,
         dtype: DTypeLike,
     ) -> None:
         self.num_features = num_features
@@ -45,7 +46,7 @@ class _Running(Module):
         self.affine = affine
         self.track_running_stats = track_running_stats
         self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine and bias else None
         self.running_mean = Buffer(np.zeros(num_features, dtype)) if track_running_stats else None
         self.running_var = Buffer(np.ones(num_features, dtype)) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
@@ -74,7 +75,8 @@ class _Running(Module):
         return 1
 
     def extra_repr(self) -> str:
-        return f"{self.num_features}" + settings(self, self._usual)
+        text = f"{self.num_features}" + settings(self, self._usual)
+        return text if self.bias is not None or not self.affine else text + ", bias=False"
 
 
 # -- over the batch ----------------------------------------------------------------------------------------------
@@ -93,18 +95,20 @@ class _BatchNorm(_Running):
         affine: bool = True,
         track_running_stats: bool = True,
         *,
+        bias: bool = True,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
     def forward(self, x: Any) -> Any:
         x = self._checked(x)
         momentum: Any = self.momentum
+        batches = None
         if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked.data = self.num_batches_tracked + 1
+            batches = self.num_batches_tracked + 1
             if momentum is None:
-                momentum = 1.0 / self.num_batches_tracked
-        return batch_norm(
+                momentum = 1.0 / batches
+        out = batch_norm(
             x,
             self.running_mean,
             self.running_var,
@@ -114,6 +118,9 @@ class _BatchNorm(_Running):
             momentum,
             self.eps,
         )
+        if batches is not None:  # at last, so that an input that does not fit changes nothing
+            self.num_batches_tracked.data = batches  # type: ignore[union-attr]
+        return out
 
 
 _ARGUMENTS = """Args:
@@ -122,6 +129,7 @@ _ARGUMENTS = """Args:
         momentum: weight of the newest batch in the running statistics; None for the mean over all batches so far.
         affine: learn a scale and a shift per channel.
         track_running_stats: keep running statistics; without them, evaluation too uses those of the batch.
+        bias: learn the shift too.
         dtype: of parameters and statistics.
 
     Attributes:
@@ -210,9 +218,10 @@ class _InstanceNorm(_Running):
         affine: bool = False,
         track_running_stats: bool = False,
         *,
+        bias: bool = True,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, dtype)
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
 
     def _channels(self, x: Any) -> int:
         return len(x.shape) - max(self._shapes) + 1  # without a batch the first
@@ -240,6 +249,7 @@ _INSTANCE = """Args:
         affine: learn a scale and a shift per channel.
         track_running_stats: keep running statistics, and use them in evaluation; without them, evaluation too uses
             those of each sample.
+        bias: learn the shift too.
         dtype: of parameters and statistics.
 
     Attributes:

@@ -18,16 +18,32 @@ from tapenet.ops.layers.normalization.group import instance_norm_statistics
 from tapenet.ops.linalg.norms import vector_norm
 
 
-def _move(name: str, running: Any, batch: Any, momentum: Any, factor: float) -> None:
+def _movable(name: str, x: Any, **running: Any) -> None:
+    """Check the running statistics, before anything is computed.
+
+    Raises:
+        TypeError: one is no tensor.
+        ValueError: one is no vector by channel.
+    """
+    for what, statistic in running.items():
+        if statistic is None:
+            continue
+        if not isinstance(statistic, Tensor):
+            raise TypeError(
+                f"{name}: running statistics are tensors, which are updated in place; give {what}=nn.Buffer(array), not "
+                f"{type(statistic).__name__}"
+            )
+        if statistic.shape != tuple(x.shape[1:2]):
+            raise ValueError(
+                f"{name}: {what} has shape {statistic.shape}; for x of shape {tuple(x.shape)} it must be "
+                f"{tuple(x.shape[1:2])}, a number for each channel"
+            )
+
+
+def _move(running: Any, batch: Any, momentum: Any, factor: float) -> None:
     """Move a running statistic towards that of a batch, times a factor."""
-    if running is None:
-        return
-    if not isinstance(running, Tensor):
-        raise TypeError(
-            f"{name}: running statistics are tensors, which are updated in place; give nn.Buffer(array), not "
-            f"{type(running).__name__}"
-        )
-    running.data = (1 - momentum) * running + (momentum * factor) * batch
+    if running is not None:
+        running.data = (1 - momentum) * running + (momentum * factor) * batch
 
 
 def batch_norm(
@@ -47,24 +63,30 @@ def batch_norm(
     Args:
         x: (n, channels, ...).
         running_mean, running_var: (channels,), or None. In training they are moved towards the statistics of the batch,
-            in place: (1 - momentum) * running + momentum * batch, with the unbiased variance of the batch.
+            in place: (1 - momentum) * running + momentum * batch, with the unbiased variance of the batch. An empty batch
+            leaves them alone.
         weight, bias: (channels,), or None.
         training: which statistics to use.
         momentum: weight of the batch in the running statistics.
         eps: added to the variance.
 
     Raises:
-        ValueError: no running statistics outside of training, or a single value per channel in training.
+        ValueError: no running statistics outside of training, statistics of another shape, or a single value per channel
+            in training.
         TypeError: running statistics that are no tensors cannot be moved.
     """
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: without running statistics give training=True, to use those of the batch")
         return ops.batch_norm(x, running_mean, running_var, weight, bias, eps)
+    _movable("batch_norm", x, running_mean=running_mean, running_var=running_var)
+    count = math.prod(x.shape[:1] + x.shape[2:])
+    if not count:  # an empty batch has no statistics, and nothing that needs any
+        zeros = np.zeros(x.shape[1], x.dtype)
+        return ops.batch_norm(x, zeros, zeros, weight, bias, 1.0)
     out, mean, var = ops.batch_norm_train(x, weight, bias, eps)
-    count = math.prod(x.shape) // x.shape[1]
-    _move("batch_norm", running_mean, mean, momentum, 1.0)
-    _move("batch_norm", running_var, var, momentum, count / (count - 1))
+    _move(running_mean, mean, momentum, 1.0)
+    _move(running_var, var, momentum, count / (count - 1))
     return out
 
 
@@ -98,12 +120,13 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise ValueError("instance_norm: without running statistics give use_input_stats=True")
         return ops.batch_norm(x, running_mean, running_var, weight, bias, eps)
+    _movable("instance_norm", x, running_mean=running_mean, running_var=running_var)
     out, mean, var = instance_norm_statistics(x, weight, bias, eps)
     count = math.prod(x.shape[2:])
-    if running_mean is not None:
-        _move("instance_norm", running_mean, mean.mean(0), momentum, 1.0)
-    if running_var is not None:
-        _move("instance_norm", running_var, var.mean(0), momentum, count / (count - 1))
+    if running_mean is not None and x.shape[0]:
+        _move(running_mean, mean.mean(0), momentum, 1.0)
+    if running_var is not None and x.shape[0]:
+        _move(running_var, var.mean(0), momentum, count / (count - 1))
     return out
 
 

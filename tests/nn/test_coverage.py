@@ -83,8 +83,6 @@ def test_a_list_and_a_dict_hold_parameters() -> None:
 NEVER = {"self", "device", "dtype", "inplace", "size_average", "reduce"}
 #: Layers that have other arguments or defaults, by the reason.
 OTHERWISE: dict[str, str] = {
-    "bias=, which lets an affine normalisation do without, is new in PyTorch 2.13": "BatchNorm1d BatchNorm2d BatchNorm3d "
-    "InstanceNorm1d InstanceNorm2d InstanceNorm3d",
     "dim has a default, where PyTorch warns and guesses": "LogSoftmax Softmax Softmin",
     "an empty container is () rather than None": "ModuleDict ModuleList",
     "min_value and max_value are deprecated": "Hardtanh",

@@ -211,8 +211,9 @@ def _linear_x(g: Any, weight: Any) -> Any:
 def _linear_weight(g: Any, x: Any) -> Any:
     # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
     if x.ndim != 2:
-        x = np.reshape(x, (-1, x.shape[-1]))
-        g = np.reshape(g, (-1, g.shape[-1]))
+        rows = math.prod(x.shape[:-1])  # written out: of an array without elements NumPy cannot tell it
+        x = np.reshape(x, (rows, x.shape[-1]))
+        g = np.reshape(g, (rows, g.shape[-1]))
     kernel = _kernel(x, g.T, g.shape[1]) if type(g) is np.ndarray and x.size >= _LARGE else None
     if kernel is not None:
         return kernel.weight_grad(_rows(x), g).T

@@ -80,7 +80,7 @@ def _max_pool(x: Any, windows: Windows) -> tuple[Any, Any]:
 
 def _max_of_all(x: Any, windows: Windows, kind: Any) -> tuple[Any, Any]:
     """The same where one window is all there is."""
-    flat = x.reshape(*x.shape[: -windows.axes], -1)
+    flat = x.reshape(*x.shape[: -windows.axes], math.prod(x.shape[-windows.axes :]))
     best, where = like(x, windows.out), like(x, windows.out, dtype=kind)
     found = flat.argmax(-1)
     where[...] = found.reshape(where.shape)
