@@ -174,11 +174,11 @@ class Averaged:
             ValueError: they are others; changes nothing.
         """
         own = self._all()
-        saved = state["values"]
+        saved = state.get("values", {})
         shapes = {name: kept.shape for name, (_, kept) in own.items()}
-        if {name: np.shape(value) for name, value in saved.items()} != shapes:
+        if "count" not in state or {name: np.shape(value) for name, value in saved.items()} != shapes:
             wrong = [n for n in {**saved, **own} if n not in saved or n not in own or np.shape(saved[n]) != shapes[n]]
-            raise ValueError(f"Averaged.load_state_dict: this state does not fit in {', '.join(wrong)}")
+            raise ValueError(f"Averaged.load_state_dict: this state does not fit in {', '.join(wrong or ['count'])}")
         self.count = int(state["count"])
         for name, (_, kept) in own.items():
             kept.data = saved[name]

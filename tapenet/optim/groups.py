@@ -38,7 +38,8 @@ class ParamGroup(Group):
         return {**self, **{name: self[name](step) for name in self.scheduled}, "scheduled": self.scheduled}
 
     def _note_scheduled(self) -> None:
-        self.scheduled = tuple(name for name, value in self.items() if name != "lr" and callable(value))
+        # A module, given as the parameters, can be called too.
+        self.scheduled = tuple(n for n, value in self.items() if n not in ("lr", "params") and callable(value))
 
     def __setitem__(self, key: str, value: Any) -> None:
         self._refuse_in_capture(key)

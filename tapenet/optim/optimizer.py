@@ -307,6 +307,8 @@ class Optimizer:
                 vector = ops.host(recorded.advance(group, clock, segment.scalars), segment.dtype)
                 scalars = {name: vector[i] for i, name in enumerate(segment.scalars)} | segment.constants
                 for slot in clock.slots:
+                    if not slot.param.size:
+                        continue
                     new, state = self.rule(slot.param, slot.param._held_grad(), dict(slot.state), scalars)
                     for name, value in state.items():
                         slot.state[name]._write(value, self._writer)

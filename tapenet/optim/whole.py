@@ -176,7 +176,8 @@ class Whole(Storage):
     def update(self, run: Run, grads: list[Any]) -> None:
         assert self._update is not None
         for k in run.positions:
-            self._update(self.params[k]._data, grads[k], self._states[k], self._numbers)
+            if self.params[k].size:  # of nothing there are no means
+                self._update(self.params[k]._data, grads[k], self._states[k], self._numbers)
 
     def _run(self, first: int, last: int) -> Run:
         return Run(self, first, last)

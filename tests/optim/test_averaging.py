@@ -154,6 +154,9 @@ def test_state_goes_on_elsewhere() -> None:
     np.testing.assert_array_equal(first.values["w"], second.values["w"])
     with pytest.raises(ValueError, match="does not fit in w, v"):
         optim.Averaged([("v", v)]).load_state_dict(first.state_dict())
+    for state, what in (({}, "w"), ({"values": first.state_dict()["values"]}, "count")):
+        with pytest.raises(ValueError, match=f"does not fit in {what}"):
+            second.load_state_dict(state)
     assert repr(first) == "mean of 1 tensors over 4 updates"
     assert repr(optim.Averaged([v], 0.5)) == "moving average with decay 0.5 of 1 tensors over 0 updates"
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet import optim
+from tapenet import nn, optim
 from tests.optim.problems import give, gradients, tensors
 from tests.optim.test_rules import CONFIGURATIONS, IDS
 
@@ -139,6 +139,21 @@ def test_names_come_from_pairs_dicts_and_modules() -> None:
 
 
 # -- saved state ---------------------------------------------------------------------------------------------
+
+
+def test_a_module_is_asked_for_its_parameters_and_not_run() -> None:
+    class Refuses(nn.Module):
+        def __init__(self) -> None:
+            self.w = nn.Parameter([1.0])
+
+        def forward(self, x: Any) -> Any:
+            raise AssertionError("an optimizer was made, and the model ran")
+
+    net, more = Refuses(), Refuses()
+    opt = optim.SGD(net, lr=0.1)
+    opt.add_param_group({"params": more, "lr": 0.2})
+    optim.Adam(optim.param_groups(net, {"w": {"lr": 0.1}}))
+    assert [group["params"] for group in opt.groups] == [[net.w], [more.w]]
 
 
 @pytest.mark.parametrize(("name", "options"), CONFIGURATIONS, ids=IDS)

@@ -10,6 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
+from tapenet.optim import rules
 from tests.optim.problems import arrays, give, gradients, tensors
 
 CONFIGURATIONS: list[tuple[str, dict[str, Any]]] = [
@@ -191,10 +192,32 @@ def test_a_variance_that_rounding_made_negative_counts_as_zero() -> None:
     assert np.isfinite(w.data).all()
 
 
-def test_a_nan_gradient_is_the_users_business() -> None:
-    w = tn.tensor([1.0, 2.0], requires_grad=True)
-    opt = optim.Adam([w], lr=0.1)
-    w.grad = tn.tensor([np.nan, 1.0])
+EVERY = [name for name in rules.__all__ if name != "LBFGS"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_nan_gradient_makes_its_element_nan_and_no_other_parameter(name: str) -> None:
+    w, other = (tn.tensor([[1.0, 2.0]], requires_grad=True) for _ in range(2))
+    opt = getattr(optim, name)([w, other], lr=0.1)
+    w.grad, other.grad = tn.tensor([[np.nan, 1.0]]), tn.tensor([[1.0, 1.0]])
     opt.step()
-    assert np.isnan(w.data[0])
-    assert w.data[1] == pytest.approx(1.9)
+    assert np.isnan(w.data[0, 0])
+    assert np.isfinite(other.data).all()
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", EVERY)
+def test_parameters_without_elements(name: str, compiled: bool) -> None:
+    params = [tn.tensor(np.ones(shape), requires_grad=True) for shape in ((0, 3), (3, 0), (2, 2))]
+    opt = getattr(optim, name)(params, lr=0.1)
+
+    def step() -> None:
+        opt.zero_grad()
+        sum((p * p).sum() for p in params).backward()
+        opt.step()
+
+    run = tn.compile(step) if compiled else step
+    for _ in range(3):
+        run()
+    assert (params[2].data < 1).all()
+    assert opt.state_dict()["state"][0]["step"] == 3

@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import common, gradient, signed
+from tapenet.optim.rules.common import common, gradient
 from tapenet.optim.schedules import Schedule
 
 
@@ -237,4 +237,4 @@ class Rprop(Optimizer):
         size = size + (s["growth"] * size) * (turn > 0.0) - (s["shrinkage"] * size) * (turn < 0.0)
         size = np.minimum(np.maximum(size, s["smallest"]), s["largest"])
         g = g * (turn >= 0.0)
-        return p - signed(size, g), {"prev": g, "step_size": size}
+        return p - size * np.sign(g), {"prev": g, "step_size": size}

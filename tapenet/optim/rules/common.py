@@ -44,11 +44,6 @@ def shrunk(p: Any, s: dict[str, Any]) -> Any:
     return s["shrink"] * p if "shrink" in s else p
 
 
-def signed(size: Any, x: Any) -> Any:
-    """size · sign(x), and 0 where x is nan. NumPy's `sign` branches at each element, at ten times the cost of this."""
-    return size * (x > 0.0) - size * (x < 0.0)
-
-
 def check_betas(name: str, betas: Any) -> None:
     """Raise unless `betas` are two numbers in [0, 1)."""
     if not isinstance(betas, (tuple, list)) or len(betas) != 2:

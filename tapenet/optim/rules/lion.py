@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import check_betas, decoupled, gradient, shrunk, signed
+from tapenet.optim.rules.common import check_betas, decoupled, gradient, shrunk
 from tapenet.optim.schedules import Schedule
 
 
@@ -55,5 +57,5 @@ class Lion(Optimizer):
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         g = gradient(p, g, s)
         m = state["exp_avg"]
-        step = signed(s["lr"], s["beta1"] * m + s["1 - beta1"] * g)
+        step = s["lr"] * np.sign(s["beta1"] * m + s["1 - beta1"] * g)
         return shrunk(p, s) - step, {"exp_avg": s["beta2"] * m + s["1 - beta2"] * g}
