@@ -33,6 +33,15 @@ def use(name: str) -> ModuleType | None:
     return importlib.import_module(f"{__name__}.{name}") if on() else None
 
 
+def fit(*arrays: Any) -> bool:
+    """Whether kernels read these arrays: all float32 or all float64, in the machine's byte order, aligned to their elements.
+    Those that are None are left out."""
+    dtype = arrays[0].dtype
+    if dtype.char not in "fd" or not dtype.isnative:
+        return False
+    return all(a is None or (a.dtype == dtype and a.flags.aligned) for a in arrays)
+
+
 @functools.cache
 def _installed() -> bool:
     found = importlib.machinery.PathFinder.find_spec("llvmlite") is not None

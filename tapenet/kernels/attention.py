@@ -30,12 +30,10 @@ LONGEST, WIDEST = 1 << 16, 256
 
 
 def takes(query: Any, key: Any, value: Any) -> bool:
-    """Whether there is a kernel for these arrays."""
+    """Whether there is a kernel for arrays of these shapes."""
     widths = query.shape[-1], value.shape[-1]
     return (
-        query.dtype.char in "fd"
-        and query.dtype is key.dtype is value.dtype
-        and min(*widths, query.shape[-2]) > 0
+        min(*widths, query.shape[-2]) > 0
         and 0 < key.shape[-2] <= LONGEST
         and max(widths) <= WIDEST
     )
@@ -106,7 +104,7 @@ def backward(
 
 def _dense(a: Any) -> Any:
     """The array with vectors that are dense."""
-    return a if a.strides[-1] == a.itemsize and a.strides[-2] % a.itemsize == 0 else np.ascontiguousarray(a)
+    return a if a.strides[-1] == a.itemsize else np.ascontiguousarray(a)
 
 
 def _heads(*arrays: Any) -> Any:

@@ -37,13 +37,11 @@ def apply(name: str, *arrays: Any) -> Any:
 
 
 def alike(*arrays: Any) -> bool:
-    """Whether arrays may be given to `apply` together."""
+    """Whether arrays of one dtype may be given to `apply` together."""
     first = arrays[0]
-    if any(a.shape != first.shape or a.dtype != first.dtype or a.strides != first.strides for a in arrays[1:]):
+    if any(a.shape != first.shape or a.strides != first.strides for a in arrays[1:]):
         return False
     flags = first.flags
-    if first.dtype.char not in "fd":
-        return False
     if flags.c_contiguous or flags.f_contiguous:
         return True
     order = sorted(range(first.ndim), key=lambda i: -first.strides[i])

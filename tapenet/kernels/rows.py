@@ -14,15 +14,15 @@ def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
     """The rows that are named, each once, in the order of first appearance, and the sums of what is given for each.
 
     Args:
-        indices: (n,) integers from 0 to length - 1.
-        values: (n, width) floats.
+        indices: (n,) int64 from 0 to length - 1, C-contiguous.
+        values: (n, width) floats, C-contiguous.
         length: of the table.
     """
     n, width = values.shape
     places = np.full(length, -1, np.int64)
     rows, sums = np.empty(n, np.int64), np.empty_like(values)
     count = np.zeros(1, np.int64)
-    _gathered(values.dtype.char)(indices.astype(np.int64, copy=False), values, places, rows, sums, count, n, width)
+    _gathered(values.dtype.char)(indices, values, places, rows, sums, count, n, width)
     return rows[: count[0]], sums[: count[0]]
 
 

@@ -58,7 +58,7 @@ def _blocks(weight: Array, dtype: Any) -> Any:
 
 def _forward(x: Array, weight: Array, scale: Array) -> Array:
     """x @ (scale · weight)ᵀ for a matrix x; the scales multiply the products, of which there are fewer."""
-    if len(x) * weight.size >= WORTH and x.dtype.char in "fd" and x.dtype is scale.dtype:
+    if len(x) * weight.size >= WORTH and kernels.fit(x, scale):
         kernel = kernels.use("quantized")
         if kernel is not None:
             found: Array = kernel.product(*map(np.ascontiguousarray, (x, weight, scale)))

@@ -175,9 +175,9 @@ _LARGE = 2048
 def _kernel(rows: Any, weight: Any, across: int) -> Any:
     """The kernels of linear layers, if there are any for these rows, each of them times `across` columns or rows of a matrix
     in Fortran order."""
-    if not (type(rows) is type(weight) is np.ndarray) or rows.dtype is not weight.dtype or rows.dtype.char not in "fd":
+    if not (type(rows) is type(weight) is np.ndarray) or rows.size * across < WORTH:
         return None
-    if rows.size * across < WORTH or not weight.flags.f_contiguous:
+    if not weight.flags.f_contiguous or not kernels.fit(rows, weight):
         return None
     found = kernels.use("linear")
     return found if found is not None and found.takes(across, rows.shape[-1]) else None

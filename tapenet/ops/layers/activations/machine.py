@@ -17,7 +17,7 @@ def elementwise(name: str, *arrays: Any) -> Any:
     first = arrays[0]
     if type(first) is not np.ndarray or first.size < WORTH or any(type(a) is not np.ndarray for a in arrays):
         return None
-    kernel = kernels.use("elementwise")
+    kernel = kernels.use("elementwise") if kernels.fit(*arrays) else None
     return kernel.apply(name, *arrays) if kernel is not None and kernel.alike(*arrays) else None
 
 
@@ -26,9 +26,9 @@ def rows(name: str, axis: int, *arrays: Any) -> Any:
     first = arrays[0]
     if type(first) is not np.ndarray or first.size < WORTH or axis not in (-1, first.ndim - 1):
         return None
-    if any(type(a) is not np.ndarray or a.dtype is not first.dtype or not a.flags.c_contiguous for a in arrays):
+    if any(type(a) is not np.ndarray or a.shape != first.shape or not a.flags.c_contiguous for a in arrays):
         return None
-    kernel = kernels.use("softmax") if first.dtype.char in "fd" else None
+    kernel = kernels.use("softmax") if kernels.fit(*arrays) else None
     if kernel is None:
         return None
     return getattr(kernel, name)(*(a.reshape(-1, first.shape[-1]) for a in arrays)).reshape(first.shape)

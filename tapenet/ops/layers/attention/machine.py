@@ -18,12 +18,12 @@ def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> Any
 
 def backward(g: Any, query: Any, key: Any, value: Any, out: Any, logsumexp: Any, causal: bool, scale: float) -> Any:
     """The gradients by query, key and value."""
-    kernel = _kernel(query, key, value, causal)
+    kernel = _kernel(query, key, value, causal) if kernels.fit(query, g, out, logsumexp) else None
     return None if kernel is None else kernel.backward(g, query, key, value, out, logsumexp, causal, scale)
 
 
 def _kernel(query: Any, key: Any, value: Any, causal: bool) -> Any:
-    kernel = kernels.use("attention")
+    kernel = kernels.use("attention") if kernels.fit(query, key, value) else None
     if kernel is None or not kernel.takes(query, key, value):
         return None
     return kernel if kernel.multiply_adds(query, key, value, causal) >= WORTH else None

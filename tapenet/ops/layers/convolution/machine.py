@@ -91,7 +91,7 @@ def weight_grad(x: Any, y: Any, p: Plan) -> Any:
 def _kernels(a: Any, b: Any, p: Plan) -> Any:
     """The kernels of the direct sum, of Winograd's and of moves, if there are any for this work."""
     work = math.prod(p.out) * p.batch * p.outs * p.width
-    if work < WORTH or a.dtype is not b.dtype or a.dtype.char not in "fd" or not kernels.on():
+    if work < WORTH or not kernels.fit(a, b) or not kernels.on():
         return None
     return kernels.use("convolution"), kernels.use("winograd"), kernels.use("moves")
 

@@ -133,8 +133,8 @@ def _backward(
     g: Any, x: Any, weight: Any, mean: Any, scale: Any, g_mean: Any, g_var: Any, inner: bool
 ) -> tuple[Any, Any, Any]:
     """The gradients by x (if `inner`), weight and bias, all of (before, channels, after) or by channel."""
-    kernel = machine.kernel(x, g, weight, mean)
-    if kernel is not None and x.shape[2] >= LONG and g.flags.c_contiguous:
+    kernel = machine.kernel(x, g, weight, mean, scale)
+    if kernel is not None and x.shape[2] >= LONG:
         return kernel.batch_norm_grad(g, x, weight, mean, scale, g_mean, g_var)  # type: ignore[no-any-return]
     before, channels, after = x.shape
     n = before * after

@@ -170,8 +170,8 @@ def _backward(
     g: Any, x: Any, weight: Any, mean: Any, scale: Any, g_mean: Any, g_var: Any, inner: bool
 ) -> tuple[Any, Any, Any]:
     """The gradients by x (if `inner`), weight and bias, these two of (group, channel in the group)."""
-    kernel = machine.groups(x, g, weight, mean)
-    if kernel is not None and g.flags.c_contiguous:
+    kernel = machine.groups(x, g, weight, mean, scale)
+    if kernel is not None:
         return kernel.group_norm_grad(g, x, weight, mean, scale, g_mean, g_var)  # type: ignore[no-any-return]
     n = x.shape[2] * x.shape[3]
     dx = np.empty(x.shape, x.dtype) if inner else None

@@ -66,7 +66,7 @@ def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, A
 
 def _backward(g: Any, weight: Any, x_hat: Any, scale: Any, inner: bool) -> tuple[Any, Any, Any]:
     """The gradients by the rows (if `inner`), weight and bias."""
-    kernel = machine.kernel(g, x_hat, weight)
+    kernel = machine.kernel(g, x_hat, weight, scale)
     if kernel is not None:
         return kernel.layer_norm_grad(g, weight, x_hat, scale)  # type: ignore[no-any-return]
     count, n = g.shape
@@ -209,8 +209,8 @@ def _rms_forward(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
 
 def _rms_backward(g: Any, rows: Any, weight: Any, scale: Any, inner: bool) -> tuple[Any, Any]:
     """The gradients by the rows (if `inner`) and weight."""
-    kernel = machine.kernel(g, rows, weight)
-    if kernel is not None and rows.flags.c_contiguous:
+    kernel = machine.kernel(g, rows, weight, scale)
+    if kernel is not None:
         return kernel.rms_norm_grad(g, rows, weight, scale)  # type: ignore[no-any-return]
     count, n = g.shape
     dx = np.empty(g.shape, g.dtype) if inner else None

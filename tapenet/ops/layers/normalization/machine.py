@@ -13,10 +13,10 @@ SHORT = 8
 
 
 def kernel(x: Any, *others: Any, topic: str = "normalization") -> Any:
-    """The kernels of a topic, if there are any for these arrays, else None."""
-    if x.size < WORTH or x.dtype.char not in "fd":
+    """The kernels of a topic, if there are any for these arrays, else None. Those of x's shape must be in C order."""
+    if x.size < WORTH or not kernels.fit(x, *others):
         return None
-    if any(a is not None and a.dtype is not x.dtype for a in others) or not x.flags.c_contiguous:
+    if any(a is not None and a.shape == x.shape and not a.flags.c_contiguous for a in (x, *others)):
         return None
     return kernels.use(topic)
 

@@ -29,7 +29,9 @@ def max_pool(x: Any, windows: Windows) -> Any:
 def max_pool_grad(found: Any, y: Any, where: Any, windows: Windows) -> bool:
     """Whether y was written or added to `found` at `where`."""
     kernel = _kernel(found, windows)
-    if kernel is None or where.dtype != np.uint8 or not _alike(found, y) or not _alike(found, where):
+    if kernel is None or where.dtype != np.uint8 or not kernels.fit(found, y):
+        return False
+    if not _alike(found, y) or not _alike(found, where):
         return False
     kernel.spread(found, y, where, _shape(kernel, found, windows))
     return True
@@ -37,7 +39,7 @@ def max_pool_grad(found: Any, y: Any, where: Any, windows: Windows) -> bool:
 
 def _kernel(x: Any, windows: Windows) -> Any:
     """The kernels, if there are any for an array."""
-    if x.size < WORTH or x.dtype.char not in "fd" or not 1 < math.prod(windows.kernel) <= MOST:
+    if x.size < WORTH or not kernels.fit(x) or not 1 < math.prod(windows.kernel) <= MOST:
         return None
     return kernels.use("pooling") if _batch_last(x) or x.flags.c_contiguous else None
 
