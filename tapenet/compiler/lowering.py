@@ -272,7 +272,7 @@ class Lowering:
     def op(self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
         """Lower one call of an op to primitives, or to a call."""
         body = self.builder.body
-        begin = len(body)
+        begin, hosts = len(body), len(self.hosts)
         try:
             if op.effect:
                 raise CannotLower("it has an effect")
@@ -286,7 +286,7 @@ class Lowering:
         except CaptureError:
             raise
         except Exception as error:  # whatever an op's forward makes of a symbol
-            del body[begin:]
+            del body[begin:], self.hosts[hosts:]  # a draw too: the op called makes its own
             self.called.append(Called(op, str(error) or type(error).__name__))
             return self._call(op, args, specs)
 

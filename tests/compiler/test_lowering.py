@@ -216,6 +216,22 @@ def test_nothing_is_drawn_ahead_of_an_effect() -> None:
     assert len(log) == 1
 
 
+def test_what_was_drawn_for_an_op_that_cannot_be_read_is_not_drawn() -> None:
+    """The op is called then, and makes its own draw: the second of two would be that of the next call."""
+
+    def forward(x: Any, rng: Any = None) -> Any:
+        return x + tn.random.uniform(size=x.shape, rng=rng).data
+
+    def read(x: Any, rng: Any, draw: Any) -> Any:
+        draw(lambda rng: rng.uniform(size=x.shape), rng, x.shape, np.float64)
+        raise NotImplementedError("on second thoughts")
+
+    noisy = tn.op(forward, name="noisy", random=True, lower=read, nondiff=("x",))
+    found = lowered(noisy, X)
+    assert [c.reason for c in found.called] == ["on second thoughts"]
+    assert found.program.hosts == []
+
+
 # -- what is outside ---------------------------------------------------------------------------------------------
 
 

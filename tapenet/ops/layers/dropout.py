@@ -57,9 +57,10 @@ def _numbers(p: float, alpha: bool) -> tuple[float, float, float]:
 def _apply(x: Any, mask: Any, p: float, alpha: bool) -> Any:
     factor, kept, dropped = _numbers(p, alpha)
     out = _masked(x, mask, factor)
-    if kept != dropped:
-        out += mask.astype(out.dtype) * (kept - dropped) + dropped
-    return out
+    if kept == dropped:
+        return out
+    shift = mask.astype(out.dtype) * (kept - dropped) + dropped
+    return np.add(out, shift, out) if type(out) is np.ndarray else out + shift
 
 
 def _member(name: str, mask_shape: Callable[[Shape], Shape], alpha: bool = False, **options: Any) -> Op:
