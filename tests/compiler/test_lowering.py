@@ -220,7 +220,7 @@ def test_what_was_drawn_for_an_op_that_cannot_be_read_is_not_drawn() -> None:
     """The op is called then, and makes its own draw: the second of two would be that of the next call."""
 
     def forward(x: Any, rng: Any = None) -> Any:
-        return x + tn.random.uniform(size=x.shape, rng=rng).data
+        return x + np.random.default_rng(rng).uniform(size=x.shape)
 
     def read(x: Any, rng: Any, draw: Any) -> Any:
         draw(lambda rng: rng.uniform(size=x.shape), rng, x.shape, np.float64)
