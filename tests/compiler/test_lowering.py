@@ -229,7 +229,7 @@ def test_what_was_drawn_for_an_op_that_cannot_be_read_is_not_drawn() -> None:
     noisy = tn.op(forward, name="noisy", random=True, lower=read, nondiff=("x",))
     found = lowered(noisy, X)
     assert [c.reason for c in found.called] == ["on second thoughts"]
-    assert found.program.hosts == []
+    assert not found.program.hosts
 
 
 # -- what is outside ---------------------------------------------------------------------------------------------
