@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import WIDE, is_low
+from tapenet.ops.low import WIDE, is_low, rounded, widened
 from tapenet.optim.parameters import Parameters, named_parameters
 
 
@@ -20,11 +21,14 @@ class MasterWeights:
     optimizer works on float32 copies, the master weights, and each step rounds them into the parameters. Parameters of
     other dtypes are updated as ever. (Micikevicius et al. 2018, "Mixed precision training", section 3.1.)
 
+    Where a parameter is no longer what its master weight was rounded to, since weights were loaded into the model, the
+    master weight takes its values: at the next step that is not compiled, or by `refresh`.
+
     With `tn.autocast` none of this is needed: parameters stay float32 there, and ops round.
 
     Args:
-        optimizer: makes the optimizer, such as `optim.Adam`; called with (name, tensor) pairs.
-        params: tensors, (name, tensor) pairs, or a module.
+        optimizer: makes the optimizer, such as `optim.Adam`; called with (name, tensor) pairs, or groups of them.
+        params: tensors, (name, tensor) pairs, a module, or a list of groups of these, as every optimizer takes them.
         **options: further arguments for `optimizer`.
 
     Attributes:
@@ -40,9 +44,17 @@ class MasterWeights:
     """
 
     def __init__(self, optimizer: Callable[..., Any], params: Parameters, **options: Any) -> None:
-        named = [(name, param, _master(param)) for name, param in named_parameters(params, "MasterWeights")]
-        self._pairs = [(param, master) for _, param, master in named]
-        self.optimizer = optimizer([(name, master) for name, _, master in named], **options)
+        #: By the parameter's id, each with its master weight: one that is given twice has one, and the optimizer sees it.
+        found: dict[int, tuple[Tensor, Tensor]] = {}
+
+        def masters(params: Parameters) -> list[tuple[str, Tensor]]:
+            named = named_parameters(params, "MasterWeights")
+            return [(name, found.setdefault(id(p), (p, _master(p)))[1]) for name, p in named]
+
+        grouped = isinstance(params, (list, tuple)) and len(params) > 0 and isinstance(params[0], dict)
+        given = [{**g, "params": masters(g["params"])} for g in params] if grouped else masters(params)
+        self._pairs = list(found.values())
+        self.optimizer = optimizer(given, **options)
 
     @property
     def slots(self) -> tuple[Any, ...]:
@@ -70,6 +82,15 @@ class MasterWeights:
             param.grad = None
             master.grad = None
 
+    def refresh(self) -> None:
+        """Take the values of the parameters that are no longer what their master weights were rounded to."""
+        for param, master in self._pairs:
+            if param is not master and is_low(param.dtype):
+                low = rounded(master._data, param.dtype)
+                same = low.view(np.uint16) == param._data.view(np.uint16)
+                if not same.all():
+                    master.data = np.where(same, master._data, widened(param._data))
+
     def gather(self) -> None:
         """Move the gradients of the parameters, in float32, to the master weights."""
         for param, master in self._pairs:
@@ -82,6 +103,8 @@ class MasterWeights:
 
     def step(self) -> None:
         """Update the master weights by the gradients that there are, and round them into the parameters."""
+        if capturing() is None:
+            self.refresh()
         self.gather()
         self.optimizer.step()
         for param, master in self._pairs:
@@ -91,6 +114,7 @@ class MasterWeights:
 
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, and the master weights as "master", by position."""
+        self.refresh()
         return {**self.optimizer.state_dict(), "master": [m.numpy().copy(order="K") for m in self.masters()]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -16,6 +16,8 @@ from tapenet.ops.low import WIDE, is_low
 
 #: What an optimizer's gradients were found to be since the last `update`.
 _FINITE, _NOT_FINITE, _STEPPED = "finite", "not finite", "stepped"
+#: The factor stays within the normal numbers of float32, in which it meets losses and gradients.
+_LEAST, _MOST = 2.0**-126, 2.0**127
 
 
 class GradScaler:
@@ -154,22 +156,25 @@ class GradScaler:
 
         Raises:
             RuntimeError: no step was taken since the last `update`.
+            ValueError: a factor that is not positive.
         """
         if not self.enabled:
             return
         if new_scale is not None:
+            if not float(new_scale) > 0:
+                raise ValueError(f"GradScaler.update: new_scale={new_scale} must be above 0")
             self._scale = float(new_scale)
         elif not self._found:
             raise RuntimeError(
                 "GradScaler.update: nothing was unscaled since the last update; call step(optimizer) before"
             )
         elif _NOT_FINITE in self._found.values():
-            self._scale *= self.backoff_factor
+            self._scale = max(self._scale * self.backoff_factor, _LEAST)
             self._good_steps = 0
         else:
             self._good_steps += 1
             if self._good_steps >= self.growth_interval:
-                self._scale *= self.growth_factor
+                self._scale = min(self._scale * self.growth_factor, _MOST)
                 self._good_steps = 0
         self._found = {}
 

@@ -139,6 +139,19 @@ def test_scaling_that_is_off_or_misused() -> None:
         tn.compile(lambda x: optim.GradScaler().scale((w * x).sum()), backend="numpy")(np.ones(1, np.float32))
 
 
+@pytest.mark.parametrize(("gradient", "start", "end"), [(np.nan, 2.0**-120, 2.0**-126), (0.0, 2.0**120, 2.0**127)])
+def test_the_factor_stays_a_number_of_float32(gradient: float, start: float, end: float) -> None:
+    w = tn.tensor(np.ones(2, np.float32), requires_grad=True)
+    opt, scaler = optim.SGD([w], lr=0.1), optim.GradScaler(start, growth_interval=1)
+    for _ in range(20):
+        w.grad = tn.tensor(np.full(2, gradient, np.float32))
+        assert scaler.step(opt) == np.isfinite(gradient)
+        scaler.update()
+    assert scaler.get_scale() == end
+    with pytest.raises(ValueError, match=r"GradScaler.update: new_scale=0 must be above 0"):
+        scaler.update(0)
+
+
 def test_a_loss_in_float16_is_scaled_in_float32() -> None:
     loss = tn.tensor(3.0, "float16", requires_grad=True)
     assert optim.GradScaler().scale(loss).item() == 3 * 65536
@@ -178,6 +191,34 @@ def test_master_weights_are_updated_as_float32_parameters_are(low: str) -> None:
         np.testing.assert_array_equal(p.data, q.data)
     with pytest.raises(ValueError, match="master weights of shapes"):
         again.load_state_dict(opt.optimizer.state_dict())
+
+
+@lows
+def test_master_weights_follow_weights_that_were_loaded(low: str) -> None:
+    net, loaded = make().to(low), make()
+    opt = optim.MasterWeights(optim.SGD, net, lr=1e-5)
+    net.load_state_dict(loaded.state_dict())
+    net[0].bias.data[0] = 7.0  # also in place
+    before = {name: wide(p) for name, p in net.named_parameters()}
+    for state in (opt.state_dict()["master"], [m.numpy() for m in opt.masters()]):
+        for value, master in zip(before.values(), state, strict=True):
+            np.testing.assert_array_equal(value, master)
+    for _ in range(3):  # updates that 16 bits would lose
+        opt.zero_grad()
+        F.cross_entropy(net(X), LABELS).backward()
+        opt.step()
+    moved = [abs(m.numpy() - value).max() for value, m in zip(before.values(), opt.masters(), strict=True)]
+    assert 0 < max(moved) < 1e-3
+
+
+def test_master_weights_in_groups() -> None:
+    net = make().half()
+    groups = optim.param_groups(net, {lambda name, p: p.ndim < 2: {"weight_decay": 0.0}})
+    opt = optim.MasterWeights(optim.AdamW, groups, lr=1e-3)
+    assert [(len(g["params"]), g["weight_decay"]) for g in opt.optimizer.groups] == [(2, 0.01), (2, 0.0)]
+    assert [m.shape for m in opt.masters()] == [p.shape for g in groups for _, p in g["params"]]
+    with pytest.raises(ValueError, match=r"0\.weight was given already, as 0\.weight"):
+        optim.MasterWeights(optim.SGD, [*groups, {"params": [("0.weight", net[0].weight)]}], lr=0.1)
 
 
 def test_master_weights_scaling_and_clipping() -> None:
