@@ -8,13 +8,16 @@ compiled anew and replaced. Each file is written under another name and then ren
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import hashlib
+import importlib.machinery
 import os
 import sys
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,11 +63,29 @@ def target() -> Target:
     return Target(machine, header, key, another)
 
 
-def available() -> bool:
-    """Whether llvmlite is installed."""
-    import importlib.util
+_NOTHING = "define void @nothing(ptr %a) #0 {\n  ret void\n}\n"
 
-    return importlib.util.find_spec("llvmlite") is not None
+
+@functools.cache
+def available() -> bool:
+    """Whether llvmlite is installed and makes code that runs. If it only is installed (it is too old, the system forbids
+    code made at run time), a warning says so."""
+    if importlib.machinery.PathFinder.find_spec("llvmlite") is None:
+        return False
+    try:
+        library = build(_NOTHING)
+        ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("nothing"))(None)
+    except Exception as error:
+        from importlib import metadata
+
+        warnings.warn(
+            f"tapenet computes with NumPy alone: llvmlite {metadata.version('llvmlite')} is installed, but makes no code "
+            f"that runs ({type(error).__name__}: {error}). It has to be 0.45 or later: pip install -U tapenet[jit]",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 class Library:

@@ -11,7 +11,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.ops.elementwise.special import ARTANH_ERF
-from tests.compiler.native.minimax import Fit, error, fit
+from tests.native.minimax import Fit, error, fit
 
 
 def _weight(z: m.mpf) -> m.mpf:

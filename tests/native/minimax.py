@@ -4,7 +4,7 @@ Each is the minimax fit of a function on an interval: the largest weighted error
 rounding of the coefficients. Found by Lawson's iteration (least squares whose weights are multiplied by the last
 errors) in 300 bits. The first few coefficients are rounded one after the other, the others fitted anew each time.
 
-    python -m tests.compiler.native.minimax [name]      # prints the table; takes some minutes
+    python -m tests.native.minimax [name]      # prints the table; takes some minutes
 """
 
 from __future__ import annotations

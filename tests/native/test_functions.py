@@ -2,7 +2,7 @@
 
 The bounds are in `references.py`. After changing one, write the table in docs/compiler.md anew:
 
-    TAPENET_OVERWRITE=1 python -m pytest tests/compiler/native/test_functions.py -k documentation
+    TAPENET_OVERWRITE=1 python -m pytest tests/native/test_functions.py -k documentation
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from tapenet.native import functions
 from tapenet.native.coefficients import POLYNOMIALS
 from tapenet.native.emitter import Emitter, Value
 from tapenet.native.scalar import apply
-from tests.compiler.native.kernels import Compiled, Loop, kernel
-from tests.compiler.native.minimax import FITS, error
-from tests.compiler.native.references import FUNCTIONS, PAIRS, Function, numpys
+from tests.native.kernels import Compiled, Loop, kernel
+from tests.native.minimax import FITS, error
+from tests.native.references import FUNCTIONS, PAIRS, Function, numpys
 
 F4, F8 = np.dtype("f4"), np.dtype("f8")
 PAGE = Path(__file__).parents[3] / "docs" / "compiler.md"
