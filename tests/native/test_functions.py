@@ -32,7 +32,7 @@ from tests.native.minimax import FITS, error
 from tests.native.references import FUNCTIONS, PAIRS, Function, numpys
 
 F4, F8 = np.dtype("f4"), np.dtype("f8")
-PAGE = Path(__file__).parents[3] / "docs" / "compiler.md"
+PAGE = Path(__file__).parents[2] / "docs" / "compiler.md"
 #: The error of a result that is nothing like the reference: not the same infinity, nan or sign of zero.
 WRONG = 1e9
 

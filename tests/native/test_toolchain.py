@@ -121,7 +121,7 @@ def process(script: str, cache: Path, **environment: str) -> subprocess.Popen[st
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-c", script],
         env={**os.environ, "TAPENET_CACHE": str(cache), **environment},
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
