@@ -18,7 +18,7 @@ from tapenet.ops.registry import sample
 
 #: The lowest float, and one that vanishes beside 1, by dtype. With the first a maximum begins, so that in a row of
 #: -inf alone -inf - maximum is -inf, not nan; with the second a sum of exponentials, so that there it is not 0.
-_LIMITS = {
+LIMITS = {
     "e": (-65504.0, 6.2e-5),
     "f": (-3.4028234663852886e38, 1.2e-38),
     "d": (-1.7976931348623157e308, 2.3e-308),
@@ -28,14 +28,14 @@ _LIMITS = {
 
 def shifted(x: Any, axis: int) -> Any:
     """x - max, of integers as float64: an array of the caller's own, whose exponentials are finite whatever the row."""
-    if x.dtype.char not in _LIMITS:
+    if x.dtype.char not in LIMITS:
         x = x.astype(np.float64)
-    return x - row_maximum(x, axis, _LIMITS[x.dtype.char][0])
+    return x - row_maximum(x, axis, LIMITS[x.dtype.char][0])
 
 
 def total(e: Any, axis: int) -> Any:
     """The sum of such exponentials, kept as an axis of length one; not 0 whatever the row."""
-    return row_sum(e, axis, _LIMITS[e.dtype.char][1])
+    return row_sum(e, axis, LIMITS[e.dtype.char][1])
 
 
 def _axis_mend(x: Any, axis: Any) -> str:

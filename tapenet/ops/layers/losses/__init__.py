@@ -7,8 +7,9 @@ pairs.
 
 from __future__ import annotations
 
-from tapenet.ops.layers.losses.classes import cross_entropy, nll_loss
+from tapenet.ops.layers.losses.classes import nll_loss
 from tapenet.ops.layers.losses.distances import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from tapenet.ops.layers.losses.entropy import cross_entropy
 from tapenet.ops.layers.losses.likelihoods import gaussian_nll_loss, poisson_nll_loss
 from tapenet.ops.layers.losses.margins import (
     hinge_embedding_loss,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.layers.losses.classes import cross_entropy
+from tapenet.ops.layers.losses.entropy import cross_entropy
 from tapenet.ops.products.basic import linear
 from tapenet.ops.registry import sample
 

@@ -1,0 +1,125 @@
+"""The cross entropy in machine code beside NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import kernels
+from tapenet.kernels import entropy
+from tapenet.ops.layers.losses import machine
+
+pytest.importorskip("llvmlite")
+R = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels for work of any size, and blocks that do not hold all positions."""
+    monkeypatch.setattr(machine, "WORTH", 0)
+    monkeypatch.setattr(machine, "SHORT", 0)
+    entropy._compiled.cache_clear()
+    monkeypatch.setattr(entropy, "BLOCK", 16)
+    yield
+    entropy._compiled.cache_clear()
+
+
+def batch_last(x: Any) -> Any:
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "sum": {"reduction": "sum"},
+    "none": {"reduction": "none"},
+    "weights": {"weight": True},
+    "ignored": {"ignore_index": 1, "reduction": "none"},
+    "smoothed": {"label_smoothing": 0.2},
+    "all": {"weight": True, "ignore_index": 0, "label_smoothing": 0.3},
+}
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        ((7, 3), np.ascontiguousarray),
+        ((5, 33), np.ascontiguousarray),
+        ((3, 150), np.ascontiguousarray),
+        ((40,), np.ascontiguousarray),
+        ((2, 5, 3, 7), np.ascontiguousarray),
+        ((19, 4, 3), batch_last),
+        ((4, 3, 1), np.ascontiguousarray),
+    ],
+)
+def test_same_as_numpy(shape: Any, order: Any, options: str, soft: bool, dtype: str) -> None:
+    data = order(R.normal(size=shape) * 3)
+    positions = shape[:1] + shape[2:] if len(shape) > 1 else ()
+    count = shape[1] if len(shape) > 1 else shape[0]
+    if soft:
+        target = R.uniform(size=shape)
+    else:
+        target = np.asarray(R.integers(0, count, positions))
+    given = dict(OPTIONS[options])
+    weight = R.uniform(0.5, 2, count) if given.pop("weight", False) else None
+    g: Any = None
+    results = []
+    for on, kind in ((True, dtype), (False, "d")):
+        with kernels.switched(on):
+            x = tn.tensor(data.astype(kind), requires_grad=True)
+            to = target.astype(kind) if soft else target
+            out = tn.cross_entropy(x, to, None if weight is None else weight.astype(kind), **given)
+            g = R.normal(size=out.shape) if g is None else g
+            out.backward(np.asarray(g.astype(kind)))
+            results.append((out.data, x.grad.data))
+    for mine, numpys in zip(*results, strict=True):
+        assert mine.dtype == np.dtype(dtype)
+        error = 5e-6 if dtype == "f" else 1e-13
+        assert abs(mine - numpys).max() <= error * max(1.0, abs(numpys).max())
+
+
+@pytest.mark.parametrize("width", [6, 40])
+def test_special_values(width: int) -> None:
+    """Scores of -inf, rows of nothing else, nan, and scores whose exponentials overflow."""
+    x = R.normal(size=(5, width)).astype("f")
+    x[0, 1], x[1], x[2, width - 1], x[3] = -np.inf, -np.inf, np.nan, 1000 * x[3]
+    target = np.array([1, 2, 0, int(x[3].argmin()), 0])
+    found = []
+    for rows in (x, np.repeat(x[:, :, None], 3, 2)):
+        each = target if rows.ndim == 2 else np.repeat(target[:, None], 3, 1)
+        for on in (True, False):
+            with kernels.switched(on):
+                t = tn.tensor(rows, requires_grad=True)
+                loss = tn.cross_entropy(t, each, reduction="none")
+                loss.backward(np.ones_like(loss.data))
+                found.append((loss.data, t.grad.data))
+    for kernel, numpys in (found[:2], found[2:]):
+        for mine, other in zip(kernel, numpys, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+    assert np.isnan(found[0][0]).tolist() == [False, False, True, False, False]
+
+
+def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    for name in ("measured", "gradient"):
+        f = getattr(entropy, name)
+        monkeypatch.setattr(entropy, name, lambda *args, f=f, name=name: [called.append(name), f(*args)][1])
+    x = tn.tensor(np.ones((2, 3)), requires_grad=True)
+    tn.cross_entropy(x, np.array([0, 1])).backward()
+    assert called == ["measured", "gradient"]
+
+
+def test_what_is_not_for_kernels_is_left_to_numpy() -> None:
+    x = np.ones((4, 6), "f")
+    assert machine.scores(x) is not None
+    assert machine.scores(x, np.ones(6)) is None
+    assert machine.scores(x.T) is None
+    assert machine.scores(x.astype("e")) is None
+    assert machine.scores(np.ones((2, 3, 4))[..., ::-1]) is None
+    with kernels.switched(False):
+        assert machine.scores(x) is None
