@@ -7,25 +7,28 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.activations import sigmoid
+from tapenet.ops.layers.recurrent import machine
+from tapenet.ops.layers.recurrent.products import (
+    bias_gradient,
+    columns,
+    input_gradient,
+    project,
+    rows,
+    weight_gradient,
+)
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     Array,
     Turns,
     active,
-    bias_gradient,
     called,
     check,
     chosen,
-    columns,
     end,
-    input_gradient,
     multiply_adds,
-    project,
-    rows,
     sampled,
     stacked,
     times,
-    weight_gradient,
 )
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -68,11 +71,12 @@ def _step_back(gates: Array, recurrent: Array, h_before: Array, dh: Array, d: Ar
     Args:
         gates, recurrent, h_before: as the turn had or left them.
         dh: (batch, units), the gradient by the states after; becomes their own share of that by the states before.
-        d: (4, batch, units), written: the gradient by the pre-activations, and by the recurrent share of the third.
+        d: (4, batch, units), written: the gradient by the pre-activations of new, of reset and of update, and by the
+            recurrent share of the first: those by the states' products lie behind each other.
         room: (2, batch, units), overwritten.
     """
     r, z, new = gates
-    dr, dz, dnew, drecurrent = d
+    dnew, dr, dz, drecurrent = d
     np.subtract(h_before, new, dz)
     np.multiply(dz, dh, dz)
     np.subtract(1, z, dnew)
@@ -83,9 +87,10 @@ def _step_back(gates: Array, recurrent: Array, h_before: Array, dh: Array, d: Ar
     np.multiply(dnew, dr, dnew)
     np.multiply(dnew, r, drecurrent)
     np.multiply(dnew, recurrent, dr)
-    np.multiply(d[:2], gates[:2], d[:2])
+    logistic = d[1:3]
+    np.multiply(logistic, gates[:2], logistic)
     np.subtract(1, gates[:2], room)
-    np.multiply(d[:2], room, d[:2])
+    np.multiply(logistic, room, logistic)
 
 
 def _gru(
@@ -101,21 +106,43 @@ def _gru(
     dtype = check(3, x, h0, w_ih, w_hh, b_ih, b_hh)
     turns = Turns(x, lengths, reverse)
     units = h0.shape[1]
-    bias, last = b_ih, None
+    x, bias, last = turns.inputs(x, dtype), b_ih, None
     if b_hh is not None:
         last = b_hh[2 * units :]
-        bias = np.concatenate([b_hh[: 2 * units], np.zeros(units, dtype)])
+        bias = np.concatenate([b_hh[: 2 * units], np.zeros(units, dtype), last])
         if b_ih is not None:
-            bias += b_ih
-    gates = project(turns.inputs(x, dtype), w_ih, bias, 3, dtype)
+            bias[: 3 * units] += b_ih
+    elif b_ih is not None:
+        bias = np.concatenate([b_ih, np.zeros(units, dtype)])
     states = turns.history(h0, dtype)
-    recurrent = turns.room(*gates.shape[1:], dtype=dtype)
+    recurrent = turns.room(*x.shape[:2], units, dtype=dtype)
+    made = machine.forward("gru", turns, x, w_ih, w_hh, bias, states, (recurrent,))
+    if made is not None:
+        out, gates = made
+        return out, turns.last(states), gates, states, recurrent
+    gates = project(x, w_ih, None if bias is None else bias[: 3 * units], 3, dtype)
     weights = columns(w_hh, 3)
     shares = np.empty((3, turns.batch, units), dtype)
     for t, n, before, after in turns.forwards():
         np.matmul(states[before, :n], weights, out=shares[:, :n])
         _step(gates[:, t, :n], shares[:, :n], last, recurrent[t, :n], states[before, :n], states[after, :n])
     return turns.outputs(states), turns.last(states), gates, states, recurrent
+
+
+def _turns_back(
+    turns: Turns, g_out: Any, w_hh: Array, gates: Array, states: Array, recurrent: Array, dh: Array, d: Array
+) -> None:  # fmt: skip
+    """All turns backwards: `dh` becomes the gradient by the first states, `d` those that `_step_back` gives."""
+    weights = rows(w_hh, 3)
+    parts, room = np.empty((3, *dh.shape), d.dtype), np.empty((2, *dh.shape), d.dtype)
+    for t, n, before, _ in turns.backwards():
+        now = dh[:n]
+        if g_out is not None:
+            now += g_out[t, :n]
+        _step_back(gates[:, t, :n], recurrent[t, :n], states[before, :n], now, d[:, t, :n], room[:, :n])
+        np.matmul(d[1:, t, :n], weights, out=parts[:, :n])
+        for part in parts[:, :n]:
+            np.add(now, part, now)
 
 
 def _gru_grad(
@@ -136,24 +163,18 @@ def _gru_grad(
     g_out = turns.sorted(g_out, 1)
     dh = end(turns, g_h, states)
     d = turns.room(4, *gates.shape[1:], dtype=dtype)
-    weights = rows(w_hh, 3)
-    parts, room = np.empty((3, *dh.shape), dtype), np.empty((2, *dh.shape), dtype)
-    for t, n, before, _ in turns.backwards():
-        now = dh[:n]
-        if g_out is not None:
-            now += g_out[t, :n]
-        _step_back(gates[:, t, :n], recurrent[t, :n], states[before, :n], now, d[:, t, :n], room[:, :n])
-        np.matmul(d[:2, t, :n], weights[:2], out=parts[:2, :n])
-        np.matmul(d[3, t, :n], weights[2], out=parts[2, :n])
-        for part in parts[:, :n]:
-            np.add(now, part, now)
+    found = machine.backward("gru", turns, g_out, x, w_ih, w_hh, gates, states, (recurrent,), d, dh, by)
+    if found is None:
+        _turns_back(turns, g_out, w_hh, gates, states, recurrent, dh, d)
+        found = (None,)
+    biases = bias_gradient(d).reshape(4, -1) if {"b_ih", "b_hh"} & {*by} else None
     made = {
-        "x": lambda: turns.restored(input_gradient(d[:3], w_ih), 1),
+        "x": lambda: turns.restored(input_gradient([d[1:3], d[:1]], w_ih) if found[0] is None else found[0], 1),
         "h0": lambda: turns.restored(dh, 0),
-        "w_ih": lambda: weight_gradient([d[:3]], turns.inputs(x, dtype)),
-        "w_hh": lambda: weight_gradient([d[:2], d[3:]], turns.before(states)),
-        "b_ih": lambda: bias_gradient([d[:3]]),
-        "b_hh": lambda: bias_gradient([d[:2], d[3:]]),
+        "w_ih": lambda: weight_gradient([d[1:3], d[:1]], turns.inputs(x, dtype)),
+        "w_hh": lambda: weight_gradient([d[1:]], turns.before(states)),
+        "b_ih": lambda: biases[[1, 2, 0]].reshape(-1),
+        "b_hh": lambda: biases[1:].reshape(-1),
     }
     return tuple(made[name]() for name in by)
 

@@ -13,26 +13,29 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.activations import sigmoid
+from tapenet.ops.layers.recurrent import machine
+from tapenet.ops.layers.recurrent.products import (
+    bias_gradient,
+    columns,
+    input_gradient,
+    project,
+    rows,
+    weight_gradient,
+)
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     Array,
     Turns,
     active,
-    bias_gradient,
     called,
     check,
     chosen,
-    columns,
     end,
-    input_gradient,
     multiply_adds,
-    project,
-    rows,
     sampled,
     stacked,
     summed,
     times,
-    weight_gradient,
 )
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -127,9 +130,15 @@ def _lstm(
     dtype = check(4, x, h0, w_ih, w_hh, b_ih, b_hh, c0, w_hr)
     turns = Turns(x, lengths, reverse)
     units = c0.shape[1]
-    gates = project(turns.inputs(x, dtype), w_ih, summed(b_ih, b_hh), 4, dtype)
+    x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
     states, cells = turns.history(h0, dtype), turns.history(c0, dtype)
-    tanh_cells = turns.room(*gates.shape[1:], dtype=dtype)
+    tanh_cells = turns.room(*x.shape[:2], units, dtype=dtype)
+    if w_hr is None:
+        made = machine.forward("lstm", turns, x, w_ih, w_hh, bias, states, (cells, tanh_cells))
+        if made is not None:
+            out, gates = made
+            return out, turns.last(states), turns.last(cells), gates, states, cells, tanh_cells
+    gates = project(x, w_ih, bias, 4, dtype)
     weights = columns(w_hh, 4)
     shares = np.empty((4, turns.batch, units), dtype)
     wide = None if w_hr is None else np.empty((turns.batch, units), dtype)
@@ -140,6 +149,27 @@ def _lstm(
         if wide is not None:
             np.matmul(h, w_hr.T, out=states[after, :n])
     return turns.outputs(states), turns.last(states), turns.last(cells), gates, states, cells, tanh_cells
+
+
+def _turns_back(
+    turns: Turns, g_out: Any, w_hh: Array, w_hr: Any, gates: Array, cells: Array, tanh_cells: Array, dh: Array, dc: Array,
+    d: Array, dhs: Any,
+) -> None:  # fmt: skip
+    """All turns backwards: `dh` and `dc` become the gradients by the first outputs and cells, `d` that by the
+    pre-activations, and `dhs` that by the outputs, where they are projected."""
+    weights = rows(w_hh, 4)
+    parts, room = np.empty((4, *dh.shape), d.dtype), np.empty((4, *dc.shape), d.dtype)
+    for t, n, before, _ in turns.backwards():
+        now = dh[:n]
+        if g_out is not None:
+            now += g_out[t, :n]
+        wide = now
+        if dhs is not None:
+            dhs[t, :n] = now
+            wide = now @ w_hr
+        _step_back(gates[:, t, :n], cells[before, :n], tanh_cells[t, :n], wide, dc[:n], d[:, t, :n], room[:, :n])
+        np.matmul(d[:, t, :n], weights, out=parts[:, :n])
+        np.add.reduce(parts[:, :n], 0, out=now)
 
 
 def _lstm_grad(
@@ -164,27 +194,22 @@ def _lstm_grad(
     dh, dc = end(turns, g_h, states), end(turns, g_c, cells)
     d = turns.room(*gates.shape, dtype=dtype)
     dhs = None if w_hr is None else turns.room(*states[1:].shape, dtype=dtype)
-    weights = rows(w_hh, 4)
-    parts, room = np.empty((4, *dh.shape), dtype), np.empty((4, *dc.shape), dtype)
-    for t, n, before, _ in turns.backwards():
-        now = dh[:n]
-        if g_out is not None:
-            now += g_out[t, :n]
-        wide = now
-        if dhs is not None:
-            dhs[t, :n] = now
-            wide = now @ w_hr
-        _step_back(gates[:, t, :n], cells[before, :n], tanh_cells[t, :n], wide, dc[:n], d[:, t, :n], room[:, :n])
-        np.matmul(d[:, t, :n], weights, out=parts[:, :n])
-        np.add.reduce(parts[:, :n], 0, out=now)
+    others = (cells, tanh_cells, dc)
+    found = None if dhs is not None else machine.backward(
+        "lstm", turns, g_out, x, w_ih, w_hh, gates, states, others, d, dh, by
+    )  # fmt: skip
+    if found is None:
+        _turns_back(turns, g_out, w_hh, w_hr, gates, cells, tanh_cells, dh, dc, d, dhs)
+        found = (None,)
+    bias = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
     made = {
-        "x": lambda: turns.restored(input_gradient(d, w_ih), 1),
+        "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
         "h0": lambda: turns.restored(dh, 0),
         "c0": lambda: turns.restored(dc, 0),
         "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
         "w_hh": lambda: weight_gradient([d], turns.before(states)),
-        "b_ih": lambda: bias_gradient([d]),
-        "b_hh": lambda: bias_gradient([d]),
+        "b_ih": lambda: bias,
+        "b_hh": lambda: bias.copy(),
         "w_hr": lambda: weight_gradient([dhs[None]], gates[3] * tanh_cells),  # type: ignore[index]
     }
     return tuple(made[name]() for name in by)

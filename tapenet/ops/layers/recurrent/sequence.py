@@ -1,4 +1,4 @@
-"""What the recurrent layers share: which rows each turn computes, and the products that are made for all turns at once.
+"""What the recurrent layers share: which rows each turn computes, and how their arguments and samples look.
 
 Arrays of all turns lie as (gate, time, batch, units) in memory, so that each gate of a turn is one run, and a turn's
 product with the recurrent weights is one small product of matrices per gate, for which BLAS has its fastest code.
@@ -9,11 +9,12 @@ batch, in both directions: going backwards in time rows join in at their own end
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.kernels.memory import aligned
 from tapenet.ops.derived import array_like
 from tapenet.ops.registry import Sample, sample
 
@@ -49,7 +50,8 @@ class Turns:
         self.reverse = reverse
         self.lengths: Array | None = None
         self.order: Array | None = None
-        self._rows = [batch] * steps
+        #: How many rows are at work at each time.
+        self.rows = np.full(steps, batch)
         if lengths is None:
             return
         found = _checked(np.asarray(lengths), steps, batch)
@@ -57,7 +59,7 @@ class Turns:
             self.order = np.argsort(-found, kind="stable")
             found = found[self.order]
         self.lengths = found
-        self._rows = (found[:, None] > np.arange(steps)).sum(0).tolist()
+        self.rows = (found[:, None] > np.arange(steps)).sum(0)
 
     def forwards(self) -> Iterator[Turn]:
         """The turns in the order in which the layer takes them."""
@@ -68,8 +70,9 @@ class Turns:
         return self._turns(not self.reverse)
 
     def _turns(self, down: bool) -> Iterator[Turn]:
+        rows = self.rows.tolist()
         for t in range(self.steps - 1, -1, -1) if down else range(self.steps):
-            yield Turn(t, self._rows[t], *((t + 1, t) if self.reverse else (t, t + 1)))
+            yield Turn(t, rows[t], *((t + 1, t) if self.reverse else (t, t + 1)))
 
     def sorted(self, array: Any, axis: int) -> Any:
         """An array with its rows in the order of the turns."""
@@ -86,12 +89,15 @@ class Turns:
 
     def room(self, *shape: int, dtype: Any) -> Array:
         """An array of what each turn computes for its rows, 0 in the other rows."""
-        return np.empty(shape, dtype) if self.lengths is None else np.zeros(shape, dtype)
+        found: Array = aligned(shape, dtype)
+        if self.lengths is not None:
+            found[...] = 0
+        return found
 
     def history(self, initial: Array, dtype: Any) -> Array:
         """Room for the states before and after all turns. Rows that are not at work yet, or any more, hold their initial
         state: finite, as products with it are multiplied by 0."""
-        states = np.empty((self.steps + 1, *initial.shape), dtype)
+        states: Array = aligned((self.steps + 1, *initial.shape), dtype)
         states[... if self.lengths is not None else (-1 if self.reverse else 0)] = self.sorted(initial, 0)
         return states
 
@@ -99,7 +105,7 @@ class Turns:
         """The states after each turn, 0 beyond the end of a sequence, as an array of its own."""
         out = (states[:-1] if self.reverse else states[1:]).copy()
         if self.lengths is not None:
-            for t, rows in enumerate(self._rows):
+            for t, rows in enumerate(self.rows):
                 out[t, rows:] = 0
         return self.restored(out, 1)
 
@@ -166,74 +172,9 @@ def check(
     return dtype if dtype.kind == "f" else np.dtype(np.float64)
 
 
-def blocks(weight: Array, gates: int) -> Array:
-    """A weight (gates · units, ins) as (gates, units, ins)."""
-    return weight.reshape(gates, weight.shape[0] // gates, weight.shape[1])
-
-
-def columns(weight: Array, gates: int) -> Array:
-    """A weight (gates · units, ins) as a matrix (ins, units) for each gate, whose rows are runs of memory: those that a
-    product from the left reads fast. A view of a weight in Fortran order."""
-    parts = blocks(weight, gates).swapaxes(1, 2)
-    return parts if parts.strides[-1] == parts.itemsize else np.ascontiguousarray(parts)
-
-
-def rows(weight: Array, gates: int) -> Array:
-    """A weight (gates · units, ins) as a matrix (units, ins) for each gate, whose rows are runs of memory."""
-    return np.ascontiguousarray(blocks(weight, gates))
-
-
-def project(x: Array, weight: Array, bias: Any, gates: int, dtype: Any) -> Array:
-    """The inputs' share of all pre-activations, (gate, time, batch, units): one product for each gate."""
-    steps, batch, ins = x.shape
-    units = weight.shape[0] // gates
-    out = np.empty((gates, steps * batch, units), dtype)
-    np.matmul(x.reshape(steps * batch, ins), columns(weight, gates), out=out)
-    if bias is not None:
-        out += bias.reshape(gates, 1, units)
-    return out.reshape(gates, steps, batch, units)
-
-
 def summed(b_ih: Any, b_hh: Any) -> Any:
     """The sum of two biases, each of which may be None."""
     return b_hh if b_ih is None else b_ih if b_hh is None else b_ih + b_hh
-
-
-def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
-    """The gradient by a weight: Σ dᵀ x over time and batch, as (gates · units, ins) in Fortran order.
-
-    Args:
-        parts: the gradient by the pre-activations, in arrays of some gates each, (gates, time, batch, units).
-        x: what was multiplied by the weight, (time, batch, ins).
-    """
-    steps, batch, ins = x.shape
-    units = parts[0].shape[3]
-    out = np.empty((ins, sum(map(len, parts)), units), parts[0].dtype)
-    flat, first = x.reshape(steps * batch, ins).T, 0
-    for d in parts:
-        gates = len(d)
-        room = out[:, first : first + gates].swapaxes(0, 1)
-        np.matmul(flat, d.reshape(gates, steps * batch, units), out=room)
-        first += gates
-    return out.reshape(ins, first * units).T
-
-
-def bias_gradient(parts: Sequence[Array]) -> Array:
-    """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
-    _, steps, batch, units = parts[0].shape
-    ones = np.ones(steps * batch, parts[0].dtype)
-    return np.concatenate([np.matmul(ones, d.reshape(len(d), steps * batch, units)).reshape(-1) for d in parts])
-
-
-def input_gradient(d: Array, weight: Array) -> Array:
-    """The gradient by the inputs: Σ d @ weight over the gates, (time, batch, ins)."""
-    gates, steps, batch, units = d.shape
-    flat = d.reshape(gates, steps * batch, units)
-    parts = blocks(weight, gates)
-    out: Array = flat[0] @ parts[0]
-    for gate in range(1, gates):
-        out += flat[gate] @ parts[gate]
-    return out.reshape(steps, batch, weight.shape[1])
 
 
 def end(turns: Turns, g: Any, states: Array) -> Array:

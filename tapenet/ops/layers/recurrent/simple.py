@@ -7,26 +7,29 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.activations import relu
+from tapenet.ops.layers.recurrent import machine
+from tapenet.ops.layers.recurrent.products import (
+    bias_gradient,
+    columns,
+    input_gradient,
+    project,
+    rows,
+    weight_gradient,
+)
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     Array,
     Turns,
     active,
-    bias_gradient,
     called,
     check,
     chosen,
-    columns,
     end,
-    input_gradient,
     multiply_adds,
-    project,
-    rows,
     sampled,
     stacked,
     summed,
     times,
-    weight_gradient,
 )
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -80,13 +83,30 @@ def _rnn(
         raise ValueError(f"nonlinearity={nonlinearity!r} is neither 'tanh' nor 'relu'")
     dtype = check(1, x, h0, w_ih, w_hh, b_ih, b_hh)
     turns = Turns(x, lengths, reverse)
-    (shares,) = project(turns.inputs(x, dtype), w_ih, summed(b_ih, b_hh), 1, dtype)
+    x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
     states = turns.history(h0, dtype)
+    made = machine.forward(nonlinearity, turns, x, w_ih, w_hh, bias, states, ())
+    if made is not None:
+        return made[0], turns.last(states), states
+    (shares,) = project(x, w_ih, bias, 1, dtype)
     (weight,) = columns(w_hh, 1)
     for t, n, before, after in turns.forwards():
         h = np.matmul(states[before, :n], weight, out=states[after, :n])
         _step(shares[t, :n], h, nonlinearity)
     return turns.outputs(states), turns.last(states), states
+
+
+def _turns_back(
+    turns: Turns, g_out: Any, w_hh: Array, states: Array, dh: Array, d: Array, nonlinearity: str
+) -> None:  # fmt: skip
+    """All turns backwards: `dh` becomes the gradient by the first states, `d` that by the pre-activations."""
+    (weight,) = rows(w_hh, 1)
+    for t, n, _, after in turns.backwards():
+        now = dh[:n]
+        if g_out is not None:
+            np.add(now, g_out[t, :n], now)
+        _step_back(states[after, :n], now, d[0, t, :n], nonlinearity)
+        np.matmul(d[0, t, :n], weight, out=now)
 
 
 def _rnn_grad(
@@ -106,20 +126,18 @@ def _rnn_grad(
     g_out = turns.sorted(g_out, 1)
     dh = end(turns, g_h, states)
     d = turns.room(1, *states[1:].shape, dtype=dtype)
-    (weight,) = rows(w_hh, 1)
-    for t, n, _, after in turns.backwards():
-        now = dh[:n]
-        if g_out is not None:
-            np.add(now, g_out[t, :n], now)
-        _step_back(states[after, :n], now, d[0, t, :n], nonlinearity)
-        np.matmul(d[0, t, :n], weight, out=now)
+    found = machine.backward(nonlinearity, turns, g_out, x, w_ih, w_hh, d, states, (), d, dh, by)
+    if found is None:
+        _turns_back(turns, g_out, w_hh, states, dh, d, nonlinearity)
+        found = (None,)
+    bias = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
     made = {
-        "x": lambda: turns.restored(input_gradient(d, w_ih), 1),
+        "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
         "h0": lambda: turns.restored(dh, 0),
         "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
         "w_hh": lambda: weight_gradient([d], turns.before(states)),
-        "b_ih": lambda: bias_gradient([d]),
-        "b_hh": lambda: bias_gradient([d]),
+        "b_ih": lambda: bias,
+        "b_hh": lambda: bias.copy(),
     }
     return tuple(made[name]() for name in by)
 

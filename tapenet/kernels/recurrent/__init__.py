@@ -1,0 +1,143 @@
+"""Recurrent layers: all turns of a sequence in one call.
+
+A turn multiplies the states by the recurrent weights, a tile of rows and the gates of some units at a time, in registers.
+Their sums begin with what the inputs contribute, or with the biases, where the weights of the inputs are small and their
+product is part of the same tile. The gates of these units follow at once, while the sums are in the cache. Going backwards
+a turn makes the gradient by all sums first, and from it that by the states before, and by the inputs.
+
+Rows of the batch do not depend on one another, so that threads take some each. The code depends on the numbers of units and
+inputs alone: it serves any batch and time. Arrays of all turns lie as (gate, time, batch, units).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.kernels.memory import aligned
+from tapenet.kernels.recurrent import backwards, forwards
+from tapenet.kernels.recurrent.tiles import Layer
+from tapenet.kernels.recurrent.weights import packed, packed_turned
+from tapenet.kernels.threads import WORTH, deal
+from tapenet.native.processor import processors
+
+#: Both weights of a layer have at most so many bytes where each turn multiplies its inputs: they stay in the cache.
+LARGEST = 800_000
+#: A batch from which a turn multiplies its inputs as fast as BLAS those of all turns.
+ROWS = 6
+#: Inputs of a layer at most, whose weight's gradient is not left to BLAS: it packs what is far apart in memory.
+WIDEST = 400
+
+
+class Turns(NamedTuple):
+    """What a layer goes through.
+
+    Attributes:
+        rows: how many rows of the batch are at work at each time, the first ones: (time,) int64.
+        reverse: whether the layer goes from the last time to the first.
+    """
+
+    rows: Any
+    reverse: bool
+
+
+def multiplies_inputs(x: Any, w_ih: Any, w_hh: Any) -> bool:
+    """Whether each turn is to multiply its inputs, or get and give what BLAS multiplies for all turns."""
+    return x.shape[1] >= ROWS and 0 < w_ih.nbytes <= LARGEST - w_hh.nbytes
+
+
+def forward(
+    kind: str, x: Any, w_ih: Any, w_hh: Any, bias: Any, gates: Any, states: Any, others: Sequence[Any], out: Any, turns: Turns
+) -> None:  # fmt: skip
+    """All turns.
+
+    Args:
+        kind: "lstm", "gru", "tanh" or "relu".
+        x: (time, batch, inputs), or None where `gates` has what the inputs contribute.
+        w_ih, w_hh: the weights, (gates · units, inputs) and (gates · units, units).
+        bias: (gates, units), the sum of both biases; of a GRU (4, units), the third that by the inputs alone, and the
+            fourth that by the states.
+        gates: (gates, time, batch, units), written; with `x` None it begins with the inputs' share of the sums, biases
+            included. Of a simple layer there are none: the array is not written.
+        states: (time + 1, batch, units), the states before all turns at its beginning, or with reverse at its end; written.
+        others: of an LSTM the cells, like the states, and their tanh (time, batch, units), written; of a GRU the recurrent
+            share of the third gate, written.
+        out: (time, batch, units), written: the states after each turn.
+    """
+    count = w_hh.shape[0] // states.shape[2]
+    layer = Layer(kind, states.shape[2], 0 if x is None else x.shape[2], states.dtype.char)
+    run = forwards.code(layer)
+    w_hh = packed(_turned(w_hh), count)
+    w_ih = w_hh if x is None else packed(_turned(w_ih), count)
+    x = states if x is None else np.ascontiguousarray(x)
+    steps, batch, units = out.shape
+    arrays = (x, w_ih, w_hh, np.ascontiguousarray(bias), gates, states, out, *others, turns.rows)
+
+    def part(first: int, last: int) -> None:
+        room = aligned(((last - first) * forwards.scratch(layer),), out.dtype)
+        run(*arrays, room, steps, batch, int(turns.reverse), first, last)
+
+    deal(part, batch, steps * batch * count * units * (units + layer.inputs))
+
+
+def backward(
+    kind: str, g: Any, w_ih: Any, w_hh: Any, gates: Any, states: Any, others: Sequence[Any], d: Any, dh: Any, dx: Any,
+    turns: Turns, to_the_end: bool,
+) -> None:  # fmt: skip
+    """All turns backwards.
+
+    Args:
+        kind, w_ih, w_hh, gates, states, others: as those of `forward`, or what it left; `others` of an LSTM ends with the
+            gradient by the last cells (batch, units), which becomes that by the first.
+        g: (time, batch, units), the gradient by the outputs, or None.
+        d: (gates, time, batch, units), written: the gradient by the sums. Of a GRU (4, ...): by the sums of the third gate,
+            of the first and of the second, and by the recurrent share of the third.
+        dh: (batch, units), the gradient by the last states; becomes that by the first.
+        dx: (time, batch, inputs), written: the gradient by the inputs; or None.
+        to_the_end: whether the gradient by the first states is wanted.
+    """
+    steps, batch, units = states.shape[0] - 1, *states.shape[1:]
+    count = w_hh.shape[0] // units
+    layer = Layer(kind, units, 0 if dx is None else dx.shape[2], states.dtype.char, g is not None)
+    run = backwards.code(layer)
+    w_hh = packed_turned(_turned(w_hh), [(0, count * units)])
+    order = [(2 * units, 3 * units), (0, 2 * units)] if kind == "gru" else [(0, count * units)]
+    w_ih = w_hh if dx is None else packed_turned(_turned(w_ih), order)
+    g = states if g is None else np.ascontiguousarray(g, states.dtype)
+    arrays = (w_ih, w_hh, g, gates, states, d, dh, dh if dx is None else dx, *others, turns.rows)
+
+    def part(first: int, last: int) -> None:
+        run(*arrays, steps, batch, int(turns.reverse), first, last, int(to_the_end))
+
+    deal(part, batch, steps * batch * count * units * (units + layer.inputs))
+
+
+def weight_gradient(d: Any, x: Any, out: Any) -> bool:
+    """out[:, g] = Σ xᵀ d[g] over time and batch; False where BLAS is to do it.
+
+    Args:
+        d: (gates, time, batch, units).
+        x: (time, batch, inputs).
+        out: (inputs, gates, units), its rows possibly apart.
+    """
+    gates, steps, batch, units = d.shape
+    inputs = x.shape[2]
+    work = gates * steps * batch * inputs * units
+    if inputs > WIDEST or not (d.flags.c_contiguous and x.flags.c_contiguous):
+        return False
+    if work >= WORTH and gates < processors():  # threads take a gate each
+        return False
+    run = backwards.weight_gradient(inputs, units, out.strides[0] // out.itemsize, d.dtype.char)
+
+    def part(first: int, last: int) -> None:
+        run(x, d, out, steps * batch, first, last)
+
+    deal(part, gates, work)
+    return True
+
+
+def _turned(weight: Any) -> Any:
+    """The transpose of a weight in C order: that of one in Fortran order as it is."""
+    return np.ascontiguousarray(weight.T)

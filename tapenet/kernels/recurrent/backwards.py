@@ -1,0 +1,140 @@
+"""Turns of recurrent layers backwards, and the gradients by their weights."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from tapenet.kernels.recurrent.tiles import Layer, Spot, Strip, Tiles, Turn, add_product
+from tapenet.kernels.recurrent.weights import vectors_of
+from tapenet.native.gemm import Matrix
+from tapenet.native.gemm import write as gemm
+from tapenet.native.kernel import Array, Kernel, Value
+
+#: What a weight's gradient sums at a time: columns of so many rows stay in the cache.
+BLOCK = 1024
+
+
+@functools.lru_cache(maxsize=64)
+def code(layer: Layer) -> Any:
+    """Arguments: w_ih, w_hh, g, gates, states, d, dh, dx, others and rows, as `recurrent.backward` has them, with packed
+    weights; time, batch, reverse, the rows of the batch to work on, first and last, and `to_the_end`."""
+    k = Kernel(f"{layer.kind}_turns_back", layer.char)
+    units, inputs, kind, gates = layer.units, layer.inputs, layer.kind, layer.gates
+    w_ih, w_hh, g, found, states, d = (k.array(1) for _ in range(6))
+    dh = k.array(1, units)
+    dx = k.array(1)
+    others = [k.array(1) for _ in range({"lstm": 2, "gru": 1}.get(kind, 0))]
+    dc = k.array(1, units) if kind == "lstm" else dh
+    rows = k.array(1, dtype=np.int64)
+    steps, batch, reverse, first, last, to_the_end = (k.integer() for _ in range(6))
+    for step in k.turns(steps):
+        turn = Turn(k, units, step, (steps, batch, reverse), True)
+        end = rows.load(turn.time)
+        end = (end < last).where(end, last)
+        values = [turn.now(found, gate) for gate in range(gates)]
+        ds = [turn.now(d, i) for i in range(gates + (kind == "gru"))]
+        for row in k.turns(end, first):
+            for strip in Strip.of(k, units, 1):
+                at = Spot(k, row, *strip.parts[0])
+                by_h = at.load(dh)
+                if layer.seen:
+                    by_h = by_h + at.load(turn.now(g))
+                if kind == "lstm":
+                    cells, tanh_cells = others
+                    _lstm_back(at, by_h, values, turn.before(cells), turn.now(tanh_cells), ds, dc)
+                elif kind == "gru":
+                    at.store(_gru_back(at, by_h, values, turn.now(others[0]), turn.before(states), ds), dh)
+                else:
+                    _rnn_back(at, kind, by_h, turn.after(states), ds[0])
+        skipped = step.eq(steps - 1) & to_the_end.eq(0)
+        some = Tiles(k, first, skipped.where(first, end), vectors_of(1))
+        _multiply(k, some, ds[1 if kind == "gru" else 0], turn.apart, w_hh, (gates, units), dh, units, kind == "gru")
+        if inputs:
+            every = Tiles(k, first, end, vectors_of(1))
+            own = Array(k, dx.at(turn.time * batch * inputs), (inputs, 1), k.dtype)
+            _multiply(k, every, ds[0], turn.apart, w_ih, (gates, units), own, inputs, False)
+    return k.compile()
+
+
+def _multiply(
+    k: Kernel, tiles: Tiles, d: Array, apart: Value, packed: Array, lengths: tuple[int, int], out: Array, columns: int,
+    add: bool,
+) -> None:  # fmt: skip
+    """out = Σ d[gate] weight[gate], or added to it; `lengths` are the gates and the units of each."""
+    gates, units = lengths
+    zero = k.number(0.0, k.lanes)
+    for strip in Strip.of(k, columns, vectors_of(1)):
+        for height, row in tiles:
+            spots = [[Spot(k, row + r if r else row, *part) for part in strip.parts] for r in range(height)]
+            sums = [[spot.load(out) if add else zero for spot in those] for those in spots]
+            which = range(len(strip.parts))
+            add_product(k, sums, which, d.moved(row), strip.weights(packed, gates * units, 1), units, gates, apart)
+            for those, values in zip(spots, sums, strict=True):
+                for spot, value in zip(those, values, strict=True):
+                    spot.store(value, out)
+
+
+# -- gates -------------------------------------------------------------------------------------------------------
+
+
+def _lstm_back(
+    at: Spot, by_h: Value, gates: list[Array], c_before: Array, tanh_c: Array, d: list[Array], dc: Array
+) -> None:
+    """From the gradient by the output, and by the cell from later turns, those by the pre-activations and by the cell
+    before."""
+    i, f, n, o = (at.load(gate) for gate in gates)
+    t = at.load(tanh_c)
+    by_c = at.load(dc) + by_h * o * (1.0 - t * t)
+    at.store(by_c * f, dc)
+    at.store(by_c * n * (i * (1.0 - i)), d[0])
+    at.store(by_c * at.load(c_before) * (f * (1.0 - f)), d[1])
+    at.store(by_c * i * (1.0 - n * n), d[2])
+    at.store(by_h * t * (o * (1.0 - o)), d[3])
+
+
+def _gru_back(at: Spot, by_h: Value, gates: list[Array], recurrent: Array, h_before: Array, d: list[Array]) -> Value:
+    """The same, d being that by the new state, the two gates and the recurrent share; the state's own share."""
+    r, z, n = (at.load(gate) for gate in gates)
+    by_n = by_h * (1.0 - z) * (1.0 - n * n)
+    at.store(by_n, d[0])
+    at.store(by_n * at.load(recurrent) * (r * (1.0 - r)), d[1])
+    at.store((at.load(h_before) - n) * by_h * (z * (1.0 - z)), d[2])
+    at.store(by_n * r, d[3])
+    return by_h * z
+
+
+def _rnn_back(at: Spot, kind: str, by_h: Value, h: Array, d: Array) -> None:
+    value = at.load(h)
+    slope = 1.0 - value * value if kind == "tanh" else (value > 0.0).where(value.like(1.0), 0.0)
+    at.store(by_h * slope, d)
+
+
+# -- weights -----------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=64)
+def weight_gradient(inputs: int, units: int, width: int, char: str) -> Any:
+    """out[:, g] = xᵀ @ d[g] for gates from `first` to `last`; the rows of out lie `width` numbers apart."""
+    k = Kernel("recurrent_weights", char)
+    x, d, out = k.array(1, inputs), k.array(1, units), k.array(1, width)
+    length, first, last = (k.integer() for _ in range(3))
+    zero = k.number(0.0, k.lanes)
+    for g in k.turns(last, first):
+        column = g * units
+        for i in k.turns(inputs):
+            for strip in Strip.of(k, units, 1):
+                ((unit, count),) = strip.parts
+                out.store(zero, i, column + unit, count=count)
+        for begin in k.turns(length, 0, BLOCK):
+            count = length - begin
+            count = (count < BLOCK).where(count, k.index(BLOCK))
+            matrices = [
+                Matrix(x.at(begin), 1, inputs),
+                Matrix(d.at(g * length + begin), units, 1),
+                Matrix(out.at(0, column), width, 1),
+            ]
+            gemm(k, (inputs, units, count.name), matrices, k.dtype, True)
+    return k.compile()

@@ -1,0 +1,73 @@
+"""The turns of recurrent layers in machine code, where there is a kernel that pays: None where there is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet import kernels
+from tapenet.ops.layers.recurrent import products
+from tapenet.ops.layers.recurrent.sequence import Turns, multiply_adds
+
+
+def forward(
+    kind: str, turns: Turns, x: Any, w_ih: Any, w_hh: Any, bias: Any, states: Any, others: tuple[Any, ...]
+) -> Any:
+    """All turns: they write `states` and `others`; see `tapenet.kernels.recurrent`.
+
+    Args:
+        x: the inputs, sorted.
+        bias: by unit for each sum of the kernel, or None.
+
+    Returns:
+        the outputs, and the gates.
+    """
+    kernel = _kernel(x, w_ih, w_hh, states.dtype)
+    if kernel is None:
+        return None
+    units = states.shape[2]
+    count = w_hh.shape[0] // units
+    own = kernel.multiplies_inputs(x, w_ih, w_hh)
+    if own:
+        gates = turns.room(count if count > 1 else 0, *x.shape[:2], units, dtype=x.dtype)
+    else:
+        gates = products.project(x, w_ih, None if bias is None else bias[: count * units], count, x.dtype)
+    bias = np.zeros((4, units), x.dtype) if bias is None else bias.astype(x.dtype, copy=False)
+    shape = (*x.shape[:2], units)
+    out = kernels.empty(shape, x.dtype) if turns.lengths is None else np.zeros(shape, x.dtype)
+    work = kernel.Turns(turns.rows, turns.reverse)
+    kernel.forward(kind, x if own else None, w_ih, w_hh, bias, gates, states, others, out, work)
+    return turns.restored(out, 1), gates
+
+
+def backward(
+    kind: str, turns: Turns, g: Any, x: Any, w_ih: Any, w_hh: Any, gates: Any, states: Any, others: tuple[Any, ...],
+    d: Any, dh: Any, by: Any,
+) -> Any:  # fmt: skip
+    """All turns backwards: they write `d` and `dh`.
+
+    Args:
+        g: the gradient by the outputs, sorted, or None.
+        x: the inputs of the layer.
+        by: the names of the inputs whose gradients are wanted.
+
+    Returns:
+        a tuple: the gradient by x with its rows sorted, or None if it is to be made from `d`.
+    """
+    kernel = _kernel(x, w_ih, w_hh, states.dtype)
+    if kernel is None:
+        return None
+    own = "x" in by and kernel.multiplies_inputs(x, w_ih, w_hh)
+    dx = turns.room(*x.shape, dtype=states.dtype) if own else None
+    work = kernel.Turns(turns.rows, turns.reverse)
+    arrays = (np.ascontiguousarray(a) for a in (gates, states))
+    others = tuple(np.ascontiguousarray(a) for a in others)
+    kernel.backward(kind, g, w_ih, w_hh, *arrays, others, d, dh, dx, work, "h0" in by)
+    return (dx,)
+
+
+def _kernel(x: Any, w_ih: Any, w_hh: Any, dtype: Any) -> Any:
+    if multiply_adds(x.shape, w_ih.shape, w_hh.shape) < products.WORTH or dtype not in products.FLOATS:
+        return None
+    return kernels.use("recurrent") if w_ih.dtype == w_hh.dtype == dtype else None

@@ -1,0 +1,84 @@
+"""The products that recurrent layers make for all turns at once, with weights (gates · units, ins) and arrays
+(gate, time, batch, units)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet import kernels
+
+Array = np.ndarray[Any, Any]
+
+#: Multiply-adds from which a kernel is worth the time that it takes to compile once.
+WORTH = 200_000
+#: What there are kernels for.
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def blocks(weight: Array, gates: int) -> Array:
+    """A weight (gates · units, ins) as (gates, units, ins)."""
+    return weight.reshape(gates, weight.shape[0] // gates, weight.shape[1])
+
+
+def columns(weight: Array, gates: int) -> Array:
+    """A weight (gates · units, ins) as a matrix (ins, units) for each gate, whose rows are runs of memory: those that a
+    product from the left reads fast. A view of a weight in Fortran order."""
+    parts = blocks(weight, gates).swapaxes(1, 2)
+    return parts if parts.strides[-1] == parts.itemsize else np.ascontiguousarray(parts)
+
+
+def rows(weight: Array, gates: int) -> Array:
+    """A weight (gates · units, ins) as a matrix (units, ins) for each gate, whose rows are runs of memory."""
+    return np.ascontiguousarray(blocks(weight, gates))
+
+
+def project(x: Array, weight: Array, bias: Any, gates: int, dtype: Any) -> Array:
+    """The inputs' share of all pre-activations, (gate, time, batch, units): one product for each gate."""
+    steps, batch, ins = x.shape
+    units = weight.shape[0] // gates
+    out = np.empty((gates, steps * batch, units), dtype)
+    np.matmul(x.reshape(steps * batch, ins), columns(weight, gates), out=out)
+    if bias is not None:
+        out += bias.reshape(gates, 1, units)
+    return out.reshape(gates, steps, batch, units)
+
+
+def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
+    """The gradient by a weight: Σ dᵀ x over time and batch, as (gates · units, ins) in Fortran order.
+
+    Args:
+        parts: the gradient by the pre-activations, in arrays of some gates each, (gates, time, batch, units).
+        x: what was multiplied by the weight, (time, batch, ins).
+    """
+    steps, batch, ins = x.shape
+    units = parts[0].shape[3]
+    out = np.empty((ins, sum(map(len, parts)), units), parts[0].dtype)
+    flat, first = x.reshape(steps * batch, ins).T, 0
+    kernel = kernels.use("recurrent") if out.size * steps * batch >= WORTH and x.dtype == out.dtype in FLOATS else None
+    for d in parts:
+        gates = len(d)
+        room = out[:, first : first + gates]
+        if kernel is None or not kernel.weight_gradient(d, x, room):
+            np.matmul(flat, d.reshape(gates, steps * batch, units), out=room.swapaxes(0, 1))
+        first += gates
+    return out.reshape(ins, first * units).T
+
+
+def bias_gradient(d: Array) -> Array:
+    """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
+    gates, steps, batch, units = d.shape
+    return np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units)).reshape(-1)
+
+
+def input_gradient(parts: Sequence[Array], weight: Array) -> Array:
+    """The gradient by the inputs: Σ d @ weight over the gates, (time, batch, ins). Arguments as for `weight_gradient`."""
+    _, steps, batch, units = parts[0].shape
+    out: Any = None
+    gates = (gate.reshape(steps * batch, units) for d in parts for gate in d)
+    for gate, block in zip(gates, blocks(weight, sum(map(len, parts))), strict=True):
+        share = gate @ block
+        out = share if out is None else np.add(out, share, out)
+    return out.reshape(steps, batch, weight.shape[1])

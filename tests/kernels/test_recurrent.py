@@ -1,0 +1,208 @@
+"""Recurrent layers in machine code beside the same in NumPy."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import kernels
+from tapenet.ops.layers.recurrent import gated, long_short_term, products, simple
+
+pytest.importorskip("llvmlite")
+R = np.random.default_rng(0)
+KERNELS = importlib.import_module("tapenet.kernels.recurrent")
+#: Largest error, over the largest number of the result.
+ERROR = {"f": 2e-6, "d": 4e-15}
+
+GATES = {"lstm": 4, "gru": 3, "tanh": 1, "relu": 1}
+FORWARD = {"lstm": long_short_term._lstm, "gru": gated._gru, "tanh": simple._rnn, "relu": simple._rnn}
+BACKWARD = {
+    "lstm": long_short_term._lstm_grad,
+    "gru": gated._gru_grad,
+    "tanh": simple._rnn_grad,
+    "relu": simple._rnn_grad,
+}
+BY = ("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
+
+
+@pytest.fixture(autouse=True)
+def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels for work of any size."""
+    monkeypatch.setattr(products, "WORTH", 0)
+
+
+class Case:
+    """A layer and its arguments in float64.
+
+    Args:
+        sizes: time, batch, inputs and units.
+        biases: how many.
+        fortran: whether the weights are in Fortran order.
+    """
+
+    def __init__(
+        self, kind: str, sizes: tuple[int, int, int, int], lengths: Any = None, reverse: bool = False, biases: int = 2,
+        fortran: bool = True,
+    ) -> None:  # fmt: skip
+        steps, batch, inputs, units = sizes
+        rows = GATES[kind] * units
+        shapes = [(steps, batch, inputs), *[(batch, units)] * (1 + (kind == "lstm")), (rows, inputs), (rows, units)]
+        arrays = [R.normal(size=shape) / np.sqrt(shape[-1]) for shape in shapes]
+        if fortran:
+            arrays[-2:] = map(np.asfortranarray, arrays[-2:])
+        self.kind, self.arrays = kind, arrays
+        self.biases = [R.normal(size=rows) for _ in range(biases)]
+        self.options = {"lengths": lengths, "reverse": reverse}
+        if kind in ("tanh", "relu"):
+            self.options["nonlinearity"] = kind
+        self.g = [R.normal(size=(steps, batch, units)), *(R.normal(size=(batch, units)) for _ in arrays[1:-2])]
+
+    def forward(self, dtype: str) -> list[Any]:
+        """Outputs, last states and residuals. Gates are 0 in rows that are not at work, where they mean nothing."""
+        found = list(FORWARD[self.kind](*(a.astype(dtype) for a in (*self.arrays, *self.biases)), **self.options))
+        lengths = self.options["lengths"]
+        if GATES[self.kind] > 1 and lengths is not None:
+            found[len(self.g)] *= np.less.outer(np.arange(len(self.g[0])), -np.sort(-lengths))[..., None]
+        return found
+
+    def backward(self, dtype: str, left: Any, gs: Any = None, by: Any = None) -> tuple[Any, ...]:
+        """The gradients, from what the forward pass left."""
+        x, *_, w_ih, w_hh = (a.astype(dtype) for a in self.arrays)
+        more = [None] if self.kind == "lstm" else []
+        given = [None if g is None else g.astype(dtype) for g in (self.g if gs is None else gs)]
+        if by is None:
+            by = BY[: 4 + len(self.biases)] + (("c0",) if self.kind == "lstm" else ())
+        found: tuple[Any, ...] = BACKWARD[self.kind](
+            *given, x, w_ih, w_hh, *more, *(a.astype(dtype) for a in left), by=by, **self.options
+        )
+        return found
+
+
+def agree(found: Any, expected: Any, dtype: str) -> None:
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert a.dtype == np.dtype(dtype)
+        assert a.shape == b.shape
+        assert abs(a - b).max() <= ERROR[dtype] * max(1.0, abs(b).max())
+
+
+def check(case: Case, dtype: str) -> None:
+    """Both passes, beside NumPy in float64; and each pass with what the other's NumPy leaves."""
+    states = len(case.g)
+    with kernels.switched(False):
+        expected = case.forward("d")
+        by = case.backward("d", expected[states:])
+        plain = case.forward(dtype)
+    found = case.forward(dtype)
+    agree(found, expected, dtype)
+    agree(case.backward(dtype, found[states:]), by, dtype)
+    agree(case.backward(dtype, plain[states:]), by, dtype)
+    with kernels.switched(False):
+        agree(case.backward(dtype, found[states:]), by, dtype)
+
+
+KINDS = pytest.mark.parametrize("kind", GATES)
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [*((kind, "f") for kind in GATES), ("lstm", "d"), ("gru", "d")])
+@pytest.mark.parametrize("batch", [1, 5, 6, 13])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_one_code_for_all_batches(kind: str, dtype: str, batch: int, reverse: bool) -> None:
+    check(Case(kind, (4, batch, 9, 20), reverse=reverse), dtype)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "tanh"])
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("biases", [0, 1])
+def test_several_strips(kind: str, steps: int, biases: int) -> None:
+    check(Case(kind, (steps, 8, 70, 37), biases=biases, fortran=biases == 0), "f")
+
+
+@KINDS
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [[4, 1, 3, 0, 4, 2, 2, 1], [4, 4, 2, 2, 2, 1, 0, 0], [3, 2, 2, 2, 1, 1, 1, 1]])
+def test_lengths(kind: str, reverse: bool, lengths: list[int]) -> None:
+    check(Case(kind, (4, 8, 9, 20), lengths=np.array(lengths), reverse=reverse), "f")
+
+
+@KINDS
+def test_products_of_inputs_left_to_blas(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(KERNELS, "LARGEST", 0)
+    monkeypatch.setattr(KERNELS, "WIDEST", 0)
+    check(Case(kind, (3, 8, 9, 20), lengths=np.array([3, 1, 2, 2, 3, 0, 3, 3])), "f")
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_some_gradients(kind: str) -> None:
+    """A loss of some of the outputs, and gradients by some of the inputs."""
+    case = Case(kind, (4, 7, 9, 20))
+    with kernels.switched(False):
+        expected = case.forward("d")
+    left = expected[len(case.g) :]
+    for used in range(len(case.g)):
+        gs = [g if i == used else None for i, g in enumerate(case.g)]
+        for by in (("x",), ("h0",), ("w_hh",)):
+            with kernels.switched(False):
+                right = case.backward("d", left, gs, by)
+            agree(case.backward("f", left, gs, by), right, "f")
+
+
+@pytest.mark.parametrize("processors", [2, 3])
+def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = importlib.import_module("tapenet.kernels.threads")
+    for kind in GATES:
+        case = Case(kind, (4, 7, 9, 20), lengths=np.array([4, 1, 3, 2, 4, 2, 2]))
+        one = case.forward("f")
+        by = case.backward("f", one[len(case.g) :])
+        with monkeypatch.context() as m:
+            m.setattr(threads, "processors", lambda: processors)
+            m.setattr(threads, "WORTH", 0)
+            several = case.forward("f")
+            found = case.backward("f", several[len(case.g) :])
+        agree(several, one, "f")
+        agree(found, by, "f")
+
+
+def test_nan_stays_in_its_row() -> None:
+    for kind in GATES:
+        case = Case(kind, (3, 7, 9, 20))
+        case.arrays[0][1, 2, 0] = np.nan
+        out = case.forward("f")[0]
+        seen = np.isnan(out).any(2)
+        assert seen[1:, 2].all()
+        assert seen.sum() == 2
+
+
+def test_gates_are_accurate_where_they_are_nearly_closed() -> None:
+    """The logistic function keeps its relative accuracy; (tanh(x / 2) + 1) / 2 would be 0."""
+    x = np.linspace(-30, 30, 20, dtype="f")
+    zeros = np.zeros((1, 20), "f")
+    bias = np.concatenate([x, x, x / 30, x])
+    _, _, _, gates, *_ = long_short_term._lstm(
+        np.zeros((1, 1, 9), "f"), zeros, zeros, np.zeros((80, 9), "f"), np.zeros((80, 20), "f"), bias
+    )
+    exact = 1 / (1 + np.exp(-x.astype("d")))
+    for gate in (0, 1, 3):
+        np.testing.assert_allclose(gates[gate, 0, 0], exact, rtol=3e-7)
+    np.testing.assert_allclose(gates[2, 0, 0], np.tanh(x.astype("d") / 30), rtol=3e-7)
+
+
+def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels run where they should, and not where they are switched off or the layer projects its outputs."""
+    calls = []
+    monkeypatch.setattr(KERNELS, "forward", lambda *args: calls.append(args[0]))
+    x, h = np.ones((2, 7, 9), "f"), np.zeros((7, 20), "f")
+    w, u = np.ones((80, 9), "f"), np.ones((80, 20), "f")
+    tn.lstm(x, h, h, w, u)
+    tn.gru(x, h, w[:60], u[:60])
+    with kernels.switched(False):
+        tn.lstm(x, h, h, w, u)
+    tn.lstm(x, h[:, :5], h, w, u[:, :5], w_hr=np.ones((5, 20), "f"))
+    tn.lstm(x, h, h, w.astype("d"), u)
+    monkeypatch.setattr(products, "WORTH", 1_000_000)
+    tn.gru(x, h, w[:60], u[:60])
+    assert calls == ["lstm", "gru"]
