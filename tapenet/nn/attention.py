@@ -66,6 +66,7 @@ class MultiheadAttention(Module):
     in_proj_bias: Tensor | None
     bias_k: Tensor | None
     bias_v: Tensor | None
+    takes_parameters_of = ("out_proj",)
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -56,6 +56,9 @@ class Module(Tree):
     __slots__ = ("__dict__", "__weakref__", "_hooks", "_scopes")
 
     training: bool = True
+    #: The names of layers whose parameters `forward` computes with itself, without calling the layers. What puts other
+    #: layers in place of some, such as `nn.quantize`, leaves these.
+    takes_parameters_of: ClassVar[tuple[str, ...]] = ()
     #: The scope of a call of this module by the scope it is called in. A slot, so that it is no attribute. Empty where
     #: there are hooks.
     _scopes: dict[Scope, Scope]

@@ -76,7 +76,8 @@ def quantize(model: Module, where: Callable[[str, linear.Linear], bool] | None =
     """A copy of a model for inference, with an `nn.quantized.Linear` in place of every `nn.Linear`.
 
     The model stays as it is, and the copy shares no storage with it. Layers of classes derived from `nn.Linear` are
-    copied as they are, and so is a weight that a module uses by itself, without calling its layer.
+    copied as they are, and so are those whose weight a module uses by itself, without calling them, as
+    `nn.MultiheadAttention` does with its `out_proj`: a module says so by `takes_parameters_of = ("out_proj",)`.
 
     Args:
         model: the model, or one layer.
@@ -96,8 +97,9 @@ def quantize(model: Module, where: Callable[[str, linear.Linear], bool] | None =
     34 parameters, buffers: 160
     """
     made: dict[int, Any] = {}
+    taken = {id(getattr(m, name)) for m in model.modules() for name in m.takes_parameters_of}
     for name, module in model.named_modules():
-        if type(module) is linear.Linear and (where is None or where(name, module)):
+        if type(module) is linear.Linear and id(module) not in taken and (where is None or where(name, module)):
             try:
                 made[id(module)] = Linear.from_float(module)
             except ValueError as error:

@@ -51,8 +51,9 @@ class MasterWeights:
             named = named_parameters(params, "MasterWeights")
             return [(name, found.setdefault(id(p), (p, _master(p)))[1]) for name, p in named]
 
-        grouped = isinstance(params, (list, tuple)) and len(params) > 0 and isinstance(params[0], dict)
-        given = [{**g, "params": masters(g["params"])} for g in params] if grouped else masters(params)
+        groups: Any = params
+        grouped = isinstance(groups, (list, tuple)) and len(groups) > 0 and isinstance(groups[0], dict)
+        given = [{**g, "params": masters(g["params"])} for g in groups] if grouped else masters(params)
         self._pairs = list(found.values())
         self.optimizer = optimizer(given, **options)
 

@@ -88,6 +88,8 @@ def test_no_whole_float_copy_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_empty_batches_and_no_batch(shape: tuple[int, ...]) -> None:
     layer = nn.quantized.Linear.from_float(nn.Linear(3, 2, rng=0))
     assert layer(np.ones(shape, np.float32)).shape == (*shape[:-1], 2)
+    nothing = nn.quantized.Linear(0, 2)
+    assert nothing(np.ones((*shape[:-1], 0), np.float32)).shape == (*shape[:-1], 2)
 
 
 def test_gradients_go_to_the_input() -> None:
@@ -152,6 +154,32 @@ def test_a_copy_of_a_model_has_them_and_the_model_stays() -> None:
     assert type(some.first) is nn.Linear
     assert type(nn.quantize(net.first)) is nn.quantized.Linear
     assert "Linear(6, 6, bias=False, int8)" in repr(low)
+
+
+X = np.random.default_rng(0).normal(size=(6, 5, 8)).astype(np.float32)
+LABELS = np.random.default_rng(1).integers(0, 10, 6)
+#: Models that hold linear layers: how each is made, and what it gives.
+HOLDERS: dict[str, Any] = {
+    "MultiheadAttention": (lambda: nn.MultiheadAttention(8, 2, rng=0), lambda m: m(X, X, X)[0]),
+    "TransformerEncoder": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, rng=0), 2),
+        lambda m: m(X),
+    ),
+    "Transformer": (lambda: nn.Transformer(8, 2, 1, 1, 16, rng=0), lambda m: m(X, X[:3])),
+    "LinearCrossEntropyLoss": (lambda: nn.LinearCrossEntropyLoss(8, 10, rng=0), lambda m: m(X[:, 0], LABELS)),
+    "AdaptiveLogSoftmaxWithLoss": (
+        lambda: nn.AdaptiveLogSoftmaxWithLoss(8, 10, [3, 6], div_value=1.0, rng=0),
+        lambda m: m.log_prob(X[:, 0]) + m(X[:, 0], LABELS).output[:, None],
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "call"), HOLDERS.values(), ids=HOLDERS)
+def test_models_that_use_weights_of_layers_by_themselves(make: Any, call: Any) -> None:
+    net = make().eval()
+    before = call(net).data
+    found = call(nn.quantize(net)).data
+    assert np.abs(found - before).max() < 0.03 * np.abs(before).max()
 
 
 def test_a_summary_shows_the_bytes() -> None:

@@ -40,6 +40,7 @@ class LinearCrossEntropyLoss(Loss):
     _usual = {"reduction": "mean", "ignore_index": -100, "label_smoothing": 0.0}  # noqa: RUF012
 
     weight: Tensor | None
+    takes_parameters_of = ("linear",)
 
     def __init__(
         self,
@@ -160,7 +161,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
 
     def forward(self, input: Any, target: Any) -> ASMoutput:
-        input, target = cast(input, self.head.weight), asarray(target)
+        input, target = asarray(input), asarray(target)
         if target.ndim > 1 or input.ndim != target.ndim + 1 or input.shape[:-1] != target.shape:
             raise ValueError(
                 f"AdaptiveLogSoftmaxWithLoss: input {input.shape} and target {target.shape}: give (n, in_features) and "
@@ -199,7 +200,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     def log_prob(self, input: Any) -> Any:
         """The log-probabilities of all classes: (n, n_classes)."""
-        input = cast(input, self.head.weight)
+        input = asarray(input)
         head = ops.log_softmax(self.head(input), 1)
         parts = [head[:, : self.shortlist_size]]
         for i, tail in enumerate(self.tail):

@@ -90,9 +90,13 @@ def _check(x: Any, weight: Any, scale: Any, features: int, bias: Any = None) -> 
         raise ValueError(f"the bias has shape {bias.shape}, not {scale.shape}")
 
 
+def _rows(x: Any) -> Any:
+    return np.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
+
+
 def _quantized_linear(x: Any, weight: Any, scale: Any, bias: Any = None) -> Any:
     _check(x, weight, scale, weight.shape[-1], bias)
-    out = _forward(np.reshape(x, (-1, x.shape[-1])), weight, scale)
+    out = _forward(_rows(x), weight, scale)
     if bias is not None:
         out += bias
     return np.reshape(out, (*x.shape[:-1], len(weight)))
@@ -100,7 +104,7 @@ def _quantized_linear(x: Any, weight: Any, scale: Any, bias: Any = None) -> Any:
 
 def _input_grad(y: Any, weight: Any, scale: Any) -> Any:
     _check(y, weight, scale, weight.shape[0])
-    return np.reshape(_backward(np.reshape(y, (-1, y.shape[-1])), weight, scale), (*y.shape[:-1], weight.shape[1]))
+    return np.reshape(_backward(_rows(y), weight, scale), (*y.shape[:-1], weight.shape[1]))
 
 
 def _scale_rule(g: Any, x: Any, weight: Any, scale: Any) -> Any:
