@@ -10,7 +10,6 @@ it changed is put back.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import threading
 import types
@@ -32,6 +31,7 @@ from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.ir import Program
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Runner, Variant
+from tapenet.native import toolchain
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ class CompileWarning(UserWarning):
 
 def available_backend() -> str:
     """The backend that is used where none is named."""
-    return "numpy" if importlib.util.find_spec("llvmlite") is None else "native"
+    return "native" if toolchain.available() else "numpy"
 
 
 @overload
@@ -97,7 +97,7 @@ def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8
         keep_grads: leave all gradients after a call as in eager.
 
     Raises:
-        ImportError: backend="native" and llvmlite is not installed.
+        ImportError: backend="native" and llvmlite is not installed, or makes no code that runs.
         TypeError: `fn` cannot be called, or is a generator function or a coroutine.
 
     >>> import tapenet as tn
@@ -354,7 +354,7 @@ def _checked_backend(name: str | None) -> str:
         raise ValueError(f"tn.compile: there is no backend {name!r}; there are {', '.join(map(repr, BACKENDS))}")
     if name == "native" and available_backend() != "native":
         raise ImportError(
-            "tn.compile(backend='native') needs llvmlite, which is not installed: pip install tapenet[jit], or leave "
-            "backend= out to use NumPy"
+            "tn.compile(backend='native') needs llvmlite, 0.45 or later: pip install -U tapenet[jit], or leave backend= out "
+            "to use NumPy"
         )
     return name

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
-import importlib.machinery
 import os
 import sys
 import threading
@@ -25,7 +24,7 @@ _on = os.environ.get("TAPENET_KERNELS", "1") != "0"
 
 def on() -> bool:
     """Whether ops may use kernels."""
-    return _on and _installed()
+    return _on and _available()
 
 
 def use(name: str) -> ModuleType | None:
@@ -43,11 +42,11 @@ def fit(*arrays: Any) -> bool:
 
 
 @functools.cache
-def _installed() -> bool:
-    found = importlib.machinery.PathFinder.find_spec("llvmlite") is not None
+def _available() -> bool:
+    found = importlib.import_module("tapenet.native.toolchain").available()
     if found:
         _keep_memory()
-    return found
+    return bool(found)
 
 
 def _keep_memory() -> None:

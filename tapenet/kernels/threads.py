@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from tapenet.native.processor import processors
 
@@ -23,12 +24,36 @@ def deal(work: Callable[[int, int], None], length: int, cost: int) -> None:
         work(0, length)
         return
     bounds = [length * i // count for i in range(count + 1)]
-    others = [_pool().submit(work, first, last) for first, last in itertools.pairwise(bounds[1:])]
-    work(0, bounds[1])
-    for other in others:
-        other.result()
+    own, *parts = itertools.pairwise(bounds)
+    begun = [_begin(work, *part) for part in parts]
+    try:
+        work(*own)
+        for part, other in zip(parts, begun, strict=True):
+            if other is None or other.cancel():  # no thread has come to it
+                work(*part)
+            else:
+                other.result()
+    except BaseException:
+        for other in begun:
+            if other is not None and not other.cancel():
+                other.exception()  # it writes until it is done
+        raise
+
+
+def _begin(work: Callable[[int, int], None], first: int, last: int) -> Future[None] | None:
+    """A part handed to another thread; None if there is none."""
+    try:
+        return _pool().submit(work, first, last)
+    except RuntimeError:  # the system gives no more threads, or Python is about to end
+        _pool().shutdown(wait=False, cancel_futures=True)
+        _pool.cache_clear()
+        return None
 
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(1, processors() - 1), "tapenet")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child of a fork has none of the threads

@@ -24,7 +24,8 @@ def registers() -> Registers:
         return Registers(64, 32)
     if features.get("avx2") or features.get("avx"):
         return Registers(32, 16)
-    return Registers(16, 32 if "aarch64" in llvm.get_process_triple() else 16)
+    arm = llvm.get_process_triple().startswith(("aarch64", "arm64"))
+    return Registers(16, 32 if arm else 16)
 
 
 def processors() -> int:

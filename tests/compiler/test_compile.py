@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib.util
 import inspect
 import pickle
 import re
@@ -21,6 +20,7 @@ import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.__main__ import main
 from tapenet.compiler.compile import Compiled
+from tapenet.native import toolchain
 from tests.compiler.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
@@ -96,20 +96,18 @@ def test_partial_functions_and_other_callables() -> None:
 def test_the_backend_is_chosen_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"no backend 'fast'; there are 'native', 'numpy'"):
         tn.compile(lambda x: x, backend="fast")
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llvmlite" else found(name))
-    with pytest.raises(ImportError, match=r"needs llvmlite.*pip install tapenet\[jit\]"):
+    monkeypatch.setattr(toolchain, "available", lambda: False)
+    with pytest.raises(ImportError, match=r"needs llvmlite.*pip install -U tapenet\[jit\]"):
         tn.compile(lambda x: x, backend="native")
     assert "backend numpy" in repr(tn.compile(lambda x: x))
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(toolchain, "available", lambda: True)
     assert "backend native" in repr(tn.compile(lambda x: x))
 
 
 def test_the_command_line_says_which_backend_is_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "llvmlite" else found(name))
+    monkeypatch.setattr(toolchain, "available", lambda: False)
     assert main(["info"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("compiler"))
     assert line.split(None, 1)[1] == "numpy (for machine code: pip install tapenet[jit])"

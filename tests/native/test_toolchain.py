@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
 import linecache
 import os
@@ -19,7 +20,7 @@ import pytest
 
 import tapenet as tn
 import tapenet.nn.functional as F
-from tapenet import nn, optim
+from tapenet import kernels, nn, optim
 
 pytest.importorskip("llvmlite")
 
@@ -39,6 +40,7 @@ def answer(library: toolchain.Library) -> int:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache."""
+    toolchain.available()  # once in a process, it compiles something too
     folder = tmp_path / "cache"
     monkeypatch.setenv("TAPENET_CACHE", str(folder))
     return folder
@@ -462,3 +464,28 @@ def test_generated_code_of_a_training_step_names_nothing(cache: Path) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in cache.glob("*.ll")).lower()
     assert text
     assert [word for word in words if word in text] == []
+
+
+# -- an llvmlite that does not do --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An llvmlite that is installed, and makes no code."""
+
+    def fail(text: str) -> bytes:
+        raise AttributeError("module 'llvmlite.binding' has no attribute 'create_pass_builder'")
+
+    monkeypatch.setenv("TAPENET_CACHE", "")
+    monkeypatch.setattr(toolchain, "compile_", fail)
+    monkeypatch.setattr(toolchain, "available", functools.cache(toolchain.available.__wrapped__))
+    monkeypatch.setattr(kernels, "_available", functools.cache(kernels._available.__wrapped__))
+
+
+def test_numpy_does_the_work_of_an_llvmlite_that_is_too_old(fails: Any) -> None:
+    x = np.ones((100, 100), np.float32)
+    message = rf"NumPy alone: llvmlite {llvmlite.__version__} .*create_pass_builder.* 0\.45 or later: pip install"
+    with pytest.warns(RuntimeWarning, match=message):
+        assert not kernels.on()
+    assert tn.gelu(x).shape == x.shape  # and is silent from now on
+    assert "backend numpy" in repr(tn.compile(tn.gelu))

@@ -27,7 +27,9 @@ def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
         indices = np.where(indices < 0, indices + length, indices)
     kernel = kernels.use("rows") if values.size > 4096 and kernels.fit(values) else None
     if kernel is not None:
-        found: tuple[Any, Any] = kernel.gathered(np.ascontiguousarray(indices, np.int64), np.ascontiguousarray(values), length)
+        found: tuple[Any, Any] = kernel.gathered(
+            np.ascontiguousarray(indices, np.int64), np.ascontiguousarray(values), length
+        )
         return found
     n = len(indices)
     first = np.empty(length, np.intp)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tapenet import kernels
@@ -23,7 +24,8 @@ def backward(g: Any, query: Any, key: Any, value: Any, out: Any, logsumexp: Any,
 
 
 def _kernel(query: Any, key: Any, value: Any, causal: bool) -> Any:
-    kernel = kernels.use("attention") if kernels.fit(query, key, value) else None
-    if kernel is None or not kernel.takes(query, key, value):
+    work = math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+    if work < (2 * WORTH if causal else WORTH) or not kernels.fit(query, key, value):
         return None
-    return kernel if kernel.multiply_adds(query, key, value, causal) >= WORTH else None
+    kernel = kernels.use("attention")
+    return kernel if kernel is not None and kernel.takes(query, key, value) else None

@@ -1,0 +1,114 @@
+"""Work dealt out to threads: whatever becomes of them, it is done once and whole."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+threads = importlib.import_module("tapenet.kernels.threads")
+
+
+@pytest.fixture(autouse=True)
+def pool(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Three processors, work of any size, and threads of our own."""
+    monkeypatch.setattr(threads, "processors", lambda: 3)
+    monkeypatch.setattr(threads, "WORTH", 0)
+    fresh = functools.cache(lambda: ThreadPoolExecutor(2))
+    monkeypatch.setattr(threads, "_pool", fresh)
+    yield fresh
+    fresh().shutdown()
+
+
+def counted(length: int) -> list[int]:
+    """How often each place was worked on."""
+    found = np.zeros(length, int)
+
+    def work(first: int, last: int) -> None:
+        time.sleep(1e-3)
+        found[first:last] += 1
+
+    threads.deal(work, length, 1)
+    return found.tolist()
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 10])
+def test_each_part_is_done_once(length: int) -> None:
+    assert counted(length) == [1] * length
+
+
+def test_several_callers_at_once() -> None:
+    with ThreadPoolExecutor(4) as callers:
+        assert list(callers.map(counted, [7] * 20)) == [[1] * 7] * 20
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_error_comes_when_nobody_writes_any_more(failing: int) -> None:
+    at_work: set[int] = set()
+
+    def work(first: int, last: int) -> None:
+        at_work.add(first)
+        try:
+            if first == failing:
+                raise MemoryError(str(first))
+            time.sleep(0.02)
+        finally:
+            at_work.discard(first)
+
+    with pytest.raises(MemoryError, match=str(failing)):
+        threads.deal(work, 3, 1)
+    assert not at_work
+
+
+def test_without_threads_the_caller_does_it(pool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as m:
+        m.setattr(threading.Thread, "start", refuse)
+        assert counted(9) == [1] * 9
+    assert counted(9) == [1] * 9
+    pool().shutdown()
+    assert counted(9) == [1] * 9
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_child_of_a_fork_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(threads, "processors", lambda: 3)
+    monkeypatch.setattr(threads, "WORTH", 0)
+    assert counted(6) == [1] * 6
+    child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(counted(6) != [1] * 6))
+    child.start()
+    child.join(20)
+    found = child.exitcode
+    child.kill()
+    assert found == 0
+
+
+def test_a_thread_that_outlives_the_main_one() -> None:
+    code = """
+import threading, time
+from tapenet.kernels import threads
+threads.processors, threads.WORTH = lambda: 3, 0
+def late():
+    threading.main_thread().join()
+    time.sleep(0.05)
+    found = []
+    threads.deal(lambda first, last: found.append((first, last)), 3, 1)
+    print(sorted(found))
+threading.Thread(target=late).start()
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert run.stdout.split("\n")[0] == "[(0, 1), (1, 2), (2, 3)]", run.stderr
