@@ -10,6 +10,7 @@ rule calls the hooks.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -153,6 +154,12 @@ class _Edge:
     def leave(self, out: Any) -> Any:
         """What the forward returned, a tensor or a list or tuple of them, likewise."""
         several = isinstance(out, (list, tuple))
+        if not several and not isinstance(out, Tensor) and out is not None:
+            warnings.warn(
+                f"the backward hooks of {type(self.module).__name__} are not called: it returned a {type(out).__name__}, and "
+                "they take a tensor, or a list or tuple of tensors",
+                stacklevel=4,
+            )
         parts = tuple(out) if several else (out,)
         self.outputs = _Side(parts)
         made = self.outputs.through(parts, self._to_outputs)

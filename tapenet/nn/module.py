@@ -298,6 +298,8 @@ class Module(Tree):
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
         """Copy values into the parameters and buffers, by name: all of them or, if it raises, none.
 
+        What the module has under several names may be in the state under any of them, or under all, as in PyTorch's.
+
         Args:
             state: arrays by name, as `state_dict` gives (tensors will do). They are cast to the module's dtypes.
             strict: raise where an entry is missing or unexpected; if False, leave those alone.
@@ -306,8 +308,8 @@ class Module(Tree):
             the missing and the unexpected names, both empty if strict.
 
         Raises:
-            ValueError: entries are missing, unexpected, or of the wrong shape or dtype (the last two also where
-                strict is False); the error lists every one.
+            ValueError: entries are missing, unexpected, of the wrong shape or dtype, or different where the module has
+                one tensor (these three also where strict is False); the error lists every one.
         """
         return load(self, state, strict)
 

@@ -44,10 +44,18 @@ def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
             + ("; give other.state_dict()" if isinstance(state, Tree) else "")
         )
     own = by_name(root)
-    given = {name: _array(v, own.get(name)) for name, v in state.items()}
+    first = _first_names(root, own)
+    given = {name: _array(v, own.get(first.get(name, name))) for name, v in state.items()}
+    lines = []
+    for name in [n for n in given if n in first]:
+        value = given.pop(name)
+        same = given.setdefault(first[name], value)
+        if value is not same and not np.array_equal(
+            *(v.numpy() if isinstance(v, Tensor) else v for v in (value, same))
+        ):
+            lines.append(f"shared      {name}: it is {first[name]} here, and has other values in the state")
     report = LoadReport([n for n in own if n not in given], [n for n in given if n not in own])
     common = [(name, own[name], given[name]) for name in own if name in given]
-    lines = []
     if strict:
         lines += [f"missing     {n}: {own[n].dtype} {own[n].shape}" for n in report.missing_keys]
         lines += [f"unexpected  {n}: {given[n].dtype} {given[n].shape}" for n in report.unexpected_keys]
@@ -70,6 +78,12 @@ def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
     for _, target, value in common:
         target.data = value
     return report
+
+
+def _first_names(root: Tree, own: dict[str, Tensor]) -> dict[str, str]:
+    """By the other names of what a module has under several, the one that is in its state."""
+    names = {id(tensor): name for name, tensor in own.items()}
+    return {name: names[id(t)] for name, t in walk(root, repeats=True) if id(t) in names and name not in own}
 
 
 def _array(value: Any, target: Tensor | None) -> Any:

@@ -119,15 +119,16 @@ def walk(root: Any, deep: bool = True, repeats: bool = False) -> Iterator[tuple[
     Args:
         root: where to begin.
         deep: go on into the modules below.
-        repeats: give what is reached again too, under each of its names.
+        repeats: give what is reached again too, with what is below it, under each of its names.
 
     Raises:
         TypeError: modules or parameters in a set, which has no order to name them by.
     """
     seen: set[int] = set()
-    stack: list[tuple[str, Any]] = [("", root)]
+    #: Names and values, with the ids of what each is inside of, the innermost first.
+    stack: list[tuple[str, Any, Any]] = [("", root, None)]
     while stack:
-        name, value = stack.pop()
+        name, value, inside = stack.pop()
         if type(value) is Tensor:
             if value._kind is not None and (repeats or id(value) not in seen):
                 seen.add(id(value))
@@ -146,16 +147,28 @@ def walk(root: Any, deep: bool = True, repeats: bool = False) -> Iterator[tuple[
                 _refuse_set(root, name)
             continue
         if id(value) in seen:
-            if repeats and isinstance(value, Tree):
-                yield name, found
-            continue
+            if not repeats:
+                continue
+            if _is_inside(id(value), inside):  # of itself: there is no end to its names
+                if isinstance(value, Tree):
+                    yield name, found
+                continue
         seen.add(id(value))
         if isinstance(value, Tree):
             yield name, found
             if not deep and value is not root:
                 continue
         prefix = name + "." if name else ""
-        stack += [(f"{prefix}{key}", part) for key, part in parts][::-1]
+        inside = id(value), inside
+        stack += [(f"{prefix}{key}", part, inside) for key, part in parts][::-1]
+
+
+def _is_inside(value: int, inside: Any) -> bool:
+    while inside is not None:
+        outer, inside = inside
+        if outer == value:
+            return True
+    return False
 
 
 def _refuse_set(root: Any, name: str) -> NoReturn:

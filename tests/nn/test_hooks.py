@@ -239,6 +239,19 @@ def test_several_arguments_and_results() -> None:
     assert [g is None for g in seen[1][1]] == [True, False, True]
 
 
+def test_results_that_hooks_cannot_see_are_told() -> None:
+    class Named(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return {"y": x * 2.0}
+
+    net = Named()
+    net.register_full_backward_hook(lambda module, before, after: None)
+    x = tn.tensor([1.0], requires_grad=True)
+    with pytest.warns(UserWarning, match="the backward hooks of Named are not called: it returned a dict"):
+        net(x)["y"].sum().backward()
+    assert x.grad.item() == 2.0
+
+
 def test_without_a_gradient_by_the_inputs_the_hook_is_called_at_the_outputs() -> None:
     layer, seen = nn.Linear(3, 2, rng=0), []
     layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].data.copy(), m.weight.grad)))

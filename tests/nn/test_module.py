@@ -239,6 +239,49 @@ def test_loading_not_strictly_returns_what_was_left_alone() -> None:
         layer.load_state_dict({"weight": np.zeros(1)}, strict=False)
 
 
+class Tied(nn.Module):
+    """A table that is the last layer's weight too, and a module under two names."""
+
+    def __init__(self) -> None:
+        self.table = nn.Embedding(5, 3, rng=0)
+        self.inner = nn.Linear(3, 3, rng=0)
+        self.again = self.inner
+        self.out = nn.Linear(3, 5, bias=False, rng=0)
+        self.out.weight = self.table.weight
+
+
+def test_what_is_shared_has_its_other_names() -> None:
+    net = Tied()
+    net.itself = [net]  # there is no end to the names of this
+    names = [name for name, _ in net.named_parameters(remove_duplicate=False)]
+    assert names == ["table.weight", "inner.weight", "inner.bias", "again.weight", "again.bias", "out.weight"]
+    assert net.get_parameter("again.bias") is net.inner.bias
+    assert [name for name, _ in net.named_modules(remove_duplicate=False)] == [
+        "", "table", "inner", "again", "out", "itself.0",
+    ]  # fmt: skip
+
+
+def test_a_state_may_have_what_is_shared_under_each_name_as_pytorchs_has() -> None:
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.ModuleDict({"table": torch.nn.Embedding(5, 3), "inner": torch.nn.Linear(3, 3)})
+    theirs["again"], theirs["out"] = theirs["inner"], torch.nn.Linear(3, 5, bias=False)
+    theirs["out"].weight = theirs["table"].weight
+    state = theirs.state_dict()
+    net = Tied()
+    net.load_state_dict(state)
+    assert net.out.weight is net.table.weight
+    np.testing.assert_array_equal(net.table.weight.data, state["table.weight"])
+    np.testing.assert_array_equal(net.inner.bias.data, state["again.bias"])
+    values = {name: np.full(p.shape, 7.0) for name, p in net.named_parameters()}
+    values["out.weight"] = values.pop("table.weight")  # under the other name alone
+    net.load_state_dict(values)
+    assert (net.table.weight.data == 7).all()
+    values["table.weight"] = np.zeros((5, 3))
+    with pytest.raises(ValueError, match=r"shared +out\.weight: it is table\.weight here, and has other values"):
+        net.load_state_dict(values)
+    assert (net.table.weight.data == 7).all()
+
+
 def test_loading_something_else_says_what_to_give() -> None:
     with pytest.raises(TypeError, match=r"not Affine; give other.state_dict\(\)"):
         Affine(1, 1).load_state_dict(Affine(1, 1))  # type: ignore[arg-type]
