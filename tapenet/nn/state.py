@@ -50,9 +50,7 @@ def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
     for name in [n for n in given if n in first]:
         value = given.pop(name)
         same = given.setdefault(first[name], value)
-        if value is not same and not np.array_equal(
-            *(v.numpy() if isinstance(v, Tensor) else v for v in (value, same))
-        ):
+        if value is not same and not np.array_equal(_plain(value), _plain(same)):
             lines.append(f"shared      {name}: it is {first[name]} here, and has other values in the state")
     report = LoadReport([n for n in own if n not in given], [n for n in given if n not in own])
     common = [(name, own[name], given[name]) for name in own if name in given]
@@ -84,6 +82,10 @@ def _first_names(root: Tree, own: dict[str, Tensor]) -> dict[str, str]:
     """By the other names of what a module has under several, the one that is in its state."""
     names = {id(tensor): name for name, tensor in own.items()}
     return {name: names[id(t)] for name, t in walk(root, repeats=True) if id(t) in names and name not in own}
+
+
+def _plain(value: Any) -> Any:
+    return value.numpy() if isinstance(value, Tensor) else value
 
 
 def _array(value: Any, target: Tensor | None) -> Any:
