@@ -55,6 +55,20 @@ def test_same_as_numpy(pool: Any, shape: Any, options: Any, order: Any, dtype: s
         np.testing.assert_array_equal(mine, numpys)
 
 
+@pytest.mark.parametrize("pool", [tn.max_pool1d, tn.max_pool2d, tn.max_pool3d])
+def test_of_several_nan_the_first_is_found(pool: Any) -> None:
+    data = R.normal(size=(3, 4, 8, 9, 7)[: 2 + int(pool.__name__[-2])])
+    data[R.random(data.shape) < 0.2] = np.nan
+    found = pool(data, 3, 2, 1, return_indices=True)
+    with kernels.switched(False):
+        expected = pool(data, 3, 2, 1, return_indices=True)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    values = data.reshape(*data.shape[:2], -1)
+    chosen = np.take_along_axis(values, found[1].reshape(*data.shape[:2], -1), -1)
+    np.testing.assert_array_equal(chosen.reshape(found[0].shape), found[0])
+
+
 def test_nan_and_infinities() -> None:
     data = np.zeros((16, 1, 4, 4), "f")
     data[0, 0, 0, 1], data[1, 0, 2, 2], data[2] = np.nan, np.inf, -np.inf

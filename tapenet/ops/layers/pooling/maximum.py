@@ -51,7 +51,8 @@ def _offset_dtype(windows: Windows) -> np.dtype[Any]:
 
 
 def _max_pool(x: Any, windows: Windows) -> tuple[Any, Any]:
-    """The largest element of each window, and its offset within the window, counted row by row."""
+    """The largest element of each window, and its offset within the window, counted row by row: of equals the first, and
+    nan is larger than all."""
     kind: Any = _offset_dtype(windows).type
     if windows.whole:
         return _max_of_all(x, windows, kind)
@@ -59,6 +60,7 @@ def _max_pool(x: Any, windows: Windows) -> tuple[Any, Any]:
     found = machine.max_pool(best, windows)
     if found is not None:
         return found
+    nan = bool(np.isnan(np.max(best, initial=_lowest(x.dtype))))
     where: Any = None
     weight = 1
     for parts in windows.parts:
@@ -68,7 +70,10 @@ def _max_pool(x: Any, windows: Windows) -> tuple[Any, Any]:
         for i, part in enumerate(parts[1:], 1):
             candidate = values[part]
             # Only a larger one takes over, so the first of equals stays. Offsets rise, so that a maximum chooses.
-            offset = np.greater(candidate, best).view(np.uint8).astype(kind, copy=False)
+            larger = np.greater(candidate, best)
+            if nan:
+                larger |= np.isnan(candidate) & ~np.isnan(best)
+            offset = larger.view(np.uint8).astype(kind, copy=False)
             offset *= i * weight if offsets is None else offsets[part] + kind(i * weight)
             where = offset if where is None else np.maximum(where, offset)
             best = np.maximum(best, candidate)
