@@ -264,7 +264,7 @@ class Softmax(Module):
         self.dim = dim
 
     def forward(self, x: Any) -> Any:
-        return ops.softmax(x, self.dim)
+        return ops.softmax(asarray(x), self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim!r}"
@@ -277,7 +277,7 @@ class LogSoftmax(Module):
         self.dim = dim
 
     def forward(self, x: Any) -> Any:
-        return ops.log_softmax(x, self.dim)
+        return ops.log_softmax(asarray(x), self.dim)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim!r}"
@@ -287,7 +287,7 @@ class Softmin(Softmax):
     """The softmax of -x along the axis `dim`; see `tn.softmin`."""
 
     def forward(self, x: Any) -> Any:
-        return ops.softmin(x, self.dim)
+        return ops.softmin(asarray(x), self.dim)
 
 
 class Softmax2d(Module):

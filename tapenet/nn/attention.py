@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
+from tapenet.nn.arguments import probability, whole
 from tapenet.nn.casting import asarray, cast
 from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
@@ -83,10 +84,10 @@ class MultiheadAttention(Module):
         dtype: DTypeLike = FLOAT,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        if embed_dim < 1 or num_heads < 1 or embed_dim % num_heads:
+        whole(self, 1, embed_dim=embed_dim, num_heads=num_heads)
+        if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: embed_dim={embed_dim} does not divide into num_heads={num_heads}")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"MultiheadAttention: dropout={dropout} is no probability: give a number from 0 to 1")
+        probability(self, dropout=dropout)
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.dropout = dropout

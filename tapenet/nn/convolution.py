@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.arguments import whole
 from tapenet.nn.casting import cast, here
 from tapenet.nn.linear import default_init
 from tapenet.nn.module import Module
@@ -50,16 +51,17 @@ class _Layer(Module):
         rng: np.random.Generator | int | None,
     ) -> None:
         """Check and keep the arguments; `shape` is that of the kernels' axes of channels, before it is divided by groups."""
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"{type(self).__name__}: {in_channels} and {out_channels} channels do not split into {groups} groups"
-            )
+        name = type(self).__name__
+        whole(self, in_channels=in_channels, out_channels=out_channels)
+        whole(self, 1, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"{name}: {in_channels} and {out_channels} channels do not split into {groups} groups")
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = spread_size(kernel_size, self.axes, "kernel_size", 1)
-        self.stride = spread_size(stride, self.axes, "stride", 1)
+        self.kernel_size = spread_size(kernel_size, self.axes, f"{name}: kernel_size", 1)
+        self.stride = spread_size(stride, self.axes, f"{name}: stride", 1)
         self.padding = padding
-        self.dilation = spread_size(dilation, self.axes, "dilation", 1)
+        self.dilation = spread_size(dilation, self.axes, f"{name}: dilation", 1)
         self.groups = groups
         first, second = shape
         self.weight = Parameter(np.empty((first, second // groups, *self.kernel_size), dtype))
@@ -68,7 +70,10 @@ class _Layer(Module):
 
     def _borders(self) -> list[tuple[int, int]]:
         """How wide the border is before and after each axis."""
-        return borders_of(self.padding, reaches(self.kernel_size, self.dilation), self.stride)
+        try:
+            return borders_of(self.padding, reaches(self.kernel_size, self.dilation), self.stride)
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}: {error}") from None
 
     def _settings(self, **usual: Any) -> str:
         """The arguments as text; of those named, what is not as usual."""
@@ -154,17 +159,18 @@ class _ConvTranspose(_Layer):
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape, dtype, rng
         )  # fmt: skip
         self._borders()  # raises where the padding is none
-        self.output_padding = spread_size(output_padding, self.axes, "output_padding", 0)
+        self.output_padding = spread_size(output_padding, self.axes, f"{type(self).__name__}: output_padding", 0)
         self.padding_mode = padding_mode
 
     def forward(self, x: Any, output_size: Any = None) -> Any:
         """The result, of `output_size` if that is given: the lengths of its spatial axes, or of all its axes."""
         x = cast(x, self.weight)
-        extra = self.output_padding if output_size is None else self._extra(tuple(x.shape), tuple(output_size))
+        extra = self.output_padding if output_size is None else self._extra(tuple(x.shape), output_size)
         return self.conv(x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
-    def _extra(self, shape: Ints, size: Ints) -> Ints:
+    def _extra(self, shape: Ints, size: Any) -> Ints:
         """The output_padding that gives a result of this size."""
+        size = tuple(size) if isinstance(size, (tuple, list)) else (size,) * self.axes
         wanted = size[-self.axes :]
         least = tuple(
             (n - 1) * s + r - before - after

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.nn.arguments import probability
 from tapenet.nn.casting import asarray
 from tapenet.nn.module import Module
 from tapenet.ops.random import generator
@@ -20,8 +21,7 @@ class _Dropout(Module):
     _drop: Callable[..., Any]
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"{type(self).__name__}: p={p} is no probability: give a number from 0 to 1")
+        probability(self, p=p)
         self.p = p
         # An integer would begin the same numbers anew at each call.
         self.rng = None if rng is None else generator(rng)
@@ -136,12 +136,15 @@ class FeatureAlphaDropout(_Dropout):
 
 
 class Identity(Module):
-    """The input itself: a place for a layer that is not there.
+    """The input itself: a place for a layer that is not there, whose arguments it takes, and forgets.
 
     >>> from tapenet import nn
     >>> nn.Identity()(3)
     3
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
 
     def forward(self, x: Any) -> Any:
         return x

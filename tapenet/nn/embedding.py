@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
+from tapenet.nn.arguments import whole
 from tapenet.nn.module import Module
 from tapenet.nn.normalization import settings
 from tapenet.nn.parameter import FLOAT, Parameter
@@ -32,10 +33,12 @@ class _Table(Module):
         rng: np.random.Generator | int | None,
         weight: Tensor | None,
     ) -> None:
+        whole(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
         if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
+            whole(self, -num_embeddings, padding_idx=padding_idx)
+            if padding_idx >= num_embeddings:
                 raise ValueError(
                     f"{type(self).__name__}: padding_idx={padding_idx} is none of its {num_embeddings} vectors"
                 )

@@ -71,14 +71,26 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:
-    """Draw from U(a, b)."""
+    """Draw from U(a, b).
+
+    Raises:
+        ValueError: b is below a.
+    """
+    if not a <= b:
+        raise ValueError(f"uniform_: a={a} must not exceed b={b}")
     return _fill(tensor, random_draw(lambda rng: rng.uniform(a, b, tensor.shape), rng))
 
 
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, rng: np.random.Generator | int | None = None
 ) -> Tensor:
-    """Draw from N(mean, std²)."""
+    """Draw from N(mean, std²).
+
+    Raises:
+        ValueError: a negative std.
+    """
+    if not std >= 0:
+        raise ValueError(f"normal_: std={std} must be 0 or more")
     return _fill(tensor, random_draw(lambda rng: rng.normal(mean, std, tensor.shape), rng))
 
 
@@ -265,12 +277,14 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | in
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f'mode={mode!r} is neither "fan_in" nor "fan_out"')
+        raise ValueError(f'kaiming: mode={mode!r} is neither "fan_in" nor "fan_out"')
     fan_in, fan_out = fans(tensor)
     fan = fan_in if mode == "fan_in" else fan_out
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))
 
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"initialisers write into a tensor, such as a layer's weight, not {type(tensor).__name__}")
     tensor.data = values
     return tensor

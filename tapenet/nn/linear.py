@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
+from tapenet.nn.arguments import whole
 from tapenet.nn.casting import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
@@ -49,6 +50,7 @@ class Linear(Module):
         dtype: DTypeLike = FLOAT,
         rng: np.random.Generator | int | None = None,
     ) -> None:
+        whole(self, in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
         self.weight = Parameter(np.empty((out_features, in_features), dtype, order="F"))
@@ -98,8 +100,8 @@ class Bilinear(Module):
         dtype: DTypeLike = FLOAT,
         rng: np.random.Generator | int | None = None,
     ) -> None:
-        if in1_features < 1:
-            raise ValueError(f"Bilinear: in1_features={in1_features} must be at least 1")
+        whole(self, 1, in1_features=in1_features)
+        whole(self, in2_features=in2_features, out_features=out_features)
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.arguments import whole
 from tapenet.nn.casting import asarray, cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
@@ -70,7 +71,9 @@ class GroupNorm(Module):
         *,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        if num_groups < 1 or num_channels % num_groups:
+        whole(self, 1, num_groups=num_groups)
+        whole(self, num_channels=num_channels)
+        if num_channels % num_groups:
             raise ValueError(f"GroupNorm: {num_channels} channels are not {num_groups} groups of equal size")
         self.num_groups = num_groups
         self.num_channels = num_channels
@@ -97,8 +100,13 @@ class GroupNorm(Module):
 # -- of the last axes --------------------------------------------------------------------------------------------
 
 
-def _lengths(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
-    return (normalized_shape,) if isinstance(normalized_shape, (int, np.integer)) else tuple(normalized_shape)
+def _lengths(layer: Any, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+    if not shape:
+        raise ValueError(f"{type(layer).__name__}: normalized_shape={shape}: give the length of one axis or more")
+    for length in shape:
+        whole(layer, normalized_shape=length)
+    return shape  # type: ignore[return-value]
 
 
 class LayerNorm(Module):
@@ -137,7 +145,7 @@ class LayerNorm(Module):
         *,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        shape = _lengths(normalized_shape)
+        shape = _lengths(self, normalized_shape)
         self.normalized_shape = shape
         self.eps = eps
         self.elementwise_affine = elementwise_affine
@@ -190,7 +198,7 @@ class RMSNorm(Module):
         *,
         dtype: DTypeLike = FLOAT,
     ) -> None:
-        self.normalized_shape = _lengths(normalized_shape)
+        self.normalized_shape = _lengths(self, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None

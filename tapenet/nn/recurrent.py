@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
+from tapenet.nn.arguments import probability, whole
 from tapenet.nn.casting import cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
@@ -44,11 +45,9 @@ class _Recurrent(Module):
         rng: np.random.Generator | int | None = None,
     ) -> None:
         name = type(self).__name__
-        for size, least in ((input_size, 0), (hidden_size, 1), (num_layers, 1), (proj_size, 0)):
-            if size < least:
-                raise ValueError(f"{name}: sizes are positive, not {size}")
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout={dropout} is no probability: give a number from 0 to 1")
+        whole(self, input_size=input_size, proj_size=proj_size)
+        whole(self, 1, hidden_size=hidden_size, num_layers=num_layers)
+        probability(self, dropout=dropout)
         if proj_size >= hidden_size:
             raise ValueError(f"{name}: proj_size={proj_size} must be smaller than hidden_size={hidden_size}")
         if dropout and num_layers == 1:
@@ -122,7 +121,7 @@ class _Recurrent(Module):
                 outs.append(out)
                 last.append(ends)
             x = outs[0] if len(outs) == 1 else ops.concatenate(outs, -1)
-        states = tuple(ops.stack(list(column)) for column in zip(*last, strict=True))
+        states = tuple(c[0][None] if len(c) == 1 else ops.stack(list(c)) for c in zip(*last, strict=True))
         return x, states if self._states > 1 else states[0]
 
     def _layer(self, x: Any, states: list[Any], end: str, lengths: Any, reverse: bool) -> Any:

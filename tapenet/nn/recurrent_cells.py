@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.arguments import whole
 from tapenet.nn.casting import cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT
@@ -35,6 +36,8 @@ class _Cell(Module):
         dtype: DTypeLike = FLOAT,
         rng: np.random.Generator | int | None = None,
     ) -> None:
+        whole(self, input_size=input_size)
+        whole(self, 1, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias

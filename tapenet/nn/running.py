@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.arguments import whole
 from tapenet.nn.casting import asarray, cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.normalization import reset, settings
@@ -40,6 +41,7 @@ class _Running(Module):
         bias: bool,
         dtype: DTypeLike,
     ) -> None:
+        whole(self, num_features=num_features)
         self.num_features = num_features
         self.eps = eps
         self.momentum = momentum

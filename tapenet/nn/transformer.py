@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 
 from tapenet import ops
 from tapenet.nn import init
+from tapenet.nn.arguments import whole
 from tapenet.nn.attention import MultiheadAttention
 from tapenet.nn.containers import ModuleList
 from tapenet.nn.dropout import Dropout
@@ -26,17 +27,18 @@ Activation = str | Callable[[Any], Any]
 Rng = np.random.Generator | int | None
 
 
-def _activation(given: Activation) -> Callable[[Any], Any]:
+def _activation(layer: Module, given: Activation) -> Callable[[Any], Any]:
     known: dict[Any, Callable[[Any], Any]] = {"relu": ops.relu, "gelu": ops.gelu}
     if callable(given):
         return given
     if given not in known:
-        raise ValueError(f"activation={given!r}: it is 'relu', 'gelu' or a function")
+        raise ValueError(f"{type(layer).__name__}: activation={given!r}: it is 'relu', 'gelu' or a function")
     return known[given]
 
 
-def _copies(layer: Module, count: int) -> ModuleList:
+def _copies(stack: Module, layer: Module, count: int) -> ModuleList:
     """Copies of a layer, with equal values, that draw from the same generators."""
+    whole(stack, num_layers=count)
     generators = [getattr(m, "rng", None) for m in layer.modules()]
     shared = {id(rng): rng for rng in generators if rng is not None}
     return ModuleList([copy.deepcopy(layer, dict(shared)) for _ in range(count)])
@@ -120,7 +122,7 @@ class TransformerEncoderLayer(_Layer):
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.dropout1 = Dropout(dropout, rng=rng)
         self.dropout2 = Dropout(dropout, rng=rng)
-        self.activation = _activation(activation)
+        self.activation = _activation(self, activation)
         self.norm_first = norm_first
 
     def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
@@ -177,7 +179,7 @@ class TransformerDecoderLayer(_Layer):
             LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype) for _ in range(3)
         )
         self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout, rng=rng) for _ in range(3))
-        self.activation = _activation(activation)
+        self.activation = _activation(self, activation)
         self.norm_first = norm_first
 
     def forward(
@@ -222,7 +224,7 @@ class TransformerEncoder(Module):
     """
 
     def __init__(self, encoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = _copies(encoder_layer, num_layers)
+        self.layers = _copies(self, encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 
@@ -253,7 +255,7 @@ class TransformerDecoder(Module):
     """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
-        self.layers = _copies(decoder_layer, num_layers)
+        self.layers = _copies(self, decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 

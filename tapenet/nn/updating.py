@@ -14,6 +14,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.layers.embedding import padding_row
 from tapenet.ops.layers.normalization.group import instance_norm_statistics
 from tapenet.ops.linalg.norms import vector_norm
 
@@ -139,7 +140,7 @@ def _shorten(name: str, indices: Any, weight: Any, max_norm: float, norm_type: f
         )
     with no_grad():
         rows = np.reshape(indices, -1)
-        vectors = weight[rows]
+        vectors = ops.embedding(rows, weight)  # raises where an index is none of its rows
         norms = vector_norm(vectors, axis=1, keepdims=True, ord=norm_type)
         # A row that is looked up several times is written several times, each time with the same values.
         weight[rows] = vectors * np.where(norms > max_norm, max_norm / (norms + 1e-7), 1.0).astype(weight.dtype)
@@ -170,6 +171,7 @@ def embedding(
         TypeError: `max_norm` with vectors that are no tensor.
     """
     if max_norm is not None:
+        padding_row(padding_idx, len(weight))
         _shorten("embedding", indices, weight, max_norm, norm_type)
     return ops.embedding(indices, weight, padding_idx, scale_grad_by_freq)
 
@@ -206,8 +208,9 @@ def embedding_bag(
         TypeError: `max_norm` with vectors that are no tensor.
         ValueError: arguments that do not fit each other.
     """
+    options = offsets, per_sample_weights, mode, padding_idx, include_last_offset, scale_grad_by_freq
     if max_norm is not None:
+        with no_grad():
+            ops.embedding_bag(indices, weight, *options)  # raises what there is to raise, before vectors are changed
         _shorten("embedding_bag", indices, weight, max_norm, norm_type)
-    return ops.embedding_bag(
-        indices, weight, offsets, per_sample_weights, mode, padding_idx, include_last_offset, scale_grad_by_freq
-    )
+    return ops.embedding_bag(indices, weight, *options)

@@ -67,5 +67,5 @@ def test_initial_values_lie_within_the_inverse_root() -> None:
 def test_errors_say_what_to_do(shapes: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         tn.bilinear(*(np.ones(s) for s in shapes))
-    with pytest.raises(ValueError, match=r"Bilinear: in1_features=0 must be at least 1"):
+    with pytest.raises(ValueError, match="Bilinear: in1_features=0: give an integer of 1 or more"):
         nn.Bilinear(0, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,3 +68,85 @@ def test_running_statistics_that_do_not_fit_change_nothing(norm: Any) -> None:
         with pytest.raises(error, match=words):
             norm(x, mean, var, None, None, True)
     assert mean.tolist() == [0, 0]
+
+
+WRONG: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "Linear": (lambda: nn.Linear(-1, 2), ValueError, "Linear: in_features=-1: give an integer of 0 or more"),
+    "Linear of a float": (lambda: nn.Linear(3, 2.0), TypeError, "Linear: out_features=2.0: give an integer"),
+    "Linear of a number": (lambda: nn.Linear(3, 2)(1.0), ValueError, "linear.*x is a single number"),
+    "Conv1d": (lambda: nn.Conv1d("3", 2, 1), TypeError, "Conv1d: in_channels='3': give an integer of 0 or more"),
+    "Conv2d kernel": (lambda: nn.Conv2d(3, 2, 0), ValueError, "Conv2d: kernel_size=0: give an integer of 1 or more"),
+    "Conv2d padding": (lambda: nn.Conv2d(3, 2, 1, padding="full"), ValueError, "Conv2d: padding='full': it is 'valid'"),
+    "Conv2d groups": (lambda: nn.Conv2d(3, 2, 1, groups=0), ValueError, "Conv2d: groups=0: give an integer of 1 or more"),
+    "Embedding": (lambda: nn.Embedding(3, -2), ValueError, "Embedding: embedding_dim=-2: give an integer"),
+    "Embedding padding": (lambda: nn.Embedding(3, 2, 0.5), TypeError, "Embedding: padding_idx=0.5: give an integer"),
+    "LSTM": (lambda: nn.LSTM(3, 0), ValueError, "LSTM: hidden_size=0: give an integer of 1 or more"),
+    "GRUCell": (lambda: nn.GRUCell(3, 0), ValueError, "GRUCell: hidden_size=0: give an integer of 1 or more"),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(2.5), TypeError, "BatchNorm1d: num_features=2.5: give an integer"),
+    "LayerNorm": (lambda: nn.LayerNorm((2, -3)), ValueError, "LayerNorm: normalized_shape=-3: give an integer"),
+    "LayerNorm of nothing": (lambda: nn.LayerNorm([]), ValueError, r"normalized_shape=\(\): give the length of one axis"),
+    "Dropout": (lambda: nn.Dropout("0.5"), TypeError, "Dropout: p='0.5' is no probability"),
+    "TransformerEncoder": (
+        lambda: nn.TransformerEncoder(nn.TransformerEncoderLayer(4, 2, 8), -1),
+        ValueError,
+        "TransformerEncoder: num_layers=-1: give an integer of 0 or more",
+    ),
+    "MultiheadAttention": (
+        lambda: nn.MultiheadAttention(4, 2)(*np.zeros((3, 2, 1, 5))),
+        ValueError,
+        "multi_head_attention_forward: query has vectors of 5",
+    ),
+    "Upsample": (lambda: nn.Upsample(2.5)(np.zeros((1, 1, 2))), TypeError, "interpolate: size=2.5: give an integer"),
+    "Softplus": (lambda: nn.Softplus(0)(np.zeros(1)), ValueError, "softplus.*beta=0 divides"),
+    "BCEWithLogitsLoss": (
+        lambda: nn.BCEWithLogitsLoss(pos_weight=np.ones(3))(np.zeros((2, 4)), np.zeros((2, 4))),
+        ValueError,
+        r"pos_weight of shape \(3,\) does not broadcast to the input's \(2, 4\)",
+    ),
+    "weight_norm": (
+        lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 3), dim=2),
+        ValueError,
+        r"weight_norm: dim=2 is no axis of a weight of shape \(3, 2\)",
+    ),
+    "zeros_": (lambda: nn.init.zeros_(np.ones(3)), TypeError, "initialisers write into a tensor.*not ndarray"),
+    "uniform_": (lambda: nn.init.uniform_(nn.Parameter([0.0]), 2, 1), ValueError, "uniform_: a=2 must not exceed b=1"),
+    "normal_": (lambda: nn.init.normal_(nn.Parameter([0.0]), std=-1), ValueError, "normal_: std=-1 must be 0 or more"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_errors_name_the_layer_and_the_mend(name: str) -> None:
+    make, error, words = WRONG[name]
+    with pytest.raises(error, match=words):
+        make()
+
+
+@pytest.mark.parametrize("index", [-1, 3])
+def test_vectors_are_not_shortened_where_an_index_is_none_of_them(index: int) -> None:
+    for layer in nn.Embedding(3, 2, max_norm=0.1), nn.EmbeddingBag(3, 2, max_norm=0.1, mode="sum"):
+        before = layer.weight.numpy().copy()
+        with pytest.raises(IndexError, match="but the embedding has 3 vectors: 0 to 2"):
+            layer([[0, index]])
+        np.testing.assert_array_equal(layer.weight.data, before)
+
+
+def test_a_bag_that_does_not_fit_shortens_no_vectors() -> None:
+    layer = nn.EmbeddingBag(3, 2, max_norm=0.1)
+    before = layer.weight.numpy().copy()
+    with pytest.raises(ValueError, match="offsets begin with 0"):
+        layer([0, 1, 2], [1])
+    np.testing.assert_array_equal(layer.weight.data, before)
+
+
+@pytest.mark.parametrize("name", ["CELU", "ELU", "SELU", "LogSigmoid", "Softplus", "Softmax", "LogSoftmax", "RReLU"])
+def test_activations_of_integers_are_those_of_floats(name: str) -> None:
+    layer = getattr(nn, name)().eval()
+    for x in ([1, -2], np.array([1, -2], np.int8), 3):
+        out = layer(x)
+        assert out.dtype == np.float64
+        np.testing.assert_array_equal(out, layer(np.asarray(x, np.float64)))
+
+
+def test_the_output_size_of_a_transposed_convolution_may_be_one_number() -> None:
+    layer, x = nn.ConvTranspose2d(2, 3, 3, stride=2), np.ones((1, 2, 4, 4))
+    assert layer(x, output_size=10).shape == (1, 3, 10, 10)

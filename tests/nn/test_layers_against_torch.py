@@ -36,6 +36,7 @@ LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "Flatten": (lambda m: m.Flatten(), IMAGE),
     "Flatten part": (lambda m: m.Flatten(1, -2), IMAGE),
     "Identity": (lambda m: m.Identity(), (2, 3)),
+    "Identity in place of another": (lambda m: m.Identity(3, 5, bias=False), (2, 3)),
     "BatchNorm1d": (lambda m: m.BatchNorm1d(4), (6, 4)),
     "BatchNorm1d sequence": (lambda m: m.BatchNorm1d(4, eps=1e-3, momentum=0.3), (3, 4, 5)),
     "BatchNorm1d cumulative": (lambda m: m.BatchNorm1d(4, momentum=None), (6, 4)),

@@ -28,6 +28,8 @@ class _WeightNorm(Module):
         # As in PyTorch, -1 is no axis here but means all.
         if self.dim in (None, -1):
             return np.sqrt((v * v).sum())
+        if not -v.ndim <= self.dim < v.ndim:
+            raise ValueError(f"weight_norm: dim={self.dim} is no axis of a weight of shape {v.shape}; None means all")
         axes = tuple(i for i in range(v.ndim) if i != self.dim % v.ndim)
         return np.sqrt((v * v).sum(axes, keepdims=True))
 

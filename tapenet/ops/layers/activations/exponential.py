@@ -9,6 +9,7 @@ import numpy as np
 from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
 from tapenet.ops.layers.activations.common import documented, negative_part, over, positive_part
+from tapenet.ops.layers.normalization.common import floats
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -20,6 +21,7 @@ SELU_SCALE = 1.0507009873554805
 @blockwise(1)
 def _unit(x: Any, alpha: float, scale: float = 1.0, rate: float = 1.0) -> Any:
     """scale · x where x > 0, else scale · alpha (e^(rate x) - 1)."""
+    x = floats(x)
     below = negative_part(x)
     out = positive_part(x)
     if rate != 1:

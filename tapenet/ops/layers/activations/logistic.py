@@ -12,6 +12,7 @@ from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
 from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import at_most, documented, negative_part, over, positive_part
+from tapenet.ops.layers.normalization.common import floats
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -55,6 +56,9 @@ sigmoid = op(
 @blockwise(1)
 def _softplus(x: Any, beta: float = 1.0, threshold: float | None = None) -> Any:
     # Ten times as fast as np.logaddexp, which has no vector code, and as accurate.
+    if beta == 0:
+        raise ValueError("beta=0 divides: give another number")
+    x = floats(x)
     z = x if beta == 1 else x * beta
     out = over(np.log1p, over(np.exp, -np.abs(z)))
     out += positive_part(z)
@@ -85,8 +89,15 @@ softplus = op(
     ),
 )
 
+
+@blockwise(1)
+def _logsigmoid(x: Any) -> Any:
+    x = floats(x)
+    return negative_part(x) - over(np.log1p, over(np.exp, -np.abs(x)))
+
+
 logsigmoid = op(
-    blockwise(1)(lambda x: negative_part(x) - over(np.log1p, over(np.exp, -np.abs(x)))),
+    _logsigmoid,
     name="logsigmoid",
     formula="ln σ(x)",
     gradients="x: g · (1 − e^out)",

@@ -178,4 +178,5 @@ def rrelu(x: Any, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = F
     x = array_like(x)
     if not training or lower == upper:
         return leaky_relu(x, (lower + upper) / 2)
-    return sloped_relu(x, uniform(lower, upper, x.shape, x.dtype, rng))
+    dtype = np.float64 if x.dtype.kind in "biu" else x.dtype
+    return sloped_relu(x, uniform(lower, upper, x.shape, dtype, rng))

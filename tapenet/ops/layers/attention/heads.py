@@ -14,6 +14,9 @@ from tapenet.ops.products.basic import linear
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import astype
 
+#: Who it is that errors come from.
+_NAME = "multi_head_attention_forward"
+
 
 def projected(inputs: list[Any], weight: Any, bias: Any, separate: tuple[Any, Any, Any] | None) -> list[Any]:
     """Queries, keys and values from the three inputs; those that are the same array take one product together."""
@@ -55,8 +58,8 @@ def merged_mask(
             mask = np.reshape(mask, (batch, heads, length, keys))
         elif mask.shape != (length, keys):
             raise ValueError(
-                f"attn_mask has shape {mask.shape}; it must be (queries, keys), {(length, keys)}, or one such for each "
-                f"sample and head, {(batch * heads, length, keys)}"
+                f"{_NAME}: attn_mask has shape {mask.shape}; it must be (queries, keys), {(length, keys)}, or one such for "
+                f"each sample and head, {(batch * heads, length, keys)}"
             )
         masks.append(("attn_mask", mask))
     if key_padding_mask is not None:
@@ -64,14 +67,16 @@ def merged_mask(
         if batch == 1 and mask.shape == (keys,):
             mask = np.expand_dims(mask, 0)
         if mask.shape != (batch, keys):
-            raise ValueError(f"key_padding_mask has shape {mask.shape}; it must be (batch, keys), {(batch, keys)}")
+            raise ValueError(
+                f"{_NAME}: key_padding_mask has shape {mask.shape}; it must be (batch, keys), {(batch, keys)}"
+            )
         masks.append(("key_padding_mask", np.reshape(mask, (batch, 1, 1, keys))))
     found: Any = None
     plain = all(mask.dtype.kind == "b" for _, mask in masks)
     for name, mask in masks:
         if mask.dtype.kind not in "bf":
             raise TypeError(
-                f"{name} holds {mask.dtype}; give booleans, True for what is left out, or floats to be added"
+                f"{_NAME}: {name} holds {mask.dtype}; give booleans, True for what is left out, or floats to be added"
             )
         if plain:
             mask = np.logical_not(mask)
@@ -98,7 +103,7 @@ def _batch_first(query: Any, key: Any, value: Any, batch_first: bool) -> list[An
         x = array_like(given)
         if x.ndim not in (2, 3) or x.ndim != np.ndim(query):
             raise ValueError(
-                f"{name} has shape {x.shape} beside a query of shape {np.shape(query)}; both must be "
+                f"{_NAME}: {name} has shape {x.shape} beside a query of shape {np.shape(query)}; both must be "
                 f"{'(batch, length, width)' if batch_first else '(length, batch, width)'}, or both (length, width)"
             )
         if x.ndim == 2:
@@ -109,8 +114,8 @@ def _batch_first(query: Any, key: Any, value: Any, batch_first: bool) -> list[An
     found = [made[id(x)] for x in (query, key, value)]
     if not found[0].shape[0] == found[1].shape[0] == found[2].shape[0] or found[1].shape[1] != found[2].shape[1]:
         raise ValueError(
-            f"query {np.shape(query)}, key {np.shape(key)} and value {np.shape(value)} must have the same batch, key and "
-            "value the same length"
+            f"{_NAME}: query {np.shape(query)}, key {np.shape(key)} and value {np.shape(value)} must have the same "
+            "batch, key and value the same length"
         )
     return found
 
@@ -237,7 +242,7 @@ def multi_head_attention_forward(
     batch, length, width = inputs[0].shape
     if width != embed_dim_to_check or width % num_heads:
         raise ValueError(
-            f"query has vectors of {width}; they must be as long as embed_dim={embed_dim_to_check}, and divide into "
+            f"{_NAME}: query has vectors of {width}; they must be as long as embed_dim={embed_dim_to_check}, and divide into "
             f"{num_heads} heads"
         )
     q, k, v = projected(inputs, in_proj_weight, in_proj_bias, separate)

@@ -27,7 +27,13 @@ def _weighted(loss: Any, weight: Any, input: Any) -> Any:
 
 
 def _broadcasts(name: str, weight: Any, input: Any) -> None:
-    if weight is not None and np.broadcast_shapes(weight.shape, input.shape) != input.shape:
+    if weight is None:
+        return
+    try:
+        fits = np.broadcast_shapes(weight.shape, input.shape) == input.shape
+    except ValueError:
+        fits = False
+    if not fits:
         raise ValueError(f"{name} of shape {weight.shape} does not broadcast to the input's {input.shape}")
 
 

@@ -17,6 +17,8 @@ LONG = 16
 
 def floats(x: Any) -> Any:
     """`x` itself if it holds floats, else as float64."""
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
     return x if x.dtype.kind == "f" else x.astype(np.float64)
 
 

@@ -127,6 +127,8 @@ def _sizes(
     if scale_factor is None:
         if recompute:
             raise ValueError("interpolate: recompute_scale_factor needs a scale_factor, not a size")
+        if not all(isinstance(n, (int, np.integer)) for n in each):
+            raise TypeError(f"interpolate: size={size!r}: give an integer, or {len(lengths)} of them")
         outs = tuple(map(int, each))
     else:
         outs = tuple(math.floor(n * float(s)) for n, s in zip(lengths, each, strict=True))
