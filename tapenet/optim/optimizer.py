@@ -21,6 +21,7 @@ from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
+from tapenet.optim.foreign import is_torchs, translated
 from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate
 from tapenet.optim.parameters import Parameters, named_parameters
 from tapenet.optim.schedules import Schedule
@@ -346,11 +347,14 @@ class Optimizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from the `state_dict()` of an optimizer of the same kind, over parameters of the same shapes.
-        Options are taken over too, but for a schedule, which stays.
+        Options are taken over too, but for a schedule, which stays. The state of PyTorch's optimizer of the same name is
+        taken as well.
 
         Raises:
             ValueError: something is missing, unexpected or of another shape; lists it all, changes nothing.
         """
+        if is_torchs(state):
+            state = translated(state, self._slots, self.groups, self._initial)
         problems = self._problems(state)
         if problems:
             text = "\n  ".join(problems)
@@ -367,6 +371,11 @@ class Optimizer:
         for i, slot in enumerate(self._slots):
             for name, tensor in slot.state.items():
                 tensor.data = state["state"][i][name]
+
+    def _initial(self, options: Group, shape: tuple[int, ...]) -> dict[str, Any]:
+        """The states of a parameter before its first update."""
+        values = self.states(options)
+        return {name: np.full(own, values[name]) for name, own in self.shapes(options, shape).items()}
 
     def _problems(self, state: dict[str, Any]) -> list[str]:
         """What keeps a state from being loaded, a line each."""

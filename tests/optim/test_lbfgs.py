@@ -80,6 +80,20 @@ def test_follows_torch(options: dict[str, Any]) -> None:
         assert len(state["old_dirs"]) == len(their_state.get("old_dirs") or [])
 
 
+@pytest.mark.parametrize("calls", [0, 1, 4])
+def test_a_state_of_torch_goes_on_here(calls: int) -> None:
+    options = {"max_iter": 4, "line_search_fn": "strong_wolfe", "history_size": 3}
+    qs, other, their_closure = theirs(**options)
+    for _ in range(calls):
+        other.step(their_closure)
+    ps, mine, closure = ours([q.detach().numpy() for q in qs])
+    mine.load_state_dict(other.state_dict())
+    for _ in range(3):
+        assert mine.step(closure).item() == pytest.approx(other.step(their_closure).item(), rel=1e-7)
+    for p, q in zip(ps, qs, strict=True):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-6, atol=1e-8)
+
+
 def test_a_loaded_state_continues_bit_for_bit() -> None:
     options = {"max_iter": 4, "line_search_fn": "strong_wolfe"}
     ps, opt, closure = ours(**options)

@@ -152,6 +152,43 @@ def test_state_is_that_of_torch(name: str, options: dict[str, Any]) -> None:
     assert not expected
 
 
+@pytest.mark.parametrize(("name", "options"), CONFIGURATIONS + WHOLE, ids=IDS + ids(WHOLE))
+def test_a_state_of_torch_goes_on_here(name: str, options: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = [torch.nn.Parameter(torch.from_numpy(a)) for a in arrays()]
+    other = getattr(torch.optim, name)([{"params": theirs[:2]}, {"params": theirs[2:]}], **options)
+    ours = tensors()
+    opt = getattr(optim, name)([{"params": ours[:2]}, {"params": ours[2:], "lr": 123.0}])
+    for step in range(6):
+        if step == 1:  # the second parameter had no gradient yet, and the others' is the first that counts
+            for p, q in zip(ours, theirs, strict=True):
+                p.data = q.detach().numpy()
+            opt.load_state_dict(other.state_dict())
+        for q, g in zip(theirs, gradients(step), strict=True):
+            q.grad = None if g is None else torch.from_numpy(g)
+        other.step()
+        if step:
+            give(ours, gradients(step))
+            opt.step()
+    for p, q in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-9)
+
+
+def test_a_state_of_torch_that_does_not_fit_is_reported_whole() -> None:
+    torch = pytest.importorskip("torch")
+    q = torch.nn.Parameter(torch.ones(3))
+    other = torch.optim.SGD([q], lr=0.1, momentum=0.9)
+    q.grad = torch.ones(3)
+    other.step()
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(ValueError, match=r"(?s)group 0: missing 'betas'.*unexpected 'momentum'.*'momentum_buffer'"):
+        optim.Adam([w]).load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match=r"momentum_buffer has shape \(3,\), this optimizer's \(2,\)"):
+        optim.SGD([w], momentum=0.9).load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match="2 parameters, this optimizer's has 1"):
+        optim.SGD([w]).load_state_dict(torch.optim.SGD([q, torch.nn.Parameter(q + 1)], lr=0.1).state_dict())
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import CaptureError
+from tapenet.optim.foreign import is_torchs
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.line_search import Point, strong_wolfe
@@ -241,14 +242,16 @@ class LBFGS(WholeOptimizer):
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from the `state_dict()` of an LBFGS over parameters of the same shapes, options included.
+        """Go on from the `state_dict()` of an LBFGS over parameters of the same shapes, here or PyTorch's, options included.
 
         Raises:
             ValueError: something is missing, unexpected or of another shape; changes nothing.
         """
         entry = state.get("state", {}).get(0, {})
-        missing = [name for name in _GLOBAL if name not in entry]
         size = sum(slot.param.size for slot in self._slots)
+        if is_torchs(state):
+            entry = _of_torch(entry, size)
+        missing = [name for name in _GLOBAL if name not in entry]
         if missing or np.shape(entry["old_dirs"])[1:] != (size,) or np.shape(entry["d"]) not in ((size,), (0,)):
             what = f"it has no {', '.join(missing)}" if missing else "it is of another number of elements"
             raise ValueError(f"LBFGS.load_state_dict: this state does not fit: {what}, and this optimizer has {size}")
@@ -261,6 +264,19 @@ class LBFGS(WholeOptimizer):
         self._latest = (
             Move(np.array(entry["d"]), float(entry["t"]), np.array(entry["prev_flat_grad"])) if moved else None
         )
+
+
+def _of_torch(entry: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """PyTorch's state: lists of tensors, and None or nothing for what there is not yet."""
+    found: dict[str, Any] = {name: entry.get(name) for name in _GLOBAL}
+    for name in ("func_evals", "n_iter", "t"):
+        found[name] = found[name] or 0
+    for name in ("d", "prev_flat_grad"):
+        found[name] = np.zeros(0) if found[name] is None else np.asarray(found[name])
+    for name in ("old_dirs", "old_stps"):
+        found[name] = np.stack([np.asarray(x) for x in found[name]]) if found[name] else np.zeros((0, size))
+    found["ro"] = [float(x) for x in found["ro"] or ()]
+    return found
 
 
 def _largest(x: Array) -> float:
