@@ -151,6 +151,18 @@ def test_some_gradients(kind: str) -> None:
             agree(case.backward("f", left, gs, by), right, "f")
 
 
+@KINDS
+def test_any_memory_order(kind: str) -> None:
+    """Arguments, gradients and what the forward pass left are views in other orders of memory."""
+    case = Case(kind, (4, 7, 9, 20))
+    states = len(case.g)
+    expected = case.forward("d")
+    by = case.backward("d", expected[states:])
+    case.arrays[:-2], case.g = ([a.T.copy().T for a in arrays] for arrays in (case.arrays[:-2], case.g))
+    agree(case.forward("d"), expected, "d")
+    agree(case.backward("d", [a.T.copy().T for a in expected[states:]]), by, "d")
+
+
 @pytest.mark.parametrize("processors", [2, 3])
 def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = importlib.import_module("tapenet.kernels.threads")

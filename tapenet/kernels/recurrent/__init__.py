@@ -45,7 +45,7 @@ class Turns(NamedTuple):
 
 def multiplies_inputs(x: Any, w_ih: Any, w_hh: Any) -> bool:
     """Whether each turn is to multiply its inputs, or get and give what BLAS multiplies for all turns."""
-    return x.shape[1] >= ROWS and 0 < w_ih.nbytes <= LARGEST - w_hh.nbytes
+    return bool(x.shape[1] >= ROWS and 0 < w_ih.nbytes <= LARGEST - w_hh.nbytes)
 
 
 def forward(
@@ -86,7 +86,7 @@ def backward(
     kind: str, g: Any, w_ih: Any, w_hh: Any, gates: Any, states: Any, others: Sequence[Any], d: Any, dh: Any, dx: Any,
     turns: Turns, to_the_end: bool,
 ) -> None:  # fmt: skip
-    """All turns backwards.
+    """All turns backwards. What the forward pass left may lie in memory as it likes; what is written is C-contiguous.
 
     Args:
         kind, w_ih, w_hh, gates, states, others: as those of `forward`, or what it left; `others` of an LSTM ends with the
@@ -98,7 +98,8 @@ def backward(
         dx: (time, batch, inputs), written: the gradient by the inputs; or None.
         to_the_end: whether the gradient by the first states is wanted.
     """
-    steps, batch, units = states.shape[0] - 1, *states.shape[1:]
+    histories, batch, units = states.shape
+    steps = histories - 1
     count = w_hh.shape[0] // units
     layer = Layer(kind, units, 0 if dx is None else dx.shape[2], states.dtype.char, g is not None)
     run = backwards.code(layer)
@@ -106,7 +107,8 @@ def backward(
     order = [(2 * units, 3 * units), (0, 2 * units)] if kind == "gru" else [(0, count * units)]
     w_ih = w_hh if dx is None else packed_turned(_turned(w_ih), order)
     g = states if g is None else np.ascontiguousarray(g, states.dtype)
-    arrays = (w_ih, w_hh, g, gates, states, d, dh, dh if dx is None else dx, *others, turns.rows)
+    gates, states, *left = map(np.ascontiguousarray, (gates, states, *others[:2]))
+    arrays = (w_ih, w_hh, g, gates, states, d, dh, dh if dx is None else dx, *left, *others[2:], turns.rows)
 
     def part(first: int, last: int) -> None:
         run(*arrays, steps, batch, int(turns.reverse), first, last, int(to_the_end))
@@ -118,16 +120,14 @@ def weight_gradient(d: Any, x: Any, out: Any) -> bool:
     """out[:, g] = Σ xᵀ d[g] over time and batch; False where BLAS is to do it.
 
     Args:
-        d: (gates, time, batch, units).
+        d: (gates, time, batch, units), C-contiguous like x.
         x: (time, batch, inputs).
         out: (inputs, gates, units), its rows possibly apart.
     """
     gates, steps, batch, units = d.shape
     inputs = x.shape[2]
     work = gates * steps * batch * inputs * units
-    if inputs > WIDEST or not (d.flags.c_contiguous and x.flags.c_contiguous):
-        return False
-    if work >= WORTH and gates < processors():  # threads take a gate each
+    if inputs > WIDEST or (work >= WORTH and gates < processors()):  # threads take a gate each
         return False
     run = backwards.weight_gradient(inputs, units, out.strides[0] // out.itemsize, d.dtype.char)
 

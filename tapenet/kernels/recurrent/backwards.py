@@ -9,9 +9,10 @@ import numpy as np
 
 from tapenet.kernels.recurrent.tiles import Layer, Spot, Strip, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
+from tapenet.native.emitter import Value
 from tapenet.native.gemm import Matrix
 from tapenet.native.gemm import write as gemm
-from tapenet.native.kernel import Array, Kernel, Value
+from tapenet.native.kernel import Array, Kernel
 
 #: What a weight's gradient sums at a time: columns of so many rows stay in the cache.
 BLOCK = 1024
@@ -129,12 +130,12 @@ def weight_gradient(inputs: int, units: int, width: int, char: str) -> Any:
                 ((unit, count),) = strip.parts
                 out.store(zero, i, column + unit, count=count)
         for begin in k.turns(length, 0, BLOCK):
-            count = length - begin
-            count = (count < BLOCK).where(count, k.index(BLOCK))
+            rest = length - begin
+            inner = (rest < BLOCK).where(rest, k.index(BLOCK))
             matrices = [
                 Matrix(x.at(begin), 1, inputs),
                 Matrix(d.at(g * length + begin), units, 1),
                 Matrix(out.at(0, column), width, 1),
             ]
-            gemm(k, (inputs, units, count.name), matrices, k.dtype, True)
+            gemm(k, (inputs, units, inner.name), matrices, k.dtype, True)
     return k.compile()

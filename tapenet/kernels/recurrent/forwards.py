@@ -10,8 +10,9 @@ import numpy as np
 
 from tapenet.kernels.recurrent.tiles import Layer, Spot, Strip, Sums, Tiles, Turn, add_product
 from tapenet.kernels.recurrent.weights import vectors_of
+from tapenet.native.emitter import Value
 from tapenet.native.formulas import call
-from tapenet.native.kernel import Array, Kernel, Value
+from tapenet.native.kernel import Array, Kernel
 from tapenet.native.processor import registers
 
 
@@ -58,7 +59,7 @@ def code(layer: Layer) -> Any:
                             sums.insert(2, at.load(places[2]))
                         _gru(at, sums, places, turn.now(others[0]), before, after, result)
                     else:
-                        _rnn(at, kind, *sums, after, result)
+                        _rnn(at, kind, sums[0], after, result)
     return k.compile()
 
 

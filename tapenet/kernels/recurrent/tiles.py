@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.native.emitter import Value
+from tapenet.native.kernel import Array, Index, Kernel
 from tapenet.native.loops import Carried
 from tapenet.native.processor import registers
 

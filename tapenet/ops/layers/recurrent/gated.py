@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -167,8 +168,8 @@ def _gru_grad(
     if found is None:
         _turns_back(turns, g_out, w_hh, gates, states, recurrent, dh, d)
         found = (None,)
-    biases = bias_gradient(d).reshape(4, -1) if {"b_ih", "b_hh"} & {*by} else None
-    made = {
+    biases: Any = bias_gradient(d).reshape(4, -1) if {"b_ih", "b_hh"} & {*by} else None
+    made: dict[str, Callable[[], Any]] = {
         "x": lambda: turns.restored(input_gradient([d[1:3], d[:1]], w_ih) if found[0] is None else found[0], 1),
         "h0": lambda: turns.restored(dh, 0),
         "w_ih": lambda: weight_gradient([d[1:3], d[:1]], turns.inputs(x, dtype)),

@@ -8,6 +8,7 @@ gradient by all pre-activations, from which one product for each weight and one 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -201,8 +202,8 @@ def _lstm_grad(
     if found is None:
         _turns_back(turns, g_out, w_hh, w_hr, gates, cells, tanh_cells, dh, dc, d, dhs)
         found = (None,)
-    bias = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
-    made = {
+    bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
+    made: dict[str, Callable[[], Any]] = {
         "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
         "h0": lambda: turns.restored(dh, 0),
         "c0": lambda: turns.restored(dc, 0),

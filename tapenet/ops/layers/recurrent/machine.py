@@ -61,9 +61,7 @@ def backward(
     own = "x" in by and kernel.multiplies_inputs(x, w_ih, w_hh)
     dx = turns.room(*x.shape, dtype=states.dtype) if own else None
     work = kernel.Turns(turns.rows, turns.reverse)
-    arrays = (np.ascontiguousarray(a) for a in (gates, states))
-    others = tuple(np.ascontiguousarray(a) for a in others)
-    kernel.backward(kind, g, w_ih, w_hh, *arrays, others, d, dh, dx, work, "h0" in by)
+    kernel.backward(kind, g, w_ih, w_hh, gates, states, others, d, dh, dx, work, "h0" in by)
     return (dx,)
 
 

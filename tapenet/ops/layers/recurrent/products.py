@@ -56,7 +56,8 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
     steps, batch, ins = x.shape
     units = parts[0].shape[3]
     out = np.empty((ins, sum(map(len, parts)), units), parts[0].dtype)
-    flat, first = x.reshape(steps * batch, ins).T, 0
+    x, first = np.ascontiguousarray(x), 0
+    flat = x.reshape(steps * batch, ins).T
     kernel = kernels.use("recurrent") if out.size * steps * batch >= WORTH and x.dtype == out.dtype in FLOATS else None
     for d in parts:
         gates = len(d)
@@ -70,7 +71,8 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
 def bias_gradient(d: Array) -> Array:
     """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
     gates, steps, batch, units = d.shape
-    return np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units)).reshape(-1)
+    found: Array = np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units))
+    return found.reshape(-1)
 
 
 def input_gradient(parts: Sequence[Array], weight: Array) -> Array:
@@ -81,4 +83,5 @@ def input_gradient(parts: Sequence[Array], weight: Array) -> Array:
     for gate, block in zip(gates, blocks(weight, sum(map(len, parts))), strict=True):
         share = gate @ block
         out = share if out is None else np.add(out, share, out)
-    return out.reshape(steps, batch, weight.shape[1])
+    found: Array = out.reshape(steps, batch, weight.shape[1])
+    return found

@@ -179,7 +179,9 @@ def summed(b_ih: Any, b_hh: Any) -> Any:
 
 def end(turns: Turns, g: Any, states: Array) -> Array:
     """The gradient by the states that the backward turns begin with: that by the last states, if there is one."""
-    return np.zeros(states.shape[1:], states.dtype) if g is None else np.array(turns.sorted(g, 0), states.dtype)
+    if g is None:
+        return np.zeros(states.shape[1:], states.dtype)
+    return np.array(turns.sorted(g, 0), states.dtype, order="C")
 
 
 def active(lengths: Any, t: int) -> Any:

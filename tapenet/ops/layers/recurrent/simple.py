@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -130,8 +131,8 @@ def _rnn_grad(
     if found is None:
         _turns_back(turns, g_out, w_hh, states, dh, d, nonlinearity)
         found = (None,)
-    bias = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
-    made = {
+    bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
+    made: dict[str, Callable[[], Any]] = {
         "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
         "h0": lambda: turns.restored(dh, 0),
         "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
