@@ -13,6 +13,7 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import widened
 from tapenet.optim.parameters import Parameters, named_parameters
 
 
@@ -130,12 +131,12 @@ def _norm(grads: Iterable[Any], norm_type: float) -> float:
     with np.errstate(over="ignore"):
         if norm_type == 2:
             return math.sqrt(sum(float(np.dot(flat, flat)) for flat in (g.ravel(order="K") for g in grads)))
-        return float(sum(float(np.sum(np.abs(g) ** norm_type)) for g in grads) ** (1 / norm_type))
+        return float(sum(float(np.sum(np.abs(widened(g)) ** norm_type)) for g in grads) ** (1 / norm_type))
 
 
 def _recorded_norm(grads: list[Tensor], norm_type: float) -> Any:
     if norm_type == math.inf:
-        return np.max(np.stack([np.max(np.abs(g)) for g in grads]))
+        return np.max(np.stack([np.max(np.abs(g), initial=0.0) for g in grads]))
     return sum(np.sum(np.abs(g) ** norm_type) for g in grads) ** (1 / norm_type)
 
 

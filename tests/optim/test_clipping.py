@@ -141,6 +141,25 @@ def test_large_finite_gradients_do_not_overflow(norm_type: float) -> None:
     assert optim.clip_grad_norm([c], 1.0, norm_type) == pytest.approx(1e300)
 
 
+def test_the_norm_of_small_numbers_in_16_bits() -> None:
+    w = tn.tensor(np.ones(3000), "float16", requires_grad=True)
+    w.grad = tn.tensor(np.full(3000, 1e-3), "float16")  # whose third powers float16 does not have
+    assert optim.clip_grad_norm([w], 1e-2, 3.0) == pytest.approx(1e-3 * 3000 ** (1 / 3), rel=1e-3)
+    assert w.grad[0].item() == pytest.approx(1e-2 / 3000 ** (1 / 3), rel=1e-2)
+
+
+@pytest.mark.parametrize("norm_type", [1.0, 2.0, math.inf])
+def test_parameters_without_elements_in_a_compiled_step(norm_type: float) -> None:
+    params = [tn.tensor(np.ones(shape), requires_grad=True) for shape in ((0,), (3,))]
+
+    @tn.compile
+    def norm() -> Any:
+        sum((p * p).sum() for p in params).backward()
+        return optim.clip_grad_norm(params, 0.1, norm_type)
+
+    assert norm().item() == pytest.approx(np.linalg.norm([2.0, 2.0, 2.0], norm_type))
+
+
 def test_edges() -> None:
     w = tn.tensor(np.ones((2, 0)), requires_grad=True)
     v = tn.tensor(1.0, requires_grad=True)
