@@ -1,4 +1,4 @@
-"""The benchmark suite runs, and takes no notice of a candidate that does other work."""
+"""The benchmark suites run, and take no notice of a candidate that does other work."""
 
 from __future__ import annotations
 
@@ -6,36 +6,96 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+import pytest
+
+from tests.benchmarks.layers.report import page
+from tests.benchmarks.layers.workloads import WORKLOADS
+from tests.benchmarks.side_by_side import memory
 from tests.benchmarks.side_by_side.measure import disagreements, ratio
 from tests.benchmarks.side_by_side.tasks import Bound
 
+ROOT = Path(__file__).parents[1]
 CANDIDATES = ["numpy", "tapenet-eager", "tapenet-plan"]
 
 
-def test_a_workload_is_measured_and_reported(tmp_path: Path) -> None:
-    """In a process of its own, since the command pins itself to a core."""
-    written, drawn = tmp_path / "times.json", tmp_path / "times.svg"
-    command = [sys.executable, "-m", "tests.benchmarks.compiled", "--quick", "--rounds", "1", "--only", "xor"]
-    done = subprocess.run(
-        [*command, "--candidates", *CANDIDATES, "--json", str(written), "--plot", str(drawn)],
-        cwd=Path(__file__).parents[1],
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+def measured(suite: str, written: Path, *options: str) -> tuple[dict[str, Any], list[str]]:
+    """What a suite wrote and printed; it runs in a process of its own, since the command pins itself to a core."""
+    command = [sys.executable, "-m", f"tests.benchmarks.{suite}", "--quick", "--rounds", "1", "--json", str(written)]
+    done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert written.exists(), done.stdout + done.stderr
     found = json.loads(written.read_text(encoding="utf-8"))
-    result = found["workloads"]["xor"]
+    assert found["machine"]["threads"] == 1
+    return found["workloads"], done.stdout.splitlines()
+
+
+def test_a_workload_is_measured_and_reported(tmp_path: Path) -> None:
+    drawn = tmp_path / "times.svg"
+    options = "--only", "xor", "--candidates", *CANDIDATES, "--plot", str(drawn)
+    found, printed = measured("compiled", tmp_path / "times.json", *options)
+    result = found["xor"]
     assert result["errors"] == {}
     assert list(result["times"]) == CANDIDATES
     times = {c: t["median"] for c, t in result["times"].items()}
     assert all(0 < result["limit"]["µs"] < time < 1e5 for time in times.values()), times
-    assert found["machine"]["threads"] == 1
-    assert any(line.startswith("xor ") for line in done.stdout.splitlines())
+    assert any(line.startswith("xor ") for line in printed)
     titles = [e.text for e in ElementTree.fromstring(drawn.read_text(encoding="utf-8")).iter() if "title" in e.tag]
     assert [str(t).partition(":")[0] for t in titles] == ["tapenet-eager", "tapenet-plan", "numpy"]
+
+
+def test_a_layer_is_measured_in_time_and_memory(tmp_path: Path) -> None:
+    pytest.importorskip("llvmlite")
+    options = "--only", "tutorial", "--candidates", "tapenet-eager", "tapenet-native"
+    found, printed = measured("layers", tmp_path / "times.json", *options)
+    result = found["tutorial"]
+    assert result["errors"] == {}
+    assert list(result["times"]) == ["tapenet-eager", "tapenet-native"]
+    assert all(0 < t["median"] < 1e5 for t in result["times"].values())
+    if memory.measurable():
+        assert list(result["memory"]) == ["tapenet-eager", "tapenet-native"]
+        # The gradient of the large weight has 0.27 MB.
+        assert all(2.5e5 < size < 1e8 for size in result["memory"].values()), result["memory"]
+    assert sum(line.startswith("tutorial ") for line in printed) == 2
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_layers_do_the_same_work_in_each_library(name: str) -> None:
+    """And three calls change what is compared by far more than candidates may differ."""
+    pytest.importorskip("torch")
+    from tests.benchmarks.layers import tapenet_side, torch_side
+
+    task = WORKLOADS[name].task
+    found = {}
+    for side in (tapenet_side, torch_side):
+        candidate = side.build(task, "eager")
+        found[side.__name__] = [candidate.numbers(candidate.step()) for _ in range(3)]
+    assert disagreements({side: calls[-1] for side, calls in found.items()}) == {}
+    if hasattr(task, "lr"):
+        assert all(abs(last[0] / first[0] - 1) > 2e-3 for first, _, last in found.values()), found
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("layers*.json")), ids=lambda file: file.name)
+def test_the_page_on_layers_shows_what_was_measured(file: Path) -> None:
+    found = json.loads(file.read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "layers.md").read_text(encoding="utf-8")
+    mark = f"threads {found['machine']['threads']}"
+    assert f"<!-- {mark} -->\n{page(found['machine'], found['workloads'])}\n<!-- /{mark} -->" in text
+
+
+@pytest.mark.skipif(not memory.measurable(), reason="only Linux says it")
+def test_the_peak_of_memory_is_what_was_held_at_once() -> None:
+    before = memory.settled()
+    for _ in range(2):
+        large = np.ones(5_000_000)
+        del large
+    memory.forget_peak()
+    for _ in range(3):
+        held = np.ones(2_500_000)
+        del held
+    assert 20e6 <= memory.peak() - before < 25e6
 
 
 def test_who_does_other_work_is_named() -> None:

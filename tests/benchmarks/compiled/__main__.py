@@ -16,7 +16,7 @@ from tests.benchmarks.compiled.measure import measure
 from tests.benchmarks.compiled.report import plot, table
 from tests.benchmarks.compiled.workloads import CANDIDATES, WORKLOADS
 from tests.benchmarks.side_by_side.command import begin, failed, parser
-from tests.benchmarks.side_by_side.report import save
+from tests.benchmarks.side_by_side.report import machine, save
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
     results = {name: measure(name, options.candidates, plan, most) for name in options.only}
     print(table(results))
     if options.json:
-        save(options.json, options.threads, results)
+        save(options.json, machine(options.threads), results)
     if options.plot:
         options.plot.write_text(plot(results), encoding="utf-8")
     return int(failed(results.values()))

@@ -24,9 +24,11 @@ def table(results: dict[str, Result]) -> str:
     return "\n\n".join([*parts, *failures])
 
 
-def page(results: dict[str, Result]) -> str:
-    """The same in Markdown: tapenet's ratios beside their bounds, in bold type what misses one."""
-    parts = []
+def page(where: Result, results: dict[str, Result]) -> str:
+    """The same in Markdown: the machine, then tapenet's ratios beside their bounds, in bold type what misses one."""
+    libraries = ("NumPy", "llvmlite", "PyTorch", "JAX")
+    versions = ", ".join(f"{name} {where[name.lower().removeprefix('py')]}" for name in libraries)
+    parts = [f"{where['cpu']}, {where['cores']} cores; {versions}; Python {where['python']}; {where['date'][:10]}."]
     for head, rows in (("µs", times(results)), ("peak, MB", memory(results))):
         lines = [[head, *CANDIDATES, "eager over the best", "native over the best"], ["---"] * (len(CANDIDATES) + 3)]
         for name, cells, ratios in rows:

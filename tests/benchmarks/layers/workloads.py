@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ CANDIDATES = ("tapenet-eager", "tapenet-native", "torch-eager", "torch-compiled"
 PEERS = ("torch-eager", "torch-compiled", "jax")
 
 Shape = tuple[int, ...]
+Names = tuple[str, ...]
 
 
 def _normal(seed: int, *shape: int) -> Array:
@@ -189,16 +190,17 @@ class Embedding:
 Task = Classifier | Convolution | Depthwise | Recurrent | Transformer | Embedding
 
 
-def _workload(title: str, task: Task, eager: float, native: float, **variants: tuple[str, ...]) -> Workload:
+def _workload(title: str, task: Task, eager: float, native: float, variants: Mapping[str, Names] = {}) -> Workload:
     """With the bounds over the fastest peer."""
     bounds = Bound("tapenet-eager", PEERS, eager), Bound("tapenet-native", PEERS, native)
-    return Workload(title, task, bounds, {name.replace("_", "-"): value for name, value in variants.items()})
+    return Workload(title, task, bounds, variants)
 
 
 #: What the peak of memory may be, over the better of PyTorch's.
 MEMORY = tuple(Bound(c, ("torch-eager", "torch-compiled"), 1.2) for c in ("tapenet-eager", "tapenet-native"))
 
-_FORMATS = {"torch_eager": ("channels_last",), "torch_compiled": ("channels_last",), "jax": ("nhwc",)}
+_CHANNELS_LAST = dict.fromkeys(("torch-eager", "torch-compiled"), ("channels_last",))
+_FORMATS = _CHANNELS_LAST | {"jax": ("nhwc",)}
 
 WORKLOADS = {
     "tutorial": _workload(
@@ -207,21 +209,26 @@ WORKLOADS = {
         *(1.3, 0.4),
     ),
     "cnn-1-8-16": _workload(
-        "28x28, conv 8 and 16 with pools, dense 64, 10; batch 64", Classifier((1, 8, 16), 28, 64, 64, 0.05), 1.2, 0.8
+        "28x28, conv 8 and 16 with pools, dense 64, 10; batch 64",
+        Classifier((1, 8, 16), 28, 64, 64, 0.05),
+        *(1.2, 0.8),
+        _CHANNELS_LAST,
     ),
     "cnn-3-32-64-64": _workload(
         "32x32, conv 32, 64 and 64 with pools, dense 128, 10; batch 32",
         Classifier((3, 32, 64, 64), 32, 128, 32, 0.05),
         *(1.1, 0.8),
+        _CHANNELS_LAST,
     ),
     "conv-forward": _workload(
-        "conv 3x3, 64 to 64 channels, 14x14, batch 64: forward", Convolution(64, 14, 64, False), 0.85, 0.75, **_FORMATS
+        "conv 3x3, 64 to 64 channels, 14x14, batch 64: forward", Convolution(64, 14, 64, False), 0.85, 0.75, _FORMATS
     ),
-    "conv-both": _workload(
-        "the same: forward and all gradients", Convolution(64, 14, 64, True), 0.85, 0.75, **_FORMATS
-    ),
+    "conv-both": _workload("the same: forward and all gradients", Convolution(64, 14, 64, True), 0.85, 0.75, _FORMATS),
     "depthwise": _workload(
-        "depthwise 3x3, ReLU, 1x1, ReLU, 32 channels, 28x28, batch 32", Depthwise(32, 28, 32, 0.05), 1.2, 0.8
+        "depthwise 3x3, ReLU, 1x1, ReLU, 32 channels, 28x28, batch 32",
+        Depthwise(32, 28, 32, 0.05),
+        *(1.2, 0.8),
+        _CHANNELS_LAST,
     ),
     "lstm": _workload("LSTM 64 to 128, 32 steps, batch 32", Recurrent("LSTM", 32, 32, 64, 128, 2.0), 1.2, 0.8),
     "gru": _workload("GRU 64 to 128, 32 steps, batch 32", Recurrent("GRU", 32, 32, 64, 128, 0.5), 1.2, 0.8),
@@ -232,6 +239,6 @@ WORKLOADS = {
         "embedding 50,000 x 64, 256 x 32 words",
         Embedding(50_000, 64, 256, 32, 500.0),
         *(1.0, 0.8),
-        torch_eager=("sparse",),
+        {"torch-eager": ("sparse",)},
     ),
 }

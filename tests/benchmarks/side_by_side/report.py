@@ -44,9 +44,9 @@ def _version(package: str) -> str | None:
         return None
 
 
-def save(path: Path, threads: int, results: dict[str, Result]) -> None:
-    """Write everything that was measured."""
-    found = {"machine": machine(threads), "workloads": results}
+def save(path: Path, where: Result, results: dict[str, Result]) -> None:
+    """Write everything that was measured, and on which machine."""
+    found = {"machine": where, "workloads": results}
     path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
