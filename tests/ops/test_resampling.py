@@ -43,14 +43,36 @@ def test_any_resizing_agrees_with_torch(data: Any) -> None:
         options["scale_factor"] = tuple(data.draw(st.sampled_from([1.0, 1.3, 1.7, 2.0, 3.0])) for _ in range(axes))
         options["recompute_scale_factor"] = data.draw(st.sampled_from([None, True]))
         # There PyTorch's gradient is not that of its value.
-        assume(
-            "nearest" not in mode
-            or [int(n * s) for n, s in zip(lengths, options["scale_factor"], strict=True)] != lengths
-        )
+        same = [int(n * s) == n for n, s in zip(lengths, options["scale_factor"], strict=True)]
+        assume(not ("nearest" in mode and all(same)) and not (options.get("antialias") and any(same)))
     x = np.random.default_rng(1).normal(size=(2, 2, *lengths))
     agrees_with_torch(
         lambda x: tn.interpolate(x, **options), lambda x: F.interpolate(x, **options), x, dtypes=[np.float64]
     )
+
+
+@pytest.mark.parametrize(
+    ("mode", "shape", "factor"),
+    [
+        *(("nearest", (2, 3), f) for f in (1.3, 2.3, (1.0, 2.3), (2.3, 1.3))),
+        *(("nearest", shape, f) for shape in ((3,), (2, 3, 2)) for f in (1.3, 2.3)),
+        *((mode, shape, 1.3) for mode, shape in (("linear", (3,)), ("bilinear", (2, 3)), ("trilinear", (2, 3, 2)))),
+        ("bilinear", (2, 3), (1.3, 2.3)),
+        ("bicubic", (2, 3), 1.3),
+        ("nearest-exact", (2, 3), 2.3),
+    ],
+)
+def test_factors_that_come_to_the_same_length_or_to_twice(mode: str, shape: Any, factor: Any) -> None:
+    x = np.random.default_rng(1).normal(size=(1, 2, *shape))
+    options = {"scale_factor": factor, "mode": mode}
+    np.testing.assert_allclose(tn.interpolate(x, **options), F.interpolate(torch.tensor(x), **options), rtol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_an_axis_that_keeps_its_length_is_copied_under_antialias(mode: str) -> None:
+    x = np.random.default_rng(1).normal(size=(1, 2, 3, 4))
+    options = {"scale_factor": (1.3, 0.6), "mode": mode, "antialias": True}
+    np.testing.assert_allclose(tn.interpolate(x, **options), F.interpolate(torch.tensor(x), **options), rtol=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])

@@ -81,6 +81,7 @@ resample: Op = op(
     name="resample",
     label=lambda taps: f"resample {taps.length} → {taps.out}",
     lower=_not_lowered,
+    memory="alike",
     multiply_adds=lambda taps, out_shape: len(taps.index) * math.prod(out_shape),
     x=lambda g, taps, axis: resample(g, taps.transposed, axis),
     formula="Σ weight · x over the taps of each result, along an axis",

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import functools
-import itertools
-import math
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import multiply
-from tapenet.ops.layers.resampling.points import point_sample
-from tapenet.ops.layers.resampling.taps import cubic_weights
+from tapenet.ops.layers.resampling.reading import composed, grid_read
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import reshape
 
@@ -55,30 +50,9 @@ def grid_sample(
     Tensor([[[[4., 5.]]]])
     """
     x, grid = array_like(x), array_like(grid)
-    axes = len(x.shape) - 2
-    _check(x, grid, axes, mode, padding_mode)
-    sizes = tuple(x.shape[2:])
-    batch, *places, _ = grid.shape
-    # By axis of the image, which the grid counts from the last one: the elements to read, and with which weights.
-    reads = [
-        _reads(grid[..., axes - 1 - axis], sizes[axis], mode, padding_mode, bool(align_corners)) for axis in range(axes)
-    ]
-    index, weights = [], []
-    for taps in itertools.product(*reads):
-        place: Any = 0
-        inside: Any = True
-        for (at, _), n in zip(taps, sizes, strict=True):
-            inside = inside & (at >= 0) & (at < n)
-            place = place * n + at
-        index.append(np.where(inside, place, math.prod(sizes)))  # outside there is 0
-        weights.append(functools.reduce(multiply, [w for _, w in taps]))
-    shape = (batch, len(index), math.prod(places))
-    found = point_sample(
-        reshape(x, (*x.shape[:2], math.prod(sizes))),
-        reshape(np.stack(weights, 1), shape).astype(x.dtype),
-        reshape(np.stack(index, 1), shape),
-    )
-    return reshape(found, (*x.shape[:2], *places))
+    _check(x, grid, len(x.shape) - 2, mode, padding_mode)
+    read = composed if mode == "bicubic" else grid_read
+    return read(x, grid, mode, padding_mode, bool(align_corners))
 
 
 def _check(x: Any, grid: Any, axes: int, mode: str, padding_mode: str) -> None:
@@ -99,42 +73,6 @@ def _check(x: Any, grid: Any, axes: int, mode: str, padding_mode: str) -> None:
         raise ValueError(
             f"grid_sample: x is {x.dtype}, the grid {grid.dtype}; both must be floats: use .astype(np.float32)"
         )
-
-
-def _reads(coordinate: Any, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
-    """Which elements of an axis a coordinate between -1 and 1 reads, and with which weights."""
-    place = (coordinate + 1) * ((n - 1) / 2) if align else ((coordinate + 1) * n - 1) * 0.5
-    if mode == "bicubic":  # of which each element is brought inside by itself
-        first = np.floor(place)
-        weights = enumerate(cubic_weights(place - first), -1)
-        return [(_whole(_inside(first + i, n, padding_mode, align), n), w) for i, w in weights]
-    place = _inside(place, n, padding_mode, align)
-    if mode == "nearest":
-        return [(_whole(np.rint(place), n), np.ones_like(place))]
-    first = np.floor(place)
-    part = place - first
-    whole = _whole(first, n)
-    return [(whole, 1 - part), (whole + 1, part)]
-
-
-def _inside(place: Any, n: int, padding_mode: str, align: bool) -> Any:
-    """A place outside of an axis of length n as that inside which stands for it."""
-    if padding_mode == "zeros":
-        return place
-    if padding_mode == "reflection":
-        low, span = (0.0, n - 1) if align else (-0.5, n)
-        if not span:
-            return place * 0
-        turned = np.remainder(np.abs(place - low), 2 * span)
-        place = np.where(turned > span, 2 * span - turned, turned) + low
-    # Whoever is at the very end counts as outside, as in PyTorch: the gradient is 0.
-    return np.where(place <= 0, 0.0, np.where(place >= n - 1, float(n - 1), place))
-
-
-def _whole(place: Any, n: int) -> Any:
-    """A whole number as an integer; what is far outside, or nan, comes nearer, but not inside."""
-    near = np.where((place > -2) & (place < n + 1), place, -2.0)
-    return near.astype(np.intp)
 
 
 @derived(

@@ -79,15 +79,24 @@ def interpolate(
         return adaptive_avg_pool(x, outs)
     for axis in sorted(range(axes), key=lambda a: outs[a] / lengths[a]):
         arguments = (lengths[axis], outs[axis])
+        scale = None if _by_lengths(*arguments, axes, mode, antialias) else scales[axis]
         if mode.startswith("nearest"):
-            taps = _taps.nearest(*arguments, mode == "nearest-exact", scales[axis])
+            taps = _taps.nearest(*arguments, mode == "nearest-exact", scale)
         elif antialias:
-            taps = _taps.antialiased(*arguments, mode == "bicubic", bool(align_corners), scales[axis])
+            taps = _taps.antialiased(*arguments, mode == "bicubic", bool(align_corners), scale)
         else:
             kind = _taps.cubic if mode == "bicubic" else _taps.linear
-            taps = kind(*arguments, bool(align_corners), scales[axis])
+            taps = kind(*arguments, bool(align_corners), scale)
         x = resample(x, taps, axis + 2)
     return x
+
+
+def _by_lengths(length: int, out: int, axes: int, mode: str, antialias: bool) -> bool:
+    """Whether places are computed by the lengths whatever the factor, as in PyTorch: an axis that keeps its length is copied,
+    and of images by "nearest" one that comes to twice its length has each element twice."""
+    if mode == "nearest":
+        return axes == 2 and out in (length, 2 * length)
+    return out == length and (antialias or mode in ("linear", "bilinear", "trilinear"))
 
 
 def _check(x: Any, axes: int, mode: str, align_corners: bool | None, antialias: bool) -> None:

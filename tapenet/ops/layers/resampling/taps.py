@@ -83,11 +83,7 @@ def step_of(length: int, out: int, align_corners: bool, scale: float | None) -> 
 
 @functools.lru_cache(maxsize=512)
 def nearest(length: int, out: int, exact: bool, scale: float | None) -> Taps:
-    """The element where a result lies; `exact` counts from the middle of elements, else from their beginning.
-
-    (PyTorch does the same; but of images alone, it takes a factor that comes to the same length or to twice the length
-    for 1 or for 2.)
-    """
+    """The element where a result lies; `exact` counts from the middle of elements, else from their beginning."""
     places = (np.arange(out) + (0.5 if exact else 0.0)) * step_of(length, out, False, scale)
     # Rounded to float32 a place that is whole but for rounding is whole, which is what PyTorch sees too.
     index = np.minimum(np.floor(places.astype(np.float32)).astype(np.intp), length - 1)[None]
