@@ -130,6 +130,19 @@ def adding(n: dict[str, Any]) -> Task:
     return Task(n["Adder"](units=8), F.mse_loss, lambda p: optim.Adam(p, lr=0.02), batches)
 
 
+def residual(n: dict[str, Any]) -> Task:
+    def adam(p: Any) -> optim.Optimizer:
+        return optim.AdamW(p, lr=optim.warmup(optim.cosine(2e-3, 10), 2), eps=1e-4)
+
+    return Task(n["network"](8), F.cross_entropy, adam, images(4, 16))
+
+
+def recommending(n: dict[str, Any]) -> Task:
+    pairs, scores = n["ratings"](np.random.default_rng(0), 30, 20, 200)
+    batches = [(pairs[i : i + 50], scores[i : i + 50]) for i in range(0, 200, 50)]
+    return Task(n["Recommender"](30, 20, 8), F.mse_loss, lambda p: optim.SparseAdam(p, lr=0.02), batches)
+
+
 TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "xor": ("xor", xor),
     "conv": ("conv", conv),
@@ -144,6 +157,8 @@ TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "compiled": ("compiled", compiled_example),
     "transformer": ("transformer", language_model),
     "recurrent": ("recurrent", adding),
+    "digits_modern": ("digits_modern", residual),
+    "embeddings": ("embeddings", recommending),
 }
 
 
