@@ -352,6 +352,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "layers.resampling.grids": ("affine_grid", "grid_sample"),
     "layers.resampling.interpolation": ("interpolate",),
     "layers.resampling.points": ("point_sample", "point_scatter", "point_weights"),
+    "layers.resampling.reading": ("grid_read", "grid_read_gradients"),
     "layers.padding": (),
     "protocol": (),
     "questions": (),

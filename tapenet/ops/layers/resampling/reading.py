@@ -1,0 +1,247 @@
+"""How images are read at the places of a grid, and the op that does it linearly or at the nearest element."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.elementwise.basic import multiply
+from tapenet.ops.layers.resampling import machine
+from tapenet.ops.layers.resampling.points import point_sample, point_scatter, point_weights
+from tapenet.ops.layers.resampling.taps import cubic_weights
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import reshape
+
+# -- in terms of ops ---------------------------------------------------------------------------------------------
+
+
+def composed(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
+    """`tn.grid_sample`: the elements to read and their weights as arrays, and `point_sample` of them."""
+    batch, *places, _ = grid.shape
+    sizes = tuple(x.shape[2:])
+    reads = [_reads(along, n, mode, padding_mode, align_corners) for along, n in _axes(grid, sizes)]
+    index, weights = _taps(reads, sizes)
+    shape = (batch, len(index), math.prod(places))
+    found = point_sample(
+        reshape(x, (*x.shape[:2], math.prod(sizes))),
+        reshape(np.stack(weights, 1), shape).astype(x.dtype),
+        reshape(np.stack(index, 1), shape),
+    )
+    return reshape(found, (*x.shape[:2], *places))
+
+
+def _axes(grid: Any, sizes: Any) -> list[tuple[Any, int]]:
+    """By axis of the image, which the grid counts from the last one: the coordinates, and the length."""
+    return [(grid[..., len(sizes) - 1 - axis], n) for axis, n in enumerate(sizes)]
+
+
+def _taps(reads: Any, sizes: Any) -> tuple[list[Any], list[Any]]:
+    """Of all elements that are read, the place in the image, or the one behind the last if it is outside, where there is
+    0; and the weight."""
+    index, weights = [], []
+    for taps in itertools.product(*reads):
+        place: Any = 0
+        inside: Any = True
+        for (at, _), n in zip(taps, sizes, strict=True):
+            inside = inside & (at >= 0) & (at < n)
+            place = place * n + at
+        index.append(np.where(inside, place, math.prod(sizes)))
+        weights.append(functools.reduce(multiply, [w for _, w in taps]))
+    return index, weights
+
+
+def _reads(coordinate: Any, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
+    """Which elements of an axis a coordinate between -1 and 1 reads, and with which weights."""
+    place = _place(coordinate, n, align)
+    if mode == "bicubic":  # of which each element is brought inside by itself
+        first = np.floor(place)
+        weights = enumerate(cubic_weights(place - first), -1)
+        return [(_whole(_inside(first + i, n, padding_mode, align), n), w) for i, w in weights]
+    place = _inside(place, n, padding_mode, align)
+    if mode == "nearest":
+        return [(_whole(np.rint(place), n), np.ones_like(place))]
+    first = np.floor(place)
+    part = place - first
+    whole = _whole(first, n)
+    return [(whole, 1 - part), (whole + 1, part)]
+
+
+def _place(coordinate: Any, n: int, align: bool) -> Any:
+    """Where a coordinate lies, counted from the middle of the first element."""
+    return (coordinate + 1) * ((n - 1) / 2) if align else ((coordinate + 1) * n - 1) * 0.5
+
+
+def _mirrors(n: int, align: bool) -> tuple[float, float]:
+    """Where the first mirror of "reflection" stands, and how far the other is from it."""
+    return (0.0, n - 1) if align else (-0.5, n)
+
+
+def _inside(place: Any, n: int, padding_mode: str, align: bool) -> Any:
+    """A place outside of an axis of length n as that inside which stands for it."""
+    if padding_mode == "zeros":
+        return place
+    if padding_mode == "reflection":
+        low, span = _mirrors(n, align)
+        if not span:
+            return place * 0
+        turned = np.remainder(np.abs(place - low), 2 * span)
+        place = np.where(turned > span, 2 * span - turned, turned) + low
+    # Whoever is at the very end counts as outside, as in PyTorch: the gradient is 0.
+    return np.where(place <= 0, 0.0, np.where(place >= n - 1, float(n - 1), place))
+
+
+def _whole(place: Any, n: int) -> Any:
+    """A whole number as an integer; what is far outside, or nan, comes nearer, but not inside."""
+    near = np.where((place > -2) & (place < n + 1), place, -2.0)
+    return near.astype(np.intp)
+
+
+# -- the op ------------------------------------------------------------------------------------------------------
+
+
+def _slope(coordinate: Any, n: int, padding_mode: str, align: bool) -> Any:
+    """The derivative of a place by its coordinate, for arrays."""
+    place = _place(coordinate, n, align)
+    slope = np.full(place.shape, (n - 1) / 2 if align else n / 2, place.dtype)
+    if padding_mode == "zeros":
+        return slope
+    if padding_mode == "reflection":
+        low, span = _mirrors(n, align)
+        turned = np.remainder(np.abs(place - low), 2 * span or 1)
+        slope *= np.where((place < low) ^ (turned > span), -1, 1)
+    inside = _inside(place, n, padding_mode, align)
+    return np.where((inside <= 0) | (inside >= n - 1), 0, slope).astype(place.dtype, copy=False)
+
+
+def _gradients(
+    y: Any,
+    x: Any,
+    grid: Any,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool = False,
+    by_x: bool = True,
+    by_grid: bool = True,
+) -> tuple[Any, Any]:
+    found = machine.gradients(y, x, grid, mode, padding_mode, align_corners, by_x, by_grid)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
+    sizes, lead = x.shape[2:], x.shape[:2]
+    batch, *places, _ = grid.shape
+    reads = [_reads(along, n, mode, padding_mode, align_corners) for along, n in _axes(grid, sizes)]
+    index, weights = _taps(reads, sizes)
+    shape = (batch, len(index), math.prod(places))
+    index = np.stack(index, 1).reshape(shape)
+    y = y.reshape(*lead, -1)
+    dx = dgrid = np.zeros((), x.dtype)
+    if by_x:
+        weights = np.stack(weights, 1).reshape(shape).astype(x.dtype, copy=False)
+        dx = point_scatter(y, weights, index, math.prod(sizes)).reshape(x.shape)
+    if by_grid:
+        dgrid = np.zeros_like(grid)
+        along = point_weights(x.reshape(*lead, -1), y, index).reshape(batch, -1, *places)
+        for axis, (coordinate, n) in enumerate(_axes(grid, sizes)):
+            total: Any = 0
+            for t, taps in enumerate(itertools.product(*[enumerate(r) for r in reads])):
+                others = [w for other, (_, (_, w)) in enumerate(taps) if other != axis]
+                part = functools.reduce(np.multiply, others, along[:, t])
+                total = total + part if taps[axis][0] else total - part
+            dgrid[..., len(sizes) - 1 - axis] = total * _slope(coordinate, n, padding_mode, align_corners)
+    return dx, dgrid
+
+
+def _grid_read(
+    x: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> Any:
+    found = machine.read(x, grid, mode, padding_mode, align_corners)
+    return composed(x, grid, mode, padding_mode, align_corners) if found is None else found
+
+
+def _grid_read_joint(
+    g: Any, wanted: Any, x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool
+) -> dict[str, Any]:
+    moves = mode != "nearest"
+    by_x, by_grid = "x" in wanted, "grid" in wanted
+    dx, dgrid = grid_read_gradients(g, x, grid, mode, padding_mode, align_corners, by_x, by_grid and moves)
+    return {"x": dx, "grid": dgrid if moves else np.zeros_like(grid)}
+
+
+def _not_lowered(*args: Any, **kwargs: Any) -> Any:
+    raise NotImplementedError("places are read by index")
+
+
+_ARGUMENTS = """x: (batch, channels, height, width), or with a depth.
+        grid: (batch, height', width', 2), or with a depth, and 3.
+        mode: "bilinear" or "nearest".
+        padding_mode, align_corners: as in `grid_sample`."""
+
+
+def _samples(r: np.random.Generator) -> list[Any]:
+    image = r.normal(size=(1, 2, 2, 3))
+    return [
+        sample(image, r.uniform(-0.9, 0.9, (1, 2, 1, 2))),
+        sample(image, r.uniform(-2.5, 2.5, (1, 2, 1, 2)), "bilinear", "reflection", True),
+        sample(image, r.uniform(-0.9, 0.9, (1, 1, 2, 2)), "nearest", "border", True),
+        sample(r.normal(size=(1, 1, 2, 1, 3)), r.uniform(-1.2, 1.2, (1, 1, 1, 2, 3)), padding_mode="border"),
+    ]
+
+
+def _gradient_samples(r: np.random.Generator) -> list[Any]:
+    return [
+        sample(r.normal(size=call.args[0].shape[:2] + call.args[1].shape[1:-1]), *call.args) for call in _samples(r)[:2]
+    ]
+
+
+grid_read: Op = op(
+    _grid_read,
+    name="grid_read",
+    label=lambda mode: f"grid sample {mode}",
+    lower=_not_lowered,
+    reference=composed,
+    joint=_grid_read_joint,
+    formula="Σ weight · x over the elements around each place",
+    gradients="x: weight · g added at these; grid: Σ g · ∂weight · x",
+    doc=f"""`tn.grid_sample` for the modes "bilinear" and "nearest", in one pass.
+
+    Args:
+        {_ARGUMENTS}
+
+    Returns:
+        (batch, channels, height', width'), or with a depth.
+
+    >>> import numpy as np, tapenet as tn
+    >>> image = tn.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
+    >>> tn.grid_read(image, np.array([[[[0.0, 0.0]]]]))
+    Tensor([[[[4.]]]])
+    """,
+    samples=_samples,
+)
+
+grid_read_gradients: Op = op(
+    _gradients,
+    name="grid_read_gradients",
+    label="grid sample gradients",
+    lower=_not_lowered,
+    nondiff=True,
+    outputs=2,
+    formula="weight · y added at the elements read; Σ y · ∂weight · x",
+    doc=f"""The gradients of `grid_read` by x and by the grid; 0 for one that is not asked for. Has no derivative: that op
+    has its second derivative from the ops it can be composed of.
+
+    Args:
+        y: the gradient by the result.
+        {_ARGUMENTS}
+        by_x, by_grid: which to compute.
+
+    >>> import numpy as np, tapenet as tn
+    >>> image, grid = np.array([[[[1.0, 3.0], [5.0, 7.0]]]]), np.zeros((1, 1, 1, 2))
+    >>> tn.grid_read_gradients(np.ones((1, 1, 1, 1)), image, grid)[1]
+    array([[[[2., 4.]]]])
+    """,
+    samples=_gradient_samples,
+)
