@@ -113,16 +113,21 @@ def check_parameter(where: str, name: str, param: Tensor) -> None:
             f"{where}: {name} needs no gradient: call requires_grad_() on it, or leave it out, as in "
             "[p for p in net.parameters() if p.requires_grad]"
         )
+    check_wide(where, name, param)
+    if param.dtype.kind == "c":
+        raise TypeError(
+            f"{where}: {name} is {param.dtype}, and update rules are for real numbers: learn its real and imaginary parts "
+            "as two tensors, and compute with real + 1j * imag"
+        )
+
+
+def check_wide(where: str, name: str, param: Tensor) -> None:
+    """Raise TypeError for a tensor in 16 bits."""
     if is_low(param.dtype):
         raise TypeError(
             f"{where}: {name} is {param.dtype}, in which most updates would be lost to rounding: keep parameters in float32 "
             f"and compute inside tn.autocast({str(param.dtype)!r}), or use optim.MasterWeights(optim.{where.split(',')[0]}, "
             "params, ...)"
-        )
-    if param.dtype.kind == "c":
-        raise TypeError(
-            f"{where}: {name} is {param.dtype}, and update rules are for real numbers: learn its real and imaginary parts "
-            "as two tensors, and compute with real + 1j * imag"
         )
 
 

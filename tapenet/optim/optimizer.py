@@ -22,7 +22,7 @@ from tapenet.autodiff.tape import Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
 from tapenet.optim.foreign import is_torchs, translated
-from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate
+from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate, check_wide
 from tapenet.optim.parameters import Parameters, named_parameters
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Slot, Storage, segments
@@ -204,6 +204,7 @@ class Optimizer:
         """Find the storage of a group's parameters and make it ready for the rule."""
         options = self._options(group)
         for slot in slots:
+            check_wide(self._title, slot.name, slot.param)  # the model may have been cast since
             shapes = self.shapes(options, slot.param.shape)
             for name, state in slot.state.items():
                 if state.shape != shapes.get(name, state.shape):
@@ -222,17 +223,19 @@ class Optimizer:
 
     def _take_up_moved(self) -> None:
         """Find the storage anew if a parameter was given another array."""
-        self._epoch = tape.epoch
-        for param, array in self._arrays:
-            if param._data is not array:
-                break
-        else:
-            return
-        self._segments, self._arrays = [], []
-        slots = iter(self._slots)
-        for group in self.groups:
-            self._take_up(list(islice(slots, len(group["params"]))), group)
-        bump()
+        epoch = tape.epoch
+        if any(param._data is not array for param, array in self._arrays):
+            before = self._segments, self._arrays
+            self._segments, self._arrays = [], []
+            slots = iter(self._slots)
+            try:
+                for group in self.groups:
+                    self._take_up(list(islice(slots, len(group["params"]))), group)
+            except Exception:
+                self._segments, self._arrays = before  # so that the next step finds the same
+                raise
+            bump()
+        self._epoch = epoch
 
     def _configure(self, segment: Any, group: ParamGroup) -> None:
         options = self._options(group)

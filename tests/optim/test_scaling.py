@@ -164,6 +164,18 @@ def test_a_loss_in_float16_is_scaled_in_float32() -> None:
 def test_optimizers_refuse_low_parameters(low: str) -> None:
     with pytest.raises(TypeError, match=rf"SGD: 0\.weight is {low}, .* optim\.MasterWeights\(optim\.SGD, params"):
         optim.SGD(make().to(low).named_parameters(), lr=0.1)
+    net = make()
+    opt = optim.SGD(net, lr=0.1)
+    net.to(low)
+    F.cross_entropy(net(X), LABELS).backward()
+    before = net[0].weight.numpy().copy()
+    for _ in range(2):
+        with pytest.raises(TypeError, match=rf"SGD: 0\.weight is {low}"):
+            opt.step()
+    np.testing.assert_array_equal(net[0].weight.numpy(), before)
+    net.float()
+    opt.step()
+    assert (net[0].weight.numpy() != before).any()
 
 
 @lows
