@@ -6,7 +6,7 @@ They are held as attributes, under the names by which PyTorch knows them: "0", "
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
-from typing import Any, NoReturn, overload
+from typing import Any, NoReturn, Self, overload
 
 from tapenet.nn.module import Module
 
@@ -17,14 +17,18 @@ class _Container(Module):
     def _entries(self) -> dict[str, Module]:
         return {name: value for name, value in vars(self).items() if isinstance(value, Module)}
 
-    def _set(self, name: str, module: Module) -> None:
-        if not isinstance(module, Module):
-            _refuse(self, module)
-        if not isinstance(name, str) or not name or "." in name:
-            raise ValueError(f"{type(self).__name__}: {name!r} is no name for a module; give a string without dots")
-        if hasattr(type(self), name):
-            raise ValueError(f"{type(self).__name__} has an attribute {name!r} of its own: choose another name")
-        setattr(self, name, module)
+    def _set(self, entries: Iterable[tuple[str, Module]]) -> None:
+        """Hold modules by these names: all of them or, if it raises, none."""
+        entries = list(entries)
+        for name, module in entries:
+            if not isinstance(module, Module):
+                _refuse(self, module)
+            if not isinstance(name, str) or not name or "." in name:
+                raise ValueError(f"{type(self).__name__}: {name!r} is no name for a module; give a string without dots")
+            if hasattr(type(self), name):
+                raise ValueError(f"{type(self).__name__} has an attribute {name!r} of its own: choose another name")
+        for name, module in entries:
+            setattr(self, name, module)
 
     def __len__(self) -> int:
         return len(self._entries())
@@ -37,8 +41,7 @@ class _Ordered(_Container):
         """Hold these modules in place of the present ones, numbering those whose names are numbers."""
         for name in self._entries():
             delattr(self, name)
-        for i, (name, module) in enumerate(entries):
-            self._set(str(i) if name.isdecimal() else name, module)
+        self._set((str(i) if name.isdecimal() else name, module) for i, (name, module) in enumerate(entries))
 
     def _position(self, index: int) -> int:
         count = len(self)
@@ -62,29 +65,43 @@ class _Ordered(_Container):
         return part
 
     def __setitem__(self, index: int, module: Module) -> None:
-        self._set(list(self._entries())[self._position(index)], module)
+        self._set([(list(self._entries())[self._position(index)], module)])
 
     def __delitem__(self, index: int | slice) -> None:
         entries = list(self._entries().items())
         del entries[index if isinstance(index, slice) else self._position(index)]
         self._reset(entries)
 
-    def append(self, module: Module) -> None:
-        """Put a module behind the others."""
-        self.extend([module])
+    def __add__(self, other: Iterable[Module]) -> Self:
+        made: Self = self[:]
+        return made.extend(other)
 
-    def extend(self, modules: Iterable[Module]) -> None:
+    def __iadd__(self, other: Iterable[Module]) -> Self:
+        return self.extend(other)
+
+    def append(self, module: Module) -> Self:
+        """Put a module behind the others; returns itself, as `extend` and `insert` do."""
+        return self.extend([module])
+
+    def extend(self, modules: Iterable[Module]) -> Self:
         """Put modules behind the others."""
-        for i, module in enumerate(modules, len(self)):
-            self._set(str(i), module)
+        self._set((str(i), module) for i, module in enumerate(modules, len(self)))
+        return self
 
-    def insert(self, index: int, module: Module) -> None:
+    def insert(self, index: int, module: Module) -> Self:
         """Put a module before the one at `index`."""
         if not isinstance(module, Module):
             _refuse(self, module)
         entries = list(self._entries().items())
         entries.insert(index, ("0", module))
         self._reset(entries)
+        return self
+
+    def pop(self, index: int = -1) -> Module:
+        """Take a module out and return it."""
+        module: Module = self[index]
+        del self[index]
+        return module
 
 
 class Sequential(_Ordered):
@@ -118,7 +135,7 @@ class Sequential(_Ordered):
                     raise ValueError(
                         f"Sequential: {name!r} names the module at position {i}; a number must be its position"
                     )
-                self._set(name, module)
+            self._set(modules[0].items())
         else:
             self.extend(modules)  # type: ignore[arg-type]
 
@@ -163,7 +180,7 @@ class ModuleDict(_Container):
         return self._entries()[name]
 
     def __setitem__(self, name: str, module: Module) -> None:
-        self._set(name, module)
+        self._set([(name, module)])
 
     def __delitem__(self, name: str) -> None:
         self.pop(name)
@@ -188,14 +205,18 @@ class ModuleDict(_Container):
 
     def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
         """Add modules by name, or put them in the place of others."""
-        for name, module in dict(modules).items():
-            self._set(name, module)
+        self._set(dict(modules).items())
 
     def pop(self, name: str) -> Module:
         """Take a module out and return it."""
         module = self._entries()[name]
         delattr(self, name)
         return module
+
+    def clear(self) -> None:
+        """Take all modules out."""
+        for name in self._entries():
+            delattr(self, name)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError("a ModuleDict is not called: pick a module from it, self.heads[name](x)")

@@ -419,6 +419,23 @@ def test_module_list() -> None:
     net.blocks.insert(0, nn.Linear(2, 4))
     assert [b.out_features for b in net.blocks] == [4, 2]
     assert type(net.blocks[:1]) is nn.ModuleList
+    assert net.blocks.pop(0).out_features == 4
+    assert list(net.blocks.state_dict()) == ["0.weight", "0.bias"]
+
+
+@pytest.mark.parametrize("kind", [nn.Sequential, nn.ModuleList])
+def test_modules_are_put_together(kind: Any) -> None:
+    a, b, c = nn.Tanh(), nn.ReLU(), nn.GELU()
+    net = kind().append(a).extend([c]).insert(1, b)
+    assert list(net) == [a, b, c]
+    both = net[:1] + net[1:]
+    assert type(both) is kind
+    assert list(both) == [a, b, c]
+    both += [a]
+    assert list(both) == [a, b, c, a]
+    with pytest.raises(TypeError, match="takes modules, not int"):
+        net.extend([a, 3])
+    assert list(net) == [a, b, c]
 
 
 def test_module_dict() -> None:
@@ -434,6 +451,9 @@ def test_module_dict() -> None:
     del heads["b"]
     assert list(heads) == []
     assert list(nn.ModuleDict([("x", nn.Tanh())])) == ["x"]
+    heads.update({"c": nn.Tanh()})
+    heads.clear()
+    assert len(heads) == 0
 
 
 def test_containers_copy_and_print() -> None:
