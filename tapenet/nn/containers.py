@@ -130,7 +130,7 @@ class Sequential(_Ordered):
 
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):
-            for i, (name, module) in enumerate(modules[0].items()):
+            for i, name in enumerate(modules[0]):
                 if str(name).isdecimal() and name != str(i):
                     raise ValueError(
                         f"Sequential: {name!r} names the module at position {i}; a number must be its position"

@@ -244,7 +244,7 @@ feature_alpha_dropout = _member(
     "feature_alpha_dropout",
     _features,
     alpha=True,
-    formula=_ALPHA_FORMULA + ", one per channel",
+    formula="a · (x where mask, else −α) + a · α · p, one mask per channel",
     gradients="x: a · g · mask",
     doc=f"""Alpha dropout of whole channels: in training, each channel of each sample is set to -α as a whole with
     probability `p`, and then all become a · x + a · α · p, {_ALPHA_DETAILS}
