@@ -16,7 +16,7 @@ from tapenet.native.kernel import Kernel, Value
 #: What one element costs, in multiply-adds.
 COST = 20
 
-#: By name: a formula of as many numbers as there are arrays, the gradient by the result first.
+#: By name: a formula of as many numbers as there are arrays, the gradient by the result first, and then of options.
 FORMULAS: dict[str, Callable[..., Any]] = {}
 #: How many results a formula has, if not one.
 RESULTS = {"gelu": 2, "gelu_tanh": 2}
@@ -27,12 +27,14 @@ def _formula(f: Callable[..., Any]) -> Callable[..., Any]:
     return f
 
 
-def apply(name: str, *arrays: Any) -> Any:
-    """A formula over arrays of one shape, dtype and memory order, without gaps; the result, or each of them, lies alike."""
+def apply(name: str, *arrays: Any, numbers: tuple[float, ...] = ()) -> Any:
+    """A formula over arrays of one shape, dtype and memory order, without gaps; the result, or each of them, lies alike.
+    Its last arguments are the `numbers`."""
     first = arrays[0]
     made = [np.empty_like(first) for _ in range(RESULTS.get(name, 1))]
-    run = _compiled(name, len(arrays), first.dtype.char)
-    deal(lambda begin, end: run(*made, *arrays, begin, end), first.size, COST * first.size)
+    run = _compiled(name, len(arrays), len(numbers), first.dtype.char)
+    options = np.array(numbers or (0.0,), first.dtype)
+    deal(lambda begin, end: run(*made, *arrays, options, begin, end), first.size, COST * first.size)
     return made[0] if len(made) == 1 else tuple(made)
 
 
@@ -49,13 +51,15 @@ def alike(*arrays: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _compiled(name: str, count: int, char: str) -> Any:
+def _compiled(name: str, count: int, numbers: int, char: str) -> Any:
     k = Kernel(name, char)
     results = [k.array(1) for _ in range(RESULTS.get(name, 1))]
     arrays = [k.array(1) for _ in range(count)]
+    options = k.array(max(1, numbers))
     begin, end = k.integer(), k.integer()
+    given = [options.load(j) for j in range(numbers)]
     for i in k.turns(end, begin):
-        values = FORMULAS[name](*(a.load(i) for a in arrays))
+        values = FORMULAS[name](*(a.load(i) for a in arrays), *given)
         for result, value in zip(results, values if isinstance(values, tuple) else (values,), strict=True):
             result.store(value, i)
     return k.compile()
@@ -105,3 +109,74 @@ def _relu(x: Value) -> Value:
 @_formula
 def _relu_grad(g: Value, out: Value) -> Value:
     return (out > 0.0).where(g, g.like(0.0))
+
+
+# -- of straight pieces ------------------------------------------------------------------------------------------
+
+
+@_formula
+def _leaky_relu(x: Value, slope: Value) -> Value:
+    return (x > 0.0).where(x, x * slope)
+
+
+@_formula
+def _leaky_relu_grad(g: Value, x: Value, slope: Value) -> Value:
+    return (x > 0.0).where(g, g * slope)
+
+
+@_formula
+def _hardtanh_grad(g: Value, x: Value, least: Value, most: Value) -> Value:
+    return ((x > least) & (x < most)).where(g, 0.0)
+
+
+@_formula
+def _threshold(x: Value, threshold: Value, value: Value) -> Value:
+    return (x > threshold).where(x, value)
+
+
+@_formula
+def _threshold_grad(g: Value, x: Value, threshold: Value) -> Value:
+    return (x > threshold).where(g, 0.0)
+
+
+@_formula
+def _hardshrink(x: Value, limit: Value) -> Value:
+    return (abs(x) <= limit).where(x.like(0.0), x)
+
+
+@_formula
+def _softshrink(x: Value, limit: Value) -> Value:
+    return (x > limit).where(x - limit, (x < -limit).where(x + limit, x - x))
+
+
+@_formula
+def _shrink_grad(g: Value, out: Value) -> Value:
+    return out.ne(0.0).where(g, 0.0)
+
+
+def _line(x: Value) -> Value:
+    return (x * (1 / 6) + 0.5).at_least(0.0).at_most(1.0)
+
+
+def _inside(x: Value) -> Value:
+    return (x > -3.0) & (x < 3.0)
+
+
+@_formula
+def _hardsigmoid(x: Value) -> Value:
+    return _line(x)
+
+
+@_formula
+def _hardsigmoid_grad(g: Value, x: Value) -> Value:
+    return _inside(x).where(g * (1 / 6), 0.0)
+
+
+@_formula
+def _hardswish(x: Value) -> Value:
+    return x * _line(x)
+
+
+@_formula
+def _hardswish_grad(g: Value, x: Value) -> Value:
+    return g * (_line(x) + _inside(x).where(x * (1 / 6), 0.0))

@@ -62,7 +62,7 @@ def gradient(x: Any, most: Any, factor: Any, share: Share | None, each: Any, cla
     if share is not None:
         arguments += [each, *share.arguments(x.dtype)]
     if classes is not None:
-        arguments += [classes.astype(np.int64, copy=False), part]
+        arguments += [np.require(classes, np.int64, "CA"), part]
     _deal(_run("gradient", x, share, classes is not None), x, *arguments)
     return dx
 

@@ -27,6 +27,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "gelu tanh": lambda x: tn.gelu(x, "tanh"),
     "relu": tn.relu,
     "sigmoid": tn.sigmoid,
+    "leaky_relu": lambda x: tn.leaky_relu(x, 1.5),
+    "prelu": lambda x: tn.prelu(x, x.ravel()[:1] * 0 + 0.3),
+    "hardtanh": lambda x: tn.hardtanh(x, -0.5, 2.0),
+    "threshold": lambda x: tn.threshold(x, 0.3, -7.0),
+    "hardshrink": tn.hardshrink,
+    "softshrink": tn.softshrink,
+    "hardsigmoid": tn.hardsigmoid,
+    "hardswish": tn.hardswish,
     "softmax": tn.softmax,
     "log_softmax": tn.log_softmax,
     "softmax of another axis": lambda x: tn.softmax(x, 0),
@@ -55,6 +63,10 @@ def test_same_as_numpy(name: str, shape: Any, order: Any, dtype: str) -> None:
 def test_special_values() -> None:
     x = np.array([[-np.inf, 0.0, np.inf, np.nan], [-np.inf] * 4, [-1e4, 1e4, -200.0, 200.0]], "f")
     np.testing.assert_array_equal(tn.relu(x), np.maximum(x, 0))
+    for f in (tn.leaky_relu, tn.hardtanh, tn.hardshrink, tn.softshrink, tn.hardsigmoid):
+        with kernels.switched(False):
+            expected = f(x)
+        np.testing.assert_allclose(f(x), expected, rtol=1e-6)
     for f in (tn.sigmoid, tn.gelu):
         with kernels.switched(False):
             expected = f(x[2:])
@@ -70,10 +82,13 @@ def test_special_values() -> None:
 
 def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
-    monkeypatch.setattr(machine, "elementwise", lambda name, *arrays: called.append(name))
+    monkeypatch.setattr(machine, "elementwise", lambda name, *arrays, numbers=(): called.append(name))
     monkeypatch.setattr(machine, "rows", lambda name, axis, *arrays: called.append(name))
     for f in FUNCTIONS.values():
         x = tn.tensor(np.ones((2, 3)), requires_grad=True)
         f(x).backward(np.ones((2, 3)))
     assert {"gelu", "gelu_grad", "gelu_tanh", "relu", "relu_grad", "sigmoid", "sigmoid_grad"} <= set(called)
+    straight = ("leaky_relu", "threshold", "hardsigmoid", "hardswish")
+    assert {*straight, *(f"{name}_grad" for name in straight)} <= set(called)
+    assert {"hardtanh_grad", "hardshrink", "softshrink", "shrink_grad"} <= set(called)
     assert {"softmax", "softmax_grad", "log_softmax", "log_softmax_grad"} <= set(called)

@@ -12,13 +12,15 @@ from tapenet import kernels
 WORTH = 8192
 
 
-def elementwise(name: str, *arrays: Any) -> Any:
-    """A formula of `tapenet.kernels.elementwise` over arrays alike."""
+def elementwise(name: str, *arrays: Any, numbers: tuple[float, ...] = ()) -> Any:
+    """A formula of `tapenet.kernels.elementwise` over arrays alike, and of numbers."""
     first = arrays[0]
     if type(first) is not np.ndarray or first.size < WORTH or any(type(a) is not np.ndarray for a in arrays):
         return None
     kernel = kernels.use("elementwise") if kernels.fit(*arrays) else None
-    return kernel.apply(name, *arrays) if kernel is not None and kernel.alike(*arrays) else None
+    if kernel is None or not kernel.alike(*arrays):
+        return None
+    return kernel.apply(name, *arrays, numbers=numbers)
 
 
 def rows(name: str, axis: int, *arrays: Any) -> Any:

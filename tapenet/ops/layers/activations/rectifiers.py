@@ -43,9 +43,19 @@ relu = op(
 
 
 def _leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
+    found = machine.elementwise("leaky_relu", x, numbers=(negative_slope,))
+    if found is not None:
+        return found
     if 0 <= negative_slope <= 1:
         return np.maximum(x, x * negative_slope)
     return np.where(x > 0, x, x * negative_slope)
+
+
+def _leaky_relu_x(g: Any, x: Any, negative_slope: float) -> Any:
+    found = machine.elementwise("leaky_relu_grad", g, x, numbers=(negative_slope,))
+    if found is not None:
+        return found
+    return g * ((x > 0).astype(g.dtype) * (1 - negative_slope) + negative_slope)
 
 
 leaky_relu = op(
@@ -54,7 +64,7 @@ leaky_relu = op(
     label=lambda negative_slope: f"leaky relu {negative_slope:g}",
     formula="x where x > 0, else negative_slope · x",
     gradients="x: g where x > 0, else g · negative_slope",
-    x=lambda g, x, negative_slope: g * ((x > 0).astype(g.dtype) * (1 - negative_slope) + negative_slope),
+    x=_leaky_relu_x,
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2), sample(r.normal(size=4), 1.5)],
     doc=documented(
         "x where x > 0, else negative_slope · x",
@@ -75,11 +85,26 @@ def relu6(x: Any) -> Any:
     return hardtanh(x, 0.0, 6.0)
 
 
+def _one(name: str, slope: Any, *arrays: Any) -> Any:
+    """A leaky rectifier where the slope is one number."""
+    if type(slope) is not np.ndarray or slope.ndim or slope.dtype != arrays[-1].dtype:
+        return None
+    return machine.elementwise(name, *arrays, numbers=(slope.item(),))
+
+
 def _sloped_relu(x: Any, slope: Any) -> Any:
+    found = _one("leaky_relu", slope, x)
+    if found is not None:
+        return found
     out = positive_part(x) + slope * negative_part(x)
     if out.shape != x.shape:
         raise ValueError(f"the slope of shape {slope.shape} does not broadcast to the shape of x, {x.shape}")
     return out
+
+
+def _sloped_relu_x(g: Any, x: Any, slope: Any) -> Any:
+    found = _one("leaky_relu_grad", slope, g, x)
+    return kept_where(x > 0, g) + kept_where(x <= 0, g) * slope if found is None else found
 
 
 sloped_relu = op(
@@ -89,7 +114,7 @@ sloped_relu = op(
     broadcasts=True,
     formula="x where x > 0, else slope · x",
     gradients="x: g where x > 0, else g · slope; slope: g · min(x, 0)",
-    x=lambda g, x, slope: kept_where(x > 0, g) + kept_where(x <= 0, g) * slope,
+    x=_sloped_relu_x,
     slope=lambda g, x: g * negative_part(x),
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=3)),

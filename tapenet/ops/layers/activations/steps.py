@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
+from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import documented, kept_where
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -20,6 +21,11 @@ def _hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     return np.clip(x, min_val, max_val)
 
 
+def _hardtanh_x(g: Any, x: Any, min_val: float, max_val: float) -> Any:
+    found = machine.elementwise("hardtanh_grad", g, x, numbers=(min_val, max_val))
+    return kept_where((x > min_val) & (x < max_val), g) if found is None else found
+
+
 hardtanh = op(
     _hardtanh,
     name="hardtanh",
@@ -28,7 +34,7 @@ hardtanh = op(
     ),
     formula="min(max(x, min_val), max_val)",
     gradients="x: g where min_val < x < max_val, else 0",
-    x=lambda g, x, min_val, max_val: kept_where((x > min_val) & (x < max_val), g),
+    x=_hardtanh_x,
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), -0.2, 0.3)],
     doc=documented(
         "x limited to [min_val, max_val]",
@@ -39,11 +45,19 @@ hardtanh = op(
 
 
 def _threshold(x: Any, threshold: float, value: float) -> Any:
+    found = machine.elementwise("threshold", x, numbers=(threshold, value))
+    if found is not None:
+        return found
     above = x > threshold
     if type(x) is not np.ndarray or x.dtype.kind != "f" or not math.isfinite(value):
         return np.where(above, x, value)
     kept = kept_where(above, x)
     return kept + (~above).astype(x.dtype) * value if value else kept
+
+
+def _threshold_x(g: Any, x: Any, threshold: float) -> Any:
+    found = machine.elementwise("threshold_grad", g, x, numbers=(threshold,))
+    return kept_where(x > threshold, g) if found is None else found
 
 
 threshold = op(
@@ -52,7 +66,7 @@ threshold = op(
     label=lambda threshold, value: f"threshold {threshold:g}, {value:g}",
     formula="x where x > threshold, else value",
     gradients="x: g where x > threshold, else 0",
-    x=lambda g, x, threshold: kept_where(x > threshold, g),
+    x=_threshold_x,
     samples=lambda r: [sample(r.normal(size=(2, 3)), 0.1, 20.0), sample(r.normal(size=4), -0.2, value=-1.0)],
     doc=documented(
         "x where x > threshold, else value",
@@ -67,10 +81,18 @@ def _not_negative(lambd: float) -> None:
         raise ValueError(f"lambd={lambd} must not be negative")
 
 
-@blockwise(1)
 def _hardshrink(x: Any, lambd: float = 0.5) -> Any:
     _not_negative(lambd)
-    return x * (np.abs(x) > lambd)
+    found = machine.elementwise("hardshrink", x, numbers=(lambd,))
+    return _hardshrink_in_blocks(x, lambd) if found is None else found
+
+
+_hardshrink_in_blocks = blockwise(1)(lambda x, lambd: x * (np.abs(x) > lambd))
+
+
+def _shrink_x(g: Any, out: Any) -> Any:
+    found = machine.elementwise("shrink_grad", g, out)
+    return kept_where(out != 0, g) if found is None else found
 
 
 hardshrink = op(
@@ -79,7 +101,7 @@ hardshrink = op(
     label=lambda lambd: f"hardshrink {lambd:g}",
     formula="x where abs(x) > λ, else 0",
     gradients="x: g where abs(x) > λ, else 0",
-    x=lambda g, out: kept_where(out != 0, g),
+    x=_shrink_x,
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2)],
     doc=documented(
         "x where |x| > lambd, else 0",
@@ -89,10 +111,13 @@ hardshrink = op(
 )
 
 
-@blockwise(1)
 def _softshrink(x: Any, lambd: float = 0.5) -> Any:
     _not_negative(lambd)
-    return x - np.clip(x, -lambd, lambd)
+    found = machine.elementwise("softshrink", x, numbers=(lambd,))
+    return _softshrink_in_blocks(x, lambd) if found is None else found
+
+
+_softshrink_in_blocks = blockwise(1)(lambda x, lambd: x - np.clip(x, -lambd, lambd))
 
 
 softshrink = op(
@@ -101,7 +126,7 @@ softshrink = op(
     label=lambda lambd: f"softshrink {lambd:g}",
     formula="x − min(max(x, −λ), λ)",
     gradients="x: g where abs(x) > λ, else 0",
-    x=lambda g, out: kept_where(out != 0, g),
+    x=_shrink_x,
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2)],
     doc=documented(
         "x brought nearer to 0 by lambd, and no further than to 0",
@@ -115,9 +140,17 @@ def _inside(x: Any) -> Any:
     return (x > -3) & (x < 3)
 
 
-@blockwise(1)
 def _hardsigmoid(x: Any) -> Any:
-    return np.clip(x * (1 / 6) + 0.5, 0, 1)
+    found = machine.elementwise("hardsigmoid", x)
+    return _hardsigmoid_in_blocks(x) if found is None else found
+
+
+_hardsigmoid_in_blocks = blockwise(1)(lambda x: np.clip(x * (1 / 6) + 0.5, 0, 1))
+
+
+def _hardsigmoid_x(g: Any, x: Any) -> Any:
+    found = machine.elementwise("hardsigmoid_grad", g, x)
+    return kept_where(_inside(x), g) * (1 / 6) if found is None else found
 
 
 hardsigmoid = op(
@@ -125,7 +158,7 @@ hardsigmoid = op(
     name="hardsigmoid",
     formula="min(max(x/6 + ½, 0), 1)",
     gradients="x: g/6 where −3 < x < 3, else 0",
-    x=lambda g, x: kept_where(_inside(x), g) * (1 / 6),
+    x=_hardsigmoid_x,
     samples=lambda r: [*unary_samples()(r), sample(r.uniform(3.2, 5, 4) * np.array([1, -1, 1, -1]))],
     doc=documented(
         "x/6 + 1/2 limited to [0, 1], a sigmoid of three lines",
@@ -135,14 +168,27 @@ hardsigmoid = op(
 )
 
 
-@blockwise(2)
+def _hardswish(x: Any) -> Any:
+    found = machine.elementwise("hardswish", x)
+    return _hardswish_in_blocks(x) if found is None else found
+
+
+_hardswish_in_blocks = blockwise(1)(lambda x: x * _hardsigmoid_in_blocks(x))
+
+
 def _hardswish_x(g: Any, x: Any) -> Any:
+    found = machine.elementwise("hardswish_grad", g, x)
+    return _hardswish_x_in_blocks(g, x) if found is None else found
+
+
+@blockwise(2)
+def _hardswish_x_in_blocks(g: Any, x: Any) -> Any:
     sixth = x * (1 / 6)
     return (kept_where(_inside(x), sixth) + np.clip(sixth + 0.5, 0, 1)) * g
 
 
 hardswish = op(
-    blockwise(1)(lambda x: x * _hardsigmoid(x)),
+    _hardswish,
     name="hardswish",
     formula="x · min(max(x/6 + ½, 0), 1)",
     gradients="x: g · (x/3 + ½) where −3 < x < 3, g where x ≥ 3, else 0",

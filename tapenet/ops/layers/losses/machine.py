@@ -73,9 +73,9 @@ class Scores:
 
 def scores(x: Any, *others: Any) -> Scores | None:
     """Scores as the kernels take them, if there are any for these arrays."""
-    if type(x) is not np.ndarray or x.size < WORTH or x.dtype.char not in "fd":
+    if type(x) is not np.ndarray or x.size < WORTH or any(type(a) not in (np.ndarray, type(None)) for a in others):
         return None
-    if any(a is not None and (type(a) is not np.ndarray or a.dtype is not x.dtype) for a in others):
+    if not kernels.fit(x, *others):
         return None
     batch_last = not x.flags.c_contiguous
     if batch_last and not (x.ndim > 2 and np.moveaxis(x, 0, -1).flags.c_contiguous):

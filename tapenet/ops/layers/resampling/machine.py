@@ -27,8 +27,8 @@ def gradients(
     g: Any, x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool, by_x: bool, by_grid: bool
 ) -> Any:
     """The gradients by the image and by the grid; 0 for one that is not wanted."""
-    kernel = _kernel(x, grid)
-    if kernel is None or g.dtype is not x.dtype:
+    kernel = _kernel(x, grid, g)
+    if kernel is None:
         return None
     how = kernel.Reading(grid.shape[-1], mode == "nearest", padding_mode, align_corners)
     g, x = (np.ascontiguousarray(a) for a in (g, x))
@@ -41,8 +41,8 @@ def _flat(grid: Any) -> Any:
     return np.ascontiguousarray(grid).reshape(grid.shape[0], -1, grid.shape[-1])
 
 
-def _kernel(x: Any, grid: Any) -> Any:
+def _kernel(x: Any, grid: Any, g: Any = None) -> Any:
     reads = math.prod(grid.shape[:-1]) * x.shape[1] << grid.shape[-1]
-    if reads < WORTH or x.dtype.char not in "fd" or grid.dtype is not x.dtype or 2 * x[0].size >= 1 << 31:
+    if reads < WORTH or not kernels.fit(x, grid, g) or 2 * x[0].size >= 1 << 31:
         return None
     return kernels.use("grids")
