@@ -202,7 +202,6 @@ dropout3d = _channels(
 
 # -- for networks of selu ----------------------------------------------------------------------------------------
 
-_ALPHA_FORMULA = "a · (x where mask, else −α) + a · α · p, mask 0 with probability p"
 _ALPHA_DETAILS = f"""with α = {ALPHA:.4f}, to which selu saturates, and a = 1/√((1 - p)(1 + p α²)), so that mean 0
     and variance 1 stay; with p = 1 all is 0. Else `x` itself. Klambauer et al., arXiv:1706.02515."""
 
@@ -210,7 +209,7 @@ alpha_dropout = _member(
     "alpha_dropout",
     lambda shape: shape,
     alpha=True,
-    formula=_ALPHA_FORMULA,
+    formula="a · (x where mask, else −α) + a · α · p, mask 0 with probability p",
     gradients="x: a · g · mask",
     doc=f"""Dropout for networks of `selu`: in training, each element is set to -α with probability `p`, and then all become
     a · x + a · α · p, {_ALPHA_DETAILS}
