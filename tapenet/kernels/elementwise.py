@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.kernels.threads import deal
+from tapenet.native.emitter import Value
 from tapenet.native.formulas import call
-from tapenet.native.kernel import Kernel, Value
+from tapenet.native.kernel import Kernel
 
 #: What one element costs, in multiply-adds.
 COST = 20

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.kernels.threads import deal
+from tapenet.native.emitter import Value
 from tapenet.native.formulas import call
 from tapenet.native.gemm import load_masked, store_masked
-from tapenet.native.kernel import Array, Kernel, Value, Variable
+from tapenet.native.kernel import Array, Kernel, Variable
 
 #: What one element costs, in multiply-adds.
 COST = 20
@@ -62,7 +63,7 @@ def gradient(x: Any, most: Any, factor: Any, share: Share | None, each: Any, cla
     if share is not None:
         arguments += [each, *share.arguments(x.dtype)]
     if classes is not None:
-        arguments += [np.require(classes, np.int64, "CA"), part]
+        arguments += [np.require(classes, np.int64, ("C", "A")), part]
     _deal(_run("gradient", x, share, classes is not None), x, *arguments)
     return dx
 

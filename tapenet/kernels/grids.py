@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.kernels.threads import deal
+from tapenet.native.emitter import Value
 from tapenet.native.gemm import load_masked, store_masked
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.native.kernel import Array, Index, Kernel
 
 #: Elements of the grid whose places are computed before they are read.
 BLOCK = 256
@@ -74,7 +75,8 @@ def gradients(g: Any, x: Any, grid: Any, reading: Reading, by_x: bool, by_grid: 
 
 def _lanes(channels: int, dtype: Any) -> int:
     """Numbers of a vector of channels: a power of two."""
-    return min(Kernel("", dtype).lanes, max(2, 1 << (channels - 1).bit_length()))
+    most: int = Kernel("", dtype).lanes
+    return min(most, max(2, 1 << (channels - 1).bit_length()))
 
 
 def _rows(x: Any) -> Any:
@@ -107,11 +109,17 @@ class _Rows:
         #: The square at hand: a vector of channels for each place.
         self.square = Array(k, "%square", (lanes, 1), k.dtype)
 
-    def squares(self, count: Value) -> Iterator[tuple[Index, Value, Value, Value]]:
+    def squares(self, count: Value) -> Iterator[tuple[Value, Value, Value, Value]]:
         """All channels at so many places: of each square the first channel and the first place, and how many there are."""
         for c in self.k.turns(self.row, step=self.lanes):
             for p in self.k.turns(count, step=self.lanes):
-                yield c, p, *((n < self.lanes).where(n, self.lanes) for n in (self.channels - c, count - p))
+                channels, places = self.channels - c, count - p
+                yield (
+                    c,
+                    p,
+                    (channels < self.lanes).where(channels, self.lanes),
+                    (places < self.lanes).where(places, self.lanes),
+                )
 
     def each(self, count: Value) -> Iterator[Index]:
         """The places of a square; unrolled, and then all there is room for, where vectors are short."""
@@ -224,27 +232,27 @@ class _Places:
                 near = ((first > -2.0) & (first < n + 1.0)).where(first, -2.0)
                 reads.append((near.convert("fptosi", "i32"), place - first, slope))
             for t, tap in enumerate(r.taps):
-                inside, place, weight = None, None, k.number(1.0)
+                inside: Any = None
+                at: Any = None
+                weight = k.number(1.0)
                 for (first, part, _), step, n in zip(reads, tap, sizes, strict=True):
                     index = first + step
                     here = (index >= 0) & (index < n)
                     inside = here if inside is None else inside & here
-                    place = index if place is None else place * n + index
+                    at = index if at is None else at * n + index
                     if not r.nearest:
                         weight = weight * (part if step else 1.0 - part)
-                assert inside is not None
-                assert place is not None
-                self.at.store(inside.where(place, outside) * row, t, j)
+                self.at.store(inside.where(at, outside) * row, t, j)
                 self.weights.store(weight, t, j)
                 if self.slopes is not None:
                     self._derivatives(reads, t, tap, j)
-
         for t in range(len(r.taps)):  # what fills the last square
             for j in k.turns((count + (self.lanes - 1)) & -self.lanes, count):
                 self.at.store(outside * row, t, j)
                 self.weights.store(k.number(0.0), t, j)
-                for axis in range(r.axes if self.slopes is not None else 0):
-                    self.slopes.store(k.number(0.0), t * r.axes + axis, j)
+                for axis in range(r.axes):
+                    if self.slopes is not None:
+                        self.slopes.store(k.number(0.0), t * r.axes + axis, j)
 
     def _derivatives(self, reads: Any, t: int, tap: tuple[int, ...], j: Value) -> None:
         axes = self.reading.axes

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.kernels.threads import deal
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.native.emitter import Value
+from tapenet.native.kernel import Array, Index, Kernel
 
 #: What one element costs, in multiply-adds.
 COST = 8

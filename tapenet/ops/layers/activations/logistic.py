@@ -36,7 +36,10 @@ def _sigmoid_x(g: Any, out: Any) -> Any:
     return _sigmoid_x_in_blocks(g, out) if found is None else found
 
 
-_sigmoid_x_in_blocks = blockwise(2)(lambda g, out: g * (out * (1 - out)))
+@blockwise(2)
+def _sigmoid_x_in_blocks(g: Any, out: Any) -> Any:
+    return g * (out * (1 - out))
+
 
 sigmoid = op(
     _sigmoid,

@@ -87,7 +87,9 @@ def _hardshrink(x: Any, lambd: float = 0.5) -> Any:
     return _hardshrink_in_blocks(x, lambd) if found is None else found
 
 
-_hardshrink_in_blocks = blockwise(1)(lambda x, lambd: x * (np.abs(x) > lambd))
+@blockwise(1)
+def _hardshrink_in_blocks(x: Any, lambd: float) -> Any:
+    return x * (np.abs(x) > lambd)
 
 
 def _shrink_x(g: Any, out: Any) -> Any:
@@ -117,7 +119,9 @@ def _softshrink(x: Any, lambd: float = 0.5) -> Any:
     return _softshrink_in_blocks(x, lambd) if found is None else found
 
 
-_softshrink_in_blocks = blockwise(1)(lambda x, lambd: x - np.clip(x, -lambd, lambd))
+@blockwise(1)
+def _softshrink_in_blocks(x: Any, lambd: float) -> Any:
+    return x - np.clip(x, -lambd, lambd)
 
 
 softshrink = op(
@@ -145,7 +149,9 @@ def _hardsigmoid(x: Any) -> Any:
     return _hardsigmoid_in_blocks(x) if found is None else found
 
 
-_hardsigmoid_in_blocks = blockwise(1)(lambda x: np.clip(x * (1 / 6) + 0.5, 0, 1))
+@blockwise(1)
+def _hardsigmoid_in_blocks(x: Any) -> Any:
+    return np.clip(x * (1 / 6) + 0.5, 0, 1)
 
 
 def _hardsigmoid_x(g: Any, x: Any) -> Any:
@@ -173,7 +179,9 @@ def _hardswish(x: Any) -> Any:
     return _hardswish_in_blocks(x) if found is None else found
 
 
-_hardswish_in_blocks = blockwise(1)(lambda x: x * _hardsigmoid_in_blocks(x))
+@blockwise(1)
+def _hardswish_in_blocks(x: Any) -> Any:
+    return x * _hardsigmoid_in_blocks(x)
 
 
 def _hardswish_x(g: Any, x: Any) -> Any:

@@ -214,7 +214,7 @@ def _input(
     slope, shift = _numbers(input.shape, reduction, label_smoothing, soft)
     factor = spread_out(g * shares, ndim) / total
     each = g if soft else g * unit
-    part = None if soft else g * counts
+    part: Any = None if soft else g * counts
     if type(factor) is np.ndarray and slope + shift and weight is not None:
         weight = cast_to(weight, dtype)
     scores = machine.scores(input, target, weight) if type(factor) is np.ndarray else None

@@ -134,14 +134,14 @@ def _gradients(
     sizes, lead = x.shape[2:], x.shape[:2]
     batch, *places, _ = grid.shape
     reads = [_reads(along, n, mode, padding_mode, align_corners) for along, n in _axes(grid, sizes)]
-    index, weights = _taps(reads, sizes)
-    shape = (batch, len(index), math.prod(places))
-    index = np.stack(index, 1).reshape(shape)
+    taken, weights = _taps(reads, sizes)
+    shape = (batch, len(taken), math.prod(places))
+    index = np.stack(taken, 1).reshape(shape)
     y = y.reshape(*lead, -1)
     dx = dgrid = np.zeros((), x.dtype)
     if by_x:
-        weights = np.stack(weights, 1).reshape(shape).astype(x.dtype, copy=False)
-        dx = point_scatter(y, weights, index, math.prod(sizes)).reshape(x.shape)
+        w = np.stack(weights, 1).reshape(shape).astype(x.dtype, copy=False)
+        dx = point_scatter(y, w, index, math.prod(sizes)).reshape(x.shape)
     if by_grid:
         dgrid = np.zeros_like(grid)
         along = point_weights(x.reshape(*lead, -1), y, index).reshape(batch, -1, *places)
