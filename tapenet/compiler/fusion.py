@@ -13,7 +13,7 @@ if all else it reads is there by then.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tapenet.compiler.ir import Instruction, Program, Result, Value
 from tapenet.compiler.layout import Layouts, Place, Strides, alike
@@ -172,6 +172,8 @@ class Fusion:
                 return False  # nothing is gained, and threads could not share it
             if axes != tuple(range(split, len(domain))):
                 return False  # a column's sum is there only when all rows are done
+            if self._rows_innermost(instruction.args, domain, split):
+                return False
             if domain == kernel.domain and kernel.split in (None, split):
                 if not all(self._reads_own_row(kernel, m, result, split) for m in users):
                     return False
@@ -199,6 +201,8 @@ class Fusion:
         if kernel.split in (None, split) and 0 < split < len(kernel.domain) and _unpadded(result.shape, split) == rows:
             if not all(self._reads_own_row(kernel, m, result, split) for m in users):
                 return False
+            if kernel.split is None and any(self._rows_innermost(m.args, kernel.domain, split) for m in users):
+                return False
             kernel.split = split
             kernel.members.append(instruction)
             kernel.rows.add(instruction)
@@ -207,6 +211,16 @@ class Fusion:
             kernel.members.append(instruction)
             kernel.rows.add(instruction)
             return True
+        return False
+
+    def _rows_innermost(self, values: Iterable[Value], domain: tuple[int, ...], split: int) -> bool:
+        """Whether neighbours in memory are of different rows, as where samples are innermost. Row by row is the wrong way
+        through such arrays: sums over all of them at once, pass after pass, are many times quicker."""
+        for value in values:
+            steps = self.layouts[value].strides if value.shape == domain else ()
+            lengths = [(abs(step), axis) for axis, step in enumerate(steps) if step and domain[axis] > 1]
+            if lengths and min(lengths)[1] < split:
+                return True
         return False
 
     def _reads(self, user: Instruction, result: Result) -> Iterator[tuple[Value, Place]]:

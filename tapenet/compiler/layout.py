@@ -110,8 +110,8 @@ class Layouts:
         """Memory order of the result of an op that is called: what the op says of it."""
         memory = value.instruction.params["op"].memory
         usual = tuple(range(value.ndim))
-        if memory == "batch last" and value.ndim > 2:
-            return (*usual[1:], 0)
+        if isinstance(memory, tuple) and len(memory) == value.ndim:
+            return memory
         if memory == "alike":
             for arg in value.instruction.args:
                 if arg.ndim == value.ndim:

@@ -18,7 +18,7 @@ from tapenet.compiler.ir import Constant, Instruction, Reference, Result, Value
 from tapenet.compiler.layout import c_strides
 from tapenet.compiler.numpy_plan_memory import slices_text
 from tapenet.compiler.numpy_plan_places import Places
-from tapenet.compiler.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, Hole, function, numpy_slices
+from tapenet.compiler.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, Hole, caller, function, numpy_slices
 
 Statement = Callable[[Places, Instruction, int], None]
 
@@ -48,10 +48,14 @@ def _statement(*names: str) -> Callable[[Statement], Statement]:
 
 def _evaluate(places: Places, instruction: Instruction, position: int) -> None:
     """Whatever has no statement of its own."""
-    evaluate = partial(PRIMITIVES[instruction.name].evaluate, **instruction.params)
-    called = places.shared(places.name("f"), evaluate)
+    params = instruction.params
     args = [places.array(arg) for arg in instruction.args]
-    op = instruction.params.get("op")
+    op = params.get("op")
+    evaluate: Any = partial(PRIMITIVES[instruction.name].evaluate, **params)
+    if op is not None:
+        call = caller(op, params["template"], params["specs"])
+        evaluate = lambda *args: call(args)
+    called = places.shared(places.name("f"), evaluate)
     if op is not None and op.effect:  # it may keep what it is given; into a tensor it may write
         args = [a if isinstance(v, Reference) else f"{a}.copy()" for a, v in zip(args, instruction.args, strict=True)]
     names = [places.given(result, position) for result in instruction.results]

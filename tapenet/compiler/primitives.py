@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.ops.sequences import refilled
+
 Params = Mapping[str, Any]
 
 
@@ -42,7 +44,7 @@ def filled(template: Any, args: Sequence[Any]) -> Any:
     if isinstance(template, Hole):
         return args[template.position]
     if isinstance(template, (list, tuple)):
-        return type(template)(filled(t, args) for t in template)
+        return refilled(template, (filled(t, args) for t in template))
     return template
 
 
@@ -342,22 +344,38 @@ PRIMITIVES["put"] = Primitive("movement", lambda args, p: [args[0]], _put)
 # -- what is called ----------------------------------------------------------------------------------------------
 
 
-def _call(*args: Any, op: Any, template: dict[str, Any], specs: Any, effect: bool = False) -> Any:
-    values = {name: filled(t, args) for name, t in template.items()}
-    out = op.forward(
-        *(values[a.name] for a in op.arguments if not a.keyword_only),
-        **{a.name: values[a.name] for a in op.arguments if a.keyword_only},
-    )
-    outs = tuple(map(np.asarray, out)) if isinstance(out, (tuple, list)) else (np.asarray(out),)
-    for found, spec in zip(outs, specs, strict=True):
-        if spec is None:
-            continue
-        if found.shape != spec.shape or found.dtype != spec.dtype:
-            raise ValueError(
-                f"op {op.name!r} gave {found.dtype} {found.shape} in a compiled program, and {spec.dtype} {spec.shape} "
-                "when it was captured: what it returns must not depend on the values of its inputs"
-            )
-    return outs[0] if len(outs) == 1 else outs
+def caller(op: Any, template: Mapping[str, Any], specs: Sequence[Spec | None]) -> Callable[[Sequence[Any]], Any]:
+    """The call of an op as a function of the arrays that its template has holes for."""
+    names = [a.name for a in op.arguments if not a.keyword_only]
+    holes = [t.position if isinstance(t := template[n], Hole) else None for n in names]
+    trees = {i: template[n] for i, n in enumerate(names) if holes[i] is None}
+    fixed = [trees.get(i) for i in range(len(names))]
+    nested = [i for i, t in trees.items() if _has_holes(t)]
+    options = {a.name: template[a.name] for a in op.arguments if a.keyword_only}
+
+    def call(args: Sequence[Any]) -> Any:
+        given = [t if i is None else args[i] for i, t in zip(holes, fixed, strict=True)]
+        for i in nested:
+            given[i] = filled(fixed[i], args)
+        out = op.forward(*given, **{name: filled(t, args) for name, t in options.items()})
+        outs = tuple(map(np.asarray, out)) if isinstance(out, (tuple, list)) else (np.asarray(out),)
+        for found, spec in zip(outs, specs, strict=True):
+            if spec is not None and (found.shape != spec.shape or found.dtype != spec.dtype):
+                raise ValueError(
+                    f"op {op.name!r} gave {found.dtype} {found.shape} in a compiled program, and {spec.dtype} {spec.shape} "
+                    "when it was captured: what it returns must not depend on the values of its inputs"
+                )
+        return outs[0] if len(outs) == 1 else outs
+
+    return call
+
+
+def _has_holes(template: Any) -> bool:
+    return isinstance(template, Hole) or (isinstance(template, (list, tuple)) and any(map(_has_holes, template)))
+
+
+def _call(*args: Any, op: Any, template: Any, specs: Any, effect: bool = False) -> Any:
+    return caller(op, template, specs)(args)
 
 
 #: What stands for a result that nobody uses.

@@ -62,8 +62,8 @@ class Op:
         gradients: its rules as mathematics, if these were given.
         multiply_adds: how many multiplications with an addition one call takes, if that was given.
         more: what answers a call with options beside the op's own, in terms of ops.
-        memory: how its results lie in memory, if not row by row: "batch last", or "alike", as the first input does that
-            has their number of axes and does not lie row by row either.
+        memory: how its results lie in memory, if not row by row: the axes of those with as many, from the slowest to the
+            fastest; or "alike", as the first input that has their number of axes and does not lie row by row either.
         result: what makes one of several outputs: a NamedTuple; else they are a tuple.
     """
 
@@ -101,7 +101,7 @@ class Op:
         mend: Callable[..., str] | None = None,
         more: Callable[..., Any] | None = None,
         result: Callable[..., Any] | None = None,
-        memory: str | None = None,
+        memory: str | tuple[int, ...] | None = None,
         module: str = "",
     ) -> None:
         self.name = self.__name__ = self.__qualname__ = name
@@ -274,7 +274,7 @@ def op(
     mend: Callable[..., str] | None = None,
     more: Callable[..., Any] | None = None,
     result: Callable[..., Any] | None = None,
-    memory: str | None = None,
+    memory: str | tuple[int, ...] | None = None,
     **rules: Rule,
 ) -> Any:
     """Define an operation: its forward in plain NumPy and a gradient rule for each input, by name.
@@ -324,8 +324,8 @@ def op(
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing.
         result: of an op with several outputs: what they are given as, such as a NamedTuple class; called with them.
-        memory: how results of several axes usually lie in memory, which spares compiled programs a copy: "batch last" (the
-            first axis is the innermost), or "alike" (as an input with as many axes); by default row by row.
+        memory: how results usually lie in memory, which spares compiled programs a copy: a tuple of axes, from the slowest
+            to the fastest, for results with as many, or "alike" (as an input with as many axes); by default row by row.
         **rules: the gradient rule of each input.
 
     Raises:

@@ -271,10 +271,11 @@ def members(entry: Entry) -> list[Instruction]:
 
 
 def _continued(entry: Entry, value: Value) -> Value | None:
-    """The argument that a result of an entry goes on from: what a product is added to, what a loop carries."""
+    """The argument that a result of an entry goes on from: what a product is added to, what is written to in part, what a
+    loop carries."""
     if isinstance(entry, Kernel) or value not in entry.results:
         return None
-    carries = {"dot_add": 1, "loop": entry.params.get("carries", 0)}.get(entry.name, 0)
+    carries = entry.params["carries"] if entry.name == "loop" else entry.name in ("dot_add", "update", "put")
     position = entry.results.index(value)
     return entry.args[position] if position < carries else None
 

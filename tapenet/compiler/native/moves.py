@@ -116,14 +116,20 @@ class _Writer:
 
     def update(self) -> None:
         base, value = self.args
-        out = self.access(self.result)
-        self.copy(base.shape, self.access(base), out)
+        out = self._continued(base)
         pointer = out.pointer
         slices = self.instruction.params["slices"]
         for (start, _, _), stride in zip(slices, out.strides, strict=True):
             pointer = offset(self.code, pointer, start, stride, out.dtype)
         steps = [step * stride for (_, _, step), stride in zip(slices, out.strides, strict=True)]
         self.copy(value.shape, self.access(value), Access(pointer, steps, out.dtype))
+
+    def _continued(self, base: Value) -> Access:
+        """The result, with the elements of the base in it: it is one array where the base is read for the last time."""
+        out = self.access(self.result)
+        if self.buffer(self.layouts[base].root) != self.buffer(self.result):
+            self.copy(base.shape, self.access(base), out)
+        return out
 
     def take(self) -> None:
         self._gather(self.args[0].shape, Gathered(self.instruction.params["axis"], 1), self.args[1:], "read")
@@ -136,7 +142,7 @@ class _Writer:
     def put(self) -> None:
         g = gathered(self.instruction.params["template"], self.args[0].ndim)
         assert g is not None
-        self.copy(self.args[0].shape, self.access(self.args[0]), self.access(self.result))
+        self._continued(self.args[0])
         self._gather(self.args[0].shape, g, self.args[2:], "write")
 
     def scatter_add(self) -> None:

@@ -11,18 +11,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from tapenet import kernels
 from tapenet.compiler.groups import Groups
 from tapenet.compiler.ir import Constant, Host, Program, Reference, Value
 from tapenet.compiler.layout import alike
 from tapenet.compiler.native import entry
-from tapenet.compiler.native.memory import Arena
-from tapenet.compiler.native.module import Call, Module, Segment
+from tapenet.compiler.native.calls import Calls
+from tapenet.compiler.native.module import Module, Segment
 from tapenet.compiler.native.parallel import threads
 from tapenet.compiler.native.report import groups, report
-from tapenet.compiler.primitives import PRIMITIVES
 from tapenet.native.toolchain import Library
 from tapenet.native.toolchain import build as compile_text
 
@@ -173,6 +170,7 @@ class Runner:
                 f"    if v.__class__ is not tuple or v != lasts[{i}]:",
                 f"        h{i}[...] = lasts[{i}] = v",
             ]
+        calls = Calls(module, self._memory, self._arrays)
         for step in module.steps:
             if isinstance(step, Segment):
                 name = f"segment{step.number}"
@@ -184,7 +182,7 @@ class Runner:
                     lines += [f"    if {name}():", "        index_error()"]
             else:
                 name = f"call{len(namespace)}"
-                namespace[name] = self._python(step)
+                namespace[name] = calls.function(step.instruction)
                 lines.append(f"    {name}(({everything}{',' if everything else ''}))")
         lines += [
             "finally:",
@@ -231,68 +229,6 @@ class Runner:
             self._table[2 + i] = _address(array)
         return True
 
-    def _python(self, step: Call) -> Callable[[Any], None]:
-        """An instruction that is run in Python, on views of the program's memory."""
-        instruction = step.instruction
-        evaluate = PRIMITIVES[instruction.name].evaluate
-        positions = {v: i for i, v in enumerate((*self.module.program.inputs, *self.module.program.outputs))}
-
-        def array(value: Value, given: Any) -> Array:
-            place = self.module.layouts[value]
-            root = place.root
-            if isinstance(root, Constant) and root.size == 1:
-                return np.broadcast_to(root.array.reshape(()), value.shape)
-            if root in positions:
-                base = given[positions[root]]
-            elif root in self._arrays:
-                base = self._arrays[root]
-            else:
-                base = self._memory_of(root)
-            return _view(base, place.offset, value.shape, place.strides)
-
-        op = instruction.params.get("op")
-
-        def operand(value: Value, given: Any) -> Array:
-            found = array(value, given)
-            if op is not None and op.effect and not isinstance(self.module.layouts[value].root, Reference):
-                return found.copy()  # it may keep what it is given; into a tensor it may write
-            return found
-
-        wanted = instruction.params.get("specs") or instruction.results  # None for what nobody uses
-        kept = [
-            (i, result)
-            for i, (result, spec) in enumerate(zip(instruction.results, wanted, strict=True))
-            if spec is not None and result in self.module.memory.stored
-        ]
-
-        # What an op raises in the midst must not leave marks on arrays of others.
-        own = [isinstance(self.module.memory.buffer(self.module.layouts[result].root), Arena) for _, result in kept]
-
-        def run(given: Any) -> None:
-            places = [array(result, given) for _, result in kept]
-            operands = [operand(a, given) for a in instruction.args]
-            with np.errstate(all="ignore"), kernels.offering(list(itertools.compress(places, own))):
-                answer = evaluate(*operands, **instruction.params)
-            answers = answer if isinstance(answer, tuple) else (answer,)
-            for (i, _), place in zip(kept, places, strict=True):
-                value = answers[i]
-                if (
-                    type(value) is not np.ndarray
-                    or value.strides != place.strides
-                    or _address(value) != _address(place)
-                ):
-                    place[...] = value
-
-        return run
-
-    def _memory_of(self, root: Value) -> Array:
-        """The memory of a value that is computed on the way, as a flat array."""
-        buffer = self.module.memory.buffer(root)
-        if isinstance(buffer, Arena):
-            flat = self._memory[buffer.offset : buffer.offset + root.nbytes]
-            return flat.view(root.dtype)
-        return self._arrays[self.module.memory.owner(buffer)]
-
 
 def build(program: Program) -> Runner:
     """Compile a program."""
@@ -322,17 +258,6 @@ def _lies(array: Array, strides: tuple[int, ...]) -> bool:
     """Whether an array lies in memory as `strides`, in elements, say."""
     steps = (s * array.itemsize for s in strides)
     return array.size == 0 or (array.flags.aligned and alike(array.shape, array.strides, tuple(steps)))
-
-
-def _view(base: Array, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
-    """A view of dense memory, with strides in elements."""
-    steps = tuple(s * base.itemsize for s in strides)
-    if offset == 0 and base.shape == shape and base.strides == steps:
-        return base
-    # Strides lead to elements of the base only: those of a layout that was made from it.
-    flat = as_strided(base, (1,), (base.itemsize,))
-    at: Array = as_strided(flat, (offset + 1,), (base.itemsize,))[offset:]
-    return as_strided(at, shape, steps)
 
 
 def _index_error() -> None:

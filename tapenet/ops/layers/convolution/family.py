@@ -30,6 +30,11 @@ def not_lowered(*args: Any, **kwargs: Any) -> Any:
     raise NotImplementedError("columns are made in blocks that fit the cache, which no primitive does")
 
 
+def batch_last(axes: int) -> tuple[int, ...]:
+    """The order in memory of batches of results over so many spatial axes."""
+    return (*range(1, axes + 2), 0)
+
+
 def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, Samples, Samples]) -> tuple[Op, Op, Op]:
     """The three ops over so many spatial axes: with T(x, weight, y) = Σ y · conv(x, weight), its derivatives by y, by x
     and by weight."""
@@ -39,7 +44,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
     conv = op(
         forwards[0],
         name=name,
-        memory="batch last",
+        memory=batch_last(axes),
         multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
         lower=not_lowered,
         label=lambda weight_shape, stride, groups: words.label(
@@ -82,7 +87,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
         forwards[1],
         name=f"{name}_input_grad",
         label="conv input gradient",
-        memory="batch last",
+        memory=batch_last(axes),
         multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * math.prod(weight_shape[1:]),
         lower=not_lowered,
         y=lambda g, weight, stride, padding, dilation, groups: conv(g, weight, None, stride, padding, dilation, groups),

@@ -166,6 +166,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
         name=name,
         multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * math.prod(weight_shape[1:]),
         lower=family.not_lowered,
+        memory=family.batch_last(axes),
         label=lambda weight_shape, stride, groups: words.label(
             "transposed conv", weight_shape[2:], weight_shape[1] * groups, stride, groups
         ),

@@ -121,6 +121,7 @@ adaptive_max_indices: Op = op(
     lambda x, output_size: _part_indices(x, tuple(output_size)),
     name="adaptive_max_indices",
     lower=_not_lowered,
+    memory="alike",
     nondiff=("x",),
     label=lambda output_size: f"adaptive max pool {'×'.join(map(str, output_size))}, indices",
     formula="the place of the largest element of each part",

@@ -39,9 +39,14 @@ def max_pool_grad(found: Any, y: Any, where: Any, windows: Windows) -> bool:
 
 def _kernel(x: Any, windows: Windows) -> Any:
     """The kernels, if there are any for an array."""
-    if x.size < WORTH or not kernels.fit(x) or not 1 < math.prod(windows.kernel) <= MOST:
+    if not is_for(x.size, x.dtype, windows) or not kernels.fit(x):
         return None
     return kernels.use("pooling") if _batch_last(x) or x.flags.c_contiguous else None
+
+
+def is_for(size: int, dtype: Any, windows: Windows) -> bool:
+    """Whether there is a kernel for so many elements, in an order of memory that it takes."""
+    return size >= WORTH and dtype.char in "fd" and 1 < math.prod(windows.kernel) <= MOST and kernels.on()
 
 
 def _shape(kernel: Any, x: Any, windows: Windows) -> Any:

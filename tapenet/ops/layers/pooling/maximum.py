@@ -178,13 +178,15 @@ def _plane_indices(where: Any, windows: Windows) -> Any:
 # -- for a compiler ----------------------------------------------------------------------------------------------
 
 
-def _check_lowered(windows: Windows) -> None:
+def _check_lowered(x: Any, windows: Windows) -> None:
     if math.prod(windows.kernel) > _MANY:
         raise NotImplementedError("a window so large is read by index")
+    if machine.is_for(math.prod(x.shape[: len(x.shape) - windows.axes]) * math.prod(windows.padded), x.dtype, windows):
+        raise NotImplementedError("there is a kernel for it")
 
 
 def _max_pool_lowered(x: Any, windows: Windows) -> tuple[Any, Any]:
-    _check_lowered(windows)
+    _check_lowered(x, windows)
     kind = _offset_dtype(windows)
     x = _filled(x, windows)
     best = x[windows.cells[0]]
@@ -197,7 +199,7 @@ def _max_pool_lowered(x: Any, windows: Windows) -> tuple[Any, Any]:
 
 
 def _max_pool_grad_lowered(y: Any, where: Any, windows: Windows) -> Any:
-    _check_lowered(windows)
+    _check_lowered(y, windows)
     found = np.zeros_like(y, shape=(*y.shape[: len(y.shape) - windows.axes], *windows.padded))
     for i, cell in enumerate(windows.cells):
         put(found, windows, cell, np.where(where == i, y, 0))
@@ -205,7 +207,7 @@ def _max_pool_grad_lowered(y: Any, where: Any, windows: Windows) -> Any:
 
 
 def _max_pool_pick_lowered(x: Any, where: Any, windows: Windows) -> Any:
-    _check_lowered(windows)
+    _check_lowered(x, windows)
     x = bordered(x, windows, 0)
     found = np.zeros_like(x, shape=where.shape)
     for i, cell in enumerate(windows.cells):
@@ -250,6 +252,7 @@ def _max_pool_op(axes: int) -> Op:
         forward,
         name=f"max_pool{axes}d",
         lower=lowered,
+        memory="alike",
         more=more,
         label=lambda kernel_size, **_: f"max pool {times(kernel_size, axes)}",
         residuals=("where",),
@@ -323,6 +326,7 @@ max_pool_with_indices: Op = op(
     outputs=2,
     nondiff_outputs=(1,),
     lower=_not_lowered,
+    memory="alike",
     label=lambda kernel_size, **_: f"max pool {times(kernel_size, len(kernel_size))}",
     residuals=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
@@ -363,6 +367,7 @@ max_pool_grad: Op = op(
     ),
     name="max_pool_grad",
     label="max pool gradient",
+    memory="alike",
     lower=lambda y, where, shape, kernel_size, stride, padding, dilation, ceil_mode: _max_pool_grad_lowered(
         y, where, windows_of(shape, len(kernel_size), kernel_size, stride, padding, dilation, ceil_mode)
     ),
@@ -398,6 +403,7 @@ max_pool_pick: Op = op(
     ),
     name="max_pool_pick",
     label="max pool pick",
+    memory="alike",
     lower=lambda x, where, kernel_size, stride, padding, dilation, ceil_mode: _max_pool_pick_lowered(
         x, where, windows_of(x.shape, len(kernel_size), kernel_size, stride, padding, dilation, ceil_mode)
     ),
