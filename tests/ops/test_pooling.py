@@ -175,6 +175,18 @@ def test_an_infinite_gradient_does_not_spoil_its_window() -> None:
     np.testing.assert_array_equal(x.grad.data, [[[np.inf, 0], [0, 0]]])
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (3, 0, 2, 1)])
+@pytest.mark.parametrize("size", [(5, 7), (40, 31)])
+def test_the_mean_of_all_in_any_memory_order(order: Any, size: Any) -> None:
+    x = np.random.default_rng(0).normal(1.0, 1.0, (9, 13, *size))
+    x[1, 2, 3, 4], x[3, 4, 0, 0] = np.inf, np.nan
+    laid = np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order))
+    for dtype, error in ((np.float64, 1e-13), (np.float32, 2e-6)):
+        found = tn.avg_pool2d(laid.astype(dtype), size)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(found, x.mean((2, 3), keepdims=True), rtol=error)
+
+
 def test_integers_are_pooled() -> None:
     x = R.integers(-9, 9, (2, 5, 5))
     np.testing.assert_array_equal(tn.max_pool2d(x, 3, 1, 1), tn.max_pool2d(x.astype(float), 3, 1, 1))
