@@ -70,6 +70,20 @@ def test_values_and_gradients_are_those_of_torch(name: str, reduction: str, shap
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("name", ["mse", "l1", "huber", "huber delta"])
+def test_weights_of_distances_are_those_of_torch(name: str, reduction: str) -> None:
+    ours, theirs = DISTANCES[name]
+    x, t, w = R.normal(size=(4, 3)), R.normal(size=(4, 3)), R.uniform(0.5, 2, (4, 3))
+    agrees_with_torch(
+        lambda *a: ours(*a, reduction=reduction, weight=w),
+        lambda *a: theirs(*a, reduction=reduction, weight=T(w)), x, t, dtypes=[np.float64],
+    )  # fmt: skip
+    assert ours(tn.tensor(x, dtype="float32"), t.astype("float32"), reduction=reduction, weight=w).dtype == np.float32
+    with pytest.raises(ValueError, match=r"weight has shape \(3,\); it must have that of the input, \(4, 3\)"):
+        ours(x, t, weight=w[0])
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_binary_cross_entropy_is_that_of_torch(reduction: str) -> None:
     p, t, w = R.uniform(0.05, 0.95, (4, 3)), R.uniform(0.05, 0.95, (4, 3)), R.uniform(size=3)
     agrees_with_torch(
