@@ -47,6 +47,51 @@ def _product(char: str) -> Any:
     return k.compile()
 
 
+def transposed(y: Any, weight: Any) -> Any:
+    """y @ weight of rows y (n, out) and int8 weight (out, in), both in C order."""
+    n, outputs = y.shape
+    inputs = weight.shape[1]
+    found = np.empty((n, inputs), y.dtype)
+    run = _transposed(y.dtype.char)
+    deal(lambda first, last: run(y, weight, found, n, inputs, outputs, first, last), inputs, n * weight.size)
+    return found
+
+
+@functools.lru_cache(maxsize=4)
+def _transposed(char: str) -> Any:
+    k = Kernel("quantized_transposed", char)
+    y, weight, found = k.array(1), k.array(1, dtype=np.int8), k.array(1)
+    n, inputs, outputs, first, last = (k.integer() for _ in range(5))
+    lanes = k.lanes
+
+    def tile(j: Value, row: Value, wide: int, vectors: int, rows: int) -> None:
+        """Some rows of `vectors` vectors of columns; of single columns where `wide` is 0."""
+        zero = k.number(0.0, wide)
+        sums = [[k.variable(zero) for _ in range(vectors)] for _ in range(rows)]
+        for o in k.turns(outputs):
+            values = [_floats(k, weight.at(o * inputs + j + v * wide), wide) for v in range(vectors)]
+            for r, totals in enumerate(sums):
+                factor = y.load((row + r) * outputs + o)
+                factor = k.spread(factor, wide) if wide else factor
+                for total, value in zip(totals, values, strict=True):
+                    total += value * factor
+        for r, totals in enumerate(sums):
+            for v, total in enumerate(totals):
+                found.store(total.value, (row + r) * inputs + j + v * wide)
+
+    step = _OUTPUTS * lanes
+    whole = first + (last - first).op("udiv", last - first, step) * step
+    single = whole + (last - whole).op("udiv", last - whole, lanes) * lanes
+    parts = ((first, whole, lanes, _OUTPUTS), (whole, single, lanes, 1), (single, last, 0, 1))
+    for begin, end, wide, vectors in parts:
+        for j in k.turns(end, begin, max(1, wide * vectors)):
+            most = n.op("udiv", n, _ROWS) * _ROWS
+            for start, stop, rows in ((k.index(0), most, _ROWS), (most, n, 1)):
+                for row in k.turns(stop, start, rows):
+                    tile(j, row, wide, vectors, rows)
+    return k.compile()
+
+
 def _sums(k: Kernel, weight: Array, x: Array, inputs: Value, height: int, rows: int) -> list[list[Value]]:
     """The inner products of some rows of both."""
     lanes = k.lanes

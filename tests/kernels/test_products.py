@@ -25,6 +25,7 @@ def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "WORTH", 0)
     monkeypatch.setattr(products, "_LARGE", 0)
     monkeypatch.setattr(quantized, "WORTH", 0)
+    monkeypatch.setattr(quantized, "WORTH_BACK", 0)
 
 
 def agree(found: Any, expected: Any, dtype: str) -> None:
@@ -74,9 +75,15 @@ def test_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
-@pytest.mark.parametrize(("n", "inputs", "outputs"), [(1, 16, 4), (1, 37, 5), (6, 100, 33), (4, 3, 9), (9, 64, 64)])
+@pytest.mark.parametrize(
+    ("n", "inputs", "outputs"), [(1, 16, 4), (1, 37, 5), (6, 100, 33), (4, 3, 9), (9, 64, 64), (5, 83, 7)]
+)
 def test_weights_of_8_bits(n: int, inputs: int, outputs: int, dtype: str) -> None:
     weight, scale = quantized.quantized_weight(R.normal(size=(outputs, inputs)).astype(dtype))
-    x = R.normal(size=(n, inputs)).astype(dtype)
+    x = tn.tensor(R.normal(size=(n, inputs)).astype(dtype), requires_grad=True)
+    g = R.normal(size=(n, outputs)).astype(dtype)
     found = tn.quantized_linear(x, weight, scale)
-    agree(found, x.astype("d") @ (weight.astype("d") * scale.astype("d")[:, None]).T, dtype)
+    exact = weight.astype("d") * scale.astype("d")[:, None]
+    agree(found.data, x.data.astype("d") @ exact.T, dtype)
+    found.backward(g)
+    agree(x.grad.data, g.astype("d") @ exact, dtype)

@@ -15,8 +15,9 @@ from tapenet.ops.registry import sample
 Array = NDArray[Any]
 #: Bytes of the weights in float32 that are worked on at once: what a second level cache holds beside other things.
 BLOCK = 256 * 1024
-#: Multiply-adds from which a kernel is quicker.
+#: Multiply-adds from which a kernel is quicker, and from which one of the gradient by the input is.
 WORTH = 20_000
+WORTH_BACK = 600_000
 
 
 def quantized_weight(weight: Array) -> tuple[Array, Array]:
@@ -72,6 +73,11 @@ def _forward(x: Array, weight: Array, scale: Array) -> Array:
 def _backward(y: Array, weight: Array, scale: Array) -> Array:
     """(y · scale) @ weight for a matrix y."""
     y = y * scale
+    if len(y) * weight.size >= WORTH_BACK and kernels.fit(y):
+        kernel = kernels.use("quantized")
+        if kernel is not None:
+            found: Array = kernel.transposed(*map(np.ascontiguousarray, (y, weight)))
+            return found
     out = np.zeros((y.shape[0], weight.shape[1]), y.dtype)
     for part, block in _blocks(weight, y.dtype):
         out += y[:, part].dot(block)

@@ -28,7 +28,6 @@ from tapenet.ops.layers.pooling.windows import (
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
-
 #: From this size on sums are products with ones.
 _LARGE = 1 << 12
 
