@@ -168,6 +168,14 @@ def test_an_empty_batch() -> None:
     assert tn.interpolate(np.zeros((0, 2, 3)), 5).shape == (0, 2, 5)
 
 
+def test_an_empty_batch_on_a_grid() -> None:
+    x = tn.tensor(np.zeros((0, 2, 3, 4)), requires_grad=True)
+    grid = tn.tensor(np.zeros((0, 5, 6, 2)), requires_grad=True)
+    out = tn.grid_sample(x, grid)
+    out.backward(np.zeros((0, 2, 5, 6)))
+    assert (out.shape, x.grad.shape, grid.grad.shape) == ((0, 2, 5, 6), x.shape, grid.shape)
+
+
 # -- grids -------------------------------------------------------------------------------------------------------
 
 SHAPES = [((2, 3, 5, 6), (2, 3, 4, 2)), ((2, 2, 3, 4, 5), (2, 2, 2, 3, 3)), ((1, 1, 1, 1), (1, 3, 4, 2))]

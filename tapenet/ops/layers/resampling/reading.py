@@ -137,14 +137,14 @@ def _gradients(
     taken, weights = _taps(reads, sizes)
     shape = (batch, len(taken), math.prod(places))
     index = np.stack(taken, 1).reshape(shape)
-    y = y.reshape(*lead, -1)
+    y = y.reshape(*lead, math.prod(places))
     dx = dgrid = np.zeros((), x.dtype)
     if by_x:
         w = np.stack(weights, 1).reshape(shape).astype(x.dtype, copy=False)
         dx = point_scatter(y, w, index, math.prod(sizes)).reshape(x.shape)
     if by_grid:
         dgrid = np.zeros_like(grid)
-        along = point_weights(x.reshape(*lead, -1), y, index).reshape(batch, -1, *places)
+        along = point_weights(x.reshape(*lead, math.prod(sizes)), y, index).reshape(batch, len(taken), *places)
         for axis, (coordinate, n) in enumerate(_axes(grid, sizes)):
             total: Any = 0
             for t, taps in enumerate(itertools.product(*[enumerate(r) for r in reads])):
