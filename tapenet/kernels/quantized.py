@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.kernels.threads import deal
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.native.emitter import Value
+from tapenet.native.kernel import Array, Index, Kernel
 
 #: Outputs that are computed together, and rows.
 _OUTPUTS, _ROWS = 4, 4

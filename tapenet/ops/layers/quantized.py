@@ -132,6 +132,7 @@ def _samples(r: np.random.Generator, size: int) -> list[Any]:
 quantized_linear_input_grad = op(
     _input_grad,
     name="quantized_linear_input_grad",
+    label="8-bit linear gradient",
     lower=_called,
     nondiff=("weight",),
     multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * weight_shape[1],
