@@ -1,0 +1,107 @@
+"""Kernels written for the registers of other machines: those that this one has not, LLVM splits."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import tapenet as tn
+from tapenet import kernels
+from tapenet.native import processor
+from tapenet.native.processor import Registers
+from tapenet.ops.layers import quantized
+from tests.kernels import test_attention, test_convolution, test_grids, test_normalization, test_recurrent
+
+R = np.random.default_rng(0)
+#: Short ones and few: of machines with SSE2 and AVX2.
+MACHINES = {"SSE2": Registers(16, 16), "AVX2": Registers(32, 16)}
+
+
+def modules() -> list[Any]:
+    """Those that write kernels."""
+    for found in pkgutil.walk_packages(kernels.__path__, "tapenet.kernels."):
+        importlib.import_module(found.name)
+    return [module for name, module in sys.modules.items() if name.startswith(("tapenet.kernels", "tapenet.native"))]
+
+
+def forget() -> None:
+    """Throw away kernels that were written for one machine."""
+    for module in modules():
+        if module.__name__.startswith("tapenet.kernels."):
+            for value in vars(module).values():
+                if hasattr(value, "cache_clear"):
+                    value.cache_clear()
+
+
+@pytest.fixture(params=MACHINES, scope="module")
+def machine(request: pytest.FixtureRequest) -> Iterator[Registers]:
+    """The registers that code is written for; kernels for work of any size."""
+    found = MACHINES[request.param]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in modules():
+            if hasattr(module, "registers"):
+                patch.setattr(module, "registers", lambda: found)
+        for test in (test_attention, test_convolution, test_grids, test_normalization):
+            patch.setattr(test.machine, "WORTH", 0)
+        patch.setattr(test_recurrent.products, "WORTH", 0)
+        patch.setattr(quantized, "WORTH", 0)
+        forget()
+        yield found
+    forget()
+
+
+def test_registers_are_asked_for_by_name() -> None:
+    """The fixture finds all that ask for them."""
+    assert all(vars(m).get("registers", processor.registers) is processor.registers for m in modules())
+    assert len([m for m in modules() if hasattr(m, "registers")]) > 5
+
+
+@pytest.mark.parametrize("case", [test_convolution.CASES[i] for i in (1, 5)])
+def test_convolution_direct(machine: Registers, case: Any) -> None:
+    test_convolution.check(*case, "f")
+
+
+def test_convolution_by_winograd(machine: Registers) -> None:
+    winograd = importlib.import_module("tapenet.kernels.winograd")
+    assert winograd.pays("f", winograd.Shape(25, 33, 5, 4, 12))
+    test_convolution.check(2, (5, 4), 12, (25, 33, 1), (3, 3), (1, 1, 1), "f")
+
+
+def test_heads(machine: Registers) -> None:
+    test_attention.test_same_as_numpy((2,), 41, 70, 5, 23, True, "f")
+
+
+def test_groups(machine: Registers) -> None:
+    test_normalization.test_same_as_numpy("group of many samples", test_normalization.batch_last, "f")
+
+
+def test_grid(machine: Registers) -> None:
+    test_grids.test_same_as_numpy(*test_grids.CASES[2], "f")
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_recurrent_layers(machine: Registers, kind: str) -> None:
+    test_recurrent.check(test_recurrent.Case(kind, (3, 7, 9, 21)), "f")
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_products(machine: Registers, dtype: str) -> None:
+    linear = importlib.import_module("tapenet.kernels.linear")
+    x, g, weight = (R.normal(size=s).astype(dtype) for s in ((37, 24), (37, 51), (24, 51)))
+    pairs = [
+        (linear.product(x, weight), x.astype("d") @ weight.astype("d")),
+        (linear.product_turned(g, weight), g.astype("d") @ weight.T.astype("d")),
+        (linear.weight_grad(x, g), x.T.astype("d") @ g.astype("d")),
+    ]
+    integers, scale = quantized.quantized_weight(weight)
+    pairs.append((tn.quantized_linear(g, integers, scale), g.astype("d") @ (integers * scale[:, None].astype("d")).T))
+    for found, expected in pairs:
+        assert abs(found - expected).max() <= (2e-6 if dtype == "f" else 1e-14) * abs(expected).max()
