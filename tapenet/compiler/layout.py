@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from tapenet.compiler.ir import Builder, Instruction, Program, Reference, Result, Value, rewrite
 
 Strides = tuple[int, ...]
+#: Instructions whose results lie in memory as their operands do.
+MOVED = frozenset({"update", "put", "concatenate", "take"})
 
 
 class Place(NamedTuple):
@@ -93,6 +95,8 @@ class Layouts:
             return Place(value, 0, c_strides(value.shape))
         if isinstance(value, Result) and value.instruction.kind == "elementwise":
             return Place(value, 0, ordered_strides(value.shape, self._order(value)))
+        if isinstance(value, Result) and value.instruction.name in MOVED:
+            return Place(value, 0, ordered_strides(value.shape, self._alike(value)))
         if isinstance(value, Result) and value.instruction.name == "call":
             return Place(value, 0, ordered_strides(value.shape, self._called_order(value)))
         if isinstance(value, Result) and value.instruction.name == "dot_add":
@@ -109,15 +113,18 @@ class Layouts:
     def _called_order(self, value: Result) -> tuple[int, ...]:
         """Memory order of the result of an op that is called: what the op says of it."""
         memory = value.instruction.params["op"].memory
-        usual = tuple(range(value.ndim))
         if isinstance(memory, tuple) and len(memory) == value.ndim:
             return memory
-        if memory == "alike":
-            for arg in value.instruction.args:
-                if arg.ndim == value.ndim:
-                    order = memory_order(arg.shape, self[arg].strides)
-                    if order != usual and 0 not in self[arg].strides:
-                        return order
+        return self._alike(value) if memory == "alike" else tuple(range(value.ndim))
+
+    def _alike(self, value: Result) -> tuple[int, ...]:
+        """Memory order of the first operand with as many axes that is not row-major."""
+        usual = tuple(range(value.ndim))
+        for arg in value.instruction.args:
+            if arg.ndim == value.ndim:
+                order = memory_order(arg.shape, self[arg].strides)
+                if order != usual and 0 not in self[arg].strides:
+                    return order
         return usual
 
     def _order(self, value: Result) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet import kernels
 from tapenet.ops.layers.resampling.taps import Taps, linear
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
@@ -25,51 +26,52 @@ def _resample(x: Any, taps: Taps, axis: int) -> Any:
         x = x.astype(np.float64)
     # In a product of matrices 0 · inf would spoil elements far away.
     finite = bool(np.isfinite(np.add.reduce(x, axis=None)))
-    return _along(x, axis, lambda flat: _product(flat, taps, finite))
+    return _along(x, axis, taps.out, lambda flat, out: _product(flat, taps, finite, out))
 
 
 def taken_in_order(x: Any, index: Any, axis: int) -> Any:
     """The elements at `index` along an axis, in the memory order of x."""
-    return _along(x, axis, lambda flat: flat.take(index, axis=1))
+    return _along(x, axis, len(index), lambda flat, out: flat.take(index, axis=1, out=out, mode="clip"))
 
 
-def _along(x: Any, axis: int, compute: Callable[[Any], Any]) -> Any:
-    """What changes one axis, in the memory order of x: it is given as (before, axis, after), all other axes as one."""
+def _along(x: Any, axis: int, length: int, compute: Callable[[Any, Any], Any]) -> Any:
+    """What makes another length of one axis, in the memory order of x: it is given that as (before, axis, after), all other
+    axes as one, and where to put the result."""
     order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
     place = order.index(axis % x.ndim)
     x = np.ascontiguousarray(x.transpose(order))
     before, after = x.shape[:place], x.shape[place + 1 :]
-    found = compute(x.reshape(math.prod(before), x.shape[place], math.prod(after)))
-    return found.reshape(*before, found.shape[1], *after).transpose(np.argsort(order))
+    found = kernels.empty((*before, length, *after), x.dtype, tuple(order))
+    first, last = math.prod(before), math.prod(after)
+    compute(x.reshape(first, x.shape[place], last), found.reshape(first, length, last))
+    return found.transpose(np.argsort(order))
 
 
-def _product(x: Any, taps: Taps, finite: bool) -> Any:
+def _product(x: Any, taps: Taps, finite: bool, found: Any) -> None:
     """The middle axis of x times the matrix."""
     blocks = taps.blocks(x.dtype)
     columns = sum(matrix.shape[1] for _, _, matrix in blocks) / len(blocks)
     last = x.shape[2] == 1
     if not finite or columns > len(taps.index) * _WIDE * (2 if last else 1):
-        return _by_taps(x, taps, finite)
-    found = np.empty((x.shape[0], taps.out, x.shape[2]), x.dtype)
+        _by_taps(x, taps, finite, found)
+        return
     for rows, place, matrix in blocks:
         if last:
             np.matmul(x[:, place, 0], matrix.T, out=found[:, rows, 0])
         else:
             np.matmul(matrix, x[:, place], out=found[:, rows])
-    return found
 
 
-def _by_taps(x: Any, taps: Taps, finite: bool) -> Any:
+def _by_taps(x: Any, taps: Taps, finite: bool, found: Any) -> None:
     """The same, tap by tap."""
-    found: Any = None
-    for index, weights in zip(taps.index, taps.weights.astype(x.dtype)[..., None], strict=True):
-        part = x.take(index, axis=1)
+    for t, (index, weights) in enumerate(zip(taps.index, taps.weights.astype(x.dtype)[..., None], strict=True)):
+        part = x.take(index, axis=1, out=None if t else found, mode="clip")
         if finite:
             part *= weights
         else:
-            part = np.multiply(part, weights, out=np.zeros_like(part), where=weights != 0)
-        found = part if found is None else np.add(found, part, out=found)
-    return found
+            np.copyto(part, np.multiply(part, weights, out=np.zeros_like(part), where=weights != 0))
+        if t:
+            found += part
 
 
 def _not_lowered(x: Any, taps: Taps, axis: int) -> Any:
