@@ -31,7 +31,8 @@ class _AdaptiveAvgPool(Module):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The means of so many parts of a sequence; see `tn.adaptive_avg_pool1d`.
+    """The means of so many parts of a sequence; see `tn.adaptive_avg_pool1d`. With 1: global pooling, the mean of each
+    channel.
 
     Shapes: (n, c, length) gives (n, c, output_size).
 
@@ -48,7 +49,8 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The means of so many parts of an image; see `tn.adaptive_avg_pool2d`. With 1: the mean of each channel.
+    """The means of so many parts of an image; see `tn.adaptive_avg_pool2d`. With 1: global pooling, the mean of each
+    channel.
 
     Shapes: (n, c, h, w) gives (n, c, h', w') with (h', w') = output_size.
 
@@ -65,7 +67,8 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The means of so many parts of a volume; see `tn.adaptive_avg_pool3d`.
+    """The means of so many parts of a volume; see `tn.adaptive_avg_pool3d`. With 1: global pooling, the mean of each
+    channel.
 
     Shapes: (n, c, d, h, w) gives (n, c, d', h', w') with (d', h', w') = output_size.
 
@@ -99,7 +102,8 @@ class _AdaptiveMaxPool(Module):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest elements of so many parts of a sequence; see `tn.adaptive_max_pool1d`.
+    """The largest elements of so many parts of a sequence; see `tn.adaptive_max_pool1d`. With 1: global pooling, the
+    largest element of each channel.
 
     Shapes: (n, c, length) gives (n, c, output_size).
 
@@ -117,7 +121,8 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest elements of so many parts of an image; see `tn.adaptive_max_pool2d`.
+    """The largest elements of so many parts of an image; see `tn.adaptive_max_pool2d`. With 1: global pooling, the
+    largest element of each channel.
 
     Shapes: (n, c, h, w) gives (n, c, h', w') with (h', w') = output_size.
 
@@ -135,7 +140,8 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The largest elements of so many parts of a volume; see `tn.adaptive_max_pool3d`.
+    """The largest elements of so many parts of a volume; see `tn.adaptive_max_pool3d`. With 1: global pooling, the
+    largest element of each channel.
 
     Shapes: (n, c, d, h, w) gives (n, c, d', h', w') with (d', h', w') = output_size.
 
