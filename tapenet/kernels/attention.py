@@ -32,14 +32,14 @@ LONGEST, WIDEST = 1 << 16, 256
 def takes(query: Any, key: Any, value: Any) -> bool:
     """Whether there is a kernel for arrays of these shapes."""
     widths = query.shape[-1], value.shape[-1]
-    return min(*widths, query.shape[-2]) > 0 and 0 < key.shape[-2] <= LONGEST and max(widths) <= WIDEST
+    return bool(min(*widths, query.shape[-2]) > 0 and 0 < key.shape[-2] <= LONGEST and max(widths) <= WIDEST)
 
 
 def multiply_adds(query: Any, key: Any, value: Any, causal: bool) -> int:
     """Those of the forward pass, counting all scores that are seen."""
     *lead, rows, width = query.shape
     heads = int(np.prod(lead, dtype=np.int64))
-    return heads * rows * key.shape[-2] * (width + value.shape[-1]) // (2 if causal else 1)
+    return int(heads * rows * key.shape[-2] * (width + value.shape[-1]) // (2 if causal else 1))
 
 
 def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> tuple[Any, Any]:
@@ -300,9 +300,9 @@ def _backward(width: int, wide: int, causal: bool, char: str) -> Any:
             head.gather(g, g_by, first, count, upper, BLOCK, wide)
             head.gather(out, out_by, first, count, results, BLOCK, wide)
             for t in k.turns(tiles):
-                at = t * BLOCK
-                head.gemm(own, width, keys_turned.moved(at), BLOCK, weights.moved(at), BLOCK, width, False)
-                head.gemm(upper, wide, values_turned.moved(at), BLOCK, by_scores.moved(at), BLOCK, wide, False)
+                tile = t * BLOCK
+                head.gemm(own, width, keys_turned.moved(tile), BLOCK, weights.moved(tile), BLOCK, width, False)
+                head.gemm(upper, wide, values_turned.moved(tile), BLOCK, by_scores.moved(tile), BLOCK, wide, False)
             for i in k.turns(count):
                 seen = head.visible(i, first)
                 off = k.spread(head.inner(upper, results, i, wide), lanes)
@@ -318,10 +318,14 @@ def _backward(width: int, wide: int, causal: bool, char: str) -> Any:
                     by_scores.store(k.number(0.0, lanes), row, at)
             head.clear(own_sums, BLOCK, width)
             for t in k.turns(tiles):
-                at = t * BLOCK
-                head.gemm(by_scores.moved(at), BLOCK, keys.moved(at), width, own_sums, width, BLOCK, True)
-                head.gemm(by_scores.moved(at), BLOCK, own, width, key_sums.moved(at), width, BLOCK, True, turned=True)
-                head.gemm(weights.moved(at), BLOCK, upper, wide, value_sums.moved(at), wide, BLOCK, True, turned=True)
+                tile = t * BLOCK
+                head.gemm(by_scores.moved(tile), BLOCK, keys.moved(tile), width, own_sums, width, BLOCK, True)
+                head.gemm(
+                    by_scores.moved(tile), BLOCK, own, width, key_sums.moved(tile), width, BLOCK, True, turned=True
+                )
+                head.gemm(
+                    weights.moved(tile), BLOCK, upper, wide, value_sums.moved(tile), wide, BLOCK, True, turned=True
+                )
             head.scale(own_sums, BLOCK, width, lambda i: number)
             head.spread(own_sums, *placed[5], first, count, width)
         head.scale(key_sums, columns, width, lambda i: number)

@@ -177,10 +177,10 @@ def _add_up(
             pieces = [
                 x.load(c, d, h, w * shape.batch + v * k.lanes, lanes=k.lanes, count=counts[v]) for v in range(vectors)
             ]
-            for o, row in enumerate(now):
+            for o, sums in enumerate(now):
                 number = k.spread(weight.load(o, c, t), k.lanes)
                 for v, piece in enumerate(pieces):
-                    row[v] = number * piece + row[v]
+                    sums[v] = number * piece + sums[v]
         for row, values in zip(totals, now, strict=True):
             for total, value in zip(row, values, strict=True):
                 total.set(value)

@@ -26,7 +26,8 @@ def takes(inputs: int, outputs: int) -> bool:
 
 def product(x: Any, weight: Any) -> Any:
     """x @ weight for rows x (n, in) and a dense matrix (in, out), both in C order."""
-    n, inputs, outputs = len(x), *weight.shape
+    n = len(x)
+    inputs, outputs = weight.shape
     out = np.empty((n, outputs), x.dtype)
     run = _product(inputs, outputs, x.dtype.char)
     deal(lambda first, last: run(x, weight, out, first, last - first), n, n * inputs * outputs)

@@ -56,6 +56,11 @@ def _measured(off: Variable, square: Variable, n: Value) -> tuple[Value, Value]:
     return rest, square.value / length - rest * rest
 
 
+def _weighted(g: Array, weight: Array | None, j: Value) -> Value:
+    """What comes back to the normalised element j."""
+    return g.load(j) if weight is None else g.load(j) * weight.load(j)
+
+
 def _mean(k: Kernel, n: Value, term: Any) -> Value:
     """The mean of term(j) for j below n."""
     total = k.variable(k.number(0.0))
@@ -99,7 +104,7 @@ def _layer_norm_grad(char: str, weighted: bool) -> Any:
     count, n = k.integer(), k.integer()
     for i in k.turns(count):
         upper, own, to = (a.moved(i * n) for a in (g, x_hat, dx))
-        through = lambda j, upper=upper: upper.load(j) if weight is None else upper.load(j) * weight.load(j)
+        through = functools.partial(_weighted, upper, weight)
         along, total = k.variable(k.number(0.0)), k.variable(k.number(0.0))
         for j in k.turns(n):
             h, x = through(j), own.load(j)
@@ -163,7 +168,7 @@ def _rms_norm_grad(char: str, weighted: bool) -> Any:
     count, n = k.integer(), k.integer()
     for i in k.turns(count):
         upper, row, to = (a.moved(i * n) for a in (g, rows, dx))
-        through = lambda j, upper=upper: upper.load(j) if weight is None else upper.load(j) * weight.load(j)
+        through = functools.partial(_weighted, upper, weight)
         factor = scale.load(i)
         along = k.variable(k.number(0.0))
         for j in k.turns(n):

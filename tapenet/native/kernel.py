@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.native.emitter import DType, Number, Value, element, literal, llvm_type, splat, suffix
+from tapenet.native.emitter import DType, Number, element, literal, llvm_type, splat, suffix
+from tapenet.native.emitter import Value as Value
 from tapenet.native.gemm import load_masked, mask, store_masked
 from tapenet.native.loops import Code
 from tapenet.native.processor import registers

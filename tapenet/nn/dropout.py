@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tapenet import ops
 from tapenet.nn.arguments import probability
 from tapenet.nn.casting import asarray
 from tapenet.nn.module import Module
+from tapenet.ops.layers import dropout as drops
 from tapenet.ops.random import generator
 
 
@@ -52,7 +52,7 @@ class Dropout(_Dropout):
     array([1., 2.])
     """
 
-    _drop = staticmethod(lambda *args: ops.dropout(*args))
+    _drop = staticmethod(lambda *args: drops.dropout(*args))
 
 
 class Dropout1d(_Dropout):
@@ -68,7 +68,7 @@ class Dropout1d(_Dropout):
     array([[1., 2.]])
     """
 
-    _drop = staticmethod(lambda *args: ops.dropout1d(*args))
+    _drop = staticmethod(lambda *args: drops.dropout1d(*args))
 
 
 class Dropout2d(_Dropout):
@@ -85,7 +85,7 @@ class Dropout2d(_Dropout):
     [[[[0.0]], [[0.0]]]]
     """
 
-    _drop = staticmethod(lambda *args: ops.dropout2d(*args))
+    _drop = staticmethod(lambda *args: drops.dropout2d(*args))
 
 
 class Dropout3d(_Dropout):
@@ -102,7 +102,7 @@ class Dropout3d(_Dropout):
     (2, 3, 4, 4, 4)
     """
 
-    _drop = staticmethod(lambda *args: ops.dropout3d(*args))
+    _drop = staticmethod(lambda *args: drops.dropout3d(*args))
 
 
 class AlphaDropout(_Dropout):
@@ -116,7 +116,7 @@ class AlphaDropout(_Dropout):
     array([1., 2.])
     """
 
-    _drop = staticmethod(lambda *args: ops.alpha_dropout(*args))
+    _drop = staticmethod(lambda *args: drops.alpha_dropout(*args))
 
 
 class FeatureAlphaDropout(_Dropout):
@@ -132,7 +132,7 @@ class FeatureAlphaDropout(_Dropout):
     array([[1., 2.]])
     """
 
-    _drop = staticmethod(lambda *args: ops.feature_alpha_dropout(*args))
+    _drop = staticmethod(lambda *args: drops.feature_alpha_dropout(*args))
 
 
 class Identity(Module):

@@ -106,7 +106,7 @@ def _lengths(layer: Any, normalized_shape: int | Sequence[int]) -> tuple[int, ..
         raise ValueError(f"{type(layer).__name__}: normalized_shape={shape}: give the length of one axis or more")
     for length in shape:
         whole(layer, normalized_shape=length)
-    return shape  # type: ignore[return-value]
+    return shape
 
 
 class LayerNorm(Module):

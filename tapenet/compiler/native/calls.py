@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,8 +46,7 @@ class Calls:
         params = instruction.params
         op = params.get("op")
         if op is None:
-            primitive = PRIMITIVES[instruction.name]
-            evaluate = lambda args: primitive.evaluate(*args, **params)
+            evaluate = partial(_apart, PRIMITIVES[instruction.name].evaluate, params)
         else:
             evaluate = caller(op, params["template"], params["specs"])
         wanted = params.get("specs") or instruction.results  # None for what nobody uses
@@ -135,3 +135,8 @@ def _view(base: Array, place: Place, shape: tuple[int, ...]) -> Array:
     flat = as_strided(base, (1,), (base.itemsize,))
     at: Array = as_strided(flat, (place.offset + 1,), (base.itemsize,))[place.offset :]
     return as_strided(at, shape, steps)
+
+
+def _apart(evaluate: Callable[..., Any], params: dict[str, Any], args: Sequence[Array]) -> Any:
+    """A primitive of arguments that are given in a sequence."""
+    return evaluate(*args, **params)

@@ -17,11 +17,11 @@ WORTH = 100_000
 
 
 class _Axis(NamedTuple):
-    """What the gradient by the input adds up at every `step`-th place from `start` on: `count` places, to each of which
+    """What the gradient by the input adds up at every `step`-th place from `start` on: `number` places, to each of which
     the taps `kernel` contribute from `offsets` in the padded output gradient."""
 
     start: int
-    count: int
+    number: int
     kernel: Ints
     offsets: Ints
 
@@ -185,7 +185,7 @@ def _planned(direct: Any, p: Plan, sizes: Ints) -> tuple[list[int], Ints, list[t
     ]
     befores = [max(0, -min(o for phase in axis for o in phase.offsets)) for axis in axes]
     padded = tuple(
-        max(before + m, max(before + max(phase.offsets) + phase.count for phase in axis))
+        max(before + m, max(before + max(phase.offsets) + phase.number for phase in axis))
         for axis, before, m in zip(axes, befores, p.out, strict=True)
     )
     planned = []
@@ -198,7 +198,7 @@ def _planned(direct: Any, p: Plan, sizes: Ints) -> tuple[list[int], Ints, list[t
             batch=p.batch,
             x=_three(padded, 1),
             out=_three(sizes, 1),
-            counts=_three([f.count for f in phases], 1),
+            counts=_three([f.number for f in phases], 1),
             step=(1, 1, 1),
             taps=tuple(_three(tap, 0) for tap in taps),
             out_step=_three(p.stride, 1),
@@ -217,4 +217,4 @@ def _phases_of(size: int, kernel: int, stride: int, dilation: int, before: int) 
         offsets = tuple((start + before - k * dilation) // stride for k in taps)
         phases.append(_Axis(start, -(-(size - start) // stride), tuple(taps), offsets))
     # A phase without taps has no gradient: it reads one that is all border.
-    return [f if f.kernel else f._replace(kernel=(0,), offsets=(-f.count,)) for f in phases]
+    return [f if f.kernel else f._replace(kernel=(0,), offsets=(-f.number,)) for f in phases]

@@ -71,7 +71,7 @@ def _shape(kernel: Any, x: Any, windows: Windows) -> Any:
 
 def _batch_last(x: Any) -> bool:
     """Whether the first axis is innermost in memory, and the others in order."""
-    return x.ndim > 1 and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous
+    return bool(x.ndim > 1 and x.transpose(*range(1, x.ndim), 0).flags.c_contiguous)
 
 
 def _result(x: Any, size: Any, dtype: Any) -> Any:
