@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import words
+from tapenet.ops.layers.convolution import lowered, words
 from tapenet.ops.layers.convolution.geometry import AXES
 from tapenet.ops.layers.convolution.spatial import (
     _conv1d,
@@ -23,11 +23,6 @@ from tapenet.ops.layers.convolution.spatial import (
 from tapenet.ops.op import Op, op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import Samples, sample
-
-
-def not_lowered(*args: Any, **kwargs: Any) -> Any:
-    """Says why a compiler calls these ops as they are."""
-    raise NotImplementedError("columns are made in blocks that fit the cache, which no primitive does")
 
 
 def batch_last(axes: int) -> tuple[int, ...]:
@@ -46,7 +41,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
         name=name,
         memory=batch_last(axes),
         multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
-        lower=not_lowered,
+        lower=lowered.conv,
         label=lambda weight_shape, stride, groups: words.label(
             "conv", weight_shape[2:], weight_shape[0], stride, groups
         ),
@@ -89,7 +84,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
         label="conv input gradient",
         memory=batch_last(axes),
         multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * math.prod(weight_shape[1:]),
-        lower=not_lowered,
+        lower=lowered.input_grad,
         y=lambda g, weight, stride, padding, dilation, groups: conv(g, weight, None, stride, padding, dilation, groups),
         weight=lambda g, y, weight_shape, stride, padding, dilation, groups: by_weight(
             g, y, weight_shape, stride, padding, dilation, groups
@@ -119,7 +114,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
         name=f"{name}_weight_grad",
         label="conv weight gradient",
         multiply_adds=lambda y_shape, shape: math.prod(y_shape) * math.prod(shape[1:]),
-        lower=not_lowered,
+        lower=lowered.weight_grad,
         x=lambda g, y, x_shape, stride, padding, dilation, groups: by_input(
             y, g, x_shape, stride, padding, dilation, groups
         ),

@@ -103,9 +103,10 @@ def _conv_input_grad(y: Any, weight: Any, p: Plan) -> Any:
     if found is not None:
         return _batch_first(found, p)
     if banded.pays(p, 8):
-        mirrored = _mirrored(y, weight, p)
-        if mirrored is not None:
-            return mirrored
+        found = mirrored(y, weight, p)
+        if found is not None:
+            turned, q = found
+            return _batch_first(banded.conv(_bordered(y, q), turned, q).reshape(q.outs, *q.out, q.batch), q)
     y = np.ascontiguousarray(_batch_last(y, p))
     if banded.pays(p, 8):
         found = banded.input_grad(y, weight, p).reshape(p.channels, *p.padded, p.batch)
@@ -127,9 +128,9 @@ def _conv_input_grad(y: Any, weight: Any, p: Plan) -> Any:
     return _batch_first(found[p.inside] if p.bordered else found, p)
 
 
-def _mirrored(y: Any, weight: Any, p: Plan) -> Any:
+def mirrored(y: Any, weight: Any, p: Plan) -> tuple[Any, Plan] | None:
     """With stride 1 the gradient by the input is the convolution of y with kernels whose elements stand the other way
-    round, and what are inputs and outputs has changed places."""
+    round, and what are inputs and outputs has changed places: these kernels, and the plan of that convolution."""
     befores = [i.start for i in p.inside[1:]]
     afters = [n - i.stop for n, i in zip(p.padded, p.inside[1:], strict=True)]
     borders = tuple(
@@ -140,8 +141,7 @@ def _mirrored(y: Any, weight: Any, p: Plan) -> Any:
     axes = len(p.kernel)
     turned = weight.reshape(p.groups, -1, p.channels // p.groups, *p.kernel).swapaxes(1, 2)
     turned = turned[(..., *(slice(None, None, -1),) * axes)].reshape(p.channels, -1, *p.kernel)
-    q = plan(y.shape, turned.shape, p.stride, borders, p.dilation, p.groups, axes)
-    return _batch_first(banded.conv(_bordered(y, q), turned, q).reshape(q.outs, *q.out, q.batch), q)
+    return turned, plan(y.shape, turned.shape, p.stride, borders, p.dilation, p.groups, axes)
 
 
 def _conv_weight_grad(x: Any, y: Any, shape: Ints, p: Plan) -> Any:

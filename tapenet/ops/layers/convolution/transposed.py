@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import family, words
+from tapenet.ops.layers.convolution import family, lowered, words
 from tapenet.ops.layers.convolution.geometry import (
     AXES,
     Ints,
@@ -165,7 +165,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
         forward,
         name=name,
         multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * math.prod(weight_shape[1:]),
-        lower=family.not_lowered,
+        lower=lowered.called,
         memory=family.batch_last(axes),
         label=lambda weight_shape, stride, groups: words.label(
             "transposed conv", weight_shape[2:], weight_shape[1] * groups, stride, groups

@@ -1,0 +1,85 @@
+"""The three products of small convolutions in plain NumPy, for a compiler: tap by tap, a product and a sum each.
+
+A compiled program joins them with what stands around them. Larger ones are called instead, as the blocks of columns or
+the kernels that they are made of otherwise.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan
+from tapenet.ops.layers.convolution.spatial import check_bias, mirrored
+
+#: Products for each element of a result, and in all, up to which this is quicker than a call.
+TAPS, WORK = 32, 60_000
+
+
+def _check(p: Plan) -> None:
+    """Raise if a convolution is too large."""
+    if p.width > TAPS or math.prod(p.out) * p.batch * p.outs * p.width > WORK:
+        called()
+
+
+def called(*args: Any, **kwargs: Any) -> NoReturn:
+    """Says why a compiler calls an op as it is."""
+    raise NotImplementedError("columns are made in blocks that fit the cache, which no primitive does")
+
+
+def _windows(x: Any, p: Plan) -> Iterator[Any]:
+    """For each column of the kernels, that is input channel and tap: what the taps of all windows see, as (batch, groups,
+    1, spatial axes)."""
+    if p.bordered:
+        borders = [(i.start, n - i.stop) for n, i in zip(p.padded, p.inside[1:], strict=True)]
+        x = np.pad(x, [(0, 0)] * (len(x.shape) - len(borders)) + borders)
+    x = np.reshape(x, (p.batch, p.groups, p.channels // p.groups, *p.padded))
+    along = [
+        [slice(i * d, i * d + (m - 1) * s + 1, s) for i in range(k)]
+        for k, d, s, m in zip(p.kernel, p.dilation, p.stride, p.out, strict=True)
+    ]
+    for channel, *taps in itertools.product(range(p.channels // p.groups), *along):
+        yield x[(slice(None), slice(None), slice(channel, channel + 1), *taps)]
+
+
+def _conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
+    weight = np.reshape(weight, (p.groups, p.outs // p.groups, p.width))
+    out: Any = None
+    for i, seen in enumerate(_windows(x, p)):
+        part = seen * np.reshape(weight[:, :, i], (*weight.shape[:2], *(1,) * len(p.out)))
+        out = part if out is None else out + part
+    out = np.reshape(out, ((p.batch,) if p.batched else ()) + (p.outs, *p.out))
+    return out if bias is None else out + np.reshape(bias, (-1, *(1,) * len(p.out)))
+
+
+def conv(x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """The convolution."""
+    p = plan(x.shape, weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
+    check_bias(bias, p.outs)
+    _check(p)
+    return _conv(x, weight, bias, p)
+
+
+def input_grad(y: Any, weight: Any, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """Its gradient by the input, as a convolution, with stride 1."""
+    p = plan(tuple(shape), weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
+    found = mirrored(y, weight, p)
+    if found is None:
+        called()
+    turned, q = found
+    _check(q)
+    return _conv(y, turned, None, q)
+
+
+def weight_grad(x: Any, y: Any, shape: Ints, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+    """Its gradient by the weights."""
+    p = plan(x.shape, tuple(shape), stride, padding, dilation, groups, len(shape) - 2)
+    _check(p)
+    y = np.reshape(y, (p.batch, p.groups, p.outs // p.groups, *p.out))
+    others = (0, *range(3, 3 + len(p.out)))
+    parts = [np.reshape(np.sum(seen * y, axis=others), (p.outs, 1)) for seen in _windows(x, p)]
+    return np.reshape(np.concatenate(parts, axis=1), shape)
