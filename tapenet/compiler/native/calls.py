@@ -46,7 +46,7 @@ class Calls:
         params = instruction.params
         op = params.get("op")
         if op is None:
-            evaluate = partial(_apart, PRIMITIVES[instruction.name].evaluate, params)
+            evaluate: Callable[[Sequence[Array]], Any] = partial(_apart, PRIMITIVES[instruction.name].evaluate, params)
         else:
             evaluate = caller(op, params["template"], params["specs"])
         wanted = params.get("specs") or instruction.results  # None for what nobody uses

@@ -25,6 +25,7 @@ from tapenet.ops.registry import sample
 
 
 def class_axis(ndim: int) -> int:
+    """The axis of the classes in scores with so many axes."""
     return 1 if ndim > 1 else 0
 
 
@@ -53,12 +54,14 @@ def spread_out(values: Any, ndim: int) -> Any:
 
 
 def arrays(target: Any, weight: Any) -> None:
+    """Raise TypeError unless the target and the weight are arrays, if given."""
     for name, value in (("target", target), ("weight", weight)):
         if value is not None and not hasattr(value, "dtype"):
             raise TypeError(f"{name} has type {type(value).__name__}; give an array or a tensor: np.asarray({name})")
 
 
 def weights_fit(shape: tuple[int, ...], weight: Any) -> None:
+    """Raise ValueError unless there is a weight for each class of scores of this shape, or none at all."""
     classes = shape[class_axis(len(shape))]
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"weight has shape {weight.shape}; it must be ({classes},), one per class")
@@ -91,6 +94,7 @@ def _out_of_range(wrong: Any, count: int, ignore_index: int) -> IndexError:
 
 
 def check_classes(target: Any, count: int, ignore_index: int) -> None:
+    """Raise IndexError for a class that is not among so many, nor to be ignored."""
     found = target[target != ignore_index]
     low, high = np.min(found, initial=0), np.max(found, initial=0)
     if low < 0 or high >= count:
@@ -151,6 +155,7 @@ CLASSES = """weight: (C,), a weight for each class, or None. Has no gradient.
 
 
 def class_samples(r: np.random.Generator) -> list[Any]:
+    """Calls for the tests of losses of classes."""
     weight = np.array([1, 3, 2])  # integers: the check differentiates by all floats
     return [
         sample(r.normal(size=(4, 3)), np.array([0, 2, 1, 2])),
