@@ -11,6 +11,8 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels
 from tapenet.ops.layers.convolution import machine
+from tapenet.ops.layers.pooling import machine as pooling
+from tapenet.ops.op import op
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
@@ -31,6 +33,24 @@ def test_an_offered_array_in_another_order() -> None:
         found = kernels.empty((4, 5, 3), np.dtype("f"), (1, 2, 0))
     assert np.shares_memory(found, place)
     assert found.shape == (4, 5, 3)
+
+
+def test_a_result_that_lies_where_another_is_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forward(x: Any) -> Any:
+        pooled = tn.max_pool2d(x, 2)  # takes the first place
+        return pooled * 2, pooled
+
+    def lower(*args: Any) -> Any:
+        raise NotImplementedError("called")
+
+    two = op(forward, name="two", outputs=2, lower=lower, x=lambda g: g)
+    step = tn.compile(lambda x: [a + 1 for a in two(x)], backend="native")
+    monkeypatch.setattr(pooling, "WORTH", 0)
+    x = R.normal(size=(2, 3, 8, 8)).astype("f")
+    for _ in range(2):
+        double, once = (a.data - 1 for a in step(x))
+        np.testing.assert_allclose(once, tn.max_pool2d(x, 2), atol=1e-6)
+        np.testing.assert_allclose(double, 2 * once, atol=1e-6)
 
 
 def net(x: Any, first: Any, second: Any) -> Any:

@@ -57,13 +57,15 @@ class Calls:
             if spec is not None and result in stored
         ]
         reads = [self._read(a) for a in instruction.args]
-        if op is not None and op.effect:  # it may keep what it is given; into a tensor it may write
+        effect = op is not None and op.effect
+        if effect:  # it may keep what it is given; into a tensor it may write
             for i, arg in enumerate(instruction.args):
                 if not isinstance(self._module.layouts[arg].root, Reference):
                     reads[i] = _copied(reads[i])
         targets = [(i, self._read(result)) for i, result in kept]
-        # What an op raises in the midst must not leave marks on arrays of others.
-        own = [isinstance(self._module.memory.buffer(self._module.layouts[r].root), Arena) for _, r in kept]
+        # What an op raises in the midst must not leave marks on arrays of others; one with an effect may keep what it makes.
+        roots = [self._module.layouts[result].root for _, result in kept]
+        own = [not effect and isinstance(self._module.memory.buffer(root), Arena) for root in roots]
 
         def run(given: Sequence[Array]) -> None:
             places = [read(given) for _, read in targets]
@@ -71,10 +73,15 @@ class Calls:
             with np.errstate(all="ignore"), kernels.offering(list(itertools.compress(places, own))):
                 answer = evaluate(operands)
             answers = answer if type(answer) is tuple else (answer,)
+            moved = []
             for (i, _), place in zip(targets, places, strict=True):
                 value = answers[i]
                 if value is not place and not _same(value, place):
-                    place[...] = value
+                    moved.append((place, value))
+            if len(places) > 1:  # one may lie where another is to go
+                moved = [(p, v.copy() if any(np.may_share_memory(v, q) for q in places) else v) for p, v in moved]
+            for place, value in moved:
+                place[...] = value
 
         return run
 
