@@ -32,7 +32,8 @@ LONGEST, WIDEST = 1 << 16, 256
 def takes(query: Any, key: Any, value: Any) -> bool:
     """Whether there is a kernel for arrays of these shapes."""
     widths = query.shape[-1], value.shape[-1]
-    return bool(min(*widths, query.shape[-2]) > 0 and 0 < key.shape[-2] <= LONGEST and max(widths) <= WIDEST)
+    some = min(*query.shape, *key.shape, *value.shape) > 0
+    return bool(some and key.shape[-2] <= LONGEST and max(widths) <= WIDEST)
 
 
 def multiply_adds(query: Any, key: Any, value: Any, causal: bool) -> int:

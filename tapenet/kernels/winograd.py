@@ -13,6 +13,9 @@ row are worked on at a time, whose V and products stay in the second level cache
 The error stays within a small multiple of the direct sum's: the transforms only add, at most four numbers along each axis.
 F(4x4, 3x3) would take 36 products in place of 64 for four such tiles, but multiplies inputs by up to 25 and loses a
 digit by it; where images are small, as behind pooling, its tiles fit badly too.
+
+What is nan makes nan those results that see it, and no more. So may an infinity, where the direct sum would be infinite:
+it comes in with both signs.
 """
 
 from __future__ import annotations

@@ -131,14 +131,18 @@ def test_any_shape(data: st.DataObject) -> None:
     )
 
 
-def test_nan_stays_where_it_is_seen() -> None:
+@pytest.mark.parametrize("channels", [1, 24])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_stays_where_it_is_seen(channels: int, value: float) -> None:
     """A window sees what lies in it, and no rounding error of others."""
     forward, _, _ = spatial.forwards(2)
-    x = np.zeros((16, 1, 6, 6), "f")
-    x[0, 0, 0, 0] = np.nan
-    out = forward(x, np.ones((2, 1, 3, 3), "f"), None)
-    assert np.isnan(out[0, :, 0, 0]).all()
-    assert np.isnan(out).sum() == 2
+    for place in ((0, 0), (2, 2), (3, 4)):
+        x = np.zeros((16, channels, 6, 6), "f")
+        x[3, 0, *place] = value
+        weight = np.ones((24, channels, 3, 3), "f")
+        with kernels.switched(False):
+            expected = np.isfinite(forward(x, weight, None))
+        np.testing.assert_array_equal(np.isfinite(forward(x, weight, None)), expected)
 
 
 def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,7 @@ def test_dot(shapes: Any) -> None:
         (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 5))), r"takes 5 features in the last axis, the input"),
         (lambda: tn.linear(leaf(np.ones((2, 3, 4))), np.ones((5, 12))),
          r"flatten it first: x\.reshape\(len\(x\), -1\) or nn\.Flatten"),
+        (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones(3)), r"weight has shape \(3,\), and it should be a matrix"),
         (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 3)), np.ones(3)), r"bias has shape \(3,\), not \(4,\)"),
         (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 3)), np.ones(1)), r"bias has shape \(1,\), not \(4,\)"),
         (lambda: tn.linear(leaf(np.ones((2, 3))), np.ones((4, 3)), np.ones((2, 4))),

@@ -191,6 +191,8 @@ def _rows(x: Any) -> Any:
 def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
     if not x.ndim:  # it would be multiplied with the whole matrix
         raise ValueError("x is a single number, and its last axis should hold the features")
+    if weight.ndim != 2:  # the gradient of a product with a vector is another
+        raise ValueError(f"the weight has shape {weight.shape}, and it should be a matrix (out, in)")
     kernel = _kernel(x, weight, len(weight)) if x.size >= _LARGE and x.shape[-1] == weight.shape[1] else None
     if kernel is None:
         out = _rows_dot(x, weight.T)
