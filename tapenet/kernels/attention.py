@@ -214,9 +214,9 @@ def _forward(width: int, wide: int, causal: bool, char: str) -> Any:
     below = k.array(1)
     heads = k.array(1, dtype=np.int64)
     scale = k.array(1)
-    keys, turned, values = _rows(k.array(1), width), _rows(k.array(1), width), _rows(k.array(1), wide)
-    scores = _rows(k.array(1), BLOCK)
-    own, sums, totals = _rows(k.array(1), width), _rows(k.array(1), wide), _rows(k.array(1), BLOCK)
+    keys, turned, values = k.array(1, width), k.array(1, width), k.array(1, wide)
+    scores = k.array(1, BLOCK)
+    own, sums, totals = k.array(1, width), k.array(1, wide), k.array(1, BLOCK)
     begin, end, rows, columns = (k.integer() for _ in range(4))
     head = _Head(k, causal, rows, columns)
     lanes = k.lanes
@@ -257,11 +257,6 @@ def _forward(width: int, wide: int, causal: bool, char: str) -> Any:
     return k.compile()
 
 
-def _rows(a: Array, width: int) -> Array:
-    """Memory as rows of this length."""
-    return Array(a.kernel, a.pointer, (width, 1), a.dtype)
-
-
 def _placed(arrays: list[Array], heads: Array, h: Value) -> list[tuple[Array, Value]]:
     """Each array at a head, and how far its vectors lie apart."""
     count = len(arrays)
@@ -276,11 +271,11 @@ def _backward(width: int, wide: int, causal: bool, char: str) -> Any:
     below = k.array(1)
     heads = k.array(1, dtype=np.int64)
     scale = k.array(1)
-    keys, keys_turned, key_sums = (_rows(k.array(1), width) for _ in range(3))
-    values, values_turned, value_sums = (_rows(k.array(1), wide) for _ in range(3))
-    weights, by_scores = _rows(k.array(1), BLOCK), _rows(k.array(1), BLOCK)
-    own, own_sums = _rows(k.array(1), width), _rows(k.array(1), width)
-    upper, results = _rows(k.array(1), wide), _rows(k.array(1), wide)
+    keys, keys_turned, key_sums = (k.array(1, width) for _ in range(3))
+    values, values_turned, value_sums = (k.array(1, wide) for _ in range(3))
+    weights, by_scores = k.array(1, BLOCK), k.array(1, BLOCK)
+    own, own_sums = k.array(1, width), k.array(1, width)
+    upper, results = k.array(1, wide), k.array(1, wide)
     begin, end, rows, columns = (k.integer() for _ in range(4))
     head = _Head(k, causal, rows, columns)
     lanes = k.lanes

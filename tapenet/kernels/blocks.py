@@ -36,7 +36,7 @@ def turn(
     turned = turned or rows
     lanes = k.lanes
     zero = k.number(0.0, lanes)
-    source, target = (Array(k, a.pointer, (1,), a.dtype) for a in (source, target))
+    source, target = source.shaped(1), target.shaped(1)
     whole = columns.op("udiv", columns, lanes) * lanes
 
     def piece(r: Index, high: int, c: Value, wide: bool) -> None:

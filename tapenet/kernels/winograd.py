@@ -21,7 +21,7 @@ it comes in with both signs.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -155,7 +155,7 @@ def _both(matrix: Sequence[Sequence[int]], tile: list[list[Value]]) -> list[list
     return [_applied(matrix, row) for row in rows]
 
 
-def _tiles(k: Kernel, shape: Shape) -> Any:
+def _tiles(k: Kernel, shape: Shape) -> Iterator[tuple[Index, int, int]]:
     """The tiles of one row in blocks: where a block begins, its tiles, and how many columns of a tile are results."""
     whole = shape.width // 2
     most = max(1, COLUMNS // shape.batch)
@@ -168,6 +168,19 @@ def _tiles(k: Kernel, shape: Shape) -> Any:
                     yield first, size, 2
     if shape.width % 2:
         yield whole, 1, 1
+
+
+def _blocks(k: Kernel, shape: Shape) -> Iterator[tuple[Index, Index, int, tuple[int, int]]]:
+    """The blocks of tiles of some rows, which the next arguments name: first and last of whole tiles, and of those of which
+    only the upper half is in the result. Gives the row, the first tile, the tiles, and how many rows and columns of a tile
+    are in the result."""
+    begin, end, begin_last, end_last = (k.integer() for _ in range(4))
+    for first_row, last_row, high in ((begin, end, 2), (begin_last, end_last, 1)):
+        if high == 1 and shape.height % 2 == 0:
+            continue
+        for row in k.turns(last_row, first_row):
+            for first, size, wide in _tiles(k, shape):
+                yield row, first, size, (high, wide)
 
 
 def _inputs(k: Kernel, shape: Shape, x: Array, v: Array, row: Index, first: Index, size: int) -> None:
@@ -188,20 +201,6 @@ def _inputs(k: Kernel, shape: Shape, x: Array, v: Array, row: Index, first: Inde
                         v.store(value, 4 * i + j, c, t * n + at, count=count)
 
 
-def _product(k: Kernel, a: Array, b: Array, c: Array, q: Index, lengths: tuple[int, int, int], add: bool) -> None:
-    """c[q] = a[q] b[q], or added to it; `lengths` are rows, columns and what is summed over."""
-    matrices = [gemm.Matrix(array.at(q), array.strides[1], 1) for array in (a, b, c)]
-    gemm.write(k, lengths, matrices, k.dtype, add)
-
-
-def _scratch(k: Kernel, pointer: Array, *shape: int) -> Array:
-    """The beginning of scratch memory as an array of this shape."""
-    strides = [1]
-    for n in reversed(shape[1:]):
-        strides.insert(0, strides[0] * n)
-    return Array(k, pointer.pointer, tuple(strides), k.dtype)
-
-
 @functools.lru_cache(maxsize=128)
 def _convolve(shape: Shape, char: str) -> Any:
     k = Kernel("winograd", char)
@@ -211,18 +210,14 @@ def _convolve(shape: Shape, char: str) -> Any:
     bias = k.array(shape.outs)
     out = k.array(shape.outs, shape.height, shape.width * n)
     v_memory, m_memory = k.array(1), k.array(1)
-    begin, end, begin_last, end_last = (k.integer() for _ in range(4))
-    for first_row, last_row, high in ((begin, end, 2), (begin_last, end_last, 1)):
-        if high == 1 and shape.height % 2 == 0:
-            continue
-        for row in k.turns(last_row, first_row):
-            for first, size, wide in _tiles(k, shape):
-                v = _scratch(k, v_memory, 16, shape.channels, size * n)
-                m = _scratch(k, m_memory, 16, shape.outs, size * n)
-                _inputs(k, shape, x, v, row, first, size)
-                for q in k.turns(16):
-                    _product(k, u, v, m, q, (shape.outs, size * n, shape.channels), add=False)
-                _outputs(k, shape, m, bias, out, row, first, size, (high, wide))
+    for row, first, size, part in _blocks(k, shape):
+        v = v_memory.shaped(16, shape.channels, size * n)
+        m = m_memory.shaped(16, shape.outs, size * n)
+        _inputs(k, shape, x, v, row, first, size)
+        for q in k.turns(16):
+            matrices = [gemm.Matrix(a.at(q), a.strides[1], 1) for a in (u, v, m)]
+            gemm.write(k, (shape.outs, size * n, shape.channels), matrices, k.dtype, False)
+        _outputs(k, shape, m, bias, out, row, first, size, part)
     return k.compile()
 
 
@@ -252,25 +247,20 @@ def _weight_grad(shape: Shape, char: str) -> Any:
     u = k.array(16, shape.outs, shape.channels)
     y = k.array(shape.outs, shape.height, shape.width * n)
     v_memory, m_memory, turned_memory = (k.array(1) for _ in range(3))
-    begin, end, begin_last, end_last = (k.integer() for _ in range(4))
-    for first_row, last_row, high in ((begin, end, 2), (begin_last, end_last, 1)):
-        if high == 1 and shape.height % 2 == 0:
-            continue
-        for row in k.turns(last_row, first_row):
-            for first, size, wide in _tiles(k, shape):
-                v = _scratch(k, v_memory, 16, shape.channels, size * n)
-                m = _scratch(k, m_memory, 16, shape.outs, size * n)
-                turned = _scratch(k, turned_memory, size * n, shape.channels)
-                _inputs(k, shape, x, v, row, first, size)
-                _adjoint(k, shape, y, m, row, first, size, (high, wide))
-                for q in k.turns(16):
-                    turn(k, v.part(q), turned, shape.channels, k.index(size * n))
-                    matrices = [
-                        gemm.Matrix(m.at(q), size * n, 1),
-                        gemm.Matrix(turned.pointer, shape.channels, 1),
-                        gemm.Matrix(u.at(q), shape.channels, 1),
-                    ]
-                    gemm.write(k, (shape.outs, shape.channels, size * n), matrices, k.dtype, True)
+    for row, first, size, part in _blocks(k, shape):
+        v = v_memory.shaped(16, shape.channels, size * n)
+        m = m_memory.shaped(16, shape.outs, size * n)
+        turned = turned_memory.shaped(size * n, shape.channels)
+        _inputs(k, shape, x, v, row, first, size)
+        _adjoint(k, shape, y, m, row, first, size, part)
+        for q in k.turns(16):
+            turn(k, v.part(q), turned, shape.channels, k.index(size * n))
+            matrices = [
+                gemm.Matrix(m.at(q), size * n, 1),
+                gemm.Matrix(turned.pointer, shape.channels, 1),
+                gemm.Matrix(u.at(q), shape.channels, 1),
+            ]
+            gemm.write(k, (shape.outs, shape.channels, size * n), matrices, k.dtype, True)
     return k.compile()
 
 

@@ -153,9 +153,9 @@ def _tile(
         ]
         for r, row in enumerate(sums):
             number = code.emit(f"load {t}, ptr {offset(code, a, r, left[1].row, dtype)}")
-            spread = {n: _spread(code, number, t, n) for n in dict.fromkeys(piece.lanes for piece in pieces)}
+            numbers = {n: spread(code, number, t, n) for n in dict.fromkeys(piece.lanes for piece in pieces)}
             for cell, piece, y in zip(row, pieces, bs, strict=True):
-                product = code.emit(f"fmul contract {piece.vector} {spread[piece.lanes]}, {y}")
+                product = code.emit(f"fmul contract {piece.vector} {numbers[piece.lanes]}, {y}")
                 cell.after = code.emit(f"fadd contract {piece.vector} {cell.register}, {product}")
 
     code.loop(k, step, [cell for row in sums for cell in row])
@@ -184,7 +184,7 @@ def _piece(columns: int, lanes: int, t: str) -> _Piece:
     return _Piece(lanes, f"<{lanes} x {t}>", mask(columns, lanes))
 
 
-def _spread(code: Code, number: str, t: str, lanes: int) -> str:
+def spread(code: Code, number: str, t: str, lanes: int) -> str:
     """A vector of one number."""
     vector = f"<{lanes} x {t}>"
     one = code.emit(f"insertelement {vector} poison, {t} {number}, i64 0")

@@ -21,6 +21,7 @@ vector, and so are the results of arithmetic on it; a plain innermost loop LLVM 
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -28,7 +29,7 @@ import numpy as np
 
 from tapenet.native.emitter import DType, Number, element, literal, llvm_type, splat, suffix
 from tapenet.native.emitter import Value as Value
-from tapenet.native.gemm import load_masked, mask, store_masked
+from tapenet.native.gemm import load_masked, mask, spread, store_masked
 from tapenet.native.loops import Code
 from tapenet.native.processor import registers
 from tapenet.native.scalar import definitions
@@ -36,6 +37,11 @@ from tapenet.native.toolchain import build
 
 #: Where in an array: numbers known now, or values of the running kernel.
 Index = int | Value
+
+
+def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of an array in C order, in elements."""
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
 
 
 class Variable:
@@ -101,6 +107,10 @@ class Array:
         """The array at an index of its first axes, with those that have none."""
         return Array(self.kernel, self.at(*indices), self.strides[len(indices) :], self.dtype)
 
+    def shaped(self, *shape: int) -> Array:
+        """The memory from its pointer on as an array of another shape."""
+        return Array(self.kernel, self.pointer, _strides(shape), self.dtype)
+
     def moved(self, *indices: Index) -> Array:
         """The array with all its axes, from an element on."""
         return Array(self.kernel, self.at(*indices), self.strides, self.dtype)
@@ -147,11 +157,7 @@ class Kernel(Code):
         """The next argument: a C-contiguous array of this shape."""
         name = f"%a{len(self._parameters)}"
         self._parameters.append(f"ptr noalias {name}")
-        strides, step = [], 1
-        for n in reversed(shape):
-            strides.append(step)
-            step *= n
-        return Array(self, name, tuple(reversed(strides)), self.dtype if dtype is None else np.dtype(dtype))
+        return Array(self, name, _strides(shape), self.dtype if dtype is None else np.dtype(dtype))
 
     def integer(self) -> Value:
         """The next argument: an integer."""
@@ -177,10 +183,7 @@ class Kernel(Code):
 
     def spread(self, value: Value, lanes: int) -> Value:
         """A vector of one number."""
-        vector = f"<{lanes} x {value.type}>"
-        one = self.emit(f"insertelement {vector} poison, {value.type} {value.name}, i64 0")
-        text = f"shufflevector {vector} {one}, {vector} poison, <{lanes} x i32> zeroinitializer"
-        return Value(self, self.emit(text), vector)
+        return Value(self, spread(self, value.name, value.type, lanes), f"<{lanes} x {value.type}>")
 
     def total(self, value: Value) -> Value:
         """The sum of a vector's lanes, in any order."""

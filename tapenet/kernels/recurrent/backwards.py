@@ -55,7 +55,7 @@ def code(layer: Layer) -> Any:
         _multiply(k, some, ds[1 if kind == "gru" else 0], turn.apart, w_hh, (gates, units), dh, units, kind == "gru")
         if inputs:
             every = Tiles(k, first, end, vectors_of(1))
-            own = Array(k, dx.at(turn.time * batch * inputs), (inputs, 1), k.dtype)
+            own = dx.moved(turn.time * batch * inputs).shaped(1, inputs)
             _multiply(k, every, ds[0], turn.apart, w_ih, (gates, units), own, inputs, False)
     return k.compile()
 

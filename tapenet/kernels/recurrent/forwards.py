@@ -36,7 +36,7 @@ def code(layer: Layer) -> Any:
         end = (end < last).where(end, last)
         before, after, result = turn.before(states), turn.after(states), turn.now(out)
         places = [turn.now(found, gate) for gate in range(gates)]
-        own = Array(k, x.at(turn.time * batch * inputs), (inputs, 1), k.dtype)
+        own = x.moved(turn.time * batch * inputs).shaped(1, inputs)
         tiles = Tiles(k, first, end, len(_sums(layer)) * vectors_of(gates))
         for strip in Strip.of(k, units, vectors_of(gates)):
             for height, row in tiles:

@@ -73,7 +73,7 @@ class Turn:
         return self._at(array, (self.time + 1 - self.reverse) * self.size)
 
     def _at(self, array: Array, place: Value) -> Array:
-        return Array(self.k, array.at(place), (self.units, 1), array.dtype)
+        return array.moved(place).shaped(1, self.units)
 
 
 class Tiles:
@@ -111,7 +111,7 @@ class Strip:
     def weights(self, packed: Array, inner: int, blocks: int) -> Array:
         """Its weights as (inner, blocks · vectors)."""
         place = self.begin * (inner * blocks)
-        return Array(self.k, packed.at(place), (blocks * len(self.parts) * self.k.lanes, 1), packed.dtype)
+        return packed.moved(place).shaped(1, blocks * len(self.parts) * self.k.lanes)
 
     @staticmethod
     def of(k: Kernel, columns: int, most: int) -> Iterator[Strip]:
@@ -129,11 +129,6 @@ class Strip:
 Sums = list[list[Value]]
 
 
-def _opaque(k: Kernel, n: int) -> str:
-    """A length as a number that LLVM does not know: it would unroll short loops whole."""
-    return k.emit(f'call i64 asm "", "=r,0"(i64 {n})')
-
-
 def add_product(
     k: Kernel, sums: Sums, columns: Sequence[int], a: Array, b: Array, inner: int, gates: int = 1,
     apart: Value | None = None,
@@ -149,7 +144,7 @@ def add_product(
     """
     cells = [[Carried(row[c].name, row[c].type) for c in columns] for row in sums]
     type = sums[0][0].type
-    length = _opaque(k, inner)
+    length = k.opaque(inner)
 
     def product(a: Array, b: Array) -> None:
         def step(index: str) -> None:
@@ -165,13 +160,13 @@ def add_product(
     def gate(index: str) -> None:
         g = Value(k, index, "i64")
         assert apart is not None
-        pointer = Array(k, a.pointer, (1,), a.dtype).at(g * apart)
+        pointer = a.shaped(1).at(g * apart)
         product(Array(k, pointer, a.strides, a.dtype), b.moved(g * inner))
 
     if gates == 1:
         product(a, b)
     else:
-        k.loop(_opaque(k, gates), gate, [cell for row in cells for cell in row])
+        k.loop(k.opaque(gates), gate, [cell for row in cells for cell in row])
     for row, carried in zip(sums, cells, strict=True):
         for c, cell in zip(columns, carried, strict=True):
             row[c] = Value(k, cell.register, type)
