@@ -5,13 +5,17 @@ python -m tests.ops.test_erf      # prints the coefficients
 
 from __future__ import annotations
 
-import mpmath as m
+from typing import Any
+
 import numpy as np
 import pytest
 
 import tapenet as tn
 from tapenet.ops.elementwise.special import ARTANH_ERF
-from tests.native.minimax import Fit, error, fit
+
+m: Any = pytest.importorskip("mpmath")
+
+from tests.native.minimax import Fit, error, fit  # noqa: E402  it imports mpmath
 
 
 def _weight(z: m.mpf) -> m.mpf:
