@@ -42,8 +42,9 @@ def _windows(x: Any, p: Plan) -> Iterator[Any]:
         [slice(i * d, i * d + (m - 1) * s + 1, s) for i in range(k)]
         for k, d, s, m in zip(p.kernel, p.dilation, p.stride, p.out, strict=True)
     ]
-    for channel, *taps in itertools.product(range(p.channels // p.groups), *along):
-        yield x[(slice(None), slice(None), slice(channel, channel + 1), *taps)]
+    for channel in range(p.channels // p.groups):
+        for taps in itertools.product(*along):
+            yield x[(slice(None), slice(None), slice(channel, channel + 1), *taps)]
 
 
 def _conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
