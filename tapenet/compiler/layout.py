@@ -95,6 +95,8 @@ class Layouts:
             return Place(value, 0, c_strides(value.shape))
         if isinstance(value, Result) and value.instruction.kind == "elementwise":
             return Place(value, 0, ordered_strides(value.shape, self._order(value)))
+        if isinstance(value, Result) and "axes" in value.instruction.params and value.instruction.kind == "reduction":
+            return Place(value, 0, ordered_strides(value.shape, self._reduced(value)))
         if isinstance(value, Result) and value.instruction.name in MOVED:
             return Place(value, 0, ordered_strides(value.shape, self._alike(value)))
         if isinstance(value, Result) and value.instruction.name == "call":
@@ -110,6 +112,15 @@ class Layouts:
                     return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
         return Place(value, 0, c_strides(value.shape))
 
+    def _reduced(self, value: Result) -> tuple[int, ...]:
+        """Memory order of a reduction's result: that of what is reduced, so that neighbours are summed side by side."""
+        (arg,) = value.instruction.args
+        order = self._order_of(arg)
+        kept = [i for i in range(arg.ndim) if i not in value.instruction.params["axes"]]
+        if order is None:
+            return tuple(range(value.ndim))
+        return tuple(kept.index(i) for i in order if i in kept)
+
     def _called_order(self, value: Result) -> tuple[int, ...]:
         """Memory order of the result of an op that is called: what the op says of it."""
         memory = value.instruction.params["op"].memory
@@ -119,24 +130,22 @@ class Layouts:
 
     def _alike(self, value: Result) -> tuple[int, ...]:
         """Memory order of the first operand with as many axes that is not row-major."""
-        usual = tuple(range(value.ndim))
-        for arg in value.instruction.args:
-            if arg.ndim == value.ndim:
-                order = memory_order(arg.shape, self[arg].strides)
-                if order != usual and 0 not in self[arg].strides:
-                    return order
-        return usual
+        orders = (self._order_of(arg) for arg in value.instruction.args if arg.ndim == value.ndim)
+        return next((order for order in orders if order is not None), tuple(range(value.ndim)))
 
     def _order(self, value: Result) -> tuple[int, ...]:
         """Memory order of an elementwise result: that of its first operand of full shape that is not row-major, so that
         what belongs to a Fortran-ordered weight is Fortran-ordered too."""
-        usual = tuple(range(value.ndim))
-        for arg in value.instruction.args:
-            if arg.shape == value.shape:
-                order = memory_order(arg.shape, self[arg].strides)
-                if order != usual and 0 not in self[arg].strides:
-                    return order
-        return usual
+        orders = (self._order_of(arg) for arg in value.instruction.args if arg.shape == value.shape)
+        return next((order for order in orders if order is not None), tuple(range(value.ndim)))
+
+    def _order_of(self, value: Value) -> tuple[int, ...] | None:
+        """The order in which a value lies in memory, None if it is the usual one or if it is broadcast."""
+        strides = self[value].strides
+        if any(n > 1 and s == 0 for n, s in zip(value.shape, strides, strict=True)):
+            return None
+        order = memory_order(value.shape, strides)
+        return None if order == tuple(range(value.ndim)) else order
 
 
 def _is_view(value: Value) -> bool:

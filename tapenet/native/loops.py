@@ -19,6 +19,8 @@ Strides = tuple[int, ...]
 
 #: Numbers in one run of a long sum.
 BLOCK = 4096
+#: Turns of a loop from which vectors pay, and up to which LLVM might write it out instead.
+VECTOR, FEW = 8, 128
 #: Sums of so many floats keep what rounding loses from run to run, so that their error does not grow with their length.
 LONG = 4 * BLOCK
 
@@ -51,9 +53,12 @@ class Code(Emitter):
         self.cells.append(f"  {name} = alloca {llvm_type(dtype, memory=True)}")
         return name
 
-    def loop(self, count: int | str, body: Callable[[str], None], carried: Sequence[Carried] = ()) -> None:
+    def loop(
+        self, count: int | str, body: Callable[[str], None], carried: Sequence[Carried] = (), vectors: bool = False
+    ) -> None:
         """Run `body(index)` for 0, 1, ..., count - 1. `carried` values live in registers from turn to turn: the body
-        sets `after`, and after the loop `register` is the final value."""
+        sets `after`, and after the loop `register` is the final value. With `vectors` LLVM leaves a loop of few turns as it
+        is until it has made vectors of them: written out, turn by turn, they would stay single numbers."""
         head, end = self.label(), self.label()
         before = self.block
         index = self.fresh()
@@ -69,7 +74,7 @@ class Code(Emitter):
         latch = self.block
         self.line(f"  {following} = add nuw nsw i64 {index}, 1")
         done = self.emit(f"icmp eq i64 {following}, {count}")
-        self.line(f"  br i1 {done}, label %{end}, label %{head}")
+        self.line(f"  br i1 {done}, label %{end}, label %{head}{', !llvm.loop !rolled' if vectors else ''}")
         inserted = [f"  {index} = phi i64 [ 0, %{before} ], [ {following}, %{latch} ]"]
         for c, phi, start in zip(carried, phis, first, strict=True):
             inserted.append(f"  {phi} = phi {c.type} [ {start}, %{before} ], [ {c.after}, %{latch} ]")
@@ -323,7 +328,8 @@ def _innermost(
         places = [a.access.moved(code, 0, index) for a in accumulators]
         _turn(code, at, body, _placed(accumulators, places), carried)
 
-    code.loop(length, turn, [c for c in carried if c is not None])
+    vectors = isinstance(length, int) and VECTOR <= length <= FEW
+    code.loop(length, turn, [c for c in carried if c is not None], vectors)
     for accumulator, c in zip(accumulators, carried, strict=True):
         if c is not None:
             _add(code, accumulator, accumulator.access.pointer, c.register)

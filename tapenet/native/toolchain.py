@@ -111,7 +111,7 @@ class Library:
 def build(text: str) -> Library:
     """Machine code of a module's IR, from the cache or compiled."""
     made = target()
-    text = made.header + _ATTRIBUTES + text
+    text = made.header + _ATTRIBUTES + _rolled(text)
     key = hashlib.sha256(f"{made.key}\n{text}".encode()).hexdigest()
     with _lock:
         code = _cached(key)
@@ -122,6 +122,14 @@ def build(text: str) -> Library:
         library = Library(code)
         _keep(key, text, code)
         return library
+
+
+def _rolled(text: str) -> str:
+    """The text with what is said of its loops, each of which has a number for that."""
+    first, *rest = text.split("!rolled")
+    said = [f"!{i} = distinct !{{!{i}, !0}}\n" for i in range(1, len(rest) + 1)]
+    named = (f"!{i}{part}" for i, part in enumerate(rest, 1))
+    return "".join(['!0 = !{!"llvm.loop.unroll.disable"}\n', *said, first, *named])
 
 
 def compile_(text: str) -> bytes:

@@ -168,6 +168,17 @@ def test_the_use_of_a_rows_sum_is_a_phase_of_the_kernel() -> None:
     assert {m.name for m in kernel.rows} == {"sqrt"}
 
 
+def test_rows_whose_neighbours_in_memory_are_of_other_rows_are_summed_side_by_side() -> None:
+    """Row by row would be with long steps through memory."""
+    for order, expected in (("C", 1), ("F", 3)):
+        b = Build()
+        x = Reference(tn.asarray(np.zeros((8, 50), np.float32, order=order)))
+        mean = b.emit("reshape", b.emit("reduce_add", x, axes=(1,)), shape=(8, 1))
+        entries = fused(b.program(b.emit("subtract", x, b.emit("sqrt", mean))))
+        assert kinds(entries) == ["kernel"] * expected
+        assert [e.split for e in entries if isinstance(e, Kernel)] == [1 if order == "C" else None] * expected
+
+
 def test_the_use_of_a_columns_sum_is_another_kernel() -> None:
     b = Build()
     x = b.input(3, 4)

@@ -21,9 +21,11 @@ from tapenet.compiler.layout import (
     reshape_strides,
     view,
 )
+from tapenet.ops.registry import registry
 from tests.compiler.evaluate import assert_equal, evaluate
+from tests.compiler.lowered import lowered
 from tests.compiler.native.generate import Draw
-from tests.compiler.passes.programs import Build, names
+from tests.compiler.passes.programs import Build, constant, names
 
 Array = np.ndarray[Any, Any]
 
@@ -191,6 +193,73 @@ def test_what_is_added_or_carried_in_place_lies_as_it_did() -> None:
     assert layouts[b.emit("loop", w, body=inner, carries=1, slices=0, length=2)].strides == (1, 3)
     repeated = b.emit("broadcast", b.input(4), shape=(3, 4))
     assert layouts[b.emit("loop", repeated, body=inner, carries=1, slices=0, length=2)].strides == (4, 1)
+
+
+def images(b: Build, *shape: int) -> Reference:
+    """Images whose samples are innermost in memory."""
+    return reference(np.moveaxis(np.zeros((*shape[1:], shape[0]), np.float32), -1, 0))
+
+
+def test_what_is_moved_lies_as_its_operands_do() -> None:
+    b = Build()
+    layouts = Layouts()
+    x, part = images(b, 4, 3, 6), images(b, 4, 3, 2)
+    zeros = b.emit("broadcast", constant(np.float32(0)), shape=(4, 3, 6))
+    update = b.emit("update", zeros, part, slices=((0, 4, 1), (0, 3, 1), (1, 4, 2)))
+    joined = b.emit("concatenate", x, part, axis=2)
+    taken = b.emit("take", x, b.input(5, dtype=np.int64), axis=2)
+    assert [layouts[v].strides for v in (update, joined, taken)] == [(1, 24, 4), (1, 32, 4), (1, 20, 4)]
+    assert layouts[b.emit("concatenate", b.input(4, 3), b.input(4, 3), axis=0)].strides == (3, 1)
+
+
+def test_sums_lie_as_what_they_are_sums_of() -> None:
+    b = Build()
+    layouts = Layouts()
+    x = images(b, 4, 3, 6)
+    sums = b.emit("reduce_add", x, axes=(2,))
+    assert layouts[sums].strides == (1, 4)
+    again = b.emit("sqrt", b.emit("reshape", sums, shape=(4, 3, 1)))  # an axis of length one has no order
+    assert layouts[again].strides[:2] == (1, 4)
+    assert layouts[b.emit("reduce_add", b.input(4, 3, 6), axes=(1,))].strides == (6, 1)
+
+
+def _called(op: Any, *args: Any) -> Any:
+    found = lowered(lambda *given: op(*given), *args).program
+    return [i for i in found.body if i.name == "call"][-1]
+
+
+@pytest.mark.parametrize("memory", [None, (1, 2, 0), (1, 0), "alike"])
+def test_the_result_of_an_op_that_is_called_lies_as_the_op_says(memory: Any) -> None:
+    op = tn.op(lambda x: np.sort(x, axis=0), name="sorted", nondiff=True, memory=memory)
+    (result,) = _called(op, np.zeros((4, 3, 6), np.float32)).results
+    usual, turned = (18, 6, 1), (1, 24, 4)
+    assert Layouts()[result].strides == (turned if memory == (1, 2, 0) else usual)
+    (result,) = _called(lambda x: op(np.transpose(x, (2, 0, 1))), np.zeros((3, 6, 4), np.float32)).results
+    assert Layouts()[result].strides == (turned if memory in ("alike", (1, 2, 0)) else usual)
+
+
+SAYING = {name: op for name, op in registry.items() if getattr(op, "memory", None) is not None}
+
+
+@pytest.mark.parametrize("op", SAYING.values(), ids=SAYING)
+def test_what_ops_say_of_their_results_is_true(op: Any) -> None:
+    """Where it is not, a program is right, but copies."""
+
+    def samples_innermost(x: Any) -> Any:
+        if not isinstance(x, np.ndarray) or x.ndim < 3:
+            return x
+        return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
+
+    for call in op.samples(np.random.default_rng(0)):
+        args = tuple(samples_innermost(a) for a in call.args)
+        results = op.forward(*args, **call.kwargs)
+        for result in results if isinstance(results, tuple) else (results,):
+            order = op.memory
+            if order == "alike":
+                order = next((memory_order(a.shape, steps(a)) for a in args if np.ndim(a) == result.ndim), None)
+            if order is not None and len(order) == result.ndim and result.size:
+                own = ordered_strides(result.shape, order)
+                assert memory_order(result.shape, steps(result)) == memory_order(result.shape, own), call
 
 
 # -- copies ------------------------------------------------------------------------------------------------------

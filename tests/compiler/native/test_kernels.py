@@ -153,6 +153,15 @@ def test_special_numbers_in_reductions(name: str, special: float, length: int) -
     assert_native(program, mixed)
 
 
+@pytest.mark.parametrize(("length", "expected"), [(4, 0), (32, 1), (1000, 0)])
+def test_short_loops_become_vectors(length: int, expected: int) -> None:
+    """LLVM would write them out first, number by number, which it does not with the longer ones."""
+    b = Build()
+    out = b.emit("multiply", b.input(50, length), b.input(length))
+    runner = assert_native(b.program(out), integers(50, length), integers(length))
+    assert runner.module.text.count("!rolled") == expected
+
+
 def test_what_no_kernel_can_contain() -> None:
     b = Build()
     none = b.input(0, 3)

@@ -147,6 +147,27 @@ def test_a_result_that_reads_another_element_of_its_operand_gets_a_place_of_its_
     assert_apart(assert_native(program, array(16, 16), array(16, 16)).module.memory)
 
 
+def test_what_is_written_to_in_part_keeps_its_place() -> None:
+    """Part after part, and not where the part or somebody else is still to read what was there."""
+    b = Build()
+    x = b.input(6, 8)
+    base = b.emit("negative", x)
+    for i in range(3):
+        part = b.emit("slice", x, slices=((i, i + 2, 1), (0, 8, 2)))
+        base = b.emit("update", base, part, slices=((2 * i, 2 * i + 2, 1), (1, 8, 2)))
+    memory = assert_native(b.program(b.emit("absolute", base)), array(6, 8)).module.memory
+    assert memory.arena_bytes == 6 * 8 * 4
+
+    for kept in (True, False):
+        b = Build()
+        base = b.emit("negative", b.input(6, 8))
+        part = b.emit("slice", base, slices=((0, 3, 1), (0, 8, 1)))
+        new = b.emit("update", base, part, slices=((3, 6, 1), (0, 8, 1)))
+        out = b.emit("add", new, base) if kept else b.emit("absolute", new)
+        memory = assert_native(b.program(out), array(6, 8)).module.memory
+        assert memory.arena_bytes == 2 * 6 * 8 * 4
+
+
 def test_places_are_taken_where_they_fit_best_and_merge_when_they_are_given_back() -> None:
     free = [(0, 256), (512, 128), (1024, 64)]
     assert _take(free, 128) == (512, 128)

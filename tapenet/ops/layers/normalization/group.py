@@ -280,9 +280,10 @@ def _group_norm_joint(g: Any, wanted: Any, x: Any, weight: Any, centre: Any, sca
         if weight is not None:
             g = g * np.reshape(weight, (num_groups, -1, 1))
         along, total = (_sum(a, (2, 3), keepdims=True) for a in (g * x_hat, g))
-        by_mean, by_var = g_mean[:, :, None, None], g_var[:, :, None, None]
-        back = (g - (x_hat * along + total) / n) * spread + (by_mean + x_hat * (2 * by_var) / spread) / n
-        found["x"] = np.reshape(back, x.shape)
+        # Per group: what goes, by the variance and by the mean, against all x.
+        by_var = (along * spread - 2 * g_var[:, :, None, None] / spread) / n
+        by_mean = (total * spread - g_mean[:, :, None, None]) / n
+        found["x"] = np.reshape(g * spread - x_hat * by_var - by_mean, x.shape)
     return found
 
 

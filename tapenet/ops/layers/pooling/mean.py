@@ -121,6 +121,8 @@ def _avg_pool_grad_lowered(y: Any, windows: Windows, count_include_pad: bool, di
     y = _float(y)
     found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
     lengths = list(found.shape)
+    if windows.whole:
+        return np.broadcast_to(found, (*lengths[: len(lengths) - windows.axes], *windows.size))
     for axis, parts in enumerate(windows.parts[::-1], len(lengths) - windows.axes):
         lengths[axis] = windows.padded[axis - len(lengths)]
         spread_out = np.zeros_like(found, shape=tuple(lengths))
