@@ -25,6 +25,8 @@ from tapenet.ops.registry import registry
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+#: What the programs of a page need beside the package.
+NEEDS = {"precision": "ml_dtypes"}
 
 
 class Block(NamedTuple):
@@ -64,6 +66,8 @@ def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     A block marked "python no-run" is left out: one that cannot run here, not one that fails.
     """
+    if page.stem in NEEDS:
+        pytest.importorskip(NEEDS[page.stem])
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": f"page_{page.stem}"}
     for block in blocks(page.read_text(encoding="utf-8")):
