@@ -108,7 +108,6 @@ _ELSEWHERE = {"tapenet.__main__", "tapenet.data.build_digits", "tapenet.testing"
 def nothing_collected() -> Iterator[None]:
     """Before each example doctest walks over `linecache.cache`, from which a compiled program that is collected takes its
     own text: that must not happen on the way."""
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
