@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -55,3 +56,9 @@ def _refused(report: Any) -> Any:
         report.outcome = "failed"
         report.longrepr = f"skipped where no test may be: {report.longrepr}"
     return report
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was collected, tens of thousands of tests, out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()

@@ -153,7 +153,7 @@ def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
     if op.name in _MOVES:
         return None
     asked = raw.get("dtype") if "dtype" in op.options else None
-    asked = None if asked is None else np.dtype(asked)
+    asked = np.dtype(asked) if isinstance(asked, (np.dtype, type, str)) else None  # an op may call anything so
     dtypes = {d for name in op.inputs for d in _dtypes(raw[name])}
     if not any(is_low(d) for d in dtypes) and (asked is None or not is_low(asked)):
         return None
@@ -204,12 +204,12 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     dtypes = {t.dtype for t in _tensors((*args, *kwargs.values()))}
     asked = kwargs.get("dtype")
     asked = None if asked is None else dtype_of(asked)
+    if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):
+        return function(*args, **kwargs)
     target = _common(dtypes)
     if asked is not None:
         target = asked if is_low(asked) else None
         kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}
-    elif not any(map(is_low, dtypes)):
-        return function(*args, **kwargs)
     result = function(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
     return result if target is None or full else _narrow(result, target)
 
@@ -233,8 +233,8 @@ def _narrow(value: Any, dtype: np.dtype[Any]) -> Any:
 
 def _call_derived(function: Derived, *args: Any, **kwargs: Any) -> Any:
     """What calling a derived function does once there are low types."""
-    if function.inplace:
-        return function.function(*args, **kwargs)
+    if function.inplace or (function.name == "nan_to_num" and getattr(args[0], "dtype", None) == np.float16):
+        return function.function(*args, **kwargs)  # what takes the place of inf is the largest number of the type itself
     full = local.state.autocast is not None and _stays_full(function)
     return widely(function.function, args, kwargs, full)
 

@@ -75,6 +75,8 @@ def test_values_and_dtypes_are_those_of_numpy(name: str, dtype: Any, shape: tupl
     if name in BINARY:
         arrays.append(np.asarray(R.uniform(1, 4, (3,) if shape else ()), np.int32 if name == "ldexp" else dtype))
     expected, found = f(*arrays), f(*map(tn.tensor, arrays))
+    if dtype is np.float16 and name in ("sinc", "i0"):  # of which NumPy rounds every part
+        expected = f(arrays[0].astype(np.float32)).astype(dtype)
     parts = zip(found, expected, strict=True) if isinstance(expected, tuple) else [(found, expected)]
     for a, b in parts:
         assert type(a) is tn.Tensor

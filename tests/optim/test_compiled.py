@@ -10,13 +10,17 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
+from tapenet.native import toolchain
 from tests.optim.test_capture import MAKERS, assert_same, parameters, train
 
 R = np.random.default_rng(0)
 DATA = [(R.normal(size=(6, 3)), R.normal(size=(6, 2))) for _ in range(22)]
 
 
-@pytest.mark.parametrize("backend", ["native", "numpy"])
+native = pytest.param("native", marks=pytest.mark.skipif(not toolchain.available(), reason="needs llvmlite"))
+
+
+@pytest.mark.parametrize("backend", [native, "numpy"])
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_compiled_steps_go_as_eager_ones(make: Callable[[Any], optim.Optimizer], backend: str) -> None:
     eager, compiled = parameters(), parameters()
