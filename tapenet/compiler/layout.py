@@ -6,14 +6,15 @@ Offsets and strides count elements, not bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from tapenet.compiler.ir import Builder, Instruction, Program, Reference, Result, Value, rewrite
 
 Strides = tuple[int, ...]
-#: Instructions whose results lie in memory as their operands do.
-MOVED = frozenset({"update", "put", "concatenate", "take"})
+#: Axes from the slowest in memory to the fastest.
+Order = tuple[int, ...]
+OrderOf = Callable[[Value], Order | None]
 
 
 class Place(NamedTuple):
@@ -93,14 +94,6 @@ class Layouts:
             return self._places[value]
         if isinstance(value, Result) and value.instruction.params.get("row_major"):
             return Place(value, 0, c_strides(value.shape))
-        if isinstance(value, Result) and value.instruction.kind == "elementwise":
-            return Place(value, 0, ordered_strides(value.shape, self._order(value)))
-        if isinstance(value, Result) and "axes" in value.instruction.params and value.instruction.kind == "reduction":
-            return Place(value, 0, ordered_strides(value.shape, self._reduced(value)))
-        if isinstance(value, Result) and value.instruction.name in MOVED:
-            return Place(value, 0, ordered_strides(value.shape, self._alike(value)))
-        if isinstance(value, Result) and value.instruction.name == "call":
-            return Place(value, 0, ordered_strides(value.shape, self._called_order(value)))
         if isinstance(value, Result) and value.instruction.name == "dot_add":
             strides = self[value.instruction.args[0]].strides  # so that it may be added in place
             return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
@@ -110,42 +103,46 @@ class Layouts:
                 strides = self[value.instruction.args[position]].strides
                 if 0 not in strides:
                     return Place(value, 0, ordered_strides(value.shape, memory_order(value.shape, strides)))
+        if isinstance(value, Result):
+            return Place(value, 0, ordered_strides(value.shape, result_order(value, self._order_of)))
         return Place(value, 0, c_strides(value.shape))
 
-    def _reduced(self, value: Result) -> tuple[int, ...]:
-        """Memory order of a reduction's result: that of what is reduced, so that neighbours are summed side by side."""
-        (arg,) = value.instruction.args
-        order = self._order_of(arg)
-        kept = [i for i in range(arg.ndim) if i not in value.instruction.params["axes"]]
-        if order is None:
-            return tuple(range(value.ndim))
-        return tuple(kept.index(i) for i in order if i in kept)
+    def _order_of(self, value: Value) -> Order | None:
+        return unusual_order(value.shape, self[value].strides)
 
-    def _called_order(self, value: Result) -> tuple[int, ...]:
-        """Memory order of the result of an op that is called: what the op says of it."""
-        memory = value.instruction.params["op"].memory
-        if isinstance(memory, tuple) and len(memory) == value.ndim:
-            return memory
-        return self._alike(value) if memory == "alike" else tuple(range(value.ndim))
 
-    def _alike(self, value: Result) -> tuple[int, ...]:
-        """Memory order of the first operand with as many axes that is not row-major."""
-        orders = (self._order_of(arg) for arg in value.instruction.args if arg.ndim == value.ndim)
-        return next((order for order in orders if order is not None), tuple(range(value.ndim)))
+def unusual_order(shape: tuple[int, ...], strides: Strides) -> Order | None:
+    """The order in which an array lies in memory, None if it is the usual one or if it is broadcast."""
+    if any(n > 1 and s == 0 for n, s in zip(shape, strides, strict=True)):
+        return None
+    order = memory_order(shape, strides)
+    return None if order == tuple(range(len(shape))) else order
 
-    def _order(self, value: Result) -> tuple[int, ...]:
-        """Memory order of an elementwise result: that of its first operand of full shape that is not row-major, so that
-        what belongs to a Fortran-ordered weight is Fortran-ordered too."""
-        orders = (self._order_of(arg) for arg in value.instruction.args if arg.shape == value.shape)
-        return next((order for order in orders if order is not None), tuple(range(value.ndim)))
 
-    def _order_of(self, value: Value) -> tuple[int, ...] | None:
-        """The order in which a value lies in memory, None if it is the usual one or if it is broadcast."""
-        strides = self[value].strides
-        if any(n > 1 and s == 0 for n, s in zip(value.shape, strides, strict=True)):
-            return None
-        order = memory_order(value.shape, strides)
-        return None if order == tuple(range(value.ndim)) else order
+def result_order(value: Result, order_of: OrderOf) -> Order:
+    """The order in which a result is to lie in memory: as the first operand alike that has an unusual one, so that what
+    belongs to a Fortran-ordered weight is Fortran-ordered too, and images whose samples are innermost stay so.
+
+    Args:
+        value: the result.
+        order_of: the order of an operand, None if it is the usual one or not known.
+    """
+    instruction = value.instruction
+    usual = tuple(range(value.ndim))
+    if instruction.kind == "elementwise":
+        orders = (order_of(arg) for arg in instruction.args if arg.shape == value.shape)
+        return next((order for order in orders if order is not None), usual)
+    if instruction.kind == "reduction" and "axes" in instruction.params:  # so that neighbours are summed side by side
+        order = order_of(instruction.args[0])
+        kept = [i for i in range(instruction.args[0].ndim) if i not in instruction.params["axes"]]
+        return usual if order is None else tuple(kept.index(i) for i in order if i in kept)
+    said = instruction.params["op"].memory if instruction.name == "call" else None
+    if isinstance(said, tuple) and len(said) == value.ndim:
+        return said
+    if said == "alike" or instruction.name in ("update", "put", "concatenate", "take"):
+        orders = (order_of(arg) for arg in instruction.args if arg.ndim == value.ndim)
+        return next((order for order in orders if order is not None), usual)
+    return usual
 
 
 def _is_view(value: Value) -> bool:

@@ -18,7 +18,16 @@ import numpy as np
 
 from tapenet.compiler.buffers import Arena, last_uses
 from tapenet.compiler.ir import Constant, Host, Input, Instruction, Program, Reference, Result, Value
-from tapenet.compiler.layout import Place, Strides, c_strides, memory_order, ordered_strides, reshape_strides, view
+from tapenet.compiler.layout import (
+    Place,
+    Strides,
+    c_strides,
+    ordered_strides,
+    reshape_strides,
+    result_order,
+    unusual_order,
+    view,
+)
 from tapenet.compiler.numpy_plan_memory import (
     CONSTANT,
     FRESH,
@@ -402,33 +411,28 @@ class Places(Code):
         """The axes of a result from the slowest in memory to the fastest. What belongs to a Fortran-ordered weight
         is Fortran-ordered too: an elementwise result follows its operands, a product those it is combined with."""
         (result,) = instruction.results
-        order = None
-        if instruction.kind == "elementwise":
-            order = self._common(instruction, result.shape)
+        usual = tuple(range(result.ndim))
+        order = usual if instruction.kind == "reduction" else result_order(result, self._order_of)
         if (
-            order is None
+            order == usual
             and dense != "rows"
             and result.ndim == 2
             and all(a.shape != result.shape for a in instruction.args)
         ):
-            order = self._wanted(result)
-        return order or tuple(range(result.ndim))
+            order = self._wanted(result) or order
+        return order
 
-    def _common(self, instruction: Instruction, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-        usual = tuple(range(len(shape)))
-        for arg in instruction.args:
-            strides = self._strides(arg)
-            if arg.shape == shape and strides is not None and 0 not in strides:
-                order = memory_order(shape, strides)
-                if order != usual:
-                    return order
-        return None
-
-    def _strides(self, value: Value) -> Strides | None:
-        """Strides where they are known already."""
+    def _order_of(self, value: Value) -> tuple[int, ...] | None:
+        """The unusual order in which a value lies in memory, where it is known already or likely."""
         if isinstance(value, Result) and value not in self._spots:
             return None
-        return self.spot(value).strides
+        strides = self.spot(value).strides
+        if strides is not None:
+            return unusual_order(value.shape, strides)
+        if isinstance(value, Result) and value.instruction.name == "call":
+            order = result_order(value, self._order_of)
+            return None if order == tuple(range(value.ndim)) else order
+        return None
 
     def _wanted(self, result: Value) -> tuple[int, ...] | None:
         """The memory order of what the result will meet in elementwise instructions."""
@@ -439,8 +443,8 @@ class Places(Code):
             for user in self._users.get(value, ()):
                 if user.kind == "elementwise" and user.results[0].shape == result.shape:
                     seen += 1
-                    order = self._common(user, result.shape)
-                    if order is not None:
+                    order = result_order(user.results[0], self._order_of)
+                    if order != tuple(range(result.ndim)):
                         return order
                     queue.append(user.results[0])
         return None
