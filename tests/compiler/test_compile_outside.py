@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,14 @@ COUNT = 0
 KEPT: Any = None
 HISTORY: list[Any] = []
 GENERATOR = np.random.default_rng(3)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _globals_are_seen() -> Iterator[None]:
+    """`gc.get_referrers` does not see what is frozen, as the globals of tests are."""
+    gc.unfreeze()
+    yield
+    gc.freeze()
 
 
 def line_of(function: Any, text: str) -> str:
