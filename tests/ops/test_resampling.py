@@ -45,6 +45,7 @@ def test_any_resizing_agrees_with_torch(data: Any) -> None:
         # There PyTorch's gradient is not that of its value.
         same = [int(n * s) == n for n, s in zip(lengths, options["scale_factor"], strict=True)]
         assume(not ("nearest" in mode and all(same)) and not (options.get("antialias") and any(same)))
+    assume(not (options.get("antialias") and lengths[-1] == 1))  # of one column PyTorch repeats the first row
     x = np.random.default_rng(1).normal(size=(2, 2, *lengths))
     agrees_with_torch(
         lambda x: tn.interpolate(x, **options), lambda x: F.interpolate(x, **options), x, dtypes=[np.float64]
