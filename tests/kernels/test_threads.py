@@ -84,6 +84,7 @@ def test_without_threads_the_caller_does_it(pool: Any, monkeypatch: pytest.Monke
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*fork")  # of JAX, if other tests have loaded it, and of later Pythons
 def test_a_child_of_a_fork_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     monkeypatch.setattr(threads, "processors", lambda: 3)
