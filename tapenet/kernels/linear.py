@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.kernels.blocks import turn
+from tapenet.kernels.moves import transposed
 from tapenet.kernels.threads import deal
 from tapenet.native import gemm
 from tapenet.native.kernel import Kernel
@@ -36,7 +36,7 @@ def product(x: Any, weight: Any) -> Any:
 
 def product_turned(g: Any, weight: Any) -> Any:
     """g @ weightᵀ for rows g (n, out) and a matrix (in, out), both in C order."""
-    return product(g, _turned(weight))
+    return product(g, transposed(weight))
 
 
 def weight_grad(x: Any, g: Any) -> Any:
@@ -46,22 +46,6 @@ def weight_grad(x: Any, g: Any) -> Any:
     run = _weight_grad(inputs, outputs, x.dtype.char)
     deal(lambda first, last: run(x, g, found, n, first, last), inputs, n * inputs * outputs)
     return found
-
-
-def _turned(weight: Any) -> Any:
-    """The transpose in C order."""
-    rows, columns = weight.shape
-    made = np.empty((columns, rows), weight.dtype)
-    _turn(rows, weight.dtype.char)(weight, made, columns)
-    return made
-
-
-@functools.lru_cache(maxsize=128)
-def _turn(rows: int, char: str) -> Any:
-    k = Kernel("turned", char)
-    source, target, columns = k.array(1), k.array(1), k.integer()
-    turn(k, source, target, rows, columns)
-    return k.compile()
 
 
 @functools.lru_cache(maxsize=256)

@@ -16,16 +16,20 @@ def batch_last(x: Any) -> Any:
     front = x.transpose(x.ndim - 1, *range(x.ndim - 1))
     if x.dtype.char not in "fd" or not front.flags.c_contiguous or x.size < 4096:
         return np.ascontiguousarray(x)
-    made = np.empty(x.shape, x.dtype)
-    batch = x.shape[-1]
-    _transpose(batch, x.dtype.char)(front, made, x.size // batch)
+    return transposed(front.reshape(len(front), -1)).reshape(x.shape)
+
+
+def transposed(matrix: Any) -> Any:
+    """The transpose of a matrix in C order, in C order too."""
+    rows, columns = matrix.shape
+    made = np.empty((columns, rows), matrix.dtype)
+    _transpose(rows, matrix.dtype.char)(matrix, made, columns)
     return made
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=128)
 def _transpose(rows: int, char: str) -> Any:
     k = Kernel("transpose", char)
-    source, target = k.array(1), k.array(1)
-    columns = k.integer()
+    source, target, columns = k.array(1), k.array(1), k.integer()
     turn(k, source, target, rows, columns)
     return k.compile()
