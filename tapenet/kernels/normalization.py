@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -213,24 +214,13 @@ def batch_norm_grad(
     return dx, along, total
 
 
-def _channel(k: Kernel, c: Index, shape: tuple[Value, Value, Value], visit: Any) -> None:
-    """visit(position) for all elements of a channel."""
+def _channel(k: Kernel, c: Index, shape: tuple[Value, Value, Value]) -> Iterator[Value]:
+    """The loop over the elements of a channel, by their place."""
     before, channels, after = shape
     for b in k.turns(before):
         start = (b * channels + c) * after
         for j in k.turns(after):
-            visit(start, j)
-
-
-def _channel_mean(k: Kernel, c: Index, shape: tuple[Value, Value, Value], term: Any) -> Value:
-    total = k.variable(k.number(0.0))
-    _channel(k, c, shape, lambda start, j: total.gather(term(start, j)))
-    before, _, after = shape
-    return total.value / (before * after).convert("sitofp", total.type)
-
-
-def _at(a: Array, start: Value, j: Value) -> Value:
-    return a.moved(start).load(j)
+            yield start + j
 
 
 @functools.lru_cache(maxsize=4)
@@ -239,32 +229,21 @@ def _batch_norm(char: str) -> Any:
     x, out, mean, var, scale, weight, bias, eps = (k.array(1) for _ in range(8))
     begin, end = k.integer(), k.integer()
     shape = k.integer(), k.integer(), k.integer()
+    count = shape[0] * shape[2]
     for c in k.turns(end, begin):
-        middle = _channel_mean(k, c, shape, lambda start, j: _at(x, start, j))
-
-        off, square = k.variable(k.number(0.0)), k.variable(k.number(0.0))
-
-        def look(start: Value, j: Value, middle: Value = middle, off: Any = off, square: Any = square) -> None:
-            _measure(_at(x, start, j) - middle, off, square)
-
-        _channel(k, c, shape, look)
-        rest, width = _measured(off, square, shape[0] * shape[2])
+        total, off, square = (k.variable(k.number(0.0)) for _ in range(3))
+        for at in _channel(k, c, shape):
+            total.gather(x.load(at))
+        middle = total.value / count.convert("sitofp", total.type)
+        for at in _channel(k, c, shape):
+            _measure(x.load(at) - middle, off, square)
+        rest, width = _measured(off, square, count)
         factor = 1.0 / (width + eps.load(0)).intrinsic("sqrt")
         for array, value in ((mean, middle + rest), (var, width), (scale, factor)):
             array.store(value, c)
         slope, shift = factor * weight.load(c), bias.load(c)
-
-        def write(
-            start: Value,
-            j: Value,
-            middle: Value = middle,
-            rest: Value = rest,
-            slope: Value = slope,
-            shift: Value = shift,
-        ) -> None:
-            out.moved(start).store((_at(x, start, j) - middle - rest) * slope + shift, j)
-
-        _channel(k, c, shape, write)
+        for at in _channel(k, c, shape):
+            out.store((x.load(at) - middle - rest) * slope + shift, at)
     return k.compile()
 
 
@@ -277,13 +256,10 @@ def _batch_norm_grad(char: str) -> Any:
     for c in k.turns(end, begin):
         middle, factor = mean.load(c), scale.load(c)
         products, sums = k.variable(k.number(0.0)), k.variable(k.number(0.0))
-
-        def visit(start: Value, j: Value, middle: Value = middle, products: Any = products, sums: Any = sums) -> None:
-            upper = _at(g, start, j)
-            products.gather(upper * (_at(x, start, j) - middle))
+        for at in _channel(k, c, shape):
+            upper = g.load(at)
+            products.gather(upper * (x.load(at) - middle))
             sums.gather(upper)
-
-        _channel(k, c, shape, visit)
         by_weight, by_bias = products.value * factor, sums.value
         along.store(by_weight, c)
         total.store(by_bias, c)
@@ -291,17 +267,6 @@ def _batch_norm_grad(char: str) -> Any:
         n = (shape[0] * shape[2]).convert("sitofp", slope.type)
         by_x = (slope * factor * by_weight - g_var.load(c) * 2.0) / n
         by_all = (slope * by_bias - g_mean.load(c)) / n
-
-        def write(
-            start: Value,
-            j: Value,
-            middle: Value = middle,
-            slope: Value = slope,
-            by_x: Value = by_x,
-            by_all: Value = by_all,
-        ) -> None:
-            value = _at(g, start, j) * slope - ((_at(x, start, j) - middle) * by_x + by_all)
-            dx.moved(start).store(value, j)
-
-        _channel(k, c, shape, write)
+        for at in _channel(k, c, shape):
+            dx.store(g.load(at) * slope - ((x.load(at) - middle) * by_x + by_all), at)
     return k.compile()
