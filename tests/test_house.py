@@ -36,7 +36,7 @@ KNOWS: dict[str, set[str]] = {
     "fft": {"ops"},
     "autodiff": {"ops", "autodiff"},
     "nn": {"ops", "autodiff", "profiling", "nn"},
-    "optim": {"ops", "autodiff", "optim"},
+    "optim": {"kernels", "ops", "autodiff", "optim"},
     "data": {"data"},
     "drawing": {"ops", "autodiff", "compiler", "profiling", "drawing"},
     "compiler": {"native", "kernels", "ops", "autodiff", "compiler"},
