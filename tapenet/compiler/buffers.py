@@ -10,9 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from tapenet.compiler.ir import Instruction, Program, Value
-
-#: Bytes of a cache line: where a buffer begins.
-LINE = 64
+from tapenet.kernels.memory import LINE
 
 
 def last_uses(program: Program, shares: Callable[[Instruction], bool]) -> dict[Value, int]:

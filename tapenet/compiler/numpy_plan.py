@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.compiler.buffers import LINE
 from tapenet.compiler.groups import Group, Groups
 from tapenet.compiler.ir import Array, Instruction, Program
 from tapenet.compiler.numpy_plan_blocks import Block, Run, run_at
 from tapenet.compiler.numpy_plan_memory import Scratch, is_large, overlapping
 from tapenet.compiler.numpy_plan_places import Places
 from tapenet.compiler.numpy_plan_statements import STATEMENTS, emit
+from tapenet.kernels.memory import aligned
 
 _number = itertools.count(1)
 
@@ -114,7 +114,7 @@ class _Frame:
     def __init__(self, plan: _Plan) -> None:
         self._plan = plan
         self._names = dict(plan.globals)
-        arena = _aligned(plan.arena)
+        arena = aligned((plan.arena,), np.uint8)
         for name, recipe in plan.statics.items():
             if isinstance(recipe, Scratch):
                 at: Any = (arena, recipe.offset, recipe.strides)
@@ -131,13 +131,6 @@ class _Frame:
         for name, recipe in self._plan.statics.items():
             if not isinstance(recipe, Scratch):
                 self._names[name] = recipe.make(self._names[recipe.base])
-
-
-def _aligned(nbytes: int) -> Array:
-    """Memory that begins at a cache line."""
-    room = np.empty(nbytes + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + nbytes]
 
 
 class Runner:
