@@ -26,6 +26,7 @@ from tests.compiler.evaluate import assert_equal, evaluate
 from tests.compiler.lowered import lowered
 from tests.compiler.native.generate import Draw
 from tests.compiler.passes.programs import Build, constant, names
+from tests.kernels.beside import batch_last
 
 Array = np.ndarray[Any, Any]
 
@@ -244,14 +245,8 @@ SAYING = {name: op for name, op in registry.items() if getattr(op, "memory", Non
 @pytest.mark.parametrize("op", SAYING.values(), ids=SAYING)
 def test_what_ops_say_of_their_results_is_true(op: Any) -> None:
     """Where it is not, a program is right, but copies."""
-
-    def samples_innermost(x: Any) -> Any:
-        if not isinstance(x, np.ndarray) or x.ndim < 3:
-            return x
-        return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
-
     for call in op.samples(np.random.default_rng(0)):
-        args = tuple(samples_innermost(a) for a in call.args)
+        args = tuple(batch_last(a) if isinstance(a, np.ndarray) and a.ndim > 2 else a for a in call.args)
         results = op.forward(*args, **call.kwargs)
         for result in results if isinstance(results, tuple) else (results,):
             order = op.memory

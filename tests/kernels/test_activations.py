@@ -11,15 +11,10 @@ import pytest
 import tapenet as tn
 from tapenet import kernels
 from tapenet.ops.layers.activations import machine
+from tests.kernels.beside import agree, both
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels for work of any size."""
-    monkeypatch.setattr(machine, "WORTH", 0)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
@@ -47,17 +42,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_same_as_numpy(name: str, shape: Any, order: Any, dtype: str) -> None:
     data, g = np.asarray(R.normal(size=shape) * 3, order=order), np.asarray(R.normal(size=shape), order=order)
-    results = []
-    for on, kind in ((True, dtype), (False, "d")):
-        with kernels.switched(on):
-            x = tn.tensor(data.astype(kind), requires_grad=True)
-            out = FUNCTIONS[name](x)
-            out.backward(g.astype(kind))
-            results.append((out.data, x.grad.data))
-    for mine, numpys in zip(*results, strict=True):
-        assert mine.dtype == np.dtype(dtype)
-        error = 5e-6 if dtype == "f" else 1e-13
-        assert abs(mine - numpys).max() <= error * max(1.0, abs(numpys).max())
+    agree(*both(FUNCTIONS[name], data, dtype=dtype, g=g), dtype, 5e-6 if dtype == "f" else 1e-13)
 
 
 def test_special_values() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 from typing import Any
 
 import numpy as np
@@ -14,22 +13,12 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tapenet import kernels
 from tapenet.ops.layers.convolution import machine, spatial
+from tests.kernels.beside import agree
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
 #: Largest error of float32, over the largest number of the result.
 ERROR = 2e-6
-
-
-@pytest.fixture(autouse=True)
-def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels for work of any size."""
-    monkeypatch.setattr(machine, "WORTH", 0)
-
-
-def agree(found: Any, expected: Any, error: float = ERROR) -> None:
-    assert found.shape == expected.shape
-    assert abs(found - expected).max() <= error * abs(expected).max()
 
 
 def check(
@@ -49,13 +38,8 @@ def check(
         by_x = input_grad(y.astype("d"), w.astype("d"), x.shape, *options)
         by_w = weight_grad(x.astype("d"), y.astype("d"), w.shape, *options)
     error = ERROR if dtype == "f" else 1e-14
-    for found, right in (
-        (forward(x, w, b, *options), expected),
-        (input_grad(y, w, x.shape, *options), by_x),
-        (weight_grad(x, y, w.shape, *options), by_w),
-    ):
-        assert found.dtype == np.dtype(dtype)
-        agree(found, right, error)
+    found = forward(x, w, b, *options), input_grad(y, w, x.shape, *options), weight_grad(x, y, w.shape, *options)
+    agree(found, (expected, by_x, by_w), dtype, error, least=0)
 
 
 CASES = [
@@ -105,9 +89,10 @@ def test_the_stated_error_of_winograd() -> None:
     x, w = R.normal(size=(64, 64, 14, 14)).astype("f"), R.normal(size=(64, 64, 3, 3)).astype("f")
     out = forward(x, w, None, 1, 1)
     found = weight_grad(x, out, w.shape, 1, 1)
+    x, w, g = (a.astype("d") for a in (x, w, out))
     with kernels.switched(False):
-        agree(out, forward(x.astype("d"), w.astype("d"), None, 1, 1), 7e-7)
-        agree(found, weight_grad(x.astype("d"), out.astype("d"), w.shape, 1, 1), 7e-7)
+        expected = forward(x, w, None, 1, 1), weight_grad(x, g, w.shape, 1, 1)
+    agree((out, found), expected, "f", 7e-7, least=0)
 
 
 @settings(max_examples=15, deadline=None)
@@ -162,17 +147,15 @@ def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch)
     forward, input_grad, weight_grad = spatial.forwards(2)
     for channels, outs in ((3, 8), (32, 32)):
         x, w = R.normal(size=(16, channels, 9, 9)).astype("f"), R.normal(size=(outs, channels, 3, 3)).astype("f")
-        one = (
-            forward(x, w, None),
-            input_grad(forward(x, w, None), w, x.shape),
-            weight_grad(x, forward(x, w, None), w.shape),
-        )
+
+        def passes(x: Any = x, w: Any = w) -> list[Any]:
+            y = forward(x, w, None)
+            return [y, input_grad(y, w, x.shape), weight_grad(x, y, w.shape)]
+
+        one = passes()
         with monkeypatch.context() as m:
             m.setattr(threads, "processors", lambda: processors)
             m.setattr(threads, "WORTH", 0)
-            several = (
-                forward(x, w, None), input_grad(forward(x, w, None), w, x.shape), weight_grad(x, forward(x, w, None), w.shape)
-            )  # fmt: skip
-        for a, b in itertools.islice(zip(one, several, strict=True), 2):
-            np.testing.assert_array_equal(a, b)
-        agree(several[2], one[2])
+            several = passes()
+        agree(several[:2], one[:2], "f", 0)
+        agree(several[2:], one[2:], "f", ERROR, least=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,24 +12,19 @@ import tapenet as tn
 from tapenet import kernels
 from tapenet.kernels import entropy
 from tapenet.ops.layers.losses import machine
+from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
 
 
 @pytest.fixture(autouse=True)
-def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels for work of any size, and blocks that do not hold all positions."""
-    monkeypatch.setattr(machine, "WORTH", 0)
-    monkeypatch.setattr(machine, "SHORT", 0)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Blocks that do not hold all positions."""
     entropy._compiled.cache_clear()
     monkeypatch.setattr(entropy, "BLOCK", 16)
     yield
     entropy._compiled.cache_clear()
-
-
-def batch_last(x: Any) -> Any:
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
 
 
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -67,20 +63,12 @@ def test_same_as_numpy(shape: Any, order: Any, options: str, soft: bool, dtype: 
         target = np.asarray(R.integers(0, count, positions))
     given = dict(OPTIONS[options])
     weight = R.uniform(0.5, 2, count) if given.pop("weight", False) else None
-    g: Any = None
-    results = []
-    for on, kind in ((True, dtype), (False, "d")):
-        with kernels.switched(on):
-            x = tn.tensor(data.astype(kind), requires_grad=True)
-            to = target.astype(kind) if soft else target
-            out = tn.cross_entropy(x, to, None if weight is None else weight.astype(kind), **given)
-            g = R.normal(size=out.shape) if g is None else g
-            out.backward(np.asarray(g.astype(kind)))
-            results.append((out.data, x.grad.data))
-    for mine, numpys in zip(*results, strict=True):
-        assert mine.dtype == np.dtype(dtype)
-        error = 5e-6 if dtype == "f" else 1e-13
-        assert abs(mine - numpys).max() <= error * max(1.0, abs(numpys).max())
+
+    def f(x: Any) -> Any:
+        to = target.astype(x.dtype) if soft else target
+        return tn.cross_entropy(x, to, None if weight is None else weight.astype(x.dtype), **given)
+
+    agree(*both(f, data, dtype=dtype), dtype, 5e-6 if dtype == "f" else 1e-13)
 
 
 @pytest.mark.parametrize("width", [6, 40])

@@ -19,6 +19,7 @@ from tapenet.native import processor
 from tapenet.native.processor import Registers
 from tapenet.ops.layers import quantized
 from tests.kernels import test_attention, test_convolution, test_grids, test_normalization, test_recurrent
+from tests.kernels.beside import agree, batch_last
 
 R = np.random.default_rng(0)
 #: Short ones and few: of machines with SSE2 and AVX2.
@@ -43,16 +44,12 @@ def forget() -> None:
 
 @pytest.fixture(params=MACHINES, scope="module")
 def machine(request: pytest.FixtureRequest) -> Iterator[Registers]:
-    """The registers that code is written for; kernels for work of any size."""
+    """The registers that code is written for."""
     found = MACHINES[request.param]
     with pytest.MonkeyPatch.context() as patch:
         for module in modules():
             if hasattr(module, "registers"):
                 patch.setattr(module, "registers", lambda: found)
-        for test in (test_attention, test_convolution, test_grids, test_normalization):
-            patch.setattr(test.machine, "WORTH", 0)
-        patch.setattr(test_recurrent.products, "WORTH", 0)
-        patch.setattr(quantized, "WORTH", 0)
         forget()
         yield found
     forget()
@@ -80,11 +77,11 @@ def test_heads(machine: Registers) -> None:
 
 
 def test_groups(machine: Registers) -> None:
-    test_normalization.test_same_as_numpy("group of many samples", test_normalization.batch_last, "f")
+    test_normalization.test_same_as_numpy("group of many samples", batch_last, "f")
 
 
 def test_grid(machine: Registers) -> None:
-    test_grids.test_same_as_numpy(*test_grids.CASES[2], "f")
+    test_grids.test_same_as_numpy(*test_grids.CASES[2], batch_last, "f")
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
@@ -96,12 +93,11 @@ def test_recurrent_layers(machine: Registers, kind: str) -> None:
 def test_products(machine: Registers, dtype: str) -> None:
     linear = importlib.import_module("tapenet.kernels.linear")
     x, g, weight = (R.normal(size=s).astype(dtype) for s in ((37, 24), (37, 51), (24, 51)))
-    pairs = [
-        (linear.product(x, weight), x.astype("d") @ weight.astype("d")),
-        (linear.product_turned(g, weight), g.astype("d") @ weight.T.astype("d")),
-        (linear.weight_grad(x, g), x.T.astype("d") @ g.astype("d")),
-    ]
     integers, scale = quantized.quantized_weight(weight)
-    pairs.append((tn.quantized_linear(g, integers, scale), g.astype("d") @ (integers * scale[:, None].astype("d")).T))
-    for found, expected in pairs:
-        assert abs(found - expected).max() <= (2e-6 if dtype == "f" else 1e-14) * abs(expected).max()
+    found = (
+        *(linear.product(x, weight), linear.product_turned(g, weight), linear.weight_grad(x, g)),
+        tn.quantized_linear(g, integers, scale),
+    )
+    x, g, weight, scale = (a.astype("d") for a in (x, g, weight, scale))
+    expected = x @ weight, g @ weight.T, x.T @ g, g @ (integers * scale[:, None]).T
+    agree(found, expected, dtype, 2e-6 if dtype == "f" else 1e-14, least=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,20 +12,10 @@ import pytest
 import tapenet as tn
 from tapenet import kernels
 from tapenet.ops.layers.normalization import machine
+from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels for work of any size."""
-    monkeypatch.setattr(machine, "WORTH", 0)
-    monkeypatch.setattr(machine, "SHORT", 0)
-
-
-def batch_last(x: Any) -> Any:
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
 
 
 def batch_norm(x: Any, *params: Any, eps: float) -> Any:
@@ -67,19 +58,8 @@ CASES: dict[str, tuple[Callable[..., Any], Any, Any]] = {
 def test_same_as_numpy(case: str, order: Any, dtype: str) -> None:
     f, shape, lengths = CASES[case]
     data = [order(R.normal(2.0, 1.0, shape)), *(R.normal(size=n) for n in lengths)]
-    g: Any = None
-    results = []
-    for on, kind in ((True, dtype), (False, "d")):
-        with kernels.switched(on):
-            t = [tn.tensor(a.astype(kind), requires_grad=True) for a in data]
-            out = f(*t, eps=1e-3)
-            g = R.normal(size=out.shape) if g is None else g
-            out.backward(g.astype(kind))
-            results.append([out.data, *(x.grad.data for x in t)])
-    for mine, numpys in zip(*results, strict=True):
-        assert mine.dtype == np.dtype(dtype)
-        error = 3e-5 if dtype == "f" else 1e-13  # of float32: a mean of 2 is taken off before the variance
-        assert abs(mine - numpys).max() <= error * max(1.0, abs(numpys).max())
+    error = 3e-5 if dtype == "f" else 1e-13  # of float32: a mean of 2 is taken off before the variance
+    agree(*both(functools.partial(f, eps=1e-3), *data, dtype=dtype), dtype, error)
 
 
 def test_a_large_mean_costs_no_accuracy() -> None:

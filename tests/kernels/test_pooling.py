@@ -10,20 +10,10 @@ import pytest
 import tapenet as tn
 from tapenet import kernels
 from tapenet.ops.layers.pooling import machine
+from tests.kernels.beside import batch_last
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
-
-
-@pytest.fixture(autouse=True)
-def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels for work of any size."""
-    monkeypatch.setattr(machine, "WORTH", 0)
-
-
-def batch_last(x: Any) -> Any:
-    """The same array with the batch innermost in memory."""
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 0, -1)), -1, 0)
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])

@@ -9,29 +9,17 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet import kernels
 from tapenet.native.processor import registers
 from tapenet.ops.layers import quantized
+from tests.kernels.beside import agree, both
 
 pytest.importorskip("llvmlite")
-products = importlib.import_module("tapenet.ops.products.basic")
 R = np.random.default_rng(0)
 wide = pytest.mark.skipif(registers().bytes != 64, reason="BLAS is as fast with narrower registers")
 
 
-@pytest.fixture(autouse=True)
-def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels for work of any size."""
-    monkeypatch.setattr(products, "WORTH", 0)
-    monkeypatch.setattr(products, "_LARGE", 0)
-    monkeypatch.setattr(quantized, "WORTH", 0)
-    monkeypatch.setattr(quantized, "WORTH_BACK", 0)
-
-
-def agree(found: Any, expected: Any, dtype: str) -> None:
-    assert found.shape == expected.shape
-    assert found.dtype == np.dtype(dtype)
-    assert abs(found - expected).max() <= (2e-6 if dtype == "f" else 1e-14) * max(1.0, abs(expected).max())
+#: Largest error, over the largest number of the result.
+ERROR = {"f": 2e-6, "d": 1e-14}
 
 
 @wide
@@ -42,23 +30,16 @@ def agree(found: Any, expected: Any, dtype: str) -> None:
 )
 def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = importlib.import_module("tapenet.kernels.linear")
-    x, g = R.normal(size=(*lead, inputs)), R.normal(size=(*lead, outputs))
+    x = R.normal(size=(*lead, inputs))
     weight, bias = np.asfortranarray(R.normal(size=(outputs, inputs))), R.normal(size=outputs)
     called = []
     for name in ("product", "product_turned", "weight_grad"):
         plain = getattr(kernel, name)
         monkeypatch.setattr(kernel, name, lambda *a, f=plain, n=name: (called.append(n), f(*a))[1])
-    results = []
-    for on, kind in ((True, dtype), (False, "d")):
-        with kernels.switched(on):
-            t = [tn.tensor(a.astype(kind), requires_grad=True) for a in (x, weight, bias)]
-            out = tn.linear(*t)
-            out.backward(g.astype(kind))
-            results.append([out.data, *(p.grad.data for p in t)])
+    found, expected = both(tn.linear, x, weight, bias, dtype=dtype)
     assert {"product", "product_turned", "weight_grad"} <= set(called)
-    for mine, numpys in zip(*results, strict=True):
-        agree(mine, numpys, dtype)
-    assert results[0][2].flags.f_contiguous
+    agree(found, expected, dtype, ERROR[dtype])
+    assert found[2].flags.f_contiguous
 
 
 @wide
@@ -84,6 +65,5 @@ def test_weights_of_8_bits(n: int, inputs: int, outputs: int, dtype: str) -> Non
     g = R.normal(size=(n, outputs)).astype(dtype)
     found = tn.quantized_linear(x, weight, scale)
     exact = weight.astype("d") * scale.astype("d")[:, None]
-    agree(found.data, x.data.astype("d") @ exact.T, dtype)
     found.backward(g)
-    agree(x.grad.data, g.astype("d") @ exact, dtype)
+    agree((found.data, x.grad.data), (x.data.astype("d") @ exact.T, g.astype("d") @ exact), dtype, ERROR[dtype])

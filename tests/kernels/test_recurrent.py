@@ -11,6 +11,7 @@ import pytest
 import tapenet as tn
 from tapenet import kernels
 from tapenet.ops.layers.recurrent import gated, long_short_term, products, simple
+from tests.kernels import beside
 
 pytest.importorskip("llvmlite")
 R = np.random.default_rng(0)
@@ -27,12 +28,6 @@ BACKWARD = {
     "relu": simple._rnn_grad,
 }
 BY = ("x", "h0", "w_ih", "w_hh", "b_ih", "b_hh")
-
-
-@pytest.fixture(autouse=True)
-def small_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kernels for work of any size."""
-    monkeypatch.setattr(products, "WORTH", 0)
 
 
 class Case:
@@ -83,11 +78,7 @@ class Case:
 
 
 def agree(found: Any, expected: Any, dtype: str) -> None:
-    assert len(found) == len(expected)
-    for a, b in zip(found, expected, strict=True):
-        assert a.dtype == np.dtype(dtype)
-        assert a.shape == b.shape
-        assert abs(a - b).max() <= ERROR[dtype] * max(1.0, abs(b).max())
+    beside.agree(found, expected, dtype, ERROR[dtype])
 
 
 def check(case: Case, dtype: str) -> None:
