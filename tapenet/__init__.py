@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tapenet import ops
 from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
 from tapenet.autodiff.gradients import GradientError
+from tapenet.autodiff.making import asarray, tensor
 from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
 from tapenet.autodiff.tape import CaptureError, Tape, tape
-from tapenet.autodiff.tensor import Tensor, asarray, backward, tensor
+from tapenet.autodiff.tensor import Tensor, backward
 from tapenet.drawing import draw
 from tapenet.ops import *
 from tapenet.ops import LATER as _later_ops

@@ -18,10 +18,11 @@ from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.control_ops import branch, loop
 from tapenet.autodiff.control_trees import Mismatch, Structure, leaves, paths, rebuild
+from tapenet.autodiff.making import asarray
 from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf
-from tapenet.autodiff.tensor import Tensor, asarray
+from tapenet.autodiff.tensor import Tensor
 
 
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:

@@ -17,9 +17,10 @@ from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.control_body import Body, Flat, Input, close, zeros
 from tapenet.autodiff.functions import vjp
 from tapenet.autodiff.gradients import turned
+from tapenet.autodiff.making import asarray
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, local
-from tapenet.autodiff.tensor import Tensor, asarray
+from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import is_float
 from tapenet.ops.op import op
 

@@ -16,9 +16,10 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff.gradients import turned
+from tapenet.autodiff.making import asarray
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import Node, local
-from tapenet.autodiff.tensor import Tensor, asarray
+from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import is_inexact
 from tapenet.ops.sequences import refilled
 

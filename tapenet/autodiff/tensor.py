@@ -7,10 +7,8 @@ else is rare, are plain slots of one exact type, so that recording an op stays c
 from __future__ import annotations
 
 import functools
-import opcode
-import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,22 +20,20 @@ from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.operand import Operand
+from tapenet.autodiff.readable import Readable
 from tapenet.autodiff.rows import RowGradient
-from tapenet.autodiff.sites import numpy_caller, user_line
+from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing.basic import raw_index
-from tapenet.ops.low import dtype_of, is_inexact, is_low, meet
+from tapenet.ops.low import is_inexact
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 _RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
-_STORE = opcode.opmap["STORE_SUBSCR"]
-_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
 
 
-class Tensor(Operand):
+class Tensor(Readable):
     """An n-dimensional array that remembers how it was computed.
 
     Made by `tn.tensor` and `tn.asarray`; every op on a tensor gives tensors. Behaves as an ndarray does under
@@ -53,10 +49,7 @@ class Tensor(Operand):
 
     __slots__ = ("__weakref__", "_data", "_grad", "_kind", "_node", "_rows", "_trace")
 
-    _data: NDArray[Any]
-    _node: Node | None
-    #: The node that made it on a tape that records everything.
-    _trace: Node | None
+    # `_data`, `_node` and `_trace` are described in `Readable`.
     #: The gradient of a tensor inside the graph, kept after `retain_grad()`.
     _grad: Tensor | None
     #: A table's gradient by rows, until somebody asks for the array.
@@ -142,135 +135,7 @@ class Tensor(Operand):
         self._data = data
         bump()
 
-    def _value(self, what: str, mend: str = "") -> NDArray[Any]:
-        """The array, unless a capture is running that could not follow where it goes."""
-        tape = local.state.tape
-        if tape is not None and tape.captures:
-            raise self._not_captured(what, mend)
-        return self._data
-
-    def _not_captured(self, what: str, mend: str) -> CaptureError:
-        if self._trace is not None:
-            whose = "a tensor that is being captured; a replay could not follow it"
-            usual = (
-                "Return the tensor from the captured function and read it there, or compute with np.where in place of a "
-                "Python branch"
-            )
-        else:
-            whose = "a tensor from outside while a step is being captured; a replay would go on with it as it is now"
-            usual = (
-                "Compute with the tensor itself, or with np.where in place of a Python branch; to write it assign to its "
-                ".data as a whole; if it never changes, read it before"
-            )
-        return CaptureError(f"{user_line()} asks for {what}, the value of {whose}. {mend or usual}")
-
-    def numpy(self) -> NDArray[Any]:
-        """The values as an ndarray, shared with the tensor; the way out of the graph."""
-        return self._value(".numpy()")
-
-    def item(self) -> Any:
-        """The only element as a Python number.
-
-        Raises:
-            ValueError: the tensor has more than one element.
-        """
-        if self._data.size != 1:
-            raise ValueError(f".item() needs a tensor of one element, this one has shape {self._data.shape}")
-        return self._value(".item()").item()
-
-    def tolist(self) -> Any:
-        """The values as nested lists of Python numbers."""
-        return self._value(".tolist()").tolist()
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        data = self._value("an ndarray (np.asarray)")
-        if self._node is not None:
-            raise _not_in_silence()
-        return np.array(data, dtype=dtype, copy=copy)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Lengths of the axes."""
-        return self._data.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the elements."""
-        return self._data.dtype
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return self._data.ndim
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return self._data.size
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the elements."""
-        return self._data.nbytes
-
-    def __len__(self) -> int:
-        if not self._data.ndim:
-            raise TypeError("a tensor of no axes has no length")
-        return int(self._data.shape[0])
-
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self._data.ndim:
-            raise TypeError("a tensor of no axes cannot be iterated over; use .item() for its value")
-        return (self[i] for i in range(len(self)))
-
-    def __bool__(self) -> bool:
-        return bool(self._value("a bool()"))
-
-    def __float__(self) -> float:
-        return float(self._number("a float()"))
-
-    def __int__(self) -> int:
-        return int(self._number("an int()"))
-
-    def __complex__(self) -> complex:
-        return complex(self._number("a complex()"))
-
-    def _number(self, what: str) -> Any:
-        """The only element, for `float(t)` and its kin; but not for `array[i] = t`, where NumPy calls these too."""
-        data = self._value(what)
-        if self._node is not None:
-            frame = sys._getframe(2)
-            if frame.f_code.co_code[frame.f_lasti] == _STORE:
-                raise _not_in_silence()
-        return data.item()
-
-    def __index__(self) -> int:
-        return int(self._value("an integer index").__index__())
-
-    def __contains__(self, value: Any) -> bool:
-        return bool((self._value("`in`") == value).any())
-
-    def __repr__(self) -> str:
-        tape = local.state.tape
-        if tape is not None and tape.captures and self._trace is not None:
-            return f"<captured Tensor {self.dtype} {self.shape}>"
-        text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=200)
-        extra = "" if self.dtype == np.float64 or self.dtype.kind in "b" else f", dtype={self.dtype}"
-        if type(self._node) is Leaf:
-            extra += ", requires_grad=True"
-        elif self._node is not None:
-            extra += f", op={self._node.name}"
-        return f"Tensor({text}{extra})"
-
-    def __str__(self) -> str:
-        self._value("its text (by print, str or format)", _TO_PRINT)
-        return repr(self)
-
-    def __format__(self, spec: str) -> str:
-        self._value("its text (by print, str or format)", _TO_PRINT)
-        if spec and self._data.ndim == 0:
-            return format(self.item(), spec)
-        return format(str(self), spec)
+    # -- copies --------------------------------------------------------------------------------------------------
 
     def __copy__(self) -> Tensor:
         made = self.detach()
@@ -297,15 +162,6 @@ class Tensor(Operand):
 
     def __reduce__(self) -> Any:
         raise TypeError("tensors are not pickled: save t.numpy(), or a module's state_dict(), with numpy.savez")
-
-    def _unsupported(self, name: str) -> Exception:
-        if capturing() is None:
-            return super()._unsupported(name)
-        return CaptureError(
-            f"{user_line()} gives {name} a tensor while a step is being captured. {name} is not supported on tensors, and "
-            "a replay could not follow the value alone: define an op for it with tn.op(..., numpy=...), or call it "
-            "outside of the captured function"
-        )
 
     # -- gradients -----------------------------------------------------------------------------------------------
 
@@ -545,15 +401,6 @@ class Tensor(Operand):
         mutation.wrote(self._data, "item assignment")
 
 
-def _not_in_silence() -> TypeError:
-    """The error for a tensor that would become an array, with what to write in place of the function that asks."""
-    mend = ops.refused.INSTEAD.get(numpy_caller())
-    return TypeError(
-        "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
-        "tn.stack([...]) to join tensors and stay in it" + (f". {mend}" if mend else "")
-    )
-
-
 class _Keep:
     """The hook behind `retain_grad`."""
 
@@ -578,61 +425,6 @@ def _one(dtype: np.dtype[Any]) -> NDArray[Any]:
         one = _ones[dtype] = np.ones((), dtype)
         one.flags.writeable = False
     return one
-
-
-def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
-    """Make a tensor from numbers, nested lists, an ndarray or a tensor, copying them.
-
-    Args:
-        data: the values. An ndarray keeps its dtype; Python floats become float64, as in NumPy. Of a tensor the values
-            alone are taken: to stay in its graph use t.copy().
-        dtype: another dtype.
-        requires_grad: ask for its gradient; floats and complex numbers only.
-
-    Raises:
-        TypeError: not numbers, or integers with requires_grad; tensors inside a list (use tn.stack).
-
-    >>> import tapenet as tn
-    >>> tn.tensor([1, 2, 3], dtype="float32")
-    Tensor([1., 2., 3.], dtype=float32)
-    """
-    array = _array(data, dtype, copy=True)
-    made = Tensor._of(array)
-    if capturing() is not None:
-        if isinstance(data, Tensor):
-            made = ops.copy(data.detach())
-            made = made if made.dtype == array.dtype else made.astype(array.dtype)
-        else:
-            array.flags.writeable = False  # a constant, of which every replay makes a new copy
-            made = ops.copy(made)
-    return made._require() if requires_grad else made
-
-
-def asarray(data: Any, dtype: DTypeLike | None = None) -> Tensor:
-    """A tensor around the given array without copying it, or the given tensor itself.
-
-    >>> import numpy as np, tapenet as tn
-    >>> a = np.zeros(2)
-    >>> tn.asarray(a).data is a
-    True
-    """
-    if isinstance(data, Tensor):
-        return data if dtype is None or data.dtype == np.dtype(dtype) else data.astype(dtype)
-    return Tensor._of(_array(data, dtype, copy=False))
-
-
-def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
-    if isinstance(data, Tensor):
-        data = data._data
-    if isinstance(dtype, str):
-        dtype = dtype_of(dtype)
-    array = np.array(data, dtype=dtype, order="K") if copy else np.asarray(data, dtype=dtype)
-    meet(array.dtype)
-    if array.dtype.kind not in "biufc" and not is_low(array.dtype):
-        raise TypeError(
-            f"a tensor holds numbers, not {array.dtype}: {type(data).__name__} {str(data)[:40]!r} does not convert"
-        )
-    return array
 
 
 def backward(

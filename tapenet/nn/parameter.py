@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tapenet.autodiff.tensor import Tensor, tensor
+from tapenet.autodiff.making import tensor
+from tapenet.autodiff.tensor import Tensor
 
 FLOAT = np.dtype(np.float32)
 

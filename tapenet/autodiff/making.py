@@ -1,0 +1,70 @@
+"""Tensors made from data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import dtype_of, is_low, meet
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+
+def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
+    """Make a tensor from numbers, nested lists, an ndarray or a tensor, copying them.
+
+    Args:
+        data: the values. An ndarray keeps its dtype; Python floats become float64, as in NumPy. Of a tensor the values
+            alone are taken: to stay in its graph use t.copy().
+        dtype: another dtype.
+        requires_grad: ask for its gradient; floats and complex numbers only.
+
+    Raises:
+        TypeError: not numbers, or integers with requires_grad; tensors inside a list (use tn.stack).
+
+    >>> import tapenet as tn
+    >>> tn.tensor([1, 2, 3], dtype="float32")
+    Tensor([1., 2., 3.], dtype=float32)
+    """
+    array = _array(data, dtype, copy=True)
+    made = Tensor._of(array)
+    if capturing() is not None:
+        if isinstance(data, Tensor):
+            made = ops.copy(data.detach())
+            made = made if made.dtype == array.dtype else made.astype(array.dtype)
+        else:
+            array.flags.writeable = False  # a constant, of which every replay makes a new copy
+            made = ops.copy(made)
+    return made._require() if requires_grad else made
+
+
+def asarray(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+    """A tensor around the given array without copying it, or the given tensor itself.
+
+    >>> import numpy as np, tapenet as tn
+    >>> a = np.zeros(2)
+    >>> tn.asarray(a).data is a
+    True
+    """
+    if isinstance(data, Tensor):
+        return data if dtype is None or data.dtype == np.dtype(dtype) else data.astype(dtype)
+    return Tensor._of(_array(data, dtype, copy=False))
+
+
+def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
+    if isinstance(data, Tensor):
+        data = data._data
+    if isinstance(dtype, str):
+        dtype = dtype_of(dtype)
+    array = np.array(data, dtype=dtype, order="K") if copy else np.asarray(data, dtype=dtype)
+    meet(array.dtype)
+    if array.dtype.kind not in "biufc" and not is_low(array.dtype):
+        raise TypeError(
+            f"a tensor holds numbers, not {array.dtype}: {type(data).__name__} {str(data)[:40]!r} does not convert"
+        )
+    return array

@@ -1,0 +1,186 @@
+"""What can be read of a tensor: its values and facts, for NumPy, as Python's numbers and as text.
+
+While a step is captured a replay could not follow a value that leaves the tensors, so whatever gives one away asks
+`_value` for it, which refuses then and says what to write instead.
+"""
+
+from __future__ import annotations
+
+import opcode
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.operand import Operand
+from tapenet.autodiff.sites import numpy_caller, user_line
+from tapenet.autodiff.tape import CaptureError, Leaf, Node, local
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+_STORE = opcode.opmap["STORE_SUBSCR"]
+_TO_PRINT = "Return it from the captured function and print it there. repr(t) can be printed: it shows shape and dtype"
+
+
+class Readable(Operand):
+    """The part of `Tensor` that reads it and changes nothing."""
+
+    __slots__ = ()
+
+    # The slots are those of `Tensor`.
+    _data: NDArray[Any]
+    _node: Node | None
+    #: The node that made it on a tape that records everything.
+    _trace: Node | None
+
+    def _value(self, what: str, mend: str = "") -> NDArray[Any]:
+        """The array, unless a capture is running that could not follow where it goes."""
+        tape = local.state.tape
+        if tape is not None and tape.captures:
+            raise self._not_captured(what, mend)
+        return self._data
+
+    def _not_captured(self, what: str, mend: str) -> CaptureError:
+        if self._trace is not None:
+            whose = "a tensor that is being captured; a replay could not follow it"
+            usual = (
+                "Return the tensor from the captured function and read it there, or compute with np.where in place of a "
+                "Python branch"
+            )
+        else:
+            whose = "a tensor from outside while a step is being captured; a replay would go on with it as it is now"
+            usual = (
+                "Compute with the tensor itself, or with np.where in place of a Python branch; to write it assign to its "
+                ".data as a whole; if it never changes, read it before"
+            )
+        return CaptureError(f"{user_line()} asks for {what}, the value of {whose}. {mend or usual}")
+
+    def numpy(self) -> NDArray[Any]:
+        """The values as an ndarray, shared with the tensor; the way out of the graph."""
+        return self._value(".numpy()")
+
+    def item(self) -> Any:
+        """The only element as a Python number.
+
+        Raises:
+            ValueError: the tensor has more than one element.
+        """
+        if self._data.size != 1:
+            raise ValueError(f".item() needs a tensor of one element, this one has shape {self._data.shape}")
+        return self._value(".item()").item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers."""
+        return self._value(".tolist()").tolist()
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        data = self._value("an ndarray (np.asarray)")
+        if self._node is not None:
+            raise _not_in_silence()
+        return np.array(data, dtype=dtype, copy=copy)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the elements."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return self._data.size
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return self._data.nbytes
+
+    def __len__(self) -> int:
+        if not self._data.ndim:
+            raise TypeError("a tensor of no axes has no length")
+        return int(self._data.shape[0])
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self._data.ndim:
+            raise TypeError("a tensor of no axes cannot be iterated over; use .item() for its value")
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self._value("a bool()"))
+
+    def __float__(self) -> float:
+        return float(self._number("a float()"))
+
+    def __int__(self) -> int:
+        return int(self._number("an int()"))
+
+    def __complex__(self) -> complex:
+        return complex(self._number("a complex()"))
+
+    def _number(self, what: str) -> Any:
+        """The only element, for `float(t)` and its kin; but not for `array[i] = t`, where NumPy calls these too."""
+        data = self._value(what)
+        if self._node is not None:
+            frame = sys._getframe(2)
+            if frame.f_code.co_code[frame.f_lasti] == _STORE:
+                raise _not_in_silence()
+        return data.item()
+
+    def __index__(self) -> int:
+        return int(self._value("an integer index").__index__())
+
+    def __contains__(self, value: Any) -> bool:
+        return bool((self._value("`in`") == value).any())
+
+    def __repr__(self) -> str:
+        tape = local.state.tape
+        if tape is not None and tape.captures and self._trace is not None:
+            return f"<captured Tensor {self.dtype} {self.shape}>"
+        text = np.array2string(self._data, separator=", ", prefix="Tensor(", threshold=200)
+        extra = "" if self.dtype == np.float64 or self.dtype.kind in "b" else f", dtype={self.dtype}"
+        if type(self._node) is Leaf:
+            extra += ", requires_grad=True"
+        elif self._node is not None:
+            extra += f", op={self._node.name}"
+        return f"Tensor({text}{extra})"
+
+    def __str__(self) -> str:
+        self._value("its text (by print, str or format)", _TO_PRINT)
+        return repr(self)
+
+    def __format__(self, spec: str) -> str:
+        self._value("its text (by print, str or format)", _TO_PRINT)
+        if spec and self._data.ndim == 0:
+            return format(self.item(), spec)
+        return format(str(self), spec)
+
+    def _unsupported(self, name: str) -> Exception:
+        if capturing() is None:
+            return super()._unsupported(name)
+        return CaptureError(
+            f"{user_line()} gives {name} a tensor while a step is being captured. {name} is not supported on tensors, and "
+            "a replay could not follow the value alone: define an op for it with tn.op(..., numpy=...), or call it "
+            "outside of the captured function"
+        )
+
+
+def _not_in_silence() -> TypeError:
+    """The error for a tensor that would become an array, with what to write in place of the function that asks."""
+    mend = ops.refused.INSTEAD.get(numpy_caller())
+    return TypeError(
+        "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
+        "tn.stack([...]) to join tensors and stay in it" + (f". {mend}" if mend else "")
+    )
