@@ -23,7 +23,7 @@ def forward(
     Returns:
         the outputs, and the gates.
     """
-    kernel = _kernel(x, w_ih, w_hh, states.dtype)
+    kernel = _kernel(x, w_ih, w_hh, states) if kernels.fit(x) else None
     if kernel is None:
         return None
     units = states.shape[2]
@@ -55,7 +55,7 @@ def backward(
     Returns:
         a tuple: the gradient by x with its rows sorted, or None if it is to be made from `d`.
     """
-    kernel = _kernel(x, w_ih, w_hh, states.dtype)
+    kernel = _kernel(x, w_ih, w_hh, states)
     if kernel is None:
         return None
     own = "x" in by and kernel.multiplies_inputs(x, w_ih, w_hh)
@@ -65,7 +65,7 @@ def backward(
     return (dx,)
 
 
-def _kernel(x: Any, w_ih: Any, w_hh: Any, dtype: Any) -> Any:
-    if multiply_adds(x.shape, w_ih.shape, w_hh.shape) < products.WORTH or dtype not in products.FLOATS:
+def _kernel(x: Any, w_ih: Any, w_hh: Any, states: Any) -> Any:
+    if multiply_adds(x.shape, w_ih.shape, w_hh.shape) < products.WORTH or not kernels.fit(states, w_ih, w_hh):
         return None
-    return kernels.use("recurrent") if w_ih.dtype == w_hh.dtype == dtype else None
+    return kernels.use("recurrent")

@@ -14,8 +14,6 @@ Array = np.ndarray[Any, Any]
 
 #: Multiply-adds from which a kernel is worth the time that it takes to compile once.
 WORTH = 200_000
-#: What there are kernels for.
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def blocks(weight: Array, gates: int) -> Array:
@@ -58,7 +56,7 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
     out = np.empty((ins, sum(map(len, parts)), units), parts[0].dtype)
     x, first = np.ascontiguousarray(x), 0
     flat = x.reshape(steps * batch, ins).T
-    kernel = kernels.use("recurrent") if out.size * steps * batch >= WORTH and x.dtype == out.dtype in FLOATS else None
+    kernel = kernels.use("recurrent") if out.size * steps * batch >= WORTH and kernels.fit(out, x, *parts) else None
     for d in parts:
         gates = len(d)
         room = out[:, first : first + gates]
