@@ -380,6 +380,13 @@ broadcast_to = op(
 )
 
 
+def floats(x: Any) -> Any:
+    """`x` itself if it holds floats, else as float64."""
+    if not hasattr(x, "dtype"):
+        x = np.asarray(x)
+    return x if x.dtype.kind == "f" else x.astype(np.float64)
+
+
 def whole(shape: Any) -> tuple[int, ...]:
     """The shape of an array that was given as a list of its parts, from the shapes of these; that of any other as it is.
 

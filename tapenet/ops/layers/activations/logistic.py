@@ -12,9 +12,9 @@ from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
 from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import at_most, documented, negative_part, over, positive_part
-from tapenet.ops.layers.normalization.common import floats
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import floats
 
 
 def _sigmoid(x: Any) -> Any:

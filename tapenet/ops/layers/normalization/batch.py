@@ -19,7 +19,6 @@ from tapenet.ops.layers.normalization.common import (
     LONG,
     blocks,
     column_sums,
-    floats,
     inverse_root,
     params,
     row_products,
@@ -28,6 +27,7 @@ from tapenet.ops.layers.normalization.common import (
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import floats
 
 Ints = tuple[int, ...]
 

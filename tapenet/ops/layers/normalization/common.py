@@ -15,13 +15,6 @@ BLOCK = 1 << 19
 LONG = 16
 
 
-def floats(x: Any) -> Any:
-    """`x` itself if it holds floats, else as float64."""
-    if not hasattr(x, "dtype"):
-        x = np.asarray(x)
-    return x if x.dtype.kind == "f" else x.astype(np.float64)
-
-
 @functools.lru_cache(maxsize=256)
 def ones(n: int, dtype: np.dtype[Any]) -> Any:
     """A vector of ones, to sum with. Nobody writes into it."""

@@ -16,7 +16,6 @@ from tapenet.ops.derived import derived
 from tapenet.ops.layers.normalization import machine
 from tapenet.ops.layers.normalization.common import (
     blocks,
-    floats,
     inverse_root,
     ones,
     params,
@@ -26,6 +25,7 @@ from tapenet.ops.layers.normalization.common import (
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import floats
 
 Ints = tuple[int, ...]
 #: Elements of a run of memory that a number by sample is repeated for.

@@ -14,7 +14,6 @@ from tapenet.ops.layers.normalization import machine
 from tapenet.ops.layers.normalization.common import (
     blocks,
     column_sums,
-    floats,
     inverse_root,
     params,
     row_products,
@@ -23,6 +22,7 @@ from tapenet.ops.layers.normalization.common import (
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import floats
 
 
 def _trailing(normalized_shape: Any) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from tapenet.ops.layers.pooling.windows import (
 )
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import floats
 
 #: From this size on sums are products with ones.
 _LARGE = 1 << 12
@@ -48,10 +49,6 @@ def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | N
     return (1 / counts).astype(dtype)
 
 
-def _float(x: Any) -> Any:
-    return x if x.dtype.kind == "f" else x.astype(np.float64)
-
-
 def _checked(shape: Ints, axes: int, divisor: Any, *options: Any) -> Windows:
     """The windows; options are kernel_size, stride, padding and ceil_mode."""
     if divisor is not None and (not isinstance(divisor, (int, np.integer)) or divisor == 0):
@@ -65,7 +62,7 @@ def _checked(shape: Ints, axes: int, divisor: Any, *options: Any) -> Windows:
 
 def _avg_pool(x: Any, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
     """The sum of each window, times its share."""
-    x = _float(x)
+    x = floats(x)
     shares = _shares(windows, bool(count_include_pad), divisor_override, x.dtype)
     if windows.whole:
         return _sum_of_all(x, windows.axes) * shares
@@ -97,7 +94,7 @@ def _avg_pool_grad(
     y: Any, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None
 ) -> Any:
     """Each element of y, times the share of its window, added to all elements of the window."""
-    y = _float(y)
+    y = floats(y)
     found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
     if windows.whole:
         spread_out = like(y, windows.size)
@@ -118,7 +115,7 @@ def _avg_pool_grad(
 
 def _avg_pool_grad_lowered(y: Any, windows: Windows, count_include_pad: bool, divisor_override: int | None) -> Any:
     """The same for a compiler."""
-    y = _float(y)
+    y = floats(y)
     found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
     lengths = list(found.shape)
     if windows.whole:
