@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.layers.activations.exponential import SELU_ALPHA, SELU_SCALE
 from tapenet.ops.op import Op, op
 from tapenet.ops.random import chances, generator, probability
 from tapenet.ops.registry import sample
 
 Shape = tuple[int, ...]
-#: The value of a dropped element in alpha dropout, where selu saturates, is -ALPHA: the product of selu's two constants.
-ALPHA = 1.0507009873554805 * 1.6732632423543772
+#: The value of a dropped element in alpha dropout, where selu saturates, is -ALPHA.
+ALPHA = SELU_SCALE * SELU_ALPHA
 
 
 def _draw(rng: Any, shape: Shape, p: float) -> Any:

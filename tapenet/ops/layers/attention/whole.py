@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.layers.activations.softmax import LIMITS
+
 #: Where a maximum begins, by dtype: the lowest float. In a row that is masked whole -inf minus it is -inf, not nan.
-LOWEST = {"e": -65504.0, "f": -3.4028234663852886e38, "d": -1.7976931348623157e308, "g": -1.7976931348623157e308}
+LOWEST = {char: lowest for char, (lowest, _) in LIMITS.items()}
 
 
 def masked(scores: Any, mask: Any, causal: bool, offset: int = 0) -> None:
