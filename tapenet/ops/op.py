@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -476,3 +476,12 @@ def install_recorder(record: Callable[[Op], None]) -> None:
     """Say how an op becomes callable: `record(op)` runs at its first call and gives it its `__call__`."""
     global _record
     _record = record
+
+
+def called(why: str) -> Callable[..., NoReturn]:
+    """A `lower=` for an op that no compiler can read, and why: programs call the op as it is."""
+
+    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(why)
+
+    return refuse

@@ -16,7 +16,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.activations import softmax
 from tapenet.ops.layers.attention import machine, tiled, whole
-from tapenet.ops.op import op
+from tapenet.ops.op import called, op
 from tapenet.ops.random import integers
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import astype, unbroadcast
@@ -187,9 +187,7 @@ def _reference(
     return np.matmul(weights, value)
 
 
-def _not_lowered(*args: Any, **kwargs: Any) -> Any:
-    """Says why a compiler calls these as they are."""
-    raise NotImplementedError("scores are made in tiles that fit the cache, which no primitive does")
+_CALLED = called("scores are made in tiles that fit the cache, which no primitive does")
 
 
 def _multiply_adds(query_shape: Any, key_shape: Any, out_shape: Any) -> int:
@@ -206,7 +204,7 @@ def _normal(r: np.random.Generator, *shapes: Any) -> list[Any]:
 attention = op(
     _attention,
     name="attention",
-    lower=_not_lowered,
+    lower=_CALLED,
     nondiff=("seed",),
     residuals=("weights", "kept", "logsumexp"),
     reference=_reference,
@@ -249,7 +247,7 @@ attention = op(
 attention_grad = op(
     _attention_grad,
     name="attention_grad",
-    lower=_not_lowered,
+    lower=_CALLED,
     nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
     outputs=None,
     label="attention gradients",
@@ -290,7 +288,7 @@ def _attention_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
 attention_kept = op(
     _attention_kept,
     name="attention_kept",
-    lower=_not_lowered,
+    lower=_CALLED,
     nondiff=("seed",),
     label="kept weights",
     formula="u ≥ dropout_p, u uniform from seed",

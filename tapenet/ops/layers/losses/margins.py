@@ -19,7 +19,7 @@ from tapenet.ops.layers.losses.common import (
     reduced,
 )
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
-from tapenet.ops.op import op
+from tapenet.ops.op import called, op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
 
@@ -186,17 +186,14 @@ soft_margin_loss = op(
 # -- many classes ------------------------------------------------------------------------------------------------
 
 
-def _class_out_of_range(wrong: Any, count: int) -> IndexError:
-    return IndexError(f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}")
-
-
 def _check_classes(target: Any, count: int, lowest: int = 0) -> None:
     low, high = np.min(target, initial=0), np.max(target, initial=0)
     if low < lowest or high >= count:
-        raise _class_out_of_range(low if low < lowest else high, count)
+        wrong = low if low < lowest else high
+        raise IndexError(f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}")
 
 
-def _multi_margin_parts(input: Any, target: Any, margin: float, p: int, weight: Any) -> tuple[Any, Any, Any]:
+def _multi_margin_parts(input: Any, target: Any, margin: float, weight: Any) -> tuple[Any, Any, Any]:
     """Which class is the target, what each class exceeds its score less the margin by, and what the loss of each sample
     counts. Plain NumPy."""
     count = input.shape[-1]
@@ -223,7 +220,7 @@ def _multi_margin(
         raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
     if weight is not None and weight.shape != input.shape[-1:]:
         raise ValueError(f"weight has shape {weight.shape}; it must be {input.shape[-1:]}, one per class")
-    _, excess, share = _multi_margin_parts(input, target, margin, p, weight)
+    _, excess, share = _multi_margin_parts(input, target, margin, weight)
     return reduce_loss(np.add.reduce((excess if p == 1 else excess * excess) * share, -1), reduction)
 
 
@@ -238,7 +235,7 @@ def _multi_margin_loss(
 def _multi_margin_input(
     g: Any, input: Any, target: Any, target_shape: Any, p: int, margin: float, weight: Any, reduction: str
 ) -> Any:
-    chosen, excess, share = _multi_margin_parts(input, target, margin, p, weight)
+    chosen, excess, share = _multi_margin_parts(input, target, margin, weight)
     slope = ((excess > 0).astype(input.dtype) if p == 1 else 2 * excess) * share
     slope = slope - chosen.astype(input.dtype) * _sum(slope, -1, keepdims=True)
     if reduction == "none":
@@ -333,15 +330,11 @@ def _multilabel_margin_input(g: Any, input: Any, labels: Any, valid: Any, others
     return slope * ((np.expand_dims(g, -1) if reduction == "none" else g) * share)
 
 
-def _is_called(input: Any, target: Any, reduction: str = "mean") -> Any:
-    raise NotImplementedError("how many labels count depends on the targets")
-
-
 multilabel_margin_loss = op(
     _multilabel_margin_loss,
     name="multilabel_margin_loss",
     label="multilabel margin loss",
-    lower=_is_called,
+    lower=called("how many labels count depends on the targets"),
     nondiff=("target",),
     residuals=("labels", "valid", "others"),
     input=_multilabel_margin_input,

@@ -15,7 +15,7 @@ from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.layers.convolution import Ints, spread_size
 from tapenet.ops.layers.pooling.planes import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import Op, called, op
 from tapenet.ops.random import uniform
 from tapenet.ops.registry import sample
 
@@ -53,14 +53,10 @@ def _window_indices(x: Any, random_samples: Any, kernel_size: Ints, output_size:
     return corner + np.asarray(offsets, np.int64)[cells.argmax(0)]
 
 
-def _not_lowered(x: Any, random_samples: Any, kernel_size: Any, output_size: Any) -> Any:
-    raise NotImplementedError("windows of each plane lie elsewhere")
-
-
 fractional_max_indices: Op = op(
     lambda x, random_samples, kernel_size, output_size: _window_indices(x, random_samples, kernel_size, output_size),
     name="fractional_max_indices",
-    lower=_not_lowered,
+    lower=called("windows of each plane lie elsewhere"),
     nondiff=("x", "random_samples"),
     label=lambda kernel_size: f"fractional max pool {'×'.join(map(str, kernel_size))}, indices",
     formula="the place of the largest element of each window",

@@ -26,7 +26,7 @@ from tapenet.ops.layers.pooling.windows import (
     unbordered,
     windows_of,
 )
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import Op, called, op
 from tapenet.ops.registry import sample
 
 #: Windows of more elements are read and written by index, not offset by offset.
@@ -315,10 +315,6 @@ def _max_samples(r: np.random.Generator, axes: int) -> list[Any]:
     ]
 
 
-def _not_lowered(*args: Any, **kwargs: Any) -> Any:
-    raise NotImplementedError("places are counted in integers of several kinds")
-
-
 max_pool_with_indices: Op = op(
     lambda x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False: _with_indices(
         x, windows_of(x.shape, len(kernel_size), kernel_size, stride, padding, dilation, ceil_mode)
@@ -326,7 +322,7 @@ max_pool_with_indices: Op = op(
     name="max_pool_with_indices",
     outputs=2,
     nondiff_outputs=(1,),
-    lower=_not_lowered,
+    lower=called("places are counted in integers of several kinds"),
     memory="alike",
     label=lambda kernel_size, **_: f"max pool {times(kernel_size, len(kernel_size))}",
     residuals=("where",),

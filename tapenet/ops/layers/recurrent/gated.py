@@ -19,10 +19,10 @@ from tapenet.ops.layers.recurrent.products import (
 )
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
+    CALLED,
     Array,
     Turns,
     active,
-    called,
     check,
     chosen,
     end,
@@ -231,7 +231,7 @@ gru_grad = op(
     name="gru_grad",
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "gates", "states", "recurrent", "lengths"),
-    lower=called,
+    lower=CALLED,
     label="GRU gradients",
     formula="the gradients of gru by the inputs named",
     doc="""The gradients of `gru`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
@@ -267,7 +267,7 @@ gru = op(
     residuals=("gates", "states", "recurrent"),
     reference=_gru_reference,
     joint=_gru_joint,
-    lower=called,
+    lower=CALLED,
     label=lambda x_shape, h0_shape, reverse: f"GRU {x_shape[-1]} → {h0_shape[-1]}" + (" backwards" if reverse else ""),
     multiply_adds=multiply_adds,
     formula="hₜ = (1 − z) · n + z · hₜ₋₁, r, z = σ(a + b), n = tanh(a + r · b)",

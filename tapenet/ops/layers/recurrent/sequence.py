@@ -16,6 +16,7 @@ import numpy as np
 
 from tapenet.kernels.memory import aligned
 from tapenet.ops.derived import array_like
+from tapenet.ops.op import called
 from tapenet.ops.registry import Sample, sample
 
 Array = np.ndarray[Any, Any]
@@ -227,9 +228,8 @@ def sampled(r: np.random.Generator, gates: int, states: int = 1) -> list[Sample]
     ]
 
 
-def called(*args: Any, **kwargs: Any) -> Any:
-    """What a compiler reads of a layer: it is called as it is."""
-    raise NotImplementedError("its turns are run by the host")
+#: What a compiler reads of a layer.
+CALLED = called("its turns are run by the host")
 
 
 def multiply_adds(x_shape: Any, w_ih_shape: Any, w_hh_shape: Any) -> int:

@@ -19,10 +19,10 @@ from tapenet.ops.layers.recurrent.products import (
 )
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
+    CALLED,
     Array,
     Turns,
     active,
-    called,
     check,
     chosen,
     end,
@@ -187,7 +187,7 @@ rnn_grad = op(
     name="rnn_grad",
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "states", "lengths"),
-    lower=called,
+    lower=CALLED,
     label="RNN gradients",
     formula="the gradients of rnn by the inputs named",
     doc="""The gradients of `rnn`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
@@ -219,7 +219,7 @@ rnn = op(
     residuals=("states",),
     reference=_rnn_reference,
     joint=_rnn_joint,
-    lower=called,
+    lower=CALLED,
     label=_label,
     multiply_adds=multiply_adds,
     formula="hₜ = tanh(aₜ), aₜ = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh",

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.layers.resampling.taps import Taps, linear
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import Op, called, op
 from tapenet.ops.registry import sample
 
 #: A product with a block is quicker than reading tap by tap, unless it is this much wider than there are taps.
@@ -74,15 +74,11 @@ def _by_taps(x: Any, taps: Taps, finite: bool, found: Any) -> None:
             found += part
 
 
-def _not_lowered(x: Any, taps: Taps, axis: int) -> Any:
-    raise NotImplementedError("the blocks of its matrix are products, one by one")
-
-
 resample: Op = op(
     _resample,
     name="resample",
     label=lambda taps: f"resample {taps.length} → {taps.out}",
-    lower=_not_lowered,
+    lower=called("the blocks of its matrix are products, one by one"),
     memory="alike",
     multiply_adds=lambda taps, out_shape: len(taps.index) * math.prod(out_shape),
     x=lambda g, taps, axis: resample(g, taps.transposed, axis),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import Op, called, op
 from tapenet.ops.registry import sample
 
 # -- on raw arrays -----------------------------------------------------------------------------------------------
@@ -70,8 +70,7 @@ def _check(x: Any, weights: Any, index: Any) -> None:
         )
 
 
-def _not_lowered(*args: Any, **kwargs: Any) -> Any:
-    raise NotImplementedError("rows of channels are read one tap at a time")
+_CALLED = called("rows of channels are read one tap at a time")
 
 
 # -- the ops -----------------------------------------------------------------------------------------------------
@@ -82,7 +81,7 @@ point_sample: Op = op(
     _point_sample,
     name="point_sample",
     label="sample",
-    lower=_not_lowered,
+    lower=_CALLED,
     nondiff=("index",),
     multiply_adds=lambda index_shape, x_shape: math.prod(index_shape) * x_shape[1],
     x=lambda g, weights, index, x_shape: point_scatter(g, weights, index, x_shape[2]),
@@ -110,7 +109,7 @@ point_scatter: Op = op(
     _point_scatter,
     name="point_scatter",
     label="sample gradient",
-    lower=_not_lowered,
+    lower=_CALLED,
     nondiff=("index",),
     multiply_adds=lambda index_shape, y_shape: math.prod(index_shape) * y_shape[1],
     y=lambda g, weights, index: point_sample(g, weights, index),
@@ -139,7 +138,7 @@ point_weights: Op = op(
     _point_weights,
     name="point_weights",
     label="sample weight gradient",
-    lower=_not_lowered,
+    lower=_CALLED,
     nondiff=("index",),
     multiply_adds=lambda index_shape, x_shape: math.prod(index_shape) * x_shape[1],
     x=lambda g, y, index, x_shape: point_scatter(y, g, index, x_shape[2]),
