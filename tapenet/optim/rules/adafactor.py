@@ -11,7 +11,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import decoupled, shrunk
+from tapenet.optim.rules.common import check_not_negative, decoupled, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped
 from tapenet.optim.whole import Array, Shape, WholeOptimizer
@@ -67,7 +67,7 @@ class Adafactor(WholeOptimizer):
             if eps is not None:
                 check_range("Adafactor", "a number of eps", eps, 0.0, math.inf)
         check_range("Adafactor", "d", options["d"], 1.0, math.inf)
-        check_range("Adafactor", "weight_decay", options["weight_decay"], 0.0, math.inf)
+        check_not_negative("Adafactor", options, "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"row_var": 0.0, "col_var": 0.0, "variance": 0.0}

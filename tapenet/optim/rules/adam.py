@@ -7,10 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.optim.groups import Group, check_range
+from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import check_betas, common, decoupled, gradient, shrunk
+from tapenet.optim.rules.common import (
+    check_betas,
+    check_not_negative,
+    common,
+    decoupled,
+    gradient,
+    running_means,
+    shrinkage,
+    shrunk,
+    weights_of_means,
+)
 from tapenet.optim.schedules import Schedule
 
 
@@ -52,8 +62,7 @@ class Adam(Optimizer):
     def check(self, options: Group) -> None:
         name = type(self).__name__
         check_betas(name, options["betas"])
-        check_range(name, "eps", options["eps"], 0.0, math.inf)
-        check_range(name, "weight_decay", options["weight_decay"], 0.0, math.inf)
+        check_not_negative(name, options, "eps", "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         names = ["exp_avg", "exp_avg_sq"] if _means(options) else ["grad_sum", "square_sum"]
@@ -116,10 +125,7 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
 
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
-        scalars = super().scalars({**options, "weight_decay": 0.0}, lr, step)
-        if options["weight_decay"]:
-            scalars["shrink"] = 1 - lr * options["weight_decay"]
-        return scalars
+        return super().scalars({**options, "weight_decay": 0.0}, lr, step) | shrinkage(options, lr)
 
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
@@ -165,8 +171,7 @@ class NAdam(Optimizer):
 
     def check(self, options: Group) -> None:
         check_betas("NAdam", options["betas"])
-        for name in ("eps", "weight_decay", "momentum_decay"):
-            check_range("NAdam", name, options[name], 0.0, math.inf)
+        check_not_negative("NAdam", options, "eps", "weight_decay", "momentum_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -178,11 +183,12 @@ class NAdam(Optimizer):
         mu, after = _momentum(beta1, decay, step), _momentum(beta1, decay, step + 1)
         product = self._product(beta1, decay, step)
         own = decoupled(options, lr) if options["decoupled_weight_decay"] else common(options, lr)
+        own |= weights_of_means(options)
         return own | {
-            "beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2, "eps": options["eps"] * q,
+            "eps": options["eps"] * q,
             "lr": lr * q * (1 - mu) / (1 - product),
             "lr of momentum": lr * q * after / (1 - product * after),
-        }  # fmt: skip
+        }
 
     def _product(self, beta1: float, decay: float, step: int) -> float:
         at, product = self._products.get((beta1, decay), (0, 1.0))
@@ -199,8 +205,7 @@ class NAdam(Optimizer):
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         g = gradient(p, g, s)
-        m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
-        v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
+        m, v = running_means(g, state, s)
         update = (s["lr"] * g + s["lr of momentum"] * m) / (np.sqrt(v) + s["eps"])
         return shrunk(p, s) - update, {"exp_avg": m, "exp_avg_sq": v}
 
@@ -244,8 +249,7 @@ class RAdam(Optimizer):
 
     def check(self, options: Group) -> None:
         check_betas("RAdam", options["betas"])
-        for name in ("eps", "weight_decay"):
-            check_range("RAdam", name, options[name], 0.0, math.inf)
+        check_not_negative("RAdam", options, "eps", "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -256,7 +260,7 @@ class RAdam(Optimizer):
         limit = 2 / (1 - beta2) - 1
         length = limit - 2 * step * beta2**step / unbias
         own = decoupled(options, lr) if options["decoupled_weight_decay"] else common(options, lr)
-        own |= {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2}
+        own |= weights_of_means(options)
         rate = lr / (1 - beta1**step)
         # The denominator is adapt · √v + eps: the rule is one whichever of the two holds.
         if length <= 5:
@@ -267,8 +271,7 @@ class RAdam(Optimizer):
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
         g = gradient(p, g, s)
-        m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
-        v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
+        m, v = running_means(g, state, s)
         update = s["lr"] * (m / (s["adapt"] * np.sqrt(v) + s["eps"]))
         return shrunk(p, s) - update, {"exp_avg": m, "exp_avg_sq": v}
 
@@ -301,8 +304,7 @@ class Adamax(Optimizer):
 
     def check(self, options: Group) -> None:
         check_betas("Adamax", options["betas"])
-        for name in ("eps", "weight_decay"):
-            check_range("Adamax", name, options[name], 0.0, math.inf)
+        check_not_negative("Adamax", options, "eps", "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}

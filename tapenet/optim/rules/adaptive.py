@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import common, gradient
+from tapenet.optim.rules.common import check_not_negative, common, gradient
 from tapenet.optim.schedules import Schedule
 
 
@@ -50,8 +50,7 @@ class RMSprop(Optimizer):
 
     def check(self, options: Group) -> None:
         check_range("RMSprop", "alpha", options["alpha"], 0.0, 1.0)
-        for name in ("eps", "weight_decay", "momentum"):
-            check_range("RMSprop", name, options[name], 0.0, math.inf)
+        check_not_negative("RMSprop", options, "eps", "weight_decay", "momentum")
 
     def states(self, options: Group) -> dict[str, float]:
         states = {"square_avg": 0.0}
@@ -114,8 +113,7 @@ class Adagrad(Optimizer):
         )  # fmt: skip
 
     def check(self, options: Group) -> None:
-        for name in ("lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
-            check_range("Adagrad", name, options[name], 0.0, math.inf)
+        check_not_negative("Adagrad", options, "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
@@ -161,8 +159,7 @@ class Adadelta(Optimizer):
 
     def check(self, options: Group) -> None:
         check_range("Adadelta", "rho", options["rho"], 0.0, math.nextafter(1.0, 2.0))
-        for name in ("eps", "weight_decay"):
-            check_range("Adadelta", name, options[name], 0.0, math.inf)
+        check_not_negative("Adadelta", options, "eps", "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}

@@ -7,6 +7,7 @@ or False has no scalar and is left out of the rule.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tapenet.optim.groups import Group, check_range
@@ -24,10 +25,18 @@ def common(options: Group, lr: float) -> dict[str, float]:
 
 def decoupled(options: Group, lr: float) -> dict[str, float]:
     """The scalars that every optimizer has whose weight decay is θ ← (1 - lr · λ)θ, apart from g."""
-    scalars = common({**options, "weight_decay": 0.0}, lr)
-    if options["weight_decay"]:
-        scalars["shrink"] = 1 - lr * options["weight_decay"]
-    return scalars
+    return common({**options, "weight_decay": 0.0}, lr) | shrinkage(options, lr)
+
+
+def shrinkage(options: Group, lr: float) -> dict[str, float]:
+    """The scalar of decoupled weight decay, 1 - lr · λ."""
+    return {"shrink": 1 - lr * options["weight_decay"]} if options["weight_decay"] else {}
+
+
+def weights_of_means(options: Group) -> dict[str, float]:
+    """The scalars of two running means, of β₁ and β₂."""
+    beta1, beta2 = options["betas"]
+    return {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2}
 
 
 def gradient(p: Any, g: Any, s: dict[str, Any]) -> Any:
@@ -42,6 +51,19 @@ def gradient(p: Any, g: Any, s: dict[str, Any]) -> Any:
 def shrunk(p: Any, s: dict[str, Any]) -> Any:
     """The parameter after its decoupled weight decay."""
     return s["shrink"] * p if "shrink" in s else p
+
+
+def running_means(g: Any, state: dict[str, Any], s: dict[str, Any]) -> tuple[Any, Any]:
+    """Adam's running means m of g and v of g²: the new "exp_avg" and "exp_avg_sq"."""
+    m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
+    v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
+    return m, v
+
+
+def check_not_negative(name: str, options: Group, *names: str) -> None:
+    """Raise unless these options are numbers of at least 0."""
+    for option in names:
+        check_range(name, option, options[option], 0.0, math.inf)
 
 
 def check_betas(name: str, betas: Any) -> None:

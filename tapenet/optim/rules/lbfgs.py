@@ -15,6 +15,7 @@ from tapenet.autodiff.tape import CaptureError
 from tapenet.optim.foreign import is_torchs
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.parameters import Parameters
+from tapenet.optim.rules.common import check_not_negative
 from tapenet.optim.rules.line_search import Point, strong_wolfe
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole import WholeOptimizer
@@ -101,8 +102,7 @@ class LBFGS(WholeOptimizer):
     def check(self, options: Group) -> None:
         for name in ("max_iter", "history_size"):
             check_range("LBFGS", name, options[name], 1, math.inf)
-        for name in ("max_eval", "tolerance_grad", "tolerance_change"):
-            check_range("LBFGS", name, options[name], 0, math.inf)
+        check_not_negative("LBFGS", options, "max_eval", "tolerance_grad", "tolerance_change")
         if options["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f"LBFGS: line_search_fn={options['line_search_fn']!r} must be None or 'strong_wolfe'")
 
@@ -193,9 +193,7 @@ class LBFGS(WholeOptimizer):
         y, s = g - self._latest.gradient, self._latest.direction * self._latest.t
         product = float(y @ s)
         if product > 1e-10:  # else H would not stay positive
-            self._pairs = (
-                [*self._pairs[-(most - 1) :], Pair(y, s, 1 / product)] if most > 1 else [Pair(y, s, 1 / product)]
-            )
+            self._pairs = [*self._pairs, Pair(y, s, 1 / product)][-most:]
         q = -g
         weights = []
         for pair in reversed(self._pairs):
@@ -227,15 +225,15 @@ class LBFGS(WholeOptimizer):
         """As that of every optimizer; what there is once for all parameters is with the first, under PyTorch's names."""
         state = super().state_dict()
         none = np.zeros((0, sum(slot.param.size for slot in self._slots)))
-        y, s = ([np.stack([getattr(pair, name) for pair in self._pairs])] if self._pairs else [none] for name in "ys")
-        latest = self._latest or Move(none[:0].ravel(), 0.0, none[:0].ravel())
+        y, s = (np.stack([getattr(pair, name) for pair in self._pairs]) if self._pairs else none for name in "ys")
+        latest = self._latest or Move(np.zeros(0), 0.0, np.zeros(0))
         state["state"][0] |= {
             "func_evals": self._evaluations,
             "n_iter": self._iterations,
             "d": latest.direction.copy(),
             "t": latest.t,
-            "old_dirs": y[0],
-            "old_stps": s[0],
+            "old_dirs": y,
+            "old_stps": s,
             "ro": np.array([pair.rho for pair in self._pairs]),
             "prev_flat_grad": latest.gradient.copy(),
         }

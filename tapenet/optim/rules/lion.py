@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from tapenet.optim.groups import Group, check_range
+from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import check_betas, decoupled, gradient, shrunk
+from tapenet.optim.rules.common import check_betas, check_not_negative, decoupled, gradient, shrunk, weights_of_means
 from tapenet.optim.schedules import Schedule
 
 
@@ -43,15 +42,13 @@ class Lion(Optimizer):
 
     def check(self, options: Group) -> None:
         check_betas("Lion", options["betas"])
-        check_range("Lion", "weight_decay", options["weight_decay"], 0.0, math.inf)
+        check_not_negative("Lion", options, "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0}
 
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
-        beta1, beta2 = options["betas"]
-        own = {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2}
-        return decoupled(options, lr) | own
+        return decoupled(options, lr) | weights_of_means(options)
 
     @staticmethod
     def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:

@@ -11,7 +11,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import decoupled, gradient, shrunk
+from tapenet.optim.rules.common import check_not_negative, decoupled, gradient, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole import WholeOptimizer
 
@@ -79,8 +79,7 @@ class Muon(WholeOptimizer):
         )  # fmt: skip
 
     def check(self, options: Group) -> None:
-        for name in ("weight_decay", "momentum", "eps"):
-            check_range("Muon", name, options[name], 0.0, math.inf)
+        check_not_negative("Muon", options, "weight_decay", "momentum", "eps")
         check_range("Muon", "ns_steps", options["ns_steps"], 0, 100)
         if len(options["ns_coefficients"]) != 3:
             raise ValueError(f"Muon: ns_coefficients={options['ns_coefficients']} must be three numbers")

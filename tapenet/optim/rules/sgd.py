@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from tapenet.optim.groups import Group, check_range
+from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import common, gradient
+from tapenet.optim.rules.common import check_not_negative, common, gradient
 from tapenet.optim.schedules import Schedule
 
 
@@ -44,8 +43,7 @@ class SGD(Optimizer):
         )  # fmt: skip
 
     def check(self, options: Group) -> None:
-        check_range("SGD", "momentum", options["momentum"], 0.0, math.inf)
-        check_range("SGD", "weight_decay", options["weight_decay"], 0.0, math.inf)
+        check_not_negative("SGD", options, "momentum", "weight_decay")
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError(
                 "SGD: nesterov=True needs momentum above 0 and dampening 0, not "
@@ -111,8 +109,7 @@ class ASGD(Optimizer):
         super().__init__(params, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize)
 
     def check(self, options: Group) -> None:
-        for name in ("lambd", "alpha", "t0", "weight_decay"):
-            check_range("ASGD", name, options[name], 0.0, math.inf)
+        check_not_negative("ASGD", options, "lambd", "alpha", "t0", "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"ax": 0.0}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.optim.groups import Group, check_range
+from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import check_betas
+from tapenet.optim.rules.common import check_betas, check_not_negative, gradient, running_means, weights_of_means
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole import Array, WholeOptimizer
 
@@ -50,7 +50,7 @@ class SparseAdam(WholeOptimizer):
 
     def check(self, options: Group) -> None:
         check_betas("SparseAdam", options["betas"])
-        check_range("SparseAdam", "eps", options["eps"], 0.0, math.inf)
+        check_not_negative("SparseAdam", options, "eps")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -58,7 +58,7 @@ class SparseAdam(WholeOptimizer):
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
         beta1, beta2 = options["betas"]
         scalars = {"lr": lr * math.sqrt(1 - beta2**step) / (1 - beta1**step), "eps": options["eps"]}
-        scalars |= {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2}
+        scalars |= weights_of_means(options)
         return {**scalars, "sign": -1.0} if options["maximize"] else scalars
 
     @staticmethod
@@ -85,8 +85,5 @@ class SparseAdam(WholeOptimizer):
 
 
 def _adam(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
-    if "sign" in s:
-        g = s["sign"] * g
-    m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
-    v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
+    m, v = running_means(gradient(p, g, s), state, s)
     return p - s["lr"] * (m / (np.sqrt(v) + s["eps"])), {"exp_avg": m, "exp_avg_sq": v}

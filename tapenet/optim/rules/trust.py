@@ -8,10 +8,17 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.optim.groups import Group, check_range
+from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
-from tapenet.optim.rules.common import check_betas, common, gradient
+from tapenet.optim.rules.common import (
+    check_betas,
+    check_not_negative,
+    common,
+    gradient,
+    running_means,
+    weights_of_means,
+)
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole import Array, WholeOptimizer, blocks, flattened
 
@@ -73,18 +80,16 @@ class LAMB(WholeOptimizer):
 
     def check(self, options: Group) -> None:
         check_betas("LAMB", options["betas"])
-        for name in ("eps", "weight_decay"):
-            check_range("LAMB", name, options[name], 0.0, math.inf)
+        check_not_negative("LAMB", options, "eps", "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
 
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
-        beta1, beta2 = options["betas"]
-        own = common(options, lr)
-        own |= {"beta1": beta1, "1 - beta1": 1 - beta1, "beta2": beta2, "1 - beta2": 1 - beta2, "eps": options["eps"]}
+        own = common(options, lr) | weights_of_means(options) | {"eps": options["eps"]}
         if options["bias_correction"]:
             # m̂ / (√v̂ + eps) is gain · m / (√v + eps') with both scaled by the root of v's correction.
+            beta1, beta2 = options["betas"]
             q = math.sqrt(1 - beta2**step)
             own |= {"gain": q / (1 - beta1**step), "eps": options["eps"] * q}
         return {**own, "clip": 1.0} if options["trust_clip"] else own
@@ -94,8 +99,7 @@ class LAMB(WholeOptimizer):
         """The update before it gets its length, and the new state: the elementwise part of the rule."""
         if "sign" in s:
             g = s["sign"] * g
-        m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
-        v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
+        m, v = running_means(g, state, s)
         update = m / (np.sqrt(v) + s["eps"])
         if "gain" in s:
             update = s["gain"] * update
@@ -166,8 +170,7 @@ class LARS(WholeOptimizer):
         )  # fmt: skip
 
     def check(self, options: Group) -> None:
-        for name in ("momentum", "weight_decay", "trust_coefficient", "eps"):
-            check_range("LARS", name, options[name], 0.0, math.inf)
+        check_not_negative("LARS", options, "momentum", "weight_decay", "trust_coefficient", "eps")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"momentum_buffer": 0.0}
