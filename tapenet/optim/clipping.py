@@ -66,11 +66,7 @@ def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0) 
         if factor >= 1:
             return total
     for _, param, grad in found:
-        if _writable(grad):
-            grad._data *= factor
-            mutation.wrote(grad._data, "clip_grad_norm")
-        else:
-            param.grad = grad * factor
+        scale_gradient(param, grad, factor, "clip_grad_norm")
     return total
 
 
@@ -103,6 +99,16 @@ def clip_grad_value(params: Parameters, value: float) -> None:
             mutation.wrote(grad._data, "clip_grad_value")
         else:
             param.grad = np.clip(grad, -value, value)
+
+
+def scale_gradient(param: Tensor, grad: Tensor, factor: Any, by: str) -> Tensor:
+    """Multiply the gradient of a parameter, in place where it is a plain array; give what it is then."""
+    if _writable(grad):
+        grad._data *= factor
+        mutation.wrote(grad._data, by)
+        return grad
+    param.grad = scaled = grad * factor
+    return scaled
 
 
 #: Name of a parameter, the parameter, its gradient.

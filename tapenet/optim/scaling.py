@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import mutation
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError
 from tapenet.ops.low import WIDE, is_low
+from tapenet.optim.clipping import scale_gradient
 
 #: What an optimizer's gradients were found to be since the last `update`.
 _FINITE, _NOT_FINITE, _STEPPED = "finite", "not finite", "stepped"
@@ -116,14 +116,9 @@ class GradScaler:
         finite = True
         with np.errstate(all="ignore"):
             for p, grad in zip(params, grads, strict=True):
-                if grad is None:
-                    continue
-                if grad.node is None and grad._data.flags.writeable:
-                    grad._data *= factor
-                    mutation.wrote(grad._data, "GradScaler.unscale_")
-                else:
-                    p.grad = grad = grad * factor
-                finite = finite and _finite(grad._data)
+                if grad is not None:
+                    scaled = scale_gradient(p, grad, factor, "GradScaler.unscale_")
+                    finite = finite and _finite(scaled._data)
         if not finite:
             for p in params:
                 p.grad = None
