@@ -45,13 +45,46 @@ def _copies(stack: Module, layer: Module, count: int) -> ModuleList:
 
 
 class _Layer(Module):
-    """What the layers of encoder and decoder share: a network of two linear layers, and where things are normalised."""
+    """What the layers of encoder and decoder share: attentions, then a network of two linear layers, and a normalisation
+    and a dropout for each of these parts. Subclasses name their attentions."""
 
-    linear1: Linear
-    linear2: Linear
-    dropout: Dropout
-    activation: Callable[[Any], Any]
-    norm_first: bool
+    _attentions: tuple[str, ...]
+
+    self_attn: MultiheadAttention
+    norm1: LayerNorm
+    norm2: LayerNorm
+    dropout1: Dropout
+    dropout2: Dropout
+
+    def __init__(
+        self,
+        d_model: int,
+        nhead: int,
+        dim_feedforward: int = 2048,
+        dropout: float = 0.1,
+        activation: Activation = ops.relu,
+        layer_norm_eps: float = 1e-5,
+        batch_first: bool = False,
+        norm_first: bool = False,
+        bias: bool = True,
+        *,
+        dtype: DTypeLike = FLOAT,
+        rng: Rng = None,
+    ) -> None:
+        rng = None if rng is None else generator(rng)
+        for name in self._attentions:
+            attention = MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng)
+            setattr(self, name, attention)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, rng=rng)
+        self.dropout = Dropout(dropout, rng=rng)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, rng=rng)
+        parts = range(1, len(self._attentions) + 2)
+        for part in parts:
+            setattr(self, f"norm{part}", LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype))
+        for part in parts:
+            setattr(self, f"dropout{part}", Dropout(dropout, rng=rng))
+        self.activation = _activation(self, activation)
+        self.norm_first = norm_first
 
     def _network(self, x: Any) -> Any:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
@@ -96,34 +129,7 @@ class TransformerEncoderLayer(_Layer):
     (3, 5, 8)
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = ops.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: DTypeLike = FLOAT,
-        rng: Rng = None,
-    ) -> None:
-        rng = None if rng is None else generator(rng)
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, rng=rng)
-        self.dropout = Dropout(dropout, rng=rng)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, rng=rng)
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1 = Dropout(dropout, rng=rng)
-        self.dropout2 = Dropout(dropout, rng=rng)
-        self.activation = _activation(self, activation)
-        self.norm_first = norm_first
+    _attentions = ("self_attn",)
 
     def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
         def attend(x: Any) -> Any:
@@ -152,35 +158,11 @@ class TransformerDecoderLayer(_Layer):
     (3, 5, 8)
     """
 
-    def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: Activation = ops.relu,
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        *,
-        dtype: DTypeLike = FLOAT,
-        rng: Rng = None,
-    ) -> None:
-        rng = None if rng is None else generator(rng)
-        self.self_attn, self.multihead_attn = (
-            MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng)
-            for _ in range(2)
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, rng=rng)
-        self.dropout = Dropout(dropout, rng=rng)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, rng=rng)
-        self.norm1, self.norm2, self.norm3 = (
-            LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype) for _ in range(3)
-        )
-        self.dropout1, self.dropout2, self.dropout3 = (Dropout(dropout, rng=rng) for _ in range(3))
-        self.activation = _activation(self, activation)
-        self.norm_first = norm_first
+    _attentions = ("self_attn", "multihead_attn")
+
+    multihead_attn: MultiheadAttention
+    norm3: LayerNorm
+    dropout3: Dropout
 
     def forward(
         self,
