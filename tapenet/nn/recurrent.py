@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -108,7 +109,7 @@ class _Recurrent(Module):
         """All layers over (time, batch, inputs)."""
         x = cast(x, self.weight_ih_l0)
         self._fits(hx, (self._layers(), x.shape[1]))
-        given = None if hx is None else [cast(h, self.weight_ih_l0) for h in (hx if self._states > 1 else (hx,))]
+        given = None if hx is None else [cast(h, self.weight_ih_l0) for h in each_state(hx, self._states)]
         zeros = [np.zeros((x.shape[1], width), self.weight_ih_l0.dtype) for width in self._widths()]
         last: list[list[Any]] = []
         for layer in range(self.num_layers):
@@ -143,10 +144,8 @@ class _Recurrent(Module):
         """Check the states that were given."""
         if hx is None:
             return
-        if self._states > 1 and not (isinstance(hx, (tuple, list)) and len(hx) == self._states):
-            raise TypeError(f"{here()} takes its states as a pair (h, c), not {type(hx).__name__}")
         expected = [(*first, width) for width in self._widths()]
-        found = [tuple(np.shape(h)) for h in (hx if self._states > 1 else (hx,))]
+        found = [tuple(np.shape(h)) for h in each_state(hx, self._states)]
         if found != expected:
             raise ValueError(
                 f"{here()}: its states have the shape{'s' * (self._states > 1)} {', '.join(map(str, found))}; for this input "
@@ -166,6 +165,19 @@ def _each(states: Any, f: Any) -> Any:
     if states is None:
         return None
     return tuple(map(f, states)) if isinstance(states, (tuple, list)) else f(states)
+
+
+def each_state(hx: Any, count: int) -> Sequence[Any]:
+    """The states that a layer was given: one alone, or a pair of them.
+
+    Raises:
+        TypeError: no pair.
+    """
+    if count == 1:
+        return (hx,)
+    if not (isinstance(hx, (tuple, list)) and len(hx) == count):
+        raise TypeError(f"{here()} takes its states as a pair (h, c), not {type(hx).__name__}")
+    return hx
 
 
 def initial(shape: tuple[int, ...], hidden_size: int, dtype: DTypeLike, rng: np.random.Generator) -> Tensor:

@@ -13,7 +13,7 @@ from tapenet.nn.arguments import whole
 from tapenet.nn.casting import cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT
-from tapenet.nn.recurrent import initial
+from tapenet.nn.recurrent import each_state, initial
 from tapenet.ops.random import generator
 
 
@@ -57,9 +57,7 @@ class _Cell(Module):
         if hx is None:
             states = [np.zeros(wanted, self.weight_ih.dtype)] * self._states
         else:
-            if self._states > 1 and not (isinstance(hx, (tuple, list)) and len(hx) == self._states):
-                raise TypeError(f"{here()} takes its states as a pair (h, c), not {type(hx).__name__}")
-            states = [cast(h, self.weight_ih) for h in (hx if self._states > 1 else (hx,))]
+            states = [cast(h, self.weight_ih) for h in each_state(hx, self._states)]
             for h in states:
                 if tuple(h.shape) != wanted:
                     raise ValueError(
