@@ -158,12 +158,9 @@ def spectral_norm(
     >>> print(round(float(np.linalg.norm(layer.weight.data, 2)), 3))
     1.0
     """
-    weight = vars(module).get(name)
+    weight = getattr(module, name, None)
     if not isinstance(weight, Tensor):
-        current = getattr(module, name, None)  # parametrised already
-        if not isinstance(current, Tensor):
-            raise ValueError(f"spectral_norm: this {type(module).__name__} has no parameter {name!r}")
-        weight = current
+        raise ValueError(f"spectral_norm: this {type(module).__name__} has no parameter {name!r}")
     if dim is None:
         dim = 1 if isinstance(module, (ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)) else 0
     register_parametrization(module, name, _SpectralNorm(weight, n_power_iterations, dim, eps, rng))

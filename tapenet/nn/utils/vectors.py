@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,6 +47,6 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
         )
     begin = 0
     for p in targets:
-        end = begin + math.prod(p.shape)
+        end = begin + p.size
         p.data = vec[begin:end].reshape(p.shape)
         begin = end
