@@ -9,7 +9,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.nn.casting import asarray
 from tapenet.nn.module import Module
-from tapenet.nn.pooling import said
+from tapenet.nn.words import settings
 from tapenet.ops.layers.convolution import Size
 from tapenet.ops.random import generator
 
@@ -98,7 +98,7 @@ class _AdaptiveMaxPool(Module):
         return pool(asarray(x), self.output_size, self.return_indices)
 
     def extra_repr(self) -> str:
-        return said(self.output_size, return_indices=(self.return_indices, False))
+        return f"{self.output_size}" + settings(self, {"return_indices": False})
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
@@ -197,12 +197,8 @@ class _FractionalMaxPool(Module):
         )
 
     def extra_repr(self) -> str:
-        return said(
-            self.kernel_size,
-            output_size=(self.output_size, None),
-            output_ratio=(self.output_ratio, None),
-            return_indices=(self.return_indices, False),
-        )
+        usual = {"output_size": None, "output_ratio": None, "return_indices": False}
+        return f"{self.kernel_size}" + settings(self, usual)
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):

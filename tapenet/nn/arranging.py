@@ -10,6 +10,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.nn.casting import asarray, here
 from tapenet.nn.module import Module
+from tapenet.nn.words import settings
 from tapenet.ops.layers.convolution import Size
 
 
@@ -97,11 +98,7 @@ class _Windows(Module):
         self.stride = stride
 
     def extra_repr(self) -> str:
-        text = f"{self.kernel_size}"
-        for name, usual in (("dilation", 1), ("padding", 0), ("stride", 1)):
-            if getattr(self, name) != usual:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        return f"{self.kernel_size}" + settings(self, {"dilation": 1, "padding": 0, "stride": 1})
 
 
 class Unfold(_Windows):

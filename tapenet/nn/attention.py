@@ -15,6 +15,7 @@ from tapenet.nn.casting import asarray, cast
 from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.words import settings
 from tapenet.ops.random import generator
 
 
@@ -159,16 +160,8 @@ class MultiheadAttention(Module):
         )
 
     def extra_repr(self) -> str:
-        text = f"{self.embed_dim}, num_heads={self.num_heads}"
-        for name, usual in (
-            ("dropout", 0.0),
-            ("kdim", self.embed_dim),
-            ("vdim", self.embed_dim),
-            ("batch_first", False),
-        ):
-            if getattr(self, name) != usual:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        usual = {"dropout": 0.0, "kdim": self.embed_dim, "vdim": self.embed_dim, "batch_first": False}
+        return f"{self.embed_dim}, num_heads={self.num_heads}" + settings(self, usual)
 
 
 class RotaryPositionalEmbeddings(Module):

@@ -13,6 +13,7 @@ from tapenet.nn.casting import cast, here
 from tapenet.nn.linear import default_init
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.words import settings
 from tapenet.ops.layers.convolution import (
     Ints,
     Size,
@@ -67,6 +68,7 @@ class _Layer(Module):
         self.weight = Parameter(np.empty((first, second // groups, *self.kernel_size), dtype))
         self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
         default_init(self.weight, self.bias, rng)
+        self._borders()  # raises where the padding is none
 
     def _borders(self) -> list[tuple[int, int]]:
         """How wide the border is before and after each axis."""
@@ -79,9 +81,7 @@ class _Layer(Module):
         """The arguments as text; of those named, what is not as usual."""
         text = f"{self.in_channels}, {self.out_channels}, {self.kernel_size}"
         ones = (1,) * self.axes
-        for name, value in {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, **usual}.items():
-            if getattr(self, name) != value:
-                text += f", {name}={getattr(self, name)}"
+        text += settings(self, {"stride": ones, "padding": 0, "dilation": ones, "groups": 1, **usual})
         return text + ("" if self.bias is not None else ", bias=False")
 
 
@@ -109,7 +109,6 @@ class _Conv(_Layer):
         self._make(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape, dtype, rng
         )  # fmt: skip
-        self._borders()  # raises where the padding is none
         if padding_mode not in _MODES:
             raise ValueError(
                 f"{type(self).__name__}: padding_mode={padding_mode!r} is none of {', '.join(map(repr, _MODES))}"
@@ -158,7 +157,6 @@ class _ConvTranspose(_Layer):
         self._make(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, shape, dtype, rng
         )  # fmt: skip
-        self._borders()  # raises where the padding is none
         self.output_padding = spread_size(output_padding, self.axes, f"{type(self).__name__}: output_padding", 0)
         self.padding_mode = padding_mode
 

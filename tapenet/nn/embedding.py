@@ -12,9 +12,9 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
 from tapenet.nn.arguments import whole
 from tapenet.nn.module import Module
-from tapenet.nn.normalization import settings
 from tapenet.nn.parameter import FLOAT, Parameter
 from tapenet.nn.updating import embedding, embedding_bag
+from tapenet.nn.words import settings
 
 
 class _Table(Module):

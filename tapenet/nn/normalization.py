@@ -15,11 +15,7 @@ from tapenet.nn.arguments import whole
 from tapenet.nn.casting import asarray, cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter
-
-
-def settings(layer: Any, usual: dict[str, Any]) -> str:
-    """The settings of a layer that are not the usual ones."""
-    return "".join(f", {name}={getattr(layer, name)}" for name, value in usual.items() if getattr(layer, name) != value)
+from tapenet.nn.words import settings
 
 
 def reset(weight: Tensor | None, bias: Tensor | None) -> None:

@@ -7,13 +7,8 @@ from typing import Any
 from tapenet import ops
 from tapenet.nn.casting import asarray
 from tapenet.nn.module import Module
+from tapenet.nn.words import settings
 from tapenet.ops.layers.convolution import Size
-
-
-def said(first: Any, **options: tuple[Any, Any]) -> str:
-    """The settings of a layer: the first, and those whose value is not the usual one, each given as (value, usual)."""
-    return ", ".join([f"{first}", *(f"{k}={v}" for k, (v, usual) in options.items() if v != usual)])
-
 
 # -- maximum -----------------------------------------------------------------------------------------------------
 
@@ -45,14 +40,8 @@ class _MaxPool(Module):
         return pool(asarray(x), self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, **options)
 
     def extra_repr(self) -> str:
-        return said(
-            self.kernel_size,
-            stride=(self.stride, self.kernel_size),
-            padding=(self.padding, 0),
-            dilation=(self.dilation, 1),
-            return_indices=(self.return_indices, False),
-            ceil_mode=(self.ceil_mode, False),
-        )
+        usual = {"stride": self.kernel_size, "padding": 0, "dilation": 1, "return_indices": False, "ceil_mode": False}
+        return f"{self.kernel_size}" + settings(self, usual)
 
 
 class MaxPool1d(_MaxPool):
@@ -126,7 +115,7 @@ class _MaxUnpool(Module):
         return unpool(asarray(x), indices, self.kernel_size, self.stride, self.padding, output_size)
 
     def extra_repr(self) -> str:
-        return said(self.kernel_size, stride=(self.stride, self.kernel_size), padding=(self.padding, 0))
+        return f"{self.kernel_size}" + settings(self, {"stride": self.kernel_size, "padding": 0})
 
 
 class MaxUnpool1d(_MaxUnpool):
@@ -218,14 +207,14 @@ class _AvgPool(Module):
         )
 
     def extra_repr(self) -> str:
-        return said(
-            self.kernel_size,
-            stride=(self.stride, self.kernel_size),
-            padding=(self.padding, 0),
-            ceil_mode=(self.ceil_mode, False),
-            count_include_pad=(self.count_include_pad, True),
-            divisor_override=(self.divisor_override, None),
-        )
+        usual = {
+            "stride": self.kernel_size,
+            "padding": 0,
+            "ceil_mode": False,
+            "count_include_pad": True,
+            "divisor_override": None,
+        }
+        return f"{self.kernel_size}" + settings(self, usual)
 
 
 class AvgPool1d(_AvgPool):
@@ -309,9 +298,7 @@ class _LPPool(Module):
         return pool(asarray(x), self.norm_type, self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self) -> str:
-        return said(
-            f"{self.norm_type}, {self.kernel_size}", stride=(self.stride, None), ceil_mode=(self.ceil_mode, False)
-        )
+        return f"{self.norm_type}, {self.kernel_size}" + settings(self, {"stride": None, "ceil_mode": False})
 
 
 class LPPool1d(_LPPool):

@@ -11,9 +11,10 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.arguments import whole
 from tapenet.nn.casting import asarray, cast, here
 from tapenet.nn.module import Module
-from tapenet.nn.normalization import reset, settings
+from tapenet.nn.normalization import reset
 from tapenet.nn.parameter import FLOAT, Buffer, Parameter
 from tapenet.nn.updating import batch_norm, instance_norm
+from tapenet.nn.words import settings
 
 
 class _Running(Module):

@@ -1,8 +1,8 @@
-"""A module in words: its repr."""
+"""A module in words: its repr, and the settings in it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,11 @@ from tapenet.nn.tree import walk
 
 if TYPE_CHECKING:
     from tapenet.nn.module import Module
+
+
+def settings(layer: Any, usual: dict[str, Any]) -> str:
+    """The settings of a layer that are not the usual ones."""
+    return "".join(f", {name}={getattr(layer, name)}" for name, value in usual.items() if getattr(layer, name) != value)
 
 
 class _Line(NamedTuple):
