@@ -68,7 +68,7 @@ def test_same_as_numpy(shape: Any, order: Any, options: str, soft: bool, dtype: 
         to = target.astype(x.dtype) if soft else target
         return tn.cross_entropy(x, to, None if weight is None else weight.astype(x.dtype), **given)
 
-    agree(*both(f, data, dtype=dtype), dtype, 5e-6 if dtype == "f" else 1e-13)
+    agree(*both(f, data, dtype=dtype), dtype, 2e-6 if dtype == "f" else 4e-15)
 
 
 @pytest.mark.parametrize("width", [6, 40])
