@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Plan, Record, reaches
+from tapenet.ops.layers.convolution.geometry import Plan, Record, reaches, taps_of
 
 #: Rows of the output to make at a time: more of them share more copies, and multiply by more zeros.
 ROWS = 8
@@ -60,11 +60,7 @@ def input_grad(y: Any, weight: Any, p: Plan) -> Any:
     weight = weight.reshape(p.groups, -1, p.channels // p.groups, *p.kernel)
     found: Any = np.zeros((p.groups, p.channels // p.groups, *p.padded, p.batch), np.result_type(y, weight))
     y = y.reshape(*weight.shape[:2], p.out[0], -1)
-    taps = [
-        (tap, tuple(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, *axes, strict=True)))
-        for axes in [(p.dilation[1:], p.out[1:], p.stride[1:])]
-        for tap in np.ndindex(*p.kernel[1:])
-    ]
+    taps = list(taps_of(p.kernel[1:], p.out[1:], p.stride[1:], p.dilation[1:]))
     before: Any = None
     for band in _bands(p):
         part = y[band.groups, :, band.rows]

@@ -135,12 +135,18 @@ def _blocks(rows: int, out: Ints, batch: int, kernel: Ints, stride: Ints, dilati
     for start in range(0, out[0], rows):
         n = min(rows, out[0] - start)
         first = start * stride[0]
-        taps = []
-        for tap in itertools.product(*map(range, kernel)):
-            begins = [first + tap[0] * dilation[0], *(t * d for t, d in zip(tap[1:], dilation[1:], strict=True))]
-            reach = (slice(b, b + (m - 1) * s + 1, s) for b, m, s in zip(begins, (n, *out[1:]), stride, strict=True))
-            taps.append(((slice(None), *tap), (slice(None), *reach)))
+        taps = [
+            ((slice(None), *tap), (slice(None), slice(first + rows.start, first + rows.stop, rows.step), *others))
+            for tap, (rows, *others) in taps_of(kernel, (n, *out[1:]), stride, dilation)
+        ]
         yield Block(rows=n, first=first, places=slice(start * run, (start + n) * run), taps=taps)
+
+
+def taps_of(kernel: Ints, out: Ints, stride: Ints, dilation: Ints) -> Iterator[tuple[Ints, tuple[slice, ...]]]:
+    """Each offset in the kernel, row by row, and its elements in all windows of the padded input."""
+    for tap in itertools.product(*map(range, kernel)):
+        begins = (t * d for t, d in zip(tap, dilation, strict=True))
+        yield tap, tuple(slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begins, out, stride, strict=True))
 
 
 def _by(lengths: Any) -> str:

@@ -6,14 +6,13 @@ the kernels that they are made of otherwise.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan
+from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan, taps_of
 from tapenet.ops.layers.convolution.spatial import check_bias, mirrored
 
 #: Products for each element of a result, and in all, up to which this is quicker than a call.
@@ -31,20 +30,21 @@ def called(*args: Any, **kwargs: Any) -> NoReturn:
     raise NotImplementedError("columns are made in blocks that fit the cache, which no primitive does")
 
 
+def bordered(x: Any, p: Plan) -> Any:
+    """x within its border of zeros."""
+    if not p.bordered:
+        return x
+    borders = [(i.start, n - i.stop) for n, i in zip(p.padded, p.inside[1:], strict=True)]
+    return np.pad(x, [(0, 0)] * (len(x.shape) - len(borders)) + borders)
+
+
 def _windows(x: Any, p: Plan) -> Iterator[Any]:
     """For each column of the kernels, that is input channel and tap: what the taps of all windows see, as (batch, groups,
     1, spatial axes)."""
-    if p.bordered:
-        borders = [(i.start, n - i.stop) for n, i in zip(p.padded, p.inside[1:], strict=True)]
-        x = np.pad(x, [(0, 0)] * (len(x.shape) - len(borders)) + borders)
-    x = np.reshape(x, (p.batch, p.groups, p.channels // p.groups, *p.padded))
-    along = [
-        [slice(i * d, i * d + (m - 1) * s + 1, s) for i in range(k)]
-        for k, d, s, m in zip(p.kernel, p.dilation, p.stride, p.out, strict=True)
-    ]
+    x = np.reshape(bordered(x, p), (p.batch, p.groups, p.channels // p.groups, *p.padded))
     for channel in range(p.channels // p.groups):
-        for taps in itertools.product(*along):
-            yield x[(slice(None), slice(None), slice(channel, channel + 1), *taps)]
+        for _, reach in taps_of(p.kernel, p.out, p.stride, p.dilation):
+            yield x[(slice(None), slice(None), slice(channel, channel + 1), *reach)]
 
 
 def _conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:

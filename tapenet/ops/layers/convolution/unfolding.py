@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution.geometry import Ints, Plan, Size, plan, spread_size
+from tapenet.ops.layers.convolution.geometry import Ints, Plan, Size, plan, spread_size, taps_of
+from tapenet.ops.layers.convolution.lowered import bordered
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
@@ -21,12 +22,9 @@ def _plan_of(shape: Ints, kernel_size: Size, stride: Size, padding: Any, dilatio
     return plan((1, 1, *shape[-2:]), (1, 1, *kernel), stride, padding, dilation, 1, 2)
 
 
-def _taps(p: Plan) -> Iterator[tuple[tuple[int, ...], tuple[Any, ...]]]:
+def _taps(p: Plan) -> Iterator[tuple[Ints, tuple[Any, ...]]]:
     """Each place within the windows, and its element in all windows of the padded image."""
-    for tap in np.ndindex(*p.kernel):
-        begins = [t * d for t, d in zip(tap, p.dilation, strict=True)]
-        reach = (slice(b, b + (n - 1) * s + 1, s) for b, n, s in zip(begins, p.out, p.stride, strict=True))
-        yield tap, (..., *reach)
+    return ((tap, (..., *reach)) for tap, reach in taps_of(p.kernel, p.out, p.stride, p.dilation))
 
 
 def _image(p: Plan) -> tuple[Any, ...]:
@@ -54,9 +52,7 @@ def _unfold(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, str
 
 def _unfold_lowered(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
     p = _plan_of(x.shape, kernel_size, stride, padding, dilation)
-    if p.bordered:
-        borders = [(i.start, n - i.stop) for i, n in zip(p.inside[1:], p.padded, strict=True)]
-        x = np.pad(x, [(0, 0)] * (len(x.shape) - 2) + borders)
+    x = bordered(x, p)
     windows = np.stack([x[reach] for _, reach in _taps(p)], len(x.shape) - 2)
     return windows.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), math.prod(p.out))
 
