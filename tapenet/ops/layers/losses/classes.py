@@ -67,11 +67,16 @@ def weights_fit(shape: tuple[int, ...], weight: Any) -> None:
         raise ValueError(f"weight has shape {weight.shape}; it must be ({classes},), one per class")
 
 
+def integers(target: Any) -> None:
+    """Raise TypeError for a target of class indices that holds no integers."""
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
+
+
 def indices_fit(input: Any, target: Any, weight: Any) -> None:
     """Check the shapes of an input, a target of class indices, and the weights of the classes."""
     shape = input.shape
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
+    integers(target)
     if not shape:
         raise ValueError("input is a single number; its shape must be (N, C), (N, C, d1, ...) or (C,), with C classes")
     expected = shape[:1] + shape[2:] if len(shape) > 1 else ()

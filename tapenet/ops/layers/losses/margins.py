@@ -9,6 +9,7 @@ import numpy as np
 from tapenet.ops.derived import derived
 from tapenet.ops.indexing.basic import getitem
 from tapenet.ops.layers.activations import sigmoid
+from tapenet.ops.layers.losses.classes import integers
 from tapenet.ops.layers.losses.common import (
     REDUCTION,
     cast_to,
@@ -216,8 +217,7 @@ def _multi_margin(
         raise ValueError(
             f"input {input.shape} and target {target.shape}: give (N, C) and (N,), or (C,) and (), with C classes"
         )
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
+    integers(target)
     if weight is not None and weight.shape != input.shape[-1:]:
         raise ValueError(f"weight has shape {weight.shape}; it must be {input.shape[-1:]}, one per class")
     _, excess, share = _multi_margin_parts(input, target, margin, weight)
@@ -291,8 +291,7 @@ def _multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") ->
     check_shapes(input, target, reduction)
     if not 1 <= input.ndim <= 2:
         raise ValueError(f"input has shape {input.shape}; give (N, C) or (C,), with C classes")
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
+    integers(target)
     count = input.shape[-1]
     _check_classes(target, count, -1)
     valid = np.logical_and.accumulate(target >= 0, -1)  # up to the first -1
