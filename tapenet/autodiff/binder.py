@@ -65,7 +65,7 @@ def _look_for_low() -> None:
     _looks_for_low = True
     for op in list(_specialised):
         if op.outputs is not None:
-            type(op).__call__ = _fast_call(op)  # type: ignore[method-assign]  # of the op's own class
+            _renew_call(op)
 
 
 when_first_met(_look_for_low)
@@ -81,13 +81,18 @@ def specialise(op: Op) -> None:
     op.__class__ = type("Op", (Op,), {"__call__": call, "__module__": Op.__module__})
 
 
+def _renew_call(op: Op, timed: bool = False) -> None:
+    own: Any = type(op)  # made by `specialise` for this op alone
+    own.__call__ = _fast_call(op, timed)
+
+
 def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
     return record.apply(self, args, kwargs)
 
 
 def _first_timed(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call an op while a profile is on for the first time: give it a call that tells the profile."""
-    type(op).__call__ = _fast_call(op, timed=True)  # type: ignore[method-assign]  # of the op's own class
+    _renew_call(op, timed=True)
     return op(*args, **kwargs)
 
 

@@ -43,7 +43,7 @@ def deposit(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
                     found.add_to(before._data)
                 elif before is None or before._rows is not None:
                     kept = leaf.grad = tensor()
-                    kept._rows = found if before is None else before._rows + found
+                    kept._rows = found if before is None else before._rows.joined(found)
                     kept._node = None
                 else:
                     leaf.grad = before + found.dense()

@@ -166,8 +166,13 @@ def _shared(value: NDArray[Any], saved: Region, written: Region) -> bool:
     if written.layout is None and saved.layout is None:
         return True
     whole = {"data": (written.first, True), "shape": (written.end - written.first,), "typestr": "|u1", "version": 3}
+    return share(value, np.asarray(written.layout or _Layout(whole)), 10_000)
+
+
+def share(a: NDArray[Any], b: NDArray[Any], work: int) -> bool:
+    """Whether two arrays have bytes in common, or it takes more than so much work to find out."""
     try:
-        return np.shares_memory(value, np.asarray(written.layout or _Layout(whole)), max_work=10_000)  # type: ignore[arg-type]  # any integer will do
+        return np.shares_memory(a, b, max_work=work)  # type: ignore[arg-type]  # NumPy's stubs know -1 and 0 alone
     except np.exceptions.TooHardError:
         return True
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.switches import _Switch
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.tape import Node, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
@@ -252,11 +252,10 @@ def _wide(value: Any) -> Any:
     return widened(value)
 
 
-class LowNode:
+class LowNode(Node):
     """What the node of an op that was run on low arrays has beside the usual: its rules run on float32 copies."""
 
     __slots__ = ()
-    saved_slots: tuple[str, ...]
 
     def pull(self, g: Any, grads: Any) -> None:
         kept = {}
@@ -267,7 +266,7 @@ class LowNode:
                 kept[slot] = value
                 setattr(self, slot, wide)
         try:
-            super().pull(widened(g), grads)  # type: ignore[misc]  # of the op's own node class
+            super().pull(widened(g), grads)  # of the op's own node class
         finally:
             if grads.site is None:
                 for slot, value in kept.items():

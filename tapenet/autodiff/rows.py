@@ -52,7 +52,8 @@ class RowGradient(NamedTuple):
         """Add it to an array of the table's shape, in place."""
         array[self.rows] += self.values.reshape(-1, *self.shape[1:])
 
-    def __add__(self, other: RowGradient) -> RowGradient:  # type: ignore[override]
+    def joined(self, other: RowGradient) -> RowGradient:
+        """The sum with another gradient of the same table."""
         rows, values = (np.concatenate(pair) for pair in zip(self[1:], other[1:], strict=True))
         return RowGradient(self.shape, *gathered(rows, values, self.shape[0]))
 

@@ -134,7 +134,7 @@ class Node:
     saved_slots: tuple[str, ...] = ()
 
     def pull(self, g: Any, grads: Any) -> None:
-        """Add to `grads` what `g`, the gradient by this node's output, gives each parent."""
+        """Add to `grads` what `g`, the gradient by this node's output, gives each parent. Each subclass has its own."""
         raise NotImplementedError
 
     @property
@@ -265,6 +265,7 @@ class Nodes:
     """What the two kinds of tape share: a length, iteration in order of creation, and a table as repr."""
 
     def _nodes(self) -> list[Node]:
+        """The nodes in order of creation. Each kind of tape has its own way."""
         raise NotImplementedError
 
     def __len__(self) -> int:

@@ -100,7 +100,7 @@ class Timing(list[Any]):
 
 
 class Watch:
-    """Who looks at values as they are made. The recorder and the driver call these."""
+    """Who looks at values as they are made. The recorder and the driver call these, which a subclass defines."""
 
     def ran(self, op: Op, inputs: dict[str, Any], outputs: list[Any]) -> None:
         """An op ran on these arguments."""

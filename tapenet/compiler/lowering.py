@@ -14,6 +14,7 @@ import numpy as np
 from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.control_body import Body
 from tapenet.autodiff.control_ops import cond_op, scan_op
+from tapenet.autodiff.mutation import share
 from tapenet.autodiff.record import bind
 from tapenet.autodiff.tape import CaptureError, Node, Output, Traced, referred
 from tapenet.autodiff.tensor import Tensor
@@ -381,20 +382,13 @@ def _check_apart(references: Iterable[Reference], writes: Mapping[Reference, Val
     for low, high, reference in sorted(((*bounds(r.tensor._data), r) for r in references), key=lambda b: b[:2]):
         near = [(end, other) for end, other in near if end > low]
         for _, other in near:
-            if (reference in writes or other in writes) and _share(reference.tensor._data, other.tensor._data):
+            if (reference in writes or other in writes) and share(reference.tensor._data, other.tensor._data, 1000):
                 written, read = (reference, other) if reference in writes else (other, reference)
                 raise CaptureError(
                     f"a tensor of shape {written.shape} is written, and shares its memory with one of shape {read.shape} "
                     "that the captured function uses too: use the one that is written, or a copy"
                 )
         near.append((high, reference))
-
-
-def _share(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
-    try:
-        return np.shares_memory(a, b, max_work=1000)  # type: ignore[arg-type]  # any number will do
-    except np.exceptions.TooHardError:
-        return True
 
 
 def traced(value: Any) -> Any:
