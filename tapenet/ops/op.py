@@ -318,8 +318,9 @@ def op(
         random: it draws random numbers.
         effect: it does something beside returning its result (writes an array, asks the host).
         lower: what a compiler reads in place of the forward, if the forward branches on values or works in place
-            on views: the same function of the same arguments, in plain NumPy; or the name of a primitive. That of an
-            op that draws random numbers takes `draw` too: draw(sample, rng, shape, dtype) is the array sample(rng).
+            on views: the same function of the same arguments, in plain NumPy; or the name of a primitive; or
+            `called(why)`. That of an op that draws random numbers takes `draw` too: draw(sample, rng, shape, dtype) is
+            the array sample(rng).
         mend: a function of the arguments that says how to mend a failed call; its text ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing.
