@@ -107,7 +107,8 @@ def scale_gradient(param: Tensor, grad: Tensor, factor: Any, by: str) -> Tensor:
         grad._data *= factor
         mutation.wrote(grad._data, by)
         return grad
-    param.grad = scaled = grad * factor
+    scaled: Tensor = grad * factor
+    param.grad = scaled
     return scaled
 
 
