@@ -51,15 +51,23 @@ def same_gradients(mine: Any, theirs: Any) -> None:
         np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=1e-9, atol=1e-11, err_msg=name)
 
 
+def pair(make: Make) -> tuple[Any, Any]:
+    """Our layer and PyTorch's, with the same random parameters, that went through both states."""
+    import torch
+
+    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
+    mine.load_state_dict(theirs.state_dict())
+    same_state(mine, theirs)
+    randomise(mine)
+    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
+    return mine, theirs
+
+
 def beside_torch(make: Make, shape: tuple[int, ...]) -> None:
     """State both ways, values, gradients and running statistics, in training and outside of it."""
     import torch
 
-    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
-    mine.load_state_dict(arrays(theirs))
-    same_state(mine, theirs)
-    randomise(mine)
-    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
+    mine, theirs = pair(make)
     for training in (True, True, False, True):
         mine.train(training)
         theirs.train(training)

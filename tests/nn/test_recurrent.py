@@ -13,7 +13,7 @@ import pytest
 import tapenet as tn
 from tapenet import nn
 from tapenet.nn.utils import rnn as packing
-from tests.nn.oracle import Make, randomise, same_gradients, same_state
+from tests.nn.oracle import Make, pair, same_gradients
 
 torch = pytest.importorskip("torch")
 
@@ -42,16 +42,6 @@ CELLS: dict[str, Make] = {
     "GRUCell no bias": lambda m: m.GRUCell(3, 4, False),
 }
 LAYERS = STACKS | CELLS
-
-
-def pair(make: Make) -> tuple[Any, Any]:
-    """Our layer and PyTorch's, with the same random parameters, that went through both states."""
-    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
-    mine.load_state_dict(theirs.state_dict())
-    same_state(mine, theirs)
-    randomise(mine)
-    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
-    return mine, theirs
 
 
 def leaves(tree: Any) -> list[Any]:

@@ -13,7 +13,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
-from tests.nn.oracle import Make, randomise, same_gradients, same_state
+from tests.nn.oracle import Make, pair, randomise, same_gradients, same_state
 
 torch = pytest.importorskip("torch")
 
@@ -99,16 +99,6 @@ LAYERS: dict[str, Any] = (
     | TRANSFORMERS
     | dict.fromkeys(("RotaryPositionalEmbeddings", "SinusoidalPositionalEncoding"))  # not PyTorch's
 )
-
-
-def pair(make: Make) -> tuple[Any, Any]:
-    """Our layer and PyTorch's, with the same random parameters, that went through both states."""
-    mine, theirs = make(nn).astype("float64"), make(torch.nn).double()
-    mine.load_state_dict(theirs.state_dict())
-    same_state(mine, theirs)
-    randomise(mine)
-    theirs.load_state_dict({n: torch.tensor(v) for n, v in mine.state_dict().items()})
-    return mine, theirs
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
