@@ -233,10 +233,8 @@ def _narrow(value: Any, dtype: np.dtype[Any]) -> Any:
 
 def _call_derived(function: Derived, *args: Any, **kwargs: Any) -> Any:
     """What calling a derived function does once there are low types."""
-    if function.inplace or (function.name == "nan_to_num" and getattr(args[0], "dtype", None) == np.float16):
-        return function.function(
-            *args, **kwargs
-        )  # what takes the place of inf is the largest number of the type itself
+    if function.replaces:
+        return function.function(*args, **kwargs)
     full = local.state.autocast is not None and _stays_full(function)
     return widely(function.function, args, kwargs, full)
 

@@ -14,8 +14,9 @@ class Derived:
     """A function composed of ops: registered, documented and tested as an op is, but recorded as its parts."""
 
     def __init__(
-        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool, inplace: bool
-    ) -> None:
+        self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool, inplace: bool,
+        replaces: bool,
+    ) -> None:  # fmt: skip
         self.function = self.__wrapped__ = function
         self.name = self.__name__ = self.__qualname__ = function.__name__
         self.__module__ = function.__module__
@@ -25,6 +26,8 @@ class Derived:
         self.differentiable = not nondiff
         #: Whether it changes its first argument and returns nothing.
         self.inplace = inplace
+        #: Whether it only puts numbers in the place of others: then it meets low types as they are, and rounds nothing.
+        self.replaces = replaces or inplace
         registry[f"{self.__module__}.{self.name}"] = self
         for f in self.numpy:
             numpy_functions[f] = self
@@ -42,8 +45,9 @@ class Derived:
 
 
 def derived(
-    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False
-) -> Callable[[Callable[..., Any]], Derived]:
+    *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False,
+    replaces: bool = False,
+) -> Callable[[Callable[..., Any]], Derived]:  # fmt: skip
     """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
     the NumPy protocols and the registry's tests follow from its parts.
 
@@ -52,8 +56,12 @@ def derived(
         samples: calls for the tests, as for `op`.
         nondiff: it has no derivative.
         inplace: it changes its first argument by item assignment, and returns nothing.
+        replaces: it puts numbers in the place of others and computes none, so that float16 and bfloat16 need not be
+            widened for it. What works in place does so anyway.
     """
-    return lambda function: Derived(function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace)
+    return lambda function: Derived(
+        function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace, replaces=replaces
+    )
 
 
 def install_caller(call: Callable[..., Any]) -> None:

@@ -67,6 +67,18 @@ def test_low_types(low: str, name: str) -> None:
                 _close(b, a, 8 * unit, 8 * unit * scale)
 
 
+@pytest.mark.parametrize("low", TYPES)
+def test_infinities_become_the_largest_numbers_of_the_type_itself(low: str) -> None:
+    dtype, _ = TYPES[low]
+    largest = float(ml_dtypes.finfo(dtype).max)
+    x = tn.tensor([1.0, np.inf, -np.inf, np.nan], dtype)
+    found = tn.nan_to_num(x=x)
+    assert found.dtype == dtype
+    assert found.astype(np.float64).tolist() == [1, largest, -largest, 0]
+    with pytest.raises(TypeError, match=f"complex128 cannot replace elements of {low}"):
+        tn.nan_to_num(x, nan=1j)
+
+
 def _largest(t: Any) -> float:
     return float(np.abs(np.where(np.isfinite(t.data), t.data, 0)).max(initial=0.0))
 

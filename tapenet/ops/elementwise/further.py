@@ -11,6 +11,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import basic as elementwise
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, floor_divide, remainder, unary_samples, zmul
+from tapenet.ops.low import WIDE, is_float, is_low
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.registry import sample
 
@@ -142,6 +143,7 @@ heaviside = _binary(
         sample(np.array([1, 2])),
         sample([0.5, np.inf]),
     ],
+    replaces=True,
 )
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """An array with its nan and infinite elements replaced; of complex numbers each part by itself.
@@ -172,13 +174,14 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
     if x.dtype.kind == "c":
         real, imag = (nan_to_num(part, True, nan, posinf, neginf) for part in (np.real(x), np.imag(x)))
         return real + 1j * imag
-    if x.dtype.kind != "f":
+    if not is_float(x.dtype):
         return np.copy(x)
-    largest = float(np.finfo(x.dtype).max)
+    largest = float(np.nextafter(*np.array([math.inf, 0], x.dtype)))  # finfo does not know bfloat16
+    kind = WIDE if is_low(x.dtype) else x.dtype  # anything may be cast to bfloat16
 
     def replaced(where: Any, value: Any, rest: Any) -> Any:
         value = array_like(value)
-        if not np.can_cast(value.dtype, x.dtype, "same_kind"):
+        if not np.can_cast(value.dtype, kind, "same_kind"):
             raise TypeError(f"nan_to_num: {value.dtype} cannot replace elements of {x.dtype}: give real numbers")
         if np.broadcast_shapes(value.shape, x.shape) != x.shape:
             raise ValueError(
