@@ -7,7 +7,7 @@ Offsets and strides count elements, not bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from tapenet.compiler.ir import Builder, Instruction, Program, Reference, Result, Value, rewrite
 
@@ -82,10 +82,12 @@ class Layouts:
         if isinstance(value, Reference):
             data = value.tensor._data
             return Place(value, 0, tuple(s // data.itemsize for s in data.strides))
-        if isinstance(value, Result) and value.instruction.kind == "view":
+        if _is_view(value):
             chain = [value.instruction]
-            while chain[-1].args[0] not in self._places and _is_view(chain[-1].args[0]):
-                chain.append(chain[-1].args[0].instruction)  # type: ignore[attr-defined]
+            source = chain[0].args[0]
+            while source not in self._places and _is_view(source):
+                chain.append(source.instruction)
+                source = source.instruction.args[0]
             for instruction in reversed(chain):  # not by recursion: chains may be long
                 place = view(self[instruction.args[0]], instruction)
                 if place is None:
@@ -145,7 +147,7 @@ def result_order(value: Result, order_of: OrderOf) -> Order:
     return usual
 
 
-def _is_view(value: Value) -> bool:
+def _is_view(value: Value) -> TypeGuard[Result]:
     return isinstance(value, Result) and value.instruction.kind == "view"
 
 
