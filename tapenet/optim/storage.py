@@ -93,7 +93,7 @@ class Chunk:
         axes = segment.axes[first]
         self.table = first if last - first == 1 and stop - start >= LARGE and axes == tuple(range(len(axes))) else None
         self._axes = segment.axes[first]
-        self._scratch = segment.scratch[: stop - start]
+        self._scratch: Array = segment.scratch[: stop - start]
         #: Position of each small parameter, and where its gradient goes.
         self._copies = []
         if self._whole is None:
