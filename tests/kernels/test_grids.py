@@ -37,6 +37,15 @@ def test_same_as_numpy(shape: Any, places: Any, mode: str, padding: str, align: 
     agree(*both(f, image, grid, dtype=dtype), dtype, 5e-6 if dtype == "f" else 1e-14)
 
 
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align", [False, True])
+def test_at_borders_and_middles(padding: str, align: bool) -> None:
+    """Where the derivative jumps both take the same side."""
+    grid = np.stack(np.meshgrid(*[np.linspace(-2, 2, 17)] * 2), -1)[None]
+    f = lambda image, grid: tn.grid_sample(image, grid, "bilinear", padding, align)
+    agree(*both(f, R.normal(size=(1, 3, 4, 5)), grid, dtype="d"), "d", 1e-14)
+
+
 def test_one_gradient_alone() -> None:
     image, grid = R.normal(size=(2, 3, 4, 5)), R.uniform(-1, 1, (2, 3, 3, 2))
     x, at = tn.tensor(image, requires_grad=True), tn.tensor(grid, requires_grad=True)

@@ -82,6 +82,28 @@ def test_without_threads_the_caller_does_it(pool: Any, monkeypatch: pytest.Monke
     assert counted(9) == [1] * 9
 
 
+def test_where_all_threads_are_busy_the_caller_does_it(pool: Any) -> None:
+    free = threading.Event()
+    busy = [pool().submit(free.wait, 10) for _ in range(2)]
+    try:
+        assert counted(9) == [1] * 9
+        assert not any(other.done() for other in busy)
+    finally:
+        free.set()
+
+
+def shared() -> bool:
+    """Whether more than one thread has a part in the work, each place of which is worked on once."""
+    seen = set()
+
+    def work(first: int, last: int) -> None:
+        seen.add(threading.get_ident())
+        time.sleep(0.1)
+
+    threads.deal(work, 3, 1)
+    return len(seen) > 1 and counted(6) == [1] * 6
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*fork")  # of JAX, if other tests have loaded it, and of later Pythons
@@ -89,8 +111,8 @@ def test_a_child_of_a_fork_has_threads_of_its_own(monkeypatch: pytest.MonkeyPatc
     monkeypatch.undo()
     monkeypatch.setattr(threads, "processors", lambda: 3)
     monkeypatch.setattr(threads, "WORTH", 0)
-    assert counted(6) == [1] * 6
-    child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(counted(6) != [1] * 6))
+    assert shared()
+    child = multiprocessing.get_context("fork").Process(target=lambda: sys.exit(not shared()))
     child.start()
     child.join(20)
     found = child.exitcode
