@@ -1,5 +1,5 @@
-"""The models, written once for tapenet and PyTorch, whose layers have the same names and arguments: `nn` and `F` are the
-modules of either."""
+"""The models and the step that trains them, written once for tapenet and PyTorch, whose layers have the same names and
+arguments: `nn` and `F` are the modules of either."""
 
 from __future__ import annotations
 
@@ -38,6 +38,19 @@ def model(task: Task, nn: Any, F: Any, sparse: bool = False) -> Model:
         return Model(block(nn, F)(task.width, task.heads), mean_of_squares)
     assert isinstance(task, Embedding)
     return Model(nn.Embedding(task.rows, task.width, sparse=sparse), mean_of_squares)
+
+
+def step_of(found: Model, opt: Any) -> Callable[..., Any]:
+    """Forward, backward, update, as in every tutorial."""
+
+    def step(x: Any, *targets: Any) -> Any:
+        loss = found.loss(found.module(x), *targets)
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return loss
+
+    return step
 
 
 def classifier(task: Classifier, nn: Any) -> Any:

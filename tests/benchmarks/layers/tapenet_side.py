@@ -11,7 +11,7 @@ import numpy as np
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tests.benchmarks.layers.models import model
+from tests.benchmarks.layers.models import model, step_of
 from tests.benchmarks.layers.workloads import Convolution, Task
 from tests.benchmarks.side_by_side.tasks import Array, Candidate, mean_squares
 
@@ -37,20 +37,11 @@ def compiled(how: str, f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def training(task: Task) -> Callable[..., Any]:
-    """Forward, backward, update."""
-    module, loss_of = model(task, nn, F)
-    for p, value in zip(module.parameters(), task.parameters(), strict=True):
+    """The step, from the initial values given."""
+    found = model(task, nn, F)
+    for p, value in zip(found.module.parameters(), task.parameters(), strict=True):
         p.data = value
-    opt = optim.SGD(module.parameters(), lr=task.lr)  # type: ignore[union-attr]
-
-    def step(x: Any, *targets: Any) -> Any:
-        loss = loss_of(module(x), *targets)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        return loss
-
-    return step
+    return step_of(found, optim.SGD(found.module.parameters(), lr=task.lr))  # type: ignore[union-attr]
 
 
 def convolution(task: Convolution, how: str) -> Candidate:

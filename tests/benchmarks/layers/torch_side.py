@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.benchmarks.layers.models import Model, model
+from tests.benchmarks.layers.models import Model, model, step_of
 from tests.benchmarks.layers.workloads import Convolution, Recurrent, Task
 from tests.benchmarks.side_by_side.tasks import Candidate, mean_squares
 
@@ -36,10 +36,11 @@ def build(task: Task, how: str) -> Candidate:
     if variant == "channels_last":
         found.module.to(memory_format=torch.channels_last)
         data[0] = data[0].contiguous(memory_format=torch.channels_last)
+    eager = step_of(found, torch.optim.SGD(found.module.parameters(), lr=task.lr))
     if how == "eager":
-        step = eager_step(found, task.lr)
+        step = eager
     elif isinstance(task, Recurrent):
-        step = torch.compile(eager_step(found, task.lr))
+        step = torch.compile(eager)
     else:
         step = compiled_step(found, task.lr)
     return Candidate(functools.partial(step, *data), torch.Tensor.item, lambda loss: [loss.item()])
@@ -50,21 +51,6 @@ def load(how: str) -> None:
     x = torch.ones((2, 2), requires_grad=True)
     step = lambda x: torch.autograd.grad((x @ x).tanh().sum(), x)
     (torch.compile(step) if how.startswith("compiled") else step)(x)
-
-
-def eager_step(found: Model, lr: float) -> Step:
-    """As in every tutorial."""
-    module, loss_of = found
-    opt = torch.optim.SGD(module.parameters(), lr=lr)
-
-    def step(x: torch.Tensor, *targets: torch.Tensor) -> torch.Tensor:
-        loss = loss_of(module(x), *targets)
-        opt.zero_grad()
-        loss.backward()
-        opt.step()
-        return loss
-
-    return step
 
 
 def compiled_step(found: Model, lr: float) -> Step:
