@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,6 +146,8 @@ def _indexed() -> _Index:
 
 def stale(node: Node) -> tuple[str, str] | None:
     """The name of a saved array that was written after the node was made, and what wrote it; else None."""
+    from bisect import bisect_left  # seldom needed; `import tapenet` stays fast
+
     index = _indexed()
     for slot in node.saved_slots:
         for value in _arrays(getattr(node, slot, None)):
