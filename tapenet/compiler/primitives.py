@@ -328,6 +328,20 @@ def _put(a: Any, value: Any, *index: Any, template: Any) -> Any:
     return out
 
 
+def _infer_add_rows(args: list[Spec], params: Params) -> list[Spec]:
+    base, values, index = args
+    if values != Spec((*index.shape, *base.shape[1:]), base.dtype) or len(index.shape) != 1:
+        raise ValueError(f"{values} at {index} of {base}")
+    return [base]
+
+
+def _add_rows(base: Any, values: Any, index: Any) -> Any:
+    """What there is for each row is added up first; rows that are not named stay as they are, zeros of both signs too."""
+    out = np.array(base, order="K")
+    out[index] += _scatter_add(values, index, template=(Hole(0),), shape=base.shape)[index]
+    return out
+
+
 PRIMITIVES["concatenate"] = Primitive(
     "movement", _infer_concatenate, lambda *arrays, axis: np.concatenate(arrays, axis)
 )
@@ -340,6 +354,7 @@ PRIMITIVES["index"] = Primitive(
 )
 PRIMITIVES["scatter_add"] = Primitive("movement", lambda args, p: [Spec(p["shape"], args[0].dtype)], _scatter_add)
 PRIMITIVES["put"] = Primitive("movement", lambda args, p: [args[0]], _put)
+PRIMITIVES["add_rows"] = Primitive("movement", _infer_add_rows, _add_rows)
 
 # -- what is called ----------------------------------------------------------------------------------------------
 

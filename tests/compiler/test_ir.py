@@ -99,6 +99,8 @@ def test_arguments_that_do_not_fit_their_primitive() -> None:
         ("concatenate", (x, b.input(2, 3, dtype=np.float64)), {"axis": 0}),
         ("update", (x, y), {"slices": ((0, 1, 1), (0, 3, 1))}),
         ("dot_add", (x, x, x), {}),
+        ("add_rows", (x, y, b.input(1, dtype=np.int64)), {}),
+        ("add_rows", (x, y, b.input(2, 1, dtype=np.int64)), {}),
     ):
         with pytest.raises(ProgramError, match=rf"^{name}\("):
             b.emit(name, *args, **params)

@@ -157,7 +157,8 @@ class Memory:
         entry = self.entries[at]
         maker = source(value)
         assert maker is not None
-        if self._failing[at] < self._order[maker] or (_may_fail(entry) and entry.name not in ("loop", "call")):
+        whole = not _may_fail(entry) or entry.name in ("loop", "call", "add_rows")
+        if self._failing[at] < self._order[maker] or not whole:
             return False  # it would be there, or a part of it, when an instruction before it or its own fails
         if last.get(target, -1) > at or not self._overwrites(entry, target, value):
             return False
@@ -275,17 +276,21 @@ def _continued(entry: Entry, value: Value) -> Value | None:
     loop carries."""
     if isinstance(entry, Kernel) or value not in entry.results:
         return None
-    carries = entry.params["carries"] if entry.name == "loop" else entry.name in ("dot_add", "update", "put")
+    carries = entry.params["carries"] if entry.name == "loop" else entry.name in _ONTO
     position = entry.results.index(value)
     return entry.args[position] if position < carries else None
 
 
+#: What adds to its first argument, or writes to a part of it.
+_ONTO = ("dot_add", "update", "put", "add_rows")
+
+
 def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
     """Whether an entry may find an index out of bounds, or raise what an op raises. By then a loop has written all of
-    its turns before, a call nothing, and the others a part."""
+    its turns before, a call and `add_rows` nothing, and the others a part."""
     if isinstance(entry, Kernel):
         return False
-    return entry.name in ("take", "index", "put", "scatter_add") or entry.kind in ("control", "call")
+    return entry.name in ("take", "index", "put", "scatter_add", "add_rows") or entry.kind in ("control", "call")
 
 
 def _any_order(entry: Entry) -> bool:

@@ -136,6 +136,8 @@ class Module:
         for entry in self.entries:
             if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.threads)):
                 spaces[entry] = room
+            if isinstance(entry, Instruction) and (room := moves.workspace(entry)):
+                spaces[entry] = room
         workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
         self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces)
         self.steps = list(self._segments())
@@ -255,7 +257,7 @@ class Module:
             if entry.name == "loop":
                 return control.loop(entry, layouts, buffer, workspace, *bodies)
             return control.branch(entry, layouts, buffer, workspace, *bodies)
-        return moves.write(entry, layouts, buffer)
+        return moves.write(entry, layouts, buffer, self.memory.workspace(entry))
 
 
 def _go_on_if_zero(code: loops.Code, status: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tapenet.compiler.ir import Instruction, Value
-from tapenet.compiler.layout import Layouts, Strides
+from tapenet.compiler.layout import Layouts, Strides, c_strides
 from tapenet.compiler.native.kernels import Function
 from tapenet.compiler.native.products import matrix, operands
 from tapenet.compiler.primitives import Hole
@@ -18,6 +19,7 @@ from tapenet.native.loops import Access, Code, copy, fill, nest, offset
 
 #: The buffer of the number that says what went wrong: 0 for nothing, 1 for an index out of bounds.
 STATUS = "status"
+_INTEGER = np.dtype(np.int64)
 
 
 class Gathered(NamedTuple):
@@ -46,7 +48,7 @@ def supports(instruction: Instruction) -> bool:
         return False
     if name in ("dot", "dot_add"):
         return find() is not None and results[0].dtype.char in "fd"
-    if name in ("concatenate", "update", "take"):
+    if name in ("concatenate", "update", "take", "add_rows"):
         return True
     if name in ("argmax", "argmin"):
         return args[0].dtype.char in "fd" or args[0].dtype.kind in "iu"
@@ -77,11 +79,26 @@ def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
     return [first + i for i, (_, shape, strides) in enumerate(found) if matrix(shape, strides) is None]
 
 
+def workspace(instruction: Instruction) -> int:
+    """Bytes that an instruction needs for itself."""
+    if instruction.name != "add_rows":
+        return 0
+    table, _, index = instruction.args
+    return (table.shape[0] + index.size) * _INTEGER.itemsize + math.prod(table.shape[1:]) * table.dtype.itemsize
+
+
 class _Writer:
     """What the functions below share."""
 
-    def __init__(self, instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> None:
+    def __init__(
+        self,
+        instruction: Instruction,
+        layouts: Layouts,
+        buffer: Callable[[Value], Hashable],
+        workspace: Hashable | None,
+    ) -> None:
         self.instruction = instruction
+        self.workspace = workspace
         self.layouts = layouts
         self.buffer = buffer
         self.code = Code()
@@ -210,6 +227,62 @@ class _Writer:
         code.line(f"  store i64 {after}, ptr {status}")
         return code.emit(f"select i1 {inside}, i64 {index}, i64 0")
 
+    def add_rows(self) -> None:
+        """Add up what there is for each row, then add that to the row: many small numbers are not lost one by one beside
+        a large one. All indices are looked at before anything is written."""
+        code = self.code
+        values, index = (self.access(a) for a in self.args[1:])
+        (length, *rest), n = self.args[0].shape, self.args[2].size
+        # For each row the first place that names it, for each place the next one; -1 where there is none.
+        first = self.parameter(self.workspace)
+        following = offset(code, first, length, 1, _INTEGER)
+        total = Access(offset(code, following, n, 1, _INTEGER), c_strides(tuple(rest)), values.dtype)
+        status = self.parameter(STATUS)
+
+        def row_of(place: str) -> str:
+            pointer = offset(code, index.pointer, place, index.strides[0], index.dtype)
+            return self._bounded(load(code, pointer, index.dtype), index.dtype, length, status)
+
+        def link(turn: str) -> None:
+            place = code.emit(f"sub i64 {n - 1}, {turn}")
+            head = offset(code, first, row_of(place), 1, _INTEGER)
+            store(code, load(code, head, _INTEGER), offset(code, following, place, 1, _INTEGER), _INTEGER)
+            store(code, place, head, _INTEGER)
+
+        fill(code, first, length, "-1", _INTEGER)
+        code.loop(n, link)
+        write, end = code.label(), code.label()
+        fine = code.emit(f"icmp eq i64 {load(code, status, _INTEGER)}, 0")
+        code.line(f"  br i1 {fine}, label %{write}, label %{end}")
+        code.begin(write)
+        out = self._continued(self.args[0])
+        cell = code.cell(_INTEGER)
+
+        def add(place: str) -> None:
+            row = row_of(place)
+            sums, turn, more, done, over = (code.label() for _ in range(5))
+            head = load(code, offset(code, first, row, 1, _INTEGER), _INTEGER)
+            code.line(f"  br i1 {code.emit(f'icmp eq i64 {head}, {place}')}, label %{sums}, label %{over}")
+            code.begin(sums)
+            self.copy(rest, values.moved(code, 0, place), total)
+            store(code, load(code, offset(code, following, place, 1, _INTEGER), _INTEGER), cell, _INTEGER)
+            code.line(f"  br label %{turn}")
+            code.begin(turn)
+            other = load(code, cell, _INTEGER)
+            code.line(f"  br i1 {code.emit(f'icmp slt i64 {other}, 0')}, label %{done}, label %{more}")
+            code.begin(more)
+            self.copy(rest, values.moved(code, 0, other), total, add=True)
+            store(code, load(code, offset(code, following, other, 1, _INTEGER), _INTEGER), cell, _INTEGER)
+            code.line(f"  br label %{turn}")
+            code.begin(done)
+            self.copy(rest, total, out.moved(code, 0, row), add=True)
+            code.line(f"  br label %{over}")
+            code.begin(over)
+
+        code.loop(n, add)
+        code.line(f"  br label %{end}")
+        code.begin(end)
+
     def argmax(self) -> None:
         """The first place of the largest element along an axis; the first nan counts as largest."""
         code = self.code
@@ -257,8 +330,20 @@ class _Writer:
     argmin = argmax
 
 
-def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
-    """The function of one instruction."""
-    writer = _Writer(instruction, layouts, buffer)
+def write(
+    instruction: Instruction,
+    layouts: Layouts,
+    buffer: Callable[[Value], Hashable],
+    workspace: Hashable | None = None,
+) -> Function:
+    """The function of one instruction.
+
+    Args:
+        instruction: one that is supported.
+        layouts: where values lie.
+        buffer: of a value that is no view.
+        workspace: the buffer of as many bytes as the function of that name says.
+    """
+    writer = _Writer(instruction, layouts, buffer, workspace)
     getattr(writer, instruction.name)()
     return writer.done()

@@ -327,6 +327,36 @@ def test_a_product_is_added_into_the_weight(order: str) -> None:
     assert runner.module.memory.arena_bytes < n * m * 4
 
 
+def test_a_step_of_an_embedding_holds_no_gradient_of_the_table() -> None:
+    """Compiled and eager give the same table; the arena has room for rows, and for the numbers of all rows."""
+    rows, width, n = 2000, 64, 50
+    start = R.normal(size=(rows, width)).astype(np.float32)
+    index = R.integers(rows // 100, size=n)  # with repetitions
+    tables = []
+    for compile in (False, True):
+        table = nn.Embedding(rows, width)
+        table.weight.data = start.copy()
+        opt = optim.SGD(table.parameters(), lr=0.5)
+
+        def step(index: Any, table: Any = table, opt: Any = opt) -> Any:
+            loss = (table(index) ** 2).sum()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss
+
+        made = tn.compile(step, backend="native") if compile else step
+        for _ in range(3):
+            made(index)
+        tables.append(table.weight.numpy())
+    np.testing.assert_allclose(tables[1], tables[0], rtol=1e-5, atol=1e-6)
+    module = made.variants[0].runner.module  # type: ignore[attr-defined]
+    assert [e.name for e in module.entries if not hasattr(e, "members")] == ["take", "add_rows"]
+    memory = module.memory
+    assert all(memory.buffer(w.value) == memory.buffer(w.target) for w in module.program.writes)
+    assert memory.arena_bytes < 8 * rows + 3 * 4 * n * width
+
+
 def test_several_products_are_added_into_the_weight() -> None:
     b = Build()
     n, m = 80, 64

@@ -139,6 +139,43 @@ def test_scattering_into_and_out_of_any_memory(order: Any, dtype: Any) -> None:
     native(b, *outs, inputs=[array(4, 3, dtype=dtype), np.array([5, 4, 3, 2, 1, 0])])
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", [np.int64, np.int8, np.uint8])
+def test_rows_are_added_to_a_table(order: Any, dtype: Any, kind: Any) -> None:
+    """Rows that are named often, once and never; the table is written where it is, or stays as it was."""
+    rows = np.array([3, 3, 0, 5, 3, 0]).astype(kind)
+    for shape in [(6, 4), (6, 2, 3), (6,)]:
+        table = Reference(tn.asarray(np.asarray(array(*shape, dtype=dtype), order=order)))
+        for write in (True, False):
+            b = Build()
+            values, index = b.input(6, *shape[1:], dtype=dtype), b.input(6, dtype=kind)
+            made = b.emit("add_rows", table, values, index)
+            if write:
+                b.writes.append(Write(table, made))
+            native(b, *([] if write else [made, table]), inputs=[array(6, *shape[1:], dtype=dtype), rows])
+
+
+def test_rows_of_views_are_added() -> None:
+    b = Build()
+    table, values = b.input(7, 3), b.emit("transpose", b.input(3, 4), axes=(1, 0))
+    index = b.emit("slice", b.input(8, dtype=np.int64), slices=((6, -2, -2),))
+    given = np.array([1, 0, -1, 0, 6, 0, 1, 0])
+    native(b, b.emit("add_rows", table, values, index), inputs=[array(7, 3), array(3, 4), given])
+
+
+def test_many_small_rows_are_not_lost_beside_a_large_one() -> None:
+    """Added one by one, none of them would change it."""
+    n = 4096
+    b = Build()
+    table = Reference(tn.asarray(np.ones((3, 5), np.float32)))
+    values, index = b.input(n, 5), b.input(n, dtype=np.int64)
+    b.writes.append(Write(table, b.emit("add_rows", table, values, index)))
+    compiled(b.program()).call(np.full((n, 5), 1e-8, np.float32), np.ones(n, np.int64))
+    np.testing.assert_allclose(table.tensor._data[1], 1 + n * 1e-8, rtol=1e-7)
+    np.testing.assert_array_equal(table.tensor._data[::2], 1)
+
+
 def test_which_indices_are_native() -> None:
     assert gathered((ALL, Hole(0), Hole(1)), 4) == Gathered(1, 2)
     assert gathered((Hole(0),), 1) == Gathered(0, 1)
@@ -208,6 +245,7 @@ MOVES: dict[str, Callable[[Build, Value, Value], Any]] = {
     "scatter_add": lambda b, x, i: b.emit(
         "scatter_add", b.emit("slice", x, slices=((0, 2, 1), (0, 3, 1))), i, template=(Hole(0),), shape=(4, 3)
     ),
+    "add_rows": lambda b, x, i: b.emit("add_rows", x, b.emit("slice", x, slices=((0, 2, 1), (0, 3, 1))), i),
 }
 
 
@@ -234,6 +272,21 @@ def test_an_index_out_of_bounds_raises_and_nothing_is_written(name: str) -> None
             for r, data in zip((p, q, s), before, strict=True):
                 np.testing.assert_array_equal(r.tensor._data, data)
     assert_native(b.program(total), given, np.array([0, -1]))  # as ever
+
+
+def test_no_row_is_added_before_all_indices_are_known_to_be_inside() -> None:
+    b = Build()
+    table = Reference(tn.asarray(array(4, 3)))
+    values, index = b.input(2, 3), b.input(2, dtype=np.int64)
+    b.writes.append(Write(table, b.emit("add_rows", table, values, index)))
+    runner = compiled(b.program())
+    memory = runner.module.memory
+    assert all(memory.buffer(w.value) == memory.buffer(w.target) for w in memory.program.writes)
+    before = table.tensor._data.copy()
+    for wrong in ([0, 4], [-5, 0]):
+        with pytest.raises(IndexError, match="out of bounds"):
+            runner.call(array(2, 3), np.array(wrong))
+        np.testing.assert_array_equal(table.tensor._data, before)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint64])

@@ -1,4 +1,4 @@
-"""Products that are added to an array become one operation."""
+"""Products, and rows, that are added to an array become one operation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from tapenet.compiler.ir import Program, Value
 from tapenet.compiler.passes import accumulate
-from tapenet.compiler.primitives import PRIMITIVES
+from tapenet.compiler.primitives import PRIMITIVES, Hole
 from tests.compiler.passes.programs import Build, assert_kept, assert_same, constant, names
 
 TOLERANCE = 1e-3
@@ -186,3 +186,69 @@ def test_all_forms_of_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
         made = assert_same(accumulate.run, b.program(b.emit("subtract" if minus else "add", *args)), seed)
         acts += "dot_add" in names(made)
     assert acts >= 30
+
+
+# -- rows of a table ---------------------------------------------------------------------------------------------
+
+
+def scattered(b: Build, *index: int, dtype: object = np.float32, template: object = (Hole(0), slice(None))) -> Value:
+    rows = b.input(*index, dtype=np.int64)
+    values = b.input(*index, COLUMNS, dtype=dtype)
+    made: Value = b.emit("scatter_add", values, rows, template=template, shape=(ROWS, COLUMNS))
+    return made
+
+
+@pytest.mark.parametrize("template", [(Hole(0), slice(None)), (Hole(0),)])
+def test_rows_that_are_added_to_a_table(template: object) -> None:
+    b = Build()
+    table, rows = weight(b), scattered(b, 5, template=template)
+    (made,) = changed(b.program(b.emit("add", rows, table))).body
+    index, values = b.inputs[1:]
+    assert (made.name, made.args) == ("add_rows", (table, values, index))
+
+
+def test_a_rate_is_applied_to_the_rows() -> None:
+    b = Build()
+    table, rate = weight(b), b.input(1)
+    step = b.emit("multiply", scattered(b, 2, 3), b.emit("reshape", rate, shape=()))
+    program = changed(b.program(b.emit("subtract", table, step)))
+    assert names(program) == ["reshape", "negative", "multiply", "reshape", "reshape", "add_rows"]
+    assert [a.shape for a in program.body[-1].args] == [(ROWS, COLUMNS), (6, COLUMNS), (6,)]
+
+
+def test_rows_that_are_used_elsewhere_too_stay() -> None:
+    b = Build()
+    table, rows = weight(b), scattered(b, 5)
+    stays(b, b.emit("subtract", table, rows), b.emit("exp", rows))
+    b = Build()
+    table, step = weight(b), b.emit("multiply", constant(0.1), scattered(b, 5))
+    stays(b, b.emit("subtract", table, step), step)
+
+
+def test_as_many_rows_as_the_table_has_stay() -> None:
+    b = Build()
+    stays(b, b.emit("add", weight(b), scattered(b, ROWS)))
+
+
+def test_columns_and_integers_stay() -> None:
+    b = Build()
+    values, index, template = b.input(ROWS, 3), b.input(3, dtype=np.int64), (slice(None), Hole(0))
+    columns = b.emit("scatter_add", values, index, template=template, shape=(ROWS, COLUMNS))
+    stays(b, b.emit("add", weight(b), columns))
+    b = Build()
+    table = b.input(ROWS, COLUMNS, dtype=np.int64)
+    stays(b, b.emit("add", table, scattered(b, 5, dtype=np.int64)))
+
+
+def test_rows_that_are_scaled_by_more_than_a_number_or_that_are_one_stay() -> None:
+    b = Build()
+    stays(b, b.emit("add", weight(b), b.emit("multiply", scattered(b, 5), b.input(COLUMNS))))
+    b = Build()
+    stays(b, b.emit("add", weight(b), b.emit("negative", scattered(b, 5))))
+
+
+def test_what_adding_rows_means() -> None:
+    table = np.array([[1.0, -0.0], [-0.0, 2.0], [3.0, 4.0]])
+    found = PRIMITIVES["add_rows"].evaluate(table, np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]]), np.array([2, 0, -1]))
+    np.testing.assert_array_equal(found, [[3.0, 2.0], [-0.0, 2.0], [8.0, 9.0]])
+    assert np.signbit(found[1, 0])
