@@ -47,27 +47,35 @@ def fits(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DTyp
     return (n == 1 or n >= 4) and k * m * dtype.itemsize <= largest()
 
 
+def across(n: int | str, dtype: DType) -> int:
+    """The columns of a tile at most. A single row has a register for each vector of the result, so that the matrix is read
+    once from end to end."""
+    lanes = registers().bytes // dtype.itemsize
+    return registers().number // (4 if n == 1 else 8) * lanes
+
+
 def write(
-    code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool
+    code: Code, lengths: tuple[int | str, int, int | str], matrices: list[Matrix], dtype: DType, add: bool | str
 ) -> None:  # fmt: skip
-    """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c. The lengths n and k
-    may be registers of the running code, k with a number of at least 1; then b and c have dense rows."""
+    """The loops of one product of (n, k) and (k, m), c = a @ b or c += a @ b, or that which a register says; `matrices` are
+    a, b and c. The lengths n and k may be registers of the running code, k with a number of at least 1; then b and c have
+    dense rows."""
     n, m, k = lengths
     a, b, c = matrices
     if not isinstance(n, str) and n > 1 and not (b.column == 1 and c.column == 1):
         n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
     lanes = registers().bytes // dtype.itemsize
-    # A single row has a register for each vector of the result, so that the matrix is read once from end to end.
-    widest = registers().number // 4 if n == 1 else registers().number // 8
-    whole = m // (widest * lanes)
+    most = across(n, dtype)
+    widest = most // lanes
+    whole = m // most
     if whole > 1:
 
         def turn(index: str) -> None:
-            start = code.emit(f"mul nuw nsw i64 {index}, {widest * lanes}")
-            _columns(code, n, k, start, widest * lanes, widest, lanes, a, b, c, dtype, add)
+            start = code.emit(f"mul nuw nsw i64 {index}, {most}")
+            _columns(code, n, k, start, most, widest, lanes, a, b, c, dtype, add)
 
         code.loop(whole, turn)
-    start = whole * widest * lanes if whole > 1 else 0
+    start = whole * most if whole > 1 else 0
     while start < m:
         vectors = min(widest, -(-(m - start) // lanes))
         width = min(vectors * lanes, m - start)
@@ -77,7 +85,7 @@ def write(
 
 def _columns(
     code: Code, n: int | str, k: int | str, start: int | str, width: int, vectors: int, lanes: int, a: Matrix,
-    b: Matrix, c: Matrix, dtype: DType, add: bool,
+    b: Matrix, c: Matrix, dtype: DType, add: bool | str,
 ) -> None:  # fmt: skip
     """All rows of some columns of the result, tile by tile."""
 
@@ -133,7 +141,7 @@ def _rows(n: int, vectors: int) -> int:
 
 def _tile(
     code: Code, rows: int, k: int | str, width: int, vectors: int, lanes: int, left: tuple[str, Matrix],
-    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool,
+    right: tuple[str, Matrix], out: tuple[str, Matrix], dtype: DType, add: bool | str,
 ) -> None:  # fmt: skip
     """A tile of the result: the sum over k of columns times rows, in registers."""
     t = llvm_type(dtype)
@@ -164,6 +172,8 @@ def _tile(
             found = cell.register
             if add:  # at the end: what is there may be a long sum, and rounding would then cost each product
                 before = load_masked(code, place, piece.vector, piece.mask, dtype)
+                if isinstance(add, str):
+                    before = code.emit(f"select i1 {add}, {piece.vector} {before}, {piece.vector} zeroinitializer")
                 found = code.emit(f"fadd {piece.vector} {before}, {found}")
             store_masked(code, found, place, piece.vector, piece.mask, dtype)
 

@@ -90,9 +90,10 @@ def test_recurrent_layers(machine: Registers, kind: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["f", "d"])
-def test_products(machine: Registers, dtype: str) -> None:
+@pytest.mark.parametrize(("rows", "inputs"), [(37, 24), (150, 70)])
+def test_products(machine: Registers, rows: int, inputs: int, dtype: str) -> None:
     linear = importlib.import_module("tapenet.kernels.linear")
-    x, g, weight = (R.normal(size=s).astype(dtype) for s in ((37, 24), (37, 51), (24, 51)))
+    x, g, weight = (R.normal(size=s).astype(dtype) for s in ((rows, inputs), (rows, 51), (inputs, 51)))
     integers, scale = quantized.quantized_weight(weight)
     found = (
         *(linear.product(x, weight), linear.product_turned(g, weight), linear.weight_grad(x, g)),

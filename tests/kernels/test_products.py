@@ -26,7 +26,10 @@ ERROR = {"f": 2e-6, "d": 1e-14}
 @pytest.mark.parametrize("dtype", ["f", "d"])
 @pytest.mark.parametrize(
     ("lead", "inputs", "outputs"),
-    [((1,), 4, 4), ((5,), 17, 33), ((13,), 64, 64), ((300,), 20, 70), ((2, 7), 130, 65), ((6,), 5, 200)],
+    [
+        *[((1,), 4, 4), ((5,), 17, 33), ((13,), 64, 64), ((300,), 20, 70), ((2, 7), 130, 65), ((6,), 5, 200)],
+        *[((64,), 65, 67), ((3, 100), 70, 300)],  # packed, and more than one panel deep
+    ],
 )
 def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = importlib.import_module("tapenet.kernels.linear")
@@ -43,10 +46,11 @@ def test_linear(lead: Any, inputs: int, outputs: int, dtype: str, monkeypatch: p
 
 
 @wide
-def test_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [37, 101])
+def test_threads_give_the_same(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = importlib.import_module("tapenet.kernels.threads")
     kernel = importlib.import_module("tapenet.kernels.linear")
-    x, g, weight = (R.normal(size=s).astype("f") for s in ((37, 24), (37, 50), (24, 50)))
+    x, g, weight = (R.normal(size=s).astype("f") for s in ((rows, 94), (rows, 50), (94, 50)))
     one = kernel.product(x, weight), kernel.product_turned(g, weight), kernel.weight_grad(x, g)
     monkeypatch.setattr(threads, "processors", lambda: 2)
     monkeypatch.setattr(threads, "WORTH", 0)

@@ -10,8 +10,10 @@ import numpy as np
 from tapenet.compiler.ir import Instruction, Value
 from tapenet.compiler.layout import Layouts, Strides
 from tapenet.compiler.native.kernels import Function
+from tapenet.kernels import panels
 from tapenet.native import gemm, gemv
 from tapenet.native.emitter import llvm_type
+from tapenet.native.kernel import Kernel
 from tapenet.native.loops import Access, Accumulator, Code, copy, fill, identity, nest, offset
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
@@ -61,8 +63,8 @@ def multiply_adds(instruction: Instruction) -> int:
 
 def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], Hashable]) -> Function:
     """The function of one product."""
-    code = Code()
     (result,) = instruction.results
+    code = Kernel("product", result.dtype)
     (a, a_shape, a_strides), (b, b_shape, b_strides) = operands(instruction, layouts)
     pointers: dict[Hashable, str] = {}
 
@@ -80,7 +82,8 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
     beta = 0.0
     inner = a_strides[-2:], b_strides[-2:], out_strides[-2:]
     vector = gemv.shape(n, m, k, *inner, dtype)
-    fits = gemm.fits(n, m, k, *inner, dtype)
+    turned = None if vector else panels.side(n, m, k, *inner, dtype)
+    fits = turned is not None or gemm.fits(n, m, k, *inner, dtype)
     if instruction.name == "dot_add":
         beta = 1.0
         _begin(code, instruction, layouts, base, out)
@@ -101,6 +104,9 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
             gemv.write(code, vector, (at[0], at[1], at[2]), dtype, add=beta != 0)
         elif fits:
             matrices = [gemm.Matrix(p, *s) for p, s in zip(at, inner, strict=True)]
+            if turned is not None:
+                panels.write(code, (n, m, k), matrices, beta != 0, turned)
+                return
             gemm.write(code, (n, m, k), matrices, dtype, add=beta != 0)
         else:
             _blas(code, n, m, k, at, matrix(a_shape, a_strides), matrix(b_shape, b_strides),

@@ -1,0 +1,95 @@
+"""Matrix products whose right operand is brought into the order in which it is read, some columns at a time.
+
+`native/gemm.py` reads operands where they lie. Rows of a matrix of many columns lie a power of two apart all too often, and
+then share so few places of the first level cache that they are fetched from the second one again and again; columns it
+cannot read at all. For a result of many rows it pays to copy first: a panel of as many columns as a tile has, `DEPTH` rows
+deep, so that it stays in the first level cache or streams from the second. On 512 bits that reaches nine tenths of the peak
+for any order of the operands, where OpenBLAS reaches three quarters.
+"""
+
+from __future__ import annotations
+
+from tapenet.kernels.blocks import turn
+from tapenet.native import gemm
+from tapenet.native.emitter import DType
+from tapenet.native.kernel import Array, Kernel, Value
+from tapenet.native.loops import Strides, offset
+from tapenet.native.processor import processors, registers
+
+#: Rows of a panel, where the left operand has dense columns; twice as many where it has dense rows, of which longer runs
+#: are read then.
+DEPTH = 128
+#: Rows of the result from which a panel is worth its copy.
+ROWS = 64
+
+
+def side(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DType) -> bool | None:
+    """Whether a product of (n, k) and (k, m), given the strides of operands and result, is written here: as it is (False), or
+    as the transposed product (True). None if it is not."""
+    if _takes(n, m, k, a, b, c, dtype):
+        return False
+    if _takes(m, n, k, b[::-1], a[::-1], c[::-1], dtype):
+        return True
+    return None
+
+
+def _takes(n: int, m: int, k: int, a: Strides, b: Strides, c: Strides, dtype: DType) -> bool:
+    if n < ROWS or k < 2 or c[1] != 1 or k * m * dtype.itemsize > gemm.largest():
+        return False
+    wide = gemm.across(n, dtype)
+    if b[1] == 1:
+        return m >= wide and (b[0] > 2 * wide or (a[1] != 1 and k > DEPTH))
+    # Else BLAS does it, which is as fast with narrower registers, and may have more threads.
+    return b[0] == 1 and 4 * m >= wide and registers().bytes == 64 and processors() == 1
+
+
+def write(
+    k: Kernel, lengths: tuple[int | str, int, int | str], matrices: list[gemm.Matrix], add: bool, turned: bool = False
+) -> None:
+    """The product of (n, k) and (k, m), c = a @ b or c += a @ b; `matrices` are a, b and c. With `turned` it is computed as
+    the transposed one. Then the rows of c are dense, and the rows or the columns of b. The lengths n and k may be registers
+    of the running code, k with a number of at least 1."""
+    n, m, depth = lengths
+    a, b, c = matrices
+    if turned:
+        assert isinstance(n, int)
+        n, m, a, b, c = m, n, b.transposed, a.transposed, c.transposed
+    wide = gemm.across(n, k.dtype)
+    deep = 2 * DEPTH if a.column == 1 else DEPTH
+    pointer = f"%panel{len(k.cells)}"
+    k.cells.append(f"  {pointer} = alloca [{deep * wide * k.dtype.itemsize} x i8], align 64")
+    panel = Array(k, pointer, (wide, 1), k.dtype)
+    end = Value(k, str(depth), "i64")
+
+    def block(first: Value) -> None:
+        rest = end - first
+        rows = (rest < deep).where(rest, k.index(deep))
+        more = True if add else (first > 0).name
+        left = gemm.Matrix(offset(k, a.pointer, first.name, a.column, k.dtype), a.row, a.column)
+        right = gemm.Matrix(offset(k, b.pointer, first.name, b.row, k.dtype), b.row, b.column)
+
+        def part(start: Value, width: int) -> None:
+            _fill(k, panel, right, start, width, rows)
+            out = gemm.Matrix(offset(k, c.pointer, start.name, 1, k.dtype), c.row, 1)
+            gemm.write(k, (n, width, rows.name), [left, gemm.Matrix(pointer, wide, 1), out], k.dtype, more)
+
+        whole = m // wide * wide
+        if whole:
+            for start in k.turns(whole, 0, wide):
+                part(start, wide)
+        if m > whole:
+            part(k.index(whole), m - whole)
+
+    for first in k.turns(end, 0, deep):
+        block(first)
+
+
+def _fill(k: Kernel, panel: Array, source: gemm.Matrix, start: Value, width: int, rows: Value) -> None:
+    """Copy so many columns of so many rows."""
+    at = Array(k, offset(k, source.pointer, start.name, source.column, k.dtype), (1,), k.dtype)
+    if source.column != 1:
+        turn(k, at, panel, width, rows, k.index(source.column), panel.strides[0])
+        return
+    for i in k.turns(rows):
+        for j, some in k.vectors(0, width):
+            panel.store(at.load(i * source.row + j, lanes=k.lanes, count=some), i, j, count=some)
