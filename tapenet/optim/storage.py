@@ -274,16 +274,18 @@ class Segment(Storage):
                 update(g[lo:hi], *arguments)
 
     def _update_rows(self, k: int, gradient: RowGradient) -> None:
-        """Update the rows of a table that have a gradient."""
+        """Update the rows of a table that have a gradient, as many at a time as fit a cache."""
         assert self._rule is not None
-        at, rows = slice(self.starts[k], self.starts[k + 1]), gradient.rows
+        at = slice(self.starts[k], self.starts[k + 1])
         table, *states = (flat[at].reshape(gradient.shape[0], -1) for flat in (self.flat, *self._states.values()))
-        old = {name: state[rows] for name, state in zip(self._states, states, strict=True)}
-        table[rows], new = self._rule(
-            table[rows], gradient.values, old, dict(zip(self.scalars, self._cells, strict=True))
-        )
-        for name, state in zip(self._states, states, strict=True):
-            state[rows] = new[name]
+        scalars = dict(zip(self.scalars, self._cells, strict=True))
+        step = max(1, BLOCK // (table.shape[1] * table.itemsize))
+        for lo in range(0, len(gradient.rows), step):
+            rows, g = gradient.rows[lo : lo + step], gradient.values[lo : lo + step]
+            old = {name: state.take(rows, 0) for name, state in zip(self._states, states, strict=True)}
+            table[rows], new = self._rule(table.take(rows, 0), g, old, scalars)
+            for name, state in zip(self._states, states, strict=True):
+                state[rows] = new[name]
 
     def _run(self, first: int, last: int) -> Run:
         return Run(self, first, last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
+from tapenet.optim import storage
 
 SHAPE = (3000, 30)
 KINDS: dict[str, Any] = {
@@ -71,6 +73,41 @@ def test_other_memory_orders_are_updated_as_ever(make: Any) -> None:
             opt.step()
     assert turned[1].data.flags.f_contiguous
     np.testing.assert_allclose(turned[1].data, plain[1].data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("make", KINDS.values(), ids=KINDS)
+@pytest.mark.parametrize("room", [1, 3 * 30 * 8])
+def test_a_few_rows_at_a_time_are_as_all(make: Any, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether one row is more than the room there is, or the last block has less rows than others."""
+    whole, parts = parameters(np.float64), parameters(np.float64)
+    opts = make(whole), make(parts)
+    for step in range(3):
+        for ps, opt, block in zip((whole, parts), opts, (storage.BLOCK, room), strict=True):
+            backward(ps, step)
+            monkeypatch.setattr(storage, "BLOCK", block)
+            opt.step()
+            monkeypatch.undo()
+    for p, q in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+    for a, b in zip(*(opt.state_dict()["state"].values() for opt in opts), strict=True):
+        np.testing.assert_equal(a, b)
+
+
+def test_no_array_of_all_rows_is_made() -> None:
+    table = tn.tensor(np.ones((20_000, 64), np.float32), requires_grad=True)
+    opt = optim.SGD([table], lr=0.1)
+    tn.embedding(np.arange(4000), table).sum().backward()
+    opt.step()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        opt.step()
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert table.grad is not None
+    assert table.grad._rows is not None
+    assert peak < 4 * storage.BLOCK < 4000 * 64 * 4
 
 
 def test_the_write_is_noted() -> None:
