@@ -106,12 +106,19 @@ def _dense(a: Any) -> Any:
 
 def _heads(*arrays: Any) -> Any:
     """By head and array, in elements: where it begins, and how far its vectors lie apart."""
+    (itemsize,) = {a.itemsize for a in arrays}
+    return _places(arrays[0].shape[:-2], tuple(tuple(s // itemsize for s in a.strides[:-1]) for a in arrays))
+
+
+@functools.lru_cache(maxsize=16)
+def _places(lead: tuple[int, ...], strides: tuple[tuple[int, ...], ...]) -> Any:
+    """The same from the leading lengths, and all strides but the last of each array."""
     found = []
-    for a in arrays:
+    for *steps, vector in strides:
         offsets = np.zeros((), np.int64)
-        for n, stride in zip(a.shape[:-2], a.strides[:-2], strict=True):
-            offsets = np.add.outer(offsets, np.arange(n) * (stride // a.itemsize))
-        found.append(np.stack([offsets.reshape(-1), np.full(offsets.size, a.strides[-2] // a.itemsize)], -1))
+        for n, step in zip(lead, steps, strict=True):
+            offsets = np.add.outer(offsets, np.arange(n) * step)
+        found.append(np.stack([offsets.reshape(-1), np.full(offsets.size, vector)], -1))
     return np.ascontiguousarray(np.stack(found, 1), np.int64)
 
 
@@ -221,7 +228,7 @@ def _forward(width: int, wide: int, causal: bool, char: str) -> Any:
     head = _Head(k, causal, rows, columns)
     lanes = k.lanes
     factor = k.spread(scale.load(0), lanes)
-    lowest = k.number(-float("inf"), lanes)
+    lowest, zero = k.number(-float("inf"), lanes), k.number(0.0, lanes)
     padded = head.blocks * BLOCK
     for h in k.turns(end, begin):
         (query, by), (key, key_by), (value, value_by), (out, out_by) = _placed(arrays, heads, h)
@@ -237,12 +244,14 @@ def _forward(width: int, wide: int, causal: bool, char: str) -> Any:
                 most, total = k.variable(k.number(-float("inf"), lanes)), k.variable(k.number(0.0, lanes))
                 for row, at, column in head.vectors(tiles, i):
                     score = (column < seen).where(scores.load(row, at, lanes=lanes) * factor, lowest)
-                    scores.store(score, row, at)
                     most.set((score > most.value).where(score, most.value))
                 top = k.most(most.value)
                 tops = k.spread(top, lanes)
-                for row, at, _ in head.vectors(tiles, i):
-                    weight = call("exp", scores.load(row, at, lanes=lanes) - tops)
+                for row, at, column in head.vectors(tiles, i):
+                    shifted = scores.load(row, at, lanes=lanes) * factor - tops
+                    # Some processors take a hundred times as long where a result underflows, as e^-inf would here.
+                    weight = call("exp", (column < seen).where(shifted, zero))
+                    weight = (column < seen).where(weight, zero)
                     scores.store(weight, row, at)
                     total += weight
                 totals.store(k.total(total.value), 0, i)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+import platform
+import sys
 from typing import Any
 
 import numpy as np
@@ -53,6 +56,21 @@ def test_large_scores_do_not_overflow() -> None:
     agree(*attended(arrays, "d"), "d", 1e-11)
     found, _ = attended(arrays)
     assert all(np.isfinite(a).all() for a in found)
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or platform.machine() != "x86_64", reason="flags of glibc on x86"
+)
+def test_what_is_masked_does_not_underflow() -> None:
+    """Which would take a hundred times as long as an exponential on some processors."""
+    from tapenet.kernels import attention
+
+    library, underflow = ctypes.CDLL("libm.so.6"), 16
+    arrays = [R.normal(size=(2, 40, 16)).astype("f") for _ in range(3)]
+    for _ in range(2):  # the first time it may be compiled
+        library.feclearexcept(underflow)
+        attention.forward(*arrays, True, 0.25)
+    assert not library.fetestexcept(underflow)
 
 
 def test_second_derivatives() -> None:
