@@ -21,6 +21,7 @@ from tapenet.autodiff.switches import lines
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Input, Program, check, substitute
+from tapenet.compiler.layout import dense_order
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.outside import Drawn, Reach, Watch, drawn
 from tapenet.compiler.passes import Step, simplify
@@ -155,7 +156,7 @@ class _Recording:
                 raise Connected
             self._check_arguments()
             plan = self._plan(structure, outs, keep_grads)
-            lowered = lower(tape, self.arguments, outs)
+            lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays])
             program = lowered.program
             for reference in program.references:  # only the tensor itself, no handle of it, is told of another array
                 reference.tensor = tape.origin(reference.tensor)
@@ -253,7 +254,7 @@ class _Recording:
         for target in entries:
             before = self.tape.grads[self._leaf(target)].before
             assert before is not None
-            inputs[before] = Input(before.shape, before.dtype)
+            inputs[before] = Input(before.shape, before.dtype, dense_order(before._data))
         changed = substitute(program, {r: inputs[r.tensor] for r in program.references if r.tensor in inputs})
         return Program(
             (*changed.inputs, *inputs.values()), changed.hosts, changed.body, changed.outputs, changed.writes

@@ -54,9 +54,14 @@ class Value:
 
 
 class Input(Value):
-    """An argument, given anew at each call."""
+    """An argument, given anew at each call. It is dense in memory; `order` are its axes from the slowest there to the
+    fastest, None for the usual order."""
 
-    __slots__ = ()
+    __slots__ = ("order",)
+
+    def __init__(self, shape: Shape, dtype: np.dtype[Any], order: tuple[int, ...] | None = None) -> None:
+        super().__init__(shape, dtype)
+        self.order = order
 
 
 class Reference(Value):

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
-from tapenet.compiler.ir import Builder, Instruction, Program, Reference, Result, Value, rewrite
+import numpy as np
 
+from tapenet.compiler.ir import Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
+
+Array = np.ndarray[Any, Any]
 Strides = tuple[int, ...]
 #: Axes from the slowest in memory to the fastest.
 Order = tuple[int, ...]
@@ -52,6 +55,35 @@ def memory_order(shape: tuple[int, ...], strides: Strides) -> tuple[int, ...]:
     return tuple(next(ranked) if n > 1 else i for i, n in enumerate(shape))
 
 
+def dense_order(array: Array) -> Order | None:
+    """The order in which an array lies in memory; None if it is the usual one, or if the array is not dense."""
+    if array.flags.c_contiguous:
+        return None
+    order = memory_order(array.shape, array.strides)
+    dense = tuple(s * array.itemsize for s in ordered_strides(array.shape, order))
+    return order if alike(array.shape, array.strides, dense) else None
+
+
+def in_order(array: Array, order: Order | None) -> Array:
+    """An array that is dense in memory in an order (None for the usual one): itself, or a copy."""
+    lies = array if order is None else array.transpose(order)
+    return array if lies.flags.c_contiguous else copied(array, order)
+
+
+def copied(array: Array, order: Order | None) -> Array:
+    """A copy that is dense in memory in an order, None for the usual one."""
+    made = new(array.shape, array.dtype, order)
+    made[...] = array
+    return made
+
+
+def new(shape: tuple[int, ...], dtype: np.dtype[Any], order: Order | None) -> Array:
+    """An array without content that is dense in memory in an order, None for the usual one."""
+    if order is None:
+        return np.empty(shape, dtype)
+    return np.empty([shape[i] for i in order], dtype).transpose(np.argsort(order))
+
+
 def alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:
     """Whether two lists of strides lead to the same elements: those of axes of length one do not matter."""
     return all(n == 1 or x == y for n, x, y in zip(shape, a, b, strict=False))
@@ -82,6 +114,8 @@ class Layouts:
         if isinstance(value, Reference):
             data = value.tensor._data
             return Place(value, 0, tuple(s // data.itemsize for s in data.strides))
+        if isinstance(value, Input) and value.order is not None:
+            return Place(value, 0, ordered_strides(value.shape, value.order))
         if _is_view(value):
             chain = [value.instruction]
             source = chain[0].args[0]

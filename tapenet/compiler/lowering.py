@@ -33,6 +33,7 @@ from tapenet.compiler.ir import (
     infer,
     substitute,
 )
+from tapenet.compiler.layout import Order
 from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import Hole, Spec
 from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
@@ -347,18 +348,21 @@ def turn_by_turn(evaluates: Sequence[Any], length: int, reverse: bool) -> list[A
     return [ask if i == 0 else taken(i) for i in range(len(evaluates))]
 
 
-def lower(tape: Capture, inputs: Sequence[Node], outputs: Sequence[Any]) -> Lowered:
+def lower(
+    tape: Capture, inputs: Sequence[Node], outputs: Sequence[Any], orders: Sequence[Order | None] = ()
+) -> Lowered:
     """Turn a captured step into a program.
 
     Args:
         tape: the capture.
         inputs: the nodes on it that stand for the arguments.
         outputs: what the step returned: tensors.
+        orders: how the arguments lie in memory (`Input.order`), in the usual order if it is left out.
     """
     work = Lowering(tape)
     given = []
-    for node in inputs:
-        value = Input(node.shape, node.dtype)
+    for node, order in zip(inputs, orders or [None] * len(inputs), strict=True):
+        value = Input(node.shape, node.dtype, order)
         given.append(value)
         work.values[node] = (value,)
     for node in tape.nodes:

@@ -1,7 +1,7 @@
 """What a call looks like: the structure, arrays and static values of its arguments, as a key and in words.
 
 Two calls with equal keys run the same program. A key is a nested tuple that mirrors the arguments; arrays stand in it
-by shape and dtype, everything else by value.
+by shape, dtype and memory order, everything else by value.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.layout import dense_order
 from tapenet.ops.low import is_inexact
 
 ndarray = np.ndarray
@@ -82,16 +83,17 @@ class Call:
             raise _Unfit(given, f"an array of {dtype}: give numbers")
         self.arrays.append(data)
         self.given.append(given)
+        order = dense_order(data)
         node = given._node if type(given) is Tensor else None
         if node is None:
-            return "array", data.shape, dtype, None
+            return "array", data.shape, dtype, order, None
         if type(node) is not Leaf:
             # Where nothing is recorded, nothing can flow into the graph it is in.
             self.connected = self.connected or self.grad
-            return "array", data.shape, dtype, None
+            return "array", data.shape, dtype, order, None
         if node not in self.leaves:
             self.leaves.append(node)
-        return "array", data.shape, dtype, self.leaves.index(node)
+        return "array", data.shape, dtype, order, self.leaves.index(node)
 
 
 def is_array(value: Any) -> bool:
@@ -199,8 +201,9 @@ def _entries(path: str, part: Key, found: dict[str, Key]) -> None:
 def in_words(entry: Key) -> str:
     """One argument of a key."""
     if entry[0] == "array":
-        _, shape, dtype, leaf = entry
-        return f"{dtype} {shape}" + ("" if leaf is None else ", requires_grad=True")
+        _, shape, dtype, order, leaf = entry
+        lies = "" if order is None else f", axes {order} from the slowest in memory to the fastest"
+        return f"{dtype} {shape}{lies}" + ("" if leaf is None else ", requires_grad=True")
     if entry[0] == "static":
         _, kind, value = entry
         if kind is float:

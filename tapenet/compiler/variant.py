@@ -19,6 +19,7 @@ from tapenet.autodiff import backward, mutation, tape
 from tapenet.autodiff.tape import Leaf, Node, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Program
+from tapenet.compiler.layout import copied, in_order
 from tapenet.compiler.lowering import Called
 from tapenet.compiler.outside import MISSING, Place, same
 from tapenet.compiler.passes import Step
@@ -175,7 +176,7 @@ class Variant:
         """Run the program for a call that it fits, and which it holds for."""
         result = self._run(call.arrays, call.leaves, call.arrays)
         if result is MISS:  # an array does not lie as it should, or shares memory with what is written
-            copies = [np.array(a, order="C") for a in call.arrays]
+            copies = [copied(a, v.order) for a, v in zip(call.arrays, self.program.inputs, strict=False)]
             result = self._run(copies, call.leaves, call.arrays)
         assert result is not MISS, "a program does not take the arguments that it was made for"
         return result
@@ -257,8 +258,8 @@ class _Writer:
         self._lines: list[str] = []
         self._names: dict[str, Any] = {
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant._by,
-            "copyto": np.copyto, "local": local, "ndarray": np.ndarray, "tape": tape, "wrote_to": mutation.wrote,
-            "program": getattr(variant.runner, "call", variant.runner),
+            "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "tape": tape,
+            "wrote_to": mutation.wrote, "program": getattr(variant.runner, "call", variant.runner),
         }  # fmt: skip
 
     def make(self, kinds: Any) -> Callable[..., Any]:
@@ -270,11 +271,11 @@ class _Writer:
             self._line(f"{''.join(f'a{i}, ' for i in range(self._count)) or '()'} = arrays")
             for i in sorted({t for t in self._targets() if isinstance(t, int)}):
                 self._line(f"n{i} = leaves[{i}]")
-            written, entry = "places[{}]", "asarray({}._data, order='C')"
+            written, entry = "places[{}]", "in_order({}._data, {})"
         else:
             head = "def fast(args):"
             self._check(kinds)
-            written, entry = "a{}", "{}._data"
+            written, entry = "a{}", "{}._data"  # which the program refuses where it lies in another way
         self._body(written, entry)
         values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
         text = ["def make(wrote, epoch, values, statics):"]
@@ -387,7 +388,8 @@ class _Writer:
         for i, target in enumerate(plan.entries):
             self._line(f"e{i} = {self._leaf(target)}.grad")
             self._line(f"if e{i} is None: return MISS")
-            arguments.append(entry.format(f"e{i}"))
+            order = self._variant.program.inputs[self._count + i].order
+            arguments.append(entry.format(f"e{i}", order))
         outputs = [f"o{i}" for i in range(len(self._variant.program.outputs))]
         self._line(f"outputs = program({', '.join(arguments)})")
         if self._variant.checks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import itertools
 import pickle
 import re
 import subprocess
@@ -187,10 +188,64 @@ def test_nested_arguments(compiled: Compile) -> None:
 @backends
 def test_tensors_arrays_and_numpy_numbers_are_the_same_to_a_program(compiled: Compile) -> None:
     f = compiled(lambda x, s: x * s)
-    for x in (X, tn.tensor(X), np.asfortranarray(X), X[::-1], np.repeat(X, 2, axis=0)[::2], X.astype(X.dtype)):
+    for x in (
+        X,
+        tn.tensor(X),
+        X[::-1],
+        np.repeat(X, 2, axis=0)[::2],
+        np.repeat(X, 2, axis=1)[:, ::2],
+        X.astype(X.dtype),
+    ):
         for s in (np.float32(2), np.array(2, np.float32), tn.tensor(2, dtype="float32")):
             np.testing.assert_array_equal(f(x, s).data, 2 * np.asarray(x))
     assert len(f.variants) == 1
+
+
+@backends
+def test_each_memory_order_of_an_argument_has_a_native_program(compiled: Compile) -> None:
+    """So that nothing is turned at a program's edges: results lie as arguments do."""
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+    f = compiled(lambda x, y: (tn.exp(x), x + y, x.T, x.sum(axis=0), x.T @ x[:, 0, 0]))
+    orders = list(itertools.permutations(range(3)))
+    for order in orders:
+        given = x.transpose(order).copy().transpose(np.argsort(order))
+        y = np.full(x.shape, 2, np.float32)
+        for _ in range(3):
+            results = f(given, y)
+            for result, expected in zip(results, f.__wrapped__(tn.tensor(given), tn.tensor(y)), strict=True):
+                np.testing.assert_allclose(result.data, expected.data, rtol=1e-6)
+            if "native" in repr(f):
+                assert results[0].data.strides == given.strides
+                assert results[2].data.strides == given.T.strides
+    np.testing.assert_allclose(f(x[::-1], y[:, ::-1])[1].data, x[::-1] + y)  # what is not dense is copied
+    if "numpy" in repr(f):  # where any order is taken by one program
+        return
+    assert len(f.variants) == len(orders)
+    text = str(f.explain())
+    assert "x: float32 (2, 3, 4); y: float32 (2, 3, 4)" in text
+    assert "x: float32 (2, 3, 4), axes (2, 1, 0) from the slowest in memory to the fastest; y" in text
+
+
+@backends
+def test_gradients_lie_as_their_arguments_do(compiled: Compile) -> None:
+    """And add to those of the call before, which are arguments of the program too."""
+    x = tn.tensor(np.asfortranarray(X), requires_grad=True)
+
+    @compiled
+    def step(x: tn.Tensor) -> tn.Tensor:
+        loss = (x * x).sum()
+        loss.backward()
+        return loss
+
+    for turn in range(1, 5):
+        step(x)
+        np.testing.assert_allclose(x.grad.data, 2 * turn * X)
+        assert x.grad.data.flags.f_contiguous or "numpy" in repr(step)
+    assert len(step.variants) == 2
+    x.grad = tn.tensor(np.zeros(X.shape, np.float32)[:, ::-1].copy())  # one that lies in another way
+    step(x)
+    np.testing.assert_allclose(x.grad.data, 2 * X)
+    assert len(step.variants) == 2
 
 
 def test_unusual_arrays() -> None:

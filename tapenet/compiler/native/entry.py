@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.compiler.ir import Value
+from tapenet.compiler.ir import Input
+from tapenet.compiler.layout import ordered_strides
 
 #: Bytes from the beginning of an array object to its fields.
-_DATA, _NDIM, _DIMENSIONS, _DESCR, _FLAGS = 16, 24, 32, 56, 64
+_DATA, _NDIM, _DIMENSIONS, _STRIDES, _DESCR, _FLAGS = 16, 24, 32, 40, 56, 64
 #: NumPy's flags for row-major and aligned.
-_WANTED = 0x0101
+_ROWS, _ALIGNED = 0x0001, 0x0100
+_WANTED = _ROWS | _ALIGNED
 _METH_FASTCALL = 0x0080
 #: What the table holds at its end, beyond pointers to memory: the addresses of these objects.
 OBJECTS = (np.ndarray, None, NotImplemented, True)
@@ -45,13 +47,14 @@ def usable() -> bool:
         word(_DATA) == array.ctypes.data
         and ctypes.c_int32.from_address(at + _NDIM).value == 2
         and [ctypes.c_int64.from_address(word(_DIMENSIONS) + 8 * i).value for i in range(2)] == [3, 5]
+        and [ctypes.c_int64.from_address(word(_STRIDES) + 8 * i).value for i in range(2)] == [20, 4]
         and word(_DESCR) == id(array.dtype)
         and ctypes.c_int32.from_address(at + _FLAGS).value & _WANTED == _WANTED
         and word(8) == id(np.ndarray)
     )
 
 
-def text(inputs: Sequence[Value], outputs: int, end: int, guarded: int) -> str:
+def text(inputs: Sequence[Input], outputs: int, end: int, guarded: int) -> str:
     """IR of `bind(*inputs, *outputs)`, which checks the inputs and puts all pointers into the table, and of `run`,
     which runs the first segment.
 
@@ -79,12 +82,16 @@ def text(inputs: Sequence[Value], outputs: int, end: int, guarded: int) -> str:
         ]
         # Nothing more of an object is read before its type is known.
         lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
+        # Strides are looked at one by one where no flag tells the order.
+        strides = () if value.order is None else ordered_strides(value.shape, value.order)
+        wanted = _ALIGNED if strides else _WANTED
         lines += [line.replace("#", str(i)) for line in _FIELDS]
+        lines += [f"  %dense{i} = and i32 %flags{i}, {wanted}"]
         lines += _entry(f"wanted{i}", end + len(OBJECTS) + i, "i64")
         checks = [
             f"icmp eq i32 %nd{i}, {value.ndim}",
             f"icmp eq i64 %descr{i}, %wanted{i}",
-            f"icmp eq i32 %dense{i}, {_WANTED}",
+            f"icmp eq i32 %dense{i}, {wanted}",
         ]
         lines += [f"  %ok{i}_{k + 1} = {check}" for k, check in enumerate(checks)]
         lines += [f"  %and{i}_1 = and i1 %ok{i}_1, %ok{i}_2", f"  %and{i}_2 = and i1 %and{i}_1, %ok{i}_3"]
@@ -107,6 +114,16 @@ def text(inputs: Sequence[Value], outputs: int, end: int, guarded: int) -> str:
                 f"  %f{i}_{axis} = and i1 {condition}, %e{i}_{axis}",
             ]
             condition = f"%f{i}_{axis}"
+        for axis, stride in enumerate(strides):
+            if value.shape[axis] == 1:
+                continue
+            lines += [
+                f"  %s{i}_{axis} = getelementptr i64, ptr %strides{i}, i64 {axis}",
+                f"  %m{i}_{axis} = load i64, ptr %s{i}_{axis}",
+                f"  %g{i}_{axis} = icmp eq i64 %m{i}_{axis}, {stride * value.dtype.itemsize}",
+                f"  %h{i}_{axis} = and i1 {condition}, %g{i}_{axis}",
+            ]
+            condition = f"%h{i}_{axis}"
         lines += _keep(i, f"%data{i}", 2 + i)
         lines += [f"  br i1 {condition}, label %a{i + 1}, label %no"]
     lines += [f"a{len(inputs)}:"]
@@ -140,11 +157,12 @@ _FIELDS = [
     "  %nd# = load i32, ptr %np#",
     f"  %sp# = getelementptr i8, ptr %o#, i64 {_DIMENSIONS}",
     "  %dims# = load ptr, ptr %sp#",
+    f"  %tp# = getelementptr i8, ptr %o#, i64 {_STRIDES}",
+    "  %strides# = load ptr, ptr %tp#",
     f"  %cp# = getelementptr i8, ptr %o#, i64 {_DESCR}",
     "  %descr# = load i64, ptr %cp#",
     f"  %fp# = getelementptr i8, ptr %o#, i64 {_FLAGS}",
     "  %flags# = load i32, ptr %fp#",
-    f"  %dense# = and i32 %flags#, {_WANTED}",
 ]
 
 

@@ -119,7 +119,8 @@ class Module:
         """
         self.functions = functions or Functions()
         self.layouts = Layouts(strides)
-        self.program = _prepared(program, self.layouts)
+        # What a loop's turn computes becomes a row of what all of them do.
+        self.program = _prepared(program, self.layouts, row_major=functions is not None)
         self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)}, weight)
         self.memory: Memory
         self.bodies: dict[Instruction, list[Module]] = {}
@@ -287,9 +288,9 @@ def _aligned(program: Program) -> Program:
     return Program(made.inputs, made.hosts, [*builder.body, *made.body], made.outputs, made.writes)
 
 
-def _prepared(program: Program, layouts: Layouts) -> Program:
+def _prepared(program: Program, layouts: Layouts, row_major: bool) -> Program:
     """The program with copies where memory demands them: views are free, BLAS gets operands it can read, each output
-    and each write has a value of its own, and outputs are row-major, as the arrays are that they are computed into."""
+    and each write has a value of its own, and outputs are row-major where they have to be."""
 
     def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
         for arg in args:
@@ -309,14 +310,14 @@ def _prepared(program: Program, layouts: Layouts) -> Program:
     builder.body = list(program.body)
     taken: set[Value] = set()
 
-    def own(value: Value, **row_major: bool) -> Value:
+    def own(value: Value, rows: bool) -> Value:
         fresh = isinstance(value, Result) and value.instruction.kind != "view" and value not in taken
-        if fresh and (not row_major or alike(value.shape, layouts[value].strides, c_strides(value.shape))):
+        if fresh and (not rows or alike(value.shape, layouts[value].strides, c_strides(value.shape))):
             taken.add(value)
             return value
-        made: Value = builder.emit("copy", value, **row_major)
+        made: Value = builder.emit("copy", value, **({"row_major": True} if rows else {}))
         return made
 
-    outputs = [own(v, row_major=True) for v in program.outputs]
-    writes = [write._replace(value=own(write.value)) for write in program.writes]
+    outputs = [own(v, row_major) for v in program.outputs]
+    writes = [write._replace(value=own(write.value, False)) for write in program.writes]
     return Program(program.inputs, program.hosts, builder.body, outputs, writes)

@@ -14,7 +14,7 @@ import numpy as np
 
 from tapenet.compiler.groups import Groups
 from tapenet.compiler.ir import Constant, Host, Program, Reference, Value
-from tapenet.compiler.layout import alike
+from tapenet.compiler.layout import alike, copied, new, unusual_order
 from tapenet.compiler.native import entry
 from tapenet.compiler.native.calls import Calls
 from tapenet.compiler.native.module import Module, Segment
@@ -91,12 +91,14 @@ class Runner:
         """
         results = self.call(*arrays)
         if results is NotImplemented:
-            arrays = tuple(np.array(a, order="C") for a in arrays)
+            arrays = tuple(np.array(a) for a in arrays)
+            given = zip(arrays, self._program.inputs, strict=True)
+            arrays = tuple(copied(a, v.order) if a.shape == v.shape else a for a, v in given)
             results = self.call(*arrays)
         if results is NotImplemented:
-            given = ", ".join(f"{a.dtype} {a.shape}" for a in arrays)
+            found = ", ".join(f"{a.dtype} {a.shape}" for a in arrays)
             wanted = ", ".join(value.spec for value in self.module.program.inputs)
-            raise TypeError(f"a program for {wanted} was given {given}")
+            raise TypeError(f"a program for {wanted} was given {found}")
         return results
 
     def refresh(self) -> bool:
@@ -139,7 +141,8 @@ class Runner:
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         namespace: dict[str, Any] = {
-            "empty": np.empty, "acquire": self._lock.acquire, "release": self._lock.release, "index_error": _index_error,
+            "empty": np.empty, "new": new, "acquire": self._lock.acquire, "release": self._lock.release,
+            "index_error": _index_error,
             "lasts": [None] * len(module.program.hosts), "bind": self._bind,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
         }  # fmt: skip
@@ -148,7 +151,10 @@ class Runner:
         lines = []
         for i, value in enumerate(outputs):
             namespace[f"d{i}"] = value.dtype
-            lines.append(f"y{i} = empty({value.shape!r}, d{i})")
+            order = unusual_order(value.shape, module.layouts[value].strides)
+            lines.append(
+                f"y{i} = " + (f"new({value.shape!r}, d{i}, {order})" if order else f"empty({value.shape!r}, d{i})")
+            )
         # An op or a host may call the very function that it is run by.
         lines += ["acquire()", "if busy[0]:", "    try:", f"        return within({', '.join(names)})"]
         lines += ["    finally:", "        release()", "busy[0] = True", "try:"]
@@ -221,7 +227,7 @@ class Runner:
         tensors that are written."""
         for array, value in zip(arrays, self.module.program.inputs, strict=False):  # results come after these
             fits = type(array) is np.ndarray and (array.shape, array.dtype) == (value.shape, value.dtype)
-            if not fits or not array.flags.c_contiguous or not array.flags.aligned:
+            if not fits or not _lies(array, self.module.layouts[value].strides):
                 return False
             if any(np.may_share_memory(array, written) for written in self._written):
                 return False
