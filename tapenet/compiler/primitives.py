@@ -115,6 +115,8 @@ def _loop(name: str, given: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
         return np.dtype(bool), result, result, result
     if name == "zmul":
         return _loop("multiply", given)
+    if name in _SPECIAL and given[0] in (np.float32, np.float64):  # SciPy is large: only who needs it loads it
+        return given[0], given[0]
     ufunc: Any = np.power if name == "power" else function(name)
     loop: tuple[np.dtype[Any], ...] = ufunc.resolve_dtypes((*given, None))
     return loop

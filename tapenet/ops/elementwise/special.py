@@ -50,6 +50,7 @@ def _erf(x: Any) -> Any:
 erf = op(
     _erf,
     name="erf",
+    lower="erf",
     x=lambda g, x: g * (2 / math.sqrt(math.pi) * np.exp(-x * x)),
     formula="2/√π · ∫₀ˣ e^(−t²) dt",
     gradients="x: g · 2/√π · e^(−x²)",

@@ -16,6 +16,7 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.compiler.ir import Program
+from tapenet.compiler.primitives import loop_dtypes
 from tests.compiler.lowered import program_of
 from tests.compiler.native.generate import Loops, Rows
 from tests.compiler.passes.programs import Build, constant
@@ -259,3 +260,24 @@ def test_a_row_that_is_read_again_and_again_is_copied_to_where_a_cache_line_begi
     assert first(100, 784) == ["copy", "multiply"]
     assert first(8, 784) == ["multiply"]  # read too seldom
     assert first(100, 10) == ["multiply"]  # too small to be worth it
+
+
+def test_scipy_is_not_loaded_for_the_error_function() -> None:
+    """It takes 15 MB, and the code computes erf by itself."""
+    code = """
+import sys
+import numpy as np
+import tapenet as tn
+gelu = tn.compile(tn.nn.functional.gelu, backend="native")
+gelu(np.ones((64, 64), np.float32))
+sys.exit("scipy" in sys.modules)
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["erf", "erfc"])
+@pytest.mark.parametrize("given", [np.dtype("f"), np.dtype("d"), np.dtype("i"), float])
+def test_the_error_functions_have_the_dtypes_of_scipy(name: str, given: Any) -> None:
+    import scipy.special
+
+    assert loop_dtypes(name, [given]) == getattr(scipy.special, name).resolve_dtypes((given, None))
