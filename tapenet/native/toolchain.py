@@ -138,7 +138,8 @@ def compile_(text: str) -> bytes:
 
     made = target()
     with _patience(text.count("define ")):
-        module = llvm.parse_assembly(text)
+        # What a context holds (types, constants, metadata) lives as long as it does: the global one would only grow.
+        module = llvm.parse_assembly(text, context=llvm.create_context())
         module.verify()
         options = llvm.create_pipeline_tuning_options(speed_level=3)
         options.loop_vectorization = True

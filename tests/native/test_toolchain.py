@@ -136,6 +136,13 @@ def output(started: subprocess.Popen[str]) -> str:
     return out.strip()
 
 
+def test_nothing_of_a_module_stays_in_the_global_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which nothing is ever taken out of."""
+    toolchain.target()
+    monkeypatch.setattr(llvm.module, "get_global_context", lambda: pytest.fail("the global context was used"))
+    assert toolchain.compile_(TEXT)
+
+
 def test_another_process_finds_what_the_first_compiled(cache: Path) -> None:
     """Also where strings hash otherwise, so that a set has another order: the text must be the same."""
     first, count = output(process(STEP, cache, PYTHONHASHSEED="1")).rsplit(" ", 1)
