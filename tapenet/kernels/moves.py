@@ -13,6 +13,8 @@ from tapenet.native.kernel import Kernel
 
 def batch_last(x: Any) -> Any:
     """x (..., batch) in C order; quick where its memory has the batch in front."""
+    if x.flags.c_contiguous:
+        return x
     front = x.transpose(x.ndim - 1, *range(x.ndim - 1))
     if x.dtype.char not in "fd" or not front.flags.c_contiguous or x.size < 4096:
         return np.ascontiguousarray(x)

@@ -8,7 +8,9 @@ Lavin and Gray, "Fast algorithms for convolutional neural networks" (2016); Wino
 computations" (1980).
 
 Arrays lie as (channel, height, width, batch), so the transforms are sums of dense runs over the batch. Some tiles of one
-row are worked on at a time, whose V and products stay in the second level cache.
+row are worked on at a time, whose V and products stay in the second level cache; their sixteen matrices lie an odd number
+of rows apart, since powers of two would have a tile's sixteen numbers compete for one place in the first level cache.
+What a tile sees beyond the input is read from a row of zeros: no copy with a border is made.
 
 The error stays within a small multiple of the direct sum's: the transforms only add, at most four numbers along each axis.
 F(4x4, 3x3) would take 36 products in place of 64 for four such tiles, but multiplies inputs by up to 25 and loses a
@@ -40,13 +42,16 @@ _G = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.0, 0.0, 1.
 
 
 class Shape(NamedTuple):
-    """Channels of input and output, height and width of the output, and batch."""
+    """Channels of input and output, height and width of the output, batch, height and width of the input, and how much
+    border there is above and to the left of it."""
 
     channels: int
     outs: int
     height: int
     width: int
     batch: int
+    inputs: tuple[int, int]
+    befores: tuple[int, int]
 
     @property
     def rows(self) -> int:
@@ -54,13 +59,13 @@ class Shape(NamedTuple):
         return -(-self.height // 2)
 
     @property
-    def padded(self) -> tuple[int, int]:
-        """Height and width of the input for whole tiles."""
-        return 2 * self.rows + 2, 2 * -(-self.width // 2) + 2
+    def columns(self) -> int:
+        """Columns of tiles."""
+        return -(-self.width // 2)
 
     @property
     def multiply_adds(self) -> int:
-        return 4 * self.rows * (self.padded[1] - 2) // 2 * 4 * self.batch * self.channels * self.outs
+        return 16 * self.rows * self.columns * self.batch * self.channels * self.outs
 
 
 def pays(char: str, shape: Shape) -> bool:
@@ -87,7 +92,7 @@ def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
     """out = bias + the cross-correlation of x and weight.
 
     Args:
-        x: (channels, *shape.padded, batch), C-contiguous; what lies beyond the windows of the output does not matter.
+        x: (channels, *shape.inputs, batch), C-contiguous. Around it are zeros.
         weight: (outs, channels, 3, 3).
         bias: (outs,).
         out: (outs, height, width, batch), C-contiguous.
@@ -95,13 +100,14 @@ def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
     """
     run = _convolve(shape, x.dtype.char)
     u = transformed(weight)
+    border = np.zeros(shape.batch, x.dtype)
     columns = _columns(shape)
     whole = shape.height // 2
 
     def part(first: int, last: int) -> None:
-        v = np.empty(16 * shape.channels * columns, x.dtype)
-        m = np.empty(16 * shape.outs * columns, x.dtype)
-        run(x, u, bias, out, v, m, first, min(last, whole), max(first, whole), last)
+        v = np.empty(16 * (shape.channels | 1) * columns, x.dtype)
+        m = np.empty(16 * (shape.outs | 1) * columns, x.dtype)
+        run(x, border, u, bias, out, v, m, first, min(last, whole), max(first, whole), last)
 
     deal(part, shape.rows, shape.multiply_adds)
 
@@ -110,16 +116,17 @@ def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
     """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
     result. With several threads, sums are over rows of tiles of each and then over threads, in their order."""
     run = _weight_grad(shape, x.dtype.char)
+    border = np.zeros(shape.batch, x.dtype)
     columns = _columns(shape)
     whole = shape.height // 2
     found: dict[int, Any] = {}
 
     def part(first: int, last: int) -> None:
         u = found[first] = np.zeros((16, shape.outs, shape.channels), x.dtype)
-        v = np.empty(16 * shape.channels * columns, x.dtype)
-        m = np.empty(16 * shape.outs * columns, x.dtype)
+        v = np.empty(16 * (shape.channels | 1) * columns, x.dtype)
+        m = np.empty(16 * (shape.outs | 1) * columns, x.dtype)
         turned = np.empty(shape.channels * columns, x.dtype)
-        run(x, u, y, v, m, turned, first, min(last, whole), max(first, whole), last)
+        run(x, border, u, y, v, m, turned, first, min(last, whole), max(first, whole), last)
 
     deal(part, shape.rows, shape.multiply_adds)
     first, *others = (found[begin] for begin in sorted(found))
@@ -130,7 +137,7 @@ def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
 
 def _columns(shape: Shape) -> int:
     """Columns of the largest block of tiles."""
-    return max(1, min(COLUMNS // shape.batch, -(-shape.width // 2))) * shape.batch
+    return max(1, min(COLUMNS // shape.batch, shape.columns)) * shape.batch
 
 
 # -- kernels -----------------------------------------------------------------------------------------------------
@@ -170,7 +177,7 @@ def _tiles(k: Kernel, shape: Shape) -> Iterator[tuple[Index, int, int]]:
         yield whole, 1, 1
 
 
-def _blocks(k: Kernel, shape: Shape) -> Iterator[tuple[Index, Index, int, tuple[int, int]]]:
+def _blocks(k: Kernel, shape: Shape) -> Iterator[tuple[Value, Index, int, tuple[int, int]]]:
     """The blocks of tiles of some rows, which the next arguments name: first and last of whole tiles, and of those of which
     only the upper half is in the result. Gives the row, the first tile, the tiles, and how many rows and columns of a tile
     are in the result."""
@@ -183,37 +190,55 @@ def _blocks(k: Kernel, shape: Shape) -> Iterator[tuple[Index, Index, int, tuple[
                 yield row, first, size, (high, wide)
 
 
-def _inputs(k: Kernel, shape: Shape, x: Array, v: Array, row: Index, first: Index, size: int) -> None:
+def _inputs(
+    k: Kernel, shape: Shape, x: Array, border: Array, v: Array, row: Value, first: Index, size: int
+) -> None:  # fmt: skip
     """V of a block of tiles."""
     n = shape.batch
+    rows = [_place(shape, 0, row, i) for i in range(4)]
     for c in k.turns(shape.channels):
         for t in k.turns(size):
+            columns = [_place(shape, 1, first + t, j) for j in range(4)]
+            places = [[_seen(x.part(c, i, j), border, (row, column)) for j, column in columns] for i, row in rows]
             for at, count in k.vectors(0, n):
-                tile = [
-                    [
-                        x.load(c, row * 2 + i, ((first + t) * 2 + j) * n + at, lanes=k.lanes, count=count)
-                        for j in range(4)
-                    ]
-                    for i in range(4)
-                ]
+                tile = [[place.load(at, lanes=k.lanes, count=count) for place in line] for line in places]
                 for i, values in enumerate(_both(_B, tile)):
                     for j, value in enumerate(values):
                         v.store(value, 4 * i + j, c, t * n + at, count=count)
+
+
+def _place(shape: Shape, axis: int, tile: Value, i: int) -> tuple[Value, Value | None]:
+    """Where the i-th row or column of a tile is in the input, and whether it is there, None if each tile's is."""
+    length, before = shape.inputs[axis], shape.befores[axis]
+    place = tile * 2 + (i - before)
+    last = 2 * ((shape.rows, shape.columns)[axis] - 1) + i - before
+    if i >= before and last < length:
+        return place, None
+    return place, place.compare("ult", length)
+
+
+def _seen(array: Array, border: Array, there: tuple[Value | None, Value | None]) -> Array:
+    """The batch of one place, or zeros where it is not there."""
+    k, pointer = array.kernel, array.pointer
+    for condition in there:
+        if condition is not None:
+            pointer = condition.where(Value(k, pointer, "ptr"), Value(k, border.pointer, "ptr")).name
+    return Array(k, pointer, border.strides, border.dtype)
 
 
 @functools.lru_cache(maxsize=128)
 def _convolve(shape: Shape, char: str) -> Any:
     k = Kernel("winograd", char)
     n = shape.batch
-    x = k.array(shape.channels, shape.padded[0], shape.padded[1] * n)
+    x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
     u = k.array(16, shape.outs, shape.channels)
     bias = k.array(shape.outs)
     out = k.array(shape.outs, shape.height, shape.width * n)
     v_memory, m_memory = k.array(1), k.array(1)
     for row, first, size, part in _blocks(k, shape):
-        v = v_memory.shaped(16, shape.channels, size * n)
-        m = m_memory.shaped(16, shape.outs, size * n)
-        _inputs(k, shape, x, v, row, first, size)
+        v = v_memory.shaped(16, shape.channels | 1, size * n)
+        m = m_memory.shaped(16, shape.outs | 1, size * n)
+        _inputs(k, shape, x, border, v, row, first, size)
         for q in k.turns(16):
             matrices = [gemm.Matrix(a.at(q), a.strides[1], 1) for a in (u, v, m)]
             gemm.write(k, (shape.outs, size * n, shape.channels), matrices, k.dtype, False)
@@ -243,15 +268,15 @@ def _outputs(
 def _weight_grad(shape: Shape, char: str) -> Any:
     k = Kernel("winograd_weights", char)
     n = shape.batch
-    x = k.array(shape.channels, shape.padded[0], shape.padded[1] * n)
+    x, border = k.array(shape.channels, *shape.inputs, n), k.array(n)
     u = k.array(16, shape.outs, shape.channels)
     y = k.array(shape.outs, shape.height, shape.width * n)
     v_memory, m_memory, turned_memory = (k.array(1) for _ in range(3))
     for row, first, size, part in _blocks(k, shape):
-        v = v_memory.shaped(16, shape.channels, size * n)
-        m = m_memory.shaped(16, shape.outs, size * n)
+        v = v_memory.shaped(16, shape.channels | 1, size * n)
+        m = m_memory.shaped(16, shape.outs | 1, size * n)
         turned = turned_memory.shaped(size * n, shape.channels)
-        _inputs(k, shape, x, v, row, first, size)
+        _inputs(k, shape, x, border, v, row, first, size)
         _adjoint(k, shape, y, m, row, first, size, part)
         for q in k.turns(16):
             turn(k, v.part(q), turned, shape.channels, k.index(size * n))

@@ -75,11 +75,12 @@ def test_direct(case: Any, dtype: str) -> None:
         ((25, 33), (5, 4), 12, 2),
         ((24, 24), (8, 5), 40, ((0, 1), (2, 0))),
         ((64, 16), (4, 4), 32, 1),
+        ((24, 24), (5, 3), 16, ((4, 0), (3, 5))),  # tiles of nothing but border
     ],
 )
 def test_winograd(channels: tuple[int, int], size: Any, batch: int, padding: Any, dtype: str) -> None:
     winograd = importlib.import_module("tapenet.kernels.winograd")
-    assert winograd.pays(dtype, winograd.Shape(*channels, *size, batch))
+    assert winograd.pays(dtype, winograd.Shape(*channels, *size, batch, size, (0, 0)))
     check(2, size, batch, (*channels, 1), (3, 3), (1, padding, 1), dtype)
 
 
@@ -159,3 +160,22 @@ def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch)
             several = passes()
         agree(several[:2], one[:2], "f", 0)
         agree(several[2:], one[2:], "f", ERROR, least=0)
+
+
+@pytest.mark.parametrize("channels", [4, 64])  # summed directly, and by Winograd's algorithm
+def test_nothing_moves_at_a_programs_edges(channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An argument whose batch is innermost is read as it lies, and what the caller gets is where it was computed."""
+    x = R.normal(size=(channels, 10, 10, 16)).astype("f").transpose(3, 0, 1, 2)
+    weight = R.normal(size=(channels, channels, 3, 3)).astype("f")
+    step = tn.compile(lambda x, w: tn.conv2d(x, w, padding=1), backend="native")
+    step(x, weight)
+    seen: list[Any] = []
+    empty = kernels.empty
+    conv = machine.conv
+    monkeypatch.setattr(kernels, "empty", lambda *args: seen.append(empty(*args)) or seen[-1])  # type: ignore[func-returns-value]
+    monkeypatch.setattr(machine, "conv", lambda x, *args: seen.append(x) or conv(x, *args))  # type: ignore[func-returns-value]
+    found = step(x, weight).data
+    read, made = seen
+    assert np.may_share_memory(read, x)
+    assert np.may_share_memory(made, found)
+    np.testing.assert_allclose(found, tn.conv2d(x, weight, padding=1), rtol=1e-5, atol=1e-5)

@@ -68,7 +68,7 @@ def test_convolution_direct(machine: Registers, case: Any) -> None:
 
 def test_convolution_by_winograd(machine: Registers) -> None:
     winograd = importlib.import_module("tapenet.kernels.winograd")
-    assert winograd.pays("f", winograd.Shape(25, 33, 5, 4, 12))
+    assert winograd.pays("f", winograd.Shape(25, 33, 5, 4, 12, (5, 4), (1, 1)))
     test_convolution.check(2, (5, 4), 12, (25, 33, 1), (3, 3), (1, 1, 1), "f")
 
 

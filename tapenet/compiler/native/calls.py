@@ -63,9 +63,9 @@ class Calls:
                 if not isinstance(self._module.layouts[arg].root, Reference):
                     reads[i] = _copied(reads[i])
         targets = [(i, self._read(result)) for i, result in kept]
-        # What an op raises in the midst must not leave marks on arrays of others; one with an effect may keep what it makes.
+        # What an op raises in the midst must not leave marks on tensors; one with an effect may keep what it makes.
         roots = [self._module.layouts[result].root for _, result in kept]
-        own = [not effect and isinstance(self._module.memory.buffer(root), Arena) for root in roots]
+        own = [not effect and (r in self._given or isinstance(self._module.memory.buffer(r), Arena)) for r in roots]
 
         def run(given: Sequence[Array]) -> None:
             places = [read(given) for _, read in targets]

@@ -36,10 +36,10 @@ def conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
         bias = np.zeros(p.outs, x.dtype)
     bias = np.ascontiguousarray(bias, x.dtype)
     if _square(p):
-        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
+        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, x.shape[1:3], tuple(_befores(p)))
         if winograd.pays(x.dtype.char, shape):
             out = _result((p.outs, *p.out), x.dtype, p)
-            winograd.convolve(_bordered(moves, x, _befores(p), shape.padded), weight, bias, out, shape)
+            winograd.convolve(moves.batch_last(x), weight, bias, out, shape)
             return out
     shape = _forward(direct, p)
     if not direct.takes(x.dtype.char, shape):
@@ -58,13 +58,13 @@ def input_grad(y: Any, weight: Any, p: Plan) -> Any:
     direct, winograd, moves = made
     sizes = _sizes(p)
     if _square(p):
-        shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch)
-        befores = [2 - a for a in _befores(p)]
-        if min(befores) >= 0 and winograd.pays(y.dtype.char, shape):
+        befores = tuple(2 - a for a in _befores(p))
+        shape = winograd.Shape(p.outs, p.channels, *sizes, p.batch, p.out, befores)
+        if winograd.pays(y.dtype.char, shape):
             found = _result((p.channels, *sizes), y.dtype, p)
             turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
             bias = np.zeros(p.channels, y.dtype)
-            winograd.convolve(_bordered(moves, y, befores, shape.padded), turned, bias, found, shape)
+            winograd.convolve(moves.batch_last(y), turned, bias, found, shape)
             return found
     return _phases(direct, moves, y, weight, p, sizes)
 
@@ -75,11 +75,11 @@ def weight_grad(x: Any, y: Any, p: Plan) -> Any:
     if made is None:
         return None
     direct, winograd, moves = made
-    y = _bordered(moves, y, [0] * len(p.out), p.out)
+    y = moves.batch_last(y)
     if _square(p):
-        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch)
+        shape = winograd.Shape(p.channels, p.outs, *p.out, p.batch, x.shape[1:3], tuple(_befores(p)))
         if winograd.pays(x.dtype.char, shape):
-            return winograd.weight_grad(_bordered(moves, x, _befores(p), shape.padded), y, shape)
+            return winograd.weight_grad(moves.batch_last(x), y, shape)
     shape = _forward(direct, p)
     if not direct.takes(x.dtype.char, shape):
         return None
@@ -119,8 +119,7 @@ def _sizes(p: Plan) -> Ints:
 
 def _bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
     """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
-    if not x.flags.c_contiguous:
-        x = moves.batch_last(x)
+    x = moves.batch_last(x)
     if x.shape[1:-1] == tuple(padded) and not any(befores):
         return x
     made = np.empty((x.shape[0], *padded, x.shape[-1]), x.dtype)
