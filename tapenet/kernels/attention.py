@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.kernels.blocks import turn
+from tapenet.kernels.memory import vectors_like
 from tapenet.kernels.threads import deal
 from tapenet.native import gemm
 from tapenet.native.formulas import call
@@ -47,7 +48,7 @@ def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> tup
     """softmax(query @ keyᵀ · scale) @ value, and the logarithm of the sum of exponentials of each row, (..., L, 1)."""
     query, key, value = map(_dense, (query, key, value))
     dtype = query.dtype
-    out = _dense(np.empty_like(query, shape=(*query.shape[:-1], value.shape[-1])))
+    out = vectors_like(query, value.shape[-1], dtype)
     below = np.empty((*query.shape[:-1], 1), dtype)
     arrays = (query, key, value, out)
     run = _forward(query.shape[-1], value.shape[-1], causal, dtype.char)
@@ -74,7 +75,7 @@ def backward(
     """The gradients by query, key and value, from that by the result."""
     given = tuple(map(_dense, (g, query, key, value, out)))
     dtype = query.dtype
-    found = tuple(_dense(np.empty_like(a)) for a in given[1:4])
+    found = tuple(vectors_like(a, a.shape[-1], dtype) for a in given[1:4])
     arrays = (*given, *found)
     width, wide = query.shape[-1], value.shape[-1]
     run = _backward(width, wide, causal, dtype.char)

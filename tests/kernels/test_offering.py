@@ -21,6 +21,7 @@ def test_an_offered_array_is_given_once_where_it_fits() -> None:
     place = np.empty((3, 4), "f")
     with kernels.offering([np.empty((3, 4), "d"), place]):
         assert kernels.empty((4, 3), np.dtype("f")) is not place
+        assert kernels.offered((4, 3), np.dtype("f")) is None
         assert kernels.empty((3, 4), np.dtype("f")) is place
         assert kernels.empty((3, 4), np.dtype("f")) is not place
     assert kernels.empty((3, 4), np.dtype("f")) is not place
@@ -49,6 +50,38 @@ def test_a_result_that_lies_where_another_is_to_go() -> None:
         double, once = (a.data - 1 for a in step(x))
         np.testing.assert_allclose(once, tn.max_pool2d(x, 2), atol=1e-6)
         np.testing.assert_allclose(double, 2 * once, atol=1e-6)
+
+
+def test_attention_reads_and_writes_heads_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one product for queries, keys and values: nothing is copied into another order."""
+
+    def loss(joint: Any) -> Any:
+        query, key, value = (joint[:, :, i].swapaxes(1, 2) for i in range(3))
+        return (
+            F.scaled_dot_product_attention(query, key, value, is_causal=True).swapaxes(1, 2).reshape(2, 40, 64) ** 2
+        ).sum()
+
+    step = tn.compile(tn.value_and_grad(loss), backend="native")
+    joint = R.normal(size=(2, 40, 3, 4, 16)).astype("f")
+    expected = [step(joint) for _ in range(2)][1]  # the first one is not compiled
+    assert "row_major" not in str(step.explain()).split("captured")[0]
+    taken = []
+    empty = kernels.empty
+
+    def watched(*args: Any) -> Any:
+        found = empty(*args)
+        taken.append(found.base is not None)
+        return found
+
+    monkeypatch.setattr(kernels, "empty", watched)
+    found = step(joint)
+    assert taken == [True] * 4  # the result, and the gradients by query, key and value
+    for a, b in zip(found, expected, strict=True):  # the first call was eager, whose sum has another order
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-6)
+    with kernels.switched(False):
+        plain = tn.value_and_grad(loss)(joint)
+    for a, b in zip(found, plain, strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-4, atol=1e-5)
 
 
 def net(x: Any, first: Any, second: Any) -> Any:

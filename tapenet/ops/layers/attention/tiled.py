@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels.memory import vectors_like
 from tapenet.ops.layers.attention.whole import LOWEST, dropped, kept, masked, row_maximum, row_sum
 from tapenet.ops.shapes.basic import unbroadcast
 
@@ -86,7 +87,7 @@ def forward(
     """The result, and the logarithm of the sum of exponentials of each row, (..., L, 1)."""
     shape = _shape(query, key)
     dtype = np.result_type(query, key, value)
-    out = np.empty_like(query, dtype, shape=(*query.shape[:-1], value.shape[-1]))
+    out = vectors_like(query, value.shape[-1], dtype)
     logsumexp = np.empty((*query.shape[:-1], 1), dtype)
     buffer = np.empty(NUMBERS, dtype)
     for group in _groups(shape):

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels.memory import vectors_like
 from tapenet.ops.layers.activations.softmax import LIMITS
 
 #: Where a maximum begins, by dtype: the lowest float. In a row that is masked whole -inf minus it is -inf, not nan.
@@ -74,7 +75,7 @@ def forward(
     # At least 1, the exponential of the maximum, but for rows that are masked whole: their weights stay 0.
     total = np.maximum(row_sum(weights), 1)
     weights *= np.reciprocal(total, out=total)
-    out = np.empty_like(query, weights.dtype, shape=(*query.shape[:-1], value.shape[-1]))
+    out = vectors_like(query, value.shape[-1], weights.dtype)
     left: Any = None
     if seed is None:
         np.matmul(weights, value, out=out)
