@@ -93,7 +93,7 @@ _offers = _Offers()
 
 @contextlib.contextmanager
 def offering(places: Sequence[Any]) -> Iterator[None]:
-    """Inside, `empty` gives these arrays where one fits, so that a result is computed where it belongs.
+    """Inside, `empty` and `offered` give these arrays where one fits, so that a result is computed where it belongs.
 
     They must not share memory with what the op reads.
     """
@@ -112,9 +112,15 @@ def empty(shape: tuple[int, ...], dtype: Any, axes: tuple[int, ...] | None = Non
         dtype: of the array.
         axes: which axis of the op's result each of these is; by default in order.
     """
+    found = offered(shape, dtype, axes)
+    return np.empty(shape, dtype) if found is None else found
+
+
+def offered(shape: tuple[int, ...], dtype: Any, axes: tuple[int, ...] | None = None) -> Any:
+    """An array that is offered for a result, or None; see `empty`. Of results of one shape the first is to ask first."""
     for i, place in enumerate(_offers.places):
         found = place if axes is None else place.transpose(axes) if place.ndim == len(axes) else None
         if found is not None and found.shape == shape and found.dtype == dtype and found.flags.c_contiguous:
             _offers.places = [*_offers.places[:i], *_offers.places[i + 1 :]]
             return found
-    return np.empty(shape, dtype)
+    return None

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet import kernels
+from tapenet import kernels, nn, optim
 from tapenet.ops.layers.recurrent import gated, long_short_term, products, simple
 from tests.kernels import beside
 
 pytest.importorskip("llvmlite")
+
+from tapenet.compiler.native import calls
+
 R = np.random.default_rng(0)
 KERNELS = importlib.import_module("tapenet.kernels.recurrent")
 #: Largest error, over the largest number of the result.
@@ -127,6 +130,22 @@ def test_products_of_inputs_left_to_blas(kind: str, monkeypatch: pytest.MonkeyPa
     check(Case(kind, (3, 8, 9, 20), lengths=np.array([3, 1, 2, 2, 3, 0, 3, 3])), "f")
 
 
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("sizes", [(1, 20), (2, 150), (70, 37), (33, 64)])
+def test_the_gradient_by_a_weight_in_blocks(dtype: str, sizes: tuple[int, int]) -> None:
+    """Of one block, of a few turns more and less, and of several, for some strips of units and a part of one; beside it
+    nothing is written."""
+    inputs, units = sizes
+    block = KERNELS.backwards.BLOCK
+    for turns in (1, block - 1, block, block + 1, 2 * block + 7):
+        x, d = R.normal(size=(turns, 1, inputs)).astype(dtype), R.normal(size=(2, turns, 1, units)).astype(dtype)
+        wide = np.full((inputs, 3, units), np.nan, dtype)
+        assert KERNELS.weight_gradient(d, x, wide[:, :2])
+        expected = np.einsum("tbi,gtbu->igu", x.astype("d"), d.astype("d"))
+        agree([wide[:, :2]], [expected], dtype)
+        assert np.isnan(wide[:, 2]).all()
+
+
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
 def test_some_gradients(kind: str) -> None:
     """A loss of some of the outputs, and gradients by some of the inputs."""
@@ -209,3 +228,38 @@ def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "WORTH", 1_000_000)
     tn.gru(x, h, w[:60], u[:60])
     assert calls == ["lstm", "gru"]
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU, nn.RNN])
+def test_a_compiled_step_computes_where_the_program_keeps_it(layer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No array of all turns is copied, and no gradient by a weight; the results are those of the eager step."""
+    steps, batch, inputs, units = 20, 16, 64, 32
+    x = R.normal(size=(steps, batch, inputs)).astype("f")
+    moved: list[int] = []
+    same = calls._same
+
+    def watched(value: Any, place: Any) -> bool:
+        found = same(value, place)
+        if not found:
+            moved.append(place.size)
+        return found
+
+    monkeypatch.setattr(calls, "_same", watched)
+    nets = [layer(inputs, units, rng=np.random.default_rng(0)) for _ in range(2)]
+    for net, compile in zip(nets, (False, True), strict=True):
+        opt = optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x: Any, net: Any = net, opt: Any = opt) -> Any:
+            loss = (net(x)[0] ** 2).mean()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss
+
+        made = tn.compile(step, backend="native") if compile else step
+        for _ in range(3):
+            made(x)
+    assert moved
+    assert max(moved) <= batch * units < inputs * units
+    for p, q in zip(*(net.parameters() for net in nets), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-5, atol=1e-6)

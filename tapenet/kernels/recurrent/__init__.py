@@ -132,7 +132,8 @@ def weight_gradient(d: Any, x: Any, out: Any) -> bool:
     run = backwards.weight_gradient(inputs, units, out.strides[0] // out.itemsize, d.dtype.char)
 
     def part(first: int, last: int) -> None:
-        run(x, d, out, steps * batch, first, last)
+        room = aligned((backwards.scratch(d.dtype.char),), d.dtype)
+        run(x, d, out, room, steps * batch, first, last)
 
     deal(part, gates, work)
     return True

@@ -13,9 +13,10 @@ from tapenet.native.emitter import Value
 from tapenet.native.gemm import Matrix
 from tapenet.native.gemm import write as gemm
 from tapenet.native.kernel import Array, Kernel
+from tapenet.native.processor import registers
 
-#: What a weight's gradient sums at a time: columns of so many rows stay in the cache.
-BLOCK = 1024
+#: What a weight's gradient sums at a time: a strip of columns of so many rows, packed, stays in the first level cache.
+BLOCK = 96
 
 
 @functools.lru_cache(maxsize=64)
@@ -118,9 +119,11 @@ def _rnn_back(at: Spot, kind: str, by_h: Value, h: Array, d: Array) -> None:
 
 @functools.lru_cache(maxsize=64)
 def weight_gradient(inputs: int, units: int, width: int, char: str) -> Any:
-    """out[:, g] = xᵀ @ d[g] for gates from `first` to `last`; the rows of out lie `width` numbers apart."""
+    """out[:, g] = xᵀ @ d[g] for gates from `first` to `last`; the rows of out lie `width` numbers apart. The argument behind it
+    is scratch memory, `scratch` numbers: rows of d lie where few places of a cache take them, and a strip is read for each
+    tile of the result."""
     k = Kernel("recurrent_weights", char)
-    x, d, out = k.array(1, inputs), k.array(1, units), k.array(1, width)
+    x, d, out, room = k.array(1, inputs), k.array(1, units), k.array(1, width), k.array(1)
     length, first, last = (k.integer() for _ in range(3))
     zero = k.number(0.0, k.lanes)
     for g in k.turns(last, first):
@@ -132,10 +135,22 @@ def weight_gradient(inputs: int, units: int, width: int, char: str) -> Any:
         for begin in k.turns(length, 0, BLOCK):
             rest = length - begin
             inner = (rest < BLOCK).where(rest, k.index(BLOCK))
-            matrices = [
-                Matrix(x.at(begin), 1, inputs),
-                Matrix(d.at(g * length + begin), units, 1),
-                Matrix(out.at(0, column), width, 1),
-            ]
-            gemm(k, (inputs, units, inner.name), matrices, k.dtype, True)
+            source = d.moved(g * length + begin)
+            for strip in Strip.of(k, units, vectors_of(1)):
+                packed = room.shaped(1, len(strip.parts) * k.lanes)
+                for row in k.turns(inner):
+                    for v, (unit, count) in enumerate(strip.parts):
+                        packed.store(source.load(row, unit, lanes=k.lanes, count=count), row, v * k.lanes)
+                columns = sum(count or k.lanes for _, count in strip.parts)
+                matrices = [
+                    Matrix(x.at(begin), 1, inputs),
+                    Matrix(packed.at(0), packed.strides[0], 1),
+                    Matrix(out.at(0, column + strip.begin), width, 1),
+                ]
+                gemm(k, (inputs, columns, inner.name), matrices, k.dtype, True)
     return k.compile()
+
+
+def scratch(char: str) -> int:
+    """How many numbers of scratch memory a weight's gradient takes."""
+    return BLOCK * vectors_of(1) * registers().bytes // np.dtype(char).itemsize

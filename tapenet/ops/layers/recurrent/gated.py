@@ -115,19 +115,25 @@ def _gru(
             bias[: 3 * units] += b_ih
     elif b_ih is not None:
         bias = np.concatenate([b_ih, np.zeros(units, dtype)])
+    out = turns.room(*x.shape[:2], units, dtype=dtype)
     states = turns.history(h0, dtype)
     recurrent = turns.room(*x.shape[:2], units, dtype=dtype)
-    made = machine.forward("gru", turns, x, w_ih, w_hh, bias, states, (recurrent,))
-    if made is not None:
-        out, gates = made
-        return out, turns.last(states), gates, states, recurrent
-    gates = project(x, w_ih, None if bias is None else bias[: 3 * units], 3, dtype)
+    gates = machine.forward("gru", turns, x, w_ih, w_hh, bias, states, (recurrent,), out)
+    if gates is None:
+        gates = project(x, w_ih, None if bias is None else bias[: 3 * units], 3, dtype)
+        _turns(turns, gates, w_hh, last, states, recurrent)
+        turns.outputs(states, out)
+    return turns.restored(out, 1), turns.last(states), gates, states, recurrent
+
+
+def _turns(turns: Turns, gates: Array, w_hh: Array, bias: Any, states: Array, recurrent: Array) -> None:
+    """All turns, from the inputs' share of the pre-activations, which become the gates; `bias` is that of the third gate by
+    the states, or None."""
     weights = columns(w_hh, 3)
-    shares = np.empty((3, turns.batch, units), dtype)
+    shares = np.empty((3, *states.shape[1:]), gates.dtype)
     for t, n, before, after in turns.forwards():
         np.matmul(states[before, :n], weights, out=shares[:, :n])
-        _step(gates[:, t, :n], shares[:, :n], last, recurrent[t, :n], states[before, :n], states[after, :n])
-    return turns.outputs(states), turns.last(states), gates, states, recurrent
+        _step(gates[:, t, :n], shares[:, :n], bias, recurrent[t, :n], states[before, :n], states[after, :n])
 
 
 def _turns_back(
@@ -232,6 +238,7 @@ gru_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "gates", "states", "recurrent", "lengths"),
     lower=CALLED,
+    memory="alike",
     label="GRU gradients",
     formula="the gradients of gru by the inputs named",
     doc="""The gradients of `gru`, from what it left: an op so that a compiled step can call it. It has no derivative itself;

@@ -132,14 +132,22 @@ def _lstm(
     turns = Turns(x, lengths, reverse)
     units = c0.shape[1]
     x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
+    out = turns.room(*x.shape[:2], h0.shape[1], dtype=dtype)
     states, cells = turns.history(h0, dtype), turns.history(c0, dtype)
     tanh_cells = turns.room(*x.shape[:2], units, dtype=dtype)
+    gates = None
     if w_hr is None:
-        made = machine.forward("lstm", turns, x, w_ih, w_hh, bias, states, (cells, tanh_cells))
-        if made is not None:
-            out, gates = made
-            return out, turns.last(states), turns.last(cells), gates, states, cells, tanh_cells
-    gates = project(x, w_ih, bias, 4, dtype)
+        gates = machine.forward("lstm", turns, x, w_ih, w_hh, bias, states, (cells, tanh_cells), out)
+    if gates is None:
+        gates = project(x, w_ih, bias, 4, dtype)
+        _turns(turns, gates, w_hh, w_hr, states, cells, tanh_cells)
+        turns.outputs(states, out)
+    return turns.restored(out, 1), turns.last(states), turns.last(cells), gates, states, cells, tanh_cells
+
+
+def _turns(turns: Turns, gates: Array, w_hh: Array, w_hr: Any, states: Array, cells: Array, tanh_cells: Array) -> None:
+    """All turns, from the inputs' share of the pre-activations, which become the gates."""
+    units, dtype = cells.shape[2], gates.dtype
     weights = columns(w_hh, 4)
     shares = np.empty((4, turns.batch, units), dtype)
     wide = None if w_hr is None else np.empty((turns.batch, units), dtype)
@@ -149,7 +157,6 @@ def _lstm(
         _step(gates[:, t, :n], shares[:, :n], cells[before, :n], cells[after, :n], tanh_cells[t, :n], h)
         if wide is not None:
             np.matmul(h, w_hr.T, out=states[after, :n])
-    return turns.outputs(states), turns.last(states), turns.last(cells), gates, states, cells, tanh_cells
 
 
 def _turns_back(
@@ -269,6 +276,7 @@ lstm_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "tanh_cells", "lengths"),
     lower=CALLED,
+    memory="alike",
     label="LSTM gradients",
     formula="the gradients of lstm by the inputs named",
     doc="""The gradients of `lstm`, from what it left: an op so that a compiled step can call it. It has no derivative itself;

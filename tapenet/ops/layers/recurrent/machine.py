@@ -12,16 +12,16 @@ from tapenet.ops.layers.recurrent.sequence import Turns, multiply_adds
 
 
 def forward(
-    kind: str, turns: Turns, x: Any, w_ih: Any, w_hh: Any, bias: Any, states: Any, others: tuple[Any, ...]
+    kind: str, turns: Turns, x: Any, w_ih: Any, w_hh: Any, bias: Any, states: Any, others: tuple[Any, ...], out: Any
 ) -> Any:
-    """All turns: they write `states` and `others`; see `tapenet.kernels.recurrent`.
+    """All turns: they write `states`, `others` and the outputs, `out`; see `tapenet.kernels.recurrent`.
 
     Args:
         x: the inputs, sorted.
         bias: by unit for each sum of the kernel, or None.
 
     Returns:
-        the outputs, and the gates.
+        the gates.
     """
     kernel = _kernel(x, w_ih, w_hh, states) if kernels.fit(x) else None
     if kernel is None:
@@ -34,11 +34,9 @@ def forward(
     else:
         gates = products.project(x, w_ih, None if bias is None else bias[: count * units], count, x.dtype)
     bias = np.zeros((4, units), x.dtype) if bias is None else bias.astype(x.dtype, copy=False)
-    shape = (*x.shape[:2], units)
-    out = kernels.empty(shape, x.dtype) if turns.lengths is None else np.zeros(shape, x.dtype)
     work = kernel.Turns(turns.rows, turns.reverse)
     kernel.forward(kind, x if own else None, w_ih, w_hh, bias, gates, states, others, out, work)
-    return turns.restored(out, 1), gates
+    return gates
 
 
 def backward(

@@ -37,11 +37,12 @@ def project(x: Array, weight: Array, bias: Any, gates: int, dtype: Any) -> Array
     """The inputs' share of all pre-activations, (gate, time, batch, units): one product for each gate."""
     steps, batch, ins = x.shape
     units = weight.shape[0] // gates
-    out = np.empty((gates, steps * batch, units), dtype)
-    np.matmul(x.reshape(steps * batch, ins), columns(weight, gates), out=out)
+    out: Array = kernels.empty((gates, steps, batch, units), np.dtype(dtype))
+    flat = out.reshape(gates, steps * batch, units)
+    np.matmul(x.reshape(steps * batch, ins), columns(weight, gates), out=flat)
     if bias is not None:
-        out += bias.reshape(gates, 1, units)
-    return out.reshape(gates, steps, batch, units)
+        flat += bias.reshape(gates, 1, units)
+    return out
 
 
 def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
@@ -53,7 +54,8 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
     """
     steps, batch, ins = x.shape
     units = parts[0].shape[3]
-    out = np.empty((ins, sum(map(len, parts)), units), parts[0].dtype)
+    count = sum(map(len, parts))
+    out = kernels.empty((ins, count * units), parts[0].dtype, (1, 0)).reshape(ins, count, units)
     x, first = np.ascontiguousarray(x), 0
     flat = x.reshape(steps * batch, ins).T
     kernel = kernels.use("recurrent") if out.size * steps * batch >= WORTH and kernels.fit(out, x, *parts) else None
@@ -63,7 +65,8 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
         if kernel is None or not kernel.weight_gradient(d, x, room):
             np.matmul(flat, d.reshape(gates, steps * batch, units), out=room.swapaxes(0, 1))
         first += gates
-    return out.reshape(ins, first * units).T
+    found: Array = out.reshape(ins, first * units).T
+    return found
 
 
 def bias_gradient(d: Array) -> Array:

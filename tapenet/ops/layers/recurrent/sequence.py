@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet import kernels
 from tapenet.kernels.memory import aligned
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import called
@@ -90,7 +91,7 @@ class Turns:
 
     def room(self, *shape: int, dtype: Any) -> Array:
         """An array of what each turn computes for its rows, 0 in the other rows."""
-        found: Array = aligned(shape, dtype)
+        found = _new(shape, dtype)
         if self.lengths is not None:
             found[...] = 0
         return found
@@ -98,17 +99,16 @@ class Turns:
     def history(self, initial: Array, dtype: Any) -> Array:
         """Room for the states before and after all turns. Rows that are not at work yet, or any more, hold their initial
         state: finite, as products with it are multiplied by 0."""
-        states: Array = aligned((self.steps + 1, *initial.shape), dtype)
+        states = _new((self.steps + 1, *initial.shape), dtype)
         states[... if self.lengths is not None else (-1 if self.reverse else 0)] = self.sorted(initial, 0)
         return states
 
-    def outputs(self, states: Array) -> Array:
-        """The states after each turn, 0 beyond the end of a sequence, as an array of its own."""
-        out = (states[:-1] if self.reverse else states[1:]).copy()
+    def outputs(self, states: Array, out: Array) -> None:
+        """Write the states after each turn to `out`, 0 beyond the end of a sequence."""
+        out[...] = states[:-1] if self.reverse else states[1:]
         if self.lengths is not None:
             for t, rows in enumerate(self.rows):
                 out[t, rows:] = 0
-        return self.restored(out, 1)
 
     def last(self, states: Array) -> Array:
         """Each row's state after its last turn, as an array of its own."""
@@ -123,6 +123,12 @@ class Turns:
     def before(self, states: Array) -> Array:
         """The states before each turn, by time."""
         return states[1:] if self.reverse else states[:-1]
+
+
+def _new(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array in which turns find their vectors side by side with cache lines; where a program keeps it, if it can be."""
+    found: Array | None = kernels.offered(shape, np.dtype(dtype))
+    return aligned(shape, dtype) if found is None else found
 
 
 def _checked(lengths: Array, steps: int, batch: int) -> Array:

@@ -85,16 +85,16 @@ def _rnn(
     dtype = check(1, x, h0, w_ih, w_hh, b_ih, b_hh)
     turns = Turns(x, lengths, reverse)
     x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
+    out = turns.room(*x.shape[:2], h0.shape[1], dtype=dtype)
     states = turns.history(h0, dtype)
-    made = machine.forward(nonlinearity, turns, x, w_ih, w_hh, bias, states, ())
-    if made is not None:
-        return made[0], turns.last(states), states
-    (shares,) = project(x, w_ih, bias, 1, dtype)
-    (weight,) = columns(w_hh, 1)
-    for t, n, before, after in turns.forwards():
-        h = np.matmul(states[before, :n], weight, out=states[after, :n])
-        _step(shares[t, :n], h, nonlinearity)
-    return turns.outputs(states), turns.last(states), states
+    if machine.forward(nonlinearity, turns, x, w_ih, w_hh, bias, states, (), out) is None:
+        (shares,) = project(x, w_ih, bias, 1, dtype)
+        (weight,) = columns(w_hh, 1)
+        for t, n, before, after in turns.forwards():
+            h = np.matmul(states[before, :n], weight, out=states[after, :n])
+            _step(shares[t, :n], h, nonlinearity)
+        turns.outputs(states, out)
+    return turns.restored(out, 1), turns.last(states), states
 
 
 def _turns_back(
@@ -188,6 +188,7 @@ rnn_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "states", "lengths"),
     lower=CALLED,
+    memory="alike",
     label="RNN gradients",
     formula="the gradients of rnn by the inputs named",
     doc="""The gradients of `rnn`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
