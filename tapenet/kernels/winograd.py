@@ -105,9 +105,8 @@ def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
     whole = shape.height // 2
 
     def part(first: int, last: int) -> None:
-        v = np.empty(16 * (shape.channels | 1) * columns, x.dtype)
-        m = np.empty(16 * (shape.outs | 1) * columns, x.dtype)
-        run(x, border, u, bias, out, v, m, first, min(last, whole), max(first, whole), last)
+        scratch = np.empty(17 * _rows(shape) * columns, x.dtype)
+        run(x, border, u, bias, out, scratch, first, min(last, whole), max(first, whole), last)
 
     deal(part, shape.rows, shape.multiply_adds)
 
@@ -133,6 +132,11 @@ def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
     for other in others:
         first += other
     return back(first)
+
+
+def _rows(shape: Shape) -> int:
+    """How many rows apart the matrices of a block lie: an odd number."""
+    return max(shape.channels, shape.outs) | 1
 
 
 def _columns(shape: Shape) -> int:
@@ -234,10 +238,11 @@ def _convolve(shape: Shape, char: str) -> Any:
     u = k.array(16, shape.outs, shape.channels)
     bias = k.array(shape.outs)
     out = k.array(shape.outs, shape.height, shape.width * n)
-    v_memory, m_memory = k.array(1), k.array(1)
+    memory = k.array(1)
     for row, first, size, part in _blocks(k, shape):
-        v = v_memory.shaped(16, shape.channels | 1, size * n)
-        m = m_memory.shaped(16, shape.outs | 1, size * n)
+        # Each product goes where the matrix before its own was.
+        m = memory.shaped(17, _rows(shape), size * n)
+        v = m.moved(1)
         _inputs(k, shape, x, border, v, row, first, size)
         for q in k.turns(16):
             matrices = [gemm.Matrix(a.at(q), a.strides[1], 1) for a in (u, v, m)]
