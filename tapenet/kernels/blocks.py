@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tapenet.native.kernel import Array, Index, Kernel, Value
+from tapenet.native.kernel import Array, Index, Kernel
 
 
 def blocks(k: Kernel, total: int, most: int) -> Iterator[tuple[Index, int]]:
@@ -28,34 +28,42 @@ def even(total: int, most: int) -> Iterator[tuple[int, int, int]]:
 
 
 def turn(
-    k: Kernel, source: Array, target: Array, rows: int, columns: Value, row: Index | None = None, turned: int = 0
+    k: Kernel, source: Array, target: Array, rows: int, columns: Index, row: Index | None = None, turned: int = 0
 ) -> None:
     """The transpose of a matrix (rows, columns) as (columns, rows), block by block in registers. The rows of both are
-    dense and lie `row` and `turned` numbers apart, by default behind each other."""
+    dense and lie `row` and `turned` numbers apart, by default behind each other. Of columns whose number the code is made
+    for, those that are left over are a block too."""
     row = columns if row is None else row
     turned = turned or rows
     lanes = k.lanes
     zero = k.number(0.0, lanes)
     source, target = source.shaped(1), target.shaped(1)
-    whole = columns.op("udiv", columns, lanes) * lanes
 
-    def piece(r: Index, high: int, c: Value, wide: bool) -> None:
-        """A block of `high` rows; one that is not `wide` is a single column."""
+    def piece(r: Index, high: int, c: Index, wide: int) -> None:
+        """A block of `high` rows and `wide` columns, which may be one."""
         at = source.moved(row * r + c)
         to = target.moved(c * turned + r)
-        if not wide:
+        if wide == 1:
             for i in range(high):
                 to.store(at.load(row * i), i)
             return
-        values = [at.load(row * i, lanes=lanes) if i < high else zero for i in range(lanes)]
-        for j, value in enumerate(k.transposed(values)):
+        values = [at.load(row * i, lanes=lanes, count=wide) if i < high else zero for i in range(lanes)]
+        for j, value in enumerate(k.transposed(values)[:wide]):
             to.store(value, j * turned, count=high)
 
     def strip(r: Index, high: int) -> None:
+        if isinstance(columns, int):
+            whole: Index = columns // lanes * lanes
+        else:
+            whole = columns.op("udiv", columns, lanes) * lanes
         for c in k.turns(whole, 0, lanes):
-            piece(r, high, c, True)
+            piece(r, high, c, lanes)
+        if isinstance(columns, int):
+            if columns % lanes:
+                piece(r, high, whole, columns % lanes)
+            return
         for c in k.turns(columns, whole):
-            piece(r, high, c, False)
+            piece(r, high, c, 1)
 
     if rows >= lanes:
         for r in k.turns(rows // lanes * lanes, 0, lanes):

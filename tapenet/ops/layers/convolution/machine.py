@@ -119,9 +119,8 @@ def _sizes(p: Plan) -> Ints:
 
 def _bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
     """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
-    x = moves.batch_last(x)
     if x.shape[1:-1] == tuple(padded) and not any(befores):
-        return x
+        return moves.batch_last(x)
     made = np.empty((x.shape[0], *padded, x.shape[-1]), x.dtype)
     inside = []
     for axis, (before, length, n) in enumerate(zip(befores, padded, x.shape[1:-1], strict=True), 1):
@@ -130,7 +129,7 @@ def _bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
             made[(slice(None),) * axis + (border,)] = 0
         inside.append(slice(before, end))
     taken = tuple(slice(0, place.stop - place.start) for place in inside)
-    made[(slice(None), *inside)] = x[(slice(None), *taken)]
+    moves.put(x[(slice(None), *taken)], made[(slice(None), *inside)])
     return made
 
 
