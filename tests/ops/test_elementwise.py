@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.ops.elementwise import basic
 from tapenet.ops.registry import registry
 from tapenet.testing import check_grads
 
@@ -143,6 +144,26 @@ def test_powers_of_zero_and_of_negatives(exponent: Any, kind: str) -> None:
         current.sum().backward(create_graph=True)
         current = x.grad
         np.testing.assert_allclose(current.data, derivative, atol=1e-12)
+
+
+@pytest.mark.parametrize("rule", [basic._twice, lambda g, x: basic._power_x(g, x, 2)])
+def test_a_square_under_a_sum_takes_one_pass_back(rule: Any) -> None:
+    passes: list[int] = []
+
+    class Watched(np.ndarray[Any, Any]):
+        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+            plain = [i.view(np.ndarray) if isinstance(i, Watched) else i for i in inputs]
+            found = getattr(ufunc, method)(*plain, **options)
+            passes.append(found.size)
+            return found.view(Watched)
+
+    x = R.normal(size=(3, 4)).astype(np.float32)
+    for g, count in ((np.broadcast_to(np.float32(0.3), x.shape), 1), (R.normal(size=x.shape).astype(np.float32), 2)):
+        passes.clear()
+        found = rule(g, x.view(Watched))
+        assert found.dtype == np.float32
+        assert passes == [x.size] * count
+        np.testing.assert_array_equal(np.asarray(found), g * (2 * x))
 
 
 def test_powers_by_the_exponent() -> None:
