@@ -161,7 +161,8 @@ def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
             continue
         note(f"the shape of {path}", (str(p[1]) for p in arrays), _SHAPE)
         note(f"the dtype of {path}", (str(p[2]) for p in arrays), _DTYPE)
-        note(f"requires_grad of {path}", (str(p[3] is not None) for p in arrays), _VALUE)
+        note(f"the memory order of {path}", (str(p[3] or "row-major") for p in arrays), _ORDER)
+        note(f"requires_grad of {path}", (str(p[4] is not None) for p in arrays), _VALUE)
     if len({tuple(call) for call in calls}) > 1:
         lines.append("which arguments there are")
         mends[_VALUE] = None
@@ -179,6 +180,7 @@ def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
 
 _SHAPE = "For a last batch that is smaller, drop it (drop_last=True) or pad it, and mask the rows that do not count."
 _DTYPE = "Convert arrays to one dtype before the call."
+_ORDER = "Bring arrays into one memory order before the call, np.ascontiguousarray(array)."
 _NUMBER = "Give a number that changes as an array or a NumPy number, np.float32({path})."
 _VALUE = "Give what changes as an array, or raise max_variants."
 _GRADS = "Call zero_grad() before backward(), or set gradients to None at the same place each time."

@@ -132,7 +132,8 @@ def test_a_crossed_wire_inside_a_stage_is_not_merged(block: Any, turns: int, dat
     pen, stage_of = nested(block, turns, 5)
     drawing = fold_repeats(pen.drawing)
     sound(pen.drawing, drawing)
-    if len(block) > 2:
+    # Stages that come to one op with a count, a chain of the same, are as quickly read as another count.
+    if len(block) > 2 and sum(v.kind == "op" and stage_of[v.members[0]] == 0 for v in drawing.vertices) > 1:
         assert [c.count for c in drawing.clusters if c.around == "module"] == [5]
     changed = data.draw(st.integers(0, 4))
     begins = stage_of.index(changed)

@@ -42,7 +42,7 @@ class Names:
             for name, tensor in slot.state.items():
                 self._hold(tensor, "input", f"{of}: {name}")
         entries = parameters.entries(variant.key[0])
-        arrays = {path: part[3] for path, part in entries.items() if part[0] == "array"}
+        arrays = {path: part[-1] for path, part in entries.items() if part[0] == "array"}
         #: Of the leaves among the arguments: the path.
         self._leaves = {leaf: path for path, leaf in reversed(arrays.items()) if leaf is not None}
         plan = variant.plan
