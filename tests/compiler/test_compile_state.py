@@ -481,9 +481,10 @@ def test_the_warning_names_memory_orders() -> None:
     pytest.importorskip("llvmlite")
     f = tn.compile(lambda x: x + 1, max_variants=2, backend="native")
     x = np.zeros((2, 3, 4), np.float32)
+    f(x)
+    f(x.T.copy().T)
     with pytest.warns(tn.CompileWarning, match=r"the memory order of x \(row-major, \(2, 1, 0\)\).*one memory order"):
-        for given in (x, x.T.copy().T, x.swapaxes(0, 1).copy().swapaxes(0, 1)):
-            np.testing.assert_array_equal(f(given).data, 1)
+        f(x.swapaxes(0, 1).copy().swapaxes(0, 1))
 
 
 def test_the_warning_names_state_too() -> None:
