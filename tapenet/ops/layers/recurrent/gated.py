@@ -20,12 +20,14 @@ from tapenet.ops.layers.recurrent.products import (
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     CALLED,
+    MEMORY,
     Array,
     Turns,
     active,
     check,
     chosen,
     end,
+    first,
     multiply_adds,
     sampled,
     stacked,
@@ -177,7 +179,7 @@ def _gru_grad(
     biases: Any = bias_gradient(d).reshape(4, -1) if {"b_ih", "b_hh"} & {*by} else None
     made: dict[str, Callable[[], Any]] = {
         "x": lambda: turns.restored(input_gradient([d[1:3], d[:1]], w_ih) if found[0] is None else found[0], 1),
-        "h0": lambda: turns.restored(dh, 0),
+        "h0": lambda: first(turns, dh),
         "w_ih": lambda: weight_gradient([d[1:3], d[:1]], turns.inputs(x, dtype)),
         "w_hh": lambda: weight_gradient([d[1:]], turns.before(states)),
         "b_ih": lambda: biases[[1, 2, 0]].reshape(-1),
@@ -238,7 +240,7 @@ gru_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "gates", "states", "recurrent", "lengths"),
     lower=CALLED,
-    memory="alike",
+    memory=MEMORY,
     label="GRU gradients",
     formula="the gradients of gru by the inputs named",
     doc="""The gradients of `gru`, from what it left: an op so that a compiled step can call it. It has no derivative itself;

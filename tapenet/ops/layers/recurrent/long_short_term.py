@@ -26,12 +26,14 @@ from tapenet.ops.layers.recurrent.products import (
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     CALLED,
+    MEMORY,
     Array,
     Turns,
     active,
     check,
     chosen,
     end,
+    first,
     multiply_adds,
     sampled,
     stacked,
@@ -212,8 +214,8 @@ def _lstm_grad(
     bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
     made: dict[str, Callable[[], Any]] = {
         "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
-        "h0": lambda: turns.restored(dh, 0),
-        "c0": lambda: turns.restored(dc, 0),
+        "h0": lambda: first(turns, dh),
+        "c0": lambda: first(turns, dc),
         "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
         "w_hh": lambda: weight_gradient([d], turns.before(states)),
         "b_ih": lambda: bias,
@@ -276,7 +278,7 @@ lstm_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "tanh_cells", "lengths"),
     lower=CALLED,
-    memory="alike",
+    memory=MEMORY,
     label="LSTM gradients",
     formula="the gradients of lstm by the inputs named",
     doc="""The gradients of `lstm`, from what it left: an op so that a compiled step can call it. It has no derivative itself;

@@ -234,6 +234,16 @@ def sampled(r: np.random.Generator, gates: int, states: int = 1) -> list[Sample]
     ]
 
 
+#: How gradients with two axes lie in memory, from the slowest to the fastest: those by weights, in Fortran order, and the
+#: small ones by first states with them, since an op says one thing of all.
+MEMORY = (1, 0)
+
+
+def first(turns: Turns, g: Array) -> Array:
+    """The gradient by first states, from that with its rows in the order of the turns."""
+    return np.asfortranarray(turns.restored(g, 0))
+
+
 #: What a compiler reads of a layer.
 CALLED = called("its turns are run by the host")
 

@@ -20,12 +20,14 @@ from tapenet.ops.layers.recurrent.products import (
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
     CALLED,
+    MEMORY,
     Array,
     Turns,
     active,
     check,
     chosen,
     end,
+    first,
     multiply_adds,
     sampled,
     stacked,
@@ -134,7 +136,7 @@ def _rnn_grad(
     bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
     made: dict[str, Callable[[], Any]] = {
         "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
-        "h0": lambda: turns.restored(dh, 0),
+        "h0": lambda: first(turns, dh),
         "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
         "w_hh": lambda: weight_gradient([d], turns.before(states)),
         "b_ih": lambda: bias,
@@ -188,7 +190,7 @@ rnn_grad = op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "states", "lengths"),
     lower=CALLED,
-    memory="alike",
+    memory=MEMORY,
     label="RNN gradients",
     formula="the gradients of rnn by the inputs named",
     doc="""The gradients of `rnn`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
