@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 from tapenet.compiler.ir import Instruction, Program, Value
-from tapenet.kernels.memory import LINE
+from tapenet.kernels import LINE
 
 
 def last_uses(program: Program, shares: Callable[[Instruction], bool]) -> dict[Value, int]:

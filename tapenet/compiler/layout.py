@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeGuard
 import numpy as np
 
 from tapenet.compiler.ir import Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
+from tapenet.kernels import aligned
 
 Array = np.ndarray[Any, Any]
 Strides = tuple[int, ...]
@@ -80,8 +81,9 @@ def copied(array: Array, order: Order | None) -> Array:
 def new(shape: tuple[int, ...], dtype: np.dtype[Any], order: Order | None) -> Array:
     """An array without content that is dense in memory in an order, None for the usual one."""
     if order is None:
-        return np.empty(shape, dtype)
-    return np.empty([shape[i] for i in order], dtype).transpose(np.argsort(order))
+        order = tuple(range(len(shape)))
+    made: Array = aligned(tuple(shape[i] for i in order), dtype)
+    return made.transpose(sorted(range(len(order)), key=order.__getitem__))
 
 
 def alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:

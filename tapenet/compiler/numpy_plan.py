@@ -21,7 +21,7 @@ from tapenet.compiler.numpy_plan_blocks import Block, Run, run_at
 from tapenet.compiler.numpy_plan_memory import Scratch, is_large, overlapping
 from tapenet.compiler.numpy_plan_places import Places
 from tapenet.compiler.numpy_plan_statements import STATEMENTS, emit
-from tapenet.kernels.memory import aligned
+from tapenet.kernels import aligned
 
 _number = itertools.count(1)
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels import aligned, vectors_like
 from tapenet.kernels.blocks import turn
-from tapenet.kernels.memory import vectors_like
 from tapenet.kernels.threads import deal
 from tapenet.native import gemm
 from tapenet.native.formulas import call
@@ -58,10 +58,10 @@ def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> tup
     number = np.full(1, scale, dtype)
 
     def part(first: int, last: int) -> None:
-        keys, turned = np.empty((2, blocks * BLOCK * query.shape[-1]), dtype)
-        values = np.empty(blocks * BLOCK * value.shape[-1], dtype)
-        scores = np.empty(blocks * BLOCK * BLOCK, dtype)
-        own, sums = np.empty(BLOCK * query.shape[-1], dtype), np.empty(BLOCK * value.shape[-1], dtype)
+        keys, turned = aligned((2, blocks * BLOCK * query.shape[-1]), dtype)
+        values = aligned((blocks * BLOCK * value.shape[-1],), dtype)
+        scores = aligned((blocks * BLOCK * BLOCK,), dtype)
+        own, sums = aligned((BLOCK * query.shape[-1],), dtype), aligned((BLOCK * value.shape[-1],), dtype)
         totals = np.empty((2, BLOCK), dtype)
         run(*arrays, below, heads, number, keys, turned, values, scores, own, sums, totals, first, last, rows, columns)
 
@@ -86,11 +86,11 @@ def backward(
     below = np.ascontiguousarray(below)
 
     def part(first: int, last: int) -> None:
-        keys, keys_turned, key_sums = np.empty((3, blocks * BLOCK * width), dtype)
-        values, values_turned, value_sums = np.empty((3, blocks * BLOCK * wide), dtype)
-        weights, by_scores = np.empty((2, blocks * BLOCK * BLOCK), dtype)
-        own, own_sums = np.empty((2, BLOCK * width), dtype)
-        upper, results = np.empty((2, BLOCK * wide), dtype)
+        keys, keys_turned, key_sums = aligned((3, blocks * BLOCK * width), dtype)
+        values, values_turned, value_sums = aligned((3, blocks * BLOCK * wide), dtype)
+        weights, by_scores = aligned((2, blocks * BLOCK * BLOCK), dtype)
+        own, own_sums = aligned((2, BLOCK * width), dtype)
+        upper, results = aligned((2, BLOCK * wide), dtype)
         run(
             *arrays, below, heads, number, keys, keys_turned, key_sums, values, values_turned, value_sums, weights,
             by_scores, own, own_sums, upper, results, first, last, rows, columns,

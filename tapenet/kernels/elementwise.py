@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels import like
 from tapenet.kernels.threads import deal
 from tapenet.native.emitter import Value
 from tapenet.native.formulas import call
@@ -32,7 +33,7 @@ def apply(name: str, *arrays: Any, numbers: tuple[float, ...] = ()) -> Any:
     """A formula over arrays of one shape, dtype and memory order, without gaps; the result, or each of them, lies alike.
     Its last arguments are the `numbers`."""
     first = arrays[0]
-    made = [np.empty_like(first) for _ in range(RESULTS.get(name, 1))]
+    made = [like(first) for _ in range(RESULTS.get(name, 1))]
     run = _compiled(name, len(arrays), len(numbers), first.dtype.char)
     options = np.array(numbers or (0.0,), first.dtype)
     deal(lambda begin, end: run(*made, *arrays, options, begin, end), first.size, COST * first.size)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.kernels import like
 from tapenet.kernels.threads import deal
 from tapenet.native.emitter import Value
 from tapenet.native.formulas import call
@@ -58,7 +59,7 @@ def measured(x: Any, share: Share | None) -> tuple[Any, Any, Any, Any]:
 def gradient(x: Any, most: Any, factor: Any, share: Share | None, each: Any, classes: Any, part: Any) -> Any:
     """exp(x - most) · factor, less the shares times `each`, and less `part` at each position's class; numbers by position.
     Without `classes` no part is taken off."""
-    dx = np.empty_like(x)
+    dx = like(x)
     arguments = [dx, most, factor]
     if share is not None:
         arguments += [each, *share.arguments(x.dtype)]

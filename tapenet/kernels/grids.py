@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.kernels import like
 from tapenet.kernels.threads import deal
 from tapenet.native.emitter import Value
 from tapenet.native.gemm import load_masked, store_masked
@@ -57,7 +58,7 @@ def sampled(x: Any, grid: Any, reading: Reading) -> Any:
 def gradients(g: Any, x: Any, grid: Any, reading: Reading, by_x: bool, by_grid: bool) -> tuple[Any, Any]:
     """By x and by the grid, None for one that is not wanted."""
     (batch, channels, *sizes), results = x.shape, grid.shape[1]
-    dx, dgrid = np.empty_like(x) if by_x else None, np.empty_like(grid) if by_grid else None
+    dx, dgrid = like(x) if by_x else None, like(grid) if by_grid else None
     run = _gradients(x.dtype.char, _lanes(channels, x.dtype), reading, by_x, by_grid)
 
     def work(first: int, last: int) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels import aligned
 from tapenet.kernels.threads import deal
 from tapenet.native.emitter import Value
 from tapenet.native.kernel import Array, Index, Kernel
@@ -27,7 +28,7 @@ def group_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, An
     """The result, and of each group the mean, variance and 1 / √(variance + eps), shaped (sample, group, 1) or
     (1, group, sample). Weight and bias are of (group, channel in the group), or None."""
     samples, groups, width, positions, batch = x.shape
-    out = np.empty(x.shape, x.dtype)
+    out = aligned(x.shape, x.dtype)
     mean, var, scale = np.empty((3, samples, groups, batch), x.dtype)
     arguments = (x, out, mean, var, scale, _by_channel(weight, 1, x), _by_channel(bias, 0, x), np.full(1, eps, x.dtype))
     if batch == 1:
@@ -43,7 +44,7 @@ def group_norm_grad(
 ) -> tuple[Any, Any, Any]:
     """The gradients by x, weight and bias, where those by the means and the variances are given too."""
     samples, groups, width, positions, batch = x.shape
-    dx = np.empty(x.shape, x.dtype)
+    dx = aligned(x.shape, x.dtype)
     along, total = np.empty((2, samples, groups, width, batch), x.dtype)
     statistics = (np.ascontiguousarray(np.broadcast_to(a, mean.shape), x.dtype) for a in (mean, scale, g_mean, g_var))
     arguments = (g, x, dx, along, total, _by_channel(weight, 1, x), *statistics)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.kernels import panels
+from tapenet.kernels import aligned, panels
 from tapenet.kernels.moves import transposed
 from tapenet.kernels.threads import deal
 from tapenet.native import gemm
@@ -41,7 +41,7 @@ def _rows(x: Any, weight: Any, turned: bool) -> Any:
     """x @ weight, or x @ weightᵀ."""
     n, inputs = x.shape
     outputs = weight.shape[0 if turned else 1]
-    out = np.empty((n, outputs), x.dtype)
+    out = aligned((n, outputs), x.dtype)
     run = _product(inputs, outputs, turned, n >= panels.ROWS, x.dtype.char)
     deal(lambda first, last: run(x, weight, out, first, last - first), n, n * inputs * outputs)
     return out

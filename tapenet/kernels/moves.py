@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-import numpy as np
-
+from tapenet.kernels import aligned
 from tapenet.kernels.blocks import turn
 from tapenet.native.kernel import Kernel
 
@@ -15,7 +14,7 @@ def batch_last(x: Any) -> Any:
     """x (..., batch) in C order; quick where its memory has the batch in front."""
     if x.flags.c_contiguous:
         return x
-    made = np.empty(x.shape, x.dtype)
+    made = aligned(x.shape, x.dtype)
     put(x, made)
     return made
 
@@ -50,7 +49,7 @@ def _put(rows: int, columns: int, char: str) -> Any:
 def transposed(matrix: Any) -> Any:
     """The transpose of a matrix in C order, in C order too."""
     rows, columns = matrix.shape
-    made = np.empty((columns, rows), matrix.dtype)
+    made = aligned((columns, rows), matrix.dtype)
     _transpose(rows, matrix.dtype.char)(matrix, made, columns)
     return made
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels import like
 from tapenet.kernels.threads import deal
 from tapenet.native.kernel import Array, Index, Kernel, Value, Variable
 
@@ -21,7 +22,7 @@ COST = 8
 def layer_norm(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
     """The result, x̂ and 1 / √(variance + eps) of each row of a matrix; weight and bias are vectors along rows, or None."""
     count, n = rows.shape
-    out, x_hat, scale = np.empty_like(rows), np.empty_like(rows), np.empty((count, 1), rows.dtype)
+    out, x_hat, scale = like(rows), like(rows), np.empty((count, 1), rows.dtype)
     run = _layer_norm(rows.dtype.char, weight is not None, bias is not None)
     vectors = [_dense(v) for v in (weight, bias) if v is not None]
     number = np.full(1, eps, rows.dtype)
@@ -32,7 +33,7 @@ def layer_norm(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any,
 def layer_norm_grad(g: Any, weight: Any, x_hat: Any, scale: Any) -> tuple[Any, Any, Any]:
     """The gradients by the rows, weight and bias."""
     n = g.shape[1]
-    dx = np.empty_like(g)
+    dx = like(g)
     by_weight, by_bias = np.zeros((2, n), g.dtype)
     run = _layer_norm_grad(g.dtype.char, weight is not None)
     vectors = [] if weight is None else [_dense(weight)]
@@ -126,7 +127,7 @@ def _layer_norm_grad(char: str, weighted: bool) -> Any:
 def rms_norm(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
     """The result and 1 / √(mean square + eps) of each row of a matrix."""
     count, n = rows.shape
-    out, scale = np.empty_like(rows), np.empty((count, 1), rows.dtype)
+    out, scale = like(rows), np.empty((count, 1), rows.dtype)
     run = _rms_norm(rows.dtype.char, weight is not None)
     vectors = [] if weight is None else [_dense(weight)]
     number = np.full(1, eps, rows.dtype)
@@ -137,7 +138,7 @@ def rms_norm(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
 def rms_norm_grad(g: Any, rows: Any, weight: Any, scale: Any) -> tuple[Any, Any]:
     """The gradients by the rows and weight."""
     n = g.shape[1]
-    dx, by_weight = np.empty_like(g), np.zeros(n, g.dtype)
+    dx, by_weight = like(g), np.zeros(n, g.dtype)
     run = _rms_norm_grad(g.dtype.char, weight is not None)
     vectors = [] if weight is None else [_dense(weight)]
     run(g, rows, scale, dx, by_weight, *vectors, len(g), n)
@@ -188,7 +189,7 @@ def _rms_norm_grad(char: str, weighted: bool) -> Any:
 def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:
     """The result, mean, variance and 1 / √(variance + eps) of each channel of (before, channels, after)."""
     channels = x.shape[1]
-    out = np.empty_like(x)
+    out = like(x)
     mean, var, scale = np.empty((3, channels), x.dtype)
     run = _batch_norm(x.dtype.char)
     weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
@@ -204,7 +205,7 @@ def batch_norm_grad(
 ) -> tuple[Any, Any, Any]:
     """The gradients by x, weight and bias, where those by the mean and the variance are given too."""
     channels = x.shape[1]
-    dx = np.empty_like(x)
+    dx = like(x)
     along, total = np.empty((2, channels), x.dtype)
     weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
     run = _batch_norm_grad(x.dtype.char)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels import aligned
 from tapenet.native.kernel import Kernel, Value
 
 
@@ -20,7 +21,7 @@ def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
     """
     n, width = values.shape
     places = np.full(length, -1, np.int64)
-    rows, sums = np.empty(n, np.int64), np.empty_like(values)
+    rows, sums = np.empty(n, np.int64), aligned(values.shape, values.dtype)
     count = np.zeros(1, np.int64)
     _gathered(values.dtype.char)(indices, values, places, rows, sums, count, n, width)
     return rows[: count[0]], sums[: count[0]]

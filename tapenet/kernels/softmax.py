@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.kernels import aligned
 from tapenet.kernels.threads import deal
 from tapenet.native.formulas import call
 from tapenet.native.kernel import Array, Kernel, Value
@@ -38,7 +39,7 @@ def log_softmax_grad(g: Any, out: Any) -> Any:
 
 def _run(name: str, *arrays: Any) -> Any:
     count, n = arrays[0].shape
-    made = np.empty((count, n), arrays[0].dtype)
+    made = aligned((count, n), arrays[0].dtype)
     run = _compiled(name, arrays[0].dtype.char)
     deal(lambda first, last: run(made, *arrays, first, last, n), count, COST * made.size)
     return made

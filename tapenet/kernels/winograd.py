@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.threads import deal
 from tapenet.native import gemm
@@ -105,7 +106,7 @@ def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
     whole = shape.height // 2
 
     def part(first: int, last: int) -> None:
-        scratch = np.empty(17 * _rows(shape) * columns, x.dtype)
+        scratch = aligned((17 * _rows(shape) * columns,), x.dtype)
         run(x, border, u, bias, out, scratch, first, min(last, whole), max(first, whole), last)
 
     deal(part, shape.rows, shape.multiply_adds)
@@ -122,9 +123,9 @@ def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
 
     def part(first: int, last: int) -> None:
         u = found[first] = np.zeros((16, shape.outs, shape.channels), x.dtype)
-        v = np.empty(16 * (shape.channels | 1) * columns, x.dtype)
-        m = np.empty(16 * (shape.outs | 1) * columns, x.dtype)
-        turned = np.empty(shape.channels * columns, x.dtype)
+        v = aligned((16 * (shape.channels | 1) * columns,), x.dtype)
+        m = aligned((16 * (shape.outs | 1) * columns,), x.dtype)
+        turned = aligned((shape.channels * columns,), x.dtype)
         run(x, border, u, y, v, m, turned, first, min(last, whole), max(first, whole), last)
 
     deal(part, shape.rows, shape.multiply_adds)

@@ -27,7 +27,7 @@ from tapenet.autodiff import mutation
 from tapenet.autodiff.rows import LARGE, RowGradient
 from tapenet.autodiff.tape import Leaf, bump
 from tapenet.autodiff.tensor import Tensor
-from tapenet.kernels.memory import aligned
+from tapenet.kernels import aligned
 from tapenet.optim.program import Program, Rule, program
 
 #: Bytes of one array in a block. Adam works on five at once. Measured on 670,000 float32 parameters with 2 MB

@@ -7,7 +7,7 @@ import numpy as np
 import tapenet as tn
 from tapenet.compiler.buffers import Arena, last_uses
 from tapenet.compiler.ir import Instruction, Reference, Write
-from tapenet.kernels.memory import LINE
+from tapenet.kernels import LINE
 from tests.compiler.passes.programs import Build, constant
 
 

@@ -20,6 +20,7 @@ from tapenet.compiler.native.calls import Calls
 from tapenet.compiler.native.module import Module, Segment
 from tapenet.compiler.native.parallel import threads
 from tapenet.compiler.native.report import groups, report
+from tapenet.kernels import SMALL
 from tapenet.native.toolchain import Library
 from tapenet.native.toolchain import build as compile_text
 
@@ -152,9 +153,10 @@ class Runner:
         for i, value in enumerate(outputs):
             namespace[f"d{i}"] = value.dtype
             order = unusual_order(value.shape, module.layouts[value].strides)
-            lines.append(
-                f"y{i} = " + (f"new({value.shape!r}, d{i}, {order})" if order else f"empty({value.shape!r}, d{i})")
-            )
+            if order is None and value.nbytes < SMALL:
+                lines.append(f"y{i} = empty({value.shape!r}, d{i})")
+            else:
+                lines.append(f"y{i} = new({value.shape!r}, d{i}, {order})")
         # An op or a host may call the very function that it is run by.
         lines += ["acquire()", "if busy[0]:", "    try:", f"        return within({', '.join(names)})"]
         lines += ["    finally:", "        release()", "busy[0] = True", "try:"]

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.kernels.memory import aligned
+from tapenet.kernels import aligned
 from tapenet.kernels.recurrent import backwards, forwards
 from tapenet.kernels.recurrent.tiles import Layer
 from tapenet.kernels.recurrent.weights import packed, packed_turned

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.kernels.memory import aligned
+from tapenet.kernels import aligned
 from tapenet.native.kernel import Kernel
 from tapenet.native.processor import registers
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.kernels.memory import vectors_like
+from tapenet.kernels import vectors_like
 from tapenet.ops.layers.attention.whole import LOWEST, dropped, kept, masked, row_maximum, row_sum
 from tapenet.ops.shapes.basic import unbroadcast
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.kernels.memory import vectors_like
+from tapenet.kernels import vectors_like
 from tapenet.ops.layers.activations.softmax import LIMITS
 
 #: Where a maximum begins, by dtype: the lowest float. In a row that is masked whole -inf minus it is -inf, not nan.

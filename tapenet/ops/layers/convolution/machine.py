@@ -121,7 +121,7 @@ def _bordered(moves: Any, x: Any, befores: Any, padded: Any) -> Any:
     """x (channels, spatial axes, batch) within zeros, C-contiguous. What does not fit in at the end is cut off."""
     if x.shape[1:-1] == tuple(padded) and not any(befores):
         return moves.batch_last(x)
-    made = np.empty((x.shape[0], *padded, x.shape[-1]), x.dtype)
+    made = kernels.aligned((x.shape[0], *padded, x.shape[-1]), x.dtype)
     inside = []
     for axis, (before, length, n) in enumerate(zip(befores, padded, x.shape[1:-1], strict=True), 1):
         end = min(before + n, length)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet import kernels
-from tapenet.kernels.memory import aligned
+from tapenet.kernels import aligned
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import called
 from tapenet.ops.registry import Sample, sample
