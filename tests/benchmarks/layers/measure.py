@@ -41,12 +41,15 @@ def memory(name: str, candidates: Iterable[str], plan: Plan) -> tuple[dict[str, 
     errors: Errors = {}
     if not measurable():
         return found, errors
-    with tempfile.TemporaryDirectory() as cache:
-        for c in candidates:
-            with Process(PACKAGE, name, c, plan.patience, TAPENET_CACHE=cache) as process:
-                try:
-                    process.ask("start")
-                    found[c] = process.ask("memory", 5)
-                except Failed as error:
-                    errors[f"{c}, memory"] = str(error)
+    for c in candidates:
+        # Nothing is compiled before: what the compiler itself needs is then there when the first step begins.
+        with (
+            tempfile.TemporaryDirectory() as cache,
+            Process(PACKAGE, name, c, plan.patience, TAPENET_CACHE=cache) as process,
+        ):
+            try:
+                process.ask("start")
+                found[c] = process.ask("memory", 5)
+            except Failed as error:
+                errors[f"{c}, memory"] = str(error)
     return found, errors
