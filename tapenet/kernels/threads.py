@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from tapenet.native.blas import alone as alone
 from tapenet.native.processor import processors
 
 #: Multiply-adds from which a second thread pays: waking it takes some 50 µs.

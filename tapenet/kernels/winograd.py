@@ -31,7 +31,7 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.kernels.blocks import even, turn
 from tapenet.kernels.threads import deal
-from tapenet.native import gemm
+from tapenet.native import blas, gemm
 from tapenet.native.kernel import Array, Index, Kernel, Value
 from tapenet.native.processor import registers
 
@@ -79,14 +79,16 @@ def pays(char: str, shape: Shape) -> bool:
 def transformed(weight: Any) -> Any:
     """U = G g Gᵀ of kernels (outs, channels, 3, 3), as (16, outs, channels)."""
     both = np.einsum("ai,bj->abij", _G, _G).reshape(16, 9).astype(weight.dtype)
-    return both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, *weight.shape[:2])
+    with blas.alone():
+        return both.dot(np.ascontiguousarray(weight).reshape(-1, 9).T).reshape(16, *weight.shape[:2])
 
 
 def back(found: Any) -> Any:
     """The adjoint of `transformed`: Gᵀ f G, as (outs, channels, 3, 3)."""
     both = np.einsum("ai,bj->ijab", _G, _G).reshape(9, 16).astype(found.dtype)
     outs, channels = found.shape[1:]
-    return both.dot(found.reshape(16, -1)).T.reshape(outs, channels, 3, 3)
+    with blas.alone():
+        return both.dot(found.reshape(16, -1)).T.reshape(outs, channels, 3, 3)
 
 
 def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
@@ -103,22 +105,21 @@ def convolve(x: Any, weight: Any, bias: Any, out: Any, shape: Shape) -> None:
     u = transformed(weight)
     border = np.zeros(shape.batch, x.dtype)
     columns = _columns(shape)
-    whole = shape.height // 2
 
     def part(first: int, last: int) -> None:
         scratch = aligned((17 * _rows(shape) * columns,), x.dtype)
-        run(x, border, u, bias, out, scratch, first, min(last, whole), max(first, whole), last)
+        for span in _spans(shape, first, last):
+            run(x, border, u, bias, out, scratch, *span)
 
-    deal(part, shape.rows, shape.multiply_adds)
+    deal(part, shape.rows * _units(shape), shape.multiply_adds)
 
 
 def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
     """The gradient of `convolve` by the weights, (outs, channels, 3, 3), where y, shaped like `out`, is the one by its
-    result. With several threads, sums are over rows of tiles of each and then over threads, in their order."""
+    result. With several threads, sums are over the tiles of each and then over threads, in their order."""
     run = _weight_grad(shape, x.dtype.char)
     border = np.zeros(shape.batch, x.dtype)
     columns = _columns(shape)
-    whole = shape.height // 2
     found: dict[int, Any] = {}
 
     def part(first: int, last: int) -> None:
@@ -126,13 +127,44 @@ def weight_grad(x: Any, y: Any, shape: Shape) -> Any:
         v = aligned((16 * (shape.channels | 1) * columns,), x.dtype)
         m = aligned((16 * (shape.outs | 1) * columns,), x.dtype)
         turned = aligned((shape.channels * columns,), x.dtype)
-        run(x, border, u, y, v, m, turned, first, min(last, whole), max(first, whole), last)
+        for span in _spans(shape, first, last):
+            run(x, border, u, y, v, m, turned, *span)
 
-    deal(part, shape.rows, shape.multiply_adds)
+    deal(part, shape.rows * _units(shape), shape.multiply_adds)
     first, *others = (found[begin] for begin in sorted(found))
     for other in others:
         first += other
     return back(first)
+
+
+def _units(shape: Shape) -> int:
+    """Into how many parts a row of tiles can be cut: its tiles, if each is a block."""
+    return shape.columns if _most(shape) == 1 else 1
+
+
+def _spans(shape: Shape, first: int, last: int) -> Iterator[tuple[int, ...]]:
+    """Parts of rows of tiles as rectangles, in the order of the kernels' last arguments: rows of whole tiles from and to,
+    rows of which the upper half is in the result; columns likewise."""
+    units = _units(shape)
+    while first < last:
+        row, column = divmod(first, units)
+        if column or last - first < units:
+            rows, begin, end = 1, column, min(units, column + last - first)
+            first += end - begin
+        else:
+            rows, begin, end = (last - first) // units, 0, shape.columns
+            first += rows * units
+        yield *_halves(row, row + rows, shape.height // 2), *_halves(begin, end, shape.width // 2)
+
+
+def _halves(first: int, last: int, whole: int) -> tuple[int, int, int, int]:
+    """Tiles from and to, those that are whole and those of which only the first half is in the result."""
+    return first, min(last, whole), max(first, whole), last
+
+
+def _most(shape: Shape) -> int:
+    """How many tiles a block has at most."""
+    return max(1, COLUMNS // shape.batch)
 
 
 def _rows(shape: Shape) -> int:
@@ -142,7 +174,7 @@ def _rows(shape: Shape) -> int:
 
 def _columns(shape: Shape) -> int:
     """Columns of the largest block of tiles."""
-    return max(1, min(COLUMNS // shape.batch, shape.columns)) * shape.batch
+    return min(_most(shape), shape.columns) * shape.batch
 
 
 # -- kernels -----------------------------------------------------------------------------------------------------
@@ -167,12 +199,17 @@ def _both(matrix: Sequence[Sequence[int]], tile: list[list[Value]]) -> list[list
     return [_applied(matrix, row) for row in rows]
 
 
-def _tiles(k: Kernel, shape: Shape) -> Iterator[tuple[Index, int, int]]:
-    """The tiles of one row in blocks: where a block begins, its tiles, and how many columns of a tile are results."""
+def _tiles(k: Kernel, shape: Shape, span: list[Value]) -> Iterator[tuple[Index, int, int]]:
+    """The tiles of one row in blocks: where a block begins, its tiles, and how many columns of a tile are results. `span` are
+    those to be done, where a block is one tile; else it is all of them."""
+    if _most(shape) == 1:
+        for (start, stop), wide in ((span[:2], 2), (span[2:], 1)):
+            for tile in k.turns(stop, start):
+                yield tile, 1, wide
+        return
     whole = shape.width // 2
-    most = max(1, COLUMNS // shape.batch)
     if whole:
-        for begin, count, size in even(whole, most):
+        for begin, count, size in even(whole, _most(shape)):
             if count == 1:
                 yield begin, size, 2
             else:
@@ -183,15 +220,15 @@ def _tiles(k: Kernel, shape: Shape) -> Iterator[tuple[Index, int, int]]:
 
 
 def _blocks(k: Kernel, shape: Shape) -> Iterator[tuple[Value, Index, int, tuple[int, int]]]:
-    """The blocks of tiles of some rows, which the next arguments name: first and last of whole tiles, and of those of which
-    only the upper half is in the result. Gives the row, the first tile, the tiles, and how many rows and columns of a tile
-    are in the result."""
+    """The blocks of tiles of some rows and columns, which the next arguments name (`_spans`). Gives the row, the first tile,
+    the tiles, and how many rows and columns of a tile are in the result."""
     begin, end, begin_last, end_last = (k.integer() for _ in range(4))
+    span = [k.integer() for _ in range(4)]
     for first_row, last_row, high in ((begin, end, 2), (begin_last, end_last, 1)):
         if high == 1 and shape.height % 2 == 0:
             continue
         for row in k.turns(last_row, first_row):
-            for first, size, wide in _tiles(k, shape):
+            for first, size, wide in _tiles(k, shape, span):
                 yield row, first, size, (high, wide)
 
 

@@ -1,9 +1,13 @@
-"""The BLAS that NumPy itself uses, by address: one library, one set of threads for both."""
+"""The BLAS that NumPy itself uses, by address: one library, one set of threads for both; and how it is kept from using
+them."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import threading
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +23,11 @@ _NAMES = (
 )
 
 
+#: How OpenBLAS's functions for the number of threads are called.
+_COUNTS = ("scipy_openblas_{}_num_threads64_", "openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads",
+           "openblas_{}_num_threads")  # fmt: skip
+
+
 class Blas(NamedTuple):
     """Addresses by name (`sgemm`, ...), and the LLVM type of lengths."""
 
@@ -29,14 +38,8 @@ class Blas(NamedTuple):
 @functools.cache
 def find() -> Blas | None:
     """NumPy's BLAS, or None where its functions cannot be found by name: then products are called from the plan."""
-    core = getattr(np, "_core", None)
-    module = getattr(core, "_multiarray_umath", None)
-    if module is None:
-        return None
-    try:
-        # The library that the extension module was linked with is searched too.
-        handle = ctypes.CDLL(module.__file__)
-    except OSError:
+    handle = _library()
+    if handle is None:
         return None
     for pattern, integer in _NAMES:
         try:
@@ -44,6 +47,63 @@ def find() -> Blas | None:
         except AttributeError:
             continue
         return Blas(addresses, integer)
+    return None
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | None:
+    module = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
+    if module is None:
+        return None
+    try:
+        # The library that the extension module was linked with is searched too.
+        return ctypes.CDLL(module.__file__)
+    except OSError:
+        return None
+
+
+class _Alone:
+    """How many are inside of `alone`, and the number of threads before."""
+
+    lock = threading.Lock()
+    inside = 0
+    before = 1
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Inside, NumPy's BLAS computes on the thread that calls it, if it is OpenBLAS. Its own threads go on spinning for some
+    20 ms after each product, and hold the processors for which the threads of kernels then wait: a convolution on two
+    processors takes as long as on one. So what is small, or stands between kernels, is better computed alone."""
+    found = _counts()
+    if found is None:
+        yield
+        return
+    get, put = found
+    with _Alone.lock:
+        if not _Alone.inside:
+            _Alone.before = get()
+            put(1)
+        _Alone.inside += 1
+    try:
+        yield
+    finally:
+        with _Alone.lock:
+            _Alone.inside -= 1
+            if not _Alone.inside:
+                put(_Alone.before)
+
+
+@functools.cache
+def _counts() -> tuple[Callable[[], int], Callable[[int], None]] | None:
+    """OpenBLAS's functions that say and set how many threads it uses; None where it is another library, or has one."""
+    handle = _library()
+    for pattern in _COUNTS if handle is not None else ():
+        try:
+            get, put = (getattr(handle, pattern.format(which)) for which in ("get", "set"))
+        except AttributeError:
+            continue
+        return (get, put) if get() > 1 else None
     return None
 
 

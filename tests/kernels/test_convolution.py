@@ -146,8 +146,8 @@ def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_threads_give_the_same(processors: int, monkeypatch: pytest.MonkeyPatch) -> None:
     threads = importlib.import_module("tapenet.kernels.threads")
     forward, input_grad, weight_grad = spatial.forwards(2)
-    for channels, outs in ((3, 8), (32, 32)):
-        x, w = R.normal(size=(16, channels, 9, 9)).astype("f"), R.normal(size=(outs, channels, 3, 3)).astype("f")
+    for channels, outs, batch in ((3, 8, 16), (32, 32, 16), (32, 32, 40)):  # of 40 images a tile is a block of its own
+        x, w = R.normal(size=(batch, channels, 9, 9)).astype("f"), R.normal(size=(outs, channels, 3, 3)).astype("f")
 
         def passes(x: Any = x, w: Any = w) -> list[Any]:
             y = forward(x, w, None)

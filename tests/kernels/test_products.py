@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet import kernels
 from tapenet.native.processor import registers
 from tapenet.ops.layers import quantized
 from tests.kernels.beside import agree, both
@@ -71,3 +73,19 @@ def test_weights_of_8_bits(n: int, inputs: int, outputs: int, dtype: str) -> Non
     exact = weight.astype("d") * scale.astype("d")[:, None]
     found.backward(g)
     agree((found.data, x.grad.data), (x.data.astype("d") @ exact.T, g.astype("d") @ exact), dtype, ERROR[dtype])
+
+
+def test_what_is_too_small_for_a_kernel_does_not_wake_the_threads_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    threads = importlib.import_module("tapenet.kernels.threads")
+    monkeypatch.setattr(threads, "alone", lambda: seen.append("alone") or contextlib.nullcontext())  # type: ignore[func-returns-value]
+    basic = importlib.import_module("tapenet.ops.products.basic")
+    monkeypatch.setattr(basic, "WORTH", 1_500_000)  # as it is where no test lifts it
+    x, weight = R.normal(size=(64, 80)).astype("f"), tn.tensor(R.normal(size=(60, 80)).astype("f"), requires_grad=True)
+    for rows, times in ((x, 2), (x[:8], 0)):
+        seen.clear()
+        tn.linear(tn.tensor(rows), weight).sum().backward()  # the product, and the gradient by the weight
+        assert len(seen) == times
+    with kernels.switched(False):
+        tn.linear(tn.tensor(x), weight)
+    assert len(seen) == 0

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,7 +73,9 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
 def bias_gradient(d: Array) -> Array:
     """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
     gates, steps, batch, units = d.shape
-    found: Array = np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units))
+    threads = kernels.use("threads")
+    with contextlib.nullcontext() if threads is None else threads.alone():
+        found: Array = np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units))
     return found.reshape(-1)
 
 
