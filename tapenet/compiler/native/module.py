@@ -27,6 +27,8 @@ from tapenet.native.scalar import definitions
 LEAST, MOST, OFTEN = 1024, 16384, 16
 
 
+#: Multiply-adds of a product from which BLAS's own threads are worth what they cost the threads of kernels.
+LARGE = 8_000_000
 #: Entries that one function calls, at most.
 PART = 100
 
@@ -153,6 +155,12 @@ class Module:
     def native(self) -> bool:
         """Whether no Python is called."""
         return not any(isinstance(step, Call) for step in self.steps)
+
+    @property
+    def alone(self) -> bool:
+        """Whether BLAS's own threads would be in the way: kernels that have threads are called, and no product is large."""
+        work = (products.multiply_adds(e) for e in self.entries if isinstance(e, Instruction) and e.kind == "product")
+        return not self.native and max(work, default=0) < LARGE
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""

@@ -21,6 +21,7 @@ from tapenet.compiler.native.module import Module, Segment
 from tapenet.compiler.native.parallel import threads
 from tapenet.compiler.native.report import groups, report
 from tapenet.kernels import SMALL
+from tapenet.native.blas import alone
 from tapenet.native.toolchain import Library
 from tapenet.native.toolchain import build as compile_text
 
@@ -179,19 +180,24 @@ class Runner:
                 f"        h{i}[...] = lasts[{i}] = v",
             ]
         calls = Calls(module, self._memory, self._arrays)
+        indent = "    "
+        if module.alone:
+            namespace["alone"] = alone
+            lines.append("    with alone():")
+            indent = "        "
         for step in module.steps:
             if isinstance(step, Segment):
                 name = f"segment{step.number}"
                 if step.number == 0 and self._quick:
                     namespace[name] = self._builtin("run")
-                    lines += [f"    if {name}() is not None:", "        index_error()"]
+                    lines += [f"{indent}if {name}() is not None:", f"{indent}    index_error()"]
                 else:
                     namespace[name] = self._foreign(name)
-                    lines += [f"    if {name}():", "        index_error()"]
+                    lines += [f"{indent}if {name}():", f"{indent}    index_error()"]
             else:
                 name = f"call{len(namespace)}"
                 namespace[name] = calls.function(step.instruction)
-                lines.append(f"    {name}(({everything}{',' if everything else ''}))")
+                lines.append(f"{indent}{name}(({everything}{',' if everything else ''}))")
         lines += [
             "finally:",
             "    busy[0] = False",

@@ -11,6 +11,7 @@ import pytest
 
 from tapenet.compiler.fusion import Kernel
 from tapenet.compiler.ir import Program
+from tapenet.compiler.layout import new
 from tapenet.compiler.native import Runner, build, entry
 from tests.compiler.evaluate import evaluate
 
@@ -34,11 +35,18 @@ def poisoned(shape: Any, dtype: Any = np.float64) -> Array:
     return np.full(size, 255, np.uint8).view(dtype).reshape(shape)
 
 
+def poisoned_in_order(shape: Any, dtype: Any, order: Any) -> Array:
+    """The same in a memory order, and where results are laid."""
+    made = new(shape, dtype, order)
+    made[...] = poisoned((1,) * len(shape), dtype)
+    return made
+
+
 def compiled(program: Program) -> Runner:
     """A program, ready to run. All memory that it might take for granted is full of nan."""
     runner = build(program)
     runner._arena.fill(255)
-    runner.call.__globals__["empty"] = poisoned  # type: ignore[attr-defined]
+    runner.call.__globals__.update(empty=poisoned, new=poisoned_in_order)  # type: ignore[attr-defined]
     return runner
 
 

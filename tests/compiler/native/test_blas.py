@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 from collections.abc import Callable
@@ -17,13 +18,21 @@ from tests.compiler.passes.programs import Build
 
 pytest.importorskip("llvmlite")
 
-from tapenet.compiler.native import module, moves
+from tapenet.compiler.native import module, moves, runner
 from tapenet.compiler.native.module import Module
 from tapenet.native import blas, toolchain
 from tests.compiler.native.running import assert_native, called
 
-FIND = blas.find.__wrapped__
 SHAPES = [(1, 1, 1), (2, 3, 4), (1, 50, 60), (50, 60, 1), (40, 1, 30), (130, 70, 90)]
+
+
+def anew() -> Any:
+    """What is found now."""
+    blas._library.cache_clear()
+    try:
+        return blas.find.__wrapped__()
+    finally:
+        blas._library.cache_clear()
 
 
 def normal(*shape: int, dtype: Any = np.float64) -> Any:
@@ -55,7 +64,7 @@ def test_it_is_found_in_builds_of_numpy_itself() -> None:
 def test_what_is_found_is_a_product(letter: str) -> None:
     found = blas.find()
     if found is None:
-        assert FIND() is None
+        assert anew() is None
         return
     number, dtype = (ctypes.c_float, np.float32) if letter == "s" else (ctypes.c_double, np.float64)
     i, p = ctypes.c_int32 if found.integer == "i32" else ctypes.c_int64, ctypes.c_void_p
@@ -88,7 +97,7 @@ def test_names_in_other_builds(pattern: str, integer: str | None, monkeypatch: p
     names = {pattern.format(f) for f in ("sgemm", "dgemm", "sgemv", "dgemv")}
     library = type("Library", (), dict.fromkeys(names, FUNCTION))()
     monkeypatch.setattr(ctypes, "CDLL", lambda file: library)
-    found = FIND()
+    found = anew()
     assert (found and found.integer) == integer
     if found is not None:
         assert set(found.addresses.values()) == {ctypes.cast(FUNCTION, ctypes.c_void_p).value}
@@ -97,7 +106,7 @@ def test_names_in_other_builds(pattern: str, integer: str | None, monkeypatch: p
 def test_half_of_the_names_are_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     library = type("Library", (), {"cblas_sgemm": FUNCTION, "cblas_dgemm": FUNCTION})()
     monkeypatch.setattr(ctypes, "CDLL", lambda file: library)
-    assert FIND() is None
+    assert anew() is None
 
 
 def test_where_it_cannot_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,9 +115,9 @@ def test_where_it_cannot_be_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(ctypes, "CDLL", refused)
-        assert FIND() is None
+        assert anew() is None
     monkeypatch.setattr(np, "_core", None)
-    assert FIND() is None
+    assert anew() is None
 
 
 def test_lengths_are_of_its_type(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,3 +208,28 @@ def test_loops_without_it() -> None:
         carried = np.tanh(carried @ w + row)
     np.testing.assert_allclose(last.data, carried)
     np.testing.assert_allclose(sums.data, expected)
+
+
+def test_blas_is_alone_where_kernels_are_called_and_products_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def watched() -> Any:
+        seen.append(1)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(runner, "alone", watched)
+    images, weight = normal(8, 16, 12, 12, dtype="f"), normal(16, 16, 3, 3, dtype="f")
+    square = normal(300, 300, dtype="f")
+
+    def conv(x: Any, w: Any, y: Any) -> Any:
+        return tn.conv2d(x, w).reshape(16, -1)[:, :300] @ y[:, :50]
+
+    def large(x: Any, w: Any, y: Any) -> Any:
+        return tn.conv2d(x, w).sum() + y @ y
+
+    for f, times in ((conv, 1), (large, 0), (lambda x, w, y: x.sum() + y[:50] @ y, 0)):
+        seen.clear()
+        step = tn.compile(f, backend="native")
+        step(images, weight, square)
+        np.testing.assert_allclose(step(images, weight, square), f(images, weight, square), rtol=2e-4, atol=1e-3)
+        assert len(seen) == times
