@@ -25,7 +25,7 @@ BLOCK = 256
 #: Vectors this short are taken without loops.
 SHORT = 4
 #: What reading one element costs, in multiply-adds.
-COST = 4
+COST = 12
 
 
 class Reading(NamedTuple):

@@ -19,7 +19,7 @@ from tapenet.native.emitter import Value
 from tapenet.native.kernel import Array, Index, Kernel
 
 #: What one element costs, in multiply-adds.
-COST = 8
+COST = 20
 #: Vectors of samples that are taken together, so that additions need not wait for each other.
 TOGETHER = 4
 

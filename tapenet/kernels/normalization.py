@@ -13,7 +13,7 @@ from tapenet.kernels.threads import deal
 from tapenet.native.kernel import Array, Index, Kernel, Value, Variable
 
 #: What one element costs, in multiply-adds.
-COST = 8
+COST = 20
 
 
 # -- rows: layer normalisation -----------------------------------------------------------------------------------

@@ -16,6 +16,8 @@ from tapenet.kernels.threads import deal
 from tapenet.native.kernel import Array, Index, Kernel, Value
 
 Ints = tuple[int, ...]
+#: What one element of a window costs, in multiply-adds.
+COST = 12
 
 
 class Shape(NamedTuple):
@@ -51,7 +53,7 @@ def spread(found: Any, y: Any, where: Any, shape: Shape) -> None:
 
 
 def _cost(shape: Shape) -> int:
-    return 4 * shape.outer * math.prod(shape.out) * math.prod(shape.kernel) * shape.inner
+    return COST * shape.outer * math.prod(shape.out) * math.prod(shape.kernel) * shape.inner
 
 
 def _arrays(k: Kernel, shape: Shape) -> tuple[Array, Array, Array]:

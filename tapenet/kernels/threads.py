@@ -11,8 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from tapenet.native.blas import alone as alone
 from tapenet.native.processor import processors
 
-#: Multiply-adds from which a second thread pays: waking it takes some 50 µs.
-WORTH = 4_000_000
+#: Multiply-adds from which a second thread pays: half a millisecond. To wake it and to be woken when it is done takes some
+#: 50 µs each; and what the next kernel reads that another core has written comes up to four times as slowly as its own.
+WORTH = 30_000_000
 
 
 def deal(work: Callable[[int, int], None], length: int, cost: int) -> None:

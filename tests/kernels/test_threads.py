@@ -47,6 +47,16 @@ def test_each_part_is_done_once(length: int) -> None:
     assert counted(length) == [1] * length
 
 
+@pytest.mark.parametrize(("cost", "dealt"), [(26_000_000, False), (50_000_000, True)])
+def test_short_work_stays_with_the_caller(monkeypatch: pytest.MonkeyPatch, cost: int, dealt: bool) -> None:
+    """The convolutions of a training step: the shorter ones took longer with two threads, the longer ones less."""
+    monkeypatch.undo()
+    monkeypatch.setattr(threads, "processors", lambda: 2)
+    parts: list[tuple[int, int]] = []
+    threads.deal(lambda *part: parts.append(part), 8, cost)
+    assert sorted(parts) == ([(0, 4), (4, 8)] if dealt else [(0, 8)])
+
+
 def test_several_callers_at_once() -> None:
     with ThreadPoolExecutor(4) as callers:
         assert list(callers.map(counted, [7] * 20)) == [[1] * 7] * 20

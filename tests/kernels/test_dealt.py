@@ -1,0 +1,68 @@
+"""Kernels that are dealt out to threads: from about the same time on, and with the same results."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from tapenet.kernels import grids, groups, normalization, pooling
+
+threads = importlib.import_module("tapenet.kernels.threads")
+
+
+def rows_normalized() -> Any:
+    return normalization.layer_norm(floats(8192, 256), None, None, 1e-5)
+
+
+def channels_normalized() -> Any:
+    return normalization.batch_norm(floats(32, 64, 1024), None, None, 1e-5)
+
+
+def groups_normalized() -> Any:
+    return groups.group_norm(floats(32, 4, 8, 2048, 1), None, None, 1e-5)
+
+
+def pooled() -> Any:
+    shape = pooling.Shape(32, (1, 56, 56), (1, 28, 28), 32, (1, 2, 2), (1, 2, 2), (1, 1, 1), True)
+    best = np.empty((32, 28 * 28 * 32), np.float32)
+    where = np.empty(best.shape, np.uint8)
+    pooling.largest(floats(32, 56 * 56 * 32), best, where, shape)
+    return best, where
+
+
+def read_from_a_grid() -> Any:
+    return (grids.sampled(floats(32, 16, 64, 64), floats(32, 2048, 2), grids.Reading(2, False, "zeros", False)),)
+
+
+def floats(*shape: int) -> Any:
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+KERNELS = [rows_normalized, channels_normalized, groups_normalized, pooled, read_from_a_grid]
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_a_millisecond_of_work_is_shared(kernel: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these takes one thread about as long."""
+    parts = []
+    begin = threads._begin
+
+    def counted(work: Any, first: int, last: int) -> Any:
+        parts.append((first, last))
+        return begin(work, first, last)
+
+    monkeypatch.setattr(threads, "_begin", counted)
+    monkeypatch.setattr(threads, "processors", lambda: 1)
+    one = kernel()
+    assert not parts
+    monkeypatch.setattr(threads, "processors", lambda: 3)
+    several = kernel()
+    assert len(parts) == 2
+    for a, b in zip(several, one, strict=True):
+        np.testing.assert_array_equal(a, b)
