@@ -7,7 +7,8 @@ import contextlib
 import ctypes
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
@@ -62,39 +63,45 @@ def _library() -> ctypes.CDLL | None:
         return None
 
 
-class _Alone:
-    """How many are inside of `alone`, and the number of threads before."""
-
-    lock = threading.Lock()
-    inside = 0
-    before = 1
-
-
-@contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone() -> AbstractContextManager[None]:
     """Inside, NumPy's BLAS computes on the thread that calls it, if it is OpenBLAS. Its own threads go on spinning for some
     20 ms after each product, and hold the processors for which the threads of kernels then wait: a convolution on two
     processors takes as long as on one. So what is small, or stands between kernels, is better computed alone."""
-    found = _counts()
-    if found is None:
-        yield
-        return
-    get, put = found
-    with _Alone.lock:
-        if not _Alone.inside:
-            _Alone.before = get()
-            put(1)
-        _Alone.inside += 1
-    try:
-        yield
-    finally:
-        with _Alone.lock:
-            _Alone.inside -= 1
-            if not _Alone.inside:
-                put(_Alone.before)
+    return _limit() or _NOTHING
+
+
+class _Alone:
+    """Limits the number of threads, which two functions say and set, while somebody is inside."""
+
+    def __init__(self, get: Callable[[], int], put: Callable[[int], None]) -> None:
+        self._get, self._put = get, put
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = self._get()
+                self._put(1)
+            self._inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._put(self._before)
 
 
 @functools.cache
+def _limit() -> _Alone | None:
+    counts = _counts()
+    return None if counts is None else _Alone(*counts)
+
+
+_NOTHING = contextlib.nullcontext()
+
+
 def _counts() -> tuple[Callable[[], int], Callable[[int], None]] | None:
     """OpenBLAS's functions that say and set how many threads it uses; None where it is another library, or has one."""
     handle = _library()

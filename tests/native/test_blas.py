@@ -58,11 +58,9 @@ def test_inside_there_is_one_thread_and_afterwards_as_many_as_before() -> None:
 
 def test_one_thread_and_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("from tapenet.native import blas; print(blas._counts())", 1) == "None\n"
-    monkeypatch.setattr(blas, "_library", lambda: None)
-    monkeypatch.setattr(blas, "_counts", blas._counts.__wrapped__)
-    with blas.alone():
-        pass
-    monkeypatch.setattr(blas, "_COUNTS", ("no_{}_such",))
-    monkeypatch.setattr(blas, "_library", blas._library)
-    with blas.alone():
-        pass
+    monkeypatch.setattr(blas, "_limit", blas._limit.__wrapped__)
+    for name, value in (("_COUNTS", ("no_{}_such",)), ("_library", lambda: None)):
+        monkeypatch.setattr(blas, name, value)
+        with blas.alone() as found:
+            assert found is None
+        assert blas._limit() is None

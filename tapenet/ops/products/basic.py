@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -171,11 +172,15 @@ def _rows_dot(x: Any, matrix: Any) -> Any:
 def _small_dot(x: Any, matrix: Any) -> Any:
     """The product of two matrices. Where kernels are used, one that is too small for them does not wake BLAS's threads, which
     would be in their way."""
-    threads = kernels.use("threads") if ALONE <= x.size * matrix.shape[-1] < WORTH else None
-    if threads is None:
+    if not ALONE <= x.size * matrix.shape[-1] < WORTH or not kernels.on():
         return x.dot(matrix)
-    with threads.alone():
+    with _threads().alone():
         return x.dot(matrix)
+
+
+@functools.cache
+def _threads() -> Any:
+    return kernels.use("threads")
 
 
 #: Multiply-adds from which a linear layer is worth a kernel, and from which OpenBLAS uses threads.
