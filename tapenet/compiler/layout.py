@@ -73,17 +73,9 @@ def in_order(array: Array, order: Order | None) -> Array:
 
 def copied(array: Array, order: Order | None) -> Array:
     """A copy that is dense in memory in an order, None for the usual one."""
-    made = new(array.shape, array.dtype, order)
+    made: Array = aligned(array.shape, array.dtype, order)
     made[...] = array
     return made
-
-
-def new(shape: tuple[int, ...], dtype: np.dtype[Any], order: Order | None) -> Array:
-    """An array without content that is dense in memory in an order, None for the usual one."""
-    if order is None:
-        order = tuple(range(len(shape)))
-    made: Array = aligned(tuple(shape[i] for i in order), dtype)
-    return made.transpose(sorted(range(len(order)), key=order.__getitem__))
 
 
 def alike(shape: tuple[int, ...], a: Strides, b: Strides) -> bool:

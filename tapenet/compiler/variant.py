@@ -176,6 +176,7 @@ class Variant:
         """Run the program for a call that it fits, and which it holds for."""
         result = self._run(call.arrays, call.leaves, call.arrays)
         if result is MISS:  # an array does not lie as it should, or shares memory with what is written
+            # Behind these inputs there are gradients at entry, which are put in order where they are taken.
             copies = [copied(a, v.order) for a, v in zip(call.arrays, self.program.inputs, strict=False)]
             result = self._run(copies, call.leaves, call.arrays)
         assert result is not MISS, "a program does not take the arguments that it was made for"

@@ -98,7 +98,7 @@ _offers = _Offers()
 
 @contextlib.contextmanager
 def offering(places: Sequence[Any]) -> Iterator[None]:
-    """Inside, `empty` and `offered` give these arrays where one fits, so that a result is computed where it belongs.
+    """Inside, `empty` gives these arrays where one fits, so that a result is computed where it belongs.
 
     They must not share memory with what the op reads.
     """
@@ -117,18 +117,12 @@ def empty(shape: tuple[int, ...], dtype: Any, axes: tuple[int, ...] | None = Non
         dtype: of the array.
         axes: which axis of the op's result each of these is; by default in order.
     """
-    found = offered(shape, dtype, axes)
-    return aligned(shape, dtype) if found is None else found
-
-
-def offered(shape: tuple[int, ...], dtype: Any, axes: tuple[int, ...] | None = None) -> Any:
-    """An array that is offered for a result, or None; see `empty`. Of results of one shape the first is to ask first."""
-    for i, place in enumerate(_offers.places):
+    for i, place in enumerate(_offers.places):  # of results of one shape the first is to ask first
         found = place if axes is None else place.transpose(axes) if place.ndim == len(axes) else None
         if found is not None and found.shape == shape and found.dtype == dtype and found.flags.c_contiguous:
             _offers.places = [*_offers.places[:i], *_offers.places[i + 1 :]]
             return found
-    return None
+    return aligned(shape, dtype)
 
 
 def vectors_like(a: Any, width: int, dtype: Any) -> Any:
@@ -146,17 +140,32 @@ def like(a: Any) -> Any:
     """A new array of the shape, dtype and memory order of one that is dense."""
     if a.flags.c_contiguous:
         return aligned(a.shape, a.dtype)
-    order = sorted(range(a.ndim), key=lambda i: -a.strides[i])
-    made = aligned(tuple(a.shape[i] for i in order), a.dtype)
-    return made.transpose(sorted(range(a.ndim), key=order.__getitem__))
+    return aligned(a.shape, a.dtype, tuple(sorted(range(a.ndim), key=lambda i: -a.strides[i])))
 
 
-def aligned(shape: tuple[int, ...], dtype: Any) -> Any:
+def aligned(shape: tuple[int, ...], dtype: Any, order: tuple[int, ...] | None = None) -> Any:
     """A new array, as `np.empty` gives it, that begins with a cache line, unless it is small: what NumPy allocates begins
-    within one, and then every vector of 64 bytes lies across two. Adam takes an eighth longer on such, convolution more."""
+    within one, and then every vector of 64 bytes lies across two. Adam takes an eighth longer on such, convolution more.
+    `order` are its axes from the slowest in memory to the fastest."""
+    if order is not None:
+        made = aligned(tuple(shape[i] for i in order), dtype)
+        return made.transpose(sorted(range(len(order)), key=order.__getitem__))
     dtype, size = np.dtype(dtype), math.prod(shape)
     if size * dtype.itemsize < SMALL:
         return np.empty(shape, dtype)
     room = np.empty(size + LINE // dtype.itemsize, dtype)
     first = -room.__array_interface__["data"][0] % LINE // dtype.itemsize
     return room[first : first + size].reshape(shape)
+
+
+# -- beside BLAS -------------------------------------------------------------------------------------------------
+
+
+def alone() -> contextlib.AbstractContextManager[None]:
+    """Inside, where kernels are used, BLAS computes on the thread that calls it (`native/blas.py`)."""
+    return _blas().alone() if on() else contextlib.nullcontext()
+
+
+@functools.cache
+def _blas() -> Any:
+    return importlib.import_module("tapenet.native.blas")

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from tapenet.native.blas import alone as alone
 from tapenet.native.processor import processors
 
 #: Multiply-adds from which a second thread pays: half a millisecond. To wake it and to be woken when it is done takes some

@@ -77,8 +77,8 @@ def test_weights_of_8_bits(n: int, inputs: int, outputs: int, dtype: str) -> Non
 
 def test_what_is_too_small_for_a_kernel_does_not_wake_the_threads_of_blas(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    threads = importlib.import_module("tapenet.kernels.threads")
-    monkeypatch.setattr(threads, "alone", lambda: seen.append("alone") or contextlib.nullcontext())  # type: ignore[func-returns-value]
+    blas = importlib.import_module("tapenet.native.blas")
+    monkeypatch.setattr(blas, "alone", lambda: seen.append("alone") or contextlib.nullcontext())  # type: ignore[func-returns-value]
     basic = importlib.import_module("tapenet.ops.products.basic")
     monkeypatch.setattr(basic, "WORTH", 1_500_000)  # as it is where no test lifts it
     x, weight = R.normal(size=(64, 80)).astype("f"), tn.tensor(R.normal(size=(60, 80)).astype("f"), requires_grad=True)

@@ -14,13 +14,13 @@ import numpy as np
 
 from tapenet.compiler.groups import Groups
 from tapenet.compiler.ir import Constant, Host, Program, Reference, Value
-from tapenet.compiler.layout import alike, copied, new, unusual_order
+from tapenet.compiler.layout import alike, copied, unusual_order
 from tapenet.compiler.native import entry
 from tapenet.compiler.native.calls import Calls
 from tapenet.compiler.native.module import Module, Segment
 from tapenet.compiler.native.parallel import threads
 from tapenet.compiler.native.report import groups, report
-from tapenet.kernels import SMALL
+from tapenet.kernels import SMALL, aligned
 from tapenet.native.blas import alone
 from tapenet.native.toolchain import Library
 from tapenet.native.toolchain import build as compile_text
@@ -93,7 +93,7 @@ class Runner:
         """
         results = self.call(*arrays)
         if results is NotImplemented:
-            arrays = tuple(np.array(a) for a in arrays)
+            arrays = tuple(map(np.asarray, arrays))
             given = zip(arrays, self._program.inputs, strict=True)
             arrays = tuple(copied(a, v.order) if a.shape == v.shape else a for a, v in given)
             results = self.call(*arrays)
@@ -143,7 +143,7 @@ class Runner:
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         namespace: dict[str, Any] = {
-            "empty": np.empty, "new": new, "acquire": self._lock.acquire, "release": self._lock.release,
+            "empty": np.empty, "aligned": aligned, "acquire": self._lock.acquire, "release": self._lock.release,
             "index_error": _index_error,
             "lasts": [None] * len(module.program.hosts), "bind": self._bind,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
@@ -157,7 +157,7 @@ class Runner:
             if order is None and value.nbytes < SMALL:
                 lines.append(f"y{i} = empty({value.shape!r}, d{i})")
             else:
-                lines.append(f"y{i} = new({value.shape!r}, d{i}, {order})")
+                lines.append(f"y{i} = aligned({value.shape!r}, d{i}, {order})")
         # An op or a host may call the very function that it is run by.
         lines += ["acquire()", "if busy[0]:", "    try:", f"        return within({', '.join(names)})"]
         lines += ["    finally:", "        release()", "busy[0] = True", "try:"]

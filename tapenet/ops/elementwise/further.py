@@ -10,7 +10,8 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import basic as elementwise
-from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, floor_divide, remainder, unary_samples, zmul
+from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, remainder, unary_samples, zmul
+from tapenet.ops.elementwise.comparisons import floor_divide
 from tapenet.ops.low import WIDE, is_float, is_low
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.registry import sample

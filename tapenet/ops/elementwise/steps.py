@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise import basic as elementwise
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples
+from tapenet.ops.elementwise.comparisons import invert
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
 
@@ -171,7 +171,7 @@ array_equiv = _step(
 around = round
 bitwise_left_shift = left_shift
 bitwise_right_shift = right_shift
-bitwise_invert = bitwise_not = elementwise.invert
+bitwise_invert = bitwise_not = invert
 
 # -- constants ---------------------------------------------------------------------------------------------------
 

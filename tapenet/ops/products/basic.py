@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -159,34 +158,29 @@ def dot(a: Any, b: Any) -> Any:
     return matmul(a, b)
 
 
+#: Multiply-adds from which a linear layer is worth a kernel, and from which OpenBLAS uses threads.
+WORTH, ALONE = 1_500_000, 200_000
+#: Elements from which it is looked at.
+_LARGE = 2048
+
+
 def _rows_dot(x: Any, matrix: Any) -> Any:
     """x @ matrix. `ndarray.dot` gives BLAS no more than matrices, and of other arrays computes one element at a time."""
     if type(x) is not np.ndarray:
         return x.dot(matrix)
     if x.ndim <= 2:
-        return _small_dot(x, matrix) if x.size >= _LARGE else x.dot(matrix)
+        return _dot(x, matrix) if x.size >= _LARGE else x.dot(matrix)
     *rows, length = x.shape
-    return _small_dot(x.reshape(math.prod(rows), length), matrix).reshape(*rows, matrix.shape[1])
+    return _dot(x.reshape(math.prod(rows), length), matrix).reshape(*rows, matrix.shape[1])
 
 
-def _small_dot(x: Any, matrix: Any) -> Any:
+def _dot(x: Any, matrix: Any) -> Any:
     """The product of two matrices. Where kernels are used, one that is too small for them does not wake BLAS's threads, which
     would be in their way."""
-    if not ALONE <= x.size * matrix.shape[-1] < WORTH or not kernels.on():
+    if not ALONE <= x.size * matrix.shape[-1] < WORTH:
         return x.dot(matrix)
-    with _threads().alone():
+    with kernels.alone():
         return x.dot(matrix)
-
-
-@functools.cache
-def _threads() -> Any:
-    return kernels.use("threads")
-
-
-#: Multiply-adds from which a linear layer is worth a kernel, and from which OpenBLAS uses threads.
-WORTH, ALONE = 1_500_000, 200_000
-#: Elements from which it is looked at.
-_LARGE = 2048
 
 
 def _kernel(rows: Any, weight: Any, across: int) -> Any:
@@ -238,7 +232,7 @@ def _linear_weight(g: Any, x: Any) -> Any:
     kernel = _kernel(x, g.T, g.shape[1]) if type(g) is np.ndarray and x.size >= _LARGE else None
     if kernel is not None:
         return kernel.weight_grad(_rows(x), g).T
-    return _small_dot(x.T, g).T if type(g) is np.ndarray else np.matmul(x.T, g).T
+    return _dot(x.T, g).T if type(g) is np.ndarray else np.matmul(x.T, g).T
 
 
 def _linear_bias(g: Any) -> Any:

@@ -11,8 +11,8 @@ import pytest
 
 from tapenet.compiler.fusion import Kernel
 from tapenet.compiler.ir import Program
-from tapenet.compiler.layout import new
 from tapenet.compiler.native import Runner, build, entry
+from tapenet.kernels import aligned
 from tests.compiler.evaluate import evaluate
 
 Array = np.ndarray[Any, Any]
@@ -37,7 +37,7 @@ def poisoned(shape: Any, dtype: Any = np.float64) -> Array:
 
 def poisoned_in_order(shape: Any, dtype: Any, order: Any) -> Array:
     """The same in a memory order, and where results are laid."""
-    made = new(shape, dtype, order)
+    made: Array = aligned(shape, dtype, order)
     made[...] = poisoned((1,) * len(shape), dtype)
     return made
 
@@ -46,7 +46,7 @@ def compiled(program: Program) -> Runner:
     """A program, ready to run. All memory that it might take for granted is full of nan."""
     runner = build(program)
     runner._arena.fill(255)
-    runner.call.__globals__.update(empty=poisoned, new=poisoned_in_order)  # type: ignore[attr-defined]
+    runner.call.__globals__.update(empty=poisoned, aligned=poisoned_in_order)  # type: ignore[attr-defined]
     return runner
 
 

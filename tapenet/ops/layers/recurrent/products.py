@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,8 +72,7 @@ def weight_gradient(parts: Sequence[Array], x: Array) -> Array:
 def bias_gradient(d: Array) -> Array:
     """The gradient by a bias: Σ d over time and batch, as (gates · units,). BLAS sums faster than `np.add.reduce`."""
     gates, steps, batch, units = d.shape
-    threads = kernels.use("threads")
-    with contextlib.nullcontext() if threads is None else threads.alone():
+    with kernels.alone():
         found: Array = np.matmul(np.ones(steps * batch, d.dtype), d.reshape(gates, steps * batch, units))
     return found.reshape(-1)
 

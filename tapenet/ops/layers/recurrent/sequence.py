@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet import kernels
-from tapenet.kernels import aligned
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import called
 from tapenet.ops.registry import Sample, sample
@@ -91,7 +90,7 @@ class Turns:
 
     def room(self, *shape: int, dtype: Any) -> Array:
         """An array of what each turn computes for its rows, 0 in the other rows."""
-        found = _new(shape, dtype)
+        found: Array = kernels.empty(shape, np.dtype(dtype))
         if self.lengths is not None:
             found[...] = 0
         return found
@@ -99,7 +98,7 @@ class Turns:
     def history(self, initial: Array, dtype: Any) -> Array:
         """Room for the states before and after all turns. Rows that are not at work yet, or any more, hold their initial
         state: finite, as products with it are multiplied by 0."""
-        states = _new((self.steps + 1, *initial.shape), dtype)
+        states: Array = kernels.empty((self.steps + 1, *initial.shape), np.dtype(dtype))
         states[... if self.lengths is not None else (-1 if self.reverse else 0)] = self.sorted(initial, 0)
         return states
 
@@ -123,12 +122,6 @@ class Turns:
     def before(self, states: Array) -> Array:
         """The states before each turn, by time."""
         return states[1:] if self.reverse else states[:-1]
-
-
-def _new(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An array in which turns find their vectors side by side with cache lines; where a program keeps it, if it can be."""
-    found: Array | None = kernels.offered(shape, np.dtype(dtype))
-    return aligned(shape, dtype) if found is None else found
 
 
 def _checked(lengths: Array, steps: int, batch: int) -> Array:
