@@ -6,9 +6,7 @@ another Python's instructions.
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Callable
+import re
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,8 @@ import pytest
 import tapenet as tn
 from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
+from tests.benchmarks import overhead
+from tests.benchmarks.overhead import executed
 
 UFUNCS = {
     op.name: op
@@ -24,32 +24,6 @@ UFUNCS = {
     if isinstance(op, Op) and op.__module__.startswith("tapenet.ops.") and op.differentiable
     and op.outputs == 1 and any(isinstance(f, np.ufunc) and f.nin <= 2 and f.signature is None for f in op.numpy)
 }  # fmt: skip
-
-
-def executed(call: Callable[[], Any]) -> tuple[list[str], int]:
-    """The functions that a call enters, and how many instructions they run in all."""
-    frames: list[str] = []
-    count = 0
-
-    def local(frame: Any, event: str, _: Any) -> Any:
-        nonlocal count
-        count += event == "opcode"
-        return local
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        frames.append(frame.f_code.co_name)
-        frame.f_trace_opcodes = True
-        return local
-
-    before = sys.gettrace()
-    gc.disable()  # others, Hypothesis among them, have functions called by the collector
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-        gc.enable()
-    return frames[1:], count  # the first is the lambda
 
 
 def arguments(op: Any) -> list[tn.Tensor]:
@@ -70,7 +44,7 @@ def test_recording_an_elementwise_op(name: str) -> None:
     forward = op.forward
     bare = 0 if isinstance(forward, np.ufunc) else executed(lambda: forward(*(t.data for t in given)))[1]
     op(*given)  # shapes are known from here on
-    frames, count = executed(lambda: op(*given))
+    (_, *frames), count = executed(lambda: op(*given))
     own = [f for f in frames if f == op.name or f == "__call__"]
     assert len(own) == 1
     assert len(frames) == 1 or not isinstance(forward, np.ufunc), frames
@@ -82,7 +56,7 @@ def test_numpys_own_name_adds_one_function(name: str) -> None:
     f, op = getattr(np, name), UFUNCS[name]
     given = arguments(op)
     f(*given)
-    frames, count = executed(lambda: f(*given))
+    (_, *frames), count = executed(lambda: f(*given))
     assert len(frames) == 2
     assert "__array_ufunc__" in frames
     assert count - executed(lambda: op(*given))[1] <= 45
@@ -92,4 +66,23 @@ def test_what_is_counted_is_noticed() -> None:
     _, count = executed(lambda: [abs(i) for i in range(20)] and "a".join(["b"]).replace("c", "d"))
     assert count > 100
     assert executed(lambda: len(()))[1] < 10
-    assert executed(lambda: arguments(UFUNCS["sin"]))[0][0] == "arguments"
+    assert executed(lambda: arguments(UFUNCS["sin"]))[0][1] == "arguments"
+
+
+# -- every function of NumPy -------------------------------------------------------------------------------------
+
+FUNCTIONS = overhead.ops()
+TABLE = {
+    name: int(count)
+    for name, count in re.findall(
+        r"^\| `([\w.]+)` \|(?: -?[\d.]+ \|){3} (\d+) \|$", overhead.PAGE.read_text(encoding="utf-8"), re.MULTILINE
+    )
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_function_costs_more_than_the_documentation_says(name: str) -> None:
+    """After a change that is meant: python -m tests.benchmarks.overhead --write."""
+    count = overhead.instructions(overhead.calls(*FUNCTIONS[name])["tn"])
+    # Pythons differ in what they make one instruction of.
+    assert 0 < count <= 1.3 * TABLE[name] + 10
