@@ -24,6 +24,7 @@ from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
     from tapenet import data as data
+    from tapenet import emath as emath
     from tapenet import fft as fft
     from tapenet import linalg as linalg
     from tapenet import nn as nn
@@ -52,6 +53,7 @@ __all__ = [
     "data",
     "debug",
     "draw",
+    "emath",
     "enable_grad",
     "fft",
     "fori",
@@ -77,7 +79,7 @@ __all__ = [
 ]
 
 # Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
-_LATER = frozenset({"data", "fft", "linalg", "nn", "optim", "testing"})
+_LATER = frozenset({"data", "emath", "fft", "linalg", "nn", "optim", "testing"})
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
     "CompileWarning": "compiler.compile",

@@ -32,6 +32,7 @@ KNOWS: dict[str, set[str]] = {
     "native": {"native"},
     "kernels": {"native", "kernels"},
     "ops": {"kernels", "ops"},
+    "emath": {"ops"},
     "linalg": {"ops"},
     "fft": {"ops"},
     "autodiff": {"ops", "autodiff"},

@@ -16,7 +16,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.sites import numpy_caller, user_line
+from tapenet.autodiff.sites import library_caller, user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, local
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class Readable(Operand):
 
 def _not_in_silence() -> TypeError:
     """The error for a tensor that would become an array, with what to write in place of the function that asks."""
-    mend = ops.refused.INSTEAD.get(numpy_caller())
+    mend = ops.refused.instead(*library_caller())
     return TypeError(
         "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
         "tn.stack([...]) to join tensors and stay in it" + (f". {mend}" if mend else "")

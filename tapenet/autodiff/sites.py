@@ -7,6 +7,8 @@ from types import FrameType
 
 #: Packages whose lines are not the user's: this one, and NumPy, which calls back into it.
 _NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.")
+#: Libraries that know arrays and may be given a tensor.
+_OF_ARRAYS = ("numpy.", "scipy.")
 
 
 def user_frame() -> FrameType | None:
@@ -32,16 +34,16 @@ def user_line() -> str:
     return f"{file}:{line}"
 
 
-def numpy_caller() -> str:
-    """The qualified name of the NumPy function written in Python that the user called and that calls back into this
-    package; empty where there is none."""
+def library_caller() -> tuple[str, str]:
+    """Module and qualified name of the function of NumPy or SciPy, written in Python, that the user called and that calls
+    back into this package; empty where there is none."""
     frame: FrameType | None = sys._getframe(1)
-    name = ""
+    found = ("", "")
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module.startswith("numpy."):
-            name = frame.f_code.co_qualname
+        if module.startswith(_OF_ARRAYS):
+            found = module, frame.f_code.co_qualname
         elif module and not module.startswith(_NOT_USERS):
             break
         frame = frame.f_back
-    return name
+    return found

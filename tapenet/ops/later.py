@@ -358,8 +358,8 @@ LATER: dict[str, tuple[str, ...]] = {
     "questions": (),
     "refused": (),
 }
-#: Modules that are loaded at first use and whose names belong to namespaces of their own, `tn.linalg` and `tn.fft`.
-SPACES: tuple[str, ...] = ("linalg", "fft")
+#: Modules that are loaded at first use and whose names belong to namespaces of their own, such as `tn.linalg`.
+SPACES: tuple[str, ...] = ("linalg", "fft", "emath")
 
 #: By public name: the module that has it.
 _HOMES = {name: module for module, names in LATER.items() for name in names}

@@ -29,4 +29,23 @@ INSTEAD = {
     "poly1d.__init__": "np.poly1d holds an array; give the coefficients to np.polyval, np.polymul and their kin",
     "require": "np.require makes an array; a tensor needs none of its promises",
     "asarray_chkfinite": "np.asarray_chkfinite makes an array; use tn.isfinite(t).all()",
+    "ndenumerate.__init__": "np.ndenumerate goes over an array; use np.ndindex(t.shape) and t[index]",
 }
+#: The same for whole packages, by how the names of their modules begin.
+INSTEAD_OF = {
+    "numpy.polynomial": "np.polynomial makes arrays of coefficients; use np.polyval, np.polyfit and their kin, with the "
+    "coefficients from the highest power down",
+    "numpy.testing": "np.testing compares arrays; give it t.numpy()",
+    "numpy.ma": "np.ma holds arrays; keep the mask beside the tensor, for np.where(mask, other, t) or where=",
+    "scipy.": "scipy computes with arrays; use what tn, np.linalg and np.fft have of it, or define an op with tn.op",
+}
+
+
+def instead(module: str, name: str) -> str:
+    """What to write in place of a function of NumPy or SciPy that makes an array of a tensor; "" if nothing is known.
+
+    >>> instead("numpy.testing._private.utils", "assert_allclose")
+    'np.testing compares arrays; give it t.numpy()'
+    """
+    package = (mend for start, mend in INSTEAD_OF.items() if module.startswith(start))
+    return next(package, "") or INSTEAD.get(name, "")

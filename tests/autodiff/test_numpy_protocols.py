@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -297,7 +299,6 @@ REFUSED: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
     "np.histogram": (np.histogram, "numpy()"),
     "np.save": (lambda t: np.save("nowhere", t), "state_dict()"),
     "np.isnat": (np.isnat, "dates"),
-    "np.emath.sqrt": (np.emath.sqrt, "tn.op"),
     "np.frompyfunc": (lambda t: np.frompyfunc(abs, 1, 1)(t), "tn.op"),
 }
 
@@ -320,6 +321,13 @@ MAKE_ARRAYS: dict[str, tuple[Callable[[tn.Tensor], Any], str]] = {
     "asarray_chkfinite": (np.asarray_chkfinite, "tn.isfinite"),
     "array": (lambda t: np.array([t, t]), "tn.stack"),
     "asarray": (np.asarray, "t.numpy()"),
+    "ndenumerate": (np.ndenumerate, "np.ndindex(t.shape)"),
+    "polynomial": (lambda t: np.polynomial.polynomial.polyval(2.0, t), "np.polyval"),
+    "a polynomial": (lambda t: np.polynomial.Legendre(t[0]), "the highest power down"),
+    "masked arrays": (lambda t: np.ma.masked_where(A > 1, t), "where="),
+    "comparisons of tests": (lambda t: np.testing.assert_allclose(t, A), "np.testing compares arrays"),
+    "scipy": (scipy.special.logsumexp, "scipy computes with arrays"),
+    "a function of scipy by one of NumPy": (scipy.linalg.norm, "scipy computes with arrays"),
 }
 
 

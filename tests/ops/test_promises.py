@@ -389,10 +389,11 @@ INTEGERS: dict[str, Callable[[Array], Array]] = {
     "uint8": lambda a: (np.abs(whole_numbers(a)) + 1).astype(np.uint8),
     "bool": lambda a: np.asarray(a > 0),
 }
-#: Ops that compute with integers as NumPy does not; none of them stands for a function of NumPy.
+#: Ops that compute with integers as NumPy does not, none of which stands for a function of NumPy; or as imprecisely.
 OF_FLOATS = {
     "interp_points": "the part of interp for floats",
     "gap_quotient": "a part of gradients",
+    "logn": "the logarithm of a small integer has half precision",
     "kl_div": "predictions that are integers",
     "binary_cross_entropy_with_logits": "predictions that are integers",
 }

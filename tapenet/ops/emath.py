@@ -1,0 +1,171 @@
+"""Roots, logarithms, powers and inverse functions that go on with complex numbers where real ones end, as `np.emath`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import op
+from tapenet.ops.registry import Samples, sample
+
+
+def _cast_beyond(x: Any, kind: Any, low: float, high: float = math.inf) -> Any:
+    dtype = np.result_type(x.dtype, kind)
+    # Comparing complex numbers says nothing, and they are cast to themselves.
+    return x.astype(dtype) if dtype != x.dtype and np.any((x < low) | (x > high)) else x
+
+
+cast_beyond = op(
+    _cast_beyond,
+    name="cast_beyond",
+    label="cast",
+    x=lambda g: g,
+    formula="x, in a wider dtype where any x < low or any x > high",
+    gradients="x: g",
+    doc="""An array cast to another kind of numbers if one of its elements lies outside a range, else as it is.
+
+    The dtype of the result depends on values. A captured step keeps that of the capture, and its replay raises
+    ValueError where the values ask for the other.
+
+    Args:
+        x: an array, of any shape.
+        kind: the smallest dtype of that kind: the result has that which holds both, `np.result_type(x, kind)`.
+        low, high: the range.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.emath import cast_beyond
+    >>> cast_beyond(tn.tensor([1.0, -2.0]), np.complex64, 0.0)
+    Tensor([ 1.+0.j, -2.+0.j], dtype=complex128)
+    """,
+    samples=lambda r: [
+        sample(np.array([0.5, -0.5]), np.complex64, 0.0),
+        sample(np.array([0.5, -0.5]), np.complex64, -1.0, 1.0),
+        sample(np.array(1.5), np.complex64, -1.0, 1.0),
+        sample(np.array([[-1 + 1j]]), np.complex64, 0.0),
+        sample(np.array([2, -1]), np.float64, 0.0),
+    ],
+)
+
+
+def _of_one(
+    numpy: Any, real: Callable[[Any], Any], summary: str, where: str, example: str, inside: float, outside: float
+) -> Any:
+    """A function of one array: that of real numbers, of complex ones where an element is outside of its domain."""
+    low, high = (0.0, math.inf) if where == "negative" else (-1.0, 1.0)
+
+    def function(x: Any) -> Any:
+        return real(cast_beyond(array_like(x), np.complex64, low, high))
+
+    function.__name__ = function.__qualname__ = numpy.__name__
+    function.__doc__ = f"""{summary}, element by element; in complex numbers if one is {where}.
+
+    A captured step keeps the dtype of the capture, and its replay raises ValueError where the values ask for the other.
+
+    Args:
+        x: an array, of any shape.
+
+    Returns:
+        an array of the shape of `x`.
+
+    >>> import tapenet as tn
+    >>> tn.emath.{example}
+    """
+    samples: Samples = lambda r: [
+        sample(inside * r.uniform(0.2, 0.9, (2, 3))),
+        sample(np.array([[inside * 0.5], [outside]])),
+        sample(r.normal(size=3) + 1j * r.normal(size=3)),
+        sample(np.array(outside)),
+        sample(np.zeros((0, 2))),
+    ]
+    return derived(numpy=numpy, samples=samples)(function)
+
+
+sqrt = _of_one(np.emath.sqrt, np.sqrt, "The square root", "negative",
+               "sqrt(tn.tensor([-1.0, 4.0]))\n    Tensor([0.+1.j, 2.+0.j], dtype=complex128)", 2.0, -1.5)  # fmt: skip
+log = _of_one(np.emath.log, np.log, "The natural logarithm", "negative",
+              "log(tn.tensor([-1.0]))\n    Tensor([0.+3.14159265j], dtype=complex128)", 2.0, -1.5)  # fmt: skip
+log2 = _of_one(np.emath.log2, np.log2, "The logarithm to base 2", "negative",
+               "log2(tn.tensor([8.0]))\n    Tensor([3.])", 2.0, -1.5)  # fmt: skip
+log10 = _of_one(np.emath.log10, np.log10, "The logarithm to base 10", "negative",
+                "log10(tn.tensor([-10.0]))\n    Tensor([1.+1.36437635j], dtype=complex128)", 2.0, -1.5)  # fmt: skip
+arcsin = _of_one(np.emath.arcsin, np.arcsin, "The inverse sine", "beyond -1 or 1",
+                 "arcsin(tn.tensor([2.0]))\n    Tensor([1.57079633+1.3169579j], dtype=complex128)", 1.0, -1.7)  # fmt: skip
+arccos = _of_one(np.emath.arccos, np.arccos, "The inverse cosine", "beyond -1 or 1",
+                 "arccos(tn.tensor([2.0]))\n    Tensor([0.-1.3169579j], dtype=complex128)", 1.0, -1.7)  # fmt: skip
+arctanh = _of_one(np.emath.arctanh, np.arctanh, "The inverse hyperbolic tangent", "beyond -1 or 1",
+                  "arctanh(tn.tensor([0.5]))\n    Tensor([0.54930614])", 1.0, -1.7)  # fmt: skip
+
+
+_NUMBERS = (bool, int, float, complex)
+
+
+def _pair(x: Any, y: Any) -> tuple[Any, Any]:
+    """Two arguments as arrays; but a Python number beside an array of floats stays one, which widens nothing."""
+    given = [v if type(v) in _NUMBERS else array_like(v) for v in (x, y)]
+    weak = any(type(v) not in _NUMBERS and v.dtype.kind in "fc" for v in given)
+    first, second = given if weak else map(array_like, given)
+    return first, second
+
+
+def _beyond_zero(x: Any) -> Any:
+    if type(x) in _NUMBERS:
+        return x if type(x) is complex or x >= 0 else complex(x)
+    return cast_beyond(x, np.complex64, 0.0)
+
+
+@derived(
+    numpy=np.emath.logn,
+    samples=lambda r: [
+        sample(np.array(3.0), r.uniform(0.5, 2, (2, 3))),
+        sample(np.array([2.0, 3.0]), np.array([[-0.5], [1.5]])),
+        sample(np.array([-2.0]), np.array([1.5, 0.5])),
+        sample(2, r.uniform(0.5, 2, 3)),
+        sample(-2.5, r.uniform(0.5, 2, 3)),
+    ],
+)
+def logn(n: Any, x: Any) -> Any:
+    """The logarithm of `x` to base `n`, ln x / ln n; complex where either has a negative element.
+
+    Args:
+        n: the base, an array or a number, which does not widen a float32 `x` as it does in NumPy.
+        x: an array that broadcasts with `n`.
+
+    >>> import tapenet as tn
+    >>> tn.emath.logn(2, tn.tensor([4.0, 8.0]))
+    Tensor([2., 3.])
+    """
+    # NumPy's logarithm of a Python number would widen what it meets: as a Python number it does not.
+    above, below = (
+        np.log(_beyond_zero(v)).item() if type(v) in _NUMBERS else np.log(_beyond_zero(v)) for v in _pair(x, n)
+    )
+    return above / below
+
+
+@derived(
+    numpy=np.emath.power,
+    samples=lambda r: [
+        sample(r.uniform(0.5, 2, (2, 3)), r.normal(size=3)),
+        sample(np.array([-1.5, 0.5]), np.array([[0.5], [-2.0]])),
+        sample(np.array([-1.5, 0.5]), 2),
+        sample(r.uniform(0.5, 2, 3), -1),
+        sample(-2.0, r.normal(size=3)),
+    ],
+)
+def power(x: Any, p: Any) -> Any:
+    """`x` to the power `p`; complex where an `x` is negative, and of floats where an integer `p` is.
+
+    Args:
+        x, p: arrays that broadcast. A number beside an array of floats does not widen it, as it does in NumPy.
+
+    >>> import tapenet as tn
+    >>> tn.emath.power(tn.tensor([2, 4]), -2)
+    Tensor([0.25  , 0.0625])
+    """
+    x, p = _pair(x, p)
+    if type(p) not in _NUMBERS and p.dtype.kind in "iu":
+        p = cast_beyond(p, np.float64, 0.0)
+    return np.power(_beyond_zero(x), p)
