@@ -113,7 +113,30 @@ def test_lengths_without_axes_are_those_of_the_last(name: str) -> None:
 def test_transforms_over_no_axis_and_over_one_twice() -> None:
     checked("fftn", array("c"))
     checked("ifftn", array("c", 2), axes=())
-    checked("fftn", array("c", 3), axes=(0, 0))
+    for axes in ((0, 0), (-1, 1, -1), (0, 1, 0)):
+        for name in SEVERAL:
+            for kind in SEVERAL[name]:
+                checked(name, array(kind, 3, 4), axes=axes)
+                checked(name, array(kind, 3, 4), (3, -1, 2)[: len(axes)], axes, "ortho")
+
+
+def test_one_node_for_all_axes() -> None:
+    x = leaf(array("r", 2, 3, 4))
+    for name in SEVERAL:
+        out = getattr(np.fft, name)(x)
+        assert all(type(p).__name__ == "Leaf" for p in out._node.parents), name
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_no_coefficient_at_all(dtype: Any) -> None:
+    """`np.fft.irfft` itself reads what lies behind the array."""
+    for shape, axis in (((0,), -1), ((3, 0), 1), ((0, 2), 0)):
+        x = leaf(np.zeros(shape, dtype))
+        out = np.fft.irfft(x, 4, axis)
+        assert out.shape[axis] == 4
+        assert not out.data.any()
+        out.sum().backward()
+        assert x.grad.shape == shape
 
 
 @pytest.mark.parametrize("axes", [None, 0, -1, (0, 1), (1, 0), [2], ()])
@@ -230,9 +253,8 @@ def test_real_input_gets_a_real_gradient() -> None:
         (lambda x: np.fft.fft(x, 0), r"fft\(.*n= is 1 or more"),
         (lambda x: np.fft.rfft(x, norm="half"), r"norm= is None, 'backward', 'ortho' or 'forward'"),
         (lambda x: np.fft.hfft(x, norm="half"), r"not 'half'"),
-        (lambda x: np.fft.fftn(x, axes=(0, 2)), r"fftn: axes \(0, 2\) are not all axes of shape \(2, 3\)"),
-        (lambda x: np.fft.ifft2(x, (2,)), r"ifftn: as many lengths as axes, not s=\(2,\) with axes=\(-2, -1\)"),
-        (lambda x: np.fft.rfftn(x, axes=()), r"rfftn: give one axis or more"),
+        (lambda x: np.fft.ifft2(x, (2,)), r"ifft_axes\(.*s: \(2,\), axes: \(-2, -1\).*s= has as many lengths"),
+        (lambda x: np.fft.rfftn(x, (2,), (0, 0)), r"axes=\(0, 0\) has as many lengths, not s=\(2,\)"),
     ],
 )
 def test_mistakes(call: Any, message: str) -> None:
@@ -243,3 +265,7 @@ def test_mistakes(call: Any, message: str) -> None:
 def test_an_axis_that_is_not_there() -> None:
     with pytest.raises(IndexError, match=r"axis= names one of its axes"):
         np.fft.fft(leaf(np.ones(3)), axis=2)
+    with pytest.raises(IndexError, match=r"a has shape \(2, 3\); axes= is a tuple of its axes"):
+        np.fft.fftn(leaf(np.ones((2, 3))), axes=(0, 2))
+    with pytest.raises(IndexError, match=r"axes= is a tuple of its axes, one or more"):
+        np.fft.rfftn(leaf(np.ones((2, 3))), axes=())

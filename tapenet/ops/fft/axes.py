@@ -1,43 +1,20 @@
-"""Discrete Fourier transforms over several axes, made of those along one."""
+"""Discrete Fourier transforms over several axes.
+
+Four ops, as along one axis. Where an axis is named twice, it is transformed twice, by those along one axis.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.fft.transforms import complex_normal, fft, ifft, irfft, rfft
-from tapenet.ops.op import Op
-from tapenet.ops.registry import Sample, sample
-
-
-def _lengths(name: str, shape: Any, s: Any, axes: Any) -> list[tuple[int | None, int]]:
-    """The length and the axis of each transform; None for a length that the transform knows by itself."""
-    if axes is None:
-        axes = range(len(shape)) if s is None else range(-len(s), 0)
-    axes = [int(i) for i in axes]
-    if any(not -len(shape) <= i < len(shape) for i in axes):
-        raise ValueError(f"{name}: axes {tuple(axes)} are not all axes of shape {shape}")
-    lengths = [None] * len(axes) if s is None else list(s)
-    if len(lengths) != len(axes):
-        raise ValueError(f"{name}: as many lengths as axes, not s={tuple(lengths)} with axes={tuple(axes)}")
-    return [(shape[axis] if n == -1 else n, axis) for n, axis in zip(lengths, axes, strict=True)]
-
-
-def _real_lengths(name: str, shape: Any, s: Any, axes: Any) -> tuple[list[tuple[int | None, int]], Any]:
-    """The same, with the last one apart: along it the numbers are real."""
-    found = _lengths(name, shape, s, axes)
-    if not found:
-        raise ValueError(f"{name}: give one axis or more")
-    return found[:-1], found[-1]
-
-
-def _along(transform: Op, a: Any, lengths: list[tuple[int | None, int]], norm: Any) -> Any:
-    """A transform along several axes, the last first."""
-    for n, axis in reversed(lengths):
-        a = transform(a, n, axis, norm)
-    return a
+from tapenet.ops.fft.transforms import complex_normal, fft, fitted, ifft, irfft, of_dtype, rfft, swapped, weighed
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import Sample, Samples, sample
 
 
 def _several(r: np.random.Generator) -> list[Sample]:
@@ -62,6 +39,162 @@ def _two(r: np.random.Generator) -> list[Sample]:
     ]
 
 
+def _real(r: np.random.Generator) -> list[Sample]:
+    """Calls of a transform of real numbers along several axes."""
+    return [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 1, 3)), axes=(0, -1), norm="ortho"),
+        sample(r.normal(size=(2, 3)), (-1, 2), (1, 0)),
+        sample(r.normal(size=(2, 2)), [3], axes=[0], norm="forward"),
+    ]
+
+
+def _half(r: np.random.Generator) -> list[Sample]:
+    """Calls of a transform to real numbers along several axes."""
+    return [
+        sample(complex_normal(r, (2, 3))),
+        sample(complex_normal(r, (2, 1, 3)), axes=(0, -1), norm="ortho"),
+        sample(complex_normal(r, (2, 3)), (-1, 2), (1, 0)),
+        sample(complex_normal(r, (2, 2)), [3], axes=[0], norm="forward"),
+        sample(r.normal(size=(2, 3))),
+    ]
+
+
+# -- ops ---------------------------------------------------------------------------------------------------------
+
+
+def _places(ndim: int, s: Any, axes: Any) -> list[int]:
+    """The axes that are transformed, from 0 on."""
+    if axes is None:
+        return list(range(0 if s is None else ndim - len(s), ndim))
+    return [i % ndim for i in axes]
+
+
+def _fitted(a: Any, shape: tuple[int, ...], places: list[int]) -> Any:
+    """An array cut, or filled up with zeros, to a shape along some axes."""
+    for i in places:
+        a = fitted(a, shape[i], i)
+    return a
+
+
+def _mend(a: Any, s: Any, axes: Any, norm: Any) -> str:
+    return (
+        f"a has shape {np.shape(a)}; axes= is a tuple of its axes, one or more, s= has as many lengths, 1 or more or -1 for "
+        "that of the axis, norm= is None, 'backward', 'ortho' or 'forward'"
+    )
+
+
+def _op(
+    forward: Callable[..., Any], along: Op, what: str, gradient: str, example: str, samples: Samples,
+    rule: Callable[..., Any] | None = None,
+) -> Op:  # fmt: skip
+    """What transforms over several axes as `along` does along one; with the rule of a symmetric matrix if none is given."""
+    name = f"{along.name}_axes"
+
+    def symmetric(g: Any, a_shape: Any, a_dtype: Any, s: Any, axes: Any, norm: Any) -> Any:
+        places = _places(len(a_shape), s, axes)
+        return of_dtype(a_dtype, _fitted(made(g, None, places, norm), a_shape, places))
+
+    made: Op = op(
+        lambda a, s=None, axes=None, norm=None: forward(a, s, axes, norm),
+        name=name,
+        label=along.name,
+        a=rule or symmetric,
+        formula=what,
+        gradients=f"a: {gradient}",
+        doc=f"""{what[0].upper()}{what[1:]}: what `{along.name}n` is for axes that are named once.
+
+    Args:
+        a, s, axes, norm: as for `{along.name}n`.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.fft.axes import {name}
+    >>> {name}(tn.tensor({example}
+    """,
+        samples=samples,
+        mend=_mend,
+    )
+    made.__module__ = __name__
+    return made
+
+
+def _rfft_rule(g: Any, a_shape: Any, s: Any, axes: Any, norm: Any) -> Any:
+    places = _places(len(a_shape), s, axes)
+    last = places[-1]
+    n = a_shape[last] if s is None or s[-1] in (-1, None) else s[-1]
+    lengths = [*(g.shape[i] for i in places[:-1]), n]
+    return _fitted(irfft_axes(weighed(g, n, last, 0.5), lengths, places, swapped(norm)), a_shape, places)
+
+
+def _irfft_rule(g: Any, a_shape: Any, a_dtype: Any, s: Any, axes: Any, norm: Any) -> Any:
+    places = _places(len(a_shape), s, axes)
+    last = places[-1]
+    made = weighed(rfft_axes(g, None, places, swapped(norm)), g.shape[last], last, 2.0)
+    return of_dtype(a_dtype, _fitted(made, a_shape, places))
+
+
+fft_axes: Op = _op(
+    np.fft.fftn,
+    fft,
+    "fft along several axes",
+    "fft along several axes of g",
+    "[[1.0, 2.0]]))\n    Tensor([[ 3.+0.j, -1.+0.j]], dtype=complex128)",
+    lambda r: _several(r)[:-1],
+)
+ifft_axes: Op = _op(
+    np.fft.ifftn,
+    ifft,
+    "ifft along several axes",
+    "ifft along several axes of g",
+    "[[3.0, -1.0]]))\n    Tensor([[1.+0.j, 2.+0.j]], dtype=complex128)",
+    lambda r: _several(r)[:-1],
+)
+rfft_axes: Op = _op(
+    np.fft.rfftn,
+    rfft,
+    "rfft along the last of several axes, fft along the others",
+    "Re Σₖ gₖ e^(−2πijk/n), over all of the axes",
+    "[[1.0, 2.0]]))\n    Tensor([[ 3.+0.j, -1.+0.j]], dtype=complex128)",
+    _real,
+    _rfft_rule,
+)
+irfft_axes: Op = _op(
+    np.fft.irfftn,
+    irfft,
+    "ifft along all of several axes but the last, then irfft",
+    "cₖ Σⱼ gⱼ e^(2πijk/n) / n, over all of the axes",
+    "[[3.0, -1.0]]))\n    Tensor([[1., 2.]])",
+    _half,
+    _irfft_rule,
+)
+
+# -- functions ---------------------------------------------------------------------------------------------------
+
+
+def _read(ndim: int, s: Any, axes: Any) -> tuple[Any, Any, bool]:
+    """Lengths and axes as tuples, and whether an axis is among them twice."""
+    s = s if s is None else tuple(s)
+    if axes is None:
+        return s, None, False
+    axes = tuple(map(index, axes))
+    return s, axes, len(axes) > 1 and len({i + ndim if i < 0 else i for i in axes}) < len(axes)
+
+
+def _along(transform: Op, a: Any, s: Any, axes: Any, norm: Any) -> Any:
+    """A transform along some axes, the last first; of lengths that are those given, or of the axes."""
+    for n, axis in reversed(list(zip(s, axes, strict=True))):
+        a = transform(a, n, axis, norm)
+    return a
+
+
+def _lengths(shape: Any, s: Any, axes: Any) -> list[int]:
+    """As many lengths as axes."""
+    s = (-1,) * len(axes) if s is None else s
+    if len(s) != len(axes):
+        raise ValueError(f"a transform over axes={axes} has as many lengths, not s={s}")
+    return [shape[i] if n == -1 else n for n, i in zip(s, axes, strict=True)]
+
+
 @derived(
     numpy=np.fft.fftn,
     samples=_several,
@@ -77,14 +210,16 @@ def fftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
         norm: as for `fft`; n is the product of the lengths.
 
     Raises:
-        ValueError: no such axes, not as many as lengths in `s`, or another norm.
+        ValueError: not as many axes as lengths in `s`, or another norm.
+        IndexError: no such axis.
 
     >>> import tapenet as tn
     >>> tn.fft.fftn(tn.tensor([[1.0, 2.0]]))
     Tensor([[ 3.+0.j, -1.+0.j]], dtype=complex128)
     """
     a = array_like(a)
-    return _along(fft, a, _lengths("fftn", a.shape, s, axes), norm)
+    s, axes, twice = _read(a.ndim, s, axes)
+    return _along(fft, a, _lengths(a.shape, s, axes), axes, norm) if twice else fft_axes(a, s, axes, norm)
 
 
 @derived(
@@ -119,14 +254,16 @@ def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
         norm: as for `fft`; n is the product of the lengths.
 
     Raises:
-        ValueError: no such axes, not as many as lengths in `s`, or another norm.
+        ValueError: not as many axes as lengths in `s`, or another norm.
+        IndexError: no such axis.
 
     >>> import tapenet as tn
     >>> tn.fft.ifftn(tn.tensor([[3.0, -1.0]]))
     Tensor([[1.+0.j, 2.+0.j]], dtype=complex128)
     """
     a = array_like(a)
-    return _along(ifft, a, _lengths("ifftn", a.shape, s, axes), norm)
+    s, axes, twice = _read(a.ndim, s, axes)
+    return _along(ifft, a, _lengths(a.shape, s, axes), axes, norm) if twice else ifft_axes(a, s, axes, norm)
 
 
 @derived(
@@ -148,13 +285,7 @@ def ifft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
 
 @derived(
     numpy=np.fft.rfftn,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 1, 3)), axes=(0, -1), norm="ortho"),
-        sample(r.normal(size=(2, 3)), (-1, 2), (1, 0)),
-        sample(r.normal(size=(2, 2)), [3], axes=[0], norm="forward"),
-        sample(r.normal(size=(2, 3))),
-    ],
+    samples=lambda r: [*_real(r), sample(r.normal(size=3), axes=(0, 0))],
 )
 def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the
@@ -168,15 +299,19 @@ def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
         norm: as for `fft`; n is the product of the lengths.
 
     Raises:
-        ValueError: no such axes, not as many as lengths in `s`, or another norm.
+        ValueError: not as many axes as lengths in `s`, or another norm.
+        IndexError: no such axis.
 
     >>> import tapenet as tn
     >>> tn.fft.rfftn(tn.tensor([[1.0, 2.0]]))
     Tensor([[ 3.+0.j, -1.+0.j]], dtype=complex128)
     """
     a = array_like(a)
-    others, (n, axis) = _real_lengths("rfftn", a.shape, s, axes)
-    return _along(fft, rfft(a, n, axis, norm), others, norm)
+    s, axes, twice = _read(a.ndim, s, axes)
+    if not twice:
+        return rfft_axes(a, s, axes, norm)
+    *others, last = _lengths(a.shape, s, axes)
+    return _along(fft, rfft(a, last, axes[-1], norm), others, axes[:-1], norm)
 
 
 @derived(
@@ -202,13 +337,7 @@ def rfft2(a: Any, s: Any = None, axes: Any = (-2, -1), norm: Any = None) -> Any:
 
 @derived(
     numpy=np.fft.irfftn,
-    samples=lambda r: [
-        sample(complex_normal(r, (2, 3))),
-        sample(complex_normal(r, (2, 1, 3)), axes=(0, -1), norm="ortho"),
-        sample(complex_normal(r, (2, 3)), (-1, 2), (1, 0)),
-        sample(complex_normal(r, (2, 2)), [3], axes=[0], norm="forward"),
-        sample(r.normal(size=(2, 3))),
-    ],
+    samples=lambda r: [*_half(r), sample(complex_normal(r, (3,)), axes=(0, 0))],
 )
 def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     """The inverse of `rfftn`: real numbers from the first half of their transform.
@@ -221,15 +350,21 @@ def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
         norm: as for `fft`; n is the product of the lengths.
 
     Raises:
-        ValueError: no such axes, not as many as lengths in `s`, or another norm.
+        ValueError: not as many axes as lengths in `s`, or another norm.
+        IndexError: no such axis.
 
     >>> import tapenet as tn
     >>> tn.fft.irfftn(tn.tensor([[3.0, -1.0]]))
     Tensor([[1., 2.]])
     """
     a = array_like(a)
-    others, (n, axis) = _real_lengths("irfftn", a.shape, s, axes)
-    return irfft(_along(ifft, a, others[::-1], norm), n, axis, norm)
+    s, axes, twice = _read(a.ndim, s, axes)
+    if not twice:
+        return irfft_axes(a, s, axes, norm)
+    *others, last = _lengths(a.shape, s, axes)
+    if s is None:
+        last = 2 * (last - 1)
+    return irfft(_along(ifft, a, others[::-1], axes[-2::-1], norm), last, axes[-1], norm)
 
 
 @derived(

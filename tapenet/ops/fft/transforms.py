@@ -22,14 +22,14 @@ from tapenet.ops.registry import Samples, sample
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
-def _swapped(norm: Any) -> Any:
+def swapped(norm: Any) -> Any:
     """The norm of the inverse transform that undoes none of the scaling of this one, but repeats it."""
     if norm not in _SWAPPED:
         raise ValueError(f'norm is None, "backward", "ortho" or "forward", not {norm!r}')
     return _SWAPPED[norm]
 
 
-def _fitted(a: Any, length: int, axis: int) -> Any:
+def fitted(a: Any, length: int, axis: int) -> Any:
     """An array cut, or filled up with zeros, to a length along an axis: the gradient of what a transform does first."""
     have = a.shape[axis]
     axis = normalize_axis_index(axis, a.ndim)
@@ -41,20 +41,59 @@ def _fitted(a: Any, length: int, axis: int) -> Any:
     return a
 
 
-def _of(dtype: Any, g: Any) -> Any:
+def of_dtype(dtype: Any, g: Any) -> Any:
     """A gradient for an input of a dtype: of a real one only the real part counts."""
     if dtype.kind == "c":
         return g
-    return np.ascontiguousarray(g.real) if type(g) is np.ndarray else real(g)  # not a view with gaps
+    return np.asarray(g.real, order="C") if type(g) is np.ndarray else real(g)  # not a view with gaps
 
 
-def _weighted(a: Any, n: int, axis: int, weight: float) -> Any:
-    """Coefficients of real numbers, those times `weight` that stand for two: with n - k for k."""
-    weights = np.full(a.shape[axis], weight, a.real.dtype)
-    weights[0] = 1
-    if n % 2 == 0:
-        weights[-1] = 1
-    return a * np.reshape(weights, (-1, *(1 for _ in range(a.ndim - 1 - normalize_axis_index(axis, a.ndim)))))
+def _weighed(a: Any, n: int, axis: int, weight: float) -> Any:
+    found = np.conjugate(a, order="C")
+    first, stop = 1, (n + 1) // 2
+    if (axis := normalize_axis_index(axis, a.ndim)) < a.ndim - 1:
+        parts = found
+    else:  # as pairs of real numbers, which are multiplied in a third of the time
+        parts = found.view(found.real.dtype)
+        first, stop = 2, 2 * stop
+    parts[(*(slice(None),) * axis, slice(first, stop))] *= weight
+    return found
+
+
+def _weighed_lowered(a: Any, n: int, axis: int, weight: float) -> Any:
+    weights = np.ones(a.shape[axis], a.real.dtype)
+    weights[1 : (n + 1) // 2] = weight
+    behind = a.ndim - 1 - normalize_axis_index(axis, a.ndim)
+    return conjugate(a) * np.reshape(weights, (-1, *(1 for _ in range(behind))))
+
+
+weighed: Op = op(
+    _weighed,
+    name="weighed",
+    label="conj · weights",
+    lower=_weighed_lowered,
+    a=lambda g, n, axis, weight: weighed(g, n, axis, weight),
+    formula="wₖ conj(aₖ), w = 1 at 0 and n/2, else weight",
+    gradients="a: wₖ conj(gₖ)",
+    doc="""The conjugates of the first half of the coefficients of n real numbers, those times `weight` that stand for two: with
+    n - k for k. It serves the gradients of transforms of real numbers.
+
+    Args:
+        a: coefficients, n // 2 + 1 of them along the axis.
+        n: how many real numbers there are.
+        axis: where the coefficients are.
+        weight: by what to multiply.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.fft.transforms import weighed
+    >>> weighed(tn.tensor([1.0, 2.0 + 1.0j, 3.0]), 4, 0, 0.5)
+    Tensor([1.-0.j , 1.-0.5j, 3.-0.j ], dtype=complex128)
+    """,
+    samples=lambda r: [
+        sample(complex_normal(r, (3, 2)), 4, 0, 0.5),
+        sample(complex_normal(r, (2, 3)), 5, -1, 2.0),
+    ],
+)
 
 
 def _mend(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> str:
@@ -107,7 +146,7 @@ def _complex_samples(r: Any) -> list[Any]:
 
 def _transform(forward: Callable[..., Any], name: str, formula: str, example: str, sign: str) -> Op:
     def rule(g: Any, a_shape: Any, a_dtype: Any, axis: int, norm: Any) -> Any:
-        return _of(a_dtype, _fitted(made(g, None, axis, norm), a_shape[axis], axis))
+        return of_dtype(a_dtype, fitted(made(g, None, axis, norm), a_shape[axis], axis))
 
     made: Op = op(
         lambda a, n=None, axis=-1, norm=None: forward(a, n, axis, norm),
@@ -148,14 +187,12 @@ ifft = _transform(
 
 def _rfft_a(g: Any, a_shape: Any, n: Any, axis: int, norm: Any) -> Any:
     n = a_shape[axis] if n is None else n
-    return _fitted(irfft(_weighted(conjugate(g), n, axis, 0.5), n, axis, _swapped(norm)), a_shape[axis], axis)
+    return fitted(irfft(weighed(g, n, axis, 0.5), n, axis, swapped(norm)), a_shape[axis], axis)
 
 
 def _irfft_a(g: Any, a_shape: Any, a_dtype: Any, axis: int, norm: Any) -> Any:
-    n = g.shape[axis]
-    return _of(
-        a_dtype, _fitted(_weighted(conjugate(rfft(g, None, axis, _swapped(norm))), n, axis, 2.0), a_shape[axis], axis)
-    )
+    made = weighed(rfft(g, None, axis, swapped(norm)), g.shape[axis], axis, 2.0)
+    return of_dtype(a_dtype, fitted(made, a_shape[axis], axis))
 
 
 rfft: Op = op(
@@ -183,8 +220,16 @@ rfft: Op = op(
     ],
     mend=_mend,
 )
+
+
+def _irfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
+    if n is not None and a.size == 0 and a.shape[axis] == 0:
+        a = fitted(a, 1, axis)  # without one coefficient NumPy reads what lies behind the array
+    return np.fft.irfft(a, n, axis, norm)
+
+
 irfft: Op = op(
-    lambda a, n=None, axis=-1, norm=None: np.fft.irfft(a, n, axis, norm),
+    _irfft,
     name="irfft",
     numpy=np.fft.irfft,
     a=_irfft_a,
@@ -234,7 +279,7 @@ def hfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
     >>> tn.fft.hfft(tn.tensor([1.0, 2.0]))
     Tensor([ 3., -1.])
     """
-    return irfft(conjugate(array_like(a)), n, axis, _swapped(norm))
+    return irfft(conjugate(array_like(a)), n, axis, swapped(norm))
 
 
 @derived(
@@ -258,7 +303,7 @@ def ihfft(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
     >>> tn.fft.ihfft(tn.tensor([3.0, -1.0]))
     Tensor([1.-0.j, 2.-0.j], dtype=complex128)
     """
-    return conjugate(rfft(array_like(a), n, axis, _swapped(norm)))
+    return conjugate(rfft(array_like(a), n, axis, swapped(norm)))
 
 
 # -- the order of frequencies ------------------------------------------------------------------------------------
