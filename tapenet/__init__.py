@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tapenet import ops
 from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
 from tapenet.autodiff.gradients import GradientError
-from tapenet.autodiff.making import asarray, tensor
+from tapenet.autodiff.making import tensor
 from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
 from tapenet.autodiff.tape import CaptureError, Tape, tape
 from tapenet.autodiff.tensor import Tensor, backward
@@ -45,7 +45,6 @@ __all__ = [
     "Scatter",
     "Tape",
     "Tensor",
-    "asarray",
     "autocast",
     "backward",
     "compile",

@@ -291,7 +291,10 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
     if check is not op:
         numpy = [pure(f) for f in numpy]
     raw = check(*args, **kwargs)
-    assert not any(isinstance(t, Tensor) for t in tree_leaves(raw)), "arrays in, but a tensor out"
+    makes = isinstance(op, Derived) and op.makes
+    assert makes or not any(isinstance(t, Tensor) for t in tree_leaves(raw)), "arrays in, but a tensor out"
+    if makes:
+        assert all(isinstance(t, Tensor) for t in tree_leaves(raw)), "it makes tensors, but something else came out"
     on_tensors = check(*_tensors(args, True), **kwargs)
     has_array = any(isinstance(a, np.ndarray) for a in tree_leaves(list(call.args)))
     if has_array:
@@ -299,7 +302,8 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
     _same(raw, on_tensors, "arrays against tensors")
     for function in numpy:
         _same(raw, function(*args, **kwargs), f"{function.__name__} on arrays against the op", rounding)
-        _same(raw, function(*_tensors(args, True), **kwargs), f"{function.__name__} on tensors against the op")
+        like = {"like": Tensor._of(np.zeros(()))} if makes else {}
+        _same(raw, function(*_tensors(args, True), **kwargs, **like), f"{function.__name__} on tensors against the op")
     floats = [a for a in tree_leaves(list(call.args)) if _is_float(a)]
     results = [t for t in tree_leaves(raw) if np.asarray(t).dtype.kind in "fc"]
     differentiable = bool(op.differentiable) and floats and results
@@ -315,7 +319,7 @@ def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differ
     args = _tensors(tree_map(_as_float32, call.args), True)
     outs = [t for t in tree_leaves(f(*args, **call.kwargs)) if isinstance(t, Tensor) and t.dtype.kind in "fc"]
     wide = [t.dtype for t in outs if t.dtype not in _NARROW]
-    if op.name in ("astype", "float_power"):  # whose dtype is not that of their inputs, as in NumPy
+    if op.name in ("astype", "float_power", "fromiter"):  # whose dtype is not that of their inputs, as in NumPy
         return
     assert not wide, f"float32 in, but {wide[0]} out"
     if not differentiable:

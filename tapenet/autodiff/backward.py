@@ -24,7 +24,7 @@ from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
 from tapenet.ops.low import is_inexact
 from tapenet.ops.sequences import refilled
-from tapenet.ops.shapes.basic import identity
+from tapenet.ops.shapes.basic import alias
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor
@@ -389,7 +389,7 @@ def _by_reference(node: Node, g: Any, wanted: list[str], grads: Gradients) -> di
     cuts: dict[str, Any] = {}
     for n in wanted:
         # A node of its own at each input: the inner pass stops there, whatever the inputs have in common.
-        values[n] = [identity(v) for v in values[n]] if isinstance(values[n], (list, tuple)) else identity(values[n])
+        values[n] = [alias(v) for v in values[n]] if isinstance(values[n], (list, tuple)) else alias(values[n])
         cuts[n] = values[n]
     assert op.reference is not None
     out = op.reference(

@@ -69,7 +69,7 @@ class _Run:
         if tensor._node is None or not self.outer:
             return tensor.detach()._require()
         self.nested = True  # part of an outer graph: stay connected, through a node of its own
-        end: Tensor = ops.identity(tensor)
+        end: Tensor = ops.alias(tensor)
         return end
 
     def pull(self, roots: list[tuple[Node, Any]], release: bool) -> list[Any]:

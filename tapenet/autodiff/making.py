@@ -9,6 +9,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.derived import array_like, holds_tensors, install_maker
 from tapenet.ops.low import dtype_of, is_low, meet
 
 if TYPE_CHECKING:
@@ -20,40 +21,44 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
 
     Args:
         data: the values. An ndarray keeps its dtype; Python floats become float64, as in NumPy. Of a tensor the values
-            alone are taken: to stay in its graph use t.copy().
+            alone are taken: to stay in its graph use t.copy(). Tensors in lists are joined, and stay in theirs.
         dtype: another dtype.
         requires_grad: ask for its gradient; floats and complex numbers only.
 
     Raises:
-        TypeError: not numbers, or integers with requires_grad; tensors inside a list (use tn.stack).
+        TypeError: not numbers, or integers with requires_grad.
 
     >>> import tapenet as tn
     >>> tn.tensor([1, 2, 3], dtype="float32")
     Tensor([1., 2., 3.], dtype=float32)
     """
-    array = _array(data, dtype, copy=True)
-    made = Tensor._of(array)
-    if capturing() is not None:
-        if isinstance(data, Tensor):
-            made = ops.copy(data.detach())
-            made = made if made.dtype == array.dtype else made.astype(array.dtype)
-        else:
-            array.flags.writeable = False  # a constant, of which every replay makes a new copy
-            made = ops.copy(made)
-    return made._require() if requires_grad else made
+    made: Tensor
+    if isinstance(data, Tensor) and capturing() is not None:
+        made = ops.copy(data.detach())
+    elif isinstance(data, (list, tuple)) and holds_tensors(data):
+        made = array_like(data)
+    else:
+        made = _tensor(_array(data, dtype, copy=True))
+        return made._require() if requires_grad else made
+    made = made if dtype is None or made.dtype == dtype_of(dtype) else made.astype(dtype_of(dtype))
+    return made.requires_grad_() if requires_grad else made
 
 
 def asarray(data: Any, dtype: DTypeLike | None = None) -> Tensor:
-    """A tensor around the given array without copying it, or the given tensor itself.
-
-    >>> import numpy as np, tapenet as tn
-    >>> a = np.zeros(2)
-    >>> tn.asarray(a).data is a
-    True
-    """
+    """A tensor around the given array without copying it, or the given tensor itself: `tn.asarray` of what holds no lists
+    of tensors."""
     if isinstance(data, Tensor):
         return data if dtype is None or data.dtype == np.dtype(dtype) else data.astype(dtype)
     return Tensor._of(_array(data, dtype, copy=False))
+
+
+def _tensor(array: NDArray[Any], shared: bool = False) -> Tensor:
+    """A tensor around an array of numbers, which nobody else has unless it is `shared`."""
+    made = Tensor._of(_array(array, None, copy=False))
+    if not shared and capturing() is not None:
+        array.flags.writeable = False  # a constant, of which every replay makes a new copy
+        made = ops.copy(made)
+    return made
 
 
 def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
@@ -68,3 +73,6 @@ def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
             f"a tensor holds numbers, not {array.dtype}: {type(data).__name__} {str(data)[:40]!r} does not convert"
         )
     return array
+
+
+install_maker(_tensor)

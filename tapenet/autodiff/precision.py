@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: Ops that move numbers without computing: they do the same with 16 bits.
 _MOVES = frozenset(
-    {"astype", "copy", "expand_dims", "flip", "identity", "moveaxis", "reshape", "squeeze", "swapaxes", "transpose"}
+    {"alias", "astype", "copy", "expand_dims", "flip", "moveaxis", "reshape", "squeeze", "swapaxes", "transpose"}
 )  # fmt: skip
 #: Ops that move numbers too, and whose rules add.
 _ADDING = frozenset(

@@ -182,5 +182,6 @@ def _not_in_silence() -> TypeError:
     mend = ops.refused.instead(*library_caller())
     return TypeError(
         "a tensor that needs a gradient is not turned into an ndarray in silence: write t.numpy() to leave the graph, or "
-        "tn.stack([...]) to join tensors and stay in it" + (f". {mend}" if mend else "")
+        "tn.array or tn.stack([...]) to join tensors and stay in it (np.f(..., like=t) is tn.f)"
+        + (f". {mend}" if mend else "")
     )

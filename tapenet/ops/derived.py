@@ -15,7 +15,7 @@ class Derived:
 
     def __init__(
         self, function: Callable[..., Any], *, numpy: Any, samples: Samples | None, nondiff: bool, inplace: bool,
-        replaces: bool,
+        replaces: bool, makes: bool,
     ) -> None:  # fmt: skip
         self.function = self.__wrapped__ = function
         self.name = self.__name__ = self.__qualname__ = function.__name__
@@ -27,7 +27,9 @@ class Derived:
         #: Whether it changes its first argument and returns nothing.
         self.inplace = inplace
         #: Whether it only puts numbers in the place of others: then it meets low types as they are, and rounds nothing.
-        self.replaces = replaces or inplace
+        self.replaces = replaces or inplace or makes
+        #: Whether it makes tensors of whatever it is given.
+        self.makes = makes
         registry[f"{self.__module__}.{self.name}"] = self
         for f in self.numpy:
             numpy_functions[f] = self
@@ -46,7 +48,7 @@ class Derived:
 
 def derived(
     *, numpy: Any = (), samples: Samples | None = None, nondiff: bool = False, inplace: bool = False,
-    replaces: bool = False,
+    replaces: bool = False, makes: bool = False,
 ) -> Callable[[Callable[..., Any]], Derived]:  # fmt: skip
     """Register a function written in terms of ops and NumPy functions, so that every order of derivative,
     the NumPy protocols and the registry's tests follow from its parts.
@@ -58,15 +60,36 @@ def derived(
         inplace: it changes its first argument by item assignment, and returns nothing.
         replaces: it puts numbers in the place of others and computes none, so that float16 and bfloat16 need not be
             widened for it. What works in place does so anyway.
+        makes: it makes tensors (by `made`) of whatever it is given, as NumPy makes arrays. It stands for NumPy's function
+            where that is called with a tensor as `like=`.
     """
     return lambda function: Derived(
-        function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace, replaces=replaces
+        function, numpy=numpy, samples=samples, nondiff=nondiff, inplace=inplace, replaces=replaces, makes=makes
     )
 
 
 def install_caller(call: Callable[..., Any]) -> None:
     """Have derived functions called by `call(derived, *args, **kwargs)`, which does more than they do by themselves."""
     Derived.__call__ = call  # type: ignore[method-assign]
+
+
+_make: Callable[[Any, bool], Any] = lambda array, shared: array
+
+
+def install_maker(make: Callable[[Any, bool], Any]) -> None:
+    """Say how an array becomes a tensor: `make(array, shared)`, where others may have the array if it is `shared`."""
+    global _make
+    _make = make
+
+
+def made(array: Any, *, shared: bool = False) -> Any:
+    """A tensor around an array, which nobody else has unless it is `shared`.
+
+    >>> import tapenet as tn
+    >>> made(np.zeros(2))
+    Tensor([0., 0.])
+    """
+    return _make(array, shared)
 
 
 def pure(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,3 +120,18 @@ def array_like(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") or isinstance(v, (list, tuple)) for v in value):
         return np.stack([array_like(v) for v in value])
     return np.asarray(value)
+
+
+def is_tensor(kind: type) -> bool:
+    """Whether things of a type answer NumPy's functions, as arrays do, and are none."""
+    return hasattr(kind, "__array_function__") and not issubclass(kind, np.ndarray)
+
+
+def holds_tensors(value: Any) -> bool:
+    """Whether a value is a tensor, or a nested sequence with one in it."""
+    if not isinstance(value, (list, tuple)):
+        return is_tensor(type(value))
+    kinds = set(map(type, value))
+    if any(map(is_tensor, kinds)):
+        return True
+    return any(issubclass(k, (list, tuple)) for k in kinds) and any(map(holds_tensors, value))

@@ -13,6 +13,8 @@ for _function in (np.save, np.savez, np.savez_compressed, np.savetxt):
     refuse(_function, "give it tensor.numpy(), or the arrays of a module's state_dict()")
 for _function in (np.isnat, np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string):
     refuse(_function, "a tensor holds numbers, never dates: keep dates in arrays and compute numbers from these")
+for _function in (np.frombuffer, np.fromfile, np.fromstring, np.loadtxt, np.genfromtxt):
+    refuse(_function, "what is read has no graph yet: leave like= out, and give the array to tn.tensor")
 for _name, _new in (("trapz", "np.trapezoid"), ("in1d", "np.isin")):
     if hasattr(np, _name):  # until NumPy 2.4
         refuse(getattr(np, _name), f"NumPy itself has given it up for {_new}, which is")
@@ -23,11 +25,13 @@ INSTEAD = {
     "vectorize.__call__": "np.vectorize calls Python once for each element; give the function the whole tensor, or use "
     "tn.apply_along_axis",
     "AxisConcatenator.__getitem__": "np.r_ and np.c_ make arrays; use tn.r_ and tn.c_, or np.concatenate and np.column_stack",
-    "full": "np.full makes an array; use tn.full",
+    "full": "np.full makes an array; use tn.full, or np.full(..., like=t)",
+    "as_strided": "np.lib.stride_tricks.as_strided looks at memory; use tn.sliding_window_view, or index arrays as in t[i + k]",
+    "nd_grid.__getitem__": "np.mgrid and np.ogrid make arrays; use np.meshgrid of tn.arange or tn.linspace",
     "kaiser": "np.kaiser makes an array; use tn.kaiser",
     "matrix.__new__": "np.matrix is an array; use a tensor with two axes",
     "poly1d.__init__": "np.poly1d holds an array; give the coefficients to np.polyval, np.polymul and their kin",
-    "require": "np.require makes an array; a tensor needs none of its promises",
+    "require": "np.require makes an array; use tn.require, or np.require(..., like=t)",
     "asarray_chkfinite": "np.asarray_chkfinite makes an array; use tn.isfinite(t).all()",
     "ndenumerate.__init__": "np.ndenumerate goes over an array; use np.ndindex(t.shape) and t[index]",
 }

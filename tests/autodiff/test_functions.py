@@ -313,7 +313,7 @@ def test_what_pull_returns_is_the_callers_own() -> None:
     assert g.tolist() == [1.0, 2.0]
     seed = tn.tensor([1.0, 2.0])
     w = leaf([1.0, 1.0])
-    _, pull = tn.vjp(lambda x, y: (x + y * w).sum() * 0 + x.sum() + tn.identity(x)[0] * 0, np.ones(2), np.ones(2))
+    _, pull = tn.vjp(lambda x, y: (x + y * w).sum() * 0 + x.sum() + tn.alias(x)[0] * 0, np.ones(2), np.ones(2))
     pull(tn.tensor(1.0))[0].data[...] = 9.0
     assert seed.tolist() == [1.0, 2.0]
 

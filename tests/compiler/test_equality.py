@@ -105,7 +105,7 @@ def step_of(op: Op | Derived, call: Sample, order: int = 1) -> Step:
 def lowered_by(step: Callable[..., list[Any]], arrays: list[Any]) -> Lowered:
     """The program of a step whose tensors are arguments."""
     with Capture() as tape:
-        arguments = [tn.identity(Tensor._of(a))._trace for a in arrays]  # any node can stand for an argument
+        arguments = [tn.alias(Tensor._of(a))._trace for a in arrays]  # any node can stand for an argument
         tensors = [tensor(a) for a in arrays]
         for given, argument in zip(tensors, arguments, strict=True):
             given._trace = argument

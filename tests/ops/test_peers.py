@@ -7,6 +7,7 @@ differences. What JAX does otherwise stands in a table, and a test shows that it
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -307,7 +308,7 @@ _TRANSFORMS = "fft.fftn fft.ifftn fft.rfftn fft.irfftn"
 #: The JAX of the tables below.
 JAX_VERSION = "0.10.2"
 #: Not in jax.numpy.
-MISSING = words("copyto putmask real_if_close")
+MISSING = words("asanyarray ascontiguousarray asfortranarray copyto putmask real_if_close require")
 #: JAX raises.
 REFUSED = (
     Otherwise(
@@ -317,6 +318,7 @@ REFUSED = (
     ),
     Otherwise(_QUANTILES, "has six of NumPy's methods", lambda c: c.kwargs.get("method", "linear") not in _METHODS),
     Otherwise("apply_over_axes", "wants a sequence of axes", lambda c: isinstance(c.args[2], int)),
+    Otherwise("array full", "have one memory order", has_option("order")),
     Otherwise("array_split vsplit", "splits at places inside alone", beyond),
     Otherwise("concat", "takes the axis by name, and no dtype", lambda c: len(c.args) > 1 or "dtype" in c.kwargs),
     Otherwise("concatenate hstack vstack", "has no casting=", has_option("casting")),
@@ -326,6 +328,7 @@ REFUSED = (
     Otherwise("copy", "has no memory order", lambda c: len(c.args) > 1),
     Otherwise("einsum", "takes no given path", lambda c: isinstance(c.kwargs.get("optimize"), list)),
     Otherwise("fill_diagonal", "does not wrap", has_option("wrap")),
+    Otherwise("fromiter", "might use an iterator up"),
     Otherwise("gradient", "has no edge_order", has_option("edge_order")),
     Otherwise("insert", "takes no mask", lambda c: getattr(c.args[1], "dtype", None) == np.bool),
     Otherwise("matvec vecmat", "have no axes=", has_option("axes")),
@@ -350,6 +353,7 @@ REFUSED = (
 )
 #: JAX gives another value or gradient.
 DIFFERENT = (
+    Otherwise("arange", "counts its ends as constant", lambda c: len(c.args) < 4 and c.args[0] != 3),
     Otherwise("fft.fftn fft.ifftn", "NumPy keeps a number as it is, without axes to transform", without_axes),
     Otherwise("geomspace", "takes 4.99… for 4 as an integer, where NumPy gives the end itself", has_option("dtype")),
     Otherwise("logspace", "has bases along no axis of their own", lambda c: np.ndim(c.args[4:] or 0) > 1),
@@ -547,14 +551,11 @@ min minimum moveaxis multiply negative permute_dims positive pow power prod rave
 sin sinc sinh sqrt square squeeze stack std subtract sum swapaxes tan tanh transpose true_divide var where
 """)
 
-#: What NumPy hands to no other type: how it is written for a tensor.
+#: What NumPy hands to no other type unasked: how it is written for a tensor.
 ELSEWHERE: dict[str, Callable[[Any], Any]] = {
-    "array": lambda t: tn.stack([t, t]),
-    "asarray": lambda t: tn.asarray(t),
     "fft.fftfreq": lambda t: np.fft.fftfreq(4, t),
     "fft.rfftfreq": lambda t: np.fft.rfftfreq(4, t),
-    "fromfunction": lambda t: np.fromfunction(lambda i: i * t, (3,)),
-    "full": lambda t: tn.full(3, t),
+    "fromfunction": lambda t: np.fromfunction(lambda i: i * t, (3,), like=t),
     "kaiser": lambda t: tn.kaiser(4, t),
     "row_stack": lambda t: tn.row_stack([t, t]),
 }
@@ -588,6 +589,8 @@ def test_what_others_differentiate_has_a_gradient_here(name: str) -> None:
     function = inside(np, name)
     op = NAMED[name]
     f = pure(function) if isinstance(op, Derived) and op.inplace else function
+    if isinstance(op, Derived) and op.makes:
+        f = functools.partial(function, like=tn.tensor(0.0))
     assert any(gradient_is_there(f, c) for c in calls(name))
 
 

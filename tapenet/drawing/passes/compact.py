@@ -36,7 +36,7 @@ SHAPING = frozenset(
         "astype",
         "broadcast_to",
         "copy",
-        "identity",
+        "alias",
         "moveaxis",
     }
 )

@@ -23,16 +23,16 @@ def axis_words(axis: Any) -> str:
     return f"{'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))}"
 
 
-identity = op(
+alias = op(
     lambda a: a,
-    name="identity",
+    name="alias",
     a=lambda g: g,
     formula="a",
     gradients="a: g",
     doc="""The argument itself, through a node of its own.
 
     >>> import tapenet as tn
-    >>> tn.identity(tn.tensor([1.0]))
+    >>> tn.alias(tn.tensor([1.0]))
     Tensor([1.])
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3)))],

@@ -63,29 +63,6 @@ empty_like = op(
 
 @derived(
     samples=lambda r: [
-        sample((2, 3), r.normal(size=())),
-        sample((2, 3), r.normal(size=(2, 1))),
-        sample(3, r.normal(size=3), np.int64),
-        sample((), r.normal(size=())),
-    ]
-)
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """An array filled with a value, which may be a tensor and is broadcast. (`np.full` looks at no argument of its own
-    for a tensor, so that it knows plain values only.)
-
-    Raises:
-        ValueError: `fill_value` does not broadcast to the shape.
-
-    >>> import tapenet as tn
-    >>> tn.full((2,), tn.tensor(3.0))
-    Tensor([3., 3.])
-    """
-    value = array_like(fill_value)
-    return np.copy(np.broadcast_to(value if dtype is None else value.astype(dtype), shape))
-
-
-@derived(
-    samples=lambda r: [
         sample(5, np.abs(r.normal(size=()))),
         sample(4, r.normal(size=())),
         sample(1, r.normal(size=())),
@@ -116,7 +93,7 @@ def kaiser(M: int, beta: Any) -> Any:
 _PLAIN = (bool, int, float, complex)
 
 
-def _float_dtype(*values: Any) -> Any:
+def float_dtype(*values: Any) -> Any:
     """The inexact dtype of several values; Python's numbers are weak."""
     return np.result_type(0.0, *(v if type(v) in _PLAIN else array_like(v).dtype for v in values))
 
@@ -133,7 +110,7 @@ def _spaced(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: i
 
 
 def _spaced_lowered(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
-    inner = _float_dtype(start, stop)
+    inner = float_dtype(start, stop)
     start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
     delta = stop - start
     steps = num - 1 if endpoint else num
@@ -226,7 +203,7 @@ def linspace(
     steps = num - 1 if endpoint else num
     if steps <= 0:
         return made, math.nan
-    inner = _float_dtype(start, stop)
+    inner = float_dtype(start, stop)
     start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
     return made, (stop - start) / steps
 
@@ -297,7 +274,7 @@ def _geometric_stop(
 #: What `geomspace` is made of, in a dtype that holds the numbers as they are.
 geometric: Op = op(
     lambda start, stop, num, endpoint, dtype, axis: np.geomspace(
-        start, stop, num, endpoint, _float_dtype(start, stop) if dtype is None else dtype, axis
+        start, stop, num, endpoint, float_dtype(start, stop) if dtype is None else dtype, axis
     ),
     name="geometric",
     sequences=(),
@@ -355,5 +332,5 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     if dtype is None:
         return geometric(start, stop, num, endpoint, None, axis)
     # Cast after all is done: the rules need the numbers as they were.
-    made = geometric(start, stop, num, endpoint, np.result_type(_float_dtype(start, stop), dtype), axis)
+    made = geometric(start, stop, num, endpoint, np.result_type(float_dtype(start, stop), dtype), axis)
     return np.astype(made, dtype, copy=False)
