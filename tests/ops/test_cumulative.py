@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.reductions.cumulative import _recurrence
+from tapenet.ops.reductions.cumulative import recurrence
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close
 
@@ -109,13 +109,19 @@ def test_cumprod_where_products_overflow() -> None:
     assert x.grad.tolist() == [1.0, 0.0, 0.0, 0.0, 0.0]
 
 
+def test_cumprod_where_sums_overflow() -> None:
+    """The gradient times the outputs is too large a number, what it is divided by in the end brings it back."""
+    assert gradient(tn.cumprod, [1e200, 1e80], [0.0, 1e40]) == pytest.approx([1e120, 1e240])
+    assert gradient(tn.cumprod, [1e200, 1e80, 2.0], [1e100, 1e40, 1.0])[2] == pytest.approx(1e280)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 7, 8, 33])
 def test_the_recurrence(n: int) -> None:
     g, a = R.normal(size=(2, 2, n))
     expected = np.zeros((2, n + 1))
     for i in range(n - 1, -1, -1):
         expected[:, i] = g[:, i] + a[:, i] * expected[:, i + 1]
-    np.testing.assert_allclose(_recurrence(g, a), expected[:, :n], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(recurrence(g, a), expected[:, :n], rtol=1e-12, atol=1e-12)
 
 
 def test_long_arrays_take_linear_time() -> None:
@@ -157,6 +163,21 @@ def test_the_first_of_equal_elements_gets_the_gradient() -> None:
     assert gradient(tn.cumulative_max, [1.0, np.nan, 5.0, np.nan], [1.0, 2, 4, 8]) == [1.0, 14, 0, 0]
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_running_extremes_of_several_rows(axis: int) -> None:
+    """The rule for plain numbers and the one for tensors say the same; nothing runs on from one row to the next."""
+    a = R.integers(0, 4, (3, 5)).astype(float)
+    a[1, 2] = np.nan
+    g = R.normal(size=a.shape)
+    for f in (tn.cumulative_max, tn.cumulative_min):
+        x, y = tn.tensor(a, requires_grad=True), tn.tensor(a, requires_grad=True)
+        f(x, axis).backward(g)
+        f(y, axis).backward(g, create_graph=True)
+        assert x.grad is not None
+        assert y.grad is not None
+        np.testing.assert_allclose(x.grad.numpy(), y.grad.data, rtol=1e-14, atol=1e-15)
+
+
 def test_nan_counts_for_nothing() -> None:
     assert gradient(tn.nancumsum, [1.0, np.nan, 2.0], [1.0, 2, 4]) == [7.0, 0, 4]
     assert gradient(tn.nancumprod, [3.0, np.nan, 2.0], [1.0, 2, 4]) == [11.0, 0, 12]
@@ -179,6 +200,14 @@ def test_no_gradient_where_nothing_depends_on_it() -> None:
     assert x.grad is not None
     assert x.grad.tolist() == [0.0, 1.0, 0.0]
     assert first.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_no_gradient_beside_an_infinite_logarithm() -> None:
+    x = tn.tensor([[np.inf, 1.0], [2.0, 3.0]], requires_grad=True)
+    np.where([[False], [True]], tn.logcumsumexp(x, 1), 0.0).sum().backward()
+    assert x.grad is not None
+    assert x.grad.data[0].tolist() == [0.0, 0.0]
+    assert (x.grad.data[1] > 0).all()
 
 
 def test_the_dtype_of_the_result_leaves_that_of_the_gradient() -> None:

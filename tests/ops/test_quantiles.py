@@ -16,7 +16,7 @@ import tapenet as tn
 from tapenet.ops.reductions.quantiles import CONTINUOUS, DISCRETE
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, replays
-from tests.ops.test_reductions import axes_of
+from tests.ops.test_reductions import axes_of, peak
 
 METHODS = (*CONTINUOUS, *DISCRETE)
 
@@ -122,6 +122,50 @@ def test_ties_go_where_a_stable_sort_puts_them() -> None:
     x = leaf(a)
     np.quantile(x, 0.5, method="inverted_cdf", weights=np.ones(5)).backward()
     assert x.grad.sum().item() == 1.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("axis", [0, -1, (0, 2)])
+def test_many_results_of_short_slices(method: str, axis: Any) -> None:
+    """The gradient is the sum of those of single results, also of equal elements and beside nan."""
+    r = np.random.default_rng(0)
+    a = r.integers(0, 3, (3, 2, 4)).astype(float)
+    a[1, 1, 2] = np.nan
+    q = r.uniform(size=(4, 3))
+    x, y = leaf(a), leaf(a)
+    out = np.quantile(x, q, axis, method=method)
+    g = r.normal(size=out.shape)
+    g[0, 0] = np.inf
+    out.backward(g)
+    for i in np.ndindex(q.shape):
+        np.quantile(y, q[i], axis, method=method).backward(g[i])
+    np.testing.assert_allclose(x.grad.data, y.grad.data, rtol=1e-13, atol=1e-15)
+    assert np.isfinite(x.grad.data).any()
+
+
+def test_many_results_take_memory_by_their_number() -> None:
+    x = leaf(np.random.default_rng(0).normal(size=(60_000, 4)).astype(np.float32))
+    out = np.quantile(x, np.linspace(0.05, 0.95, 19, dtype=np.float32), -1)
+    g = np.ones_like(out.data)
+    assert peak(lambda: out.backward(g)) < 3 * out.data.nbytes / 1e6
+
+
+@pytest.mark.parametrize("equal", [0, 1, 500])
+@pytest.mark.parametrize("nan", [False, True])
+def test_long_slices(equal: int, nan: bool) -> None:
+    """Where it takes less to find an element than to sort, it is still the one that a stable sort puts there."""
+    r = np.random.default_rng(equal)
+    a = apart(r, 3, 700)
+    middle = np.sort(a, -1)[:, 349, None]
+    for row, value in zip(a, middle, strict=True):
+        row[r.permutation(700)[:equal]] = value
+    if nan:
+        a[0, 5] = np.nan
+    for f in (np.median, np.nanmedian, lambda t, axis: np.quantile(t, 0.49, axis, method="higher")):
+        x, y = leaf(a), leaf(a)
+        f(x, axis=-1).backward([1.0, 2.0, 3.0])
+        f(y, axis=-1).backward([1.0, 2.0, 3.0], create_graph=True)  # which sorts
+        np.testing.assert_array_equal(x.grad.data, y.grad.data)
 
 
 def test_weights() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -422,6 +424,61 @@ def test_no_gradient_where_nothing_depends_on_it(f: Any) -> None:
         warnings.simplefilter("ignore")
         np.where(False, f(x), 0.0).sum().backward(create_graph=True)
     assert x.grad.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("f", [np.var, np.std, np.nanvar, np.nanstd, tn.logsumexp])
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_slice_that_the_loss_does_not_use_may_be_infinite(f: Any, create_graph: bool) -> None:
+    x, alone = leaf([[np.inf, 1.0, 0.0], [1.0, 2.0, 4.0]]), leaf([1.0, 2.0, 4.0])
+    with np.errstate(invalid="ignore"):
+        np.where([False, True], f(x, axis=1), 0.0).sum().backward(create_graph=create_graph)
+    f(alone).backward()
+    assert x.grad.data[0].tolist() == [0.0, 0.0, 0.0]
+    np.testing.assert_allclose(x.grad.data[1], alone.grad.data, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("values", "g", "expected"),
+    [
+        ([1e200, 1e200, 1e-300], 1.0, [1e-100, 1e-100, np.inf]),
+        ([1e-200, 1e-200, 1e300], 1.0, [1e100, 1e100, 0.0]),
+        ([1e200, 1e80, 2.0], 1e60, [2e140, 2e260, np.inf]),
+        ([1e200, 1e80, 1e-300], 0.0, [0.0, 0.0, 0.0]),
+        ([2.0, 3.0, np.inf], 1.0, [np.inf, np.inf, 6.0]),
+    ],
+)
+def test_products_beyond_the_range(values: Any, g: float, expected: Any) -> None:
+    """Of the product, of its product with the gradient, and of that of the other elements."""
+    x = leaf(values)
+    with np.errstate(all="ignore"):
+        np.prod(x).backward(g)
+    np.testing.assert_allclose(x.grad.data, expected, rtol=1e-14)
+
+
+def peak(f: Callable[[], Any]) -> float:
+    """The most memory that is taken at one time during a call, in MB."""
+    tracemalloc.start()
+    f()
+    found = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return found / 1e6
+
+
+@pytest.mark.parametrize(
+    ("f", "forward", "backward"),
+    [
+        (np.var, 1.2, 2.1), (np.std, 1.2, 2.1), (np.prod, 0.1, 1.1), (np.nanvar, 1.7, 2.4), (np.nanstd, 1.7, 2.4),
+        (tn.logsumexp, 2.1, 2.1), (np.cumprod, 1.1, 2.1), (tn.cumulative_max, 1.1, 1.7), (np.median, 2.5, 2.5),
+    ],
+    ids=lambda f: getattr(f, "__name__", None),
+)  # fmt: skip
+def test_what_large_arrays_take_of_memory(f: Any, forward: float, backward: float) -> None:
+    """In multiples of the array."""
+    x = leaf(np.random.default_rng(0).uniform(0.9, 1.1, (400, 625)).astype(np.float32))
+    out = [f(x, axis=1)]
+    assert peak(lambda: out.append(f(x, axis=1))) < forward
+    g = np.ones_like(out[0].data)
+    assert peak(lambda: out[1].backward(g)) < backward
 
 
 def test_without_axes() -> None:

@@ -263,6 +263,13 @@ def test_gradients_of_two_sets() -> None:
     assert gradient(lambda x: np.setxor1d([5.0, 2.0, 1.0], x), [2.0, 4.0], [1, 2, 3]).tolist() == [0, 2]
 
 
+def test_a_number_as_a_set_is_weak() -> None:
+    for x in (leaf(np.float32([1, 2])), tn.tensor(np.int8([1, 2]))):
+        for number in (2, 5):
+            assert np.union1d(x, number).dtype == np.union1d(x.data, number).dtype == x.dtype
+    assert tn.union1d([leaf(1.0), 3.0], [2.0]).tolist() == [1.0, 2.0, 3.0]
+
+
 @pytest.mark.parametrize("trim", ["fb", "f", "b", "BF"])
 @pytest.mark.parametrize("a", [[0, 0, 1, 0, 2, 0], [0, 0, 0], [1, 2], [], [0, 3]])
 def test_trimming(a: Any, trim: str) -> None:
@@ -297,5 +304,5 @@ def test_errors() -> None:
         np.trim_zeros(x[0], axis=1)
     with pytest.raises(ValueError, match="trim_zeros: trim='x' is none of"):
         np.trim_zeros(x[0], "x")
-    with pytest.raises(ValueError, match=r"unique_all.*axis 3 is out of bounds"):
+    with pytest.raises(ValueError, match=r"unique_values.*axis 3 is out of bounds"):
         np.unique(x, axis=3)

@@ -36,13 +36,13 @@ class UniqueInverseResult(NamedTuple):
     inverse_indices: Any
 
 
-def _unique_x(g: Any, out: Any, x_shape: tuple[int, ...], axis: int | None) -> Any:
-    _, _, inverse, counts = out
-    x_shape, counts = whole(x_shape), counts.astype(g[0].dtype)
+def _shared(g: Any, inverse: Any, counts: Any, x_shape: tuple[int, ...], axis: int | None) -> Any:
+    """The gradient of distinct elements by the array they are of: in even parts to those that are equal."""
+    x_shape, counts = whole(x_shape), counts.astype(g.dtype)
     if axis is None:
-        return np.reshape((g[0] / counts)[np.reshape(inverse, -1)], x_shape)
+        return np.reshape((g / counts)[np.reshape(inverse, -1)], x_shape)
     behind = len(x_shape) - 1 - axis % len(x_shape)
-    return np.take(g[0] / np.reshape(counts, (-1,) + (1,) * behind), np.reshape(inverse, -1), axis)
+    return np.take(g / np.reshape(counts, (-1,) + (1,) * behind), np.reshape(inverse, -1), axis)
 
 
 unique_all = op(
@@ -53,7 +53,7 @@ unique_all = op(
     outputs=4,
     nondiff_outputs=(1, 2, 3),
     result=UniqueAllResult,
-    x=_unique_x,
+    x=lambda g, out, x_shape, axis: _shared(g[0], out[2], out[3], x_shape, axis),
     formula="the distinct elements of x",
     gradients="x: g/k at each of the k equal ones",
     doc="""The distinct elements in rising order, and where they stand.
@@ -73,6 +73,35 @@ unique_all = op(
     Tensor([1., 2.])
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=0)), sample(r.normal(size=()))],
+)
+
+
+def _unique_values_x(g: Any, x: Any, axis: int | None, equal_nan: bool) -> Any:
+    _, _, inverse, counts = unique_all(x, axis=axis, equal_nan=equal_nan)
+    return _shared(g, inverse, counts, x.shape, axis)
+
+
+# In the order of their values, which NumPy leaves open here.
+unique_values = op(
+    lambda x, *, axis=None, equal_nan=False: np.unique(x, axis=axis, equal_nan=equal_nan),
+    name="unique_values",
+    label="unique",
+    numpy=np.unique_values,
+    x=_unique_values_x,
+    formula="the distinct elements of x",
+    gradients="x: g/k at each of the k equal ones",
+    doc="""The distinct elements in rising order. Equal ones share the gradient of their value evenly.
+
+    Args:
+        x: an array.
+        axis: compare the parts of `x` along this axis; None compares elements.
+        equal_nan: count nan as equal to nan.
+
+    >>> import tapenet as tn
+    >>> tn.unique_values(tn.tensor([2.0, 1.0, 2.0]))
+    Tensor([1., 2.])
+    """,
+    samples=lambda r: [sample(np.array([])), sample(r.normal(size=(1, 1)))],
 )
 
 
@@ -116,22 +145,11 @@ def unique(
     >>> tn.unique(tn.tensor([2.0, 1.0, 2.0]), return_counts=True)
     (Tensor([1., 2.]), Tensor([1, 2], dtype=int64))
     """
+    if not (return_index or return_inverse or return_counts):
+        return unique_values(ar, axis=axis, equal_nan=equal_nan)
     found = unique_all(ar, axis=axis, equal_nan=equal_nan)
     wanted = (True, return_index, return_inverse, return_counts)
-    parts = tuple(part for part, want in zip(found, wanted, strict=True) if want)
-    return parts if len(parts) > 1 else parts[0]
-
-
-# In the order of their values, which NumPy leaves open here.
-@derived(numpy=np.unique_values, samples=lambda r: [sample(np.array([])), sample(r.normal(size=(1, 1)))])
-def unique_values(x: Any) -> Any:
-    """The distinct elements in rising order. Equal ones share the gradient of their value evenly; nan equals nothing.
-
-    >>> import tapenet as tn
-    >>> tn.unique_values(tn.tensor([2.0, 1.0, 2.0]))
-    Tensor([1., 2.])
-    """
-    return unique_all(x).values
+    return tuple(part for part, want in zip(found, wanted, strict=True) if want)
 
 
 @derived(numpy=np.unique_counts, samples=lambda r: [sample(r.normal(size=(2, 2)))])
@@ -200,7 +218,8 @@ def union1d(ar1: Any, ar2: Any) -> Any:
     >>> tn.union1d(tn.tensor([2.0, 1.0]), tn.tensor([2.0, 3.0]))
     Tensor([1., 2., 3.])
     """
-    return unique(np.concatenate([np.reshape(array_like(ar1), -1), np.reshape(array_like(ar2), -1)]))
+    parts = [v if type(v) in (int, float, complex) else array_like(v) for v in (ar1, ar2)]
+    return unique(np.concatenate(parts, axis=None))
 
 
 @derived(
@@ -226,14 +245,14 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
     >>> tn.intersect1d(tn.tensor([3.0, 1.0, 2.0]), [2.0, 3.0])
     Tensor([2., 3.])
     """
-    first, second = unique_all(array_like(ar1), equal_nan=True), unique_all(array_like(ar2), equal_nan=True)
-    common = isin(first.values, second.values)
-    dtype = np.result_type(first.values.dtype, second.values.dtype)
-    values = np.astype(getitem(first.values, common), dtype, copy=False)
+    ar1, ar2 = array_like(ar1), array_like(ar2)
+    values, dtype = unique(ar1), np.result_type(ar1.dtype, ar2.dtype)
+    common = isin(values, ar2)
+    values = getitem(values if values.dtype == dtype else values.astype(dtype), common)
     if not return_indices:
         return values
-    others = isin(second.values, first.values)
-    return values, getitem(first.indices, common), getitem(second.indices, others)
+    first, second = unique_all(ar1, equal_nan=True), unique_all(ar2, equal_nan=True)
+    return values, getitem(first.indices, common), getitem(second.indices, isin(second.values, ar1))
 
 
 @derived(
@@ -276,5 +295,4 @@ def setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
     >>> tn.setxor1d(tn.tensor([3.0, 1.0]), tn.tensor([3.0, 4.0]))
     Tensor([1., 4.])
     """
-    first, second = unique(ar1), unique(ar2)
-    return np.sort(np.concatenate([setdiff1d(first, second, True), setdiff1d(second, first, True)]))
+    return np.sort(np.concatenate([setdiff1d(ar1, ar2), setdiff1d(ar2, ar1)]))

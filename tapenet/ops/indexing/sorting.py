@@ -38,17 +38,22 @@ argsort = op(
 )
 
 
-#: From how many elements on the quicker way to a stable order is looked for.
-_MANY = 4096
+#: From how many elements on the quicker way to a stable order is looked for, and up to which length of an axis it is none.
+_MANY, _SHORT = 4096, 8
 
 
-def _stable_order(a: Any, axis: int | None) -> Any:
+def stable_order(a: Any, axis: int | None) -> Any:
     """The indices that sort, of equal elements in the order in which they stand.
 
     Of many floats, few of which are equal, a sort that heeds no order takes half the time, and then only these have to
     be put right.
     """
-    if type(a) is not np.ndarray or a.dtype.kind != "f" or a.size < _MANY:
+    if (
+        type(a) is not np.ndarray
+        or a.dtype.kind != "f"
+        or a.size < _MANY
+        or (axis is not None and a.shape[axis] <= _SHORT)
+    ):
         return np.argsort(a, axis, kind="stable")
     a, axis = (a.reshape(-1), 0) if axis is None else (a, axis)
     order = np.argsort(a, axis)
@@ -69,7 +74,7 @@ def _stable_order(a: Any, axis: int | None) -> Any:
 
 def _sort_a(g: Any, a: Any, axis: int | None) -> Any:
     a = array_like(a)
-    return _restored(g, a.shape, _stable_order(a, axis), axis)
+    return _restored(g, a.shape, stable_order(a, axis), axis)
 
 
 def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> Any:
@@ -159,7 +164,7 @@ argpartition = op(
 def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Any:
     a = array_like(a)
     # Sorted, the array and its partition are equal: of each element that says where it came from and went.
-    source, place = _stable_order(a, axis), _stable_order(out, -1 if axis is None else axis)
+    source, place = stable_order(a, axis), stable_order(out, -1 if axis is None else axis)
     return _restored(np.take_along_axis(g, place, axis), a.shape, source, axis)
 
 

@@ -18,12 +18,14 @@ from tapenet.ops.reductions.common import (
     called,
     chosen,
     conjugate,
+    divisible,
     exact,
     like,
     mend,
     number,
     rare_samples,
     real,
+    scaled,
     squared,
 )
 from tapenet.ops.registry import Samples, sample
@@ -143,8 +145,8 @@ def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
         return zmul(g, math.nan)
-    centred = a - np.mean(a, axis=axis, keepdims=True)
-    return g * conjugate(centred) * (2 / n)
+    mean = np.mean(a, axis=axis, keepdims=True)
+    return scaled(g * (2 / n), conjugate(a - mean), mean)
 
 
 def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
@@ -153,9 +155,9 @@ def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> An
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
         return zmul(g, math.nan)
-    centred = a - np.mean(a, axis=axis, keepdims=True)
-    out = real(out)
-    return g * (conjugate(centred) / spread(np.where(out == 0, 1, out), a.shape, axis, keepdims)) * (1 / n)
+    mean, out = np.mean(a, axis=axis, keepdims=True), real(out)
+    g = g * (1 / n) / spread(np.where(out > 0, out, 1), a.shape, axis, keepdims)
+    return scaled(g, conjugate(a - mean), mean)
 
 
 def _var_more(
@@ -355,8 +357,12 @@ def _others(a: Any) -> Any:
     return np.concatenate([shared * high, shared * low, pairs[..., half:]], axis=-1)
 
 
-def _prod_a(g: Any, a: Any, axis: Any, keepdims: bool) -> Any:
+def _prod_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     a = like(a, g)
+    if divisible(out):
+        whole = g * out
+        if np.isfinite(whole).all():
+            return spread(whole, a.shape, axis, keepdims) / a
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = tuple(i % a.ndim for i in axes) if a.ndim else ()
     order = tuple(i for i in range(a.ndim) if i not in axes) + axes
@@ -401,7 +407,7 @@ def _logsumexp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # a row of -inf alone: log 0
         out = np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True)) + top
-    return out if keepdims else np.reshape(out, np.max(a, axis=axis).shape)
+    return out if keepdims else np.squeeze(out, axis=None if axis is None or a.ndim == 0 else axis)
 
 
 def _logsumexp_more(a: Any, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
@@ -412,7 +418,7 @@ def _logsumexp_more(a: Any, axis: Any = None, *, keepdims: Any = False, initial:
 
 def _logsumexp_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     out = spread(out, a.shape, axis, keepdims)
-    return spread(g, a.shape, axis, keepdims) * np.exp(a - np.where(out == -math.inf, 0, out))
+    return scaled(spread(g, a.shape, axis, keepdims), np.exp(a - np.where(out == -math.inf, 0, out)), out)
 
 
 logsumexp = _reduction(

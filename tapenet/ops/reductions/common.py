@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like
+from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.registry import Samples, sample
 
 ARGS = """
@@ -82,6 +83,19 @@ def like(a: Any, g: Any) -> Any:
 def squared(z: Any) -> Any:
     """|z|², real."""
     return np.real(z) ** 2 + np.imag(z) ** 2 if z.dtype.kind == "c" else np.square(z)
+
+
+def scaled(g: Any, d: Any, summary: Any) -> Any:
+    """g · d, and 0 where g is, also beside what is not finite; of which there is none if `summary`, in plain numbers, is."""
+    return g * d if type(summary) is np.ndarray and np.isfinite(summary).all() else zmul(g, d)
+
+
+def divisible(product: Any) -> bool:
+    """Whether products in plain numbers may be divided by their factors: none is 0, and none over- or underflowed."""
+    if type(product) is not np.ndarray or product.size == 0:
+        return False
+    size = np.abs(product)
+    return bool(size.min() >= np.finfo(size.dtype).tiny and size.max() < math.inf)
 
 
 def axis_samples(positive: bool = False) -> Samples:

@@ -9,8 +9,9 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.indexing.selecting import along
 from tapenet.ops.op import Scatter, op
-from tapenet.ops.reductions.common import like, without_nan
+from tapenet.ops.reductions.common import divisible, like, without_nan
 from tapenet.ops.registry import Samples, sample
 
 
@@ -29,7 +30,7 @@ def _from_the_end(a: Any) -> Any:
     return np.flip(np.cumsum(np.flip(a, -1), -1), -1)
 
 
-def _recurrence(g: Any, a: Any) -> Any:
+def recurrence(g: Any, a: Any) -> Any:
     """s along the last axis with s[i] = g[i] + a[i] · s[i+1], where nothing follows the last.
 
     Neighbours are put together, the recurrence of half the length solved, and what lies between filled in: n elements
@@ -40,15 +41,15 @@ def _recurrence(g: Any, a: Any) -> Any:
     if n <= 1:
         return g
     if n % 2:
-        return _recurrence(_shifted_in(g), _shifted_in(a))[..., :n]
+        return recurrence(shifted_in(g), shifted_in(a))[..., :n]
     first, second = a[..., ::2], a[..., 1::2]
     odd = g[..., 1::2]
-    even = _recurrence(g[..., ::2] + zmul(odd, first), zmul(first, second))
-    odd = odd + zmul(_shifted_in(even[..., 1:]), second)
+    even = recurrence(g[..., ::2] + zmul(odd, first), zmul(first, second))
+    odd = odd + zmul(shifted_in(even[..., 1:]), second)
     return np.reshape(np.stack([even, odd], -1), g.shape)
 
 
-def _shifted_in(a: Any) -> Any:
+def shifted_in(a: Any) -> Any:
     """`a` with a zero more at the end of its last axis."""
     return np.concatenate([a, np.zeros((*a.shape[:-1], 1), a.dtype)], -1)
 
@@ -101,8 +102,12 @@ def _cumprod_a(g: Any, out: Any, a: Any, axis: int | None) -> Any:
     # The elements before i multiply all that follow; what follows is g[i] + a[i+1] · (g[i+1] + a[i+2] · (...)).
     shape = a.shape
     g, out, a = (_last(v, axis) for v in (g, out, like(a, g)))
+    if divisible(out):  # that is out[i] / a[i] times what follows
+        sums = _from_the_end(g * out)
+        if np.isfinite(sums[..., :1]).all():  # which all of them are part of
+            return _back(sums / a, shape, axis)
     before = np.concatenate([np.ones((*a.shape[:-1], min(a.shape[-1], 1)), out.dtype), out[..., :-1]], -1)
-    after = _recurrence(g, _shifted_in(a[..., 1:]))
+    after = recurrence(g, shifted_in(a[..., 1:]))
     return _back(zmul(after, before), shape, axis)
 
 
@@ -225,34 +230,28 @@ def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, in
 # -- extremes ----------------------------------------------------------------------------------------------------
 
 
-def _running(ufunc: np.ufunc) -> Any:
-    """The forward of a running extreme: it also gives the place of each output's element along the axis."""
-
-    def run(array: Any, axis: int = 0, dtype: Any = None) -> tuple[Any, Any]:
-        out = ufunc.accumulate(array, axis, dtype)
-        ordered = np.moveaxis(out, axis, -1)
-        before, here = ordered[..., :-1], ordered[..., 1:]
-        kept = (before == here) | ((before != before) & (here != here))  # nan stays the one that came first
-        places = np.zeros(ordered.shape, np.intp)
-        places[..., 1:] = np.maximum.accumulate(np.where(kept, 0, np.arange(1, ordered.shape[-1])), -1)
-        return out, np.moveaxis(places, -1, axis)
-
-    return run
-
-
-def _running_array(g: Any, array_shape: tuple[int, ...], axis: int, place: Any) -> Any:
-    index: list[Any] = [np.reshape(np.arange(n), [-1 if i == j else 1 for j in range(len(array_shape))])
-                        for i, n in enumerate(array_shape)]  # fmt: skip
-    index[axis] = place
-    return Scatter(tuple(index), g)
+def _running_array(g: Any, out: Any, axis: int) -> Any:
+    """The gradient of each output to the first element that equals it: where the run of equal outputs begins."""
+    ordered = np.moveaxis(out, axis, -1)
+    before, here = ordered[..., :-1], ordered[..., 1:]
+    kept = (before == here) | ((before != before) & (here != here))  # nan stays the one that came first
+    if type(g) is np.ndarray and g.size:
+        begins = np.concatenate([np.ones((*kept.shape[:-1], 1), bool), ~kept], -1)
+        places = np.flatnonzero(begins)
+        made = np.zeros(begins.shape, g.dtype)
+        made.reshape(-1)[places] = np.add.reduceat(np.moveaxis(g, axis, -1).reshape(-1), places)
+        return np.moveaxis(made, -1, axis)
+    later = np.where(kept, 0, np.arange(1, ordered.shape[-1]))
+    first = np.zeros((*kept.shape[:-1], min(ordered.shape[-1], 1)), later.dtype)
+    places = np.maximum.accumulate(np.concatenate([first, later], -1), -1)
+    return Scatter(along(out.shape, np.moveaxis(places, -1, axis), axis), g)
 
 
 def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Any:
     made = op(
-        _running(ufunc),
+        lambda array, axis=0, dtype=None: ufunc.accumulate(array, axis, dtype),
         name=name,
         label=f"running {ufunc.__name__[:3]}",
-        residuals=("place",),
         array=_running_array,
         formula=f"out[i] = {ufunc.__name__[:3]}(array[0], …, array[i])",
         gradients=f"array: the sum of g where the element was the {word} so far",
@@ -295,8 +294,8 @@ def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
     # Σ over j ≥ i of g[j] · e^(array[i] − out[j]), put together from steps of e^(out[i] − out[i+1]), none above 1.
     g, out, array = (np.moveaxis(v, axis, -1) for v in (g, out, array))
     steps = _share(out[..., :-1], out[..., 1:])
-    later = _recurrence(g, _shifted_in(steps) if out.shape[-1] else out)
-    return np.moveaxis(later * _share(array, out), -1, axis)
+    later = recurrence(g, shifted_in(steps) if out.shape[-1] else out)
+    return np.moveaxis(zmul(later, _share(array, out)), -1, axis)
 
 
 logcumsumexp = op(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.reductions.basic import bound, extreme_more, prod, share, spread, sum
 from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, called, conjugate, exact, mask_of, without_nan
@@ -95,7 +96,7 @@ def _valid(a: Any, where: Any) -> Any:
 
 def _number(valid: Any, axis: Any, like: Any) -> Any:
     """How many elements take part, in the dtype of a gradient."""
-    return np.sum(valid, axis=axis, keepdims=True).astype(like.dtype)
+    return np.sum(valid, axis=axis, keepdims=True, dtype=like.dtype)
 
 
 def _mean_a(g: Any, a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
@@ -103,22 +104,25 @@ def _mean_a(g: Any, a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     return np.where(valid, spread(g, a.shape, axis, keepdims) / _number(valid, axis, g), 0)
 
 
-def _deviations(g: Any, a: Any, axis: Any, ddof: Any, where: Any, mean: Any, correction: Any) -> Any:
-    """The deviations from the mean over the degrees of freedom, conjugate; 0 where nothing can be said."""
+def _deviations(
+    g: Any, a: Any, axis: Any, ddof: Any, where: Any, mean: Any, correction: Any
+) -> tuple[Any, Any]:  # fmt: skip
+    """The deviations from the mean, conjugate and 0 where an element takes no part; and one over the degrees of freedom,
+    0 where there are none."""
     valid = _valid(a, where)
     number = _number(valid, axis, g)
-    filled = np.where(valid, a, 0)
     if mean is None:
-        mean = np.sum(filled, axis=axis, keepdims=True) / np.where(number > 0, number, 1)
+        mean = np.sum(np.where(valid, a, 0), axis=axis, keepdims=True) / np.where(number > 0, number, 1)
     freedom = number - (ddof if correction is None else correction)
-    centred = np.where(np.logical_and(valid, freedom > 0), filled - mean, 0)
-    return conjugate(centred) / np.where(freedom > 0, freedom, 1)
+    parts = np.where(freedom > 0, 1 / np.where(freedom > 0, freedom, 1), 0)
+    return conjugate(np.where(valid, a - mean, 0)), parts
 
 
 def _var_a(
     g: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
 ) -> Any:  # fmt: skip
-    return spread(g, a.shape, axis, keepdims) * (2 * _deviations(g, a, axis, ddof, where, mean, correction))
+    deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
+    return zmul(spread(g, a.shape, axis, keepdims) * (2 * parts), deviations)
 
 
 def _var_mean(
@@ -131,8 +135,9 @@ def _std_a(
     g: Any, out: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
 ) -> Any:  # fmt: skip
     # 0 where the deviation is 0, as for std, and where it is nan.
-    safe = spread(np.where(out > 0, out, 1), a.shape, axis, keepdims)
-    return spread(g, a.shape, axis, keepdims) * (_deviations(g, a, axis, ddof, where, mean, correction) / safe)
+    deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
+    g = g / np.where(out > 0, out, 1)
+    return zmul(spread(g, a.shape, axis, keepdims) * parts, deviations)
 
 
 def _std_mean(

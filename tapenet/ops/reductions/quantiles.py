@@ -14,7 +14,9 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.indexing.basic import getitem
+from tapenet.ops.indexing.sorting import stable_order
 from tapenet.ops.op import Op, Rule, Scatter, op
 from tapenet.ops.registry import Samples, sample
 
@@ -28,6 +30,10 @@ CONTINUOUS = {
     "median_unbiased": (1 / 3, 1 / 3),
     "normal_unbiased": (3 / 8, 3 / 8),
 }
+
+
+#: From how many elements on it takes less to find two of them than to sort all.
+_LONG = 512
 
 
 class Spot(NamedTuple):
@@ -73,9 +79,19 @@ def _spot(q: Any, n: Any, method: str) -> Spot:
     return _whole({"lower": np.floor, "higher": np.ceil, "nearest": np.rint}[method](at), n)
 
 
+class Rows(NamedTuple):
+    """An array as one row for each slice that is reduced."""
+
+    #: (slices, elements of one)
+    values: Any
+    #: The array's axes in the order in which their elements stand in `values`, and the lengths of these.
+    order: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
 class Found(NamedTuple):
-    """The two elements that each result lies between, as positions in the flat array; results are of shape (shape of
-    q, number of slices)."""
+    """The two elements that each result lies between, as positions in the rows laid end to end; results are of shape
+    (shape of q, number of slices)."""
 
     lower: Any
     upper: Any
@@ -85,52 +101,52 @@ class Found(NamedTuple):
     live: Any
 
 
-def _slices(a: Any, axis: Any) -> tuple[Any, Any]:
-    """`a` as one row for each slice that is reduced, and where the elements of these rows are in the flat array."""
+def _rows(a: Any, axis: Any) -> Rows:
     axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
     order = (*(i for i in range(a.ndim) if i not in axes), *axes)
-    shape = (-1, math.prod(a.shape[i] for i in axes))
-    places = np.reshape(np.transpose(np.reshape(np.arange(a.size), a.shape), order), shape)
-    return np.reshape(np.transpose(a, order), shape), places
+    shape = tuple(a.shape[i] for i in order)
+    return Rows(np.reshape(np.transpose(a, order), (-1, math.prod(a.shape[i] for i in axes))), order, shape)
 
 
-def _find(a: Any, q: Any, axis: Any, method: str, skips: bool, weights: Any = None, out: Any = None) -> Found:
-    rows, places = _slices(a, axis)
-    count, n = places.shape
-    nan = np.isnan(rows)
-    if skips:
-        valid = n - np.sum(nan, axis=-1)
-        live = valid > 0
-        size = np.maximum(valid, 1).astype(np.result_type(q.dtype, np.float32))
-    else:
-        live = np.logical_not(np.any(nan, axis=-1))
-        size = n
+def _ranked(values: Any, needed: Any) -> Any:
+    """For each row the places of its elements in rising order, right at the ranks `needed`; equal ones as they stand."""
+    if type(values) is np.ndarray and type(needed) is np.ndarray and values.shape[-1] >= _LONG:
+        ranks = np.unique(needed)
+        if ranks.size <= 2:  # of more it takes less to sort
+            order = np.argpartition(values, ranks, axis=-1)
+            found = np.take_along_axis(values, order[:, ranks], -1)
+            if all(np.count_nonzero(values == v[:, None]) == np.count_nonzero(v == v) for v in found.T):  # no others
+                return order
+    return stable_order(values, -1)
+
+
+def _live(values: Any, q: Any, skips: bool) -> tuple[Any, Any]:
+    """Which rows have a number as their quantiles, and how many elements take part in each."""
+    nan, n = np.isnan(values), values.shape[-1]
+    if not skips:
+        return np.logical_not(np.any(nan, axis=-1)), n
+    valid = n - np.sum(nan, axis=-1)
+    return valid > 0, np.maximum(valid, 1).astype(np.result_type(q.dtype, np.float32))
+
+
+def _find(rows: Rows, q: Any, method: str, skips: bool, weights: Any = None, out: Any = None) -> Found:
+    values = rows.values
+    count, n = values.shape
     starts = np.arange(count) * n
+    live, size = _live(values, q, skips)
     if weights is not None:  # an element of the slice: the first that equals the result
-        equal = rows == np.reshape(out, (*q.shape, count, 1))
-        at = getitem(np.reshape(places, -1), starts + np.argmax(equal, axis=-1))
+        at = starts + np.argmax(values == np.reshape(out, (*q.shape, count, 1)), axis=-1)
         return Found(at, at, 0.0, 0.0, live)
     spot = _spot(np.reshape(q, (*q.shape, 1)), size, method)
-    order = np.reshape(np.argsort(rows, axis=-1, kind="stable"), -1)
-
-    def flat(index: Any) -> Any:
-        at = starts + index
-        return getitem(np.reshape(places, -1), starts + getitem(order, at))
-
-    lower = flat(spot.lower)
-    return Found(lower, lower if spot.upper is spot.lower else flat(spot.upper), spot.between, spot.slope, live)
+    one = spot.upper is spot.lower
+    needed = spot.lower if one else np.stack([spot.lower, spot.upper])
+    order = np.reshape(_ranked(values, needed), -1)
+    lower = starts + getitem(order, starts + spot.lower)
+    upper = lower if one else starts + getitem(order, starts + spot.upper)
+    return Found(lower, upper, spot.between, spot.slope, live)
 
 
-def _unravel(flat: Any, shape: tuple[int, ...]) -> Any:
-    """Positions in the flat array as an index of the array."""
-    index = []
-    for n in reversed(shape):
-        index.append(flat % n)
-        flat = flat // n
-    return tuple(reversed(index))
-
-
-def _to_elements(g: Any, a: Any, found: Found, shape: tuple[int, ...]) -> Any:
+def _to_elements(g: Any, a: Any, rows: Rows, found: Found, shape: tuple[int, ...]) -> Any:
     """The gradient by `a`: of each result to the two elements that it lies between."""
     g = np.where(found.live, np.reshape(g, (*shape, -1)), 0)
     if found.upper is found.lower:
@@ -138,27 +154,51 @@ def _to_elements(g: Any, a: Any, found: Found, shape: tuple[int, ...]) -> Any:
     else:
         between = found.between if isinstance(found.between, float) else found.between.astype(g.dtype)
         at, parts = np.stack([found.lower, found.upper]), np.stack([g * (1 - between), g * between])
-    return Scatter(_unravel(at, a.shape), parts) if a.ndim else np.sum(parts)
+    if not a.ndim:
+        return np.sum(parts)
+    index: dict[int, Any] = {}
+    for k, n in zip(reversed(rows.order), reversed(rows.shape), strict=True):
+        at, index[k] = at // n, at % n
+    return Scatter(tuple(index[k] for k in range(a.ndim)), parts)
+
+
+def _of_many(g: Any, a: Any, rows: Rows, q: Any, method: str) -> Any:
+    """The gradient by `a` in plain numbers, where there are about as many results as elements: in the sorted rows first."""
+    count, n = rows.values.shape
+    live, _ = _live(rows.values, q, False)
+    spot = _spot(np.reshape(q, (-1, 1)), n, method)
+    g = np.where(live, np.reshape(g, (-1, count)), 0)
+    between = np.asarray(spot.between).astype(g.dtype)
+    placed = np.zeros((n, count), g.dtype)
+    add_at(placed, spot.lower[:, 0], g * (1 - between))
+    if spot.upper is not spot.lower:
+        add_at(placed, spot.upper[:, 0], g * between)
+    made = np.empty((count, n), g.dtype)
+    np.put_along_axis(made, stable_order(rows.values, -1), placed.T, -1)
+    return np.transpose(np.reshape(made, rows.shape), np.argsort(rows.order))
 
 
 def _rules(scale: float, skips: bool) -> dict[str, Rule]:
     """The rules of a quantile whose q is counted in parts of `scale`."""
 
-    def find(out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> tuple[Found, Any]:
+    def level(q: Any) -> Any:
         q = array_like(q)
-        return _find(a, q / scale if scale != 1 else q, axis, method, skips, weights, out), q
+        return q / scale if scale != 1 else q
 
     def by_a(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
         if a.size == 0 or g.size == 0:
             return np.zeros_like(a)
-        found, q = find(out, a, q, axis, method, weights)
-        return _to_elements(g, a, found, q.shape)
+        q, rows = level(q), _rows(a, axis)
+        if 2 * g.size > a.size > 1 and type(g) is np.ndarray and not skips and weights is None:
+            return _of_many(g, a, rows, q, method)
+        return _to_elements(g, a, rows, _find(rows, q, method, skips, weights, out), q.shape)
 
     def by_q(g: Any, out: Any, a: Any, q: Any, axis: Any, method: str, weights: Any) -> Any:
         if method not in CONTINUOUS or a.size == 0 or g.size == 0:
             return np.zeros_like(q)
-        found, q = find(out, a, q, axis, method, weights)
-        flat = np.reshape(a, -1)
+        q, rows = level(q), _rows(a, axis)
+        found = _find(rows, q, method, skips, weights, out)
+        flat = np.reshape(rows.values, -1)
         gap = getitem(flat, found.upper) - getitem(flat, found.lower)
         slope = found.slope.astype(g.dtype) * (1 / scale)
         g = np.where(found.live, np.reshape(g, (*q.shape, -1)), 0)
@@ -288,7 +328,8 @@ def _median(numpy: Any, skips: bool, summary: str, example: str) -> Op:
             return np.zeros_like(a)
         half = np.full((), 0.5)
         # NumPy's median is the quantile 0.5 of the method that takes the middle of the two neighbours.
-        return _to_elements(g, a, _find(a, half, axis, "midpoint", skips), ())
+        rows = _rows(a, axis)
+        return _to_elements(g, a, rows, _find(rows, half, "midpoint", skips), ())
 
     name = numpy.__name__
     made: Op = op(
