@@ -48,7 +48,9 @@ def translated(
 def _options(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     # AdamW is Adam with `decoupled_weight_decay` in PyTorch.
     skipped = _SWITCHES | ({"decoupled_weight_decay"} - own.keys())
-    return {name: value for name, value in theirs.items() if name not in skipped}
+    # Not every PyTorch has every option: LBFGS can maximize from 2.15 on.
+    kept = {name: value for name, value in own.items() if name != "params"}
+    return kept | {name: value for name, value in theirs.items() if name not in skipped}
 
 
 def _entry(theirs: Mapping[str, Any], options: Mapping[str, Any], initial: dict[str, Any]) -> dict[str, Any]:

@@ -226,20 +226,31 @@ def test_the_absolute_value_and_sign_at_zero() -> None:
 CLIP_VALUES = np.array([-2.0, -1.0, -0.5, 0.0, 1.0, 2.0])
 
 
-@with_torch
-@pytest.mark.parametrize(("low", "high"), [(-1.0, 1.0), (None, 0.0), (-1.0, None), (1.0, -1.0), (0, 1)])
-def test_clip_at_and_beyond_its_limits_is_torchs_clamp(low: Any, high: Any) -> None:
-    if low == 1.0:  # limits crossed: the upper one wins, as in NumPy
-        x = leaf(CLIP_VALUES)
-        np.testing.assert_array_equal(np.clip(x, low, high).data, np.clip(CLIP_VALUES, low, high))
-        return
-    against_torch(lambda x: np.clip(x, low, high), lambda x: torch.clamp(x, low, high), CLIP_VALUES, order=1)
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-1.0, 1.0, [0, 1, 1, 1, 1, 0]),
+        (None, 0.0, [1, 1, 1, 1, 0, 0]),
+        (-1.0, None, [0, 1, 1, 1, 1, 1]),
+        (0, 1, [0, 0, 0, 1, 1, 0]),
+        (1.0, -1.0, [0, 0, 0, 0, 0, 0]),  # crossed: the upper limit wins, as in NumPy
+    ],
+)
+def test_clip_has_a_gradient_up_to_its_limits(low: Any, high: Any, expected: list[float]) -> None:
+    """At them too, as in PyTorch up to 2.14, so that a parameter on its bound can come back."""
+    x = leaf(CLIP_VALUES)
+    out = np.clip(x, low, high)
+    np.testing.assert_array_equal(out.data, np.clip(CLIP_VALUES, low, high))
+    out.sum().backward()
+    assert x.grad.tolist() == expected
 
 
 @with_torch
 def test_clip_by_arrays_that_need_gradients() -> None:
     low, high = np.array([-1.0, -1, 0, 0.5, -3, 0]), np.array([1.0, 1, 0.5, 0, 0.5, 2])
-    against_torch(np.clip, torch.clamp, CLIP_VALUES, low, high, order=1)
+    against_torch(np.clip, torch.clamp, CLIP_VALUES + 0.1, low, high, order=1)  # at the limits PyTorch changed its mind
+    at_limits = gradient(np.clip, CLIP_VALUES, low, high)
+    np.testing.assert_array_equal(at_limits, [[0, 1, 0, 0, 0, 1], [1, 0, 1, 0, 0, 0], [0, 0, 0, 1, 1, 0]])
     assert gradient(lambda a, m: np.clip(a, m, None), CLIP_VALUES, 0.0)[1] == 3.0
     assert gradient(lambda a, m: a.clip(max=m), CLIP_VALUES, 0.0)[1] == 2.0
     assert np.clip(leaf([1.0]), None, None).tolist() == [1.0]

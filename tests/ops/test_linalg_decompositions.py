@@ -41,7 +41,7 @@ def positive(a: Any) -> Any:
 
 def gradient(f: Callable[[Any], Any], a: Any) -> Any:
     x = tn.tensor(a, requires_grad=True)
-    f(x).backward()
+    f(x).real.backward()  # from NumPy 2.5 on the eigenvalues of every matrix are complex numbers
     assert x.grad is not None
     assert x.grad.dtype == x.dtype
     return x.grad.data
@@ -367,7 +367,7 @@ def summed(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def squares(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The gradient of the sum of squares, summed: differentiated, it asks for the second derivative."""
-    return lambda a: tn.grad(lambda a: (f(a) ** 2).sum())(a).sum()
+    return lambda a: tn.grad(lambda a: (f(a) ** 2).sum().real)(a).sum()
 
 
 def put_together(w: Any) -> Callable[[Any], Any]:
@@ -514,6 +514,20 @@ def test_what_the_matrix_does_not_determine_is_an_error(name: str) -> None:
     f, a, words = LOST[name]
     with pytest.raises(LinAlgError, match=f"^{words}"):
         gradient(f, a)
+
+
+def test_vectors_of_real_eigenvalues_beside_complex_ones() -> None:
+    """Those of a real matrix are real, and have no phase to choose."""
+    turning = np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 2]]) + 0.1 * normal(3, 3)
+    real = np.linalg.eigvals(turning).imag == 0
+    assert real.sum() == 1
+
+    def of_real(a: Any) -> Any:
+        return np.linalg.eig(a)[1][:, real]
+
+    check_grads(of_real, [turning])
+    with pytest.raises(LinAlgError, match="eig: the loss depends on the phases"):
+        gradient(lambda a: np.linalg.eig(a)[1].real.sum(), turning)
 
 
 def test_it_is_an_error_in_a_compiled_step_too() -> None:

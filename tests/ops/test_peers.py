@@ -64,6 +64,10 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
 
 
+def _is_complex(value: Any) -> bool:
+    return _is_float(value) and value.dtype.kind == "c"
+
+
 def calls(name: str) -> list[Sample]:
     """The samples of an op that have something to differentiate by."""
     return [c for c in NAMED[name].samples(np.random.default_rng(0)) if arguments(c)]
@@ -448,6 +452,7 @@ OTHERWISE_IN_TORCH = (
     Otherwise("fft.fftn fft.ifftn", "complex numbers without axes, too", without_axes),
     Otherwise("linalg.det", "no gradient of a singular matrix", lambda c: np.linalg.matrix_rank(c.args[0]).min() < 2),
     Otherwise("mean sum", "no axes are all axes", lambda c: c.kwargs.get("axis") == ()),
+    Otherwise("nan_to_num", "from 2.15 on no gradient of the finite part of a number", lambda c: _is_complex(c.args[0])),
     Otherwise("take", "the shape of an index without axes", without_axes),
 )
 _TORCH_OPTIONS = {"axis": "dim", "keepdims": "keepdim"}

@@ -94,6 +94,24 @@ def test_a_state_of_torch_goes_on_here(calls: int) -> None:
         np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("search", [None, "strong_wolfe"])
+def test_ascending_is_descending_the_negative(search: str | None) -> None:
+    ps, down, closure = ours(lr=0.2, line_search_fn=search)
+    qs = [tn.tensor(np.copy(a, order="F"), requires_grad=True) for a in VALUES]
+    up = optim.LBFGS(qs, lr=0.2, line_search_fn=search, maximize=True)
+
+    def negative() -> Any:
+        up.zero_grad()
+        loss = -loss_of(np, qs, X, Y)
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        assert down.step(closure).item() == -up.step(negative).item()
+    for p, q in zip(ps, qs, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
 def test_a_loaded_state_continues_bit_for_bit() -> None:
     options = {"max_iter": 4, "line_search_fn": "strong_wolfe"}
     ps, opt, closure = ours(**options)

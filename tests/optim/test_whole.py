@@ -78,7 +78,8 @@ def test_lamb_without_correction_and_with_a_limit_by_hand() -> None:
 def torch(monkeypatch: pytest.MonkeyPatch) -> Any:
     """PyTorch with float64 where Muon takes bfloat16, so that its digits can be compared."""
     torch = pytest.importorskip("torch")
-    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda self: self.clone())
+    monkeypatch.setattr(torch.Tensor, "bfloat16", lambda self: self.clone())  # by PyTorch 2.13
+    monkeypatch.setattr(torch, "bfloat16", torch.float64)  # by 2.15
     return torch
 
 
@@ -106,6 +107,18 @@ def test_muon_follows_torch(options: dict[str, Any], torch: Any) -> None:
         np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=1e-9)
     buffer = other.state_dict()["state"][0]["momentum_buffer"]
     np.testing.assert_allclose(mine.state_dict()["state"][0]["momentum_buffer"], buffer, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("shape", "ratio"), [((1, 4), 0.5), ((4, 1), 1.0), ((3, 3), 1.0)])
+def test_muon_without_a_clamp_is_shorter_for_wide_matrices_alone(shape: tuple[int, int], ratio: float) -> None:
+    """PyTorch has this factor from 2.15 on."""
+    steps = []
+    for name in ("original", "spectral_unclamped"):
+        w = tn.tensor(np.zeros(shape), requires_grad=True)
+        w.grad = np.random.default_rng(0).normal(size=shape)
+        optim.Muon([w], lr=1.0, adjust_lr_fn=name).step()
+        steps.append(w.data)
+    np.testing.assert_allclose(steps[1], ratio * steps[0], rtol=1e-12)
 
 
 def test_muon_ascends() -> None:

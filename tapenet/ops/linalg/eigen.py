@@ -174,9 +174,12 @@ def _inverse(v: Any) -> Any:
     return provided(inverse, np.where(lengths(adjoint(inverse)) < limit, 0, 1), 0.0, _DEFECTIVE)
 
 
-def _eig_rule(g: Any, out: Any, phases: bool) -> Any:
+def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
     """From V⁻¹ dA V = dΛ + Ω Λ − Λ Ω with Ω = V⁻¹ dV; derived in docs/mathematics.md."""
     (w, v), (gw, gv) = out, g
+    if gv is not None and w.dtype.kind == "c" != a_dtype.kind:
+        # Of a real matrix the vectors of real eigenvalues are real, also where they are given as complex numbers.
+        gv = np.where(w.imag[..., None, :] == 0, gv.real, gv)
     floor = rounding(w, w.shape[-1])
     v = once("eig", v, w, floor)
     inner: Any = None if gw is None else on_diagonal(conj(gw))
@@ -219,7 +222,7 @@ eig_factors = op(
 
     >>> import tapenet as tn
     >>> from tapenet.ops.linalg.eigen import eig_factors
-    >>> eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
+    >>> eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues.real
     Tensor([2., 1.])
     """,
     samples=lambda r: [sample(_distinct(r, 2, 2)), sample(_distinct(r, 2, 2), False)],
@@ -239,7 +242,7 @@ eig_factors = op(
 def eig(a: Any) -> Any:
     """The eigenvalues and right eigenvectors of square matrices: a @ V = V · Λ.
 
-    The vectors have length 1. Results are real if all eigenvalues of a real `a` are, else complex.
+    The vectors have length 1. Results are complex; before NumPy 2.5 they are real if all eigenvalues of a real `a` are.
 
     Args:
         a: (..., n, n).
@@ -253,7 +256,7 @@ def eig(a: Any) -> Any:
 
     >>> import tapenet as tn
     >>> w, V = tn.linalg.eig(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))
-    >>> w
+    >>> w.real
     Tensor([2., 1.])
     """
     return eig_factors(array_like(a))
@@ -302,7 +305,7 @@ nearest_order = op(
 def _eigvals_rule(g: Any, out: Any, a: Any) -> Any:
     w, v = eig_factors(a, False)
     v = np.take_along_axis(v, nearest_order(out, w)[..., None, :], axis=-1)
-    return _eig_rule((g, None), (out, v), False)
+    return _eig_rule((g, None), (out, v), a.dtype, False)
 
 
 eigvals = op(
@@ -315,7 +318,7 @@ eigvals = op(
     gradients="a: V⁻ᴴ · g @ Vᴴ",
     doc="""The eigenvalues of square matrices, in no order.
 
-    Real if all eigenvalues of a real `a` are, else complex.
+    Complex; before NumPy 2.5 real if all eigenvalues of a real `a` are.
 
     Args:
         a: (..., n, n).
@@ -327,7 +330,7 @@ eigvals = op(
         LinAlgError: the iteration does not converge. In backward: the matrix is defective.
 
     >>> import tapenet as tn
-    >>> tn.linalg.eigvals(tn.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    >>> tn.linalg.eigvals(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).real
     Tensor([2., 1.])
     """,
     samples=lambda r: [

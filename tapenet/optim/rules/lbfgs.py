@@ -60,6 +60,7 @@ class LBFGS(WholeOptimizer):
         tolerance_change: stop where the loss or every parameter changes by no more than this.
         history_size: how many pairs of s and y are kept.
         line_search_fn: "strong_wolfe", or None for steps of length t.
+        maximize: ascend: the loss and its gradient are those of its negative.
 
     Nocedal, "Updating quasi-Newton matrices with limited storage" (1980); the line search is algorithm 3.5 of Nocedal
     and Wright, "Numerical optimization" (2006), with cubic interpolation, as in Schmidt's minFunc and PyTorch.
@@ -87,6 +88,8 @@ class LBFGS(WholeOptimizer):
         tolerance_change: float = 1e-9,
         history_size: int = 100,
         line_search_fn: str | None = None,
+        *,
+        maximize: bool = False,
     ) -> None:
         #: How often the loss was computed, and how many steps were taken.
         self._evaluations = 0
@@ -96,7 +99,7 @@ class LBFGS(WholeOptimizer):
         super().__init__(
             params, lr=lr, max_iter=max_iter, max_eval=max_iter * 5 // 4 if max_eval is None else max_eval,
             tolerance_grad=tolerance_grad, tolerance_change=tolerance_change, history_size=history_size,
-            line_search_fn=line_search_fn,
+            line_search_fn=line_search_fn, maximize=maximize,
         )  # fmt: skip
 
     def check(self, options: Group) -> None:
@@ -144,8 +147,13 @@ class LBFGS(WholeOptimizer):
             with enable_grad():
                 return closure()
 
+        def here(t: float, loss: Any, direction: Array | None = None) -> Point:
+            sign = -1 if options["maximize"] else 1
+            gradient = sign * self._gradient()
+            return Point(t, sign * float(loss), gradient, 0.0 if direction is None else float(gradient @ direction))
+
         first = loss_now()
-        point = Point(0.0, float(first), self._gradient(), 0.0)
+        point = here(0.0, first)
         evaluations = 1
         steps = 0
         while steps < options["max_iter"] and _largest(point.gradient) > options["tolerance_grad"]:
@@ -163,8 +171,7 @@ class LBFGS(WholeOptimizer):
 
             def at(t: float, direction: Array = direction, place: list[Array] = place) -> Point:
                 self._move(place, direction, t)
-                loss, gradient = float(loss_now()), self._gradient()
-                return Point(t, loss, gradient, float(gradient @ direction))
+                return here(t, loss_now(), direction)
 
             if options["line_search_fn"] is not None:
                 point, tried = strong_wolfe(at, start, t, _largest(direction), tolerance, most - evaluations)

@@ -19,6 +19,7 @@ from tapenet.optim.whole import WholeOptimizer
 _ADJUSTED = {
     "original": lambda n, m: math.sqrt(max(1.0, n / m)),
     "match_rms_adamw": lambda n, m: 0.2 * math.sqrt(max(n, m)),
+    "spectral_unclamped": lambda n, m: math.sqrt(n / m),
 }
 
 
@@ -42,8 +43,8 @@ class Muon(WholeOptimizer):
         ns_coefficients: a, b and c.
         eps: the least norm that u is divided by.
         ns_steps: how many steps of the iteration.
-        adjust_lr_fn: the factor s for an n x m matrix: "original" (or None), √max(1, n / m), or "match_rms_adamw",
-            0.2 √max(n, m), with which the learning rate and the decay of AdamW may stay.
+        adjust_lr_fn: the factor s for an n x m matrix: "original" (or None), √max(1, n / m), "match_rms_adamw",
+            0.2 √max(n, m), with which the learning rate and the decay of AdamW may stay, or "spectral_unclamped", √(n / m).
         maximize: ascend.
 
     Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024); the second factor from Liu et al.,
