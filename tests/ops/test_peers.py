@@ -452,7 +452,9 @@ OTHERWISE_IN_TORCH = (
     Otherwise("fft.fftn fft.ifftn", "complex numbers without axes, too", without_axes),
     Otherwise("linalg.det", "no gradient of a singular matrix", lambda c: np.linalg.matrix_rank(c.args[0]).min() < 2),
     Otherwise("mean sum", "no axes are all axes", lambda c: c.kwargs.get("axis") == ()),
-    Otherwise("nan_to_num", "from 2.15 on no gradient of the finite part of a number", lambda c: _is_complex(c.args[0])),
+    Otherwise(
+        "nan_to_num", "from 2.15 on no gradient of the finite part of a number", lambda c: _is_complex(c.args[0])
+    ),
     Otherwise("take", "the shape of an index without axes", without_axes),
 )
 _TORCH_OPTIONS = {"axis": "dim", "keepdims": "keepdim"}
