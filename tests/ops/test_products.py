@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -147,6 +148,28 @@ def test_dot_of_lists_and_numbers() -> None:
     for left in ([1.0, 2.0], [[1.0, 2.0]], [x[0], 2.0]):
         out = np.dot(left, x)
         np.testing.assert_allclose(out.data, np.full(out.shape, 5.0))
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "y"),
+    [
+        (np.matmul, (50, 40), (2000, 40, 1)), (np.matmul, (2000, 1, 40), (40, 50)), (np.matmul, (2000, 2, 40), (40,)),
+        (tn.matvec, (50, 40), (2000, 40)), (tn.vecmat, (2000, 40), (40, 50)),
+    ],
+)  # fmt: skip
+def test_the_gradient_of_what_all_share_is_summed_by_the_product(f: Any, x: Any, y: Any) -> None:
+    """Not one for each of 2000, to be added afterwards."""
+    a, b = leaf(R.normal(size=x)), leaf(R.normal(size=y))
+    out = f(a, b)
+    g = R.normal(size=out.shape)
+    tracemalloc.start()
+    try:
+        out.backward(g)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * max(a.data.nbytes, b.data.nbytes)
+    check_grads(f, [R.normal(size=[min(n, 3) for n in shape]) for shape in (x, y)], order=2)
 
 
 # -- linear ------------------------------------------------------------------------------------------------------

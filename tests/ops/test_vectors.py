@@ -108,6 +108,8 @@ def test_vecdot_along_other_axes() -> None:
         checked(np.vecdot, a, b, ours=tn.vecdot, **options)
     checked(np.vecdot, a, b.T, ours=tn.vecdot, axes=[0, 1])
     checked(np.vecdot, a, b.T, ours=tn.vecdot, axes=[(0,), (1,), ()])
+    checked(np.vecdot, a, b.T, ours=tn.vecdot, axes=[0, 1, 0], keepdims=True)
+    checked(np.vecdot, a, b.T, ours=tn.vecdot, axes=[(0,), (1,), (-1,)], keepdims=True)
     checked(np.linalg.vecdot, a, b, axis=0)
 
 
@@ -213,6 +215,7 @@ def test_small_integers_stay_small() -> None:
         (lambda a: np.vdot(a, np.ones(5)), r"vdot: 6 and 5 elements"),
         (lambda a: np.inner(a, np.ones(2)), r"inner: the last axes of shapes \(2, 3\) and \(2,\) must be equally long"),
         (lambda a: np.cross(a, np.ones((2, 4))), r"cross: vectors have 3 components"),
+        (lambda a: np.cross(a, 2.0), r"cross: .*which arrays of shapes \(2, 3\) and \(\) have not there"),
         (
             lambda a: tn.vecdot(a, np.ones(2)),
             r"vecdot.*The last axes of shapes \(2, 3\) and \(2,\) must be equally long",

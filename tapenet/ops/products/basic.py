@@ -21,11 +21,23 @@ def _matmul(x: Any, y: Any) -> Any:
     return np.matmul(x, y)
 
 
+def rows(a: Any) -> Any:
+    """Vectors along the last axis as the rows of a matrix."""
+    # The number is written out: of an array without elements NumPy cannot tell it.
+    return a if a.ndim == 2 else np.reshape(a, (math.prod(a.shape[:-1]), a.shape[-1]))
+
+
 def _matmul_x(g: Any, x_shape: tuple[int, ...], y: Any) -> Any:
     if y.ndim == 1:
         return g * y if len(x_shape) == 1 else np.expand_dims(g, -1) * y
     if len(x_shape) == 1:
         return unbroadcast(np.matmul(y, np.expand_dims(g, -1))[..., 0], x_shape)
+    if len(x_shape) == 2 < g.ndim and math.prod(x_shape) > y.shape[-1] * sum(x_shape):
+        # One matrix for all: rather than a large gradient for each, one product with arrays in another order.
+        over = (*range(g.ndim - 2), -1)
+        return np.tensordot(g, y, (over, over))
+    if y.ndim == 2 < g.ndim:
+        return np.reshape(np.matmul(rows(g), y.T), x_shape)
     return unbroadcast(np.matmul(g, np.swapaxes(y, -1, -2)), x_shape)
 
 
@@ -34,8 +46,10 @@ def _matmul_y(g: Any, x: Any, y_shape: tuple[int, ...]) -> Any:
         if len(y_shape) == 1:
             return g * x
         return np.expand_dims(x, -1) * np.expand_dims(g, -2)
-    if len(y_shape) == 1:
-        return unbroadcast(np.matmul(np.swapaxes(x, -1, -2), np.expand_dims(g, -1))[..., 0], y_shape)
+    if len(y_shape) == 1:  # of one vector or matrix for all: summed by the product
+        return np.matmul(rows(x).T, np.reshape(g, -1))
+    if len(y_shape) == 2 < x.ndim:
+        return np.matmul(rows(x).T, rows(g))
     return unbroadcast(np.matmul(np.swapaxes(x, -1, -2), g), y_shape)
 
 
@@ -143,10 +157,12 @@ def dot(a: Any, b: Any) -> Any:
     >>> tn.dot(tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0]))
     Tensor(11.)
     """
-    a, b = operand(a), operand(b)
     left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-    if left == 0 or right == 0:
-        return np.multiply(a, b)
+    if left == 0 or right == 0:  # or a list
+        a, b = operand(a), operand(b)
+        left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+        if left == 0 or right == 0:
+            return np.multiply(a, b)
     if left > 2 or right > 2:
         if a.shape[-1] != b.shape[-min(right, 2)]:
             raise ValueError(
@@ -225,10 +241,7 @@ def _linear_x(g: Any, weight: Any) -> Any:
 
 def _linear_weight(g: Any, x: Any) -> Any:
     # Transposed after the product, so that the gradient of a Fortran-ordered weight is Fortran-ordered too.
-    if x.ndim != 2:
-        rows = math.prod(x.shape[:-1])  # written out: of an array without elements NumPy cannot tell it
-        x = np.reshape(x, (rows, x.shape[-1]))
-        g = np.reshape(g, (rows, g.shape[-1]))
+    x, g = rows(x), rows(g)
     kernel = _kernel(x, g.T, g.shape[1]) if type(g) is np.ndarray and x.size >= _LARGE else None
     if kernel is not None:
         return kernel.weight_grad(_rows(x), g).T

@@ -10,6 +10,7 @@ import math
 import string
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from operator import index
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,8 @@ from tapenet.ops.products.basic import operand
 from tapenet.ops.registry import answer, sample
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
+#: The letter of a label that is a number.
+_BY_NUMBER = dict(enumerate(LETTERS))
 
 # -- two arrays --------------------------------------------------------------------------------------------------
 
@@ -37,13 +40,17 @@ class _Factor(NamedTuple):
 
 
 class _Plan(NamedTuple):
-    """A contraction as a matrix product, or where nothing is summed a plain one; and what becomes of the result."""
+    """A contraction as a matrix product, or where nothing is summed a plain one; and what becomes of the result.
+
+    `loop` says that there is no matrix product in it for which it would pay to copy an array: NumPy's own loop is quicker.
+    """
 
     x: _Factor
     y: _Factor
     summed: bool
     shape: tuple[int, ...]
     order: tuple[int, ...] | None
+    loop: bool
 
 
 def _order(labels: str, wanted: str) -> tuple[int, ...] | None:
@@ -81,23 +88,29 @@ def _plan(subscripts: str, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -
             order = _order(labels, "".join(i for i in out if i in labels))
             return _Factor(order, tuple(sizes[i] if i in labels else 1 for i in out))
 
-        return _Plan(spread(x), spread(y), False, (), None)
+        return _Plan(spread(x), spread(y), False, (), None, False)
     batch = "".join(i for i in out if i in x and i in y)
     left = "".join(i for i in out if i not in y)
     right = "".join(i for i in out if i not in x)
     stack = (count(batch),) if batch else ()
     made = batch + left + right
+    # Of a matrix with a vector: axes that are not neighbours become one only in a copy, and BLAS wants rows or columns.
+    larger, groups = (x, (batch, left, inner)) if left else (y, (batch, inner, right))
+    copied = any(group not in larger for group in groups) or larger[-1] in batch
     return _Plan(
         _Factor(_order(x, batch + left + inner), (*stack, count(left), count(inner))),
         _Factor(_order(y, batch + inner + right), (*stack, count(inner), count(right))),
         True,
         tuple(sizes[i] for i in made),
         _order(made, out),
+        not (left or right) or (copied and not (left and right)),
     )
 
 
 def _contract(x: Any, y: Any, subscripts: str) -> Any:
     plan = _plan(subscripts, x.shape, y.shape)
+    if plan.loop and type(x) is type(y) is np.ndarray:
+        return np.einsum(subscripts, x, y)
     x, y = plan.x.of(x), plan.y.of(y)
     if not plan.summed:
         return np.multiply(x, y)
@@ -186,22 +199,35 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     (2, 4)
     """
     a, b = array_like(a), array_like(b)
-    if isinstance(axes, (int, np.integer)):
-        pairs: Any = (range(a.ndim - axes, a.ndim), range(axes))
-    else:
-        pairs = ((p,) if isinstance(p, (int, np.integer)) else tuple(p) for p in axes)
-    over_a, over_b = pairs
-    mend = f"tensordot: axes={axes!r} of shapes {a.shape} and {b.shape} do not fit"
-    if len(over_a) != len(over_b) or any(not -x.ndim <= i < x.ndim for x, p in ((a, over_a), (b, over_b)) for i in p):
+    left, right = _axes(axes)
+    return contract(a, b, _paired(a.shape, b.shape, left, right))
+
+
+def _axes(axes: Any) -> tuple[Any, Any]:
+    """The axes of either array that `tensordot` sums over: for a number n the last n and the first n."""
+    try:
+        n = index(axes)
+    except TypeError:
+        left, right = (tuple(p) if np.iterable(p) else (p,) for p in axes)
+        return tuple(map(index, left)), tuple(map(index, right))
+    return tuple(range(-n, 0)), tuple(range(n))
+
+
+@lru_cache(maxsize=4096)
+def _paired(a: tuple[int, ...], b: tuple[int, ...], over_a: tuple[int, ...], over_b: tuple[int, ...]) -> str:
+    """The subscripts of a sum over pairs of axes of arrays of these shapes."""
+    mend = f"tensordot: axes={over_a, over_b} of shapes {a} and {b} do not fit"
+    if len(over_a) != len(over_b) or any(
+        not -len(shape) <= i < len(shape) for shape, over in ((a, over_a), (b, over_b)) for i in over
+    ):
         raise ValueError(f"{mend}: name equally many axes of each, that it has")
-    over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
-    if any(a.shape[i] != b.shape[j] for i, j in zip(over_a, over_b, strict=True)):
+    if any(a[i] != b[j] for i, j in zip(over_a, over_b, strict=True)):
         raise ValueError(f"{mend}: axes that are paired must be equally long")
-    first, second = list(LETTERS[: a.ndim]), list(LETTERS[a.ndim : a.ndim + b.ndim])
+    first, second = list(LETTERS[: len(a)]), list(LETTERS[len(a) : len(a) + len(b)])
     for i, j in zip(over_a, over_b, strict=True):
         second[j] = first[i]
     out = [i for i in first + second if i not in first or i not in second]
-    return contract(a, b, f"{''.join(first)},{''.join(second)}->{''.join(out)}")
+    return f"{''.join(first)},{''.join(second)}->{''.join(out)}"
 
 
 # -- subscripts --------------------------------------------------------------------------------------------------
@@ -223,8 +249,8 @@ def _written(operands: Sequence[Any]) -> tuple[str, list[Any]]:
 
 def _letters(labels: Iterable[Any]) -> str:
     try:
-        return "".join("..." if i is Ellipsis else LETTERS[i] for i in labels)
-    except (TypeError, IndexError):
+        return "".join("..." if i is Ellipsis else _BY_NUMBER[i] for i in labels)
+    except (TypeError, KeyError):
         raise ValueError(
             f"einsum: an array is followed by a list of its labels, numbers from 0 to {len(LETTERS) - 1} or Ellipsis, not by "
             f"{labels!r}"

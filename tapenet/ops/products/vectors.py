@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
-from tapenet.ops.products.basic import matmul, operand, to_end
+from tapenet.ops.products.basic import matmul, operand, rows, to_end
 from tapenet.ops.products.contractions import LETTERS, contract
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
@@ -52,7 +52,7 @@ def vdot(a: Any, b: Any) -> Any:
     x, y = flat(a), flat(b)
     if x.shape != y.shape:
         raise ValueError(f"vdot: {x.shape[0]} and {y.shape[0]} elements; both arrays must have equally many")
-    return np.matmul(conjugate(x), y)
+    return matmul(conjugate(x), y)
 
 
 @derived(
@@ -84,10 +84,12 @@ def inner(a: Any, b: Any) -> Any:
     >>> tn.inner(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
     Tensor([11.,  4.])
     """
-    a, b = operand(a), operand(b)
     left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-    if left == 0 or right == 0:
-        return np.multiply(a, b)
+    if left == 0 or right == 0:  # or a list
+        a, b = operand(a), operand(b)
+        left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+        if left == 0 or right == 0:
+            return np.multiply(a, b)
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(f"inner: the last axes of shapes {a.shape} and {b.shape} must be equally long")
     if left == right == 1:
@@ -179,11 +181,15 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = array_like(a), array_like(b)
-    a, b = (v if axis == -1 else np.moveaxis(v, axis, -1) for v, axis in ((a, axisa), (b, axisb)))
+    if axisa != -1:
+        a = np.moveaxis(a, axisa, -1)
+    if axisb != -1:
+        b = np.moveaxis(b, axisb, -1)
     for x in (a, b):
-        if x.shape[-1] not in (2, 3):
+        if x.shape[-1:] not in ((2,), (3,)):
             raise ValueError(
-                f"cross: vectors have 3 components (or 2), not the {x.shape[-1]} of axes {a.shape}, {b.shape}"
+                f"cross: vectors have 3 components (or 2) along their axis, which arrays of shapes {a.shape} and {b.shape} "
+                "have not there"
             )
     if a.shape[-1] == b.shape[-1] == 2:
         return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
@@ -249,9 +255,10 @@ def _fitting(name: str, x1: Any, x2: Any, left: int, right: int, axes: Any, core
 
 def _vecdot(x1: Any, x2: Any, *, axis: int = -1, keepdims: bool = False, axes: Any = None) -> Any:
     """`vecdot` with options."""
-    x1, x2 = _fitting("vecdot", x1, x2, -1, -1, (axis, axis) if axes is None else axes, (1, 1))
+    axes = (axis, axis, axis) if axes is None else axes
+    x1, x2 = _fitting("vecdot", x1, x2, -1, -1, axes, (1, 1))
     found = vecdot(x1, x2)
-    return np.expand_dims(found, axis) if keepdims else found
+    return np.expand_dims(found, _axis(axes[2])) if keepdims else found
 
 
 vecdot: Op = op(
@@ -300,6 +307,16 @@ def _row(x1: Any, x2: Any) -> Any:
     return np.matmul(np.expand_dims(conjugate(x1), -2), x2)[..., 0, :]
 
 
+def _turned(a: Any) -> Any:
+    return np.swapaxes(a, -1, -2)
+
+
+def _matvec_x1(g: Any, x1_shape: tuple[int, ...], x2: Any) -> Any:
+    if len(x1_shape) == 2:  # one matrix for all: summed by the product
+        return np.matmul(rows(g).T, rows(x2))
+    return unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape)
+
+
 def _matvec(x1: Any, x2: Any, *, axes: Any) -> Any:
     """`matvec` with options."""
     x1, x2 = _fitting("matvec", x1, x2, -1, -1, axes, (2, 1))
@@ -313,8 +330,8 @@ matvec: Op = op(
     lower=_column,
     more=_matvec,
     multiply_adds=lambda x2_shape, out_shape: math.prod(out_shape) * x2_shape[-1],
-    x1=lambda g, x1_shape, x2: unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape),
-    x2=lambda g, x1, x2_shape: unbroadcast(_column(np.swapaxes(x1, -1, -2), g), x2_shape),
+    x1=_matvec_x1,
+    x2=lambda g, x1, x2_shape: np.matmul(g, x1) if x1.ndim == 2 else unbroadcast(_column(_turned(x1), g), x2_shape),
     formula="x1 @ x2, a matrix with a column",
     gradients="x1: g x2ᵀ; x2: x1ᵀ @ g",
     doc="""The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast.
@@ -350,6 +367,12 @@ matvec: Op = op(
 )
 
 
+def _vecmat_x2(g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
+    if len(x2_shape) == 2:  # one matrix for all: summed by the product
+        return np.matmul(rows(conjugate(x1)).T, rows(g))
+    return unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape)
+
+
 def _vecmat(x1: Any, x2: Any, *, axes: Any) -> Any:
     """`vecmat` with options."""
     x1, x2 = _fitting("vecmat", x1, x2, -1, -2, axes, (1, 2))
@@ -363,8 +386,8 @@ vecmat: Op = op(
     lower=_row,
     more=_vecmat,
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
-    x1=lambda g, x1_shape, x2: unbroadcast(conjugate(_column(x2, g)), x1_shape),
-    x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape),
+    x1=lambda g, x1_shape, x2: conjugate(np.matmul(g, x2.T) if x2.ndim == 2 else unbroadcast(_column(x2, g), x1_shape)),
+    x2=_vecmat_x2,
     formula="conj(x1)ᵀ @ x2, a row with a matrix",
     gradients="x1: conj(x2 @ g); x2: conj(x1) gᵀ",
     doc="""The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these
