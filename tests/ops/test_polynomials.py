@@ -149,6 +149,24 @@ def test_derivative_and_integral_are_those_of_numpy(m: int, p: Any) -> None:
         same(np.polyint(tn.tensor(p), m, k), np.polyint(p, m, k))
 
 
+def test_orders_and_shapes_that_numpy_takes() -> None:
+    for function in (np.polyder, np.polyint):
+        same(function(tn.tensor([1.0, 2.0, 3.0]), 1.0), function([1.0, 2.0, 3.0], 1.0))
+        matrix = np.ones((2, 2))
+        same(function(tn.tensor(matrix), 0), matrix)
+        with pytest.raises(ValueError, match=r"p must have one axis, not shape \(2, 2\)"):
+            function(leaf(matrix))
+        with pytest.raises(TypeError, match="p must have one axis"):
+            function(leaf(1.0))
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "bool", "float64"])
+def test_coefficients_in_a_list_beside_integers(dtype: str) -> None:
+    x = np.array([1, 20, 3]).astype(dtype)
+    for p in ([1, 2], [1.5, 2], [], [True], (1, 2, 3)):
+        same(np.polyval(p, tn.tensor(x)), np.polyval(p, x))
+
+
 def test_the_integral_by_its_constants() -> None:
     k = leaf([1.0, 2.0])
     tn.polyint(np.array([6.0]), 2, k).sum().backward()
@@ -270,6 +288,14 @@ def test_vander_is_that_of_numpy(N: Any, increasing: bool, x: Any) -> None:
     same(np.vander(tn.tensor(x), N, increasing), np.vander(x, N, increasing))
 
 
+def test_vander_takes_a_whole_number() -> None:
+    same(np.vander(tn.tensor([2.0]), np.int64(2)), np.vander([2.0], 2))
+    with pytest.raises(ValueError, match="N must be 0 or more, not -1"):
+        np.vander(leaf([1.0]), -1)
+    with pytest.raises(TypeError, match="integer"):
+        np.vander(leaf([1.0]), 2.0)
+
+
 def test_vander_at_0_to_third_order() -> None:
     check_grads(tn.vander, [np.array([0.0, -1.5])], order=3, kwargs={"N": 4})
 
@@ -298,6 +324,21 @@ def test_a_fit_moves_with_its_points() -> None:
     np.polyfit([0.0, 4.0], y, 1)[0].backward()
     assert y.grad is not None
     np.testing.assert_allclose(y.grad.numpy(), [-0.25, 0.25])
+
+
+@pytest.mark.parametrize("narrow", ["x", "y", "w"])
+def test_a_fit_in_double_precision_is_computed_in_it(narrow: str) -> None:
+    """One argument of float32 among others of float64: the result has the digits of its dtype."""
+    given = {
+        "x": np.array([0.0, 1.0, 2.0, 4.0]),
+        "y": np.array([3.0, 1.0, 7.0, 8.0]),
+        "w": np.array([1.0, 2.0, 1.0, 4.0]),
+    }
+    expected = np.polyfit(**given, deg=1)
+    given[narrow] = given[narrow].astype(np.float32)
+    same(np.polyfit(**{k: tn.tensor(v) for k, v in given.items()}, deg=1), expected)
+    single = np.polyfit(*(tn.tensor(v.astype(np.float32)) for v in (given["x"], given["y"])), 1)
+    assert single.dtype == np.float32
 
 
 def test_points_that_do_not_determine_a_polynomial() -> None:

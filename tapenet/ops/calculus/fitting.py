@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from typing import Any
 
@@ -34,7 +35,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
         (n, N).
 
     Raises:
-        ValueError: `x` does not have one axis.
+        ValueError: `x` does not have one axis, or N is negative.
 
     >>> import tapenet as tn
     >>> tn.vander(tn.tensor([2.0, 3.0]), 3)
@@ -44,8 +45,20 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     x = array_like(x)
     if len(x.shape) != 1:
         raise ValueError(f"vander: x must have one axis, not shape {x.shape}")
-    found = powers(x, x.shape[0] if N is None else N)
-    return np.flip(found, -1) if increasing else found
+    n = x.shape[0] if N is None else operator.index(N)
+    if n < 0:
+        raise ValueError(f"vander: N must be 0 or more, not {n}")
+    return powers(x, n, bool(increasing))
+
+
+def _floats(a: Any) -> Any:
+    a = array_like(a)
+    return a if a.dtype.kind in "fc" else a + 0.0
+
+
+def _precise(a: Any) -> Any:
+    """An array in double precision at least."""
+    return a if a is None or a.dtype.char in "dDgG" else a.astype(np.result_type(a.dtype, np.float64))
 
 
 @derived(
@@ -88,7 +101,7 @@ def polyfit(
     >>> np.round(tn.polyfit(tn.tensor([0.0, 1.0, 2.0]), [1.0, 3.0, 5.0], 1).numpy(), 12)
     array([2., 1.])
     """
-    x, y = array_like(x) + 0.0, array_like(y) + 0.0
+    x, y = _floats(x), _floats(y)
     order = int(deg) + 1
     if order < 1:
         raise ValueError(f"polyfit: deg must be 0 or more, not {deg}")
@@ -99,11 +112,14 @@ def polyfit(
     n = x.shape[0]
     if rcond is None:
         rcond = n * float(np.finfo(x.dtype).eps)
-    left, right = vander(x, order), y
     if w is not None:
-        w = array_like(w) + 0.0
+        w = _floats(w)
         if w.shape != (n,):
             raise TypeError(f"polyfit: w must be ({n},) as x is, not {w.shape}")
+    if any(v is not None and v.dtype.char in "dDgG" for v in (x, y, w)):
+        x, y, w = map(_precise, (x, y, w))
+    left, right = powers(x, order), y
+    if w is not None:
         left = left * np.expand_dims(w, 1)
         right = right * (np.expand_dims(w, 1) if len(y.shape) == 2 else w)
     scale = np.sqrt(np.sum(left * left, axis=0))

@@ -28,28 +28,38 @@ def _interp_points(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None
 
 def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right: Any) -> dict[str, Any]:
     n = xp.shape[0]
-    below, above = x < xp[0], x > xp[-1]
-    inside = ~(below | above | np.isnan(x))
-    end = np.clip(np.searchsorted(xp, x, "right"), min(1, n - 1), n - 1)
-    start = np.maximum(end - 1, 0)
-    x0, x1, f0, f1 = (getitem(points, at) for points in (xp, fp) for at in (start, end))
-    jump = x0 == x1  # at the last of equal knots, or there is one alone
-    gap = np.where(jump, 1, x1 - x0)
-    share = np.where(jump | above, 1, np.where(inside, (x - x0) / gap, 0))
-    slope = np.where(jump, 0, (f1 - f0) / gap)
-    by_x = zmul(np.where(inside, g, 0), slope)
-    found = {"x": by_x}
+    found = {}
+    if not wanted.isdisjoint(("x", "xp", "fp")):
+        gap, rise = (np.diff(v) if n > 1 else v - v for v in (xp, fp))
+        jump = gap == 0  # at the last of equal knots, or there is one alone
+        gap = np.where(jump, 1, gap)
+        # Between which knots, counted from 1; at the last one still before it.
+        at = np.searchsorted(xp, x, "right") - (x == xp[-1])
+    if not wanted.isdisjoint(("x", "xp")):
+        nothing = np.zeros(1, fp.dtype)
+        slopes = np.where(jump, 0, rise / gap) if n > 1 else rise[:0]
+        by_x = found["x"] = zmul(g, getitem(np.concatenate([nothing, slopes, nothing]), at))
+    if not wanted.isdisjoint(("xp", "fp")):
+        start = np.clip(at - 1, 0, max(n - 2, 0))
+        end = np.minimum(start + 1, n - 1)
+        first = np.where(jump, -math.inf, xp[: max(n - 1, 1)])
+        share = np.where(x >= xp[0], np.clip((x - getitem(first, start)) / getitem(gap, start), None, 1), 0)
     if "xp" in wanted:
-        found["xp"] = scatter_sum([by_x * (share - 1), -by_x * share], [start, end], xp.shape)
+        by_end = by_x * share
+        found["xp"] = scatter_sum([by_end - by_x, -by_end], [start, end], xp.shape)
     if "left" in wanted:
-        found["left"] = np.sum(np.where(below, g, 0))
+        found["left"] = np.sum(np.where(x < xp[0], g, 0))
     if "right" in wanted:
-        found["right"] = np.sum(np.where(above, g, 0))
+        found["right"] = np.sum(np.where(x > xp[-1], g, 0))
     if "fp" in wanted:
-        reads = inside if left is not None else inside | below
-        reads = reads if right is not None else reads | above
+        reads = x == x
+        if left is not None:
+            reads = reads & (x >= xp[0])
+        if right is not None:
+            reads = reads & (x <= xp[-1])
         read = np.where(reads, g, 0)
-        found["fp"] = scatter_sum([read * (1 - share), read * share], [start, end], fp.shape)
+        by_end = read * share
+        found["fp"] = scatter_sum([read - by_end, by_end], [start, end], fp.shape)
     return found
 
 
@@ -120,7 +130,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     if len(xp.shape) != 1 or xp.shape != fp.shape or not xp.shape[0]:
         raise ValueError(f"interp: xp and fp must both be (n,) with n of 1 or more, not {xp.shape} and {fp.shape}")
     if period is not None:
-        if isinstance(period, (int, float)) and period == 0:
+        if isinstance(period, (int, float, np.ndarray, np.generic)) and period == 0:
             raise ValueError("interp: the period must not be 0")
         left = right = None
         period = abs(period)
@@ -132,6 +142,49 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     return interp_points(x, xp, fp, left, right)
 
 
+def _unwrap(p: Any, discont: Any, axis: int, period: Any) -> Any:
+    step = np.diff(p, axis=axis)
+    dtype = np.result_type(step.dtype, period if isinstance(period, (int, float)) else period.dtype)
+    whole = dtype.kind in "iu"
+    high = period // 2 if whole else period / 2
+    low = -high
+    turns = np.floor_divide(step - low, period)
+    if not whole or period % 2 == 0:  # a step of exactly half a period: up if it went up
+        turns = np.where((np.remainder(step - low, period) == 0) & (step > 0), turns - 1, turns)
+    correction = np.where(np.abs(step) < (high if discont is None else discont), 0, -turns * period)
+    first, rest = part(p, axis, slice(None, 1)), part(p, axis, slice(1, None)) + np.cumsum(correction, axis)
+    return np.concatenate([first.astype(dtype), rest.astype(dtype)], axis)
+
+
+unwrapped = op(
+    lambda p, discont, axis, period: np.unwrap(p, discont, axis, period=period),
+    name="unwrapped",
+    label="unwrap",
+    lower=_unwrap,
+    p=lambda g: g,
+    formula="p plus multiples of the period",
+    gradients="p: g",
+    doc="""`unwrap` with a period that is a number.
+
+    Args:
+        p: the angles.
+        discont: the difference above which to correct, if more than half a period; or None.
+        axis: the axis to run along.
+        period: after which the values repeat.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.calculus.interpolation import unwrapped
+    >>> unwrapped(tn.tensor([0.0, 1.5, 3.0, 0.5]), None, 0, 4)
+    Tensor([0. , 1.5, 3. , 4.5])
+    """,
+    samples=lambda r: [
+        sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), None, 0, 2 * math.pi),
+        sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, -1, 2.5),
+        sample(np.array([0, 3, 7, 1, 6]), None, 0, 4),
+    ],
+)
+
+
 @derived(
     numpy=np.unwrap,
     samples=lambda r: [
@@ -141,6 +194,7 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
         sample(np.array([2.0])),
         sample(np.zeros((2, 0))),
         sample(np.array([0, 3, 7, 1, 6]), period=4),
+        sample(np.array([0.1, 3.0, 6.1, 0.3, 1.0]), np.array(2.5), period=4.0),
     ],
 )
 def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * math.pi) -> Any:
@@ -161,13 +215,6 @@ def unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * mat
     """
     p = array_like(p)
     axis = normalize_axis_index(axis, len(p.shape))
-    step = np.diff(p, axis=axis)
-    whole = np.result_type(p.dtype, period if isinstance(period, (int, float)) else period.dtype).kind in "iu"
-    high = period // 2 if whole else period / 2
-    low = -high
-    turns = np.floor_divide(step - low, period)
-    if not whole or period % 2 == 0:  # a step of exactly half a period: up if it went up
-        turns = np.where((np.remainder(step - low, period) == 0) & (step > 0), turns - 1, turns)
-    correction = np.where(np.abs(step) < (high if discont is None else discont), 0, -turns * period)
-    first, rest = part(p, axis, slice(None, 1)), part(p, axis, slice(1, None)) + np.cumsum(correction, axis)
-    return np.concatenate([first.astype(rest.dtype), rest], axis)
+    if type(period) in (int, float) and (discont is None or type(discont) in (int, float)):
+        return unwrapped(p, discont, axis, period)
+    return _unwrap(p, discont, axis, period)

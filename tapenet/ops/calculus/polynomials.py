@@ -28,11 +28,6 @@ def _falling(n: int, dtype: Any) -> Any:
     return found.astype(dtype) if np.dtype(dtype).kind in "fc" else found
 
 
-def powers(x: Any, n: int) -> Any:
-    """The powers n - 1 to 0 of each element of `x`, along a new last axis."""
-    return np.expand_dims(x, -1) ** (_falling(n, x.dtype) - 1)
-
-
 # -- arithmetic --------------------------------------------------------------------------------------------------
 
 
@@ -44,44 +39,57 @@ def _lined_up(a1: Any, a2: Any) -> tuple[Any, Any]:
     return first, second
 
 
-@derived(
-    numpy=np.polyadd,
-    samples=lambda r: [
-        sample(r.normal(size=2), r.normal(size=4)),
-        sample(r.normal(size=3), r.normal(size=())),
-        sample(r.normal(size=0), r.normal(size=2)),
-    ],
-)
-def polyadd(a1: Any, a2: Any) -> Any:
-    """The sum of two polynomials.
+def _last(g: Any, shape: tuple[int, ...]) -> Any:
+    """The gradient by coefficients of a given shape, which are the last of those that `g` is for."""
+    if not shape:
+        return g[-1]
+    return g[g.shape[0] - shape[0] :]
+
+
+def _sum_of_two(numpy: Any, sign: Any, combine: Any, summary: str, formula: str, gradients: str, example: str) -> Op:
+    made: Op = op(
+        lambda a1, a2: numpy(a1, a2),
+        name=numpy.__name__,
+        numpy=numpy,
+        lower=lambda a1, a2: combine(*_lined_up(a1, a2)),
+        a1=lambda g, a1_shape: _last(g, a1_shape),
+        a2=lambda g, a2_shape: sign(_last(g, a2_shape)),
+        formula=formula,
+        gradients=gradients,
+        doc=f"""{summary} of two polynomials.
 
     Args:
         a1, a2: coefficients, the highest power first.
 
-    >>> import tapenet as tn
-    >>> tn.polyadd(tn.tensor([1.0, 2.0]), [9.0, 5.0, 4.0])
-    Tensor([9., 6., 6.])
-    """
-    a1, a2 = _lined_up(a1, a2)
-    return a1 + a2
+    Returns:
+        as many coefficients as the longer has.
 
-
-@derived(
-    numpy=np.polysub,
-    samples=lambda r: [sample(r.normal(size=2), r.normal(size=4)), sample(r.normal(size=3), r.normal(size=()))],
-)
-def polysub(a1: Any, a2: Any) -> Any:
-    """The difference of two polynomials.
-
-    Args:
-        a1, a2: coefficients, the highest power first.
+    Raises:
+        ValueError: shapes of more than one axis.
 
     >>> import tapenet as tn
-    >>> tn.polysub(tn.tensor([2.0, 10.0, -2.0]), [3.0, 10.0, -4.0])
-    Tensor([-1.,  0.,  2.])
-    """
-    a1, a2 = _lined_up(a1, a2)
-    return a1 - a2
+    >>> tn.{example}
+    """,
+        samples=lambda r: [
+            sample(r.normal(size=2), r.normal(size=4)),
+            sample(r.normal(size=3), r.normal(size=())),
+            sample(r.normal(size=()), r.normal(size=2)),
+            sample(r.normal(size=0), r.normal(size=2)),
+        ],
+        mend=lambda a1, a2: f"a1 and a2 must be numbers or have one axis, not {np.shape(a1)} and {np.shape(a2)}",
+    )
+    made.__module__ = __name__
+    return made
+
+
+polyadd = _sum_of_two(
+    np.polyadd, lambda g: g, lambda a, b: a + b, "The sum", "a1 + a2, the shorter with zeros in front", "a1: g; a2: g",
+    "polyadd(tn.tensor([1.0, 2.0]), [9.0, 5.0, 4.0])\n    Tensor([9., 6., 6.])",
+)  # fmt: skip
+polysub = _sum_of_two(
+    np.polysub, lambda g: -g, lambda a, b: a - b, "The difference", "a1 − a2, the shorter with zeros in front",
+    "a1: g; a2: −g", "polysub(tn.tensor([2.0, 10.0, -2.0]), [3.0, 10.0, -4.0])\n    Tensor([-1.,  0.,  2.])",
+)  # fmt: skip
 
 
 def _padded(g: Any, n: int) -> Any:
@@ -185,6 +193,11 @@ polydiv = op(
 # -- values, derivatives, integrals ------------------------------------------------------------------------------
 
 
+def _check_coefficients(name: str, p: Any) -> None:
+    if len(p.shape) != 1:
+        raise (ValueError if p.shape else TypeError)(f"{name}: p must have one axis, not shape {p.shape}")
+
+
 @derived(
     numpy=np.polyder,
     samples=lambda r: [
@@ -197,16 +210,24 @@ polydiv = op(
 def polyder(p: Any, m: int = 1) -> Any:
     """The coefficients of the m-th derivative of a polynomial.
 
+    Args:
+        p: coefficients, the highest power first.
+        m: how often to differentiate.
+
     Raises:
-        ValueError: `m` is negative.
+        ValueError: `m` is negative, or `p` has several axes.
+        TypeError: `p` has none.
 
     >>> import tapenet as tn
     >>> tn.polyder(tn.tensor([1.0, 1.0, 1.0, 1.0]))
     Tensor([3., 2., 1.])
     """
+    p, m = array_like(p), int(m)
     if m < 0:
         raise ValueError(f"polyder: m must be 0 or more, not {m}; see polyint for integrals")
-    p = array_like(p)
+    if not m:
+        return p
+    _check_coefficients("polyder", p)
     for _ in range(m):
         p = p[:-1] * _falling(max(p.shape[0] - 1, 0), p.dtype)
     return p
@@ -233,17 +254,19 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
             float32 `p`.
 
     Raises:
-        ValueError: `m` is negative, or there are constants for fewer integrations than `m`.
+        ValueError: `m` is negative, `p` has several axes, or there are constants for fewer integrations than `m`.
+        TypeError: `p` has no axis.
 
     >>> import tapenet as tn
     >>> tn.polyint(tn.tensor([3.0, 2.0]), k=7.0)
     Tensor([1.5, 2. , 7. ])
     """
+    p, m = array_like(p), int(m)
     if m < 0:
         raise ValueError(f"polyint: m must be 0 or more, not {m}; see polyder for derivatives")
-    p = array_like(p)
     if not m:
         return p
+    _check_coefficients("polyint", p)
     weak = not hasattr(k, "dtype")
     k = _row(0.0 if k is None else k)
     if k.shape[0] < m and k.shape[0] != 1:
@@ -321,10 +344,65 @@ def polyval(p: Any, x: Any) -> Any:
     if isinstance(p, (list, tuple)):
         if any(hasattr(c, "dtype") or isinstance(c, (list, tuple)) for c in p):
             return _horner(p, x)
-        p = np.array(p, np.result_type(x.dtype, *p)) if p else np.zeros(0, x.dtype)
+        p = np.array(p, np.result_type(x.dtype, *p) if x.dtype.kind in "fc" else None)
     p = array_like(p)
     return horner(p, x) if p.ndim == 1 else _horner(p, x)
 
+
+# -- powers ------------------------------------------------------------------------------------------------------
+
+
+def _powers(x: Any, n: int, increasing: bool = False) -> Any:
+    out = np.empty((*x.shape, n), x.dtype if x.dtype.kind in "fc" else np.promote_types(x.dtype, int))
+    rising = out if increasing else out[..., ::-1]
+    rising[..., :1] = 1
+    rising[..., 1:] = x[..., None]
+    np.multiply.accumulate(rising[..., 1:], -1, out=rising[..., 1:])
+    return out
+
+
+def _powers_lowered(x: Any, n: int, increasing: bool = False) -> Any:
+    exponents = _falling(n, x.dtype) - 1
+    return np.expand_dims(x, -1) ** (np.flip(exponents) if increasing else exponents)
+
+
+def _powers_x(g: Any, x: Any, n: int, increasing: bool) -> Any:
+    exponents = _falling(max(n - 1, 0), x.dtype)
+    slopes = powers(x, len(exponents), increasing)
+    slopes = slopes * (np.flip(exponents) if increasing else exponents)
+    return np.sum(zmul(g[..., 1:] if increasing else g[..., :-1], slopes), -1)
+
+
+powers: Op = op(
+    _powers,
+    name="powers",
+    lower=_powers_lowered,
+    x=_powers_x,
+    formula="xⁿ⁻¹, …, x, 1",
+    gradients="x: Σ g[j] · j · xʲ⁻¹ over the powers j",
+    doc="""The powers n - 1 to 0 of each element of `x`, along a new last axis.
+
+    Args:
+        x: an array of any shape.
+        n: how many powers.
+        increasing: from x⁰ up, rather than down to it.
+
+    Returns:
+        (..., n).
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.calculus.polynomials import powers
+    >>> powers(tn.tensor(3.0), 3)
+    Tensor([9., 3., 1.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), 4),
+        sample(r.normal(size=(2, 2)), 3, True),
+        sample(np.array([0.0, 1.5]), 2),
+        sample(r.normal(size=()), 1),
+        sample(r.normal(size=2), 0),
+    ],
+)
 
 # -- roots -------------------------------------------------------------------------------------------------------
 

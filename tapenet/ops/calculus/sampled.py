@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
+from tapenet.ops.calculus.slopes import along
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -114,61 +114,6 @@ def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
-def _slopes_f(g: Any, h: float, axis: int) -> Any:
-    # Row i of the linear map has ½ and −½ beside i. At the edges it has 1 and −1: as if these were there twice, and beyond
-    # them once more with the other sign.
-    g = np.moveaxis(g, axis, -1)
-    first, last = 2 * g[..., :1], 2 * g[..., -1:]
-    g = np.concatenate([-first, first, g[..., 1:-1], last, -last], -1)
-    return np.moveaxis((g[..., :-2] - g[..., 2:]) / (2 * h), -1, axis)
-
-
-def _slopes_lowered(f: Any, h: float, axis: int) -> Any:
-    f = np.moveaxis(f, axis, -1)
-    inside = 0.5 * (f[..., 2:] - f[..., :-2])
-    found = np.concatenate([f[..., 1:2] - f[..., :1], inside, f[..., -1:] - f[..., -2:-1]], -1) / h
-    return np.moveaxis(found, -1, axis)
-
-
-slopes = op(
-    lambda f, h, axis: np.gradient(f, h, axis=axis),
-    name="slopes",
-    label="gradient",
-    lower=_slopes_lowered,
-    f=_slopes_f,
-    formula="(f[i+1] − f[i−1])/2h, (f[1] − f[0])/h, (f[n] − f[n−1])/h",
-    gradients="f: (g[i−1] − g[i+1])/2h, with the edges twice",
-    doc="""What `gradient` gives along one axis if its samples are `h` apart, a number that needs no gradient.
-
-    Args:
-        f: the samples, two or more along the axis.
-        h: the spacing.
-        axis: the axis.
-
-    >>> import tapenet as tn
-    >>> from tapenet.ops.calculus.sampled import slopes
-    >>> slopes(tn.tensor([1.0, 4.0, 9.0, 16.0]), 0.5, 0)
-    Tensor([ 6.,  8., 12., 14.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 4)), 0.5, 1), sample(r.normal(size=(2, 2)), 2.0, 0)],
-)
-
-
-def _from_spacings(f: Any, h: Any, edge_order: int) -> Any:
-    """The derivative along the last axis, from spacings `h`: one, or one for each pair of neighbours."""
-    slope = (f[..., 1:] - f[..., :-1]) / h
-    if slope.shape[-1] == 1:
-        return np.concatenate([slope, slope], -1)
-    share: Any = h[:-1] / (h[:-1] + h[1:]) if np.ndim(h) else 0.5
-    bend = slope[..., 1:] - slope[..., :-1]
-    inside = slope[..., :-1] + zmul(bend, share)
-    first, last = slope[..., :1], slope[..., -1:]
-    if edge_order == 2:  # the parabola through the three points at the edge
-        far, near = (share[:1], 1 - share[-1:]) if np.ndim(h) else (share, share)
-        first, last = first - zmul(bend[..., :1], far), last + zmul(bend[..., -1:], near)
-    return np.concatenate([first, inside, last], -1)
-
-
 @derived(
     numpy=np.gradient,
     samples=lambda r: [
@@ -217,26 +162,62 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         raise TypeError(
             f"gradient: {len(varargs)} spacings for {len(axes)} axes; give none, one number, or one for each"
         )
+    dtype = f.dtype if f.dtype.kind in "fc" else np.float64
     if f.dtype.kind in "iu":
-        f = f.astype(np.float64)
+        f = f.astype(dtype)
     found = []
     for at, h in zip(axes, given, strict=True):
         if shape[at] <= edge_order:
             raise ValueError(
                 f"gradient: axis {at} of shape {shape} is too short: edge_order={edge_order} takes {edge_order + 1} samples"
             )
-        if edge_order == 1 and isinstance(h, (int, float, np.integer, np.floating)):
-            found.append(slopes(f, float(h), at))
-            continue
-        if np.ndim(h):
-            if h.shape != (shape[at],):
-                raise ValueError(
-                    f"gradient: axis {at} of shape {shape} takes {shape[at]} coordinates, not shape {h.shape}"
-                )
-            h = np.diff(h)
-        out = np.moveaxis(_from_spacings(np.moveaxis(f, at, -1), h, edge_order), -1, at)
-        found.append(out if out.dtype == f.dtype else out.astype(f.dtype))
+        if np.ndim(h) and h.shape != (shape[at],):
+            raise ValueError(f"gradient: axis {at} of shape {shape} takes {shape[at]} coordinates, not shape {h.shape}")
+        out = along(f, h, at, edge_order)
+        found.append(out if out.dtype == dtype else out.astype(dtype))
     return found[0] if len(axes) == 1 else tuple(found)
+
+
+def _even_area_y(g: Any, y_shape: Any, axis: int) -> Any:
+    g = np.expand_dims(g, axis)
+    n = y_shape[axis]
+    if n < 2:
+        return np.zeros(y_shape, g.dtype)
+    half = g / 2
+    inside = np.broadcast_to(g, (*y_shape[:axis], n - 2, *y_shape[axis + 1 :]))
+    return np.concatenate([half, inside, half], axis)
+
+
+def _even_area_lowered(y: Any, axis: int) -> Any:
+    return np.sum(part(y, axis, slice(1, None)) + part(y, axis, slice(None, -1)), axis) / 2.0
+
+
+even_area = op(
+    lambda y, axis: np.trapezoid(y, axis=axis),
+    name="even_area",
+    label="trapezoid",
+    lower=_even_area_lowered,
+    y=_even_area_y,
+    formula="Σ (y[i] + y[i+1])/2",
+    gradients="y: g, half of it at both ends",
+    doc="""What `trapezoid` gives for samples at a distance of 1.
+
+    Args:
+        y: the samples.
+        axis: the axis, counted from the front.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.calculus.sampled import even_area
+    >>> even_area(tn.tensor([0.0, 1.0, 4.0]), 0)
+    Tensor(3.)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), 1),
+        sample(r.normal(size=(2, 3)), 0),
+        sample(r.normal(size=1), 0),
+        sample(r.normal(size=(0, 2)), 0),
+    ],
+)
 
 
 @derived(
@@ -247,7 +228,9 @@ def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> An
         sample(r.normal(size=(2, 3)), np.array([0.0, 1.0, 2.5])),
         sample(r.normal(size=(2, 3)), np.array([0.0, 1.5]), axis=0),
         sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)), axis=-1),
+        sample(r.normal(size=(2, 2, 3)), r.normal(size=(1, 3)), axis=-1),
         sample(r.normal(size=(2, 3)), None, r.uniform(0.5, 1, 2)),
+        sample(r.normal(size=(2, 3)), None, r.uniform(0.5, 1, ())),
         sample(r.normal(size=0)),
     ],
 )
@@ -256,8 +239,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
     Args:
         y: the samples.
-        x: their coordinates: along the axis, or in the shape of `y`. By default the spacing is `dx`.
-        dx: the spacing.
+        x: their coordinates: along the axis, or in a shape that broadcasts with that of `y`. By default the spacing is
+            `dx`.
+        dx: the spacing, or spacings that broadcast with the pairs of neighbours.
         axis: the axis to integrate along.
 
     >>> import tapenet as tn
@@ -265,14 +249,28 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     Tensor(1.5)
     """
     y = array_like(y)
-    axis = normalize_axis_index(axis, len(y.shape))
+    ndim = len(y.shape)
+    own = normalize_axis_index(axis, ndim)
+    if x is None and type(dx) in (int, float) and y.dtype.kind in "fc":
+        found = even_area(y, own)
+        return found if dx == 1 else found * dx
     if x is not None:
         x = array_like(x)
-        dx = np.diff(x, axis=axis if len(x.shape) > 1 else -1)
         if len(x.shape) == 1:
-            dx = np.reshape(dx, (-1, *(1,) * (len(y.shape) - axis - 1)))
-    later, earlier = part(y, axis, slice(1, None)), part(y, axis, slice(None, -1))
-    return np.sum(dx * (later + earlier) / 2.0, axis=axis)
+            if y.dtype.kind in "fc" and x.dtype.kind in "fc" and x.shape[0] == y.shape[own]:
+                # Each sample counts for half of the way between its neighbours.
+                weights = np.concatenate([x[1:], x[-1:]]) - np.concatenate([x[:1], x[:-1]])
+                return np.sum(y * _down(weights, ndim - own), own) / 2.0
+            dx = _down(np.diff(x), ndim - own)
+        else:
+            dx = np.diff(x, axis=axis)
+    later, earlier = part(y, own, slice(1, None)), part(y, own, slice(None, -1))
+    return np.sum(dx * (later + earlier), axis) / 2.0
+
+
+def _down(a: Any, ndim: int) -> Any:
+    """An array of one axis as the first of `ndim` axes."""
+    return a if ndim == 1 else np.reshape(a, (-1, *(1,) * (ndim - 1)))
 
 
 # -- convolution -------------------------------------------------------------------------------------------------
@@ -280,9 +278,9 @@ def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 _MODES = ("valid", "same", "full")
 
 
-def _mode(mode: Any) -> str:
+def _mode(mode: Any) -> Any:
     """The name of a mode, which may be given by its number."""
-    return _MODES[mode] if isinstance(mode, int) else str(mode)
+    return _MODES[mode] if isinstance(mode, (int, np.integer)) else mode
 
 
 def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Any:
@@ -301,16 +299,25 @@ def convolve_rule(g: Any, other: Any, shape: tuple[int, ...], mode: Any) -> Any:
     return np.reshape(found, shape)
 
 
+def _products(a_shape: tuple[int, ...], v_shape: tuple[int, ...], out_shape: tuple[int, ...], mode: Any) -> int:
+    n, m = sorted((math.prod(a_shape), math.prod(v_shape)))
+    return n * (math.prod(out_shape) if _mode(mode) == "valid" else m)
+
+
+def _mend(a: Any, v: Any, mode: Any) -> str:
+    return (
+        f"a and v must have one axis and an element or more, not {np.shape(a)} and {np.shape(v)}; mode is full, same or "
+        "valid"
+    )
+
+
 convolve = op(
     lambda a, v, mode="full": np.convolve(a, v, mode),
     name="convolve",
     numpy=np.convolve,
     a=lambda g, a_shape, v, mode: convolve_rule(g, v, a_shape, mode),
     v=lambda g, a, v_shape, mode: convolve_rule(g, a, v_shape, mode),
-    multiply_adds=lambda a_shape, v_shape, out_shape, mode: (
-        min(math.prod(a_shape), math.prod(v_shape))
-        * (math.prod(out_shape) if _mode(mode) == "valid" else max(math.prod(a_shape), math.prod(v_shape)))
-    ),
+    multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
     formula="out[k] = Σⱼ a[k − j] · v[j]",
     gradients="a: g convolved with v reversed; v: g convolved with a reversed",
     doc="""The discrete convolution of two sequences, as the product of two polynomials has it.
@@ -333,26 +340,39 @@ convolve = op(
         sample(r.normal(size=3), r.normal(size=4)),
         sample(r.normal(size=()), r.normal(size=2)),
     ],
-    mend=lambda a, v, mode: (
-        f"a and v must have one axis and an element or more, not {np.shape(a)} and {np.shape(v)}; mode is full, same or "
-        "valid"
-    ),
+    mend=_mend,
 )
 
 
-@derived(
+def _correlate_g(g: Any, a_shape: tuple[int, ...], v_shape: tuple[int, ...], mode: Any) -> tuple[Any, Any]:
+    """The gradient by a correlation and its mode, as those of the convolution that it is."""
+    if _mode(mode) != "same" or a_shape[0] >= v_shape[0]:
+        return g, mode
+    before = a_shape[0] // 2  # the middle is here half an element further right than a convolution's
+    after = a_shape[0] - 1 - before
+    return np.concatenate([np.zeros(before, g.dtype), g, np.zeros(after, g.dtype)]), "full"
+
+
+def _correlate_a(g: Any, a_shape: tuple[int, ...], v: Any, mode: Any) -> Any:
+    g, mode = _correlate_g(g, a_shape, np.shape(v), mode)
+    return convolve_rule(g, np.flip(np.conj(v)), a_shape, mode)
+
+
+def _correlate_v(g: Any, a: Any, v_shape: tuple[int, ...], mode: Any) -> Any:
+    g, mode = _correlate_g(g, np.shape(a), v_shape, mode)
+    return np.conj(np.flip(convolve_rule(g, a, v_shape, mode)))
+
+
+correlate = op(
+    lambda a, v, mode="valid": np.correlate(a, v, mode),
+    name="correlate",
     numpy=np.correlate,
-    samples=lambda r: [
-        *(
-            sample(r.normal(size=n), r.normal(size=m), mode)
-            for mode in _MODES
-            for n, m in ((4, 2), (2, 5), (3, 4), (3, 3))
-        ),
-        sample(r.normal(size=3), r.normal(size=2)),
-    ],
-)
-def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
-    """The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j]).
+    a=_correlate_a,
+    v=_correlate_v,
+    multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
+    formula="out[k] = Σⱼ a[j + k] · conj(v[j])",
+    gradients="a: g convolved with conj(v); v: conj(g correlated with a)",
+    doc="""The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j]).
 
     Args:
         a: (n,).
@@ -365,12 +385,14 @@ def correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
     >>> import tapenet as tn
     >>> tn.correlate(tn.tensor([1.0, 2.0, 3.0]), [0.0, 1.0, 0.5])
     Tensor([3.5])
-    """
-    a, v, mode = array_like(a), array_like(v), _mode(mode)
-    if len(a.shape) != 1 or len(v.shape) != 1 or not a.shape[0] or not v.shape[0]:
-        raise ValueError(f"correlate: a and v must have one axis and an element or more, not {a.shape} and {v.shape}")
-    kernel = np.flip(np.conj(v) if v.dtype.kind == "c" else v)
-    if mode == "same" and a.shape[0] < v.shape[0]:  # NumPy's middle is then half an element further right
-        start = a.shape[0] // 2
-        return np.convolve(a, kernel)[start : start + v.shape[0]]
-    return np.convolve(a, kernel, mode)
+    """,
+    samples=lambda r: [
+        *(
+            sample(r.normal(size=n), r.normal(size=m), mode)
+            for mode in _MODES
+            for n, m in ((4, 2), (2, 5), (3, 4), (3, 3))
+        ),
+        sample(r.normal(size=3), r.normal(size=2)),
+    ],
+    mend=_mend,
+)

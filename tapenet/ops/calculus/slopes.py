@@ -1,0 +1,244 @@
+"""Derivatives of sampled functions along an axis, of which `gradient` is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+
+# -- samples at equal distances ----------------------------------------------------------------------------------
+
+
+def _zeros(like: Any, n: int) -> Any:
+    """Zeros in the shape of an array but for the last axis, which has `n`."""
+    return np.zeros((*like.shape[:-1], n), like.dtype)
+
+
+def _slopes_f(g: Any, f_shape: Any, h: float, axis: int, edge_order: int) -> Any:
+    g = np.moveaxis(g, axis, -1)
+    first, last = g[..., :1], g[..., -1:]
+    if edge_order == 1:
+        # Row i of the linear map has ½ and −½ beside i. At the edges it has 1 and −1: as if these were there twice, and
+        # beyond them once more with the other sign.
+        g = np.concatenate([-2 * first, 2 * first, g[..., 1:-1], 2 * last, -2 * last], -1)
+        return np.moveaxis((g[..., :-2] - g[..., 2:]) / (2 * h), -1, axis)
+    two = _zeros(g, 2)
+    inside = np.concatenate([two, g[..., 1:-1], two], -1)
+    rest = _zeros(g, f_shape[axis] - 3)
+    edges = np.concatenate([-3 * first, 4 * first, -first, rest], -1)
+    edges = edges + np.concatenate([rest, last, -4 * last, 3 * last], -1)
+    return np.moveaxis((inside[..., :-2] - inside[..., 2:] + edges) / (2 * h), -1, axis)
+
+
+def _slopes_lowered(f: Any, h: float, axis: int, edge_order: int) -> Any:
+    f = np.moveaxis(f, axis, -1)
+    first, last = f[..., 1:2] - f[..., :1], f[..., -1:] - f[..., -2:-1]
+    if edge_order == 2:
+        first = 2 * f[..., 1:2] - 1.5 * f[..., :1] - 0.5 * f[..., 2:3]
+        last = 1.5 * f[..., -1:] + 0.5 * f[..., -3:-2] - 2 * f[..., -2:-1]
+    return np.moveaxis(np.concatenate([first, 0.5 * (f[..., 2:] - f[..., :-2]), last], -1) / h, -1, axis)
+
+
+slopes = op(
+    lambda f, h, axis, edge_order: np.gradient(f, h, axis=axis, edge_order=edge_order),
+    name="slopes",
+    label="gradient",
+    lower=_slopes_lowered,
+    f=_slopes_f,
+    formula="(f[i+1] − f[i−1])/2h, one-sided at the edges",
+    gradients="f: (g[i−1] − g[i+1])/2h, with the edges' own weights",
+    doc="""What `gradient` gives along one axis if its samples are `h` apart, a number that needs no gradient.
+
+    Args:
+        f: the samples, more than `edge_order` along the axis.
+        h: the spacing.
+        axis: the axis.
+        edge_order: 1 or 2.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.calculus.slopes import slopes
+    >>> slopes(tn.tensor([1.0, 4.0, 9.0, 16.0]), 0.5, 0, 1)
+    Tensor([ 6.,  8., 12., 14.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), 0.5, 1, 1),
+        sample(r.normal(size=(2, 2)), 2.0, 0, 1),
+        sample(r.normal(size=(5, 2)), 2.0, 0, 2),
+        sample(r.normal(size=3), 0.5, 0, 2),
+    ],
+)
+
+# -- samples anywhere --------------------------------------------------------------------------------------------
+# Where two samples lie at one place weights are infinite: then, and in compiled programs, `zmul` keeps zeros apart.
+
+
+def _three_point(f: Any, w: Any, axis: int, edge_order: int) -> Any:
+    if not np.all(np.isfinite(w)):
+        return _three_point_lowered(f, w, axis, edge_order)
+    f = np.moveaxis(f, axis, -1)
+    out = np.empty_like(f, np.result_type(f, w))
+    inside = out[..., 1:-1]
+    np.multiply(w[0, 1:-1], f[..., :-2], inside)
+    inside += w[1, 1:-1] * f[..., 1:-1]
+    inside += w[2, 1:-1] * f[..., 2:]
+    first, last = _edges(f, w, edge_order)
+    out[..., :1] = first
+    out[..., -1:] = last
+    return np.moveaxis(out, -1, axis)
+
+
+def _edges(f: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
+    if edge_order == 1:  # a difference first, as NumPy has it: two products would lose digits
+        return zmul(f[..., 1:2] - f[..., :1], w[1, 0]), zmul(f[..., -1:] - f[..., -2:-1], w[1, -1])
+    first, last = zmul(f[..., :3], w[:, 0]), zmul(f[..., -3:], w[:, -1])
+    return np.sum(first, -1, keepdims=True), np.sum(last, -1, keepdims=True)
+
+
+def _three_point_lowered(f: Any, w: Any, axis: int, edge_order: int) -> Any:
+    f = np.moveaxis(f, axis, -1)
+    left, own, right = f[..., :-2], f[..., 1:-1], f[..., 2:]
+    inside = zmul(left, w[0, 1:-1]) + zmul(own, w[1, 1:-1]) + zmul(right, w[2, 1:-1])
+    first, last = _edges(f, w, edge_order)
+    return np.moveaxis(np.concatenate([first, inside, last], -1), -1, axis)
+
+
+def _three_point_back(x: Any, w: Any, axis: int, edge_order: int) -> Any:
+    if not np.all(np.isfinite(w)):
+        return _three_point_back_lowered(x, w, axis, edge_order)
+    x = np.moveaxis(x, axis, -1)
+    out = np.zeros_like(x, np.result_type(x, w))
+    inside = x[..., 1:-1]
+    np.multiply(w[0, 1:-1], inside, out[..., :-2])
+    out[..., 1:-1] += w[1, 1:-1] * inside
+    out[..., 2:] += w[2, 1:-1] * inside
+    first, last = _edges_back(x, w, edge_order)
+    out[..., : first.shape[-1]] += first
+    out[..., -last.shape[-1] :] += last
+    return np.moveaxis(out, -1, axis)
+
+
+def _edges_back(x: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
+    first, last = x[..., :1], x[..., -1:]
+    if edge_order == 2:
+        return zmul(first, w[:, 0]), zmul(last, w[:, -1])
+    first, last = zmul(first, w[1, 0]), zmul(last, w[1, -1])
+    return np.concatenate([-first, first], -1), np.concatenate([-last, last], -1)
+
+
+def _three_point_back_lowered(x: Any, w: Any, axis: int, edge_order: int) -> Any:
+    x = np.moveaxis(x, axis, -1)
+    inside, n = x[..., 1:-1], x.shape[-1]
+    one, two = _zeros(x, 1), _zeros(x, 2)
+    left, own, right = (zmul(inside, w[k, 1:-1]) for k in range(3))
+    out = np.concatenate([left, two], -1) + np.concatenate([two, right], -1) + np.concatenate([one, own, one], -1)
+    first, last = _edges_back(x, w, edge_order)
+    rest = _zeros(x, n - edge_order - 1)
+    out = out + np.concatenate([first, rest], -1) + np.concatenate([rest, last], -1)
+    return np.moveaxis(out, -1, axis)
+
+
+def _by_weights(x: Any, f: Any, axis: int, edge_order: int) -> Any:
+    """The gradient by the weights, x being that by the result."""
+    x, f = np.moveaxis(x, axis, -1), np.moveaxis(f, axis, -1)
+    n, rest = f.shape[-1], tuple(range(f.ndim - 1))
+
+    def total(a: Any, b: Any) -> Any:
+        return np.sum(a * b, rest)
+
+    inside = np.stack([total(x[..., 1:-1], f[..., k : n - 2 + k]) for k in range(3)])
+    first, last = x[..., :1], x[..., -1:]
+    if edge_order == 1:
+        nothing = np.zeros(1, inside.dtype)
+        first, last = (
+            np.stack([nothing, total(g, f[..., i : i + 1] - f[..., i - 1 : i]), nothing])
+            for g, i in ((first, 1), (last, n - 1))
+        )
+    else:
+        first, last = np.expand_dims(total(first, f[..., :3]), 1), np.expand_dims(total(last, f[..., -3:]), 1)
+    return np.concatenate([first, inside, last], 1)
+
+
+three_point: Op = op(
+    _three_point,
+    name="three_point",
+    label="gradient",
+    lower=_three_point_lowered,
+    f=lambda g, w, axis, edge_order: three_point_back(g, w, axis, edge_order),
+    w=lambda g, f, axis, edge_order: _by_weights(g, f, axis, edge_order),
+    formula="Σₖ w[k, i] · f[i − 1 + k], at the edges from those inside",
+    gradients="f: Σₖ w[k, i + 1 − k] · g[i + 1 − k]; w: Σ g[i] · f[i − 1 + k]",
+    doc="""Weighted sums of three neighbours along an axis: what `gradient` gives for samples at any distances.
+
+    Args:
+        f: the samples, more than `edge_order` along the axis.
+        w: (3, n) the weights of the left neighbour, of the sample itself and of the right neighbour. Those of the first and
+            the last sample are for the three samples at that edge; if `edge_order` is 1, w[1] is for the difference of two.
+        axis: the axis.
+        edge_order: 1 or 2.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.calculus.slopes import three_point
+    >>> three_point(tn.tensor([1.0, 4.0, 9.0]), np.array([[0, -0.5, 0], [1, 0, 1], [0, 0.5, 0]]), 0, 1)
+    Tensor([3., 4., 5.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), r.normal(size=(3, 4)), 1, 1),
+        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), 0, 1),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 3)), 0, 2),
+        sample(r.normal(size=5), r.normal(size=(3, 5)), 0, 2),
+    ],
+)
+three_point_back: Op = op(
+    _three_point_back,
+    name="three_point_back",
+    label="gradient, transposed",
+    lower=_three_point_back_lowered,
+    x=lambda g, w, axis, edge_order: three_point(g, w, axis, edge_order),
+    w=lambda g, x, axis, edge_order: _by_weights(x, g, axis, edge_order),
+    formula="Σₖ w[k, i + 1 − k] · x[i + 1 − k], at the edges from those inside",
+    gradients="x: Σₖ w[k, i] · g[i − 1 + k]; w: Σ x[i] · g[i − 1 + k]",
+    doc="""The gradient of `three_point` by its samples, x being that by its result.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.calculus.slopes import three_point_back
+    >>> three_point_back(tn.tensor([0.0, 1.0, 0.0]), np.array([[0, -0.5, 0], [1, 0, 1], [0, 0.5, 0]]), 0, 1)
+    Tensor([-0.5,  0. ,  0.5])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), r.normal(size=(3, 4)), 1, 1),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 3)), 0, 2),
+        sample(r.normal(size=2), r.normal(size=(3, 2)), 0, 1),
+    ],
+)
+
+
+def _weights(d: Any, edge_order: int) -> Any:
+    """The weights for samples that lie `d` apart from their neighbours, which make a parabola through three exact."""
+    left, right = d[:-1], d[1:]
+    both = left + right
+    inside = np.stack([-right / (left * both), (right - left) / (left * right), left / (right * both)])
+    if edge_order == 1:
+        one, nothing = 1 / d, np.zeros(1, d.dtype)
+        first, last = (np.stack([nothing, v, nothing]) for v in (one[:1], one[-1:]))
+    else:
+        a, b, c = left[:1], right[:1], both[:1]
+        first = np.stack([-(a + c) / (a * c), c / (a * b), -a / (b * c)])
+        a, b, c = left[-1:], right[-1:], both[-1:]
+        last = np.stack([b / (a * c), -c / (a * b), (b + c) / (b * c)])
+    return np.concatenate([first, inside, last], 1)
+
+
+def along(f: Any, h: Any, axis: int, edge_order: int) -> Any:
+    """The derivative of `f` along one axis; `h` is the spacing or the coordinates."""
+    if isinstance(h, (int, float, np.integer, np.floating)):
+        return slopes(f, float(h), axis, edge_order)
+    if not np.ndim(h):
+        return slopes(f, 1.0, axis, edge_order) / h
+    d = np.diff(h.astype(np.float64) if h.dtype.kind in "iu" else h)
+    if isinstance(d, np.ndarray) and d.dtype.kind == "f" and np.all(d == d[0]):
+        return slopes(f, float(d[0]), axis, edge_order)
+    return three_point(f, _weights(d, edge_order), axis, edge_order)
