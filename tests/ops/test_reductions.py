@@ -343,8 +343,18 @@ def test_of_nothing_but_a_first_value() -> None:
 def test_nothing_chosen() -> None:
     x = leaf([1.0, 2.0])
     nothing = np.array([False, False])
-    with pytest.warns(RuntimeWarning):
-        y = np.mean(x, where=nothing)
+    with np.errstate(all="ignore"):
+        for f, words in (
+            (np.mean, "Mean of empty slice"),
+            (np.var, "Degrees of freedom"),
+            (np.std, "Degrees of freedom"),
+        ):
+            with pytest.warns(RuntimeWarning, match=words):
+                assert np.isnan(f(leaf(x.data), where=nothing).data)
+        with pytest.warns(RuntimeWarning, match="Degrees of freedom"):
+            np.var(leaf(x.data), where=[True, False], ddof=1)
+        with pytest.warns(RuntimeWarning, match="Mean of empty slice"):
+            y = np.mean(x, where=nothing)
     assert np.isnan(y.data)
     y.backward()
     assert x.grad.tolist() == [0.0, 0.0]

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 import tapenet as tn
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close
+from tests.ops.test_reductions import peak
 
 R = np.random.default_rng(0)
 
@@ -143,6 +144,19 @@ def test_choose(mode: str) -> None:
         check_grads(
             lambda *c: np.choose(a, list(c) if len(c) > 1 else c[0], mode=mode) ** 3, arrays, order=2
         )  # fmt: skip
+
+
+def test_choices_that_are_the_parts_of_an_array_take_memory_once() -> None:
+    x = leaf(R.normal(size=(8, 30_000)))
+    for a in (R.integers(0, 8, 30_000), R.random(30_000) < 0.5, 3, [2]):
+        out = np.choose(a, x)
+        g = R.normal(size=out.shape)
+        back = np.zeros(x.shape)
+        back[np.asarray(a).astype(int), np.arange(30_000)] = g
+        x.grad = None
+        taken = peak(lambda out=out, g=g: out.backward(g))
+        np.testing.assert_array_equal(x.grad.data, back)
+        assert taken < 1.6 * back.nbytes / 1e6
 
 
 def test_what_choose_refuses() -> None:

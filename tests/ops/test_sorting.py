@@ -207,6 +207,21 @@ def test_equal_elements_share_the_gradient() -> None:
     assert x.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("values", [3, 5000])
+@pytest.mark.parametrize("f", [np.unique, np.unique_values])
+def test_equal_elements_among_many_share_the_gradient(f: Any, values: int) -> None:
+    """The rule for plain numbers and the one for tensors say the same."""
+    r = np.random.default_rng(values)
+    a = r.integers(0, values, (100, 60)).astype(float)
+    a[r.random(a.shape) < 0.1] = np.nan
+    x, y = leaf(a), leaf(a)
+    out = f(x)
+    g = r.normal(size=out.shape)
+    out.backward(g)
+    f(y).backward(g, create_graph=True)
+    np.testing.assert_allclose(x.grad.data, y.grad.data, rtol=1e-15)
+
+
 def test_distinct_elements_to_second_order() -> None:
     tied = [0, 1, 0, 2, 2, 2]
     check_grads(lambda x: np.unique(x[np.array(tied)]) ** 3, [np.array([0.4, -1.0, 2.0])], order=2)

@@ -117,7 +117,7 @@ def test_cov_by_weights() -> None:
 def test_float32_stays_in_covariances() -> None:
     """NumPy computes in float64."""
     m = np.random.default_rng(0).normal(size=(2, 4)).astype(np.float32)
-    for options in ({}, {"aweights": np.ones(4)}, {"fweights": [1, 2, 1, 1]}):
+    for options in ({}, {"aweights": np.ones(4)}, {"fweights": [1, 2, 1, 1]}, {"ddof": np.int64(0)}):
         x = leaf(m)
         out = np.cov(x, **options)
         assert out.dtype == np.float32
@@ -127,6 +127,19 @@ def test_float32_stays_in_covariances() -> None:
     assert np.corrcoef(leaf(m)).dtype == np.float32
     assert np.cov(leaf(m), dtype=np.float64).dtype == np.float64
     assert np.cov(tn.tensor([[1, 2], [3, 5]])).dtype == np.float64
+
+
+def test_float32_far_from_0() -> None:
+    """The mean of large numbers is rounded; covariances are still those of the numbers there are."""
+    m = (1e8 + 100 * np.random.default_rng(0).normal(size=(2, 1000))).astype(np.float32)
+    for f in (np.cov, np.corrcoef):
+        x, exact = leaf(m), leaf(m.astype(np.float64))
+        out, expected = f(x), f(exact)
+        np.testing.assert_allclose(out.data, expected.data, rtol=1e-6, atol=1e-6)
+        out[0, 1].backward()
+        expected[0, 1].backward()
+        largest = np.abs(exact.grad.data).max()
+        np.testing.assert_allclose(x.grad.data / largest, exact.grad.data / largest, atol=1e-6)
 
 
 def test_cov_mistakes() -> None:

@@ -181,6 +181,9 @@ def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
     one = isinstance(choices_shape[0], int)  # an array, whose parts along the first axis are the choices
     shapes = (choices_shape[1:],) * choices_shape[0] if one else choices_shape
     a = within(a, len(shapes), mode)
+    if one and choices_shape[1:] == g.shape:
+        a = integers(a)
+        return Scatter(along(choices_shape, np.reshape(a, (1, *np.shape(a))), 0), g[np.newaxis])
     parts = tuple(unbroadcast(np.where(np.equal(a, k), g, 0), shape) for k, shape in enumerate(shapes))
     return np.stack(parts) if one else parts
 

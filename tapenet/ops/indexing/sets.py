@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.basic import getitem
+from tapenet.ops.indexing.sorting import stable_order
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import whole
@@ -77,6 +78,16 @@ unique_all = op(
 
 
 def _unique_values_x(g: Any, x: Any, axis: int | None, equal_nan: bool) -> Any:
+    if type(g) is np.ndarray and axis is None:  # with the elements in order nobody needs to know where each value went
+        flat = x.reshape(-1)
+        order = np.argsort(flat) if equal_nan or not np.isnan(flat).any() else stable_order(flat, 0)
+        found, made = flat[order], np.empty(flat.shape, g.dtype)
+        begins = np.flatnonzero(np.concatenate([[True], found[1:] != found[:-1]]))[
+            : g.size
+        ]  # nan, if once, is the last
+        counts = np.diff(begins, append=flat.size)
+        made[order] = np.repeat(g / counts.astype(g.dtype), counts)
+        return made.reshape(x.shape)
     _, _, inverse, counts = unique_all(x, axis=axis, equal_nan=equal_nan)
     return _shared(g, inverse, counts, x.shape, axis)
 

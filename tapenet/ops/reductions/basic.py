@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,12 @@ def how_many(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     if where is True:
         return count(a.shape, axis)
     return np.sum(np.broadcast_to(array_like(where), a.shape), axis=axis, keepdims=keepdims)
+
+
+def warn_of_none(number: Any, words: str) -> None:
+    """NumPy's warning, where a number of elements that can be looked at is 0 or less."""
+    if isinstance(number, (np.ndarray, np.generic, int, float)) and np.any(np.less_equal(number, 0)):
+        warnings.warn(words, RuntimeWarning, stacklevel=2)
 
 
 def _reduction(
@@ -117,12 +124,19 @@ def _mean_more(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = F
     a = array_like(a)
     if where is True:
         return mean(a, axis, dtype, keepdims=keepdims)
+    found, n = _masked_mean(a, axis, dtype, keepdims, where)
+    warn_of_none(n, "Mean of empty slice")
+    return found
+
+
+def _masked_mean(a: Any, axis: Any, dtype: Any, keepdims: Any, where: Any) -> tuple[Any, Any]:
+    """The mean of what a mask chooses, and of how many elements it is."""
     kind = a.dtype if dtype is None else np.dtype(dtype)
     made = kind if kind.kind in "fc" or dtype is not None else np.dtype(np.float64)
     wide = np.dtype(np.float32) if made == np.float16 else made  # as NumPy, which rounds once
-    total = _sum_more(a, axis, wide, keepdims=keepdims, where=where)
-    found = total / how_many(a, axis, keepdims, where).astype(wide)
-    return found if found.dtype == made else found.astype(made)
+    n = how_many(a, axis, keepdims, where)
+    found = _sum_more(a, axis, wide, keepdims=keepdims, where=where) / n.astype(wide)
+    return (found if found.dtype == made else found.astype(made)), n
 
 
 mean = _reduction(
@@ -171,10 +185,11 @@ def _var_more(
     if dtype is None and a.dtype.kind in "biu":
         dtype = np.float64
     if mean is None:
-        mean = _mean_more(a, axis, dtype, keepdims=True, where=where)
+        mean, _ = _masked_mean(a, axis, dtype, True, where)
     # Masked before it is squared: a nan that is left out must not meet the gradient 0 in a product.
     total = sum(squared(chosen("var", a - mean, where, 0)), axis, dtype, keepdims=keepdims)
     dof = how_many(a, axis, keepdims, where) - ddof
+    warn_of_none(dof, "Degrees of freedom <= 0 for slice")
     if where is True:
         found = total / (dof if dof > 0 else 0)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import count
 from tapenet.ops.reductions.common import conjugate
@@ -105,6 +107,44 @@ def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
     return weights if weights.dtype == dtype else weights.astype(dtype)
 
 
+def _centred(x: Any) -> Any:
+    """Variables less their means; of those again, as the mean of large numbers is rounded."""
+    x = x - np.mean(x, axis=1, keepdims=True)
+    return x - np.mean(x, axis=1, keepdims=True)
+
+
+def _covariance(x: Any, freedom: Any) -> Any:
+    x = _centred(x)
+    return x @ conjugate(x).T / freedom
+
+
+def _covariance_x(g: Any, x: Any, freedom: Any) -> Any:
+    # What the means would get is 0, as the deviations from them sum to 0.
+    return zmul(g + conjugate(g).T, 1 / freedom if freedom else math.inf) @ conjugate(_centred(x))
+
+
+covariance = op(
+    _covariance,
+    name="covariance",
+    x=_covariance_x,
+    formula="(x − μ) (x − μ)*ᵀ / freedom",
+    gradients="x: (g + g*ᵀ) (x − μ)* / freedom",
+    doc="""The covariances of the rows of a matrix: what `cov` is without weights.
+
+    Args:
+        x: (variables, observations).
+        freedom: what the sum over the observations is divided by.
+
+    >>> from tapenet.ops.reductions.statistics import covariance
+    >>> covariance(np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]), 2)
+    array([[ 1., -1.],
+           [-1.,  1.]])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 4)), 3), sample(r.normal(size=(1, 3)), 2)],
+    multiply_adds=lambda x_shape: x_shape[0] ** 2 * x_shape[1],
+)
+
+
 @derived(
     numpy=np.cov,
     samples=lambda r: [
@@ -151,6 +191,7 @@ def cov(
         ddof = 0 if bias else 1
     elif ddof != int(ddof):
         raise ValueError(f"cov: ddof={ddof} is no whole number")
+    ddof = int(ddof)  # a NumPy integer would turn float32 into float64
     m = array_like(m)
     x = _variables(m, "m", not rowvar and m.ndim == 2)
     if x.shape[0] == 0:
@@ -170,19 +211,18 @@ def cov(
         aweights = _checked(aweights, "aweights", n, real)
         weights = aweights if weights is None else weights * aweights
     if weights is None:
-        mean, freedom, weighted = np.mean(x, axis=1, keepdims=True), n - ddof, None
-    else:
-        total = np.sum(weights)
-        if _known(total) and total == 0:
-            raise ZeroDivisionError("cov: the weights sum to 0")
-        mean = np.sum(x * weights, axis=1, keepdims=True) / total
-        lost = 1 if aweights is None else np.sum(weights * aweights) / total
-        freedom, weighted = total if ddof == 0 else total - ddof * lost, weights
-    x = x - mean
-    products = x @ conjugate(x if weighted is None else x * weighted).T
+        if n <= ddof:
+            warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+        return np.squeeze(covariance(x, max(n - ddof, 0)))
+    total = np.sum(weights)
+    if _known(total) and total == 0:
+        raise ZeroDivisionError("cov: the weights sum to 0")
+    x = x - np.sum(x * weights, axis=1, keepdims=True) / total
+    lost = 1 if aweights is None else np.sum(weights * aweights) / total
+    freedom = total if ddof == 0 else total - ddof * lost
     if _known(freedom) and freedom <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-    return np.squeeze(products / (max(freedom, 0) if _known(freedom) else np.maximum(freedom, 0)))
+    return np.squeeze(x @ conjugate(x * weights).T / np.maximum(freedom, 0))
 
 
 @derived(
