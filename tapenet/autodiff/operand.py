@@ -12,7 +12,11 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.methods import Methods
-from tapenet.ops.registry import numpy_functions, numpy_name
+from tapenet.ops.later import home
+from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
+
+#: What SciPy calls otherwise.
+_OWN = {"expit": "sigmoid", "log_expit": "logsigmoid"}
 
 
 class Operand(Methods):
@@ -124,6 +128,18 @@ class Operand(Methods):
     def __rxor__(self, other: Any) -> Any:
         return ops.bitwise_xor(other, self)
 
+    def __lshift__(self, other: Any) -> Any:
+        return ops.left_shift(self, other)
+
+    def __rlshift__(self, other: Any) -> Any:
+        return ops.left_shift(other, self)
+
+    def __rshift__(self, other: Any) -> Any:
+        return ops.right_shift(self, other)
+
+    def __rrshift__(self, other: Any) -> Any:
+        return ops.right_shift(other, self)
+
     def __invert__(self) -> Any:
         return ops.invert(self)
 
@@ -137,15 +153,25 @@ class Operand(Methods):
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         function = numpy_functions.get(ufunc) or ops.stands_for(ufunc)
         if function is None:
-            raise self._unsupported(f"np.{ufunc.__name__}")
+            raise self._unsupported(ufunc_name(ufunc))
         if method == "__call__":
             return ops.protocol.call(ufunc, inputs, **kwargs) if kwargs else function(*inputs)
+        for given in ("array", "indices"):  # by name: NumPy has them among the inputs as well
+            kwargs.pop(given, None)
         return ops.protocol.METHODS[method](ufunc, *inputs, **kwargs)
 
     def _unsupported(self, name: str) -> Exception:
         """The error for a NumPy function that no op stands for."""
+        if name.endswith(" (vectorized)"):
+            return TypeError(
+                f"np.frompyfunc's {name} is not supported on tensors: it calls Python once for each element; give the function "
+                "the whole tensor, or define an op for it with tn.op"
+            )
+        own = name.rpartition(".")[2]
+        own = _OWN.get(own, own)
+        known = f"tn.{own}, " if hasattr(ops, own) or home(own) else ""
         return TypeError(
-            f"{name} is not supported on tensors: use tensor.numpy() for the values alone, or define an op for it with "
+            f"{name} is not supported on tensors: use {known}tensor.numpy() for the values alone, or define an op for it with "
             "tn.op(..., numpy=...)"
         )
 

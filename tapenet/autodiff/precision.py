@@ -27,9 +27,10 @@ from tapenet.ops.sequences import refilled
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-#: Ops that move numbers without computing: they do the same with 16 bits.
+#: Ops that move numbers without computing, which do the same with 16 bits, and those that are about these bits.
 _MOVES = frozenset(
-    {"alias", "astype", "copy", "expand_dims", "flip", "moveaxis", "reshape", "squeeze", "swapaxes", "transpose"}
+    {"alias", "astype", "copy", "expand_dims", "flip", "moveaxis", "nextafter", "reshape", "spacing", "squeeze", "swapaxes",
+     "transpose"}
 )  # fmt: skip
 #: Ops that move numbers too, and whose rules add.
 _ADDING = frozenset(
@@ -199,7 +200,7 @@ def composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
 def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], full: bool = False) -> Any:
     """A function composed of ops, on low tensors: on float32 copies, its results rounded unless they are to stay `full`.
 
-    Otherwise each of its parts would round.
+    Otherwise each of its parts would round. A ufunc has no parts: it comes back as the op that it is.
     """
     dtypes = {t.dtype for t in _tensors((*args, *kwargs.values()))}
     asked = kwargs.get("dtype")
@@ -209,6 +210,8 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     target = _common(dtypes)
     if asked is not None:
         target = asked if is_low(asked) else None
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
         kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}
     result = function(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
     return result if target is None or full else _narrow(result, target)

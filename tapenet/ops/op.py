@@ -149,7 +149,8 @@ class Op:
         self.effect = effect
         self.lower = lower
         self.mend = mend
-        self.more = more
+        #: A ufunc answers its own options: by NumPy's protocol, if it meets a tensor.
+        self.more = more or next((f for f in self.numpy if isinstance(f, np.ufunc) and f.signature is None), None)
         self.result = result
         self.memory = memory
         self._check(names)
@@ -323,7 +324,8 @@ def op(
             the array sample(rng).
         mend: a function of the arguments that says how to mend a failed call; its text ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
-            that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing.
+            that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing. An op that stands for
+            a ufunc has the ufunc's.
         result: of an op with several outputs: what they are given as, such as a NamedTuple class; called with them.
         memory: how results usually lie in memory, which spares compiled programs a copy: a tuple of axes, from the slowest
             to the fastest, for results with as many, or "alike" (as an input with as many axes); by default row by row.

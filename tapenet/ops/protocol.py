@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -17,10 +17,12 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.indexing.basic import raw_index, scatter_add
-from tapenet.ops.op import Op, op
-from tapenet.ops.reductions import cumulative
+from tapenet.ops.low import is_float, is_inexact, is_low
+from tapenet.ops.op import Op
+from tapenet.ops.reductions import cumulative, folds
 from tapenet.ops.reductions.basic import logsumexp
-from tapenet.ops.registry import numpy_functions, numpy_name, sample
+from tapenet.ops.reductions.common import chosen, number
+from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 
 _UNSET: Any = np._NoValue
 
@@ -123,14 +125,14 @@ def _names(stands: Callable[..., Any]) -> set[str]:
 
 def call(
     ufunc: np.ufunc, inputs: tuple[Any, ...], *, out: Any = None, where: Any = True, dtype: Any = None,
-    casting: str = "same_kind", order: str = "K", subok: bool = True, **core: Any,
+    casting: str = "same_kind", signature: Any = None, order: str = "K", subok: bool = True, **core: Any,
 ) -> Any:  # fmt: skip
     """`ufunc(*inputs, ...)` with options; `core` are those of ufuncs on vectors and matrices: axis, axes, keepdims.
 
     Raises:
-        TypeError: `where=` without `out=`, an array as `out=`, or a dtype that the inputs cannot be cast to.
+        TypeError: `where=` without `out=`, an array as `out=`, or a dtype or signature that the inputs cannot be cast to.
     """
-    name = f"np.{ufunc.__name__}"
+    name = ufunc_name(ufunc)
     outs = out or (None,) * ufunc.nout
     for o in outs:
         if isinstance(o, np.ndarray):
@@ -140,8 +142,8 @@ def call(
             f"{name}: where= without out= leaves the other elements unset: write np.where(mask, {name}(...), other), or "
             "give a tensor as out="
         )
-    if dtype is not None:
-        inputs = _cast(name, ufunc, inputs, np.dtype(dtype), casting)
+    if dtype is not None or signature is not None:
+        inputs = _cast(name, ufunc, inputs, dtype, signature, casting)
     # What is computed where the mask is false nobody sees.
     with np.errstate(all=None if where is True else "ignore"):
         results = numpy_functions[ufunc](*inputs, **core)
@@ -153,31 +155,37 @@ def call(
             continue
         _check_cast(name, r, o, casting)
         kept = r if where is True else np.where(where, r.astype(o.dtype), o)
-        made.append(write(name, np.broadcast_to(kept, o.shape) if _fits(kept, o) else kept, o, casting))
+        repeated = kept.shape != o.shape and _repeats_to(kept.shape, o.shape)
+        made.append(write(name, np.broadcast_to(kept, o.shape) if repeated else kept, o, casting))
     return made[0] if ufunc.nout == 1 else tuple(made)
 
 
-def _fits(value: Any, out: Any) -> bool:
-    """Whether a result may be repeated to the shape of `out`, as NumPy does it."""
+def _repeats_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an array of one shape may be repeated to another."""
     try:
-        return bool(value.shape != out.shape and np.broadcast_shapes(value.shape, out.shape) == out.shape)
+        return np.broadcast_shapes(shape, target) == target
     except ValueError:
         return False
 
 
 def _cast(
-    name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: np.dtype[Any], casting: Any
+    name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any, signature: Any, casting: Any
 ) -> tuple[Any, ...]:  # fmt: skip
-    """The inputs in the dtypes from which NumPy makes results of `dtype`."""
+    """The inputs in the dtypes from which NumPy makes results of `dtype`, or those that a signature names."""
     weak = (int, float, complex)
     inputs = tuple(x if type(x) in weak else array_like(x) for x in inputs)
     kinds = tuple(type(x) if type(x) in weak else x.dtype for x in inputs)
+    if dtype is not None:  # NumPy has seen to it that one of them is given
+        signature = (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout
+        asked = f"dtype={np.dtype(dtype)}"
+    else:
+        asked = f"signature={signature!r}"
     try:
-        loop = ufunc.resolve_dtypes(
-            (*kinds, *(None,) * ufunc.nout), signature=(None,) * ufunc.nin + (dtype,) * ufunc.nout, casting=casting
-        )
+        loop = ufunc.resolve_dtypes((*kinds, *(None,) * ufunc.nout), signature=signature, casting=casting)
     except TypeError as error:
-        raise TypeError(f"{name}: dtype={dtype} is not for inputs of {', '.join(map(_kind, kinds))}: {error}") from None
+        raise TypeError(f"{name}: {asked} is not for inputs of {', '.join(map(_kind, kinds))}: {error}") from None
+    if any(kind.hasobject for kind in loop):
+        raise TypeError(f"{name}: {asked} is for arrays of objects; a tensor holds numbers")
     return tuple(
         x if type(x) in weak or x.dtype == kind else np.astype(x, kind) for x, kind in zip(inputs, loop, strict=False)
     )
@@ -189,47 +197,14 @@ def _kind(dtype: Any) -> str:
 
 # -- methods of ufuncs -------------------------------------------------------------------------------------------
 
-reduced = op(
-    lambda a, ufunc, axis=0, *, dtype=None, keepdims=False: ufunc.reduce(a, axis, dtype, keepdims=keepdims),
-    name="reduced",
-    nondiff=("a",),
-    label=lambda ufunc, **_: f"{ufunc.__name__.replace('_', ' ')} reduce",
-    formula="the elements of a combined one after another",
-    doc="""`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
-
-    >>> import numpy as np, tapenet as tn
-    >>> np.bitwise_xor.reduce(tn.tensor([6, 3])).item()
-    5
-    """,
-    samples=lambda r: [
-        sample(np.array([[6, 3], [5, 12]]), np.bitwise_and, 1),
-        sample(np.array([[6, 3], [5, 12]]), np.gcd, axis=0, keepdims=True),
-        sample(r.normal(size=(2, 3)) > 0, np.logical_xor, None),
-    ],
-)
-accumulated = op(
-    lambda a, ufunc, axis=0, *, dtype=None: ufunc.accumulate(a, axis, dtype),
-    name="accumulated",
-    nondiff=("a",),
-    label=lambda ufunc, **_: f"{ufunc.__name__.replace('_', ' ')} accumulate",
-    formula="the elements of a combined one after another, each result kept",
-    doc="""`ufunc.accumulate(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
-
-    >>> import numpy as np, tapenet as tn
-    >>> np.bitwise_or.accumulate(tn.tensor([4, 1])).tolist()
-    [4, 5]
-    """,
-    samples=lambda r: [
-        sample(np.array([[6, 3], [5, 12]]), np.bitwise_or, 1),
-        sample(np.array([[6, 4], [9, 12]]), np.gcd),
-    ],
-)
 #: Reductions that are functions of their own.
 _REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.add: np.sum,
     np.multiply: np.prod,
     np.maximum: np.max,
     np.minimum: np.min,
+    np.fmax: folds.largest,
+    np.fmin: folds.smallest,
     np.logaddexp: logsumexp,
     np.logical_and: np.all,
     np.logical_or: np.any,
@@ -239,6 +214,8 @@ _ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {
     np.multiply: np.cumprod,
     np.maximum: cumulative.cumulative_max,
     np.minimum: cumulative.cumulative_min,
+    np.fmax: folds.running_largest,
+    np.fmin: folds.running_smallest,
     np.logaddexp: cumulative.logcumsumexp,
 }
 
@@ -249,79 +226,109 @@ def _steps(ufunc: np.ufunc) -> bool:
     return isinstance(stands, (Op, Derived)) and not stands.differentiable
 
 
+def _method(ufunc: np.ufunc, method: str) -> str:
+    """The name of a ufunc's method.
+
+    Raises:
+        ValueError: the ufunc has none, as it has not two arguments and one result.
+    """
+    name = f"{ufunc_name(ufunc)}.{method}"
+    if ufunc.nin != 2 or ufunc.nout != 1 or ufunc.signature is not None:
+        raise ValueError(f"{name}: only ufuncs of two numbers with one result have this method")
+    return name
+
+
+def _in_loop_dtype(name: str, ufunc: np.ufunc, array: Any, dtype: Any) -> Any:
+    """An array in the dtype that a ufunc combines its elements in."""
+    if is_low(array.dtype) and dtype is None:
+        return array
+    try:
+        kind = ufunc.reduce(np.ones(2, array.dtype), dtype=dtype).dtype
+    except TypeError as error:
+        raise TypeError(f"{name} of {array.dtype}{'' if dtype is None else f' in dtype={dtype}'}: {error}") from None
+    return array if array.dtype == kind else np.astype(array, kind)
+
+
 def reduce(
     ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False,
     initial: Any = _UNSET, where: Any = True,
 ) -> Any:  # fmt: skip
     """`ufunc.reduce(array, axis, ...)`: by the op that is this reduction, or element after element."""
-    name = f"np.{ufunc.__name__}.reduce"
+    name = _method(ufunc, "reduce")
     array = array_like(array)
     if not array.ndim and axis in (0, -1):
         axis = None
     options: dict[str, Any] = {"keepdims": keepdims}
-    if ufunc in _REDUCTIONS:
-        if dtype is not None:
-            array = np.astype(array, np.dtype(dtype))
-        if initial is not _UNSET and initial is not None:
-            options["initial"] = initial
-        if where is not True:
-            options["where"] = where
-        result = _REDUCTIONS[ufunc](array, axis, **options)
-    elif _steps(ufunc) and initial is _UNSET and where is True:
-        result = reduced(array, ufunc, axis, dtype=dtype, keepdims=keepdims)
+    if initial is None and not array.size:
+        raise ValueError(f"{name} has nothing to start from: give initial=")
+    if initial is not _UNSET and initial is not None:
+        options["initial"] = initial
+    if where is not True:
+        options["where"] = where
+    own = ufunc in _REDUCTIONS
+    if (
+        ufunc is np.logaddexp
+    ):  # logsumexp takes complex numbers, but not nothing; and makes no float16 of small integers
+        own = array.size > 0 and is_float(array.dtype)
+    if own and not (_steps(ufunc) and (dtype is not None or "initial" in options)):
+        result = _REDUCTIONS[ufunc](array if dtype is None else np.astype(array, np.dtype(dtype)), axis, **options)
+    elif _steps(ufunc) or not is_inexact(array.dtype):
+        result = folds.reduced(array, ufunc, axis, dtype=dtype, **options)
     else:
-        result = _fold(name, ufunc, array, axis, dtype, keepdims, initial, where)
+        result = _fold(name, ufunc, _in_loop_dtype(name, ufunc, array, dtype), axis, **options)
     return _given(name, result, out)
 
 
 def _fold(
-    name: str, ufunc: np.ufunc, a: Any, axis: Any, dtype: Any, keepdims: bool, initial: Any, where: Any
+    name: str, ufunc: np.ufunc, a: Any, axis: Any, keepdims: bool, initial: Any = None, where: Any = True
 ) -> Any:  # fmt: skip
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
-    if len(axes) > 1 and ufunc.identity is None and ufunc not in (np.fmax, np.fmin):
+    if len(axes) > 1 and ufunc.identity is None:
         raise ValueError(f"{name} depends on the order of its elements: it takes one axis, not {axes}")
-    if dtype is not None:
-        a = np.astype(a, np.dtype(dtype))
     kept = tuple(1 if i in axes else n for i, n in enumerate(a.shape))
-    rest = tuple(n for i, n in enumerate(a.shape) if i not in axes)
-
-    def lines(x: Any) -> Any:
-        return np.reshape(np.moveaxis(x, axes, range(len(axes))), (math.prod(a.shape[i] for i in axes), *rest))
-
-    rows = lines(a)
-    masks = None if where is True else lines(np.broadcast_to(array_like(where), a.shape))
-    first = ufunc.identity if initial is _UNSET else initial
-    elements: Iterable[int] = range(rows.shape[0])
-    if initial is _UNSET and masks is None and rows.shape[0]:
-        out, elements = rows[0], range(1, rows.shape[0])
-    elif first is None:
-        raise ValueError(f"{name} has nothing to start from: give initial=")
-    else:
-        # The sum of no rows is the zero of their kind: a tensor if they are one.
-        out = np.broadcast_to(np.sum(rows[:0], axis=0) + first, rest)
-    for i in elements:
-        step = ufunc(out, rows[i])
-        out = step if masks is None else np.where(masks[i], step, out)
-    return np.reshape(out, kept) if keepdims else out
+    if ufunc.identity is not None:
+        a, where = chosen(name, a, where, ufunc.identity), True
+    if len(axes) == 1:
+        (axis,) = axes
+    else:  # as one axis, the first
+        a, axis = np.moveaxis(a, axes, range(len(axes))), 0
+        a = np.reshape(a, (math.prod(a.shape[: len(axes)]), *a.shape[len(axes) :]))
+    if initial is None and (where is not True or not a.shape[axis]):
+        initial = ufunc.identity
+        if initial is None:
+            raise ValueError(f"{name} has nothing to start from: give initial=")
+    if initial is not None:
+        lines = tuple(1 if i == axis else n for i, n in enumerate(a.shape))
+        a = np.concatenate([np.broadcast_to(number(initial, a.dtype), lines), a], axis)
+    result = folds.folded(a, ufunc, axis) if where is True else folds.masked_fold(a, ufunc, axis, where)
+    return np.reshape(result, kept) if keepdims else result
 
 
-def accumulate(ufunc: np.ufunc, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+def accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     """`ufunc.accumulate(array, axis, ...)`."""
+    name = _method(ufunc, "accumulate")
     array = array_like(array)
-    axis = normalize_axis_index(axis, array.ndim)
-    if dtype is not None:
-        array = np.astype(array, np.dtype(dtype))
+    axis = _one_axis(name, axis, array)
     if ufunc in _ACCUMULATIONS:
-        result = _ACCUMULATIONS[ufunc](array, axis)
-    elif _steps(ufunc):
-        result = accumulated(array, ufunc, axis)
+        result = _ACCUMULATIONS[ufunc](array if dtype is None else np.astype(array, np.dtype(dtype)), axis)
+    elif _steps(ufunc) or not is_inexact(array.dtype):
+        result = folds.accumulated(array, ufunc, axis, dtype=dtype)
     else:
-        rows = np.moveaxis(array, axis, 0)
-        found = [rows[0]] if rows.shape[0] else []
-        for i in range(1, rows.shape[0]):
-            found.append(ufunc(found[-1], rows[i]))
-        result = np.stack(found, axis) if found else np.copy(array)
-    return _given(f"np.{ufunc.__name__}.accumulate", result, out)
+        result = folds.running_fold(_in_loop_dtype(name, ufunc, array, dtype), ufunc, axis)
+    return _given(name, result, out)
+
+
+def _one_axis(name: str, axis: Any, array: Any) -> int:
+    """The axis of an array that a method goes along; None is the only one, as in NumPy."""
+    if not array.ndim:
+        raise TypeError(f"{name}: a number has no elements to go along: give an array of one axis or more")
+    if isinstance(axis, tuple) and len(axis) == 1:
+        (axis,) = axis
+    if axis is None and array.ndim == 1:
+        return 0
+    if axis is None or isinstance(axis, tuple):
+        raise ValueError(f"{name} goes along one axis, not {'all' if axis is None else axis}")
+    return normalize_axis_index(axis, array.ndim)
 
 
 def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
@@ -330,53 +337,94 @@ def outer(ufunc: np.ufunc, a: Any, b: Any, **options: Any) -> Any:
     return call(ufunc, (np.reshape(a, (*a.shape, *(1 for _ in b.shape))), b), **options)
 
 
-def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+def reduceat(ufunc: np.ufunc, array: Any, indices: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     """`ufunc.reduceat(array, indices, axis, ...)`: reductions of slices."""
-    name = f"np.{ufunc.__name__}.reduceat"
+    name = _method(ufunc, "reduceat")
     array = array_like(array)
-    axis = normalize_axis_index(axis, array.ndim)
-    if dtype is not None:
-        array = np.astype(array, np.dtype(dtype))
-    starts = np.asarray(raw_index(indices))
+    axis = _one_axis(name, axis, array)
+    starts = np.asarray(raw_index(indices)).astype(np.intp)
+    if starts.ndim != 1:
+        raise ValueError(f"{name}: indices must have one axis, not shape {starts.shape}")
     length = array.shape[axis]
     if starts.size and not (starts.min() >= 0 and starts.max() < length):
         raise IndexError(f"{name}: indices must lie within the {length} elements of axis {axis}")
     ends = np.append(starts[1:], length)
-    ends = np.where(ends > starts, ends, starts + 1)
-    rows = np.moveaxis(array, axis, 0)
-    if ufunc is np.add:
-        counts = ends - starts
-        positions = np.repeat(starts - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
-        result = scatter_add(rows[positions], np.repeat(np.arange(len(starts)), counts), (len(starts), *rows.shape[1:]))
-    else:
-        parts = [reduce(ufunc, rows[int(s) : int(e)]) for s, e in zip(starts, ends, strict=True)]
-        result = np.stack(parts) if parts else rows[:0]
-    result = np.moveaxis(result, 0, axis)
-    return _given(name, result, out)
+    result = _segments(ufunc, np.moveaxis(array, axis, 0), starts, np.maximum(ends - starts, 1), dtype)
+    return _given(name, np.moveaxis(result, 0, axis), out)
+
+
+def _segments(ufunc: np.ufunc, rows: Any, starts: Any, lengths: Any, dtype: Any = None) -> Any:
+    """Reductions of `rows[start : start + length]`, those of equal length together."""
+    order = np.argsort(lengths, kind="stable")
+    counts = np.bincount(lengths, minlength=2)
+    parts, begin = [], 0
+    for length in np.flatnonzero(counts) if lengths.size else [1]:
+        places = starts[order[begin : begin + counts[length]]]
+        parts.append(reduce(ufunc, rows[places[:, None] + np.arange(length)], 1, dtype))
+        begin += counts[length]
+    if len(parts) == 1:
+        return parts[0]
+    turn = np.empty_like(order)
+    turn[order] = np.arange(order.size)
+    return np.concatenate(parts)[turn]
 
 
 def at(ufunc: np.ufunc, a: Any, indices: Any, *b: Any) -> None:
-    """`ufunc.at(a, indices, b)`: `a[indices] = ufunc(a[indices], b)` on a tensor, each time an element is named."""
+    """`ufunc.at(a, indices, b)`: `a[indices] = ufunc(a[indices], b)` on a tensor, each time an element is named.
+
+    Raises:
+        TypeError: `a` is an array, or its dtype cannot hold what the ufunc gives.
+        ValueError: too many or too few arguments, or those of `b` do not broadcast to what is named.
+    """
+    name = f"{ufunc_name(ufunc)}.at"
     if isinstance(a, np.ndarray):
-        refuse_array(f"np.{ufunc.__name__}.at")
+        refuse_array(name)
+    if len(b) != ufunc.nin - 1 or ufunc.nout != 1 or ufunc.signature is not None:
+        raise ValueError(
+            f"{name}: a ufunc of one or two numbers with one result takes the tensor, indices and, of two, the other one"
+        )
     index = raw_index(indices)
     places = np.arange(a.size).reshape(a.shape)[index]
-    values = [np.broadcast_to(array_like(v), places.shape) for v in b]
+    values = [array_like(v) for v in b]
+    for v in values:
+        if not _repeats_to(v.shape, places.shape):
+            raise ValueError(
+                f"{name}: values of shape {v.shape} do not broadcast to {places.shape}, the shape of a[indices]"
+            )
+    kinds = [a.dtype, *(v.dtype for v in values)]
+    loop = kinds if any(map(is_low, kinds)) else ufunc.resolve_dtypes((*kinds, None))
+    if not any(map(is_low, kinds)) and not np.can_cast(loop[-1], a.dtype, "same_kind"):
+        raise TypeError(f"{name}: a tensor of {a.dtype} cannot hold results of {loop[-1]}: cast it with .astype")
+    values = [np.broadcast_to(v, places.shape) for v in values]
     if ufunc in (np.add, np.subtract):
         change = scatter_add(values[0], index, a.shape)
         a[...] = a + change if ufunc is np.add else a - change
         return
-    flat = np.reshape(a, (-1,)) + 0  # a tensor of its own, which the rounds below may assign to
-    order = np.argsort(places, axis=None, kind="stable")
-    ordered = places.reshape(-1)[order]
-    # How often an element was named before: in each round every element occurs once.
-    begins = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if ordered.size else ordered
-    turn = np.arange(ordered.size) - np.repeat(begins, np.diff(np.append(begins, ordered.size)))
-    values = [np.reshape(v, (-1,)) for v in values]
-    for n in range(int(turn.max(initial=-1)) + 1):
-        chosen = order[turn == n]
-        where = places.reshape(-1)[chosen]
-        flat[where] = ufunc(flat[where], *(v[chosen] for v in values))
+    flat = np.reshape(np.copy(a), (-1,))  # a tensor of its own, which is assigned to
+    places, values = places.reshape(-1), [np.reshape(v, (-1,)) for v in values]
+    counts = np.bincount(places, minlength=a.size)
+    if counts.max(initial=0) <= 1:
+        flat[places] = ufunc(flat[places], *values)
+    else:
+        order = np.argsort(places, kind="stable")
+        named = np.flatnonzero(counts)
+        times = counts[named]
+        begins = np.cumsum(times) - times
+        if values and len(set(loop)) == 1:
+            # One after another: each element, then all that it is combined with.
+            begins += np.arange(named.size)
+            source = np.empty(named.size + order.size, np.intp)
+            is_element = np.zeros(source.size, bool)
+            is_element[begins] = True
+            source[begins] = np.arange(named.size)
+            source[~is_element] = named.size + order
+            rows = np.concatenate([flat[named], values[0]])[source]
+            flat[named] = _segments(ufunc, rows, begins, times + 1)
+        else:  # in each round every element once
+            turn = np.arange(order.size) - np.repeat(begins, times)
+            for n in range(times.max()):
+                now = order[turn == n]
+                flat[places[now]] = ufunc(flat[places[now]], *(v[now] for v in values))
     a[...] = np.reshape(flat, a.shape)
 
 

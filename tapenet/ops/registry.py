@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
@@ -33,6 +34,15 @@ numpy_functions: dict[Any, Callable[..., Any]] = {}
 def numpy_name(function: Any) -> str:
     """What a NumPy function is called by those who call it: "np.linalg.inv"."""
     return f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+
+
+def ufunc_name(ufunc: np.ufunc) -> str:
+    """What a ufunc is called by those who call it: "np.sin", "scipy.special.erf". Ufuncs do not know where they live."""
+    name = ufunc.__name__
+    for module, short in (("numpy", "np"), ("scipy.special", "scipy.special")):
+        if getattr(sys.modules.get(module), name, None) is ufunc:
+            return f"{short}.{name}"
+    return name
 
 
 def refuse(function: Any, mend: str) -> None:

@@ -17,7 +17,13 @@ from tapenet.testing import tree_leaves, tree_map
 ml_dtypes = pytest.importorskip("ml_dtypes")
 
 tapenet.ops.everything()
-OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.") and op.samples is not None}
+#: What is about the type's own neighbours, see below.
+_NEIGHBOURS = ("tapenet.ops.elementwise.steps.nextafter", "tapenet.ops.elementwise.steps.spacing")
+OPS = {
+    name: op
+    for name, op in sorted(registry.items())
+    if name.startswith("tapenet.ops.") and op.samples is not None and name not in _NEIGHBOURS
+}
 #: By type: half the distance of 1 to its neighbour.
 TYPES = {"float16": (np.dtype(np.float16), 2.0**-11), "bfloat16": (np.dtype(ml_dtypes.bfloat16), 2.0**-8)}
 
@@ -69,6 +75,18 @@ def test_low_types(low: str, name: str) -> None:
 
 @pytest.mark.parametrize("low", TYPES)
 def test_infinities_become_the_largest_numbers_of_the_type_itself(low: str) -> None:
+@pytest.mark.parametrize("low", TYPES)
+def test_neighbours_are_those_of_the_type_itself(low: str) -> None:
+    dtype, unit = TYPES[low]
+    x = tn.tensor([1.0, 2.0, -1.0], dtype)
+    for found in (np.nextafter(x, np.inf), tn.nextafter(x, x + 1), np.nextafter(x, 9)):
+        assert found.dtype == dtype
+        assert found.astype(np.float64).tolist() == [1 + 2 * unit, 2 + 4 * unit, -1 + unit]
+    assert np.nextafter(1.0, x).astype(np.float64).tolist() == [1, 1 + 2 * unit, 1 - unit]
+    assert np.spacing(x[:2]).astype(np.float64).tolist() == [2 * unit, 4 * unit]
+    assert np.nextafter(tn.tensor([1, 2]), 2.5).dtype == np.float64
+
+
     dtype, _ = TYPES[low]
     largest = float(ml_dtypes.finfo(dtype).max)
     x = tn.tensor([1.0, np.inf, -np.inf, np.nan], dtype)

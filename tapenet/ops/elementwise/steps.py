@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples
 from tapenet.ops.elementwise.comparisons import invert
+from tapenet.ops.low import is_float
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
 
@@ -52,12 +53,23 @@ round = _step(
 fix = _step(
     np.fix, "The nearest integer towards 0, element by element: `trunc` by another name", _X,
     "x rounded towards 0", "fix(tn.tensor([1.7, -1.7]))\n    Tensor([ 1., -1.])",
-    lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))], forward=lambda x: np.fix(x),
+    lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))], forward=np.trunc,
 )  # fmt: skip
+
+
+def _next(x: Any, y: Any) -> Any:
+    """np.nextafter, in bfloat16 too beside a Python number, which would make it float32."""
+    if isinstance(x, np.ndarray) and is_float(x.dtype) and isinstance(y, (int, float)):
+        y = np.asarray(y, x.dtype)
+    elif isinstance(y, np.ndarray) and is_float(y.dtype) and isinstance(x, (int, float)):
+        x = np.asarray(x, y.dtype)
+    return np.nextafter(x, y)
+
+
 nextafter = _step(
     np.nextafter, "The next number of the dtype after x in the direction of y, element by element", _XY,
     "the float next to x, towards y", "nextafter(tn.tensor([1.0]), 2.0) > 1.0\n    Tensor([ True])", binary_samples(),
-    mend=broadcast_mend,
+    forward=_next, mend=broadcast_mend,
 )  # fmt: skip
 spacing = _step(
     np.spacing, "The distance from x to the next number of the dtype, away from 0, element by element", _X,

@@ -1,0 +1,223 @@
+"""Elements combined one after another by any function of two numbers: what `reduce` and `accumulate` of a ufunc compute.
+
+Forwards are NumPy's own loops. Rules take the derivatives of one step from the op that the ufunc is, all steps at once, and
+go back through them by a linear recurrence: no loop of Python over elements.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import array_like
+from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.op import op
+from tapenet.ops.reductions import cumulative
+from tapenet.ops.registry import numpy_functions, sample
+
+
+def _label(what: str) -> Any:
+    return lambda ufunc, **_: f"{ufunc.__name__.replace('_', ' ')} {what}"
+
+
+# -- without a derivative ----------------------------------------------------------------------------------------
+
+
+def _reduced(
+    a: Any, ufunc: np.ufunc, axis: Any = 0, *, dtype: Any = None, keepdims: bool = False, initial: Any = None,
+    where: Any = True,
+) -> Any:  # fmt: skip
+    options = {} if initial is None else {"initial": initial}
+    return ufunc.reduce(a, axis, dtype, keepdims=keepdims, where=where, **options)
+
+
+reduced = op(
+    _reduced,
+    name="reduced",
+    nondiff=("a", "initial", "where"),
+    label=_label("reduce"),
+    formula="the elements of a combined one after another",
+    doc="""`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.bitwise_xor.reduce(tn.tensor([6, 3])).item()
+    5
+    """,
+    samples=lambda r: [
+        sample(np.array([[6, 3], [5, 12]]), np.bitwise_and, 1),
+        sample(np.array([[6, 3], [5, 12]]), np.gcd, axis=0, keepdims=True),
+        sample(r.normal(size=(2, 3)) > 0, np.logical_xor, None),
+        sample(r.normal(size=(2, 3)) > 0, np.logical_and, 1, initial=False, where=np.array([True, False, True])),
+    ],
+)
+accumulated = op(
+    lambda a, ufunc, axis=0, *, dtype=None: ufunc.accumulate(a, axis, dtype),
+    name="accumulated",
+    nondiff=("a",),
+    label=_label("accumulate"),
+    formula="the elements of a combined one after another, each result kept",
+    doc="""`ufunc.accumulate(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.bitwise_or.accumulate(tn.tensor([4, 1])).tolist()
+    [4, 5]
+    """,
+    samples=lambda r: [
+        sample(np.array([[6, 3], [5, 12]]), np.bitwise_or, 1),
+        sample(np.array([[6, 4], [9, 12]]), np.gcd),
+    ],
+)
+
+# -- with one ----------------------------------------------------------------------------------------------------
+
+
+def _derivatives(ufunc: np.ufunc, x: Any, y: Any, out: Any) -> list[Any]:
+    """The derivatives of ufunc(x, y) by x and y, from the rules of the op that it is."""
+    known = {"g": np.ones_like(out), "x": x, "y": y, "out": out}
+    made = numpy_functions[ufunc]
+    return [made.rules[n](**{need: known[need] for need in made.needs[n]}) for n in ("x", "y")]  # type: ignore[attr-defined]
+
+
+def _through(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
+    """The gradient by `a` where `out` is what has been combined so far and `g` its gradient."""
+    g, a, out = (np.moveaxis(v, axis, -1) for v in (g, a, out))
+    by_before, by_next = _derivatives(ufunc, out[..., :-1], a[..., 1:], out[..., 1:])
+    whole = cumulative.recurrence(g, cumulative.shifted_in(by_before))
+    return np.moveaxis(np.concatenate([whole[..., :1], zmul(whole[..., 1:], by_next)], -1), -1, axis)
+
+
+#: The gradients of folds that are known as a whole, in terms of what is broadcast along the axis: g, the first element's or
+#: not, an element, and the result.
+_WHOLE: dict[np.ufunc, Any] = {
+    np.subtract: lambda g, sign, a, out: g * sign,
+    np.hypot: lambda g, sign, a, out: g * (a / np.where(out == 0, math.inf, out)),
+    np.logaddexp2: lambda g, sign, a, out: g * np.exp2(a - np.where(out == -math.inf, 0, out)),
+}
+
+
+def _folded_a(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
+    g = np.expand_dims(g, axis)
+    if ufunc in _WHOLE:
+        sign = np.full([n if i == axis % a.ndim else 1 for i, n in enumerate(a.shape)], -1, a.dtype)
+        sign.reshape(-1)[0] = 1
+        return _WHOLE[ufunc](g, sign, a, np.expand_dims(out, axis))
+    before = list(a.shape)
+    before[axis] -= 1
+    return _through(np.concatenate([np.zeros(before, g.dtype), g], axis), a, running_fold(a, ufunc, axis), ufunc, axis)
+
+
+def _samples(r: np.random.Generator) -> list[Any]:
+    a = r.uniform(0.5, 2.0, (3, 4))
+    return [
+        sample(a, np.hypot),
+        sample(a, np.subtract, 1),
+        sample(a, np.divide, axis=-1),
+        sample(a, np.arctan2, 1),
+        sample(a[0, :3], np.power),
+        sample(a[:1], np.logaddexp2, 0),
+        sample(a + 2j, np.divide, 0),
+    ]
+
+
+_ARGS = """
+    Args:
+        a: an array of one axis or more, with an element along `axis`.
+        ufunc: a ufunc of two arguments, for which an op stands.
+        axis: the axis to combine along.
+"""
+#: Where a processor has AVX-512, NumPy 2.4 combines of these only the first and the last element.
+_SKIPPING = (np.power, np.arctan2)
+folded = op(
+    lambda a, ufunc, axis=0: (
+        np.take(ufunc.accumulate(a, axis), -1, axis) if ufunc in _SKIPPING else ufunc.reduce(a, axis)
+    ),
+    name="folded",
+    a=_folded_a,
+    label=_label("reduce"),
+    formula="f(… f(f(a[0], a[1]), a[2]) …, a[n])",
+    gradients="a: g · ∂f/∂y of its step · Π of ∂f/∂x of later steps",
+    doc=f"""`ufunc.reduce(a, axis)` of a ufunc f(x, y) with a derivative: the elements combined one after another.
+{_ARGS}
+    >>> import numpy as np, tapenet as tn
+    >>> np.subtract.reduce(tn.tensor([5.0, 1.0, 2.0]))
+    Tensor(2.)
+    """,
+    samples=_samples,
+    mend=lambda a, ufunc, axis: f"axis must be one of the {np.ndim(a)} axes of a",
+)
+running_fold = op(
+    lambda a, ufunc, axis=0: ufunc.accumulate(a, axis),
+    name="running_fold",
+    a=lambda g, a, out, ufunc, axis: _through(g, a, out, ufunc, axis),
+    label=_label("accumulate"),
+    formula="out[0] = a[0], out[i] = f(out[i − 1], a[i])",
+    gradients="a: s · ∂f/∂y, with s[i] = g[i] + s[i + 1] · ∂f/∂x of step i + 1",
+    doc=f"""`ufunc.accumulate(a, axis)` of a ufunc f(x, y) with a derivative: each result of combining element after element.
+{_ARGS}
+    >>> import numpy as np, tapenet as tn
+    >>> np.subtract.accumulate(tn.tensor([5.0, 1.0, 2.0]))
+    Tensor([5., 4., 2.])
+    """,
+    samples=_samples,
+    mend=lambda a, ufunc, axis: f"axis must be one of the {np.ndim(a)} axes of a",
+)
+
+
+def masked_fold(a: Any, ufunc: np.ufunc, axis: int, where: Any) -> Any:
+    """What `folded` gives of the first element of each line along `axis` and, of the others, those that a mask chooses.
+
+    The chosen come to the front of their line, so that the result is what has been combined after as many as they are.
+    """
+    first, rest = np.split(a, [1], axis)
+    mask = np.broadcast_to(array_like(where), rest.shape)
+    order = np.argsort(np.logical_not(mask), axis, kind="stable")
+    # What is left out must not become infinite behind the result: 1 does no harm in any step.
+    front = np.take_along_axis(np.where(mask, rest, np.ones((), a.dtype)), order, axis)
+    combined = running_fold(np.concatenate([first, front], axis), ufunc, axis)
+    return np.squeeze(np.take_along_axis(combined, np.sum(mask, axis, keepdims=True), axis), axis)
+
+
+# -- the larger and the smaller of numbers and nan ---------------------------------------------------------------
+
+
+def _filled(a: Any, worst: float) -> tuple[Any, Any]:
+    """`a` with a number for its nan, and where these were."""
+    nan = np.isnan(a)
+    return np.where(nan, np.full((), worst, a.dtype), a), nan
+
+
+def _extreme(plain: Any, worst: float) -> Any:
+
+    def extreme(a: Any, axis: Any, *, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
+        """`reduce` of fmax or fmin: the extreme of what is not nan, of which equal elements share the gradient evenly."""
+        options = {"keepdims": keepdims, "where": where}
+        if a.dtype.kind != "f":
+            return plain(a, axis, **options, **({} if initial is None else {"initial": initial}))
+        a, nan = _filled(a, worst)
+        alone = np.all(nan, axis, **options)
+        if initial is not None:
+            absent = np.isnan(initial)
+            alone = np.logical_and(alone, absent)
+            options["initial"] = np.where(absent, worst, initial)
+        return np.where(alone, np.full((), math.nan, a.dtype), plain(a, axis, **options))
+
+    return extreme
+
+
+def _running_extreme(plain: Any, worst: float) -> Any:
+    def extreme(a: Any, axis: int) -> Any:
+        """`accumulate` of fmax or fmin: the gradient goes to the first of equal elements."""
+        if a.dtype.kind != "f":
+            return plain(a, axis)
+        a, nan = _filled(a, worst)
+        alone = accumulated(nan, np.logical_and, axis)
+        return np.where(alone, np.full((), math.nan, a.dtype), plain(a, axis))
+
+    return extreme
+
+
+largest, smallest = _extreme(np.max, -math.inf), _extreme(np.min, math.inf)
+running_largest = _running_extreme(cumulative.cumulative_max, -math.inf)
+running_smallest = _running_extreme(cumulative.cumulative_min, math.inf)
