@@ -381,14 +381,21 @@ sinc = op(
 
 
 @functools.cache
-def _scipy_iv() -> Any:
+def _bessel() -> Any:
     import scipy.special
 
-    return scipy.special.iv
+    return scipy.special
+
+
+def _iv(v: Any, z: Any) -> Any:
+    special = _bessel()
+    if v in (-1, 0, 1) and z.dtype.kind == "f":  # a tenth of the time
+        return special.i1(z) if v else special.i0(z)
+    return special.iv(v, z)
 
 
 iv: Op = op(
-    lambda v, z: _scipy_iv()(v, z),
+    _iv,
     name="iv",
     label=lambda v: f"Iᵥ, v = {v}",
     z=lambda g, v, z: zmul(g, 0.5 * (iv(v - 1, z) + iv(v + 1, z))),
