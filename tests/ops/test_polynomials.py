@@ -167,6 +167,14 @@ def test_coefficients_in_a_list_beside_integers(dtype: str) -> None:
         same(np.polyval(p, tn.tensor(x)), np.polyval(p, x))
 
 
+def test_integrals_of_high_order() -> None:
+    """Factorials leave the range of numbers; NumPy divides by one factor after the other."""
+    for m in (20, 200):
+        with np.errstate(over="ignore"):
+            same(np.polyint(tn.tensor([1.0, 2.0]), m, 3.0), np.polyint([1.0, 2.0], m, 3.0))
+    check_grads(lambda p, k: tn.polyint(p, 3, k), [R.normal(size=4), R.normal(size=5)], order=2)
+
+
 def test_the_integral_by_its_constants() -> None:
     k = leaf([1.0, 2.0])
     tn.polyint(np.array([6.0]), 2, k).sum().backward()

@@ -233,6 +233,58 @@ def polyder(p: Any, m: int = 1) -> Any:
     return p
 
 
+def _divisors(n: int, m: int, dtype: Any) -> tuple[Any, Any]:
+    """By what m integrations divide n coefficients, and the constants that each of them adds."""
+    power = np.arange(n - 1.0, -1, -1)
+    by_p = power + 1
+    for i in range(2, m + 1):
+        by_p = by_p * (power + i)
+    by_k = np.cumprod(np.maximum(np.arange(float(m)), 1))[::-1]
+    return by_p.astype(dtype), by_k.astype(dtype)
+
+
+def _integrated(p: Any, k: Any, m: int) -> Any:
+    by_p, by_k = _divisors(p.shape[0], m, p.dtype if p.dtype.kind in "fc" else np.float64)
+    return np.concatenate([p / by_p, (k[:m] if k.shape[0] > 1 else k) / by_k])
+
+
+def _integrated_k(g: Any, p_shape: Any, k_shape: Any, m: int) -> Any:
+    _, by_k = _divisors(p_shape[0], m, g.dtype)
+    found = g[p_shape[0] :] / by_k
+    if k_shape[0] == 1:
+        return np.sum(found, keepdims=True)
+    return np.concatenate([found, np.zeros(k_shape[0] - m, found.dtype)]) if k_shape[0] > m else found
+
+
+integrated = op(
+    _integrated,
+    name="integrated",
+    label="polyint",
+    p=lambda g, p_shape, m: g[: p_shape[0]] / _divisors(p_shape[0], m, g.dtype)[0],
+    k=_integrated_k,
+    formula="p[i] · j!/(j + m)! for its power j, then k[i]/(m − 1 − i)!",
+    gradients="p: g[i] · j!/(j + m)!; k: g[n + i]/(m − 1 − i)!",
+    doc="""What `polyint` gives for a polynomial and constants that are arrays.
+
+    Args:
+        p: (n,) coefficients, the highest power first.
+        k: (1,) a constant of integration for all, or one for each, in order of integration.
+        m: how often to integrate, 1 or more.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.calculus.polynomials import integrated
+    >>> integrated(tn.tensor([3.0, 2.0]), np.array([7.0]), 1)
+    Tensor([1.5, 2. , 7. ])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=1), 1),
+        sample(r.normal(size=2), r.normal(size=3), 3),
+        sample(r.normal(size=2), r.normal(size=1), 3),
+        sample(r.normal(size=0), r.normal(size=4), 2),
+    ],
+)
+
+
 @derived(
     numpy=np.polyint,
     samples=lambda r: [
@@ -271,11 +323,8 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     k = _row(0.0 if k is None else k)
     if k.shape[0] < m and k.shape[0] != 1:
         raise ValueError(f"polyint: {k.shape[0]} constants for {m} integrations; give {m}, or one for all")
-    for i in range(m):
-        p = p / _falling(p.shape[0], p.dtype)
-        at = k[i : i + 1] if k.shape[0] > 1 else k
-        p = np.concatenate([p, at.astype(p.dtype) if weak and at.dtype.kind in "iuf" else at])
-    return p
+    dtype = p.dtype if p.dtype.kind in "fc" else np.float64
+    return integrated(p, k.astype(dtype) if weak and k.dtype.kind in "iuf" else k, m)
 
 
 def _horner(p: Any, x: Any) -> Any:
