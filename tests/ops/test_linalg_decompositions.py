@@ -576,3 +576,32 @@ def test_one_of_a_stack_may_be_degenerate_if_it_is_not_used() -> None:
     found = gradient(lambda a: (np.linalg.eigh(a)[1][0] * C).sum(), a)
     close(found[0], gradient(lambda a: (np.linalg.eigh(a)[1] * C).sum(), a[0]))
     assert not found[1].any()
+
+
+@pytest.mark.parametrize(
+    ("f", "bad"),
+    [
+        (lambda a: np.linalg.qr(a).R, np.ones((3, 3))),
+        (lambda a: np.linalg.qr(a).Q, np.zeros((3, 3))),
+        (lambda a: np.linalg.qr(a[..., :2], "complete").R, np.ones((3, 3))),
+        (lambda a: np.abs(np.linalg.eigvals(a)), np.eye(3) + np.eye(3, k=1)),
+        (lambda a: np.abs(np.linalg.eig(a)[1]), np.eye(3) + np.eye(3, k=1)),
+    ],
+)
+def test_dependent_columns_and_defects_of_what_is_not_used(f: Any, bad: Any) -> None:
+    a = np.stack([bad, positive(C)])
+    found = gradient(lambda a: f(a)[1].sum(), a)
+    assert not found[0].any()
+    close(found[1], gradient(lambda a: f(a).sum(), a[1]))
+    assert not gradient(lambda a: (f(a) * 0).sum(), bad).any()
+    with pytest.raises(LinAlgError, match=r"dependent|defective|equal"):
+        gradient(lambda a: f(a).sum(), a)
+    with pytest.raises(LinAlgError, match=r"dependent|second derivative|equal"):
+        gradient(lambda a: tn.grad(lambda a: f(a)[1].sum())(a).sum(), a)
+
+
+def test_orders_of_many_small_matrices_are_found_at_once() -> None:
+    values = complex_normal(500, 4)
+    order = np.argsort(RNG.random((500, 4)), axis=-1)
+    found = np.take_along_axis(values, order, axis=-1)
+    np.testing.assert_array_equal(np.take_along_axis(found, nearest_order.forward(values, found), -1), values)

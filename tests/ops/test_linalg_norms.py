@@ -196,6 +196,36 @@ def test_an_infinite_condition_has_gradient_zero(p: Any) -> None:
     np.testing.assert_allclose(found[1], gradient(lambda t: np.linalg.cond(t, p), x[1]), atol=1e-13)
 
 
+@pytest.mark.parametrize("p", [None, "fro", 1, np.inf])
+def test_what_is_singular_but_for_rounding_has_gradient_zero(p: Any) -> None:
+    """Its condition number is chance, and a gradient of 10⁴⁷ would be too."""
+    for x in (np.ones((3, 3)), np.arange(9.0).reshape(3, 3), np.array([[1.0, 1.0], [1.0, np.nextafter(1, 2)]])):
+        assert np.linalg.cond(x, p) > 1e15
+        assert np.abs(gradient(lambda t: np.linalg.cond(t, p), x)).max() < 1e33
+
+
+@pytest.mark.parametrize("p", MATRIX)
+def test_conditions_of_matrices_with_elements_that_are_not_finite(p: Any) -> None:
+    if p == "nuc":  # NumPy asks for the singular values of nan
+        return
+    nan, infinite = np.array([[np.nan, 1.0], [0.0, 1.0]]), np.array([[1.0, np.inf], [0.0, 1.0]])
+    for x in (np.stack([nan, infinite, np.eye(2)]), infinite, 1e200 * normal(2, 2)):
+        with np.errstate(all="ignore"):
+            try:
+                expected = np.asarray(np.linalg.cond(x, p))
+            except np.linalg.LinAlgError:
+                continue
+        close(np.linalg.cond(tn.tensor(x), p).data, expected)
+
+
+def test_complex_zeros_have_second_derivative_zero() -> None:
+    for ord in VECTOR:
+        slope = tn.grad(lambda t, ord=ord: np.linalg.norm(t, ord))
+        with np.errstate(divide="ignore"):
+            found = tn.grad(lambda t, slope=slope: np.real(slope(t)).sum())(tn.tensor(np.zeros(2, complex)))
+        np.testing.assert_array_equal(found.numpy(), np.zeros(2))
+
+
 def test_second_derivatives_where_the_gradient_is_zero() -> None:
     x, v = np.array([1.0, -2.0]), normal(2)
     for p in (2, 1, 3, math.inf):

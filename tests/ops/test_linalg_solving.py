@@ -200,6 +200,54 @@ def test_pseudoinverses_of_a_fixed_low_rank(shape: tuple[int, int]) -> None:
     check_grads(lambda u, v, b: np.linalg.lstsq(u @ v, b, 1e-8)[0], [left, right, b], order=2)
 
 
+def with_values(m: int, n: int, values: list[float], kind: Any = normal) -> Any:
+    """A matrix with these singular values."""
+    left, right = (np.linalg.qr(kind(k, k))[0] for k in (m, n))
+    return (left[:, : len(values)] * values) @ right[: len(values)]
+
+
+@pytest.mark.parametrize("kind", [normal, complex_normal])
+@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (3, 3)])
+@pytest.mark.parametrize("values", [[3, 2, 0.8], [3, 0.9, 0.5], [3, 2, 1.7], [3, 0.5, 0], [3, 2, 0], [3, 1e-3, 0]])
+def test_singular_values_that_are_cut_off(values: Any, shape: tuple[int, int], kind: Any) -> None:
+    """They turn with those that are kept: the derivative exists, to second order."""
+    a, b = with_values(*shape, values, kind), normal(shape[0], 2)
+    check_grads(lambda a: np.linalg.pinv(a, 0.6), [a], order=2)
+    check_grads(lambda a, b: np.linalg.lstsq(a, b, 0.6)[0], [a, b], order=2)
+    check_grads(lambda a, b: np.linalg.lstsq(a, b, 0.6)[0], [a, b[:, 0]], order=2)
+
+
+def test_singular_values_that_are_cut_off_in_stacks_and_of_hermitian_matrices() -> None:
+    a = np.stack([with_values(3, 3, values) for values in ([3, 2, 0.8], [3, 2.5, 2], [3, 0.5, 0])])
+    check_grads(lambda a: np.linalg.pinv(a, np.array([0.6, 0.5, 0.1])), [a], order=2)
+    q = np.linalg.qr(normal(3, 3))[0]
+    check_grads(lambda a: np.linalg.pinv(a, 0.6, hermitian=True), [(q * [3, -2, 0.8]) @ q.T], order=2)
+    empty = tn.tensor(np.zeros((2, 0, 3)), requires_grad=True)
+    np.linalg.pinv(empty, hermitian=True).sum().backward()
+    assert empty.grad.shape == (2, 0, 3)
+
+
+def test_the_pseudoinverse_of_full_rank_takes_few_products() -> None:
+    a, g = normal(60, 60), normal(60, 60)
+    products = 0
+
+    class Counted(np.ndarray):
+        def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+            nonlocal products
+            products += ufunc is np.matmul
+            return getattr(ufunc, method)(*(np.asarray(i) for i in inputs), **options)
+
+    inverse = np.linalg.inv(a)
+    found = tn.linalg.pinv.rules["a"](g.view(Counted), inverse, a, False)
+    assert products == 1  # and one of its result
+    np.testing.assert_allclose(found, -inverse.T @ g @ inverse.T)
+
+
+@pytest.mark.parametrize("rcond", [0, 1.0, 2.0])
+def test_least_squares_with_a_cutoff_that_lapack_takes_for_the_precision(rcond: float) -> None:
+    check_grads(lambda a, b: np.linalg.lstsq(a, b, rcond), [normal(4, 2), normal(4)], order=2)
+
+
 def test_a_hermitian_matrix_is_its_lower_triangle() -> None:
     a = regular(3, 3)
     x = tn.tensor(a, requires_grad=True)
@@ -274,6 +322,8 @@ def test_errors_say_what_to_do() -> None:
     assert "For stacks write np.linalg.pinv(a) @ b" in str(caught.value)
     with pytest.raises(np.linalg.LinAlgError, match="must be those of b"):
         np.linalg.tensorsolve(tn.tensor(normal(2, 3)), normal(2))
+    with pytest.raises(np.exceptions.AxisError, match="axis 5 is out of bounds"):
+        np.linalg.tensorsolve(tn.tensor(regular(2, 2)), normal(2), axes=(5,))
     with pytest.raises(ValueError, match="ind is the number of axes that come first"):
         np.linalg.tensorinv(tn.tensor(normal(2, 2)), 0)
     with pytest.raises(np.linalg.LinAlgError, match=r"square matrices \(..., k, k\), not \(2, 3\)"):

@@ -108,10 +108,10 @@ provided = op(
 
 
 def _apart_rule(g: Any, values: Any, floor: Any, message: str) -> Any:
-    return provided(g, np.where(_equal(values, floor), 1, 0), 0.0, message)
+    return provided(g, np.where(equal(values, floor), 1, 0), 0.0, message)
 
 
-def _equal(values: Any, floor: Any) -> Any:
+def equal(values: Any, floor: Any) -> Any:
     """Which pairs of the values, (..., n, n), are equal; none is with itself."""
     other = ~np.eye(values.shape[-1], dtype=bool)
     return (np.abs(values[..., None, :] - values[..., :, None]) <= floor) & other
@@ -189,7 +189,7 @@ def over_gaps(
     """
     here = np.eye(values.shape[-1], dtype=bool)
     gap = np.where(here, math.inf, conj(values[..., None, :] - values[..., :, None]))
-    closed = _equal(values, floor)
+    closed = equal(values, floor)
     message = (
         f"{name}: two of the values are equal but for rounding (their gap is 0), so that the matrix does not determine their "
         "vectors, and the loss may depend on the choice. Use the values alone (eigvalsh, eigvals, svdvals), keep apart what "

@@ -78,10 +78,6 @@ def _adjugate(a: Any) -> Any:
     det a = det M · det(1 - Y) = det M · (1 - tr Y + (tr² Y - tr Y²)/2). This is exact in a neighbourhood of `a`, so its
     gradient is exact, and so are that gradient's derivatives.
     """
-    if type(a) is np.ndarray:
-        inverse = _good_inverse(a)
-        if inverse is not None:
-            return _by_matrix(np.linalg.det(a)) * inverse
     shift = null_shift(a)
     shifted = _finite(a) + shift
     inverse = np.linalg.inv(shifted)
@@ -100,6 +96,11 @@ def _by_matrix(values: Any) -> Any:
     return np.reshape(values, (*values.shape, 1, 1))
 
 
+def _det_a(g: Any, out: Any, a: Any) -> Any:
+    inverse = _good_inverse(a) if type(a) is np.ndarray else None
+    return _by_matrix(g) * mirrored(_adjugate(a)) if inverse is None else _by_matrix(g * out) * mirrored(inverse)
+
+
 def _square_mend(a: Any) -> str:
     return f"a must be a square matrix or a stack of them (..., n, n), not {np.shape(a)}"
 
@@ -108,7 +109,7 @@ det = op(
     lambda a: np.linalg.det(a),
     name="det",
     numpy=np.linalg.det,
-    a=lambda g, a: _by_matrix(g) * mirrored(_adjugate(a)),
+    a=_det_a,
     formula="det a",
     gradients="a: g · adj(a)ᵀ, adj(a) = out · a⁻¹",
     doc="""The determinant of a square matrix, or of each in a stack.

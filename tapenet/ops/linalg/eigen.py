@@ -10,6 +10,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import (
     adjoint,
     conj,
+    equal,
     in_triangle,
     lengths,
     on_diagonal,
@@ -193,6 +194,12 @@ def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
         free = along - np.matmul(adjoint(v), v) * kept
         turned = over_gaps("eig", free, w, floor, size, (along,), gw, phases)
         inner = turned if inner is None else inner + turned
+    # A matrix that may be defective is left out if the loss does not depend on it.
+    idle = np.any(equal(w, floor), axis=(-2, -1), keepdims=True)
+    for part in (inner, gv):
+        if part is not None:
+            idle = idle & np.all(part == 0, axis=(-2, -1), keepdims=True)
+    v = np.where(idle, np.eye(w.shape[-1], dtype=v.dtype), v)
     return conj(np.matmul(np.matmul(adjoint(_inverse(v)), inner), adjoint(v)))
 
 
@@ -263,13 +270,12 @@ def eig(a: Any) -> Any:
 
 
 def _nearest_order(values: Any, found: Any) -> Any:
-    n = values.shape[-1]
+    left = np.array(found)
     order = np.empty(values.shape, int)
-    for at in np.ndindex(values.shape[:-1]):
-        left = np.array(found[at])
-        for i in range(n):
-            order[at][i] = np.argmin(np.abs(left - values[at][i]))
-            left[order[at][i]] = np.inf
+    for i in range(values.shape[-1]):
+        nearest = np.argmin(np.abs(left - values[..., i : i + 1]), axis=-1)
+        order[..., i] = nearest
+        np.put_along_axis(left, nearest[..., None], np.inf, axis=-1)
     return order
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.linalg.degenerate import adjoint, conj, in_triangle, provided
+from tapenet.ops.linalg.degenerate import adjoint, apart, conj, in_triangle, provided
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -95,6 +95,10 @@ _RANK = (
     "qr: the first min(m, n) columns of the matrix are linearly dependent, but for rounding: there is no derivative. Drop the "
     "dependent columns, or change the matrix a little"
 )
+_LATER = (
+    "qr: the first min(m, n) columns of a matrix are linearly dependent, but for rounding: there is no second derivative, even "
+    "of what does not depend on it here. Drop the dependent columns, or change the matrix a little"
+)
 _COMPLETE = (
     'qr: with mode="complete" the loss depends on columns of Q beyond those of the matrix, which may be any orthonormal '
     'basis of what the others leave: they have no derivative. Use mode="reduced", or a function that is the same for every '
@@ -106,6 +110,7 @@ def _qr_rule(g: Any, out: Any) -> Any:
     """From Qᴴ dA R⁻¹ = Ω + T with the skew Ω = Qᴴ dQ and the upper triangular T = dR R⁻¹; derived in
     docs/mathematics.md."""
     (q, r), (gq, gr) = out, g
+    used = np.any(gq != 0, axis=(-2, -1)) | np.any(gr != 0, axis=(-2, -1))
     gq, gr = conj(gq), conj(gr)
     rows, columns = q.shape[-2], r.shape[-1]
     k = min(rows, columns)
@@ -123,20 +128,25 @@ def _qr_rule(g: Any, out: Any) -> Any:
     inner = np.matmul(gr, adjoint(r)) - np.matmul(adjoint(q), gq)
     inner = inner * (np.tri(k, k, -1, gq.dtype).T + 0.5 * np.eye(k, dtype=gq.dtype))
     made = gq + np.matmul(q, inner + adjoint(inner))
-    made = np.matmul(made, adjoint(_inverse(_regular(r))))
+    made = np.matmul(made, adjoint(_inverse(_regular(r, used))))
     if columns > k:
         made = np.concatenate([made, np.matmul(q, right)], axis=-1)
     return conj(made)
 
 
-def _regular(r: Any) -> Any:
-    """`r`, unless it is singular but for rounding."""
+def _regular(r: Any, used: Any) -> Any:
+    """`r`, or the identity in place of matrices that are singular but for rounding and not `used`."""
     k = r.shape[-1]
     if k == 0:
         return r
+    unit = np.eye(k, dtype=r.dtype)
     pivots = np.sum(np.abs(r) * np.eye(k, dtype=bool), axis=-1)
     least = k * float(np.finfo(r.dtype).eps) * np.max(pivots, axis=-1, keepdims=True)
-    return provided(r, np.where(pivots > least, 0, 1), 0.0, _RANK)
+    singular = ~np.all(pivots > least, axis=-1)
+    r = provided(r, np.where(singular & used, 1, 0), 0.0, _RANK)
+    singular = np.expand_dims(singular, -1)
+    r = apart(r, np.where(singular, 0, np.arange(2)), 0.0, _LATER)
+    return np.where(np.expand_dims(singular, -1), unit, r)
 
 
 qr_factors = op(

@@ -25,7 +25,7 @@ def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any
     if ord is None or ord == 2:
         return g * (conjugate(x) / safe)
     size = np.abs(x)
-    direction = np.sign(x) if x.dtype.kind != "c" else np.conj(x) / np.where(size == 0, 1, size)
+    direction = np.sign(x) if x.dtype.kind != "c" else np.conj(x) / np.where(size == 0, math.inf, size)
     if ord == 1:
         return g * direction
     if abs(ord) == math.inf:
@@ -194,6 +194,39 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return norm(x, ord, (-2, -1), keepdims)
 
 
+def _condition(value: Any, x: Any) -> Any:
+    lost = np.isnan(value)
+    return np.where(lost & ~np.any(np.isnan(x), axis=(-2, -1)), math.inf, value) if np.any(lost) else value
+
+
+condition = op(
+    _condition,
+    name="condition",
+    nondiff=("x",),
+    lower=lambda value, x: np.where(
+        np.isnan(value) & ~np.any(np.isnan(x), axis=(-2, -1)), np.full((), math.inf, value.dtype), value
+    ),
+    value=lambda g, out: np.where(out < 1 / float(np.finfo(out.dtype).eps), g, np.zeros((), g.dtype)),
+    formula="value, inf for nan that is not in x",
+    gradients="value: g, 0 where out is 1/eps or more, eps being a rounding",
+    doc="""The condition numbers of the matrices `x`: `value`, but infinite where that is nan and `x` is not.
+
+    A matrix whose condition number is as large as the reciprocal of a rounding is singular but for rounding. What that
+    number is, is chance, and so its gradient is 0.
+
+    Args:
+        value: (...).
+        x: (..., m, n).
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.linalg.norms import condition
+    >>> condition(tn.tensor([2.0, np.nan]), np.ones((2, 1, 1)))
+    Tensor([ 2., inf])
+    """,
+    samples=lambda r: [sample(r.normal(size=2), r.normal(size=(2, 1, 2)))],
+)
+
+
 @derived(
     numpy=np.linalg.cond,
     samples=lambda r: [
@@ -206,7 +239,7 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 def cond(x: Any, p: Any = None) -> Any:
     """The condition number of a matrix, or of each in a stack: norm(x) times that of the inverse.
 
-    Where it is infinite, as for a singular matrix, its gradient is 0.
+    Where it is infinite but for rounding, as for a singular matrix, its gradient is 0.
 
     Args:
         x: (..., n, n); (..., m, n) if `p` is None, 2 or -2.
@@ -222,11 +255,12 @@ def cond(x: Any, p: Any = None) -> Any:
     x = array_like(x)
     if 0 in x.shape[-2:]:
         raise np.linalg.LinAlgError(f"cond: an empty matrix has no condition number: x has the shape {x.shape}")
-    if p is None or p in (2, -2):
-        values = np.linalg.svdvals(x)
-        above, below = (values[..., 0], values[..., -1]) if p != -2 else (values[..., -1], values[..., 0])
-        singular = below == 0
-        return np.where(singular, math.inf, above / np.where(singular, 1, below))
-    singular = np.linalg.slogdet(x).sign == 0
-    safe = np.where(np.reshape(singular, (*singular.shape, 1, 1)), np.eye(x.shape[-1], dtype=x.dtype), x)
-    return np.where(singular, math.inf, norm(safe, p, (-2, -1)) * norm(np.linalg.inv(safe), p, (-2, -1)))
+    with np.errstate(all="ignore"):
+        if p is None or p in (2, -2):
+            values = np.linalg.svdvals(x)
+            first, last = values[..., 0], values[..., -1]
+            return condition(last / first if p == -2 else first / last, x)
+        singular = np.linalg.slogdet(x).sign == 0
+        safe = np.where(np.reshape(singular, (*singular.shape, 1, 1)), np.eye(x.shape[-1], dtype=x.dtype), x)
+        found = norm(safe, p, (-2, -1)) * norm(np.linalg.inv(safe), p, (-2, -1))
+        return condition(np.where(singular, math.inf, found), x)

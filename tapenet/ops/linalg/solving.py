@@ -7,6 +7,7 @@ import operator
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
@@ -156,7 +157,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """
     a, b = array_like(a), array_like(b)
     if axes is not None:
-        last = [k % a.ndim for k in axes]
+        last = [normalize_axis_index(k, a.ndim) for k in axes]
         a = np.transpose(a, [k for k in range(a.ndim) if k not in last] + last)
     shape = a.shape[b.ndim - a.ndim :]
     n = math.prod(shape)
@@ -261,17 +262,119 @@ def to_lower(g: Any) -> Any:
     return np.where(np.tri(n, k=-1, dtype=bool), both, np.where(np.eye(n, dtype=bool), 0.5 * both, 0))
 
 
+def _stein(r: Any, w: Any, e: Any) -> Any:
+    found = r
+    for _ in range(64):  # each step doubles the number of terms
+        more = np.matmul(np.matmul(w, found), e)
+        found = found + more
+        if np.max(np.abs(more), initial=0) <= float(np.finfo(found.dtype).eps) * np.max(np.abs(found), initial=0):
+            break
+        w, e = np.matmul(w, w), np.matmul(e, e)
+    return found
+
+
+def _stein_rule(g: Any, out: Any, w: Any, e: Any) -> dict[str, Any]:
+    back = stein(g, mirrored(w), mirrored(e))
+    return {
+        "r": back,
+        "w": np.matmul(back, mirrored(np.matmul(out, e))),
+        "e": np.matmul(mirrored(np.matmul(w, out)), back),
+    }
+
+
+stein: Any = op(
+    _stein,
+    name="stein",
+    joint=_stein_rule,
+    formula="the x with x = r + w @ x @ e",
+    gradients="r: λ with λ = g + wᵀ @ λ @ eᵀ; w: λ of g @ (out @ e)ᵀ; e: (w @ out)ᵀ @ λ of g",
+    doc="""The solution x of Stein's equation x = r + w @ x @ e, the sum of all wᵖ @ r @ eᵖ.
+
+    It serves the gradient of `pinv` where singular values are cut off.
+
+    Args:
+        r: (..., m, n).
+        w: (..., m, m).
+        e: (..., n, n); the largest eigenvalues of `w` and `e` have a product below 1.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.linalg.solving import stein
+    >>> stein(tn.tensor([[1.0]]), np.array([[0.5]]), np.array([[0.5]])).numpy().round(3)
+    array([[1.333]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 0.3 * r.normal(size=(2, 2)), 0.3 * r.normal(size=(3, 3))),
+        sample(r.normal(size=(2, 2, 1)), 0.3 * r.normal(size=(2, 2, 2)), 0.3 * r.normal(size=(2, 1, 1))),
+    ],
+)
+
+
+def _length(a: Any) -> Any:
+    return np.linalg.matrix_norm(a, keepdims=True)
+
+
+# An op of its own, whose derivative is not 0 where it is.
+cleared = op(
+    lambda x, size: np.where(_length(x) <= 100 * np.finfo(x.dtype).eps * size, np.zeros((), x.dtype), x),
+    name="cleared",
+    nondiff=("size",),
+    x=lambda g: g,
+    formula="x, 0 if it is rounding alone",
+    gradients="x: g",
+    doc="""The matrices `x`, with 0 for those that are rounding alone.
+
+    Args:
+        x: (..., m, n), a difference.
+        size: (..., 1, 1), the magnitude of what it is a difference of.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.linalg.solving import cleared
+    >>> cleared(tn.tensor([[1e-17, 0.0]]), np.ones((1, 1)))
+    Tensor([[0., 0.]])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3, 2)), np.ones((2, 1, 1)))],
+)
+
+
 def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
     # Golub and Pereyra 1973: with P for out,
     # dP = -P da P + P Pᴴ daᴴ (1 - a P) + (1 - P a) daᴴ Pᴴ P as long as the rank stays the same.
-    if hermitian:
+    if hermitian and a.size:
         a = from_lower(a)
     turned, adjoint = mirrored(g), conjugate(mirrored(out))
-    left = turned - np.matmul(a, np.matmul(out, turned))
-    right = turned - np.matmul(np.matmul(turned, out), a)
-    outside = np.matmul(np.matmul(left, out), adjoint) + np.matmul(adjoint, np.matmul(out, right))
-    d = conjugate(outside) - np.matmul(mirrored(out), np.matmul(g, mirrored(out)))
-    return to_lower(d) if hermitian else d
+    d = -np.matmul(mirrored(out), np.matmul(g, mirrored(out)))
+    rows, columns = a.shape[-2:]
+    if type(a) is np.ndarray and _has_full_rank(a, out):  # then P a = 1, or a P = 1
+        if rows > columns:
+            d = d + conjugate(np.matmul(np.matmul(turned - np.matmul(a, np.matmul(out, turned)), out), adjoint))
+        elif rows < columns:
+            d = d + conjugate(np.matmul(adjoint, np.matmul(out, turned - np.matmul(np.matmul(turned, out), a))))
+    else:
+        d = d + conjugate(_outside(g, out, a))
+    return to_lower(d) if hermitian and a.size else d
+
+
+def _has_full_rank(a: Any, inverse: Any) -> bool:
+    """Whether the pseudoinverses of all matrices have their rank: the trace of their products with them."""
+    return bool(np.all(np.sum((inverse * mirrored(a)).real, axis=(-2, -1)) > min(a.shape[-2:]) - 0.5))
+
+
+def _outside(g: Any, out: Any, a: Any) -> Any:
+    """The part of the gradient of a pseudoinverse that comes from beyond its rows and columns, conjugated.
+
+    What `rest` of the matrix was cut off turns with it: then the denominators are σ² - τ² for a singular value σ that was
+    kept and τ of the rest, where they are σ² without a rest; derived in docs/mathematics.md.
+    """
+    turned, bar, adjoint = mirrored(g), conjugate(g), conjugate(mirrored(out))
+    onto, along = np.matmul(a, out), np.matmul(out, a)
+    length = _length(a)
+    rest = cleared(a - np.matmul(onto, a), length * (length * _length(out)))
+    back = conjugate(mirrored(rest))
+    left = turned - np.matmul(onto, turned) + np.matmul(np.matmul(rest, bar), adjoint)
+    right = turned - np.matmul(turned, along) + np.matmul(np.matmul(adjoint, bar), rest)
+    return stein(np.matmul(np.matmul(left, out), adjoint), np.matmul(rest, back), np.matmul(out, adjoint)) + stein(
+        np.matmul(adjoint, np.matmul(out, right)), np.matmul(adjoint, out), np.matmul(back, rest)
+    )
 
 
 pinv = op(
@@ -285,8 +388,9 @@ pinv = op(
     gradients="a: −Pᵀ @ g @ Pᵀ + (I − aP) gᵀPPᵀ + PᵀP gᵀ(I − Pa), P = out",
     doc="""The pseudoinverse (Moore and Penrose) of a matrix, or of each in a stack.
 
-    The gradient is that along changes of `a` which keep its rank. A matrix of full rank keeps it in every direction; in
-    others a matrix of lower rank has no derivative, as its pseudoinverse jumps.
+    The gradient is that along changes of `a` which keep its rank. A matrix of full rank keeps it in every direction, and so
+    does one some of whose singular values count as 0 and are not; in others a matrix of lower rank has no derivative, as its
+    pseudoinverse jumps.
 
     Args:
         a: (..., m, n).
@@ -325,17 +429,23 @@ def _lstsq_rule(g: Any, wanted: Any, out: Any, a: Any, b: Any, rcond: Any) -> di
     inverse = np.linalg.pinv(a, _cutoff(a.shape, rcond))
     rest = b - np.matmul(a, x)
     by_b = np.matmul(mirrored(inverse), by_x)
-    if out[1].shape[0]:  # else they are not given
-        by_b = by_b + 2 * conjugate(rest) * by_residuals
-    found = {"b": by_b[..., 0] if vector else by_b}
+    by_rest = 2 * conjugate(rest) * by_residuals if out[1].shape[0] else 0  # else they are not given
+    found = {"b": by_b + by_rest}
+    if vector:
+        found["b"] = found["b"][..., 0]
     if "a" in wanted:
-        # As the rule of `pinv`, which is x for b = 1.
-        turned, adjoint = mirrored(by_x), conjugate(mirrored(inverse))
-        onto = np.matmul(turned, inverse)
-        outside = np.matmul(rest, np.matmul(onto, adjoint)) + np.matmul(
-            np.matmul(adjoint, x), turned - np.matmul(onto, a)
-        )
-        by_a = conjugate(outside) - np.matmul(by_b, mirrored(x))
+        if type(a) is np.ndarray and out[2] == min(a.shape):
+            # As the rule of `pinv`, which is x for b = 1.
+            turned, adjoint = mirrored(by_x), conjugate(mirrored(inverse))
+            onto = np.matmul(turned, inverse)
+            outside = np.matmul(rest, np.matmul(onto, adjoint)) + np.matmul(
+                np.matmul(adjoint, x), turned - np.matmul(onto, a)
+            )
+            by_a = conjugate(outside) - np.matmul(by_b, mirrored(x))
+        else:
+            by_a = _pinv_a(np.matmul(by_x, mirrored(b)), inverse, a, False)
+        if out[1].shape[0]:
+            by_a = by_a - np.matmul(by_rest, mirrored(x))
         if type(by_s) is not np.ndarray or by_s.any():
             u, _, vh = np.linalg.svd(a, full_matrices=False)
             by_a = by_a + np.matmul(conjugate(u) * by_s, conjugate(vh))
@@ -344,10 +454,11 @@ def _lstsq_rule(g: Any, wanted: Any, out: Any, a: Any, b: Any, rcond: Any) -> di
 
 
 def _cutoff(shape: tuple[int, ...], rcond: Any) -> float:
-    """What `pinv` calls `rcond`, for that of `lstsq`. LAPACK's routine runs in float64 for any dtype."""
+    """What `pinv` calls `rcond`, for that of `lstsq`. LAPACK's routine runs in float64 for any dtype, and takes what is not
+    between 0 and 1 for the precision."""
     if rcond is None:
         return math.ulp(1.0) * max(shape)
-    return float(rcond) if rcond >= 0 else math.ulp(1.0)
+    return float(rcond) if 0 < rcond < 1 else math.ulp(1.0)
 
 
 def _lstsq_mend(a: Any, b: Any, rcond: Any) -> str:
