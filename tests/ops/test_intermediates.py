@@ -97,7 +97,7 @@ def wide_arrays(op: Any, call: Sample) -> set[str]:
         found |= {"forward"} if set(Watched.made) & set(WIDE) else set()
         for out in results:
             if out.requires_grad:
-                seed = np.ones(out.shape, out.dtype).view(Watched)
+                seed = Tensor._of(np.ones(out.shape, out.dtype).view(Watched))
                 Watched.made = []
                 out.backward(seed, retain_graph=True)
                 found |= {"back"} if set(Watched.made) & set(WIDE) else set()
