@@ -559,5 +559,9 @@ def test_range() -> None:
     x = leaf([1.0, 4.0, 4.0, 2.0])
     np.ptp(x).backward()
     assert x.grad.tolist() == [-1.0, 0.5, 0.5, 0.0]
+    with pytest.raises(ValueError, match=r"ptp\(a: float64 \(0,\).*no elements there is no range"):
+        np.ptp(leaf(np.zeros(0)))
+    with pytest.raises(ValueError, match=r"ptp.*axis must lie within the 1 axes"):
+        np.ptp(x, axis=1)
     assert tn.amax is tn.max
     assert tn.amin is tn.min

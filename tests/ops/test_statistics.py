@@ -142,6 +142,17 @@ def test_float32_far_from_0() -> None:
         np.testing.assert_allclose(x.grad.data / largest, exact.grad.data / largest, atol=1e-6)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_a_variable_that_the_loss_does_not_use_may_be_infinite(create_graph: bool, bad: float) -> None:
+    for f in (np.cov, np.corrcoef):
+        x, alone = leaf([[1.0, 2.0, 4.0], [1.0, bad, 0.0], [3.0, 0.0, 1.0]]), leaf([[1.0, 2.0, 4.0], [3.0, 0.0, 1.0]])
+        with np.errstate(invalid="ignore"):
+            f(x)[0, 2].backward(create_graph=create_graph)
+        f(alone)[0, 1].backward()
+        np.testing.assert_allclose(x.grad.data, np.insert(alone.grad.data, 1, 0, axis=0), rtol=1e-14, atol=1e-16)
+
+
 def test_cov_mistakes() -> None:
     x = leaf(np.ones((2, 3)))
     for error, words, arguments in (

@@ -314,4 +314,4 @@ def extract(condition: Any, arr: Any) -> Any:
     >>> tn.extract(t > 0, t)
     Tensor([1., 3., 4.])
     """
-    return take(np.reshape(array_like(arr), -1), np.flatnonzero(array_like(condition)))
+    return compress(np.reshape(array_like(condition), -1), array_like(arr))

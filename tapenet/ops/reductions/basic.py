@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.reductions.common import (
@@ -334,23 +334,34 @@ min = _reduction(
 )
 
 
-@derived(
+def _ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> tuple[Any, Any, Any]:
+    largest, smallest = np.max(a, axis=axis, keepdims=keepdims), np.min(a, axis=axis, keepdims=keepdims)
+    return np.subtract(largest, smallest), largest, smallest
+
+
+ptp = op(
+    _ptp,
+    name="ptp",
     numpy=np.ptp,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 3, 2)), (0, -1), keepdims=True),
-        sample(r.normal(size=(2, 3)), -1),
-    ],
-)
-def ptp(a: Any, axis: Any = None, *, keepdims: Any = False) -> Any:
-    """The range of the values over `axis`: the largest less the smallest, each with its gradient.
+    residuals=("largest", "smallest"),
+    reference=lambda a, axis=None, *, keepdims=False: (
+        np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
+    ),
+    a=lambda g, largest, smallest, a, axis, keepdims: (
+        share(g, largest, a, axis, keepdims) - share(g, smallest, a, axis, keepdims)
+    ),
+    formula="the largest element of a less the smallest",
+    gradients="a: g/k at each of the k largest, −g/k at each of the k smallest",
+    doc=f"""The range of the values over `axis`: the largest less the smallest, each with its gradient.
+{ARGS}
 
     >>> import tapenet as tn
     >>> tn.ptp(tn.tensor([1.0, 4.0, 2.0]))
     Tensor(3.)
-    """
-    a = array_like(a)
-    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
+    """,
+    samples=axis_samples(),
+    mend=lambda a, *_: "Of no elements there is no range" if 0 in np.shape(a) else mend(a),
+)
 
 
 # -- products ----------------------------------------------------------------------------------------------------

@@ -120,7 +120,10 @@ def _covariance(x: Any, freedom: Any) -> Any:
 
 def _covariance_x(g: Any, x: Any, freedom: Any) -> Any:
     # What the means would get is 0, as the deviations from them sum to 0.
-    return zmul(g + conjugate(g).T, 1 / freedom if freedom else math.inf) @ conjugate(_centred(x))
+    x, g = conjugate(_centred(x)), zmul(g + conjugate(g).T, 1 / freedom if freedom else math.inf)
+    if type(x) is not np.ndarray or not np.isfinite(x[:, :1]).all():  # as are all of a row, or none
+        x = np.where(np.any(g != 0, axis=0)[:, np.newaxis], x, 0)  # variables that the loss does not use
+    return g @ x
 
 
 covariance = op(
