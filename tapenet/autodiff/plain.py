@@ -25,14 +25,24 @@ INDEX = PLAIN | {slice, type(Ellipsis)}
 
 def is_index(value: Any) -> bool:
     """Whether a value is an index made of plain parts, with no tensor among them."""
-    return type(value) in INDEX or (type(value) is tuple and INDEX.issuperset(map(type, value)))
+    kind = type(value)
+    if kind is tuple:
+        return INDEX.issuperset(map(type, value)) or all(type(v) in INDEX or _is_list(v) for v in value)
+    return kind in INDEX or _is_list(value)
+
+
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list, or nested lists, of plain parts."""
+    return type(value) is list and (
+        PLAIN.issuperset(map(type, value)) or all(type(v) in PLAIN or _is_list(v) for v in value)
+    )
 
 
 def is_static(value: Any) -> bool:
-    """Whether an option is a tuple of plain parts, with no tensor among them, or a random generator."""
+    """Whether an option is a tuple, or nested tuples, of plain parts, with no tensor among them, or a random generator."""
     kind = type(value)
     if kind is tuple:
-        return STATIC.issuperset(map(type, value))
+        return STATIC.issuperset(map(type, value)) or all(type(v) in STATIC or is_static(v) for v in value)
     random = sys.modules.get("numpy.random")  # not imported here: who has a generator has imported it
     return random is not None and kind is random.Generator
 

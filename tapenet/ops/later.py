@@ -156,6 +156,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "indexing.writing": ("copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask"),
     "shapes.joining": (
         "block",
+        "blocks",
         "column_stack",
         "dstack",
         "hstack",
@@ -186,9 +187,9 @@ LATER: dict[str, tuple[str, ...]] = {
         "tril",
         "triu",
     ),
-    "shapes.grids": ("atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "ix_", "meshgrid"),
+    "shapes.grids": ("atleast_1d", "atleast_2d", "atleast_3d", "broadcast_arrays", "ix_", "meshgrid", "spread"),
     "shapes.windows": ("fold_windows", "sliding_window_view"),
-    "shapes.padding": ("pad", "pad_constant"),
+    "shapes.padding": ("fold_copies", "pad", "pad_constant", "pad_copies"),
     "shapes.tricks": ("c_", "r_"),
     "shapes.making": (
         "arange",

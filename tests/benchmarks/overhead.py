@@ -97,7 +97,7 @@ def calls(function: Any, op: Any) -> dict[str, Callable[[], Any]]:
         lambda v: Tensor._of(v).requires_grad_(v.dtype.kind in "fc") if isinstance(v, np.ndarray) else v, call.args
     )
     # What makes arrays looks for tensors there alone.
-    like = {"like": given[0]} if isinstance(op, Derived) and op.makes else {}
+    like = {"like": Tensor._of(np.zeros(()))} if isinstance(op, Derived) and op.makes else {}
     return {
         "bare": lambda: function(*call.args, **call.kwargs),
         "tn": lambda: op(*given, **call.kwargs),

@@ -236,6 +236,20 @@ def test_lists_of_tensors_and_numbers_are_arrays(f: Any) -> None:
     check_grads(lambda x, u: f(x, u) ** 2, [np.array([1.3, 2.2]), np.array(0.4)])
 
 
+def test_blocks_are_put_together_at_once() -> None:
+    a, b = leaf(values(2, 3)), leaf(values(2, 3))
+    made = np.block([[a, 1.0 * b], [b, a]])
+    assert made.node.name == "blocks"
+    assert (
+        tn.compile(lambda a, b: np.block([[a, b], [b, a]]))(a, b).tolist()
+        == np.block([[a.data, b.data], [b.data, a.data]]).tolist()
+    )
+    with pytest.raises(ValueError, match=r"blocks\(.*The blocks have shapes \(2, 3\), \(2,\)"):
+        np.block([[a], [a[:, 0]]])
+    x, y = np.meshgrid(a[0], b[0])
+    assert (x.node.name, y.node.name) == ("spread", "spread")
+
+
 # -- brackets ----------------------------------------------------------------------------------------------------
 
 BRACKETS: dict[str, Any] = {

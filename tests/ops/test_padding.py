@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
 from tapenet.testing import check_grads
-from tests.ops.moves import leaf, moves
+from tests.ops.moves import leaf, moves, peak_of_backward
 from tests.ops.oracle import agrees_with_torch, replays
 
 R = np.random.default_rng(0)
@@ -167,6 +167,15 @@ def test_an_infinite_element_stays_where_it_is() -> None:
         np.testing.assert_array_equal(got.data, expected)
     (np.pad(x, (1, 0), "reflect", reflect_type="odd")[0] ** 2).backward()
     assert x.grad.tolist() == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
+def test_borders_of_copies_are_one_op_that_goes_back_in_one_pass(mode: str) -> None:
+    x = leaf(np.asfortranarray(values(3, 4)))
+    out = np.pad(x, ((1, 2), (3, 0)), mode)
+    assert out.node.parents == (x.node,)
+    assert out.data.flags.f_contiguous
+    assert peak_of_backward(lambda x: np.pad(x, 2, mode), np.ones((300, 400))) < 1.2
 
 
 def test_replays_with_other_values() -> None:

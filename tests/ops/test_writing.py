@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
 from tapenet.testing import check_grads
+from tests.ops.moves import peak_of_backward
 
 R = np.random.default_rng(0)
 
@@ -146,6 +147,21 @@ def test_the_last_value_wins() -> None:
     narrow = leaf(np.ones(3, np.float32))
     tn.setitem(np.zeros(2, np.float32), narrow, np.array([0, 1, 0])).sum().backward()
     assert narrow.grad.dtype == np.float32
+
+
+def test_places_named_once_are_told_by_a_bit_each() -> None:
+    """Marks of who wrote where are made only where a place is named twice."""
+    order = np.argsort(np.random.default_rng(0).normal(size=(300, 400)), axis=1)
+
+    def write(a: Any, v: Any) -> Any:
+        out = np.copy(a)
+        np.put_along_axis(out, order, v, 1)
+        return out
+
+    assert peak_of_backward(write, np.ones((300, 400)), np.ones((300, 400))) < 2
+    a, v = leaf(np.zeros(3)), leaf(np.ones(4))
+    tn.setitem(a, v, np.array([0, 2, 0, 1])).sum().backward()
+    assert v.grad.tolist() == [0.0, 1.0, 1.0, 1.0]
 
 
 def test_chains_to_second_order() -> None:

@@ -96,13 +96,17 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
             [ 9., 12.]])
     """
     arr, axis = axis_or_flat("apply_along_axis", arr, operator.index(axis))
-    moved = np.moveaxis(arr, axis, -1)
+    moved = arr if axis == arr.ndim - 1 else np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
     if 0 in lead:
         raise ValueError(f"apply_along_axis: an array of shape {arr.shape} has no slice along axis {axis}")
     parts = [array_like(func1d(moved[at], *args, **kwargs)) for at in np.ndindex(lead)]
     inner = parts[0].ndim
-    out = np.reshape(np.stack(parts), lead + parts[0].shape)
+    out = np.stack(parts)
+    if len(lead) != 1:
+        out = np.reshape(out, lead + parts[0].shape)
+    if not inner or axis == len(lead):
+        return out
     return np.moveaxis(out, tuple(range(len(lead), len(lead) + inner)), tuple(range(axis, axis + inner)))
 
 

@@ -144,7 +144,7 @@ def _setitem_lowered(a: Any, value: Any, index: Any) -> Any:
 
 def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tuple[int, ...]) -> Any:
     read = g[index]
-    if _may_repeat(index):
+    if _may_repeat(index) and _repeats(a_shape, index, math.prod(read.shape)):
         # Every place is marked by who wrote it last: of a place that is named twice the others have no part in it.
         order = np.reshape(np.arange(math.prod(read.shape)), read.shape)
         if type(g) is np.ndarray:
@@ -154,6 +154,15 @@ def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tu
             marks = setitem(np.zeros(a_shape, order.dtype), order, index)
         read = np.where(np.equal(marks[index], order), read, 0)
     return unbroadcast(read, value_shape)
+
+
+def _repeats(shape: tuple[int, ...], index: Any, count: int) -> bool:
+    """Whether an index names fewer places than it reads. One that is not known yet, while a step is captured, may."""
+    if hasattr(index, "_node") or (isinstance(index, tuple) and any(hasattr(i, "_node") for i in index)):
+        return True
+    named = np.zeros(shape, bool)
+    named[index] = True
+    return bool(np.count_nonzero(named) < count)
 
 
 def _may_repeat(index: Any) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
@@ -17,7 +16,14 @@ from tapenet.ops.shapes.basic import unbroadcast, whole
 def _delete_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
     shape = whole(arr_shape)
     length = math.prod(shape) if axis is None else shape[axis]
-    return taken(g, arr_shape, np.delete(np.arange(length), obj), axis)
+    kept = np.delete(np.arange(length), obj)
+    if type(kept) is not np.ndarray:  # not known yet, while a step is captured
+        return taken(g, arr_shape, kept, axis)
+    gone = np.ones(length, bool)
+    gone[kept] = False
+    places = np.flatnonzero(gone)
+    # Zeros are put in again before what stands there now.
+    return np.reshape(np.insert(g, places - np.arange(places.size), 0, axis), shape)
 
 
 delete = op(
@@ -160,18 +166,38 @@ append = op(
 )
 
 
-@derived(
+def _resize_a(g: Any, a_shape: Any) -> Any:
+    shape = whole(a_shape)
+    flat, count = np.reshape(g, -1), math.prod(shape)
+    if not (count and flat.shape[0]):
+        return np.zeros(shape, g.dtype)
+    turns, rest = divmod(flat.shape[0], count)
+    if not turns:
+        return np.reshape(np.concatenate([flat, np.zeros(count - rest, g.dtype)]), shape)
+    found = np.sum(np.reshape(flat[: turns * count], (turns, count)), 0) if turns > 1 else flat[:count]
+    if rest:
+        found = np.concatenate([found[:rest] + flat[turns * count :], found[rest:]])
+    return np.reshape(found, shape)
+
+
+def _resize_lowered(a: Any, new_shape: Any) -> Any:
+    a = np.reshape(a, -1)
+    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
+    if not a.shape[0]:
+        a = np.concatenate([a, np.zeros(1, a.dtype)])
+    count, size = a.shape[0], math.prod(shape)
+    return np.reshape(a[:size] if size <= count else a[np.arange(size) % count], shape)
+
+
+resize = op(
+    lambda a, new_shape: np.resize(a, new_shape),
+    name="resize",
     numpy=np.resize,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 2)), (2, 3)),
-        sample(r.normal(size=3), 2),
-        sample(r.normal(size=(0, 2)), (2, 1)),
-        sample(r.normal(size=2), (0, 3)),
-        sample(r.normal(size=()), 2),
-    ],
-)
-def resize(a: Any, new_shape: Any) -> Any:
-    """The elements in another shape, over again from the first where they are too few; zeros if there are none.
+    lower=_resize_lowered,
+    a=_resize_a,
+    formula="the elements of a in another shape, over again where they are too few",
+    gradients="a: Σ g over the repetitions, 0 where left out",
+    doc="""The elements in another shape, over again from the first where they are too few; zeros if there are none.
 
     Raises:
         ValueError: a length is negative.
@@ -180,12 +206,15 @@ def resize(a: Any, new_shape: Any) -> Any:
     >>> tn.resize(tn.tensor([1.0, 2.0]), (2, 3))
     Tensor([[1., 2., 1.],
             [2., 1., 2.]])
-    """
-    a = np.reshape(array_like(a), -1)
-    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
-    if any(n < 0 for n in shape):
-        raise ValueError(f"resize: the lengths of {shape} must not be negative")
-    if not a.shape[0]:
-        a = np.concatenate([a, np.zeros(1, a.dtype)])
-    count, size = a.shape[0], math.prod(shape)
-    return np.reshape(a[:size] if size <= count else a[np.arange(size) % count], shape)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2)), (2, 3)),
+        sample(r.normal(size=3), 2),
+        sample(r.normal(size=(2, 1)), (3, 2)),
+        sample(r.normal(size=(2, 1)), (1, 2)),
+        sample(r.normal(size=(0, 2)), (2, 1)),
+        sample(r.normal(size=2), (0, 3)),
+        sample(r.normal(size=()), 2),
+    ],
+    mend=lambda a, new_shape: f"new_shape={new_shape} must be of integers, none negative",
+)

@@ -11,6 +11,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.basic import scatter_add
 from tapenet.ops.op import Op, Scatter, op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import unbroadcast, whole
 
 
 def _opposite(shift: Any) -> Any:
@@ -103,9 +104,16 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     return np.flip(np.swapaxes(m, first, second), second)
 
 
-@derived(numpy=np.fliplr, samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 2, 1)))])
-def fliplr(m: Any) -> Any:
-    """The columns in reverse order: a flip along the second axis.
+fliplr = op(
+    lambda m: np.fliplr(m),
+    name="fliplr",
+    label="flip columns",
+    numpy=np.fliplr,
+    lower=lambda m: np.flip(m, 1),
+    m=lambda g: np.fliplr(g),
+    formula="m, its columns in reverse order",
+    gradients="m: g, its columns in reverse order",
+    doc="""The columns in reverse order: a flip along the second axis.
 
     Raises:
         ValueError: less than two axes.
@@ -113,16 +121,21 @@ def fliplr(m: Any) -> Any:
     >>> import tapenet as tn
     >>> tn.fliplr(tn.tensor([[1.0, 2.0]]))
     Tensor([[2., 1.]])
-    """
-    m = array_like(m)
-    if m.ndim < 2:
-        raise ValueError(f"fliplr: an array of shape {m.shape} has no columns; use flip")
-    return np.flip(m, 1)
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 2, 1)))],
+    mend=lambda m: f"An array of shape {np.shape(m)} has no columns; use flip",
+)
 
-
-@derived(numpy=np.flipud, samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=3))])
-def flipud(m: Any) -> Any:
-    """The rows in reverse order: a flip along the first axis.
+flipud = op(
+    lambda m: np.flipud(m),
+    name="flipud",
+    label="flip rows",
+    numpy=np.flipud,
+    lower=lambda m: np.flip(m, 0),
+    m=lambda g: np.flipud(g),
+    formula="m, its rows in reverse order",
+    gradients="m: g, its rows in reverse order",
+    doc="""The rows in reverse order: a flip along the first axis.
 
     Raises:
         ValueError: an array without axes.
@@ -130,11 +143,10 @@ def flipud(m: Any) -> Any:
     >>> import tapenet as tn
     >>> tn.flipud(tn.tensor([1.0, 2.0]))
     Tensor([2., 1.])
-    """
-    m = array_like(m)
-    if m.ndim < 1:
-        raise ValueError("flipud: an array without axes has no rows")
-    return np.flip(m, 0)
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=3))],
+    mend=lambda m: "An array without axes has no rows",
+)
 
 
 @derived(
@@ -277,6 +289,11 @@ def diag(v: Any, k: int = 0) -> Any:
         raise ValueError(
             f"diag: an array of shape {v.shape} is neither a vector nor a matrix; use diagonal or diagflat"
         )
+    return diagflat(v, k)
+
+
+def _diagflat_lowered(v: Any, k: int) -> Any:
+    v = np.reshape(v, -1)
     count = v.shape[0]
     n = count + abs(k)
     # In the flattened matrix a diagonal is every (n + 1)-th element.
@@ -285,19 +302,28 @@ def diag(v: Any, k: int = 0) -> Any:
     return np.reshape(scatter_add(v, place, (n * n,)), (n, n))
 
 
-@derived(
+diagflat: Op = op(
+    lambda v, k=0: np.diagflat(v, k),
+    name="diagflat",
     numpy=np.diagflat,
-    samples=lambda r: [sample(r.normal(size=(1, 2))), sample(r.normal(size=()), -1), sample(r.normal(size=2), k=1)],
-)
-def diagflat(v: Any, k: int = 0) -> Any:
-    """A square matrix with all elements of an array, in row-major order, on its `k`-th diagonal.
+    lower=_diagflat_lowered,
+    v=lambda g, v_shape, k: np.reshape(np.diagonal(g, k), whole(v_shape)),
+    formula="zeros with v on the k-th diagonal",
+    gradients="v: the k-th diagonal of g",
+    doc="""A square matrix with all elements of an array, in row-major order, on its `k`-th diagonal.
 
     >>> import tapenet as tn
     >>> tn.diagflat(tn.tensor([[1.0], [2.0]]))
     Tensor([[1., 0.],
             [0., 2.]])
-    """
-    return diag(np.reshape(array_like(v), -1), k)
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2))),
+        sample(r.normal(size=()), -1),
+        sample(r.normal(size=2), k=1),
+        sample(r.normal(size=0), 2),
+    ],
+)
 
 
 def _triangle_samples(r: np.random.Generator) -> list[Any]:
@@ -310,40 +336,53 @@ def _triangle_samples(r: np.random.Generator) -> list[Any]:
     ]
 
 
-@derived(numpy=np.tril, samples=_triangle_samples)
-def tril(m: Any, k: int = 0) -> Any:
-    """A matrix, or each of a stack, with zeros above the `k`-th diagonal. A vector stands for a matrix of equal rows.
+tril: Op = op(
+    lambda m, k=0: np.tril(m, k),
+    name="tril",
+    label="lower triangle",
+    numpy=np.tril,
+    lower=lambda m, k: np.where(_lower_triangle(m, k), m, np.zeros((), m.dtype)),
+    m=lambda g, m_shape, k: unbroadcast(np.tril(g, k), m_shape),
+    formula="m, zeros above a diagonal",
+    gradients="m: g, with the same zeros",
+    doc="""A matrix, or each of a stack, with zeros above the `k`-th diagonal. A vector stands for a matrix of equal rows.
 
     Raises:
-        ValueError: an array without axes.
+        TypeError: an array without axes.
 
     >>> import tapenet as tn
     >>> tn.tril(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([[1., 0.],
             [3., 4.]])
-    """
-    m = array_like(m)
-    return np.where(_lower_triangle("tril", m, k), m, np.zeros((), m.dtype))
+    """,
+    samples=_triangle_samples,
+    mend=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
+)
 
-
-@derived(numpy=np.triu, samples=_triangle_samples)
-def triu(m: Any, k: int = 0) -> Any:
-    """A matrix, or each of a stack, with zeros below the `k`-th diagonal. A vector stands for a matrix of equal rows.
+triu: Op = op(
+    lambda m, k=0: np.triu(m, k),
+    name="triu",
+    label="upper triangle",
+    numpy=np.triu,
+    lower=lambda m, k: np.where(_lower_triangle(m, k - 1), np.zeros((), m.dtype), m),
+    m=lambda g, m_shape, k: unbroadcast(np.triu(g, k), m_shape),
+    formula="m, zeros below a diagonal",
+    gradients="m: g, with the same zeros",
+    doc="""A matrix, or each of a stack, with zeros below the `k`-th diagonal. A vector stands for a matrix of equal rows.
 
     Raises:
-        ValueError: an array without axes.
+        TypeError: an array without axes.
 
     >>> import tapenet as tn
     >>> tn.triu(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([[1., 2.],
             [0., 4.]])
-    """
-    m = array_like(m)
-    return np.where(_lower_triangle("triu", m, k - 1), np.zeros((), m.dtype), m)
+    """,
+    samples=_triangle_samples,
+    mend=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
+)
 
 
-def _lower_triangle(name: str, m: Any, k: int) -> Any:
-    if not m.ndim:
-        raise ValueError(f"{name}: an array without axes has no triangles")
+def _lower_triangle(m: Any, k: int) -> Any:
     rows, columns = m.shape[-2:] if m.ndim > 1 else m.shape * 2
     return np.tri(rows, columns, k, bool)

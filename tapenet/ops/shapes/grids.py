@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import broadcast_to, reshape, whole
 from tapenet.ops.shapes.joining import at_least, at_least_3d
 
 
@@ -81,7 +84,46 @@ def broadcast_arrays(*args: Any) -> tuple[Any, ...]:
     """
     arrays = [array_like(a) for a in args]
     shape = np.broadcast_shapes(*(a.shape for a in arrays))
-    return tuple(a if a.shape == shape else np.broadcast_to(a, shape) for a in arrays)
+    return tuple(a if a.shape == shape else broadcast_to(a, shape) for a in arrays)
+
+
+def _one_axis(x: Any, ndim: int, axis: int) -> Any:
+    """A vector along one of `ndim` axes."""
+    return reshape(x, (*(1,) * axis, -1, *(1,) * (ndim - 1 - axis)))
+
+
+def _spread_x(g: Any, x_shape: Any, axis: int) -> Any:
+    return np.reshape(np.sum(g, tuple(i for i in range(g.ndim) if i != axis)), whole(x_shape))
+
+
+def _spread(x: Any, shape: tuple[int, ...], axis: int) -> Any:
+    made = np.empty(shape, x.dtype)
+    made[...] = np.reshape(x, (-1, *(1,) * (len(shape) - 1 - axis)))
+    return made
+
+
+spread = op(
+    _spread,
+    name="spread",
+    label=lambda axis: f"along axis {axis}",
+    lower=lambda x, shape, axis: np.copy(np.broadcast_to(_one_axis(x, len(shape), axis), shape)),
+    x=_spread_x,
+    formula="x along an axis, repeated along the others",
+    gradients="x: Σ g over the other axes",
+    doc="""A vector along one axis of an array of the shape `shape`: a coordinate of `meshgrid`.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.grids import spread
+    >>> spread(tn.tensor([1.0, 2.0]), (2, 3), 0)
+    Tensor([[1., 1., 1.],
+            [2., 2., 2.]])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), (2, 3, 2), 1),
+        sample(r.normal(size=()), (2, 1), 1),
+        sample(r.normal(size=0), (2, 0), 1),
+    ],
+)
 
 
 @derived(
@@ -119,10 +161,14 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing={indexing!r} is neither 'xy' nor 'ij'")
     ndim = len(xi)
-    places = [1, 0, *range(2, ndim)] if indexing == "xy" and ndim > 1 else range(ndim)
-    found: Any = tuple(
-        np.reshape(array_like(x), (*(1,) * i, -1, *(1,) * (ndim - 1 - i))) for x, i in zip(xi, places, strict=True)
-    )
+    places = [1, 0, *range(2, ndim)] if indexing == "xy" and ndim > 1 else [*range(ndim)]
+    vectors = [array_like(x) for x in xi]
+    if copy and not sparse:
+        lengths = [0] * ndim
+        for x, i in zip(vectors, places, strict=True):
+            lengths[i] = math.prod(x.shape)
+        return tuple(spread(x, tuple(lengths), i) for x, i in zip(vectors, places, strict=True))
+    found: Any = tuple(_one_axis(x, ndim, i) for x, i in zip(vectors, places, strict=True))
     if not sparse:
         found = broadcast_arrays(*found)
     return tuple(np.copy(x) for x in found) if copy else found
@@ -156,5 +202,5 @@ def ix_(*args: Any) -> tuple[Any, ...]:
             x = np.nonzero(x)[0]
         elif not x.shape[0]:
             x = x.astype(np.intp)  # an empty list holds no floats
-        found.append(np.reshape(x, (*(1,) * i, -1, *(1,) * (len(args) - 1 - i))))
+        found.append(_one_axis(x, len(args), i))
     return tuple(found)

@@ -11,7 +11,8 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.concatenation import cast, concatenate, parted
+from tapenet.ops.shapes.basic import reshape
+from tapenet.ops.shapes.concatenation import cast, parted
 
 
 def _parts(tup: Any) -> list[Any]:
@@ -21,12 +22,13 @@ def _parts(tup: Any) -> list[Any]:
 
 def at_least(a: Any, ndim: int) -> Any:
     """An array with axes of length one in front, up to `ndim` axes."""
-    return a if a.ndim >= ndim else np.reshape(a, (1,) * (ndim - a.ndim) + a.shape)
+    shape = a.shape
+    return a if len(shape) >= ndim else reshape(a, (1,) * (ndim - len(shape)) + shape)
 
 
 def at_least_3d(a: Any) -> Any:
     """An array with three axes or more, as `np.atleast_3d` counts them: a row is (1, n, 1), a matrix (m, n, 1)."""
-    return at_least(a, 2)[..., None] if a.ndim < 3 else a
+    return a if len(a.shape) >= 3 else reshape(a, _deep(a.shape))
 
 
 def _rule(wide: Callable[[tuple[int, ...]], tuple[int, ...]], axis: int) -> Callable[..., Any]:
@@ -214,27 +216,104 @@ def block(arrays: Any) -> Any:
     Tensor([[ 1.,  2.,  0.],
             [10., 20.,  0.]])
     """
-    depth, widest = _depth(arrays)
+    if isinstance(arrays, tuple):
+        raise TypeError(_TUPLE)
     if not isinstance(arrays, list):
         return np.copy(array_like(arrays))
-    return _join_blocks(arrays, depth, max(depth, widest))
+    leaves: list[Any] = []
+    tree, depth = _numbered(arrays, leaves)
+    return blocks(leaves, tree, max(depth, *(len(a.shape) for a in leaves)))
 
 
-def _depth(arrays: Any) -> tuple[int, int]:
-    """How deep lists of blocks are nested, and the most axes that a block has."""
-    if isinstance(arrays, tuple):
-        raise TypeError("block: a tuple among the blocks: write the rows as lists")
-    if not isinstance(arrays, list):
-        return 0, len(np.shape(arrays))
+_TUPLE = "block: a tuple among the blocks: write the rows as lists"
+
+
+def _numbered(arrays: list[Any], leaves: list[Any]) -> tuple[Any, int]:
+    """Nested lists of blocks as nested tuples of their numbers, and how deep these are; the blocks are put into a list."""
     if not arrays:
         raise ValueError("block: an empty list among the blocks: leave it out")
-    depths, ndims = zip(*map(_depth, arrays), strict=True)
+    trees: list[Any] = []
+    depths: list[int] = []
+    for a in arrays:
+        if isinstance(a, list):
+            tree, depth = _numbered(a, leaves)
+        elif isinstance(a, tuple):
+            raise TypeError(_TUPLE)
+        else:
+            tree, depth = len(leaves), 0
+            leaves.append(array_like(a))
+        trees.append(tree)
+        depths.append(depth)
     if len(set(depths)) > 1:
         raise ValueError(f"block: the lists differ in depth ({', '.join(str(d + 1) for d in depths)}); nest all alike")
-    return depths[0] + 1, max(ndims)
+    return tuple(trees), depths[0] + 1
 
 
-def _join_blocks(arrays: Any, depth: int, ndim: int) -> Any:
-    if not isinstance(arrays, list):
-        return at_least(array_like(arrays), ndim)
-    return concatenate([_join_blocks(a, depth - 1, ndim) for a in arrays], -depth)
+def _nested(tree: Any, arrays: Any) -> Any:
+    return [_nested(t, arrays) for t in tree] if isinstance(tree, tuple) else arrays[tree]
+
+
+def _laid(tree: Any, axis: int, shapes: list[tuple[int, ...]]) -> tuple[tuple[int, ...], list[tuple[int, ...]]]:
+    """The shape of blocks that are joined along an axis, those of inner lists along the next; and where each begins."""
+    if not isinstance(tree, tuple):
+        return shapes[tree], [(0,) * len(shapes[tree])]
+    starts: list[tuple[int, ...]] = []
+    length = 0
+    for t in tree:
+        shape, inner = _laid(t, axis + 1, shapes)
+        starts += [(*s[:axis], s[axis] + length, *s[axis + 1 :]) for s in inner]
+        length += shape[axis]
+    return (*shape[:axis], length, *shape[axis + 1 :]), starts
+
+
+def _blocks_lowered(arrays: Any, tree: Any, ndim: int) -> Any:
+    def join(t: Any) -> tuple[Any, int]:
+        if not isinstance(t, tuple):
+            return at_least(arrays[t], ndim), 0
+        parts, depths = zip(*map(join, t), strict=True)
+        return np.concatenate(parts, -1 - depths[0]), depths[0] + 1
+
+    return join(tree)[0]
+
+
+def _blocks_arrays(g: Any, arrays_shape: Any, tree: Any, ndim: int) -> Any:
+    depth, node = 0, tree
+    while isinstance(node, tuple):
+        depth, node = depth + 1, node[0]
+    wide = list(map(_at_least(ndim), arrays_shape))
+    starts = _laid(tree, ndim - depth, wide)[1]
+    parts = []
+    for start, lengths, shape in zip(starts, wide, arrays_shape, strict=True):
+        part = g[tuple(slice(b, b + n) for b, n in zip(start, lengths, strict=True))]
+        parts.append(part if lengths == shape else np.reshape(part, shape))
+    return tuple(parts)
+
+
+blocks: Op = op(
+    lambda arrays, tree, ndim: np.block(_nested(tree, arrays)),
+    name="blocks",
+    sequences=("arrays",),
+    label="block",
+    lower=_blocks_lowered,
+    arrays=_blocks_arrays,
+    formula="arrays put together as blocks",
+    gradients="arrays: the part of g that each became",
+    doc="""Blocks put together, which `block` is made of.
+
+    Args:
+        arrays: a list of the blocks.
+        tree: nested tuples of their numbers: those of innermost ones are joined along the last axis, and so on.
+        ndim: of the result; blocks of fewer axes get axes of length one in front.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.shapes.joining import blocks
+    >>> blocks([tn.tensor([1.0]), np.zeros(1), np.ones(2)], ((0, 1), (2,)), 2)
+    Tensor([[1., 0.],
+            [1., 1.]])
+    """,
+    samples=lambda r: [
+        sample([r.normal(size=2), r.normal(size=())], (0, 1), 1),
+        sample([r.normal(size=(1, 1, 2)), r.normal(size=2), r.normal(size=(1, 1, 4))], ((0, 1), (2,)), 3),
+    ],
+    mend=lambda arrays, tree, ndim: "The blocks have shapes " + ", ".join(str(np.shape(a)) for a in arrays),
+)

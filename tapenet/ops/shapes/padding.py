@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.concatenation import concatenate
@@ -93,6 +94,11 @@ def _counts(value: Any, ndim: int, name: str) -> Pairs:
 def _widths(pad_width: Any, ndim: int) -> Pairs:
     if type(pad_width) is int and pad_width >= 0:
         return ((pad_width, pad_width),) * ndim
+    if type(pad_width) in (tuple, list):  # as it is usually written
+        if _is_pair(pad_width):
+            return (tuple(pad_width),) * ndim
+        if len(pad_width) == ndim and all(type(p) in (tuple, list) and _is_pair(p) for p in pad_width):
+            return tuple(map(tuple, pad_width))
     if isinstance(pad_width, dict):
         by_axis = [(0, 0)] * ndim
         for axis, width in pad_width.items():
@@ -103,6 +109,10 @@ def _widths(pad_width: Any, ndim: int) -> Pairs:
     if np.asarray(pad_width).dtype.kind != "i":
         raise TypeError(f"pad: pad_width={pad_width!r} must be of integers")
     return _counts(pad_width, ndim, "pad_width")
+
+
+def _is_pair(widths: Any) -> bool:
+    return len(widths) == 2 and all(type(w) is int and w >= 0 for w in widths)
 
 
 # -- the modes, along one axis -----------------------------------------------------------------------------------
@@ -124,19 +134,139 @@ def _ends(a: Any, axis: int) -> tuple[Any, Any]:
     return a[_at(axis, 0, 1)], a[_at(axis, n - 1, n)]
 
 
-def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
-    """Borders that repeat elements. Those that go around once are slices; of others NumPy pads the places of the elements,
-    and these are read."""
-    n, (before, after) = a.shape[axis], widths
+def _sources(n: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
+    """Which of n elements stand in either border: a slice, of one element if that is repeated, where it goes around at most
+    once; of others NumPy pads the places of the elements."""
+    before, after = widths
     if mode == "edge" or n == 1:
-        return _ends(a, axis)
+        return slice(0, 1), slice(n - 1, n)
     if mode == "wrap" and max(widths) <= n:
-        return a[_at(axis, n - before, n)], a[_at(axis, 0, after)]
+        return slice(n - before, n), slice(0, after)
     edge = int(mode == "reflect")  # which is not repeated
     if mode != "wrap" and max(widths) + edge <= n:
-        return np.flip(a[_at(axis, edge, edge + before)], axis), np.flip(a[_at(axis, n - edge - after, n - edge)], axis)
-    places = np.pad(np.arange(a.shape[axis]), widths, mode)  # type: ignore[call-overload]
-    return np.take(a, places[: widths[0]], axis), np.take(a, places[len(places) - widths[1] :], axis)
+        return slice(edge + before - 1, edge - 1 if edge else None, -1), slice(
+            n - edge - 1, n - edge - after - 1 if n > edge + after else None, -1
+        )
+    places = np.pad(np.arange(n), widths, mode)  # type: ignore[call-overload]
+    return places[:before], places[len(places) - after :]
+
+
+def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
+    """Borders that repeat elements."""
+    before, after = ((*(slice(None),) * axis, at) for at in _sources(a.shape[axis], widths, mode))
+    return a[before], a[after]
+
+
+def _pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
+    """In the order of memory that the array has, as `_pad_constant`."""
+    made = np.empty_like(array, shape=[b + n + a for n, (b, a) in zip(array.shape, pad_width, strict=True)])
+    inside = [slice(b, b + n) for n, (b, _) in zip(array.shape, pad_width, strict=True)]
+    made[tuple(inside)] = array
+    for axis, (before, after) in enumerate(pad_width):
+        if before or after:
+            lead, rest = (slice(None),) * axis, inside[axis + 1 :]
+            n = array.shape[axis]
+            first, last = _copied(made[(*lead, inside[axis], *rest)], axis, (before, after), mode)
+            made[(*lead, slice(0, before), *rest)] = first if before else 0
+            made[(*lead, slice(before + n, None), *rest)] = last if after else 0
+    return made
+
+
+def _fold(a: Any, pad_width: Pairs, mode: str, first: int) -> Any:
+    """The sums, by where each came from, of what is padded along the axes from `first` on."""
+    lead, lengths = (slice(None),) * first, [n - b - e for n, (b, e) in zip(a.shape, pad_width, strict=True)]
+    inside = [slice(b, b + n) for n, (b, _) in zip(lengths, pad_width, strict=True)]
+    made = a[(*lead, *inside[first:])].copy("K")
+    for axis in range(first, a.ndim):
+        n, (before, after) = lengths[axis], pad_width[axis]
+        if not (before or after):
+            continue
+        borders = slice(0, before), slice(before + n, None)
+        for border, width, source in zip(borders, (before, after), _sources(n, (before, after), mode), strict=True):
+            if width:
+                part = a[(*lead, *inside[first:axis], border)]
+                if any(map(any, pad_width[axis + 1 :])):
+                    part = _fold(part, _without(pad_width, axis), mode, axis + 1)
+                place = (*(slice(None),) * axis, source)
+                if isinstance(source, slice):
+                    target = made[place]
+                    target += part if target.shape == part.shape else part.sum(axis, keepdims=True)
+                else:
+                    add_at(made, place, part)
+    return made
+
+
+def _without(pad_width: Pairs, axis: int) -> Pairs:
+    """The widths of a part that lies inside one of the borders along an axis."""
+    return ((0, 0),) * (axis + 1) + pad_width[axis + 1 :]
+
+
+def _pad_copies_lowered(array: Any, pad_width: Pairs, mode: str) -> Any:
+    for axis, pair in enumerate(pad_width):
+        if any(pair):
+            array = _joined(array, axis, pair, *_copied(array, axis, pair, mode))
+    return array
+
+
+def _fold_copies_lowered(a: Any, pad_width: Pairs, mode: str) -> Any:
+    for axis, (before, after) in enumerate(pad_width):
+        n = a.shape[axis] - before - after
+        if before or after:
+            places = np.pad(np.arange(n), (before, after), mode)  # type: ignore[call-overload]
+            made = np.zeros_like(a, shape=(*a.shape[:axis], n, *a.shape[axis + 1 :]))
+            np.add.at(made, (*(slice(None),) * axis, places), a)
+            a = made
+    return a
+
+
+pad_copies: Op = op(
+    _pad_copies,
+    name="pad_copies",
+    label=lambda pad_width, mode: f"pad {_brief(pad_width)}, {mode}",
+    lower=_pad_copies_lowered,
+    array=lambda g, pad_width, mode: fold_copies(g, pad_width, mode),
+    formula="array inside a border of copies of its elements",
+    gradients="array: Σ g over the copies of the element",
+    doc="""The array with a border of its own elements: what `pad` is made of, where the mode says so.
+
+    Args:
+        array: an array, with elements along each axis that is padded.
+        pad_width: a pair (before, after) for each axis.
+        mode: "edge", "reflect", "symmetric" or "wrap".
+
+    >>> import tapenet as tn
+    >>> tn.pad_copies(tn.tensor([1.0, 2.0]), ((1, 2),), "edge")
+    Tensor([1., 1., 2., 2., 2.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), ((1, 0), (2, 1)), "reflect"),
+        sample(r.normal(size=(1, 2, 2)), ((2, 0), (0, 0), (1, 5)), "symmetric"),
+        sample(r.normal(size=(2, 3)), ((2, 0), (4, 1)), "wrap"),
+        sample(r.normal(size=(2, 3)), ((2, 1), (0, 3)), "edge"),
+    ],
+)
+
+fold_copies: Op = op(
+    lambda a, pad_width, mode: _fold(a, pad_width, mode, 0),
+    name="fold_copies",
+    label="fold",
+    lower=_fold_copies_lowered,
+    a=lambda g, pad_width, mode: pad_copies(g, pad_width, mode),
+    formula="Σ a over the copies of each element",
+    gradients="a: g inside a border of copies",
+    doc="""The sums of what `pad_copies` made of each element: its gradient. The arguments are those of `pad_copies`.
+
+    >>> import tapenet as tn
+    >>> tn.fold_copies(tn.tensor([1.0, 2.0, 3.0, 4.0]), ((1, 1),), "edge")
+    Tensor([3., 7.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=(3, 6)), ((1, 0), (2, 1)), "reflect"),
+        sample(r.normal(size=(3, 2, 8)), ((2, 0), (0, 0), (1, 5)), "symmetric"),
+        sample(r.normal(size=(4, 8)), ((2, 0), (4, 1)), "wrap"),
+        sample(r.normal(size=(5, 6)), ((2, 1), (0, 3)), "edge"),
+    ],
+)
 
 
 def _odd(a: Any, axis: int, widths: tuple[int, int], mode: str) -> Any:
@@ -203,6 +333,8 @@ def _by_function(a: Any, widths: Pairs, function: Callable[..., Any], options: d
 
 # -- pad ---------------------------------------------------------------------------------------------------------
 
+#: The modes whose borders are copies of elements.
+_COPYING = frozenset({"edge", "reflect", "symmetric", "wrap"})
 #: The option of each mode, if it has one.
 _OPTIONS = {
     "constant": "constant_values",
@@ -291,6 +423,11 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **options: Any) -> A
             )
     if not any(map(any, widths)):
         return np.copy(a)
+    kind = options.get("reflect_type", "even")
+    if kind not in ("even", "odd"):
+        raise ValueError(f"pad: reflect_type={kind!r} is neither 'even' nor 'odd'")
+    if mode in _COPYING and kind == "even":
+        return pad_copies(a, widths, mode)
     for axis, pair in enumerate(widths):
         if any(pair):
             a = _padded(a, axis, pair, mode, options)
@@ -310,7 +447,7 @@ def _constant(a: Any, widths: Pairs, values: Any) -> Any:
 
 
 def _padded(a: Any, axis: int, pair: tuple[int, int], mode: str, options: dict[str, Any]) -> Any:
-    """One axis padded, in a mode other than the constant ones."""
+    """One axis padded, in a mode that neither is constant nor copies."""
     if mode == "linear_ramp":
         return _ramp(a, axis, pair, _pairs(options.get("end_values", 0), a.ndim)[axis])
     if mode in _STATISTICS:
@@ -318,7 +455,4 @@ def _padded(a: Any, axis: int, pair: tuple[int, int], mode: str, options: dict[s
         return _statistic(
             a, axis, pair, mode, None if lengths is None else _counts(lengths, a.ndim, "stat_length")[axis]
         )
-    kind = options.get("reflect_type", "even")
-    if kind not in ("even", "odd"):
-        raise ValueError(f"pad: reflect_type={kind!r} is neither 'even' nor 'odd'")
-    return _odd(a, axis, pair, mode) if kind == "odd" else _joined(a, axis, pair, *_copied(a, axis, pair, mode))
+    return _odd(a, axis, pair, mode)
