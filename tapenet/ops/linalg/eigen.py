@@ -45,15 +45,16 @@ def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Any:
     (w, v), (gw, gv) = out, g
     floor = rounding(w, w.shape[-1])
     v = once("eigh", v, w, floor)
-    inner: Any = None if gw is None else on_diagonal(gw)
-    if gv is not None:
+    if gv is None:
+        made = v * gw[..., None, :]
+    else:
         gv = conj(gv)
         along = np.matmul(adjoint(v), gv)
         size = lengths(gv)
         size = size + np.swapaxes(size, -1, -2)
         turned = over_gaps("eigh", 0.5 * (along - adjoint(along)), w, floor, size, (along,), gw, phases)
-        inner = turned if inner is None else inner + turned
-    return conj(in_triangle(np.matmul(np.matmul(v, inner), adjoint(v)), UPLO.upper() == "L"))
+        made = np.matmul(v, turned if gw is None else turned + on_diagonal(gw))
+    return conj(in_triangle(np.matmul(made, adjoint(v)), UPLO.upper() == "L"))
 
 
 eigh_factors = op(
@@ -183,8 +184,17 @@ def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
         gv = np.where(w.imag[..., None, :] == 0, gv.real, gv)
     floor = rounding(w, w.shape[-1])
     v = once("eig", v, w, floor)
-    inner: Any = None if gw is None else on_diagonal(conj(gw))
+    # A matrix that may be defective is left out if the loss does not depend on it.
+    idle = np.any(equal(w, floor), axis=(-2, -1), keepdims=True)
+    if gw is not None:
+        idle = idle & np.all(gw == 0, axis=-1)[..., None, None]
     if gv is not None:
+        idle = idle & np.all(gv == 0, axis=(-2, -1), keepdims=True)
+    v = np.where(idle, np.eye(w.shape[-1], dtype=v.dtype), v)
+    outer = adjoint(_inverse(v))
+    if gv is None:
+        made = outer * conj(gw)[..., None, :]
+    else:
         gv = conj(gv)
         along = np.matmul(adjoint(v), gv)
         here = np.eye(w.shape[-1], dtype=bool)
@@ -193,14 +203,8 @@ def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
         size = 2 * lengths(gv) + np.zeros(w.shape[-1], w.real.dtype)[:, None]
         free = along - np.matmul(adjoint(v), v) * kept
         turned = over_gaps("eig", free, w, floor, size, (along,), gw, phases)
-        inner = turned if inner is None else inner + turned
-    # A matrix that may be defective is left out if the loss does not depend on it.
-    idle = np.any(equal(w, floor), axis=(-2, -1), keepdims=True)
-    for part in (inner, gv):
-        if part is not None:
-            idle = idle & np.all(part == 0, axis=(-2, -1), keepdims=True)
-    v = np.where(idle, np.eye(w.shape[-1], dtype=v.dtype), v)
-    return conj(np.matmul(np.matmul(adjoint(_inverse(v)), inner), adjoint(v)))
+        made = np.matmul(outer, turned if gw is None else turned + on_diagonal(conj(gw)))
+    return conj(np.matmul(made, adjoint(v)))
 
 
 def _distinct(r: np.random.Generator, *shape: int) -> Any:
