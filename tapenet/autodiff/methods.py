@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.ops.low import dtype_of
 
 
 def _given(name: str, result: Any, out: Any) -> Any:
@@ -126,9 +127,20 @@ class Methods:
         """The imaginary part; of real numbers zeros."""
         return ops.imag(self)
 
-    def astype(self, dtype: Any, *, copy: bool = True) -> Any:
-        """The values in another dtype; the gradient comes back in this one."""
-        return ops.astype(self, dtype) if copy or self.dtype != np.dtype(dtype) else self
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
+        """The values in another dtype; the gradient comes back in this one. The memory order is for arrays alone.
+
+        Raises:
+            TypeError: the cast is none of those that `casting` allows.
+        """
+        dtype = dtype_of(dtype)
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(
+                f"astype: {self.dtype} cannot be cast to {dtype} by casting={casting!r}: allow another kind of cast"
+            )
+        return ops.astype(self, dtype) if copy or self.dtype != dtype else self
 
     def dot(self, other: Any, out: Any = None) -> Any:
         """Dot product, as `np.dot`."""
@@ -136,10 +148,11 @@ class Methods:
 
     # -- shapes ------------------------------------------------------------------------------------------------
 
-    def reshape(self, *shape: Any, order: str = "C") -> Any:
-        """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`."""
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+        """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`. Whether memory is shared makes no
+        difference to a tensor, except that `copy=False` raises where NumPy could not share it."""
         shape = shape[0] if len(shape) == 1 else shape
-        return ops.reshape(self, shape, order)
+        return ops.reshape(self, shape, order) if copy is None else np.reshape(self, shape, order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """Axes in another order, reversed by default."""

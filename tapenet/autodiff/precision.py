@@ -163,7 +163,9 @@ def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
     given = {name: widened(value) if name in op.inputs else value for name, value in raw.items()}
     if asked is not None:
         return Lowered(given | {"dtype": WIDE}, asked) if is_low(asked) else Lowered(given, None)
-    return Lowered(given, _common(dtypes))
+    # What only asks or places, such as the condition of `where`, has no say in the type.
+    computed = {d for name in op.differentiable for d in _dtypes(raw[name])}
+    return Lowered(given, _of_result(computed or dtypes))
 
 
 def _dtypes(value: Any) -> list[np.dtype[Any]]:
@@ -179,6 +181,12 @@ def _common(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
     """The low type of a result, if it is one: that of all floats there are."""
     floats = {d for d in dtypes if is_inexact(d)}
     return next(iter(floats)) if len(floats) == 1 else None
+
+
+def _of_result(dtypes: set[np.dtype[Any]]) -> np.dtype[Any] | None:
+    """The low type of what is computed from arrays of these types. Whole numbers of 16 bits do not fit into any, and with
+    wider ones results are float64 anyway."""
+    return None if any(d.kind in "iu" and d.itemsize == 2 for d in dtypes) else _common(dtypes)
 
 
 def composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
@@ -202,6 +210,8 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
     Otherwise each of its parts would round. A ufunc has no parts: it comes back as the op that it is.
     """
+    if isinstance(function, np.ufunc):
+        return function(*args, **kwargs)
     dtypes = {t.dtype for t in _tensors((*args, *kwargs.values()))}
     asked = kwargs.get("dtype")
     asked = None if asked is None else dtype_of(asked)
@@ -210,8 +220,6 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     target = _common(dtypes)
     if asked is not None:
         target = asked if is_low(asked) else None
-    if isinstance(function, np.ufunc):
-        return function(*args, **kwargs)
         kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}
     result = function(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
     return result if target is None or full else _narrow(result, target)

@@ -63,15 +63,19 @@ class Readable(Operand):
         """The values as an ndarray, shared with the tensor; the way out of the graph."""
         return self._value(".numpy()")
 
-    def item(self) -> Any:
-        """The only element as a Python number.
+    def item(self, *place: Any) -> Any:
+        """An element as a Python number: the only one, or that at a place, `t.item(3)` in the flattened tensor or
+        `t.item(1, 2)`.
 
         Raises:
-            ValueError: the tensor has more than one element.
+            ValueError: the tensor has more than one element, and no place is given.
+            IndexError: there is no such place.
         """
-        if self._data.size != 1:
-            raise ValueError(f".item() needs a tensor of one element, this one has shape {self._data.shape}")
-        return self._value(".item()").item()
+        if not place and self._data.size != 1:
+            raise ValueError(
+                f".item() needs a tensor of one element, this one has shape {self._data.shape}: give a place, as in .item(0)"
+            )
+        return self._value(".item()").item(*place)
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers."""
@@ -104,9 +108,19 @@ class Readable(Operand):
         return self._data.size
 
     @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self._data.itemsize
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the elements."""
         return self._data.nbytes
+
+    @property
+    def device(self) -> str:
+        """Where the values are, by the standard for arrays: "cpu", as NumPy's."""
+        return self._data.device
 
     def __len__(self) -> int:
         if not self._data.ndim:

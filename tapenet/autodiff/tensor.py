@@ -78,6 +78,8 @@ class Tensor(Readable):
         if name == "_data" and self._rows is not None:
             self._data, self._rows = self._rows.dense(), None
             return self._data
+        if hasattr(np.ndarray, name):
+            raise AttributeError(f"a Tensor has no attribute {name!r}: it belongs to arrays, write t.numpy().{name}")
         raise AttributeError(f"a Tensor has no attribute {name!r}; functions are in tn.* and np.*")
 
     # -- the array -----------------------------------------------------------------------------------------------
@@ -259,9 +261,9 @@ class Tensor(Readable):
                 capture.alias(made, self)
         return made
 
-    def copy(self) -> Tensor:
-        """A copy with storage of its own, inside the graph."""
-        made: Tensor = ops.copy(self)
+    def copy(self, order: str = "K") -> Tensor:
+        """A copy with storage of its own, inside the graph, in the same memory order or another ("C", "F" or "A")."""
+        made: Tensor = ops.copy(self, order)
         return made
 
     def retain_grad(self) -> Tensor:

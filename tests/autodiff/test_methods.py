@@ -40,9 +40,12 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "real": lambda a: a.real,
     "imag": lambda a: a.imag,
     "astype": lambda a: a.astype(np.float64, copy=False),
+    "astype in all words": lambda a: a.astype("f8", "C", "safe", True, True),
+    "copy": lambda a: a.copy("F"),
     "dot": lambda a: a.dot(np.arange(3.0)),
     "reshape": lambda a: a.reshape(3, -1),
     "reshape in Fortran order": lambda a: a.reshape((3, 2), order="F"),
+    "reshape to a copy": lambda a: a.reshape((6,), copy=True),
     "transpose": lambda a: a.transpose(1, 0),
     "T": lambda a: a.T,
     "mT": lambda a: a.mT,
@@ -83,6 +86,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
     "argpartition": lambda a: a.argpartition(1),
     "searchsorted": lambda a: a[0].argsort().searchsorted([0, 2], "right"),
     "nonzero": lambda a: np.stack(a.nonzero()),
+    "shifts": lambda a: (a.argsort() << 2) + (9 >> a.argsort()) - (a.argsort() >> 1) * (2 << a.argsort()),
 }
 
 
@@ -113,6 +117,38 @@ def test_methods_in_place(name: str) -> None:
     with pytest.raises(RuntimeError, match="leaf"):
         IN_PLACE[name](x)
     np.testing.assert_array_equal(x.data, A)
+
+
+def test_items_at_places() -> None:
+    x = tn.tensor(A, requires_grad=True)
+    assert [x.item(4), x.item(1, 2), x.item((0, 1)), x.item(-1)] == [A.item(4), A[1, 2], A[0, 1], A[1, 2]]
+    with pytest.raises(IndexError, match="index 6 is out of bounds for size 6"):
+        x.item(6)
+    with pytest.raises(ValueError, match=r"has shape \(2, 3\): give a place"):
+        x.item()
+
+
+def test_casts_that_are_not_allowed() -> None:
+    x = tn.tensor(A, requires_grad=True)
+    with pytest.raises(TypeError, match="astype: float64 cannot be cast to float32 by casting='safe'"):
+        x.astype(np.float32, casting="safe")
+    assert x.astype(np.float32, casting="same_kind").dtype == np.float32
+    with pytest.raises(ValueError, match="copy=False forbids"):
+        x.T.reshape(6, copy=False)
+
+
+def test_what_belongs_to_arrays_says_so() -> None:
+    """ndarray has nothing that a tensor neither has nor refers to it for."""
+    x = tn.tensor(A)
+    for name in dir(np.ndarray):
+        if not hasattr(x, name):
+            with pytest.raises(
+                AttributeError, match=rf"no attribute '{name}': it belongs to arrays, write t\.numpy\(\)\.{name}"
+            ):
+                getattr(x, name)
+    missing = {name for name in dir(np.ndarray) if name[0] != "_" and not hasattr(x, name)}
+    assert missing >= {"strides", "view", "flat", "tobytes"}
+    assert len(missing) < 20
 
 
 def test_complex_parts() -> None:

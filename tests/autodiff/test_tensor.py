@@ -106,6 +106,7 @@ def test_attributes_are_the_arrays() -> None:
     a = np.zeros((2, 3), np.float32)
     t = tn.asarray(a)
     assert (t.shape, t.dtype, t.ndim, t.size, t.nbytes, len(t)) == ((2, 3), np.dtype("f4"), 2, 6, 24, 2)
+    assert (t.itemsize, t.device) == (4, "cpu")
     assert t.T.shape == (3, 2)
     assert tn.tensor(np.zeros((4, 2, 3))).mT.shape == (4, 3, 2)
     assert t.tolist() == a.tolist()
