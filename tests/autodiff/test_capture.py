@@ -514,7 +514,7 @@ def test_a_value_cannot_be_asked_for(ask: Callable[[tn.Tensor], Any], outside: b
     x = tn.tensor(1.0, requires_grad=needs)
     with Capture():
         y = x if outside else x * 2
-        with pytest.raises(CaptureError, match=rf"^{re.escape(__file__)}:\d+ (asks for|gives np\.)"):
+        with pytest.raises(CaptureError, match=rf"^{re.escape(__file__)}:\d+ (asks for|gives )"):
             ask(y)
 
 
@@ -528,7 +528,7 @@ def test_the_error_names_the_line_and_the_mend() -> None:
             print(y)
         with pytest.raises(CaptureError, match=here(1) + r"asks for \.item\(\), .* from outside .*to its \.data"):
             x.item()
-        with pytest.raises(CaptureError, match=here(1) + r"gives np\.abs \(vectorized\) a tensor .*tn\.op"):
+        with pytest.raises(CaptureError, match=here(1) + r"gives abs \(vectorized\) a tensor .*tn\.op"):
             np.frompyfunc(abs, 1, 1)(y)
         with pytest.raises(CaptureError, match=here(1) + r"asks for an ndarray \(np.asarray\)"):
             np.testing.assert_array_equal(np.ones(1), y)
