@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -242,7 +243,8 @@ def test_interp_is_that_of_numpy(x: list[float], ends: bool, xp: list[float]) ->
 
 @pytest.mark.parametrize("period", [2.0, -3.0, 0.7])
 def test_interp_with_a_period(period: float) -> None:
-    x, xp, fp = R.normal(size=(2, 3)), np.array([4.5, -0.1, 0.15]), R.normal(size=3)
+    r = np.random.default_rng(0)
+    x, xp, fp = r.normal(size=(2, 3)), np.array([4.5, -0.1, 0.15]), r.normal(size=3)
     close(np.interp(tn.tensor(x), xp, fp, period=period).data, np.interp(x, xp, fp, period=period))
     check_grads(lambda *a: tn.interp(*a[:3], period=a[3]), [x, xp, fp, np.array(abs(period))], order=2)
 
@@ -266,6 +268,36 @@ def test_interp_beside_an_infinite_value() -> None:
     out = tn.interp(x, [0.0, 1.0, 2.0], [3.0, np.inf, 1.0])
     assert out.tolist() == [3.0, np.inf]
     assert tn.interp(tn.tensor([1.5]), [0.0, 1.0, 2.0], [3.0, 1.0, np.inf]).tolist() == [np.inf]
+
+
+@pytest.mark.parametrize("count", [1, 3, 50])
+@pytest.mark.parametrize("xp", [[1.0], [0.0, 2.0], [0.0, 1.0, 1.0, 2.5], [0.0, 2.0, 2.0]], ids=str)
+def test_interp_at_fewer_and_at_more_points_than_knots(count: int, xp: list[float]) -> None:
+    """The rule computes slopes for the points or for all pairs of knots: the same gradients come of it."""
+    x, knots, fp = R.uniform(-1, 3, count), np.array(xp), R.normal(size=len(xp))
+    x[0] = 2.0
+    alone = leaf(knots), leaf(fp)
+    for i in range(count):  # one point after the other
+        tn.interp(x[i], *alone).backward()
+    together = leaf(x), leaf(knots), leaf(fp)
+    tn.interp(*together).sum().backward()
+    for a, b in zip(together[1:], alone, strict=True):
+        np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), rtol=1e-12, atol=1e-12)
+    each = [leaf(v) for v in x]
+    for t in each:
+        tn.interp(t, knots, fp).backward()
+    np.testing.assert_allclose(together[0].grad.numpy(), [t.grad.item() for t in each], rtol=1e-12)
+
+
+def test_few_points_among_many_knots_cost_no_pass_over_them() -> None:
+    knots = np.arange(1_000_000.0)
+    x = leaf([3.25, 77.5])
+    out = tn.interp(x, knots, knots)
+    tracemalloc.start()
+    out.sum().backward()
+    assert tracemalloc.get_traced_memory()[1] < 100_000
+    tracemalloc.stop()
+    assert x.grad.tolist() == [1.0, 1.0]
 
 
 def test_interp_keeps_float32_and_complex_numbers() -> None:

@@ -29,21 +29,21 @@ def _interp_points(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None
 def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right: Any) -> dict[str, Any]:
     n = xp.shape[0]
     found = {}
-    if not wanted.isdisjoint(("x", "xp", "fp")):
-        gap, rise = (np.diff(v) if n > 1 else v - v for v in (xp, fp))
-        jump = gap == 0  # at the last of equal knots, or there is one alone
-        gap = np.where(jump, 1, gap)
-        # Between which knots, counted from 1; at the last one still before it.
-        at = np.searchsorted(xp, x, "right") - (x == xp[-1])
+    start = np.clip(np.searchsorted(xp, x, "right") - 1, 0, max(n - 2, 0))
+    end = np.minimum(start + 1, n - 1)
+    # What belongs to pairs of knots is computed for the points or for all pairs, whichever are fewer.
+    few = x.size < n or n == 1
+    gap, rise = (getitem(v, end) - getitem(v, start) if few else np.diff(v) for v in (xp, fp))
+    jump = gap == 0  # at the last of equal knots, or there is one alone
+    gap = np.where(jump, 1, gap)
+    inside = (x >= xp[0]) & (x <= xp[-1])
     if not wanted.isdisjoint(("x", "xp")):
-        nothing = np.zeros(1, fp.dtype)
-        slopes = np.where(jump, 0, rise / gap) if n > 1 else rise[:0]
-        by_x = found["x"] = zmul(g, getitem(np.concatenate([nothing, slopes, nothing]), at))
+        slope = np.where(jump, 0, rise / gap)
+        by_x = found["x"] = zmul(np.where(inside, g, 0), slope if few else getitem(slope, start))
     if not wanted.isdisjoint(("xp", "fp")):
-        start = np.clip(at - 1, 0, max(n - 2, 0))
-        end = np.minimum(start + 1, n - 1)
-        first = np.where(jump, -math.inf, xp[: max(n - 1, 1)])
-        share = np.where(x >= xp[0], np.clip((x - getitem(first, start)) / getitem(gap, start), None, 1), 0)
+        first = np.where(jump, -math.inf, getitem(xp, start) if few else xp[:-1])
+        first, gap = (first, gap) if few else (getitem(first, start), getitem(gap, start))
+        share = np.where(x >= xp[0], np.clip((x - first) / gap, None, 1), 0)
     if "xp" in wanted:
         by_end = by_x * share
         found["xp"] = scatter_sum([by_end - by_x, -by_end], [start, end], xp.shape)
