@@ -306,6 +306,17 @@ def test_trimming_several_axes(axis: Any) -> None:
         np.testing.assert_array_equal(gradient(lambda x, t=trim: np.trim_zeros(x, t, axis), a, expected), a)
 
 
+def test_elements_have_no_fields_to_sort_by() -> None:
+    x = leaf([2.0, 3.0, 1.0])
+    assert np.sort(x, -1, None, None).tolist() == [1.0, 2.0, 3.0]
+    assert np.argsort(x, -1, None, None).tolist() == [2, 0, 1]
+    assert np.partition(x, 1, -1, "introselect", None)[1].item() == 2.0
+    assert np.argpartition(x, 1, -1, "introselect", None)[1].item() == 0
+    for f, more in ((np.sort, ()), (np.argsort, ()), (np.partition, (1,)), (np.argpartition, (1,))):
+        with pytest.raises(ValueError, match=r"[Cc]annot specify order"):
+            f(x, *more, order="f")
+
+
 # -- errors ------------------------------------------------------------------------------------------------------
 
 

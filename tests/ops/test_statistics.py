@@ -158,6 +158,7 @@ def test_cov_mistakes() -> None:
     for error, words, arguments in (
         (ValueError, r"m has shape \(1, 2, 3\)", {"m": leaf(np.ones((1, 2, 3)))}),
         (ValueError, "no whole number", {"ddof": 0.5}),
+        (ValueError, "3 observations in m and 4 in y", {"y": np.ones((2, 4))}),
         (RuntimeError, r"fweights of shape \(2,\) for 3 observations", {"fweights": [1, 2]}),
         (TypeError, "for others use aweights", {"fweights": [1.5, 1, 1]}),
         (ValueError, "aweights cannot be negative", {"aweights": [-1, 1, 1]}),

@@ -13,7 +13,7 @@ from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 
 argsort = op(
-    lambda a, axis=-1, kind=None, *, stable=None: np.argsort(a, axis, kind, stable=stable),
+    lambda a, axis=-1, kind=None, order=None, *, stable=None: np.argsort(a, axis, kind, order, stable=stable),
     name="argsort",
     numpy=np.argsort,
     nondiff=("a",),
@@ -24,6 +24,7 @@ argsort = op(
         a: an array.
         axis: the axis to sort along.
         kind: "quicksort", "mergesort", "heapsort" or "stable".
+        order: None, as the elements have no fields.
         stable: whether equal elements keep their order.
 
     >>> import tapenet as tn
@@ -87,7 +88,7 @@ def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> A
 
 
 sort = op(
-    lambda a, axis=-1, kind=None, *, stable=None: np.sort(a, axis, kind, stable=stable),
+    lambda a, axis=-1, kind=None, order=None, *, stable=None: np.sort(a, axis, kind, order, stable=stable),
     name="sort",
     numpy=np.sort,
     a=_sort_a,
@@ -135,7 +136,7 @@ def sort_complex(a: Any) -> Any:
 
 
 argpartition = op(
-    lambda a, kth, axis=-1, kind="introselect": np.argpartition(a, kth, axis, kind),
+    lambda a, kth, axis=-1, kind="introselect", order=None: np.argpartition(a, kth, axis, kind, order),
     name="argpartition",
     numpy=np.argpartition,
     nondiff=("a", "kth"),
@@ -148,6 +149,7 @@ argpartition = op(
         kth: an index, or several.
         axis: the axis along which; None takes all elements as one.
         kind: "introselect".
+        order: None, as the elements have no fields.
 
     >>> import tapenet as tn
     >>> tn.argpartition(tn.tensor([3.0, 1.0, 2.0]), 1)[1].item()
@@ -169,7 +171,7 @@ def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Any:
 
 
 partition = op(
-    lambda a, kth, axis=-1, kind="introselect": np.partition(a, kth, axis, kind),
+    lambda a, kth, axis=-1, kind="introselect", order=None: np.partition(a, kth, axis, kind, order),
     name="partition",
     numpy=np.partition,
     nondiff=("kth",),
@@ -186,6 +188,7 @@ partition = op(
         kth: an index, or several.
         axis: the axis along which; None takes all elements as one.
         kind: "introselect".
+        order: None, as the elements have no fields.
 
     Raises:
         ValueError: `kth` is out of range, or there is no such axis.

@@ -201,7 +201,10 @@ def cov(
         return x @ x.T  # of no variables nothing, whatever the others are
     if y is not None:
         y = _variables(array_like(y), "y", False)
-        x = np.concatenate([x, y.T if not rowvar and y.shape[0] != 1 else y])
+        y = y.T if not rowvar and y.shape[0] != 1 else y
+        if x.shape[1] != y.shape[1]:
+            raise ValueError(f"cov: {x.shape[1]} observations in m and {y.shape[1]} in y: there must be as many")
+        x = np.concatenate([x, y])
     if dtype is None:
         dtype = x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
     elif np.dtype(dtype).kind not in "fc":
