@@ -107,6 +107,8 @@ class _Run:
 def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple[int, ...], bool]:
     single = isinstance(argnums, int)
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not all(isinstance(n, int) for n in numbers):
+        raise TypeError(f"tn.{name}: argnums={argnums!r} must be the place of a positional argument, or several of them")
     for n in numbers:
         if not -count <= n < count:
             raise ValueError(
@@ -125,6 +127,11 @@ def _scalar(out: Any, name: str) -> None:
         raise ValueError(
             f"tn.{name}: the function returned shape {np.shape(out)}, but a gradient needs a scalar: reduce it, for "
             "instance with .sum(), or use tn.vjp"
+        )
+    if isinstance(out, (Tensor, np.ndarray)) and out.dtype.kind in "biu":
+        raise TypeError(
+            f"tn.{name}: the function returned {out.dtype}, but only a real number of a floating type has a gradient: "
+            "counts, places and comparisons are constant but for jumps"
         )
     if np.iscomplexobj(out.dtype.type() if isinstance(out, Tensor) else out):
         raise TypeError(
@@ -145,7 +152,7 @@ def value_and_grad(
 
     Raises:
         ValueError: the function's result is no scalar, or `argnums` names no argument.
-        TypeError: an argument holds integers.
+        TypeError: an argument holds integers, or the result is an integer, a boolean or complex.
 
     >>> import tapenet as tn
     >>> value, g = tn.value_and_grad(lambda x: (x**2).sum())(tn.tensor([1.0, 2.0]))

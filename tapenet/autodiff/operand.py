@@ -85,7 +85,7 @@ class Operand(Methods):
         return ops.negative(self)
 
     def __pos__(self) -> Any:
-        return self
+        return ops.positive(self)
 
     def __abs__(self) -> Any:
         return ops.absolute(self)

@@ -404,6 +404,20 @@ def test_results_that_are_no_tensor_at_all_are_refused(result: Any) -> None:
         tn.grad(result)(np.ones(2))
 
 
+@pytest.mark.parametrize(
+    "f", [np.argmax, lambda x: np.sum(x > 0), lambda x: np.all(x == x), lambda x: x.astype(int)[0]]
+)
+def test_counts_and_places_have_no_gradient(f: Any) -> None:
+    for name in ("grad", "value_and_grad"):
+        with pytest.raises(TypeError, match=rf"tn\.{name}: the function returned (int64|bool), but only a real number"):
+            getattr(tn, name)(f)(tn.tensor([1.0, 2.0]))
+
+
+def test_argnums_are_places() -> None:
+    with pytest.raises(TypeError, match=r"tn\.grad: argnums='x' must be the place of a positional argument"):
+        tn.grad(lambda x: x, argnums="x")(1.0)
+
+
 @pytest.mark.parametrize("argnums", [2, -3, (0, 5)])
 def test_argnums_out_of_range(argnums: Any) -> None:
     with pytest.raises(ValueError, match=r"tn\.grad: argnums=.* names argument .*2 positional"):

@@ -119,6 +119,15 @@ def test_methods_in_place(name: str) -> None:
     np.testing.assert_array_equal(x.data, A)
 
 
+def test_plus_is_a_copy() -> None:
+    x = tn.tensor(A, requires_grad=True)
+    y = +x
+    y[0] = 5.0
+    np.testing.assert_array_equal(x.data, A)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [[0, 0, 0], [1, 1, 1]])
+
+
 def test_items_at_places() -> None:
     x = tn.tensor(A, requires_grad=True)
     assert [x.item(4), x.item(1, 2), x.item((0, 1)), x.item(-1)] == [A.item(4), A[1, 2], A[0, 1], A[1, 2]]

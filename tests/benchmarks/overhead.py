@@ -1,16 +1,17 @@
 """What recording costs: each NumPy function on small tensors beside the same call on arrays, as a table.
 
-    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.overhead [--write] [NAME ...]
+    OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 taskset -c 1 python -m tests.benchmarks.overhead [--write | --count] [NAME ...]
 
 For the first sample of each op that has a derivative: µs of NumPy's own call, and µs more for `tn.f` and for `np.f` on
 tensors that need a gradient, forward with recording; and how many instructions Python runs in tapenet's own code for
-`tn.f`, which does not depend on the machine. `--write` puts the table into docs/numpy.md;
-tests/autodiff/test_overhead.py holds the counts to it.
+`tn.f`, which does not depend on the machine. `--write` puts the table into docs/numpy.md, `--count` prints the counts alone;
+tests/autodiff/test_overhead.py holds them to the table.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -133,7 +134,11 @@ def table(costs: list[Cost]) -> str:
 def main(arguments: list[str]) -> None:
     """Measure, print, and write with `--write`."""
     chosen = [a for a in arguments if not a.startswith("-")]
-    costs = [measure(n, *found) for n, found in ops().items() if not chosen or n in chosen]
+    functions = {n: found for n, found in ops().items() if not chosen or n in chosen}
+    if "--count" in arguments:
+        print(json.dumps({n: instructions(calls(*found)["tn"]) for n, found in functions.items()}))
+        return
+    costs = [measure(n, *found) for n, found in functions.items()]
     print(table(costs))
     elementwise = [c for c in costs if isinstance(getattr(np, c.name, None), np.ufunc)]
     over = [c.name for c in elementwise if max(c.tn, c.np) > BOUND]
