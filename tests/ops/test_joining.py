@@ -236,6 +236,25 @@ def test_lists_of_tensors_and_numbers_are_arrays(f: Any) -> None:
     check_grads(lambda x, u: f(x, u) ** 2, [np.array([1.3, 2.2]), np.array(0.4)])
 
 
+def test_sections_and_places_as_numpy_takes_them() -> None:
+    x = leaf(values(4))
+    assert [p.shape for p in np.split(x, 2.0)] == [p.shape for p in np.split(x.data, 2.0)]
+    assert [p.shape for p in np.split(x, np.int8(4))] == [(1,)] * 4
+    for f in (np.split, np.array_split):
+        with pytest.raises(TypeError, match="integer"):
+            f(x, [1.5])
+    with pytest.raises(IndexError, match="axis 1 is out of bounds"):
+        np.split(x, 2, 1)
+    assert np.reshape(x, (2, 2), None).shape == (2, 2)
+
+
+def test_float16_beside_float64_stays() -> None:
+    half, full = tn.tensor(np.ones(2, np.float16)), tn.tensor(np.ones(3))
+    for f in (np.meshgrid, np.broadcast_arrays, np.atleast_2d, np.ix_):
+        given = (half, full[:1]) if f is np.broadcast_arrays else (half, full)
+        assert [t.dtype for t in f(*given)] == [np.float16, np.float64]
+
+
 def test_blocks_are_put_together_at_once() -> None:
     a, b = leaf(values(2, 3)), leaf(values(2, 3))
     made = np.block([[a, 1.0 * b], [b, a]])

@@ -169,6 +169,16 @@ def test_an_infinite_element_stays_where_it_is() -> None:
     assert x.grad.tolist() == [0.0, 0.0, 0.0]
 
 
+def test_numbers_of_elements_are_rounded_and_widths_of_a_number_are_none() -> None:
+    a = values(4)
+    for length in (1.5, (2.5, 0.6)):
+        moved = np.pad(tn.tensor(a), 1, "maximum", stat_length=length)
+        np.testing.assert_array_equal(moved.data, np.pad(a, 1, "maximum", stat_length=length))
+    for width in (-1, (1, -1)):
+        with pytest.raises(ValueError, match="must not be negative"):
+            np.pad(tn.tensor(1.0), width)
+
+
 @pytest.mark.parametrize("mode", ["edge", "reflect", "symmetric", "wrap"])
 def test_borders_of_copies_are_one_op_that_goes_back_in_one_pass(mode: str) -> None:
     x = leaf(np.asfortranarray(values(3, 4)))

@@ -149,6 +149,18 @@ def test_the_last_value_wins() -> None:
     assert narrow.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("indices", [[0], [0, 0], [-1], []])
+@pytest.mark.parametrize("value", [1.5, [[2.0]]])
+def test_a_number_has_an_element_along_no_axis(indices: Any, value: Any) -> None:
+    index = np.array(indices, int)
+    a, t = np.array(3.0), tn.tensor(3.0)
+    np.put_along_axis(a, index, value, None)
+    np.put_along_axis(t, index, value, None)
+    assert t.tolist() == a.tolist()
+    with pytest.raises(IndexError, match="out of bounds"):
+        np.put_along_axis(t, np.array([1]), value, None)
+
+
 def test_places_named_once_are_told_by_a_bit_each() -> None:
     """Marks of who wrote where are made only where a place is named twice."""
     order = np.argsort(np.random.default_rng(0).normal(size=(300, 400)), axis=1)

@@ -40,7 +40,10 @@ def _fitting(name: str, values: Any, dtype: Any) -> Any:
 
 def _write(a: Any, flat: Any, values: Any) -> None:
     """Write values, over and over if they are too few, to the elements of `a` that flat indices name."""
-    values = np.resize(values, flat.shape)
+    _assign(a, flat, np.resize(values, flat.shape))
+
+
+def _assign(a: Any, flat: Any, values: Any) -> None:
     if a.shape:
         a[_places(flat, a.shape)] = values
     else:
@@ -125,7 +128,7 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> Non
     if indices.dtype.kind not in "iu":
         raise IndexError(f"put_along_axis: the indices must be integers, not {indices.dtype}")
     if axis is None:
-        arr[_places(indices, arr.shape)] = values
+        _assign(arr, indices, values)
     else:
         arr[along(arr.shape, indices, axis_or_flat("put_along_axis", arr, axis)[1])] = values
 

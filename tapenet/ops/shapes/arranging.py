@@ -68,6 +68,7 @@ roll = op(
 
 @derived(
     numpy=np.rot90,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3)), 2),
@@ -151,6 +152,7 @@ flipud = op(
 
 @derived(
     numpy=np.rollaxis,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=(2, 1, 3)), 2),
         sample(r.normal(size=(2, 1, 3)), 0, 2),
@@ -262,6 +264,7 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
 
 @derived(
     numpy=np.diag,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=2)),
         sample(r.normal(size=2), 1),

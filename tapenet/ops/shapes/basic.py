@@ -141,7 +141,7 @@ ones_like = op(
 
 
 def _reshape(a: Any, shape: Any, order: str = "C") -> Any:
-    if order == "C":
+    if order is None or order == "C":
         return np.reshape(a, shape)
     if order != "F":
         raise ValueError(f"order={order!r} is neither 'C' nor 'F'")
@@ -214,6 +214,7 @@ reshape: Op = op(
 
 @derived(
     numpy=np.ravel,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3)), "F"),
@@ -273,6 +274,7 @@ permute_dims = transpose
 
 @derived(
     numpy=np.matrix_transpose,
+    replaces=True,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 1, 3))), sample(r.normal(size=(0, 2)))],
 )
 def matrix_transpose(x: Any) -> Any:

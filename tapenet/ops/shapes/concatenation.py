@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -134,6 +135,7 @@ stack: Op = op(
 
 @derived(
     numpy=np.split,
+    replaces=True,
     samples=lambda r: [sample(r.normal(size=(4, 3)), 2), sample(r.normal(size=(2, 5)), [1, 3], 1)],
 )
 def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
@@ -148,18 +150,18 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """
     ary = array_like(ary)
     if not -ary.ndim <= axis < ary.ndim:
-        raise ValueError(f"split: axis {axis} is out of bounds for an array of shape {ary.shape}")
+        raise np.exceptions.AxisError(f"split: axis {axis} is out of bounds for an array of shape {ary.shape}")
     length = ary.shape[axis]
-    if isinstance(indices_or_sections, (int, np.integer)):
-        sections = int(indices_or_sections)
-        if sections < 1 or length % sections:
+    if not np.ndim(indices_or_sections):
+        if indices_or_sections < 1 or length % indices_or_sections:
             raise ValueError(
-                f"split: axis {axis} of shape {ary.shape} does not divide into {sections} equal sections; give the "
-                "indices to split before instead"
+                f"split: axis {axis} of shape {ary.shape} does not divide into {indices_or_sections} equal sections; give "
+                "the indices to split before instead"
             )
+        sections = int(indices_or_sections)
         ends = [length // sections * (i + 1) for i in range(sections)]
     else:
-        ends = [*(int(i) for i in indices_or_sections), length]
+        ends = [*map(operator.index, indices_or_sections), length]
     return cut(ary, ends, axis)
 
 

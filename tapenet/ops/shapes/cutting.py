@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tapenet.ops.shapes.concatenation import cut, split
 
 @derived(
     numpy=np.array_split,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=(5, 2)), 3),
         sample(r.normal(size=(2, 3)), 4, -1),
@@ -36,7 +38,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     axis = normalize_axis_index(axis, ary.ndim)
     length = ary.shape[axis]
     if np.ndim(indices_or_sections):
-        return cut(ary, [*(int(i) for i in indices_or_sections), length], axis)
+        return cut(ary, [*map(operator.index, indices_or_sections), length], axis)
     sections = int(indices_or_sections)
     if sections < 1:
         raise ValueError(f"array_split: {sections} sections; give one or more")
@@ -55,6 +57,7 @@ def _split_along(name: str, ary: Any, indices_or_sections: Any, axis: int) -> li
 
 @derived(
     numpy=np.hsplit,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=4), 2),
         sample(r.normal(size=(2, 3, 1)), [1]),
@@ -75,7 +78,11 @@ def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return _split_along("hsplit", ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
 
 
-@derived(numpy=np.vsplit, samples=lambda r: [sample(r.normal(size=(4, 2)), 2), sample(r.normal(size=(3, 2)), [1, 5])])
+@derived(
+    numpy=np.vsplit,
+    replaces=True,
+    samples=lambda r: [sample(r.normal(size=(4, 2)), 2), sample(r.normal(size=(3, 2)), [1, 5])],
+)
 def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` along the first of two or more axes.
 
@@ -93,7 +100,9 @@ def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 
 @derived(
-    numpy=np.dsplit, samples=lambda r: [sample(r.normal(size=(1, 2, 4)), 2), sample(r.normal(size=(2, 1, 3)), [0, 2])]
+    numpy=np.dsplit,
+    replaces=True,
+    samples=lambda r: [sample(r.normal(size=(1, 2, 4)), 2), sample(r.normal(size=(2, 1, 3)), [0, 2])],
 )
 def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     """`split` along the third axis.
@@ -110,6 +119,7 @@ def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
 
 @derived(
     numpy=np.unstack,
+    replaces=True,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(3, 2)), axis=-1), sample(r.normal(size=2))],
 )
 def unstack(x: Any, *, axis: int = 0) -> tuple[Any, ...]:

@@ -20,6 +20,7 @@ def _one_or_all(found: list[Any]) -> Any:
 
 @derived(
     numpy=np.atleast_1d,
+    replaces=True,
     samples=lambda r: [sample(r.normal(size=())), sample(r.normal(size=()), r.normal(size=(1, 2)), r.normal(size=0))],
 )
 def atleast_1d(*arys: Any) -> Any:
@@ -34,6 +35,7 @@ def atleast_1d(*arys: Any) -> Any:
 
 @derived(
     numpy=np.atleast_2d,
+    replaces=True,
     samples=lambda r: [sample(r.normal(size=2)), sample(r.normal(size=()), r.normal(size=(1, 2, 1)))],
 )
 def atleast_2d(*arys: Any) -> Any:
@@ -48,6 +50,7 @@ def atleast_2d(*arys: Any) -> Any:
 
 @derived(
     numpy=np.atleast_3d,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=2)),
         sample(r.normal(size=()), r.normal(size=(2, 1)), r.normal(size=(1, 2, 1, 1))),
@@ -65,6 +68,7 @@ def atleast_3d(*arys: Any) -> Any:
 
 @derived(
     numpy=np.broadcast_arrays,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=(2, 1)), r.normal(size=3)),
         sample(r.normal(size=()), r.normal(size=(1, 2)), r.normal(size=(2, 2))),
@@ -128,6 +132,7 @@ spread = op(
 
 @derived(
     numpy=np.meshgrid,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=2), r.normal(size=3)),
         sample(r.normal(size=2), r.normal(size=1), r.normal(size=3), indexing="ij"),
@@ -176,6 +181,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
 
 @derived(
     numpy=np.ix_,
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=2), r.normal(size=3)),
         sample(np.array([True, False, True]), np.array([1, 0])),

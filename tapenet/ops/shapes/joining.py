@@ -189,6 +189,7 @@ column_stack: Op = op(
 
 @derived(
     numpy=np.block,
+    replaces=True,
     samples=lambda r: [
         sample([r.normal(size=2), r.normal(size=1), r.normal(size=())]),
         sample([[r.normal(size=(2, 2)), r.normal(size=(2, 1))], [r.normal(size=(1, 3))]]),

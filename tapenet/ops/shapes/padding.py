@@ -85,10 +85,10 @@ def _pairs(value: Any, ndim: int) -> Any:
 
 def _counts(value: Any, ndim: int, name: str) -> Pairs:
     """Such an option whose values are counts."""
-    pairs = _pairs(value, ndim)
-    if pairs.size and pairs.min() < 0:
+    given = np.asarray(value)
+    if given.size and given.min() < 0:
         raise ValueError(f"pad: {name}={value!r} must not be negative")
-    return tuple((int(before), int(after)) for before, after in pairs)
+    return tuple((round(before), round(after)) for before, after in _pairs(given, ndim).tolist())
 
 
 def _widths(pad_width: Any, ndim: int) -> Pairs:
