@@ -132,7 +132,7 @@ def test_float32_stays_in_covariances() -> None:
 def test_float32_far_from_0() -> None:
     """The mean of large numbers is rounded; covariances are still those of the numbers there are."""
     m = (1e8 + 100 * np.random.default_rng(0).normal(size=(2, 1000))).astype(np.float32)
-    for f in (np.cov, np.corrcoef):
+    for f in (np.cov, np.corrcoef, lambda x: np.cov(x, aweights=np.arange(1, 1001))):
         x, exact = leaf(m), leaf(m.astype(np.float64))
         out, expected = f(x), f(exact)
         np.testing.assert_allclose(out.data, expected.data, rtol=1e-6, atol=1e-6)

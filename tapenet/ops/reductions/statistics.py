@@ -107,43 +107,64 @@ def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
     return weights if weights.dtype == dtype else weights.astype(dtype)
 
 
-def _centred(x: Any) -> Any:
+def _centred(x: Any, weights: Any) -> Any:
     """Variables less their means; of those again, as the mean of large numbers is rounded."""
-    x = x - np.mean(x, axis=1, keepdims=True)
-    return x - np.mean(x, axis=1, keepdims=True)
+    total = None if weights is None else np.sum(weights)
+    for _ in range(2):
+        mean = np.mean(x, axis=1) if weights is None else x @ weights / total
+        x = x - mean[:, np.newaxis]
+    return x
 
 
-def _covariance(x: Any, freedom: Any) -> Any:
-    x = _centred(x)
-    return x @ conjugate(x).T / freedom
+def _covariance(x: Any, freedom: Any, weights: Any = None) -> Any:
+    x = _centred(x, weights)
+    return x @ conjugate(x if weights is None else x * weights).T / freedom
 
 
-def _covariance_x(g: Any, x: Any, freedom: Any) -> Any:
-    # What the means would get is 0, as the deviations from them sum to 0.
-    x, g = conjugate(_centred(x)), zmul(g + conjugate(g).T, 1 / freedom if freedom else math.inf)
+def _parts(g: Any, freedom: Any) -> Any:
+    return zmul(g, math.inf if type(freedom) is int and freedom == 0 else 1 / freedom)
+
+
+# What the means would get is 0, as the deviations from them sum to 0.
+
+
+def _covariance_x(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
+    x, g = conjugate(_centred(x, weights)), _parts(g + conjugate(g).T, freedom)
     if type(x) is not np.ndarray or not np.isfinite(x[:, :1]).all():  # as are all of a row, or none
         x = np.where(np.any(g != 0, axis=0)[:, np.newaxis], x, 0)  # variables that the loss does not use
-    return g @ x
+    return g @ x if weights is None else g @ x * weights
+
+
+def _covariance_weights(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
+    x = _centred(x, weights)
+    return np.sum(zmul(_parts(g, freedom) @ conjugate(x), x), axis=0)
 
 
 covariance = op(
     _covariance,
     name="covariance",
     x=_covariance_x,
-    formula="(x − μ) (x − μ)*ᵀ / freedom",
-    gradients="x: (g + g*ᵀ) (x − μ)* / freedom",
-    doc="""The covariances of the rows of a matrix: what `cov` is without weights.
+    freedom=lambda g, out, freedom: -np.sum(zmul(g, out / freedom)),
+    weights=_covariance_weights,
+    formula="Σ w (x − μ) (x − μ)*ᵀ / freedom",
+    gradients="x: (g + g*ᵀ) (x − μ)* w / freedom; freedom: −Σ g · out / freedom; weights: Σ g (x − μ)* · (x − μ) / freedom",
+    doc="""The covariances of the rows of a matrix: what `cov` is made of.
 
     Args:
         x: (variables, observations).
         freedom: what the sum over the observations is divided by.
+        weights: (observations,).
 
     >>> from tapenet.ops.reductions.statistics import covariance
     >>> covariance(np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]), 2)
     array([[ 1., -1.],
            [-1.,  1.]])
     """,
-    samples=lambda r: [sample(r.normal(size=(2, 4)), 3), sample(r.normal(size=(1, 3)), 2)],
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), 3),
+        sample(r.normal(size=(1, 3)), np.array(2.5)),
+        sample(r.normal(size=(2, 3)), np.array(1.5), r.uniform(0.5, 2, 3)),
+    ],
     multiply_adds=lambda x_shape: x_shape[0] ** 2 * x_shape[1],
 )
 
@@ -223,12 +244,11 @@ def cov(
     total = np.sum(weights)
     if _known(total) and total == 0:
         raise ZeroDivisionError("cov: the weights sum to 0")
-    x = x - np.sum(x * weights, axis=1, keepdims=True) / total
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     freedom = total if ddof == 0 else total - ddof * lost
     if _known(freedom) and freedom <= 0:
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
-    return np.squeeze(x @ conjugate(x * weights).T / np.maximum(freedom, 0))
+    return np.squeeze(covariance(x, np.maximum(freedom, 0), weights))
 
 
 @derived(
