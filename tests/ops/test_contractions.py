@@ -273,6 +273,7 @@ def test_einsum_against_jax() -> None:
         (lambda a: np.einsum("ij,ij", a, np.ones((3, 3))), r"the label 'i' is 3 long in array 1 .* and 2 long in another"),
         (lambda a: np.einsum(a, [0, 52]), r"a list of its labels, numbers from 0 to 51"),
         (lambda a: np.einsum(a, [-1, 0]), r"a list of its labels, numbers from 0 to 51.*not by \[-1, 0\]"),
+        (lambda a: np.einsum(a, [0.0, 1.0]), r"a list of its labels, numbers from 0 to 51"),
         (lambda a: np.einsum(a, 3), r"a list of its labels"),
         (lambda a: tn.einsum(), r"give subscripts such as"),
         (lambda a: tn.contract(a, a, "ij,ij->k"), r"a label occurs in one array alone.*shapes \(2, 3\) and \(2, 3\)"),

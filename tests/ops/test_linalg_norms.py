@@ -276,6 +276,8 @@ def test_errors_say_what_to_do() -> None:
         np.linalg.norm(x, "fro", axis=0)
     with pytest.raises(np.exceptions.AxisError, match="axis 3 is out of bounds"):
         np.linalg.norm(x, axis=3)
+    with pytest.raises(ValueError, match="axis 0 is out of bounds"):
+        np.linalg.vector_norm(tn.tensor(1.0), axis=0)
     with pytest.raises(np.linalg.LinAlgError, match=r"empty matrix has no condition number: x has the shape \(0, 2\)"):
         np.linalg.cond(tn.tensor(np.empty((0, 2))))
     with pytest.raises(np.linalg.LinAlgError, match="square"):

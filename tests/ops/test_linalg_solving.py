@@ -322,6 +322,8 @@ def test_errors_say_what_to_do() -> None:
     assert "For stacks write np.linalg.pinv(a) @ b" in str(caught.value)
     with pytest.raises(np.linalg.LinAlgError, match="must be those of b"):
         np.linalg.tensorsolve(tn.tensor(normal(2, 3)), normal(2))
+    with pytest.raises(ValueError, match="rcond and rtol are two names of one number"):
+        np.linalg.pinv(tn.tensor(normal(2, 2)), 0.1, rtol=0.1)
     with pytest.raises(np.exceptions.AxisError, match="axis 5 is out of bounds"):
         np.linalg.tensorsolve(tn.tensor(regular(2, 2)), normal(2), axes=(5,))
     with pytest.raises(ValueError, match="ind is the number of axes that come first"):

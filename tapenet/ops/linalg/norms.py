@@ -48,8 +48,17 @@ def _vectors(r: np.random.Generator) -> list[Any]:
     return [*calls, sample(r.normal(size=())), sample(np.empty((0, 2)), axis=0), sample(np.empty(0), ord=math.inf)]
 
 
+def _vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Any:
+    if type(x) is np.ndarray and ord == 2 and x.dtype.kind == "f" and x.ndim:  # as `norm` does, without its questions
+        if axis is None and not keepdims:
+            flat = x.ravel("K")
+            return np.sqrt(flat.dot(flat))
+        return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
+    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
+
+
 vector_norm = op(
-    lambda x, *, axis=None, keepdims=False, ord=2: np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord),
+    _vector_norm,
     name="vector_norm",
     numpy=np.linalg.vector_norm,
     label=lambda ord, **_: "norm" if ord == 2 else f"norm {ord}",
@@ -196,7 +205,7 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 def _condition(value: Any, x: Any) -> Any:
     lost = np.isnan(value)
-    return np.where(lost & ~np.any(np.isnan(x), axis=(-2, -1)), math.inf, value) if np.any(lost) else value
+    return np.where(lost & ~np.any(np.isnan(x), axis=(-2, -1)), math.inf, value) if lost.any() else value
 
 
 condition = op(

@@ -10,7 +10,9 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.products import vectors
+from tapenet.ops.products.basic import matmul
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes import arranging
 
 
 @derived(
@@ -96,15 +98,21 @@ def multi_dot(arrays: Sequence[Any]) -> Any:
     Tensor(11.)
     """
     found = [array_like(a) for a in arrays]
-    shapes = ", ".join(str(a.shape) for a in found)
     if len(found) < 2:
         raise ValueError("linalg.multi_dot: give two or more arrays")
-    if any(a.ndim != 2 for a in found[1:-1]) or any(a.ndim not in (1, 2) for a in found):
-        raise ValueError(f"linalg.multi_dot: shapes {shapes}: matrices, of which the first and the last may be vectors")
-    if any(a.shape[-1] != b.shape[0] for a, b in pairwise(found)):
-        raise ValueError(f"linalg.multi_dot: shapes {shapes}: each must have as many columns as the next has rows")
-    lengths = [1 if found[0].ndim == 1 else found[0].shape[0], *(a.shape[0] for a in found[1:])]
-    return _multiply(found, _cuts([*lengths, 1 if found[-1].ndim == 1 else found[-1].shape[1]]), 0, len(found) - 1)
+    shapes = [a.shape for a in found]
+    if any(len(s) != 2 for s in shapes[1:-1]) or not (0 < len(shapes[0]) < 3 and 0 < len(shapes[-1]) < 3):
+        raise ValueError(
+            f"linalg.multi_dot: shapes {', '.join(map(str, shapes))}: matrices, of which the first and the last may be vectors"
+        )
+    if any(a[-1] != b[0] for a, b in pairwise(shapes)):
+        raise ValueError(
+            f"linalg.multi_dot: shapes {', '.join(map(str, shapes))}: each must have as many columns as the next has rows"
+        )
+    if len(found) == 2:
+        return matmul(*found)
+    lengths = [1 if len(shapes[0]) == 1 else shapes[0][0], *(s[0] for s in shapes[1:])]
+    return _multiply(found, _cuts([*lengths, 1 if len(shapes[-1]) == 1 else shapes[-1][1]]), 0, len(found) - 1)
 
 
 def _cuts(lengths: Sequence[int]) -> dict[tuple[int, int], int]:
@@ -126,7 +134,7 @@ def _multiply(arrays: Sequence[Any], cuts: dict[tuple[int, int], int], first: in
     if first == last:
         return arrays[first]
     cut = cuts[first, last]
-    return np.matmul(_multiply(arrays, cuts, first, cut), _multiply(arrays, cuts, cut + 1, last))
+    return matmul(_multiply(arrays, cuts, first, cut), _multiply(arrays, cuts, cut + 1, last))
 
 
 @derived(
@@ -203,4 +211,4 @@ def trace(x: Any, *, offset: int = 0, dtype: Any = None) -> Any:
     >>> tn.linalg.trace(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor(5.)
     """
-    return np.trace(_matrices("trace", x), offset, -2, -1, dtype)
+    return arranging.trace(_matrices("trace", x), offset, -2, -1, dtype)

@@ -166,7 +166,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
             f"tensorsolve: a of shape {a.shape} and b of shape {b.shape}: the first axes of a must be those of b, and the "
             f"last ones, {shape}, must hold as many elements"
         )
-    return np.reshape(np.linalg.solve(np.reshape(a, (n, n)), np.reshape(b, -1)), shape)
+    return np.reshape(solve(np.reshape(a, (n, n)), b if b.ndim == 1 else np.reshape(b, -1)), shape)
 
 
 @derived(
@@ -199,7 +199,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
     if ind <= 0:
         raise ValueError(f"tensorinv: ind is the number of axes that come first, 1 or more, not {ind}")
     first, last = a.shape[:ind], a.shape[ind:]
-    return np.reshape(np.linalg.inv(np.reshape(a, (math.prod(last), -1))), last + first)
+    return np.reshape(inv(np.reshape(a, (math.prod(last), -1))), last + first)
 
 
 @derived(
@@ -377,8 +377,21 @@ def _outside(g: Any, out: Any, a: Any) -> Any:
     )
 
 
+def _pinv_by_rtol(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any) -> Any:
+    """`pinv` with its cutoff under the other name."""
+    if rtol is np._NoValue:
+        return pinv(a, rcond, hermitian)
+    if rcond is not None:
+        raise ValueError("pinv: rcond and rtol are two names of one number: give one of them")
+    if rtol is None:
+        a = array_like(a)
+        rtol = max(a.shape[-2:]) * float(np.finfo(a.dtype).eps)
+    return pinv(a, rtol, hermitian)
+
+
 pinv = op(
-    lambda a, rcond=None, hermitian=False, *, rtol=np._NoValue: np.linalg.pinv(a, rcond, hermitian, rtol=rtol),
+    lambda a, rcond=None, hermitian=False: np.linalg.pinv(a, rcond, hermitian),
+    more=_pinv_by_rtol,
     name="pinv",
     numpy=np.linalg.pinv,
     label="⁺",

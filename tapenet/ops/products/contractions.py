@@ -35,8 +35,8 @@ class _Factor(NamedTuple):
 
     def of(self, a: Any) -> Any:
         if self.order is not None:
-            a = np.transpose(a, self.order)
-        return a if a.shape == self.shape else np.reshape(a, self.shape)
+            a = a.transpose(self.order)
+        return a if a.shape == self.shape else a.reshape(self.shape)
 
 
 class _Plan(NamedTuple):
@@ -114,8 +114,8 @@ def _contract(x: Any, y: Any, subscripts: str) -> Any:
     x, y = plan.x.of(x), plan.y.of(y)
     if not plan.summed:
         return np.multiply(x, y)
-    found = np.reshape(np.matmul(x, y), plan.shape)
-    return found if plan.order is None else np.transpose(found, plan.order)
+    found = np.matmul(x, y).reshape(plan.shape)
+    return found if plan.order is None else found.transpose(plan.order)
 
 
 def _contract_x(g: Any, y: Any, subscripts: str) -> Any:
@@ -249,7 +249,7 @@ def _written(operands: Sequence[Any]) -> tuple[str, list[Any]]:
 
 def _letters(labels: Iterable[Any]) -> str:
     try:
-        return "".join("..." if i is Ellipsis else _BY_NUMBER[i] for i in labels)
+        return "".join("..." if i is Ellipsis else _BY_NUMBER[index(i)] for i in labels)
     except (TypeError, KeyError):
         raise ValueError(
             f"einsum: an array is followed by a list of its labels, numbers from 0 to {len(LETTERS) - 1} or Ellipsis, not by "
@@ -479,11 +479,13 @@ def einsum(*operands: Any, dtype: Any = None, casting: str = "safe", optimize: A
 
 def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Any]:
     """The arrays of einsum, all of one dtype: that of their sum, in which Python numbers count for little."""
-    found = [operand(a) for a in given]
-    kinds = [getattr(a, "dtype", a) for a in found]
     if dtype is None:
-        if kinds and isinstance(kinds[0], np.dtype) and all(kind == kinds[0] for kind in kinds):
-            return found
+        first = getattr(given[0], "dtype", None) if given else None
+        if isinstance(first, np.dtype) and all(getattr(a, "dtype", 0) == first for a in given):
+            return list(given)
+    found = [operand(a) for a in given]
+    if dtype is None:
+        kinds = [getattr(a, "dtype", a) for a in found]
         dtype = np.result_type(*kinds) if kinds else None
     dtype = np.dtype(dtype)
     return [_cast(a, dtype, casting) if hasattr(a, "dtype") else np.asarray(a, dtype) for a in found]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import cache
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -49,7 +51,7 @@ def vdot(a: Any, b: Any) -> Any:
     >>> tn.vdot(tn.tensor([[1.0, 2.0]]), [3.0, 4.0])
     Tensor(11.)
     """
-    x, y = flat(a), flat(b)
+    x, y = (a, b) if getattr(a, "ndim", 0) == getattr(b, "ndim", 0) == 1 else (flat(a), flat(b))
     if x.shape != y.shape:
         raise ValueError(f"vdot: {x.shape[0]} and {y.shape[0]} elements; both arrays must have equally many")
     return matmul(conjugate(x), y)
@@ -140,15 +142,25 @@ def kron(a: Any, b: Any) -> Any:
     >>> tn.kron(tn.tensor([1.0, 2.0]), [1.0, 10.0])
     Tensor([ 1., 10.,  2., 20.])
     """
-    a, b = operand(a), operand(b)
-    ndim = max(np.ndim(a), np.ndim(b))
-    if np.ndim(a) == 0 or np.ndim(b) == 0:
-        return np.multiply(a, b)
-    a, b = (x if x.ndim == ndim else np.reshape(x, (1,) * (ndim - x.ndim) + x.shape) for x in (a, b))
+    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+    if left == 0 or right == 0:  # or a list
+        a, b = operand(a), operand(b)
+        left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+        if left == 0 or right == 0:
+            return np.multiply(a, b)
+    if left < right:
+        a = np.reshape(a, (1,) * (right - left) + a.shape)
+    elif right < left:
+        b = np.reshape(b, (1,) * (left - right) + b.shape)
+    found = contract(a, b, _alternating(max(left, right)))
+    return np.reshape(found, tuple(map(mul, a.shape, b.shape)))
+
+
+@cache
+def _alternating(ndim: int) -> str:
+    """The subscripts for all products of two arrays, whose axes take turns in the result."""
     first, second = LETTERS[:ndim], LETTERS[ndim : 2 * ndim]
-    both = "".join(i + j for i, j in zip(first, second, strict=True))
-    found = contract(a, b, f"{first},{second}->{both}")
-    return np.reshape(found, tuple(m * n for m, n in zip(a.shape, b.shape, strict=True)))
+    return f"{first},{second}->{''.join(i + j for i, j in zip(first, second, strict=True))}"
 
 
 @derived(
