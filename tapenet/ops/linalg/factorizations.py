@@ -19,7 +19,7 @@ class QRResult(NamedTuple):
     R: Any
 
 
-def _inverse(r: Any) -> Any:
+def inverse_of_triangle(r: Any) -> Any:
     """The inverses of upper triangular matrices. That of a large one is made of those of its blocks, at a third of the
     cost."""
     n = r.shape[-1]
@@ -27,8 +27,8 @@ def _inverse(r: Any) -> Any:
         return np.linalg.inv(r)
     first, last = slice(None, n // 2), slice(n // 2, None)
     made = np.zeros_like(r)
-    made[..., first, first] = upper = _inverse(r[..., first, first])
-    made[..., last, last] = lower = _inverse(r[..., last, last])
+    made[..., first, first] = upper = inverse_of_triangle(r[..., first, first])
+    made[..., last, last] = lower = inverse_of_triangle(r[..., last, last])
     made[..., first, last] = -np.matmul(np.matmul(upper, r[..., first, last]), lower)
     return made
 
@@ -42,7 +42,7 @@ def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
     lh = out if upper else adjoint(out)
     n = g.shape[-1]
     half = np.tri(n, n, -1, g.dtype) + 0.5 * np.eye(n, dtype=g.dtype)
-    inverse = _inverse(lh)
+    inverse = inverse_of_triangle(lh)
     made = np.matmul(np.matmul(inverse, np.matmul(lh, g) * half), adjoint(inverse))
     return conj(in_triangle(0.5 * (made + adjoint(made)), not upper))
 
@@ -128,7 +128,7 @@ def _qr_rule(g: Any, out: Any) -> Any:
     inner = np.matmul(gr, adjoint(r)) - np.matmul(adjoint(q), gq)
     inner = inner * (np.tri(k, k, -1, gq.dtype).T + 0.5 * np.eye(k, dtype=gq.dtype))
     made = gq + np.matmul(q, inner + adjoint(inner))
-    made = np.matmul(made, adjoint(_inverse(_regular(r, used))))
+    made = np.matmul(made, adjoint(inverse_of_triangle(_regular(r, used))))
     if columns > k:
         made = np.concatenate([made, np.matmul(q, right)], axis=-1)
     return conj(made)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived
+from tapenet.ops.linalg.factorizations import inverse_of_triangle
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
@@ -433,13 +434,22 @@ pinv = op(
 )
 
 
+def _full_inverse(a: Any) -> Any:
+    """The pseudoinverse of a matrix of full rank: by orthogonalisation, at a third of the cost of singular values."""
+    if a.shape[0] < a.shape[1]:
+        return conjugate(mirrored(_full_inverse(conjugate(mirrored(a)))))
+    q, r = np.linalg.qr(a)
+    return np.matmul(inverse_of_triangle(r), conjugate(mirrored(q)))
+
+
 def _lstsq_rule(g: Any, wanted: Any, out: Any, a: Any, b: Any, rcond: Any) -> dict[str, Any]:
     by_x, by_residuals, _, by_s = g
     vector = b.ndim == 1
     x = out[0]
     if vector:
         b, x, by_x = (np.expand_dims(v, -1) for v in (b, x, by_x))
-    inverse = np.linalg.pinv(a, _cutoff(a.shape, rcond))
+    full = type(a) is np.ndarray and out[2] == min(a.shape)
+    inverse = _full_inverse(a) if full else np.linalg.pinv(a, _cutoff(a.shape, rcond))
     rest = b - np.matmul(a, x)
     by_b = np.matmul(mirrored(inverse), by_x)
     by_rest = 2 * conjugate(rest) * by_residuals if out[1].shape[0] else 0  # else they are not given
@@ -447,7 +457,7 @@ def _lstsq_rule(g: Any, wanted: Any, out: Any, a: Any, b: Any, rcond: Any) -> di
     if vector:
         found["b"] = found["b"][..., 0]
     if "a" in wanted:
-        if type(a) is np.ndarray and out[2] == min(a.shape):
+        if full:
             # As the rule of `pinv`, which is x for b = 1.
             turned, adjoint = mirrored(by_x), conjugate(mirrored(inverse))
             onto = np.matmul(turned, inverse)
