@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -314,3 +315,48 @@ def test_comparisons_with_nan_and_chained_conditions() -> None:
     assert ((x < 1.5) | ~(x > 0)).tolist() == [True, True, False]
     assert np.isnan(x).tolist() == [True, False, False]
     assert np.isfinite(x).all().item() is False
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "slope"),
+    [
+        (tn.arccosh, 1e300, 1e-300),
+        (tn.arccosh, np.float32(1e25), 1e-25),
+        (tn.arcsinh, 1e300, 1e-300),
+        (tn.arcsinh, np.float32(-1e25), 1e-25),
+        (tn.log10, 1.7e308, 1 / math.log(10) / 1.7e308),
+        (tn.log2, np.float32(3e38), 1 / math.log(2) / 3e38),
+    ],
+)
+def test_derivatives_of_large_numbers_do_not_vanish_on_the_way(f: Any, x: Any, slope: float) -> None:
+    t = leaf(x)
+    f(t).backward()
+    assert t.grad.item() == pytest.approx(slope, rel=1e-12 if t.dtype == np.float64 else 1e-5)
+
+
+@pytest.mark.parametrize("r", [1e-160, 1e-300, np.float32(1e-30)])
+def test_angles_turn_evenly_along_the_axes_however_close_to_the_origin(r: Any) -> None:
+    y = leaf(np.zeros(1, np.asarray(r).dtype))
+    np.arctan2(y, r).sum().backward(create_graph=True)
+    slope, y.grad = y.grad, None
+    assert slope.item() == pytest.approx(1 / float(r), rel=1e-6)
+    slope.sum().backward()
+    assert y.grad.tolist() == [0.0]
+
+
+def test_zero_gradients_stop_at_hypot_of_infinities() -> None:
+    x, y = leaf([math.inf, 3.0, math.nan]), leaf([1.0, 4.0, 1.0])
+    np.where(np.isfinite(x), np.hypot(x, y), 0.0).sum().backward()
+    np.testing.assert_allclose([x.grad.data, y.grad.data], [[0, 0.6, 0], [0, 0.8, 0]])
+
+
+def test_clip_gives_no_nan_beside_an_infinite_gradient() -> None:
+    x = leaf([0.0, 2.0, -1.0])
+    (np.sqrt(np.clip(x, 0.0, 1.0)) * np.array([1.0, 1.0, 0.0])).sum().backward()
+    assert x.grad.tolist() == [math.inf, 0.0, 0.0]
+    x = leaf([2.0, 0.5])
+    tn.clip(x, None, 1.0).backward(np.array([math.inf, 1.0]))
+    assert x.grad.tolist() == [0.0, 1.0]
+    x = leaf([0.5])
+    tn.clip(x, None, None).sum().backward()
+    assert x.grad.tolist() == [1.0]

@@ -6,6 +6,7 @@ through the branch `where` did not take stays 0 instead of 0 * inf = nan.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -212,18 +213,28 @@ expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "eˣ − 1", "g · (out + 1
 log = _unary(np.log, "The natural logarithm", "ln x", "g/x", "log(tn.tensor([1.0]))\n    Tensor([0.])",
              lambda g, x: zmul(g, 1 / x), 0.3, 3.0)  # fmt: skip
 log2 = _unary(np.log2, "The logarithm to base 2", "log₂ x", "g/(x ln 2)", "log2(tn.tensor([8.0]))\n    Tensor([3.])",
-              lambda g, x: zmul(g, 1 / (x * math.log(2))), 0.3, 3.0)  # fmt: skip
+              lambda g, x: zmul(g, (1 / math.log(2)) / x), 0.3, 3.0)  # fmt: skip
 log10 = _unary(np.log10, "The logarithm to base 10", "log₁₀ x", "g/(x ln 10)",
                "log10(tn.tensor([100.0]))\n    Tensor([2.])",
-               lambda g, x: zmul(g, 1 / (x * math.log(10))), 0.3, 3.0)  # fmt: skip
+               lambda g, x: zmul(g, (1 / math.log(10)) / x), 0.3, 3.0)  # fmt: skip
 log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "ln(1 + x)", "g/(1 + x)",
                "log1p(tn.tensor([0.0]))\n    Tensor([0.])",
                lambda g, x: zmul(g, 1 / (1 + x)), -0.5, 2.0)  # fmt: skip
 
 
+def finite(out: Any) -> Any:
+    """A logarithm of a sum from which its terms can be subtracted: where all are -inf, the lowest number in its place, so
+    that the shares are exp(-inf) = 0 rather than exp(nan)."""
+    return np.maximum(out, _lowest(out.dtype))
+
+
+@functools.cache
+def _lowest(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype).min)
+
+
 def _share(g: Any, x: Any, out: Any) -> Any:
-    # Both arguments -inf: out is -inf too, and the shares are exp(-inf) = 0 rather than exp(nan).
-    return g * np.exp(x - np.where(out == -math.inf, 0, out))
+    return g * np.exp(x - finite(out))
 
 
 logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
@@ -267,8 +278,8 @@ arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan
 hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
                 "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot",
                 "√(x² + y²)", "x: g · x/out; y: g · y/out", 0.4, 2.0,
-                x=lambda g, x, out: g * (x / np.where(out == 0, math.inf, out)),
-                y=lambda g, y, out: g * (y / np.where(out == 0, math.inf, out)))  # fmt: skip
+                x=lambda g, x, out: zmul(g, x / np.where(out == 0, math.inf, out)),
+                y=lambda g, y, out: zmul(g, y / np.where(out == 0, math.inf, out)))  # fmt: skip
 sinh = _unary(np.sinh, "The hyperbolic sine", "sinh x", "g · cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
               lambda g, x: zmul(g, np.cosh(x)))  # fmt: skip
 cosh = _unary(np.cosh, "The hyperbolic cosine", "cosh x", "g · sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
@@ -277,11 +288,18 @@ tanh = _unary(np.tanh, "The hyperbolic tangent", "tanh x", "g · (1 − out²)",
               lambda g, out: g * (1 - out * out))  # fmt: skip
 arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "arsinh x", "g/√(1 + x²)",
                  "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])",
-                 lambda g, x: g / (np.cosh(np.arcsinh(x)) if x.dtype.kind == "c" else np.hypot(x, 1)))  # fmt: skip
+                 lambda g, out: g / np.cosh(out))  # fmt: skip
+
+
+def _arccosh_x(g: Any, x: Any) -> Any:
+    if x.dtype.kind == "c":
+        return zmul(g, 1 / np.sinh(np.arccosh(x)))
+    return zmul(zmul(g, 1 / np.sqrt(x - 1)), 1 / np.sqrt(x + 1))  # the product of the two may be infinite
+
+
 arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "arcosh x", "g/√(x² − 1)",
                  "arccosh(tn.tensor([1.0]))\n    Tensor([0.])",
-                 lambda g, x: zmul(g, 1 / (np.sinh(np.arccosh(x)) if x.dtype.kind == "c" else np.sqrt((x - 1) * (x + 1)))),
-                 1.3, 3.0)  # fmt: skip
+                 _arccosh_x, 1.3, 3.0)  # fmt: skip
 arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "artanh x", "g/(1 − x²)",
                  "arctanh(tn.tensor([0.0]))\n    Tensor([0.])",
                  lambda g, x: zmul(g, 1 / ((1 - x) * (1 + x))), -0.9, 0.9)  # fmt: skip
@@ -353,9 +371,10 @@ _clip_more.__name__ = _clip_more.__qualname__ = "clip"  # what Python's errors c
 
 
 def _clip_a(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
-    if a_min is not None:
-        g = np.where(a >= a_min, g, 0)
-    return g if a_max is None else np.where(a <= a_max, g, 0)
+    # A product, which takes a seventh of the time of a choice.
+    if a_min is None:
+        return g if a_max is None else zmul(g, a <= a_max)
+    return zmul(g, a >= a_min if a_max is None else np.logical_and(a >= a_min, a <= a_max))
 
 
 def _clip_min(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:

@@ -17,19 +17,20 @@ BLOCK = 1 << 15
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def blockwise(count: int) -> Callable[[F], F]:
+def blockwise(count: int, least: int = LARGE) -> Callable[[F], F]:
     """Compute a function of arrays, element by element, in blocks if they are large.
 
     Args:
         count: how many of its first arguments are the arrays; the others are options. The function returns an array, or
             a tuple of them. Called with something else than arrays of one shape it runs as it is.
+        least: from how many elements on; a function of many steps gains from a block on.
     """
 
     def decorate(f: F) -> F:
         @functools.wraps(f)
         def run(*args: Any, **options: Any) -> Any:
             first = args[0]
-            if type(first) is not np.ndarray or first.size < LARGE:
+            if type(first) is not np.ndarray or first.size < least:
                 return f(*args, **options)
             arrays = args[:count]
             if any(type(a) is not np.ndarray or a.shape != first.shape for a in arrays):

@@ -10,7 +10,8 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import basic as elementwise
-from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, remainder, unary_samples, zmul
+from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, finite, remainder, unary_samples, zmul
+from tapenet.ops.elementwise.blocks import BLOCK, blockwise
 from tapenet.ops.elementwise.comparisons import floor_divide
 from tapenet.ops.low import WIDE, is_float, is_low
 from tapenet.ops.op import Op, Rule, op
@@ -62,8 +63,7 @@ def _binary(
 
 
 def _share(g: Any, x: Any, out: Any) -> Any:
-    # Both arguments -inf: out is -inf too, and the shares are 2^(-inf) = 0 rather than 2^nan.
-    return g * np.exp2(x - np.where(out == -math.inf, 0, out))
+    return g * np.exp2(x - finite(out))
 
 
 logaddexp2 = _binary(
@@ -323,22 +323,46 @@ radians = _unary(np.radians, "An angle in degrees, in radians; also called `deg2
 def _sinc_derivative(x: Any, order: int) -> Any:
     """With y = πx: from y · s(y) = sin y, y · s⁽ⁿ⁾(y) = sin⁽ⁿ⁾(y) − n · s⁽ⁿ⁻¹⁾(y); and s(y) = Σ (−1)ᵏ y²ᵏ/(2k + 1)!."""
     x = np.asarray(x)
-    y = math.pi * (x if x.dtype.kind in "fc" else x.astype(float))
-    near = np.abs(y) < 1 + order
-    far = np.where(near, 1 + order, y)
-    value = np.sin(far) / far
-    for n in range(1, order + 1):
-        value = (np.sin(far + n * (math.pi / 2)) - n * value) / far
-    near_y = np.where(near, y, 0)
-    squared = near_y * near_y
+    return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
+
+
+@blockwise(1, least=2 * BLOCK)
+def _sinc_slope(y: Any, order: int) -> Any:
+    limit = 1.0 + order
+    size = np.abs(y)
+    near = size < limit
+    if y.dtype.kind == "c":
+        inner, outer = np.where(near, y, 0), np.where(near, limit, y)
+    else:  # in a third of the time
+        inner, outer = np.clip(y, -limit, limit), np.copysign(np.maximum(size, limit), y)
+    return np.where(near, _sinc_near(inner, order, limit), _sinc_far(outer, order))
+
+
+def _sinc_near(y: Any, order: int, limit: float) -> Any:
     first = (order + 1) // 2
-    series = np.zeros_like(squared)
-    for k in range(first + 12 + 2 * order, first - 1, -1):
-        # The n-th derivative of y²ᵏ is (2k)!/(2k − n)! · y²ᵏ⁻ⁿ.
-        factor = math.perm(2 * k, order) / math.factorial(2 * k + 1)
-        series = series * squared + (-factor if k % 2 else factor)
-    series = series if order % 2 == 0 else series * near_y
-    return math.pi**order * np.where(near, series, value)
+    # The n-th derivative of y²ᵏ is (2k)!/(2k − n)! · y²ᵏ⁻ⁿ.
+    terms = [math.perm(2 * k, order) / math.factorial(2 * k + 1) for k in range(first, first + 13 + 2 * order)]
+    least = np.finfo(y.dtype).eps / 8 * terms[0]
+    while terms[-1] * limit ** (2 * len(terms) - 2) < least:
+        terms.pop()
+    squared = y * y
+    out = np.zeros_like(squared)
+    for k in range(len(terms) - 1, -1, -1):
+        out *= squared
+        out += -terms[k] if (first + k) % 2 else terms[k]
+    if order % 2:
+        out *= y
+    return out
+
+
+def _sinc_far(y: Any, order: int) -> Any:
+    value = np.sin(y)
+    value /= y
+    for n in range(1, order + 1):
+        value *= -n
+        value += np.sin(y + n * (math.pi / 2))
+        value /= y
+    return value
 
 
 sinc_derivative: Op = op(
