@@ -21,6 +21,53 @@ def part(a: Any, axis: int, where: slice) -> Any:
     return a[(*(slice(None),) * axis, where)]
 
 
+def _differences_a(g: Any, a_shape: Any, n: int, axis: int) -> Any:
+    if n >= a_shape[axis]:  # there are none
+        return np.zeros(a_shape, g.dtype)
+    nothing = np.zeros((*a_shape[:axis], n, *a_shape[axis + 1 :]), g.dtype)
+    g = np.concatenate([nothing, g, nothing], axis)
+    for _ in range(n):
+        g = part(g, axis, slice(None, -1)) - part(g, axis, slice(1, None))
+    return g
+
+
+def _differences_lowered(a: Any, n: int, axis: int) -> Any:
+    for _ in range(n):
+        later, earlier = part(a, axis, slice(1, None)), part(a, axis, slice(None, -1))
+        a = later != earlier if a.dtype.kind == "b" else later - earlier
+    return a
+
+
+differences = op(
+    lambda a, n, axis: np.diff(a, n, axis),
+    name="differences",
+    label="diff",
+    lower=_differences_lowered,
+    a=_differences_a,
+    formula="a[i + 1] − a[i], n times over",
+    gradients="a: g[i − 1] − g[i], n times over, with zeros around g",
+    doc="""The differences of neighbours along an axis, of which `diff` is made.
+
+    Args:
+        a: an array of one axis or more.
+        n: how often, once or more.
+        axis: the axis, counted from the front.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.calculus.sampled import differences
+    >>> differences(tn.tensor([1.0, 4.0, 9.0]), 1, 0)
+    Tensor([3., 5.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=4), 1, 0),
+        sample(r.normal(size=(4, 2)), 2, 0),
+        sample(r.normal(size=(2, 3)), 3, 1),
+        sample(r.normal(size=(2, 2)), 5, 1),
+        sample(np.array([True, False, False]), 1, 0),
+    ],
+)
+
+
 @derived(
     numpy=np.diff,
     samples=lambda r: [
@@ -63,15 +110,12 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     if not shape:
         raise ValueError("diff: a number has no differences: a must have one axis or more")
     axis = normalize_axis_index(axis, len(shape))
-    around = [None if v is None else array_like(v) for v in (prepend, append)]
-    one = (*shape[:axis], 1, *shape[axis + 1 :])
-    before, after = (v if v is None or v.shape else np.broadcast_to(v, one) for v in around)
-    if before is not None or after is not None:
-        a = np.concatenate([v for v in (before, a, after) if v is not None], axis)
-    for _ in range(n):
-        later, earlier = part(a, axis, slice(1, None)), part(a, axis, slice(None, -1))
-        a = later != earlier if a.dtype.kind == "b" else later - earlier
-    return a
+    if prepend is not None or append is not None:
+        one = (*shape[:axis], 1, *shape[axis + 1 :])
+        before, after = (None if v is None else array_like(v) for v in (prepend, append))
+        parts = (v if v is None or v.shape else np.broadcast_to(v, one) for v in (before, a, after))
+        a = np.concatenate([v for v in parts if v is not None], axis)
+    return differences(a, n, axis)
 
 
 @derived(
