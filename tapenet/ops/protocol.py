@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops.derived import Derived, array_like
-from tapenet.ops.indexing.basic import raw_index, scatter_add
+from tapenet.ops.indexing.basic import index_add, raw_index
 from tapenet.ops.low import is_float, is_inexact, is_low
 from tapenet.ops.op import Op
 from tapenet.ops.reductions import cumulative, folds
@@ -86,7 +86,7 @@ def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwarg
         if option not in known and option in options and options[option] in neutral:
             del options[option]
     result = stands(*args, **options)
-    return result if out is None else write(numpy_name(func), result, out)
+    return result if out is None else write(numpy_name(func), result, out, options.get("casting", "same_kind"))
 
 
 #: Options of NumPy's functions that a tensor has no use for, with the values that may be passed all the same.
@@ -384,22 +384,20 @@ def at(ufunc: np.ufunc, a: Any, indices: Any, *b: Any) -> None:
             f"{name}: a ufunc of one or two numbers with one result takes the tensor, indices and, of two, the other one"
         )
     index = raw_index(indices)
-    places = np.arange(a.size).reshape(a.shape)[index]
+    shape = np.broadcast_to(False, a.shape)[index].shape
     values = [array_like(v) for v in b]
     for v in values:
-        if not _repeats_to(v.shape, places.shape):
-            raise ValueError(
-                f"{name}: values of shape {v.shape} do not broadcast to {places.shape}, the shape of a[indices]"
-            )
+        if not _repeats_to(v.shape, shape):
+            raise ValueError(f"{name}: values of shape {v.shape} do not broadcast to {shape}, the shape of a[indices]")
     kinds = [a.dtype, *(v.dtype for v in values)]
     loop = kinds if any(map(is_low, kinds)) else ufunc.resolve_dtypes((*kinds, None))
     if not any(map(is_low, kinds)) and not np.can_cast(loop[-1], a.dtype, "same_kind"):
         raise TypeError(f"{name}: a tensor of {a.dtype} cannot hold results of {loop[-1]}: cast it with .astype")
-    values = [np.broadcast_to(v, places.shape) for v in values]
+    values = [np.broadcast_to(v, shape) for v in values]
     if ufunc in (np.add, np.subtract):
-        change = scatter_add(values[0], index, a.shape)
-        a[...] = a + change if ufunc is np.add else a - change
+        a[...] = index_add(a, values[0] if ufunc is np.add else -values[0], index)
         return
+    places = np.arange(a.size).reshape(a.shape)[index]
     flat = np.reshape(np.copy(a), (-1,))  # a tensor of its own, which is assigned to
     places, values = places.reshape(-1), [np.reshape(v, (-1,)) for v in values]
     counts = np.bincount(places, minlength=a.size)

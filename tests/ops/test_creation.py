@@ -332,6 +332,7 @@ LIKE_MISTAKES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "both orders": (lambda x: np.require(x, None, "CF", like=x), "not C and F at once"),
     "a device": (lambda x: tn.zeros(2, device="gpu"), "'cpu'"),
     "a step of 0": (lambda x: np.arange(0, 3, x[0] * 0, like=x), "a step of 0"),
+    "a step of 0 in integers": (lambda x: np.arange(0, 3, 0, like=x), "division by zero"),
     "ends with axes": (lambda x: np.arange(x, like=x), r"shapes \[\(\), \(2,\), \(\)\]: they are numbers"),
     "too few": (lambda x: np.fromiter(x, float, 3, like=x), "count=3, but the iterator gave 2"),
     "rows for numbers": (lambda x: np.fromiter([x, x], float, like=x), r"the elements have shape \(2,\)"),

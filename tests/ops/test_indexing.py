@@ -368,3 +368,31 @@ def test_a_value_with_further_axes_of_length_one() -> None:
     for index in (Ellipsis, np.array([0, 1])):
         check_grads(lambda a, v, i=index: tn.setitem(a, v, i) ** 2, [np.ones(2), np.array([[[2.0, 3.0]]])], order=2)
     check_grads(lambda a, v: tn.setitem(a, v, Ellipsis) ** 2, [np.array(1.0), np.array([[2.0]])], order=2)
+
+
+def test_adding_at_an_index_is_one_op_in_two_passes() -> None:
+    a, v = leaf(np.ones((300, 400), np.float32)), leaf(np.ones(400, np.float32))
+    out = a * 1
+    np.add.at(out, [3, 3, 5], v)
+    added = out.node.parents[-1]
+    assert added.name == "index_add"
+    np.subtract.at(out, (slice(None), 0), 2.0)
+    expected = np.ones((300, 400), np.float32)
+    np.add.at(expected, [3, 3, 5], 1.0)
+    np.subtract.at(expected, (slice(None), 0), 2.0)
+    np.testing.assert_array_equal(out.data, expected)
+    out.sum().backward()
+    assert (a.grad.data == 1).all()
+    assert (v.grad.data == 3).all()
+    whole = tn.tensor(np.zeros((2, 3), order="F"))
+    whole[...] = np.arange(6).reshape(2, 3)
+    assert whole.data.flags.f_contiguous
+    assert whole.tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_out_takes_what_casting_allows() -> None:
+    out = tn.zeros(4, np.int32)
+    np.concatenate([tn.tensor([1.7]), tn.tensor([2.2, 3.0, 4.0])], out=out, casting="unsafe")
+    assert out.tolist() == [1, 2, 3, 4]
+    with pytest.raises(TypeError, match="cannot hold a result of float64"):
+        np.concatenate([tn.tensor([1.7]), tn.tensor([2.2, 3.0, 4.0])], out=out)

@@ -131,6 +131,7 @@ WIDE = (np.dtype(np.float64), np.dtype(np.complex128))
 WIDER = {
     "astype": "its dtype is asked for",
     "float_power": "double precision, by its definition",
+    "fromiter": "its dtype is asked for",
 }
 #: Ops that compute with wide numbers on the way, though the results and gradients are narrow.
 WIDE_INSIDE = {

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.op import Op, Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
@@ -130,8 +131,50 @@ scatter_sum = op(
 )
 
 
-def _setitem(a: Any, value: Any, index: Any) -> Any:
+def _index_add(a: Any, values: Any, index: Any) -> Any:
     out = np.array(a, order="K")
+    add_at(out, index, values)
+    return out
+
+
+def _index_add_lowered(a: Any, values: Any, index: Any) -> Any:
+    out = np.copy(a)
+    np.add.at(out, index, values)
+    return out
+
+
+index_add = op(
+    _index_add,
+    name="index_add",
+    label="[ ] +=",
+    sequences=(),
+    lower=_index_add_lowered,
+    nondiff=("index",),
+    a=lambda g: g,
+    values=lambda g, index: g[index],
+    formula="a with values added at index",
+    gradients="a: g; values: g[index]",
+    doc="""A copy of `a` with `values` added at `index`; repeated positions accumulate. `np.add.at` on a tensor is this.
+
+    Args:
+        a: an array.
+        values: of the shape of a[index].
+        index: as of `getitem`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.index_add(tn.tensor([1.0, 1.0]), np.array([2.0, 3.0]), np.array([0, 0]))
+    Tensor([6., 1.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=4), r.normal(size=3), np.array([0, 2, 2])),
+        sample(r.normal(size=(4, 3)), r.normal(size=(2, 3)), slice(1, 3)),
+        sample(r.normal(size=(4, 2)), r.normal(size=(3, 2)), np.array([0, 2, 2])),
+    ],
+)
+
+
+def _setitem(a: Any, value: Any, index: Any) -> Any:
+    out = np.empty_like(a) if index is Ellipsis else np.array(a, order="K")
     out[index] = value
     return out
 

@@ -422,8 +422,8 @@ def tri(N: Any, M: Any = None, k: Any = 0, dtype: Any = float) -> Any:
 
 
 def _stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
-    if step == 0:
-        raise ZeroDivisionError("a step of 0 comes to no end")
+    if step == 0 and type(step) is not int:  # of which NumPy says so
+        raise ValueError("a step of 0 comes to no end")
     if dtype is not None:
         return np.arange(start, stop, step, dtype=dtype)
     found = np.arange(start, stop, step)
@@ -483,7 +483,7 @@ def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None
         device: "cpu", if anything.
 
     Raises:
-        ZeroDivisionError: a step of 0.
+        ValueError: a step of 0; ZeroDivisionError, if that is a Python integer.
         TypeError: an argument that is no number.
 
     >>> import numpy as np, tapenet as tn
