@@ -208,9 +208,10 @@ def composed(op: Op, bound: dict[str, Any], low: Lowered) -> Any:
 def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], full: bool = False) -> Any:
     """A function composed of ops, on low tensors: on float32 copies, its results rounded unless they are to stay `full`.
 
-    Otherwise each of its parts would round. A ufunc has no parts: it comes back as the op that it is.
+    Otherwise each of its parts would round. A ufunc has no parts: it comes back as the op that it is. Where a result is to
+    be written to a tensor, it is that one and no copy.
     """
-    if isinstance(function, np.ufunc):
+    if isinstance(function, np.ufunc) or "out" in kwargs:
         return function(*args, **kwargs)
     dtypes = {t.dtype for t in _tensors((*args, *kwargs.values()))}
     asked = kwargs.get("dtype")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.registry import Samples, numpy_functions, registry
+from tapenet.ops.registry import Samples, numpy_functions, registry, ufunc_method
 
 
 class Derived:
@@ -36,6 +36,9 @@ class Derived:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return ufunc_method(self, name)
 
     @property
     def returning(self) -> Callable[..., Any]:

@@ -14,15 +14,13 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.registry import Samples, numpy_functions, registry
+from tapenet.ops.registry import Samples, numpy_functions, registry, ufunc_method
 
 Rule = Callable[..., Any]
 
 #: Names that a rule may ask for beside the op's own arguments and residuals.
 RESERVED = frozenset({"g", "out", "wanted"})
 _EMPTY: Any = inspect.Parameter.empty
-#: Methods of a ufunc, which the op that stands for it has too.
-_METHODS = frozenset({"reduce", "accumulate", "outer", "reduceat", "at"})
 
 
 class Argument(NamedTuple):
@@ -227,11 +225,7 @@ class Op:
 
     def __getattr__(self, name: str) -> Any:
         # `tn.add.reduce` and its kin are those of the ufunc, which knows tensors by their protocol.
-        if name in _METHODS:
-            for function in self.numpy:
-                if isinstance(function, np.ufunc):
-                    return getattr(function, name)
-        raise AttributeError(f"op {self.__dict__.get('name')!r} has no attribute {name!r}")
+        return ufunc_method(self, name)
 
     def several(self, outs: Iterable[Any]) -> Any:
         """Its outputs, where it has several, as it gives them."""

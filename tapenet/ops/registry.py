@@ -45,6 +45,19 @@ def ufunc_name(ufunc: np.ufunc) -> str:
     return name
 
 
+def ufunc_method(owner: Any, name: str) -> Any:
+    """`reduce` or another method of the ufunc that an op or derived function stands for.
+
+    Raises:
+        AttributeError: it stands for none, or the name is no method's.
+    """
+    if name in ("reduce", "accumulate", "outer", "reduceat", "at"):
+        for function in owner.numpy:
+            if isinstance(function, np.ufunc):
+                return getattr(function, name)
+    raise AttributeError(f"op {owner.__dict__.get('name')!r} has no attribute {name!r}")
+
+
 def refuse(function: Any, mend: str) -> None:
     """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
     a TypeError that ends in `mend`."""

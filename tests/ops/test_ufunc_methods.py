@@ -459,8 +459,14 @@ def test_ops_take_the_options_of_their_ufuncs() -> None:
     assert tn.modf(x, dtype=np.float32)[0].requires_grad
     assert tn.floor(x, casting="no").shape == (3, 4)
     np.testing.assert_array_equal(tn.sqrt(X, dtype=np.float32), np.sqrt(X, dtype=np.float32))
+    assert tn.sign(x, dtype=np.float32).dtype == tn.divmod(x, 0.7, dtype=np.float32)[1].dtype == np.float32
+    assert tn.divmod.outer(x[0], Y)[1].shape == (4, 2)
+    with pytest.raises(AttributeError, match="reduce"):
+        tn.nan_to_num.reduce  # noqa: B018
     low = tn.tensor(X, np.float16)
     out = tn.copy(low)
     assert tn.exp(low, out=out) is out
+    assert tn.sign(low, out=out) is out
+    assert out.tolist() == np.ones((3, 4)).tolist()
     with pytest.raises(TypeError, match=r"exp\(\) got an unexpected keyword argument 'foo'"):
         tn.exp(x, foo=1)

@@ -68,10 +68,11 @@ _sign = _plain(
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
     ],
 )
-def sign(x: Any) -> Any:
+def sign(x: Any, **options: Any) -> Any:
     """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0.
 
-    That of real numbers has no gradient. That of complex numbers has one, as it turns with x: 0 at 0 and infinities.
+    That of real numbers has no gradient. That of complex numbers has one, as it turns with x: 0 at 0 and infinities. The
+    options are those of `np.sign`.
 
     >>> import tapenet as tn
     >>> tn.sign(tn.tensor([-3.0]))
@@ -79,6 +80,8 @@ def sign(x: Any) -> Any:
     >>> tn.sign(tn.tensor([3 + 4j]))
     Tensor([0.6+0.8j], dtype=complex128)
     """
+    if options:
+        return np.sign(x, **options)
     if not np.iscomplexobj(x):
         return _sign(x)
     size = np.absolute(x)

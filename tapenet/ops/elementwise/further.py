@@ -12,7 +12,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import basic as elementwise
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, finite, remainder, unary_samples, zmul
 from tapenet.ops.elementwise.blocks import BLOCK, blockwise
-from tapenet.ops.elementwise.comparisons import floor_divide
+from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
 from tapenet.ops.low import WIDE, is_float, is_low
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.registry import sample
@@ -177,10 +177,12 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
         return real + 1j * imag
     if not is_float(x.dtype):
         return np.copy(x)
-    largest = float(np.nextafter(*np.array([math.inf, 0], x.dtype)))  # finfo does not know bfloat16
+    largest = _largest(x.dtype)
     kind = WIDE if is_low(x.dtype) else x.dtype  # anything may be cast to bfloat16
 
-    def replaced(where: Any, value: Any, rest: Any) -> Any:
+    def replacement(value: Any) -> Any:
+        if type(value) in (int, float):
+            return np.asarray(value, x.dtype)
         value = array_like(value)
         if not np.can_cast(value.dtype, kind, "same_kind"):
             raise TypeError(f"nan_to_num: {value.dtype} cannot replace elements of {x.dtype}: give real numbers")
@@ -188,11 +190,19 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
             raise ValueError(
                 f"nan_to_num: a replacement of shape {value.shape} does not broadcast to {x.shape}, that of x"
             )
-        return np.where(where, np.astype(value, x.dtype), rest)
+        return np.astype(value, x.dtype)
 
-    x = replaced(np.isnan(x), nan, x)
-    x = replaced(x == math.inf, largest if posinf is None else posinf, x)
-    return replaced(x == -math.inf, -largest if neginf is None else neginf, x)
+    upper = replacement(largest if posinf is None else posinf)
+    lower = replacement(-largest if neginf is None else neginf)
+    # As usual, if numbers replace: one choice has a gradient, the others none.
+    other = elementwise.where(isnan(x), replacement(nan), elementwise.where(equal(x, math.inf), upper, lower))
+    return elementwise.where(isfinite(x), x, other)
+
+
+@functools.cache
+def _largest(dtype: np.dtype[Any]) -> float:
+    """The largest number of a dtype, also of bfloat16, which finfo does not know."""
+    return float(np.nextafter(*np.array([math.inf, 0], dtype)))
 
 
 # -- parts of a number -------------------------------------------------------------------------------------------
@@ -205,11 +215,12 @@ fmod = _binary(
 
 
 @derived(numpy=np.divmod, samples=binary_samples(0.3, 1.7))
-def divmod(x: Any, y: Any) -> tuple[Any, Any]:
+def divmod(x: Any, y: Any, **options: Any) -> tuple[Any, Any]:
     """`floor_divide` and `remainder` at once, element by element. The quotient has no gradient.
 
     Args:
         x, y: arrays whose shapes broadcast, or Python numbers.
+        options: those of `np.divmod`.
 
     Returns:
         two arrays of the broadcast shape: the quotient rounded down, and the remainder.
@@ -218,7 +229,7 @@ def divmod(x: Any, y: Any) -> tuple[Any, Any]:
     >>> tn.divmod(tn.tensor([5.0, -5.0]), 3)
     (Tensor([ 1., -2.]), Tensor([2., 1.]))
     """
-    return floor_divide(x, y), remainder(x, y)
+    return np.divmod(x, y, **options) if options else (floor_divide(x, y), remainder(x, y))
 
 
 modf = op(
