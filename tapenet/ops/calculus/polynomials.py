@@ -235,10 +235,11 @@ def polyder(p: Any, m: int = 1) -> Any:
 
 def _divisors(n: int, m: int, dtype: Any) -> tuple[Any, Any]:
     """By what m integrations divide n coefficients, and the constants that each of them adds."""
-    power = np.arange(n - 1.0, -1, -1)
-    by_p = power + 1
-    for i in range(2, m + 1):
-        by_p = by_p * (power + i)
+    by_p = np.arange(float(n), 0, -1)
+    if m == 1:
+        return by_p.astype(dtype), 1.0
+    for i in range(1, m):
+        by_p = by_p * np.arange(float(n + i), i, -1)
     by_k = np.cumprod(np.maximum(np.arange(float(m)), 1))[::-1]
     return by_p.astype(dtype), by_k.astype(dtype)
 
