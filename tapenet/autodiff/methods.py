@@ -152,7 +152,7 @@ class Methods:
         """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`. Whether memory is shared makes no
         difference to a tensor, except that `copy=False` raises where NumPy could not share it."""
         shape = shape[0] if len(shape) == 1 else shape
-        return ops.reshape(self, shape, order) if copy is None else np.reshape(self, shape, order, copy=copy)
+        return ops.reshape(self, shape, order) if copy is None else ops.reshape(self, shape, order, copy=copy)
 
     def transpose(self, *axes: Any) -> Any:
         """Axes in another order, reversed by default."""
