@@ -65,8 +65,10 @@ def _came_from(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> tuple[Any,
     """Where along an axis of what `insert` gave stand the parts of the array and the values, in order; and the axis."""
     arr_shape = whole(arr_shape)
     length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis)
-    order = np.argsort(np.insert(np.arange(-length, 0), obj, np.arange(g.shape[along] - length)))
-    return order[:length], order[length:], along
+    # Of the array -1, of the values which one.
+    found = np.insert(np.full(length, -1), obj, np.arange(g.shape[along] - length))
+    given = np.flatnonzero(found >= 0)
+    return np.flatnonzero(found < 0), given[np.argsort(found[given])], along
 
 
 def _insert_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
