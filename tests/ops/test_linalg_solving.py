@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
+from tapenet.ops.linalg.solving import stein
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close
 
@@ -225,6 +226,16 @@ def test_singular_values_that_are_cut_off_in_stacks_and_of_hermitian_matrices() 
     empty = tn.tensor(np.zeros((2, 0, 3)), requires_grad=True)
     np.linalg.pinv(empty, hermitian=True).sum().backward()
     assert empty.grad.shape == (2, 0, 3)
+
+
+def test_steins_equation() -> None:
+    w, e, r = 0.4 * normal(3, 3), 0.3 * normal(2, 2), normal(3, 2)
+    x = stein(r, w, e)
+    close(x, r + w @ x @ e)
+    assert stein(np.ones((1, 1)), np.array([[200]], np.uint8), np.array([[1e-3]])).item() == pytest.approx(1.25)
+    with pytest.raises(np.linalg.LinAlgError, match="does not converge"):
+        stein(r, np.eye(3), np.eye(2))
+    assert np.isnan(stein(np.full((3, 2), np.nan), w, e)).all()
 
 
 def test_the_pseudoinverse_of_full_rank_takes_few_products() -> None:

@@ -264,14 +264,22 @@ def to_lower(g: Any) -> Any:
 
 
 def _stein(r: Any, w: Any, e: Any) -> Any:
-    found = r
-    for _ in range(64):  # each step doubles the number of terms
-        more = np.matmul(np.matmul(w, found), e)
-        found = found + more
-        if np.max(np.abs(more), initial=0) <= float(np.finfo(found.dtype).eps) * np.max(np.abs(found), initial=0):
-            break
-        w, e = np.matmul(w, w), np.matmul(e, e)
-    return found
+    found, w, e = (1.0 * x for x in (r, w, e))  # powers of integers would overflow
+    with np.errstate(all="ignore"):
+        for _ in range(64):  # each step doubles the number of terms
+            more = np.matmul(np.matmul(w, found), e)
+            found = found + more
+            largest = np.max(np.abs(found), initial=0)
+            if not np.isfinite(largest):
+                break
+            if np.max(np.abs(more), initial=0) <= float(np.finfo(found.dtype).eps) * largest:
+                return found
+            w, e = np.matmul(w, w), np.matmul(e, e)
+    if np.all(np.isfinite(r)):
+        raise np.linalg.LinAlgError(
+            "the largest eigenvalues of w and e have no product below 1: the sum does not converge"
+        )
+    return np.full_like(found, math.nan)
 
 
 def _stein_rule(g: Any, out: Any, w: Any, e: Any) -> dict[str, Any]:
@@ -297,6 +305,9 @@ stein: Any = op(
         r: (..., m, n).
         w: (..., m, m).
         e: (..., n, n); the largest eigenvalues of `w` and `e` have a product below 1.
+
+    Raises:
+        LinAlgError: that product is 1 or more.
 
     >>> import numpy as np, tapenet as tn
     >>> from tapenet.ops.linalg.solving import stein
