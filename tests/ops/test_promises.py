@@ -213,6 +213,7 @@ NOT_NUMBERS = {
     "polydiv": "the first coefficient of the divisor is not 0",
     "batch_norm": "a variance is not negative",
     "cov": "weights do not sum to 0",
+    "covariance": "weights do not sum to 0",
 }
 
 

@@ -125,19 +125,27 @@ def _parts(g: Any, freedom: Any) -> Any:
     return zmul(g, math.inf if type(freedom) is int and freedom == 0 else 1 / freedom)
 
 
+def _reached(x: Any, g: Any) -> Any:
+    """The variables that a gradient reaches; 0 in place of the others, which may be infinite."""
+    if type(x) is np.ndarray and np.isfinite(x[:, :1]).all():  # as are all of a row, or none
+        return x
+    there = g != 0
+    return np.where(np.logical_or(np.any(there, axis=0), np.any(there, axis=1))[:, np.newaxis], x, 0)
+
+
 # What the means would get is 0, as the deviations from them sum to 0.
 
 
 def _covariance_x(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
-    x, g = conjugate(_centred(x, weights)), _parts(g + conjugate(g).T, freedom)
-    if type(x) is not np.ndarray or not np.isfinite(x[:, :1]).all():  # as are all of a row, or none
-        x = np.where(np.any(g != 0, axis=0)[:, np.newaxis], x, 0)  # variables that the loss does not use
-    return g @ x if weights is None else g @ x * weights
+    g = _parts(g + conjugate(g).T, freedom)
+    x = g @ conjugate(_reached(_centred(x, weights), g))
+    return x if weights is None else x * weights
 
 
 def _covariance_weights(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
-    x = _centred(x, weights)
-    return np.sum(zmul(_parts(g, freedom) @ conjugate(x), x), axis=0)
+    g = _parts(g, freedom)
+    x = _reached(_centred(x, weights), g)
+    return np.sum(g @ conjugate(x) * x, axis=0)
 
 
 covariance = op(
