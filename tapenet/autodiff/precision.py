@@ -213,12 +213,13 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     """
     if isinstance(function, np.ufunc) or "out" in kwargs:
         return function(*args, **kwargs)
-    dtypes = {t.dtype for t in _tensors((*args, *kwargs.values()))}
+    given = (*args, *kwargs.values())
+    dtypes = {t.dtype for t in _tensors(given)}
     asked = kwargs.get("dtype")
     asked = None if asked is None else dtype_of(asked)
     if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):
         return function(*args, **kwargs)
-    target = _common(dtypes)
+    target = None if WIDE in _dtypes(given) else _common(dtypes)
     if asked is not None:
         target = asked if is_low(asked) else None
         kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}

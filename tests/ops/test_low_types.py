@@ -123,3 +123,11 @@ def test_whole_numbers_that_a_low_type_cannot_hold_widen_it() -> None:
         for f in (np.add, np.multiply, np.maximum, lambda a, b: np.concatenate([a, b]), np.matmul):
             assert f(tn.tensor(h), other).dtype == f(h, other).dtype == f(tn.tensor(h), tn.tensor(other)).dtype
     assert (tn.tensor(h) + np.array([40000, 3], np.uint16)).tolist() == [40001.0, 5.0]
+
+
+def test_arrays_and_numpys_scalars_in_float32_widen_what_is_composed_of_ops() -> None:
+    h, s = np.array([1, 2, 4], np.float16), np.float32(1)
+    for f in (np.kron, np.add, lambda a, b: np.diff(a, prepend=b), lambda a, b: np.trapezoid(a, dx=b), np.append):
+        for wide in (s, np.array(s)):
+            assert f(tn.tensor(h), wide).dtype == f(h, wide).dtype == np.float32
+    assert np.cross(np.ones(3, np.float32), tn.tensor(h)).dtype == np.float32
