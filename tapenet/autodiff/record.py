@@ -26,7 +26,7 @@ from tapenet.ops.sequences import refilled
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
-_ANEW = (ValueError, TypeError, IndexError, ZeroDivisionError, np.linalg.LinAlgError)
+_ANEW = (ValueError, TypeError, IndexError, ZeroDivisionError, np.linalg.LinAlgError, np.exceptions.AxisError)
 
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -358,8 +358,7 @@ def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = ""
             text += f". {op.mend(*values)}"
         except Exception:  # a mend made for the usual mistake may not fit this one
             text += ""
-    kind = ValueError if isinstance(error, np.exceptions.AxisError) else type(error)  # whose text is made from numbers
-    anew = kind(text) if kind in _ANEW else error
+    anew = type(error)(text) if type(error) in _ANEW else error
     if anew is error:
         error.add_note(text)
     if picture:

@@ -72,6 +72,8 @@ def refuse_array(name: str) -> NoReturn:
 def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call what stands for a NumPy function with all that NumPy's own takes: `out=` by position or name, and options
     that say nothing about a tensor (`subok`, `like`, the memory order)."""
+    if id(_UNSET) in map(id, kwargs.values()):
+        kwargs = {name: value for name, value in kwargs.items() if value is not _UNSET}
     place = out_position(func) if len(args) > 2 else None
     if (place is None or len(args) <= place) and SPECIAL.isdisjoint(kwargs):
         return stands(*args, **kwargs)
@@ -265,13 +267,14 @@ def reduce(
         options["initial"] = initial
     if where is not True:
         options["where"] = where
-    own = ufunc in _REDUCTIONS
-    if (
-        ufunc is np.logaddexp
-    ):  # logsumexp takes complex numbers, but not nothing; and makes no float16 of small integers
-        own = array.size > 0 and is_float(array.dtype)
-    if own and not (_steps(ufunc) and (dtype is not None or "initial" in options)):
-        result = _REDUCTIONS[ufunc](array if dtype is None else np.astype(array, np.dtype(dtype)), axis, **options)
+    own = _REDUCTIONS.get(ufunc)
+    # logsumexp takes complex numbers, but not nothing; and makes no float16 of small integers.
+    if ufunc is np.logaddexp and not (array.size and is_float(array.dtype)):
+        own = None
+    if own is not None and not (_steps(ufunc) and (dtype is not None or "initial" in options)):
+        # Not by NumPy, which comes back here if the mask alone is a tensor.
+        op = numpy_functions.get(own, own)
+        result = op(array if dtype is None else np.astype(array, np.dtype(dtype)), axis, **options)
     elif _steps(ufunc) or not is_inexact(array.dtype):
         result = folds.reduced(array, ufunc, axis, dtype=dtype, **options)
     else:

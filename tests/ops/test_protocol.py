@@ -253,6 +253,49 @@ def test_options_that_say_nothing_of_a_tensor_may_be_given() -> None:
     assert np.zeros_like(x, order="C", subok=False).shape == (3, 4)
 
 
+def test_a_tensor_beside_an_array_that_reduces_or_clips_itself() -> None:
+    """ndarray's own methods come back by the ufunc; a mask alone brings no tensor among the inputs."""
+    a, mask = X, np.array([True, False, True, True])
+    for name in ("sum", "prod", "mean", "any", "all"):
+        for found in (getattr(np, name)(a, 1, where=tn.tensor(mask)), getattr(a, name)(1, where=tn.tensor(mask))):
+            np.testing.assert_allclose(found, getattr(a, name)(1, where=mask), rtol=1e-14)
+    for name in ("max", "min"):
+        found = getattr(a, name)(1, initial=0.5, where=tn.tensor(mask))
+        np.testing.assert_array_equal(found.data, getattr(a, name)(1, initial=0.5, where=mask))
+    found = np.logaddexp.reduce(a, 1, where=tn.tensor(mask))
+    np.testing.assert_allclose(found.data, np.logaddexp.reduce(a, 1, where=mask), rtol=1e-14)
+    agrees(lambda low: a.clip(low, 2.0), X[0] + 0.05)
+    agrees(lambda high: a.clip(0.5, high), X[0] + 0.05)
+
+
+def test_what_numpy_writes_for_an_option_that_is_not_given() -> None:
+    """It stands in NumPy's signatures, and NumPy's own functions pass it on to each other."""
+    none = np._NoValue
+    for f in (
+        lambda x: np.sum(x, 0, keepdims=none, initial=none, where=none),
+        lambda x: np.mean(x, 0, keepdims=none, where=none),
+        lambda x: np.var(x, 0, keepdims=none, mean=none, correction=none),
+        lambda x: np.max(x, 0, initial=none),
+        lambda x: np.diff(x, axis=0, prepend=none, append=none),
+        lambda x: np.average(x, 0, keepdims=none),
+    ):
+        np.testing.assert_array_equal(f(leaf(X)).data, f(X))
+    mean = X.mean(0, keepdims=True)
+    found = np.nanvar((X * 4).astype(int), 0, mean=leaf(mean), ddof=1)  # asks NumPy's own np.var
+    np.testing.assert_allclose(found.data, np.nanvar((X * 4).astype(int), 0, mean=mean, ddof=1))
+
+
+def test_a_wrong_axis_is_the_error_that_it_is_in_numpy() -> None:
+    for call in (
+        lambda x: np.sum(x, 3),
+        lambda x: np.cumsum(x, 4),
+        lambda x: np.linspace(x, x, 3, axis=5),
+        lambda x: x.max(2),
+    ):
+        with pytest.raises(np.exceptions.AxisError, match=r"failed: .*(axis|destination).* is out of bounds"):
+            call(leaf(X))
+
+
 def test_ops_have_the_methods_of_their_ufuncs() -> None:
     assert tn.add.reduce(leaf(X)).requires_grad
     assert tn.multiply.outer(leaf(X[0]), X[1]).shape == (4, 4)

@@ -386,7 +386,7 @@ clip: Op = op(
     _clip,
     name="clip",
     more=_clip_more,
-    numpy=np.clip,
+    numpy=(np.clip, np._core.umath.clip),  # type: ignore[attr-defined]  # which is what ndarray.clip calls
     broadcasts=True,
     a=_clip_a,
     a_min=_clip_min,
