@@ -264,6 +264,19 @@ def test_least_squares_of_full_rank_need_no_singular_values_again(shape: Any, mo
     np.testing.assert_allclose(a.grad.numpy(), np.conj(expected), atol=1e-10)
 
 
+@pytest.mark.parametrize("shape", [(4, 2), (2, 4)])
+def test_least_squares_with_a_plain_matrix_compile(shape: Any) -> None:
+    a, weights = normal(*shape), normal(shape[1])
+
+    def step(b: tn.Tensor) -> Any:
+        return tn.grad(lambda b: (weights * np.linalg.lstsq(a, b)[0]).sum())(b)
+
+    compiled = tn.compile(step)
+    for _ in range(2):
+        b = tn.tensor(normal(shape[0]))
+        np.testing.assert_allclose(compiled(b).numpy(), step(b).numpy(), rtol=1e-12)
+
+
 @pytest.mark.parametrize("rcond", [0, 1.0, 2.0])
 def test_least_squares_with_a_cutoff_that_lapack_takes_for_the_precision(rcond: float) -> None:
     check_grads(lambda a, b: np.linalg.lstsq(a, b, rcond), [normal(4, 2), normal(4)], order=2)

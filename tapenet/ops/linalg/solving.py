@@ -459,7 +459,8 @@ def _lstsq_rule(g: Any, wanted: Any, out: Any, a: Any, b: Any, rcond: Any) -> di
     x = out[0]
     if vector:
         b, x, by_x = (np.expand_dims(v, -1) for v in (b, x, by_x))
-    full = type(a) is np.ndarray and out[2] == min(a.shape)
+    # The rank of a plain matrix is a tensor all the same while a step is captured.
+    full = type(a) is type(out[2]) is np.ndarray and out[2] == min(a.shape)
     inverse = _full_inverse(a) if full else np.linalg.pinv(a, _cutoff(a.shape, rcond))
     rest = b - np.matmul(a, x)
     by_b = np.matmul(mirrored(inverse), by_x)
