@@ -249,6 +249,17 @@ def test_interp_with_a_period(period: float) -> None:
     check_grads(lambda *a: tn.interp(*a[:3], period=a[3]), [x, xp, fp, np.array(abs(period))], order=2)
 
 
+@pytest.mark.parametrize("wide", [np.float64, np.complex128])
+def test_interp_is_as_precise_as_its_values(wide: Any) -> None:
+    x, xp = np.array([2.3, 4e4], np.float32), np.linspace(0, 0.5, 8, dtype=np.float32)
+    fp = (np.arange(8.0) ** 2).astype(wide)
+    found = np.interp(tn.tensor(x), xp, fp, period=0.59)
+    np.testing.assert_allclose(found.data, np.interp(x, xp, fp, period=0.59), rtol=1e-12)
+    assert found.dtype == wide
+    narrow = np.interp(tn.tensor(x), xp, fp.astype(np.complex64 if wide is np.complex128 else np.float32), period=0.59)
+    assert narrow.dtype.itemsize == found.dtype.itemsize // 2
+
+
 def test_interp_against_jax_also_at_knots() -> None:
     xp, fp = np.array([0.0, 1.0, 1.5, 3.0]), R.normal(size=4)
     for x in (np.array([0.0, 1.0, 1.5, 3.0]), np.array([[-1.0, 0.3], [2.0, 4.0]])):

@@ -338,6 +338,8 @@ def test_tensordot_against_torch(a: Any, b: Any, axes: Any) -> None:
         (3, r"equally many axes of each, that it has"),
         (([0], [0, 1]), r"equally many axes"),
         (([2], [0]), r"that it has"),
+        (([0, 0], [0, 0]), r"name each axis once"),
+        (([0, -2], [0, 0]), r"name each axis once"),
     ],
 )
 def test_mistakes_of_tensordot(axes: Any, message: str) -> None:

@@ -111,6 +111,15 @@ def test_bases_of_any_shape(axis: int) -> None:
     check_grads(lambda c: np.logspace(0, 2, 3, base=c), [np.array(1.7)], order=2)
 
 
+@pytest.mark.parametrize("axis", [0, 1, -1, -2])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_bases_between_numbers(axis: int, kind: Any) -> None:
+    base = positive(3).astype(kind)
+    got = np.logspace(1, 2, 4, base=leaf(base), axis=axis)
+    np.testing.assert_allclose(got.data, np.logspace(1, 2, 4, base=base, axis=axis), rtol=1e-12, strict=True)
+    check_grads(lambda c: np.logspace(1, 2.5, 4, base=c, axis=axis), [positive(2)], order=2)
+
+
 def test_against_jax() -> None:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -282,6 +283,18 @@ def test_least_squares_with_a_cutoff_that_lapack_takes_for_the_precision(rcond: 
     check_grads(lambda a, b: np.linalg.lstsq(a, b, rcond), [normal(4, 2), normal(4)], order=2)
 
 
+@pytest.mark.parametrize("shape", [(4000, 2), (2, 4000)])
+def test_the_pseudoinverse_of_a_long_matrix_takes_no_square_of_its_length(shape: Any) -> None:
+    a = tn.tensor(normal(*shape), requires_grad=True)
+    out = np.linalg.pinv(a)
+    tracemalloc.start()
+    try:
+        out.sum().backward()
+        assert tracemalloc.get_traced_memory()[1] < 30 * a.nbytes
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_hermitian_matrix_is_its_lower_triangle() -> None:
     a = regular(3, 3)
     x = tn.tensor(a, requires_grad=True)
@@ -319,10 +332,16 @@ def test_float32_and_complex64_are_kept() -> None:
                 assert a.grad.dtype == dtype
 
 
-def test_the_zeroth_power_depends_on_nothing() -> None:
-    out = np.linalg.matrix_power(tn.tensor(regular(2, 2), requires_grad=True), 0)
-    assert not out.requires_grad
-    np.testing.assert_array_equal(out.numpy(), np.eye(2))
+@pytest.mark.parametrize("dtype", [np.float64, np.complex64, np.int8])
+def test_the_zeroth_power_has_the_gradient_zero(dtype: Any) -> None:
+    a = np.full((2, 3, 3), 1e30 if dtype is np.float64 else 2).astype(dtype)
+    a[0, 0, 0] = np.nan if dtype is np.float64 else 1
+    x = tn.tensor(a, requires_grad=dtype is not np.int8)
+    out = np.linalg.matrix_power(x, 0)
+    np.testing.assert_array_equal(out.numpy(), np.linalg.matrix_power(a, 0), strict=True)
+    if x.requires_grad:
+        out.real.sum().backward()
+        np.testing.assert_array_equal(x.grad.numpy(), np.zeros_like(a), strict=True)
 
 
 def test_second_derivatives_where_the_gradient_is_zero() -> None:

@@ -66,6 +66,12 @@ def test_indices_of_take_that_are_no_arrays(indices: Any) -> None:
     linear(lambda x: np.take(x, indices), a)
 
 
+def test_the_mode_none_of_take_is_raise() -> None:
+    linear(lambda x: np.take(x, [0, -1], 0, mode=None), R.normal(size=(3, 2)))
+    with pytest.raises(IndexError):
+        np.take(leaf(R.normal(size=2)), [2], mode=None)
+
+
 def test_take_against_torch_and_jax() -> None:
     torch, jax = pytest.importorskip("torch"), pytest.importorskip("jax")
     a, rows = R.normal(size=(4, 3)), np.array([3, 0, 0, 1])

@@ -134,7 +134,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
             raise ValueError("interp: the period must not be 0")
         left = right = None
         period = abs(period)
-        x, xp = x % period, xp % period
+        # In the precision of the result: what is taken away may be many times what stays.
+        wide = np.result_type(x.dtype, xp.dtype, np.finfo(fp.dtype).dtype)
+        x, xp = (np.astype(v, wide, copy=False) % period for v in (x, xp))
         order = np.argsort(xp)
         xp, fp = getitem(xp, order), getitem(fp, order)
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])

@@ -22,9 +22,9 @@ def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
     return tuple(grids)
 
 
-def within(indices: Any, length: int, mode: str) -> Any:
-    """Indices into an axis as NumPy's `mode` means them."""
-    if mode == "raise":
+def within(indices: Any, length: int, mode: str | None) -> Any:
+    """Indices into an axis as NumPy's `mode` means them; None is "raise"."""
+    if mode is None or mode == "raise":
         return indices
     if mode not in ("wrap", "clip"):
         raise ValueError(f"mode={mode!r} is none of 'raise', 'wrap' and 'clip'")
@@ -296,6 +296,7 @@ compress = op(
 
 
 @derived(
+    replaces=True,
     numpy=np.extract,
     samples=lambda r: [
         sample(np.array([[True, False], [False, True]]), r.normal(size=(2, 2))),

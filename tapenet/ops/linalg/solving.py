@@ -215,7 +215,7 @@ def matrix_power(a: Any, n: int) -> Any:
 
     Args:
         a: (..., k, k).
-        n: an integer. A negative one gives powers of the inverse, 0 the identity, which depends on nothing.
+        n: an integer. A negative one gives powers of the inverse, 0 the identity, whose gradient is 0.
 
     Returns:
         (..., k, k).
@@ -234,7 +234,7 @@ def matrix_power(a: Any, n: int) -> Any:
         raise np.linalg.LinAlgError(f"matrix_power: a must hold square matrices (..., k, k), not {a.shape}")
     n = operator.index(n)
     if n == 0:
-        return np.zeros_like(a) + np.eye(a.shape[-1], dtype=a.dtype)
+        return np.where(False, a, np.eye(a.shape[-1], dtype=a.dtype))  # a gradient of 0, not none
     square = a if n > 0 else np.linalg.inv(a)
     n = abs(n)
     power = None
@@ -354,13 +354,17 @@ def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
     if hermitian and a.size:
         a = from_lower(a)
     turned, adjoint = mirrored(g), conjugate(mirrored(out))
-    d = -np.matmul(mirrored(out), np.matmul(g, mirrored(out)))
     rows, columns = a.shape[-2:]
+    # In an order that makes no matrix of the longer side squared.
+    if rows > columns:
+        d = -np.matmul(mirrored(out), np.matmul(g, mirrored(out)))
+    else:
+        d = -np.matmul(np.matmul(mirrored(out), g), mirrored(out))
     if type(a) is np.ndarray and _has_full_rank(a, out):  # then P a = 1, or a P = 1
         if rows > columns:
-            d = d + conjugate(np.matmul(np.matmul(turned - np.matmul(a, np.matmul(out, turned)), out), adjoint))
+            d = d + conjugate(np.matmul(turned - np.matmul(a, np.matmul(out, turned)), np.matmul(out, adjoint)))
         elif rows < columns:
-            d = d + conjugate(np.matmul(adjoint, np.matmul(out, turned - np.matmul(np.matmul(turned, out), a))))
+            d = d + conjugate(np.matmul(np.matmul(adjoint, out), turned - np.matmul(np.matmul(turned, out), a)))
     else:
         d = d + conjugate(_outside(g, out, a))
     return to_lower(d) if hermitian and a.size else d

@@ -192,7 +192,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
         the other axes of `a`, then those of `b`.
 
     Raises:
-        ValueError: axes that are paired differ in length or number.
+        ValueError: axes that are paired differ in length or number, or an axis is named twice.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.tensordot(tn.tensor(np.ones((2, 3))), np.ones((4, 3)), axes=(1, 1)).shape
@@ -221,6 +221,8 @@ def _paired(a: tuple[int, ...], b: tuple[int, ...], over_a: tuple[int, ...], ove
         not -len(shape) <= i < len(shape) for shape, over in ((a, over_a), (b, over_b)) for i in over
     ):
         raise ValueError(f"{mend}: name equally many axes of each, that it has")
+    if any(len({i % len(shape) for i in over}) < len(over) for shape, over in ((a, over_a), (b, over_b))):
+        raise ValueError(f"{mend}: name each axis once")
     if any(a[i] != b[j] for i, j in zip(over_a, over_b, strict=True)):
         raise ValueError(f"{mend}: axes that are paired must be equally long")
     first, second = list(LETTERS[: len(a)]), list(LETTERS[len(a) : len(a) + len(b)])
