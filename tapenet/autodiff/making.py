@@ -9,7 +9,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.derived import array_like, holds_tensors, install_maker
+from tapenet.ops.derived import array_like, holds_tensors, install_maker, install_reader
 from tapenet.ops.low import dtype_of, is_low, meet
 
 if TYPE_CHECKING:
@@ -75,4 +75,9 @@ def _array(data: Any, dtype: DTypeLike | None, copy: bool) -> NDArray[Any]:
     return array
 
 
+def _read(value: Any) -> NDArray[Any] | None:
+    return value._data if isinstance(value, Tensor) and capturing() is None else None
+
+
 install_maker(_tensor)
+install_reader(_read)

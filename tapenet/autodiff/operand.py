@@ -179,7 +179,7 @@ class Operand(Methods):
         function = numpy_functions.get(func) or ops.stands_for(func)
         if function is None:
             raise self._unsupported(numpy_name(func))
-        if len(args) > 2 or kwargs:
+        if len(args) > 2 or kwargs or (len(args) == 2 and func in ops.protocol.OUT_SECOND):
             return ops.protocol.function(func, function, args, kwargs)
         if func is np.where and len(args) == 1:  # of a mask alone: another function under the same name
             return ops.nonzero(*args)

@@ -10,6 +10,8 @@ The check for low inputs is no part of an op's usual code: it is generated anew 
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +36,10 @@ _MOVES = frozenset(
 )  # fmt: skip
 #: Ops that move numbers too, and whose rules add.
 _ADDING = frozenset(
-    {"assign", "broadcast_to", "diagonal", "getitem", "roll", "setitem", "sliding_window_view", "take"}
+    {"assign", "broadcast_to", "diagonal", "full_like", "getitem", "insert", "roll", "setitem", "sliding_window_view", "take"}
 )  # fmt: skip
+#: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
+_PLACED = frozenset({"constant_values", "end_values", "initial", "to_begin", "to_end"})
 #: Where the ops are that `autocast` gives float32: those that add many numbers, or are steep.
 _FULL = (
     "tapenet.ops.fft", "tapenet.ops.layers.losses", "tapenet.ops.layers.normalization", "tapenet.ops.linalg",
@@ -213,7 +217,11 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     """
     if isinstance(function, np.ufunc) or "out" in kwargs:
         return function(*args, **kwargs)
-    given = (*args, *kwargs.values())
+    place = _place_of_dtype(function)
+    if place is not None and len(args) > place:
+        names = list(inspect.signature(function).parameters)
+        args, kwargs = args[:place], kwargs | dict(zip(names[place:], args[place:], strict=False))
+    given = (*args, *(value for name, value in kwargs.items() if name not in _PLACED))
     dtypes = {t.dtype for t in _tensors(given)}
     asked = kwargs.get("dtype")
     asked = None if asked is None else dtype_of(asked)
@@ -225,6 +233,15 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
         kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}
     result = function(*map(_wide, args), **{name: _wide(value) for name, value in kwargs.items()})
     return result if target is None or full else _narrow(result, target)
+
+
+@functools.cache
+def _place_of_dtype(function: Callable[..., Any]) -> int | None:
+    """Where a function takes `dtype` by position, if it does."""
+    for i, p in enumerate(inspect.signature(function).parameters.values()):
+        if p.name == "dtype":
+            return i if p.kind is p.POSITIONAL_OR_KEYWORD else None
+    return None
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

@@ -95,6 +95,26 @@ def made(array: Any, *, shared: bool = False) -> Any:
     return _make(array, shared)
 
 
+_read: Callable[[Any], Any] = lambda tensor: None
+
+
+def install_reader(read: Callable[[Any], Any]) -> None:
+    """Say how the array of a tensor is looked at: `read(tensor)`, None where a replay could not follow."""
+    global _read
+    _read = read
+
+
+def known(value: Any) -> Any:
+    """The numbers that an argument of a derived function holds, for checks; None for a tensor while a step is captured, as
+    a replay would hold others.
+
+    >>> import tapenet as tn
+    >>> known(tn.tensor([1.0, 2.0])), known(3)
+    (array([1., 2.]), 3)
+    """
+    return value if isinstance(value, (np.ndarray, np.generic, int, float)) else _read(value)
+
+
 def pure(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that works in place on its first argument as one that returns a changed copy.
 

@@ -74,7 +74,7 @@ def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwarg
     that say nothing about a tensor (`subok`, `like`, the memory order)."""
     if id(_UNSET) in map(id, kwargs.values()):
         kwargs = {name: value for name, value in kwargs.items() if value is not _UNSET}
-    place = out_position(func) if len(args) > 2 else None
+    place = out_position(func) if len(args) > 1 else None
     if (place is None or len(args) <= place) and SPECIAL.isdisjoint(kwargs):
         return stands(*args, **kwargs)
     options = dict(kwargs)
@@ -101,6 +101,8 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 #: Names of options for which `function` is needed.
 SPECIAL = frozenset({"out", *_NEUTRAL})
+#: The functions that take `out` as their second argument. All others take it as their third or a later one.
+OUT_SECOND = frozenset({np.fix, np.isposinf, np.isneginf})
 
 
 @functools.cache
@@ -251,6 +253,11 @@ def _in_loop_dtype(name: str, ufunc: np.ufunc, array: Any, dtype: Any) -> Any:
     return array if array.dtype == kind else np.astype(array, kind)
 
 
+def _kept_dtype(ufunc: np.ufunc, array: Any) -> dict[str, Any]:
+    """What keeps sums and products in the dtype of what they are of, where small integers are asked for by name."""
+    return {"dtype": array.dtype} if ufunc in (np.add, np.multiply) else {}
+
+
 def reduce(
     ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False,
     initial: Any = _UNSET, where: Any = True,
@@ -272,9 +279,11 @@ def reduce(
     if ufunc is np.logaddexp and not (array.size and is_float(array.dtype)):
         own = None
     if own is not None and not (_steps(ufunc) and (dtype is not None or "initial" in options)):
+        if dtype is not None:
+            array = _in_loop_dtype(name, ufunc, array, dtype)
+            options |= _kept_dtype(ufunc, array)
         # Not by NumPy, which comes back here if the mask alone is a tensor.
-        op = numpy_functions.get(own, own)
-        result = op(array if dtype is None else np.astype(array, np.dtype(dtype)), axis, **options)
+        result = numpy_functions.get(own, own)(array, axis, **options)
     elif _steps(ufunc) or not is_inexact(array.dtype):
         result = folds.reduced(array, ufunc, axis, dtype=dtype, **options)
     else:
@@ -313,7 +322,11 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, ou
     array = array_like(array)
     axis = _one_axis(name, axis, array)
     if ufunc in _ACCUMULATIONS:
-        result = _ACCUMULATIONS[ufunc](array if dtype is None else np.astype(array, np.dtype(dtype)), axis)
+        options = {}
+        if dtype is not None:
+            array = _in_loop_dtype(name, ufunc, array, dtype)
+            options = _kept_dtype(ufunc, array)
+        result = _ACCUMULATIONS[ufunc](array, axis, **options)
     elif _steps(ufunc) or not is_inexact(array.dtype):
         result = folds.accumulated(array, ufunc, axis, dtype=dtype)
     else:

@@ -111,9 +111,30 @@ def _close(got: Any, expected: Any, rtol: float, atol: float) -> None:
 def test_what_asks_or_places_has_no_say_in_the_type() -> None:
     h, c = np.array([1, 2, 3, 4], np.float16), np.array([1.0, 0, 1, 0])
     x, mask = tn.tensor(h), tn.tensor(c)
-    for found in (np.where(mask, x, x), np.where(c, x, 2.0), np.where(mask, 1.0, x)):
+    for found in (
+        np.where(mask, x, x), np.where(c, x, 2.0), np.where(mask, 1.0, x), np.extract(mask, x), np.setdiff1d(x, mask),
+        np.insert(x, 1, mask), np.full_like(x, mask), np.full_like(x, np.float32(2)), np.ediff1d(x, to_end=mask),
+        np.pad(x, 1, constant_values=mask[0]), np.sum(x, initial=mask[0]), np.nanmax(x, initial=c[0].astype(np.float32)),
+    ):  # fmt: skip
         assert found.dtype == np.float16
-    assert np.where(mask, x, mask).dtype == np.float64
+    assert np.where(mask, x, mask).dtype == np.insert(mask, 1, x).dtype == np.full_like(mask, x).dtype == np.float64
+
+
+def test_what_is_placed_has_its_own_type_in_its_gradient() -> None:
+    values = tn.tensor([1.0], requires_grad=True)
+    np.full_like(tn.tensor(np.ones(3000, np.float16)), values).sum().backward()
+    assert (values.grad.dtype, values.grad.tolist()) == (np.float64, [3000.0])
+    x, values = tn.tensor(np.ones(2, np.float16), requires_grad=True), tn.tensor([2.0, 3.0], requires_grad=True)
+    step = tn.compile(lambda x, v: tn.grad(lambda x, v: (np.insert(x, 1, v) * np.arange(4.0)).sum(), (0, 1))(x, v))
+    for found in (step(x, values), step(x, values)):
+        assert [g.dtype for g in found] == [np.float16, np.float64]
+        assert [g.tolist() for g in found] == [[0.0, 3.0], [1.0, 2.0]]
+
+
+def test_dtype_counts_by_position_too() -> None:
+    x = tn.tensor(np.full(4, 20000, np.float16))
+    for found in (np.nansum(x, None, "f"), np.nansum(x, dtype="f"), np.sum(x, None, "f", initial=0)):
+        assert (found.dtype, found.item()) == (np.float32, 80000)
 
 
 def test_whole_numbers_that_a_low_type_cannot_hold_widen_it() -> None:

@@ -149,6 +149,20 @@ def test_a_first_value_has_a_gradient(f: Any) -> None:
             np.testing.assert_allclose(out.data, f(a, axis=axis, initial=first, where=where), rtol=1e-15)
 
 
+@pytest.mark.parametrize("f", [np.nanmax, np.nanmin])
+def test_a_first_value_of_nan_is_the_result_where_there_is_no_other(f: Any) -> None:
+    a = np.array([[np.nan, np.nan], [1.0, 2.0], [np.nan, -np.inf]])
+    for options in ({}, {"where": [True, False]}, {"where": a < 2, "keepdims": True}):
+        for values in (a, a + 1j):
+            with pytest.warns(RuntimeWarning, match="All-NaN"):
+                expected = f(values, 1, initial=np.nan, **options)
+            for nan in (np.nan, leaf(np.nan)):
+                np.testing.assert_array_equal(f(leaf(values), 1, initial=nan, **options).data, expected)
+    x = leaf(a)
+    f(x, 1, initial=np.nan)[1].backward()
+    assert x.grad.tolist() == [[0, 0], [0.0, 1.0] if f is np.nanmax else [1.0, 0.0], [0, 0]]
+
+
 def test_no_first_value_may_be_said_to_be_none() -> None:
     for f in (np.nanmax, np.nanmin):
         assert f(leaf([1.0, np.nan]), initial=None).item() == 1.0

@@ -188,6 +188,14 @@ def test_out_repeats_a_result_and_keeps_its_dtype() -> None:
         np.add(leaf(X), 1, out=tn.tensor(np.zeros((2, 4))))
 
 
+def test_out_as_the_second_argument() -> None:
+    x = leaf([1.5, -np.inf])
+    for f, dtype in ((np.fix, float), (np.isposinf, bool), (np.isneginf, bool)):
+        out = tn.tensor(np.zeros(2, dtype))
+        assert f(x, out) is out
+        np.testing.assert_array_equal(out.data, f(x.data))
+
+
 def test_out_with_several_results() -> None:
     whole, part = tn.tensor(np.zeros((3, 4))), tn.tensor(np.zeros((3, 4)))
     found = np.divmod(leaf(X), 0.7, out=(whole, part))

@@ -308,6 +308,19 @@ def test_dtypes_as_numpy_has_them() -> None:
     assert np.multiply.reduceat(tn.tensor([1, 2, 3]), [0, 1], dtype=np.float32).dtype == np.float32
 
 
+def test_a_dtype_that_is_asked_for_is_that_of_the_loop() -> None:
+    for kind, dtype in ((np.int32, np.int32), (np.int8, np.int8), (float, np.uint8), (bool, bool), (int, np.complex64)):
+        a = np.array([100, 100, 3]).astype(kind)
+        for f in (np.add, np.multiply, np.maximum, np.fmin):
+            for method in ("reduce", "accumulate"):
+                found, expected = (getattr(f, method)(x, dtype=dtype) for x in (tn.tensor(a), a))
+                assert found.dtype == expected.dtype
+                np.testing.assert_array_equal(found.data, expected)
+    for f in (np.logaddexp.reduce, np.logaddexp.accumulate):
+        with pytest.raises(TypeError, match=r"np\.logaddexp\.\w+ of float64 in dtype=c8: No loop matching"):
+            f(leaf(X), dtype="c8")
+
+
 def test_out() -> None:
     for f in (np.add, np.hypot, np.divide):
         for call, shape in (

@@ -267,6 +267,7 @@ def intersect1d(ar1: Any, ar2: Any, assume_unique: bool = False, return_indices:
 
 
 @derived(
+    replaces=True,
     numpy=np.setdiff1d,
     samples=lambda r: [
         sample(np.array([[3, 1], [2, 5]]), np.array([2, 4])),

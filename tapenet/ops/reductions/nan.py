@@ -243,7 +243,11 @@ def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
         if initial is None and where is True:
             return (nanmax if sign < 0 else nanmin)(a, axis, keepdims=keepdims)
         a = array_like(a)
-        return plain(without_nan(a, bound(a.dtype, sign)), axis, keepdims=keepdims, initial=initial, where=where)
+        found = plain(without_nan(a, bound(a.dtype, sign)), axis, keepdims=keepdims, initial=initial, where=where)
+        if initial is None or a.dtype.kind not in "fc":
+            return found
+        none = np.logical_not(np.any(_valid(a, where), axis, keepdims=keepdims))
+        return np.where(np.logical_and(none, np.isnan(initial)), np.full((), np.nan, a.dtype), found)
 
     return called(name, more)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, derived, known
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import count
@@ -17,9 +17,11 @@ from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import refuse, sample
 
 
-def _known(value: Any) -> bool:
-    """Whether a value can be looked at: it is no tensor, whose value a captured step would not know."""
-    return isinstance(value, (np.ndarray, np.generic, int, float))
+def _holds(value: Any, test: Any) -> bool:
+    """Whether a test holds of one of the numbers of a value; nothing does of those that are not known yet, while a step is
+    captured."""
+    numbers = known(value)
+    return numbers is not None and bool(np.any(test(numbers)))
 
 
 def _weights_along(a: Any, weights: Any, axis: Any) -> Any:
@@ -67,7 +69,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
 
     Raises:
         TypeError, ValueError: the shape of the weights fits neither `a` nor the axes.
-        ZeroDivisionError: weights that are no tensor have the sum 0. Those that are one give nan, with a warning.
+        ZeroDivisionError: the weights sum to 0. While a step is captured that is not known yet, and gives nan.
 
     >>> import tapenet as tn
     >>> tn.average(tn.tensor([1.0, 2.0]), weights=[3, 1])
@@ -81,7 +83,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     weights = _weights_along(a, array_like(weights), axis)
     dtype = np.result_type(a.dtype, weights.dtype, *(["f8"] if a.dtype.kind in "biu" else []))
     total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
-    if _known(total) and np.any(total == 0):
+    if _holds(total, lambda n: n == 0):
         raise ZeroDivisionError("average: the weights sum to 0")
     a = a if a.dtype.kind in "fc" else a.astype(dtype)
     mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
@@ -99,11 +101,10 @@ def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
     weights = array_like(weights)
     if weights.shape != (observations,):
         raise RuntimeError(f"cov: {name} of shape {weights.shape} for {observations} observations")
-    if _known(weights):
-        if np.any(weights < 0):
-            raise ValueError(f"cov: {name} cannot be negative")
-        if name == "fweights" and np.any(weights != np.rint(weights)):
-            raise TypeError("cov: fweights count observations, so they are whole numbers; for others use aweights")
+    if _holds(weights, lambda n: n < 0):
+        raise ValueError(f"cov: {name} cannot be negative")
+    if name == "fweights" and _holds(weights, lambda n: n != np.rint(n)):
+        raise TypeError("cov: fweights count observations, so they are whole numbers; for others use aweights")
     return weights if weights.dtype == dtype else weights.astype(dtype)
 
 
@@ -212,7 +213,7 @@ def cov(
 
     Raises:
         ValueError, TypeError, RuntimeError: more than two axes, a dtype of integers, or weights that do not fit.
-        ZeroDivisionError: weights that are no tensor have the sum 0. Those that are one give nan, with a warning.
+        ZeroDivisionError: the weights sum to 0. While a step is captured that is not known yet, and gives nan.
 
     >>> import tapenet as tn
     >>> tn.cov(tn.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]))
@@ -250,11 +251,11 @@ def cov(
             warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
         return np.squeeze(covariance(x, max(n - ddof, 0)))
     total = np.sum(weights)
-    if _known(total) and total == 0:
+    if _holds(total, lambda n: n == 0):
         raise ZeroDivisionError("cov: the weights sum to 0")
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     freedom = total if ddof == 0 else total - ddof * lost
-    if _known(freedom) and freedom <= 0:
+    if _holds(freedom, lambda n: n <= 0):
         warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
     return np.squeeze(covariance(x, np.maximum(freedom, 0), weights))
 
