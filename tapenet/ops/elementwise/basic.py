@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.op import Op, Rule, op
-from tapenet.ops.registry import Samples, sample
+from tapenet.ops.registry import Samples, numpy_functions, sample
 
 
 def _zmul(a: Any, d: Any) -> Any:
@@ -386,7 +386,7 @@ clip: Op = op(
     _clip,
     name="clip",
     more=_clip_more,
-    numpy=(np.clip, np._core.umath.clip),  # type: ignore[attr-defined]  # which is what ndarray.clip calls
+    numpy=np.clip,
     broadcasts=True,
     a=_clip_a,
     a_min=_clip_min,
@@ -412,6 +412,8 @@ clip: Op = op(
         sample(r.normal(size=3), -0.5, 0.7, dtype=None),
     ],
 )
+# What ndarray.clip calls. It is no name of the op, as it takes no None.
+numpy_functions[np._core.umath.clip] = clip  # type: ignore[attr-defined]
 
 # Second names, as NumPy has them.
 abs = absolute
