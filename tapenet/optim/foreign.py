@@ -11,6 +11,8 @@ from tapenet.optim.storage import Slot
 
 #: Options that only say how PyTorch computes a step, and what its schedules keep in groups.
 _SWITCHES = frozenset({"capturable", "differentiable", "foreach", "fused", "initial_lr"})
+#: Options that not every optimizer of every PyTorch has: L-BFGS can ascend from 2.15 on.
+_NOT_EVERYWHERE = frozenset({"maximize"})
 #: What PyTorch keeps that is a function of the step here.
 _NUMBERS = frozenset({"eta", "mu", "mu_product"})
 #: What `Adam` keeps as sums: PyTorch's mean, and by which of its betas.
@@ -48,8 +50,7 @@ def translated(
 def _options(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     # AdamW is Adam with `decoupled_weight_decay` in PyTorch.
     skipped = _SWITCHES | ({"decoupled_weight_decay"} - own.keys())
-    # Not every PyTorch has every option: LBFGS can maximize from 2.15 on.
-    kept = {name: value for name, value in own.items() if name != "params"}
+    kept = {name: own[name] for name in _NOT_EVERYWHERE if name in own}
     return kept | {name: value for name, value in theirs.items() if name not in skipped}
 
 
