@@ -212,7 +212,6 @@ LARGE = {"first 1000": filled(1e3, 1), "all -1000": filled(-1e3)}
 NOT_NUMBERS = {
     "polydiv": "the first coefficient of the divisor is not 0",
     "batch_norm": "a variance is not negative",
-    "cov": "weights do not sum to 0",
     "covariance": "weights do not sum to 0",
 }
 
@@ -230,7 +229,7 @@ def test_a_zero_gradient_gives_zero_also_at_singular_points_to_second_order(name
             with quiet():
                 try:
                     made = Made(op, call, fill)
-                except (np.linalg.LinAlgError, ValueError):
+                except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
                     continue  # not in the domain
                 zeros = [np.zeros(o.shape, o.dtype) for o in made.outs]
                 ones = [np.ones(t.shape, t.dtype) for t in made.leaves]
@@ -256,7 +255,7 @@ def test_a_singular_element_leaves_the_others_alone(name: str) -> None:
                     count = sum(o.size for o in made.outs)
                     if 1 < count <= 24:
                         _check_rows(made, count, (how, call))
-                except (np.linalg.LinAlgError, ValueError):
+                except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
                     continue
 
 

@@ -211,10 +211,28 @@ def test_corrcoef() -> None:
         assert out.shape == np.shape(expected)
         np.testing.assert_allclose(out.data, expected, rtol=1e-12)
         check_grads(lambda *a, options=options: np.corrcoef(*a, **options), args, order=2)
+    assert np.corrcoef(leaf(np.ones((0, 3)))).shape == (0, 0)
     with pytest.warns(RuntimeWarning):
         out = np.corrcoef(leaf([[1.0, 1.0, 1.0], [1.0, 2.0, 4.0]]))
     assert np.isnan(out.data[0, 1])
     assert out.data[1, 1] == 1
+
+
+def test_correlations_do_not_depend_on_how_large_the_variables_are() -> None:
+    for dtype, powers in (
+        (np.float32, [-120, -60, 0, 120]),
+        (np.float64, [-1000, 0, 500, 1000]),
+        (np.complex64, [-120, 0]),
+    ):
+        m = np.random.default_rng(0).normal(size=(len(powers), 5)).astype(dtype)
+        m = m * (1 + 2j) if m.dtype.kind == "c" else m
+        scales = np.ldexp(m.real.dtype.type(1), powers)[:, np.newaxis]
+        x = leaf(m * scales)
+        out = np.corrcoef(x)
+        np.testing.assert_array_equal(out.data, np.corrcoef(leaf(m)).data)
+        np.real(out[0, 1]).backward()
+        assert np.isfinite(x.grad.data).all()
+        assert x.grad.data[0].all()
 
 
 def test_against_torch() -> None:

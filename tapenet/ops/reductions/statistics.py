@@ -97,6 +97,19 @@ def _variables(m: Any, name: str, turned: bool) -> Any:
     return m.T if turned else np.reshape(m, (1, -1)) if m.ndim < 2 else m
 
 
+def _joined(m: Any, y: Any, rowvar: bool) -> Any:
+    """All variables that `cov` is given, one in each row."""
+    m = array_like(m)
+    x = _variables(m, "m", not rowvar and m.ndim == 2)
+    if y is None or x.shape[0] == 0:  # of no variables nothing, whatever the others are
+        return x
+    y = _variables(array_like(y), "y", False)
+    y = y.T if not rowvar and y.shape[0] != 1 else y
+    if x.shape[1] != y.shape[1]:
+        raise ValueError(f"cov: {x.shape[1]} observations in m and {y.shape[1]} in y: there must be as many")
+    return np.concatenate([x, y])
+
+
 def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
     weights = array_like(weights)
     if weights.shape != (observations,):
@@ -225,16 +238,9 @@ def cov(
     elif ddof != int(ddof):
         raise ValueError(f"cov: ddof={ddof} is no whole number")
     ddof = int(ddof)  # a NumPy integer would turn float32 into float64
-    m = array_like(m)
-    x = _variables(m, "m", not rowvar and m.ndim == 2)
+    x = _joined(m, y, rowvar)
     if x.shape[0] == 0:
-        return x @ x.T  # of no variables nothing, whatever the others are
-    if y is not None:
-        y = _variables(array_like(y), "y", False)
-        y = y.T if not rowvar and y.shape[0] != 1 else y
-        if x.shape[1] != y.shape[1]:
-            raise ValueError(f"cov: {x.shape[1]} observations in m and {y.shape[1]} in y: there must be as many")
-        x = np.concatenate([x, y])
+        return x @ x.T
     if dtype is None:
         dtype = x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
     elif np.dtype(dtype).kind not in "fc":
@@ -260,6 +266,30 @@ def cov(
     return np.squeeze(covariance(x, np.maximum(freedom, 0), weights))
 
 
+def _magnitude(x: Any) -> Any:
+    top = np.max(np.abs(x), axis=1, keepdims=True, initial=0)
+    top = top if top.dtype.kind == "f" else top.astype(np.float64)
+    top = np.where(np.isfinite(top), np.maximum(top, np.finfo(top.dtype).tiny), 1)
+    return np.ldexp(np.ones_like(top), np.frexp(top)[1] - 1)
+
+
+magnitude = op(
+    _magnitude,
+    name="magnitude",
+    nondiff=True,
+    formula="2^⌊log₂ max abs(x)⌋ of each row",
+    doc="""How large the numbers in each row of a matrix are, as a power of 2, by which a division is exact. Returns a tensor
+    without gradient: what `corrcoef`, which is free of scale, divides by.
+
+    >>> from tapenet.ops.reductions.statistics import magnitude
+    >>> magnitude(np.array([[3.0, -5.0], [0.25, 0.0]]))
+    array([[4.  ],
+           [0.25]])
+    """,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(np.array([[3, -7]])), sample(np.zeros((2, 0)))],
+)
+
+
 @derived(
     numpy=np.corrcoef,
     samples=lambda r: [
@@ -283,7 +313,8 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     >>> tn.corrcoef(tn.tensor([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]])).tolist()
     [[1.0, -1.0], [-1.0, 1.0]]
     """
-    c = cov(x, y, rowvar, dtype=dtype)
+    x = _joined(x, y, rowvar)
+    c = cov(x / magnitude(x), dtype=dtype)
     if not c.shape:
         return c / c
     i = np.arange(c.shape[0])
