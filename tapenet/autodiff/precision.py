@@ -38,6 +38,7 @@ _MOVES = frozenset(
 _ADDING = frozenset(
     {"assign", "broadcast_to", "diagonal", "full_like", "getitem", "insert", "roll", "setitem", "sliding_window_view", "take"}
 )  # fmt: skip
+_WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
 #: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
 _PLACED = frozenset({"constant_values", "end_values", "initial", "to_begin", "to_end"})
 #: Where the ops are that `autocast` gives float32: those that add many numbers, or are steep.
@@ -227,7 +228,8 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     asked = None if asked is None else dtype_of(asked)
     if not any(map(is_low, dtypes)) and (asked is None or not is_low(asked)):
         return function(*args, **kwargs)
-    target = None if WIDE in _dtypes(given) else _common(dtypes)
+    # Where wider types have a say, the result shows it.
+    target = None if WIDE in _dtypes(given) else _common(dtypes - _WIDER)
     if asked is not None:
         target = asked if is_low(asked) else None
         kwargs = kwargs | {"dtype": WIDE if is_low(asked) else asked}

@@ -114,10 +114,17 @@ def test_what_asks_or_places_has_no_say_in_the_type() -> None:
     for found in (
         np.where(mask, x, x), np.where(c, x, 2.0), np.where(mask, 1.0, x), np.extract(mask, x), np.setdiff1d(x, mask),
         np.insert(x, 1, mask), np.full_like(x, mask), np.full_like(x, np.float32(2)), np.ediff1d(x, to_end=mask),
+        np.gradient(x, tn.tensor(np.arange(4.0))), np.piecewise(x, [h > 2], [mask[0]]),
         np.pad(x, 1, constant_values=mask[0]), np.sum(x, initial=mask[0]), np.nanmax(x, initial=c[0].astype(np.float32)),
     ):  # fmt: skip
         assert found.dtype == np.float16
-    assert np.where(mask, x, mask).dtype == np.insert(mask, 1, x).dtype == np.full_like(mask, x).dtype == np.float64
+    assert (
+        np.where(mask, x, mask).dtype
+        == np.kron(x, mask).dtype
+        == np.insert(mask, 1, x).dtype
+        == np.full_like(mask, x).dtype
+        == np.float64
+    )
 
 
 def test_what_is_placed_has_its_own_type_in_its_gradient() -> None:
