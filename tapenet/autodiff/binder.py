@@ -31,6 +31,7 @@ While a profile is on, an op has the same call once more with clocks, before tha
 
 from __future__ import annotations
 
+import inspect
 import linecache
 import weakref
 from functools import partial
@@ -53,10 +54,6 @@ from tapenet.ops.op import Op, install_recorder
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
 _looks_for_low = False
 _specialised: weakref.WeakSet[Op] = weakref.WeakSet()
-
-
-def _widely(function: Any, *args: Any, **kwargs: Any) -> Any:
-    return precision.widely(function, args, kwargs)
 
 
 def _look_for_low() -> None:
@@ -166,7 +163,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_tuple": tuple,
         "_wrap": record._wrap,
         "_joint": op.joint,
-        "_further": partial(_widely, op.more) if _looks_for_low else op.more,
+        "_further": _further(op) if function == "__call__" else None,
     }
     namespace |= {f"_rule_{n}": rule for n, rule in op.rules.items()}
     namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
@@ -188,9 +185,29 @@ def _signature(op: Op) -> str:
             parts.append("*")
             starred = True
         parts.append(a.name if a.required else f"{a.name}=_default_{a.name}")
-    if op.more is not None:
+    if _takes_more(op):
         parts.append("**_more")
     return ", ".join(parts)
+
+
+def _further(op: Op) -> Any:
+    """What answers a call with options beside the op's own."""
+    more = partial(precision.widely_called, op.more) if op.more is not None and _looks_for_low else op.more
+    return partial(record.further, op, more, record.options(op))
+
+
+def _takes_more(op: Op) -> bool:
+    """Whether calls may have options beside the op's own: it says so, or stands for a NumPy function with others."""
+    if op.more is not None:
+        return True
+    own = {a.name for a in op.arguments}
+    for function in op.numpy:
+        try:
+            if not isinstance(function, np.ufunc) and not own.issuperset(inspect.signature(function).parameters):
+                return True
+        except (TypeError, ValueError):  # made in C, without a signature
+            return True
+    return False
 
 
 def _fast_call(op: Op, timed: bool = False) -> Any:
@@ -202,7 +219,7 @@ def _fast_call(op: Op, timed: bool = False) -> Any:
     kwargs = "{" + ", ".join(f"'{n}': {n}" for n in keyword) + "}"
     general = f"return _apply(self, {args}, {kwargs})"
     lines = [f"def __call__({_signature(op)}):"]
-    if op.more is not None:
+    if _takes_more(op):
         given = [*positional, *(f"{n}={n}" for n in keyword), "**_more"]
         lines.append(f"    if _more: return _further({', '.join(given)})")
     lines += ["    _state = _local.state", "    if not _state.fast:"]

@@ -108,7 +108,9 @@ def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple
     single = isinstance(argnums, int)
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     if not all(isinstance(n, int) for n in numbers):
-        raise TypeError(f"tn.{name}: argnums={argnums!r} must be the place of a positional argument, or several of them")
+        raise TypeError(
+            f"tn.{name}: argnums={argnums!r} must be the place of a positional argument, or several of them"
+        )
     for n in numbers:
         if not -count <= n < count:
             raise ValueError(

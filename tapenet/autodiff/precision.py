@@ -237,6 +237,11 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return result if target is None or full else _narrow(result, target)
 
 
+def widely_called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """The same, called as the function is."""
+    return widely(function, args, kwargs)
+
+
 @functools.cache
 def _place_of_dtype(function: Callable[..., Any]) -> int | None:
     """Where a function takes `dtype` by position, if it does."""
@@ -263,15 +268,25 @@ def _narrow(value: Any, dtype: np.dtype[Any]) -> Any:
     return value
 
 
-def _call_derived(function: Derived, *args: Any, **kwargs: Any) -> Any:
-    """What calling a derived function does once there are low types."""
+def _call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
+    """What calling a derived function does."""
+    if kwargs and (found := ops.protocol.further(function, args, kwargs)) is not NotImplemented:
+        return found
+    return function.function(*args, **kwargs)
+
+
+def _call_derived_low(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
+    """The same once there are low types."""
+    if kwargs and (found := ops.protocol.further(function, args, kwargs)) is not NotImplemented:
+        return found
     if function.replaces:
         return function.function(*args, **kwargs)
     full = local.state.autocast is not None and _stays_full(function)
     return widely(function.function, args, kwargs, full)
 
 
-when_first_met(lambda: install_caller(_call_derived))
+install_caller(_call_derived)
+when_first_met(lambda: install_caller(_call_derived_low))
 
 
 def _wide(value: Any) -> Any:

@@ -319,7 +319,8 @@ def op(
         mend: a function of the arguments that says how to mend a failed call; its text ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing. An op that stands for
-            a ufunc has the ufunc's.
+            a ufunc has the ufunc's, and one that stands for another NumPy function has `out=` and options that say nothing of
+            a tensor, as far as that has them.
         result: of an op with several outputs: what they are given as, such as a NamedTuple class; called with them.
         memory: how results usually lie in memory, which spares compiled programs a copy: a tuple of axes, from the slowest
             to the fastest, for results with as many, or "alike" (as an input with as many axes); by default row by row.

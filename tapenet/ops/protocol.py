@@ -82,12 +82,29 @@ def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwarg
         names = list(inspect.signature(func).parameters)
         options |= zip(names[place : len(args)], args[place:], strict=True)
         args = args[:place]
-    out = options.pop("out", None)
+    found = _beside(func, stands, args, options)
+    return stands(*args, **options) if found is NotImplemented else found
+
+
+def further(stands: Op | Derived, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Call what stands for a NumPy function by its own name with those options of NumPy's function that are answered for all
+    alike. NotImplemented if there are none."""
+    if SPECIAL.isdisjoint(options):
+        return NotImplemented
+    func = next((f for f in stands.numpy if not isinstance(f, np.ufunc)), None)
+    if func is None or not SPECIAL.intersection(options) - _names(stands) <= _parameters(func):
+        return NotImplemented
+    return _beside(func, stands, args, options)
+
+
+def _beside(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A call with `out=` and options that say nothing about a tensor, where the function itself has none of these."""
     known = _names(stands)
-    for option, neutral in _NEUTRAL.items():
-        if option not in known and option in options and options[option] in neutral:
-            del options[option]
-    result = stands(*args, **options)
+    taken = {n for n in SPECIAL.intersection(options) if n not in known and (n == "out" or options[n] in _NEUTRAL[n])}
+    if not taken:
+        return NotImplemented
+    result = stands(*args, **{n: value for n, value in options.items() if n not in taken})
+    out = options["out"] if "out" in taken else None
     return result if out is None else write(numpy_name(func), result, out, options.get("casting", "same_kind"))
 
 
@@ -116,6 +133,15 @@ def out_position(func: Any) -> int | None:
         if p.name == "out":
             return i if p.kind is p.POSITIONAL_OR_KEYWORD else None
     return None
+
+
+@functools.cache
+def _parameters(func: Any) -> frozenset[str]:
+    """The names of the arguments of a NumPy function; all that there are, if it does not say."""
+    try:
+        return frozenset(inspect.signature(func).parameters)
+    except ValueError:  # made in C, without a signature
+        return SPECIAL
 
 
 def _names(stands: Callable[..., Any]) -> set[str]:

@@ -100,6 +100,76 @@ def test_matmul_along_other_axes(order: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("shapes", "axes"),
+    [
+        (((3, 4, 5), (3,)), [(1, 0), 0, 0]),
+        (((3, 4, 5), (3,)), [(1, 0), (0,), (1,)]),
+        (((3,), (4, 3, 5)), [0, (1, 0), 1]),
+        (((3,), (3,)), [0, -1, ()]),
+    ],
+)
+def test_matmul_of_vectors_along_other_axes(shapes: Any, axes: Any) -> None:
+    a, b = (R.normal(size=s) for s in shapes)
+    np.testing.assert_allclose(np.matmul(leaf(a), b, axes=axes).data, np.matmul(a, b, axes=axes), rtol=1e-12)
+    check_grads(lambda x, y: tn.matmul(x, y, axes=axes), [a, b], order=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"axes": [(0, 1), (0, 1)]},
+        {"axes": [1, (0, 1), (0, 1)]},
+        {"axes": [(0, 1), (0, 1), 0]},
+        {"axes": ((0, 1), (0, 1), (0, 1))},
+        {"axes": [(0, 0), (0, 1), (0, 1)]},
+        {"axes": [(0, 1), (0, 1), (0, 5)]},
+        {"axis": 0},
+        {"keepdims": True},
+        {"signature": "qq->q"},
+        {"dtype": np.float32, "casting": "safe"},
+        {"foo": 1},
+    ],
+)
+def test_options_that_matmul_refuses(options: Any) -> None:
+    a = np.ones((2, 2))
+    for f, x in ((np.matmul, leaf(a)), (tn.matmul, leaf(a)), (tn.matmul, a)):
+        with pytest.raises((TypeError, ValueError)) as expected:
+            np.matmul(a, a, **options)
+        kind = TypeError if expected.errisinstance(TypeError) else ValueError
+        with pytest.raises(kind, match=r"matmul|axis|axes"):
+            f(x, a, **options)
+
+
+@pytest.mark.parametrize("name", ["matmul", "vecdot", "matvec", "vecmat"])
+def test_products_take_the_options_of_their_ufuncs(name: str) -> None:
+    theirs, ours = getattr(np, name, None), getattr(tn, name, None)
+    if theirs is None:
+        pytest.skip("this NumPy has none")
+    a, b = R.normal(size=(3, 3, 3)), R.normal(size=(3, 3, 3))
+    options: list[dict[str, Any]] = [
+        {"dtype": np.float32},
+        {"dtype": complex},
+        {"signature": "ff->f", "casting": "unsafe"},
+        {"casting": "no"},
+        {"order": "F", "subok": False},
+    ]
+    for given in options:
+        expected = theirs(a, b, **given)
+        assert ours(leaf(a), b, **given).dtype == expected.dtype
+        np.testing.assert_allclose(ours(leaf(a), b, **given).data, expected, rtol=1e-5, strict=True)
+    check_grads(lambda x, y: ours(x, y, dtype=complex).real, [a, b], order=2)
+    expected = theirs(a, b)
+    x, out = leaf(a), tn.zeros(expected.shape)
+    assert ours(x, b, out=out) is out
+    np.testing.assert_allclose(out.data, expected, rtol=1e-12)
+    (out**2).sum().backward()
+    assert x.grad is not None
+    low = tn.tensor(a.astype(np.float16))
+    assert ours(low, b, dtype=np.float16, casting="same_kind").dtype == np.float16
+    assert type(ours(a, b, dtype=np.float32)) is np.ndarray
+
+
+@pytest.mark.parametrize(
     "shapes",
     [*SHAPES[:4], ((2, 3), ()), ((), (2, 3)), ((), ()), ((2, 1, 3), (2, 3, 2)), ((2, 2, 3), (3,)), ((3,), (2, 3, 2)),
      ((2, 3), (4, 3, 1)), ((0, 2, 3), (3, 1)), ((2, 0), (2, 0, 3))],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.derived import pure
+from tapenet.ops.derived import Derived, pure
+from tapenet.ops.later import everything
+from tapenet.ops.op import Op
+from tapenet.ops.registry import numpy_functions, numpy_name
 from tapenet.testing import check_grads
 
 R = np.random.default_rng(0)
@@ -259,6 +263,71 @@ def test_options_that_say_nothing_of_a_tensor_may_be_given() -> None:
     assert np.broadcast_to(x, (2, 3, 4), subok=True).shape == (2, 3, 4)
     assert np.exp(x, order="K", subok=True).requires_grad
     assert np.zeros_like(x, order="C", subok=False).shape == (3, 4)
+
+
+everything()
+WITH_OUT = {
+    numpy_name(f): (stands, call)
+    for f, stands in numpy_functions.items()
+    if isinstance(stands, (Op, Derived)) and not isinstance(f, np.ufunc) and "out" in inspect.signature(f).parameters
+    for call in list(stands.samples(np.random.default_rng(0)))[:1]
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITH_OUT)
+def test_ops_take_out_as_numpys_functions_do(name: str) -> None:
+    stands, call = WITH_OUT[name]
+    expected = np.asarray(stands(*call.args, **call.kwargs))
+    out = tn.tensor(np.zeros_like(expected))
+    assert stands(*call.args, **call.kwargs, out=out) is out
+    np.testing.assert_array_equal(out.data, expected)
+    assert stands(*call.args, **call.kwargs, out=None).shape == expected.shape
+    with pytest.raises(TypeError, match="cannot be written into an array in place"):
+        stands(*map(tensors, call.args), **call.kwargs, out=np.zeros_like(expected))
+
+
+def tensors(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(tensors, value))
+    return tn.tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def test_what_ops_are_written_to_has_their_gradient() -> None:
+    x, out = leaf(X), tn.zeros(3)
+    tn.sum(x * x, axis=1, out=out).sum().backward()
+    np.testing.assert_allclose(x.grad.data, 2 * X)
+    y, out = leaf(X), tn.zeros((3, 4))
+    (tn.cumsum(y, 1, out=out) ** 2).sum().backward()
+    assert y.grad is not None
+    compiled = tn.compile(lambda x: tn.mean(x, 0, out=tn.zeros_like(x[0])) * 2.0)
+    np.testing.assert_allclose(compiled(tn.tensor(X)).data, 2 * X.mean(0))
+    with pytest.raises(ValueError, match=r"np\.sum: out= has shape \(3,\), the result \(4,\)"):
+        tn.sum(leaf(X), 0, out=tn.zeros(3))
+    where = tn.zeros(3)
+    tn.sum(leaf(X), 1, where=X > 0, out=where)
+    np.testing.assert_allclose(where.data, X.sum(1, where=X > 0))
+
+
+def test_ops_take_options_that_say_nothing_of_a_tensor() -> None:
+    x = tn.tensor(X)
+    assert tn.zeros_like(x, order="C", subok=False, device="cpu").shape == X.shape
+    assert tn.copy(x, subok=True).shape == X.shape
+    assert tn.linspace(x[0], 1.0, 3, device="cpu").shape == (3, 4)
+    with pytest.raises(TypeError, match="order"):
+        tn.zeros_like(x, order="X")
+
+
+@pytest.mark.parametrize(
+    "name", ["matmul", "vecdot", "sum", "cumsum", "exp", "argmax", "concatenate", "pinv", "dot", "astype"]
+)
+def test_an_option_that_there_is_not(name: str) -> None:
+    function = tn.linalg.pinv if name == "pinv" else getattr(tn, name)
+    call = next(iter(function.samples(np.random.default_rng(0))))
+    with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'foo'"):
+        function(*call.args, **call.kwargs, foo=3)
+    if name in ("pinv", "astype"):  # NumPy's have none
+        with pytest.raises(TypeError, match=rf"{name}\(\) got an unexpected keyword argument 'out'"):
+            function(*call.args, **call.kwargs, out=tn.zeros(3))
 
 
 def test_a_tensor_beside_an_array_that_reduces_or_clips_itself() -> None:

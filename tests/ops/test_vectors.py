@@ -113,6 +113,21 @@ def test_vecdot_along_other_axes() -> None:
     checked(np.linalg.vecdot, a, b, axis=0)
 
 
+@pytest.mark.skipif(not hasattr(np, "vecdot"), reason="NumPy 2.0 has none")
+def test_vecdot_with_as_many_axes_as_numpy_takes() -> None:
+    a, b = R.normal(size=(3, 2, 3)), R.normal(size=(3, 1, 3))
+    for axes in ([0, 0], [-1, -1], [(0,), 0, 1]):
+        checked(np.vecdot, a, b, ours=tn.vecdot, axes=axes, keepdims=True)
+    for bad in ([-1, -1, -1], [0], [0, 0, 0, 0], [(0, 1), 0], [0, 0, (0,)]):
+        for f, x in ((np.vecdot, a), (np.vecdot, leaf(a)), (tn.vecdot, leaf(a))):
+            with pytest.raises(ValueError, match=r"axes|dimensions"):
+                f(x, b, axes=bad)
+    for wrong in ({"axes": (0, 0)}, {"axes": [0.0, 0]}, {"axis": 0, "axes": [0, 0]}):
+        for f, x in ((np.vecdot, a), (np.vecdot, leaf(a)), (tn.vecdot, leaf(a))):
+            with pytest.raises(TypeError):
+                f(x, b, **wrong)
+
+
 @pytest.mark.skipif(not hasattr(np, "matvec"), reason="NumPy 2.2 has it first")
 @pytest.mark.parametrize("kind", ["real", "complex"])
 @pytest.mark.parametrize("batch", [((), ()), ((2,), ()), ((), (2,)), ((2, 1), (3,)), ((0,), ())])

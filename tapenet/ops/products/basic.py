@@ -10,6 +10,7 @@ import numpy as np
 from tapenet import kernels
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
+from tapenet.ops.products.cores import with_options
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 
@@ -66,21 +67,9 @@ def _matmul_mend(x: Any, y: Any) -> str:
     return text
 
 
-def to_end(a: Any, axes: Any) -> Any:
-    """An array with one axis, or several, moved to the end."""
-    axes = axes if isinstance(axes, (tuple, list)) else (axes,)
-    return np.moveaxis(a, axes, range(-len(axes), 0))
-
-
-def _matmul_along(x: Any, y: Any, *, axes: Any) -> Any:
-    """`matmul` with the matrices in other places than the last axes: `axes` names two for x, for y and for the result."""
-    x, y = to_end(array_like(x), axes[0]), to_end(array_like(y), axes[1])
-    return np.moveaxis(np.matmul(x, y), range(-len(axes[2]), 0), axes[2])
-
-
 matmul = op(
     _matmul,
-    more=_matmul_along,
+    more=with_options(np.matmul),
     name="matmul",
     numpy=(np.matmul, np.linalg.matmul),
     label="@",
@@ -93,6 +82,9 @@ matmul = op(
 
     Shapes (..., n, k) @ (..., k, m) give (..., n, m). The gradients are g @ yᵀ and xᵀ @ g, summed over the axes that
     broadcast.
+
+    Options: those of the ufunc. `axes=` says where the matrices are, in place of the last axes: a list with the two axes in
+    `x`, in `y` and in the result.
 
     Raises:
         ValueError: the inner axes differ in length.

@@ -11,8 +11,9 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
-from tapenet.ops.products.basic import matmul, operand, rows, to_end
+from tapenet.ops.products.basic import matmul, operand, rows
 from tapenet.ops.products.contractions import LETTERS, contract
+from tapenet.ops.products.cores import with_options
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 
@@ -247,38 +248,12 @@ cross_product: Op = op(
 )
 
 
-def _fitting(name: str, x1: Any, x2: Any, left: int, right: int, axes: Any, cores: tuple[int, int]) -> tuple[Any, Any]:
-    """Both arrays with the axes of `axes=` moved to the end.
-
-    Raises:
-        ValueError: too few axes, or axis `left` of one is not as long as axis `right` of the other.
-    """
-    x1, x2 = array_like(x1), array_like(x2)
-    if axes is not None:
-        x1, x2 = (to_end(x, axis) for x, axis in zip((x1, x2), axes[:2], strict=True))
-    if x1.ndim < cores[0] or x2.ndim < cores[1]:
-        raise ValueError(f"{name}: shapes {x1.shape} and {x2.shape}: x1 needs {cores[0]} axes and x2 {cores[1]}")
-    if x1.shape[left] != x2.shape[right]:
-        raise ValueError(
-            f"{name}: shapes {x1.shape} and {x2.shape} do not fit: axis {left} of x1 must be as long as axis {right} of x2"
-        )
-    return x1, x2
-
-
-def _vecdot(x1: Any, x2: Any, *, axis: int = -1, keepdims: bool = False, axes: Any = None) -> Any:
-    """`vecdot` with options."""
-    axes = (axis, axis, axis) if axes is None else axes
-    x1, x2 = _fitting("vecdot", x1, x2, -1, -1, axes, (1, 1))
-    found = vecdot(x1, x2)
-    return np.expand_dims(found, _axis(axes[2])) if keepdims else found
-
-
 vecdot: Op = op(
     lambda x1, x2: np.vecdot(x1, x2),
     name="vecdot",
     numpy=(np.vecdot, np.linalg.vecdot),
     lower=lambda x1, x2: np.sum(conjugate(x1) * x2, axis=-1),
-    more=_vecdot,
+    more=with_options(np.vecdot),
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
     x1=lambda g, x1_shape, x2: unbroadcast(conjugate(np.expand_dims(g, -1) * x2), x1_shape),
     x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(g, -1) * conjugate(x1), x2_shape),
@@ -290,7 +265,7 @@ vecdot: Op = op(
         x1, x2: vectors of equal length along `axis`; those of a complex `x1` are conjugated.
         axis: where the vectors are (default: -1).
         keepdims: leave that axis, with length one.
-        axes: instead of `axis`, that of `x1` and that of `x2`.
+        axes: instead of `axis`, a list of that of `x1`, that of `x2` and, with `keepdims`, that of the result.
 
     Raises:
         ValueError: the vectors differ in length.
@@ -329,18 +304,12 @@ def _matvec_x1(g: Any, x1_shape: tuple[int, ...], x2: Any) -> Any:
     return unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape)
 
 
-def _matvec(x1: Any, x2: Any, *, axes: Any) -> Any:
-    """`matvec` with options."""
-    x1, x2 = _fitting("matvec", x1, x2, -1, -1, axes, (2, 1))
-    return np.moveaxis(matvec(x1, x2), -1, _axis(axes[2]))
-
-
 matvec: Op = op(
     lambda x1, x2: np.matvec(x1, x2),
     name="matvec",
     numpy=np.matvec,
     lower=_column,
-    more=_matvec,
+    more=with_options(np.matvec),
     multiply_adds=lambda x2_shape, out_shape: math.prod(out_shape) * x2_shape[-1],
     x1=_matvec_x1,
     x2=lambda g, x1, x2_shape: np.matmul(g, x1) if x1.ndim == 2 else unbroadcast(_column(_turned(x1), g), x2_shape),
@@ -385,18 +354,12 @@ def _vecmat_x2(g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
     return unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape)
 
 
-def _vecmat(x1: Any, x2: Any, *, axes: Any) -> Any:
-    """`vecmat` with options."""
-    x1, x2 = _fitting("vecmat", x1, x2, -1, -2, axes, (1, 2))
-    return np.moveaxis(vecmat(x1, x2), -1, _axis(axes[2]))
-
-
 vecmat: Op = op(
     lambda x1, x2: np.vecmat(x1, x2),
     name="vecmat",
     numpy=np.vecmat,
     lower=_row,
-    more=_vecmat,
+    more=with_options(np.vecmat),
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
     x1=lambda g, x1_shape, x2: conjugate(np.matmul(g, x2.T) if x2.ndim == 2 else unbroadcast(_column(x2, g), x1_shape)),
     x2=_vecmat_x2,
@@ -429,7 +392,3 @@ vecmat: Op = op(
     ],
     mend=lambda x1, x2: f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -2 of x2 {np.shape(x2)}",
 )
-
-
-def _axis(axis: Any) -> Any:
-    return axis[0] if isinstance(axis, tuple) else axis
