@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tapenet.ops.derived import Derived, array_like
+from tapenet.ops.derived import Derived, array_like, is_tensor
 from tapenet.ops.indexing.basic import index_add, raw_index
 from tapenet.ops.low import is_float, is_inexact, is_low
 from tapenet.ops.op import Op
@@ -31,14 +31,17 @@ _UNSET: Any = np._NoValue
 
 
 def write(name: str, result: Any, out: Any, casting: str = "same_kind") -> Any:
-    """Give a result to the tensor that was passed as `out=`, and return that.
+    """Give a result to the tensor that was passed as `out=`, and return that. The result of plain arrays may go into one.
 
     Raises:
         TypeError: `out` is no tensor, or its dtype cannot hold the result.
         ValueError: its shape is another.
     """
     if isinstance(out, np.ndarray):
-        refuse_array(name)
+        if is_tensor(type(result)):
+            refuse_array(name)
+    elif not is_tensor(type(out)):
+        raise TypeError(f"{name}: out= is the tensor to write to, not {type(out).__name__}")
     if out.shape != result.shape:
         raise ValueError(f"{name}: out= has shape {out.shape}, the result {result.shape}: they must agree")
     _check_cast(name, result, out, casting)

@@ -292,6 +292,18 @@ def tensors(value: Any) -> Any:
     return tn.tensor(value) if isinstance(value, np.ndarray) else value
 
 
+def test_what_ops_may_be_written_to() -> None:
+    out = np.zeros(4)
+    assert tn.sum(X, 0, out=out) is out  # no tensor takes part
+    np.testing.assert_allclose(out, X.sum(0))
+    for wrong in ([0.0] * 4, (tn.zeros(4),), 3.0):
+        with pytest.raises(TypeError, match=r"np\.mean: out= is the tensor to write to, not"):
+            tn.mean(tn.tensor(X), 0, out=wrong)
+    given = tn.zeros((4, 3))
+    assert tn.einsum("ij->ji", tn.tensor(X), out=given, order="F") is given
+    np.testing.assert_array_equal(given.data, X.T)
+
+
 def test_what_ops_are_written_to_has_their_gradient() -> None:
     x, out = leaf(X), tn.zeros(3)
     tn.sum(x * x, axis=1, out=out).sum().backward()

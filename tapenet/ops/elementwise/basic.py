@@ -367,9 +367,6 @@ def _clip_more(
     return clipped.astype(dtype)
 
 
-_clip_more.__name__ = _clip_more.__qualname__ = "clip"  # what Python's errors call it
-
-
 def _clip_a(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
     # A product, which takes a seventh of the time of a choice.
     if a_min is None:

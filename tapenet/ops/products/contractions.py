@@ -425,7 +425,9 @@ def _cast(a: Any, dtype: Any, casting: str) -> Any:
         sample(r.normal(size=(2, 3)), [..., 5], r.normal(size=3), [5]),
     ],
 )
-def einsum(*operands: Any, dtype: Any = None, casting: str = "safe", optimize: Any = False) -> Any:
+def einsum(
+    *operands: Any, dtype: Any = None, order: str = "K", casting: str = "safe", optimize: Any = False
+) -> Any:  # fmt: skip
     """Products of arrays summed as labels on their axes say: `einsum("ij,jk->ik", a, b)` is the matrix product.
 
     A label that the result has not is summed over. A label twice on one array takes its diagonal. Without an arrow the
@@ -439,6 +441,7 @@ def einsum(*operands: Any, dtype: Any = None, casting: str = "safe", optimize: A
         operands: the subscripts and the arrays; or each array followed by a list of its labels, numbers from 0 to 51, and at
             the end that of the result.
         dtype: what to compute in.
+        order: how NumPy lays the result out in memory, which means nothing here.
         casting: the rule by which arrays may be cast to `dtype`.
         optimize: how the order of more than two arrays is found: False, True or "greedy" quickly, "optimal" with all care,
             ("greedy", limit) with a limit on the size of what is in between; or the order itself, from `einsum_path`.
@@ -475,8 +478,8 @@ def einsum(*operands: Any, dtype: Any = None, casting: str = "safe", optimize: A
         waiting += group
     ((a, part),) = waiting
     a, part = _reduced(a, part, out)
-    order = _order(part, out)
-    return a if order is None else np.transpose(a, order)
+    turn = _order(part, out)
+    return a if turn is None else np.transpose(a, turn)
 
 
 def _arrays(given: Sequence[Any], dtype: Any, casting: str) -> list[Any]:

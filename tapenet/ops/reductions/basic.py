@@ -16,7 +16,6 @@ from tapenet.ops.reductions.common import (
     INITIAL,
     WHERE,
     axis_samples,
-    called,
     chosen,
     conjugate,
     divisible,
@@ -80,7 +79,7 @@ def _reduction(
         doc=f"{summary}\n{ARGS}{options}\n\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
         mend=mend,
-        more=called(name, more),
+        more=more,
         grads=rules,
     )
     made.__module__ = __name__

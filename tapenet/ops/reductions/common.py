@@ -29,12 +29,6 @@ def mend(a: Any, *_: Any) -> str:
     return f"axis must lie within the {np.ndim(a)} axes of a"
 
 
-def called(name: str, function: Any) -> Any:
-    """A function under the name by which Python's errors are to call it."""
-    function.__name__ = function.__qualname__ = name
-    return function
-
-
 def chosen(name: str, a: Any, where: Any, fill: Any) -> Any:
     """`a` with `fill` wherever the mask `where` is false."""
     if where is True:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
-from tapenet.ops.reductions.common import ARGS, WHERE, called, chosen, mask_of, mend
+from tapenet.ops.reductions.common import ARGS, WHERE, chosen, mask_of, mend
 from tapenet.ops.registry import Samples, sample
 
 
@@ -16,7 +16,7 @@ def _truth_more(name: str, neutral: bool) -> Any:
     def more(a: Any, axis: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
         return (all if neutral else any)(chosen(name, array_like(a), where, neutral), axis, keepdims=keepdims)
 
-    return called(name, more)
+    return more
 
 
 def _plain(

@@ -10,7 +10,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.reductions.basic import bound, extreme_more, prod, share, spread, sum
-from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, called, conjugate, exact, mask_of, without_nan
+from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, conjugate, exact, mask_of, without_nan
 from tapenet.ops.registry import Samples, sample
 
 
@@ -249,7 +249,7 @@ def _extreme_more(name: str, of_two: Any, sign: int) -> Any:
         none = np.logical_not(np.any(_valid(a, where), axis, keepdims=keepdims))
         return np.where(np.logical_and(none, np.isnan(initial)), np.full((), np.nan, a.dtype), found)
 
-    return called(name, more)
+    return more
 
 
 nanmax = _reduction(
