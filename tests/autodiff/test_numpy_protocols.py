@@ -192,7 +192,8 @@ def test_every_registered_numpy_function_belongs_to_an_op() -> None:
             continue
         assert isinstance(op, (Op, Derived)), function
         if op.__module__.startswith("tapenet."):
-            assert function in op.numpy
+            # The ufunc that ndarray.clip calls takes no None as np.clip does, and is none of the op's names.
+            assert function in op.numpy or repr(function) == "<ufunc 'clip'>"
             assert registry[f"{op.__module__}.{op.name}"] is op
 
 
