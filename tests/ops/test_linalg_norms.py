@@ -218,6 +218,19 @@ def test_conditions_of_matrices_with_elements_that_are_not_finite(p: Any) -> Non
         close(np.linalg.cond(tn.tensor(x), p).data, expected)
 
 
+@pytest.mark.parametrize("p", [None, 2, -2])
+def test_conditions_beside_matrices_that_are_not_finite(p: Any) -> None:
+    """As in NumPy from 2.5 on; before, one of them made all of the stack an error."""
+    good = normal(2, 2)
+    x = tn.tensor(np.stack([good, [[np.nan, 1.0], [0.0, 1.0]], [[1.0, np.inf], [0.0, 1.0]]]), requires_grad=True)
+    found = np.linalg.cond(x, p)
+    close(found.data, [np.linalg.cond(good, p), np.nan, np.inf])
+    found[0].backward()
+    alone = tn.tensor(good, requires_grad=True)
+    np.linalg.cond(alone, p).backward()
+    close(x.grad.data, [alone.grad.data, np.zeros((2, 2)), np.zeros((2, 2))])
+
+
 def test_complex_zeros_have_second_derivative_zero() -> None:
     for ord in VECTOR:
         slope = tn.grad(lambda t, ord=ord: np.linalg.norm(t, ord))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, derived, known
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.linalg.solving import conjugate, regular
 from tapenet.ops.op import op
@@ -236,6 +236,16 @@ condition = op(
 )
 
 
+def _svdvals_or_nan(x: Any) -> Any:
+    """The singular values, nan for matrices with an element that is not finite: LAPACK finds none for these."""
+    numbers = known(x)
+    if numbers is None or np.isfinite(numbers).all():
+        return np.linalg.svdvals(x)
+    whole = np.isfinite(numbers).all((-2, -1))
+    values = np.linalg.svdvals(np.where(whole[..., None, None], x, np.eye(*x.shape[-2:], dtype=x.dtype)))
+    return np.where(whole[..., None], values, math.nan)
+
+
 @derived(
     numpy=np.linalg.cond,
     samples=lambda r: [
@@ -266,7 +276,7 @@ def cond(x: Any, p: Any = None) -> Any:
         raise np.linalg.LinAlgError(f"cond: an empty matrix has no condition number: x has the shape {x.shape}")
     with np.errstate(all="ignore"):
         if p is None or p in (2, -2):
-            values = np.linalg.svdvals(x)
+            values = _svdvals_or_nan(x)
             first, last = values[..., 0], values[..., -1]
             return condition(last / first if p == -2 else first / last, x)
         singular = np.linalg.slogdet(x).sign == 0
