@@ -147,10 +147,11 @@ def _parameters(func: Any) -> frozenset[str]:
         return SPECIAL
 
 
-def _names(stands: Callable[..., Any]) -> set[str]:
+@functools.lru_cache(1024)
+def _names(stands: Callable[..., Any]) -> frozenset[str]:
     if isinstance(stands, Op):
-        return {a.name for a in stands.arguments}
-    return set(inspect.signature(stands.function if isinstance(stands, Derived) else stands).parameters)
+        return frozenset(a.name for a in stands.arguments)
+    return frozenset(inspect.signature(stands.function if isinstance(stands, Derived) else stands).parameters)
 
 
 # -- calls of a ufunc --------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
-"""Every function of np, np.linalg and np.fft has its place: differentiable, without a derivative, a question, refused with
-what to write instead, or one that takes no tensors; and the table in docs/numpy.md says what is true.
+"""Every function of np, np.linalg, np.fft and np.emath, and every method of a ufunc, has its place: differentiable, without a
+derivative, a question, refused with what to write instead, or one that takes no tensors; and the table in docs/numpy.md
+says what is true.
 
 After a change that is meant, write the table anew and look at what git shows of it:
 
@@ -27,9 +28,10 @@ from tapenet.ops.op import Op
 from tapenet.ops.registry import Question, Refused, Sample, numpy_functions
 from tapenet.testing import check_grads
 from tests.compiler.test_equality import arrays_of, lowered_by
+from tests.ops.test_ufunc_methods import METHODS, methods_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "numpy.md"
-SPACES: dict[str, ModuleType] = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft}
+SPACES: dict[str, ModuleType] = {"np": np, "np.linalg": np.linalg, "np.fft": np.fft, "np.emath": np.emath}
 #: Functions that NumPy does not hand to other types, by why a graph has no use for them.
 OUTSIDE: dict[str, str] = {
     "make arrays from numbers": "hamming hanning bartlett blackman kaiser indices diag_indices mask_indices tril_indices "
@@ -45,6 +47,8 @@ OUTSIDE: dict[str, str] = {
     "set NumPy up": "get_include getbufsize geterr geterrcall setbufsize seterr seterrcall show_config show_runtime test",
 }
 _OUTSIDE = {name for names in OUTSIDE.values() for name in names.split()}
+#: Those whose result has a gradient by what the function that they are given uses; tests/ops/test_peers.py shows it.
+BY_CLOSURE = {"fromfunction"}
 #: Not handed to other types as a whole, but made of functions that are: they work.
 _WORK = {"row_stack", "fft.fftfreq", "fft.rfftfreq"}
 
@@ -76,16 +80,19 @@ def test_every_function_has_its_place(space: str) -> None:
         if isinstance(found, Refused):
             assert len(found.mend) > 20
         elif isinstance(found, (Op, Derived)):
-            home = {"np": tn, "np.linalg": tn.linalg, "np.fft": tn.fft}[space]
+            home = tn if space == "np" else getattr(tn, space.removeprefix("np."))
             assert getattr(home, name, None) is found, f"tn.{name} is not what stands for {space}.{name}"
 
 
 def test_how_many_functions_work() -> None:
-    """NumPy 2.4 has 369 functions that it hands to other types. 270 have a derivative; with those that have none, 339 work."""
+    """With a derivative, with those that have none, and refused; and the methods of ufuncs. The page has the numbers."""
     found = [entry(space, name, f) for space in SPACES for name, f in functions(space)]
-    assert sum(map(differentiable, found)) >= 265
-    assert sum(isinstance(f, (Op, Derived)) for f in found) >= 335
+    assert sum(map(differentiable, found)) >= 285
+    assert sum(isinstance(f, (Op, Derived)) for f in found) >= 360
     assert sum(isinstance(f, Refused) for f in found) <= 20
+    methods = Counter(kind for kinds in methods_table().values() for kind in kinds.values())
+    assert methods["yes"] >= 120
+    assert methods["no derivative"] >= 100
 
 
 def differentiable(found: Any) -> bool:
@@ -207,6 +214,16 @@ def _forward(op: Any, call: Sample) -> Any:
     return step
 
 
+def methods() -> str:
+    """The table of ufuncs that have a method with a derivative. tests/ops/test_ufunc_methods.py shows that these are right, to
+    second order, in float32 too, and that all others are as NumPy's."""
+    lines = ["### Methods of ufuncs", "", f"| ufunc | {' | '.join(METHODS)} |", "|---|" + "---|" * len(METHODS)]
+    for name, kinds in methods_table().items():
+        if "yes" in kinds.values():
+            lines.append(f"| `{name}` | {' | '.join(kinds[m] for m in METHODS)} |")
+    return "\n".join(lines)
+
+
 def tables() -> str:
     """The counts, and a table for each namespace."""
     rows: dict[int, Row] = {}
@@ -240,14 +257,19 @@ def tables() -> str:
                     error.add_note(f"in the row of {space}.{name}")
                     raise
             made = rows[id(found)]
-            counts[space]["differentiable" if made.second == "yes" else "without derivative"] += 1
+            if name in BY_CLOSURE:
+                made = made._replace(first="of what f uses", second="of what f uses")
+            counts[space]["differentiable" if made.second not in ("", "no") else "without derivative"] += 1
             lines.append(f"| `{name}` | {' | '.join(made)} |")
         parts.append("\n".join(lines))
+    parts.append(methods())
     kinds = ("differentiable", "without derivative", "plain answer", "refused", "takes no tensors")
     summary = ["| | " + " | ".join(kinds) + " |", "|---|" + "---|" * len(kinds)]
     summary += [f"| {space} | " + " | ".join(str(counts[space][k]) for k in kinds) + " |" for space in SPACES]
     everything = [str(sum(counts[space][k] for space in SPACES)) for k in kinds]
-    summary.append("| all | " + " | ".join(everything) + " |")
+    summary.append("| all functions | " + " | ".join(everything) + " |")
+    of_ufuncs = Counter(kind for kinds in methods_table().values() for kind in kinds.values())
+    summary.append(f"| methods of ufuncs | {of_ufuncs['yes']} | {of_ufuncs['no derivative']} | 0 | 0 | 0 |")
     left_out = [
         f"- Functions that {why}: {', '.join(f'`{n}`' for n in sorted(names.split()))}."
         for why, names in OUTSIDE.items()
