@@ -18,6 +18,11 @@ from tapenet.ops.linalg.factorizations import (
     cholesky,
     qr,
 )
+from tapenet.ops.linalg.least_squares import (
+    lstsq,
+    matrix_rank,
+    pinv,
+)
 from tapenet.ops.linalg.norms import (
     cond,
     matrix_norm,
@@ -34,10 +39,7 @@ from tapenet.ops.linalg.products import (
 )
 from tapenet.ops.linalg.solving import (
     inv,
-    lstsq,
     matrix_power,
-    matrix_rank,
-    pinv,
     solve,
     tensorinv,
     tensorsolve,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.ops.linalg.solving import stein
+from tapenet.ops.linalg.least_squares import stein
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close
 

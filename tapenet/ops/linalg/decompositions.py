@@ -8,17 +8,16 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import (
-    adjoint,
-    conj,
     gap_quotient,
     lengths,
-    on_diagonal,
     once,
     over_gaps,
     provided,
     rounding,
 )
+from tapenet.ops.linalg.matrices import adjoint, on_diagonal
 from tapenet.ops.op import op
+from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
 
 
@@ -61,9 +60,9 @@ def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Any:
     u, vh = _once(u, s, vh)
     first_u, first_vh = u[..., :k], vh[..., :k, :]
     if gu is None and gvh is None:
-        return conj(np.matmul(first_u * gs[..., None, :], first_vh))
-    gu = np.zeros_like(u) if gu is None else conj(gu)
-    gv = adjoint(np.zeros_like(vh) if gvh is None else conj(gvh))
+        return conjugate(np.matmul(first_u * gs[..., None, :], first_vh))
+    gu = np.zeros_like(u) if gu is None else conjugate(gu)
+    gv = adjoint(np.zeros_like(vh) if gvh is None else conjugate(gvh))
     v = adjoint(vh)
     along_u, along_v = np.matmul(adjoint(u), gu), np.matmul(vh, gv)
     skew_u, skew_v = along_u - adjoint(along_u), along_v - adjoint(along_v)
@@ -97,7 +96,7 @@ def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Any:
         made = made + np.matmul(rest(u, gu, along_u, skew_u, long_u), first_vh)
     if columns > k:
         made = made + np.matmul(first_u, adjoint(rest(v, gv, along_v, skew_v, long_v)))
-    return conj(made)
+    return conjugate(made)
 
 
 svd_factors = op(

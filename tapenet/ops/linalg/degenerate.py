@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.op import op
+from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
 
 #: How many roundings of the parts that a difference was made of may be left in it where it should be 0.
@@ -149,16 +150,6 @@ apart = op(
 )
 
 
-def conj(x: Any) -> Any:
-    """The complex conjugate; of real numbers nothing is computed."""
-    return np.conj(x) if x.dtype.kind == "c" else x
-
-
-def adjoint(x: Any) -> Any:
-    """The conjugate transpose of matrices."""
-    return np.swapaxes(conj(x), -1, -2)
-
-
 def lengths(x: Any) -> Any:
     """The Euclidean length of each column, (..., 1, k)."""
     x = np.abs(x)
@@ -188,7 +179,7 @@ def over_gaps(
     Where `phases` are looked at, what is left of x on the diagonal must be real.
     """
     here = np.eye(values.shape[-1], dtype=bool)
-    gap = np.where(here, math.inf, conj(values[..., None, :] - values[..., :, None]))
+    gap = np.where(here, math.inf, conjugate(values[..., None, :] - values[..., :, None]))
     closed = equal(values, floor)
     message = (
         f"{name}: two of the values are equal but for rounding (their gap is 0), so that the matrix does not determine their "
@@ -200,7 +191,7 @@ def over_gaps(
             f"{name}: the loss depends on the phases of complex vectors, which the matrix does not determine: there is no "
             "gradient. Use a function that is the same for all phases, such as one of the absolute values"
         )
-        x = provided(x, np.where(here, x - conj(x), 0), size, phase)
+        x = provided(x, np.where(here, x - conjugate(x), 0), size, phase)
     if g_values is not None:
         for part in parts:
             x = provided(x, np.where(closed, part, 0), size, message)
@@ -216,15 +207,3 @@ def once(name: str, vectors: Any, values: Any, floor: Any) -> Any:
         "functions, but the second derivative is not known. Change the matrix a little so that the values differ"
     )
     return apart(vectors, values, floor, message)
-
-
-def on_diagonal(values: Any) -> Any:
-    """Diagonal matrices of the values."""
-    return values[..., None, :] * np.eye(values.shape[-1], dtype=values.dtype)
-
-
-def in_triangle(g: Any, lower: bool) -> Any:
-    """The gradient by a matrix of which one triangle is read and mirrored, from `g`, that by the Hermitian matrix."""
-    n = g.shape[-1]
-    strict = np.tri(n, n, -1, g.dtype) if lower else np.tri(n, n, -1, g.dtype).T
-    return g * (2 * strict + np.eye(n, dtype=g.dtype))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.linalg.solving import mirrored, regular
+from tapenet.ops.linalg.matrices import regular, square_mend, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -84,7 +84,7 @@ def _adjugate(a: Any) -> Any:
     y = np.matmul(inverse, shift)
     unit = np.eye(a.shape[-1], dtype=bool)
     trace = np.sum(np.where(unit, y, 0), axis=(-2, -1), keepdims=True)
-    of_square = np.sum(y * mirrored(y), axis=(-2, -1), keepdims=True)
+    of_square = np.sum(y * transposed(y), axis=(-2, -1), keepdims=True)
     factor = np.where(unit, 1 - trace + 0.5 * (trace * trace - of_square), 0) + (1 - trace) * y + np.matmul(y, y)
     found = _by_matrix(np.linalg.det(shifted)) * np.matmul(factor, inverse)
     found = np.where(np.abs(trace) > 2.5, 0, found)  # the trace counts the shifted directions
@@ -98,11 +98,7 @@ def _by_matrix(values: Any) -> Any:
 
 def _det_a(g: Any, out: Any, a: Any) -> Any:
     inverse = _good_inverse(a) if type(a) is np.ndarray else None
-    return _by_matrix(g) * mirrored(_adjugate(a)) if inverse is None else _by_matrix(g * out) * mirrored(inverse)
-
-
-def _square_mend(a: Any) -> str:
-    return f"a must be a square matrix or a stack of them (..., n, n), not {np.shape(a)}"
+    return _by_matrix(g) * transposed(_adjugate(a)) if inverse is None else _by_matrix(g * out) * transposed(inverse)
 
 
 det = op(
@@ -141,7 +137,7 @@ det = op(
         sample(np.stack([np.zeros((2, 2)), regular(r, 2, 2)])),
         sample(np.empty((0, 0))),
     ],
-    mend=_square_mend,
+    mend=square_mend,
 )
 
 #: The NamedTuple that `np.linalg.slogdet` returns.
@@ -160,7 +156,7 @@ def _slogdet_a(g: Any, out: Any, a: Any) -> Any:
     # A singular matrix that the loss does not depend on: its gradient is 0. Another ends in the error of `inv`.
     unused = _by_matrix((sign == 0) & (by_log == 0))
     inverse = np.linalg.inv(np.where(unused, np.eye(a.shape[-1], dtype=a.dtype), a))
-    return np.where(unused, 0, _by_matrix(by_log) * mirrored(inverse))
+    return np.where(unused, 0, _by_matrix(by_log) * transposed(inverse))
 
 
 slogdet = op(
@@ -191,5 +187,5 @@ slogdet = op(
     SlogdetResult(sign=Tensor(-1.), logabsdet=Tensor(0.))
     """,
     samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
-    mend=_square_mend,
+    mend=square_mend,
 )

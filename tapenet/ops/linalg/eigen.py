@@ -8,18 +8,16 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import (
-    adjoint,
-    conj,
     equal,
-    in_triangle,
     lengths,
-    on_diagonal,
     once,
     over_gaps,
     provided,
     rounding,
 )
+from tapenet.ops.linalg.matrices import adjoint, in_triangle, on_diagonal
 from tapenet.ops.op import op
+from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
 
 
@@ -48,13 +46,13 @@ def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Any:
     if gv is None:
         made = v * gw[..., None, :]
     else:
-        gv = conj(gv)
+        gv = conjugate(gv)
         along = np.matmul(adjoint(v), gv)
         size = lengths(gv)
         size = size + np.swapaxes(size, -1, -2)
         turned = over_gaps("eigh", 0.5 * (along - adjoint(along)), w, floor, size, (along,), gw, phases)
         made = np.matmul(v, turned if gw is None else turned + on_diagonal(gw))
-    return conj(in_triangle(np.matmul(made, adjoint(v)), UPLO.upper() == "L"))
+    return conjugate(in_triangle(np.matmul(made, adjoint(v)), UPLO.upper() == "L"))
 
 
 eigh_factors = op(
@@ -193,9 +191,9 @@ def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
     v = np.where(idle, np.eye(w.shape[-1], dtype=v.dtype), v)
     outer = adjoint(_inverse(v))
     if gv is None:
-        made = outer * conj(gw)[..., None, :]
+        made = outer * conjugate(gw)[..., None, :]
     else:
-        gv = conj(gv)
+        gv = conjugate(gv)
         along = np.matmul(adjoint(v), gv)
         here = np.eye(w.shape[-1], dtype=bool)
         # The vectors keep their lengths: a column cannot grow along itself.
@@ -203,8 +201,8 @@ def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
         size = 2 * lengths(gv) + np.zeros(w.shape[-1], w.real.dtype)[:, None]
         free = along - np.matmul(adjoint(v), v) * kept
         turned = over_gaps("eig", free, w, floor, size, (along,), gw, phases)
-        made = np.matmul(outer, turned if gw is None else turned + on_diagonal(conj(gw)))
-    return conj(np.matmul(made, adjoint(v)))
+        made = np.matmul(outer, turned if gw is None else turned + on_diagonal(conjugate(gw)))
+    return conjugate(np.matmul(made, adjoint(v)))
 
 
 def _distinct(r: np.random.Generator, *shape: int) -> Any:

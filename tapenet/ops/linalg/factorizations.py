@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.linalg.degenerate import adjoint, apart, conj, in_triangle, provided
+from tapenet.ops.linalg.degenerate import apart, provided
+from tapenet.ops.linalg.matrices import adjoint, in_triangle, transposed
 from tapenet.ops.op import op
+from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
 
 
@@ -38,19 +40,19 @@ def inverse_of_triangle(r: Any) -> Any:
 
 def _cholesky_rule(g: Any, out: Any, upper: bool) -> Any:
     """From L⁻¹ dA L⁻ᴴ = Ξ + Ξᴴ with the lower triangular Ξ = L⁻¹ dL; derived in docs/mathematics.md."""
-    g = adjoint(conj(g)) if upper else conj(g)
+    g = transposed(g) if upper else conjugate(g)
     lh = out if upper else adjoint(out)
     n = g.shape[-1]
     half = np.tri(n, n, -1, g.dtype) + 0.5 * np.eye(n, dtype=g.dtype)
     inverse = inverse_of_triangle(lh)
     made = np.matmul(np.matmul(inverse, np.matmul(lh, g) * half), adjoint(inverse))
-    return conj(in_triangle(0.5 * (made + adjoint(made)), not upper))
+    return conjugate(in_triangle(0.5 * (made + adjoint(made)), not upper))
 
 
 def _positive(r: np.random.Generator, *shape: int) -> Any:
     """Symmetric matrices whose eigenvalues are above 1."""
     a = r.normal(size=shape)
-    return a @ np.swapaxes(a, -1, -2) + np.eye(shape[-1])
+    return a @ transposed(a) + np.eye(shape[-1])
 
 
 cholesky = op(
@@ -111,7 +113,7 @@ def _qr_rule(g: Any, out: Any) -> Any:
     docs/mathematics.md."""
     (q, r), (gq, gr) = out, g
     used = np.any(gq != 0, axis=(-2, -1)) | np.any(gr != 0, axis=(-2, -1))
-    gq, gr = conj(gq), conj(gr)
+    gq, gr = conjugate(gq), conjugate(gr)
     rows, columns = q.shape[-2], r.shape[-1]
     k = min(rows, columns)
     if q.shape[-1] > k:  # complete
@@ -131,7 +133,7 @@ def _qr_rule(g: Any, out: Any) -> Any:
     made = np.matmul(made, adjoint(inverse_of_triangle(_regular(r, used))))
     if columns > k:
         made = np.concatenate([made, np.matmul(q, right)], axis=-1)
-    return conj(made)
+    return conjugate(made)
 
 
 def _regular(r: Any, used: Any) -> Any:
@@ -145,7 +147,7 @@ def _regular(r: Any, used: Any) -> Any:
     singular = ~np.all(pivots > least, axis=-1)
     r = provided(r, np.where(singular & used, 1, 0), 0.0, _RANK)
     singular = np.expand_dims(singular, -1)
-    r = apart(r, np.where(singular, 0, np.arange(2)), 0.0, _LATER)
+    r = apart(r, np.where(singular, 0, np.arange(2)), 0.0, _LATER)  # two values that are equal where it is singular
     return np.where(np.expand_dims(singular, -1), unit, r)
 
 

@@ -11,9 +11,10 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, known
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.linalg.solving import conjugate, regular
+from tapenet.ops.linalg.matrices import regular
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import kept_shape, spread
+from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
 
 

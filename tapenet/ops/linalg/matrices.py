@@ -1,0 +1,41 @@
+"""What functions on matrices share. All of it is for stacks of matrices too, whose axes come first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.reductions.common import conjugate
+
+
+def transposed(x: Any) -> Any:
+    """The transposes of matrices."""
+    return np.swapaxes(x, -1, -2)
+
+
+def adjoint(x: Any) -> Any:
+    """The conjugate transposes of matrices."""
+    return transposed(conjugate(x))
+
+
+def on_diagonal(values: Any) -> Any:
+    """Diagonal matrices of the values."""
+    return values[..., None, :] * np.eye(values.shape[-1], dtype=values.dtype)
+
+
+def in_triangle(g: Any, lower: bool) -> Any:
+    """The gradient by a matrix of which one triangle is read and mirrored, from `g`, that by the Hermitian matrix."""
+    n = g.shape[-1]
+    strict = np.tri(n, n, -1, g.dtype) if lower else np.tri(n, n, -1, g.dtype).T
+    return g * (2 * strict + np.eye(n, dtype=g.dtype))
+
+
+def square_mend(a: Any) -> str:
+    """The end of an error about square matrices."""
+    return f"a must be a square matrix or a stack of them (..., n, n), not {np.shape(a)}"
+
+
+def regular(r: np.random.Generator, *shape: int) -> Any:
+    """Random square matrices far from singular, for samples."""
+    return r.uniform(-0.5, 0.5, shape) + 2 * np.eye(shape[-1])
