@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.calculus.polynomials import powers
+from tapenet.ops.calculus.polynomials.evaluation import powers
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.registry import sample
 

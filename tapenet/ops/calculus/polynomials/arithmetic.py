@@ -1,0 +1,179 @@
+"""Sums, products and quotients of polynomials."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.calculus.sampled import convolve_rule
+from tapenet.ops.derived import array_like
+from tapenet.ops.op import Op, op
+from tapenet.ops.registry import sample
+
+
+def row(p: Any) -> Any:
+    """Coefficients as an array of one axis."""
+    p = array_like(p)
+    return p if p.shape else np.reshape(p, (1,))
+
+
+def _fitted(p: Any, n: int) -> Any:
+    """The last `n` coefficients, with zeros in front where there are fewer."""
+    have = p.shape[0]
+    if have > n:
+        return p[have - n :]
+    return np.concatenate([np.zeros(n - have, p.dtype), p]) if have < n else p
+
+
+def _lined_up(a1: Any, a2: Any) -> tuple[Any, Any]:
+    """Two polynomials with equally many coefficients."""
+    a1, a2 = row(a1), row(a2)
+    n = max(a1.shape[0], a2.shape[0])
+    return _fitted(a1, n), _fitted(a2, n)
+
+
+def _last(g: Any, shape: tuple[int, ...]) -> Any:
+    """The gradient by coefficients of a given shape, which are the last of those that `g` is for."""
+    return _fitted(g, shape[0]) if shape else g[-1]
+
+
+def _mend(a1: Any, a2: Any) -> str:
+    return f"a1 and a2 must be numbers or have one axis, not {np.shape(a1)} and {np.shape(a2)}"
+
+
+def _sum_of_two(numpy: Any, sign: Any, combine: Any, summary: str, formula: str, gradients: str, example: str) -> Op:
+    made: Op = op(
+        lambda a1, a2: numpy(a1, a2),
+        name=numpy.__name__,
+        numpy=numpy,
+        lower=lambda a1, a2: combine(*_lined_up(a1, a2)),
+        a1=lambda g, a1_shape: _last(g, a1_shape),
+        a2=lambda g, a2_shape: sign(_last(g, a2_shape)),
+        formula=formula,
+        gradients=gradients,
+        doc=f"""{summary} of two polynomials.
+
+    Args:
+        a1, a2: coefficients, the highest power first.
+
+    Returns:
+        as many coefficients as the longer has.
+
+    Raises:
+        ValueError: shapes of more than one axis.
+
+    >>> import tapenet as tn
+    >>> tn.{example}
+    """,
+        samples=lambda r: [
+            sample(r.normal(size=2), r.normal(size=4)),
+            sample(r.normal(size=3), r.normal(size=())),
+            sample(r.normal(size=()), r.normal(size=2)),
+            sample(r.normal(size=0), r.normal(size=2)),
+        ],
+        mend=_mend,
+    )
+    made.__module__ = __name__
+    return made
+
+
+polyadd = _sum_of_two(
+    np.polyadd, lambda g: g, lambda a, b: a + b, "The sum", "a1 + a2, the shorter with zeros in front", "a1: g; a2: g",
+    "polyadd(tn.tensor([1.0, 2.0]), [9.0, 5.0, 4.0])\n    Tensor([9., 6., 6.])",
+)  # fmt: skip
+polysub = _sum_of_two(
+    np.polysub, lambda g: -g, lambda a, b: a - b, "The difference", "a1 − a2, the shorter with zeros in front",
+    "a1: g; a2: −g", "polysub(tn.tensor([2.0, 10.0, -2.0]), [3.0, 10.0, -4.0])\n    Tensor([-1.,  0.,  2.])",
+)  # fmt: skip
+
+
+def _polymul_rule(g: Any, other: Any, shape: tuple[int, ...]) -> Any:
+    # Zeros in front were left out of the result.
+    return convolve_rule(_fitted(g, math.prod(shape) + np.size(other) - 1), other, shape, "full")
+
+
+polymul = op(
+    lambda a1, a2: np.polymul(a1, a2),
+    name="polymul",
+    numpy=np.polymul,
+    a1=lambda g, a1_shape, a2: _polymul_rule(g, a2, a1_shape),
+    a2=lambda g, a1, a2_shape: _polymul_rule(g, a1, a2_shape),
+    formula="a1 convolved with a2",
+    gradients="a1: g convolved with a2 reversed; a2: g convolved with a1 reversed",
+    doc="""The product of two polynomials. Zeros in front are left out of the result, as NumPy does.
+
+    Args:
+        a1, a2: coefficients, the highest power first.
+
+    >>> import tapenet as tn
+    >>> tn.polymul(tn.tensor([1.0, 2.0]), [1.0, -2.0])
+    Tensor([ 1.,  0., -4.])
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=2)),
+        sample(r.normal(size=2), r.normal(size=())),
+    ],
+    mend=_mend,
+)
+
+
+def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
+    q, r = np.polydiv(u, v)
+    # NumPy leaves out the zeros in front, but not where rounding, as of float32, has made them something else.
+    return q, r[-max(np.size(v) - 1, 1) :]
+
+
+def _polydiv_rule(g: Any, wanted: Any, out: Any, u: Any, v: Any) -> dict[str, Any]:
+    # u = q v + r. Its upper coefficients give q, by back substitution; the lower ones, less those of q v, are r. The
+    # gradient by the upper ones is then a substitution in the other direction, which is a division too.
+    count, row = np.size(u), np.reshape(v, (-1,))
+    degree = row.shape[0] - 1
+    divided = count > degree
+    low = _fitted(g[1], degree if divided else count)
+    by_u = low
+    if divided:
+        high = g[0] - convolve_rule(_fitted(low, count), row, g[0].shape, "full")
+        high = np.flip(np.polydiv(np.concatenate([np.flip(high), np.zeros(degree, high.dtype)]), row)[0])
+        by_u = np.concatenate([high, low])
+    found = {}
+    if "u" in wanted:
+        found["u"] = np.reshape(by_u, np.shape(u))
+    if "v" in wanted:  # without a quotient r is u
+        found["v"] = -convolve_rule(by_u, out[0], np.shape(v), "full") if divided else np.zeros_like(v)
+    return found
+
+
+polydiv = op(
+    _polydiv,
+    name="polydiv",
+    numpy=np.polydiv,
+    outputs=2,
+    joint=_polydiv_rule,
+    formula="q and r with u = q · v + r, the degree of r below that of v",
+    gradients="u: g₀ − vᵀg₁ divided by v from the end, above g₁; v: −(g by u) convolved with q reversed",
+    doc="""Division with remainder.
+
+    The remainder has no zeros in front, as NumPy does it: the values decide how long it is.
+
+    Args:
+        u: coefficients of the dividend, the highest power first.
+        v: coefficients of the divisor, the first not 0.
+
+    Returns:
+        the coefficients of the quotient and of the remainder.
+
+    >>> import tapenet as tn
+    >>> tn.polydiv(tn.tensor([3.0, 5.0, 2.0]), [2.0, 1.0])
+    (Tensor([1.5 , 1.75]), Tensor([0.25]))
+    """,
+    samples=lambda r: [
+        sample(r.normal(size=5), np.array([1.5, -0.7, 0.4])),
+        sample(r.normal(size=2), np.array([1.5, -0.7, 0.4])),
+        sample(r.normal(size=3), np.array([1.5, 0.6, 0.4])),
+        sample(r.normal(size=3), np.array(1.5)),
+        sample(r.normal(size=()), np.array(1.5)),
+    ],
+    mend=lambda u, v: f"u and v must be numbers or have one axis, not {np.shape(u)} and {np.shape(v)}",
+)
