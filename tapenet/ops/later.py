@@ -211,7 +211,8 @@ LATER: dict[str, tuple[str, ...]] = {
         "linspace",
         "logspace",
     ),
-    "products.contractions": ("contract", "einsum", "einsum_path", "tensordot"),
+    "products.contractions": ("contract", "tensordot"),
+    "products.einsum": ("einsum", "einsum_path"),
     "products.vectors": ("cross", "inner", "kron", "matvec", "outer", "vdot", "vecdot", "vecmat"),
     "layers.activations": (
         "celu",

@@ -118,6 +118,15 @@ def operand(value: Any) -> Any:
     return value if type(value) in (bool, int, float, complex) else array_like(value)
 
 
+def operands(a: Any, b: Any) -> tuple[Any, Any, int, int]:
+    """Two factors of a product, and how many axes they have."""
+    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+    if left == 0 or right == 0:  # or a list
+        a, b = operand(a), operand(b)
+        left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
+    return a, b, left, right
+
+
 @derived(
     numpy=np.dot,
     samples=lambda r: [
@@ -149,12 +158,9 @@ def dot(a: Any, b: Any) -> Any:
     >>> tn.dot(tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0]))
     Tensor(11.)
     """
-    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-    if left == 0 or right == 0:  # or a list
-        a, b = operand(a), operand(b)
-        left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-        if left == 0 or right == 0:
-            return np.multiply(a, b)
+    a, b, left, right = operands(a, b)
+    if left == 0 or right == 0:
+        return np.multiply(a, b)
     if left > 2 or right > 2:
         if a.shape[-1] != b.shape[-min(right, 2)]:
             raise ValueError(

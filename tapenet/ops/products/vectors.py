@@ -11,16 +11,12 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
-from tapenet.ops.products.basic import matmul, operand, rows
+from tapenet.ops.products.basic import matmul, operands, rows
 from tapenet.ops.products.contractions import LETTERS, contract
 from tapenet.ops.products.cores import with_options
+from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
-
-
-def conjugate(a: Any) -> Any:
-    """The conjugate of a complex array, and any other as it is."""
-    return np.conj(a) if a.dtype.kind == "c" else a
 
 
 def flat(a: Any) -> Any:
@@ -87,12 +83,9 @@ def inner(a: Any, b: Any) -> Any:
     >>> tn.inner(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
     Tensor([11.,  4.])
     """
-    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-    if left == 0 or right == 0:  # or a list
-        a, b = operand(a), operand(b)
-        left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-        if left == 0 or right == 0:
-            return np.multiply(a, b)
+    a, b, left, right = operands(a, b)
+    if left == 0 or right == 0:
+        return np.multiply(a, b)
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(f"inner: the last axes of shapes {a.shape} and {b.shape} must be equally long")
     if left == right == 1:
@@ -143,12 +136,9 @@ def kron(a: Any, b: Any) -> Any:
     >>> tn.kron(tn.tensor([1.0, 2.0]), [1.0, 10.0])
     Tensor([ 1., 10.,  2., 20.])
     """
-    left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-    if left == 0 or right == 0:  # or a list
-        a, b = operand(a), operand(b)
-        left, right = getattr(a, "ndim", 0), getattr(b, "ndim", 0)
-        if left == 0 or right == 0:
-            return np.multiply(a, b)
+    a, b, left, right = operands(a, b)
+    if left == 0 or right == 0:
+        return np.multiply(a, b)
     if left < right:
         a = np.reshape(a, (1,) * (right - left) + a.shape)
     elif right < left:
@@ -294,10 +284,6 @@ def _row(x1: Any, x2: Any) -> Any:
     return np.matmul(np.expand_dims(conjugate(x1), -2), x2)[..., 0, :]
 
 
-def _turned(a: Any) -> Any:
-    return np.swapaxes(a, -1, -2)
-
-
 def _matvec_x1(g: Any, x1_shape: tuple[int, ...], x2: Any) -> Any:
     if len(x1_shape) == 2:  # one matrix for all: summed by the product
         return np.matmul(rows(g).T, rows(x2))
@@ -312,7 +298,9 @@ matvec: Op = op(
     more=with_options(np.matvec),
     multiply_adds=lambda x2_shape, out_shape: math.prod(out_shape) * x2_shape[-1],
     x1=_matvec_x1,
-    x2=lambda g, x1, x2_shape: np.matmul(g, x1) if x1.ndim == 2 else unbroadcast(_column(_turned(x1), g), x2_shape),
+    x2=lambda g, x1, x2_shape: (
+        np.matmul(g, x1) if x1.ndim == 2 else unbroadcast(_column(np.swapaxes(x1, -1, -2), g), x2_shape)
+    ),
     formula="x1 @ x2, a matrix with a column",
     gradients="x1: g x2ᵀ; x2: x1ᵀ @ g",
     doc="""The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast.
