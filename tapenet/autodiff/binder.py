@@ -31,7 +31,6 @@ While a profile is on, an op has the same call once more with clocks, before tha
 
 from __future__ import annotations
 
-import inspect
 import linecache
 import weakref
 from functools import partial
@@ -50,6 +49,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
+from tapenet.ops.signatures import parameters
 
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
 _looks_for_low = False
@@ -84,6 +84,8 @@ def _renew_call(op: Op, timed: bool = False) -> None:
 
 
 def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
+    if self.more is not None and not kwargs.keys() <= {a.name for a in self.arguments}:
+        return _further(self)(*args, **kwargs)
     return record.apply(self, args, kwargs)
 
 
@@ -201,13 +203,8 @@ def _takes_more(op: Op) -> bool:
     if op.more is not None:
         return True
     own = {a.name for a in op.arguments}
-    for function in op.numpy:
-        try:
-            if not isinstance(function, np.ufunc) and not own.issuperset(inspect.signature(function).parameters):
-                return True
-        except (TypeError, ValueError):  # made in C, without a signature
-            return True
-    return False
+    known = [parameters(function) for function in op.numpy if not isinstance(function, np.ufunc)]
+    return any(of_one is None or not own.issuperset(p.name for p in of_one) for of_one in known)
 
 
 def _fast_call(op: Op, timed: bool = False) -> Any:

@@ -10,8 +10,6 @@ The check for low inputs is no part of an op's usual code: it is generated anew 
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +23,7 @@ from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
 from tapenet.ops.op import Op
 from tapenet.ops.sequences import refilled
+from tapenet.ops.signatures import by_name
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -218,10 +217,7 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     """
     if isinstance(function, np.ufunc) or "out" in kwargs:
         return function(*args, **kwargs)
-    place = _place_of_dtype(function)
-    if place is not None and len(args) > place:
-        names = list(inspect.signature(function).parameters)
-        args, kwargs = args[:place], kwargs | dict(zip(names[place:], args[place:], strict=False))
+    args, kwargs = by_name(function, "dtype", args, kwargs)
     given = (*args, *(value for name, value in kwargs.items() if name not in _PLACED))
     dtypes = {t.dtype for t in _tensors(given)}
     asked = kwargs.get("dtype")
@@ -240,15 +236,6 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 def widely_called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """The same, called as the function is."""
     return widely(function, args, kwargs)
-
-
-@functools.cache
-def _place_of_dtype(function: Callable[..., Any]) -> int | None:
-    """Where a function takes `dtype` by position, if it does."""
-    for i, p in enumerate(inspect.signature(function).parameters.values()):
-        if p.name == "dtype":
-            return i if p.kind is p.POSITIONAL_OR_KEYWORD else None
-    return None
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

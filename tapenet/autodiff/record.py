@@ -6,8 +6,6 @@ sequences of tensors, foreign types that answer `__tapenet_op__`, debug mode, an
 
 from __future__ import annotations
 
-import inspect
-from functools import partial
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -26,6 +24,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
 from tapenet.ops.sequences import refilled
+from tapenet.ops.signatures import parameters
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
@@ -34,8 +33,6 @@ _ANEW = (ValueError, TypeError, IndexError, ZeroDivisionError, np.linalg.LinAlgE
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run `op` and record it if a gradient or an enclosing tape needs it."""
-    if op.more is not None and not kwargs.keys() <= {a.name for a in op.arguments}:
-        return further(op, partial(precision.widely_called, op.more), options(op), *args, **kwargs)
     bound = bind(op, args, kwargs)
     for name, value in bound.items():
         if type(value) in (list, tuple) and name in op.differentiable and _unwrap(value, False)[2]:
@@ -133,10 +130,9 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def further(op: Op, more: Any, known: frozenset[str] | None, /, *args: Any, **kwargs: Any) -> Any:
     """A call of an op with options beside its own: those that NumPy's functions have alike, and others by `more`. What is not
     among the `known` is refused; None says that `more` does that."""
-    if not isinstance(op.more, np.ufunc):
-        found = ops.protocol.further(op, args, kwargs)
-        if found is not NotImplemented:
-            return found
+    found = ops.protocol.further(op, args, kwargs)
+    if found is not NotImplemented:
+        return found
     if known is not None and not kwargs.keys() <= known:
         unknown = next(name for name in kwargs if name not in known)
         raise TypeError(f"{op.name}() got an unexpected keyword argument {unknown!r}")
@@ -147,10 +143,10 @@ def options(op: Op) -> frozenset[str] | None:
     """The names of the arguments of an op and of what answers further options; None where that takes any."""
     if isinstance(op.more, np.ufunc):
         return None
-    parameters = () if op.more is None else inspect.signature(op.more).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+    more = () if op.more is None else parameters(op.more)
+    if more is None or any(p.kind is p.VAR_KEYWORD for p in more):
         return None
-    return frozenset(p.name for p in (*op.arguments, *parameters))
+    return frozenset([*(a.name for a in op.arguments), *(p.name for p in more)])
 
 
 def _save_generators(arguments: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ written as `t[...] = value` does it: a new node behind the same handle.
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -19,10 +18,10 @@ from tapenet.ops.derived import Derived, array_like, is_tensor
 from tapenet.ops.indexing.basic import index_add, raw_index
 from tapenet.ops.low import is_float, is_inexact, is_low
 from tapenet.ops.op import Op
-from tapenet.ops.reductions import cumulative, folds
-from tapenet.ops.reductions.basic import logsumexp
+from tapenet.ops.reductions import basic, counting, cumulative, folds
 from tapenet.ops.reductions.common import chosen, number
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
+from tapenet.ops.signatures import by_name, parameters, position
 
 _UNSET: Any = np._NoValue
 
@@ -73,40 +72,28 @@ def refuse_array(name: str) -> NoReturn:
 
 
 def function(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call what stands for a NumPy function with all that NumPy's own takes: `out=` by position or name, and options
-    that say nothing about a tensor (`subok`, `like`, the memory order)."""
-    if id(_UNSET) in map(id, kwargs.values()):
+    """Call what stands for a NumPy function with what NumPy passes: `out=` by position too, and values that are not set."""
+    if id(_UNSET) in map(id, kwargs.values()):  # by identity, as a tensor is equal to nothing but element by element
         kwargs = {name: value for name, value in kwargs.items() if value is not _UNSET}
-    place = out_position(func) if len(args) > 1 else None
-    if (place is None or len(args) <= place) and SPECIAL.isdisjoint(kwargs):
-        return stands(*args, **kwargs)
-    options = dict(kwargs)
+    place = _out_position(func) if len(args) > 1 else None
     if place is not None and len(args) > place:
-        names = list(inspect.signature(func).parameters)
-        options |= zip(names[place : len(args)], args[place:], strict=True)
-        args = args[:place]
-    found = _beside(func, stands, args, options)
-    return stands(*args, **options) if found is NotImplemented else found
+        args, kwargs = by_name(func, "out", args, kwargs)
+    return stands(*args, **kwargs)
 
 
 def further(stands: Op | Derived, args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Call what stands for a NumPy function by its own name with those options of NumPy's function that are answered for all
-    alike. NotImplemented if there are none."""
+    """Call what stands for a NumPy function with those options of that function that are answered for all alike: `out=`, and
+    what says nothing about a tensor. NotImplemented if there are none."""
     if SPECIAL.isdisjoint(options):
         return NotImplemented
+    asked = SPECIAL.intersection(options) - _names(stands)
     func = next((f for f in stands.numpy if not isinstance(f, np.ufunc)), None)
-    if func is None or not SPECIAL.intersection(options) - _names(stands) <= _parameters(func):
+    if func is None or not asked <= _names(func):
         return NotImplemented
-    return _beside(func, stands, args, options)
-
-
-def _beside(func: Any, stands: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """A call with `out=` and options that say nothing about a tensor, where the function itself has none of these."""
-    known = _names(stands)
-    taken = {n for n in SPECIAL.intersection(options) if n not in known and (n == "out" or options[n] in _NEUTRAL[n])}
+    taken = {name for name in asked if name == "out" or options[name] in _NEUTRAL[name]}
     if not taken:
         return NotImplemented
-    result = stands(*args, **{n: value for n, value in options.items() if n not in taken})
+    result = stands(*args, **{name: value for name, value in options.items() if name not in taken})
     out = options["out"] if "out" in taken else None
     return result if out is None else write(numpy_name(func), result, out, options.get("casting", "same_kind"))
 
@@ -119,39 +106,24 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
     "order": (None, "K", "C", "A", "F"),
     "overwrite_input": (True, False),
 }
-#: Names of options for which `function` is needed.
+#: Names of options that `further` answers.
 SPECIAL = frozenset({"out", *_NEUTRAL})
 #: The functions that take `out` as their second argument. All others take it as their third or a later one.
 OUT_SECOND = frozenset({np.fix, np.isposinf, np.isneginf})
 
 
 @functools.cache
-def out_position(func: Any) -> int | None:
-    """Where a NumPy function takes `out` by position, if it does."""
-    try:
-        parameters = list(inspect.signature(func).parameters.values())
-    except ValueError:  # made in C, without a signature
-        return None
-    for i, p in enumerate(parameters):
-        if p.name == "out":
-            return i if p.kind is p.POSITIONAL_OR_KEYWORD else None
-    return None
-
-
-@functools.cache
-def _parameters(func: Any) -> frozenset[str]:
-    """The names of the arguments of a NumPy function; all that there are, if it does not say."""
-    try:
-        return frozenset(inspect.signature(func).parameters)
-    except ValueError:  # made in C, without a signature
-        return SPECIAL
+def _out_position(func: Any) -> int | None:
+    return position(func, "out")
 
 
 @functools.lru_cache(1024)
-def _names(stands: Callable[..., Any]) -> frozenset[str]:
-    if isinstance(stands, Op):
-        return frozenset(a.name for a in stands.arguments)
-    return frozenset(inspect.signature(stands.function if isinstance(stands, Derived) else stands).parameters)
+def _names(function: Callable[..., Any]) -> frozenset[str]:
+    """The names of the arguments of a function; all of `SPECIAL`, if it does not say."""
+    if isinstance(function, Op):
+        return frozenset(a.name for a in function.arguments)
+    known = parameters(function.function if isinstance(function, Derived) else function)
+    return SPECIAL if known is None else frozenset(p.name for p in known)
 
 
 # -- calls of a ufunc --------------------------------------------------------------------------------------------
@@ -182,16 +154,18 @@ def call(
     with np.errstate(all=None if where is True else "ignore"):
         results = numpy_functions[ufunc](*inputs, **core)
     results = results if ufunc.nout > 1 else (results,)
-    made = []
-    for r, o in zip(results, outs, strict=True):
-        if o is None:
-            made.append(r)
-            continue
-        _check_cast(name, r, o, casting)
-        kept = r if where is True else np.where(where, r.astype(o.dtype), o)
-        repeated = kept.shape != o.shape and _repeats_to(kept.shape, o.shape)
-        made.append(write(name, np.broadcast_to(kept, o.shape) if repeated else kept, o, casting))
-    return made[0] if ufunc.nout == 1 else tuple(made)
+    made = tuple(r if o is None else _written(name, r, o, where, casting) for r, o in zip(results, outs, strict=True))
+    return made[0] if ufunc.nout == 1 else made
+
+
+def _written(name: str, result: Any, out: Any, where: Any, casting: str) -> Any:
+    """A result in the tensor that was passed as `out=`, where a mask chooses it and repeated to its shape."""
+    if where is not True:
+        _check_cast(name, result, out, casting)
+        result = np.where(where, result.astype(out.dtype), out)
+    if result.shape != out.shape and _repeats_to(result.shape, out.shape):
+        result = np.broadcast_to(result, out.shape)
+    return write(name, result, out, casting)
 
 
 def _repeats_to(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
@@ -233,19 +207,19 @@ def _kind(dtype: Any) -> str:
 
 #: Reductions that are functions of their own.
 _REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
+    np.add: basic.sum,
+    np.multiply: basic.prod,
+    np.maximum: basic.max,
+    np.minimum: basic.min,
     np.fmax: folds.largest,
     np.fmin: folds.smallest,
-    np.logaddexp: logsumexp,
-    np.logical_and: np.all,
-    np.logical_or: np.any,
+    np.logaddexp: basic.logsumexp,
+    np.logical_and: counting.all,
+    np.logical_or: counting.any,
 }
 _ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: np.cumsum,
-    np.multiply: np.cumprod,
+    np.add: cumulative.cumsum,
+    np.multiply: cumulative.cumprod,
     np.maximum: cumulative.cumulative_max,
     np.minimum: cumulative.cumulative_min,
     np.fmax: folds.running_largest,
@@ -254,7 +228,7 @@ _ACCUMULATIONS: dict[np.ufunc, Callable[..., Any]] = {
 }
 
 
-def _steps(ufunc: np.ufunc) -> bool:
+def _is_step(ufunc: np.ufunc) -> bool:
     """Whether a ufunc has no derivative."""
     stands = numpy_functions[ufunc]
     return isinstance(stands, (Op, Derived)) and not stands.differentiable
@@ -308,13 +282,12 @@ def reduce(
     # logsumexp takes complex numbers, but not nothing; and makes no float16 of small integers.
     if ufunc is np.logaddexp and not (array.size and is_float(array.dtype)):
         own = None
-    if own is not None and not (_steps(ufunc) and (dtype is not None or "initial" in options)):
+    if own is not None and not (_is_step(ufunc) and (dtype is not None or "initial" in options)):
         if dtype is not None:
             array = _in_loop_dtype(name, ufunc, array, dtype)
             options |= _kept_dtype(ufunc, array)
-        # Not by NumPy, which comes back here if the mask alone is a tensor.
-        result = numpy_functions.get(own, own)(array, axis, **options)
-    elif _steps(ufunc) or not is_inexact(array.dtype):
+        result = own(array, axis, **options)
+    elif _is_step(ufunc) or not is_inexact(array.dtype):
         result = folds.reduced(array, ufunc, axis, dtype=dtype, **options)
     else:
         result = _fold(name, ufunc, _in_loop_dtype(name, ufunc, array, dtype), axis, **options)
@@ -357,7 +330,7 @@ def accumulate(ufunc: np.ufunc, array: Any, axis: Any = 0, dtype: Any = None, ou
             array = _in_loop_dtype(name, ufunc, array, dtype)
             options = _kept_dtype(ufunc, array)
         result = _ACCUMULATIONS[ufunc](array, axis, **options)
-    elif _steps(ufunc) or not is_inexact(array.dtype):
+    elif _is_step(ufunc) or not is_inexact(array.dtype):
         result = folds.accumulated(array, ufunc, axis, dtype=dtype)
     else:
         result = folds.running_fold(_in_loop_dtype(name, ufunc, array, dtype), ufunc, axis)
@@ -436,40 +409,46 @@ def at(ufunc: np.ufunc, a: Any, indices: Any, *b: Any) -> None:
         if not _repeats_to(v.shape, shape):
             raise ValueError(f"{name}: values of shape {v.shape} do not broadcast to {shape}, the shape of a[indices]")
     kinds = [a.dtype, *(v.dtype for v in values)]
-    loop = kinds if any(map(is_low, kinds)) else ufunc.resolve_dtypes((*kinds, None))
-    if not any(map(is_low, kinds)) and not np.can_cast(loop[-1], a.dtype, "same_kind"):
+    low = any(map(is_low, kinds))
+    loop = kinds if low else ufunc.resolve_dtypes((*kinds, None))
+    if not low and not np.can_cast(loop[-1], a.dtype, "same_kind"):
         raise TypeError(f"{name}: a tensor of {a.dtype} cannot hold results of {loop[-1]}: cast it with .astype")
     values = [np.broadcast_to(v, shape) for v in values]
     if ufunc in (np.add, np.subtract):
         a[...] = index_add(a, values[0] if ufunc is np.add else -values[0], index)
         return
-    places = np.arange(a.size).reshape(a.shape)[index]
+    places = np.arange(a.size).reshape(a.shape)[index].reshape(-1)
     flat = np.reshape(np.copy(a), (-1,))  # a tensor of its own, which is assigned to
-    places, values = places.reshape(-1), [np.reshape(v, (-1,)) for v in values]
-    counts = np.bincount(places, minlength=a.size)
+    _combine(ufunc, flat, places, [np.reshape(v, (-1,)) for v in values], len(set(loop)) == 1)
+    a[...] = np.reshape(flat, a.shape)
+
+
+def _combine(ufunc: np.ufunc, flat: Any, places: Any, values: list[Any], one_dtype: bool) -> None:
+    """`flat[places] = ufunc(flat[places], *values)` on a tensor of one axis, each time a place is named. `one_dtype` says
+    whether results have the dtype of all that they are made of."""
+    counts = np.bincount(places, minlength=flat.shape[0])
     if counts.max(initial=0) <= 1:
         flat[places] = ufunc(flat[places], *values)
-    else:
-        order = np.argsort(places, kind="stable")
-        named = np.flatnonzero(counts)
-        times = counts[named]
-        begins = np.cumsum(times) - times
-        if values and len(set(loop)) == 1:
-            # One after another: each element, then all that it is combined with.
-            begins += np.arange(named.size)
-            source = np.empty(named.size + order.size, np.intp)
-            is_element = np.zeros(source.size, bool)
-            is_element[begins] = True
-            source[begins] = np.arange(named.size)
-            source[~is_element] = named.size + order
-            rows = np.concatenate([flat[named], values[0]])[source]
-            flat[named] = _segments(ufunc, rows, begins, times + 1)
-        else:  # in each round every element once
-            turn = np.arange(order.size) - np.repeat(begins, times)
-            for n in range(times.max()):
-                now = order[turn == n]
-                flat[places[now]] = ufunc(flat[places[now]], *(v[now] for v in values))
-    a[...] = np.reshape(flat, a.shape)
+        return
+    order = np.argsort(places, kind="stable")
+    named = np.flatnonzero(counts)
+    times = counts[named]
+    begins = np.cumsum(times) - times
+    if not (values and one_dtype):  # in each round every element once
+        turn = np.arange(order.size) - np.repeat(begins, times)
+        for n in range(times.max()):
+            now = order[turn == n]
+            flat[places[now]] = ufunc(flat[places[now]], *(v[now] for v in values))
+        return
+    # One after another: each element, then all that it is combined with.
+    begins += np.arange(named.size)
+    source = np.empty(named.size + order.size, np.intp)
+    is_element = np.zeros(source.size, bool)
+    is_element[begins] = True
+    source[begins] = np.arange(named.size)
+    source[~is_element] = named.size + order
+    rows = np.concatenate([flat[named], values[0]])[source]
+    flat[named] = _segments(ufunc, rows, begins, times + 1)
 
 
 METHODS: dict[str, Callable[..., Any]] = {

@@ -1,0 +1,47 @@
+"""What functions say of their arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+
+@functools.lru_cache(1024)
+def parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | None:
+    """The parameters of a function; None if it does not say, as some made in C.
+
+    >>> [p.name for p in parameters(parameters)]
+    ['function']
+    """
+    try:
+        return tuple(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+
+
+def position(function: Callable[..., Any], name: str) -> int | None:
+    """Where a function takes an argument by position; None if it does not.
+
+    >>> position(lambda a, /, axis=None, *, out=None: a, "axis"), position(lambda a, *, out=None: a, "out")
+    (1, None)
+    """
+    for i, p in enumerate(parameters(function) or ()):
+        if p.name == name:
+            return i if p.kind is p.POSITIONAL_OR_KEYWORD else None
+    return None
+
+
+def by_name(
+    function: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A call of a function with what stands at the place of an argument, and all that follows, by keyword.
+
+    >>> by_name(lambda a, axis=None, dtype=None: a, "axis", (1, 0, "f4"), {})
+    ((1,), {'axis': 0, 'dtype': 'f4'})
+    """
+    place, known = position(function, name), parameters(function) or ()
+    if place is None or not place < len(args) <= len(known):
+        return args, kwargs
+    return args[:place], kwargs | {p.name: value for p, value in zip(known[place:], args[place:], strict=False)}
