@@ -1,4 +1,4 @@
-"""Arrays made from a value, and numbers spaced evenly."""
+"""Numbers at equal steps or ratios, and a window over them."""
 
 from __future__ import annotations
 
@@ -9,85 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, derived, is_tensor, made
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import Op, op
+from tapenet.ops.low import dtype_of
+from tapenet.ops.op import Op, called, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
-
-full_like: Op = op(
-    lambda a, fill_value, dtype=None, *, shape=None: np.full_like(a, fill_value, dtype=dtype, shape=shape),
-    name="full_like",
-    label="full like",
-    numpy=np.full_like,
-    nondiff=("a",),
-    fill_value=lambda g, fill_value_shape: unbroadcast(g, fill_value_shape),
-    formula="fill_value in the shape of a",
-    gradients="fill_value: g summed over the repeated axes",
-    doc="""`fill_value`, broadcast, in the shape and dtype of `a`, or in those given.
-
-    Raises:
-        ValueError: `fill_value` does not broadcast to the shape.
-
-    >>> import tapenet as tn
-    >>> tn.full_like(tn.tensor([1.0, 2.0]), 3)
-    Tensor([3., 3.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=())),
-        sample(r.normal(size=(2, 3)), r.normal(size=3)),
-        sample(r.normal(size=2), 1.5, np.int64),
-        sample(r.normal(size=2), r.normal(size=(2, 1)), shape=(2, 3)),
-        sample(r.normal(size=(0, 2)), 1.0),
-    ],
-    mend=lambda a, fill_value, dtype, shape: f"fill_value has shape {np.shape(fill_value)}, a {np.shape(a)}",
-)
-
-empty_like = op(
-    lambda a, dtype=None, *, shape=None: np.zeros_like(a, dtype=dtype, shape=shape),
-    name="empty_like",
-    label="empty like",
-    numpy=np.empty_like,
-    nondiff=True,
-    formula="0 in the shape of a",
-    doc="""An array of the shape and dtype of `a`, or of those given, to be written to. NumPy leaves open what it holds;
-    here these are zeros, so that a step that is run again gives the same.
-
-    >>> import tapenet as tn
-    >>> tn.empty_like(tn.tensor([1.0, 2.0])).shape
-    (2,)
-    """,
-    samples=lambda r: [sample(r.normal(size=(0, 3))), sample(r.normal(size=2), np.int64, shape=(0,))],
-)
-
-
-@derived(
-    samples=lambda r: [
-        sample(5, np.abs(r.normal(size=()))),
-        sample(4, r.normal(size=())),
-        sample(1, r.normal(size=())),
-        sample(0, r.normal(size=())),
-        sample(3, np.array(0.0)),
-    ]
-)
-def kaiser(M: int, beta: Any) -> Any:
-    """The Kaiser window of `M` points, I₀(beta √(1 − t²)) / I₀(beta) for t evenly spaced from −1 to 1, in the dtype of
-    `beta`. (`np.kaiser` looks at no argument of its own for a tensor, so that it knows plain values only.)
-
-    Args:
-        beta: a number, which may be a tensor: 0 gives a rectangle, the larger the narrower.
-
-    >>> import tapenet as tn
-    >>> tn.kaiser(3, tn.tensor(2.0)).round(4)
-    Tensor([0.4387, 1.    , 0.4387])
-    """
-    beta = array_like(beta)
-    half = (M - 1) / 2
-    t = (np.arange(M) - half) / (half or 1)
-    return np.i0(beta * np.sqrt(1 - t**2).astype(np.result_type(beta, np.float16))) / np.i0(beta)
-
-
-# -- evenly spaced -----------------------------------------------------------------------------------------------
+from tapenet.ops.shapes.making import check_device
 
 #: Types of numbers that leave the dtype to the arrays.
 _PLAIN = (bool, int, float, complex)
@@ -96,6 +24,97 @@ _PLAIN = (bool, int, float, complex)
 def float_dtype(*values: Any) -> Any:
     """The inexact dtype of several values; Python's numbers are weak."""
     return np.result_type(0.0, *(v if type(v) in _PLAIN else array_like(v).dtype for v in values))
+
+
+# -- steps of a given length -------------------------------------------------------------------------------------
+
+
+def _stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
+    if step == 0 and type(step) is not int:  # of which NumPy says so
+        raise ValueError("a step of 0 comes to no end")
+    if dtype is not None:
+        return np.arange(start, stop, step, dtype=dtype)
+    found = np.arange(start, stop, step)
+    # NumPy's are float64 whatever the ends are.
+    return found if found.dtype != np.float64 else found.astype(float_dtype(start, stop, step), copy=False)
+
+
+#: What `arange` is of tensors.
+stepped: Op = op(
+    _stepped,
+    name="stepped",
+    label="arange",
+    nondiff=("stop",),
+    lower=called("how many elements it has depends on values"),
+    start=lambda g: np.sum(g),
+    step=lambda g: np.sum(g * np.arange(g.shape[0]).astype(g.dtype)),
+    formula="start + i · step, for each i from 0 on with which it is before stop",
+    gradients="start: Σ g; step: Σ g · i",
+    doc="""The numbers from `start` on at steps of `step` before `stop`, which `arange` returns.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.ranges import stepped
+    >>> stepped(tn.tensor(0.5), 2.0, 1.0, None)
+    Tensor([0.5, 1.5])
+    """,
+    samples=lambda r: [
+        sample(np.array(0.3), 2.1, np.array(0.4), None),
+        sample(np.array(3.0), np.array(-1.1), np.array(-1.5), None),
+        sample(np.array(2.0), 1, 1, None),
+    ],
+)
+
+
+@derived(
+    numpy=np.arange,
+    makes=True,
+    samples=lambda r: [
+        sample(np.array(0.3), 2.1, np.array(0.4)),
+        sample(np.array(0.3), np.array(-3.0), -1),
+        sample(np.array(3)),
+        sample(1, 7, step=2),
+        sample(2.5),
+        sample(np.array(0.3), 9.0, 1.6, np.int64),
+    ],
+)
+def arange(start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None) -> Any:
+    """The numbers start, start + step, start + 2 step ... before `stop`, as a tensor.
+
+    How many there are is a step of the arguments, without a derivative: those of the elements are 1 by `start` and 0, 1, 2
+    ... by `step`. A compiled step is for one number of them: `start + step * np.arange(n)` says it.
+
+    Args:
+        start: the first number; without `stop` the numbers go from 0 to before it.
+        stop: the numbers come before it.
+        step: from one to the next, not 0.
+        dtype: by default that of the arguments (NumPy's is float64 or int64 at least).
+        device: "cpu", if anything.
+
+    Raises:
+        ValueError: a step of 0; ZeroDivisionError, if that is a Python integer.
+        TypeError: an argument that is no number.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.arange(3)
+    Tensor([0, 1, 2], dtype=int64)
+    >>> s = tn.tensor(0.5, requires_grad=True)
+    >>> np.arange(0, 1.5, s, like=s).sum().backward()
+    >>> s.grad
+    Tensor(3.)
+    """
+    check_device("arange", device)
+    if stop is None:
+        start, stop = None, start
+    start = 0 if start is None else start
+    shapes = [np.shape(v) for v in (start, stop, step)]
+    if any(shapes):
+        raise TypeError(f"arange: start, stop and step have shapes {shapes}: they are numbers, without axes")
+    dtype = None if dtype is None else dtype_of(dtype)
+    found = stepped(start, stop, step, dtype)
+    return found if is_tensor(type(found)) else made(found)
+
+
+# -- a given number of steps -------------------------------------------------------------------------------------
 
 
 def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
@@ -143,7 +162,7 @@ spaced = op(
     doc="""`num` numbers at equal steps from `start` to `stop`, which `linspace` returns.
 
     >>> import tapenet as tn
-    >>> from tapenet.ops.shapes.creation import spaced
+    >>> from tapenet.ops.shapes.ranges import spaced
     >>> spaced(tn.tensor(0.0), 1.0, 3, True, None, 0)
     Tensor([0. , 0.5, 1. ])
     """,
@@ -288,7 +307,7 @@ geometric: Op = op(
     doc="""`num` numbers at equal ratios from `start` to `stop`, which `geomspace` returns.
 
     >>> import tapenet as tn
-    >>> from tapenet.ops.shapes.creation import geometric
+    >>> from tapenet.ops.shapes.ranges import geometric
     >>> geometric(tn.tensor(1.0), 4.0, 3, True, None, 0)
     Tensor([1., 2., 4.])
     """,
@@ -336,3 +355,32 @@ def geomspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype
     # Cast after all is done: the rules need the numbers as they were.
     made = geometric(start, stop, num, endpoint, np.result_type(float_dtype(start, stop), dtype), axis)
     return np.astype(made, dtype, copy=False)
+
+
+# -- windows -----------------------------------------------------------------------------------------------------
+
+
+@derived(
+    samples=lambda r: [
+        sample(5, np.abs(r.normal(size=()))),
+        sample(4, r.normal(size=())),
+        sample(1, r.normal(size=())),
+        sample(0, r.normal(size=())),
+        sample(3, np.array(0.0)),
+    ]
+)
+def kaiser(M: int, beta: Any) -> Any:
+    """The Kaiser window of `M` points, I₀(beta √(1 − t²)) / I₀(beta) for t evenly spaced from −1 to 1, in the dtype of
+    `beta`. (`np.kaiser` looks at no argument of its own for a tensor, so that it knows plain values only.)
+
+    Args:
+        beta: a number, which may be a tensor: 0 gives a rectangle, the larger the narrower.
+
+    >>> import tapenet as tn
+    >>> tn.kaiser(3, tn.tensor(2.0)).round(4)
+    Tensor([0.4387, 1.    , 0.4387])
+    """
+    beta = array_like(beta)
+    half = (M - 1) / 2
+    t = (np.arange(M) - half) / (half or 1)
+    return np.i0(beta * np.sqrt(1 - t**2).astype(np.result_type(beta, np.float16))) / np.i0(beta)
