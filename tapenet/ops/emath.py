@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
+from tapenet.ops.products.basic import operand
 from tapenet.ops.registry import Samples, sample
 
 
@@ -51,11 +52,11 @@ cast_beyond = op(
 )
 
 
-def _of_one(
-    numpy: Any, real: Callable[[Any], Any], summary: str, where: str, example: str, inside: float, outside: float
-) -> Any:
-    """A function of one array: that of real numbers, of complex ones where an element is outside of its domain."""
-    low, high = (0.0, math.inf) if where == "negative" else (-1.0, 1.0)
+def _of_one(numpy: Any, real: Callable[[Any], Any], summary: str, example: str, limit: float | None = None) -> Any:
+    """A function of one array, in complex numbers where an element is negative, or beyond a limit on either side."""
+    low, high, where = (
+        (0.0, math.inf, "negative") if limit is None else (-limit, limit, f"beyond -{limit:g} or {limit:g}")
+    )
 
     def function(x: Any) -> Any:
         return real(cast_beyond(array_like(x), np.complex64, low, high))
@@ -75,46 +76,49 @@ def _of_one(
     >>> tn.emath.{example}
     """
     samples: Samples = lambda r: [
-        sample(inside * r.uniform(0.2, 0.9, (2, 3))),
-        sample(np.array([[inside * 0.5], [outside]])),
+        sample(r.uniform(0.2, 0.9, (2, 3))),
+        sample(np.array([[0.5], [-1.7]])),
         sample(r.normal(size=3) + 1j * r.normal(size=3)),
-        sample(np.array(outside)),
+        sample(np.array(-1.7)),
         sample(np.zeros((0, 2))),
     ]
     return derived(numpy=numpy, samples=samples)(function)
 
 
-sqrt = _of_one(np.emath.sqrt, np.sqrt, "The square root", "negative",
-               "sqrt(tn.tensor([-1.0, 4.0]))\n    Tensor([0.+1.j, 2.+0.j], dtype=complex128)", 2.0, -1.5)  # fmt: skip
-log = _of_one(np.emath.log, np.log, "The natural logarithm", "negative",
-              "log(tn.tensor([-1.0]))\n    Tensor([0.+3.14159265j], dtype=complex128)", 2.0, -1.5)  # fmt: skip
-log2 = _of_one(np.emath.log2, np.log2, "The logarithm to base 2", "negative",
-               "log2(tn.tensor([8.0]))\n    Tensor([3.])", 2.0, -1.5)  # fmt: skip
-log10 = _of_one(np.emath.log10, np.log10, "The logarithm to base 10", "negative",
-                "log10(tn.tensor([-10.0]))\n    Tensor([1.+1.36437635j], dtype=complex128)", 2.0, -1.5)  # fmt: skip
-arcsin = _of_one(np.emath.arcsin, np.arcsin, "The inverse sine", "beyond -1 or 1",
-                 "arcsin(tn.tensor([2.0]))\n    Tensor([1.57079633+1.3169579j], dtype=complex128)", 1.0, -1.7)  # fmt: skip
-arccos = _of_one(np.emath.arccos, np.arccos, "The inverse cosine", "beyond -1 or 1",
-                 "arccos(tn.tensor([2.0]))\n    Tensor([0.-1.3169579j], dtype=complex128)", 1.0, -1.7)  # fmt: skip
-arctanh = _of_one(np.emath.arctanh, np.arctanh, "The inverse hyperbolic tangent", "beyond -1 or 1",
-                  "arctanh(tn.tensor([0.5]))\n    Tensor([0.54930614])", 1.0, -1.7)  # fmt: skip
-
-
-_NUMBERS = (bool, int, float, complex)
+sqrt = _of_one(np.emath.sqrt, np.sqrt, "The square root",
+               "sqrt(tn.tensor([-1.0, 4.0]))\n    Tensor([0.+1.j, 2.+0.j], dtype=complex128)")  # fmt: skip
+log = _of_one(np.emath.log, np.log, "The natural logarithm",
+              "log(tn.tensor([-1.0]))\n    Tensor([0.+3.14159265j], dtype=complex128)")  # fmt: skip
+log2 = _of_one(np.emath.log2, np.log2, "The logarithm to base 2",
+               "log2(tn.tensor([8.0]))\n    Tensor([3.])")  # fmt: skip
+log10 = _of_one(np.emath.log10, np.log10, "The logarithm to base 10",
+                "log10(tn.tensor([-10.0]))\n    Tensor([1.+1.36437635j], dtype=complex128)")  # fmt: skip
+arcsin = _of_one(np.emath.arcsin, np.arcsin, "The inverse sine",
+                 "arcsin(tn.tensor([2.0]))\n    Tensor([1.57079633+1.3169579j], dtype=complex128)", 1.0)  # fmt: skip
+arccos = _of_one(np.emath.arccos, np.arccos, "The inverse cosine",
+                 "arccos(tn.tensor([2.0]))\n    Tensor([0.-1.3169579j], dtype=complex128)", 1.0)  # fmt: skip
+arctanh = _of_one(np.emath.arctanh, np.arctanh, "The inverse hyperbolic tangent",
+                  "arctanh(tn.tensor([0.5]))\n    Tensor([0.54930614])", 1.0)  # fmt: skip
 
 
 def _pair(x: Any, y: Any) -> tuple[Any, Any]:
     """Two arguments as arrays; but a Python number beside an array of floats stays one, which widens nothing."""
-    given = [v if type(v) in _NUMBERS else array_like(v) for v in (x, y)]
-    weak = any(type(v) not in _NUMBERS and v.dtype.kind in "fc" for v in given)
-    first, second = given if weak else map(array_like, given)
-    return first, second
+    x, y = operand(x), operand(y)
+    if any(hasattr(v, "dtype") and v.dtype.kind in "fc" for v in (x, y)):
+        return x, y
+    return array_like(x), array_like(y)
 
 
 def _beyond_zero(x: Any) -> Any:
-    if type(x) in _NUMBERS:
-        return x if type(x) is complex or x >= 0 else complex(x)
-    return cast_beyond(x, np.complex64, 0.0)
+    if hasattr(x, "dtype"):
+        return cast_beyond(x, np.complex64, 0.0)
+    return x if type(x) is complex or x >= 0 else complex(x)
+
+
+def _log(x: Any) -> Any:
+    found = np.log(_beyond_zero(x))
+    # NumPy's logarithm of a Python number would widen what it meets: as a Python number it does not.
+    return found if hasattr(x, "dtype") else found.item()
 
 
 @derived(
@@ -138,11 +142,8 @@ def logn(n: Any, x: Any) -> Any:
     >>> tn.emath.logn(2, tn.tensor([4.0, 8.0]))
     Tensor([2., 3.])
     """
-    # NumPy's logarithm of a Python number would widen what it meets: as a Python number it does not.
-    above, below = (
-        np.log(_beyond_zero(v)).item() if type(v) in _NUMBERS else np.log(_beyond_zero(v)) for v in _pair(x, n)
-    )
-    return above / below
+    x, n = _pair(x, n)
+    return _log(x) / _log(n)
 
 
 @derived(
@@ -166,6 +167,6 @@ def power(x: Any, p: Any) -> Any:
     Tensor([0.25  , 0.0625])
     """
     x, p = _pair(x, p)
-    if type(p) not in _NUMBERS and p.dtype.kind in "iu":
+    if hasattr(p, "dtype") and p.dtype.kind in "iu":
         p = cast_beyond(p, np.float64, 0.0)
     return np.power(_beyond_zero(x), p)

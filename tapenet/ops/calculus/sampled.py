@@ -12,13 +12,14 @@ from tapenet.ops.calculus.slopes import along
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import along_axis
 
 # -- differences -------------------------------------------------------------------------------------------------
 
 
 def part(a: Any, axis: int, where: slice) -> Any:
     """A slice of `a` along one axis."""
-    return a[(*(slice(None),) * axis, where)]
+    return a[along_axis(axis, where)]
 
 
 def _differences_a(g: Any, a_shape: Any, n: int, axis: int) -> Any:

@@ -18,6 +18,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.complex import conjugate, real
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
+from tapenet.ops.shapes.basic import along_axis
 
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
@@ -34,7 +35,7 @@ def fitted(a: Any, length: int, axis: int) -> Any:
     have = a.shape[axis]
     axis = normalize_axis_index(axis, a.ndim)
     if have > length:
-        return a[(*(slice(None),) * axis, slice(0, length))]
+        return a[along_axis(axis, slice(0, length))]
     if have < length:
         missing = np.zeros((*a.shape[:axis], length - have, *a.shape[axis + 1 :]), a.dtype)
         return np.concatenate([a, missing], axis)
@@ -56,7 +57,7 @@ def _weighed(a: Any, n: int, axis: int, weight: float) -> Any:
     else:  # as pairs of real numbers, which are multiplied in a third of the time
         parts = found.view(found.real.dtype)
         first, stop = 2, 2 * stop
-    parts[(*(slice(None),) * axis, slice(first, stop))] *= weight
+    parts[along_axis(axis, slice(first, stop))] *= weight
     return found
 
 

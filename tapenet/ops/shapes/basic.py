@@ -398,6 +398,15 @@ def whole(shape: Any) -> tuple[int, ...]:
     return shape if not shape or isinstance(shape[0], int) else (len(shape), *whole(shape[0]))
 
 
+def along_axis(axis: int, place: Any) -> tuple[Any, ...]:
+    """The index of `place`, a slice or indices, along an axis that is counted from the front.
+
+    >>> np.arange(6).reshape(2, 3)[along_axis(1, slice(0, 2))].shape
+    (2, 2)
+    """
+    return (*(slice(None),) * axis, place)
+
+
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """Sum a gradient over the axes that broadcasting from `shape` added or stretched. What is written to an array may also
     have had further axes of length one in front."""

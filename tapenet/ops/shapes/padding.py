@@ -11,13 +11,10 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import along_axis
 from tapenet.ops.shapes.concatenation import concatenate
 
 Pairs = tuple[tuple[int, int], ...]
-
-
-def _at(axis: int, start: int | None, stop: int | None) -> tuple[Any, ...]:
-    return (*(slice(None),) * axis, slice(start, stop))
 
 
 def _pad_constant(array: Any, pad_width: Pairs, value: Any = 0) -> Any:
@@ -27,9 +24,9 @@ def _pad_constant(array: Any, pad_width: Pairs, value: Any = 0) -> Any:
     made[tuple(slice(b, b + n) for n, (b, _) in zip(array.shape, pad_width, strict=True))] = array
     for axis, (n, (before, after)) in enumerate(zip(shape, pad_width, strict=True)):
         if before:
-            made[_at(axis, 0, before)] = value
+            made[along_axis(axis, slice(0, before))] = value
         if after:
-            made[_at(axis, n - after, n)] = value
+            made[along_axis(axis, slice(n - after, n))] = value
     return made
 
 
@@ -131,7 +128,7 @@ def _joined(a: Any, axis: int, widths: tuple[int, int], before: Any, after: Any)
 def _ends(a: Any, axis: int) -> tuple[Any, Any]:
     """The first and the last part along an axis, of length 1."""
     n = a.shape[axis]
-    return a[_at(axis, 0, 1)], a[_at(axis, n - 1, n)]
+    return a[along_axis(axis, slice(0, 1))], a[along_axis(axis, slice(n - 1, n))]
 
 
 def _sources(n: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
@@ -153,8 +150,8 @@ def _sources(n: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
 
 def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any, Any]:
     """Borders that repeat elements."""
-    before, after = ((*(slice(None),) * axis, at) for at in _sources(a.shape[axis], widths, mode))
-    return a[before], a[after]
+    before, after = _sources(a.shape[axis], widths, mode)
+    return a[along_axis(axis, before)], a[along_axis(axis, after)]
 
 
 def _pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
@@ -187,7 +184,7 @@ def _fold(a: Any, pad_width: Pairs, mode: str, first: int) -> Any:
                 part = a[(*lead, *inside[first:axis], border)]
                 if any(map(any, pad_width[axis + 1 :])):
                     part = _fold(part, _without(pad_width, axis), mode, axis + 1)
-                place = (*(slice(None),) * axis, source)
+                place = along_axis(axis, source)
                 if isinstance(source, slice):
                     target = made[place]
                     target += part if target.shape == part.shape else part.sum(axis, keepdims=True)
@@ -214,7 +211,7 @@ def _fold_copies_lowered(a: Any, pad_width: Pairs, mode: str) -> Any:
         if before or after:
             places = np.pad(np.arange(n), (before, after), mode)  # type: ignore[call-overload]
             made = np.zeros_like(a, shape=(*a.shape[:axis], n, *a.shape[axis + 1 :]))
-            np.add.at(made, (*(slice(None),) * axis, places), a)
+            np.add.at(made, along_axis(axis, places), a)
             a = made
     return a
 
@@ -311,8 +308,8 @@ def _statistic(a: Any, axis: int, widths: tuple[int, int], mode: str, lengths: t
         found = _STATISTICS[mode](chunk, axis=axis, keepdims=True)
         return np.rint(found) if a.dtype.kind in "iu" else found
 
-    left = side(a[_at(axis, 0, first)])
-    right = left if first == last == n else side(a[_at(axis, n - last, None)])
+    left = side(a[along_axis(axis, slice(0, first))])
+    right = left if first == last == n else side(a[along_axis(axis, slice(n - last, None))])
     return _joined(a, axis, widths, left, right)
 
 

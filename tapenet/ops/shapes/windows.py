@@ -9,6 +9,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.basic import along_axis
 
 
 def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -16,10 +17,6 @@ def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tup
     lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
     axes = tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim, allow_duplicate=True)
     return lengths, axes
-
-
-def _along(axis: int, place: Any) -> tuple[Any, ...]:
-    return (*(slice(None),) * axis, place)
 
 
 def _view(x: Any, window_shape: Any, axis: Any = None) -> Any:
@@ -44,11 +41,11 @@ def _fold(a: Any, axis: tuple[int, ...]) -> Any:
         # As many additions of whole arrays as there are places in a window, or windows, whichever are fewer.
         if length <= count:
             for k in range(length):
-                made[_along(i, slice(k, k + count))] += a[..., k]
+                made[along_axis(i, slice(k, k + count))] += a[..., k]
         else:
             parts = np.moveaxis(a, (i, -1), (0, i + 1))
             for k in range(count):
-                made[_along(i, slice(k, k + length))] += parts[k]
+                made[along_axis(i, slice(k, k + length))] += parts[k]
         a = made
     return a
 
@@ -58,7 +55,7 @@ def _fold_lowered(a: Any, axis: tuple[int, ...]) -> Any:
         count, length = a.shape[i], a.shape[-1]
         shape = (*a.shape[:i], count + length - 1, *a.shape[i + 1 : -1])
         made = np.zeros_like(a, shape=shape)
-        np.add.at(made, _along(i, np.arange(count)[:, None] + np.arange(length)), np.moveaxis(a, -1, i + 1))
+        np.add.at(made, along_axis(i, np.arange(count)[:, None] + np.arange(length)), np.moveaxis(a, -1, i + 1))
         a = made
     return a
 
