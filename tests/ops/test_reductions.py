@@ -349,8 +349,9 @@ def test_nothing_chosen() -> None:
             (np.var, "Degrees of freedom"),
             (np.std, "Degrees of freedom"),
         ):
-            with pytest.warns(RuntimeWarning, match=words):
-                assert np.isnan(f(leaf(x.data), where=nothing).data)
+            for where in (nothing, tn.tensor(nothing)):
+                with pytest.warns(RuntimeWarning, match=words):
+                    assert np.isnan(f(leaf(x.data), where=where).data)
         with pytest.warns(RuntimeWarning, match="Degrees of freedom"):
             np.var(leaf(x.data), where=[True, False], ddof=1)
         with pytest.warns(RuntimeWarning, match="Mean of empty slice"):

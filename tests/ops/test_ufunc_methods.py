@@ -376,6 +376,9 @@ def test_zeros_and_infinities_on_the_way_give_no_nan() -> None:
     t = leaf([0.0, 0.0])
     (np.hypot.reduce(t) + np.hypot.accumulate(t).sum()).backward()
     np.testing.assert_array_equal(t.grad.data, [1.0, 0.0])  # of the first result, which is the element itself
+    t = leaf([math.inf, 1.0])
+    np.hypot.reduce(t).backward(0.0)
+    np.testing.assert_array_equal(t.grad.data, 0.0)
     t = leaf([-math.inf, -math.inf])
     np.logaddexp2.reduce(t).backward()
     np.testing.assert_array_equal(t.grad.data, 0.0)

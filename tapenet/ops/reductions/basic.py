@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from tapenet.ops.reductions.common import (
     real,
     scaled,
     squared,
+    warn_of_none,
 )
 from tapenet.ops.registry import Samples, sample
 
@@ -58,12 +58,6 @@ def how_many(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
     if where is True:
         return count(a.shape, axis)
     return np.sum(np.broadcast_to(array_like(where), a.shape), axis=axis, keepdims=keepdims)
-
-
-def warn_of_none(number: Any, words: str) -> None:
-    """NumPy's warning, where a number of elements that can be looked at is 0 or less."""
-    if isinstance(number, (np.ndarray, np.generic, int, float)) and np.any(np.less_equal(number, 0)):
-        warnings.warn(words, RuntimeWarning, stacklevel=2)
 
 
 def _reduction(
@@ -188,7 +182,7 @@ def _var_more(
     # Masked before it is squared: a nan that is left out must not meet the gradient 0 in a product.
     total = sum(squared(chosen("var", a - mean, where, 0)), axis, dtype, keepdims=keepdims)
     dof = how_many(a, axis, keepdims, where) - ddof
-    warn_of_none(dof, "Degrees of freedom <= 0 for slice")
+    warn_of_none(dof)
     if where is True:
         found = total / (dof if dof > 0 else 0)
     else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from tapenet.ops.derived import array_like
+from tapenet.ops.derived import array_like, known
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.registry import Samples, sample
 
@@ -57,6 +59,19 @@ def without_nan(a: Any, fill: Any) -> Any:
     """`a` with `fill` in place of nan."""
     a = array_like(a)
     return np.where(np.isnan(a), fill, a) if a.dtype.kind in "fc" else a
+
+
+def holds(value: Any, test: Callable[[Any], Any]) -> bool:
+    """Whether a test holds of one of the numbers of a value; nothing does of those that are not known yet, while a step is
+    captured."""
+    numbers = known(value)
+    return numbers is not None and bool(np.any(test(numbers)))
+
+
+def warn_of_none(freedom: Any, words: str = "Degrees of freedom <= 0 for slice") -> None:
+    """NumPy's warning, where a number of elements or of degrees of freedom is 0 or less."""
+    if holds(freedom, lambda n: n <= 0):
+        warnings.warn(words, RuntimeWarning, stacklevel=2)
 
 
 def conjugate(z: Any) -> Any:

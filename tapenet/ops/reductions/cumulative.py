@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.basic import finite, zmul
 from tapenet.ops.indexing.selecting import along
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.common import divisible, like, without_nan
@@ -285,17 +284,12 @@ cumulative_min = _extreme(
 # -- logarithms --------------------------------------------------------------------------------------------------
 
 
-def _share(low: Any, high: Any) -> Any:
-    """e^(low − high), 0 where both are −∞."""
-    return np.exp(low - np.where(high == -math.inf, 0, high))
-
-
 def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
     # Σ over j ≥ i of g[j] · e^(array[i] − out[j]), put together from steps of e^(out[i] − out[i+1]), none above 1.
     g, out, array = (np.moveaxis(v, axis, -1) for v in (g, out, array))
-    steps = _share(out[..., :-1], out[..., 1:])
+    steps = np.exp(out[..., :-1] - finite(out[..., 1:]))
     later = recurrence(g, shifted_in(steps) if out.shape[-1] else out)
-    return np.moveaxis(zmul(later, _share(array, out)), -1, axis)
+    return np.moveaxis(zmul(later, np.exp(array - finite(out))), -1, axis)
 
 
 logcumsumexp = op(

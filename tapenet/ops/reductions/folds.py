@@ -15,6 +15,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.reductions import cumulative
+from tapenet.ops.reductions.common import mend
 from tapenet.ops.registry import numpy_functions, sample
 
 
@@ -73,36 +74,34 @@ accumulated = op(
 # -- with one ----------------------------------------------------------------------------------------------------
 
 
-def _derivatives(ufunc: np.ufunc, x: Any, y: Any, out: Any) -> list[Any]:
-    """The derivatives of ufunc(x, y) by x and y, from the rules of the op that it is."""
-    known = {"g": np.ones_like(out), "x": x, "y": y, "out": out}
-    made = numpy_functions[ufunc]
-    return [made.rules[n](**{need: known[need] for need in made.needs[n]}) for n in ("x", "y")]  # type: ignore[attr-defined]
+def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Any, y: Any, out: Any) -> Any:
+    """The gradient of ufunc(x, y) by "x" or "y", by the rule of the op that it is."""
+    made: Any = numpy_functions[ufunc]
+    known = {"g": g, "x": x, "y": y, "out": out}
+    return made.rules[name](**{need: known[need] for need in made.needs[name]})
 
 
 def _through(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
     """The gradient by `a` where `out` is what has been combined so far and `g` its gradient."""
     g, a, out = (np.moveaxis(v, axis, -1) for v in (g, a, out))
-    by_before, by_next = _derivatives(ufunc, out[..., :-1], a[..., 1:], out[..., 1:])
+    step = np.ones_like(out[..., 1:]), out[..., :-1], a[..., 1:], out[..., 1:]
+    by_before, by_next = (_gradient(ufunc, name, *step) for name in ("x", "y"))
     whole = cumulative.recurrence(g, cumulative.shifted_in(by_before))
     return np.moveaxis(np.concatenate([whole[..., :1], zmul(whole[..., 1:], by_next)], -1), -1, axis)
 
 
-#: The gradients of folds that are known as a whole, in terms of what is broadcast along the axis: g, the first element's or
-#: not, an element, and the result.
-_WHOLE: dict[np.ufunc, Any] = {
-    np.subtract: lambda g, sign, a, out: g * sign,
-    np.hypot: lambda g, sign, a, out: g * (a / np.where(out == 0, math.inf, out)),
-    np.logaddexp2: lambda g, sign, a, out: g * np.exp2(a - np.where(out == -math.inf, 0, out)),
-}
+#: Ufuncs whose gradient by `x` is a function of x and the result alone: that of a fold by each element is the same.
+_SYMMETRIC = (np.hypot, np.logaddexp2)
 
 
 def _folded_a(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
     g = np.expand_dims(g, axis)
-    if ufunc in _WHOLE:
+    if ufunc in _SYMMETRIC:
+        return _gradient(ufunc, "x", g, a, None, np.expand_dims(out, axis))
+    if ufunc is np.subtract:
         sign = np.full([n if i == axis % a.ndim else 1 for i, n in enumerate(a.shape)], -1, a.dtype)
         sign.reshape(-1)[0] = 1
-        return _WHOLE[ufunc](g, sign, a, np.expand_dims(out, axis))
+        return g * sign
     before = list(a.shape)
     before[axis] -= 1
     return _through(np.concatenate([np.zeros(before, g.dtype), g], axis), a, running_fold(a, ufunc, axis), ufunc, axis)
@@ -127,7 +126,7 @@ _ARGS = """
         ufunc: a ufunc of two arguments, for which an op stands.
         axis: the axis to combine along.
 """
-#: Where a processor has AVX-512, NumPy 2.4 combines of these only the first and the last element.
+#: Where a processor has AVX-512, `reduce` of NumPy 2.4 combines of these only the first and the last element.
 _SKIPPING = (np.power, np.arctan2)
 folded = op(
     lambda a, ufunc, axis=0: (
@@ -145,7 +144,7 @@ folded = op(
     Tensor(2.)
     """,
     samples=_samples,
-    mend=lambda a, ufunc, axis: f"axis must be one of the {np.ndim(a)} axes of a",
+    mend=mend,
 )
 running_fold = op(
     lambda a, ufunc, axis=0: ufunc.accumulate(a, axis),
@@ -161,7 +160,7 @@ running_fold = op(
     Tensor([5., 4., 2.])
     """,
     samples=_samples,
-    mend=lambda a, ufunc, axis: f"axis must be one of the {np.ndim(a)} axes of a",
+    mend=mend,
 )
 
 

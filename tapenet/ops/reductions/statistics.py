@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tapenet.ops.derived import array_like, derived, known
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import count
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.common import conjugate, holds, warn_of_none
 from tapenet.ops.registry import refuse, sample
-
-
-def _holds(value: Any, test: Any) -> bool:
-    """Whether a test holds of one of the numbers of a value; nothing does of those that are not known yet, while a step is
-    captured."""
-    numbers = known(value)
-    return numbers is not None and bool(np.any(test(numbers)))
 
 
 def _weights_along(a: Any, weights: Any, axis: Any) -> Any:
@@ -83,7 +75,7 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     weights = _weights_along(a, array_like(weights), axis)
     dtype = np.result_type(a.dtype, weights.dtype, *(["f8"] if a.dtype.kind in "biu" else []))
     total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
-    if _holds(total, lambda n: n == 0):
+    if holds(total, lambda n: n == 0):
         raise ZeroDivisionError("average: the weights sum to 0")
     a = a if a.dtype.kind in "fc" else a.astype(dtype)
     mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
@@ -114,9 +106,9 @@ def _checked(weights: Any, name: str, observations: int, dtype: Any) -> Any:
     weights = array_like(weights)
     if weights.shape != (observations,):
         raise RuntimeError(f"cov: {name} of shape {weights.shape} for {observations} observations")
-    if _holds(weights, lambda n: n < 0):
+    if holds(weights, lambda n: n < 0):
         raise ValueError(f"cov: {name} cannot be negative")
-    if name == "fweights" and _holds(weights, lambda n: n != np.rint(n)):
+    if name == "fweights" and holds(weights, lambda n: n != np.rint(n)):
         raise TypeError("cov: fweights count observations, so they are whole numbers; for others use aweights")
     return weights if weights.dtype == dtype else weights.astype(dtype)
 
@@ -253,16 +245,14 @@ def cov(
         aweights = _checked(aweights, "aweights", n, real)
         weights = aweights if weights is None else weights * aweights
     if weights is None:
-        if n <= ddof:
-            warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+        warn_of_none(n - ddof)
         return np.squeeze(covariance(x, max(n - ddof, 0)))
     total = np.sum(weights)
-    if _holds(total, lambda n: n == 0):
+    if holds(total, lambda n: n == 0):
         raise ZeroDivisionError("cov: the weights sum to 0")
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     freedom = total if ddof == 0 else total - ddof * lost
-    if _holds(freedom, lambda n: n <= 0):
-        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=2)
+    warn_of_none(freedom)
     return np.squeeze(covariance(x, np.maximum(freedom, 0), weights))
 
 
