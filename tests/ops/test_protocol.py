@@ -1,4 +1,4 @@
-"""Methods of ufuncs, and `out=`, `where=`, `dtype=`, on tensors: NumPy's values, and gradients by finite differences."""
+"""`out=`, `where=`, `dtype=` and other options on tensors: NumPy's values, and gradients by finite differences."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet.ops.derived import Derived, pure
@@ -37,132 +35,6 @@ def agrees(f: Callable[..., Any], *arrays: Any, gradients: bool = True) -> None:
     assert found.requires_grad == gradients
     if gradients:
         check_grads(f, arrays, order=2)
-
-
-# -- reduce ------------------------------------------------------------------------------------------------------
-
-REDUCTIONS: dict[str, Callable[[Any], Any]] = {
-    "add": np.add.reduce,
-    "add all": lambda a: np.add.reduce(a, axis=None),
-    "add tuple": lambda a: np.add.reduce(a, axis=(0, -1), keepdims=True),
-    "add where": lambda a: np.add.reduce(a, axis=1, where=MASK, initial=3.0),
-    "multiply": lambda a: np.multiply.reduce(a, axis=-1),
-    "maximum": lambda a: np.maximum.reduce(a, axis=0, keepdims=True),
-    "minimum initial": lambda a: np.minimum.reduce(a, axis=1, initial=0.9, where=MASK),
-    "logaddexp": lambda a: np.logaddexp.reduce(a, axis=1),
-    "logaddexp2": lambda a: np.logaddexp2.reduce(a, axis=1),
-    "fmax": lambda a: np.fmax.reduce(a, axis=0),
-    "hypot": lambda a: np.hypot.reduce(a, axis=(0, 1)),
-    "hypot kept": lambda a: np.hypot.reduce(a, axis=1, keepdims=True),
-    "subtract": lambda a: np.subtract.reduce(a, axis=1),
-    "divide": lambda a: np.divide.reduce(a, axis=0),
-    "subtract from initial": lambda a: np.subtract.reduce(a, axis=1, initial=3.0),
-    "divide where": lambda a: np.divide.reduce(a, axis=0, initial=2.0, where=MASK),
-    "0-d": lambda a: np.add.reduce(a[0, 0]) * 1,
-    "positional": lambda a: np.add.reduce(a, 0, None, None, True),
-}
-
-
-@pytest.mark.parametrize("name", REDUCTIONS)
-def test_reduce(name: str) -> None:
-    agrees(REDUCTIONS[name], X)
-
-
-def test_reduce_without_elements() -> None:
-    empty = np.zeros((0, 2))
-    for f in (np.add, np.multiply, np.hypot, np.logaddexp2):
-        agrees(
-            lambda a, f=f: f.reduce(a, axis=0),
-            empty,
-        )
-    with pytest.raises(ValueError, match="initial"):
-        np.divide.reduce(leaf(empty), axis=0)
-    with pytest.raises(ValueError, match=r"subtract\.reduce depends on the order .* one axis"):
-        np.subtract.reduce(leaf(X), axis=(0, 1))
-
-
-def test_reduce_of_steps_gives_tensors_without_gradient() -> None:
-    whole = np.array([[6, 3], [5, 12]])
-    for f in (np.bitwise_and, np.bitwise_xor, np.gcd, np.lcm):
-        found = f.reduce(tn.tensor(whole), axis=1)
-        assert type(found) is tn.Tensor
-        np.testing.assert_array_equal(found.data, f.reduce(whole, axis=1))
-    for f in (np.logical_and, np.logical_or, np.logical_xor, np.equal):
-        agrees(lambda a, f=f: f.reduce(a > 1, axis=0, keepdims=True), X, gradients=False)
-    np.testing.assert_array_equal(np.bitwise_or.accumulate(tn.tensor(whole), axis=1).data, [[6, 7], [5, 13]])
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_reduce_of_any_ufunc_over_any_axes(data: st.DataObject) -> None:
-    f = data.draw(st.sampled_from([np.add, np.multiply, np.maximum, np.minimum, np.hypot, np.logaddexp, np.fmin]))
-    shape = tuple(data.draw(st.lists(st.integers(1, 3), min_size=1, max_size=3)))
-    axis = data.draw(st.sampled_from([None, -1, tuple(range(len(shape)))]))
-    options: dict[str, Any] = {"axis": axis, "keepdims": data.draw(st.booleans())}
-    if data.draw(st.booleans()):
-        options |= {"where": np.random.default_rng(1).normal(size=shape) > 0, "initial": 0.3}
-    a = np.random.default_rng(data.draw(st.integers(0, 5))).uniform(0.5, 2, shape)
-    np.testing.assert_allclose(f.reduce(leaf(a), **options).data, f.reduce(a, **options), rtol=1e-13)
-    check_grads(lambda t: f.reduce(t, **options), [a])
-
-
-# -- accumulate, outer, reduceat ---------------------------------------------------------------------------------
-
-OTHERS: dict[str, Callable[[Any], Any]] = {
-    "add.accumulate": np.add.accumulate,
-    "multiply.accumulate": lambda a: np.multiply.accumulate(a, 1),
-    "maximum.accumulate": lambda a: np.maximum.accumulate(a, axis=-1),
-    "minimum.accumulate": lambda a: np.minimum.accumulate(a, axis=0),
-    "subtract.accumulate": lambda a: np.subtract.accumulate(a, axis=1),
-    "power.accumulate": lambda a: np.power.accumulate(a, axis=0),
-    "logaddexp.accumulate": lambda a: np.logaddexp.accumulate(a, axis=1),
-    "multiply.outer": lambda a: np.multiply.outer(a[0], a[:, 0]),
-    "power.outer": lambda a: np.power.outer(a, a[0]),
-    "subtract.outer with a list": lambda a: np.subtract.outer([1.0, 2.0], a[0]),
-    "add.reduceat": lambda a: np.add.reduceat(a, [0, 2, 1, 3], axis=1),
-    "add.reduceat first": lambda a: np.add.reduceat(a, [1, 1, 0]),
-    "multiply.reduceat": lambda a: np.multiply.reduceat(a, [0, 2, 1], axis=-1),
-    "maximum.reduceat": lambda a: np.maximum.reduceat(a, [0, 2], axis=0),
-    "hypot.reduceat": lambda a: np.hypot.reduceat(a, [0, 2], axis=1),
-}
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_other_methods(name: str) -> None:
-    agrees(OTHERS[name], X)
-
-
-def test_reduceat_looks_at_its_indices() -> None:
-    with pytest.raises(IndexError, match=r"add\.reduceat.* 4 elements of axis 1"):
-        np.add.reduceat(leaf(X), [0, 4], axis=1)
-
-
-# -- at ----------------------------------------------------------------------------------------------------------
-
-
-def at(ufunc: np.ufunc, index: Any) -> Callable[..., Any]:
-    return pure(lambda a, *b: ufunc.at(a, index, *b))
-
-
-REPEATED = np.array([0, 2, 2, 1, 2])
-
-
-@pytest.mark.parametrize("f", [np.add, np.subtract, np.multiply, np.divide, np.maximum, np.hypot, np.power])
-def test_at_applies_once_for_each_time_an_element_is_named(f: np.ufunc) -> None:
-    agrees(at(f, REPEATED), X, R.uniform(0.5, 1.5, (5, 4)))
-    agrees(at(f, (REPEATED, REPEATED)), X, R.uniform(0.5, 1.5, 5))
-    agrees(at(f, (slice(None), [1, 1])), X, R.uniform(0.5, 1.5))
-
-
-def test_at_of_one_argument() -> None:
-    agrees(at(np.sin, REPEATED), X)
-    agrees(at(np.square, np.array([], int)), X)
-    agrees(at(np.negative, MASK), X)
-
-
-def test_at_writes_no_tensor_into_an_array() -> None:
-    with pytest.raises(TypeError, match=r"np\.add\.at: a tensor cannot be written into an array"):
-        np.add.at(X.copy(), [0], leaf(X[0]))
 
 
 # -- out=, where=, dtype= ----------------------------------------------------------------------------------------
