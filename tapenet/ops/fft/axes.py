@@ -247,11 +247,7 @@ def ifftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
     """The inverse discrete Fourier transform along several axes.
 
     Args:
-        a: an array, complex or real.
-        s: the lengths of the transforms, by default those of the axes; -1 is that of the axis.
-            `a` is cut to them, or filled up with zeros.
-        axes: the axes to transform, by default all, or as many of the last as `s` has lengths.
-        norm: as for `fft`; n is the product of the lengths.
+        a, s, axes, norm: as for `fftn`.
 
     Raises:
         ValueError: not as many axes as lengths in `s`, or another norm.
@@ -293,10 +289,7 @@ def rfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
 
     Args:
         a: an array of real numbers.
-        s: the lengths of the transforms, by default those of the axes; -1 is that of the axis.
-            `a` is cut to them, or filled up with zeros.
-        axes: the axes to transform, by default all, or as many of the last as `s` has lengths.
-        norm: as for `fft`; n is the product of the lengths.
+        s, axes, norm: as for `fftn`.
 
     Raises:
         ValueError: not as many axes as lengths in `s`, or another norm.
@@ -346,8 +339,7 @@ def irfftn(a: Any, s: Any = None, axes: Any = None, norm: Any = None) -> Any:
         a: an array, complex or real.
         s: the lengths of the transforms, by default those of the axes, along the last one 2 (m - 1) for m
             coefficients; -1 is that of the axis. `a` is cut to them, or filled up with zeros.
-        axes: the axes to transform, by default all, or as many of the last as `s` has lengths.
-        norm: as for `fft`; n is the product of the lengths.
+        axes, norm: as for `fftn`.
 
     Raises:
         ValueError: not as many axes as lengths in `s`, or another norm.

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.linalg.matrices import regular, square_mend, transposed
+from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular, square_mend, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -40,7 +40,7 @@ def _good_inverse(a: Any) -> Any:
 
 def _finite(a: Any) -> Any:
     """The matrices, but the identity for those with elements that are infinite or nan."""
-    return np.where(_are_finite(a), a, np.eye(a.shape[-1], dtype=a.dtype))
+    return identity_where(~_are_finite(a), a)
 
 
 def _are_finite(a: Any) -> Any:
@@ -86,19 +86,14 @@ def _adjugate(a: Any) -> Any:
     trace = np.sum(np.where(unit, y, 0), axis=(-2, -1), keepdims=True)
     of_square = np.sum(y * transposed(y), axis=(-2, -1), keepdims=True)
     factor = np.where(unit, 1 - trace + 0.5 * (trace * trace - of_square), 0) + (1 - trace) * y + np.matmul(y, y)
-    found = _by_matrix(np.linalg.det(shifted)) * np.matmul(factor, inverse)
+    found = by_matrix(np.linalg.det(shifted)) * np.matmul(factor, inverse)
     found = np.where(np.abs(trace) > 2.5, 0, found)  # the trace counts the shifted directions
     return np.where(_are_finite(a), found, math.nan)
 
 
-def _by_matrix(values: Any) -> Any:
-    """Numbers, one for each matrix, in a shape that broadcasts against the matrices."""
-    return np.reshape(values, (*values.shape, 1, 1))
-
-
 def _det_a(g: Any, out: Any, a: Any) -> Any:
     inverse = _good_inverse(a) if type(a) is np.ndarray else None
-    return _by_matrix(g) * transposed(_adjugate(a)) if inverse is None else _by_matrix(g * out) * transposed(inverse)
+    return by_matrix(g) * transposed(_adjugate(a)) if inverse is None else by_matrix(g * out) * transposed(inverse)
 
 
 det = op(
@@ -154,9 +149,9 @@ def _slogdet_a(g: Any, out: Any, a: Any) -> Any:
             "matrices out by np.where(sign == 0, ..., logabsdet), add a small multiple of the identity, or use det"
         )
     # A singular matrix that the loss does not depend on: its gradient is 0. Another ends in the error of `inv`.
-    unused = _by_matrix((sign == 0) & (by_log == 0))
-    inverse = np.linalg.inv(np.where(unused, np.eye(a.shape[-1], dtype=a.dtype), a))
-    return np.where(unused, 0, _by_matrix(by_log) * transposed(inverse))
+    unused = by_matrix((sign == 0) & (by_log == 0))
+    inverse = np.linalg.inv(identity_where(unused, a))
+    return np.where(unused, 0, by_matrix(by_log) * transposed(inverse))
 
 
 slogdet = op(

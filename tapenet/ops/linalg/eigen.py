@@ -15,7 +15,7 @@ from tapenet.ops.linalg.degenerate import (
     provided,
     rounding,
 )
-from tapenet.ops.linalg.matrices import adjoint, in_triangle, on_diagonal
+from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, on_diagonal
 from tapenet.ops.op import op
 from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
@@ -188,7 +188,7 @@ def _eig_rule(g: Any, out: Any, a_dtype: Any, phases: bool) -> Any:
         idle = idle & np.all(gw == 0, axis=-1)[..., None, None]
     if gv is not None:
         idle = idle & np.all(gv == 0, axis=(-2, -1), keepdims=True)
-    v = np.where(idle, np.eye(w.shape[-1], dtype=v.dtype), v)
+    v = identity_where(idle, v)
     outer = adjoint(_inverse(v))
     if gv is None:
         made = outer * conjugate(gw)[..., None, :]

@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import apart, provided
-from tapenet.ops.linalg.matrices import adjoint, in_triangle, transposed
+from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, transposed
 from tapenet.ops.op import op
 from tapenet.ops.reductions.common import conjugate
 from tapenet.ops.registry import sample
@@ -141,14 +141,13 @@ def _regular(r: Any, used: Any) -> Any:
     k = r.shape[-1]
     if k == 0:
         return r
-    unit = np.eye(k, dtype=r.dtype)
     pivots = np.sum(np.abs(r) * np.eye(k, dtype=bool), axis=-1)
     least = k * float(np.finfo(r.dtype).eps) * np.max(pivots, axis=-1, keepdims=True)
     singular = ~np.all(pivots > least, axis=-1)
     r = provided(r, np.where(singular & used, 1, 0), 0.0, _RANK)
     singular = np.expand_dims(singular, -1)
     r = apart(r, np.where(singular, 0, np.arange(2)), 0.0, _LATER)  # two values that are equal where it is singular
-    return np.where(np.expand_dims(singular, -1), unit, r)
+    return identity_where(np.expand_dims(singular, -1), r)
 
 
 qr_factors = op(

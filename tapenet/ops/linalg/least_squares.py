@@ -114,7 +114,7 @@ def _from_lower(a: Any) -> Any:
 def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
     # Golub and Pereyra 1973: with P for out,
     # dP = -P da P + P Pᴴ daᴴ (1 - a P) + (1 - P a) daᴴ Pᴴ P as long as the rank stays the same.
-    if hermitian and a.size:
+    if hermitian and a.size:  # one without elements need not be square
         a = _from_lower(a)
     turned, out_h = transposed(g), adjoint(out)
     rows, columns = a.shape[-2:]
@@ -134,7 +134,7 @@ def _pinv_a(g: Any, out: Any, a: Any, hermitian: bool) -> Any:
 
 
 def _has_full_rank(a: Any, inverse: Any) -> bool:
-    """Whether the pseudoinverses of all matrices have their rank: the trace of their products with them."""
+    """Whether all matrices have full rank. The rank is the trace of the product with the pseudoinverse."""
     return bool(np.all(np.sum((inverse * transposed(a)).real, axis=(-2, -1)) > min(a.shape[-2:]) - 0.5))
 
 

@@ -24,6 +24,16 @@ def on_diagonal(values: Any) -> Any:
     return values[..., None, :] * np.eye(values.shape[-1], dtype=values.dtype)
 
 
+def by_matrix(values: Any) -> Any:
+    """Numbers, one for each matrix, in a shape that broadcasts against the matrices."""
+    return np.reshape(values, (*values.shape, 1, 1))
+
+
+def identity_where(condition: Any, a: Any) -> Any:
+    """The matrices `a`, but the identity in place of those for which a condition, (..., 1, 1), holds."""
+    return np.where(condition, np.eye(*a.shape[-2:], dtype=a.dtype), a)
+
+
 def in_triangle(g: Any, lower: bool) -> Any:
     """The gradient by a matrix of which one triangle is read and mirrored, from `g`, that by the Hermitian matrix."""
     n = g.shape[-1]

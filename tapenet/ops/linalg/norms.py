@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, known
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.linalg.matrices import regular
+from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import kept_shape, spread
 from tapenet.ops.reductions.common import conjugate
@@ -205,17 +205,19 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
 
 
 def _condition(value: Any, x: Any) -> Any:
-    lost = np.isnan(value)
-    return np.where(lost & ~np.any(np.isnan(x), axis=(-2, -1)), math.inf, value) if lost.any() else value
+    return _condition_lowered(value, x) if np.isnan(value).any() else value
+
+
+def _condition_lowered(value: Any, x: Any) -> Any:
+    lost = np.isnan(value) & ~np.any(np.isnan(x), axis=(-2, -1))
+    return np.where(lost, np.full((), math.inf, value.dtype), value)
 
 
 condition = op(
     _condition,
     name="condition",
     nondiff=("x",),
-    lower=lambda value, x: np.where(
-        np.isnan(value) & ~np.any(np.isnan(x), axis=(-2, -1)), np.full((), math.inf, value.dtype), value
-    ),
+    lower=_condition_lowered,
     value=lambda g, out: np.where(out < 1 / float(np.finfo(out.dtype).eps), g, np.zeros((), g.dtype)),
     formula="value, inf for nan that is not in x",
     gradients="value: g, 0 where out is 1/eps or more, eps being a rounding",
@@ -243,7 +245,7 @@ def _svdvals_or_nan(x: Any) -> Any:
     if numbers is None or np.isfinite(numbers).all():
         return np.linalg.svdvals(x)
     whole = np.isfinite(numbers).all((-2, -1))
-    values = np.linalg.svdvals(np.where(whole[..., None, None], x, np.eye(*x.shape[-2:], dtype=x.dtype)))
+    values = np.linalg.svdvals(identity_where(by_matrix(~whole), x))
     return np.where(whole[..., None], values, math.nan)
 
 
@@ -281,6 +283,6 @@ def cond(x: Any, p: Any = None) -> Any:
             first, last = values[..., 0], values[..., -1]
             return condition(last / first if p == -2 else first / last, x)
         singular = np.linalg.slogdet(x).sign == 0
-        safe = np.where(np.reshape(singular, (*singular.shape, 1, 1)), np.eye(x.shape[-1], dtype=x.dtype), x)
+        safe = identity_where(by_matrix(singular), x)
         found = norm(safe, p, (-2, -1)) * norm(np.linalg.inv(safe), p, (-2, -1))
         return condition(np.where(singular, math.inf, found), x)

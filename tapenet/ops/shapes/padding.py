@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,22 @@ from tapenet.ops.shapes.concatenation import concatenate
 Pairs = tuple[tuple[int, int], ...]
 
 
+def _inside(shape: Sequence[int], pad_width: Pairs) -> tuple[slice, ...]:
+    """Where an array of a shape is within its border."""
+    return tuple(slice(b, b + n) for n, (b, _) in zip(shape, pad_width, strict=True))
+
+
+def _surrounded(array: Any, pad_width: Pairs) -> Any:
+    """An array inside a border that is yet to be written. It has the array's order of memory: np.pad makes the last axis
+    innermost."""
+    made = np.empty_like(array, shape=[b + n + a for n, (b, a) in zip(array.shape, pad_width, strict=True)])
+    made[_inside(array.shape, pad_width)] = array
+    return made
+
+
 def _pad_constant(array: Any, pad_width: Pairs, value: Any = 0) -> Any:
-    """In the order of memory that the array has: np.pad makes the last axis innermost."""
-    shape = [b + n + a for n, (b, a) in zip(array.shape, pad_width, strict=True)]
-    made = np.empty_like(array, shape=shape)
-    made[tuple(slice(b, b + n) for n, (b, _) in zip(array.shape, pad_width, strict=True))] = array
-    for axis, (n, (before, after)) in enumerate(zip(shape, pad_width, strict=True)):
+    made = _surrounded(array, pad_width)
+    for axis, (n, (before, after)) in enumerate(zip(made.shape, pad_width, strict=True)):
         if before:
             made[along_axis(axis, slice(0, before))] = value
         if after:
@@ -37,9 +47,7 @@ pad_constant: Op = op(
         np.pad(array, pad_width, constant_values=value) if pad_width else np.copy(array)
     ),
     label=lambda pad_width: f"pad {_brief(pad_width)}",
-    array=lambda g, array_shape, pad_width: g[
-        tuple(slice(b, b + n) for (b, _), n in zip(pad_width, array_shape, strict=True))
-    ],
+    array=lambda g, array_shape, pad_width: g[_inside(array_shape, pad_width)],
     formula="array inside a border of one value",
     gradients="array: g without the border",
     doc="""The array with a border of one number: what `pad` is made of.
@@ -155,10 +163,7 @@ def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any,
 
 
 def _pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
-    """In the order of memory that the array has, as `_pad_constant`."""
-    made = np.empty_like(array, shape=[b + n + a for n, (b, a) in zip(array.shape, pad_width, strict=True)])
-    inside = [slice(b, b + n) for n, (b, _) in zip(array.shape, pad_width, strict=True)]
-    made[tuple(inside)] = array
+    made, inside = _surrounded(array, pad_width), _inside(array.shape, pad_width)
     for axis, (before, after) in enumerate(pad_width):
         if before or after:
             lead, rest = (slice(None),) * axis, inside[axis + 1 :]
@@ -172,7 +177,7 @@ def _pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
 def _fold(a: Any, pad_width: Pairs, mode: str, first: int) -> Any:
     """The sums, by where each came from, of what is padded along the axes from `first` on."""
     lead, lengths = (slice(None),) * first, [n - b - e for n, (b, e) in zip(a.shape, pad_width, strict=True)]
-    inside = [slice(b, b + n) for n, (b, _) in zip(lengths, pad_width, strict=True)]
+    inside = _inside(lengths, pad_width)
     made = a[(*lead, *inside[first:])].copy("K")
     for axis in range(first, a.ndim):
         n, (before, after) = lengths[axis], pad_width[axis]
