@@ -40,16 +40,14 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     else:
         made = _tensor(_array(data, dtype, copy=True))
         return made._require() if requires_grad else made
-    made = made if dtype is None or made.dtype == dtype_of(dtype) else made.astype(dtype_of(dtype))
+    made = made if dtype is None else made.astype(dtype, copy=False)
     return made.requires_grad_() if requires_grad else made
 
 
-def asarray(data: Any, dtype: DTypeLike | None = None) -> Tensor:
+def asarray(data: Any) -> Tensor:
     """A tensor around the given array without copying it, or the given tensor itself: `tn.asarray` of what holds no lists
     of tensors."""
-    if isinstance(data, Tensor):
-        return data if dtype is None or data.dtype == np.dtype(dtype) else data.astype(dtype)
-    return Tensor._of(_array(data, dtype, copy=False))
+    return data if isinstance(data, Tensor) else Tensor._of(_array(data, None, copy=False))
 
 
 def _tensor(array: NDArray[Any], shared: bool = False) -> Tensor:

@@ -12,7 +12,6 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.methods import Methods
-from tapenet.ops.later import home
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 
 #: What SciPy calls otherwise.
@@ -169,7 +168,7 @@ class Operand(Methods):
             )
         own = name.rpartition(".")[2]
         own = _OWN.get(own, own)
-        known = f"tn.{own}, " if hasattr(ops, own) or home(own) else ""
+        known = f"tn.{own}, " if hasattr(ops, own) else ""
         return TypeError(
             f"{name} is not supported on tensors: use {known}tensor.numpy() for the values alone, or define an op for it with "
             "tn.op(..., numpy=...)"

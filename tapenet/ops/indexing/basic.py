@@ -187,7 +187,7 @@ def _setitem_lowered(a: Any, value: Any, index: Any) -> Any:
 
 def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tuple[int, ...]) -> Any:
     read = g[index]
-    if _may_repeat(index) and _repeats(a_shape, index, math.prod(read.shape)):
+    if _may_repeat(a_shape, index, math.prod(read.shape)):
         # Every place is marked by who wrote it last: of a place that is named twice the others have no part in it.
         order = np.reshape(np.arange(math.prod(read.shape)), read.shape)
         if type(g) is np.ndarray:
@@ -199,19 +199,17 @@ def _setitem_value(g: Any, a_shape: tuple[int, ...], index: Any, value_shape: tu
     return unbroadcast(read, value_shape)
 
 
-def _repeats(shape: tuple[int, ...], index: Any, count: int) -> bool:
-    """Whether an index names fewer places than it reads. One that is not known yet, while a step is captured, may."""
-    if hasattr(index, "_node") or (isinstance(index, tuple) and any(hasattr(i, "_node") for i in index)):
+def _may_repeat(shape: tuple[int, ...], index: Any, count: int) -> bool:
+    """Whether an index that reads so many elements names some twice, or may: one that is not known yet, while a step is
+    captured. Only an array of integers can."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not any(isinstance(i, list) or (hasattr(i, "dtype") and i.ndim and i.dtype != bool) for i in parts):
+        return False
+    if any(hasattr(i, "_node") for i in parts):
         return True
     named = np.zeros(shape, bool)
     named[index] = True
     return bool(np.count_nonzero(named) < count)
-
-
-def _may_repeat(index: Any) -> bool:
-    """Whether an index has an array of integers."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return any(isinstance(i, list) or (hasattr(i, "dtype") and i.ndim and i.dtype != bool) for i in parts)
 
 
 setitem: Op = op(

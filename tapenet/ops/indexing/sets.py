@@ -82,9 +82,8 @@ def _unique_values_x(g: Any, x: Any, axis: int | None, equal_nan: bool) -> Any:
         flat = x.reshape(-1)
         order = np.argsort(flat) if equal_nan or not np.isnan(flat).any() else stable_order(flat, 0)
         found, made = flat[order], np.empty(flat.shape, g.dtype)
-        begins = np.flatnonzero(np.concatenate([[True], found[1:] != found[:-1]]))[
-            : g.size
-        ]  # nan, if once, is the last
+        changes = np.concatenate([[True], found[1:] != found[:-1]])
+        begins = np.flatnonzero(changes)[: g.size]  # where all nan are one value, that is the last
         counts = np.diff(begins, append=flat.size)
         made[order] = np.repeat(g / counts.astype(g.dtype), counts)
         return made.reshape(x.shape)
