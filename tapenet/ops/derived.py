@@ -145,6 +145,16 @@ def array_like(value: Any) -> Any:
     return np.asarray(value)
 
 
+def array_or_number(value: Any) -> Any:
+    """An argument beside others: a Python number as it is, since it has no say in the dtype of a result; all else as
+    `array_like` has it.
+
+    >>> array_or_number(2), array_or_number([2])
+    (2, array([2]))
+    """
+    return value if type(value) in (int, float, complex) else array_like(value)
+
+
 def is_tensor(kind: type) -> bool:
     """Whether things of a type answer NumPy's functions, as arrays do, and are none."""
     return hasattr(kind, "__array_function__") and not issubclass(kind, np.ndarray)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from tapenet.ops.derived import Derived, array_like, is_tensor
+from tapenet.ops.derived import Derived, array_like, array_or_number, is_tensor
 from tapenet.ops.indexing.basic import index_add, raw_index
 from tapenet.ops.low import is_float, is_inexact, is_low
 from tapenet.ops.op import Op
@@ -180,9 +180,8 @@ def _cast(
     name: str, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any, signature: Any, casting: Any
 ) -> tuple[Any, ...]:  # fmt: skip
     """The inputs in the dtypes from which NumPy makes results of `dtype`, or those that a signature names."""
-    weak = (int, float, complex)
-    inputs = tuple(x if type(x) in weak else array_like(x) for x in inputs)
-    kinds = tuple(type(x) if type(x) in weak else x.dtype for x in inputs)
+    inputs = tuple(map(array_or_number, inputs))
+    kinds = tuple(x.dtype if hasattr(x, "dtype") else type(x) for x in inputs)
     if dtype is not None:  # NumPy has seen to it that one of them is given
         signature = (None,) * ufunc.nin + (np.dtype(dtype),) * ufunc.nout
         asked = f"dtype={np.dtype(dtype)}"
@@ -195,7 +194,8 @@ def _cast(
     if any(kind.hasobject for kind in loop):
         raise TypeError(f"{name}: {asked} is for arrays of objects; a tensor holds numbers")
     return tuple(
-        x if type(x) in weak or x.dtype == kind else np.astype(x, kind) for x, kind in zip(inputs, loop, strict=False)
+        np.astype(x, kind) if hasattr(x, "dtype") and x.dtype != kind else x
+        for x, kind in zip(inputs, loop, strict=False)
     )
 
 

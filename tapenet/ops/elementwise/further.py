@@ -194,7 +194,7 @@ def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, ne
 
     upper = replacement(largest if posinf is None else posinf)
     lower = replacement(-largest if neginf is None else neginf)
-    # As usual, if numbers replace: one choice has a gradient, the others none.
+    # Numbers have no gradient, so where they replace the last choice alone is recorded.
     other = elementwise.where(isnan(x), replacement(nan), elementwise.where(equal(x, math.inf), upper, lower))
     return elementwise.where(isfinite(x), x, other)
 

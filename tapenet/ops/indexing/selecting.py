@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, array_or_number, derived
 from tapenet.ops.indexing.basic import scatter_add
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
@@ -254,7 +254,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError(
             f"select: {len(condlist)} conditions and {len(choicelist)} choices: give one choice for each, and at least one"
         )
-    values = [v if type(v) in (int, float, complex) else array_like(v) for v in (*choicelist, default)]
+    values = [array_or_number(v) for v in (*choicelist, default)]
     dtype = np.result_type(*(v.dtype if hasattr(v, "dtype") else v for v in values))
     *choices, out = (v if hasattr(v, "dtype") else np.asarray(v, dtype) for v in values)
     for i, (condition, choice) in reversed(list(enumerate(zip(map(array_like, condlist), choices, strict=True)))):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.ops.derived import array_like, derived
+from tapenet.ops.derived import array_like, array_or_number, derived
 from tapenet.ops.indexing.basic import getitem
 from tapenet.ops.indexing.sorting import stable_order
 from tapenet.ops.op import op
@@ -228,8 +228,7 @@ def union1d(ar1: Any, ar2: Any) -> Any:
     >>> tn.union1d(tn.tensor([2.0, 1.0]), tn.tensor([2.0, 3.0]))
     Tensor([1., 2., 3.])
     """
-    parts = [v if type(v) in (int, float, complex) else array_like(v) for v in (ar1, ar2)]
-    return unique(np.concatenate(parts, axis=None))
+    return unique(np.concatenate([array_or_number(ar1), array_or_number(ar2)], axis=None))
 
 
 @derived(

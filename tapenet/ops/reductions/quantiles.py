@@ -31,7 +31,6 @@ CONTINUOUS = {
     "normal_unbiased": (3 / 8, 3 / 8),
 }
 
-
 #: From how many elements on it takes less to find two of them than to sort all.
 _LONG = 512
 
@@ -115,7 +114,8 @@ def _ranked(values: Any, needed: Any) -> Any:
         if ranks.size <= 2:  # of more it takes less to sort
             order = np.argpartition(values, ranks, axis=-1)
             found = np.take_along_axis(values, order[:, ranks], -1)
-            if all(np.count_nonzero(values == v[:, None]) == np.count_nonzero(v == v) for v in found.T):  # no others
+            # Right if nothing else equals what was found. A nan, which equals nothing, counts as 0 on both sides.
+            if all(np.count_nonzero(values == v[:, None]) == np.count_nonzero(v == v) for v in found.T):
                 return order
     return stable_order(values, -1)
 

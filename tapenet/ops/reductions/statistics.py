@@ -12,7 +12,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import count
-from tapenet.ops.reductions.common import conjugate, holds, warn_of_none
+from tapenet.ops.reductions.common import conjugate, holds, real, warn_of_none
 from tapenet.ops.registry import refuse, sample
 
 
@@ -239,10 +239,10 @@ def cov(
         raise TypeError(f"cov: dtype={dtype} cannot hold a covariance: give one of floats or complex numbers")
     x = x if x.dtype == dtype else x.astype(dtype)
     n = x.shape[1]
-    real = np.empty(0, dtype).real.dtype
-    weights = None if fweights is None else _checked(fweights, "fweights", n, real)
+    weight_dtype = np.empty(0, dtype).real.dtype
+    weights = None if fweights is None else _checked(fweights, "fweights", n, weight_dtype)
     if aweights is not None:
-        aweights = _checked(aweights, "aweights", n, real)
+        aweights = _checked(aweights, "aweights", n, weight_dtype)
         weights = aweights if weights is None else weights * aweights
     if weights is None:
         warn_of_none(n - ddof)
@@ -309,7 +309,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
         return c / c
     i = np.arange(c.shape[0])
     variance = c[i, i]
-    deviation = np.sqrt(np.real(variance) if c.dtype.kind == "c" else variance)
+    deviation = np.sqrt(real(variance))
     r = c / deviation[:, None] / deviation
     if c.dtype.kind == "c":
         return np.clip(np.real(r), -1, 1) + 1j * np.clip(np.imag(r), -1, 1)
