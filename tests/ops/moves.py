@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -49,16 +48,3 @@ def moves(f: Callable[..., Any], *arrays: Any, fill: float = 0.0) -> None:
             continue
         assert t.grad.shape == t.shape
         np.testing.assert_allclose(t.grad.data, expected_grad, atol=1e-12)
-
-
-def peak_of_backward(f: Callable[..., Any], *arrays: Any) -> float:
-    """The most memory that a backward pass takes at a time, in sizes of the arrays that it is of."""
-    tensors = [leaf(a) for a in arrays]
-    out = f(*tensors)
-    seed = np.ones(out.shape, out.dtype)
-    tracemalloc.start()
-    try:
-        out.backward(seed)
-        return tracemalloc.get_traced_memory()[1] / sum(a.nbytes for a in arrays)
-    finally:
-        tracemalloc.stop()

@@ -1,7 +1,8 @@
-"""Comparisons that the tests of single ops share: with PyTorch, and of a replay with a fresh run."""
+"""What the tests of single ops share: comparisons with PyTorch, and of a replay with a fresh run; memory."""
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -59,3 +60,16 @@ def replays(f: Callable[[Any], Any], first: Any, second: Any) -> None:
     fresh = tn.tensor(second, requires_grad=True)
     f(fresh).backward()
     close(Replay(tape, [x], gradient)(second), fresh.grad.data)
+
+
+def peak_of_backward(f: Callable[..., Any], *arrays: Any) -> float:
+    """The most memory that a backward pass takes at a time, in sizes of the arrays that it is of."""
+    tensors = [tn.tensor(a, requires_grad=True) for a in arrays]
+    out = f(*tensors)
+    seed = np.ones(out.shape, out.dtype)
+    tracemalloc.start()
+    try:
+        out.backward(seed)
+        return tracemalloc.get_traced_memory()[1] / sum(a.nbytes for a in arrays)
+    finally:
+        tracemalloc.stop()

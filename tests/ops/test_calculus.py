@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet.testing import check_grads
-from tests.ops.oracle import agrees_with_torch, close
+from tests.ops.oracle import agrees_with_torch, close, peak_of_backward
 
 R = np.random.default_rng(0)
 
@@ -302,13 +301,8 @@ def test_interp_at_fewer_and_at_more_points_than_knots(count: int, xp: list[floa
 
 def test_few_points_among_many_knots_cost_no_pass_over_them() -> None:
     knots = np.arange(1_000_000.0)
-    x = leaf([3.25, 77.5])
-    out = tn.interp(x, knots, knots)
-    tracemalloc.start()
-    out.sum().backward()
-    assert tracemalloc.get_traced_memory()[1] < 100_000
-    tracemalloc.stop()
-    assert x.grad.tolist() == [1.0, 1.0]
+    x = np.array([3.25, 77.5])
+    assert peak_of_backward(lambda x: tn.interp(x, knots, knots), x) * x.nbytes < 100_000
 
 
 def test_interp_keeps_float32_and_complex_numbers() -> None:
@@ -351,15 +345,16 @@ def test_unwrap_is_that_of_numpy(p: list[int], period: Any, discont: Any, kind: 
     close(np.unwrap(tn.tensor(a), discont, period=period).data, np.unwrap(a, discont, period=period))
 
 
-@pytest.mark.parametrize("kind", ["int8", "uint16", "float16", "float32"])
+@pytest.mark.parametrize("kind", ["int8", "float16", "float32"])
 def test_unwrap_keeps_small_dtypes(kind: str) -> None:
     a = np.array([1, 3, 6, 2, 9, 1]).astype(kind)
     for options in ({"period": 4}, {"period": 4, "discont": 3}, {"period": np.asarray(4, kind)}):
-        if kind == "uint16":  # NumPy takes half a period from it
-            with pytest.raises(OverflowError):
-                np.unwrap(tn.tensor(a), period=4)
-            continue
         close(np.unwrap(tn.tensor(a), **options).data, np.unwrap(a, **options))
+
+
+def test_what_unwrap_refuses() -> None:
+    with pytest.raises(OverflowError):  # it takes half a period from numbers without a sign, as NumPy does
+        np.unwrap(tn.tensor(np.array([1, 3], np.uint16)), period=4)
     with pytest.raises(np.exceptions.AxisError):
         np.unwrap(leaf([1.0]), axis=1)
 

@@ -10,7 +10,8 @@ import pytest
 
 import tapenet as tn
 from tapenet.testing import check_grads
-from tests.ops.moves import moves, peak_of_backward
+from tests.ops.moves import moves
+from tests.ops.oracle import peak_of_backward
 
 R = np.random.default_rng(0)
 

@@ -204,10 +204,8 @@ def test_what_is_singular_but_for_rounding_has_gradient_zero(p: Any) -> None:
         assert np.abs(gradient(lambda t: np.linalg.cond(t, p), x)).max() < 1e33
 
 
-@pytest.mark.parametrize("p", MATRIX)
+@pytest.mark.parametrize("p", [p for p in MATRIX if p != "nuc"])  # of which NumPy asks for the singular values of nan
 def test_conditions_of_matrices_with_elements_that_are_not_finite(p: Any) -> None:
-    if p == "nuc":  # NumPy asks for the singular values of nan
-        return
     nan, infinite = np.array([[np.nan, 1.0], [0.0, 1.0]]), np.array([[1.0, np.inf], [0.0, 1.0]])
     for x in (np.stack([nan, infinite, np.eye(2)]), infinite, 1e200 * normal(2, 2)):
         with np.errstate(all="ignore"):

@@ -12,8 +12,8 @@ from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
 from tapenet.testing import check_grads
-from tests.ops.moves import leaf, moves, peak_of_backward
-from tests.ops.oracle import agrees_with_torch, replays
+from tests.ops.moves import leaf, moves
+from tests.ops.oracle import agrees_with_torch, peak_of_backward, replays
 
 R = np.random.default_rng(0)
 COPYING: list[tuple[str, dict[str, Any]]] = [

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
 from tapenet.testing import check_grads
-from tests.ops.moves import peak_of_backward
+from tests.ops.oracle import peak_of_backward
 
 R = np.random.default_rng(0)
 
