@@ -79,9 +79,8 @@ def _places(ufunc: np.ufunc, ndims: Sequence[int], axes: Any, axis: Any, keepdim
         raise ValueError(
             f"{name}: axes={axes} should have {len(cores)} entries, one for each argument and one for the result"
         )
-    return [_entry(name, i, item, count) for i, (item, count) in enumerate(zip(axes, counts, strict=False))] + [
-        _last(counts[-1])
-    ] * (len(cores) - len(axes))
+    found = [_entry(name, i, item, count) for i, (item, count) in enumerate(zip(axes, counts, strict=False))]
+    return found if len(axes) == len(cores) else [*found, _last(counts[-1])]  # that of the result may be left out
 
 
 def _entry(name: str, i: int, item: Any, count: int) -> Axes:

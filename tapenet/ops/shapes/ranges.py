@@ -271,7 +271,7 @@ def logspace(
     if np.ndim(base):
         ndim = max(np.ndim(v) for v in (start, stop, base))
         if type(start) in _PLAIN and type(stop) in _PLAIN:
-            start = array_like(start)
+            start = array_like(start)  # so that the exponents too get the axes of the bases
         start, stop, base = (_with_axes(v, ndim) for v in (start, stop, base))
         base = np.expand_dims(base, axis)
     made = np.power(base, linspace(start, stop, num, endpoint, axis=axis))
