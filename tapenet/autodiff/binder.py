@@ -194,8 +194,20 @@ def _signature(op: Op) -> str:
 
 def _further(op: Op) -> Any:
     """What answers a call with options beside the op's own."""
-    more = partial(precision.widely_called, op.more) if op.more is not None and _looks_for_low else op.more
-    return partial(record.further, op, more, record.options(op))
+    more: Any = op.more
+    low = more is not None and _looks_for_low
+    answer = (lambda *args, **kwargs: precision.widely(more, args, kwargs)) if low else more
+    return partial(record.further, op, answer, _known(op))
+
+
+def _known(op: Op) -> frozenset[str] | None:
+    """The names of the arguments of an op and of what answers further options; None where that takes any."""
+    if isinstance(op.more, np.ufunc):
+        return None
+    more = () if op.more is None else parameters(op.more)
+    if more is None or any(p.kind is p.VAR_KEYWORD for p in more):
+        return None
+    return frozenset([*(a.name for a in op.arguments), *(p.name for p in more)])
 
 
 def _takes_more(op: Op) -> bool:

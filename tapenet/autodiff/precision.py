@@ -233,11 +233,6 @@ def widely(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return result if target is None or full else _narrow(result, target)
 
 
-def widely_called(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """The same, called as the function is."""
-    return widely(function, args, kwargs)
-
-
 def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value

@@ -24,7 +24,6 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
 from tapenet.ops.sequences import refilled
-from tapenet.ops.signatures import parameters
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
@@ -137,16 +136,6 @@ def further(op: Op, more: Any, known: frozenset[str] | None, /, *args: Any, **kw
         unknown = next(name for name in kwargs if name not in known)
         raise TypeError(f"{op.name}() got an unexpected keyword argument {unknown!r}")
     return more(*args, **kwargs)
-
-
-def options(op: Op) -> frozenset[str] | None:
-    """The names of the arguments of an op and of what answers further options; None where that takes any."""
-    if isinstance(op.more, np.ufunc):
-        return None
-    more = () if op.more is None else parameters(op.more)
-    if more is None or any(p.kind is p.VAR_KEYWORD for p in more):
-        return None
-    return frozenset([*(a.name for a in op.arguments), *(p.name for p in more)])
 
 
 def _save_generators(arguments: dict[str, Any]) -> None:

@@ -140,9 +140,6 @@ def call(
     """
     name = ufunc_name(ufunc)
     outs = out or (None,) * ufunc.nout
-    for o in outs:
-        if isinstance(o, np.ndarray):
-            refuse_array(name)
     if where is not True and any(o is None for o in outs):
         raise TypeError(
             f"{name}: where= without out= leaves the other elements unset: write np.where(mask, {name}(...), other), or "
