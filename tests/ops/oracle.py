@@ -62,14 +62,19 @@ def replays(f: Callable[[Any], Any], first: Any, second: Any) -> None:
     close(Replay(tape, [x], gradient)(second), fresh.grad.data)
 
 
+def peak(f: Callable[[], Any]) -> int:
+    """The most bytes that are taken at one time during a call."""
+    tracemalloc.start()
+    try:
+        f()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
 def peak_of_backward(f: Callable[..., Any], *arrays: Any) -> float:
     """The most memory that a backward pass takes at a time, in sizes of the arrays that it is of."""
     tensors = [tn.tensor(a, requires_grad=True) for a in arrays]
     out = f(*tensors)
     seed = np.ones(out.shape, out.dtype)
-    tracemalloc.start()
-    try:
-        out.backward(seed)
-        return tracemalloc.get_traced_memory()[1] / sum(a.nbytes for a in arrays)
-    finally:
-        tracemalloc.stop()
+    return peak(lambda: out.backward(seed)) / sum(a.nbytes for a in arrays)

@@ -388,11 +388,3 @@ def test_adding_at_an_index_is_one_op_in_two_passes() -> None:
     whole[...] = np.arange(6).reshape(2, 3)
     assert whole.data.flags.f_contiguous
     assert whole.tolist() == [[0, 1, 2], [3, 4, 5]]
-
-
-def test_out_takes_what_casting_allows() -> None:
-    out = tn.zeros(4, np.int32)
-    np.concatenate([tn.tensor([1.7]), tn.tensor([2.2, 3.0, 4.0])], out=out, casting="unsafe")
-    assert out.tolist() == [1, 2, 3, 4]
-    with pytest.raises(TypeError, match="cannot hold a result of float64"):
-        np.concatenate([tn.tensor([1.7]), tn.tensor([2.2, 3.0, 4.0])], out=out)

@@ -200,6 +200,14 @@ def test_what_ops_are_written_to_has_their_gradient() -> None:
     np.testing.assert_allclose(where.data, X.sum(1, where=X > 0))
 
 
+def test_out_takes_what_casting_allows() -> None:
+    out = tn.zeros(4, np.int32)
+    np.concatenate([tn.tensor([1.7]), tn.tensor([2.2, 3.0, 4.0])], out=out, casting="unsafe")
+    assert out.tolist() == [1, 2, 3, 4]
+    with pytest.raises(TypeError, match="cannot hold a result of float64"):
+        np.concatenate([tn.tensor([1.7]), tn.tensor([2.2, 3.0, 4.0])], out=out)
+
+
 def test_ops_take_options_that_say_nothing_of_a_tensor() -> None:
     x = tn.tensor(X)
     assert tn.zeros_like(x, order="C", subok=False, device="cpu").shape == X.shape
