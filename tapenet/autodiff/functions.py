@@ -8,7 +8,7 @@ connected, so a gradient may itself be part of a loss.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,9 +105,8 @@ class _Run:
 
 
 def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple[int, ...], bool]:
-    single = isinstance(argnums, int)
-    numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
-    if not all(isinstance(n, int) for n in numbers):
+    numbers = tuple(argnums) if isinstance(argnums, Iterable) else (argnums,)
+    if not all(hasattr(n, "__index__") for n in numbers):
         raise TypeError(
             f"tn.{name}: argnums={argnums!r} must be the place of a positional argument, or several of them"
         )
@@ -116,7 +115,7 @@ def _numbers(argnums: int | Sequence[int], count: int, name: str) -> tuple[tuple
             raise ValueError(
                 f"tn.{name}: argnums={argnums} names argument {n}, but the call has {count} positional argument(s)"
             )
-    return tuple(n % count for n in numbers), single
+    return tuple(n % count for n in numbers), not isinstance(argnums, Iterable)
 
 
 def _scalar(out: Any, name: str) -> None:

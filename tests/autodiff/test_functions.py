@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -414,8 +415,11 @@ def test_counts_and_places_have_no_gradient(f: Any) -> None:
 
 
 def test_argnums_are_places() -> None:
-    with pytest.raises(TypeError, match=r"tn\.grad: argnums='x' must be the place of a positional argument"):
-        tn.grad(lambda x: x, argnums="x")(1.0)
+    for argnums in ("x", 1.5, None, (0, "x")):
+        words = rf"tn\.grad: argnums={re.escape(repr(argnums))} must be the place of a positional argument"
+        with pytest.raises(TypeError, match=words):
+            tn.grad(lambda x: x, argnums=argnums)(1.0)  # type: ignore[arg-type]
+    assert tn.grad(lambda x, y: x * y, argnums=np.int64(1))(2.0, 3.0).item() == 2.0
 
 
 @pytest.mark.parametrize("argnums", [2, -3, (0, 5)])
