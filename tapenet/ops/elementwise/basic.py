@@ -222,7 +222,7 @@ log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "ln(1 + x)", "g/(1 + x)",
                lambda g, x: zmul(g, 1 / (1 + x)), -0.5, 2.0)  # fmt: skip
 
 
-def finite(out: Any) -> Any:
+def without_minus_inf(out: Any) -> Any:
     """A logarithm of a sum from which its terms can be subtracted: where all are -inf, the lowest number in its place, so
     that the shares are exp(-inf) = 0 rather than exp(nan)."""
     return np.maximum(out, _lowest(out.dtype))
@@ -234,7 +234,7 @@ def _lowest(dtype: np.dtype[Any]) -> float:
 
 
 def _share(g: Any, x: Any, out: Any) -> Any:
-    return g * np.exp(x - finite(out))
+    return g * np.exp(x - without_minus_inf(out))
 
 
 logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",

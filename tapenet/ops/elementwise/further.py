@@ -10,7 +10,14 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import basic as elementwise
-from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, finite, remainder, unary_samples, zmul
+from tapenet.ops.elementwise.basic import (
+    binary_samples,
+    broadcast_mend,
+    remainder,
+    unary_samples,
+    without_minus_inf,
+    zmul,
+)
 from tapenet.ops.elementwise.blocks import BLOCK, blockwise
 from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
 from tapenet.ops.low import WIDE, is_float, is_low
@@ -63,7 +70,7 @@ def _binary(
 
 
 def _share(g: Any, x: Any, out: Any) -> Any:
-    return g * np.exp2(x - finite(out))
+    return g * np.exp2(x - without_minus_inf(out))
 
 
 logaddexp2 = _binary(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import finite, zmul
+from tapenet.ops.elementwise.basic import without_minus_inf, zmul
 from tapenet.ops.indexing.selecting import along
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.common import divisible, like, without_nan
@@ -287,9 +287,9 @@ cumulative_min = _extreme(
 def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
     # Σ over j ≥ i of g[j] · e^(array[i] − out[j]), put together from steps of e^(out[i] − out[i+1]), none above 1.
     g, out, array = (np.moveaxis(v, axis, -1) for v in (g, out, array))
-    steps = np.exp(out[..., :-1] - finite(out[..., 1:]))
+    steps = np.exp(out[..., :-1] - without_minus_inf(out[..., 1:]))
     later = recurrence(g, shifted_in(steps) if out.shape[-1] else out)
-    return np.moveaxis(zmul(later, np.exp(array - finite(out))), -1, axis)
+    return np.moveaxis(zmul(later, np.exp(array - without_minus_inf(out))), -1, axis)
 
 
 logcumsumexp = op(

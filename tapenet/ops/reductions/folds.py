@@ -15,7 +15,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import op
 from tapenet.ops.reductions import cumulative
-from tapenet.ops.reductions.common import mend
+from tapenet.ops.reductions.common import mend, without_nan
 from tapenet.ops.registry import numpy_functions, sample
 
 
@@ -181,26 +181,18 @@ def masked_fold(a: Any, ufunc: np.ufunc, axis: int, where: Any) -> Any:
 # -- the larger and the smaller of numbers and nan ---------------------------------------------------------------
 
 
-def _filled(a: Any, worst: float) -> tuple[Any, Any]:
-    """`a` with a number for its nan, and where these were."""
-    nan = np.isnan(a)
-    return np.where(nan, np.full((), worst, a.dtype), a), nan
-
-
 def _extreme(plain: Any, worst: float) -> Any:
-
     def extreme(a: Any, axis: Any, *, keepdims: bool = False, initial: Any = None, where: Any = True) -> Any:
         """`reduce` of fmax or fmin: the extreme of what is not nan, of which equal elements share the gradient evenly."""
         options = {"keepdims": keepdims, "where": where}
         if a.dtype.kind != "f":
             return plain(a, axis, **options, **({} if initial is None else {"initial": initial}))
-        a, nan = _filled(a, worst)
-        alone = np.all(nan, axis, **options)
+        alone = np.all(np.isnan(a), axis, **options)
         if initial is not None:
             absent = np.isnan(initial)
             alone = np.logical_and(alone, absent)
             options["initial"] = np.where(absent, worst, initial)
-        return np.where(alone, np.full((), math.nan, a.dtype), plain(a, axis, **options))
+        return np.where(alone, math.nan, plain(without_nan(a, worst), axis, **options))
 
     return extreme
 
@@ -210,9 +202,8 @@ def _running_extreme(plain: Any, worst: float) -> Any:
         """`accumulate` of fmax or fmin: the gradient goes to the first of equal elements."""
         if a.dtype.kind != "f":
             return plain(a, axis)
-        a, nan = _filled(a, worst)
-        alone = accumulated(nan, np.logical_and, axis)
-        return np.where(alone, np.full((), math.nan, a.dtype), plain(a, axis))
+        alone = accumulated(np.isnan(a), np.logical_and, axis)
+        return np.where(alone, math.nan, plain(without_nan(a, worst), axis))
 
     return extreme
 
