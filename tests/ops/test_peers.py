@@ -331,7 +331,7 @@ REFUSED = (
     Otherwise("concatenate hstack vstack", "has no casting=", has_option("casting")),
     Otherwise("clip", "has no dtype", has_option("dtype")),
     Otherwise("convolve polyadd polysub polymul polydiv", "takes no arrays without axes", without_axes),
-    Otherwise("polyadd", "takes no empty polynomials", without_elements),
+    Otherwise("polyadd polysub", "takes no empty polynomials", without_elements),
     Otherwise("copy", "has no memory order", lambda c: len(c.args) > 1),
     Otherwise("einsum", "takes no given path", lambda c: isinstance(c.kwargs.get("optimize"), list)),
     Otherwise("fill_diagonal", "does not wrap", has_option("wrap")),
@@ -356,7 +356,7 @@ REFUSED = (
         "wants the lengths",
         lambda c: any(isinstance(v, tuple) and -1 in v for v in options(c._replace(kwargs={}))),
     ),
-    Otherwise("fft.fftn fft.ifftn", "transforms no axis twice", lambda c: c.kwargs.get("axes") == (0, 0)),
+    Otherwise(_TRANSFORMS, "transforms no axis twice", lambda c: c.kwargs.get("axes") == (0, 0)),
 )
 #: JAX gives another value or gradient.
 DIFFERENT = (
