@@ -15,9 +15,6 @@ for _function in (np.isnat, np.busday_count, np.busday_offset, np.is_busday, np.
     refuse(_function, "a tensor holds numbers, never dates: keep dates in arrays and compute numbers from these")
 for _function in (np.frombuffer, np.fromfile, np.fromstring, np.loadtxt, np.genfromtxt):
     refuse(_function, "what is read has no graph yet: leave like= out, and give the array to tn.tensor")
-for _name, _new in (("trapz", "np.trapezoid"), ("in1d", "np.isin")):
-    if hasattr(np, _name):  # until NumPy 2.4
-        refuse(getattr(np, _name), f"NumPy itself has given it up for {_new}, which is")
 
 #: What to write in place of NumPy functions that no other type can answer: they make arrays of all they are given. By the
 #: name of their code.
