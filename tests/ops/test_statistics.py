@@ -221,7 +221,7 @@ def test_corrcoef() -> None:
 def test_correlations_do_not_depend_on_how_large_the_variables_are() -> None:
     for dtype, powers in (
         (np.float32, [-120, -60, 0, 120]),
-        (np.float64, [-1000, 0, 500, 1000]),
+        (np.float64, [-400, 0, 200, 400]),
         (np.complex64, [-120, 0]),
     ):
         m = np.random.default_rng(0).normal(size=(len(powers), 5)).astype(dtype)

@@ -304,7 +304,9 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     [[1.0, -1.0], [-1.0, 1.0]]
     """
     x = _joined(x, y, rowvar)
-    c = cov(x / magnitude(x), dtype=dtype)
+    if x.dtype in (np.float32, np.complex64):  # whose squares are soon too small, where NumPy computes in float64
+        x = x / magnitude(x)
+    c = cov(x, dtype=dtype)
     if not c.shape:
         return c / c
     i = np.arange(c.shape[0])
