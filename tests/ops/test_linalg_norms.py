@@ -200,8 +200,12 @@ def test_an_infinite_condition_has_gradient_zero(p: Any) -> None:
 def test_what_is_singular_but_for_rounding_has_gradient_zero(p: Any) -> None:
     """Its condition number is chance, and a gradient of 10⁴⁷ would be too."""
     for x in (np.ones((3, 3)), np.arange(9.0).reshape(3, 3), np.array([[1.0, 1.0], [1.0, np.nextafter(1, 2)]])):
+        found = gradient(lambda t: np.linalg.cond(t, p), x)
+        # By chance a BLAS may find the smallest singular value a little larger than a rounding.
         assert np.linalg.cond(x, p) > 1e15
-        assert np.abs(gradient(lambda t: np.linalg.cond(t, p), x)).max() < 1e33
+        assert np.abs(found).max() < 1e33
+        if np.array_equal(x[0], x[1]) or np.linalg.cond(x, p) > 1 / np.finfo(float).eps:
+            np.testing.assert_array_equal(found, 0)
 
 
 @pytest.mark.parametrize("p", [p for p in MATRIX if p != "nuc"])  # of which NumPy asks for the singular values of nan
