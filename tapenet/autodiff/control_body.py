@@ -11,8 +11,10 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.capture import Capture, GradUse, capturing
 from tapenet.autodiff.interned import intern_shape
+from tapenet.autodiff.mutation import share
 from tapenet.autodiff.replay import DRAWN, Replay, escaped, is_constant, output, record_again
-from tapenet.autodiff.tape import Leaf, Node, Output, Scope, Traced, local, next_number
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import CaptureError, Leaf, Node, Output, Scope, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.ops.sequences import refilled
@@ -328,7 +330,7 @@ class _Closing:
 
     def __init__(self, bodies: Sequence[Body]) -> None:
         self.outside = capturing()
-        self.written = {id(array) for body in bodies for array in body.storages()}
+        self.storages = {id(array): array for body in bodies for array in body.storages()}
         self.handles = {id(t._data): t for body in bodies for t in body.written}
         #: Inputs with the tensors that they stand for: for what is read by its array and its gradient's node, since a
         #: tensor is two inputs if in one place a gradient flowed to it and in another it was detached.
@@ -373,14 +375,29 @@ class _Closing:
             self._check(value.node)
         elif parent is None and is_constant(data):
             return data
-        if place in self.written:
+        if place in self.storages:
             if place not in self.write:
                 tensor = self.handles[place] if place in self.handles else _outer(value, None)
                 self.write[place] = Input(data, body.scope), tensor
             return Traced(value.tensor, self.write[place][0], data)
         if (place, parent) not in self.read:
+            if value.node is not None:
+                self._check_apart(data)
             self.read[place, parent] = Input(data, body.scope, parent is not None), _outer(value, parent)
         return Traced(value.tensor, self.read[place, parent][0], data)
+
+    def _check_apart(self, data: Array) -> None:
+        """Raise if what a body reads from outside is a view of what it writes: it would have to change in the body.
+
+        Raises:
+            CaptureError: names the shapes and the mend.
+        """
+        for storage in self.storages.values():
+            if share(data, storage, 1000):
+                raise CaptureError(
+                    f"{user_line()}: the body of a loop or branch reads a view of shape {data.shape}, made before it, of a "
+                    f"tensor of shape {storage.shape} that it writes: make the view inside of the body, or a copy before it"
+                )
 
     def _check(self, node: Node) -> None:
         """Raise if a node is of a body that is not around this one."""

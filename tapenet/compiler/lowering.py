@@ -36,6 +36,7 @@ from tapenet.compiler.ir import (
 from tapenet.compiler.layout import Order
 from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import Hole, Spec
+from tapenet.compiler.stores import Stores
 from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
 from tapenet.ops.indexing.basic import assign, host
 from tapenet.ops.op import Op
@@ -87,11 +88,16 @@ class Lowering:
         #: in them by now.
         self.states: dict[int, Input] = {}
         self.now: dict[Value, Value] = {}
+        #: The arrays written so far, and how many writes there were when each node was lowered (none if it is missing).
+        self.stores = Stores()
+        self.since: dict[Node, int] = {}
         #: Whether something with an effect runs inside the program: then nothing is moved ahead of it.
         self.effects = False
 
     def node(self, node: Node) -> None:
         """Lower one node of the tape."""
+        if self.stores.now:
+            self.since[node] = self.stores.now
         if isinstance(node, Output):
             self.values[node] = (self.values[node.source_node][node.index],)
             return
@@ -119,8 +125,9 @@ class Lowering:
         if isinstance(value, Traced):
             if value.node is None:
                 return self.reference(value.tensor, value.data)
-            found = self.values[value.node][0]
-            return self.now.get(found, found)
+            if self.stores.now and self.stores.changed(value.data, self.since.get(value.node, 0)):
+                return self._again(value.node, value.data)
+            return self.values[value.node][0]
         if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf" and not self.inside:
             return self.reference(None, value)  # the user's, who may write to it between calls
         if isinstance(value, (list, tuple)):
@@ -128,6 +135,29 @@ class Lowering:
             if any(p is not v for p, v in zip(parts, value, strict=True)):
                 return refilled(value, parts)
         return value
+
+    def _again(self, node: Node, data: np.ndarray[Any, Any]) -> Value:
+        """What a node gives now that the memory which its array shows, that of a tensor from outside, has been written.
+
+        Raises:
+            CaptureError: it is not computed by a plain op.
+        """
+        state = self.states.get(id(data))
+        if state is not None:
+            return self.now[state]
+        reference = self.references.get(id(data))
+        if reference is not None:
+            return self.writes[reference]
+        source = node.source_node if isinstance(node, Output) else node
+        if source.op.effect or source.op.random:
+            raise CaptureError(
+                f"{source.op.name} gives a view of a tensor of shape {tuple(node.shape)} which is written after that, and is "
+                "read again: return a copy from it"
+            )
+        self.node(source)
+        if source is not node:
+            self.node(node)
+        return self.values[node][0]
 
     def reference(self, tensor: Tensor | None, data: np.ndarray[Any, Any]) -> Value:
         """The value of a tensor, or an array, from outside."""
@@ -153,6 +183,7 @@ class Lowering:
 
     def _write(self, target: Traced, value: Value) -> None:
         """Note what a tensor from outside holds from now on."""
+        self.stores.write(target.data)
         state = self.states.get(id(target.data))
         if state is not None:
             self.now[state] = value

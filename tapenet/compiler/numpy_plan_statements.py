@@ -341,8 +341,9 @@ def _index_text(places: Places, template: Any, arrays: list[str]) -> str:
 
 @_statement("put")
 def _put(places: Places, instruction: Instruction, position: int) -> None:
-    base = instruction.args[0]
-    first, part, *index = (places.operand(v) for v in instruction.args)
+    base, values, *indices = instruction.args
+    first, part = places.operand(base), places.operand(values)
+    index = [places.array(v) for v in indices]  # not a part: they say the shape of what is written
     out = places.target(instruction, position, over=[base], strict=True)
     if out.name != first:
         places.line(f"{out.name}[...] = {first}")
@@ -352,7 +353,8 @@ def _put(places: Places, instruction: Instruction, position: int) -> None:
 @_statement("scatter_add")
 def _scatter_add(places: Places, instruction: Instruction, position: int) -> None:
     add_at = places.shared("add_at", np.add.at)
-    values, *index = (places.operand(v) for v in instruction.args)
+    values = places.operand(instruction.args[0])
+    index = [places.array(v) for v in instruction.args[1:]]  # not a part: each repetition adds
     out = places.target(instruction, position)
     places.line(f"{out.name}.fill(0)")
     text = _index_text(places, instruction.params["template"], index)
