@@ -7,6 +7,7 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from tapenet.native.processor import processors
 
@@ -26,29 +27,47 @@ def deal(work: Callable[[int, int], None], length: int, cost: int) -> None:
         return
     bounds = [length * i // count for i in range(count + 1)]
     own, *parts = itertools.pairwise(bounds)
-    begun = [_begin(work, *part) for part in parts]
+    begun = [Future[None]() for _ in parts]
     try:
+        for i, part in enumerate(parts):
+            _offer(begun[i], work, *part)
         work(*own)
-        for part, other in zip(parts, begun, strict=True):
-            if other is None or other.cancel():  # no thread has come to it
+        for i, part in enumerate(parts):
+            if begun[i].cancel():  # no thread has come to it
                 work(*part)
             else:
-                other.result()
+                begun[i].result()
     except BaseException:
-        for other in begun:
-            if other is not None and not other.cancel():
-                other.exception()  # it writes until it is done
+        for i in range(len(parts)):
+            if not begun[i].cancel():
+                begun[i].exception()  # it writes until it is done
         raise
+    finally:
+        begun.clear()  # an error's traceback holds this frame, and would be held by the part
 
 
-def _begin(work: Callable[[int, int], None], first: int, last: int) -> Future[None] | None:
-    """A part handed to another thread; None if there is none."""
+def _offer(part: Future[None], work: Callable[[int, int], None], first: int, last: int) -> None:
+    """Let another thread do a part, if there is one. Whoever claims the part first does it, thread or caller: where no
+    further thread can be started, one that runs already may still come to it."""
     try:
-        return _pool().submit(work, first, last)
+        _pool().submit(_claim, [part, work, first, last])
     except RuntimeError:  # the system gives no more threads, or Python is about to end
         _pool().shutdown(wait=False, cancel_futures=True)
         _pool.cache_clear()
-        return None
+
+
+def _claim(task: list[Any]) -> None:
+    part, work, first, last = task
+    task.clear()  # an error's traceback holds whoever called this, and so what it was called with
+    if not part.set_running_or_notify_cancel():
+        return
+    try:
+        work(first, last)
+    except BaseException as error:
+        part.set_exception(error)
+        del part
+    else:
+        part.set_result(None)
 
 
 @functools.cache

@@ -3,6 +3,9 @@
 The cache holds object files, keyed by the text of the IR and by everything else that decides what it becomes: the
 processor and its features, the versions of llvmlite and LLVM. A file begins with a checksum; one that does not match is
 compiled anew and replaced. Each file is written under another name and then renamed, so processes do not meet halves.
+
+What lies there is run, so nobody else may have written it: the folder is made for its user alone, and one that is
+another's, that others can write or that is a link is left alone, and so is such a file.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import functools
 import hashlib
 import importlib.machinery
 import os
+import stat
 import sys
 import tempfile
 import threading
@@ -164,7 +168,8 @@ def _patience(count: int) -> Any:
     timer = threading.Timer(PATIENCE, lambda: print(f"tapenet: compiling {count} functions ...", file=sys.stderr))
     timer.daemon = True
     start = time.perf_counter()
-    timer.start()
+    with contextlib.suppress(RuntimeError):  # the system gives no more threads: then nothing is said meanwhile
+        timer.start()
     try:
         yield
     finally:
@@ -195,25 +200,78 @@ def folder() -> Path | None:
     return base / "tapenet"
 
 
-def _cached(key: str) -> bytes | None:
+def _safe_folder() -> Path | None:
+    """The folder, if it is there. None, with a warning the first time, if others may have put code there."""
     place = folder()
+    try:
+        wrong = "" if place is None else _unsafe(place.lstat(), "folder")
+    except OSError:
+        return None
+    if place is not None and wrong:
+        _warn_of(place, wrong)
+        return None
+    return place
+
+
+_KINDS = {"folder": stat.S_ISDIR, "file": stat.S_ISREG}
+
+
+def _unsafe(found: os.stat_result, kind: str) -> str:
+    """What is wrong with a file or folder that code is to be loaded from, "" if nothing is."""
+    if stat.S_ISLNK(found.st_mode):
+        return "is a link"
+    if not _KINDS[kind](found.st_mode):
+        return f"is no {kind}"
+    if sys.platform == "win32":  # owners and modes say nothing there
+        return ""
+    if found.st_uid != os.geteuid():
+        return f"belongs to user {found.st_uid}, not to you ({os.geteuid()})"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"can be written by others (mode {stat.S_IMODE(found.st_mode):o})"
+    return ""
+
+
+@functools.cache
+def _warn_of(place: Path, wrong: str) -> None:
+    warnings.warn(
+        f"tapenet keeps no compiled code in {place}, which {wrong}: what others put there would be run. It compiles anew in "
+        "each process until you delete that folder, or let TAPENET_CACHE name a folder of yours (mode 700)",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def _cached(key: str) -> bytes | None:
+    place = _safe_folder()
     if place is None:
         return None
     try:
-        data = (place / f"{key}.o").read_bytes()
+        with open(place / f"{key}.o", "rb", opener=_open) as file:
+            if _unsafe(os.fstat(file.fileno()), "file"):
+                return None
+            data = file.read()
     except OSError:
         return None
     checksum, code = data[:32], data[32:]
     return code if hashlib.sha256(code).digest() == checksum else None
 
 
+def _open(path: str, flags: int) -> int:
+    """Open no link, and wait for no writer at the other end of a pipe."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+
+
 def _keep(key: str, text: str, code: bytes) -> None:
     """Write the object code, and the IR beside it for people to read. A folder that cannot be written is no error."""
-    place = folder()
+    named = folder()
+    if named is None:
+        return
+    with contextlib.suppress(OSError):
+        named.mkdir(mode=0o700, parents=True, exist_ok=True)
+    place = _safe_folder()
     if place is None:
         return
     with contextlib.suppress(OSError):
-        place.mkdir(parents=True, exist_ok=True)
         for name, data in ((f"{key}.ll", text.encode()), (f"{key}.o", hashlib.sha256(code).digest() + code)):
             handle, temporary = tempfile.mkstemp(dir=place, suffix=".part")
             try:

@@ -51,13 +51,13 @@ KERNELS = [rows_normalized, channels_normalized, groups_normalized, pooled, read
 def test_a_millisecond_of_work_is_shared(kernel: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of these takes one thread about as long."""
     parts = []
-    begin = threads._begin
+    offer = threads._offer
 
-    def counted(work: Any, first: int, last: int) -> Any:
+    def counted(part: Any, work: Any, first: int, last: int) -> None:
         parts.append((first, last))
-        return begin(work, first, last)
+        offer(part, work, first, last)
 
-    monkeypatch.setattr(threads, "_begin", counted)
+    monkeypatch.setattr(threads, "_offer", counted)
     monkeypatch.setattr(threads, "processors", lambda: 1)
     one = kernel()
     assert not parts

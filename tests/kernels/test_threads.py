@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -90,6 +92,57 @@ def test_without_threads_the_caller_does_it(pool: Any, monkeypatch: pytest.Monke
     assert counted(9) == [1] * 9
     pool().shutdown()
     assert counted(9) == [1] * 9
+
+
+def test_a_part_is_done_once_where_a_second_thread_cannot_be_started(
+    pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first may come to a part whose handing over failed, and would write while nobody waits for it."""
+    pool().submit(int).result()
+    at_work: list[int] = []
+    ended: list[int] = []
+
+    def work(first: int, last: int) -> None:
+        at_work.append(first)
+        time.sleep(0.05)
+        ended.append(first)
+
+    def refuse(self: Any) -> None:
+        while not at_work:  # the first thread is at work on the part that a second one was to be started for
+            time.sleep(1e-3)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(pool()._idle_semaphore, "acquire", lambda timeout: False)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    threads.deal(work, 3, 1)
+    assert sorted(at_work) == sorted(ended) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2])
+def test_an_error_is_held_by_nobody(failing: int) -> None:
+    class Held(MemoryError):
+        pass
+
+    def work(first: int, last: int) -> None:
+        time.sleep(0.01)
+        if first == failing:
+            raise Held
+
+    def fails() -> weakref.ref[Held]:
+        try:
+            threads.deal(work, 3, 1)
+        except Held as error:
+            return weakref.ref(error)
+        raise AssertionError
+
+    gc.disable()
+    try:
+        held = fails()
+        threads.deal(lambda first, last: None, 3, 1)  # a thread of the pool lets go of what it did last
+        time.sleep(0.05)
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_where_all_threads_are_busy_the_caller_does_it(pool: Any) -> None:

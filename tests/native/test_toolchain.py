@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
 import linecache
 import os
+import stat
 import subprocess
 import sys
 import tempfile
@@ -279,7 +281,8 @@ def test_a_folder_that_cannot_be_made(
     file = tmp_path / "file"
     file.write_text("in the way")
     monkeypatch.setenv("TAPENET_CACHE", str(file / below))
-    assert [answer(toolchain.build(TEXT)) for _ in range(2)] == [42, 42]
+    with contextlib.nullcontext() if below else pytest.warns(RuntimeWarning, match="file, which is no folder: "):
+        assert [answer(toolchain.build(TEXT)) for _ in range(2)] == [42, 42]
     assert len(compiled) == 2
     assert file.read_text() == "in the way"
 
@@ -306,6 +309,81 @@ def test_a_full_disk(cache: Path, compiled: list[str], monkeypatch: pytest.Monke
 def test_a_function_that_is_not_there(cache: Path) -> None:
     with pytest.raises(RuntimeError, match="no function 'question'"):
         toolchain.build(TEXT).address("question")
+
+
+# -- whose it is -------------------------------------------------------------------------------------------------
+
+needs_owners = pytest.mark.skipif(sys.platform == "win32", reason="owners and modes say nothing there")
+
+
+@needs_owners
+def test_the_folder_and_its_files_are_for_its_user_alone(cache: Path) -> None:
+    before = os.umask(0)
+    try:
+        toolchain.build(TEXT)
+    finally:
+        os.umask(before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (cache, *cache.iterdir())] == [0o700, 0o600, 0o600]
+
+
+def planted(folder: Path) -> None:
+    """Code that gives 43 in the place of `TEXT`."""
+    toolchain.build(TEXT)
+    toolchain.build(TEXT.replace("42", "43"))
+    theirs, ours = sorted(folder.glob("*.o"), key=lambda path: "42" in path.with_suffix(".ll").read_text())
+    ours.write_bytes(theirs.read_bytes())
+    assert answer(toolchain.build(TEXT)) == 43
+
+
+def linked(folder: Path) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    folder.symlink_to(folder.with_name("elsewhere"), target_is_directory=True)
+
+
+UNSAFE_FOLDERS: dict[str, Callable[[Path], object]] = {
+    r"can be written by others \(mode 770\)": lambda folder: folder.chmod(0o770),
+    r"can be written by others \(mode 1777\)": lambda folder: folder.chmod(0o1777),
+    "is a link": linked,
+}
+
+
+@needs_owners
+@pytest.mark.parametrize("wrong", UNSAFE_FOLDERS)
+def test_a_folder_that_others_may_have_written(cache: Path, compiled: list[str], wrong: str) -> None:
+    planted(cache)
+    UNSAFE_FOLDERS[wrong](cache)
+    before = sorted(path.stat().st_mtime_ns for path in cache.iterdir())
+    compiled.clear()
+    with pytest.warns(RuntimeWarning, match=f"cache, which {wrong}: ") as told:
+        assert [answer(toolchain.build(TEXT)) for _ in range(3)] == [42] * 3
+    assert len(told) == 1  # of one folder, once
+    assert len(compiled) == 3
+    assert sorted(path.stat().st_mtime_ns for path in cache.iterdir()) == before
+
+
+@needs_owners
+def test_a_folder_of_another_owner(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(cache)
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    with pytest.warns(RuntimeWarning, match=rf"belongs to user {me}, not to you \({me + 1}\)"):
+        assert answer(toolchain.build(TEXT)) == 42
+
+
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@needs_owners
+@pytest.mark.parametrize("spoil", [lambda file: file.chmod(0o622), linked, pipe])
+def test_a_file_that_others_may_have_written(cache: Path, compiled: list[str], spoil: Callable[[Path], object]) -> None:
+    planted(cache)
+    with_answer = next(path for path in cache.glob("*.ll") if "42" in path.read_text())
+    spoil(with_answer.with_suffix(".o"))
+    compiled.clear()
+    assert [answer(toolchain.build(TEXT)) for _ in range(2)] == [42] * 2
+    assert len(compiled) == 1  # and is replaced
 
 
 # -- where it is -------------------------------------------------------------------------------------------------
@@ -355,6 +433,14 @@ def test_a_user_without_a_home(compiled: list[str], monkeypatch: pytest.MonkeyPa
 
 
 # -- what is said ------------------------------------------------------------------------------------------------
+
+
+def test_where_no_thread_can_be_started_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert toolchain.compile_(TEXT)
 
 
 def test_a_long_compilation_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
