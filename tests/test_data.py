@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,14 @@ def attempt(file: Path) -> tuple[NDArray[Any] | None, str]:
         return read_idx(file), ""
     except ValueError as error:
         return None, str(error)
+
+
+def rewrite(file: Path, data: bytes) -> None:
+    """Write into a file that is there: on some disks making a file anew takes milliseconds."""
+    file.touch()
+    with file.open("r+b") as stream:
+        stream.write(data)
+        stream.truncate()
 
 
 def real_mnist() -> Path:
@@ -181,7 +190,7 @@ class TestReadIdx:
                 r"expected 24 bytes of data after the header for shape \(2, 3\), dtype float32, "
                 "found 20: the file is cut short; put a whole copy",
             ),
-            (b"\0\0\x08\x01\0\0\0\2abc", "expected 2 bytes of data .*, found 3: bytes trail the data"),
+            (b"\0\0\x08\x01\0\0\0\2abc", "expected 2 bytes of data .*, found more: bytes trail the data"),
             # Dimensions whose product overflows 64 bits: to 0 (2**96), and next to an axis of none.
             (b"\0\0\x08\x03" + b"\x80\0\0\0" * 3, "expected 9,903,520,314,283,042,199,192,993,792 bytes"),
             (b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12, "expected a shape that NumPy can hold, found shape"),
@@ -201,6 +210,61 @@ class TestReadIdx:
         file.write_bytes(data)
         with pytest.raises(ValueError, match=f"numbers: .*{message}"):
             read_idx(file)
+
+    @pytest.mark.parametrize(
+        "header", [b"\0\0\x08\x01\0\0\0\7", b"\0\0\x0e\x01\x7f\xff\xff\xff", b"\0\0\x08\x02" + b"\xff" * 8]
+    )
+    def test_a_file_that_unpacks_to_more_or_less_than_it_says_takes_no_memory(self, file: Path, header: bytes) -> None:
+        with gzip.open(file, "wb", 1) as packed:
+            packed.write(header)
+            for _ in range(64):
+                packed.write(bytes(1 << 20))
+        tracemalloc.start()
+        try:
+            with pytest.raises(
+                ValueError, match=r"expected .* found (more: bytes trail the data|67,108,864: .* cut short)"
+            ):
+                read_idx(file)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 24
+        finally:
+            tracemalloc.stop()
+
+    def test_a_file_that_unpacks_to_as_much_as_it_says_is_read(self, file: Path) -> None:
+        file.write_bytes(gzip.compress(idx(np.zeros(1 << 22, np.int16))))
+        np.testing.assert_array_equal(read_idx(file), np.zeros(1 << 22, np.int16), strict=True)
+
+    def test_an_array_too_large_for_memory(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(stream: Any, length: int) -> Any:
+            raise MemoryError
+
+        file.write_bytes(idx(np.zeros(3, np.int16)))
+        monkeypatch.setattr(sys.modules[read_idx.__module__], "_chunks", full)
+        with pytest.raises(
+            MemoryError, match=r"numbers: an array of shape \(3,\), dtype int16 does not fit into memory"
+        ):
+            read_idx(file)
+
+    @pytest.mark.parametrize("packed", [False, True])
+    def test_thousands_of_damaged_files(self, file: Path, packed: bool) -> None:
+        """Bytes changed, cut out, doubled or put in anywhere: an array that the file's bytes are, or a clear error."""
+        rng = np.random.default_rng(0)
+        shapes: list[tuple[int, ...]] = [(0,), (7,), (2, 3), (3, 2, 2)]
+        for _ in range(4_000):
+            dtype, shape = list(CODES)[rng.integers(len(CODES))], shapes[rng.integers(len(shapes))]
+            data = idx(rng.integers(0, 100, shape).astype(dtype))
+            data = gzip.compress(data, mtime=0) if packed else data
+            for _ in range(rng.integers(1, 4)):
+                place, length = rng.integers(len(data) + 1), rng.integers(1, 9)
+                before, part, behind = data[:place], data[place : place + length], data[place + length :]
+                change = [rng.bytes(len(part)), b"", part + part, rng.bytes(length) + part][rng.integers(4)]
+                data = before + change + behind
+            rewrite(file, data)
+            read, message = attempt(file)
+            if read is None:
+                assert message.startswith(f"{file}: expected ")
+                assert ", found " in message
+            else:
+                assert idx(read) == (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data)
 
     def test_no_such_file(self, tmp_path: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"absent-idx1: no such file in .*; check the path"):
@@ -452,6 +516,25 @@ class TestDownload:
         assert all(f"/{spoilt}/{name}.gz\n" in by_hand for name in NAMES)
         assert f"put them in\n{cache} or in a folder that $TAPENET_DATA names" in by_hand
         assert "tapenet.data.digits(), which needs no download" in by_hand
+
+    def test_a_mirror_that_sends_too_much(
+        self, server: Server, mirrors: Callable[..., None], cache: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What it sends is not kept beyond the length of MNIST's files, and not unpacked beyond it either."""
+        longest = max(map(len, server.files.values()))
+        monkeypatch.setattr(mnist_module, "_LARGEST", longest)
+        server.files[TRAIN_IMAGES] = bytes(np.random.default_rng(0).bytes(1 << 20))
+        mirrors("unsized")
+        with pytest.raises(ConnectionError, match=rf"unsized/{TRAIN_IMAGES}.gz: sends more than {longest:,} bytes"):
+            mnist()
+        bomb = gzip.compress(bytes(1 << 25), 1)
+        tracemalloc.start()
+        try:
+            with pytest.raises(ValueError, match="here: wrong checksum"):
+                mnist_module.check(bomb, TRAIN_IMAGES, "here")
+            assert tracemalloc.get_traced_memory()[1] < 1 << 22
+        finally:
+            tracemalloc.stop()
 
     def test_no_network(self, mirrors: Callable[..., None], cache: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -4,15 +4,23 @@ An IDX file is two zero bytes, a code for the element type, the number of dimens
 big-endian unsigned 32-bit integer, then the elements: big-endian too, the last axis running fastest.
 """
 
+import contextlib
+import io
 import math
 import os
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+#: A gzipped file that says it is more than so many times as long unpacked is read once to see whether it is.
+_USUAL_RATIO = 100
+#: No header is longer: 255 dimensions.
+_LONGEST_HEADER = 4 + 4 * 255
+_CHUNK = 1 << 20
 _GET_AGAIN = "put a whole copy in its place (in tapenet's cache, delete it: mnist() downloads it again)"
 
 
@@ -22,8 +30,12 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     The result is a new, writable array of any shape, its dtype one of uint8, int8, int16, int32, float32
     and float64, in the machine's byte order.
 
-    Raises FileNotFoundError if there is no such file, and ValueError, naming the file, what was expected
-    and what was found, if it is not an IDX file, is cut short, is too long, or its gzip data is damaged.
+    The header is read first, and then no more than it announces: a small file that unpacks to a large one, or
+    says that it is large, is refused before it takes memory.
+
+    Raises FileNotFoundError if there is no such file, MemoryError if the array does not fit, and ValueError,
+    naming the file, what was expected and what was found, if it is not an IDX file, is cut short, is too long,
+    or its gzip data is damaged.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -35,35 +47,42 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
     """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
-            data = file.read()
+        file = open(name, "rb")  # noqa: SIM115
     except FileNotFoundError:
         raise FileNotFoundError(f"{name}: no such file in {os.getcwd()}; check the path") from None
-    return _parse(unpack(data, name), name)
+    with file, unpacked(file, name) as stream:
+        return _read(stream, 0 if stream is file else os.fstat(file.fileno()).st_size, name)
 
 
-def unpack(data: bytes, name: str) -> bytes:
-    """`data`, decompressed if it is gzip, which its first bytes tell.
+@contextlib.contextmanager
+def unpacked(file: io.BufferedReader, name: str) -> Iterator[io.BufferedIOBase]:
+    """`file` itself, or if it is gzip, which its first bytes tell, a stream that unpacks it as it is read.
 
-    Raises ValueError, naming the data's source `name`, where the gzip data is damaged.
+    Raises ValueError, naming the data's source `name`, where the gzip data turns out to be damaged.
 
     >>> import gzip
-    >>> unpack(gzip.compress(b"seven"), "file"), unpack(b"seven", "file")
-    (b'seven', b'seven')
+    >>> for data in (gzip.compress(b"seven"), b"seven"):
+    ...     with unpacked(io.BufferedReader(io.BytesIO(data)), "file") as stream:
+    ...         stream.read()
+    b'seven'
+    b'seven'
     """
-    if not data.startswith(b"\x1f\x8b"):
-        return data
+    if file.peek(2)[:2] != b"\x1f\x8b":
+        yield file
+        return
     import gzip
     import zlib
 
     try:
-        return gzip.decompress(data)
-    except (EOFError, OSError, zlib.error) as error:
-        found = f"damaged data ({error}) in {len(data):,} bytes"
-        raise _malformed(name, "a whole gzip stream", found, _GET_AGAIN) from error
+        with gzip.GzipFile(fileobj=file) as stream:
+            yield stream
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise _malformed(name, "a whole gzip stream", f"damaged data ({error})", _GET_AGAIN) from error
 
 
-def _parse(data: bytes, name: str) -> NDArray[Any]:
+def _read(stream: io.BufferedIOBase, packed: int, name: str) -> NDArray[Any]:
+    """The array in a stream; `packed` is how long its file is where that is gzip, else 0."""
+    data = bytearray(stream.read(_LONGEST_HEADER))
     if not data.startswith(b"\0\0"):
         found = f"bytes {data[:4].hex(' ')}" if data else "an empty file"
         mend = "give an IDX file, plain or gzipped (a web page in its place is a download that failed)"
@@ -83,17 +102,37 @@ def _parse(data: bytes, name: str) -> NDArray[Any]:
     dtype = np.dtype(_DTYPES[data[2]])
     shape = struct.unpack_from(f">{ndim}I", data, 4)
     size = math.prod(shape) * dtype.itemsize  # Python integers: a header that lies cannot overflow them.
-    body = len(data) - start
-    if body != size:
-        expected = f"{size:,} bytes of data after the header for shape {shape}, dtype {dtype.name}"
-        found = f"{body:,}: the file is cut short" if body < size else f"{body:,}: bytes trail the data"
-        raise _malformed(name, expected, found, _GET_AGAIN)
+    expected = f"{size:,} bytes of data after the header for shape {shape}, dtype {dtype.name}"
+    try:
+        if packed and size > _USUAL_RATIO * packed:
+            rest = sum(map(len, _chunks(stream, start + size - len(data))))
+            _check_length(len(data) + rest - start, size, expected, name)
+            stream.seek(0)
+            data = bytearray()
+        for chunk in _chunks(stream, start + size - len(data)):
+            data += chunk
+    except MemoryError:
+        raise MemoryError(f"{name}: an array of shape {shape}, dtype {dtype.name} does not fit into memory") from None
+    _check_length(len(data) - start, size, expected, name)
     try:
         array: NDArray[Any] = np.ndarray(shape, dtype, buffer=data, offset=start)
     except ValueError as error:  # More than 64 dimensions, or an empty array with absurdly large ones.
         found = f"shape {shape} ({error})"
         raise _malformed(name, "a shape that NumPy can hold", found, _GET_AGAIN) from error
     return array.astype(dtype.newbyteorder("="))
+
+
+def _chunks(stream: io.BufferedIOBase, length: int) -> Iterator[bytes]:
+    """So many bytes of a stream, and one more if it goes on; at the end of a gzip stream its checksum is compared."""
+    while length >= 0 and (chunk := stream.read(min(_CHUNK, length + 1))):
+        length -= len(chunk)
+        yield chunk
+
+
+def _check_length(found: int, size: int, expected: str, name: str) -> None:
+    if found != size:
+        words = f"{found:,}: the file is cut short" if found < size else "more: bytes trail the data"
+        raise _malformed(name, expected, words, _GET_AGAIN)
 
 
 def _malformed(name: str, expected: str, found: str, mend: str) -> ValueError:

@@ -1,5 +1,6 @@
 """MNIST: 70,000 handwritten digits, read from files that are here or downloaded once."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable
@@ -8,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.idx import read_idx, unpack
+from tapenet.data.idx import read_idx, unpacked
 
 _MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 _TIMEOUT = 30.0  # Seconds without a byte from a mirror.
+_LARGEST = 16 + 60_000 * 28 * 28  # Bytes of the largest of the four files, unpacked.
 
 # SHA-256 of the files unpacked: there is one MNIST, but it is compressed in more than one way.
 _SHA256 = {
@@ -112,7 +114,9 @@ def check(data: bytes, name: str, source: str) -> None:
     """
     import hashlib
 
-    found = hashlib.sha256(unpack(data, source)).hexdigest()
+    with unpacked(io.BufferedReader(io.BytesIO(data)), source) as stream:
+        content = stream.read(_LARGEST + 1)  # Whatever it unpacks to, no more than this.
+    found = hashlib.sha256(content).hexdigest()
     if found != _SHA256[name]:
         raise ValueError(
             f"{source}: wrong checksum: expected SHA-256 {_SHA256[name]} for {name} (unpacked), "
@@ -220,6 +224,8 @@ def _receive(url: str) -> bytes:
             while chunk := response.read(1 << 16):
                 data += chunk
                 bar.update(len(chunk))
+                if len(data) > _LARGEST:
+                    raise ConnectionError(f"{url}: sends more than {_LARGEST:,} bytes, which no file of MNIST has")
     if length is not None and len(data) < length:
         raise ConnectionError(f"{url}: the transfer was cut short: {len(data):,} of {length:,} bytes")
     return bytes(data)
