@@ -12,6 +12,8 @@ from tapenet.autodiff import gradients
 from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler import agreement
+from tapenet.compiler.symbols import CannotLower
 from tapenet.ops.derived import Derived, pure
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample
@@ -208,7 +210,8 @@ def check_op(op: Op | Derived, samples: Iterable[Sample] | None = None, *, order
     """Check everything an op promises, on its samples.
 
     The same value from arrays, tensors and the NumPy function it stands for; read-only inputs; float32 kept in values
-    and gradients, also inside the rules; gradients by finite differences up to `order`; documentation.
+    and gradients, also inside the rules; what a compiler reads in place of the forward (`lower=`); gradients by finite
+    differences up to `order`; documentation.
 
     Args:
         op: made by `tn.op`.
@@ -304,6 +307,8 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
         _same(raw, function(*args, **kwargs), f"{function.__name__} on arrays against the op", rounding)
         like = {"like": Tensor._of(np.zeros(()))} if makes else {}
         _same(raw, function(*_tensors(args, True), **kwargs, **like), f"{function.__name__} on tensors against the op")
+    if isinstance(op, Op) and op.lower is not None and not effect and not op.random:
+        _check_lower(op, call)
     floats = [a for a in tree_leaves(list(call.args)) if _is_float(a)]
     results = [t for t in tree_leaves(raw) if np.asarray(t).dtype.kind in "fc"]
     differentiable = bool(op.differentiable) and floats and results
@@ -313,6 +318,16 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
         check_grads(check, list(call.args), order, kwargs=kwargs)
     elif not effect:
         assert not any(isinstance(t, Tensor) and t.requires_grad for t in tree_leaves(on_tensors))
+
+
+def _check_lower(op: Op, call: Sample) -> None:
+    args = {a.name: a.default for a in op.arguments}
+    args |= dict(zip((a.name for a in op.arguments if not a.keyword_only), call.args, strict=False)) | call.kwargs
+    try:
+        found = agreement.difference(op, args)
+    except (CannotLower, NotImplementedError, ValueError):
+        return  # nothing to read on this call: a compiled program calls the op
+    assert not found, f"lower= gives another result than the forward: {found}"
 
 
 def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differentiable: bool) -> None:

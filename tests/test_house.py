@@ -45,7 +45,7 @@ KNOWS: dict[str, set[str]] = {
     "training": {"ops", "autodiff", "nn", "optim", "training"},
     "interop": {"ops", "autodiff", "nn", "interop"},
     "parallel": {"ops", "autodiff", "nn", "optim", "parallel"},
-    "testing": {"ops", "autodiff"},
+    "testing": {"ops", "autodiff", "compiler"},
 }
 #: The public names and the command line stand above all folders.
 ROOF = {"tapenet", "tapenet.__main__"}

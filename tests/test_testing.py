@@ -220,16 +220,38 @@ def test_a_bad_op_fails(name: str) -> None:
 
 
 def test_an_op_that_disagrees_with_its_numpy_function() -> None:
-    off = tn.op(
-        lambda x: np.deg2rad(x) * 1.001,
-        name="off",
-        doc="Off.",
-        numpy=np.deg2rad,
-        samples=samples(R.normal(size=3)),
-        x=lambda g: np.deg2rad(g) * 1.001,
-    )
+    with pytest.warns(UserWarning, match="takes the place of"):
+        off = tn.op(
+            lambda x: np.deg2rad(x) * 1.001,
+            name="off",
+            doc="Off.",
+            numpy=np.deg2rad,
+            samples=samples(R.normal(size=3)),
+            x=lambda g: np.deg2rad(g) * 1.001,
+        )
     with pytest.raises(AssertionError, match="deg2rad on arrays against the op: values differ"):
         check_op(off)
+
+
+@pytest.mark.parametrize(
+    ("lower", "words"),
+    [
+        (lambda x, k: x * k + 1e-6, r"0\.\d+ against 0\.\d+ at element \d of shape \(3,\)"),
+        (lambda x, k: (x * k)[:2], r"float64 of shape \(2,\) against float64 of shape \(3,\)"),
+        (lambda x, k: (x * k).astype(np.float32), r"float32 of shape \(3,\) against float64"),
+    ],
+)
+def test_what_a_compiler_reads_is_held_against_the_forward(lower: Any, words: str) -> None:
+    def made(lower: Any) -> Any:
+        return tn.op(lambda x, k=0.5: x * k, name="f", doc="F.", samples=samples(R.uniform(0.5, 1, 3)), lower=lower,
+                     x=lambda g, k: g * k)  # fmt: skip
+
+    with pytest.raises(AssertionError, match=rf"lower= gives another result than the forward: {words}"):
+        check_op(made(lower))
+    check_op(made(lambda x, k: k * x))
+    with pytest.raises(AssertionError, match="lower= gives another"):
+        check_op(tn.op(lambda x, y: x * y, name="f", doc="F.", samples=samples(np.ones(2), np.ones(2)), lower="hypot",
+                       x=lambda g, y: g * y, y=lambda g, x: g * x))  # fmt: skip
 
 
 def test_an_op_whose_results_differ_between_calls() -> None:

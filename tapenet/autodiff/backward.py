@@ -303,14 +303,21 @@ def _pull_on_tensors(node: Node, g: Any, grads: Gradients, create_graph: bool) -
                     f"op {op.name!r} cannot be differentiated twice: its residual {name!r} is a float, whose dependence on "
                     "the inputs is unknown. Give tn.op reference=, the same function in plain NumPy"
                 )
-    if create_graph and op.reference is not None:
-        found = _by_reference(node, g, wanted, grads)
-    elif op.joint is not None:
-        known = {"g": g, "wanted": frozenset(wanted)}
-        found = op.joint(*(_value(node, k, known, grads.tensor) for k in op.needs[""]))
-    else:
-        known = {"g": g}
-        found = {n: op.rules[n](*(_value(node, k, known, grads.tensor) for k in op.needs[n])) for n in wanted}
+    state = local.state
+    outer = state.rule
+    if create_graph:
+        state.rule = node
+    try:
+        if create_graph and op.reference is not None:
+            found = _by_reference(node, g, wanted, grads)
+        elif op.joint is not None:
+            known = {"g": g, "wanted": frozenset(wanted)}
+            found = op.joint(*(_value(node, k, known, grads.tensor) for k in op.needs[""]))
+        else:
+            known = {"g": g}
+            found = {n: op.rules[n](*(_value(node, k, known, grads.tensor) for k in op.needs[n])) for n in wanted}
+    finally:
+        state.rule = outer
     for n in wanted:
         grads.put(node, n, parents[n], _joint_entry(node, found, n))
     if grads.site is not None:

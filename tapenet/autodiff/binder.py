@@ -49,6 +49,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
+from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import parameters
 
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
@@ -270,6 +271,8 @@ def _unwrapped(op: Op, general: str, timed: bool = False) -> list[str]:
             f"    elif _type_{n} in _PLAIN: _data_{n} = {n}{none}",
         ]
         if n not in op.differentiable:
+            if not is_own(op):  # the general recorder says so where a derivative of higher order is lost
+                lines.insert(-1, f"        if _state.rule is not None and {n}._node is not None: {general}")
             lines += [f"    elif _is_index({n}): _data_{n} = {n}", f"    else: {general}"]
         elif timed or n not in op.sequences:
             lines.append(f"    else: {general}")

@@ -23,6 +23,7 @@ from tapenet.ops import random
 from tapenet.ops.derived import array_like
 from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
+from tapenet.ops.registry import is_own
 from tapenet.ops.sequences import refilled
 
 ndarray = np.ndarray
@@ -52,6 +53,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     raw: dict[str, Any] = {}
     parents: dict[str, Any] = {}
     tensors = False
+    #: The input without a derivative whose tensor needs a gradient, while a rule is recorded for a higher derivative.
+    cut = ""
     for name, value in bound.items():
         data, parent, is_tensor = _unwrap(value, state.grad)
         tensors = tensors or is_tensor
@@ -60,6 +63,10 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 parents[name] = parent
             elif name not in op.nondiff:
                 _no_rule(op, name)
+            elif state.rule is not None and not is_own(op):
+                cut = name
+        elif not is_tensor and _hides_tensors(data):
+            _hidden(op, name, data)
         if name in op.differentiable and isinstance(data, (list, tuple)) and not is_tensor:
             data = _as_array(op, name, data)
         raw[name] = data
@@ -92,6 +99,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if state.nan and state.nan != "ignore" and tensors:
         _look(state.nan, op, bound, raw, parents, arrays, count)
     floats = any(is_inexact(arrays[i].dtype) for i in range(count) if i not in op.nondiff_outputs)
+    if cut and floats:
+        _cut(op, cut, state.rule)
     if state.tape is None and not (parents and floats):
         if profile is not None:
             profile.ran(op, None, raw, {}, arrays, count, seconds)
@@ -331,6 +340,35 @@ def _no_rule(op: Op, name: str) -> NoReturn:
     raise TypeError(
         f"{op.name}: a tensor that needs a gradient was given as {name!r}, for which the op has no gradient rule. Pass "
         f"{name}.detach(), or give the op a rule for it, or declare it with nondiff=({name!r},)"
+    )
+
+
+def _cut(op: Op, name: str, rule: Any) -> NoReturn:
+    raise TypeError(
+        f"{op.name}: a tensor that needs a gradient was given as {name!r}, which has no derivative, in the gradient rule of op "
+        f"{rule.name!r}: the derivative of that rule would be wrong. Give {op.name!r} a rule for {name!r}, where its "
+        f"derivative is zero {name}=lambda g: np.zeros_like(g); or where a constant is meant, pass tn.stop_gradient of it"
+    )
+
+
+def _hides_tensors(value: Any) -> bool:
+    """Whether there is a tensor in a dict or dataclass, by itself or inside a list or tuple."""
+    kind = type(value)
+    if kind is Tensor:
+        return True
+    if kind is list or kind is tuple:
+        return any(map(_hides_tensors, value))
+    if isinstance(value, dict):
+        return any(map(_hides_tensors, value.values()))
+    fields = getattr(kind, "__dataclass_fields__", None)
+    return fields is not None and any(_hides_tensors(getattr(value, name, None)) for name in fields)
+
+
+def _hidden(op: Op, name: str, value: Any) -> NoReturn:
+    raise TypeError(
+        f"{op.name}: its argument {name!r} is a {type(value).__name__} with tensors in a dict or dataclass, where no gradient "
+        "rule reaches them. Give each an argument of its own, or pass them in a list, for which a rule returns a tuple with "
+        "a gradient for each"
     )
 
 

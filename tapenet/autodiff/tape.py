@@ -308,7 +308,7 @@ class State:
     scoped tape, debug mode, autocast), or the same code with clocks: `timed` is the profile that these tell, if there
     is one and nothing else."""
 
-    __slots__ = ("autocast", "debug", "fast", "grad", "nan", "profile", "scope", "tape", "timed", "undo")
+    __slots__ = ("autocast", "debug", "fast", "grad", "nan", "profile", "rule", "scope", "tape", "timed", "undo")
 
     def __init__(self) -> None:
         #: What the blocks that are open changed, to be set back as they end: names and values of before.
@@ -322,6 +322,8 @@ class State:
         #: What `tn.debug` does where nan or infinity is born; None outside it, and while gradient rules run.
         self.nan: str | None = None
         self.profile: Timing | None = None
+        #: The node whose gradient rule is being recorded, for derivatives of higher order.
+        self.rule: Node | None = None
         self.fast = True
         self.timed: Timing | None = None
 

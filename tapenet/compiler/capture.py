@@ -20,6 +20,7 @@ from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.switches import lines
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler import agreement
 from tapenet.compiler.ir import Input, Program, check, substitute
 from tapenet.compiler.layout import dense_order
 from tapenet.compiler.lowering import Called, lower
@@ -156,6 +157,7 @@ class _Recording:
                 raise Connected
             self._check_arguments()
             plan = self._plan(structure, outs, keep_grads)
+            agreement.check(tape.nodes)
             lowered = lower(tape, self.arguments, outs, [dense_order(array) for array in call.arrays])
             program = lowered.program
             for reference in program.references:  # only the tensor itself, no handle of it, is told of another array

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.ops import registry
 from tapenet.ops.sequences import refilled
 
 Params = Mapping[str, Any]
@@ -76,19 +77,19 @@ def _power(x: Any, y: Any) -> Any:
     return x**y
 
 
-_NAMES = (
-    "absolute add arccos arccosh arcsin arcsinh arctan arctan2 arctanh "
-    "bitwise_and bitwise_or bitwise_xor cbrt ceil copysign cos cosh divide "
-    "equal exp exp2 expm1 fabs floor floor_divide fmax fmin "
-    "fmod greater greater_equal hypot invert isfinite isinf isnan less "
-    "less_equal log log10 log1p log2 logaddexp logical_and logical_not logical_or "
-    "logical_xor maximum minimum multiply negative not_equal positive reciprocal remainder "
-    "rint sign signbit sin sinh sqrt square subtract tan "
-    "tanh trunc"
-)
-#: By name: the ufunc behind it.
-ELEMENTWISE: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NAMES.split()}
 _SPECIAL = {"erf": _erf, "erfc": _erfc}
+_OTHERS: dict[str, Callable[..., Any]] = {
+    "power": _power,
+    "zmul": zmul,
+    "where": lambda condition, x, y: np.where(condition, x, y),
+}
+#: By name: the ufunc behind it.
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    name: getattr(np, name)
+    for names in registry.ELEMENTWISE.values()
+    for name in names
+    if name not in _SPECIAL and name not in _OTHERS
+}
 #: The same primitive under the other names that NumPy's ufuncs have.
 ALIASES = {"true_divide": "divide", "mod": "remainder", "abs": "absolute", "pow": "power", "bitwise_not": "invert"}
 
@@ -99,13 +100,6 @@ def function(name: str) -> Callable[..., Any]:
         fetched: Callable[..., Any] = _SPECIAL[name]()
         return fetched
     return _OTHERS.get(name) or ELEMENTWISE[name]
-
-
-_OTHERS: dict[str, Callable[..., Any]] = {
-    "power": _power,
-    "zmul": zmul,
-    "where": lambda condition, x, y: np.where(condition, x, y),
-}
 
 
 @lru_cache(maxsize=4096)

@@ -82,7 +82,7 @@ def _concatenate(arrays: Any, axis: Any = 0, **other: Any) -> Symbol:
     if axis is None:
         parts, axis = [_reshape(p, -1) for p in parts], 0
     dtype = np.result_type(*(p.dtype for p in parts))
-    values = [builder.cast(p.value, dtype) for p in parts if p.size] or [builder.cast(parts[0].value, dtype)]
+    values = [builder.cast(p.value, dtype) for p in [p for p in parts if p.size] or parts]
     return Symbol(builder, builder.emit("concatenate", *values, axis=normalize_axis_index(axis, parts[0].ndim)))
 
 

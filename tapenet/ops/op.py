@@ -8,13 +8,25 @@ installs the recorder that runs an op on tensors (`install_recorder`).
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.registry import Samples, numpy_functions, registry, ufunc_method
+from tapenet.ops.later import stands_for
+from tapenet.ops.registry import (
+    ELEMENTWISE,
+    Refused,
+    Samples,
+    is_own,
+    numpy_functions,
+    numpy_name,
+    registry,
+    ufunc_method,
+    ufunc_name,
+)
 
 Rule = Callable[..., Any]
 
@@ -160,8 +172,6 @@ class Op:
         )
         self._check_needs(names)
         registry[f"{module}.{name}"] = self
-        for function in self.numpy:
-            numpy_functions[function] = self
 
     def _check(self, names: list[str]) -> None:
         for group, given in (("a rule", self.rules), ("nondiff=", self.nondiff)):
@@ -183,6 +193,17 @@ class Op:
                 raise TypeError(
                     f"op {self.name!r}: rename its argument {n!r}: a name without leading underscore, not self"
                 )
+        for function in self.numpy:
+            # What NumPy hands over to others: its ufuncs (SciPy's are such), and functions of its own with a dispatcher.
+            if not isinstance(function, np.ufunc) and not hasattr(function, "_implementation"):
+                words = (
+                    f"{function!r}, its name: give the function itself" if isinstance(function, str) else repr(function)
+                )
+                raise TypeError(
+                    f"op {self.name!r}: numpy= is {words}; it takes ufuncs and NumPy's own functions, as numpy=np.sinc. No "
+                    "other function asks what stands for it when it meets a tensor"
+                )
+        self._check_lower()
         if self.residuals and self.outputs is None:
             raise TypeError(f"op {self.name!r}: residuals need a fixed number of outputs=")
         for n in self.residuals:
@@ -191,6 +212,18 @@ class Op:
                     f"op {self.name!r}: rename its residual {n!r}: a name of its own, neither an argument's nor one of "
                     f"{', '.join(sorted(RESERVED))}, without leading underscore"
                 )
+
+    def _check_lower(self) -> None:
+        if self.lower is None or callable(self.lower):
+            return
+        count = len(self.inputs)
+        fitting = ELEMENTWISE.get(count, ())
+        if self.lower not in fitting:
+            plural = "" if count == 1 else "s"
+            raise TypeError(
+                f"op {self.name!r}: lower={self.lower!r} is no primitive of {count} input{plural}; those are "
+                f"{', '.join(fitting) or 'none'}. Or give a function of the op's arguments, in plain NumPy"
+            )
 
     def _check_needs(self, names: list[str]) -> None:
         shapes = {f"{n}_{what}" for n in self.inputs for what in ("shape", "dtype")}
@@ -301,7 +334,8 @@ def op(
             and boolean ones count as constants; float ones need `reference`.
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it.
         broadcasts: gradients are summed over the axes that NumPy broadcast (default: True for a ufunc).
-        numpy: the NumPy function(s) this op stands for when they are called on tensors.
+        numpy: the NumPy function(s) this op stands for when they are called on tensors. A warning says so if another op
+            did.
         label: text on a drawing, or a function that returns it and names what it needs among the options and
             `NAME_shape` of an input.
         formula: what it computes, as mathematics: "ln(1 + eˣ)". Shown where a drawing explains the op.
@@ -314,8 +348,8 @@ def op(
         effect: it does something beside returning its result (writes an array, asks the host).
         lower: what a compiler reads in place of the forward, if the forward branches on values or works in place
             on views: the same function of the same arguments, in plain NumPy; or the name of a primitive; or
-            `called(why)`. That of an op that draws random numbers takes `draw` too: draw(sample, rng, shape, dtype) is
-            the array sample(rng).
+            `called(why)`. The first compilation holds it against the forward. That of an op that draws random numbers
+            takes `draw` too: draw(sample, rng, shape, dtype) is the array sample(rng).
         mend: a function of the arguments that says how to mend a failed call; its text ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing. An op that stands for
@@ -358,9 +392,10 @@ def op(
                 "a rule is a function of g and what else it names"
             )
     module = getattr(inspect.currentframe().f_back, "f_globals", {}).get("__name__", "")  # type: ignore[union-attr]
-    if module == __name__:  # called through the decorator form above
+    decorated = module == __name__  # called through the decorator form above
+    if decorated:
         module = getattr(forward, "__module__", None) or ""
-    return Op(
+    made = Op(
         forward,
         name=title,
         rules={**rules, **(grads or {})},
@@ -388,6 +423,27 @@ def op(
         result=result,
         memory=memory,
         module=module,
+    )
+    for function in made.numpy:
+        if not is_own(made):  # of ours only one stands for each
+            _warn_of_another(made, function, 4 if decorated else 3)
+        numpy_functions[function] = made
+    return made
+
+
+def _warn_of_another(op: Op, function: Any, level: int) -> None:
+    """Say so if an op takes the place of what stands for a NumPy function already; not if that is the same op, defined anew."""
+    other: Any = stands_for(function)
+    if other is None or isinstance(other, Refused):
+        return
+    if (other.__module__, getattr(other, "name", "")) == (op.__module__, op.name):
+        return
+    called = ufunc_name(function) if isinstance(function, np.ufunc) else numpy_name(function)
+    warnings.warn(
+        f"op {op.name!r} takes the place of {other!r}: from now on it stands for {called} wherever that is called on "
+        "tensors, also in other ops' rules. If that is not meant, leave numpy= out and call the op by its own name",
+        UserWarning,
+        stacklevel=level,
     )
 
 

@@ -89,8 +89,30 @@ def test_lower_is_read_in_place_of_the_forward() -> None:
 
 
 def test_lower_may_name_a_primitive() -> None:
-    product = tn.op(lambda x, y: x * y, name="product", lower="hypot", nondiff=True)
-    assert names(lowered(product, X, X).program) == ["hypot"]
+    length = tn.op(lambda x, y: np.sqrt(x * x + y * y), name="length", lower="hypot", nondiff=True)
+    assert names(lowered(length, X, X).program) == ["hypot"]
+
+
+def test_a_lower_that_disagrees_with_the_forward_is_refused_at_the_first_compilation() -> None:
+    twice = tn.op(lambda x: 2 * x, name="twice", lower=lambda x: 3 * x, x=lambda g: 2 * g)
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    step = tn.compile(lambda x: twice(x * w))
+    with pytest.raises(
+        tn.CaptureError, match="op 'twice': its lower= gives another result than its forward: 3 against 2"
+    ):
+        step(np.ones(2))
+    assert twice(np.ones(2)).tolist() == [2.0, 2.0]
+    shorter = tn.op(lambda x: 2 * x, name="shorter", lower=lambda x: (2 * x)[:1], x=lambda g: 2 * g)
+    with pytest.raises(tn.CaptureError, match="op 'shorter': its lower= gives another result"):
+        tn.compile(lambda x: shorter(x))(np.ones(2))
+    called = tn.op(lambda x: 2 * x, name="called", lower=lambda x: x.nonesuch, x=lambda g: 2 * g)
+    assert tn.compile(lambda x: called(x))(np.ones(2)).tolist() == [2.0, 2.0]
+
+
+def test_joining_arrays_of_which_all_are_empty() -> None:
+    joined = tn.op(lambda x, y: np.concatenate([x, y], 1), name="joined", nondiff=True)
+    assert lowered(joined, np.ones((0, 2)), np.ones((0, 3))).program.outputs[0].shape == (0, 5)
+    assert names(lowered(joined, np.ones((0, 2)), np.ones((0, 3))).program) == ["concatenate"]
 
 
 def test_work_in_place_on_arrays_of_its_own() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import gc
+import math
+import subprocess
 import sys
 import threading
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy import special
 
 import tapenet as tn
 from tapenet import nn
@@ -134,11 +138,15 @@ def test_a_ufunc_has_inputs_x_and_y_and_broadcasts() -> None:
 
 
 def test_numpy_registers_for_both_protocols() -> None:
-    step = tn.op(np.heaviside, name="step", numpy=np.heaviside, nondiff=True)
-    sinc = tn.op(
-        lambda x: np.where(x == 0, 1.0, np.sin(x) / np.where(x == 0, 1, x)),
-        name="sinc_", numpy=np.sinc, x=lambda g, x: g * ((np.cos(x) * x - np.sin(x)) / (x * x)),
-    )  # fmt: skip
+    with pytest.warns(UserWarning, match="op 'step' takes the place of <op heaviside"):
+        step = tn.op(np.heaviside, name="step", numpy=np.heaviside, nondiff=True)
+    with pytest.warns(
+        UserWarning, match=r"op 'sinc_' takes the place of <op sinc\(x\)>: .* it stands for np.sinc wherever"
+    ):
+        sinc = tn.op(
+            lambda x: np.where(x == 0, 1.0, np.sin(x) / np.where(x == 0, 1, x)),
+            name="sinc_", numpy=np.sinc, x=lambda g, x: g * ((np.cos(x) * x - np.sin(x)) / (x * x)),
+        )  # fmt: skip
     x = leaf([1.0, 2.0])
     assert np.heaviside(x, 0.5).tolist() == [1.0, 1.0]
     assert np.heaviside(np.array([-1.0]), x[0]).tolist() == [0.0]
@@ -146,6 +154,43 @@ def test_numpy_registers_for_both_protocols() -> None:
     assert type(np.sinc(np.ones(1))) is np.ndarray  # NumPy's own on arrays
     check_grads(sinc, [x.data], order=2)
     assert step.nondiff == {"x", "y"}
+
+
+def test_taking_a_numpy_function_over_is_said_once_at_the_users_line() -> None:
+    def define(name: str) -> Any:
+        return tn.op(lambda x: np.sin(x), name=name, numpy=np.sin, x=lambda g, x: g * np.cos(x))
+
+    with pytest.warns(UserWarning, match=r"takes the place of <op sin\(x\)>") as caught:
+        define("my_sin")
+    assert [w.filename for w in caught] == [__file__]
+    with pytest.warns(UserWarning, match=r"takes the place of <op my_sin\(x\)>") as caught:
+
+        @tn.op(numpy=np.sin, x=lambda g: g)
+        def another(x: Any) -> Any:
+            return np.sin(x)
+
+    assert [w.filename for w in caught] == [__file__]
+    with pytest.warns(UserWarning, match="takes the place of <op another"):
+        define("once")
+    define("once")  # the same op again, as where a notebook's cell is run twice
+    new = tn.op(lambda x: special.entr(x), name="entr", numpy=special.entr, x=lambda g, x: g * (-np.log(x) - 1))
+    check_grads(lambda x: special.entr(x), [np.array([0.5, 2.0])], order=2)
+    assert special.entr(leaf([1.0])).node.op is new
+
+
+def test_an_op_of_ones_own_is_not_lost_where_the_rest_of_numpy_is_loaded_later() -> None:
+    """In a process of its own: here all is loaded."""
+    program = (
+        "import warnings, numpy as np, tapenet as tn\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    mine = tn.op(lambda x: np.sinc(x), name='mine', numpy=np.sinc, x=lambda g: g)\n"
+        "tn.nanmax(tn.tensor([1.0]))\n"
+        "np.heaviside(tn.tensor([1.0]), 0.0)\n"
+        "print(len(caught), np.sinc(tn.tensor([1.0], requires_grad=True)).node.name)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "1 mine\n"
 
 
 # -- inputs and options ------------------------------------------------------------------------------------------
@@ -279,6 +324,66 @@ def test_an_op_without_any_derivative() -> None:
     assert not y.requires_grad
     halves = tn.op(lambda x: x * 0.5, name="halves", nondiff=True)
     assert not halves(leaf([1.0])).requires_grad
+
+
+@dataclass
+class Pair:
+    w: Any
+
+
+@pytest.mark.parametrize(
+    ("make", "read"),
+    [
+        (lambda w: {"w": w}, lambda p: p["w"]),
+        (lambda w: Pair(w), lambda p: p.w),
+        (lambda w: [{"w": w}], lambda p: p[0]["w"]),
+        (lambda w: {"a": [Pair((w,))]}, lambda p: p["a"][0].w[0]),
+    ],
+)
+def test_tensors_where_no_rule_reaches_them_are_refused(make: Any, read: Any) -> None:
+    """A gradient by what lies in a dict or dataclass would come from the forward's parts, or not at all."""
+    op = tn.op(lambda p, x: read(p) * x, name="deep", p=lambda g, x: make(7 * g), x=lambda g, p: g * read(p))
+    option = tn.op(lambda x, p: read(p) * x, name="deep", x=lambda g, p: g * read(p))
+    for w in (leaf([1.0, 2.0]), tn.tensor([1.0, 2.0])):
+        for x in (np.ones(2), tn.tensor([1.0, 2.0]), leaf([1.0, 2.0])):
+            for call in (lambda w=w, x=x: op(make(w), x), lambda w=w, x=x: option(x, make(w))):
+                with pytest.raises(
+                    TypeError, match=r"deep: its argument 'p' is a \w+ with tensors in a dict or dataclass"
+                ):
+                    call()
+    x = leaf([1.0, 2.0])
+    op(make(np.array([3.0, 4.0])), x).sum().backward()  # arrays may come in any form
+    assert x.grad.tolist() == [3.0, 4.0]
+
+
+def test_an_op_without_a_derivative_in_a_rule_is_refused_at_second_order() -> None:
+    blind = tn.op(lambda x: np.cos(x), name="blind", nondiff=True)
+    sine = tn.op(np.sin, name="sine", x=lambda g, x: g * blind(x))
+    assert tn.grad(sine)(0.5).item() == np.cos(0.5)
+    words = r"blind: a tensor that needs a gradient was given as 'x', .* in the gradient rule of op 'sine'.*tn.stop_gradient"
+    with pytest.raises(TypeError, match=words):
+        tn.grad(tn.grad(sine))(0.5)
+    half = tn.op(lambda a, b: a * np.cos(b), name="half", nondiff=("b",), a=lambda g, b: g * np.cos(b))
+    with pytest.raises(TypeError, match=r"half: a tensor that needs a gradient was given as 'b'"):
+        tn.grad(tn.grad(tn.op(np.sin, name="sine", x=lambda g, x: half(g, x))))(0.5)
+    referring = tn.op(lambda x: (np.sin(x), np.cos(x)), name="referring", residuals=("c",), x=lambda g, c: g * c,
+                      reference=lambda x: blind(x - math.pi / 2))  # fmt: skip
+    with pytest.raises(TypeError, match=r"blind: .* in the gradient rule of op 'referring'"):
+        tn.grad(tn.grad(referring))(0.5)
+    assert blind(leaf([0.0])).tolist() == [1.0]  # elsewhere as ever, also after the error
+    assert not blind(leaf([0.0])).requires_grad
+
+
+def test_what_has_no_derivative_may_stand_in_a_rule_as_a_constant() -> None:
+    mask = tn.op(lambda x: x > 0, name="mask", nondiff=True)  # its results are no floats
+    blind = tn.op(lambda x: np.sign(x), name="blind", nondiff=True)
+    flat = tn.op(lambda x: np.sign(x), name="flat", x=lambda g: np.zeros_like(g))
+    for rule in (
+        lambda g, x: g * mask(x) * (2 * x),
+        lambda g, x: g * (blind(tn.stop_gradient(x)) + 1) * x,
+        lambda g, x: g * (flat(x) + 1) * x,
+    ):
+        check_grads(tn.op(lambda x: np.maximum(x, 0) * x, name="ramp", x=rule), [np.array([-0.5, 0.7])], order=3)
 
 
 def test_an_integer_result_has_no_gradient() -> None:
@@ -608,6 +713,11 @@ def test_calls_that_do_not_fit_name_the_op() -> None:
         (lambda: tn.op(lambda x: (x, x), name="f", residuals=("out",), x=lambda g: g), "rename its residual 'out'"),
         (lambda: tn.op(lambda x: (x, x), name="f", residuals=("a b",), x=lambda g: g), "rename its residual 'a b'"),
         (lambda: tn.op(lambda x: (x, x), name="f", outputs=None, residuals=("r",), x=lambda g: g), "fixed number of"),
+        (lambda: tn.op(lambda x: x, name="f", numpy="np.sin", x=lambda g: g), "numpy= is 'np.sin', its name: give the func"),
+        (lambda: tn.op(lambda x: x, name="f", numpy=[np.sin, min], x=lambda g: g), "numpy= is <built-in function min>; it"),
+        (lambda: tn.op(lambda x: x, name="f", lower="nonesuch", x=lambda g: g), "'nonesuch' is no primitive of 1 input;"),
+        (lambda: tn.op(lambda x: x, name="f", lower="add", x=lambda g: g), "'add' is no primitive of 1 input; .* exp"),
+        (lambda: tn.op(lambda x, y: x, name="f", lower=3, nondiff=True), "lower=3 is no primitive of 2 inputs"),
         (lambda: tn.op(lambda x: x, name="f", grads={"x": lambda g: g}, x=lambda g: g), r"\['x'\] have a rule both"),
     ],
 )  # fmt: skip

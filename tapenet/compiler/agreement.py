@@ -1,0 +1,90 @@
+"""Whether what a compiler reads in place of an op's forward (`lower=`) computes the same."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.tape import CaptureError, Traced
+from tapenet.compiler import interpreter
+from tapenet.compiler.ir import Builder, Input, Program
+from tapenet.compiler.lowering import read
+from tapenet.ops.op import Op
+from tapenet.ops.registry import is_own
+from tapenet.ops.sequences import refilled
+
+#: By dtype, what the results may differ by, relative to the largest: sums in another order differ by rounding.
+_ALLOWED = {"f": 1e-4, "F": 1e-4, "d": 1e-10, "D": 1e-10}
+_seen: weakref.WeakSet[Op] = weakref.WeakSet()
+
+
+def difference(op: Op, args: Mapping[str, Any]) -> str:
+    """How the results of `op.lower` differ from those of the forward on a call, in words; empty if they agree.
+
+    Args:
+        op: one with `lower=`, that draws no random numbers.
+        args: the arguments of a call on arrays, by name.
+
+    Raises:
+        Exception: whatever `lower` raises on symbols, for one that no compiler can read.
+    """
+    inputs: list[Input] = []
+    arrays: list[Any] = []
+
+    def value(given: Any) -> Any:
+        if isinstance(given, np.ndarray):
+            inputs.append(Input(given.shape, given.dtype))
+            arrays.append(given)
+            return inputs[-1]
+        return refilled(given, map(value, given)) if isinstance(given, (list, tuple)) else given
+
+    builder = Builder()
+    values = read(op, builder, {name: value(given) for name, given in args.items()})
+    found = interpreter.evaluate(Program(inputs, [], builder.body, values, []), arrays, store=False)
+    result = op.forward(
+        *(args[a.name] for a in op.arguments if not a.keyword_only),
+        **{a.name: args[a.name] for a in op.arguments if a.keyword_only},
+    )
+    expected = [result] if op.outputs == 1 and not op.residuals else list(result)
+    if len(found) != len(expected):
+        return f"{len(found)} results against {len(expected)}"
+    for one, other in zip(found, map(np.asarray, expected), strict=True):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            return f"{one.dtype} of shape {one.shape} against {other.dtype} of shape {other.shape}"
+        allowed = _ALLOWED.get(other.dtype.char, 0.0)
+        scale = float(np.abs(other[np.isfinite(other)]).max(initial=0.0)) if allowed else 0.0
+        if not np.allclose(one, other, allowed, allowed * scale, equal_nan=bool(allowed)):
+            at = int(np.argmax(~np.isclose(one, other, allowed, allowed * scale, equal_nan=bool(allowed)).ravel()))
+            return f"{one.flat[at]:.6g} against {other.flat[at]:.6g} at element {at} of shape {other.shape}"
+    return ""
+
+
+def check(nodes: Iterable[Any]) -> None:
+    """Hold the `lower=` of each op against its forward, on the first call of it that is compiled.
+
+    tapenet's own are held to it by `tn.testing.check_op`.
+
+    Raises:
+        CaptureError: they differ.
+    """
+    for node in nodes:
+        op = node.op
+        if op.lower is None or op.effect or op.random or op in _seen or is_own(op):
+            continue
+        try:
+            found = difference(op, {name: _array(value) for name, value in node.call.items()})
+        except Exception:  # whatever `lower` makes of a symbol: the op is called from the program as it is
+            continue
+        if found:
+            raise CaptureError(f"op {op.name!r}: its lower= gives another result than its forward: {found}")
+        _seen.add(op)
+
+
+def _array(value: Any) -> Any:
+    """An argument of a recorded call as the forward got it."""
+    if isinstance(value, Traced):
+        return value.data
+    return refilled(value, map(_array, value)) if isinstance(value, (list, tuple)) else value
