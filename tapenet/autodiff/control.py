@@ -58,7 +58,7 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
             f"tn.cond: pred has shape {shape}, and one element decides between two functions: reduce it with "
             ".all() or .any(), or choose element by element with np.where"
         )
-    given = _leaves(operands, "operands", "tn.cond")
+    given = [_own(t) for t in _leaves(operands, "operands", "tn.cond")]
     #: What the first function that ran returned: captured, both run.
     returned: list[tuple[Structure, list[Any]]] = []
 
@@ -227,17 +227,30 @@ def _leaves(tree: Any, root: str, who: str) -> list[Any]:
 
 
 def _by_value(t: Any, views: bool = False) -> Any:
-    """The tensor as it is now, if what it holds may be written in place later: a parameter's or buffer's storage, or
-    with `views` what may be a view of that."""
+    """The tensor as it is now, behind a handle of its own: a body that changes it (`c += x`) changes no other, as in a
+    captured loop. Copied if what it holds may be written in place later: a parameter's or buffer's storage, or with
+    `views` what may be a view of that."""
     if type(t) is not Tensor:
         return t
-    node = t._node
-    stored = type(node) is Leaf or (node is None and t._kind is not None)
-    if not stored and not (views and t._data.base is not None):
-        return t
+    stored = _is_stored(t)
     if capturing() is not None:
         return ops.copy(t) if stored else t
-    return Tensor._of(t._data.copy(), node, t._trace)
+    copied = stored or (views and t._data.base is not None)
+    return Tensor._of(t._data.copy() if copied else t._data, t._node, t._trace)
+
+
+def _is_stored(t: Tensor) -> bool:
+    """Whether others know the storage of a tensor, which may be written in place."""
+    return type(t._node) is Leaf or (t._node is None and t._kind is not None)
+
+
+def _own(t: Any) -> Any:
+    """What a branch is given for an operand: a handle of its own, as in a captured branch; itself, if it is stored."""
+    return (
+        t
+        if type(t) is not Tensor or capturing() is not None or _is_stored(t)
+        else Tensor._of(t._data, t._node, t._trace)
+    )
 
 
 def _length(xs: list[Any], where: list[str], length: int | None) -> int:

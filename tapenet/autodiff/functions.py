@@ -18,7 +18,7 @@ from tapenet.autodiff import backward as driver
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.making import asarray
 from tapenet.autodiff.switches import enable_grad
-from tapenet.autodiff.tape import Node, local
+from tapenet.autodiff.tape import Leaf, Node, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import is_inexact
 from tapenet.ops.sequences import refilled
@@ -53,6 +53,8 @@ class _Run:
         self.nested = False
         ends = [tree_map(self._end, a) for a in self.arguments]
         self.ends: list[Tensor] = [t for e in ends for t in tree_leaves(e)]
+        #: Where gradients end; kept, since the function may let its arguments stand for other values.
+        self.nodes = [t._node for t in self.ends]
         given = list(args)
         for i, end in zip(argnums, ends, strict=True):
             given[i] = end
@@ -67,14 +69,17 @@ class _Run:
                 "argnums"
             )
         if tensor._node is None or not self.outer:
-            return tensor.detach()._require()
+            made = tensor.detach()._require()
+            assert isinstance(made._node, Leaf)
+            made._node.argument = True
+            return made
         self.nested = True  # part of an outer graph: stay connected, through a node of its own
         end: Tensor = ops.alias(tensor)
         return end
 
     def pull(self, roots: list[tuple[Node, Any]], release: bool) -> list[Any]:
         """Gradients by each end, as tensors; zeros where the output does not depend on one."""
-        only = {t._node for t in self.ends if t._node is not None}
+        only = {node for node in self.nodes if node is not None}
         seeded = any(g._node is not None for _, g in roots)
         create = self.outer and (self.nested or seeded or driver.reaches_others([n for n, _ in roots], only))
         captures = local.state.tape is not None and local.state.tape.captures
@@ -83,7 +88,10 @@ class _Run:
         found: dict[Node, Any] = dict(
             driver.run(roots, tensor=Tensor, release=release and not create, create_graph=create, only=only)
         )
-        gradients = [self._gradient(t, None if t._node is None else found.get(t._node)) for t in self.ends]
+        gradients = [
+            self._gradient(t, None if node is None else found.get(node))
+            for t, node in zip(self.ends, self.nodes, strict=True)
+        ]
         taken = {id(g) for _, g in roots}
         for i, g in enumerate(gradients):
             if id(g) in taken:  # also that of another argument, or given: items assigned to one would change both

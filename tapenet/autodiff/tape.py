@@ -214,10 +214,13 @@ _output_op = Op(lambda source, index: source[index], name="output", rules={}, no
 class Leaf(Node):
     """A tensor whose gradient the user wants. Holds the gradient, not the tensor."""
 
-    __slots__ = ("grad",)
+    __slots__ = ("argument", "grad")
 
     op = _leaf_op
     grad: Tensor | None
+    #: Whether it is an argument of a function that is being differentiated. The handle is the function's alone, which may
+    #: let it stand for another value.
+    argument: bool
 
     def __init__(self, data: np.ndarray[Any, Any]) -> None:
         self.number = next_number()
@@ -226,6 +229,7 @@ class Leaf(Node):
         self.dtype = data.dtype
         self.released = None
         self.grad = None
+        self.argument = False
 
 
 class Output(Node):

@@ -16,11 +16,11 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff import mutation
+from tapenet.autodiff.augmented import Augmented
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.readable import Readable
 from tapenet.autodiff.rows import RowGradient
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 
 
-class Tensor(Readable):
+class Tensor(Augmented):
     """An n-dimensional array that remembers how it was computed.
 
     Made by `tn.tensor` and `tn.asarray`; every op on a tensor gives tensors. Behaves as an ndarray does under
@@ -97,6 +97,38 @@ class Tensor(Readable):
     def data(self, value: ArrayLike | Tensor) -> None:
         self._write(value, "an assignment to .data")
 
+    def _writes_storage(self, by: str) -> bool:
+        """Whether a change goes into the storage; else a new array comes behind the handle. `by` says what changes it.
+
+        Raises:
+            RuntimeError: this is a leaf that needs a gradient, and gradients are recorded.
+            CaptureError: a replay of the step that is being captured would not do it again.
+        """
+        node, state = self._node, local.state
+        if node is None:
+            stored = self._kind is not None
+        else:
+            stored = type(node) is Leaf and not node.argument
+        if not stored:
+            tape = state.tape
+            if tape is not None and tape.captures and self._trace is None and type(node) is not Leaf:
+                raise CaptureError(
+                    f"{user_line()} changes a tensor from outside by {by} while a step is being captured; a replay would not "
+                    "do it again. Change a copy: t = t.copy(). What is to last from call to call belongs into an nn.Buffer"
+                )
+            return False
+        if node is not None and state.grad:
+            mend = (
+                "assign to a copy: t = t.copy(); t[i] = v"
+                if by == "item assignment"
+                else f"make a new tensor: t = t {by.removesuffix('=')} v"
+            )
+            raise RuntimeError(
+                f"{by} to a leaf that needs a gradient: the old values would be lost to the graph. To update it, as an "
+                f"optimizer does, write it under tn.no_grad(); else {mend}"
+            )
+        return True
+
     def _write(self, value: Any, by: str) -> None:
         """Copy a value into the storage, noting the write for pending backward passes."""
         new = value if isinstance(value, Tensor) else np.asarray(value)
@@ -131,6 +163,12 @@ class Tensor(Readable):
             mutation.wrote(self._data, "a captured step that failed and was put back")
 
         capture.before(key, restore)
+
+    def _become(self, new: Tensor) -> None:
+        """Let the handle stand for what another one does."""
+        self._data, self._node, self._trace = new._data, new._node, new._trace
+        if id(self) in referred:  # by a compiled program, which has the old array
+            bump()
 
     def _rebind(self, data: NDArray[Any]) -> None:
         """Let the tensor stand for another array."""
@@ -376,31 +414,50 @@ class Tensor(Readable):
         On a leaf that needs a gradient it is an error, except under `tn.no_grad()`, where it writes in place, as it
         does for parameters and buffers.
         """
-        state = local.state
-        if (self._node is None and self._kind is None) or (self._node is not None and type(self._node) is not Leaf):
-            if self._trace is None and state.tape is not None and state.tape.captures:
-                raise CaptureError(
-                    f"{user_line()} assigns to an item of a tensor from outside while a step is being captured; a replay "
-                    "would not do it again. Assign to a copy: t = t.copy(); t[i] = v. What is to last from call to call "
-                    "belongs into an nn.Buffer"
-                )
-            new = ops.setitem(self.__copy__(), value, index)
-            self._data, self._node, self._trace = new._data, new._node, new._trace
-            if id(self) in referred:  # by a compiled program, which has the old array
-                bump()
+        if not self._writes_storage("item assignment"):
+            self._become(ops.setitem(self.__copy__(), value, index))
             return
-        if self._node is not None and state.grad:
-            raise RuntimeError(
-                "item assignment to a leaf that needs a gradient: the old values would be lost to the graph. Write it "
-                "under tn.no_grad(), or assign to a copy: t = t.copy(); t[i] = v"
-            )
-        if state.tape is not None and state.tape.captures:
+        tape = local.state.tape
+        if tape is not None and tape.captures:
             self._write(ops.setitem(self.detach(), value, index), "item assignment")
             return
-        if state.tape is not None:
-            state.tape.writes(self)
+        if tape is not None:
+            tape.writes(self)
         self._data[raw_index(index)] = value._data if isinstance(value, Tensor) else value
         mutation.wrote(self._data, "item assignment")
+
+    # -- augmented assignment --------------------------------------------------------------------------------------
+
+    def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str) -> Tensor:
+        """`t += v` and its kin: as `t[...] = t + v`, with NumPy's rules for what an array can take.
+
+        Raises:
+            ValueError: the result has another shape than this tensor.
+            TypeError: its dtype is of a kind that this tensor cannot hold.
+        """
+        storage = self._writes_storage(by)
+        new = op(self, other)
+        sign = by.removesuffix("=")
+        if not isinstance(new, Tensor):
+            raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: write t = t {sign} v")
+        before, data = self._data, new._data
+        if data.dtype != before.dtype and not np.can_cast(data.dtype, before.dtype, "same_kind"):
+            raise TypeError(
+                f"{by} gives {data.dtype}, which a tensor of {before.dtype} cannot hold: write t = t {sign} v for another "
+                "tensor, or cast this one first with .astype"
+            )
+        if data.shape != before.shape:
+            raise ValueError(
+                f"{by} would change the shape of a tensor from {before.shape} to {data.shape}, and it keeps its own: write "
+                f"t = t {sign} v for another tensor"
+            )
+        if data.dtype != before.dtype:
+            new = ops.astype(new, before.dtype)
+        if storage:
+            self._write(new, by)
+        else:
+            self._become(new)
+        return self
 
 
 class _Keep:

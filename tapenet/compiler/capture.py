@@ -195,8 +195,8 @@ class _Recording:
         for tensor, array, name in zip(self.given, self.call.arrays, self.names, strict=True):
             if tensor._data is not array:
                 raise CaptureError(
-                    f"{self.title} assigns to items of its argument {name}, which the caller would see uncompiled, and not "
-                    f"from a program: assign to a copy, {name} = {name}.copy()"
+                    f"{self.title} changes its argument {name} (by an item assignment or a += and its kin), which the caller "
+                    f"would see uncompiled, and not from a program: change a copy, {name} = {name}.copy()"
                 )
         if self.call.leaves:
             for traced in self._outside():

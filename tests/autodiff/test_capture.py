@@ -588,8 +588,11 @@ def test_items_of_a_tensor_from_outside_cannot_be_set() -> None:
     buffer = nn.Buffer([0.0, 0.0])
     with Capture() as capture:
         for t in (x, y):
-            with pytest.raises(CaptureError, match=here(1) + r"assigns to an item .*t = t.copy\(\).*nn.Buffer"):
+            words = r"changes a tensor from outside by {} .*t = t.copy\(\).*nn.Buffer"
+            with pytest.raises(CaptureError, match=here(1) + words.format("item assignment")):
                 t[0] = 5.0
+            with pytest.raises(CaptureError, match=here(1) + words.format(r"\+=")):
+                t += 5.0
         z = x.copy()
         z[0] = 5.0
         buffer[0] = z[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import doctest
 from collections import namedtuple
@@ -215,6 +216,29 @@ def test_captured_is_the_same_as_eager(program: Any, order: Any) -> None:
     others = [-W, V + 0.5, -XS]  # other branches are taken
     tape = _assert_captured(f, [W, V, XS], others)
     assert {n.name for n in tape} & {"scan", "cond"}
+
+
+@pytest.mark.parametrize("captured", [False, True])
+def test_bodies_and_branches_that_change_what_they_are_given_change_nothing_else(captured: bool) -> None:
+    def f(c: Any, xs: Any) -> Any:
+        def body(c: Any, x: Any) -> Any:
+            c += x
+            x *= 2
+            return c, (c, x)
+
+        def change(a: Any) -> Any:
+            a += 1
+            return a
+
+        last, (sums, doubled) = scan(body, c, xs)
+        counted = fori(0, 3, lambda i, c: change(c), c)
+        chosen = cond(c.sum() > 0, change, lambda a: a, c)
+        return np.concatenate([c, xs[0], last, sums[0], sums[1], doubled[0], counted, chosen])
+
+    c, xs = tn.tensor([1.0, 2.0]), tn.tensor([[1.0, 2.0], [10.0, 20.0]])
+    with Capture() if captured else contextlib.nullcontext():
+        found = f(c * 1, xs * 1)
+    assert found.data.tolist() == [1, 2, 1, 2, 12, 24, 2, 4, 12, 24, 2, 4, 4, 5, 2, 3]
 
 
 def test_third_order_is_captured() -> None:

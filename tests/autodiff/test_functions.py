@@ -21,6 +21,49 @@ class Pair(NamedTuple):
     b: Any
 
 
+# -- functions that change their arguments -----------------------------------------------------------------------
+
+
+def _changes(a: Any) -> Any:
+    a *= 2
+    a[0] = a[1] * a[1]
+    a -= a.mean()
+    return (a**3).sum()
+
+
+def _unchanging(a: Any) -> Any:
+    b = a * 2
+    c = np.stack([b[1] * b[1], b[1], b[2]])
+    d = c - c.mean()
+    return (d**3).sum()
+
+
+@pytest.mark.parametrize("make", [np.array, tn.tensor, leaf, lambda v: leaf(v) * 1])
+def test_functions_may_change_their_arguments(make: Any) -> None:
+    """In place, as NumPy programs do: what the caller has stays as it is."""
+    values = np.array([0.3, -0.7, 1.1])
+    x = make(values)
+    expected = tn.grad(_unchanging)(values).numpy()
+    for transformed in (tn.grad(_changes), lambda x: tn.vjp(_changes, x)[1](tn.tensor(1.0))):
+        np.testing.assert_allclose(transformed(x).numpy(), expected, rtol=1e-14)
+    v = np.array([1.0, 2.0, -1.0])
+    np.testing.assert_allclose(
+        tn.hvp(_changes)(x, v).numpy(), tn.hvp(_unchanging)(values, v).numpy(), rtol=1e-13, atol=1e-13
+    )
+    np.testing.assert_array_equal(np.asarray(x.numpy() if isinstance(x, tn.Tensor) else x), values)
+    check_grads(_changes, [values], order=2)
+
+
+def test_compiled_functions_may_change_the_arguments_of_a_gradient_inside() -> None:
+    x = np.array([0.3, -0.7, 1.1])
+    f = tn.compile(lambda x: tn.grad(_changes)(x), backend="numpy")
+    np.testing.assert_allclose(f(x).numpy(), tn.grad(_unchanging)(x).numpy(), rtol=1e-14)
+    w = tn.tensor(x)
+    of_outside = tn.compile(lambda y: tn.grad(_changes)(w) * y, backend="numpy")
+    np.testing.assert_allclose(of_outside(2.0).numpy(), 2 * tn.grad(_unchanging)(x).numpy(), rtol=1e-14)
+    np.testing.assert_array_equal(w.numpy(), x)
+
+
 # -- structures --------------------------------------------------------------------------------------------------
 
 

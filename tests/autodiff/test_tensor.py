@@ -5,7 +5,9 @@ from __future__ import annotations
 import array as python_array
 import copy
 import math
+import operator
 import pickle
+import re
 from typing import Any
 
 import numpy as np
@@ -228,8 +230,6 @@ def test_explicit_conversions() -> None:
 def test_an_ndarray_does_not_take_a_tensor_in_place(requires_grad: bool) -> None:
     t = tn.tensor([1.0, 2.0], requires_grad=requires_grad)
     a = np.zeros(2)
-    import operator
-
     for operate in (operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ipow, operator.ifloordiv):
         with pytest.raises(TypeError, match=r"array = array \+ tensor.*tensor\.numpy\(\)"):
             operate(a, t)
@@ -329,6 +329,171 @@ def test_assignment_keeps_the_dtype_and_checks_index_and_shape() -> None:
     with pytest.raises(ValueError, match=r"setitem.*\(3,\)"):
         t[:] = np.ones(3)
     assert t.tolist() == [1.5, 2.0]
+
+
+# -- augmented assignment ----------------------------------------------------------------------------------------
+
+AUGMENTED: dict[str, Any] = {
+    "+=": (operator.iadd, operator.add), "-=": (operator.isub, operator.sub), "*=": (operator.imul, operator.mul),
+    "/=": (operator.itruediv, operator.truediv), "//=": (operator.ifloordiv, operator.floordiv),
+    "%=": (operator.imod, operator.mod), "**=": (operator.ipow, operator.pow), "@=": (operator.imatmul, operator.matmul),
+    "<<=": (operator.ilshift, operator.lshift), ">>=": (operator.irshift, operator.rshift),
+    "&=": (operator.iand, operator.and_), "|=": (operator.ior, operator.or_), "^=": (operator.ixor, operator.xor),
+}  # fmt: skip
+BITS = ("<<=", ">>=", "&=", "|=", "^=")
+
+
+@pytest.mark.parametrize("sign", AUGMENTED)
+def test_augmented_assignment_is_seen_through_every_name(sign: str) -> None:
+    """As in NumPy, whose values it gives; the change is recorded, and what was computed before keeps the old values."""
+    change, compute = AUGMENTED[sign]
+    kind = np.int64 if sign in BITS else np.float64
+    a, b = np.array([[5, 3], [2, 7]], kind), np.array([[1, 2], [2, 1]], kind)
+    source = tn.tensor(a) if sign in BITS else leaf(a)
+    t = source * 1
+    alias, before = t, t * 1
+
+    def function(x: Any) -> None:
+        x = change(x, b)  # the local name
+
+    function(t)
+    expected = a.copy()
+    function(expected)
+    assert alias is t
+    np.testing.assert_array_equal(t.data, expected)
+    np.testing.assert_array_equal(before.data, a)
+    assert t.dtype == kind
+    if sign not in (*BITS, "//="):  # floors have no derivative
+        seed = np.array([[1.0, 2.0], [3.0, 4.0]])
+        t.backward(seed)
+        other = leaf(a)
+        compute(other, b).backward(seed)
+        np.testing.assert_array_equal(source.grad.data, other.grad.data)
+
+
+def test_augmented_assignment_with_itself_and_again() -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 3
+    for _ in range(3):
+        y += y
+        y *= x
+    y.sum().backward()
+    np.testing.assert_array_equal(y.data, [24.0, 24.0 * 16])  # 24 x⁴
+    np.testing.assert_array_equal(x.grad.data, [96.0, 96.0 * 8])
+
+
+@pytest.mark.parametrize("sign", [s for s in AUGMENTED if s not in BITS])
+def test_augmented_assignment_to_a_leaf_writes_in_place_under_no_grad_and_is_refused_elsewhere(sign: str) -> None:
+    change, compute = AUGMENTED[sign]
+    values, v = np.array([[5.0, 3.0], [2.0, 7.0]]), np.array([[2.0, 1.0], [1.0, 2.0]])
+    w = leaf(values)
+    node, storage = w.node, w.data
+    words = rf"{re.escape(sign)} to a leaf .*tn\.no_grad\(\).*t = t {re.escape(sign[:-1])} v"
+    with pytest.raises(RuntimeError, match=words):
+        change(w, v)
+    np.testing.assert_array_equal(w.data, values)
+    with tn.no_grad():
+        assert change(w, leaf(v)) is w
+    assert w.node is node
+    assert w.data is storage
+    np.testing.assert_array_equal(storage, compute(values, v))
+
+
+def test_updates_as_pytorch_writes_them() -> None:
+    w = leaf([1.0, 2.0])
+    for _ in range(2):
+        w.grad = None
+        (w * w).sum().backward()
+        with tn.no_grad():
+            w -= 0.25 * w.grad
+    assert w.tolist() == [0.25, 0.5]
+    assert w.requires_grad
+    w.grad *= 2
+    w.grad += [1.0, 0.0]
+    assert w.grad.tolist() == [3.0, 4.0]
+    pending = (w * w).sum()
+    with tn.no_grad():
+        w *= 2
+    with pytest.raises(RuntimeError, match=r"changed in place by \*="):
+        pending.backward()
+
+
+@pytest.mark.parametrize("kind", ["buffer", "parameter"])
+def test_marked_tensors_are_augmented_in_place(kind: str) -> None:
+    b = tn.tensor([1.0, 2.0])
+    b._kind = kind
+    storage = b.data
+    b += leaf([1.0, 1.0])
+    assert b.data is storage
+    assert storage.tolist() == [2.0, 3.0]
+    assert not b.requires_grad
+
+
+def _raised(function: Any, *args: Any) -> type[Exception] | None:
+    try:
+        function(*args)
+    except (TypeError, ValueError) as error:
+        return TypeError if isinstance(error, TypeError) else ValueError
+    return None
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_augmented_assignment_takes_what_numpy_takes(marked: bool) -> None:
+    """Of all pairs of dtypes and shapes: NumPy's result, or an error, which leaves the tensor as it is."""
+    kinds = [np.bool_, np.int8, np.int64, np.uint64, np.float32, np.float64, np.complex128]
+    values: list[Any] = [
+        3,
+        0.5,
+        1j,
+        *(np.ones(2, kind) for kind in kinds),
+        np.ones((2, 2)),
+        np.ones((1, 2)),
+        np.ones(1),
+    ]
+    refused = 0
+    for kind in kinds:
+        for sign in ("+=", "/=", "*="):
+            for v in values:
+                change = AUGMENTED[sign][0]
+                a = np.array([1, 1], kind)
+                t = tn.tensor(a)
+                t._kind = "buffer" if marked else None
+                with np.errstate(all="ignore"):
+                    error = _raised(change, a, v)
+                    assert _raised(change, t, v) is error
+                refused += error is not None
+                np.testing.assert_array_equal(t.data, a)
+                assert t.dtype == kind
+    assert refused > 40
+
+
+def test_augmented_assignment_says_what_to_write_instead() -> None:
+    counts, row = tn.tensor([1, 2]), tn.tensor([1.0, 2.0])
+    with pytest.raises(
+        TypeError, match=r"/= gives float64, which a tensor of int64 cannot hold: write t = t / v .*\.astype"
+    ):
+        counts /= 2
+    with pytest.raises(
+        ValueError, match=r"\+= would change the shape of a tensor from \(2,\) to \(3, 2\).*write t = t \+ v"
+    ):
+        row += np.ones((3, 2))
+    assert (counts.tolist(), row.tolist()) == ([1, 2], [1.0, 2.0])
+
+
+def test_parts_of_a_tensor_are_changed_through_it() -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    t = x * 1
+    row = t[0]
+    row += 10  # no view of t
+    t[1] *= 3
+    t[:, 0] += t[:, 1]
+    assert row.tolist() == [11.0, 12.0]
+    assert t.tolist() == [[3.0, 2.0], [21.0, 12.0]]
+    (t.sum() + row.sum()).backward()
+    assert x.grad.tolist() == [[2.0, 3.0], [3.0, 6.0]]
+    with tn.no_grad():
+        x[0] -= 1
+    assert x.tolist() == [[0.0, 1.0], [3.0, 4.0]]
 
 
 # -- assigning data ----------------------------------------------------------------------------------------------
