@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
@@ -214,17 +215,13 @@ class Body(Capture):
     def draws(self) -> Iterator[tuple[Node, int, Array]]:
         """What its random ops gave, as far as it is read, and all that their rules need: op, output, value."""
         used: dict[tuple[Node, int], Array] = {}
-
-        def look(value: Any) -> None:
-            if isinstance(value, Traced) and value.node is not None:
-                used[output(value.node)] = value.data
+        read: list[Any] = [*(value for node in self.nodes for value in (node.call or {}).values()), *self.results]
+        for value in read:  # grows while it is walked over
+            if isinstance(value, Traced):
+                if value.node is not None:
+                    used[output(value.node)] = value.data
             elif isinstance(value, (list, tuple)):
-                for v in value:
-                    look(v)
-
-        for node in self.nodes:
-            look(list((node.call or {}).values()))
-        look(self.results)
+                read += value
         sources = {source for source, _ in used}
         for node in list(self.nodes):
             if node not in sources or not is_random(node):
@@ -401,7 +398,8 @@ class _Closing:
 
     def _check(self, node: Node) -> None:
         """Raise if a node is of a body that is not around this one."""
-        home, outside = node.scope.tape, self.outside
+        tape, outside = node.scope.tape, self.outside
+        home = tape() if isinstance(tape, weakref.ref) else tape
         while isinstance(home, Body) and outside is not home:
             if outside is None:
                 raise escaped(node)

@@ -408,13 +408,16 @@ def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = ""
         except Exception:  # a mend made for the usual mistake may not fit this one
             text += ""
     anew = type(error)(text) if type(error) in _ANEW else error
-    if anew is error:
-        error.add_note(text)
-    if picture:
-        anew.add_note(picture)
-    if anew is error:
-        raise error
-    raise anew from error
+    try:
+        if anew is error:
+            error.add_note(text)
+        if picture:
+            anew.add_note(picture)
+        if anew is error:
+            raise error
+        raise anew from error
+    finally:
+        del anew, error  # the traceback holds this frame, which must not hold the error
 
 
 def _call(op: Op, values: tuple[Any, ...]) -> str:

@@ -113,21 +113,10 @@ class Replay:
             outside: says what a tensor from outside the tape is by now.
         """
         values: list[Any] = [(array,) for array in given]
-
-        def fetch(part: Any) -> Any:
-            kind = type(part)
-            if kind is _Ref:
-                return values[part.place][part.which]
-            if kind is Traced:
-                return outside(part)
-            if kind is _Sequence:
-                return refilled(part.like, map(fetch, part.parts))
-            return part
-
         with np.errstate(all="ignore"):  # the rules among the ops ran without warnings too
             for op, positional, keyword, spent in self._steps:
-                args = [fetch(p) for p in positional]
-                options = {name: fetch(p) for name, p in keyword.items()}
+                args = [_fetch(p, values, outside) for p in positional]
+                options = {name: _fetch(p, values, outside) for name, p in keyword.items()}
                 try:
                     out = op.forward(*args, **options)
                 except Exception as error:
@@ -135,7 +124,19 @@ class Replay:
                 values.append(tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),))
                 for place in spent:
                     values[place] = None
-        return [fetch(part) for part in self._results]
+        return [_fetch(part, values, outside) for part in self._results]
+
+
+def _fetch(part: Any, values: list[Any], outside: Callable[[Traced], Any]) -> Any:
+    """What a part of an argument stands for."""
+    kind = type(part)
+    if kind is _Ref:
+        return values[part.place][part.which]
+    if kind is Traced:
+        return outside(part)
+    if kind is _Sequence:
+        return refilled(part.like, [_fetch(p, values, outside) for p in part.parts])
+    return part
 
 
 def _read(parts: Iterable[Any]) -> Iterator[int]:
@@ -194,17 +195,6 @@ def record_again(
             values[source, index] = found if isinstance(found, Tensor) else Tensor._of(found)
         return values[source, index]
 
-    def fetch(value: Any, parent: Any, is_input: bool) -> Any:
-        if isinstance(value, Traced):
-            tensor = look_up(value.node)
-            return tensor.detach() if parent is None else tensor
-        if isinstance(value, (list, tuple)) and value:
-            parents = [None] * len(value) if parent is None else parent
-            return refilled(value, [fetch(v, p, is_input) for v, p in zip(value, parents, strict=True)])
-        if is_input and isinstance(value, np.ndarray) and is_constant(value):
-            return Tensor._of(value)  # as it was: an op on arrays alone would not be recorded
-        return value
-
     for node in nodes:
         op, call = node.op, node.call
         if call is None:  # one output of an op with several
@@ -216,7 +206,9 @@ def record_again(
                 continue
         # To where no gradient flowed at the capture, none is to flow now: the argument may have been detached.
         args = {
-            name: fetch(value, getattr(node, name + "_node") if name in op.differentiable else None, name in op.inputs)
+            name: _argument(
+                look_up, value, getattr(node, name + "_node") if name in op.differentiable else None, name in op.inputs
+            )
             for name, value in call.items()
         }
         if known is not None:
@@ -226,6 +218,19 @@ def record_again(
                  **{a.name: args[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
         values.update({(node, i): tensor for i, tensor in enumerate(out if isinstance(out, tuple) else (out,))})
     return [look_up(r.node) if isinstance(r, Traced) else Tensor._of(r) for r in results]
+
+
+def _argument(look_up: Callable[[Node | None], Tensor], value: Any, parent: Any, is_input: bool) -> Any:
+    """An argument of a call that is made again on tensors."""
+    if isinstance(value, Traced):
+        tensor = look_up(value.node)
+        return tensor.detach() if parent is None else tensor
+    if isinstance(value, (list, tuple)) and value:
+        parents = [None] * len(value) if parent is None else parent
+        return refilled(value, [_argument(look_up, v, p, is_input) for v, p in zip(value, parents, strict=True)])
+    if is_input and isinstance(value, np.ndarray) and is_constant(value):
+        return Tensor._of(value)  # as it was: an op on arrays alone would not be recorded
+    return value
 
 
 @functools.cache

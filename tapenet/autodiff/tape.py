@@ -52,13 +52,17 @@ class Scope:
 
     __slots__ = ("owner", "parent", "tape", "title")
 
-    tape: Nodes | None
+    #: The thread's own tape. Inside a scoped one a weak reference to that, since its nodes hold this.
+    tape: ThreadTape | weakref.ref[Tape] | None
 
-    def __init__(self, owner: Any, parent: Scope | None, tape: Nodes | None = None) -> None:
+    def __init__(self, owner: Any, parent: Scope | None, tape: ThreadTape | Tape | None = None) -> None:
         self.owner = None if owner is None else weakref.ref(owner)
         self.title = "" if owner is None else type(owner).__name__
         self.parent = parent
-        self.tape = parent.tape if tape is None and parent is not None else tape
+        if tape is None:
+            self.tape = None if parent is None else parent.tape
+        else:
+            self.tape = tape if isinstance(tape, ThreadTape) else weakref.ref(tape)
 
     @property
     def modules(self) -> list[Any]:
@@ -302,7 +306,7 @@ class ThreadTape(Nodes):
         return sorted(found, key=lambda n: n.number)
 
 
-def _tape_of(node: Node) -> Nodes | None:
+def _tape_of(node: Node) -> Any:
     scope = getattr(node, "scope", None)  # unset while another thread is still making the node
     return None if scope is None else scope.tape
 
@@ -433,9 +437,10 @@ def tape() -> Nodes:
     ['multiply', 'sum']
     """
     state = local.state
-    found = state.tape if state.tape is not None else state.scope.tape
-    assert found is not None
-    return found
+    if state.tape is not None:
+        return state.tape
+    assert isinstance(state.scope.tape, ThreadTape)
+    return state.scope.tape
 
 
 # -- words for people --------------------------------------------------------------------------------------------

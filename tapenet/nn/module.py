@@ -94,7 +94,7 @@ class Module(Tree):
         if capture is not None and not capture.knows(self):
             for module in self.modules():  # those below too: a forward may use the weight of one it does not call
                 capture.depend(module, module._fingerprint)
-        # Only for a thread's own tape: a scope inside a `tn.Tape()` would keep that tape and its values alive.
+        # Only for a thread's own tape: the scopes inside a `tn.Tape()` are of no use after it.
         if type(outer.tape) is ThreadTape and not getattr(self, "_hooks", None):
             try:
                 known = self._scopes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import subprocess
 import sys
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -135,8 +137,80 @@ def test_a_failed_backward_leaves_nothing_behind(collector_off: None) -> None:
     before = live_nodes()
     for _ in range(100):
         step()
-    gc.collect()  # the traceback of an exception may form a cycle, which is Python's doing
     assert live_nodes() == before
+    assert gc.collect() == 0
+
+
+@functools.cache
+def overflows() -> Any:
+    def forward(x: Any) -> Any:
+        raise OverflowError("no")
+
+    return tn.op(forward, name="overflows", x=lambda g: g)
+
+
+def fail_when_captured(w: Any) -> None:
+    @tn.compile(backend="numpy")
+    def step(x: Any) -> Any:
+        end, sums = tn.scan(lambda c, a: (c * a, c.sum()), x, np.ones((3, 3)))
+        return end if sums.sum() else x
+
+    step(np.ones(3))
+
+
+def fail_in_a_tape(w: Any) -> None:
+    with tn.Tape():
+        _ = (w * 2)[9]
+
+
+FAILURES: dict[str, Callable[[Any], object]] = {
+    "ufunc": lambda w: w + np.ones(4),
+    "raised as it is": lambda w: overflows()(w),
+    "several outputs": lambda w: np.linalg.svd(np.full((3, 3), np.nan) * w),
+    "sequence": lambda w: np.concatenate([w, w.reshape(1, 3)]),
+    "index": lambda w: w[7],
+    "option": lambda w: np.sum(w, axis=5),
+    "on a tape": fail_in_a_tape,
+    "autocast": lambda w: tn.autocast("float16")(lambda: w @ np.ones(4))(),
+    "second backward": lambda w: [loss.backward() for loss in [(w * w).sum()] * 2],
+    "capture": fail_when_captured,
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_is_held_by_nothing(name: str, collector_off: None) -> None:
+    """Once the exception is gone, so is what it failed on: its traceback is in no cycle."""
+    fails = FAILURES[name]
+
+    def step() -> weakref.ref[Any]:
+        w = tn.tensor(np.ones(3), requires_grad=True)
+        try:
+            fails(w)
+        except (ArithmeticError, LookupError, RuntimeError, ValueError):
+            return weakref.ref(w.node)
+        raise AssertionError("it did not fail")
+
+    step()
+    gc.collect()
+    assert step()() is None
+    assert gc.collect() == 0
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_closed_tape_frees_itself(raises: bool, collector_off: None) -> None:
+    w = tn.tensor(np.ones(3), requires_grad=True)
+
+    def record() -> weakref.ref[Any]:
+        with contextlib.suppress(KeyError), tn.Tape() as tape:
+            tn.tensor(0.0).data = (w * 2).sum()
+            (w * w).sum().backward()
+            if raises:
+                raise KeyError
+        assert len(tape) == 4
+        return weakref.ref(tape)
+
+    assert record()() is None
+    assert gc.collect() == 0
 
 
 def test_backward_releases_what_the_nodes_saved(collector_off: None) -> None:

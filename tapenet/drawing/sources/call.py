@@ -151,18 +151,7 @@ _PARTS = (np.ndarray, Tensor, dict)
 def _results(results: Any, function: Any) -> Any:
     """The tensors computed that are among the results: one, or several in a dict."""
     found: dict[str, Tensor] = {}
-
-    def walk(value: Any, path: str) -> None:
-        if type(value) is Tensor:
-            found[path] = value
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                walk(part, f"{path}[{key!r}]" if path else str(key))
-        elif isinstance(value, (list, tuple)):
-            for i, part in enumerate(value):
-                walk(part, f"{path}[{i}]" if path else f"output {i}")
-
-    walk(results, "")
+    _find(results, "", found)
     if not found:
         raise TypeError(
             f"draw: {_title(function)} returned {type(results).__name__}, which holds no tensor. Ops on tensors are drawn: "
@@ -172,6 +161,18 @@ def _results(results: Any, function: Any) -> Any:
     if not made:
         raise ValueError(f"draw: {_title(function)} applies no op: it returns what it was given")
     return made[""] if list(made) == [""] else made
+
+
+def _find(value: Any, path: str, found: dict[str, Tensor]) -> None:
+    """Enter the tensors that a result holds, by where they are."""
+    if type(value) is Tensor:
+        found[path] = value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            _find(part, f"{path}[{key!r}]" if path else str(key), found)
+    elif isinstance(value, (list, tuple)):
+        for i, part in enumerate(value):
+            _find(part, f"{path}[{i}]" if path else f"output {i}", found)
 
 
 # -- leaving all as it was ---------------------------------------------------------------------------------------------

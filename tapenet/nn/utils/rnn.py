@@ -216,15 +216,16 @@ def run_padded(run: Any, packed: PackedSequence, hx: Any) -> tuple[PackedSequenc
     """
     sizes = packed.batch_sizes
     in_order = PackedSequence(packed.data, sizes)
-
-    def arranged(states: Any, order: Any) -> Any:
-        if states is None or order is None:
-            return states
-        if isinstance(states, (tuple, list)):
-            return tuple(arranged(s, order) for s in states)
-        return ops.take(states, order, 1)
-
     padded, lengths = pad_packed_sequence(in_order)
-    out, states = run(padded, arranged(hx, packed.sorted_indices), lengths)
+    out, states = run(padded, _arranged(hx, packed.sorted_indices), lengths)
     data = pack_padded_sequence(out, lengths).data
-    return packed._replace(data=data), arranged(states, packed.unsorted_indices)
+    return packed._replace(data=data), _arranged(states, packed.unsorted_indices)
+
+
+def _arranged(states: Any, order: Any) -> Any:
+    """States with their batch in another order."""
+    if states is None or order is None:
+        return states
+    if isinstance(states, (tuple, list)):
+        return tuple(_arranged(s, order) for s in states)
+    return ops.take(states, order, 1)
