@@ -287,8 +287,11 @@ def test_augmented_assignment() -> None:
 
     agrees(f, X)
     x = leaf(X)
-    before = y = x * 1
-    y += 1  # a tensor of its own: what was computed before keeps its value
+    alias = y = x * 1
+    before = y * 1
+    y += 1  # what was computed before keeps its value
+    assert alias is y
+    np.testing.assert_array_equal(y.data, X + 1)
     np.testing.assert_array_equal(before.data, X)
 
 
