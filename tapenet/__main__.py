@@ -23,6 +23,7 @@ from tapenet.drawing import command
 from tapenet.drawing.forms.curve import curve
 from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.forms.render import renderers
+from tapenet.native.processor import processor
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -238,8 +239,13 @@ def run_info() -> None:
 
 def _compiler() -> str:
     """Which backend `tn.compile` uses."""
-    if available_backend() == "native":
-        return f"native, by llvmlite {metadata.version('llvmlite')}"
+    try:
+        native = available_backend() == "native"
+    except ValueError as error:
+        return f"none: {error}"
+    if native:
+        name, _, registers = processor()
+        return f"native, by llvmlite {metadata.version('llvmlite')}, for {name}: vectors of {8 * registers.bytes} bits"
     return "numpy (for machine code: pip install tapenet[jit])"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -49,6 +50,22 @@ def test_info_says_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -
     printed = capsys.readouterr().out
     for word in ("tapenet", "python", "numpy", "BLAS", "threads", "renderer"):
         assert re.search(rf"^{word}", printed, re.MULTILINE), word
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [("x86-64-v2", r"native, .* for x86-64-v2: vectors of 128 bits"), ("nonesuch", "none: TAPENET_CPU=nonesuch is no")],
+)
+def test_info_tells_the_processor_that_code_is_made_for(named: str, found: str) -> None:
+    pytest.importorskip("llvmlite")
+    printed = subprocess.run(
+        [sys.executable, "-m", "tapenet", "info"],
+        env={**os.environ, "TAPENET_CPU": named},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert re.search(rf"^compiler +{found}", printed, re.MULTILINE), printed
 
 
 MODELS = """

@@ -1,4 +1,4 @@
-"""What this machine offers: vector registers, and processors for threads."""
+"""What this machine offers: the processor that code is made for, its vector registers, and processors for threads."""
 
 from __future__ import annotations
 
@@ -14,18 +14,63 @@ class Registers(NamedTuple):
     number: int
 
 
+class Processor(NamedTuple):
+    """A processor that code is made for, as LLVM names it."""
+
+    name: str
+    features: str
+    registers: Registers
+
+
+#: What `TAPENET_CPU` may name: the levels of x86-64, each with what it adds to the one before.
+LEVELS = {
+    "x86-64-v2": (Registers(16, 16), "cx16 popcnt sahf sse3 sse4.1 sse4.2 ssse3"),
+    "x86-64-v3": (Registers(32, 16), "avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave"),
+    "x86-64-v4": (Registers(64, 32), "avx512bw avx512cd avx512dq avx512f avx512vl"),
+}
+
+
 @functools.cache
-def registers() -> Registers:
-    """Those of this machine."""
+def processor() -> Processor:
+    """This machine's, or the one that `TAPENET_CPU` names. Loads llvmlite.
+
+    Raises:
+        ValueError: `TAPENET_CPU` names none, or one whose code this machine does not run.
+    """
     import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
     features = llvm.get_host_cpu_features()
+    named = os.environ.get("TAPENET_CPU")
+    if named:
+        return _level(named, {name for name, present in features.items() if present})
     if features.get("avx512f"):
-        return Registers(64, 32)
-    if features.get("avx2") or features.get("avx"):
-        return Registers(32, 16)
-    arm = llvm.get_process_triple().startswith(("aarch64", "arm64"))
-    return Registers(16, 32 if arm else 16)
+        registers = Registers(64, 32)
+    elif features.get("avx2") or features.get("avx"):
+        registers = Registers(32, 16)
+    else:
+        registers = Registers(16, 32 if llvm.get_process_triple().startswith(("aarch64", "arm64")) else 16)
+    return Processor(llvm.get_host_cpu_name(), features.flatten(), registers)
+
+
+def _level(name: str, present: set[str]) -> Processor:
+    """A level of x86-64, where a machine with these features runs it."""
+    if name not in LEVELS:
+        raise ValueError(
+            f"TAPENET_CPU={name} is no processor that code can be made for: it may be {', '.join(LEVELS)}; "
+            "leave it unset for this machine's own"
+        )
+    needed = {f for level in list(LEVELS)[: list(LEVELS).index(name) + 1] for f in LEVELS[level][1].split()}
+    if not needed <= present:
+        raise ValueError(
+            f"TAPENET_CPU={name}: this machine does not run code for it, since it has not "
+            f"{', '.join(sorted(needed - present))}; leave it unset for code that it runs"
+        )
+    return Processor(name, "", LEVELS[name][0])
+
+
+def registers() -> Registers:
+    """Those that code is made for."""
+    return processor().registers
 
 
 def processors() -> int:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tapenet.native.blas import find
+from tapenet.native.processor import processor
 
 #: Goes into every key: changed when the code generator's conventions change in a way that the IR does not show.
 VERSION = 1
@@ -46,13 +47,13 @@ class Target(NamedTuple):
 
 @functools.cache
 def target() -> Target:
-    """This machine, as LLVM knows it. Loads llvmlite."""
+    """The processor that code is made for, as LLVM knows it. Loads llvmlite."""
     import llvmlite  # type: ignore[import-untyped]
     import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    cpu, features, _ = processor()
 
     def another() -> Any:
         return llvm.Target.from_default_triple().create_target_machine(cpu=cpu, features=features, opt=3, reloc="pic")
@@ -76,6 +77,8 @@ def available() -> bool:
     code made at run time), a warning says so."""
     if importlib.machinery.PathFinder.find_spec("llvmlite") is None:
         return False
+    if os.environ.get("TAPENET_CPU"):
+        processor()  # what it names wrongly is an error, not a reason to do without
     try:
         library = build(_NOTHING)
         ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address("nothing"))(None)

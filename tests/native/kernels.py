@@ -10,6 +10,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from tapenet.native.emitter import Emitter, llvm_type, load, store
+from tapenet.native.processor import processor
 from tapenet.native.scalar import apply, definitions
 
 DType = np.dtype[Any]
@@ -70,13 +71,13 @@ class Compiled:
     """Loops in one module, each as a function of arrays of one length."""
 
     def __init__(self, loops: dict[str, Loop], host: bool = True, simd: bool = True) -> None:
-        """For this machine, or with only the instructions that every machine of its kind has; with SIMD loops or
-        plain ones."""
+        """For the processor that code is made for, or with only the instructions that every machine of its kind has;
+        with SIMD loops or plain ones."""
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         cpu, features = "", ""
         if host:
-            cpu, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+            cpu, features, _ = processor()
         self.machine = llvm.Target.from_default_triple().create_target_machine(
             cpu=cpu, features=features, opt=3, reloc="pic"
         )

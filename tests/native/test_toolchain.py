@@ -8,6 +8,7 @@ import functools
 import hashlib
 import linecache
 import os
+import platform
 import stat
 import subprocess
 import sys
@@ -29,7 +30,7 @@ pytest.importorskip("llvmlite")
 import llvmlite
 import llvmlite.binding as llvm
 
-from tapenet.native import toolchain
+from tapenet.native import processor, toolchain
 
 TEXT = "define i64 @answer() { ret i64 42 }\n"
 
@@ -204,11 +205,6 @@ def test_another_text_or_target_is_compiled_anew(
     assert len(compiled) == 3
 
 
-class _NoFeatures:
-    def flatten(self) -> str:
-        return ""
-
-
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
@@ -216,15 +212,67 @@ class _NoFeatures:
         (llvmlite, "__version__", "0.0.1"),
         (llvm, "llvm_version_info", (1, 2, 3)),
         (llvm, "get_host_cpu_name", lambda: "generic"),
-        (llvm, "get_host_cpu_features", _NoFeatures),
+        (llvm, "get_host_cpu_features", llvm.FeatureMap),
     ],
     ids=["the code generator", "llvmlite", "LLVM", "processor", "features"],
 )
 def test_what_the_key_is_made_of(module: Any, name: str, value: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TAPENET_CPU", raising=False)
+    monkeypatch.setattr(toolchain, "processor", processor.processor.__wrapped__)
     find = toolchain.target.__wrapped__
     before = find().key
     monkeypatch.setattr(module, name, value)
     assert find().key != before
+
+
+# -- the processor -----------------------------------------------------------------------------------------------
+
+SQUARES = """define void @squares(ptr %a) #0 {
+  %x = load <16 x float>, ptr %a, align 4
+  %y = fmul <16 x float> %x, %x
+  store <16 x float> %y, ptr %a, align 4
+  ret void
+}
+"""
+x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the levels are of x86-64")
+
+
+@x86
+@pytest.mark.parametrize("name", processor.LEVELS)
+def test_a_processor_may_be_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPENET_CPU", name)
+    features = dict.fromkeys(" ".join(added for _, added in processor.LEVELS.values()).split(), True)
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: features)
+    made = processor.processor.__wrapped__()
+    assert made.name == name
+    monkeypatch.setattr(toolchain, "processor", lambda: made)
+    target = toolchain.target.__wrapped__()
+    assert f" {name} " in target.key
+    module = llvm.parse_assembly(target.header + toolchain._ATTRIBUTES + SQUARES, context=llvm.create_context())
+    code = target.machine.emit_assembly(module)
+    assert [register for register in ("xmm", "ymm", "zmm") if register in code] == [
+        {16: "xmm", 32: "ymm", 64: "zmm"}[made.registers.bytes]
+    ]
+
+
+@x86
+def test_features_are_named_as_llvm_names_them() -> None:
+    for _, added in processor.LEVELS.values():
+        assert set(added.split()) <= set(llvm.get_host_cpu_features())
+
+
+@pytest.mark.parametrize("name", ["nonesuch", "haswell", "x86-64-v4"])
+def test_a_processor_that_is_not_to_be_had(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TAPENET_CPU", name)
+    monkeypatch.setattr(llvm, "get_host_cpu_features", lambda: {"sse3": True, "avx2": False})
+    if name in processor.LEVELS:
+        message = rf"TAPENET_CPU={name}: this machine does not run .* it has not avx, avx2, avx512bw.*leave it unset"
+    else:
+        message = rf"TAPENET_CPU={name} is no processor .* x86-64-v2, x86-64-v3, x86-64-v4; leave it unset"
+    monkeypatch.setattr(toolchain, "processor", processor.processor.__wrapped__)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=message):
+            toolchain.available.__wrapped__()
 
 
 # -- what goes wrong ---------------------------------------------------------------------------------------------
