@@ -30,8 +30,9 @@ class Module(Tree):
     """The base of all layers and models: set parameters and submodules as attributes, and write `forward`.
 
     Attributes that are `nn.Parameter` or `nn.Buffer` tensors or modules belong to the module, also inside plain
-    lists, tuples and dicts. Their names are dotted paths such as `layers.0.weight`, in the order in which the
-    attributes were set. What is reached twice is listed once, under its first name.
+    lists, tuples and dicts. Their names are dotted paths such as `layers.0.weight`. As in PyTorch, a module's own
+    parameters and buffers come before those of the modules in it, else the order is that in which the attributes were
+    set. What is reached twice is listed once, under its first name.
 
     Attributes:
         training: whether layers that differ between the two (dropout, batch normalization) are to act as in training.
@@ -48,7 +49,7 @@ class Module(Tree):
     ...         return second(tn.tanh(first(x))) * self.scale
     >>> net = Net()
     >>> [name for name, _ in net.named_parameters()]
-    ['layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias', 'scale']
+    ['scale', 'layers.0.weight', 'layers.0.bias', 'layers.1.weight', 'layers.1.bias']
     >>> net([[0.0, 1.0]]).shape
     (1, 1)
     """
@@ -194,9 +195,11 @@ class Module(Tree):
     # -- attributes ----------------------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any) -> None:
-        attributes = self.__dict__
-        if attributes.get(name, _NOTHING) is value:
+        before = self.__dict__.get(name, _NOTHING)
+        if before is value:
             return
+        if (type(before) is Tensor and before._kind is not None) or isinstance(before, Tree):
+            _check_place(self, name, before, value)
         if local.state.tape is not None:
             capture = capturing()
             if capture is not None:
@@ -288,12 +291,15 @@ class Module(Tree):
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """The parameters and buffers by name, as ndarrays of their own: later training does not change them.
 
-        They go into `numpy.savez(file, **net.state_dict())` and `load_state_dict` as they are.
+        They are in C order, and go into `numpy.savez(file, **net.state_dict())`, safetensors and `load_state_dict` as they
+        are. What the module has under several names is there under each, as in PyTorch's: the same array.
 
         Raises:
             ValueError: two tensors have the same name.
         """
-        return {name: t.numpy().copy(order="K") for name, t in by_name(self).items()}
+        found = by_name(self)
+        arrays = {id(t): t.numpy().copy() for t in found.values()}
+        return {name: arrays[id(t)] for name, t in found.items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
         """Copy values into the parameters and buffers, by name: all of them or, if it raises, none.
@@ -408,6 +414,31 @@ class Module(Tree):
 
     def __repr__(self) -> str:
         return "\n".join(described(self))
+
+
+def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -> None:
+    """Refuse to put what a module would not find in the place of a parameter, buffer or module of it.
+
+    Raises:
+        TypeError: says what to write instead.
+    """
+    if value is None or isinstance(value, Tree) or (isinstance(value, Tensor) and value._kind is not None):
+        return
+    title, kind, given = type(module).__name__, type(before).__name__, type(value).__name__
+    array = isinstance(value, (Tensor, np.ndarray))
+    what = f"{given} of shape {value.shape}" if array else given
+    if isinstance(before, Tensor):
+        kind, mark = ("parameter", "nn.Parameter") if before._kind == "parameter" else ("buffer", "nn.Buffer")
+        raise TypeError(
+            f"{title}.{name} is a {kind}, and what would take its place ({what}) is none: {kind}s() and state_dict() would "
+            f"not find it. For other values write layer.{name}.data = value, for a new {kind} layer.{name} = {mark}(value); "
+            f"to take it away, layer.{name} = None or del layer.{name}"
+        )
+    if array:
+        raise TypeError(
+            f"{title}.{name} is a {kind}, and what would take its place ({what}) is no module: give what it computes a name "
+            f"of its own, such as {name}_output, or a local one"
+        )
 
 
 def _apply(module: Module, fn: Callable[[Module], Any], seen: set[int]) -> None:

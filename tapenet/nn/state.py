@@ -19,20 +19,18 @@ class LoadReport(NamedTuple):
 
 
 def by_name(root: Tree) -> dict[str, Tensor]:
-    """The parameters and buffers of a module.
+    """The parameters and buffers of a module, under each of their names.
 
     Raises:
         ValueError: two have the same name.
     """
     found: dict[str, Tensor] = {}
-    for name, value in walk(root):
-        if isinstance(value, Tensor):
-            if name in found:
-                raise ValueError(
-                    f"two tensors of this {type(root).__name__} are called {name!r}: a dict has a key with a dot "
-                    "in it, or two that read the same"
-                )
-            found[name] = value
+    for name, value in walk(root, repeats=True):
+        if isinstance(value, Tensor) and found.setdefault(name, value) is not value:
+            raise ValueError(
+                f"two tensors of this {type(root).__name__} are called {name!r}: a dict has a key with a dot in it, or two "
+                "that read the same"
+            )
     return found
 
 
@@ -43,15 +41,20 @@ def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
             f"load_state_dict takes a dict of arrays by name, not {type(state).__name__}"
             + ("; give other.state_dict()" if isinstance(state, Tree) else "")
         )
-    own = by_name(root)
-    first = _first_names(root, own)
-    given = {name: _array(v, own.get(first.get(name, name))) for name, v in state.items()}
+    named = by_name(root)
+    first: dict[int, str] = {}  # by tensor, the first of its names
+    own = {name: t for name, t in named.items() if first.setdefault(id(t), name) == name}
+    given: dict[str, Any] = {}
+    source: dict[str, str] = {}
     lines = []
-    for name in [n for n in given if n in first]:
-        value = given.pop(name)
-        same = given.setdefault(first[name], value)
-        if value is not same and not np.array_equal(_plain(value), _plain(same)):
-            lines.append(f"shared      {name}: it is {first[name]} here, and has other values in the state")
+    for name, entry in state.items():
+        target = named.get(name)
+        value = _array(entry, target)
+        usual = name if target is None else first[id(target)]
+        same = given.setdefault(usual, value)
+        before = source.setdefault(usual, name)
+        if value is not same and not np.array_equal(_plain(value), _plain(same), equal_nan=True):
+            lines.append(f"shared      {before}, {name}: one tensor here, and of different values in the state")
     report = LoadReport([n for n in own if n not in given], [n for n in given if n not in own])
     common = [(name, own[name], given[name]) for name in own if name in given]
     if strict:
@@ -73,15 +76,11 @@ def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
                 ]
             )
         )
-    for _, target, value in common:
+    # Cast before anything is written: a number too large for the module's dtype warns, and a warning may be an error.
+    cast = [value if value.dtype == target.dtype else value.astype(target.dtype) for _, target, value in common]
+    for (_, target, _), value in zip(common, cast, strict=True):
         target.data = value
     return report
-
-
-def _first_names(root: Tree, own: dict[str, Tensor]) -> dict[str, str]:
-    """By the other names of what a module has under several, the one that is in its state."""
-    names = {id(tensor): name for name, tensor in own.items()}
-    return {name: names[id(t)] for name, t in walk(root, repeats=True) if id(t) in names and name not in own}
 
 
 def _plain(value: Any) -> Any:

@@ -116,6 +116,9 @@ class Tree:
 def walk(root: Any, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, Module | Tensor]]:
     """The module itself under the name "", then every parameter, buffer and module below it, each once, depth first.
 
+    In PyTorch's order: of a module first its own parameters, then its own buffers, then what is in the modules, lists and
+    dicts below it.
+
     Args:
         root: where to begin.
         deep: go on into the modules below.
@@ -160,7 +163,13 @@ def walk(root: Any, deep: bool = True, repeats: bool = False) -> Iterator[tuple[
                 continue
         prefix = name + "." if name else ""
         inside = id(value), inside
-        stack += [(f"{prefix}{key}", part, inside) for key, part in parts][::-1]
+        stack += [(f"{prefix}{key}", part, inside) for key, part in sorted(parts, key=_rank)][::-1]
+
+
+def _rank(part: tuple[Any, Any]) -> int:
+    """Where a part comes among those of a module, before those of the same kind that follow it."""
+    value = part[1]
+    return 2 if type(value) is not Tensor else 1 if value._kind == "buffer" else 0
 
 
 def _is_inside(value: int, inside: Any) -> bool:

@@ -165,7 +165,7 @@ class Averaged:
 
     def state_dict(self) -> dict[str, Any]:
         """The number of updates and the averages, as copies."""
-        return {"count": self.count, "values": {name: value.copy(order="K") for name, value in self.values.items()}}
+        return {"count": self.count, "values": {name: value.copy() for name, value in self.values.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()` of an average of parameters of the same names and shapes.

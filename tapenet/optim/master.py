@@ -116,7 +116,7 @@ class MasterWeights:
     def state_dict(self) -> dict[str, Any]:
         """The optimizer's state, and the master weights as "master", by position."""
         self.refresh()
-        return {**self.optimizer.state_dict(), "master": [m.numpy().copy(order="K") for m in self.masters()]}
+        return {**self.optimizer.state_dict(), "master": [m.numpy().copy() for m in self.masters()]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()`; the parameters are set from the master weights.

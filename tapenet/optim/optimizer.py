@@ -339,7 +339,7 @@ class Optimizer:
         return {
             "step": self._count,
             "state": {
-                i: {"step": slot.step, **{n: t.numpy().copy(order="K") for n, t in slot.state.items()}}
+                i: {"step": slot.step, **{n: t.numpy().copy() for n, t in slot.state.items()}}
                 for i, slot in enumerate(self._slots)
             },
             "param_groups": [

@@ -377,7 +377,8 @@ def test_a_shared_parameter_is_one() -> None:
             return self.out(self.table(i))
 
     net = Tied()
-    assert list(net.state_dict()) == ["table.weight"]
+    assert [name for name, _ in net.named_parameters()] == ["table.weight"]
+    assert list(net.state_dict()) == ["table.weight", "out.weight"]
     assert net.num_parameters() == 21
     assert [n for n, _ in net.named_parameters(remove_duplicate=False)] == ["table.weight", "out.weight"]
     opt = tn.optim.SGD(net.parameters(), lr=1.0)

@@ -7,6 +7,7 @@ import gc
 import pickle
 import sys
 import threading
+import warnings
 import weakref
 from collections import OrderedDict
 from typing import Any, NamedTuple
@@ -59,15 +60,15 @@ class Net(Module):
 
 
 NAMES = [
-    "first.weight", "first.bias", "layers.0.weight", "layers.0.bias", "layers.1.inner.0.weight",
-    "layers.1.inner.0.bias", "scale", "pair.0.weight", "pair.0.bias",
+    "scale", "tied", "first.bias", "layers.0.weight", "layers.0.bias", "layers.1.inner.0.weight",
+    "layers.1.inner.0.bias", "pair.0.weight", "pair.0.bias",
 ]  # fmt: skip
 
 
 # -- the walk ----------------------------------------------------------------------------------------------------
 
 
-def test_parameters_are_found_in_insertion_order_each_once_under_its_first_name() -> None:
+def test_parameters_are_found_each_once_under_its_first_name_a_modules_own_first() -> None:
     net = Net()
     assert [n for n, _ in net.named_parameters()] == NAMES
     assert [id(p) for p in net.parameters()] == [id(p) for _, p in net.named_parameters()]
@@ -93,7 +94,7 @@ def test_what_is_set_later_is_found_and_what_is_deleted_is_not() -> None:
     del net.scale
     names = [n for n, _ in net.named_parameters()]
     assert "layers.2.weight" in names
-    assert "pair.1.weight" in names  # the old module is still held there
+    assert "pair.1.bias" in names  # the old module is still held there
     assert "scale" not in names
 
 
@@ -163,7 +164,11 @@ def test_state_dict_round_trip() -> None:
     net, other = Net(), Net()
     net.count.data = np.array(7)
     state = net.state_dict()
-    assert list(state) == [*NAMES[:7], "count", *NAMES[7:]]
+    assert [name for name in state if name in (*NAMES, "count")] == [*NAMES[:2], "count", *NAMES[2:]]
+    shared = {"first.weight": "tied", "pair.1.weight": "tied", "pair.1.bias": "first.bias",
+              "again.weight": "layers.0.weight", "again.bias": "layers.0.bias"}  # fmt: skip
+    assert state.keys() == {*NAMES, "count", *shared}
+    assert all(state[name] is state[first] for name, first in shared.items())
     assert all(type(v) is np.ndarray for v in state.values())
     report = other.load_state_dict(state)
     assert report == ([], [])
@@ -172,14 +177,15 @@ def test_state_dict_round_trip() -> None:
     assert other.tied is other.first.weight
 
 
-def test_state_dict_is_a_snapshot_in_the_same_memory_order() -> None:
+def test_state_dict_is_a_snapshot_in_c_order() -> None:
     layer = Affine(2, 3)
     layer.weight = Parameter(np.asfortranarray(R.normal(size=(3, 2))))
     state = layer.state_dict()
     before = state["weight"].copy()
     layer.weight.data = np.zeros((3, 2))
     np.testing.assert_array_equal(state["weight"], before)
-    assert state["weight"].flags.f_contiguous
+    assert layer.weight.data.flags.f_contiguous
+    assert state["weight"].flags.c_contiguous
 
 
 def test_a_state_goes_through_npz(tmp_path: Any) -> None:
@@ -206,19 +212,20 @@ def test_a_state_that_does_not_fit_is_reported_whole_and_nothing_is_loaded() -> 
     before = net.state_dict()
     state = net.state_dict()
     state["head.weight"] = np.zeros((4, 2))
-    del state["scale"], state["first.bias"]
-    state["layers.0.weight"] = np.zeros((2, 3), np.float32)
+    del state["scale"], state["first.bias"], state["pair.1.bias"]
+    state["layers.0.weight"] = state["again.weight"] = np.zeros((2, 3), np.float32)
     state["count"] = np.array(0.5)
     state["first.weight"] = state["first.weight"] + 1
     with pytest.raises(ValueError) as error:  # noqa: PT011  the whole text follows
         net.load_state_dict(state)
     assert str(error.value).splitlines() == [
         "the state does not fit this Net; nothing was loaded",
-        "  missing     first.bias: float32 (3,)",
+        "  shared      tied, first.weight: one tensor here, and of different values in the state",
         "  missing     scale: float32 (1,)",
+        "  missing     first.bias: float32 (3,)",
         "  unexpected  head.weight: float64 (4, 2)",
-        "  shape       layers.0.weight: (3, 3) here, (2, 3) in the state",
         "  dtype       count: int64 here, float64 in the state",
+        "  shape       layers.0.weight: (3, 3) here, (2, 3) in the state",
         "  with strict=False missing and unexpected entries are left alone",
     ]
     for name, value in net.state_dict().items():
@@ -277,9 +284,162 @@ def test_a_state_may_have_what_is_shared_under_each_name_as_pytorchs_has() -> No
     net.load_state_dict(values)
     assert (net.table.weight.data == 7).all()
     values["table.weight"] = np.zeros((5, 3))
-    with pytest.raises(ValueError, match=r"shared +out\.weight: it is table\.weight here, and has other values"):
+    with pytest.raises(ValueError, match=r"shared +out\.weight, table\.weight: one tensor here, and of different"):
         net.load_state_dict(values)
     assert (net.table.weight.data == 7).all()
+
+
+def _ordered(m: Any, values: Any) -> Any:
+    """A model whose own tensors are set between its modules, by the same lines here and in PyTorch."""
+
+    class Inner(m.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = m.BatchNorm1d(2)
+            self.register_buffer("steps", values(1))
+            self.gain = m.Parameter(values(2))
+            self.late = None
+            self.heads = m.ModuleDict({"b": m.Linear(2, 1), "a": m.Linear(2, 1)})
+
+    class Outer(m.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = m.MultiheadAttention(4, 2, add_bias_kv=True, kdim=3)
+            self.layers = m.ModuleList([Inner(), m.LSTM(2, 3, 2, bidirectional=True, proj_size=1), Inner()])
+            self.register_buffer("mask", values(3))
+            self.transformer = m.Transformer(4, 2, 1, 1, 8, batch_first=True)
+            self.scale = m.Parameter(values(1))
+            self.tied = self.layers[0]
+            self.weight = self.layers[0].heads["a"].weight
+            self.register_buffer("offset", values(2))
+            self.out = m.Linear(2, 1)
+            self.out.weight = self.weight
+            self.out.bias = m.Parameter(values(1))
+
+    return Outer()
+
+
+def test_names_come_in_pytorchs_order_and_states_load_strictly_both_ways() -> None:
+    torch = pytest.importorskip("torch")
+    mine = _ordered(nn, lambda n: np.zeros(n, np.float32))
+    theirs = _ordered(torch.nn, lambda n: torch.zeros(n))
+    for kind in ("named_parameters", "named_buffers", "named_modules", "named_children"):
+        assert [n for n, _ in getattr(mine, kind)()] == [n for n, _ in getattr(theirs, kind)()], kind
+    assert [p.shape for p in mine.parameters()] == [tuple(p.shape) for p in theirs.parameters()]
+    state = mine.state_dict()
+    assert list(state) == list(theirs.state_dict())
+    theirs.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
+    for name, value in theirs.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), state[name], err_msg=name)
+    other = _ordered(nn, lambda n: np.ones(n, np.float32))
+    other.load_state_dict(theirs.state_dict())
+    assert other.out.weight is other.weight
+    for name, value in other.state_dict().items():
+        np.testing.assert_array_equal(value, state[name], err_msg=name)
+
+
+def test_a_state_goes_through_safetensors_whose_writer_takes_memory_as_it_lies(tmp_path: Any) -> None:
+    numpy = pytest.importorskip("safetensors.numpy")
+    net, other = Tied(), Tied()
+    net.table.weight.data += 1
+    net.inner.bias.data = [np.nan, 1, 2]  # under two names, and equal to itself
+    numpy.save_file(net.state_dict(), tmp_path / "net.safetensors")
+    other.load_state_dict(numpy.load_file(tmp_path / "net.safetensors"))
+    for name, value in other.state_dict().items():
+        np.testing.assert_array_equal(value, net.state_dict()[name], err_msg=name)
+
+
+def _states() -> dict[str, Any]:
+    """What has a state with arrays in it, of parameters in Fortran order that were updated."""
+    from tapenet import optim
+
+    net = nn.Linear(3, 4)
+    half = nn.Linear(3, 4).half()
+    made = {
+        "Adam": optim.Adam(net.parameters()),
+        "Muon": optim.Muon([net.weight]),
+        "MasterWeights": optim.MasterWeights(optim.SGD, half, lr=0.1, momentum=0.9),
+    }
+    (net(np.ones((2, 3))).sum() + half(np.ones((2, 3))).sum()).backward()
+    for opt in made.values():
+        opt.step()
+    average = optim.Averaged(net)
+    average.update()
+    return {
+        **made, "Averaged": average, "Linear": net, "LSTM": nn.LSTM(3, 4), "attention": nn.MultiheadAttention(4, 2),
+        "quantized": nn.quantize(net), "spectral": nn.utils.parametrizations.spectral_norm(nn.Linear(3, 4)),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(_states()))
+def test_states_hold_arrays_of_their_own_in_c_order(name: str) -> None:
+    def arrays(value: Any) -> list[Any]:
+        if isinstance(value, dict):
+            return [array for part in value.values() for array in arrays(part)]
+        if isinstance(value, (list, tuple)):
+            return [array for part in value for array in arrays(part)]
+        return [value] if isinstance(value, np.ndarray) else []
+
+    found = arrays(_states()[name].state_dict())
+    assert any(array.ndim == 2 for array in found)
+    assert all(array.flags.c_contiguous and array.flags.owndata for array in found)
+
+
+def test_a_warning_that_is_an_error_leaves_the_state_unloaded() -> None:
+    layer = Affine(2, 3)
+    before = layer.state_dict()
+    state = {"weight": np.full((3, 2), 7.0), "bias": np.full(3, 1e300)}  # the second overflows in float32
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match="overflow"):
+            layer.load_state_dict(state)
+    for name, value in layer.state_dict().items():
+        np.testing.assert_array_equal(value, before[name], err_msg=name)
+
+
+# -- what takes the place of a parameter -----------------------------------------------------------------------
+
+
+def test_what_is_no_parameter_does_not_take_the_place_of_one() -> None:
+    layer = nn.Linear(2, 3)
+    weight = layer.weight
+    for value in (np.ones((3, 2)), tn.tensor(np.ones((3, 2))), weight * 2.0, weight.detach(), 1.0, [[1.0, 2.0]]):
+        with pytest.raises(TypeError, match=r"^Linear\.weight is a parameter, and .* layer\.weight\.data = value, "):
+            layer.weight = value
+    assert layer.weight is weight
+    assert [name for name, _ in layer.named_parameters()] == ["weight", "bias"]
+    layer.weight = Parameter(np.zeros((3, 2)))
+    layer.bias = None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+    del layer.weight
+    assert not list(layer.parameters())
+    layer.weight = np.ones((3, 2))  # a constant from the beginning
+    assert layer.weight.sum() == 6
+
+
+def test_what_is_no_buffer_does_not_take_the_place_of_one() -> None:
+    layer = nn.BatchNorm1d(2)
+    with pytest.raises(
+        TypeError, match=r"running_mean is a buffer, and .* \(Tensor of shape \(2,\)\) .* nn\.Buffer\(value\)"
+    ):
+        layer.running_mean = layer.running_mean * 0.9
+    assert "running_mean" in layer.state_dict()
+    layer.running_mean.data = [1.0, 2.0]
+    layer.running_mean = Buffer([3.0, 4.0])
+    np.testing.assert_array_equal(layer.state_dict()["running_mean"], [3, 4])
+    layer.running_mean = None
+    assert "running_mean" not in layer.state_dict()
+
+
+def test_what_a_layer_computes_does_not_take_its_place() -> None:
+    net = Module()
+    net.fc = nn.Linear(2, 3)
+    with pytest.raises(TypeError, match=r"Module\.fc is a Linear, and .* \(Tensor of shape \(1, 3\)\) .* fc_output"):
+        net.fc = net.fc([[1.0, 2.0]])
+    assert isinstance(net.fc, nn.Linear)
+    net.fc = nn.Identity()
+    net.fc = abs  # a function in the place of a layer is called alike
+    net.fc = None
 
 
 def test_loading_something_else_says_what_to_give() -> None:
@@ -579,8 +739,8 @@ def test_repr_of_a_nested_model() -> None:
     net.head = nn.Sequential(OrderedDict(a=Affine(1, 1000), b=net.first))
     net.head.a.astype("float64")
     assert repr(net).splitlines() == [
-        "Net(                                   scale (1,), tied (3, 2) frozen the same as first.weight      1",
-        "  first: Affine()                      weight (3, 2) frozen, bias (3,) frozen                       9",
+        "Net(                                   scale (1,), tied (3, 2) frozen                               7",
+        "  first: Affine()                      weight (3, 2) frozen the same as tied, bias (3,) frozen      3",
         "  layers.0: Affine()                   weight (3, 3), bias (3,)                                    12",
         "  layers.1.inner.0: Affine()           weight (1, 3), bias (1,)                                     4",
         "  pair.0: Affine()                     weight (1, 1), bias (1,)                                     2",

@@ -196,7 +196,7 @@ def test_the_state_is_plain_and_there_from_the_start() -> None:
 
     assert plain(state)
     kept = state["state"][0]["grad_sum"]
-    assert (kept.shape, kept.dtype, kept.flags.f_contiguous) == ((4, 3), np.float32, True)
+    assert (kept.shape, kept.dtype, kept.flags.c_contiguous) == ((4, 3), np.float32, True)
     assert state["state"][3]["max_square_sum"].shape == ()
 
 
