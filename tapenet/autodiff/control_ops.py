@@ -18,6 +18,7 @@ from tapenet.autodiff.control_body import Body, Flat, Input, close, zeros
 from tapenet.autodiff.functions import vjp
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.making import asarray
+from tapenet.autodiff.precision import running_others
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, local
 from tapenet.autodiff.tensor import Tensor
@@ -452,3 +453,5 @@ cond_op = op(
         the results, the states.
     """,
 )
+
+running_others.update((scan_op, cond_op))

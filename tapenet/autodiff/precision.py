@@ -37,6 +37,8 @@ _MOVES = frozenset(
 _ADDING = frozenset(
     {"assign", "broadcast_to", "diagonal", "full_like", "getitem", "insert", "roll", "setitem", "sliding_window_view", "take"}
 )  # fmt: skip
+#: Ops that run others, which round for themselves: loops and branches.
+running_others: set[Op] = set()
 _WIDER = {np.dtype(np.float64), np.dtype(np.complex128)}
 #: Options by which numbers are put in the place of others, or between them, and take the dtype of these.
 _PLACED = frozenset({"constant_values", "end_values", "initial", "to_begin", "to_end"})
@@ -155,7 +157,7 @@ class Lowered:
 
 def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:
     """How an op is run on these arrays; None if it is run as ever."""
-    if op.name in _MOVES:
+    if op.name in _MOVES or op in running_others:
         return None
     asked = raw.get("dtype") if "dtype" in op.options else None
     asked = np.dtype(asked) if isinstance(asked, (np.dtype, type, str)) else None  # an op may call anything so

@@ -202,7 +202,7 @@ class Lowering:
         given = [self._given(v) for v in inputs]
         held = [self._given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
-        program, hosts = self._body(body, states, carries, slices)
+        program, hosts = self._body(body, states, carries, slices, ahead=not self.effects)
         turns = [Host((length, *h.shape), h.dtype, h.evaluate, h.title) for h in hosts]
         for value, evaluate in zip(turns, turn_by_turn([h.evaluate for h in hosts], length, reverse), strict=True):
             value.evaluate = evaluate
@@ -223,20 +223,10 @@ class Lowering:
         return (*outs[:carries], *outs[carries + len(held) :], *after)
 
     def _branch(self, pred: Any, inputs: Any, states: Any, true: Body, false: Body) -> tuple[Value, ...]:
-        """A captured branch. What the host is asked for in either body is asked ahead, if that body will run."""
+        """A captured branch. What it asks the host for is asked in the body, if that runs."""
         condition = self.builder.reshape(self.builder.cast(self._given(pred), np.dtype(bool)), ())
         given, held = [self._given(v) for v in inputs], [self._given(v) for v in states]
-        programs = []
-        hosts = []
-        for body in (true, false):
-            program, asked = self._body(body, states, 0, 0)
-            programs.append(program)
-            hosts.append(asked)
-        if hosts[0] or hosts[1]:
-            raise CaptureError(
-                "a branch of tn.cond steps an optimizer or draws random numbers, which a compiled branch cannot decide: "
-                "do it on both sides of the branch, or choose between values with np.where"
-            )
+        programs = [self._body(body, states, 0, 0, ahead=False)[0] for body in (true, false)]
         effect = any(i.effect for p in programs for i in p.body)
         self.effects = self.effects or effect
         params: dict[str, Any] = {"true": programs[0], "false": programs[1]}
@@ -256,13 +246,14 @@ class Lowering:
         for state, value in zip(states, values, strict=True):
             self._write(state, value)
 
-    def _body(self, body: Body, states: Any, carries: int, slices: int) -> tuple[Program, list[Host]]:
-        """The program of a body, and what it asks the host for, which comes in as slices.
+    def _body(self, body: Body, states: Any, carries: int, slices: int, ahead: bool) -> tuple[Program, list[Host]]:
+        """The program of a body, and what it asks the host for, which comes in as slices: what may be asked `ahead`.
 
         Its inputs are the carries, the states, the slices, those of the host, and what is closed over; its outputs the
         carries, the states, the other results.
         """
         work = Lowering(body)
+        work.effects = not ahead
         inputs = [Input(tuple(node.shape), node.dtype) for node in body.inputs]
         work.values.update((node, (value,)) for node, value in zip(body.inputs, inputs, strict=True))
         count = len(inputs) - body.states
@@ -273,6 +264,8 @@ class Lowering:
             if node not in work.values:
                 work.node(node)
         outs = [work._given(v) for v in body.results]
+        if work.hosts and any(i.effect for i in work.builder.body):  # all has to be asked in its turn
+            return self._body(body, states, carries, slices, ahead=False)
         self.called += work.called
         hosts = {h: Input(h.shape, h.dtype) for h in work.hosts}
         program = Program(

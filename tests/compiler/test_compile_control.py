@@ -1,0 +1,126 @@
+"""Compiled loops and branches: optimizer steps and random numbers in a branch, and numbers of 16 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn, optim
+from tapenet.autodiff.functions import tree_leaves
+from tests.compiler.backends import Compile, backends, compiled
+
+__all__ = ["compiled"]  # a fixture
+
+MAKERS: dict[str, Callable[[Any], Any]] = {
+    "sgd": lambda params: optim.SGD(params, lr=0.5, momentum=0.5),
+    "adam": lambda params: optim.Adam(params, lr=optim.step_decay(0.5, 2, 0.5)),
+    "adafactor": lambda params: optim.Adafactor(params, lr=0.5),
+}
+
+
+def arrays(tree: Any) -> list[Any]:
+    found = [np.array(t.data if isinstance(t, tn.Tensor) else t) for t in tree_leaves(tree)]
+    return [a for a in found if a.dtype.kind in "biuf"]
+
+
+def same(one: list[Any], other: list[Any], rtol: float = 1e-12) -> None:
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+
+
+@backends
+@pytest.mark.parametrize("looped", [False, True], ids=["step", "epoch"])
+@pytest.mark.parametrize("rule", MAKERS)
+def test_a_step_is_skipped_where_a_gradient_is_not_finite(compiled: Compile, rule: str, looped: bool) -> None:
+    def run(compile_step: Any) -> list[Any]:
+        tn.random.seed(0)
+        net = nn.Linear(3, 2).astype(np.float64)
+        opt = MAKERS[rule](net.parameters())
+
+        def one(x: Any) -> Any:
+            loss = (net(x) ** 2).sum()
+            opt.zero_grad()
+            loss.backward()
+            fine = np.isfinite(net.weight.grad).all() & np.isfinite(net.bias.grad).all()
+
+            def update() -> Any:
+                opt.step()
+                return loss
+
+            return tn.cond(fine, update, lambda: loss * 0)
+
+        def epoch(xs: Any) -> Any:
+            return tn.scan(lambda n, x: (n + 1, one(x)), 0, xs)
+
+        step = compile_step(epoch if looped else lambda xs: one(xs[0]))
+        found = []
+        for bad in (None, np.nan, None, np.inf, np.nan, None):
+            xs = np.arange(12.0).reshape(2, 2, 3) / 10
+            xs[0, 1, 2] = 0.5 if bad is None else bad
+            found += arrays([step(xs), net.state_dict(), opt.state_dict()])
+        return found
+
+    with np.errstate(all="ignore"):
+        same(run(compiled), run(lambda f: f))
+
+
+@backends
+def test_random_numbers_of_a_branch_are_drawn_in_their_turn(compiled: Compile) -> None:
+    def step(xs: Any) -> Any:
+        first = tn.random.normal(size=(2,))
+
+        def turn(carry: Any, x: Any) -> Any:
+            before = F.dropout(x, 0.5)
+            drawn = tn.cond(x[0] > 0, lambda: tn.random.normal(size=(2,)), lambda: np.zeros(2))
+            return carry + drawn, (before, drawn, tn.random.uniform(size=()))
+
+        return first, tn.scan(turn, np.zeros(2), xs), tn.random.normal(size=())
+
+    run = compiled(step)
+    xs = np.array([[1.0, 2.0], [-1.0, 2.0], [1.0, -3.0]])
+    for given in (xs, -xs, xs[::-1].copy()):
+        tn.random.seed(5)
+        expected = arrays(step(tn.asarray(given)))
+        tn.random.seed(5)
+        same(arrays(run(given)), expected)
+
+
+LOW: dict[str, Callable[[Any, Any], Any]] = {
+    "scan": lambda x, w: tn.scan(lambda c, v: (c + v * w, c * v), x[0], x),
+    "fori": lambda x, w: tn.fori(0, 3, lambda _, c: c * w, x),
+    "cond": lambda x, w: tn.cond(x.sum() > 0, lambda u: u * w, lambda u: u * u, x),
+    "mixed": lambda x, w: tn.scan(lambda c, v: (c + v * w, (v, c)), x[0].astype(np.float32), x),
+    "nested": lambda x, w: tn.scan(lambda c, v: (tn.fori(0, 2, lambda _, d: d * w, c), c + v), x[0], x),
+}
+
+
+@backends
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", LOW)
+def test_loops_and_branches_of_float16(compiled: Compile, name: str, order: int) -> None:
+    def step(x: Any, w: Any) -> Any:
+        x.grad = w.grad = None
+        outs = tree_leaves(LOW[name](x, w))
+        sum((out.astype(np.float32) * 0.5).sum() for out in outs).backward(create_graph=order == 2)
+        first = [x.grad, w.grad]
+        if order == 2:
+            x.grad = w.grad = None
+            sum((g.astype(np.float32) ** 2).sum() for g in first).backward()
+        return outs, first, [x.grad, w.grad]
+
+    run = compiled(step)
+    for sign in (1, -1, 1):
+        given = np.array([[0.0, 1.0], [0.5, 2.0], [1.0, -1.0]]) * sign
+        results = []
+        for f in (run, step):
+            x = tn.tensor(given, dtype=np.float16, requires_grad=True)
+            w = tn.tensor([0.5, 2.0], dtype=np.float16, requires_grad=True)
+            results.append(arrays([v for v in tree_leaves(f(x, w)) if v is not None]))
+        same(*results, rtol=0)  # all of it fits into 11 bits
