@@ -95,7 +95,7 @@ def test_random_numbers_of_a_branch_are_drawn_in_their_turn(compiled: Compile) -
 LOW: dict[str, Callable[[Any, Any], Any]] = {
     "scan": lambda x, w: tn.scan(lambda c, v: (c + v * w, c * v), x[0], x),
     "fori": lambda x, w: tn.fori(0, 3, lambda _, c: c * w, x),
-    "cond": lambda x, w: tn.cond(x.sum() > 0, lambda u: u * w, lambda u: u * u, x),
+    "cond": lambda x, w: tn.cond(x.sum() > 0, lambda u: u * w, lambda u: u * u + w, x),
     "mixed": lambda x, w: tn.scan(lambda c, v: (c + v * w, (v, c)), x[0].astype(np.float32), x),
     "nested": lambda x, w: tn.scan(lambda c, v: (tn.fori(0, 2, lambda _, d: d * w, c), c + v), x[0], x),
 }

@@ -456,12 +456,15 @@ def test_a_branch_is_one_instruction_with_two_bodies() -> None:
         np.testing.assert_array_equal(outputs(program, x)[0], f(tn.tensor(x)).numpy())
 
 
-def test_a_branch_cannot_decide_what_the_host_is_asked_for() -> None:
+def test_a_branch_asks_the_host_itself() -> None:
     def f(x: Any) -> Any:
         return tn.cond(x.sum() > 0, lambda x: tn.dropout(x, 0.5), lambda x: x, x)
 
-    with pytest.raises(tn.CaptureError, match="draws random numbers"):
-        lowered(f, X)
+    program = check(lowered(f, X).program)
+    (branch,) = (i for i in program.body if i.name == "branch")
+    assert branch.effect
+    assert not program.hosts
+    assert [names(branch.params[side]) for side in ("true", "false")] == [["call"], []]
 
 
 def test_what_is_called_inside_a_body_is_named() -> None:
