@@ -6,6 +6,7 @@ import gc
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import tapenet.ops
@@ -43,6 +44,28 @@ def _pictures_of_errors_go_elsewhere(tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(autouse=True)
+def _random_numbers_start_anew(request: pytest.FixtureRequest) -> None:
+    """A test draws the same random numbers whatever ran before it."""
+    tapenet.random.seed(0)
+    for generator, state in _generators.get(request.module, ()):
+        generator.bit_generator.state = state
+
+
+#: Of every module its random generators, as they were before the first test.
+_generators: dict[Any, list[tuple[np.random.Generator, Any]]] = {}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Note how random generators begin. And leave what was collected, tens of thousands of tests, out of every later
+    search for garbage."""
+    for module in {item.getparent(pytest.Module).obj for item in session.items if item.getparent(pytest.Module)}:
+        found = [value for value in vars(module).values() if isinstance(value, np.random.Generator)]
+        _generators[module] = [(generator, generator.bit_generator.state) for generator in found]
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(autouse=True)
 def _numpy_functions_restored() -> Iterator[None]:
     """An op that a test defines may stand for a NumPy function; afterwards none does that did not before."""
     before = dict(numpy_functions)
@@ -56,9 +79,3 @@ def _refused(report: Any) -> Any:
         report.outcome = "failed"
         report.longrepr = f"skipped where no test may be: {report.longrepr}"
     return report
-
-
-def pytest_collection_finish() -> None:
-    """Leave what was collected, tens of thousands of tests, out of every later search for garbage."""
-    gc.collect()
-    gc.freeze()

@@ -196,14 +196,14 @@ class TestReadIdx:
             (b"\0\0\x08\x04" + bytes(4) + b"\xff" * 12, "expected a shape that NumPy can hold, found shape"),
             (b"\0\0\x08\xff" + b"\0\0\0\1" * 255 + b"a", "expected a shape that NumPy can hold, found shape"),
             (
-                gzip.compress(b"\0\0\x08\x01\0\0\0\1a")[:-9],
+                gzip.compress(b"\0\0\x08\x01\0\0\0\1a", mtime=0)[:-9],
                 "expected a whole gzip stream, found damaged data",
             ),
             (
-                gzip.compress(b"\0\0\x08\x01\0\0\0\1a") + b"more",
+                gzip.compress(b"\0\0\x08\x01\0\0\0\1a", mtime=0) + b"more",
                 "expected a whole gzip stream, found damaged",
             ),
-            (gzip.compress(b"\0\0\x08\x01\0\0\0\2a"), "found 1: the file is cut short"),
+            (gzip.compress(b"\0\0\x08\x01\0\0\0\2a", mtime=0), "found 1: the file is cut short"),
         ],
     )
     def test_malformed_files(self, file: Path, data: bytes, message: str) -> None:

@@ -105,7 +105,7 @@ def test_curvature_where_the_gradient_is_zero() -> None:
     )
 
 
-@pytest.mark.parametrize("f", [np.sqrt, np.log, lambda x: x / (x - 3), lambda x: x**1.5, np.exp, np.sinh], ids=str)
+@pytest.mark.parametrize("f", [np.sqrt, np.log, lambda x: x / (x - 3), lambda x: x**1.5, np.exp, np.sinh])
 def test_derivatives_through_zero_gradients_to_third_order(f: Any) -> None:
     """Seeds that are zero at some elements: zmul must differentiate as a plain product there."""
     w = np.array([0.0, 1.0, 0.0])
@@ -146,7 +146,6 @@ def test_products_with_zeros() -> None:
         lambda t: np.linalg.matrix_power(np.outer(t, t), 3), lambda t: np.linalg.det(np.outer(t[:2], t[1:])),
         lambda t: t**3 + t**2.0 + t**1 + t**0, lambda t: np.polyval(t, t), np.convolve,
     ],
-    ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("values", [[2.0, 0.0, 3.0], [0.0, 0.0, 3.0], [0.0, 0.0, 0.0], [1.0, 2.0, 0.0]], ids=str)
 def test_polynomials_of_zeros_to_third_order(f: Any, values: list[float]) -> None:

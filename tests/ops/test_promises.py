@@ -357,7 +357,6 @@ def test_derivatives_that_are_infinite_and_values_outside_the_domain() -> None:
     "f",
     [np.sign, np.floor, np.ceil, np.trunc, np.rint, np.argmax, np.isfinite, np.signbit, np.count_nonzero, np.argsort,
      lambda t: t > 0, lambda t: t == t, lambda t: np.searchsorted([1.0], t), lambda t: t.astype(int), np.zeros_like],
-    ids=str,
 )  # fmt: skip
 def test_steps_have_no_gradient_and_are_constants_in_products(f: Callable[..., Any]) -> None:
     x = tn.tensor([0.5, -1.5], requires_grad=True)
