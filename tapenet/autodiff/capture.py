@@ -145,6 +145,14 @@ class Capture(Tape):
         if self.outer is not None:
             self.outer.sets_grad(leaf, adds=adds, clears=clears)
 
+    def may_use_grad(self, leaf: Leaf, use: GradUse) -> None:
+        """Note what is done with the gradient of a leaf where a branch is taken that was not taken now."""
+        own = self._use(leaf)
+        own.entry_read |= use.entry_read and own.is_entry
+        own.user_read |= use.user_read
+        own.consumed |= use.consumed
+        own.is_entry &= use.is_entry
+
     def _use(self, leaf: Leaf) -> GradUse:
         use = self.grads.get(leaf)
         if use is None:

@@ -58,13 +58,13 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
             f"tn.cond: pred has shape {shape}, and one element decides between two functions: reduce it with "
             ".all() or .any(), or choose element by element with np.where"
         )
-    given = [_own(t) for t in _leaves(operands, "operands", "tn.cond")]
+    given = _leaves(operands, "operands", "tn.cond")
     #: What the first function that ran returned: captured, both run.
     returned: list[tuple[Structure, list[Any]]] = []
 
     def flat(function: Callable[..., Any], name: str, other: str) -> Callable[[list[Any]], list[Any]]:
         def run(values: list[Any]) -> list[Any]:
-            result = function(*rebuild(operands, iter(values)))
+            result = function(*rebuild(operands, map(_own, values)))
             if not returned:
                 found = _leaves(result, "result", f"tn.cond: {name}")
                 returned.append((Structure(result, "result", (name, other)), found))
@@ -116,6 +116,8 @@ def scan(
     Raises:
         ValueError: lengths that differ or are missing, a carry that changes (names where, and what it was).
         TypeError: `f` returns no pair; a leaf that is no array.
+        CaptureError: a `backward()` in a captured body goes through the carry to what is outside, or a view of what the
+            body writes is read in it.
 
     >>> import tapenet as tn
     >>> total, sums = tn.scan(lambda c, x: (c + x, c + x), 0.0, tn.tensor([1.0, 2.0, 3.0]))
@@ -137,7 +139,7 @@ def scan(
     """
     form, first = _first(init, "tn.scan", "f")
     of_xs = Structure(xs, "xs", ("xs", "xs"))
-    slices = _leaves(xs, "xs", "tn.scan")
+    slices = [_by_value(t) for t in _leaves(xs, "xs", "tn.scan")]
     count = _length(slices, of_xs.paths(), length)
     of_ys: Structure | None = None
 
@@ -245,12 +247,14 @@ def _is_stored(t: Tensor) -> bool:
 
 
 def _own(t: Any) -> Any:
-    """What a branch is given for an operand: a handle of its own, as in a captured branch; itself, if it is stored."""
-    return (
-        t
-        if type(t) is not Tensor or capturing() is not None or _is_stored(t)
-        else Tensor._of(t._data, t._node, t._trace)
-    )
+    """What a branch is given for an operand: a handle of its own; itself, if it is stored."""
+    if type(t) is not Tensor or _is_stored(t):
+        return t
+    made = Tensor._of(t._data, t._node, t._trace)
+    capture = capturing()
+    if capture is not None and capture.is_outside(t):
+        capture.alias(made, t)
+    return made
 
 
 def _length(xs: list[Any], where: list[str], length: int | None) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -32,12 +32,14 @@ class Input(Node):
 
     Attributes:
         differentiable: whether a derivative of the body is also one by this value.
+        reached: whether a backward pass inside of the body came here.
     """
 
-    __slots__ = ("differentiable",)
+    __slots__ = ("differentiable", "reached")
 
     op = _input_op
     differentiable: bool
+    reached: bool
 
     def __init__(self, data: Array, scope: Scope, differentiable: bool = False) -> None:
         self.number = next_number()
@@ -46,9 +48,11 @@ class Input(Node):
         self.dtype = data.dtype
         self.released = None
         self.differentiable = differentiable
+        self.reached = False
 
     def pull(self, g: Any, grads: Any) -> None:
         """Nothing lies behind it."""
+        self.reached = True
 
 
 class Body(Capture):
@@ -164,6 +168,13 @@ class Body(Capture):
             capture.grads.clear()
             capture.grads.update(grads)
         self.captured = None
+
+    def admit_grads(self) -> None:
+        """Let the captures outside know what it does with gradients, though its run was undone: the next may be another."""
+        for capture, _ in self._outside:
+            for leaf, use in self.grads.items():
+                if leaf.number < self.number:
+                    capture.may_use_grad(leaf, use)
 
     def count_effects(self) -> int:
         """How many ops have effects."""
@@ -303,6 +314,20 @@ def zeros(like: Node | Array) -> Tensor:
     return Tensor._of(data)
 
 
+def check_apart(data: Array, storages: Iterable[Array]) -> None:
+    """Raise if what a body is given is a view of what it writes: it would have to change in the body.
+
+    Raises:
+        CaptureError: names the shapes and the mend.
+    """
+    for storage in storages:
+        if data is not storage and share(data, storage, 1000):
+            raise CaptureError(
+                f"{user_line()}: the body of a loop or branch reads a view of shape {data.shape}, made before it, of a "
+                f"tensor of shape {storage.shape} that it writes: make the view inside of the body, or a copy before it"
+            )
+
+
 def close(*bodies: Body) -> tuple[list[Tensor], list[Tensor]]:
     """Turn what bodies take from outside into inputs, the same ones for each of them.
 
@@ -379,22 +404,9 @@ class _Closing:
             return Traced(value.tensor, self.write[place][0], data)
         if (place, parent) not in self.read:
             if value.node is not None:
-                self._check_apart(data)
+                check_apart(data, self.storages.values())
             self.read[place, parent] = Input(data, body.scope, parent is not None), _outer(value, parent)
         return Traced(value.tensor, self.read[place, parent][0], data)
-
-    def _check_apart(self, data: Array) -> None:
-        """Raise if what a body reads from outside is a view of what it writes: it would have to change in the body.
-
-        Raises:
-            CaptureError: names the shapes and the mend.
-        """
-        for storage in self.storages.values():
-            if share(data, storage, 1000):
-                raise CaptureError(
-                    f"{user_line()}: the body of a loop or branch reads a view of shape {data.shape}, made before it, of a "
-                    f"tensor of shape {storage.shape} that it writes: make the view inside of the body, or a copy before it"
-                )
 
     def _check(self, node: Node) -> None:
         """Raise if a node is of a body that is not around this one."""

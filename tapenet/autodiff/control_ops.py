@@ -14,7 +14,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.capture import Capture, capturing
-from tapenet.autodiff.control_body import Body, Flat, Input, close, zeros
+from tapenet.autodiff.control_body import Body, Flat, Input, check_apart, close, zeros
 from tapenet.autodiff.functions import vjp
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.making import asarray
@@ -93,7 +93,10 @@ def _record_loop(
         outputs = len(body.results) - len(first)
         body.arrange([*range(count), *range(count + outputs, len(body.results)), *range(count, count + outputs)])
         flows = _flows(body, [_needs(t) for t in first])
+        _check_ends(body)
         closed, states = close(body)
+        for t in (*carry, *xs):
+            check_apart(t._data, [s._data for s in states])
         if any(flows) and not body.effects:
             for entered, t in zip(body.inputs, first, strict=False):
                 body.save(entered, 0, t._data)
@@ -167,6 +170,19 @@ def _flows(body: Body, live: list[bool]) -> list[bool]:
     return [bool(bits & mask) for bits in depends]
 
 
+def _check_ends(body: Body) -> None:
+    """Raise if a backward pass inside of a loop's body came to something through which it would go on, uncompiled.
+
+    Raises:
+        CaptureError: says what to write.
+    """
+    if any(node.differentiable and node.reached for node in body.inputs):
+        raise CaptureError(
+            f"{user_line()}: a backward() in the body of a loop goes through its carry, or a slice of xs, to what that was "
+            "computed from, which a captured loop cannot do. Cut it off, carry.detach(), or call backward() behind the loop"
+        )
+
+
 # -- branches ----------------------------------------------------------------------------------------------------
 
 
@@ -179,14 +195,15 @@ def branch(pred: Any, true: Flat, false: Flat, operands: list[Tensor]) -> list[T
 
 
 def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, operands: list[Tensor]) -> list[Tensor]:
-    flags = [_needs(t) for t in operands]
     taken = bool(pred._data.item())
     bodies = true_body, false_body = Body(), Body()
     chosen, other = (true_body, false_body) if taken else (false_body, true_body)
-    other.trace(false if taken else true, operands, flags)
+    # Nothing stands in for the operands: as uncompiled, a backward pass inside goes through them to the leaves behind.
+    other.trace(lambda _: (false if taken else true)(operands), [], [])
     other.discard()
-    chosen.trace(true if taken else false, operands, flags)
+    chosen.trace(lambda _: (true if taken else false)(operands), [], [])
     with _undone_on_error(chosen):
+        other.admit_grads()
         left = _agree_on_gradients(bodies)
         flows = [
             local.state.grad and bool(a | b) for a, b in zip(true_body.depends(), false_body.depends(), strict=True)
@@ -201,7 +218,7 @@ def _record_branch(capture: Capture, pred: Tensor, true: Flat, false: Flat, oper
                     flows.append(False)
         for body in bodies:
             body.flows = flows
-        outs = cond_op(pred, [*operands, *closed], states, true=true_body, false=false_body)
+        outs = cond_op(pred, closed, states, true=true_body, false=false_body)
         _settle(capture, outs, bodies, {leaf: outs[k] for k, leaf in enumerate(left, own)})
     return list(outs[:own])
 

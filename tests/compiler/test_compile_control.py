@@ -92,6 +92,67 @@ def test_random_numbers_of_a_branch_are_drawn_in_their_turn(compiled: Compile) -
         same(arrays(run(given)), expected)
 
 
+@backends
+@pytest.mark.parametrize("kind", ["leaf", "graph"])
+@pytest.mark.parametrize("order", [(1, -1, 1), (-1, 1, -1)], ids=["trains first", "trains later"])
+def test_a_backward_in_a_branch_goes_through_its_operands(compiled: Compile, kind: str, order: Any) -> None:
+    """To the leaves behind them, also where the branch that does so is not the one that was taken at the capture."""
+
+    def run(compile_step: Any) -> list[Any]:
+        w = tn.tensor([2.0, 3.0], requires_grad=True)
+        opt = optim.SGD([w], lr=0.25)
+
+        def train(u: Any) -> Any:
+            opt.zero_grad()
+            (u * u).sum().backward()
+            opt.step()
+            return w.sum()
+
+        def step(x: Any) -> Any:
+            return tn.cond(x > 0, train, lambda u: u.sum() * 0, w if kind == "leaf" else w * 2)
+
+        made = compile_step(step)
+        return [(made(np.float64(x)).item(), w.tolist()) for x in order]
+
+    plain = run(lambda f: lambda x: f(tn.asarray(x)))
+    assert run(compiled) == plain
+    assert plain[0] != plain[1]
+
+
+def test_a_backward_in_a_loop_that_would_leave_it_is_refused() -> None:
+    w = tn.tensor([2.0, 3.0], requires_grad=True)
+    opt = optim.SGD([w], lr=0.25)
+
+    def body(carry: Any, x: Any) -> Any:
+        loss = (carry * x).sum()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+        return carry.detach(), loss.detach()
+
+    for init in (lambda: w, lambda: w * 2):
+        with pytest.raises(tn.CaptureError, match=r"goes through its carry, .*carry\.detach\(\)"):
+            tn.compile(lambda xs, init=init: tn.scan(body, init(), xs))(np.ones((2, 2)))
+        assert w.tolist() == [2.0, 3.0]
+
+
+@backends
+def test_a_loop_over_a_parameter_that_it_updates_reads_it_as_it_was(compiled: Compile) -> None:
+    def run(compile_step: Any) -> list[Any]:
+        w = tn.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+
+        def body(carry: Any, x: Any) -> Any:
+            with tn.no_grad():
+                w.data = w * 2
+            return carry + x.sum(), x * 1
+
+        made = compile_step(lambda: tn.scan(body, 0.0, w))
+        return [arrays([made(), w]) for _ in range(3)]
+
+    for found, expected in zip(run(compiled), run(lambda f: f), strict=True):
+        same(found, expected)
+
+
 LOW: dict[str, Callable[[Any, Any], Any]] = {
     "scan": lambda x, w: tn.scan(lambda c, v: (c + v * w, c * v), x[0], x),
     "fori": lambda x, w: tn.fori(0, 3, lambda _, c: c * w, x),
