@@ -80,7 +80,7 @@ def run(
         finally:
             state.end()
     on_tensors = create_graph or (state.tape is not None and state.tape.captures)
-    useful = None if only is None else _useful(_collect([node for node, _ in roots], only), only)
+    useful = None if only is None else _useful(between([node for node, _ in roots], only), only)
     grads = Gradients(tensor, on_tensors, user_site() if release else None, useful)
     for root, g in roots:
         if useful is None or root in useful:
@@ -180,7 +180,7 @@ def run(
     return leaves
 
 
-def _collect(roots: Iterable[Node], only: set[Node]) -> list[Node]:
+def between(roots: Iterable[Node], only: set[Node]) -> list[Node]:
     """Every node between the roots and those of `only`, leaves too, latest first."""
     seen = set(roots)
     stack = list(seen)
@@ -196,7 +196,7 @@ def _collect(roots: Iterable[Node], only: set[Node]) -> list[Node]:
 
 def reaches_others(roots: Iterable[Node], only: set[Node]) -> bool:
     """Whether the roots depend on leaves other than those of `only`: parameters that a function closes over."""
-    return any(type(node) is Leaf and node not in only for node in _collect(roots, only))
+    return any(type(node) is Leaf and node not in only for node in between(roots, only))
 
 
 def _useful(order: list[Node], only: set[Node]) -> set[Node]:

@@ -17,6 +17,7 @@ from tapenet import ops
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.making import asarray
+from tapenet.autodiff.readable import warn_of_number
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import Leaf, Node, local
 from tapenet.autodiff.tensor import Tensor
@@ -58,8 +59,37 @@ class _Run:
         given = list(args)
         for i, end in zip(argnums, ends, strict=True):
             given[i] = end
-        with enable_grad():
-            self.out = f(*given, **kwargs)
+        state = local.state
+        outside, state.left = state.left, {}
+        try:
+            with enable_grad():
+                self.out = f(*given, **kwargs)
+        finally:
+            left, state.left = state.left, outside
+        self._left: dict[tuple[str, int], set[Node]] = left or {}
+
+    def check_numbers(self, outs: list[Any]) -> None:
+        """Warn where a Python number was made of what depends on the arguments.
+
+        Raises:
+            RuntimeError: no output depends on an argument of which a number was made: its gradient would be 0.
+        """
+        if not self._left:
+            return
+        ends = {node for node in self.nodes if node is not None}
+        reached = driver.between([out._node for out in outs if getattr(out, "_node", None) is not None], ends)
+        for (file, line), nodes in self._left.items():
+            if any(end not in reached for end in ends.intersection(driver.between(nodes, ends))):
+                raise RuntimeError(
+                    f"tn.{self.name}: the result does not depend on an argument, since {file}:{line} makes a Python number of "
+                    "it, by float(t) or a function that asks for one, as math.exp does: no gradient flows through that. "
+                    "Compute with the tensor itself (np.exp, tn.exp), or write t.item() where a constant is meant"
+                )
+        outside = local.state.left
+        for site, nodes in self._left.items():
+            warn_of_number(site)
+            if outside is not None:
+                outside.setdefault(site, set()).update(nodes)
 
     def _end(self, value: Any) -> Tensor:
         tensor = asarray(value)
@@ -162,6 +192,7 @@ def value_and_grad(
     Raises:
         ValueError: the function's result is no scalar, or `argnums` names no argument.
         TypeError: an argument holds integers, or the result is an integer, a boolean or complex.
+        RuntimeError: the result does not depend on an argument, since a Python number was made of it, as by `math.exp(x)`.
 
     >>> import tapenet as tn
     >>> value, g = tn.value_and_grad(lambda x: (x**2).sum())(tn.tensor([1.0, 2.0]))
@@ -181,6 +212,7 @@ def _value_and_grad(
         if has_aux and not (isinstance(run.out, tuple) and len(run.out) == 2):
             raise TypeError(f"tn.{name}: with has_aux=True the function returns a pair (scalar, other)")
         out = run.out[0] if has_aux else run.out
+        run.check_numbers([out])
         _scalar(out, name)
         node = getattr(out, "_node", None)
         roots = [] if node is None else [(node, Tensor._of(np.ones(out.shape, out.dtype)))]
@@ -230,6 +262,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     """
     run = _Run("vjp", f, args, {}, range(len(args)))
     outs = tree_leaves(run.out)
+    run.check_numbers(outs)
 
     def pull(g: Any) -> Any:
         gs = tree_leaves(g)

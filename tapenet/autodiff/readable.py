@@ -16,7 +16,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.sites import library_caller, user_line
+from tapenet.autodiff.sites import library_caller, user_line, user_site, warn_once
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, local
 
 if TYPE_CHECKING:
@@ -147,10 +147,13 @@ class Readable(Operand):
     def _number(self, what: str) -> Any:
         """The only element, for `float(t)` and its kin; but not for `array[i] = t`, where NumPy calls these too."""
         data = self._value(what)
-        if self._node is not None:
+        node = self._node
+        if node is not None:
             frame = sys._getframe(2)
             if frame.f_code.co_code[frame.f_lasti] == _STORE:
                 raise _not_in_silence()
+            if local.state.grad and node.released is None and data.size == 1:
+                _leaves_graph(node)
         return data.item()
 
     def __index__(self) -> int:
@@ -189,6 +192,27 @@ class Readable(Operand):
             "a replay could not follow the value alone: define an op for it with tn.op(..., numpy=...), or call it "
             "outside of the captured function"
         )
+
+
+def _leaves_graph(node: Node) -> None:
+    """Note that a number leaves a graph that is still being recorded: a function that is being differentiated tells of it in
+    the end, when it is known whether anything depends on it."""
+    left = local.state.left
+    if left is None:
+        warn_of_number(user_site())
+    else:
+        left.setdefault(user_site(), set()).add(node)
+
+
+def warn_of_number(site: tuple[str, int]) -> None:
+    """Warn that a line makes a Python number of a tensor through which a gradient would flow."""
+    warn_once(
+        "number",
+        "a Python number is made of a tensor that needs a gradient, by float(t) or a function that asks for one, as math.exp "
+        "does: no gradient flows through what is computed from it. Compute with the tensor itself (np.exp, tn.exp); where the "
+        "number is all you want write t.item()",
+        site,
+    )
 
 
 def _not_in_silence() -> TypeError:

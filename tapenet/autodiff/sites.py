@@ -1,18 +1,19 @@
-"""Which line of the user's code is running, and which function of NumPy's it called."""
+"""Which line of the user's code is running, which function of NumPy's it called, and warnings about it."""
 
 from __future__ import annotations
 
 import sys
+import warnings
 from types import FrameType
 
-#: Packages whose lines are not the user's: this one, and NumPy, which calls back into it.
-_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.")
+#: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
+_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.")
 #: Libraries that know arrays and may be given a tensor.
 _OF_ARRAYS = ("numpy.", "scipy.")
 
 
 def user_frame() -> FrameType | None:
-    """The innermost frame that is neither tapenet's own nor NumPy's."""
+    """The innermost frame that is neither tapenet's own nor NumPy's or SciPy's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")  # generated code has none
@@ -32,6 +33,19 @@ def user_line() -> str:
     """The same as text, `file:line`."""
     file, line = user_site()
     return f"{file}:{line}"
+
+
+#: What has been warned of, and where.
+_warned: set[tuple[str, str, int]] = set()
+
+
+def warn_once(about: str, text: str, site: tuple[str, int] | None = None) -> None:
+    """Warn of something at a line of the user's code, the one that is running if no other is given, once for each."""
+    file, line = user_site() if site is None else site
+    key = about, file, line
+    if key not in _warned:
+        warnings.warn_explicit(text, RuntimeWarning, file, line)
+        _warned.add(key)  # last: where warnings are errors it is one each time
 
 
 def library_caller() -> tuple[str, str]:

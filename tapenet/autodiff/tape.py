@@ -316,7 +316,20 @@ class State:
     scoped tape, debug mode, autocast), or the same code with clocks: `timed` is the profile that these tell, if there
     is one and nothing else."""
 
-    __slots__ = ("autocast", "debug", "fast", "grad", "nan", "profile", "rule", "scope", "tape", "timed", "undo")
+    __slots__ = (
+        "autocast",
+        "debug",
+        "fast",
+        "grad",
+        "left",
+        "nan",
+        "profile",
+        "rule",
+        "scope",
+        "tape",
+        "timed",
+        "undo",
+    )
 
     def __init__(self) -> None:
         #: What the blocks that are open changed, to be set back as they end: names and values of before.
@@ -332,6 +345,9 @@ class State:
         self.profile: Timing | None = None
         #: The node whose gradient rule is being recorded, for derivatives of higher order.
         self.rule: Node | None = None
+        #: While a function runs that is being differentiated: the nodes of whose values a Python number was made, by the
+        #: line that did it.
+        self.left: dict[tuple[str, int], set[Node]] | None = None
         self.fast = True
         self.timed: Timing | None = None
 

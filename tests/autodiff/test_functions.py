@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, NamedTuple
 
@@ -62,6 +63,52 @@ def test_compiled_functions_may_change_the_arguments_of_a_gradient_inside() -> N
     of_outside = tn.compile(lambda y: tn.grad(_changes)(w) * y, backend="numpy")
     np.testing.assert_allclose(of_outside(2.0).numpy(), 2 * tn.grad(_unchanging)(x).numpy(), rtol=1e-14)
     np.testing.assert_array_equal(w.numpy(), x)
+
+
+# -- functions that make Python numbers of their arguments -------------------------------------------------------
+
+SILENT: dict[str, Any] = {
+    "math.exp": lambda x: math.exp(x),
+    "float": lambda x: tn.tensor(2.0) * float(x),
+    "np.float64": lambda x: np.float64(x) ** 2,
+    "np.fromiter": lambda x: np.fromiter([x, x], float).sum(),
+    "branch": lambda x: 1.0 if float(x) > 0 else -1.0,
+    "one of two": lambda p: p["a"] * math.exp(p["b"]),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_result_that_no_longer_depends_on_its_argument_is_refused(name: str) -> None:
+    f = SILENT[name]
+    x: Any = {"a": 1.0, "b": 2.0} if name == "one of two" else 1.5
+    words = rf"does not depend on an argument, since {re.escape(__file__)}:{f.__code__.co_firstlineno} makes a Python"
+    for transformed in (tn.grad(f), tn.value_and_grad(f), lambda x: tn.vjp(f, x), tn.grad(lambda x: tn.grad(f)(x))):
+        with pytest.raises(RuntimeError, match=words):
+            transformed(x)
+    if name != "one of two":
+        with pytest.raises(RuntimeError, match=words):
+            tn.hvp(f)(x, 1.0)
+    assert tn.grad(lambda x: x * x)(3.0).item() == 6.0  # nothing is left of it
+
+
+def test_a_result_that_depends_on_its_argument_in_another_way_too_is_warned_of() -> None:
+    def f(x: Any) -> Any:
+        return x * math.exp(x)
+
+    with pytest.warns(RuntimeWarning, match=r"a Python number is made of a tensor") as found:
+        assert tn.grad(f)(1.0).item() == math.exp(1.0)
+    assert [(w.filename, w.lineno) for w in found] == [(__file__, f.__code__.co_firstlineno + 1)]
+    tn.grad(f)(1.0)  # once for each line
+    with pytest.raises(RuntimeError, match=r"tn\.grad: the result does not depend on an argument"):
+        tn.grad(tn.grad(f))(1.0)
+
+
+def test_numbers_that_are_meant_as_such_are_taken() -> None:
+    assert tn.grad(lambda x: x.item() ** 2)(1.0).item() == 0.0
+    assert tn.grad(lambda x: 3.0)(1.0).item() == 0.0
+    assert tn.grad(lambda x, y: x * math.exp(y))(1.0, 0.0).item() == 1.0  # not differentiated by y
+    n = tn.tensor(2.0)
+    assert tn.grad(lambda x: x ** float(n))(3.0).item() == 6.0
 
 
 # -- structures --------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import math
 import operator
 import pickle
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -178,8 +179,9 @@ def test_storing_into_an_element_raises_too(dtype: Any, shape: tuple[int, ...]) 
             assert "t.numpy()" in str(error)
             assert "tn.stack" in str(error)
     assert not a.any()
-    a.flat[0] = float(x)
-    numbers = {"a": float(x), "b": int(x), "c": complex(x)}
+    with tn.no_grad():
+        a.flat[0] = float(x)
+        numbers = {"a": float(x), "b": int(x), "c": complex(x)}
     assert numbers == {"a": 2.0, "b": 2, "c": 2 + 0j}
     assert a[0, 0] == 2
     with pytest.raises(TypeError, match=r"t\.numpy"):
@@ -187,6 +189,42 @@ def test_storing_into_an_element_raises_too(dtype: Any, shape: tuple[int, ...]) 
     holder = [0]
     holder[0] = x
     assert holder[0] is x
+
+
+NUMBERS = ["float(t)", "int(t)", "complex(t)", "math.exp(t)", "np.float64(t)", "np.fromiter([t, t], float)",
+           "python_array.array('d', [t])", "'%.3f' % t"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_a_number_that_leaves_a_graph_is_warned_of_once_for_each_line(text: str) -> None:
+    x = leaf(2.0)
+    line = compile(f"\n\n{text}", f"the line of {text}", "eval")
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for t in (x, x * 1, x * 2):
+            eval(line, globals(), {"t": t})
+    assert [(w.filename, w.lineno, w.category) for w in found] == [(f"the line of {text}", 3, RuntimeWarning)]
+    assert re.search(r"made of a tensor that needs a gradient.*np\.exp.*t\.item\(\)", str(found[0].message))
+
+
+def test_such_a_warning_that_is_made_an_error_is_one_each_time() -> None:
+    x = leaf(2.0)
+    for _ in range(2):
+        with pytest.raises(RuntimeWarning, match="a Python number"):
+            float(x)
+
+
+def test_numbers_that_are_no_part_of_a_graph_leave_in_silence() -> None:
+    x = leaf(2.0)
+    loss = x * x
+    assert loss.item() == 4.0
+    assert f"{loss:.1f} {x:.1f}" == "4.0 2.0"
+    loss.backward()
+    assert float(loss) == 4.0  # the graph has been used up
+    assert math.sqrt(x.grad) == 2.0
+    assert float(loss.detach()) == 4.0
+    with tn.no_grad():
+        assert float(x) == 2.0
 
 
 def test_without_a_gradient_conversion_is_free() -> None:
@@ -209,9 +247,10 @@ def test_without_a_gradient_conversion_is_free() -> None:
 
 def test_explicit_conversions() -> None:
     x = leaf([2.5])
-    assert float(x) == 2.5
-    assert int(x) == 2
-    assert complex(x) == 2.5
+    with tn.no_grad():
+        assert float(x) == 2.5
+        assert int(x) == 2
+        assert complex(x) == 2.5
     assert bool(x)
     assert f"{x.sum():.1f}" == "2.5"
     assert [10, 20, 30][tn.tensor(1)] == 20

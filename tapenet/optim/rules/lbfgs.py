@@ -150,7 +150,8 @@ class LBFGS(WholeOptimizer):
         def here(t: float, loss: Any, direction: Array | None = None) -> Point:
             sign = -1 if options["maximize"] else 1
             gradient = sign * self._gradient()
-            return Point(t, sign * float(loss), gradient, 0.0 if direction is None else float(gradient @ direction))
+            value = loss.item() if hasattr(loss, "item") else float(loss)
+            return Point(t, sign * value, gradient, 0.0 if direction is None else float(gradient @ direction))
 
         first = loss_now()
         point = here(0.0, first)
