@@ -179,9 +179,11 @@ class Averaged:
         if "count" not in state or {name: np.shape(value) for name, value in saved.items()} != shapes:
             wrong = [n for n in {**saved, **own} if n not in saved or n not in own or np.shape(saved[n]) != shapes[n]]
             raise ValueError(f"Averaged.load_state_dict: this state does not fit in {', '.join(wrong or ['count'])}")
-        self.count = int(state["count"])
+        count = int(state["count"])
+        cast = {name: np.asarray(value).astype(own[name][1].dtype) for name, value in saved.items()}
+        self.count = count
         for name, (_, kept) in own.items():
-            kept.data = saved[name]
+            kept.data = cast[name]
 
     def __repr__(self) -> str:
         kind = "mean" if self.decay is None else f"moving average with decay {self.decay}"

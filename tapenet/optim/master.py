@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import WIDE, is_low, rounded, widened
-from tapenet.optim.parameters import Parameters, named_parameters
+from tapenet.optim.parameters import Parameters, arranged, named_parameters
 
 
 class MasterWeights:
@@ -125,18 +126,23 @@ class MasterWeights:
             ValueError: something is missing, unexpected or of another shape.
         """
         rest = dict(state)
-        masters = rest.pop("master", ())
+        placed = {"state": dict(enumerate(rest.pop("master", ()))), "param_groups": rest.get("param_groups", ())}
+        masters = [
+            value for _, value in sorted(arranged(placed, self.optimizer._names())["state"].items(), key=itemgetter(0))
+        ]
         shapes = [np.shape(m) for m in masters]
         if shapes != [m.shape for m in self.masters()]:
             raise ValueError(
                 f"MasterWeights.load_state_dict: master weights of shapes {shapes}, this optimizer has "
                 f"{[m.shape for m in self.masters()]}"
             )
+        wide = [np.asarray(value).astype(master.dtype) for value, master in zip(masters, self.masters(), strict=True)]
+        low = [ops.astype(value, param.dtype) for value, (param, _) in zip(wide, self._pairs, strict=True)]
         self.optimizer.load_state_dict(rest)
-        for (param, master), value in zip(self._pairs, masters, strict=True):
+        for (param, master), value, rounding in zip(self._pairs, wide, low, strict=True):
             master.data = value
             if param is not master:
-                param.data = ops.astype(master.detach(), param.dtype)
+                param.data = rounding
 
     def __repr__(self) -> str:
         low = sum(param is not master for param, master in self._pairs)

@@ -23,11 +23,13 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
 from tapenet.optim.foreign import is_torchs, translated
 from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate, check_wide
-from tapenet.optim.parameters import Parameters, named_parameters
+from tapenet.optim.parameters import Parameters, Position, arranged, named_parameters
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Slot, Storage, segments
 
 State = dict[str, Any]
+#: Where parameters of a group are, of one dtype and next to each other.
+_Segment = tuple[ParamGroup, Any]
 
 
 class Optimizer:
@@ -83,7 +85,7 @@ class Optimizer:
         self._slots: list[Slot] = []
         self._params: list[Tensor] = []
         #: Where the parameters are, with the group they belong to.
-        self._segments: list[tuple[ParamGroup, Any]] = []
+        self._segments: list[_Segment] = []
         #: Each parameter with the array it had when its storage was found.
         self._arrays: list[tuple[Tensor, Any]] = []
         #: `tape.epoch` as it was when it was last seen that they have these.
@@ -163,10 +165,12 @@ class Optimizer:
             self.check_parameter(where, name, param)
         slots = [Slot(name, param) for name, param in named]
         made = ParamGroup(options | {"params": [param for _, param in named]})
-        self._take_up(slots, made)
+        segments, arrays = self._take_up(slots, made)
         self.groups.append(made)
         self._slots += slots
         self._params += made["params"]
+        self._segments += segments
+        self._arrays += arrays
         bump()
 
     @property
@@ -200,8 +204,12 @@ class Optimizer:
         """The options of the next step: what is given as a function of the step by its value."""
         return {**group.at(self._count), "lr": self._rate(group)}
 
-    def _take_up(self, slots: list[Slot], group: ParamGroup) -> None:
-        """Find the storage of a group's parameters and make it ready for the rule."""
+    def _take_up(self, slots: list[Slot], group: ParamGroup) -> tuple[list[_Segment], list[tuple[Tensor, Any]]]:
+        """Find the storage of a group's parameters and make it ready for the rule.
+
+        Returns:
+            where they are, and each with its array.
+        """
         options = self._options(group)
         for slot in slots:
             check_wide(self._title, slot.name, slot.param)  # the model may have been cast since
@@ -212,10 +220,10 @@ class Optimizer:
                         f"{self._title}: {slot.name} has shape {slot.param.shape} by now, and its state "
                         f"{state.shape}: make a new optimizer after a change of shape"
                     )
-        for segment in self._storage(slots):
+        found = self._storage(slots)
+        for segment in found:
             self._configure(segment, group)
-            self._segments.append((group, segment))
-            self._arrays += segment.arrays
+        return [(group, segment) for segment in found], [pair for segment in found for pair in segment.arrays]
 
     def _storage(self, slots: list[Slot]) -> Sequence[Storage]:
         """The storage of a group's parameters: flat, since a rule is elementwise as a rule."""
@@ -225,15 +233,11 @@ class Optimizer:
         """Find the storage anew if a parameter was given another array."""
         epoch = tape.epoch
         if any(param._data is not array for param, array in self._arrays):
-            before = self._segments, self._arrays
-            self._segments, self._arrays = [], []
             slots = iter(self._slots)
-            try:
-                for group in self.groups:
-                    self._take_up(list(islice(slots, len(group["params"]))), group)
-            except Exception:
-                self._segments, self._arrays = before  # so that the next step finds the same
-                raise
+            found = [self._take_up(list(islice(slots, len(group["params"]))), group) for group in self.groups]
+            # Only now, so that after an exception the next step finds the same.
+            self._segments = [segment for segments, _ in found for segment in segments]
+            self._arrays = [pair for _, arrays in found for pair in arrays]
             bump()
         self._epoch = epoch
 
@@ -287,9 +291,11 @@ class Optimizer:
                     if scalars.keys() != segment.scalars.keys():  # an option was set to 0, or from 0
                         self._configure(segment, group)
                     segment.set(scalars)
+                try:
+                    segment.update(run, grads)
+                finally:  # it may have been interrupted half way
+                    run.writer.wrote()
                 clock.value = step
-                segment.update(run, grads)
-                run.writer.wrote()
         self._count += 1
         if start and (profile := state.profile) is not None:
             profile += (SPAN, self._writer, perf_counter() - start)
@@ -328,24 +334,27 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a later run needs to go on: plain ndarrays (copies), numbers, dicts and lists, parameters
-        by their position. A schedule is represented by its value at the next step.
+        by their position. Groups of parameters that were given with names have these as "param_names". A schedule is
+        represented by its value at the next step.
 
         >>> import tapenet as tn
         >>> opt = tn.optim.SGD([tn.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9)
         >>> opt.state_dict()["state"]
         {0: {'step': 0, 'momentum_buffer': array([0.])}}
         """
-        position = {id(slot.param): i for i, slot in enumerate(self._slots)}
+        positions = iter(range(len(self._slots)))
+        groups = []
+        for group, names in zip(self.groups, self._names(), strict=True):
+            options = self._options(group)
+            saved = {name: options[name] for name in group} | {"params": list(islice(positions, len(group["params"])))}
+            groups.append(saved if names is None else saved | {"param_names": names})
         return {
             "step": self._count,
             "state": {
                 i: {"step": slot.step, **{n: t.numpy().copy() for n, t in slot.state.items()}}
                 for i, slot in enumerate(self._slots)
             },
-            "param_groups": [
-                {name: options[name] for name in group} | {"params": [position[id(p)] for p in group["params"]]}
-                for group, options in zip(self.groups, map(self._options, self.groups), strict=True)
-            ],
+            "param_groups": groups,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -353,27 +362,41 @@ class Optimizer:
         Options are taken over too, but for a schedule, which stays. The state of PyTorch's optimizer of the same name is
         taken as well.
 
+        Where the state has names and so have the parameters here, these say which is which; else their order.
+
         Raises:
             ValueError: something is missing, unexpected or of another shape; lists it all, changes nothing.
         """
+        state = arranged(state, self._names())
         if is_torchs(state):
             state = translated(state, self._slots, self.groups, self._initial)
         problems = self._problems(state)
         if problems:
             text = "\n  ".join(problems)
             raise ValueError(f"{self._title}.load_state_dict: this state does not fit:\n  {text}")
+        # All that can raise, or warn where a warning is an error, comes before anything is changed.
+        count = int(state["step"])
+        steps = {slot: int(state["state"][i]["step"]) for i, slot in enumerate(self._slots)}
+        arrays = [
+            {name: np.asarray(value).astype(slot.param.dtype) for name, value in entry.items() if name != "step"}
+            for slot, entry in zip(self._slots, map(state["state"].get, range(len(self._slots))), strict=True)
+        ]
         for group, saved in zip(self.groups, state["param_groups"], strict=True):
             kept = {name: value for name, value in group.items() if name == "params" or callable(value)}
             group.update({**saved, **kept})
-        self._count = int(state["step"])
+        self._count = count
         for group, segment in self._segments:
             self._configure(segment, group)
-        steps = {slot: int(state["state"][i]["step"]) for i, slot in enumerate(self._slots)}
-        for _, segment in self._segments:
             segment.set_steps([steps[slot] for slot in segment.slots])
-        for i, slot in enumerate(self._slots):
+        for slot, values in zip(self._slots, arrays, strict=True):
             for name, tensor in slot.state.items():
-                tensor.data = state["state"][i][name]
+                tensor.data = values[name]
+
+    def _names(self) -> list[list[str] | None]:
+        """The names of each group's parameters; None if some were given without."""
+        slots = iter(self._slots)
+        found = [[slot.name for slot in islice(slots, len(group["params"]))] for group in self.groups]
+        return [None if any(isinstance(name, Position) for name in names) else names for names in found]
 
     def _initial(self, options: Group, shape: tuple[int, ...]) -> dict[str, Any]:
         """The states of a parameter before its first update."""
@@ -395,12 +418,23 @@ class Optimizer:
             if saved_size != size:
                 found.append(f"group {i}: {saved_size} parameters, this optimizer's has {size}")
             options = {**self._options(group), **saved}
+            try:
+                check_rate(self._title, options["lr"])
+                self.check(options)
+            except (TypeError, ValueError) as error:
+                found.append(f"group {i}: {error}")
             for k, slot in islice(slots, size):
                 entry = state["state"].get(k)
                 if entry is not None:
                     where = f"state of {slot.name}, at {k}"
                     shapes = self.shapes(options, slot.param.shape)
                     found += _compare(where, entry, ("step", *shapes))
+                    found += [
+                        f"{where}: {name} is {np.asarray(entry[name]).dtype}, this optimizer's {slot.param.dtype}"
+                        for name in shapes
+                        if name in entry
+                        and not np.can_cast(np.asarray(entry[name]).dtype, slot.param.dtype, "same_kind")
+                    ]
                     found += [
                         f"{where}: {name} has shape {np.shape(entry[name])}, this optimizer's {shape}"
                         for name, shape in shapes.items()

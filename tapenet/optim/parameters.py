@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from typing import Any, TypeAlias
 
 from tapenet.autodiff.tensor import Tensor
 
 #: Tensors, (name, tensor) pairs, or anything with `named_parameters()`, such as a module.
 Parameters: TypeAlias = "Iterable[Tensor] | Iterable[tuple[str, Tensor]] | Any"
+
+
+class Position(str):
+    """What stands for the name of a parameter that was given without one."""
+
+    __slots__ = ()
 
 
 def named_parameters(params: Parameters, who: str) -> list[tuple[str, Tensor]]:
@@ -35,13 +42,53 @@ def named_parameters(params: Parameters, who: str) -> list[tuple[str, Tensor]]:
                 f"{who}: parameter {i if name is None else repr(name)} is of type {type(tensor).__name__}, "
                 "not a tensor; give net.parameters(), a list of tensors, or (name, tensor) pairs"
             )
-        found.append((f"parameter {i} of shape {tensor.shape}" if name is None else str(name), tensor))
+        if name is None:
+            name = Position(f"parameter {i} of shape {tensor.shape}")
+        found.append((name if isinstance(name, str) else str(name), tensor))
     if not found:
         raise ValueError(
             f"{who} got no parameters. Did you pass net.parameters()? Does the module have attributes that "
             "are parameters? (A generator is empty after its first use: list(net.parameters()) is not)"
         )
     return found
+
+
+def arranged(state: Any, names: Iterable[list[str] | None]) -> Any:
+    """An optimizer's state with its parameters in another order, group by group, where it has their names.
+
+    Args:
+        state: of an optimizer here or of PyTorch's; what is no such thing stays as it is.
+        names: those of each group, in the order that is wanted; None where there are none.
+
+    Raises:
+        ValueError: a group of the state has other names.
+    """
+    if not isinstance(state, Mapping) or "param_groups" not in state or not isinstance(state.get("state"), Mapping):
+        return state
+    entries: dict[Any, Any] = dict(state["state"])
+    groups = []
+    for i, (group, wanted) in enumerate(zip_longest(state["param_groups"], names)):
+        if group is None:
+            break
+        given = group.get("param_names")
+        groups.append({name: value for name, value in group.items() if name != "param_names"})
+        if given is None or wanted is None or len(given) != len(group.get("params", ())):
+            continue
+        where = dict(zip(given, group["params"], strict=True))
+        if sorted(given) != sorted(wanted):
+            lines = [f"missing {n}" for n in wanted if n not in where] + [
+                f"unexpected {n}" for n in given if n not in wanted
+            ]
+            raise ValueError(
+                f"the state of group {i} is of parameters of other names: {', '.join(lines)}. To go by their order "
+                "instead, delete its 'param_names'"
+            )
+        if len(where) == len(given):
+            for name, place in zip(wanted, group["params"], strict=True):
+                entries.pop(place, None)
+                if where[name] in state["state"]:
+                    entries[place] = state["state"][where[name]]
+    return {**state, "state": entries, "param_groups": groups}
 
 
 def param_groups(

@@ -192,11 +192,10 @@ class GradScaler:
         own = self.state_dict()
         if state.keys() != own.keys():
             raise ValueError(f"GradScaler.load_state_dict: the state has {', '.join(state)}; it needs {', '.join(own)}")
-        self._scale = float(state["scale"])
-        self.growth_factor = float(state["growth_factor"])
-        self.backoff_factor = float(state["backoff_factor"])
-        self.growth_interval = int(state["growth_interval"])
-        self._good_steps = int(state["_growth_tracker"])
+        scale, growth, backoff = (float(state[name]) for name in ("scale", "growth_factor", "backoff_factor"))
+        interval, good = int(state["growth_interval"]), int(state["_growth_tracker"])
+        self._scale, self.growth_factor, self.backoff_factor = scale, growth, backoff
+        self.growth_interval, self._good_steps = interval, good
 
     def __repr__(self) -> str:
         return f"GradScaler(scale={self.get_scale():g}{'' if self.enabled else ', enabled=False'})"

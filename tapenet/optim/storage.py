@@ -36,6 +36,9 @@ BLOCK = 128 * 1024
 
 Array = NDArray[Any]
 
+#: Scalars that no update has.
+_UNSET = {"": 0.0}
+
 
 class Clock:
     """The number of updates so far of parameters that are updated together: counting them is one addition.
@@ -181,13 +184,14 @@ class Storage:
         grads = [p._node.grad if type(p._node) is Leaf else p.grad for p in self.params]
         kinds = list(map(type, grads))  # Tensor or NoneType: the quickest way to see which there are
         if kinds != self._kinds:
-            self._kinds = kinds
-            self._runs = []
+            runs = []
             pattern = [None if g is None else slot.clock for slot, g in zip(self.slots, grads, strict=True)]
             for clock, positions in groupby(range(len(pattern)), key=pattern.__getitem__):
                 if clock is not None:
                     first, *rest = positions
-                    self._runs.append(self._run(first, first + len(rest) + 1))
+                    runs.append(self._run(first, first + len(rest) + 1))
+            self._runs = runs
+            self._kinds = kinds  # last, so that what an exception leaves is planned again
         return self._runs, grads
 
     def set_steps(self, steps: list[int]) -> None:
@@ -227,12 +231,13 @@ class Segment(Storage):
         self._rule, self._local = rule, local
         fitting = program(rule, tuple(states), tuple(scalars))
         if fitting is not self.program:
-            self.program = fitting
+            self.program, self.scalars = None, _UNSET  # what an exception leaves is laid out again
             self._cells = [np.zeros((), self.flat.dtype) for _ in scalars]
             self._temporaries = [aligned(self.scratch.shape, self.flat.dtype) for _ in range(fitting.temporaries)]
             self._lay_out(states)
             for run in self._runs:
                 run.cut(self)
+            self.program = fitting
         self.set(scalars)
 
     def _lay_out(self, states: dict[str, float]) -> None:
@@ -241,21 +246,22 @@ class Segment(Storage):
         for flat, value in zip(self._states.values(), states.values(), strict=True):
             flat[...] = value
         for k, slot in enumerate(self.slots):
-            before, slot.state = slot.state, {}
+            kept = {}
             for name, flat in self._states.items():
                 place = shaped(flat[self.starts[k] : self.starts[k + 1]], slot.param.shape, self.axes[k])
-                tensor = before.get(name)
+                tensor = slot.state.get(name)
                 if tensor is None:
                     tensor = Tensor._of(place)
                 else:
                     place[...] = tensor._data
                     tensor._rebind(place)
-                slot.state[name] = tensor
+                kept[name] = tensor
+            slot.state = kept
 
     def set(self, scalars: dict[str, float]) -> None:
-        self.scalars = scalars
         for cell, value in zip(self._cells, scalars.values(), strict=True):
             cell[()] = value
+        self.scalars = scalars  # last, so that what an exception leaves is set again
 
     def arguments(self, lo: int, hi: int) -> tuple[Array, ...]:
         """What the program works on beside the gradient, for the elements from `lo` to `hi`."""

@@ -152,14 +152,15 @@ class Whole(Storage):
         """Make ready for an update with states of these initial values and shapes, and these scalars."""
         self._update = update
         for slot, wanted in zip(self.slots, shapes, strict=True):
-            before, slot.state = slot.state, {}
+            kept = {}
             for name, shape in wanted.items():
-                tensor = before.get(name)
+                tensor = slot.state.get(name)
                 if tensor is None:
                     tensor = Tensor._of(self._new(slot.param._data, shape, states[name]))
                 elif tensor.dtype != self.dtype:
                     tensor._rebind(tensor._data.astype(self.dtype))
-                slot.state[name] = tensor
+                kept[name] = tensor
+            slot.state = kept
         self._states = [{name: tensor._data for name, tensor in slot.state.items()} for slot in self.slots]
         self.set(scalars)
 
@@ -169,9 +170,9 @@ class Whole(Storage):
         return np.full(shape, value, self.dtype)
 
     def set(self, scalars: dict[str, float]) -> None:
-        self.scalars = scalars
         kind = self.dtype.type
         self._numbers = {name: kind(value) for name, value in scalars.items()} | self.constants
+        self.scalars = scalars  # last, so that what an exception leaves is set again
 
     def update(self, run: Run, grads: list[Any]) -> None:
         assert self._update is not None

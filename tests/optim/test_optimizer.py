@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -254,6 +256,170 @@ def test_a_state_that_does_not_fit_is_reported_whole_and_changes_nothing() -> No
         opt.load_state_dict(optim.SGD([one()], momentum=0.9).state_dict())
     with pytest.raises(ValueError, match="unexpected 'grad_sum', 'square_sum'"):
         opt.load_state_dict(optim.Adam(tensors()).state_dict())
+
+
+def _nested(m: Any, values: Any) -> Any:
+    """A model with parameters of its own after its layers, by the same lines here and in PyTorch."""
+
+    class Net(m.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = m.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+            self.blocks = m.ModuleList([m.LSTM(4, 3, 2, bidirectional=True), m.Sequential(m.Linear(3, 4))])
+            self.scale = m.Parameter(values(4))
+            self.attention = m.MultiheadAttention(4, 2, add_bias_kv=True)
+            self.shift = m.Parameter(values(2))
+
+    return Net()
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["by position", "by name"])
+def test_the_state_of_torchs_optimizer_of_a_model_goes_to_the_parameters_it_is_of(named: bool) -> None:
+    torch = pytest.importorskip("torch")
+    theirs = _nested(torch.nn, torch.zeros)
+    mine = _nested(nn, np.zeros).astype("float32")
+    mine.load_state_dict(theirs.state_dict())
+    given = list(theirs.named_parameters())[::-1] if named else theirs.parameters()
+    other = torch.optim.Adam(given, lr=0.1)
+    opt = optim.Adam(mine if named else mine.parameters(), lr=0.5)
+    r = np.random.default_rng(0)
+    for step in range(3):
+        if step == 2:
+            mine.load_state_dict(theirs.state_dict())
+            opt.load_state_dict(other.state_dict())
+        ours = dict(mine.named_parameters())
+        for name, q in theirs.named_parameters():
+            g = r.normal(size=q.shape).astype(np.float32)
+            q.grad, ours[name].grad = torch.tensor(g), g
+        other.step()
+        opt.step()
+    for name, q in theirs.named_parameters():
+        np.testing.assert_allclose(ours[name].data, q.detach().numpy(), rtol=2e-5, atol=1e-7, err_msg=name)
+
+
+def test_a_state_with_names_goes_by_them() -> None:
+    def named() -> list[tuple[str, tn.Tensor]]:
+        return [("a", one(1.0)), ("b", one(2.0)), ("c", one(3.0))]
+
+    first, second = named(), named()[::-1]
+    opt = optim.SGD([{"params": first[:1]}, {"params": first[1:]}], lr=0.1, momentum=0.9)
+    for i, (_, p) in enumerate(first):
+        p.grad = [float(i)]
+    opt.step()
+    state = opt.state_dict()
+    assert [group["param_names"] for group in state["param_groups"]] == [["a"], ["b", "c"]]
+    again = optim.SGD([{"params": second[2:]}, {"params": second[:2]}], lr=0.1, momentum=0.9)
+    again.load_state_dict(state)
+    assert {slot.name: slot.state["momentum_buffer"].item() for slot in again.slots} == {"a": 0, "b": 1, "c": 2}
+    assert all(slot.step == 1 for slot in again.slots)
+    with pytest.raises(ValueError, match=r"group 0 .* missing c, missing b, unexpected a\. To go by their order"):
+        optim.SGD([{"params": second[:2]}, {"params": second[2:]}], lr=0.1, momentum=0.9).load_state_dict(state)
+    unnamed = optim.SGD([{"params": [one()]}, {"params": [one(), one()]}], lr=0.1, momentum=0.9)
+    unnamed.load_state_dict(state)
+    assert "param_names" not in unnamed.state_dict()["param_groups"][0]
+    np.testing.assert_equal(unnamed.state_dict()["state"], state["state"])
+    half = [(name, tn.tensor(p.numpy().astype("float16"), requires_grad=True)) for name, p in first]
+    masters = optim.MasterWeights(optim.SGD, half, lr=0.1)
+    turned = optim.MasterWeights(
+        optim.SGD, [(n, tn.tensor(p.numpy() * 0, requires_grad=True)) for n, p in half[::-1]], lr=0.1
+    )
+    turned.load_state_dict(masters.state_dict())
+    assert [m.item() for m in turned.masters()] == [m.item() for m in masters.masters()][::-1]
+    vectors = optim.LBFGS(first).state_dict()
+    with pytest.raises(ValueError, match="vectors over a, b, c, in this order"):
+        optim.LBFGS(second).load_state_dict(vectors)
+
+
+@pytest.mark.parametrize("kind", ["warning", "step", "option", "dtype"])
+def test_a_state_that_cannot_be_loaded_changes_nothing(kind: str) -> None:
+    w, v = tn.tensor(np.ones(2, np.float32), requires_grad=True), tn.tensor(np.ones(3, np.float32), requires_grad=True)
+    opt = optim.Adam([w, v])
+    state = opt.state_dict()
+    state["state"][0]["grad_sum"] = np.full(2, 7.0)
+    state["param_groups"][0]["lr"] = 0.5
+    if kind == "warning":
+        state["state"][1]["grad_sum"] = np.full(3, 1e300)  # overflows in float32
+    elif kind == "step":
+        state["step"] = "many"
+    elif kind == "option":
+        state["param_groups"][0]["betas"] = (0.9, 2.0)
+    else:
+        state["state"][1]["grad_sum"] = np.full(3, 1j)
+    before = opt.state_dict()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises((RuntimeWarning, ValueError), match=r"overflow|invalid literal|betas|complex128"):
+            opt.load_state_dict(state)
+    np.testing.assert_equal(opt.state_dict(), before)
+
+
+# -- interrupts ------------------------------------------------------------------------------------------------
+
+
+class _Interrupt(BaseException):
+    """As that of a signal."""
+
+
+def _interrupted(act: Callable[[], Any], at: int) -> bool:
+    """Whether the act got as far as to its line number `at` in the optimizers' own code; it was broken off there."""
+    count = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal count
+        if "optim" not in frame.f_code.co_filename or "tests" in frame.f_code.co_filename:
+            return None
+        if event == "line":
+            count += 1
+            if count == at:
+                raise _Interrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        act()
+    except _Interrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["in place", "moved"])
+@pytest.mark.parametrize("make", [
+    lambda ps: optim.SGD(ps, lr=0.1, momentum=0.9),
+    lambda ps: optim.Adam([{"params": ps[:1]}, {"params": ps[1:], "lr": 0.1}]),
+    lambda ps: optim.LAMB(ps, lr=0.1),
+], ids=["SGD", "Adam", "LAMB"])  # fmt: skip
+def test_a_first_step_that_is_interrupted_anywhere_may_be_taken_again(make: Any, moved: bool) -> None:
+    def start() -> tuple[list[tn.Tensor], optim.Optimizer, Any]:
+        params = [tn.tensor(np.full((2, 2), float(i)), requires_grad=True) for i in range(3)]
+        opt = make(params)
+        if moved:
+            params[1]._rebind(params[1].data.copy())
+        params[0].grad, params[2].grad = np.ones((2, 2)), np.full((2, 2), -1.0)
+        return params, opt, (opt.state_dict(), [p.data.copy() for p in params])
+
+    params, opt, _ = start()
+    opt.step()
+    expected, state = [p.data.copy() for p in params], opt.state_dict()
+    at = 1
+    while True:
+        params, opt, (before, values) = start()
+        if not _interrupted(opt.step, at):
+            break
+        try:
+            np.testing.assert_equal((opt.state_dict(), [p.data for p in params]), (before, values))
+        except AssertionError:  # it had begun to write
+            for p, value in zip(params, values, strict=True):
+                p.data = value
+            opt.load_state_dict(before)
+        opt.step()
+        for p, value in zip(params, expected, strict=True):
+            np.testing.assert_array_equal(p.data, value, err_msg=f"interrupted at {at}")
+        np.testing.assert_equal(opt.state_dict(), state, err_msg=f"interrupted at {at}")
+        at += 1
+    assert at > 40
 
 
 # -- errors at construction ----------------------------------------------------------------------------------

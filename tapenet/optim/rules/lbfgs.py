@@ -261,15 +261,21 @@ class LBFGS(WholeOptimizer):
         if missing or np.shape(entry["old_dirs"])[1:] != (size,) or np.shape(entry["d"]) not in ((size,), (0,)):
             what = f"it has no {', '.join(missing)}" if missing else "it is of another number of elements"
             raise ValueError(f"LBFGS.load_state_dict: this state does not fit: {what}, and this optimizer has {size}")
+        names, given = self._names()[0], state["param_groups"][0].get("param_names")
+        if names is not None and given is not None and names != given:
+            raise ValueError(
+                f"LBFGS.load_state_dict: this state has vectors over {', '.join(given)}, in this order; this optimizer has "
+                f"{', '.join(names)}: give it the parameters in that order"
+            )
+        evaluations, iterations = int(entry["func_evals"]), int(entry["n_iter"])
+        rows = zip(entry["old_dirs"], entry["old_stps"], entry["ro"], strict=True)
+        pairs = [Pair(np.array(y), np.array(s), float(rho)) for y, s, rho in rows]
+        latest = None
+        if len(entry["d"]):
+            latest = Move(np.array(entry["d"]), float(entry["t"]), np.array(entry["prev_flat_grad"]))
         own = {name: value for name, value in entry.items() if name not in _GLOBAL}
         super().load_state_dict({**state, "state": {**state["state"], 0: own}})
-        self._evaluations, self._iterations = int(entry["func_evals"]), int(entry["n_iter"])
-        pairs = zip(entry["old_dirs"], entry["old_stps"], entry["ro"], strict=True)
-        self._pairs = [Pair(np.array(y), np.array(s), float(rho)) for y, s, rho in pairs]
-        moved = len(entry["d"]) > 0
-        self._latest = (
-            Move(np.array(entry["d"]), float(entry["t"]), np.array(entry["prev_flat_grad"])) if moved else None
-        )
+        self._evaluations, self._iterations, self._pairs, self._latest = evaluations, iterations, pairs, latest
 
 
 def _of_torch(entry: Mapping[str, Any], size: int) -> dict[str, Any]:
