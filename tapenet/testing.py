@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.autodiff import gradients
 from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
+from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement
 from tapenet.compiler.symbols import CannotLower
 from tapenet.ops.derived import Derived, pure
-from tapenet.ops.op import Op
+from tapenet.ops.op import Op, Scatter
 from tapenet.ops.registry import Sample
 
 Array = NDArray[Any]
@@ -38,7 +38,8 @@ def check_grads(
     """Compare gradients with central finite differences, in float64, up to the given order.
 
     Each order checks the one below it as a function of its own, so second order is the finite difference of the
-    first-order gradient and as accurate.
+    first-order gradient and as accurate. That is a function of the gradient by the results, too: a rule that takes it as a
+    constant is right at first order, and wrong in whatever comes after the function.
 
     Args:
         f: the function; returns a tensor or a nested structure of them. It must give the same result each time.
@@ -64,7 +65,8 @@ expected 0.4967... (finite difference), got -0.4967...; the worst of 2 wrong ele
     options = kwargs or {}
     arrays = [tree_map(_float64, a) for a in args]
     name = str(getattr(f, "name", None) or getattr(f, "__name__", "function"))
-    _check_order(lambda *a: f(*a, **options), arrays, order, 1, name, eps, rtol, atol)
+    whats = [f"argument {i}" for i in range(len(tree_leaves(arrays)))]
+    _check_order(lambda *a: f(*a, **options), arrays, whats, order, 1, name, eps, rtol, atol)
 
 
 def _float64(value: Any) -> Any:
@@ -80,13 +82,14 @@ def _is_float(value: Any) -> bool:
 
 def _random(rng: Any, like: Any) -> Any:
     """Normal numbers of the shape of a tensor, complex if it is."""
-    found = rng.normal(size=like.shape)
-    return found + 1j * rng.normal(size=like.shape) if like.dtype.kind == "c" else found
+    found = np.asarray(rng.normal(size=like.shape))
+    return np.asarray(found + 1j * rng.normal(size=like.shape)) if like.dtype.kind == "c" else found
 
 
 def _check_order(
-    f: Callable[..., Any], arrays: list[Any], order: int, level: int, name: str, eps: float, rtol: float, atol: float
-) -> None:
+    f: Callable[..., Any], arrays: list[Any], whats: list[str], order: int, level: int, name: str, eps: float, rtol: float,
+    atol: float,
+) -> None:  # fmt: skip
     flat = [leaf for a in arrays for leaf in tree_leaves(a)]
     chosen = [i for i, leaf in enumerate(flat) if _is_float(leaf)]
     if not chosen:
@@ -114,21 +117,24 @@ def _check_order(
         )
 
     def gradients(*parts: Any) -> Any:
-        _, pull = vjp(g, *parts)
-        found = pull(weights)
-        return list(found) if len(parts) > 1 else [found]
+        _, pull = vjp(g, *parts[: len(points)])
+        found = pull(list(parts[len(points) :]))
+        return list(found) if len(points) > 1 else [found]
 
     def value(*parts: Array) -> float:
         with no_grad():
             outs = g(*[Tensor._of(p) for p in parts])
         return float(sum((t.data * np.conj(w)).sum().real for t, w in zip(outs, weights, strict=True)))
 
-    got = [t.data for t in gradients(*points)]
+    by = [whats[i] for i in chosen]
+    got = [t.data for t in gradients(*points, *weights)]
     for i, found in enumerate(got):
         expected = _differences(value, points, i, eps)
-        _compare(value, points, i, found, expected, f"{name}: gradient of order {level}", chosen[i], eps, rtol, atol)
+        what = f"{name}: gradient of order {level} by {by[i]}"
+        _compare(value, points, i, found, expected, what, eps, rtol, atol)
     if order > 1:
-        _check_order(gradients, points, order - 1, level + 1, name, eps, rtol, atol)
+        by += [f"the gradient of order {level} that comes in"] * len(weights)
+        _check_order(gradients, [*points, *weights], by, order - 1, level + 1, name, eps, rtol, atol)
 
 
 def _shifted(value: Callable[..., float], points: list[Array], i: int, at: tuple[int, ...], step: complex) -> float:
@@ -151,8 +157,8 @@ def _differences(value: Callable[..., float], points: list[Array], i: int, eps: 
 
 
 def _compare(
-    value: Callable[..., float], points: list[Array], i: int, got: Array, expected: Array, what: str, argument: int,
-    eps: float, rtol: float, atol: float,
+    value: Callable[..., float], points: list[Array], i: int, got: Array, expected: Array, what: str, eps: float, rtol: float,
+    atol: float,
 ) -> None:  # fmt: skip
     if got.size == 0:
         return
@@ -164,7 +170,7 @@ def _compare(
     at = tuple(int(k) for k in np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), error.shape))
     cause = _cause(value, points, i, at, got, expected, eps)
     raise GradientMismatch(
-        f"{what} by argument {argument} is wrong at element {at} of shape {got.shape}: expected {expected[at]:.8g} (finite "
+        f"{what} is wrong at element {at} of shape {got.shape}: expected {expected[at]:.8g} (finite "
         f"difference), got {got[at]:.8g}; the worst of {int(wrong.sum())} wrong elements of {got.size}. Likely cause: {cause}"
     )
 
@@ -231,13 +237,27 @@ def check_op(op: Op | Derived, samples: Iterable[Sample] | None = None, *, order
         samples = op.samples(np.random.default_rng(0))
     calls = list(samples)
     assert calls, f"{op!r} has no samples"
+    unseen = set(op.differentiable) if isinstance(op, Op) else set()
     for call in calls:
+        if isinstance(op, Op):
+            unseen -= {name for name, value in _bound(op, call).items() if _holds_array(value)}
         try:
             _check_call(op, call, order)
         except Exception as error:
             shapes = [_brief(a) for a in call.args]
             error.add_note(f"in check_op of {op!r} on {', '.join(map(str, shapes))} {call.kwargs or ''}")
             raise
+    assert not unseen, f"no sample of {op!r} has an array for {sorted(unseen)}, so that the rule for it is not checked"
+
+
+def _bound(op: Op, call: Sample) -> dict[str, Any]:
+    """The arguments of a call by name, with defaults."""
+    args = {a.name: a.default for a in op.arguments}
+    return args | dict(zip((a.name for a in op.arguments if not a.keyword_only), call.args, strict=False)) | call.kwargs
+
+
+def _holds_array(value: Any) -> bool:
+    return any(isinstance(leaf, np.ndarray) for leaf in tree_leaves(value))
 
 
 def _brief(value: Any) -> Any:
@@ -284,6 +304,8 @@ def _read_only(value: Any) -> Any:
 def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
     args = tree_map(_read_only, call.args)
     kwargs = call.kwargs
+    # Inputs with a rule that are given by keyword become tensors as the others do.
+    named = {n: v for n, v in kwargs.items() if isinstance(op, Op) and n in op.differentiable and _holds_array(v)}
     effect = isinstance(op, Op) and op.effect
     if effect:
         args = call.args
@@ -298,41 +320,49 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
     assert makes or not any(isinstance(t, Tensor) for t in tree_leaves(raw)), "arrays in, but a tensor out"
     if makes:
         assert all(isinstance(t, Tensor) for t in tree_leaves(raw)), "it makes tensors, but something else came out"
-    on_tensors = check(*_tensors(args, True), **kwargs)
-    has_array = any(isinstance(a, np.ndarray) for a in tree_leaves(list(call.args)))
-    if has_array:
+    tensors, options = _tensors(args, True), {**kwargs, **_tensors(named, True)}
+    on_tensors = check(*tensors, **options)
+    if _holds_array([*call.args, *named.values()]):
         assert all(isinstance(t, Tensor) for t in tree_leaves(on_tensors)), "tensors in, but no tensor out"
     _same(raw, on_tensors, "arrays against tensors")
     for function in numpy:
         _same(raw, function(*args, **kwargs), f"{function.__name__} on arrays against the op", rounding)
         like = {"like": Tensor._of(np.zeros(()))} if makes else {}
-        _same(raw, function(*_tensors(args, True), **kwargs, **like), f"{function.__name__} on tensors against the op")
+        _same(raw, function(*tensors, **options, **like), f"{function.__name__} on tensors against the op")
     if isinstance(op, Op) and op.lower is not None and not effect and not op.random:
         _check_lower(op, call)
-    floats = [a for a in tree_leaves(list(call.args)) if _is_float(a)]
+    floats = [a for a in tree_leaves([*call.args, *named.values()]) if _is_float(a)]
     results = [t for t in tree_leaves(raw) if np.asarray(t).dtype.kind in "fc"]
     differentiable = bool(op.differentiable) and floats and results
     if floats and not effect:
-        _check_float32(op, check, call, bool(differentiable))
+        _check_float32(op, check, call, named, bool(differentiable))
     if differentiable:
-        check_grads(check, list(call.args), order, kwargs=kwargs)
+
+        def by_position(*given: Any, **others: Any) -> Any:
+            return check(*given[:-1], **given[-1], **others)
+
+        by_position.__name__ = op.name
+        rest = {n: v for n, v in kwargs.items() if n not in named}
+        check_grads(by_position, [*call.args, named], order, kwargs=rest)
     elif not effect:
         assert not any(isinstance(t, Tensor) and t.requires_grad for t in tree_leaves(on_tensors))
 
 
 def _check_lower(op: Op, call: Sample) -> None:
-    args = {a.name: a.default for a in op.arguments}
-    args |= dict(zip((a.name for a in op.arguments if not a.keyword_only), call.args, strict=False)) | call.kwargs
     try:
-        found = agreement.difference(op, args)
+        found = agreement.difference(op, _bound(op, call))
     except (CannotLower, NotImplementedError, ValueError):
         return  # nothing to read on this call: a compiled program calls the op
     assert not found, f"lower= gives another result than the forward: {found}"
 
 
-def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differentiable: bool) -> None:
-    args = _tensors(tree_map(_as_float32, call.args), True)
-    outs = [t for t in tree_leaves(f(*args, **call.kwargs)) if isinstance(t, Tensor) and t.dtype.kind in "fc"]
+def _check_float32(
+    op: Op | Derived, f: Callable[..., Any], call: Sample, named: dict[str, Any], differentiable: bool
+) -> None:
+    args, given = _tensors(tree_map(_as_float32, (call.args, named)), True)
+    outs = [
+        t for t in tree_leaves(f(*args, **{**call.kwargs, **given})) if isinstance(t, Tensor) and t.dtype.kind in "fc"
+    ]
     wide = [t.dtype for t in outs if t.dtype not in _NARROW]
     if op.name in ("astype", "float_power", "fromiter"):  # whose dtype is not that of their inputs, as in NumPy
         return
@@ -340,18 +370,19 @@ def _check_float32(op: Op | Derived, f: Callable[..., Any], call: Sample, differ
     if not differentiable:
         return
     cast: list[str] = []
-    settle = gradients.settle
+    put = Gradients.put
 
-    def watch(node: Any, name: str, parent: Any, d: Any) -> Any:
-        if getattr(d, "dtype", parent.dtype) not in (parent.dtype, *_NARROW):
-            cast.append(f"the rule for {name!r} of {node.name!r} returned {d.dtype} for a {parent.dtype} input")
-        return settle(node, name, parent, d)
+    def watch(self: Gradients, node: Any, name: str, parent: Any, d: Any) -> None:
+        dtype = getattr(d.g if isinstance(d, Scatter) else d, "dtype", parent.dtype)
+        if dtype not in (parent.dtype, *_NARROW):
+            cast.append(f"the rule for {name!r} of {node.name!r} returned {dtype} for a {parent.dtype} input")
+        put(self, node, name, parent, d)
 
-    gradients.settle = watch  # not unittest.mock: importing that costs half of what importing NumPy does
+    Gradients.put = watch  # type: ignore[method-assign]  # not unittest.mock: importing that costs half of what importing NumPy does
     try:
         for out in outs:
             if out.requires_grad:
                 out.backward(np.ones(out.shape, out.dtype), retain_graph=True)
     finally:
-        gradients.settle = settle
+        Gradients.put = put  # type: ignore[method-assign]
     assert not cast, cast[0]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff import gradients
+from tapenet.autodiff.gradients import Gradients
 from tapenet.testing import GradientMismatch, Sample, check_grads, check_op
 
 R = np.random.default_rng(0)
@@ -125,6 +125,22 @@ def test_a_mistake_that_shows_at_second_order_only() -> None:
         check_grads(third, [x], order=3)
 
 
+def test_a_rule_that_takes_g_as_a_constant_is_right_at_first_order_only() -> None:
+    """g depends on the inputs wherever something comes after the op."""
+    cut = wrong(lambda g, x: tn.stop_gradient(g) * np.cos(x))
+    check_grads(cut, [np.array([0.3, 0.4])])
+    for x in (np.array([0.3, 0.4]), np.array(0.3), np.array([0.3 + 1j])):
+        with pytest.raises(
+            GradientMismatch, match=r"gradient of order 2 by the gradient of order 1 that comes in .*missing"
+        ):
+            check_grads(cut, [x], order=2)
+    linear = tn.op(
+        lambda x: 2 * x, name="f", doc="F.", samples=samples(np.ones(2)), x=lambda g: tn.stop_gradient(g) * 2
+    )
+    with pytest.raises(GradientMismatch, match="gradient of order 2 by the gradient of order 1 that comes in"):
+        check_op(linear)
+
+
 def test_nothing_to_check_is_an_error() -> None:
     with pytest.raises(ValueError, match="none of the arguments is an array of floats"):
         check_grads(np.sin, [np.array([1, 2])])
@@ -195,6 +211,12 @@ BAD: dict[str, tuple[Any, str]] = {
         lambda s: tn.op(lambda x: x * 2, name="f", doc="F.", samples=s, x=lambda g: g * np.float64(2)),
         "the rule for 'x' of 'f' returned float64 for a float32 input",
     ),
+    "a wide sparse gradient": (
+        lambda s: tn.op(
+            lambda x: x[1:], name="f", doc="F.", samples=s, x=lambda g: tn.Scatter(slice(1, None), g * np.float64(1))
+        ),
+        "the rule for 'x' of 'f' returned float64 for a float32 input",
+    ),
     "a write into its input": (
         lambda s: tn.op(lambda x: np.multiply(x, 1, out=x), name="f", doc="F.", samples=s, x=lambda g: g),
         "read-only",
@@ -254,6 +276,19 @@ def test_what_a_compiler_reads_is_held_against_the_forward(lower: Any, words: st
                        x=lambda g, y: g * y, y=lambda g, x: g * x))  # fmt: skip
 
 
+def test_rules_of_inputs_by_keyword_are_checked() -> None:
+    def made(factor: float, *calls: Sample) -> Any:
+        return tn.op(lambda x, *, w=None: x if w is None else x * w, name="f", doc="F.", samples=lambda r: list(calls),
+                     x=lambda g, w: g if w is None else g * w, w=lambda g, x: factor * g * x)  # fmt: skip
+
+    x, w = R.normal(size=3), R.normal(size=3)
+    check_op(made(1.0, Sample((x,), {"w": w})))
+    with pytest.raises(GradientMismatch, match=r"f: gradient of order 1 by argument 1 .* a constant factor of 2"):
+        check_op(made(2.0, Sample((x,), {"w": w})))
+    with pytest.raises(AssertionError, match=r"no sample of <op f\(x, w\)> has an array for \['w'\], so that the rule"):
+        check_op(made(1.0, Sample((x,), {})))
+
+
 def test_an_op_whose_results_differ_between_calls() -> None:
     state = []
     drifting = tn.op(lambda x: x * (1 + len(state.append(1) or state)), name="drifting", doc="Drifts.",
@@ -277,9 +312,9 @@ def test_ops_without_derivative_are_checked_too() -> None:
 
 
 def test_the_driver_is_as_before_after_a_check() -> None:
-    settle = gradients.settle
+    put = Gradients.put
     check_op(tn.exp)
     bad = tn.op(lambda x: x * 1, name="bad", doc="Bad.", samples=samples(np.ones(2)), x=lambda g: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         check_op(bad)
-    assert gradients.settle is settle
+    assert Gradients.put is put

@@ -11,7 +11,7 @@ from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
 #: Every generator; each is the module `tests.fuzz.NAME`.
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = ("rules",)
 
 
 class Generator(Protocol):

@@ -85,7 +85,7 @@ interp_points = op(
     """,
     samples=lambda r: [
         sample(np.array([[0.3, 1.2], [2.9, 4.0]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
-        sample(np.array([-1.0, 0.5]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
+        sample(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
     ],
 )
 

@@ -404,7 +404,7 @@ clip: Op = op(
         sample(r.normal(size=(2, 3)), -0.5, 0.7),
         sample(r.normal(size=(2, 3)), None, 0.1),
         sample(r.normal(size=(2, 3)), -0.1, None),
-        sample(r.normal(size=(2, 3)), r.uniform(-1, -0.5, 3), r.uniform(0.5, 1, (2, 1))),
+        sample(np.linspace(-2, 2, 6).reshape(2, 3), r.uniform(-1, -0.5, 3), r.uniform(0.5, 1, (2, 1))),
         sample(r.normal(size=3), min=-0.5, max=0.7),
         sample(r.normal(size=3), -0.5, 0.7, dtype=None),
     ],

@@ -201,6 +201,7 @@ def _moment_samples(r: np.random.Generator) -> list[Any]:
         sample(a, axis=(0, 1), correction=1.5),
         sample(a, axis=-1, where=np.array([True, True, True, False]), keepdims=True),
         sample(a, axis=0, mean=0.25, ddof=-1),
+        sample(a, axis=1, mean=r.normal(size=(2, 1)), keepdims=True),
     ]
 
 

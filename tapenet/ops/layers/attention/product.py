@@ -238,7 +238,7 @@ attention = op(
     """,
     samples=lambda r: [
         sample(*_normal(r)),
-        sample(*_normal(r), r.normal(size=(2, 1))),
+        sample(*_normal(r), r.normal(size=(2, 4))),
         sample(*_normal(r, (1, 2, 2), (2, 3, 2), (3, 1)), np.array([[True, True, False], [False, False, False]])),
         sample(*_normal(r, (2, 2), (3, 2), (3, 2)), None, np.array(5), 0.5, is_causal=True, scale=0.3),
     ],
