@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import tapenet.ops
+from tapenet.native.processor import processors
 from tapenet.ops.registry import numpy_functions
 
 # The tests that walk over the registry are parametrised before the first test could load an op.
@@ -22,6 +24,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="a skipped test fails: for CI, which installs every extra that a test could miss",
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `-n auto` means. Each collects every test, in half a gigabyte of memory."""
+    return min(processors(), 8)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """One of several processes does not start as many threads of BLAS as there are processors."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.hookimpl(wrapper=True)
