@@ -27,6 +27,7 @@ from tapenet.compiler.passes import simplify
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
+from tests import NUMPY
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}
 
@@ -298,4 +299,5 @@ def test_the_table_in_the_documentation() -> None:
     if os.environ.get("TAPENET_OVERWRITE"):
         found = table()
         PAGE.write_text(before + begin + found + end + after, encoding="utf-8", newline="\n")
-    assert found == table()
+    if NUMPY >= "2.4.0":  # what an op calls differs from version to version
+        assert found == table()

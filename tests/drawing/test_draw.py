@@ -10,6 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
+from tests import NUMPY
 from tests.drawing.graphs import array, leaf
 
 GLOBAL = np.full((2, 2), 3.0)
@@ -63,10 +64,10 @@ class Model:
         (lambda rows: rows.sum(), [[[1.0, 2.0], [3.0, 4.0]]], ["rows"]),
         (functools.partial(power, scale=3.0), [array(2)], ["a"]),
         (functools.partial(lambda w, x: np.exp(x) * w, 3.0), [array(2)], ["x"]),
-        (np.exp, [array(2)], ["x"]),
-        (np.matmul, [array(2, 2), array(2, 2)], ["x1", "x2"]),
+        (np.exp, [array(2)], ["x"] if NUMPY >= "2.4.0" else ["argument 0"]),  # older ones do not say
+        (np.matmul, [array(2, 2), array(2, 2)], ["x1", "x2"] if NUMPY >= "2.4.0" else ["argument 0", "argument 1"]),
         (np.sum, [array(2)], ["a"]),
-        (tn.tanh, [array(2)], ["x"]),
+        (tn.tanh, [array(2)], ["x"] if NUMPY >= "2.4.0" else ["argument 0"]),
         (Model().loss, [array(2)], ["given", "weight", "layers[1]"]),
         (Model(), [array(2)], ["given", "weight", "layers[1]"]),
         (lambda x: x @ GLOBAL, [array(2)], ["x", "GLOBAL"]),

@@ -428,7 +428,7 @@ def test_convolution_against_torch() -> None:
 def test_convolution_says_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"a and v must have one axis and an element or more, not \(2, 1\) and \(1,\)"):
         np.convolve(leaf([[1.0], [2.0]]), [1.0])
-    with pytest.raises(ValueError, match="a cannot be empty"):
+    with pytest.raises(ValueError, match=r"(a|v) cannot be empty"):
         np.convolve(leaf([]), [1.0])
     with pytest.raises(ValueError, match=r"correlate\(.* a and v must have one axis .* not \(\) and \(1,\)"):
         np.correlate(leaf(1.0), [1.0])

@@ -52,6 +52,8 @@ _OUTSIDE = {name for names in OUTSIDE.values() for name in names.split()}
 BY_CLOSURE = {"fromfunction"}
 #: Not handed to other types as a whole, but made of functions that are: they work.
 _WORK = {"row_stack", "fft.fftfreq", "fft.rfftfreq"}
+#: Deprecated, and gone in NumPy 2.4: `np.isin` and `np.trapezoid` are for them.
+_GONE = {"in1d", "trapz"}
 
 
 def functions(space: str) -> Iterator[tuple[str, Any]]:
@@ -70,7 +72,9 @@ def inner(space: str, name: str) -> str:
 def entry(space: str, name: str, function: Any) -> Any:
     """What stands for a function; None for one that takes no tensors."""
     found = numpy_functions.get(function)
-    assert found is not None or inner(space, name) in _OUTSIDE | _WORK, f"{space}.{name} has no place: see OUTSIDE"
+    assert found is not None or inner(space, name) in _OUTSIDE | _WORK | _GONE, (
+        f"{space}.{name} has no place: see OUTSIDE"
+    )
     return found
 
 

@@ -162,7 +162,7 @@ T = tn.tensor(np.ones(2, np.float32))
 #: NumPy's functions of numbers, by a call with and without `like=`.
 OF_NUMBERS: dict[str, Callable[..., Any]] = {
     "array": lambda **like: np.array([[1, 2.5]], np.float32, ndmin=3, order="F", **like),
-    "array of an array": lambda **like: np.array(np.arange(6.0).reshape(2, 3).T, copy=None, ndmax=2, **like),
+    "array of an array": lambda **like: np.array(np.arange(6.0).reshape(2, 3).T, copy=None, ndmin=2, **like),
     "asarray": lambda **like: np.asarray([True, False], order="C", device="cpu", copy=True, **like),
     "asanyarray": lambda **like: np.asanyarray(3j, **like),
     "ascontiguousarray": lambda **like: np.ascontiguousarray(2.0, np.int8, **like),
@@ -336,7 +336,7 @@ LIKE_MISTAKES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "no copy of numbers": (lambda x: np.array([1.0], copy=False, like=x), "copy"),
     "no copy in another dtype": (lambda x: np.asarray(x, int, copy=False, like=x), "takes a copy"),
     "an order": (lambda x: tn.array(x, order="X"), "order='X' is none of"),
-    "too many axes": (lambda x: np.array([x, x], ndmax=1, like=x), "2 axes, more than ndmax=1"),
+    "too many axes": (lambda x: tn.array([x, x], ndmax=1), "2 axes, more than ndmax=1"),
     "requirements": (lambda x: np.require(x, None, "X", like=x), "must be of C, F, O, W"),
     "both orders": (lambda x: np.require(x, None, "CF", like=x), "not C and F at once"),
     "a device": (lambda x: tn.zeros(2, device="gpu"), "'cpu'"),

@@ -37,7 +37,6 @@ def test_values_of_other_dtypes(function: Any, a: Any) -> None:
     close(function(tn.tensor(a)).data, function(a))
 
 
-@pytest.mark.skipif(not hasattr(np, "cumulative_sum"), reason="since NumPy 2.1")
 @pytest.mark.parametrize("name", ["cumulative_sum", "cumulative_prod"])
 @pytest.mark.parametrize("include_initial", [False, True])
 @pytest.mark.parametrize("axis", [0, 1, -1])
@@ -50,7 +49,6 @@ def test_cumulative_as_in_the_array_api(name: str, include_initial: bool, axis: 
         getattr(np, name)(tn.tensor(a))
 
 
-@pytest.mark.skipif(not hasattr(np, "cumulative_sum"), reason="since NumPy 2.1")
 @pytest.mark.parametrize("name", ["cumulative_sum", "cumulative_prod"])
 @pytest.mark.parametrize("options", [{}, {"axis": 0}, {"axis": -1, "include_initial": True}], ids=str)
 def test_cumulative_of_one_number(name: str, options: Any) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tapenet.ops.linalg.least_squares import stein
 from tapenet.testing import check_grads
+from tests import NUMPY
 from tests.ops.oracle import agrees_with_torch, close, peak_of_backward
 
 RNG = np.random.default_rng(3)
@@ -70,7 +71,7 @@ CALLS: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = [
     (np.linalg.matrix_rank, (np.stack([np.eye(2), np.ones((2, 2))]),), {"tol": np.array([2.0, 0.1])}),
     (np.linalg.matrix_rank, (np.diag([1.0, -0.1]),), {"hermitian": True, "rtol": 0.5}),
     (np.linalg.matrix_rank, (np.array([0.0, 2.0]),), {}),
-    (np.linalg.matrix_rank, (np.zeros((0, 3)),), {}),
+    *([(np.linalg.matrix_rank, (np.zeros((0, 3)),), {})] if NUMPY >= "2.4.0" else []),  # older ones refuse it
 ]
 
 

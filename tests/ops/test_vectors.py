@@ -91,7 +91,6 @@ def test_cross_of_vectors_in_the_plane(shapes: Any) -> None:
         checked(np.cross, *(R.normal(size=s) for s in shapes))
 
 
-@pytest.mark.skipif(not hasattr(np, "vecdot"), reason="NumPy 2.0 has none")
 @pytest.mark.parametrize("kind", ["real", "complex"])
 @pytest.mark.parametrize("shapes", [*PAIRS[:3], ((2, 1, 3), (4, 3)), ((2, 0), (0,))])
 def test_vecdot(shapes: Any, kind: str) -> None:
@@ -101,7 +100,6 @@ def test_vecdot(shapes: Any, kind: str) -> None:
     checked(np.linalg.vecdot, a, b)
 
 
-@pytest.mark.skipif(not hasattr(np, "vecdot"), reason="NumPy 2.0 has none")
 def test_vecdot_along_other_axes() -> None:
     a, b = R.normal(size=(3, 2)), R.normal(size=(3, 2))
     for options in ({"axis": 0}, {"axis": 0, "keepdims": True}, {"axis": -2}):
@@ -113,7 +111,6 @@ def test_vecdot_along_other_axes() -> None:
     checked(np.linalg.vecdot, a, b, axis=0)
 
 
-@pytest.mark.skipif(not hasattr(np, "vecdot"), reason="NumPy 2.0 has none")
 def test_vecdot_with_as_many_axes_as_numpy_takes() -> None:
     a, b = R.normal(size=(3, 2, 3)), R.normal(size=(3, 1, 3))
     for axes in ([0, 0], [-1, -1], [(0,), 0, 1]):
@@ -128,7 +125,6 @@ def test_vecdot_with_as_many_axes_as_numpy_takes() -> None:
                 f(x, b, **wrong)
 
 
-@pytest.mark.skipif(not hasattr(np, "matvec"), reason="NumPy 2.2 has it first")
 @pytest.mark.parametrize("kind", ["real", "complex"])
 @pytest.mark.parametrize("batch", [((), ()), ((2,), ()), ((), (2,)), ((2, 1), (3,)), ((0,), ())])
 def test_matrices_with_stacks_of_vectors(batch: Any, kind: str) -> None:
@@ -139,7 +135,6 @@ def test_matrices_with_stacks_of_vectors(batch: Any, kind: str) -> None:
     checked(np.vecmat, array(*batch[0], 2), array(*batch[1], 2, 3))
 
 
-@pytest.mark.skipif(not hasattr(np, "matvec"), reason="NumPy 2.2 has it first")
 def test_matrices_and_vectors_along_other_axes() -> None:
     checked(np.matvec, R.normal(size=(3, 2)), R.normal(size=(3, 4)), ours=tn.matvec, axes=[(1, 0), 0, 0])
     checked(np.matvec, R.normal(size=(2, 3)), R.normal(size=(3, 4)), ours=tn.matvec, axes=[(0, 1), (0,), (1,)])
