@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -706,7 +707,9 @@ class TestBatches:
     ) -> None:
         x = np.arange(2.0 * rows, dtype=np.float32).reshape(rows, 2)
         y = np.arange(rows)
-        epoch = batches(x, y, batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a drop_last that leaves nothing
+            epoch = batches(x, y, batch_size=batch_size, shuffle=shuffle, seed=seed, drop_last=drop_last)
         for _ in range(2):
             seen = list(epoch)
             assert len(epoch) == len(seen) == (rows // batch_size if drop_last else -(-rows // batch_size))
@@ -755,6 +758,19 @@ class TestBatches:
         epoch = batches(np.arange(10), batch_size=9, shuffle=True, seed=0, drop_last=True)
         left_out = {next(iter(set(range(10)) - set(batch.tolist()))) for _ in range(20) for batch in epoch}
         assert len(left_out) > 3
+
+    def test_drop_last_that_leaves_nothing_warns_once(self) -> None:
+        def make() -> Any:
+            return batches(np.arange(10), batch_size=16, drop_last=True)
+
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("default")
+            assert [list(make()) for _ in range(3)] == [[], [], []]
+        assert [w.filename for w in caught] == [__file__]
+        with pytest.warns(RuntimeWarning, match=r"no batch at all: .* 10 rows, .* batch_size of at most 10, not 16"):
+            make()
+        assert list(batches(np.arange(0), batch_size=16, drop_last=True)) == []
+        assert len(batches(np.arange(16), batch_size=16, drop_last=True)) == 1
 
     def test_loops_may_overlap(self) -> None:
         epoch = batches(np.arange(20), batch_size=6, shuffle=True, seed=0)

@@ -28,7 +28,15 @@ from tapenet.ops.sequences import refilled
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
-_ANEW = (ValueError, TypeError, IndexError, ZeroDivisionError, np.linalg.LinAlgError, np.exceptions.AxisError)
+_ANEW = (
+    ValueError,
+    TypeError,
+    IndexError,
+    ZeroDivisionError,
+    MemoryError,
+    np.linalg.LinAlgError,
+    np.exceptions.AxisError,
+)
 
 
 def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -407,7 +415,8 @@ def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = ""
             text += f". {op.mend(*values)}"
         except Exception:  # a mend made for the usual mistake may not fit this one
             text += ""
-    anew = type(error)(text) if type(error) in _ANEW else error
+    kind = MemoryError if isinstance(error, MemoryError) else type(error)  # NumPy's own is made from a shape
+    anew = kind(text) if kind in _ANEW else error
     try:
         if anew is error:
             error.add_note(text)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, cast, overload
 
@@ -111,8 +112,8 @@ def batches(
     to run; a `np.random.Generator` is used as it is.) Without it batches are views: writing into one
     writes into the array.
 
-    Raises TypeError if no array is given or `batch_size` is no integer, and ValueError if the arrays'
-    lengths differ, one has no first axis, or `batch_size` is less than 1.
+    Raises TypeError if no array is given or `batch_size` is no integer, and ValueError if the arrays' lengths differ, one has
+    no first axis, or `batch_size` is less than 1. Where `drop_last` leaves no batch at all a warning says so.
 
     >>> x, y = np.arange(5.0), np.arange(5) ** 2
     >>> for xs, ys in batches(x, y, batch_size=2):
@@ -152,5 +153,13 @@ def batches(
         raise ValueError(
             f"batches() needs a batch_size of at least 1, got {size}; for all rows at once write "
             f"batch_size={max(1, len(whole[0]))}"
+        )
+    rows = len(whole[0])
+    if drop_last and 0 < rows < size:
+        warnings.warn(
+            f"batches() gives no batch at all: drop_last=True drops the only one, of {rows} rows, since it is not full. Leave "
+            f"drop_last out, or give a batch_size of at most {rows}, not {size}",
+            RuntimeWarning,
+            stacklevel=2,
         )
     return Batches(whole, size, np.random.default_rng(seed) if shuffle else None, drop_last)

@@ -2,9 +2,62 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from tapenet.autodiff.tensor import Tensor
+
+#: Arguments of layers that are arrays, or may be.
+_ARRAYS = frozenset({"weight", "pos_weight", "_weight", "_random_samples", "tensor"})
+#: How NumPy's errors begin about arrays that are too large to be told their size.
+_TOO_LARGE = ("array is too big", "Maximum allowed dimension exceeded")
+
+
+def checked(init: Callable[..., None]) -> Callable[..., None]:
+    """The `__init__` of a layer, with words for two mistakes: an array where a setting belongs, and too large a layer."""
+
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if any(map(_is_data, (*args, *kwargs.values()))):
+            refuse_data(self, init, args, kwargs)
+        try:
+            init(self, *args, **kwargs)
+        except (MemoryError, ValueError) as error:
+            title, text = type(self).__name__, str(error)
+            if not isinstance(error, MemoryError) and not text.startswith(_TOO_LARGE):
+                raise
+            raise MemoryError(text if text.startswith(title) else f"{title} does not fit into memory: {text}") from None
+
+    return __init__
+
+
+def _is_data(value: Any) -> bool:
+    """Whether it is an array of numbers, and no setting: a vector of integers may be sizes."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 1 or (value.ndim == 1 and value.dtype.kind not in "iu")
+    return isinstance(value, Tensor) and value.ndim > 0
+
+
+def refuse_data(layer: Any, init: Callable[..., None] | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raise TypeError where an array is given for an argument of `init` that takes none; with None none does."""
+    taken = [] if init is None else list(inspect.signature(init).parameters.values())[1:]
+    names = [p.name for p in taken if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if any(p.kind is p.VAR_POSITIONAL for p in taken):  # what takes anything may do with it as it likes
+        args = args[: len(names)]
+    if any(p.kind is p.VAR_KEYWORD for p in taken):
+        kwargs = {name: value for name, value in kwargs.items() if name in names}
+    more = [f"argument {i}" for i in range(len(names) + 1, len(args) + 1)]
+    for name, value in (*zip([*names, *more], args, strict=False), *kwargs.items()):
+        if _is_data(value) and name not in _ARRAYS:
+            title = type(layer).__name__
+            raise TypeError(
+                f"{title}: {name} is no array ({type(value).__name__} of shape {value.shape}). Make the layer first, from its "
+                f"settings, then call it with arrays: layer = {title}({'...' if taken else ''}), then layer(x)"
+            )
 
 
 def whole(layer: Any, least: int = 0, **given: Any) -> None:

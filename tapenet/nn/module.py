@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tapenet.autodiff.capture import Capture, Same, capturing
 from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.sites import user_line, user_site, warn_once
 from tapenet.autodiff.tape import CaptureError, Scope, ThreadTape, bump, local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.arguments import checked, refuse_data
 from tapenet.nn.hooks import Hook, Hooks
 from tapenet.nn.hooks import call as call_with_hooks
 from tapenet.nn.parameter import Buffer
@@ -24,6 +26,8 @@ from tapenet.ops.low import dtype_of, is_float, meet
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
 _NOTHING: Any = object()
+#: Where the layers are whose arguments are checked; those of users are their own.
+_LAYERS = __name__.rpartition(".")[0] + "."
 
 
 class Module(Tree):
@@ -66,6 +70,21 @@ class Module(Tree):
     #: Set when the first hook is registered.
     _hooks: Hooks
 
+    if not TYPE_CHECKING:  # a type checker knows by the class's own `__init__` what it takes
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            if args or kwargs:
+                refuse_data(self, None, args, kwargs)
+                raise TypeError(f"{type(self).__name__}() takes no arguments: it has no __init__ of its own")
+
+        __init__.__signature__ = inspect.signature(lambda self: None)  # what it says in help and in editors
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        init = vars(cls).get("__init__")
+        if init is not None and cls.__module__.startswith(_LAYERS):
+            cls.__init__ = checked(init)  # type: ignore[method-assign]
+
     # -- calling -------------------------------------------------------------------------------------------------
 
     def __call__(self, x: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> Any:
@@ -84,10 +103,14 @@ class Module(Tree):
                     state.scope = outer
         try:
             if args or kwargs or x is _NOTHING:
-                return self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
-            return self.forward(x)  # the usual call, a quarter cheaper than the general one
+                out = self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
+            else:
+                out = self.forward(x)  # the usual call, a quarter cheaper than the general one
         finally:
             state.scope = outer
+        if out is None:
+            _warn_of_none(self)
+        return out
 
     def _scope(self, outer: Scope) -> Scope:
         made = Scope(self, outer)
@@ -414,6 +437,18 @@ class Module(Tree):
 
     def __repr__(self) -> str:
         return "\n".join(described(self))
+
+
+def _warn_of_none(module: Module) -> None:
+    """Warn, once for each class, that a forward returned None, as one without a `return` does."""
+    title, code = type(module).__name__, getattr(module.forward, "__code__", None)
+    site = user_site() if code is None else (code.co_filename, code.co_firstlineno)
+    warn_once(
+        "None",
+        f"{title}.forward returned None: does it lack a `return`? End it with `return` and what it computes; if {title} is "
+        "called for what it does alone, give that a method of its own name",
+        site,
+    )
 
 
 def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -> None:

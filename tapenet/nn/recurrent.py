@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet import ops
+from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
 from tapenet.nn.arguments import probability, whole
@@ -52,10 +53,8 @@ class _Recurrent(Module):
         if proj_size >= hidden_size:
             raise ValueError(f"{name}: proj_size={proj_size} must be smaller than hidden_size={hidden_size}")
         if dropout and num_layers == 1:
-            warnings.warn(
-                f"{name}: dropout acts between layers, and num_layers=1 has nothing between: it does nothing",
-                stacklevel=3,
-            )
+            text = f"{name}: dropout acts between layers, and num_layers=1 has nothing between: it does nothing"
+            warnings.warn_explicit(text, UserWarning, *user_site())
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.num_layers = num_layers

@@ -721,6 +721,77 @@ def test_a_module_without_forward_says_so() -> None:
         Empty()(1)
 
 
+def test_a_forward_without_a_return_is_named_once() -> None:
+    class Forgetful(Module):
+        def __init__(self) -> None:
+            self.layer = nn.Linear(2, 1)
+
+        def forward(self, x: Any) -> Any:
+            self.layer(x)
+
+    net = nn.Sequential(Forgetful(), nn.Linear(1, 1))
+    with pytest.warns(RuntimeWarning, match=r"Forgetful\.forward returned None: does it lack a `return`\?") as caught:  # noqa: SIM117
+        with pytest.raises(TypeError, match=r"Linear \(1\) got None"):
+            net([[1.0, 2.0]])
+    assert [(w.filename, w.lineno) for w in caught] == [(__file__, Forgetful.forward.__code__.co_firstlineno)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert Forgetful()([[1.0, 2.0]]) is None
+
+
+LAYERS_OF_SETTINGS: dict[str, Any] = {
+    "ReLU": lambda x: nn.ReLU(x), "Tanh": lambda x: nn.Tanh(x), "Linear": lambda x: nn.Linear(x),
+    "Dropout": lambda x: nn.Dropout(x), "Softmax": lambda x: nn.Softmax(x), "LeakyReLU": lambda x: nn.LeakyReLU(x),
+    "Flatten": lambda x: nn.Flatten(x), "LayerNorm": lambda x: nn.LayerNorm(x), "GELU": lambda x: nn.GELU(x),
+    "Conv2d": lambda x: nn.Conv2d(3, 4, kernel_size=x), "MaxPool2d": lambda x: nn.MaxPool2d(x),
+    "MSELoss": lambda x: nn.MSELoss(x, x), "CrossEntropyLoss": lambda x: nn.CrossEntropyLoss(x, x),
+    "LSTM": lambda x: nn.LSTM(x), "MultiheadAttention": lambda x: nn.MultiheadAttention(x, x, x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LAYERS_OF_SETTINGS)
+def test_an_array_where_a_setting_belongs_is_an_error_that_says_to_make_the_layer_first(name: str) -> None:
+    for x in (np.ones((4, 2)), tn.tensor([1.0, 2.0]), np.ones((2, 2), int)):
+        with pytest.raises(TypeError, match=rf"^{name}: .* is no array .* layer = {name}\(.*\), then layer\(x\)$"):
+            LAYERS_OF_SETTINGS[name](x)
+
+
+def test_arrays_that_layers_take_are_taken() -> None:
+    assert nn.CrossEntropyLoss(np.ones(3)).weight.shape == (3,)
+    assert nn.BCEWithLogitsLoss(pos_weight=tn.tensor([1.0, 2.0])).pos_weight.shape == (2,)
+    assert nn.Identity(np.ones(3), unused=np.ones(3))(1) == 1
+
+    class Whiten(Module):
+        def __init__(self, mean: Any) -> None:
+            self.mean = Buffer(mean)
+
+    assert Whiten(np.ones(3)).mean.shape == (3,)
+    with pytest.raises(TypeError, match=r"Net2\(\) takes no arguments: it has no __init__ of its own"):
+        type("Net2", (Module,), {})(1)
+
+
+def test_what_does_not_fit_into_memory_is_named() -> None:
+    million = 10**6
+    for make, title in (
+        (lambda: nn.Linear(million**2, million), "Linear"),
+        (lambda: nn.LSTM(million**2, million), "LSTM"),
+        (lambda: nn.Sequential(nn.Embedding(million**2, million)), "Embedding"),
+        (lambda: nn.LayerNorm((million**2, million**2)), "LayerNorm"),
+    ):
+        with pytest.raises(MemoryError, match=rf"^{title} does not fit into memory: .*"):
+            make()
+    with pytest.raises(
+        MemoryError, match=r"^Linear does not .* PiB for an array with shape \(1000000000, 1000000\) and"
+    ):
+        nn.Linear(million, 1000 * million)
+    net = nn.Sequential(nn.Identity(), nn.Linear(1, 10 * million, bias=False))
+    x = np.ones((10 * million, 1), np.float32)
+    with pytest.raises(
+        MemoryError, match=r"^linear\(x: float32 \(10000000, 1\), .* failed in 1: .* TiB .*\(10000000, 10000000\)"
+    ):
+        net(x)
+
+
 def test_a_module_under_capture_is_replayed_on_other_data() -> None:
     net = Net()
     x = tn.tensor(R.normal(size=(3, 2)).astype(np.float32))
