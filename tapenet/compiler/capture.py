@@ -64,6 +64,8 @@ class _Recorded(NamedTuple):
     program: Program
     plan: Plan
     called: list[Called]
+    #: Whether it may be for other sizes than a call's values say.
+    sized: bool
     drawn: Drawn
     #: Every node that there was.
     nodes: list[weakref.ref[Node]]
@@ -103,7 +105,7 @@ def first_call(
         program = simplify(check(recorded.program), steps)
         variant = Variant(
             title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
-            dependencies, reach.places, watch.values,
+            dependencies, reach.places, watch.values, recorded.drawn.generators if recorded.sized else None,
         )  # fmt: skip
         variant.holds()
     except BaseException:
@@ -176,7 +178,7 @@ class _Recording:
             if node.call is not None:  # a node that is kept must not keep the tensors that went into it
                 node.call = None  # type: ignore[misc]  # every subclass that has one set has the slot
         tape.nodes.clear()
-        return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, found, nodes)
+        return _Recorded(assembled(plan.results, arrays), program, plan, lowered.called, lowered.sized, found, nodes)
 
     def _leaf(self, target: Target) -> Leaf:
         return self.call.leaves[target] if isinstance(target, int) else target

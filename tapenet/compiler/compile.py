@@ -29,6 +29,7 @@ from tapenet.autodiff.timing import CALL, OPEN
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.ir import Program
+from tapenet.compiler.primitives import Resized
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Runner, Variant
 from tapenet.native import toolchain
@@ -205,6 +206,8 @@ class Compiled:
                 variant = self._fitting(key, call)  # another thread may have made it meanwhile
                 if variant is None:
                     return self._new(key, call)
+        if variant.redone is not None:
+            return self._sized(key, call)
         variant.specialise(call)
         self._fast = variant.fast
         self._recent = [variant, *(v for v in self._recent if v is not variant)][:_RECENT]
@@ -215,6 +218,19 @@ class Compiled:
             if variant.begins_with(call.leaves) and variant.holds():
                 return variant
         return None
+
+    def _sized(self, key: Any, call: Call) -> Any:
+        """A call whose values say how many elements there are: run the program for which they say it rightly, or none."""
+        for variant in self._variants[key]:
+            if variant.begins_with(call.leaves) and variant.holds():
+                states = [(g, g.bit_generator.state) for g in variant.redone or ()]
+                try:
+                    return variant.run(call)
+                except Resized:
+                    for generator, state in states:
+                        generator.bit_generator.state = state
+        with _capturing:
+            return self._new(key, call)
 
     def _new(self, key: Any, call: Call) -> Any:
         """A call that no program fits: capture it, or run it plainly where there are enough."""

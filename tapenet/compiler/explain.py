@@ -173,6 +173,9 @@ def keeps_changing(variants: Sequence[Variant], parameters: Parameters) -> str:
         note(words, values, _OUTSIDE)
     for words, values in _states(variants).items():
         note(words, values, _STATE)
+    if any(v.redone is not None for v in variants):
+        lines.append("how many elements values select, as a mask does")
+        mends[_SIZES] = None
     if not lines:
         return "Nothing that is known changed between them; tensors may have been given other storage."
     return f"What keeps changing: {'; '.join(lines)}. {' '.join(mends)}"
@@ -184,6 +187,7 @@ _ORDER = "Bring arrays into one memory order before the call, np.ascontiguousarr
 _NUMBER = "Give a number that changes as an array or a NumPy number, np.float32({path})."
 _VALUE = "Give what changes as an array, or raise max_variants."
 _GRADS = "Call zero_grad() before backward(), or set gradients to None at the same place each time."
+_SIZES = "Keep the shape, np.where(mask, x, 0) in place of x[mask]."
 _OUTSIDE = "Pass what changes as an argument, an array or a NumPy number."
 _STATE = "Keep modes, attributes and options as they are from call to call, or raise max_variants."
 

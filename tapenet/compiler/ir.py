@@ -109,14 +109,17 @@ class Result(Value):
 
 
 class Instruction:
-    """One primitive applied to values."""
+    """One primitive applied to values. `line` is the line of the user's code that it comes from, for errors."""
 
-    __slots__ = ("args", "name", "params", "results")
+    __slots__ = ("args", "line", "name", "params", "results")
 
-    def __init__(self, name: str, args: Iterable[Value], params: dict[str, Any], specs: Iterable[Spec]) -> None:
+    def __init__(
+        self, name: str, args: Iterable[Value], params: dict[str, Any], specs: Iterable[Spec], line: str = ""
+    ) -> None:
         self.name = name
         self.args = tuple(args)
         self.params = params
+        self.line = line
         results = []
         for shape, dtype in specs:
             result = Result(shape, dtype)
@@ -213,10 +216,11 @@ class Program:
 
 
 class Builder:
-    """Appends instructions, inferring the shape and dtype of their results."""
+    """Appends instructions, inferring the shape and dtype of their results. `line` is where they come from."""
 
     def __init__(self) -> None:
         self.body: list[Instruction] = []
+        self.line = ""
 
     def emit(self, name: str, *args: Value, **params: Any) -> Any:
         """Append one instruction.
@@ -227,7 +231,7 @@ class Builder:
         Raises:
             ProgramError: the arguments do not fit the primitive.
         """
-        instruction = Instruction(name, args, params, infer(name, args, params))
+        instruction = Instruction(name, args, params, infer(name, args, params), self.line)
         self.body.append(instruction)
         return instruction.results[0] if len(instruction.results) == 1 else instruction.results
 
@@ -336,14 +340,14 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
 
     for instruction in program.body:
         args = tuple(now(a) for a in instruction.args)
+        builder.line = instruction.line
         answer = change(instruction, args, builder)
         if answer is None:
             if args == instruction.args:
                 builder.body.append(instruction)
                 continue
-            kept = Instruction(
-                instruction.name, args, instruction.params, [Spec(r.shape, r.dtype) for r in instruction.results]
-            )
+            specs = [Spec(r.shape, r.dtype) for r in instruction.results]
+            kept = Instruction(instruction.name, args, instruction.params, specs, instruction.line)
             builder.body.append(kept)
             answer = kept.results
         changed = True

@@ -36,7 +36,14 @@ def _slice(spec: Spec, length: int) -> Spec:
 
 
 def _loop(
-    *args: Any, body: Program, carries: int, slices: int, length: int, reverse: bool = False, effect: bool = False
+    *args: Any,
+    body: Program,
+    carries: int,
+    slices: int,
+    length: int,
+    reverse: bool = False,
+    effect: bool = False,
+    sized: bool = False,
 ) -> Any:
     carried = list(args[:carries])
     rest = args[carries + slices :]
@@ -66,7 +73,9 @@ def _infer_branch(args: list[Spec], params: Params) -> list[Spec]:
     return outs[0]
 
 
-def _branch(condition: Any, *args: Any, true: Program, false: Program, effect: bool = False) -> Any:
+def _branch(
+    condition: Any, *args: Any, true: Program, false: Program, effect: bool = False, sized: bool = False
+) -> Any:
     outs = tuple(evaluate(true if condition else false, list(args)))
     return outs[0] if len(outs) == 1 else outs
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.control_body import Body
+from tapenet.autodiff.control_body import Body, bodies
 from tapenet.autodiff.control_ops import cond_op, scan_op
 from tapenet.autodiff.mutation import share
 from tapenet.autodiff.record import bind
@@ -37,7 +37,7 @@ from tapenet.compiler.layout import Order
 from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import Hole, Spec
 from tapenet.compiler.stores import Stores
-from tapenet.compiler.symbols import CannotLower, Symbol, array_of, elementwise
+from tapenet.compiler.symbols import CannotLower, Sized, Symbol, array_of, elementwise
 from tapenet.ops.indexing.basic import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
@@ -61,6 +61,8 @@ class Lowered(NamedTuple):
     #: The results of every node of the tape.
     values: dict[Node, tuple[Value, ...]]
     called: list[Called]
+    #: Whether values say how many elements some result has: the program may raise `Resized`, and has changed nothing then.
+    sized: bool
 
 
 class Lowering:
@@ -71,6 +73,8 @@ class Lowering:
         #: Whether this is the body of a loop or branch: it takes what it reads from outside as arguments.
         self.inside = isinstance(tape, Body)
         self.builder = Builder()
+        #: The arguments of a whole step.
+        self.inputs: list[Input] = []
         self.hosts: list[Host] = []
         self.called: list[Called] = []
         self.values: dict[Node, tuple[Value, ...]] = {}
@@ -93,6 +97,10 @@ class Lowering:
         self.since: dict[Node, int] = {}
         #: Whether something with an effect runs inside the program: then nothing is moved ahead of it.
         self.effects = False
+        #: Whether values say how many elements there are; a call in which they say another number must have changed nothing
+        #: by then. Whether the host has been asked for what it counts, or something had an effect.
+        self.sized = False
+        self.counted = False
 
     def node(self, node: Node) -> None:
         """Lower one node of the tape."""
@@ -103,6 +111,11 @@ class Lowering:
             return
         call = node.call
         assert call is not None
+        self.builder.line = node.line or ""
+        self._lower(node, call)
+        self.counted = self.counted or _counts(node)
+
+    def _lower(self, node: Node, call: Mapping[str, Any]) -> None:
         if node.op is assign:
             self.values[node] = (self._assign(call["target"], call["value"]),)
             return
@@ -151,8 +164,8 @@ class Lowering:
         source = node.source_node if isinstance(node, Output) else node
         if source.op.effect or source.op.random:
             raise CaptureError(
-                f"{source.op.name} gives a view of a tensor of shape {tuple(node.shape)} which is written after that, and is "
-                "read again: return a copy from it"
+                f"{self.builder.line}: {source.op.name} gives a view of a tensor of shape {tuple(node.shape)} "
+                "which is written after that, and is read again: return a copy from it"
             )
         self.node(source)
         if source is not node:
@@ -203,6 +216,9 @@ class Lowering:
         held = [self._given(v) for v in states]
         carried, xs, closed = given[:carries], given[carries : carries + slices], given[carries + slices :]
         program, hosts = self._body(body, states, carries, slices, ahead=not self.effects)
+        sized = any(i.params.get("sized") for i in program.body)
+        if sized:
+            self._check_sized("scan", self.counted or not _ASSIGNS.issuperset(body.effects))
         turns = [Host((length, *h.shape), h.dtype, h.evaluate, h.title) for h in hosts]
         for value, evaluate in zip(turns, turn_by_turn([h.evaluate for h in hosts], length, reverse), strict=True):
             value.evaluate = evaluate
@@ -215,7 +231,8 @@ class Lowering:
             "slices": len(xs) + len(turns),
             "length": length,
         }
-        params |= {name: True for name, flag in (("reverse", reverse), ("effect", effect)) if flag}
+        flags = (("reverse", reverse), ("effect", effect), ("sized", sized))
+        params |= {name: True for name, flag in flags if flag}
         outs = self.builder.emit("loop", *carried, *held, *xs, *turns, *closed, **params)
         outs = outs if isinstance(outs, tuple) else (outs,)
         after = outs[carries : carries + len(held)]
@@ -232,6 +249,9 @@ class Lowering:
         params: dict[str, Any] = {"true": programs[0], "false": programs[1]}
         if effect:
             params["effect"] = True
+        if any(i.params.get("sized") for p in programs for i in p.body):
+            self._check_sized("cond", self.counted)
+            params["sized"] = True
         outs = self.builder.emit("branch", condition, *held, *given, **params)
         outs = outs if isinstance(outs, tuple) else (outs,)
         after = outs[: len(held)]
@@ -254,6 +274,7 @@ class Lowering:
         """
         work = Lowering(body)
         work.effects = not ahead
+        work.counted = self.counted
         inputs = [Input(tuple(node.shape), node.dtype) for node in body.inputs]
         work.values.update((node, (value,)) for node, value in zip(body.inputs, inputs, strict=True))
         count = len(inputs) - body.states
@@ -314,7 +335,23 @@ class Lowering:
         except Exception as error:  # whatever an op's forward makes of a symbol
             del body[begin:], self.hosts[hosts:]  # a draw too: the op called makes its own
             self.called.append(Called(op, str(error) or type(error).__name__))
-            return self._call(op, args, specs)
+            if isinstance(error, Sized):
+                self._check_sized(op.name, self.counted)
+            return self._call(op, args, specs, isinstance(error, Sized))
+
+    def _check_sized(self, name: str, counted: bool) -> None:
+        """Note that values say how many elements an op gives.
+
+        Raises:
+            CaptureError: something that cannot be taken back comes before it.
+        """
+        if counted:
+            raise CaptureError(
+                f"{self.builder.line}: values say how many elements op {name!r} gives, and by then an optimizer has "
+                "stepped, or something else had an effect: for another number a compiled step has to begin anew. Do it before, "
+                "or keep the shape: np.where(mask, x, 0) in place of x[mask]"
+            )
+        self.sized = True
 
     def _draw(self, sample: Callable[[Any], Any], rng: Any, shape: tuple[int, ...], dtype: Any) -> Symbol:
         """Random numbers for an op that is read."""
@@ -324,7 +361,9 @@ class Lowering:
         self.hosts.append(value)
         return Symbol(self.builder, value, shared=True)
 
-    def _call(self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
+    def _call(
+        self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None], sized: bool = False
+    ) -> tuple[Value, ...]:
         values: list[Value] = []
 
         def template(value: Any) -> Any:
@@ -336,10 +375,12 @@ class Lowering:
             return value
 
         params: dict[str, Any] = {"op": op, "template": {n: template(v) for n, v in args.items()}, "specs": specs}
+        if sized:
+            params["sized"] = True
         if op.effect or op.random:
             params["effect"] = True
             self.effects = True
-        instruction = Instruction("call", values, params, infer("call", values, params))
+        instruction = Instruction("call", values, params, infer("call", values, params), self.builder.line)
         self.builder.body.append(instruction)
         return instruction.results
 
@@ -383,20 +424,40 @@ def lower(
         outputs: what the step returned: tensors.
         orders: how the arguments lie in memory (`Input.order`), in the usual order if it is left out.
     """
+    work = _lowered(tape, inputs, orders, ahead=True)
+    if work.sized and work.hosts:  # it may have to begin anew, and must not have asked for more than it came to
+        work = _lowered(tape, inputs, orders, ahead=False)
+    results = [array_of(work.builder, _symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
+    _check_apart(work.references.values(), work.writes)
+    writes = [Write(reference, value) for reference, value in work.writes.items() if value is not reference]
+    program = Program(work.inputs, work.hosts, work.builder.body, results, writes)
+    return Lowered(program, work.values, work.called, work.sized)
+
+
+def _lowered(tape: Capture, inputs: Sequence[Node], orders: Sequence[Order | None], ahead: bool) -> Lowering:
+    """The nodes of a tape, lowered; what the host is asked for is asked `ahead`, or in its turn."""
     work = Lowering(tape)
-    given = []
+    work.effects = not ahead
     for node, order in zip(inputs, orders or [None] * len(inputs), strict=True):
         value = Input(node.shape, node.dtype, order)
-        given.append(value)
+        work.inputs.append(value)
         work.values[node] = (value,)
     for node in tape.nodes:
         if node not in work.values:
             work.node(node)
-    results = [array_of(work.builder, _symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
-    _check_apart(work.references.values(), work.writes)
-    writes = [Write(reference, value) for reference, value in work.writes.items() if value is not reference]
-    program = Program(given, work.hosts, work.builder.body, results, writes)
-    return Lowered(program, work.values, work.called)
+    return work
+
+
+#: The effects of ops that a program takes back, since it writes at its end.
+_ASSIGNS = frozenset({assign.name})
+
+
+def _counts(node: Node) -> bool:
+    """Whether a node does what cannot be taken back: it counts steps, or has an effect of its own."""
+    inside = bodies(node)
+    if inside:
+        return any(not _ASSIGNS.issuperset(body.effects) for body in inside)
+    return node.op.effect and node.op is not assign
 
 
 def _check_apart(references: Iterable[Reference], writes: Mapping[Reference, Value]) -> None:

@@ -73,6 +73,8 @@ class Places(Arrays):
         """Find which results may be computed in the storage of the tensor they are written to."""
         #: The tensor whose storage a result may be computed in, and the views of the result that are written to it.
         self._updates: dict[Value, tuple[Reference, list[Instruction]]] = {}
+        #: Position of the last instruction behind which nothing says that the program is for other sizes.
+        self._sized_end = max((at for at, i in enumerate(self.program.body) if i.params.get("sized")), default=-1)
         #: Position of the last instruction that reads an argument, which may be a tensor's storage.
         self._given_end = -1
         #: Tensors whose memory another one's overlaps: never written before the end.
@@ -156,7 +158,7 @@ class Places(Arrays):
     ) -> Spot | None:
         """The storage of the tensor that the result is written to, if nobody needs the old value any more."""
         (result,) = instruction.results
-        if result not in self._updates or result.size == 1:
+        if result not in self._updates or result.size == 1 or position < self._sized_end:
             return None
         target, views = self._updates[result]
         memory = self.spot(target).memory

@@ -53,7 +53,7 @@ def _evaluate(places: Places, instruction: Instruction, position: int) -> None:
     op = params.get("op")
     evaluate: Any = partial(PRIMITIVES[instruction.name].evaluate, **params)
     if op is not None:
-        call = caller(op, params["template"], params["specs"])
+        call = caller(op, params["template"], params["specs"], bool(params.get("sized")), instruction.line)
         evaluate = lambda *args: call(args)
     called = places.shared(places.name("f"), evaluate)
     if op is not None and op.effect:  # it may keep what it is given; into a tensor it may write

@@ -355,8 +355,21 @@ PRIMITIVES["add_rows"] = Primitive("movement", _infer_add_rows, _add_rows)
 # -- what is called ----------------------------------------------------------------------------------------------
 
 
-def caller(op: Any, template: Mapping[str, Any], specs: Sequence[Spec | None]) -> Callable[[Sequence[Any]], Any]:
-    """The call of an op as a function of the arrays that its template has holes for."""
+class Resized(Exception):
+    """Values say another number of elements than when the program was captured."""
+
+
+def caller(
+    op: Any, template: Mapping[str, Any], specs: Sequence[Spec | None], sized: bool = False, line: str = ""
+) -> Callable[[Sequence[Any]], Any]:
+    """The call of an op as a function of the arrays that its template has holes for.
+
+    Args:
+        op, template, specs: what is called, on what, and what it gave.
+        sized: whether the values of its inputs may say how many elements it gives: then it raises `Resized` where they
+            say another number.
+        line: the line of the user's code, for errors.
+    """
     names = [a.name for a in op.arguments if not a.keyword_only]
     holes = [t.position if isinstance(t := template[n], Hole) else None for n in names]
     trees = {i: template[n] for i, n in enumerate(names) if holes[i] is None}
@@ -368,13 +381,20 @@ def caller(op: Any, template: Mapping[str, Any], specs: Sequence[Spec | None]) -
         given = [t if i is None else args[i] for i, t in zip(holes, fixed, strict=True)]
         for i in nested:
             given[i] = filled(fixed[i], args)
-        out = op.forward(*given, **{name: filled(t, args) for name, t in options.items()})
+        try:
+            out = op.forward(*given, **{name: filled(t, args) for name, t in options.items()})
+        except Exception as error:
+            error.add_note(f"raised by op {op.name!r} in a compiled program{line and f', at {line}'}")
+            raise
         outs = tuple(map(np.asarray, out)) if isinstance(out, (tuple, list)) else (np.asarray(out),)
         for found, spec in zip(outs, specs, strict=True):
             if spec is not None and (found.shape != spec.shape or found.dtype != spec.dtype):
+                if sized:
+                    raise Resized
                 raise ValueError(
-                    f"op {op.name!r} gave {found.dtype} {found.shape} in a compiled program, and {spec.dtype} {spec.shape} "
-                    "when it was captured: what it returns must not depend on the values of its inputs"
+                    f"{line and f'{line}: '}op {op.name!r} gave {found.dtype} {found.shape} in a compiled program, and "
+                    f"{spec.dtype} {spec.shape} when it was captured: its shape and dtype must not depend on the values of its "
+                    "inputs"
                 )
         return outs[0] if len(outs) == 1 else outs
 
@@ -385,8 +405,8 @@ def _has_holes(template: Any) -> bool:
     return isinstance(template, Hole) or (isinstance(template, (list, tuple)) and any(map(_has_holes, template)))
 
 
-def _call(*args: Any, op: Any, template: Any, specs: Any, effect: bool = False) -> Any:
-    return caller(op, template, specs)(args)
+def _call(*args: Any, op: Any, template: Any, specs: Any, effect: bool = False, sized: bool = False) -> Any:
+    return caller(op, template, specs, sized)(args)
 
 
 #: What stands for a result that nobody uses.

@@ -14,6 +14,7 @@ from tapenet.compiler.symbol_indexing import setitem
 from tapenet.compiler.symbols import (
     FUNCTIONS,
     CannotLower,
+    Sized,
     Symbol,
     array_of,
     axes_of,
@@ -96,7 +97,7 @@ def _stack(arrays: Any, axis: int = 0, **other: Any) -> Symbol:
 
 def _where(condition: Any, *branches: Any) -> Symbol:
     if len(branches) != 2:
-        raise CannotLower("np.where without branches depends on the values")
+        raise Sized("np.where without branches depends on the values")
     builder = builder_of(condition, *branches)
     condition = builder.cast(array_of(builder, condition).value, bool)
     x, y = (value_of(b) for b in branches)

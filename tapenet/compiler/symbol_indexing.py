@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.compiler.ir import Constant, Result, Value
 from tapenet.compiler.primitives import Hole
-from tapenet.compiler.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of, elementwise
+from tapenet.compiler.symbols import FUNCTIONS, Sized, Symbol, array_of, builder_of, elementwise
 
 
 def _expanded(index: Any, ndim: int) -> tuple[Any, ...]:
@@ -64,7 +64,7 @@ def _holes(index: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
             i = np.asarray(i)
         if _boolean(i):
             if isinstance(i, Symbol):
-                raise CannotLower("a mask chooses how many elements there are")
+                raise Sized("a mask chooses how many elements there are")
             for part in np.nonzero(i):
                 template.append(Hole(len(arrays)))
                 arrays.append(part)

@@ -26,6 +26,17 @@ class CannotLower(Exception):
     """Code does something with a symbol that is no primitive."""
 
 
+class Sized(CannotLower):
+    """Values say how many elements there are: a program has fixed shapes."""
+
+
+#: NumPy's functions of which that is true. (`repeat` is, if the numbers are a symbol.)
+_SIZED = frozenset(
+    {np.argwhere, np.bincount, np.compress, np.extract, np.flatnonzero, np.nonzero, np.repeat, np.trim_zeros, np.unique,
+     np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values}
+)  # fmt: skip
+
+
 class Symbol(NDArrayOperatorsMixin):
     """Stands for an array while an op's forward is being read.
 
@@ -187,7 +198,7 @@ class Symbol(NDArrayOperatorsMixin):
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         handler = FUNCTIONS.get(func)
         if handler is None:
-            raise CannotLower(f"np.{getattr(func, '__name__', func)} is no primitive")
+            raise (Sized if func in _SIZED else CannotLower)(f"np.{getattr(func, '__name__', func)} is no primitive")
         try:
             return handler(*args, **kwargs)
         except TypeError as error:

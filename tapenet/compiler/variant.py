@@ -79,6 +79,8 @@ class Variant:
         plan: what a call does beside.
         dependencies: what it holds for: owners, functions that tell their state, and what these told.
         places, values: names that the function reads, and what stood behind them.
+        redone: None; or, if it raises `Resized` where values say another number of elements than when it was captured, the
+            generators to put back then.
         fast: the code of a call with positional arguments, `fast(args)`; gives `MISS` where it does not apply.
     """
 
@@ -95,6 +97,7 @@ class Variant:
         dependencies: list[tuple[Any, Callable[[], Any], Any]],
         places: list[Place],
         values: list[Any],
+        redone: list[np.random.Generator] | None,
     ) -> None:
         self.title = title
         self.key = key
@@ -107,6 +110,7 @@ class Variant:
         self.dependencies = dependencies
         self.places = places
         self.values = values
+        self.redone = redone
         self.fast: Callable[[tuple[Any, ...]], Any] = _never
         self.checks: bool = getattr(runner, "checks", False)
         #: Tensors from outside, with their leaves, and the hooks on these.

@@ -48,7 +48,7 @@ class Calls:
         if op is None:
             evaluate: Callable[[Sequence[Array]], Any] = partial(_apart, PRIMITIVES[instruction.name].evaluate, params)
         else:
-            evaluate = caller(op, params["template"], params["specs"])
+            evaluate = caller(op, params["template"], params["specs"], bool(params.get("sized")), instruction.line)
         wanted = params.get("specs") or instruction.results  # None for what nobody uses
         stored = self._module.memory.stored
         kept = [

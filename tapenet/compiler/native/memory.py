@@ -158,6 +158,7 @@ class Memory:
         maker = source(value)
         assert maker is not None
         whole = not _may_fail(entry) or entry.name in ("loop", "call", "add_rows")
+        whole = whole and not _is_sized(entry)
         if self._failing[at] < self._order[maker] or not whole:
             return False  # it would be there, or a part of it, when an instruction before it or its own fails
         if last.get(target, -1) > at or not self._overwrites(entry, target, value):
@@ -185,7 +186,7 @@ class Memory:
         for entry in reversed(self.entries):
             found.append(first)
             if _may_fail(entry):
-                first = min(first, self._order[entry])
+                first = -1 if _is_sized(entry) else min(first, self._order[entry])
         return found[::-1]
 
     def _read_elsewhere(self, value: Value) -> bool:
@@ -291,6 +292,11 @@ def _may_fail(entry: Entry) -> TypeGuard[Instruction]:
     if isinstance(entry, Kernel):
         return False
     return entry.name in ("take", "index", "put", "scatter_add", "add_rows") or entry.kind in ("control", "call")
+
+
+def _is_sized(entry: Entry) -> bool:
+    """Whether an entry may find that the program is for other sizes: then nothing may have been written."""
+    return not isinstance(entry, Kernel) and bool(entry.params.get("sized"))
 
 
 def _any_order(entry: Entry) -> bool:

@@ -96,6 +96,8 @@ def _repeat_a(g: Any, a_shape: Any, repeats: Any, axis: int | None) -> Any:
 
 
 def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:
+    if not isinstance(repeats, (int, np.integer, np.ndarray, list, tuple)):  # what is computed decides about the size
+        return np.repeat(a, repeats, axis)
     shape, along, count = _each_repeated(a.shape, repeats, axis)
     a = np.reshape(a, shape)
     if count is None:
