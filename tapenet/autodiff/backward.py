@@ -19,7 +19,7 @@ import numpy as np
 from tapenet.autodiff import mutation, trouble
 from tapenet.autodiff.gradients import GradientError, Gradients, Reads, rule_words, turned
 from tapenet.autodiff.rows import Rows
-from tapenet.autodiff.sites import user_site
+from tapenet.autodiff.sites import user_site, warn_once
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
 from tapenet.ops.low import is_inexact
@@ -154,6 +154,8 @@ def run(
                 [(n, g.total() if type(g) is Reads else g) for n, g in grads.items()] if on_tensors else grads.items()
             )
             grads.clear()
+            if grads.flat is not None:
+                _add_lost(grads.flat, leaves, grads, only)
             if hooked:
                 for i, (node, g) in enumerate(leaves):
                     if type(node) is Leaf and node in hooks:
@@ -206,6 +208,39 @@ def _useful(order: list[Node], only: set[Node]) -> set[Node]:
         if node not in useful and any(p in useful for p in node.parents):
             useful.add(node)
     return useful
+
+
+def _add_lost(flat: dict[Node, Node], leaves: list[tuple[Node, Any]], grads: Gradients, ends: set[Node] | None) -> None:
+    """Warn of leaves (or nodes of `ends`) whose whole gradient was lost in ops with derivative 0, and add zeros for leaves."""
+    useful, site = grads.only, grads.site
+    found = {leaf for leaf, _ in leaves}
+    lost: dict[Node, Node] = {}
+    by = dict(flat)
+    stack = list(flat)
+    for node in stack:  # grows while it is walked over
+        if type(node) is Leaf if ends is None else node in ends:
+            if node not in found:
+                lost[node] = by[node]
+        elif site is None or node.released is not site:  # else the pass has been there
+            for parent in node.parents:
+                if parent not in by and (useful is None or parent in useful):
+                    by[parent] = by[node]
+                    stack.append(parent)
+    for leaf, at in lost.items():
+        if type(leaf) is Leaf:
+            zeros = np.zeros(leaf.shape, leaf.dtype)
+            zeros.flags.writeable = not grads.on_tensors  # of tensors the leaf keeps a copy
+            leaves.append((leaf, grads.tensor._of(zeros) if grads.on_tensors else zeros))
+            del zeros  # who refers to it is counted
+        path, line = at.path, at.line
+        warn_once(
+            f"flat {at.name}",
+            f"the whole gradient by an input ({leaf.spec}) is 0, since it is lost in op {at.name!r}"
+            + (f" in {path}" if path else "")
+            + (f", recorded at {line}" if line else "")
+            + ": its derivative is 0 wherever it has one. Choose a function with a slope; or keep this one, f, and let the "
+            "gradient pass it by: x + tn.stop_gradient(f(x) - x)",
+        )
 
 
 def _released(node: Node) -> RuntimeError:
@@ -264,6 +299,8 @@ def _pull_looking(node: Node, g: Any, grads: Gradients, create_graph: bool) -> t
         grads.add(parent, d)
         if parent in found.owned:
             grads.owned.add(parent)
+    if found.flat is not None:
+        grads.flat = found.flat | (grads.flat or {})
     return told
 
 

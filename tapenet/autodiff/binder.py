@@ -368,7 +368,7 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
     if not op.differentiable:
         return lines + unrecorded
     lines += [
-        f"    if _state.grad and ({_wanted(op)}):",
+        f"    if _state.grad and {'_state.rule is None and ' if op.flat else ''}({_wanted(op)}):",
         "        _dtype = _out.dtype",
     ]
     if not isinstance(op.forward, np.ufunc):

@@ -12,7 +12,7 @@ from tapenet.autodiff.rows import Rows
 from tapenet.autodiff.tape import Leaf, Node, Parents
 from tapenet.ops.indexing.basic import scatter_add, scatter_sum
 from tapenet.ops.low import WIDE, is_low, widened
-from tapenet.ops.op import Scatter
+from tapenet.ops.op import FLAT, Scatter
 from tapenet.ops.shapes.basic import unbroadcast
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Gradients(dict[Node, Any]):
     driver takes the latest node next: all that depend on it have been there before.
     """
 
-    __slots__ = ("by_rows", "on_tensors", "only", "owned", "pending", "site", "tensor")
+    __slots__ = ("by_rows", "flat", "on_tensors", "only", "owned", "pending", "site", "tensor")
 
     def __init__(
         self, tensor: type[Tensor], on_tensors: bool, site: tuple[str, int] | None, only: set[Node] | None
@@ -64,6 +64,8 @@ class Gradients(dict[Node, Any]):
         #: Whether the gradients of large tables may be kept by rows.
         self.by_rows = False
         self.tensor = tensor
+        #: The nodes to which no gradient goes from ops with derivative 0, each with such an op's node.
+        self.flat: dict[Node, Node] | None = None
         #: Whether the gradients are tensors, not arrays.
         self.on_tensors = on_tensors
         #: Where this pass was started, if it releases what it uses; else None.
@@ -112,6 +114,10 @@ class Gradients(dict[Node, Any]):
             for p, each in zip(parent, d, strict=True):
                 if p is not None and (self.only is None or p in self.only):
                     self.put(node, name, p, each)
+            return
+        if d is FLAT:
+            self.flat = self.flat or {}
+            self.flat.setdefault(parent, node)
             return
         if type(d) is Scatter:
             if self.on_tensors:

@@ -108,7 +108,7 @@ class Methods:
         return _given("clip", ops.clip(self, min, max, **options), out)
 
     def round(self, decimals: int = 0, out: Any = None) -> Any:
-        """Rounded to so many decimals; a tensor without gradient."""
+        """Rounded to so many decimals; the gradient is 0."""
         return _given("round", ops.round(self, decimals), out)
 
     def conj(self) -> Any:

@@ -63,8 +63,9 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     tensors = False
     #: The input without a derivative whose tensor needs a gradient, while a rule is recorded for a higher derivative.
     cut = ""
+    records = state.grad and not (op.flat and state.rule is not None)
     for name, value in bound.items():
-        data, parent, is_tensor = _unwrap(value, state.grad)
+        data, parent, is_tensor = _unwrap(value, records)
         tensors = tensors or is_tensor
         if parent is not None:
             if name in op.differentiable:

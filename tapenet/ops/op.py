@@ -35,6 +35,22 @@ RESERVED = frozenset({"g", "out", "wanted"})
 _EMPTY: Any = inspect.Parameter.empty
 
 
+class _Flat:
+    """The gradient by an input on which a result depends in steps: 0 wherever there is one."""
+
+    def __repr__(self) -> str:
+        return "0 · g"
+
+
+#: What the rule of such an input returns, in place of zeros. The driver goes no further that way.
+FLAT = _Flat()
+
+
+def flat() -> Any:
+    """The rule of an input by which the derivative is 0 wherever there is one."""
+    return FLAT
+
+
 class Argument(NamedTuple):
     """One argument of an op: its name, whether it is keyword-only, and its default (`_EMPTY` if none)."""
 
@@ -134,6 +150,8 @@ class Op:
                 a.name for a in self.arguments if a.name not in excluded and (a.required or a.default is None)
             ]
         self.differentiable = tuple(n for n in names if n in self.rules or n in joint_inputs)
+        #: Whether its derivative is 0 by every input: rules that use it take what it gives for a constant.
+        self.flat = bool(self.rules) and all(rule is flat for rule in self.rules.values())
         declared = set(names) if nondiff is True else set(nondiff or ())
         if nondiff is True:
             declared = {a.name for a in self.arguments if a.required}

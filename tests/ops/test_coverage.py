@@ -92,12 +92,12 @@ def test_every_function_has_its_place(space: str) -> None:
 def test_how_many_functions_work() -> None:
     """With a derivative, with those that have none, and refused; and the methods of ufuncs. The page has the numbers."""
     found = [entry(space, name, f) for space in SPACES for name, f in functions(space)]
-    assert sum(map(differentiable, found)) >= 285
+    assert sum(map(differentiable, found)) >= 295
     assert sum(isinstance(f, (Op, Derived)) for f in found) >= 360
     assert sum(isinstance(f, Refused) for f in found) <= 20
     methods = Counter(kind for kinds in methods_table().values() for kind in kinds.values())
-    assert methods["yes"] >= 120
-    assert methods["no derivative"] >= 100
+    assert methods["yes"] >= 130
+    assert methods["no derivative"] >= 90
 
 
 def differentiable(found: Any) -> bool:

@@ -94,8 +94,9 @@ BINARY: dict[str, Domain] = {
     "copysign": Domain(lambda x, y: abs(x) * mp.sign(y), -BIG, BIG),
 }
 
-#: Checked elsewhere: products of rules, choices by masks, parts of numbers, and functions of an order.
+#: Checked elsewhere: products of rules, choices by masks, parts of numbers, functions of an order, and steps.
 ELSEWHERE = {"zmul", "where", "clip", "modf", "frexp", "ldexp", "sinc_derivative", "iv"}
+ELSEWHERE |= {"floor", "ceil", "rint", "trunc", "round", "fix", "floor_divide"}
 ELSEWHERE |= {"conjugate", "real", "imag", "angle", "real_if_close"}
 
 

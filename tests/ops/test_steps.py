@@ -1,8 +1,10 @@
-"""Functions without a derivative: values as NumPy's, and tensors that need no gradient."""
+"""Functions without a derivative: values as NumPy's, and tensors that need no gradient. And steps, whose derivative is 0."""
 
 from __future__ import annotations
 
 import math
+import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -71,7 +73,7 @@ def _id(call: tuple[Any, ...]) -> str:
 
 @pytest.mark.parametrize("call", CALLS, ids=_id)
 @pytest.mark.parametrize("kind", ["as it is", "float32", "one", "none"])
-def test_as_numpy_and_without_gradient(call: tuple[Any, ...], kind: str) -> None:
+def test_as_numpy_and_without_slope(call: tuple[Any, ...], kind: str) -> None:
     f, args, kwargs = call
 
     def cut(value: Any) -> Any:
@@ -91,7 +93,7 @@ def test_as_numpy_and_without_gradient(call: tuple[Any, ...], kind: str) -> None
     expected = np.asarray(f(*args, **kwargs))
     for found in (f(*tensors, **kwargs), getattr(tn, f.__name__)(*tensors, **kwargs)):
         assert type(found) is tn.Tensor
-        assert not found.requires_grad
+        assert found.requires_grad == (f in (np.round, np.around, np.fix) and expected.dtype.kind in "fc")
         assert (found.shape, found.dtype) == (expected.shape, expected.dtype)
         np.testing.assert_array_equal(found.numpy(), expected)
 
@@ -114,6 +116,80 @@ def test_rounding_ends_the_gradient_of_its_part_alone() -> None:
     ((x - np.round(x)) ** 2).sum().backward()
     assert x.grad is not None
     np.testing.assert_allclose(x.grad.numpy(), [0.6, -0.8])
+
+
+#: Functions whose results are steps of what they are given.
+STEPS: dict[str, Any] = {
+    "floor": np.floor, "ceil": np.ceil, "rint": np.rint, "round": lambda x: np.round(x, 1), "trunc": np.trunc, "fix": np.fix,
+    "sign": np.sign, "floor_divide": lambda x: x // 0.7, "divisor": lambda x: 5.0 // x,
+    "divmod": lambda x: np.divmod(x, 0.7)[0],
+    "modf": lambda x: np.modf(x)[1], "heaviside": lambda x: np.heaviside(x, 0.5), "copysign": lambda x: np.copysign(1.0, x),
+    "method": lambda x: x.round(1),
+}  # fmt: skip
+
+
+def _step_passes(f: Any, create_graph: bool) -> tuple[Any, Any, Any]:
+    """The gradients by what goes into a step, by what goes in and passes it by too, and by what does not go in."""
+    lost, other, free = (tn.tensor([1.3, -2.7], requires_grad=True) for _ in range(3))
+    (f(lost * other) * free + other).sum().backward(create_graph=create_graph)
+    return lost.grad, other.grad, free.grad
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_have_gradients_of_zero_and_say_so_where_they_are_all_there_is(name: str, create_graph: bool) -> None:
+    f = STEPS[name]
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            lost, other, free = _step_passes(f, create_graph)
+            assert lost.tolist() == [0.0, 0.0]
+            assert other.tolist() == [1.0, 1.0]
+            np.testing.assert_array_equal(free.data, np.broadcast_to(f(tn.tensor([1.3, -2.7]) ** 2).data, 2))
+    here = [w for w in found if w.filename == __file__]
+    assert len(here) == len(found) <= 1  # once for each op at a line: another test may have been there
+    assert all(
+        re.match(r"the whole gradient by an input \(float64 \(2,\)\) is 0, .* op '\w+'.*stop_gradient", str(w.message))
+        for w in here
+    )
+
+
+def test_a_step_that_loses_a_whole_gradient_is_named_once() -> None:
+    x = tn.tensor([1.3, 2.6], requires_grad=True)
+    words = r"the whole gradient by an input .* lost in op 'floor': its derivative is 0.*x \+ tn\.stop_gradient\(f\(x\) - x\)"
+
+    def steps() -> None:
+        for _ in range(3):
+            (np.floor(x) ** 2).sum().backward()
+
+    with pytest.warns(RuntimeWarning, match=words) as found:
+        steps()
+    assert [(w.filename, w.lineno) for w in found] == [(__file__, steps.__code__.co_firstlineno + 2)]
+    with pytest.warns(RuntimeWarning, match=words):
+        assert tn.grad(lambda x: np.floor(x).sum())(x).tolist() == [0.0, 0.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tn.grad(lambda x: (x + tn.stop_gradient(np.floor(x) - x)).sum())(x)
+        tn.grad(tn.grad(lambda x: np.abs(x) ** 3 + np.remainder(x, 0.7)))(2.0)  # steps in rules are constants there
+
+
+@pytest.mark.parametrize("backend", ["numpy", "native"])
+def test_steps_in_compiled_functions(backend: str) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    w, v = (tn.tensor([1.3, -2.7], requires_grad=True) for _ in range(2))
+
+    def f(x: Any) -> Any:
+        loss = (np.floor(w * x) * v).sum()
+        loss.backward()
+        return loss
+
+    compiled = tn.compile(f, backend=backend, keep_grads=True)
+    for x in ([1.0, 2.0], [3.0, 0.1]):
+        w.grad = v.grad = None
+        compiled(np.array(x))
+        assert w.grad.tolist() == [0.0, 0.0]
+        assert v.grad.tolist() == np.floor(w.data * x).tolist()
 
 
 @pytest.mark.parametrize("f", [np.allclose, np.array_equal, np.array_equiv])

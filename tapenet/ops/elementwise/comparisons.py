@@ -1,30 +1,41 @@
-"""Comparisons, signs, rounding and logic, element by element: functions without a derivative."""
+"""Comparisons, signs, rounding and logic, element by element: functions without a derivative, or with 0 for one."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import Op, flat, op
 from tapenet.ops.registry import Samples, sample
 
 
+def derivatives(names: Iterable[str], steps: bool) -> dict[str, Any]:
+    """What an op says of derivatives by its inputs: that they are 0, if it has steps, or that there are none."""
+    if not steps:
+        return {"nondiff": True}
+    return {"grads": dict.fromkeys(names, flat), "gradients": "; ".join(f"{name}: 0 · g" for name in names)}
+
+
 def _plain(
-    f: np.ufunc, summary: str, formula: str, example: str, label: str | None = None, samples: Samples | None = None
-) -> Op:
-    doc = f"""{summary}, element by element. Returns a tensor without gradient.
+    f: np.ufunc, summary: str, formula: str, example: str, label: str | None = None, samples: Samples | None = None,
+    steps: bool = False,
+) -> Op:  # fmt: skip
+    """An op without a derivative; or with steps, where its derivative is 0 wherever it has one."""
+    result = "The gradient is 0" if steps else "Returns a tensor without gradient"
+    doc = f"""{summary}, element by element. {result}.
 
     >>> import tapenet as tn
     >>> tn.{example}
     """
     if samples is None:
         samples = binary_samples() if f.nin == 2 else unary_samples()
-    made: Op = op(f, name=f.__name__, numpy=f, nondiff=True, label=label, formula=formula, doc=doc, samples=samples,
-                  mend=broadcast_mend if f.nin == 2 else None)  # fmt: skip
+    made: Op = op(f, name=f.__name__, numpy=f, label=label, formula=formula, doc=doc, samples=samples,
+                  mend=broadcast_mend if f.nin == 2 else None, **derivatives("xy"[: f.nin], steps))  # fmt: skip
     made.__module__ = __name__
     return made
 
@@ -56,7 +67,11 @@ isnan = _plain(np.isnan, "Whether x is nan", "x is nan", "isnan(tn.tensor([1.0])
 signbit = _plain(np.signbit, "Whether the sign of x is negative", "x has a minus sign",
                  "signbit(tn.tensor([-1.0]))\n    Tensor([ True])")  # fmt: skip
 _sign = _plain(
-    np.sign, "The sign of x: -1, 0 or 1", "−1, 0 or 1, the sign of x", "sign(tn.tensor([-3.0]))\n    Tensor([-1.])"
+    np.sign,
+    "The sign of x: -1, 0 or 1",
+    "−1, 0 or 1, the sign of x",
+    "sign(tn.tensor([-3.0]))\n    Tensor([-1.])",
+    steps=True,
 )
 
 
@@ -71,7 +86,7 @@ _sign = _plain(
 def sign(x: Any, **options: Any) -> Any:
     """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0.
 
-    That of real numbers has no gradient. That of complex numbers has one, as it turns with x: 0 at 0 and infinities. The
+    The gradient of real numbers is 0. That of complex numbers is not, as it turns with x: 0 at 0 and infinities. The
     options are those of `np.sign`.
 
     >>> import tapenet as tn
@@ -89,14 +104,18 @@ def sign(x: Any, **options: Any) -> Any:
     return np.where(turns, np.where(turns, x, 0) / np.where(turns, size, 1), _sign(x))
 
 
-floor = _plain(np.floor, "The largest integer not above x", "⌊x⌋", "floor(tn.tensor([1.7]))\n    Tensor([1.])")
-ceil = _plain(np.ceil, "The smallest integer not below x", "⌈x⌉", "ceil(tn.tensor([1.2]))\n    Tensor([2.])")
+floor = _plain(np.floor, "The largest integer not above x", "⌊x⌋", "floor(tn.tensor([1.7]))\n    Tensor([1.])",
+               steps=True)  # fmt: skip
+ceil = _plain(np.ceil, "The smallest integer not below x", "⌈x⌉", "ceil(tn.tensor([1.2]))\n    Tensor([2.])",
+              steps=True)  # fmt: skip
 rint = _plain(np.rint, "The nearest integer, ties to even", "x rounded to the nearest integer",
-              "rint(tn.tensor([1.7]))\n    Tensor([2.])")  # fmt: skip
-trunc = _plain(np.trunc, "The integer part of x", "x rounded towards 0", "trunc(tn.tensor([-1.7]))\n    Tensor([-1.])")
+              "rint(tn.tensor([1.7]))\n    Tensor([2.])", steps=True)  # fmt: skip
+trunc = _plain(np.trunc, "The integer part of x", "x rounded towards 0", "trunc(tn.tensor([-1.7]))\n    Tensor([-1.])",
+               steps=True)  # fmt: skip
 floor_divide = _plain(
-    np.floor_divide, "The quotient rounded down", "⌊x/y⌋", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//"
-)
+    np.floor_divide, "The quotient rounded down", "⌊x/y⌋", "floor_divide(tn.tensor([7.0]), 2)\n    Tensor([3.])", "//",
+    steps=True,
+)  # fmt: skip
 logical_and = _plain(
     np.logical_and, "x and y", "x and y", "logical_and(tn.tensor([True]), False)\n    Tensor([False])", "and", _truths
 )

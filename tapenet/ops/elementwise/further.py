@@ -21,7 +21,7 @@ from tapenet.ops.elementwise.basic import (
 from tapenet.ops.elementwise.blocks import BLOCK, blockwise
 from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
 from tapenet.ops.low import WIDE, is_float, is_low
-from tapenet.ops.op import Op, Rule, op
+from tapenet.ops.op import FLAT, Op, Rule, flat, op
 from tapenet.ops.registry import sample
 
 
@@ -134,7 +134,7 @@ heaviside = _binary(
     np.heaviside, "The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too",
     "0 where x < 0, y where x = 0, 1 where x > 0", "x: 0 · g; y: g where x = 0, else 0",
     "heaviside(tn.tensor([-2.0, 0.0, 3.0]), 0.5)\n    Tensor([0. , 0.5, 1. ])",
-    x=lambda g: np.zeros_like(g), y=lambda g, x: np.where(x == 0, g, 0),
+    x=flat, y=lambda g, x: np.where(x == 0, g, 0),
 )  # fmt: skip
 
 
@@ -223,7 +223,7 @@ fmod = _binary(
 
 @derived(numpy=np.divmod, samples=binary_samples(0.3, 1.7))
 def divmod(x: Any, y: Any, **options: Any) -> tuple[Any, Any]:
-    """`floor_divide` and `remainder` at once, element by element. The quotient has no gradient.
+    """`floor_divide` and `remainder` at once, element by element. The gradient of the quotient is 0.
 
     Args:
         x, y: arrays whose shapes broadcast, or Python numbers.
@@ -244,11 +244,11 @@ modf = op(
     name="modf",
     numpy=np.modf,
     outputs=2,
-    nondiff_outputs=(1,),
-    x=lambda g: g[0],
+    tell_unused=True,
+    x=lambda g: FLAT if g[0] is None else g[0],
     formula="x − trunc(x), trunc(x)",
     gradients="x: g of the first",
-    doc="""The fractional and the whole part, both of the sign of x, element by element. The whole part has no gradient.
+    doc="""The fractional and the whole part, both of the sign of x, element by element. The gradient of the whole part is 0.
 
     Args:
         x: an array of floats, of any shape.
@@ -324,7 +324,7 @@ ldexp = op(
 copysign = _binary(
     np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "abs(x) with the sign of y",
     "x: g · sign(x) · sign of y; y: 0 · g", "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
-    x=lambda g, x, out: g * (np.sign(x) * np.sign(out)), y=lambda g: np.zeros_like(g),
+    x=lambda g, x, out: g * (np.sign(x) * np.sign(out)), y=flat,
 )  # fmt: skip
 fabs = _unary(np.fabs, "The absolute value |x|, of real numbers", "x where x ≥ 0, else −x", "g · sign(x)",
               "fabs(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip

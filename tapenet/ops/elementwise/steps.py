@@ -1,4 +1,4 @@
-"""Rounding, number theory, bits and comparisons, element by element: without a derivative."""
+"""Rounding, number theory, bits and comparisons, element by element: without a derivative, or with 0 for one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples
-from tapenet.ops.elementwise.comparisons import invert
+from tapenet.ops.elementwise.comparisons import derivatives, invert
 from tapenet.ops.low import is_float
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
@@ -16,8 +16,10 @@ from tapenet.ops.registry import Samples, sample
 def _step(
     f: Any, summary: str, arguments: str, formula: str, example: str, samples: Samples, label: str | None = None,
     numpy: Any = None, forward: Any = None, note: str = "", nondiff: Any = True, mend: Any = None,
+    steps: str = "",
 ) -> Op:  # fmt: skip
-    doc = f"""{summary}. Returns a tensor without gradient.{note}
+    """An op without a derivative; or with one of 0, wherever it has one, by the input that `steps` names."""
+    doc = f"""{summary}. {"The gradient is 0" if steps else "Returns a tensor without gradient"}.{note}
 
     Args:
         {arguments}
@@ -26,8 +28,8 @@ def _step(
     >>> tn.{example}
     """
     made: Op = op(
-        forward or f, name=f.__name__, numpy=numpy or f, nondiff=nondiff, label=label, formula=formula, doc=doc,
-        samples=samples, mend=mend,
+        forward or f, name=f.__name__, numpy=numpy or f, label=label, formula=formula, doc=doc,
+        samples=samples, mend=mend, **(derivatives([steps], True) if steps else {"nondiff": nondiff}),
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -48,12 +50,12 @@ round = _step(
         sample(r.normal(size=(2, 3))), sample(10 * r.normal(size=3), 2), sample(100 * r.normal(size=()), decimals=-1),
         sample(np.array([15, 25]), -1), sample(r.normal(size=2) + 1j, 1), sample(np.zeros((0, 2))),
     ],
-    numpy=(np.round, np.around), forward=lambda a, decimals=0: np.round(a, decimals),
+    numpy=(np.round, np.around), forward=lambda a, decimals=0: np.round(a, decimals), steps="a",
 )  # fmt: skip
 fix = _step(
     np.fix, "The nearest integer towards 0, element by element: `trunc` by another name", _X,
     "x rounded towards 0", "fix(tn.tensor([1.7, -1.7]))\n    Tensor([ 1., -1.])",
-    lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))], forward=np.trunc,
+    lambda r: [*unary_samples()(r), sample(np.zeros((0, 2)))], forward=np.trunc, steps="x",
 )  # fmt: skip
 
 

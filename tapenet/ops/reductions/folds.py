@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import op
+from tapenet.ops.op import FLAT, op
 from tapenet.ops.reductions import cumulative
 from tapenet.ops.reductions.common import mend, without_nan
 from tapenet.ops.registry import numpy_functions, sample
@@ -78,7 +78,8 @@ def _gradient(ufunc: np.ufunc, name: str, g: Any, x: Any, y: Any, out: Any) -> A
     """The gradient of ufunc(x, y) by "x" or "y", by the rule of the op that it is."""
     made: Any = numpy_functions[ufunc]
     known = {"g": g, "x": x, "y": y, "out": out}
-    return made.rules[name](**{need: known[need] for need in made.needs[name]})
+    d = made.rules[name](**{need: known[need] for need in made.needs[name]})
+    return np.zeros_like(g) if d is FLAT else d
 
 
 def _through(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
