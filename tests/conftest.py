@@ -79,6 +79,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
 
 
+@pytest.fixture
+def no_garbage() -> None:
+    """For a test that counts what lives: what earlier ones left in cycles does not go in its middle."""
+    gc.collect()
+
+
 @pytest.fixture(autouse=True)
 def _numpy_functions_restored() -> Iterator[None]:
     """An op that a test defines may stand for a NumPy function; afterwards none does that did not before."""

@@ -15,6 +15,8 @@ from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.interned import Constant
 from tapenet.autodiff.tape import Leaf, Node, Scope, local
 
+pytestmark = pytest.mark.usefixtures("no_garbage")
+
 
 class Pair(NamedTuple):
     a: Any

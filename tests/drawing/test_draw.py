@@ -168,6 +168,7 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
     )
 
 
+@pytest.mark.usefixtures("no_garbage")
 @pytest.mark.parametrize("options", [{}, {"backward": True}, {"color_by": "time"}, {"color_by": "grad_norm"}])
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("wrapped", [False, True])

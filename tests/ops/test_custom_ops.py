@@ -861,6 +861,7 @@ class Squash(nn.Module):
         return softclip(self.fc(x), 2.0)
 
 
+@pytest.mark.usefixtures("no_garbage")
 def test_in_a_layer() -> None:
     net = nn.Sequential(Squash(), nn.Linear(3, 1))
     out = net(np.ones((4, 2), np.float32))
