@@ -50,7 +50,7 @@ from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
 from tapenet.ops.registry import is_own
-from tapenet.ops.signatures import parameters
+from tapenet.ops.signatures import OF_UFUNCS, parameters
 
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
 _looks_for_low = False
@@ -188,8 +188,7 @@ def _signature(op: Op) -> str:
             parts.append("*")
             starred = True
         parts.append(a.name if a.required else f"{a.name}=_default_{a.name}")
-    if _takes_more(op):
-        parts.append("**_more")
+    parts.append("**_more")  # an empty dict costs less than a fiftieth of a small op
     return ", ".join(parts)
 
 
@@ -201,23 +200,15 @@ def _further(op: Op) -> Any:
     return partial(record.further, op, answer, _known(op))
 
 
-def _known(op: Op) -> frozenset[str] | None:
+def _known(op: Op) -> tuple[str, ...] | None:
     """The names of the arguments of an op and of what answers further options; None where that takes any."""
+    own = [a.name for a in op.arguments]
     if isinstance(op.more, np.ufunc):
-        return None
+        return (*own, *OF_UFUNCS)
     more = () if op.more is None else parameters(op.more)
     if more is None or any(p.kind is p.VAR_KEYWORD for p in more):
         return None
-    return frozenset([*(a.name for a in op.arguments), *(p.name for p in more)])
-
-
-def _takes_more(op: Op) -> bool:
-    """Whether calls may have options beside the op's own: it says so, or stands for a NumPy function with others."""
-    if op.more is not None:
-        return True
-    own = {a.name for a in op.arguments}
-    known = [parameters(function) for function in op.numpy if not isinstance(function, np.ufunc)]
-    return any(of_one is None or not own.issuperset(p.name for p in of_one) for of_one in known)
+    return tuple(dict.fromkeys([*own, *(p.name for p in more)]))
 
 
 def _fast_call(op: Op, timed: bool = False) -> Any:
@@ -229,9 +220,8 @@ def _fast_call(op: Op, timed: bool = False) -> Any:
     kwargs = "{" + ", ".join(f"'{n}': {n}" for n in keyword) + "}"
     general = f"return _apply(self, {args}, {kwargs})"
     lines = [f"def __call__({_signature(op)}):"]
-    if _takes_more(op):
-        given = [*positional, *(f"{n}={n}" for n in keyword), "**_more"]
-        lines.append(f"    if _more: return _further({', '.join(given)})")
+    given = [*positional, *(f"{n}={n}" for n in keyword), "**_more"]
+    lines.append(f"    if _more: return _further({', '.join(given)})")
     lines += ["    _state = _local.state", "    if not _state.fast:"]
     if op.outputs != 1:  # timed by the general recorder
         return _compile(op, "__call__", [*lines, f"        {general}", *_several(op, general)])

@@ -23,7 +23,7 @@ from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
 from tapenet.ops.op import Op
 from tapenet.ops.sequences import refilled
-from tapenet.ops.signatures import by_name
+from tapenet.ops.signatures import by_name, check_keywords
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -256,17 +256,25 @@ def _call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
     """What calling a derived function does."""
     if kwargs and (found := ops.protocol.further(function, args, kwargs)) is not NotImplemented:
         return found
-    return function.function(*args, **kwargs)
+    try:
+        return function.function(*args, **kwargs)
+    except TypeError:
+        check_keywords(function.name, function.function, kwargs)
+        raise
 
 
 def _call_derived_low(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
     """The same once there are low types."""
     if kwargs and (found := ops.protocol.further(function, args, kwargs)) is not NotImplemented:
         return found
-    if function.replaces:
-        return function.function(*args, **kwargs)
-    full = local.state.autocast is not None and _stays_full(function)
-    return widely(function.function, args, kwargs, full)
+    try:
+        if function.replaces:
+            return function.function(*args, **kwargs)
+        full = local.state.autocast is not None and _stays_full(function)
+        return widely(function.function, args, kwargs, full)
+    except TypeError:
+        check_keywords(function.name, function.function, kwargs)
+        raise
 
 
 install_caller(_call_derived)

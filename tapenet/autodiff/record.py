@@ -25,6 +25,7 @@ from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.ops.sequences import refilled
+from tapenet.ops.signatures import unexpected
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
@@ -144,15 +145,14 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return op.several(made)
 
 
-def further(op: Op, more: Any, known: frozenset[str] | None, /, *args: Any, **kwargs: Any) -> Any:
+def further(op: Op, more: Any, known: tuple[str, ...] | None, /, *args: Any, **kwargs: Any) -> Any:
     """A call of an op with options beside its own: those that NumPy's functions have alike, and others by `more`. What is not
     among the `known` is refused; None says that `more` does that."""
     found = ops.protocol.further(op, args, kwargs)
     if found is not NotImplemented:
         return found
-    if known is not None and not kwargs.keys() <= known:
-        unknown = next(name for name in kwargs if name not in known)
-        raise TypeError(f"{op.name}() got an unexpected keyword argument {unknown!r}")
+    if known is not None and not kwargs.keys() <= set(known):
+        raise unexpected(op.name, next(name for name in kwargs if name not in known), known)
     return more(*args, **kwargs)
 
 
@@ -188,10 +188,7 @@ def bind(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any
     if position < len(args):
         raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op)}")
     if given:
-        raise TypeError(
-            f"{op.name}() has no argument {next(iter(given))!r}; its arguments are {_names(op)}. Options of the NumPy "
-            "function that are not among them are not supported on tensors"
-        )
+        raise unexpected(op.name, next(iter(given)), [a.name for a in op.arguments])
     return bound
 
 

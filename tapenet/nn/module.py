@@ -22,6 +22,7 @@ from tapenet.nn.state import LoadReport, by_name, load
 from tapenet.nn.tree import Tree, walk
 from tapenet.nn.words import described
 from tapenet.ops.low import dtype_of, is_float, meet
+from tapenet.ops.signatures import check_keywords
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
@@ -84,6 +85,12 @@ class Module(Tree):
         init = vars(cls).get("__init__")
         if init is not None and cls.__module__.startswith(_LAYERS):
             cls.__init__ = checked(init)  # type: ignore[method-assign]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Look at the keywords that a module is made with: Python's own error would not say which there are."""
+        if kwargs:
+            check_keywords(cls.__name__, cls.__init__, kwargs)
+        return super().__new__(cls)
 
     # -- calling -------------------------------------------------------------------------------------------------
 

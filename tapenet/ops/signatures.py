@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+#: The options that all of NumPy's ufuncs take.
+OF_UFUNCS = ("out", "where", "casting", "order", "dtype", "subok", "signature")
 
 
 @functools.lru_cache(1024)
@@ -19,6 +22,35 @@ def parameters(function: Callable[..., Any]) -> tuple[inspect.Parameter, ...] | 
         return tuple(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         return None
+
+
+def unexpected(name: str, keyword: str, known: Iterable[str]) -> TypeError:
+    """The error for a call with a keyword that a function does not take: what it takes, and what is spelt alike.
+
+    >>> unexpected("sum", "axsi", ["a", "axis"])
+    TypeError("sum() got an unexpected keyword argument 'axsi'; did you mean 'axis'? It takes: a, axis")
+    """
+    import difflib
+
+    names = list(known)
+    near = difflib.get_close_matches(keyword, names, 1)
+    meant = f"; did you mean {near[0]!r}? It takes: " if near else "; it takes: "
+    return TypeError(f"{name}() got an unexpected keyword argument {keyword!r}{meant}{', '.join(names) or 'none'}")
+
+
+def check_keywords(name: str, function: Callable[..., Any], keywords: Iterable[str]) -> None:
+    """Raise for a keyword that a function does not take.
+
+    Raises:
+        TypeError: says which it takes.
+    """
+    known = parameters(function)
+    if known is None or any(p.kind is p.VAR_KEYWORD for p in known):
+        return
+    names = [p.name for p in known if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.name != "self"]
+    for keyword in keywords:
+        if keyword not in names:
+            raise unexpected(name, keyword, names) from None
 
 
 def position(function: Callable[..., Any], name: str) -> int | None:

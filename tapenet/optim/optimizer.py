@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
+from tapenet.ops.signatures import check_keywords
 from tapenet.optim.foreign import is_torchs, translated
 from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate, check_wide
 from tapenet.optim.parameters import Parameters, Position, arranged, named_parameters
@@ -63,6 +64,12 @@ class Optimizer:
     Attributes:
         groups: the parameter groups, dicts with "params" and the group's options; these may be changed later.
     """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Look at the keywords that an optimizer is made with: Python's own error would not say which there are."""
+        if kwargs:
+            check_keywords(cls.__name__, cls.__init__, kwargs)
+        return super().__new__(cls)
 
     def __init__(self, params: Parameters, *, lr: float | Schedule, **options: Any) -> None:
         """Make an optimizer of these parameters.
