@@ -16,7 +16,7 @@ import pytest
 from scipy import special
 
 import tapenet as tn
-from tapenet import nn
+from tapenet import nn, optim
 from tapenet.autodiff.gradients import GradientError
 from tapenet.ops.registry import registry
 from tapenet.testing import check_grads, check_op
@@ -680,6 +680,44 @@ def test_calls_that_do_not_fit_name_the_op() -> None:
             ):
                 with pytest.raises(TypeError, match=r"(softclip|polar)\(\)"):
                     call()
+
+
+def test_an_unknown_keyword_is_answered_with_the_known_ones() -> None:
+    x = leaf([1.0, 2.0])
+    several = tn.op(lambda xs, k=1: tuple(xs), name="several", outputs=None, xs=lambda g: g)
+    for call, words in (
+        (lambda: softclip(x, limt=2.0), r"softclip\(\) .* 'limt'; did you mean 'limit'\? It takes: x, limit$"),
+        (lambda: several([x], foo=2), r"several\(\) .* 'foo'; it takes: xs, k$"),
+        (lambda: tn.linear(x, x, bais=x), r"linear\(\) .* 'bais'; did you mean 'bias'\? It takes: x, weight, bias$"),
+        (
+            lambda: x.sum(axsi=0),
+            r"sum\(\) .* did you mean 'axis'\? It takes: a, axis, dtype, keepdims, initial, where$",
+        ),
+        (lambda: tn.exp(x, ot=x), r"exp\(\) .* did you mean 'out'\? It takes: x, out, where, casting, "),
+        (lambda: tn.average(x, weigths=x), r"average\(\) .* did you mean 'weights'\? It takes: a, axis, weights, "),
+        (lambda: nn.Linear(2, 3, bais=False), r"Linear\(\) .* did you mean 'bias'\? It takes: in_features, "),
+        (lambda: optim.SGD([x], lr=0.1, momentm=0.9), r"SGD\(\) .* did you mean 'momentum'\? It takes: params, lr, "),
+    ):
+        for slow in (False, True):
+            with tn.debug() if slow else tn.enable_grad(), pytest.raises(TypeError, match=words) as caught:
+                call()
+            assert "got an unexpected keyword argument" in str(caught.value)
+
+
+def test_keywords_of_modules_of_ones_own() -> None:
+    class Net(nn.Module):
+        def __init__(self, width: int = 3) -> None:
+            self.width = width
+
+    class Free(Net):
+        def __init__(self, **options: Any) -> None:
+            super().__init__()
+            self.options = options
+
+    assert Net(width=2).width == 2
+    assert Free(anything=1).options == {"anything": 1}
+    with pytest.raises(TypeError, match=r"Net\(\) got an .* 'widht'; did you mean 'width'\? It takes: width$"):
+        Net(widht=2)  # type: ignore[call-arg]
 
 
 # -- mistakes in a definition ------------------------------------------------------------------------------------

@@ -394,6 +394,17 @@ def test_targets_and_weights_may_be_tensors_but_weights_get_no_gradient() -> Non
 
 
 @pytest.mark.parametrize("name", CLASSES)
+def test_classes_in_the_last_axis_are_told_from_other_mistakes(name: str) -> None:
+    """As a language model gives them: (batch, time, classes)."""
+    loss = CLASSES[name][0]
+    logits, target = tn.tensor(np.zeros((2, 4, 3))), np.zeros((2, 4), int)
+    words = r"must have \(2, 3\), since the classes lie in axis 1.*input.reshape\(-1, 3\) and target.reshape\(-1\)"
+    with pytest.raises(ValueError, match=words):
+        loss(logits, target)
+    assert loss(logits.reshape(-1, 3), target.reshape(-1)).shape == ()
+
+
+@pytest.mark.parametrize("name", CLASSES)
 @pytest.mark.parametrize(
     ("target", "kind", "text"),
     [

@@ -86,7 +86,9 @@ def indices_fit(input: Any, target: Any, weight: Any) -> None:
         if target.shape == shape:
             text += f": one-hot rows are turned into indices by target.argmax({class_axis(len(shape))})"
         elif len(shape) > 2 and target.shape == shape[:-1]:
-            text += f", since the classes lie in axis 1. Where they lie in the last: input.reshape(-1, {shape[-1]}) and "
+            text += (
+                f", since the classes lie in axis 1. Where they lie in the last: input.reshape(-1, {shape[-1]}) and "
+            )
             text += "target.reshape(-1)"
         elif math.prod(target.shape) == math.prod(expected):
             text += f": target.reshape({', '.join(map(str, expected))})"
