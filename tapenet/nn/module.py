@@ -88,7 +88,7 @@ class Module(Tree):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Look at the keywords that a module is made with: Python's own error would not say which there are."""
-        if kwargs:
+        if kwargs and cls.__init__ is not Module.__init__:
             check_keywords(cls.__name__, cls.__init__, kwargs)
         return super().__new__(cls)
 
