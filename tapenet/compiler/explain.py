@@ -220,7 +220,7 @@ def _states(variants: Sequence[Variant]) -> dict[str, list[str]]:
 
 def _plain(value: Any) -> Any:
     """The value in a fingerprint that tells its type too."""
-    return value[1] if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], type) else value
+    return value[1] if isinstance(value, tuple) and value and isinstance(value[0], type) else value
 
 
 __all__ = ["Explanation", "Work", "keeps_changing", "size_in_words", "work"]

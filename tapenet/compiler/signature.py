@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.alike import distinct
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.layout import dense_order
@@ -73,7 +74,7 @@ class Call:
                 "neither an array nor hashable, so that no program can be kept for it: give an array, a number, a tuple, "
                 "list or dict of these, or something that can be compared, such as a frozenset",
             ) from None
-        return "static", kind, value
+        return "static", kind, value, distinct(value)
 
     def _array(self, given: Any, data: Any) -> Key:
         if type(data) is not ndarray or not data.dtype.isnative:
@@ -205,7 +206,7 @@ def in_words(entry: Key) -> str:
         lies = "" if order is None else f", axes {order} from the slowest in memory to the fastest"
         return f"{dtype} {shape}{lies}" + ("" if leaf is None else ", requires_grad=True")
     if entry[0] == "static":
-        _, kind, value = entry
+        kind, value = entry[1:3]
         if kind is float:
             return repr(float.fromhex(value))
         by_identity = kind.__hash__ is object.__hash__ and value is not None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.capture import Same
+from tapenet.autodiff.alike import Same
 from tapenet.autodiff.gradients import GradientError, turned
 from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.tape import bump, local, next_number

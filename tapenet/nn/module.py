@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tapenet.autodiff.capture import Capture, Same, capturing
+from tapenet.autodiff.alike import Same
+from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.sites import user_line, user_site, warn_once
 from tapenet.autodiff.tape import CaptureError, Scope, ThreadTape, bump, local
@@ -514,7 +515,7 @@ def _state(value: Any, depth: int = 1) -> Any:
     levels of these) by their parts, everything else by its identity. A tensor also says whether it needs a gradient."""
     kind = type(value)
     if kind in _VALUES or isinstance(value, np.generic):
-        return kind, value
+        return (kind, value) if value else (kind, value, repr(value))  # 0.0 and -0.0 are equal
     if isinstance(value, np.dtype):
         return value
     if kind is Tensor:

@@ -16,7 +16,8 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import tape
-from tapenet.autodiff.capture import Capture, Same, capturing
+from tapenet.autodiff.alike import Same
+from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor

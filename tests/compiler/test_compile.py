@@ -11,6 +11,9 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import dataclass
+from decimal import Decimal
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -164,8 +167,8 @@ def test_the_first_call_is_a_real_one() -> None:
 
 @backends
 def test_nested_arguments(compiled: Compile) -> None:
-    seen: list[Any] = []
-    note = seen.append  # a function is not looked into
+    seen: SimpleQueue[Any] = SimpleQueue()  # which is not looked into
+    note = seen.put
 
     def f(a: Any, batch: Any, *more: Any, scale: Any = None) -> Any:
         note((type(a), type(batch["x"]), batch["name"], type(batch["parts"]), type(batch["pair"]), more[1]))
@@ -182,7 +185,8 @@ def test_nested_arguments(compiled: Compile) -> None:
         args, kwargs = arguments(k)
         expected = (X + X * k - X * k + X + np.float32(k)) * 2.0
         np.testing.assert_allclose(g(*args, **kwargs).data, expected, rtol=1e-6)
-    assert seen == [(tn.Tensor, tn.Tensor, "n", list, Pair, 7)]
+    assert seen.get() == (tn.Tensor, tn.Tensor, "n", list, Pair, 7)
+    assert seen.empty()
 
 
 @backends
@@ -307,6 +311,44 @@ def test_what_tells_calls_apart(first: Any, second: Any) -> None:
     assert len(f.variants) == 2
 
 
+@dataclass(frozen=True)
+class Options:
+    a: Any
+    b: Any = 0
+
+
+class Compared:
+    __slots__ = ("a",)
+
+    def __init__(self, a: Any) -> None:
+        self.a = a
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Compared) and self.a == other.a
+
+    def __hash__(self) -> int:
+        return hash(self.a)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [Options(1), Options(1.0), Options(True)],
+        [Options(Options((1,))), Options(Options((1.0,)))],
+        [Options(0.0), Options(-0.0)],
+        [frozenset({1}), frozenset({1.0}), frozenset({True})],
+        [Compared(1), Compared(1.0)],
+        [Decimal("1.0"), Decimal("1.00")],
+        [complex(1, 0.0), complex(1, -0.0)],
+    ],
+)
+def test_what_is_equal_and_not_alike_is_told_apart(values: list[Any]) -> None:
+    f = tn.compile(lambda x, y: x + 1, backend="numpy")
+    for value in (*values, *copy.deepcopy(values)):
+        f(X, value)
+    assert len(f.variants) == len(values)
+
+
 def test_what_does_not() -> None:
     f = tn.compile(lambda x, y: x + 1, backend="numpy")
     other = float("nan")
@@ -340,12 +382,11 @@ def test_arguments_by_name_after_a_gap() -> None:
 
 def test_grad_mode_and_debug_are_part_of_the_key() -> None:
     w = tn.tensor([2.0], requires_grad=True)
-    modes: list[bool] = []
-    note = modes.append
+    modes: SimpleQueue[bool] = SimpleQueue()
 
     def f(x: Any) -> Any:
         y = x * w
-        note(y.requires_grad)
+        modes.put(y.requires_grad)
         return y
 
     g = tn.compile(f, backend="numpy")
@@ -355,7 +396,7 @@ def test_grad_mode_and_debug_are_part_of_the_key() -> None:
             g(np.ones(1))
         with tn.debug():
             g(np.ones(1))
-    assert modes == [True, False, True]
+    assert [modes.get() for _ in range(modes.qsize())] == [True, False, True]
     assert len(g.variants) == 3
 
 
