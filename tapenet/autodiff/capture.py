@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tapenet.autodiff.tape import Leaf, Tape, local
+from tapenet.ops.random import Saved
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor
@@ -26,6 +27,7 @@ class Capture(Tape):
         dependencies: what the program holds for beside its arguments: owners, functions that tell their state, and
             what these told. `epoch` says when to ask again.
         outer: the capture inside which this one was entered, if any; it learns all that this one does.
+        failure: what happened that a replay could not repeat, the first of it.
     """
 
     captures = True
@@ -35,6 +37,7 @@ class Capture(Tape):
         self.grads: dict[Leaf, GradUse] = {}
         self.dependencies: list[tuple[Any, Callable[[], Any], Any]] = []
         self.outer: Capture | None = None
+        self.failure: str | None = None
         #: How to put back what the step changed, by what that is, in order of change.
         self._undo: dict[Any, Callable[[], None]] = {}
         self._owners: set[int] = set()
@@ -65,10 +68,38 @@ class Capture(Tape):
         """Whether `before` was called for this key, so that nothing need be kept again."""
         return key in self._undo
 
-    def rollback(self) -> None:
-        """Put everything back that the step changed, the latest change first."""
+    def kept(self, key: Any, make: Callable[[Any], Any]) -> Any:
+        """What puts something back, made of what the captures around this one have for it, or None, where it is new."""
+        if key not in self._undo:
+            around = self.outer
+            while around is not None and key not in around._undo:
+                around = around.outer
+            self.before(key, make(None if around is None else around._undo[key]))
+        return self._undo[key]
+
+    def generators(self) -> list[Saved]:
+        """The generators that are put back."""
+        return [restore for restore in self._undo.values() if isinstance(restore, Saved)]
+
+    def rollback(self, *, shared: bool = False) -> None:
+        """Put everything back that the step changed, the latest change first; where it is `shared` with other threads, not
+        the generators that these have drawn from too. What an interrupt keeps it from can be done by another call."""
         while self._undo:
-            self._undo.popitem()[1]()
+            key, restore = next(reversed(self._undo.items()))
+            if not (shared and isinstance(restore, Saved) and restore.disturbed()):
+                restore()
+            del self._undo[key]
+
+    def touch(self, tensor: Tensor) -> None:
+        if tensor._trace is None:
+            self.before(("trace", id(tensor)), functools.partial(setattr, tensor, "_trace", None))
+        super().touch(tensor)
+
+    def fails(self, why: str) -> None:
+        if self.failure is None:
+            self.failure = why
+        if self.outer is not None:
+            self.outer.fails(why)
 
     # -- what the program holds for ------------------------------------------------------------------------------
 
@@ -187,24 +218,6 @@ class GradUse:
         told = [name for name in ("entry_read", "user_read", "consumed") if getattr(self, name)]
         before = "None" if self.before is None else f"{self.before.dtype} {self.before.shape}"
         return f"<gradient: {before} before{''.join(', ' + name for name in told)}>"
-
-
-class Same:
-    """Stands in a fingerprint for an object that is compared by identity, and keeps it alive."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is Same and other.value is self.value
-
-    def __hash__(self) -> int:
-        return id(self.value)
-
-    def __repr__(self) -> str:
-        return f"<the same {type(self.value).__name__}>"
 
 
 def capturing() -> Capture | None:

@@ -163,7 +163,7 @@ class Body(Capture):
 
     def discard(self) -> None:
         """Undo what the run changed outside, as if it had not been."""
-        self.rollback()
+        self.rollback(shared=True)
         for capture, grads in self._outside:
             capture.grads.clear()
             capture.grads.update(grads)

@@ -6,6 +6,7 @@ sequences of tensors, foreign types that answer `__tapenet_op__`, debug mode, an
 
 from __future__ import annotations
 
+from functools import partial
 from time import perf_counter
 from typing import Any, NoReturn
 
@@ -16,13 +17,13 @@ from tapenet.autodiff import precision, trouble
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.interned import SHAPES, constant, intern_shape
 from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import Node, Output, Parents, Traced, local, next_number
+from tapenet.autodiff.tape import Node, Output, Parents, Tape, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import PICK
-from tapenet.ops import random
 from tapenet.ops.derived import array_like
 from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
+from tapenet.ops.random import Saved
 from tapenet.ops.registry import is_own
 from tapenet.ops.sequences import refilled
 from tapenet.ops.signatures import unexpected
@@ -83,8 +84,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     tape = state.tape
     # Of ops without any input only a program is made: numbers of the host, draws. Elsewhere they are plain arrays.
     kept = tape is not None and (op.effect or op.random) and (bool(op.inputs) or tape.captures)
-    if op.random and tape is not None and tape.captures:
-        _save_generators(raw)
+    saved = _save_generators(op, raw) if tape is not None and tape.captures else ()
     low = precision.lowered(op, raw) if tensors or state.autocast is not None else None
     if low is not None and low.given is not raw and tape is not None and tape.captures:
         return precision.composed(op, bound, low)
@@ -97,6 +97,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     except Exception as error:
         picture = _drawn(op, bound, raw, parents, error) if state.nan and tensors else ""
         explain(op, tuple(raw.values()), error, picture)
+    for generator in saved:
+        generator.drew()
     seconds = 0.0 if profile is None else perf_counter() - start
     results = _split(op, result)
     if low is not None:
@@ -156,15 +158,21 @@ def further(op: Op, more: Any, known: tuple[str, ...] | None, /, *args: Any, **k
     return more(*args, **kwargs)
 
 
-def _save_generators(arguments: dict[str, Any]) -> None:
-    """Have the generators that a random op is about to draw from put back if the capture fails: the process's own,
-    and those among its arguments."""
+def _save_generators(op: Op, arguments: dict[str, Any]) -> list[Saved]:
+    """Have the generators that an op is about to draw from put back if the capture fails: of a random one the process's
+    own, and those among its arguments; of a loop or branch those that were drawn from while its body was captured."""
     capture = capturing()
     assert capture is not None
-    for rng in (None, *(v for v in arguments.values() if isinstance(v, np.random.Generator))):
-        key = "generator", id(rng)
-        if not capture.saves(key):
-            capture.before(key, random.saved(rng))
+    if op.random:
+        rngs = None, *(v for v in arguments.values() if isinstance(v, np.random.Generator))
+        found = [capture.kept(("generator", id(rng)), partial(Saved, rng)) for rng in rngs]
+    elif any(isinstance(v, Tape) for v in arguments.values()):
+        found = capture.generators()
+    else:
+        return []
+    for saved in found:
+        saved.draws()
+    return found
 
 
 def bind(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

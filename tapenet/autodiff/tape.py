@@ -372,6 +372,15 @@ class State:
         """Have a profile told what runs from now on, or none."""
         self._set({"profile": profile})
 
+    def now(self) -> tuple[int, dict[str, Any]]:
+        """All switches as they are, for `again`."""
+        return len(self.undo), {name: getattr(self, name) for name in self.__slots__ if name != "undo"}
+
+    def again(self, now: tuple[int, dict[str, Any]]) -> None:
+        """Set all switches back. An interrupt in the wrong place keeps a block from doing so for its own."""
+        del self.undo[now[0] :]
+        self._set(now[1])
+
 
 class _Local(threading.local):
     def __init__(self) -> None:
@@ -417,6 +426,9 @@ class Tape(Nodes):
     def sets_grad(self, leaf: Leaf, *, adds: bool = False, clears: bool = False) -> None:
         """Called before a leaf's gradient is added to, set to None, or replaced."""
 
+    def fails(self, why: str) -> None:
+        """Called where something happens that a replay could not repeat."""
+
     def __enter__(self) -> Tape:
         state = local.state
         if state.tape is not None and state.tape.captures and not self.captures:
@@ -438,7 +450,15 @@ class Tape(Nodes):
 
 
 class CaptureError(RuntimeError):
-    """A recorded value was asked for its number, or something happened that a replay could not repeat."""
+    """A recorded value was asked for its number, or something happened that a replay could not repeat.
+
+    The capture that is running fails in the end, also if the captured function catches the error.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*args)
+        if local.state.tape is not None:
+            local.state.tape.fails(str(self))
 
 
 def tape() -> Nodes:

@@ -24,7 +24,7 @@ from tapenet.compiler import agreement
 from tapenet.compiler.ir import Input, Program, check, substitute
 from tapenet.compiler.layout import dense_order
 from tapenet.compiler.lowering import Called, lower
-from tapenet.compiler.outside import Drawn, Reach, Watch, drawn
+from tapenet.compiler.outside import Contents, Drawn, Reach, Watch, drawn
 from tapenet.compiler.passes import Step, simplify
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import Array, Plan, Result, Runner, Target, Variant
@@ -78,11 +78,12 @@ def first_call(
     call: Call,
     keep_grads: bool,
     build: Callable[[Program], Runner],
-) -> tuple[Any, Variant]:
+) -> tuple[Any, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
 
     Returns:
-        its result, and the program, ready to run.
+        its result, and the program, ready to run; no program, but the reason in words, where something that the function
+        reaches was changed meanwhile and another thread may have done that.
 
     Raises:
         CaptureError: the function did what a replay could not do again.
@@ -92,6 +93,7 @@ def first_call(
     title = parameters.title
     reach = Reach(fn, (part[2] for part in parameters.entries(call.key).values() if part[0] == "static"))
     watch = Watch(title, reach)
+    switches = local.state.now()
     tape = Capture()
     dependencies = tape.dependencies
     for module in reach.modules:  # also those that are not called, but whose parameters may be used
@@ -100,17 +102,28 @@ def first_call(
         recorded = _Recording(parameters, call, tape).run(fn, keep_grads)
         tape = _way_back(tape)
         _check_leaks(title, recorded.nodes, reach)
-        watch.check(recorded.drawn)
+        watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)])
+        doubt = watch.check(recorded.drawn)
+        if doubt is not None:
+            return recorded.result, doubt
         steps: list[Step] = []
         program = simplify(check(recorded.program), steps)
         variant = Variant(
             title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
-            dependencies, reach.places, watch.values, recorded.drawn.generators if recorded.sized else None,
+            dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None, watch.unseen,
         )  # fmt: skip
         variant.holds()
     except BaseException:
-        tape.rollback()
-        watch.rollback()
+
+        def undo() -> None:
+            local.state.again(switches)
+            tape.rollback(shared=not watch.alone())
+            watch.rollback()
+
+        try:
+            undo()
+        finally:
+            undo()  # an interrupt may have ended the first
         raise
     return recorded.result, variant
 
@@ -157,6 +170,11 @@ class _Recording:
             del args, kwargs, copies
             if depends(outs, call):
                 raise Connected
+            if tape.failure is not None:
+                raise CaptureError(
+                    f"{tape.failure}. ({self.title} caught this error while it was captured, and went on; a program of what "
+                    "it did then would not be the function. Let the error through, or leave out what raises it.)"
+                )
             self._check_arguments()
             plan = self._plan(structure, outs, keep_grads)
             agreement.check(tape.nodes)
@@ -415,9 +433,9 @@ def _holder(tensor: Tensor, reach: Reach) -> str:
     """Where a tensor is kept, in words."""
     # Loops in place of comprehensions, whose cells would be found too.
     for holder in gc.get_referrers(tensor):
-        for words, container in reach.containers:
-            if holder is container:
-                return f"the {type(container).__name__} that is {words}"
+        for place in reach.places:
+            if isinstance(place, Contents) and holder is place.holder:
+                return place.words
         if type(holder) is dict:
             for key, value in holder.items():
                 if value is tensor:

@@ -75,8 +75,9 @@ def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8
       a module's mode or attribute, an optimizer's option or a global that it reads has changed. Native programs are made
       for the memory order of arrays too (row-major, Fortran, the batch innermost ...); what is not dense is copied.
     - **State** is read and written where it is at each call: parameters, buffers, optimizer state, step counts,
-      learning rates, schedules, the random generator. Contents of lists, dicts and objects of your own are read once,
-      when the function is captured; names that stand for something else by now are noticed.
+      learning rates, schedules, the random generator, arrays that are given to ops. What the names in the function stand
+      for is part of the program: numbers, what is in lists, dicts, sets and objects, small arrays that plain NumPy reads.
+      The function is captured anew when that changes.
     - **Results** have the structure that the function returned. Tensors among them are new and in no graph: put
       `backward()` inside. A gradient that an optimizer's step inside has used is None after the call, unless the
       function reads `.grad`, or adds to the gradient of the call before, or `keep_grads` is true; all others are as in
@@ -158,9 +159,11 @@ class Compiled:
         self._variants: dict[Any, list[Variant]] = {}
         #: How often it was captured.
         self._captures = 0
+        #: Why a capture gave no program, though it did not fail.
+        self._doubt = ""
         #: Keys of calls that must stay part of a graph.
         self._inline: set[Any] = set()
-        self._warned = False
+        self._warned = self._warned_unseen = False
         #: The code of a call that applied last, and the programs that were used last.
         self._fast: Callable[[tuple[Any, ...]], Any] = _never
         self._recent: list[Variant] = []
@@ -247,7 +250,12 @@ class Compiled:
         except BaseException:
             self._captures -= 1
             raise
-        self._variants.setdefault(key, []).append(variant)
+        if isinstance(variant, str):
+            self._doubt = variant
+        else:
+            self._variants.setdefault(key, []).append(variant)
+            if variant.unseen:
+                self._warn_unseen(variant.unseen[0])
         return result
 
     def _build(self, program: Program) -> Runner:
@@ -269,9 +277,25 @@ class Compiled:
             return
         self._warned = True
         file, line = user_site()
+        doubt = f" Of some no program could be made: {self._doubt}. Or another thread did that." if self._doubt else ""
         warnings.warn_explicit(
             f"{self._title} was captured {self._captures} times, and runs uncompiled from now on where none of these "
-            f"programs fits. {keeps_changing(self.variants, self._parameters)}",
+            f"programs fits. {keeps_changing(self.variants, self._parameters)}{doubt}",
+            CompileWarning,
+            file,
+            line,
+        )
+
+    def _warn_unseen(self, array: str) -> None:
+        """Say which array is read by plain NumPy, if by anything: that is done once, when the function is captured."""
+        if self._warned_unseen:
+            return
+        self._warned_unseen = True
+        file, line = user_site()
+        warnings.warn_explicit(
+            f"{self._title} names {array}, and gives it to no op: what NumPy computes of it is computed once, when the "
+            "function is captured, and stays as it is when the array changes. Compute with tn.asarray of it, give it as an "
+            "argument, or, if it never changes, set its flags.writeable = False",
             CompileWarning,
             file,
             line,

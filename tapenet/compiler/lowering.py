@@ -34,6 +34,7 @@ from tapenet.compiler.ir import (
     substitute,
 )
 from tapenet.compiler.layout import Order
+from tapenet.compiler.outside import Reach, users
 from tapenet.compiler.passes import simplify
 from tapenet.compiler.primitives import Hole, Spec
 from tapenet.compiler.stores import Stores
@@ -84,6 +85,8 @@ class Lowering:
             for node in tape.nodes
             if isinstance(node, Output)
         }
+        #: The large arrays that the code of each of the user's ops reaches.
+        self.beside: dict[Op, list[np.ndarray[Any, Any]]] = {}
         #: References by the array they stand for, which they keep alive.
         self.references: dict[int, Reference] = {}
         #: The latest value written to each reference.
@@ -325,6 +328,10 @@ class Lowering:
                 raise CannotLower("it has an effect")
             if op.random and op.lower is None:
                 raise CannotLower("it draws random numbers")
+            for array in self._beside(op):
+                raise CannotLower(
+                    f"reads an array of {array.dtype} {array.shape} beside its arguments: give it as one of them"
+                )
             values = read(op, self.builder, args, {"draw": self._draw} if op.random else {})
             found = [Spec(v.shape, v.dtype) for v in values]
             if any(s is not None and s != f for s, f in zip(specs, found, strict=True)):
@@ -352,6 +359,12 @@ class Lowering:
                 "or keep the shape: np.where(mask, x, 0) in place of x[mask]"
             )
         self.sized = True
+
+    def _beside(self, op: Op) -> list[np.ndarray[Any, Any]]:
+        """The large arrays that an op of the user's reads beside its arguments. In a program they would stay as they are."""
+        if op not in self.beside:
+            self.beside[op] = [a for _, a in Reach(op.lower or op.forward).large] if users(op.__module__) else []
+        return self.beside[op]
 
     def _draw(self, sample: Callable[[Any], Any], rng: Any, shape: tuple[int, ...], dtype: Any) -> Symbol:
         """Random numbers for an op that is read."""

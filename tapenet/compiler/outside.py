@@ -8,19 +8,27 @@ that it reaches. Modules and optimizers tell their own state (`Capture.depend`).
 from __future__ import annotations
 
 import dis
+import operator
 import random
 import sys
+import threading
 import types
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
+from threading import get_ident
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.alike import distinct
 from tapenet.autodiff.tape import CaptureError, Node, Tape
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.random import generator
+from tapenet.ops import random as draws
+from tapenet.ops.op import Op
+from tapenet.ops.random import equal_states, generator
 
 
 class _Missing:
@@ -32,24 +40,34 @@ class _Missing:
 
 MISSING: Any = _Missing()
 #: Types that are compared by value; all others are compared by identity.
-_VALUES = frozenset({int, float, complex, bool, str, bytes, type(None), tuple, frozenset})
-_CONTAINERS = (list, dict, set)
+_VALUES = frozenset({int, float, complex, bool, str, bytes, type(None), frozenset})
+_CONTAINERS = (list, dict, set, deque)
 #: Types in which nothing can be found.
-_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), Tensor, np.ndarray})
-_OTHERS = frozenset({"tapenet", "numpy", "scipy", "builtins"}) | sys.stdlib_module_names
-#: Containers with more entries are compared by their length alone, and not looked into.
-_ENTRIES = 1000
+_PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), Tensor})
+#: Packages whose objects tell their own state, or have none.
+_TELLING = frozenset({"tapenet", "numpy", "scipy", "builtins"})
+_OTHERS = _TELLING | sys.stdlib_module_names
+#: Bytes of an array up to which its contents are compared at each call, where plain NumPy may have read them.
+SMALL = 1 << 16
+#: Methods that Python calls without their names being in the code.
+_SPECIAL = frozenset(
+    {"__getitem__", "__len__", "__iter__", "__next__", "__contains__", "__bool__", "__int__", "__float__", "__index__",
+     "__getattr__", "__enter__", "__exit__", "__neg__", "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__",
+     "__truediv__", "__rtruediv__", "__pow__", "__rpow__", "__matmul__", "__rmatmul__"}
+)  # fmt: skip
 
 
 def same(before: Any, now: Any) -> bool:
     """Whether a name still stands for the same: an equal number, text or tuple, or that very object."""
     if before is now:
         return True
-    if type(before) is not type(now) or not (type(before) in _VALUES or isinstance(before, (np.generic, np.dtype))):
+    if type(before) is not type(now):
         return False
     if type(before) is tuple:
         return len(before) == len(now) and all(map(same, before, now))
-    return bool(before == now) and repr(before) == repr(now)  # 0.0 and -0.0 are equal
+    if type(before) in _VALUES or isinstance(before, (np.generic, np.dtype)):
+        return bool(distinct(before) == distinct(now))
+    return False
 
 
 class Place:
@@ -84,6 +102,19 @@ class Place:
         except ValueError:
             return MISSING
 
+    def stands(self, before: Any) -> bool:
+        """Whether that very object is still there."""
+        return self.get() is before
+
+    def like(self, before: Any, now: Any) -> bool:
+        """Whether nothing tells what was there from what is there now."""
+        return same(before, now)
+
+    def take_out(self, before: Any) -> None:
+        """Put back what was there, if a tensor that is being captured is there now."""
+        if _recorded(self.get()):
+            self.put(before)
+
     def put(self, value: Any) -> None:
         """Put back what was there."""
         if self._cell is not None:
@@ -100,23 +131,98 @@ class Place:
             self.holder[self.name] = value
 
 
+class Contents:
+    """What is in a container, or in a small array, that a function reaches. It is used as a `Place` is.
+
+    Attributes:
+        words: what to call it: `the list that is the global 'layers'`.
+        holder: the container.
+    """
+
+    __slots__ = ("holder", "words")
+
+    def __init__(self, words: str, holder: Any) -> None:
+        self.words = f"the {'array' if isinstance(holder, np.ndarray) else type(holder).__name__} that is {words}"
+        self.holder = holder
+
+    def get(self) -> Any:
+        """What is in it now."""
+        holder = self.holder
+        if isinstance(holder, np.ndarray):
+            return holder.tobytes()
+        return (*holder, *holder.values()) if isinstance(holder, dict) else (*holder,)
+
+    def stands(self, before: Any) -> bool:
+        """Whether those very objects are still in it."""
+        holder = self.holder
+        if isinstance(holder, np.ndarray):
+            return bool(holder.tobytes() == before)
+        if isinstance(holder, dict):
+            return 2 * len(holder) == len(before) and all(map(operator.is_, chain(holder, holder.values()), before))
+        return len(holder) == len(before) and all(map(operator.is_, holder, before))
+
+    def like(self, before: Any, now: Any) -> bool:
+        """Whether nothing tells what was in it from what is in it now."""
+        if isinstance(self.holder, set):
+            return {*map(distinct, before)} == {*map(distinct, now)}
+        return same(before, now)
+
+    def put(self, before: Any) -> None:
+        """Put back what was in it."""
+        holder = self.holder
+        if isinstance(holder, np.ndarray):
+            holder[...] = np.frombuffer(before, holder.dtype).reshape(holder.shape)
+        elif isinstance(holder, list):
+            holder[:] = before
+        else:
+            holder.clear()
+            if isinstance(holder, dict):
+                holder.update(zip(before[: len(before) // 2], before[len(before) // 2 :], strict=True))
+            else:
+                (holder.extend if isinstance(holder, deque) else holder.update)(before)
+
+    def take_out(self, before: Any) -> None:
+        """Take out the tensors that are being captured; whatever else is in it by now stays."""
+        holder = self.holder
+        if isinstance(holder, (list, deque)):
+            for i in reversed(range(len(holder))):
+                if _recorded(holder[i]):
+                    del holder[i]
+        elif isinstance(holder, dict):
+            known = dict(zip(before[: len(before) // 2], before[len(before) // 2 :], strict=True))
+            for key in [key for key, value in list(holder.items()) if _recorded(value)]:
+                if key in known:
+                    holder[key] = known[key]
+                else:
+                    holder.pop(key, None)
+        elif isinstance(holder, set):
+            holder.difference_update([value for value in list(holder) if _recorded(value)])
+
+    def changed(self, before: Any) -> str:
+        """How it differs from what was in it."""
+        size = len(before) // 2 if isinstance(self.holder, dict) else len(before)
+        if isinstance(self.holder, np.ndarray) or size == len(self.holder):
+            return "an entry was replaced"
+        return f"{size} entries before, {len(self.holder)} after"
+
+
 class Reach:
     """What is found from a function by the names in its code.
 
     Attributes:
-        places: the names, with what stands behind them.
-        containers: lists, dicts and sets among that, with their names in words.
+        places: the names, and the lists, dicts, sets and small arrays found behind them.
+        large: arrays that are too large for their contents to be compared at each call, with what to call them.
         generators: random generators that may be drawn from directly.
         modules: all modules, which tell by `_fingerprint()` what of them a program depends on.
     """
 
     def __init__(self, function: Any, arguments: Iterable[Any] = ()) -> None:
-        self.places: list[Place] = []
-        self.containers: list[tuple[str, Any]] = []
-        self.generators: list[np.random.Generator] = [generator()]
+        self.places: list[Place | Contents] = []
+        self.large: list[tuple[str, np.ndarray[Any, Any]]] = []
+        self.generators: list[np.random.Generator] = []
         self.modules: list[Any] = []
         #: Everything met, by id, and kept alive, so that no id is given out again.
-        self._seen: dict[int, Any] = {id(self.generators[0]): self.generators[0]}
+        self._seen: dict[int, Any] = {}
         self._places: set[tuple[int, str]] = set()
         self._namespaces: list[_Namespace] = []
         #: Names in the code, and among them those of attributes that it sets.
@@ -135,7 +241,7 @@ class Reach:
             return
         self._seen[id(value)] = value
         if isinstance(value, types.FunctionType):
-            if _users(value.__globals__.get("__name__")):
+            if users(value.__globals__.get("__name__")):
                 self._function(value)
             elif "__wrapped__" in vars(value):
                 self._follow(vars(value)["__wrapped__"], words)
@@ -147,18 +253,31 @@ class Reach:
                 self._follow(part, words)
         elif isinstance(value, np.random.Generator):
             self.generators.append(value)
+        elif isinstance(value, np.ndarray):
+            if value.flags.writeable or value.base is not None:
+                if value.nbytes <= SMALL and not value.dtype.hasobject:
+                    self.places.append(Contents(words, value))
+                else:
+                    self.large.append((words, value))
         elif isinstance(value, (tuple, *_CONTAINERS)):
             if not isinstance(value, tuple):
-                self.containers.append((words, value))
-            if len(value) <= _ENTRIES:
-                for part in value.values() if isinstance(value, dict) else value:
-                    self._follow(part, f"inside {words}")
+                self.places.append(Contents(words, value))
+            for part in value.values() if isinstance(value, dict) else value:
+                self._follow(part, f"inside {words}")
+        elif isinstance(value, types.BuiltinFunctionType):
+            if isinstance(value.__self__, _CONTAINERS):
+                self._follow(value.__self__, f"that of {words}")
+        elif isinstance(value, Op):
+            # A forward that has an effect, or draws, is called at each replay, and may do what it likes.
+            called = value.effect or value.random
+            for part in (*(() if called else (value.forward, value.lower)), value.joint, *value.rules.values()):
+                self._follow(part, words)
         elif isinstance(value, types.ModuleType):
-            if _users(value.__name__):
+            if users(value.__name__):
                 self._namespaces.append(_Namespace(value.__name__, vars(value)))
         elif isinstance(value, type):
             for base in value.__mro__:
-                if _users(base.__module__) and (base is value or id(base) not in self._seen):
+                if users(base.__module__) and (base is value or id(base) not in self._seen):
                     self._seen[id(base)] = base
                     self._namespaces.append(_Namespace(base.__qualname__, vars(base), base))
         elif hasattr(type(value), "_fingerprint"):
@@ -166,16 +285,16 @@ class Reach:
                 self._seen[id(module)] = module
                 self.modules.append(module)
                 self._follow(type(module), words)
-                for part in vars(module).values():
-                    if isinstance(part, (np.random.Generator, types.FunctionType, types.MethodType, partial)):
-                        self._follow(part, words)
-        elif _users(type(value).__module__):
+                for name, part in vars(module).items():
+                    self._follow(part, f"{type(module).__name__}.{name}")
+        elif type(value).__module__.partition(".")[0] not in _TELLING:
             self._follow(type(value), words)
+            defaults = {n: v for base in type(value).__mro__ if users(base.__module__) for n, v in vars(base).items()}
+            slots = _Slots(value)
             if hasattr(value, "__dict__"):
-                defaults = {
-                    n: v for base in type(value).__mro__ if _users(base.__module__) for n, v in vars(base).items()
-                }
                 self._namespaces.append(_Namespace(type(value).__qualname__, vars(value), None, defaults))
+            if [*slots]:
+                self._namespaces.append(_Namespace(type(value).__qualname__, slots))
         elif "__wrapped__" in getattr(value, "__dict__", ()):  # of functions in disguise, such as compiled ones
             self._follow(vars(value)["__wrapped__"], words)
 
@@ -183,7 +302,9 @@ class Reach:
         title, holder, owner, defaults = namespace
         names = self._names & {*holder, *defaults}
         if owner is None:
-            names |= self._set
+            names |= self._set.intersection(holder) if isinstance(holder, _Slots) else self._set
+        else:
+            names |= {name for name in _SPECIAL & {*holder} if isinstance(holder[name], types.FunctionType)}
         for name in sorted(names):
             if isinstance(defaults.get(name), types.FunctionType):
                 continue
@@ -192,8 +313,11 @@ class Reach:
     def _function(self, function: types.FunctionType) -> None:
         for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
             self._place(Place(f"the closure variable {name!r}", name, cell=cell))
+        for value in (*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()):
+            self._follow(value, f"a default argument of {function.__name__}")
         for code in _codes(function.__code__):
             self._names.update(code.co_names)
+            self._names.update(c for c in code.co_consts if isinstance(c, str))  # getattr(object, "name")
             read, written = set(), set()
             for instruction in dis.get_instructions(code):
                 if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
@@ -228,16 +352,47 @@ class _Namespace(NamedTuple):
     defaults: Mapping[str, Any] = MappingProxyType({})
 
 
+class _Slots(Mapping[str, Any]):
+    """The slots of an object as a mapping."""
+
+    def __init__(self, owner: Any) -> None:
+        self._owner = owner
+        kinds = [v for base in type(owner).__mro__ if users(base.__module__) for v in vars(base).values()]
+        self._names = [kind.__name__ for kind in kinds if isinstance(kind, types.MemberDescriptorType)]
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return getattr(self._owner, name)
+        except AttributeError:
+            raise KeyError(name) from None
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        setattr(self._owner, name, value)
+
+    def pop(self, name: str, default: Any) -> None:
+        """Leave a slot empty."""
+        if name in self:
+            delattr(self._owner, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 def _fixed(value: Any) -> bool:
     """Whether something is a function, a class or a module of a library: nobody replaces these."""
     if isinstance(value, types.ModuleType):
-        return not _users(value.__name__)
+        return not users(value.__name__)
     if isinstance(value, (types.FunctionType, type)):
-        return not _users(value.__module__)
-    return isinstance(value, (types.BuiltinFunctionType, np.ufunc, property, types.GetSetDescriptorType))
+        return not users(value.__module__)
+    if isinstance(value, types.BuiltinFunctionType):
+        return not isinstance(value.__self__, _CONTAINERS)
+    return isinstance(value, (np.ufunc, property, types.GetSetDescriptorType, types.MemberDescriptorType))
 
 
-def _users(module: str | None) -> bool:
+def users(module: str | None) -> bool:
     """Whether a module is the user's own, neither the standard library's nor an installed package's."""
     if module is None or module.partition(".")[0] in _OTHERS:
         return False
@@ -282,7 +437,7 @@ def drawn(nodes: Iterable[Node]) -> Drawn:
                 found += inside.generators
                 anywhere |= inside.anywhere
         if node.op.random:
-            anywhere |= _users(node.op.__module__)
+            anywhere |= users(node.op.__module__)
             found += [value for value in call.values() if isinstance(value, np.random.Generator)]
             if call.get("rng") is None:
                 found.append(generator())
@@ -293,40 +448,80 @@ class Watch:
     """Sees whether a function, while it is captured, changes what it reaches.
 
     Attributes:
-        values: what stood behind `reach.places`.
+        places, values: those of what is reached that the program holds for, and what was there.
+        unseen: large arrays that no op was given, so that only plain NumPy may have read them.
     """
 
     def __init__(self, title: str, reach: Reach) -> None:
         self._title = title
         self.reach = reach
+        self.places = reach.places
         self.values = [place.get() for place in reach.places]
-        self._copies = [container.copy() for _, container in reach.containers]
-        self._states = [g.bit_generator.state for g in reach.generators]
+        self.unseen: list[str] = []
+        self._generators = [generator(), *reach.generators]
+        self._states = [g.bit_generator.state for g in self._generators]
         self._python = random.getstate()
         self._numpy = np.random.get_state()
+        self._clocks = _clocks()
+        self._alone: bool | None = None
+        #: The threads that ask for the process's generator from now on.
+        self._asked = draws.asked = set[int]()
 
-    def check(self, recorded: Drawn) -> None:
-        """Raise if something was changed that a replay would not change again.
+    def leave_out(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Leave out the arrays that share memory with one of these, which the program reads where they are."""
+
+        def kept(place: Place | Contents) -> bool:
+            holder = place.holder
+            return not isinstance(holder, np.ndarray) or not any(np.may_share_memory(holder, a) for a in arrays)
+
+        pairs = [(p, v) for p, v in zip(self.places, self.values, strict=True) if kept(p)]
+        self.places, self.values = [p for p, _ in pairs], [v for _, v in pairs]
+        self.unseen = [
+            f"the array that is {words} ({array.dtype} {array.shape})"
+            for words, array in self.reach.large
+            if not any(np.may_share_memory(array, a) for a in arrays)
+        ]
+
+    def check(self, recorded: Drawn) -> str | None:
+        """Raise if the function changed something that a replay would not change again.
+
+        Returns:
+            what changed, in words, where another thread may have changed it; None if all is as it was.
 
         Raises:
             CaptureError: names what was changed, and the mend.
         """
-        for place, before in zip(self.reach.places, self.values, strict=True):
+        try:
+            self._check(recorded)
+        except CaptureError as error:
+            if self.alone():
+                raise
+            return str(error)
+        return None
+
+    def _check(self, recorded: Drawn) -> None:
+        for place, before in zip(self.places, self.values, strict=True):
+            if place.stands(before):
+                continue
             now = place.get()
-            if not same(before, now):
-                raise CaptureError(
-                    f"{self._title} changed {place.words} from {_shown(before)} to {_shown(now)} while it was captured; "
-                    "a replay would not do it again. Pass it as an argument and return the new value, keep it in an "
-                    "nn.Buffer, or change it outside of the compiled function"
-                )
-        for (words, container), before in zip(self.reach.containers, self._copies, strict=True):
-            if _changed(before, container):
-                raise CaptureError(
-                    f"{self._title} changed the {type(container).__name__} that is {words} ({_sizes(before, container)}) "
-                    "while it was captured; a replay would not do it again. Return what it adds, and add it outside of "
-                    "the compiled function; if it only fills a cache, call the function once uncompiled"
-                )
+            if not place.like(before, now):
+                raise CaptureError(self._refusal(place, before, now))
         self._check_random(recorded)
+        draws.asked = None
+
+    def _refusal(self, place: Place | Contents, before: Any, now: Any) -> str:
+        while_captured = "while it was captured; a replay would not do it again"
+        if isinstance(place, Place):
+            return (
+                f"{self._title} changed {place.words} from {_shown(before)} to {_shown(now)} {while_captured}. Pass it as an "
+                "argument and return the new value, keep it in an nn.Buffer, or change it outside of the compiled function"
+            )
+        mend = "Return what it adds, and add it outside of the compiled function; if it only fills a cache, call the function"
+        if isinstance(place.holder, np.ndarray):
+            return (
+                f"{self._title} changed {place.words} {while_captured}. Keep what changes in an nn.Buffer, or return it"
+            )
+        return f"{self._title} changed {place.words} ({place.changed(before)}) {while_captured}. {mend} once uncompiled"
 
     def _check_random(self, recorded: Drawn) -> None:
         mend = (
@@ -336,62 +531,57 @@ class Watch:
         if not recorded.anywhere:
             if random.getstate() != self._python:
                 raise CaptureError(f"{self._title} draws from Python's random while it is captured; {mend}")
-            if not _equal(np.random.get_state(), self._numpy):
+            if not equal_states(np.random.get_state(), self._numpy):
                 raise CaptureError(f"{self._title} draws from np.random while it is captured; {mend}")
-        for rng, before in zip(self.reach.generators, self._states, strict=True):
-            if not any(rng is g for g in recorded.generators) and not _equal(rng.bit_generator.state, before):
+        for rng, before in zip(self._generators, self._states, strict=True):
+            if rng is self._generators[0] and self._asked and get_ident() not in self._asked:
+                continue  # other threads drew from the process's
+            if not any(rng is g for g in recorded.generators) and not equal_states(rng.bit_generator.state, before):
                 raise CaptureError(
                     f"{self._title} draws directly from a random generator ({rng}) while it is captured; {mend}, and give "
                     "them rng= this generator"
                 )
 
     def rollback(self) -> None:
-        """Put everything back."""
-        for place, before in zip(self.reach.places, self.values, strict=True):
-            if place.get() is not before:
-                place.put(before)
-        for (_, container), before in zip(self.reach.containers, self._copies, strict=True):
-            if _changed(before, container):
-                _restore(container, before)
-        for rng, state in zip(self.reach.generators, self._states, strict=True):
-            rng.bit_generator.state = state
-        random.setstate(self._python)
-        np.random.set_state(self._numpy)
+        """Put everything back. Where other threads ran it may be theirs: then only the tensors that were recorded are
+        taken out, and the draws that were recorded put back (`tapenet.ops.random.Saved`)."""
+        alone = self.alone()
+        for place, before in zip(self.places, self.values, strict=True):
+            if not place.stands(before):
+                (place.put if alone else place.take_out)(before)
+        if alone:
+            for rng, state in zip(self._generators, self._states, strict=True):
+                rng.bit_generator.state = state
+            random.setstate(self._python)
+            np.random.set_state(self._numpy)
+        draws.asked = None
+
+    def alone(self) -> bool:
+        """Whether no other thread can have run from the beginning of the capture until this was first asked: then nothing
+        that changed is another's doing."""
+        if self._alone is None:
+            self._alone = _clocks() == self._clocks
+        return self._alone
 
 
-def _equal(a: Any, b: Any) -> bool:
-    """Whether two states of a generator are the same."""
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_equal(v, b[k]) for k, v in a.items())
-    if isinstance(a, tuple):
-        return len(a) == len(b) and all(map(_equal, a, b))
-    return bool(np.array_equal(a, b))
+def _clocks() -> dict[int, Any]:
+    """How long each other thread has run so far. Where the system does not tell, that is something new each time."""
+    found: dict[int, Any] = {}
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            try:
+                with open(f"/proc/self/task/{thread.native_id}/schedstat") as file:
+                    found[id(thread)] = file.read().partition(" ")[0]
+            except OSError:
+                found[id(thread)] = object()
+    return found
 
 
-def _changed(before: Any, now: Any) -> bool:
-    if len(before) != len(now):
-        return True
-    if len(now) > _ENTRIES:
-        return False
-    if isinstance(now, dict):
-        return any(key not in now or not same(value, now[key]) for key, value in before.items())
-    if isinstance(now, list):
-        return not all(map(same, before, now))
-    return bool(before != now)
-
-
-def _restore(container: Any, before: Any) -> None:
-    if isinstance(container, list):
-        container[:] = before
-    else:
-        container.clear()
-        container.update(before)
+def _recorded(value: Any) -> bool:
+    """Whether something is a tensor that is being captured: that happens in one thread at a time."""
+    return type(value) is Tensor and value._trace is not None
 
 
 def _shown(value: Any) -> str:
     text = repr(value) if type(value) in _VALUES or value is MISSING else f"one {type(value).__name__}"
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _sizes(before: Any, now: Any) -> str:
-    return f"{len(before)} entries before, {len(now)} after" if len(before) != len(now) else "an entry was replaced"

@@ -21,7 +21,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Program
 from tapenet.compiler.layout import copied, in_order
 from tapenet.compiler.lowering import Called
-from tapenet.compiler.outside import MISSING, Place, same
+from tapenet.compiler.outside import MISSING, Contents, Place
 from tapenet.compiler.passes import Step
 from tapenet.compiler.signature import Call, is_array
 
@@ -81,6 +81,7 @@ class Variant:
         places, values: names that the function reads, and what stood behind them.
         redone: None; or, if it raises `Resized` where values say another number of elements than when it was captured, the
             generators to put back then.
+        unseen: large arrays, in words, that the function reaches and gives to no op; a change in them goes unnoticed.
         fast: the code of a call with positional arguments, `fast(args)`; gives `MISS` where it does not apply.
     """
 
@@ -95,9 +96,10 @@ class Variant:
         runner: Runner,
         plan: Plan,
         dependencies: list[tuple[Any, Callable[[], Any], Any]],
-        places: list[Place],
+        places: list[Place | Contents],
         values: list[Any],
         redone: list[np.random.Generator] | None,
+        unseen: list[str],
     ) -> None:
         self.title = title
         self.key = key
@@ -111,6 +113,7 @@ class Variant:
         self.places = places
         self.values = values
         self.redone = redone
+        self.unseen = unseen
         self.fast: Callable[[tuple[Any, ...]], Any] = _never
         self.checks: bool = getattr(runner, "checks", False)
         #: Tensors from outside, with their leaves, and the hooks on these.
@@ -133,9 +136,9 @@ class Variant:
         """Whether all it was made for, beside the arguments, is as it was."""
         epoch = tape.epoch
         for i, place in enumerate(self.places):
-            now = place.get()
-            if now is not self.values[i]:
-                if not same(self.values[i], now):
+            if not place.stands(self.values[i]):
+                now = place.get()
+                if not place.like(self.values[i], now):
                     return False
                 self.values[i] = now
         if epoch != self._epoch:
@@ -372,7 +375,9 @@ class _Writer:
         """The names that the function reads must stand for what they stood for."""
         tests = []
         for i, (place, value) in enumerate(zip(self._variant.places, self._variant.values, strict=True)):
-            if place.cell is not None:
+            if isinstance(place, Contents):
+                tests.append(f"not {self._constant(place.stands)}(g{i})")
+            elif place.cell is not None:
                 tests.append(f"{self._constant(place.cell)}.cell_contents is not g{i}")
             elif value is MISSING:
                 tests.append(f"{self._constant(place.name)} in {self._constant(place.holder)}")
@@ -381,7 +386,7 @@ class _Writer:
         if tests:
             self._line("try:")
             self._line(f"    if {' or '.join(tests)}: return MISS")
-            self._line("except (KeyError, ValueError): return MISS")
+            self._line("except (KeyError, ValueError, RuntimeError): return MISS")  # another thread is changing it
 
     # -- what it does --------------------------------------------------------------------------------------------
 

@@ -291,7 +291,7 @@ def _as_it_was(model: Module) -> Iterator[None]:
     # Another array stands in for each buffer's own, which is not written: a backward pass may still need it.
     buffers = [(b, b._data) for b in model.buffers()]
     generators = {id(v): v for found in attributes for v in found.values() if isinstance(v, np.random.Generator)}
-    restore = [random.saved(), *map(random.saved, generators.values())]
+    restore = [random.Saved(), *map(random.Saved, generators.values())]
     for buffer, array in buffers:
         buffer._rebind(array.copy(order="K"))
     try:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["random_draw"]  # the samplers are tn.random.*, not tn.*
 
 _default: np.random.Generator | None = None
+#: The threads that asked for the process's generator, while somebody wants to know.
+asked: set[int] | None = None
 
 
 def seed(value: int | None) -> None:
@@ -57,6 +60,8 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     """
     global _default
     if rng is None:
+        if asked is not None:
+            asked.add(get_ident())
         if _default is None:
             _default = np.random.default_rng()
         return _default
@@ -70,26 +75,59 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     )
 
 
-def saved(rng: np.random.Generator | None = None) -> Callable[[], None]:
-    """A function that puts a generator, or for None the process's own, back to where it is now."""
-    if rng is None:
-        before = _default
-        put_back = None if before is None else saved(before)
+class Saved:
+    """Where a generator, or for None the process's own, is now. Called, it puts the generator back there."""
 
-        def restore() -> None:
-            global _default
-            _default = before
-            if put_back is not None:
-                put_back()
+    def __init__(self, rng: np.random.Generator | None = None, outer: Saved | None = None) -> None:
+        """`outer` is what was saved for a step around this one."""
+        self._rng = rng
+        self._before = self._now()
+        self._seen: _Seen = _Seen(self._before) if outer is None else outer._seen
 
-        return restore
-    bits = rng.bit_generator
-    state = bits.state
+    def _now(self) -> tuple[np.random.Generator | None, Any]:
+        rng = _default if self._rng is None else self._rng
+        return rng, None if rng is None else rng.bit_generator.state
 
-    def rewind() -> None:
-        bits.state = state
+    def draws(self) -> None:
+        """Called before a step draws that is going to tell `drew`, so that `disturbed` knows of draws by others."""
+        self._seen.alone = self._seen.alone and equal_states(self._now(), self._seen.last)
 
-    return rewind
+    def drew(self) -> None:
+        """Called after the step has drawn."""
+        self._seen.last = self._now()
+
+    def disturbed(self) -> bool:
+        """Whether anybody drew who did not tell, as another thread: what that drew must not come again."""
+        self.draws()
+        return not self._seen.alone
+
+    def __call__(self) -> None:
+        global _default
+        rng, state = self._before
+        if self._rng is None:
+            _default = rng
+        if rng is not None:
+            rng.bit_generator.state = state
+        self._seen.last = self._before
+
+
+class _Seen:
+    """What is known of a generator by all who save it: where its own draws left it, and whether others drew too."""
+
+    __slots__ = ("alone", "last")
+
+    def __init__(self, last: Any) -> None:
+        self.last = last
+        self.alone = True
+
+
+def equal_states(a: Any, b: Any) -> bool:
+    """Whether two states of a generator are the same."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal_states(v, b[k]) for k, v in a.items())
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(equal_states, a, b))
+    return a is b or bool(np.array_equal(a, b))
 
 
 def _random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -> Any:

@@ -15,7 +15,8 @@ import pytest
 import tapenet as tn
 from tapenet import nn, optim
 from tapenet.autodiff import tape
-from tapenet.autodiff.capture import Capture, GradUse, Same, capturing
+from tapenet.autodiff.alike import Same
+from tapenet.autodiff.capture import Capture, GradUse, capturing
 from tapenet.autodiff.tape import CaptureError, Leaf, Traced
 from tapenet.ops import random
 from tests.replay import Replay

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import re
+import sys
+import threading
 from collections.abc import Iterator
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
+from tapenet.autodiff.tape import local
 from tests.compiler.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
@@ -105,6 +110,31 @@ def test_an_error_of_the_function_is_its_own() -> None:
             f(X)
     with pytest.raises(ZeroDivisionError):
         tn.compile(lambda x: 1 / 0, backend="numpy")(X)
+
+
+def test_an_error_that_the_function_catches_fails_the_capture_in_the_end() -> None:
+    w = nn.Buffer(1.0)
+
+    def branch(x: Any) -> Any:
+        w.data = w * 2
+        try:
+            return x * 2 if x.sum() > 0 else x * 3
+        except Exception:
+            return x
+
+    def in_a_loop(x: Any) -> Any:
+        def body(i: Any, h: Any) -> Any:
+            with contextlib.suppress(Exception):
+                float(h.sum())
+            return h * 2
+
+        return tn.fori(0, 3, body, x)
+
+    for f in (branch, in_a_loop):
+        text = refused(f, X)
+        assert re.match(rf"{re.escape(__file__)}:\d+ asks for a (bool|float)", text), text
+        assert f"{f.__name__} caught this error" in text
+        assert w.item() == 1
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------
@@ -286,6 +316,25 @@ def test_reading_outside_state_is_fine() -> None:
         np.testing.assert_allclose(f(X).data, 3 * X, rtol=1e-6)
 
 
+def test_changing_an_array_and_what_a_bound_method_changes() -> None:
+    table = np.ones(3)
+    seen: list[int] = []
+    note = seen.append
+
+    def changes_array(x: Any) -> Any:
+        table[1] += 1
+        return x
+
+    def calls_append(x: Any) -> Any:
+        note(1)
+        return x
+
+    assert "changed the array that is the closure variable 'table'" in refused(changes_array, X)
+    assert "changed the list that is that of the closure variable 'note'" in refused(calls_append, X)
+    np.testing.assert_array_equal(table, 1)
+    assert seen == []
+
+
 # -- random numbers ----------------------------------------------------------------------------------------------
 
 
@@ -369,6 +418,114 @@ def test_an_op_of_the_users_may_draw_where_it_likes() -> None:
         np.testing.assert_allclose(f(X).data, e, rtol=1e-6)
 
 
+# -- threads -----------------------------------------------------------------------------------------------------
+
+
+class _Another(nn.Module):
+    """Another thread: each call of the module lets it do what it was told by `does`, once, and waits for that."""
+
+    def __init__(self) -> None:
+        self.acts = SimpleQueue[Any]()
+        self.begin, self.done = SimpleQueue[Any](), SimpleQueue[Any]()
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
+
+    def does(self, act: Any) -> None:
+        self.acts.put(act)
+
+    def _work(self) -> None:
+        while self.begin.get():
+            self.acts.get()()
+            self.done.put(None)
+
+    def forward(self, x: Any) -> Any:
+        if not self.acts.empty():
+            self.begin.put(True)
+            self.done.get()
+        return x
+
+
+@pytest.fixture
+def another() -> Iterator[_Another]:
+    made = _Another()
+    yield made
+    made.begin.put(False)
+    made.thread.join()
+
+
+@backends
+def test_another_threads_layers_and_random_numbers_fail_no_capture(compiled: Compile, another: _Another) -> None:
+    for act in (lambda: nn.Linear(3, 3), lambda: tn.random.uniform(size=3), lambda: F.dropout(X)):
+        another.does(act)
+        f = compiled(lambda x: another(x) * 2)
+        np.testing.assert_allclose(f(X).data, 2 * X)
+        np.testing.assert_allclose(f(X).data, 2 * X)
+        assert len(f.variants) == 1
+
+
+@backends
+def test_what_may_be_another_threads_doing_gives_no_program_and_no_error(compiled: Compile, another: _Another) -> None:
+    numbers, generator = [2.0], np.random.default_rng(0)
+    acts: list[Any] = [lambda: numbers.append(1.0), lambda: np.random.rand(), lambda: generator.normal()]
+    for act in acts:
+        another.does(act)
+        f = compiled(lambda x: another(x) * numbers[0] + 0 * generator.bit_generator.state["has_uint32"])
+        np.testing.assert_allclose(f(X).data, 2 * X)
+        assert len(f.variants) == 0
+        for _ in range(2):
+            np.testing.assert_allclose(f(X).data, 2 * X)
+        assert len(f.variants) == 1
+    assert numbers == [2.0, 1.0]
+
+
+def test_the_warning_tells_of_captures_that_gave_no_program(another: _Another) -> None:
+    numbers = [2.0]
+    f = tn.compile(lambda x: another(x) * numbers[0], backend="numpy", max_variants=2)
+    for _ in range(2):
+        another.does(lambda: numbers.append(1.0))
+        f(X)
+    words = r"the list that is the closure variable 'numbers' \(2 entries before, 3 after"
+    with pytest.warns(tn.CompileWarning, match=words):
+        np.testing.assert_allclose(f(X).data, 2 * X)
+    assert f.variants == ()
+
+
+def test_a_failed_capture_takes_back_nothing_of_another_thread(another: _Another) -> None:
+    items: list[Any] = ["before"]
+    found: dict[str, Any] = {"old": 1}
+    drawn: list[Any] = []
+
+    def act() -> None:
+        items.append("theirs")
+        found["theirs"] = 2
+        drawn.append(tn.random.uniform(size=2))
+
+    another.does(act)
+
+    def f(x: Any) -> Any:
+        y = F.dropout(x * 2)
+        items.append(y)
+        found["ours"] = found["old"] = y
+        return float((another(y) + F.dropout(x)).sum())
+
+    with pytest.raises(tn.CaptureError, match="float"):
+        tn.compile(f, backend="numpy")(X)
+    assert items == ["before", "theirs"]
+    assert found == {"old": 1, "theirs": 2}
+    assert not np.array_equal(tn.random.uniform(size=2), drawn[0])
+
+
+def test_draws_are_put_back_though_another_thread_runs(another: _Another) -> None:
+    def f(x: Any) -> Any:
+        return float((another(F.dropout(x)) + F.dropout(x)).sum())
+
+    another.does(lambda: sum(range(1000)))
+    before = tn.random.generator().bit_generator.state
+    with pytest.raises(tn.CaptureError, match="float"):
+        tn.compile(f, backend="numpy")(X)
+    assert tn.random.generator().bit_generator.state == before
+
+
 # -- put back ----------------------------------------------------------------------------------------------------
 
 
@@ -430,3 +587,74 @@ def test_a_failed_build_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         g(X)
     assert b.item() == 0
+
+
+class _Stop(BaseException):
+    """Like an interrupt."""
+
+
+def test_an_interrupt_at_any_point_of_a_capture_is_put_back() -> None:
+    """An exception at many of the instructions of what records and puts back: the call was not made at all, or done."""
+    files = tuple(f"{tn.__path__[0]}/{name}.py" for name in ("autodiff/tape", "autodiff/capture", "compiler/capture"))
+
+    def fresh() -> Any:
+        tn.random.seed(0)
+        net = nn.Linear(3, 1)
+        net.count = nn.Buffer(0.0)
+        opt = optim.SGD(net.parameters(), lr=optim.exponential(0.1, 0.9))
+
+        def step(x: Any) -> Any:
+            net.count.data = net.count + 1
+            loss = (F.dropout(net(x)) ** 2).mean()
+            opt.zero_grad()
+            loss.backward()
+            opt.step()
+            return loss
+
+        return net, opt, tn.compile(step, backend="numpy")
+
+    def state(net: Any, opt: Any) -> Any:
+        traces = [t._trace for t in (*net.parameters(), *net.buffers())]
+        switches = local.state.now()[1] | {"scope": None}
+        return net.state_dict(), opt.state_dict(), tn.random.generator().bit_generator.state, traces, switches
+
+    def run(step: Any, at: int) -> int:
+        """Call a step, and interrupt it at one of these instructions. Returns how many it came to."""
+        count = 0
+
+        def inside(frame: Any, event: str, arg: Any) -> Any:
+            nonlocal count
+            if event == "opcode":
+                count += 1
+                if count == at:
+                    raise _Stop
+            return inside
+
+        def trace(frame: Any, event: str, arg: Any) -> Any:
+            if frame.f_code.co_filename not in files:
+                return None
+            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+            return inside
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            step(X)
+        except _Stop:
+            pass
+        finally:
+            sys.settrace(before)
+        return count
+
+    run(fresh()[2], -1)  # what is made once
+    net, opt, step = fresh()
+    begin = state(net, opt)
+    count = run(step, -1)
+    done = state(net, opt)
+    for at in range(1, count, 37):
+        net, opt, step = fresh()
+        run(step, at)
+        if net.count.item() == 0:
+            np.testing.assert_equal(state(net, opt), begin, err_msg=str(at))
+            step(X)
+        np.testing.assert_equal(state(net, opt), done, err_msg=str(at))

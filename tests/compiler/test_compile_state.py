@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import types
 import warnings
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -314,6 +316,160 @@ def test_attributes_of_plain_objects() -> None:
     Config.factor = 7.0
     check()
     assert len(trainer.predict.variants) == 6
+
+
+class Helper:
+    def __init__(self) -> None:
+        self.rate = 2.0
+
+    def scale(self, x: Any) -> Any:
+        return x * self.rate
+
+    def __getitem__(self, key: str) -> Any:
+        return self.rate
+
+
+class Slotted:
+    __slots__ = ("rate",)
+
+    def __init__(self) -> None:
+        self.rate = 2.0
+
+
+class Holding(nn.Module):
+    def __init__(self) -> None:
+        self.options = {"a": {"b": [2.0]}}
+        self.helper = Helper()
+        self.scale = self.helper.scale
+        self.get = {"a": 2.0}.get
+        self.table = np.full(3, 2.0, np.float32)
+
+    def forward(self, x: Any) -> Any:
+        return self.scale(x) * self.options["a"]["b"][0] * self.get("a") * np.exp(self.table)
+
+
+def _table_op() -> Any:
+    table = np.full(3, 2.0, np.float32)
+    numbers = [2.0]
+    made = tn.op(
+        lambda x: x * np.exp(table) * numbers[0], name="by_a_table", x=lambda g: g * np.exp(table) * numbers[0]
+    )
+    return made, table, numbers
+
+
+def _with_default(x: Any, options: Any = {"rate": 2.0}) -> Any:  # noqa: B006
+    return x * options["rate"]
+
+
+@backends
+def test_what_is_in_lists_dicts_objects_and_small_arrays(compiled: Compile) -> None:
+    numbers, options, many = [2.0], {"a": {"b": [2.0]}}, [2.0] * 5000
+    queue, space = deque([2.0]), types.SimpleNamespace(rate=2.0)
+    table = np.full(3, 2.0, np.float32)
+    helper, slotted, net = Helper(), Slotted(), Holding()
+    method, get = helper.scale, options.get
+    op, op_table, op_numbers = _table_op()
+    inside = nn.Sequential(net)
+
+    def gradient(x: Any) -> Any:
+        w = tn.tensor(np.ones(3, np.float32), requires_grad=True)
+        (op(w) * x).sum().backward()
+        return w.grad
+
+    def raised(holder: Any, key: Any) -> Any:
+        return lambda: holder.__setitem__(key, holder[key] + 1)
+
+    def faster(thing: Any) -> Any:
+        return lambda: setattr(thing, "rate", thing.rate + 1)
+
+    cases: list[tuple[Any, Any]] = [
+        (lambda x: x * numbers[0], raised(numbers, 0)),
+        (lambda x: x * options["a"]["b"][0], raised(options["a"]["b"], 0)),
+        (lambda x: x * get("a")["b"][0], raised(options["a"]["b"], 0)),
+        (lambda x: x * many[4000], raised(many, 4000)),
+        (lambda x: x * queue[0], raised(queue, 0)),
+        (lambda x: x * space.rate, faster(space)),
+        (lambda x: x * getattr(space, "rate"), faster(space)),  # noqa: B009
+        (lambda x: x * slotted.rate, faster(slotted)),
+        (lambda x: x * helper["any"], faster(helper)),
+        (lambda x: method(x), faster(helper)),
+        (functools.partial(lambda x, given: x * given[0], given=numbers), raised(numbers, 0)),
+        (_with_default, raised(_with_default.__defaults__[0], "rate")),  # type: ignore[index]
+        (lambda x: x * np.exp(table), raised(table, 0)),
+        (lambda x: x * float(table[0]), raised(table, 0)),
+        (lambda x: op(x), raised(op_table, 0)),
+        (lambda x: op(x), raised(op_numbers, 0)),
+        (gradient, raised(op_table, 0)),
+        (gradient, raised(op_numbers, 0)),
+        (net, raised(net.options["a"]["b"], 0)),
+        (net, faster(net.helper)),
+        (net, raised(net.get.__self__, "a")),
+        (net, raised(net.table, 0)),
+        (lambda x: inside(x), raised(net.options["a"]["b"], 0)),
+    ]
+    for i, (f, change) in enumerate(cases):
+        g = compiled(f)
+        for _ in range(2):
+            for _ in range(3):
+                np.testing.assert_allclose(g(X).data, f(tn.tensor(X)).data, rtol=1e-6, err_msg=str(i))
+            change()
+        np.testing.assert_allclose(g(X).data, f(tn.tensor(X)).data, rtol=1e-6, err_msg=str(i))
+        assert len(g.variants) == 3, i
+
+
+def test_a_large_array_that_no_op_is_given_is_told_of() -> None:
+    table, frozen = np.ones(20_000), np.ones(20_000)
+    frozen.flags.writeable = False
+    f = tn.compile(lambda x: x * np.exp(table).mean() * np.exp(frozen).mean(), backend="numpy")
+    with pytest.warns(
+        tn.CompileWarning, match=r"the closure variable 'table' \(float64 \(20000,\)\), and gives it to no op"
+    ):
+        f(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        f(X[:2])
+        tn.compile(lambda x: x * table[:3], backend="numpy")(X)
+
+
+@backends
+def test_an_op_that_reads_a_large_array_reads_it_at_each_call(compiled: Compile) -> None:
+    table = np.ones(20_000)
+    op = tn.op(lambda x: x * np.exp(table).max(), name="by_a_large_table", x=lambda g: g)
+    f = compiled(lambda x: op(x) + 0 * tn.asarray(table).sum())
+    for value in (1.0, 2.0, 3.0):
+        table[...] = value
+        np.testing.assert_allclose(f(X).data, X * np.exp(value), rtol=1e-6)
+    assert len(f.variants) == 1
+    assert "reads an array of float64 (20000,)" in str(f.explain())
+
+
+def test_equal_contents_capture_nothing_anew() -> None:
+    numbers, names = [1000.5, (1, 2.5)], {"a", "b"}
+    f = tn.compile(lambda x: x * numbers[0] * len(names), backend="numpy")
+    f(X)
+    numbers[:] = [float("1000.5"), (1, float("2.5"))]
+    names.remove("a")
+    names.add("a")
+    f(X)
+    assert len(f.variants) == 1
+    numbers[1] = (True, 2.5)
+    f(X)
+    assert len(f.variants) == 2
+
+
+def test_zeros_of_either_sign_are_told_apart() -> None:
+    class Signed(nn.Module):
+        def __init__(self) -> None:
+            self.zero = 0.0
+
+        def forward(self, x: Any) -> Any:
+            return np.copysign(x, self.zero)
+
+    net = Signed()
+    f = tn.compile(net, backend="numpy")
+    np.testing.assert_array_equal(f(X).data, np.abs(X))
+    net.zero = -0.0
+    np.testing.assert_array_equal(f(X).data, -np.abs(X))
 
 
 class Weighted(nn.Module):

@@ -213,7 +213,7 @@ def _unchanged(function: Any, tape: _Watching) -> Iterator[None]:
     """Puts back what was written, and random generators: the process's own and those that modules hold."""
     modules = function.modules() if hasattr(function, "modules") else ()
     own = [v for module in modules for v in vars(module).values() if isinstance(v, np.random.Generator)]
-    rewind = [random.saved(), *map(random.saved, own)]
+    rewind = [random.Saved(), *map(random.Saved, own)]
     try:
         yield
     finally:

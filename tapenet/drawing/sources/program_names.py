@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.ir import Reference
+from tapenet.compiler.outside import Place
 from tapenet.compiler.signature import Parameters
 from tapenet.compiler.variant import Result, Target, Variant
 from tapenet.drawing.model import Kind
@@ -69,7 +70,7 @@ class Names:
         modules = [owner for owner in _owners(variant) if hasattr(owner, "named_parameters")]
         inner = {id(m) for module in modules for m in module.modules() if m is not module}
         outermost = [module for module in modules if id(module) not in inner]
-        variables = {id(value): place.name for place, value in zip(variant.places, variant.values, strict=True)}
+        variables = {id(value): place.name for place, value in _names(variant)}
         for module in outermost:
             name = variables.get(id(module), type(module).__name__)
             prefix = f"{name}." if len(outermost) > 1 else ""
@@ -91,9 +92,16 @@ def _owners(variant: Variant) -> Iterator[Any]:
     return iter({id(owner): owner for owner, _, _ in variant.dependencies}.values())
 
 
+def _names(variant: Variant) -> Iterator[tuple[Place, Any]]:
+    """The names that the function reads, with what stood behind them."""
+    for place, value in zip(variant.places, variant.values, strict=True):
+        if isinstance(place, Place):
+            yield place, value
+
+
 def _reached(variant: Variant) -> Iterator[tuple[str, Kind, Any]]:
     """The tensors and arrays behind the names that the function reads, in lists and dicts too."""
-    for place, value in zip(variant.places, variant.values, strict=True):
+    for place, value in _names(variant):
         parts: Any = [("", value)]
         if isinstance(value, dict):
             parts = [(f"[{key!r}]", part) for key, part in value.items()]
