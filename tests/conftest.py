@@ -9,11 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import tapenet.ops
 from tapenet.native.processor import processors
 from tapenet.ops.registry import numpy_functions
 
+# Everywhere the same cases, on slow machines too. `python -m tests.fuzz` looks for others.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
 # The tests that walk over the registry are parametrised before the first test could load an op.
 tapenet.ops.everything()
 

@@ -282,10 +282,10 @@ def test_a_thousand_dead_parameters_take_no_time() -> None:
 
     def seconds(count: int) -> float:
         net = Many(count)
-        start = time.perf_counter()
+        start = time.process_time()
         found = signs(tn.draw(net, np.ones(1), backward=True))
         assert len(found) == count
-        return time.perf_counter() - start
+        return time.process_time() - start
 
     seconds(20)
     assert seconds(800) < 30 * seconds(100)  # not with the square of their number
