@@ -126,7 +126,8 @@ def _ever_saved(op: Op, name: str) -> bool:
 
 def _compile(op: Op, function: str, lines: list[str]) -> Any:
     text = "\n".join(lines)
-    filename = f"<op {op.__module__}.{op.name} {function}>"
+    name = op.name if op.name.isprintable() else ascii(op.name)[1:-1]  # Python takes no NUL here
+    filename = f"<op {op.__module__}.{name} {function}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     namespace: dict[str, Any] = {
         "_PLAIN": PLAIN,

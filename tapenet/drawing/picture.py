@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -23,6 +24,7 @@ from tapenet.drawing.passes.folding import members
 from tapenet.drawing.passes.measures import Measure, Scale, paint
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.style import LIGHT
+from tapenet.drawing.text import escaped_in
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
 _DPI = 192
@@ -295,7 +297,7 @@ class Animation:
 
 
 def _json(picture: Picture) -> str:
-    return json.dumps(to_data(picture.drawing), ensure_ascii=False, indent=1) + "\n"
+    return json.dumps(escaped_in(to_data(picture.drawing)), ensure_ascii=False, indent=1) + "\n"
 
 
 def _html(picture: Picture) -> str:
@@ -324,11 +326,21 @@ _TEXTS: dict[str, Callable[[Picture], str]] = {"html": _html, "json": _json, "mm
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all: nobody beside us sees half of it."""
+    """Write the file whole or not at all: nobody beside us sees half of it.
+
+    As writing into it would, this goes through a symbolic link to the file it names, and keeps the permissions of a file
+    that is there.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():  # a pipe or a device: nothing to put another file in the place of
+        path.write_bytes(data)
+        return
     part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
     try:
         with open(part, "xb") as file:
             file.write(data)
+        with suppress(FileNotFoundError):
+            os.chmod(part, stat.S_IMODE(os.stat(path).st_mode))
         os.replace(part, path)
     except BaseException:
         with suppress(OSError):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import stat
 import struct
 import subprocess
 import sys
+import threading
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -142,6 +146,64 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: p
         draw(GRAPHS["xor"]()).save(path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["net.svg"]
+
+
+def test_saving_keeps_a_files_permissions_and_goes_through_links(tmp_path: Path) -> None:
+    made = draw(GRAPHS["xor"]())
+    usual = made.save(tmp_path / "new.dot").stat().st_mode
+    (tmp_path / "plain").touch()
+    assert usual == (tmp_path / "plain").stat().st_mode
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    target, link = folder / "target", tmp_path / "net.dot"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    assert made.save(link) == link
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8") == made.dot
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    target.unlink()
+    made.save(link)  # to a file that is not there yet
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8") == made.dot
+    assert [path.name for path in folder.iterdir()] == ["target"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_saving_writes_into_a_pipe(tmp_path: Path) -> None:
+    made, pipe = draw(GRAPHS["xor"]()), tmp_path / "net.dot"
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    made.save(pipe)
+    reader.join()
+    assert read == [made.dot]
+    assert pipe.is_fifo()
+
+
+def test_names_that_cannot_be_written_are_shown_escaped_in_every_format(tmp_path: Path) -> None:
+    name = "a\x00b\ud800c\x1b"
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            setattr(self, name, nn.Parameter(np.ones(2)))
+            self.layers = {name: nn.Linear(2, 2)}
+
+        def forward(self, x: Any) -> Any:
+            return self.layers[name](x) * getattr(self, name)
+
+    double = tn.op(lambda x: x * 2, name=name, x=lambda g: g * 2)
+    made = draw(double(Net()(np.ones((1, 2)))).sum(), title=name, caption=name)
+    for suffix in ("svg", "html", "json", "dot", "mmd"):
+        text = made.save(tmp_path / f"net.{suffix}").read_bytes().decode()
+        assert "\x00" not in text
+        assert r"a\x00b\ud800c\x1b" in text.replace("\\\\", "\\").replace("#92;", "\\"), suffix
+    ET.fromstring(made.svg)
+    read = json.loads((tmp_path / "net.json").read_text(encoding="utf-8"))
+    assert [v["title"] for v in read["vertices"] if v.get("op") == r"a\x00b\ud800c\x1b"] == [r"a\x00b\ud800c\x1b"]
+    assert made.save(tmp_path / "net.pdf").read_bytes().startswith(b"%PDF")
 
 
 @pytest.mark.usefixtures("broken")

@@ -23,7 +23,7 @@ from tapenet.drawing.forms.svg import SIGNS
 from tapenet.drawing.model import Combine, Drawing
 from tapenet.drawing.passes.folding import within
 from tapenet.drawing.style import DARK, LIGHT, Theme
-from tapenet.drawing.text import clean
+from tapenet.drawing.text import clean, escaped_in
 
 #: In the order in which they use each other.
 SCRIPTS = (
@@ -190,7 +190,9 @@ def _for_page(data: dict[str, Any]) -> dict[str, Any]:
 
 def _json(data: Any) -> str:
     """JSON that ends no script element and begins no comment, as it holds none of the characters of HTML."""
-    text = json.dumps(data, separators=(",", ":"), allow_nan=False)  # the Unicode line separators are escaped too
+    text = json.dumps(
+        escaped_in(data), separators=(",", ":"), allow_nan=False
+    )  # the Unicode line separators are escaped too
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
