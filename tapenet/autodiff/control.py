@@ -66,12 +66,12 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
         def run(values: list[Any]) -> list[Any]:
             result = function(*rebuild(operands, map(_own, values)))
             if not returned:
-                found = _leaves(result, "result", f"tn.cond: {name}")
+                found = [_by_value(t) for t in _leaves(result, "result", f"tn.cond: {name}")]
                 returned.append((Structure(result, "result", (name, other)), found))
                 return found
             form, model = returned[0]
             try:
-                found = [_leaf(v, "result", f"tn.cond: {name}") for v in form.take(result)]
+                found = [_by_value(_leaf(v, "result", f"tn.cond: {name}")) for v in form.take(result)]
                 _agree(model, found, form.paths(), (other, name))
             except Mismatch as error:
                 raise ValueError(

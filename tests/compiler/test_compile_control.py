@@ -119,6 +119,30 @@ def test_a_backward_in_a_branch_goes_through_its_operands(compiled: Compile, kin
     assert plain[0] != plain[1]
 
 
+@backends
+def test_a_parameter_that_a_branch_returns_is_a_value(compiled: Compile) -> None:
+    """It is no other name for the parameter: which branch ran at the capture would say what is written later."""
+
+    def run(compile_step: Any) -> list[Any]:
+        w = tn.tensor([1.0, 2.0], requires_grad=True)
+
+        def step(x: Any) -> Any:
+            kept = tn.cond(x > 0, lambda: w, lambda: w * 0)
+
+            def body(carry: Any, _: Any) -> Any:
+                with tn.no_grad():
+                    w.data = kept.detach() * 3
+                return carry + w.sum(), kept * 1
+
+            return tn.scan(body, 0.0, np.ones(2)), kept
+
+        made = compile_step(step)
+        return [arrays([made(tn.asarray(x)), w]) for x in (1.0, -1.0, 1.0)]
+
+    for found, expected in zip(run(compiled), run(lambda f: f), strict=True):
+        same(found, expected)
+
+
 def test_a_backward_in_a_loop_that_would_leave_it_is_refused() -> None:
     w = tn.tensor([2.0, 3.0], requires_grad=True)
     opt = optim.SGD([w], lr=0.25)
