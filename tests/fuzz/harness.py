@@ -11,7 +11,10 @@ from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
 #: Every generator; each is the module `tests.fuzz.NAME`.
-NAMES: tuple[str, ...] = ("rules",)
+NAMES: tuple[str, ...] = (
+    "programs",
+    "rules",
+)
 
 
 class Generator(Protocol):
