@@ -308,9 +308,13 @@ class Compiled:
         """The programs made so far, in order."""
         return tuple(variant for variants in list(self._variants.values()) for variant in variants)
 
-    def explain(self) -> Explanation:
-        """What was compiled and how: the programs before and after all passes, what the backend made of them, how much
-        they compute and move, and which ops are called as they are and why. To be printed.
+    def explain(self, full: bool = False) -> Explanation:
+        """What was compiled and how: for which arguments there are programs, how much they compute and move, in how many
+        kernels, and which ops are called as they are and why. To be printed.
+
+        Args:
+            full: show the programs too, before and after all passes, and all that the backend made of them: for a model of
+                a few layers hundreds of lines.
 
         >>> import numpy as np, tapenet as tn
         >>> f = tn.compile(lambda x: tn.exp(x).sum(), backend="numpy")
@@ -320,7 +324,7 @@ class Compiled:
         <lambda>: 1 program, backend numpy
         ...
         """
-        return Explanation(self._title, self._backend, self.variants, self._parameters, len(self._inline))
+        return Explanation(self._title, self._backend, self.variants, self._parameters, len(self._inline), full)
 
     # -- where it is a method, or stands for a module --------------------------------------------------------------
 

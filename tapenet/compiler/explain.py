@@ -16,6 +16,8 @@ from tapenet.compiler.variant import Variant
 
 #: How many values of something that keeps changing are told.
 _SHOWN = 3
+#: How many of the ops that are called as they are are told in short, and of the arguments.
+_FEW = 8
 
 
 class Explanation:
@@ -26,15 +28,17 @@ class Explanation:
         backend: which one runs the programs.
         variants: the programs, in order.
         parameters: the names of the arguments.
+        full: whether the programs are shown, and all that the backend made of them.
     """
 
     def __init__(
-        self, title: str, backend: str, variants: tuple[Variant, ...], parameters: Parameters, inline: int
+        self, title: str, backend: str, variants: tuple[Variant, ...], parameters: Parameters, inline: int, full: bool
     ) -> None:
         self.title = title
         self.backend = backend
         self.variants = variants
         self.parameters = parameters
+        self.full = full
         self._inline = inline
 
     def __str__(self) -> str:
@@ -48,7 +52,9 @@ class Explanation:
                 "and no backward() inside has used that."
             )
         for number, variant in enumerate(self.variants, 1):
-            lines += ["", f"-- program {number} " + "-" * 60, *_variant(variant, self.parameters)]
+            lines += ["", f"-- program {number} " + "-" * 60, *_variant(variant, self.parameters, self.full)]
+        if count and not self.full:
+            lines += ["", "explain(full=True) shows the programs and what the backend made of them."]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -91,10 +97,10 @@ def _multiply_adds(instruction: Instruction) -> int:
     return instruction.results[0].size * k
 
 
-def _variant(variant: Variant, parameters: Parameters) -> list[str]:
+def _variant(variant: Variant, parameters: Parameters, full: bool) -> list[str]:
     shape, grad, debug, low = variant.key
-    entries = parameters.entries(shape)
-    lines = ["arguments: " + ("; ".join(f"{path}: {in_words(e)}" for path, e in entries.items()) or "none")]
+    told = [f"{path}: {in_words(e)}" for path, e in parameters.entries(shape).items()]
+    lines = ["arguments: " + ("; ".join(_some(told, full)) or "none")]
     scopes = ["tn.no_grad()"] * (not grad) + ["tn.debug()"] * debug + [f"tn.autocast({str(low)!r})"] * (low is not None)
     if scopes:
         lines.append("under " + " and ".join(scopes))
@@ -107,11 +113,19 @@ def _variant(variant: Variant, parameters: Parameters) -> list[str]:
     ]
     if variant.called:
         lines.append("called as they are:")
-        lines += [f"  {name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]
+        called = [f"{name}{f' ({n} times)' if n > 1 else ''}: {why}" for (name, why), n in _called(variant.called)]
+        lines += [f"  {line}" for line in _some(called, full)]
     report = getattr(variant.runner, "report", None)
     if report is not None:
-        lines += ["backend:", *(f"  {line}" for line in str(report()).splitlines())]
+        lines += ["backend:", *(f"  {line}" for line in str(report(full)).splitlines())]
+    if not full:
+        return lines
     return [*lines, "", "captured", text(variant.captured), "", "after all passes", text(variant.program)]
+
+
+def _some(lines: list[str], full: bool) -> list[str]:
+    """All lines, or a few and how many there are beside."""
+    return lines if full or len(lines) <= _FEW else [*lines[:_FEW], f"and {len(lines) - _FEW} more"]
 
 
 def _passes(steps: list[Step]) -> str:

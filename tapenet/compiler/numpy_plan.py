@@ -224,13 +224,14 @@ class Runner:
         bodies = {i: tuple(runner.groups() for runner in runners) for i, runners in self._plan.bodies.items()}
         return Groups(self.program, tuple(found[position] for position in sorted(found)), bodies)
 
-    def report(self) -> str:
-        """What was made of the program, in words and as code."""
+    def report(self, full: bool = True) -> str:
+        """What was made of the program, in words and, in full, as code."""
         found = self.stats
-        return (
+        words = (
             f"{found.statements} statements of NumPy; {found.buffers} buffers in {found.scratch_bytes:,} bytes of "
-            f"scratch memory, for {found.result_bytes:,} bytes of results\n\n{self.source}"
+            f"scratch memory, for {found.result_bytes:,} bytes of results"
         )
+        return f"{words}\n\n{self.source}" if full else words
 
 
 def build(program: Program) -> Runner:

@@ -42,7 +42,7 @@ def test_a_step(compiled: Compile) -> None:
     with tn.no_grad(), pytest.raises(RuntimeError):
         f(X, Y)
     f(X[:2], Y[:2], 0.5)
-    explanation = f.explain()
+    explanation = f.explain(full=True)
     text = str(explanation)
     assert repr(explanation) == text
     assert text.startswith("step: 2 programs, backend ")
@@ -58,6 +58,31 @@ def test_a_step(compiled: Compile) -> None:
     assert explanation.variants == f.variants
     first = f.variants[0]
     assert len(first.program.body) < len(first.captured.body)
+
+
+@backends
+def test_in_short(compiled: Compile) -> None:
+    """Some lines for each program, however large it is."""
+    net = nn.Sequential(*[nn.TransformerEncoderLayer(4, 2, 8, batch_first=True) for _ in range(3)])
+    odd = tn.op(lambda x, n: x if x.sum() > 0 else x * n, name="odd", nondiff=True)
+
+    def step(x: Any, **more: Any) -> Any:
+        for n in range(2):
+            x = net(x) + odd(x, n)
+        return x, *more.values()
+
+    f = compiled(step)
+    x = np.ones((2, 3, 4), np.float32)
+    f(x)
+    f(x, **{f"other{i}": i for i in range(20)})
+    text = str(f.explain())
+    assert len(text.splitlines()) < 40
+    assert text.endswith("explain(full=True) shows the programs and what the backend made of them.")
+    assert "; other6: 6; and 13 more\n" in text
+    assert "called as they are:\n" in text
+    assert "  odd (2 times): branches on a value\n" in text
+    assert re.search(r"bytes of scratch memory", text)
+    assert len(str(f.explain(full=True)).splitlines()) > 300
 
 
 def test_work_of_a_program() -> None:
@@ -122,7 +147,7 @@ def test_what_the_native_backend_made() -> None:
 
     f = tn.compile(step, backend="native")
     f(np.ones((7, 3, 6), np.float32))
-    lines = str(f.explain()).partition("backend:\n")[2].partition("\n\ncaptured\n")[0].splitlines()
+    lines = str(f.explain(full=True)).partition("backend:\n")[2].partition("\n\ncaptured\n")[0].splitlines()
     lines = [line[2:] for line in lines]
     assert re.match(
         r"\d+ kernels and \d+ others, different functions: \d+; native calls each time: 2, calls of P", lines[0]

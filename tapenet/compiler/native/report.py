@@ -12,8 +12,9 @@ from tapenet.compiler.native.module import Call, Module
 from tapenet.compiler.native.parallel import parts
 
 
-def report(module: Module) -> str:
-    """What runs in which order, grouped into kernels, and which memory each result is computed into."""
+def report(module: Module, full: bool) -> str:
+    """How many kernels there are, and how much memory; in full what runs in which order, grouped into kernels, and which
+    memory each result is computed into."""
     memory = module.memory
     calls = sum(isinstance(step, Call) for step in module.steps)
     segments = len(module.steps) - calls
@@ -26,7 +27,7 @@ def report(module: Module) -> str:
         f"threads: up to {module.threads}",
         f"{memory.arena_bytes:,} bytes of scratch memory ({memory.unshared_bytes:,} if none were used twice); "
         f"tensors written where they are: {in_place} of {len(written)}",
-        *_entries(module),
+        *(_entries(module) if full else ()),
     ]
     return "\n".join(lines)
 

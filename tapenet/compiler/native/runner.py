@@ -128,9 +128,9 @@ class Runner:
             self._table[self._bounds + 2 * g : self._bounds + 2 * g + 2] = bounds
         return True
 
-    def report(self) -> str:
+    def report(self, full: bool = True) -> str:
         """What was made of the program, in words."""
-        return report(self.module)
+        return report(self.module, full)
 
     def groups(self) -> Groups:
         """What runs in one go: kernels, and all else by itself."""
