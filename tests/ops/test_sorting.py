@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 import tapenet as tn
 from tapenet.testing import check_grads
+from tests import NUMPY
 from tests.ops.oracle import agrees_with_torch, close
 
 R = np.random.default_rng(0)
@@ -296,7 +297,7 @@ def test_trimming(a: Any, trim: str) -> None:
     assert back[back != 0].tolist() == list(range(1, 1 + len(expected)))
 
 
-@pytest.mark.parametrize("axis", [None, 0, -1, (0, 1)])
+@pytest.mark.parametrize("axis", [None, 0, -1, *([(0, 1)] if NUMPY >= "2.4.0" else [])])
 def test_trimming_several_axes(axis: Any) -> None:
     a = np.array([[0, 0, 2, 3, 0], [0, 1, 0, 3, 0], [0, 0, 0, 0, 0]], float)
     for trim in ("fb", "f", "b"):
