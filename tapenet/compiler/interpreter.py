@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.compiler.ir import Constant, Program, Reference, Value
-from tapenet.compiler.primitives import PRIMITIVES
+from tapenet.compiler.primitives import PRIMITIVES, note_line
 
 Array = np.ndarray[Any, Any]
 
@@ -33,7 +33,11 @@ def evaluate(program: Program, arrays: Sequence[Array], store: bool = True) -> l
 
     with np.errstate(all="ignore"):
         for instruction in program.body:
-            results = PRIMITIVES[instruction.name].evaluate(*map(value, instruction.args), **instruction.params)
+            try:
+                results = PRIMITIVES[instruction.name].evaluate(*map(value, instruction.args), **instruction.params)
+            except Exception as error:
+                note_line(error, instruction.line)
+                raise
             if len(instruction.results) == 1:
                 results = (results,)
             known.update(zip(instruction.results, map(np.asarray, results), strict=True))

@@ -21,6 +21,7 @@ from tapenet.compiler.numpy_plan_blocks import Block, Run, run_at
 from tapenet.compiler.numpy_plan_memory import Scratch, is_large, overlapping
 from tapenet.compiler.numpy_plan_places import Places
 from tapenet.compiler.numpy_plan_statements import STATEMENTS, emit
+from tapenet.compiler.primitives import note_line
 from tapenet.kernels import aligned
 
 _number = itertools.count(1)
@@ -49,6 +50,8 @@ class _Plan:
         _hosts(places)
         #: Where each run of instructions that are worked through block by block is in the body.
         self.runs: list[Run] = []
+        #: The line of the user's code that each statement comes from.
+        self._lines: list[str] = [""] * len(places.lines)
         position = 0
         while position < len(program.body):
             run = run_at(places, position)
@@ -60,6 +63,7 @@ class _Plan:
             else:
                 emit(places, program.body[position], position)
                 position += 1
+            self._lines += [program.body[position - 1].line] * (len(places.lines) - len(self._lines))
         places.finish()
         self.bodies = places.bodies
         body = "".join(f"    {line}\n" for line in places.lines)
@@ -75,6 +79,15 @@ class _Plan:
         # So that a traceback, and a debugger, shows the statement.
         linecache.cache[self.filename] = (len(self.source), None, self.source.splitlines(True), self.filename)
         weakref.finalize(self, linecache.cache.pop, self.filename, None)
+
+    def note(self, error: BaseException) -> None:
+        """Say in an error which line of the user's code it comes from."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != self.filename:
+            trace = trace.tb_next
+        statement = -1 if trace is None else trace.tb_lineno - 2  # behind the line that begins the function
+        if 0 <= statement < len(self._lines):
+            note_line(error, self._lines[statement])
 
 
 def _hosts(places: Places) -> None:
@@ -112,7 +125,7 @@ class _Frame:
     """A plan with scratch memory of its own, for one call at a time."""
 
     def __init__(self, plan: _Plan) -> None:
-        self._plan = plan
+        self.plan = plan
         self._names = dict(plan.globals)
         arena = aligned((plan.arena,), np.uint8)
         for name, recipe in plan.statics.items():
@@ -127,8 +140,8 @@ class _Frame:
 
     def bind(self) -> None:
         """Take the tensors' arrays as they are now, and make the views of all arrays."""
-        self._names.update((name, tensor._data) for name, tensor in self._plan.tensors.items())
-        for name, recipe in self._plan.statics.items():
+        self._names.update((name, tensor._data) for name, tensor in self.plan.tensors.items())
+        for name, recipe in self.plan.statics.items():
             if not isinstance(recipe, Scratch):
                 self._names[name] = recipe.make(self._names[recipe.base])
 
@@ -197,6 +210,9 @@ class Runner:
                 frame = _Frame(self._plan)
             try:
                 return frame.run(*arrays)
+            except Exception as error:
+                frame.plan.note(error)
+                raise
             finally:
                 idle.append(frame)
 

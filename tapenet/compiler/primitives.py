@@ -355,6 +355,15 @@ PRIMITIVES["add_rows"] = Primitive("movement", _infer_add_rows, _add_rows)
 # -- what is called ----------------------------------------------------------------------------------------------
 
 
+def note_line(error: BaseException, line: str, what: str = "raised") -> None:
+    """Say in an error of a compiled program which line of the user's code it comes from, unless it is said already."""
+    if line and not any(_NOTE in note for note in getattr(error, "__notes__", ())):
+        error.add_note(f"{what} {_NOTE}, at {line}")
+
+
+_NOTE = "in a compiled program"
+
+
 class Resized(Exception):
     """Values say another number of elements than when the program was captured."""
 
@@ -384,7 +393,7 @@ def caller(
         try:
             out = op.forward(*given, **{name: filled(t, args) for name, t in options.items()})
         except Exception as error:
-            error.add_note(f"raised by op {op.name!r} in a compiled program{line and f', at {line}'}")
+            note_line(error, line, f"raised by op {op.name!r}")
             raise
         outs = tuple(map(np.asarray, out)) if isinstance(out, (tuple, list)) else (np.asarray(out),)
         for found, spec in zip(outs, specs, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,3 +161,31 @@ def test_what_the_native_backend_made() -> None:
     assert any(re.match(r"k\d+: kernel over rows \(7, 3\) of \(6,\), loops: \d$", line) for line in lines)
     assert "called from Python" in lines
     assert sum(line.endswith("-> result") for line in lines) == 2
+
+
+# -- errors ------------------------------------------------------------------------------------------------------
+
+
+@backends
+@pytest.mark.parametrize("looped", [False, True])
+@pytest.mark.parametrize("kind", ["index", "op"])
+def test_an_error_at_run_time_names_the_line(compiled: Compile, kind: str, looped: bool) -> None:
+    def look(x: Any, i: Any) -> Any:
+        if kind == "index":
+            return x[i] * 2
+        return np.linalg.inv(x * (i + 1)).sum(0)
+
+    def step(x: Any, i: Any) -> Any:
+        first = np.tanh(x)
+        if looped:
+            return tn.scan(lambda c, j: (c + look(x, j), None), np.zeros(2), i)[0] + first[0]
+        return look(x, i[0]) + first[0]
+
+    f = compiled(step)
+    f(np.eye(2), np.array([0, 1]))
+    line = look.__code__.co_firstlineno + (2 if kind == "index" else 3)
+    with pytest.raises((IndexError, np.linalg.LinAlgError)) as caught:
+        f(np.eye(2) if kind == "index" else np.zeros((2, 2)), np.array([7, 1]))
+    told = "\n".join([str(caught.value), *getattr(caught.value, "__notes__", ())])
+    assert "in a compiled program" in told
+    assert f"{Path(__file__).name}:{line}" in told

@@ -7,7 +7,8 @@ import itertools
 import linecache
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -144,7 +145,7 @@ class Runner:
         inputs, outputs = module.program.inputs, module.program.outputs
         namespace: dict[str, Any] = {
             "empty": np.empty, "aligned": aligned, "acquire": self._lock.acquire, "release": self._lock.release,
-            "index_error": _index_error,
+            "index_error": partial(_index_error, module.program),
             "lasts": [None] * len(module.program.hosts), "bind": self._bind,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
         }  # fmt: skip
@@ -274,11 +275,29 @@ def _lies(array: Array, strides: tuple[int, ...]) -> bool:
     return array.size == 0 or (array.flags.aligned and alike(array.shape, array.strides, tuple(steps)))
 
 
-def _index_error() -> None:
+def _index_error(program: Program) -> None:
+    """Raise for an index of a program's that is out of bounds, and name the lines where it may be."""
+    lines = list(dict.fromkeys(line for line in _indexing(program) if line))
+    where = f"{'' if len(lines) == 1 else 'one of '}{', '.join(lines[:_LINES])}{', ...' if len(lines) > _LINES else ''}"
     raise IndexError(
-        "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index]): "
-        "call the function without tn.compile to see where"
+        "an index is out of bounds in a compiled program (class indices of a loss, rows of an embedding, t[index])"
+        + (f", at {where}" if lines else "")
+        + ": call the function without tn.compile to see more"
     )
+
+
+#: How many lines an error names at most.
+_LINES = 5
+
+
+def _indexing(program: Program) -> Iterator[str]:
+    """The lines of the user's code of all that indexes, also in bodies."""
+    for instruction in program.body:
+        if instruction.name in ("take", "index", "put", "scatter_add", "add_rows"):
+            yield instruction.line
+        for value in instruction.params.values():
+            if isinstance(value, Program):
+                yield from _indexing(value)
 
 
 __all__ = ["Runner", "build"]
