@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tapenet.autodiff import updaters
 from tapenet.autodiff.alike import Same
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.handle import Handle
@@ -235,8 +237,12 @@ class Module(Tree):
             capture = capturing()
             if capture is not None:
                 self._may_change(capture, name, "sets")
+        new = _learned(value) if updaters._known else []
+        beside = [*_learned(before), *islice(self.parameters(), 1)] if new else []
         object.__setattr__(self, name, value)
         bump()
+        if beside:
+            updaters.came(f"{type(self).__name__}.{name}", beside, new)
 
     def __delattr__(self, name: str) -> None:
         capture = capturing()
@@ -445,6 +451,13 @@ class Module(Tree):
 
     def __repr__(self) -> str:
         return "\n".join(described(self))
+
+
+def _learned(value: Any) -> list[Tensor]:
+    """The parameters that come with the value of an attribute."""
+    if isinstance(value, Tree):
+        return list(value.parameters())
+    return [value] if isinstance(value, Tensor) and value._kind == "parameter" else []
 
 
 def _warn_of_none(module: Module) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff import updaters
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import WIDE, is_low, rounded, widened
@@ -57,6 +58,13 @@ class MasterWeights:
         given = [{**g, "params": masters(g["params"])} for g in groups] if grouped else masters(params)
         self._pairs = list(found.values())
         self.optimizer = optimizer(given, **options)
+        #: Parameters that came to the model since.
+        self._newcomers: list[updaters.Newcomers] = []
+        updaters.enter(self)
+
+    def _updated(self) -> list[Tensor]:
+        """The parameters it updates."""
+        return [param for param, _ in self._pairs]
 
     @property
     def slots(self) -> tuple[Any, ...]:
@@ -105,6 +113,8 @@ class MasterWeights:
 
     def step(self) -> None:
         """Update the master weights by the gradients that there are, and round them into the parameters."""
+        if self._newcomers:
+            updaters.look(self, "MasterWeights.step")
         if capturing() is None:
             self.refresh()
         self.gather()

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import tape
+from tapenet.autodiff import tape, updaters
 from tapenet.autodiff.alike import Same
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.switches import no_grad
@@ -98,6 +98,8 @@ class Optimizer:
         self._arrays: list[tuple[Tensor, Any]] = []
         #: `tape.epoch` as it was when it was last seen that they have these.
         self._epoch = 0
+        #: Parameters that came to the model since.
+        self._newcomers: list[updaters.Newcomers] = []
         #: How many steps were taken; a schedule's argument.
         self._count = 0
         if isinstance(params, (list, tuple)) and params and isinstance(params[0], dict):
@@ -105,6 +107,7 @@ class Optimizer:
                 self.add_param_group(group)
         else:
             self.add_param_group({"params": params})
+        updaters.enter(self)
 
     # -- what each kind of optimizer says --------------------------------------------------------------------
 
@@ -143,6 +146,10 @@ class Optimizer:
     def slots(self) -> tuple[Slot, ...]:
         """Each parameter with its name and what is kept of it."""
         return tuple(self._slots)
+
+    def _updated(self) -> list[Tensor]:
+        """The parameters it updates."""
+        return self._params
 
     # -- groups ----------------------------------------------------------------------------------------------
 
@@ -238,8 +245,11 @@ class Optimizer:
         return segments(slots, self._writer)
 
     def _take_up_moved(self) -> None:
-        """Find the storage anew if a parameter was given another array."""
+        """Find the storage anew if a parameter was given another array; look whether the model was given parameters."""
         epoch = tape.epoch
+        updaters.enter(self)  # it may be a copy
+        if self._newcomers:
+            updaters.look(self, self._writer)
         if any(param._data is not array for param, array in self._arrays):
             slots = iter(self._slots)
             found = [self._take_up(list(islice(slots, len(group["params"]))), group) for group in self.groups]
@@ -247,7 +257,8 @@ class Optimizer:
             self._segments = [segment for segments, _ in found for segment in segments]
             self._arrays = [pair for _, arrays in found for pair in arrays]
             bump()
-        self._epoch = epoch
+        if not self._newcomers:
+            self._epoch = epoch
 
     def _configure(self, segment: Any, group: ParamGroup) -> None:
         options = self._options(group)

@@ -422,6 +422,108 @@ def test_a_first_step_that_is_interrupted_anywhere_may_be_taken_again(make: Any,
     assert at > 40
 
 
+# -- what came to the model later --------------------------------------------------------------------------------
+
+
+def _model() -> Any:
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1))
+    net(np.ones((1, 2)))
+    return net
+
+
+GIVEN: dict[str, Callable[[Any], Any]] = {
+    "the module": lambda net: optim.SGD(net, lr=0.1),
+    "parameters": lambda net: optim.SGD(net.parameters(), lr=0.1),
+    "a list": lambda net: optim.Adam([p for p in net.parameters() if p.requires_grad]),
+    "groups": lambda net: optim.SGD(
+        [{"params": net[0].parameters()}, {"params": net[2].parameters(), "lr": 1.0}], lr=0.1
+    ),
+    "the head alone": lambda net: optim.LAMB(net[2].parameters()),
+    "patterns": lambda net: optim.SGD(optim.param_groups(net, {"0.*": {"lr": 0.5}}), lr=0.1),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("given", GIVEN)
+def test_a_layer_that_is_replaced_after_the_optimizer_was_made_is_told_once(given: str, compiled: bool) -> None:
+    net = _model()
+    opt = GIVEN[given](net)
+
+    def step() -> None:
+        net.zero_grad()
+        net(np.ones((4, 2), np.float32)).sum().backward()
+        opt.step()
+
+    run = tn.compile(step) if compiled else step
+    run()
+    net[2] = nn.Linear(3, 1)
+    with pytest.warns(RuntimeWarning, match=r"step leaves out 2 .* have gradients: Sequential\.2 came after") as told:
+        run()
+    assert [w.filename for w in told] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run()
+
+
+def test_layers_that_somebody_updates_or_nobody_uses_are_not_told() -> None:
+    net = _model()
+    opt = optim.SGD(net, lr=0.1)
+
+    def step(*opts: Any) -> None:
+        net.zero_grad()
+        net(np.ones((4, 2), np.float32)).sum().backward()
+        for each in opts:
+            each.step()
+
+    step(opt)
+    net[1].teacher = nn.Linear(2, 2)  # used by nobody
+    net[0].teacher = nn.Linear(2, 2)
+    step(opt)
+    step(opt)
+    net[2] = nn.Linear(3, 1)  # has an optimizer of its own
+    other = optim.SGD(net[2].parameters(), lr=0.1)
+    step(opt, other)
+    net[0] = nn.Linear(2, 3)  # is added
+    opt.add_param_group({"params": net[0].parameters()})
+    step(opt, other)
+    net[2] = nn.Linear(3, 1).half()  # stored in 16 bits
+    masters = optim.MasterWeights(optim.SGD, net[2], lr=0.1)
+    step(opt, masters)
+    net[2] = nn.Linear(3, 1).requires_grad_(False)  # frozen
+    step(opt)
+    net[2] = nn.Identity()
+    step(opt)
+    assert not opt._newcomers
+    net = _model()  # another model, while the optimizer of the first is alive
+    step()
+    assert not opt._newcomers
+
+
+def test_what_comes_to_a_model_between_its_gradients_and_the_step_is_told_at_the_next() -> None:
+    net = _model()
+    opt, masters = optim.SGD(net[0], lr=0.1), optim.MasterWeights(optim.SGD, net[2].half(), lr=0.1)
+    net(np.ones((4, 2), np.float32)).sum().backward()
+    net.insert(2, nn.Linear(3, 3))
+    opt.step()
+    net.zero_grad()
+    net(np.ones((4, 2), np.float32)).sum().backward()
+    with pytest.warns(RuntimeWarning, match=r"^SGD\.step leaves out 2 .*: Sequential\.2 came after"):
+        opt.step()
+    net[3] = nn.Linear(3, 1)
+    net(np.ones((4, 2), np.float32)).sum().backward()
+    with pytest.warns(RuntimeWarning, match=r"^MasterWeights\.step leaves out 2 .*: Sequential\.3 came after"):
+        masters.step()
+    steps = opt.state_dict()["step"]
+    net[0] = nn.Linear(2, 3)
+    net(np.ones((4, 2), np.float32)).sum().backward()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(RuntimeWarning, match=r"leaves out 4 .*: Sequential\.3, Sequential\.0 came after"):
+            opt.step()
+        assert opt.state_dict()["step"] == steps
+        opt.step()
+
+
 # -- errors at construction ----------------------------------------------------------------------------------
 
 
