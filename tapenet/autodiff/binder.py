@@ -51,6 +51,7 @@ from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import OF_UFUNCS, parameters
+from tapenet.ops.tracebacks import hide
 
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
 _looks_for_low = False
@@ -85,9 +86,13 @@ def _renew_call(op: Op, timed: bool = False) -> None:
 
 
 def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
-    if self.more is not None and not kwargs.keys() <= {a.name for a in self.arguments}:
-        return _further(self)(*args, **kwargs)
-    return record.apply(self, args, kwargs)
+    try:
+        if self.more is not None and not kwargs.keys() <= {a.name for a in self.arguments}:
+            return _further(self)(*args, **kwargs)
+        return record.apply(self, args, kwargs)
+    except Exception as error:
+        hide(error)
+        raise
 
 
 def _first_timed(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -125,6 +130,10 @@ def _ever_saved(op: Op, name: str) -> bool:
 
 
 def _compile(op: Op, function: str, lines: list[str]) -> Any:
+    if function == "__call__":
+        head, *body = lines
+        body = ["    " + line for line in body]
+        lines = [head, "    try:", *body, "    except _Exception as _error:", "        _hide(_error)", "        raise"]
     text = "\n".join(lines)
     name = op.name if op.name.isprintable() else ascii(op.name)[1:-1]  # Python takes no NUL here
     filename = f"<op {op.__module__}.{name} {function}>"
@@ -148,6 +157,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_first_timed": _first_timed,
         "_forward": op.forward,
         "_heappush": heappush,
+        "_hide": hide,
         "_int": int,
         "_len": len,
         "_intern_shape": intern_shape,

@@ -23,8 +23,10 @@ from tapenet.autodiff.operand import Operand
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.tracebacks import boundary
 
 
+@boundary
 def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *operands: Any) -> Any:
     """`true_fn(*operands)` if `pred` is true, else `false_fn(*operands)`.
 
@@ -85,6 +87,7 @@ def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], *
     return returned[0][0].build(values)
 
 
+@boundary
 def scan(
     f: Callable[[Any, Any], tuple[Any, Any]],
     init: Any,
@@ -165,6 +168,7 @@ def scan(
     return form.build(last), of_ys.build(ys)
 
 
+@boundary
 def fori(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any) -> Any:
     """`carry = body(i, carry)` for i from `lower` to `upper` - 1; gives the last carry.
 

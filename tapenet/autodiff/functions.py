@@ -23,6 +23,7 @@ from tapenet.autodiff.tape import Leaf, Node, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import is_inexact
 from tapenet.ops.sequences import refilled
+from tapenet.ops.tracebacks import boundary
 
 
 def tree_leaves(tree: Any) -> list[Any]:
@@ -179,6 +180,7 @@ def _scalar(out: Any, name: str) -> None:
         )
 
 
+@boundary
 def value_and_grad(
     f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
 ) -> Callable[..., tuple[Any, Any]]:
@@ -205,6 +207,7 @@ def value_and_grad(
 def _value_and_grad(
     name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
 ) -> Callable[..., tuple[Any, Any]]:
+    @boundary
     @functools.wraps(f, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         numbers, single = _numbers(argnums, len(args), name)
@@ -224,6 +227,7 @@ def _value_and_grad(
     return wrapped
 
 
+@boundary
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
     """A function that returns the gradient of `f`, which returns a scalar. See `value_and_grad`.
 
@@ -236,6 +240,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     """
     both = _value_and_grad("grad", f, argnums, has_aux)
 
+    @boundary
     @functools.wraps(f, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         value, gradient = both(*args, **kwargs)
@@ -244,6 +249,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     return wrapped
 
 
+@boundary
 def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     """The value of `f(*args)` and a function that pulls a gradient by it back to the arguments.
 
@@ -264,6 +270,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     outs = tree_leaves(run.out)
     run.check_numbers(outs)
 
+    @boundary
     def pull(g: Any) -> Any:
         gs = tree_leaves(g)
         if len(gs) != len(outs):
@@ -281,6 +288,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
     return run.out, pull
 
 
+@boundary
 def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
     """A function `(*args, v)` that returns the product of `f`'s Hessian with `v`, without forming the Hessian.
 
@@ -296,6 +304,7 @@ def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[...
     Tensor([ 6., 12.])
     """
 
+    @boundary
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         *given, v = args
         numbers, single = _numbers(argnums, len(given), "hvp")

@@ -11,11 +11,13 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import array_like, holds_tensors, install_maker, install_reader
 from tapenet.ops.low import dtype_of, is_low, meet
+from tapenet.ops.tracebacks import boundary
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 
+@boundary
 def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = False) -> Tensor:
     """Make a tensor from numbers, nested lists, an ndarray or a tensor, copying them.
 

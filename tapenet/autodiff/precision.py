@@ -24,6 +24,7 @@ from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, w
 from tapenet.ops.op import Op
 from tapenet.ops.sequences import refilled
 from tapenet.ops.signatures import by_name, check_keywords
+from tapenet.ops.tracebacks import hide
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -258,8 +259,10 @@ def _call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
         return found
     try:
         return function.function(*args, **kwargs)
-    except TypeError:
-        check_keywords(function.name, function.function, kwargs)
+    except Exception as error:
+        if isinstance(error, TypeError):
+            check_keywords(function.name, function.function, kwargs)
+        hide(error)
         raise
 
 
@@ -272,8 +275,10 @@ def _call_derived_low(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
             return function.function(*args, **kwargs)
         full = local.state.autocast is not None and _stays_full(function)
         return widely(function.function, args, kwargs, full)
-    except TypeError:
-        check_keywords(function.name, function.function, kwargs)
+    except Exception as error:
+        if isinstance(error, TypeError):
+            check_keywords(function.name, function.function, kwargs)
+        hide(error)
         raise
 
 

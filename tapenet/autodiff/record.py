@@ -27,6 +27,7 @@ from tapenet.ops.random import Saved
 from tapenet.ops.registry import is_own
 from tapenet.ops.sequences import refilled
 from tapenet.ops.signatures import unexpected
+from tapenet.ops.tracebacks import hidden
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
@@ -430,6 +431,8 @@ def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = ""
             anew.add_note(picture)
         if anew is error:
             raise error
+        if hidden():
+            raise anew.with_traceback(error.__traceback__) from None  # one error, with the user's lines of both
         raise anew from error
     finally:
         del anew, error  # the traceback holds this frame, which must not hold the error

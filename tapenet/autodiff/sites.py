@@ -6,8 +6,8 @@ import sys
 import warnings
 from types import FrameType
 
-#: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
-_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.")
+from tapenet.ops.tracebacks import is_users
+
 #: Libraries that know arrays and may be given a tensor.
 _OF_ARRAYS = ("numpy.", "scipy.")
 
@@ -15,10 +15,7 @@ _OF_ARRAYS = ("numpy.", "scipy.")
 def user_frame() -> FrameType | None:
     """The innermost frame that is neither tapenet's own nor NumPy's or SciPy's."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")  # generated code has none
-        if name and not name.startswith(_NOT_USERS):
-            break
+    while frame is not None and not is_users(frame):
         frame = frame.f_back
     return frame
 
@@ -57,7 +54,7 @@ def library_caller() -> tuple[str, str]:
         module = frame.f_globals.get("__name__", "")
         if module.startswith(_OF_ARRAYS):
             found = module, frame.f_code.co_qualname
-        elif module and not module.startswith(_NOT_USERS):
+        elif is_users(frame):
             break
         frame = frame.f_back
     return found

@@ -26,6 +26,7 @@ from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing.basic import raw_index
 from tapenet.ops.low import is_inexact
+from tapenet.ops.tracebacks import hide
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -366,24 +367,28 @@ class Tensor(Augmented):
             RuntimeError: no gradient is needed, or an earlier backward released the graph.
             ValueError: the gradient is missing for a non-scalar, or has another shape.
         """
-        if self._node is None:
-            raise RuntimeError(
-                "backward() on a tensor that no gradient flows to: no tensor with requires_grad=True was used, or it was "
-                "computed under tn.no_grad() or cut off by .detach()"
-            )
-        data = self._data
-        if create_graph or (local.state.tape is not None and local.state.tape.captures):
-            g: Any = self._seed(gradient)
-        elif gradient is None and data.ndim == 0 and data.dtype.kind == "f":
-            g = _one(data.dtype)
-        else:
-            g = self._seed(gradient)._data
-        tape = local.state.tape
-        rehearses = tape is not None and tape.rehearses
-        release = not (rehearses or (create_graph if retain_graph is None else retain_graph))
-        leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph)
-        del g
-        deposit(leaves, Tensor)
+        try:
+            if self._node is None:
+                raise RuntimeError(
+                    "backward() on a tensor that no gradient flows to: no tensor with requires_grad=True was used, or it was "
+                    "computed under tn.no_grad() or cut off by .detach()"
+                )
+            data = self._data
+            if create_graph or (local.state.tape is not None and local.state.tape.captures):
+                g: Any = self._seed(gradient)
+            elif gradient is None and data.ndim == 0 and data.dtype.kind == "f":
+                g = _one(data.dtype)
+            else:
+                g = self._seed(gradient)._data
+            tape = local.state.tape
+            rehearses = tape is not None and tape.rehearses
+            release = not (rehearses or (create_graph if retain_graph is None else retain_graph))
+            leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph)
+            del g
+            deposit(leaves, Tensor)
+        except Exception as error:
+            hide(error)
+            raise
 
     def _seed(self, gradient: Any) -> Tensor:
         data = self._data

@@ -33,6 +33,7 @@ from tapenet.compiler.primitives import Resized
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Runner, Variant
 from tapenet.native import toolchain
+from tapenet.ops.tracebacks import boundary, hide
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -63,6 +64,7 @@ def compile(
 ) -> Callable[[F], Compiled]: ...
 
 
+@boundary
 def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False) -> Any:
     """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
     recorded, with backward passes and optimizer steps. Further calls run the program made of that.
@@ -173,13 +175,17 @@ class Compiled:
     # -- calling -------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            args, kwargs = self._parameters.place(args, kwargs)
-        if not kwargs:
-            result = self._fast(args)
-            if result is not MISS:
-                return result
-        return self._slow(args, kwargs)
+        try:
+            if kwargs:
+                args, kwargs = self._parameters.place(args, kwargs)
+            if not kwargs:
+                result = self._fast(args)
+                if result is not MISS:
+                    return result
+            return self._slow(args, kwargs)
+        except Exception as error:
+            hide(error)
+            raise
 
     def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not kwargs:  # where calls of two kinds take turns

@@ -26,6 +26,7 @@ from tapenet.nn.tree import Tree, walk
 from tapenet.nn.words import described
 from tapenet.ops.low import dtype_of, is_float, meet
 from tapenet.ops.signatures import check_keywords
+from tapenet.ops.tracebacks import hide
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
@@ -109,6 +110,9 @@ class Module(Tree):
             if hooks:
                 try:
                     return call_with_hooks(self, hooks, args if x is _NOTHING else (x, *args), kwargs)
+                except Exception as error:
+                    hide(error)
+                    raise
                 finally:
                     state.scope = outer
         try:
@@ -116,6 +120,9 @@ class Module(Tree):
                 out = self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
             else:
                 out = self.forward(x)  # the usual call, a quarter cheaper than the general one
+        except Exception as error:
+            hide(error)
+            raise
         finally:
             state.scope = outer
         if out is None:

@@ -27,6 +27,7 @@ from tapenet.ops.registry import (
     ufunc_method,
     ufunc_name,
 )
+from tapenet.ops.tracebacks import hide
 
 Rule = Callable[..., Any]
 
@@ -267,7 +268,11 @@ class Op:
         # The recorder replaces this by code made for this op's signature, at the first call: making it for
         # every op at import would cost more than importing NumPy.
         _record(self)
-        return self(*args, **kwargs)
+        try:
+            return self(*args, **kwargs)
+        except Exception as error:
+            hide(error)
+            raise
 
     @property
     def returning(self) -> Callable[..., Any]:

@@ -1,0 +1,73 @@
+"""Tracebacks that show the user's lines and leave out those of this package.
+
+A public call catches what is raised below it, leaves out the frames that are not the user's, and raises the same error on. That
+costs a call nothing unless it fails. With the environment variable TAPENET_TRACEBACK=full all frames stay.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, TypeVar, cast
+
+from tapenet.ops.signatures import check_keywords
+
+F = TypeVar("F", bound=Callable[..., Any])
+#: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
+_NOT_USERS = (__name__.partition(".")[0] + ".", "numpy.", "scipy.")
+#: What our own code raises where it is at fault: then all frames are wanted.
+_FAULTS = (AssertionError, AttributeError, NameError)
+
+
+def is_users(frame: FrameType) -> bool:
+    """Whether a frame is neither tapenet's own nor NumPy's or SciPy's."""
+    name = frame.f_globals.get("__name__", "")  # generated code has none
+    return bool(name) and not name.startswith(_NOT_USERS)
+
+
+def hidden() -> bool:
+    """Whether frames that are not the user's are left out."""
+    return os.environ.get("TAPENET_TRACEBACK") != "full"
+
+
+def hide(error: BaseException) -> None:
+    """Leave the frames that are not the user's out of an error's traceback, and out of those of what caused it.
+
+    To be called where the error was caught, before a `raise` without anything, which adds no frame of its own.
+    """
+    if not hidden():
+        return
+    trace = error.__traceback__
+    frames = []
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    if not frames or (isinstance(error, _FAULTS) and not is_users(frames[-1].tb_frame)):
+        return
+    shown: TracebackType | None = None
+    for entry in reversed(frames):
+        if is_users(entry.tb_frame):
+            shown = TracebackType(shown, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    error.__traceback__ = shown
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if before is not None:
+        hide(before)
+
+
+def boundary(function: F) -> F:
+    """A function of ours that users call: its errors show their lines, and an unknown keyword is answered with the known ones.
+    It costs a frame: what is called often has a `try` of its own."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if isinstance(error, TypeError):
+                check_keywords(function.__name__, function, kwargs)
+            hide(error)
+            raise
+
+    return cast(F, guarded)
