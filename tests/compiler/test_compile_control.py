@@ -28,6 +28,10 @@ def arrays(tree: Any) -> list[Any]:
     return [a for a in found if a.dtype.kind in "biuf"]
 
 
+def found_in(tree: Any) -> list[Any]:
+    return [np.array(t.data) for t in tree_leaves(tree)]
+
+
 def same(one: list[Any], other: list[Any], rtol: float = 1e-12) -> None:
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
@@ -175,6 +179,23 @@ def test_a_loop_over_a_parameter_that_it_updates_reads_it_as_it_was(compiled: Co
 
     for found, expected in zip(run(compiled), run(lambda f: f), strict=True):
         same(found, expected)
+
+
+@backends
+@pytest.mark.parametrize("dtype", ["float16", "complex64", "complex128"])
+def test_numbers_that_native_code_does_not_know_are_handed_on(compiled: Compile, dtype: str) -> None:
+    """A loop, or a branch, that computes nothing with them."""
+
+    def step(x: Any) -> Any:
+        carry, ys = tn.scan(lambda c, v: (v, c), x[0], x)
+        return carry, ys, tn.cond(x[0, 0].real > 0, lambda: x[0], lambda: x[1])
+
+    run = compiled(step)
+    for sign in (1, -1):
+        x = (np.arange(1, 7).reshape(3, 2) * sign).astype(dtype)
+        for got, expected in zip(found_in(run(x)), found_in(step(tn.asarray(x))), strict=True):
+            assert got.dtype == expected.dtype
+            np.testing.assert_array_equal(got, expected)
 
 
 LOW: dict[str, Callable[[Any, Any], Any]] = {

@@ -21,6 +21,7 @@ from tapenet.compiler.native.memory import Arena, Memory, Slot
 from tapenet.compiler.passes import accumulate, dead
 from tapenet.native import loops
 from tapenet.native.blas import find
+from tapenet.native.emitter import supported
 from tapenet.native.scalar import definitions
 
 #: Arguments of this size in bytes are copied if they are read so many times.
@@ -164,7 +165,10 @@ class Module:
 
     def _bodies(self, entry: Instruction) -> None:
         """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
-        if any(v.size == 0 for v in (*entry.args, *entry.results)) or entry.params.get("length") == 0:
+        if (
+            any(v.size == 0 or not supported(v.dtype) for v in (*entry.args, *entry.results))
+            or entry.params.get("length") == 0
+        ):
             return
         if entry.name == "loop":
             programs = [control.program_of(entry.params["body"], entry.params["carries"])]
