@@ -223,6 +223,20 @@ class Body(Capture):
                     bits[node] |= bits[parent]
         return [0 if node is None else bits[node] for node in self.ends]
 
+    def inputs_of(self, results: Iterable[int]) -> set[int]:
+        """The positions of the inputs to which gradients of these results may flow: those that they are computed from."""
+        seen: set[Node] = set()
+        stack: list[Any] = [self.results[k] for k in results]
+        while stack:
+            value = stack.pop()
+            if isinstance(value, (list, tuple)) and not isinstance(value, Traced):
+                stack += value
+            elif isinstance(value, Traced) and value.node is not None and value.node not in seen:
+                seen.add(value.node)
+                source = value.node.source_node if isinstance(value.node, Output) else value.node
+                stack += [v for name, v in (source.call or {}).items() if name in source.op.differentiable]
+        return {i for i, node in enumerate(self.inputs) if node in seen}
+
     def draws(self) -> Iterator[tuple[Node, int, Array]]:
         """What its random ops gave, as far as it is read, and all that their rules need: op, output, value."""
         used: dict[tuple[Node, int], Array] = {}

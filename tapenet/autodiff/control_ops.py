@@ -16,7 +16,7 @@ from tapenet import ops
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.control_body import Body, Flat, Input, check_apart, close, zeros
 from tapenet.autodiff.functions import vjp
-from tapenet.autodiff.gradients import turned
+from tapenet.autodiff.gradients import NO_GRADIENT, turned
 from tapenet.autodiff.making import asarray
 from tapenet.autodiff.precision import running_others
 from tapenet.autodiff.sites import user_line
@@ -294,19 +294,14 @@ def _refuse(*bodies: Body) -> None:
         )
 
 
-def _present(gs: Sequence[Any]) -> list[bool]:
-    """Which outputs have a gradient: on tensors, the driver fills in arrays of zeros for the others."""
-    on_tensors = any(type(g) is Tensor for g in gs)
-    return [type(g) is Tensor or not on_tensors for g in gs]
+def _tensors(values: Sequence[Any]) -> list[Any]:
+    return [None if v is None else asarray(v) for v in values]
 
 
-def _as_given(gradients: list[Any], inputs: Sequence[Any], gs: Sequence[Any]) -> tuple[Any, ...]:
-    """Gradients as a rule returns them: arrays where it was given arrays, and zeros where there are none."""
+def _as_given(gradients: list[Any], gs: Sequence[Any]) -> tuple[Any, ...]:
+    """Gradients as a rule returns them: arrays where it was given arrays."""
     on_tensors = any(type(g) is Tensor for g in gs)
-    return tuple(
-        np.zeros((), x.dtype) if d is None else d if on_tensors else d._data
-        for d, x in zip(gradients, inputs, strict=True)
-    )
+    return tuple(NO_GRADIENT if d is None else d if on_tensors else d._data for d in gradients)
 
 
 # -- the ops -----------------------------------------------------------------------------------------------------
@@ -333,18 +328,21 @@ def _scan_inputs(
     """The derivative of a loop: a loop in the other direction, which takes the gradient of the carry along and adds up
     those of what the body closes over."""
     _refuse(body)
-    present = _present(g)
-    gs, outs, values = ([asarray(v) for v in vs] for vs in (g, out, inputs))
+    gs, outs, values = map(_tensors, (g, out, inputs))
     end = len(body.results)
     own = end - len(body.saved)
-    live = [k for k in range(carries) if body.inputs[k].differentiable]
-    ys = [k for k in range(carries, own) if present[k] and body.flows[k]]
-    entered = [
-        k for k in live if present[own + k]
-    ]  # carries whose value at the beginning of an iteration has a gradient
-    sliced = [k for k in range(carries, carries + slices) if body.inputs[k].differentiable]
-    closed = [k for k in range(carries + slices, len(values)) if body.inputs[k].differentiable]
-    wanted = [*live, *sliced, *closed]
+    ys = [k for k in range(carries, own) if gs[k] is not None and body.flows[k]]
+    # Carries whose value at the beginning of an iteration has a gradient.
+    entered = [k for k in range(carries) if gs[own + k] is not None and body.inputs[k].differentiable]
+    reached = {k for k in range(carries) if gs[k] is not None} | {*entered}
+    while not reached >= (more := body.inputs_of([*ys, *(k for k in reached if k < carries)])):
+        reached |= more
+    wanted = [k for k in sorted(reached) if body.inputs[k].differentiable]
+    if not wanted:
+        return (NO_GRADIENT,) * len(values)
+    live = [k for k in wanted if k < carries]
+    sliced = [k for k in wanted if carries <= k < carries + slices]
+    closed = [k for k in wanted if k >= carries + slices]
 
     def step(carry: list[Tensor], xs: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         before, draws, rows, g_ys, g_entered = _parts(xs, carries, len(body.saved) - carries, slices, len(ys))
@@ -355,14 +353,17 @@ def _scan_inputs(
         to_carry, to_slices, to_closed = _parts(own_gradients, len(live), len(sliced))
         return [*to_carry, *(a + b for a, b in zip(carry[len(live) :], to_closed, strict=True))], to_slices
 
-    first = [*(gs[k] for k in live), *(zeros(values[k]._data) for k in closed)]
+    first = [
+        *(zeros(values[k]._data) if gs[k] is None else gs[k] for k in live),
+        *(zeros(values[k]._data) for k in closed),
+    ]
     saved = [t if flag else t.detach() for t, flag in zip(outs[own:end], body.flows[own:], strict=True)]
     xs = [*saved, *values[carries : carries + slices], *(gs[k] for k in ys), *(gs[own + k] for k in entered)]
     last, rows = loop(step, first, xs, length, not reverse)
     found: list[Any] = [None] * len(values)
     for k, d in zip([*live, *closed, *sliced], [*last, *rows], strict=True):
         found[k] = d
-    return _as_given(found, values, g)
+    return _as_given(found, g)
 
 
 def _parts(values: list[Tensor], *lengths: int) -> list[list[Tensor]]:
@@ -398,6 +399,7 @@ scan_op = op(
     inputs=_scan_inputs,
     states=lambda body: _refuse(body),
     effect=True,
+    tell_unused=True,
     label=lambda length, **_: f"scan × {length}",
     formula="carry, ys[i] = body(carry, xs[i]) for each i",
     gradients="inputs: g pulled back through each iteration, last first; states: none",
@@ -426,12 +428,14 @@ def _cond(pred: Any, inputs: Any, states: Any, true: Body, false: Body) -> tuple
 def _cond_inputs(g: Any, out: Any, pred: Any, inputs: Any, true: Body, false: Body) -> tuple[Any, ...]:
     """The derivative of a branch: a branch of the derivatives."""
     _refuse(true, false)
-    present = _present(g)
-    gs, outs, values = ([asarray(v) for v in vs] for vs in (g, out, inputs))
+    gs, outs, values = map(_tensors, (g, out, inputs))
     end = len(true.results)
     own = end - len(true.saved)
-    seeded = [k for k in range(own) if present[k] and true.flows[k]]
-    wanted = [k for k in range(len(values)) if true.inputs[k].differentiable]
+    seeded = [k for k in range(own) if gs[k] is not None and true.flows[k]]
+    reached = true.inputs_of(seeded) | false.inputs_of(seeded)
+    wanted = [k for k in sorted(reached) if true.inputs[k].differentiable]
+    if not wanted:
+        return (NO_GRADIENT,) * len(values)
 
     def pulled(body: Body) -> Flat:
         def function(operands: list[Tensor]) -> list[Tensor]:
@@ -445,7 +449,7 @@ def _cond_inputs(g: Any, out: Any, pred: Any, inputs: Any, true: Body, false: Bo
     found: list[Any] = [None] * len(values)
     for k, d in zip(wanted, rows, strict=True):
         found[k] = d
-    return _as_given(found, values, g)
+    return _as_given(found, g)
 
 
 cond_op = op(
@@ -456,6 +460,7 @@ cond_op = op(
     inputs=_cond_inputs,
     states=lambda true, false: _refuse(true, false),
     effect=True,
+    tell_unused=True,
     formula="true(inputs) where pred, else false(inputs)",
     gradients="inputs: g pulled back through the branch taken; states: none",
     doc="""A captured branch; `tn.cond` records it.

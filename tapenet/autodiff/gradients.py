@@ -112,7 +112,7 @@ class Gradients(dict[Node, Any]):
                     "one gradient for each"
                 )
             for p, each in zip(parent, d, strict=True):
-                if p is not None and (self.only is None or p in self.only):
+                if p is not None and each is not NO_GRADIENT and (self.only is None or p in self.only):
                     self.put(node, name, p, each)
             return
         if d is FLAT:
@@ -196,6 +196,10 @@ class Gradients(dict[Node, Any]):
         if type(parent) is Parents:
             return any(p in self.only for p in parent)
         return parent in self.only
+
+
+#: What a rule gives for an array of a sequence to which no gradient flows: a leaf's stays None then.
+NO_GRADIENT: Any = object()
 
 
 def turned(g: Any) -> Any:

@@ -124,6 +124,36 @@ def test_a_backward_in_a_branch_goes_through_its_operands(compiled: Compile, kin
 
 
 @backends
+@pytest.mark.parametrize("kind", ["loop", "branch"])
+def test_no_gradient_flows_to_what_is_not_used(compiled: Compile, kind: str) -> None:
+    """It is None, as uncompiled, and no array of zeros, for which an optimizer would count a step and decay a weight."""
+
+    def run(compile_step: Any) -> list[Any]:
+        used, unused = (tn.tensor([1.0, 2.0], requires_grad=True) for _ in range(2))
+        opt = optim.AdamW([used, unused], lr=0.1, weight_decay=0.5)
+
+        def step(x: Any) -> Any:
+            if kind == "loop":
+                found, _ = tn.scan(lambda c, v: (c + (used * v).sum(), (unused * v, c)), 0.0, x)
+            else:
+                found, _ = tn.cond(x.sum() > 0, lambda: (used * 2, unused * 3), lambda: (used * 3, unused * 1))
+            opt.zero_grad()
+            found.sum().backward()
+            opt.step()
+            return found
+
+        made = compile_step(step)
+        return [
+            arrays([made(tn.asarray(x)), used, unused, opt.state_dict()]) for x in (np.ones(3), -np.ones(3), np.ones(3))
+        ]
+
+    plain = run(lambda f: f)
+    for found, expected in zip(run(compiled), plain, strict=True):
+        same(found, expected)
+    assert plain[-1][2].tolist() == [1.0, 2.0]
+
+
+@backends
 def test_a_parameter_that_a_branch_returns_is_a_value(compiled: Compile) -> None:
     """It is no other name for the parameter: which branch ran at the capture would say what is written later."""
 

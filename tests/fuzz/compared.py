@@ -67,8 +67,8 @@ def added(x: Any, index: Any, value: Any) -> Any:
 
 
 def none(*tensors: Any) -> Any:
-    """Nothing, in which each tensor has a part: where it has none, a gradient is None in eager and may be 0 behind a captured
-    loop or branch."""
+    """Nothing, in which each tensor has a part: behind a captured branch a gradient is 0 where it is None in eager, if the
+    other branch alone uses the tensor."""
     return sum((t * 0).real.sum() for t in tensors)
 
 
