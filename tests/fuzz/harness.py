@@ -14,6 +14,7 @@ from hypothesis.strategies import SearchStrategy
 NAMES: tuple[str, ...] = (
     "programs",
     "rules",
+    "state",
 )
 
 

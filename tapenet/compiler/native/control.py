@@ -13,6 +13,7 @@ import numpy as np
 
 from tapenet.compiler.ir import Constant, Instruction, Program, Value, Write
 from tapenet.compiler.layout import Layouts
+from tapenet.compiler.native import interrupts
 from tapenet.compiler.native.kernels import Function
 from tapenet.compiler.native.moves import STATUS
 from tapenet.native.emitter import load
@@ -122,7 +123,10 @@ def loop(
         moving.append((position[value], writer.pointer(result), value.size, result.dtype))
     writer.parameter(STATUS)
 
+    often = interrupts.turns(instruction)
+
     def turn(index: str) -> None:
+        done = index
         if params.get("reverse"):
             index = code.emit(f"sub i64 {length - 1}, {index}")
         for at, pointer, step, dtype in moving:
@@ -133,9 +137,26 @@ def loop(
         code.begin(stop)
         code.line("  ret void")
         code.begin(following)
+        if often is not None:
+            _ask(code, done, often, writer.parameter(STATUS))
 
     code.loop(length, turn)
     return writer.done()
+
+
+def _ask(code: Code, index: str, often: int, status: str) -> None:
+    """Leave the loop after each so many turns if there is an interrupt."""
+    asks, stop, following = code.label(), code.label(), code.label()
+    last = code.emit(f"icmp eq i64 {code.emit(f'and i64 {index}, {often - 1}')}, {often - 1}")
+    code.line(f"  br i1 {last}, label %{asks}, label %{following}")
+    code.begin(asks)
+    code.declares.add(interrupts.CHECK)
+    raised = code.emit(f"icmp ne i32 {code.emit('call i32 @PyErr_CheckSignals()')}, 0")
+    code.line(f"  br i1 {raised}, label %{stop}, label %{following}")
+    code.begin(stop)
+    code.line(f"  store i64 1, ptr {status}")
+    code.line("  ret void")
+    code.begin(following)
 
 
 def branch(

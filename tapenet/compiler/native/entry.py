@@ -140,10 +140,16 @@ def text(inputs: Sequence[Input], outputs: int, end: int, guarded: int) -> str:
         "  br i1 %fine, label %yes, label %no",
         "yes:",
         *_answer("object1", kept),
-        "no:",
+        "no:",  # a handler of an interrupt that raised has set Python's error
+        "  %error = call ptr @PyErr_Occurred()",
+        "  %raised = icmp ne ptr %error, null",
+        "  br i1 %raised, label %interrupted, label %failed",
+        "interrupted:",
+        "  ret ptr null",
+        "failed:",
         *_answer("object3", kept),
     ]
-    return "\n".join([*lines, "}"])
+    return "\n".join([*lines, "}", "declare ptr @PyErr_Occurred()"])
 
 
 _INCREF = """  %count_# = load i64, ptr %p_#

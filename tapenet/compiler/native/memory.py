@@ -14,6 +14,7 @@ from typing import TypeGuard
 from tapenet.compiler.fusion import Entry, Kernel, source
 from tapenet.compiler.ir import Instruction, Program, Value
 from tapenet.compiler.layout import Layouts, alike
+from tapenet.compiler.native import interrupts
 from tapenet.compiler.native.kernels import crosses, fusible
 from tapenet.compiler.primitives import Spec
 
@@ -157,7 +158,9 @@ class Memory:
         entry = self.entries[at]
         maker = source(value)
         assert maker is not None
-        whole = not _may_fail(entry) or entry.name in ("loop", "call", "add_rows")
+        whole = not _may_fail(entry) or entry.name in ("call", "add_rows")
+        if _may_fail(entry) and entry.name == "loop":
+            whole = interrupts.turns(entry) is None  # an interrupt is to change nothing
         whole = whole and not _is_sized(entry)
         if self._failing[at] < self._order[maker] or not whole:
             return False  # it would be there, or a part of it, when an instruction before it or its own fails

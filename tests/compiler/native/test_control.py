@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -286,6 +287,52 @@ def test_branches_in_loops_and_loops_in_branches() -> None:
 
 
 # -- what fails --------------------------------------------------------------------------------------------------
+
+
+class _Interrupt(Exception):
+    pass
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_signal_ends_a_long_loop_and_nothing_is_written(nested: bool) -> None:
+    """Of a loop that would take seconds; where bodies are short, the loop outside asks for signals."""
+
+    def turn(b: Build, c: Value) -> list[Any]:
+        return [b.emit("add", c, constant(1.0))]
+
+    def outer(b: Build, c: Value) -> list[Any]:
+        return list(loop(b, turn, [c], [], 50))
+
+    weights = tn.tensor(np.zeros(3, np.float32))
+    reference = Reference(weights)
+    b = Build()
+    (after,) = loop(b, outer if nested else turn, [reference], [], 10**8 if nested else 10**9)
+    run = compiled(Program([], [], b.body, [], [Write(reference, after)]))
+
+    def handler(*_: Any) -> None:
+        raise _Interrupt
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(_Interrupt):
+            run()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    np.testing.assert_array_equal(weights.data, 0)
+
+
+def test_only_long_loops_ask_for_signals() -> None:
+    def short(b: Build, c: Value) -> list[Any]:
+        return [b.emit("add", c, constant(1.0))]
+
+    asks = []
+    for length in (1000, 10**7):
+        b = Build()
+        x = b.input(3)
+        asks.append("PyErr_CheckSignals()" in compiled(b.program(*loop(b, short, [x], [], length))).module.text)
+    assert asks == [False, True]
 
 
 def test_an_index_out_of_bounds_ends_a_loop() -> None:
