@@ -13,16 +13,25 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from tapenet.native.emitter import DType, Emitter, literal, llvm_type, load, store
+from tapenet.native.processor import registers
 
 #: Numbers of elements between neighbours, by axis.
 Strides = tuple[int, ...]
 
-#: Numbers in one run of a long sum.
-BLOCK = 4096
 #: Turns of a loop from which vectors pay, and up to which LLVM might write it out instead.
 VECTOR, FEW = 8, 128
-#: Sums of so many floats keep what rounding loses from run to run, so that their error does not grow with their length.
-LONG = 4 * BLOCK
+
+
+def run_length() -> int:
+    """Numbers in one run of a long sum: as many for each number in the registers, so that none adds up more of them
+    where registers are short."""
+    return 64 * registers().bytes
+
+
+def long_length() -> int:
+    """Sums of so many floats keep what rounding loses from run to run, so that their error does not grow with their
+    length."""
+    return 4 * run_length()
 
 
 class Code(Emitter):
@@ -236,12 +245,14 @@ def _weight(axis: int, lengths: list[int], strides: list[tuple[int, ...]]) -> fl
 
 def _walk(code: Code, lengths: list[int], accesses: list[Access], body: Body, accumulators: list[Accumulator]) -> None:
     size = math.prod(lengths)
-    long = [a for a in accumulators if size >= LONG and a.sums and a.lost is None and not any(a.access.strides)]
+    long = [
+        a for a in accumulators if size >= long_length() and a.sums and a.lost is None and not any(a.access.strides)
+    ]
     if long:
         _long_sums(code, lengths, accesses, body, accumulators, long)
     elif not lengths:
         _turn(code, accesses, body, accumulators, [None] * len(accumulators))
-    elif size > BLOCK > size // lengths[0] and any(a.lost is not None for a in accumulators):
+    elif size > run_length() > size // lengths[0] and any(a.lost is not None for a in accumulators):
         _runs(code, lengths, accesses, body, accumulators)
     else:
         _axis(code, lengths[0], lengths[1:], accesses, body, accumulators)
@@ -289,9 +300,9 @@ def _long_sums(
 
 
 def _runs(code: Code, lengths: list[int], accesses: list[Access], body: Body, accumulators: list[Accumulator]) -> None:
-    """Walk along the first axis in runs of some `BLOCK` elements. The long sums get the sum of each run."""
+    """Walk along the first axis in runs of some `run_length()` elements. The long sums get the sum of each run."""
     length, inner = lengths[0], lengths[1:]
-    step = BLOCK // math.prod(inner)
+    step = run_length() // math.prod(inner)
     cells = {a: a.cell(code) for a in accumulators if a.lost is not None}
 
     def run(index: str) -> None:

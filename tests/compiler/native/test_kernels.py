@@ -18,7 +18,7 @@ pytest.importorskip("llvmlite")
 
 from tapenet.compiler.native import Runner, build
 from tapenet.compiler.native.kernels import crosses, fusible
-from tapenet.native.loops import BLOCK, LONG
+from tapenet.native.loops import long_length, run_length
 from tests.compiler.evaluate import evaluate
 from tests.compiler.lowered import program_of
 from tests.compiler.native.generate import Rows
@@ -27,6 +27,7 @@ from tests.compiler.passes.programs import Build, numbers
 
 R = np.random.default_rng(0)
 EPS = float(np.finfo(np.float32).eps)
+BLOCK, LONG = run_length(), long_length()
 
 
 def integers(*shape: int, dtype: Any = np.float32) -> Any:
