@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import safetensors.numpy as safetensors
 
 import tapenet as tn
 from tapenet import nn
@@ -339,12 +340,11 @@ def test_names_come_in_pytorchs_order_and_states_load_strictly_both_ways() -> No
 
 
 def test_a_state_goes_through_safetensors_whose_writer_takes_memory_as_it_lies(tmp_path: Any) -> None:
-    numpy = pytest.importorskip("safetensors.numpy")
     net, other = Tied(), Tied()
     net.table.weight.data += 1
     net.inner.bias.data = [np.nan, 1, 2]  # under two names, and equal to itself
-    numpy.save_file(net.state_dict(), tmp_path / "net.safetensors")
-    other.load_state_dict(numpy.load_file(tmp_path / "net.safetensors"))
+    safetensors.save_file(net.state_dict(), tmp_path / "net.safetensors")
+    other.load_state_dict(safetensors.load_file(tmp_path / "net.safetensors"))
     for name, value in other.state_dict().items():
         np.testing.assert_array_equal(value, net.state_dict()[name], err_msg=name)
 

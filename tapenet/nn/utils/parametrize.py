@@ -187,10 +187,10 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Mod
         )
     made = ParametrizationList(parametrization, tensor)
     base = _base(module)
-    if not is_parametrized(module):
-        module.parametrizations = ModuleDict()
+    parametrizations = module.parametrizations if is_parametrized(module) else ModuleDict()
+    setattr(parametrizations, tensor_name, made)
+    module.parametrizations = parametrizations
     delattr(module, tensor_name)
-    setattr(module.parametrizations, tensor_name, made)
     module.__class__ = _subclass(base, tuple(module.parametrizations.keys()))
     return module
 
