@@ -367,7 +367,8 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
     ]
     unrecorded = ["    _result._node = None", *(_entry_lines(op, node=False) if timed else ()), "    return _result"]
     if not op.differentiable:
-        return lines + unrecorded
+        given = " or ".join(f"_type_{n} is _Tensor and {n}._node is not None" for n in op.inputs)
+        return lines + ([f"    if _state.grad and ({given}): _state.ended = self"] if given else []) + unrecorded
     lines += [
         f"    if _state.grad and {'_state.rule is None and ' if op.flat else ''}({_wanted(op)}):",
         "        _dtype = _out.dtype",
@@ -375,6 +376,7 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
     if not isinstance(op.forward, np.ufunc):
         lines += [
             "        if _dtype.char not in _INEXACT:",
+            "            _state.ended = self",
             *("        " + line for line in unrecorded),
         ]
     lines += [

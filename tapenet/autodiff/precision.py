@@ -17,7 +17,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.switches import _Switch
-from tapenet.autodiff.tape import Node, local
+from tapenet.autodiff.tape import Node, enter, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
@@ -93,7 +93,7 @@ class autocast(_Switch):
         self.enabled = enabled
 
     def __enter__(self) -> None:
-        local.state.begin(autocast=self.dtype if self.enabled else None)
+        enter(autocast=self.dtype if self.enabled else None)
 
 
 def cast_inputs(op: Op, bound: dict[str, Any], dtype: np.dtype[Any]) -> None:

@@ -133,7 +133,14 @@ class Readable(Operand):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self._value("a bool()"))
+        data = self._value("a bool()")
+        if data.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {data.shape} is ambiguous: write (...).any() or (...).all(); to choose "
+                "element by element np.where(condition, a, b); for whether there is one `t is not None`, and for whether it "
+                "has elements t.size"
+            )
+        return bool(data)
 
     def __float__(self) -> float:
         return float(self._number("a float()"))
@@ -182,7 +189,13 @@ class Readable(Operand):
         self._value("its text (by print, str or format)", _TO_PRINT)
         if spec and self._data.ndim == 0:
             return format(self.item(), spec)
-        return format(str(self), spec)
+        try:
+            return format(str(self), spec)
+        except ValueError:
+            raise TypeError(
+                f"the format {spec!r} is for a number, and this tensor has shape {self._data.shape}: format an element "
+                f"(t[0]), t.item() of the only one, or write np.array2string(t, precision=2)"
+            ) from None
 
     def _unsupported(self, name: str) -> Exception:
         if capturing() is None:

@@ -16,8 +16,8 @@ from tapenet import ops
 from tapenet.autodiff import precision, trouble
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.interned import SHAPES, constant, intern_shape
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import Node, Output, Parents, Tape, Traced, local, next_number
+from tapenet.autodiff.sites import composed, user_line
+from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Tape, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import PICK
 from tapenet.ops.derived import array_like
@@ -70,6 +70,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     for name, value in bound.items():
         data, parent, is_tensor = _unwrap(value, records)
         tensors = tensors or is_tensor
+        if parent is not None and not op.differentiable:
+            state.ended = op
         if parent is not None:
             if name in op.differentiable:
                 parents[name] = parent
@@ -112,6 +114,8 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if state.nan and state.nan != "ignore" and tensors:
         _look(state.nan, op, bound, raw, parents, arrays, count)
     floats = any(is_inexact(arrays[i].dtype) for i in range(count) if i not in op.nondiff_outputs)
+    if parents and not floats:
+        state.ended = op
     if cut and floats:
         _cut(op, cut, state.rule)
     if state.tape is None and not (parents and floats):
@@ -283,7 +287,7 @@ def _node(
         parent = parents.get(name)
         if type(parent) is Parents:
             parent.constants = constant(raw[name])
-        elif parent is None and local.state.tape is None:
+        elif parent is None and local.state.tape is None and hasattr(made, name + "_const"):
             setattr(node, name + "_const", constant(raw[name]))
         if name + "_shape" in needed:
             setattr(node, name + "_shape", _shapes(raw[name]))
@@ -395,6 +399,27 @@ def _look(
     if what is not None:
         text = f"{_call(op, tuple(raw.values()))}{_where()} gave {what}, at {user_line()}"
         trouble.report(nan, text, lambda: _trouble(op, bound, raw, parents, arrays, f"gave {what}"))
+        return
+    name = None if composed() else _given_nan(op, bound, arrays[:count])
+    if name is not None:
+        text = (
+            f"{_call(op, tuple(raw.values()))}{_where()} was given a nan that no op made, in {name}, at {user_line()}"
+        )
+        trouble.report(nan, text, lambda: _trouble(op, bound, raw, parents, arrays, f"was given nan in {name}"))
+
+
+def _given_nan(op: Op, bound: dict[str, Any], arrays: list[Any]) -> str | None:
+    """The argument of an op whose data, a leaf, a constant or an array, have a nan that goes on into the result."""
+    if not any(map(trouble.has_nan, arrays)):
+        return None
+    for name in op.inputs:
+        value = bound[name]
+        for part in value if isinstance(value, (list, tuple)) else (value,):
+            if type(part) is Tensor and (part._node is None or type(part._node) is Leaf):
+                part = part._data
+            if type(part) is ndarray and trouble.has_nan(part):
+                return name
+    return None
 
 
 def _drawn(op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], error: Exception) -> str:

@@ -8,6 +8,10 @@ from types import FrameType
 
 from tapenet.ops.tracebacks import is_users
 
+#: Where functions are composed of ops.
+_OPS = __name__.partition(".")[0] + ".ops."
+#: Modules there through which calls of an op alone go, too.
+_CALLS = (_OPS + "op", _OPS + "protocol", _OPS + "tracebacks")
 #: Libraries that know arrays and may be given a tensor.
 _OF_ARRAYS = ("numpy.", "scipy.")
 
@@ -18,6 +22,19 @@ def user_frame() -> FrameType | None:
     while frame is not None and not is_users(frame):
         frame = frame.f_back
     return frame
+
+
+def composed() -> bool:
+    """Whether what runs is part of a function that is composed of ops, as `np.nanmedian` is."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_globals.get("__name__", "")
+        if name.startswith(_OPS) and name not in _CALLS:
+            return True
+        if is_users(frame):
+            return False
+        frame = frame.f_back
+    return False
 
 
 def user_site() -> tuple[str, int]:

@@ -7,7 +7,7 @@ import inspect
 from contextlib import ContextDecorator
 from typing import Any, Literal
 
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.tape import enter, leave, local
 
 
 class _Switch(ContextDecorator):
@@ -17,12 +17,25 @@ class _Switch(ContextDecorator):
     value: bool
 
     def __enter__(self) -> None:
-        local.state.begin(**{self.name: self.value})
+        enter(**{self.name: self.value})
 
     def __exit__(self, *exc: object) -> None:
-        local.state.end()
+        leave()
 
     def __call__(self, function: Any) -> Any:
+        if inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{type(self).__name__} does not decorate the asynchronous generator {function.__qualname__}: use the block "
+                "inside of it, around what lies between two yields"
+            )
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def run(*args: Any, **kwargs: Any) -> Any:
+                with self:
+                    return await function(*args, **kwargs)
+
+            return run
         if not inspect.isgeneratorfunction(function):
             return super().__call__(function)
 
@@ -80,12 +93,14 @@ class lines(_Switch):
 class debug(_Switch):
     """Find mistakes: know lines, stop at nan and infinity, draw where things fail. Slower.
 
-    Every node keeps the line of user code that made it (`node.line`), and errors show it. Results that hold a nan or an
-    infinity are errors where these are born: in an op whose inputs, or in a gradient rule whose incoming gradient and
-    saved arrays, held none. Where an op or a rule fails, or gives one of these, the ops around it are drawn, with the
-    shapes that came in, and the error (or a note on it) names the file: `tapenet-debug-1-log.svg`, in the folder that
-    the variable `TAPENET_DEBUG_DIR` of the environment names, else in the current one. At most 20 are drawn by a
-    process. For gradients, call `backward()` inside the block. A compiled step is looked at only as it is recorded.
+    Every node keeps the line of user code that made it (`node.line`), and errors show it. Results that hold a nan or
+    an infinity are errors where these are born: in an op whose inputs, or in a gradient rule whose incoming gradient
+    and saved arrays, held none; and a nan where it comes in with the data, a leaf, a constant or an array, of the
+    first op whose result it goes into (functions such as `np.nanmean` may be given it). Where an op or a rule fails,
+    or gives one of these, the ops around it are drawn, with the shapes that came in, and the error (or a note on it)
+    names the file: `tapenet-debug-1-log.svg`, in the folder that the variable `TAPENET_DEBUG_DIR` of the environment
+    names, else in the current one. At most 20 are drawn by a process. For gradients, call `backward()` inside the
+    block. A compiled step is looked at only as it is recorded.
 
     Args:
         nan: what to do where nan or infinity is born: "raise" an error, "warn" and go on, or "ignore" it, where they
@@ -108,7 +123,7 @@ class debug(_Switch):
         self.nan = nan
 
     def __enter__(self) -> None:
-        local.state.begin(debug=True, nan=self.nan)
+        enter(debug=True, nan=self.nan)
 
 
 def is_grad_enabled() -> bool:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -319,6 +321,7 @@ class State:
     __slots__ = (
         "autocast",
         "debug",
+        "ended",
         "fast",
         "grad",
         "left",
@@ -348,8 +351,18 @@ class State:
         #: While a function runs that is being differentiated: the nodes of whose values a Python number was made, by the
         #: line that did it.
         self.left: dict[tuple[str, int], set[Node]] | None = None
+        #: The last op that was given a tensor with a gradient and whose result has none, since the last `backward`.
+        self.ended: Op | None = None
         self.fast = True
         self.timed: Timing | None = None
+
+    def copy(self) -> State:
+        """The same switches, with no block open."""
+        made = State.__new__(State)
+        for name in State.__slots__:
+            setattr(made, name, getattr(self, name))
+        made.undo = []
+        return made
 
     def begin(self, **switches: Any) -> None:
         """Set switches until `end`. Here and not in the context managers, which two threads may share."""
@@ -388,6 +401,79 @@ class _Local(threading.local):
 
 
 local = _Local()
+
+
+# -- blocks in coroutines ----------------------------------------------------------------------------------------
+
+
+class _Tasks:
+    """Stands for a thread's state while tasks of asyncio have blocks open, each with a state of its own: what one of them
+    sets must not hold for another that runs while it waits. Slow, which only coroutines pay for."""
+
+    __slots__ = ("own", "plain")
+
+    def __init__(self, plain: State) -> None:
+        self.plain = plain
+        self.own: weakref.WeakKeyDictionary[Any, State] = weakref.WeakKeyDictionary()
+
+    def _now(self) -> State:
+        return self.own.get(_running_task(), self.plain)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._now(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _Tasks.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._now(), name, value)
+
+    def end(self) -> None:
+        """Set back what the last `begin` of the running task changed; the last task to do so leaves the state as it was."""
+        state = self._now()
+        state.end()
+        if state is not self.plain and not state.undo:
+            del self.own[_running_task()]
+        if not self.own:
+            local.state = self.plain
+
+
+def _running_task() -> Any:
+    """The task of asyncio's that is running in this thread; None if there is none."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:
+        return None
+    return asyncio.current_task()
+
+
+def enter(**switches: Any) -> None:
+    """Set switches for a block of the user's, until `leave`."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and not (suspended := frame.f_code.co_flags & _SUSPENDED):
+        if not frame.f_globals.get("__name__", "").startswith(_OF_BLOCKS):
+            break
+        frame = frame.f_back
+    # What is no coroutine cannot be left before its blocks end.
+    task = _running_task() if frame is not None and suspended else None
+    if task is not None:
+        tasks: Any = local.state
+        if type(tasks) is not _Tasks:
+            tasks = _Tasks(tasks)
+            local.state = tasks
+        if task not in tasks.own:
+            tasks.own[task] = tasks.plain.copy()
+    local.state.begin(**switches)
+
+
+def leave() -> None:
+    """Set back what the last `enter` changed."""
+    local.state.end()
+
+
+#: Flags of the code of coroutines and asynchronous generators.
+_SUSPENDED = 0x80 | 0x200
+#: Modules whose functions open blocks for others.
+_OF_BLOCKS = (__name__.partition(".")[0] + ".", "contextlib")
 
 
 class Tape(Nodes):
@@ -438,11 +524,11 @@ class Tape(Nodes):
             )
         # A profile has a captured step as one row: what is recorded for it is no work of the step's.
         profile = None if self.captures else state.profile
-        state.begin(tape=self, scope=Scope(None, state.scope, self), profile=profile)
+        enter(tape=self, scope=Scope(None, state.scope, self), profile=profile)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        local.state.end()
+        leave()
         nested = local.state.tape is not None and local.state.tape.captures
         for tensor, trace in self._touched.values():
             tensor._trace = trace if nested else None

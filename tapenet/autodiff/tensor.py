@@ -7,6 +7,8 @@ else is rare, are plain slots of one exact type, so that recording an op stays c
 from __future__ import annotations
 
 import functools
+import opcode
+import sys
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -19,10 +21,11 @@ from tapenet.autodiff import mutation
 from tapenet.autodiff.augmented import Augmented
 from tapenet.autodiff.capture import Capture, capturing
 from tapenet.autodiff.deposit import deposit
+from tapenet.autodiff.elsewhere import instead
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.rows import RowGradient
-from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.sites import user_line, warn_once
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing.basic import raw_index
 from tapenet.ops.low import is_inexact
@@ -31,6 +34,14 @@ from tapenet.ops.tracebacks import hide
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from tapenet.ops.op import Op
+
+_CACHE, _BINARY, _LOAD_ATTR = (opcode.opmap[name] for name in ("CACHE", "BINARY_OP", "LOAD_ATTR"))
+#: What BINARY_OP has for `a[b]`, from Python 3.14 on.
+_SUBSCRIPT = 26
+#: Instructions that put one plain value on the stack.
+_LOADS = {opcode.opmap.get(name) for name in ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_NAME",
+                                              "LOAD_GLOBAL", "LOAD_DEREF")}  # fmt: skip
 _RARE = frozenset({"_trace", "_grad", "_kind", "_rows"})
 
 
@@ -79,9 +90,14 @@ class Tensor(Augmented):
         if name == "_data" and self._rows is not None:
             self._data, self._rows = self._rows.dense(), None
             return self._data
-        if hasattr(np.ndarray, name):
-            raise AttributeError(f"a Tensor has no attribute {name!r}: it belongs to arrays, write t.numpy().{name}")
-        raise AttributeError(f"a Tensor has no attribute {name!r}; functions are in tn.* and np.*")
+        mend = instead(name)
+        if mend:
+            words = f": write {mend}"
+        elif hasattr(np.ndarray, name):
+            words = f": it belongs to arrays, write t.numpy().{name}"
+        else:
+            words = "; functions are in tn.* and np.*"
+        raise AttributeError(f"a Tensor has no attribute {name!r}{words}", name=name, obj=self)
 
     # -- the array -----------------------------------------------------------------------------------------------
 
@@ -268,7 +284,17 @@ class Tensor(Augmented):
                 capture = capturing()
                 if capture is not None:
                     capture.reads_grad(node, user=True)
+            if node.grad is None:
+                _check_calculation()
             return node.grad
+        if node is not None and self._grad is None:
+            present = driver.hooks.get(node, {}).values() if driver.hooks_exist else ()
+            if not any(type(hook) is _Keep for hook in present):
+                warn_once(
+                    "grad",
+                    f".grad of a tensor inside a graph, the result of op {node.name!r}, is None: gradients are kept for "
+                    "leaves. Call t.retain_grad() before backward, or ask for the gradient of a leaf it was computed from",
+                )
         return self._grad
 
     @grad.setter
@@ -367,12 +393,14 @@ class Tensor(Augmented):
             RuntimeError: no gradient is needed, or an earlier backward released the graph.
             ValueError: the gradient is missing for a non-scalar, or has another shape.
         """
+        state = local.state
         try:
             if self._node is None:
                 raise RuntimeError(
                     "backward() on a tensor that no gradient flows to: no tensor with requires_grad=True was used, or it was "
-                    "computed under tn.no_grad() or cut off by .detach()"
+                    f"computed under tn.no_grad() or cut off by .detach(){_ended(self._data.dtype, state.ended)}"
                 )
+            state.ended = None
             data = self._data
             if create_graph or (local.state.tape is not None and local.state.tape.captures):
                 g: Any = self._seed(gradient)
@@ -477,6 +505,38 @@ class _Keep:
         tensor = self.holder()
         if tensor is not None:
             tensor._grad = ops.copy(g) if tensor._grad is None else tensor._grad + g
+
+
+def _check_calculation() -> None:
+    """Raise if `t.grad`, which is None, stands in a calculation: Python would say that it cannot multiply by None."""
+    frame = sys._getframe(2)
+    code, place = frame.f_code.co_code, frame.f_lasti + 2
+    if code[frame.f_lasti] != _LOAD_ATTR:
+        return
+    for _ in range(2):
+        while place < len(code) and code[place] == _CACHE:
+            place += 2
+        if place >= len(code):
+            return
+        if code[place] == _BINARY and code[place + 1] != _SUBSCRIPT:
+            raise TypeError(
+                "t.grad is None, and stands in a calculation: no gradient has come to this tensor since it was made, or since "
+                "its gradient was last cleared. Call backward() on a result that depends on it first"
+            )
+        if code[place] not in _LOADS:  # the other operand
+            return
+        place += 2
+
+
+def _ended(dtype: np.dtype[Any], op: Op | None) -> str:
+    """What else is known of why no gradient flows to a tensor, in words."""
+    words = "" if is_inexact(dtype) else f". It is of {dtype}: integers and booleans are constants to gradients"
+    if op is not None:
+        words += (
+            f". The last op that was given a tensor with a gradient and whose result has none is {op.name!r}: if the loss is "
+            "made of it, use a function with a derivative in its place (a cross entropy for a count of right answers)"
+        )
+    return words
 
 
 _ones: dict[np.dtype[Any], NDArray[Any]] = {}

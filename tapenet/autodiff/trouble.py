@@ -77,6 +77,11 @@ def born(before: Iterable[Any], after: Iterable[Any]) -> str | None:
     return None
 
 
+def has_nan(array: np.ndarray[Any, Any]) -> bool:
+    """Whether an array holds a nan."""
+    return is_inexact(array.dtype) and bool(np.isnan(array).any())
+
+
 def _floats(value: Any) -> Iterator[np.ndarray[Any, Any]]:
     if isinstance(value, (list, tuple)):
         for part in value:

@@ -20,7 +20,7 @@ from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["random_draw"]  # the samplers are tn.random.*, not tn.*
 
@@ -39,6 +39,10 @@ def seed(value: int | None) -> None:
     >>> bool((tn.random.uniform(size=3) == first).all())
     True
     """
+    if isinstance(value, (str, bytes, float)):
+        raise TypeError(
+            f"tn.random.seed({value!r}): a seed is an integer, a sequence of them, or None for fresh entropy"
+        )
     random_draw(lambda rng: _begin(value))
 
 
@@ -162,6 +166,23 @@ random_draw = op(
 Shape = int | tuple[int, ...]
 
 
+def _size(size: Shape | None, *parameters: Any) -> Shape:
+    """The shape to draw, which for None is that of the parameters."""
+    shape = np.broadcast_shapes(*map(np.shape, parameters))
+    if size is None or shape == ():
+        return shape if size is None else size
+    wanted = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+    try:
+        fits = np.broadcast_shapes(shape, wanted) == wanted
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"size={size} does not fit parameters of shape {shape}: leave it out, or give one they broadcast to"
+        )
+    return wanted
+
+
 def _native(dtype: DTypeLike) -> tuple[np.dtype[Any], Any]:
     """The dtype asked for, and the one NumPy draws it in."""
     wanted = np.dtype(dtype)
@@ -171,23 +192,24 @@ def _native(dtype: DTypeLike) -> tuple[np.dtype[Any], Any]:
 
 
 def uniform(
-    low: float = 0.0,
-    high: float = 1.0,
-    size: Shape = (),
+    low: ArrayLike = 0.0,
+    high: ArrayLike = 1.0,
+    size: Shape | None = None,
     dtype: DTypeLike = np.float64,
     rng: np.random.Generator | int | None = None,
 ) -> NDArray[Any]:
-    """Numbers spread evenly over [low, high).
+    """Numbers spread evenly over [low, high), which may be arrays; `size` is by default their shape.
 
     >>> import tapenet as tn
     >>> tn.random.uniform(-1, 1, (2, 3), "float32", rng=0).shape
     (2, 3)
     """
     wanted, native = _native(dtype)
+    size = _size(size, low, high)
 
     def draw(rng: np.random.Generator) -> NDArray[Any]:
         drawn = np.asarray(rng.random(size, native))
-        drawn *= high - low
+        drawn *= np.subtract(high, low)
         drawn += low
         return drawn.astype(wanted, copy=False)
 
@@ -195,19 +217,21 @@ def uniform(
 
 
 def normal(
-    loc: float = 0.0,
-    scale: float = 1.0,
-    size: Shape = (),
+    loc: ArrayLike = 0.0,
+    scale: ArrayLike = 1.0,
+    size: Shape | None = None,
     dtype: DTypeLike = np.float64,
     rng: np.random.Generator | int | None = None,
 ) -> NDArray[Any]:
-    """Numbers from the normal distribution of mean `loc` and standard deviation `scale`.
+    """Numbers from the normal distribution of mean `loc` and standard deviation `scale`, which may be arrays; `size` is by
+    default their shape.
 
     >>> import tapenet as tn
     >>> tn.random.normal(size=3, rng=0).shape
     (3,)
     """
     wanted, native = _native(dtype)
+    size = _size(size, loc, scale)
 
     def draw(rng: np.random.Generator) -> NDArray[Any]:
         drawn = np.asarray(rng.standard_normal(size, native))

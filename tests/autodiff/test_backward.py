@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sys
 from typing import Any
@@ -545,7 +546,8 @@ def test_retain_grad_keeps_the_gradient_of_an_inner_tensor() -> None:
         (z * 3).sum().backward(retain_graph=True)
         np.testing.assert_array_equal(z.grad.data, [3.0 * n] * 2)
     assert x.retain_grad() is x
-    assert (x * 2).grad is None
+    with pytest.warns(RuntimeWarning, match="retain_grad"):
+        assert (x * 2).grad is None
 
 
 def test_a_retained_gradient_is_the_tensors_own() -> None:
@@ -774,3 +776,31 @@ def test_the_driver_shares_no_state_between_passes() -> None:
     (op(x * 2) * 3).sum().backward()
     np.testing.assert_allclose(x.grad.data, 6 * np.cos([2.0, 4.0]))
     assert set(driver.hooks) <= before
+
+
+# -- what ends a gradient ----------------------------------------------------------------------------------------
+
+ENDS: dict[str, Any] = {
+    "argmax": lambda w: (w.argmax(1) == np.array([1, 0])).mean(),
+    "equal": lambda w: (w == 1.0).astype(float).sum(),
+    "greater": lambda w: (w > 2).sum(),
+    "astype": lambda w: w.astype(int).sum(),
+    "stop_gradient": lambda w: tn.stop_gradient(w).sum() + 1,
+    "argsort": lambda w: 1 - (np.argsort(w * 2) * 0.5).sum(),
+}
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("name", ENDS)
+def test_the_op_at_which_the_gradient_ended_is_named(name: str, debug: bool) -> None:
+    w = tn.tensor([[1.0, 2.0], [3.0, 1.0]], requires_grad=True)
+    with tn.debug() if debug else contextlib.nullcontext():
+        loss = ENDS[name](w)
+    words = f"whose result has none is '{name}'"
+    if loss.dtype.kind in "bi":
+        words = f"It is of {loss.dtype}: integers and booleans are constants.*{words}"
+    with pytest.raises(RuntimeError, match=rf"backward\(\) on a tensor that no gradient flows to.*{words}"):
+        loss.backward()
+    (w * w).sum().backward()
+    with pytest.raises(RuntimeError, match=r"cut off by \.detach\(\)$"):  # that was before
+        (w.detach() * 2).sum().backward()

@@ -90,8 +90,39 @@ def test_nan_in_an_op_is_an_error_where_it_is_born(seen: list[Trouble]) -> None:
     assert not seen[0].roots
 
 
+DATA: dict[str, Any] = {
+    "leaf": lambda a: tn.tensor(a, requires_grad=True) * 2,
+    "constant": lambda a: np.exp(tn.tensor(a)),
+    "array": lambda a: tn.tensor([1.0, 1.0], requires_grad=True) + a,
+    "list": lambda a: tn.concatenate([tn.tensor([0.0], requires_grad=True), a]),
+    "module": lambda a: tn.nn.Linear(2, 3, dtype=np.float64)(a),
+}
+
+
+@pytest.mark.parametrize("make", DATA.values(), ids=DATA)
+def test_nan_that_is_in_the_data_is_an_error_where_it_goes_in(make: Any, seen: list[Trouble]) -> None:
+    make(np.array([1.0, np.nan]))
+    with (
+        tn.debug(),
+        pytest.raises(FloatingPointError, match=rf"was given a nan that no op made, in \w+, at {__file__}"),
+    ):
+        make(np.array([1.0, np.nan]))
+    assert len(seen) == 1
+    with tn.debug():
+        make(np.array([1.0, 2.0]))
+
+
+def test_functions_that_mind_nan_may_be_given_it() -> None:
+    x = tn.tensor([1.0, np.nan, 3.0], requires_grad=True)
+    with tn.debug():
+        assert np.nanmean(x).item() == np.nanmedian(x).item() == 2.0
+        assert np.nan_to_num(x).tolist() == [1.0, 0.0, 3.0]
+        assert np.where(np.isnan(x), 0.0, x).sum().item() == 4.0
+        assert np.isnan(np.where(x > 2, 1.0, np.nan)).tolist() == [True, True, False]
+
+
 def test_what_is_handed_on_is_not_born_again(seen: list[Trouble]) -> None:
-    x = leaf(np.nan, np.inf, 1.0)
+    x = leaf(np.nan, np.inf, 1.0) * 1  # what comes in with leaves is told of
     with tn.debug():
         y = np.exp(-x) * 2 + np.where([True, False, True], x, -np.inf)
         y.sum().backward()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import sys
 import threading
@@ -213,6 +215,77 @@ def test_nothing_is_recorded_without_a_gradient_to_compute() -> None:
     kept += [tn.split(plain, 2), np.where(x > 0, 1.0, 0.0)]
     assert len(tn.tape()) == before
     assert all(t.node is None and not t.requires_grad for t in kept if isinstance(t, tn.Tensor))
+
+
+def test_blocks_in_tasks_hold_for_the_task_alone() -> None:
+    w = leaf(2)
+    told: dict[str, list[bool]] = {"off": [], "on again": [], "plain": [], "stack": [], "decorated": []}
+
+    def tell(who: str) -> None:
+        told[who].append((w * 1).requires_grad)
+        assert tn.is_grad_enabled() == told[who][-1]
+
+    async def off() -> None:
+        with tn.no_grad():
+            for _ in range(3):
+                tell("off")
+                await asyncio.sleep(0)
+            with tn.enable_grad():
+                await asyncio.sleep(0)
+                tell("on again")
+            tell("off")
+        tell("on again")
+
+    async def plain() -> None:
+        for _ in range(6):
+            tell("plain")
+            (w * 3).sum().backward()
+            await asyncio.sleep(0)
+
+    async def stack() -> None:
+        with contextlib.ExitStack() as blocks:
+            blocks.enter_context(tn.no_grad())
+            blocks.enter_context(tn.debug())
+            await asyncio.sleep(0)
+            tell("stack")
+
+    @tn.no_grad()
+    async def decorated() -> None:
+        await asyncio.sleep(0)
+        tell("decorated")
+
+    async def main() -> None:
+        await asyncio.gather(off(), plain(), stack(), decorated())
+
+    before = local.state
+    for _ in range(2):
+        asyncio.run(main())
+    assert told == {
+        "off": [False] * 8, "on again": [True] * 4, "plain": [True] * 12, "stack": [False] * 2, "decorated": [False] * 2,
+    }  # fmt: skip
+    assert w.grad.tolist() == [36.0, 36.0]
+    assert local.state is before
+    assert not before.undo
+
+
+def test_a_task_that_fails_in_a_block_leaves_nothing_behind() -> None:
+    async def fails() -> None:
+        with tn.no_grad(), tn.Tape():
+            await asyncio.sleep(0)
+            raise KeyError("task")
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(fails(), fails(), return_exceptions=True)
+
+    before = local.state
+    assert [type(error) for error in asyncio.run(main())] == [KeyError, KeyError]
+    assert local.state is before
+    assert tn.is_grad_enabled()
+    with pytest.raises(TypeError, match=r"no_grad does not decorate the asynchronous generator .*inside of it"):
+
+        @tn.no_grad()
+        async def numbers() -> Any:
+            yield 1
 
 
 def test_a_tape_records_everything_on_tensors_and_keeps_it() -> None:

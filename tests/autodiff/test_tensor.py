@@ -8,6 +8,8 @@ import math
 import operator
 import pickle
 import re
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.autodiff import elsewhere
 
 
 def leaf(values: Any, dtype: Any = None) -> tn.Tensor:
@@ -114,8 +117,53 @@ def test_attributes_are_the_arrays() -> None:
     assert tn.tensor(np.zeros((4, 2, 3))).mT.shape == (4, 3, 2)
     assert t.tolist() == a.tolist()
     assert (np.shape(t), np.ndim(t), np.size(t), np.size(t, 1)) == ((2, 3), 2, 6, 3)
-    with pytest.raises(AttributeError, match="a Tensor has no attribute 'relu'"):
-        t.relu  # noqa: B018
+
+
+def _said(t: Any, name: str) -> str:
+    with pytest.raises(AttributeError) as caught:
+        getattr(t, name)
+    assert caught.value.name == name
+    assert caught.value.obj is t
+    return str(caught.value)
+
+
+def test_methods_of_other_libraries_are_named_as_they_are_here() -> None:
+    t = tn.tensor([1.0, 2.0])
+    expected = {
+        "unsqueeze": "np.expand_dims(t, axis)", "sigmoid": "tn.sigmoid(t)", "relu": "tn.relu(t)", "norm": "np.linalg.norm(t)",
+        "zero_": "t.fill(0)", "add_": "t += other", "exp_": "t[...] = tn.exp(t)", "clip_": "t[...] = t.clip(...)",
+        "unsqueeze_": "t = np.expand_dims", "view": "t.reshape(shape)", "float": "t.astype(np.float32)",
+        "at": "np.add.at(t, i, v)", "block_until_ready": "t as it is", "tobytes": "t.numpy().tobytes()",
+    }  # fmt: skip
+    for name, words in expected.items():
+        assert f"a Tensor has no attribute '{name}': write {words}" in _said(t, name).replace(
+            "t[i] = v on a copy, or ", ""
+        )
+    assert "it belongs to arrays, write t.numpy().strides" in _said(t, "strides")
+    assert "functions are in tn.* and np.*" in _said(t, "reshap")
+    command = "import tapenet as tn; tn.tensor(1.0).reshap"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, encoding="utf-8", check=False)
+    assert "a Tensor has no attribute 'reshap'" in done.stderr
+    assert "Did you mean: 'reshape'?" in done.stderr
+    assert not hasattr(t, "__cuda_array_interface__")
+
+
+def test_what_is_named_in_place_of_methods_of_other_libraries_is_there() -> None:
+    texts = [*elsewhere._INSTEAD.values(), *elsewhere._IN_PLACE.values()]
+    named = {match for text in texts for match in re.findall(r"\b(np|tn|t)\.((?:[a-z_]\w*\.)*[A-Za-z_]\w*)", text)}
+    assert len(named) > 60
+    for where, path in named:
+        found: Any = {"np": np, "tn": tn, "t": tn.tensor(np.ones((2, 2)))}[where]
+        for part in path.split("."):
+            found = getattr(found, part)
+    for name in elsewhere._INSTEAD:
+        assert not hasattr(tn.Tensor, name)
+
+
+def test_most_methods_of_pytorch_are_known() -> None:
+    torch = pytest.importorskip("torch")
+    missing = [n for n in dir(torch.Tensor) if not n.startswith(("_", "is_", "to_")) and not hasattr(tn.Tensor, n)]
+    assert sum(bool(elsewhere.instead(name)) for name in missing) > 0.7 * len(missing)
 
 
 def test_item_needs_one_element() -> None:
@@ -258,8 +306,15 @@ def test_explicit_conversions() -> None:
     with pytest.raises(TypeError, match="integer"):
         [10][x]
     assert x.numpy() is x.data
-    with pytest.raises(ValueError, match="ambiguous"):
+    with pytest.raises(ValueError, match=r"shape \(2,\) is ambiguous.*\.any\(\).*np\.where\(.*is not None.*t\.size"):
         bool(tn.tensor([1.0, 2.0]))
+    with pytest.raises(ValueError, match=r"shape \(0,\) is ambiguous"):
+        bool(tn.tensor([]))
+    with pytest.raises(
+        TypeError, match=r"'\.2f' is for a number, and this tensor has shape \(2,\).*t\[0\].*array2string"
+    ):
+        f"{tn.tensor([1.0, 2.0]):.2f}"
+    assert f"{tn.tensor([1.0, 2.0]):>20}" == "    Tensor([1., 2.])"
     for convert in (float, int, complex):
         with pytest.raises(ValueError, match="size 1"):
             convert(tn.tensor([1.0, 2.0]))
@@ -278,6 +333,44 @@ def test_an_ndarray_does_not_take_a_tensor_in_place(requires_grad: bool) -> None
         with pytest.raises(TypeError, match="not turned into an ndarray in silence"):
             np.copyto(a, t)
     assert not a.any()
+
+
+# -- gradients that are not there --------------------------------------------------------------------------------
+
+
+def test_a_gradient_of_none_in_a_calculation_is_named() -> None:
+    w, rate = leaf([1.0, 2.0]), 0.1
+    for _ in range(30):  # more often than the interpreter takes to specialise the instruction
+        for wrong in (
+            lambda: rate * w.grad, lambda: w.grad * rate, lambda: 0.1 * w.grad, lambda: w.grad + 2, lambda: w - w.grad,
+        ):  # fmt: skip
+            with pytest.raises(
+                TypeError, match=r"t\.grad is None, and stands in a calculation: no gradient.*backward\(\)"
+            ):
+                wrong()
+        one, two = 1, 2
+        assert w.grad is None
+        assert [w.grad, one + two, {"a": w.grad, "b": one * two}, (w.grad, 2 - one)] == [
+            None,
+            3,
+            {"a": None, "b": 2},
+            (None, 1),
+        ]
+        assert (w.grad or 3) + 2 == 5
+        assert getattr(w, "grad", None) is None
+
+
+def test_a_gradient_inside_the_graph_that_is_not_kept_is_warned_of_once() -> None:
+    x = leaf([1.0, 2.0])
+    y, kept = x * 3, x * 2
+    kept.retain_grad()
+    assert kept.grad is None  # until backward
+    (y + kept).sum().backward()
+    with pytest.warns(RuntimeWarning, match=r"result of op 'multiply', is None.*t\.retain_grad\(\) before") as found:
+        assert [t.grad for t in (y, y, y)] == [None, None, None]
+    assert len(found) == 1
+    assert kept.grad.tolist() == [1.0, 1.0]
+    assert tn.tensor([1.0]).grad is None
 
 
 # -- item assignment ---------------------------------------------------------------------------------------------
@@ -642,8 +735,6 @@ def test_repr() -> None:
     assert repr(tn.tensor([])) == "Tensor([])"
     assert len(repr(tn.tensor(np.zeros((1000, 1000))))) < 1000
     assert str(x) == repr(x)
-    with pytest.raises(ValueError, match="format"):
-        format(tn.tensor([1.0, 2.0]), ".2f")
 
 
 # -- sequences, comparisons, hashing -----------------------------------------------------------------------------

@@ -185,3 +185,27 @@ def test_memory_order_is_kept() -> None:
     y = tn.dropout(x, 0.5, rng=0)
     assert y.strides == x.strides
     close(y, tn.dropout(np.ones((5, 3, 4)), 0.5, rng=0))
+
+
+def test_parameters_may_be_arrays() -> None:
+    drawn = random.normal([0.0, 100.0], [[1.0], [0.0]], rng=0)
+    assert drawn.shape == (2, 2)
+    assert drawn[1].tolist() == [0.0, 100.0]
+    plain = np.random.default_rng(0).standard_normal((2, 2))
+    np.testing.assert_array_equal(drawn[0], plain[0] + [0.0, 100.0])
+    assert random.normal([0.0, 100.0], size=(500, 2), rng=0).mean(0).round().tolist() == [0.0, 100.0]
+    low, high = random.uniform([0, 10], [1, 11], (100, 2), rng=0).T
+    assert (low < 1).all()
+    assert ((high >= 10) & (high < 11)).all()
+    assert random.uniform(rng=0).shape == random.normal(size=(), rng=0).shape == ()
+    for draw in (random.normal, random.uniform):
+        with pytest.raises(ValueError, match=r"size=3 does not fit parameters of shape \(2,\): leave it out"):
+            draw([0.0, 1.0], size=3)
+
+
+def test_a_seed_is_an_integer() -> None:
+    for wrong in ("abc", b"abc", 1.5):
+        with pytest.raises(
+            TypeError, match=r"tn\.random\.seed\(.*\): a seed is an integer, a sequence of them, or None"
+        ):
+            random.seed(wrong)  # type: ignore[arg-type]
