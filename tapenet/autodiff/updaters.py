@@ -29,18 +29,18 @@ class Newcomers(NamedTuple):
 class Updater(Protocol):
     """What updates parameters."""
 
+    #: The parameters it updates, by id.
+    _updated: dict[int, Tensor]
     #: Those that came to the model since, until it was looked who updates them.
     _newcomers: list[Newcomers]
-
-    def _updated(self) -> Iterable[Tensor]:
-        """The parameters it updates."""
 
 
 _known: dict[int, weakref.ref[Updater]] = {}
 
 
-def enter(updater: Updater) -> None:
-    """Have an updater hear of newcomers for as long as it lives."""
+def enter(updater: Updater, params: Iterable[Tensor]) -> None:
+    """Have an updater of these parameters hear of newcomers for as long as it lives."""
+    updater._updated = {id(p): p for p in params}
     key = id(updater)
 
     def forget(gone: weakref.ref[Updater]) -> None:
@@ -59,16 +59,17 @@ def known() -> list[Updater]:
 def came(place: str, beside: list[Tensor], new: list[Tensor]) -> None:
     """Tell those who update the parameters beside that there are new ones."""
     for updater in known():
-        own = {id(p) for p in updater._updated()}
-        others = [weakref.ref(p) for p in new if id(p) not in own]
-        if others and any(id(p) in own for p in beside):
-            updater._newcomers.append(Newcomers(place, others))
+        own = updater._updated
+        if any(id(p) in own for p in beside):
+            others = [weakref.ref(p) for p in new if id(p) not in own]
+            if others:
+                updater._newcomers.append(Newcomers(place, others))
 
 
 def look(updater: Updater, who: str) -> None:
     """Warn of newcomers that have a gradient and that nobody updates. Each is looked at until then, or twice."""
     waiting, places, count = [], [], 0
-    taken = {id(p) for other in known() for p in other._updated()}
+    taken = {key for other in known() for key in other._updated}
     for place, params, looks in updater._newcomers:
         left = [p for ref in params if (p := ref()) is not None and p.requires_grad and id(p) not in taken]
         if any(p._held_grad() is not None for p in left):

@@ -58,13 +58,10 @@ class MasterWeights:
         given = [{**g, "params": masters(g["params"])} for g in groups] if grouped else masters(params)
         self._pairs = list(found.values())
         self.optimizer = optimizer(given, **options)
-        #: Parameters that came to the model since.
+        #: What `updaters` keeps: the parameters by id, and those that came to the model since.
+        self._updated: dict[int, Tensor] = {}
         self._newcomers: list[updaters.Newcomers] = []
-        updaters.enter(self)
-
-    def _updated(self) -> list[Tensor]:
-        """The parameters it updates."""
-        return [param for param, _ in self._pairs]
+        updaters.enter(self, [param for param, _ in self._pairs])
 
     @property
     def slots(self) -> tuple[Any, ...]:

@@ -98,7 +98,8 @@ class Optimizer:
         self._arrays: list[tuple[Tensor, Any]] = []
         #: `tape.epoch` as it was when it was last seen that they have these.
         self._epoch = 0
-        #: Parameters that came to the model since.
+        #: What `updaters` keeps: the parameters by id, and those that came to the model since.
+        self._updated: dict[int, Tensor] = {}
         self._newcomers: list[updaters.Newcomers] = []
         #: How many steps were taken; a schedule's argument.
         self._count = 0
@@ -107,7 +108,6 @@ class Optimizer:
                 self.add_param_group(group)
         else:
             self.add_param_group({"params": params})
-        updaters.enter(self)
 
     # -- what each kind of optimizer says --------------------------------------------------------------------
 
@@ -147,10 +147,6 @@ class Optimizer:
         """Each parameter with its name and what is kept of it."""
         return tuple(self._slots)
 
-    def _updated(self) -> list[Tensor]:
-        """The parameters it updates."""
-        return self._params
-
     # -- groups ----------------------------------------------------------------------------------------------
 
     def add_param_group(self, group: Group) -> None:
@@ -186,6 +182,7 @@ class Optimizer:
         self._params += made["params"]
         self._segments += segments
         self._arrays += arrays
+        updaters.enter(self, self._params)
         bump()
 
     @property
@@ -247,7 +244,6 @@ class Optimizer:
     def _take_up_moved(self) -> None:
         """Find the storage anew if a parameter was given another array; look whether the model was given parameters."""
         epoch = tape.epoch
-        updaters.enter(self)  # it may be a copy
         if self._newcomers:
             updaters.look(self, self._writer)
         if any(param._data is not array for param, array in self._arrays):
@@ -256,6 +252,7 @@ class Optimizer:
             # Only now, so that after an exception the next step finds the same.
             self._segments = [segment for segments, _ in found for segment in segments]
             self._arrays = [pair for _, arrays in found for pair in arrays]
+            updaters.enter(self, self._params)  # it may be a copy
             bump()
         if not self._newcomers:
             self._epoch = epoch
