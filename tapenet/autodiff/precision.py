@@ -144,16 +144,12 @@ class Lowered:
         self.dtype = dtype
 
     def round(self, results: list[Any], count: int) -> list[Any]:
-        """The results in the low type: the first `count`, which are outputs, and residuals that are as large."""
+        """The first `count` of the results, which are outputs, in the low type. What else an op keeps for its rules stays in
+        float32: rounded, it may overflow, and a gradient loses digits where terms cancel."""
         dtype = self.dtype
         if dtype is None:
             return results
-        sizes = [np.size(r) for r in results]
-        large = max(sizes[:count], default=0)
-        return [
-            rounded(r, dtype) if i < count or size >= large else r
-            for i, (r, size) in enumerate(zip(results, sizes, strict=True))
-        ]
+        return [*(rounded(r, dtype) for r in results[:count]), *results[count:]]
 
 
 def lowered(op: Op, raw: dict[str, Any]) -> Lowered | None:

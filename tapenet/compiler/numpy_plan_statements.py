@@ -19,6 +19,7 @@ from tapenet.compiler.layout import c_strides
 from tapenet.compiler.numpy_plan_memory import slices_text
 from tapenet.compiler.numpy_plan_places import Places
 from tapenet.compiler.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, Hole, caller, function, numpy_slices
+from tapenet.ops.reductions.runs import LONG, column_sums, dot
 
 Statement = Callable[[Places, Instruction, int], None]
 
@@ -200,7 +201,10 @@ def _sum(places: Places, instruction: Instruction, position: int) -> bool:
     factors = _inner(places, arg.instruction) if isinstance(arg, Result) and arg.instruction in places.summed else None
     if factors is not None:
         out = places.target(instruction, position)
-        places.line(f"{factors[0]}.dot({factors[1]}, {out.name})")
+        if arg.size < LONG:
+            places.line(f"{factors[0]}.dot({factors[1]}, {out.name})")
+        else:
+            places.line(f"{out.name}[...] = {places.shared('long_dot', dot)}({factors[0]}, {factors[1]})")
         return True
     axes = instruction.params["axes"]
     first, last = axes == tuple(range(len(axes))), axes == tuple(range(arg.ndim - len(axes), arg.ndim))
@@ -213,9 +217,12 @@ def _sum(places: Places, instruction: Instruction, position: int) -> bool:
     source = places.reshaped(arg, (length, *rest) if first else (*rest, length))
     if source is None:
         return False
-    ones = places.ones(length, arg.dtype)
     places.target(instruction, position, dense="rows")
     into = places.reshaped(result, rest)
+    if length >= LONG:
+        places.line(f"{into}[...] = {places.shared('column_sums', column_sums)}({source})")
+        return True
+    ones = places.ones(length, arg.dtype)
     places.line(f"{ones}.dot({source}, {into})" if first else f"{source}.dot({ones}, {into})")
     return True
 

@@ -110,7 +110,7 @@ def _relu(x: Value) -> Value:
 
 @_formula
 def _relu_grad(g: Value, out: Value) -> Value:
-    return (out > 0.0).where(g, g.like(0.0))
+    return out.ne(0.0).where(g, g.like(0.0))
 
 
 # -- of straight pieces ------------------------------------------------------------------------------------------
@@ -128,17 +128,17 @@ def _leaky_relu_grad(g: Value, x: Value, slope: Value) -> Value:
 
 @_formula
 def _hardtanh_grad(g: Value, x: Value, least: Value, most: Value) -> Value:
-    return ((x > least) & (x < most)).where(g, 0.0)
+    return ((x <= least) | (x >= most)).where(g.like(0.0), g)
 
 
 @_formula
 def _threshold(x: Value, threshold: Value, value: Value) -> Value:
-    return (x > threshold).where(x, value)
+    return (x <= threshold).where(value, x)
 
 
 @_formula
 def _threshold_grad(g: Value, x: Value, threshold: Value) -> Value:
-    return (x > threshold).where(g, 0.0)
+    return (x <= threshold).where(g.like(0.0), g)
 
 
 @_formula

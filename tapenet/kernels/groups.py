@@ -14,12 +14,15 @@ from typing import Any
 import numpy as np
 
 from tapenet.kernels import aligned
+from tapenet.kernels.normalization import deviations, mean_of, usable
 from tapenet.kernels.threads import deal
 from tapenet.native.emitter import Value
-from tapenet.native.kernel import Array, Index, Kernel
+from tapenet.native.kernel import LONG, Array, Index, Kernel
 
 #: What one element costs, in multiply-adds.
 COST = 20
+#: Rows of samples that are added up before their sum goes to a total.
+RUN = 1024
 #: Vectors of samples that are taken together, so that additions need not wait for each other.
 TOGETHER = 4
 
@@ -32,7 +35,7 @@ def group_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, An
     mean, var, scale = np.empty((3, samples, groups, batch), x.dtype)
     arguments = (x, out, mean, var, scale, _by_channel(weight, 1, x), _by_channel(bias, 0, x), np.full(1, eps, x.dtype))
     if batch == 1:
-        run = _forward(x.dtype.char)
+        run = _forward(x.dtype.char, width * positions >= LONG)
     else:
         run = _forward_of_samples(x.dtype.char, batch)
     deal(lambda first, last: run(*arguments, first, last, groups, width, positions), samples * groups, COST * x.size)
@@ -49,7 +52,7 @@ def group_norm_grad(
     statistics = (np.ascontiguousarray(np.broadcast_to(a, mean.shape), x.dtype) for a in (mean, scale, g_mean, g_var))
     arguments = (g, x, dx, along, total, _by_channel(weight, 1, x), *statistics)
     if batch == 1:
-        run = _backward(x.dtype.char)
+        run = _backward(x.dtype.char, width * positions >= LONG)
     else:
         run = _backward_of_samples(x.dtype.char, batch)
     deal(lambda first, last: run(*arguments, first, last, groups, width, positions), samples * groups, COST * x.size)
@@ -71,25 +74,18 @@ def _length(width: Value, positions: Value, type: str) -> tuple[Value, Value]:
 
 
 @functools.lru_cache(maxsize=4)
-def _forward(char: str) -> Any:
-    k = Kernel("group_norm", char)
+def _forward(char: str, long: bool) -> Any:
+    k = Kernel("group_norm", char, long)
     x, out, mean, var, scale, weight, bias, eps = (k.array(1) for _ in range(8))
     begin, end, groups, width, positions = (k.integer() for _ in range(5))
     n, length = _length(width, positions, eps.load(0).type)
     for i in k.turns(end, begin):
         first = i.op("urem", i, groups) * width
         group, to = x.moved(i * n), out.moved(i * n)
-        total = k.variable(k.number(0.0))
-        for j in k.turns(n):
-            total.gather(group.load(j))
-        middle = total.value / length
-        off, square = k.variable(k.number(0.0)), k.variable(k.number(0.0))
-        for j in k.turns(n):
-            centred = group.load(j) - middle
-            off.gather(centred)
-            square.gather(centred * centred)
-        rest = off.value / length  # what rounding has left of the mean
-        spread = square.value / length - rest * rest
+        middle = usable(mean_of(k, n, group.load), group.load(0))
+        off, square = k.sums(2, n, deviations(group, middle))
+        rest = off / length  # what rounding has left of the mean
+        spread = square / length - rest * rest
         factor = 1.0 / (spread + eps.load(0)).intrinsic("sqrt")
         for array, value in ((mean, middle + rest), (var, spread), (scale, factor)):
             array.store(value, i)
@@ -102,8 +98,8 @@ def _forward(char: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _backward(char: str) -> Any:
-    k = Kernel("group_norm_grad", char)
+def _backward(char: str, long: bool) -> Any:
+    k = Kernel("group_norm_grad", char, long)
     g, x, dx, along, total, weight, mean, scale, g_mean, g_var = (k.array(1) for _ in range(10))
     begin, end, groups, width, positions = (k.integer() for _ in range(5))
     n, length = _length(width, positions, weight.load(0).type)
@@ -114,12 +110,13 @@ def _backward(char: str) -> Any:
         all_along, all_total = k.variable(k.number(0.0)), k.variable(k.number(0.0))
         for c in k.turns(width):
             above, own = upper.moved(c * positions), group.moved(c * positions)
-            products, sums = k.variable(k.number(0.0)), k.variable(k.number(0.0))
-            for j in k.turns(positions):
+
+            def look(j: Value, above: Array = above, own: Array = own, middle: Value = middle) -> list[Value]:
                 value = above.load(j)
-                products.gather(value * (own.load(j) - middle))
-                sums.gather(value)
-            by_weight, by_bias, w = products.value * factor, sums.value, weight.load(first + c)
+                return [value * (own.load(j) - middle), value]
+
+            products, by_bias = k.sums(2, positions, look)
+            by_weight, w = products * factor, weight.load(first + c)
             along.store(by_weight, i * width + c)
             total.store(by_bias, i * width + c)
             all_along += by_weight * w
@@ -165,22 +162,25 @@ class _Strip:
             at.store(value, v, count=count)
 
     def sums(self, count: Value, terms: Any) -> list[list[Value]]:
-        """The sums of vectors over `count` rows; terms(row) gives a list of the vectors of one sum, or of several."""
+        """The sums of vectors over `count` rows; terms(row) gives a list of the vectors of one sum, or of several. Rows are
+        added up in runs, and then the runs: so many numbers one by one would lose digits."""
         k, u = self.k, self.rows
-        cells: Any = None
-        even = count - count.op("urem", count, u)
         zero = k.number(0.0, k.lanes)
         width = len(self.vectors)
-        cells = [[[k.variable(zero) for _ in range(width)] for _ in range(2)] for _ in range(u)]
-        for r in k.turns(even, step=u):
-            for i in range(u):
-                _gather(cells[i], terms(r + i if i else r))
-        for r in k.turns(count, even):
-            _gather(cells[0], terms(r))
-        first, *others = cells
-        for other in others:
-            _gather(first, [[cell.value for cell in sums] for sums in other])
-        return [[cell.value for cell in sums] for sums in first]
+        totals = [[k.variable(zero) for _ in range(width)] for _ in range(2)]
+        for start in k.turns(count, step=RUN):
+            rest = count - start
+            end = start + (rest < RUN).where(rest, RUN)
+            even = end - (end - start).op("urem", end - start, u)
+            cells: Any = [[[k.variable(zero) for _ in range(width)] for _ in range(2)] for _ in range(u)]
+            for r in k.turns(even, start, step=u):
+                for i in range(u):
+                    _gather(cells[i], terms(r + i if i else r))
+            for r in k.turns(end, even):
+                _gather(cells[0], terms(r))
+            for parts in cells:
+                _gather(totals, [[cell.value for cell in sums] for sums in parts])
+        return [[cell.value for cell in sums] for sums in totals]
 
 
 def _gather(cells: Any, terms: Any) -> None:
@@ -211,7 +211,7 @@ def _forward_of_samples(char: str, batch: int) -> Any:
         group, to = x.moved(i * n * batch), out.moved(i * n * batch)
         for strip in _strips(k, batch):
             total, _ = strip.sums(n, lambda r, s=strip, a=group: [s.load(a, r)])
-            middles = [t / length for t in total]
+            middles = [usable(t / length, first) for t, first in zip(total, strip.load(group, 0), strict=True)]
 
             def measured(r: Value, s: Any = strip, a: Any = group, middles: Any = middles) -> Any:
                 centred = [v - m for v, m in zip(s.load(a, r), middles, strict=True)]

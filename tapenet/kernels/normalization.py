@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from tapenet.kernels import like
 from tapenet.kernels.threads import deal
-from tapenet.native.kernel import Array, Index, Kernel, Value, Variable
+from tapenet.native.kernel import LONG, Array, Index, Kernel, Terms, Value
 
 #: What one element costs, in multiply-adds.
 COST = 20
@@ -23,7 +24,7 @@ def layer_norm(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any,
     """The result, x̂ and 1 / √(variance + eps) of each row of a matrix; weight and bias are vectors along rows, or None."""
     count, n = rows.shape
     out, x_hat, scale = like(rows), like(rows), np.empty((count, 1), rows.dtype)
-    run = _layer_norm(rows.dtype.char, weight is not None, bias is not None)
+    run = _layer_norm(rows.dtype.char, n >= LONG, weight is not None, bias is not None)
     vectors = [_dense(v) for v in (weight, bias) if v is not None]
     number = np.full(1, eps, rows.dtype)
     deal(lambda first, last: run(rows, out, x_hat, scale, number, *vectors, first, last, n), count, COST * rows.size)
@@ -35,7 +36,7 @@ def layer_norm_grad(g: Any, weight: Any, x_hat: Any, scale: Any) -> tuple[Any, A
     n = g.shape[1]
     dx = like(g)
     by_weight, by_bias = np.zeros((2, n), g.dtype)
-    run = _layer_norm_grad(g.dtype.char, weight is not None)
+    run = _layer_norm_grad(g.dtype.char, n >= LONG, weight is not None)
     vectors = [] if weight is None else [_dense(weight)]
     run(g, x_hat, scale, dx, by_weight, by_bias, *vectors, len(g), n)
     return dx, by_weight, by_bias
@@ -45,17 +46,21 @@ def _dense(vector: Any) -> Any:
     return np.ascontiguousarray(vector)
 
 
-def _measure(centred: Value, off: Variable, square: Variable) -> None:
-    """Add to what rounding has left of the mean, and to the squares."""
-    off.gather(centred)
-    square.gather(centred * centred)
+def deviations(a: Array, mean: Value) -> Terms:
+    """Of each element what adds up to what rounding has left of the mean, and to the squares."""
+
+    def terms(i: Value) -> list[Value]:
+        centred = a.load(i) - mean
+        return [centred, centred * centred]
+
+    return terms
 
 
-def _measured(off: Variable, square: Variable, n: Value) -> tuple[Value, Value]:
+def _measured(off: Value, square: Value, n: Value) -> tuple[Value, Value]:
     """What is left of the mean, and the variance."""
     length = n.convert("sitofp", off.type)
-    rest = off.value / length
-    return rest, square.value / length - rest * rest
+    rest = off / length
+    return rest, square / length - rest * rest
 
 
 def _weighted(g: Array, weight: Array | None, j: Value) -> Value:
@@ -63,27 +68,29 @@ def _weighted(g: Array, weight: Array | None, j: Value) -> Value:
     return g.load(j) if weight is None else g.load(j) * weight.load(j)
 
 
-def _mean(k: Kernel, n: Value, term: Any) -> Value:
+def mean_of(k: Kernel, n: Value, term: Any) -> Value:
     """The mean of term(j) for j below n."""
-    total = k.variable(k.number(0.0))
-    for j in k.turns(n):
-        total.gather(term(j))
-    return total.value / n.convert("sitofp", total.type)
+    (total,) = k.sums(1, n, lambda j: [term(j)])
+    return total / n.convert("sitofp", total.type)
+
+
+def usable(mean: Value, first: Value) -> Value:
+    """The mean, or where its sum overflowed the first number: numbers as large as that are all equal, or the squares of
+    their differences overflow too."""
+    return (abs(mean) < math.inf).where(mean, first)
 
 
 @functools.lru_cache(maxsize=16)
-def _layer_norm(char: str, weighted: bool, biased: bool) -> Any:
-    k = Kernel("layer_norm", char)
+def _layer_norm(char: str, long: bool, weighted: bool, biased: bool) -> Any:
+    k = Kernel("layer_norm", char, long)
     x, out, x_hat, scale, eps = (k.array(1) for _ in range(5))
     weight = k.array(1) if weighted else None
     bias = k.array(1) if biased else None
     begin, end, n = k.integer(), k.integer(), k.integer()
     for i in k.turns(end, begin):
         row, own, to = (a.moved(i * n) for a in (x, x_hat, out))
-        mean = _mean(k, n, lambda j, row=row: row.load(j))
-        off, square = k.variable(k.number(0.0)), k.variable(k.number(0.0))
-        for j in k.turns(n):
-            _measure(row.load(j) - mean, off, square)
+        mean = usable(mean_of(k, n, row.load), row.load(0))
+        off, square = k.sums(2, n, deviations(row, mean))
         rest, var = _measured(off, square, n)
         factor = 1.0 / (var + eps.load(0)).intrinsic("sqrt")
         scale.store(factor, i)
@@ -99,23 +106,24 @@ def _layer_norm(char: str, weighted: bool, biased: bool) -> Any:
 
 
 @functools.lru_cache(maxsize=16)
-def _layer_norm_grad(char: str, weighted: bool) -> Any:
-    k = Kernel("layer_norm_grad", char)
+def _layer_norm_grad(char: str, long: bool, weighted: bool) -> Any:
+    k = Kernel("layer_norm_grad", char, long)
     g, x_hat, scale, dx, by_weight, by_bias = (k.array(1) for _ in range(6))
     weight = k.array(1) if weighted else None
     count, n = k.integer(), k.integer()
     for i in k.turns(count):
         upper, own, to = (a.moved(i * n) for a in (g, x_hat, dx))
         through = functools.partial(_weighted, upper, weight)
-        along, total = k.variable(k.number(0.0)), k.variable(k.number(0.0))
-        for j in k.turns(n):
+
+        def look(j: Value, upper: Array = upper, own: Array = own, through: Any = through) -> list[Value]:
             h, x = through(j), own.load(j)
-            along.gather(h * x)
-            total.gather(h)
             by_weight.store(by_weight.load(j) + upper.load(j) * x, j)
             by_bias.store(by_bias.load(j) + upper.load(j), j)
+            return [h * x, h]
+
+        along, total = k.sums(2, n, look)
         length = n.convert("sitofp", along.type)
-        mean_along, mean, factor = along.value / length, total.value / length, scale.load(i)
+        mean_along, mean, factor = along / length, total / length, scale.load(i)
         for j in k.turns(n):
             to.store((through(j) - mean - own.load(j) * mean_along) * factor, j)
     return k.compile()
@@ -128,7 +136,7 @@ def rms_norm(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
     """The result and 1 / √(mean square + eps) of each row of a matrix."""
     count, n = rows.shape
     out, scale = like(rows), np.empty((count, 1), rows.dtype)
-    run = _rms_norm(rows.dtype.char, weight is not None)
+    run = _rms_norm(rows.dtype.char, n >= LONG, weight is not None)
     vectors = [] if weight is None else [_dense(weight)]
     number = np.full(1, eps, rows.dtype)
     deal(lambda first, last: run(rows, out, scale, number, *vectors, first, last, n), count, COST * rows.size)
@@ -139,21 +147,21 @@ def rms_norm_grad(g: Any, rows: Any, weight: Any, scale: Any) -> tuple[Any, Any]
     """The gradients by the rows and weight."""
     n = g.shape[1]
     dx, by_weight = like(g), np.zeros(n, g.dtype)
-    run = _rms_norm_grad(g.dtype.char, weight is not None)
+    run = _rms_norm_grad(g.dtype.char, n >= LONG, weight is not None)
     vectors = [] if weight is None else [_dense(weight)]
     run(g, rows, scale, dx, by_weight, *vectors, len(g), n)
     return dx, by_weight
 
 
 @functools.lru_cache(maxsize=16)
-def _rms_norm(char: str, weighted: bool) -> Any:
-    k = Kernel("rms_norm", char)
+def _rms_norm(char: str, long: bool, weighted: bool) -> Any:
+    k = Kernel("rms_norm", char, long)
     x, out, scale, eps = (k.array(1) for _ in range(4))
     weight = k.array(1) if weighted else None
     begin, end, n = k.integer(), k.integer(), k.integer()
     for i in k.turns(end, begin):
         row, to = x.moved(i * n), out.moved(i * n)
-        square = _mean(k, n, lambda j, row=row: row.load(j) * row.load(j))
+        square = mean_of(k, n, lambda j, row=row: row.load(j) * row.load(j))
         factor = 1.0 / (square + eps.load(0)).intrinsic("sqrt")
         scale.store(factor, i)
         for j in k.turns(n):
@@ -163,8 +171,8 @@ def _rms_norm(char: str, weighted: bool) -> Any:
 
 
 @functools.lru_cache(maxsize=16)
-def _rms_norm_grad(char: str, weighted: bool) -> Any:
-    k = Kernel("rms_norm_grad", char)
+def _rms_norm_grad(char: str, long: bool, weighted: bool) -> Any:
+    k = Kernel("rms_norm_grad", char, long)
     g, rows, scale, dx, by_weight = (k.array(1) for _ in range(5))
     weight = k.array(1) if weighted else None
     count, n = k.integer(), k.integer()
@@ -172,12 +180,16 @@ def _rms_norm_grad(char: str, weighted: bool) -> Any:
         upper, row, to = (a.moved(i * n) for a in (g, rows, dx))
         through = functools.partial(_weighted, upper, weight)
         factor = scale.load(i)
-        along = k.variable(k.number(0.0))
-        for j in k.turns(n):
+
+        def look(
+            j: Value, upper: Array = upper, row: Array = row, through: Any = through, factor: Value = factor
+        ) -> list[Value]:
             x = row.load(j)
-            along.gather(through(j) * x)
             by_weight.store(by_weight.load(j) + upper.load(j) * x * factor, j)
-        cubed = along.value / n.convert("sitofp", along.type) * (factor * factor * factor)
+            return [through(j) * x]
+
+        (along,) = k.sums(1, n, look)
+        cubed = along / n.convert("sitofp", along.type) * (factor * factor * factor)
         for j in k.turns(n):
             to.store(through(j) * factor - row.load(j) * cubed, j)
     return k.compile()
@@ -191,7 +203,7 @@ def batch_norm(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, An
     channels = x.shape[1]
     out = like(x)
     mean, var, scale = np.empty((3, channels), x.dtype)
-    run = _batch_norm(x.dtype.char)
+    run = _batch_norm(x.dtype.char, x.shape[0] * x.shape[2] >= LONG)
     weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
     bias = np.zeros(channels, x.dtype) if bias is None else _dense(bias)
     number = np.full(1, eps, x.dtype)
@@ -208,7 +220,7 @@ def batch_norm_grad(
     dx = like(x)
     along, total = np.empty((2, channels), x.dtype)
     weight = np.ones(channels, x.dtype) if weight is None else _dense(weight)
-    run = _batch_norm_grad(x.dtype.char)
+    run = _batch_norm_grad(x.dtype.char, x.shape[0] * x.shape[2] >= LONG)
     g_mean, g_var = (np.ascontiguousarray(np.broadcast_to(v, channels), x.dtype) for v in (g_mean, g_var))
     arguments = (g, x, dx, along, total, weight, _dense(mean), _dense(scale), g_mean, g_var)
     deal(lambda first, last: run(*arguments, first, last, *x.shape), channels, COST * x.size)
@@ -224,20 +236,27 @@ def _channel(k: Kernel, c: Index, shape: tuple[Value, Value, Value]) -> Iterator
             yield start + j
 
 
+def _channel_sums(k: Kernel, many: int, c: Index, shape: tuple[Value, Value, Value], terms: Terms) -> list[Value]:
+    """Sums over a channel, of terms by their place."""
+    before, channels, after = shape
+    totals = k.totals(many)
+    for b in k.turns(before):
+        start = (b * channels + c) * after
+        k.add_up(totals, after, lambda j, start=start: terms(start + j))  # type: ignore[misc]
+    return k.rounded(totals)
+
+
 @functools.lru_cache(maxsize=4)
-def _batch_norm(char: str) -> Any:
-    k = Kernel("batch_norm", char)
+def _batch_norm(char: str, long: bool) -> Any:
+    k = Kernel("batch_norm", char, long)
     x, out, mean, var, scale, weight, bias, eps = (k.array(1) for _ in range(8))
     begin, end = k.integer(), k.integer()
     shape = k.integer(), k.integer(), k.integer()
     count = shape[0] * shape[2]
     for c in k.turns(end, begin):
-        total, off, square = (k.variable(k.number(0.0)) for _ in range(3))
-        for at in _channel(k, c, shape):
-            total.gather(x.load(at))
-        middle = total.value / count.convert("sitofp", total.type)
-        for at in _channel(k, c, shape):
-            _measure(x.load(at) - middle, off, square)
+        (total,) = _channel_sums(k, 1, c, shape, lambda at: [x.load(at)])
+        middle = usable(total / count.convert("sitofp", total.type), x.load(c * shape[2]))
+        off, square = _channel_sums(k, 2, c, shape, deviations(x, middle))
         rest, width = _measured(off, square, count)
         factor = 1.0 / (width + eps.load(0)).intrinsic("sqrt")
         for array, value in ((mean, middle + rest), (var, width), (scale, factor)):
@@ -249,19 +268,20 @@ def _batch_norm(char: str) -> Any:
 
 
 @functools.lru_cache(maxsize=4)
-def _batch_norm_grad(char: str) -> Any:
-    k = Kernel("batch_norm_grad", char)
+def _batch_norm_grad(char: str, long: bool) -> Any:
+    k = Kernel("batch_norm_grad", char, long)
     g, x, dx, along, total, weight, mean, scale, g_mean, g_var = (k.array(1) for _ in range(10))
     begin, end = k.integer(), k.integer()
     shape = k.integer(), k.integer(), k.integer()
     for c in k.turns(end, begin):
         middle, factor = mean.load(c), scale.load(c)
-        products, sums = k.variable(k.number(0.0)), k.variable(k.number(0.0))
-        for at in _channel(k, c, shape):
+
+        def look(at: Value, middle: Value = middle) -> list[Value]:
             upper = g.load(at)
-            products.gather(upper * (x.load(at) - middle))
-            sums.gather(upper)
-        by_weight, by_bias = products.value * factor, sums.value
+            return [upper * (x.load(at) - middle), upper]
+
+        products, by_bias = _channel_sums(k, 2, c, shape, look)
+        by_weight = products * factor
         along.store(by_weight, c)
         total.store(by_bias, c)
         slope = factor * weight.load(c)

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.kernels import aligned
 from tapenet.kernels.threads import deal
 from tapenet.native.formulas import call
-from tapenet.native.kernel import Array, Kernel, Value
+from tapenet.native.kernel import LONG, Array, Kernel, Value
 
 #: What one element costs, in multiply-adds.
 COST = 20
@@ -40,14 +40,14 @@ def log_softmax_grad(g: Any, out: Any) -> Any:
 def _run(name: str, *arrays: Any) -> Any:
     count, n = arrays[0].shape
     made = aligned((count, n), arrays[0].dtype)
-    run = _compiled(name, arrays[0].dtype.char)
+    run = _compiled(name, arrays[0].dtype.char, n >= LONG)
     deal(lambda first, last: run(made, *arrays, first, last, n), count, COST * made.size)
     return made
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(name: str, char: str) -> Any:
-    k = Kernel(name, char)
+def _compiled(name: str, char: str, long: bool) -> Any:
+    k = Kernel(name, char, long)
     count = 2 if name.endswith("grad") else 1
     made, *arrays = (k.array(1) for _ in range(1 + count))
     begin, end, n = k.integer(), k.integer(), k.integer()
@@ -68,13 +68,15 @@ def _shifted(k: Kernel, to: Array, row: Array, n: Value, keep: bool) -> tuple[Va
     """The largest number of a row, and the sum of exp(x - it), written to `to` if they are kept. Both are finite and not 0
     where all of the row is -inf."""
     most = largest(k, row, n).at_least(-float(np.finfo(k.dtype).max))
-    total = k.variable(k.number(0.0))
-    for j in k.turns(n):
+
+    def look(j: Value) -> list[Value]:
         value = call("exp", row.load(j) - most)
         if keep:
             to.store(value, j)
-        total.gather(value)
-    return most, total.value.at_least(float(np.finfo(k.dtype).tiny))
+        return [value]
+
+    (total,) = k.sums(1, n, look)
+    return most, total.at_least(float(np.finfo(k.dtype).tiny))
 
 
 def _softmax(k: Kernel, to: Array, row: Array, n: Value) -> None:
@@ -92,19 +94,13 @@ def _log_softmax(k: Kernel, to: Array, row: Array, n: Value) -> None:
 
 
 def _softmax_grad(k: Kernel, to: Array, g: Array, out: Array, n: Value) -> None:
-    total = k.variable(k.number(0.0))
-    for j in k.turns(n):
-        total.gather(g.load(j) * out.load(j))
-    along = total.value
+    (along,) = k.sums(1, n, lambda j: [g.load(j) * out.load(j)])
     for j in k.turns(n):
         to.store(out.load(j) * (g.load(j) - along), j)
 
 
 def _log_softmax_grad(k: Kernel, to: Array, g: Array, out: Array, n: Value) -> None:
-    total = k.variable(k.number(0.0))
-    for j in k.turns(n):
-        total.gather(g.load(j))
-    along = total.value
+    (along,) = k.sums(1, n, lambda j: [g.load(j)])
     for j in k.turns(n):
         to.store(g.load(j) - call("exp", out.load(j)) * along, j)
 

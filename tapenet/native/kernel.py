@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,10 @@ from tapenet.native.toolchain import build
 
 #: Where in an array: numbers known now, or values of the running kernel.
 Index = int | Value
+#: What is added to each of several sums at an index.
+Terms = Callable[[Value], Sequence[Value]]
+#: From how many numbers on a sum is long, and how many of its numbers are in a run.
+LONG, RUN = 1 << 14, 1 << 12
 
 
 def _strides(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -142,10 +146,13 @@ class Kernel(Code):
     Attributes:
         dtype: of arrays and numbers, where none is named.
         lanes: how many numbers of it a vector register holds.
+        long: whether sums are of `LONG` numbers and more. These are added up in runs, and the runs in double precision:
+            one by one in a few registers, what each addition rounds would grow with the sum.
     """
 
-    def __init__(self, name: str, dtype: Any) -> None:
+    def __init__(self, name: str, dtype: Any, long: bool = False) -> None:
         super().__init__()
+        self.long = long
         self.name = name
         self.dtype = np.dtype(dtype)
         self.lanes = registers().bytes // self.dtype.itemsize
@@ -253,6 +260,39 @@ class Kernel(Code):
         more = self.emit(f"icmp slt i64 {following}, {last}")
         self.line(f"  br i1 {more}, label %{head}, label %{end}")
         self.begin(end)
+
+    def sums(self, many: int, count: Value, terms: Terms) -> list[Value]:
+        """So many sums over i below `count`; `terms` gives what each takes in at i."""
+        totals = self.totals(many)
+        self.add_up(totals, count, terms)
+        return self.rounded(totals)
+
+    def totals(self, many: int) -> list[Variable]:
+        """Sums, to begin with 0."""
+        dtype = np.dtype(np.float64) if self.long else self.dtype
+        return [self.variable(Value(self, literal(0.0, dtype), llvm_type(dtype))) for _ in range(many)]
+
+    def add_up(self, totals: list[Variable], count: Value, terms: Terms) -> None:
+        """Add terms(i) for i below `count` to the totals, in any order, so that LLVM may add vectors of them."""
+        if not self.long:
+            self._gather(totals, 0, count, terms)
+            return
+        for start in self.turns(count, step=RUN):
+            rest = count - start
+            parts = [self.variable(self.number(0.0)) for _ in totals]
+            self._gather(parts, start, start + (rest < RUN).where(rest, RUN), terms)
+            for total, part in zip(totals, parts, strict=True):
+                total += part.value if part.type == total.type else part.value.convert("fpext", total.type)
+
+    def _gather(self, sums: list[Variable], start: Index, end: Value, terms: Terms) -> None:
+        for i in self.turns(end, start):
+            for cell, term in zip(sums, terms(i), strict=True):
+                cell.gather(term)
+
+    def rounded(self, totals: list[Variable]) -> list[Value]:
+        """The totals in the kernel's dtype."""
+        t = llvm_type(self.dtype)
+        return [total.value if total.type == t else total.value.convert("fptrunc", t) for total in totals]
 
     # -- the function -------------------------------------------------------------------------------------------
 

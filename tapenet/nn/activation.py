@@ -14,7 +14,7 @@ from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.casting import asarray, cast
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator
 
 
@@ -149,7 +149,7 @@ class PReLU(Module):
     weight: Tensor
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = FLOAT) -> None:
-        self.weight = Parameter(np.full(num_parameters, init, dtype))
+        self.weight = Parameter(np.full(num_parameters, init, float_type(dtype)))
 
     def forward(self, x: Any) -> Any:
         return ops.prelu(cast(x, self.weight), self.weight)

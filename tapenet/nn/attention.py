@@ -14,7 +14,7 @@ from tapenet.nn.arguments import probability, whole
 from tapenet.nn.casting import asarray, cast
 from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.words import settings
 from tapenet.ops.random import generator
 
@@ -99,7 +99,7 @@ class MultiheadAttention(Module):
         self.rng = None if rng is None else generator(rng)
 
         def weight(inputs: int, outputs: int = embed_dim) -> Tensor:
-            made = Parameter(np.empty((outputs, inputs), dtype, order="F"))  # as that of Linear
+            made = Parameter(np.empty((outputs, inputs), float_type(dtype), order="F"))  # as that of Linear
             init.xavier_uniform_(made, rng=self.rng)
             return made
 
@@ -108,10 +108,10 @@ class MultiheadAttention(Module):
         self.k_proj_weight = None if together else weight(self.kdim)
         self.v_proj_weight = None if together else weight(self.vdim)
         self.in_proj_weight = weight(embed_dim, 3 * embed_dim) if together else None
-        self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, dtype)) if bias else None
+        self.in_proj_bias = Parameter(np.zeros(3 * embed_dim, float_type(dtype))) if bias else None
         self.bias_k = self.bias_v = None
         if add_bias_kv:
-            self.bias_k, self.bias_v = (Parameter(np.empty((1, 1, embed_dim), dtype)) for _ in range(2))
+            self.bias_k, self.bias_v = (Parameter(np.empty((1, 1, embed_dim), float_type(dtype))) for _ in range(2))
             init.xavier_normal_(self.bias_k, rng=self.rng)
             init.xavier_normal_(self.bias_v, rng=self.rng)
         self.out_proj = Linear(embed_dim, embed_dim, bias=bias, dtype=dtype, rng=self.rng)

@@ -12,7 +12,7 @@ from tapenet.nn.arguments import whole
 from tapenet.nn.casting import cast, here
 from tapenet.nn.linear import default_init
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.words import settings
 from tapenet.ops.layers.convolution import (
     Ints,
@@ -65,8 +65,8 @@ class _Layer(Module):
         self.dilation = spread_size(dilation, self.axes, f"{name}: dilation", 1)
         self.groups = groups
         first, second = shape
-        self.weight = Parameter(np.empty((first, second // groups, *self.kernel_size), dtype))
-        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+        self.weight = Parameter(np.empty((first, second // groups, *self.kernel_size), float_type(dtype)))
+        self.bias = Parameter(np.empty(out_channels, float_type(dtype))) if bias else None
         default_init(self.weight, self.bias, rng)
         self._borders()  # raises where the padding is none
 

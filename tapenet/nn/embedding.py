@@ -12,7 +12,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
 from tapenet.nn.arguments import whole
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.updating import embedding, embedding_bag
 from tapenet.nn.words import settings
 
@@ -51,7 +51,7 @@ class _Table(Module):
         if weight is not None:
             self.weight = weight
             return
-        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), dtype))
+        self.weight = Parameter(np.empty((num_embeddings, embedding_dim), float_type(dtype)))
         self.reset_parameters(rng)
 
     def reset_parameters(self, rng: np.random.Generator | int | None = None) -> None:

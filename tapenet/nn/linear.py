@@ -14,7 +14,7 @@ from tapenet.nn import init
 from tapenet.nn.arguments import whole
 from tapenet.nn.casting import cast
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator
 
 
@@ -53,8 +53,8 @@ class Linear(Module):
         whole(self, in_features=in_features, out_features=out_features)
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(np.empty((out_features, in_features), dtype, order="F"))
-        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.weight = Parameter(np.empty((out_features, in_features), float_type(dtype), order="F"))
+        self.bias = Parameter(np.empty(out_features, float_type(dtype))) if bias else None
         default_init(self.weight, self.bias, rng)
 
     def forward(self, x: Any) -> Any:
@@ -105,8 +105,8 @@ class Bilinear(Module):
         self.in1_features = in1_features
         self.in2_features = in2_features
         self.out_features = out_features
-        self.weight = Parameter(np.empty((out_features, in1_features, in2_features), dtype))
-        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.weight = Parameter(np.empty((out_features, in1_features, in2_features), float_type(dtype)))
+        self.bias = Parameter(np.empty(out_features, float_type(dtype))) if bias else None
         self.reset_parameters(rng)
 
     def reset_parameters(self, rng: np.random.Generator | int | None = None) -> None:

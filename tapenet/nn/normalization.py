@@ -14,7 +14,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.arguments import whole
 from tapenet.nn.casting import asarray, cast, here
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.words import settings
 
 
@@ -75,8 +75,8 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_channels, dtype)) if affine and bias else None
+        self.weight = Parameter(np.ones(num_channels, float_type(dtype))) if affine else None
+        self.bias = Parameter(np.zeros(num_channels, float_type(dtype))) if affine and bias else None
 
     def reset_parameters(self) -> None:
         """Begin the parameters anew: weight 1, bias 0."""
@@ -145,8 +145,8 @@ class LayerNorm(Module):
         self.normalized_shape = shape
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self.weight = Parameter(np.ones(shape, dtype)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(shape, dtype)) if elementwise_affine and bias else None
+        self.weight = Parameter(np.ones(shape, float_type(dtype))) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(shape, float_type(dtype))) if elementwise_affine and bias else None
 
     def reset_parameters(self) -> None:
         """Begin the parameters anew: weight 1, bias 0."""
@@ -197,7 +197,7 @@ class RMSNorm(Module):
         self.normalized_shape = _lengths(self, normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.weight = Parameter(np.ones(self.normalized_shape, float_type(dtype))) if elementwise_affine else None
 
     def reset_parameters(self) -> None:
         """Begin the scale anew: 1."""

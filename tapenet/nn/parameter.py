@@ -9,8 +9,18 @@ from numpy.typing import DTypeLike
 
 from tapenet.autodiff.making import tensor
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.low import dtype_of
 
 FLOAT = np.dtype(np.float32)
+
+
+def float_type(dtype: DTypeLike | None) -> np.dtype[Any]:
+    """The dtype of a layer's parameters: float32 for None, as wherever a dtype may be left out.
+
+    >>> float_type(None), float_type("float64")
+    (dtype('float32'), dtype('float64'))
+    """
+    return FLOAT if dtype is None else dtype_of(dtype)
 
 
 def Parameter(data: Any, requires_grad: bool = True, dtype: DTypeLike | None = None) -> Tensor:

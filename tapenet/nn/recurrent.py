@@ -18,7 +18,7 @@ from tapenet.nn import init
 from tapenet.nn.arguments import probability, whole
 from tapenet.nn.casting import cast, here
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT, Parameter
+from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.utils.rnn import PackedSequence, run_padded
 from tapenet.ops.random import generator
 
@@ -182,7 +182,7 @@ def each_state(hx: Any, count: int) -> Sequence[Any]:
 def initial(shape: tuple[int, ...], hidden_size: int, dtype: DTypeLike, rng: np.random.Generator) -> Tensor:
     """U(-k, k) with k = 1 / √hidden_size, as PyTorch's; weights in Fortran order, as the ops read them fastest."""
     bound = 1 / math.sqrt(hidden_size)
-    return init.uniform_(Parameter(np.empty(shape, dtype, order="F")), -bound, bound, rng=rng)
+    return init.uniform_(Parameter(np.empty(shape, float_type(dtype), order="F")), -bound, bound, rng=rng)
 
 
 _ARGUMENTS = """Args:

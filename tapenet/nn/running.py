@@ -12,7 +12,7 @@ from tapenet.nn.arguments import whole
 from tapenet.nn.casting import asarray, cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.normalization import reset
-from tapenet.nn.parameter import FLOAT, Buffer, Parameter
+from tapenet.nn.parameter import FLOAT, Buffer, Parameter, float_type
 from tapenet.nn.updating import batch_norm, instance_norm
 from tapenet.nn.words import settings
 
@@ -48,10 +48,10 @@ class _Running(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine and bias else None
-        self.running_mean = Buffer(np.zeros(num_features, dtype)) if track_running_stats else None
-        self.running_var = Buffer(np.ones(num_features, dtype)) if track_running_stats else None
+        self.weight = Parameter(np.ones(num_features, float_type(dtype))) if affine else None
+        self.bias = Parameter(np.zeros(num_features, float_type(dtype))) if affine and bias else None
+        self.running_mean = Buffer(np.zeros(num_features, float_type(dtype))) if track_running_stats else None
+        self.running_var = Buffer(np.ones(num_features, float_type(dtype))) if track_running_stats else None
         self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
 
     def reset_running_stats(self) -> None:
@@ -217,7 +217,7 @@ class _InstanceNorm(_Running):
         self,
         num_features: int,
         eps: float = 1e-5,
-        momentum: float = 0.1,
+        momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
         *,
@@ -239,7 +239,7 @@ class _InstanceNorm(_Running):
             self.weight,
             self.bias,
             self.training or self.running_mean is None,
-            self.momentum,
+            0.0 if self.momentum is None else self.momentum,
             self.eps,
         )
         return out[0] if single else out
@@ -248,7 +248,7 @@ class _InstanceNorm(_Running):
 _INSTANCE = """Args:
         num_features: number of channels.
         eps: added to the variance.
-        momentum: weight of the newest batch in the running statistics.
+        momentum: weight of the newest batch in the running statistics; None leaves them as they are, as in PyTorch.
         affine: learn a scale and a shift per channel.
         track_running_stats: keep running statistics, and use them in evaluation; without them, evaluation too uses
             those of each sample.

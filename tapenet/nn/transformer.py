@@ -20,7 +20,7 @@ from tapenet.nn.dropout import Dropout
 from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
 from tapenet.nn.normalization import LayerNorm
-from tapenet.nn.parameter import FLOAT
+from tapenet.nn.parameter import FLOAT, float_type
 from tapenet.ops.random import generator
 
 Activation = str | Callable[[Any], Any]
@@ -352,4 +352,4 @@ class Transformer(Module):
         array([[  0., -inf],
                [  0.,   0.]], dtype=float32)
         """
-        return np.triu(np.full((sz, sz), -math.inf, dtype), 1)
+        return np.triu(np.full((sz, sz), -math.inf, float_type(dtype)), 1)

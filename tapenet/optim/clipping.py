@@ -14,6 +14,7 @@ from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import widened
+from tapenet.ops.reductions.runs import dot
 from tapenet.optim.parameters import Parameters, named_parameters
 
 
@@ -137,7 +138,7 @@ def _norm(grads: Iterable[Any], norm_type: float) -> float:
         return float(np.max([np.max(np.abs(g), initial=0.0) for g in grads]))
     with np.errstate(over="ignore"):
         if norm_type == 2:
-            return math.sqrt(sum(float(np.dot(flat, flat)) for flat in (g.ravel(order="K") for g in grads)))
+            return math.sqrt(sum(float(dot(flat, flat)) for flat in (widened(g).ravel(order="K") for g in grads)))
         return float(sum(float(np.sum(np.abs(widened(g)) ** norm_type)) for g in grads) ** (1 / norm_type))
 
 

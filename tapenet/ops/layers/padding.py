@@ -29,7 +29,8 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: Any = 0) -> Any:
     Args:
         x: an array.
         pad: widths (before, after) of the last axis, then of the one before it, and so on, in one flat tuple: (left, right)
-            or (left, right, top, bottom), as of an image. A negative width cuts off as much.
+            or (left, right, top, bottom), as of an image. A negative width cuts off as much; what is cut off
+            still stands in a border that reflects or replicates it, as in PyTorch.
         mode: what stands in the border: "constant" (`value`), "reflect" (x in a mirror on its edge), "replicate" (the
             edge), or "circular" (the other end).
         value: a number, for "constant". None is 0.
@@ -50,9 +51,10 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: Any = 0) -> Any:
     if mode not in MODES:
         raise ValueError(f"pad: mode={mode!r} is none of {', '.join(map(repr, MODES))}")
     widths = _widths(shape, pad)
-    if any(w < 0 for pair in widths for w in pair):
-        x = x[tuple(slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(shape, widths, strict=True))]
-        widths = [(max(b, 0), max(a, 0)) for b, a in widths]
+    cut = [(max(-b, 0), max(-a, 0)) for b, a in widths]
+    widths = [(max(b, 0), max(a, 0)) for b, a in widths]
+    if mode in ("constant", "circular"):
+        x = _without(x, cut)
     if mode == "constant":
         return _pad(x, widths, constant_values=0 if value is None else value)
     if value:
@@ -64,7 +66,15 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: Any = 0) -> Any:
                 f"pad: a {'reflected' if mode == 'reflect' else mode} border of {pair} along axis {axis} of shape "
                 f"{tuple(x.shape)} is made of {least} elements or more: pad less, or use mode='replicate'"
             )
-    return _pad(x, widths, MODES[mode])
+    made = _pad(x, widths, MODES[mode])
+    return made if mode == "circular" else _without(made, cut)
+
+
+def _without(x: Any, cut: list[tuple[int, int]]) -> Any:
+    """Less so many elements at the ends of each axis."""
+    if not any(map(any, cut)):
+        return x
+    return x[tuple(slice(b, n - a) for n, (b, a) in zip(x.shape, cut, strict=True))]
 
 
 def _widths(shape: tuple[int, ...], pad: Any) -> list[tuple[int, int]]:

@@ -15,6 +15,7 @@ from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import kept_shape, spread
 from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.runs import dot
 from tapenet.ops.registry import sample
 
 
@@ -53,7 +54,7 @@ def _vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 
     if type(x) is np.ndarray and ord == 2 and x.dtype.kind == "f" and x.ndim:  # as `norm` does, without its questions
         if axis is None and not keepdims:
             flat = x.ravel("K")
-            return np.sqrt(flat.dot(flat))
+            return np.sqrt(dot(flat, flat))
         return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
     return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 

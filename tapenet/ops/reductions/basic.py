@@ -62,7 +62,7 @@ def how_many(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
 
 def _reduction(
     forward: Any, numpy: Any, name: str, formula: str, gradient: str, summary: str, example: str, samples: Samples,
-    more: Any, options: str, **rules: Rule,
+    more: Any, options: str, lower: Any = None, **rules: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
         forward,
@@ -74,6 +74,7 @@ def _reduction(
         samples=samples,
         mend=mend,
         more=more,
+        lower=lower,
         grads=rules,
     )
     made.__module__ = __name__
@@ -147,12 +148,75 @@ mean = _reduction(
 )
 
 
+#: Beyond these a float32 variance is not trusted: squares of deviations that were too small or too large are in it.
+_LEAST, _MOST = 2.0**-100, math.inf
+
+
+def _trusted(variance: Any) -> bool:
+    if type(variance) is np.float32:
+        return bool(_LEAST < variance < _MOST)
+    least, most = np.min(variance, initial=1), np.max(variance, initial=1)
+    return bool(least > _LEAST and most < _MOST)
+
+
+def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Any:
+    """The variance; of float32 in float64 where squares are beyond float32."""
+    if dtype is not None or type(a) is not np.ndarray or a.dtype.char not in "fd" or not (a.shape and a.size):
+        return np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
+    # What np.var does, without its detour through Python.
+    total = np.add.reduce(a, axis=axis, keepdims=True)
+    n = count(a.shape, axis)
+    if n <= ddof:
+        return np.var(a, axis=axis, ddof=ddof, keepdims=keepdims)
+    centred = a - total / n
+    np.multiply(centred, centred, centred)
+    found = np.add.reduce(centred, axis=axis, keepdims=keepdims) / (n - ddof)
+    if a.dtype.char == "d" or _trusted(found):
+        return found
+    return np.var(a.astype(np.float64), axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _var(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Any:
+    return _again(_variance(a, axis, dtype, ddof, keepdims), a, dtype)
+
+
+def _std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Any:
+    return _again(np.sqrt(_variance(a, axis, dtype, ddof, keepdims)), a, dtype)
+
+
+def _again(found: Any, a: Any, dtype: Any) -> Any:
+    """What was computed in float64 for float32, in float32."""
+    return found.astype(np.float32) if dtype is None and a.dtype.char == "f" and found.dtype.char == "d" else found
+
+
+def _lowered(root: Any) -> Any:
+    """The same without looking at the result: squares of float32 numbers always in float64."""
+
+    def lowered(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Any:
+        if a.dtype.char != "f" or dtype is not None:
+            return root(np.var(a, axis, dtype, ddof=ddof, keepdims=keepdims))
+        centred = (a - np.mean(a, axis, keepdims=True)).astype(np.float64)
+        total = np.sum(centred * centred, axis, keepdims=keepdims)
+        freedom = count(a.shape, axis) - ddof
+        return root(total / (freedom if freedom > 0 else 0)).astype(np.float32)
+
+    return lowered
+
+
+def _centre(a: Any, axis: Any) -> Any:
+    """The mean, with the axes kept; of float32 numbers whose sum overflows in float64."""
+    mean = np.mean(a, axis=axis, keepdims=True)
+    if type(a) is np.ndarray and a.dtype.char == "f" and not np.isfinite(mean).all():
+        return np.mean(a, axis=axis, dtype=np.float64, keepdims=True).astype(np.float32)
+    return mean
+
+
 def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     n = count(a.shape, axis) - ddof
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
         return zmul(g, math.nan)
-    mean = np.mean(a, axis=axis, keepdims=True)
+    mean = _centre(a, axis)
     return scaled(g * (2 / n), conjugate(a - mean), mean)
 
 
@@ -162,7 +226,7 @@ def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> An
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
         return zmul(g, math.nan)
-    mean, out = np.mean(a, axis=axis, keepdims=True), real(out)
+    mean, out = _centre(a, axis), real(out)
     g = g * (1 / n) / spread(np.where(out > 0, out, 1), a.shape, axis, keepdims)
     return scaled(g, conjugate(a - mean), mean)
 
@@ -229,9 +293,7 @@ def _moment_samples(r: np.random.Generator) -> list[Any]:
 
 
 var = _reduction(
-    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False: np.var(
-        a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims
-    ),
+    _var,
     np.var,
     "var",
     "Σ (a − μ)² / (n − ddof), μ = Σ a / n",
@@ -241,12 +303,11 @@ var = _reduction(
     lambda r: [*axis_samples()(r), *_moment_samples(r)],
     _var_more,
     _DDOF + WHERE + _MEAN,
+    _lowered(lambda variance: variance),
     a=_var_a,
 )
 std = _reduction(
-    lambda a, axis=None, dtype=None, *, ddof=0, keepdims=False: np.std(
-        a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims
-    ),
+    _std,
     np.std,
     "std",
     "√(Σ (a − μ)² / (n − ddof)), μ = Σ a / n",
@@ -256,6 +317,7 @@ std = _reduction(
     lambda r: [*list(axis_samples()(r))[:-1], *_moment_samples(r)],
     _std_more,
     _DDOF + WHERE + _MEAN,
+    _lowered(np.sqrt),
     a=_std_a,
 )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.reductions.runs import dot
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
@@ -137,5 +138,5 @@ def _factor(p: Any, update: Any, s: dict[str, Any], eps2: float) -> Any:
 def _root_mean_square(x: Any) -> Any:
     if type(x) is np.ndarray:
         flat = x.ravel(order="K")
-        return np.sqrt(np.dot(flat, flat) / x.dtype.type(x.size))
+        return np.sqrt(dot(flat, flat) / x.dtype.type(x.size))
     return np.sqrt(np.mean(x * x))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.reductions.runs import dot
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
 from tapenet.optim.parameters import Parameters
@@ -26,7 +27,7 @@ from tapenet.optim.whole import Array, WholeOptimizer, blocks, flattened
 def _norm(x: Any) -> Any:
     if type(x) is np.ndarray:
         flat = x.ravel(order="K")
-        return np.sqrt(np.dot(flat, flat))
+        return np.sqrt(dot(flat, flat))
     return np.sqrt(np.sum(x * x))
 
 

@@ -120,6 +120,12 @@ def _silu(x: Any) -> Any:
     return x * s, s
 
 
+@blockwise(3)
+def _silu_x(g: Any, x: Any, s: Any) -> Any:
+    # From x rather than from the result, which in a low type is rounded: where the slope is near 0 its terms cancel.
+    return ((1 - s) * x + 1) * s * g
+
+
 silu = op(
     _silu,
     name="silu",
@@ -127,7 +133,7 @@ silu = op(
     gradients="x: g · s · (1 + x · (1 − s)), s = σ(x)",
     residuals=("s",),
     reference=lambda x: x * sigmoid(x),
-    x=blockwise(3)(lambda g, out, s: g * (s + out * (1 - s))),
+    x=_silu_x,
     samples=unary_samples(),
     doc=documented(
         "x · sigmoid(x), also called swish",
@@ -154,8 +160,8 @@ def _mish(x: Any) -> Any:
 def _mish_x(g: Any, x: Any, e: Any) -> Any:
     w = (e + 2) * e
     d = w + 2
-    # One expression, so that NumPy works over its first part.
-    return ((e + 1) / d * e * x * 4 + w) / d * g
+    # One expression, so that NumPy works over its first part. Of a large x the first term is 0: e does not grow with it.
+    return ((e + 1) / d * e * at_most(x, _MISH_LIMIT) * 4 + w) / d * g
 
 
 mish = op(

@@ -24,7 +24,7 @@ def _relu(x: Any) -> Any:
 
 def _relu_x(g: Any, out: Any) -> Any:
     found = machine.elementwise("relu_grad", g, out)
-    return kept_where(out > 0, g) if found is None else found
+    return kept_where(out != 0, g) if found is None else found  # also where it is nan
 
 
 relu = op(
@@ -36,7 +36,7 @@ relu = op(
     samples=unary_samples(),
     doc=documented(
         "The rectifier max(x, 0)",
-        "The derivative is 1 where x > 0, else 0 (also at 0).",
+        "The derivative is 1 where x > 0, else 0 (also at 0); where x is nan it is 1, as in PyTorch.",
         "relu(tn.tensor([-1.0, 2.0]))\n    Tensor([0., 2.])",
     ),
 )
@@ -104,7 +104,10 @@ def _sloped_relu(x: Any, slope: Any) -> Any:
 
 def _sloped_relu_x(g: Any, x: Any, slope: Any) -> Any:
     found = _one("leaky_relu_grad", slope, g, x)
-    return kept_where(x > 0, g) + kept_where(x <= 0, g) * slope if found is None else found
+    if found is not None:
+        return found
+    above = x > 0
+    return kept_where(above, g) + kept_where(np.logical_not(above), g) * slope
 
 
 sloped_relu = op(

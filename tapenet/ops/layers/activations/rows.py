@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.ops.reductions.runs import row_dots, row_sums
+
 #: Below this many elements NumPy's reduce is as fast.
 _MANY = 1 << 12
 #: Rows no longer than this are taken column by column.
@@ -38,7 +40,7 @@ def row_sum(x: Any, axis: int, more: float = 0.0) -> Any:
     rows = _matrix(x, axis)
     if rows is None:
         return np.add.reduce(x, axis, keepdims=True, initial=more)
-    found = rows.dot(np.ones(rows.shape[1], x.dtype))
+    found = row_sums(rows)
     if more:
         found += more
     return found.reshape((*x.shape[:-1], 1))
@@ -49,5 +51,5 @@ def row_dot(x: Any, y: Any, axis: int) -> Any:
     rows, others = _matrix(x, axis), _matrix(y, axis)
     if rows is None or others is None:
         return np.add.reduce(x * y, axis, keepdims=True)
-    found = np.vecdot(rows, others) if rows.shape[1] >= _LONG else np.einsum("ij,ij->i", rows, others)
+    found = row_dots(rows, others) if rows.shape[1] >= _LONG else np.einsum("ij,ij->i", rows, others)
     return found.reshape((*x.shape[:-1], 1))

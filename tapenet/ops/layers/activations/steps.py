@@ -23,7 +23,7 @@ def _hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 
 def _hardtanh_x(g: Any, x: Any, min_val: float, max_val: float) -> Any:
     found = machine.elementwise("hardtanh_grad", g, x, numbers=(min_val, max_val))
-    return kept_where((x > min_val) & (x < max_val), g) if found is None else found
+    return kept_where(np.logical_not((x <= min_val) | (x >= max_val)), g) if found is None else found
 
 
 hardtanh = op(
@@ -48,16 +48,16 @@ def _threshold(x: Any, threshold: float, value: float) -> Any:
     found = machine.elementwise("threshold", x, numbers=(threshold, value))
     if found is not None:
         return found
-    above = x > threshold
+    below = x <= threshold
     if type(x) is not np.ndarray or x.dtype.kind != "f" or not math.isfinite(value):
-        return np.where(above, x, value)
-    kept = kept_where(above, x)
-    return kept + (~above).astype(x.dtype) * value if value else kept
+        return np.where(below, value, x)
+    kept = kept_where(~below, x)
+    return kept + below.astype(x.dtype) * value if value else kept
 
 
 def _threshold_x(g: Any, x: Any, threshold: float) -> Any:
     found = machine.elementwise("threshold_grad", g, x, numbers=(threshold,))
-    return kept_where(x > threshold, g) if found is None else found
+    return kept_where(np.logical_not(x <= threshold), g) if found is None else found
 
 
 threshold = op(

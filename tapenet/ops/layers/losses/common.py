@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.runs import dot
 from tapenet.ops.registry import sample
 
 _REDUCTIONS = ("mean", "sum", "none")
@@ -44,7 +45,7 @@ def inner_product(a: Any, b: Any, reduction: str) -> Any:
     """`reduce_loss(a * b, reduction)` without the array of products."""
     if reduction == "none":
         return a * b
-    total = a.ravel().dot(b.ravel())
+    total = dot(a.ravel(), b.ravel())
     return mean_of(total, a.size) if reduction == "mean" else total
 
 

@@ -40,19 +40,34 @@ def _broadcasts(name: str, weight: Any, input: Any) -> None:
 def _binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
 ) -> Any:
+    if reduction == "none":
+        return _of_logits(input, target, weight, pos_weight, reduction)
+    loss = _of_logits(input, target, weight, pos_weight, reduction, np.multiply)
+    return loss if loss == loss else _of_logits(input, target, weight, pos_weight, reduction)
+
+
+def _of_logits(input: Any, target: Any, weight: Any, pos_weight: Any, reduction: str, product: Any = zmul) -> Any:
+    """With the plain product, which takes less time, nan where a score is infinite and the target certain of it."""
     check_shapes(input, target, reduction)
     _broadcasts("weight", weight, input)
     _broadcasts("pos_weight", pos_weight, input)
     target = cast_to(target, input.dtype)
     loss = np.log1p(np.exp(-np.abs(input)))
-    if pos_weight is None:
-        loss += np.maximum(input, 0)
-        loss -= input * target
-    else:
-        loss += np.maximum(-input, 0)
-        loss *= (cast_to(pos_weight, input.dtype) - 1) * target + 1
-        loss += (1 - target) * input
+    # What is left of softplus(input) - input * target, as one product: two infinite terms have no difference.
+    with np.errstate(invalid="ignore"):
+        if pos_weight is None:
+            loss += product(input, (input > 0) - target)
+        else:
+            loss += np.maximum(-input, 0)
+            loss = product(loss, (cast_to(pos_weight, input.dtype) - 1) * target + 1)
+            loss += product(input, 1 - target)
     return reduce_loss(_weighted(loss, weight, input), reduction)
+
+
+def _of_logits_lowered(
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+) -> Any:
+    return _of_logits(input, target, weight, pos_weight, reduction)
 
 
 def _logits_input(g: Any, input: Any, target: Any, weight: Any, pos_weight: Any, reduction: str) -> Any:
@@ -78,6 +93,7 @@ binary_cross_entropy_with_logits = op(
     _binary_cross_entropy_with_logits,
     name="binary_cross_entropy_with_logits",
     label="binary cross-entropy of logits",
+    lower=_of_logits_lowered,
     nondiff=("weight", "pos_weight"),
     input=_logits_input,
     target=_logits_target,
@@ -250,7 +266,7 @@ kl_div = op(
 def _focal_parts(input: Any, target: Any, alpha: float, gamma: float) -> tuple[Any, Any, Any, Any]:
     """The cross entropy; how wrong the prediction is, q = 1 - p of what is right; q^gamma; and the factor by which the
     two classes are weighed. Plain NumPy."""
-    entropy = softplus(input) - input * target
+    entropy = zmul(softplus(input), 1 - target) + zmul(softplus(-input), target)
     wrong = np.abs(target * sigmoid(-input) + (1 - target) * sigmoid(input))  # of a target in [0, 1] not below 0
     balance = target * (2 * alpha - 1) + (1 - alpha) if alpha >= 0 else 1.0
     return entropy, wrong, wrong**gamma, balance

@@ -15,17 +15,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.normalization import machine
-from tapenet.ops.layers.normalization.common import (
-    LONG,
-    blocks,
-    column_sums,
-    inverse_root,
-    params,
-    row_products,
-    row_sums,
-)
+from tapenet.ops.layers.normalization.common import LONG, blocks, inverse_root, mean_of, params, row_products, usable
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.runs import RUN, column_sums, row_dots, row_sums
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import floats
 
@@ -85,9 +78,10 @@ def _channel_products(a: Any, b: Any) -> Any:
     """Σ a b of each channel of (before, channels, after)."""
     if a.shape[0] == 1:
         return row_products(a[0], b[0])
-    if a.shape[2] < LONG:
-        return np.einsum("ijk,ijk->j", a, b)
-    return np.add.reduce(np.vecdot(a, b), 0)
+    if a.shape[2] >= LONG:
+        return column_sums(row_dots(a, b))
+    parts = (slice(i, i + RUN) for i in range(0, len(a), RUN))
+    return sum(np.einsum("ijk,ijk->j", a[i], b[i]) for i in parts)
 
 
 def _flat(x: Any) -> Any:
@@ -119,7 +113,7 @@ def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any,
     for c in _channel_blocks(x):
         part, made = x[:, c], out[:, c]
         own = _flat(made)
-        mean[c] = _channel_sums(part) / n
+        mean[c] = usable(_channel_sums(part) / n, part[0, :, 0])
         np.subtract(_flat(part), _spread(mean[c], part), own)
         var[c] = _channel_products(made, made) / n
         scale[c] = inverse_root(var[c], eps)
@@ -185,7 +179,7 @@ def _batch_norm_train_reference(x: Any, weight: Any, bias: Any, eps: float, axis
 def _plain(x: Any, weight: Any, bias: Any, eps: float, axis: int) -> Any:
     """What the forward computes, as formulas."""
     axes, kept = _others(x.ndim, axis), _kept(x.shape, axis)
-    mean = np.mean(x, axes, keepdims=True)
+    mean = mean_of(x, axes)
     centred = x - mean
     var = np.mean(centred * centred, axes, keepdims=True)
     scale = 1 / np.sqrt(var + eps)

@@ -1,26 +1,18 @@
-"""What the normalisations share: sums as products with vectors of ones, which BLAS does at the speed of memory, and
-blocks that stay in the cache from the mean to the result."""
+"""What the normalisations share: products of rows, and blocks that stay in the cache from the mean to the result."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from tapenet.ops.reductions.runs import row_dots
+
 #: Elements of a block: a few arrays of that size fit the last cache. Fewer would be nearer, but are more calls.
 BLOCK = 1 << 19
 #: From this length on, products of rows are best summed by BLAS, one call a row.
 LONG = 16
-
-
-@functools.lru_cache(maxsize=256)
-def ones(n: int, dtype: np.dtype[Any]) -> Any:
-    """A vector of ones, to sum with. Nobody writes into it."""
-    made = np.ones(n, dtype)
-    made.flags.writeable = False
-    return made
 
 
 def blocks(length: int, width: int) -> Iterator[slice]:
@@ -29,19 +21,26 @@ def blocks(length: int, width: int) -> Iterator[slice]:
     return (slice(i, i + step) for i in range(0, length, step))
 
 
-def row_sums(x: Any) -> Any:
-    """The sums of the rows of a matrix."""
-    return x @ ones(x.shape[1], x.dtype)
-
-
-def column_sums(x: Any) -> Any:
-    """The sums of the columns of a matrix."""
-    return ones(x.shape[0], x.dtype) @ x
-
-
 def row_products(a: Any, b: Any) -> Any:
     """Σ a b along each row of two matrices."""
-    return np.vecdot(a, b) if a.shape[1] >= LONG else np.einsum("ij,ij->i", a, b)
+    return row_dots(a, b) if a.shape[1] >= LONG else np.einsum("ij,ij->i", a, b)
+
+
+def usable(mean: Any, first: Any) -> Any:
+    """Means, in place of which the first number of each row counts where their sum overflowed: numbers as large as that
+    are all equal, or the squares of their differences overflow too. Plain NumPy."""
+    if type(mean) is np.ndarray:
+        total = np.add.reduce(mean, None)
+        if total - total == 0:
+            return mean
+    return np.where(np.isfinite(mean), mean, first)
+
+
+def mean_of(x: Any, axes: tuple[int, ...]) -> Any:
+    """The mean over axes, none of which is empty; they are kept. Plain NumPy."""
+    chosen = {axis % x.ndim for axis in axes}
+    first = x[tuple(slice(1) if i in chosen else slice(None) for i in range(x.ndim))]
+    return usable(np.mean(x, axes, keepdims=True), first)
 
 
 def inverse_root(var: Any, eps: float) -> Any:

@@ -14,16 +14,10 @@ import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.layers.normalization import machine
-from tapenet.ops.layers.normalization.common import (
-    blocks,
-    inverse_root,
-    ones,
-    params,
-    row_products,
-    row_sums,
-)
+from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, row_products, usable
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.runs import column_sums, row_sums
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import floats
 
@@ -81,7 +75,7 @@ def _sums(x: Any) -> Any:
         return row_sums(x)
     if x.shape[-1] == 1:
         return row_sums(x.reshape(-1, x.shape[-2])).reshape(*x.shape[:-2], 1)
-    return ones(x.shape[-2], x.dtype) @ x
+    return column_sums(x)
 
 
 def _products(a: Any, b: Any) -> Any:
@@ -153,7 +147,8 @@ def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any,
     run = _run(x)
     for at in _parts(x.shape):
         own, long = _groups(out[at]), _rows(out[at], run)
-        mean[at] = (_sums(_groups(x[at])) / n).reshape(mean[at].shape)
+        each = _groups(x[at])
+        mean[at] = usable(_sums(each) / n, each[:, 0]).reshape(mean[at].shape)
         np.subtract(_rows(x[at], run), _each(mean[at], run), long)
         var[at] = (_products(own, own) / n).reshape(var[at].shape)
         scale[at] = inverse_root(var[at], eps)
@@ -223,7 +218,7 @@ def _group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, e
 def _plain(x: Any, num_groups: int, weight: Any, bias: Any, eps: float) -> Any:
     """What the forward computes, as formulas."""
     groups = np.reshape(x, (x.shape[0], num_groups, -1))
-    mean = np.mean(groups, 2, keepdims=True)
+    mean = mean_of(groups, (2,))
     centred = groups - mean
     var = np.mean(centred * centred, 2, keepdims=True)
     scale = 1 / np.sqrt(var + eps)

@@ -11,16 +11,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.normalization import machine
-from tapenet.ops.layers.normalization.common import (
-    blocks,
-    column_sums,
-    inverse_root,
-    params,
-    row_products,
-    row_sums,
-)
+from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, row_products, usable
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.runs import column_sums, row_sums
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import floats
 
@@ -52,7 +46,7 @@ def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, A
     out = np.empty(rows.shape, rows.dtype)
     for i in blocks(count, n):
         own, factor = x_hat[i], scale[i]
-        np.subtract(rows[i], (row_sums(rows[i]) / n)[:, None], own)
+        np.subtract(rows[i], usable(row_sums(rows[i]) / n, rows[i, 0])[:, None], own)
         factor[:, 0] = inverse_root(row_products(own, own) / n, eps)
         own *= factor
         if weight is None:
@@ -105,7 +99,7 @@ def _layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = N
 def _layer_norm_lowered(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     n = math.prod(_fits(x, normalized_shape, weight=weight, bias=bias))
     rows = np.reshape(floats(x), (-1, n))
-    centred = rows - np.mean(rows, 1, keepdims=True)
+    centred = rows - mean_of(rows, (1,))
     scale = 1 / np.sqrt(np.mean(centred * centred, 1, keepdims=True) + eps)
     x_hat = centred * scale
     out = x_hat if weight is None else x_hat * np.reshape(weight, n)
@@ -116,7 +110,7 @@ def _layer_norm_lowered(x: Any, normalized_shape: Any, weight: Any = None, bias:
 
 def _layer_norm_reference(x: Any, normalized_shape: Any, weight: Any, bias: Any, eps: float) -> Any:
     axes = tuple(range(-len(_trailing(normalized_shape)), 0))
-    centred = x - np.mean(x, axes, keepdims=True)
+    centred = x - mean_of(x, axes)
     out = centred / np.sqrt(np.mean(centred * centred, axes, keepdims=True) + eps)
     if weight is not None:
         out = out * weight
