@@ -1,12 +1,14 @@
-"""Which line of the user's code is running, which function of NumPy's it called, and warnings about it."""
+"""Which line of the user's code is running, and which function of NumPy's it called."""
 
 from __future__ import annotations
 
 import sys
-import warnings
 from types import FrameType
 
+from tapenet.ops.sites import user_frame, user_line, user_site, warn_once
 from tapenet.ops.tracebacks import is_users
+
+__all__ = ["composed", "library_caller", "user_frame", "user_line", "user_site", "warn_once"]
 
 #: Where functions are composed of ops.
 _OPS = __name__.partition(".")[0] + ".ops."
@@ -14,14 +16,6 @@ _OPS = __name__.partition(".")[0] + ".ops."
 _CALLS = (_OPS + "op", _OPS + "protocol", _OPS + "tracebacks")
 #: Libraries that know arrays and may be given a tensor.
 _OF_ARRAYS = ("numpy.", "scipy.")
-
-
-def user_frame() -> FrameType | None:
-    """The innermost frame that is neither tapenet's own nor NumPy's or SciPy's."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and not is_users(frame):
-        frame = frame.f_back
-    return frame
 
 
 def composed() -> bool:
@@ -35,31 +29,6 @@ def composed() -> bool:
             return False
         frame = frame.f_back
     return False
-
-
-def user_site() -> tuple[str, int]:
-    """File and line of the user's code that is running."""
-    frame = user_frame()
-    return ("an unknown place", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
-
-
-def user_line() -> str:
-    """The same as text, `file:line`."""
-    file, line = user_site()
-    return f"{file}:{line}"
-
-
-#: What has been warned of, and where.
-_warned: set[tuple[str, str, int]] = set()
-
-
-def warn_once(about: str, text: str, site: tuple[str, int] | None = None) -> None:
-    """Warn of something at a line of the user's code, the one that is running if no other is given, once for each."""
-    file, line = user_site() if site is None else site
-    key = about, file, line
-    if key not in _warned:
-        warnings.warn_explicit(text, RuntimeWarning, file, line)
-        _warned.add(key)  # last: where warnings are errors it is one each time
 
 
 def library_caller() -> tuple[str, str]:

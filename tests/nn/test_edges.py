@@ -29,6 +29,10 @@ EMPTY: dict[str, tuple[Make, tuple[int, ...]]] = {
     "BatchNorm2d": (lambda m: m.BatchNorm2d(4, momentum=None), (0, 4, 3, 2)),
     "GroupNorm": (lambda m: m.GroupNorm(2, 4), (0, 4, 3)),
     "LayerNorm": (lambda m: m.LayerNorm(4), (0, 3, 4)),
+    "LayerNorm of nothing": (lambda m: m.LayerNorm(0), (2, 3, 0)),
+    "LayerNorm of nothing, several axes": (lambda m: m.LayerNorm((3, 0)), (2, 3, 0)),
+    "RMSNorm of nothing": (lambda m: m.RMSNorm(0), (2, 3, 0)),
+    "GroupNorm of nothing": (lambda m: m.GroupNorm(2, 4, affine=False), (2, 4, 0)),
 }
 
 
@@ -150,3 +154,24 @@ def test_activations_of_integers_are_those_of_floats(name: str) -> None:
 def test_the_output_size_of_a_transposed_convolution_may_be_one_number() -> None:
     layer, x = nn.ConvTranspose2d(2, 3, 3, stride=2), np.ones((1, 2, 4, 4))
     assert layer(x, output_size=10).shape == (1, 3, 10, 10)
+
+
+@pytest.mark.parametrize("mode", ["constant", "reflect", "replicate", "circular"])
+def test_padding_with_a_negative_side(mode: str) -> None:
+    """What is cut off still stands in the border that reflects or replicates it."""
+    torch = pytest.importorskip("torch")
+    data = np.arange(24.0).reshape(1, 2, 3, 4)
+    tried = 0
+    for pad in ((-1, 3), (3, -2), (-2, 2), (-3, 1), (1, -1, -1, 2), (-1, -1, 2, -1), (-1, 2, -2, 1)):
+        if mode == "circular" and pad in ((-3, 1), (3, -2), (-2, 2)):
+            continue  # PyTorch reads memory that is not the array's where the rest is shorter than the border
+        x, tx = tn.tensor(data, requires_grad=True), torch.tensor(data, requires_grad=True)
+        whole = pad if len(pad) == 4 or mode == "constant" else (*pad, 0, 0)
+        expected = torch.nn.functional.pad(tx, whole, mode)
+        out = F.pad(x, whole, mode)
+        np.testing.assert_array_equal(out.data, expected.detach().numpy())
+        (out * out).sum().backward()
+        (expected * expected).sum().backward()
+        np.testing.assert_array_equal(x.grad.data, tx.grad.numpy())
+        tried += 1
+    assert tried >= 4

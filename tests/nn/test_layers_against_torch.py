@@ -5,6 +5,8 @@ The two are made by the same lines, so the arguments agree too; parameters are c
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -47,6 +49,7 @@ LAYERS: dict[str, tuple[Make, tuple[int, ...]]] = {
     "BatchNorm3d": (lambda m: m.BatchNorm3d(4), VOLUME),
     "InstanceNorm1d": (lambda m: m.InstanceNorm1d(4, affine=True, track_running_stats=True), (3, 4, 5)),
     "InstanceNorm1d no batch": (lambda m: m.InstanceNorm1d(4, momentum=0.3, track_running_stats=True), (4, 5)),
+    "InstanceNorm1d no momentum": (lambda m: m.InstanceNorm1d(4, momentum=None, track_running_stats=True), (3, 4, 5)),
     "InstanceNorm2d": (lambda m: m.InstanceNorm2d(4), IMAGE),
     "InstanceNorm2d no bias": (lambda m: m.InstanceNorm2d(4, affine=True, bias=False), IMAGE),
     "InstanceNorm2d all": (lambda m: m.InstanceNorm2d(4, 1e-3, 0.2, True, True), IMAGE),
@@ -199,3 +202,20 @@ def test_a_state_of_pytorchs_loads_as_it_is() -> None:
     mine, theirs = make(nn), make(torch.nn)
     mine.load_state_dict(theirs.state_dict())
     same_state(mine, theirs)
+
+
+class _NoDtype:
+    """The layers, each made with `dtype=None`."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(nn, name)
+        return functools.partial(found, dtype=None) if "dtype" in inspect.signature(found).parameters else found
+
+
+def test_no_dtype_is_the_usual_one() -> None:
+    made = 0
+    for make, _ in LAYERS.values():
+        state = make(_NoDtype()).state_dict()
+        assert {a.dtype for a in state.values() if a.dtype.kind == "f"} <= {np.dtype(np.float32)}
+        made += bool(state)
+    assert made > 20

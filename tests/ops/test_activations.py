@@ -273,3 +273,48 @@ def test_softmax_of_integers_and_of_nothing() -> None:
 def test_errors_say_what_to_do(call: Any, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         call()
+
+
+def test_gradients_at_nan_are_those_of_pytorch() -> None:
+    """nan lies neither below nor above a limit, so that nothing is cut off there."""
+    x = np.array([-1.0, np.nan, 2.0])
+    for ours, theirs in (
+        (tn.relu, torch.relu),
+        (tn.relu6, torch.nn.functional.relu6),
+        (tn.hardtanh, torch.nn.functional.hardtanh),
+        (tn.leaky_relu, torch.nn.functional.leaky_relu),
+        (lambda x: tn.threshold(x, 0.5, 0.2), lambda x: torch.nn.functional.threshold(x, 0.5, 0.2)),
+        (lambda x: tn.prelu(x, np.full(1, 0.2)), lambda x: torch.prelu(x, torch.full((1,), 0.2, dtype=x.dtype))),
+        (
+            lambda x: tn.prelu(x[None], np.full(3, 0.2))[0],
+            lambda x: torch.prelu(x, torch.full((1,), 0.2, dtype=x.dtype)),
+        ),
+    ):
+        agrees_with_torch(ours, theirs, x, dtypes=(np.float64,))
+
+
+@pytest.mark.parametrize("x", [50.0, 1e10, 1e18, 1e30, np.inf])
+def test_mish_is_the_identity_of_large_numbers(x: float) -> None:
+    t = tn.tensor([x], requires_grad=True)
+    tn.mish(t).backward()
+    np.testing.assert_allclose(t.grad.data, 1, rtol=1e-12)
+
+
+SMOOTH = ["silu", "gelu", "mish", "softplus", "elu", "celu", "selu", "hardswish", "hardsigmoid"]
+
+
+@pytest.mark.parametrize("name", [*SMOOTH, "glu"])
+def test_float16_is_rounded_at_the_end_alone(name: str) -> None:
+    """Values and gradients are as near to the exact ones as PyTorch's, which computes with the float16 numbers in float32."""
+    r = np.random.default_rng(0)
+    data = (3 * r.normal(size=4000)).astype(np.float16)
+    f, theirs = getattr(tn, name), getattr(torch.nn.functional, name)
+    x, wide = tn.tensor(data, requires_grad=True), torch.tensor(data.astype(float), requires_grad=True)
+    out, exact = f(x), theirs(wide)
+    g = r.normal(size=out.shape).astype(np.float16)
+    out.backward(g)
+    exact.backward(torch.tensor(g.astype(float)))
+    for found, expected, ulps in ((out, exact, 2), (x.grad, wide.grad, 3)):
+        expected = expected.detach().numpy()
+        step = np.spacing(np.maximum(abs(expected), 1e-3).astype(np.float16)).astype(float)
+        assert (abs(found.data - expected) <= ulps / 2 * step * 1.01).all()

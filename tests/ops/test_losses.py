@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.ops import sites
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 
@@ -163,7 +164,11 @@ def test_extremes_stay_finite_without_warnings(name: str) -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_an_empty_batch_has_no_mean(name: str) -> None:
     x = tn.tensor(np.zeros((0, 3)), requires_grad=True)
-    loss = _loss(name)(x, np.zeros((0, 3)))
+    sites._warned.clear()
+    with pytest.warns(RuntimeWarning, match=r"mean over an empty batch. Skip .* or give reduction='sum'") as caught:
+        losses = [_loss(name)(x, np.zeros((0, 3))) for _ in range(2)]
+    assert [w.filename for w in caught] == [__file__]
+    loss = losses[1]
     assert np.isnan(loss.item())
     loss.backward()
     assert x.grad.shape == (0, 3)
@@ -453,3 +458,46 @@ def test_lists_and_numbers_say_what_to_do(name: str) -> None:
 def test_nll_loss_of_floats_says_what_to_do() -> None:
     with pytest.raises(TypeError, match=r"class indices are integers: target.astype\(np.int64\)"):
         tn.nll_loss(tn.tensor(np.zeros((2, 3))), np.zeros(2))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "none"])
+@pytest.mark.parametrize("positive", [None, 2.0])
+def test_infinite_scores(positive: Any, reduction: str) -> None:
+    """The limit: no loss where the target is certain of what the score is, else an infinite one; the gradient is finite."""
+    weight = {} if positive is None else {"pos_weight": np.array([positive])}
+    p = positive or 1.0
+    for x, target, loss, slope in (
+        (np.inf, 1.0, 0.0, 0.0),
+        (np.inf, 0.3, np.inf, 0.7),
+        (np.inf, 0.0, np.inf, 1.0),
+        (-np.inf, 0.0, 0.0, 0.0),
+        (-np.inf, 0.3, np.inf, -0.3 * p),
+        (-np.inf, 1.0, np.inf, -p),
+    ):
+        for dtype in (np.float64, np.float32):
+            t = tn.tensor(np.array([x], dtype), requires_grad=True)
+            out = tn.binary_cross_entropy_with_logits(t, np.array([target], dtype), reduction=reduction, **weight)
+            out.sum().backward()
+            assert out.sum().item() == loss
+            np.testing.assert_allclose(t.grad.data, slope, rtol=1e-6)
+    assert np.isnan(
+        tn.binary_cross_entropy_with_logits(tn.tensor([np.nan]), np.ones(1), reduction=reduction).sum().item()
+    )
+
+
+@pytest.mark.parametrize(("x", "target", "loss"), [(np.inf, 1.0, 0.0), (-np.inf, 0.0, 0.0), (np.inf, 0.0, np.inf)])
+def test_infinite_scores_of_other_losses(x: float, target: float, loss: float) -> None:
+    for f in (
+        lambda x, t: tn.sigmoid_focal_loss(x, t, -1),
+        lambda x, t: tn.multilabel_soft_margin_loss(x[None], t[None]),
+        lambda x, t: tn.soft_margin_loss(x, 2 * t - 1),
+    ):
+        assert f(tn.tensor([x]), np.array([target])).sum().item() == loss
+
+
+def test_no_classes() -> None:
+    x = tn.tensor(np.zeros((2, 0)), requires_grad=True)
+    assert tn.cross_entropy(x, np.zeros((2, 0)), reduction="none").tolist() == [0, 0]
+    with pytest.raises(IndexError, match="target holds class 0"):
+        tn.cross_entropy(x, np.zeros(2, int))
+    assert tn.multi_margin_loss(np.zeros((0, 0)), np.zeros(0, int), reduction="sum").item() == 0

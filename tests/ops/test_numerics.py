@@ -1,4 +1,5 @@
-"""Gradients stay finite where the function is singular but the value is not used, and at zero norm."""
+"""Gradients stay finite where the function is singular but the value is not used, and at zero norm; sums are exact however
+many numbers they are of, and statistics whatever their scale."""
 
 from __future__ import annotations
 
@@ -8,7 +9,11 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import kernels
 from tapenet.testing import check_grads
+from tests.compiler.backends import Compile, backends, compiled  # noqa: F401
+from tests.kernels.beside import lift
 
 
 def leaf(values: Any, dtype: Any = np.float64) -> tn.Tensor:
@@ -290,3 +295,155 @@ def test_half_precision_means_and_deviations_are_numpys() -> None:
     assert t.mean().item() == np.mean(a)
     assert t.var().item() == np.var(a)
     assert t.std().item() == np.std(a)
+
+
+# -- many numbers ------------------------------------------------------------------------------------------------
+
+#: What adds up all its numbers. What a sum of n numbers may lose is known: see `runs`.
+SUMS: dict[str, Any] = {
+    "mse_loss": lambda x, y: F.mse_loss(x, y),
+    "mse_loss by weights": lambda x, y: F.mse_loss(x, y, weight=y),
+    "huber_loss": lambda x, y: F.huber_loss(x, y, delta=0.3),
+    "smooth_l1_loss": lambda x, y: F.smooth_l1_loss(x, y, beta=0.3),
+    "l1_loss": lambda x, y: F.l1_loss(x, y),
+    "kl_div": lambda x, y: F.kl_div(x, y),
+    "poisson_nll_loss": lambda x, y: F.poisson_nll_loss(x, y),
+    "gaussian_nll_loss": lambda x, y: F.gaussian_nll_loss(x, y, y),
+    "binary_cross_entropy": lambda x, y: F.binary_cross_entropy(x, y),
+    "binary_cross_entropy_with_logits": lambda x, y: F.binary_cross_entropy_with_logits(x, y),
+    "norm": lambda x, y: tn.linalg.norm(x) / len(x) ** 0.5,
+    "std": lambda x, y: np.std(x),
+    "var": lambda x, y: np.var(x),
+    "mean": lambda x, y: np.mean(x),
+    "softmax": lambda x, y: F.softmax(x, 0)[0] * len(x),
+    "softmax backward": lambda x, y: tn.grad(lambda x: (F.softmax(x, 0) * y)[0])(x)[0] * len(x),
+    "normalize": lambda x, y: F.normalize(x, axis=0)[0] * len(x) ** 0.5,
+    "clip_grad_norm": lambda x, y: tn.optim.clip_grad_norm([_with_gradient(x)], 1.0) / len(x) ** 0.5,
+    "layer_norm": lambda x, y: F.layer_norm(x, (len(x),))[:10],
+    "layer_norm backward": lambda x, y: tn.grad(lambda x: (F.layer_norm(x, (len(x),)) * y)[0])(x)[0],
+    "rms_norm": lambda x, y: F.rms_norm(x, (len(x),))[:10],
+    "group_norm": lambda x, y: F.group_norm(x.reshape(1, 2, -1), 1)[0, 0, :10],
+    "group_norm, the batch last": lambda x, y: F.group_norm(_batch_last(x.reshape(-1, 2)), 1)[0, 0, :10],
+    "batch_norm": lambda x, y: tn.batch_norm_train(x.reshape(-1, 1))[0][:10],
+    "batch_norm of images": lambda x, y: tn.batch_norm_train(x.reshape(-1, 1, 20))[0][:10],
+    "batch_norm of large images": lambda x, y: tn.batch_norm_train(x.reshape(2, 1, -1))[0][0, 0, :10],
+}
+
+
+def _with_gradient(x: Any) -> tn.Tensor:
+    p = leaf(x, x.dtype)
+    p.grad = tn.tensor(np.array(x, copy=True))
+    return p
+
+
+def _batch_last(x: Any) -> Any:
+    return (
+        np.moveaxis(np.stack([x.T[None]] * 2, -1), -1, 0)[:, :, 0] if x.ndim == 3 else np.moveaxis(x[None, None], -1, 0)
+    )
+
+
+def _numbers(n: int) -> tuple[Any, Any]:
+    """Two vectors of some numbers between 0 and 1: in float32 what is added to a large sum is rounded the same way each time,
+    the worst that can be."""
+    x = np.full(n, 0.3, np.float32)
+    x[::3] = 0.7
+    return x, np.full(n, 0.1, np.float32)
+
+
+def _exact(name: str, n: int, run: Any) -> None:
+    x, y = _numbers(n)
+    f = SUMS[name]
+    expected = np.asarray(f(x.astype(float), y.astype(float)))
+    found = np.asarray(run(f)(x, y), np.float32)
+    np.testing.assert_allclose(found, expected, rtol=2e-6)
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["numpy", "kernels"])
+@pytest.mark.parametrize("name", SUMS)
+def test_sums_of_many_numbers(name: str, native: bool) -> None:
+    with kernels.switched(native):
+        _exact(name, 4_000_000, lambda f: f)
+
+
+@backends
+@pytest.mark.parametrize("name", ["mse_loss", "mse_loss by weights", "huber_loss", "std", "var", "kl_div", "norm"])
+def test_sums_of_many_numbers_compiled(name: str, compiled: Compile) -> None:  # noqa: F811
+    def run(f: Any) -> Any:
+        step = compiled(f)
+        return lambda x, y: (step(x, y), step(x, y))[1]
+
+    _exact(name, 4_000_000, run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mse_loss", "huber_loss", "smooth_l1_loss", "layer_norm", "std"])
+def test_sums_of_very_many_numbers(name: str) -> None:
+    _exact(name, 30_000_000, lambda f: f)
+
+
+# -- scale -------------------------------------------------------------------------------------------------------
+
+SPREADS = [
+    (np.std, {}),
+    (np.std, {"axis": 0, "ddof": 1}),
+    (np.std, {"axis": 1, "keepdims": True}),
+    (np.var, {}),
+    (np.var, {"axis": 1}),
+]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-25, 1e-18, 1.0, 1e18, 1e25, 1e30])
+@pytest.mark.parametrize("backend", [None, "numpy", "native"])
+def test_deviations_of_any_scale(backend: Any, scale: float) -> None:
+    """The gradient of a variance is right also where float32 does not hold the variance itself."""
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    a = (scale * np.random.default_rng(0).normal(size=(3, 40))).astype(np.float32)
+    for f, options in SPREADS:
+
+        def run(x: Any, f: Any = f, options: Any = options) -> Any:
+            x = tn.tensor(x, requires_grad=True)
+            out = f(x, **options)
+            out.sum().backward()
+            return out, x.grad
+
+        step = run if backend is None else tn.compile(run, backend=backend)
+        with np.errstate(over="ignore"):
+            for _ in range(2):
+                found = [v.numpy() for v in step(a)]
+            for got, exact in zip(found, [v.numpy() for v in run(a.astype(float))], strict=True):
+                assert got.dtype == np.float32
+                np.testing.assert_allclose(got, exact.astype(np.float32), rtol=1e-5, atol=2e-7 * abs(exact).max())
+
+
+#: Layers that take the mean of what they are given.
+NORMS: dict[str, Any] = {
+    "layer_norm": lambda x: F.layer_norm(x, (20,)),
+    "group_norm": lambda x: F.group_norm(x, 2),
+    "group_norm, the batch last": lambda x: F.group_norm(np.moveaxis(x.transpose(1, 2, 0) * 1, -1, 0), 2),
+    "instance_norm": lambda x: F.instance_norm(x),
+    "batch_norm": lambda x: tn.batch_norm_train(x)[0],
+    "batch_norm of features": lambda x: tn.batch_norm_train(x[..., 0])[0],
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+@pytest.mark.parametrize("how", ["numpy", "kernels", "compiled, numpy", "compiled, native"])
+def test_normalising_equal_numbers_whose_sum_overflows(how: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "native" in how:
+        pytest.importorskip("llvmlite")
+
+    def run(x: Any) -> Any:
+        x = tn.tensor(x, requires_grad=True)
+        out = NORMS[name](x)
+        (out[0] * 2).sum().backward()
+        return out, x.grad
+
+    lift(monkeypatch)
+    step = tn.compile(run, backend=how[10:]) if "compiled" in how else run
+    a = np.full((16, 4, 20), 3e37, np.float32)
+    with kernels.switched(how != "numpy"), np.errstate(over="ignore"):
+        for _ in range(2):
+            out, gradient = step(a)
+    assert (out.data == 0).all()
+    assert np.isfinite(gradient.data).all()

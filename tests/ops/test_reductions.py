@@ -175,9 +175,18 @@ def test_of_nothing() -> None:
     with pytest.warns(RuntimeWarning):
         y = x.mean(axis=0)
     y.sum().backward()
-    for f in (np.max, np.min, tn.logsumexp):
+    for f in (np.max, np.min):
         with pytest.raises(ValueError, match="zero-size"):
             f(x, axis=0)
+
+
+def test_the_logarithm_of_no_exponentials() -> None:
+    for axis, expected in ((0, [-np.inf] * 3), (1, []), (None, -np.inf)):
+        x = leaf(np.zeros((0, 3)))
+        out = tn.logsumexp(x, axis=axis)
+        np.testing.assert_array_equal(out.data, expected)
+        out.sum().backward()
+        assert x.grad.shape == (0, 3)
 
 
 def test_nan_is_passed_on() -> None:

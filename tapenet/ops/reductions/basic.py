@@ -148,45 +148,34 @@ mean = _reduction(
 )
 
 
-#: Beyond these a float32 variance is not trusted: squares of deviations that were too small or too large are in it.
-_LEAST, _MOST = 2.0**-100, math.inf
-
-
-def _trusted(variance: Any) -> bool:
-    if type(variance) is np.float32:
-        return bool(_LEAST < variance < _MOST)
-    least, most = np.min(variance, initial=1), np.max(variance, initial=1)
-    return bool(least > _LEAST and most < _MOST)
+#: Below this a float32 variance is not trusted, nor where it is not finite: squares of deviations that float32 does not hold
+#: may be in it.
+_LEAST = 2.0**-100
 
 
 def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Any:
     """The variance; of float32 in float64 where squares are beyond float32."""
-    if dtype is not None or type(a) is not np.ndarray or a.dtype.char not in "fd" or not (a.shape and a.size):
+    if type(a) is not np.ndarray or a.dtype.char != "f" or dtype is not None or not (a.shape and a.size):
         return np.var(a, axis=axis, dtype=dtype, ddof=ddof, keepdims=keepdims)
-    # What np.var does, without its detour through Python.
-    total = np.add.reduce(a, axis=axis, keepdims=True)
-    n = count(a.shape, axis)
-    if n <= ddof:
-        return np.var(a, axis=axis, ddof=ddof, keepdims=keepdims)
-    centred = a - total / n
-    np.multiply(centred, centred, centred)
-    found = np.add.reduce(centred, axis=axis, keepdims=keepdims) / (n - ddof)
-    if a.dtype.char == "d" or _trusted(found):
-        return found
+    with np.errstate(over="ignore", invalid="ignore"):  # what np.var does, without its detour through Python
+        centred = a - np.add.reduce(a, axis=axis, keepdims=True) / (n := count(a.shape, axis))
+        np.multiply(centred, centred, centred)
+        total = np.add.reduce(centred, axis=axis, keepdims=keepdims)
+    if n > ddof:
+        found = total / (n - ddof)
+        if np.min(found) > _LEAST and np.max(found) < math.inf:
+            return found
     return np.var(a.astype(np.float64), axis=axis, ddof=ddof, keepdims=keepdims)
 
 
 def _var(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Any:
-    return _again(_variance(a, axis, dtype, ddof, keepdims), a, dtype)
+    found = _variance(a, axis, dtype, ddof, keepdims)
+    return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
 
 def _std(a: Any, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False) -> Any:
-    return _again(np.sqrt(_variance(a, axis, dtype, ddof, keepdims)), a, dtype)
-
-
-def _again(found: Any, a: Any, dtype: Any) -> Any:
-    """What was computed in float64 for float32, in float32."""
-    return found.astype(np.float32) if dtype is None and a.dtype.char == "f" and found.dtype.char == "d" else found
+    found = np.sqrt(_variance(a, axis, dtype, ddof, keepdims))
+    return found if dtype is not None or a.dtype.char != "f" else found.astype(np.float32, copy=False)
 
 
 def _lowered(root: Any) -> Any:
@@ -484,8 +473,10 @@ prod = _reduction(
 
 
 def _logsumexp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
-    top = np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True)
-    top = np.where(np.isfinite(top), top, 0)
+    top: Any = 0.0
+    if count(a.shape, axis):  # of no elements it is ln 0
+        top = np.max(np.real(a) if a.dtype.kind == "c" else a, axis=axis, keepdims=True)
+        top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # a row of -inf alone: log 0
         out = np.log(np.sum(np.exp(a - top), axis=axis, keepdims=True)) + top
     return out if keepdims else np.squeeze(out, axis=None if axis is None or a.ndim == 0 else axis)
@@ -508,7 +499,8 @@ logsumexp = _reduction(
     "logsumexp",
     "ln Σ eᵃ",
     "g · e^(a − out)",
-    "The logarithm of the sum of exponentials over `axis`, without overflow. The gradient of a row of -inf alone is 0.",
+    "The logarithm of the sum of exponentials over `axis`, without overflow; -inf of no elements. The gradient of a row of\n"
+    "-inf alone is 0.",
     "logsumexp(tn.tensor([0.0, 0.0]))\n    Tensor(0.69314718)",
     lambda r: [*axis_samples()(r), *list(rare_samples(0.5)(r))[:-1]],
     _logsumexp_more,

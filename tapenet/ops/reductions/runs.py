@@ -14,6 +14,8 @@ import numpy as np
 
 #: Numbers in a run. In fewer, calls of BLAS take longer than its sums; in more, they are less exact.
 RUN = 1 << 12
+#: Numbers of a column in a run.
+COLUMN = 1 << 7
 #: From how many numbers on there are runs: for fewer the calls that make them take longer than they are worth.
 LONG = 1 << 16
 
@@ -50,10 +52,20 @@ def row_sums(x: Any) -> Any:
 
 def column_sums(x: Any) -> Any:
     """The sums over the last but one axis of a matrix, or of several."""
-    n = x.shape[-2]
+    return _columns(lambda part: ones(part.shape[-2], x.dtype) @ part, x)
+
+
+def column_dots(a: Any, b: Any) -> Any:
+    """Σ a b over the last but one axis of two real arrays of one shape, without an array of products."""
+    return _columns(lambda *parts: np.einsum("...ij,...ij->...j", *parts), a, b)
+
+
+def _columns(reduce: Any, *arrays: Any) -> Any:
+    """What reduces the last but one axis, the numbers of which are added up one by one: in runs where they are many."""
+    n, width = arrays[0].shape[-2:]
     if n < LONG:
-        return ones(n, x.dtype) @ x
-    whole = n - n % RUN
-    parts = ones(RUN, x.dtype) @ x[..., :whole, :].reshape((*x.shape[:-2], -1, RUN, x.shape[-1]))
-    sums = np.add.reduce(parts, -2, dtype=np.float64)
-    return (sums + ones(n - whole, x.dtype) @ x[..., whole:, :]).astype(x.dtype)
+        return reduce(*arrays)
+    whole = n - n % COLUMN
+    runs = (*arrays[0].shape[:-2], -1, COLUMN, width)
+    sums = np.add.reduce(reduce(*(a[..., :whole, :].reshape(runs) for a in arrays)), -2, dtype=np.float64)
+    return (sums + reduce(*(a[..., whole:, :] for a in arrays))).astype(arrays[0].dtype)

@@ -18,6 +18,7 @@ from tapenet.ops.layers.losses.common import (
     check_reduction,
     element_share,
     reduce_loss,
+    warn_of_empty,
 )
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.basic import sum as _sum
@@ -156,7 +157,11 @@ def counted(values: Any, counts: Any) -> Any:
 
 def or_nan(total: Any, counts: Any, reduction: str) -> Any:
     """The sum of a loss, for the mean nan if no position counts."""
-    return np.where(np.any(counts != 0), total, math.nan) if reduction == "mean" else total
+    if reduction != "mean":
+        return total
+    if not counts.size:
+        warn_of_empty()
+    return np.where(np.any(counts != 0), total, math.nan)
 
 
 CLASSES = """weight: (C,), a weight for each class, or None. Has no gradient.

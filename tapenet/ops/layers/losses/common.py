@@ -11,6 +11,7 @@ import numpy as np
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.reductions.runs import dot
 from tapenet.ops.registry import sample
+from tapenet.ops.sites import warn_once
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -22,7 +23,19 @@ def element_share(input: Any, reduction: str) -> float:
 
 def mean_of(total: Any, count: int) -> Any:
     """The mean of elements with this sum; nan of none."""
-    return total / count if count else total * math.nan
+    if count:
+        return total / count
+    warn_of_empty()
+    return total * math.nan
+
+
+def warn_of_empty() -> None:
+    """Warn of a mean over no elements."""
+    warn_once(
+        "empty batch",
+        "a loss is nan: it is the mean over an empty batch. Skip a batch that is empty, as in `if len(x):`, or give "
+        "reduction='sum', which is 0 for it",
+    )
 
 
 def reduce_loss(values: Any, reduction: str) -> Any:

@@ -37,7 +37,7 @@ from tapenet.ops.layers.losses.classes import (
     usual,
     weights_fit,
 )
-from tapenet.ops.layers.losses.common import cast_to, check_reduction, reduce_loss
+from tapenet.ops.layers.losses.common import cast_to, check_reduction, mean_of, reduce_loss
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
@@ -117,7 +117,7 @@ def _probabilities_fit(input: Any, target: Any, weight: Any) -> None:
 
 def _numbers(shape: Any, reduction: str, label_smoothing: float, soft: bool) -> tuple[float, float]:
     """Of the shares weight · (slope · target + shift): slope and shift. Those of classes leave out the class itself."""
-    count = shape[class_axis(len(shape))]
+    count = shape[class_axis(len(shape))] or 1
     if not soft:
         return 0.0, label_smoothing / count
     share = count / (math.prod(shape) or 1) if reduction == "mean" else 1.0
@@ -195,7 +195,7 @@ def _of_probabilities(input: Any, target: Any, weight: Any, reduction: str, labe
     if reduction != "none":
         loss = np.add.reduce(loss, axis=None)
         if reduction == "mean" and not input.size:
-            loss = loss * math.nan
+            loss = mean_of(loss, 0)
     return loss, centre, sums, shares, shares, shares, shares
 
 

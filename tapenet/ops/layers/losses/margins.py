@@ -189,7 +189,7 @@ soft_margin_loss = op(
 
 def _check_classes(target: Any, count: int, lowest: int = 0) -> None:
     low, high = np.min(target, initial=0), np.max(target, initial=0)
-    if low < lowest or high >= count:
+    if target.size and (low < lowest or high >= count):
         wrong = low if low < lowest else high
         raise IndexError(f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}")
 
@@ -201,7 +201,7 @@ def _multi_margin_parts(input: Any, target: Any, margin: float, weight: Any) -> 
     chosen = np.expand_dims(target, -1) == np.arange(count)
     own = np.take_along_axis(input, np.expand_dims(target, -1), -1)
     excess = np.where(chosen, 0, np.maximum(input - own + margin, 0))
-    share = 1 / count
+    share: Any = 1 / (count or 1)
     if weight is not None:
         share = np.expand_dims(getitem(cast_to(weight, input.dtype), target) * share, -1)
     return chosen, excess, share

@@ -58,9 +58,10 @@ def _of_logits(input: Any, target: Any, weight: Any, pos_weight: Any, reduction:
         if pos_weight is None:
             loss += product(input, (input > 0) - target)
         else:
-            loss += np.maximum(-input, 0)
-            loss = product(loss, (cast_to(pos_weight, input.dtype) - 1) * target + 1)
-            loss += product(input, 1 - target)
+            positive = cast_to(pos_weight, input.dtype) * target
+            loss *= 1 - target + positive
+            loss += product(np.maximum(input, 0), 1 - target)
+            loss += product(np.maximum(-input, 0), positive)
     return reduce_loss(_weighted(loss, weight, input), reduction)
 
 
@@ -276,7 +277,8 @@ def _sigmoid_focal_loss(
     input: Any, target: Any, alpha: float = 0.25, gamma: float = 2.0, reduction: str = "none"
 ) -> Any:
     check_shapes(input, target, reduction)
-    entropy, _, factor, balance = _focal_parts(input, cast_to(target, input.dtype), alpha, gamma)
+    with np.errstate(invalid="ignore"):
+        entropy, _, factor, balance = _focal_parts(input, cast_to(target, input.dtype), alpha, gamma)
     return reduce_loss(entropy * factor * balance, reduction)
 
 

@@ -15,10 +15,19 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.normalization import machine
-from tapenet.ops.layers.normalization.common import LONG, blocks, inverse_root, mean_of, params, row_products, usable
+from tapenet.ops.layers.normalization.common import (
+    LONG,
+    blocks,
+    inverse_root,
+    mean_of,
+    params,
+    quiet,
+    row_products,
+    usable,
+)
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
-from tapenet.ops.reductions.runs import RUN, column_sums, row_dots, row_sums
+from tapenet.ops.reductions.runs import column_dots, column_sums, row_dots, row_sums
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import floats
 
@@ -80,8 +89,7 @@ def _channel_products(a: Any, b: Any) -> Any:
         return row_products(a[0], b[0])
     if a.shape[2] >= LONG:
         return column_sums(row_dots(a, b))
-    parts = (slice(i, i + RUN) for i in range(0, len(a), RUN))
-    return sum(np.einsum("ijk,ijk->j", a[i], b[i]) for i in parts)
+    return np.add.reduce(column_dots(_flat(a), _flat(b)).reshape(a.shape[1:]), 1)
 
 
 def _flat(x: Any) -> Any:
@@ -113,7 +121,7 @@ def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any,
     for c in _channel_blocks(x):
         part, made = x[:, c], out[:, c]
         own = _flat(made)
-        mean[c] = usable(_channel_sums(part) / n, part[0, :, 0])
+        mean[c] = usable(quiet(_channel_sums, part) / n, part[0, :, 0])
         np.subtract(_flat(part), _spread(mean[c], part), own)
         var[c] = _channel_products(made, made) / n
         scale[c] = inverse_root(var[c], eps)

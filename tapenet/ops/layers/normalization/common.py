@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,13 +27,22 @@ def row_products(a: Any, b: Any) -> Any:
     return row_dots(a, b) if a.shape[1] >= LONG else np.einsum("ij,ij->i", a, b)
 
 
+def as_rows(x: Any, shape: tuple[int, ...]) -> Any:
+    """The last axes, of this shape, as the rows of a matrix."""
+    return np.reshape(x, (math.prod(x.shape[: len(x.shape) - len(shape)]), math.prod(shape)))
+
+
+def quiet(sums: Any, x: Any) -> Any:
+    """Sums that may overflow."""
+    with np.errstate(over="ignore"):
+        return sums(x)
+
+
 def usable(mean: Any, first: Any) -> Any:
     """Means, in place of which the first number of each row counts where their sum overflowed: numbers as large as that
     are all equal, or the squares of their differences overflow too. Plain NumPy."""
-    if type(mean) is np.ndarray:
-        total = np.add.reduce(mean, None)
-        if total - total == 0:
-            return mean
+    if type(mean) is np.ndarray and math.isfinite(np.add.reduce(mean, None)):
+        return mean
     return np.where(np.isfinite(mean), mean, first)
 
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.layers.normalization import machine
-from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, row_products, usable
+from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, quiet, row_products, usable
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
-from tapenet.ops.reductions.runs import column_sums, row_sums
+from tapenet.ops.reductions.runs import column_dots, column_sums, row_sums
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import floats
 
@@ -85,7 +85,7 @@ def _products(a: Any, b: Any) -> Any:
     n = a.shape[-2]
     if a.shape[-1] == 1:
         return row_products(a.reshape(-1, n), b.reshape(-1, n)).reshape(*a.shape[:-2], 1)
-    return np.einsum("...ij,...ij->...j", a, b)  # without an array of products
+    return column_dots(a, b)
 
 
 def _parts(shape: Ints) -> Any:
@@ -143,12 +143,12 @@ def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any,
         return kernel.group_norm(x, weight, bias, eps)  # type: ignore[no-any-return]
     out = np.empty(x.shape, x.dtype)
     n = x.shape[2] * x.shape[3]
-    mean, var, scale = np.empty((3, *x.shape[:2], x.shape[4]), x.dtype)
+    mean, var, scale = np.full((3, *x.shape[:2], x.shape[4]), math.nan, x.dtype)
     run = _run(x)
-    for at in _parts(x.shape):
+    for at in _parts(x.shape) if x.size else ():
         own, long = _groups(out[at]), _rows(out[at], run)
         each = _groups(x[at])
-        mean[at] = usable(_sums(each) / n, each[:, 0]).reshape(mean[at].shape)
+        mean[at] = usable(quiet(_sums, each) / n, each[:, 0]).reshape(mean[at].shape)
         np.subtract(_rows(x[at], run), _each(mean[at], run), long)
         var[at] = (_products(own, own) / n).reshape(var[at].shape)
         scale[at] = inverse_root(var[at], eps)
@@ -172,7 +172,7 @@ def _backward(
     dx = np.empty(x.shape, x.dtype) if inner else None
     by_weight, by_bias = np.zeros((2, *x.shape[1:3]), x.dtype)
     run = _run(x)
-    for at in _parts(x.shape):
+    for at in _parts(x.shape) if x.size else ():
         own_scale = scale[at][:, :, None]
         centred = _rows(x[at], run) - _each(mean[at], run)
         total = _sums(g[at])  # of each channel of each sample

@@ -5,13 +5,21 @@ The work is on the rows of a matrix, a block of rows at a time, in place in the 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.layers.normalization import machine
-from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, row_products, usable
+from tapenet.ops.layers.normalization.common import (
+    as_rows,
+    blocks,
+    inverse_root,
+    mean_of,
+    params,
+    quiet,
+    row_products,
+    usable,
+)
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.reductions.runs import column_sums, row_sums
@@ -44,9 +52,9 @@ def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, A
     count, n = rows.shape
     x_hat, scale = np.empty(rows.shape, rows.dtype), np.empty((count, 1), rows.dtype)
     out = np.empty(rows.shape, rows.dtype)
-    for i in blocks(count, n):
+    for i in blocks(count, n) if n else ():
         own, factor = x_hat[i], scale[i]
-        np.subtract(rows[i], usable(row_sums(rows[i]) / n, rows[i, 0])[:, None], own)
+        np.subtract(rows[i], usable(quiet(row_sums, rows[i]) / n, rows[i, 0])[:, None], own)
         factor[:, 0] = inverse_root(row_products(own, own) / n, eps)
         own *= factor
         if weight is None:
@@ -66,7 +74,7 @@ def _backward(g: Any, weight: Any, x_hat: Any, scale: Any, inner: bool) -> tuple
     count, n = g.shape
     dx = np.empty(g.shape, g.dtype) if inner else None
     by_weight, by_bias = np.zeros((2, n), g.dtype)
-    for i in blocks(count, n):
+    for i in blocks(count, n) if n else ():
         products = g[i] * x_hat[i]
         by_weight += column_sums(products)
         by_bias += column_sums(g[i])
@@ -91,14 +99,14 @@ def _vector(parameter: Any) -> Any:
 
 
 def _layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    n = math.prod(_fits(x, normalized_shape, weight=weight, bias=bias))
-    out, x_hat, scale = _forward(floats(x).reshape(-1, n), _vector(weight), _vector(bias), eps)
+    rows = as_rows(floats(x), _fits(x, normalized_shape, weight=weight, bias=bias))
+    out, x_hat, scale = _forward(rows, _vector(weight), _vector(bias), eps)
     return out.reshape(x.shape), x_hat, scale
 
 
 def _layer_norm_lowered(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    n = math.prod(_fits(x, normalized_shape, weight=weight, bias=bias))
-    rows = np.reshape(floats(x), (-1, n))
+    rows = as_rows(floats(x), _fits(x, normalized_shape, weight=weight, bias=bias))
+    n = rows.shape[1]
     centred = rows - mean_of(rows, (1,))
     scale = 1 / np.sqrt(np.mean(centred * centred, 1, keepdims=True) + eps)
     x_hat = centred * scale
@@ -121,8 +129,8 @@ def _layer_norm_joint(
     g: Any, wanted: Any, x_shape: Any, weight: Any, x_hat: Any, scale: Any, normalized_shape: Any
 ) -> Any:
     shape = _trailing(normalized_shape)
-    n = math.prod(shape)
-    g = np.reshape(g, (-1, n))
+    g = as_rows(g, shape)
+    n = g.shape[1] or 1
     if type(g) is np.ndarray:
         dx, along, total = _backward(g, _vector(weight), x_hat, scale, "x" in wanted)
         return {
@@ -133,7 +141,7 @@ def _layer_norm_joint(
     found = {"bias": np.reshape(_sum(g, 0), shape), "weight": np.reshape(_sum(g * x_hat, 0), shape)}
     if "x" in wanted:
         if weight is not None:
-            g = g * np.reshape(weight, n)
+            g = g * np.reshape(weight, -1)
         along = _sum(g * x_hat, 1, keepdims=True) * (scale / n)  # by the variance
         found["x"] = np.reshape(g * scale - (x_hat * along + _sum(g, 1, keepdims=True) * (scale / n)), x_shape)
     return found
@@ -193,7 +201,7 @@ def _rms_forward(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
         return kernel.rms_norm(rows, weight, eps)  # type: ignore[no-any-return]
     count, n = rows.shape
     out, scale = np.empty(rows.shape, rows.dtype), np.empty((count, 1), rows.dtype)
-    for i in blocks(count, n):
+    for i in blocks(count, n) if n else ():
         scale[i, 0] = inverse_root(row_products(rows[i], rows[i]) / n, eps)
         np.multiply(rows[i], scale[i], out[i])
         if weight is not None:
@@ -209,7 +217,7 @@ def _rms_backward(g: Any, rows: Any, weight: Any, scale: Any, inner: bool) -> tu
     count, n = g.shape
     dx = np.empty(g.shape, g.dtype) if inner else None
     by_weight = np.zeros(n, g.dtype)
-    for i in blocks(count, n):
+    for i in blocks(count, n) if n else ():
         products = g[i] * rows[i]
         by_weight += scale[i, 0] @ products
         if dx is not None:
@@ -228,18 +236,16 @@ def _rms_backward(g: Any, rows: Any, weight: Any, scale: Any, inner: bool) -> tu
 
 
 def _rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
-    n = math.prod(_fits(x, normalized_shape, weight=weight))
-    rows = floats(x).reshape(-1, n)
+    rows = as_rows(floats(x), _fits(x, normalized_shape, weight=weight))
     out, scale = _rms_forward(rows, _vector(weight), _eps(rows, eps))
     return out.reshape(x.shape), scale
 
 
 def _rms_norm_lowered(x: Any, normalized_shape: Any, weight: Any, eps: float | None) -> Any:
-    n = math.prod(_fits(x, normalized_shape, weight=weight))
-    rows = np.reshape(floats(x), (-1, n))
+    rows = as_rows(floats(x), _fits(x, normalized_shape, weight=weight))
     scale = 1 / np.sqrt(np.mean(rows * rows, 1, keepdims=True) + _eps(rows, eps))
     out = rows * scale
-    return np.reshape(out if weight is None else out * np.reshape(weight, n), x.shape), scale
+    return np.reshape(out if weight is None else out * np.reshape(weight, -1), x.shape), scale
 
 
 def _rms_norm_reference(x: Any, normalized_shape: Any, weight: Any, eps: float | None) -> Any:
@@ -251,15 +257,15 @@ def _rms_norm_reference(x: Any, normalized_shape: Any, weight: Any, eps: float |
 
 def _rms_norm_joint(g: Any, wanted: Any, x: Any, weight: Any, scale: Any, normalized_shape: Any) -> Any:
     shape = _trailing(normalized_shape)
-    n = math.prod(shape)
-    rows, g = np.reshape(floats(x), (-1, n)), np.reshape(g, (-1, n))
+    rows, g = as_rows(floats(x), shape), as_rows(g, shape)
+    n = g.shape[1] or 1
     if type(g) is type(rows) is np.ndarray:
         dx, along = _rms_backward(g, rows, _vector(weight), scale, "x" in wanted)
         return {"x": dx if dx is None else dx.reshape(x.shape), "weight": along.reshape(shape)}
     found = {"weight": np.reshape(_sum(g * rows * scale, 0), shape)}
     if "x" in wanted:
         if weight is not None:
-            g = g * np.reshape(weight, n)
+            g = g * np.reshape(weight, -1)
         along = _sum(g * rows, 1, keepdims=True) * (scale * scale * scale / n)
         found["x"] = np.reshape(g * scale - rows * along, x.shape)
     return found
