@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.tracebacks import boundary
 
 #: Arguments of layers that are arrays, or may be.
 _ARRAYS = frozenset({"weight", "pos_weight", "_weight", "_random_samples", "tensor"})
@@ -20,6 +21,7 @@ _TOO_LARGE = ("array is too big", "Maximum allowed dimension exceeded")
 def checked(init: Callable[..., None]) -> Callable[..., None]:
     """The `__init__` of a layer, with words for two mistakes: an array where a setting belongs, and too large a layer."""
 
+    @boundary
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         if any(map(_is_data, (*args, *kwargs.values()))):

@@ -26,7 +26,7 @@ from tapenet.nn.tree import Tree, walk
 from tapenet.nn.words import described
 from tapenet.ops.low import dtype_of, is_float, meet
 from tapenet.ops.signatures import check_keywords
-from tapenet.ops.tracebacks import hide
+from tapenet.ops.tracebacks import boundary, hide
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
@@ -90,6 +90,7 @@ class Module(Tree):
         if init is not None and cls.__module__.startswith(_LAYERS):
             cls.__init__ = checked(init)  # type: ignore[method-assign]
 
+    @boundary
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Look at the keywords that a module is made with: Python's own error would not say which there are."""
         if kwargs and cls.__init__ is not Module.__init__:

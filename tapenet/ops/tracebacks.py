@@ -39,21 +39,29 @@ def hide(error: BaseException) -> None:
     """
     if not hidden():
         return
-    trace = error.__traceback__
-    frames = []
-    while trace is not None:
-        frames.append(trace)
-        trace = trace.tb_next
-    if not frames or (isinstance(error, _FAULTS) and not is_users(frames[-1].tb_frame)):
+    frames = _frames(error)
+    if frames and isinstance(error, _FAULTS) and not is_users(frames[-1].tb_frame):
         return
-    shown: TracebackType | None = None
-    for entry in reversed(frames):
-        if is_users(entry.tb_frame):
-            shown = TracebackType(shown, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    error.__traceback__ = shown
-    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if before is not None:
-        hide(before)
+    at: BaseException | None = error
+    seen = set()
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        shown: TracebackType | None = None
+        for entry in reversed(_frames(at)):
+            if is_users(entry.tb_frame):
+                shown = TracebackType(shown, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+        at.__traceback__ = shown
+        at = at.__cause__ or (None if at.__suppress_context__ else at.__context__)
+
+
+def _frames(error: BaseException) -> list[TracebackType]:
+    """The entries of a traceback, from the outside."""
+    found = []
+    trace = error.__traceback__
+    while trace is not None:
+        found.append(trace)
+        trace = trace.tb_next
+    return found
 
 
 def boundary(function: F) -> F:

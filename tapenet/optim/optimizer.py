@@ -23,6 +23,7 @@ from tapenet.autodiff.tape import Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
 from tapenet.ops.signatures import check_keywords
+from tapenet.ops.tracebacks import boundary
 from tapenet.optim.foreign import is_torchs, translated
 from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate, check_wide
 from tapenet.optim.parameters import Parameters, Position, arranged, named_parameters
@@ -66,6 +67,7 @@ class Optimizer:
         groups: the parameter groups, dicts with "params" and the group's options; these may be changed later.
     """
 
+    @boundary
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Look at the keywords that an optimizer is made with: Python's own error would not say which there are."""
         if kwargs:

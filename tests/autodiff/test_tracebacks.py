@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet import nn
+from tapenet import nn, optim
 from tapenet.autodiff.gradients import GradientError
 from tapenet.ops.tracebacks import boundary
 
@@ -54,6 +54,9 @@ CALLS: dict[str, tuple[Callable[[], Any], type[Exception], list[str]]] = {
     "a transformation": (lambda: tn.grad(of_users)(leaf(2, 3)), ValueError, ["of_users"]),
     "the product with a Hessian": (lambda: tn.hvp(of_users)(leaf(2, 3), leaf(2, 3)), ValueError, ["of_users"]),
     "a loop": (lambda: tn.fori(0, 2, lambda i, x: of_users(x), leaf(2, 3)), ValueError, ["<lambda>", "of_users"]),
+    "a setting of a layer": (lambda: nn.Linear(2.0, 3), TypeError, []),  # type: ignore[arg-type]
+    "a keyword of a layer": (lambda: nn.Linear(2, 3, bais=1), TypeError, []),  # type: ignore[call-arg]
+    "a keyword of an optimizer": (lambda: optim.SGD([leaf(1)], lr=1.0, momentm=1), TypeError, []),  # type: ignore[call-arg]
     "a new tensor": (lambda: tn.tensor("a"), TypeError, []),
 }
 
@@ -79,6 +82,20 @@ def test_the_users_lines_alone(name: str, slow: bool) -> None:
         found = lines(caught.value)[1:]  # but for this one
         assert found == [(__file__, "<lambda>"), *((__file__, function) for function in shown)]
         assert caught.value.__cause__ is None
+
+
+def test_what_an_error_was_raised_after_is_shown_alike() -> None:
+    def mended() -> None:
+        try:
+            leaf(2) + leaf(3)
+        except ValueError:
+            tn.exp(leaf(2), 3)
+
+    with pytest.raises(TypeError) as caught:
+        mended()
+    before = caught.value.__context__
+    assert isinstance(before, ValueError)
+    assert [function for _, function in lines(before)] == ["mended"]
 
 
 def test_all_lines_where_they_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -640,7 +640,7 @@ def test_a_failing_forward_says_which_op_on_what_and_how_to_mend_it(kind: type[E
         op(leaf(np.ones((2, 3)), np.float32), k=4)
     assert type(caught.value) is kind
     assert str(caught.value) == "failing(x: float32 (2, 3), k: 4) failed: cannot. Give (2, 3) a k above 4"
-    assert isinstance(caught.value.__cause__, kind)
+    assert isinstance(caught.value.__context__, kind)
 
 
 def test_other_errors_keep_their_type_and_get_a_note() -> None:
