@@ -447,8 +447,8 @@ def _running_task() -> Any:
 
 
 def enter(**switches: Any) -> None:
-    """Set switches for a block of the user's, until `leave`."""
-    frame: FrameType | None = sys._getframe(1)
+    """Set switches for a block of the user's, until `leave`. Called by the `__enter__` of a context manager."""
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and not (suspended := frame.f_code.co_flags & _SUSPENDED):
         if not frame.f_globals.get("__name__", "").startswith(_OF_BLOCKS):
             break

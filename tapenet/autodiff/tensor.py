@@ -138,7 +138,7 @@ class Tensor(Augmented):
             mend = (
                 "assign to a copy: t = t.copy(); t[i] = v"
                 if by == "item assignment"
-                else f"make a new tensor: t = t {by.removesuffix('=')} v"
+                else f"make a new tensor: t = t {by[:-1]} v"
             )
             raise RuntimeError(
                 f"{by} to a leaf that needs a gradient: the old values would be lost to the graph. To update it, as an "
@@ -183,7 +183,9 @@ class Tensor(Augmented):
 
     def _become(self, new: Tensor) -> None:
         """Let the handle stand for what another one does."""
-        self._data, self._node, self._trace = new._data, new._node, new._trace
+        self._data, self._node = new._data, new._node
+        # Nothing is traced outside of tapes; to ask for what is unset takes longer than all the rest.
+        self._trace = None if local.state.tape is None else new._trace
         if id(self) in referred:  # by a compiled program, which has the old array
             bump()
 
@@ -468,23 +470,25 @@ class Tensor(Augmented):
             ValueError: the result has another shape than this tensor.
             TypeError: its dtype is of a kind that this tensor cannot hold.
         """
-        storage = self._writes_storage(by)
+        node = self._node
+        inside = node is not None and type(node) is not Leaf and local.state.tape is None  # of a graph, as most are
+        storage = not inside and self._writes_storage(by)
         new = op(self, other)
-        sign = by.removesuffix("=")
         if not isinstance(new, Tensor):
-            raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: write t = t {sign} v")
+            raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: write t = t {by[:-1]} v")
         before, data = self._data, new._data
-        if data.dtype != before.dtype and not np.can_cast(data.dtype, before.dtype, "same_kind"):
+        cast = data.dtype is not before.dtype and data.dtype != before.dtype
+        if cast and not np.can_cast(data.dtype, before.dtype, "same_kind"):
             raise TypeError(
-                f"{by} gives {data.dtype}, which a tensor of {before.dtype} cannot hold: write t = t {sign} v for another "
+                f"{by} gives {data.dtype}, which a tensor of {before.dtype} cannot hold: write t = t {by[:-1]} v for another "
                 "tensor, or cast this one first with .astype"
             )
         if data.shape != before.shape:
             raise ValueError(
                 f"{by} would change the shape of a tensor from {before.shape} to {data.shape}, and it keeps its own: write "
-                f"t = t {sign} v for another tensor"
+                f"t = t {by[:-1]} v for another tensor"
             )
-        if data.dtype != before.dtype:
+        if cast:
             new = ops.astype(new, before.dtype)
         if storage:
             self._write(new, by)
