@@ -738,6 +738,15 @@ def test_a_forward_without_a_return_is_named_once() -> None:
         warnings.simplefilter("error")
         assert Forgetful()([[1.0, 2.0]]) is None
 
+    class Other(Forgetful):
+        def forward(self, x: Any) -> Any:
+            self.layer(x)
+
+    other = Other()
+    other.register_forward_hook(lambda module, args, output: None)
+    with pytest.warns(RuntimeWarning, match=r"Other\.forward returned None"):
+        other([[1.0, 2.0]])
+
 
 LAYERS_OF_SETTINGS: dict[str, Any] = {
     "ReLU": lambda x: nn.ReLU(x), "Tanh": lambda x: nn.Tanh(x), "Linear": lambda x: nn.Linear(x),
