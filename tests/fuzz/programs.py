@@ -240,7 +240,7 @@ class Scope:
     def statement(self, depth: int) -> None:
         """Add some statement, or none."""
         kinds = [
-            *(EXACT if self.writer.exact else [*EXACT, *SMOOTH]),
+            *(EXACT if self.writer.exact else [*EXACT, *SMOOTH, *SMOOTH, *SMOOTH]),
             "layer",
             "scan",
             "fori",
@@ -399,7 +399,7 @@ class Writer:
         order = self.draw(st.integers(0, 2))
         try:
             losses = [scope.pick(lambda name: scope.names[name].requires_grad) for _ in range(min(order, 1) and 2)]
-            terms = [f"small({name}.real).sum()" for name in dict.fromkeys(losses)]
+            terms = [f"(small({name}.real) ** 2).sum()" for name in dict.fromkeys(losses)]
             loss = " + ".join([*terms, f"none({', '.join(leaves)})"])
             clear = f"for t in [{', '.join(leaves)}]: t.grad = None"
             if order:
