@@ -110,12 +110,15 @@ class Module(Tree):
             hooks = getattr(self, "_hooks", None)
             if hooks:
                 try:
-                    return call_with_hooks(self, hooks, args if x is _NOTHING else (x, *args), kwargs)
+                    out = call_with_hooks(self, hooks, args if x is _NOTHING else (x, *args), kwargs)
                 except Exception as error:
                     hide(error)
                     raise
                 finally:
                     state.scope = outer
+                if out is None:
+                    _warn_of_none(self)
+                return out
         try:
             if args or kwargs or x is _NOTHING:
                 out = self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
