@@ -20,6 +20,7 @@ from tapenet.autodiff import mutation, trouble
 from tapenet.autodiff.gradients import GradientError, Gradients, Reads, rule_words, turned
 from tapenet.autodiff.rows import Rows
 from tapenet.autodiff.sites import user_site, warn_once
+from tapenet.autodiff.switches import switched
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
 from tapenet.ops.low import is_inexact
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 ndarray = np.ndarray
 _by_number = attrgetter("number")
-#: Gradient hooks by node; a hook takes the gradient and may return another.
-hooks: weakref.WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = weakref.WeakKeyDictionary()
+#: The nodes with gradient hooks; a hook takes the gradient and may return another.
+hooked_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
 #: Whether there ever was one. Most programs have none, and asking the dictionary costs half a microsecond.
 hooks_exist = False
 
@@ -41,15 +42,20 @@ def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
     """Have `hook` called with the gradient of a node's output."""
     global hooks_exist
     hooks_exist = True
-    hooks.setdefault(node, {})[key] = hook
+    node.hooks = {**hooks_of(node), key: hook}
+    hooked_nodes.add(node)
+
+
+def hooks_of(node: Node) -> dict[int, Callable[[Any], Any]]:
+    """A node's gradient hooks, in order."""
+    return getattr(node, "hooks", {})
 
 
 def remove_hook(node: Node, key: int) -> None:
     """Have a hook called no more. The last one takes the node's entry along: a pass is quick where there is none."""
-    of_node = hooks.get(node, {})
-    of_node.pop(key, None)
-    if not of_node:
-        hooks.pop(node, None)
+    node.hooks = {k: hook for k, hook in hooks_of(node).items() if k != key}
+    if not node.hooks:
+        hooked_nodes.discard(node)
 
 
 def run(
@@ -74,11 +80,8 @@ def run(
     """
     state = local.state
     if state.autocast is not None:  # what types rules compute in was decided in the forward pass
-        state.begin(autocast=None)
-        try:
+        with switched(autocast=None):
             return run(roots, tensor=tensor, release=release, create_graph=create_graph, only=only)
-        finally:
-            state.end()
     on_tensors = create_graph or (state.tape is not None and state.tape.captures)
     useful = None if only is None else _useful(between([node for node, _ in roots], only), only)
     grads = Gradients(tensor, on_tensors, user_site() if release else None, useful)
@@ -86,19 +89,19 @@ def run(
         if useful is None or root in useful:
             grads.add(root, g)
     pending, take = grads.pending, grads.pop
-    hooked = hooks_exist and len(hooks) > 0
+    hooked = hooks_exist and len(hooked_nodes) > 0
     profile = state.profile
     nan = state.nan
     looks = None if nan == "ignore" else nan
     watched = profile is not None and profile.watch is not None
     grads.by_rows = not (on_tensors or only is not None or looks is not None or watched)
     plain = grads.by_rows and not hooked
+    leaves: list[tuple[Node, Any]] = []
+    node: Node | None = None
     grad_before = state.grad
     state.grad = create_graph
     state.nan = None
-    leaves: list[tuple[Node, Any]] = []
-    node: Node | None = None
-    try:
+    try:  # next to what it puts back: nothing fails in between
         with np.errstate(all="ignore"):
             if plain and profile is not None:
                 clock, note, first = perf_counter, profile.append, profile.first
@@ -131,7 +134,7 @@ def run(
                 if plain:
                     node.pull(g, grads)
                     continue
-                if hooked and node in hooks:
+                if hooked and node in hooked_nodes:
                     g = _call_hooks(node, g, tensor, on_tensors)
                 if only is not None and node in only:
                     leaves.append((node, g))
@@ -158,7 +161,7 @@ def run(
                 _add_lost(grads.flat, leaves, grads, only)
             if hooked:
                 for i, (node, g) in enumerate(leaves):
-                    if type(node) is Leaf and node in hooks:
+                    if type(node) is Leaf and node in hooked_nodes:
                         whole = g.dense() if type(g) is Rows else g
                         leaves[i] = node, _call_hooks(node, whole, tensor, on_tensors)
             if profile is not None and profile.watch is not None and only is None:
@@ -262,7 +265,7 @@ def _check_writes(node: Node) -> None:
 
 
 def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> Any:
-    for hook in list(hooks[node].values()):
+    for hook in node.hooks.values():
         seen = turned(g)
         result = hook(seen if on_tensors else tensor._of(np.asarray(seen)))
         if result is None:

@@ -93,7 +93,7 @@ class autocast(_Switch):
         self.enabled = enabled
 
     def __enter__(self) -> None:
-        enter(autocast=self.dtype if self.enabled else None)
+        enter(self, autocast=self.dtype if self.enabled else None)
 
 
 def cast_inputs(op: Op, bound: dict[str, Any], dtype: np.dtype[Any]) -> None:

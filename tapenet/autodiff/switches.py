@@ -17,10 +17,14 @@ class _Switch(ContextDecorator):
     value: bool
 
     def __enter__(self) -> None:
-        enter(**{self.name: self.value})
+        enter(self, **{self.name: self.value})
 
     def __exit__(self, *exc: object) -> None:
-        leave()
+        try:
+            leave(self)
+        except BaseException:  # an interrupt
+            leave(self)
+            raise
 
     def __call__(self, function: Any) -> Any:
         if inspect.isasyncgenfunction(function):
@@ -56,6 +60,16 @@ class _Switch(ContextDecorator):
                     resume = functools.partial(generator.throw, error)
 
         return generate
+
+
+class switched(_Switch):
+    """Sets any switches of the thread for the duration of a block."""
+
+    def __init__(self, **switches: Any) -> None:
+        self.switches = switches
+
+    def __enter__(self) -> None:
+        local.state.begin(self, **self.switches)
 
 
 class no_grad(_Switch):
@@ -123,7 +137,7 @@ class debug(_Switch):
         self.nan = nan
 
     def __enter__(self) -> None:
-        enter(debug=True, nan=self.nan)
+        enter(self, debug=True, nan=self.nan)
 
 
 def is_grad_enabled() -> bool:

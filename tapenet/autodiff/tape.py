@@ -121,7 +121,7 @@ class Node:
     """
 
     # Few slots: at a million nodes the collector's passes over them are a third of the time.
-    __slots__ = ("__weakref__", "dtype", "number", "released", "scope", "shape")
+    __slots__ = ("__weakref__", "dtype", "hooks", "number", "released", "scope", "shape")
 
     op: Op
     number: int
@@ -129,6 +129,9 @@ class Node:
     shape: Any
     dtype: Any
     released: tuple[str, int] | None
+    #: What is called with its gradient, by a number for each; not set before there is any. Kept here, and not in a table
+    #: beside, since a hook may refer to the node.
+    hooks: dict[int, Callable[[Any], Any]]
     #: Every argument by name, tensors as `Traced`; only where everything is recorded (a scoped tape, capture).
     call: dict[str, Any] | None = None
     #: Where the user called the op; only in debug mode.
@@ -335,8 +338,8 @@ class State:
     )
 
     def __init__(self) -> None:
-        #: What the blocks that are open changed, to be set back as they end: names and values of before.
-        self.undo: list[dict[str, Any]] = []
+        #: What the blocks that are open changed, to be set back as they end: each block, names and values of before.
+        self.undo: list[tuple[object, dict[str, Any]]] = []
         self.scope = Scope(None, None, ThreadTape())
         self.tape: Tape | None = None
         self.grad = True
@@ -364,14 +367,28 @@ class State:
         made.undo = []
         return made
 
-    def begin(self, **switches: Any) -> None:
-        """Set switches until `end`. Here and not in the context managers, which two threads may share."""
-        self.undo.append({name: getattr(self, name) for name in switches})
-        self._set(switches)
+    def begin(self, block: object, **switches: Any) -> None:
+        """Set switches until the `end` of this block. Here and not in the context managers, which two threads may share."""
+        depth = len(self.undo)
+        try:
+            self.undo.append((block, {name: getattr(self, name) for name in switches}))
+            self._set(switches)
+        except BaseException:  # an interrupt: the block is not entered
+            self._back(depth)
+            raise
 
-    def end(self) -> None:
-        """Set back what the last `begin` changed."""
-        self._set(self.undo.pop())
+    def end(self, block: object) -> None:
+        """Set back what `begin` changed for this block, and for those inside that an interrupt kept from doing so. Nothing
+        happens if that is done: who is interrupted may call this again."""
+        for depth in reversed(range(len(self.undo))):
+            if self.undo[depth][0] is block:
+                self._back(depth)
+                return
+
+    def _back(self, depth: int) -> None:
+        while len(self.undo) > depth:
+            self._set(self.undo[-1][1])
+            self.undo.pop()  # only now: it can be done twice
 
     def _set(self, switches: dict[str, Any]) -> None:
         for name, value in switches.items():
@@ -380,10 +397,6 @@ class State:
         usual = self.tape is None and not self.debug and self.autocast is None
         self.fast = usual and profile is None
         self.timed = profile if usual and profile is not None and profile.watch is None else None
-
-    def watch(self, profile: Timing | None) -> None:
-        """Have a profile told what runs from now on, or none."""
-        self._set({"profile": profile})
 
     def now(self) -> tuple[int, dict[str, Any]]:
         """All switches as they are, for `again`."""
@@ -428,12 +441,12 @@ class _Tasks:
         else:
             setattr(self._now(), name, value)
 
-    def end(self) -> None:
-        """Set back what the last `begin` of the running task changed; the last task to do so leaves the state as it was."""
+    def end(self, block: object) -> None:
+        """Set back what `begin` changed for a block of the running task; the last task to do so leaves the state as it was."""
         state = self._now()
-        state.end()
+        state.end(block)
         if state is not self.plain and not state.undo:
-            del self.own[_running_task()]
+            self.own.pop(_running_task(), None)
         if not self.own:
             local.state = self.plain
 
@@ -446,7 +459,7 @@ def _running_task() -> Any:
     return asyncio.current_task()
 
 
-def enter(**switches: Any) -> None:
+def enter(block: object, **switches: Any) -> None:
     """Set switches for a block of the user's, until `leave`. Called by the `__enter__` of a context manager."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and not (suspended := frame.f_code.co_flags & _SUSPENDED):
@@ -462,12 +475,12 @@ def enter(**switches: Any) -> None:
             local.state = tasks
         if task not in tasks.own:
             tasks.own[task] = tasks.plain.copy()
-    local.state.begin(**switches)
+    local.state.begin(block, **switches)
 
 
-def leave() -> None:
-    """Set back what the last `enter` changed."""
-    local.state.end()
+def leave(block: object) -> None:
+    """Set back what `enter` changed. Who is interrupted may call it again."""
+    local.state.end(block)
 
 
 #: Flags of the code of coroutines and asynchronous generators.
@@ -524,11 +537,15 @@ class Tape(Nodes):
             )
         # A profile has a captured step as one row: what is recorded for it is no work of the step's.
         profile = None if self.captures else state.profile
-        enter(tape=self, scope=Scope(None, state.scope, self), profile=profile)
+        enter(self, tape=self, scope=Scope(None, state.scope, self), profile=profile)
         return self
 
     def __exit__(self, *exc: object) -> None:
-        leave()
+        try:
+            leave(self)
+        except BaseException:  # an interrupt
+            leave(self)
+            raise
         nested = local.state.tape is not None and local.state.tape.captures
         for tensor, trace in self._touched.values():
             tensor._trace = trace if nested else None

@@ -290,7 +290,7 @@ class Tensor(Augmented):
                 _check_calculation()
             return node.grad
         if node is not None and self._grad is None:
-            present = driver.hooks.get(node, {}).values() if driver.hooks_exist else ()
+            present = driver.hooks_of(node).values()
             if not any(type(hook) is _Keep for hook in present):
                 warn_once(
                     "grad",
@@ -338,7 +338,7 @@ class Tensor(Augmented):
         if self._node is None:
             raise RuntimeError("retain_grad() on a tensor that needs no gradient: nothing flows to it")
         if type(self._node) is not Leaf:
-            present = driver.hooks.get(self._node, {}).values()
+            present = driver.hooks_of(self._node).values()
             if not any(type(hook) is _Keep and hook.holder() is self for hook in present):
                 self.register_hook(_Keep(self))
         return self

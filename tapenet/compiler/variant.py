@@ -208,7 +208,7 @@ class Variant:
 
 def _hooks(node: Node | None) -> list[int]:
     """The hooks on the gradient of a leaf, which were recorded as they were."""
-    return list(backward.hooks.get(node, ())) if backward.hooks_exist and node is not None else []
+    return list(backward.hooks_of(node)) if backward.hooks_exist and node is not None else []
 
 
 def _never(*args: Any) -> Any:

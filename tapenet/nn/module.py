@@ -106,9 +106,10 @@ class Module(Tree):
         try:
             state.scope = self._scopes[outer]
         except (AttributeError, KeyError):
-            state.scope = self._scope(outer)
+            scope = self._scope(outer)
             hooks = getattr(self, "_hooks", None)
             if hooks:
+                state.scope = scope
                 try:
                     out = call_with_hooks(self, hooks, args if x is _NOTHING else (x, *args), kwargs)
                 except Exception as error:
@@ -119,6 +120,7 @@ class Module(Tree):
                 if out is None:
                     _warn_of_none(self)
                 return out
+            state.scope = scope  # last: no interrupt comes before the next line
         try:
             if args or kwargs or x is _NOTHING:
                 out = self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)

@@ -10,7 +10,8 @@ import numpy as np
 
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import CaptureError, Node, Tape, local
+from tapenet.autodiff.switches import switched
+from tapenet.autodiff.tape import CaptureError, Node, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT
@@ -272,15 +273,9 @@ def _watching(model: Module, hook: Any) -> Iterator[None]:
             handle.remove()
 
 
-@contextmanager
-def _afresh() -> Iterator[None]:
+def _afresh() -> switched:
     """Record gradients, on no tape and in no profile of the user's, and in no module."""
-    state = local.state
-    state.begin(grad=True, profile=None, debug=False, nan=None)
-    try:
-        yield
-    finally:
-        state.end()
+    return switched(grad=True, profile=None, debug=False, nan=None)
 
 
 @contextmanager

@@ -102,30 +102,32 @@ class Profile:
         state = local.state
         if state.profile is not None or self._state is not None:
             self._refuse()
-        self._state = state
         timing = self._timing
         timing.first = next_number()
         if self._watch is not None:
             self._watch.begin()
-        if state.fast and self._watch is None:  # as `watch` would
-            state.profile = state.timed = timing
-            state.fast = False
-        else:
-            state.watch(timing)
-        self._start = perf_counter()
+        self._state = state
+        try:
+            state.begin(self, profile=timing)
+            self._start = perf_counter()
+        except BaseException:  # an interrupt: the block is not entered
+            state.end(self)
+            self._state = None
+            raise
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         timing = self._timing
-        timing += (END, self._start, perf_counter())
         state = self._state
         assert state is not None
-        self._state = None
-        if state.timed is not None:
-            state.profile = state.timed = None
-            state.fast = True
-        else:
-            state.watch(None)
+        try:
+            timing += (END, self._start, perf_counter())
+            state.end(self)
+        except BaseException:  # an interrupt
+            state.end(self)
+            raise
+        finally:
+            self._state = None
         if timing.bound:
             self._name()
         elif tape.epoch != self._epoch:  # else there is no new module

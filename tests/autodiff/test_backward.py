@@ -772,10 +772,10 @@ def test_the_driver_shares_no_state_between_passes() -> None:
 
     op = tn.op(lambda x: np.sin(x), name="op", x=rule)
     x = leaf([1.0, 2.0])
-    before = set(driver.hooks)  # of other tests, until they are collected
+    before = set(driver.hooked_nodes)  # of other tests, until they are collected
     (op(x * 2) * 3).sum().backward()
     np.testing.assert_allclose(x.grad.data, 6 * np.cos([2.0, 4.0]))
-    assert set(driver.hooks) <= before
+    assert set(driver.hooked_nodes) <= before
 
 
 # -- what ends a gradient ----------------------------------------------------------------------------------------

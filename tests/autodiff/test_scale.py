@@ -196,6 +196,17 @@ def test_a_failure_is_held_by_nothing(name: str, collector_off: None) -> None:
     assert gc.collect() == 0
 
 
+def test_a_hook_that_refers_to_its_tensor_does_not_keep_it() -> None:
+    def hooked() -> weakref.ref[Any]:
+        y = tn.tensor(np.ones(3), requires_grad=True) * 2
+        y.register_hook(lambda g: g + y.detach())
+        return weakref.ref(y.node)
+
+    node = hooked()
+    gc.collect()
+    assert node() is None
+
+
 @pytest.mark.parametrize("raises", [False, True])
 def test_a_closed_tape_frees_itself(raises: bool, collector_off: None) -> None:
     w = tn.tensor(np.ones(3), requires_grad=True)

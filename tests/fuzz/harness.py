@@ -12,6 +12,8 @@ from hypothesis.strategies import SearchStrategy
 
 #: Every generator; each is the module `tests.fuzz.NAME`.
 NAMES: tuple[str, ...] = (
+    "faults",
+    "leaks",
     "programs",
     "rules",
     "state",

@@ -144,8 +144,7 @@ class Runner:
         module = self.module
         inputs, outputs = module.program.inputs, module.program.outputs
         namespace: dict[str, Any] = {
-            "empty": np.empty, "aligned": aligned, "acquire": self._lock.acquire, "release": self._lock.release,
-            "index_error": partial(_index_error, module.program),
+            "empty": np.empty, "aligned": aligned, "lock": self._lock, "index_error": partial(_index_error, module.program),
             "lasts": [None] * len(module.program.hosts), "bind": self._bind,
             "busy": [False], "within": self._within,  # which keeps the code in memory as long as somebody has the function
         }  # fmt: skip
@@ -159,33 +158,32 @@ class Runner:
                 lines.append(f"y{i} = empty({value.shape!r}, d{i})")
             else:
                 lines.append(f"y{i} = aligned({value.shape!r}, d{i}, {order})")
-        # An op or a host may call the very function that it is run by.
-        lines += ["acquire()", "if busy[0]:", "    try:", f"        return within({', '.join(names)})"]
-        lines += ["    finally:", "        release()", "busy[0] = True", "try:"]
+        # By `with`, behind which no interrupt comes before the block. An op or a host may call the function that runs it.
+        lines += ["with lock:", f"    if busy[0]: return within({', '.join(names)})", "    busy[0] = True", "    try:"]
         everything = ", ".join([*names, *results])
         refused = f"not bind({everything})"
         if self._quick:
             namespace["quick"] = self._builtin("bind")
             refused = f"quick({everything}) is not None and {refused}"
-        lines += [f"    if {refused}:", "        return NotImplemented"]
+        indent = " " * 8
+        lines.append(f"{indent}if {refused}: return NotImplemented")
         used = {module.layouts[arg].root for instruction in module.program.body for arg in instruction.args}
         for i, host in enumerate(module.program.hosts):
             namespace[f"e{i}"] = host.evaluate
             if host not in used:  # it is there for what it does: it counts a step
-                lines.append(f"    e{i}()")
+                lines.append(f"{indent}e{i}()")
                 continue
             namespace[f"h{i}"] = self._arrays[host]
             lines += [
-                f"    v = e{i}()",
-                f"    if v.__class__ is not tuple or v != lasts[{i}]:",
-                f"        h{i}[...] = lasts[{i}] = v",
+                f"{indent}v = e{i}()",
+                f"{indent}if v.__class__ is not tuple or v != lasts[{i}]:",
+                f"{indent}    h{i}[...] = lasts[{i}] = v",
             ]
         calls = Calls(module, self._memory, self._arrays)
-        indent = "    "
         if module.alone:
             namespace["alone"] = alone
-            lines.append("    with alone():")
-            indent = "        "
+            lines.append(f"{indent}with alone():")
+            indent += "    "
         for step in module.steps:
             if isinstance(step, Segment):
                 name = f"segment{step.number}"
@@ -199,12 +197,8 @@ class Runner:
                 name = f"call{len(namespace)}"
                 namespace[name] = calls.function(step.instruction)
                 lines.append(f"{indent}{name}(({everything}{',' if everything else ''}))")
-        lines += [
-            "finally:",
-            "    busy[0] = False",
-            "    release()",
-            f"return ({', '.join(results)}{',' if results else ''})",
-        ]
+        lines += ["    finally:", "        busy[0] = False"]
+        lines.append(f"return ({', '.join(results)}{',' if results else ''})")
         self.source = f"def call({', '.join(names)}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
         filename = f"<compiled program {next(_numbers)}>"
         linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
