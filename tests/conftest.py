@@ -32,8 +32,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """How many processes `-n auto` means. Each collects every test, in half a gigabyte of memory."""
-    return min(processors(), 8)
+    """How many processes `-n auto` means. Each collects every test and comes to take a gigabyte or two."""
+    return min(processors(), 4)
 
 
 @pytest.hookimpl(optionalhook=True)
