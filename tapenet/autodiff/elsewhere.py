@@ -123,8 +123,6 @@ _INSTEAD = {
     "storage": "t.data",
     "untyped_storage": "t.data",
     "data_ptr": "t.numpy().ctypes.data",
-    "tobytes": "t.numpy().tobytes()",
-    "flat": "t.ravel()",
     "multinomial": "np.random.default_rng().choice(t.size, p=t.numpy())",
     "bernoulli": "tn.random.bernoulli(t.numpy(), t.shape)",
     "histc": "np.histogram(t.numpy())",

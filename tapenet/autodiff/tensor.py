@@ -91,10 +91,10 @@ class Tensor(Augmented):
             self._data, self._rows = self._rows.dense(), None
             return self._data
         mend = instead(name)
-        if mend:
+        if hasattr(np.ndarray, name):
+            words = f": it belongs to arrays, write t.numpy().{name}" + (mend and f"; or {mend}")
+        elif mend:
             words = f": write {mend}"
-        elif hasattr(np.ndarray, name):
-            words = f": it belongs to arrays, write t.numpy().{name}"
         else:
             words = "; functions are in tn.* and np.*"
         raise AttributeError(f"a Tensor has no attribute {name!r}{words}", name=name, obj=self)
@@ -181,8 +181,14 @@ class Tensor(Augmented):
 
         capture.before(key, restore)
 
-    def _become(self, new: Tensor) -> None:
+    def _become(self, new: Tensor, by: str) -> None:
         """Let the handle stand for what another one does."""
+        if new._node is None and self._node is not None and not local.state.grad:
+            warn_once(
+                "left",
+                f"{by} under tn.no_grad() takes a tensor out of its graph: no gradient flows any more through what it was, the "
+                f"result of op {self._node.name!r}. Change it outside of the block, or t = t.detach() first",
+            )
         self._data, self._node = new._data, new._node
         # Nothing is traced outside of tapes; to ask for what is unset takes longer than all the rest.
         self._trace = None if local.state.tape is None else new._trace
@@ -450,7 +456,7 @@ class Tensor(Augmented):
         does for parameters and buffers.
         """
         if not self._writes_storage("item assignment"):
-            self._become(ops.setitem(self.__copy__(), value, index))
+            self._become(ops.setitem(self.__copy__(), value, index), "item assignment")
             return
         tape = local.state.tape
         if tape is not None and tape.captures:
@@ -493,7 +499,7 @@ class Tensor(Augmented):
         if storage:
             self._write(new, by)
         else:
-            self._become(new)
+            self._become(new, by)
         return self
 
 

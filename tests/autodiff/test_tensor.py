@@ -132,14 +132,15 @@ def test_methods_of_other_libraries_are_named_as_they_are_here() -> None:
     expected = {
         "unsqueeze": "np.expand_dims(t, axis)", "sigmoid": "tn.sigmoid(t)", "relu": "tn.relu(t)", "norm": "np.linalg.norm(t)",
         "zero_": "t.fill(0)", "add_": "t += other", "exp_": "t[...] = tn.exp(t)", "clip_": "t[...] = t.clip(...)",
-        "unsqueeze_": "t = np.expand_dims", "view": "t.reshape(shape)", "float": "t.astype(np.float32)",
-        "at": "np.add.at(t, i, v)", "block_until_ready": "t as it is", "tobytes": "t.numpy().tobytes()",
+        "unsqueeze_": "t = np.expand_dims", "float": "t.astype(np.float32)",
+        "at": "np.add.at(t, i, v)", "block_until_ready": "t as it is",
     }  # fmt: skip
     for name, words in expected.items():
         assert f"a Tensor has no attribute '{name}': write {words}" in _said(t, name).replace(
             "t[i] = v on a copy, or ", ""
         )
     assert "it belongs to arrays, write t.numpy().strides" in _said(t, "strides")
+    assert "it belongs to arrays, write t.numpy().view; or t.reshape(shape)" in _said(t, "view")
     assert "functions are in tn.* and np.*" in _said(t, "reshap")
     command = "import tapenet as tn; tn.tensor(1.0).reshap"
     done = subprocess.run([sys.executable, "-c", command], capture_output=True, encoding="utf-8", check=False)
@@ -610,6 +611,21 @@ def test_augmented_assignment_says_what_to_write_instead() -> None:
     ):
         row += np.ones((3, 2))
     assert (counts.tolist(), row.tolist()) == ([1, 2], [1.0, 2.0])
+
+
+def test_a_change_under_no_grad_that_takes_a_tensor_out_of_its_graph_is_warned_of() -> None:
+    x = leaf([1.0, 2.0])
+    y, z, free = x * 2, x * 3, (x * 4).detach()
+    words = r"under tn\.no_grad\(\) takes a tensor out of its graph.*result of op 'multiply'.*t\.detach\(\)"
+    with tn.no_grad():
+        with pytest.warns(RuntimeWarning, match=rf"\+= {words}"):
+            y += 1
+        with pytest.warns(RuntimeWarning, match=rf"item assignment {words}"):
+            z[0] = 1.0
+        free += 1
+        y += 1  # it is outside now
+    assert (y.tolist(), z.tolist(), free.tolist()) == ([4.0, 6.0], [1.0, 6.0], [5.0, 9.0])
+    assert [t.requires_grad for t in (y, z)] == [False, False]
 
 
 def test_parts_of_a_tensor_are_changed_through_it() -> None:
