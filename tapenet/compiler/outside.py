@@ -47,8 +47,9 @@ _PLAIN = frozenset({int, float, complex, bool, str, bytes, type(None), Tensor})
 #: Packages whose objects tell their own state, or have none.
 _TELLING = frozenset({"tapenet", "numpy", "scipy", "builtins"})
 _OTHERS = _TELLING | sys.stdlib_module_names
-#: Bytes of an array up to which its contents are compared at each call, where plain NumPy may have read them.
-SMALL = 1 << 16
+#: Bytes of an array up to which its contents are compared at each call, where plain NumPy may have read them: of one that has
+#: a name, and of one that is in a container, with many others that the function may not use.
+_NAMED, _INSIDE = 1 << 16, 1 << 12
 #: Methods that Python calls without their names being in the code.
 _SPECIAL = frozenset(
     {"__getitem__", "__len__", "__iter__", "__next__", "__contains__", "__bool__", "__int__", "__float__", "__index__",
@@ -236,7 +237,7 @@ class Reach:
             for namespace in list(self._namespaces):
                 self._look_into(namespace)
 
-    def _follow(self, value: Any, words: str) -> None:
+    def _follow(self, value: Any, words: str, inside: bool = False) -> None:
         if type(value) in _PLAIN or value is MISSING or id(value) in self._seen:
             return
         self._seen[id(value)] = value
@@ -255,15 +256,15 @@ class Reach:
             self.generators.append(value)
         elif isinstance(value, np.ndarray):
             if value.flags.writeable or value.base is not None:
-                if value.nbytes <= SMALL and not value.dtype.hasobject:
+                if value.nbytes <= (_INSIDE if inside else _NAMED) and not value.dtype.hasobject:
                     self.places.append(Contents(words, value))
-                else:
+                elif not inside:
                     self.large.append((words, value))
         elif isinstance(value, (tuple, *_CONTAINERS)):
             if not isinstance(value, tuple):
                 self.places.append(Contents(words, value))
             for part in value.values() if isinstance(value, dict) else value:
-                self._follow(part, f"inside {words}")
+                self._follow(part, words if inside else f"inside {words}", inside=True)
         elif isinstance(value, types.BuiltinFunctionType):
             if isinstance(value.__self__, _CONTAINERS):
                 self._follow(value.__self__, f"that of {words}")
