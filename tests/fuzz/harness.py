@@ -13,6 +13,7 @@ from hypothesis.strategies import SearchStrategy
 #: Every generator; each is the module `tests.fuzz.NAME`.
 NAMES: tuple[str, ...] = (
     "faults",
+    "layers",
     "leaks",
     "programs",
     "rules",
