@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any
 
 import numpy as np
@@ -309,6 +310,13 @@ def test_ops_without_derivative_are_checked_too() -> None:
     )
     with pytest.raises(AssertionError, match="float32 in, but float64 out"):
         check_op(wide)
+
+
+def test_a_derivative_of_zero_is_checked_without_a_warning() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_op(tn.floor)
+        check_grads(lambda x: np.round(x), [np.array([0.3, 1.2])])
 
 
 def test_the_driver_is_as_before_after_a_check() -> None:
