@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from tapenet.autodiff.tape import local
 
-FEW = 9
-MANY = 100
+FEW = 14
+MANY = 160
 
 #: Each act by its text; it knows `w`, a leaf of three elements, and a model with optimizer and compiled step.
 ACTS = {
