@@ -165,6 +165,8 @@ class Lowering:
         if reference is not None:
             return self.writes[reference]
         source = node.source_node if isinstance(node, Output) else node
+        if not source.call:  # an argument, of which it is found out elsewhere that it lies in what is written
+            return self.values[node][0]
         if source.op.effect or source.op.random:
             raise CaptureError(
                 f"{self.builder.line}: {source.op.name} gives a view of a tensor of shape {tuple(node.shape)} "

@@ -104,6 +104,18 @@ def test_a_view_in_the_body_of_a_loop_shows_what_is_written_after_it(compiled: C
             np.testing.assert_array_equal(got, wanted)
 
 
+def test_an_argument_that_is_a_view_of_what_is_written_is_refused() -> None:
+    w, double = doubling("data")
+
+    def step(v: Any) -> Any:
+        double()
+        return v + w.sum()
+
+    with pytest.raises(CaptureError, match="another way"):
+        tn.compile(step)(w.detach()[:1])
+    assert w.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
 def test_a_view_that_changes_in_the_body_of_a_loop_is_refused() -> None:
     w, double = doubling("step")
 
