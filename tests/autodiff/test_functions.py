@@ -91,6 +91,18 @@ def test_a_result_that_no_longer_depends_on_its_argument_is_refused(name: str) -
     assert tn.grad(lambda x: x * x)(3.0).item() == 6.0  # nothing is left of it
 
 
+def test_the_users_line_is_named_where_scipy_asks_for_the_number() -> None:
+    integrate = pytest.importorskip("scipy.integrate")
+
+    def f(x: Any) -> Any:
+        whole, _ = integrate.quad(lambda s: s * x, 0.0, 1.0)
+        return whole
+
+    line = f.__code__.co_firstlineno + 1
+    with pytest.raises(RuntimeError, match=rf"since {re.escape(__file__)}:{line} makes a Python number"):
+        tn.grad(f)(2.0)
+
+
 def test_a_result_that_depends_on_its_argument_in_another_way_too_is_warned_of() -> None:
     def f(x: Any) -> Any:
         return x * math.exp(x)
