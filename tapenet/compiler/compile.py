@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import threading
 import types
 import warnings
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from tapenet.compiler.primitives import Resized
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Runner, Variant
 from tapenet.native import toolchain
+from tapenet.native.locks import reentrant_lock
 from tapenet.ops.tracebacks import boundary, hide
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,7 +42,7 @@ BACKENDS = {"native": "tapenet.compiler.native", "numpy": "tapenet.compiler.nump
 #: How many programs are tried before a call is looked at closely.
 _RECENT = 4
 #: Captures run one at a time: they look at state that threads share, and put it back when they fail.
-_capturing = threading.RLock()
+_capturing = reentrant_lock()
 
 
 class CompileWarning(UserWarning):

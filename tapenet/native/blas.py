@@ -6,12 +6,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import numpy as np
+
+from tapenet.native.locks import lock
 
 _FUNCTIONS = ("sgemm", "dgemm", "sgemv", "dgemv")
 #: How the functions are called in NumPy's own builds, in those of distributions, and on macOS; with the type of lengths.
@@ -75,7 +76,7 @@ class _Alone:
 
     def __init__(self, get: Callable[[], int], put: Callable[[int], None]) -> None:
         self._get, self._put = get, put
-        self._lock = threading.Lock()
+        self._lock = lock()
         self._inside = 0
         self._before = 1
 

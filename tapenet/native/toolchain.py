@@ -26,13 +26,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tapenet.native.blas import find
+from tapenet.native.locks import lock
 from tapenet.native.processor import processor
 
 #: Goes into every key: changed when the code generator's conventions change in a way that the IR does not show.
 VERSION = 1
 #: Seconds after which a compilation says what it is doing.
 PATIENCE = 1.0
-_lock = threading.Lock()
+_lock = lock()
 
 
 class Target(NamedTuple):

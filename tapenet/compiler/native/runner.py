@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import linecache
-import threading
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -23,6 +22,7 @@ from tapenet.compiler.native.parallel import threads
 from tapenet.compiler.native.report import groups, report
 from tapenet.kernels import SMALL, aligned
 from tapenet.native.blas import alone
+from tapenet.native.locks import reentrant_lock
 from tapenet.native.toolchain import Library
 from tapenet.native.toolchain import build as compile_text
 
@@ -77,7 +77,7 @@ class Runner:
             elif isinstance(value, Host):
                 self._arrays[value] = np.zeros(value.shape, value.dtype)
         #: One call at a time, since all use the same memory; a call from within a call gets a runner of its own.
-        self._lock = threading.RLock()
+        self._lock = reentrant_lock()
         self._inner: Runner | None = None
         if not self.refresh():
             raise ValueError(
