@@ -25,7 +25,7 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         if any(map(_is_data, (*args, *kwargs.values()))):
-            refuse_data(self, init, args, kwargs)
+            refuse_data(type(self), init, args, kwargs)
         try:
             init(self, *args, **kwargs)
         except (MemoryError, ValueError) as error:
@@ -44,7 +44,7 @@ def _is_data(value: Any) -> bool:
     return isinstance(value, Tensor) and value.ndim > 0
 
 
-def refuse_data(layer: Any, init: Callable[..., None] | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def refuse_data(layer: type, init: Callable[..., None] | None, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raise TypeError where an array is given for an argument of `init` that takes none; with None none does."""
     taken = [] if init is None else list(inspect.signature(init).parameters.values())[1:]
     names = [p.name for p in taken if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -55,7 +55,7 @@ def refuse_data(layer: Any, init: Callable[..., None] | None, args: tuple[Any, .
     more = [f"argument {i}" for i in range(len(names) + 1, len(args) + 1)]
     for name, value in (*zip([*names, *more], args, strict=False), *kwargs.items()):
         if _is_data(value) and name not in _ARRAYS:
-            title = type(layer).__name__
+            title = layer.__name__
             raise TypeError(
                 f"{title}: {name} is no array ({type(value).__name__} of shape {value.shape}). Make the layer first, from its "
                 f"settings, then call it with arrays: layer = {title}({'...' if taken else ''}), then layer(x)"

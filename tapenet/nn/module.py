@@ -77,25 +77,25 @@ class Module(Tree):
 
     if not TYPE_CHECKING:  # a type checker knows by the class's own `__init__` what it takes
 
-        def __init__(self, *args: Any, **kwargs: Any) -> None:
-            if args or kwargs:
-                refuse_data(self, None, args, kwargs)
-                raise TypeError(f"{type(self).__name__}() takes no arguments: it has no __init__ of its own")
+        @boundary
+        def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+            """Look at what a module is made with: Python's own errors would not say which arguments there are."""
+            if cls.__init__ is object.__init__:
+                if args or kwargs:
+                    refuse_data(cls, None, args, kwargs)
+                    raise TypeError(f"{cls.__name__}() takes no arguments: it has no __init__ of its own")
+            elif kwargs:
+                check_keywords(cls.__name__, cls.__init__, kwargs)
+            return super().__new__(cls)
 
-        __init__.__signature__ = inspect.signature(lambda self: None)  # what it says in help and in editors
+        # For help and editors, where there is no `__init__`.
+        __new__.__signature__ = inspect.signature(lambda cls: None)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         init = vars(cls).get("__init__")
         if init is not None and cls.__module__.startswith(_LAYERS):
             cls.__init__ = checked(init)  # type: ignore[method-assign]
-
-    @boundary
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Look at the keywords that a module is made with: Python's own error would not say which there are."""
-        if kwargs and cls.__init__ is not Module.__init__:
-            check_keywords(cls.__name__, cls.__init__, kwargs)
-        return super().__new__(cls)
 
     # -- calling -------------------------------------------------------------------------------------------------
 
