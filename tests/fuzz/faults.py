@@ -39,8 +39,8 @@ except ImportError:
     set_nomemory = None
 starves = set_nomemory is not None and hasattr(os, "fork")
 
-FEW = 30
-MANY = 300
+FEW = 45
+MANY = 600
 
 # -- programs ----------------------------------------------------------------------------------------------------
 
