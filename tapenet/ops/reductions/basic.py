@@ -163,7 +163,10 @@ def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: Any) -> Any:
         total = np.add.reduce(centred, axis=axis, keepdims=keepdims)
     if n > ddof:
         found = total / (n - ddof)
-        if np.min(found) > _LEAST and np.max(found) < math.inf:
+        least, most = found, found
+        if found.ndim:
+            least, most = np.minimum.reduce(found, None, initial=1), np.maximum.reduce(found, None, initial=1)
+        if least > _LEAST and most < math.inf:
             return found
     return np.var(a.astype(np.float64), axis=axis, ddof=ddof, keepdims=keepdims)
 

@@ -47,7 +47,7 @@ def row_dots(a: Any, b: Any) -> Any:
 
 def row_sums(x: Any) -> Any:
     """The sums of the rows of a matrix."""
-    return x @ ones(x.shape[1], x.dtype) if x.shape[1] < LONG else np.add.reduce(x, 1)
+    return x.dot(ones(x.shape[1], x.dtype)) if x.shape[1] < LONG else np.add.reduce(x, 1)
 
 
 def column_sums(x: Any) -> Any:

@@ -21,7 +21,6 @@ from tapenet.ops.layers.normalization.common import (
     inverse_root,
     mean_of,
     params,
-    quiet,
     row_products,
     usable,
 )
@@ -121,7 +120,7 @@ def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any,
     for c in _channel_blocks(x):
         part, made = x[:, c], out[:, c]
         own = _flat(made)
-        mean[c] = usable(quiet(_channel_sums, part) / n, part[0, :, 0])
+        mean[c] = usable(_channel_sums(part) / n, part[0, :, 0])
         np.subtract(_flat(part), _spread(mean[c], part), own)
         var[c] = _channel_products(made, made) / n
         scale[c] = inverse_root(var[c], eps)

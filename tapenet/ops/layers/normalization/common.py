@@ -29,13 +29,9 @@ def row_products(a: Any, b: Any) -> Any:
 
 def as_rows(x: Any, shape: tuple[int, ...]) -> Any:
     """The last axes, of this shape, as the rows of a matrix."""
-    return np.reshape(x, (math.prod(x.shape[: len(x.shape) - len(shape)]), math.prod(shape)))
-
-
-def quiet(sums: Any, x: Any) -> Any:
-    """Sums that may overflow."""
-    with np.errstate(over="ignore"):
-        return sums(x)
+    n = math.prod(shape)
+    rows = (-1 if n else math.prod(x.shape[: len(x.shape) - len(shape)]), n)
+    return x.reshape(rows) if type(x) is np.ndarray else np.reshape(x, rows)
 
 
 def usable(mean: Any, first: Any) -> Any:

@@ -16,7 +16,6 @@ from tapenet.ops.layers.normalization.common import (
     inverse_root,
     mean_of,
     params,
-    quiet,
     row_products,
     usable,
 )
@@ -54,7 +53,7 @@ def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, A
     out = np.empty(rows.shape, rows.dtype)
     for i in blocks(count, n) if n else ():
         own, factor = x_hat[i], scale[i]
-        np.subtract(rows[i], usable(quiet(row_sums, rows[i]) / n, rows[i, 0])[:, None], own)
+        np.subtract(rows[i], usable(row_sums(rows[i]) / n, rows[i, 0])[:, None], own)
         factor[:, 0] = inverse_root(row_products(own, own) / n, eps)
         own *= factor
         if weight is None:
