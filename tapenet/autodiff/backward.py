@@ -267,9 +267,15 @@ def _check_writes(node: Node) -> None:
 def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> Any:
     for hook in node.hooks.values():
         seen = turned(g)
-        result = hook(seen if on_tensors else tensor._of(np.asarray(seen)))
+        given = (
+            seen.__copy__() if on_tensors else tensor._of(np.asarray(seen))
+        )  # a handle of its own, which it may change
+        before = given._data
+        result = hook(given)
         if result is None:
-            continue
+            if given._data is before:
+                continue
+            result = given  # changed by += or an item assignment
         new = turned(result if isinstance(result, tensor) else tensor._of(np.asarray(result)))
         if new.shape != node.shape:
             raise GradientError(

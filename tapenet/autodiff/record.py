@@ -444,7 +444,8 @@ def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = ""
     text = f"{_call(op, values)} failed{_where()}: {error}"
     if op.mend is not None:
         try:
-            text += f". {op.mend(*values)}"
+            mend = op.mend(*values)
+            text += mend and f". {mend}"
         except Exception:  # a mend made for the usual mistake may not fit this one
             text += ""
     kind = MemoryError if isinstance(error, MemoryError) else type(error)  # NumPy's own is made from a shape

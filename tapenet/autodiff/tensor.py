@@ -129,9 +129,16 @@ class Tensor(Augmented):
         if not stored:
             tape = state.tape
             if tape is not None and tape.captures and self._trace is None and type(node) is not Leaf:
+                capture = capturing()
+                what, mend = (
+                    "tensor",
+                    "Change a copy: t = t.copy(). What is to last from call to call belongs in an nn.Buffer",
+                )
+                if capture is not None and any(use.before is self for use in capture.grads.values()):
+                    what, mend = "gradient", "Set it anew, as in w.grad = w.grad * v"
                 raise CaptureError(
-                    f"{user_line()} changes a tensor from outside by {by} while a step is being captured; a replay would not "
-                    "do it again. Change a copy: t = t.copy(). What is to last from call to call belongs into an nn.Buffer"
+                    f"{user_line()} changes a {what} from outside by {by} while a step is being captured; a replay would not "
+                    f"do it again. {mend}"
                 )
             return False
         if node is not None and state.grad:
@@ -307,7 +314,7 @@ class Tensor(Augmented):
 
     @grad.setter
     def grad(self, value: Tensor | ArrayLike | None) -> None:
-        if value is not None:
+        if value is not None and value is not self._held_grad():  # after `t.grad *= v` it is: changed behind its handle
             # A copy in either case: the leaf adds to its gradient in place.
             value = value.astype(self.dtype) if isinstance(value, Tensor) else Tensor._of(np.array(value, self.dtype))
             if value.shape != self.shape:
@@ -351,7 +358,7 @@ class Tensor(Augmented):
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Handle:
         """Call `hook(grad)` with this tensor's whole gradient at each backward; what it returns, unless None,
-        goes on in its place.
+        goes on in its place, and so does `grad` where the hook changes it (`grad *= 2`).
 
         Returns:
             a handle, whose `remove()` takes the hook away; as a context manager it does so at the end of the block.

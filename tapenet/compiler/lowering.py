@@ -16,6 +16,7 @@ from tapenet.autodiff.control_body import Body, bodies
 from tapenet.autodiff.control_ops import cond_op, scan_op
 from tapenet.autodiff.mutation import share
 from tapenet.autodiff.record import bind
+from tapenet.autodiff.replay import escaped
 from tapenet.autodiff.tape import CaptureError, Node, Output, Traced, referred
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import loops as _loops  # noqa: F401  their primitives
@@ -143,6 +144,8 @@ class Lowering:
                 return self.reference(value.tensor, value.data)
             if self.stores.now and self.stores.changed(value.data, self.since.get(value.node, 0)):
                 return self._again(value.node, value.data)
+            if value.node not in self.values:
+                raise escaped(value.node)
             return self.values[value.node][0]
         if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf" and not self.inside:
             return self.reference(None, value)  # the user's, who may write to it between calls

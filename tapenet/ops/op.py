@@ -373,7 +373,7 @@ def op(
             on views: the same function of the same arguments, in plain NumPy; or the name of a primitive; or
             `called(why)`. The first compilation holds it against the forward. That of an op that draws random numbers
             takes `draw` too: draw(sample, rng, shape, dtype) is the array sample(rng).
-        mend: a function of the arguments that says how to mend a failed call; its text ends the error.
+        mend: a function of the arguments that says how to mend a failed call; its text, if any, ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing. An op that stands for
             a ufunc has the ufunc's, and one that stands for another NumPy function has `out=` and options that say nothing of

@@ -513,6 +513,25 @@ def test_a_hook_may_keep_what_it_gets() -> None:
     assert [g.tolist() for g in kept] == [[[1.0, 1.0]], [[1.0, 1.0]]]
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_hook_may_change_what_it_gets_and_nothing_else(create_graph: bool) -> None:
+    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+
+    def double(g: tn.Tensor) -> None:
+        g *= 2
+
+    def clear(g: tn.Tensor) -> None:
+        g[0] = 0.0
+
+    a.register_hook(double)
+    a.register_hook(clear)
+    middle = a * 1.0
+    middle.register_hook(double)
+    (middle + a * 3.0 + b).sum().backward(create_graph=create_graph)
+    assert a.grad.tolist() == [0.0, 10.0]  # 2 (2 + 3)
+    assert b.grad.tolist() == [1.0, 1.0]
+
+
 def test_hooks_work_where_gradients_are_functions() -> None:
     seen = []
 

@@ -541,9 +541,13 @@ def test_updates_as_pytorch_writes_them() -> None:
             w -= 0.25 * w.grad
     assert w.tolist() == [0.25, 0.5]
     assert w.requires_grad
+    held = w.grad
     w.grad *= 2
     w.grad += [1.0, 0.0]
     assert w.grad.tolist() == [3.0, 4.0]
+    assert w.grad is held
+    (w * w).sum().backward()
+    assert held.tolist() == [3.5, 5.0]
     pending = (w * w).sum()
     with tn.no_grad():
         w *= 2
@@ -598,6 +602,13 @@ def test_augmented_assignment_takes_what_numpy_takes(marked: bool) -> None:
                 np.testing.assert_array_equal(t.data, a)
                 assert t.dtype == kind
     assert refused > 40
+
+
+@pytest.mark.parametrize("value", [None, object()])
+def test_what_is_no_array_is_not_told_of_shapes(value: Any) -> None:
+    with pytest.raises(TypeError, match=r"add\(x: float64 \(3,\), y: .*unsupported operand") as found:
+        tn.zeros(3) + value
+    assert "last axes" not in str(found.value)
 
 
 def test_augmented_assignment_says_what_to_write_instead() -> None:

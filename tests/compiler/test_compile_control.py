@@ -260,3 +260,41 @@ def test_loops_and_branches_of_float16(compiled: Compile, name: str, order: int)
             w = tn.tensor([0.5, 2.0], dtype=np.float16, requires_grad=True)
             results.append(arrays([v for v in tree_leaves(f(x, w)) if v is not None]))
         same(*results, rtol=0)  # all of it fits into 11 bits
+
+
+@backends
+def test_what_a_body_changes_by_other_means_than_its_results_is_an_error(compiled: Compile) -> None:
+    def loop(x: Any) -> Any:
+        total = x * 0.0
+
+        def body(c: Any, row: Any) -> Any:
+            nonlocal total
+            total += row
+            return c + row, c
+
+        return tn.scan(body, tn.zeros(()), x)[0], total
+
+    def branch(x: Any) -> Any:
+        y = x * 2.0
+
+        def set_first() -> Any:
+            y[0] = 1.0
+            return x
+
+        return tn.cond(x.sum() > 0, set_first, lambda: x) + y
+
+    def last(x: Any) -> Any:
+        seen: list[Any] = []
+
+        def body(c: Any, row: Any) -> Any:
+            seen.append(c * 2)
+            return c + row, c
+
+        tn.scan(body, tn.zeros(()), x)
+        return {"last": seen[-1]}
+
+    for function in (loop, branch, last):
+        with pytest.raises(
+            tn.CaptureError, match="made inside the body of a captured loop or branch, is used outside of it"
+        ):
+            compiled(function)(tn.tensor([1.0, 2.0]))

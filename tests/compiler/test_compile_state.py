@@ -526,6 +526,42 @@ def test_a_hook_on_a_gradient(compiled: Compile) -> None:
 
 
 @backends
+def test_a_hook_that_changes_its_gradient(compiled: Compile) -> None:
+    v, w = nn.Parameter(np.ones(3, np.float32)), nn.Parameter(np.ones(3, np.float32))
+
+    def double(g: tn.Tensor) -> None:
+        g *= 2
+
+    w.register_hook(double)
+    f = compiled(lambda: (v + w).sum().backward())
+    for _ in range(3):
+        v.grad = w.grad = None
+        f()
+        assert v.grad.tolist() == [1.0] * 3
+        assert w.grad.tolist() == [2.0] * 3
+
+
+@backends
+def test_a_gradient_from_outside_is_set_anew(compiled: Compile) -> None:
+    w = nn.Parameter(np.ones(2, np.float32))
+    w.grad = [8.0, 16.0]
+
+    def in_place() -> None:
+        w.grad *= 0.5
+
+    with pytest.raises(tn.CaptureError, match=r"changes a gradient from outside by \*=.*w\.grad = w\.grad \* v"):
+        compiled(in_place)()
+
+    def anew() -> None:
+        w.grad = w.grad * 0.5
+
+    f = compiled(anew)
+    for _ in range(3):
+        f()
+    assert w.grad.tolist() == [1.0, 2.0]
+
+
+@backends
 def test_a_pending_backward_that_needs_what_a_program_wrote(compiled: Compile) -> None:
     run = Run(compiled)
     for _ in range(4):

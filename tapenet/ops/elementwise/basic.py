@@ -92,8 +92,14 @@ def _unary(
 
 
 def broadcast_mend(*values: Any) -> str:
-    """How to mend the call of an op whose first two arguments do not broadcast."""
+    """How to mend the call of an op whose first two arguments do not broadcast; nothing if they do."""
     a, b = (np.shape(v) for v in values[:2])
+    try:
+        np.broadcast_shapes(a, b)
+    except ValueError:
+        pass
+    else:
+        return ""
     return (
         f"Shapes {a} and {b} are matched from their last axes, where lengths must be equal or 1: reshape one of them, "
         "or add an axis with x[:, None]"
