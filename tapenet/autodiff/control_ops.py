@@ -22,7 +22,7 @@ from tapenet.autodiff.precision import running_others
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import is_float
+from tapenet.ops.low import is_inexact
 from tapenet.ops.op import op
 
 #: One iteration: (carry, slices of xs) -> (carry, ys).
@@ -76,7 +76,7 @@ def _record_loop(
     i = length - 1 if reverse else 0
     given = [*carry, *(Tensor._of(x._data[i, ...]) for x in xs)]
     # Whether a gradient flows to a carry shows in the end; an iteration may bring it in.
-    flags = [local.state.grad and is_float(t.dtype) for t in carry] + [_needs(x) for x in xs]
+    flags = [local.state.grad and is_inexact(t.dtype) for t in carry] + [_needs(x) for x in xs]
 
     def function(values: list[Tensor]) -> list[Tensor]:
         after, ys = step(values[:count], values[count:])
@@ -114,7 +114,7 @@ def _record_loop(
 
 def _needs(t: Tensor) -> bool:
     """Whether a gradient flows to a tensor."""
-    return local.state.grad and t._node is not None and is_float(t.dtype)
+    return local.state.grad and t._node is not None and is_inexact(t.dtype)
 
 
 @contextmanager

@@ -228,6 +228,31 @@ def test_numbers_that_native_code_does_not_know_are_handed_on(compiled: Compile,
             np.testing.assert_array_equal(got, expected)
 
 
+@backends
+def test_complex_numbers_flow_through_loops_and_branches(compiled: Compile) -> None:
+    """In both orders of derivatives."""
+
+    def step(x: Any, w: Any) -> Any:
+        carry, ys = tn.scan(lambda c, v: (c * v, c + w), x[0], x)
+        chosen = tn.cond(x[0, 0].real > 0, lambda u: u * w, lambda u: u * u, carry)
+        x.grad = w.grad = None
+        ((chosen * chosen).real.sum() + (ys * ys).imag.sum()).backward(create_graph=True)
+        first = [x.grad, w.grad]
+        x.grad = w.grad = None
+        sum((g * g).real.sum() for g in first).backward()
+        return [carry, ys, chosen, *first, x.grad, w.grad]
+
+    run = compiled(step)
+    for sign in (1, -1, 1):
+        results = []
+        for f in (run, step):
+            x = tn.tensor((np.arange(6).reshape(3, 2) - 2 + 1j) * sign / 2, requires_grad=True)
+            w = tn.tensor([1 + 1j, 2 - 1j], requires_grad=True)
+            results.append(found_in(f(x, w)))
+        for got, expected in zip(*results, strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-12, atol=1e-12)
+
+
 LOW: dict[str, Callable[[Any, Any], Any]] = {
     "scan": lambda x, w: tn.scan(lambda c, v: (c + v * w, c * v), x[0], x),
     "fori": lambda x, w: tn.fori(0, 3, lambda _, c: c * w, x),
