@@ -137,6 +137,12 @@ class Instruction:
         """Whether it must run at each call and in order, whoever needs its results."""
         return bool(self.params.get("effect"))
 
+    @property
+    def stays(self) -> bool:
+        """Whether it must run at each call: it has an effect, or values say how many elements it gives, and the program
+        holds for that number, which the function may have read without any of them."""
+        return self.effect or bool(self.params.get("sized"))
+
 
 class Write(NamedTuple):
     """A tensor from outside gets a new value when the program has run."""

@@ -29,6 +29,11 @@ SELECTED: dict[str, Callable[[Any, Any], Any]] = {
     "unique": lambda w, x: w.sum() * np.unique(x),
     "bincount": lambda w, x: w.sum() * np.bincount(np.abs(x).astype(np.int64)),
     "repeat": lambda w, x: np.repeat(w, np.abs(x).astype(np.int64)) ** 2,
+    "the number alone": lambda w, x: w * np.unique(x).size + (w * x).sum() / (1 + len(x[x > 0])),
+    "the number alone, in a loop": lambda w, x: tn.scan(
+        lambda c, v: (c + w.sum() * len(x[x > 0]), c * x[x < 0].size), 0.0, x
+    )[0],
+    "the number alone, in a branch": lambda w, x: tn.cond(x.sum() > -9, lambda: w * len(x[x > 0]), lambda: w),
     "in a loop": lambda w, x: tn.scan(lambda c, v: (c + (w * v)[x > 0].sum(), c), 0.0, x)[1],
     "in a branch": lambda w, x: tn.cond(x.sum() > 0, lambda: (w * x)[x > 0].sum(), lambda: w.sum()),
 }

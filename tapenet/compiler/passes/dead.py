@@ -8,13 +8,14 @@ from tapenet.compiler.ir import Program, Value
 def run(program: Program) -> Program:
     """Drop instructions whose results lead to no output, write or effect, and writes of what is there already.
 
-    Instructions with an effect stay, and so do all values of the host: they count steps and draw random numbers.
+    Instructions with an effect stay, and those that may find another number of elements; and so do all values of the host:
+    they count steps and draw random numbers.
     """
     writes = [w for w in program.writes if w.value is not w.target]
     live: set[Value] = {*program.outputs, *(w.value for w in writes)}
     body = []
     for instruction in reversed(program.body):
-        if instruction.effect or not live.isdisjoint(instruction.results):
+        if instruction.stays or not live.isdisjoint(instruction.results):
             body.append(instruction)
             live.update(instruction.args)
     if len(body) == len(program.body) and len(writes) == len(program.writes):

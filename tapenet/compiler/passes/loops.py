@@ -42,7 +42,7 @@ def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, u
     kept = [i for i, v in enumerate(body.inputs) if (needed[i] if i < carries else v in reads)]
     if len(kept) == len(body.inputs) and all(needed):
         return None
-    if not any(needed) and not instruction.effect:
+    if not any(needed) and not instruction.stays:
         return None  # the whole loop is dead, and not this pass's to drop
     inputs = [body.inputs[i] for i in kept]
     outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
@@ -70,8 +70,8 @@ def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder,
 
 
 def _reads(body: Program, wanted: list[Value]) -> set[Value]:
-    """Every value that these depend on, and all that what has an effect depends on."""
-    seen = {*wanted, *(a for i in body.body if i.effect for a in i.args)}
+    """Every value that these depend on, and all that the instructions depend on that stay in any case."""
+    seen = {*wanted, *(a for i in body.body if i.stays for a in i.args)}
     stack = list(seen)
     while stack:
         value = stack.pop()
