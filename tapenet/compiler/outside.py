@@ -390,7 +390,7 @@ def _fixed(value: Any) -> bool:
         return not users(value.__module__)
     if isinstance(value, types.BuiltinFunctionType):
         return not isinstance(value.__self__, _CONTAINERS)
-    return isinstance(value, (np.ufunc, property, types.GetSetDescriptorType, types.MemberDescriptorType))
+    return isinstance(value, (np.ufunc, types.GetSetDescriptorType, types.MemberDescriptorType))
 
 
 def users(module: str | None) -> bool:

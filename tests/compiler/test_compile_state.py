@@ -372,6 +372,15 @@ def test_what_is_in_lists_dicts_objects_and_small_arrays(compiled: Compile) -> N
     op, op_table, op_numbers = _table_op()
     inside = nn.Sequential(net)
 
+    class Measured:
+        rate = 2.0
+
+        @property
+        def twice(self) -> float:
+            return 2 * self.rate
+
+    measured = Measured()
+
     def gradient(x: Any) -> Any:
         w = tn.tensor(np.ones(3, np.float32), requires_grad=True)
         (op(w) * x).sum().backward()
@@ -394,6 +403,7 @@ def test_what_is_in_lists_dicts_objects_and_small_arrays(compiled: Compile) -> N
         (lambda x: x * slotted.rate, faster(slotted)),
         (lambda x: x * helper["any"], faster(helper)),
         (lambda x: method(x), faster(helper)),
+        (lambda x: x * measured.twice, faster(measured)),
         (functools.partial(lambda x, given: x * given[0], given=numbers), raised(numbers, 0)),
         (_with_default, raised(_with_default.__defaults__[0], "rate")),  # type: ignore[index]
         (lambda x: x * np.exp(table), raised(table, 0)),
