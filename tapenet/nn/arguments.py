@@ -57,8 +57,9 @@ def refuse_data(layer: type, init: Callable[..., None] | None, args: tuple[Any, 
         if _is_data(value) and name not in _ARRAYS:
             title = layer.__name__
             raise TypeError(
-                f"{title}: {name} is no array ({type(value).__name__} of shape {value.shape}). Make the layer first, from its "
-                f"settings, then call it with arrays: layer = {title}({'...' if taken else ''}), then layer(x)"
+                f"{title}: {name} is an array ({type(value).__name__} of shape {value.shape}), where no array belongs. "
+                f"Make the layer first, from its settings, then call it with arrays: layer = {title}({'...' if taken else ''}"
+                "), then layer(x)"
             )
 
 

@@ -39,9 +39,10 @@ def seed(value: int | None) -> None:
     >>> bool((tn.random.uniform(size=3) == first).all())
     True
     """
-    if isinstance(value, (str, bytes, float)):
-        raise TypeError(
-            f"tn.random.seed({value!r}): a seed is an integer, a sequence of them, or None for fresh entropy"
+    negative = isinstance(value, (int, np.integer)) and value < 0
+    if negative or isinstance(value, (str, bytes, float)):
+        raise (ValueError if negative else TypeError)(
+            f"tn.random.seed({value!r}): a seed is an integer of 0 or more, a sequence of them, or None for fresh entropy"
         )
     random_draw(lambda rng: _begin(value))
 

@@ -761,7 +761,10 @@ LAYERS_OF_SETTINGS: dict[str, Any] = {
 @pytest.mark.parametrize("name", LAYERS_OF_SETTINGS)
 def test_an_array_where_a_setting_belongs_is_an_error_that_says_to_make_the_layer_first(name: str) -> None:
     for x in (np.ones((4, 2)), tn.tensor([1.0, 2.0]), np.ones((2, 2), int)):
-        with pytest.raises(TypeError, match=rf"^{name}: .* is no array .* layer = {name}\(.*\), then layer\(x\)$"):
+        with pytest.raises(
+            TypeError,
+            match=rf"^{name}: .* is an array .*, where no array belongs.* layer = {name}\(.*\), then layer\(x\)$",
+        ):
             LAYERS_OF_SETTINGS[name](x)
 
 

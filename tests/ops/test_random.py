@@ -204,8 +204,9 @@ def test_parameters_may_be_arrays() -> None:
 
 
 def test_a_seed_is_an_integer() -> None:
-    for wrong in ("abc", b"abc", 1.5):
+    wrong: Any
+    for wrong, kind in (("abc", TypeError), (b"abc", TypeError), (1.5, TypeError), (-1, ValueError)):
         with pytest.raises(
-            TypeError, match=r"tn\.random\.seed\(.*\): a seed is an integer, a sequence of them, or None"
+            kind, match=r"^tn\.random\.seed\(.*\): a seed is an integer of 0 or more, a sequence of them, or None"
         ):
-            random.seed(wrong)  # type: ignore[arg-type]
+            random.seed(wrong)
