@@ -54,7 +54,10 @@ def refuse_data(layer: type, init: Callable[..., None] | None, args: tuple[Any, 
         kwargs = {name: value for name, value in kwargs.items() if name in names}
     more = [f"argument {i}" for i in range(len(names) + 1, len(args) + 1)]
     for name, value in (*zip([*names, *more], args, strict=False), *kwargs.items()):
-        if _is_data(value) and name not in _ARRAYS:
+        classes = (
+            name == "ignore_index" and isinstance(value, np.ndarray) and value.ndim > 0
+        )  # as in CrossEntropyLoss(x, y)
+        if classes or (_is_data(value) and name not in _ARRAYS):
             title = layer.__name__
             raise TypeError(
                 f"{title}: {name} is an array ({type(value).__name__} of shape {value.shape}), where no array belongs. "

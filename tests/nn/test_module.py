@@ -768,6 +768,14 @@ def test_an_array_where_a_setting_belongs_is_an_error_that_says_to_make_the_laye
             LAYERS_OF_SETTINGS[name](x)
 
 
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss, nn.NLLLoss])
+def test_classes_given_to_a_loss_when_it_is_made(loss: Any) -> None:
+    with pytest.raises(
+        TypeError, match=r"ignore_index is an array \(ndarray of shape \(2,\)\), where no array belongs"
+    ):
+        loss(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), np.array([0, 1]))
+
+
 def test_arrays_that_layers_take_are_taken() -> None:
     assert nn.CrossEntropyLoss(np.ones(3)).weight.shape == (3,)
     assert nn.BCEWithLogitsLoss(pos_weight=tn.tensor([1.0, 2.0])).pos_weight.shape == (2,)
