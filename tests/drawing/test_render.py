@@ -377,7 +377,7 @@ def test_what_a_renderer_said_is_bounded_and_printable(alone: Path) -> None:
     with pytest.raises(RenderError) as error:
         render(DOT)
     said = error.value.tries[2][1]
-    assert said.endswith("exit code 2, start middle the end")
+    assert said.endswith("exit code 2, start middle the \\x1bend")
     script(alone / "dot", "head -c 99999 /dev/zero | tr '\\0' x >&2; exit 2")
     with pytest.raises(RenderError) as error:
         render(DOT)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ import tapenet.ops
 from tapenet import nn, optim
 from tapenet.autodiff.functions import tree_leaves, tree_map
 from tapenet.ops.registry import registry
+from tests.fuzz.harness import BACKENDS
 
 __all__ = [
     "F", "added", "called", "compare", "increased", "leaf", "near", "nn", "none", "np", "optim", "small", "tensor", "tn",
@@ -22,8 +22,6 @@ __all__ = [
 ]  # fmt: skip
 
 tapenet.ops.everything()
-#: What is compared with eager.
-BACKENDS = ["numpy"] + ["native"] * (importlib.util.find_spec("llvmlite") is not None)
 CALLS = 3
 #: What a compiled function refuses by design, with an error that says so.
 REFUSED = (

@@ -32,6 +32,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet.autodiff.tape import local
+from tests.fuzz.harness import BACKENDS
 
 try:
     from _testcapi import remove_mem_hooks, set_nomemory  # type: ignore[import-not-found]
@@ -75,7 +76,7 @@ GRADIENTS = {
 }
 #: What is around the step, where it is not compiled.
 AROUND = ["", "with tn.Tape():", "with tn.debug():", "with tn.profile():"]
-RUNS = ["", "numpy", "native"]
+RUNS = ["", *BACKENDS]
 KINDS = ["interrupt", "no memory", *(["failed allocation"] if starves else [])]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import time
 from typing import Any, Protocol, cast
 
@@ -10,6 +11,8 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from hypothesis.strategies import SearchStrategy
 
+#: The backends of `tn.compile` that are here.
+BACKENDS = ["numpy", "native"] if importlib.util.find_spec("llvmlite") else ["numpy"]
 #: Every generator; each is the module `tests.fuzz.NAME`.
 NAMES: tuple[str, ...] = (
     "faults",

@@ -3,7 +3,6 @@ on one that is trained by the compiled one, give the same losses, parameters and
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from typing import Any, NamedTuple
 
@@ -11,10 +10,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tapenet as tn
+from tests.fuzz.harness import BACKENDS
 
 FEW, MANY = 16, 200
-
-BACKENDS = ["numpy", "native"] if importlib.util.find_spec("llvmlite") else ["numpy"]
 
 BEGIN = """\
 import threading
