@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import tapenet.ops
 from tapenet.native.processor import processors
+from tapenet.ops import sites
 from tapenet.ops.registry import numpy_functions
 
 # Everywhere the same cases, on slow machines too. `python -m tests.fuzz` looks for others.
@@ -96,6 +97,12 @@ def _numpy_functions_restored() -> Iterator[None]:
     yield
     numpy_functions.clear()
     numpy_functions.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_given_anew() -> None:
+    """What is warned of once is warned of in each test, whatever ran before it."""
+    sites._warned.clear()
 
 
 def _refused(report: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 
 from tapenet.__main__ import main
 from tapenet.drawing.forms.curve import curve
+
+x86 = pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the level is of x86-64")
 
 
 def run(*args: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -54,7 +57,10 @@ def test_info_says_what_a_bug_report_needs(capsys: pytest.CaptureFixture[str]) -
 
 @pytest.mark.parametrize(
     ("named", "found"),
-    [("x86-64-v2", r"native, .* for x86-64-v2: vectors of 128 bits"), ("nonesuch", "none: TAPENET_CPU=nonesuch is no")],
+    [
+        pytest.param("x86-64-v2", r"native, .* for x86-64-v2: vectors of 128 bits", marks=x86),
+        ("nonesuch", "none: TAPENET_CPU=nonesuch is no"),
+    ],
 )
 def test_info_tells_the_processor_that_code_is_made_for(named: str, found: str) -> None:
     pytest.importorskip("llvmlite")

@@ -58,6 +58,10 @@ def remove_hook(node: Node, key: int) -> None:
         hooked_nodes.discard(node)
 
 
+#: Nodes to which no gradient came, each with the op of derivative 0 in which the whole of it was lost.
+Lost = list[tuple[Node, Node]]
+
+
 def run(
     roots: list[tuple[Node, Any]],
     *,
@@ -65,6 +69,7 @@ def run(
     release: bool,
     create_graph: bool = False,
     only: set[Node] | None = None,
+    lost: Lost | None = None,
 ) -> list[tuple[Node, Any]]:
     """Pull gradients from `roots` (nodes with the gradients of their outputs) down to the leaves.
 
@@ -74,6 +79,7 @@ def run(
         release: drop saved arrays as they are used.
         create_graph: run the rules on tensors, recorded for another derivative.
         only: stop at these nodes, and compute nothing that does not lead to one of them.
+        lost: takes what `warn_of_lost` tells, for which it is time when the gradients are where they belong.
 
     Returns:
         pairs of a leaf (or a node of `only`) and its gradient.
@@ -81,7 +87,7 @@ def run(
     state = local.state
     if state.autocast is not None:  # what types rules compute in was decided in the forward pass
         with switched(autocast=None):
-            return run(roots, tensor=tensor, release=release, create_graph=create_graph, only=only)
+            return run(roots, tensor=tensor, release=release, create_graph=create_graph, only=only, lost=lost)
     on_tensors = create_graph or (state.tape is not None and state.tape.captures)
     useful = None if only is None else _useful(between([node for node, _ in roots], only), only)
     grads = Gradients(tensor, on_tensors, user_site() if release else None, useful)
@@ -158,7 +164,9 @@ def run(
             )
             grads.clear()
             if grads.flat is not None:
-                _add_lost(grads.flat, leaves, grads, only)
+                found = _add_lost(grads.flat, leaves, grads, only)
+                if lost is not None:
+                    lost += found
             if hooked:
                 for i, (node, g) in enumerate(leaves):
                     if type(node) is Leaf and node in hooked_nodes:
@@ -213,8 +221,8 @@ def _useful(order: list[Node], only: set[Node]) -> set[Node]:
     return useful
 
 
-def _add_lost(flat: dict[Node, Node], leaves: list[tuple[Node, Any]], grads: Gradients, ends: set[Node] | None) -> None:
-    """Warn of leaves (or nodes of `ends`) whose whole gradient was lost in ops with derivative 0, and add zeros for leaves."""
+def _add_lost(flat: dict[Node, Node], leaves: list[tuple[Node, Any]], grads: Gradients, ends: set[Node] | None) -> Lost:
+    """The leaves (or nodes of `ends`) whose whole gradient was lost in ops with derivative 0. Adds zeros for leaves."""
     useful, site = grads.only, grads.site
     found = {leaf for leaf, _ in leaves}
     lost: dict[Node, Node] = {}
@@ -229,16 +237,22 @@ def _add_lost(flat: dict[Node, Node], leaves: list[tuple[Node, Any]], grads: Gra
                 if parent not in by and (useful is None or parent in useful):
                     by[parent] = by[node]
                     stack.append(parent)
-    for leaf, at in lost.items():
+    for leaf in lost:
         if type(leaf) is Leaf:
             zeros = np.zeros(leaf.shape, leaf.dtype)
             zeros.flags.writeable = not grads.on_tensors  # of tensors the leaf keeps a copy
             leaves.append((leaf, grads.tensor._of(zeros) if grads.on_tensors else zeros))
             del zeros  # who refers to it is counted
+    return list(lost.items())
+
+
+def warn_of_lost(lost: Lost) -> None:
+    """Warn of inputs whose whole gradient was lost in ops with derivative 0."""
+    for node, at in lost:
         path, line = at.path, at.line
         warn_once(
             f"flat {at.name}",
-            f"the whole gradient by an input ({leaf.spec}) is 0, since it is lost in op {at.name!r}"
+            f"the whole gradient by an input ({node.spec}) is 0, since it is lost in op {at.name!r}"
             + (f" in {path}" if path else "")
             + (f", recorded at {line}" if line else "")
             + ": its derivative is 0 wherever it has one. Choose a function with a slope; or keep this one, f, and let the "
@@ -267,9 +281,8 @@ def _check_writes(node: Node) -> None:
 def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> Any:
     for hook in node.hooks.values():
         seen = turned(g)
-        given = (
-            seen.__copy__() if on_tensors else tensor._of(np.asarray(seen))
-        )  # a handle of its own, which it may change
+        # A handle of its own, which the hook may change.
+        given = seen.__copy__() if on_tensors else tensor._of(np.asarray(seen))
         before = given._data
         result = hook(given)
         if result is None:

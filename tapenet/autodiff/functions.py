@@ -116,9 +116,11 @@ class _Run:
         captures = local.state.tape is not None and local.state.tape.captures
         if not (create or captures):
             roots = [(n, g._data) for n, g in roots]
+        lost: driver.Lost = []
         found: dict[Node, Any] = dict(
-            driver.run(roots, tensor=Tensor, release=release and not create, create_graph=create, only=only)
+            driver.run(roots, tensor=Tensor, release=release and not create, create_graph=create, only=only, lost=lost)
         )
+        driver.warn_of_lost(lost)
         gradients = [
             self._gradient(t, None if node is None else found.get(node))
             for t, node in zip(self.ends, self.nodes, strict=True)

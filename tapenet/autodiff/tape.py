@@ -430,7 +430,8 @@ class _Tasks:
         self.own: weakref.WeakKeyDictionary[Any, State] = weakref.WeakKeyDictionary()
 
     def _now(self) -> State:
-        return self.own.get(_running_task(), self.plain)
+        task = _running_task()
+        return self.plain if task is None else self.own.get(task, self.plain)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._now(), name)

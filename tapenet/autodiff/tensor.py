@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from tapenet.ops.op import Op
 
 _CACHE, _BINARY, _LOAD_ATTR = (opcode.opmap[name] for name in ("CACHE", "BINARY_OP", "LOAD_ATTR"))
-#: What BINARY_OP has for `a[b]`, from Python 3.14 on.
-_SUBSCRIPT = 26
+#: What BINARY_OP has for `%` and `%=`, which format texts too, and from Python 3.14 on for `a[b]`.
+_OTHERS = (6, 19, 26)
 #: Instructions that put one plain value on the stack.
 _LOADS = {opcode.opmap.get(name) for name in ("LOAD_CONST", "LOAD_SMALL_INT", "LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_NAME",
                                               "LOAD_GLOBAL", "LOAD_DEREF")}  # fmt: skip
@@ -426,9 +426,12 @@ class Tensor(Augmented):
             tape = local.state.tape
             rehearses = tape is not None and tape.rehearses
             release = not (rehearses or (create_graph if retain_graph is None else retain_graph))
-            leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph)
+            lost: driver.Lost = []
+            leaves = driver.run([(self._node, g)], tensor=Tensor, release=release, create_graph=create_graph, lost=lost)
             del g
             deposit(leaves, Tensor)
+            if lost:
+                driver.warn_of_lost(lost)
         except Exception as error:
             hide(error)
             raise
@@ -527,15 +530,18 @@ class _Keep:
 def _check_calculation() -> None:
     """Raise if `t.grad`, which is None, stands in a calculation: Python would say that it cannot multiply by None."""
     frame = sys._getframe(2)
-    code, place = frame.f_code.co_code, frame.f_lasti + 2
-    if code[frame.f_lasti] != _LOAD_ATTR:
+    code, at = frame.f_code.co_code, frame.f_lasti
+    while code[at] == _CACHE:  # behind the instruction, to which Python 3.12 has come by then
+        at -= 2
+    if code[at] != _LOAD_ATTR:
         return
+    place = at + 2
     for _ in range(2):
         while place < len(code) and code[place] == _CACHE:
             place += 2
         if place >= len(code):
             return
-        if code[place] == _BINARY and code[place + 1] != _SUBSCRIPT:
+        if code[place] == _BINARY and code[place + 1] not in _OTHERS:
             raise TypeError(
                 "t.grad is None, and stands in a calculation: no gradient has come to this tensor since it was made, or since "
                 "its gradient was last cleared. Call backward() on a result that depends on it first"

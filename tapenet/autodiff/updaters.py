@@ -35,25 +35,18 @@ class Updater(Protocol):
     _newcomers: list[Newcomers]
 
 
-_known: dict[int, weakref.ref[Updater]] = {}
+_known: weakref.WeakValueDictionary[int, Updater] = weakref.WeakValueDictionary()
 
 
 def enter(updater: Updater, params: Iterable[Tensor]) -> None:
     """Have an updater of these parameters hear of newcomers for as long as it lives."""
     updater._updated = {id(p): p for p in params}
-    key = id(updater)
-
-    def forget(gone: weakref.ref[Updater]) -> None:
-        if _known.get(key) is gone:
-            del _known[key]
-
-    if key not in _known:
-        _known[key] = weakref.ref(updater, forget)
+    _known[id(updater)] = updater
 
 
 def known() -> list[Updater]:
     """All updaters there are."""
-    return [updater for found in list(_known.values()) if (updater := found()) is not None]
+    return [updater for found in _known.valuerefs() if (updater := found()) is not None]
 
 
 def came(place: str, beside: list[Tensor], new: list[Tensor]) -> None:

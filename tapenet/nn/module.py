@@ -250,7 +250,7 @@ class Module(Tree):
             capture = capturing()
             if capture is not None:
                 self._may_change(capture, name, "sets")
-        new = _learned(value) if updaters._known else []
+        new = _learned(value) if updaters.known() else []
         beside = [*_learned(before), *islice(self.parameters(), 1)] if new else []
         object.__setattr__(self, name, value)
         bump()

@@ -210,7 +210,7 @@ def uniform(
 
     def draw(rng: np.random.Generator) -> NDArray[Any]:
         drawn = np.asarray(rng.random(size, native))
-        drawn *= np.subtract(high, low)
+        drawn *= np.asarray(np.subtract(high, low), native)
         drawn += low
         return drawn.astype(wanted, copy=False)
 

@@ -268,6 +268,35 @@ def test_blocks_in_tasks_hold_for_the_task_alone() -> None:
     assert not before.undo
 
 
+def test_what_runs_outside_of_tasks_does_not_see_their_blocks() -> None:
+    w, told = tn.tensor([1.0, 2.0], requires_grad=True), []
+
+    def tell() -> None:
+        told.append((w * 2).requires_grad)
+
+    async def waits(over: asyncio.Event) -> None:
+        with tn.no_grad():
+            await over.wait()
+
+    async def begin(over: asyncio.Event) -> Any:
+        task = asyncio.create_task(waits(over))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_soon(tell)
+        await asyncio.sleep(0)
+        return task
+
+    before, loop, over = local.state, asyncio.new_event_loop(), asyncio.Event()
+    try:
+        task = loop.run_until_complete(begin(over))
+        tell()  # while the task waits in its block
+        over.set()
+        loop.run_until_complete(task)
+    finally:
+        loop.close()
+    assert told == [True, True]
+    assert local.state is before
+
+
 def test_a_task_that_fails_in_a_block_leaves_nothing_behind() -> None:
     async def fails() -> None:
         with tn.no_grad(), tn.Tape():

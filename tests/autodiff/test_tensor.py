@@ -339,6 +339,25 @@ def test_an_ndarray_does_not_take_a_tensor_in_place(requires_grad: bool) -> None
 # -- gradients that are not there --------------------------------------------------------------------------------
 
 
+def test_a_gradient_that_is_gone_is_named_on_a_line_that_ran_often() -> None:
+    w = leaf([1.0, 2.0])
+
+    def half() -> Any:
+        return w.grad * 0.5
+
+    w.grad = np.ones(2)
+    for _ in range(100):  # the interpreter specialises the instruction
+        half()
+    w.grad = None
+    with pytest.raises(TypeError, match=r"t\.grad is None, and stands in a calculation"):
+        half()
+
+
+def test_a_gradient_of_none_in_a_text_is_no_calculation() -> None:
+    w, text = leaf([1.0, 2.0]), "grad: %s"
+    assert text % w.grad == "grad: None"
+
+
 def test_a_gradient_of_none_in_a_calculation_is_named() -> None:
     w, rate = leaf([1.0, 2.0]), 0.1
     for _ in range(30):  # more often than the interpreter takes to specialise the instruction

@@ -35,6 +35,7 @@ def _globals_are_seen() -> Iterator[None]:
     """`gc.get_referrers` does not see what is frozen, as the globals of tests are."""
     gc.unfreeze()
     yield
+    gc.collect()
     gc.freeze()
 
 

@@ -175,10 +175,10 @@ def test_saving_writes_into_a_pipe(tmp_path: Path) -> None:
     made, pipe = draw(GRAPHS["xor"]()), tmp_path / "net.dot"
     os.mkfifo(pipe)
     read: list[str] = []
-    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")), daemon=True)
     reader.start()
     made.save(pipe)
-    reader.join()
+    reader.join(60)
     assert read == [made.dot]
     assert pipe.is_fifo()
 

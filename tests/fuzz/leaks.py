@@ -123,6 +123,8 @@ def watched() -> Iterator[None]:
         tracemalloc.stop()
         gc.enable()
         gc.unfreeze()
+        gc.collect()
+        gc.freeze()  # the tests again, which are frozen once they are collected
 
 
 def check(case: Case) -> None:

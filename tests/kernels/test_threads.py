@@ -139,7 +139,10 @@ def test_an_error_is_held_by_nobody(failing: int) -> None:
     try:
         held = fails()
         threads.deal(lambda first, last: None, 3, 1)  # a thread of the pool lets go of what it did last
-        time.sleep(0.05)
+        for _ in range(1000):  # until the pool's threads have come round
+            if held() is None:
+                break
+            time.sleep(0.01)
         assert held() is None
     finally:
         gc.enable()

@@ -20,16 +20,16 @@ def test_what_another_thread_holds_is_free_in_the_child() -> None:
     compiled = tn.compile(lambda x: x * 2)
     kinds = (type(threading.Lock()), type(threading.RLock()))
     ours = [m for name, m in sys.modules.items() if name.startswith(("tapenet.native.", "tapenet.compiler."))]
-    locks = [value for module in ours for value in vars(module).values() if isinstance(value, kinds)]
-    assert len(locks) >= 2  # of the toolchain and of captures
+    found = [value for module in ours for value in vars(module).values() if isinstance(value, kinds)]
+    assert len(found) >= 2  # of the toolchain and of captures
     held, over = threading.Event(), threading.Event()
 
     def hold() -> None:
-        for one in locks:
+        for one in found:
             one.acquire()
         held.set()
         over.wait(60)
-        for one in locks:
+        for one in found:
             one.release()
 
     holder = threading.Thread(target=hold)
@@ -56,15 +56,19 @@ def test_what_another_thread_holds_is_free_in_the_child() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_who_forks_goes_on_holding_its_own() -> None:
     mine = reentrant_lock()
-    with warnings.catch_warnings():
+    with mine, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with mine:
-            child = os.fork()
-    if child == 0:
-        os._exit(0)  # it came here: it could release the lock
+        child = os.fork()
+        if child == 0:
+            try:
+                mine.release()  # raises where it is no longer the child's
+            except BaseException:
+                os._exit(1)
+            os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
 
 
+@pytest.mark.usefixtures("no_garbage")
 def test_locks_are_known_no_longer_than_they_live() -> None:
     before = len(locks._made)
     made = [lock() for _ in range(5)]

@@ -371,7 +371,9 @@ def _states() -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", list(_states()))
+@pytest.mark.parametrize(
+    "name", ["Adam", "Muon", "MasterWeights", "Averaged", "Linear", "LSTM", "attention", "quantized", "spectral"]
+)
 def test_states_hold_arrays_of_their_own_in_c_order(name: str) -> None:
     def arrays(value: Any) -> list[Any]:
         if isinstance(value, dict):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -362,11 +363,11 @@ class _Interrupt(BaseException):
 
 def _interrupted(act: Callable[[], Any], at: int) -> bool:
     """Whether the act got as far as to its line number `at` in the optimizers' own code; it was broken off there."""
-    count = 0
+    count, folder = 0, os.path.dirname(optim.__file__)
 
     def trace(frame: Any, event: str, arg: Any) -> Any:
         nonlocal count
-        if "optim" not in frame.f_code.co_filename or "tests" in frame.f_code.co_filename:
+        if not frame.f_code.co_filename.startswith(folder):
             return None
         if event == "line":
             count += 1
