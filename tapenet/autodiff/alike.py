@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import MethodType
+from types import MemberDescriptorType, MethodType
 from typing import Any
 
 #: Types whose equal values are alike.
@@ -71,10 +71,13 @@ def _attributes(value: Any) -> dict[str, Any]:
     fields = getattr(value, "__dataclass_fields__", None)
     if fields is not None:
         return {name: getattr(value, name, None) for name in fields}
-    found = {}
-    for base in type(value).__mro__:
-        slots = vars(base).get("__slots__", ())
-        for name in [slots] if isinstance(slots, str) else slots:
-            if hasattr(value, name):
-                found[name] = getattr(value, name)
-    return found | getattr(value, "__dict__", {})
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "pathlib":
+        return {}  # its text is all; parts of that are kept in slots once somebody has asked for them
+    return {n: getattr(value, n) for n in slots(kind) if hasattr(value, n)} | getattr(value, "__dict__", {})
+
+
+def slots(kind: type) -> list[str]:
+    """The names of the slots that objects of a class have."""
+    found = [v for base in kind.__mro__ if "__slots__" in vars(base) for v in vars(base).values()]
+    return [v.__name__ for v in found if isinstance(v, MemberDescriptorType)]

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.alike import distinct
+from tapenet.autodiff.alike import distinct, slots
 from tapenet.autodiff.tape import CaptureError, Node, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import random as draws
@@ -291,11 +291,11 @@ class Reach:
         elif type(value).__module__.partition(".")[0] not in _TELLING:
             self._follow(type(value), words)
             defaults = {n: v for base in type(value).__mro__ if users(base.__module__) for n, v in vars(base).items()}
-            slots = _Slots(value)
+            filled = _Slots(value)
             if hasattr(value, "__dict__"):
                 self._namespaces.append(_Namespace(type(value).__qualname__, vars(value), None, defaults))
-            if [*slots]:
-                self._namespaces.append(_Namespace(type(value).__qualname__, slots))
+            if [*filled]:
+                self._namespaces.append(_Namespace(type(value).__qualname__, filled))
         elif "__wrapped__" in getattr(value, "__dict__", ()):  # of functions in disguise, such as compiled ones
             self._follow(vars(value)["__wrapped__"], words)
 
@@ -358,8 +358,7 @@ class _Slots(Mapping[str, Any]):
 
     def __init__(self, owner: Any) -> None:
         self._owner = owner
-        kinds = [v for base in type(owner).__mro__ if users(base.__module__) for v in vars(base).values()]
-        self._names = [kind.__name__ for kind in kinds if isinstance(kind, types.MemberDescriptorType)]
+        self._names = slots(type(owner))
 
     def __getitem__(self, name: str) -> Any:
         try:

@@ -13,6 +13,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -364,6 +365,35 @@ def test_what_does_not() -> None:
     f(X, ("a", 2.5))
     f(X, ("ab"[0], 5 / 2))
     assert len(f.variants) == 3
+
+
+class Private:
+    __slots__ = ("__a",)
+
+    def __init__(self, a: Any) -> None:
+        self.__a = a
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Private) and self.__a == other.__a
+
+    def __hash__(self) -> int:
+        return hash(self.__a)
+
+
+def test_private_slots_and_paths_are_compared_by_value() -> None:
+    f = tn.compile(lambda x, y: x + 1, backend="numpy")
+    for _ in range(2):
+        for value in (1, 1.0):
+            f(X, Private(value))
+    assert len(f.variants) == 2
+    path = Path("a", "b")
+    f(X, path)
+    assert str(path).startswith(path.parts[0])  # which the path then keeps
+    f(X, path)
+    f(X, Path("a", "b"))
+    assert len(f.variants) == 3
+    f(X, Path("a", "c"))
+    assert len(f.variants) == 4
 
 
 def test_arguments_by_name_after_a_gap() -> None:
