@@ -78,6 +78,7 @@ def first_call(
     call: Call,
     keep_grads: bool,
     build: Callable[[Program], Runner],
+    tell_unseen: Callable[[str], None],
 ) -> tuple[Any, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
 
@@ -110,9 +111,11 @@ def first_call(
         program = simplify(check(recorded.program), steps)
         variant = Variant(
             title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
-            dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None, watch.unseen,
+            dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
         )  # fmt: skip
         variant.holds()
+        for array in watch.unseen[:1]:
+            tell_unseen(array)  # it raises where warnings are errors
     except BaseException:
 
         def undo() -> None:

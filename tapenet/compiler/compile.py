@@ -249,7 +249,9 @@ class Compiled:
             return result if depends(result, call) else rebuild(result, _detached)
         self._captures += 1
         try:
-            result, variant = first_call(self.__wrapped__, self._parameters, key, call, self._keep_grads, self._build)
+            result, variant = first_call(
+                self.__wrapped__, self._parameters, key, call, self._keep_grads, self._build, self._warn_unseen
+            )
         except Connected:
             self._inline.add(key)
             return self._eager(call)
@@ -260,8 +262,6 @@ class Compiled:
             self._doubt = variant
         else:
             self._variants.setdefault(key, []).append(variant)
-            if variant.unseen:
-                self._warn_unseen(variant.unseen[0])
         return result
 
     def _build(self, program: Program) -> Runner:
@@ -296,7 +296,6 @@ class Compiled:
         """Say which array is read by plain NumPy, if by anything: that is done once, when the function is captured."""
         if self._warned_unseen:
             return
-        self._warned_unseen = True
         file, line = user_site()
         warnings.warn_explicit(
             f"{self._title} names {array}, and gives it to no op: what NumPy computes of it is computed once, when the "
@@ -306,6 +305,7 @@ class Compiled:
             file,
             line,
         )
+        self._warned_unseen = True  # not where it is an error, which the next call is then too
 
     # -- what there is -------------------------------------------------------------------------------------------
 

@@ -81,7 +81,6 @@ class Variant:
         places, values: names that the function reads, and what stood behind them.
         redone: None; or, if it raises `Resized` where values say another number of elements than when it was captured, the
             generators to put back then.
-        unseen: large arrays, in words, that the function reaches and gives to no op; a change in them goes unnoticed.
         fast: the code of a call with positional arguments, `fast(args)`; gives `MISS` where it does not apply.
     """
 
@@ -99,7 +98,6 @@ class Variant:
         places: list[Place | Contents],
         values: list[Any],
         redone: list[np.random.Generator] | None,
-        unseen: list[str],
     ) -> None:
         self.title = title
         self.key = key
@@ -113,7 +111,6 @@ class Variant:
         self.places = places
         self.values = values
         self.redone = redone
-        self.unseen = unseen
         self.fast: Callable[[tuple[Any, ...]], Any] = _never
         self.checks: bool = getattr(runner, "checks", False)
         #: Tensors from outside, with their leaves, and the hooks on these.

@@ -428,6 +428,26 @@ def test_what_is_in_lists_dicts_objects_and_small_arrays(compiled: Compile) -> N
         assert len(g.variants) == 3, i
 
 
+def test_the_warning_of_an_array_is_an_error_before_anything_is_done() -> None:
+    table, steps = np.ones(20_000), nn.Buffer(0.0)
+
+    def f(x: Any) -> Any:
+        steps.data = steps + 1
+        return x * np.exp(table).mean()
+
+    g = tn.compile(f, backend="numpy")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for _ in range(2):
+            with pytest.raises(tn.CompileWarning, match="gives it to no op"):
+                g(X)
+    assert steps.item() == 0
+    assert g.variants == ()
+    with pytest.warns(tn.CompileWarning):
+        g(X)
+    assert steps.item() == len(g.variants) == 1
+
+
 def test_a_large_array_that_no_op_is_given_is_told_of() -> None:
     table, frozen = np.ones(20_000), np.ones(20_000)
     frozen.flags.writeable = False
