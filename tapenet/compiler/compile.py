@@ -79,7 +79,8 @@ def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8
     - **State** is read and written where it is at each call: parameters, buffers, optimizer state, step counts,
       learning rates, schedules, the random generator, arrays that are given to ops. What the names in the function stand
       for is part of the program: numbers, what is in lists, dicts, sets and objects, small arrays that plain NumPy reads.
-      The function is captured anew when that changes.
+      The function is captured anew when that changes. To compare what is in a container takes time at each call, some
+      10 ns an entry: give a large one as an array.
     - **Results** have the structure that the function returned. Tensors among them are new and in no graph: put
       `backward()` inside. A gradient that an optimizer's step inside has used is None after the call, unless the
       function reads `.grad`, or adds to the gradient of the call before, or `keep_grads` is true; all others are as in
@@ -283,7 +284,9 @@ class Compiled:
             return
         self._warned = True
         file, line = user_site()
-        doubt = f" Of some no program could be made: {self._doubt}. Or another thread did that." if self._doubt else ""
+        doubt = (
+            f" Of some no program could be made: {self._doubt}. It may have been another thread." if self._doubt else ""
+        )
         warnings.warn_explicit(
             f"{self._title} was captured {self._captures} times, and runs uncompiled from now on where none of these "
             f"programs fits. {keeps_changing(self.variants, self._parameters)}{doubt}",

@@ -333,9 +333,11 @@ class Lowering:
                 raise CannotLower("it has an effect")
             if op.random and op.lower is None:
                 raise CannotLower("it draws random numbers")
-            for array in self._beside(op):
+            beside = self._beside(op)
+            if beside:
+                array = beside[0]
                 raise CannotLower(
-                    f"reads an array of {array.dtype} {array.shape} beside its arguments: give it as one of them"
+                    f"it reads an array of {array.dtype} {array.shape} beside its arguments: give it as one of them"
                 )
             values = read(op, self.builder, args, {"draw": self._draw} if op.random else {})
             found = [Spec(v.shape, v.dtype) for v in values]

@@ -50,7 +50,7 @@ class _Plan:
         _hosts(places)
         #: Where each run of instructions that are worked through block by block is in the body.
         self.runs: list[Run] = []
-        #: The line of the user's code that each statement comes from.
+        #: The line of the user's code that each statement comes from; of a run: of its last instruction.
         self._lines: list[str] = [""] * len(places.lines)
         position = 0
         while position < len(program.body):

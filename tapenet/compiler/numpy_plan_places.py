@@ -73,7 +73,7 @@ class Places(Arrays):
         """Find which results may be computed in the storage of the tensor they are written to."""
         #: The tensor whose storage a result may be computed in, and the views of the result that are written to it.
         self._updates: dict[Value, tuple[Reference, list[Instruction]]] = {}
-        #: Position of the last instruction behind which nothing says that the program is for other sizes.
+        #: Position of the last instruction that may find other sizes; before it nothing is written; -1 if there is none.
         self._sized_end = max((at for at, i in enumerate(self.program.body) if i.params.get("sized")), default=-1)
         #: Position of the last instruction that reads an argument, which may be a tensor's storage.
         self._given_end = -1

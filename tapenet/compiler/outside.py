@@ -267,7 +267,7 @@ class Reach:
                 self._follow(part, words if inside else f"inside {words}", inside=True)
         elif isinstance(value, types.BuiltinFunctionType):
             if isinstance(value.__self__, _CONTAINERS):
-                self._follow(value.__self__, f"that of {words}")
+                self._follow(value.__self__, f"bound to {words}")
         elif isinstance(value, Op):
             # A forward that has an effect, or draws, is called at each replay, and may do what it likes.
             called = value.effect or value.random

@@ -331,7 +331,7 @@ def test_changing_an_array_and_what_a_bound_method_changes() -> None:
         return x
 
     assert "changed the array that is the closure variable 'table'" in refused(changes_array, X)
-    assert "changed the list that is that of the closure variable 'note'" in refused(calls_append, X)
+    assert "changed the list that is bound to the closure variable 'note'" in refused(calls_append, X)
     np.testing.assert_array_equal(table, 1)
     assert seen == []
 
