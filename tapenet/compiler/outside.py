@@ -50,12 +50,10 @@ _OTHERS = _TELLING | sys.stdlib_module_names
 #: Bytes of an array up to which its contents are compared at each call, where plain NumPy may have read them: of one that has
 #: a name, and of one that is in a container, with many others that the function may not use.
 _NAMED, _INSIDE = 1 << 16, 1 << 12
-#: Methods that Python calls without their names being in the code.
-_SPECIAL = frozenset(
-    {"__getitem__", "__len__", "__iter__", "__next__", "__contains__", "__bool__", "__int__", "__float__", "__index__",
-     "__getattr__", "__enter__", "__exit__", "__neg__", "__add__", "__radd__", "__sub__", "__rsub__", "__mul__", "__rmul__",
-     "__truediv__", "__rtruediv__", "__pow__", "__rpow__", "__matmul__", "__rmatmul__"}
-)  # fmt: skip
+#: Run where a class is called: of what is only an instance nobody calls them again.
+_MAKING = ("__new__", "__init__", "__post_init__")
+#: What methods are in the mapping of a class.
+_METHODS = (types.FunctionType, staticmethod, classmethod)
 
 
 def same(before: Any, now: Any) -> bool:
@@ -226,6 +224,8 @@ class Reach:
         self._seen: dict[int, Any] = {}
         self._places: set[tuple[int, str]] = set()
         self._namespaces: list[_Namespace] = []
+        #: The classes among them, by id.
+        self._classes: set[int] = set()
         #: Names in the code, and among them those of attributes that it sets.
         self._names = {"forward", "__call__"}
         self._set: set[str] = set()
@@ -277,19 +277,20 @@ class Reach:
             if users(value.__name__):
                 self._namespaces.append(_Namespace(value.__name__, vars(value)))
         elif isinstance(value, type):
-            for base in value.__mro__:
-                if users(base.__module__) and (base is value or id(base) not in self._seen):
-                    self._seen[id(base)] = base
-                    self._namespaces.append(_Namespace(base.__qualname__, vars(base), base))
+            self._class(value)
+            if users(value.__module__):
+                own = {name: part for base in reversed(value.__mro__) for name, part in vars(base).items()}
+                for name in _MAKING:
+                    self._follow(own.get(name), words)
         elif hasattr(type(value), "_fingerprint"):
             for module in value.modules():
                 self._seen[id(module)] = module
                 self.modules.append(module)
-                self._follow(type(module), words)
+                self._class(type(module))
                 for name, part in vars(module).items():
                     self._follow(part, f"{type(module).__name__}.{name}")
         elif type(value).__module__.partition(".")[0] not in _TELLING:
-            self._follow(type(value), words)
+            self._class(type(value))
             defaults = {n: v for base in type(value).__mro__ if users(base.__module__) for n, v in vars(base).items()}
             filled = _Slots(value)
             if hasattr(value, "__dict__"):
@@ -299,13 +300,21 @@ class Reach:
         elif "__wrapped__" in getattr(value, "__dict__", ()):  # of functions in disguise, such as compiled ones
             self._follow(vars(value)["__wrapped__"], words)
 
+    def _class(self, value: type) -> None:
+        for base in value.__mro__:
+            if users(base.__module__) and id(base) not in self._classes:
+                self._classes.add(id(base))
+                self._namespaces.append(_Namespace(base.__qualname__, vars(base), base))
+
     def _look_into(self, namespace: _Namespace) -> None:
         title, holder, owner, defaults = namespace
         names = self._names & {*holder, *defaults}
         if owner is None:
             names |= self._set.intersection(holder) if isinstance(holder, _Slots) else self._set
         else:
-            names |= {name for name in _SPECIAL & {*holder} if isinstance(holder[name], types.FunctionType)}
+            # Python calls special methods without their names being in the code.
+            special = {name for name, value in holder.items() if name.startswith("__") and isinstance(value, _METHODS)}
+            names |= special.difference(_MAKING)
         for name in sorted(names):
             if isinstance(defaults.get(name), types.FunctionType):
                 continue

@@ -6,6 +6,7 @@ import functools
 import types
 import warnings
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -426,6 +427,126 @@ def test_what_is_in_lists_dicts_objects_and_small_arrays(compiled: Compile) -> N
             change()
         np.testing.assert_allclose(g(X).data, f(tn.tensor(X)).data, rtol=1e-6, err_msg=str(i))
         assert len(g.variants) == 3, i
+
+
+RATE = 2.0
+
+
+class Special:
+    """Its special methods read a global."""
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        key["value"] = value * RATE
+
+    def __mod__(self, x: Any) -> Any:
+        return x * RATE
+
+    def __lt__(self, other: Any) -> bool:
+        return other < RATE
+
+    def __eq__(self, other: object) -> bool:
+        return other == RATE
+
+    def __hash__(self) -> int:
+        return int(RATE)
+
+    def __class_getitem__(cls, x: Any) -> Any:
+        return x * RATE
+
+
+class Made:
+    """So do the methods that make it."""
+
+    def __init__(self, x: Any) -> None:
+        self.value = x * RATE
+
+
+class New:
+    value: Any
+
+    def __new__(cls, x: Any) -> New:
+        made = super().__new__(cls)
+        made.value = x * RATE
+        return made
+
+
+@dataclass
+class Completed:
+    value: Any
+
+    def __post_init__(self) -> None:
+        self.value = self.value * RATE
+
+
+class Inheriting(Completed):
+    pass
+
+
+def _set_item(x: Any) -> Any:
+    found: dict[str, Any] = {}
+    SPECIAL[found] = x
+    return found["value"]
+
+
+SPECIAL: Any = Special()
+BY_NAME: Any = {"made": Made}
+
+
+@backends
+@pytest.mark.parametrize(
+    "f",
+    [
+        _set_item,
+        lambda x: SPECIAL % x,
+        lambda x: x * (1 if SPECIAL < 2.5 else 2),
+        lambda x: x * (1 if SPECIAL == 2 else 2),
+        lambda x: x * hash(SPECIAL),
+        lambda x: Special[x],  # type: ignore[misc]
+        lambda x: Made(x).value,
+        lambda x: BY_NAME["made"](x).value,
+        functools.partial(lambda x, made: made(x).value, made=Made),
+        lambda x: New(x).value,
+        lambda x: Completed(x).value,
+        lambda x: Inheriting(x).value,
+    ],
+)
+def test_what_special_methods_and_constructors_read(compiled: Compile, monkeypatch: pytest.MonkeyPatch, f: Any) -> None:
+    g = compiled(f)
+    for rate in (2.0, 3.0):
+        monkeypatch.setitem(globals(), "RATE", rate)
+        for _ in range(2):
+            np.testing.assert_array_equal(g(X).data, f(tn.tensor(X)).data)
+    assert len(g.variants) == 2
+
+
+def test_the_constructor_of_a_class_that_is_not_named_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Made(1.0)
+    f = tn.compile(lambda x: x * made.value, backend="numpy")
+    for rate in (2.0, 3.0):
+        monkeypatch.setitem(globals(), "RATE", rate)
+        f(X)
+    assert len(f.variants) == 1
+
+
+def test_private_slots_are_watched() -> None:
+    class Private:
+        __slots__ = ("__rate",)
+
+        def __init__(self) -> None:
+            self.faster(2.0)
+
+        def faster(self, rate: float) -> None:
+            self.__rate = rate
+
+        def scale(self, x: Any) -> Any:
+            return x * self.__rate
+
+    private = Private()
+    f = tn.compile(lambda x: private.scale(x), backend="numpy")
+    for rate in (2.0, 3.0):
+        private.faster(rate)
+        np.testing.assert_array_equal(f(X).data, rate * X)
+    assert len(f.variants) == 2
 
 
 def test_the_warning_of_an_array_is_an_error_before_anything_is_done() -> None:
