@@ -170,7 +170,8 @@ class Contents:
         """Put back what was in it."""
         holder = self.holder
         if isinstance(holder, np.ndarray):
-            holder[...] = np.frombuffer(before, holder.dtype).reshape(holder.shape)
+            if holder.flags.writeable:  # else it shows another's memory, which is put back there
+                holder[...] = np.frombuffer(before, holder.dtype).reshape(holder.shape)
         elif isinstance(holder, list):
             holder[:] = before
         else:

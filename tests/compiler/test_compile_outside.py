@@ -576,6 +576,23 @@ def test_a_failed_capture_leaves_everything_as_it_was() -> None:
     assert len(g.variants) == 1
 
 
+def test_what_a_read_only_view_shows_is_put_back_where_it_is() -> None:
+    numbers = np.zeros(4)
+    a_view = numbers[:2]  # which is met first
+    a_view.flags.writeable = False
+    kept: list[int] = []
+
+    def f(x: Any) -> Any:
+        numbers[0] = 5
+        kept.append(1)
+        raise KeyError(a_view[0])
+
+    for _ in range(2):
+        with pytest.raises(KeyError, match="5"):
+            tn.compile(f, backend="numpy")(X)
+        assert a_view[0] == numbers[0] == len(kept) == 0
+
+
 def test_a_failed_build_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
     b = nn.Buffer(0.0)
 
