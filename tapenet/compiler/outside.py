@@ -26,6 +26,7 @@ import numpy as np
 from tapenet.autodiff.alike import distinct, slots
 from tapenet.autodiff.tape import CaptureError, Node, Tape
 from tapenet.autodiff.tensor import Tensor
+from tapenet.kernels.threads import KERNELS
 from tapenet.ops import random as draws
 from tapenet.ops.op import Op
 from tapenet.ops.random import equal_states, generator
@@ -475,7 +476,7 @@ class Watch:
         self._clocks = _clocks()
         self._alone: bool | None = None
         #: The threads that ask for the process's generator from now on.
-        self._asked = draws.asked = set[int]()
+        self._asked = draws.asked = set()
 
     def leave_out(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
         """Leave out the arrays that share memory with one of these, which the program reads where they are."""
@@ -507,6 +508,8 @@ class Watch:
             if self.alone():
                 raise
             return str(error)
+        finally:
+            draws.asked = None
         return None
 
     def _check(self, recorded: Drawn) -> None:
@@ -517,7 +520,6 @@ class Watch:
             if not place.like(before, now):
                 raise CaptureError(self._refusal(place, before, now))
         self._check_random(recorded)
-        draws.asked = None
 
     def _refusal(self, place: Place | Contents, before: Any, now: Any) -> str:
         while_captured = "while it was captured; a replay would not do it again"
@@ -575,13 +577,14 @@ class Watch:
 
 
 def _clocks() -> dict[int, Any]:
-    """How long each other thread has run so far. Where the system does not tell, that is something new each time."""
+    """How long each other thread has run and waited so far, and how often. Where the system does not tell, that is something
+    new each time. Threads that run kernels change nothing of the user's."""
     found: dict[int, Any] = {}
     for thread in threading.enumerate():
-        if thread is not threading.current_thread():
+        if thread is not threading.current_thread() and not thread.name.startswith(KERNELS):
             try:
                 with open(f"/proc/self/task/{thread.native_id}/schedstat") as file:
-                    found[id(thread)] = file.read().partition(" ")[0]
+                    found[id(thread)] = file.read()
             except OSError:
                 found[id(thread)] = object()
     return found

@@ -14,6 +14,8 @@ from tapenet.native.processor import processors
 #: Multiply-adds from which a second thread pays: half a millisecond. To wake it and to be woken when it is done takes some
 #: 50 µs each; and what the next kernel reads that another core has written comes up to four times as slowly as its own.
 WORTH = 30_000_000
+#: How the names of the threads begin.
+KERNELS = "tapenet kernels"
 
 
 def deal(work: Callable[[int, int], None], length: int, cost: int) -> None:
@@ -72,7 +74,7 @@ def _claim(task: list[Any]) -> None:
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, processors() - 1), "tapenet")
+    return ThreadPoolExecutor(max(1, processors() - 1), KERNELS)
 
 
 if hasattr(os, "register_at_fork"):

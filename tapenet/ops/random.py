@@ -65,8 +65,9 @@ def generator(rng: np.random.Generator | int | None = None) -> np.random.Generat
     """
     global _default
     if rng is None:
-        if asked is not None:
-            asked.add(get_ident())
+        known = asked  # read once: another thread may end the watch meanwhile
+        if known is not None:
+            known.add(get_ident())
         if _default is None:
             _default = np.random.default_rng()
         return _default

@@ -19,6 +19,8 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.autodiff.tape import local
+from tapenet.kernels import threads
+from tapenet.ops import random as draws
 from tests.compiler.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
@@ -489,6 +491,65 @@ def test_the_warning_tells_of_captures_that_gave_no_program(another: _Another) -
     with pytest.warns(tn.CompileWarning, match=words):
         np.testing.assert_allclose(f(X).data, 2 * X)
     assert f.variants == ()
+
+
+def test_nothing_is_noted_of_draws_once_a_capture_has_ended(another: _Another) -> None:
+    numbers = [2.0]
+    for act in (lambda: None, lambda: numbers.append(1.0)):
+        another.does(act)
+        f = tn.compile(lambda x: another(x) * numbers[0], backend="numpy")
+        f(X)
+        assert draws.asked is None
+    assert f.variants == ()
+
+
+def test_a_watch_of_draws_may_end_while_another_thread_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At each line of what asks, in turn."""
+    code, before = draws.generator.__code__, sys.gettrace()
+    reached = 0
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        nonlocal reached
+        if frame.f_code is code:
+            if event == "line":
+                reached += 1
+                if reached == at:
+                    draws.asked = None
+            return trace
+        return None
+
+    at = 0
+    while reached == at:
+        at, reached = at + 1, 0
+        monkeypatch.setattr(draws, "asked", set())
+        sys.settrace(trace)
+        try:
+            draws.generator()
+        finally:
+            sys.settrace(before)
+        reached = min(reached, at)
+    assert at > 3
+
+
+def test_the_threads_of_kernels_are_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "processors", lambda: 2)
+    kept: list[int] = []
+
+    def f(x: Any) -> Any:
+        ran = threading.Event()
+
+        def work(first: int, last: int) -> None:
+            if first == 0:
+                ran.wait()  # until the other part is done, by a thread of its own
+            else:
+                ran.set()
+
+        threads.deal(work, 2, threads.WORTH)
+        kept.append(1)
+        return x * 2
+
+    assert "changed the list that is the closure variable 'kept' (0 entries before, 1 after)" in refused(f, X)
+    assert kept == []
 
 
 def test_a_failed_capture_takes_back_nothing_of_another_thread(another: _Another) -> None:
