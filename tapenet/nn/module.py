@@ -104,13 +104,13 @@ class Module(Tree):
         state = local.state
         outer = state.scope
         try:
-            state.scope = self._scopes[outer]
+            scope = self._scopes[outer]
         except (AttributeError, KeyError):
             scope = self._scope(outer)
             hooks = getattr(self, "_hooks", None)
             if hooks:
-                state.scope = scope
                 try:
+                    state.scope = scope
                     out = call_with_hooks(self, hooks, args if x is _NOTHING else (x, *args), kwargs)
                 except Exception as error:
                     hide(error)
@@ -120,8 +120,8 @@ class Module(Tree):
                 if out is None:
                     _warn_of_none(self)
                 return out
-            state.scope = scope  # last: no interrupt comes before the next line
         try:
+            state.scope = scope
             if args or kwargs or x is _NOTHING:
                 out = self.forward(*(() if x is _NOTHING else (x,)), *args, **kwargs)
             else:

@@ -13,6 +13,7 @@ or nothing; and once parameters and optimizer are what they were, a step gives w
 from __future__ import annotations
 
 import dis
+import faulthandler
 import functools
 import os
 import signal
@@ -201,6 +202,7 @@ class Tracer:
         self.where = ""
 
     def __enter__(self) -> Tracer:
+        sys._getframe().f_trace_opcodes = True  # Python 3.12 traces none where no frame has asked before
         sys.settrace(self.enter)
         return self
 
@@ -228,7 +230,7 @@ class Tracer:
                 else:
                     here = name.startswith(_ALLOCATES)
                 before, calls = at, self.calls
-                if here:
+                if here and frame.f_lineno is not None:  # else a generator is being closed, where nothing can be raised
                     self.happens(frame)
             return trace
 
@@ -366,6 +368,7 @@ def in_child(function: Callable[[], Any]) -> str | None:
         child = os.fork()
     if child == 0:
         text = "it does not end"
+        faulthandler.disable()  # that it may die is known
         try:
             function()
             text = ""
