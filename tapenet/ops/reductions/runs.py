@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-#: Numbers in a run. In fewer, calls of BLAS take longer than its sums; in more, they are less exact.
-RUN = 1 << 12
+#: Numbers in a run. Four times as many are summed some 4 % faster, but with an error of 3e-6 where BLAS's registers are short,
+#: of so many 4e-8.
+RUN = 1 << 10
 #: Numbers of a column in a run.
 COLUMN = 1 << 7
 #: From how many numbers on there are runs: for fewer the calls that make them take longer than they are worth.
