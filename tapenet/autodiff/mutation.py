@@ -122,33 +122,38 @@ def wrote(place: NDArray[Any] | Region, by: str) -> None:
 
 
 class _Index:
-    """All writes by their first byte, to find those that meet a saved array without looking at each."""
+    """All writes later than `since` by their first byte, to find those that meet a saved array without looking at each."""
 
-    __slots__ = ("ends", "firsts", "latest", "writes")
+    __slots__ = ("ends", "firsts", "latest", "since", "writes")
 
-    def __init__(self, latest: int, writes: list[Write]) -> None:
+    def __init__(self, latest: int, since: int, writes: list[Write]) -> None:
         self.latest = latest
+        self.since = since
         self.writes = sorted(writes, key=lambda write: write.where.first)
         self.firsts = [write.where.first for write in self.writes]
         #: The largest end among the writes up to and with each.
         self.ends = list(itertools.accumulate((write.where.end for write in self.writes), max))
 
 
-_index = _Index(0, [])
+_index = _Index(0, 0, [])
 
 
-def _indexed() -> _Index:
+def _indexed(number: int) -> _Index:
+    """The writes later than a node's number."""
     global _index
-    if _index.latest != latest:
-        _index = _Index(latest, list(_writes.values()))
-    return _index
+    index, now = _index, latest
+    if index.latest != now or index.since > number:
+        # Most writes of a long program are earlier. Twice as far back as asked for, since older nodes come next.
+        since = 2 * number - now
+        index = _index = _Index(now, since, [w for w in list(_writes.values()) if w.writer.number > since])
+    return index
 
 
 def stale(node: Node) -> tuple[str, str] | None:
     """The name of a saved array that was written after the node was made, and what wrote it; else None."""
     from bisect import bisect_left  # seldom needed; `import tapenet` stays fast
 
-    index = _indexed()
+    index = _indexed(node.number)
     for slot in node.saved_slots:
         for value in _arrays(getattr(node, slot, None)):
             saved = region(value)

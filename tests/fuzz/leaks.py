@@ -121,10 +121,7 @@ def watched() -> Iterator[None]:
         yield
     finally:
         tracemalloc.stop()
-        gc.enable()
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()  # the tests again, which are frozen once they are collected
+        gc.enable()  # what is frozen stays so: to look through all tests again takes seconds
 
 
 def check(case: Case) -> None:
