@@ -58,9 +58,10 @@ LAYERS = [
 OPTIMIZERS = [
     "optim.SGD(net.parameters(), lr=0.1)",
     "optim.SGD(net.parameters(), lr=0.1, momentum=0.9, nesterov=True)",
-    "optim.Adam(net.parameters(), lr=optim.step_decay(0.01, 2))",
-    "optim.AdamW([{'params': [p], 'lr': 0.01} for p in net.parameters()])",
-    "optim.LAMB(net.parameters())",
+    # A large eps: of a gradient that is rounding alone they would make full steps.
+    "optim.Adam(net.parameters(), lr=optim.step_decay(0.01, 2), eps=1e-3)",
+    "optim.AdamW([{'params': [p], 'lr': 0.01} for p in net.parameters()], eps=1e-3)",
+    "optim.LAMB(net.parameters(), eps=1e-3)",
 ]
 #: How the gradients come about: lines of the step between `zero_grad()` and `opt.step()`.
 GRADIENTS = {

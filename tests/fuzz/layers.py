@@ -170,7 +170,7 @@ def _options(draw: Any, kind: str, given: dict[str, Any], theirs: Any, ours: Any
         if isinstance(usual, bool):
             found[name] = draw(st.booleans())
         elif isinstance(usual, float):
-            found[name] = usual * draw(st.sampled_from([0.5, 0.9, 1.5]))
+            found[name] = usual * draw(st.sampled_from([0.5, 0.9, 1.5 if usual < 0.6 or usual >= 1 else 1.001]))
         elif name in _WORDS:
             found[name] = draw(st.sampled_from(_WORDS[name]))
         elif isinstance(usual, int) and name in ("stride", "padding", "dilation", "kernel_size", "p"):
