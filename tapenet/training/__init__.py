@@ -1,0 +1,1 @@
+"""The way from a model to a trained one: a loop, its state, what watches it, and what is kept."""
