@@ -13,6 +13,7 @@ from tapenet.autodiff import updaters
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import WIDE, is_low, rounded, widened
+from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import Parameters, arranged, named_parameters
 
 
@@ -29,9 +30,10 @@ class MasterWeights:
     With `tn.autocast` none of this is needed: parameters stay float32 there, and ops round.
 
     Args:
-        optimizer: makes the optimizer, such as `optim.Adam`; called with (name, tensor) pairs, or groups of them.
+        optimizer: makes the optimizer, such as `optim.Adam`; called with (name, tensor) pairs, or groups of them. Or an
+            optimizer without parameters, such as `optim.Adam(lr=1e-3)`, which is bound to the master weights.
         params: tensors, (name, tensor) pairs, a module, or a list of groups of these, as every optimizer takes them.
-        **options: further arguments for `optimizer`.
+        **options: further arguments for a function `optimizer`.
 
     Attributes:
         optimizer: the optimizer over the master weights. Its groups and learning rate may be changed.
@@ -45,7 +47,7 @@ class MasterWeights:
     (['float32', 'float32'], 'float16')
     """
 
-    def __init__(self, optimizer: Callable[..., Any], params: Parameters, **options: Any) -> None:
+    def __init__(self, optimizer: Callable[..., Any] | Optimizer, params: Parameters, **options: Any) -> None:
         #: By the parameter's id, each with its master weight: one that is given twice has one, and the optimizer sees it.
         found: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -57,7 +59,8 @@ class MasterWeights:
         grouped = isinstance(groups, (list, tuple)) and len(groups) > 0 and isinstance(groups[0], dict)
         given = [{**g, "params": masters(g["params"])} for g in groups] if grouped else masters(params)
         self._pairs = list(found.values())
-        self.optimizer = optimizer(given, **options)
+        make = optimizer.bind if isinstance(optimizer, Optimizer) else optimizer
+        self.optimizer: Any = make(given, **options)
         #: What `updaters` keeps: the parameters by id, and those that came to the model since.
         self._updated: dict[int, Tensor] = {}
         self._newcomers: list[updaters.Newcomers] = []

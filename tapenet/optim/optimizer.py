@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -33,6 +33,8 @@ from tapenet.optim.storage import Clock, Slot, Storage, segments
 State = dict[str, Any]
 #: Where parameters of a group are, of one dtype and next to each other.
 _Segment = tuple[ParamGroup, Any]
+#: The attributes that an optimizer without parameters does not have.
+_OF_PARAMETERS = ("groups", "_slots", "_params", "_segments", "_arrays")
 
 
 class Optimizer:
@@ -41,7 +43,7 @@ class Optimizer:
 
     >>> import numpy as np, tapenet as tn
     >>> class Lion(tn.optim.Optimizer):
-    ...     def __init__(self, params, lr=1e-4, betas=(0.9, 0.99)):
+    ...     def __init__(self, params=None, lr=1e-4, betas=(0.9, 0.99)):
     ...         super().__init__(params, lr=lr, betas=betas)
     ...     def states(self, options):
     ...         return {"exp_avg": 0.0}
@@ -63,9 +65,20 @@ class Optimizer:
     A parameter whose `.grad` is None is left alone, its state and its number of updates too. Gradients are
     taken as they are: a nan makes the parameter nan (`clip_grad_norm` and `clip_grad_value` refuse it).
 
+    Made without parameters it waits for `bind`, which whoever trains a model calls.
+
     Attributes:
         groups: the parameter groups, dicts with "params" and the group's options; these may be changed later.
     """
+
+    # What there is only once there are parameters, so that a step need not ask: see `__getattr__`.
+    groups: list[ParamGroup]
+    _slots: list[Slot]
+    _params: list[Tensor]
+    #: Where the parameters are, with the group they belong to.
+    _segments: list[_Segment]
+    #: Each parameter with the array it had when its storage was found.
+    _arrays: list[tuple[Tensor, Any]]
 
     @boundary
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -74,12 +87,12 @@ class Optimizer:
             check_keywords(cls.__name__, cls.__init__, kwargs)
         return super().__new__(cls)
 
-    def __init__(self, params: Parameters, *, lr: float | Schedule, **options: Any) -> None:
+    def __init__(self, params: Parameters = None, *, lr: float | Schedule, **options: Any) -> None:
         """Make an optimizer of these parameters.
 
         Args:
             params: tensors, (name, tensor) pairs, a module, or a list of groups: dicts with "params" and the
-                options in which the group differs.
+                options in which the group differs. None, if they are to come by `bind`.
             lr: the learning rate, a number or a function of the number of steps taken so far.
             **options: further options, where a group does not give its own. They too may be functions of the step:
                 momentum=linear(0.85, 0.95, 1000).
@@ -88,28 +101,70 @@ class Optimizer:
             ValueError: no parameters, one given twice or without need of a gradient, an option out of range.
             TypeError: something that is no tensor, or an unknown option.
         """
-        self.groups: list[ParamGroup] = []
         self._defaults = {"lr": lr, **options}
         self._title = type(self).__name__
         self._writer = f"{self._title}.step"
-        self._slots: list[Slot] = []
-        self._params: list[Tensor] = []
-        #: Where the parameters are, with the group they belong to.
-        self._segments: list[_Segment] = []
-        #: Each parameter with the array it had when its storage was found.
-        self._arrays: list[tuple[Tensor, Any]] = []
-        #: `tape.epoch` as it was when it was last seen that they have these.
+        #: `tape.epoch` as it was when it was last seen that the parameters have their arrays.
         self._epoch = 0
         #: What `updaters` keeps: the parameters by id, and those that came to the model since.
         self._updated: dict[int, Tensor] = {}
         self._newcomers: list[updaters.Newcomers] = []
         #: How many steps were taken; a schedule's argument.
         self._count = 0
-        if isinstance(params, (list, tuple)) and params and isinstance(params[0], dict):
-            for group in params:
-                self.add_param_group(group)
+        if params is None:
+            self._check_options(self._title, self._defaults)
         else:
-            self.add_param_group({"params": params})
+            self.bind(params)
+
+    @property
+    def bound(self) -> bool:
+        """Whether it has parameters."""
+        return "groups" in vars(self)
+
+    def bind(self, params: Parameters) -> Self:
+        """Give parameters to an optimizer that was made without; returns itself.
+
+        >>> import tapenet as tn
+        >>> opt = tn.optim.SGD(lr=0.1)
+        >>> opt
+        SGD without parameters: lr=0.1, momentum=0.0, dampening=0.0, weight_decay=0.0, nesterov=False, maximize=False
+        >>> opt.bind([tn.tensor([1.0, 2.0], requires_grad=True)]).bound
+        True
+
+        Raises:
+            RuntimeError: it has parameters.
+            ValueError, TypeError: as at construction; then it has none still.
+        """
+        if self.bound:
+            raise RuntimeError(
+                f"{self._title}.bind: it has its {len(self._params)} parameters already, and their state. Make an optimizer "
+                "for each model; more parameters of the same one are added by add_param_group"
+            )
+        self.groups, self._slots, self._params, self._segments, self._arrays = [], [], [], [], []
+        try:
+            if isinstance(params, (list, tuple)) and params and isinstance(params[0], dict):
+                for group in params:
+                    self.add_param_group(group)
+            else:
+                self.add_param_group({"params": params})
+        except BaseException:
+            for name in _OF_PARAMETERS:
+                delattr(self, name)
+            self._updated = {}
+            raise
+        return self
+
+    if not TYPE_CHECKING:  # a checker would take any name for an attribute
+
+        def __getattr__(self, name: str) -> Any:
+            """Called for what is not there: an optimizer without parameters was asked for something about them."""
+            title = type(self).__name__
+            if name in _OF_PARAMETERS:
+                raise RuntimeError(
+                    f"this {title} was made without parameters. Give them, {title}(net.parameters(), ...), or later, "
+                    "opt.bind(net.parameters()); tn.Network.use and tn.training.fit bind it to the model they train"
+                )
+            raise AttributeError(f"{title!r} object has no attribute {name!r}", name=name, obj=self)
 
     # -- what each kind of optimizer says --------------------------------------------------------------------
 
@@ -164,8 +219,7 @@ class Optimizer:
             what = f"has no option {', '.join(map(repr, sorted(unknown)))}" if unknown else "needs 'params'"
             raise TypeError(f"{where}: a group {what}; its keys are params, {', '.join(self._defaults)}")
         options = {**self._defaults, **group}
-        check_rate(where, options["lr"])
-        self.check(ParamGroup(options).at(self._count))
+        self._check_options(where, options)
         named = named_parameters(group["params"], where)
         given = {id(slot.param): slot.name for slot in self._slots}
         for name, param in named:
@@ -187,6 +241,10 @@ class Optimizer:
         updaters.enter(self, self._params)
         bump()
 
+    def _check_options(self, where: str, options: Group) -> None:
+        check_rate(where, options["lr"])
+        self.check(ParamGroup(options).at(self._count))
+
     @property
     def param_groups(self) -> list[ParamGroup]:
         """PyTorch's name of `groups`."""
@@ -199,7 +257,7 @@ class Optimizer:
         Raises:
             ValueError: the groups have different ones.
         """
-        rates = [self._rate(group) for group in self.groups]
+        rates = [self._rate(group) for group in self._having_rates()]
         if any(rate != rates[0] for rate in rates):
             raise ValueError(f"the groups have different learning rates, {rates}: read opt.groups[i]['lr']")
         return rates[0]
@@ -207,8 +265,11 @@ class Optimizer:
     @lr.setter
     def lr(self, value: float | Schedule) -> None:
         check_rate(self._title, value)
-        for group in self.groups:
+        for group in self._having_rates():
             group["lr"] = value
+
+    def _having_rates(self) -> Sequence[Group]:
+        return self.groups if self.bound else [self._defaults]
 
     def _rate(self, group: Group) -> float:
         lr = group["lr"]
@@ -461,11 +522,12 @@ class Optimizer:
         return found
 
     def __repr__(self) -> str:
+        if not self.bound:
+            return f"{self._title} without parameters: {_options_shown(self._defaults)}"
         size = sum(p.size for p in self._params)
         lines = [f"{self._title} over {len(self._params)} parameters, {size:,} elements"]
         for i, group in enumerate(self.groups):
-            text = ", ".join(f"{n}={_shown(v)}" for n, v in group.items() if n != "params")
-            lines.append(f"  group {i}: {len(group['params'])} parameters, {text}")
+            lines.append(f"  group {i}: {len(group['params'])} parameters, {_options_shown(group)}")
         return "\n".join(lines)
 
 
@@ -528,6 +590,10 @@ class _RecordedStep:
 
         advance.__name__ = ", ".join(names)
         return advance
+
+
+def _options_shown(group: Group) -> str:
+    return ", ".join(f"{name}={_shown(value)}" for name, value in group.items() if name != "params")
 
 
 def _shown(option: Any) -> str:

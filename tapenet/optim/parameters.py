@@ -32,8 +32,19 @@ def named_parameters(params: Parameters, who: str) -> list[tuple[str, Tensor]]:
         raise TypeError(f"{who} numbers its parameters, and a set has no order: give a list")
     if isinstance(params, dict):
         params = params.items()
-    elif hasattr(params, "named_parameters"):
+    elif hasattr(params, "named_parameters") and not isinstance(params, type):
         params = params.named_parameters()
+    if isinstance(params, str) or not isinstance(params, Iterable):
+        if callable(params):
+            name = getattr(params, "__name__", type(params).__name__)
+            what = f"{name} itself; call it: {name}()"
+        elif isinstance(params, (int, float)):
+            what = f"the number {params}; options go by name, as in lr={params}"
+        else:
+            what = (
+                f"{type(params).__name__} {params!r}; give net.parameters(), a list of tensors, or (name, tensor) pairs"
+            )
+        raise TypeError(f"{who} takes parameters first, and got {what}")
     found = []
     for i, entry in enumerate(params):
         name, tensor = entry if isinstance(entry, tuple) and len(entry) == 2 else (None, entry)

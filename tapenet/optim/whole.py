@@ -47,7 +47,7 @@ class WholeOptimizer(Optimizer):
             [0. , 1. ]], requires_grad=True)
     """
 
-    def __init__(self, params: Parameters, *, lr: float | Schedule, **options: Any) -> None:
+    def __init__(self, params: Parameters = None, *, lr: float | Schedule, **options: Any) -> None:
         self._scratch: dict[Any, Array] = {}
         super().__init__(params, lr=lr, **options)
 

@@ -49,7 +49,7 @@ class Adafactor(WholeOptimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-2,
         beta2_decay: float = -0.8,
         eps: tuple[float | None, float] = (None, 1e-3),

@@ -33,7 +33,7 @@ class RMSprop(Optimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
@@ -98,7 +98,7 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-2,
         lr_decay: float = 0.0,
         weight_decay: float = 0.0,
@@ -147,7 +147,7 @@ class Adadelta(Optimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1.0,
         rho: float = 0.9,
         eps: float = 1e-6,
@@ -198,7 +198,7 @@ class Rprop(Optimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-2,
         etas: tuple[float, float] = (0.5, 1.2),
         step_sizes: tuple[float, float] = (1e-6, 50),

@@ -80,7 +80,7 @@ class LBFGS(WholeOptimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1.0,
         max_iter: int = 20,
         max_eval: int | None = None,

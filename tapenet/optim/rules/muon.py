@@ -62,7 +62,7 @@ class Muon(WholeOptimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-3,
         weight_decay: float = 0.1,
         momentum: float = 0.95,

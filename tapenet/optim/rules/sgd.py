@@ -28,7 +28,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-3,
         momentum: float = 0.0,
         dampening: float = 0.0,
@@ -97,7 +97,7 @@ class ASGD(Optimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-2,
         lambd: float = 1e-4,
         alpha: float = 0.75,

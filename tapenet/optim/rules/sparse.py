@@ -39,7 +39,7 @@ class SparseAdam(WholeOptimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,

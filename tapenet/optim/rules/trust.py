@@ -64,7 +64,7 @@ class LAMB(WholeOptimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-3,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
@@ -155,7 +155,7 @@ class LARS(WholeOptimizer):
 
     def __init__(
         self,
-        params: Parameters,
+        params: Parameters = None,
         lr: float | Schedule = 1e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
