@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tapenet.autodiff.control import cond, fori, scan
     from tapenet.autodiff.precision import autocast
     from tapenet.compiler.compile import CompileWarning, compile
+    from tapenet.files.saving import load, save
     from tapenet.profiling.profile import profile
 
 __version__ = "0.1.0"
@@ -62,6 +63,7 @@ __all__ = [
     "hvp",
     "is_grad_enabled",
     "linalg",
+    "load",
     "metrics",
     "nn",
     "no_grad",
@@ -70,6 +72,7 @@ __all__ = [
     "profile",
     "random",
     "sample",
+    "save",
     "scan",
     "tape",
     "tensor",
@@ -90,7 +93,9 @@ _INSIDE = {
     "compile": "compiler.compile",
     "cond": "autodiff.control",
     "fori": "autodiff.control",
+    "load": "files.saving",
     "profile": "profiling.profile",
+    "save": "files.saving",
     "scan": "autodiff.control",
 }
 
