@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from tapenet.drawing.passes.measures import Measure, Scale, paint
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.style import LIGHT
 from tapenet.drawing.text import escaped_in
+from tapenet.drawing.write import write
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
 _DPI = 192
@@ -183,9 +182,9 @@ class Picture:
             data = self._bytes(suffix)
         except RenderError as error:
             beside = path.with_suffix(".dot")
-            _write(beside, self.dot.encode())
+            write(beside, self.dot.encode())
             raise RenderError(f"{error}\nThe graph itself is in {beside}.", error.tries) from None
-        _write(path, data)
+        write(path, data)
         return path
 
     def _bytes(self, format: str) -> bytes:
@@ -286,7 +285,7 @@ class Animation:
         path = Path(path)
         if path.suffix.lower() != ".svg":
             raise ValueError(f"cannot save an animation as {str(path)!r}: the suffix must be .svg")
-        _write(path, self.svg.encode())
+        write(path, self.svg.encode())
         return path
 
     def __repr__(self) -> str:
@@ -323,26 +322,3 @@ def _mermaid(picture: Picture) -> str:
 
 #: The formats that need no layout of ours, by suffix.
 _TEXTS: dict[str, Callable[[Picture], str]] = {"html": _html, "json": _json, "mmd": _mermaid, "mermaid": _mermaid}
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write the file whole or not at all: nobody beside us sees half of it.
-
-    As writing into it would, this goes through a symbolic link to the file it names, and keeps the permissions of a file
-    that is there.
-    """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():  # a pipe or a device: nothing to put another file in the place of
-        path.write_bytes(data)
-        return
-    part = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.part")
-    try:
-        with open(part, "xb") as file:
-            file.write(data)
-        with suppress(FileNotFoundError):
-            os.chmod(part, stat.S_IMODE(os.stat(path).st_mode))
-        os.replace(part, path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise

@@ -1,1 +1,45 @@
-"""Measures of how well a model does, batch by batch."""
+"""Measures of how well a model does, batch by batch.
+
+A metric sees batches (`update`), tells what they come to (`compute`), and starts anew (`reset`). The result is that of all
+samples at once, however they were cut into batches. Called like a function, a metric measures one batch alone.
+
+Outputs and targets are arrays, tensors or lists. Where samples have weights, sums and means are weighted, as
+scikit-learn's are. Classes are counted from 0.
+
+>>> import numpy as np
+>>> accuracy = Accuracy()
+>>> accuracy.update(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+>>> accuracy.update(np.array([[0.3, 0.7]]), np.array([1]))
+>>> round(accuracy.compute(), 3)
+0.667
+"""
+
+from tapenet.metrics.calibration import CalibrationError
+from tapenet.metrics.confusion import ConfusionMatrix
+from tapenet.metrics.hits import Accuracy, TopK
+from tapenet.metrics.metric import Metric
+from tapenet.metrics.perplexity import Perplexity
+from tapenet.metrics.positives import F1, Precision, Recall
+from tapenet.metrics.ranking import AUC, AveragePrecision
+from tapenet.metrics.regression import MAE, MSE, R2, RMSE
+from tapenet.metrics.resolve import from_sklearn, resolve
+
+__all__ = [
+    "AUC",
+    "F1",
+    "MAE",
+    "MSE",
+    "R2",
+    "RMSE",
+    "Accuracy",
+    "AveragePrecision",
+    "CalibrationError",
+    "ConfusionMatrix",
+    "Metric",
+    "Perplexity",
+    "Precision",
+    "Recall",
+    "TopK",
+    "from_sklearn",
+    "resolve",
+]

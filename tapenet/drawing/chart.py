@@ -1,0 +1,45 @@
+"""A chart that shows itself in a notebook and saves itself to a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tapenet.drawing.write import write
+
+
+class Chart:
+    """A chart as SVG: in a notebook it shows itself, `.save("chart.svg")` writes it.
+
+    Attributes:
+        svg: the picture.
+        title: what it is called.
+        stem: how a file of it may be called.
+
+    >>> Chart("<svg xmlns='http://www.w3.org/2000/svg'/>", "Nothing", "nothing")
+    <Chart 'Nothing'; .save('nothing.svg') writes it>
+    """
+
+    def __init__(self, svg: str, title: str = "", stem: str = "chart") -> None:
+        self.svg = svg
+        self.title = title
+        self.stem = stem
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it to an .svg file, whole or not at all; returns the path.
+
+        Raises:
+            ValueError: another suffix.
+            OSError: the file cannot be written there.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".svg":
+            raise ValueError(f"cannot save a chart as {str(path)!r}: the suffix must be .svg")
+        write(path, self.svg.encode())
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Chart {self.title!r}; .save('{self.stem}.svg') writes it>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg

@@ -1,0 +1,107 @@
+"""What every metric has."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Generic, Self, TypeVar
+
+Value = TypeVar("Value", covariant=True)
+
+
+class Metric(ABC, Generic[Value]):
+    """A measure of outputs against targets that grows batch by batch. To write one, derive from this class.
+
+    A subclass names in `kept` the attributes that hold what was seen, sets them in `reset` (to new objects: copies of the
+    metric share the old ones), and has `update` and `compute`.
+
+    Args:
+        name: what it is called in logs; by default the class's own name for it.
+
+    >>> import numpy as np
+    >>> class Largest(Metric[float]):
+    ...     name = "largest"
+    ...     kept = ("value",)
+    ...     def reset(self) -> None:
+    ...         self.value = 0.0
+    ...     def update(self, output, target, weight=None) -> None:
+    ...         self.value = max(self.value, float(abs(np.asarray(output) - np.asarray(target)).max()))
+    ...     def compute(self) -> float:
+    ...         return self.value
+    >>> largest = Largest()
+    >>> largest.update([1.0, 2.0], [1.5, 2.0])
+    >>> largest.compute(), largest([3.0], [1.0])
+    (0.5, 2.0)
+    """
+
+    name: str = ""
+    #: The attributes that hold what was seen.
+    kept: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, *, name: str | None = None) -> None:
+        if name is not None:
+            self.name = name
+        self.reset()
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget all that was seen."""
+
+    @abstractmethod
+    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+        """See a batch. An error leaves the metric as it was.
+
+        Args:
+            output: what the model gave, samples along the first axis.
+            target: what it should have given.
+            weight: how much each sample counts, of shape (samples,), or of the target's shape; by default 1.
+
+        Raises:
+            ValueError: shapes that do not fit, values that are none (nan), classes that there are not.
+        """
+
+    @abstractmethod
+    def compute(self) -> Value:
+        """The measure of all that was seen since the last reset.
+
+        Raises:
+            RuntimeError: nothing was.
+        """
+
+    def __call__(self, output: Any, target: Any, weight: Any = None) -> Value:
+        """The measure of these samples alone; what was seen before stays as it is."""
+        alone = self.fresh()
+        alone.update(output, target, weight)
+        return alone.compute()
+
+    def fresh(self) -> Self:
+        """Another of the same kind that has seen nothing."""
+        other = copy.copy(self)
+        other.reset()
+        return other
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was seen, to be saved: arrays and numbers, copies."""
+        return {name: copy.deepcopy(getattr(self, name)) for name in self.kept}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            KeyError: it is not the state of such a metric.
+        """
+        if set(state) != set(self.kept):
+            raise KeyError(f"{self.name}: the state holds {sorted(state)}, expected {sorted(self.kept)}")
+        for name in self.kept:
+            setattr(self, name, copy.deepcopy(state[name]))
+
+    def _nothing(self) -> RuntimeError:
+        return RuntimeError(
+            f"{self.name}: nothing was seen yet, or all of it had no weight or was to be ignored; update(output, target) first"
+        )
+
+    def __repr__(self) -> str:
+        try:
+            return f"<{self.name}: {self.compute():.4g}>"
+        except (RuntimeError, TypeError):
+            return f"<{self.name}>"

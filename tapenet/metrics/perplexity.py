@@ -1,0 +1,61 @@
+"""How many choices a model of text wavers between."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tapenet.metrics import reading
+from tapenet.metrics.metric import Metric
+
+
+class Perplexity(Metric[float]):
+    """exp of the mean cross-entropy: among how many equally probable classes the model would be as unsure. At best 1.
+
+    Args:
+        axis: where the classes are in outputs (N, C, ...), for targets (N, ...): 1 as in `cross_entropy`, -1 for text of
+            shape (N, length, C).
+        from_logits: whether outputs are scores, of which the softmax is taken here, or probabilities.
+        ignore_index: targets of this number do not count: padding.
+        name: what it is called in logs.
+
+    >>> Perplexity()([[0.0, 0.0, 0.0, 0.0]], [2])
+    4.0
+    """
+
+    name = "perplexity"
+    kept = ("total", "seen")
+
+    def __init__(
+        self, *, axis: int = 1, from_logits: bool = True, ignore_index: int | None = None, name: str | None = None
+    ) -> None:
+        self.axis = axis
+        self.from_logits = from_logits
+        self.ignore_index = ignore_index
+        super().__init__(name=name)
+
+    def reset(self) -> None:
+        self.total = 0.0
+        self.seen = 0.0
+
+    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+        scores, true, weight = reading.scores(
+            self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
+        )
+        if self.from_logits:
+            reading.not_probabilities(self.name, scores)
+            log = reading.log_softmax(scores)
+        else:
+            with np.errstate(divide="ignore"):  # what has probability 0 makes the perplexity infinite
+                log = np.log(reading.probabilities(self.name, scores, from_logits=False))
+        losses = -np.take_along_axis(log, true[:, None], 1)[:, 0]
+        self.total += float(losses.sum() if weight is None else losses @ weight)
+        self.seen += float(len(losses) if weight is None else weight.sum())
+
+    def compute(self) -> float:
+        if not self.seen:
+            raise self._nothing()
+        mean = self.total / self.seen
+        return math.exp(mean) if mean < 709 else math.inf

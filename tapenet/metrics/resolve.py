@@ -1,0 +1,210 @@
+"""Metrics from what a user may write: a name, a function, a function of scikit-learn."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from tapenet.metrics import reading
+from tapenet.metrics.hits import Accuracy, TopK
+from tapenet.metrics.metric import Metric
+from tapenet.metrics.perplexity import Perplexity
+from tapenet.metrics.positives import F1, Precision, Recall
+from tapenet.metrics.ranking import AUC, AveragePrecision
+from tapenet.metrics.regression import MAE, MSE, R2, RMSE
+
+#: What a metric is called in text.
+NAMES: dict[str, Callable[[], Metric[Any]]] = {
+    **{kind.name: kind for kind in (Accuracy, Precision, Recall, F1, AUC, AveragePrecision, Perplexity)},
+    **{kind.name: kind for kind in (MAE, MSE, RMSE, R2)},
+    "top5": TopK,
+}
+
+Spec = str | Metric[Any] | Callable[[Any, Any], Any]
+
+
+def resolve(specs: Spec | Iterable[Spec]) -> list[Metric[Any]]:
+    """The metrics that are meant by names, functions of output and target, or metrics; by one or several of these.
+
+    The value of a plain function is taken as a mean over the samples of its batch, and the mean over batches is by their
+    lengths.
+
+    Raises:
+        ValueError: there is no metric of that name, or two have the same.
+        TypeError: it is none of these.
+
+    >>> resolve(["accuracy", F1("micro")])
+    [<accuracy>, <f1>]
+    >>> resolve("acuracy")
+    Traceback (most recent call last):
+    ValueError: there is no metric 'acuracy'; the names are accuracy, precision, ...
+    """
+    several = isinstance(specs, Iterable) and not isinstance(specs, str)
+    found = [_metric(spec) for spec in (specs if several else [specs])]  # type: ignore[union-attr]
+    names = [metric.name for metric in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{names.count(name)} metrics are called {name!r}; name them apart: F1('micro', name='micro_f1')"
+            )
+    return found
+
+
+def _metric(spec: Any) -> Metric[Any]:
+    if isinstance(spec, Metric):
+        return spec
+    if isinstance(spec, str):
+        if spec not in NAMES:
+            raise ValueError(f"there is no metric {spec!r}; the names are {', '.join(NAMES)}")
+        return NAMES[spec]()
+    if isinstance(spec, type) and issubclass(spec, Metric):
+        raise TypeError(f"{spec.__name__} is the class; make a metric of it: {spec.__name__}()")
+    if callable(spec):
+        return _Function(spec)
+    raise TypeError(f"{spec!r} is no metric; give a name, a metric of tn.metrics, or a function of output and target")
+
+
+class _Function(Metric[float]):
+    """A plain function of a batch, averaged by samples."""
+
+    kept = ("total", "seen")
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        self.function = function
+        super().__init__(name=getattr(function, "__name__", type(function).__name__))
+
+    def reset(self) -> None:
+        self.total = 0.0
+        self.seen = 0
+
+    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+        if weight is not None:
+            raise ValueError(
+                f"{self.name}: a plain function takes no weights; derive from tn.metrics.Metric, whose update does"
+            )
+        output, target = reading.array(output), reading.array(target)
+        value = reading.array(self.function(output, target))
+        if value.size != 1:
+            raise ValueError(f"{self.name} gave an array of shape {value.shape}; a metric is one number for a batch")
+        self.total += float(value.reshape(())) * len(target)
+        self.seen += len(target)
+
+    def compute(self) -> float:
+        if not self.seen:
+            raise self._nothing()
+        return self.total / self.seen
+
+
+def from_sklearn(
+    function: Callable[..., Any] | str,
+    *,
+    classes: bool = False,
+    axis: int = 1,
+    threshold: float | None = None,
+    ignore_index: int | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Metric[Any]:
+    """A metric of scikit-learn as one that grows batch by batch: outputs and targets are kept, and it is computed of all.
+
+    Args:
+        function: a function (targets, outputs, ...) such as those of `sklearn.metrics`, or its name there.
+        classes: give the function the classes that outputs predict, as `Accuracy` finds them, instead of outputs as they
+            are. `axis`, `threshold` and `ignore_index` belong to that.
+        axis: where the classes of scores are; 1 as in `cross_entropy`.
+        threshold: for binary outputs, what class 1 is above: 0 for logits, 0.5 for probabilities.
+        ignore_index: targets of this number do not count.
+        name: what it is called in logs; by default the function's name.
+        **options: passed to the function. Weights of samples, where given, are passed as `sample_weight`.
+
+    Raises:
+        ModuleNotFoundError: a name was given, and scikit-learn is not installed.
+        ValueError: it has no function of that name.
+
+    >>> def share_of_ones(true, predicted):
+    ...     return float((predicted == 1).mean())
+    >>> ones = from_sklearn(share_of_ones, classes=True)
+    >>> ones.update([[0.1, 0.9], [0.8, 0.2]], [1, 1])
+    >>> ones.update([[0.3, 0.7], [0.2, 0.8]], [0, 1])
+    >>> ones.compute()
+    0.75
+    """
+    if isinstance(function, str):
+        found = getattr(_sklearn(), function, None)
+        if found is None:
+            raise ValueError(f"sklearn.metrics has no function {function!r}; see scikit-learn.org for their names")
+        function = found
+    if not classes and (threshold is not None or ignore_index is not None):
+        raise ValueError("from_sklearn: threshold and ignore_index are for classes=True")
+    assert callable(function)
+    return _Whole(function, classes, axis, threshold, ignore_index, name, options)
+
+
+def _sklearn() -> Any:
+    try:
+        return importlib.import_module("sklearn.metrics")
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "metrics.from_sklearn with a name needs scikit-learn; write: pip install 'tapenet[metrics]'"
+        ) from None
+
+
+class _Whole(Metric[Any]):
+    """A function of all outputs and targets."""
+
+    kept = ("outputs", "targets", "weights")
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        classes: bool,
+        axis: int,
+        threshold: float | None,
+        ignore_index: int | None,
+        name: str | None,
+        options: dict[str, Any],
+    ) -> None:
+        self.function = function
+        self.classes = classes
+        self.axis = axis
+        self.threshold = threshold
+        self.ignore_index = ignore_index
+        self.options = options
+        super().__init__(name=getattr(function, "__name__", "function") if name is None else name)
+
+    def reset(self) -> None:
+        self.outputs: list[reading.Array] = []
+        self.targets: list[reading.Array] = []
+        self.weights: list[reading.Floats] = []
+
+    def update(self, output: Any, target: Any, weight: Any = None) -> None:
+        if self.classes:
+            output, target, weight, _ = reading.classes(
+                self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
+            )
+            output, target = output.reshape(-1), target.reshape(-1)
+            weight = None if weight is None else weight.reshape(-1)
+        else:
+            output, target = reading.array(output), reading.array(target)
+            if len(output) != len(target):
+                raise ValueError(f"{self.name}: {len(output)} outputs for {len(target)} targets")
+            reading.not_nan(self.name, output)
+            weight = reading.weights(self.name, weight, target.shape[:1])
+        if self.outputs and (weight is None) == bool(self.weights):
+            raise ValueError(f"{self.name}: weights must be given with every batch or with none")
+        self.outputs = [*self.outputs, np.array(output)]
+        self.targets = [*self.targets, np.array(target)]
+        if weight is not None:
+            self.weights = [*self.weights, np.array(weight)]
+
+    def compute(self) -> Any:
+        if not sum(map(len, self.targets)):
+            raise self._nothing()
+        options = dict(self.options)
+        if self.weights:
+            options["sample_weight"] = np.concatenate(self.weights)
+        value = self.function(np.concatenate(self.targets), np.concatenate(self.outputs), **options)
+        return float(value) if np.ndim(value) == 0 else value
