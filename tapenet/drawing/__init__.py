@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tapenet.autodiff import trouble
+from tapenet.autodiff import pictures, trouble
 
 if TYPE_CHECKING:
     from tapenet.drawing.compare import Comparison
@@ -136,3 +136,11 @@ def _illustrate(found: trouble.Trouble) -> str | None:
 
 
 trouble.illustrate = _illustrate
+
+
+def _of_call(module: Any, *inputs: Any) -> str:
+    svg = draw(module, *inputs, depth=1).svg
+    return svg[svg.index("<svg") :]  # what stands before it has no place within a page
+
+
+pictures.of_call = _of_call

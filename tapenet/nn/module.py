@@ -21,6 +21,7 @@ from tapenet.nn.arguments import checked, refuse_data
 from tapenet.nn.hooks import Hook, Hooks
 from tapenet.nn.hooks import call as call_with_hooks
 from tapenet.nn.parameter import Buffer
+from tapenet.nn.showing import bundle, note
 from tapenet.nn.state import LoadReport, by_name, load
 from tapenet.nn.tree import Tree, walk
 from tapenet.nn.words import described
@@ -63,7 +64,7 @@ class Module(Tree):
     (1, 1)
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_hooks", "_scopes")
+    __slots__ = ("__dict__", "__weakref__", "_hooks", "_scopes", "_seen")
 
     training: bool = True
     #: The names of layers whose parameters `forward` computes with itself, without calling the layers. What puts other
@@ -74,6 +75,8 @@ class Module(Tree):
     _scopes: dict[Scope, Scope]
     #: Set when the first hook is registered.
     _hooks: Hooks
+    #: Shapes and dtypes of the inputs of a call: of the first in a scope, so that others cost nothing. See `showing`.
+    _seen: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
 
     if not TYPE_CHECKING:  # a type checker knows by the class's own `__init__` what it takes
 
@@ -107,6 +110,8 @@ class Module(Tree):
             scope = self._scopes[outer]
         except (AttributeError, KeyError):
             scope = self._scope(outer)
+            if x is not _NOTHING and not kwargs:
+                note(self, (x, *args))
             hooks = getattr(self, "_hooks", None)
             if hooks:
                 try:
@@ -464,6 +469,9 @@ class Module(Tree):
 
     def __repr__(self) -> str:
         return "\n".join(described(self))
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return bundle(self)
 
 
 def _learned(value: Any) -> list[Tensor]:

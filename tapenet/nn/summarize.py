@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.switches import switched
 from tapenet.autodiff.tape import CaptureError, Node, Tape
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT
+from tapenet.nn.tree import Tree
 from tapenet.ops import random
 from tapenet.ops.low import is_float
 from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes
+
+if TYPE_CHECKING:
+    from tapenet.nn.module import Module
 
 Shapes = tuple[Any, ...]
 
@@ -147,7 +150,7 @@ def summary(model: Module, *inputs: Any, depth: int | None = None) -> Summary:
     58 parameters (58 trainable): 232 B
     1,536 multiply-adds in a forward pass; 1.54 kB kept for the backward pass
     """
-    if not isinstance(model, Module):
+    if not isinstance(model, Tree):
         raise TypeError(f"summary takes a module, not {type(model).__name__}")
     if not inputs:
         raise ValueError("summary runs the model: give its inputs, or their shapes, as in nn.summary(net, (1, 784))")

@@ -67,6 +67,11 @@ class MasterWeights:
         updaters.enter(self, [param for param, _ in self._pairs])
 
     @property
+    def bound(self) -> bool:
+        """True: it is made with parameters."""
+        return True
+
+    @property
     def slots(self) -> tuple[Any, ...]:
         """Each master weight with its name and what is kept of it."""
         found: tuple[Any, ...] = self.optimizer.slots

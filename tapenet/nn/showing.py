@@ -1,0 +1,48 @@
+"""What a notebook shows of a module: a drawing of a call, with its summary below."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapenet.autodiff import pictures
+from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.summarize import summary
+
+if TYPE_CHECKING:
+    from tapenet.nn.module import Module
+
+
+def note(module: Module, inputs: tuple[Any, ...]) -> None:
+    """Remember shapes and dtypes of the arrays that a module is called on."""
+    if all(type(value) is Tensor or type(value) is np.ndarray for value in inputs):
+        object.__setattr__(module, "_seen", tuple((value.shape, value.dtype) for value in inputs))
+
+
+def inputs_like_before(module: Module) -> tuple[Tensor, ...] | None:
+    """Zeros like the inputs of a call that was noted; None if none was.
+
+    >>> from tapenet import nn
+    >>> layer = nn.Linear(2, 1)
+    >>> inputs_like_before(layer)
+    >>> y = layer(np.ones((4, 2), np.float32))
+    >>> inputs_like_before(layer)[0].shape
+    (4, 2)
+    """
+    seen = getattr(module, "_seen", None)
+    return None if seen is None else tuple(Tensor._of(np.zeros(shape, dtype)) for shape, dtype in seen)
+
+
+def bundle(module: Module) -> dict[str, str]:
+    """What there is to show of a module, by its kind: as text, and once it was called as a page."""
+    text = repr(module)
+    inputs = inputs_like_before(module)
+    if inputs is None or pictures.of_call is None or capturing() is not None:
+        return {"text/plain": text}
+    try:
+        table = str(summary(module, *inputs)).replace("&", "&amp;").replace("<", "&lt;")
+        return {"text/plain": text, "text/html": f"{pictures.of_call(module, *inputs)}<pre>{table}</pre>"}
+    except Exception as error:
+        return {"text/plain": f"{text}\n{error}"}
