@@ -48,7 +48,7 @@ def atomic(path: str | os.PathLike[str], who: str = "files.atomic") -> Iterator[
     target = Path(os.path.realpath(path))
     try:
         mode = _mode(target)
-        _remove_leftovers(target)
+        remove_leftovers(target.parent, _stem(target))
         temporary, file = _begin(target)
     except OSError as error:
         raise _explained(error, who, path) from None
@@ -104,12 +104,11 @@ def _begin(target: Path) -> tuple[Path, BinaryIO]:
         file.close()
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Remove what killed processes began to write to the same path."""
-    stem = _stem(target)
+def remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove the files that killed processes began to write; their names begin with a dot and the name of the target."""
     left: list[str] = []
-    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
-        left = [entry.path for entry in entries if entry.name.startswith(stem) and entry.name.endswith(".tmp")]
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        left = [entry.path for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(".tmp")]
     for path in left:
         with contextlib.suppress(OSError):
             if fcntl is None:
