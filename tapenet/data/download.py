@@ -119,7 +119,7 @@ def check(file: File, stream: BinaryIO, name: str) -> None:
     >>> check(notes, io.BytesIO(b"<html>"), "http://example.org")
     Traceback (most recent call last):
     ValueError: http://example.org: wrong checksum: expected MD5 d41d8cd98f00b204e9800998ecf8427e for notes.txt, found \
-eacf331f0ffc35d4b482f1d15a887d3b in 6 bytes
+166248a6129a1e4370d20adc2d4c23f3 in 6 bytes
     """
     import hashlib
 

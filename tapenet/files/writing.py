@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +92,7 @@ def _begin(target: Path) -> tuple[Path, BinaryIO]:
     """A new file beside the target, locked: whoever can lock it knows that its writer is gone."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     while True:
-        temporary = target.with_name(f"{_stem(target)}{secrets.token_hex(8)}.tmp")
+        temporary = target.with_name(f"{_stem(target)}{os.urandom(8).hex()}.tmp")
         file: BinaryIO = os.fdopen(os.open(temporary, flags, 0o666), "w+b", buffering=1 << 20)
         if fcntl is None:
             return temporary, file
