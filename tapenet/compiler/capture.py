@@ -77,6 +77,7 @@ def first_call(
     key: Any,
     call: Call,
     keep_grads: bool,
+    take_back: bool,
     build: Callable[[Program], Runner],
     tell_unseen: Callable[[str], None],
 ) -> tuple[Any, Variant | str]:
@@ -84,7 +85,8 @@ def first_call(
 
     Returns:
         its result, and the program, ready to run; no program, but the reason in words, where something that the function
-        reaches was changed meanwhile and another thread may have done that.
+        reaches was changed meanwhile and another thread may have done that. With `take_back`, where there is a program, all
+        is as it was before, and the program waits to be run.
 
     Raises:
         CaptureError: the function did what a replay could not do again.
@@ -96,6 +98,12 @@ def first_call(
     watch = Watch(title, reach)
     switches = local.state.now()
     tape = Capture()
+
+    def undo() -> None:
+        local.state.again(switches)
+        tape.rollback(shared=not watch.alone())
+        watch.rollback()
+
     dependencies = tape.dependencies
     for module in reach.modules:  # also those that are not called, but whose parameters may be used
         tape.depend(module, partial(_state, module))
@@ -116,13 +124,9 @@ def first_call(
         variant.holds()
         for array in watch.unseen[:1]:
             tell_unseen(array)  # it raises where warnings are errors
+        if take_back:
+            undo()
     except BaseException:
-
-        def undo() -> None:
-            local.state.again(switches)
-            tape.rollback(shared=not watch.alone())
-            watch.rollback()
-
         try:
             undo()
         finally:

@@ -55,17 +55,31 @@ def available_backend() -> str:
 
 
 @overload
-def compile(fn: F, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False) -> Compiled: ...
+def compile(
+    fn: F, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False, from_first: bool = False
+) -> Compiled: ...
 
 
 @overload
 def compile(
-    fn: None = None, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False
+    fn: None = None,
+    *,
+    backend: str | None = None,
+    max_variants: int = 8,
+    keep_grads: bool = False,
+    from_first: bool = False,
 ) -> Callable[[F], Compiled]: ...
 
 
 @boundary
-def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False) -> Any:
+def compile(
+    fn: Any = None,
+    *,
+    backend: str | None = None,
+    max_variants: int = 8,
+    keep_grads: bool = False,
+    from_first: bool = False,
+) -> Any:
     """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
     recorded, with backward passes and optimizer steps. Further calls run the program made of that.
 
@@ -101,6 +115,8 @@ def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8
         max_variants: how many programs are made. Then a warning says what keeps changing, and calls that fit none of
             them run the plain function.
         keep_grads: leave all gradients after a call as in eager.
+        from_first: what the captured call did is put back, and its program run in its place. So a run is bit for bit the
+            same whether its programs were made at its beginning or, when it was resumed, in its middle.
 
     Raises:
         ImportError: backend="native" and llvmlite is not installed, or makes no code that runs.
@@ -124,8 +140,10 @@ def compile(fn: Any = None, *, backend: str | None = None, max_variants: int = 8
     (True, 1)
     """
     if fn is None:
-        return partial(compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads)
-    return Compiled(fn, backend, max_variants, keep_grads)
+        return partial(
+            compile, backend=backend, max_variants=max_variants, keep_grads=keep_grads, from_first=from_first
+        )
+    return Compiled(fn, backend, max_variants, keep_grads, from_first)
 
 
 class Compiled:
@@ -133,7 +151,9 @@ class Compiled:
 
     __wrapped__: Callable[..., Any]
 
-    def __init__(self, fn: Callable[..., Any], backend: str | None, max_variants: int, keep_grads: bool) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool
+    ) -> None:
         plain = isinstance(fn, (types.FunctionType, types.MethodType))
         object.__setattr__(self, "_plain", plain)
         object.__setattr__(self, "__wrapped__", fn)
@@ -153,6 +173,7 @@ class Compiled:
         self._backend = _checked_backend(backend)
         self._max_variants = max_variants
         self._keep_grads = keep_grads
+        self._from_first = from_first
         if plain:
             update_wrapper(self, fn)
         else:
@@ -251,8 +272,9 @@ class Compiled:
         self._captures += 1
         try:
             result, variant = first_call(
-                self.__wrapped__, self._parameters, key, call, self._keep_grads, self._build, self._warn_unseen
-            )
+                self.__wrapped__, self._parameters, key, call, self._keep_grads, self._from_first, self._build,
+                self._warn_unseen,
+            )  # fmt: skip
         except Connected:
             self._inline.add(key)
             return self._eager(call)
@@ -263,6 +285,8 @@ class Compiled:
             self._doubt = variant
         else:
             self._variants.setdefault(key, []).append(variant)
+            if self._from_first:
+                return variant.run(call) if variant.holds() else self._eager(call)
         return result
 
     def _build(self, program: Program) -> Runner:
@@ -352,7 +376,9 @@ class Compiled:
         found = attributes.get(self._slot)
         bound = types.MethodType(self.__wrapped__, instance)
         if found is None or found.__wrapped__ != bound:  # of the object that this one is a copy of
-            found = attributes[self._slot] = Compiled(bound, self._backend, self._max_variants, self._keep_grads)
+            found = attributes[self._slot] = Compiled(
+                bound, self._backend, self._max_variants, self._keep_grads, self._from_first
+            )
         return found
 
     def __getattr__(self, name: str) -> Any:
@@ -371,12 +397,14 @@ class Compiled:
         if isinstance(self.__wrapped__, types.FunctionType):
             return self
         copied = deepcopy(self.__wrapped__, memo)
-        return Compiled(copied, self._backend, self._max_variants, self._keep_grads)
+        return Compiled(copied, self._backend, self._max_variants, self._keep_grads, self._from_first)
 
     def __reduce__(self) -> Any:
         if isinstance(self.__wrapped__, types.FunctionType):
             return self.__qualname__  # pickled by name, as functions are
-        return Compiled, (self.__wrapped__, self._backend, self._max_variants, self._keep_grads)
+        return Compiled, (
+            self.__wrapped__, self._backend, self._max_variants, self._keep_grads, self._from_first,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         count = len(self.variants)

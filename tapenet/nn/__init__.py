@@ -58,21 +58,6 @@ from tapenet.nn.embedding import (
     Embedding,
     EmbeddingBag,
 )
-from tapenet.nn.lazy import (
-    LazyBatchNorm1d,
-    LazyBatchNorm2d,
-    LazyBatchNorm3d,
-    LazyConv1d,
-    LazyConv2d,
-    LazyConv3d,
-    LazyConvTranspose1d,
-    LazyConvTranspose2d,
-    LazyConvTranspose3d,
-    LazyInstanceNorm1d,
-    LazyInstanceNorm2d,
-    LazyInstanceNorm3d,
-    LazyLinear,
-)
 from tapenet.nn.linear import (
     Bilinear,
     Linear,
@@ -123,8 +108,7 @@ from tapenet.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from tapenet.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
-from tapenet.nn.parameter_containers import ParameterDict, ParameterList
+from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
@@ -236,19 +220,6 @@ __all__ = [
     "LPPool3d",
     "LSTMCell",
     "LayerNorm",
-    "LazyBatchNorm1d",
-    "LazyBatchNorm2d",
-    "LazyBatchNorm3d",
-    "LazyConv1d",
-    "LazyConv2d",
-    "LazyConv3d",
-    "LazyConvTranspose1d",
-    "LazyConvTranspose2d",
-    "LazyConvTranspose3d",
-    "LazyInstanceNorm1d",
-    "LazyInstanceNorm2d",
-    "LazyInstanceNorm3d",
-    "LazyLinear",
     "LeakyReLU",
     "Linear",
     "LinearCrossEntropyLoss",
@@ -276,8 +247,6 @@ __all__ = [
     "PReLU",
     "PairwiseDistance",
     "Parameter",
-    "ParameterDict",
-    "ParameterList",
     "PixelShuffle",
     "PixelUnshuffle",
     "PoissonNLLLoss",
@@ -318,8 +287,6 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
-    "UninitializedBuffer",
-    "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",

@@ -1,5 +1,13 @@
-"""The way from a model to a trained one: a loop, its state, what watches it, and what is kept."""
+"""The way from a model to a trained one: a loop, its state, what watches it, and what is kept.
 
-from tapenet.training.checkpoint import Checkpoint
+`fit` trains, `evaluate` measures, `predict` gives outputs. Callbacks are functions of the `State` of the run.
+"""
 
-__all__ = ["Checkpoint"]
+from tapenet.training.callbacks import EarlyStopping, KeepBest, every_batch
+from tapenet.training.evaluation import evaluate, predict
+from tapenet.training.fit import fit
+from tapenet.training.history import History
+from tapenet.training.seeding import seed
+from tapenet.training.state import State
+
+__all__ = ["EarlyStopping", "History", "KeepBest", "State", "evaluate", "every_batch", "fit", "predict", "seed"]

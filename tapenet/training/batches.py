@@ -1,0 +1,173 @@
+"""What data and batches look like to the loop.
+
+Data is something that is looped over again and again and gives batches, or arrays from which batches are cut here. A batch
+is `(inputs, target)`, `(inputs, target, weight)`, or one array that is both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.signature import is_array, rebuild
+from tapenet.data import batches
+from tapenet.ops import random
+
+ndarray = np.ndarray
+Parts = tuple[Any, Any, Any]
+
+
+class Cut:
+    """Batches of arrays that are nested in tuples, lists and dicts, as `data.batches` cuts them."""
+
+    def __init__(self, tree: Any, batch_size: int, shuffle: bool, seed: int | None) -> None:
+        self._tree = tree
+        self._loop: Any = batches(*leaves(tree), batch_size=batch_size, shuffle=shuffle, seed=seed)
+
+    def __len__(self) -> int:
+        return len(self._loop)
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._loop:
+            rows = iter(batch if type(batch) is tuple else (batch,))
+            yield rebuild(self._tree, partial(_next, rows))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loop over them is."""
+        found: dict[str, Any] = self._loop.state_dict()
+        return found
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self._loop.load_state_dict(state)
+
+
+def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | None = None, who: str = "fit") -> Any:
+    """Data as something to loop over that gives batches. Arrays, alone or nested in a tuple or dict, are cut.
+
+    Raises:
+        TypeError: it can be neither cut nor looped over.
+        ValueError: the arrays differ in length.
+
+    >>> [batch for batch in looped((np.arange(3), np.ones(3)), 2)]
+    [(array([0, 1]), array([1., 1.])), (array([2]), array([1.]))]
+    """
+    if is_tree_of_arrays(data):
+        if shuffle and seed is None:
+            seed = int(random.generator().integers(2**63))
+        if type(data) is tuple and all(type(part) is ndarray for part in data):
+            return batches(*data, batch_size=batch_size, shuffle=shuffle, seed=seed)
+        return Cut(data, batch_size, shuffle, seed)
+    if hasattr(data, "__iter__"):
+        return data
+    raise TypeError(
+        f"{who}: data is a {type(data).__name__}; give batches to loop over, such as tn.data.batches(x, y, batch_size=32), "
+        "or the arrays themselves, (x, y)"
+    )
+
+
+def is_tree_of_arrays(data: Any) -> bool:
+    """Whether it is an array, or a tuple or dict of nothing but arrays, nested or not. A list is batches.
+
+    >>> is_tree_of_arrays((np.ones(2), {"a": np.ones(2)})), is_tree_of_arrays([np.ones(2)])
+    (True, False)
+    """
+    if type(data) is tuple or type(data) is dict:
+        parts = data.values() if isinstance(data, dict) else data
+        return bool(data) and all(part is None or is_tree_of_arrays(part) for part in parts)
+    return is_array(data)
+
+
+def _next(rows: Iterator[Any], _: Any) -> Any:
+    return next(rows)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The arrays in nested tuples, lists and dicts, in order.
+
+    >>> leaves({"a": np.float32(1), "b": (np.float32(2), None)})
+    [np.float32(1.0), np.float32(2.0)]
+    """
+    found: list[Any] = []
+    rebuild(tree, found.append)
+    return found
+
+
+def split(batch: Any) -> Parts:
+    """A batch as inputs, target and weight (None where there is none).
+
+    Raises:
+        TypeError: it is nothing of the kind.
+
+    >>> split((1, 2))
+    (1, 2, None)
+    """
+    if type(batch) is tuple or type(batch) is list or (isinstance(batch, tuple) and hasattr(batch, "_fields")):
+        if len(batch) == 2:
+            return batch[0], batch[1], None
+        if len(batch) == 3:
+            return batch[0], batch[1], batch[2]
+        if len(batch) == 1:
+            return batch[0], batch[0], None
+        words = f"{len(batch)} parts"
+    elif is_array(batch):
+        return batch, batch, None
+    else:
+        words = f"a {type(batch).__name__}"
+    raise TypeError(
+        f"a batch is {words}; the loop takes (inputs, target), (inputs, target, weight), or one array that is both. Nest "
+        "several inputs: ((x1, x2), target). Or give loss=None, where the model takes the whole batch and returns the loss"
+    )
+
+
+def whole(batch: Any) -> Parts:
+    """A batch as arguments for a model, or a step, that takes all of it."""
+    return batch, None, None
+
+
+def samples(inputs: Any) -> int:
+    """How many samples there are: the length of the first array.
+
+    >>> samples((np.ones((5, 2)), np.ones(5)))
+    5
+    """
+    if type(inputs) is not ndarray:
+        found = leaves(inputs)
+        if not found:
+            return 1
+        inputs = found[0]
+    shape = inputs.shape
+    return shape[0] if shape else 1
+
+
+def called(function: Callable[..., Any], inputs: Any) -> Any:
+    """A function of its inputs: several where they are a tuple or list, named where they are a dict."""
+    kind = type(inputs)
+    if kind is tuple or kind is list or (isinstance(inputs, tuple) and hasattr(kind, "_fields")):
+        return function(*inputs)
+    if kind is dict:
+        return function(**inputs)
+    return function(inputs)
+
+
+def as_array(value: Any) -> Any:
+    """A tensor's numbers, or an array."""
+    return value.data if type(value) is Tensor else np.asarray(value)
+
+
+def as_arrays(value: Any) -> Any:
+    """The same tree with arrays in the place of tensors."""
+    return value.data if type(value) is Tensor else rebuild(value, as_array)
+
+
+def as_tensors(value: Any) -> Any:
+    """The same tree with tensors in the place of arrays."""
+    return rebuild(value, _tensor)
+
+
+def _tensor(value: Any) -> Tensor:
+    return value if type(value) is Tensor else Tensor._of(np.asarray(value))

@@ -1,0 +1,152 @@
+"""A model on data, without training it: `evaluate` and `predict`."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.precision import autocast
+from tapenet.autodiff.switches import no_grad
+from tapenet.compiler.compile import CompileWarning
+from tapenet.metrics import resolve
+from tapenet.training.batches import as_arrays, called, is_tree_of_arrays, looped, samples, split, whole
+from tapenet.training.meter import Meter
+from tapenet.training.modes import mode
+from tapenet.training.routine import Routine
+from tapenet.training.steps import forward_of, forward_step
+
+
+class Evaluation:
+    """The loss and the metrics of a model on data, again and again.
+
+    Attributes:
+        routine: the forward pass.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        data: Any,
+        metrics: list[Any],
+        compiled: bool,
+        precision: Any,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._model = model
+        self._data = data
+        self._split = whole if loss is None else split
+        self._meter = Meter([metric.fresh() for metric in metrics])
+        function = forward_step(forward_of(model, loss, precision), bool(metrics))
+        self.routine = Routine(function, "the forward pass", compiled, tell, at_once=False)
+
+    def run(self, prefix: str = "", stop: Callable[[], bool] = bool) -> dict[str, Any] | None:
+        """The numbers; None where `stop` said so meanwhile."""
+        meter = self._meter
+        meter.reset()
+        with mode(self._model, False):
+            for batch in self._data:
+                inputs, target, weight = self._split(batch)
+                loss, output = self.routine(inputs, target, weight)
+                meter.add(float(loss.item()), samples(inputs), output, target, weight)
+                if stop():
+                    return None
+        if not meter.samples:
+            raise ValueError("evaluate: the data gave no batch; is it an iterator that is used up?")
+        return meter.numbers(prefix)
+
+
+def evaluate(
+    model: Any,
+    loss: Any,
+    data: Any,
+    *,
+    metrics: Any = (),
+    batch_size: int = 256,
+    compile: bool = True,
+    precision: Any = None,
+) -> dict[str, Any]:
+    """The loss and the metrics of a model on data: means over samples. The model is in eval mode meanwhile, and each of its
+    modules in its own mode again afterwards, whatever happens.
+
+    Args:
+        model, loss, data, metrics, compile, precision: as for `fit`.
+        batch_size: how arrays are cut.
+
+    Returns:
+        the numbers by name, "loss" among them.
+
+    >>> import tapenet as tn
+    >>> from tapenet import nn
+    >>> import tapenet.nn.functional as F
+    >>> net = nn.Linear(2, 2)
+    >>> net.weight.data, net.bias.data = [[1.0, 0.0], [0.0, 1.0]], [0.0, 0.0]
+    >>> x, y = np.array([[2.0, 1.0], [3.0, 0.0], [0.0, 1.0]], np.float32), np.array([0, 0, 0])
+    >>> numbers = tn.training.evaluate(net, F.cross_entropy, (x, y), metrics="accuracy")
+    >>> {name: round(value, 4) for name, value in numbers.items()}
+    {'loss': 0.5584, 'accuracy': 0.6667}
+    """
+    data = looped(data, batch_size, who="evaluate")
+    found = Evaluation(model, loss, data, resolve(metrics), compile, precision, _tell).run()
+    assert found is not None
+    return found
+
+
+def predict(model: Any, data: Any, *, batch_size: int = 256, compile: bool = True, precision: Any = None) -> Any:
+    """What a model gives for data, batch by batch, in one array. The model is in eval mode meanwhile, and each of its modules
+    in its own mode again afterwards, whatever happens.
+
+    Args:
+        model, compile, precision: as for `fit`.
+        data: an array of inputs; a tuple or a dict of arrays, for a model of several; or batches to loop over, in which
+            targets are passed over: of `(inputs, target)` the inputs are taken.
+        batch_size: how arrays are cut.
+
+    Returns:
+        the outputs, an array whose first axis counts the samples; where the model gives a tuple, list or dict of arrays, the
+        same of whole ones.
+
+    >>> import tapenet as tn
+    >>> from tapenet import nn
+    >>> tn.training.predict(nn.Flatten(), np.zeros((1000, 2, 3))).shape
+    (1000, 6)
+    """
+    arrays = is_tree_of_arrays(data)
+
+    def predict_step(inputs: Any) -> Any:
+        with no_grad(), contextlib.nullcontext() if precision is None else autocast(precision):
+            return called(model, inputs)
+
+    batches = looped(data, batch_size, who="predict")
+    routine = Routine(predict_step, "the forward pass", compile, _tell, at_once=False)
+    found: list[Any] = []
+    with mode(model, False):
+        for batch in batches:
+            inputs = batch if arrays else split(batch)[0]
+            found.append(as_arrays(routine(inputs)))
+    if not found:
+        raise ValueError("predict: the data gave no batch; is it an iterator that is used up?")
+    return _joined(found)
+
+
+def _tell(text: str) -> None:
+    warnings.warn(text, CompileWarning, stacklevel=2)
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Trees of arrays as one tree of whole arrays."""
+    first = parts[0]
+    kind = type(first)
+    if kind is dict:
+        return {key: _joined([part[key] for part in parts]) for key in first}
+    if kind is tuple or kind is list:
+        return kind(_joined(list(p)) for p in zip(*parts, strict=True))
+    if isinstance(first, tuple) and hasattr(kind, "_fields"):
+        return kind(*(_joined(list(p)) for p in zip(*parts, strict=True)))
+    if not np.ndim(first):
+        raise ValueError("predict: the model gives one number for a whole batch, and not one for each sample")
+    return first if len(parts) == 1 else np.concatenate(parts)

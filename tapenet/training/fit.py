@@ -1,0 +1,399 @@
+"""The loop: `fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable
+from itertools import islice
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.compile import Compiled, CompileWarning
+from tapenet.metrics import resolve
+from tapenet.ops.low import dtype_of
+from tapenet.optim.scaling import GradScaler
+from tapenet.training.batches import called, looped, samples, split, whole
+from tapenet.training.callbacks import of_batches
+from tapenet.training.evaluation import Evaluation
+from tapenet.training.history import History
+from tapenet.training.interrupts import Interrupts
+from tapenet.training.meter import Meter
+from tapenet.training.modes import mode
+from tapenet.training.monitor import watched
+from tapenet.training.progress import Progress
+from tapenet.training.routine import Routine
+from tapenet.training.state import State
+from tapenet.training.steps import Clip, Parted, forward_of, gradient_step, whole_step
+
+
+def fit(
+    model: Any,
+    loss: Any,
+    optimizer: Any,
+    data: Any,
+    *,
+    epochs: int = 1,
+    validation: Any = None,
+    metrics: Any = (),
+    callbacks: Callable[[State], Any] | Iterable[Callable[[State], Any]] = (),
+    compile: bool = True,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    seed: int | None = None,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
+    clip_value: float | None = None,
+    precision: Any = None,
+    average: Any = None,
+    keep_average: bool = True,
+    checkpoint: Any = None,
+    step: Callable[..., Any] | None = None,
+    verbose: int = 1,
+) -> History:
+    """Train a model.
+
+    Each batch is one update: `loss(model(inputs), target)`, backward, clipping, the optimizer's step. All of that is compiled
+    into one program by `tn.compile`; where it cannot be, the reason is printed and the loop goes on without. After each epoch
+    the validation data is evaluated, and the callbacks are called.
+
+    Ctrl-C stops cleanly after the running update: the history says where, callbacks end, a checkpoint is saved. A second one
+    stops at once.
+
+    Args:
+        model: what is trained, a module. A model that is in eval mode as a whole trains in train mode, and is in eval mode
+            again afterwards, whatever happens.
+        loss: from output and target to the mean loss of a batch, such as `F.cross_entropy` or `nn.MSELoss()`. None: the model
+            takes the whole batch and returns the loss itself.
+        optimizer: one that has the parameters of the model, or has none yet (`optim.Adam(lr=1e-3)`) and is given them; or a
+            list of optimizers, each with a part of the parameters.
+        data: anything that gives batches, epoch by epoch: `tn.data.batches(...)`, `tn.data.DataLoader(...)`, a list; or
+            arrays, `(x, y)`, which are cut here. A batch is `(inputs, target)`; `(inputs, target, weight)` with a weight per
+            sample, for sum(weight · loss of the sample) / samples; or one array, which is both. A tuple of arrays as inputs is
+            given to the model as several arguments, a dict as keywords.
+        epochs: how many. A run that goes on from a checkpoint counts those that it had.
+        validation: data to evaluate after each epoch; its numbers are called "val_loss" and so on.
+        metrics: names ("accuracy"), metrics of `tn.metrics`, or functions of output and target; for training and validation.
+        callbacks: functions of the `State`, called after each epoch; `training.every_batch(function)` after each batch.
+        compile: False runs everything as it stands.
+        batch_size, shuffle, seed: how arrays are cut: the rows in another order each epoch, drawn from this seed; None draws a
+            seed from `tn.random`.
+        accumulate: how many batches make one update. Its gradient is that of the mean over all their samples.
+        clip_norm, clip_value: limits on the norm of all gradients, and on each of their elements, before an update.
+        precision: "bfloat16" or "float16", for `tn.autocast`; in float16 the loss is scaled by a `GradScaler`.
+        average: an `optim.Averaged` of the model, updated with every update.
+        keep_average: validation is on the averaged weights, and the model has them in the end. False: on and with its own.
+        checkpoint: a `training.Checkpoint`: if it has one, the run goes on from there; and it is saved to as it says.
+        step: in place of the usual update a function of the batch, `step(*batch)`, which makes its own updates and returns the
+            loss, or a dict of numbers of which "loss" is one. Compiled like the usual one.
+        verbose: 0 shows nothing; 1 a bar in a terminal and in notebooks, elsewhere a line per epoch; 2 a line per epoch.
+
+    Returns:
+        the history: the numbers of each epoch. Losses and metrics are means over samples.
+
+    Raises:
+        FloatingPointError: the loss is nan or infinite; names epoch, batch and update.
+        ValueError, TypeError: arguments or batches that do not fit; say what to give.
+
+    >>> import tapenet as tn
+    >>> from tapenet import nn, optim
+    >>> import tapenet.nn.functional as F
+    >>> tn.training.seed(0)
+    >>> images, labels, test_images, test_labels = tn.data.digits()
+    >>> net = nn.Sequential(nn.Flatten(), nn.Linear(784, 32), nn.Tanh(), nn.Linear(32, 10))
+    >>> history = tn.training.fit(
+    ...     net, F.cross_entropy, optim.Adam(net, lr=3e-3), (images, labels), epochs=5, metrics="accuracy",
+    ...     validation=(test_images, test_labels), verbose=0,
+    ... )
+    >>> history["loss"][-1] < history["loss"][0], history["val_accuracy"][-1] > 0.85
+    (True, True)
+    """
+    run = _Run(
+        model, loss, optimizer, data, epochs, validation, metrics, callbacks, compile, batch_size, shuffle, seed, accumulate,
+        Clip(list(model.parameters()), clip_norm, clip_value), precision, average, keep_average, checkpoint, step, verbose,
+    )  # fmt: skip
+    return run.run()
+
+
+class _Run:
+    """One call of `fit`."""
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        optimizer: Any,
+        data: Any,
+        epochs: int,
+        validation: Any,
+        metrics: Any,
+        callbacks: Any,
+        compiled: bool,
+        batch_size: int,
+        shuffle: bool,
+        seed: int | None,
+        accumulate: int,
+        clip: Clip,
+        precision: Any,
+        average: Any,
+        keep_average: bool,
+        checkpoint: Any,
+        step: Callable[..., Any] | None,
+        verbose: int,
+    ) -> None:
+        if accumulate < 1:
+            raise ValueError(f"fit: accumulate={accumulate} must be at least 1")
+        if epochs < 0:
+            raise ValueError(f"fit: epochs={epochs} must be at least 0")
+        self.callbacks: list[Any] = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+        self.metrics = resolve(metrics)
+        if self.metrics and (loss is None or step is not None):
+            raise ValueError(
+                "fit: metrics need the output of the model, and with loss=None or step= there is none: leave metrics= out, or "
+                "return what you measure from step in a dict"
+            )
+        self.data = looped(data, batch_size, shuffle=shuffle, seed=seed)
+        if epochs > 1 and hasattr(self.data, "__next__"):
+            raise ValueError(
+                f"fit: data is a {type(data).__name__}, which can be looped over once, and epochs={epochs}: give something "
+                "that can be looped over again and again, such as a list or tn.data.batches(...)"
+            )
+        self.keep_average = average is not None and keep_average
+
+        self.checkpoint = checkpoint
+        self.split = split if loss is not None and step is None else whole
+        self.meter = Meter([metric.fresh() for metric in self.metrics])
+        batches = len(self.data) if hasattr(self.data, "__len__") else None
+        self.progress = Progress(verbose, epochs, batches)
+        self.verbose = verbose
+        optimizers = optimizer if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
+        for one in optimizers:
+            if not one.bound:
+                one.bind(model)
+        scaler = GradScaler() if precision is not None and dtype_of(precision) == np.float16 and step is None else None
+        forward = forward_of(model, loss, precision)
+        outputs = bool(self.metrics)
+        routines: dict[str, Any] = {}
+        self.parted: Parted | None = None
+        if step is not None:
+            own = isinstance(step, Compiled)
+            self.step = routines["train"] = Routine(_of_batch(step), "the step", compiled and not own, self.tell)
+        elif accumulate > 1 or scaler is not None:
+            routines["train"] = Routine(
+                gradient_step(forward, outputs), "the training step", compiled, self.tell, keep_grads=True
+            )
+            params = [param for one in optimizers for group in one.groups for param in group["params"]]
+            self.parted = Parted(routines["train"], params, optimizers, clip, average, scaler, accumulate)
+        else:
+            function = whole_step(forward, optimizers, clip, average, outputs)
+            self.step = routines["train"] = Routine(function, "the training step", compiled, self.tell)
+        self.evaluation: Evaluation | None = None
+        if validation is not None:
+            validation = looped(validation, batch_size, who="fit, validation")
+            self.evaluation = Evaluation(model, loss, validation, self.metrics, compiled, precision, self.tell)
+            routines["validation"] = self.evaluation.routine
+        self.state = State(
+            model,
+            loss,
+            optimizer,
+            self.data,
+            validation,
+            epochs,
+            average,
+            keep_average,
+            scaler,
+            self.callbacks,
+            self.meter,
+            routines,
+        )
+        self.each_batch = [c for c in self.callbacks if of_batches(c)]
+        self.each_epoch = [c for c in self.callbacks if not of_batches(c)]
+
+    def tell(self, text: str) -> None:
+        """Say something that the user should know."""
+        if self.verbose:
+            self.progress.tell(text)
+        else:
+            warnings.warn(text, CompileWarning, stacklevel=2)
+
+    # -- the run -------------------------------------------------------------------------------------------------
+
+    def run(self) -> History:
+        state = self.state
+        #: The latest update, epoch and phase that are saved.
+        self.saved_at: tuple[int, int, bool] | None = None
+        if self.checkpoint is not None and (saved := self.checkpoint.load()) is not None:
+            state.load_state_dict(saved)
+            self.saved_at = state.step, state.epoch, state._within
+        self.interrupts = Interrupts(
+            lambda: self.progress.tell("stopping after this update; Ctrl-C again stops at once")
+        )
+        begun: list[Any] = []
+        try:
+            with mode(state.model, True), self.interrupts:
+                for callback in self.callbacks:
+                    begun.append(callback)
+                    if hasattr(callback, "begin"):
+                        callback.begin(state)
+                while state.epoch < state.epochs and not state.stop and self.epoch():
+                    pass
+                state.history.stopped = self.why()
+                self.save()
+                if self.keep_average:
+                    state.average.copy_to()
+        finally:
+            self.progress.close()
+            with contextlib.ExitStack() as stack:  # each ends, whatever the others raise
+                for callback in begun:
+                    if hasattr(callback, "end"):
+                        stack.callback(callback.end, state)
+        return state.history
+
+    def why(self) -> str:
+        """Why it ends before its last epoch; "" if it does not."""
+        state = self.state
+        where = f"in epoch {state.epoch + 1} of {state.epochs}, after update {state.step}"
+        if self.interrupts.asked:
+            self.progress.tell(f"stopped by Ctrl-C {where}")
+            return f"Ctrl-C {where}"
+        if state.stop:
+            reason = state.stop if isinstance(state.stop, str) else "a callback"
+            self.progress.tell(f"stopped by {reason} after epoch {state.epoch} of {state.epochs}")
+            return f"{reason}, after epoch {state.epoch} of {state.epochs}"
+        return ""
+
+    def save(self) -> None:
+        """Save a checkpoint, unless this update has one."""
+        state = self.state
+        at = state.step, state.epoch, state._within
+        if self.checkpoint is not None and at != self.saved_at:
+            self.checkpoint.save(state, step=state.step)
+            self.saved_at = at
+
+    def epoch(self) -> bool:
+        """An epoch, or what is left of it; False where Ctrl-C came."""
+        state, meter, progress = self.state, self.meter, self.progress
+        start = perf_counter()
+        if not state._within:
+            meter.reset()
+            state.batch = 0
+            state._within, state._drained = True, False
+        state.logs = {}
+        number = state.epoch + 1
+        progress.begin(number, meter.samples)
+        if not state._drained and not self.batches():
+            return False
+        if not meter.samples:
+            raise ValueError(f"fit: the data gave no batch in epoch {number}; is it an iterator that is used up?")
+        validated: dict[str, Any] | None = {}
+        if self.evaluation is not None:
+            with state.as_evaluated():
+                validated = self.evaluation.run("val_", lambda: self.interrupts.asked)
+        if validated is None:
+            return False
+        state.logs = {**meter.numbers(), **self.rate(), **validated}
+        state._within = False
+        state.epoch = number
+        state.history.append(state.logs, perf_counter() - start)
+        progress.end(number, state.batch, meter.samples, state.history.seconds[-1], state.logs)
+        plateaus = [(plateau, plateau.state_dict()) for plateau in state.plateaus]
+        for callback in self.each_epoch:
+            callback(state)
+        for plateau, before in plateaus:
+            if plateau.state_dict() == before:  # no callback has told it
+                plateau.update(state.logs[watched(state.logs, None, "Plateau")])
+        every = getattr(self.checkpoint, "every", None)
+        if every and number % every == 0:
+            self.save()
+        return not self.interrupts.asked
+
+    def rate(self) -> dict[str, float]:
+        """The learning rate, where it changes."""
+        groups = [group for one in self.state.optimizers for group in one.groups]
+        if any(callable(group["lr"]) for group in groups):
+            first = self.state.optimizers[0]
+            return {"lr": first._rate(first.groups[0])}
+        return {}
+
+    def batches(self) -> bool:
+        """The batches of an epoch, or what is left of them; False where Ctrl-C came."""
+        state, meter, progress, interrupts = self.state, self.meter, self.progress, self.interrupts
+        split, each_batch, parted = self.split, self.each_batch, self.parted
+        steps = getattr(self.checkpoint, "steps", None)
+        step: Any = None if parted is not None else self.step
+        iterator = iter(self.data)
+        if state.batch and not hasattr(self.data, "state_dict"):
+            iterator = islice(iterator, state.batch, None)
+        for batch in iterator:
+            inputs, target, weight = split(batch)
+            count = samples(inputs)
+            if parted is None:
+                loss, output = step(inputs, target, weight)
+                updated = True
+            else:
+                loss, output, updated = parted(inputs, target, weight, count)
+            state.batch += 1
+            state.step += updated
+            if type(loss) is Tensor:
+                value = loss.item()
+            else:
+                value = self.several(loss, count)
+            if value - value != 0.0:
+                raise self.not_finite(value)
+            state.batch_loss = value
+            meter.add(value, count, output, target, weight)
+            if perf_counter() >= progress.due:
+                progress.show(state.batch, meter.samples, meter.so_far())
+            if each_batch:
+                state.logs["loss"] = meter.loss
+                for callback in each_batch:
+                    callback(state)
+            if updated:
+                if steps and state.step % steps == 0:
+                    self.save()
+                if interrupts.asked:
+                    return False
+                if state.stop:
+                    break
+        if parted is not None and parted.finish():
+            state.step += 1
+        state._drained = True
+        return True
+
+    def several(self, numbers: Any, count: int) -> float:
+        """The loss among the numbers that a step returned; the others are taken in."""
+        if isinstance(numbers, dict):
+            values = {name: _number(name, value) for name, value in numbers.items()}
+            loss = values.pop("loss", 0.0)
+            self.meter.add_numbers(values, count)
+            return loss
+        return _number("loss", numbers)
+
+    def not_finite(self, value: float) -> FloatingPointError:
+        state = self.state
+        return FloatingPointError(
+            f"fit: the loss is {value} in epoch {state.epoch + 1}, batch {state.batch}, after update {state.step}. The "
+            "parameters are of no use any more. Lower the learning rate, limit gradients (clip_norm=1.0), or look for a "
+            "division, log or sqrt of 0: with tn.debug() and compile=False the op that gives the first nan is named"
+        )
+
+
+def _of_batch(step: Callable[..., Any]) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """A step of the whole batch as a routine calls it."""
+
+    def custom_step(batch: Any, target: None, weight: None) -> tuple[Any, Any]:
+        return called(step, batch), None
+
+    return custom_step
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value.item() if hasattr(value, "item") else value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"fit: {name} is a {type(value).__name__}; a step returns the loss, or a dict of numbers"
+        ) from None

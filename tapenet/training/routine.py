@@ -1,0 +1,124 @@
+"""A function of a batch, run as a program where that pays, and as it stands elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compiler.compile import compile
+from tapenet.training.batches import as_tensors
+
+ndarray = np.ndarray
+#: How many shapes of batches get a program.
+_PROGRAMS = 8
+#: How often a shape must come before it gets one. The first does at once; the smaller batch at the end of an epoch is run
+#: some thousand times as it stands in the time that its program would take to make.
+_OFTEN = 50
+
+
+class Routine:
+    """A function of a batch. The first shape of batches gets a program at once, other shapes when they have come often; at most
+    8 do. Where no program can be made it says why, once, and the function runs as it stands.
+
+    What runs how depends on the batches alone, and is part of the saved state: a resumed run rounds as the run that was not
+    stopped.
+
+    Args:
+        function: takes arrays, nested or not, as tensors.
+        what: what it is called where it says something.
+        compiled: False never makes a program.
+        tell: is given what there is to say.
+        keep_grads: as of `tn.compile`.
+        at_once: whether the first shape gets its program at once.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        what: str,
+        compiled: bool,
+        tell: Callable[[str], None],
+        *,
+        keep_grads: bool = False,
+        at_once: bool = True,
+    ) -> None:
+        self._what = what
+        self._tell = tell
+        self._at_once = at_once
+        self._function = function
+        self._program: Any = None
+        if compiled:
+            self._program = compile(function, max_variants=4 * _PROGRAMS, keep_grads=keep_grads, from_first=True)
+        #: Shapes that run as a program.
+        self._ready: set[Any] = set()
+        #: The same, and how often each other shape came, as they are saved.
+        self._compiled: list[str] = []
+        self._met: dict[str, int] = {}
+        self._plain = not compiled
+        self._told = False
+
+    def __call__(self, *args: Any) -> Any:
+        shapes = tuple([a.shape if type(a) is ndarray else _shapes(a) for a in args])
+        if shapes in self._ready:
+            return self._program(*args)
+        return self._other(shapes, args)
+
+    def _other(self, shapes: Any, args: Any) -> Any:
+        if self._plain:
+            return self._function(*map(as_tensors, args))
+        name = str(shapes)
+        if name not in self._compiled and not self._earns(name):
+            return self._function(*map(as_tensors, args))
+        try:
+            result = self._program(*args)
+        except CaptureError as error:
+            self._plain = True
+            self._tell(f"{self._what} runs uncompiled: {error}")
+            return self._function(*map(as_tensors, args))
+        if name not in self._compiled:
+            self._compiled.append(name)
+        self._ready.add(shapes)
+        return result
+
+    def _earns(self, name: str) -> bool:
+        """Whether a shape that has no program gets one now."""
+        count = self._met[name] = self._met.get(name, 0) + 1
+        if count <= (0 if self._at_once and not self._compiled else _OFTEN):
+            return False
+        if len(self._compiled) < _PROGRAMS:
+            del self._met[name]
+            return True
+        if not self._told:
+            self._told = True
+            self._tell(
+                f"{self._what} has programs for {_PROGRAMS} shapes of batches, and runs uncompiled for further ones: pad "
+                "batches to a few lengths, so that each has a program"
+            )
+        return False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which shapes have programs, and how often others came."""
+        return {"compiled": list(self._compiled), "met": dict(self._met), "plain": self._plain}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self._compiled = list(state["compiled"])
+        self._met = {name: int(count) for name, count in state["met"].items()}
+        self._plain = self._plain or bool(state["plain"])
+        self._ready = set()
+
+
+def _shapes(value: Any) -> Any:
+    """The shapes of the arrays in a tree, in a tree."""
+    kind = type(value)
+    if kind is ndarray or kind is Tensor:
+        return value.shape
+    if kind is tuple or kind is list or isinstance(value, tuple):
+        return tuple([_shapes(v) for v in value])
+    if kind is dict:
+        return tuple([_shapes(v) for v in value.values()])
+    return getattr(value, "shape", None)

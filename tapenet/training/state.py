@@ -1,0 +1,185 @@
+"""What a run of `fit` is at: all that callbacks see, and all that another run needs to go on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+from tapenet.optim.plateau import Plateau
+from tapenet.optim.scaling import GradScaler
+from tapenet.training.history import History
+from tapenet.training.meter import Meter
+from tapenet.training.seeding import random_states, set_random_states
+
+
+class State:
+    """A run of `fit`. Callbacks are given it.
+
+    Attributes:
+        model, loss, optimizer, data, validation: what `fit` was given; data as it is looped over.
+        epochs: how many epochs there are to be.
+        epoch: how many are finished. While the callbacks of an epoch run, it is counted already: the first time it is 1.
+        batch: how many batches of the running epoch are done.
+        step: how many updates there were.
+        batch_loss: the loss of the latest batch.
+        logs: the numbers of the epoch: "loss", metrics, and those of validation as "val_loss" ... Callbacks may add some. Where
+            a callback runs after every batch, the mean loss so far.
+        history: what came of the epochs before.
+        stop: set to True, or to the reason in words, it ends the run cleanly.
+        average: the averaged weights, or None.
+        scaler: the `GradScaler` of a run in float16, or None.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Any,
+        optimizer: Any,
+        data: Any,
+        validation: Any,
+        epochs: int,
+        average: Any,
+        keep_average: bool,
+        scaler: GradScaler | None,
+        callbacks: Sequence[Any],
+        meter: Meter,
+        routines: dict[str, Any],
+    ) -> None:
+        self.model = model
+        self.loss = loss
+        self.optimizer = optimizer
+        self.data = data
+        self.validation = validation
+        self.epochs = epochs
+        self.average = average
+        self._keep_average = keep_average
+        self.scaler = scaler
+        self.epoch = 0
+        self.batch = 0
+        self.step = 0
+        self.batch_loss = float("nan")
+        self.logs: dict[str, Any] = {}
+        self.history = History()
+        self.stop: bool | str = False
+        self._callbacks = callbacks
+        self._meter = meter
+        self._routines = routines
+        #: Whether an epoch is under way, and whether all its batches are done.
+        self._within = self._drained = False
+
+    def as_evaluated(self) -> AbstractContextManager[None]:
+        """Within the block the model has the weights that validation is about: averaged ones where these are kept."""
+        if self.average is not None and self._keep_average:
+            applied: AbstractContextManager[None] = self.average.applied()
+            return applied
+        return contextlib.nullcontext()
+
+    @property
+    def optimizers(self) -> list[Any]:
+        """The optimizers, however many there are."""
+        if self.optimizer is None:
+            return []
+        return list(self.optimizer) if isinstance(self.optimizer, (list, tuple)) else [self.optimizer]
+
+    @property
+    def plateaus(self) -> list[Plateau]:
+        """The `optim.Plateau` schedules among the options of the optimizers, those in other schedules too."""
+        found: dict[int, Plateau] = {}
+        for optimizer in self.optimizers:
+            for group in optimizer.groups:
+                for option in group.values():
+                    found.update((id(p), p) for p in _plateaus(option))
+        return list(found.values())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that another run needs to go on bit for bit, also from the middle of an epoch: dicts and lists of arrays
+        (copies), numbers and strings.
+
+        It is that of the model, the optimizers, plateaus, averages and scaler, the callbacks that have one, the data that has
+        one, the random generators, the history and the sums of the running epoch.
+        """
+        return {
+            "model": self.model.state_dict() if hasattr(self.model, "state_dict") else None,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "plateaus": [plateau.state_dict() for plateau in self.plateaus],
+            "average": None if self.average is None else self.average.state_dict(),
+            "scaler": None if self.scaler is None else self.scaler.state_dict(),
+            "callbacks": [c.state_dict() if hasattr(c, "state_dict") else None for c in self._callbacks],
+            "data": self.data.state_dict() if hasattr(self.data, "state_dict") else None,
+            "random": random_states(),
+            "history": self.history.state_dict(),
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "step": self.step,
+            "within": self._within,
+            "drained": self._drained,
+            "stop": self.stop,
+            "meter": self._meter.state_dict(),
+            "routines": {name: routine.state_dict() for name, routine in self._routines.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            ValueError: it is not that of such a run: another model, optimizer, number of callbacks or metrics. All is as it
+                was then.
+        """
+        before = self.state_dict()
+        try:
+            self._load(state)
+        except BaseException:
+            self._load(before)
+            raise
+
+    def _load(self, state: dict[str, Any]) -> None:
+        plateaus = self.plateaus
+        for what, saved, own in (
+            ("optimizers", state["optimizers"], self.optimizers),
+            ("Plateau schedules", state["plateaus"], plateaus),
+            ("callbacks", state["callbacks"], self._callbacks),
+        ):
+            if len(saved) != len(own):
+                raise ValueError(f"the saved run has {len(saved)} {what}, and this one {len(own)}: give the same ones")
+        for what, one in (("average", self.average), ("scaler", self.scaler)):
+            if (state[what] is None) != (one is None):
+                has, not_has = ("this run", "the saved one") if state[what] is None else ("the saved run", "this one")
+                raise ValueError(f"{has} has an {what}, and {not_has} has none: give the same precision= and average=")
+        if state["model"] is not None:
+            self.model.load_state_dict(state["model"])
+        for own, saved in (
+            *zip(self.optimizers, state["optimizers"], strict=True),
+            *zip(plateaus, state["plateaus"], strict=True),
+            *zip(self._callbacks, state["callbacks"], strict=True),
+            (self.average, state["average"]),
+            (self.scaler, state["scaler"]),
+            (self.data, state["data"]),
+            *((routine, state["routines"][name]) for name, routine in self._routines.items()),
+        ):
+            if saved is not None:
+                own.load_state_dict(saved)
+        self._meter.load_state_dict(state["meter"])
+        self.history.load_state_dict(state["history"])
+        self.epoch, self.batch, self.step = int(state["epoch"]), int(state["batch"]), int(state["step"])
+        self._within, self._drained = bool(state["within"]), bool(state["drained"])
+        self.stop = state["stop"]
+        set_random_states(state["random"])
+
+
+def _plateaus(option: Any, depth: int = 4) -> Iterator[Plateau]:
+    """The plateaus that an option of an optimizer is made of: itself, or what a schedule holds."""
+    if isinstance(option, Plateau):
+        yield option
+    elif depth and isinstance(option, partial):
+        for value in (option.func, *option.args, *option.keywords.values()):
+            yield from _plateaus(value, depth - 1)
+    elif depth and isinstance(option, (tuple, list)):
+        for value in option:
+            yield from _plateaus(value, depth - 1)
+    elif depth and getattr(option, "__closure__", None):
+        for cell in option.__closure__:
+            with contextlib.suppress(ValueError):  # it is empty
+                yield from _plateaus(cell.cell_contents, depth - 1)

@@ -1,0 +1,200 @@
+"""What is done with a batch: the updates of training, and the forward pass alone."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.autodiff.precision import autocast
+from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.module import Module
+from tapenet.optim.clipping import clip_grad_norm, clip_grad_value, scale_gradient
+from tapenet.training.batches import called
+
+#: From inputs, target and weight to the loss and the output.
+Forward = Callable[[Any, Any, Any], tuple[Any, Any]]
+
+
+def forward_of(model: Any, loss: Any, precision: Any = None) -> Forward:
+    """The loss of a batch, and the model's output. Where `loss` is None the model gives the loss itself, and no output.
+
+    Weighted samples: sum(weight · loss of the sample) / number of samples, as in Keras.
+    """
+    if loss is None:
+
+        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+            return called(model, inputs), None
+    else:
+        unreduced = _unreduced(loss)
+
+        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+            output = called(model, inputs)
+            if weight is None:
+                return loss(output, target), output
+            each = unreduced(output, target)
+            if each.ndim > weight.ndim:
+                each = each.reshape((*each.shape[: weight.ndim], -1)).mean(axis=-1)
+            return (each * weight).mean(), output
+
+    if precision is None:
+        return forward
+
+    def low(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+        with autocast(precision):
+            return forward(inputs, target, weight)
+
+    return low
+
+
+def _unreduced(loss: Any) -> Callable[[Any, Any], Any]:
+    """The loss of each sample, or a function that says why there is none."""
+    if isinstance(loss, Module) and hasattr(loss, "reduction"):
+        each = copy.copy(loss)
+        each.reduction = "none"
+        return each
+    with contextlib.suppress(TypeError, ValueError):
+        if "reduction" in inspect.signature(loss).parameters:
+            return lambda output, target: loss(output, target, reduction="none")
+
+    def refuse(output: Any, target: Any) -> Any:
+        raise TypeError(
+            f"the batch has weights, and the loss {getattr(loss, '__name__', type(loss).__name__)} takes no "
+            "reduction='none', by which it would give the loss of each sample: give one that does, such as those of "
+            "tapenet.nn.functional"
+        )
+
+    return refuse
+
+
+class Clip:
+    """Limits on gradients before an update."""
+
+    def __init__(self, params: list[Any], norm: float | None, value: float | None) -> None:
+        self._params = params
+        self._norm = norm
+        self._value = value
+
+    def __call__(self) -> None:
+        if self._value is not None:
+            clip_grad_value(self._params, self._value)
+        if self._norm is not None:
+            clip_grad_norm(self._params, self._norm)
+
+
+def whole_step(
+    forward: Forward, optimizers: Sequence[Any], clip: Callable[[], None], average: Any, outputs: bool
+) -> Callable[..., Any]:
+    """Forward, backward and update in one function of a batch, which can be one program."""
+
+    def train_step(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+        loss, output = forward(inputs, target, weight)
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss.backward()
+        clip()
+        for optimizer in optimizers:
+            optimizer.step()
+        if average is not None:
+            average.update()
+        return loss, output if outputs else None
+
+    return train_step
+
+
+def gradient_step(forward: Forward, outputs: bool) -> Callable[..., Any]:
+    """Forward and backward; gradients are added to those there are. The loss is multiplied by a factor first."""
+
+    def gradients(inputs: Any, target: Any, weight: Any, factor: Any) -> tuple[Any, Any]:
+        loss, output = forward(inputs, target, weight)
+        (loss * factor).backward()
+        return loss, output if outputs else None
+
+    return gradients
+
+
+def forward_step(forward: Forward, outputs: bool) -> Callable[..., Any]:
+    """Forward alone."""
+
+    def evaluate_step(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+        with no_grad():
+            loss, output = forward(inputs, target, weight)
+        return loss, output if outputs else None
+
+    return evaluate_step
+
+
+class Parted:
+    """An update from the gradients of several batches, or of a loss that was scaled for float16: gradients are a program, the
+    update runs as it stands.
+
+    The gradient is that of the mean over the samples of all batches.
+    """
+
+    def __init__(
+        self,
+        gradients: Callable[..., Any],
+        params: list[Tensor],
+        optimizers: Sequence[Any],
+        clip: Callable[[], None],
+        average: Any,
+        scaler: Any,
+        parts: int,
+    ) -> None:
+        self._gradients = gradients
+        self._params = params
+        self._optimizers = optimizers
+        self._clip = clip
+        self._average = average
+        self._scaler = scaler
+        self._parts = parts
+        #: Of the batches since the last update: how many, the samples in the first and in all.
+        self._done = self._first = self._samples = 0
+
+    def __call__(self, inputs: Any, target: Any, weight: Any, samples: int) -> tuple[Any, Any, bool]:
+        """Take in a batch.
+
+        Returns:
+            its loss and output, and whether there was an update.
+        """
+        if not self._done:
+            for param in self._params:
+                param.grad = None
+            self._first = samples
+        scale = 1.0 if self._scaler is None else self._scaler.get_scale()
+        factor = np.float32(scale * samples / (self._first * self._parts))
+        loss, output = self._gradients(inputs, target, weight, factor)
+        self._done += 1
+        self._samples += samples
+        return loss, output, self._done == self._parts and self.finish()
+
+    def finish(self) -> bool:
+        """Update from the batches since the last update, if there are any; say whether parameters were updated."""
+        if not self._done:
+            return False
+        factor = self._first * self._parts / self._samples
+        self._done = self._samples = 0
+        if factor != 1:
+            for param in self._params:
+                if (grad := param._held_grad()) is not None:
+                    scale_gradient(param, grad, factor, "fit")
+        stepped = True
+        if self._scaler is None:
+            self._clip()
+            for optimizer in self._optimizers:
+                optimizer.step()
+        else:
+            for optimizer in self._optimizers:
+                self._scaler.unscale_(optimizer)
+            self._clip()
+            taken = [self._scaler.step(optimizer) for optimizer in self._optimizers]
+            stepped = all(taken)
+            self._scaler.update()
+        if stepped and self._average is not None:
+            self._average.update()
+        return True

@@ -1,1 +1,0 @@
-"""Data sets, samplers, collation and the loader."""
