@@ -17,7 +17,7 @@ import tapenet.nn.functional as F
 from tapenet import nn, optim
 
 
-def load() -> tuple[tn.data.Digits, bool]:
+def load() -> tuple[tn.data.LabelledImages, bool]:
     """All of MNIST if it is on this machine, else the digits that come with tapenet; and which."""
     try:
         return tn.data.mnist(download=False), True
@@ -48,7 +48,7 @@ def fit(net: nn.Module, opt: optim.Optimizer, batches: tn.data.Batches, epochs: 
         print(f"epoch {epoch + 1:3d}/{epochs}  loss {total / len(batches):.6f}")
 
 
-def train(net: nn.Module, data: tn.data.Digits, epochs: int) -> float:
+def train(net: nn.Module, data: tn.data.LabelledImages, epochs: int) -> float:
     """Mini-batches of 64, cross-entropy, Adam with a falling learning rate."""
     batches = tn.data.batches(data.train_images, data.train_labels, batch_size=64, shuffle=True, seed=0)
     opt = optim.Adam(net.parameters(), lr=optim.cosine(2e-3, epochs * len(batches)))
@@ -56,7 +56,7 @@ def train(net: nn.Module, data: tn.data.Digits, epochs: int) -> float:
     return accuracy(net, data.test_images, data.test_labels)
 
 
-def tutorial(net: nn.Module, data: tn.data.Digits, epochs: int) -> float:
+def tutorial(net: nn.Module, data: tn.data.LabelledImages, epochs: int) -> float:
     """The first 1,000 images, one at a time, mean squared error against one-hot targets, rate 0.1."""
     targets = np.eye(10, dtype=np.float32)[data.train_labels[:1000]]
     batches = tn.data.batches(data.train_images[:1000], targets, batch_size=1)

@@ -66,7 +66,8 @@ class Tensor(Augmented):
     _grad: Tensor | None
     #: A table's gradient by rows, until somebody asks for the array.
     _rows: RowGradient | None
-    #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type.
+    #: "parameter" or "buffer": marks of `nn`, not types, so that ops meet one exact type. A word may stand before them:
+    #: "passing" of what is in no state dict, "lazy" of what has no shape yet.
     _kind: str | None
 
     def __init_subclass__(cls) -> None:

@@ -1,12 +1,64 @@
-"""Data sets and mini-batches.
+"""Data sets, loaders and mini-batches.
 
-`digits` and `mnist` give handwritten digits, `batches` cuts arrays into mini-batches, and `read_idx` reads
-the file format of MNIST and its kin. What they need beyond NumPy is loaded when they are called.
+`ArrayDataset`, `Dataset` and `Stream` say what the samples are, `DataLoader` makes batches of them, in the order of a
+sampler, and goes on where a saved run stopped; `split` and `kfold` cut data into parts. `batches` cuts plain arrays into
+mini-batches. `digits`, `mnist` and others by name are data sets, and `read_idx` reads the file format of MNIST and its
+kin. What they need beyond NumPy is loaded when they are called.
 """
 
+from tapenet.data.arrays import ArrayDataset
 from tapenet.data.bundled import digits
+from tapenet.data.cifar_files import CIFAR10_CLASSES, cifar10
+from tapenet.data.collation import PadCollate, Padded, collate
+from tapenet.data.dataset import Concat, Dataset, Mapped, Subset
 from tapenet.data.idx import read_idx
+from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import Batches, batches
-from tapenet.data.mnist_files import Digits, mnist
+from tapenet.data.mnist_files import FASHION_MNIST_CLASSES, LabelledImages, fashion_mnist, mnist
+from tapenet.data.samplers import (
+    BalancedSampler,
+    BatchSampler,
+    LengthBatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    StratifiedSampler,
+    WeightedSampler,
+)
+from tapenet.data.splits import kfold, split
+from tapenet.data.stream import Stream
+from tapenet.data.text_files import tiny_shakespeare
 
-__all__ = ["Batches", "Digits", "batches", "digits", "mnist", "read_idx"]
+__all__ = [
+    "CIFAR10_CLASSES",
+    "FASHION_MNIST_CLASSES",
+    "ArrayDataset",
+    "BalancedSampler",
+    "BatchSampler",
+    "Batches",
+    "Concat",
+    "DataLoader",
+    "Dataset",
+    "LabelledImages",
+    "LengthBatchSampler",
+    "Mapped",
+    "PadCollate",
+    "Padded",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "StratifiedSampler",
+    "Stream",
+    "Subset",
+    "WeightedSampler",
+    "batches",
+    "cifar10",
+    "collate",
+    "digits",
+    "fashion_mnist",
+    "kfold",
+    "mnist",
+    "read_idx",
+    "split",
+    "tiny_shakespeare",
+]

@@ -13,13 +13,14 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.mnist_files import check, files_in, read_raw
+from tapenet.data.download import check, files_in
+from tapenet.data.mnist_files import MNIST, read_raw
 
 PER_DIGIT = 100
 
 
 def build(folder: str, out: str) -> None:
-    """Writes `out` (.npz, uint8 arrays named as the fields of `Digits`) from the MNIST files in `folder`.
+    """Writes `out` (.npz, uint8 arrays named as the fields of `LabelledImages`) from the MNIST files in `folder`.
 
     The same files give the same bytes, with the same zlib.
 
@@ -29,13 +30,13 @@ def build(folder: str, out: str) -> None:
     Traceback (most recent call last):
     FileNotFoundError: nowhere holds 0 of the 4 MNIST files; give their folder
     """
-    paths = files_in(folder)
+    paths = files_in(MNIST, folder)
     if len(paths) < 4:
         raise FileNotFoundError(f"{folder} holds {len(paths)} of the 4 MNIST files; give their folder")
-    for name, path in paths.items():
-        with open(path, "rb") as file:
-            check(file.read(), name, path)
-    train_images, train_labels, test_images, test_labels = read_raw(paths)
+    for file in MNIST.files:
+        with open(paths[file.name], "rb") as stream:
+            check(file, stream, paths[file.name])
+    train_images, train_labels, test_images, test_labels = read_raw(paths, MNIST)
     rng = np.random.RandomState(0)
     train, test = choose(train_labels, rng), choose(test_labels, rng)
     np.savez_compressed(

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tapenet.data.mnist_files import Digits, to_digits
+from tapenet.data.mnist_files import LabelledImages, to_labelled
 
 
-def digits() -> Digits:
+def digits() -> LabelledImages:
     """1,000 training and 1,000 test images of real MNIST, 100 of each digit in both; needs no network.
 
     They are drawn from MNIST's own training and test sets, in a mixed order that is always the same
@@ -22,4 +22,4 @@ def digits() -> Digits:
 
     resource = files("tapenet.data") / "digits.npz"
     with resource.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        return to_digits(stored[name] for name in Digits._fields)
+        return to_labelled(stored[name] for name in LabelledImages._fields)

@@ -4,16 +4,16 @@ An IDX file is two zero bytes, a code for the element type, the number of dimens
 big-endian unsigned 32-bit integer, then the elements: big-endian too, the last axis running fastest.
 """
 
-import contextlib
-import io
 import math
 import os
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tapenet.data.unpacking import malformed, unpacked
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 #: A gzipped file that says it is more than so many times as long unpacked is read once to see whether it is.
@@ -21,7 +21,7 @@ _USUAL_RATIO = 100
 #: No header is longer: 255 dimensions.
 _LONGEST_HEADER = 4 + 4 * 255
 _CHUNK = 1 << 20
-_GET_AGAIN = "put a whole copy in its place (in tapenet's cache, delete it: mnist() downloads it again)"
+_GET_AGAIN = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -50,54 +50,28 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         file = open(name, "rb")  # noqa: SIM115
     except FileNotFoundError:
         raise FileNotFoundError(f"{name}: no such file in {os.getcwd()}; check the path") from None
-    with file, unpacked(file, name) as stream:
+    with file, unpacked(file, name, _GET_AGAIN) as stream:
         return _read(stream, 0 if stream is file else os.fstat(file.fileno()).st_size, name)
 
 
-@contextlib.contextmanager
-def unpacked(file: io.BufferedReader, name: str) -> Iterator[io.BufferedIOBase]:
-    """`file` itself, or if it is gzip, which its first bytes tell, a stream that unpacks it as it is read.
-
-    Raises ValueError, naming the data's source `name`, where the gzip data turns out to be damaged.
-
-    >>> import gzip
-    >>> for data in (gzip.compress(b"seven"), b"seven"):
-    ...     with unpacked(io.BufferedReader(io.BytesIO(data)), "file") as stream:
-    ...         stream.read()
-    b'seven'
-    b'seven'
-    """
-    if file.peek(2)[:2] != b"\x1f\x8b":
-        yield file
-        return
-    import gzip
-    import zlib
-
-    try:
-        with gzip.GzipFile(fileobj=file) as stream:
-            yield stream
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _malformed(name, "a whole gzip stream", f"damaged data ({error})", _GET_AGAIN) from error
-
-
-def _read(stream: io.BufferedIOBase, packed: int, name: str) -> NDArray[Any]:
+def _read(stream: BinaryIO, packed: int, name: str) -> NDArray[Any]:
     """The array in a stream; `packed` is how long its file is where that is gzip, else 0."""
     data = bytearray(stream.read(_LONGEST_HEADER))
     if not data.startswith(b"\0\0"):
         found = f"bytes {data[:4].hex(' ')}" if data else "an empty file"
         mend = "give an IDX file, plain or gzipped (a web page in its place is a download that failed)"
-        raise _malformed(name, "an IDX file, which begins with the bytes 00 00", found, mend)
+        raise malformed(name, "an IDX file, which begins with the bytes 00 00", found, mend)
     # The fourth byte says how long the header is; a file without one is too short for any.
     ndim = data[3] if len(data) > 3 else 1
     start = 4 + 4 * ndim
     if len(data) < start:
         expected = f"a header of {start} bytes" if len(data) > 3 else "a header of at least 8 bytes"
-        raise _malformed(name, expected, f"a file cut short after {len(data)} bytes", _GET_AGAIN)
+        raise malformed(name, expected, f"a file cut short after {len(data)} bytes", _GET_AGAIN)
     if data[2] not in _DTYPES:
         codes = ", ".join(f"{code:02x} ({np.dtype(dtype).name})" for code, dtype in _DTYPES.items())
-        raise _malformed(name, f"a dtype code among {codes}", f"{data[2]:02x}", _GET_AGAIN)
+        raise malformed(name, f"a dtype code among {codes}", f"{data[2]:02x}", _GET_AGAIN)
     if ndim == 0:
-        raise _malformed(name, "at least 1 dimension", "0 dimensions", _GET_AGAIN)
+        raise malformed(name, "at least 1 dimension", "0 dimensions", _GET_AGAIN)
 
     dtype = np.dtype(_DTYPES[data[2]])
     shape = struct.unpack_from(f">{ndim}I", data, 4)
@@ -118,11 +92,11 @@ def _read(stream: io.BufferedIOBase, packed: int, name: str) -> NDArray[Any]:
         array: NDArray[Any] = np.ndarray(shape, dtype, buffer=data, offset=start)
     except ValueError as error:  # More than 64 dimensions, or an empty array with absurdly large ones.
         found = f"shape {shape} ({error})"
-        raise _malformed(name, "a shape that NumPy can hold", found, _GET_AGAIN) from error
+        raise malformed(name, "a shape that NumPy can hold", found, _GET_AGAIN) from error
     return array.astype(dtype.newbyteorder("="))
 
 
-def _chunks(stream: io.BufferedIOBase, length: int) -> Iterator[bytes]:
+def _chunks(stream: BinaryIO, length: int) -> Iterator[bytes]:
     """So many bytes of a stream, and one more if it goes on; at the end of a gzip stream its checksum is compared."""
     while length >= 0 and (chunk := stream.read(min(_CHUNK, length + 1))):
         length -= len(chunk)
@@ -132,8 +106,4 @@ def _chunks(stream: io.BufferedIOBase, length: int) -> Iterator[bytes]:
 def _check_length(found: int, size: int, expected: str, name: str) -> None:
     if found != size:
         words = f"{found:,}: the file is cut short" if found < size else "more: bytes trail the data"
-        raise _malformed(name, expected, words, _GET_AGAIN)
-
-
-def _malformed(name: str, expected: str, found: str, mend: str) -> ValueError:
-    return ValueError(f"{name}: expected {expected}, found {found}; {mend}")
+        raise malformed(name, expected, words, _GET_AGAIN)

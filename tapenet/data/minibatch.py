@@ -3,13 +3,15 @@
 # Annotations stay text: evaluating `np.random` in one would load it, a tenth of NumPy's own import time.
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Iterator
 from typing import Any, Generic, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from tapenet.data.arrays import same_length
+from tapenet.data.position import Position, checked_size, fresh_seed, nothing_left, restored
 
 Batch = TypeVar("Batch", covariant=True)
 A = TypeVar("A", bound=np.generic)
@@ -33,6 +35,7 @@ class Batches(Generic[Batch]):
         self._arrays = arrays
         self._batch_size = batch_size
         self._rng = rng
+        self._position = Position()
         rows = len(arrays[0])
         self._stop = rows - rows % batch_size if drop_last else rows
 
@@ -41,16 +44,50 @@ class Batches(Generic[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         # Drawn here, not in a generator's first step: loops get their orders in the order they were begun.
-        order = None if self._rng is None else self._rng.permutation(len(self._arrays[0]))
-        return self._slices(order)
+        place = self._position = self._position.begin()
+        if self._rng is None:
+            return self._slices(place, None)
+        place.inner = self._rng.bit_generator.state
+        return self._slices(place, self._rng.permutation(len(self._arrays[0])))
 
-    def _slices(self, order: NDArray[np.int64] | None) -> Iterator[Batch]:
-        for start in range(0, self._stop, self._batch_size):
+    def _slices(self, place: Position, order: NDArray[np.int64] | None) -> Iterator[Batch]:
+        for start in range(place.batches * self._batch_size, self._stop, self._batch_size):
             rows = slice(start, min(start + self._batch_size, self._stop))
             # A slice is a view and costs nothing; indexing by integers copies each row once.
             index = rows if order is None else order[rows]
             batch = tuple(array[index] for array in self._arrays)
+            place.batches += 1
             yield cast(Batch, batch if len(batch) > 1 else batch[0])
+        place.end()
+
+    def _settings(self) -> dict[str, Any]:
+        return {"samples": len(self._arrays[0]), "batch_size": self._batch_size, "shuffle": self._rng is not None}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loop begun last is: the epoch, the batches given in it, and the generator before its order was drawn.
+
+        >>> epochs = batches(np.arange(6), batch_size=2, shuffle=True, seed=0)
+        >>> loop = iter(epochs)
+        >>> first, state = next(loop), epochs.state_dict()
+        >>> resumed = batches(np.arange(6), batch_size=2, shuffle=True)
+        >>> resumed.load_state_dict(state)
+        >>> [batch.tolist() for batch in resumed] == [batch.tolist() for batch in loop]
+        True
+        """
+        place = self._position
+        random = place.inner if place.begun or self._rng is None else self._rng.bit_generator.state
+        return {"epoch": place.epoch, "batches": place.batches, "random": random, **self._settings()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next loop go on behind the batches that were given when `state` was taken.
+
+        Raises:
+            ValueError: the state is not one of `batches`, or of one with another number of rows or batch size.
+        """
+        place = restored("batches()", state, {**self._settings(), "random": state.get("random")})
+        if self._rng is not None:
+            self._rng.bit_generator.state = state["random"]
+        self._position = place
 
 
 @overload
@@ -107,10 +144,10 @@ def batches(
     (batch_size, ...), or just the array where only one was given; dtypes are kept. The last batch has the
     rows that remain, unless `drop_last`.
 
-    The result can be looped over again and again, and has a length. With `shuffle`, every loop takes the next
-    permutation of one generator made from `seed`: epochs differ, runs repeat. (`seed=None` differs from run
-    to run; a `np.random.Generator` is used as it is.) Without it batches are views: writing into one
-    writes into the array.
+    The result can be looped over again and again, has a length, and can go on where a saved run stopped (`state_dict`). With
+    `shuffle`, every loop takes the next permutation of one generator made from `seed`: epochs differ, runs repeat.
+    (`seed=None` draws one from NumPy's global generator; a `np.random.Generator` is used as it is.) Without it
+    batches are views: writing into one writes into the array.
 
     Raises TypeError if no array is given or `batch_size` is no integer, and ValueError if the arrays' lengths differ, one has
     no first axis, or `batch_size` is less than 1. Where `drop_last` leaves no batch at all a warning says so.
@@ -130,36 +167,11 @@ def batches(
     """
     if not arrays:
         raise TypeError("batches() got no arrays; write batches(images, labels, batch_size=64)")
-    whole = tuple(np.asarray(array) for array in arrays)
-    shapes = ", ".join(str(array.shape) for array in whole)
-    if not all(array.ndim for array in whole):
-        raise ValueError(
-            f"batches() needs arrays with a first axis to cut, got shapes {shapes}; "
-            "give a whole array of rows (one value for all is no data: use it inside the loop)"
-        )
-    if len({len(array) for array in whole}) > 1:
-        raise ValueError(
-            f"batches() needs arrays of one length, got shapes {shapes}; "
-            "the first axis counts the samples and must agree: cut or transpose the odd one"
-        )
-    try:
-        size = operator.index(batch_size)
-    except TypeError:
-        raise TypeError(
-            f"batches() needs an integer batch_size, got {batch_size!r}; for a fraction of the data write "
-            "int(fraction * len(array))"
-        ) from None
-    if size < 1:
-        raise ValueError(
-            f"batches() needs a batch_size of at least 1, got {size}; for all rows at once write "
-            f"batch_size={max(1, len(whole[0]))}"
-        )
+    whole = same_length("batches()", arrays)
     rows = len(whole[0])
+    size = checked_size("batches()", batch_size, rows)
     if drop_last and 0 < rows < size:
-        warnings.warn(
-            f"batches() gives no batch at all: drop_last=True drops the only one, of {rows} rows, since it is not full. Leave "
-            f"drop_last out, or give a batch_size of at most {rows}, not {size}",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return Batches(whole, size, np.random.default_rng(seed) if shuffle else None, drop_last)
+        warnings.warn(nothing_left("batches()", rows, size), RuntimeWarning, stacklevel=2)
+    if not shuffle:
+        return Batches(whole, size, None, drop_last)
+    return Batches(whole, size, np.random.default_rng(fresh_seed() if seed is None else seed), drop_last)

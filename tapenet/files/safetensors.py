@@ -16,8 +16,8 @@ import stat
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, BinaryIO, NamedTuple, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,20 +98,13 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
         )
     head = len(text).to_bytes(8, "little") + text
     file.write(head)
-    file.flush()
-    summed = zlib.crc32(head)
-    with ThreadPoolExecutor(1) as other:
+    with _Checksum(head) as checksum:
         for name in order:
             for piece in _pieces(_bytes(arrays[name])):
-                if len(piece) < _PIECE:
-                    summed = zlib.crc32(piece, summed)
-                    file.write(piece)
-                else:
-                    coming = other.submit(zlib.crc32, piece, summed)
-                    file.write(piece)
-                    summed = coming.result()
+                checksum.add(piece)
+                file.write(piece)
     file.seek(8 + len(_BEFORE))
-    file.write(b"%08x" % summed)
+    file.write(checksum.text.encode())
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:
@@ -124,6 +117,39 @@ def _bytes(array: NDArray[Any]) -> memoryview:
 def _raw(array: Any) -> memoryview:
     # As bytes: bfloat16 arrays have no buffer.
     return memoryview(array.reshape(-1).view(np.uint8))
+
+
+class _Checksum:
+    """The CRC-32 of bytes that come in pieces. Of a long one it is computed by another thread, until the next one comes."""
+
+    def __init__(self, first: bytes) -> None:
+        self._value = zlib.crc32(first)
+        self._coming: Future[int] | None = None
+        self._other = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._other.shutdown()
+
+    def add(self, piece: memoryview) -> None:
+        """Take a piece in; it stays as it is until the next one comes or the end."""
+        self._join()
+        if len(piece) < _PIECE:
+            self._value = zlib.crc32(piece, self._value)
+        else:
+            self._coming = self._other.submit(zlib.crc32, piece, self._value)
+
+    def _join(self) -> None:
+        if self._coming is not None:
+            self._value, self._coming = self._coming.result(), None
+
+    @property
+    def text(self) -> str:
+        """What it is of all pieces, in hexadecimal."""
+        self._join()
+        return f"{self._value:08x}"
 
 
 def _pieces(whole: memoryview) -> Iterator[memoryview]:
@@ -146,15 +172,12 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[st
     with open(path, "rb", buffering=0) as file:
         head, entries, metadata = _header(file, path)
         arrays = {entry.name: np.empty(entry.shape, entry.dtype) for entry in entries}
-        summed = zlib.crc32(head)
-        with ThreadPoolExecutor(1) as other:
-            coming = other.submit(int, summed)
+        with _Checksum(head) as checksum:
             for entry in sorted(entries, key=lambda entry: (entry.start, entry.stop)):
                 for piece in _pieces(_raw(arrays[entry.name])):
                     _fill(file, piece, path)
-                    coming = other.submit(zlib.crc32, piece, coming.result())
-            summed = coming.result()
-    if CHECKSUM in metadata and metadata.pop(CHECKSUM) != f"{summed:08x}":
+                    checksum.add(piece)
+    if CHECKSUM in metadata and metadata.pop(CHECKSUM) != checksum.text:
         _refuse(
             path,
             "its checksum does not fit: it was damaged since it was written, or another program wrote it and took over the "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +47,7 @@ def atomic(path: str | os.PathLike[str], who: str = "files.atomic") -> Iterator[
     target = Path(os.path.realpath(path))
     try:
         mode = _mode(target)
-        _remove_leftovers(target)
+        remove_leftovers(target.parent, _stem(target))
         temporary, file = _begin(target)
     except OSError as error:
         raise _explained(error, who, path) from None
@@ -93,7 +92,7 @@ def _begin(target: Path) -> tuple[Path, BinaryIO]:
     """A new file beside the target, locked: whoever can lock it knows that its writer is gone."""
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
     while True:
-        temporary = target.with_name(f"{_stem(target)}{secrets.token_hex(8)}.tmp")
+        temporary = target.with_name(f"{_stem(target)}{os.urandom(8).hex()}.tmp")
         file: BinaryIO = os.fdopen(os.open(temporary, flags, 0o666), "w+b", buffering=1 << 20)
         if fcntl is None:
             return temporary, file
@@ -104,12 +103,11 @@ def _begin(target: Path) -> tuple[Path, BinaryIO]:
         file.close()
 
 
-def _remove_leftovers(target: Path) -> None:
-    """Remove what killed processes began to write to the same path."""
-    stem = _stem(target)
+def remove_leftovers(folder: Path, prefix: str) -> None:
+    """Remove the files that killed processes began to write; their names begin with a dot and the name of the target."""
     left: list[str] = []
-    with contextlib.suppress(OSError), os.scandir(target.parent) as entries:
-        left = [entry.path for entry in entries if entry.name.startswith(stem) and entry.name.endswith(".tmp")]
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        left = [entry.path for entry in entries if entry.name.startswith(prefix) and entry.name.endswith(".tmp")]
     for path in left:
         with contextlib.suppress(OSError):
             if fcntl is None:

@@ -10,12 +10,87 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.signatures import parameters
 from tapenet.ops.tracebacks import boundary
+
+#: Where the layers are whose arguments are checked; those of users are their own.
+_LAYERS = __name__.rpartition(".")[0] + "."
 
 #: Arguments of layers that are arrays, or may be.
 _ARRAYS = frozenset({"weight", "pos_weight", "_weight", "_random_samples", "tensor"})
 #: How NumPy's errors begin about arrays that are too large to be told their size.
 _TOO_LARGE = ("array is too big", "Maximum allowed dimension exceeded")
+
+
+#: What PyTorch calls the places where tensors can be.
+_DEVICES = frozenset({"cpu", "cuda", "hpu", "ipu", "meta", "mps", "mtia", "xla", "xpu"})
+#: Layers that take `inplace` in PyTorch, as their last argument.
+_INPLACE = frozenset({
+    "AlphaDropout", "CELU", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "ELU", "FeatureAlphaDropout", "Hardsigmoid",
+    "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Threshold",
+})  # fmt: skip
+#: Further arguments of PyTorch's layers that say how a thing is computed, and change nothing here, by the layer.
+_FOREIGN = {"TransformerEncoder": frozenset({"enable_nested_tensor", "mask_check"})}
+#: Arguments that PyTorch itself has given up, and what to write.
+_GIVEN_UP = {"size_average": "reduction='mean' or reduction='sum'", "reduce": "reduction='none' for False"}
+
+
+def is_device(value: Any) -> bool:
+    """Whether it names a device in PyTorch's words.
+
+    >>> is_device("cuda:0"), is_device("float32")
+    (True, False)
+    """
+    return type(value).__name__ == "device" or (isinstance(value, str) and value.partition(":")[0] in _DEVICES)
+
+
+def check_device(who: str, device: Any) -> None:
+    """Raise ValueError for another device than the CPU.
+
+    >>> check_device("Linear", "cuda")
+    Traceback (most recent call last):
+    ValueError: Linear: device='cuda': there is one device here, 'cpu'; leave the argument out, or give None
+    """
+    if device is not None and str(device).partition(":")[0] != "cpu":
+        raise ValueError(
+            f"{who}: device={str(device)!r}: there is one device here, 'cpu'; leave the argument out, or give None"
+        )
+
+
+def is_layer(cls: type) -> bool:
+    """Whether a class is one of the layers here, and none of the user's."""
+    return cls.__module__.startswith(_LAYERS)
+
+
+def library_class(cls: type) -> Any:
+    """The layer here that a class is, or derives from."""
+    return next(own for own in cls.__mro__ if is_layer(own))
+
+
+def without_foreign(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a layer without those that PyTorch's has and that change nothing here: `device`, `inplace` and the
+    like.
+
+    Raises:
+        ValueError: another device than the CPU.
+        TypeError: an argument that PyTorch has given up.
+    """
+    layer = library_class(cls)
+    title = layer.__name__
+    known = () if layer.__init__ is object.__init__ else (parameters(layer.__init__) or ())[1:]
+    rest = dict(kwargs)
+    if "device" in rest and any(p.name == "dtype" for p in known):
+        check_device(title, rest.pop("device"))
+    if title in _INPLACE:
+        if len(args) == 1 + sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in known) and isinstance(args[-1], bool):
+            args = args[:-1]
+        rest.pop("inplace", None)
+    for name in _FOREIGN.get(title, ()):
+        rest.pop(name, None)
+    for name, instead in _GIVEN_UP.items():
+        if name in rest and title.endswith("Loss") and rest.pop(name) is not None:
+            raise TypeError(f"{title}: {name} is what PyTorch had once: write {instead}")
+    return args, rest
 
 
 def checked(init: Callable[..., None]) -> Callable[..., None]:
@@ -24,6 +99,8 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
     @boundary
     @functools.wraps(init)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if kwargs or args:
+            args, kwargs = without_foreign(type(self), args, kwargs)
         if any(map(_is_data, (*args, *kwargs.values()))):
             refuse_data(type(self), init, args, kwargs)
         try:

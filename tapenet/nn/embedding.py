@@ -63,7 +63,7 @@ class _Table(Module):
 
     @classmethod
     def _pretrained(cls, embeddings: Any, freeze: bool, **options: Any) -> Self:
-        given = isinstance(embeddings, Tensor) and embeddings._kind == "parameter"
+        given = isinstance(embeddings, Parameter)
         weight = embeddings if given else Parameter(embeddings)
         if len(weight.shape) != 2:
             raise ValueError(

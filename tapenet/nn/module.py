@@ -17,12 +17,20 @@ from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.sites import user_line, user_site, warn_once
 from tapenet.autodiff.tape import CaptureError, Scope, ThreadTape, bump, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.arguments import checked, refuse_data
+from tapenet.nn.arguments import (
+    check_device,
+    checked,
+    is_device,
+    is_layer,
+    library_class,
+    refuse_data,
+    without_foreign,
+)
 from tapenet.nn.hooks import Hook, Hooks
 from tapenet.nn.hooks import call as call_with_hooks
 from tapenet.nn.parameter import Buffer
 from tapenet.nn.showing import bundle, note
-from tapenet.nn.state import LoadReport, by_name, load
+from tapenet.nn.state import LoadReport, StateHooks, collect, load
 from tapenet.nn.tree import Tree, walk
 from tapenet.nn.words import described
 from tapenet.ops.low import dtype_of, is_float, meet
@@ -32,8 +40,6 @@ from tapenet.ops.tracebacks import boundary, hide
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
 _NOTHING: Any = object()
-#: Where the layers are whose arguments are checked; those of users are their own.
-_LAYERS = __name__.rpartition(".")[0] + "."
 
 
 class Module(Tree):
@@ -83,6 +89,8 @@ class Module(Tree):
         @boundary
         def __new__(cls, *args: Any, **kwargs: Any) -> Self:
             """Look at what a module is made with: Python's own errors would not say which arguments there are."""
+            if (kwargs or args) and cls.__init__ is library_class(cls).__init__:
+                args, kwargs = without_foreign(cls, args, kwargs)
             if cls.__init__ is object.__init__:
                 if args or kwargs:
                     refuse_data(cls, None, args, kwargs)
@@ -97,7 +105,7 @@ class Module(Tree):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         init = vars(cls).get("__init__")
-        if init is not None and cls.__module__.startswith(_LAYERS):
+        if init is not None and is_layer(cls):
             cls.__init__ = checked(init)  # type: ignore[method-assign]
 
     # -- calling -------------------------------------------------------------------------------------------------
@@ -310,14 +318,19 @@ class Module(Tree):
             raise TypeError(f"register_parameter: {name!r} takes nn.Parameter(...), not {type(param).__name__}")
         self._register(name, param)
 
-    def register_buffer(self, name: str, tensor: Any) -> None:
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Set a buffer as an attribute; the same as `self.name = nn.Buffer(tensor)`. None leaves the place empty.
+
+        Args:
+            name: of the attribute.
+            tensor: its values.
+            persistent: False leaves it out of state dicts: what can be computed again, such as a mask.
 
         Raises:
             KeyError: the name has a dot in it, or is in use.
         """
-        own = isinstance(tensor, Tensor) and tensor._kind == "buffer"
-        self._register(name, tensor if own or tensor is None else Buffer(tensor))
+        own = isinstance(tensor, Buffer) and (tensor._kind == "passing buffer") != persistent
+        self._register(name, tensor if own or tensor is None else Buffer(tensor, persistent=persistent))
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Set a module as an attribute; the same as `self.name = module`.
@@ -332,6 +345,45 @@ class Module(Tree):
 
     register_module = add_module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place with a dotted name, such as "encoder.layers.0".
+
+        Args:
+            target: the name; what is before the last dot must be there.
+            module: the module.
+            strict: there must be a module already.
+
+        Raises:
+            AttributeError: there is no such place.
+            TypeError: not a module.
+
+        >>> from tapenet import nn
+        >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        >>> net.set_submodule("1", nn.Tanh())
+        >>> net[1]
+        Tanh()
+        """
+        if not isinstance(module, Module):
+            raise TypeError(f"set_submodule: {target!r} takes a module, not {type(module).__name__}")
+        if strict:
+            self.get_submodule(target)
+        *path, last = target.split(".")
+        holder: Any = self
+        try:
+            for name in path:
+                holder = _part(holder, name)
+            if isinstance(holder, (list, dict)):
+                _part(holder, last)
+        except (AttributeError, KeyError, IndexError, ValueError):
+            raise AttributeError(f"this {type(self).__name__} has no place {target!r} for a module") from None
+        if isinstance(holder, list):
+            holder[int(last)] = module
+        elif isinstance(holder, dict):
+            holder[next(key for key in holder if str(key) == last)] = module
+        else:
+            setattr(holder, last, module)
+        bump()
+
     def _register(self, name: str, value: Any) -> None:
         if not isinstance(name, str) or not name or "." in name:
             raise KeyError(f"{type(self).__name__}: {name!r} is no name for an attribute; give a string without dots")
@@ -343,20 +395,26 @@ class Module(Tree):
 
     # -- state ---------------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, NDArray[Any]]:
+    def state_dict(
+        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, NDArray[Any]]:
         """The parameters and buffers by name, as ndarrays of their own: later training does not change them.
 
         They are in C order, and go into `numpy.savez(file, **net.state_dict())`, safetensors and `load_state_dict` as they
-        are. What the module has under several names is there under each, as in PyTorch's: the same array.
+        are. What the module has under several names is there under each, as in PyTorch's: the same array. Buffers with
+        `persistent=False` are left out; what `get_extra_state` gives is there as `_extra_state`.
+
+        Args:
+            destination: a dict to put the entries into, which is returned.
+            prefix: put before each name as it is.
+            keep_vars: give the tensors themselves in place of arrays.
 
         Raises:
-            ValueError: two tensors have the same name.
+            ValueError: two tensors have the same name, or one has no shape yet.
         """
-        found = by_name(self)
-        arrays = {id(t): t.numpy().copy() for t in found.values()}
-        return {name: arrays[id(t)] for name, t in found.items()}
+        return collect(self, destination, prefix, keep_vars)
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> LoadReport:
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, assign: bool = False) -> LoadReport:
         """Copy values into the parameters and buffers, by name: all of them or, if it raises, none.
 
         What the module has under several names may be in the state under any of them, or under all, as in PyTorch's.
@@ -364,6 +422,7 @@ class Module(Tree):
         Args:
             state: arrays by name, as `state_dict` gives (tensors will do). They are cast to the module's dtypes.
             strict: raise where an entry is missing or unexpected; if False, leave those alone.
+            assign: PyTorch's option to put the state's tensors in the place of the module's, which there is not here.
 
         Returns:
             the missing and the unexpected names, both empty if strict.
@@ -372,7 +431,64 @@ class Module(Tree):
             ValueError: entries are missing, unexpected, of the wrong shape or dtype, or different where the module has
                 one tensor (these three also where strict is False); the error lists every one.
         """
+        if assign:
+            raise ValueError(
+                f"{type(self).__name__}.load_state_dict: assign=True would put other tensors in the place of those that "
+                "optimizers and compiled steps know; values are copied. For another dtype cast the module first, net.to(dtype)"
+            )
         return load(self, state, strict)
+
+    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, prefix, keep_vars)` before the state of this module is taken, also as a part of another's.
+
+        Copies of the module have the hooks of its state, other than those of its calls.
+
+        Returns:
+            a handle, whose `remove()` takes the hook away.
+        """
+        return self._state_hook("state_dict_pre", hook)
+
+    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, state, prefix, metadata)` when this module's state is in the dict `state`, its entries under
+        names that begin with `prefix`. The hook changes the dict, and returns None. `metadata` is an empty dict.
+
+        >>> from tapenet import nn
+        >>> layer = nn.Linear(2, 1)
+        >>> handle = layer.register_state_dict_post_hook(lambda module, state, prefix, metadata: state.pop(prefix + "bias"))
+        >>> layer.state_dict()
+        Traceback (most recent call last):
+        RuntimeError: a state-dict hook of Linear returned a value: it is to change the dict that it is given, and return None
+        """
+        return self._state_hook("state_dict_post", hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, state, prefix, metadata, strict, missing_keys, unexpected_keys, errors)` before this module is
+        loaded, also as a part of another. What the hook changes in `state`, a dict of its own, is what is loaded, such as
+        names that were others once; what it appends to the lists is reported.
+
+        >>> from tapenet import nn
+        >>> layer = nn.Linear(2, 1)
+        >>> def renamed(module, state, prefix, *others):
+        ...     state[prefix + "weight"] = state.pop(prefix + "kernel")
+        >>> handle = layer.register_load_state_dict_pre_hook(renamed)
+        >>> layer.load_state_dict({"kernel": [[1.0, 2.0]], "bias": [3.0]}).missing_keys
+        []
+        """
+        return self._state_hook("load_pre", hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+        """Call `hook(module, report)` when this module was loaded, also as a part of another. What the hook takes from the
+        lists `report.missing_keys` and `report.unexpected_keys` is not complained of; it returns None."""
+        return self._state_hook("load_post", hook)
+
+    def _state_hook(self, kind: str, hook: Callable[..., Any]) -> Handle:
+        if not callable(hook):
+            raise TypeError(f"{type(self).__name__}: a hook is a function, not {type(hook).__name__}")
+        hooks = vars(self).get("_state_hooks")
+        if hooks is None:
+            hooks = StateHooks()
+            object.__setattr__(self, "_state_hooks", hooks)
+        return hooks.add(kind, hook)
 
     # -- switches ------------------------------------------------------------------------------------------------
 
@@ -423,11 +539,41 @@ class Module(Tree):
                 _recast(tensor, target)
         return self
 
-    def to(self, dtype: DTypeLike | Tensor) -> Self:
-        """`astype` under PyTorch's name; of a tensor its dtype is taken. There are no devices to move to."""
-        if isinstance(dtype, str) and dtype.partition(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta"):
-            raise TypeError(f"{type(self).__name__}.to: {dtype!r} is a device, and tapenet computes on the CPU alone")
-        return self.astype(dtype.dtype if isinstance(dtype, Tensor) else dtype)
+    def to(
+        self, *args: Any, dtype: DTypeLike | None = None, device: Any = None, non_blocking: bool = False, **more: Any
+    ) -> Self:
+        """`astype` as PyTorch writes it: `to(dtype)`, `to(tensor)` for the dtype of the tensor, `to("cpu")` for nothing.
+
+        Raises:
+            ValueError: another device than the CPU.
+            TypeError: what is neither dtype, tensor nor device.
+        """
+        title = f"{type(self).__name__}.to"
+        more.pop("memory_format", None)  # of the memory alone
+        if more or len(args) > 4:
+            raise TypeError(
+                f"{title} takes a dtype, a tensor or a device, not {', '.join(more) or 'so many arguments'}"
+            )
+        for value in args[:2]:
+            if is_device(value):
+                device = value
+            elif value is not None and not isinstance(value, bool):  # non_blocking
+                dtype = value.dtype if isinstance(value, Tensor) else value
+        check_device(title, device)
+        return self if dtype is None else self.astype(dtype)
+
+    def cpu(self) -> Self:
+        """Nothing: modules are on the CPU. PyTorch's name."""
+        return self
+
+    def cuda(self, device: Any = None) -> Self:
+        """Raises ValueError, since there is no other device than the CPU."""
+        check_device(f"{type(self).__name__}.cuda", "cuda")
+        raise AssertionError
+
+    def type(self, dst_type: DTypeLike) -> Self:
+        """`astype` under PyTorch's name."""
+        return self.astype(dst_type)
 
     def float(self) -> Self:
         """Cast to float32; see `astype`."""
@@ -516,6 +662,15 @@ def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -
             f"{title}.{name} is a {kind}, and what would take its place ({what}) is no module: give what it computes a name "
             f"of its own, such as {name}_output, or a local one"
         )
+
+
+def _part(holder: Any, name: str) -> Any:
+    """What a module, list or dict has under a name."""
+    if isinstance(holder, (list, tuple)):
+        return holder[int(name)]
+    if isinstance(holder, dict):
+        return holder[next((key for key in holder if str(key) == name), name)]
+    return getattr(holder, name)
 
 
 def _apply(module: Module, fn: Callable[[Module], Any], seen: set[int]) -> None:

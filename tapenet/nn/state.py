@@ -1,14 +1,23 @@
-"""A module's state by name, and how it is loaded."""
+"""A module's state by name, how it is loaded, and the hooks that are called on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.handle import Handle
+from tapenet.autodiff.tape import next_number
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.parameter import is_lazy
 from tapenet.nn.tree import Tree, walk
+
+if TYPE_CHECKING:
+    from tapenet.nn.module import Module
+
+#: The name that a module's extra state has in a state dict, as in PyTorch.
+EXTRA = "_extra_state"
 
 
 class LoadReport(NamedTuple):
@@ -18,15 +27,42 @@ class LoadReport(NamedTuple):
     unexpected_keys: list[str]
 
 
+class StateHooks:
+    """Functions of the user's that are called when a module's state is taken or loaded. Copies of the module have them."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[str, dict[int, Callable[..., Any]]] = {}
+
+    def add(self, kind: str, function: Callable[..., Any]) -> Handle:
+        """Take up a hook behind those of its kind."""
+        hooks = self._by_kind.setdefault(kind, {})
+        key = next_number()
+        hooks[key] = function
+
+        def remove() -> None:
+            hooks.pop(key, None)
+
+        return Handle(remove)
+
+    def of(self, kind: str) -> list[Callable[..., Any]]:
+        """The hooks of a kind, in the order in which they are called."""
+        return list(self._by_kind.get(kind, {}).values())
+
+
+def _hooks(module: Module, kind: str) -> list[Callable[..., Any]]:
+    hooks = vars(module).get("_state_hooks")
+    return hooks.of(kind) if isinstance(hooks, StateHooks) else []
+
+
 def by_name(root: Tree) -> dict[str, Tensor]:
-    """The parameters and buffers of a module, under each of their names.
+    """The parameters and buffers in a module's state, under each of their names.
 
     Raises:
         ValueError: two have the same name.
     """
     found: dict[str, Tensor] = {}
     for name, value in walk(root, repeats=True):
-        if isinstance(value, Tensor) and found.setdefault(name, value) is not value:
+        if isinstance(value, Tensor) and value._kind != "passing buffer" and found.setdefault(name, value) is not value:
             raise ValueError(
                 f"two tensors of this {type(root).__name__} are called {name!r}: a dict has a key with a dot in it, or two "
                 "that read the same"
@@ -34,19 +70,85 @@ def by_name(root: Tree) -> dict[str, Tensor]:
     return found
 
 
-def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
+def _prefixed(root: Module, prefix: str = "") -> list[tuple[str, Module]]:
+    """A module and those below it, each with what stands before the names of what it holds."""
+    return [(prefix + name + "." if name else prefix, m) for name, m in root.named_modules(remove_duplicate=False)]
+
+
+def _inner_first(modules: list[tuple[str, Module]]) -> Iterator[tuple[str, Module]]:
+    """The same with those below a module before it, and neighbours in their order."""
+    open_: list[tuple[str, Module]] = []
+    for prefix, module in modules:
+        while open_ and not prefix.startswith(open_[-1][0]):
+            yield open_.pop()
+        open_.append((prefix, module))
+    yield from reversed(open_)
+
+
+def _own_extra(module: Module) -> bool:
+    """Whether a module's class says what its extra state is."""
+    return type(module).get_extra_state is not Tree.get_extra_state
+
+
+def collect(root: Module, destination: dict[str, Any] | None, prefix: str, keep_vars: bool) -> dict[str, Any]:
+    """The state of a module; see `Module.state_dict`."""
+    modules = _prefixed(root, prefix)
+    for before, module in modules:
+        for hook in _hooks(module, "state_dict_pre"):
+            hook(module, before, keep_vars)
+    found = by_name(root)
+    lazy = [name for name, t in found.items() if is_lazy(t)]
+    if lazy:
+        raise ValueError(
+            f"the state of this {type(root).__name__} is not known yet: {', '.join(lazy)} have no shape before the first "
+            "call. Call the module once, net(x), or load a state into it"
+        )
+    arrays = {id(t): t if keep_vars else t.numpy().copy() for t in found.values()}
+    state: dict[str, Any] = {} if destination is None else destination
+    pending: list[tuple[str, Any]] = []  # extra state, which comes behind what a module holds itself
+    for name, value in walk(root, repeats=True):
+        if isinstance(value, Tensor):
+            if name in found:
+                state[prefix + name] = arrays[id(value)]
+            continue
+        state.update(pending)
+        before = f"{prefix}{name}." if name else prefix
+        pending = [(before + EXTRA, value.get_extra_state())] if _own_extra(value) else []
+    state.update(pending)
+    for before, module in _inner_first(modules):
+        for hook in _hooks(module, "state_dict_post"):
+            if hook(module, state, before, {}) is not None:
+                raise RuntimeError(
+                    f"a state-dict hook of {type(module).__name__} returned a value: it is to change the dict that it is "
+                    "given, and return None"
+                )
+    return state
+
+
+def load(root: Module, state: Mapping[str, Any], strict: bool) -> LoadReport:
     """Copy values into a module; see `Module.load_state_dict`."""
     if not isinstance(state, Mapping):
         raise TypeError(
             f"load_state_dict takes a dict of arrays by name, not {type(state).__name__}"
             + ("; give other.state_dict()" if isinstance(state, Tree) else "")
         )
+    modules = _prefixed(root)
+    told = LoadReport([], [])
+    lines: list[str] = []
+    state = dict(state)  # hooks may change it
+    for prefix, module in modules:
+        for hook in _hooks(module, "load_pre"):
+            hook(module, state, prefix, {}, strict, *told, lines)
+    extras = {prefix + EXTRA: module for prefix, module in modules if _own_extra(module)}
+    given_extras = {name: state.pop(name) for name in extras if name in state}
     named = by_name(root)
+    # What layers without shapes would become.
+    ready = [made for prefix, m in modules if hasattr(m, "_fitted") and (made := m._fitted(_below(state, prefix)))]
+    shapes = {key: shape for layer in ready for key, shape in layer.shapes.items()}
     first: dict[int, str] = {}  # by tensor, the first of its names
     own = {name: t for name, t in named.items() if first.setdefault(id(t), name) == name}
     given: dict[str, Any] = {}
     source: dict[str, str] = {}
-    lines = []
     for name, entry in state.items():
         target = named.get(name)
         value = _array(entry, target)
@@ -55,32 +157,76 @@ def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
         before = source.setdefault(usual, name)
         if value is not same and not np.array_equal(_plain(value), _plain(same), equal_nan=True):
             lines.append(f"shared      {before}, {name}: one tensor here, and of different values in the state")
-    report = LoadReport([n for n in own if n not in given], [n for n in given if n not in own])
+    report = LoadReport(
+        [n for n in own if n not in given] + [n for n in extras if n not in given_extras] + told.missing_keys,
+        [n for n in given if n not in own] + told.unexpected_keys,
+    )
     common = [(name, own[name], given[name]) for name in own if name in given]
-    if strict:
-        lines += [f"missing     {n}: {own[n].dtype} {own[n].shape}" for n in report.missing_keys]
-        lines += [f"unexpected  {n}: {given[n].dtype} {given[n].shape}" for n in report.unexpected_keys]
+    misfits: list[str] = []
     for name, target, value in common:
-        if value.shape != target.shape:
-            lines.append(f"shape       {name}: {target.shape} here, {value.shape} in the state")
+        shape = shapes.get(id(target), target.shape)
+        if value.shape != shape:
+            misfits.append(f"shape       {name}: {shape} here, {value.shape} in the state")
         elif not np.can_cast(value.dtype, target.dtype, "same_kind"):
-            lines.append(f"dtype       {name}: {target.dtype} here, {value.dtype} in the state")
-    if lines:
-        hint = "with strict=False missing and unexpected entries are left alone" if strict else ""
-        raise ValueError(
-            "\n  ".join(
-                [
-                    f"the state does not fit this {type(root).__name__}; nothing was loaded",
-                    *lines,
-                    *filter(None, [hint]),
-                ]
-            )
-        )
+            misfits.append(f"dtype       {name}: {target.dtype} here, {value.dtype} in the state")
+    told_last = [(module, hook) for _, module in _inner_first(modules) for hook in _hooks(module, "load_post")]
+    incomplete = strict and any(report)
+    if (
+        lines or misfits or not told_last or (incomplete and ready)
+    ):  # what hooks may mend comes to nothing, or there are none
+        _raise(root, lines, report, strict, own, given, misfits)
     # Cast before anything is written: a number too large for the module's dtype warns, and a warning may be an error.
     cast = [value if value.dtype == target.dtype else value.astype(target.dtype) for _, target, value in common]
+    before_all = [target.numpy().copy() for _, target, _ in common] if incomplete else []
+    for layer in ready:
+        layer.adopt()
     for (_, target, _), value in zip(common, cast, strict=True):
         target.data = value
+    for name, value in given_extras.items():
+        extras[name].set_extra_state(value)
+    for module, hook in told_last:
+        if hook(module, report) is not None:
+            raise RuntimeError(
+                f"a load hook of {type(module).__name__} returned a value: it is to change the lists of missing_keys and "
+                "unexpected_keys that it is given, and return None"
+            )
+    if incomplete and any(report):
+        for (_, target, _), value in zip(common, before_all, strict=False):
+            target.data = value
+        _raise(root, [], report, strict, own, given, [])
     return report
+
+
+def _raise(
+    root: Module,
+    lines: list[str],
+    report: LoadReport,
+    strict: bool,
+    own: Mapping[str, Any],
+    given: Mapping[str, Any],
+    misfits: list[str],
+) -> None:
+    """Raise if a state does not fit."""
+    lines = list(lines)
+    if strict:
+        lines += [f"missing     {n}{_what(own.get(n))}" for n in report.missing_keys]
+        lines += [f"unexpected  {n}{_what(given.get(n))}" for n in report.unexpected_keys]
+    lines += misfits
+    if not lines:
+        return
+    hint = ["with strict=False missing and unexpected entries are left alone"] if strict else []
+    raise ValueError(
+        "\n  ".join([f"the state does not fit this {type(root).__name__}; nothing was loaded", *lines, *hint])
+    )
+
+
+def _what(value: Any) -> str:
+    return "" if value is None else f": {value.dtype} {value.shape}"
+
+
+def _below(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The entries of a state whose names begin so, under the rest of their names."""
+    return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
 
 
 def _plain(value: Any) -> Any:

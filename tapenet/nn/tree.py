@@ -50,12 +50,12 @@ class Tree:
     def _named(self, kind: str, prefix: str, recurse: bool, once: bool) -> Iterator[tuple[str, Tensor]]:
         prefix = prefix + "." if prefix else ""
         for name, value in walk(self, recurse, repeats=not once):
-            if isinstance(value, Tensor) and value._kind == kind:
+            if isinstance(value, Tensor) and value._kind is not None and value._kind.endswith(kind):
                 yield prefix + name, value
 
-    def modules(self) -> Iterator[Module]:
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it."""
-        return (module for _, module in self.named_modules())
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
         """This module, under the name "" or `prefix`, and all below it with their names."""
@@ -107,6 +107,32 @@ class Tree:
     def _has_no(self, kind: str, target: str, names: list[str]) -> NoReturn:
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         raise AttributeError(f"this {type(self).__name__} has no {kind} {target!r}; it has {shown or 'none'}")
+
+    # -- state that is no tensor -------------------------------------------------------------------------------------
+
+    def get_extra_state(self) -> Any:
+        """What a class keeps in state dicts beside tensors; define it together with `set_extra_state`. State dicts have it
+        as `_extra_state`. For `tn.save` it should be made of numbers, strings, arrays, lists and dicts.
+
+        >>> from tapenet import nn
+        >>> class Counter(nn.Module):
+        ...     count = 3
+        ...     def get_extra_state(self):
+        ...         return {"count": self.count}
+        ...     def set_extra_state(self, state):
+        ...         self.count = state["count"]
+        >>> Counter().state_dict()
+        {'_extra_state': {'count': 3}}
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no extra state: define get_extra_state and set_extra_state"
+        )
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take over what `get_extra_state` gave; called by `load_state_dict`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has get_extra_state, and no set_extra_state that would take over what a state has"
+        )
 
     def num_parameters(self) -> int:
         """How many numbers the parameters hold. A parameter that two modules share counts once."""
@@ -169,7 +195,9 @@ def walk(root: Any, deep: bool = True, repeats: bool = False) -> Iterator[tuple[
 def _rank(part: tuple[Any, Any]) -> int:
     """Where a part comes among those of a module, before those of the same kind that follow it."""
     value = part[1]
-    return 2 if type(value) is not Tensor else 1 if value._kind == "buffer" else 0
+    if type(value) is not Tensor:
+        return 2
+    return 1 if value._kind is not None and value._kind.endswith("buffer") else 0
 
 
 def _is_inside(value: int, inside: Any) -> bool:

@@ -63,8 +63,8 @@ def _lines(module: Module, name: str, depth: int, seen: dict[int, str]) -> list[
                 lines = [_Line(f"{type(value).__name__}, the same as {before}")]
             below.append(lines[0]._replace(text=f"{'  ' * (depth + 1)}{n}: {lines[0].text}"))
             below += lines[1:]
-        elif value._kind == "parameter":
-            notes = [str(value.shape)]
+        elif value._kind is not None and value._kind.endswith("parameter"):
+            notes = ["of no shape yet" if value._kind.startswith("lazy") else str(value.shape)]
             if value.dtype != np.float32:
                 notes.append(str(value.dtype))
             if not value.requires_grad:

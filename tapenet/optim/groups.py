@@ -102,6 +102,11 @@ def check_rate(where: str, lr: Any) -> None:
 
 def check_parameter(where: str, name: str, param: Tensor) -> None:
     """Raise TypeError or ValueError for what is no tensor to optimise."""
+    if param._kind is not None and param._kind.startswith("lazy"):
+        raise ValueError(
+            f"{where}: {name} has no shape before the first call of the layer that it belongs to: call the model once, "
+            "net(x), and make the optimizer then"
+        )
     if not param.is_leaf:
         assert param.node is not None
         raise ValueError(

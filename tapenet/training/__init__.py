@@ -4,10 +4,22 @@
 """
 
 from tapenet.training.callbacks import EarlyStopping, KeepBest, every_batch
+from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.evaluation import evaluate, predict
 from tapenet.training.fit import fit
 from tapenet.training.history import History
 from tapenet.training.seeding import seed
 from tapenet.training.state import State
 
-__all__ = ["EarlyStopping", "History", "KeepBest", "State", "evaluate", "every_batch", "fit", "predict", "seed"]
+__all__ = [
+    "Checkpoint",
+    "EarlyStopping",
+    "History",
+    "KeepBest",
+    "State",
+    "evaluate",
+    "every_batch",
+    "fit",
+    "predict",
+    "seed",
+]

@@ -453,8 +453,13 @@ def test_casts_by_pytorchs_names() -> None:
         assert cast() is net
         assert {p.dtype.name for p in net.parameters()} == {name}
     assert net.to(tn.tensor(1.0)).to("float32")[0].weight is weight
-    with pytest.raises(TypeError, match="'cuda:0' is a device"):
-        net.to("cuda:0")
+    assert net.to("cpu").to("cpu", "float64").to(device="cpu", dtype=np.float32).cpu()[0].weight is weight
+    assert weight.dtype == np.float32
+    for move in (lambda: net.to("cuda:0"), lambda: net.to(device="mps"), net.cuda):
+        with pytest.raises(ValueError, match="there is one device here, 'cpu'"):
+            move()
+    with pytest.raises(TypeError, match="to takes a dtype, a tensor or a device, not kind"):
+        net.to(kind="float32")
     net(X).sum().backward()
     net.zero_grad(set_to_none=False)
     assert all((p.grad.data == 0).all() for p in net.parameters())

@@ -210,3 +210,58 @@ def test_a_seed_is_an_integer() -> None:
             kind, match=r"^tn\.random\.seed\(.*\): a seed is an integer of 0 or more, a sequence of them, or None"
         ):
             random.seed(wrong)
+
+
+# -- where the generator is --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["PCG64", "MT19937", "Philox", "SFC64"])
+def test_the_state_can_be_taken_and_put_back(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setattr(random, "_default", np.random.Generator(getattr(np.random, kind)(5)))
+    random.uniform(size=3)
+    state = random.get_state()
+    first = [random.normal(size=7), random.bernoulli(0.3, 5), random.permutation(9)]
+    random.seed(1)  # a PCG64
+    random.set_state(state)
+    again = [random.normal(size=7), random.bernoulli(0.3, 5), random.permutation(9)]
+    assert all(map(np.array_equal, first, again))
+    random.set_state(state)  # which was not changed by drawing
+    np.testing.assert_array_equal(random.normal(size=7), first[0])
+
+
+def test_who_holds_the_generator_goes_on_from_the_state_too() -> None:
+    held, state = random.generator(), random.get_state()
+    first = random.uniform()
+    random.set_state(state)
+    assert held.random() == first
+
+
+def test_compiled_steps_draw_from_where_the_state_was_put() -> None:
+    f = tn.compile(lambda x: tn.dropout(x, 0.5))
+    x = np.ones(50)
+    f(x)
+    state = random.get_state()
+    first = [f(x).numpy() for _ in range(3)]
+    random.set_state(state)
+    again = [f(x).numpy() for _ in range(3)]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first[0], first[1])
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        {},
+        {"bit_generator": "default_rng"},
+        {"bit_generator": "PCG64"},
+        {"bit_generator": "PCG64", "state": {"state": -1, "inc": 1}, "has_uint32": 0, "uinteger": 0},
+        {"bit_generator": "MT19937", "state": {"key": [1, 2], "pos": 3}},
+    ],
+    ids=str,
+)
+def test_what_is_no_state_is_refused_and_changes_nothing(state: Any) -> None:
+    before = random.get_state()
+    with pytest.raises(ValueError, match=r"tn.random.set_state"):
+        random.set_state(state)
+    assert random.get_state() == before

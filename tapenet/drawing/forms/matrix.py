@@ -77,6 +77,8 @@ def matrix(
     parts.append("</g>")
     for i, row in enumerate(shares):
         for j, share in enumerate(row):
+            if not (fits or values[i][j]):  # of many classes most cells are empty
+                continue
             fill = _shade(share)
             x, y = left + j * cell, top + i * cell
             parts.append(

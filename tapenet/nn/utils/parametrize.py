@@ -24,7 +24,7 @@ class ParametrizationList(Module):
     """The modules that compute an attribute, one from the result of the other, and the tensors that they begin with."""
 
     def __init__(self, first: Module, tensor: Tensor) -> None:
-        self._kind = tensor._kind
+        self._kind = str(tensor._kind)
         originals = _inverse(first, tensor)
         if isinstance(originals, tuple):
             for i, part in enumerate(originals):
@@ -36,8 +36,8 @@ class ParametrizationList(Module):
         self.append(first)
 
     def _own(self, value: Any, like: Tensor) -> Tensor:
-        if self._kind == "buffer":
-            return Buffer(value)
+        if self._kind.endswith("buffer"):
+            return Buffer(value, persistent=self._kind == "buffer")
         return Parameter(value, requires_grad=like.requires_grad)
 
     @property

@@ -1,0 +1,341 @@
+"""Batches of a data set, that go on where a saved run stopped."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import itertools
+import operator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapenet.data.arrays import ArrayDataset
+from tapenet.data.dataset import Samples
+from tapenet.data.fetch import Fetch, Task
+from tapenet.data.position import Position, checked_size, fresh_seed, nothing_left, restored
+from tapenet.data.samplers import BatchSampler, RandomSampler, Sampler, SequentialSampler
+from tapenet.data.stream import Stream
+
+Batch = TypeVar("Batch")
+Batch_co = TypeVar("Batch_co", covariant=True)
+A = TypeVar("A", bound=np.generic)
+B = TypeVar("B", bound=np.generic)
+
+
+class Rows(Samples[Any], Protocol[Batch_co]):
+    """A data set that gives the samples of a whole batch at once."""
+
+    def take(self, indices: NDArray[np.int64]) -> Batch_co:
+        """The batch of the samples of these numbers."""
+
+
+class Options(TypedDict, total=False):
+    """What a loader takes beside the data set and what makes a batch of it."""
+
+    shuffle: bool
+    seed: int | np.random.Generator | None
+    sampler: Sampler | Iterable[int] | None
+    batch_sampler: BatchSampler | Iterable[Any] | None
+    drop_last: bool
+
+
+class DataLoader(Generic[Batch]):
+    """The batches of a data set, to loop over once per epoch.
+
+    `dataset` is anything with a length and samples by number: a `Dataset`, a list, an array or a tuple of arrays (their rows
+    are the samples). Or it is a stream: a `Stream`, a function that makes an iterator, or anything else to loop over.
+
+    A batch has `batch_size` samples, the last one what remains unless `drop_last`; with `batch_size=None` each sample
+    comes alone, as it is. Samples are put together by `collate(samples)`; by default as `tapenet.data.collate` does, and
+    from arrays by taking all rows at once. `transform(batch)` is then applied to the whole batch. If it has a
+    parameter named `rng` it gets a random generator, as functions of `Dataset.map` do for a sample.
+
+    The order is that of the data set; with `shuffle` a new random one in each epoch; or that of `sampler`, a `Sampler` or
+    anything that gives sample numbers. A `batch_sampler`, a `BatchSampler` or anything that gives lists of sample numbers,
+    says which samples make each batch. Streams come as they are.
+
+    The order and all random generators follow from `seed` and the number of the epoch. A seed is an integer of 0 or more;
+    a `np.random.Generator`, from which one is drawn; or None for one from NumPy's global generator.
+
+    `state_dict()` has the epoch, the number of batches that were given in it, and the seed. After `load_state_dict(state)`
+    the next loop goes on behind them, and gives what the saved loader would have given, bit for bit. If all were given
+    but the loop had not ended, the next loop is empty. Loops may overlap; the state is that of the one begun last.
+
+    Raises:
+        TypeError: an argument is of the wrong kind, or two exclude each other.
+        ValueError: `batch_size` is less than 1, or arrays differ in length.
+
+    Where `drop_last` leaves no batch at all a warning says so.
+
+    >>> x, y = np.arange(10.0).reshape(5, 2), np.arange(5)
+    >>> loader = DataLoader((x, y), batch_size=2, shuffle=True, seed=0)
+    >>> for xs, ys in loader:
+    ...     print(xs.shape, ys)
+    (2, 2) [2 4]
+    (2, 2) [3 0]
+    (1, 2) [1]
+    >>> batches = iter(loader)
+    >>> first, state = next(batches), loader.state_dict()
+    >>> resumed = DataLoader((x, y), batch_size=2, shuffle=True)
+    >>> resumed.load_state_dict(state)
+    >>> [ys.tolist() for _, ys in resumed] == [ys.tolist() for _, ys in batches]
+    True
+    """
+
+    @overload
+    def __init__(
+        self: DataLoader[Batch_co],
+        dataset: Rows[Batch_co],
+        batch_size: int = 32,
+        *,
+        collate: None = None,
+        transform: None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: DataLoader[tuple[NDArray[A], NDArray[B]]],
+        dataset: tuple[NDArray[A], NDArray[B]],
+        batch_size: int = 32,
+        *,
+        collate: None = None,
+        transform: None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: DataLoader[Batch_co],
+        dataset: Any,
+        batch_size: int = 32,
+        *,
+        collate: Callable[[list[Any]], Batch_co],
+        transform: None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: DataLoader[Batch_co],
+        dataset: Any,
+        batch_size: int | None = 32,
+        *,
+        collate: Callable[..., Any] | None = None,
+        transform: Callable[..., Batch_co],
+        **options: Unpack[Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: DataLoader[Any],
+        dataset: Any,
+        batch_size: int | None = 32,
+        *,
+        collate: Callable[..., Any] | None = None,
+        transform: Callable[..., Any] | None = None,
+        **options: Unpack[Options],
+    ) -> None: ...
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 32,
+        *,
+        shuffle: bool = False,
+        seed: int | np.random.Generator | None = None,
+        sampler: Sampler | Iterable[int] | None = None,
+        batch_sampler: BatchSampler | Iterable[Any] | None = None,
+        collate: Callable[..., Any] | None = None,
+        transform: Callable[..., Any] | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        self.dataset: Samples[Any] | Stream[Any] = _dataset(dataset)
+        self._samples = None if isinstance(self.dataset, Stream) else len(self.dataset)
+        self.batch_size = None if batch_size is None else checked_size("DataLoader()", batch_size, self._samples)
+        self._drop_last = drop_last
+        self._order = _order(self.dataset, shuffle, sampler, batch_sampler)
+        self._by_batches = batch_sampler is not None
+        self._seed = _seed(seed)
+        self._fetch = Fetch(
+            self.dataset,
+            collate,
+            transform,
+            alone=batch_size is None and not self._by_batches,
+            repeats=getattr(self._order, "repeats", True),
+        )
+        self._position = Position()
+        if drop_last and self._samples and not self._by_batches and 0 < self._count() < (self.batch_size or 1):
+            text = nothing_left("DataLoader()", self._count(), self.batch_size or 1)
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+    @property
+    def epoch(self) -> int:
+        """The number of the epoch that the loop begun last is in, or the next one if it has ended; the first is 0."""
+        return self._position.epoch
+
+    def _count(self) -> int:
+        """How many samples an epoch has, or with a batch sampler how many batches."""
+        if isinstance(self.dataset, Stream):
+            raise TypeError("the length of a stream is not known: a DataLoader over one has no len()")
+        return len(cast(Any, self._order))
+
+    def __len__(self) -> int:
+        count = self._count()
+        if self._by_batches:
+            return count
+        size = self.batch_size or 1
+        return count // size if self._drop_last else -(-count // size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        # Begun here, not in a generator's first step: loops get their epochs in the order they were begun.
+        self._position = self._position.begin()
+        return self._loop(self._position)
+
+    def _loop(self, place: Position) -> Generator[Batch, None, None]:
+        tasks = self._read(self.dataset, place) if isinstance(self.dataset, Stream) else self._tasks(place)
+        with contextlib.closing(self._results(tasks)) as results:
+            for batch, after in results:
+                place.batches += 1
+                place.inner = after
+                yield batch
+        place.end()
+
+    def _results(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
+        for task, after in tasks:
+            yield self._fetch(task), after
+
+    def _tasks(self, place: Position) -> Iterator[tuple[Task, Any]]:
+        """The batches of an epoch that are still to be made, and what is to be kept as the sampler's state."""
+        order, before = self._order, 0
+        if hasattr(order, "state_dict"):
+            if place.inner is not None:
+                order.load_state_dict(place.inner)
+            place.inner = order.state_dict()
+        begin, inner = place.batches, place.inner
+        for number, samples in enumerate(self._numbers(np.random.default_rng((self._seed, place.epoch)))):
+            if number >= begin:
+                yield Task(self._seed, place.epoch, number, before, samples), inner
+            before += len(samples)
+
+    def _numbers(self, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+        """The sample numbers of each batch of an epoch."""
+        order = self._order
+        if self._by_batches:
+            for batch in order.batches(rng) if isinstance(order, BatchSampler) else order:
+                yield _integers("batch_sampler", batch)
+            return
+        size = self.batch_size or 1
+        if isinstance(order, Sampler):
+            whole = _integers("sampler", order.order(rng))
+            batches = (whole[start : start + size] for start in range(0, len(whole), size))
+        else:
+            drawn = iter(order)
+            batches = (
+                _integers("sampler", numbers) for numbers in iter(lambda: list(itertools.islice(drawn, size)), [])
+            )
+        for numbers in batches:
+            if len(numbers) == size or not self._drop_last:
+                yield numbers
+
+    def _read(self, stream: Stream[Any], place: Position) -> Iterator[tuple[Task, Any]]:
+        """The batches of a stream, and the state of its iterator behind each."""
+        size = self.batch_size or 1
+        iterator: Any = stream.open(np.random.default_rng((self._seed, place.epoch)))
+        if place.inner is not None:
+            iterator.load_state_dict(place.inner)
+        else:
+            collections.deque(itertools.islice(iterator, place.batches * size), maxlen=0)
+        state_dict = getattr(iterator, "state_dict", lambda: None)
+        for number in itertools.count(place.batches):
+            samples = list(itertools.islice(iterator, size))
+            if not samples or (self._drop_last and len(samples) < size):
+                return
+            yield Task(self._seed, place.epoch, number, number * size, samples), state_dict()
+
+    def _settings(self) -> dict[str, Any]:
+        """What a saved position depends on."""
+        order = None if self._order is None else type(self._order).__name__
+        return {"samples": self._samples, "batch_size": self.batch_size, "order": order}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the loop begun last is, as a dict of numbers, strings and None: the epoch, the batches given in it, the seed.
+
+        A stream's iterator or a sampler with a `state_dict()` of its own adds that.
+        """
+        place = self._position
+        return {
+            "epoch": place.epoch,
+            "batches": place.batches,
+            "seed": self._seed,
+            "inner": place.inner,
+            **self._settings(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Let the next loop go on where the saved one was.
+
+        Raises:
+            ValueError: the state is not a loader's, or one's with another data set, batch size or sampler.
+        """
+        place = restored("DataLoader", state, {**self._settings(), "seed": state.get("seed")})
+        place.inner = state.get("inner")
+        self._position, self._seed = place, _seed(state["seed"])
+
+
+def _dataset(given: Any) -> Samples[Any] | Stream[Any]:
+    if isinstance(given, Stream):
+        return given
+    if isinstance(given, np.ndarray):
+        return ArrayDataset(given)
+    if isinstance(given, tuple) and given and all(isinstance(part, np.ndarray) for part in given):
+        return ArrayDataset(*given)
+    if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, dict):
+        return cast("Samples[Any]", given)
+    if not isinstance(given, dict) and (hasattr(given, "__iter__") or callable(given)):
+        return Stream(given)
+    raise TypeError(
+        f"DataLoader() got a {type(given).__name__} as data set; give something with a length and samples by number (a "
+        "Dataset, a list, arrays), something to loop over, or a function that makes an iterator"
+    )
+
+
+def _order(
+    dataset: Samples[Any] | Stream[Any],
+    shuffle: bool,
+    sampler: Sampler | Iterable[int] | None,
+    batch_sampler: BatchSampler | Iterable[Any] | None,
+) -> Any:
+    given = {"shuffle=True": shuffle, "sampler": sampler is not None, "batch_sampler": batch_sampler is not None}
+    names = [name for name, there in given.items() if there]
+    if len(names) > 1:
+        raise TypeError(
+            f"DataLoader() got {' and '.join(names)}: each says in which order samples come; give one of them"
+        )
+    if isinstance(dataset, Stream):
+        if names:
+            raise TypeError(
+                f"DataLoader() cannot use {names[0]} with a stream, whose samples come in their own order; shuffle where "
+                "they are made"
+            )
+        return None
+    if sampler is not None or batch_sampler is not None:
+        return batch_sampler if sampler is None else sampler
+    return RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
+
+
+def _seed(given: int | np.random.Generator | None) -> int:
+    if given is None:
+        return fresh_seed()
+    if isinstance(given, np.random.Generator):
+        return int(given.integers(2**63 - 1))
+    seed = operator.index(given)
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"DataLoader() needs a seed from 0 to 2**63 - 1, got {seed}")
+    return seed
+
+
+def _integers(who: str, numbers: Any) -> NDArray[np.int64]:
+    found = np.asarray(numbers)
+    if found.ndim != 1 or found.dtype.kind not in "iu":
+        raise TypeError(f"DataLoader's {who} gave {numbers!r}, not sample numbers; give integers (n,)")
+    return found.astype(np.int64, copy=False)

@@ -1,0 +1,247 @@
+"""Layers whose number of inputs is not known before the first call, or before a state is loaded."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.sites import user_line
+from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from tapenet.nn.linear import Linear
+from tapenet.nn.module import Module
+from tapenet.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
+from tapenet.nn.running import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
+from tapenet.ops.random import generator
+
+
+class _Fitted(NamedTuple):
+    """What a lazy layer becomes."""
+
+    shapes: dict[int, tuple[int, ...]]
+    adopt: Callable[[], None]
+
+
+class _Lazy(Module):
+    """What the lazy layers share: each is the layer that it becomes, whose first argument is asked of the input at the first
+    call. The tensors stay the same objects."""
+
+    _becomes: Any
+    #: The name of the first argument.
+    _size: str
+    #: Defaults that are not the layer's, as in PyTorch.
+    _defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        cls._becomes = next(base for base in cls.__mro__ if not issubclass(base, _Lazy))
+        if cls._becomes is Module:  # what some of them share
+            return
+        signature = inspect.signature(cls._becomes.__init__)
+        defaults = cls._defaults
+        own, size, *others = (p.replace(default=defaults.get(p.name, p.default)) for p in signature.parameters.values())
+        cls._size = size.name
+
+        def __init__(self: _Lazy, *args: Any, **options: Any) -> None:
+            bound = signature.bind(self, 0, *args, **options)
+            self._keep(defaults | dict(list(bound.arguments.items())[2:]))
+
+        __init__.__signature__ = signature.replace(parameters=[own, *others])  # type: ignore[attr-defined]
+        cls.__init__ = __init__  # type: ignore[method-assign, assignment]
+        super().__init_subclass__(**kwargs)
+
+    def _keep(self, options: dict[str, Any]) -> None:
+        """Keep the arguments, and be the layer with tensors of no shape."""
+        usual = inspect.signature(self._becomes.__init__).parameters
+        if options.get("rng") is not None:
+            options["rng"] = generator(options["rng"])  # an integer would do as well, but an error comes here
+        unused = {"rng": 0} if "rng" in usual else {}
+        made = self._becomes(options.get("groups", 1), **{**options, **unused})
+        for name, value in vars(made).items():
+            if isinstance(value, Tensor) and value.ndim:
+                lazy: Any = UninitializedParameter if value._kind == "parameter" else UninitializedBuffer
+                value = lazy(dtype=value.dtype)
+            setattr(self, name, 0 if name == self._size else value)
+        self._options = options
+
+    def __call__(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Take the size of the input, become the layer for it, and run."""
+        if capturing() is not None:
+            raise CaptureError(
+                f"{user_line()} calls a {type(self).__name__} for the first time while a step is being captured, which would "
+                "make its parameters in the step. Call the model once before, and make the optimizer after that"
+            )
+        self._fit(self._size_in(np.shape(x))).adopt()
+        return self(x, *args, **kwargs)
+
+    def _fit(self, size: int) -> _Fitted:
+        """What the layer is for this size; it is that when told to adopt it."""
+        made = self._becomes(size, **self._options)
+        found = [(getattr(self, name), new) for name, new in vars(made).items() if isinstance(new, Tensor)]
+
+        def adopt() -> None:
+            for own, new in found:
+                if is_lazy(own):
+                    dtype, needs = own.dtype, own.requires_grad
+                    own.requires_grad_(False)
+                    own._rebind(new._data.astype(dtype))
+                    own._kind = new._kind
+                    own.requires_grad_(needs)
+            setattr(self, self._size, size)
+            del self._options
+            self.__class__ = self._becomes
+
+        return _Fitted({id(own): new.shape for own, new in found}, adopt)
+
+    def _fitted(self, state: Mapping[str, Any]) -> _Fitted | None:
+        """What the layer is by a state of it; None where the state does not tell."""
+        for name in ("weight", "running_mean"):
+            shape = np.shape(state.get(name, 0))
+            if shape:
+                return self._fit(self._size_of(shape))
+        return None
+
+    def _size_in(self, shape: tuple[int, ...]) -> int:
+        """The size in the shape of an input."""
+        raise NotImplementedError
+
+    def _size_of(self, shape: tuple[int, ...]) -> int:
+        """The size by the shape of the weight, or of a running statistic."""
+        return shape[0]
+
+    def _axis(self, shape: tuple[int, ...], axis: int) -> int:
+        """The length of an axis of an input.
+
+        Raises:
+            ValueError: there is no such axis.
+        """
+        if not -len(shape) <= axis < len(shape):
+            raise ValueError(f"{type(self).__name__} cannot tell its {self._size} from an input of shape {shape}")
+        return shape[axis]
+
+
+class LazyLinear(_Lazy, Linear):
+    """`nn.Linear` whose `in_features` is asked of the input at the first call, or of the state that is loaded.
+
+    Before that its parameters have no shape: make the optimizer after the first call.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> layer = nn.LazyLinear(3)
+    >>> layer
+    LazyLinear(0, 3)  weight of no shape yet, bias of no shape yet  0 parameters
+    >>> layer(np.zeros((1, 2), np.float32)).shape
+    (1, 3)
+    >>> layer
+    Linear(2, 3)  weight (3, 2), bias (3,)  9 parameters
+    """
+
+    def _size_in(self, shape: tuple[int, ...]) -> int:
+        return self._axis(shape, -1)
+
+    def _size_of(self, shape: tuple[int, ...]) -> int:
+        return shape[-1]
+
+
+class _LazyChannels(_Lazy):
+    """What lazy convolutions share."""
+
+    def _size_in(self, shape: tuple[int, ...]) -> int:
+        return self._axis(shape, -1 - self._becomes.axes)
+
+    def _size_of(self, shape: tuple[int, ...]) -> int:
+        return shape[1] * self._options.get("groups", 1) if len(shape) > 1 else shape[0]
+
+
+class _LazyTransposed(_LazyChannels):
+    """What lazy transposed convolutions share."""
+
+    def _size_of(self, shape: tuple[int, ...]) -> int:
+        return shape[0]
+
+
+class _LazyFeatures(_Lazy):
+    """What lazy batch normalisations share."""
+
+    def _size_in(self, shape: tuple[int, ...]) -> int:
+        return self._axis(shape, 1)
+
+
+class _LazyInstance(_Lazy):
+    """What lazy instance normalisations share. They learn and keep statistics where the others do not."""
+
+    _defaults: ClassVar[dict[str, Any]] = {"affine": True, "track_running_stats": True}
+
+    def _size_in(self, shape: tuple[int, ...]) -> int:
+        return self._axis(shape, 1 - max(self._becomes._shapes))
+
+
+class LazyConv1d(_LazyChannels, Conv1d):
+    """`nn.Conv1d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyConv2d(_LazyChannels, Conv2d):
+    """`nn.Conv2d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyConv3d(_LazyChannels, Conv3d):
+    """`nn.Conv3d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
+    """`nn.ConvTranspose1d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
+    """`nn.ConvTranspose2d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
+    """`nn.ConvTranspose3d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyBatchNorm1d(_LazyFeatures, BatchNorm1d):
+    """`nn.BatchNorm1d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyBatchNorm2d(_LazyFeatures, BatchNorm2d):
+    """`nn.BatchNorm2d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyBatchNorm3d(_LazyFeatures, BatchNorm3d):
+    """`nn.BatchNorm3d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyInstanceNorm1d(_LazyInstance, InstanceNorm1d):
+    """`nn.InstanceNorm1d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyInstanceNorm2d(_LazyInstance, InstanceNorm2d):
+    """`nn.InstanceNorm2d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""
+
+
+class LazyInstanceNorm3d(_LazyInstance, InstanceNorm3d):
+    """`nn.InstanceNorm3d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
+    `nn.LazyLinear`."""

@@ -1,0 +1,206 @@
+"""Modules that hold parameters: in a list, in a dict. Other values may be among them, as in PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, NoReturn, Self
+
+import numpy as np
+
+from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.module import Module
+from tapenet.nn.parameter import Parameter
+
+
+def _kept(value: Any) -> Any:
+    """A tensor or array as a parameter; what belongs to modules already, and what is neither, as it is."""
+    if isinstance(value, np.ndarray) or (isinstance(value, Tensor) and value._kind is None):
+        return Parameter(value)
+    return value
+
+
+def _is_entry(name: str) -> bool:
+    return name != "training" and not name.startswith("_")
+
+
+class ParameterList(Module):
+    """A list of parameters, for a forward that loops over it or picks from it. (A plain list of parameters as an attribute
+    does as well.)
+
+    Args:
+        values: tensors or arrays, which become parameters, or anything else, which stays what it is.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> weights = nn.ParameterList(np.zeros((2, n)) for n in (3, 4))
+    >>> [(name, p.shape) for name, p in weights.named_parameters()]
+    [('0', (2, 3)), ('1', (2, 4))]
+    """
+
+    def __init__(self, values: Iterable[Any] = ()) -> None:
+        self.extend(values)
+
+    def _values(self) -> list[Any]:
+        return [value for name, value in vars(self).items() if name.isdecimal()]
+
+    def _position(self, index: int) -> int:
+        count = len(self)
+        if not -count <= index < count:
+            raise IndexError(f"index {index} of a ParameterList of {count}")
+        return index % count
+
+    def _reset(self, values: list[Any]) -> None:
+        for i in range(len(self)):
+            delattr(self, str(i))
+        for i, value in enumerate(values):
+            setattr(self, str(i), value)
+
+    def __len__(self) -> int:
+        return len(self._values())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        values = self._values()
+        return ParameterList(values[index]) if isinstance(index, slice) else values[self._position(index)]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        setattr(self, str(self._position(index)), _kept(value))
+
+    def __delitem__(self, index: int | slice) -> None:
+        values = self._values()
+        del values[index if isinstance(index, slice) else self._position(index)]
+        self._reset(values)
+
+    def __iadd__(self, values: Iterable[Any]) -> Self:
+        return self.extend(values)
+
+    def append(self, value: Any) -> Self:
+        """Put a value behind the others; returns the list."""
+        return self.extend([value])
+
+    def extend(self, values: Iterable[Any]) -> Self:
+        """Put values behind the others; returns the list."""
+        if isinstance(values, Tensor):
+            raise TypeError("ParameterList takes several tensors, and got one: put it in a list, [tensor]")
+        for i, value in enumerate(list(values), len(self)):
+            setattr(self, str(i), _kept(value))
+        return self
+
+    def pop(self, index: int = -1) -> Any:
+        """Take a value out and return it."""
+        value = self[index]
+        del self[index]
+        return value
+
+    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError("a ParameterList is not called: pick parameters from it, self.weights[i]")
+
+
+class ParameterDict(Module):
+    """A dict of parameters by name, in order. (A plain dict of parameters as an attribute does as well.)
+
+    Args:
+        values: tensors or arrays by name, which become parameters, or anything else, which stays what it is.
+
+    >>> import numpy as np
+    >>> from tapenet import nn
+    >>> scales = nn.ParameterDict({"left": np.ones(2), "right": np.ones(3)})
+    >>> [(name, p.shape) for name, p in scales.named_parameters()]
+    [('left', (2,)), ('right', (3,))]
+    """
+
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
+        self.update(values)
+
+    def _entries(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if _is_entry(name)}
+
+    def __len__(self) -> int:
+        return len(self._entries())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries())
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(self._entries())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries()
+
+    def __getitem__(self, name: str) -> Any:
+        return self._entries()[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if not isinstance(name, str) or not name or "." in name or not _is_entry(name):
+            raise KeyError(f"ParameterDict: {name!r} is no name for a parameter; give a string without dots")
+        if hasattr(type(self), name):
+            raise KeyError(f"ParameterDict has an attribute {name!r} of its own: choose another name")
+        setattr(self, name, _kept(value))
+
+    def __delitem__(self, name: str) -> None:
+        self.pop(name)
+
+    def __or__(self, other: Mapping[str, Any]) -> ParameterDict:
+        return self.copy().update(other)
+
+    def __ior__(self, other: Mapping[str, Any]) -> Self:
+        return self.update(other)
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._entries().keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The parameters."""
+        return self._entries().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """The parameters with their names."""
+        return self._entries().items()
+
+    def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Self:
+        """Add parameters by name, or put them in the place of others; returns the dict."""
+        for name, value in values.items() if isinstance(values, (Mapping, ParameterDict)) else values:
+            self[name] = value
+        return self
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The parameter of a name, or the default."""
+        return self._entries().get(name, default)
+
+    def setdefault(self, name: str, default: Any = None) -> Any:
+        """The parameter of a name; where there is none, the default, from now on."""
+        if name not in self:
+            self[name] = default
+        return self[name]
+
+    def pop(self, name: str) -> Any:
+        """Take a parameter out and return it."""
+        value = self._entries()[name]
+        delattr(self, name)
+        return value
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last parameter out and return it with its name."""
+        if not len(self):
+            raise KeyError("popitem of an empty ParameterDict")
+        name = next(reversed(self))
+        return name, self.pop(name)
+
+    def clear(self) -> None:
+        """Take all parameters out."""
+        for name in self._entries():
+            delattr(self, name)
+
+    def copy(self) -> ParameterDict:
+        """Another dict of the same parameters."""
+        return ParameterDict(self._entries())
+
+    def fromkeys(self, names: Iterable[str], default: Any = None) -> ParameterDict:
+        """Another dict with these names, all of the default."""
+        return ParameterDict((name, default) for name in names)
+
+    def forward(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError("a ParameterDict is not called: pick parameters from it, self.scales[name]")

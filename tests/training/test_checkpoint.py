@@ -1,0 +1,166 @@
+"""Checkpoints: what a run leaves behind however it ends, and that another goes on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+from tapenet import files
+from tapenet.training import Checkpoint
+
+ROOT = Path(tn.__file__).parent.parent
+
+
+def _names(checkpoint: Checkpoint) -> list[str]:
+    return sorted(path.name for path in checkpoint.folder.iterdir())
+
+
+def _break(path: Path | None) -> None:
+    """Change one bit in the middle of the arrays."""
+    assert path is not None
+    whole = bytearray(path.read_bytes())
+    whole[-5] ^= 4
+    path.write_bytes(whole)
+
+
+def test_what_was_saved_last_is_loaded(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "a" / "b")
+    assert checkpoint.load() is None
+    assert checkpoint.latest is None
+    for n in range(2):
+        path = checkpoint.save({"w": np.full(3, n), "n": n}, step=10 * n)
+    state = Checkpoint(tmp_path / "a" / "b").load()
+    assert state["n"] == 1
+    np.testing.assert_array_equal(state["w"], [1, 1, 1])
+    assert checkpoint.latest == path == checkpoint.files[-1]
+    assert _names(checkpoint) == ["checkpoint-000001-step-0.safetensors", "checkpoint-000002-step-10.safetensors"]
+    assert "2 files" in repr(checkpoint)
+
+
+def test_older_ones_are_deleted_and_other_files_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "checkpoint-best.safetensors"
+    tn.save({}, other)
+    checkpoint = Checkpoint(tmp_path, keep=2)
+    for n in range(5):
+        checkpoint.save({"n": n})
+    assert _names(checkpoint) == ["checkpoint-000004.safetensors", "checkpoint-000005.safetensors", other.name]
+    every = Checkpoint(tmp_path / "all", keep=None)
+    for n in range(5):
+        every.save({"n": n}, step=7)  # what comes later is newer, whatever its step
+    assert len(every.files) == 5
+    assert every.load() == {"n": 4}
+
+
+def test_more_than_a_million_are_in_order(tmp_path: Path) -> None:
+    tn.save({"n": 0}, tmp_path / "checkpoint-999999.safetensors")
+    checkpoint = Checkpoint(tmp_path)
+    checkpoint.save({"n": 1})
+    checkpoint.save({"n": 2})
+    assert [tn.load(path)["n"] for path in checkpoint.files] == [0, 1, 2]
+
+
+def test_when_it_is_due(tmp_path: Path) -> None:
+    here = tmp_path
+    assert [Checkpoint(here).due(epoch=n) for n in (1, 2)] == [True, True]
+    assert not Checkpoint(here).due(step=1)
+    assert [Checkpoint(here, every=None, steps=3).due(step=n) for n in (1, 2, 3, 6)] == [False, False, True, True]
+    assert not Checkpoint(here, every=None, steps=3).due(epoch=3)
+    assert Checkpoint(here, every=2, steps=3).due(epoch=2, step=1)
+
+
+@pytest.mark.parametrize("options", [{"keep": 0}, {"every": 0}, {"steps": -1}, {"keep": 1.5}, {"steps": "3"}])
+def test_numbers_that_mean_nothing_are_refused(tmp_path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"is to be an integer of at least 1, or None"):
+        Checkpoint(tmp_path / "new", **options)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_damaged_file_is_passed_over_with_a_warning(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path, keep=3)
+    for n in range(3):
+        checkpoint.save({"n": n, "w": np.arange(100.0)}, step=n)
+    _break(checkpoint.latest)
+    checkpoint.files[1].write_bytes(checkpoint.files[1].read_bytes()[:300])
+    with (
+        pytest.warns(RuntimeWarning, match="000002-step-1.*cut off.*the one before is taken"),
+        pytest.warns(RuntimeWarning, match="000003-step-2.*checksum does not fit.*the one before is taken") as seen,
+    ):
+        assert checkpoint.load()["n"] == 0
+    assert {warning.filename for warning in seen} == {__file__}
+    checkpoint.save({"n": 7})  # goes on: newer than those that are damaged
+    assert checkpoint.load() == {"n": 7}
+
+
+def test_where_all_are_damaged_it_says_so_and_deletes_nothing(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    checkpoint.save({"w": np.arange(100.0)})
+    _break(checkpoint.latest)
+    with (
+        pytest.warns(RuntimeWarning, match="checksum"),
+        pytest.raises(files.DamagedFile, match=r"none of the 1 files in .* can be loaded.*give another folder"),
+    ):
+        checkpoint.load()
+    assert len(checkpoint.files) == 1
+
+
+def test_what_cannot_be_saved_leaves_those_before(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path, keep=1)
+    checkpoint.save({"n": 0})
+    with pytest.raises(TypeError, match=r"at state\['f'\]: the function"):
+        checkpoint.save({"f": lambda: 0})
+    assert checkpoint.load() == {"n": 0}
+    assert len(_names(checkpoint)) == 1
+
+
+def test_restore_hands_the_state_to_an_object(tmp_path: Path) -> None:
+    net, other = (tn.nn.Linear(2, 1) for _ in range(2))
+    checkpoint = Checkpoint(tmp_path)
+    assert not checkpoint.restore(net)
+    checkpoint.save(net)
+    assert checkpoint.restore(other)
+    np.testing.assert_array_equal(other.weight.numpy(), net.weight.numpy())
+
+
+def test_what_a_killed_process_began_is_removed(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from tapenet import files
+with files.atomic({str(tmp_path / "checkpoint-000009-step-3.safetensors")!r}) as file:
+    file.write(b"half"); file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    checkpoint = Checkpoint(tmp_path)
+    assert len(_names(checkpoint)) == 1
+    assert checkpoint.load() is None
+    checkpoint.save({"n": 1})
+    assert _names(checkpoint) == ["checkpoint-000001.safetensors"]
+
+
+def _killed(folder: Path, kills: int, seed: int) -> dict[str, int]:
+    command = [sys.executable, "-m", "tests.training.killed", str(folder), str(kills), str(seed)]
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, int] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
+def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
+    assert _killed(tmp_path, 12, 0)["killed"] >= 12
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
+def test_hundreds_of_kills_change_nothing(tmp_path: Path) -> None:
+    assert _killed(tmp_path, 300, 1)["killed"] >= 300
