@@ -65,6 +65,31 @@ def test_no_bit_can_be_changed(folder: Path, state: Any) -> None:
             _load(folder, bytes(changed))
 
 
+@pytest.mark.parametrize("size", [255, 256, 300, 131_072, 200_001], ids=str)
+def test_no_bit_of_a_large_array_can_be_changed(folder: Path, size: int) -> None:
+    whole = _written(folder, {"w": np.arange(size, dtype=np.float64)})
+    for place in np.random.default_rng(size).integers(len(whole) - 8 * size, len(whole), 20):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        with pytest.raises(files.DamagedFile, match=r"checksum does not fit"):
+            _load(folder, bytes(changed))
+
+
+def test_pages_cannot_be_swapped_or_lost(folder: Path) -> None:
+    """What a disk does: a page of zeros, or one in the place of another."""
+    whole = _written(folder, {"w": np.random.default_rng(0).normal(size=100_000)})
+    one, other = (slice(page * 4096, (page + 1) * 4096) for page in (17, 130))
+    for change in (lambda c: c.__setitem__(one, bytes(4096)), lambda c: c.__setitem__(one, c[other])):
+        changed = bytearray(whole)
+        change(changed)
+        with pytest.raises(files.DamagedFile, match=r"checksum does not fit"):
+            _load(folder, bytes(changed))
+    changed = bytearray(whole)
+    changed[one], changed[other] = whole[other], whole[one]
+    with pytest.raises(files.DamagedFile, match=r"checksum does not fit"):
+        _load(folder, bytes(changed))
+
+
 def test_nothing_can_be_cut_off_or_added(folder: Path) -> None:
     whole = _written(folder, STATE)
     for stop in [*range(16), *range(16, len(whole), 7), len(whole) - 1]:
@@ -167,8 +192,8 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "bytes left over": (_file(_one(), EIGHT + b"1"), "more in it than its header says"),
     "data without names": (_file({}, EIGHT), "more in it than its header says"),
     "a zip archive": (b"PK\x03\x04" + bytes(100), "zip archive, as numpy.savez and torch.save write"),
-    "structure without checksum": (_file({"__metadata__": {"tapenet.structure": "[]"}}), "'tapenet.crc32' is missing"),
-    "checksum elsewhere": (_file({"__metadata__": {"a": "", "tapenet.crc32": "0"}}), "not where tapenet writes it"),
+    "structure without checksum": (_file({"__metadata__": {"tapenet.structure": "[]"}}), "'tapenet.checksum' is missing"),
+    "checksum elsewhere": (_file({"__metadata__": {"a": "", "tapenet.checksum": "0"}}), "not where tapenet writes it"),
 }  # fmt: skip
 
 
