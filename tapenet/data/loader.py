@@ -7,8 +7,9 @@ import contextlib
 import itertools
 import operator
 import warnings
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,10 @@ from tapenet.data.arrays import ArrayDataset
 from tapenet.data.dataset import Samples
 from tapenet.data.fetch import Fetch, Task
 from tapenet.data.position import Position, checked_size, fresh_seed, nothing_left, restored
+from tapenet.data.processes import Processes
 from tapenet.data.samplers import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from tapenet.data.stream import Stream
+from tapenet.data.threads import Threads
 
 Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -41,6 +44,11 @@ class Options(TypedDict, total=False):
     sampler: Sampler | Iterable[int] | None
     batch_sampler: BatchSampler | Iterable[Any] | None
     drop_last: bool
+    workers: int
+    kind: Literal["thread", "process"]
+    prefetch: int
+    persistent: bool
+    start_method: str | None
 
 
 class DataLoader(Generic[Batch]):
@@ -64,6 +72,14 @@ class DataLoader(Generic[Batch]):
     `state_dict()` has the epoch, the number of batches that were given in it, and the seed. After `load_state_dict(state)`
     the next loop goes on behind them, and gives what the saved loader would have given, bit for bit. If all were given
     but the loop had not ended, the next loop is empty. Loops may overlap; the state is that of the one begun last.
+
+    With `workers` batches are made by so many threads, or with `kind="process"` processes, up to `prefetch` for each of them
+    before they are asked for. The batches are the same with any number of workers of either kind. Threads are enough
+    where NumPy, Pillow or the disk do the work; processes are for samples made in Python. They are started by
+    `start_method` ("fork", "spawn", "forkserver"; None for Python's default) for each loop, or once if they are `persistent`:
+    then they work on the data set as it was at that time. What they make comes by shared memory. A stream is read in this
+    process; workers do what its `map` adds. An error in a worker is raised here, and says in which sample and where it was.
+    Leaving the loop ends the workers; so does `close()`, or leaving `with DataLoader(...) as loader:`.
 
     Raises:
         TypeError: an argument is of the wrong kind, or two exclude each other.
@@ -148,6 +164,11 @@ class DataLoader(Generic[Batch]):
         collate: Callable[..., Any] | None = None,
         transform: Callable[..., Any] | None = None,
         drop_last: bool = False,
+        workers: int = 0,
+        kind: Literal["thread", "process"] = "thread",
+        prefetch: int = 2,
+        persistent: bool = False,
+        start_method: str | None = None,
     ) -> None:
         self.dataset: Samples[Any] | Stream[Any] = _dataset(dataset)
         self._samples = None if isinstance(self.dataset, Stream) else len(self.dataset)
@@ -163,6 +184,10 @@ class DataLoader(Generic[Batch]):
             alone=batch_size is None and not self._by_batches,
             repeats=getattr(self._order, "repeats", True),
         )
+        self._workers, self._kind, self._ahead = _checked_workers(workers, kind, prefetch, start_method)
+        self._persistent, self._start_method = persistent, start_method
+        self._idle: Processes | None = None
+        self._at_work: weakref.WeakSet[Threads[Task, Any] | Processes] = weakref.WeakSet()
         self._position = Position()
         if drop_last and self._samples and not self._by_batches and 0 < self._count() < (self.batch_size or 1):
             text = nothing_left("DataLoader()", self._count(), self.batch_size or 1)
@@ -201,8 +226,45 @@ class DataLoader(Generic[Batch]):
         place.end()
 
     def _results(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
-        for task, after in tasks:
-            yield self._fetch(task), after
+        if not self._workers:
+            for task, after in tasks:
+                yield self._fetch(task), after
+        elif self._kind == "thread":
+            threads = Threads(self._fetch, tasks, workers=self._workers, ahead=self._ahead)
+            self._at_work.add(threads)
+            yield from threads.run()
+        else:
+            yield from self._by_processes(tasks)
+
+    def _by_processes(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
+        processes, self._idle = self._idle, None
+        if processes is None or not processes.usable:
+            processes = Processes(
+                self._fetch, workers=self._workers, ahead=self._ahead, start_method=self._start_method
+            )
+            self._at_work.add(processes)
+        try:
+            yield from processes.run(tasks)
+        finally:
+            if self._persistent and self._idle is None and processes.usable:
+                self._idle = processes
+            else:
+                processes.close()
+
+    def close(self) -> None:
+        """End all workers. A loop that uses some fails; a new one starts its own.
+
+        They end by themselves when a loop ends or is left, and `persistent` ones when the loader is collected.
+        """
+        for workers in list(self._at_work):
+            workers.close()
+        self._idle = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def _tasks(self, place: Position) -> Iterator[tuple[Task, Any]]:
         """The batches of an epoch that are still to be made, and what is to be kept as the sampler's state."""
@@ -321,6 +383,23 @@ def _order(
     if sampler is not None or batch_sampler is not None:
         return batch_sampler if sampler is None else sampler
     return RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
+
+
+def _checked_workers(workers: int, kind: str, prefetch: int, start_method: str | None) -> tuple[int, str, int]:
+    """The number of workers, their kind, and how many batches are begun before their turn."""
+    count, each = operator.index(workers), operator.index(prefetch)
+    if count < 0 or each < 1:
+        raise ValueError(
+            f"DataLoader() needs workers of 0 or more and a prefetch of at least 1, got {count} and {each}"
+        )
+    if kind not in ("thread", "process"):
+        raise ValueError(f'DataLoader() needs kind="thread" or kind="process", got {kind!r}')
+    if start_method is not None:
+        from multiprocessing import get_all_start_methods
+
+        if start_method not in get_all_start_methods():
+            raise ValueError(f"DataLoader() needs a start_method among {get_all_start_methods()}, got {start_method!r}")
+    return count, kind, count * each
 
 
 def _seed(given: int | np.random.Generator | None) -> int:
