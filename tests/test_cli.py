@@ -294,7 +294,7 @@ def test_a_folder_that_cannot_be_made_exits_with_1(tmp_path: Path, capsys: pytes
 def test_curve_leaves_gaps_and_escapes_text() -> None:
     text = curve({"a<b": [1.0, 2.0, float("nan"), 3.0, 2.0], "c": [0.0] * 5}, title="x & y")
     root = ElementTree.fromstring(text)
-    lines = root.findall("{*}polyline")
+    lines = root.findall(".//{*}polyline")
     assert [len(line.get("points", "").split()) for line in lines] == [2, 2, 5]
     words = [t.text for t in root.iter("{http://www.w3.org/2000/svg}text")]
     assert "a<b" in words

@@ -8,17 +8,23 @@ from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.evaluation import evaluate, predict
 from tapenet.training.fit import fit
 from tapenet.training.history import History
+from tapenet.training.loggers import CSVLogger, TensorBoardLogger
+from tapenet.training.rate_finder import Rates, find_lr
 from tapenet.training.seeding import seed
 from tapenet.training.state import State
 
 __all__ = [
+    "CSVLogger",
     "Checkpoint",
     "EarlyStopping",
     "History",
     "KeepBest",
+    "Rates",
     "State",
+    "TensorBoardLogger",
     "evaluate",
     "every_batch",
+    "find_lr",
     "fit",
     "predict",
     "seed",

@@ -18,6 +18,7 @@ from tapenet.ops.low import dtype_of
 from tapenet.optim.scaling import GradScaler
 from tapenet.training.batches import called, looped, samples, split, whole
 from tapenet.training.callbacks import of_batches
+from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.evaluation import Evaluation
 from tapenet.training.history import History
 from tapenet.training.interrupts import Interrupts
@@ -50,7 +51,7 @@ def fit(
     precision: Any = None,
     average: Any = None,
     keep_average: bool = True,
-    checkpoint: Any = None,
+    checkpoint: Checkpoint | None = None,
     step: Callable[..., Any] | None = None,
     verbose: int = 1,
 ) -> History:
@@ -140,7 +141,7 @@ class _Run:
         precision: Any,
         average: Any,
         keep_average: bool,
-        checkpoint: Any,
+        checkpoint: Checkpoint | None,
         step: Callable[..., Any] | None,
         verbose: int,
     ) -> None:
@@ -305,8 +306,7 @@ class _Run:
         for plateau, before in plateaus:
             if plateau.state_dict() == before:  # no callback has told it
                 plateau.update(state.logs[watched(state.logs, None, "Plateau")])
-        every = getattr(self.checkpoint, "every", None)
-        if every and number % every == 0:
+        if self.checkpoint is not None and self.checkpoint.due(epoch=number):
             self.save()
         return not self.interrupts.asked
 
@@ -322,7 +322,7 @@ class _Run:
         """The batches of an epoch, or what is left of them; False where Ctrl-C came."""
         state, meter, progress, interrupts = self.state, self.meter, self.progress, self.interrupts
         split, each_batch, parted = self.split, self.each_batch, self.parted
-        steps = getattr(self.checkpoint, "steps", None)
+        checkpoint = None if self.checkpoint is None or self.checkpoint.steps is None else self.checkpoint
         step: Any = None if parted is not None else self.step
         iterator = iter(self.data)
         if state.batch and not hasattr(self.data, "state_dict"):
@@ -352,7 +352,7 @@ class _Run:
                 for callback in each_batch:
                     callback(state)
             if updated:
-                if steps and state.step % steps == 0:
+                if checkpoint is not None and checkpoint.due(step=state.step):
                     self.save()
                 if interrupts.asked:
                     return False

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
+import numpy as np
+
+from tapenet.drawing.forms.curve import curves
 from tapenet.training.monitor import better
+
+Charts = dict[str, dict[str, list[float]]]
 
 
 class History:
@@ -67,6 +75,60 @@ class History:
                 place = i
         return place + 1
 
+    def plot(self, path: str | os.PathLike[str] | None = None, *, backend: str = "svg") -> Any:
+        """Draw the numbers over the epochs: one chart for each, with that of validation beside that of training, and the
+        epoch with the best loss marked.
+
+        Args:
+            path: where the picture is written to; None for nowhere. The suffix is .svg; with matplotlib any that it knows.
+            backend: "svg", which needs nothing; or "matplotlib" (`pip install 'tapenet[plot]'`).
+
+        Returns:
+            the SVG as text; with matplotlib its figure, to change or to show.
+
+        Raises:
+            ValueError: there is no epoch, or no such backend.
+            ImportError: matplotlib is not installed.
+
+        >>> history = History()
+        >>> history.append({"loss": 2.0, "accuracy": 0.5}, seconds=1.0)
+        >>> history.append({"loss": 1.0, "accuracy": 0.75}, seconds=1.0)
+        >>> history.plot().count("<polyline")
+        2
+        """
+        if backend not in ("svg", "matplotlib"):
+            raise ValueError(f"History.plot: backend={backend!r} must be 'svg' or 'matplotlib'")
+        charts = self._charts()
+        if not charts:
+            raise ValueError("History.plot: there is no epoch with a finite number to draw")
+        if backend == "matplotlib":
+            return _by_matplotlib(charts, self._mark(), path)
+        title = f"{len(self)} epochs" if len(self) != 1 else "1 epoch"
+        text = curves([(series, name) for name, series in charts.items()], title, "epoch", mark=self._mark())
+        if path is not None:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        return text
+
+    def _charts(self) -> Charts:
+        """By the name of a number, the numbers of this name of training and of validation, where one is finite."""
+        found: Charts = {}
+        for name in self.names():
+            values = self[name]
+            if all(np.ndim(value) == 0 for value in values) and any(math.isfinite(value) for value in values):
+                found.setdefault(name.removeprefix("val_"), {})[name] = [float(value) for value in values]
+        return found
+
+    def _mark(self) -> tuple[float, str] | None:
+        """The epoch with the best loss."""
+        for name in ("val_loss", "loss"):
+            if name in self.names():
+                return self.best(name), f"best {name}"
+        return None
+
+    def _repr_html_(self) -> str:
+        return str(self.plot()) if self._charts() else escape(repr(self))
+
     def state_dict(self) -> dict[str, Any]:
         """All of it, to be saved."""
         return {"epochs": [dict(logs) for logs in self.epochs], "seconds": list(self.seconds)}
@@ -81,3 +143,21 @@ class History:
         last = "".join(f", {name} {value:.4g}" for name, value in (self.epochs[-1] if count else {}).items())
         ended = f" ({self.stopped})" if self.stopped else ""
         return f"<History: {count} epoch{'' if count == 1 else 's'}{last}{ended}>"
+
+
+def _by_matplotlib(charts: Charts, mark: tuple[float, str] | None, path: str | os.PathLike[str] | None) -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError("History.plot(backend='matplotlib') needs it: pip install 'tapenet[plot]'") from None
+    figure = Figure(figsize=(6.4, 3.6 * len(charts)), layout="constrained")
+    for axes, (name, series) in zip(np.ravel(figure.subplots(len(charts), 1)), charts.items(), strict=True):
+        for label, values in series.items():
+            axes.plot(range(1, len(values) + 1), values, label=label)
+        if mark is not None:
+            axes.axvline(mark[0], color="grey", linestyle="--", label=mark[1])
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.legend()
+    if path is not None:
+        figure.savefig(path)
+    return figure

@@ -48,7 +48,7 @@ def random_states() -> dict[str, Any]:
     """
     version, numbers, gauss = python_random.getstate()
     return {
-        "tapenet": random.generator().bit_generator.state,
+        "tapenet": random.get_state(),
         "numpy": np.random.get_state(legacy=False),
         "python": {"version": version, "numbers": np.array(numbers, np.uint64), "gauss": gauss},
     }
@@ -63,13 +63,7 @@ def set_random_states(states: Mapping[str, Any]) -> None:
     >>> python_random.random() == first
     True
     """
-    bits = random.generator().bit_generator
-    if states["tapenet"]["bit_generator"] != type(bits).__name__:
-        raise ValueError(
-            f"the saved state of tn.random is one of {states['tapenet']['bit_generator']}, and tn.random is a "
-            f"{type(bits).__name__} by now"
-        )
     python = states["python"]
-    bits.state = states["tapenet"]
+    random.set_state(states["tapenet"])
     np.random.set_state(states["numpy"])
     python_random.setstate((int(python["version"]), tuple(map(int, python["numbers"])), python["gauss"]))
