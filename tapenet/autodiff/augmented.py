@@ -19,7 +19,7 @@ class Augmented(Readable):
 
     if TYPE_CHECKING:
 
-        def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str) -> Self: ...
+        def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, mend: str = "") -> Self: ...
 
     def __iadd__(self, other: Any) -> Self:
         return self._augmented(ops.add, other, "+=")

@@ -50,7 +50,7 @@ from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
 from tapenet.ops.registry import is_own
-from tapenet.ops.signatures import OF_UFUNCS, parameters
+from tapenet.ops.signatures import MISSING, OF_UFUNCS, parameters
 from tapenet.ops.tracebacks import hide
 
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
@@ -87,7 +87,7 @@ def _renew_call(op: Op, timed: bool = False) -> None:
 
 def _general_call(self: Op, *args: Any, **kwargs: Any) -> Any:
     try:
-        if self.more is not None and not kwargs.keys() <= {a.name for a in self.arguments}:
+        if not kwargs.keys() <= {a.name for a in self.arguments}:
             return _further(self)(*args, **kwargs)
         return record.apply(self, args, kwargs)
     except Exception as error:
@@ -164,6 +164,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_is_index": is_index,
         "_is_static": is_static,
         "_local": local,
+        "_missing": MISSING,
         "_ndarray": np.ndarray,
         "_next_number": next_number,
         "_Output": Output,
@@ -198,7 +199,8 @@ def _signature(op: Op) -> str:
         if a.keyword_only and not starred:
             parts.append("*")
             starred = True
-        parts.append(a.name if a.required else f"{a.name}=_default_{a.name}")
+        # A required one may come under another name; what is left out in the end is found by the general recorder.
+        parts.append(f"{a.name}={'_missing' if a.required else f'_default_{a.name}'}")
     parts.append("**_more")  # an empty dict costs less than a fiftieth of a small op
     return ", ".join(parts)
 

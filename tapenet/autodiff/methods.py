@@ -73,13 +73,13 @@ class Methods:
         """Product over `axis`."""
         return _given("prod", ops.prod(self, axis, dtype, keepdims=keepdims, **options), out)
 
-    def argmax(self, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
+    def argmax(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
         """Index of the maximum; a tensor without gradient."""
-        return _given("argmax", ops.argmax(self, axis, keepdims=keepdims), out)
+        return _given("argmax", ops.argmax(self, axis, keepdims=keepdims, **options), out)
 
-    def argmin(self, axis: Any = None, out: Any = None, *, keepdims: bool = False) -> Any:
+    def argmin(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
         """Index of the minimum; a tensor without gradient."""
-        return _given("argmin", ops.argmin(self, axis, keepdims=keepdims), out)
+        return _given("argmin", ops.argmin(self, axis, keepdims=keepdims, **options), out)
 
     def all(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
         """Whether all elements along `axis` are true."""
@@ -93,13 +93,13 @@ class Methods:
         """The sum along a diagonal."""
         return _given("trace", ops.trace(self, offset, axis1, axis2, dtype), out)
 
-    def cumsum(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    def cumsum(self, axis: Any = None, dtype: Any = None, out: Any = None, **options: Any) -> Any:
         """Running sums along `axis` (None: of all elements in one axis)."""
-        return _given("cumsum", ops.cumsum(self, axis, dtype), out)
+        return _given("cumsum", ops.cumsum(self, axis, dtype, **options), out)
 
-    def cumprod(self, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    def cumprod(self, axis: Any = None, dtype: Any = None, out: Any = None, **options: Any) -> Any:
         """Running products along `axis`."""
-        return _given("cumprod", ops.cumprod(self, axis, dtype), out)
+        return _given("cumprod", ops.cumprod(self, axis, dtype, **options), out)
 
     # -- values ------------------------------------------------------------------------------------------------
 
@@ -173,9 +173,9 @@ class Methods:
         """Two axes exchanged."""
         return ops.swapaxes(self, axis1, axis2)
 
-    def squeeze(self, axis: Any = None) -> Any:
+    def squeeze(self, axis: Any = None, **options: Any) -> Any:
         """Axes of length one removed."""
-        return ops.squeeze(self, axis)
+        return ops.squeeze(self, axis, **options)
 
     def flatten(self, order: str = "C") -> Any:
         """All elements in one axis."""
@@ -189,15 +189,17 @@ class Methods:
         """Each element repeated."""
         return ops.repeat(self, repeats, axis)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **options: Any) -> Any:
         """The elements on a diagonal."""
-        return ops.diagonal(self, offset, axis1, axis2)
+        return ops.diagonal(self, offset, axis1, axis2, **options)
 
     # -- order and selection -----------------------------------------------------------------------------------
 
-    def argsort(self, axis: Any = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> Any:
+    def argsort(
+        self, axis: Any = -1, kind: Any = None, order: None = None, *, stable: bool | None = None, **options: Any
+    ) -> Any:
         """The indices that sort along `axis`; a tensor without gradient."""
-        return ops.argsort(self, axis, kind, stable=stable)
+        return ops.argsort(self, axis, kind, stable=stable, **options)
 
     def argpartition(self, kth: Any, axis: Any = -1, kind: str = "introselect") -> Any:
         """The indices that partition along `axis`; a tensor without gradient."""

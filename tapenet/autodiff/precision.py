@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff import named
 from tapenet.autodiff.switches import _Switch
 from tapenet.autodiff.tape import Node, enter, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
 from tapenet.ops.op import Op
+from tapenet.ops.registry import is_own
 from tapenet.ops.sequences import refilled
 from tapenet.ops.signatures import by_name, check_keywords
 from tapenet.ops.tracebacks import hide
@@ -256,10 +258,11 @@ def _call_derived(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
     try:
         return function.function(*args, **kwargs)
     except Exception as error:
-        if isinstance(error, TypeError):
-            check_keywords(function.name, function.function, kwargs)
-        hide(error)
-        raise
+        call = _respelt(function, args, kwargs, error)
+        if call is None:
+            hide(error)
+            raise
+    return call()
 
 
 def _call_derived_low(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
@@ -272,10 +275,27 @@ def _call_derived_low(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
         full = local.state.autocast is not None and _stays_full(function)
         return widely(function.function, args, kwargs, full)
     except Exception as error:
-        if isinstance(error, TypeError):
-            check_keywords(function.name, function.function, kwargs)
-        hide(error)
-        raise
+        call = _respelt(function, args, kwargs, error)
+        if call is None:
+            hide(error)
+            raise
+    return call()
+
+
+def _respelt(
+    function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+) -> Callable[[], Any] | None:
+    """The same call in our names, if it failed for one of PyTorch's.
+
+    Raises:
+        TypeError: it failed for a name that nobody knows.
+    """
+    if not isinstance(error, TypeError) or not kwargs:
+        return None
+    call = named.of_derived(function, args, kwargs) if is_own(function) else None
+    if call is None:
+        check_keywords(function.name, function.function, kwargs)
+    return call
 
 
 install_caller(_call_derived)

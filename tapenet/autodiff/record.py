@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import precision, trouble
+from tapenet.autodiff import named, precision, trouble
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.interned import SHAPES, constant, intern_shape
 from tapenet.autodiff.sites import composed, user_line
@@ -26,7 +26,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.registry import is_own
 from tapenet.ops.sequences import refilled
-from tapenet.ops.signatures import unexpected
+from tapenet.ops.signatures import MISSING, unexpected
 from tapenet.ops.tracebacks import hidden
 
 ndarray = np.ndarray
@@ -153,13 +153,19 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 
 
 def further(op: Op, more: Any, known: tuple[str, ...] | None, /, *args: Any, **kwargs: Any) -> Any:
-    """A call of an op with options beside its own: those that NumPy's functions have alike, and others by `more`. What is not
-    among the `known` is refused; None says that `more` does that."""
+    """A call of an op with options beside its own: those that NumPy's functions have alike, PyTorch's names, and others by
+    `more`. What is not among the `known` is refused; None says that `more` does that."""
     found = ops.protocol.further(op, args, kwargs)
     if found is not NotImplemented:
         return found
-    if known is not None and not kwargs.keys() <= set(known):
-        raise unexpected(op.name, next(name for name in kwargs if name not in known), known)
+    if known is None or not kwargs.keys() <= set(known):
+        call = named.of_op(op, known or (), args, kwargs) if is_own(op) else None
+        if call is not None:
+            return call()
+        if known is not None:
+            raise unexpected(op.name, next(name for name in kwargs if name not in known), known)
+    if any(a is MISSING for a in args):
+        bind(op, args, {})
     return more(*args, **kwargs)
 
 
@@ -192,12 +198,10 @@ def bind(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any
                 raise TypeError(f"{op.name}() got multiple values for argument {name!r}")
             bound[name] = args[position]
             position += 1
-        elif name in given:
-            bound[name] = given.pop(name)
-        elif argument.required:
-            raise TypeError(f"{op.name}() is missing the argument {name!r}; its arguments are {_names(op)}")
         else:
-            bound[name] = argument.default
+            bound[name] = given.pop(name, MISSING if argument.required else argument.default)
+        if bound[name] is MISSING:
+            raise TypeError(f"{op.name}() is missing the argument {name!r}; its arguments are {_names(op)}")
     if position < len(args):
         raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op)}")
     if given:

@@ -115,8 +115,9 @@ class Tensor(Augmented):
     def data(self, value: ArrayLike | Tensor) -> None:
         self._write(value, "an assignment to .data")
 
-    def _writes_storage(self, by: str) -> bool:
-        """Whether a change goes into the storage; else a new array comes behind the handle. `by` says what changes it.
+    def _writes_storage(self, by: str, mend: str) -> bool:
+        """Whether a change goes into the storage; else a new array comes behind the handle. `by` says what changes it, and
+        `mend` what to write in place of that.
 
         Raises:
             RuntimeError: this is a leaf that needs a gradient, and gradients are recorded.
@@ -143,14 +144,9 @@ class Tensor(Augmented):
                 )
             return False
         if node is not None and state.grad:
-            mend = (
-                "assign to a copy: t = t.copy(); t[i] = v"
-                if by == "item assignment"
-                else f"make a new tensor: t = t {by[:-1]} v"
-            )
             raise RuntimeError(
                 f"{by} to a leaf that needs a gradient: the old values would be lost to the graph. To update it, as an "
-                f"optimizer does, write it under tn.no_grad(); else {mend}"
+                f"optimizer does, write it under tn.no_grad(); else {mend or _anew(by)}"
             )
         return True
 
@@ -252,24 +248,24 @@ class Tensor(Augmented):
     def requires_grad(self, value: bool) -> None:
         self.requires_grad_(value)
 
-    def requires_grad_(self, value: bool = True) -> Tensor:
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Ask for this tensor's gradient (or no longer), in place.
 
         Raises:
             TypeError: the dtype is neither float nor complex, or the tensor is inside a graph.
         """
         if self._node is not None and type(self._node) is not Leaf:
-            if not value:
+            if not requires_grad:
                 raise TypeError(
                     f"this tensor is the result of op {self._node.name!r}: use t.detach() to leave the graph"
                 )
             return self
-        if bool(value) == (self._node is not None):
+        if bool(requires_grad) == (self._node is not None):
             return self
         capture = capturing()
         if capture is not None and capture.is_outside(self):
             capture.before(("requires_grad", id(self)), functools.partial(setattr, self, "_node", self._node))
-        if value:
+        if requires_grad:
             self._require()
         else:
             self._node = None
@@ -466,7 +462,7 @@ class Tensor(Augmented):
         On a leaf that needs a gradient it is an error, except under `tn.no_grad()`, where it writes in place, as it
         does for parameters and buffers.
         """
-        if not self._writes_storage("item assignment"):
+        if not self._writes_storage("item assignment", "assign to a copy: t = t.copy(); t[i] = v"):
             self._become(ops.setitem(self.__copy__(), value, index), "item assignment")
             return
         tape = local.state.tape
@@ -480,8 +476,9 @@ class Tensor(Augmented):
 
     # -- augmented assignment --------------------------------------------------------------------------------------
 
-    def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str) -> Tensor:
-        """`t += v` and its kin: as `t[...] = t + v`, with NumPy's rules for what an array can take.
+    def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, mend: str = "") -> Tensor:
+        """`t += v` and its kin: as `t[...] = t + v`, with NumPy's rules for what an array can take. `mend` is what to write
+        in place of it.
 
         Raises:
             ValueError: the result has another shape than this tensor.
@@ -489,21 +486,21 @@ class Tensor(Augmented):
         """
         node = self._node
         inside = node is not None and type(node) is not Leaf and local.state.tape is None  # of a graph, as most are
-        storage = not inside and self._writes_storage(by)
+        storage = not inside and self._writes_storage(by, mend)
         new = op(self, other)
         if not isinstance(new, Tensor):
-            raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: write t = t {by[:-1]} v")
+            raise TypeError(f"{by} with {type(other).__name__} gives {type(new).__name__}: {mend or _anew(by)}")
         before, data = self._data, new._data
         cast = data.dtype is not before.dtype and data.dtype != before.dtype
         if cast and not np.can_cast(data.dtype, before.dtype, "same_kind"):
             raise TypeError(
-                f"{by} gives {data.dtype}, which a tensor of {before.dtype} cannot hold: write t = t {by[:-1]} v for another "
+                f"{by} gives {data.dtype}, which a tensor of {before.dtype} cannot hold: {mend or _anew(by)} for another "
                 "tensor, or cast this one first with .astype"
             )
         if data.shape != before.shape:
             raise ValueError(
-                f"{by} would change the shape of a tensor from {before.shape} to {data.shape}, and it keeps its own: write "
-                f"t = t {by[:-1]} v for another tensor"
+                f"{by} would change the shape of a tensor from {before.shape} to {data.shape}, and it keeps its own: "
+                f"{mend or _anew(by)} for another tensor"
             )
         if cast:
             new = ops.astype(new, before.dtype)
@@ -512,6 +509,11 @@ class Tensor(Augmented):
         else:
             self._become(new, by)
         return self
+
+
+def _anew(by: str) -> str:
+    """What to write in place of an augmented assignment."""
+    return f"write t = t {by[:-1]} v"
 
 
 class _Keep:

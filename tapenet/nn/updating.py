@@ -48,7 +48,7 @@ def _move(running: Any, batch: Any, momentum: Any, factor: float) -> None:
 
 
 def batch_norm(
-    x: Any,
+    input: Any,
     running_mean: Tensor | None,
     running_var: Tensor | None,
     weight: Any = None,
@@ -62,7 +62,7 @@ def batch_norm(
     See `tn.batch_norm_train` and `tn.batch_norm` for the two.
 
     Args:
-        x: (n, channels, ...).
+        input: (n, channels, ...).
         running_mean, running_var: (channels,), or None. In training they are moved towards the statistics of the batch,
             in place: (1 - momentum) * running + momentum * batch, with the unbiased variance of the batch. An empty batch
             leaves them alone.
@@ -79,20 +79,20 @@ def batch_norm(
     if not training:
         if running_mean is None or running_var is None:
             raise ValueError("batch_norm: without running statistics give training=True, to use those of the batch")
-        return ops.batch_norm(x, running_mean, running_var, weight, bias, eps)
-    _movable("batch_norm", x, running_mean=running_mean, running_var=running_var)
-    count = math.prod(x.shape[:1] + x.shape[2:])
+        return ops.batch_norm(input, running_mean, running_var, weight, bias, eps)
+    _movable("batch_norm", input, running_mean=running_mean, running_var=running_var)
+    count = math.prod(input.shape[:1] + input.shape[2:])
     if not count:  # an empty batch has no statistics, and nothing that needs any
-        zeros = np.zeros(x.shape[1], x.dtype)
-        return ops.batch_norm(x, zeros, zeros, weight, bias, 1.0)
-    out, mean, var = ops.batch_norm_train(x, weight, bias, eps)
+        zeros = np.zeros(input.shape[1], input.dtype)
+        return ops.batch_norm(input, zeros, zeros, weight, bias, 1.0)
+    out, mean, var = ops.batch_norm_train(input, weight, bias, eps)
     _move(running_mean, mean, momentum, 1.0)
     _move(running_var, var, momentum, count / (count - 1))
     return out
 
 
 def instance_norm(
-    x: Any,
+    input: Any,
     running_mean: Tensor | None = None,
     running_var: Tensor | None = None,
     weight: Any = None,
@@ -104,7 +104,7 @@ def instance_norm(
     """Normalise each channel of each sample, by its own statistics or by running ones. See `tn.instance_norm`.
 
     Args:
-        x: (n, channels, ...).
+        input: (n, channels, ...).
         running_mean, running_var: (channels,), or None. With `use_input_stats` they are moved, in place, towards the
             mean over the samples of their statistics: (1 - momentum) * running + momentum * mean, with unbiased
             variances.
@@ -120,13 +120,13 @@ def instance_norm(
     if not use_input_stats:
         if running_mean is None or running_var is None:
             raise ValueError("instance_norm: without running statistics give use_input_stats=True")
-        return ops.batch_norm(x, running_mean, running_var, weight, bias, eps)
-    _movable("instance_norm", x, running_mean=running_mean, running_var=running_var)
-    out, mean, var = instance_norm_statistics(x, weight, bias, eps)
-    count = math.prod(x.shape[2:])
-    if running_mean is not None and x.shape[0]:
+        return ops.batch_norm(input, running_mean, running_var, weight, bias, eps)
+    _movable("instance_norm", input, running_mean=running_mean, running_var=running_var)
+    out, mean, var = instance_norm_statistics(input, weight, bias, eps)
+    count = math.prod(input.shape[2:])
+    if running_mean is not None and input.shape[0]:
         _move(running_mean, mean.mean(0), momentum, 1.0)
-    if running_var is not None and x.shape[0]:
+    if running_var is not None and input.shape[0]:
         _move(running_var, var.mean(0), momentum, count / (count - 1))
     return out
 
@@ -147,7 +147,7 @@ def _shorten(name: str, indices: Any, weight: Any, max_norm: float, norm_type: f
 
 
 def embedding(
-    indices: Any,
+    input: Any,
     weight: Any,
     padding_idx: int | None = None,
     max_norm: float | None = None,
@@ -155,15 +155,15 @@ def embedding(
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Any:
-    """The rows of `weight` that `indices` name, after shortening those that are too long. See `tn.embedding`.
+    """The rows of `weight` that `input` names, after shortening those that are too long. See `tn.embedding`.
 
     Args:
-        indices: integers of any shape, from 0 to n - 1.
+        input: integers of any shape, from 0 to n - 1.
         weight: (n, d).
         padding_idx: a row whose gradient is 0.
         max_norm: rows that are looked up with a larger norm are first scaled to this norm, in place.
         norm_type: which norm: the p of a p-norm.
-        scale_grad_by_freq: divide the gradient of a row by how often `indices` name it.
+        scale_grad_by_freq: divide the gradient of a row by how often `input` names it.
         sparse: for PyTorch's sake. Gradients of large tables are kept by rows in any case.
 
     Raises:
@@ -172,12 +172,12 @@ def embedding(
     """
     if max_norm is not None:
         padding_row(padding_idx, len(weight))
-        _shorten("embedding", indices, weight, max_norm, norm_type)
-    return ops.embedding(indices, weight, padding_idx, scale_grad_by_freq)
+        _shorten("embedding", input, weight, max_norm, norm_type)
+    return ops.embedding(input, weight, padding_idx, scale_grad_by_freq)
 
 
 def embedding_bag(
-    indices: Any,
+    input: Any,
     weight: Any,
     offsets: Any = None,
     max_norm: float | None = None,
@@ -193,13 +193,13 @@ def embedding_bag(
     `tn.embedding_bag`.
 
     Args:
-        indices: (bags, length), or a vector of all bags one after the other.
+        input: (bags, length), or a vector of all bags one after the other.
         weight: (n, d).
         offsets: for a vector, where each bag begins in it.
         max_norm, norm_type, sparse: as of `embedding`.
-        scale_grad_by_freq: divide the gradient of a row by how often `indices` name it (not for "max").
+        scale_grad_by_freq: divide the gradient of a row by how often `input` names it (not for "max").
         mode: "sum", "mean" or "max".
-        per_sample_weights: shaped like the indices: a factor for each row (mode "sum" only).
+        per_sample_weights: shaped like the input: a factor for each row (mode "sum" only).
         include_last_offset: the last offset is the end of the last bag, not the beginning of one.
         padding_idx: an index that counts as not there.
 
@@ -211,6 +211,6 @@ def embedding_bag(
     options = offsets, per_sample_weights, mode, padding_idx, include_last_offset, scale_grad_by_freq
     if max_norm is not None:
         with no_grad():
-            ops.embedding_bag(indices, weight, *options)  # raises what there is to raise, before vectors are changed
-        _shorten("embedding_bag", indices, weight, max_norm, norm_type)
-    return ops.embedding_bag(indices, weight, *options)
+            ops.embedding_bag(input, weight, *options)  # raises what there is to raise, before vectors are changed
+        _shorten("embedding_bag", input, weight, max_norm, norm_type)
+    return ops.embedding_bag(input, weight, *options)

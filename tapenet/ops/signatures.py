@@ -7,6 +7,12 @@ import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
+
+class Missing:
+    """What stands at the place of a required argument that a call leaves out."""
+
+
+MISSING = Missing()
 #: The options that all of NumPy's ufuncs take.
 OF_UFUNCS = ("out", "where", "casting", "order", "dtype", "subok", "signature")
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
-from tapenet.ops.signatures import check_keywords
+from tapenet.ops.signatures import check_keywords, parameters
+from tapenet.ops.torch_names import Spelt, spelt
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: Packages whose lines are not the user's: this one, and NumPy and SciPy, which call back into it.
@@ -73,9 +74,24 @@ def boundary(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except Exception as error:
-            if isinstance(error, TypeError):
-                check_keywords(function.__name__, function, kwargs)
-            hide(error)
-            raise
+            found = _respelt(function, args, kwargs) if isinstance(error, TypeError) and kwargs else None
+            if found is None:
+                hide(error)
+                raise
+        return function(*found.args, **found.kwargs)
 
     return cast(F, guarded)
+
+
+def _respelt(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spelt | None:
+    """A call that failed in the function's own names, if it has some of PyTorch's.
+
+    Raises:
+        TypeError: it has a name that nobody knows.
+    """
+    known = parameters(function) or ()
+    if any(p.kind is p.VAR_KEYWORD for p in known):
+        return None
+    found = spelt(function.__name__, [(p.name, p.default) for p in known], args, kwargs)
+    check_keywords(function.__name__, function, kwargs if found is None else (*found.kwargs, *found.around))
+    return found

@@ -1,0 +1,64 @@
+"""Calls with PyTorch's names, made again in ours, and what its options ask to be done around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.derived import Derived
+from tapenet.ops.low import dtype_of
+from tapenet.ops.signatures import MISSING, parameters
+from tapenet.ops.torch_names import Spelt, spelt
+
+if TYPE_CHECKING:
+    from tapenet.ops.op import Op
+
+Call = Callable[[], Any]
+
+
+def of_op(op: Op, known: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """A call of an op in its own names, if it has some of PyTorch's. `known` are all that it takes."""
+    own = [(a.name, MISSING if a.required else a.default) for a in op.arguments]
+    more = [(name, MISSING) for name in known if all(name != n for n, _ in own)]
+    found = spelt(op.name, [*own, *more], args, kwargs)
+    return None if found is None else partial(_call, op, own[0][0], found)
+
+
+def of_derived(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+    """The same, of a derived function."""
+    known = [p for p in parameters(function.function) or () if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    found = spelt(function.name, [(p.name, p.default) for p in known], args, kwargs)
+    return None if found is None else partial(_call, function, known[0].name if known else "", found)
+
+
+def _call(function: Op | Derived, first: str, found: Spelt) -> Any:
+    args, options, around = found
+    if not around:
+        return function(*args, **options)
+    if first in options:
+        args = (options[first], *args[1:])
+        options = {name: value for name, value in options.items() if name != first}
+    if around.get("dtype") is not None:
+        args = (ops.astype(args[0], dtype_of(around["dtype"])), *args[1:])
+    if around.get("inplace"):
+        return _in_place(function, args, options)
+    result = function(*args, **options)
+    if around.get("out") is not None:
+        return ops.protocol.write(function.name, result, around["out"])
+    if around.get("requires_grad"):
+        return (result if isinstance(result, Tensor) else Tensor._of(result)).requires_grad_()
+    return result
+
+
+def _in_place(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """A result in the place of the first argument: behind the handle of a tensor, as by `t += v`, or in an array."""
+    x = args[0]
+    if isinstance(x, Tensor):
+        return x._augmented(
+            lambda x, _: function(x, *args[1:], **options), None, "inplace=True", "leave inplace=True out"
+        )
+    result = function(*args, **options)
+    return ops.protocol.write("inplace=True", result, x) if hasattr(x, "shape") else result
