@@ -28,7 +28,7 @@ from tapenet.nn.arguments import (
 )
 from tapenet.nn.hooks import Hook, Hooks
 from tapenet.nn.hooks import call as call_with_hooks
-from tapenet.nn.parameter import Buffer
+from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.showing import bundle, note
 from tapenet.nn.state import LoadReport, StateHooks, collect, load
 from tapenet.nn.tree import Tree, walk
@@ -314,7 +314,7 @@ class Module(Tree):
             TypeError: not a parameter.
             KeyError: the name has a dot in it, or is in use.
         """
-        if param is not None and (not isinstance(param, Tensor) or param._kind != "parameter"):
+        if param is not None and not isinstance(param, Parameter):
             raise TypeError(f"register_parameter: {name!r} takes nn.Parameter(...), not {type(param).__name__}")
         self._register(name, param)
 
@@ -624,7 +624,7 @@ def _learned(value: Any) -> list[Tensor]:
     """The parameters that come with the value of an attribute."""
     if isinstance(value, Tree):
         return list(value.parameters())
-    return [value] if isinstance(value, Tensor) and value._kind == "parameter" else []
+    return [value] if isinstance(value, Parameter) else []
 
 
 def _warn_of_none(module: Module) -> None:
@@ -651,7 +651,7 @@ def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -
     array = isinstance(value, (Tensor, np.ndarray))
     what = f"{given} of shape {value.shape}" if array else given
     if isinstance(before, Tensor):
-        kind, mark = ("parameter", "nn.Parameter") if before._kind == "parameter" else ("buffer", "nn.Buffer")
+        kind, mark = ("parameter", "nn.Parameter") if isinstance(before, Parameter) else ("buffer", "nn.Buffer")
         raise TypeError(
             f"{title}.{name} is a {kind}, and what would take its place ({what}) is none: {kind}s() and state_dict() would "
             f"not find it. For other values write layer.{name}.data = value, for a new {kind} layer.{name} = {mark}(value); "

@@ -1,5 +1,6 @@
 """How parameters are updated: optimizers, learning rates as functions of the step, clipping of gradients, averages."""
 
+from tapenet.optim import lr_scheduler
 from tapenet.optim.accumulation import accumulate
 from tapenet.optim.averaging import Averaged, update_bn
 from tapenet.optim.clipping import clip_grad_norm, clip_grad_value
@@ -86,6 +87,7 @@ __all__ = [
     "exponential",
     "inverse_sqrt",
     "linear",
+    "lr_scheduler",
     "multiplicative",
     "multistep",
     "one_cycle",

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.optim.groups import BASE_RATE
 from tapenet.optim.storage import Slot
+from tapenet.optim.torch_options import SWITCHES
 
 #: Options that only say how PyTorch computes a step, and what its schedules keep in groups.
-_SWITCHES = frozenset({"capturable", "differentiable", "foreach", "fused", "initial_lr"})
+_SKIPPED = SWITCHES | {BASE_RATE}
 #: Options that not every optimizer of every PyTorch has: L-BFGS can ascend from 2.15 on.
 _NOT_EVERYWHERE = frozenset({"maximize"})
 #: What PyTorch keeps that is a function of the step here.
@@ -49,7 +51,7 @@ def translated(
 
 def _options(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     # AdamW is Adam with `decoupled_weight_decay` in PyTorch.
-    skipped = _SWITCHES | ({"decoupled_weight_decay"} - own.keys())
+    skipped = _SKIPPED | ({"decoupled_weight_decay"} - own.keys())
     kept = {name: own[name] for name in _NOT_EVERYWHERE if name in own}
     return kept | {name: value for name, value in theirs.items() if name not in skipped}
 

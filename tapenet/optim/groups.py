@@ -15,6 +15,8 @@ from tapenet.ops.low import is_low
 
 #: Parameters, under "params", and the options that hold for them.
 Group = dict[str, Any]
+#: The learning rate of a group before the first scheduler changed it, which `lr_scheduler` keeps there as PyTorch's does.
+BASE_RATE = "initial_lr"
 
 
 class ParamGroup(Group):

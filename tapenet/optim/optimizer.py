@@ -25,10 +25,12 @@ from tapenet.autodiff.timing import SPAN
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.tracebacks import boundary
 from tapenet.optim.foreign import is_torchs, translated
-from tapenet.optim.groups import Group, ParamGroup, check_parameter, check_rate, check_wide
+from tapenet.optim.groups import BASE_RATE, Group, ParamGroup, check_parameter, check_rate, check_wide
+from tapenet.optim.hooks import INSIDE, Hooked
 from tapenet.optim.parameters import Parameters, Position, arranged, named_parameters
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Slot, Storage, segments
+from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_switches
 
 State = dict[str, Any]
 #: Where parameters of a group are, of one dtype and next to each other.
@@ -37,7 +39,7 @@ _Segment = tuple[ParamGroup, Any]
 _OF_PARAMETERS = ("groups", "_slots", "_params", "_segments", "_arrays")
 
 
-class Optimizer:
+class Optimizer(Hooked):
     """The base of all optimizers. One of your own gives its options to `__init__`, says with `states` what it
     keeps and with `scalars` what numbers an update takes, and computes the update in `rule`:
 
@@ -84,8 +86,13 @@ class Optimizer:
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Look at the keywords that an optimizer is made with: Python's own error would not say which there are."""
         if kwargs:
-            check_keywords(cls.__name__, cls.__init__, kwargs)
+            check_keywords(cls.__name__, cls.__init__, kwargs.keys() - SWITCHES if is_ours(cls) else kwargs)
         return super().__new__(cls)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in vars(cls) and is_ours(cls):
+            cls.__init__ = accepting(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, params: Parameters = None, *, lr: float | Schedule, **options: Any) -> None:
         """Make an optimizer of these parameters.
@@ -214,7 +221,8 @@ class Optimizer:
             ValueError, TypeError: as at construction.
         """
         where = f"{self._title}, group {len(self.groups)}" if self.groups else self._title
-        unknown = group.keys() - self._defaults.keys() - {"params"}
+        group = without_switches(where, group)
+        unknown = group.keys() - self._defaults.keys() - {"params", BASE_RATE}
         if unknown or "params" not in group:
             what = f"has no option {', '.join(map(repr, sorted(unknown)))}" if unknown else "needs 'params'"
             raise TypeError(f"{where}: a group {what}; its keys are params, {', '.join(self._defaults)}")
@@ -249,6 +257,24 @@ class Optimizer:
     def param_groups(self) -> list[ParamGroup]:
         """PyTorch's name of `groups`."""
         return self.groups
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The options of groups that do not give their own; a dict of its own."""
+        return dict(self._defaults)
+
+    @property
+    def state(self) -> dict[Tensor, State]:
+        """What is kept of each parameter: a dict of its own with "step", the number of its updates, and the tensors by
+        name, those that the optimizer works with.
+
+        >>> import tapenet as tn
+        >>> w = tn.tensor([1.0], requires_grad=True)
+        >>> opt = tn.optim.SGD([w], lr=0.1, momentum=0.9)
+        >>> opt.state[w]
+        {'step': 0, 'momentum_buffer': Tensor([0.])}
+        """
+        return {slot.param: {"step": slot.step, **slot.state} for slot in self._slots}
 
     @property
     def lr(self) -> float:
@@ -331,8 +357,13 @@ class Optimizer:
 
     # -- the step --------------------------------------------------------------------------------------------
 
-    def zero_grad(self) -> None:
-        """Set every parameter's `.grad` to None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set every parameter's `.grad` to None, or with `set_to_none=False` to zeros where there is one."""
+        if not set_to_none:
+            for param in self._params:
+                grad = param.grad
+                param.grad = None if grad is None else np.zeros_like(grad)
+            return
         if local.state.tape is not None:
             for param in self._params:
                 param.grad = None
@@ -344,8 +375,17 @@ class Optimizer:
             else:
                 param.grad = None
 
-    def step(self) -> None:
-        """Update every parameter that has a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update every parameter that has a gradient.
+
+        Args:
+            closure: clears the gradients, computes the loss, calls `backward` and returns the loss; called before the update.
+
+        Returns:
+            what the closure returned.
+        """
+        if (closure is not None or self._hooks is not None) and closure is not INSIDE:
+            return self._around(closure)
         if tape.epoch != self._epoch:
             self._take_up_moved()
         state = local.state
@@ -354,9 +394,9 @@ class Optimizer:
             capture = None if state.tape is None else capturing()
             if capture is not None:
                 self._record(capture)
-                return
+                return None
             if state.tape is not None and state.tape.rehearses:
-                return
+                return None
             start = perf_counter()
         for group, segment in self._segments:
             lr = self._rate(group)
@@ -378,6 +418,7 @@ class Optimizer:
         self._count += 1
         if start and (profile := state.profile) is not None:
             profile += (SPAN, self._writer, perf_counter() - start)
+        return None
 
     def _record(self, capture: Capture) -> None:
         """The step as ops on a tape that captures: the same rule on tensors, parameter by parameter."""
@@ -421,13 +462,14 @@ class Optimizer:
         >>> opt.state_dict()["state"]
         {0: {'step': 0, 'momentum_buffer': array([0.])}}
         """
+        self._tell("state_dict_pre")
         positions = iter(range(len(self._slots)))
         groups = []
         for group, names in zip(self.groups, self._names(), strict=True):
             options = self._options(group)
             saved = {name: options[name] for name in group} | {"params": list(islice(positions, len(group["params"])))}
             groups.append(saved if names is None else saved | {"param_names": names})
-        return {
+        state = {
             "step": self._count,
             "state": {
                 i: {"step": slot.step, **{n: t.numpy().copy() for n, t in slot.state.items()}}
@@ -435,6 +477,8 @@ class Optimizer:
             },
             "param_groups": groups,
         }
+        found: dict[str, Any] = self._called("state_dict_post", state)
+        return found
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from the `state_dict()` of an optimizer of the same kind, over parameters of the same shapes.
@@ -446,7 +490,7 @@ class Optimizer:
         Raises:
             ValueError: something is missing, unexpected or of another shape; lists it all, changes nothing.
         """
-        state = arranged(state, self._names())
+        state = arranged(self._called("load_pre", state), self._names())
         if is_torchs(state):
             state = translated(state, self._slots, self.groups, self._initial)
         problems = self._problems(state)
@@ -470,6 +514,7 @@ class Optimizer:
         for slot, values in zip(self._slots, arrays, strict=True):
             for name, tensor in slot.state.items():
                 tensor.data = values[name]
+        self._tell("load_post")
 
     def _names(self) -> list[list[str] | None]:
         """The names of each group's parameters; None if some were given without."""
@@ -492,7 +537,9 @@ class Optimizer:
         found = _compare("state", state["state"], range(len(self._slots)))
         slots = iter(enumerate(self._slots))
         for i, (group, saved) in enumerate(zip(self.groups, state["param_groups"], strict=True)):
-            found += _compare(f"group {i}", saved, group)
+            found += _compare(
+                f"group {i}", *([name for name in options if name != BASE_RATE] for options in (saved, group))
+            )
             size, saved_size = len(group["params"]), len(saved.get("params", ()))
             if saved_size != size:
                 found.append(f"group {i}: {saved_size} parameters, this optimizer's has {size}")
@@ -552,6 +599,8 @@ class _RecordedStep:
         and how many parameters share its clock, which others do not join."""
         optimizer = self._optimizer
         found: list[Any] = [Same(segment) for _, segment in optimizer._segments]
+        if optimizer._hooks is not None:
+            found.append(optimizer._hooks.fingerprint())
         for group, _, clock in self._updates:
             # The states of the first stand for those of all, which are made together.
             states = {name: Same(tensor) for slot in clock.slots[:1] for name, tensor in slot.state.items()}

@@ -130,6 +130,9 @@ class LBFGS(WholeOptimizer):
             TypeError: no closure.
             CaptureError: in a function that is being compiled, since how often the loss is computed depends on its values.
         """
+        return self._around(closure)
+
+    def _run(self, closure: Callable[[], Any] | None = None) -> Any:
         if closure is None:
             raise TypeError(
                 "LBFGS.step needs the loss as a function, which it calls several times: def closure(): opt.zero_grad(); "

@@ -1,0 +1,58 @@
+"""Options of PyTorch's optimizers that say how a step is computed, and change nothing here."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tapenet.ops.tracebacks import boundary
+
+#: Each with why it cannot be set; None where any value will do.
+_WHY: dict[str, str | None] = {
+    "capturable": None,
+    "foreach": None,
+    "fused": None,
+    "differentiable": "updates are not recorded. To differentiate through them compute the new parameters as tensors, from "
+    "tn.grad, and call the model with these",
+}
+SWITCHES = frozenset(_WHY)
+#: Where the optimizers are that take them; those of users have their own options.
+_OPTIMIZERS = __name__.rpartition(".")[0] + "."
+
+
+def is_ours(cls: type) -> bool:
+    """Whether the class that says how an optimizer is made is one of those here."""
+    made = next(own for own in cls.__mro__ if "__init__" in vars(own))
+    return made.__module__.startswith(_OPTIMIZERS)
+
+
+def without_switches(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options without those that change nothing.
+
+    Raises:
+        ValueError: one that would change something.
+
+    >>> without_switches("SGD", {"lr": 0.1, "foreach": True, "fused": None})
+    {'lr': 0.1}
+    >>> without_switches("SGD", {"differentiable": True})
+    Traceback (most recent call last):
+    ValueError: SGD: differentiable=True: updates are not recorded. To differentiate through them compute the new ...
+    """
+    for name, why in _WHY.items():
+        if why is not None and options.get(name):
+            raise ValueError(f"{where}: {name}={options[name]!r}: {why}")
+    return {name: value for name, value in options.items() if name not in SWITCHES}
+
+
+def accepting(init: Callable[..., None]) -> Callable[..., None]:
+    """The `__init__` of an optimizer, with these options too."""
+
+    @boundary
+    @functools.wraps(init)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not SWITCHES.isdisjoint(kwargs):
+            kwargs = without_switches(type(self).__name__, kwargs)
+        init(self, *args, **kwargs)
+
+    return __init__
