@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tapenet.compiler.compile import CompileWarning, compile
     from tapenet.files.saving import load, save
     from tapenet.profiling.profile import profile
+    from tapenet.training.network import Network
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "CaptureError",
     "CompileWarning",
     "GradientError",
+    "Network",
     "Op",
     "Scatter",
     "Tape",
@@ -88,6 +90,7 @@ __all__ = [
 _LATER = frozenset({"data", "emath", "fft", "linalg", "metrics", "nn", "optim", "testing", "training"})
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
+    "Network": "training.network",
     "CompileWarning": "compiler.compile",
     "autocast": "autodiff.precision",
     "compile": "compiler.compile",

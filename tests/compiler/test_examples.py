@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import itertools
 import runpy
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ import tapenet.nn.functional as F
 from tapenet import nn, optim
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+#: These train in the middle of the program.
+TUTORIAL = ("xor", "xor_conv", "mnist_fc", "mnist_conv")
 R = np.random.default_rng(0)
 
 
@@ -32,7 +35,12 @@ class Task(NamedTuple):
 
 
 def names_of(example: str, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
-    """The names that an example defines; its main part does not run where it is guarded."""
+    """The names that an example defines; its main part does not run where it is guarded, nor where it trains a `Network`."""
+    if example in TUTORIAL:
+        lines = (EXAMPLES / f"{example}.py").read_text(encoding="utf-8").splitlines()
+        names: dict[str, Any] = {}
+        exec("\n".join(itertools.takewhile(lambda line: "net.fit(" not in line, lines)), names)
+        return names
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.setattr(sys, "argv", [example, *arguments])
     with contextlib.redirect_stdout(io.StringIO()):
@@ -70,23 +78,8 @@ def drawn(n: dict[str, Any]) -> Task:
     return Task(n["Net"](), F.cross_entropy, lambda p: optim.SGD(p, lr=0.1), batches)
 
 
-def dense(n: dict[str, Any]) -> Task:
-    def adam(p: Any) -> optim.Optimizer:
-        return optim.Adam(p, lr=optim.cosine(2e-3, 100))
-
-    return Task(n["dense"](), F.cross_entropy, adam, images(10, 64))
-
-
-def dense_tutorial(n: dict[str, Any]) -> Task:
-    return Task(n["dense"](nn.Tanh()), F.mse_loss, lambda p: optim.SGD(p, lr=0.1), one_hot(images(20, 1)))
-
-
-def convolutional(n: dict[str, Any]) -> Task:
-    return Task(n["Net"](), F.cross_entropy, lambda p: optim.Adam(p, lr=2e-3), images(4, 32))
-
-
-def convolutional_tutorial(n: dict[str, Any]) -> Task:
-    return Task(n["original"](), F.mse_loss, lambda p: optim.SGD(p, lr=0.1), one_hot(images(8, 1)))
+def digits(n: dict[str, Any]) -> Task:
+    return Task(n["net"], F.mse_loss, lambda p: optim.SGD(p, lr=0.1), one_hot(images(20, 1)))
 
 
 def compiled_example(n: dict[str, Any]) -> Task:
@@ -145,15 +138,14 @@ def recommending(n: dict[str, Any]) -> Task:
 
 TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "xor": ("xor", xor),
+    "xor_conv": ("xor_conv", xor),
     "conv": ("conv", conv),
     "custom_op": ("custom_op", custom),
     "draw_graph": ("draw_graph", drawn),
     "gallery": ("gallery", gallery_gpt),
     "gaussian_process": ("gaussian_process", gaussian),
-    "mnist_fc": ("mnist_fc", dense),
-    "mnist_fc --tutorial": ("mnist_fc", dense_tutorial),
-    "mnist_conv": ("mnist_conv", convolutional),
-    "mnist_conv --tutorial": ("mnist_conv", convolutional_tutorial),
+    "mnist_fc": ("mnist_fc", digits),
+    "mnist_conv": ("mnist_conv", digits),
     "compiled": ("compiled", compiled_example),
     "transformer": ("transformer", language_model),
     "recurrent": ("recurrent", adding),

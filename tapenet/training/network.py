@@ -1,0 +1,389 @@
+"""A network in four verbs: add, use, fit, predict."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapenet import files
+from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.drawing import draw
+from tapenet.drawing.picture import Picture
+from tapenet.nn import Module, Sequential, Summary, summary
+from tapenet.nn.showing import inputs_like_before
+from tapenet.ops.low import is_float
+from tapenet.optim import SGD, Optimizer, Schedule
+from tapenet.training.batches import as_tensors
+from tapenet.training.evaluation import evaluate, predict
+from tapenet.training.fit import fit
+from tapenet.training.history import History
+from tapenet.training.modes import mode
+from tapenet.training.state import State
+
+Array = NDArray[Any]
+
+
+class _Used:
+    """What a network learns with."""
+
+    def __init__(self, loss: Callable[..., Any], optimizer: Any) -> None:
+        self.loss = loss
+        self.optimizer = optimizer
+
+
+class Network(Sequential):
+    """Layers that run one after the other, and how they learn, in four verbs: `add` layers, say what to `use`, `fit` to
+    data, `predict`. It is an `nn.Sequential`: whatever takes a module takes it too.
+
+    Args:
+        *layers: the first layers; more come by `add`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet import nn, optim
+    >>> import tapenet.nn.functional as F
+    >>> tn.random.seed(0)
+    >>> x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+    >>> y = np.array([[0], [1], [1], [0]], np.float32)
+    >>> net = tn.Network()
+    >>> for layer in (nn.Linear(2, 3), nn.Tanh(), nn.Linear(3, 1), nn.Tanh()):
+    ...     _ = net.add(layer)
+    >>> net.use(F.mse_loss)
+    Network(
+      0: Linear(2, 3)  weight (3, 2), bias (3,)  9
+      1: Tanh()
+      2: Linear(3, 1)  weight (1, 3), bias (1,)  4
+      3: Tanh()
+    )
+    13 parameters
+    >>> history = net.fit(x, y, epochs=1000, learning_rate=0.1, batch_size=1, verbose=0)
+    >>> net.predict(x).round().astype(int).ravel().tolist()
+    [0, 1, 1, 0]
+    """
+
+    # A slot, so that a loss that is a module is no layer. Copies have none: the optimizer has this one's parameters.
+    __slots__ = ("_used",)
+    _used: _Used
+
+    def __init__(self, *layers: Module) -> None:
+        super().__init__(*layers)
+
+    def add(self, layer: Module) -> Self:
+        """Put a layer behind the others; returns the network.
+
+        Raises:
+            TypeError: no module.
+            RuntimeError: the optimizer has the parameters that were there before, and would leave out these.
+        """
+        used = getattr(self, "_used", None)
+        if used is not None and used.optimizer.bound:
+            raise RuntimeError(
+                "Network.add: the network has been trained, and its optimizer would not know the new layer. Add layers before "
+                "fit; or take layer and optimizer anew: net.append(layer), then net.use(loss, optim.SGD(lr=0.1))"
+            )
+        return self.append(layer)
+
+    def use(self, loss: Callable[..., Any], optimizer: Any = None) -> Self:
+        """Say what the network learns with; returns the network. Said again, an optimizer starts anew.
+
+        Args:
+            loss: from the network's output and the target to one number, such as `F.mse_loss`, `F.cross_entropy` or
+                `nn.MSELoss()`.
+            optimizer: how, such as `optim.Adam(lr=1e-3)`: one without parameters, which gets those of the network at the first
+                `fit`, or one that has them. None: `optim.SGD`, whose rate `fit` may give; else it is 0.01.
+
+        Raises:
+            TypeError: something else.
+        """
+        if isinstance(loss, Optimizer):
+            raise TypeError(
+                "Network.use takes the loss first, then the optimizer: net.use(F.mse_loss, optim.SGD(lr=0.1))"
+            )
+        if isinstance(loss, type) or not callable(loss):
+            what = f"the class {loss.__name__}; make one: {loss.__name__}()" if isinstance(loss, type) else repr(loss)
+            raise TypeError(
+                f"Network.use: the loss is a function of output and target, such as F.mse_loss or nn.MSELoss(), not {what}"
+            )
+        if optimizer is None:
+            optimizer = SGD(lr=0.01)
+        elif isinstance(optimizer, type) or not hasattr(optimizer, "step"):
+            what = (
+                f"the class; make one: optim.{optimizer.__name__}(lr=0.1)"
+                if isinstance(optimizer, type)
+                else repr(optimizer)
+            )
+            raise TypeError(f"Network.use: the optimizer is one such as optim.SGD(lr=0.1), not {what}")
+        object.__setattr__(self, "_used", _Used(loss, optimizer))
+        return self
+
+    def fit(
+        self,
+        x: Any,
+        y: Any,
+        epochs: int = 1,
+        *,
+        learning_rate: float | Schedule | None = None,
+        batch_size: int = 32,
+        validation_split: float = 0.0,
+        validation_data: tuple[Any, ...] | None = None,
+        shuffle: bool = True,
+        class_weight: Mapping[int, float] | None = None,
+        sample_weight: Any = None,
+        verbose: int = 1,
+        metrics: Any = (),
+        callbacks: Callable[[State], Any] | Iterable[Callable[[State], Any]] = (),
+        **options: Any,
+    ) -> History:
+        """Learn from examples. Called again it goes on, with the optimizer as it is.
+
+        Args:
+            x: the inputs, of shape (samples, ...): an array, or what NumPy makes one of. Floats are cast to the dtype of the
+                network.
+            y: the targets, (samples, ...), as the loss takes them.
+            epochs: how often to go through the samples.
+            learning_rate: of the optimizer, from now on; a number or a schedule.
+            batch_size: how many samples an update is made from; 1 updates after every sample.
+            validation_split: a fraction of the samples, the last ones as they are given, that is not learnt from: the loss
+                and the metrics of these are in the history under "val_loss" and so on.
+            validation_data: samples for that, (x, y) or (x, y, weights), in place of a fraction.
+            shuffle: take the samples in another order in each epoch.
+            class_weight: what a sample counts, by its label: {0: 1.0, 1: 5.0}. Of one-hot targets the label is the place
+                of the largest. Not in validation.
+            sample_weight: what each sample counts, of shape (samples,). The loss is sum(weight · loss of the sample) /
+                samples. With `class_weight`, their product.
+            verbose, metrics, callbacks: as of `tn.training.fit`.
+            **options: further ones of `tn.training.fit`: seed, accumulate, clip_norm, precision, average, checkpoint ...
+
+        Returns:
+            the history, which plots itself: `history["loss"]`, `history.plot("curve.svg")`.
+
+        Raises:
+            RuntimeError: `use` was not called, there are no layers, or the optimizer is another model's.
+            ValueError, TypeError: data or options that do not fit. Then nothing has been learnt.
+        """
+        used = self._in_use("fit")
+        x, y = self._samples("fit", x, y)
+        weight = None if sample_weight is None else _weights(sample_weight, len(x))
+        data: tuple[Array, ...] = (x, y) if weight is None else (x, y, weight)
+        validation: tuple[Array, ...] | None = None
+        if validation_data is not None:
+            if validation_split:
+                raise ValueError("Network.fit: give validation_split or validation_data, not both")
+            validation = self._validation(validation_data)
+        elif validation_split:
+            at = _split(validation_split, len(x))
+            data, validation = tuple(a[:at] for a in data), tuple(a[at:] for a in data)
+        if class_weight is not None:
+            by_class = _by_class(class_weight, data[1])
+            data = (data[0], data[1], by_class if weight is None else data[2] * by_class)
+        self._try("fit", used.loss, x, y)
+        if validation_data is not None and validation is not None:
+            self._try("fit, validation_data", used.loss, validation[0], validation[1])
+        self._bind(used.optimizer)
+        if learning_rate is not None:
+            used.optimizer.lr = learning_rate
+        return fit(
+            self, used.loss, used.optimizer, data, epochs=epochs, validation=validation, metrics=metrics,
+            callbacks=callbacks, batch_size=batch_size, shuffle=shuffle, verbose=verbose, **options,
+        )  # fmt: skip
+
+    def predict(self, x: Any, *, batch_size: int = 256) -> Array:
+        """The outputs for inputs of shape (samples, ...), batch by batch, in eval mode and without a graph.
+
+        Raises:
+            ValueError, TypeError: inputs that do not fit.
+        """
+        found: Array = predict(self, self._inputs("predict", x), batch_size=batch_size)
+        return found
+
+    def evaluate(
+        self, x: Any, y: Any, *, sample_weight: Any = None, metrics: Any = (), batch_size: int = 256
+    ) -> dict[str, float]:
+        """The loss, as "loss", and metrics over samples, in eval mode.
+
+        Args:
+            x, y: inputs and targets, as of `fit`.
+            sample_weight: as of `fit`.
+            metrics: as of `tn.training.fit`: "accuracy" and others.
+            batch_size: how many samples are computed at once.
+
+        Raises:
+            RuntimeError, ValueError, TypeError: as of `fit`.
+        """
+        used = self._in_use("evaluate")
+        x, y = self._samples("evaluate", x, y)
+        data = (x, y) if sample_weight is None else (x, y, _weights(sample_weight, len(x)))
+        self._try("evaluate", used.loss, x, y)
+        return evaluate(self, used.loss, data, metrics=metrics, batch_size=batch_size)
+
+    def summary(self, *inputs: Any, depth: int | None = None) -> Summary:
+        """The layers with their shapes, parameters and work, as a table: `print(net.summary())`. See `nn.summary`.
+
+        Args:
+            *inputs: inputs or their shape. Without, those of the first call: after `fit` or `predict` there is one.
+            depth: how deep to go into layers that have layers.
+        """
+        return summary(self, *(inputs or self._known("summary")), depth=depth)
+
+    def draw(self, *inputs: Any, **options: Any) -> Picture:
+        """The network as a picture: `net.draw().save("net.svg")`. See `tn.draw`.
+
+        Args:
+            *inputs: inputs. Without, zeros of the shape of the first call: after `fit` or `predict` there is one.
+            **options: those of `tn.draw`: direction, depth, title ...
+        """
+        return draw(self, *(inputs or self._known("draw")), **options)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write parameters and buffers to a file, as safetensors (`tn.save`). The layers themselves are not in it; nor is the
+        optimizer's state, which `tn.training.Checkpoint` keeps."""
+        files.save(self, path)
+
+    def load(self, path: str | os.PathLike[str]) -> Self:
+        """Take parameters and buffers from a file that `save` wrote, of a network of the same layers; returns the network.
+
+        Raises:
+            ValueError: the file is damaged, or of other layers; changes nothing.
+        """
+        self.load_state_dict(files.load(path))
+        return self
+
+    # -- checks --------------------------------------------------------------------------------------------------
+
+    def _in_use(self, verb: str) -> _Used:
+        used: _Used | None = getattr(self, "_used", None)
+        if not len(self):
+            raise RuntimeError(f"Network.{verb}: there are no layers; add some: net.add(nn.Linear(2, 3))")
+        if used is None:
+            raise RuntimeError(
+                f"Network.{verb}: it is not said what to learn with: net.use(F.mse_loss, optim.SGD(lr=0.1)) comes before"
+            )
+        return used
+
+    def _known(self, verb: str) -> tuple[Any, ...]:
+        inputs = inputs_like_before(self)
+        if inputs is None:
+            raise RuntimeError(
+                f"Network.{verb}: the network was not called yet, so the shape of its input is not known; give an input: "
+                f"net.{verb}(x)"
+            )
+        return inputs
+
+    def _inputs(self, verb: str, x: Any) -> Array:
+        if not len(self):
+            raise RuntimeError(f"Network.{verb}: there are no layers; add some: net.add(nn.Linear(2, 3))")
+        return self._array(f"Network.{verb}: x", x)
+
+    def _samples(self, verb: str, x: Any, y: Any) -> tuple[Array, Array]:
+        """Inputs and targets as arrays of one length."""
+        x = self._inputs(verb, x)
+        y = self._array(f"Network.{verb}: y", y)
+        if len(x) != len(y):
+            raise ValueError(
+                f"Network.{verb}: x has {len(x)} samples and y {len(y)}, of shapes {x.shape} and {y.shape}: the first axis "
+                "counts the samples, and each needs its target"
+            )
+        return x, y
+
+    def _array(self, what: str, value: Any) -> Array:
+        """An array of samples, floats in the dtype of the network."""
+        if value is None:
+            raise TypeError(f"{what} is None; give an array, (samples, ...)")
+        if hasattr(value, "__iter__") and not hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
+            raise TypeError(
+                f"{what} is a {type(value).__name__}; give an array. Batches go to tn.training.fit(net, loss, optimizer, "
+                "batches)"
+            )
+        array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+        if array.dtype.kind not in "biufc" and not is_float(array.dtype):
+            raise TypeError(f"{what} holds {array.dtype}; a network computes with numbers: array.astype(np.float32)")
+        if not array.ndim or not len(array):
+            raise ValueError(f"{what} has shape {array.shape}, no samples: the first axis counts them, (samples, ...)")
+        dtype = next((p.dtype for p in self.parameters() if is_float(p.dtype)), array.dtype)
+        return array.astype(dtype, copy=False) if is_float(array.dtype) else array
+
+    def _validation(self, data: Any) -> tuple[Array, ...]:
+        if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+            raise TypeError("Network.fit: validation_data is (x, y), or (x, y, weights)")
+        x, y = self._samples("fit, validation_data", data[0], data[1])
+        return (x, y) if len(data) == 2 else (x, y, _weights(data[2], len(x)))
+
+    def _try(self, verb: str, loss: Callable[..., Any], x: Array, y: Array) -> None:
+        """Compute the loss of two samples, so that what does not fit is found before anything is learnt; two, since a
+        lone image without an axis for its channel would pass for an image with one."""
+        ends = [0, -1]
+        with mode(self, False), no_grad():
+            out = self(as_tensors(x[ends]))
+            if not out.ndim or len(out) != 2:
+                raise ValueError(
+                    f"Network.{verb}: the network makes an output of shape {out.shape} of 2 samples, x of shape "
+                    f"{(2, *x.shape[1:])}; the first axis counts the samples throughout, in x: (samples, ...)"
+                )
+            value = loss(out, as_tensors(y[ends]))
+        if np.size(value) != 1:
+            raise ValueError(
+                f"Network.{verb}: the loss of a batch has shape {np.shape(value)}; it must be one number, such as the mean "
+                "over the batch: reduction='mean'"
+            )
+
+    def _bind(self, optimizer: Any) -> None:
+        if not optimizer.bound:
+            optimizer.bind(self)
+        elif not {id(slot.param) for slot in optimizer.slots} & {id(param) for param in self.parameters()}:
+            raise RuntimeError(
+                "Network.fit: the optimizer has no parameter of this network; make one without parameters, as in "
+                "net.use(loss, optim.SGD(lr=0.1)), and it gets those of the network"
+            )
+
+
+def _weights(weights: Any, count: int) -> Array:
+    array = np.asarray(weights, np.float32)
+    if array.shape != (count,):
+        raise ValueError(
+            f"Network: sample_weight has shape {array.shape}, and there are {count} samples: give one number for each, "
+            f"({count},)"
+        )
+    return array
+
+
+def _split(fraction: float, count: int) -> int:
+    """Where the samples for validation begin."""
+    if not 0 < fraction < 1:
+        raise ValueError(
+            f"Network.fit: validation_split={fraction} must be a fraction, from 0 up to but not 1: 0.2 is a fifth"
+        )
+    at = math.floor(count * (1 - fraction))
+    if not 0 < at < count:
+        raise ValueError(
+            f"Network.fit: validation_split={fraction} of {count} samples leaves {at} to learn from and {count - at} to "
+            "validate on; there must be some of both"
+        )
+    return at
+
+
+def _by_class(class_weight: Any, y: Array) -> Array:
+    """The weight of each sample by its label."""
+    if not isinstance(class_weight, Mapping):
+        raise TypeError(
+            f"Network.fit: class_weight is a dict from label to weight, {{0: 1.0, 1: 5.0}}, not {class_weight!r}"
+        )
+    if y.ndim == 2:
+        y = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0]
+    if y.ndim != 1 or not np.array_equal(y, np.round(y)):
+        raise ValueError(
+            f"Network.fit: class_weight needs targets that are labels, (samples,), or one-hot, (samples, classes); y has shape "
+            f"{y.shape} and holds {y.dtype}. Give a weight per sample: sample_weight"
+        )
+    labels, places = np.unique(y.astype(np.int64), return_inverse=True)
+    missing = [str(label) for label in labels.tolist() if label not in class_weight]
+    if missing:
+        raise ValueError(
+            f"Network.fit: class_weight has no weight for the labels {', '.join(missing)}, which are in y: give each its own, "
+            "1.0 where it is to count as it is"
+        )
+    return np.array([class_weight[label] for label in labels.tolist()], np.float32)[places]
