@@ -2,15 +2,18 @@
 
 `ArrayDataset`, `Dataset` and `Stream` say what the samples are, `DataLoader` makes batches of them, in the order of a
 sampler, and goes on where a saved run stopped; `split` and `kfold` cut data into parts. `batches` cuts plain arrays into
-mini-batches. `digits`, `mnist` and others by name are data sets, and `read_idx` reads the file format of MNIST and its
+mini-batches. `table` and `csv` make data sets of tables. `digits`, `mnist` and others by name are data sets, and `read_idx` reads the file format of MNIST and its
 kin. What they need beyond NumPy is loaded when they are called.
 """
 
 from tapenet.data.arrays import ArrayDataset
-from tapenet.data.bundled import digits
+from tapenet.data.bundled import digits, iris
 from tapenet.data.cifar_files import CIFAR10_CLASSES, cifar10
 from tapenet.data.collation import PadCollate, Padded, collate
+from tapenet.data.columns import Columns
+from tapenet.data.csv_files import CsvChunks, csv, csv_chunks
 from tapenet.data.dataset import Concat, Dataset, Mapped, Subset
+from tapenet.data.housing_files import california_housing
 from tapenet.data.idx import read_idx
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import Batches, batches
@@ -27,6 +30,7 @@ from tapenet.data.samplers import (
 )
 from tapenet.data.splits import kfold, split
 from tapenet.data.stream import Stream
+from tapenet.data.table import Table, table
 from tapenet.data.text_files import tiny_shakespeare
 
 __all__ = [
@@ -36,7 +40,9 @@ __all__ = [
     "BalancedSampler",
     "BatchSampler",
     "Batches",
+    "Columns",
     "Concat",
+    "CsvChunks",
     "DataLoader",
     "Dataset",
     "LabelledImages",
@@ -50,15 +56,21 @@ __all__ = [
     "StratifiedSampler",
     "Stream",
     "Subset",
+    "Table",
     "WeightedSampler",
     "batches",
+    "california_housing",
     "cifar10",
     "collate",
+    "csv",
+    "csv_chunks",
     "digits",
     "fashion_mnist",
+    "iris",
     "kfold",
     "mnist",
     "read_idx",
     "split",
+    "table",
     "tiny_shakespeare",
 ]

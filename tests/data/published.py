@@ -91,6 +91,16 @@ def colour_images() -> dict[str, bytes]:
     return members
 
 
+def houses() -> bytes:
+    """The lines of California housing's file: three districts."""
+    lines = [
+        "-122.23,37.88,41,880,129,322,126,8.3252,452600",
+        "-122.22,37.86,21,7099,1106,2401,1138,8.3014,358500",
+        "-122.24,37.85,52,1467,190,496,177,7.2574,352100",
+    ]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 STANDS = {
     "mnist": Stand("mnist_files", "MNIST", grey_images()),
     "fashion_mnist": Stand("mnist_files", "FASHION_MNIST", grey_images()),
@@ -98,12 +108,18 @@ STANDS = {
         "cifar_files", "CIFAR10", {"cifar-10-binary.tar.gz": gzip.compress(tar(colour_images()), mtime=0)}
     ),
     "tiny_shakespeare": Stand("text_files", "TINY_SHAKESPEARE", {"input.txt": b"First Citizen:\nBefore we proceed\n"}),
+    "california_housing": Stand(
+        "housing_files",
+        "CALIFORNIA_HOUSING",
+        {"cal_housing.tgz": gzip.compress(tar({"CaliforniaHousing/cal_housing.data": houses()}), mtime=0)},
+    ),
 }
 
 
 def shrink(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the readers expect as few samples as the stand-ins have."""
     monkeypatch.setattr(importlib.import_module("tapenet.data.cifar_files"), "_RECORDS", 2)
+    monkeypatch.setattr(importlib.import_module("tapenet.data.housing_files"), "_ROWS", 3)
 
 
 def write(folder: Path, files: Mapping[str, bytes]) -> Path:

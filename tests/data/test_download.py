@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tapenet.data import cifar_files, download, mnist_files, text_files
+from tapenet.data import Table, cifar_files, download, housing_files, mnist_files, text_files
 from tapenet.data.download import File, Source, check
 from tests.data.published import STANDS, Stand, shrink, unpacked, write
 
 SOURCES = [
     value
-    for module in (mnist_files, cifar_files, text_files)
+    for module in (mnist_files, cifar_files, text_files, housing_files)
     for value in vars(module).values()
     if isinstance(value, Source)
 ]
@@ -120,6 +120,8 @@ def flat(found: Any) -> list[bytes]:
     """What a data set holds, to be compared."""
     if isinstance(found, str):
         return [found.encode()]
+    if isinstance(found, Table):
+        found = found.x, found.y
     return [np.asarray(array).tobytes() for array in found]
 
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tapenet import data
-from tapenet.data import LabelledImages, cifar10, mnist, tiny_shakespeare
+from tapenet.data import LabelledImages, Table, california_housing, cifar10, mnist, tiny_shakespeare
 from tapenet.data.download import check, files_in
 from tapenet.data.mnist_files import MNIST
 from tests.data.idx_files import idx
-from tests.data.published import STANDS, Stand, colour_images, grey_images, shrink, tar, unpacked, write
+from tests.data.published import STANDS, Stand, colour_images, grey_images, houses, shrink, tar, unpacked, write
 
 TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
 TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
@@ -231,6 +231,45 @@ class TestTinyShakespeare:
         assert tiny_shakespeare(write(tmp_path, {"input.txt": text.encode()})) == text
 
 
+class TestCaliforniaHousing:
+    @pytest.fixture(autouse=True)
+    def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        shrink(monkeypatch)
+
+    def read(self, tmp_path: Path, lines: bytes) -> Table:
+        archive = tar({"CaliforniaHousing/cal_housing.data": lines, "CaliforniaHousing/cal_housing.domain": b""})
+        return california_housing(write(tmp_path, {"cal_housing.tgz": gzip.compress(archive)}))
+
+    def test_values(self, tmp_path: Path) -> None:
+        """The first district, as scikit-learn's documentation shows it."""
+        found = self.read(tmp_path, houses())
+        assert found.names == (
+            "MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude",
+        )  # fmt: skip
+        means, deviations = ([getattr(f, part) for f in found.columns.features] for part in ("mean", "std"))
+        np.testing.assert_allclose(
+            found.x[0].astype(np.float64) * deviations + means,
+            [8.3252, 41.0, 6.98412698, 1.02380952, 322.0, 2.55555556, 37.88, -122.23],
+            rtol=1e-6,
+        )
+        np.testing.assert_array_equal(found.y, np.float32([4.526, 3.585, 3.521]))
+
+    @pytest.mark.parametrize(
+        ("lines", "message"),
+        [
+            (houses().replace(b"37.88", b"north"), "lines of numbers in .*, found something else .*north"),
+            (houses() + houses(), r"3 lines of 9 numbers .*, found an array of shape \(6, 9\)"),
+            (houses().replace(b",126,", b",0,"), "households above 0"),
+            (b"", r"found an array of shape \(0,\)"),
+            ("é".encode(), "lines of numbers"),
+        ],
+        ids=["word", "twice", "zero", "empty", "bytes"],
+    )
+    def test_files_of_something_else(self, tmp_path: Path, lines: bytes, message: str) -> None:
+        with pytest.raises(ValueError, match=f"cal_housing.tgz: expected .*{message}.*; put a whole copy"):
+            self.read(tmp_path, lines)
+
+
 def outcome(stand: Stand, folder: Path) -> Any:
     """What is read, as bytes, or None after a clear error."""
     try:
@@ -238,6 +277,8 @@ def outcome(stand: Stand, folder: Path) -> Any:
     except ValueError as error:
         message = str(error)
     else:
+        if isinstance(found, Table):
+            found = found.x, found.y
         return found.encode() if isinstance(found, str) else b"".join(np.asarray(array).tobytes() for array in found)
     assert message.startswith(f"{folder}{os.sep}")
     assert ": expected " in message
