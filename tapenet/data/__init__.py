@@ -2,8 +2,8 @@
 
 `ArrayDataset`, `Dataset` and `Stream` say what the samples are, `DataLoader` makes batches of them, in the order of a
 sampler, and goes on where a saved run stopped; `split` and `kfold` cut data into parts. `batches` cuts plain arrays into
-mini-batches. `table` and `csv` make data sets of tables. `digits`, `mnist` and others by name are data sets, and `read_idx` reads the file format of MNIST and its
-kin. What they need beyond NumPy is loaded when they are called.
+mini-batches. `table`, `csv` and `csv_chunks` read tables. `digits`, `mnist` and others by name are data sets, and `read_idx`
+reads the file format of MNIST and its kin. What they need beyond NumPy is loaded when they are called.
 """
 
 from tapenet.data.arrays import ArrayDataset

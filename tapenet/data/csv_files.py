@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tapenet.data.columns import Columns, Options, Survey
 from tapenet.data.frames import Column, Frame, Kind, to_days
@@ -84,6 +86,10 @@ class CsvChunks:
         frames = self._file.frames(*self.columns.wanted(self._file.names, self._file.who), self._rows, known=True)
         return (Table(frame, self.columns, self._file.who) for frame in frames)
 
+    def samples(self) -> Iterator[Any]:
+        """The rows one by one, for a loader: `DataLoader(chunks.samples, batch_size=64)`."""
+        return (sample for table in self for sample in table)
+
 
 def csv_chunks(
     path: str | os.PathLike[str],
@@ -103,9 +109,9 @@ def csv_chunks(
     >>> chunks = csv_chunks("numbers.csv", rows=2, target="b", standardize=False)
     >>> [(table.x.tolist(), table.y.tolist()) for table in chunks]
     [([[1.0], [3.0]], [2.0, 4.0]), ([[5.0]], [6.0])]
-    >>> def samples():
-    ...     for table in chunks:
-    ...         yield from table
+    >>> from tapenet.data import DataLoader
+    >>> [y.tolist() for x, y in DataLoader(chunks.samples, batch_size=3)]
+    [[2.0, 4.0, 6.0]]
     """
     if rows < 1:
         raise ValueError(f"csv_chunks needs rows of at least 1, got {rows}")
@@ -137,12 +143,15 @@ def _together(frames: list[Frame]) -> Frame:
             for frame in frames
         ]
         columns[name] = column._replace(values=np.concatenate([part.values for part in parts]))
+    return Frame(columns, int(starts[-1]), functools.partial(_where_in, starts, [frame.where for frame in frames]))
 
-    def where(rows: Sequence[int]) -> list[str]:
-        places = [int(np.searchsorted(starts, row, "right")) - 1 for row in rows]
-        return [frames[place].where([row - int(starts[place])])[0] for place, row in zip(places, rows, strict=True)]
 
-    return Frame(columns, int(starts[-1]), where)
+def _where_in(
+    starts: NDArray[np.int64], wheres: list[Callable[[Sequence[int]], list[str]]], rows: Sequence[int]
+) -> list[str]:
+    """What rows of several chunks are called, where each chunk starts with some row."""
+    places = [int(np.searchsorted(starts, row, "right")) - 1 for row in rows]
+    return [wheres[place]([row - int(starts[place])])[0] for place, row in zip(places, rows, strict=True)]
 
 
 class _File:

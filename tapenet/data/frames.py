@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -58,7 +59,17 @@ class Frame(NamedTuple):
         """Some of its rows."""
         numbers = np.arange(self.rows)[rows]
         columns = {name: column.take(rows) for name, column in self.columns.items()}
-        return Frame(columns, len(numbers), lambda these: self.where([int(numbers[i]) for i in these]))
+        return Frame(columns, len(numbers), functools.partial(_where_in, self.where, numbers))
+
+
+def _where_in(
+    where: Callable[[Sequence[int]], list[str]], numbers: NDArray[np.int64], rows: Sequence[int]
+) -> list[str]:
+    return where([int(numbers[row]) for row in rows])
+
+
+def _numbered(rows: Sequence[int]) -> list[str]:
+    return [f"row {row}" for row in rows]
 
 
 def opened(data: Any, who: str) -> dict[str, Any]:
@@ -110,7 +121,7 @@ def read_columns(
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{who}: the columns must be of one length, got {lengths}")
     rows = next(iter(lengths.values())) if lengths else 0
-    return Frame(found, rows, lambda these: [f"row {i}" for i in these])
+    return Frame(found, rows, _numbered)
 
 
 def check_names(who: str, names: Iterable[str], there: Iterable[str]) -> None:

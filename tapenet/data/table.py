@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tapenet.data.columns import Columns, Options, Survey, incomplete, used_rows
+from tapenet.data.dataset import Dataset
 from tapenet.data.frames import Frame, opened, read_columns
 
 
-class Table:
+class Table(Dataset[Any]):
     """Rows of a table as samples: `table` and `csv` make one. Its arrays are ready for `fit`, a loader or a model.
 
     `x` float32 (N, F) are the features as numbers; `names` says what its columns are. `y` is the target: float32 (N,) for

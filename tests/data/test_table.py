@@ -1,13 +1,14 @@
 """Tables as data sets: columns to numbers, learnt on one part and used on another."""
 
 import datetime
+import pickle
 from typing import Any
 
 import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.data import Columns, Table, batches, table
+from tapenet.data import Columns, DataLoader, Table, batches, csv, table
 
 PEOPLE = {
     "age": [20.0, 30.0, 40.0, 50.0],
@@ -96,6 +97,20 @@ class TestColumns:
         np.testing.assert_array_equal(xs, found.x[[3, 1]])
         assert ys.tolist() == [0, 1]
         assert len(list(found)) == 4
+        for loader in (DataLoader(found, batch_size=3), DataLoader(found.subset([0, 1, 2, 3]), batch_size=3)):
+            np.testing.assert_array_equal(np.concatenate([x for x, _ in loader]), found.x)
+            assert [y.tolist() for _, y in loader] == [[0, 1, 0], [0]]
+        codes = table(PEOPLE, target="rich", one_hot=False)
+        ((x, places), _), *_ = DataLoader(codes, batch_size=4)
+        np.testing.assert_array_equal(x, codes.x)
+        np.testing.assert_array_equal(places, codes.codes)
+
+    def test_they_go_to_other_processes(self, tmp_path: Any) -> None:
+        (tmp_path / "a.csv").write_text("a,b\n1,x\n2,y\n")
+        for found in (table(PEOPLE), csv(tmp_path / "a.csv"), csv(tmp_path / "a.csv").split(test=[0])[0]):
+            again = pickle.loads(pickle.dumps(found))
+            np.testing.assert_array_equal(again.x, found.x)
+            assert len(again.split(test=[0])[1] if len(again) > 1 else again) == 1
 
 
 class TestLike:
