@@ -12,6 +12,7 @@ from tapenet.autodiff.tape import next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.parameter import is_lazy
 from tapenet.nn.tree import Tree, walk
+from tapenet.ops.low import as_array
 
 if TYPE_CHECKING:
     from tapenet.nn.module import Module
@@ -238,7 +239,7 @@ def _array(value: Any, target: Tensor | None) -> Any:
     type: they are taken for what they were."""
     if isinstance(value, Tensor):
         return value
-    array = np.asarray(value)
+    array = as_array(value)
     if target is not None and array.dtype == np.dtype("V2") and target.dtype.name == "bfloat16":
         return array.view(target.dtype)
     return array

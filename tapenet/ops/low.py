@@ -8,13 +8,14 @@ before an op runs, and rounds its results.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
 
 #: The characters that NumPy and ml_dtypes gave the two: float16 and bfloat16.
 LOW = frozenset("eE")
@@ -44,6 +45,21 @@ def is_inexact(dtype: Any) -> bool:
 def any_low(arrays: Any) -> bool:
     """Whether one of several arrays, or plain values among them, is low."""
     return any(isinstance(a, np.ndarray) and a.dtype.char in LOW for a in arrays)
+
+
+def as_array(value: Any) -> NDArray[Any]:
+    """What `numpy.asarray` makes of something; of PyTorch's tensors also those in bfloat16, which PyTorch converts to none.
+
+    >>> as_array([1, 2])
+    array([1, 2])
+    """
+    if not any(kind.__module__.partition(".")[0] == "torch" for kind in type(value).__mro__):
+        return np.asarray(value)
+    value = value.detach().cpu()
+    if str(value.dtype) != "torch.bfloat16":
+        return np.asarray(value)
+    bits = np.asarray(value.view(sys.modules["torch"].int16))
+    return bits.view(dtype_of("bfloat16"))
 
 
 def dtype_of(given: DTypeLike) -> np.dtype[Any]:

@@ -4,6 +4,7 @@ from tapenet.optim import lr_scheduler
 from tapenet.optim.accumulation import accumulate
 from tapenet.optim.averaging import Averaged, update_bn
 from tapenet.optim.clipping import clip_grad_norm, clip_grad_value
+from tapenet.optim.exporting import to_torch
 from tapenet.optim.master import MasterWeights
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import param_groups
@@ -96,6 +97,7 @@ __all__ = [
     "polynomial",
     "product",
     "step_decay",
+    "to_torch",
     "update_bn",
     "warmup",
 ]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
+from tapenet.ops.low import as_array
 from tapenet.optim.groups import BASE_RATE
 from tapenet.optim.storage import Slot
 from tapenet.optim.torch_options import SWITCHES
@@ -18,7 +17,7 @@ _NOT_EVERYWHERE = frozenset({"maximize"})
 #: What PyTorch keeps that is a function of the step here.
 _NUMBERS = frozenset({"eta", "mu", "mu_product"})
 #: What `Adam` keeps as sums: PyTorch's mean, and by which of its betas.
-_SUMS = {"grad_sum": ("exp_avg", 0), "square_sum": ("exp_avg_sq", 1), "max_square_sum": ("max_exp_avg_sq", 1)}
+SUMS = {"grad_sum": ("exp_avg", 0), "square_sum": ("exp_avg_sq", 1), "max_square_sum": ("max_exp_avg_sq", 1)}
 
 
 def is_torchs(state: Any) -> bool:
@@ -59,9 +58,9 @@ def _options(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
 def _entry(theirs: Mapping[str, Any], options: Mapping[str, Any], initial: dict[str, Any]) -> dict[str, Any]:
     """What is kept of a parameter. PyTorch keeps nothing before its first update."""
     found: dict[str, Any] = {
-        name: np.asarray(value) for name, value in theirs.items() if value is not None and name not in _NUMBERS
+        name: as_array(value) for name, value in theirs.items() if value is not None and name not in _NUMBERS
     }
-    for name, (mean, which) in _SUMS.items():
+    for name, (mean, which) in SUMS.items():
         if name in initial and mean in found:
             found[name] = found.pop(mean) / (1 - options["betas"][which])
     step = int(found.pop("step", bool(found)))  # SGD keeps none: what counts is whether there was an update
