@@ -142,11 +142,13 @@ def _stack(leaves: Sequence[Any], where: str, name: Callable[[int], str]) -> Any
             if type(leaf) is not type(first):
                 raise _differ(where, name, place, f"is a {type(leaf).__name__}", f"a {type(first).__name__}")
         numbers = np.array(leaves)
-        if numbers.dtype == object:
+        if numbers.dtype.kind == "O":
             raise ValueError(f"cannot collate: {_of(where, name(0))} or a later one is an integer beyond 64 bits")
         return numbers
     arrays = [leaf if type(leaf) is np.ndarray else _as_array(leaf, where, name(i)) for i, leaf in enumerate(leaves)]
     shape, dtype = arrays[0].shape, arrays[0].dtype
+    if dtype.kind == "O":
+        raise _unknown(leaves[0], where, name(0))
     for place, array in enumerate(arrays):
         if array.shape != shape:
             mend = "make them equal in the data set or by map(), or give collate=PadCollate() to pad sequences"
@@ -184,10 +186,15 @@ def _as_array(leaf: Any, where: str, name: str) -> NDArray[Any]:
         )
     if isinstance(leaf, (np.generic, np.ndarray)) or hasattr(leaf, "__array__"):
         array = np.asarray(leaf)
-        if array.dtype != object:
+        if array.dtype.kind != "O":
             return array
-    raise TypeError(
-        f"cannot collate: {_of(where, name)} is a {type(leaf).__name__}; arrays, numbers, strings and tuples, lists and dicts "
+    raise _unknown(leaf, where, name)
+
+
+def _unknown(leaf: Any, where: str, name: str) -> TypeError:
+    kind = "array of objects" if isinstance(leaf, np.ndarray) else type(leaf).__name__
+    return TypeError(
+        f"cannot collate: {_of(where, name)} is a {kind}; arrays, numbers, strings and tuples, lists and dicts "
         "of them are put together; for anything else give the loader a function: collate=f, where f(samples) makes a batch"
     )
 

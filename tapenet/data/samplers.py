@@ -208,7 +208,7 @@ class LengthBatchSampler(BatchSampler):
         drop_last: bool = False,
     ) -> None:
         found = np.asarray(lengths)
-        if found.ndim != 1 or found.dtype.kind not in "iu" or (found < 0).any():
+        if found.ndim != 1 or (found.size and (found.dtype.kind not in "iu" or found.min() < 0)):
             raise ValueError(
                 f"LengthBatchSampler() needs lengths (n,) as integers of 0 or more, got {found.dtype} {found.shape}"
             )
