@@ -155,7 +155,7 @@ def _stack(leaves: Sequence[Any], where: str, name: Callable[[int], str]) -> Any
             raise _differ(where, name, place, f"has shape {array.shape}", f"{shape}", mend)
         if array.dtype != dtype:
             raise _differ(where, name, place, f"has dtype {array.dtype}", f"{dtype}")
-    return np.concatenate(arrays).reshape(-1, *shape) if shape and arrays[0].size else np.array(arrays)
+    return np.concatenate(arrays).reshape(-1, *shape) if shape and arrays[0].size else np.stack(arrays)
 
 
 def _pad(value: float, multiple: int, leaves: Sequence[Any], where: str, name: Callable[[int], str]) -> Any:
