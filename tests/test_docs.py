@@ -24,6 +24,7 @@ from tapenet.ops.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+IMAGES = ROOT / "docs" / "images"
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: What the programs of a page need beside the package.
 NEEDS = {"precision": "ml_dtypes"}
@@ -64,7 +65,8 @@ def prose(page: str) -> str:
 def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a page run one after the other in one namespace, those with `>>>` as doctests.
 
-    A block marked "python no-run" is left out: one that cannot run here, not one that fails.
+    A block marked "python no-run" is left out: one that cannot run here, not one that fails. The pictures that they make
+    and the page shows are the ones that are kept.
     """
     if page.stem in NEEDS:
         pytest.importorskip(NEEDS[page.stem])
@@ -76,6 +78,23 @@ def test_programs_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         if language == "python" and marks != ["no-run"]:
             assert not marks, f"{page.name}:{block.line}: {marks} is no mark of a block"
             run(block, page, namespace)
+    shown = own_pictures(page)
+    assert shown == {path.name for path in tmp_path.glob(f"{page.stem}-*.svg")}
+    for name in shown:
+        kept, made = (folder / name for folder in (IMAGES, tmp_path))
+        assert words(made) == words(kept), f"{name} shows something else by now: python -m tests.pages"
+
+
+def own_pictures(page: Path) -> set[str]:
+    """The pictures on a page that its programs make: their names begin with its own."""
+    names = {Path(link).name for link in links(page.read_text(encoding="utf-8")) if link.startswith("images/")}
+    return {name for name in names if name.startswith(f"{page.stem}-")}
+
+
+def words(picture: Path) -> set[str]:
+    """What is written in a picture. Not its numbers: training rounds differently elsewhere."""
+    texts = re.findall(r"<text[^>]*>([^<]+)</text>", picture.read_text(encoding="utf-8"))
+    return {re.sub(r"[-−]?[\d.,]+", "0", text) for text in texts}
 
 
 def run(block: Block, page: Path, namespace: dict[str, Any]) -> None:
