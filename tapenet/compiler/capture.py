@@ -27,7 +27,7 @@ from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.outside import Contents, Drawn, Reach, Watch, drawn
 from tapenet.compiler.passes import Step, simplify
 from tapenet.compiler.signature import Call, Parameters, rebuild
-from tapenet.compiler.variant import Array, Plan, Result, Runner, Target, Variant
+from tapenet.compiler.variant import MISS, Array, Plan, Result, Runner, Target, Variant
 from tapenet.ops.op import Op
 
 #: How the names of attributes begin under which objects keep their compiled methods. No identifiers: nothing clashes.
@@ -85,8 +85,8 @@ def first_call(
 
     Returns:
         its result, and the program, ready to run; no program, but the reason in words, where something that the function
-        reaches was changed meanwhile and another thread may have done that. With `take_back`, where there is a program, all
-        is as it was before, and the program waits to be run.
+        reaches was changed meanwhile and another thread may have done that. With `take_back` `MISS` and the program, where
+        there is one that can be run next: all is as it was before.
 
     Raises:
         CaptureError: the function did what a replay could not do again.
@@ -114,18 +114,21 @@ def first_call(
         watch.leave_out([*call.arrays, *(r.tensor._data for r in recorded.program.references)])
         doubt = watch.check(recorded.drawn)
         if doubt is not None:
-            return recorded.result, doubt
+            return recorded.result, f"{doubt}. It may have been another thread"
         steps: list[Step] = []
         program = simplify(check(recorded.program), steps)
         variant = Variant(
             title, key, recorded.program, program, steps, recorded.called, build(program), recorded.plan,
             dependencies, watch.places, watch.values, recorded.drawn.generators if recorded.sized else None,
         )  # fmt: skip
-        variant.holds()
+        holds = variant.holds()
         for array in watch.unseen[:1]:
             tell_unseen(array)  # it raises where warnings are errors
         if take_back:
+            if not holds:
+                return recorded.result, _changes(title, dependencies)
             undo()
+            return MISS, variant
     except BaseException:
         try:
             undo()
@@ -133,6 +136,13 @@ def first_call(
             undo()  # an interrupt may have ended the first
         raise
     return recorded.result, variant
+
+
+def _changes(title: str, dependencies: list[tuple[Any, Callable[[], Any], Any]]) -> str:
+    """Why a program is for no further call, though there is one."""
+    changed = [type(owner).__name__ for owner, fingerprint, value in dependencies if fingerprint() != value]
+    what = f"an attribute of {changed[0]}, or what is in it" if changed else "what its names stand for, or a gradient"
+    return f"{title} changes {what}, each time it runs, and a program is for what is there when it begins"
 
 
 def _state(module: Any) -> Any:

@@ -285,7 +285,7 @@ class Compiled:
             self._doubt = variant
         else:
             self._variants.setdefault(key, []).append(variant)
-            if self._from_first:
+            if result is MISS:
                 return variant.run(call) if variant.holds() else self._eager(call)
         return result
 
@@ -308,9 +308,7 @@ class Compiled:
             return
         self._warned = True
         file, line = user_site()
-        doubt = (
-            f" Of some no program could be made: {self._doubt}. It may have been another thread." if self._doubt else ""
-        )
+        doubt = f" Of some no program could be made: {self._doubt}." if self._doubt else ""
         warnings.warn_explicit(
             f"{self._title} was captured {self._captures} times, and runs uncompiled from now on where none of these "
             f"programs fits. {keeps_changing(self.variants, self._parameters)}{doubt}",
@@ -335,6 +333,11 @@ class Compiled:
         self._warned_unseen = True  # not where it is an error, which the next call is then too
 
     # -- what there is -------------------------------------------------------------------------------------------
+
+    @property
+    def doubt(self) -> str:
+        """Why the last capture that gave no program, though it did not fail, gave none; "" if there was no such capture."""
+        return self._doubt
 
     @property
     def variants(self) -> tuple[Variant, ...]:

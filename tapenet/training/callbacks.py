@@ -103,7 +103,7 @@ class EarlyStopping(KeepBest):
 
     Args:
         monitor, mode, min_delta, restore: as of `KeepBest`; `restore` may be False to keep the last weights.
-        patience: how many epochs in a row may be no better; the next ends the run. With 0, the first that is no better does.
+        patience: so many epochs in a row that are no better end the run; with 0 one does, as with 1.
 
     >>> early = EarlyStopping(patience=2, min_delta=1e-3)
     """
@@ -127,7 +127,7 @@ class EarlyStopping(KeepBest):
             self._waited = 0
             return
         self._waited += 1
-        if self._waited > self.patience:
+        if self._waited >= self.patience:
             name = watched(state.logs, self.monitor, "EarlyStopping")
             state.stop = f"EarlyStopping ({name} was best in epoch {self.epoch}, {self.best:.4g})"
 

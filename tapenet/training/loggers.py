@@ -38,10 +38,11 @@ class CSVLogger:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fspath(path)
         self._rows: list[dict[str, Any]] = []
+        self._written: list[str] = []
 
     def begin(self, state: State) -> None:
         """Keep the lines of epochs that are done, where the run goes on."""
-        self._rows = []
+        self._rows, self._written = [], []
         if state.epoch and os.path.exists(self.path):
             with open(self.path, newline="", encoding="utf-8") as file:
                 self._rows = [row for row in csv.DictReader(file) if int(row["epoch"]) <= state.epoch]
@@ -49,20 +50,17 @@ class CSVLogger:
     def __call__(self, state: State) -> None:
         """Write the line of an epoch."""
         numbers = {name: value for name, value in state.logs.items() if np.ndim(value) == 0}
-        known = self._names()
         row = {"epoch": state.epoch, "step": state.step, **numbers}
         self._rows.append(row)
-        if len(self._rows) > 1 and set(row) <= set(known):
+        if set(row) <= set(self._written):
             with open(self.path, "a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, known).writerow(row)
+                csv.DictWriter(file, self._written).writerow(row)
             return
-        with open(self.path, "w", newline="", encoding="utf-8") as file:  # the first line, or a number that is new
-            writer = csv.DictWriter(file, self._names())
+        self._written = list(dict.fromkeys(name for row in self._rows for name in row))
+        with open(self.path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._written)
             writer.writeheader()
             writer.writerows(self._rows)
-
-    def _names(self) -> list[str]:
-        return list(dict.fromkeys(name for row in self._rows for name in row))
 
 
 class TensorBoardLogger:

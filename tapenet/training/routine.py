@@ -79,6 +79,10 @@ class Routine:
             self._plain = True
             self._tell(f"{self._what} runs uncompiled: {error}")
             return self._function(*map(as_tensors, args))
+        if not self._program.variants:
+            self._plain = True
+            self._tell(f"{self._what} runs uncompiled: {self._program.doubt}")
+            return result
         if name not in self._compiled:
             self._compiled.append(name)
         self._ready.add(shapes)
