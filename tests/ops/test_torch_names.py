@@ -159,8 +159,9 @@ UNNAMED = {"atleast_1d", "atleast_2d", "atleast_3d", "meshgrid", "unique"}
 #: Names that functions here do not know, by the reason.
 UNKNOWN = {
     "by position alone, in PyTorch too": {"einsum equation"},
-    "they make arrays": {"fftfreq dtype", "fftfreq layout", "fftfreq requires_grad", "rfftfreq dtype", "rfftfreq layout",
-                         "rfftfreq requires_grad"},
+    "they make arrays": {
+        f"{name} {n}" for name in ("fftfreq", "rfftfreq") for n in ("dtype", "layout", "out", "requires_grad")
+    },
     "the axis is the last": {"vecdot dim"},
 }  # fmt: skip
 #: The same of methods, which are NumPy's.
