@@ -14,6 +14,8 @@ from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
 from tapenet.autodiff.gradients import Gradients
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compat.porting import PortingWarning as PortingWarning
+from tapenet.compat.porting import porting as porting
 from tapenet.compiler import agreement
 from tapenet.compiler.symbols import CannotLower
 from tapenet.ops.derived import Derived, pure

@@ -434,8 +434,6 @@ FURTHER: dict[str, list[Arguments]] = {
     "select": [((_SQUARE, 0, 1), {})],
     "index_add": [((_SQUARE, 0, np.array([0]), _SQUARE[:1]), {})],
     "scatter_add": [((_SQUARE, 0, np.array([[0]]), _SQUARE[:1, :1]), {})],
-    **_each(["divide", "add", "multiply"], [((_WHOLE, _WHOLE), {}), ((_WHOLE, _SQUARE[:2].astype(np.float32)), {})]),
-    **_each(["sqrt", "exp", "sigmoid"], [((_WHOLE,), {})]),
 }
 
 
@@ -478,6 +476,13 @@ def calls(torch: Any, name: str, function: Any, *names: str) -> Iterator[Call]:
             continue
         given_alone: list[list[Parameter]] = [[], *([p] for p in options if values.get(p.name) is not None)]
         made: list[Arguments] = [((), {p.name: values[p.name] for p in [*required, *more]}) for more in given_alone]
+        names = {p.name for p in required}
+        if names and names <= {"input", "other"}:  # dtypes that are not those of the samples
+            narrow = _SQUARE[:2].astype(np.float32)
+            made += [
+                ((), dict(zip(sorted(names), values, strict=False))) for values in ((_WHOLE, _WHOLE), (_WHOLE, narrow))
+            ]
+            made.append(((), dict(zip(sorted(names), (narrow, np.array(2.0)), strict=False))))
         place = [p for p in signature if not p.keyword_only]
         for count in range(len([p for p in place if p.required]), len(place) + 1):
             given = place[:count]

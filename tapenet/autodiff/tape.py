@@ -329,6 +329,7 @@ class State:
         "grad",
         "left",
         "nan",
+        "porting",
         "profile",
         "rule",
         "scope",
@@ -348,6 +349,8 @@ class State:
         self.autocast: np.dtype[Any] | None = None
         #: What `tn.debug` does where nan or infinity is born; None outside it, and while gradient rules run.
         self.nan: str | None = None
+        #: Inside `tn.testing.porting`: what it found, as texts.
+        self.porting: list[str] | None = None
         self.profile: Timing | None = None
         #: The node whose gradient rule is being recorded, for derivatives of higher order.
         self.rule: Node | None = None

@@ -1,0 +1,1 @@
+"""For code that was written for PyTorch."""

@@ -1,0 +1,246 @@
+"""The scope in which what silently differs from PyTorch warns.
+
+While one is open, calls of the functions and methods in the table go through a watcher here, in every thread; it looks for
+threads inside such a scope. When none is open they are what they were: nothing else costs anything.
+"""
+
+from __future__ import annotations
+
+import dis
+import linecache
+import sys
+import threading
+import warnings
+import weakref
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.autodiff import making
+from tapenet.autodiff.binder import specialise
+from tapenet.autodiff.switches import _Switch
+from tapenet.autodiff.tape import enter, local
+from tapenet.autodiff.tensor import Tensor
+from tapenet.compat.differences import DIFFERENCES, OF_VIEWS, VIEWS, Difference, Use
+from tapenet.ops import tracebacks
+from tapenet.ops.derived import Derived
+from tapenet.ops.op import Op
+from tapenet.ops.tracebacks import is_users
+
+_UNSET: Any = object()
+
+
+class PortingWarning(UserWarning):
+    """A call gives something else than in PyTorch."""
+
+
+class porting(_Switch):
+    """Warn where code inside the block (or the decorated function) gets something else than in PyTorch, with its line.
+
+    For code that is moved here: run it once inside the scope, and change or confirm what it names. The page "Coming from
+    PyTorch" of the documentation has all that is looked for. NumPy's own names are taken to be meant: `np.std(x)` and
+    `tn.max(x, axis=1)` do not warn. Calls inside of tapenet do not, nor do other threads. Each line warns once for each
+    difference. Outside of the block nothing is slower.
+
+    Returns:
+        as the block's value: the warnings so far, as texts "file:line: what it is".
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([[1, 2], [3, 4]], dtype="float32")
+    >>> with warnings.catch_warnings(), tn.testing.porting() as found:
+    ...     warnings.simplefilter("ignore")
+    ...     y = x.transpose(0, 1)
+    >>> found[0].endswith("write `x.swapaxes(0, 1)`")
+    True
+    """
+
+    def __enter__(self) -> list[str]:  # type: ignore[override]
+        found: list[str] = []
+        _watch()
+        enter(self, porting=found)
+        return found
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            super().__exit__(*exc)
+        finally:
+            _leave()
+
+
+# -- what is looked at -------------------------------------------------------------------------------------------
+
+
+def _look(
+    differences: list[Difference], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, frame: FrameType
+) -> None:
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    for difference in differences:
+        if difference.when(Use(args, kwargs, result, line)):
+            _warn(difference, frame)
+
+
+def _warn(difference: Difference, frame: FrameType) -> None:
+    what = f"PyTorch {difference.there}, and here it {difference.here}, as in `{difference.example}`"
+    text = f"{what}: write `{difference.instead}`"
+    place = f"{frame.f_code.co_filename}:{frame.f_lineno}: {text}"
+    found = local.state.porting
+    if found is None or place in found:
+        return
+    found.append(place)
+    warnings.warn_explicit(text, PortingWarning, frame.f_code.co_filename, frame.f_lineno)
+
+
+def _watched(
+    original: Callable[..., Any], differences: list[Difference], skip: int = 0, views: bool = False
+) -> Callable[..., Any]:
+    """A function or method that is looked at where users call it. `skip` is how many of its arguments are no user's; `views`
+    says that it gives what PyTorch has as a view."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        frame = sys._getframe(1)
+        result = original(*args, **kwargs)
+        if local.state.porting is not None and is_users(frame):
+            _look(differences, args[skip:], kwargs, result, frame)
+            if views and _is_view(args, result):
+                key = id(result)
+                _views[key] = weakref.ref(result, lambda _: _views.pop(key, None))
+        return result
+
+    return call
+
+
+# -- views -------------------------------------------------------------------------------------------------------
+
+#: The tensors that PyTorch would have as views, by id.
+_views: dict[int, weakref.ref[Tensor]] = {}
+
+
+def _is_view(args: tuple[Any, ...], result: Any) -> bool:
+    """Whether PyTorch gives a view here: not of an index with arrays in it."""
+    index = args[1] if len(args) == 2 else ()
+    parts = index if isinstance(index, tuple) else (index,)
+    return isinstance(result, Tensor) and not any(isinstance(i, list) or getattr(i, "ndim", 0) for i in parts)
+
+
+def _changing(original: Callable[..., Any], directly: bool) -> Callable[..., Any]:
+    """What changes a tensor where a user asks for it: `directly` by an item assignment, else by `t += v` or `inplace=True`."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        frame: FrameType | None = sys._getframe(1)
+        mark = _views.get(id(args[0])) if local.state.porting is not None else None
+        result = original(*args, **kwargs)
+        while not directly and frame is not None and not is_users(frame):
+            frame = frame.f_back
+        if mark is not None and mark() is args[0] and frame is not None and is_users(frame) and not _stored(frame):
+            _warn(OF_VIEWS, frame)
+        return result
+
+    return call
+
+
+def _stored(frame: FrameType) -> bool:
+    """Whether `x[0] += v` puts back into x what it gives, so that x changes as in PyTorch."""
+    for instruction in dis.get_instructions(frame.f_code):
+        if instruction.offset > frame.f_lasti and instruction.opname not in ("CACHE", "SWAP", "COPY"):
+            return instruction.opname in ("STORE_SUBSCR", "STORE_SLICE")
+    return False
+
+
+# -- putting the watchers in place -------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_open = 0
+#: What is put back when the last scope closes: the owner, the name, what it had itself, and the watcher.
+_put: list[tuple[Any, str, Any, Any]] = []
+
+
+def _watch() -> None:
+    global _open
+    with _lock:
+        _open += 1
+        if _open == 1:
+            _put_in_place()
+
+
+def _leave() -> None:
+    global _open
+    with _lock:
+        _open -= 1
+        if not _open:
+            while _put:
+                owner, name, before, watcher = _put.pop()
+                if vars(owner).get(name) is not watcher:  # renewed meanwhile
+                    continue
+                if before is _UNSET:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, before)
+
+
+def _replace(owner: Any, name: str, watcher: Any) -> None:
+    _put.append((owner, name, vars(owner).get(name, _UNSET), watcher))
+    setattr(owner, name, watcher)
+
+
+def _put_in_place() -> None:
+    derived: dict[int, list[Difference]] = {}
+    for name, differences in _by_name("functions").items():
+        if name == "tensor":  # a plain function: looked at where it makes an array of what it is given
+            _replace(making, "_array", _of_data(making._array, differences))
+            continue
+        space, _, own_name = name.rpartition(".")
+        function: Any = ops.stands_for(getattr(np.fft, own_name)) if space else getattr(ops, name)
+        if isinstance(function, Derived):
+            derived[id(function)] = differences
+            continue
+        if type(function) is Op:  # whose call is made at the first one
+            specialise(function)
+        own = type(function)
+        _replace(own, "__call__", _watched(own.__call__, differences, skip=1))
+    _replace(Derived, "__call__", _of_derived(Derived.__call__, derived))
+    methods = _by_name("methods")
+    for name in sorted({*methods, *VIEWS.split()}):
+        found: Any = getattr(Tensor, name)
+        read: Any = getattr(found, "fget", None)  # of a property
+        watch = partial(_watched, differences=methods.get(name, []), views=name in VIEWS.split())
+        _replace(Tensor, name, watch(found) if read is None else property(watch(read)))
+    _replace(Tensor, "__setitem__", _changing(Tensor.__setitem__, directly=True))
+    _replace(Tensor, "_augmented", _changing(Tensor._augmented, directly=False))
+
+
+def _by_name(where: str) -> dict[str, list[Difference]]:
+    found: dict[str, list[Difference]] = {}
+    for difference in DIFFERENCES:
+        for name in getattr(difference, where).split():
+            found.setdefault(name, []).append(difference)
+    return found
+
+
+def _of_derived(original: Callable[..., Any], differences: dict[int, list[Difference]]) -> Callable[..., Any]:
+    def call(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
+        frame = sys._getframe(1)
+        result = original(function, *args, **kwargs)
+        if local.state.porting is not None and is_users(frame) and id(function) in differences:
+            _look(differences[id(function)], args, kwargs, result, frame)
+        return result
+
+    return call
+
+
+def _of_data(original: Callable[..., Any], differences: list[Difference]) -> Callable[..., Any]:
+    def call(data: Any, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(data, dtype, *args, **kwargs)
+        frame: FrameType | None = sys._getframe(1)
+        if local.state.porting is None or frame is None or frame.f_code.co_name != "tensor":
+            return result
+        while frame is not None and frame.f_globals.get("__name__") in (making.__name__, tracebacks.__name__):
+            frame = frame.f_back
+        if frame is not None and is_users(frame):
+            _look(differences, (data,), {} if dtype is None else {"dtype": dtype}, result, frame)
+        return result
+
+    return call
