@@ -83,8 +83,8 @@ class Network(Sequential):
         used = getattr(self, "_used", None)
         if used is not None and used.optimizer.bound:
             raise RuntimeError(
-                "Network.add: the network has been trained, and its optimizer would not know the new layer. Add layers before "
-                "fit; or take layer and optimizer anew: net.append(layer), then net.use(loss, optim.SGD(lr=0.1))"
+                "Network.add: the optimizer has the parameters of the layers so far, and would leave out those of this one. "
+                "Add layers before fit; or take a new one: net.append(layer), then net.use(loss, optim.SGD(lr=0.1))"
             )
         return self.append(layer)
 

@@ -142,6 +142,12 @@ def test_an_optimizer_may_have_the_parameters_or_a_part_of_them() -> None:
     assert np.all(net[2].weight.numpy() != last)
 
 
+def test_layers_that_learn_their_size_from_the_data() -> None:
+    net = tn.Network(nn.LazyLinear(4), nn.Tanh(), nn.LazyLinear(2)).use(F.mse_loss)
+    net.fit(X, Y, verbose=0)
+    assert [p.shape for p in net.parameters()] == [(4, 3), (4,), (2, 4), (2,)]
+
+
 def test_a_loss_that_is_a_module_is_no_layer() -> None:
     net = network()
     expected = by_hand(net, cut(32, X, Y), lr=0.1)
@@ -330,7 +336,7 @@ def test_verbs_in_the_wrong_order() -> None:
     net.add(nn.Tanh())
     net.fit(X, Y, verbose=0)
     with pytest.raises(
-        RuntimeError, match=r"Network.add: the network has been trained, and its optimizer would not know"
+        RuntimeError, match=r"Network.add: the optimizer has the parameters of the layers so far, and would leave"
     ):
         net.add(nn.Linear(2, 2))
     assert len(net) == 4
