@@ -6,6 +6,7 @@ import collections
 import contextlib
 import itertools
 import operator
+import os
 import warnings
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -54,8 +55,9 @@ class Options(TypedDict, total=False):
 class DataLoader(Generic[Batch]):
     """The batches of a data set, to loop over once per epoch.
 
-    `dataset` is anything with a length and samples by number: a `Dataset`, a list, an array or a tuple of arrays (their rows
-    are the samples). Or it is a stream: a `Stream`, a function that makes an iterator, or anything else to loop over.
+    `dataset` is anything with a length and samples by number: a `Dataset`, a list, an array, a tuple or dict of arrays
+    (their rows are the samples). Or it is a stream: a `Stream`, a function that makes an iterator, or anything else to loop
+    over.
 
     A batch has `batch_size` samples, the last one what remains unless `drop_last`; with `batch_size=None` each sample
     comes alone, as it is. Samples are put together by `collate(samples)`; by default as `tapenet.data.collate` does, and
@@ -173,6 +175,8 @@ class DataLoader(Generic[Batch]):
         self.dataset: Samples[Any] | Stream[Any] = _dataset(dataset)
         self._samples = None if isinstance(self.dataset, Stream) else len(self.dataset)
         self.batch_size = None if batch_size is None else checked_size("DataLoader()", batch_size, self._samples)
+        if drop_last and batch_sampler is not None:
+            raise TypeError("DataLoader() got drop_last and batch_sampler: the sampler alone says what the batches are")
         self._drop_last = drop_last
         self._order = _order(self.dataset, shuffle, sampler, batch_sampler)
         self._by_batches = batch_sampler is not None
@@ -238,7 +242,7 @@ class DataLoader(Generic[Batch]):
 
     def _by_processes(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
         processes, self._idle = self._idle, None
-        if processes is None or not processes.usable:
+        if processes is None or not processes.usable or processes.owner != os.getpid():
             processes = Processes(
                 self._fetch, workers=self._workers, ahead=self._ahead, start_method=self._start_method
             )
@@ -351,9 +355,11 @@ def _dataset(given: Any) -> Samples[Any] | Stream[Any]:
         return ArrayDataset(given)
     if isinstance(given, tuple) and given and all(isinstance(part, np.ndarray) for part in given):
         return ArrayDataset(*given)
-    if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, dict):
+    if isinstance(given, dict):
+        return ArrayDataset(**given)
+    if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
         return cast("Samples[Any]", given)
-    if not isinstance(given, dict) and (hasattr(given, "__iter__") or callable(given)):
+    if hasattr(given, "__iter__") or callable(given):
         return Stream(given)
     raise TypeError(
         f"DataLoader() got a {type(given).__name__} as data set; give something with a length and samples by number (a "
@@ -376,8 +382,8 @@ def _order(
     if isinstance(dataset, Stream):
         if names:
             raise TypeError(
-                f"DataLoader() cannot use {names[0]} with a stream, whose samples come in their own order; shuffle where "
-                "they are made"
+                f"DataLoader() cannot use {names[0]} with a stream, whose samples come in their own order; write "
+                "Stream(source).shuffle(buffer=1000)"
             )
         return None
     if sampler is not None or batch_sampler is not None:
