@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -141,7 +142,7 @@ def read_image(path: str | os.PathLike[str], mode: str = "RGB", *, max_pixels: i
     def decoded() -> NDArray[np.uint8]:
         return np.asarray(_converted(ImageOps.exif_transpose(image), mode), np.uint8)
 
-    with open(name, "rb") as file:  # a file that is not there is an error of its own
+    with _Bounded(io.FileIO(name)) as file:  # a file that is not there is an error of its own
         image = _guarded(name, lambda: Image.open(file, formats=_FORMATS))
         if image.width * image.height > max_pixels:
             raise ValueError(
@@ -150,6 +151,15 @@ def read_image(path: str | os.PathLike[str], mode: str = "RGB", *, max_pixels: i
             )
         pixels = _guarded(name, decoded)
     return np.ascontiguousarray(pixels[np.newaxis] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
+
+
+class _Bounded(io.BufferedReader):
+    """Reads no further than the file goes. Python makes room for as much as is asked for, and Pillow asks for what chunks of a
+    file say that they hold."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(os.fstat(self.fileno()).st_size - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 def _guarded(path: str, read: Callable[[], Any]) -> Any:

@@ -290,4 +290,4 @@ def test_spoilt_images(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_many_spoilt_images(tmp_path: Path) -> None:
-    spoilt_images(tmp_path / "image", 8_000)
+    spoilt_images(tmp_path / "image", 3_000)
