@@ -34,7 +34,8 @@ class Meter:
         self.samples = 0
         self._further: dict[str, float] = {}
         self._pending: list[tuple[Any, Any, Any]] = []
-        self._most = 0
+        #: How many batches are kept before they go to the metrics.
+        self._enough = 1
         for metric in self._metrics:
             metric.reset()
 
@@ -56,12 +57,12 @@ class Meter:
             self._flush()
             self._update(output, as_arrays(target), as_arrays(weight))
             return
-        if not self._most:
-            self._most = max(1, min(_BATCHES, _BYTES // (output.nbytes + target.nbytes + 1)))
         # Whoever makes the batches may use their memory again.
         self._pending.append((output, target.copy(), None if weight is None else as_arrays(weight).copy()))
-        if len(self._pending) >= self._most:
+        if len(self._pending) >= self._enough:
             self._flush()
+            # One, two, four ...: there is something to show from the first batch on.
+            self._enough = min(2 * self._enough, _BATCHES, max(1, _BYTES // (output.nbytes + target.nbytes + 1)))
 
     def _flush(self) -> None:
         """Give the metrics what is kept for them, in runs of batches that can be put together."""
@@ -111,7 +112,7 @@ class Meter:
             "sum": self._sum,
             "samples": self.samples,
             "further": dict(self._further),
-            "most": self._most,
+            "enough": self._enough,
             "pending": [list(entry) for entry in self._pending],
             "metrics": [metric.state_dict() for metric in self._metrics],
         }
@@ -128,7 +129,7 @@ class Meter:
             )
         for metric, saved in zip(self._metrics, state["metrics"], strict=True):
             metric.load_state_dict(saved)
-        self._sum, self.samples, self._most = float(state["sum"]), int(state["samples"]), int(state["most"])
+        self._sum, self.samples, self._enough = float(state["sum"]), int(state["samples"]), int(state["enough"])
         self._further = {name: float(value) for name, value in state["further"].items()}
         self._pending = [tuple(entry) for entry in state["pending"]]
 
