@@ -35,30 +35,42 @@ class Meter:
         self.samples = 0
         self._further: dict[str, float] = {}
         self._kept: _Kept | None = None
+        #: The metrics that what is kept is for.
+        self._late: tuple[Any, ...] = ()
         #: How many batches are kept before they go to the metrics.
         self._enough = 1
         for metric in self._metrics:
             metric.reset()
 
-    def add(self, loss: float, samples: int, output: Any, target: Any, weight: Any) -> None:
-        """Take in a batch: its mean loss, and what metrics need."""
+    def add(self, loss: float, samples: int, measured: Any, target: Any, weight: Any) -> None:
+        """Take in a batch: its mean loss, and what was measured in the step (`steps.measured_by`)."""
         self._sum += loss * samples
         self.samples += samples
-        if self._metrics:
-            self._keep(output, target, weight)
+        if measured is None:
+            return
+        counts, output = measured
+        late: tuple[Any, ...] = ()
+        for metric, count in zip(self._metrics, counts, strict=True):
+            if count is None:
+                late = (*late, metric)
+            else:
+                metric.take(count.item(), target)
+        if late:
+            self._keep(late, output, target, weight)
 
     def add_numbers(self, numbers: dict[str, float], samples: int) -> None:
         """Take in further numbers that are means over a batch."""
         for name, value in numbers.items():
             self._further[name] = self._further.get(name, 0.0) + value * samples
 
-    def _keep(self, output: Any, target: Any, weight: Any) -> None:
+    def _keep(self, late: tuple[Any, ...], output: Any, target: Any, weight: Any) -> None:
         output = output._data if type(output) is Tensor else as_arrays(output)
         if type(target) is not ndarray or (weight is not None and type(weight) is not ndarray):
             target, weight = as_arrays(target), as_arrays(weight)
         kept = self._kept
-        if kept is None or not kept.takes(output, target, weight):
+        if kept is None or self._late != late or not kept.takes(output, target, weight):
             self._flush()
+            self._late = late
             kept = self._kept = _Kept.of(output, target, weight)
             if kept is None:
                 self._update(output, target, weight)
@@ -74,7 +86,7 @@ class Meter:
             self._update(*kept.whole())
 
     def _update(self, output: Any, target: Any, weight: Any) -> None:
-        for metric in self._metrics:
+        for metric in self._late:
             metric.update(output, target, weight)
 
     @property
@@ -110,6 +122,7 @@ class Meter:
             "samples": self.samples,
             "further": dict(self._further),
             "enough": self._enough,
+            "late": [any(metric is late for late in self._late) for metric in self._metrics],
             "room": 0 if self._kept is None else self._kept.room,
             "kept": None if self._kept is None else [None if a is None else a.copy() for a in self._kept.whole()],
             "metrics": [metric.state_dict() for metric in self._metrics],
@@ -131,9 +144,9 @@ class Meter:
         self._further = {name: float(value) for name, value in state["further"].items()}
         self._kept = None
         if state["kept"] is not None:
-            self._kept = _Kept.of(*state["kept"], rows=int(state["room"]))
-            assert self._kept is not None
+            self._kept = _Kept(int(state["room"]), *state["kept"])
             self._kept.add(*state["kept"])
+        self._late = tuple(metric for metric, late in zip(self._metrics, state["late"], strict=True) if late)
 
 
 class _Kept:
@@ -151,16 +164,14 @@ class _Kept:
         self._buffers = [None if p is None else np.empty((room, *p.shape[1:]), p.dtype) for p in parts]
 
     @classmethod
-    def of(cls, output: Any, target: Any, weight: Any, rows: int = 0) -> _Kept | None:
+    def of(cls, output: Any, target: Any, weight: Any) -> _Kept | None:
         """Room for a run of batches like this one; None where they are too large, or are no plain arrays of samples."""
         parts = [part for part in (output, target, weight) if part is not None]
         if not all(type(part) is ndarray and part.ndim and len(part) == len(output) for part in parts):
             return None
         size = sum(part.nbytes for part in parts)
         batches = min(_BATCHES, _BYTES // (size or 1))
-        if batches < 2 and not rows:
-            return None
-        return cls(rows or batches * len(output), output, target, weight)
+        return None if batches < 2 else cls(batches * len(output), output, target, weight)
 
     def takes(self, *parts: Any) -> bool:
         """Whether a batch fits in."""
