@@ -75,13 +75,14 @@ class DataLoader(Generic[Batch]):
     the next loop goes on behind them, and gives what the saved loader would have given, bit for bit. If all were given
     but the loop had not ended, the next loop is empty. Loops may overlap; the state is that of the one begun last.
 
-    With `workers` batches are made by so many threads, or with `kind="process"` processes, up to `prefetch` for each of them
-    before they are asked for. The batches are the same with any number of workers of either kind. Threads are enough
-    where NumPy, Pillow or the disk do the work; processes are for samples made in Python. They are started by
-    `start_method` ("fork", "spawn", "forkserver"; None for Python's default) for each loop, or once if they are `persistent`:
-    then they work on the data set as it was at that time. What they make comes by shared memory. A stream is read in this
-    process; workers do what its `map` adds. An error in a worker is raised here, and says in which sample and where it was.
-    Leaving the loop ends the workers; so does `close()`, or leaving `with DataLoader(...) as loader:`.
+    With `workers` batches are made by so many threads, or with `kind="process"` processes, up to `prefetch` for each of
+    them before they are asked for. The batches are the same with any number of workers of either kind. Threads are for
+    long work of NumPy, Pillow or the disk, which let other threads run; processes for samples made in Python. They are
+    started by `start_method` ("fork", "spawn", "forkserver"; None for Python's default) for each loop, or once if they
+    are `persistent`: then they work on the data set as it was at that time. What they make comes by shared memory. A
+    stream is read in this process; workers do what its `map` adds. An error in a worker is raised here, and says in
+    which sample and where it was. Leaving the loop ends the workers; so does `close()`, or leaving `with
+    DataLoader(...) as loader:`.
 
     Raises:
         TypeError: an argument is of the wrong kind, or two exclude each other.
