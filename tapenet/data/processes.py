@@ -53,9 +53,7 @@ class Processes:
         self._owing: deque[_Worker] = deque()
         #: Whether another loop can be run.
         self.usable = True
-        #: Whoever is forked from this process must leave them alone.
-        self.owner = os.getpid()
-        self._free = weakref.finalize(self, _end, self._workers, self.owner)
+        self._free = weakref.finalize(self, _end, self._workers, os.getpid())
         token = f"{os.getpid():x}-{os.urandom(2).hex()}"
         try:
             for number in range(workers):

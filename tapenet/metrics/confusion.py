@@ -43,7 +43,7 @@ class ConfusionMatrix(Metric[reading.Array]):
 
     def __init__(
         self,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[object] | None = None,
         *,
         normalize: Literal["true", "predicted", "all"] | None = None,
         axis: int = 1,

@@ -97,8 +97,61 @@ def gallery_gpt(n: dict[str, Any]) -> Task:
 
 def language_model(n: dict[str, Any]) -> Task:
     # Not by Adam: the gradient by the bias of the keys, which softmax takes off, is nothing but rounding.
-    batches = [n["windows"](R, 4) for _ in range(4)]
-    return Task(n["LanguageModel"](width=16), n["loss_of"], lambda p: optim.SGD(p, lr=0.1), batches)
+    batches = [(x[:4], y[:4]) for x, y in n["Pieces"](n["TOKENS"], 4, R)]
+    return Task(n["GPT"](width=16), F.cross_entropy, lambda p: optim.SGD(p, lr=0.1), batches)
+
+
+def irises(n: dict[str, Any]) -> Task:
+    data = tn.data.csv(n["IRISES"], target="species", standardize=True)
+    batches = [(data.x[i::4], data.y[i::4]) for i in range(4)]
+    return Task(n["network"](4, 3), F.cross_entropy, lambda p: optim.AdamW(p, lr=0.01, weight_decay=0.1), batches)
+
+
+def convolutional(n: dict[str, Any]) -> Task:
+    return Task(n["network"](), F.cross_entropy, lambda p: optim.Adam(p, lr=2e-3, eps=1e-4), images(3, 16))
+
+
+def series(n: dict[str, Any]) -> Task:
+    windows = n["mackey_glass"](100).reshape(4, 25, 1)
+    batches = [(windows[:, :-1], windows[:, 1:])] * 4
+    return Task(n["Forecaster"](8), F.mse_loss, lambda p: optim.Adam(p, lr=1e-2), batches)
+
+
+def autoencoding(n: dict[str, Any]) -> Task:
+    batches = [(x.reshape(-1, 784), y) for x, y in images(4, 16)]
+    return Task(n["VAE"](width=16), lambda loss, _: loss, lambda p: optim.Adam(p, lr=2e-3, eps=1e-3), batches)
+
+
+class Told(nn.Module):
+    """A network of several inputs, as one of a tuple."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = net
+
+    def forward(self, inputs: Any) -> Any:
+        return self.net(*inputs)
+
+
+def diffusing(n: dict[str, Any]) -> Task:
+    batches = list(n["Mixtures"](n["spiral"](R, 200), 4, R))
+    return Task(Told(n["Denoiser"](16)), F.mse_loss, lambda p: optim.Adam(p, lr=3e-3), batches)
+
+
+def denoising(n: dict[str, Any]) -> Task:
+    batches = [(n["noisy"](x, R), x) for x, _ in images(3, 4)]
+    return Task(n["UNet"](4), F.mse_loss, lambda p: optim.AdamW(p, lr=1e-3, eps=1e-3), batches)
+
+
+def balancing(n: dict[str, Any]) -> Task:
+    def loss(told: Any, played: Any) -> Any:
+        (scores, value), (rights, totals) = told, played
+        better = totals - value
+        return (F.cross_entropy(scores, rights, reduction="none") * better.detach()).mean() + (better**2).mean()
+
+    player = n["Player"](8)
+    rounds = iter(n["Rounds"](player, np.random.default_rng(0)))
+    batches = [(states, tuple(played)) for states, *played in (next(rounds) for _ in range(3))]
+    return Task(player, loss, lambda p: optim.Adam(p, lr=0.01), batches)
 
 
 class Process(nn.Module):
@@ -147,10 +200,17 @@ TASKS: dict[str, tuple[str, Callable[[dict[str, Any]], Task]]] = {
     "mnist_fc": ("mnist_fc", digits),
     "mnist_conv": ("mnist_conv", digits),
     "compiled": ("compiled", compiled_example),
-    "transformer": ("transformer", language_model),
+    "char_gpt": ("char_gpt", language_model),
+    "tabular": ("tabular", irises),
+    "mnist_cnn": ("mnist_cnn", convolutional),
+    "time_series": ("time_series", series),
+    "vae": ("vae", autoencoding),
+    "diffusion": ("diffusion", diffusing),
+    "denoising_unet": ("denoising_unet", denoising),
+    "cartpole": ("cartpole", balancing),
     "recurrent": ("recurrent", adding),
     "digits_modern": ("digits_modern", residual),
-    "embeddings": ("embeddings", recommending),
+    "matrix_factorisation": ("matrix_factorisation", recommending),
 }
 
 
@@ -190,4 +250,5 @@ def test_an_example_compiled_trains_as_in_eager(
 
 
 def test_every_example_is_there() -> None:
-    assert {example for example, _ in TASKS.values()} == {p.stem for p in EXAMPLES.glob("*.py")}
+    helper = {"pictures"}
+    assert {example for example, _ in TASKS.values()} == {p.stem for p in EXAMPLES.glob("*.py")} - helper

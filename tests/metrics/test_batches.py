@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tapenet import metrics
@@ -56,6 +56,7 @@ cut = st.lists(st.integers(0, 30), max_size=5)
 
 
 @pytest.mark.parametrize("make", _SOFT)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), cuts=cut, weighted=st.booleans())
 def test_of_classes(make: Callable[[], metrics.Metric[Any]], seed: int, cuts: list[int], weighted: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -64,6 +65,7 @@ def test_of_classes(make: Callable[[], metrics.Metric[Any]], seed: int, cuts: li
 
 
 @pytest.mark.parametrize("make", _BINARY)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), cuts=cut, weighted=st.booleans())
 def test_of_numbers(make: Callable[[], metrics.Metric[Any]], seed: int, cuts: list[int], weighted: bool) -> None:
     rng = np.random.default_rng(seed)
@@ -71,6 +73,7 @@ def test_of_numbers(make: Callable[[], metrics.Metric[Any]], seed: int, cuts: li
     same(make, (numbers, true, rng.random(30)) if weighted else (numbers, true), cuts)
 
 
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), cuts=st.lists(st.integers(1, 29), max_size=4, unique=True))
 def test_of_a_plain_function(seed: int, cuts: list[int]) -> None:
     rng = np.random.default_rng(seed)
