@@ -58,7 +58,7 @@ def make(page: Path) -> None:
         namespace: dict[str, Any] = {"__name__": f"page_{page.stem}"}
         for block in blocks(text):
             if block.info == "python":
-                run(block, page, namespace)
+                run(block, page.relative_to(ROOT), namespace)  # pictures name it where they say of a line
         for name in own_pictures(page):
             shutil.copy(Path(folder) / name, IMAGES / name)
 

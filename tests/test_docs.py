@@ -110,6 +110,14 @@ def run(block: Block, page: Path, namespace: dict[str, Any]) -> None:
     assert not runner.failures, "".join(output)
 
 
+@pytest.mark.parametrize("picture", sorted(IMAGES.glob("*.svg")), ids=lambda picture: picture.stem)
+def test_pictures_name_files_as_they_lie_in_the_project(picture: Path) -> None:
+    """A tooltip says of which line a box is: not in which folder of whose machine."""
+    for place in re.findall(r"([^\s|\"]+\.(?:py|md)):\d+", picture.read_text(encoding="utf-8")):
+        assert (ROOT / place).exists(), place
+        assert not Path(place).is_absolute(), place
+
+
 def test_a_wrong_program_is_noticed() -> None:
     page = Path("page.md")
     with pytest.raises(AssertionError, match="Expected"):

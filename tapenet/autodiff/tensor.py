@@ -24,6 +24,7 @@ from tapenet.autodiff.deposit import deposit
 from tapenet.autodiff.elsewhere import instead
 from tapenet.autodiff.gradients import turned
 from tapenet.autodiff.handle import Handle
+from tapenet.autodiff.packing import Packed, packed, unpacked
 from tapenet.autodiff.rows import RowGradient
 from tapenet.autodiff.sites import user_line, warn_once
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
@@ -230,7 +231,19 @@ class Tensor(Augmented):
         return made
 
     def __reduce__(self) -> Any:
-        raise TypeError("tensors are not pickled: save t.numpy(), or a module's state_dict(), with numpy.savez")
+        """For other processes, by `multiprocessing`. What is to be kept goes into files by `tn.save`."""
+        if self._node is not None and type(self._node) is not Leaf:
+            raise TypeError(
+                "pickle of a tensor inside a graph would leave the graph behind: give t.detach() or t.numpy(), or compute in "
+                "one process what is to have gradients"
+            )
+        grad = self._held_grad()
+        return _unpickled, (
+            packed(self.numpy()),
+            self._kind,
+            self.requires_grad,
+            None if grad is None else packed(grad.numpy()),
+        )
 
     # -- gradients -----------------------------------------------------------------------------------------------
 
@@ -563,6 +576,17 @@ def _ended(dtype: np.dtype[Any], op: Op | None) -> str:
             "made of it, use a function with a derivative in its place (a cross entropy for a count of right answers)"
         )
     return words
+
+
+def _unpickled(data: Packed, kind: str | None, needs: bool, grad: Packed | None) -> Tensor:
+    """The tensor that was pickled as this."""
+    made = Tensor._of(unpacked(data))
+    made._kind = kind
+    if needs:
+        made._require()
+    if grad is not None:
+        made.grad = Tensor._of(unpacked(grad))
+    return made
 
 
 _ones: dict[np.dtype[Any], NDArray[Any]] = {}

@@ -6,24 +6,34 @@ NumPy's own names say that NumPy's meaning is wanted: `axis=` and its kin, by ke
 
 from __future__ import annotations
 
-import re
+import dis
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 
 class Use(NamedTuple):
-    """A call as a user writes it, of a function or a method, with its result and the user's line."""
+    """A call as a user writes it, of a function or a method, with its result and the user's frame."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     result: Any
-    line: str = ""
+    frame: FrameType
 
     def given(self, place: int, name: str) -> bool:
         """Whether an argument is given at a place, or under PyTorch's name, and not None."""
         return (len(self.args) > place and self.args[place] is not None) or self.kwargs.get(name) is not None
+
+    def called(self, *names: str) -> str:
+        """By which of some names the function was called; the last of them that the code reads before it calls."""
+        found = ""
+        for instruction in dis.get_instructions(self.frame.f_code):
+            if instruction.offset >= self.frame.f_lasti:
+                break
+            found = instruction.argval if instruction.argval in names else found
+        return found
 
 
 class Difference(NamedTuple):
@@ -62,9 +72,8 @@ _OPERATORS = (
 
 
 def _by_axis(use: Use) -> bool:
-    return use.given(1, "dim") and not re.search(
-        r"\bam(ax|in)\b", use.line
-    )  # which are the same functions, and PyTorch's too
+    # They are amax and amin, too, which give the values alone in PyTorch.
+    return use.given(1, "dim") and use.called("max", "min", "amax", "amin") not in ("amax", "amin")
 
 
 def _not_named(*names: str) -> Callable[[Use], bool]:

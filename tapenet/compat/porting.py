@@ -7,7 +7,6 @@ threads inside such a scope. When none is open they are what they were: nothing 
 from __future__ import annotations
 
 import dis
-import linecache
 import sys
 import threading
 import warnings
@@ -77,9 +76,8 @@ class porting(_Switch):
 def _look(
     differences: list[Difference], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, frame: FrameType
 ) -> None:
-    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
     for difference in differences:
-        if difference.when(Use(args, kwargs, result, line)):
+        if difference.when(Use(args, kwargs, result, frame)):
             _warn(difference, frame)
 
 

@@ -2,10 +2,12 @@
 
 `ArrayDataset`, `Dataset` and `Stream` say what the samples are, `DataLoader` makes batches of them, in the order of a
 sampler, and goes on where a saved run stopped; `split` and `kfold` cut data into parts. `batches` cuts plain arrays into
-mini-batches. `table`, `csv` and `csv_chunks` read tables. `digits`, `mnist` and others by name are data sets, and `read_idx`
-reads the file format of MNIST and its kin. What they need beyond NumPy is loaded when they are called.
+mini-batches. `table`, `csv` and `csv_chunks` read tables, `image_folder` images, which `transforms` changes. `digits`,
+`mnist` and others by name are data sets, and `read_idx` reads the file format of MNIST and its kin. What they need beyond
+NumPy is loaded when they are called.
 """
 
+from tapenet.data import transforms as transforms
 from tapenet.data.arrays import ArrayDataset
 from tapenet.data.bundled import digits, iris
 from tapenet.data.cifar_files import CIFAR10_CLASSES, cifar10
@@ -15,6 +17,7 @@ from tapenet.data.csv_files import CsvChunks, csv, csv_chunks
 from tapenet.data.dataset import Concat, Dataset, Mapped, Subset
 from tapenet.data.housing_files import california_housing
 from tapenet.data.idx import read_idx
+from tapenet.data.image_files import ImageFolder, image_folder, read_image
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import Batches, batches
 from tapenet.data.mnist_files import FASHION_MNIST_CLASSES, LabelledImages, fashion_mnist, mnist
@@ -45,6 +48,7 @@ __all__ = [
     "CsvChunks",
     "DataLoader",
     "Dataset",
+    "ImageFolder",
     "LabelledImages",
     "LengthBatchSampler",
     "Mapped",
@@ -66,11 +70,14 @@ __all__ = [
     "csv_chunks",
     "digits",
     "fashion_mnist",
+    "image_folder",
     "iris",
     "kfold",
     "mnist",
     "read_idx",
+    "read_image",
     "split",
     "table",
     "tiny_shakespeare",
+    "transforms",
 ]

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import itertools
 import operator
+import os
 import warnings
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -54,8 +55,9 @@ class Options(TypedDict, total=False):
 class DataLoader(Generic[Batch]):
     """The batches of a data set, to loop over once per epoch.
 
-    `dataset` is anything with a length and samples by number: a `Dataset`, a list, an array or a tuple of arrays (their rows
-    are the samples). Or it is a stream: a `Stream`, a function that makes an iterator, or anything else to loop over.
+    `dataset` is anything with a length and samples by number: a `Dataset`, a list, an array, a tuple or dict of arrays
+    (their rows are the samples). Or it is a stream: a `Stream`, a function that makes an iterator, or anything else to loop
+    over.
 
     A batch has `batch_size` samples, the last one what remains unless `drop_last`; with `batch_size=None` each sample
     comes alone, as it is. Samples are put together by `collate(samples)`; by default as `tapenet.data.collate` does, and
@@ -73,13 +75,14 @@ class DataLoader(Generic[Batch]):
     the next loop goes on behind them, and gives what the saved loader would have given, bit for bit. If all were given
     but the loop had not ended, the next loop is empty. Loops may overlap; the state is that of the one begun last.
 
-    With `workers` batches are made by so many threads, or with `kind="process"` processes, up to `prefetch` for each of them
-    before they are asked for. The batches are the same with any number of workers of either kind. Threads are enough
-    where NumPy, Pillow or the disk do the work; processes are for samples made in Python. They are started by
-    `start_method` ("fork", "spawn", "forkserver"; None for Python's default) for each loop, or once if they are `persistent`:
-    then they work on the data set as it was at that time. What they make comes by shared memory. A stream is read in this
-    process; workers do what its `map` adds. An error in a worker is raised here, and says in which sample and where it was.
-    Leaving the loop ends the workers; so does `close()`, or leaving `with DataLoader(...) as loader:`.
+    With `workers` batches are made by so many threads, or with `kind="process"` processes, up to `prefetch` for each of
+    them before they are asked for. The batches are the same with any number of workers of either kind. Threads are for
+    long work of NumPy, Pillow or the disk, which let other threads run; processes for samples made in Python. They are
+    started by `start_method` ("fork", "spawn", "forkserver"; None for Python's default) for each loop, or once if they
+    are `persistent`: then they work on the data set as it was at that time. What they make comes by shared memory. A
+    stream is read in this process; workers do what its `map` adds. An error in a worker is raised here, and says in
+    which sample and where it was. Leaving the loop ends the workers; so does `close()`, or leaving `with
+    DataLoader(...) as loader:`.
 
     Raises:
         TypeError: an argument is of the wrong kind, or two exclude each other.
@@ -173,6 +176,8 @@ class DataLoader(Generic[Batch]):
         self.dataset: Samples[Any] | Stream[Any] = _dataset(dataset)
         self._samples = None if isinstance(self.dataset, Stream) else len(self.dataset)
         self.batch_size = None if batch_size is None else checked_size("DataLoader()", batch_size, self._samples)
+        if drop_last and batch_sampler is not None:
+            raise TypeError("DataLoader() got drop_last and batch_sampler: the sampler alone says what the batches are")
         self._drop_last = drop_last
         self._order = _order(self.dataset, shuffle, sampler, batch_sampler)
         self._by_batches = batch_sampler is not None
@@ -238,7 +243,7 @@ class DataLoader(Generic[Batch]):
 
     def _by_processes(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
         processes, self._idle = self._idle, None
-        if processes is None or not processes.usable:
+        if processes is None or not processes.usable or processes.owner != os.getpid():
             processes = Processes(
                 self._fetch, workers=self._workers, ahead=self._ahead, start_method=self._start_method
             )
@@ -351,9 +356,11 @@ def _dataset(given: Any) -> Samples[Any] | Stream[Any]:
         return ArrayDataset(given)
     if isinstance(given, tuple) and given and all(isinstance(part, np.ndarray) for part in given):
         return ArrayDataset(*given)
-    if hasattr(given, "__getitem__") and hasattr(given, "__len__") and not isinstance(given, dict):
+    if isinstance(given, dict):
+        return ArrayDataset(**given)
+    if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
         return cast("Samples[Any]", given)
-    if not isinstance(given, dict) and (hasattr(given, "__iter__") or callable(given)):
+    if hasattr(given, "__iter__") or callable(given):
         return Stream(given)
     raise TypeError(
         f"DataLoader() got a {type(given).__name__} as data set; give something with a length and samples by number (a "
@@ -376,8 +383,8 @@ def _order(
     if isinstance(dataset, Stream):
         if names:
             raise TypeError(
-                f"DataLoader() cannot use {names[0]} with a stream, whose samples come in their own order; shuffle where "
-                "they are made"
+                f"DataLoader() cannot use {names[0]} with a stream, whose samples come in their own order; write "
+                "Stream(source).shuffle(buffer=1000)"
             )
         return None
     if sampler is not None or batch_sampler is not None:

@@ -53,7 +53,9 @@ class Processes:
         self._owing: deque[_Worker] = deque()
         #: Whether another loop can be run.
         self.usable = True
-        self._free = weakref.finalize(self, _end, self._workers, os.getpid())
+        #: Whoever is forked from this process must leave them alone.
+        self.owner = os.getpid()
+        self._free = weakref.finalize(self, _end, self._workers, self.owner)
         token = f"{os.getpid():x}-{os.urandom(2).hex()}"
         try:
             for number in range(workers):

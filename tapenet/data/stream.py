@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar, cast
 
@@ -36,6 +37,7 @@ class Stream(Generic[Sample]):
             raise TypeError(f"Stream() needs a function that makes an iterator, or one to loop over; got {source!r}")
         self._source = source
         self._functions: tuple[tuple[Callable[..., Any], bool], ...] = ()
+        self._buffer = 0
         self._read_once = _OnlyOnce(iter(source) is source) if isinstance(source, Iterable) else _OnlyOnce(False)
 
     def map(self, function: Callable[..., Out]) -> Stream[Out]:
@@ -43,6 +45,22 @@ class Stream(Generic[Sample]):
         mapped = copy.copy(self)
         mapped._functions = (*self._functions, (function, takes_rng(function)))
         return cast("Stream[Out]", mapped)
+
+    def shuffle(self, buffer: int) -> Stream[Sample]:
+        """The stream mixed: each sample is drawn from the `buffer` samples that were read and not yet given.
+
+        Raises:
+            ValueError: `buffer` is less than 1.
+
+        >>> mixed = list(Stream(range(8)).shuffle(buffer=4))
+        >>> sorted(mixed), mixed[0] < 4
+        ([0, 1, 2, 3, 4, 5, 6, 7], True)
+        """
+        if buffer < 1:
+            raise ValueError(f"Stream.shuffle() needs a buffer of at least 1 sample, got {buffer}")
+        mixed = copy.copy(self)
+        mixed._buffer = buffer
+        return mixed
 
     @property
     def is_random(self) -> bool:
@@ -53,8 +71,10 @@ class Stream(Generic[Sample]):
         """A new iterator over the samples as they are before `map`."""
         self._read_once.check()
         if isinstance(self._source, Iterable):
-            return iter(self._source)
-        return iter(self._source(rng=rng) if takes_rng(self._source) else self._source())
+            samples = iter(self._source)
+        else:
+            samples = iter(self._source(rng=rng) if takes_rng(self._source) else self._source())
+        return _mixed(samples, self._buffer, rng.spawn(1)[0]) if self._buffer else samples
 
     def finish(self, sample: Any, rng: np.random.Generator | None) -> Sample:
         """What `map` makes of a sample."""
@@ -65,6 +85,16 @@ class Stream(Generic[Sample]):
     def __iter__(self) -> Iterator[Sample]:
         rng = np.random.default_rng()
         return (self.finish(sample, rng) for sample in self.open(rng))
+
+
+def _mixed(samples: Iterator[Sample], buffer: int, rng: np.random.Generator) -> Iterator[Sample]:
+    waiting = list(itertools.islice(samples, buffer))
+    for sample in samples:
+        place = int(rng.integers(len(waiting)))
+        drawn, waiting[place] = waiting[place], sample
+        yield drawn
+    rng.shuffle(waiting)
+    yield from waiting
 
 
 class _OnlyOnce:

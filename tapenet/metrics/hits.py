@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,25 @@ class Accuracy(_Hits):
             self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
         )
         self._add(found.predicted == found.true, found.weight)
+
+    def in_step(self) -> Callable[[Any, Any], Any] | None:
+        """The number of hits among classes, where none is left out."""
+        if self.threshold is not None or self.ignore_index is not None:
+            return None
+        return partial(_hits, self.axis)
+
+    def take(self, found: float, target: Any) -> None:
+        """Take in the hits of a batch."""
+        self.right += found
+        self.seen += target.size
+
+
+def _hits(axis: int, output: Any, target: Any) -> Any:
+    """How many of the classes with the largest scores are those of a target of integers."""
+    if target.dtype.kind not in "iu" or output.ndim != target.ndim + 1 or not -output.ndim <= axis < output.ndim:
+        return None
+    found = output.argmax(axis)
+    return (found == target).sum() if found.shape == target.shape and output.shape[axis] > 1 else None
 
 
 class TopK(_Hits):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 Value = TypeVar("Value", covariant=True)
@@ -79,6 +80,16 @@ class Metric(ABC, Generic[Value]):
         other = copy.copy(self)
         other.reset()
         return other
+
+    def in_step(self) -> Callable[[Any, Any], Any] | None:
+        """A function of the tensors output and target that sums what `take` takes, as a part of a compiled step, where it
+        costs next to nothing; None where the metric has none. It may give None too, for shapes that are not for it.
+        """
+        return None
+
+    def take(self, found: float, target: Any) -> None:
+        """Take in what the function of `in_step` gave for a batch, of samples without weights."""
+        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """What was seen, to be saved: arrays and numbers, copies."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.optim.foreign import SUMS
+from tapenet.optim.groups import BASE_RATE
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.adam import NAdam
 
@@ -69,7 +70,7 @@ def to_torch(optimizer: Optimizer) -> dict[str, Any]:
 def _group(group: Mapping[str, Any], title: str, options: Mapping[str, Any]) -> dict[str, Any]:
     made = {}
     for name, value in group.items():
-        if name in options or name in ("params", "param_names"):
+        if name in options or name in ("params", "param_names", BASE_RATE):
             made[name] = value
         elif value:  # else it is what PyTorch's does without the option
             raise ValueError(f"optim.to_torch: PyTorch's {title} has no option {name}, which is {value!r} here")

@@ -71,6 +71,13 @@ class MasterWeights:
         """True: it is made with parameters."""
         return True
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_updated", "_newcomers")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _updated={}, _newcomers=[])
+        updaters.enter(self, [param for param, _ in self._pairs])
+
     @property
     def slots(self) -> tuple[Any, ...]:
         """Each master weight with its name and what is kept of it."""

@@ -336,15 +336,28 @@ class Optimizer(Hooked):
         if self._newcomers:
             updaters.look(self, self._writer)
         if any(param._data is not array for param, array in self._arrays):
-            slots = iter(self._slots)
-            found = [self._take_up(list(islice(slots, len(group["params"]))), group) for group in self.groups]
-            # Only now, so that after an exception the next step finds the same.
-            self._segments = [segment for segments, _ in found for segment in segments]
-            self._arrays = [pair for _, arrays in found for pair in arrays]
-            updaters.enter(self, self._params)  # it may be a copy
+            self._take_up_all()
             bump()
         if not self._newcomers:
             self._epoch = epoch
+
+    def _take_up_all(self) -> None:
+        slots = iter(self._slots)
+        found = [self._take_up(list(islice(slots, len(group["params"]))), group) for group in self.groups]
+        # Only now, so that after an exception the next step finds the same.
+        self._segments = [segment for segments, _ in found for segment in segments]
+        self._arrays = [pair for _, arrays in found for pair in arrays]
+        updaters.enter(self, self._params)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies and other processes: what is found anew there is left out."""
+        found = ("_segments", "_arrays", "_updated", "_newcomers")
+        return {name: value for name, value in vars(self).items() if name not in found}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _updated={}, _newcomers=[])
+        if self.bound:
+            self._take_up_all()
 
     def _configure(self, segment: Any, group: ParamGroup) -> None:
         options = self._options(group)

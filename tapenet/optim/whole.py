@@ -51,6 +51,9 @@ class WholeOptimizer(Optimizer):
         self._scratch: dict[Any, Array] = {}
         super().__init__(params, lr=lr, **options)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return super().__getstate__() | {"_scratch": {}}
+
     def constants(self, options: Group) -> dict[str, Any]:
         """What `rule` finds beside the scalars, and may branch on. A captured step holds for these alone."""
         return {}

@@ -137,14 +137,6 @@ class Checkpoint:
             "anew, give another folder"
         )
 
-    def restore(self, state: Any) -> bool:
-        """Load what was saved last into an object with `load_state_dict`, as `fit` does; False if there is none."""
-        saved = self.load()
-        if saved is None:
-            return False
-        state.load_state_dict(saved)
-        return True
-
     @property
     def files(self) -> list[Path]:
         """The files, the oldest first."""

@@ -17,7 +17,7 @@ from tapenet.training.batches import as_arrays, called, is_tree_of_arrays, loope
 from tapenet.training.meter import Meter
 from tapenet.training.modes import mode
 from tapenet.training.routine import Routine
-from tapenet.training.steps import forward_of, forward_step
+from tapenet.training.steps import forward_of, forward_step, measured_by
 
 
 class Evaluation:
@@ -41,7 +41,7 @@ class Evaluation:
         self._data = data
         self._split = whole if loss is None else split
         self._meter = Meter([metric.fresh() for metric in metrics])
-        function = forward_step(forward_of(model, loss, precision), bool(metrics))
+        function = forward_step(forward_of(model, loss, precision), measured_by(metrics))
         self.routine = Routine(function, "the forward pass", compiled, tell, at_once=False)
 
     def run(self, prefix: str = "", stop: Callable[[], bool] = bool) -> dict[str, Any] | None:
@@ -51,8 +51,8 @@ class Evaluation:
         with mode(self._model, False):
             for batch in self._data:
                 inputs, target, weight = self._split(batch)
-                loss, output = self.routine(inputs, target, weight)
-                meter.add(float(loss.item()), samples(inputs), output, target, weight)
+                loss, measured = self.routine(inputs, target, weight)
+                meter.add(float(loss.item()), samples(inputs), measured, target, weight)
                 if stop():
                     return None
         if not meter.samples:

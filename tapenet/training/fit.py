@@ -28,7 +28,7 @@ from tapenet.training.monitor import watched
 from tapenet.training.progress import Progress
 from tapenet.training.routine import Routine
 from tapenet.training.state import State
-from tapenet.training.steps import Clip, Parted, forward_of, gradient_step, whole_step
+from tapenet.training.steps import Clip, Parted, forward_of, gradient_step, measured_by, whole_step
 
 
 def fit(
@@ -176,7 +176,7 @@ class _Run:
                 one.bind(model)
         scaler = GradScaler() if precision is not None and dtype_of(precision) == np.float16 and step is None else None
         forward = forward_of(model, loss, precision)
-        outputs = bool(self.metrics)
+        measure = measured_by(self.metrics)
         routines: dict[str, Any] = {}
         self.parted: Parted | None = None
         if step is not None:
@@ -184,12 +184,12 @@ class _Run:
             self.step = routines["train"] = Routine(_of_batch(step), "the step", compiled and not own, self.tell)
         elif accumulate > 1 or scaler is not None:
             routines["train"] = Routine(
-                gradient_step(forward, outputs), "the training step", compiled, self.tell, keep_grads=True
+                gradient_step(forward, measure), "the training step", compiled, self.tell, keep_grads=True
             )
             params = [param for one in optimizers for group in one.groups for param in group["params"]]
             self.parted = Parted(routines["train"], params, optimizers, clip, average, scaler, accumulate)
         else:
-            function = whole_step(forward, optimizers, clip, average, outputs)
+            function = whole_step(forward, optimizers, clip, average, measure)
             self.step = routines["train"] = Routine(function, "the training step", compiled, self.tell)
         self.evaluation: Evaluation | None = None
         if validation is not None:
@@ -331,10 +331,10 @@ class _Run:
             inputs, target, weight = split(batch)
             count = samples(inputs)
             if parted is None:
-                loss, output = step(inputs, target, weight)
+                loss, measured = step(inputs, target, weight)
                 updated = True
             else:
-                loss, output, updated = parted(inputs, target, weight, count)
+                loss, measured, updated = parted(inputs, target, weight, count)
             state.batch += 1
             state.step += updated
             if type(loss) is Tensor:
@@ -344,7 +344,7 @@ class _Run:
             if value - value != 0.0:
                 raise self.not_finite(value)
             state.batch_loss = value
-            meter.add(value, count, output, target, weight)
+            meter.add(value, count, measured, target, weight)
             if perf_counter() >= progress.due:
                 progress.show(state.batch, meter.samples, meter.so_far())
             if each_batch:

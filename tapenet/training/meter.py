@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.tensor import Tensor
 from tapenet.training.batches import as_arrays
 
 ndarray = np.ndarray
-#: Outputs of so many batches, and of at most so many bytes, are kept before the metrics see them in one piece.
+#: Outputs of at most so many batches, and bytes, are kept before the metrics see them in one piece.
 _BATCHES, _BYTES = 64, 1 << 19
 
 
@@ -33,50 +34,59 @@ class Meter:
         #: How many samples were taken in.
         self.samples = 0
         self._further: dict[str, float] = {}
-        self._pending: list[tuple[Any, Any, Any]] = []
-        self._most = 0
+        self._kept: _Kept | None = None
+        #: The metrics that what is kept is for.
+        self._late: tuple[Any, ...] = ()
+        #: How many batches are kept before they go to the metrics.
+        self._enough = 1
         for metric in self._metrics:
             metric.reset()
 
-    def add(self, loss: float, samples: int, output: Any, target: Any, weight: Any) -> None:
-        """Take in a batch: its mean loss, and what metrics need."""
+    def add(self, loss: float, samples: int, measured: Any, target: Any, weight: Any) -> None:
+        """Take in a batch: its mean loss, and what was measured in the step (`steps.measured_by`)."""
         self._sum += loss * samples
         self.samples += samples
-        if self._metrics:
-            self._keep(output, target, weight)
+        if measured is None:
+            return
+        counts, output = measured
+        late: tuple[Any, ...] = ()
+        for metric, count in zip(self._metrics, counts, strict=True):
+            if count is None:
+                late = (*late, metric)
+            else:
+                metric.take(count.item(), target)
+        if late:
+            self._keep(late, output, target, weight)
 
     def add_numbers(self, numbers: dict[str, float], samples: int) -> None:
         """Take in further numbers that are means over a batch."""
         for name, value in numbers.items():
             self._further[name] = self._further.get(name, 0.0) + value * samples
 
-    def _keep(self, output: Any, target: Any, weight: Any) -> None:
-        output = as_arrays(output)
-        if type(output) is not ndarray or type(target) is not ndarray or not output.ndim:
+    def _keep(self, late: tuple[Any, ...], output: Any, target: Any, weight: Any) -> None:
+        output = output._data if type(output) is Tensor else as_arrays(output)
+        if type(target) is not ndarray or (weight is not None and type(weight) is not ndarray):
+            target, weight = as_arrays(target), as_arrays(weight)
+        kept = self._kept
+        if kept is None or self._late != late or not kept.takes(output, target, weight):
             self._flush()
-            self._update(output, as_arrays(target), as_arrays(weight))
-            return
-        if not self._most:
-            self._most = max(1, min(_BATCHES, _BYTES // (output.nbytes + target.nbytes + 1)))
-        # Whoever makes the batches may use their memory again.
-        self._pending.append((output, target.copy(), None if weight is None else as_arrays(weight).copy()))
-        if len(self._pending) >= self._most:
+            self._late = late
+            kept = self._kept = _Kept.of(output, target, weight)
+            if kept is None:
+                self._update(output, target, weight)
+                return
+        if kept.add(output, target, weight) >= self._enough * len(output):
             self._flush()
+            self._enough = min(2 * self._enough, _BATCHES)  # there is something to show from the first batch on
 
     def _flush(self) -> None:
-        """Give the metrics what is kept for them, in runs of batches that can be put together."""
-        pending, self._pending = self._pending, []
-        run: list[tuple[Any, Any, Any]] = []
-        for entry in pending:
-            if run and _alike(entry) != _alike(run[0]):
-                self._update(*_joined(run))
-                run = []
-            run.append(entry)
-        if run:
-            self._update(*_joined(run))
+        """Give the metrics what is kept for them."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept.rows:
+            self._update(*kept.whole())
 
     def _update(self, output: Any, target: Any, weight: Any) -> None:
-        for metric in self._metrics:
+        for metric in self._late:
             metric.update(output, target, weight)
 
     @property
@@ -111,8 +121,10 @@ class Meter:
             "sum": self._sum,
             "samples": self.samples,
             "further": dict(self._further),
-            "most": self._most,
-            "pending": [list(entry) for entry in self._pending],
+            "enough": self._enough,
+            "late": [any(metric is late for late in self._late) for metric in self._metrics],
+            "room": 0 if self._kept is None else self._kept.room,
+            "kept": None if self._kept is None else [None if a is None else a.copy() for a in self._kept.whole()],
             "metrics": [metric.state_dict() for metric in self._metrics],
         }
 
@@ -128,17 +140,58 @@ class Meter:
             )
         for metric, saved in zip(self._metrics, state["metrics"], strict=True):
             metric.load_state_dict(saved)
-        self._sum, self.samples, self._most = float(state["sum"]), int(state["samples"]), int(state["most"])
+        self._sum, self.samples, self._enough = float(state["sum"]), int(state["samples"]), int(state["enough"])
         self._further = {name: float(value) for name, value in state["further"].items()}
-        self._pending = [tuple(entry) for entry in state["pending"]]
+        self._kept = None
+        if state["kept"] is not None:
+            self._kept = _Kept(int(state["room"]), *state["kept"])
+            self._kept.add(*state["kept"])
+        self._late = tuple(metric for metric, late in zip(self._metrics, state["late"], strict=True) if late)
 
 
-def _alike(entry: tuple[Any, Any, Any]) -> Any:
-    """What must be the same for batches to be put together."""
-    return tuple(None if a is None else (a.shape[1:], a.dtype, a.ndim) for a in entry)
+class _Kept:
+    """Outputs, targets and weights of a run of batches in arrays of their own: whoever makes the batches may use their memory
+    again, and a batch is in the cache when it comes, and not later.
 
+    Attributes:
+        rows: how many samples there are.
+        room: how many there may be.
+    """
 
-def _joined(run: list[tuple[Any, Any, Any]]) -> tuple[Any, ...]:
-    if len(run) == 1:
-        return run[0]
-    return tuple(None if parts[0] is None else np.concatenate(parts) for parts in zip(*run, strict=True))
+    def __init__(self, room: int, *parts: Any) -> None:
+        self.rows = 0
+        self.room = room
+        self._buffers = [None if p is None else np.empty((room, *p.shape[1:]), p.dtype) for p in parts]
+
+    @classmethod
+    def of(cls, output: Any, target: Any, weight: Any) -> _Kept | None:
+        """Room for a run of batches like this one; None where they are too large, or are no plain arrays of samples."""
+        parts = [part for part in (output, target, weight) if part is not None]
+        if not all(type(part) is ndarray and part.ndim and len(part) == len(output) for part in parts):
+            return None
+        size = sum(part.nbytes for part in parts)
+        batches = min(_BATCHES, _BYTES // (size or 1))
+        return None if batches < 2 else cls(batches * len(output), output, target, weight)
+
+    def takes(self, *parts: Any) -> bool:
+        """Whether a batch fits in."""
+        for part, buffer in zip(parts, self._buffers, strict=True):
+            if part is None or buffer is None:
+                if part is not buffer:
+                    return False
+            elif type(part) is not ndarray or part.dtype != buffer.dtype or part.shape[1:] != buffer.shape[1:]:
+                return False
+        return self.rows + len(parts[0]) <= self.room and len(parts[0]) == len(parts[1])
+
+    def add(self, *parts: Any) -> int:
+        """Take a batch in, and say how many samples there are now."""
+        end = self.rows + len(parts[0])
+        for part, buffer in zip(parts, self._buffers, strict=True):
+            if buffer is not None:
+                buffer[self.rows : end] = part
+        self.rows = end
+        return end
+
+    def whole(self) -> list[Any]:
+        """What was taken in."""
+        return [None if buffer is None else buffer[: self.rows] for buffer in self._buffers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -165,6 +165,7 @@ class Network(Sequential):
         Raises:
             RuntimeError: `use` was not called, there are no layers, or the optimizer is another model's.
             ValueError, TypeError: data or options that do not fit. Then nothing has been learnt.
+            FloatingPointError: the loss is nan or infinite; says where x or y are.
         """
         used = self._in_use("fit")
         x, y = self._samples("fit", x, y)
@@ -187,10 +188,15 @@ class Network(Sequential):
         self._bind(used.optimizer)
         if learning_rate is not None:
             used.optimizer.lr = learning_rate
-        return fit(
-            self, used.loss, used.optimizer, data, epochs=epochs, validation=validation, metrics=metrics,
-            callbacks=callbacks, batch_size=batch_size, shuffle=shuffle, verbose=verbose, **options,
-        )  # fmt: skip
+        try:
+            return fit(
+                self, used.loss, used.optimizer, data, epochs=epochs, validation=validation, metrics=metrics,
+                callbacks=callbacks, batch_size=batch_size, shuffle=shuffle, verbose=verbose, **options,
+            )  # fmt: skip
+        except FloatingPointError as error:
+            for note in (*_not_finite("x", data[0]), *_not_finite("y", data[1])):
+                error.add_note(note)
+            raise
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Array:
         """The outputs for inputs of shape (samples, ...), batch by batch, in eval mode and without a graph.
@@ -314,9 +320,12 @@ class Network(Sequential):
         return (x, y) if len(data) == 2 else (x, y, _weights(data[2], len(x)))
 
     def _try(self, verb: str, loss: Callable[..., Any], x: Array, y: Array) -> None:
-        """Compute the loss of two samples, so that what does not fit is found before anything is learnt; two, since a
-        lone image without an axis for its channel would pass for an image with one."""
+        """Compute the loss of two samples, so that what does not fit is found before anything is learnt: those of the least
+        and the greatest label, where there are labels. Two, since a lone image without an axis for its channel would pass for
+        an image with one."""
         ends = [0, -1]
+        if y.dtype.kind in "iu" and y.size:
+            ends = [int(at) * len(y) // y.size for at in (y.argmin(), y.argmax())]
         with mode(self, False), no_grad():
             out = self(as_tensors(x[ends]))
             if not out.ndim or len(out) != 2:
@@ -339,6 +348,13 @@ class Network(Sequential):
                 "Network.fit: the optimizer has no parameter of this network; make one without parameters, as in "
                 "net.use(loss, optim.SGD(lr=0.1)), and it gets those of the network"
             )
+
+
+def _not_finite(name: str, array: Array) -> Iterator[str]:
+    """Where there is nan or infinity in data, in a sentence."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        sample, *place = np.argwhere(~np.isfinite(array))[0].tolist()
+        yield f"{name} holds {array[(sample, *place)]} in sample {sample}{f', at {place}' if place else ''}, to begin with"
 
 
 def _weights(weights: Any, count: int) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from html import escape
@@ -108,7 +109,7 @@ class _TerminalBar(_Bar):
 
         known = "{l_bar}{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}]{postfix}"
         form = known if batches is not None else "{desc}: {n_fmt} batches [{elapsed}]{postfix}"
-        self._tqdm: Any = tqdm(desc=title, total=batches, bar_format=form, dynamic_ncols=True)
+        self._tqdm: Any = tqdm(desc=title, total=batches, bar_format=form, dynamic_ncols=True, ncols=_width())
         self._tqdm.refresh()
 
     def show(self, batch: int, text: str) -> None:
@@ -121,6 +122,14 @@ class _TerminalBar(_Bar):
 
     def close(self) -> None:
         self._tqdm.close()
+
+
+def _width() -> int | None:
+    """How wide a bar is where the terminal does not tell its width; else None, since it may change."""
+    try:
+        return None if os.get_terminal_size(sys.stderr.fileno()).columns else 100
+    except (OSError, ValueError):  # it has no file
+        return 100
 
 
 class _NotebookBar(_Bar):

@@ -15,7 +15,7 @@ from tapenet.training.batches import looped, split, whole
 from tapenet.training.modes import mode
 from tapenet.training.routine import Routine
 from tapenet.training.seeding import random_states, set_random_states
-from tapenet.training.steps import Clip, forward_of, whole_step
+from tapenet.training.steps import Clip, forward_of, measured_by, whole_step
 
 
 class Rates:
@@ -107,7 +107,7 @@ def find_lr(
         optimizer.bind(model)
     clip = Clip(list(model.parameters()), clip_norm, clip_value)
     step = Routine(
-        whole_step(forward_of(model, loss, precision), [optimizer], clip, None, False),
+        whole_step(forward_of(model, loss, precision), [optimizer], clip, None, measured_by(())),
         "the training step", compile, lambda text: None,
     )  # fmt: skip
     before = [group["lr"] for group in optimizer.groups]

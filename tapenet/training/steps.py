@@ -19,6 +19,8 @@ from tapenet.training.batches import called
 
 #: From inputs, target and weight to the loss and the output.
 Forward = Callable[[Any, Any, Any], tuple[Any, Any]]
+#: From output, target and weight to what metrics need of a batch; see `measured_by`.
+Measure = Callable[[Any, Any, Any], Any]
 
 
 def forward_of(model: Any, loss: Any, precision: Any = None) -> Forward:
@@ -72,6 +74,22 @@ def _unreduced(loss: Any) -> Callable[[Any, Any], Any]:
     return refuse
 
 
+def measured_by(metrics: Sequence[Any]) -> Measure:
+    """What is computed in a step for these metrics: what those that can count in it count, and the output where others need
+    it. None where there are no metrics."""
+    counters = tuple(metric.in_step() for metric in metrics)
+    if not counters:
+        return lambda output, target, weight: None
+
+    def measure(output: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+        plain = weight is None and type(output) is Tensor and type(target) is Tensor
+        with no_grad():
+            counts = tuple(None if not plain or c is None else c(output, target) for c in counters)
+        return counts, output if any(count is None for count in counts) else None
+
+    return measure
+
+
 class Clip:
     """Limits on gradients before an update."""
 
@@ -88,7 +106,7 @@ class Clip:
 
 
 def whole_step(
-    forward: Forward, optimizers: Sequence[Any], clip: Callable[[], None], average: Any, outputs: bool
+    forward: Forward, optimizers: Sequence[Any], clip: Callable[[], None], average: Any, measure: Measure
 ) -> Callable[..., Any]:
     """Forward, backward and update in one function of a batch, which can be one program."""
 
@@ -102,29 +120,29 @@ def whole_step(
             optimizer.step()
         if average is not None:
             average.update()
-        return loss, output if outputs else None
+        return loss, measure(output, target, weight)
 
     return train_step
 
 
-def gradient_step(forward: Forward, outputs: bool) -> Callable[..., Any]:
+def gradient_step(forward: Forward, measure: Measure) -> Callable[..., Any]:
     """Forward and backward; gradients are added to those there are. The loss is multiplied by a factor first."""
 
     def gradients(inputs: Any, target: Any, weight: Any, factor: Any) -> tuple[Any, Any]:
         loss, output = forward(inputs, target, weight)
         (loss * factor).backward()
-        return loss, output if outputs else None
+        return loss, measure(output, target, weight)
 
     return gradients
 
 
-def forward_step(forward: Forward, outputs: bool) -> Callable[..., Any]:
+def forward_step(forward: Forward, measure: Measure) -> Callable[..., Any]:
     """Forward alone."""
 
     def evaluate_step(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
         with no_grad():
             loss, output = forward(inputs, target, weight)
-        return loss, output if outputs else None
+        return loss, measure(output, target, weight)
 
     return evaluate_step
 

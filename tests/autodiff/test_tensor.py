@@ -18,6 +18,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.autodiff import elsewhere
+from tapenet.ops.low import dtype_of
 
 
 def leaf(values: Any, dtype: Any = None) -> tn.Tensor:
@@ -761,9 +762,51 @@ def test_copy_has_its_own_storage_and_stays_in_the_graph() -> None:
     assert x.grad.tolist() == [0.0, 4.0]
 
 
-def test_tensors_are_not_pickled() -> None:
-    with pytest.raises(TypeError, match=r"not pickled: save t\.numpy\(\)"):
-        pickle.dumps(tn.tensor([1.0]))
+@pytest.mark.parametrize("protocol", [2, 4, 5])
+@pytest.mark.parametrize("needs", [False, True])
+def test_tensors_are_pickled_with_gradient_and_memory_order(protocol: int, needs: bool) -> None:
+    for array in (
+        np.arange(6.0).reshape(2, 3).T,
+        np.ones((2, 3, 4)).transpose(2, 0, 1),
+        np.float32(3),
+        np.zeros((0, 2)),
+    ):
+        t = tn.tensor(array, requires_grad=needs)
+        t.grad = np.ones(np.shape(array))
+        made = pickle.loads(pickle.dumps(t, protocol))
+        np.testing.assert_array_equal(made.data, t.data, strict=True)
+        assert made.data.strides == t.data.strides or not t.size
+        assert made.requires_grad == needs
+        assert made.grad.tolist() == t.grad.tolist()
+        assert made.grad is not t.grad
+        assert made.data.flags.writeable
+
+
+def test_tensors_are_pickled_by_buffer() -> None:
+    pytest.importorskip("ml_dtypes")
+    for dtype in ("float32", "bfloat16"):
+        t = tn.tensor(np.zeros((500, 1000), dtype_of(dtype)).T)
+        buffers: list[pickle.PickleBuffer] = []
+        head = pickle.dumps(t, 5, buffer_callback=buffers.append)
+        assert len(head) < 500
+        assert len(buffers) == 1
+        assert np.shares_memory(np.frombuffer(buffers[0], np.uint8), t.data.T.view(np.uint8))
+        for given in (
+            buffers,
+            [bytes(buffers[0].raw())],
+        ):  # as they come from a process: of bytes an array is read-only
+            made = pickle.loads(head, buffers=given)
+            assert (made.dtype, made.shape, made.data.strides) == (t.dtype, t.shape, t.data.strides)
+            assert made.data.flags.writeable
+
+
+def test_a_tensor_in_a_graph_is_not_pickled() -> None:
+    x = leaf([1.0])
+    with pytest.raises(TypeError, match=r"a tensor inside a graph would leave the graph behind: give t.detach\(\)"):
+        pickle.dumps(x * 2)
+    assert pickle.loads(pickle.dumps((x * 2).detach())).tolist() == [2.0]
+    with pytest.raises(tn.CaptureError, match=r"value of a tensor that is being captured"):
+        tn.compile(lambda x: (pickle.dumps(x), x)[1])(np.ones(2))
 
 
 # -- showing -----------------------------------------------------------------------------------------------------

@@ -180,6 +180,21 @@ class TestStream:
         with pytest.raises(RuntimeError, match="has been read, and cannot be read again"):
             list(stream)
 
+    @given(count=st.integers(0, 30), buffer=st.integers(1, 10), seed=st.integers(0, 9))
+    def test_mixed(self, count: int, buffer: int, seed: int) -> None:
+        order = list(Stream(range(count)).shuffle(buffer).open(np.random.default_rng(seed)))
+        assert sorted(order) == list(range(count))
+        # None comes before it was read.
+        assert all(sample < place + buffer for place, sample in enumerate(order))
+        assert buffer > 1 or order == sorted(order)
+
+    def test_mixing_differs_from_epoch_to_epoch(self) -> None:
+        loader, again = (DataLoader(Stream(range(40)).shuffle(10), 40, seed=0) for _ in range(2))
+        (one,), (two,), (first,) = loader, loader, again
+        assert first.tolist() == one.tolist() != two.tolist()
+        with pytest.raises(ValueError, match="buffer of at least 1 sample, got 0"):
+            Stream([1]).shuffle(0)
+
     def test_wrong_source(self) -> None:
         with pytest.raises(TypeError, match="needs a function that makes an iterator"):
             Stream(3)  # type: ignore[arg-type]

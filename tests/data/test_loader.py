@@ -88,6 +88,7 @@ SOURCES = {
     "random": lambda n: Numbered(n).map(noisy),
     "list": lambda n: list(range(n)),
     "stream": lambda n: generated(n).map(noisy),
+    "mixed stream": lambda n: generated(n).shuffle(3).map(noisy),
     "stream with state": lambda n: lambda: Counting(n),
 }
 
@@ -180,6 +181,12 @@ class TestBatches:
         assert len(set(values)) == 12
         again = DataLoader(np.zeros(6), 2, transform=shake, seed=0)
         assert [float(value) for _ in range(2) for batch in again for value in batch] == values
+
+    def test_arrays_of_any_form(self) -> None:
+        x, y = np.arange(3.0), np.arange(3)
+        (one,), (pair,), (named,) = (list(DataLoader(data, 3)) for data in (x, (x, y), {"x": x, "y": y}))
+        np.testing.assert_equal((one, pair, named), (x, (x, y), {"x": x, "y": y}))
+        assert list(DataLoader((1, 2), 2))[0].tolist() == [1, 2]  # noqa: RUF015
 
     def test_own_collation_and_none(self) -> None:
         assert list(DataLoader([1, 2, 3], 2, collate=sum)) == [3, 3]
@@ -357,7 +364,12 @@ class TestResuming:
         (([1], 0), ValueError, "batch_size of at least 1, got 0"),
         (([1], 0.5), TypeError, "integer batch_size, got 0.5"),
         (([1], 2, {"shuffle": True, "sampler": [0]}), TypeError, "got shuffle=True and sampler: .* give one of them"),
-        ((iter([1]), 2, {"shuffle": True}), TypeError, "cannot use shuffle=True with a stream"),
+        (
+            (iter([1]), 2, {"shuffle": True}),
+            TypeError,
+            r"cannot use shuffle=True with a stream.*Stream\(source\).shuffle",
+        ),
+        (([1], 2, {"batch_sampler": [[0]], "drop_last": True}), TypeError, "got drop_last and batch_sampler"),
         (([1], 2, {"seed": -1}), ValueError, r"seed from 0 to 2\*\*63 - 1, got -1"),
     ],
 )

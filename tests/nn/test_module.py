@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import pickle
 import sys
 import threading
 import warnings
@@ -549,11 +548,6 @@ def test_a_shallow_copy_shares_parameters_but_not_attributes() -> None:
     twin.bias = None
     assert layer.bias is not None
     assert twin(np.ones((1, 1), np.float32)).node.scope.modules == [twin]
-
-
-def test_pickle_is_refused_with_the_mend() -> None:
-    with pytest.raises(TypeError, match="state_dict"):
-        pickle.dumps(Affine(1, 1))
 
 
 # -- calls and scopes --------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet import files
+import tapenet.nn.functional as F
+from tapenet import files, nn, optim
 from tapenet.training import Checkpoint
 
 ROOT = Path(tn.__file__).parent.parent
@@ -121,15 +123,6 @@ def test_what_cannot_be_saved_leaves_those_before(tmp_path: Path) -> None:
     assert len(_names(checkpoint)) == 1
 
 
-def test_restore_hands_the_state_to_an_object(tmp_path: Path) -> None:
-    net, other = (tn.nn.Linear(2, 1) for _ in range(2))
-    checkpoint = Checkpoint(tmp_path)
-    assert not checkpoint.restore(net)
-    checkpoint.save(net)
-    assert checkpoint.restore(other)
-    np.testing.assert_array_equal(other.weight.numpy(), net.weight.numpy())
-
-
 def test_what_a_killed_process_began_is_removed(tmp_path: Path) -> None:
     code = f"""
 import os, signal
@@ -146,21 +139,122 @@ with files.atomic({str(tmp_path / "checkpoint-000009-step-3.safetensors")!r}) as
     assert _names(checkpoint) == ["checkpoint-000001.safetensors"]
 
 
-def _killed(folder: Path, kills: int, seed: int) -> dict[str, int]:
-    command = [sys.executable, "-m", "tests.training.killed", str(folder), str(kills), str(seed)]
+def _killed(run: str, folder: Path, kills: int, seed: int) -> int:
+    """Let a run of `tests.training.killed` be killed so often, which compares what comes of it; how often it was."""
+    command = [sys.executable, "-m", "tests.training.killed", run, str(folder), str(kills), str(seed)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    found: dict[str, int] = json.loads(done.stdout)
+    found: int = json.loads(done.stdout)["killed"]
     return found
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
-def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path) -> None:
-    assert _killed(tmp_path, 12, 0)["killed"] >= 12
+forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
 
 
+@forks
+@pytest.mark.parametrize(("run", "kills"), [("by_hand", 8), ("compiled", 5)])
+def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(tmp_path: Path, run: str, kills: int) -> None:
+    assert _killed(run, tmp_path, kills, 0) >= kills
+
+
+@forks
 @pytest.mark.slow
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="runs are forked")
-def test_hundreds_of_kills_change_nothing(tmp_path: Path) -> None:
-    assert _killed(tmp_path, 300, 1)["killed"] >= 300
+@pytest.mark.parametrize(("run", "kills"), [("by_hand", 300), ("compiled", 200), ("in_parts", 100)])
+def test_hundreds_of_kills_change_nothing(tmp_path: Path, run: str, kills: int) -> None:
+    assert _killed(run, tmp_path, kills, 1) >= kills
+
+
+# -- in `fit` ----------------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """What ends a run in these tests."""
+
+
+def _run(
+    checkpoint: Checkpoint | None, epochs: int = 3, stop: int = -1, width: int = 4, **options: Any
+) -> tuple[Any, Any]:
+    """Train; after batch number `stop` end by an exception."""
+    tn.training.seed(0)
+    net = nn.Sequential(nn.Linear(3, width), nn.Dropout(0.3), nn.Tanh(), nn.Linear(width, 1))
+    x = np.random.default_rng(1).normal(size=(40, 3)).astype(np.float32)
+    count = 0
+
+    @tn.training.every_batch
+    def ends(state: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == stop:
+            raise Stopped
+
+    given: dict[str, Any] = {"callbacks": ends, "verbose": 0, "batch_size": 8, "compile": False, **options}
+    opt = optim.Adam(net, lr=0.01)
+    history = tn.training.fit(net, F.mse_loss, opt, (x, x[:, :1]), epochs=epochs, checkpoint=checkpoint, **given)
+    return net.state_dict(), history
+
+
+def _equal(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5, 6, 9])
+@pytest.mark.parametrize("steps", [1, 2, None])
+def test_fit_goes_on_from_anywhere(tmp_path: Path, stop: int, steps: int | None) -> None:
+    expected, whole = _run(None)
+    checkpoint = Checkpoint(tmp_path, steps=steps)
+    with pytest.raises(Stopped):
+        _run(checkpoint, stop=stop)
+    found, history = _run(checkpoint)
+    assert _equal(found, expected)
+    assert history.epochs == whole.epochs
+
+
+def test_fit_with_more_epochs_goes_on_and_with_no_more_does_nothing(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    _run(checkpoint, epochs=2)
+    found, history = _run(checkpoint, epochs=3)
+    expected, whole = _run(None, epochs=3)
+    assert _equal(found, expected)
+    files = _names(checkpoint)
+    again, same = _run(checkpoint, epochs=3)
+    assert _equal(again, expected)
+    assert history.epochs == same.epochs == whole.epochs
+    assert _names(checkpoint) == files
+
+
+def test_fit_passes_over_a_damaged_file(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    _run(checkpoint, epochs=2)
+    _break(checkpoint.latest)
+    with pytest.warns(RuntimeWarning, match="the one before is taken"):
+        found, _ = _run(checkpoint, epochs=3)
+    assert _equal(found, _run(None, epochs=3)[0])
+
+
+def test_fit_tells_of_a_checkpoint_of_another_run_and_leaves_all_as_it_was(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    expected, _ = _run(checkpoint, epochs=2)
+    files = _names(checkpoint)
+    with pytest.raises(ValueError, match="the state does not fit this Sequential; nothing was loaded"):
+        _run(checkpoint, width=5)
+    with pytest.raises(ValueError, match="the saved run has"):
+        _run(checkpoint, callbacks=[])
+    assert _names(checkpoint) == files
+    assert _equal(_run(checkpoint, epochs=2)[0], expected)
+
+
+def test_a_full_disk_ends_the_run_and_what_was_saved_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = Checkpoint(tmp_path)
+    expected, _ = _run(None, epochs=4)
+    _run(checkpoint, epochs=2)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "so it is")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="the disk is full; make room, or write elsewhere"):
+            _run(checkpoint, epochs=4)
+    found, _ = _run(checkpoint, epochs=4)
+    assert _equal(found, expected)

@@ -371,6 +371,7 @@ def test_an_optimizer_of_another_model() -> None:
 
 
 ONE_HOT = np.eye(3, dtype=int)[LABELS]
+ODD = np.array([*LABELS[:5], 3, *LABELS[6:]])
 
 
 @pytest.mark.parametrize(
@@ -383,6 +384,8 @@ ONE_HOT = np.eye(3, dtype=int)[LABELS]
         (F.cross_entropy, X, LABELS.astype(float), ValueError, r"Class indices are integers: target.astype\(np.int64\)"),
         (F.cross_entropy, X, LABELS[:, None], ValueError, r"must have \(2,\): target.reshape"),
         (F.cross_entropy, X[:, :2], LABELS, ValueError, r"takes 3 features in the last axis, the input has 2"),
+        (F.cross_entropy, X, ODD, IndexError, r"target holds class 3, but input has 3 classes, 0 to 2"),
+        (F.cross_entropy, X, LABELS - 1, IndexError, r"target holds class -1"),
         (F.mse_loss, X, Y[:9], ValueError, r"x has 10 samples and y 9, of shapes \(10, 3\) and \(9, 2\)"),
         (F.mse_loss, X[:0], Y[:0], ValueError, r"x has shape \(0, 3\), no samples"),
         (F.mse_loss, np.float32(1), np.float32(1), ValueError, r"x has shape \(\), no samples"),
@@ -400,6 +403,23 @@ def test_data_that_does_not_fit(loss: Any, x: Any, y: Any, error: Any, message: 
         net.fit(x, y, learning_rate=0.5, verbose=0)
     same(net, before)
     net.add(nn.Identity())  # the optimizer has no parameters yet
+
+
+def test_nan_in_the_data_is_found_where_the_loss_is_nan() -> None:
+    gaps = np.where(np.arange(30).reshape(10, 3) == 13, np.nan, X)
+    with pytest.raises(FloatingPointError, match="the loss is nan in epoch 1") as caught:
+        network().use(F.mse_loss).fit(gaps, Y, verbose=0)
+    assert caught.value.__notes__ == ["x holds nan in sample 4, at [1], to begin with"]
+    with pytest.raises(FloatingPointError) as caught:
+        network().use(F.mse_loss).fit(X, np.where(Y.max() == Y, np.inf, Y), verbose=0)
+    assert caught.value.__notes__[-1].startswith("y holds inf in sample")
+
+    def masked(output: Any, target: Any) -> Any:
+        there = target == target
+        return (np.where(there, output - np.where(there, target, 0.0), 0.0) ** 2).mean()
+
+    known = np.where(Y.max() == Y, np.nan, Y)
+    assert np.isfinite(network().use(masked).fit(X, known, verbose=0)["loss"][0])
 
 
 @pytest.mark.parametrize("count", [1, 3])

@@ -134,8 +134,17 @@ def _subclass(base: Any, names: tuple[str, ...]) -> Any:
             else:
                 _calls.values[id(self)] = outer
 
-    properties: dict[str, Any] = {name: _computed(name) for name in names}
-    return type(f"Parametrized{base.__name__}", (base,), {**properties, "forward": forward, "__doc__": base.__doc__})
+    def reduce(self: Module) -> Any:
+        return _blank, (base, names), self.__getstate__()
+
+    methods: dict[str, Any] = {"forward": forward, "__reduce__": reduce, "__doc__": base.__doc__}
+    return type(f"Parametrized{base.__name__}", (base,), {name: _computed(name) for name in names} | methods)
+
+
+def _blank(base: Any, names: tuple[str, ...]) -> Any:
+    """A module without attributes, of a class that has no import path, for copies and pickles of one."""
+    made = _subclass(base, names)
+    return made.__new__(made)
 
 
 def _base(module: Module) -> Any:
