@@ -92,6 +92,20 @@ def test_an_unknown_name_says_what_is_known() -> None:
         tn.where(True, input=X)
 
 
+@pytest.mark.parametrize(
+    "call", [lambda: X.mean(1, True), lambda: tn.sum(X, 1, True), lambda: X.max(1, True), lambda: X.std(0, True)]
+)
+def test_keepdim_by_position_is_an_error_that_says_so(call: Any) -> None:
+    with pytest.raises(TypeError, match=r"keepdims=True"):
+        call()
+
+
+def test_numpys_functions_keep_to_numpys_names() -> None:
+    assert np.sum(X, axis=0, keepdims=True).shape == (1, 2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dim'"):
+        np.sum(X, dim=0)  # type: ignore[call-overload]
+
+
 def test_ops_of_users_know_their_own_names_alone() -> None:
     op = tn.op(lambda x, axis=0: np.sum(x, axis), name="own", x=lambda g, x_shape: np.ones(x_shape) * g)
     assert op(X, axis=None).item() == 6

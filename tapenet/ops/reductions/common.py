@@ -24,8 +24,10 @@ INITIAL = """
         initial: a number that takes part in each result."""
 
 
-def mend(a: Any, *_: Any) -> str:
+def mend(a: Any, *rest: Any) -> str:
     """How to mend a reduction that failed."""
+    if any(type(v) is bool for v in rest[1:-1]):  # behind the axis, as in PyTorch
+        return "Give keepdims by name: keepdims=True"
     if math.prod(np.shape(a)) == 0:
         return "Of no elements it is initial=, if that is given"
     return f"axis must lie within the {np.ndim(a)} axes of a"
