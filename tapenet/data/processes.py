@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How often, in seconds, to look whether a worker that says nothing is still there.
 _LOOK = 1.0
+#: With fewer results than this still unread no end of a pipe is ever kept waiting by the other.
+_UNREAD = 16
 #: How long to wait, in seconds, for a process that was told to end.
 _PATIENCE = 5.0
 
@@ -49,8 +51,6 @@ class Processes:
             resource_tracker.ensure_running()  # the one of all, which frees what is left should this process be killed
         self._ahead = ahead
         self._workers: list[_Worker] = []
-        #: Those that still owe the results of a loop that was left.
-        self._owing: deque[_Worker] = deque()
         #: Whether another loop can be run.
         self.usable = True
         #: Whoever is forked from this process must leave them alone.
@@ -95,9 +95,8 @@ class Processes:
         And what work on a task raised.
         """
         self.usable = False
-        while self._owing:
-            with contextlib.suppress(Exception):
-                self._owing.popleft().receive()
+        for worker in self._workers:
+            worker.forget()
         sent: deque[tuple[_Worker, Any]] = deque()
         try:
             failure: Exception | None = None
@@ -119,7 +118,6 @@ class Processes:
             if failure is not None:
                 raise failure
         except GeneratorExit:
-            self._owing.extend(worker for worker, _ in sent)
             self.usable = self._free.alive
             raise
         self.usable = True
@@ -129,18 +127,36 @@ class Processes:
         return worker.receive(), after
 
 
-class _Worker(NamedTuple):
-    process: BaseProcess
-    channel: Channel
-    number: int
+class _Worker:
+    def __init__(self, process: BaseProcess, channel: Channel, number: int) -> None:
+        self.process, self.channel, self._number = process, channel, number
+        #: How many results are still to come through the pipe, and those that came before they were asked for.
+        self._to_come = 0
+        self._came: deque[Any] = deque()
 
     def send(self, task: Task) -> None:
         try:
+            # A pipe holds so much. Were both full, both ends would wait for each other.
+            while self._to_come >= _UNREAD and self.channel.connection.poll():
+                self._came.append(self._read())
             self.channel.send(task)
-        except OSError as error:
+        except (EOFError, OSError) as error:
             raise self._explained(error) from None
+        self._to_come += 1
 
     def receive(self) -> Any:
+        found = self._came.popleft() if self._came else self._read()
+        if isinstance(found, _Failure):
+            found.throw(f"worker {self._number} (process {self.process.pid})")
+        return found
+
+    def forget(self) -> None:
+        """Take the results of a loop that was left out of the way."""
+        while self._to_come:
+            self._read()
+        self._came.clear()
+
+    def _read(self) -> Any:
         try:
             while not self.channel.connection.poll(_LOOK):
                 if not self.process.is_alive() and not self.channel.connection.poll():
@@ -148,8 +164,7 @@ class _Worker(NamedTuple):
             found = self.channel.receive()
         except (EOFError, OSError) as error:
             raise self._explained(error) from None
-        if isinstance(found, _Failure):
-            found.throw(f"worker {self.number} (process {self.process.pid})")
+        self._to_come -= 1
         return found
 
     def _explained(self, error: Exception) -> Exception:
@@ -171,7 +186,7 @@ class _Worker(NamedTuple):
                 "; its own message is above. A program that starts processes must not do so when it is imported: put its code "
                 'under if __name__ == "__main__":'
             )
-        return RuntimeError(f"worker {self.number} of the loader (process {self.process.pid}) {how}")
+        return RuntimeError(f"worker {self._number} of the loader (process {self.process.pid}) {how}")
 
 
 class _Failure(NamedTuple):

@@ -233,6 +233,11 @@ class TestTheSameBatches:
             next(loop)
         assert saved.state_dict()["inner"] == {"next": 12}
 
+    def test_far_ahead(self) -> None:
+        """More messages than a pipe holds."""
+        loader = DataLoader(np.arange(200_000), 100, workers=1, prefetch=3000, **PROCESSES)
+        assert sum(len(batch) for batch in loader) == 200_000
+
 
 class TestErrors:
     @pytest.mark.parametrize("options", [{}, {**THREADS, "workers": 2}, {**PROCESSES, "workers": 2}])
@@ -285,6 +290,14 @@ class TestErrors:
         with pytest.raises(RuntimeError, match=rf"worker 1 of the loader \(process {second}\) was ended by SIGKILL"):
             list(loop)
         assert len(list(loader)) == 200
+
+    def test_a_persistent_worker_killed_between_loops(self) -> None:
+        with DataLoader(Pids(), 2, workers=2, persistent=True, **PROCESSES) as loader:
+            first = int(next(iter(loader))[0])
+            os.kill(first, signal.SIGKILL)
+            with pytest.raises(RuntimeError, match="was ended by SIGKILL"):
+                list(loader)
+            assert len(list(loader)) == 6
 
     def test_a_worker_that_ends_itself(self) -> None:
         def leave(sample: int) -> int:
