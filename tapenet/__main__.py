@@ -216,7 +216,7 @@ def run_info() -> None:
         ("tapenet", metadata.version("tapenet")),
         ("python", f"{platform.python_version()} on {platform.platform()}"),
     ]
-    for package in ("numpy", "scipy", "graphviz", "graphviz-pure", "tqdm", "safetensors", "llvmlite", "torch"):
+    for package in ("numpy", "scipy", "graphviz", "graphviz-pure", "tqdm", "llvmlite", "torch"):
         try:
             rows.append((package, metadata.version(package)))
         except metadata.PackageNotFoundError:
