@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tapenet import ops
-from tapenet.autodiff.functions import grad, hvp, value_and_grad, vjp
+from tapenet.autodiff.functions import grad, gradients, hvp, value_and_grad, vjp
 from tapenet.autodiff.gradients import GradientError
 from tapenet.autodiff.making import tensor
 from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
@@ -23,6 +23,7 @@ from tapenet.ops.op import Op, Scatter, op
 from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
+    from tapenet import autograd as autograd
     from tapenet import data as data
     from tapenet import emath as emath
     from tapenet import fft as fft
@@ -34,6 +35,53 @@ if TYPE_CHECKING:
     from tapenet import training as training
     from tapenet.autodiff.control import cond, fori, scan
     from tapenet.autodiff.precision import autocast
+    from tapenet.compat.torch_dtypes import (
+        complex64,
+        complex128,
+        double,
+        float16,
+        float32,
+        float64,
+        half,
+        int8,
+        int16,
+        int32,
+        int64,
+        long,
+        short,
+        uint8,
+    )
+    from tapenet.compat.torch_functions import (
+        bernoulli,
+        bmm,
+        cat,
+        chunk,
+        clamp,
+        flatten,
+        from_numpy,
+        gather,
+        index_select,
+        inference_mode,
+        is_tensor,
+        manual_seed,
+        masked_fill,
+        mm,
+        multinomial,
+        numel,
+        permute,
+        rand,
+        rand_like,
+        randint,
+        randn,
+        randn_like,
+        randperm,
+        repeat_interleave,
+        rsqrt,
+        set_grad_enabled,
+        topk,
+        unbind,
+        unsqueeze,
+    )
     from tapenet.compiler.compile import CompileWarning, compile
     from tapenet.files.saving import load, save
     from tapenet.profiling.profile import profile
@@ -51,35 +99,80 @@ __all__ = [
     "Tape",
     "Tensor",
     "autocast",
+    "autograd",
     "backward",
+    "bernoulli",
+    "bmm",
+    "cat",
+    "chunk",
+    "clamp",
     "compile",
+    "complex128",
+    "complex64",
     "cond",
     "data",
     "debug",
+    "double",
     "draw",
     "emath",
     "enable_grad",
     "fft",
+    "flatten",
+    "float16",
+    "float32",
+    "float64",
     "fori",
+    "from_numpy",
+    "gather",
     "grad",
+    "gradients",
+    "half",
     "hvp",
+    "index_select",
+    "inference_mode",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
     "is_grad_enabled",
+    "is_tensor",
     "linalg",
     "load",
+    "long",
+    "manual_seed",
+    "masked_fill",
     "metrics",
+    "mm",
+    "multinomial",
     "nn",
     "no_grad",
+    "numel",
     "op",
     "optim",
+    "permute",
     "profile",
+    "rand",
+    "rand_like",
+    "randint",
+    "randn",
+    "randn_like",
     "random",
+    "randperm",
+    "repeat_interleave",
+    "rsqrt",
     "sample",
     "save",
     "scan",
+    "set_grad_enabled",
+    "short",
     "tape",
     "tensor",
     "testing",
+    "topk",
     "training",
+    "uint8",
+    "unbind",
+    "unsqueeze",
     "value_and_grad",
     "vjp",
     *_ops,
@@ -87,7 +180,7 @@ __all__ = [
 ]
 
 # Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
-_LATER = frozenset({"data", "emath", "fft", "linalg", "metrics", "nn", "optim", "testing", "training"})
+_LATER = frozenset({"autograd", "data", "emath", "fft", "linalg", "metrics", "nn", "optim", "testing", "training"})
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
     "Network": "training.network",
@@ -101,6 +194,19 @@ _INSIDE = {
     "save": "files.saving",
     "scan": "autodiff.control",
 }
+
+# What PyTorch has and NumPy has not. Types of numbers whose names are Python's too are not in `__all__`.
+_TORCH_FUNCTIONS = (
+    "bernoulli bmm cat chunk clamp flatten from_numpy gather index_select inference_mode is_tensor manual_seed "
+    "masked_fill mm multinomial numel permute rand rand_like randint randn randn_like randperm repeat_interleave rsqrt "
+    "set_grad_enabled topk unbind unsqueeze "
+)
+_TORCH_DTYPES = (
+    "bfloat16 bool complex128 complex64 double float float16 float32 float64 half int int16 int32 int64 int8 long "
+    "short uint8 "
+)
+_INSIDE |= dict.fromkeys(_TORCH_FUNCTIONS.split(), "compat.torch_functions")
+_INSIDE |= dict.fromkeys(_TORCH_DTYPES.split(), "compat.torch_dtypes")
 
 _names = frozenset(__all__)
 

@@ -36,6 +36,7 @@ KNOWS: dict[str, set[str]] = {
     "linalg": {"ops"},
     "fft": {"ops"},
     "autodiff": {"ops", "autodiff"},
+    "autograd": {"autodiff"},
     "nn": {"ops", "autodiff", "profiling", "nn"},
     "optim": {"kernels", "ops", "autodiff", "optim"},
     "files": {"ops", "autodiff", "files"},

@@ -328,3 +328,77 @@ def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[...
         return result[0] if single else result
 
     return wrapped
+
+
+def gradients(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    unused: str = "error",
+) -> Any:
+    """The gradients of the sum of outputs by inputs, which are tensors of the graph that was recorded: leaves, or what was
+    computed on the way. Nothing is added to any `.grad`.
+
+    Args:
+        outputs: a tensor, or a sequence of them.
+        inputs: a tensor, or a sequence of them.
+        grad_outputs: the gradient by each output, of its shape; where it is None the output has one element, and it is 1.
+        retain_graph: keep saved arrays for another backward pass; by default as `create_graph`.
+        create_graph: record the gradients, so that they can be differentiated.
+        unused: what to give for an input that no output depends on: an "error", "none" for None, or "zeros".
+
+    Returns:
+        a gradient, or a list of them if `inputs` is a sequence.
+
+    Raises:
+        RuntimeError: no gradient flows to an input, or an earlier backward pass released the graph.
+        ValueError: a gradient by an output is missing, or of another shape.
+
+    >>> import tapenet as tn
+    >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = x**2
+    >>> tn.gradients((y**2).sum(), [x, y])
+    [Tensor([ 4., 32.]), Tensor([2., 8.])]
+    """
+    if unused not in ("error", "none", "zeros"):
+        raise ValueError(f"tn.gradients: unused={unused!r} must be 'error', 'none' or 'zeros'")
+    ends: list[Tensor] = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outs: list[Tensor] = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    seeds = [None] * len(outs) if grad_outputs is None else grad_outputs
+    seeds = list(seeds) if isinstance(seeds, (list, tuple)) else [seeds]
+    if len(seeds) != len(outs):
+        raise ValueError(f"tn.gradients: {len(seeds)} gradients for {len(outs)} outputs")
+    for i, end in enumerate(ends):
+        if not isinstance(end, Tensor) or end._node is None:
+            raise RuntimeError(
+                f"tn.gradients: no gradient flows to input {i}: give a tensor with requires_grad=True, or what is computed "
+                "from one"
+            )
+    roots = [(out._node, out._seed(g)) for out, g in zip(outs, seeds, strict=True) if out._node is not None]
+    captures = local.state.tape is not None and local.state.tape.captures
+    keeps = create_graph if retain_graph is None else retain_graph
+    nodes: list[Node] = [end._node for end in ends if end._node is not None]
+    # A pass stops where it comes to an input: what was computed from another one has a pass of its own.
+    passes = [set(nodes)] if all(type(node) is Leaf for node in nodes) else [{node} for node in dict.fromkeys(nodes)]
+    found: dict[Any, Any] = {}
+    lost: driver.Lost = []
+    for i, only in enumerate(passes):
+        found |= driver.run(
+            [(node, g if create_graph or captures else g._data) for node, g in roots],
+            tensor=Tensor, release=not keeps and i == len(passes) - 1, create_graph=create_graph, only=only, lost=lost,
+        )  # fmt: skip
+    driver.warn_of_lost(lost)
+    made: list[Tensor | None] = []
+    for i, (end, node) in enumerate(zip(ends, nodes, strict=True)):
+        if node not in found and unused != "zeros":
+            if unused == "error":
+                raise RuntimeError(
+                    f"tn.gradients: no output depends on input {i}, of shape {end.shape}; unused='none' or 'zeros' allows that"
+                )
+            made.append(None)
+            continue
+        made.append(_Run._gradient(end, found.get(node)))
+    return made[0] if isinstance(inputs, Tensor) else made

@@ -26,6 +26,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
 from tapenet.ops.sequences import refilled
 from tapenet.ops.signatures import by_name, check_keywords
+from tapenet.ops.torch_names import SIZES
 from tapenet.ops.tracebacks import hide
 
 if TYPE_CHECKING:
@@ -290,7 +291,7 @@ def _respelt(
     Raises:
         TypeError: it failed for a name that nobody knows.
     """
-    if not isinstance(error, TypeError) or not kwargs:
+    if not isinstance(error, TypeError) or not (kwargs or function.name in SIZES):
         return None
     call = named.of_derived(function, args, kwargs) if is_own(function) else None
     if call is None:

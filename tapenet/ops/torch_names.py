@@ -48,6 +48,10 @@ OF: dict[str, dict[str, int]] = {
 }
 
 
+#: Functions that take lengths one by one in PyTorch, `zeros(2, 3)`.
+SIZES = frozenset({"empty", "ones", "zeros"})
+
+
 class Option(NamedTuple):
     """An argument of PyTorch's that none here answers to.
 
@@ -157,6 +161,8 @@ def spelt(
     """
     names = [n for n, _ in parameters]
     given = list(args)
+    if name in SIZES and len(args) > 1 and all(isinstance(n, int) and not isinstance(n, bool) for n in args):
+        given = [args]
     kept = {n: value for n, value in kwargs.items() if n in names}
     around: dict[str, Any] = {}
     unknown = {n: value for n, value in kwargs.items() if n not in names}
@@ -173,7 +179,7 @@ def spelt(
             around[theirs] = value
         else:
             kept[theirs] = value
-    return None if unknown.keys() <= kept.keys() else Spelt(tuple(given), kept, around)
+    return None if unknown.keys() <= kept.keys() and len(given) == len(args) else Spelt(tuple(given), kept, around)
 
 
 def _changes_nothing(name: str, theirs: str, value: Any) -> bool:

@@ -1,9 +1,9 @@
 """How parameters are updated: optimizers, learning rates as functions of the step, clipping of gradients, averages."""
 
+from tapenet.autodiff.clipping import clip_grad_norm, clip_grad_value
 from tapenet.optim import lr_scheduler
 from tapenet.optim.accumulation import accumulate
 from tapenet.optim.averaging import Averaged, update_bn
-from tapenet.optim.clipping import clip_grad_norm, clip_grad_value
 from tapenet.optim.exporting import to_torch
 from tapenet.optim.master import MasterWeights
 from tapenet.optim.optimizer import Optimizer

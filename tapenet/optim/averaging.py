@@ -12,12 +12,12 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import mutation
 from tapenet.autodiff.capture import Capture, capturing
+from tapenet.autodiff.parameters import Parameters, named_parameters
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import WIDE, is_inexact, is_low
 from tapenet.optim.groups import check_range
-from tapenet.optim.parameters import Parameters, named_parameters
 
 
 class Averaged:

@@ -11,10 +11,11 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff import updaters
 from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.parameters import Parameters, named_parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import WIDE, is_low, rounded, widened
 from tapenet.optim.optimizer import Optimizer
-from tapenet.optim.parameters import Parameters, arranged, named_parameters
+from tapenet.optim.parameters import arranged
 
 
 class MasterWeights:

@@ -18,6 +18,7 @@ from tapenet import ops
 from tapenet.autodiff import tape, updaters
 from tapenet.autodiff.alike import Same
 from tapenet.autodiff.capture import Capture, capturing
+from tapenet.autodiff.parameters import Parameters, Position, named_parameters
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf, bump, local
 from tapenet.autodiff.tensor import Tensor
@@ -27,7 +28,7 @@ from tapenet.ops.tracebacks import boundary
 from tapenet.optim.foreign import is_torchs, translated
 from tapenet.optim.groups import BASE_RATE, Group, ParamGroup, check_parameter, check_rate, check_wide
 from tapenet.optim.hooks import INSIDE, Hooked
-from tapenet.optim.parameters import Parameters, Position, arranged, named_parameters
+from tapenet.optim.parameters import arranged
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Slot, Storage, segments
 from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_switches

@@ -9,10 +9,10 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.clipping import scale_gradient
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError
 from tapenet.ops.low import WIDE, is_low
-from tapenet.optim.clipping import scale_gradient
 
 #: What an optimizer's gradients were found to be since the last `update`.
 _FINITE, _NOT_FINITE, _STEPPED = "finite", "not finite", "stepped"

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.reductions.runs import dot
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
-from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import check_not_negative, decoupled, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
-from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import (
     check_betas,
     check_not_negative,

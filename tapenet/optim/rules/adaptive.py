@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import Optimizer, State
-from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import check_not_negative, common, gradient
 from tapenet.optim.schedules import Schedule
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import CaptureError
 from tapenet.optim.foreign import is_torchs
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import check_not_negative
 from tapenet.optim.rules.line_search import Point, strong_wolfe
 from tapenet.optim.schedules import Schedule

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
-from tapenet.optim.parameters import Parameters
 from tapenet.optim.rules.common import check_not_negative, decoupled, gradient, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole import WholeOptimizer

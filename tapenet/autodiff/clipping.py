@@ -10,15 +10,15 @@ import numpy as np
 
 from tapenet.autodiff import mutation
 from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.parameters import Parameters, named_parameters
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import widened
 from tapenet.ops.reductions.runs import dot
-from tapenet.optim.parameters import Parameters, named_parameters
 
 
-def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0) -> Any:
+def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = True) -> Any:
     """Scale all gradients by one factor, so that the norm of them all together is at most `max_norm`.
 
     The factor is min(1, max_norm / (norm + 1e-6)), as in PyTorch. Gradients are scaled in place; one that is
@@ -28,6 +28,7 @@ def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0) 
         params: tensors, (name, tensor) pairs or a module; those without a gradient are skipped.
         max_norm: the limit.
         norm_type: p of the p-norm; may be `math.inf`, for the largest magnitude.
+        error_if_nonfinite: False scales by the factor that comes of a norm that is not finite, 0 or nan.
 
     Returns:
         the norm before scaling, a float. While a step is being captured it is a tensor, and nothing is raised
@@ -47,27 +48,39 @@ def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0) 
     """
     if not max_norm > 0 or not norm_type > 0:
         raise ValueError(f"clip_grad_norm: max_norm={max_norm} and norm_type={norm_type} must be above 0")
-    found = _with_gradient(params, "clip_grad_norm")
+    found = with_gradient(params, "clip_grad_norm")
     if not found:
         return 0.0
     total: Any
     factor: Any
     if capturing() is not None:
         with no_grad():
-            total = _recorded_norm([grad for _, _, grad in found], norm_type)
+            total = recorded_norm([grad for _, _, grad in found], norm_type)
             factor = np.minimum(max_norm / (total + 1e-6), 1.0)
     else:
-        total = _norm((grad._data for _, _, grad in found), norm_type)
-        if not math.isfinite(total):
+        total = total_norm([grad._data for _, _, grad in found], norm_type)
+        if error_if_nonfinite and not math.isfinite(total):
             _refuse(found, "clip_grad_norm")
-            # All are finite, and their powers overflow.
-            largest = max(float(np.max(np.abs(grad._data), initial=0.0)) for _, _, grad in found)
-            total = largest * _norm((grad._data.astype(float) / largest for _, _, grad in found), norm_type)
         factor = max_norm / (total + 1e-6)
         if factor >= 1:
             return total
-    for _, param, grad in found:
-        scale_gradient(param, grad, factor, "clip_grad_norm")
+    scale_all(found, factor)
+    return total
+
+
+def scale_all(found: Found, factor: Any) -> None:
+    """Multiply gradients by one factor."""
+    with np.errstate(invalid="ignore"):  # infinite times 0, where that is asked for
+        for _, param, grad in found:
+            scale_gradient(param, grad, factor, "clip_grad_norm")
+
+
+def total_norm(arrays: list[Any], norm_type: float) -> float:
+    """The p-norm of arrays together, also where their powers overflow."""
+    total = _norm(arrays, norm_type)
+    if math.isinf(total) and all(np.isfinite(g).all() for g in arrays):
+        largest = max(float(np.max(np.abs(g), initial=0.0)) for g in arrays)
+        total = largest * _norm((g.astype(float) / largest for g in arrays), norm_type)
     return total
 
 
@@ -91,7 +104,7 @@ def clip_grad_value(params: Parameters, value: float) -> None:
     """
     if not value > 0:
         raise ValueError(f"clip_grad_value: value={value} must be above 0")
-    found = _with_gradient(params, "clip_grad_value")
+    found = with_gradient(params, "clip_grad_value")
     if capturing() is None:
         _refuse(found, "clip_grad_value")
     for _, param, grad in found:
@@ -114,10 +127,11 @@ def scale_gradient(param: Tensor, grad: Tensor, factor: Any, by: str) -> Tensor:
 
 
 #: Name of a parameter, the parameter, its gradient.
-_Found = list[tuple[str, Tensor, Tensor]]
+Found = list[tuple[str, Tensor, Tensor]]
 
 
-def _with_gradient(params: Parameters, who: str) -> _Found:
+def with_gradient(params: Parameters, who: str) -> Found:
+    """Those of the parameters that have a gradient. A captured step reads the gradients."""
     named = named_parameters(params, who)
     capture = capturing()
     if capture is not None:
@@ -142,13 +156,14 @@ def _norm(grads: Iterable[Any], norm_type: float) -> float:
         return float(sum(float(np.sum(np.abs(widened(g)) ** norm_type)) for g in grads) ** (1 / norm_type))
 
 
-def _recorded_norm(grads: list[Tensor], norm_type: float) -> Any:
+def recorded_norm(grads: list[Tensor], norm_type: float) -> Any:
+    """The p-norm of tensors together, as ops of a step that is being captured."""
     if norm_type == math.inf:
         return np.max(np.stack([np.max(np.abs(g), initial=0.0) for g in grads]))
     return sum(np.sum(np.abs(g) ** norm_type) for g in grads) ** (1 / norm_type)
 
 
-def _refuse(found: _Found, who: str) -> None:
+def _refuse(found: Found, who: str) -> None:
     """Raise if a gradient is not finite."""
     bad = [(name, grad._data) for name, _, grad in found if not np.isfinite(grad._data).all()]
     if not bad:

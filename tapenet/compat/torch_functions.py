@@ -1,0 +1,407 @@
+"""Functions that PyTorch has and NumPy has not, in `tn` under PyTorch's names and with its arguments: `tn.cat`, `tn.randn`.
+
+Names that NumPy has too mean what they mean there; see "Coming from PyTorch". What is made here without a dtype is float32,
+as in PyTorch. `rng=` is a generator or an integer, as everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from tapenet import ops
+from tapenet.autodiff.making import asarray
+from tapenet.autodiff.switches import enable_grad, no_grad
+from tapenet.autodiff.tensor import Tensor
+from tapenet.ops import random
+from tapenet.ops.low import dtype_of
+from tapenet.ops.shapes.making import check_device
+
+Rng = np.random.Generator | int | None
+
+
+class TopK(NamedTuple):
+    """What `topk` gives."""
+
+    values: Any
+    indices: Any
+
+
+# -- joining, cutting, shapes --------------------------------------------------------------------------------------
+
+
+def cat(tensors: Sequence[Any], dim: int = 0) -> Any:
+    """Tensors joined along an axis; `tn.concat`.
+
+    >>> import tapenet as tn
+    >>> tn.cat([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
+    Tensor([1., 2., 3.])
+    """
+    return ops.concat(list(tensors), axis=dim)
+
+
+def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
+    """A tensor in `chunks` pieces along an axis, all but the last of the same length; fewer where it is short.
+
+    >>> import tapenet as tn
+    >>> [len(part) for part in tn.chunk(tn.tensor([1.0, 2.0, 3.0, 4.0, 5.0]), 2)]
+    [3, 2]
+    """
+    length = np.shape(input)[dim]
+    size = max(1, -(-length // chunks))
+    return tuple(np.split(asarray(input), range(size, max(length, 1), size), axis=dim))
+
+
+def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
+    """The slices along an axis, without it; `tn.unstack`.
+
+    >>> import tapenet as tn
+    >>> tn.unbind(tn.tensor([[1.0], [2.0]]))
+    (Tensor([1.]), Tensor([2.]))
+    """
+    return tuple(ops.unstack(asarray(input), axis=dim))
+
+
+def unsqueeze(input: Any, dim: int) -> Any:
+    """A new axis of length 1; `tn.expand_dims`.
+
+    >>> import tapenet as tn
+    >>> tn.unsqueeze(tn.tensor([1.0, 2.0]), 1).shape
+    (2, 1)
+    """
+    return ops.expand_dims(asarray(input), dim)
+
+
+def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
+    """The axes from one to another made one, in row-major order.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.flatten(np.zeros((2, 3, 4)), 1).shape
+    (2, 12)
+    """
+    x = asarray(input)
+    if not x.ndim:
+        return ops.reshape(x, (1,))
+    first, last = (range(x.ndim)[axis] for axis in (start_dim, end_dim))
+    if first > last:
+        raise ValueError(f"flatten: start_dim={start_dim} comes after end_dim={end_dim} in the shape {x.shape}")
+    return ops.reshape(x, (*x.shape[:first], math.prod(x.shape[first : last + 1]), *x.shape[last + 1 :]))
+
+
+def permute(input: Any, dims: Sequence[int]) -> Any:
+    """The axes in another order; `tn.transpose`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.permute(np.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
+    return ops.transpose(asarray(input), tuple(dims))
+
+
+def repeat_interleave(input: Any, repeats: Any, dim: int | None = None) -> Any:
+    """Each element, or slice along an axis, several times; `tn.repeat`.
+
+    >>> import tapenet as tn
+    >>> tn.repeat_interleave(tn.tensor([1.0, 2.0]), 2)
+    Tensor([1., 1., 2., 2.])
+    """
+    return ops.repeat(asarray(input), repeats, axis=dim)
+
+
+# -- choosing ------------------------------------------------------------------------------------------------------
+
+
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """`value` where the mask is true, else the input.
+
+    >>> import tapenet as tn
+    >>> tn.masked_fill(tn.tensor([1.0, 2.0]), [True, False], 0.0)
+    Tensor([0., 2.])
+    """
+    x = asarray(input)
+    return np.where(mask, value if isinstance(value, Tensor) else np.asarray(value, x.dtype), x)
+
+
+def index_select(input: Any, dim: int, index: Any) -> Any:
+    """The slices along an axis at these places; `tn.take`.
+
+    >>> import tapenet as tn
+    >>> tn.index_select(tn.tensor([[1.0, 2.0, 3.0]]), 1, [2, 0])
+    Tensor([[3., 1.]])
+    """
+    return np.take(asarray(input), index, axis=dim)
+
+
+def gather(input: Any, dim: int, index: Any) -> Any:
+    """out[i, j, ...] = input[index[i, j, ...], j, ...] for `dim` 0, and so on: `tn.take_along_axis`, where the index may be
+    shorter than the input along other axes too.
+
+    >>> import tapenet as tn
+    >>> tn.gather(tn.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, [[1], [0]])
+    Tensor([[2.],
+            [3.]])
+    """
+    x: Any = asarray(input)
+    at: Any = asarray(index)
+    axis = range(x.ndim)[dim]
+    cut = tuple(slice(None) if k == axis else slice(n) for k, n in enumerate(at.shape))
+    return np.take_along_axis(x[cut], at, axis)
+
+
+def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> TopK:
+    """The `k` largest or smallest elements along an axis, and where they are, the first best. They are always sorted; of
+    equals that of the lower index comes first.
+
+    >>> import tapenet as tn
+    >>> tn.topk(tn.tensor([1.0, 3.0, 2.0]), 2)
+    TopK(values=Tensor([3., 2.]), indices=Tensor([1, 2], dtype=int64))
+    """
+    x: Any = asarray(input)
+    if not 0 <= k <= x.shape[dim]:
+        raise ValueError(f"topk: k={k} of an axis of length {x.shape[dim]}")
+    turned = np.moveaxis(x, dim, -1)
+    order = np.argsort(-turned if largest else turned, axis=-1, kind="stable")[..., :k]
+    return TopK(*(np.moveaxis(t, -1, dim) for t in (np.take_along_axis(turned, order, -1), order)))
+
+
+def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+    """Limited to [min, max]; `tn.clip`.
+
+    >>> import tapenet as tn
+    >>> tn.clamp(tn.tensor([-1.0, 2.0]), min=0.0)
+    Tensor([0., 2.])
+    """
+    return ops.clip(asarray(input), min, max)
+
+
+def rsqrt(input: Any) -> Any:
+    """1 / √input.
+
+    >>> import tapenet as tn
+    >>> tn.rsqrt(tn.tensor([4.0]))
+    Tensor([0.5])
+    """
+    return 1.0 / ops.sqrt(asarray(input))
+
+
+# -- products ------------------------------------------------------------------------------------------------------
+
+
+def mm(input: Any, mat2: Any) -> Any:
+    """The product of two matrices.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.mm(np.ones((2, 3)), np.ones((3, 1))).shape
+    (2, 1)
+    """
+    return _product("mm", 2, input, mat2)
+
+
+def bmm(input: Any, mat2: Any) -> Any:
+    """The products of two batches of matrices.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.bmm(np.ones((5, 2, 3)), np.ones((5, 3, 1))).shape
+    (5, 2, 1)
+    """
+    return _product("bmm", 3, input, mat2)
+
+
+def _product(name: str, axes: int, a: Any, b: Any) -> Any:
+    a, b = asarray(a), asarray(b)
+    if not a.ndim == b.ndim == axes or a.shape[:-2] != b.shape[:-2]:
+        raise ValueError(
+            f"{name} takes two arrays of {axes} axes and of one batch, not {a.shape} and {b.shape}; use tn.matmul"
+        )
+    return ops.matmul(a, b)
+
+
+# -- random numbers ------------------------------------------------------------------------------------------------
+
+
+def manual_seed(seed: int) -> None:
+    """Begin the generator of the process anew; `tn.random.seed`. The numbers are NumPy's, not PyTorch's.
+
+    >>> import tapenet as tn
+    >>> tn.manual_seed(0)
+    """
+    random.seed(seed)
+
+
+def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """Lengths given one by one, or all in one."""
+    given = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    return tuple(map(operator.index, given))
+
+
+def _drawn(who: str, array: Any, device: Any, requires_grad: bool) -> Tensor:
+    check_device(who, device)
+    made = asarray(array)
+    return made.requires_grad_() if requires_grad else made
+
+
+def _float(dtype: DTypeLike | None) -> Any:
+    return np.float32 if dtype is None else dtype_of(dtype)
+
+
+def rand(
+    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False, rng: Rng = None
+) -> Tensor:
+    """Numbers spread evenly over [0, 1).
+
+    >>> import tapenet as tn
+    >>> tn.rand(2, 3).shape
+    (2, 3)
+    """
+    return _drawn("rand", random.uniform(size=_shape(size), dtype=_float(dtype), rng=rng), device, requires_grad)
+
+
+def randn(
+    *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False, rng: Rng = None
+) -> Tensor:
+    """Numbers from N(0, 1).
+
+    >>> import tapenet as tn
+    >>> tn.randn(2, 3).dtype
+    dtype('float32')
+    """
+    return _drawn("randn", random.normal(size=_shape(size), dtype=_float(dtype), rng=rng), device, requires_grad)
+
+
+def rand_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None) -> Tensor:
+    """`rand` of the shape and dtype of the input.
+
+    >>> import tapenet as tn
+    >>> tn.rand_like(tn.tensor([1.0, 2.0])).shape
+    (2,)
+    """
+    x = asarray(input)
+    return rand(*x.shape, dtype=x.dtype if dtype is None else dtype, device=device, rng=rng)
+
+
+def randn_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None) -> Tensor:
+    """`randn` of the shape and dtype of the input.
+
+    >>> import tapenet as tn
+    >>> tn.randn_like(tn.tensor([1.0, 2.0])).dtype
+    dtype('float64')
+    """
+    x = asarray(input)
+    return randn(*x.shape, dtype=x.dtype if dtype is None else dtype, device=device, rng=rng)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None
+) -> Tensor:
+    """Whole numbers from `low` to `high` - 1: `randint(low, high, size)`, or `randint(high, size)` from 0.
+
+    >>> import tapenet as tn
+    >>> tn.randint(1, (2,)).tolist()
+    [0, 0]
+    """
+    if size is None:
+        low, high, size = 0, low, high
+    numbers = random.integers(low, high, _shape((size,)), np.int64 if dtype is None else dtype_of(dtype), rng)
+    return _drawn("randint", numbers, device, False)
+
+
+def randperm(n: int, *, device: Any = None, rng: Rng = None) -> Tensor:
+    """The numbers 0 to n - 1 in random order.
+
+    >>> import tapenet as tn
+    >>> sorted(tn.randperm(3).tolist())
+    [0, 1, 2]
+    """
+    return _drawn("randperm", random.permutation(n, rng), device, False)
+
+
+def bernoulli(input: Any, *, rng: Rng = None) -> Tensor:
+    """1 with the probability that each element of the input is, else 0.
+
+    >>> import tapenet as tn
+    >>> tn.bernoulli(tn.tensor([0.0, 1.0]))
+    Tensor([0., 1.])
+    """
+    p = asarray(input)
+    with no_grad():
+        drawn: Tensor = ops.astype(rand_like(p, rng=rng) < p, p.dtype)
+        return drawn
+
+
+def multinomial(input: Any, num_samples: int, replacement: bool = False, *, rng: Rng = None) -> Tensor:
+    """Indices drawn by weights, which need not sum to 1: of a vector, or of each row of a matrix. Without replacement they are
+    different.
+
+    Drawn as the largest of log weight plus Gumbel's noise, which is this distribution, with and without replacement
+    (Kool et al. 2019, "Stochastic beams and where to find them").
+
+    >>> import tapenet as tn
+    >>> tn.multinomial(tn.tensor([0.0, 3.0]), 2, replacement=True).tolist()
+    [1, 1]
+    """
+    with no_grad():
+        weights = asarray(input).detach()
+        possible = weights.shape[-1] if replacement else (weights > 0).sum(axis=-1)
+        if not isinstance(possible, int) and bool((possible < num_samples).any()):
+            raise ValueError(f"multinomial: num_samples={num_samples} different ones of fewer weights above 0")
+        shape = (*weights.shape[:-1], num_samples if replacement else 1, weights.shape[-1])
+        noise = -np.log(-np.log(random.uniform(np.finfo(float).tiny, 1.0, shape, rng=rng)))
+        with np.errstate(divide="ignore"):
+            scores = np.log(weights)[..., None, :] + noise
+        if replacement:
+            return asarray(np.argmax(scores, axis=-1))
+        return topk(scores[..., 0, :], num_samples).indices  # type: ignore[no-any-return]
+
+
+# -- switches and questions ----------------------------------------------------------------------------------------
+
+
+def set_grad_enabled(mode: bool) -> Any:
+    """`tn.enable_grad()` or `tn.no_grad()`, by a flag: for a `with`, or around a function.
+
+    >>> import tapenet as tn
+    >>> with tn.set_grad_enabled(False):
+    ...     tn.is_grad_enabled()
+    False
+    """
+    return enable_grad() if mode else no_grad()
+
+
+def inference_mode(mode: bool = True) -> Any:
+    """`tn.no_grad()` under another of PyTorch's names."""
+    return set_grad_enabled(not mode)
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether it is a tensor.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.is_tensor(tn.tensor(1.0)), tn.is_tensor(np.ones(1))
+    (True, False)
+    """
+    return isinstance(obj, Tensor)
+
+
+def from_numpy(array: Any) -> Tensor:
+    """A tensor around an array, which the two share; `tn.asarray`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.from_numpy(np.zeros(2))
+    Tensor([0., 0.])
+    """
+    return asarray(array)
+
+
+def numel(input: Any) -> int:
+    """The number of elements.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.numel(np.zeros((2, 3)))
+    6
+    """
+    return int(np.size(input))
