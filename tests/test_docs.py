@@ -18,6 +18,7 @@ import tapenet
 import tapenet.autodiff.control_ops
 import tapenet.ops
 from tapenet import nn, optim
+from tapenet.metrics.resolve import NAMES as NAMES_OF_METRICS
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
@@ -188,6 +189,14 @@ def test_every_initialiser_is_in_the_mathematics() -> None:
 
 def test_every_optimizer_and_schedule_is_on_its_page() -> None:
     assert not missing([name for name in optim.__all__ if name != "Schedule"], "optimizers.md")
+
+
+def test_every_metric_is_on_its_page_by_its_name() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
+    assert not [
+        name for name in tapenet.metrics.__all__ if not re.search(rf"`(metrics\.)?{name}\b", text) and name != "resolve"
+    ]
+    assert not [name for name in NAMES_OF_METRICS if f'"{name}"' not in text]
 
 
 # -- formulas ----------------------------------------------------------------------------------------------------
