@@ -493,6 +493,48 @@ def calls(torch: Any, name: str, function: Any, *names: str) -> Iterator[Call]:
     yield from _taken(torch, function, FURTHER.get(name, []))
 
 
+#: What methods are called with on the tensors there, beside what their signatures say.
+_ROWS = np.array([0, 1])
+METHODS: dict[str, list[Arguments]] = {
+    "transpose": [((0, 1), {}), ((1, 0), {})],
+    "reshape": [((2, 8), {}), (((2, 8),), {})],
+    "repeat": [((2,), {}), ((2, 1), {})],
+    "flatten": [((1,), {})],
+    "max": [((1, True), {})],
+    "sum": [((1, True), {})],
+    "put": [((np.array([0]), np.array([5.0])), {})],
+    "__getitem__": [
+        ((i,), {}) for i in (0, slice(1, 3), (0, 1), (slice(None), [0, 1]), (None, 0), (..., 0), [0, 1], _ROWS)
+    ],
+    "__contains__": [((1.0,), {})],
+    **_each(
+        ["__add__", "__sub__", "__rsub__", "__mul__", "__truediv__", "__floordiv__", "__mod__", "__pow__"],
+        [((2,), {}), ((2.0,), {})],
+    ),
+    **_each(["__matmul__", "__eq__", "__lt__", "__and__"], [((_SQUARE,), {}), ((_WHOLE,), {})]),
+    **_each(["__neg__", "__abs__", "__invert__", "__len__"], [((), {})]),
+}
+TENSORS = (_SQUARE, _WHOLE, _IMAGES[0], _SQUARE.astype(np.float32), _SQUARE > 0)
+
+
+def method_calls(torch: Any, name: str) -> Iterator[Call]:
+    """Calls of a tensor's method that PyTorch takes; the tensor is the first argument."""
+    method = getattr(torch.Tensor, name)
+    made: list[Arguments] = [((), {}), *METHODS.get(name, [])]
+    for signature in [] if name.startswith("_") else signatures(method, name):
+        required = [p.name for p in signature if p.required]
+        for option in [None, *(p.name for p in signature if not p.required)]:
+            chosen = [*required, *([] if option is None else [option])]
+            if all(VALUES.get(n) is not None for n in chosen):
+                made.append(((), {n: VALUES[n] for n in chosen}))
+        for count in range(1, len(signature) + 1):
+            names = [p.name for p in signature[:count]]
+            if all(VALUES.get(n) is not None for n in names):
+                made.append((tuple(VALUES[n] for n in names), {}))
+    for x in TENSORS:
+        yield from _taken(torch, method, [((x, *args), kwargs) for args, kwargs in made])
+
+
 def _taken(torch: Any, function: Any, made: list[Arguments]) -> Iterator[Call]:
     def given(value: Any) -> Any:
         return converted(value, torch.from_numpy, lambda d: getattr(torch, np.dtype(d).name))

@@ -59,7 +59,7 @@ class Difference(NamedTuple):
 _WIDE = ("float64", "complex128")
 #: Functions that may give float64 where PyTorch's give float32.
 _WIDENING = (
-    "acos acosh add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh copysign "
+    "acos acosh add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh clip copysign "
     "corrcoef cos cosh cov deg2rad divide erf exp exp2 expm1 floor_divide fmax fmin fmod hardtanh hypot i0 inner kron "
     "ldexp log log10 log1p log2 logaddexp logaddexp2 maximum minimum multiply nextafter power rad2deg reciprocal "
     "relu6 remainder sigmoid sin sinc sinh softsign sqrt subtract tan tanh tanhshrink fft.fft fft.fft2 fft.fftn "
@@ -67,7 +67,7 @@ _WIDENING = (
 )
 _OPERATORS = (
     "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __pow__ __rpow__ "
-    "__floordiv__ __rfloordiv__ __mod__ __rmod__"
+    "__floordiv__ __rfloordiv__ __mod__ __rmod__ clip"
 )
 
 

@@ -17,7 +17,8 @@ from tapenet.compat.differences import DIFFERENCES
 from tapenet.ops.op import Op
 from tapenet.ops.protocol import _names
 from tapenet.ops.torch_names import spelt
-from tests.torch_calls import Pair, calls, converted, pairs, same, signatures
+from tests.torch_calls import METHODS as FURTHER_METHODS
+from tests.torch_calls import Pair, calls, converted, method_calls, pairs, same, signatures
 
 X = tn.tensor([[1.0, -2.0], [3.0, 4.0]], requires_grad=True)
 
@@ -276,3 +277,33 @@ def test_calls_give_what_torch_gives(pair: Pair) -> None:
             differs.append(repr(call))
     warned = any(pair.title.removeprefix("F.") in d.functions.split() for d in DIFFERENCES)
     assert not differs or warned or any(pair.title in names.split() for names in UNWARNED.values()), differs
+
+
+#: Methods and operators that give something else, and of which `tn.testing.porting` does not warn.
+UNWARNED_METHODS = {"__pow__ of booleans: int8 and int64": "__pow__"}
+METHODS = [
+    name
+    for name in sorted(dir(tn.Tensor))
+    if callable(getattr(tn.Tensor, name)) and callable(getattr(torch.Tensor, name, None))
+    and (name in FURTHER_METHODS or not name.startswith("_"))
+    and name not in ("backward", "numpy", "register_hook", "requires_grad_", "retain_grad")
+]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", METHODS)
+def test_methods_give_what_torchs_give(name: str) -> None:
+    """Or fail, or are known to give something else; and leave the tensor as PyTorch leaves it."""
+    differs = []
+    for call in method_calls(torch, name):
+        args = [converted(a, tn.tensor) for a in call.args]
+        try:
+            found = getattr(tn.Tensor, name)(*args, **{n: converted(a, tn.tensor) for n, a in call.kwargs.items()})
+        except Exception:  # loud: a method of NumPy's
+            continue
+        kept = args[0].dtype == call.args[0].dtype and np.array_equal(args[0].numpy(), call.args[0])
+        if not (same(found, call.result) and kept):
+            differs.append(repr(call))
+    warned = any(name in d.methods.split() for d in DIFFERENCES) or name in UNWARNED_METHODS.values()
+    assert not differs or warned, differs
