@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from tests.benchmarks.layers.report import page
 from tests.benchmarks.layers.workloads import WORKLOADS
+from tests.benchmarks.loader import candidates
 from tests.benchmarks.side_by_side import memory
 from tests.benchmarks.side_by_side.measure import disagreements, ratio
 from tests.benchmarks.side_by_side.tasks import Bound
@@ -76,6 +78,21 @@ def test_layers_do_the_same_work_in_each_library(name: str) -> None:
         assert all(abs(last[0] / first[0] - 1) > 2e-3 for first, _, last in found.values()), found
 
 
+@pytest.mark.parametrize("work", ["arrays", "images", "records"])
+def test_loaders_give_the_same_samples(work: str) -> None:
+    pytest.importorskip("torch")
+    found = {}
+    for name, loader in candidates(work, 150).items():
+        if "processes" not in name:
+            batches = [batch.values() if isinstance(batch, dict) else batch for batch in loader]
+            assert [len(part) for batch in batches for part in batch][-1] == 150 % 64
+            found[name] = sum(
+                float(np.asarray(part, np.float64).sum()) for batch in batches for part in list(batch)[:2]
+            )
+    assert len(found) > 2
+    assert all(abs(total / found["tapenet"] - 1) < 1e-6 for total in found.values()), found
+
+
 @pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("layers*.json")), ids=lambda file: file.name)
 def test_the_page_on_layers_shows_what_was_measured(file: Path) -> None:
     found = json.loads(file.read_text(encoding="utf-8"))
@@ -90,7 +107,8 @@ def test_the_peak_of_memory_is_what_was_held_at_once() -> None:
     program = """if True:
         import numpy as np
 
-        from tests.benchmarks.side_by_side import memory
+        from tests.benchmarks.loader import candidates
+from tests.benchmarks.side_by_side import memory
 
         before = memory.settled()
         for _ in range(2):

@@ -218,8 +218,12 @@ class DataLoader(Generic[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:
         # Begun here, not in a generator's first step: loops get their epochs in the order they were begun.
-        self._position = self._position.begin()
-        return self._loop(self._position)
+        place = self._position = self._position.begin()
+        if hasattr(self._order, "state_dict"):
+            if place.inner is not None:
+                self._order.load_state_dict(place.inner)
+            place.inner = self._order.state_dict()
+        return self._loop(place)
 
     def _loop(self, place: Position) -> Generator[Batch, None, None]:
         tasks = self._read(self.dataset, place) if isinstance(self.dataset, Stream) else self._tasks(place)
@@ -272,13 +276,8 @@ class DataLoader(Generic[Batch]):
         self.close()
 
     def _tasks(self, place: Position) -> Iterator[tuple[Task, Any]]:
-        """The batches of an epoch that are still to be made, and what is to be kept as the sampler's state."""
-        order, before = self._order, 0
-        if hasattr(order, "state_dict"):
-            if place.inner is not None:
-                order.load_state_dict(place.inner)
-            place.inner = order.state_dict()
-        begin, inner = place.batches, place.inner
+        """The batches of an epoch that are still to be made, and what stays the sampler's state during it."""
+        before, begin, inner = 0, place.batches, place.inner
         for number, samples in enumerate(self._numbers(np.random.default_rng((self._seed, place.epoch)))):
             if number >= begin:
                 yield Task(self._seed, place.epoch, number, before, samples), inner
@@ -330,13 +329,10 @@ class DataLoader(Generic[Batch]):
         A stream's iterator or a sampler with a `state_dict()` of its own adds that.
         """
         place = self._position
-        return {
-            "epoch": place.epoch,
-            "batches": place.batches,
-            "seed": self._seed,
-            "inner": place.inner,
-            **self._settings(),
-        }
+        inner = place.inner
+        if not place.begun and inner is None and hasattr(self._order, "state_dict"):
+            inner = self._order.state_dict()
+        return {"epoch": place.epoch, "batches": place.batches, "seed": self._seed, "inner": inner, **self._settings()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Let the next loop go on where the saved one was.

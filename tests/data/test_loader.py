@@ -328,13 +328,16 @@ class TestResuming:
             def load_state_dict(self, state: Any) -> None:
                 self.rng.bit_generator.state = state
 
-        saved, resumed = (DataLoader(np.arange(10), 2, sampler=Drawn(seed)) for seed in (0, 1))
-        list(saved)
-        loop = iter(saved)
-        next(loop)
-        state = saved.state_dict()
-        resumed.load_state_dict(state)
-        assert epochs(resumed) == [[flat(batch) for batch in loop], *epochs(saved, 1)]
+        expected = epochs(DataLoader(np.arange(10), 2, sampler=Drawn(0)), 4)
+        for stop in (None, 0, 1, 3):
+            saved, resumed = (DataLoader(np.arange(10), 2, sampler=Drawn(seed)) for seed in (0, 1))
+            list(saved)
+            if stop is not None:
+                loop = iter(saved)
+                assert [flat(next(loop)) for _ in range(stop)] == expected[1][:stop]
+            resumed.load_state_dict(saved.state_dict())
+            assert resumed.state_dict() == saved.state_dict()
+            assert epochs(resumed, 3) == [expected[1][stop or 0 :], *expected[2:]]
 
     @pytest.mark.parametrize(
         ("change", "message"),

@@ -23,6 +23,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tapenet as tn
+from tapenet import nn, optim
 from tapenet.data import ArrayDataset, DataLoader, Dataset, Subset
 from tapenet.data.channel import Channel
 from tapenet.data.threads import Threads
@@ -105,6 +107,10 @@ def fails_at_5(sample: int) -> int:
     if sample == 5:
         raise KeyError("not this one")
     return sample
+
+
+def noisy_row(row: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    return row + rng.normal(size=4).astype(np.float32), row[:1]
 
 
 def numbers(count: int, function: Callable[..., Any]) -> Dataset[Any]:
@@ -541,3 +547,35 @@ class TestMemoryMaps:
         for batch in DataLoader(mapped, 64):
             assert type(batch) is np.ndarray
             assert not np.shares_memory(batch, mapped)
+
+
+@pytest.mark.parametrize("options", [{**THREADS, "workers": 2}, {**PROCESSES, "workers": 2}])
+@pytest.mark.parametrize("stop", [5, 7])  # in the middle of an epoch, and behind its last batch
+def test_training_goes_on_with_other_workers(options: dict[str, Any], stop: int, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).random((50, 4), np.float32)
+
+    def run(folder: Path, stop: int | None, **options: Any) -> Any:
+        tn.random.seed(0)
+        net = nn.Linear(4, 1)
+        data = DataLoader(ArrayDataset(rows).map(noisy_row), 8, shuffle=True, seed=3, **options)
+
+        def give_up(state: Any) -> None:
+            if state.step == stop:
+                raise InterruptedError
+
+        tn.training.fit(
+            net,
+            tn.nn.functional.mse_loss,
+            optim.SGD(net.parameters(), lr=0.1),
+            data,
+            epochs=2,
+            callbacks=[tn.training.every_batch(give_up)],
+            checkpoint=tn.training.Checkpoint(folder, steps=1),
+            compile=False,
+            verbose=False,
+        )
+        return net.weight.numpy().tolist()
+
+    with pytest.raises(InterruptedError):
+        run(tmp_path / "stopped", stop, **options)
+    assert run(tmp_path / "stopped", None, workers=3) == run(tmp_path / "whole", None)
