@@ -103,9 +103,11 @@ class RandomCrop(Transform):
                 f"RandomCrop of {self.size} needs larger images, got {images.shape[2:]} with their padding; give a larger "
                 "padding or put Resize before it"
             )
-        tops, lefts = rng.integers(0, down + 1, len(images)), rng.integers(0, across + 1, len(images))
-        windows = np.lib.stride_tricks.sliding_window_view(images, self.size, (2, 3))
-        return windows[np.arange(len(images)), :, tops, lefts]
+        out = np.empty((*images.shape[:2], *self.size), images.dtype)
+        tops, lefts = rng.integers(0, (down + 1, across + 1), (len(images), 2)).T.tolist()
+        for image, part, top, left in zip(images, out, tops, lefts, strict=True):
+            part[:] = image[:, top : top + self.size[0], left : left + self.size[1]]
+        return out
 
 
 class RandomHorizontalFlip(Transform):

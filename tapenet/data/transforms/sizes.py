@@ -116,7 +116,10 @@ def resized(images: NDArray[Any], size: tuple[int, int], interpolation: Filter, 
     kind = np.float64 if images.dtype == np.float64 else np.float32
     values: NDArray[Any] = images.astype(kind)
     if size[1] != images.shape[3]:
-        values = values @ _weights(images.shape[3], size[1], interpolation, antialias).astype(kind).T
+        # All rows of all images in one product.
+        rows = values.reshape(-1, images.shape[3])
+        rows = rows @ _weights(images.shape[3], size[1], interpolation, antialias).astype(kind).T
+        values = rows.reshape(*images.shape[:3], size[1])
     if size[0] != images.shape[2]:
         values = _weights(images.shape[2], size[0], interpolation, antialias).astype(kind) @ values
     return like(images, values)

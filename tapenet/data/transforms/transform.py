@@ -226,5 +226,6 @@ def like(images: NDArray[Any], values: NDArray[np.floating[Any]]) -> NDArray[Any
         rounded = values
     else:
         info = np.iinfo(images.dtype)
-        rounded = np.clip(np.rint(values), info.min, info.max)
+        rounded = np.rint(values)
+        np.clip(rounded, info.min, info.max, out=rounded)
     return rounded.astype(images.dtype, copy=False)

@@ -53,7 +53,8 @@ class Normalize(Transform):
             raise ValueError(
                 f"Normalize needs one mean and std or one for each of {images.shape[1]} channels, got {self.mean}, {self.std}"
             )
-        normal: NDArray[Any] = (images - mean) / std
+        normal: NDArray[Any] = images - mean
+        normal /= std
         return normal
 
 
