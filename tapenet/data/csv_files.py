@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Unpack
 
@@ -62,7 +63,7 @@ def csv(path: str | os.PathLike[str], *, like: Table | Columns | None = None, **
     ...     _ = file.write("fifty,Rome,yes\\n")
     >>> csv("people.csv", target="rich")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    ValueError: people.csv, line 5: 'fifty' in column 'age' is no number, as the other values are; ...
+    ValueError: people.csv, line 5, column 'age': 'fifty' is no number, as the other values are; ...
     """
     file = _File(path, options)
     if like is not None:
@@ -164,13 +165,15 @@ class _File:
         self._encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
         self._no_values = frozenset(options.get("no_values", NO_VALUES))
         self._header = options.get("names") is None
+        self._first: list[str] = []
         self.names = list(options.get("names") or self._read_names())
 
     def _read_names(self) -> list[str]:
-        first = next(self._chunks(1, skip=False), None)
-        if first is None:
+        with contextlib.closing(self._chunks(1, skip=False)) as chunks:
+            self._first = next((rows[0] for rows, _ in chunks), [])
+        if not self._first:
             raise ValueError(f"{self.path} is empty; a CSV file begins with a line of column names")
-        names = [name.strip() for name in first[0][0]]
+        names = [name.strip() for name in self._first]
         if len(names) > 1 and all(_is_number(name) for name in names):
             raise ValueError(
                 f"{self.path}: the first line holds numbers ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}), where "
@@ -186,7 +189,7 @@ class _File:
                 raise ValueError(f"{self.path}: the first line names two columns {name!r}; rename one")
         return names
 
-    def _chunks(self, size: int, skip: bool) -> Iterator[tuple[list[list[str]], _Where]]:
+    def _chunks(self, size: int, skip: bool) -> Generator[tuple[list[list[str]], _Where], None, None]:
         """The rows in chunks of `size`, blank lines left out, and where they are. `skip` the line of names."""
         import csv as csv_format
 
@@ -270,9 +273,7 @@ class _File:
                     reader = readers[name] = readers[name] or self._reader(values, known)
                     found[name] = reader.read(values, where) if reader else _nothing(len(values))
                 except _Odd as odd:
-                    raise ValueError(
-                        f"{self.path}, {where.line(odd.row)}: {odd.reason.format(column=repr(name))}"
-                    ) from None
+                    raise ValueError(f"{self.path}, {where.line(odd.row)}, column {name!r}: {odd.reason}") from None
             seen += len(rows)
             yield Frame(found, len(rows), where)
         if not seen:
@@ -294,7 +295,7 @@ class _File:
         if 2 * numbers >= len(there):  # they would become categories without anybody having wished it
             raise _Odd(
                 stripped.index(there[0]),
-                f"{there[0]!r} in column {{column}} is no number, but {numbers:,} of {len(there):,} values are; name it in "
+                f"{there[0]!r} is no number, but {numbers:,} of {len(there):,} values are; name it in "
                 "no_values=[...] if it stands for a missing value, or the column in categories=[...]",
             )
         return _Categories(self._no_values, named=False)
@@ -309,9 +310,9 @@ class _File:
                 f"begins {self._delimiter.join(rows[row])[:60]!r}. Mend it, or give the right delimiter= (it is "
                 f"{self._delimiter!r})"
             )
-        if self._header and self.names in rows:
+        if self._header and self._first in rows:
             raise ValueError(
-                f"{self.path}, {where.line(rows.index(self.names))}: the names of the columns once more, as where files were "
+                f"{self.path}, {where.line(rows.index(self._first))}: the names of the columns once more, as where files were "
                 "joined; remove it"
             )
 
@@ -342,7 +343,7 @@ class _Where:
 
 
 class _Odd(Exception):
-    """A value that does not fit, in a row of a chunk; the reason has a place for the column's name."""
+    """A value that does not fit, in a row of a chunk."""
 
     def __init__(self, row: int, reason: str) -> None:
         super().__init__(reason)
@@ -383,7 +384,7 @@ class _Numbers:
             elif value.strip() not in self._no_values:
                 raise _Odd(
                     row,
-                    f"{value.strip()!r} in column {{column}} is no number, as the other values are; mend it, name it in "
+                    f"{value.strip()!r} is no number, as the other values are; mend it, name it in "
                     "no_values=[...] if it stands for a missing value, or the column in categories=[...]",
                 )
         return Column("number", numbers)

@@ -168,7 +168,7 @@ class TestChunks:
     def test_lines_are_counted_on(self, tmp_path: Path) -> None:
         text = 'a,b\n1,"x\ny"\n\n2,z\n3,z\n' + "4,z\n" * 10 + "five,z\n"
         for rows in (1, 2, 100):
-            with pytest.raises(ValueError, match=r"data\.csv, line 17: 'five' in column 'a' is no number"):
+            with pytest.raises(ValueError, match=r"data\.csv, line 17, column 'a': 'five' is no number"):
                 csv_chunks(write(tmp_path, text), rows=rows)
         with pytest.raises(ValueError, match="rows of at least 1, got 0"):
             csv_chunks(write(tmp_path, PEOPLE), rows=0)
@@ -190,13 +190,15 @@ class TestDamage:
             ("a,b\n1,2\na,b\n3,4\n", ", line 3: the names of the columns once more"),
             (
                 "a,b\n1,2\nx,4\n",
-                ", line 3: 'x' in column 'a' is no number, as the other values are; mend it, name it in no_values=",
+                ", line 3, column 'a': 'x' is no number, as the other values are; mend it, name it in no_values=",
             ),
-            ("a,b\n1,2\n1_000,4\n", ", line 3: '1_000' in column 'a' is no number"),
+            ("a,b\n1,2\n{0}{b},4\n", r", line 3, column 'a': '\{0\}\{b\}' is no number"),
+            (" a,b\n1,2\n a,b\n3,4\n", ", line 3: the names of the columns once more"),
+            ("a,b\n1,2\n1_000,4\n", ", line 3, column 'a': '1_000' is no number"),
             ("a,b\n1,2\ninf,4\n", ": column 'a' is infinite in line 3"),
             (
                 "a,b\n?,2\n3,4\n5,6\n",
-                r", line 2: '\?' in column 'a' is no number, but [12] of [23] values are; name it in no_values=",
+                r", line 2, column 'a': '\?' is no number, but [12] of [23] values are; name it in no_values=",
             ),
             ('a,b\n1,"2\n3,4\n', ", line 3: unexpected end of data; check its quotes"),
             ('a,b\n1,"2"x\n', ", line 2: ',' expected after '\"'; check its quotes"),
@@ -211,7 +213,7 @@ class TestDamage:
             ("a,b\n1,x\n".encode("utf-16"), " begins with the mark of UTF-16; give encoding='utf-16'"),
             (gzip.compress(b"a,b\n1,2\n"), " is a gzip file; unpack it first"),
         ],
-        ids=range(20),
+        ids=range(22),
     )
     def test_each(self, tmp_path: Path, text: str | bytes, message: str) -> None:
         path = write(tmp_path, text)
@@ -234,12 +236,12 @@ class TestDamage:
             csv(path, like=csv(path), target="rich")
         with pytest.raises(ValueError, match="line 1: 3 values, but 2 columns"):
             csv(path, names=["a", "b"])
-        with pytest.raises(ValueError, match="line 1: 'age' in column 'a' is no number, but 4 of 5 values are"):
+        with pytest.raises(ValueError, match="line 1, column 'a': 'age' is no number, but 4 of 5 values are"):
             csv(path, names=["a", "b", "c"])
 
     def test_test_data_with_words_among_numbers(self, tmp_path: Path) -> None:
         train = csv(write(tmp_path, PEOPLE), target="rich")
-        with pytest.raises(ValueError, match="line 2: 'old' in column 'age' is no number"):
+        with pytest.raises(ValueError, match="line 2, column 'age': 'old' is no number"):
             csv(write(tmp_path, "age,city\nold,Rome\n"), like=train)
         with pytest.raises(ValueError, match="'Paris', which the training data had not, in line 3; known are"):
             csv(write(tmp_path, "age,city\n1,Rome\n2,Paris\n"), like=train)
