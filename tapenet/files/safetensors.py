@@ -101,11 +101,15 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
     file.write(head)
     checksum = _Checksum(head)
     for name in order:
-        for piece in _pieces(_bytes(arrays[name])):
-            checksum.add(piece)
-            file.write(piece)
+        _write_array(file, arrays[name], checksum)
     file.seek(8 + len(_BEFORE))
     file.write(checksum.text.encode())
+
+
+def _write_array(file: BinaryIO, array: NDArray[Any], checksum: _Checksum) -> None:
+    for piece in _pieces(_bytes(array)):  # a copy of the array, if it is one, ends with this call
+        checksum.add(piece)
+        file.write(piece)
 
 
 def _bytes(array: NDArray[Any]) -> memoryview:

@@ -11,6 +11,7 @@ JSON's own values stand for themselves: None, True, numbers, texts and lists. Ev
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -71,9 +72,8 @@ class Flat:
             return [self._node(part, (*path, i)) for i, part in enumerate(value)]
         if kind is tuple:
             return {"tuple": [self._node(part, (*path, i)) for i, part in enumerate(value)]}
-        held = getattr(value, "state_dict", None)
-        if held is not None and not isinstance(value, type):
-            return self._node(held(), path)
+        if hasattr(value, "state_dict") and not isinstance(value, type):
+            return self._node(state_of(value), path)
         self._refuse(path, f"{_shown(value)} cannot be stored", _instead(value))
 
     def _key(self, key: Any, path: tuple[Any, ...]) -> Any:
@@ -111,6 +111,15 @@ class Flat:
     def _refuse(self, path: tuple[Any, ...], what: str, instead: str) -> Any:
         where = "".join(f"[{key!r}]" for key in path[:12]) + ("[...]" if len(path) > 12 else "")
         raise TypeError(f"{self._who}: at state{where}: {what}; {instead}. Nothing was written")
+
+
+def state_of(value: Any) -> Any:
+    """The state of an object with `state_dict`, to be written at once: without copies, where `keep_vars` can ask for that."""
+    try:
+        keeps = "keep_vars" in inspect.signature(value.state_dict).parameters
+    except (TypeError, ValueError):  # it tells nothing
+        keeps = False
+    return value.state_dict(keep_vars=True) if keeps else value.state_dict()
 
 
 def _shown(value: Any) -> str:

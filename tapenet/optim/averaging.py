@@ -163,9 +163,10 @@ class Averaged:
         for name, (_, kept) in own.items():
             theirs[name].data = kept._data.astype(theirs[name].dtype, copy=False)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The number of updates and the averages, as copies."""
-        return {"count": self.count, "values": {name: value.copy() for name, value in self.values.items()}}
+    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
+        """The number of updates and the averages, as copies; with `keep_vars` the tensors themselves."""
+        values = {name: kept if keep_vars else kept.numpy().copy() for name, (_, kept) in self._all().items()}
+        return {"count": self.count, "values": values}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()` of an average of parameters of the same names and shapes.

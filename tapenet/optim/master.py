@@ -137,10 +137,11 @@ class MasterWeights:
                 param.data = ops.astype(master.detach(), param.dtype)
                 master.grad = None
 
-    def state_dict(self) -> dict[str, Any]:
-        """The optimizer's state, and the master weights as "master", by position."""
+    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
+        """The optimizer's state, and the master weights as "master", by position; `keep_vars` as there."""
         self.refresh()
-        return {**self.optimizer.state_dict(), "master": [m.numpy().copy() for m in self.masters()]}
+        masters = [m if keep_vars else m.numpy().copy() for m in self.masters()]
+        return {**self.optimizer.state_dict(keep_vars=keep_vars), "master": masters}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict()`; the parameters are set from the master weights.

@@ -466,10 +466,14 @@ class Optimizer(Hooked):
 
     # -- state -----------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
         """All that a later run needs to go on: plain ndarrays (copies), numbers, dicts and lists, parameters
         by their position. Groups of parameters that were given with names have these as "param_names". A schedule is
         represented by its value at the next step.
+
+        Args:
+            keep_vars: give the tensors themselves in place of copies, as of a module's `state_dict`. The next step changes
+                them.
 
         >>> import tapenet as tn
         >>> opt = tn.optim.SGD([tn.tensor([1.0], requires_grad=True)], lr=0.1, momentum=0.9)
@@ -486,7 +490,7 @@ class Optimizer(Hooked):
         state = {
             "step": self._count,
             "state": {
-                i: {"step": slot.step, **{n: t.numpy().copy() for n, t in slot.state.items()}}
+                i: {"step": slot.step, **{n: t if keep_vars else t.numpy().copy() for n, t in slot.state.items()}}
                 for i, slot in enumerate(self._slots)
             },
             "param_groups": groups,

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+from tapenet.files.structure import state_of
 from tapenet.optim.plateau import Plateau
 from tapenet.optim.scaling import GradScaler
 from tapenet.training.history import History
@@ -94,18 +95,22 @@ class State:
                     found.update((id(p), p) for p in _plateaus(option))
         return list(found.values())
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
         """All that another run needs to go on bit for bit, also from the middle of an epoch: dicts and lists of arrays
         (copies), numbers and strings.
 
         It is that of the model, the optimizers, plateaus, averages and scaler, the callbacks that have one, the data that has
         one, the random generators, the history and the sums of the running epoch.
+
+        Args:
+            keep_vars: give the tensors of model, optimizers and averages themselves in place of copies, to be written at once.
         """
+        taken = state_of if keep_vars else lambda part: part.state_dict()
         return {
-            "model": self.model.state_dict() if hasattr(self.model, "state_dict") else None,
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "model": taken(self.model) if hasattr(self.model, "state_dict") else None,
+            "optimizers": [taken(optimizer) for optimizer in self.optimizers],
             "plateaus": [plateau.state_dict() for plateau in self.plateaus],
-            "average": None if self.average is None else self.average.state_dict(),
+            "average": None if self.average is None else taken(self.average),
             "scaler": None if self.scaler is None else self.scaler.state_dict(),
             "callbacks": [c.state_dict() if hasattr(c, "state_dict") else None for c in self._callbacks],
             "data": self.data.state_dict() if hasattr(self.data, "state_dict") else None,

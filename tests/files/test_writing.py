@@ -260,7 +260,7 @@ def test_memory_is_not_taken_twice(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         tn.save(state, tmp_path / "x")
-        assert tracemalloc.get_traced_memory()[1] < 2.5 * each  # NumPy's copy, and the buffer of the file
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * each + (1 << 20)  # NumPy's copy, and the buffer of the file
         tracemalloc.reset_peak()
         loaded = tn.load(tmp_path / "x")
         assert tracemalloc.get_traced_memory()[1] < 8 * each + (1 << 20)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -258,3 +259,23 @@ def test_a_full_disk_ends_the_run_and_what_was_saved_is_there(tmp_path: Path, mo
             _run(checkpoint, epochs=4)
     found, _ = _run(checkpoint, epochs=4)
     assert _equal(found, expected)
+
+
+def test_models_and_optimizers_are_saved_without_a_copy_of_them(tmp_path: Path) -> None:
+    net = nn.Linear(1000, 1000)
+    mean = optim.Averaged(net)
+    opts = [optim.Adam(net, lr=0.1), optim.MasterWeights(optim.SGD, nn.Linear(1000, 1000).half(), lr=0.1, momentum=0.9)]
+    state = {"net": net, "mean": mean, "opts": opts}
+    each = net.weight.numpy().nbytes
+    checkpoint = Checkpoint(tmp_path)
+    tracemalloc.start()
+    try:
+        checkpoint.save(state)
+        # An array that lies otherwise is copied, one at a time; and there is the file's buffer.
+        assert tracemalloc.get_traced_memory()[1] < 1.2 * each + (1 << 20)
+    finally:
+        tracemalloc.stop()
+    saved = checkpoint.load()
+    np.testing.assert_equal(saved["net"], net.state_dict())
+    np.testing.assert_equal(saved["mean"], mean.state_dict())
+    np.testing.assert_equal(saved["opts"], [opt.state_dict() for opt in opts])

@@ -232,9 +232,9 @@ class LBFGS(WholeOptimizer):
 
     # -- state -----------------------------------------------------------------------------------------------
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
         """As that of every optimizer; what there is once for all parameters is with the first, under PyTorch's names."""
-        state = super().state_dict()
+        state = super().state_dict(keep_vars=keep_vars)
         none = np.zeros((0, sum(slot.param.size for slot in self._slots)))
         y, s = (np.stack([getattr(pair, name) for pair in self._pairs]) if self._pairs else none for name in "ys")
         latest = self._latest or Move(np.zeros(0), 0.0, np.zeros(0))
