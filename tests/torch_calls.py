@@ -557,6 +557,8 @@ def same(ours: Any, theirs: Any) -> bool:
         return bool(np.all(np.asarray(_plain(ours)) == theirs))
     if isinstance(ours, (tuple, list)) or ours is None:
         return False
+    if not hasattr(theirs, "resolve_conj"):  # no tensor
+        return False
     left, right = np.asarray(_plain(ours)), theirs.detach().resolve_conj().numpy()
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
@@ -593,7 +595,8 @@ def pairs(torch: Any) -> Iterator[Pair]:
     for space, (here, there) in spaces.items():
         for name in sorted(dir(here)):
             ours, theirs = getattr(here, name), getattr(there, name, None)
-            own = ours is tn.tensor or isinstance(ours, (Op, Derived)) or (space and inspect.isfunction(ours))
+            plain = inspect.isfunction(ours) and (space or ours.__module__.startswith("tapenet.compat."))
+            own = ours is tn.tensor or isinstance(ours, (Op, Derived)) or plain
             documented = space or inspect.isfunction(theirs) or getattr(theirs, "__doc__", None)
             if own and not name.startswith("_") and callable(theirs) and documented:
                 yield Pair(space, name, ours, theirs)

@@ -179,6 +179,23 @@ UNKNOWN = {
         f"{name} {n}" for name in ("fftfreq", "rfftfreq") for n in ("dtype", "layout", "out", "requires_grad")
     },
     "the axis is the last": {"vecdot dim"},
+    "of functions that NumPy has not: where results lie, which changes nothing": {
+        f"{name} {option}"
+        for option, names in {
+            "layout": "rand rand_like randint randn randn_like randperm",
+            "memory_format": "rand_like randn_like",
+            "out": "bernoulli bmm cat clamp gather index_select mm multinomial rand randint randn randperm rsqrt topk",
+            "out_dtype": "bmm mm",
+            "output_size": "repeat_interleave",
+            "pin_memory": "rand randn randperm",
+            "sparse_grad": "gather",
+        }.items()
+        for name in names.split()
+    },
+    "of functions that NumPy has not: integers, or made like another": {
+        "rand_like requires_grad", "randint requires_grad", "randn_like requires_grad", "randperm dtype",
+        "randperm requires_grad", "from_numpy ndarray",
+    },
 }  # fmt: skip
 #: The same of methods, which are NumPy's.
 UNKNOWN_OF_METHODS = {
@@ -198,7 +215,10 @@ UNKNOWN_OF_METHODS = {
 }
 #: Functions that give something else than PyTorch's and of which `tn.testing.porting` does not warn, by the reason.
 UNWARNED = {
-    "random": "F.alpha_dropout F.dropout F.dropout1d F.dropout2d F.dropout3d F.feature_alpha_dropout empty_like",
+    "random": "F.alpha_dropout F.dropout F.dropout1d F.dropout2d F.dropout3d F.feature_alpha_dropout empty_like "
+    "rand rand_like randn randn_like randint randperm bernoulli multinomial",
+    "whole numbers give float64": "rsqrt",
+    "a context, in PyTorch too": "inference_mode set_grad_enabled",
     "float64 arrays": "fft.fftfreq fft.rfftfreq",
     "singular values are always there": "linalg.lstsq",
     "loud: a condition alone is an error, nonzero does that": "where",
