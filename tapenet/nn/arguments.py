@@ -11,6 +11,7 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.signatures import parameters
+from tapenet.ops.torch_names import GIVEN_UP, INPLACE_LAYERS, OF_LAYERS
 from tapenet.ops.tracebacks import boundary
 
 #: Where the layers are whose arguments are checked; those of users are their own.
@@ -24,15 +25,6 @@ _TOO_LARGE = ("array is too big", "Maximum allowed dimension exceeded")
 
 #: What PyTorch calls the places where tensors can be.
 _DEVICES = frozenset({"cpu", "cuda", "hpu", "ipu", "meta", "mps", "mtia", "xla", "xpu"})
-#: Layers that take `inplace` in PyTorch, as their last argument.
-_INPLACE = frozenset({
-    "AlphaDropout", "CELU", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "ELU", "FeatureAlphaDropout", "Hardsigmoid",
-    "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Threshold",
-})  # fmt: skip
-#: Further arguments of PyTorch's layers that say how a thing is computed, and change nothing here, by the layer.
-_FOREIGN = {"TransformerEncoder": frozenset({"enable_nested_tensor", "mask_check"})}
-#: Arguments that PyTorch itself has given up, and what to write.
-_GIVEN_UP = {"size_average": "reduction='mean' or reduction='sum'", "reduce": "reduction='none' for False"}
 
 
 def is_device(value: Any) -> bool:
@@ -81,13 +73,13 @@ def without_foreign(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
     rest = dict(kwargs)
     if "device" in rest and any(p.name == "dtype" for p in known):
         check_device(title, rest.pop("device"))
-    if title in _INPLACE:
+    if title in INPLACE_LAYERS:
         if len(args) == 1 + sum(p.kind is p.POSITIONAL_OR_KEYWORD for p in known) and isinstance(args[-1], bool):
             args = args[:-1]
         rest.pop("inplace", None)
-    for name in _FOREIGN.get(title, ()):
+    for name in OF_LAYERS.get(title, ()):
         rest.pop(name, None)
-    for name, instead in _GIVEN_UP.items():
+    for name, instead in GIVEN_UP.items():
         if name in rest and title.endswith("Loss") and rest.pop(name) is not None:
             raise TypeError(f"{title}: {name} is what PyTorch had once: write {instead}")
     return args, rest

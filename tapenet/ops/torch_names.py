@@ -133,6 +133,23 @@ DONE: dict[str, str] = {
     "svd svdvals tensordot tensorinv tensorsolve tril triu vdot vecdot vector_norm vstack where zeros",
     "requires_grad": _MAKING,
 }
+#: Layers that take `inplace` in PyTorch, as their last argument.
+INPLACE_LAYERS = frozenset({
+    "AlphaDropout", "CELU", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "ELU", "FeatureAlphaDropout", "Hardsigmoid",
+    "Hardswish", "Hardtanh", "LeakyReLU", "Mish", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Threshold",
+})  # fmt: skip
+#: Further arguments of PyTorch's layers that say how a thing is computed, and change nothing here, by the layer.
+OF_LAYERS = {"TransformerEncoder": frozenset({"enable_nested_tensor", "mask_check"})}
+#: Arguments of losses that PyTorch itself has given up, and what to write.
+GIVEN_UP = {"size_average": "reduction='mean' or reduction='sum'", "reduce": "reduction='none' for False"}
+#: Options of PyTorch's optimizers, each with why it cannot be set; None where any value will do.
+OF_OPTIMIZERS: dict[str, str | None] = {
+    "capturable": None,
+    "foreach": None,
+    "fused": None,
+    "differentiable": "updates are not recorded. To differentiate through them compute the new parameters as tensors, from "
+    "tn.grad, and call the model with these",
+}
 
 
 class Spelt(NamedTuple):

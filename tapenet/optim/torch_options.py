@@ -6,17 +6,10 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tapenet.ops.torch_names import OF_OPTIMIZERS
 from tapenet.ops.tracebacks import boundary
 
-#: Each with why it cannot be set; None where any value will do.
-_WHY: dict[str, str | None] = {
-    "capturable": None,
-    "foreach": None,
-    "fused": None,
-    "differentiable": "updates are not recorded. To differentiate through them compute the new parameters as tensors, from "
-    "tn.grad, and call the model with these",
-}
-SWITCHES = frozenset(_WHY)
+SWITCHES = frozenset(OF_OPTIMIZERS)
 #: Where the optimizers are that take them; those of users have their own options.
 _OPTIMIZERS = __name__.rpartition(".")[0] + "."
 
@@ -39,7 +32,7 @@ def without_switches(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
     Traceback (most recent call last):
     ValueError: SGD: differentiable=True: updates are not recorded. To differentiate through them compute the new ...
     """
-    for name, why in _WHY.items():
+    for name, why in OF_OPTIMIZERS.items():
         if why is not None and options.get(name):
             raise ValueError(f"{where}: {name}={options[name]!r}: {why}")
     return {name: value for name, value in options.items() if name not in SWITCHES}
