@@ -16,9 +16,10 @@ Stack = Callable[[Sequence[Any], str, Callable[[int], str]], Any]
 def collate(samples: Sequence[Any], indices: Sequence[int] | None = None) -> Any:
     """One batch of samples, all of one structure.
 
-    Arrays of one shape and dtype are stacked along a new first axis; numbers become an array (n,); strings and bytes
-    stay a list. Tuples, named tuples, lists and dicts are collated field by field. `indices` are the numbers that errors
-    name the samples by; without them it is their place in the batch.
+    Arrays of one shape and dtype are stacked along a new first axis; numbers become an array (n,), Python's as
+    NumPy takes them: int64, float64. Strings and bytes stay a list. Tuples, named tuples, lists and dicts are
+    collated field by field. `indices` are the numbers that errors name the samples by; without them it is their
+    place in the batch.
 
     Raises:
         ValueError: samples differ in structure, shape or dtype.

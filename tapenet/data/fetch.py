@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.data.collation import PadCollate, collate
-from tapenet.data.dataset import Samples, Subset, draw, is_random, takes_rng
+from tapenet.data.dataset import Dataset, Samples, Subset, draw, is_random, takes_rng
 from tapenet.data.stream import Stream
 
 
@@ -87,14 +87,16 @@ class Fetch:
 
 
 def rows_of(dataset: Samples[Any] | Stream[Any]) -> Callable[[NDArray[np.int64]], Any] | None:
-    """What gives the samples of some numbers as one batch, where a data set or the whole it is a part of can.
+    """What gives the samples of some numbers as one batch, where a `Dataset` or the whole it is a part of can.
+
+    Foreign types have a `take` that means something else.
 
     >>> rows_of([1, 2]) is None
     True
     """
     if isinstance(dataset, Subset):
-        return _PartOf(dataset) if hasattr(dataset.dataset, "take") else None
-    return getattr(dataset, "take", None)
+        return None if rows_of(dataset.dataset) is None else _PartOf(dataset)
+    return getattr(dataset, "take", None) if isinstance(dataset, Dataset) else None
 
 
 class _PartOf:

@@ -354,6 +354,11 @@ def _dataset(given: Any) -> Samples[Any] | Stream[Any]:
         return ArrayDataset(*given)
     if isinstance(given, dict):
         return ArrayDataset(**given)
+    if hasattr(given, "iloc") or hasattr(given, "to_pandas"):
+        raise TypeError(
+            f"DataLoader() got a {type(given).__name__} as data set, of which it cannot know what is to be predicted; write "
+            'DataLoader(tn.data.table(frame, target="name of its column"))'
+        )
     if hasattr(given, "__getitem__") and hasattr(given, "__len__"):
         return cast("Samples[Any]", given)
     if hasattr(given, "__iter__") or callable(given):

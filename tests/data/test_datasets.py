@@ -154,6 +154,14 @@ class TestArrays:
         with pytest.raises(ValueError, match="needs arrays with a first axis"):
             ArrayDataset(np.float64(1))
 
+    def test_take_of_foreign_types_is_not_meant(self) -> None:
+        class Foreign(list[int]):
+            def take(self, count: int) -> Any:
+                raise AssertionError("means something else")
+
+        for data in (Foreign([1, 2]), Subset(Foreign([1, 2]), [0, 1])):
+            assert next(iter(DataLoader(data, 2))).tolist() == [1, 2]
+
     def test_a_whole_batch_is_one_gather(self) -> None:
         class Watched(ArrayDataset[Any]):
             def __getitem__(self, index: int, /) -> Any:

@@ -365,6 +365,7 @@ class TestResuming:
     [
         ((3,), TypeError, "got a int as data set"),
         (([1], 0), ValueError, "batch_size of at least 1, got 0"),
+        ((type("Frame", (), {"iloc": None})(),), TypeError, r"got a Frame as data set.*tn.data.table\(frame, target="),
         (([1], 0.5), TypeError, "integer batch_size, got 0.5"),
         (([1], 2, {"shuffle": True, "sampler": [0]}), TypeError, "got shuffle=True and sampler: .* give one of them"),
         (
