@@ -1,7 +1,7 @@
 """What data and batches look like to the loop.
 
-Data is something that is looped over again and again and gives batches, or arrays from which batches are cut here. A batch
-is `(inputs, target)`, `(inputs, target, weight)`, or one array that is both.
+Data is something that is looped over again and again and gives batches, or arrays or a data set from which batches are cut
+here. A batch is `(inputs, target)`, `(inputs, target, weight)`, or one array that is both.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.signature import is_array, rebuild
-from tapenet.data import batches
+from tapenet.data import DataLoader, Dataset, batches
 from tapenet.ops import random
 
 ndarray = np.ndarray
@@ -47,7 +47,8 @@ class Cut:
 
 
 def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | None = None, who: str = "fit") -> Any:
-    """Data as something to loop over that gives batches. Arrays, alone or nested in a tuple or dict, are cut.
+    """Data as something to loop over that gives batches. Arrays, alone or nested in a tuple or dict, are cut, and so is a
+    `data.Dataset`, by a loader.
 
     Raises:
         TypeError: it can be neither cut nor looped over.
@@ -56,9 +57,12 @@ def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | Non
     >>> [batch for batch in looped((np.arange(3), np.ones(3)), 2)]
     [(array([0, 1]), array([1., 1.])), (array([2]), array([1.]))]
     """
-    if is_tree_of_arrays(data):
-        if shuffle and seed is None:
-            seed = int(random.generator().integers(2**63))
+    arrays = is_tree_of_arrays(data)
+    if (arrays or isinstance(data, Dataset)) and shuffle and seed is None:
+        seed = int(random.generator().integers(2**63))
+    if isinstance(data, Dataset):
+        return DataLoader(data, batch_size, shuffle=shuffle, seed=seed)
+    if arrays:
         if type(data) is tuple and all(type(part) is ndarray for part in data):
             return batches(*data, batch_size=batch_size, shuffle=shuffle, seed=seed)
         return Cut(data, batch_size, shuffle, seed)

@@ -72,9 +72,9 @@ def fit(
         optimizer: one that has the parameters of the model, or has none yet (`optim.Adam(lr=1e-3)`) and is given them; or a
             list of optimizers, each with a part of the parameters.
         data: anything that gives batches, epoch by epoch: `tn.data.batches(...)`, `tn.data.DataLoader(...)`, a list; or
-            arrays, `(x, y)`, which are cut here. A batch is `(inputs, target)`; `(inputs, target, weight)` with a weight per
-            sample, for sum(weight · loss of the sample) / samples; or one array, which is both. A tuple of arrays as inputs is
-            given to the model as several arguments, a dict as keywords.
+            arrays, `(x, y)`, or a `tn.data.Dataset`, which are cut here. A batch is `(inputs, target)`; `(inputs, target,
+            weight)` with a weight per sample, for sum(weight · loss of the sample) / samples; or one array, which is both. A
+            tuple of arrays as inputs is given to the model as several arguments, a dict as keywords.
         epochs: how many. A run that goes on from a checkpoint counts those that it had.
         validation: data to evaluate after each epoch; its numbers are called "val_loss" and so on.
         metrics: names ("accuracy"), metrics of `tn.metrics`, or functions of output and target; for training and validation.

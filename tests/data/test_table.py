@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.data import Columns, DataLoader, Table, batches, csv, table
+from tapenet.data import Columns, DataLoader, Table, batches, csv, iris, table
 
 PEOPLE = {
     "age": [20.0, 30.0, 40.0, 50.0],
@@ -104,6 +104,23 @@ class TestColumns:
         ((x, places), _), *_ = DataLoader(codes, batch_size=4)
         np.testing.assert_array_equal(x, codes.x)
         np.testing.assert_array_equal(places, codes.codes)
+
+    def test_fit_and_evaluate_take_it_as_it_is(self) -> None:
+        train, test = iris().split(test=0.2, seed=0)
+        net = tn.nn.Linear(4, 3)
+        seen: list[int] = []
+
+        def step(x: Any, y: Any) -> Any:
+            seen.append(len(y))
+            return tn.nn.functional.cross_entropy(net(x), y)
+
+        optimizer = tn.optim.SGD(net.parameters(), lr=0.1)
+        tn.training.fit(net, None, optimizer, train, epochs=2, batch_size=50, step=step, compile=False, verbose=0)
+        assert seen == [50, 50, 20] * 2
+        loss = tn.nn.functional.cross_entropy
+        assert tn.training.evaluate(net, loss, test, metrics=["accuracy"]) == tn.training.evaluate(
+            net, loss, (test.x, test.y), metrics=["accuracy"]
+        )
 
     def test_they_go_to_other_processes(self, tmp_path: Any) -> None:
         (tmp_path / "a.csv").write_text("a,b\n1,x\n2,y\n")
