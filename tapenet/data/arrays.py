@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 from numpy.typing import ArrayLike, NDArray
 
+from tapenet.data.arguments import same_length
 from tapenet.data.dataset import Dataset, in_range
 
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -124,27 +124,3 @@ class _InFile(NamedTuple):
     def open(self) -> NDArray[Any]:
         whole = np.memmap(self.path, np.uint8, self.mode, shape=(self.end,))
         return np.ndarray(self.shape, self.dtype, whole, self.offset, self.strides)
-
-
-def same_length(who: str, arrays: Sequence[ArrayLike]) -> tuple[NDArray[Any], ...]:
-    """The arrays, those that are none yet made ones, all with the same number of rows.
-
-    Raises:
-        ValueError: their lengths differ, or one has no first axis.
-
-    >>> same_length("batches()", [[1, 2], ["a", "b"]])
-    (array([1, 2]), array(['a', 'b'], dtype='<U1'))
-    """
-    whole = tuple(np.asarray(array) for array in arrays)
-    shapes = ", ".join(str(array.shape) for array in whole)
-    if not all(array.ndim for array in whole):
-        raise ValueError(
-            f"{who} needs arrays with a first axis to cut, got shapes {shapes}; "
-            "give a whole array of rows (one value for all is no data: use it inside the loop)"
-        )
-    if len({len(array) for array in whole}) > 1:
-        raise ValueError(
-            f"{who} needs arrays of one length, got shapes {shapes}; "
-            "the first axis counts the samples and must agree: cut or transpose the odd one"
-        )
-    return whole

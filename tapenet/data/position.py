@@ -6,8 +6,6 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 
 @dataclass
 class Position:
@@ -60,46 +58,3 @@ def restored(who: str, state: dict[str, Any], expected: dict[str, Any]) -> Posit
                 "be others; load it into a loader that is made as the saved one was"
             )
     return Position(operator.index(state["epoch"]), operator.index(state["batches"]))
-
-
-def checked_size(who: str, batch_size: int, samples: int | None) -> int:
-    """`batch_size` as an integer of at least 1.
-
-    Raises:
-        TypeError: it is no integer.
-        ValueError: it is less than 1.
-
-    >>> checked_size("batches()", np.int8(3), 10)
-    3
-    """
-    try:
-        size = operator.index(batch_size)
-    except TypeError:
-        raise TypeError(
-            f"{who} needs an integer batch_size, got {batch_size!r}; for a fraction of the data write "
-            "int(fraction * len(array))"
-        ) from None
-    if size < 1:
-        mend = "" if samples is None else f"; for all rows at once write batch_size={max(1, samples)}"
-        raise ValueError(f"{who} needs a batch_size of at least 1, got {size}{mend}")
-    return size
-
-
-def nothing_left(who: str, samples: int, size: int) -> str:
-    """The warning that `drop_last` drops everything."""
-    return (
-        f"{who} gives no batch at all: drop_last=True drops the only one, of {samples} rows, since it is not full. Leave "
-        f"drop_last out, or give a batch_size of at most {samples}, not {size}"
-    )
-
-
-def fresh_seed() -> int:
-    """A seed for who gives none: from NumPy's global generator, so that `np.random.seed` repeats a whole run.
-
-    >>> np.random.seed(0)
-    >>> first = fresh_seed()
-    >>> np.random.seed(0)
-    >>> fresh_seed() == first
-    True
-    """
-    return int(np.random.randint(2**63 - 1, dtype=np.int64))
