@@ -75,11 +75,13 @@ class Columns:
         targets: Sequence[Feature],
         dates: Mapping[str, str | None],
         missing: str,
+        unknown: str,
         standardize: bool,
         one_hot: bool,
     ) -> None:
         self.features, self.targets = tuple(features), tuple(targets)
-        self.dates, self.missing, self.standardize, self.one_hot = dict(dates), missing, standardize, one_hot
+        self.dates, self.missing, self.unknown = dict(dates), missing, unknown
+        self.standardize, self.one_hot = standardize, one_hot
         self._codes = {
             f.name: {str(value): code for code, value in enumerate(f.categories)} for f in (*features, *targets)
         }
@@ -166,7 +168,8 @@ class Columns:
 
     def _coded(self, column: Column, f: Feature, frame: Frame, who: str) -> NDArray[np.int64]:
         other = len(f.categories) if f.other else -1
-        table = np.array([*(self._codes[f.name].get(label, other) for label in column.labels), other], np.int64)
+        unknown_code = other if self.unknown == "other" else -1
+        table = np.array([*(self._codes[f.name].get(label, unknown_code) for label in column.labels), other], np.int64)
         codes: NDArray[np.int64] = table[column.values]  # -1, a missing value, is the last
         if (unknown := np.flatnonzero(codes < 0)).size:
             label = column.labels[column.values[unknown[0]]]
@@ -184,6 +187,7 @@ class Columns:
             "targets": [_state(f) for f in self.targets],
             "dates": dict(self.dates),
             "missing": self.missing,
+            "unknown": self.unknown,
             "standardize": self.standardize,
             "one_hot": self.one_hot,
         }
@@ -196,7 +200,7 @@ class Columns:
         """
         try:
             features, targets = ([_feature(f) for f in state[part]] for part in ("features", "targets"))
-            rest = {name: state[name] for name in ("dates", "missing", "standardize", "one_hot")}
+            rest = {name: state[name] for name in ("dates", "missing", "unknown", "standardize", "one_hot")}
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
                 f"Columns.from_state_dict needs what Columns.state_dict() gave; something is wrong with {error}"
@@ -330,6 +334,7 @@ class Survey:
             targets,
             self.dates,
             self._options.get("missing", "error"),
+            self._options.get("unknown", "error"),
             self._options.get("standardize", True),
             self._options.get("one_hot", True),
         )

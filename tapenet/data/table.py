@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Unpack
 
 import numpy as np
@@ -100,10 +101,11 @@ def learnt_again(columns: Columns, frame: Frame, who: str) -> Columns:
     survey = Survey(list(frame.columns), who, {"features": [f.name for f in columns.features]})
     survey.add(frame)
     new = {f.name: f for f in survey.columns().features}
-    features = [
+    again = copy.copy(columns)
+    again.features = tuple(
         f if f.kind == "category" else f._replace(mean=new[f.name].mean, std=new[f.name].std) for f in columns.features
-    ]
-    return Columns(features, columns.targets, columns.dates, columns.missing, columns.standardize, columns.one_hot)
+    )
+    return again
 
 
 def table(frame: Any, *, like: Table | Columns | None = None, **options: Unpack[Options]) -> Table:

@@ -169,6 +169,13 @@ class TestLike:
         with pytest.raises(ValueError, match="column 'y' holds 'c'"):
             table({"x": [1.0], "y": ["c"]}, like=table({"x": [1.0, 2.0], "y": ["a", "b"]}, target="y", unknown="other"))
 
+    def test_a_place_for_missing_values_is_none_for_unknown_ones(self) -> None:
+        train = table({"city": ["Rome", None]}, missing="fill")
+        assert train.names == ("city=Rome", "city=other")
+        np.testing.assert_array_equal(table({"city": [None, "Rome"]}, like=train).x, [[0, 1], [1, 0]])
+        with pytest.raises(ValueError, match="column 'city' holds 'Oslo', which the training data had not, in row 1"):
+            table({"city": [None, "Oslo"]}, like=train)
+
     def test_other_kinds_and_options_beside_it_are_errors(self) -> None:
         train = table(PEOPLE)
         with pytest.raises(
