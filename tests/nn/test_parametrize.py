@@ -266,3 +266,120 @@ def test_folding_needs_evaluation() -> None:
         nn.utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(2, track_running_stats=False).eval())
     with pytest.raises(ValueError, match="the layer has 2 outputs, the batch normalisation 3 features"):
         nn.utils.fuse_conv_bn_eval(conv, nn.BatchNorm2d(3).eval())
+
+
+# -- orthogonal weights, and cached ones ---------------------------------------------------------------------------
+
+SHAPES = [(4, 4), (5, 3), (3, 5), (2, 4, 3)]
+
+
+@pytest.mark.parametrize("trivial", [True, False])
+@pytest.mark.parametrize("kind", ["matrix_exp", "cayley", "householder", None])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_orthogonal_weights_are_those_of_torch(shape: tuple[int, ...], kind: str | None, trivial: bool) -> None:
+    r = np.random.default_rng(0)
+    weight, target, moved = r.normal(size=shape), r.normal(size=shape), r.normal(size=shape) * 3
+    mine, theirs = type("Holder", (nn.Module,), {})(), torch.nn.Module()
+    mine.weight = nn.Parameter(weight)
+    theirs.weight = torch.nn.Parameter(torch.tensor(weight))
+    for m, holder in ((nn, mine), (torch.nn, theirs)):
+        m.utils.parametrizations.orthogonal(holder, "weight", kind, use_trivialization=trivial)
+    assert list(mine.state_dict()) == list(theirs.state_dict())
+    if trivial:  # what completes a matrix is drawn
+        mine.load_state_dict({n: v.numpy() for n, v in theirs.state_dict().items()})
+    for step in range(3):
+        np.testing.assert_allclose(mine.weight.numpy(), theirs.weight.detach().numpy(), atol=1e-12)
+        for holder, value in ((mine, target), (theirs, torch.tensor(target))):
+            holder.zero_grad()
+            ((holder.weight - value) ** 2).sum().backward()
+        own, other = mine.parametrizations.weight.original, theirs.parametrizations.weight.original
+        np.testing.assert_allclose(own.grad.numpy(), other.grad.numpy(), atol=1e-11)
+        signs = np.tril(moved, -1) + np.where(np.abs(own.numpy()) == 1, own.numpy(), 0) if step else own.numpy() + 0.0
+        own.data = signs
+        other.data = torch.tensor(signs)
+    q = mine.weight.numpy()
+    tall = q if q.shape[-2] >= q.shape[-1] else np.swapaxes(q, -1, -2)
+    np.testing.assert_allclose(np.swapaxes(tall, -1, -2) @ tall, np.broadcast_to(np.eye(tall.shape[-1]), (
+        *tall.shape[:-2], tall.shape[-1], tall.shape[-1])), atol=1e-12)  # fmt: skip
+
+
+def test_an_orthogonal_weight_stays_so_through_training_and_compiled() -> None:
+    weights = []
+    for compiled in (False, True):
+        layer = nn.utils.parametrizations.orthogonal(nn.Linear(4, 4, dtype="float64", rng=0))
+        opt = optim.SGD(layer, lr=0.5)
+
+        def step(x: Any, layer: Any = layer, opt: Any = opt) -> None:
+            opt.zero_grad()
+            ((layer(x) - 1.0) ** 2).mean().backward()
+            opt.step()
+
+        run = tn.compile(step) if compiled else step
+        x = np.random.default_rng(1).normal(size=(8, 4))
+        for _ in range(10):
+            run(x)
+        q = layer.weight.numpy()
+        np.testing.assert_allclose(q.T @ q, np.eye(4), atol=1e-13)
+        weights.append(q)
+    np.testing.assert_allclose(weights[0], weights[1], atol=1e-12)
+
+
+def test_an_orthogonal_weight_can_be_assigned() -> None:
+    layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3, dtype="float64", rng=0))
+    given = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    layer.weight = given
+    np.testing.assert_allclose(layer.weight.numpy(), given, atol=1e-14)
+    layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3), orthogonal_map="cayley", use_trivialization=False)
+    with pytest.raises(NotImplementedError, match="it has no inverse"):
+        layer.weight = given
+    with pytest.raises(ValueError, match="orthogonal_map='qr' must be 'matrix_exp', 'cayley', 'householder' or None"):
+        nn.utils.parametrizations.orthogonal(nn.Linear(2, 2), orthogonal_map="qr")
+    with pytest.raises(ValueError, match=r"a weight of shape \(2,\) is no matrix"):
+        nn.utils.parametrizations.orthogonal(nn.Linear(2, 2), "bias")
+
+
+def test_cached_attributes_are_computed_once() -> None:
+    calls = []
+
+    class Counting(nn.Module):
+        def forward(self, x: Any) -> Any:
+            calls.append(1)
+            return x * 2
+
+    layer = nn.Linear(2, 2)
+    nn.utils.parametrize.register_parametrization(layer, "weight", Counting(), unsafe=True)
+    x = np.ones((1, 2), np.float32)
+    layer(x)
+    layer(x)
+    assert len(calls) == 2
+    with nn.utils.parametrize.cached():
+        first = layer.weight
+        with nn.utils.parametrize.cached():
+            layer(x)
+        assert layer.weight is first
+        assert len(calls) == 3
+    assert layer.weight is not first
+    assert nn.utils.parametrize.type_before_parametrizations(layer) is nn.Linear
+    assert nn.utils.parametrize.type_before_parametrizations(nn.Linear(2, 1)) is nn.Linear
+
+
+#: Public names of torch.nn.utils and of its modules that are left out, by the reason.
+ABSENT_UTILS = {
+    "modules of PyTorch's": "clip_grad convert_parameters fusion init memory_format stateless",
+    "deprecated in PyTorch": "clip_grad_norm remove_spectral_norm remove_weight_norm spectral_norm weight_norm",
+    "orders of elements in memory, which say nothing about results here": "convert_conv2d_weight_memory_format "
+    "convert_conv3d_weight_memory_format",
+    "parts of fuse_conv_bn_eval and fuse_linear_bn_eval": "fuse_conv_bn_weights fuse_linear_bn_weights",
+    "devices without storage": "skip_init",
+}
+
+
+def test_every_utility_of_torch_has_its_place() -> None:
+    public = {n for n in dir(torch.nn.utils) if not n.startswith("_")}
+    assert public - set(dir(nn.utils)) == set(" ".join(ABSENT_UTILS.values()).split()) - {"fusion"}
+    theirs, ours = torch.nn.utils.parametrize, nn.utils.parametrize
+    public = {
+        n for n, v in vars(theirs).items() if getattr(v, "__module__", "") == theirs.__name__ and not n.startswith("_")
+    }
+    assert public - set(dir(ours)) == {"transfer_parametrizations_and_params"}  # copy.deepcopy takes them along
+    assert set(torch.nn.utils.parametrizations.__all__) == set(nn.utils.parametrizations.__all__)

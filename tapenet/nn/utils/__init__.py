@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tapenet.nn.utils import parametrizations, parametrize, rnn
+from tapenet.nn.utils import parametrizations, parametrize, prune, rnn
 from tapenet.nn.utils.clipping import clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from tapenet.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from tapenet.nn.utils.vectors import parameters_to_vector, vector_to_parameters
@@ -17,6 +17,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "rnn",
     "vector_to_parameters",
 ]

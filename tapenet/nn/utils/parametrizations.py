@@ -12,8 +12,11 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer
+from tapenet.nn.utils.orthogonal import orthogonal
 from tapenet.nn.utils.parametrize import register_parametrization
 from tapenet.ops.random import generator
+
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 M = TypeVar("M", bound=Module)
 

@@ -8,6 +8,7 @@ look at their weights' dtype too.) What it is computed from is `parametrizations
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Iterator
@@ -86,8 +87,11 @@ def _inverse(parametrization: Module, tensor: Tensor) -> Any:
     """What a parametrisation begins with: what its `right_inverse` makes of the tensor, or the tensor itself."""
     if not hasattr(parametrization, "right_inverse"):
         return tensor
-    with no_grad():
-        found = parametrization.right_inverse(tensor)
+    try:
+        with no_grad():
+            found = parametrization.right_inverse(tensor)
+    except NotImplementedError:  # of some maps there is none
+        return tensor
     return tuple(found) if isinstance(found, (tuple, list)) else found
 
 
@@ -96,6 +100,12 @@ class _Calls(threading.local):
 
     def __init__(self) -> None:
         self.values: dict[int, dict[str, Any]] = {}
+        #: The same inside of `cached`, of all modules; else None.
+        self.cache: dict[Module, dict[str, Any]] | None = None
+
+    def known(self, module: Module) -> dict[str, Any] | None:
+        """What was computed for a module so far, to be added to; None where nothing is kept."""
+        return self.values.get(id(module)) if self.cache is None else self.cache.setdefault(module, {})
 
 
 _calls = _Calls()
@@ -105,7 +115,7 @@ def _computed(name: str) -> property:
     """The property that a parametrised attribute becomes."""
 
     def get(module: Any) -> Any:
-        known = _calls.values.get(id(module))
+        known = _calls.known(module)
         if known is None:
             return getattr(module.parametrizations, name)()
         if name not in known:
@@ -114,7 +124,7 @@ def _computed(name: str) -> property:
 
     def put(module: Any, value: Any) -> None:
         getattr(module.parametrizations, name).assign(value)
-        _calls.values.get(id(module), {}).pop(name, None)
+        (_calls.known(module) or {}).pop(name, None)
 
     return property(get, put, doc=f"Computed by parametrizations.{name}.")
 
@@ -152,7 +162,30 @@ def _base(module: Module) -> Any:
     return type(module).__mro__[1] if "parametrizations" in vars(module) else type(module)
 
 
-def register_parametrization(module: Any, tensor_name: str, parametrization: Module) -> Any:
+@contextlib.contextmanager
+def cached() -> Iterator[None]:
+    """Compute each parametrised attribute once inside of the block, however often it is read: for layers whose weights are
+    used many times between two steps, such as those of a recurrent network.
+
+    An assignment to the attribute computes it anew; a change of its originals does not, so that a step of the optimizer belongs
+    outside of the block.
+
+    >>> from tapenet import nn
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 1))
+    >>> with nn.utils.parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
+    outer = _calls.cache
+    if outer is None:
+        _calls.cache = {}
+    try:
+        yield
+    finally:
+        _calls.cache = outer
+
+
+def register_parametrization(module: Any, tensor_name: str, parametrization: Module, *, unsafe: bool = False) -> Any:
     """Have an attribute of a module computed by another module from now on.
 
     Args:
@@ -161,6 +194,7 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Mod
         parametrization: its `forward` makes the attribute's value of the original. If it has a `right_inverse`, this
             gives the original at the beginning, or a tuple of several, and at assignments to the attribute. Of an
             attribute that is parametrised already it takes what the others make.
+        unsafe: PyTorch's option not to look at shapes and types, which are not looked at here.
 
     Returns:
         the module, for chaining.
@@ -202,6 +236,17 @@ def register_parametrization(module: Any, tensor_name: str, parametrization: Mod
     delattr(module, tensor_name)
     module.__class__ = _subclass(base, tuple(module.parametrizations.keys()))
     return module
+
+
+def type_before_parametrizations(module: Module) -> type:
+    """The class that a module had before its attributes were parametrised.
+
+    >>> from tapenet import nn
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 1))
+    >>> nn.utils.parametrize.type_before_parametrizations(layer) is nn.Linear
+    True
+    """
+    return _base(module)  # type: ignore[no-any-return]
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
