@@ -62,12 +62,12 @@ def test_the_program_meets_no_silent_difference() -> None:
 
 def test_the_counts_on_the_page() -> None:
     pytest.importorskip("torch")
-    from tests.ops import test_torch_names as names
+    from tests.compat import test_torch_walk as walk
 
-    found = Counter(names.takes(p.ours, n) for p in names.PAIRS for n in names.named(p))
+    found = Counter(walk.takes(p.ours, n) for p in walk.PAIRS for n in walk.named(p))
     pattern = r"More than (\d+) functions .*? more than (\d+) names .*? All but (\d+) .*? (\d+) in 100"
     functions, arguments, unknown, taken = map(int, re.search(pattern, PYTORCH, re.DOTALL).groups())  # type: ignore[union-attr]
-    assert len(names.PAIRS) > functions - 10  # PyTorch's versions differ in what they document
+    assert len(walk.PAIRS) > functions - 10  # PyTorch's versions differ in what they document
     assert sum(found.values()) > arguments - 50
     assert found["no"] == unknown
     assert round(100 * found["yes"] / sum(found.values())) in (taken - 1, taken, taken + 1)
