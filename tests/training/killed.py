@@ -94,7 +94,7 @@ def compiled(folder: Path) -> dict[str, Any]:
         net,
         F.mse_loss,
         opt,
-        tn.data.DataLoader(_data(70, 1), batch_size=16, shuffle=True, seed=5, transform=_noisy),
+        tn.data.DataLoader(_data(70, 1), batch_size=16, shuffle=True, seed=5, transform=_noisy, workers=2),
         epochs=UPDATES // 5,
         validation=_data(20, 2),
         metrics="mae",
