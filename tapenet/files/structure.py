@@ -125,7 +125,8 @@ def state_of(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"the {type(value).__name__} {value.__qualname__}"
-    return f"an object of type {type(value).__name__}"
+    kind = type(value)
+    return f"an object of type {'' if kind.__module__ == 'builtins' else kind.__module__ + '.'}{kind.__qualname__}"
 
 
 def _instead(value: Any) -> str:
@@ -135,6 +136,8 @@ def _instead(value: Any) -> str:
         return "its type would be lost: give tuple(...) of it, or a dict (._asdict())"
     if isinstance(value, (bytes, bytearray)):
         return "give np.frombuffer(..., np.uint8) of it"
+    if hasattr(value, "__array__"):  # more than an array perhaps, as a table with names
+        return "give np.asarray(...) of it"
     if isinstance(value, np.random.Generator):
         return "give its state, generator.bit_generator.state"
     if callable(value):

@@ -141,6 +141,10 @@ class _Odd:
     def method(self) -> None: ...
 
 
+class _Table:
+    def __array__(self) -> Any: ...
+
+
 Point = collections.namedtuple("Point", "x y")
 
 
@@ -151,7 +155,7 @@ Point = collections.namedtuple("Point", "x y")
         (nn.Linear, "the ABCMeta|the type Linear cannot be stored"),
         ({1, 2}, "set cannot be stored; it has no order: give sorted"),
         (b"bytes", r"bytes cannot be stored; give np.frombuffer"),
-        (_Odd(), "an object of type _Odd cannot be stored; a file holds dicts"),
+        (_Odd(), r"an object of type tests.files.test_saving._Odd cannot be stored; a file holds dicts"),
         (_Odd().method, "method .*method cannot be stored"),
         (Point(1, 2), "Point cannot be stored; its type would be lost"),
         (np.random.default_rng(0), "give its state, generator.bit_generator.state"),
@@ -161,6 +165,7 @@ Point = collections.namedtuple("Point", "x y")
         (np.zeros(2, np.longdouble), "dtype (float128|longdouble|float96) cannot be stored"),
         (np.zeros(2, "f4,i4"), "cannot be stored"),
         (np.ma.array([1, 2]), "masked array cannot be stored; store its .data and its .mask"),
+        (_Table(), "_Table cannot be stored; give np.asarray"),
         ({1.5: 0}, "the key 1.5 is no text and no integer"),
         ({True: 0}, "the key True is no text and no integer"),
     ],

@@ -154,6 +154,17 @@ def test_a_schedule_goes_by_its_next_value_and_float32_stays() -> None:
     assert {str(t.dtype) for t in state["state"][0].values()} == {"torch.float32"}
 
 
+def test_the_first_rate_of_a_scheduler_goes_along() -> None:
+    opt = optim.SGD([tn.tensor([1.0], requires_grad=True)], lr=0.4)
+    scheduler = optim.lr_scheduler.StepLR(opt, 1, gamma=0.5)
+    scheduler.step()
+    other = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    other.load_state_dict(optim.to_torch(opt))
+    theirs = torch.optim.lr_scheduler.StepLR(other, 1, gamma=0.5, last_epoch=1)
+    scheduler.step()
+    assert opt.lr == other.param_groups[0]["lr"] == theirs.get_last_lr()[0] == 0.1
+
+
 class _Extra(optim.SparseAdam):
     def __init__(self, params: Any) -> None:
         super().__init__(params)
