@@ -282,7 +282,7 @@ class Survey:
         if both := set(self.features) & set(self.targets):
             raise ValueError(f"{who}: column {min(both)!r} is both a feature and a target; leave it out of one")
         if not self.features:
-            raise ValueError(f"{who}: no column is left to be a feature; the table has {', '.join(names)}")
+            raise ValueError(f"{who}: no column is left to be a feature; the table has {', '.join(names) or 'none'}")
         for name, allowed in (("missing", ("error", "drop", "fill")), ("unknown", ("error", "other"))):
             if (given := options.get(name, "error")) not in allowed:
                 raise ValueError(f"{who} needs {name} as one of {', '.join(map(repr, allowed))}, got {given!r}")

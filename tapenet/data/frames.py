@@ -142,7 +142,10 @@ def check_names(who: str, names: Iterable[str], there: Iterable[str]) -> None:
 def _column(given: Any, who: str, name: str, categories: Collection[str], dates: Mapping[str, str | None]) -> Column:
     """A column from a pandas Series or anything that NumPy makes an array of."""
     if isinstance(getattr(given, "dtype", None), np.dtype) or not hasattr(given, "isna"):
-        array = np.asarray(given)
+        try:
+            array = np.asarray(given)
+        except ValueError as error:  # lists of different lengths
+            raise ValueError(f"{who} is no column of single values ({error}); make a column of each") from None
         if array.ndim != 1:
             raise ValueError(f"{who} must be of shape (N,), got {array.shape}; make a column of each")
         return _from_array(array, who, name, categories, dates)
@@ -201,21 +204,26 @@ def _from_objects(values: list[Any], who: str) -> Column:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, str):
+    if isinstance(value, (str, bytes)):
         raise TypeError(f"{value!r} is text")
     return float(value)
 
 
 def _is_none(value: Any) -> bool:
-    """None, nan, NaT and pandas' NA, which alone is no equal of itself and cannot be asked."""
-    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+    """None, nan, and pandas' NaT and NA, which do not answer when asked whether they equal themselves."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)
 
 
 def _labelled(values: list[Any], who: str, named: bool) -> Column:
     codes: dict[Any, int] = {}
     labels: dict[str, int] = {}
     # Each different value is looked at once; 1 and True are equal, but in one column both do not mean different things.
-    numbers = np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int64, len(values))
+    try:
+        numbers = np.fromiter((codes.setdefault(value, len(codes)) for value in values), np.int64, len(values))
+    except TypeError as error:  # a list or dict among them
+        raise ValueError(f"{who} holds what is no category ({error}); make text or numbers of it") from None
     table = np.array(
         [-1 if _is_none(value) else labels.setdefault(_label(value, who), len(labels)) for value in codes], np.int64
     )

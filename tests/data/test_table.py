@@ -263,7 +263,7 @@ class TestErrors:
             ({"a": np.zeros((2, 2))}, {}, ValueError, r"column 'a' must be of shape \(N,\), got \(2, 2\)"),
             ({1: [1]}, {}, ValueError, "column names must be strings, got 1"),
             ({"a": [1j]}, {}, ValueError, "column 'a' has dtype complex128"),
-            ({"a": [1, "x"]}, {}, ValueError, "dtype|objects that are not all numbers|there"),
+            ({"a": [1, "x"]}, {}, ValueError, "column 'a' holds objects that are not all numbers: int, str"),
             ({"a": [{}, 1]}, {}, ValueError, "column 'a' holds objects that are not all numbers: dict, int"),
             ({"a": [1.0, np.inf]}, {}, ValueError, "column 'a' is infinite in row 1"),
             (
@@ -297,7 +297,17 @@ class TestErrors:
                 ValueError,
                 "one target that is a category or several numbers, got b: category, c: number",
             ),
-            ({"a": [(1, 2), 3]}, {"categories": ["a"]}, ValueError, "object|inhomogeneous|tuple"),
+            ({"a": [(1, 2), 3]}, {"categories": ["a"]}, ValueError, "column 'a' holds a tuple, which is no category"),
+            (
+                {"a": [[1, 2], 3]},
+                {"categories": ["a"]},
+                ValueError,
+                "column 'a' holds what is no category .*unhashable",
+            ),
+            ({"a": [[1, 2], 3]}, {}, ValueError, "column 'a' holds objects that are not all numbers: int, list"),
+            ({"a": [[1, 2], [3]]}, {}, ValueError, "column 'a' is no column of single values"),
+            ({"a": [b"1", 2]}, {}, ValueError, "column 'a' holds objects that are not all numbers: bytes, int"),
+            ({}, {}, ValueError, "no column is left to be a feature; the table has none"),
         ],
     )
     def test_each(self, columns: Any, options: dict[str, Any], error: type[Exception], message: str) -> None:
