@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from numpy.typing import DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.making import asarray
-from tapenet.autodiff.switches import enable_grad, no_grad
+from tapenet.autodiff.switches import _Switch, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import random
 from tapenet.ops.low import dtype_of
@@ -361,15 +362,38 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, rng:
 # -- switches and questions ----------------------------------------------------------------------------------------
 
 
-def set_grad_enabled(mode: bool) -> Any:
-    """`tn.enable_grad()` or `tn.no_grad()`, by a flag: for a `with`, or around a function.
+class set_grad_enabled(_Switch):
+    """`tn.enable_grad()` or `tn.no_grad()`, by a flag: for a `with`, or around a function. Other than in PyTorch it does
+    nothing where it stands alone, and warns.
 
     >>> import tapenet as tn
     >>> with tn.set_grad_enabled(False):
     ...     tn.is_grad_enabled()
     False
     """
-    return enable_grad() if mode else no_grad()
+
+    name = "grad"
+
+    def __init__(self, mode: bool) -> None:
+        self.value = bool(mode)
+        self._used = False
+
+    def __enter__(self) -> None:
+        self._used = True
+        super().__enter__()
+
+    def __call__(self, function: Any) -> Any:
+        self._used = True
+        return super().__call__(function)
+
+    def __del__(self) -> None:
+        if not self._used:
+            warnings.warn(
+                f"set_grad_enabled({self.value}) alone does nothing: write `with tn.set_grad_enabled({self.value}):` around "
+                "what it is for",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def inference_mode(mode: bool = True) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,7 @@ def test_a_pruned_layer_learns_and_keeps_its_zeros() -> None:
     twin = copy.deepcopy(net)
     twin.load_state_dict(net.state_dict())
     np.testing.assert_array_equal(twin(x).data, net(x).data)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(net))(x).data, net(x).data)
     net[0].weight = np.ones((4, 6), np.float32)
     np.testing.assert_array_equal(net[0].weight.numpy(), mask)
 

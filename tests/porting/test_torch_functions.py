@@ -151,6 +151,9 @@ def test_switches() -> None:
         assert not tn.is_grad_enabled()
         with tn.set_grad_enabled(True):
             assert tn.is_grad_enabled()
+    with pytest.warns(RuntimeWarning, match="alone does nothing: write `with"):
+        tn.set_grad_enabled(False)
+    assert tn.is_grad_enabled()
     with tn.inference_mode():
         assert not tn.is_grad_enabled()
 

@@ -41,8 +41,18 @@ def _masked(name: str) -> property:
 
 @functools.cache
 def _subclass(base: Any, names: tuple[str, ...]) -> Any:
-    properties: dict[str, Any] = {name: _masked(name) for name in names}
-    return type(f"Pruned{base.__name__}", (base,), {**properties, "_pruned": (base, names), "__doc__": base.__doc__})
+    def reduce(self: Module) -> Any:
+        return _blank, (base, names), self.__getstate__()
+
+    attributes: dict[str, Any] = {name: _masked(name) for name in names}
+    attributes |= {"_pruned": (base, names), "__reduce__": reduce, "__doc__": base.__doc__}
+    return type(f"Pruned{base.__name__}", (base,), attributes)
+
+
+def _blank(base: Any, names: tuple[str, ...]) -> Any:
+    """A module without attributes, of a class that has no import path, for copies and pickles of one."""
+    made = _subclass(base, names)
+    return made.__new__(made)
 
 
 def _pruned(module: Module) -> tuple[Any, tuple[str, ...]]:
