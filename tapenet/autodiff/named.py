@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tapenet import ops
@@ -19,25 +19,32 @@ if TYPE_CHECKING:
 Call = Callable[[], Any]
 
 
-def of_op(op: Op, known: Sequence[str], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+def of_op(op: Op, known: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """A call of an op in its own names, if it has some of PyTorch's. `known` are all that it takes."""
-    own = [(a.name, MISSING if a.required else a.default) for a in op.arguments]
-    more = [(name, MISSING) for name in known if all(name != n for n, _ in own)]
-    found = spelt(op.name, [*own, *more], args, kwargs)
-    return None if found is None else partial(_call, op, own[0][0], found)
+    arguments = _arguments(op, known)
+    found = spelt(op.name, arguments, args, kwargs)
+    return None if found is None else partial(_call, op, arguments, found)
+
+
+@lru_cache(1024)
+def _arguments(op: Op, known: tuple[str, ...]) -> dict[str, Any]:
+    own = {a.name: MISSING if a.required else a.default for a in op.arguments}
+    return own | {name: MISSING for name in known if name not in own}
 
 
 def of_derived(function: Derived, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """The same, of a derived function."""
-    known = [p for p in parameters(function.function) or () if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    found = spelt(function.name, [(p.name, p.default) for p in known], args, kwargs)
-    return None if found is None else partial(_call, function, known[0].name if known else "", found)
+    known = parameters(function.function) or ()
+    arguments = {p.name: p.default for p in known if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    found = spelt(function.name, arguments, args, kwargs)
+    return None if found is None else partial(_call, function, arguments, found)
 
 
-def _call(function: Op | Derived, first: str, found: Spelt) -> Any:
+def _call(function: Op | Derived, arguments: dict[str, Any], found: Spelt) -> Any:
     args, options, around = found
     if not around:
         return function(*args, **options)
+    first = next(iter(arguments))
     if first in options:
         args = (options[first], *args[1:])
         options = {name: value for name, value in options.items() if name != first}

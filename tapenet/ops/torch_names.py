@@ -7,7 +7,8 @@ users (`tn.op`) know their own names alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 #: By PyTorch's name: ours, the first that a function has.
@@ -123,15 +124,18 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
     "src": (Option("scatter_add", (), "its arguments are others here, see its help"),),
 }  # fmt: skip
 #: Options of PyTorch's that are carried out around the call, with the functions that have them and no such argument here.
-DONE: dict[str, str] = {
-    "inplace": "alpha_dropout celu dropout dropout1d dropout2d dropout3d elu feature_alpha_dropout hardsigmoid hardswish "
-    "hardtanh leaky_relu mish relu relu6 rrelu selu silu threshold",
-    "dtype": "log_softmax matrix_norm norm softmax softmin vector_norm",
-    "out": "angle arange cholesky column_stack cond cross det diag dstack eig eigh eigvals eigvalsh empty erf eye full "
-    "hstack i0 index_add inner inv kron linspace logcumsumexp logspace logsumexp matmul matrix_norm matrix_power "
-    "matrix_rank nan_to_num nonzero norm normalize ones pinv qr searchsorted sigmoid sign sinc slogdet solve sort "
-    "svd svdvals tensordot tensorinv tensorsolve tril triu vdot vecdot vector_norm vstack where zeros",
-    "requires_grad": _MAKING,
+DONE: dict[str, frozenset[str]] = {
+    option: frozenset(functions.split())
+    for option, functions in {
+        "inplace": "alpha_dropout celu dropout dropout1d dropout2d dropout3d elu feature_alpha_dropout hardsigmoid hardswish "
+        "hardtanh leaky_relu mish relu relu6 rrelu selu silu threshold",
+        "dtype": "log_softmax matrix_norm norm softmax softmin vector_norm",
+        "out": "angle arange cholesky column_stack cond cross det diag dstack eig eigh eigvals eigvalsh empty erf eye full "
+        "hstack i0 index_add inner inv kron linspace logcumsumexp logspace logsumexp matmul matrix_norm matrix_power "
+        "matrix_rank nan_to_num nonzero norm normalize ones pinv qr searchsorted sigmoid sign sinc slogdet solve sort "
+        "svd svdvals tensordot tensorinv tensorsolve tril triu vdot vecdot vector_norm vstack where zeros",
+        "requires_grad": _MAKING,
+    }.items()
 }
 #: Layers that take `inplace` in PyTorch, as their last argument.
 INPLACE_LAYERS = frozenset({
@@ -160,9 +164,7 @@ class Spelt(NamedTuple):
     around: dict[str, Any]
 
 
-def spelt(
-    name: str, parameters: Sequence[tuple[str, Any]], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Spelt | None:
+def spelt(name: str, parameters: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Spelt | None:
     """A call of a function in its own names; None if nothing in it has one of PyTorch's.
 
     Args:
@@ -173,30 +175,41 @@ def spelt(
     Raises:
         TypeError: an argument is given twice, under both names; an option that would make a difference.
 
-    >>> spelt("sum", [("a", None), ("axis", None)], (), {"input": 1.0, "dim": 0})
+    >>> spelt("sum", {"a": None, "axis": None}, (), {"input": 1.0, "dim": 0})
     Spelt(args=(), kwargs={'a': 1.0, 'axis': 0}, around={})
     """
-    names = [n for n, _ in parameters]
+    names = tuple(parameters)
     given = list(args)
+    found = False
     if name in SIZES and len(args) > 1 and all(isinstance(n, int) and not isinstance(n, bool) for n in args):
-        given = [args]
-    kept = {n: value for n, value in kwargs.items() if n in names}
+        given, found = [args], True
+    kept = {n: value for n, value in kwargs.items() if n in parameters}
     around: dict[str, Any] = {}
-    unknown = {n: value for n, value in kwargs.items() if n not in names}
-    for theirs, value in unknown.items():
-        ours = next((n for n in EVERYWHERE.get(theirs, ()) if n in names), None)
-        if ours is None and _changes_nothing(name, theirs, value):
+    for theirs, value in kwargs.items():
+        if theirs in parameters:
             continue
-        place = OF.get(name, {}).get(theirs, PLACES.get(theirs, len(names)))
-        if ours is None and place < len(names):
-            ours = names[place]
+        ours = _ours(name, theirs, names)
         if ours is not None:
             _enter(name, ours, theirs, value, parameters, given, kept)
-        elif name in DONE.get(theirs, "").split():
+        elif name in DONE.get(theirs, ()):
             around[theirs] = value
-        else:
+        elif not _changes_nothing(name, theirs, value):
             kept[theirs] = value
-    return None if unknown.keys() <= kept.keys() and len(given) == len(args) else Spelt(tuple(given), kept, around)
+            continue
+        found = True
+    return Spelt(tuple(given), kept, around) if found else None
+
+
+@functools.lru_cache(1024)
+def _ours(name: str, theirs: str, names: tuple[str, ...]) -> str | None:
+    """Our name for an argument of a function, which has these; None if there is none."""
+    for ours in EVERYWHERE.get(theirs, ()):
+        if ours in names:
+            return ours
+    if any(option.values == () and name in option.of.split() for option in OPTIONS.get(theirs, ())):
+        return None  # another argument has its place
+    place = OF.get(name, {}).get(theirs, PLACES.get(theirs, len(names)))
+    return names[place] if place < len(names) else None
 
 
 def _changes_nothing(name: str, theirs: str, value: Any) -> bool:
@@ -218,12 +231,10 @@ def _is(value: Any, other: Any) -> bool:
 
 
 def _enter(
-    name: str, ours: str, theirs: str, value: Any, parameters: Sequence[tuple[str, Any]], given: list[Any],
-    kept: dict[str, Any],
-) -> None:  # fmt: skip
+    name: str, ours: str, theirs: str, value: Any, parameters: Mapping[str, Any], given: list[Any], kept: dict[str, Any]
+) -> None:
     """Enter an argument. One that has its default, as methods pass it on, was not given."""
-    place = [n for n, _ in parameters].index(ours)
-    default = parameters[place][1]
+    place, default = list(parameters).index(ours), parameters[ours]
     if place < len(given) and given[place] is default:
         given[place] = value
     elif place < len(given) or kept.get(ours, default) is not default:

@@ -92,6 +92,6 @@ def _respelt(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
     known = parameters(function) or ()
     if any(p.kind is p.VAR_KEYWORD for p in known):
         return None
-    found = spelt(function.__name__, [(p.name, p.default) for p in known], args, kwargs)
+    found = spelt(function.__name__, {p.name: p.default for p in known}, args, kwargs)
     check_keywords(function.__name__, function, kwargs if found is None else (*found.kwargs, *found.around))
     return found

@@ -93,7 +93,7 @@ def takes(function: Any, name: str) -> str:
         return "yes"
     try:
         title = getattr(function, "name", function.__name__)
-        return "no" if spelt(title, [(n, object) for n in known], (), {name: object()}) is None else "yes"
+        return "no" if spelt(title, dict.fromkeys(known, object), (), {name: object()}) is None else "yes"
     except TypeError as error:
         return "refused" if "is PyTorch's" in str(error) else "no"
 
