@@ -140,7 +140,12 @@ class History:
 
     def __repr__(self) -> str:
         count = len(self.epochs)
-        last = "".join(f", {name} {value:.4g}" for name, value in (self.epochs[-1] if count else {}).items())
+        numbers = {
+            name: value
+            for name, value in (self.epochs[-1] if count else {}).items()
+            if not isinstance(value, np.ndarray)
+        }
+        last = "".join(f", {name} {value:.4g}" for name, value in numbers.items())
         ended = f" ({self.stopped})" if self.stopped else ""
         return f"<History: {count} epoch{'' if count == 1 else 's'}{last}{ended}>"
 
