@@ -131,8 +131,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def unpacked(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The same files as they are after gunzip."""
+    """The same files as they are after gunzip; a `.tgz` keeps its name."""
     return {
-        name.removesuffix(".gz"): gzip.decompress(content) if name.endswith(".gz") else content
+        name.removesuffix(".gz"): gzip.decompress(content) if name.endswith("gz") else content
         for name, content in files.items()
     }
