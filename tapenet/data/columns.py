@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypedDict
@@ -26,6 +27,22 @@ class Options(TypedDict, total=False):
     unknown: Literal["error", "other"]
     standardize: bool
     one_hot: bool
+
+
+def check_options(options: Mapping[str, Any], allowed: type, who: str) -> None:
+    """Raise TypeError for an option that is none of those in a TypedDict.
+
+    >>> check_options({"traget": "y"}, Options, "table()")
+    Traceback (most recent call last):
+    TypeError: table() takes no traget=, did you mean target=? It takes features, target, categories, dates, missing, \
+unknown, standardize, one_hot
+    """
+    names = list(allowed.__annotations__)
+    for name in options:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            guess = f", did you mean {near[0]}=?" if near else "."
+            raise TypeError(f"{who} takes no {name}={guess} It takes {', '.join(names)}")
 
 
 class Feature(NamedTuple):

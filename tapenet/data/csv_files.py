@@ -14,7 +14,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.columns import Columns, Options, Survey
+from tapenet.data.columns import Columns, Options, Survey, check_options
 from tapenet.data.frames import Column, Frame, Kind, to_days
 from tapenet.data.table import Table, learnt
 
@@ -160,6 +160,7 @@ class _File:
 
     def __init__(self, path: str | os.PathLike[str], options: CsvOptions) -> None:
         self.path = self.who = os.fspath(path)
+        check_options(options, CsvOptions, "csv()")
         self._delimiter, self._decimal = options.get("delimiter", ","), options.get("decimal", ".")
         encoding = options.get("encoding", "utf-8")
         self._encoding = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tapenet.data.columns import Columns, Options, Survey, incomplete, used_rows
+from tapenet.data.columns import Columns, Options, Survey, check_options, incomplete, used_rows
 from tapenet.data.dataset import Dataset
 from tapenet.data.frames import Frame, opened, read_columns
 
@@ -146,6 +146,7 @@ def table(frame: Any, *, like: Table | Columns | None = None, **options: Unpack[
     ValueError: table(): column 'city' holds 'Bonn', which the training data had not, in row 0; known are 'Oslo', 'Rome'. ...
     """
     who = "table()"
+    check_options(options, Options, who)
     there = opened(frame, who)
     if like is not None:
         columns = learnt(like, options, who)

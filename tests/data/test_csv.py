@@ -226,6 +226,12 @@ class TestDamage:
         path = write(tmp_path, PEOPLE)
         with pytest.raises(FileNotFoundError, match=r"nowhere.csv: no such file in .*; check the path"):
             csv("nowhere.csv")
+        with pytest.raises(TypeError, match=r"csv\(\) takes no delimeter=, did you mean delimiter="):
+            csv(path, delimeter=";")  # type: ignore[call-arg]
+        with pytest.raises(
+            TypeError, match=r"csv\(\) takes no sep=\. It takes .*, delimiter, decimal, encoding, no_values"
+        ):
+            csv_chunks(path, sep=";")  # type: ignore[call-arg]
         with pytest.raises(ValueError, match="there is no encoding 'utf8x'"):
             csv(path, encoding="utf8x")
         with pytest.raises(ValueError, match="there is no column 'riches', did you mean 'rich'"):

@@ -273,6 +273,8 @@ class TestErrors:
                 "numbers in column 'a' are too large for float32",
             ),
             ({"a": [1e300, -1e300]}, {}, ValueError, "numbers in column 'a' are too large to take their mean"),
+            ({"a": [1.0]}, {"traget": "b"}, TypeError, r"table\(\) takes no traget=, did you mean target="),
+            ({"a": [1.0]}, {"delimiter": ";"}, TypeError, r"table\(\) takes no delimiter=.* It takes features, target"),
             ({"a": [1.0]}, {"target": "b"}, ValueError, "no column 'b'. There are: a"),
             ({"a": [1.0]}, {"target": "a"}, ValueError, "no column is left to be a feature; the table has a"),
             (
