@@ -250,7 +250,7 @@ def test_methods_take_the_arguments_of_torch() -> None:
     for name, theirs in inspect.getmembers(torch.optim.Optimizer, inspect.isfunction):
         if not name.startswith("_") and name not in otherwise:
             found, expected = (list(inspect.signature(f).parameters) for f in (getattr(optim.Optimizer, name), theirs))
-            assert found == expected, name
+            assert found[: len(expected)] == expected, name
     for name in ALL.keys() & set(dir(torch.optim)):
         expected = inspect.signature(getattr(torch.optim, name)).parameters.keys()
         found = inspect.signature(getattr(optim, name)).parameters.keys()

@@ -176,7 +176,9 @@ def close(ours: Any, theirs: Any, tolerance: float, where: str) -> None:
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance, err_msg=where)
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 2e-4)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [("float64", 1e-9), pytest.param("float32", 2e-4, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", EDITS)
 def test_a_model_file_of_torch_runs_and_trains_alike(name: str, dtype: str, tolerance: float) -> None:
     batches = data(name, dtype)
