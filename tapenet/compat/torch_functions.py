@@ -22,6 +22,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import random
 from tapenet.ops.low import dtype_of
 from tapenet.ops.shapes.making import check_device
+from tapenet.ops.tracebacks import boundary
 
 Rng = np.random.Generator | int | None
 
@@ -250,6 +251,7 @@ def _float(dtype: DTypeLike | None) -> Any:
     return np.float32 if dtype is None else dtype_of(dtype)
 
 
+@boundary
 def rand(
     *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False, rng: Rng = None
 ) -> Tensor:
@@ -262,6 +264,7 @@ def rand(
     return _drawn("rand", random.uniform(size=_shape(size), dtype=_float(dtype), rng=rng), device, requires_grad)
 
 
+@boundary
 def randn(
     *size: Any, dtype: DTypeLike | None = None, device: Any = None, requires_grad: bool = False, rng: Rng = None
 ) -> Tensor:
@@ -274,6 +277,7 @@ def randn(
     return _drawn("randn", random.normal(size=_shape(size), dtype=_float(dtype), rng=rng), device, requires_grad)
 
 
+@boundary
 def rand_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None) -> Tensor:
     """`rand` of the shape and dtype of the input.
 
@@ -285,6 +289,7 @@ def rand_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None,
     return rand(*x.shape, dtype=x.dtype if dtype is None else dtype, device=device, rng=rng)
 
 
+@boundary
 def randn_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None) -> Tensor:
     """`randn` of the shape and dtype of the input.
 
@@ -296,6 +301,7 @@ def randn_like(input: Any, *, dtype: DTypeLike | None = None, device: Any = None
     return randn(*x.shape, dtype=x.dtype if dtype is None else dtype, device=device, rng=rng)
 
 
+@boundary
 def randint(
     low: int, high: Any = None, size: Any = None, *, dtype: DTypeLike | None = None, device: Any = None, rng: Rng = None
 ) -> Tensor:
@@ -311,6 +317,7 @@ def randint(
     return _drawn("randint", numbers, device, False)
 
 
+@boundary
 def randperm(n: int, *, device: Any = None, rng: Rng = None) -> Tensor:
     """The numbers 0 to n - 1 in random order.
 
@@ -321,6 +328,7 @@ def randperm(n: int, *, device: Any = None, rng: Rng = None) -> Tensor:
     return _drawn("randperm", random.permutation(n, rng), device, False)
 
 
+@boundary
 def bernoulli(input: Any, *, rng: Rng = None) -> Tensor:
     """1 with the probability that each element of the input is, else 0.
 
@@ -334,6 +342,7 @@ def bernoulli(input: Any, *, rng: Rng = None) -> Tensor:
         return drawn
 
 
+@boundary
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, rng: Rng = None) -> Tensor:
     """Indices drawn by weights, which need not sum to 1: of a vector, or of each row of a matrix. Without replacement they are
     different.

@@ -2,7 +2,8 @@
 
 Each function writes into the tensor's storage, in place, and returns the tensor. Values are drawn in float64 and in
 row-major order whatever the tensor's dtype and memory order, so that one seed gives one set of values. Random ones
-take `rng=`, a NumPy generator or an integer; without it they draw from the generator that `tn.random.seed` seeds.
+take `rng=` (or `generator=`), a NumPy generator or an integer; without it they draw from the generator that
+`tn.random.seed` seeds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import random_draw
+from tapenet.ops.tracebacks import boundary
 
 _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0, "conv_transpose2d": 1.0,
@@ -70,6 +72,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * kernel, tensor.shape[0] * kernel
 
 
+@boundary
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:
     """Draw from U(a, b).
 
@@ -81,6 +84,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, rng: np.random.Gene
     return _fill(tensor, random_draw(lambda rng: rng.uniform(a, b, tensor.shape), rng))
 
 
+@boundary
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, rng: np.random.Generator | int | None = None
 ) -> Tensor:
@@ -94,6 +98,7 @@ def normal_(
     return _fill(tensor, random_draw(lambda rng: rng.normal(mean, std, tensor.shape), rng))
 
 
+@boundary
 def trunc_normal_(
     tensor: Tensor,
     mean: float = 0.0,
@@ -180,6 +185,7 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     return _fill(tensor, values)
 
 
+@boundary
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: np.random.Generator | int | None = None) -> Tensor:
     """Draw from N(0, std²), and set a fraction `sparsity` of each column to 0, rounded up, at random places.
 
@@ -204,6 +210,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: np.random.G
     return _fill(tensor, random_draw(draw, rng))
 
 
+@boundary
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:
     """Draw from U(-k, k) with k = gain * sqrt(6 / (fan_in + fan_out)).
 
@@ -214,11 +221,13 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator 
     return uniform_(tensor, -bound, bound, rng)
 
 
+@boundary
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:
     """Draw from N(0, std²) with std = gain * sqrt(2 / (fan_in + fan_out)); see `xavier_uniform_`."""
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / max(sum(fans(tensor)), 1)), rng)
 
 
+@boundary
 def kaiming_uniform_(
     tensor: Tensor,
     a: float = 0.0,
@@ -242,6 +251,7 @@ def kaiming_uniform_(
     return uniform_(tensor, -bound, bound, rng)
 
 
+@boundary
 def kaiming_normal_(
     tensor: Tensor,
     a: float = 0.0,
@@ -253,6 +263,7 @@ def kaiming_normal_(
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), rng)
 
 
+@boundary
 def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | int | None = None) -> Tensor:
     """A random (semi-)orthogonal matrix times `gain`, uniform over all of them; axes after the first count as one.
 

@@ -146,6 +146,15 @@ def test_dtype_out_and_requires_grad_are_carried_out() -> None:
     assert tn.tensor([1.0], device="cpu", pin_memory=True).shape == (1,)
 
 
+def test_a_generator_is_rng() -> None:
+    rng = np.random.default_rng
+    np.testing.assert_array_equal(tn.randn(3, generator=rng(0)).numpy(), tn.randn(3, rng=rng(0)).numpy())
+    for init in (tn.nn.init.xavier_uniform_, tn.nn.init.normal_, tn.nn.init.orthogonal_):
+        found, expected = init(tn.zeros((2, 2)), generator=rng(0)), init(tn.zeros((2, 2)), rng=rng(0))  # type: ignore[call-arg]
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+    np.testing.assert_array_equal(F.dropout(X, generator=rng(0)).numpy(), F.dropout(X, rng=rng(0)).numpy())
+
+
 def test_what_would_make_a_difference_is_refused_with_a_reason() -> None:
     with pytest.raises(TypeError, match=r"mse_loss\(\): size_average=True is PyTorch's, .*give reduction="):
         F.mse_loss(X, X, size_average=True)
