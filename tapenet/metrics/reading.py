@@ -23,9 +23,9 @@ def array(x: Any) -> Array:
     >>> array([1, 2])
     array([1, 2])
     """
-    if type(x) is np.ndarray:
-        return x
-    return np.asarray(x.numpy() if hasattr(x, "numpy") else x)
+    found: Array = x if type(x) is np.ndarray else np.asarray(x.numpy() if hasattr(x, "numpy") else x)
+    # bfloat16 is none of NumPy's own types.
+    return found if found.dtype.kind != "V" else found.astype(np.float32)
 
 
 class Classes(NamedTuple):

@@ -36,6 +36,15 @@ def test_arrays_tensors_and_lists_are_the_same() -> None:
     assert MAE()(tn.tensor([1.0, 3.0]), tn.tensor([1.0, 2.0])) == 0.5
 
 
+def test_outputs_may_be_of_low_precision() -> None:
+    for output in (SCORES.astype(np.float16), SCORES.astype(pytest.importorskip("ml_dtypes").bfloat16)):
+        for metric in (Accuracy(), TopK(2), F1(), AUC(), Perplexity(from_logits=False), ConfusionMatrix()):
+            expected = metric(output.astype(np.float32), [1, 0, 2])
+            np.testing.assert_array_equal(metric(output, [1, 0, 2]), expected)
+            np.testing.assert_array_equal(metric(tn.tensor(output), [1, 0, 2]), expected)
+        assert MAE()(output, output) == 0
+
+
 def test_targets_may_be_one_hot_or_shares() -> None:
     hot = np.eye(3)[[1, 1, 2]]
     assert Accuracy()(SCORES, hot) == Accuracy()(SCORES, hot * 0.9 + 0.1 / 3) == 2 / 3
