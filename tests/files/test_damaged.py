@@ -58,7 +58,7 @@ def _written(folder: Path, state: Any) -> bytes:
 def test_no_bit_can_be_changed(folder: Path, state: Any) -> None:
     """In length, header and arrays: it is an error, never other data."""
     whole = _written(folder, state)
-    for place in range(0, len(whole), 1 if len(whole) < 500 else 3):
+    for place in [*range(60), *range(60, len(whole), 7), *range(len(whole) - 8, len(whole))]:
         changed = bytearray(whole)
         changed[place] ^= 1 << place % 8
         with pytest.raises(files.DamagedFile, match=r"x.safetensors' cannot be loaded: "):
@@ -92,7 +92,7 @@ def test_pages_cannot_be_swapped_or_lost(folder: Path) -> None:
 
 def test_nothing_can_be_cut_off_or_added(folder: Path) -> None:
     whole = _written(folder, STATE)
-    for stop in [*range(16), *range(16, len(whole), 7), len(whole) - 1]:
+    for stop in [*range(16), *range(16, len(whole), 13), len(whole) - 1]:
         with pytest.raises(files.DamagedFile, match=r"cannot be loaded: it is cut off"):
             _load(folder, whole[:stop])
     with pytest.raises(files.DamagedFile, match=r"there is more in it than its header says"):

@@ -236,18 +236,18 @@ def test_many_processes_that_write_the_same_file_leave_one_whole(tmp_path: Path)
     code = f"""
 import sys, time
 import numpy as np, tapenet as tn
-end = time.perf_counter() + 0.5
+end = time.perf_counter() + 0.3
 while time.perf_counter() < end:
     tn.save({{"w": np.full(5000, int(sys.argv[1]))}}, {str(path)!r})
 """
-    writers = [subprocess.Popen([sys.executable, "-c", code, str(n)], cwd=ROOT) for n in range(3)]
+    writers = [subprocess.Popen([sys.executable, "-c", code, str(n)], cwd=ROOT) for n in range(2)]
     seen = 0
     while any(writer.poll() is None for writer in writers):
         if path.exists():
             w = tn.load(path)["w"]  # raises where it is not whole
             assert (w == w[0]).all()
             seen += 1
-    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    assert [writer.returncode for writer in writers] == [0, 0]
     assert seen > 1
     assert _names(tmp_path) == ["x"]
 
