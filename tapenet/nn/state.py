@@ -71,9 +71,9 @@ def by_name(root: Tree) -> dict[str, Tensor]:
     return found
 
 
-def _prefixed(root: Module, prefix: str = "") -> list[tuple[str, Module]]:
+def _prefixed(root: Module) -> list[tuple[str, Module]]:
     """A module and those below it, each with what stands before the names of what it holds."""
-    return [(prefix + name + "." if name else prefix, m) for name, m in root.named_modules(remove_duplicate=False)]
+    return [(name + "." if name else "", m) for name, m in root.named_modules(remove_duplicate=False)]
 
 
 def _inner_first(modules: list[tuple[str, Module]]) -> Iterator[tuple[str, Module]]:
@@ -93,37 +93,67 @@ def _own_extra(module: Module) -> bool:
 
 def collect(root: Module, destination: dict[str, Any] | None, prefix: str, keep_vars: bool) -> dict[str, Any]:
     """The state of a module; see `Module.state_dict`."""
-    modules = _prefixed(root, prefix)
-    for before, module in modules:
-        for hook in _hooks(module, "state_dict_pre"):
-            hook(module, before, keep_vars)
-    found = by_name(root)
-    lazy = [name for name, t in found.items() if is_lazy(t)]
+    _check_shapes(root, by_name(root))
+    state: dict[str, Any] = {} if destination is None else destination
+    arrays: dict[int, Any] = {}
+    #: The modules that are gone through, each with what stands before its names, and extra state that is to come yet.
+    inside: list[tuple[str, Module]] = []
+    extra: list[tuple[str, Any]] = []
+
+    def finish() -> None:
+        """Come to the end of the innermost module."""
+        settle()
+        _told(*inside.pop(), state)
+
+    def settle() -> None:
+        """Add the extra state, which comes behind what a module holds itself."""
+        state.update(extra)
+        extra.clear()
+
+    def leave(until: str) -> None:
+        """Tell the hooks of the modules that end where a name begins so."""
+        while inside and not until.startswith(inside[-1][0]):
+            finish()
+
+    for name, value in walk(root, repeats=True):
+        if isinstance(value, Tensor):
+            leave(prefix + name)
+            if value._kind != "passing buffer":
+                if id(value) not in arrays:
+                    arrays[id(value)] = value if keep_vars else value.numpy().copy()
+                state[prefix + name] = arrays[id(value)]
+            continue
+        settle()
+        before = f"{prefix}{name}." if name else prefix
+        leave(before)
+        inside.append((before, value))
+        for hook in _hooks(value, "state_dict_pre"):
+            hook(value, before, keep_vars)
+        if _own_extra(value):
+            extra.append((before + EXTRA, value.get_extra_state()))
+    while inside:
+        finish()
+    return state
+
+
+def _check_shapes(root: Module, named: Mapping[str, Tensor]) -> None:
+    """Raise ValueError where a tensor has no shape yet."""
+    lazy = [name for name, t in named.items() if is_lazy(t)]
     if lazy:
         raise ValueError(
             f"the state of this {type(root).__name__} is not known yet: {', '.join(lazy)} have no shape before the first "
             "call. Call the module once, net(x), or load a state into it"
         )
-    arrays = {id(t): t if keep_vars else t.numpy().copy() for t in found.values()}
-    state: dict[str, Any] = {} if destination is None else destination
-    pending: list[tuple[str, Any]] = []  # extra state, which comes behind what a module holds itself
-    for name, value in walk(root, repeats=True):
-        if isinstance(value, Tensor):
-            if name in found:
-                state[prefix + name] = arrays[id(value)]
-            continue
-        state.update(pending)
-        before = f"{prefix}{name}." if name else prefix
-        pending = [(before + EXTRA, value.get_extra_state())] if _own_extra(value) else []
-    state.update(pending)
-    for before, module in _inner_first(modules):
-        for hook in _hooks(module, "state_dict_post"):
-            if hook(module, state, before, {}) is not None:
-                raise RuntimeError(
-                    f"a state-dict hook of {type(module).__name__} returned a value: it is to change the dict that it is "
-                    "given, and return None"
-                )
-    return state
+
+
+def _told(prefix: str, module: Module, state: dict[str, Any]) -> None:
+    """Call the hooks of a module whose state is in a dict."""
+    for hook in _hooks(module, "state_dict_post"):
+        if hook(module, state, prefix, {}) is not None:
+            raise RuntimeError(
+                f"a state-dict hook of {type(module).__name__} returned a value: it is to change the dict that it is "
+                "given, and return None"
+            )
 
 
 def load(root: Module, state: Mapping[str, Any], strict: bool) -> LoadReport:

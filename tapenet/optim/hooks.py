@@ -55,8 +55,8 @@ class Hooked:
     _hooks: Hooks | None = None
 
     def register_step_pre_hook(self, hook: Hook) -> Handle:
-        """Call `hook(optimizer, args, kwargs)` before each step, with the arguments of `step`; what it returns, unless None,
-        is a pair that takes their place.
+        """Call `hook(optimizer, args, kwargs)` before each step, with the arguments of `step`, the first of which is the
+        optimizer itself, as in PyTorch; what it returns, unless None, is a pair that takes their place.
 
         While a step is captured by `tn.compile` hooks are called once, and what they compute with tensors becomes part of the
         program. Copies of an optimizer have none.
@@ -120,7 +120,7 @@ class Hooked:
         Returns:
             what the closure returned.
         """
-        args: tuple[Any, ...] = () if closure is None else (closure,)
+        args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
         kwargs: dict[str, Any] = {}
         hooks = Hooks() if self._hooks is None else self._hooks
         for hook in hooks.of("step_pre"):
@@ -133,7 +133,7 @@ class Hooked:
                     f"{type(result).__name__}"
                 )
             args, kwargs = result
-        value = self._run(*args, **kwargs)
+        value = self._run(*args[1:], **kwargs)
         for hook in hooks.of("step_post"):
             hook(self, args, kwargs)
         return value

@@ -121,8 +121,10 @@ def test_hooks_see_every_module_on_the_way() -> None:
         module.register_state_dict_post_hook(lambda m, s, prefix, meta, name=name: calls.append(("post", name, prefix)))
     state = net.state_dict(prefix="net.")
     order = ["", "a", "a.inner", "b", "b.inner"]
-    assert calls[:5] == [("pre", n, f"net.{n}." if n else "net.") for n in order]
-    assert [n for _, n, _ in calls[5:]] == ["a.inner", "a", "b.inner", "b", ""]
+    assert [call for call in calls if call[0] == "pre"] == [("pre", n, f"net.{n}." if n else "net.") for n in order]
+    met = [f"{kind} {n}" for kind, n, _ in calls]
+    assert met == ["pre ", "pre a", "pre a.inner", "post a.inner", "post a", "pre b", "pre b.inner", "post b.inner", "post b",
+                   "post "]  # fmt: skip
     calls.clear()
     for name, module in net.named_modules():
         module.register_load_state_dict_pre_hook(

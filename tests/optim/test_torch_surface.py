@@ -55,7 +55,7 @@ def test_hooks_are_called_before_and_after_each_step() -> None:
     opt.register_step_post_hook(lambda o, args, kwargs: calls.append(("post", o is opt, args, kwargs, w.data[0, 0])))
     loss_of(w, opt)
     opt.step()
-    assert calls == [("pre", True, (), {}, 1.0), ("post", True, (), {}, 1.0 - 0.1 * 1.5)]
+    assert calls == [("pre", True, (opt,), {}, 1.0), ("post", True, (opt,), {}, 1.0 - 0.1 * 1.5)]
     before.remove()
     opt.step()
     assert [call[0] for call in calls] == ["pre", "post", "post"]
@@ -65,7 +65,7 @@ def test_hooks_are_called_before_and_after_each_step() -> None:
 
 def test_a_hook_may_give_other_arguments() -> None:
     w, opt = made()
-    with opt.register_step_pre_hook(lambda o, args, kwargs: ((lambda: loss_of(w, opt),), {})):
+    with opt.register_step_pre_hook(lambda o, args, kwargs: ((o, lambda: loss_of(w, opt)), {})):
         assert opt.step().item() == ((np.array([[1.0, -2.0], [0.5, 3.0]]) - 0.25) ** 2).sum()
     with opt.register_step_pre_hook(lambda *given: 1), pytest.raises(TypeError, match=r"None or a pair .* not int"):
         opt.step()
