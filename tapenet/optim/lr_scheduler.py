@@ -121,6 +121,11 @@ class LRScheduler:
             # What the user's own class defines knows no other way.
             self._set(self._at(epoch) if type(self).get_lr is LRScheduler.get_lr else self.get_lr())
 
+    def __call__(self, state: Any) -> None:
+        """As a callback of `tn.training.fit`: a step after each epoch, or by `training.every_batch(scheduler)` after each
+        batch. Checkpoints keep its state."""
+        self.step()
+
     def _set(self, rates: Sequence[float]) -> None:
         for group, rate in zip(self.optimizer.groups, rates, strict=True):
             group["lr"] = float(rate)
@@ -625,6 +630,10 @@ class ReduceLROnPlateau(LRScheduler):
     def best(self) -> float:
         """The best metric so far."""
         return self._plateaus[0].best
+
+    def __call__(self, state: Any) -> None:
+        """As a callback of `tn.training.fit`: looks at the loss of an epoch, that of validation where there is one."""
+        self.step(state.logs.get("val_loss", state.logs["loss"]))
 
     def step(self, metrics: Any, epoch: float | None = None) -> None:  # type: ignore[override]
         """Take a metric into account: a number, or a tensor of one element."""

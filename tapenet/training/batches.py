@@ -57,6 +57,10 @@ def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | Non
     >>> [batch for batch in looped((np.arange(3), np.ones(3)), 2)]
     [(array([0, 1]), array([1., 1.])), (array([2]), array([1.]))]
     """
+    if type(data) is tuple:
+        data = tuple(map(_as_numpy, data))
+    elif hasattr(data, "__array__"):
+        data = _as_numpy(data)
     arrays = is_tree_of_arrays(data)
     if (arrays or isinstance(data, Dataset)) and shuffle and seed is None:
         seed = int(random.generator().integers(2**63))
@@ -66,12 +70,42 @@ def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | Non
         if type(data) is tuple and all(type(part) is ndarray for part in data):
             return batches(*data, batch_size=batch_size, shuffle=shuffle, seed=seed)
         return Cut(data, batch_size, shuffle, seed)
+    if type(data) is list and 2 <= len(data) <= 3 and all(map(is_array, data)) and not _one_kind(data):
+        raise TypeError(
+            f"{who}: data is a list, which is a list of batches, and its parts are arrays of different kinds: arrays that "
+            "belong together are a tuple, (x, y)"
+        )
+    if type(data).__module__.startswith("torch."):
+        raise TypeError(
+            f"{who}: data is PyTorch's {type(data).__name__}, whose batches are its tensors; tn.data.DataLoader(dataset, 32, "
+            "shuffle=True) takes the same data sets, and gives arrays"
+        )
     if hasattr(data, "__iter__"):
         return data
     raise TypeError(
         f"{who}: data is a {type(data).__name__}; give batches to loop over, such as tn.data.batches(x, y, batch_size=32), "
         "or the arrays themselves, (x, y)"
+        + ("; of a function that makes an iterator, tn.data.DataLoader(function, 32)" if callable(data) else "")
     )
+
+
+def _as_numpy(part: Any) -> Any:
+    """What another library calls an array, or a list of numbers, as an array. Floats of 64 bits stay as they are."""
+    if is_array(part):
+        return part
+    if hasattr(part, "__array__"):
+        return np.asarray(part)
+    if type(part) is list and part and not any(map(is_array, part)):
+        try:
+            return np.asarray(part)
+        except ValueError as error:
+            raise ValueError(f"the parts of a list have different shapes, and make no array: {error}") from None
+    return part
+
+
+def _one_kind(parts: list[Any]) -> bool:
+    """Whether arrays may be batches of one data set."""
+    return len({(part.dtype, part.shape[1:]) for part in parts}) == 1
 
 
 def is_tree_of_arrays(data: Any) -> bool:

@@ -65,9 +65,18 @@ class KeepBest:
         self.mode = mode
         self.min_delta = min_delta
         self.restore = restore
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: nothing was best yet."""
         self.best = float("nan")
         self.epoch = 0
         self.weights: dict[str, Any] | None = None
+
+    def begin(self, state: State) -> None:
+        """Forget an earlier run, which may be of another model, unless this one goes on from a checkpoint."""
+        if not state.step:
+            self.forget()
 
     def __call__(self, state: State) -> None:
         """Look at an epoch."""
@@ -119,6 +128,10 @@ class EarlyStopping(KeepBest):
     ) -> None:
         super().__init__(monitor, mode, min_delta, restore)
         self.patience = patience
+
+    def forget(self) -> None:
+        """Begin anew: nothing was best yet, and nothing waited for."""
+        super().forget()
         self._waited = 0
 
     def __call__(self, state: State) -> None:

@@ -15,6 +15,7 @@ from tapenet.compiler.compile import CompileWarning
 from tapenet.metrics import resolve
 from tapenet.training.batches import as_arrays, called, is_tree_of_arrays, looped, samples, split, whole
 from tapenet.training.meter import Meter
+from tapenet.training.mismatch import Pairing
 from tapenet.training.modes import mode
 from tapenet.training.routine import Routine
 from tapenet.training.steps import forward_of, forward_step, measured_by
@@ -41,7 +42,8 @@ class Evaluation:
         self._data = data
         self._split = whole if loss is None else split
         self._meter = Meter([metric.fresh() for metric in metrics])
-        function = forward_step(forward_of(model, loss, precision), measured_by(metrics))
+        self._pairing = Pairing(loss, "evaluate")
+        function = forward_step(forward_of(model, loss, precision, self._pairing.note), measured_by(metrics))
         self.routine = Routine(function, "the forward pass", compiled, tell, at_once=False)
 
     def run(self, prefix: str = "", stop: Callable[[], bool] = bool) -> dict[str, Any] | None:
@@ -52,6 +54,7 @@ class Evaluation:
             for batch in self._data:
                 inputs, target, weight = self._split(batch)
                 loss, measured = self.routine(inputs, target, weight)
+                self._pairing.warn()
                 meter.add(float(loss.item()), samples(inputs), measured, target, weight)
                 if stop():
                     return None

@@ -16,13 +16,15 @@ from tapenet.compiler.compile import Compiled, CompileWarning
 from tapenet.metrics import resolve
 from tapenet.ops.low import dtype_of
 from tapenet.optim.scaling import GradScaler
-from tapenet.training.batches import called, looped, samples, split, whole
+from tapenet.training.arguments import bind, callbacks_of, check_loss, check_model, check_optimizer, number
+from tapenet.training.batches import called, leaves, looped, samples, split, whole
 from tapenet.training.callbacks import of_batches
 from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.evaluation import Evaluation
 from tapenet.training.history import History
 from tapenet.training.interrupts import Interrupts
 from tapenet.training.meter import Meter
+from tapenet.training.mismatch import Pairing
 from tapenet.training.modes import mode
 from tapenet.training.monitor import watched
 from tapenet.training.progress import Progress
@@ -112,6 +114,7 @@ def fit(
     >>> history["loss"][-1] < history["loss"][0], history["val_accuracy"][-1] > 0.85
     (True, True)
     """
+    check_model("fit", model)
     run = _Run(
         model, loss, optimizer, data, epochs, validation, metrics, callbacks, compile, batch_size, shuffle, seed, accumulate,
         Clip(list(model.parameters()), clip_norm, clip_value), precision, average, keep_average, checkpoint, step, verbose,
@@ -145,11 +148,10 @@ class _Run:
         step: Callable[..., Any] | None,
         verbose: int,
     ) -> None:
-        if accumulate < 1:
-            raise ValueError(f"fit: accumulate={accumulate} must be at least 1")
-        if epochs < 0:
-            raise ValueError(f"fit: epochs={epochs} must be at least 0")
-        self.callbacks: list[Any] = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+        if loss is not None and step is None:
+            check_loss("fit", loss)
+        accumulate, epochs = number("accumulate", accumulate, 1), number("epochs", epochs, 0)
+        self.callbacks = callbacks_of(callbacks)
         self.metrics = resolve(metrics)
         if self.metrics and (loss is None or step is not None):
             raise ValueError(
@@ -157,25 +159,36 @@ class _Run:
                 "return what you measure from step in a dict"
             )
         self.data = looped(data, batch_size, shuffle=shuffle, seed=seed)
-        if epochs > 1 and hasattr(self.data, "__next__"):
-            raise ValueError(
-                f"fit: data is a {type(data).__name__}, which can be looped over once, and epochs={epochs}: give something "
-                "that can be looped over again and again, such as a list or tn.data.batches(...)"
-            )
+        for what, given in (("data", self.data), ("validation", validation)):
+            if epochs > 1 and hasattr(given, "__next__"):
+                raise ValueError(
+                    f"fit: {what} is a {type(given).__name__}, which can be looped over once, and epochs={epochs}: give "
+                    "something that can be looped over again and again, such as a list or tn.data.batches(...)"
+                )
+        if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
+            raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
         self.keep_average = average is not None and keep_average
 
         self.checkpoint = checkpoint
         self.split = split if loss is not None and step is None else whole
         self.meter = Meter([metric.fresh() for metric in self.metrics])
-        batches = len(self.data) if hasattr(self.data, "__len__") else None
+        batches = None
+        with contextlib.suppress(TypeError):  # it has no length, as a loader over a stream has none
+            batches = len(self.data)
         self.progress = Progress(verbose, epochs, batches)
         self.verbose = verbose
         optimizers = optimizer if isinstance(optimizer, (list, tuple)) else [] if optimizer is None else [optimizer]
         for one in optimizers:
-            if not one.bound:
-                one.bind(model)
+            check_optimizer("fit", one)
+        if step is None:
+            bind("fit", list(optimizers), model)
+        else:
+            for one in optimizers:
+                if not one.bound:
+                    one.bind(model)
         scaler = GradScaler() if precision is not None and dtype_of(precision) == np.float16 and step is None else None
-        forward = forward_of(model, loss, precision)
+        self.pairing = Pairing(loss, "fit")
+        forward = forward_of(model, loss, precision, self.pairing.note)
         measure = measured_by(self.metrics)
         routines: dict[str, Any] = {}
         self.parted: Parted | None = None
@@ -229,6 +242,11 @@ class _Run:
         if self.checkpoint is not None and (saved := self.checkpoint.load()) is not None:
             state.load_state_dict(saved)
             self.saved_at = state.step, state.epoch, state._within
+            if state.stop or state.epoch >= state.epochs:
+                self.progress.tell(
+                    f"nothing to do: the run in {str(self.checkpoint.folder)!r} has ended, after epoch {state.epoch} of "
+                    f"{state.epochs}; for another one give another folder"
+                )
         self.interrupts = Interrupts(
             lambda: self.progress.tell("stopping after this update; Ctrl-C again stops at once")
         )
@@ -327,6 +345,7 @@ class _Run:
         iterator = iter(self.data)
         if state.batch and not hasattr(self.data, "state_dict"):
             iterator = islice(iterator, state.batch, None)
+        pairing: Pairing | None = self.pairing
         for batch in iterator:
             inputs, target, weight = split(batch)
             count = samples(inputs)
@@ -342,7 +361,10 @@ class _Run:
             else:
                 value = self.several(loss, count)
             if value - value != 0.0:
-                raise self.not_finite(value)
+                raise self.not_finite(value, inputs, target, weight)
+            if pairing is not None:
+                pairing.warn()
+                pairing = None
             state.batch_loss = value
             meter.add(value, count, measured, target, weight)
             if perf_counter() >= progress.due:
@@ -372,12 +394,20 @@ class _Run:
             return loss
         return _number("loss", numbers)
 
-    def not_finite(self, value: float) -> FloatingPointError:
+    def not_finite(self, value: float, inputs: Any, target: Any, weight: Any) -> FloatingPointError:
         state = self.state
+        where = f"fit: the loss is {value} in epoch {state.epoch + 1}, batch {state.batch}, after update {state.step}. "
+        for what, part in (("inputs", inputs), ("targets", target), ("weights", weight)):
+            for array in map(np.asarray, leaves(part)):
+                if array.dtype.kind == "f" and not np.isfinite(array).all():
+                    at = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+                    return FloatingPointError(
+                        f"{where}The {what} of this batch hold {array[at]} at {at}: fill or leave out what is missing in the "
+                        "data, np.isfinite finds it; then begin anew, since the parameters are of no use any more"
+                    )
         return FloatingPointError(
-            f"fit: the loss is {value} in epoch {state.epoch + 1}, batch {state.batch}, after update {state.step}. The "
-            "parameters are of no use any more. Lower the learning rate, limit gradients (clip_norm=1.0), or look for a "
-            "division, log or sqrt of 0: with tn.debug() and compile=False the op that gives the first nan is named"
+            f"{where}The parameters are of no use any more. Lower the learning rate, limit gradients (clip_norm=1.0), or look "
+            "for a division, log or sqrt of 0: with tn.debug() and compile=False the op that gives the first nan is named"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
@@ -18,11 +19,14 @@ from tapenet.drawing.picture import Picture
 from tapenet.nn import Module, Sequential, Summary, summary
 from tapenet.nn.showing import inputs_like_before
 from tapenet.ops.low import is_float
-from tapenet.optim import SGD, Optimizer, Schedule
+from tapenet.ops.sites import user_site
+from tapenet.optim import SGD, Schedule
+from tapenet.training.arguments import bind, check_loss, check_optimizer
 from tapenet.training.batches import as_tensors
 from tapenet.training.evaluation import evaluate, predict
 from tapenet.training.fit import fit
 from tapenet.training.history import History
+from tapenet.training.mismatch import pairing, scale
 from tapenet.training.modes import mode
 from tapenet.training.state import State
 
@@ -100,31 +104,17 @@ class Network(Sequential):
         Raises:
             TypeError: something else.
         """
-        if isinstance(loss, Optimizer):
-            raise TypeError(
-                "Network.use takes the loss first, then the optimizer: net.use(F.mse_loss, optim.SGD(lr=0.1))"
-            )
-        if isinstance(loss, type) or not callable(loss):
-            what = f"the class {loss.__name__}; make one: {loss.__name__}()" if isinstance(loss, type) else repr(loss)
-            raise TypeError(
-                f"Network.use: the loss is a function of output and target, such as F.mse_loss or nn.MSELoss(), not {what}"
-            )
+        check_loss("Network.use", loss)
         if optimizer is None:
             optimizer = SGD(lr=0.01)
-        elif isinstance(optimizer, type) or not hasattr(optimizer, "step"):
-            what = (
-                f"the class; make one: optim.{optimizer.__name__}(lr=0.1)"
-                if isinstance(optimizer, type)
-                else repr(optimizer)
-            )
-            raise TypeError(f"Network.use: the optimizer is one such as optim.SGD(lr=0.1), not {what}")
+        check_optimizer("Network.use", optimizer)
         object.__setattr__(self, "_used", _Used(loss, optimizer))
         return self
 
     def fit(
         self,
         x: Any,
-        y: Any,
+        y: Any = None,
         epochs: int = 1,
         *,
         learning_rate: float | Schedule | None = None,
@@ -168,6 +158,12 @@ class Network(Sequential):
             FloatingPointError: the loss is nan or infinite; says where x or y are.
         """
         used = self._in_use("fit")
+        further = fit.__kwdefaults__ or {}
+        if unknown := options.keys() - further.keys():
+            raise TypeError(
+                f"Network.fit has no argument {', '.join(map(repr, sorted(unknown)))}; beside those of its own, of which "
+                f"learning_rate is one, it takes {', '.join(sorted(further))}"
+            )
         x, y = self._samples("fit", x, y)
         weight = None if sample_weight is None else _weights(sample_weight, len(x))
         data: tuple[Array, ...] = (x, y) if weight is None else (x, y, weight)
@@ -185,7 +181,9 @@ class Network(Sequential):
         self._try("fit", used.loss, x, y)
         if validation_data is not None and validation is not None:
             self._try("fit, validation_data", used.loss, validation[0], validation[1])
-        self._bind(used.optimizer)
+        bind("Network.fit", [used.optimizer], self)
+        rates = [group["lr"] for group in used.optimizer.groups]
+        steps = [slot.step for slot in used.optimizer.slots]
         if learning_rate is not None:
             used.optimizer.lr = learning_rate
         try:
@@ -197,6 +195,11 @@ class Network(Sequential):
             for note in (*_not_finite("x", data[0]), *_not_finite("y", data[1])):
                 error.add_note(note)
             raise
+        except (TypeError, ValueError):
+            if steps == [slot.step for slot in used.optimizer.slots]:  # nothing has been learnt: an option does not fit
+                for group, rate in zip(used.optimizer.groups, rates, strict=True):
+                    group["lr"] = rate
+            raise
 
     def predict(self, x: Any, *, batch_size: int = 256) -> Array:
         """The outputs for inputs of shape (samples, ...), batch by batch, in eval mode and without a graph.
@@ -204,7 +207,13 @@ class Network(Sequential):
         Raises:
             ValueError, TypeError: inputs that do not fit.
         """
-        found: Array = predict(self, self._inputs("predict", x), batch_size=batch_size)
+        x = self._inputs("predict", x)
+        found: Array = predict(self, x, batch_size=batch_size)
+        if len(found) != len(x):
+            raise ValueError(
+                f"Network.predict: the network makes {len(found)} outputs, of shape {found.shape}, of an x of shape {x.shape}; "
+                "the first axis counts the samples: a single one is a batch of one, x[None]"
+            )
         return found
 
     def evaluate(
@@ -300,14 +309,26 @@ class Network(Sequential):
         """An array of samples, floats in the dtype of the network."""
         if value is None:
             raise TypeError(f"{what} is None; give an array, (samples, ...)")
-        if hasattr(value, "__iter__") and not hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
+        if not hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
             raise TypeError(
                 f"{what} is a {type(value).__name__}; give an array. Batches go to tn.training.fit(net, loss, optimizer, "
-                "batches)"
+                "batches), and to evaluate and predict there; a tn.data.Table has arrays, table.x and table.y"
             )
-        array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+        try:
+            array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+        except ValueError as error:
+            raise ValueError(
+                f"{what} is a list of arrays of different shapes, which makes no array ({error}). Pad sequences to one length, "
+                "or let tn.data.DataLoader(samples, 32, collate=tn.data.PadCollate()) do it"
+            ) from None
         if array.dtype.kind not in "biufc" and not is_float(array.dtype):
-            raise TypeError(f"{what} holds {array.dtype}; a network computes with numbers: array.astype(np.float32)")
+            columns = "; columns of text become numbers by tn.data.table(frame, target=...)" if array.ndim > 1 else ""
+            labels = what.endswith("y") and array.dtype.kind in "USO"
+            raise TypeError(
+                f"{what} holds {array.dtype}; a network computes with numbers: "
+                + ("names, y = np.unique(y, return_inverse=True)" if labels else "array.astype(np.float32)")
+                + columns
+            )
         if not array.ndim or not len(array):
             raise ValueError(f"{what} has shape {array.shape}, no samples: the first axis counts them, (samples, ...)")
         dtype = next((p.dtype for p in self.parameters() if is_float(p.dtype)), array.dtype)
@@ -339,15 +360,10 @@ class Network(Sequential):
                 f"Network.{verb}: the loss of a batch has shape {np.shape(value)}; it must be one number, such as the mean "
                 "over the batch: reduction='mean'"
             )
-
-    def _bind(self, optimizer: Any) -> None:
-        if not optimizer.bound:
-            optimizer.bind(self)
-        elif not {id(slot.param) for slot in optimizer.slots} & {id(param) for param in self.parameters()}:
-            raise RuntimeError(
-                "Network.fit: the optimizer has no parameter of this network; make one without parameters, as in "
-                "net.use(loss, optim.SGD(lr=0.1)), and it gets those of the network"
-            )
+        if problem := pairing(loss, out, y[ends]):
+            raise ValueError(f"Network.{verb}: {problem}")
+        if doubt := scale(loss, out, y):
+            warnings.warn_explicit(f"Network.{verb}: {doubt}", RuntimeWarning, *user_site())
 
 
 def _not_finite(name: str, array: Array) -> Iterator[str]:
@@ -364,6 +380,10 @@ def _weights(weights: Any, count: int) -> Array:
             f"Network: sample_weight has shape {array.shape}, and there are {count} samples: give one number for each, "
             f"({count},)"
         )
+    if not np.isfinite(array).all() or not array.any():
+        at = np.argwhere(~np.isfinite(array))
+        what = f"nan or infinity, first at {at[0, 0]}" if len(at) else "nothing but 0, so that no sample counts"
+        raise ValueError(f"Network: sample_weight holds {what}")
     return array
 
 
@@ -389,6 +409,12 @@ def _by_class(class_weight: Any, y: Array) -> Array:
             f"Network.fit: class_weight is a dict from label to weight, {{0: 1.0, 1: 5.0}}, not {class_weight!r}"
         )
     if y.ndim == 2:
+        if y.shape[1] > 1 and not np.allclose(y.sum(axis=1), 1, atol=1e-3):
+            raise ValueError(
+                "Network.fit: class_weight needs one label for each sample, and rows of y do not sum to 1, so a sample may "
+                "have several: give a weight per sample, sample_weight; or a loss with a weight per class, as "
+                "nn.BCEWithLogitsLoss(pos_weight=...)"
+            )
         y = y.argmax(axis=1) if y.shape[1] > 1 else y[:, 0]
     if y.ndim != 1 or not np.array_equal(y, np.round(y)):
         raise ValueError(

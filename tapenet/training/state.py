@@ -162,7 +162,7 @@ class State:
             (self.average, state["average"]),
             (self.scaler, state["scaler"]),
             (self.data, state["data"]),
-            *((routine, state["routines"][name]) for name, routine in self._routines.items()),
+            *((routine, state["routines"].get(name)) for name, routine in self._routines.items()),
         ):
             if saved is not None:
                 own.load_state_dict(saved)

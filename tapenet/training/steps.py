@@ -23,10 +23,12 @@ Forward = Callable[[Any, Any, Any], tuple[Any, Any]]
 Measure = Callable[[Any, Any, Any], Any]
 
 
-def forward_of(model: Any, loss: Any, precision: Any = None) -> Forward:
+def forward_of(
+    model: Any, loss: Any, precision: Any = None, note: Callable[[Any, Any], None] = lambda output, target: None
+) -> Forward:
     """The loss of a batch, and the model's output. Where `loss` is None the model gives the loss itself, and no output.
 
-    Weighted samples: sum(weight · loss of the sample) / number of samples, as in Keras.
+    Weighted samples: sum(weight · loss of the sample) / number of samples, as in Keras. `note` is told output and target.
     """
     if loss is None:
 
@@ -37,11 +39,17 @@ def forward_of(model: Any, loss: Any, precision: Any = None) -> Forward:
 
         def forward(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
             output = called(model, inputs)
+            note(output, target)
             if weight is None:
                 return loss(output, target), output
             each = unreduced(output, target)
             if each.ndim > weight.ndim:
                 each = each.reshape((*each.shape[: weight.ndim], -1)).mean(axis=-1)
+            if each.shape != weight.shape:
+                raise ValueError(
+                    f"the weights of a batch have shape {weight.shape}, and its losses {each.shape}: give one weight for each "
+                    f"sample, {each.shape[:1]}"
+                )
             return (each * weight).mean(), output
 
     if precision is None:
@@ -114,7 +122,7 @@ def whole_step(
         loss, output = forward(inputs, target, weight)
         for optimizer in optimizers:
             optimizer.zero_grad()
-        loss.backward()
+        _backward(loss)
         clip()
         for optimizer in optimizers:
             optimizer.step()
@@ -125,12 +133,25 @@ def whole_step(
     return train_step
 
 
+def _backward(loss: Any, factor: Any = None) -> None:
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"the loss is a {type(loss).__name__}, through which no gradient flows: it must be a tensor, computed from the "
+            "model's output by tensor operations, without float(), .item() or .numpy()"
+        )
+    if loss.size != 1:
+        raise ValueError(
+            f"the loss of a batch has shape {loss.shape}; it must be one number, such as the mean over the batch: loss.mean()"
+        )
+    (loss if factor is None else loss * factor).backward()
+
+
 def gradient_step(forward: Forward, measure: Measure) -> Callable[..., Any]:
     """Forward and backward; gradients are added to those there are. The loss is multiplied by a factor first."""
 
     def gradients(inputs: Any, target: Any, weight: Any, factor: Any) -> tuple[Any, Any]:
         loss, output = forward(inputs, target, weight)
-        (loss * factor).backward()
+        _backward(loss, factor)
         return loss, measure(output, target, weight)
 
     return gradients

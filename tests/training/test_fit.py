@@ -346,13 +346,18 @@ def test_a_loss_that_is_not_finite_ends_with_an_error_that_says_where(compile: b
 
     net = nn.Linear(6, 3)
     net.eval()
-    with pytest.raises(FloatingPointError, match=r"loss is nan in epoch 1, batch 3, after update 3.*tn\.debug"):
+    where = r"loss is nan in epoch 1, batch 3, after update 3\. "
+    with pytest.raises(
+        FloatingPointError, match=where + r"The inputs of this batch hold nan at \(8, 0\): fill or leave out"
+    ):
         training.fit(
             net, F.cross_entropy, optim.SGD(net, lr=0.1), (bad, Y), batch_size=16, shuffle=False, compile=compile,
             callbacks=Ends(), verbose=0,
         )  # fmt: skip
     assert ended == [3]
     assert not net.training
+    with pytest.raises(FloatingPointError, match=r"loss is nan.*The parameters are of no use.*tn\.debug"):
+        training.fit(made(), lambda output, target: (output * np.nan).sum(), optim.SGD(lr=0.1), (X, Y), verbose=0)
 
 
 def test_modes_are_restored_whatever_happens() -> None:

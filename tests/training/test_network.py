@@ -366,7 +366,7 @@ def test_wrong_losses_and_optimizers(arguments: Any, message: str) -> None:
 
 def test_an_optimizer_of_another_model() -> None:
     net = network().use(F.mse_loss, optim.SGD(network().parameters(), lr=0.1))
-    with pytest.raises(RuntimeError, match=r"has no parameter of this network; make one without parameters"):
+    with pytest.raises(RuntimeError, match=r"has no parameter of this model, .*make one without parameters"):
         net.fit(X, Y)
 
 
@@ -454,12 +454,14 @@ def test_outputs_that_are_not_one_per_sample() -> None:
         ({"sample_weight": np.ones(9)}, ValueError, r"sample_weight has shape \(9,\), and there are 10 samples"),
         ({"sample_weight": np.ones((10, 1))}, ValueError, r"give one number for each, \(10,\)"),
         ({"class_weight": [1.0, 2.0]}, TypeError, r"class_weight is a dict from label to weight"),
-        ({"class_weight": {0: 1.0}}, ValueError, r"no weight for the labels 1, which are in y"),
+        ({"class_weight": {0: 1.0}}, ValueError, r"rows of y do not sum to 1, so a sample may have several"),
+        ({"sample_weight": np.zeros(10)}, ValueError, r"sample_weight holds nothing but 0"),
+        ({"sample_weight": [*range(9), np.nan]}, ValueError, r"sample_weight holds nan or infinity, first at 9"),
         ({"batch_size": 0}, ValueError, r"batch_size of at least 1"),
         ({"epochs": -1}, ValueError, r"epochs=-1 must be at least 0"),
         ({"learning_rate": -1.0}, ValueError, r"lr=-1.0 must be at least 0"),
         ({"verbose": 7}, ValueError, r"verbose=7"),
-        ({"epoch": 3}, TypeError, r"epoch"),
+        ({"epoch": 3}, TypeError, r"no argument 'epoch'; beside those of its own, of which learning_rate is one, it takes acc"),
         ({"metrics": "acuracy"}, ValueError, r"acuracy"),
     ],
 )  # fmt: skip

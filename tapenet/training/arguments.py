@@ -1,0 +1,103 @@
+"""What `fit` is given, looked at before anything is learnt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tapenet.optim import LBFGS, Optimizer
+
+
+def check_model(who: str, model: Any) -> None:
+    """Raise TypeError unless it is a module."""
+    if isinstance(model, type):
+        raise TypeError(f"{who}: the model is the class {model.__name__}; make one: {model.__name__}(...)")
+    if not hasattr(model, "parameters"):
+        raise TypeError(f"{who}: the model is a {type(model).__name__}; give a module, such as nn.Sequential(...)")
+
+
+def check_loss(who: str, loss: Any) -> None:
+    """Raise TypeError unless it is a function of output and target."""
+    if isinstance(loss, Optimizer):
+        raise TypeError(
+            f"{who} takes the loss first, then the optimizer, such as F.mse_loss, optim.SGD(lr=0.1); the loss is "
+            f"{type(loss).__name__}"
+        )
+    if isinstance(loss, type) or not callable(loss):
+        what = f"the class {loss.__name__}; make one: {loss.__name__}()" if isinstance(loss, type) else repr(loss)
+        raise TypeError(
+            f"{who}: the loss is a function of output and target, such as F.mse_loss or nn.MSELoss(), not {what}"
+        )
+
+
+def check_optimizer(who: str, optimizer: Any) -> None:
+    """Raise TypeError unless it is an optimizer."""
+    if isinstance(optimizer, type) or not hasattr(optimizer, "bound"):
+        what = (
+            f"the class; make one: optim.{optimizer.__name__}(lr=0.1)"
+            if isinstance(optimizer, type)
+            else repr(optimizer)
+        )
+        raise TypeError(f"{who}: the optimizer is one such as optim.SGD(lr=0.1), not {what}")
+
+
+def bind(who: str, optimizers: list[Any], model: Any) -> None:
+    """Give the parameters of a model to the optimizer that has none.
+
+    Raises:
+        ValueError: there is no optimizer; several have no parameters; or it is one that `fit` cannot use.
+        RuntimeError: one has no parameter of the model, and so would train another.
+    """
+    if not optimizers:
+        raise ValueError(f"{who}: there is no optimizer; give one, such as optim.Adam(lr=1e-3)")
+    for one in optimizers:
+        if isinstance(one, LBFGS):
+            raise ValueError(
+                f"{who}: LBFGS computes the loss several times for an update, which the usual step does not; give one of your "
+                "own, step=f, which ends with return opt.step(closure), where closure() clears the gradients, computes the "
+                "loss, calls backward and returns the loss"
+            )
+        if not one.bound:
+            if len(optimizers) > 1:
+                raise ValueError(
+                    f"{who}: of several optimizers each needs its part of the parameters, and {type(one).__name__} has none: "
+                    f"optim.{type(one).__name__}(net.head.parameters(), lr=0.1)"
+                )
+            one.bind(model)
+        elif not {id(slot.param) for slot in one.slots} & {id(param) for param in model.parameters()}:
+            raise RuntimeError(
+                f"{who}: {type(one).__name__} has no parameter of this model, and would train another; make one without "
+                f"parameters, as in optim.{type(one).__name__}(lr=0.1), and it gets those of the model"
+            )
+
+
+def callbacks_of(callbacks: Any) -> list[Any]:
+    """One or several callbacks as a list.
+
+    Raises:
+        TypeError: one cannot be called with a state.
+    """
+    several = isinstance(callbacks, Iterable) and not isinstance(callbacks, str)
+    found = list(callbacks) if several else [callbacks]
+    for one in found:
+        if isinstance(one, type):
+            raise TypeError(f"fit: the callback {one.__name__} is the class; make one: {one.__name__}(...)")
+        if not callable(one):
+            raise TypeError(f"fit: a callback is a function of the state of the run, not {one!r}")
+    return found
+
+
+def number(name: str, value: Any, least: int) -> int:
+    """An integer that is not below `least`.
+
+    >>> number("epochs", 2.5, 0)
+    Traceback (most recent call last):
+    TypeError: fit: epochs=2.5 must be an integer
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"fit: {name}={value!r} must be an integer")
+    if value < least:
+        raise ValueError(f"fit: {name}={value} must be at least {least}")
+    return int(value)

@@ -1,0 +1,136 @@
+"""Losses that compute something, but not what is meant for such outputs and targets."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tapenet import nn
+from tapenet.autodiff.switches import no_grad
+from tapenet.nn import functional as F
+from tapenet.ops.sites import user_site
+from tapenet.training.batches import as_array, as_tensors
+
+Array = NDArray[Any]
+
+
+class Pairing:
+    """Watches whether a loss takes each output with every target, as `((output - target) ** 2).mean()` does of shapes (N, 1)
+    and (N,), which NumPy broadcasts to (N, N).
+
+    `note` is called where output and target are, which may be within a step that is captured; `warn` outside, once there
+    was a batch.
+    """
+
+    def __init__(self, loss: Any, who: str) -> None:
+        self._loss = loss
+        self._who = who
+        self._met: tuple[Any, Any] | None = None
+        self._looked = False
+
+    def note(self, output: Any, target: Any) -> None:
+        """Keep the shapes, if they are two that may be taken in pairs."""
+        if self._met is None and not self._looked:
+            self._met = _like(output), _like(target)
+
+    def warn(self) -> None:
+        """Warn of it, once."""
+        if self._met is not None and not self._looked:
+            self._looked = True
+            if problem := pairing(self._loss, *self._met):
+                warnings.warn_explicit(f"{self._who}: {problem}", RuntimeWarning, *user_site())
+
+
+def pairing(loss: Callable[..., Any], output: Any, target: Any) -> str:
+    """What is wrong where a loss takes each output with every target; "" if it does not.
+
+    It is seen from the loss of three samples, and of each pair of them.
+
+    >>> def square(output, target):
+    ...     return ((output - target) ** 2).mean()
+    >>> pairing(square, np.ones((8, 1)), np.ones(8))
+    'the loss takes each output with every target: ... targets of shape (8, 1), as y.reshape(-1, 1) has it'
+    >>> pairing(square, np.ones((8, 1)), np.ones((8, 1)))
+    ''
+    >>> pairing(lambda output, target: square(output[:, 0], target), np.ones((8, 1)), np.ones(8))
+    ''
+    """
+    if output is None or target is None or sorted((output.ndim, target.ndim)) != [1, 2]:
+        return ""
+    count = len(output)
+    if count < 2 or output.size != count or target.shape not in ((count,), (count, 1)):
+        return ""
+    outputs = np.array([0.2, 0.5, 0.9], output.dtype).reshape(3, *output.shape[1:])
+    shares = [0.1, 0.4, 1.0] if target.dtype.kind == "f" else [0, 1, 1]
+    targets = np.array(shares, target.dtype).reshape(3, *target.shape[1:])
+
+    def value(o: Array, t: Array) -> float:
+        return float(as_array(loss(as_tensors(o), as_tensors(t))).reshape(()))
+
+    try:
+        with warnings.catch_warnings(), no_grad():
+            warnings.simplefilter("ignore")
+            whole = value(outputs, targets)
+            pairs = np.array([[value(outputs[i : i + 1], targets[j : j + 1]) for j in range(3)] for i in range(3)])
+    except Exception:  # what it cannot do with three samples is no matter here
+        return ""
+    if not _combines(pairs, whole) or _combines(np.diag(pairs), whole):
+        return ""
+    return (
+        f"the loss takes each output with every target: outputs have shape {output.shape} and targets {target.shape}, which "
+        f"NumPy broadcasts to {(count, count)}. Give targets of shape {output.shape}, as "
+        f"y.reshape{(-1, *output.shape[1:]) if output.ndim > 1 else '(-1)'} has it"
+    )
+
+
+def scale(loss: Callable[..., Any], output: Any, target: Any) -> str:
+    """What is wrong where outputs or targets are on another scale than the loss takes: probabilities where it takes scores, or
+    labels that are not 0 and 1; "" if nothing is.
+
+    >>> from tapenet.nn import functional as F
+    >>> scale(F.cross_entropy, np.array([[0.25, 0.75], [0.5, 0.5]]), np.array([1, 0]))
+    'the outputs are probabilities, as after a Softmax, and cross_entropy takes scores, ... leave out the Softmax'
+    >>> scale(F.cross_entropy, np.array([[-1.0, 3.0]]), np.array([1]))
+    ''
+    """
+
+    def takes(function: Any, kind: type) -> bool:
+        return loss is function or isinstance(loss, kind)
+
+    output, target = np.asarray(as_array(output)), np.asarray(target)
+    if output.dtype.kind != "f" or output.ndim < 2 or not np.isfinite(output).all():
+        return ""
+    if takes(F.cross_entropy, nn.CrossEntropyLoss):
+        if output.shape[1] > 1 and output.min() >= 0 and np.allclose(output.sum(axis=1), 1, atol=1e-4):
+            return (
+                "the outputs are probabilities, as after a Softmax, and cross_entropy takes scores, of which it makes "
+                "probabilities itself: leave out the Softmax"
+            )
+    elif takes(F.nll_loss, nn.NLLLoss):
+        if output.max() > 0:
+            return (
+                f"the outputs go up to {output.max():.3g}, and nll_loss takes logarithms of probabilities, which are not above "
+                "0: end with nn.LogSoftmax(1), or take cross_entropy, which takes scores"
+            )
+    elif takes(F.binary_cross_entropy_with_logits, nn.BCEWithLogitsLoss) and (target.min() < 0 or target.max() > 1):
+        return (
+            f"targets run from {target.min():g} to {target.max():g}, and binary cross entropy takes probabilities, such as "
+            "labels of 0 and 1"
+        )
+    return ""
+
+
+def _combines(parts: Array, whole: float) -> bool:
+    """Whether a loss of several is the mean, the sum or the root of the mean square of the losses of the parts."""
+    found = parts.mean(), parts.sum(), np.sqrt((parts**2).mean())
+    return bool(np.isclose(found, whole, rtol=1e-4).any())
+
+
+def _like(value: Any) -> Array | None:
+    """An array of the same shape and dtype, that takes no memory; None if it is none."""
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    return None if shape is None or dtype is None else np.broadcast_to(np.zeros((), dtype), shape)
