@@ -396,6 +396,9 @@ def _order(
 
 def _checked_workers(workers: int, kind: str, prefetch: int, start_method: str | None) -> tuple[int, str, int]:
     """The number of workers, their kind, and how many batches are begun before their turn."""
+    for name, value in (("workers", workers), ("prefetch", prefetch)):
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"DataLoader() needs an integer {name}, got {value!r}")
     count, each = operator.index(workers), operator.index(prefetch)
     if count < 0 or each < 1:
         raise ValueError(

@@ -57,6 +57,8 @@ def save(state: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] |
             raise TypeError(
                 f"tn.save: metadata are texts by name, and names that begin with 'tapenet.' are taken; not {name!r}: {text!r}"
             )
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"tn.save(state, path): the path is second, a text or a Path; it is a {type(path).__name__}")
     flat = Flat(state, "tn.save")
     structure = _FLAT if flat.plain else json.dumps(flat.structure, separators=(",", ":"))
     with atomic(path, "tn.save") as file:

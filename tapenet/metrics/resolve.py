@@ -63,6 +63,11 @@ def _metric(spec: Any) -> Metric[Any]:
     if isinstance(spec, type) and issubclass(spec, Metric):
         raise TypeError(f"{spec.__name__} is the class; make a metric of it: {spec.__name__}()")
     if callable(spec):
+        if getattr(spec, "__module__", "").startswith("sklearn."):
+            raise TypeError(
+                f"{spec.__name__} of scikit-learn takes the targets first, and wants classes where the model gives scores; "
+                f"write from_sklearn({spec.__name__}, classes=True), or without classes=True where it takes scores or numbers"
+            )
         return _Function(spec)
     raise TypeError(f"{spec!r} is no metric; give a name, a metric of tn.metrics, or a function of output and target")
 
