@@ -57,7 +57,7 @@ class Pieces:
             yield self.tokens[places], self.tokens[places + 1]
 
 
-def write(model: GPT, beginning: str, length: int, rng: np.random.Generator, heat: float = 0.6) -> str:
+def write(model: GPT, beginning: str, length: int, rng: np.random.Generator, heat: float = 0.4) -> str:
     """Go on from a beginning, each character drawn by the model's probabilities; less heat, fewer surprises."""
     text = beginning
     with tn.no_grad():
