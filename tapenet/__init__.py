@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tapenet import data as data
     from tapenet import emath as emath
     from tapenet import fft as fft
+    from tapenet import files as files
     from tapenet import linalg as linalg
     from tapenet import metrics as metrics
     from tapenet import nn as nn
@@ -117,6 +118,7 @@ __all__ = [
     "emath",
     "enable_grad",
     "fft",
+    "files",
     "flatten",
     "float16",
     "float32",
@@ -180,7 +182,9 @@ __all__ = [
 ]
 
 # Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
-_LATER = frozenset({"autograd", "data", "emath", "fft", "linalg", "metrics", "nn", "optim", "testing", "training"})
+_LATER = frozenset(
+    {"autograd", "data", "emath", "fft", "files", "linalg", "metrics", "nn", "optim", "testing", "training"}
+)
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
     "Network": "training.network",
