@@ -24,6 +24,7 @@ from tapenet.ops.registry import sample
 
 if TYPE_CHECKING:
     from tapenet import autograd as autograd
+    from tapenet import cuda as cuda
     from tapenet import data as data
     from tapenet import emath as emath
     from tapenet import fft as fft
@@ -53,21 +54,31 @@ if TYPE_CHECKING:
         uint8,
     )
     from tapenet.compat.torch_functions import (
+        addmm,
+        baddbmm,
         bernoulli,
         bmm,
         cat,
         chunk,
         clamp,
+        device,
+        div,
         flatten,
         from_numpy,
         gather,
         index_select,
         inference_mode,
+        is_floating_point,
         is_tensor,
+        lerp,
         manual_seed,
         masked_fill,
         mm,
+        movedim,
+        mul,
         multinomial,
+        neg,
+        norm,
         numel,
         permute,
         rand,
@@ -79,6 +90,9 @@ if TYPE_CHECKING:
         repeat_interleave,
         rsqrt,
         set_grad_enabled,
+        sub,
+        swapdims,
+        t,
         topk,
         unbind,
         unsqueeze,
@@ -99,9 +113,11 @@ __all__ = [
     "Scatter",
     "Tape",
     "Tensor",
+    "addmm",
     "autocast",
     "autograd",
     "backward",
+    "baddbmm",
     "bernoulli",
     "bmm",
     "cat",
@@ -111,8 +127,11 @@ __all__ = [
     "complex128",
     "complex64",
     "cond",
+    "cuda",
     "data",
     "debug",
+    "device",
+    "div",
     "double",
     "draw",
     "emath",
@@ -136,8 +155,10 @@ __all__ = [
     "int32",
     "int64",
     "int8",
+    "is_floating_point",
     "is_grad_enabled",
     "is_tensor",
+    "lerp",
     "linalg",
     "load",
     "long",
@@ -145,9 +166,13 @@ __all__ = [
     "masked_fill",
     "metrics",
     "mm",
+    "movedim",
+    "mul",
     "multinomial",
+    "neg",
     "nn",
     "no_grad",
+    "norm",
     "numel",
     "op",
     "optim",
@@ -167,6 +192,9 @@ __all__ = [
     "scan",
     "set_grad_enabled",
     "short",
+    "sub",
+    "swapdims",
+    "t",
     "tape",
     "tensor",
     "testing",
@@ -183,7 +211,7 @@ __all__ = [
 
 # Loaded at first use, so that `import tapenet` costs little more than `import numpy`.
 _LATER = frozenset(
-    {"autograd", "data", "emath", "fft", "files", "linalg", "metrics", "nn", "optim", "testing", "training"}
+    {"autograd", "cuda", "data", "emath", "fft", "files", "linalg", "metrics", "nn", "optim", "testing", "training"}
 )
 #: Functions and classes that are loaded at first use, with the module they are in.
 _INSIDE = {
@@ -201,9 +229,10 @@ _INSIDE = {
 
 # What PyTorch has and NumPy has not. Types of numbers whose names are Python's too are not in `__all__`.
 _TORCH_FUNCTIONS = (
-    "bernoulli bmm cat chunk clamp flatten from_numpy gather index_select inference_mode is_tensor manual_seed "
-    "masked_fill mm multinomial numel permute rand rand_like randint randn randn_like randperm repeat_interleave rsqrt "
-    "set_grad_enabled topk unbind unsqueeze "
+    "addmm baddbmm bernoulli bmm cat chunk clamp device div flatten from_numpy gather index_select inference_mode "
+    "is_floating_point is_tensor lerp manual_seed masked_fill mm movedim mul multinomial neg norm numel permute "
+    "rand rand_like randint randn randn_like randperm repeat_interleave rsqrt set_grad_enabled sub swapdims t topk "
+    "unbind unsqueeze "
 )
 _TORCH_DTYPES = (
     "bfloat16 bool complex128 complex64 double float float16 float32 float64 half int int16 int32 int64 int8 long "

@@ -37,6 +37,7 @@ KNOWS: dict[str, set[str]] = {
     "fft": {"ops"},
     "autodiff": {"ops", "autodiff"},
     "autograd": {"autodiff"},
+    "cuda": set(),
     "nn": {"ops", "autodiff", "profiling", "nn"},
     "optim": {"kernels", "ops", "autodiff", "optim"},
     "files": {"ops", "autodiff", "files"},
@@ -48,7 +49,7 @@ KNOWS: dict[str, set[str]] = {
     "training": {
         "ops", "autodiff", "compiler", "nn", "optim", "files", "data", "metrics", "drawing", "profiling", "training",
     },
-    "compat": {"ops", "autodiff", "nn", "optim", "compat"},
+    "compat": {"linalg", "ops", "autodiff", "nn", "optim", "compat"},
     "interop": {"ops", "autodiff", "nn", "interop"},
     "parallel": {"ops", "autodiff", "nn", "optim", "parallel"},
     "testing": {"ops", "autodiff", "compiler", "compat"},

@@ -10,17 +10,17 @@ import math
 import operator
 import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tapenet import ops
+from tapenet import linalg, ops
 from tapenet.autodiff.making import asarray
 from tapenet.autodiff.switches import _Switch, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import random
-from tapenet.ops.low import dtype_of
+from tapenet.ops.low import dtype_of, is_float
 from tapenet.ops.shapes.making import check_device
 from tapenet.ops.tracebacks import boundary
 
@@ -115,6 +115,39 @@ def repeat_interleave(input: Any, repeats: Any, dim: int | None = None) -> Any:
     return ops.repeat(asarray(input), repeats, axis=dim)
 
 
+def movedim(input: Any, source: Any, destination: Any) -> Any:
+    """Axes moved to other places; `tn.moveaxis`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.movedim(np.zeros((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
+    return ops.moveaxis(asarray(input), source, destination)
+
+
+def swapdims(input: Any, dim0: int, dim1: int) -> Any:
+    """Two axes exchanged; `tn.swapaxes`.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.swapdims(np.zeros((2, 3, 4)), 0, 1).shape
+    (3, 2, 4)
+    """
+    return ops.swapaxes(asarray(input), dim0, dim1)
+
+
+def t(input: Any) -> Any:
+    """The transpose of a matrix; vectors and numbers stay as they are.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.t(np.zeros((2, 3))).shape
+    (3, 2)
+    """
+    x = asarray(input)
+    if x.ndim > 2:
+        raise ValueError(f"t takes at most two axes, not {x.shape}; use tn.swapdims")
+    return ops.transpose(x)
+
+
 # -- choosing ------------------------------------------------------------------------------------------------------
 
 
@@ -191,6 +224,75 @@ def rsqrt(input: Any) -> Any:
     return 1.0 / ops.sqrt(asarray(input))
 
 
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """input + weight · (end - input).
+
+    >>> import tapenet as tn
+    >>> tn.lerp(tn.tensor([0.0, 1.0]), tn.tensor([4.0, 1.0]), 0.25)
+    Tensor([1., 1.])
+    """
+    x = asarray(input)
+    return x + weight * (asarray(end) - x)
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """input / other; rounded towards 0 by "trunc", and downwards by "floor".
+
+    >>> import tapenet as tn
+    >>> tn.div(tn.tensor([-3.0]), 2.0, rounding_mode="trunc")
+    Tensor([-1.])
+    """
+    if rounding_mode not in (None, "trunc", "floor"):
+        raise ValueError(f"div: rounding_mode={rounding_mode!r} must be None, 'trunc' or 'floor'")
+    if rounding_mode == "floor":
+        return ops.floor_divide(asarray(input), other)
+    ratio = ops.divide(asarray(input), other)
+    return ratio if rounding_mode is None else ops.trunc(ratio)
+
+
+def mul(input: Any, other: Any) -> Any:
+    """input · other; `tn.multiply`.
+
+    >>> import tapenet as tn
+    >>> tn.mul(tn.tensor([2.0]), 3.0)
+    Tensor([6.])
+    """
+    return ops.multiply(asarray(input), other)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """input - alpha · other; `tn.subtract`.
+
+    >>> import tapenet as tn
+    >>> tn.sub(tn.tensor([2.0]), 3.0)
+    Tensor([-1.])
+    """
+    return ops.subtract(asarray(input), other if isinstance(alpha, int) and alpha == 1 else other * alpha)
+
+
+def neg(input: Any) -> Any:
+    """-input; `tn.negative`.
+
+    >>> import tapenet as tn
+    >>> tn.neg(tn.tensor([2.0]))
+    Tensor([-2.])
+    """
+    return ops.negative(asarray(input))
+
+
+def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False) -> Any:
+    """The p-norm of all elements, or of those along axes: "fro" is 2, and `math.inf` gives the largest magnitude.
+
+    >>> import tapenet as tn
+    >>> tn.norm(tn.tensor([[3.0], [4.0]]))
+    Tensor(5.)
+    """
+    if p == "nuc":
+        raise ValueError("norm: p='nuc' is a norm of matrices: use tn.linalg.matrix_norm(x, 'nuc')")
+    order = 2 if p in ("fro", None) else p
+    return linalg.vector_norm(asarray(input), ord=order, axis=dim, keepdims=keepdim)
+
+
 # -- products ------------------------------------------------------------------------------------------------------
 
 
@@ -212,6 +314,26 @@ def bmm(input: Any, mat2: Any) -> Any:
     (5, 2, 1)
     """
     return _product("bmm", 3, input, mat2)
+
+
+def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """beta · input + alpha · mat1 @ mat2, of matrices.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.addmm(np.ones(1), np.ones((1, 2)), np.ones((2, 1)))
+    Tensor([[3.]])
+    """
+    return beta * asarray(input) + alpha * mm(mat1, mat2)
+
+
+def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """beta · input + alpha · batch1 @ batch2, of batches of matrices.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.baddbmm(np.ones(1), np.ones((5, 1, 2)), np.ones((5, 2, 1))).shape
+    (5, 1, 1)
+    """
+    return beta * asarray(input) + alpha * bmm(batch1, batch2)
 
 
 def _product(name: str, axes: int, a: Any, b: Any) -> Any:
@@ -418,6 +540,40 @@ def is_tensor(obj: Any) -> bool:
     (True, False)
     """
     return isinstance(obj, Tensor)
+
+
+class device(str):
+    """The name of the one device that there is, for code that picks one:
+    `device = torch.device("cuda" if torch.cuda.is_available() else "cpu")`.
+
+    Attributes:
+        type: "cpu".
+        index: None.
+
+    Raises:
+        ValueError: another one.
+
+    >>> import tapenet as tn
+    >>> tn.device("cuda" if tn.cuda.is_available() else "cpu").type
+    'cpu'
+    """
+
+    type = "cpu"
+    index = None  # type: ignore[assignment]  # of a str it would be a method
+
+    def __new__(cls, name: str = "cpu") -> Self:
+        check_device("device", name)
+        return super().__new__(cls, name)
+
+
+def is_floating_point(input: Any) -> bool:
+    """Whether it holds floats.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.is_floating_point(np.zeros(1)), tn.is_floating_point(np.zeros(1, int))
+    (True, False)
+    """
+    return is_float(asarray(input).dtype)
 
 
 def from_numpy(array: Any) -> Tensor:

@@ -34,8 +34,9 @@ UNKNOWN = {
         for option, names in {
             "layout": "rand rand_like randint randn randn_like randperm",
             "memory_format": "rand_like randn_like",
-            "out": "bernoulli bmm cat clamp gather index_select mm multinomial rand randint randn randperm rsqrt topk",
-            "out_dtype": "bmm mm",
+            "out": "addmm baddbmm bernoulli bmm cat clamp div gather index_select lerp mm mul multinomial neg rand randint "
+            "randn randperm rsqrt sub topk",
+            "out_dtype": "addmm baddbmm bmm mm",
             "output_size": "repeat_interleave",
             "pin_memory": "rand randn randperm",
             "sparse_grad": "gather",

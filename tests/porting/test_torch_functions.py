@@ -42,6 +42,23 @@ CALLS: dict[str, Any] = {
     "clamp": lambda m, t: m.clamp(t(X), min=-0.5, max=0.5),
     "clamp, one side": lambda m, t: m.clamp(t(X), max=0.5),
     "rsqrt": lambda m, t: m.rsqrt(abs(t(X))),
+    "movedim": lambda m, t: m.movedim(t(X), (0, 1), (2, 0)),
+    "swapdims": lambda m, t: m.swapdims(t(X), 0, -1),
+    "t": lambda m, t: m.t(t(SQUARE)),
+    "lerp": lambda m, t: m.lerp(t(X), t(X[::-1].copy()), 0.3),
+    "div": lambda m, t: m.div(t(X), 2.0),
+    "div, trunc": lambda m, t: m.div(t(X * 9), 2.0, rounding_mode="trunc"),
+    "div, floor": lambda m, t: m.div(t(X * 9), 2.0, rounding_mode="floor"),
+    "mul": lambda m, t: m.mul(t(X), t(X[0])),
+    "sub": lambda m, t: m.sub(t(X), t(X[0]), alpha=2),
+    "neg": lambda m, t: m.neg(t(X)),
+    "norm": lambda m, t: m.norm(t(X)),
+    "norm, axes": lambda m, t: m.norm(t(X), dim=(0, 2), keepdim=True),
+    "norm, other": lambda m, t: m.norm(t(X), p=1, dim=1),
+    "norm, largest": lambda m, t: m.norm(t(X), float("inf"), 1),
+    "addmm": lambda m, t: m.addmm(t(X[0, 0]), t(X[0]), t(np.eye(5)), beta=2, alpha=0.5),
+    "baddbmm": lambda m, t: m.baddbmm(t(X), t(X), t(np.broadcast_to(np.eye(5), (4, 5, 5)).copy()), alpha=3),
+    "is_floating_point": lambda m, t: (m.is_floating_point(t(X)), m.is_floating_point(t(np.arange(2)))),
     "mm": lambda m, t: m.mm(t(X[0]), t(X[1]).T),
     "bmm": lambda m, t: m.bmm(t(X), t(np.swapaxes(X, 1, 2).copy())),
     "numel": lambda m, t: m.numel(t(X)),
@@ -55,7 +72,7 @@ CALLS: dict[str, Any] = {
 #: Of those the differentiable ones, by their name before a comma.
 SMOOTH = {
     "cat", "chunk", "unbind", "unsqueeze", "flatten", "permute", "repeat_interleave", "masked_fill", "index_select", "gather",
-    "topk", "clamp", "rsqrt", "mm", "bmm",
+    "topk", "clamp", "rsqrt", "mm", "bmm", "movedim", "swapdims", "t", "lerp", "mul", "sub", "neg", "norm", "addmm", "baddbmm",
 }  # fmt: skip
 
 
@@ -162,6 +179,17 @@ def test_switches() -> None:
         return tn.is_grad_enabled()
 
     assert not f()
+
+
+def test_code_that_picks_a_device_runs() -> None:
+    device = tn.device("cuda:0" if tn.cuda.is_available() else "cpu")
+    assert (device, device.type, device.index, tn.cuda.device_count()) == ("cpu", "cpu", None, 0)
+    net = tn.nn.Linear(2, 1, device=device).to(device)
+    assert tn.zeros(2, 3, device=device).shape == tn.randn(2, 3, device=device).shape == (2, 3)
+    assert tn.tensor([1.0], device=device).device == device
+    assert net.weight.dtype == np.float32
+    with pytest.raises(ValueError, match="device='cuda'"):
+        tn.device("cuda")
 
 
 def test_types_of_numbers_have_the_names_of_torch() -> None:
