@@ -94,8 +94,8 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
     text += b" " * (-len(text) % 8)
     if len(text) > _LONGEST:
         raise ValueError(
-            f"names, shapes and metadata take {len(text):,} bytes, and readers of the format take at most {_LONGEST:,}: join "
-            "small arrays, or write several files"
+            f"tn.save: names, shapes and metadata take {len(text):,} bytes, and readers of the format take at most "
+            f"{_LONGEST:,}: join small arrays, or write several files"
         )
     head = len(text).to_bytes(8, "little") + text
     file.write(head)
@@ -126,7 +126,8 @@ def _raw(array: Any) -> memoryview:
 
 class _Checksum:
     """SHA-256 of what comes in pieces: of a few bytes as they are, of many over the sums of each 256 words of 64 bits. That
-    takes a twentieth of the time, less than the writing, and finds any change of one word, and others but for one in 2**64."""
+    takes a twentieth of the time, less than the writing. It finds any change within one word, and damage at random but for
+    one in 2**64; two words of the same 256 that changed places it does not."""
 
     def __init__(self, first: bytes) -> None:
         self._hash = hashlib.sha256(first)
