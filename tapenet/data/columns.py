@@ -288,6 +288,8 @@ class Survey:
     def __init__(self, names: Sequence[str], who: str, options: Options) -> None:
         self.who, self._options = who, options
         targets = options.get("target")
+        if not (targets is None or isinstance(targets, Iterable)):
+            raise TypeError(f"{who} needs target as the name of a column, or a list of names, not {targets!r}")
         self.targets = [targets] if isinstance(targets, str) else list(targets or ())
         features = options.get("features")
         self.features = [n for n in names if n not in self.targets] if features is None else list(features)

@@ -175,6 +175,11 @@ class _File:
         if not self._first:
             raise ValueError(f"{self.path} is empty; a CSV file begins with a line of column names")
         names = [name.strip() for name in self._first]
+        if len(names) == 1 and (mark := next((m for m in (";", "\t", "|", ",") if m in names[0]), None)):
+            raise ValueError(
+                f"{self.path}: the first line is one name, {names[0]!r}, with delimiter={self._delimiter!r}; give "
+                f"delimiter={mark!r}"
+            )
         if len(names) > 1 and all(_is_number(name) for name in names):
             raise ValueError(
                 f"{self.path}: the first line holds numbers ({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}), where "
@@ -298,6 +303,12 @@ class _File:
                 stripped.index(there[0]),
                 f"{there[0]!r} is no number, but {numbers:,} of {len(there):,} values are; name it in "
                 "no_values=[...] if it stands for a missing value, or the column in categories=[...]",
+            )
+        if 2 * sum("," in value and _is_number(value.replace(",", "")) for value in there) >= len(there):
+            raise _Odd(
+                stripped.index(there[0]),
+                f"{there[0]!r} is no number with decimal={self._decimal!r}, but looks like one; give decimal=',' if its comma "
+                "is that, take out marks between thousands, or name the column in categories=[...]",
             )
         return _Categories(self._no_values, named=False)
 

@@ -45,6 +45,7 @@ def split(
     >>> labels[split(labels, (5, 5), seed=0, stratify=labels)[0].indices]
     array([0, 0, 0, 1, 1])
     """
+    _check("split", dataset)
     order = _order("split", dataset, seed, shuffle, stratify)
     ends = np.cumsum(_sizes(parts, len(order)))
     return [Subset(dataset, np.sort(part)) for part in np.split(order, ends[:-1])]
@@ -75,6 +76,7 @@ def kfold(
     >>> [set(patient[test.indices].tolist()) for _, test in kfold(patient, 2, groups=patient, shuffle=False)]
     [{8}, {9, 7}]
     """
+    _check("kfold", dataset)
     folds = operator.index(folds)
     if groups is None:
         order = _order("kfold", dataset, seed, shuffle, stratify)
@@ -90,6 +92,15 @@ def kfold(
             f"got {folds}"
         )
     return _pairs(dataset, tests)
+
+
+def _check(who: str, dataset: object) -> None:
+    """Raise TypeError for a tuple of arrays: as a data set, arrays would be its samples."""
+    if isinstance(dataset, tuple) and dataset and all(isinstance(part, np.ndarray) for part in dataset):
+        raise TypeError(
+            f"{who}() got a tuple of {len(dataset)} arrays, of which each would be one sample; write "
+            f"{who}(tn.data.ArrayDataset(x, y), ...)"
+        )
 
 
 def _pairs(

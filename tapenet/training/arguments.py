@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.optim import LBFGS, Optimizer
+from tapenet.compiler.compile import Compiled
+from tapenet.optim import LBFGS, Averaged, Optimizer
+from tapenet.training.checkpoint import Checkpoint
 
 
 def check_model(who: str, model: Any) -> None:
     """Raise TypeError unless it is a module."""
     if isinstance(model, type):
         raise TypeError(f"{who}: the model is the class {model.__name__}; make one: {model.__name__}(...)")
+    if isinstance(model, Compiled):
+        raise TypeError(f"{who}: the model is compiled; give the model itself, since {who} compiles the whole step")
     if not hasattr(model, "parameters"):
         raise TypeError(f"{who}: the model is a {type(model).__name__}; give a module, such as nn.Sequential(...)")
 
@@ -73,6 +77,18 @@ def bind(who: str, optimizers: list[Any], model: Any) -> None:
             )
 
 
+def check_average(average: Any, model: Any) -> None:
+    """Raise unless it is an average of weights of the model, or None."""
+    if average is None:
+        return
+    if not isinstance(average, Averaged):
+        raise TypeError(f"fit: average={average!r}; give an average of the weights: optim.Averaged(net, 0.999)")
+    if not {id(tensor) for tensor, _ in average._averaged.values()} & {id(param) for param in model.parameters()}:
+        raise ValueError(
+            "fit: the average is of the weights of another model; give optim.Averaged(net, 0.999) of this one"
+        )
+
+
 def callbacks_of(callbacks: Any) -> list[Any]:
     """One or several callbacks as a list.
 
@@ -84,6 +100,9 @@ def callbacks_of(callbacks: Any) -> list[Any]:
     for one in found:
         if isinstance(one, type):
             raise TypeError(f"fit: the callback {one.__name__} is the class; make one: {one.__name__}(...)")
+        if isinstance(one, (Checkpoint, Averaged)):
+            argument = "checkpoint" if isinstance(one, Checkpoint) else "average"
+            raise TypeError(f"fit: {type(one).__name__} is no callback; give it as {argument}=")
         if not callable(one):
             raise TypeError(f"fit: a callback is a function of the state of the run, not {one!r}")
     return found

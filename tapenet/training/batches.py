@@ -95,7 +95,9 @@ def _as_numpy(part: Any) -> Any:
         return part
     if hasattr(part, "__array__"):
         return np.asarray(part)
-    if type(part) is list and part and not any(map(is_array, part)):
+    if type(part) is list and any(map(is_array, part)):
+        return tuple(part)  # several inputs
+    if type(part) is list and part:
         try:
             return np.asarray(part)
         except ValueError as error:

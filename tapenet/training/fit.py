@@ -16,7 +16,15 @@ from tapenet.compiler.compile import Compiled, CompileWarning
 from tapenet.metrics import resolve
 from tapenet.ops.low import dtype_of
 from tapenet.optim.scaling import GradScaler
-from tapenet.training.arguments import bind, callbacks_of, check_loss, check_model, check_optimizer, number
+from tapenet.training.arguments import (
+    bind,
+    callbacks_of,
+    check_average,
+    check_loss,
+    check_model,
+    check_optimizer,
+    number,
+)
 from tapenet.training.batches import called, leaves, looped, samples, split, whole
 from tapenet.training.callbacks import of_batches
 from tapenet.training.checkpoint import Checkpoint
@@ -151,6 +159,15 @@ class _Run:
         if loss is not None and step is None:
             check_loss("fit", loss)
         accumulate, epochs = number("accumulate", accumulate, 1), number("epochs", epochs, 0)
+        check_average(average, model)
+        if step is not None:
+            given = {"accumulate": accumulate > 1, "clip_norm and clip_value": clip.limits}
+            given |= {"precision": precision is not None, "average": average is not None}
+            if unused := [name for name, there in given.items() if there]:
+                raise ValueError(
+                    f"fit: step= makes its own updates, where {', '.join(unused)} would do nothing: do it in step, as by "
+                    "optim.clip_grad_norm, tn.autocast or average.update(), and leave the argument out"
+                )
         self.callbacks = callbacks_of(callbacks)
         self.metrics = resolve(metrics)
         if self.metrics and (loss is None or step is not None):
@@ -389,7 +406,9 @@ class _Run:
         """The loss among the numbers that a step returned; the others are taken in."""
         if isinstance(numbers, dict):
             values = {name: _number(name, value) for name, value in numbers.items()}
-            loss = values.pop("loss", 0.0)
+            if "loss" not in values:
+                raise ValueError(f"fit: step returned a dict of {', '.join(values) or 'nothing'}; one must be 'loss'")
+            loss = values.pop("loss")
             self.meter.add_numbers(values, count)
             return loss
         return _number("loss", numbers)

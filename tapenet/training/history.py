@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.curve import curves
 from tapenet.training.monitor import better
 
@@ -87,7 +88,7 @@ class History:
             the SVG as text; with matplotlib its figure, to change or to show.
 
         Raises:
-            ValueError: there is no epoch, or no such backend.
+            ValueError: there is no epoch, no such backend, or the file is not to be an .svg.
             ImportError: matplotlib is not installed.
 
         >>> history = History()
@@ -106,8 +107,7 @@ class History:
         title = f"{len(self)} epochs" if len(self) != 1 else "1 epoch"
         text = curves([(series, name) for name, series in charts.items()], title, "epoch", mark=self._mark())
         if path is not None:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+            Chart(text).save(path)
         return text
 
     def _charts(self) -> Charts:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.curve import curve
 from tapenet.training.batches import looped, split, whole
 from tapenet.training.modes import mode
@@ -44,8 +45,7 @@ class Rates:
             "Which learning rate?", "learning rate", "loss", x=self.rates, log_x=True, mark=mark,
         )  # fmt: skip
         if path is not None:
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+            Chart(text).save(path)
         return text
 
     def _repr_html_(self) -> str:

@@ -106,6 +106,11 @@ class Clip:
         self._norm = norm
         self._value = value
 
+    @property
+    def limits(self) -> bool:
+        """Whether there is a limit."""
+        return self._value is not None or self._norm is not None
+
     def __call__(self) -> None:
         if self._value is not None:
             clip_grad_value(self._params, self._value)

@@ -186,7 +186,8 @@ class TestDamage:
                 r", line 3: 1 values, but 2 columns: a, b; it begins '3'. Mend it, or give the right delimiter=",
             ),
             ("a,b\n1,2\n3,4,5\n", ", line 3: 3 values, but 2 columns"),
-            ("a;b\n1;2,5\n", ", line 2: 2 values, but 1 columns: a;b"),
+            ("a;b\n1;2,5\n", ": the first line is one name, 'a;b', with delimiter=','; give delimiter=';'"),
+            ("ab\n1;2,5\n", ", line 2: 2 values, but 1 columns: ab"),
             ("a,b\n1,2\na,b\n3,4\n", ", line 3: the names of the columns once more"),
             (
                 "a,b\n1,2\nx,4\n",
@@ -213,7 +214,7 @@ class TestDamage:
             ("a,b\n1,x\n".encode("utf-16"), " begins with the mark of UTF-16; give encoding='utf-16'"),
             (gzip.compress(b"a,b\n1,2\n"), " is a gzip file; unpack it first"),
         ],
-        ids=range(22),
+        ids=range(23),
     )
     def test_each(self, tmp_path: Path, text: str | bytes, message: str) -> None:
         path = write(tmp_path, text)
@@ -244,6 +245,23 @@ class TestDamage:
             csv(path, names=["a", "b"])
         with pytest.raises(ValueError, match="line 1, column 'a': 'age' is no number, but 4 of 5 values are"):
             csv(path, names=["a", "b", "c"])
+        with pytest.raises(TypeError, match=r"needs target as the name of a column, or a list of names, not -1"):
+            csv(path, target=-1)  # type: ignore[arg-type]
+
+    def test_another_delimiter_and_another_decimal_mark_than_was_said(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "size;price\n1,5;2\n-2,25;3\n")
+        with pytest.raises(ValueError, match=r"the first line is one name, 'size;price', with .*; give delimiter=';'"):
+            csv(path)
+        with pytest.raises(
+            ValueError, match=r"line 2, column 'size': '1,5' is no number with decimal='\.'.* decimal=','"
+        ):
+            csv(path, delimiter=";")
+        assert csv(path, delimiter=";", decimal=",", standardize=False).x[:, 0].tolist() == [1.5, -2.25]
+        named = csv(path, delimiter=";", categories=["size"])
+        assert named.names[:2] == ("size=-2,25", "size=1,5")
+        thousands = write(tmp_path, 'people\n"1,000"\n"2,500"\n')
+        with pytest.raises(ValueError, match=r"'1,000' is no number .* take out marks between thousands"):
+            csv(thousands)
 
     def test_test_data_with_words_among_numbers(self, tmp_path: Path) -> None:
         train = csv(write(tmp_path, PEOPLE), target="rich")

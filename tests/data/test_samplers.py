@@ -219,6 +219,11 @@ class TestSplit:
         with pytest.raises(ValueError, match=message):
             split(range(10), parts, **options)
 
+    def test_a_tuple_of_arrays_is_no_data_set(self) -> None:
+        for call in (lambda data: split(data, (0.5, 0.5)), lambda data: kfold(data, 2)):
+            with pytest.raises(TypeError, match=r"got a tuple of 2 arrays, .* write \w+\(tn.data.ArrayDataset\(x, y\)"):
+                call((np.ones(4), np.ones(4)))
+
 
 class TestFolds:
     @given(samples=st.integers(2, 30), folds=st.integers(2, 6), shuffle=st.booleans(), seed=st.integers(0, 9))

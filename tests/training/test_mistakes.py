@@ -145,6 +145,21 @@ def test_lists_and_arrays_of_other_libraries_are_arrays() -> None:
     np.testing.assert_array_equal(training.predict(net, Column(X)), training.predict(net, X))
 
 
+def test_several_inputs_may_be_a_list() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            self.out = nn.Linear(12, 3)
+
+        def forward(self, a: Any, b: Any) -> Any:
+            return self.out(np.concatenate([a, b], axis=1))
+
+    def loss(inputs: Any) -> list[float]:
+        tn.random.seed(0)
+        return fit(model=Both(), data=(inputs, Y), seed=0)["loss"]
+
+    assert loss([X, X]) == loss((X, X))
+
+
 def test_a_stream_has_no_length() -> None:
     def samples() -> Iterator[Any]:
         yield from zip(X, Y, strict=True)
@@ -244,6 +259,12 @@ def test_a_lone_sample_is_no_batch() -> None:
             TypeError,
             r"a callback is a function of the state of the run, not 'early_stop",
         ),
+        ({"callbacks": optim.Averaged(made(), 0.9)}, TypeError, r"Averaged is no callback; give it as average="),
+        ({"average": optim.Averaged(made(), 0.9)}, ValueError, r"the average is of the weights of another model"),
+        ({"average": 0.9}, TypeError, r"average=0.9; give an average of the weights: optim.Averaged\(net, 0.999\)"),
+        ({"model": tn.compile(made())}, TypeError, r"the model is compiled; give the model itself"),
+        ({"step": len, "accumulate": 2}, ValueError, r"step= makes its own updates, where accumulate would do nothing"),
+        ({"step": len, "clip_norm": 1.0}, ValueError, r"where clip_norm and clip_value would do nothing"),
         ({"epochs": 2.5}, TypeError, r"epochs=2.5 must be an integer"),
         ({"accumulate": 0}, ValueError, r"accumulate=0 must be at least 1"),
         ({"checkpoint": "folder"}, TypeError, r"give a checkpoint: tn.training.Checkpoint\(folder\)"),
@@ -277,6 +298,11 @@ def test_a_step_of_lbfgs() -> None:
 
     history = fit(model=net, loss=None, optimizer=opt, step=step, batch_size=70, epochs=2, compile=False)
     assert history["loss"][1] < 0.9 * history["loss"][0]
+
+
+def test_a_step_that_returns_no_loss() -> None:
+    with pytest.raises(ValueError, match=r"step returned a dict of error; one must be 'loss'"):
+        fit(loss=None, step=lambda x, y: {"error": 1.0}, compile=False)
 
 
 @pytest.mark.parametrize("options", [{"metrics": "acuracy"}, {"epochs": -1}, {"callbacks": "x"}])
@@ -355,6 +381,11 @@ def test_a_scheduler_is_a_callback_and_goes_on(kind: str, tmp_path: Path) -> Non
     expected = [0.1, 0.01, 0.01, 0.001, 0.001, 1e-4] if kind == "step" else [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
     assert through == pytest.approx(expected)
     assert run(tmp_path / "stopped", 3) + run(tmp_path / "stopped", 6) == through
+
+
+def test_a_curve_is_no_png(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the suffix must be .svg"):
+        fit().plot(tmp_path / "curve.png")
 
 
 def test_nothing_is_said_of_a_common_run() -> None:
