@@ -7,15 +7,11 @@ import tapenet.nn.functional as F
 from tapenet import nn
 
 images, labels, test_images, test_labels = tn.data.digits()
-
 tn.random.seed(0)
-net = tn.Network(nn.Conv2d(1, 1, kernel_size=3))
-net.add(nn.Tanh())
+net = tn.Network(nn.Conv2d(1, 1, kernel_size=3), nn.Tanh())
 net.add(nn.Flatten())
-net.add(nn.Linear(26 * 26, 100))
-net.add(nn.Tanh())
-net.add(nn.Linear(100, 10))
-net.add(nn.Tanh())
+net.add(nn.Linear(26 * 26, 100)).add(nn.Tanh())
+net.add(nn.Linear(100, 10)).add(nn.Tanh())
 net.use(F.mse_loss)
 net.fit(images, np.eye(10)[labels], epochs=100, learning_rate=0.1, batch_size=1)
 

@@ -7,15 +7,11 @@ import tapenet.nn.functional as F
 from tapenet import nn
 
 images, labels, test_images, test_labels = tn.data.digits()
-
 tn.random.seed(0)
 net = tn.Network(nn.Flatten())
-net.add(nn.Linear(28 * 28, 100))
-net.add(nn.Tanh())
-net.add(nn.Linear(100, 50))
-net.add(nn.Tanh())
-net.add(nn.Linear(50, 10))
-net.add(nn.Tanh())
+net.add(nn.Linear(28 * 28, 100)).add(nn.Tanh())
+net.add(nn.Linear(100, 50)).add(nn.Tanh())
+net.add(nn.Linear(50, 10)).add(nn.Tanh())
 net.use(F.mse_loss)
 net.fit(images, np.eye(10)[labels], epochs=35, learning_rate=0.1, batch_size=1)
 

@@ -1,5 +1,4 @@
-"""XOR with a 2-3-1 network, tanh and squared error: the smallest problem that needs a hidden layer. From one seed in ten it
-sticks: xor_conv.py says how one sees that, and what helps."""
+"""XOR with a 2-3-1 network, the smallest problem that needs a hidden layer. One seed in ten sticks: see xor_conv.py."""
 
 import numpy as np
 
@@ -9,11 +8,8 @@ from tapenet import nn
 
 x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
 y = np.array([[0], [1], [1], [0]])
-
 tn.random.seed(0)
-net = tn.Network()
-net.add(nn.Linear(2, 3))
-net.add(nn.Tanh())
+net = tn.Network(nn.Linear(2, 3), nn.Tanh())
 net.add(nn.Linear(3, 1))
 net.add(nn.Tanh())
 net.use(F.mse_loss)
