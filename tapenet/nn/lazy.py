@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,10 @@ class _Lazy(Module):
     #: Defaults that are not the layer's, as in PyTorch.
     _defaults: ClassVar[dict[str, Any]] = {}
 
+    if TYPE_CHECKING:  # the layer's own, without the first argument
+
+        def __init__(self, *args: Any, **options: Any) -> None: ...
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         cls._becomes = next(base for base in cls.__mro__ if not issubclass(base, _Lazy))
         if cls._becomes is Module:  # what some of them share
@@ -58,7 +62,7 @@ class _Lazy(Module):
             self._keep(defaults | dict(list(bound.arguments.items())[2:]))
 
         __init__.__signature__ = signature.replace(parameters=[own, *others])  # type: ignore[attr-defined]
-        cls.__init__ = __init__  # type: ignore[method-assign, assignment]
+        cls.__init__ = __init__  # type: ignore[method-assign]
         super().__init_subclass__(**kwargs)
 
     def _keep(self, options: dict[str, Any]) -> None:
