@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from tapenet.files.structure import state_of
 from tapenet.optim.plateau import Plateau
 from tapenet.optim.scaling import GradScaler
@@ -95,6 +97,11 @@ class State:
                     found.update((id(p), p) for p in _plateaus(option))
         return list(found.values())
 
+    def _generators(self) -> list[np.random.Generator]:
+        """Those of modules that draw from one of their own, such as `nn.Dropout(0.5, rng=1)`."""
+        values = (value for module in self.model.modules() for value in vars(module).values())
+        return [value for value in values if isinstance(value, np.random.Generator)]
+
     def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
         """All that another run needs to go on bit for bit, also from the middle of an epoch: dicts and lists of arrays
         (copies), numbers and strings.
@@ -115,6 +122,7 @@ class State:
             "callbacks": [c.state_dict() if hasattr(c, "state_dict") else None for c in self._callbacks],
             "data": self.data.state_dict() if hasattr(self.data, "state_dict") else None,
             "random": random_states(),
+            "generators": [dict(rng.bit_generator.state) for rng in self._generators()],
             "history": self.history.state_dict(),
             "epoch": self.epoch,
             "batch": self.batch,
@@ -172,6 +180,9 @@ class State:
         self._within, self._drained = bool(state["within"]), bool(state["drained"])
         self.stop = state["stop"]
         set_random_states(state["random"])
+        # A model that the weights fit has as many of them.
+        for rng, saved in zip(self._generators(), state["generators"], strict=True):
+            rng.bit_generator.state = saved
 
 
 def _plateaus(option: Any, depth: int = 4) -> Iterator[Plateau]:

@@ -18,13 +18,14 @@ EPOCHS = 3
 
 
 class Mixed(nn.Module):
-    """Draws from all generators; the ones of NumPy and Python outside of what is compiled, in the data."""
+    """Draws from the process's generator and from one of its own."""
 
     def __init__(self) -> None:
         self.net = made()
+        self.dropout = nn.Dropout(0.1, rng=7)
 
     def forward(self, x: Any) -> Any:
-        return self.net(x)
+        return self.net(self.dropout(x))
 
 
 class Noisy:
@@ -107,7 +108,15 @@ def same(a: Any, b: Any) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("kind", ["arrays", "plain", "loader", "list", "noisy", "accumulated", "float16"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "arrays",
+        "plain",
+        "noisy",
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("loader", "list", "accumulated", "float16")),
+    ],
+)
 def test_a_run_that_is_killed_and_resumed(kind: str, tmp_path: Path) -> None:
     """In the middle of the first epoch, after its last batch, in the second; each time it goes on in a process of its own, as
     far as programs are concerned."""
