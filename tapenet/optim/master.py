@@ -12,6 +12,7 @@ from tapenet import ops
 from tapenet.autodiff import updaters
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.parameters import Parameters, named_parameters
+from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.low import WIDE, is_low, rounded, widened
 from tapenet.optim.optimizer import Optimizer
@@ -99,11 +100,13 @@ class MasterWeights:
         """The master weights, in the order of the parameters. After `gather` they have the gradients, to be clipped."""
         return [master for _, master in self._pairs]
 
-    def zero_grad(self) -> None:
-        """Set every parameter's `.grad` to None."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Set every parameter's `.grad` to None, or with `set_to_none=False` to zeros where there is one."""
         for param, master in self._pairs:
-            param.grad = None
-            master.grad = None
+            grad = None if set_to_none else param.grad
+            param.grad = None if grad is None else np.zeros_like(grad)
+            if master is not param:
+                master.grad = None
 
     def refresh(self) -> None:
         """Take the values of the parameters that are no longer what their master weights were rounded to."""
@@ -124,8 +127,19 @@ class MasterWeights:
                 master.grad = wide if before is None else before + wide
                 param.grad = None
 
-    def step(self) -> None:
-        """Update the master weights by the gradients that there are, and round them into the parameters."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the master weights by the gradients that there are, and round them into the parameters.
+
+        Args:
+            closure: as of `Optimizer.step`.
+
+        Returns:
+            what the closure returned.
+        """
+        value = None
+        if closure is not None:
+            with enable_grad():
+                value = closure()
         if self._newcomers:
             updaters.look(self, "MasterWeights.step")
         if capturing() is None:
@@ -136,6 +150,7 @@ class MasterWeights:
             if param is not master:
                 param.data = ops.astype(master.detach(), param.dtype)
                 master.grad = None
+        return value
 
     def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
         """The optimizer's state, and the master weights as "master", by position; `keep_vars` as there."""

@@ -127,6 +127,30 @@ def test_gradients_may_be_filled_with_zeros() -> None:
     assert w.grad is None
 
 
+def test_master_weights_step_with_a_closure_too() -> None:
+    results = []
+    for given in (True, False):
+        net = nn.Linear(2, 1, rng=0).half()
+        opt = optim.MasterWeights(optim.SGD, net, lr=0.1)
+
+        def closure(net: Any = net, opt: Any = opt) -> Any:
+            opt.zero_grad()
+            loss = (net([[1.0, 2.0]]) ** 2).sum()
+            loss.backward()
+            return loss
+
+        if given:
+            assert opt.step(closure).item() > 0
+        else:
+            closure()
+            assert opt.step() is None
+        results.append(net.weight.numpy().copy())
+    np.testing.assert_array_equal(*results)
+    closure()
+    opt.zero_grad(set_to_none=False)
+    assert not any(p.grad.numpy().any() for p in net.parameters())
+
+
 # -- options -----------------------------------------------------------------------------------------------------
 
 
