@@ -23,6 +23,12 @@ def array(x: Any) -> Array:
     >>> array([1, 2])
     array([1, 2])
     """
+    parts = x.values() if isinstance(x, dict) else x if isinstance(x, tuple) else ()
+    if any(getattr(part, "shape", None) for part in parts):
+        raise TypeError(
+            f"the output or target is a {type(x).__name__} of {len(x)} arrays, and a metric takes one: measure by a function "
+            "of both, such as def accuracy(output, target): return (output[0].argmax(1) == target[0]).mean()"
+        )
     found: Array = x if type(x) is np.ndarray else np.asarray(x.numpy() if hasattr(x, "numpy") else x)
     # bfloat16 is none of NumPy's own types.
     return found if found.dtype.kind != "V" else found.astype(np.float32)

@@ -90,10 +90,12 @@ class _Function(Metric[float]):
             raise ValueError(
                 f"{self.name}: a plain function takes no weights; derive from tn.metrics.Metric, whose update does"
             )
-        output, target = reading.array(output), reading.array(target)
+        output, target = _arrays(output), _arrays(target)
         value = reading.array(self.function(output, target))
         if value.size != 1:
             raise ValueError(f"{self.name} gave an array of shape {value.shape}; a metric is one number for a batch")
+        while not isinstance(target, np.ndarray):  # of several, the first
+            target = next(iter(target.values() if isinstance(target, dict) else target))
         self.total += float(value.reshape(())) * len(target)
         self.seen += len(target)
 
@@ -101,6 +103,13 @@ class _Function(Metric[float]):
         if not self.seen:
             raise self._nothing()
         return self.total / self.seen
+
+
+def _arrays(value: Any) -> Any:
+    """Arrays in a tuple or dict, as a model of several outputs gives them; anything else as one array."""
+    if isinstance(value, dict):
+        return {name: _arrays(part) for name, part in value.items()}
+    return tuple(map(_arrays, value)) if isinstance(value, tuple) else reading.array(value)
 
 
 def from_sklearn(

@@ -9,6 +9,7 @@ import numpy as np
 
 from tapenet.compiler.compile import Compiled
 from tapenet.optim import LBFGS, Averaged, Optimizer
+from tapenet.optim.lr_scheduler import LRScheduler
 from tapenet.training.checkpoint import Checkpoint
 
 
@@ -103,6 +104,8 @@ def callbacks_of(callbacks: Any) -> list[Any]:
         if isinstance(one, (Checkpoint, Averaged)):
             argument = "checkpoint" if isinstance(one, Checkpoint) else "average"
             raise TypeError(f"fit: {type(one).__name__} is no callback; give it as {argument}=")
+        if isinstance(getattr(one, "__self__", None), LRScheduler):
+            raise TypeError("fit: a scheduler is a callback itself: callbacks=scheduler, not scheduler.step")
         if not callable(one):
             raise TypeError(f"fit: a callback is a function of the state of the run, not {one!r}")
     return found

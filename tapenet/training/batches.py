@@ -82,10 +82,12 @@ def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | Non
         )
     if hasattr(data, "__iter__"):
         return data
+    hint = "; of a function that makes an iterator, tn.data.DataLoader(function, 32)" if callable(data) else ""
+    if hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        hint = "; of a data set, tn.data.DataLoader(dataset, 32)"
     raise TypeError(
         f"{who}: data is a {type(data).__name__}; give batches to loop over, such as tn.data.batches(x, y, batch_size=32), "
-        "or the arrays themselves, (x, y)"
-        + ("; of a function that makes an iterator, tn.data.DataLoader(function, 32)" if callable(data) else "")
+        "or the arrays themselves, (x, y)" + hint
     )
 
 

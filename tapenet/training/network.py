@@ -175,6 +175,8 @@ class Network(Sequential):
         elif validation_split:
             at = _split(validation_split, len(x))
             data, validation = tuple(a[:at] for a in data), tuple(a[at:] for a in data)
+            if problem := _one_sided(data[1], validation[1]):
+                warnings.warn_explicit(f"Network.fit: {problem}", RuntimeWarning, *user_site())
         if class_weight is not None:
             by_class = _by_class(class_weight, data[1])
             data = (data[0], data[1], by_class if weight is None else data[2] * by_class)
@@ -208,7 +210,16 @@ class Network(Sequential):
             ValueError, TypeError: inputs that do not fit.
         """
         x = self._inputs("predict", x)
-        found: Array = predict(self, x, batch_size=batch_size)
+        try:
+            found: Array = predict(self, x, batch_size=batch_size)
+        except ValueError as error:
+            known = inputs_like_before(self)
+            if known is not None and np.ndim(known[0]) == x.ndim + 1:
+                error.add_note(
+                    f"x has shape {x.shape}, and the network was called with inputs of shape (samples, "
+                    f"{', '.join(map(str, known[0].shape[1:]))}): a single sample is a batch of one, x[None]"
+                )
+            raise
         if len(found) != len(x):
             raise ValueError(
                 f"Network.predict: the network makes {len(found)} outputs, of shape {found.shape}, of an x of shape {x.shape}; "
@@ -385,6 +396,20 @@ def _weights(weights: Any, count: int) -> Array:
         what = f"nan or infinity, first at {at[0, 0]}" if len(at) else "nothing but 0, so that no sample counts"
         raise ValueError(f"Network: sample_weight holds {what}")
     return array
+
+
+def _one_sided(y: Array, held: Array) -> str:
+    """What is wrong where labels that are validated on are not learnt, or only one of several is validated on."""
+    if y.dtype.kind not in "iu" or y.ndim != 1:
+        return ""
+    learnt, validated = set(np.unique(y).tolist()), set(np.unique(held).tolist())
+    if validated <= learnt and (len(validated) > 1 or len(learnt) == 1 or len(held) < 10):
+        return ""
+    return (
+        f"validation_split takes the last samples, whose labels are {', '.join(map(str, sorted(validated)[:10]))}, and those "
+        f"before have {', '.join(map(str, sorted(learnt)[:10]))}: the samples seem to be sorted. Mix them first: "
+        "order = np.random.permutation(len(x)); x, y = x[order], y[order]"
+    )
 
 
 def _split(fraction: float, count: int) -> int:

@@ -219,7 +219,62 @@ def test_what_a_network_cannot_take(x: Any, y: Any, message: str) -> None:
         network().use(F.cross_entropy).fit(x, y)
 
 
+class Owner:
+    """A data set as PyTorch's users write it."""
+
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, index: int) -> Any:
+        return X[index], Y[index]
+
+
+def test_a_data_set_of_ones_own_goes_through_a_loader() -> None:
+    with pytest.raises(TypeError, match=r"data is a Owner; .* of a data set, tn.data.DataLoader\(dataset, 32\)"):
+        fit(data=Owner())
+    assert fit(data=tn.data.DataLoader(Owner(), 16))["loss"] == fit(data=tn.data.batches(X, Y, batch_size=16))["loss"]
+
+
+def test_validation_on_sorted_samples() -> None:
+    order = np.argsort(Y)
+    with pytest.warns(
+        RuntimeWarning, match=r"labels are 2, and those before have 0, 1, 2: the samples seem to be sorted"
+    ):
+        network().use(F.cross_entropy).fit(X[order], Y[order], validation_split=0.2, verbose=0)
+
+
+def test_metrics_of_several_outputs() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            self.label = nn.Linear(6, 3)
+            self.number = nn.Linear(6, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.label(x), self.number(x)
+
+    def loss(output: Any, target: Any) -> Any:
+        return F.cross_entropy(output[0], target[0]) + F.mse_loss(output[1], target[1])
+
+    def right(output: Any, target: Any) -> Any:
+        return (output[0].argmax(1) == target[0]).mean()
+
+    net = Two()
+    data = (X, (Y, Z))
+    found = training.evaluate(net, loss, data, metrics=right, batch_size=32)
+    assert found["right"] == pytest.approx((training.predict(net, X)[0].argmax(1) == Y).mean())
+    with pytest.raises(
+        TypeError, match=r"is a tuple of 2 arrays, and a metric takes one: measure by a function of both"
+    ):
+        training.evaluate(net, loss, data, metrics="accuracy")
+
+
 def test_a_lone_sample_is_no_batch() -> None:
+    net = tn.Network(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 2))
+    images = np.zeros((3, 1, 4, 4), np.float32)
+    net.predict(images)
+    with pytest.raises(ValueError, match="takes 8 features") as caught:
+        net.predict(images[0])
+    assert caught.value.__notes__[-1].endswith("shape (samples, 1, 4, 4): a single sample is a batch of one, x[None]")
     with pytest.raises(ValueError, match=r"makes 3 outputs, of shape \(3,\), of an x of shape \(6,\); .* x\[None\]"):
         network().predict(X[0])
 
@@ -381,6 +436,12 @@ def test_a_scheduler_is_a_callback_and_goes_on(kind: str, tmp_path: Path) -> Non
     expected = [0.1, 0.01, 0.01, 0.001, 0.001, 1e-4] if kind == "step" else [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
     assert through == pytest.approx(expected)
     assert run(tmp_path / "stopped", 3) + run(tmp_path / "stopped", 6) == through
+
+
+def test_the_step_of_a_scheduler_is_no_callback() -> None:
+    opt = optim.SGD(made(), lr=0.1)
+    with pytest.raises(TypeError, match=r"a scheduler is a callback itself: callbacks=scheduler, not scheduler.step"):
+        fit(callbacks=lr_scheduler.StepLR(opt, 2).step)
 
 
 def test_a_curve_is_no_png(tmp_path: Path) -> None:
