@@ -90,7 +90,12 @@ class Accuracy(_Hits):
         return partial(_hits, self.axis)
 
     def take(self, found: float, target: Any) -> None:
-        """Take in the hits of a batch."""
+        """Take in the hits of a batch.
+
+        Raises:
+            ValueError: a target is negative, so that it is no class.
+        """
+        reading.not_negative(self.name, target)
         self.right += found
         self.seen += target.size
 

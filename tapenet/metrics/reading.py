@@ -240,6 +240,21 @@ def in_range(
     raise ValueError(f"{name}: {has}, but the output of shape {shape} has classes 0 to {count - 1} along axis {axis}")
 
 
+def not_negative(name: str, true: Array) -> None:
+    """Refuse negative classes, such as those that a loss leaves out.
+
+    >>> not_negative("accuracy", np.array([1, -100]))
+    Traceback (most recent call last):
+    ValueError: accuracy: target holds -100 at (1,); classes are numbered from 0. ... write Accuracy(ignore_index=-100)
+    """
+    if true.size and true.item(true.argmin()) < 0:
+        where = _first(true < 0)
+        raise ValueError(
+            f"{name}: target holds {true[where]} at {where}; classes are numbered from 0. Where the loss leaves such targets "
+            f"out, write Accuracy(ignore_index={true[where]})"
+        )
+
+
 def not_nan(name: str, output: Array) -> None:
     """Refuse nan; infinities have an order, and pass."""
     if output.dtype.kind not in "f":

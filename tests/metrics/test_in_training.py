@@ -52,3 +52,17 @@ def test_binary_outputs_say_what_to_write() -> None:
         tn.training.evaluate(net, loss, data, metrics="accuracy")
     found = tn.training.evaluate(net, loss, data, metrics=[metrics.Accuracy(threshold=0), "auc"])
     assert found["accuracy"] == ((tn.training.predict(net, X) > 0) == data[1]).mean()
+
+
+@pytest.mark.parametrize("compile", [True, False])
+def test_targets_that_the_loss_leaves_out(compile: bool) -> None:
+    """They do not count as wrong in silence."""
+    net = nn.Linear(3, 4)
+    target = np.where(np.arange(40) % 3 == 0, -100, Y)
+    loss = nn.CrossEntropyLoss(ignore_index=-100)
+    with pytest.raises(ValueError, match=r"target holds -100 at \(0,\).*write Accuracy\(ignore_index=-100\)"):
+        tn.training.evaluate(net, loss, (X, target), metrics="accuracy", compile=compile)
+    accuracy = metrics.Accuracy(ignore_index=-100)
+    found = tn.training.evaluate(net, loss, (X, target), metrics=accuracy, batch_size=7, compile=compile)
+    kept = target >= 0
+    assert found["accuracy"] == metrics.Accuracy()(tn.training.predict(net, X)[kept], Y[kept])
