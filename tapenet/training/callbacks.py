@@ -103,7 +103,16 @@ class KeepBest:
         return {"best": self.best, "epoch": self.epoch, "weights": self.weights}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state.
+
+        Raises:
+            ValueError: it is that of another kind of callback.
+        """
+        if state.keys() != self.state_dict().keys():
+            raise ValueError(
+                f"{type(self).__name__}: the saved state is that of another kind of callback; go on with the same ones, in the "
+                "same order"
+            )
         self.best, self.epoch, self.weights = float(state["best"]), int(state["epoch"]), state["weights"]
 
 
@@ -149,6 +158,6 @@ class EarlyStopping(KeepBest):
         return {**super().state_dict(), "waited": self._waited}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Go on from a saved state, as `KeepBest` does."""
         super().load_state_dict(state)
         self._waited = int(state["waited"])

@@ -138,10 +138,14 @@ class State:
         """Go on from a saved state.
 
         Raises:
-            ValueError: it is not that of such a run: another model, optimizer, number of callbacks or metrics. All is as it
-                was then.
+            ValueError: it is not that of such a run: another model, optimizer, kind of data, other callbacks or metrics. All
+                is as it was then.
         """
         before = self.state_dict()
+        if not isinstance(state, dict) or before.keys() - state.keys():
+            raise ValueError(
+                "the saved state is not one that fit saved: give this run a folder of its own, Checkpoint(folder)"
+            )
         try:
             self._load(state)
         except BaseException:
@@ -161,6 +165,16 @@ class State:
             if (state[what] is None) != (one is None):
                 has, not_has = ("this run", "the saved one") if state[what] is None else ("the saved run", "this one")
                 raise ValueError(f"{has} has an {what}, and {not_has} has none: give the same precision= and average=")
+        for what, one, saved in (
+            ("data", self.data, state["data"]),
+            *(("callback", own, saved) for own, saved in zip(self._callbacks, state["callbacks"], strict=True)),
+        ):
+            if (saved is None) == hasattr(one, "load_state_dict"):
+                had, takes = ("no", "one") if saved is None else ("a", "none")
+                raise ValueError(
+                    f"the {what} of the saved run had {had} state, and the {type(one).__name__} of this one takes {takes}: go "
+                    "on with the same data and the same callbacks, in the same order"
+                )
         if state["model"] is not None:
             self.model.load_state_dict(state["model"])
         for own, saved in (

@@ -156,6 +156,53 @@ def test_a_state_of_another_run_changes_nothing(tmp_path: Path) -> None:
         same(net.state_dict(), before)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        (
+            {"callbacks": training.KeepBest()},
+            {"callbacks": print},
+            "callback .* had a state, and the builtin.* takes none",
+        ),
+        (
+            {"callbacks": print},
+            {"callbacks": training.KeepBest()},
+            "had no state, and the KeepBest of this one takes one",
+        ),
+        (
+            {"callbacks": training.KeepBest()},
+            {"callbacks": training.EarlyStopping()},
+            "EarlyStopping: the saved state is that of another kind of callback",
+        ),
+        (
+            {"callbacks": training.EarlyStopping()},
+            {"callbacks": training.KeepBest()},
+            "KeepBest: the saved state is that of another",
+        ),
+        ({}, {"data": [(X, Y)]}, "the data of the saved run had a state, and the list of this one takes none"),
+        ({"data": [(X, Y)]}, {}, "the data of the saved run had no state, and the Batches of this one takes one"),
+    ],
+)
+def test_other_callbacks_or_data_than_the_saved_run_had(
+    first: dict[str, Any], second: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"data": (X, Y), "checkpoint": training.Checkpoint(tmp_path), "verbose": 0}
+    training.fit(nn.Linear(6, 3), F.cross_entropy, optim.SGD(lr=0.1), **options | first)
+    net = nn.Linear(6, 3)
+    before = net.state_dict()
+    with pytest.raises(ValueError, match=words):
+        training.fit(net, F.cross_entropy, optim.SGD(lr=0.1), **options | second)
+    same(net.state_dict(), before)
+
+
+@pytest.mark.parametrize("state", [{"model": 1}, [1, 2]])
+def test_what_fit_did_not_save(state: Any, tmp_path: Path) -> None:
+    checkpoint = training.Checkpoint(tmp_path)
+    checkpoint.save(state)
+    with pytest.raises(ValueError, match="the saved state is not one that fit saved"):
+        training.fit(nn.Linear(6, 3), F.cross_entropy, optim.SGD(lr=0.1), (X, Y), checkpoint=checkpoint)
+
+
 def test_seeds_outside_of_their_range_seed_nothing() -> None:
     training.seed(1)
     first = np.random.rand()
