@@ -12,8 +12,9 @@ import numpy as np
 from tapenet.autodiff.precision import autocast
 from tapenet.autodiff.switches import no_grad
 from tapenet.compiler.compile import CompileWarning
+from tapenet.compiler.signature import rebuild
 from tapenet.metrics import resolve
-from tapenet.training.batches import as_arrays, called, is_tree_of_arrays, looped, samples, split, whole
+from tapenet.training.batches import as_arrays, called, is_tree_of_arrays, leaves, looped, samples, split, whole
 from tapenet.training.meter import Meter
 from tapenet.training.mismatch import Pairing
 from tapenet.training.modes import mode
@@ -130,7 +131,7 @@ def predict(model: Any, data: Any, *, batch_size: int = 256, compile: bool = Tru
     with mode(model, False):
         for batch in batches:
             inputs = batch if arrays else split(batch)[0]
-            found.append(as_arrays(routine(inputs)))
+            found.append(_own(as_arrays(routine(inputs)), inputs))
     if not found:
         raise ValueError("predict: the data gave no batch; is it an iterator that is used up?")
     return _joined(found)
@@ -138,6 +139,12 @@ def predict(model: Any, data: Any, *, batch_size: int = 256, compile: bool = Tru
 
 def _tell(text: str) -> None:
     warnings.warn(text, CompileWarning, stacklevel=2)
+
+
+def _own(outputs: Any, inputs: Any) -> Any:
+    """Outputs that share no memory with inputs, as those of `nn.Flatten` do: whoever makes batches may use theirs again."""
+    given = leaves(inputs)
+    return rebuild(outputs, lambda out: out.copy() if any(np.may_share_memory(out, one) for one in given) else out)
 
 
 def _joined(parts: list[Any]) -> Any:

@@ -91,7 +91,7 @@ def fit(
         callbacks: functions of the `State`, called after each epoch; `training.every_batch(function)` after each batch.
         compile: False runs everything as it stands.
         batch_size, shuffle, seed: how arrays are cut: the rows in another order each epoch, drawn from this seed; None draws a
-            seed from `tn.random`.
+            seed from `tn.random`. A seed for data that comes in batches is refused: that has an order of its own.
         accumulate: how many batches make one update. Its gradient is that of the mean over all their samples.
         clip_norm, clip_value: limits on the norm of all gradients, and on each of their elements, before an update.
         precision: "bfloat16" or "float16", for `tn.autocast`; in float16 the loss is scaled by a `GradScaler`.
@@ -99,7 +99,8 @@ def fit(
         keep_average: validation is on the averaged weights, and the model has them in the end. False: on and with its own.
         checkpoint: a `training.Checkpoint`: if it has one, the run goes on from there; and it is saved to as it says.
         step: in place of the usual update a function of the batch, `step(*batch)`, which makes its own updates and returns the
-            loss, or a dict of numbers of which "loss" is one. Compiled like the usual one.
+            loss, or a dict of numbers of which "loss" is one. Compiled like the usual one. What else an update needs is
+            done there: `accumulate`, `clip_norm`, `clip_value`, `precision` and `average` are refused beside it.
         verbose: 0 shows nothing; 1 a bar in a terminal and in notebooks, elsewhere a line per epoch; 2 a line per epoch.
 
     Returns:
@@ -161,6 +162,8 @@ class _Run:
         accumulate, epochs = number("accumulate", accumulate, 1), number("epochs", epochs, 0)
         check_average(average, model)
         if step is not None:
+            if not callable(step):
+                raise TypeError(f"fit: step={step!r} must be a function of the batch, step(*batch)")
             given = {"accumulate": accumulate > 1, "clip_norm and clip_value": clip.limits}
             given |= {"precision": precision is not None, "average": average is not None}
             if unused := [name for name, there in given.items() if there]:
@@ -176,6 +179,11 @@ class _Run:
                 "return what you measure from step in a dict"
             )
         self.data = looped(data, batch_size, shuffle=shuffle, seed=seed)
+        if seed is not None and self.data is data:
+            raise ValueError(
+                f"fit: seed= is for the order in which fit cuts arrays, and data is a {type(data).__name__}, which has its own "
+                "order: give the seed where that is made, as in tn.data.batches(x, y, batch_size=32, shuffle=True, seed=0)"
+            )
         for what, given in (("data", self.data), ("validation", validation)):
             if epochs > 1 and hasattr(given, "__next__"):
                 raise ValueError(
@@ -184,6 +192,8 @@ class _Run:
                 )
         if checkpoint is not None and not isinstance(checkpoint, Checkpoint):
             raise TypeError(f"fit: checkpoint={checkpoint!r}; give a checkpoint: tn.training.Checkpoint(folder)")
+        # Before the optimizer is bound, since this may be no dtype.
+        low = precision is not None and dtype_of(precision) == np.float16
         self.keep_average = average is not None and keep_average
 
         self.checkpoint = checkpoint
@@ -203,7 +213,7 @@ class _Run:
             for one in optimizers:
                 if not one.bound:
                     one.bind(model)
-        scaler = GradScaler() if precision is not None and dtype_of(precision) == np.float16 and step is None else None
+        scaler = GradScaler() if low else None
         self.pairing = Pairing(loss, "fit")
         forward = forward_of(model, loss, precision, self.pairing.note)
         measure = measured_by(self.metrics)

@@ -33,7 +33,8 @@ class Meter:
         self._sum = 0.0
         #: How many samples were taken in.
         self.samples = 0
-        self._further: dict[str, float] = {}
+        #: By name the sum of a number over samples, and how many samples there were where it was given.
+        self._further: dict[str, list[float]] = {}
         self._kept: _Kept | None = None
         #: The metrics that what is kept is for.
         self._late: tuple[Any, ...] = ()
@@ -59,9 +60,10 @@ class Meter:
             self._keep(late, output, target, weight)
 
     def add_numbers(self, numbers: dict[str, float], samples: int) -> None:
-        """Take in further numbers that are means over a batch."""
+        """Take in further numbers that are means over a batch. Not every batch needs to have each."""
         for name, value in numbers.items():
-            self._further[name] = self._further.get(name, 0.0) + value * samples
+            total, seen = self._further.get(name, (0.0, 0))
+            self._further[name] = [total + value * samples, seen + samples]
 
     def _keep(self, late: tuple[Any, ...], output: Any, target: Any, weight: Any) -> None:
         output = output._data if type(output) is Tensor else as_arrays(output)
@@ -95,7 +97,7 @@ class Meter:
         return self._sum / self.samples if self.samples else float("nan")
 
     def _means(self) -> dict[str, float]:
-        return {"loss": self.loss, **{name: value / self.samples for name, value in self._further.items()}}
+        return {"loss": self.loss, **{name: total / seen for name, (total, seen) in self._further.items()}}
 
     def numbers(self, prefix: str = "") -> dict[str, float]:
         """All numbers, of all that was taken in."""
@@ -120,7 +122,7 @@ class Meter:
         return {
             "sum": self._sum,
             "samples": self.samples,
-            "further": dict(self._further),
+            "further": {name: list(pair) for name, pair in self._further.items()},
             "enough": self._enough,
             "late": [any(metric is late for late in self._late) for metric in self._metrics],
             "room": 0 if self._kept is None else self._kept.room,
@@ -141,7 +143,7 @@ class Meter:
         for metric, saved in zip(self._metrics, state["metrics"], strict=True):
             metric.load_state_dict(saved)
         self._sum, self.samples, self._enough = float(state["sum"]), int(state["samples"]), int(state["enough"])
-        self._further = {name: float(value) for name, value in state["further"].items()}
+        self._further = {name: [float(v) for v in pair] for name, pair in state["further"].items()}
         self._kept = None
         if state["kept"] is not None:
             self._kept = _Kept(int(state["room"]), *state["kept"])

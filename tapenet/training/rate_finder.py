@@ -12,6 +12,7 @@ import numpy as np
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.curve import curve
+from tapenet.training.arguments import bind, check_loss, check_model, check_optimizer
 from tapenet.training.batches import looped, split, whole
 from tapenet.training.modes import mode
 from tapenet.training.routine import Routine
@@ -36,7 +37,11 @@ class Rates:
         self.suggestion = _steepest(rates, self.smooth)
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> str:
-        """Draw the losses over the rates, with the suggestion marked, as SVG; written to `path` where that is given."""
+        """Draw the losses over the rates, with the suggestion marked, as SVG; written to `path` where that is given.
+
+        Raises:
+            ValueError: the suffix of `path` is not .svg.
+        """
         mark = None if math.isnan(self.suggestion) else (self.suggestion, f"suggestion {self.suggestion:.2g}")
         most = 1.5 * max(self.smooth[: int(np.argmin(self.smooth)) + 1])  # what comes after the fall needs no room
         shown = {"loss": self.losses, "smoothed": self.smooth}
@@ -89,6 +94,7 @@ def find_lr(
 
     Raises:
         ValueError: rates that do not rise, fewer than 10 steps, or data without a batch.
+        TypeError, RuntimeError: a model, loss or optimizer that `fit` would not take, as one of another model.
 
     >>> import tapenet as tn
     >>> from tapenet import nn, optim
@@ -102,9 +108,12 @@ def find_lr(
     """
     if not 0 < low < high or steps < 10:
         raise ValueError(f"find_lr: low={low}, high={high} must rise from above 0, and steps={steps} be at least 10")
+    check_model("find_lr", model)
+    if loss is not None:
+        check_loss("find_lr", loss)
+    check_optimizer("find_lr", optimizer)
     batches = looped(data, batch_size, shuffle=True, seed=0, who="find_lr")
-    if not optimizer.bound:
-        optimizer.bind(model)
+    bind("find_lr", [optimizer], model)
     clip = Clip(list(model.parameters()), clip_norm, clip_value)
     step = Routine(
         whole_step(forward_of(model, loss, precision), [optimizer], clip, None, measured_by(())),

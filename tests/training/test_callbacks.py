@@ -13,7 +13,7 @@ import pytest
 
 import tapenet as tn
 import tapenet.nn.functional as F
-from tapenet import optim, training
+from tapenet import nn, optim, training
 from tests.training.small import X, Y, batches, made, weights
 
 
@@ -281,3 +281,17 @@ def test_rates_are_found_and_everything_is_as_before() -> None:
         np.testing.assert_array_equal(after[0], before[0])
         assert not net.training
         assert callable(opt.groups[0]["lr"])
+
+
+def test_what_cannot_be_trained_has_no_rates() -> None:
+    net = made()
+    before = weights(net)
+    for loss, optimizer, error, words in (
+        (nn.CrossEntropyLoss, optim.SGD(lr=0.1), TypeError, "find_lr: the loss is a function"),
+        (F.cross_entropy, optim.SGD, TypeError, "find_lr: the optimizer is one such as"),
+        (F.cross_entropy, optim.LBFGS(lr=1.0), ValueError, "find_lr: LBFGS computes the loss several times"),
+        (F.cross_entropy, optim.SGD(made(), lr=0.1), RuntimeError, "find_lr: SGD has no parameter of this model"),
+    ):
+        with pytest.raises(error, match=words):
+            training.find_lr(net, loss, optimizer, batches())
+    np.testing.assert_array_equal(weights(net), before)

@@ -215,6 +215,16 @@ def test_a_step_of_ones_own() -> None:
     assert again["loss"][0] < history["loss"][1]
 
 
+def test_numbers_that_a_step_gives_now_and_then() -> None:
+    """Each is a mean over the samples of the batches that had it; the loss is there every time."""
+    given = iter([{"loss": 1.0, "other": 4.0}, {"loss": 2.0}, {"loss": 4.0, "other": 8.0}])
+    data = [X[:10], X[10:20], X[20:50]]
+    history = training.fit(nn.Linear(6, 3), None, None, data, step=lambda x: next(given), compile=False, verbose=0)
+    assert history.epochs == [{"loss": (10 + 20 + 120) / 50, "other": (40 + 240) / 40}]
+    with pytest.raises(ValueError, match="step returned a dict of other; one must be 'loss'"):
+        training.fit(nn.Linear(6, 3), None, None, data, step=lambda x: {"other": 1.0}, compile=False, verbose=0)
+
+
 def test_shuffling_is_drawn_from_the_seed() -> None:
     def run(**options: Any) -> list[float]:
         net = nn.Linear(6, 3)
@@ -415,6 +425,20 @@ def test_predict_in_batches_is_the_whole() -> None:
     found = training.predict(Two(), (X, X), batch_size=16)
     np.testing.assert_array_equal(found["sum"], X + X)
     np.testing.assert_array_equal(found["both"][1], X)
+
+
+def test_predictions_share_no_memory_with_inputs() -> None:
+    x = np.zeros((2, 2), np.float32)
+    training.predict(nn.Flatten(), x)[:] = 1.0
+    assert not x.any()
+
+    class Again:
+        def __iter__(self) -> Any:
+            for i in range(3):
+                x[:] = i
+                yield x
+
+    np.testing.assert_array_equal(training.predict(nn.Flatten(), Again())[:, 0], [0, 0, 1, 1, 2, 2])
 
 
 def batches_in_order() -> Any:

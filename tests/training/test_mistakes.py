@@ -320,6 +320,12 @@ def test_a_lone_sample_is_no_batch() -> None:
         ({"model": tn.compile(made())}, TypeError, r"the model is compiled; give the model itself"),
         ({"step": len, "accumulate": 2}, ValueError, r"step= makes its own updates, where accumulate would do nothing"),
         ({"step": len, "clip_norm": 1.0}, ValueError, r"where clip_norm and clip_value would do nothing"),
+        ({"step": 3}, TypeError, r"step=3 must be a function of the batch"),
+        (
+            {"data": [(X, Y)], "seed": 1},
+            ValueError,
+            r"seed= is for the order in which fit cuts arrays, and data is a list",
+        ),
         ({"epochs": 2.5}, TypeError, r"epochs=2.5 must be an integer"),
         ({"accumulate": 0}, ValueError, r"accumulate=0 must be at least 1"),
         ({"checkpoint": "folder"}, TypeError, r"give a checkpoint: tn.training.Checkpoint\(folder\)"),
