@@ -173,7 +173,10 @@ class DataLoader(Generic[Batch]):
         prefetch: int = 2,
         persistent: bool = False,
         start_method: str | None = None,
+        **unknown: Any,
     ) -> None:
+        for name in unknown:
+            raise _unknown(name)
         self.dataset: Samples[Any] | Stream[Any] = _dataset(dataset)
         self._samples = None if isinstance(self.dataset, Stream) else len(self.dataset)
         self.batch_size = None if batch_size is None else checked_size("DataLoader()", batch_size, self._samples)
@@ -344,6 +347,25 @@ class DataLoader(Generic[Batch]):
         place = restored("DataLoader", state, {**self._settings(), "seed": state.get("seed")})
         place.inner = state.get("inner")
         self._position, self._seed = place, _seed(state["seed"])
+
+
+#: Arguments of PyTorch's loader, and what they are here.
+_PYTORCHS = {
+    "num_workers": "workers=",
+    "collate_fn": "collate=",
+    "prefetch_factor": "prefetch=",
+    "persistent_workers": "persistent=",
+    "multiprocessing_context": 'kind="process", start_method=',
+    "generator": "seed=",
+    "worker_init_fn": "a transform with a parameter rng, which draws the same with any number of workers",
+    "pin_memory": "nothing: batches are arrays in memory; leave it out",
+}
+
+
+def _unknown(name: str) -> TypeError:
+    said = "" if name not in _PYTORCHS else f" PyTorch's {name} is here {_PYTORCHS[name]}."
+    takes = "dataset, batch_size, collate, transform, " + ", ".join(Options.__annotations__)
+    return TypeError(f"DataLoader() takes no {name}=.{said} It takes {takes}")
 
 
 def _dataset(given: Any) -> Samples[Any] | Stream[Any]:

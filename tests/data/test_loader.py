@@ -407,3 +407,25 @@ def test_an_error_names_the_sample() -> None:
         list(DataLoader(np.arange(3), 2, sampler=[0.5]))  # type: ignore[list-item]
     with pytest.raises(ValueError, match=r"sample 3 has shape \(3,\), sample 2 \(2,\)"):
         list(DataLoader([np.zeros(2), np.zeros(2), np.zeros(2), np.zeros(3)], 2))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "num_workers",
+            r"takes no num_workers=\. PyTorch's num_workers is here workers=\. It takes dataset, batch_size",
+        ),
+        ("pin_memory", r"batches are arrays in memory; leave it out"),
+        ("shufle", r"takes no shufle=\. It takes dataset, batch_size, collate, transform, shuffle, seed"),
+    ],
+)
+def test_unknown_options(option: str, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        DataLoader([1, 2], **{option: 1})
+
+
+@pytest.mark.parametrize("option", ["workers", "prefetch"])
+def test_numbers_that_are_texts(option: str) -> None:
+    with pytest.raises(TypeError, match=rf"needs an integer {option}, got '4'"):
+        DataLoader([1, 2], **{option: "4"})
