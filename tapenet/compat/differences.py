@@ -140,7 +140,7 @@ def _guessed(use: Use) -> bool:
 
 DIFFERENCES = (
     Difference(
-        "std var", "std var", _not_named("ddof", "correction"), "divides by n - 1", "divides by n",
+        "std var", "std var", _not_named("ddof", "correction", "unbiased"), "divides by n - 1", "divides by n",
         "tn.std(x, 0)", "tn.std(x, 0, correction=1)",
     ),
     Difference(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from operator import itemgetter
 from typing import Any, NoReturn, Self
 
 import numpy as np
@@ -99,7 +101,7 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """A dict of parameters by name, in order. (A plain dict of parameters as an attribute does as well.)
+    """A dict of parameters by name. (A plain dict of parameters as an attribute does as well.)
 
     Args:
         values: tensors or arrays by name, which become parameters, or anything else, which stays what it is.
@@ -161,8 +163,13 @@ class ParameterDict(Module):
         return self._entries().items()
 
     def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Self:
-        """Add parameters by name, or put them in the place of others; returns the dict."""
-        for name, value in values.items() if isinstance(values, (Mapping, ParameterDict)) else values:
+        """Add parameters by name, or put them in the place of others; returns the dict. Those of a plain dict are added in the
+        order of their names, as in PyTorch: states of optimizers there go by it."""
+        if isinstance(values, (ParameterDict, OrderedDict)):
+            pairs: Iterable[tuple[str, Any]] = values.items()
+        else:
+            pairs = sorted(values.items(), key=itemgetter(0)) if isinstance(values, Mapping) else values
+        for name, value in pairs:
             self[name] = value
         return self
 
@@ -196,7 +203,7 @@ class ParameterDict(Module):
 
     def copy(self) -> ParameterDict:
         """Another dict of the same parameters."""
-        return ParameterDict(self._entries())
+        return ParameterDict(self.items())
 
     def fromkeys(self, names: Iterable[str], default: Any = None) -> ParameterDict:
         """Another dict with these names, all of the default."""

@@ -40,7 +40,7 @@ OF: dict[str, dict[str, int]] = {
     "heaviside": {"values": 1},
     "isin": {"elements": 0},
     "outer": {"vec2": 1},
-    "searchsorted": {"sorted_sequence": 0, "values": 1},
+    "searchsorted": {"input": 1, "sorted_sequence": 0, "values": 1},
     "tile": {"dims": 1},
     "tril": {"diagonal": 1},
     "triu": {"diagonal": 1},
@@ -122,6 +122,7 @@ OPTIONS: dict[str, tuple[Option, ...]] = {
         Option("split", (), "it means the size of a part, and tn.split takes their number or where they begin"),
     ),
     "src": (Option("scatter_add", (), "its arguments are others here, see its help"),),
+    "unbiased": (Option("std var", (False,), "write correction=1"),),
 }  # fmt: skip
 #: Options of PyTorch's that are carried out around the call, with the functions that have them and no such argument here.
 DONE: dict[str, frozenset[str]] = {

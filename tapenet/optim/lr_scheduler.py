@@ -113,13 +113,15 @@ class LRScheduler:
         Args:
             epoch: go to this one, which may be a fraction where the schedule takes such; by default to the next.
         """
-        if epoch is None:
-            self.last_epoch += 1
-            self._set(self.get_lr())
-        else:
-            self.last_epoch = epoch  # type: ignore[assignment]  # a fraction where it is given
+        before = self.last_epoch
+        self.last_epoch = before + 1 if epoch is None else epoch  # type: ignore[assignment]  # a fraction where it is given
+        try:
             # What the user's own class defines knows no other way.
-            self._set(self._at(epoch) if type(self).get_lr is LRScheduler.get_lr else self.get_lr())
+            own = epoch is None or type(self).get_lr is not LRScheduler.get_lr
+            self._set(self.get_lr() if own else self._at(epoch))  # type: ignore[arg-type]
+        except BaseException:
+            self.last_epoch = before
+            raise
 
     def __call__(self, state: Any) -> None:
         """As a callback of `tn.training.fit`: a step after each epoch, or by `training.every_batch(scheduler)` after each
@@ -422,8 +424,9 @@ class OneCycleLR(_Cycling):
 
     def _set(self, rates: Sequence[float]) -> None:
         if self.last_epoch > self.total_steps:
-            step, self.last_epoch = self.last_epoch, self.last_epoch - 1
-            raise ValueError(f"OneCycleLR: step {step} of {self.total_steps}: give as many total_steps as there are")
+            raise ValueError(
+                f"OneCycleLR: step {self.last_epoch} of {self.total_steps}: give as many total_steps as there are"
+            )
         super()._set(rates)
 
 
@@ -495,15 +498,19 @@ class SequentialLR(LRScheduler):
 
     Args:
         optimizer: that of all of them.
-        schedulers: the schedulers.
+        schedulers: the schedulers, none of which is itself made of others.
         milestones: at which steps the next takes over, one less than there are schedulers.
         last_epoch: see `LRScheduler`.
+
+    Raises:
+        TypeError: one cannot begin in the middle, or needs a metric.
+        ValueError: they are of several optimizers, or there are more or fewer milestones.
     """
 
     def __init__(
         self, optimizer: Optimizer, schedulers: Sequence[Any], milestones: Sequence[int], last_epoch: int = -1
     ) -> None:
-        _of_one_optimizer("SequentialLR", optimizer, schedulers)
+        _of_one_optimizer("SequentialLR", optimizer, schedulers, ReduceLROnPlateau, SequentialLR, ChainedScheduler)
         if len(milestones) != len(schedulers) - 1:
             raise ValueError(
                 f"SequentialLR: {len(schedulers)} schedulers need {len(schedulers) - 1} milestones between them, not "
@@ -515,25 +522,26 @@ class SequentialLR(LRScheduler):
 
     def _begin(self) -> None:
         self.last_epoch += 1
-        # Each was at its beginning when it was made; the first is so again.
-        for scheduler in self._schedulers:
-            scheduler.last_epoch = 0 if scheduler is self._schedulers[0] else scheduler.last_epoch
+        # Each set the rates when it was made; the first begins again, from those before.
+        for group in self.optimizer.groups:
+            group["lr"] = group[BASE_RATE]
         first = self._schedulers[0]
-        if isinstance(first, LRScheduler):
-            first.step(0)
+        first.last_epoch = -1
+        first._begin()
         self._note()
 
     def step(self, epoch: float | None = None) -> None:
         """Set the rates of the next step."""
         if epoch is not None:
             raise TypeError("SequentialLR.step takes no epoch: its schedulers count their own")
-        self.last_epoch += 1
-        i = bisect_right(self._milestones, self.last_epoch)
+        now = self.last_epoch + 1
+        i = bisect_right(self._milestones, now)
         scheduler = self._schedulers[i]
-        if i and self._milestones[i - 1] == self.last_epoch:
+        if i and self._milestones[i - 1] == now:
             scheduler.step(0)
         else:
             scheduler.step()
+        self.last_epoch = now
         self._note()
 
     def _note(self) -> None:
@@ -555,13 +563,17 @@ class ChainedScheduler(LRScheduler):
     Args:
         schedulers: the schedulers, of one optimizer.
         optimizer: that one.
+
+    Raises:
+        TypeError: one needs a metric.
+        ValueError: there are none, or they are of several optimizers.
     """
 
     def __init__(self, schedulers: Sequence[Any], optimizer: Optimizer | None = None) -> None:
         if not schedulers:
             raise ValueError("ChainedScheduler needs at least one scheduler")
         self.optimizer = schedulers[0].optimizer if optimizer is None else optimizer
-        _of_one_optimizer("ChainedScheduler", self.optimizer, schedulers)
+        _of_one_optimizer("ChainedScheduler", self.optimizer, schedulers, ReduceLROnPlateau)
         self._schedulers = list(schedulers)
         self.last_epoch = 0
         self.base_lrs = [group[BASE_RATE] for group in self.optimizer.groups]
@@ -571,9 +583,9 @@ class ChainedScheduler(LRScheduler):
         """Have each set the rates, in order."""
         if epoch is not None:
             raise TypeError("ChainedScheduler.step takes no epoch: its schedulers count their own")
-        self.last_epoch += 1
         for scheduler in self._schedulers:
             scheduler.step()
+        self.last_epoch += 1
         self._last_lr = [group["lr"] for group in self.optimizer.groups]
 
     def state_dict(self) -> dict[str, Any]:
@@ -677,8 +689,15 @@ def _positive(title: str, name: str, value: float) -> float:
     return value
 
 
-def _of_one_optimizer(title: str, optimizer: Optimizer, schedulers: Sequence[Any]) -> None:
-    if not schedulers or any(getattr(scheduler, "optimizer", None) is not optimizer for scheduler in schedulers):
+def _of_one_optimizer(title: str, optimizer: Optimizer, schedulers: Sequence[Any], *refused: type[LRScheduler]) -> None:
+    for scheduler in schedulers:
+        if not isinstance(scheduler, LRScheduler) or isinstance(scheduler, refused):
+            kinds = ", ".join(kind.__name__ for kind in refused)
+            raise TypeError(
+                f"{title} takes no {type(scheduler).__name__}: it takes the schedulers of this module other than {kinds}, and "
+                "your own that derive from LRScheduler"
+            )
+    if not schedulers or any(scheduler.optimizer is not optimizer for scheduler in schedulers):
         raise ValueError(f"{title} takes schedulers of one optimizer, which is its own")
 
 

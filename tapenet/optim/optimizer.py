@@ -483,6 +483,11 @@ class Optimizer(Hooked):
         self._tell("state_dict_pre")
         positions = iter(range(len(self._slots)))
         groups = []
+        for (
+            group,
+            segment,
+        ) in self._segments:  # an option may be set to 0 or from 0 since, and other states are kept by now
+            self._configure(segment, group)
         for group, names in zip(self.groups, self._names(), strict=True):
             options = self._options(group)
             saved = {name: options[name] for name in group} | {"params": list(islice(positions, len(group["params"])))}

@@ -70,6 +70,12 @@ ALONE: dict[str, Make] = {
     "three in sequence": lambda m, o: m.SequentialLR(
         o, [m.ConstantLR(o, 0.1, 4), m.MultiplicativeLR(o, lambda step: 0.9), m.StepLR(o, 4)], milestones=[6, 20]
     ),
+    "a factor from the start on": lambda m, o: m.SequentialLR(
+        o, [m.MultiplicativeLR(o, lambda step: 0.9), m.StepLR(o, 4)], milestones=[6]
+    ),
+    "one cycle after a warm-up": lambda m, o: m.SequentialLR(
+        o, [m.LinearLR(o, 0.1, total_iters=5), m.OneCycleLR(o, 0.5, STEPS, cycle_momentum=False)], [5]
+    ),
     "chained": lambda m, o: m.ChainedScheduler([m.ConstantLR(o, 0.1, 8), m.ExponentialLR(o, 0.9)]),
     "chained, an end": lambda m, o: m.ChainedScheduler(
         [m.LinearLR(o, 0.2, 1.0, 10), m.CosineAnnealingLR(o, 11, 0.004), m.MultiStepLR(o, [3, 20], 0.5)], optimizer=o
@@ -188,6 +194,12 @@ def test_what_cannot_be_scheduled_is_refused() -> None:
         (ValueError, "scale_mode='never' must be", lambda: ours.CyclicLR(opt, 0.1, 0.2, scale_mode="never")),
         (ValueError, "start_factor=0.0 must be above 0", lambda: ours.LinearLR(opt, 0.0)),
         (ValueError, "1 schedulers need 0 milestones", lambda: ours.SequentialLR(opt, [ours.StepLR(opt, 2)], [3])),
+        (TypeError, "SequentialLR takes no ReduceLROnPlateau",
+         lambda: ours.SequentialLR(opt, [ours.ReduceLROnPlateau(opt), ours.StepLR(opt, 2)], [3])),
+        (TypeError, "SequentialLR takes no ChainedScheduler",
+         lambda: ours.SequentialLR(opt, [ours.ChainedScheduler([ours.StepLR(opt, 2)]), ours.StepLR(opt, 2)], [3])),
+        (TypeError, "ChainedScheduler takes no ReduceLROnPlateau",
+         lambda: ours.ChainedScheduler([ours.ReduceLROnPlateau(opt)])),
         (ValueError, "schedulers of one optimizer", lambda: ours.ChainedScheduler([ours.StepLR(opt, 2)], pair()[0])),
         (ValueError, "has no last_epoch, base_lrs", lambda: ours.StepLR(opt, 3).load_state_dict({})),
     ]  # fmt: skip
@@ -200,6 +212,37 @@ def test_what_cannot_be_scheduled_is_refused() -> None:
     with pytest.raises(ValueError, match="step 3 of 2"):
         scheduler.step()
     assert scheduler.last_epoch == 2
+
+
+@pytest.mark.parametrize("make", [
+    lambda o: ours.ExponentialLR(o, 0.5),
+    lambda o: ours.SequentialLR(o, [ours.ConstantLR(o, 0.5), ours.StepLR(o, 2)], [3]),
+    lambda o: ours.ChainedScheduler([ours.ExponentialLR(o, 0.5)]),
+])  # fmt: skip
+def test_a_step_that_is_refused_is_not_counted(make: Any) -> None:
+    """Such as in a step that is captured, where an option cannot be set."""
+    opt, _ = pair()
+    scheduler = make(opt)
+    before = rates(opt), scheduler.state_dict()
+    with pytest.raises(tn.CaptureError, match="changes the option 'lr'"):
+        tn.compile(lambda x: (scheduler.step(), x + 1)[1])(tn.tensor(1.0))
+    assert (rates(opt), scheduler.state_dict()) == before
+
+
+def test_a_state_before_the_first_step_can_be_loaded() -> None:
+    """Where a scheduler, or an option that was set, has changed what is kept of each parameter."""
+    states = []
+    for _ in range(2):
+        opt, _ = pair("Adam")
+        ours.OneCycleLR(opt, 0.5, total_steps=9)
+        states.append(opt.state_dict())
+        opt.load_state_dict(states[0])
+    assert states[0]["state"][0].keys() == {"step", "exp_avg", "exp_avg_sq"}
+    opt, _ = pair()
+    opt.groups[0]["momentum"] = 0.9
+    state = opt.state_dict()
+    assert "momentum_buffer" in state["state"][0]
+    opt.load_state_dict(state)
 
 
 def test_a_run_that_goes_on_may_say_where() -> None:

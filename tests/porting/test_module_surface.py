@@ -127,7 +127,7 @@ def containers(m: Any, lib: Any) -> Any:
             self.many[1] = lib.ones(5)
             self.named = m.ParameterDict({"b": m.Parameter(lib.ones(2)), "a": lib.ones(1)})
             self.named["c"] = lib.zeros(2)
-            self.named.update({"d": lib.zeros(3)})
+            self.named.update({"e": lib.zeros(1), "d": lib.zeros(3)})
             self.named.pop("a")
 
     return Net()
