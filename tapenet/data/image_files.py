@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.dataset import Dataset, takes_rng
+from tapenet.data.dataset import Dataset, in_range, takes_rng
 
 #: What the names of image files end in.
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -47,7 +47,7 @@ class ImageFolder(Dataset[Any]):
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> tuple[Any, Any]:
-        return self.draw(index, np.random.default_rng())
+        return self.draw(index, np.random.default_rng(in_range(index, len(self))))
 
     def draw(self, index: int, rng: np.random.Generator) -> tuple[Any, Any]:
         """The sample as a loader asks for it: `rng` goes to the transform."""

@@ -72,16 +72,22 @@ class Table(Dataset[Any]):
         `test` is the share of rows drawn at random for the second part, or the numbers of its rows, as `kfold` gives them. The
         categories are those of the whole table.
 
-        Raises ValueError if a part is empty, and IndexError if there is no such row.
+        Raises ValueError if a part is empty or `test` is one number that is no share, and IndexError if there is no such row.
 
         >>> whole = table({"a": [1.0, 2.0, 3.0, 9.0]})
         >>> train, test = whole.split(test=[3])
         >>> train.x.mean(), train.x.std(), test.x
         (np.float32(0.0), np.float32(1.0), array([[8.573215]], dtype=float32))
         """
-        if isinstance(test, float):
+        if np.ndim(test) == 0:
+            share = float(test)  # type: ignore[arg-type]
+            if not 0 < share < 1:
+                raise ValueError(
+                    f"split needs test as a share between 0 and 1, or as the numbers of the rows, got {test!r}; for 30 rows "
+                    "drawn at random write test=30 / len(table)"
+                )
             order = np.random.default_rng(seed).permutation(len(self))
-            chosen = np.sort(order[: round(test * len(self))])
+            chosen = np.sort(order[: round(share * len(self))])
         else:
             chosen = np.asarray(test) if np.size(test) else np.empty(0, np.int64)
         is_test = np.zeros(len(self), bool)

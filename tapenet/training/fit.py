@@ -301,7 +301,8 @@ class _Run:
     def why(self) -> str:
         """Why it ends before its last epoch; "" if it does not."""
         state = self.state
-        where = f"in epoch {state.epoch + 1} of {state.epochs}, after update {state.step}"
+        begun = f"in epoch {state.epoch + 1}" if state._within else f"after epoch {state.epoch}"
+        where = f"{begun} of {state.epochs}, after update {state.step}"
         if self.interrupts.asked:
             self.progress.tell(f"stopped by Ctrl-C {where}")
             return f"Ctrl-C {where}"

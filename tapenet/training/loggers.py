@@ -98,5 +98,6 @@ class TensorBoardLogger:
         self._writer.flush()
 
     def end(self, state: State) -> None:
-        """Close the file."""
-        self._writer.close()
+        """Close the file, if it could be opened."""
+        if self._writer is not None:
+            self._writer.close()

@@ -218,7 +218,8 @@ class Parted:
         return loss, output, self._done == self._parts and self.finish()
 
     def finish(self) -> bool:
-        """Update from the batches since the last update, if there are any; say whether parameters were updated."""
+        """Update from the batches since the last update; say whether there were any. (A scaler may have left out the update,
+        where a gradient was infinite; it counts all the same.)"""
         if not self._done:
             return False
         factor = self._first * self._parts / self._samples

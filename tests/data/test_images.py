@@ -219,6 +219,8 @@ class TestImageFolder:
         for (xs, ys), (again, same) in zip(run(0), run(2), strict=True):
             np.testing.assert_array_equal(xs, again)
             np.testing.assert_array_equal(ys, same)
+        alone = image_folder(root, transform=RandomCrop(4))
+        np.testing.assert_array_equal(alone[1][0], alone[1][0])
         plain = image_folder(root, transform=lambda image: image[:, :4, :4])
         assert not plain.is_random
         assert DataLoader(plain, batch_size=6).__iter__().__next__()[0].shape == (6, 3, 4, 4)

@@ -242,6 +242,16 @@ class TestSplit:
             with pytest.raises(ValueError, match="split needs rows for both parts"):
                 whole.split(test=rows)
 
+    def test_one_number_is_a_share(self) -> None:
+        """Neither the number of a row nor how many rows, as scikit-learn takes it."""
+        whole = table(PEOPLE, target="rich")
+        assert len(whole.split(test=np.float32(0.5))[1]) == 2
+        for share in (0, 1, 2, 1.5, -0.25):
+            with pytest.raises(
+                ValueError, match=f"split needs test as a share between 0 and 1, .* got {share}; for 30 rows"
+            ):
+                whole.split(test=share)
+
     def test_rows_keep_their_names(self) -> None:
         train, test = table({"a": ["u", "v", "v", "v"]}).split(test=[0])
         with pytest.raises(ValueError, match=r"'u'.* in row 0; known are 'v'"):

@@ -164,6 +164,13 @@ def test_ctrl_c_stops_after_the_update_and_keeps_everything(compile: bool, tmp_p
     np.testing.assert_array_equal(weights(other), weights(net))
 
 
+def test_ctrl_c_behind_the_last_batch() -> None:
+    def press(state: training.State) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    assert fitted(made(), press, 1).stopped == "Ctrl-C after epoch 1 of 1, after update 5"
+
+
 def test_a_second_ctrl_c_raises() -> None:
     presses = Presses(3, times=2)
     with pytest.raises(KeyboardInterrupt):
@@ -226,6 +233,13 @@ def test_the_tensorboard_logger(tmp_path: Path) -> None:
         for tag, name in (("loss/train", "loss"), ("loss/val", "val_loss"))
     ]
     assert found == expected
+
+
+def test_a_tensorboard_logger_that_cannot_write_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboardX")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        fitted(made(), training.TensorBoardLogger(tmp_path / "file"), 1)
 
 
 def test_loggers_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
