@@ -12,9 +12,8 @@ from tapenet.files.safetensors import DamagedFile
 from tapenet.files.structure import Flat, rebuilt
 from tapenet.files.writing import atomic
 
-#: Where the metadata say how the arrays hang together, in JSON, or that they are a dict by their names.
+#: Where the metadata say how the arrays hang together, in JSON.
 STRUCTURE = "tapenet.structure"
-_FLAT = "flat"
 
 
 def save(state: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
@@ -60,7 +59,7 @@ def save(state: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] |
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"tn.save(state, path): the path is second, a text or a Path; it is a {type(path).__name__}")
     flat = Flat(state, "tn.save")
-    structure = _FLAT if flat.plain else json.dumps(flat.structure, separators=(",", ":"))
+    structure = json.dumps(flat.structure, separators=(",", ":"))
     with atomic(path, "tn.save") as file:
         safetensors.write(file, flat.arrays, {STRUCTURE: structure, **given})
 
@@ -91,8 +90,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     arrays, texts = safetensors.read(path)
     try:
-        structure = texts.get(STRUCTURE, _FLAT)
-        return arrays if structure == _FLAT else rebuilt(json.loads(structure), arrays)
+        return rebuilt(json.loads(texts[STRUCTURE]), arrays) if STRUCTURE in texts else arrays
     except RecursionError:
         raise DamagedFile(f"{os.fspath(path)!r} cannot be loaded: its structure is nested too deeply") from None
     except ValueError as error:

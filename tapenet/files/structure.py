@@ -34,7 +34,6 @@ class Flat:
     Attributes:
         structure: what `rebuilt` makes the state of.
         arrays: by name, which is the path in the state, with dots.
-        plain: whether the state is a dict of these arrays under these names and nothing else.
     """
 
     def __init__(self, state: Any, who: str) -> None:
@@ -42,10 +41,7 @@ class Flat:
         self.arrays: dict[str, Array] = {}
         #: Of each array met, by its id, itself (so that the id stays its own) and what stands for it.
         self._known: dict[int, tuple[Any, dict[str, Any]]] = {}
-        self._repeats = False
         self.structure = self._node(state, ())
-        plain = {"dict": [[name, {"array": name}] for name in self.arrays]}
-        self.plain = not self._repeats and self.structure == plain
 
     def _node(self, value: Any, path: tuple[Any, ...]) -> Any:
         kind = type(value)
@@ -59,8 +55,6 @@ class Flat:
             known = self._known.get(id(value))
             if known is None:
                 known = self._known[id(value)] = value, self._array(value, path)
-            elif not isinstance(value, np.generic):
-                self._repeats = True
             return known[1]
         if isinstance(value, str):
             return str(value)

@@ -94,7 +94,7 @@ def test_a_damaged_file_is_passed_over_with_a_warning(tmp_path: Path) -> None:
     _break(checkpoint.latest)
     checkpoint.files[1].write_bytes(checkpoint.files[1].read_bytes()[:300])
     with (
-        pytest.warns(RuntimeWarning, match="000002-step-1.*cut off.*the one before is taken"),
+        pytest.warns(RuntimeWarning, match="000002-step-1.*not fully covered.*the one before is taken"),
         pytest.warns(RuntimeWarning, match="000003-step-2.*checksum does not fit.*the one before is taken") as seen,
     ):
         assert checkpoint.load()["n"] == 0
