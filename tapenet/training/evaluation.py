@@ -45,7 +45,7 @@ class Evaluation:
         self._meter = Meter([metric.fresh() for metric in metrics])
         self._pairing = Pairing(loss, "evaluate")
         function = forward_step(forward_of(model, loss, precision, self._pairing.note), measured_by(metrics))
-        self.routine = Routine(function, "the forward pass", compiled, tell, at_once=False)
+        self.routine = Routine(function, "the forward pass", compiled, tell, updates=False)
 
     def run(self, prefix: str = "", stop: Callable[[], bool] = bool) -> dict[str, Any] | None:
         """The numbers; None where `stop` said so meanwhile."""
@@ -126,7 +126,7 @@ def predict(model: Any, data: Any, *, batch_size: int = 256, compile: bool = Tru
             return called(model, inputs)
 
     batches = looped(data, batch_size, who="predict")
-    routine = Routine(predict_step, "the forward pass", compile, _tell, at_once=False)
+    routine = Routine(predict_step, "the forward pass", compile, _tell, updates=False)
     found: list[Any] = []
     with mode(model, False):
         for batch in batches:

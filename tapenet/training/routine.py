@@ -18,6 +18,8 @@ _PROGRAMS = 8
 #: How often a shape must come before it gets one. The first does at once; the smaller batch at the end of an epoch is run
 #: some thousand times as it stands in the time that its program would take to make.
 _OFTEN = 50
+#: The same where there is no update, and a program gains a few tenths of the time.
+_RARELY = 500
 
 
 class Routine:
@@ -33,7 +35,7 @@ class Routine:
         compiled: False never makes a program.
         tell: is given what there is to say.
         keep_grads: as of `tn.compile`.
-        at_once: whether the first shape gets its program at once.
+        updates: whether it trains; else no shape gets a program before it has come very often.
     """
 
     def __init__(
@@ -44,11 +46,11 @@ class Routine:
         tell: Callable[[str], None],
         *,
         keep_grads: bool = False,
-        at_once: bool = True,
+        updates: bool = True,
     ) -> None:
         self._what = what
         self._tell = tell
-        self._at_once = at_once
+        self._updates = updates
         self._function = function
         self._program: Any = None
         if compiled:
@@ -91,7 +93,7 @@ class Routine:
     def _earns(self, name: str) -> bool:
         """Whether a shape that has no program gets one now."""
         count = self._met[name] = self._met.get(name, 0) + 1
-        if count <= (0 if self._at_once and not self._compiled else _OFTEN):
+        if count <= ((_OFTEN if self._compiled else 0) if self._updates else _RARELY):
             return False
         if len(self._compiled) < _PROGRAMS:
             del self._met[name]
