@@ -11,6 +11,7 @@ import numpy as np
 from tapenet.metrics import reading
 from tapenet.metrics.hits import Accuracy, TopK
 from tapenet.metrics.metric import Metric
+from tapenet.metrics.pairing import pairing_of
 from tapenet.metrics.perplexity import Perplexity
 from tapenet.metrics.positives import F1, Precision, Recall
 from tapenet.metrics.ranking import AUC, AveragePrecision
@@ -91,6 +92,9 @@ class _Function(Metric[float]):
                 f"{self.name}: a plain function takes no weights; derive from tn.metrics.Metric, whose update does"
             )
         output, target = _arrays(output), _arrays(target)
+        arrays = isinstance(output, np.ndarray) and isinstance(target, np.ndarray)
+        if arrays and not self.seen and (problem := pairing_of(self.function, output, target)):
+            raise ValueError(f"{self.name} {problem}")
         value = reading.array(self.function(output, target))
         if value.size != 1:
             raise ValueError(f"{self.name} gave an array of shape {value.shape}; a metric is one number for a batch")

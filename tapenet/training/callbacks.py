@@ -61,6 +61,8 @@ class KeepBest:
     def __init__(
         self, monitor: str | None = None, mode: str | None = None, min_delta: float = 0.0, restore: bool = True
     ) -> None:
+        if mode not in (None, "min", "max"):
+            raise ValueError(f"{type(self).__name__}: mode={mode!r} must be 'min' or 'max'; None goes by the name")
         self.monitor = monitor
         self.mode = mode
         self.min_delta = min_delta
@@ -136,6 +138,10 @@ class EarlyStopping(KeepBest):
         patience: int = 5,
     ) -> None:
         super().__init__(monitor, mode, min_delta, restore)
+        if not isinstance(patience, int) or patience < 0:
+            raise ValueError(
+                f"EarlyStopping: patience={patience!r} must be a number of epochs, an integer of 0 or more"
+            )
         self.patience = patience
 
     def forget(self) -> None:

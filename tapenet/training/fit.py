@@ -15,6 +15,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled, CompileWarning
 from tapenet.metrics import resolve
 from tapenet.ops.low import dtype_of
+from tapenet.ops.sites import user_site
 from tapenet.optim.scaling import GradScaler
 from tapenet.training.arguments import (
     bind,
@@ -250,6 +251,7 @@ class _Run:
             self.meter,
             routines,
         )
+        self.told_of_zero = False
         self.each_batch = [c for c in self.callbacks if of_batches(c)]
         self.each_epoch = [c for c in self.callbacks if not of_batches(c)]
 
@@ -345,6 +347,13 @@ class _Run:
         state._within = False
         state.epoch = number
         state.history.append(state.logs, perf_counter() - start)
+        if state.logs.get("lr") == 0 and number < state.epochs and not self.told_of_zero:
+            self.told_of_zero = True
+            text = (
+                f"fit: the learning rate is 0 after epoch {number} of {state.epochs}: a schedule counts updates, of which "
+                f"there were {state.step} so far, {state.batch} batches an epoch; make it as long as the run"
+            )
+            warnings.warn_explicit(text, RuntimeWarning, *user_site())
         progress.end(number, state.batch, meter.samples, state.history.seconds[-1], state.logs)
         plateaus = [(plateau, plateau.state_dict()) for plateau in state.plateaus]
         for callback in self.each_epoch:

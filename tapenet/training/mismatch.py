@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tapenet import nn
 from tapenet.autodiff.switches import no_grad
+from tapenet.metrics.pairing import pairing_of
 from tapenet.nn import functional as F
 from tapenet.ops.sites import user_site
 from tapenet.training.batches import as_array, as_tensors
@@ -46,45 +47,16 @@ class Pairing:
 
 
 def pairing(loss: Callable[..., Any], output: Any, target: Any) -> str:
-    """What is wrong where a loss takes each output with every target; "" if it does not.
-
-    It is seen from the loss of three samples, and of each pair of them.
-
-    >>> def square(output, target):
-    ...     return ((output - target) ** 2).mean()
-    >>> pairing(square, np.ones((8, 1)), np.ones(8))
-    'the loss takes each output with every target: ... targets of shape (8, 1), as y.reshape(-1, 1) has it'
-    >>> pairing(square, np.ones((8, 1)), np.ones((8, 1)))
-    ''
-    >>> pairing(lambda output, target: square(output[:, 0], target), np.ones((8, 1)), np.ones(8))
-    ''
-    """
-    if output is None or target is None or sorted((output.ndim, target.ndim)) != [1, 2]:
+    """What is wrong where a loss takes each output with every target; "" if it does not. See `metrics.pairing`."""
+    if output is None or target is None:
         return ""
-    count = len(output)
-    if count < 2 or output.size != count or target.shape not in ((count,), (count, 1)):
-        return ""
-    outputs = np.array([0.2, 0.5, 0.9], output.dtype).reshape(3, *output.shape[1:])
-    shares = [0.1, 0.4, 1.0] if target.dtype.kind == "f" else [0, 1, 1]
-    targets = np.array(shares, target.dtype).reshape(3, *target.shape[1:])
 
-    def value(o: Array, t: Array) -> float:
-        return float(as_array(loss(as_tensors(o), as_tensors(t))).reshape(()))
+    def value(o: Array, t: Array) -> Any:
+        return as_array(loss(as_tensors(o), as_tensors(t)))
 
-    try:
-        with warnings.catch_warnings(), no_grad():
-            warnings.simplefilter("ignore")
-            whole = value(outputs, targets)
-            pairs = np.array([[value(outputs[i : i + 1], targets[j : j + 1]) for j in range(3)] for i in range(3)])
-    except Exception:  # what it cannot do with three samples is no matter here
-        return ""
-    if not _combines(pairs, whole) or _combines(np.diag(pairs), whole):
-        return ""
-    return (
-        f"the loss takes each output with every target: outputs have shape {output.shape} and targets {target.shape}, which "
-        f"NumPy broadcasts to {(count, count)}. Give targets of shape {output.shape}, as "
-        f"y.reshape{(-1, *output.shape[1:]) if output.ndim > 1 else '(-1)'} has it"
-    )
+    with no_grad():
+        problem = pairing_of(value, output, target)
+    return f"the loss {problem}" if problem else ""
 
 
 def scale(loss: Callable[..., Any], output: Any, target: Any) -> str:
@@ -122,12 +94,6 @@ def scale(loss: Callable[..., Any], output: Any, target: Any) -> str:
             "labels of 0 and 1"
         )
     return ""
-
-
-def _combines(parts: Array, whole: float) -> bool:
-    """Whether a loss of several is the mean, the sum or the root of the mean square of the losses of the parts."""
-    found = parts.mean(), parts.sum(), np.sqrt((parts**2).mean())
-    return bool(np.isclose(found, whole, rtol=1e-4).any())
 
 
 def _like(value: Any) -> Array | None:

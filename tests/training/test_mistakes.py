@@ -78,6 +78,16 @@ def test_a_loss_that_pairs_each_output_with_every_target(loss: Callable[..., Any
     np.testing.assert_array_equal(weights(net), before)
 
 
+def test_a_metric_that_pairs_each_output_with_every_target() -> None:
+    def error(output: Array, target: Array) -> Any:
+        return abs(output - target).mean()
+
+    with pytest.raises(ValueError, match=r"error takes each output with every target: outputs have shape \(70, 1\)"):
+        training.evaluate(network(1), squeezed, (X, Z[:, 0]), metrics=error)
+    found = training.evaluate(network(1), square, (X, Z), metrics=error)["error"]
+    assert found == pytest.approx(abs(network(1).predict(X) - Z).mean(), rel=1e-6)
+
+
 def test_a_target_with_an_axis_more_than_the_output_is_paired_too() -> None:
     net = nn.Sequential(nn.Linear(6, 1), nn.Flatten(0))
     with pytest.warns(RuntimeWarning, match=r"Give targets of shape \(32,\), as y.reshape\(-1\) has it"):
@@ -442,6 +452,28 @@ def test_a_scheduler_is_a_callback_and_goes_on(kind: str, tmp_path: Path) -> Non
     expected = [0.1, 0.01, 0.01, 0.001, 0.001, 1e-4] if kind == "step" else [0.1, 0.1, 0.01, 0.01, 0.001, 0.001]
     assert through == pytest.approx(expected)
     assert run(tmp_path / "stopped", 3) + run(tmp_path / "stopped", 6) == through
+
+
+def test_a_schedule_that_counts_epochs_ends_early() -> None:
+    with pytest.warns(
+        RuntimeWarning, match=r"rate is 0 after epoch 2 of 4: a schedule counts updates, .* were 6 so far, 3 b"
+    ):
+        fit(optimizer=optim.SGD(lr=optim.cosine(0.1, 4)), epochs=4)
+    steps = 3 * 4
+    fit(optimizer=optim.SGD(lr=optim.cosine(0.1, steps)), epochs=4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"mode": "auto"}, r"EarlyStopping: mode='auto' must be 'min' or 'max'"),
+        ({"patience": "3"}, r"patience='3' must be a number of epochs"),
+        ({"patience": -1}, r"patience=-1 must be a number of epochs"),
+    ],
+)
+def test_settings_of_early_stopping(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        training.EarlyStopping(**options)
 
 
 def test_the_step_of_a_scheduler_is_no_callback() -> None:
