@@ -24,7 +24,7 @@ def check_model(who: str, model: Any) -> None:
 
 
 def check_loss(who: str, loss: Any) -> None:
-    """Raise TypeError unless it is a function of output and target."""
+    """Raise TypeError unless it is a function of output and target, and ValueError if it gives no mean."""
     if isinstance(loss, Optimizer):
         raise TypeError(
             f"{who} takes the loss first, then the optimizer, such as F.mse_loss, optim.SGD(lr=0.1); the loss is "
@@ -34,6 +34,11 @@ def check_loss(who: str, loss: Any) -> None:
         what = f"the class {loss.__name__}; make one: {loss.__name__}()" if isinstance(loss, type) else repr(loss)
         raise TypeError(
             f"{who}: the loss is a function of output and target, such as F.mse_loss or nn.MSELoss(), not {what}"
+        )
+    if (reduction := getattr(loss, "reduction", "mean")) in ("sum", "none"):
+        raise ValueError(
+            f"{who} takes the mean loss of a batch, and counts it by the length of the batch; make {type(loss).__name__} with "
+            f"reduction='mean', not {reduction!r}"
         )
 
 

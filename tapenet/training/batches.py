@@ -166,6 +166,23 @@ def split(batch: Any) -> Parts:
     )
 
 
+def not_finite(inputs: Any, target: Any, weight: Any) -> str:
+    """Where a batch holds nan or infinity, in a sentence without its full stop; "" if nowhere.
+
+    >>> not_finite(np.array([1.0, np.nan]), None, None)
+    'The inputs of this batch hold nan at (1,): fill or leave out what is missing in the data, np.isfinite finds it'
+    """
+    for what, part in (("inputs", inputs), ("targets", target), ("weights", weight)):
+        for array in map(as_array, leaves(part)):
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                at = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
+                return (
+                    f"The {what} of this batch hold {array[at]} at {at}: fill or leave out what is missing in the data, "
+                    "np.isfinite finds it"
+                )
+    return ""
+
+
 def whole(batch: Any) -> Parts:
     """A batch as arguments for a model, or a step, that takes all of it."""
     return batch, None, None

@@ -14,7 +14,18 @@ from tapenet.autodiff.switches import no_grad
 from tapenet.compiler.compile import CompileWarning
 from tapenet.compiler.signature import rebuild
 from tapenet.metrics import resolve
-from tapenet.training.batches import as_arrays, called, is_tree_of_arrays, leaves, looped, samples, split, whole
+from tapenet.ops.sites import user_site
+from tapenet.training.batches import (
+    as_arrays,
+    called,
+    is_tree_of_arrays,
+    leaves,
+    looped,
+    not_finite,
+    samples,
+    split,
+    whole,
+)
 from tapenet.training.meter import Meter
 from tapenet.training.mismatch import Pairing
 from tapenet.training.modes import mode
@@ -44,6 +55,8 @@ class Evaluation:
         self._split = whole if loss is None else split
         self._meter = Meter([metric.fresh() for metric in metrics])
         self._pairing = Pairing(loss, "evaluate")
+        #: Whether it was said that the loss is nan.
+        self._told = False
         function = forward_step(forward_of(model, loss, precision, self._pairing.note), measured_by(metrics))
         self.routine = Routine(function, "the forward pass", compiled, tell, updates=False)
 
@@ -56,7 +69,12 @@ class Evaluation:
                 inputs, target, weight = self._split(batch)
                 loss, measured = self.routine(inputs, target, weight)
                 self._pairing.warn()
-                meter.add(float(loss.item()), samples(inputs), measured, target, weight)
+                value = float(loss.item())
+                if value != value and not self._told:
+                    self._told = True
+                    why = not_finite(inputs, target, weight) or "Is there a sample in it that counts, or a log of 0?"
+                    warnings.warn_explicit(f"evaluate: the loss of a batch is nan. {why}", RuntimeWarning, *user_site())
+                meter.add(value, samples(inputs), measured, target, weight)
                 if stop():
                     return None
         if not meter.samples:

@@ -26,7 +26,7 @@ from tapenet.training.arguments import (
     check_optimizer,
     number,
 )
-from tapenet.training.batches import called, leaves, looped, samples, split, whole
+from tapenet.training.batches import called, looped, not_finite, samples, split, whole
 from tapenet.training.callbacks import of_batches
 from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.evaluation import Evaluation
@@ -436,14 +436,8 @@ class _Run:
     def not_finite(self, value: float, inputs: Any, target: Any, weight: Any) -> FloatingPointError:
         state = self.state
         where = f"fit: the loss is {value} in epoch {state.epoch + 1}, batch {state.batch}, after update {state.step}. "
-        for what, part in (("inputs", inputs), ("targets", target), ("weights", weight)):
-            for array in map(np.asarray, leaves(part)):
-                if array.dtype.kind == "f" and not np.isfinite(array).all():
-                    at = tuple(np.argwhere(~np.isfinite(array))[0].tolist())
-                    return FloatingPointError(
-                        f"{where}The {what} of this batch hold {array[at]} at {at}: fill or leave out what is missing in the "
-                        "data, np.isfinite finds it; then begin anew, since the parameters are of no use any more"
-                    )
+        if bad := not_finite(inputs, target, weight):
+            return FloatingPointError(f"{where}{bad}; then begin anew, since the parameters are of no use any more")
         return FloatingPointError(
             f"{where}The parameters are of no use any more. Lower the learning rate, limit gradients (clip_norm=1.0), or look "
             "for a division, log or sqrt of 0: with tn.debug() and compile=False the op that gives the first nan is named"

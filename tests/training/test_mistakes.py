@@ -303,6 +303,11 @@ def test_a_lone_sample_is_no_batch() -> None:
             TypeError,
             r"fit takes the loss first, then the optimizer",
         ),
+        (
+            {"loss": nn.CrossEntropyLoss(reduction="sum")},
+            ValueError,
+            r"make CrossEntropyLoss with reduction='mean', not 'sum'",
+        ),
         ({"optimizer": optim.Adam}, TypeError, r"not the class; make one: optim.Adam\(lr=0.1\)"),
         ({"optimizer": "adam"}, TypeError, r"the optimizer is one such as optim.SGD\(lr=0.1\), not 'adam'"),
         ({"optimizer": None}, ValueError, r"there is no optimizer; give one"),
@@ -480,6 +485,21 @@ def test_the_step_of_a_scheduler_is_no_callback() -> None:
     opt = optim.SGD(made(), lr=0.1)
     with pytest.raises(TypeError, match=r"a scheduler is a callback itself: callbacks=scheduler, not scheduler.step"):
         fit(callbacks=lr_scheduler.StepLR(opt, 2).step)
+
+
+@pytest.mark.parametrize("missing", ["input", "label"])
+def test_validation_that_is_nan(missing: str) -> None:
+    x, y = X.copy(), Y.copy()
+    if missing == "input":
+        x[3, 2] = np.nan
+        why = r"The inputs of this batch hold nan at \(3, 2\): fill or leave out"
+    else:
+        y[:32] = -100  # what cross_entropy ignores
+        why = r"Is there a sample in it that counts"
+    with pytest.warns(RuntimeWarning, match=r"the loss of a batch is nan\. " + why) as caught:
+        history = fit(validation=(x, y), epochs=2)
+    assert len(caught) == 1
+    assert np.isnan(history["val_loss"]).all()
 
 
 def test_a_curve_is_no_png(tmp_path: Path) -> None:
