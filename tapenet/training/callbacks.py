@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tapenet.training.monitor import better, watched
+from tapenet.training.monitor import better, mode_of, watched
 from tapenet.training.state import State
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,8 +40,11 @@ class KeepBest:
     Args:
         monitor: which number; None is "val_loss" where there is validation, else "loss".
         mode: "min" or "max", which way it gets better; None goes by the name.
-        min_delta: by how much it must be better to count.
+        min_delta: by how much it must be better to count, 0 or more.
         restore: whether the model gets the best weights when the run ends. Else they are in `weights`.
+
+    Raises:
+        ValueError: a mode that is none, a name that does not tell which way is better, or a `min_delta` below 0.
 
     Attributes:
         best: the best value; nan before there is one.
@@ -63,6 +66,10 @@ class KeepBest:
     ) -> None:
         if mode not in (None, "min", "max"):
             raise ValueError(f"{type(self).__name__}: mode={mode!r} must be 'min' or 'max'; None goes by the name")
+        if monitor is not None:
+            mode_of(monitor, mode)
+        if not min_delta >= 0:
+            raise ValueError(f"{type(self).__name__}: min_delta={min_delta!r} must be at least 0")
         self.monitor = monitor
         self.mode = mode
         self.min_delta = min_delta

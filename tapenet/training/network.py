@@ -158,11 +158,11 @@ class Network(Sequential):
             FloatingPointError: the loss is nan or infinite; says where x or y are.
         """
         used = self._in_use("fit")
-        further = fit.__kwdefaults__ or {}
-        if unknown := options.keys() - further.keys():
+        further = (fit.__kwdefaults__ or {}).keys() - {"validation"}  # that is validation_data here
+        if unknown := options.keys() - further:
             raise TypeError(
-                f"Network.fit has no argument {', '.join(map(repr, sorted(unknown)))}; beside those of its own, of which "
-                f"learning_rate is one, it takes {', '.join(sorted(further))}"
+                f"Network.fit has no argument {', '.join(map(repr, sorted(unknown)))}; beside those of its own, as "
+                f"learning_rate and validation_data, it takes {', '.join(sorted(further))}"
             )
         x, y = self._samples("fit", x, y)
         weight = None if sample_weight is None else _weights(sample_weight, len(x))
@@ -384,17 +384,17 @@ def _not_finite(name: str, array: Array) -> Iterator[str]:
         yield f"{name} holds {array[(sample, *place)]} in sample {sample}{f', at {place}' if place else ''}, to begin with"
 
 
-def _weights(weights: Any, count: int) -> Array:
+def _weights(weights: Any, count: int, name: str = "sample_weight") -> Array:
     array = np.asarray(weights, np.float32)
     if array.shape != (count,):
         raise ValueError(
-            f"Network: sample_weight has shape {array.shape}, and there are {count} samples: give one number for each, "
+            f"Network: {name} has shape {array.shape}, and there are {count} samples: give one number for each, "
             f"({count},)"
         )
     if not np.isfinite(array).all() or not array.any():
         at = np.argwhere(~np.isfinite(array))
         what = f"nan or infinity, first at {at[0, 0]}" if len(at) else "nothing but 0, so that no sample counts"
-        raise ValueError(f"Network: sample_weight holds {what}")
+        raise ValueError(f"Network: {name} holds {what}")
     return array
 
 
@@ -453,4 +453,5 @@ def _by_class(class_weight: Any, y: Array) -> Array:
             f"Network.fit: class_weight has no weight for the labels {', '.join(missing)}, which are in y: give each its own, "
             "1.0 where it is to count as it is"
         )
-    return np.array([class_weight[label] for label in labels.tolist()], np.float32)[places]
+    each = _weights([class_weight[label] for label in labels.tolist()], len(labels), "class_weight")
+    return each[places]

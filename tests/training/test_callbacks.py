@@ -123,6 +123,14 @@ def test_a_plateau_is_told_once_an_epoch(own: bool) -> None:
     assert told == history["loss" if own else "val_loss"]
 
 
+def test_what_cannot_be_compared_is_an_error_at_once() -> None:
+    with pytest.raises(ValueError, match="more or less of 'val_fun' is better"):
+        training.KeepBest("val_fun")
+    assert training.KeepBest("val_fun", mode="max").monitor == "val_fun"
+    with pytest.raises(ValueError, match=r"EarlyStopping: min_delta=-1\.0 must be at least 0"):
+        training.EarlyStopping(min_delta=-1.0)
+
+
 # -- Ctrl-C -------------------------------------------------------------------------------------------------------
 
 

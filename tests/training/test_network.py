@@ -456,12 +456,13 @@ def test_outputs_that_are_not_one_per_sample() -> None:
         ({"class_weight": [1.0, 2.0]}, TypeError, r"class_weight is a dict from label to weight"),
         ({"class_weight": {0: 1.0}}, ValueError, r"rows of y do not sum to 1, so a sample may have several"),
         ({"sample_weight": np.zeros(10)}, ValueError, r"sample_weight holds nothing but 0"),
+        ({"validation": ()}, TypeError, r"no argument 'validation'; .* as learning_rate and validation_data"),
         ({"sample_weight": [*range(9), np.nan]}, ValueError, r"sample_weight holds nan or infinity, first at 9"),
         ({"batch_size": 0}, ValueError, r"batch_size of at least 1"),
         ({"epochs": -1}, ValueError, r"epochs=-1 must be at least 0"),
         ({"learning_rate": -1.0}, ValueError, r"lr=-1.0 must be at least 0"),
         ({"verbose": 7}, ValueError, r"verbose=7"),
-        ({"epoch": 3}, TypeError, r"no argument 'epoch'; beside those of its own, of which learning_rate is one, it takes acc"),
+        ({"epoch": 3}, TypeError, r"no argument 'epoch'; .* as learning_rate and validation_data, it takes acc"),
         ({"metrics": "acuracy"}, ValueError, r"acuracy"),
     ],
 )  # fmt: skip
@@ -471,6 +472,16 @@ def test_options_that_do_not_fit(options: dict[str, Any], error: Any, message: s
     with pytest.raises(error, match=message):
         net.fit(X, Y, **{"verbose": 0, **options})
     same(net, before)
+
+
+@pytest.mark.parametrize(("weights", "words"), [((1, np.nan, 1), "nan or infinity, first at 1"), ((0, 0, 0), "but 0")])
+def test_class_weights_that_would_make_nan(weights: Any, words: str) -> None:
+    net = network(3)
+    before = values(net)
+    with pytest.raises(ValueError, match=f"class_weight holds .*{words}"):
+        net.use(F.cross_entropy).fit(X, LABELS, class_weight=dict(enumerate(weights)))
+    for array, was in zip(values(net), before, strict=True):
+        np.testing.assert_array_equal(array, was)
 
 
 def test_class_weights_of_targets_that_are_no_labels() -> None:
