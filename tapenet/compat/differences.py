@@ -26,6 +26,11 @@ class Use(NamedTuple):
         """Whether an argument is given at a place, or under PyTorch's name, and not None."""
         return (len(self.args) > place and self.args[place] is not None) or self.kwargs.get(name) is not None
 
+    def by_operator(self) -> bool:
+        """Whether the user's code has an operator there, and no call."""
+        code = dis.get_instructions(self.frame.f_code)
+        return any(i.offset == self.frame.f_lasti and i.opname.startswith("BINARY") for i in code)
+
     def called(self, *names: str) -> str:
         """By which of some names the function was called; the last of them that the code reads before it calls."""
         found = ""
@@ -59,15 +64,15 @@ class Difference(NamedTuple):
 _WIDE = ("float64", "complex128")
 #: Functions that may give float64 where PyTorch's give float32.
 _WIDENING = (
-    "acos acosh add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh clip copysign "
-    "corrcoef cos cosh cov deg2rad divide erf exp exp2 expm1 floor_divide fmax fmin fmod hardtanh hypot i0 inner kron "
+    "acos acosh add angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh clip concatenate "
+    "copysign corrcoef cos cosh cov deg2rad divide erf exp exp2 expm1 floor_divide fmax fmin fmod hardtanh hypot i0 inner kron "
     "ldexp log log10 log1p log2 logaddexp logaddexp2 maximum minimum multiply nextafter power rad2deg reciprocal "
-    "relu6 remainder sigmoid sin sinc sinh softsign sqrt subtract tan tanh tanhshrink fft.fft fft.fft2 fft.fftn "
+    "relu6 remainder sigmoid sin sinc sinh softsign sqrt stack subtract tan tanh tanhshrink where fft.fft fft.fft2 fft.fftn "
     "fft.hfft fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.irfft fft.irfft2 fft.irfftn fft.rfft fft.rfft2 fft.rfftn"
 )
 _OPERATORS = (
     "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __rtruediv__ __pow__ __rpow__ "
-    "__floordiv__ __rfloordiv__ __mod__ __rmod__ clip"
+    "__floordiv__ __rfloordiv__ __mod__ __rmod__ __array_ufunc__ clip"
 )
 
 
@@ -84,7 +89,11 @@ def _wider(use: Use) -> bool:
     """Whether float64 comes of arrays that are narrower, or of whole numbers. PyTorch leaves numbers without axes out."""
     if str(getattr(use.result, "dtype", "")) not in _WIDE:
         return False
-    arrays = [a for a in (*use.args, *use.kwargs.values()) if getattr(a, "ndim", 0)]
+    if any(isinstance(a, np.ufunc) for a in use.args) and not use.by_operator():
+        return False  # np.exp(x) is NumPy's, and np.sqrt(2.0) * x is an operator of a number of NumPy's
+    given = (*use.args, *use.kwargs.values())
+    parts = [part for a in given for part in (a if isinstance(a, (tuple, list)) else [a])]
+    arrays = [a for a in parts if getattr(a, "ndim", 0)]
     return bool(arrays) and not any(str(a.dtype) in _WIDE for a in arrays)
 
 

@@ -24,6 +24,7 @@ from tapenet.autodiff.binder import specialise
 from tapenet.autodiff.switches import _Switch
 from tapenet.autodiff.tape import enter, local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.compat import torch_functions
 from tapenet.compat.differences import DIFFERENCES, OF_VIEWS, VIEWS, Difference, Use
 from tapenet.ops import tracebacks
 from tapenet.ops.derived import Derived
@@ -31,6 +32,7 @@ from tapenet.ops.op import Op
 from tapenet.ops.tracebacks import is_users
 
 _UNSET: Any = object()
+_STANDING = (torch_functions.__name__, tracebacks.__name__)
 
 
 class PortingWarning(UserWarning):
@@ -92,6 +94,14 @@ def _warn(difference: Difference, frame: FrameType) -> None:
     warnings.warn_explicit(text, PortingWarning, frame.f_code.co_filename, frame.f_lineno)
 
 
+def _caller() -> FrameType:
+    """The code that calls what is watched: not the functions that have PyTorch's names, which stand for others."""
+    frame = sys._getframe(2)
+    while frame.f_globals.get("__name__") in _STANDING and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
+
+
 def _watched(
     original: Callable[..., Any], differences: list[Difference], skip: int = 0, views: bool = False
 ) -> Callable[..., Any]:
@@ -99,7 +109,7 @@ def _watched(
     says that it gives what PyTorch has as a view."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        frame = sys._getframe(1)
+        frame = _caller()
         result = original(*args, **kwargs)
         if local.state.porting is not None and is_users(frame):
             _look(differences, args[skip:], kwargs, result, frame)
@@ -220,7 +230,7 @@ def _by_name(where: str) -> dict[str, list[Difference]]:
 
 def _of_derived(original: Callable[..., Any], differences: dict[int, list[Difference]]) -> Callable[..., Any]:
     def call(function: Derived, /, *args: Any, **kwargs: Any) -> Any:
-        frame = sys._getframe(1)
+        frame = _caller()
         result = original(function, *args, **kwargs)
         if local.state.porting is not None and is_users(frame) and id(function) in differences:
             _look(differences[id(function)], args, kwargs, result, frame)

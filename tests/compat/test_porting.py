@@ -65,6 +65,16 @@ def test_each_difference_is_one_and_what_to_write_gives_what_torch_gives(differe
         assert same(here(difference.instead), theirs)
 
 
+@pytest.mark.parametrize("code", [
+    "np.sqrt(2.0) * i", "np.float64(1.0) - i", "tn.where(x > 2, 1.0, 0.0)", "tn.stack((i, i * 1.5))", "tn.mul(i, 2.5)",
+    "tn.sub(i, 0.5)", "tn.div(i, 2)", "tn.rsqrt(i + 1)", "tn.clamp(i, min=0.5)", "tn.cat((i, i.astype(np.float32)))",
+])  # fmt: skip
+def test_whole_numbers_that_become_float64_are_warned_of(code: str) -> None:
+    """Also beside a number of NumPy's, and in functions with PyTorch's names, which stand for others."""
+    assert here(code).dtype == np.float64
+    assert any("gives float64" in text for text in warned(code))
+
+
 QUIET = [
     "np.std(x, axis=0)",
     "tn.max(x, axis=1)",
@@ -72,6 +82,9 @@ QUIET = [
     "x.max()",
     "x.sum(dim=1, keepdim=True)",
     "x.std(ddof=0)",
+    "np.exp(i)",
+    "np.multiply(np.sqrt(2.0), i)",
+    "np.sqrt(2.0) * x",
     "x.std(unbiased=False)",
     "tn.sort(x, axis=-1)",
     "x.transpose(1, 0)",

@@ -68,7 +68,7 @@ UNKNOWN_OF_METHODS = {
 UNWARNED = {
     "random": "F.alpha_dropout F.dropout F.dropout1d F.dropout2d F.dropout3d F.feature_alpha_dropout empty_like "
     "rand rand_like randn randn_like randint randperm bernoulli multinomial",
-    "whole numbers give float64": "rsqrt",
+    "warned of as the function that they stand for": "div mul rsqrt sub",
     "a context, in PyTorch too": "inference_mode set_grad_enabled",
     "float64 arrays": "fft.fftfreq fft.rfftfreq",
     "singular values are always there": "linalg.lstsq",
