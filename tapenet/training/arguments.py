@@ -32,6 +32,8 @@ def check_loss(who: str, loss: Any) -> None:
         )
     if isinstance(loss, type) or not callable(loss):
         what = f"the class {loss.__name__}; make one: {loss.__name__}()" if isinstance(loss, type) else repr(loss)
+        if len(what) > 100:  # an array
+            what = f"a {type(loss).__name__}"
         raise TypeError(
             f"{who}: the loss is a function of output and target, such as F.mse_loss or nn.MSELoss(), not {what}"
         )
@@ -57,11 +59,19 @@ def bind(who: str, optimizers: list[Any], model: Any) -> None:
     """Give the parameters of a model to the optimizer that has none.
 
     Raises:
-        ValueError: there is no optimizer; several have no parameters; or it is one that `fit` cannot use.
+        ValueError: there is no optimizer; several have no parameters, or the same; or it is one that `fit` cannot use.
         RuntimeError: one has no parameter of the model, and so would train another.
     """
     if not optimizers:
         raise ValueError(f"{who}: there is no optimizer; give one, such as optim.Adam(lr=1e-3)")
+    owners: dict[int, Any] = {}
+    for one in optimizers:
+        for slot in one.slots if one.bound else ():
+            if owners.setdefault(id(slot.param), one) is not one:
+                raise ValueError(
+                    f"{who}: {slot.name}, of shape {slot.param.shape}, is a parameter of two optimizers, which would update "
+                    "it twice: give each its own part of the parameters"
+                )
     for one in optimizers:
         if isinstance(one, LBFGS):
             raise ValueError(

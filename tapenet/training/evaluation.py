@@ -15,6 +15,7 @@ from tapenet.compiler.compile import CompileWarning
 from tapenet.compiler.signature import rebuild
 from tapenet.metrics import resolve
 from tapenet.ops.sites import user_site
+from tapenet.training.arguments import check_loss, check_model
 from tapenet.training.batches import (
     as_arrays,
     called,
@@ -102,6 +103,9 @@ def evaluate(
     Returns:
         the numbers by name, "loss" among them.
 
+    Raises:
+        TypeError, ValueError: a model or loss that is none, a loss that is not one number for a batch, or data without one.
+
     >>> import tapenet as tn
     >>> from tapenet import nn
     >>> import tapenet.nn.functional as F
@@ -112,6 +116,10 @@ def evaluate(
     >>> {name: round(value, 4) for name, value in numbers.items()}
     {'loss': 0.5584, 'accuracy': 0.6667}
     """
+    if isinstance(model, type):
+        check_model("evaluate", model)
+    if loss is not None:
+        check_loss("evaluate", loss)
     data = looped(data, batch_size, who="evaluate")
     found = Evaluation(model, loss, data, resolve(metrics), compile, precision, _tell).run()
     assert found is not None
@@ -132,11 +140,16 @@ def predict(model: Any, data: Any, *, batch_size: int = 256, compile: bool = Tru
         the outputs, an array whose first axis counts the samples; where the model gives a tuple, list or dict of arrays, the
         same of whole ones.
 
+    Raises:
+        TypeError, ValueError: a model that is a class, data without a batch, or outputs that are not one for each sample.
+
     >>> import tapenet as tn
     >>> from tapenet import nn
     >>> tn.training.predict(nn.Flatten(), np.zeros((1000, 2, 3))).shape
     (1000, 6)
     """
+    if isinstance(model, type):
+        check_model("predict", model)
     arrays = is_tree_of_arrays(data)
 
     def predict_step(inputs: Any) -> Any:

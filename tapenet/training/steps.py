@@ -138,7 +138,8 @@ def whole_step(
     return train_step
 
 
-def _backward(loss: Any, factor: Any = None) -> None:
+def _check(loss: Any) -> None:
+    """Raise unless it is a loss that can be learnt from, also where it is only measured."""
     if not isinstance(loss, Tensor):
         raise TypeError(
             f"the loss is a {type(loss).__name__}, through which no gradient flows: it must be a tensor, computed from the "
@@ -148,6 +149,10 @@ def _backward(loss: Any, factor: Any = None) -> None:
         raise ValueError(
             f"the loss of a batch has shape {loss.shape}; it must be one number, such as the mean over the batch: loss.mean()"
         )
+
+
+def _backward(loss: Any, factor: Any = None) -> None:
+    _check(loss)
     (loss if factor is None else loss * factor).backward()
 
 
@@ -168,6 +173,7 @@ def forward_step(forward: Forward, measure: Measure) -> Callable[..., Any]:
     def evaluate_step(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
         with no_grad():
             loss, output = forward(inputs, target, weight)
+        _check(loss)
         return loss, measure(output, target, weight)
 
     return evaluate_step

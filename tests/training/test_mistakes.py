@@ -502,6 +502,32 @@ def test_validation_that_is_nan(missing: str) -> None:
     assert np.isnan(history["val_loss"]).all()
 
 
+@pytest.mark.parametrize(
+    ("model", "loss", "error", "message"),
+    [
+        (nn.Linear, F.cross_entropy, TypeError, r"evaluate: the model is the class Linear; make one"),
+        (made(), nn.CrossEntropyLoss, TypeError, r"evaluate: the loss is .* the class CrossEntropyLoss; make one"),
+        (made(), X, TypeError, r"evaluate: the loss is a function .*, not a ndarray$"),
+        (made(), lambda output, target: 1.0, TypeError, r"the loss is a float, through which no gradient flows"),
+        (made(), lambda output, target: output, ValueError, r"the loss of a batch has shape \(70, 3\)"),
+    ],
+)
+def test_what_cannot_be_evaluated(model: Any, loss: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        training.evaluate(model, loss, (X, Y))
+
+
+def test_no_predictions_of_a_class() -> None:
+    with pytest.raises(TypeError, match=r"predict: the model is the class Linear; make one"):
+        training.predict(nn.Linear, X)
+
+
+def test_two_optimizers_of_one_parameter() -> None:
+    net = network()
+    with pytest.raises(ValueError, match=r"weight, of shape \(3, 4\), is a parameter of two optimizers, which"):
+        fit(model=net, optimizer=[optim.SGD(net, lr=0.1), optim.Adam(net[2])])
+
+
 def test_a_curve_is_no_png(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"the suffix must be .svg"):
         fit().plot(tmp_path / "curve.png")
