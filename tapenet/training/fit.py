@@ -53,8 +53,8 @@ def fit(
     metrics: Any = (),
     callbacks: Callable[[State], Any] | Iterable[Callable[[State], Any]] = (),
     compile: bool = True,
-    batch_size: int = 32,
-    shuffle: bool = True,
+    batch_size: int | None = None,
+    shuffle: bool | None = None,
     seed: int | None = None,
     accumulate: int = 1,
     clip_norm: float | None = None,
@@ -91,8 +91,9 @@ def fit(
         metrics: names ("accuracy"), metrics of `tn.metrics`, or functions of output and target; for training and validation.
         callbacks: functions of the `State`, called after each epoch; `training.every_batch(function)` after each batch.
         compile: False runs everything as it stands.
-        batch_size, shuffle, seed: how arrays are cut: the rows in another order each epoch, drawn from this seed; None draws a
-            seed from `tn.random`. A seed for data that comes in batches is refused: that has an order of its own.
+        batch_size, shuffle, seed: how arrays are cut: into batches of so many rows, 32 by default, in another order each epoch
+            unless `shuffle=False`, drawn from this seed; None draws a seed from `tn.random`. For data that comes in batches
+            they are refused: that has a size and an order of its own.
         accumulate: how many batches make one update. Its gradient is that of the mean over all their samples.
         clip_norm, clip_value: limits on the norm of all gradients, and on each of their elements, before an update.
         precision: "bfloat16" or "float16", for `tn.autocast`; in float16 the loss is scaled by a `GradScaler`.
@@ -146,8 +147,8 @@ class _Run:
         metrics: Any,
         callbacks: Any,
         compiled: bool,
-        batch_size: int,
-        shuffle: bool,
+        batch_size: int | None,
+        shuffle: bool | None,
         seed: int | None,
         accumulate: int,
         clip: Clip,
@@ -179,11 +180,14 @@ class _Run:
                 "fit: metrics need the output of the model, and with loss=None or step= there is none: leave metrics= out, or "
                 "return what you measure from step in a dict"
             )
-        self.data = looped(data, batch_size, shuffle=shuffle, seed=seed)
-        if seed is not None and self.data is data:
+        size = 32 if batch_size is None else batch_size
+        self.data = looped(data, size, shuffle=shuffle is not False, seed=seed)
+        options = {"batch_size": batch_size, "shuffle": shuffle, "seed": seed}
+        told = [name for name, value in options.items() if value is not None]
+        if told and self.data is data:
             raise ValueError(
-                f"fit: seed= is for the order in which fit cuts arrays, and data is a {type(data).__name__}, which has its own "
-                "order: give the seed where that is made, as in tn.data.batches(x, y, batch_size=32, shuffle=True, seed=0)"
+                f"fit: {', '.join(told)} would say how fit cuts arrays, and data is a {type(data).__name__}, which gives "
+                "batches in an order of its own: say it where that is made, as in tn.data.batches(x, y, batch_size=32)"
             )
         for what, given in (("data", self.data), ("validation", validation)):
             if epochs > 1 and hasattr(given, "__next__"):
@@ -234,7 +238,7 @@ class _Run:
             self.step = routines["train"] = Routine(function, "the training step", compiled, self.tell)
         self.evaluation: Evaluation | None = None
         if validation is not None:
-            validation = looped(validation, batch_size, who="fit, validation")
+            validation = looped(validation, size, who="fit, validation")
             self.evaluation = Evaluation(model, loss, validation, self.metrics, compiled, precision, self.tell)
             routines["validation"] = self.evaluation.routine
         self.state = State(

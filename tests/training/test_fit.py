@@ -169,7 +169,8 @@ def test_batches_of_every_form() -> None:
             return F.cross_entropy(self.linear(a), b)
 
     def run(net: Any, data: Any, loss: Any = F.cross_entropy) -> float:
-        history = training.fit(net, loss, optim.SGD(lr=0.1), data, epochs=2, verbose=0, shuffle=False, batch_size=32)
+        cut = {} if isinstance(data, (list, tn.data.DataLoader)) else {"shuffle": False, "batch_size": 32}
+        history = training.fit(net, loss, optim.SGD(lr=0.1), data, epochs=2, verbose=0, **cut)
         assert history["loss"][1] < history["loss"][0]
         return history["loss"][1]
 

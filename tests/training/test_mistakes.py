@@ -339,7 +339,12 @@ def test_a_lone_sample_is_no_batch() -> None:
         (
             {"data": [(X, Y)], "seed": 1},
             ValueError,
-            r"seed= is for the order in which fit cuts arrays, and data is a list",
+            r"seed would say how fit cuts arrays, and data is a list",
+        ),
+        (
+            {"data": [(X, Y)], "batch_size": 32, "shuffle": True},
+            ValueError,
+            r"batch_size, shuffle would say how fit cuts arrays",
         ),
         ({"epochs": 2.5}, TypeError, r"epochs=2.5 must be an integer"),
         ({"accumulate": 0}, ValueError, r"accumulate=0 must be at least 1"),
