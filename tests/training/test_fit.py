@@ -216,6 +216,15 @@ def test_a_step_of_ones_own() -> None:
     assert again["loss"][0] < history["loss"][1]
 
 
+def test_an_update_that_the_scaler_leaves_out_is_no_part_of_the_average() -> None:
+    pytest.importorskip("ml_dtypes")
+    net = nn.Linear(6, 3)
+    average, opt = optim.Averaged(net, decay=0.9), optim.SGD(net, lr=1e-6)
+    training.fit(net, F.cross_entropy, opt, (X * 10, Y), batch_size=10, average=average, precision="float16", verbose=0)
+    assert average.count == opt.slots[0].step
+    assert 0 < average.count < 7  # at first the scale is too large
+
+
 def test_numbers_that_a_step_gives_now_and_then() -> None:
     """Each is a mean over the samples of the batches that had it; the loss is there every time."""
     given = iter([{"loss": 1.0, "other": 4.0}, {"loss": 2.0}, {"loss": 4.0, "other": 8.0}])
