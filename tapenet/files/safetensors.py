@@ -207,7 +207,10 @@ class _Opened:
 
     def array(self, name: str) -> NDArray[Any]:
         """An array, new and writable."""
-        if self._file.get_slice(name).get_dtype() == "BF16":
+        kind = self._file.get_slice(name).get_dtype()
+        if kind not in NAMES.values():
+            _refuse(self._path, f"array {name!r} is of dtype {kind}, and known are {', '.join(NAMES.values())}")
+        if kind == "BF16":
             dtype_of("bfloat16")  # which loads it
         try:
             found: NDArray[Any] = self._file.get_tensor(name)

@@ -206,6 +206,12 @@ def test_a_header_that_lies_is_refused_without_memory(folder: Path, name: str) -
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F8_E5M2", "F8_E8M0"])
+def test_dtypes_that_arrays_do_not_have_are_named(folder: Path, dtype: str) -> None:
+    with pytest.raises(files.DamagedFile, match=f"array 'a' is of dtype {dtype}, and known are BOOL, U8"):
+        _load(folder, _file(_one(dtype, (8,)), b"12345678"))
+
+
 @pytest.mark.parametrize("write", [np.save, np.savez], ids=["save", "savez"])
 def test_numpys_own_files_are_named(folder: Path, write: Any) -> None:
     file = io.BytesIO()
