@@ -412,7 +412,13 @@ def _order(
             )
         return None
     if sampler is not None or batch_sampler is not None:
-        return batch_sampler if sampler is None else sampler
+        chosen = batch_sampler if sampler is None else sampler
+        if hasattr(chosen, "__next__"):
+            raise TypeError(
+                f"DataLoader() got a {type(chosen).__name__} as {names[0]}, which can be looped over once, so that every "
+                "epoch but the first would be empty; give a list, or a Sampler, whose order(rng) gives the order of an epoch"
+            )
+        return chosen
     return RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
 
 

@@ -368,6 +368,8 @@ class TestResuming:
         ((type("Frame", (), {"iloc": None})(),), TypeError, r"got a Frame as data set.*tn.data.table\(frame, target="),
         (([1], 0.5), TypeError, "integer batch_size, got 0.5"),
         (([1], 2, {"shuffle": True, "sampler": [0]}), TypeError, "got shuffle=True and sampler: .* give one of them"),
+        (([1], 2, {"sampler": iter([0])}), TypeError, "got a list_iterator as sampler, which can be looped over once"),
+        (([1], 2, {"batch_sampler": zip([0])}), TypeError, "got a zip as batch_sampler, which can be looped over once"),
         (
             (iter([1]), 2, {"shuffle": True}),
             TypeError,
