@@ -6,10 +6,11 @@ update and a pure rule. Everything else is here, the same for all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -260,22 +261,25 @@ class Optimizer(Hooked):
         return self.groups
 
     @property
-    def defaults(self) -> dict[str, Any]:
-        """The options of groups that do not give their own; a dict of its own."""
-        return dict(self._defaults)
+    def defaults(self) -> Mapping[str, Any]:
+        """The options of groups that do not give their own, to be read."""
+        return MappingProxyType(self._defaults)
 
     @property
-    def state(self) -> dict[Tensor, State]:
-        """What is kept of each parameter: a dict of its own with "step", the number of its updates, and the tensors by
-        name, those that the optimizer works with.
+    def state(self) -> Mapping[Tensor, Mapping[str, Any]]:
+        """What is kept of each parameter, to be read: "step", the number of its updates, and the tensors by name, those that
+        the optimizer works with. To begin anew make a new optimizer, or load a state.
 
         >>> import tapenet as tn
         >>> w = tn.tensor([1.0], requires_grad=True)
         >>> opt = tn.optim.SGD([w], lr=0.1, momentum=0.9)
-        >>> opt.state[w]
+        >>> dict(opt.state[w])
         {'step': 0, 'momentum_buffer': Tensor([0.])}
         """
-        return {slot.param: {"step": slot.step, **slot.state} for slot in self._slots}
+        # Not to be changed, since that would do nothing.
+        return MappingProxyType(
+            {slot.param: MappingProxyType({"step": slot.step, **slot.state}) for slot in self._slots}
+        )
 
     @property
     def lr(self) -> float:

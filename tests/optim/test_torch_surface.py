@@ -193,6 +193,12 @@ def test_defaults_and_state_can_be_read() -> None:
     loss_of(w, opt)
     opt.step()
     assert opt.state[w]["step"] == 1
+    with pytest.raises(TypeError):  # which would come to nothing
+        opt.state[w]["step"] = 0
+    with pytest.raises(AttributeError):
+        opt.state.clear()
+    with pytest.raises(TypeError):
+        opt.defaults["lr"] = 0.2
     np.testing.assert_array_equal(opt.state[w]["momentum_buffer"].data, w.grad.data)
     opt.state[w]["momentum_buffer"].data = np.zeros((2, 2))  # the tensor that it works with
     w.grad = np.zeros((2, 2))
