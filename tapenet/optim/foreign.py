@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tapenet.ops.low import as_array
-from tapenet.optim.groups import BASE_RATE
 from tapenet.optim.storage import Slot
 from tapenet.optim.torch_options import SWITCHES
 
-#: Options that only say how PyTorch computes a step, and what its schedules keep in groups.
-_SKIPPED = SWITCHES | {BASE_RATE}
+#: Options that only say how PyTorch computes a step, and the bounds that its `OneCycleLR` and `CyclicLR` keep in groups.
+_SKIPPED = SWITCHES | {"max_lr", "min_lr", "max_momentum", "base_momentum"}
 #: Options that not every optimizer of every PyTorch has: L-BFGS can ascend from 2.15 on.
 _NOT_EVERYWHERE = frozenset({"maximize"})
 #: What PyTorch keeps that is a function of the step here.

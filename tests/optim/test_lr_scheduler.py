@@ -256,6 +256,34 @@ def test_a_run_that_goes_on_may_say_where() -> None:
     np.testing.assert_allclose(rates(opt), rates(their_opt), rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ALONE)
+def test_a_run_of_torch_goes_on_here(name: str) -> None:
+    """By the states of its optimizer and scheduler."""
+    opt, their_opt = pair(momentum=0.9)
+    mine, their = ALONE[name](ours, opt), ALONE[name](theirs, their_opt)
+    for _ in range(12):
+        their_opt.step()
+        their.step()
+    opt.load_state_dict(their_opt.state_dict())
+    mine.load_state_dict(their.state_dict())
+    for _ in range(20):
+        np.testing.assert_allclose(rates(opt), rates(their_opt), rtol=1e-12, atol=1e-16)
+        their_opt.step()
+        mine.step()
+        their.step()
+
+
+def test_a_scheduler_made_after_a_state_of_torch_begins_with_its_first_rate() -> None:
+    opt, their_opt = pair()
+    for _ in range(3):
+        scheduler = theirs.ExponentialLR(their_opt, 0.5)
+        their_opt.step()
+        scheduler.step()
+    opt.load_state_dict(their_opt.state_dict())
+    found = [m.LambdaLR(o, lambda step: 1.0).base_lrs for m, o in ((ours, opt), (theirs, their_opt))]
+    assert found[0] == found[1] == [0.3, 0.05]
+
+
 #: What torch.optim.lr_scheduler has besides, by the reason.
 ABSENT: dict[str, str] = {}
 
