@@ -132,8 +132,13 @@ class Channel:
         # The other end may have made one more, and ended before it could say so.
         names.add(f"{self._other}.{self._seen}")
         for name in names - {""}:
-            with contextlib.suppress(FileNotFoundError):
+            try:
                 SharedMemory(name).unlink()
+            except FileNotFoundError:
+                pass
+            except ValueError:  # its maker was ended before it gave the block a size: it cannot be opened
+                with contextlib.suppress(OSError):
+                    os.unlink(f"/dev/shm/{name}")
 
     def _noted(self, name: str) -> str:
         """The name of a block of the other end, after taking note of its number."""

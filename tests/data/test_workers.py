@@ -439,6 +439,16 @@ for number, batch in enumerate(loader):
 
 
 class TestSharedMemory:
+    @pytest.mark.skipif(not os.path.exists("/dev/shm"), reason="looks into /dev/shm")
+    def test_a_block_that_has_no_size_yet_is_freed(self) -> None:
+        """Its worker was ended while it made the block."""
+        here, there = multiprocessing.Pipe()
+        name = f"tn{os.getpid():x}-empty"
+        Path(f"/dev/shm/{name}b.0").touch()
+        Channel(here, f"{name}a", f"{name}b").free()
+        there.close()
+        assert blocks() == []
+
     def test_batches_can_be_kept_and_written(self) -> None:
         kept = list(DataLoader(Large(), 1, workers=1, **PROCESSES))
         kept += list(DataLoader(Large(), 1, workers=2, persistent=True, **PROCESSES))
