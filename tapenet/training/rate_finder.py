@@ -79,7 +79,8 @@ def find_lr(
     """Train for a few updates with a learning rate that rises from one to the next, and look at the loss: it stays, falls, and
     rises again. It ends early where the loss is four times the least, or not finite.
 
-    Model, optimizer, random generators, the position in the data and modes are as before afterwards, whatever happens.
+    Model, optimizer, random generators, the position in the data and modes are as before afterwards, whatever happens. But
+    gradients are cleared, and an optimizer that had no parameters has those of the model.
 
     Args:
         model, loss, optimizer, data, batch_size, compile, clip_norm, clip_value, precision: as for `fit`.
