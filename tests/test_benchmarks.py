@@ -107,8 +107,7 @@ def test_the_peak_of_memory_is_what_was_held_at_once() -> None:
     program = """if True:
         import numpy as np
 
-        from tests.benchmarks.loader import candidates
-from tests.benchmarks.side_by_side import memory
+        from tests.benchmarks.side_by_side import memory
 
         before = memory.settled()
         for _ in range(2):
