@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.ops.low import dtype_of
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 #: The bytes of an array in memory, its dtype, and in which order its axes lie.
-Packed = tuple[NDArray[Any], str, tuple[int, ...]]
+Packed = tuple[np.ndarray[Any, Any], str, tuple[int, ...]]
 
 
 def packed(array: NDArray[Any]) -> Packed:

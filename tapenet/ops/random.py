@@ -9,7 +9,6 @@ anew from the same generator at every replay.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping
 from threading import get_ident
@@ -124,7 +123,9 @@ def _put(bits: np.random.BitGenerator) -> int:
     if _default is not None and type(_default.bit_generator) is type(bits):
         _default.bit_generator.state = bits.state  # who holds the generator goes on with it
     else:
-        _default = np.random.Generator(copy.copy(bits))
+        own = type(bits)()
+        own.state = bits.state
+        _default = np.random.Generator(own)
     return 0
 
 
