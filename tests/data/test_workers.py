@@ -422,7 +422,8 @@ for number, batch in enumerate(loader):
         os.killpg(program.pid, signal.SIGINT)
         _, said = program.communicate(timeout=60)
         assert program.returncode == -signal.SIGINT
-        assert said.strip().endswith("KeyboardInterrupt")
+        # The last line, unless it came just as Python's own tracker of shared memory was told of a block: that says so too.
+        assert "KeyboardInterrupt" in said.splitlines()
         assert said.count("Traceback") == 1
         until(lambda: all(map(gone, workers)))
         assert not glob.glob(f"/dev/shm/tn{program.pid:x}-*")
