@@ -20,6 +20,9 @@ class Chart:
     <Chart 'Nothing'; .save('nothing.svg') writes it>
     """
 
+    #: What errors call it.
+    what = "a chart"
+
     def __init__(self, svg: str, title: str = "", stem: str = "chart") -> None:
         self.svg = svg
         self.title = title
@@ -34,7 +37,7 @@ class Chart:
         """
         path = Path(path)
         if path.suffix.lower() != ".svg":
-            raise ValueError(f"cannot save a chart as {str(path)!r}: the suffix must be .svg")
+            raise ValueError(f"cannot save {self.what} as {str(path)!r}: the suffix must be .svg")
         write(path, self.svg.encode())
         return path
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.animate import animate
 from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.dot import Around, to_dot
@@ -263,7 +264,7 @@ class Picture:
             return {"text/plain": f"{self!r}\n{error}"}
 
 
-class Animation:
+class Animation(Chart):
     """A computation step by step. Shows itself in a notebook; `.save("net.svg")` writes it.
 
     Attributes:
@@ -271,28 +272,14 @@ class Animation:
         text: the steps in words, one to a line.
     """
 
+    what = "an animation"
+
     def __init__(self, svg: str, text: str) -> None:
-        self.svg = svg
+        super().__init__(svg, stem="net")
         self.text = text
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to an .svg file, whole or not at all; returns the path.
-
-        Raises:
-            ValueError: another suffix.
-            OSError: the file cannot be written there.
-        """
-        path = Path(path)
-        if path.suffix.lower() != ".svg":
-            raise ValueError(f"cannot save an animation as {str(path)!r}: the suffix must be .svg")
-        write(path, self.svg.encode())
-        return path
-
     def __repr__(self) -> str:
-        return f"<Animation of {len(self.text.splitlines())} lines; .save('net.svg') writes it, .text tells it>"
-
-    def _repr_svg_(self) -> str:
-        return self.svg
+        return f"<Animation of {len(self.text.splitlines())} lines; .save('{self.stem}.svg') writes it, .text tells it>"
 
 
 def _json(picture: Picture) -> str:
