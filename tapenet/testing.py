@@ -17,10 +17,10 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compat.porting import PortingWarning as PortingWarning
 from tapenet.compat.porting import porting as porting
 from tapenet.compiler import agreement
-from tapenet.compiler.symbols import CannotLower
 from tapenet.ops.derived import Derived, pure
 from tapenet.ops.op import Op, Scatter
 from tapenet.ops.registry import Sample
+from tapenet.program.symbols import CannotLower
 
 Array = NDArray[Any]
 

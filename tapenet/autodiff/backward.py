@@ -23,9 +23,9 @@ from tapenet.autodiff.sites import user_site, warn_once
 from tapenet.autodiff.switches import switched
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
 from tapenet.autodiff.timing import MARK
-from tapenet.ops.low import is_inexact
-from tapenet.ops.sequences import refilled
 from tapenet.ops.shapes.basic import alias
+from tapenet.program.low import is_inexact
+from tapenet.program.sequences import refilled
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor

@@ -47,11 +47,11 @@ from tapenet.autodiff.plain import PLAIN, STATIC, is_index, is_static, sequence
 from tapenet.autodiff.tape import Leaf, Node, Output, Parents, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import facts, size_of
-from tapenet.ops.low import INEXACT, LOW, any_low, when_first_met
 from tapenet.ops.op import Op, install_recorder
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import MISSING, OF_UFUNCS, parameters
 from tapenet.ops.tracebacks import hide
+from tapenet.program.low import INEXACT, LOW, any_low, when_first_met
 
 #: Whether calls look for low types. They do once there are any: looking costs a sixth of a small op's call.
 _looks_for_low = False

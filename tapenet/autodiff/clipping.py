@@ -14,8 +14,8 @@ from tapenet.autodiff.parameters import Parameters, named_parameters
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import widened
-from tapenet.ops.reductions.runs import dot
+from tapenet.program.low import widened
+from tapenet.program.runs import dot
 
 
 def clip_grad_norm(params: Parameters, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = True) -> Any:

@@ -18,7 +18,7 @@ from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, Output, Scope, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
-from tapenet.ops.sequences import refilled
+from tapenet.program.sequences import refilled
 
 Array = np.ndarray[Any, Any]
 #: A function of flat lists of tensors.

@@ -22,8 +22,8 @@ from tapenet.autodiff.precision import running_others
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, Leaf, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import is_inexact
 from tapenet.ops.op import op
+from tapenet.program.low import is_inexact
 
 #: One iteration: (carry, slices of xs) -> (carry, ys).
 Step = Callable[[list[Tensor], list[Tensor]], tuple[list[Tensor], list[Tensor]]]

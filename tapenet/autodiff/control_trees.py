@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.sequences import refilled
+from tapenet.program.sequences import refilled
 
 
 class Mismatch(ValueError):

@@ -21,9 +21,9 @@ from tapenet.autodiff.readable import warn_of_number
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import Leaf, Node, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import is_inexact
-from tapenet.ops.sequences import refilled
 from tapenet.ops.tracebacks import boundary
+from tapenet.program.low import is_inexact
+from tapenet.program.sequences import refilled
 
 
 def tree_leaves(tree: Any) -> list[Any]:

@@ -11,9 +11,9 @@ from tapenet.autodiff import rows
 from tapenet.autodiff.rows import Rows
 from tapenet.autodiff.tape import Leaf, Node, Parents
 from tapenet.ops.indexing.basic import scatter_add, scatter_sum
-from tapenet.ops.low import WIDE, is_low, widened
 from tapenet.ops.op import FLAT, Scatter
 from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.program.low import WIDE, is_low, widened
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor

@@ -10,8 +10,8 @@ from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import array_like, holds_tensors, install_maker, install_reader
-from tapenet.ops.low import dtype_of, is_low, meet
 from tapenet.ops.tracebacks import boundary
+from tapenet.program.low import dtype_of, is_low, meet
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.ops.low import dtype_of
+from tapenet.program.low import dtype_of
 
 
 def _given(name: str, result: Any, out: Any) -> Any:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived
-from tapenet.ops.low import dtype_of
 from tapenet.ops.signatures import MISSING, parameters
 from tapenet.ops.torch_names import Spelt, spelt
+from tapenet.program.low import dtype_of
 
 if TYPE_CHECKING:
     from tapenet.ops.op import Op

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.ops.low import dtype_of
+from tapenet.program.low import dtype_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

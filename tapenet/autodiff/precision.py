@@ -5,7 +5,7 @@ arrays, and its rules run on float32 copies again. NumPy has no fast arithmetic 
 time, and gives what hardware with float32 accumulators gives.
 
 The check for low inputs is no part of an op's usual code: it is generated anew with it when the first low array is met
-(`ops.low.meet`).
+(`program.low.meet`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from tapenet.autodiff.switches import _Switch
 from tapenet.autodiff.tape import Node, enter, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import Derived, install_caller
-from tapenet.ops.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
-from tapenet.ops.sequences import refilled
 from tapenet.ops.signatures import by_name, check_keywords
 from tapenet.ops.torch_names import SIZES
 from tapenet.ops.tracebacks import hide
+from tapenet.program.low import WIDE, dtype_of, is_inexact, is_low, meet, rounded, when_first_met, widened
+from tapenet.program.sequences import refilled
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike

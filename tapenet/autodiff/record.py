@@ -21,13 +21,13 @@ from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Tape, Traced, loc
 from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import PICK
 from tapenet.ops.derived import array_like
-from tapenet.ops.low import is_inexact
 from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.registry import is_own
-from tapenet.ops.sequences import refilled
 from tapenet.ops.signatures import MISSING, unexpected
 from tapenet.ops.tracebacks import hidden
+from tapenet.program.low import is_inexact
+from tapenet.program.sequences import refilled
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.

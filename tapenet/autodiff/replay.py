@@ -14,7 +14,7 @@ from tapenet.autodiff.record import explain
 from tapenet.autodiff.tape import CaptureError, Node, Output, Traced
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
-from tapenet.ops.sequences import refilled
+from tapenet.program.sequences import refilled
 
 Array = np.ndarray[Any, Any]
 #: The argument of a random op by which it is given what it drew before.

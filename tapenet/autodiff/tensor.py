@@ -29,8 +29,8 @@ from tapenet.autodiff.rows import RowGradient
 from tapenet.autodiff.sites import user_line, warn_once
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, bump, local, next_number, referred
 from tapenet.ops.indexing.basic import raw_index
-from tapenet.ops.low import is_inexact
 from tapenet.ops.tracebacks import hide
+from tapenet.program.low import is_inexact
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

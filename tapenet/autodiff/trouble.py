@@ -14,7 +14,7 @@ import numpy as np
 
 from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tape import Node, Parents
-from tapenet.ops.low import is_inexact
+from tapenet.program.low import is_inexact
 
 
 class Trouble(NamedTuple):

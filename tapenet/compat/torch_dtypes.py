@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.low import dtype_of
+from tapenet.program.low import dtype_of
 
 bool = np.dtype(np.bool_)
 uint8 = np.dtype(np.uint8)

@@ -20,9 +20,9 @@ from tapenet.autodiff.making import asarray
 from tapenet.autodiff.switches import _Switch, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import random
-from tapenet.ops.low import dtype_of, is_float
 from tapenet.ops.shapes.making import check_device
 from tapenet.ops.tracebacks import boundary
+from tapenet.program.low import dtype_of, is_float
 
 Rng = np.random.Generator | int | None
 

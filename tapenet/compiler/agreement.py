@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tape import CaptureError, Traced
-from tapenet.compiler import interpreter
-from tapenet.compiler.ir import Builder, Input, Program
 from tapenet.compiler.lowering import read
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
-from tapenet.ops.sequences import refilled
+from tapenet.program import interpreter
+from tapenet.program.ir import Builder, Input, Program
+from tapenet.program.sequences import refilled
 
 #: By dtype, what the results may differ by, relative to the largest: sums in another order differ by rounding.
 _ALLOWED = {"f": 1e-4, "F": 1e-4, "d": 1e-10, "D": 1e-10}

@@ -21,14 +21,14 @@ from tapenet.autodiff.switches import lines
 from tapenet.autodiff.tape import CaptureError, Leaf, Node, Traced, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement
-from tapenet.compiler.ir import Input, Program, check, substitute
-from tapenet.compiler.layout import dense_order
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.outside import Contents, Drawn, Reach, Watch, drawn
-from tapenet.compiler.passes import Step, simplify
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Array, Plan, Result, Runner, Target, Variant
 from tapenet.ops.op import Op
+from tapenet.program.ir import Input, Program, check, substitute
+from tapenet.program.layout import dense_order
+from tapenet.program.passes import Step, simplify
 
 #: How the names of attributes begin under which objects keep their compiled methods. No identifiers: nothing clashes.
 SLOT = "<compiled "

@@ -27,18 +27,18 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import CALL, OPEN
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
-from tapenet.compiler.ir import Program
-from tapenet.compiler.primitives import Resized
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Runner, Variant
 from tapenet.native import toolchain
 from tapenet.native.locks import reentrant_lock
 from tapenet.ops.tracebacks import boundary, hide
+from tapenet.program.ir import Program
+from tapenet.program.primitives import Resized
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Where a backend's `build` is. Loaded at first use: one needs a package that may not be there.
-BACKENDS = {"native": "tapenet.compiler.native", "numpy": "tapenet.compiler.numpy_plan"}
+BACKENDS = {"native": "tapenet.program.native", "numpy": "tapenet.program.numpy_plan"}
 #: How many programs are tried before a call is looked at closely.
 _RECENT = 4
 #: Captures run one at a time: they look at state that threads share, and put it back when they fail.

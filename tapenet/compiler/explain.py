@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from tapenet.compiler.ir import Instruction, Program, text
 from tapenet.compiler.lowering import Called
 from tapenet.compiler.outside import MISSING
-from tapenet.compiler.passes import Step
 from tapenet.compiler.signature import Parameters, in_words, shortly
 from tapenet.compiler.variant import Variant
+from tapenet.program.ir import Instruction, Program, text
+from tapenet.program.passes import Step
 
 #: How many values of something that keeps changing are told.
 _SHOWN = 3

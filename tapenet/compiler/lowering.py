@@ -19,9 +19,14 @@ from tapenet.autodiff.record import bind
 from tapenet.autodiff.replay import escaped
 from tapenet.autodiff.tape import CaptureError, Node, Output, Traced, referred
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler import loops as _loops  # noqa: F401  their primitives
-from tapenet.compiler import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
-from tapenet.compiler.ir import (
+from tapenet.compiler.outside import Reach, users
+from tapenet.compiler.stores import Stores
+from tapenet.ops.indexing.basic import assign, host
+from tapenet.ops.op import Op
+from tapenet.ops.random import random_draw
+from tapenet.program import loops as _loops  # noqa: F401  their primitives
+from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program.ir import (
     Builder,
     Constant,
     Host,
@@ -34,16 +39,11 @@ from tapenet.compiler.ir import (
     infer,
     substitute,
 )
-from tapenet.compiler.layout import Order
-from tapenet.compiler.outside import Reach, users
-from tapenet.compiler.passes import simplify
-from tapenet.compiler.primitives import Hole, Spec
-from tapenet.compiler.stores import Stores
-from tapenet.compiler.symbols import CannotLower, Sized, Symbol, array_of, elementwise
-from tapenet.ops.indexing.basic import assign, host
-from tapenet.ops.op import Op
-from tapenet.ops.random import random_draw
-from tapenet.ops.sequences import refilled
+from tapenet.program.layout import Order
+from tapenet.program.passes import simplify
+from tapenet.program.primitives import Hole, Spec
+from tapenet.program.sequences import refilled
+from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of, elementwise
 
 #: What draws are called.
 _DRAWN = "random numbers"

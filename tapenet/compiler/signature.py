@@ -15,8 +15,8 @@ import numpy as np
 from tapenet.autodiff.alike import distinct
 from tapenet.autodiff.tape import Leaf
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.layout import dense_order
-from tapenet.ops.low import is_inexact
+from tapenet.program.layout import dense_order
+from tapenet.program.low import is_inexact
 
 ndarray = np.ndarray
 Array = np.ndarray[Any, Any]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet.autodiff.mutation import share
-from tapenet.compiler.ir import Array
+from tapenet.program.ir import Array
 
 
 class Stores:

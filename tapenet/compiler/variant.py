@@ -18,12 +18,12 @@ import numpy as np
 from tapenet.autodiff import backward, mutation, tape
 from tapenet.autodiff.tape import Leaf, Node, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.ir import Program
-from tapenet.compiler.layout import copied, in_order
 from tapenet.compiler.lowering import Called
 from tapenet.compiler.outside import MISSING, Contents, Place
-from tapenet.compiler.passes import Step
 from tapenet.compiler.signature import Call, is_array
+from tapenet.program.ir import Program
+from tapenet.program.layout import copied, in_order
+from tapenet.program.passes import Step
 
 Array = np.ndarray[Any, Any]
 #: What the code of a call gives when its program is not for these arguments, or not for the state there is now.
@@ -34,7 +34,7 @@ Target = Leaf | int
 #: `checks`, true where it returns NotImplemented for arrays that it does not take, having done nothing; `call`, a
 #: quicker way to call it; a method `refresh`, which finds the memory of all references anew and gives False where
 #: that lies in another way, so that the program must not be run; and `groups`, which says what runs in one go
-#: (`compiler.groups`).
+#: (`program.groups`).
 Runner = Callable[..., Any]
 
 _number = itertools.count(1)

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NoReturn, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.ops.low import dtype_of
+from tapenet.program.low import dtype_of
 
 #: What the format calls the dtypes that are written.
 NAMES = {

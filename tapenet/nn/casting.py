@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.tape import local
-from tapenet.ops.low import is_float, is_low
+from tapenet.program.low import is_float, is_low
 
 
 def here() -> str:

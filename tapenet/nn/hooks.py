@@ -22,7 +22,7 @@ from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.tape import bump, local, next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
-from tapenet.ops.sequences import refilled
+from tapenet.program.sequences import refilled
 
 if TYPE_CHECKING:
     from tapenet.nn.module import Module

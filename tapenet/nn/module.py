@@ -33,9 +33,9 @@ from tapenet.nn.showing import bundle, note
 from tapenet.nn.state import LoadReport, StateHooks, collect, load
 from tapenet.nn.tree import Tree, walk
 from tapenet.nn.words import described
-from tapenet.ops.low import dtype_of, is_float, meet
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.tracebacks import boundary, hide
+from tapenet.program.low import dtype_of, is_float, meet
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64

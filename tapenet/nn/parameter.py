@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from tapenet.autodiff.making import tensor
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import dtype_of
+from tapenet.program.low import dtype_of
 
 FLOAT = np.dtype(np.float32)
 

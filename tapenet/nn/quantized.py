@@ -15,6 +15,7 @@ from tapenet.nn.casting import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Buffer
 from tapenet.ops.layers.quantized import quantized_weight
+from tapenet.program import low
 
 
 class Linear(Module):
@@ -56,11 +57,11 @@ class Linear(Module):
             ValueError: the weight holds nan or infinity.
         """
         made = cls(layer.in_features, layer.out_features, layer.bias is not None)
-        weight = ops.low.widened(layer.weight.numpy())
+        weight = low.widened(layer.weight.numpy())
         integers, scale = quantized_weight(np.ascontiguousarray(weight))
         made.weight = Buffer(integers)
         made.scale = Buffer(scale)
-        made.bias = None if layer.bias is None else Buffer(ops.low.widened(layer.bias.numpy()))
+        made.bias = None if layer.bias is None else Buffer(low.widened(layer.bias.numpy()))
         made.training = layer.training
         return made
 

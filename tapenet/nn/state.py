@@ -12,7 +12,7 @@ from tapenet.autodiff.tape import next_number
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.parameter import is_lazy
 from tapenet.nn.tree import Tree, walk
-from tapenet.ops.low import as_array
+from tapenet.program.low import as_array
 
 if TYPE_CHECKING:
     from tapenet.nn.module import Module

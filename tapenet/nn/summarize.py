@@ -16,9 +16,9 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.parameter import FLOAT
 from tapenet.nn.tree import Tree
 from tapenet.ops import random
-from tapenet.ops.low import is_float
 from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes
+from tapenet.program.low import is_float
 
 if TYPE_CHECKING:
     from tapenet.nn.module import Module

@@ -17,7 +17,6 @@ import numpy as np
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.later import stands_for
 from tapenet.ops.registry import (
-    ELEMENTWISE,
     Refused,
     Samples,
     is_own,
@@ -28,6 +27,7 @@ from tapenet.ops.registry import (
     ufunc_name,
 )
 from tapenet.ops.tracebacks import hide
+from tapenet.program import primitives
 
 Rule = Callable[..., Any]
 
@@ -236,7 +236,7 @@ class Op:
         if self.lower is None or callable(self.lower):
             return
         count = len(self.inputs)
-        fitting = ELEMENTWISE.get(count, ())
+        fitting = primitives.NAMES.get(count, ())
         if self.lower not in fitting:
             plural = "" if count == 1 else "s"
             raise TypeError(

@@ -29,22 +29,6 @@ Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
 registry: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 #: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
 numpy_functions: dict[Any, Callable[..., Any]] = {}
-#: The elementwise primitives that compiled programs are made of, which `lower=` may name, by how many arguments they take.
-#: Most are NumPy's ufuncs.
-ELEMENTWISE: dict[int, tuple[str, ...]] = {
-    1: (
-        "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf",
-        "erfc", "exp", "exp2", "expm1", "fabs", "floor", "invert", "isfinite", "isinf", "isnan", "log", "log10", "log1p",
-        "log2", "logical_not", "negative", "positive", "reciprocal", "rint", "sign", "signbit", "sin", "sinh", "sqrt",
-        "square", "tan", "tanh", "trunc",
-    ),
-    2: (
-        "add", "arctan2", "bitwise_and", "bitwise_or", "bitwise_xor", "copysign", "divide", "equal", "floor_divide", "fmax",
-        "fmin", "fmod", "greater", "greater_equal", "hypot", "less", "less_equal", "logaddexp", "logical_and", "logical_or",
-        "logical_xor", "maximum", "minimum", "multiply", "not_equal", "power", "remainder", "subtract", "zmul",
-    ),
-    3: ("where",),
-}  # fmt: skip
 
 
 def numpy_name(function: Any) -> str:

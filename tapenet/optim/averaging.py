@@ -16,8 +16,8 @@ from tapenet.autodiff.parameters import Parameters, named_parameters
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import WIDE, is_inexact, is_low
 from tapenet.optim.groups import check_range
+from tapenet.program.low import WIDE, is_inexact, is_low
 
 
 class Averaged:

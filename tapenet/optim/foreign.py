@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tapenet.ops.low import as_array
 from tapenet.optim.storage import Slot
 from tapenet.optim.torch_options import SWITCHES
+from tapenet.program.low import as_array
 
 #: Options that only say how PyTorch computes a step, and the bounds that its `OneCycleLR` and `CyclicLR` keep in groups.
 _SKIPPED = SWITCHES | {"max_lr", "min_lr", "max_momentum", "base_momentum"}

@@ -11,7 +11,7 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError, bump, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import is_low
+from tapenet.program.low import is_low
 
 #: Parameters, under "params", and the options that hold for them.
 Group = dict[str, Any]

@@ -14,9 +14,9 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.parameters import Parameters, named_parameters
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import WIDE, is_low, rounded, widened
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import arranged
+from tapenet.program.low import WIDE, is_low, rounded, widened
 
 
 class MasterWeights:

@@ -12,7 +12,7 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.clipping import scale_gradient
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError
-from tapenet.ops.low import WIDE, is_low
+from tapenet.program.low import WIDE, is_low
 
 #: What an optimizer's gradients were found to be since the last `update`.
 _FINITE, _NOT_FINITE, _STEPPED = "finite", "not finite", "stepped"

@@ -14,9 +14,9 @@ import numpy as np
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled, CompileWarning
 from tapenet.metrics import resolve
-from tapenet.ops.low import dtype_of
 from tapenet.ops.sites import user_site
 from tapenet.optim.scaling import GradScaler
+from tapenet.program.low import dtype_of
 from tapenet.training.arguments import (
     bind,
     callbacks_of,

@@ -18,9 +18,9 @@ from tapenet.drawing import draw
 from tapenet.drawing.picture import Picture
 from tapenet.nn import Module, Sequential, Summary, summary
 from tapenet.nn.showing import inputs_like_before
-from tapenet.ops.low import is_float
 from tapenet.ops.sites import user_site
 from tapenet.optim import SGD, Schedule
+from tapenet.program.low import is_float
 from tapenet.training.arguments import bind, check_loss, check_optimizer
 from tapenet.training.batches import as_tensors
 from tapenet.training.evaluation import evaluate, predict

@@ -18,7 +18,7 @@ import pytest
 
 import tapenet as tn
 from tapenet.autodiff import elsewhere
-from tapenet.ops.low import dtype_of
+from tapenet.program.low import dtype_of
 
 
 def leaf(values: Any, dtype: Any = None) -> tn.Tensor:

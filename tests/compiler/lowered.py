@@ -10,9 +10,9 @@ import numpy as np
 from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.capture import Argument
-from tapenet.compiler.ir import Program, check
 from tapenet.compiler.lowering import Lowered, lower
-from tapenet.compiler.passes import simplify
+from tapenet.program.ir import Program, check
+from tapenet.program.passes import simplify
 
 
 def lowered(function: Callable[..., Any], *arrays: Any) -> Lowered:

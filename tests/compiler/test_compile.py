@@ -26,7 +26,7 @@ from tapenet import nn, optim
 from tapenet.__main__ import main
 from tapenet.compiler.compile import Compiled
 from tapenet.native import toolchain
-from tests.compiler.backends import Compile, backends, compiled
+from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
 

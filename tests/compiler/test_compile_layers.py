@@ -12,8 +12,8 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.nn.utils import parametrizations
-from tests.compiler.backends import Compile, backends, compiled
 from tests.optim.test_capture import MAKERS, parameters
+from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
 

@@ -21,7 +21,7 @@ from tapenet import nn, optim
 from tapenet.autodiff.tape import local
 from tapenet.kernels import threads
 from tapenet.ops import random as draws
-from tests.compiler.backends import Compile, backends, compiled
+from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
 

@@ -14,7 +14,7 @@ import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.autodiff.functions import tree_leaves
 from tapenet.compiler.compile import CompileWarning
-from tests.compiler.backends import Compile, backends, compiled
+from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
 

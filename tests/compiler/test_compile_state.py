@@ -16,7 +16,7 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.autodiff import tape
-from tests.compiler.backends import Compile, backends, compiled
+from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
 

@@ -16,7 +16,7 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.compiler.compile import Compiled
-from tapenet.compiler.fusion import Kernel
+from tapenet.program.fusion import Kernel
 
 R = np.random.default_rng(0)
 

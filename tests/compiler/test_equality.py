@@ -20,13 +20,13 @@ import tapenet as tn
 from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.functions import tree_leaves, tree_map
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler import numpy_plan, numpy_plan_blocks, numpy_plan_statements
-from tapenet.compiler.ir import Program, check
 from tapenet.compiler.lowering import Lowered, lower
-from tapenet.compiler.passes import simplify
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
+from tapenet.program import numpy_plan, numpy_plan_blocks, numpy_plan_statements
+from tapenet.program.ir import Program, check
+from tapenet.program.passes import simplify
 from tests import NUMPY
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}
@@ -45,7 +45,7 @@ def blocks(program: Program) -> Callable[..., Any]:
 def native(program: Program) -> Callable[..., Any]:
     """Machine code, where llvmlite is installed."""
     pytest.importorskip("llvmlite")
-    made: Callable[..., Any] = importlib.import_module("tapenet.compiler.native").build(program)
+    made: Callable[..., Any] = importlib.import_module("tapenet.program.native").build(program)
     return made
 
 

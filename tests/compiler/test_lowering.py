@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.compiler.ir import Program, Reference, check
 from tapenet.compiler.lowering import turn_by_turn
-from tests.compiler.backends import Compile, backends, compiled
-from tests.compiler.evaluate import evaluate
+from tapenet.program.ir import Program, Reference, check
 from tests.compiler.lowered import lowered, program_of, reasons
-from tests.compiler.passes.programs import names
+from tests.program.backends import Compile, backends, compiled
+from tests.program.evaluate import evaluate
+from tests.program.passes.programs import names
 
 __all__ = ["compiled"]  # a fixture
 

@@ -16,14 +16,14 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
 from tapenet.compiler.compile import Compiled
-from tapenet.compiler.groups import Groups, arranged, single, traffic
-from tapenet.compiler.ir import Instruction, Program, names, statement
 from tapenet.drawing.forms.dot import to_dot
 from tapenet.drawing.forms.render import render
 from tapenet.drawing.model import Drawing, Vertex
 from tapenet.drawing.passes.folding import fold
 from tapenet.drawing.sources.program import STAGES, caption_of, of_compiled
-from tests.compiler.backends import Compile, backends, compiled
+from tapenet.program.groups import Groups, arranged, single, traffic
+from tapenet.program.ir import Instruction, Program, names, statement
+from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture
 

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 import tapenet as tn
 from tapenet import files, nn, optim
 from tapenet.files.safetensors import NAMES
-from tapenet.ops.low import dtype_of
+from tapenet.program.low import dtype_of
 
 
 def _same(a: Any, b: Any) -> bool:

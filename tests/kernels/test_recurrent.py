@@ -15,7 +15,7 @@ from tests.kernels import beside
 
 pytest.importorskip("llvmlite")
 
-from tapenet.compiler.native import calls
+from tapenet.program.native import calls
 
 R = np.random.default_rng(0)
 KERNELS = importlib.import_module("tapenet.kernels.recurrent")

@@ -10,8 +10,8 @@ import pytest
 import tapenet as tn
 import tapenet.ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.low import is_float
 from tapenet.ops.registry import registry
+from tapenet.program.low import is_float
 from tapenet.testing import tree_leaves, tree_map
 
 ml_dtypes = pytest.importorskip("ml_dtypes")

@@ -12,8 +12,8 @@ import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels
 from tapenet.testing import check_grads
-from tests.compiler.backends import Compile, backends, compiled  # noqa: F401
 from tests.kernels.beside import lift
+from tests.program.backends import Compile, backends, compiled  # noqa: F401
 
 
 def leaf(values: Any, dtype: Any = np.float64) -> tn.Tensor:

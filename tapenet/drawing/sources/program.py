@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 
 from tapenet.compiler.compile import Compiled
 from tapenet.compiler.explain import size_in_words
-from tapenet.compiler.fusion import source
-from tapenet.compiler.groups import Groups, arranged, single, traffic
-from tapenet.compiler.ir import Constant, Host, Instruction, Program, Reference, Result, Value, names, statement
 from tapenet.compiler.variant import Variant
 from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
 from tapenet.drawing.sources import program_labels as labels
@@ -19,6 +16,9 @@ from tapenet.drawing.sources.formulas import formula
 from tapenet.drawing.sources.labels import value_of, words
 from tapenet.drawing.sources.program_names import Names
 from tapenet.ops.op import Op
+from tapenet.program.fusion import source
+from tapenet.program.groups import Groups, arranged, single, traffic
+from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Result, Value, names, statement
 
 #: The stages that a program can be drawn at, with what to call them.
 STAGES = {"captured": "as captured", "optimized": "after all passes", "fused": "as it runs"}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from tapenet import ops
-from tapenet.compiler.ir import Constant, Instruction, Value
-from tapenet.compiler.primitives import filled, numpy_slices
 from tapenet.drawing.sources.labels import called, short_dtype, words
 from tapenet.ops.op import Op
 from tapenet.ops.shapes.basic import axis_words
+from tapenet.program.ir import Constant, Instruction, Value
+from tapenet.program.primitives import filled, numpy_slices
 
 #: Stands in a label for an array, which has an edge.
 ARRAY = "·"

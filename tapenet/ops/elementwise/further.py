@@ -20,9 +20,9 @@ from tapenet.ops.elementwise.basic import (
 )
 from tapenet.ops.elementwise.blocks import BLOCK, blockwise
 from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
-from tapenet.ops.low import WIDE, is_float, is_low
 from tapenet.ops.op import FLAT, Op, Rule, flat, op
 from tapenet.ops.registry import sample
+from tapenet.program.low import WIDE, is_float, is_low
 
 
 def _doc(summary: str, arguments: str, returns: str, example: str) -> str:

@@ -15,8 +15,8 @@ from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import kept_shape, spread
 from tapenet.ops.reductions.common import conjugate
-from tapenet.ops.reductions.runs import dot
 from tapenet.ops.registry import sample
+from tapenet.program.runs import dot
 
 
 def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any) -> Any:

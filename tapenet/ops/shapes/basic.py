@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.low import dtype_of, meet
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import answer, sample
+from tapenet.program.low import dtype_of, meet
 
 
 def axis_words(axis: Any) -> str:

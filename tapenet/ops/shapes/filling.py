@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived, holds_tensors, made
-from tapenet.ops.low import dtype_of
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 from tapenet.ops.shapes.making import as_tensor, check_device
+from tapenet.program.low import dtype_of
 
 # -- in the shape of another --------------------------------------------------------------------------------------
 

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived, holds_tensors, made
-from tapenet.ops.low import dtype_of
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.joining import at_least
+from tapenet.program.low import dtype_of
 
 
 def _laid_out(a: Any, order: str) -> Any:

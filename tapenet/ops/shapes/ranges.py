@@ -11,11 +11,11 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, is_tensor, made
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.low import dtype_of
 from tapenet.ops.op import Op, called, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 from tapenet.ops.shapes.making import check_device
+from tapenet.program.low import dtype_of
 
 #: Types of numbers that leave the dtype to the arrays.
 _PLAIN = (bool, int, float, complex)

@@ -9,13 +9,13 @@ import numpy as np
 
 from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.reductions.runs import dot
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.rules.common import check_not_negative, decoupled, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped
 from tapenet.optim.whole import Array, Shape, WholeOptimizer
+from tapenet.program.runs import dot
 
 
 class Adafactor(WholeOptimizer):

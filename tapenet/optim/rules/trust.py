@@ -9,7 +9,6 @@ import numpy as np
 
 from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.reductions.runs import dot
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
 from tapenet.optim.rules.common import (
@@ -22,6 +21,7 @@ from tapenet.optim.rules.common import (
 )
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole import Array, WholeOptimizer, blocks, flattened
+from tapenet.program.runs import dot
 
 
 def _norm(x: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.reductions.runs import row_dots, row_sums
+from tapenet.program.runs import row_dots, row_sums
 
 #: Below this many elements NumPy's reduce is as fast.
 _MANY = 1 << 12

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.reductions.basic import sum as _sum
-from tapenet.ops.reductions.runs import dot
 from tapenet.ops.registry import sample
 from tapenet.ops.sites import warn_once
+from tapenet.program.runs import dot
 
 _REDUCTIONS = ("mean", "sum", "none")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.reductions.runs import row_dots
+from tapenet.program.runs import row_dots
 
 #: Elements of a block: a few arrays of that size fit the last cache. Fewer would be nearer, but are more calls.
 BLOCK = 1 << 19

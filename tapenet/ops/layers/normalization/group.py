@@ -17,9 +17,9 @@ from tapenet.ops.layers.normalization import machine
 from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, row_products, usable
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
-from tapenet.ops.reductions.runs import column_dots, column_sums, row_sums
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import floats
+from tapenet.program.runs import column_dots, column_sums, row_sums
 
 Ints = tuple[int, ...]
 #: Elements of a run of memory that a number by sample is repeated for.

@@ -21,9 +21,9 @@ from tapenet.ops.layers.normalization.common import (
 )
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
-from tapenet.ops.reductions.runs import column_sums, row_sums
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import floats
+from tapenet.program.runs import column_sums, row_sums
 
 
 def _trailing(normalized_shape: Any) -> tuple[int, ...]:

@@ -1,5 +1,0 @@
-"""The native backend: a program as machine code, made with LLVM through llvmlite."""
-
-from tapenet.compiler.native.runner import Runner, build
-
-__all__ = ["Runner", "build"]

@@ -1,0 +1,368 @@
+"""Fusion: elementwise runs, broadcasts and reductions that walk over the same elements become one kernel.
+
+A kernel walks over a domain, a shape. Its members are elementwise instructions and reductions over it. Where a
+reduction over the last axes is used inside the same kernel (a softmax's maximum and sum, a normalisation's mean and
+variance), the domain is split into rows: for each row there are phases, one loop over the row each, and between them
+what is computed once per row.
+
+Two steps. Backwards: an instruction joins the kernel of its earliest user if it fits there, so cheap expressions land
+where they are needed and never in memory. Forwards: a kernel is merged into an earlier one that computes what it reads,
+if all else it reads is there by then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+
+from tapenet.program.ir import Instruction, Program, Result, Value
+from tapenet.program.layout import Layouts, Place, Strides, alike
+
+#: The weight of one kernel, at most: beyond, registers and compile time suffer.
+LIMIT = 120
+#: A sum over more elements is a kernel that ends with it; of fewer, what is computed of the sum is part of the kernel.
+SMALL = 4096
+
+
+class Kernel:
+    """Instructions that run in one pass over a domain.
+
+    Attributes:
+        domain: the shape walked over.
+        split: how many leading axes are rows, where phases are needed; None where one loop nest does.
+        members: the instructions, in program order.
+        rows: those among them that are computed once per row.
+    """
+
+    def __init__(self, domain: tuple[int, ...]) -> None:
+        self.domain = domain
+        self.split: int | None = None
+        self.members: list[Instruction] = []
+        self.rows: set[Instruction] = set()
+
+    @property
+    def row_shape(self) -> tuple[int, ...]:
+        assert self.split is not None
+        return self.domain[: self.split]
+
+    def results(self) -> Iterator[Result]:
+        for member in self.members:
+            yield from member.results
+
+    def phases(self) -> dict[Instruction, int]:
+        """For each member the phase in which it is ready: full elementwise instructions are computed in that phase,
+        those of a row before its loop, and a row's reductions are ready for the phase after the one they run in."""
+        inside = set(self.members)
+        ready: dict[Instruction, int] = {}
+        for member in self.members:
+            phase = 0
+            for arg in member.args:
+                maker = source(arg)
+                if maker in inside:
+                    phase = max(phase, ready[maker])
+            if member.kind == "reduction" and self.split is not None and self.is_row_reduction(member):
+                phase += 1
+            ready[member] = phase
+        return ready
+
+    def is_row_reduction(self, member: Instruction) -> bool:
+        """Whether a reduction takes in exactly the axes of a row, so that its result may be used in the kernel."""
+        return (
+            self.split is not None
+            and member not in self.rows
+            and member.kind == "reduction"
+            and member.params["axes"] == tuple(range(self.split, len(self.domain)))
+        )
+
+
+def source(value: Value) -> Instruction | None:
+    """The instruction behind a value, through views."""
+    while isinstance(value, Result):
+        if value.instruction.kind != "view":
+            return value.instruction
+        value = value.instruction.args[0]
+    return None
+
+
+#: A kernel, or an instruction that is run by itself.
+Entry = Kernel | Instruction
+#: How much code an instruction is.
+Weight = Callable[[Instruction], float]
+
+
+class Fusion:
+    """The work of fusing one program."""
+
+    def __init__(self, program: Program, layouts: Layouts, fusible: set[Instruction], weight: Weight) -> None:
+        self.program = program
+        self.layouts = layouts
+        self.fusible = fusible
+        self.weight = weight
+        #: Users of each instruction's results, through views.
+        self.users: dict[Instruction, list[Instruction]] = {}
+        for instruction in program.body:
+            if instruction.kind == "view":
+                continue
+            for arg in dict.fromkeys(instruction.args):
+                maker = source(arg)
+                if maker is not None:
+                    self.users.setdefault(maker, []).append(instruction)
+
+    def run(self) -> list[Entry]:
+        """The program's entries in the order in which they run."""
+        return self._forwards(self._numbers_first(self._backwards()))
+
+    def _numbers_first(self, entries: list[Entry]) -> list[Entry]:
+        """What is computed of single numbers from outside goes ahead of all else, so that it stands in no kernel's way
+        to another."""
+        early: set[Instruction] = set()
+        ahead: list[Entry] = []
+        rest: list[Entry] = []
+        for entry in entries:
+            if isinstance(entry, Kernel) and entry.domain == ():
+                makers = {source(a) for m in entry.members for a in m.args} - set(entry.members) - {None}
+                if makers <= early:
+                    early.update(entry.members)
+                    ahead.append(entry)
+                    continue
+            rest.append(entry)
+        return ahead + rest
+
+    def _weight(self, kernel: Kernel) -> float:
+        return sum(map(self.weight, kernel.members))
+
+    # -- backwards -----------------------------------------------------------------------------------------------
+
+    def _backwards(self) -> list[Entry]:
+        entries: list[Entry] = []  # the latest first
+        place: dict[Instruction, int] = {}
+        for instruction in reversed(self.program.body):
+            if instruction.kind == "view":
+                continue
+            users = self.users.get(instruction, ())
+            if instruction in self.fusible and users:
+                earliest = max(place[u] for u in users)
+                kernel = entries[earliest]
+                if isinstance(kernel, Kernel) and self._pull(kernel, instruction):
+                    place[instruction] = earliest
+                    continue
+            entry: Entry = instruction
+            if instruction in self.fusible:
+                entry = Kernel(_domain(instruction))
+                entry.members.append(instruction)
+            place[instruction] = len(entries)
+            entries.append(entry)
+        entries.reverse()
+        for entry in entries:
+            if isinstance(entry, Kernel):
+                entry.members.reverse()  # they were found latest first
+        return entries
+
+    def _pull(self, kernel: Kernel, instruction: Instruction) -> bool:
+        """Let a kernel compute an instruction that some of its members use, if it fits."""
+        if self._weight(kernel) + self.weight(instruction) > LIMIT:
+            return False
+        users = [m for m in self.users[instruction] if m in kernel.members]
+        domain = _domain(instruction)
+        (result,) = instruction.results
+        if instruction.kind == "reduction":
+            axes = instruction.params["axes"]
+            split = len(domain) - len(axes)
+            if split == 0 and math.prod(domain) > SMALL:
+                return False  # nothing is gained, and threads could not share it
+            if axes != tuple(range(split, len(domain))):
+                return False  # a column's sum is there only when all rows are done
+            if self._rows_innermost(instruction.args, domain, split):
+                return False
+            if domain == kernel.domain and kernel.split in (None, split):
+                if not all(self._reads_own_row(kernel, m, result, split) for m in users):
+                    return False
+                kernel.split = split
+                kernel.members.append(instruction)
+                return True
+            if kernel.split is None and _unpadded(kernel.domain, split) == result.shape:
+                # The kernel works on what is one number per row: it becomes the row part of a wider one.
+                if not all(self._same_elements(m, result, result.shape) for m in users):
+                    return False
+                if any(m.kind == "reduction" for m in kernel.members):
+                    return False
+                kernel.domain, kernel.split = domain, split
+                kernel.rows.update(kernel.members)
+                kernel.members.append(instruction)
+                return True
+            return False
+        if domain == kernel.domain and not all(m in kernel.rows for m in users):
+            if any(m in kernel.rows for m in users) or not all(self._reads_full(m, result, domain) for m in users):
+                return False
+            kernel.members.append(instruction)
+            return True
+        split = kernel.split or _rows_of(result.shape)
+        rows = kernel.domain[:split]
+        if kernel.split in (None, split) and 0 < split < len(kernel.domain) and _unpadded(result.shape, split) == rows:
+            if not all(self._reads_own_row(kernel, m, result, split) for m in users):
+                return False
+            if kernel.split is None and any(self._rows_innermost(m.args, kernel.domain, split) for m in users):
+                return False
+            kernel.split = split
+            kernel.members.append(instruction)
+            kernel.rows.add(instruction)
+            return True
+        if kernel.split == 0 and result.size == 1 and all(m in kernel.rows for m in users):
+            kernel.members.append(instruction)
+            kernel.rows.add(instruction)
+            return True
+        return False
+
+    def _rows_innermost(self, values: Iterable[Value], domain: tuple[int, ...], split: int) -> bool:
+        """Whether neighbours in memory are of different rows, as where samples are innermost. Row by row is the wrong way
+        through such arrays: sums over all of them at once, pass after pass, are many times quicker."""
+        for value in values:
+            steps = self.layouts[value].strides if value.shape == domain else ()
+            lengths = [(abs(step), axis) for axis, step in enumerate(steps) if step and domain[axis] > 1]
+            if lengths and min(lengths)[1] < split:
+                return True
+        return False
+
+    def _reads(self, user: Instruction, result: Result) -> Iterator[tuple[Value, Place]]:
+        """The arguments of a user that show a result, with where they are in its memory, were it dense."""
+        for arg in user.args:
+            if source(arg) is result.instruction:
+                yield arg, self.layouts[arg]
+
+    def _reads_full(self, user: Instruction, result: Result, domain: tuple[int, ...]) -> bool:
+        """Whether a user reads of a result just the element it is at."""
+        return all(arg is result for arg, _ in self._reads(user, result)) and result.shape == domain
+
+    def _reads_own_row(self, kernel: Kernel, user: Instruction, result: Result, split: int) -> bool:
+        """Whether a user reads, of what is computed once per row, the number of the row it is in."""
+        if user in kernel.rows:
+            return self._same_elements(user, result, kernel.domain[:split])
+        return self._reads_row(user, result, kernel.domain, split)
+
+    def _same_elements(self, user: Instruction, result: Result, rows: tuple[int, ...]) -> bool:
+        """Whether a user that is computed per row reads the same row's element, whatever axes of length one it has."""
+        own = self.layouts[result].strides
+        for arg, place in self._reads(user, result):
+            if place.offset or _unpadded(arg.shape, len(rows)) != rows:
+                return False
+            if not alike(rows, place.strides, own):
+                return False
+        return True
+
+    def _reads_row(self, user: Instruction, result: Result, domain: tuple[int, ...], split: int) -> bool:
+        """Whether a user, at an element of the domain, reads the row's element of a result."""
+        rows = domain[:split]
+        own = self.layouts[result].strides
+        for arg, place in self._reads(user, result):
+            strides = aligned(arg.shape, place.strides, domain)
+            if place.offset or strides is None or any(strides[split:]) or not alike(rows, strides, own):
+                return False
+        return True
+
+    # -- forwards ------------------------------------------------------------------------------------------------
+
+    def _forwards(self, entries: list[Entry]) -> list[Entry]:
+        where: dict[Instruction, int] = {}
+        kept: list[Entry | None] = list(entries)
+        for i, entry in enumerate(entries):
+            if isinstance(entry, Kernel):
+                target = self._target(entry, kept, where)
+                if target is not None:
+                    into = kept[target]
+                    assert isinstance(into, Kernel)
+                    into.members += entry.members
+                    into.rows |= entry.rows
+                    into.split = entry.split if into.split is None else into.split
+                    where.update(dict.fromkeys(entry.members, target))
+                    kept[i] = None
+                    continue
+                where.update(dict.fromkeys(entry.members, i))
+            else:
+                where[entry] = i
+        return [entry for entry in kept if entry is not None]
+
+    def _target(self, kernel: Kernel, entries: list[Entry | None], where: dict[Instruction, int]) -> int | None:
+        """The earlier kernel that this one can be part of, if there is one that computes what it reads."""
+        inside = set(kernel.members)
+        makers: dict[Instruction, None] = {}
+        for member in kernel.members:
+            for arg in member.args:
+                maker = source(arg)
+                if maker is not None and maker not in inside:
+                    makers[maker] = None
+        if not makers:
+            return None
+        latest = max(where[m] for m in makers)
+        into = entries[latest]
+        if not isinstance(into, Kernel) or into.domain != kernel.domain:
+            return None
+        if into.split is not None and kernel.split is not None and into.split != kernel.split:
+            return None
+        if self._weight(into) + self._weight(kernel) > LIMIT:
+            return None
+        if (into.split is None) != (kernel.split is None) and (into.split == 0 or kernel.split == 0):
+            return None  # whole arrays in phases: nothing is gained
+        for maker in makers:
+            if where[maker] != latest:
+                continue
+            if maker.kind == "reduction" or maker in into.rows:
+                return None
+            (result,) = maker.results
+            for member in kernel.members:
+                if member in kernel.rows and any(source(a) is maker for a in member.args):
+                    return None
+                if not self._reads_full(member, result, kernel.domain):
+                    return None
+        return latest
+
+
+def _domain(instruction: Instruction) -> tuple[int, ...]:
+    """The shape an instruction walks over."""
+    value: Value = instruction.args[0] if instruction.kind == "reduction" else instruction.results[0]
+    return value.shape
+
+
+def _unpadded(shape: tuple[int, ...], count: int) -> tuple[int, ...] | None:
+    """A shape with its trailing axes of length one beyond the first `count` axes taken off; None if there are others."""
+    return shape[:count] if all(n == 1 for n in shape[count:]) else None
+
+
+def _rows_of(shape: tuple[int, ...]) -> int:
+    """How many axes a shape has without its trailing axes of length one."""
+    count = len(shape)
+    while count and shape[count - 1] == 1:
+        count -= 1
+    return count
+
+
+def aligned(shape: tuple[int, ...], strides: Strides, domain: tuple[int, ...]) -> Strides | None:
+    """Strides by the axes of a domain, 0 where a shape is broadcast to it; None if it does not broadcast."""
+    lead = len(domain) - len(shape)
+    if lead < 0:
+        return None
+    found = [0] * lead
+    for n, stride, length in zip(shape, strides, domain[lead:], strict=True):
+        if n == length:
+            found.append(stride if n > 1 else 0)
+        elif n == 1:
+            found.append(0)
+        else:
+            return None
+    return tuple(found)
+
+
+def fuse(
+    program: Program, layouts: Layouts, fusible: set[Instruction], weight: Weight = lambda instruction: 1.0
+) -> list[Entry]:
+    """Group a program's instructions into kernels; views disappear.
+
+    Args:
+        program: a program whose views are all expressible by strides.
+        layouts: where its values lie.
+        fusible: the elementwise instructions and reductions that a kernel can contain.
+        weight: how much code an instruction is, beside an addition.
+    """
+    return Fusion(program, layouts, fusible, weight).run()
+
+
+__all__ = ["Entry", "Kernel", "aligned", "fuse", "source"]

@@ -1,0 +1,437 @@
+"""The program: a typed linear intermediate representation in static single assignment form.
+
+A program is a list of instructions over values of known shape and dtype. Nothing in it is changed in place: what a
+step writes to parameters and state is a list of (reference, value) pairs, stored when the program has run. So a pass
+may drop, merge and reorder instructions as long as each value is computed before it is used; only instructions with
+an effect (calls of ops that draw random numbers or ask the host) keep their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.program.primitives import PRIMITIVES, Spec, loop_dtypes
+
+Shape = tuple[int, ...]
+Array = np.ndarray[Any, Any]
+
+
+class ProgramError(RuntimeError):
+    """A program that is not well formed: a defect of a pass, never of the user."""
+
+
+class Value:
+    """Something a program computes with. Where it comes from is its class."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self, shape: Shape, dtype: np.dtype[Any]) -> None:
+        self.shape = shape
+        self.dtype = dtype
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for n in self.shape:
+            size *= n
+        return size
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def spec(self) -> str:
+        """Dtype and shape, as text."""
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+
+class Input(Value):
+    """An argument, given anew at each call. It is dense in memory; `order` are its axes from the slowest there to the
+    fastest, None for the usual order."""
+
+    __slots__ = ("order",)
+
+    def __init__(self, shape: Shape, dtype: np.dtype[Any], order: tuple[int, ...] | None = None) -> None:
+        super().__init__(shape, dtype)
+        self.order = order
+
+
+class Reference(Value):
+    """A tensor from outside (a parameter, a buffer, optimizer state), read where it is at each call."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Any) -> None:
+        super().__init__(tensor._data.shape, tensor._data.dtype)
+        self.tensor = tensor
+
+
+class Constant(Value):
+    """An array known when the program is made."""
+
+    __slots__ = ("array",)
+
+    def __init__(self, array: Any) -> None:
+        self.array: Array = np.asarray(array)
+        super().__init__(self.array.shape, self.array.dtype)
+
+
+class Host(Value):
+    """An array that the host program computes anew at the beginning of each call: a learning rate, random draws.
+
+    Attributes:
+        evaluate: gives it.
+        title: what to call it; of a vector of numbers that have names, these, separated by commas.
+    """
+
+    __slots__ = ("evaluate", "title")
+
+    def __init__(self, shape: Shape, dtype: np.dtype[Any], evaluate: Callable[[], Any], title: str = "") -> None:
+        super().__init__(shape, dtype)
+        self.evaluate = evaluate
+        self.title = title
+
+
+class Result(Value):
+    """What an instruction computes."""
+
+    __slots__ = ("instruction",)
+
+    instruction: Instruction
+
+
+class Instruction:
+    """One primitive applied to values. `line` is the line of the user's code that it comes from, for errors."""
+
+    __slots__ = ("args", "line", "name", "params", "results")
+
+    def __init__(
+        self, name: str, args: Iterable[Value], params: dict[str, Any], specs: Iterable[Spec], line: str = ""
+    ) -> None:
+        self.name = name
+        self.args = tuple(args)
+        self.params = params
+        self.line = line
+        results = []
+        for shape, dtype in specs:
+            result = Result(shape, dtype)
+            result.instruction = self
+            results.append(result)
+        self.results = tuple(results)
+
+    @property
+    def kind(self) -> str:
+        """One of elementwise, reduction, view, product, movement, control and call."""
+        return PRIMITIVES[self.name].kind
+
+    @property
+    def effect(self) -> bool:
+        """Whether it must run at each call and in order, whoever needs its results."""
+        return bool(self.params.get("effect"))
+
+    @property
+    def stays(self) -> bool:
+        """Whether it must run at each call: it has an effect, or values say how many elements it gives, and the program
+        holds for that number, which the function may have read without any of them."""
+        return self.effect or bool(self.params.get("sized"))
+
+
+class Write(NamedTuple):
+    """A tensor from outside gets a new value when the program has run."""
+
+    target: Reference
+    value: Value
+
+
+class Program:
+    """Instructions between inputs and outputs.
+
+    Attributes:
+        inputs: the arguments in order.
+        hosts: what the host computes at the beginning of each call, in this order.
+        body: the instructions, each after those whose results it uses.
+        outputs: the results, in order.
+        writes: what is stored into tensors from outside at the end.
+    """
+
+    def __init__(
+        self,
+        inputs: Iterable[Input],
+        hosts: Iterable[Host],
+        body: Iterable[Instruction],
+        outputs: Iterable[Value],
+        writes: Iterable[Write],
+    ) -> None:
+        self.inputs = tuple(inputs)
+        self.hosts = tuple(hosts)
+        self.body = tuple(body)
+        self.outputs = tuple(outputs)
+        self.writes = tuple(writes)
+
+    def roots(self) -> Iterator[Value]:
+        """What the program is run for."""
+        yield from self.outputs
+        for write in self.writes:
+            yield write.target
+            yield write.value
+
+    def values(self) -> Iterator[Value]:
+        """Every value that is used or computed, each once."""
+        seen: set[Value] = set()
+        for value in self._mentions():
+            if value not in seen:
+                seen.add(value)
+                yield value
+
+    def _mentions(self) -> Iterator[Value]:
+        yield from self.inputs
+        yield from self.hosts
+        for instruction in self.body:
+            yield from instruction.args
+            yield from instruction.results
+        yield from self.roots()
+
+    @property
+    def references(self) -> list[Reference]:
+        return [v for v in self.values() if isinstance(v, Reference)]
+
+    @property
+    def constants(self) -> list[Constant]:
+        return [v for v in self.values() if isinstance(v, Constant)]
+
+    def uses(self) -> dict[Value, int]:
+        """How often each value is an argument or a root."""
+        count: dict[Value, int] = {}
+        for instruction in self.body:
+            for arg in instruction.args:
+                count[arg] = count.get(arg, 0) + 1
+        for value in self.roots():
+            count[value] = count.get(value, 0) + 1
+        return count
+
+    def __str__(self) -> str:
+        return text(self)
+
+
+class Builder:
+    """Appends instructions, inferring the shape and dtype of their results. `line` is where they come from."""
+
+    def __init__(self) -> None:
+        self.body: list[Instruction] = []
+        self.line = ""
+
+    def emit(self, name: str, *args: Value, **params: Any) -> Any:
+        """Append one instruction.
+
+        Returns:
+            its result, or a tuple of them if there are several.
+
+        Raises:
+            ProgramError: the arguments do not fit the primitive.
+        """
+        instruction = Instruction(name, args, params, infer(name, args, params), self.line)
+        self.body.append(instruction)
+        return instruction.results[0] if len(instruction.results) == 1 else instruction.results
+
+    def elementwise(self, name: str, *operands: Any) -> Value:
+        """Apply an elementwise primitive to values and Python numbers under NumPy's promotion rules, casting as NumPy
+        casts."""
+        dtypes = loop_dtypes(name, [v.dtype if isinstance(v, Value) else type(v) for v in operands])
+        args = []
+        for operand, dtype in zip(operands, dtypes, strict=False):
+            if not isinstance(operand, Value):
+                operand = Constant(np.asarray(operand).astype(dtype))
+            args.append(self.cast(operand, dtype))
+        made: Value = self.emit(name, *args)
+        return made
+
+    def cast(self, value: Value, dtype: Any) -> Value:
+        """The value in another dtype."""
+        dtype = np.dtype(dtype)
+        if value.dtype == dtype:
+            return value
+        if isinstance(value, Constant):
+            return Constant(value.array.astype(dtype))
+        made: Value = self.emit("cast", value, dtype=dtype)
+        return made
+
+    def reshape(self, value: Value, shape: Shape) -> Value:
+        """The value in another shape, in row-major order."""
+        if value.shape == shape:
+            return value
+        made: Value = self.emit("reshape", value, shape=shape)
+        return made
+
+    def broadcast(self, value: Value, shape: Shape) -> Value:
+        """The value repeated to a shape."""
+        if value.shape == shape:
+            return value
+        made: Value = self.emit("broadcast", value, shape=shape)
+        return made
+
+    def transpose(self, value: Value, axes: tuple[int, ...]) -> Value:
+        """The value with its axes in another order."""
+        if axes == tuple(range(value.ndim)):
+            return value
+        made: Value = self.emit("transpose", value, axes=axes)
+        return made
+
+
+def infer(name: str, args: Iterable[Value], params: Mapping[str, Any]) -> list[Spec]:
+    """Shapes and dtypes of the results of a primitive."""
+    args = tuple(args)
+    try:
+        return PRIMITIVES[name].infer([Spec(a.shape, a.dtype) for a in args], params)
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        raise ProgramError(f"{name}({', '.join(a.spec for a in args)}) {dict(params)}: {error}") from error
+
+
+def check(program: Program) -> Program:
+    """The program itself, if it is well formed.
+
+    Raises:
+        ProgramError: a value is used before it is computed, or a shape or dtype is not what the primitive gives.
+    """
+    known: set[Value] = {*program.inputs, *program.hosts}
+
+    def use(value: Value, where: str) -> None:
+        if isinstance(value, (Reference, Constant)) or value in known:
+            return
+        raise ProgramError(f"{where} uses the {type(value).__name__.lower()} {value.spec} before it is there")
+
+    for instruction in program.body:
+        for arg in instruction.args:
+            use(arg, instruction.name)
+        specs = infer(instruction.name, instruction.args, instruction.params)
+        found = [Spec(r.shape, r.dtype) for r in instruction.results]
+        if specs != found:
+            raise ProgramError(f"{instruction.name} gives {specs}, not {found}")
+        known.update(instruction.results)
+    for value in program.outputs:
+        use(value, "an output")
+    for target, value in program.writes:
+        use(value, "a write")
+        if (target.shape, target.dtype) != (value.shape, value.dtype):
+            raise ProgramError(f"a write of {value.spec} to {target.spec}")
+    if len({target for target, _ in program.writes}) != len(program.writes):
+        raise ProgramError("a reference is written twice")
+    return program
+
+
+def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], Builder], Any]) -> Program:
+    """The program with every instruction passed through `change(instruction, args, builder)`.
+
+    Args:
+        program: any program.
+        change: is given an instruction, its arguments in the new program, and what appends to that; it returns the
+            value (or values) that stand for the results, or None to keep the instruction as it is.
+
+    Returns:
+        the new program, or the given one itself if nothing changed.
+    """
+    builder = Builder()
+    replaced: dict[Value, Value] = {}
+    changed = False
+
+    def now(value: Value) -> Value:
+        return replaced.get(value, value)
+
+    for instruction in program.body:
+        args = tuple(now(a) for a in instruction.args)
+        builder.line = instruction.line
+        answer = change(instruction, args, builder)
+        if answer is None:
+            if args == instruction.args:
+                builder.body.append(instruction)
+                continue
+            specs = [Spec(r.shape, r.dtype) for r in instruction.results]
+            kept = Instruction(instruction.name, args, instruction.params, specs, instruction.line)
+            builder.body.append(kept)
+            answer = kept.results
+        changed = True
+        answers = answer if isinstance(answer, tuple) else (answer,)
+        replaced.update(zip(instruction.results, answers, strict=True))
+    if not changed:
+        return program
+    return Program(
+        program.inputs,
+        program.hosts,
+        builder.body,
+        [now(v) for v in program.outputs],
+        [Write(target, now(value)) for target, value in program.writes],
+    )
+
+
+def substitute(program: Program, replaced: Mapping[Any, Value]) -> Program:
+    """The program with values replaced wherever they are used."""
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        new = tuple(replaced.get(a, a) for a in args)
+        return None if new == args else builder.emit(instruction.name, *new, **instruction.params)
+
+    made = rewrite(program, change)
+    outputs = [replaced.get(v, v) for v in made.outputs]
+    writes = [Write(w.target, replaced.get(w.value, w.value)) for w in made.writes]
+    return Program(made.inputs, made.hosts, made.body, outputs, writes)
+
+
+# -- for people --------------------------------------------------------------------------------------------------
+
+
+def names(program: Program) -> dict[Value, str]:
+    """A short name for every value: x0 for inputs, p0 for references, h0 for the host's, c0 for constants, %0."""
+    found: dict[Value, str] = {}
+    count: dict[str, int] = {}
+    for value in program.values():
+        letter = _LETTERS[type(value)]
+        if isinstance(value, Constant) and value.size == 1:
+            found[value] = f"{value.array.item()!r}"
+            continue
+        number = count.get(letter, 0)
+        count[letter] = number + 1
+        found[value] = f"{letter}{number}"
+    return found
+
+
+_LETTERS: dict[type, str] = {Input: "x", Reference: "p", Host: "h", Constant: "c", Result: "%"}
+
+
+def text(program: Program) -> str:
+    """A program as people read it, one instruction a line."""
+    name = names(program)
+    lines = [f"program({', '.join(f'{name[v]}: {v.spec}' for v in program.inputs)})"]
+    for title, values in (
+        ("from outside", program.references),
+        ("from the host", program.hosts),
+        ("constant", [c for c in program.constants if c.size != 1]),
+    ):
+        if values:
+            lines.append(f"  {title}: " + ", ".join(f"{name[v]}: {v.spec}" for v in values))
+    lines += [f"  {statement(instruction, name)}" for instruction in program.body]
+    lines += [f"  write {name[w.target]} <- {name[w.value]}" for w in program.writes]
+    lines.append("  return " + ", ".join(name[v] for v in program.outputs))
+    return "\n".join(lines)
+
+
+def statement(instruction: Instruction, name: Mapping[Value, str]) -> str:
+    """An instruction as people read it, with names for its values."""
+    results = ", ".join(name[r] for r in instruction.results)
+    args = " ".join(name[a] for a in instruction.args)
+    params = ", ".join(f"{k}={_short(v)}" for k, v in instruction.params.items() if v is not None and v is not False)
+    specs = ", ".join(r.spec for r in instruction.results)
+    return f"{results} = {instruction.name} {args}{f' {{{params}}}' if params else ''} : {specs}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Program):
+        return f"<program of {len(value.body)}>"
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,219 @@
+"""How Python gets into native code: a builtin function that reads its array arguments by itself.
+
+Passing an array through ctypes costs more than the whole of a small program. So the module defines a function of
+CPython's fast calling convention and finds type, shape, dtype and memory of each argument in NumPy's array structure,
+whose layout is part of NumPy's stable interface. Where the layout is not as expected (another Python, a build without
+the global lock) `usable` says so, and ctypes does it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+import sysconfig
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.program.ir import Input
+from tapenet.program.layout import ordered_strides
+
+#: Bytes from the beginning of an array object to its fields.
+_DATA, _NDIM, _DIMENSIONS, _STRIDES, _DESCR, _FLAGS = 16, 24, 32, 40, 56, 64
+#: NumPy's flags for row-major and aligned.
+_ROWS, _ALIGNED = 0x0001, 0x0100
+_WANTED = _ROWS | _ALIGNED
+_METH_FASTCALL = 0x0080
+#: What the table holds at its end, beyond pointers to memory: the addresses of these objects.
+OBJECTS = (np.ndarray, None, NotImplemented, True)
+
+
+@functools.cache
+def usable() -> bool:
+    """Whether array objects are laid out as expected in this interpreter."""
+    if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return False
+    if ctypes.sizeof(ctypes.c_void_p) != 8 or tuple.__itemsize__ != 8 or object.__basicsize__ != 16:
+        return False
+    array = np.zeros((3, 5), np.float32)
+    at = id(array)
+
+    def word(offset: int) -> int:
+        return ctypes.c_uint64.from_address(at + offset).value
+
+    return (
+        word(_DATA) == array.ctypes.data
+        and ctypes.c_int32.from_address(at + _NDIM).value == 2
+        and [ctypes.c_int64.from_address(word(_DIMENSIONS) + 8 * i).value for i in range(2)] == [3, 5]
+        and [ctypes.c_int64.from_address(word(_STRIDES) + 8 * i).value for i in range(2)] == [20, 4]
+        and word(_DESCR) == id(array.dtype)
+        and ctypes.c_int32.from_address(at + _FLAGS).value & _WANTED == _WANTED
+        and word(8) == id(np.ndarray)
+    )
+
+
+def text(inputs: Sequence[Input], outputs: int, end: int, guarded: int) -> str:
+    """IR of `bind(*inputs, *outputs)`, which checks the inputs and puts all pointers into the table, and of `run`,
+    which runs the first segment.
+
+    Args:
+        inputs: the program's arguments.
+        outputs: how many results there are; theirs are new arrays that need no check.
+        end: position in the table of the addresses of `OBJECTS`, the inputs' dtypes, and pairs of bounds of memory.
+        guarded: how many such pairs there are. An argument whose memory reaches into one is refused, since the program
+            writes there.
+    """
+    kept = "" if sys.version_info >= (3, 12) else _INCREF
+    lines = ["define ptr @bind(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
+    names = [f"object{i}" for i in range(len(OBJECTS))]
+    lines += [line for i, name in enumerate(names) for line in _entry(name, end + i, "i64")]
+    for g in range(guarded):
+        lines += _entry(f"low{g}", end + len(OBJECTS) + len(inputs) + 2 * g, "i64")
+        lines += _entry(f"high{g}", end + len(OBJECTS) + len(inputs) + 2 * g + 1, "i64")
+    lines += [f"  %enough = icmp eq i64 %n, {len(inputs) + outputs}", "  br i1 %enough, label %a0, label %no"]
+    for i, value in enumerate(inputs):
+        lines += [
+            f"a{i}:",
+            *_argument(i),
+            f"  %type{i} = load i64, ptr %t{i}",
+            f"  %ok{i}_0 = icmp eq i64 %type{i}, %object0",
+        ]
+        # Nothing more of an object is read before its type is known.
+        lines += [f"  br i1 %ok{i}_0, label %b{i}, label %no", f"b{i}:"]
+        # Strides are looked at one by one where no flag tells the order.
+        strides = () if value.order is None else ordered_strides(value.shape, value.order)
+        wanted = _ALIGNED if strides else _WANTED
+        lines += [line.replace("#", str(i)) for line in _FIELDS]
+        lines += [f"  %dense{i} = and i32 %flags{i}, {wanted}"]
+        lines += _entry(f"wanted{i}", end + len(OBJECTS) + i, "i64")
+        checks = [
+            f"icmp eq i32 %nd{i}, {value.ndim}",
+            f"icmp eq i64 %descr{i}, %wanted{i}",
+            f"icmp eq i32 %dense{i}, {wanted}",
+        ]
+        lines += [f"  %ok{i}_{k + 1} = {check}" for k, check in enumerate(checks)]
+        lines += [f"  %and{i}_1 = and i1 %ok{i}_1, %ok{i}_2", f"  %and{i}_2 = and i1 %and{i}_1, %ok{i}_3"]
+        lines += [f"  %stop{i} = add i64 %data{i}, {value.nbytes}"]
+        last = f"%and{i}_2"
+        for g in range(guarded):
+            at = f"{i}_{g}"
+            lines += [
+                f"  %below{at} = icmp ule i64 %stop{i}, %low{g}", f"  %above{at} = icmp uge i64 %data{i}, %high{g}",
+                f"  %apart{at} = or i1 %below{at}, %above{at}", f"  %free{at} = and i1 {last}, %apart{at}",
+            ]  # fmt: skip
+            last = f"%free{at}"
+        lines += [f"  br i1 {last}, label %c{i}, label %no", f"c{i}:"]
+        condition = "true"
+        for axis, length in enumerate(value.shape):
+            lines += [
+                f"  %d{i}_{axis} = getelementptr i64, ptr %dims{i}, i64 {axis}",
+                f"  %n{i}_{axis} = load i64, ptr %d{i}_{axis}",
+                f"  %e{i}_{axis} = icmp eq i64 %n{i}_{axis}, {length}",
+                f"  %f{i}_{axis} = and i1 {condition}, %e{i}_{axis}",
+            ]
+            condition = f"%f{i}_{axis}"
+        for axis, stride in enumerate(strides):
+            if value.shape[axis] == 1:
+                continue
+            lines += [
+                f"  %s{i}_{axis} = getelementptr i64, ptr %strides{i}, i64 {axis}",
+                f"  %m{i}_{axis} = load i64, ptr %s{i}_{axis}",
+                f"  %g{i}_{axis} = icmp eq i64 %m{i}_{axis}, {stride * value.dtype.itemsize}",
+                f"  %h{i}_{axis} = and i1 {condition}, %g{i}_{axis}",
+            ]
+            condition = f"%h{i}_{axis}"
+        lines += _keep(i, f"%data{i}", 2 + i)
+        lines += [f"  br i1 {condition}, label %a{i + 1}, label %no"]
+    lines += [f"a{len(inputs)}:"]
+    for j in range(outputs):
+        i = len(inputs) + j
+        lines += [*_argument(i), f"  %dp{i} = getelementptr i8, ptr %o{i}, i64 {_DATA}"]
+        lines += [f"  %data{i} = load i64, ptr %dp{i}", *_keep(i, f"%data{i}", 2 + i)]
+    lines += [*_answer("object1", kept), "no:", *_answer("object2", kept), "}"]
+    lines += ["define ptr @run(ptr %self, ptr %args, i64 %n) {", "entry:", *_table()]
+    lines += ["  %status = call i64 @segment0(ptr %table)", "  %fine = icmp eq i64 %status, 0"]
+    for i in (1, 3):
+        lines += _entry(names[i], end + i, "i64")
+    lines += [
+        "  br i1 %fine, label %yes, label %no",
+        "yes:",
+        *_answer("object1", kept),
+        "no:",  # a handler of an interrupt that raised has set Python's error
+        "  %error = call ptr @PyErr_Occurred()",
+        "  %raised = icmp ne ptr %error, null",
+        "  br i1 %raised, label %interrupted, label %failed",
+        "interrupted:",
+        "  ret ptr null",
+        "failed:",
+        *_answer("object3", kept),
+    ]
+    return "\n".join([*lines, "}", "declare ptr @PyErr_Occurred()"])
+
+
+_INCREF = """  %count_# = load i64, ptr %p_#
+  %more_# = add i64 %count_#, 1
+  store i64 %more_#, ptr %p_#"""
+
+_FIELDS = [
+    f"  %dp# = getelementptr i8, ptr %o#, i64 {_DATA}",
+    "  %data# = load i64, ptr %dp#",
+    f"  %np# = getelementptr i8, ptr %o#, i64 {_NDIM}",
+    "  %nd# = load i32, ptr %np#",
+    f"  %sp# = getelementptr i8, ptr %o#, i64 {_DIMENSIONS}",
+    "  %dims# = load ptr, ptr %sp#",
+    f"  %tp# = getelementptr i8, ptr %o#, i64 {_STRIDES}",
+    "  %strides# = load ptr, ptr %tp#",
+    f"  %cp# = getelementptr i8, ptr %o#, i64 {_DESCR}",
+    "  %descr# = load i64, ptr %cp#",
+    f"  %fp# = getelementptr i8, ptr %o#, i64 {_FLAGS}",
+    "  %flags# = load i32, ptr %fp#",
+]
+
+
+def _table() -> list[str]:
+    """The memory of the table, an array that is the function's `self`."""
+    return [f"  %tp = getelementptr i8, ptr %self, i64 {_DATA}", "  %table = load ptr, ptr %tp"]
+
+
+def _entry(name: str, position: int, type: str) -> list[str]:
+    return [
+        f"  %at_{name} = getelementptr i64, ptr %table, i64 {position}",
+        f"  %{name} = load {type}, ptr %at_{name}",
+    ]
+
+
+def _argument(i: int) -> list[str]:
+    return [
+        f"  %ap{i} = getelementptr ptr, ptr %args, i64 {i}",
+        f"  %o{i} = load ptr, ptr %ap{i}",
+        f"  %t{i} = getelementptr i8, ptr %o{i}, i64 8",
+    ]
+
+
+def _keep(i: int, register: str, position: int) -> list[str]:
+    return [f"  %kp{i} = getelementptr i64, ptr %table, i64 {position}", f"  store i64 {register}, ptr %kp{i}"]
+
+
+def _answer(name: str, kept: str) -> list[str]:
+    """Return an object that the caller then owns a reference to."""
+    return [f"  %p_{name} = inttoptr i64 %{name} to ptr", *kept.replace("#", name).splitlines(), f"  ret ptr %p_{name}"]
+
+
+class _Method(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+def builtin(name: str, address: int, table: Any) -> tuple[Callable[..., Any], Any]:
+    """A builtin function around native code, with the table as its `self`; and what has to be kept alive with it."""
+    method = _Method(name.encode(), address, _METH_FASTCALL, None)
+    make = ctypes.pythonapi.PyCFunction_NewEx
+    make.restype = ctypes.py_object
+    make.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    return make(ctypes.addressof(method), table, None), method

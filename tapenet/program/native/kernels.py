@@ -1,0 +1,308 @@
+"""The code of a fused kernel: one LLVM function over the pointers of the buffers it touches."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, NamedTuple
+
+from tapenet.native.emitter import literal, load, store
+from tapenet.native.loops import (
+    Access,
+    Accumulator,
+    Body,
+    Code,
+    fill,
+    identity,
+    nest,
+    offset,
+    reducible,
+)
+from tapenet.native.scalar import COST, apply, can
+from tapenet.program.fusion import Kernel, aligned, source
+from tapenet.program.ir import Constant, Instruction, Value
+from tapenet.program.layout import Layouts
+
+#: An expression is computed again in a later phase rather than kept in memory if it costs no more than this.
+CHEAP = 3
+#: What a kernel computes per element, at most, so that it is the memory that it waits for.
+LIGHT = 8
+
+
+class Function(NamedTuple):
+    """A generated function: the text of its body, the buffers it is called with, and what it needs declared."""
+
+    text: str
+    buffers: tuple[Hashable, ...]
+    needs: frozenset[str]
+    declares: frozenset[str]
+    #: Parameters after the pointers.
+    more: str = ""
+    #: Whether it does little more than move memory.
+    light: bool = False
+
+    @staticmethod
+    def of(code: Code, buffers: Iterable[Hashable], more: str = "", light: bool = False) -> Function:
+        """The function that has been written."""
+        text = "\n".join([*code.cells, *code.lines, "  ret void"])
+        return Function(text, tuple(buffers), frozenset(code.needs), frozenset(code.declares), more, light)
+
+
+class KernelCode:
+    """The work of writing one kernel."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        layouts: Layouts,
+        stored: Callable[[Value], bool],
+        buffer: Callable[[Value], Hashable],
+        part: int | None = None,
+    ) -> None:
+        """Write a kernel, or the part of it that takes so many steps along the first axis, from `%begin` on. A part
+        adds to what it sums up, and leaves it to its caller to set that to its first value."""
+        self.part = part
+        self.kernel = kernel
+        self.layouts = layouts
+        self.stored = stored
+        self.buffer = buffer
+        self.code = Code()
+        self.pointers: dict[Hashable, str] = {}
+        self.inside = dict.fromkeys(kernel.members)
+        self.ready = kernel.phases()
+        self.split = len(kernel.domain) if kernel.split is None else kernel.split
+        walked = kernel.domain if part is None else (part, *kernel.domain[1:])
+        self.row_lengths = walked[: self.split] if kernel.split is not None else ()
+        self.lengths = walked[self.split :] if kernel.split is not None else walked
+        self.full = [m for m in kernel.members if m not in kernel.rows and m.kind == "elementwise"]
+        self.row_sums = [m for m in kernel.members if kernel.is_row_reduction(m)]
+        self.sums = [m for m in kernel.members if m.kind == "reduction" and m not in set(self.row_sums)]
+        #: Registers of what is computed once per row.
+        self.rows: dict[Value, str] = {}
+
+    def write(self) -> Function:
+        """The kernel's function."""
+        if self.part is None:
+            for member in self.sums:
+                (result,) = member.results
+                fill(self.code, self.pointer(result), result.size, identity(member.name, result.dtype), result.dtype)
+        if self.kernel.split is None:
+            self._phase(0, lambda strides, pointer, dtype: (pointer, strides))
+        else:
+            self._outer(list(self.row_lengths), [])
+        more = "" if self.part is None else "i64 %begin"
+        return Function.of(self.code, self.pointers, more, per_element(self.kernel) <= LIGHT)
+
+    # -- memory --------------------------------------------------------------------------------------------------
+
+    def pointer(self, root: Value) -> str:
+        """The parameter that points to a root's buffer."""
+        return self.pointers.setdefault(self.buffer(root), f"%b{len(self.pointers)}")
+
+    def _base(self, value: Value, domain: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+        """Pointer to the first element of a value, and its strides by the axes of the domain."""
+        place = self.layouts[value]
+        strides = aligned(value.shape, place.strides, domain)
+        assert strides is not None, (value.shape, domain)
+        pointer = offset(self.code, self.pointer(place.root), place.offset, 1, value.dtype)
+        return self._begin(pointer, strides, value.dtype), strides
+
+    def _begin(self, pointer: str, strides: tuple[int, ...], dtype: Any) -> str:
+        """A pointer moved to where the part begins."""
+        if self.part is None or not strides:
+            return pointer
+        return offset(self.code, pointer, "%begin", strides[0], dtype)
+
+    # -- rows ----------------------------------------------------------------------------------------------------
+
+    def _outer(self, lengths: list[int], indices: list[str]) -> None:
+        """Loops over the rows."""
+        if lengths:
+            self.code.loop(lengths[0], lambda index: self._outer(lengths[1:], [*indices, index]))
+            return
+        self.rows = {}
+
+        def at_row(strides: tuple[int, ...], pointer: str, dtype: Any) -> tuple[str, tuple[int, ...]]:
+            for index, stride in zip(indices, strides, strict=False):
+                pointer = offset(self.code, pointer, index, stride, dtype)
+            return pointer, strides[self.split :]
+
+        last = max(self.ready.values())
+        for phase in range(last + 1):
+            for member in self.kernel.members:
+                if member in self.kernel.rows and self.ready[member] == phase:
+                    self._row(member, at_row)
+            self._phase(phase, at_row)
+
+    def _row(self, member: Instruction, at_row: Any) -> None:
+        """What is computed once per row."""
+        (result,) = member.results
+        domain = self.kernel.row_shape + (1,) * (result.ndim - self.split)
+        operands = []
+        for arg in member.args:
+            register = self._literal(arg)
+            if register is None:
+                maker = source(arg)
+                if maker in self.inside:
+                    register = self.rows[maker.results[0]]
+                else:
+                    pointer, strides = self._base(arg, domain)
+                    pointer, _ = at_row(strides, pointer, arg.dtype)
+                    register = load(self.code, pointer, arg.dtype)
+            operands.append(register)
+        self.rows[result] = self._apply(member, operands)
+        if self.stored(result):
+            pointer, strides = self._base(result, domain)
+            pointer, _ = at_row(strides, pointer, result.dtype)
+            store(self.code, self.rows[result], pointer, result.dtype)
+
+    # -- phases --------------------------------------------------------------------------------------------------
+
+    def _phase(self, phase: int, at_row: Any) -> None:
+        """One loop nest over the elements of a row, or of the domain where there are no rows."""
+        kernel = self.kernel
+        sums = [m for m in self.sums if self._source_phase(m) == phase]
+        row_sums = [m for m in self.row_sums if self.ready[m] == phase + 1]
+        stores = [m for m in self.full if self.ready[m] == phase and self._in_memory(m.results[0])]
+        # What the loop has to compute: stored results and what reductions take in, with all that they need.
+        plan: dict[Instruction, None] = {}
+        loads: dict[Value, None] = {}
+        wanted: list[Value] = [m.results[0] for m in stores] + [m.args[0] for m in (*sums, *row_sums)]
+        stack = list(reversed(wanted))
+        while stack:
+            value = stack.pop()
+            maker = source(value)
+            if self._literal(value) is not None or (maker in self.inside and self._per_row(maker)):
+                continue
+            if maker in self.inside and (self.ready[maker] == phase or not self._in_memory(maker.results[0])):
+                if maker not in plan:
+                    plan[maker] = None
+                    stack += reversed(maker.args)
+            else:
+                loads[value] = None
+        if not wanted:
+            return
+        order = [m for m in kernel.members if m in plan]
+        accesses = []
+        for value in (*loads, *(m.results[0] for m in stores)):
+            pointer, strides = self._base(value, kernel.domain)
+            pointer, strides = at_row(strides, pointer, value.dtype)
+            accesses.append(Access(pointer, strides, value.dtype))
+        accumulators = []
+        for member in sums:
+            (result,) = member.results
+            axes = iter(self.layouts[result].strides)
+            strides = tuple(0 if i in member.params["axes"] else next(axes) for i in range(len(kernel.domain)))
+            pointer = self._begin(self.pointer(result), strides, result.dtype)
+            pointer, strides = at_row(strides, pointer, result.dtype)
+            accumulators.append(Accumulator.of(member.name, Access(pointer, strides, result.dtype)))
+        cells = []
+        for member in row_sums:
+            (result,) = member.results
+            cells.append(self.code.cell(result.dtype))
+            accumulators.append(Accumulator.of(member.name, Access(cells[-1], (0,) * len(self.lengths), result.dtype)))
+            accumulators[-1].begin(self.code)
+
+        def body(at: list[Access]) -> list[str]:
+            registers: dict[Value, str] = {}
+            for value, access in zip(loads, at, strict=False):
+                registers[value] = load(self.code, access.pointer, value.dtype)
+            for member in order:
+                operands = [self._operand(arg, registers) for arg in member.args]
+                registers[member.results[0]] = self._apply(member, operands)
+            for member, access in zip(stores, at[len(loads) :], strict=True):
+                (result,) = member.results
+                store(self.code, registers[result], access.pointer, result.dtype)
+            return [self._operand(m.args[0], registers) for m in (*sums, *row_sums)]
+
+        run: Body = body
+        nest(self.code, self.lengths, accesses, run, accumulators)
+        for member, cell in zip(row_sums, cells, strict=True):
+            (result,) = member.results
+            self.rows[result] = load(self.code, cell, result.dtype)
+            if self.stored(result):
+                pointer, strides = self._base(result, kernel.row_shape)
+                pointer, _ = at_row(strides, pointer, result.dtype)
+                store(self.code, self.rows[result], pointer, result.dtype)
+
+    def _source_phase(self, member: Instruction) -> int:
+        """The phase in which what a reduction takes in is computed."""
+        return self.ready[member]
+
+    def _per_row(self, maker: Instruction | None) -> bool:
+        return maker is not None and (maker in self.kernel.rows or maker in self.row_sums)
+
+    def _operand(self, arg: Value, registers: dict[Value, str]) -> str:
+        found = self._literal(arg)
+        if found is not None:
+            return found
+        if arg in registers:
+            return registers[arg]
+        maker = source(arg)
+        assert maker is not None
+        return self.rows[maker.results[0]]
+
+    def _literal(self, value: Value) -> str | None:
+        """A single number that is known, also behind views."""
+        root = self.layouts[value].root
+        if isinstance(root, Constant) and root.size == 1:
+            return literal(root.array.item(), root.dtype)
+        return None
+
+    def _apply(self, member: Instruction, operands: list[str]) -> str:
+        (result,) = member.results
+        return apply(self.code, member.name, tuple(a.dtype for a in member.args), result.dtype, operands)
+
+    def _in_memory(self, result: Value) -> bool:
+        return self.stored(result)
+
+
+def fusible(instruction: Instruction) -> bool:
+    """Whether a kernel can contain an instruction."""
+    if instruction.kind == "reduction":
+        (arg,) = instruction.args
+        return arg.size > 0 and "axes" in instruction.params and reducible(instruction.name, arg.dtype)
+    if instruction.kind != "elementwise":
+        return False
+    (result,) = instruction.results
+    return result.size > 0 and can(instruction.name, tuple(a.dtype for a in instruction.args), result.dtype)
+
+
+def weight(instruction: Instruction) -> float:
+    """How much code an instruction is in a kernel, beside an addition: an exponential is two, a sine five."""
+    return 1 + float(COST.get(instruction.name, 0)) / 20
+
+
+def work(kernel: Kernel) -> float:
+    """Roughly how many cycles a kernel takes."""
+    return math.prod(kernel.domain) * per_element(kernel) / 4
+
+
+def per_element(kernel: Kernel) -> float:
+    """The cost of a kernel's operations for one element, where an addition has 1."""
+    return sum(float(COST.get(m.name, 1)) for m in kernel.members if m not in kernel.rows)
+
+
+def crosses(kernel: Kernel) -> set[Value]:
+    """Results that are used in a later phase than the one they are computed in, and cost too much to be computed
+    again: they are kept in memory."""
+    ready = kernel.phases()
+    inside = set(kernel.members)
+    price: dict[Instruction, float] = {}
+    found: set[Value] = set()
+    for member in kernel.members:
+        if member.kind != "elementwise" or member in kernel.rows:
+            continue
+        total = float(COST.get(member.name, 1))
+        for arg in member.args:
+            maker = source(arg)
+            if maker in inside and maker.kind == "elementwise" and maker not in kernel.rows:
+                total += price[maker]
+        price[member] = total
+    for member in kernel.members:
+        phase = ready[member] - (1 if kernel.is_row_reduction(member) else 0)
+        for arg in member.args:
+            maker = source(arg)
+            if maker in price and ready[maker] < phase and price[maker] > CHEAP:
+                found.add(maker.results[0])
+    return found

@@ -1,0 +1,335 @@
+"""A whole program as one LLVM module: kernels, products, moves and loops in order, over memory planned ahead.
+
+Every pointer is in one table: arguments, results, references, constants, numbers from the host, and the arena in which
+all that is computed on the way has its place. A program that has to call Python in between (an op that is not
+lowered) is cut into segments there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.native import loops
+from tapenet.native.blas import find
+from tapenet.native.emitter import supported
+from tapenet.native.scalar import definitions
+from tapenet.program.fusion import Entry, Kernel, fuse
+from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Result, Value, rewrite, substitute
+from tapenet.program.layout import Layouts, alike, c_strides, materialise
+from tapenet.program.native import control, moves, parallel, products
+from tapenet.program.native.kernels import Function, KernelCode, fusible, weight
+from tapenet.program.native.memory import Arena, Memory, Slot
+from tapenet.program.passes import accumulate, dead
+
+#: Arguments of this size in bytes are copied if they are read so many times.
+LEAST, MOST, OFTEN = 1024, 16384, 16
+
+
+#: Multiply-adds of a product from which BLAS's own threads are worth what they cost the threads of kernels.
+LARGE = 8_000_000
+#: Entries that one function calls, at most.
+PART = 100
+
+
+class Call(NamedTuple):
+    """An instruction that is run in Python."""
+
+    instruction: Instruction
+
+
+class Segment(NamedTuple):
+    """Entries that run in one native function."""
+
+    number: int
+    entries: list[Entry]
+
+
+class Functions:
+    """The functions of a module, bodies of loops included. Equal ones are there once."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, Function] = {}
+        self.bodies: list[str] = []
+        self._names: dict[str, str] = {}
+        self._count = 0
+
+    def name(self, function: Function) -> str:
+        """The name of a function; one that was written before keeps its name."""
+        found = self._names.get(function.text)
+        if found is None:
+            found = self._names[function.text] = f"k{len(self._names)}"
+            self.by_name[found] = function
+        return found
+
+    def define(self, text: str) -> None:
+        """Add a function that is called by no entry."""
+        if text not in self.bodies:
+            self.bodies.append(text)
+
+    def number(self) -> int:
+        """A new number for a body."""
+        self._count += 1
+        return self._count
+
+    def text(self) -> str:
+        """All of them, with what they need declared."""
+        needs = {n for f in self.by_name.values() for n in f.needs}
+        declares = {n for f in self.by_name.values() for n in f.declares}
+        blas = find()
+        integer = "i64" if blas is None else blas.integer
+        texts = [definitions(needs)]
+        texts.append(loops.declarations(n for n in declares if not n.startswith("tn_")))
+        texts.append(products.declarations({n for n in declares if n.startswith("tn_")}, integer))
+        for name, function in self.by_name.items():
+            parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(function.buffers)))
+            parameters += f", {function.more}" if function.more else ""
+            body = function.text.replace("INT ", f"{integer} ")
+            attributes = "#1" if function.light else "#0"
+            texts.append(f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{body}\n}}")
+        return "\n\n".join([*texts, *self.bodies])
+
+
+class Module:
+    """The native form of one program.
+
+    Attributes:
+        program: the program as it is compiled, with copies where memory demands them.
+        layouts: where its values lie.
+        entries: its kernels and other instructions in the order in which they run.
+        memory: where they keep their values.
+        steps: native segments and calls of Python in the order in which they run.
+        written: the function of each entry that is native, with its name.
+        functions: the code.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        threads: int = 1,
+        functions: Functions | None = None,
+        strides: dict[Value, tuple[int, ...]] | None = None,
+    ) -> None:
+        """Write the code.
+
+        Args:
+            program: what to compile.
+            threads: how many a kernel may use.
+            functions: those of the module that this program is a loop's body in.
+            strides: how its inputs lie in memory; row-major by default.
+        """
+        self.functions = functions or Functions()
+        self.layouts = Layouts(strides)
+        # What a loop's turn computes becomes a row of what all of them do.
+        self.program = _prepared(program, self.layouts, row_major=functions is not None)
+        self.entries = fuse(self.program, self.layouts, {i for i in self.program.body if fusible(i)}, weight)
+        self.memory: Memory
+        self.bodies: dict[Instruction, list[Module]] = {}
+        for entry in self.entries:
+            if isinstance(entry, Instruction) and entry.kind == "control":
+                self._bodies(entry)
+        # Single numbers are literals in kernels; all else reads them in memory.
+        read = {self.layouts[a].root for e in self.entries if isinstance(e, Instruction) for a in e.args}
+        constants: dict[Value, None] = {c: None for c in self.program.constants if c.size > 1 or c in read}
+        for modules in self.bodies.values():
+            constants |= {c: None for m in modules for c in m.memory.table if isinstance(c, Constant)}
+        self.threads = threads if functions is None else 1  # a loop's turns are too short for threads of their own
+        spaces: dict[Entry, int] = {i: max(m.memory.arena_bytes for m in ms) for i, ms in self.bodies.items()}
+        for entry in self.entries:
+            if isinstance(entry, Kernel) and (room := parallel.workspace(entry, self.threads)):
+                spaces[entry] = room
+            if isinstance(entry, Instruction) and (room := moves.workspace(entry)):
+                spaces[entry] = room
+        workspaces = {entry: Value((room,), np.dtype(np.uint8)) for entry, room in spaces.items()}
+        self.memory = Memory(self.program, self.entries, self.layouts, list(constants), workspaces)
+        self.steps = list(self._segments())
+        self.written: dict[Entry, tuple[str, Function]] = {}
+        self.prefix = f"body{self.functions.number()}_" if functions is not None else "segment"
+        if functions is None or self.native:
+            for step in self.steps:
+                if isinstance(step, Segment):
+                    self.functions.bodies.append(self._segment(step))
+
+    @property
+    def native(self) -> bool:
+        """Whether no Python is called."""
+        return not any(isinstance(step, Call) for step in self.steps)
+
+    @property
+    def alone(self) -> bool:
+        """Whether BLAS's own threads would be in the way: kernels that have threads are called, and no product is large."""
+        work = (products.multiply_adds(e) for e in self.entries if isinstance(e, Instruction) and e.kind == "product")
+        return not self.native and max(work, default=0) < LARGE
+
+    def _bodies(self, entry: Instruction) -> None:
+        """Compile the bodies of a loop or branch, unless they have to call Python: then the loop is run there."""
+        if (
+            any(v.size == 0 or not supported(v.dtype) for v in (*entry.args, *entry.results))
+            or entry.params.get("length") == 0
+        ):
+            return
+        if entry.name == "loop":
+            programs = [control.program_of(entry.params["body"], entry.params["carries"])]
+        else:
+            programs = [control.program_of(entry.params[name], 0) for name in ("true", "false")]
+        modules = [Module(p, 1, self.functions, control.strides(entry, self.layouts, p)) for p in programs]
+        if all(m.native for m in modules):
+            self.bodies[entry] = modules
+
+    # -- code ----------------------------------------------------------------------------------------------------
+
+    def _segments(self) -> Iterator[Segment | Call]:
+        current: list[Entry] = []
+        number = 0
+        for entry in self.entries:
+            if isinstance(entry, Kernel) or entry in self.bodies or moves.supports(entry):
+                current.append(entry)
+                continue
+            if current:
+                yield Segment(number, current)
+                number += 1
+                current = []
+            yield Call(entry)
+        if current or not number:
+            yield Segment(number, current)
+
+    @property
+    def text(self) -> str:
+        """The whole module as LLVM IR."""
+        return self.functions.text()
+
+    def _segment(self, segment: Segment) -> str:
+        """The function of one segment: it takes the table, and returns 0 or what went wrong. A long one is cut into
+        functions of bounded length, since LLVM's time for one grows faster than its length."""
+        name = f"{self.prefix}{segment.number}"
+        visible = "internal " if self.prefix != "segment" else ""
+        if len(segment.entries) <= PART:
+            return f"define {visible}i64 @{name}(ptr %table) {{\n{self._calls(segment.entries)}\n}}"
+        code = loops.Code()
+        for i in range(0, len(segment.entries), PART):
+            part = self._calls(segment.entries[i : i + PART])
+            self.functions.bodies.append(f"define internal i64 @{name}_{i}(ptr %table) #0 {{\n{part}\n}}")
+            _go_on_if_zero(code, code.emit(f"call i64 @{name}_{i}(ptr %table)"))
+        body = "\n".join(code.lines)
+        return f"define {visible}i64 @{name}(ptr %table) {{\nentry:\n{body}\n  ret i64 0\nfailed:\n  ret i64 1\n}}"
+
+    def _calls(self, entries: list[Entry]) -> str:
+        """The body of a function that calls those of entries."""
+        code = loops.Code()
+        base = code.emit("load ptr, ptr %table")
+        pointers: dict[Hashable, str] = {}
+
+        def pointer(buffer: Hashable) -> str:
+            if buffer not in pointers:
+                if isinstance(buffer, Arena):
+                    pointers[buffer] = loops.offset(code, base, buffer.offset, 1, np.dtype(np.int8))
+                elif buffer == moves.STATUS:
+                    pointers[buffer] = loops.offset(code, "%table", 1, 1, np.dtype(np.int64))
+                else:
+                    assert isinstance(buffer, Slot)
+                    at = loops.offset(code, "%table", buffer.position, 1, np.dtype(np.int64))
+                    pointers[buffer] = code.emit(f"load ptr, ptr {at}")
+            return pointers[buffer]
+
+        for entry in entries:
+            function = self._function(entry)
+            name = self.functions.name(function)
+            self.written[entry] = name, function
+            arguments = ", ".join(f"ptr {pointer(b)}" for b in function.buffers)
+            code.line(f"  call void @{name}({arguments})")
+            if moves.STATUS in function.buffers:
+                _go_on_if_zero(code, code.emit(f"load i64, ptr {pointer(moves.STATUS)}"))
+        code.line("  ret i64 0")
+        tail = ""
+        if moves.STATUS in pointers:  # an index out of bounds: nothing more is run
+            tail = "\nfailed:\n  %s = getelementptr i64, ptr %table, i64 1\n  store i64 0, ptr %s\n  ret i64 1"
+        body = "\n".join(code.lines)
+        return f"entry:\n{body}{tail}"
+
+    def _function(self, entry: Entry) -> Function:
+        layouts, buffer = self.layouts, self.memory.buffer
+        if isinstance(entry, Kernel):
+            stored = self.memory.stored.__contains__
+            lengths = parallel.parts(entry, self.threads)
+            if len(lengths) == 1:
+                return KernelCode(entry, layouts, stored, buffer).write()
+            space = self.memory.workspace(entry)
+            return parallel.write(
+                entry, layouts, stored, buffer, lengths, space, self.functions.name, self.functions.define
+            )
+        if entry.kind == "product":
+            return products.write(entry, layouts, buffer)
+        if entry.kind == "control":
+            bodies = [
+                control.Body(f"{m.prefix}0", m.program.inputs, m.program.outputs, m.memory.table)
+                for m in self.bodies[entry]
+            ]
+            workspace = self.memory.workspace(entry)
+            if entry.name == "loop":
+                return control.loop(entry, layouts, buffer, workspace, *bodies)
+            return control.branch(entry, layouts, buffer, workspace, *bodies)
+        return moves.write(entry, layouts, buffer, self.memory.workspace(entry))
+
+
+def _go_on_if_zero(code: loops.Code, status: str) -> None:
+    """Leave for the label `failed` unless a status is 0."""
+    fine = code.emit(f"icmp eq i64 {status}, 0")
+    following = code.label()
+    code.line(f"  br i1 {fine}, label %{following}, label %failed")
+    code.begin(following)
+
+
+def _aligned(program: Program) -> Program:
+    """The program with a copy of each small argument that is read again and again: in scratch memory it begins at a
+    cache line, and vectors of it do not lie across two, which costs a third where a row is read for each of a hundred."""
+    often: dict[Value, None] = {}
+    for instruction in program.body:
+        if instruction.kind == "elementwise":
+            for arg in instruction.args:
+                root = arg
+                while isinstance(root, Result) and root.instruction.kind == "view":
+                    root = root.instruction.args[0]
+                if isinstance(root, Input) and instruction.results[0].size >= OFTEN * root.size:
+                    often[root] = None
+    written = {write.target for write in program.writes}
+    builder = Builder()
+    copies = {v: builder.emit("copy", v) for v in often if LEAST <= v.nbytes <= MOST and v not in written}
+    made = substitute(program, copies)
+    return Program(made.inputs, made.hosts, [*builder.body, *made.body], made.outputs, made.writes)
+
+
+def _prepared(program: Program, layouts: Layouts, row_major: bool) -> Program:
+    """The program with copies where memory demands them: views are free, BLAS gets operands it can read, each output
+    and each write has a value of its own, and outputs are row-major where they have to be."""
+
+    def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        for arg in args:
+            layouts[arg]  # in order, so that none is found by a long recursion
+        for position in moves.wants_dense(instruction, layouts):
+            copy = builder.emit("copy", args[position], row_major=True)
+            args = (*args[:position], copy, *args[position + 1 :])
+        if args == instruction.args:
+            return None
+        return builder.emit(instruction.name, *args, **instruction.params)
+
+    program = rewrite(materialise(_aligned(accumulate.run(dead.run(program))), layouts), dense)
+    for instruction in program.body:
+        for result in instruction.results:
+            layouts[result]  # in order here too
+    builder = Builder()
+    builder.body = list(program.body)
+    taken: set[Value] = set()
+
+    def own(value: Value, rows: bool) -> Value:
+        fresh = isinstance(value, Result) and value.instruction.kind != "view" and value not in taken
+        if fresh and (not rows or alike(value.shape, layouts[value].strides, c_strides(value.shape))):
+            taken.add(value)
+            return value
+        made: Value = builder.emit("copy", value, **({"row_major": True} if rows else {}))
+        return made
+
+    outputs = [own(v, row_major) for v in program.outputs]
+    writes = [write._replace(value=own(write.value, False)) for write in program.writes]
+    return Program(program.inputs, program.hosts, builder.body, outputs, writes)

@@ -1,0 +1,349 @@
+"""The code of what moves elements about: joining, writing into a part, gathering, scattering, searching a row."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.native.blas import find
+from tapenet.native.emitter import literal, llvm_type, load, store, supported
+from tapenet.native.loops import Access, Code, copy, fill, nest, offset
+from tapenet.program.ir import Instruction, Value
+from tapenet.program.layout import Layouts, Strides, c_strides
+from tapenet.program.native.kernels import Function
+from tapenet.program.native.products import matrix, operands
+from tapenet.program.primitives import Hole
+
+#: The buffer of the number that says what went wrong: 0 for nothing, 1 for an index out of bounds.
+STATUS = "status"
+_INTEGER = np.dtype(np.int64)
+
+
+class Gathered(NamedTuple):
+    """An index of adjacent arrays with whole axes around: how many axes are before it, and how many arrays it has."""
+
+    before: int
+    arrays: int
+
+
+def gathered(template: Any, ndim: int) -> Gathered | None:
+    """An index template in that form, or None if it has another."""
+    holes = [i for i, t in enumerate(template) if isinstance(t, Hole)]
+    if not holes or len(template) > ndim or holes != list(range(holes[0], holes[0] + len(holes))):
+        return None
+    if any(not isinstance(t, Hole) and t != slice(None) for t in template):
+        return None
+    if [template[i].position for i in holes] != list(range(len(holes))):
+        return None
+    return Gathered(holes[0], len(holes))
+
+
+def supports(instruction: Instruction) -> bool:
+    """Whether `write` (or a kernel, or `products`) has code for an instruction that is not fused."""
+    name, args, results = instruction.name, instruction.args, instruction.results
+    if any(v.size == 0 or not supported(v.dtype) for v in (*args, *results)):
+        return False
+    if name in ("dot", "dot_add"):
+        return find() is not None and results[0].dtype.char in "fd"
+    if name in ("concatenate", "update", "take", "add_rows"):
+        return True
+    if name in ("argmax", "argmin"):
+        return args[0].dtype.char in "fd" or args[0].dtype.kind in "iu"
+    if name == "index":
+        return gathered(instruction.params["template"], args[0].ndim) is not None
+    if name == "put":
+        found = gathered(instruction.params["template"], args[0].ndim)
+        return found is not None and args[1].shape == _indexed_shape(args[0].shape, found, args[2:])
+    if name == "scatter_add":
+        shape = instruction.params["shape"]
+        found = gathered(instruction.params["template"], len(shape))
+        if results[0].dtype.kind == "b":
+            return False  # an addition of truth values is another instruction
+        return found is not None and args[0].shape == _indexed_shape(shape, found, args[1:])
+    return False
+
+
+def _indexed_shape(shape: tuple[int, ...], g: Gathered, index: Sequence[Value]) -> tuple[int, ...]:
+    return (*shape[: g.before], *np.broadcast_shapes(*(i.shape for i in index)), *shape[g.before + g.arrays :])
+
+
+def wants_dense(instruction: Instruction, layouts: Layouts) -> list[int]:
+    """Positions of the operands that have to be copied first, since BLAS cannot read them where they are."""
+    if instruction.kind != "product":
+        return []
+    first = len(instruction.args) - 2
+    found = operands(instruction, layouts)
+    return [first + i for i, (_, shape, strides) in enumerate(found) if matrix(shape, strides) is None]
+
+
+def workspace(instruction: Instruction) -> int:
+    """Bytes that an instruction needs for itself."""
+    if instruction.name != "add_rows":
+        return 0
+    table, _, index = instruction.args
+    return (table.shape[0] + index.size) * _INTEGER.itemsize + math.prod(table.shape[1:]) * table.dtype.itemsize
+
+
+class _Writer:
+    """What the functions below share."""
+
+    def __init__(
+        self,
+        instruction: Instruction,
+        layouts: Layouts,
+        buffer: Callable[[Value], Hashable],
+        workspace: Hashable | None,
+    ) -> None:
+        self.instruction = instruction
+        self.workspace = workspace
+        self.layouts = layouts
+        self.buffer = buffer
+        self.code = Code()
+        self.pointers: dict[Hashable, str] = {}
+        self.args = instruction.args
+        (self.result,) = instruction.results
+
+    def parameter(self, key: Hashable) -> str:
+        return self.pointers.setdefault(key, f"%b{len(self.pointers)}")
+
+    def access(self, value: Value) -> Access:
+        place = self.layouts[value]
+        pointer = offset(self.code, self.parameter(self.buffer(place.root)), place.offset, 1, value.dtype)
+        return Access(pointer, place.strides, value.dtype)
+
+    def copy(self, lengths: Sequence[int], source: Access, target: Access, add: bool = False) -> None:
+        copy(self.code, lengths, source, target, add)
+
+    def done(self) -> Function:
+        return Function.of(self.code, self.pointers)
+
+    # -- one method per primitive --------------------------------------------------------------------------------
+
+    def concatenate(self) -> None:
+        axis = self.instruction.params["axis"]
+        out = self.access(self.result)
+        start = 0
+        for arg in self.args:
+            at = Access(offset(self.code, out.pointer, start, out.strides[axis], out.dtype), out.strides, out.dtype)
+            self.copy(arg.shape, self.access(arg), at)
+            start += arg.shape[axis]
+
+    def update(self) -> None:
+        base, value = self.args
+        out = self._continued(base)
+        pointer = out.pointer
+        slices = self.instruction.params["slices"]
+        for (start, _, _), stride in zip(slices, out.strides, strict=True):
+            pointer = offset(self.code, pointer, start, stride, out.dtype)
+        steps = [step * stride for (_, _, step), stride in zip(slices, out.strides, strict=True)]
+        self.copy(value.shape, self.access(value), Access(pointer, steps, out.dtype))
+
+    def _continued(self, base: Value) -> Access:
+        """The result, with the elements of the base in it: it is one array where the base is read for the last time."""
+        out = self.access(self.result)
+        if self.buffer(self.layouts[base].root) != self.buffer(self.result):
+            self.copy(base.shape, self.access(base), out)
+        return out
+
+    def take(self) -> None:
+        self._gather(self.args[0].shape, Gathered(self.instruction.params["axis"], 1), self.args[1:], "read")
+
+    def index(self) -> None:
+        g = gathered(self.instruction.params["template"], self.args[0].ndim)
+        assert g is not None
+        self._gather(self.args[0].shape, g, self.args[1:], "read")
+
+    def put(self) -> None:
+        g = gathered(self.instruction.params["template"], self.args[0].ndim)
+        assert g is not None
+        self._continued(self.args[0])
+        self._gather(self.args[0].shape, g, self.args[2:], "write")
+
+    def scatter_add(self) -> None:
+        shape = self.instruction.params["shape"]
+        g = gathered(self.instruction.params["template"], len(shape))
+        assert g is not None
+        out = self.access(self.result)
+        fill(self.code, out.pointer, self.result.size, literal(0, out.dtype), out.dtype)
+        self._gather(shape, g, self.args[1:], "add")
+
+    def _gather(self, shape: tuple[int, ...], g: Gathered, index: Sequence[Value], what: str) -> None:
+        """For each place that the index arrays name: read it, write it, or add to it."""
+        indexed = self.args[0] if what == "read" else self.result  # what the index leads into
+        other = self.result if what == "read" else self.args[1 if what == "write" else 0]
+        into, values = self.access(indexed), self.access(other)
+        common = np.broadcast_shapes(*(i.shape for i in index))
+        arrays = [self.access(i) for i in index]
+        lead = [len(common) - i.ndim for i in index]
+        steps: list[Strides] = [
+            (0,) * k + tuple(0 if n == 1 else s for n, s in zip(i.shape, a.strides, strict=True))
+            for i, a, k in zip(index, arrays, lead, strict=True)
+        ]
+        status = self.parameter(STATUS)
+        first, last = g.before, g.before + g.arrays
+        middle = values.strides[first : first + len(common)]
+        rest = [*range(first), *range(last, len(shape))]
+        rest_values = [*range(first), *range(first + len(common), len(values.strides))]
+
+        def at(position: list[str]) -> None:
+            target = into.pointer
+            for j, array in enumerate(arrays):
+                pointer = array.pointer
+                for i, stride in zip(position, steps[j], strict=True):
+                    pointer = offset(self.code, pointer, i, stride, array.dtype)
+                where = self._bounded(load(self.code, pointer, array.dtype), array.dtype, shape[first + j], status)
+                target = offset(self.code, target, where, into.strides[first + j], into.dtype)
+            value = values.pointer
+            for i, stride in zip(position, middle, strict=True):
+                value = offset(self.code, value, i, stride, values.dtype)
+            one = Access(target, [into.strides[k] for k in rest], into.dtype)
+            two = Access(value, [values.strides[k] for k in rest_values], values.dtype)
+            source, goal = (one, two) if what == "read" else (two, one)
+            self.copy([shape[k] for k in rest], source, goal, add=what == "add")
+
+        def walk(position: list[str], lengths: tuple[int, ...]) -> None:
+            if not lengths:
+                at(position)
+            else:
+                self.code.loop(lengths[0], lambda i: walk([*position, i], lengths[1:]))
+
+        walk([], tuple(common))
+
+    def _bounded(self, index: str, dtype: np.dtype[Any], length: int, status: str) -> str:
+        """An index from 0 to length - 1. One that is out of bounds is noted, and reads element 0 instead."""
+        code = self.code
+        t = llvm_type(dtype)
+        if t != "i64":
+            index = code.emit(f"{'sext' if dtype.kind == 'i' else 'zext'} {t} {index} to i64")
+        below = code.emit(f"icmp slt i64 {index}, 0")
+        wrapped = code.emit(f"add i64 {index}, {length}")
+        index = code.emit(f"select i1 {below}, i64 {wrapped}, i64 {index}")
+        inside = code.emit(f"icmp ult i64 {index}, {length}")
+        before = code.emit(f"load i64, ptr {status}")
+        after = code.emit(f"select i1 {inside}, i64 {before}, i64 1")
+        code.line(f"  store i64 {after}, ptr {status}")
+        return code.emit(f"select i1 {inside}, i64 {index}, i64 0")
+
+    def add_rows(self) -> None:
+        """Add up what there is for each row, then add that to the row: many small numbers are not lost one by one beside
+        a large one. All indices are looked at before anything is written."""
+        code = self.code
+        values, index = (self.access(a) for a in self.args[1:])
+        (length, *rest), n = self.args[0].shape, self.args[2].size
+        # For each row the first place that names it, for each place the next one; -1 where there is none.
+        first = self.parameter(self.workspace)
+        following = offset(code, first, length, 1, _INTEGER)
+        total = Access(offset(code, following, n, 1, _INTEGER), c_strides(tuple(rest)), values.dtype)
+        status = self.parameter(STATUS)
+
+        def row_of(place: str) -> str:
+            pointer = offset(code, index.pointer, place, index.strides[0], index.dtype)
+            return self._bounded(load(code, pointer, index.dtype), index.dtype, length, status)
+
+        def link(turn: str) -> None:
+            place = code.emit(f"sub i64 {n - 1}, {turn}")
+            head = offset(code, first, row_of(place), 1, _INTEGER)
+            store(code, load(code, head, _INTEGER), offset(code, following, place, 1, _INTEGER), _INTEGER)
+            store(code, place, head, _INTEGER)
+
+        fill(code, first, length, "-1", _INTEGER)
+        code.loop(n, link)
+        write, end = code.label(), code.label()
+        fine = code.emit(f"icmp eq i64 {load(code, status, _INTEGER)}, 0")
+        code.line(f"  br i1 {fine}, label %{write}, label %{end}")
+        code.begin(write)
+        out = self._continued(self.args[0])
+        cell = code.cell(_INTEGER)
+
+        def add(place: str) -> None:
+            row = row_of(place)
+            sums, turn, more, done, over = (code.label() for _ in range(5))
+            head = load(code, offset(code, first, row, 1, _INTEGER), _INTEGER)
+            code.line(f"  br i1 {code.emit(f'icmp eq i64 {head}, {place}')}, label %{sums}, label %{over}")
+            code.begin(sums)
+            self.copy(rest, values.moved(code, 0, place), total)
+            store(code, load(code, offset(code, following, place, 1, _INTEGER), _INTEGER), cell, _INTEGER)
+            code.line(f"  br label %{turn}")
+            code.begin(turn)
+            other = load(code, cell, _INTEGER)
+            code.line(f"  br i1 {code.emit(f'icmp slt i64 {other}, 0')}, label %{done}, label %{more}")
+            code.begin(more)
+            self.copy(rest, values.moved(code, 0, other), total, add=True)
+            store(code, load(code, offset(code, following, other, 1, _INTEGER), _INTEGER), cell, _INTEGER)
+            code.line(f"  br label %{turn}")
+            code.begin(done)
+            self.copy(rest, total, out.moved(code, 0, row), add=True)
+            code.line(f"  br label %{over}")
+            code.begin(over)
+
+        code.loop(n, add)
+        code.line(f"  br label %{end}")
+        code.begin(end)
+
+    def argmax(self) -> None:
+        """The first place of the largest element along an axis; the first nan counts as largest."""
+        code = self.code
+        (arg,) = self.args
+        axis = self.instruction.params["axis"]
+        data, out = self.access(arg), self.access(self.result)
+        t = llvm_type(arg.dtype)
+        larger = self.instruction.name == "argmax"
+        if arg.dtype.kind == "f":
+            compare = f"fcmp {'ogt' if larger else 'olt'}"
+        else:
+            sign = "s" if arg.dtype.kind == "i" else "u"
+            compare = f"icmp {sign}{'gt' if larger else 'lt'}"
+        lengths = [*arg.shape[:axis], *arg.shape[axis + 1 :]]
+        rest = [*data.strides[:axis], *data.strides[axis + 1 :]]
+
+        def search(at: list[Access]) -> list[str]:
+            row, place = at[0].pointer, at[1].pointer
+            best, where = (f"%cell{len(code.cells) + k}" for k in range(2))
+            code.cells += [f"  {best} = alloca {t}", f"  {where} = alloca i64"]
+            store(code, load(code, row, arg.dtype), best, arg.dtype)
+            code.line(f"  store i64 0, ptr {where}")
+
+            def turn(index: str) -> None:
+                value = load(code, offset(code, row, index, data.strides[axis], arg.dtype), arg.dtype)
+                held = load(code, best, arg.dtype)
+                better = code.emit(f"{compare} {t} {value}, {held}")
+                if arg.dtype.kind == "f":
+                    nan = code.emit(f"fcmp uno {t} {value}, {value}")
+                    fine = code.emit(f"fcmp ord {t} {held}, {held}")
+                    first = code.emit(f"and i1 {nan}, {fine}")
+                    better = code.emit(f"or i1 {better}, {first}")
+                store(code, code.emit(f"select i1 {better}, {t} {value}, {t} {held}"), best, arg.dtype)
+                before = code.emit(f"load i64, ptr {where}")
+                after = code.emit(f"select i1 {better}, i64 {index}, i64 {before}")
+                code.line(f"  store i64 {after}, ptr {where}")
+
+            code.loop(arg.shape[axis], turn)
+            found = code.emit(f"load i64, ptr {where}")
+            code.line(f"  store i64 {found}, ptr {place}")
+            return []
+
+        nest(code, lengths, [Access(data.pointer, rest, data.dtype), out], search, order=False)
+
+    argmin = argmax
+
+
+def write(
+    instruction: Instruction,
+    layouts: Layouts,
+    buffer: Callable[[Value], Hashable],
+    workspace: Hashable | None = None,
+) -> Function:
+    """The function of one instruction.
+
+    Args:
+        instruction: one that is supported.
+        layouts: where values lie.
+        buffer: of a value that is no view.
+        workspace: the buffer of as many bytes as the function of that name says.
+    """
+    writer = _Writer(instruction, layouts, buffer, workspace)
+    getattr(writer, instruction.name)()
+    return writer.done()

@@ -1,0 +1,104 @@
+"""What a module consists of, in words (its part of `compiled.explain()`) and as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tapenet.program.fusion import Entry, Kernel
+from tapenet.program.groups import Group, Groups
+from tapenet.program.ir import Instruction, Program, Reference, Value, names, statement
+from tapenet.program.native.memory import Arena, members
+from tapenet.program.native.module import Call, Module
+from tapenet.program.native.parallel import parts
+
+
+def report(module: Module, full: bool) -> str:
+    """How many kernels there are, and how much memory; in full what runs in which order, grouped into kernels, and which
+    memory each result is computed into."""
+    memory = module.memory
+    calls = sum(isinstance(step, Call) for step in module.steps)
+    segments = len(module.steps) - calls
+    kernels = sum(isinstance(entry, Kernel) for entry in module.entries)
+    written = memory.program.writes
+    in_place = sum(memory.buffer(w.value) == memory.buffer(w.target) for w in written)
+    lines = [
+        f"{kernels} kernels and {len(module.entries) - kernels} others, different functions: "
+        f"{len(module.functions.by_name)}; native calls each time: {segments}, calls of Python: {calls}; "
+        f"threads: up to {module.threads}",
+        f"{memory.arena_bytes:,} bytes of scratch memory ({memory.unshared_bytes:,} if none were used twice); "
+        f"tensors written where they are: {in_place} of {len(written)}",
+        *(_entries(module) if full else ()),
+    ]
+    return "\n".join(lines)
+
+
+def groups(module: Module) -> Groups:
+    """What runs in one go, in order. What is copied into a tensor at the end is part of the program."""
+    program, memory = module.program, module.memory
+    known = set(program.body)
+    copies = [m for entry in module.entries for m in members(entry) if m not in known]
+    copied = {memory.buffer(copy.results[0]): copy.results[0] for copy in copies}
+    writes = [w._replace(value=copied.get(memory.buffer(w.target), w.value)) for w in program.writes]
+    return Groups(
+        Program(program.inputs, program.hosts, (*program.body, *copies), program.outputs, writes),
+        tuple(Group(tuple(members(e)), isinstance(e, Kernel), _heading(module, e)) for e in module.entries),
+        {i: tuple(map(groups, bodies)) for i, bodies in module.bodies.items()},
+    )
+
+
+def _entries(module: Module) -> Iterator[str]:
+    name = _names(module)
+    for entry in module.entries:
+        found = module.written.get(entry)
+        by = "" if found is None else f"{found[0]}: "
+        yield by + _heading(module, entry)
+        for member in members(entry):
+            place = ", ".join(_place(module, r, name) for r in member.results)
+            yield f"  {statement(member, name)} -> {place}"
+        for body in module.bodies.get(entry, ()) if isinstance(entry, Instruction) else ():
+            yield "  body:"
+            yield from (f"    {line}" for line in _entries(body))
+
+
+def _names(module: Module) -> dict[Value, str]:
+    """Names of all values; what is only there for a copy at the end has that of the tensor it is for."""
+    name = names(module.program)
+    for entry in module.entries:
+        for member in members(entry):
+            for result in member.results:
+                name.setdefault(result, "(end)")
+    return name
+
+
+def _heading(module: Module, entry: Entry) -> str:
+    if isinstance(entry, Kernel):
+        shared = len(parts(entry, module.threads))
+        threads = f", in {shared} threads" if shared > 1 else ""
+        if entry.split is None:
+            return f"kernel over {entry.domain}{threads}"
+        loops = max(entry.phases().values()) + 1
+        return f"kernel over rows {entry.row_shape} of {entry.domain[entry.split :]}, loops: {loops}{threads}"
+    found = module.written.get(entry)
+    if found is None:
+        return "called from Python"
+    if entry.kind == "product":
+        return (
+            "product by BLAS" if any(d.startswith("tn_") for d in found[1].declares) else "product by loops of its own"
+        )
+    if entry.kind == "control":
+        return f"loop of {entry.params['length']} turns" if entry.name == "loop" else "branch"
+    return "move"
+
+
+def _place(module: Module, value: Value, name: Mapping[Value, str]) -> str:
+    """Where a result is computed into."""
+    if value not in module.memory.stored:
+        return "register"
+    buffer = module.memory.buffer(value)
+    if isinstance(buffer, Arena):
+        return f"scratch {buffer.offset:,}"
+    owner = module.memory.owner(buffer)
+    return "result" if owner in module.program.outputs else f"{'tensor ' * isinstance(owner, Reference)}{name[owner]}"
+
+
+__all__ = ["groups", "report"]

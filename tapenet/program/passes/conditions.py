@@ -1,0 +1,69 @@
+"""Choices, negations and casts: what is chosen whatever the condition, not not, and casts there and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tapenet.program.ir import Builder, Instruction, Program, Value, rewrite
+from tapenet.program.passes.patterns import made_by, number
+
+
+def run(program: Program) -> Program:
+    """Simplify `where`, `logical_not` and `cast`."""
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Value | None:
+        rule = RULES.get(instruction.name)
+        found = rule and rule(builder, *args, **instruction.params)
+        return found and builder.broadcast(found, instruction.results[0].shape)
+
+    return rewrite(program, change)
+
+
+def _where(builder: Builder, condition: Value, x: Value, y: Value) -> Value | None:
+    if x is y:
+        return x
+    chosen = number(condition)
+    if chosen is not None:
+        return x if chosen else y
+    negated = made_by(condition, "logical_not")
+    if negated is None or negated.args[0].dtype != bool:
+        return None
+    (condition,) = negated.args
+    made: Value = builder.emit("where", condition, y, x)
+    return made
+
+
+def _logical_not(builder: Builder, x: Value) -> Value | None:
+    if inner := made_by(x, "logical_not"):
+        return builder.cast(inner.args[0], bool)
+    for name, other in (("equal", "not_equal"), ("not_equal", "equal")):
+        if compared := made_by(x, name):
+            made: Value = builder.emit(other, *compared.args)
+            return made
+    return None
+
+
+def lossless(source: np.dtype[Any], target: np.dtype[Any]) -> bool:
+    """Whether every value of a dtype is one of the other. NumPy's own `can_cast` takes int64 to be safe in float64."""
+    if source.kind in "iu" and target.kind == "f":
+        return bool(int(np.iinfo(source).max).bit_length() <= np.finfo(target).nmant + 1)
+    return source.kind in "biuf" and target.kind in "biuf" and np.can_cast(source, target)
+
+
+def _cast(builder: Builder, x: Value, dtype: np.dtype[Any]) -> Value | None:
+    if x.dtype == dtype:
+        return x
+    inner = made_by(x, "cast")
+    if inner is None or not lossless(inner.args[0].dtype, x.dtype):
+        return None
+    (source,) = inner.args
+    # A float that an integer cannot hold becomes something else for each pair of dtypes.
+    if dtype.kind in "iu" and "f" in (source.dtype.kind, x.dtype.kind) and not lossless(source.dtype, dtype):
+        return None
+    return builder.cast(source, dtype)
+
+
+RULES: dict[str, Callable[..., Value | None]] = {"where": _where, "logical_not": _logical_not, "cast": _cast}

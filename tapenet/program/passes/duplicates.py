@@ -1,0 +1,80 @@
+"""Common subexpressions: what is computed twice is computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
+
+#: Constants of more elements are the same only if they are the same memory: comparing them would cost more than it
+#: saves.
+LIMIT = 4096
+
+#: Primitives that give the same when their two arguments are exchanged. Of two zeros of different sign, `maximum` and
+#: `minimum` may give either: NumPy itself does, by the length of the array.
+COMMUTATIVE = {
+    "add", "multiply", "maximum", "minimum", "fmax", "fmin", "bitwise_and", "bitwise_or", "bitwise_xor", "logical_and",
+    "logical_or", "logical_xor", "equal", "not_equal", "zmul", "hypot", "logaddexp",
+}  # fmt: skip
+
+
+def run(program: Program) -> Program:
+    """Let instructions that apply the same primitive to the same arguments with the same parameters be one.
+
+    Constants with the same elements are the same; instructions with an effect never are.
+    """
+    constants: dict[Hashable, Constant] = {}
+    found: dict[Hashable, tuple[Value, ...]] = {}
+
+    def one(value: Value) -> Value:
+        return constants.setdefault(_array(value.array), value) if isinstance(value, Constant) else value
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        same = tuple(one(a) for a in args)
+        if instruction.effect:
+            return None
+        ids = [id(a) for a in same]
+        if instruction.name in COMMUTATIVE:
+            ids.sort()
+        key = (instruction.name, tuple(ids), _key(instruction.params))
+        if key in found:
+            return found[key]
+        results = instruction.results
+        if same != instruction.args:
+            made = builder.emit(instruction.name, *same, **instruction.params)
+            results = made if isinstance(made, tuple) else (made,)
+        found[key] = results
+        return None if results is instruction.results else results
+
+    return rewrite(program, change)
+
+
+def _array(array: np.ndarray[Any, Any]) -> Hashable:
+    if array.size <= LIMIT:
+        return array.dtype, array.shape, array.tobytes()
+    where = array.__array_interface__
+    return array.dtype, array.shape, array.strides, where["data"]
+
+
+def _key(value: Any) -> Hashable:
+    """A parameter as a key: equal only for values that mean the same. What is not known to be plain data is the same
+    only as itself."""
+    kind = type(value)
+    if value is None or kind in (int, bool, str):
+        return kind, value
+    if kind is float:
+        return kind, value.hex()  # 0.0 is not -0.0
+    if isinstance(value, np.dtype):
+        return kind, value.str
+    if isinstance(value, dict):
+        return kind, tuple((_key(k), _key(v)) for k, v in value.items())
+    if isinstance(value, (list, tuple)):
+        return kind, tuple(map(_key, value))
+    if kind is slice:
+        return kind, _key((value.start, value.stop, value.step))
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        return kind, _array(np.asarray(value))
+    return kind, id(value)

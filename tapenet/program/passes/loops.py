@@ -1,0 +1,89 @@
+"""Loops carry and stack only what is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
+from tapenet.program.passes import dead
+
+
+def run(program: Program) -> Program:
+    """Drop the results of loops and branches that nobody uses, with what is carried for them alone."""
+    uses = program.uses()
+
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+        if instruction.name == "loop":
+            return _loop(instruction, args, builder, uses)
+        if instruction.name == "branch":
+            return _branch(instruction, args, builder, uses)
+        return None
+
+    if not any(i.name in ("loop", "branch") for i in program.body):
+        return program
+    changed = rewrite(program, change)
+    return program if changed.body == program.body else changed
+
+
+def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Any:
+    params = instruction.params
+    body: Program = params["body"]
+    carries, slices = params["carries"], params["slices"]
+    used = [uses.get(r, 0) > 0 for r in instruction.results]
+    # A carry is needed if its last value is used, or if another result that is needed depends on it.
+    needed = used[:]
+    while True:
+        reads = _reads(body, [v for v, n in zip(body.outputs, needed, strict=True) if n])
+        again = [n or (i < carries and body.inputs[i] in reads) for i, n in enumerate(needed)]
+        if again == needed:
+            break
+        needed = again
+    # What comes in: needed carries, and of the rest what is read.
+    kept = [i for i, v in enumerate(body.inputs) if (needed[i] if i < carries else v in reads)]
+    if len(kept) == len(body.inputs) and all(needed):
+        return None
+    if not any(needed) and not instruction.stays:
+        return None  # the whole loop is dead, and not this pass's to drop
+    inputs = [body.inputs[i] for i in kept]
+    outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
+    new = dict(params)
+    new["body"] = dead.run(Program(inputs, [], body.body, outputs, []))
+    new["carries"] = sum(needed[:carries])
+    new["slices"] = sum(1 for i in kept if carries <= i < carries + slices)
+    made = builder.emit("loop", *(args[i] for i in kept), **new)
+    return _spread(instruction, needed, made)
+
+
+def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Any:
+    needed = [uses.get(r, 0) > 0 for r in instruction.results]
+    bodies: list[Program] = [instruction.params[name] for name in ("true", "false")]
+    reads = [_reads(b, [v for v, n in zip(b.outputs, needed, strict=True) if n]) for b in bodies]
+    kept = [i for i in range(len(args) - 1) if any(b.inputs[i] in r for b, r in zip(bodies, reads, strict=True))]
+    if (all(needed) and len(kept) == len(args) - 1) or not any(needed):
+        return None
+    new = dict(instruction.params)
+    for name, body in zip(("true", "false"), bodies, strict=True):
+        outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
+        new[name] = dead.run(Program([body.inputs[i] for i in kept], [], body.body, outputs, []))
+    made = builder.emit("branch", args[0], *(args[i + 1] for i in kept), **new)
+    return _spread(instruction, needed, made)
+
+
+def _reads(body: Program, wanted: list[Value]) -> set[Value]:
+    """Every value that these depend on, and all that the instructions depend on that stay in any case."""
+    seen = {*wanted, *(a for i in body.body if i.stays for a in i.args)}
+    stack = list(seen)
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Result):
+            for arg in value.instruction.args:
+                if arg not in seen:
+                    seen.add(arg)
+                    stack.append(arg)
+    return seen
+
+
+def _spread(instruction: Instruction, needed: list[bool], made: Any) -> Any:
+    """The new results in the places of the old ones; an old one stands for itself where nobody uses it."""
+    found = iter(made if isinstance(made, tuple) else (made,))
+    return tuple(next(found) if n else r for r, n in zip(instruction.results, needed, strict=True))

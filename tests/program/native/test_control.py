@@ -1,0 +1,384 @@
+"""Loops and branches as native code."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tapenet as tn
+import tapenet.program.loops  # its primitives
+from tapenet.program.ir import Program, Reference, Value, Write
+from tapenet.program.passes import simplify
+
+pytest.importorskip("llvmlite")
+
+from tests.program.native.generate import Loops
+from tests.program.native.running import assert_native, called, compiled, entries
+from tests.program.passes.programs import Build, constant
+
+R = np.random.default_rng(0)
+
+
+def array(*shape: int, dtype: Any = np.float32) -> Any:
+    return R.integers(-3, 4, shape).astype(dtype)
+
+
+def loop(
+    b: Build, make: Callable[..., Any], carried: list[Value], slices: list[Value], length: int,
+    closed: list[Value] | None = None, **params: Any,
+) -> Any:  # fmt: skip
+    """Emit a loop whose body is made by a function of a builder and values: it returns new carries and other results."""
+    body = Build()
+    given = [*carried, *slices, *(closed or [])]
+    shapes = [v.shape[1:] if v in slices else v.shape for v in given]
+    inputs = [body.input(*s, dtype=v.dtype) for s, v in zip(shapes, given, strict=True)]
+    program = body.program(*make(body, *inputs))
+    counts = {"carries": len(carried), "slices": len(slices), "length": length}
+    made = b.emit("loop", *given, body=program, **counts, **params)
+    return made if isinstance(made, tuple) else (made,)
+
+
+def cumulative(length: int, **params: Any) -> Program:
+    """Running sums, scaled by what is closed over."""
+    b = Build()
+    start, xs, scale = b.input(3), b.input(length, 3), b.input(3)
+
+    def body(b: Build, c: Value, x: Value, w: Value) -> list[Any]:
+        total = b.emit("add", c, b.emit("multiply", x, w))
+        return [total, b.emit("negative", total), x]
+
+    return b.program(*loop(b, body, [start], [xs], length, [scale], **params))
+
+
+# -- loops -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [1, 2, 50])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_loop(length: int, reverse: bool) -> None:
+    program = cumulative(length, **({"reverse": True} if reverse else {}))
+    runner = assert_native(program, array(3), array(length, 3), array(3))
+    assert entries(runner) == ["loop"]
+    assert called(runner) == []
+
+
+def test_code_and_scratch_do_not_grow_with_the_length() -> None:
+    short, long = (compiled(cumulative(n)).module for n in (2, 20_000))
+    assert short.text.count("\n") == long.text.count("\n")
+    assert short.memory.arena_bytes == long.memory.arena_bytes
+
+
+def test_a_captured_scan_is_compiled_as_a_loop() -> None:
+    def f(x: Any) -> Any:
+        total, steps = tn.scan(lambda c, row: (c + row, c * row), np.zeros(3), x)
+        return total + steps.sum(axis=0)
+
+    counts = set()
+    for length in (2, 300):
+        compiled = tn.compile(f, backend="native")
+        x = array(length, 3, dtype=np.float64)
+        for shifted in (x, x + 1):
+            np.testing.assert_array_equal(compiled(shifted).numpy(), f(tn.tensor(shifted)).numpy())
+        counts.add(compiled.variants[0].runner.module.text.count("\n"))  # type: ignore[attr-defined]
+    assert len(counts) == 1
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_scan_over_nothing(reverse: bool) -> None:
+    def f(x: Any, c: Any) -> Any:
+        return list(tn.scan(lambda c, row: (c + row, c * 2), c, x, reverse=reverse))
+
+    compiled = tn.compile(f, backend="native")
+    x, c = np.zeros((0, 3)), array(3, dtype=np.float64)
+    for _ in range(2):
+        total, steps = compiled(x, c)
+        np.testing.assert_array_equal(total.numpy(), c)
+        assert (steps.shape, steps.dtype) == ((0, 3), np.float64)
+        assert not np.shares_memory(total.numpy(), c)
+    b = Build()
+    start, xs = b.input(3), b.input(0, 3)
+    outs = loop(b, lambda b, c, x: [b.emit("add", c, x), x], [start], [xs], 0)
+    assert_native(b.program(*outs), array(3), array(0, 3))
+    b = Build()
+    (out,) = loop(b, lambda b, c: [b.emit("exp", c)], [b.input(3)], [], 0)
+    assert_native(b.program(out), array(3))
+
+
+# -- what is carried ---------------------------------------------------------------------------------------------
+
+CARRIED: dict[str, Callable[..., list[Any]]] = {
+    "exchanged": lambda b, p, q, x: [q, p],
+    "rotated": lambda b, p, q, x: [q, b.emit("add", p, q)],
+    "one for both": lambda b, p, q, x: [b.emit("add", p, x), b.emit("add", p, x)],
+    "the same for both": lambda b, p, q, x: [b.emit("add", p, x)] * 2,
+    "kept": lambda b, p, q, x: [p, b.emit("add", q, p)],
+    "the slice": lambda b, p, q, x: [x, b.emit("add", p, q)],
+    "a constant": lambda b, p, q, x: [constant(np.ones((4, 4))), b.emit("add", p, q)],
+    "turned": lambda b, p, q, x: [b.emit("transpose", p, axes=(1, 0)), b.emit("add", p, q)],
+    "flipped": lambda b, p, q, x: [b.emit("slice", q, slices=((3, -1, -1), (0, 4, 1))), p],
+    "a product": lambda b, p, q, x: [b.emit("dot", p, x), b.emit("maximum", q, x)],
+    "read after": lambda b, p, q, x: [x, b.emit("subtract", q, b.emit("transpose", p, axes=(1, 0)))],
+}
+
+
+@pytest.mark.parametrize("kind", CARRIED)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_carries_that_depend_on_each_other(kind: str, order: Any) -> None:
+    """They live in the results from the first turn on, and a turn must not overwrite what it still has to read."""
+    start = Reference(tn.asarray(np.asarray(array(4, 4), order=order)))
+    b = Build()
+    q, xs = b.input(4, 4), b.input(3, 4, 4)
+
+    def body(b: Build, p: Value, q: Value, x: Value) -> list[Any]:
+        after = CARRIED[kind](b, p, q, x)
+        return [*after, p, after[0]]
+
+    outs = loop(b, body, [start, q], [xs], 3)
+    program = b.program(*outs)
+    small = np.sign(array(3, 4, 4))
+    assert called(assert_native(program, array(4, 4), small)) == []
+    b.writes.append(Write(start, outs[0]))
+    assert_native(b.program(*outs[1:]), array(4, 4), small)
+
+
+def test_the_first_carry_is_not_written_to() -> None:
+    b = Build()
+    x = b.input(3)
+    y = b.emit("exp", x)
+    outs = loop(b, lambda b, c, d: [b.emit("negative", c), b.emit("add", d, c)], [y, y], [], 3)
+    assert_native(b.program(*outs, y, b.emit("sqrt", y)), array(3), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["part", "backwards", "turned"])
+def test_the_first_carry_may_lie_anywhere(kind: str) -> None:
+    wide = array(6, 8)
+    views = {"part": wide[::2, ::2], "backwards": wide[2::-1, :4], "turned": wide.T[:3, :4]}
+    p = Reference(tn.asarray(views[kind]))
+    b = Build()
+    start = b.emit("broadcast", b.input(1, 4), shape=(3, 4))
+    outs = loop(b, lambda b, c, d: [b.emit("add", c, d), b.emit("negative", d)], [p, start], [], 3)
+    assert_native(b.program(*outs), array(1, 4))
+
+
+def test_numbers_truths_and_counts_are_carried() -> None:
+    b = Build()
+    carried = [b.input(dtype=np.int64), b.input(dtype=bool), b.input(2, dtype=np.float64)]
+
+    def body(b: Build, n: Value, flag: Value, x: Value) -> list[Any]:
+        return [
+            b.elementwise("add", n, 1), b.emit("logical_not", flag), b.emit("where", flag, b.emit("negative", x), x),
+            n, flag,
+        ]  # fmt: skip
+
+    outs = loop(b, body, list(carried), [], 5)
+    assert_native(b.program(*outs), np.array(3), np.array(True), array(2, dtype=np.float64))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_slices_of_any_memory(order: Any) -> None:
+    wide = np.asarray(array(6, 4, 10), order=order)
+    xs = Reference(tn.asarray(wide[::-2, :, 1::3]))
+    b = Build()
+    outs = loop(b, lambda b, c, x: [b.emit("add", c, x), x], [b.input(4, 3)], [xs], 3)
+    assert_native(b.program(*outs), array(4, 3))
+
+
+def test_constants_in_a_body_and_scratch_of_its_own() -> None:
+    b = Build()
+    w = constant(array(4, 4))
+
+    def body(b: Build, c: Value, x: Value) -> list[Any]:
+        y = b.emit("dot", b.emit("dot", b.emit("maximum", c, x), w), w)
+        small = b.emit("minimum", b.emit("maximum", y, constant(-4)), constant(4))
+        return [small, b.emit("reduce_add", y, axes=(0, 1))]
+
+    outs = loop(b, body, [b.input(4, 4)], [b.input(5, 4, 4)], 5)
+    runner = assert_native(b.program(*outs), array(4, 4), array(5, 4, 4))
+    assert called(runner) == []
+    assert runner.module.memory.arena_bytes >= 4 * 4 * 4
+
+
+def test_nested_loops() -> None:
+    def inner(b: Build, c: Value, x: Value, w: Value) -> list[Any]:
+        return [b.emit("add", c, b.emit("multiply", x, w)), c]
+
+    def outer(b: Build, c: Value, rows: Value, w: Value) -> list[Any]:
+        total, steps = loop(b, inner, [c], [rows], 4, [w], reverse=True)
+        return [total, steps, b.emit("reduce_maximum", steps, axes=(0,))]
+
+    b = Build()
+    outs = loop(b, outer, [b.input(3)], [b.input(2, 4, 3)], 2, [b.input(3)])
+    assert called(assert_native(b.program(*outs), array(3), array(2, 4, 3), array(3))) == []
+
+
+def test_a_loop_whose_body_calls_python_is_run_there() -> None:
+    double = tn.op(lambda x: x + np.array(x), name="double", nondiff=True)
+    b = Build()
+    outs = loop(b, lambda b, c, x: [b.call(double, b.emit("add", c, x)), x], [b.input(3)], [b.input(4, 3)], 4)
+    y = b.emit("negative", outs[0])
+    assert called(assert_native(b.program(y, outs[1]), array(3), array(4, 3))) == ["loop"]
+
+
+# -- branches ----------------------------------------------------------------------------------------------------
+
+
+def branch(b: Build, condition: Value, true: Callable[..., Any], false: Callable[..., Any], *given: Value) -> Any:
+    sides = []
+    for make in (true, false):
+        body = Build()
+        inputs = [body.input(*v.shape, dtype=v.dtype) for v in given]
+        sides.append(body.program(*make(body, *inputs)))
+    made = b.emit("branch", condition, *given, true=sides[0], false=sides[1])
+    return made if isinstance(made, tuple) else (made,)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_a_branch(chosen: bool, order: Any) -> None:
+    p = Reference(tn.asarray(np.asarray(array(3, 4), order=order)))
+    b = Build()
+    condition, x = b.input(dtype=bool), b.input(3, 4)
+    outs = branch(
+        b, condition,
+        lambda b, p, x: [b.emit("add", p, x), p, constant(np.zeros((3, 4)))],
+        lambda b, p, x: [b.emit("dot", b.emit("dot", p, x, tb=True), x), x, b.emit("negative", x)],
+        p, x,
+    )  # fmt: skip
+    b.writes.append(Write(p, outs[0]))
+    runner = assert_native(b.program(*outs), np.array(chosen), array(3, 4))
+    assert called(runner) == []
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_side_that_is_not_chosen_is_not_run(chosen: bool) -> None:
+    """It may be an index out of bounds there."""
+    b = Build()
+    condition, x, i = b.input(dtype=bool), b.input(3), b.input(2, dtype=np.int64)
+    take: Callable[..., Any] = lambda b, x, i: [b.emit("take", x, i, axis=0)]
+    keep: Callable[..., Any] = lambda b, x, i: [b.emit("slice", x, slices=((0, 2, 1),))]
+    sides = (take, keep) if chosen else (keep, take)
+    runner = compiled(b.program(*branch(b, condition, *sides, x, i)))
+    given, wrong = array(3), np.array([0, 7])
+    np.testing.assert_array_equal(runner.call(np.array(not chosen), given, wrong)[0], given[:2])
+    with pytest.raises(IndexError, match="out of bounds"):
+        runner.call(np.array(chosen), given, wrong)
+    np.testing.assert_array_equal(runner.call(np.array(chosen), given, np.array([2, 0]))[0], given[[2, 0]])
+
+
+def test_branches_in_loops_and_loops_in_branches() -> None:
+    def halve(b: Build, c: Value, x: Value) -> list[Any]:
+        return [b.emit("subtract", c, x)]
+
+    def repeat(b: Build, c: Value, x: Value) -> list[Any]:
+        return list(loop(b, lambda b, c, x: [b.emit("add", c, x)], [c], [], 3, [x]))
+
+    def body(b: Build, c: Value, x: Value) -> list[Any]:
+        total = b.emit("reduce_add", c, axes=(0,))
+        (after,) = branch(b, b.elementwise("less", total, 0.0), repeat, halve, c, x)
+        return [after, total]
+
+    b = Build()
+    outs = loop(b, body, [b.input(3)], [b.input(6, 3)], 6)
+    assert called(assert_native(b.program(*outs), array(3), array(6, 3))) == []
+
+
+# -- what fails --------------------------------------------------------------------------------------------------
+
+
+class _Interrupt(Exception):
+    pass
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_signal_ends_a_long_loop_and_nothing_is_written(nested: bool) -> None:
+    """Of a loop that would take seconds; where bodies are short, the loop outside asks for signals."""
+
+    def turn(b: Build, c: Value) -> list[Any]:
+        return [b.emit("add", c, constant(1.0))]
+
+    def outer(b: Build, c: Value) -> list[Any]:
+        return list(loop(b, turn, [c], [], 50))
+
+    weights = tn.tensor(np.zeros(3, np.float32))
+    reference = Reference(weights)
+    b = Build()
+    (after,) = loop(b, outer if nested else turn, [reference], [], 10**8 if nested else 10**9)
+    run = compiled(Program([], [], b.body, [], [Write(reference, after)]))
+
+    def handler(*_: Any) -> None:
+        raise _Interrupt
+
+    before = signal.signal(signal.SIGVTALRM, handler)
+    try:
+        with pytest.raises(_Interrupt):  # noqa: PT012, a signal before it would go astray
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0.05)  # of the processor's time, whatever else is running
+            run()
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
+    np.testing.assert_array_equal(weights.data, 0)
+
+
+def test_only_long_loops_ask_for_signals() -> None:
+    def short(b: Build, c: Value) -> list[Any]:
+        return [b.emit("add", c, constant(1.0))]
+
+    asks = []
+    for length in (1000, 10**7):
+        b = Build()
+        x = b.input(3)
+        asks.append("PyErr_CheckSignals()" in compiled(b.program(*loop(b, short, [x], [], length))).module.text)
+    assert asks == [False, True]
+
+
+def test_an_index_out_of_bounds_ends_a_loop() -> None:
+    """As in eager mode what it has written in the turns before stays, and nothing that comes behind is written."""
+    p, q = (Reference(tn.asarray(array(3))) for _ in range(2))
+    b = Build()
+    x, i = b.input(3), b.input(4, dtype=np.int64)
+
+    def body(b: Build, p: Value, q: Value, i: Value, x: Value) -> list[Any]:
+        found = b.emit("take", x, i, axis=0)
+        return [b.emit("add", p, found), b.emit("negative", q), found]
+
+    outs = loop(b, body, [p, q], [i], 4, [x])
+    b.writes += [Write(p, outs[0]), Write(q, b.emit("add", outs[1], x))]
+    program = b.program(outs[2])
+    runner = assert_native(program, array(3), np.array([0, 2, 1, -1]))
+    assert called(runner) == []
+    before, unchanged = (r.tensor._data.copy() for r in (p, q))
+    given = array(3)
+    for turn, wrong in enumerate(([3, 0, 0, 0], [0, -4, 0, 0], [0, 0, 3, 3], [0, 0, 0, 3])):
+        with pytest.raises(IndexError, match="out of bounds"):
+            runner.call(given, np.array(wrong))
+        np.testing.assert_array_equal(p.tensor._data, before + turn * given[0])
+        np.testing.assert_array_equal(q.tensor._data, unchanged)
+        p.tensor._data[:] = before
+    assert_native(program, array(3), np.array([0, 2, 1, -1]))
+
+
+# -- on any program ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int64])
+def test_random_programs(dtype: Any) -> None:
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        program = Loops(rng, dtype).program(12)
+        inputs = [rng.integers(-3, 4, v.shape).astype(v.dtype) for v in program.inputs]
+        assert_native(program, *inputs)
+        assert_native(simplify(program), *inputs)
+
+
+@pytest.mark.slow
+def test_many_random_programs() -> None:
+    for seed in range(100, 400):
+        rng = np.random.default_rng(seed)
+        program = Loops(rng, np.float64).program(25)
+        inputs = [rng.integers(-3, 4, v.shape).astype(v.dtype) for v in program.inputs]
+        assert_native(program, *inputs)
+        assert_native(simplify(program), *inputs)
