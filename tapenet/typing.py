@@ -1,0 +1,20 @@
+"""Types that annotations share. Knows nothing of the package, so that every part may use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:  # numpy.typing takes a while to load
+    from numpy.typing import ArrayLike as ArrayLike
+    from numpy.typing import DTypeLike as DTypeLike
+
+#: A NumPy array of any shape and dtype. In the formula of an op: whatever stands for one, a symbol or a tensor too.
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+#: The lengths of an array's axes.
+Shape: TypeAlias = tuple[int, ...]
+#: What `axis=` takes: one axis, several, or all of them (None).
+Axis: TypeAlias = int | tuple[int, ...] | None
+#: A number: Python's or NumPy's.
+Number: TypeAlias = bool | int | float | complex | np.generic
