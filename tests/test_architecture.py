@@ -1,4 +1,4 @@
-"""The house: who may know whom, and what an import costs."""
+"""The architecture: which folder may import which, and what an import costs."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _folder(module: str) -> str:
 
 
 def test_the_reader_of_imports_sees_them() -> None:
-    """A check that finds no imports would pass whatever the house looks like."""
+    """A check that finds no imports would pass whatever the architecture looks like."""
     edges = {(i.by, i.of) for i in OURS}
     assert ("tapenet.autodiff.binder", "tapenet.ops.op") in edges
     assert ("tapenet.autodiff.tensor", "tapenet.autodiff.mutation") in edges
