@@ -24,7 +24,10 @@ from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 IMAGES = ROOT / "docs" / "images"
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 #: What the programs of a page need beside the package.
