@@ -8,7 +8,7 @@ NumPy is loaded when they are called.
 """
 
 from tapenet.data import transforms as transforms
-from tapenet.data.arrays import ArrayDataset
+from tapenet.data.array_dataset import ArrayDataset
 from tapenet.data.bundled import digits, iris
 from tapenet.data.cifar_files import CIFAR10_CLASSES, cifar10
 from tapenet.data.collation import PadCollate, Padded, collate
@@ -16,7 +16,7 @@ from tapenet.data.columns import Columns
 from tapenet.data.csv_files import CsvChunks, csv, csv_chunks
 from tapenet.data.dataset import Concat, Dataset, Mapped, Subset
 from tapenet.data.housing_files import california_housing
-from tapenet.data.idx import read_idx
+from tapenet.data.idx_files import read_idx
 from tapenet.data.image_files import ImageFolder, image_folder, read_image
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import Batches, batches

@@ -5,9 +5,9 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
+from tapenet.data.archives import malformed, tar_members, unpacked
 from tapenet.data.download import File, Source, find
 from tapenet.data.mnist_files import LabelledImages
-from tapenet.data.unpacking import malformed, tar_members, unpacked
 
 _RECORDS = 10_000  # images in each of the six files
 _RECORD = 1 + 3 * 32 * 32  # bytes: a label and the pixels, red, green, blue

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
-from tapenet.data.unpacking import unpacked
+from tapenet.data.archives import unpacked
 from tapenet.files import atomic
 
 _TIMEOUT = 30.0  # seconds without a byte from a mirror

@@ -15,15 +15,15 @@ from typing import Any, Generic, Literal, Protocol, Self, TypedDict, TypeVar, Un
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.arguments import checked_size, fresh_seed, nothing_left
-from tapenet.data.arrays import ArrayDataset
+from tapenet.data.array_dataset import ArrayDataset
 from tapenet.data.dataset import Samples
 from tapenet.data.fetch import Fetch, Task
-from tapenet.data.position import Position, restored
-from tapenet.data.processes import Processes
+from tapenet.data.loader_arguments import checked_size, fresh_seed, nothing_left
+from tapenet.data.loader_position import Position, restored
 from tapenet.data.samplers import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from tapenet.data.stream import Stream
-from tapenet.data.threads import Threads
+from tapenet.data.worker_processes import Processes
+from tapenet.data.worker_threads import Threads
 
 Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeVar, cast, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tapenet.data.arguments import checked_size, fresh_seed, nothing_left, same_length
-from tapenet.data.position import Position, restored
+from tapenet.data.loader_arguments import checked_size, fresh_seed, nothing_left, same_length
+from tapenet.data.loader_position import Position, restored
 
 Batch = TypeVar("Batch", covariant=True)
 A = TypeVar("A", bound=np.generic)

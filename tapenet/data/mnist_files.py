@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.data.download import File, Source, find
-from tapenet.data.idx import read_idx
+from tapenet.data.idx_files import read_idx
 
 _LARGEST = 16 + 60_000 * 28 * 28  # bytes of the largest of the four files, unpacked
 

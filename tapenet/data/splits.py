@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from tapenet.data.arguments import fresh_seed
 from tapenet.data.dataset import Samples, Subset
+from tapenet.data.loader_arguments import fresh_seed
 from tapenet.data.samplers import evenly, members
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 import os
 
+from tapenet.data.archives import malformed
 from tapenet.data.download import File, Source, find
-from tapenet.data.unpacking import malformed
 
 TINY_SHAKESPEARE = Source(
     title="Tiny Shakespeare",

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tapenet.files import safetensors
+from tapenet.files.atomic_write import atomic
 from tapenet.files.safetensors import DamagedFile
 from tapenet.files.structure import Flat, rebuilt
-from tapenet.files.writing import atomic
 
 #: Where the metadata say how the arrays hang together, in JSON.
 STRUCTURE = "tapenet.structure"

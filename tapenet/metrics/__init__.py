@@ -14,12 +14,12 @@ scikit-learn's are. Classes are counted from 0.
 0.667
 """
 
+from tapenet.metrics.accuracy import Accuracy, TopK
 from tapenet.metrics.calibration import CalibrationError
 from tapenet.metrics.confusion import ConfusionMatrix
-from tapenet.metrics.hits import Accuracy, TopK
 from tapenet.metrics.metric import Metric
 from tapenet.metrics.perplexity import Perplexity
-from tapenet.metrics.positives import F1, Precision, Recall
+from tapenet.metrics.precision_recall import F1, Precision, Recall
 from tapenet.metrics.ranking import AUC, AveragePrecision
 from tapenet.metrics.regression import MAE, MSE, R2, RMSE
 from tapenet.metrics.resolve import from_sklearn, resolve

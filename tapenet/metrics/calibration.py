@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.reliability import reliability
-from tapenet.metrics import reading
+from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 
 
@@ -16,9 +16,9 @@ class Reliability(NamedTuple):
     """What happened where the model said so: for each bin that has samples the mean probability that the model gave, the
     fraction that came true, and the weight of the samples."""
 
-    said: reading.Floats
-    came_true: reading.Floats
-    weight: reading.Floats
+    said: inputs.Floats
+    came_true: inputs.Floats
+    weight: inputs.Floats
 
 
 class CalibrationError(Metric[float]):
@@ -66,10 +66,10 @@ class CalibrationError(Metric[float]):
         self.said = self.came_true = self.weight = np.zeros(self.bins)
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        scores, true, weight = reading.scores_or_one(
+        scores, true, weight = inputs.scores_or_one(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )
-        said = reading.probabilities(self.name, scores, from_logits=self.from_logits)
+        said = inputs.probabilities(self.name, scores, from_logits=self.from_logits)
         came_true = true == 1
         if said.ndim == 2:
             predicted = said.argmax(1)

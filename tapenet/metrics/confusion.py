@@ -9,13 +9,13 @@ import numpy as np
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.matrix import matrix
-from tapenet.metrics import reading
+from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 
 _MOST_CLASSES = 4096
 
 
-class ConfusionMatrix(Metric[reading.Array]):
+class ConfusionMatrix(Metric[inputs.Array]):
     """How many samples of each class (rows) are predicted to be of each class (columns).
 
     `compute()` gives an array (classes, classes): int64, or float64 if it is normalised or samples had weights. `draw()`
@@ -66,10 +66,10 @@ class ConfusionMatrix(Metric[reading.Array]):
         self.weighted = False
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        found = reading.classes(
+        found = inputs.classes(
             self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
         )
-        predicted, true, w, count = reading.counted(self.name, found)
+        predicted, true, w, count = inputs.counted(self.name, found)
         if found.among is None:
             count = max(count, len(self.counts))
         if self.labels is not None and count != len(self.labels):
@@ -83,14 +83,14 @@ class ConfusionMatrix(Metric[reading.Array]):
         self.counts = total
         self.weighted = self.weighted or w is not None
 
-    def compute(self) -> reading.Array:
+    def compute(self) -> inputs.Array:
         if not self.counts.any():
             raise self._nothing()
         if self.normalize is None:
             return self.counts.copy() if self.weighted else self.counts.astype(np.int64)
         axis = {"true": 1, "predicted": 0, "all": None}[self.normalize]
         whole = self.counts.sum(axis, keepdims=True)
-        fractions: reading.Array = np.divide(self.counts, whole, out=np.zeros_like(self.counts), where=whole > 0)
+        fractions: inputs.Array = np.divide(self.counts, whole, out=np.zeros_like(self.counts), where=whole > 0)
         return fractions
 
     def draw(self, title: str = "") -> Chart:

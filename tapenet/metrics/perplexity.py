@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.metrics import reading
+from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 
 
@@ -41,15 +41,15 @@ class Perplexity(Metric[float]):
         self.seen = 0.0
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        scores, true, weight = reading.scores(
+        scores, true, weight = inputs.scores(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )
         if self.from_logits:
-            reading.not_probabilities(self.name, scores)
-            log = reading.log_softmax(scores)
+            inputs.not_probabilities(self.name, scores)
+            log = inputs.log_softmax(scores)
         else:
             with np.errstate(divide="ignore"):  # what has probability 0 makes the perplexity infinite
-                log = np.log(reading.probabilities(self.name, scores, from_logits=False))
+                log = np.log(inputs.probabilities(self.name, scores, from_logits=False))
         losses = -np.take_along_axis(log, true[:, None], 1)[:, 0]
         self.total += float(losses.sum() if weight is None else losses @ weight)
         self.seen += float(len(losses) if weight is None else weight.sum())

@@ -8,15 +8,15 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tapenet.metrics import reading
+from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 
 
 class _Ranked(NamedTuple):
     """From the highest score down, samples with equal scores together: weight of those of the class, and of the others."""
 
-    inside: reading.Floats
-    outside: reading.Floats
+    inside: inputs.Floats
+    outside: inputs.Floats
 
 
 class _Ranking(Metric[float]):
@@ -49,13 +49,13 @@ class _Ranking(Metric[float]):
 
     def reset(self) -> None:
         self.columns = 0  # of scores; 1: binary
-        self.scores: list[reading.Array] = []
-        self.true: list[reading.Array] = []
-        self.weights: list[reading.Floats] = []
+        self.scores: list[inputs.Array] = []
+        self.true: list[inputs.Array] = []
+        self.weights: list[inputs.Floats] = []
         self.bins = np.zeros((0, 0, 0))  # of the class or not, class, bin
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        scores, true, weight = reading.scores_or_one(
+        scores, true, weight = inputs.scores_or_one(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )
         columns = 1 if scores.ndim == 1 else scores.shape[1]
@@ -63,10 +63,10 @@ class _Ranking(Metric[float]):
             raise ValueError(f"{self.name}: the output has {columns} classes, those before had {self.columns}")
         if columns == 2 and self.thresholds is None and self.from_logits:
             # What softmax makes of two scores grows with their difference, which is exact where the softmax is 1.
-            reading.not_probabilities(self.name, scores)
+            inputs.not_probabilities(self.name, scores)
             scores = np.stack([scores[:, 0] * 1.0 - scores[:, 1], scores[:, 1] * 1.0 - scores[:, 0]], 1)
         elif columns > 1 or self.thresholds is not None:
-            scores = reading.probabilities(self.name, scores, from_logits=self.from_logits)
+            scores = inputs.probabilities(self.name, scores, from_logits=self.from_logits)
         if self.thresholds is not None:
             bins = self._binned(scores.reshape(-1, columns), true, weight)
             self.bins = self.bins + bins if self.bins.size else bins
@@ -76,7 +76,7 @@ class _Ranking(Metric[float]):
             self.weights = [*self.weights, np.ones(len(true)) if weight is None else np.array(weight)]
         self.columns = columns
 
-    def _binned(self, scores: reading.Floats, true: reading.Array, weight: reading.Floats | None) -> reading.Floats:
+    def _binned(self, scores: inputs.Floats, true: inputs.Array, weight: inputs.Floats | None) -> inputs.Floats:
         assert self.thresholds is not None
         place = np.minimum((scores * self.thresholds).astype(np.int64), self.thresholds - 1)
         found = np.zeros((2, scores.shape[1], self.thresholds))
@@ -87,7 +87,7 @@ class _Ranking(Metric[float]):
         return found
 
     @staticmethod
-    def _sides(true: reading.Array, c: int, columns: int) -> tuple[reading.Array, reading.Array]:
+    def _sides(true: inputs.Array, c: int, columns: int) -> tuple[inputs.Array, inputs.Array]:
         inside = true == (1 if columns == 1 else c)
         return inside, ~inside
 
@@ -99,7 +99,7 @@ class _Ranking(Metric[float]):
         return [self._sorted(scores[:, c], self._sides(true, c, self.columns)[0], weight) for c in range(self.columns)]
 
     @staticmethod
-    def _sorted(scores: reading.Array, inside: reading.Array, weight: reading.Floats) -> _Ranked:
+    def _sorted(scores: inputs.Array, inside: inputs.Array, weight: inputs.Floats) -> _Ranked:
         order = np.argsort(-scores, kind="stable")
         scores, inside, weight = scores[order], inside[order], weight[order]
         starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])
@@ -108,7 +108,7 @@ class _Ranking(Metric[float]):
     def _area(self, ranked: _Ranked) -> float:
         raise NotImplementedError
 
-    def per_class(self) -> reading.Floats:
+    def per_class(self) -> inputs.Floats:
         """One area for each class, or the one of binary outputs; nan where it has none.
 
         Raises:
@@ -135,7 +135,7 @@ class _Ranking(Metric[float]):
         support = np.array([r.inside.sum() for r in ranked])
         return float((areas * support).sum() / support.sum()) if len(areas) > 1 else float(areas[0])
 
-    def _undefined(self, areas: reading.Floats) -> str:
+    def _undefined(self, areas: inputs.Floats) -> str:
         if len(areas) == 1:
             return f"{self.name} is nan: it needs samples of both classes"
         lacking = ", ".join(str(c) for c in np.flatnonzero(np.isnan(areas)))

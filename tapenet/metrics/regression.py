@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.metrics import reading
+from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 
 
@@ -20,12 +20,12 @@ class _MeanError(Metric[float]):
         self.total = 0.0
         self.seen = 0.0
 
-    def _of(self, error: reading.Floats) -> reading.Floats:
+    def _of(self, error: inputs.Floats) -> inputs.Floats:
         raise NotImplementedError
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        output, target = reading.numbers(self.name, output, target)
-        weight = reading.weights(self.name, weight, target.shape)
+        output, target = inputs.numbers(self.name, output, target)
+        weight = inputs.weights(self.name, weight, target.shape)
         errors = self._of(output - target)
         self.total += float(errors.sum() if weight is None else (errors * weight).sum())
         self.seen += float(errors.size if weight is None else weight.sum())
@@ -47,7 +47,7 @@ class MAE(_MeanError):
 
     name = "mae"
 
-    def _of(self, error: reading.Floats) -> reading.Floats:
+    def _of(self, error: inputs.Floats) -> inputs.Floats:
         return np.abs(error)
 
 
@@ -60,7 +60,7 @@ class MSE(_MeanError):
 
     name = "mse"
 
-    def _of(self, error: reading.Floats) -> reading.Floats:
+    def _of(self, error: inputs.Floats) -> inputs.Floats:
         return error * error
 
 
@@ -102,14 +102,14 @@ class R2(Metric[float]):
         self.errors = np.zeros(())
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        output, target = reading.numbers(self.name, output, target)
+        output, target = inputs.numbers(self.name, output, target)
         if not target.ndim:
             raise ValueError(
                 f"{self.name}: the target is one number; give one for each sample, of shape (samples, ...)"
             )
         if self.count and self.mean.shape != target.shape[1:]:
             raise ValueError(f"{self.name}: the target has shape {target.shape}, those before (n, *{self.mean.shape})")
-        weight = reading.weights(self.name, weight, target.shape)
+        weight = inputs.weights(self.name, weight, target.shape)
         if not len(target):
             return
         w = np.ones(target.shape) if weight is None else weight
@@ -139,6 +139,6 @@ class R2(Metric[float]):
         return float(np.where(self.spread > 0, 1 - lost, np.where(self.errors > 0, 0.0, 1.0)).mean())
 
 
-def _ratio(above: reading.Floats, below: reading.Floats) -> reading.Floats:
+def _ratio(above: inputs.Floats, below: inputs.Floats) -> inputs.Floats:
     """A quotient, 0 where it would be by 0."""
     return np.divide(above, below, out=np.zeros(np.shape(below)), where=below > 0)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.metrics import reading
-from tapenet.metrics.hits import Accuracy, TopK
+from tapenet.metrics import inputs
+from tapenet.metrics.accuracy import Accuracy, TopK
+from tapenet.metrics.broadcasting import pairing_of
 from tapenet.metrics.metric import Metric
-from tapenet.metrics.pairing import pairing_of
 from tapenet.metrics.perplexity import Perplexity
-from tapenet.metrics.positives import F1, Precision, Recall
+from tapenet.metrics.precision_recall import F1, Precision, Recall
 from tapenet.metrics.ranking import AUC, AveragePrecision
 from tapenet.metrics.regression import MAE, MSE, R2, RMSE
 
@@ -95,7 +95,7 @@ class _Function(Metric[float]):
         arrays = isinstance(output, np.ndarray) and isinstance(target, np.ndarray)
         if arrays and not self.seen and (problem := pairing_of(self.function, output, target)):
             raise ValueError(f"{self.name} {problem}")
-        value = reading.array(self.function(output, target))
+        value = inputs.array(self.function(output, target))
         if value.size != 1:
             raise ValueError(f"{self.name} gave an array of shape {value.shape}; a metric is one number for a batch")
         while not isinstance(target, np.ndarray):  # of several, the first
@@ -113,7 +113,7 @@ def _arrays(value: Any) -> Any:
     """Arrays in a tuple or dict, as a model of several outputs gives them; anything else as one array."""
     if isinstance(value, dict):
         return {name: _arrays(part) for name, part in value.items()}
-    return tuple(map(_arrays, value)) if isinstance(value, tuple) else reading.array(value)
+    return tuple(map(_arrays, value)) if isinstance(value, tuple) else inputs.array(value)
 
 
 def from_sklearn(
@@ -194,23 +194,23 @@ class _Whole(Metric[Any]):
         super().__init__(name=getattr(function, "__name__", "function") if name is None else name)
 
     def reset(self) -> None:
-        self.outputs: list[reading.Array] = []
-        self.targets: list[reading.Array] = []
-        self.weights: list[reading.Floats] = []
+        self.outputs: list[inputs.Array] = []
+        self.targets: list[inputs.Array] = []
+        self.weights: list[inputs.Floats] = []
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
         if self.classes:
-            output, target, weight, _ = reading.classes(
+            output, target, weight, _ = inputs.classes(
                 self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
             )
             output, target = output.reshape(-1), target.reshape(-1)
             weight = None if weight is None else weight.reshape(-1)
         else:
-            output, target = reading.array(output), reading.array(target)
+            output, target = inputs.array(output), inputs.array(target)
             if len(output) != len(target):
                 raise ValueError(f"{self.name}: {len(output)} outputs for {len(target)} targets")
-            reading.not_nan(self.name, output)
-            weight = reading.weights(self.name, weight, target.shape[:1])
+            inputs.not_nan(self.name, output)
+            weight = inputs.weights(self.name, weight, target.shape[:1])
         if self.outputs and (weight is None) == bool(self.weights):
             raise ValueError(f"{self.name}: weights must be given with every batch or with none")
         self.outputs = [*self.outputs, np.array(output)]

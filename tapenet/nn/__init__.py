@@ -41,8 +41,15 @@ from tapenet.nn.adaptive import (
     FractionalMaxPool2d,
     FractionalMaxPool3d,
 )
-from tapenet.nn.arranging import ChannelShuffle, Flatten, Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold
 from tapenet.nn.attention import MultiheadAttention, RotaryPositionalEmbeddings, SinusoidalPositionalEncoding
+from tapenet.nn.batch_normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
 from tapenet.nn.containers import ModuleDict, ModuleList, Sequential
 from tapenet.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tapenet.nn.dropout import (
@@ -143,15 +150,8 @@ from tapenet.nn.quantized import quantize
 from tapenet.nn.recurrent import GRU, LSTM, RNN
 from tapenet.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
 from tapenet.nn.resampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
-from tapenet.nn.running import (
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    InstanceNorm3d,
-)
-from tapenet.nn.state import LoadReport
+from tapenet.nn.reshaping import ChannelShuffle, Flatten, Fold, PixelShuffle, PixelUnshuffle, Unflatten, Unfold
+from tapenet.nn.state_dict import LoadReport
 from tapenet.nn.summarize import Summary, summary
 from tapenet.nn.transformer import (
     Transformer,

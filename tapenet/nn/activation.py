@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.casting import asarray, cast
+from tapenet.nn.layer_inputs import asarray, cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator

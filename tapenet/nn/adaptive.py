@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.nn.casting import asarray
+from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.module import Module
-from tapenet.nn.words import settings
+from tapenet.nn.module_repr import settings
 from tapenet.ops.layers.convolution import Size
 from tapenet.ops.random import generator
 

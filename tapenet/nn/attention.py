@@ -10,12 +10,12 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
-from tapenet.nn.arguments import probability, whole
-from tapenet.nn.casting import asarray, cast
+from tapenet.nn.layer_arguments import probability, whole
+from tapenet.nn.layer_inputs import asarray, cast
 from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
+from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.nn.words import settings
 from tapenet.ops.random import generator
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.arguments import whole
-from tapenet.nn.casting import cast, here
+from tapenet.nn.layer_arguments import whole
+from tapenet.nn.layer_inputs import cast, here
 from tapenet.nn.linear import default_init
 from tapenet.nn.module import Module
+from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.nn.words import settings
 from tapenet.ops.layers.convolution import (
     Ints,
     Size,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.nn.arguments import probability
-from tapenet.nn.casting import asarray
+from tapenet.nn.layer_arguments import probability
+from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.module import Module
 from tapenet.ops.layers import dropout as drops
 from tapenet.ops.random import generator

@@ -10,11 +10,11 @@ from numpy.typing import DTypeLike
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
-from tapenet.nn.arguments import whole
+from tapenet.nn.inplace_functions import embedding, embedding_bag
+from tapenet.nn.layer_arguments import whole
 from tapenet.nn.module import Module
+from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.nn.updating import embedding, embedding_bag
-from tapenet.nn.words import settings
 
 
 class _Table(Module):

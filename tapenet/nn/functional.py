@@ -6,7 +6,7 @@ everywhere outside of layer constructors.
 
 from __future__ import annotations
 
-from tapenet.nn.updating import batch_norm, embedding, embedding_bag, instance_norm
+from tapenet.nn.inplace_functions import batch_norm, embedding, embedding_bag, instance_norm
 from tapenet.ops import (
     linear,
     tanh,

@@ -12,11 +12,7 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
-from tapenet.nn.linear import Linear
-from tapenet.nn.module import Module
-from tapenet.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
-from tapenet.nn.running import (
+from tapenet.nn.batch_normalization import (
     BatchNorm1d,
     BatchNorm2d,
     BatchNorm3d,
@@ -24,6 +20,10 @@ from tapenet.nn.running import (
     InstanceNorm2d,
     InstanceNorm3d,
 )
+from tapenet.nn.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from tapenet.nn.linear import Linear
+from tapenet.nn.module import Module
+from tapenet.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from tapenet.ops.random import generator
 
 

@@ -11,8 +11,8 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
-from tapenet.nn.arguments import whole
-from tapenet.nn.casting import cast
+from tapenet.nn.layer_arguments import whole
+from tapenet.nn.layer_inputs import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.ops.random import generator

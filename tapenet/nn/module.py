@@ -17,7 +17,9 @@ from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.sites import user_line, user_site, warn_once
 from tapenet.autodiff.tape import CaptureError, Scope, ThreadTape, bump, local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.arguments import (
+from tapenet.nn.hooks import Hook, Hooks
+from tapenet.nn.hooks import call as call_with_hooks
+from tapenet.nn.layer_arguments import (
     check_device,
     checked,
     is_device,
@@ -26,13 +28,11 @@ from tapenet.nn.arguments import (
     refuse_data,
     without_foreign,
 )
-from tapenet.nn.hooks import Hook, Hooks
-from tapenet.nn.hooks import call as call_with_hooks
+from tapenet.nn.module_repr import described
+from tapenet.nn.module_tree import Tree, walk
+from tapenet.nn.notebook_display import bundle, note
 from tapenet.nn.parameter import Buffer, Parameter
-from tapenet.nn.showing import bundle, note
-from tapenet.nn.state import LoadReport, StateHooks, collect, load
-from tapenet.nn.tree import Tree, walk
-from tapenet.nn.words import described
+from tapenet.nn.state_dict import LoadReport, StateHooks, collect, load
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.low import dtype_of, is_float, meet

@@ -11,11 +11,11 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.switches import no_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.arguments import whole
-from tapenet.nn.casting import asarray, cast, here
+from tapenet.nn.layer_arguments import whole
+from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.module import Module
+from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.nn.words import settings
 
 
 def reset(weight: Tensor | None, bias: Tensor | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapenet.nn.casting import asarray, here
+from tapenet.nn.layer_inputs import asarray, here
 from tapenet.nn.module import Module
 from tapenet.ops.layers.padding import pad
 

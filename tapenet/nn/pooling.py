@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet import ops
-from tapenet.nn.casting import asarray
+from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.module import Module
-from tapenet.nn.words import settings
+from tapenet.nn.module_repr import settings
 from tapenet.ops.layers.convolution import Size
 
 # -- maximum -----------------------------------------------------------------------------------------------------

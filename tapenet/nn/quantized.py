@@ -11,7 +11,7 @@ import numpy as np
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import linear
-from tapenet.nn.casting import cast
+from tapenet.nn.layer_inputs import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Buffer
 from tapenet.ops.layers.quantized import quantized_weight

@@ -15,8 +15,8 @@ from tapenet import ops
 from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
-from tapenet.nn.arguments import probability, whole
-from tapenet.nn.casting import cast, here
+from tapenet.nn.layer_arguments import probability, whole
+from tapenet.nn.layer_inputs import cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.utils.rnn import PackedSequence, run_padded

@@ -9,8 +9,8 @@ from numpy.typing import DTypeLike
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.arguments import whole
-from tapenet.nn.casting import cast, here
+from tapenet.nn.layer_arguments import whole
+from tapenet.nn.layer_inputs import cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT
 from tapenet.nn.recurrent import each_state, initial

@@ -13,8 +13,8 @@ from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.switches import switched
 from tapenet.autodiff.tape import CaptureError, Node, Tape
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.module_tree import Tree
 from tapenet.nn.parameter import FLOAT
-from tapenet.nn.tree import Tree
 from tapenet.ops import random
 from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes

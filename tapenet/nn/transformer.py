@@ -13,10 +13,10 @@ from numpy.typing import DTypeLike
 
 from tapenet import ops
 from tapenet.nn import init
-from tapenet.nn.arguments import whole
 from tapenet.nn.attention import MultiheadAttention
 from tapenet.nn.containers import ModuleList
 from tapenet.nn.dropout import Dropout
+from tapenet.nn.layer_arguments import whole
 from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
 from tapenet.nn.normalization import LayerNorm

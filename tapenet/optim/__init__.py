@@ -4,8 +4,8 @@ from tapenet.autodiff.clipping import clip_grad_norm, clip_grad_value
 from tapenet.optim import lr_scheduler
 from tapenet.optim.accumulation import accumulate
 from tapenet.optim.averaging import Averaged, update_bn
-from tapenet.optim.exporting import to_torch
-from tapenet.optim.master import MasterWeights
+from tapenet.optim.grad_scaler import GradScaler
+from tapenet.optim.master_weights import MasterWeights
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import param_groups
 from tapenet.optim.plateau import Plateau
@@ -29,7 +29,6 @@ from tapenet.optim.rules import (
     Rprop,
     SparseAdam,
 )
-from tapenet.optim.scaling import GradScaler
 from tapenet.optim.schedules import (
     Schedule,
     averaging,
@@ -49,7 +48,8 @@ from tapenet.optim.schedules import (
     step_decay,
     warmup,
 )
-from tapenet.optim.whole import WholeOptimizer
+from tapenet.optim.torch_export import to_torch
+from tapenet.optim.whole_parameters import WholeOptimizer
 
 __all__ = [
     "ASGD",

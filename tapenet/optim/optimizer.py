@@ -26,12 +26,12 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.autodiff.timing import SPAN
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.tracebacks import boundary
-from tapenet.optim.foreign import is_torchs, translated
 from tapenet.optim.groups import BASE_RATE, Group, ParamGroup, check_parameter, check_rate, check_wide
 from tapenet.optim.hooks import INSIDE, Hooked
 from tapenet.optim.parameters import arranged
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Slot, Storage, segments
+from tapenet.optim.torch_import import is_torchs, translated
 from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_switches
 
 State = dict[str, Any]

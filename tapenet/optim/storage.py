@@ -28,7 +28,7 @@ from tapenet.autodiff.rows import LARGE, RowGradient
 from tapenet.autodiff.tape import Leaf, bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.kernels import aligned
-from tapenet.optim.program import Program, Rule, program
+from tapenet.optim.rule_compilation import Program, Rule, program
 
 #: Bytes of one array in a block. Adam works on five at once. Measured on 670,000 float32 parameters with 2 MB
 #: of second level cache: 16 KB 1.27 ms, 32 KB 1.08, 64 KB 1.04, 128 KB 0.96, 256 KB 0.98, 512 KB 1.04.

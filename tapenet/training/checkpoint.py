@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tapenet.files import DamagedFile, load, save
-from tapenet.files.writing import remove_leftovers
+from tapenet.files.atomic_write import remove_leftovers
 from tapenet.ops.sites import user_site
 
 _NAME = re.compile(r"checkpoint-(\d{6,})(?:-step-(\d+))?\.safetensors")

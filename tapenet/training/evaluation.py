@@ -15,7 +15,6 @@ from tapenet.compiler.compile import CompileWarning
 from tapenet.compiler.signature import rebuild
 from tapenet.metrics import resolve
 from tapenet.ops.sites import user_site
-from tapenet.training.arguments import check_loss, check_model
 from tapenet.training.batches import (
     as_arrays,
     called,
@@ -27,11 +26,12 @@ from tapenet.training.batches import (
     split,
     whole,
 )
+from tapenet.training.compiled_step import Routine
+from tapenet.training.fit_arguments import check_loss, check_model
+from tapenet.training.loss_mismatch import Pairing
 from tapenet.training.meter import Meter
-from tapenet.training.mismatch import Pairing
-from tapenet.training.modes import mode
-from tapenet.training.routine import Routine
 from tapenet.training.steps import forward_of, forward_step, measured_by
+from tapenet.training.training_mode import mode
 
 
 class Evaluation:

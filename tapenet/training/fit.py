@@ -15,9 +15,14 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled, CompileWarning
 from tapenet.metrics import resolve
 from tapenet.ops.sites import user_site
-from tapenet.optim.scaling import GradScaler
+from tapenet.optim.grad_scaler import GradScaler
 from tapenet.program.low import dtype_of
-from tapenet.training.arguments import (
+from tapenet.training.batches import called, looped, not_finite, samples, split, whole
+from tapenet.training.callbacks import of_batches
+from tapenet.training.checkpoint import Checkpoint
+from tapenet.training.compiled_step import Routine
+from tapenet.training.evaluation import Evaluation
+from tapenet.training.fit_arguments import (
     bind,
     callbacks_of,
     check_average,
@@ -26,20 +31,15 @@ from tapenet.training.arguments import (
     check_optimizer,
     number,
 )
-from tapenet.training.batches import called, looped, not_finite, samples, split, whole
-from tapenet.training.callbacks import of_batches
-from tapenet.training.checkpoint import Checkpoint
-from tapenet.training.evaluation import Evaluation
 from tapenet.training.history import History
 from tapenet.training.interrupts import Interrupts
+from tapenet.training.loss_mismatch import Pairing
 from tapenet.training.meter import Meter
-from tapenet.training.mismatch import Pairing
-from tapenet.training.modes import mode
 from tapenet.training.monitor import watched
 from tapenet.training.progress import Progress
-from tapenet.training.routine import Routine
 from tapenet.training.state import State
 from tapenet.training.steps import Clip, Parted, forward_of, gradient_step, measured_by, whole_step
+from tapenet.training.training_mode import mode
 
 
 def fit(

@@ -17,18 +17,18 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing import draw
 from tapenet.drawing.picture import Picture
 from tapenet.nn import Module, Sequential, Summary, summary
-from tapenet.nn.showing import inputs_like_before
+from tapenet.nn.notebook_display import inputs_like_before
 from tapenet.ops.sites import user_site
 from tapenet.optim import SGD, Schedule
 from tapenet.program.low import is_float
-from tapenet.training.arguments import bind, check_loss, check_optimizer
 from tapenet.training.batches import as_tensors
 from tapenet.training.evaluation import evaluate, predict
 from tapenet.training.fit import fit
+from tapenet.training.fit_arguments import bind, check_loss, check_optimizer
 from tapenet.training.history import History
-from tapenet.training.mismatch import pairing, scale
-from tapenet.training.modes import mode
+from tapenet.training.loss_mismatch import pairing, scale
 from tapenet.training.state import State
+from tapenet.training.training_mode import mode
 
 Array = NDArray[Any]
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.curve import curve
-from tapenet.training.arguments import bind, check_loss, check_model, check_optimizer
 from tapenet.training.batches import looped, split, whole
-from tapenet.training.modes import mode
-from tapenet.training.routine import Routine
+from tapenet.training.compiled_step import Routine
+from tapenet.training.fit_arguments import bind, check_loss, check_model, check_optimizer
 from tapenet.training.seeding import random_states, set_random_states
 from tapenet.training.steps import Clip, forward_of, measured_by, whole_step
+from tapenet.training.training_mode import mode
 
 
 class Rates:

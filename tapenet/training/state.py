@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.files.structure import state_of
+from tapenet.optim.grad_scaler import GradScaler
 from tapenet.optim.plateau import Plateau
-from tapenet.optim.scaling import GradScaler
 from tapenet.training.history import History
 from tapenet.training.meter import Meter
 from tapenet.training.seeding import random_states, set_random_states

@@ -32,7 +32,7 @@ from tapenet.data.transforms import (
     Resize,
     ToFloat,
 )
-from tapenet.data.transforms.warping import inverse, warped
+from tapenet.data.transforms.affine import inverse, warped
 
 ALL: list[Callable[..., Any]] = [
     ToFloat(),

@@ -26,8 +26,8 @@ from hypothesis import strategies as st
 import tapenet as tn
 from tapenet import nn, optim
 from tapenet.data import ArrayDataset, DataLoader, Dataset, Subset
-from tapenet.data.channel import Channel
-from tapenet.data.threads import Threads
+from tapenet.data.shared_memory import Channel
+from tapenet.data.worker_threads import Threads
 from tests.data.test_loader import SOURCES, Counting, epochs, flat
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.nn.showing import inputs_like_before
+from tapenet.nn.notebook_display import inputs_like_before
 
 
 def net() -> nn.Sequential:

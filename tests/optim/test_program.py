@@ -10,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
-from tapenet.optim.program import program
+from tapenet.optim.rule_compilation import program
 from tests.optim.test_rules import CONFIGURATIONS, IDS
 
 

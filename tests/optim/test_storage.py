@@ -11,7 +11,7 @@ import pytest
 import tapenet as tn
 from tapenet import optim
 from tapenet.optim import storage
-from tapenet.optim.program import Program
+from tapenet.optim.rule_compilation import Program
 from tests.optim.problems import give, gradients, tensors
 
 

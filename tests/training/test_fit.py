@@ -12,7 +12,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim, training
-from tapenet.training import routine
+from tapenet.training import compiled_step as routine
 from tests.training.small import X, Y, batches, made, weights
 
 

@@ -5,8 +5,9 @@ Each works on one image (C, H, W) and on a batch (N, C, H, W), of which each ima
 `DataLoader(..., transform=transform)`, which give the generator. Names and arguments are torchvision's.
 """
 
+from tapenet.data.transforms.affine import RandomAffine, RandomRotation
 from tapenet.data.transforms.colour import ColorJitter, Grayscale
-from tapenet.data.transforms.cutting import (
+from tapenet.data.transforms.crops import (
     CenterCrop,
     Pad,
     RandomCrop,
@@ -14,10 +15,9 @@ from tapenet.data.transforms.cutting import (
     RandomHorizontalFlip,
     RandomVerticalFlip,
 )
-from tapenet.data.transforms.sizes import RandomResizedCrop, Resize
+from tapenet.data.transforms.normalizing import Normalize, OneHot, ToFloat
+from tapenet.data.transforms.resizing import RandomResizedCrop, Resize
 from tapenet.data.transforms.transform import Compose, RandomApply, RandomChoice, Transform
-from tapenet.data.transforms.values import Normalize, OneHot, ToFloat
-from tapenet.data.transforms.warping import RandomAffine, RandomRotation
 
 __all__ = [
     "CenterCrop",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tapenet.nn.loss.classification import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, CTCLoss, KLDivLoss, NLLLoss
 from tapenet.nn.loss.margins import (
     HingeEmbeddingLoss,
     MarginRankingLoss,
@@ -10,10 +11,9 @@ from tapenet.nn.loss.margins import (
     MultiMarginLoss,
     SoftMarginLoss,
 )
-from tapenet.nn.loss.numbers import GaussianNLLLoss, HuberLoss, L1Loss, MSELoss, PoissonNLLLoss, SmoothL1Loss
-from tapenet.nn.loss.outputs import AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss
-from tapenet.nn.loss.probabilities import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, CTCLoss, KLDivLoss, NLLLoss
-from tapenet.nn.loss.vectors import (
+from tapenet.nn.loss.parametric import AdaptiveLogSoftmaxWithLoss, LinearCrossEntropyLoss
+from tapenet.nn.loss.regression import GaussianNLLLoss, HuberLoss, L1Loss, MSELoss, PoissonNLLLoss, SmoothL1Loss
+from tapenet.nn.loss.similarity import (
     CosineEmbeddingLoss,
     CosineSimilarity,
     PairwiseDistance,

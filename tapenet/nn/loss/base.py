@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.casting import cast
+from tapenet.nn.layer_inputs import cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer
 

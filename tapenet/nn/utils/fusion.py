@@ -7,9 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from tapenet.nn.batch_normalization import _BatchNorm
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Parameter
-from tapenet.nn.running import _BatchNorm
 
 M = TypeVar("M", bound=Module)
 

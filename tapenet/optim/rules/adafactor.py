@@ -11,10 +11,10 @@ from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
-from tapenet.optim.rules.common import check_not_negative, decoupled, shrunk
+from tapenet.optim.rules.rule_parts import check_not_negative, decoupled, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped
-from tapenet.optim.whole import Array, Shape, WholeOptimizer
+from tapenet.optim.whole_parameters import Array, Shape, WholeOptimizer
 from tapenet.program.runs import dot
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
-from tapenet.optim.rules.common import (
+from tapenet.optim.rules.rule_parts import (
     check_betas,
     check_not_negative,
     common,

@@ -13,12 +13,12 @@ from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.switches import enable_grad
 from tapenet.autodiff.tape import CaptureError
-from tapenet.optim.foreign import is_torchs
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.rules.common import check_not_negative
 from tapenet.optim.rules.line_search import Point, strong_wolfe
+from tapenet.optim.rules.rule_parts import check_not_negative
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.whole import WholeOptimizer
+from tapenet.optim.torch_import import is_torchs
+from tapenet.optim.whole_parameters import WholeOptimizer
 
 Array = NDArray[Any]
 

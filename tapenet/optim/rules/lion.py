@@ -9,7 +9,14 @@ import numpy as np
 from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
-from tapenet.optim.rules.common import check_betas, check_not_negative, decoupled, gradient, shrunk, weights_of_means
+from tapenet.optim.rules.rule_parts import (
+    check_betas,
+    check_not_negative,
+    decoupled,
+    gradient,
+    shrunk,
+    weights_of_means,
+)
 from tapenet.optim.schedules import Schedule
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
-from tapenet.optim.rules.common import check_not_negative, common, gradient
+from tapenet.optim.rules.rule_parts import check_not_negative, common, gradient
 from tapenet.optim.schedules import Schedule
 
 

@@ -11,7 +11,7 @@ from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
-from tapenet.optim.rules.common import (
+from tapenet.optim.rules.rule_parts import (
     check_betas,
     check_not_negative,
     common,
@@ -20,7 +20,7 @@ from tapenet.optim.rules.common import (
     weights_of_means,
 )
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.whole import Array, WholeOptimizer, blocks, flattened
+from tapenet.optim.whole_parameters import Array, WholeOptimizer, blocks, flattened
 from tapenet.program.runs import dot
 
 

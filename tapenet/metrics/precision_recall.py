@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tapenet.metrics import reading
+from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 
 Average = Literal["auto", "binary", "micro", "macro", "weighted"]
@@ -41,13 +41,13 @@ class _Positives(Metric[float]):
         self.both = self.predicted = self.true = self.occurred = np.zeros(0)
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        found = reading.classes(
+        found = inputs.classes(
             self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
         )
-        predicted, true, w, count = reading.counted(self.name, found)
+        predicted, true, w, count = inputs.counted(self.name, found)
         right = predicted == true
 
-        def counts(which: reading.Array, weight: reading.Floats | None) -> reading.Array:
+        def counts(which: inputs.Array, weight: inputs.Floats | None) -> inputs.Array:
             return np.bincount(which, weight, minlength=count)
 
         self.both = _sum(self.both, counts(true[right], None if w is None else w[right]))
@@ -58,15 +58,15 @@ class _Positives(Metric[float]):
     def _ratio(self, both: Any, predicted: Any, true: Any) -> Any:
         raise NotImplementedError
 
-    def _of(self, both: Any, predicted: Any, true: Any) -> reading.Floats:
+    def _of(self, both: Any, predicted: Any, true: Any) -> inputs.Floats:
         above, below = self._ratio(both, predicted, true)
         below = np.asarray(below, np.float64)
-        ratio: reading.Floats = np.divide(
+        ratio: inputs.Floats = np.divide(
             above, below, out=np.full(below.shape, float(self.zero_division)), where=below > 0
         )
         return ratio
 
-    def per_class(self) -> reading.Floats:
+    def per_class(self) -> inputs.Floats:
         """One value for each class; `zero_division` where there is none.
 
         Raises:
@@ -93,7 +93,7 @@ class _Positives(Metric[float]):
         return float((each * self.true).sum() / total) if total else float(self.zero_division)
 
 
-def _sum(old: reading.Array, new: reading.Array) -> reading.Array:
+def _sum(old: inputs.Array, new: inputs.Array) -> inputs.Array:
     """The sum of two arrays, of which one may be longer."""
     if len(old) < len(new):
         old = np.concatenate([old, np.zeros(len(new) - len(old))])

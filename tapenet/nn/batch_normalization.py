@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.arguments import whole
-from tapenet.nn.casting import asarray, cast, here
+from tapenet.nn.inplace_functions import batch_norm, instance_norm
+from tapenet.nn.layer_arguments import whole
+from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.module import Module
+from tapenet.nn.module_repr import settings
 from tapenet.nn.normalization import reset
 from tapenet.nn.parameter import FLOAT, Buffer, Parameter, float_type
-from tapenet.nn.updating import batch_norm, instance_norm
-from tapenet.nn.words import settings
 
 
 class _Running(Module):

@@ -9,7 +9,7 @@ from typing import Any
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.casting import asarray
+from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.loss.base import Loss, buffer, weights
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tapenet import ops
-from tapenet.nn.casting import asarray
+from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.loss.base import Loss
 from tapenet.nn.module import Module
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tapenet.data.channel import Channel
 from tapenet.data.fetch import Task
+from tapenet.data.shared_memory import Channel
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

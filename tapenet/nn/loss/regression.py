@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet import ops
-from tapenet.nn.casting import asarray
+from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.loss.base import Loss
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 from numpy.typing import ArrayLike, NDArray
 
-from tapenet.data.arguments import same_length
 from tapenet.data.dataset import Dataset, in_range
+from tapenet.data.loader_arguments import same_length
 
 Batch_co = TypeVar("Batch_co", covariant=True)
 A = TypeVar("A", bound=np.generic)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.tree import walk
+from tapenet.nn.module_tree import walk
 
 if TYPE_CHECKING:
     from tapenet.nn.module import Module

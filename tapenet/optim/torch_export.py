@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.optim.foreign import SUMS
 from tapenet.optim.groups import BASE_RATE
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.adam import NAdam
+from tapenet.optim.torch_import import SUMS
 
 #: Of these PyTorch keeps no number of updates.
 _UNCOUNTED = frozenset({"SGD", "Muon", "LBFGS"})

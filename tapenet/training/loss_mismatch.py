@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tapenet import nn
 from tapenet.autodiff.switches import no_grad
-from tapenet.metrics.pairing import pairing_of
+from tapenet.metrics.broadcasting import pairing_of
 from tapenet.nn import functional as F
 from tapenet.ops.sites import user_site
 from tapenet.training.batches import as_array, as_tensors

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.transforms.cutting import rectangle
+from tapenet.data.transforms.crops import rectangle
 from tapenet.data.transforms.transform import Transform, interval, like, pair
 
 Filter = Literal["nearest", "bilinear", "bicubic"]

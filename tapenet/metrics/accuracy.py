@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.metrics import reading
+from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
 
 
@@ -21,7 +21,7 @@ class _Hits(Metric[float]):
         self.right = 0.0
         self.seen = 0.0
 
-    def _add(self, right: reading.Array, weight: reading.Floats | None) -> None:
+    def _add(self, right: inputs.Array, weight: inputs.Floats | None) -> None:
         if weight is None:
             self.right += float(np.count_nonzero(right))
             self.seen += right.size
@@ -78,7 +78,7 @@ class Accuracy(_Hits):
         super().__init__(name=name)
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        found = reading.classes(
+        found = inputs.classes(
             self.name, output, target, weight, axis=self.axis, threshold=self.threshold, ignore=self.ignore_index
         )
         self._add(found.predicted == found.true, found.weight)
@@ -95,7 +95,7 @@ class Accuracy(_Hits):
         Raises:
             ValueError: a target is negative, so that it is no class.
         """
-        reading.not_negative(self.name, target)
+        inputs.not_negative(self.name, target)
         self.right += found
         self.seen += target.size
 
@@ -133,7 +133,7 @@ class TopK(_Hits):
         super().__init__(name=f"top{k}" if name is None else name)
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:
-        scores, true, weight = reading.scores(
+        scores, true, weight = inputs.scores(
             self.name, output, target, weight, axis=self.axis, ignore=self.ignore_index
         )
         if self.k >= scores.shape[1]:

@@ -10,8 +10,8 @@ import numpy as np
 from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.tape import next_number
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
-from tapenet.nn.tree import Tree, walk
 from tapenet.program.low import as_array
 
 if TYPE_CHECKING:

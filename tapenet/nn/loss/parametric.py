@@ -13,8 +13,8 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.casting import asarray, cast
 from tapenet.nn.containers import ModuleList, Sequential
+from tapenet.nn.layer_inputs import asarray, cast
 from tapenet.nn.linear import Linear
 from tapenet.nn.loss.base import Loss, buffer, weights
 from tapenet.nn.module import Module

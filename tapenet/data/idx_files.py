@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.data.unpacking import malformed, unpacked
+from tapenet.data.archives import malformed, unpacked
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 #: A gzipped file that says it is more than so many times as long unpacked is read once to see whether it is.
