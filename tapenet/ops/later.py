@@ -341,7 +341,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "lp_pool2d",
         "lp_pool3d",
     ),
-    "layers.pooling.planes": ("plane_places",),
+    "layers.pooling.plane_indices": ("plane_places",),
     "layers.pooling.unpooling": ("max_unpool1d", "max_unpool2d", "max_unpool3d"),
     "layers.quantized": ("quantized_linear", "quantized_linear_input_grad"),
     "layers.recurrent": (

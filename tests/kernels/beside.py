@@ -16,14 +16,14 @@ R = np.random.default_rng(0)
 #: How much work, or how long a row, is worth a kernel, by module.
 BOUNDS = {
     "layers.activations.machine": ("WORTH",),
-    "layers.attention.machine": ("WORTH",),
-    "layers.convolution.machine": ("WORTH",),
-    "layers.losses.machine": ("WORTH", "SHORT"),
-    "layers.normalization.machine": ("WORTH", "SHORT"),
-    "layers.pooling.machine": ("WORTH",),
+    "layers.attention.kernel_dispatch": ("WORTH",),
+    "layers.convolution.kernel_dispatch": ("WORTH",),
+    "layers.losses.kernel_dispatch": ("WORTH", "SHORT"),
+    "layers.normalization.kernel_dispatch": ("WORTH", "SHORT"),
+    "layers.pooling.kernel_dispatch": ("WORTH",),
     "layers.quantized": ("WORTH", "WORTH_BACK"),
     "layers.recurrent.products": ("WORTH",),
-    "layers.resampling.machine": ("WORTH",),
+    "layers.resampling.kernel_dispatch": ("WORTH",),
     "products.basic": ("WORTH", "_LARGE"),
 }
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.convolution import machine, spatial
+from tapenet.ops.layers.convolution import kernel_dispatch, spatial
 from tests.kernels.beside import agree
 
 pytest.importorskip("llvmlite")
@@ -134,7 +134,7 @@ def test_what_is_not_finite_stays_where_it_is_seen(channels: int, value: float) 
 def test_both_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kernels run where they should, and not where they are switched off."""
     calls = []
-    monkeypatch.setattr(machine, "_kernels", lambda *args: calls.append(kernels.on()))
+    monkeypatch.setattr(kernel_dispatch, "_kernels", lambda *args: calls.append(kernels.on()))
     x, w = np.ones((16, 1, 6, 6), "f"), np.ones((2, 1, 3, 3), "f")
     tn.conv2d(x, w)
     with kernels.switched(False):
@@ -171,9 +171,9 @@ def test_nothing_moves_at_a_programs_edges(channels: int, monkeypatch: pytest.Mo
     step(x, weight)
     seen: list[Any] = []
     empty = kernels.empty
-    conv = machine.conv
+    conv = kernel_dispatch.conv
     monkeypatch.setattr(kernels, "empty", lambda *args: seen.append(empty(*args)) or seen[-1])  # type: ignore[func-returns-value]
-    monkeypatch.setattr(machine, "conv", lambda x, *args: seen.append(x) or conv(x, *args))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(kernel_dispatch, "conv", lambda x, *args: seen.append(x) or conv(x, *args))  # type: ignore[func-returns-value]
     found = step(x, weight).data
     read, made = seen
     assert np.may_share_memory(read, x)

@@ -11,7 +11,7 @@ import pytest
 import tapenet as tn
 from tapenet import kernels
 from tapenet.kernels import entropy
-from tapenet.ops.layers.losses import machine
+from tapenet.ops.layers.losses import kernel_dispatch
 from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
@@ -104,10 +104,10 @@ def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_not_for_kernels_is_left_to_numpy() -> None:
     x = np.ones((4, 6), "f")
-    assert machine.scores(x) is not None
-    assert machine.scores(x, np.ones(6)) is None
-    assert machine.scores(x.T) is None
-    assert machine.scores(x.astype("e")) is None
-    assert machine.scores(np.ones((2, 3, 4))[..., ::-1]) is None
+    assert kernel_dispatch.scores(x) is not None
+    assert kernel_dispatch.scores(x, np.ones(6)) is None
+    assert kernel_dispatch.scores(x.T) is None
+    assert kernel_dispatch.scores(x.astype("e")) is None
+    assert kernel_dispatch.scores(np.ones((2, 3, 4))[..., ::-1]) is None
     with kernels.switched(False):
-        assert machine.scores(x) is None
+        assert kernel_dispatch.scores(x) is None

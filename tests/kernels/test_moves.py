@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from tapenet.kernels import moves
-from tapenet.ops.layers.convolution import machine
+from tapenet.ops.layers.convolution import kernel_dispatch
 
 R = np.random.default_rng(0)
 #: (..., batch): of vectors, of parts of one and of more, and with columns left over.
@@ -70,10 +70,10 @@ def test_a_transposed_matrix(rows: int, columns: int, dtype: Any) -> None:
 def test_images_get_their_border_on_the_way() -> None:
     """In one pass: there is no array of them without."""
     x = batch_first((8, 20, 20, 32), np.float32)
-    machine._bordered(moves, x, [1, 2], (22, 23))  # what compiling takes does not count
+    kernel_dispatch._bordered(moves, x, [1, 2], (22, 23))  # what compiling takes does not count
     tracemalloc.start()
     try:
-        found = machine._bordered(moves, x, [1, 2], (22, 23))
+        found = kernel_dispatch._bordered(moves, x, [1, 2], (22, 23))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -11,7 +11,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.normalization import machine
+from tapenet.ops.layers.normalization import kernel_dispatch
 from tests.kernels.beside import agree, batch_last, both
 
 pytest.importorskip("llvmlite")
@@ -102,10 +102,10 @@ def test_nan_stays_in_its_group() -> None:
 
 def test_what_is_not_for_kernels_is_left_to_numpy() -> None:
     x = np.ones((4, 6), "f")
-    assert machine.kernel(x) is not None
-    assert machine.kernel(x, np.ones(6)) is None
-    assert machine.kernel(x.T) is None
-    assert machine.kernel(x.astype("e")) is None
-    assert machine.groups(np.ones((2, 3, 1, 8, 1))) is not None
+    assert kernel_dispatch.kernel(x) is not None
+    assert kernel_dispatch.kernel(x, np.ones(6)) is None
+    assert kernel_dispatch.kernel(x.T) is None
+    assert kernel_dispatch.kernel(x.astype("e")) is None
+    assert kernel_dispatch.groups(np.ones((2, 3, 1, 8, 1))) is not None
     with kernels.switched(False):
-        assert machine.kernel(x) is None
+        assert kernel_dispatch.kernel(x) is None

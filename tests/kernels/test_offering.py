@@ -10,7 +10,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import kernels
-from tapenet.ops.layers.convolution import machine
+from tapenet.ops.layers.convolution import kernel_dispatch
 from tapenet.ops.op import op
 
 pytest.importorskip("llvmlite")
@@ -103,10 +103,10 @@ def test_a_compiled_stack_of_layers_moves_nothing(monkeypatch: pytest.MonkeyPatc
         given.append(x.flags.c_contiguous)
         return plain(moves, x, befores, padded)
 
-    plain = machine._bordered
+    plain = kernel_dispatch._bordered
     expected = step(x, *weights)
     monkeypatch.setattr(kernels, "empty", watched)
-    monkeypatch.setattr(machine, "_bordered", bordered)
+    monkeypatch.setattr(kernel_dispatch, "_bordered", bordered)
     found = step(x, *weights)
     assert taken == [True, True]  # both convolutions were computed in the program's memory
     assert given == [False, True]  # and only the program's argument had to be brought into order

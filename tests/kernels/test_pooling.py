@@ -9,7 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.layers.pooling import machine
+from tapenet.ops.layers.pooling import kernel_dispatch
 from tests.kernels.beside import batch_last
 
 pytest.importorskip("llvmlite")
@@ -75,6 +75,6 @@ def test_nan_and_infinities() -> None:
 
 def test_kernels_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(machine, "_kernel", lambda *args: calls.append(1))
+    monkeypatch.setattr(kernel_dispatch, "_kernel", lambda *args: calls.append(1))
     tn.max_pool2d(np.ones((4, 4), "f"), 2)
     assert calls

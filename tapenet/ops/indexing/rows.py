@@ -25,7 +25,7 @@ def gathered(indices: Any, values: Any, length: int) -> tuple[Any, Any]:
     """
     if indices.size and indices.min() < 0:
         indices = np.where(indices < 0, indices + length, indices)
-    kernel = kernels.use("rows") if values.size > 4096 and kernels.fit(values) else None
+    kernel = kernels.use("sparse_rows") if values.size > 4096 and kernels.fit(values) else None
     if kernel is not None:
         found: tuple[Any, Any] = kernel.gathered(
             np.ascontiguousarray(indices, np.int64), np.ascontiguousarray(values), length

@@ -15,7 +15,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.activations import softmax
-from tapenet.ops.layers.attention import machine, tiled, whole
+from tapenet.ops.layers.attention import kernel_dispatch, tiled, whole
 from tapenet.ops.op import called, op
 from tapenet.ops.random import integers
 from tapenet.ops.registry import sample
@@ -107,7 +107,7 @@ def _attention(
     mask = _full(attn_mask, shape)
     none = np.empty(0, query.dtype)
     plain = mask is None and seed is None
-    found = machine.forward(query, key, value, is_causal, scale) if plain else None
+    found = kernel_dispatch.forward(query, key, value, is_causal, scale) if plain else None
     if found is not None:
         (out, logsumexp), weights, kept = found, none, None
     elif math.prod(shape) <= WHOLE:
@@ -141,7 +141,7 @@ def _attention_grad(
     mask = _full(attn_mask, shape)
     tiles = logsumexp.size > 0
     plain = tiles and mask is None and seed is None
-    by_machine = machine.backward(g, query, key, value, out, logsumexp, is_causal, scale) if plain else None
+    by_machine = kernel_dispatch.backward(g, query, key, value, out, logsumexp, is_causal, scale) if plain else None
     if by_machine is not None:
         found, by_mask = by_machine, None
     elif not tiles:

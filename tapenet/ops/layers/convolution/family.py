@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import lowered, words
+from tapenet.ops.layers.convolution import documentation, lowered
 from tapenet.ops.layers.convolution.geometry import AXES
 from tapenet.ops.layers.convolution.spatial import (
     _conv1d,
@@ -34,7 +34,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
     """The three ops over so many spatial axes: with T(x, weight, y) = Σ y · conv(x, weight), its derivatives by y, by x
     and by weight."""
     name = f"conv{axes}d"
-    options, spatial = words.options(axes), words.spatial(axes)
+    options, spatial, offsets = documentation.options(axes), documentation.spatial(axes), documentation.offsets(axes)
     ones = (1,) * (axes - 1)
     conv = op(
         forwards[0],
@@ -42,7 +42,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
         memory=batch_last(axes),
         multiply_adds=lambda weight_shape, out_shape: math.prod(out_shape) * math.prod(weight_shape[1:]),
         lower=lowered.conv,
-        label=lambda weight_shape, stride, groups: words.label(
+        label=lambda weight_shape, stride, groups: documentation.label(
             "conv", weight_shape[2:], weight_shape[0], stride, groups
         ),
         x=lambda g, weight, x_shape, stride, padding, dilation, groups: by_input(
@@ -56,17 +56,17 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
         gradients="x: g correlated with the flipped weight; weight: x correlated with g; bias: Σ g",
         doc=f"""The cross-correlation of {WHAT[axes]} with kernels, plus a bias.
 
-    out[n, o, {words.places(axes)}] = bias[o] + Σ weight[o, c, {words.offsets(axes)}] · x[n, c, {words.sources(axes)}],
-    the sum running over the input channels c and the kernel's elements {words.offsets(axes)}.
+    out[n, o, {documentation.places(axes)}] = bias[o] + Σ weight[o, c, {offsets}] · x[n, c, {documentation.sources(axes)}],
+    the sum running over the input channels c and the kernel's elements {offsets}.
 
     Args:
         x: (batch, channels, {spatial}), or without the batch.
-        weight: (out, channels / groups, {words.spatial(axes, "kernel ")}).
+        weight: (out, channels / groups, {documentation.spatial(axes, "kernel ")}).
         bias: (out,), or None.
         {options}
 
     Returns:
-        (batch, out, {words.spatial(axes, after="'")}) with {AXES[axes][0]}' = ({AXES[axes][0]} + padding - dilation
+        (batch, out, {documentation.spatial(axes, after="'")}) with {AXES[axes][0]}' = ({AXES[axes][0]} + padding - dilation
         (kernel - 1) - 1) // stride + 1, padding counting both sides. In memory the batch is the innermost axis.
 
     Raises:
@@ -95,7 +95,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
 
     Args:
         y: the gradient by {name}'s result, of that shape.
-        weight: {name}'s kernels, (out, channels / groups, {words.spatial(axes, "kernel ")}).
+        weight: {name}'s kernels, (out, channels / groups, {documentation.spatial(axes, "kernel ")}).
         shape: of {name}'s input, which is the shape of the result.
         {options}
 

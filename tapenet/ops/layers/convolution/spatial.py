@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import banded, machine
+from tapenet.ops.layers.convolution import banded, kernel_dispatch
 from tapenet.ops.layers.convolution.geometry import Block, Ints, Plan, Size, plan, reaches
 
 # -- memory ------------------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def _product(a: Any, b: Any, out: Any = None) -> Any:
 
 
 def _conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
-    found = machine.conv(_batch_last(x, p), weight, bias, p)
+    found = kernel_dispatch.conv(_batch_last(x, p), weight, bias, p)
     if found is not None:
         return _batch_first(found, p)
     x = _bordered(x, p)
@@ -99,7 +99,7 @@ def _conv(x: Any, weight: Any, bias: Any, p: Plan) -> Any:
 
 
 def _conv_input_grad(y: Any, weight: Any, p: Plan) -> Any:
-    found = machine.input_grad(_batch_last(y, p), weight, p)
+    found = kernel_dispatch.input_grad(_batch_last(y, p), weight, p)
     if found is not None:
         return _batch_first(found, p)
     if banded.pays(p, 8):
@@ -145,7 +145,7 @@ def mirrored(y: Any, weight: Any, p: Plan) -> tuple[Any, Plan] | None:
 
 
 def _conv_weight_grad(x: Any, y: Any, shape: Ints, p: Plan) -> Any:
-    found: Any = machine.weight_grad(_batch_last(x, p), _batch_last(y, p), p)
+    found: Any = kernel_dispatch.weight_grad(_batch_last(x, p), _batch_last(y, p), p)
     if found is not None:
         return found
     x, y = _bordered(x, p), np.ascontiguousarray(_batch_last(y, p))

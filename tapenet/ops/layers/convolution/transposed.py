@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import family, lowered, words
+from tapenet.ops.layers.convolution import documentation, family, lowered
 from tapenet.ops.layers.convolution.geometry import (
     AXES,
     Ints,
@@ -159,7 +159,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
         g, t = inner(g, x.shape, weight_shape, stride, padding, output_padding, groups, dilation)
         return by_weight(g, x, weight_shape, stride, t.padding, dilation, groups)
 
-    several = f"an integer or one for each of {words.spatial(axes)}" if axes > 1 else "an integer"
+    several = f"an integer or one for each of {documentation.spatial(axes)}" if axes > 1 else "an integer"
     ones = (1,) * (axes - 1)
     made: Op = op(
         forward,
@@ -167,7 +167,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
         multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * math.prod(weight_shape[1:]),
         lower=lowered.called,
         memory=family.batch_last(axes),
-        label=lambda weight_shape, stride, groups: words.label(
+        label=lambda weight_shape, stride, groups: documentation.label(
             "transposed conv", weight_shape[2:], weight_shape[1] * groups, stride, groups
         ),
         x=by_x,
@@ -180,8 +180,8 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
     arguments (Dumoulin and Visin 2016).
 
     Args:
-        x: (batch, channels, {words.spatial(axes)}), or without the batch.
-        weight: (channels, out / groups, {words.spatial(axes, "kernel ")}).
+        x: (batch, channels, {documentation.spatial(axes)}), or without the batch.
+        weight: (channels, out / groups, {documentation.spatial(axes, "kernel ")}).
         bias: (out,), or None.
         stride: distance between the places of neighbours, {several}.
         padding: how much to cut off the result on both sides: {several}, or pairs (before, after) for each axis.
@@ -190,7 +190,7 @@ def _transposed(axes: int, input_grad: Callable[..., Any], members: tuple[Op, Op
         dilation: distance between the elements of a kernel, {several}.
 
     Returns:
-        (batch, out, {words.spatial(axes, after="'")}) with {AXES[axes][0]}' = ({AXES[axes][0]} - 1) stride - 2 padding
+        (batch, out, {documentation.spatial(axes, after="'")}) with {AXES[axes][0]}' = ({AXES[axes][0]} - 1) stride - 2 padding
         + dilation (kernel - 1) + output_padding + 1. In memory the batch is the innermost axis.
 
     Raises:

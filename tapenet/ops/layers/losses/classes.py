@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.basic import getitem, nonnegative
-from tapenet.ops.layers.losses.common import (
+from tapenet.ops.layers.losses.reduction import (
     cast_to,
     check_reduction,
     element_share,

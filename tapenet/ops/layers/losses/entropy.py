@@ -17,7 +17,7 @@ from tapenet.ops.layers.activations import log_softmax
 from tapenet.ops.layers.activations.common import over
 from tapenet.ops.layers.activations.rows import row_maximum
 from tapenet.ops.layers.activations.softmax import LIMITS, total
-from tapenet.ops.layers.losses import machine
+from tapenet.ops.layers.losses import kernel_dispatch
 from tapenet.ops.layers.losses.classes import (
     CLASSES,
     along_classes,
@@ -37,7 +37,7 @@ from tapenet.ops.layers.losses.classes import (
     usual,
     weights_fit,
 )
-from tapenet.ops.layers.losses.common import cast_to, check_reduction, mean_of, reduce_loss
+from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, mean_of, reduce_loss
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
@@ -138,7 +138,7 @@ def _measured(input: Any, target: Any, weight: Any, slope: float, shift: float) 
     """With the axis of classes kept: the centre, the total, Σ q · (x - centre) over the shares q, and Σ q; the last two are
     None where there are no shares."""
     weight = weight if weight is None or not (slope or shift) else cast_to(weight, input.dtype)
-    scores = machine.scores(input, target, weight)
+    scores = kernel_dispatch.scores(input, target, weight)
     if scores is not None:
         return scores.measured(slope, shift, target, weight)  # type: ignore[no-any-return]
     axis = class_axis(input.ndim)
@@ -217,7 +217,7 @@ def _input(
     part: Any = None if soft else g * counts
     if type(factor) is np.ndarray and slope + shift and weight is not None:
         weight = cast_to(weight, dtype)
-    scores = machine.scores(input, target, weight) if type(factor) is np.ndarray else None
+    scores = kernel_dispatch.scores(input, target, weight) if type(factor) is np.ndarray else None
     if scores is not None:
         return scores.gradient(centre, factor, each, None if soft else classes, part, slope, shift, target, weight)
     found = np.exp(input - centre) * factor

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.layers.losses.common import (
+from tapenet.ops.layers.losses.reduction import (
     PAIR,
     REDUCTION,
     cast_to,

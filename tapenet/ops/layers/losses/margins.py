@@ -10,7 +10,8 @@ from tapenet.ops.derived import derived
 from tapenet.ops.indexing.basic import getitem
 from tapenet.ops.layers.activations import sigmoid
 from tapenet.ops.layers.losses.classes import integers
-from tapenet.ops.layers.losses.common import (
+from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
+from tapenet.ops.layers.losses.reduction import (
     REDUCTION,
     cast_to,
     check_reduction,
@@ -19,7 +20,6 @@ from tapenet.ops.layers.losses.common import (
     reduce_loss,
     reduced,
 )
-from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
 from tapenet.ops.op import called, op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample

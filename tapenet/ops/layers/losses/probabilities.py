@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.layers.activations import sigmoid, softplus
-from tapenet.ops.layers.losses.common import (
+from tapenet.ops.layers.losses.reduction import (
     REDUCTION,
     cast_to,
     check_shapes,

@@ -19,7 +19,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from tapenet.ops.derived import array_like
 from tapenet.ops.indexing.basic import getitem, scatter_add
-from tapenet.ops.layers.losses.common import check_reduction
+from tapenet.ops.layers.losses.reduction import check_reduction
 from tapenet.ops.op import called, op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample

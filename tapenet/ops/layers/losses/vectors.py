@@ -9,8 +9,8 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.layers.losses.common import check_reduction, reduced
 from tapenet.ops.layers.losses.margins import check_signs
+from tapenet.ops.layers.losses.reduction import check_reduction, reduced
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.normalization import machine
+from tapenet.ops.layers.normalization import kernel_dispatch
 from tapenet.ops.layers.normalization.common import (
     LONG,
     blocks,
@@ -110,7 +110,7 @@ def _channel_blocks(x: Any) -> Any:
 
 def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:
     """The result, mean, variance and 1 / √(variance + eps) of each channel of (before, channels, after)."""
-    kernel = machine.kernel(x, weight, bias)
+    kernel = kernel_dispatch.kernel(x, weight, bias)
     if kernel is not None and x.shape[2] >= LONG:
         return kernel.batch_norm(x, weight, bias, eps)  # type: ignore[no-any-return]
     before, channels, after = x.shape
@@ -134,7 +134,7 @@ def _backward(
     g: Any, x: Any, weight: Any, mean: Any, scale: Any, g_mean: Any, g_var: Any, inner: bool
 ) -> tuple[Any, Any, Any]:
     """The gradients by x (if `inner`), weight and bias, all of (before, channels, after) or by channel."""
-    kernel = machine.kernel(x, g, weight, mean, scale)
+    kernel = kernel_dispatch.kernel(x, g, weight, mean, scale)
     if kernel is not None and x.shape[2] >= LONG:
         return kernel.batch_norm_grad(g, x, weight, mean, scale, g_mean, g_var)  # type: ignore[no-any-return]
     before, channels, after = x.shape

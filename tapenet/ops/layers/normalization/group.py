@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.layers.normalization import machine
+from tapenet.ops.layers.normalization import kernel_dispatch
 from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, row_products, usable
 from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
@@ -53,7 +53,7 @@ def _five(x: Any, groups: int, innermost: bool) -> Any:
     """An image as five axes, a view where its memory has that order."""
     n, channels, positions = x.shape[0], x.shape[1], math.prod(x.shape[2:])
     if innermost:
-        last = machine.batch_last(np.moveaxis(x, 0, -1))
+        last = kernel_dispatch.batch_last(np.moveaxis(x, 0, -1))
         return last.reshape(1, groups, channels // groups, positions, n)
     return x.reshape(n, groups, channels // groups, positions, 1)
 
@@ -138,7 +138,7 @@ def _each(statistic: Any, run: int) -> Any:
 def _forward(x: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any, Any]:
     """The result, and of each group the mean, variance and 1 / √(variance + eps), shaped (sample, group, 1) or
     (1, group, sample). Weight and bias are of (group, channel in the group), or None."""
-    kernel = machine.groups(x, weight, bias)
+    kernel = kernel_dispatch.groups(x, weight, bias)
     if kernel is not None:
         return kernel.group_norm(x, weight, bias, eps)  # type: ignore[no-any-return]
     out = np.empty(x.shape, x.dtype)
@@ -165,7 +165,7 @@ def _backward(
     g: Any, x: Any, weight: Any, mean: Any, scale: Any, g_mean: Any, g_var: Any, inner: bool
 ) -> tuple[Any, Any, Any]:
     """The gradients by x (if `inner`), weight and bias, these two of (group, channel in the group)."""
-    kernel = machine.groups(x, g, weight, mean, scale)
+    kernel = kernel_dispatch.groups(x, g, weight, mean, scale)
     if kernel is not None:
         return kernel.group_norm_grad(g, x, weight, mean, scale, g_mean, g_var)  # type: ignore[no-any-return]
     n = x.shape[2] * x.shape[3]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.normalization import machine
+from tapenet.ops.layers.normalization import kernel_dispatch
 from tapenet.ops.layers.normalization.common import (
     as_rows,
     blocks,
@@ -45,7 +45,7 @@ def _fits(x: Any, normalized_shape: Any, **parameters: Any) -> tuple[int, ...]:
 
 def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
     """The result, x̂ and 1 / √(variance + eps) of each row of a matrix; weight and bias are vectors along the rows."""
-    kernel = machine.kernel(rows, weight, bias)
+    kernel = kernel_dispatch.kernel(rows, weight, bias)
     if kernel is not None:
         return kernel.layer_norm(rows, weight, bias, eps)  # type: ignore[no-any-return]
     count, n = rows.shape
@@ -67,7 +67,7 @@ def _forward(rows: Any, weight: Any, bias: Any, eps: float) -> tuple[Any, Any, A
 
 def _backward(g: Any, weight: Any, x_hat: Any, scale: Any, inner: bool) -> tuple[Any, Any, Any]:
     """The gradients by the rows (if `inner`), weight and bias."""
-    kernel = machine.kernel(g, x_hat, weight, scale)
+    kernel = kernel_dispatch.kernel(g, x_hat, weight, scale)
     if kernel is not None:
         return kernel.layer_norm_grad(g, weight, x_hat, scale)  # type: ignore[no-any-return]
     count, n = g.shape
@@ -195,7 +195,7 @@ def _eps(x: Any, eps: float | None) -> float:
 
 def _rms_forward(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
     """The result and 1 / √(mean square + eps) of each row of a matrix."""
-    kernel = machine.kernel(rows, weight)
+    kernel = kernel_dispatch.kernel(rows, weight)
     if kernel is not None:
         return kernel.rms_norm(rows, weight, eps)  # type: ignore[no-any-return]
     count, n = rows.shape
@@ -210,7 +210,7 @@ def _rms_forward(rows: Any, weight: Any, eps: float) -> tuple[Any, Any]:
 
 def _rms_backward(g: Any, rows: Any, weight: Any, scale: Any, inner: bool) -> tuple[Any, Any]:
     """The gradients by the rows (if `inner`) and weight."""
-    kernel = machine.kernel(g, rows, weight, scale)
+    kernel = kernel_dispatch.kernel(g, rows, weight, scale)
     if kernel is not None:
         return kernel.rms_norm_grad(g, rows, weight, scale)  # type: ignore[no-any-return]
     count, n = g.shape

@@ -12,7 +12,7 @@ from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.layers.convolution import Ints
 from tapenet.ops.layers.pooling.maximum import _max_pool, max_pool_with_indices
 from tapenet.ops.layers.pooling.mean import AVG, MAX
-from tapenet.ops.layers.pooling.planes import at_plane_indices
+from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread, windows_of
 from tapenet.ops.layers.resampling.axis import resample, taken_in_order
 from tapenet.ops.layers.resampling.taps import area_bounds, areas

@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.layers.convolution import Ints, spread_size
-from tapenet.ops.layers.pooling.planes import at_plane_indices
+from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
 from tapenet.ops.op import Op, called, op
 from tapenet.ops.random import uniform

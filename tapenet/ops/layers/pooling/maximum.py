@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.convolution import Size
-from tapenet.ops.layers.pooling import machine
+from tapenet.ops.layers.pooling import kernel_dispatch
 from tapenet.ops.layers.pooling.windows import (
     LAST,
     NAMES,
@@ -57,7 +57,7 @@ def _max_pool(x: Any, windows: Windows) -> tuple[Any, Any]:
     if windows.whole:
         return _max_of_all(x, windows, kind)
     best = _filled(x, windows)
-    found: tuple[Any, Any] | None = machine.max_pool(best, windows)
+    found: tuple[Any, Any] | None = kernel_dispatch.max_pool(best, windows)
     if found is not None:
         return found
     nan = bool(np.isnan(np.max(best, initial=_lowest(x.dtype))))
@@ -110,7 +110,7 @@ def _max_pool_grad(y: Any, where: Any, windows: Windows) -> Any:
         np.add.at(found.ravel(order="K"), places.reshape(-1), y.reshape(-1))
         return unbordered(found, windows)
     found = like(y, windows.padded, None if windows.covered else 0)
-    if machine.max_pool_grad(found, y, where, windows):
+    if kernel_dispatch.max_pool_grad(found, y, where, windows):
         return unbordered(found, windows)
     # Multiplication by a mask is far faster than a choice by np.where, but makes nan of inf.
     finite = bool(np.isfinite(np.add.reduce(y, axis=None)))
@@ -182,7 +182,7 @@ def _check_lowered(x: Any, windows: Windows) -> None:
     if math.prod(windows.kernel) > _MANY:
         raise NotImplementedError("a window so large is read by index")
     size = math.prod(x.shape[: len(x.shape) - windows.axes]) * math.prod(windows.padded)
-    if not windows.apart and machine.is_for(size, x.dtype, windows):
+    if not windows.apart and kernel_dispatch.is_for(size, x.dtype, windows):
         raise NotImplementedError("a kernel takes windows that overlap in one pass")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.activations import sigmoid
-from tapenet.ops.layers.recurrent import machine
+from tapenet.ops.layers.recurrent import kernel_dispatch
 from tapenet.ops.layers.recurrent.products import (
     bias_gradient,
     columns,
@@ -120,7 +120,7 @@ def _gru(
     out = turns.room(*x.shape[:2], units, dtype=dtype)
     states = turns.history(h0, dtype)
     recurrent = turns.room(*x.shape[:2], units, dtype=dtype)
-    gates = machine.forward("gru", turns, x, w_ih, w_hh, bias, states, (recurrent,), out)
+    gates = kernel_dispatch.forward("gru", turns, x, w_ih, w_hh, bias, states, (recurrent,), out)
     if gates is None:
         gates = project(x, w_ih, None if bias is None else bias[: 3 * units], 3, dtype)
         _turns(turns, gates, w_hh, last, states, recurrent)
@@ -172,7 +172,7 @@ def _gru_grad(
     g_out = turns.sorted(g_out, 1)
     dh = end(turns, g_h, states)
     d = turns.room(4, *gates.shape[1:], dtype=dtype)
-    found = machine.backward("gru", turns, g_out, x, w_ih, w_hh, gates, states, (recurrent,), d, dh, by)
+    found = kernel_dispatch.backward("gru", turns, g_out, x, w_ih, w_hh, gates, states, (recurrent,), d, dh, by)
     if found is None:
         _turns_back(turns, g_out, w_hh, gates, states, recurrent, dh, d)
         found = (None,)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.activations import sigmoid
-from tapenet.ops.layers.recurrent import machine
+from tapenet.ops.layers.recurrent import kernel_dispatch
 from tapenet.ops.layers.recurrent.products import (
     bias_gradient,
     columns,
@@ -139,7 +139,7 @@ def _lstm(
     tanh_cells = turns.room(*x.shape[:2], units, dtype=dtype)
     gates = None
     if w_hr is None:
-        gates = machine.forward("lstm", turns, x, w_ih, w_hh, bias, states, (cells, tanh_cells), out)
+        gates = kernel_dispatch.forward("lstm", turns, x, w_ih, w_hh, bias, states, (cells, tanh_cells), out)
     if gates is None:
         gates = project(x, w_ih, bias, 4, dtype)
         _turns(turns, gates, w_hh, w_hr, states, cells, tanh_cells)
@@ -205,7 +205,7 @@ def _lstm_grad(
     d = turns.room(*gates.shape, dtype=dtype)
     dhs = None if w_hr is None else turns.room(*states[1:].shape, dtype=dtype)
     others = (cells, tanh_cells, dc)
-    found = None if dhs is not None else machine.backward(
+    found = None if dhs is not None else kernel_dispatch.backward(
         "lstm", turns, g_out, x, w_ih, w_hh, gates, states, others, d, dh, by
     )  # fmt: skip
     if found is None:

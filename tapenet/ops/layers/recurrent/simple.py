@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.activations import relu
-from tapenet.ops.layers.recurrent import machine
+from tapenet.ops.layers.recurrent import kernel_dispatch
 from tapenet.ops.layers.recurrent.products import (
     bias_gradient,
     columns,
@@ -89,7 +89,7 @@ def _rnn(
     x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
     out = turns.room(*x.shape[:2], h0.shape[1], dtype=dtype)
     states = turns.history(h0, dtype)
-    if machine.forward(nonlinearity, turns, x, w_ih, w_hh, bias, states, (), out) is None:
+    if kernel_dispatch.forward(nonlinearity, turns, x, w_ih, w_hh, bias, states, (), out) is None:
         (shares,) = project(x, w_ih, bias, 1, dtype)
         (weight,) = columns(w_hh, 1)
         for t, n, before, after in turns.forwards():
@@ -129,7 +129,7 @@ def _rnn_grad(
     g_out = turns.sorted(g_out, 1)
     dh = end(turns, g_h, states)
     d = turns.room(1, *states[1:].shape, dtype=dtype)
-    found = machine.backward(nonlinearity, turns, g_out, x, w_ih, w_hh, d, states, (), d, dh, by)
+    found = kernel_dispatch.backward(nonlinearity, turns, g_out, x, w_ih, w_hh, d, states, (), d, dh, by)
     if found is None:
         _turns_back(turns, g_out, w_hh, states, dh, d, nonlinearity)
         found = (None,)

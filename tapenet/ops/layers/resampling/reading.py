@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.basic import multiply
-from tapenet.ops.layers.resampling import machine
+from tapenet.ops.layers.resampling import kernel_dispatch
 from tapenet.ops.layers.resampling.points import point_sample, point_scatter, point_weights
 from tapenet.ops.layers.resampling.taps import cubic_weights
 from tapenet.ops.op import Op, called, op
@@ -128,7 +128,7 @@ def _gradients(
     by_x: bool = True,
     by_grid: bool = True,
 ) -> tuple[Any, Any]:
-    found = machine.gradients(y, x, grid, mode, padding_mode, align_corners, by_x, by_grid)
+    found = kernel_dispatch.gradients(y, x, grid, mode, padding_mode, align_corners, by_x, by_grid)
     if found is not None:
         return found  # type: ignore[no-any-return]
     sizes, lead = x.shape[2:], x.shape[:2]
@@ -158,7 +158,7 @@ def _gradients(
 def _grid_read(
     x: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
 ) -> Any:
-    found = machine.read(x, grid, mode, padding_mode, align_corners)
+    found = kernel_dispatch.read(x, grid, mode, padding_mode, align_corners)
     return composed(x, grid, mode, padding_mode, align_corners) if found is None else found
 
 
