@@ -18,7 +18,7 @@ import tapenet
 import tapenet.autodiff.control_ops
 import tapenet.ops
 from tapenet import nn, optim
-from tapenet.metrics.resolve import NAMES as NAMES_OF_METRICS
+from tapenet.metrics.by_name import NAMES as NAMES_OF_METRICS
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import registry

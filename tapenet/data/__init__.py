@@ -33,7 +33,7 @@ from tapenet.data.samplers import (
 )
 from tapenet.data.splits import kfold, split
 from tapenet.data.stream import Stream
-from tapenet.data.table import Table, table
+from tapenet.data.tables import Table, table
 from tapenet.data.text_files import tiny_shakespeare
 
 __all__ = [

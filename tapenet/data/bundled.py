@@ -4,7 +4,7 @@ import numpy as np
 
 from tapenet.data.csv_files import csv
 from tapenet.data.mnist_files import LabelledImages, to_labelled
-from tapenet.data.table import Table
+from tapenet.data.tables import Table
 
 
 def digits() -> LabelledImages:

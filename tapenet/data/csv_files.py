@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tapenet.data.columns import Columns, Options, Survey, check_options
 from tapenet.data.frames import Column, Frame, Kind, to_days
-from tapenet.data.table import Table, learnt
+from tapenet.data.tables import Table, learnt
 
 #: What stands for a value that is not there.
 NO_VALUES = ("", "NA", "N/A", "NaN", "nan", "None", "null", "NULL")

@@ -6,7 +6,7 @@ import numpy as np
 
 from tapenet.data.archives import malformed, tar_members, unpacked
 from tapenet.data.download import File, Source, find
-from tapenet.data.table import Table, table
+from tapenet.data.tables import Table, table
 
 _MEMBER = "CaliforniaHousing/cal_housing.data"
 _LARGEST = 1 << 22  # bytes of the member: it has about half as many

@@ -15,6 +15,7 @@ scikit-learn's are. Classes are counted from 0.
 """
 
 from tapenet.metrics.accuracy import Accuracy, TopK
+from tapenet.metrics.by_name import from_sklearn, resolve
 from tapenet.metrics.calibration import CalibrationError
 from tapenet.metrics.confusion import ConfusionMatrix
 from tapenet.metrics.metric import Metric
@@ -22,7 +23,6 @@ from tapenet.metrics.perplexity import Perplexity
 from tapenet.metrics.precision_recall import F1, Precision, Recall
 from tapenet.metrics.ranking import AUC, AveragePrecision
 from tapenet.metrics.regression import MAE, MSE, R2, RMSE
-from tapenet.metrics.resolve import from_sklearn, resolve
 
 __all__ = [
     "AUC",

@@ -6,7 +6,7 @@
 from tapenet.training.callbacks import EarlyStopping, KeepBest, every_batch
 from tapenet.training.checkpoint import Checkpoint
 from tapenet.training.evaluation import evaluate, predict
-from tapenet.training.fit import fit
+from tapenet.training.fitting import fit
 from tapenet.training.history import History
 from tapenet.training.loggers import CSVLogger, TensorBoardLogger
 from tapenet.training.rate_finder import Rates, find_lr

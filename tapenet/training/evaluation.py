@@ -13,7 +13,7 @@ from tapenet.autodiff.precision import autocast
 from tapenet.autodiff.switches import no_grad
 from tapenet.compiler.compile import CompileWarning
 from tapenet.compiler.signature import rebuild
-from tapenet.metrics import resolve
+from tapenet.metrics.by_name import resolve
 from tapenet.ops.sites import user_site
 from tapenet.training.batches import (
     as_arrays,

@@ -23,8 +23,8 @@ from tapenet.optim import SGD, Schedule
 from tapenet.program.low import is_float
 from tapenet.training.batches import as_tensors
 from tapenet.training.evaluation import evaluate, predict
-from tapenet.training.fit import fit
 from tapenet.training.fit_arguments import bind, check_loss, check_optimizer
+from tapenet.training.fitting import fit
 from tapenet.training.history import History
 from tapenet.training.loss_mismatch import pairing, scale
 from tapenet.training.state import State

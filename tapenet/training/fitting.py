@@ -13,7 +13,7 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled, CompileWarning
-from tapenet.metrics import resolve
+from tapenet.metrics.by_name import resolve
 from tapenet.ops.sites import user_site
 from tapenet.optim.grad_scaler import GradScaler
 from tapenet.program.low import dtype_of
