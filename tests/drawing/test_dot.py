@@ -157,6 +157,19 @@ def test_directions(direction: str) -> None:
     assert sign * (last[axis] - first[axis]) > 100
 
 
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_titles_are_above(direction: str) -> None:
+    """That of the picture, and that of a module."""
+    svg = draw(GRAPHS["cnn"](), direction=direction, depth=1, title="Digits").svg
+    height = {text: float(y) for y, text in re.findall(r'<text [^>]* y="([-.\d]+)"[^>]*>([^<]+)</text>', svg)}
+    assert all(height["Digits"] < y for text, y in height.items() if text != "Digits")
+    boxes = re.findall(r'id="cluster_\d+" class="cluster">.*?<path [^>]* d="([^"]+)".*?y="([-.\d]+)"', svg, re.DOTALL)
+    assert boxes
+    for path, y in boxes:
+        heights = [float(number) for number in re.findall(r",([-.\d]+)", path)]
+        assert float(y) < (min(heights) + max(heights)) / 2
+
+
 def test_large_graphs_get_the_attributes_that_keep_layout_quick() -> None:
     vertices = [Vertex("op", "f")] * 1_001
     assert 'nslimit="1"' in to_dot(Drawing(vertices, [], []))

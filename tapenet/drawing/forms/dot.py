@@ -69,7 +69,6 @@ _CLUSTER = {
     "fontsize": "11",
     "fontcolor": LIGHT.muted,
     "labeljust": "l",
-    "labelloc": "t",
 }
 
 # A gate is a bit of the line itself, as long as the gap that Graphviz leaves between the two pieces.
@@ -120,6 +119,8 @@ class _Writer:
         self.drawing = drawing
         self.direction = direction
         self.around = around
+        #: The side of a cluster that is above in the picture: Graphviz turns it around with the direction.
+        self.above = "b" if direction == "BT" else "t"
         self.gates = _gates(drawing)
         updated = {edge.head for edge in drawing.edges if edge.flow == "update"}
         #: The vertices above whose parameters stands what updates these: a row more to go around.
@@ -144,7 +145,13 @@ class _Writer:
         yield f"  node {_attributes(_NODE)}"
         yield f"  edge {_attributes(_EDGE)}"
         if self.around.title:
-            title = {"labelloc": "t", "labeljust": "c", "fontsize": "15", "fontcolor": LIGHT.ink, "peripheries": "0"}
+            title = {
+                "labelloc": self.above,
+                "labeljust": "c",
+                "fontsize": "15",
+                "fontcolor": LIGHT.ink,
+                "peripheries": "0",
+            }
             title["bgcolor"] = "transparent"  # else one of its own, over the paper
             yield "  subgraph cluster_title {"
             yield f"  graph {_attributes(title, label=quote(self.around.title))}"
@@ -174,7 +181,7 @@ class _Writer:
                 continue
             if at is not None:
                 yield f"{indent}subgraph cluster_{at} {{"
-                yield f"{indent}  graph {_cluster(at, self.drawing.clusters[at], at not in self.wide)}"
+                yield f"{indent}  graph {_cluster(at, self.drawing.clusters[at], at not in self.wide, self.above)}"
                 pending.append((at, True))
             yield from (f"{indent}  {line}" for line in inside.get(at, ()))
             pending += [(i, False) for i in reversed(clusters.get(at, ()))]
@@ -258,8 +265,13 @@ def _wide(drawing: Drawing) -> set[int]:
     return drawing.enclosing(vertex.cluster for vertex in drawing.vertices if vertex.value is not None)
 
 
-def _cluster(position: int, cluster: Cluster, narrow: bool) -> str:
-    plain = {"id": f"cluster_{position}", **_CLUSTER, "fillcolor": LIGHT.clusters[cluster.depth % len(LIGHT.clusters)]}
+def _cluster(position: int, cluster: Cluster, narrow: bool, above: str) -> str:
+    plain = {
+        "id": f"cluster_{position}",
+        **_CLUSTER,
+        "labelloc": above,
+        "fillcolor": LIGHT.clusters[cluster.depth % len(LIGHT.clusters)],
+    }
     if cluster.around == "repeat":
         plain["style"] = "rounded,filled,dashed"
     if cluster.fill:
