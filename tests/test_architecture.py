@@ -20,11 +20,17 @@ import tapenet
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 
+
+def modules_in(root: Path) -> dict[str, Path]:
+    """The modules of a package by name, with their files."""
+    return {
+        ".".join((root.name, *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in sorted(root.rglob("*.py"))
+    }
+
+
 ROOT = Path(tapenet.__file__).parent
-MODULES = {
-    ".".join(("tapenet", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
-    for path in sorted(ROOT.rglob("*.py"))
-}
+MODULES = modules_in(ROOT)
 
 #: Folder -> the folders that its modules may import, beside `typing`. What is not listed may be imported by nobody.
 KNOWS: dict[str, set[str]] = {
@@ -72,14 +78,9 @@ class Import(NamedTuple):
     for_types: bool
 
 
-def _target(name: str, attribute: str) -> str:
-    """The module that `from name import attribute` reads."""
-    return f"{name}.{attribute}" if f"{name}.{attribute}" in MODULES else name
-
-
-def _imports(module: str) -> list[Import]:
+def _imports(module: str, modules: dict[str, Path]) -> list[Import]:
     found: list[Import] = []
-    path = MODULES[module]
+    path = modules[module]
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
 
     def walk(node: ast.AST, function: bool, types: bool) -> None:
@@ -90,7 +91,9 @@ def _imports(module: str) -> list[Import]:
             if node.level:
                 parts = package.split(".")
                 base = ".".join([*parts[: len(parts) - node.level + 1], *([base] if base else [])])
-            found.extend(Import(module, _target(base, a.name), node.lineno, function, types) for a in node.names)
+            for a in node.names:
+                target = f"{base}.{a.name}" if f"{base}.{a.name}" in modules else base
+                found.append(Import(module, target, node.lineno, function, types))
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             types = True
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
@@ -102,11 +105,17 @@ def _imports(module: str) -> list[Import]:
     return found
 
 
-ALL = [i for module in MODULES for i in _imports(module)]
+def imports_in(modules: dict[str, Path]) -> list[Import]:
+    """Every import of these modules."""
+    return [found for module in modules for found in _imports(module, modules)]
+
+
+ALL = imports_in(MODULES)
 OURS = [i for i in ALL if i.of == "tapenet" or i.of.startswith("tapenet.")]
 
 
-def _folder(module: str) -> str:
+def folder_of(module: str) -> str:
+    """The folder, or file, directly under tapenet/ that holds a module."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -118,14 +127,14 @@ def test_the_reader_of_imports_sees_them() -> None:
     assert ("tapenet.autodiff.tensor", "tapenet.ops") in edges
     assert any(i.for_types for i in OURS)
     assert len(MODULES) > 30
-    assert {_folder(m) for m in MODULES} - {"", "__main__"} <= set(KNOWS)
+    assert {folder_of(m) for m in MODULES} - {"", "__main__"} <= set(KNOWS)
 
 
 def test_knowledge_runs_in_one_direction() -> None:
     wrong = [
         f"{i.by}:{i.line} imports {i.of}"
         for i in OURS
-        if i.by not in ROOF and not i.for_types and _folder(i.of) not in KNOWS[_folder(i.by)]
+        if i.by not in ROOF and not i.for_types and folder_of(i.of) not in KNOWS[folder_of(i.by)]
     ]
     assert not wrong
 
@@ -135,7 +144,7 @@ def test_types_too_are_known_from_above_or_beside_only() -> None:
     wrong = [
         f"{i.by}:{i.line} names {i.of}"
         for i in OURS
-        if i.for_types and i.by not in ROOF and _folder(i.of) not in KNOWS[_folder(i.by)]
+        if i.for_types and i.by not in ROOF and folder_of(i.of) not in KNOWS[folder_of(i.by)]
     ]
     assert not wrong
 

@@ -22,6 +22,7 @@ from tapenet.metrics.by_name import NAMES as NAMES_OF_METRICS
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
+from tests import architecture
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -120,6 +121,15 @@ def test_pictures_name_files_as_they_lie_in_the_project(picture: Path) -> None:
     for place in re.findall(r"([^\s|\"]+\.(?:py|md)):\d+", picture.read_text(encoding="utf-8")):
         assert (ROOT / place).exists(), place
         assert not Path(place).is_absolute(), place
+
+
+def test_the_picture_of_the_architecture_is_of_this_one(tmp_path: Path) -> None:
+    """Its folders and arrows: numbers of files and lines change with every commit."""
+    made = architecture.picture(ROOT / "tapenet").save(tmp_path / "architecture.svg")
+    assert words(made) == words(architecture.PICTURE), "python -m tests.pages"
+    arrows = [set(re.findall(r"\w+ → \w+", file.read_text(encoding="utf-8"))) for file in (made, architecture.PICTURE)]
+    assert len(arrows[0]) > 10
+    assert arrows[0] == arrows[1], "python -m tests.pages"
 
 
 def test_a_wrong_program_is_noticed() -> None:
