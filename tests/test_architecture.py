@@ -50,7 +50,7 @@ KNOWS: dict[str, set[str]] = {
     "files": {"program", "ops", "autodiff", "files"},
     "data": {"files", "data"},
     "metrics": {"drawing", "metrics"},
-    "drawing": {"program", "ops", "autodiff", "compiler", "profiling", "drawing"},
+    "drawing": {"program", "ops", "autodiff", "compiler", "profiling", "files", "drawing"},
     "compiler": {"native", "kernels", "program", "ops", "autodiff", "compiler"},
     "profiling": {"program", "ops", "autodiff", "profiling"},
     "training": {
@@ -150,10 +150,11 @@ def test_types_too_are_known_from_above_or_beside_only() -> None:
 
 
 def test_no_module_is_in_a_circle() -> None:
-    """Neither at import nor at call: an import inside a function counts."""
+    """Neither at import nor at call nor for a type checker."""
     graph: dict[str, set[str]] = {module: set() for module in MODULES}
     for i in OURS:
-        if not i.for_types and i.by not in ROOF and i.of != i.by:
+        own_types = i.for_types and _folder(i.by) == "autodiff"  # whose types name their neighbours, so far
+        if not own_types and i.by not in ROOF and i.of != i.by:
             graph[i.by].add(i.of)
     order = list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
     assert set(order) >= set(MODULES)

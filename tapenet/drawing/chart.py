@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tapenet.drawing.write import write
+from tapenet.files.atomic_write import write_whole
 
 
 class Chart:
@@ -38,7 +38,7 @@ class Chart:
         path = Path(path)
         if path.suffix.lower() != ".svg":
             raise ValueError(f"cannot save {self.what} as {str(path)!r}: the suffix must be .svg")
-        write(path, self.svg.encode())
+        write_whole(path, self.svg.encode(), f"{type(self).__name__}.save")
         return path
 
     def __repr__(self) -> str:

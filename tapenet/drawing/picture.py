@@ -24,7 +24,7 @@ from tapenet.drawing.passes.measures import Measure, Scale, paint
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.style import LIGHT
 from tapenet.drawing.text import escaped_in
-from tapenet.drawing.write import write
+from tapenet.files.atomic_write import write_whole
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
 _DPI = 192
@@ -183,9 +183,9 @@ class Picture:
             data = self._bytes(suffix)
         except RenderError as error:
             beside = path.with_suffix(".dot")
-            write(beside, self.dot.encode())
+            write_whole(beside, self.dot.encode(), "save")
             raise RenderError(f"{error}\nThe graph itself is in {beside}.", error.tries) from None
-        write(path, data)
+        write_whole(path, data, "save")
         return path
 
     def _bytes(self, format: str) -> bytes:

@@ -72,6 +72,16 @@ def atomic(path: str | os.PathLike[str], who: str = "files.atomic") -> Iterator[
     _sync_folder(target.parent)
 
 
+def write_whole(path: str | os.PathLike[str], data: bytes, who: str) -> None:
+    """Write a file at once by `atomic`; what is no regular file, such as a pipe, is written to as it is."""
+    there = Path(path)
+    if there.exists() and not (there.is_file() or there.is_dir()):
+        there.write_bytes(data)
+        return
+    with atomic(path, who) as file:
+        file.write(data)
+
+
 def _mode(target: Path) -> int | None:
     """The permissions of the file to be replaced, None if there is none."""
     try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,11 +21,9 @@ from tapenet.autodiff.gradients import GradientError, turned
 from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.tape import bump, local, next_number
 from tapenet.autodiff.tensor import Tensor
+from tapenet.nn.module_tree import Tree
 from tapenet.ops.op import op
 from tapenet.program.sequences import refilled
-
-if TYPE_CHECKING:
-    from tapenet.nn.module import Module
 
 
 class Hook(NamedTuple):
@@ -68,7 +66,7 @@ class Hooks:
         return tuple(tuple(Same(h.function) for h in getattr(self, kind).values()) for kind in self.__slots__)
 
 
-def call(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call(module: Tree, forward: Callable[..., Any], hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A module's forward with its hooks before and after."""
     for hook in hooks.forward_pre.values():
         args, kwargs = _before(module, hook, args, kwargs)
@@ -79,7 +77,7 @@ def call(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, 
     waiting = dict(hooks.forward)
     out = None
     try:
-        out = module.forward(*args, **kwargs)
+        out = forward(*args, **kwargs)
         while waiting:
             hook = waiting.pop(next(iter(waiting)))
             result = _after(module, hook, args, kwargs, out)
@@ -93,7 +91,7 @@ def call(module: Module, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def _before(
-    module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: Tree, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     if not hook.with_kwargs:
         result = hook.function(module, args)
@@ -110,7 +108,7 @@ def _before(
     return given if isinstance(given, tuple) else (given,), kwargs
 
 
-def _after(module: Module, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+def _after(module: Tree, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
     return hook.function(module, args, kwargs, out) if hook.with_kwargs else hook.function(module, args, out)
 
 
@@ -138,7 +136,7 @@ class _Edge:
 
     __slots__ = ("grad_output", "hooks", "inputs", "module", "outputs")
 
-    def __init__(self, module: Module, hooks: Hooks) -> None:
+    def __init__(self, module: Tree, hooks: Hooks) -> None:
         self.module = module
         #: As they are now: what is registered later is for later calls.
         self.hooks = list(hooks.backward_pre.values()), list(hooks.backward.values())

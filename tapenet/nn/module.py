@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -124,7 +124,7 @@ class Module(Tree):
             if hooks:
                 try:
                     state.scope = scope
-                    out = call_with_hooks(self, hooks, args if x is _NOTHING else (x, *args), kwargs)
+                    out = call_with_hooks(self, self.forward, hooks, args if x is _NOTHING else (x, *args), kwargs)
                 except Exception as error:
                     hide(error)
                     raise
@@ -305,7 +305,35 @@ class Module(Tree):
         return (*found, ("its hooks", hooks.fingerprint())) if hooks else found
 
     # -- what it holds -------------------------------------------------------------------------------------------
-    # `Tree` finds it. What follows sets it.
+
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
+        """This module and all below it."""
+        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
+
+    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+        """This module, under the name "" or `prefix`, and all below it with their names."""
+        for name, value in walk(self, repeats=not remove_duplicate):
+            if not isinstance(value, Tensor):
+                yield ".".join(filter(None, (prefix, name))), value
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly below this one."""
+        return (module for _, module in self.named_children())
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below this one, with their names."""
+        return ((n, v) for n, v in walk(self, deep=False) if not isinstance(v, Tensor) and v is not self)
+
+    def get_submodule(self, target: str) -> Module:
+        """The module with this dotted name, such as "encoder.layers.0"; "" for this one.
+
+        Raises:
+            AttributeError: there is none; says which there are.
+        """
+        found: Module | None = dict(self.named_modules(remove_duplicate=False)).get(target)
+        if found is None:
+            self._has_no("module", target, [name for name, _ in self.named_modules()][1:])
+        return found
 
     def register_parameter(self, name: str, param: Tensor | None) -> None:
         """Set a parameter as an attribute; the same as `self.name = nn.Parameter(...)`.
@@ -608,10 +636,6 @@ class Module(Tree):
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__  # the attributes alone: a copy starts with scopes of its own
-
-    def extra_repr(self) -> str:
-        """The settings of this layer, shown in the repr between the parentheses."""
-        return ""
 
     def __repr__(self) -> str:
         return "\n".join(described(self))

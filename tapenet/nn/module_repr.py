@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.module_tree import walk
-
-if TYPE_CHECKING:
-    from tapenet.nn.module import Module
+from tapenet.nn.module_tree import Tree, walk
 
 
 def settings(layer: Any, usual: dict[str, Any]) -> str:
@@ -26,7 +23,7 @@ class _Line(NamedTuple):
     size: int = 0
 
 
-def described(root: Module) -> list[str]:
+def described(root: Tree) -> list[str]:
     """The lines of a module's repr: each module below it with its settings, shapes and sizes, and the total."""
     lines = _lines(root, "", 0, {})
     total = f"{root.num_parameters():,} parameters"
@@ -46,7 +43,7 @@ def described(root: Module) -> list[str]:
     return [*text, total]
 
 
-def _lines(module: Module, name: str, depth: int, seen: dict[int, str]) -> list[_Line]:
+def _lines(module: Tree, name: str, depth: int, seen: dict[int, str]) -> list[_Line]:
     """The lines of a module and those below it. `seen` has the full name of everything shown so far."""
     parts = list(walk(module, deep=False, repeats=True))[1:]
     prefix = name + "." if name else ""

@@ -8,16 +8,15 @@ attributes to fall out of step with them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from tapenet.autodiff.tensor import Tensor
 
-if TYPE_CHECKING:
-    from tapenet.nn.module import Module
+T = TypeVar("T", bound="Tree")
 
 
 class Tree:
-    """The part of a module that knows what is below it."""
+    """The part of a module that knows the tensors and modules in it."""
 
     __slots__ = ()
 
@@ -52,35 +51,6 @@ class Tree:
         for name, value in walk(self, recurse, repeats=not once):
             if isinstance(value, Tensor) and value._kind is not None and value._kind.endswith(kind):
                 yield prefix + name, value
-
-    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
-        """This module and all below it."""
-        return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
-
-    def named_modules(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
-        """This module, under the name "" or `prefix`, and all below it with their names."""
-        for name, value in walk(self, repeats=not remove_duplicate):
-            if not isinstance(value, Tensor):
-                yield ".".join(filter(None, (prefix, name))), value
-
-    def children(self) -> Iterator[Module]:
-        """The modules directly below this one."""
-        return (module for _, module in self.named_children())
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly below this one, with their names."""
-        return ((n, v) for n, v in walk(self, deep=False) if not isinstance(v, Tensor) and v is not self)
-
-    def get_submodule(self, target: str) -> Module:
-        """The module with this dotted name, such as "encoder.layers.0"; "" for this one.
-
-        Raises:
-            AttributeError: there is none; says which there are.
-        """
-        found = dict(self.named_modules(remove_duplicate=False)).get(target)
-        if found is None:
-            self._has_no("module", target, [name for name, _ in self.named_modules()][1:])
-        return found
 
     def get_parameter(self, target: str) -> Tensor:
         """The parameter with this dotted name, such as "layers.0.weight".
@@ -134,12 +104,16 @@ class Tree:
             f"{type(self).__name__} has get_extra_state, and no set_extra_state that would take over what a state has"
         )
 
+    def extra_repr(self) -> str:
+        """The settings of this layer, shown in the repr between the parentheses."""
+        return ""
+
     def num_parameters(self) -> int:
         """How many numbers the parameters hold. A parameter that two modules share counts once."""
         return sum(p.size for p in self.parameters())
 
 
-def walk(root: Any, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, Module | Tensor]]:
+def walk(root: T, deep: bool = True, repeats: bool = False) -> Iterator[tuple[str, T | Tensor]]:
     """The module itself under the name "", then every parameter, buffer and module below it, each once, depth first.
 
     In PyTorch's order: of a module first its own parameters, then its own buffers, then what is in the modules, lists and
@@ -208,7 +182,7 @@ def _is_inside(value: int, inside: Any) -> bool:
     return False
 
 
-def _refuse_set(root: Any, name: str) -> NoReturn:
+def _refuse_set(root: Tree, name: str) -> NoReturn:
     raise TypeError(
         f"{type(root).__name__}.{name} is a set of modules or tensors, which has no order to name them by: make it a "
         "list"

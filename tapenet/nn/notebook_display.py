@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff import pictures
 from tapenet.autodiff.capture import capturing
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.summarize import summary
-
-if TYPE_CHECKING:
-    from tapenet.nn.module import Module
+from tapenet.nn.module_tree import Tree
+from tapenet.nn.summarize import Summarizable, summary
 
 
-def note(module: Module, inputs: tuple[Any, ...]) -> None:
+def note(module: Tree, inputs: tuple[Any, ...]) -> None:
     """Remember shapes and dtypes of the arrays that a module is called on."""
     if all(type(value) is Tensor or type(value) is np.ndarray for value in inputs):
         object.__setattr__(module, "_seen", tuple((value.shape, value.dtype) for value in inputs))
 
 
-def inputs_like_before(module: Module) -> tuple[Tensor, ...] | None:
+def inputs_like_before(module: object) -> tuple[Tensor, ...] | None:
     """Zeros like the inputs of a call that was noted; None if none was.
 
     >>> from tapenet import nn
@@ -35,7 +33,7 @@ def inputs_like_before(module: Module) -> tuple[Tensor, ...] | None:
     return None if seen is None else tuple(Tensor._of(np.zeros(shape, dtype)) for shape, dtype in seen)
 
 
-def bundle(module: Module) -> dict[str, str]:
+def bundle(module: Summarizable) -> dict[str, str]:
     """What there is to show of a module, by its kind: as text, and once it was called as a page."""
     text = repr(module)
     inputs = inputs_like_before(module)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
 from tapenet.program.low import as_array
-
-if TYPE_CHECKING:
-    from tapenet.nn.module import Module
 
 #: The name that a module's extra state has in a state dict, as in PyTorch.
 EXTRA = "_extra_state"
@@ -50,7 +47,7 @@ class StateHooks:
         return list(self._by_kind.get(kind, {}).values())
 
 
-def _hooks(module: Module, kind: str) -> list[Callable[..., Any]]:
+def _hooks(module: Tree, kind: str) -> list[Callable[..., Any]]:
     hooks = vars(module).get("_state_hooks")
     return hooks.of(kind) if isinstance(hooks, StateHooks) else []
 
@@ -71,14 +68,15 @@ def by_name(root: Tree) -> dict[str, Tensor]:
     return found
 
 
-def _prefixed(root: Module) -> list[tuple[str, Module]]:
+def _prefixed(root: Tree) -> list[tuple[str, Tree]]:
     """A module and those below it, each with what stands before the names of what it holds."""
-    return [(name + "." if name else "", m) for name, m in root.named_modules(remove_duplicate=False)]
+    found = walk(root, repeats=True)
+    return [(name + "." if name else "", m) for name, m in found if not isinstance(m, Tensor)]
 
 
-def _inner_first(modules: list[tuple[str, Module]]) -> Iterator[tuple[str, Module]]:
+def _inner_first(modules: list[tuple[str, Tree]]) -> Iterator[tuple[str, Tree]]:
     """The same with those below a module before it, and neighbours in their order."""
-    open_: list[tuple[str, Module]] = []
+    open_: list[tuple[str, Tree]] = []
     for prefix, module in modules:
         while open_ and not prefix.startswith(open_[-1][0]):
             yield open_.pop()
@@ -86,18 +84,18 @@ def _inner_first(modules: list[tuple[str, Module]]) -> Iterator[tuple[str, Modul
     yield from reversed(open_)
 
 
-def _own_extra(module: Module) -> bool:
+def _own_extra(module: Tree) -> bool:
     """Whether a module's class says what its extra state is."""
     return type(module).get_extra_state is not Tree.get_extra_state
 
 
-def collect(root: Module, destination: dict[str, Any] | None, prefix: str, keep_vars: bool) -> dict[str, Any]:
+def collect(root: Tree, destination: dict[str, Any] | None, prefix: str, keep_vars: bool) -> dict[str, Any]:
     """The state of a module; see `Module.state_dict`."""
     _check_shapes(root, by_name(root))
     state: dict[str, Any] = {} if destination is None else destination
     arrays: dict[int, Any] = {}
     #: The modules that are gone through, each with what stands before its names, and extra state that is to come yet.
-    inside: list[tuple[str, Module]] = []
+    inside: list[tuple[str, Tree]] = []
     extra: list[tuple[str, Any]] = []
 
     def finish() -> None:
@@ -136,7 +134,7 @@ def collect(root: Module, destination: dict[str, Any] | None, prefix: str, keep_
     return state
 
 
-def _check_shapes(root: Module, named: Mapping[str, Tensor]) -> None:
+def _check_shapes(root: Tree, named: Mapping[str, Tensor]) -> None:
     """Raise ValueError where a tensor has no shape yet."""
     lazy = [name for name, t in named.items() if is_lazy(t)]
     if lazy:
@@ -146,7 +144,7 @@ def _check_shapes(root: Module, named: Mapping[str, Tensor]) -> None:
         )
 
 
-def _told(prefix: str, module: Module, state: dict[str, Any]) -> None:
+def _told(prefix: str, module: Tree, state: dict[str, Any]) -> None:
     """Call the hooks of a module whose state is in a dict."""
     for hook in _hooks(module, "state_dict_post"):
         if hook(module, state, prefix, {}) is not None:
@@ -156,7 +154,7 @@ def _told(prefix: str, module: Module, state: dict[str, Any]) -> None:
             )
 
 
-def load(root: Module, state: Mapping[str, Any], strict: bool) -> LoadReport:
+def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
     """Copy values into a module; see `Module.load_state_dict`."""
     if not isinstance(state, Mapping):
         raise TypeError(
@@ -229,7 +227,7 @@ def load(root: Module, state: Mapping[str, Any], strict: bool) -> LoadReport:
 
 
 def _raise(
-    root: Module,
+    root: Tree,
     lines: list[str],
     report: LoadReport,
     strict: bool,

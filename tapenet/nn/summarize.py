@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.handle import Handle
 from tapenet.autodiff.sites import user_line
 from tapenet.autodiff.switches import switched
 from tapenet.autodiff.tape import CaptureError, Node, Tape
@@ -20,10 +21,29 @@ from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes
 from tapenet.program.low import is_float
 
-if TYPE_CHECKING:
-    from tapenet.nn.module import Module
-
 Shapes = tuple[Any, ...]
+
+
+class Summarizable(Protocol):
+    """What a summary needs of a model. An `nn.Module` has it."""
+
+    def __call__(self, *inputs: Any) -> Any:
+        """Run the model."""
+
+    def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The parameters."""
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers."""
+
+    def modules(self) -> Iterator[Summarizable]:
+        """The model and the modules in it."""
+
+    def named_modules(self) -> Iterator[tuple[str, Summarizable]]:
+        """The same with their names."""
+
+    def register_forward_hook(self, hook: Callable[..., object], *, with_kwargs: bool = False) -> Handle:
+        """Call a function after each forward."""
 
 
 class SummaryRow(NamedTuple):
@@ -117,7 +137,7 @@ def _shapes(shapes: Shapes) -> str:
     return ", ".join(map(str, shapes))
 
 
-def summary(model: Module, *inputs: Any, depth: int | None = None) -> Summary:
+def summary(model: Summarizable, *inputs: Any, depth: int | None = None) -> Summary:
     """Run a model once and say of each module in it: shapes, parameters, multiply-adds and bytes.
 
     Every row counts a module with all that is in it, so the rows within a module are parts of its own. The call changes
@@ -163,7 +183,7 @@ def summary(model: Module, *inputs: Any, depth: int | None = None) -> Summary:
     return Summary([row for row in run.rows() if depth is None or row.depth <= depth])
 
 
-def _input(model: Module, given: Any) -> Any:
+def _input(model: Summarizable, given: Any) -> Any:
     if not (isinstance(given, tuple) and all(type(n) is int for n in given)):
         return given
     dtype = next((t.dtype for t in (*model.parameters(), *model.buffers()) if is_float(t.dtype)), FLOAT)
@@ -181,11 +201,11 @@ class _Call(NamedTuple):
 class _Run:
     """One run of a model, looked at."""
 
-    def __init__(self, model: Module) -> None:
+    def __init__(self, model: Summarizable) -> None:
         self.model = model
-        self.calls: dict[Module, list[_Call]] = {}
-        self.multiply_adds: dict[Module, int] = {}
-        self.kept: dict[Module, dict[Any, int]] = {}
+        self.calls: dict[Summarizable, list[_Call]] = {}
+        self.multiply_adds: dict[Summarizable, int] = {}
+        self.kept: dict[Summarizable, dict[Any, int]] = {}
 
     def call(self, inputs: list[Any]) -> None:
         """Run the model and note what happens."""
@@ -204,7 +224,7 @@ class _Run:
                     kept = self.kept.setdefault(module, {})
                     kept.update({key: n for key, n in arrays.items() if key not in own})
 
-    def _returned(self, module: Module, args: Any, kwargs: Any, out: Any) -> None:
+    def _returned(self, module: Summarizable, args: Any, kwargs: Any, out: Any) -> None:
         given, made = list(_tensors((args, kwargs))), list(_tensors(out))
         call = _Call(tuple(t.shape for t in given), tuple(t.shape for t in made), sum(t.nbytes for t in made))
         self.calls.setdefault(module, []).append(call)
@@ -266,7 +286,7 @@ def _memory(array: Any) -> tuple[int, int]:
 
 
 @contextmanager
-def _watching(model: Module, hook: Any) -> Iterator[None]:
+def _watching(model: Summarizable, hook: Any) -> Iterator[None]:
     """Have every call of a module told."""
     handles = [m.register_forward_hook(hook, with_kwargs=True) for m in model.modules()]
     try:
@@ -282,7 +302,7 @@ def _afresh() -> switched:
 
 
 @contextmanager
-def _as_it_was(model: Module) -> Iterator[None]:
+def _as_it_was(model: Summarizable) -> Iterator[None]:
     """Put back what a call changes: buffers, attributes of modules, random generators."""
     modules = list(model.modules())
     attributes = [dict(vars(m)) for m in modules]
