@@ -24,7 +24,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.registry import is_own
-from tapenet.ops.signatures import MISSING, unexpected
+from tapenet.ops.signatures import MISSING, bind, unexpected
 from tapenet.ops.tracebacks import hidden
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
@@ -184,33 +184,6 @@ def _save_generators(op: Op, arguments: dict[str, Any]) -> list[Saved]:
     for saved in found:
         saved.draws()
     return found
-
-
-def bind(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The op's arguments by name, defaults filled in; a TypeError in Python's own words if they do not fit."""
-    bound = {}
-    given = dict(kwargs)
-    position = 0
-    for argument in op.arguments:
-        name = argument.name
-        if not argument.keyword_only and position < len(args):
-            if name in given:
-                raise TypeError(f"{op.name}() got multiple values for argument {name!r}")
-            bound[name] = args[position]
-            position += 1
-        else:
-            bound[name] = given.pop(name, MISSING if argument.required else argument.default)
-        if bound[name] is MISSING:
-            raise TypeError(f"{op.name}() is missing the argument {name!r}; its arguments are {_names(op)}")
-    if position < len(args):
-        raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op)}")
-    if given:
-        raise unexpected(op.name, next(iter(given)), [a.name for a in op.arguments])
-    return bound
-
-
-def _names(op: Op) -> str:
-    return ", ".join(a.name for a in op.arguments)
 
 
 def _stacked(value: Any) -> Any:

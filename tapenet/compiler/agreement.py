@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.autodiff.tape import CaptureError, Traced
-from tapenet.compiler.lowering import read
 from tapenet.ops.op import Op
+from tapenet.ops.reading import read
 from tapenet.ops.registry import is_own
 from tapenet.program import interpreter
 from tapenet.program.ir import Builder, Input, Program

@@ -15,7 +15,6 @@ from tapenet.autodiff.capture import Capture
 from tapenet.autodiff.control_body import Body, bodies
 from tapenet.autodiff.control_ops import cond_op, scan_op
 from tapenet.autodiff.mutation import share
-from tapenet.autodiff.record import bind
 from tapenet.autodiff.replay import escaped
 from tapenet.autodiff.tape import CaptureError, Node, Output, Traced, referred
 from tapenet.autodiff.tensor import Tensor
@@ -24,8 +23,8 @@ from tapenet.compiler.stores import Stores
 from tapenet.ops.indexing.basic import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
+from tapenet.ops.reading import holds, read, symbols
 from tapenet.program import loops as _loops  # noqa: F401  their primitives
-from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.ir import (
     Builder,
     Constant,
@@ -43,7 +42,7 @@ from tapenet.program.layout import Order
 from tapenet.program.passes import simplify
 from tapenet.program.primitives import Hole, Spec
 from tapenet.program.sequences import refilled
-from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of, elementwise
+from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
 
 #: What draws are called.
 _DRAWN = "random numbers"
@@ -130,7 +129,7 @@ class Lowering:
             self.values[node] = self._branch(**call)
             return
         args = {name: self.resolve(value) for name, value in call.items()}
-        if not self.effects and (node.op is host or node.op.random) and not _holds(args):
+        if not self.effects and (node.op is host or node.op.random) and not holds(args):
             moved = self._ahead(node.op, call, node)
             if moved is not None:
                 self.values[node] = moved
@@ -197,7 +196,7 @@ class Lowering:
     def _assign(self, target: Any, value: Any) -> Value:
         """Note a write to a tensor from outside; what is read from it later in the step is the new value."""
         assert isinstance(target, Traced)
-        new = array_of(self.builder, _symbols(self.builder, self.resolve(value))).value
+        new = array_of(self.builder, symbols(self.builder, self.resolve(value))).value
         made = self.builder.broadcast(self.builder.cast(new, target.data.dtype), target.data.shape)
         self._write(target, made)
         return made
@@ -267,7 +266,7 @@ class Lowering:
         return (*outs[len(held) :], *after)
 
     def _given(self, value: Any) -> Value:
-        return array_of(self.builder, _symbols(self.builder, self.resolve(value))).value
+        return array_of(self.builder, symbols(self.builder, self.resolve(value))).value
 
     def _written(self, states: Any, values: Sequence[Value]) -> None:
         """Note what became of the tensors that a body writes."""
@@ -390,7 +389,7 @@ class Lowering:
             if isinstance(value, Value):
                 values.append(value)
                 return Hole(len(values) - 1)
-            if isinstance(value, (list, tuple)) and _holds(value):
+            if isinstance(value, (list, tuple)) and holds(value):
                 return refilled(value, map(template, value))
             return value
 
@@ -447,7 +446,7 @@ def lower(
     work = _lowered(tape, inputs, orders, ahead=True)
     if work.sized and work.hosts:  # it may have to begin anew, and must not have asked for more than it came to
         work = _lowered(tape, inputs, orders, ahead=False)
-    results = [array_of(work.builder, _symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
+    results = [array_of(work.builder, symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
     _check_apart(work.references.values(), work.writes)
     writes = [Write(reference, value) for reference, value in work.writes.items() if value is not reference]
     program = Program(work.inputs, work.hosts, work.builder.body, results, writes)
@@ -503,73 +502,6 @@ def _check_apart(references: Iterable[Reference], writes: Mapping[Reference, Val
 def traced(value: Any) -> Any:
     """A tensor as an argument of a recorded call is kept."""
     return Traced(value, value._trace, value._data) if isinstance(value, Tensor) else value
-
-
-def read(op: Op, builder: Builder, args: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> list[Value]:
-    """The values of an op's outputs and residuals, by running its forward on symbols.
-
-    Args:
-        op, args: the call.
-        builder: gets the primitives.
-        more: further arguments of `op.lower`.
-
-    Raises:
-        CannotLower, or whatever else the forward raises on symbols.
-    """
-    symbols = {name: _symbols(builder, value) for name, value in args.items()}
-    if isinstance(op.lower, str):
-        return [elementwise(builder, op.lower, *(symbols[n] for n in op.inputs)).value]
-    function = op.lower or op.forward
-    with np.errstate(all="ignore"):
-        result = function(
-            *(symbols[a.name] for a in op.arguments if not a.keyword_only),
-            **{a.name: symbols[a.name] for a in op.arguments if a.keyword_only},
-            **(more or {}),
-        )
-    results = [result] if op.outputs == 1 and not op.residuals else list(result)
-    return [array_of(builder, r).value for r in results]
-
-
-def apply(symbol: Symbol, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """An op called on symbols inside the forward of another."""
-    if op.effect or op.random:
-        raise CannotLower(f"calls {op.name}")
-    bound = bind(op, args, kwargs)
-    results = [Symbol(symbol.builder, v, shared=True) for v in read(op, symbol.builder, _plain(bound))]
-    outs = results[: len(results) - len(op.residuals)]
-    return outs[0] if op.outputs == 1 else op.several(outs)
-
-
-Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here
-
-
-def _plain(value: Any) -> Any:
-    """Arguments with their symbols replaced by values."""
-    if isinstance(value, Symbol):
-        return value.value
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return refilled(value, map(_plain, value))
-    return value
-
-
-def _symbols(builder: Builder, value: Any) -> Any:
-    """Arguments with their values replaced by symbols."""
-    if isinstance(value, Value):
-        return Symbol(builder, value, shared=True)
-    if isinstance(value, (list, tuple)) and _holds(value):
-        return refilled(value, (_symbols(builder, v) for v in value))
-    return value
-
-
-def _holds(value: Any) -> bool:
-    """Whether there is a value of the program somewhere in an argument."""
-    if isinstance(value, dict):
-        return any(map(_holds, value.values()))
-    if isinstance(value, (list, tuple)):
-        return any(map(_holds, value))
-    return isinstance(value, Value)
 
 
 def _forward(op: Op, args: Mapping[str, Any]) -> Any:

@@ -83,3 +83,30 @@ def by_name(
     if place is None or not place < len(args) <= len(known):
         return args, kwargs
     return args[:place], kwargs | {p.name: value for p, value in zip(known[place:], args[place:], strict=False)}
+
+
+def bind(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The op's arguments by name, defaults filled in; a TypeError in Python's own words if they do not fit."""
+    bound = {}
+    given = dict(kwargs)
+    position = 0
+    for argument in op.arguments:
+        name = argument.name
+        if not argument.keyword_only and position < len(args):
+            if name in given:
+                raise TypeError(f"{op.name}() got multiple values for argument {name!r}")
+            bound[name] = args[position]
+            position += 1
+        else:
+            bound[name] = given.pop(name, MISSING if argument.required else argument.default)
+        if bound[name] is MISSING:
+            raise TypeError(f"{op.name}() is missing the argument {name!r}; its arguments are {_names(op)}")
+    if position < len(args):
+        raise TypeError(f"{op.name}() takes {position} positional arguments, not {len(args)}: {_names(op)}")
+    if given:
+        raise unexpected(op.name, next(iter(given)), [a.name for a in op.arguments])
+    return bound
+
+
+def _names(op: Any) -> str:
+    return ", ".join(a.name for a in op.arguments)

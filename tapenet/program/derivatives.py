@@ -23,7 +23,9 @@ Rule = Callable[..., Any]
 def safe_mul(a: Any, d: Any) -> Any:
     """The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan."""
     for factor in (a, d):
-        if type(factor) is not np.ndarray and hasattr(factor, "__array_function__"):  # a tensor or a symbol answers itself
+        if type(factor) is not np.ndarray and hasattr(
+            factor, "__array_function__"
+        ):  # a tensor or a symbol answers itself
             return factor.__array_function__(safe_mul, (type(factor),), (a, d), {})
     product = a * d
     total = np.add.reduce(product, axis=None)

@@ -212,7 +212,7 @@ def _scatter_add(builder: Builder, position: int, g: Value, out: Value, instruct
 
 
 def _put(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
-    base, value, *index = instruction.args
+    _, value, *index = instruction.args
     template = instruction.params["template"]
     if position == 1:
         made: Value = builder.emit("index", g, *index, template=template)
@@ -231,7 +231,9 @@ STRUCTURE: dict[str, Structure] = {
     "copy": lambda builder, position, g, out, instruction: g,
     "broadcast": lambda builder, position, g, out, instruction: g,  # which is summed up again, as everywhere
     "reshape": lambda builder, position, g, out, instruction: builder.reshape(g, instruction.args[0].shape),
-    "transpose": lambda builder, position, g, out, instruction: builder.transpose(g, _inverse(instruction.params["axes"])),
+    "transpose": lambda builder, position, g, out, instruction: builder.transpose(
+        g, _inverse(instruction.params["axes"])
+    ),
     "slice": _slice,
     "reduce_add": lambda builder, position, g, out, instruction: _spread(builder, g, instruction),
     "reduce_maximum": _extreme,

@@ -1,0 +1,82 @@
+"""Ops read on symbols: an op's own forward says what its program is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.op import Op
+from tapenet.ops.signatures import bind
+from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program.ir import Builder, Value
+from tapenet.program.sequences import refilled
+from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise
+
+
+def read(op: Op, builder: Builder, args: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> list[Value]:
+    """The values of an op's outputs and residuals, by running its forward on symbols.
+
+    Args:
+        op, args: the call.
+        builder: gets the primitives.
+        more: further arguments of `op.lower`.
+
+    Raises:
+        CannotLower, or whatever else the forward raises on symbols.
+    """
+    given = {name: symbols(builder, value) for name, value in args.items()}
+    if isinstance(op.lower, str):
+        return [elementwise(builder, op.lower, *(given[n] for n in op.inputs)).value]
+    function = op.lower or op.forward
+    with np.errstate(all="ignore"):
+        result = function(
+            *(given[a.name] for a in op.arguments if not a.keyword_only),
+            **{a.name: given[a.name] for a in op.arguments if a.keyword_only},
+            **(more or {}),
+        )
+    results = [result] if op.outputs == 1 and not op.residuals else list(result)
+    return [array_of(builder, r).value for r in results]
+
+
+def apply(symbol: Symbol, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An op called on symbols inside the forward of another."""
+    if op.effect or op.random:
+        raise CannotLower(f"calls {op.name}")
+    bound = bind(op, args, kwargs)
+    results = [Symbol(symbol.builder, v, shared=True) for v in read(op, symbol.builder, plain(bound))]
+    outs = results[: len(results) - len(op.residuals)]
+    return outs[0] if op.outputs == 1 else op.several(outs)
+
+
+Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here
+
+
+def plain(value: Any) -> Any:
+    """Arguments with their symbols replaced by values."""
+    if isinstance(value, Symbol):
+        return value.value
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return refilled(value, map(plain, value))
+    return value
+
+
+def symbols(builder: Builder, value: Any) -> Any:
+    """Arguments with their values replaced by symbols."""
+    if isinstance(value, Value):
+        return Symbol(builder, value, shared=True)
+    if isinstance(value, (list, tuple)) and holds(value):
+        return refilled(value, (symbols(builder, v) for v in value))
+    return value
+
+
+def holds(value: Any) -> bool:
+    """Whether there is a value of the program somewhere in an argument."""
+    if isinstance(value, dict):
+        return any(map(holds, value.values()))
+    if isinstance(value, (list, tuple)):
+        return any(map(holds, value))
+    return isinstance(value, Value)
