@@ -155,6 +155,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_entry": _joint_entry,
         "_explain": record.explain,
         "_first_timed": _first_timed,
+        "_check": op.check,
         "_forward": op.forward,
         "_heappush": heappush,
         "_hide": hide,
@@ -254,6 +255,12 @@ def _passed(op: Op) -> str:
     )
 
 
+def _check_lines(op: Op) -> list[str]:
+    if op.check is None:
+        return []
+    return [f"        _check({', '.join(('_data_' if n in op.inputs else '') + n for n in op.check_needs)})"]
+
+
 def _values(op: Op) -> str:
     """All arguments, as a tuple."""
     return "(" + "".join(f"_data_{a.name}, " if a.name in op.inputs else f"{a.name}, " for a in op.arguments) + ")"
@@ -308,6 +315,7 @@ def _several(op: Op, general: str) -> list[str]:
     lines = [
         *_unwrapped(op, general),
         "    try:",
+        *_check_lines(op),
         f"        _all = _forward({_passed(op)})",
         f"        if _type(_all) is not _tuple or _len(_all) != {len(names)}: _all = _split(self, _all)",
         f"        {', '.join(names)} = _all",
@@ -347,7 +355,7 @@ def _body(op: Op, general: str, timed: bool = False) -> list[str]:
     """The lines of an op's call, which are left to the `general` recorder where an argument is not plain."""
     passed = _passed(op)
     lines = _unwrapped(op, general, timed)
-    lines += ["    try:"]
+    lines += ["    try:", *_check_lines(op)]
     if timed:
         lines += ["        _start = _clock()", f"        _out = _forward({passed})", "        _stop = _clock()"]
     else:

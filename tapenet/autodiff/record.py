@@ -95,8 +95,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     profile = state.profile
     start = 0.0 if profile is None else perf_counter()
     try:
-        result = op.forward(*(given[a.name] for a in op.arguments if not a.keyword_only),
-                            **{a.name: given[a.name] for a in op.arguments if a.keyword_only})  # fmt: skip
+        result = op.run(given)
     except Exception as error:
         picture = _drawn(op, bound, raw, parents, error) if state.nan and tensors else ""
         explain(op, tuple(raw.values()), error, picture)
@@ -416,14 +415,14 @@ def _trouble(
 
 
 def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = "") -> NoReturn:
-    """Raise a failed forward's error anew, with the op, its inputs, the module and the mend; and a sentence that names a
+    """Raise a failed forward's error anew, with the op, its inputs, the module and a hint; and a sentence that names a
     picture of it."""
     text = f"{_call(op, values)} failed{_where()}: {error}"
-    if op.mend is not None:
+    if op.hint is not None:
         try:
-            mend = op.mend(*values)
-            text += mend and f". {mend}"
-        except Exception:  # a mend made for the usual mistake may not fit this one
+            hint = op.hint(*values)
+            text += hint and f". {hint}"
+        except Exception:  # a hint made for the usual mistake may not fit this one
             text += ""
     kind = MemoryError if isinstance(error, MemoryError) else type(error)  # NumPy's own is made from a shape
     anew = kind(text) if kind in _ANEW else error

@@ -236,22 +236,13 @@ def _argument(look_up: Callable[[Node | None], Tensor], value: Any, parent: Any,
 @functools.cache
 def _drawn(op: Op) -> Op:
     """A random op that is given what it drew before: its outputs and residuals."""
-    return Op(
-        _Drawn(op),
-        name=op.name,
-        rules=op.rules,
-        joint=op.joint,
-        nondiff=[*op.nondiff, DRAWN],
-        outputs=op.outputs,
-        nondiff_outputs=op.nondiff_outputs,
-        tell_unused=op.tell_unused,
-        residuals=op.residuals,
-        broadcasts=op.broadcasts,
-        label=op.label,
-        formula=op.formula,
-        gradients=op.gradients,
-        doc=op.__doc__,
-        effect=op.effect,
+    return op.replace(
+        forward=_Drawn(op),
+        nondiff=op.nondiff | {DRAWN},
+        random=False,
+        lower=None,
+        reference=None,
+        numpy=(),
         module=__name__,
     )
 

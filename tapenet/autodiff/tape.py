@@ -217,7 +217,9 @@ def _holds_traced(value: Any) -> bool:
 
 
 _leaf_op = Op(lambda: None, name="leaf", rules={}, module=__name__)
-_output_op = Op(lambda source, index: source[index], name="output", rules={}, nondiff=("source",), module=__name__)
+_output_op = Op(
+    lambda source, index: source[index], name="output", rules={}, nondiff=frozenset({"source"}), module=__name__
+)
 
 
 class Leaf(Node):

@@ -14,7 +14,8 @@ import numpy as np
 
 from tapenet.autodiff.interned import Constant, constant
 from tapenet.autodiff.tape import Node, Parents, Traced, local
-from tapenet.ops.op import Op, rule_names
+from tapenet.ops.definitions import argument_names
+from tapenet.ops.op import Op
 
 #: How many items every entry of an op has before its facts.
 HEAD = 6
@@ -158,7 +159,7 @@ def facts(op: Op) -> tuple[Fact, ...]:
 
 def _made_facts(op: Op) -> list[Fact]:
     kept = {n for name in op.differentiable for n in kept_for(op, name)}
-    asked = () if op.multiply_adds is None else rule_names(op.name, op.multiply_adds)
+    asked = () if op.multiply_adds is None else argument_names(op.name, op.multiply_adds)
     found = []
     for n in op.inputs:
         shaped = f"{n}_shape" in asked

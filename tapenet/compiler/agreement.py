@@ -44,10 +44,7 @@ def difference(op: Op, args: Mapping[str, Any]) -> str:
     builder = Builder()
     values = read(op, builder, {name: value(given) for name, given in args.items()})
     found = interpreter.evaluate(Program(inputs, [], builder.body, values, []), arrays, store=False)
-    result = op.forward(
-        *(args[a.name] for a in op.arguments if not a.keyword_only),
-        **{a.name: args[a.name] for a in op.arguments if a.keyword_only},
-    )
+    result = op.run(args)
     expected = [result] if op.outputs == 1 and not op.residuals else list(result)
     if len(found) != len(expected):
         return f"{len(found)} results against {len(expected)}"

@@ -313,7 +313,7 @@ class Lowering:
         assert spec is not None
 
         def evaluate() -> Any:
-            return _forward(op, call)
+            return op.run(call)
 
         title = _DRAWN
         if op is host:
@@ -502,10 +502,3 @@ def _check_apart(references: Iterable[Reference], writes: Mapping[Reference, Val
 def traced(value: Any) -> Any:
     """A tensor as an argument of a recorded call is kept."""
     return Traced(value, value._trace, value._data) if isinstance(value, Tensor) else value
-
-
-def _forward(op: Op, args: Mapping[str, Any]) -> Any:
-    return op.forward(
-        *(args[a.name] for a in op.arguments if not a.keyword_only),
-        **{a.name: args[a.name] for a in op.arguments if a.keyword_only},
-    )

@@ -40,8 +40,8 @@ def write(name: str, result: Any, out: Any, casting: str = "same_kind") -> Any:
         if is_tensor(type(result)):
             refuse_array(name)
     elif not is_tensor(type(out)):
-        mend = "; keepdims is given by name: keepdims=True" if isinstance(out, bool) else ""
-        raise TypeError(f"{name}: out= is the tensor to write to, not {type(out).__name__}{mend}")
+        hint = "; keepdims is given by name: keepdims=True" if isinstance(out, bool) else ""
+        raise TypeError(f"{name}: out= is the tensor to write to, not {type(out).__name__}{hint}")
     if out.shape != result.shape:
         raise ValueError(f"{name}: out= has shape {out.shape}, the result {result.shape}: they must agree")
     _check_cast(name, result, out, casting)

@@ -29,13 +29,8 @@ def read(op: Op, builder: Builder, args: Mapping[str, Any], more: Mapping[str, A
     given = {name: symbols(builder, value) for name, value in args.items()}
     if isinstance(op.lower, str):
         return [elementwise(builder, op.lower, *(given[n] for n in op.inputs)).value]
-    function = op.lower or op.forward
     with np.errstate(all="ignore"):
-        result = function(
-            *(given[a.name] for a in op.arguments if not a.keyword_only),
-            **{a.name: given[a.name] for a in op.arguments if a.keyword_only},
-            **(more or {}),
-        )
+        result = op.run(given, op.lower, **(more or {}))
     results = [result] if op.outputs == 1 and not op.residuals else list(result)
     return [array_of(builder, r).value for r in results]
 

@@ -48,5 +48,5 @@ def instead(module: str, name: str) -> str:
     >>> instead("numpy.testing._private.utils", "assert_allclose")
     'np.testing compares arrays; give it t.numpy()'
     """
-    package = (mend for start, mend in INSTEAD_OF.items() if module.startswith(start))
+    package = (hint for start, hint in INSTEAD_OF.items() if module.startswith(start))
     return next(package, "") or INSTEAD.get(name, "")

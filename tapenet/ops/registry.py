@@ -63,21 +63,21 @@ def ufunc_method(owner: Any, name: str) -> Any:
     raise AttributeError(f"op {owner.__dict__.get('name')!r} has no attribute {name!r}")
 
 
-def refuse(function: Any, mend: str) -> None:
+def refuse(function: Any, hint: str) -> None:
     """Say that a NumPy function has no place in a graph, and what to write in its place: called on a tensor it raises
-    a TypeError that ends in `mend`."""
-    numpy_functions[function] = Refused(numpy_name(function), mend)
+    a TypeError that ends in `hint`."""
+    numpy_functions[function] = Refused(numpy_name(function), hint)
 
 
 class Refused:
     """What a refused NumPy function does with tensors: it raises, and says why and what to use instead."""
 
-    def __init__(self, name: str, mend: str) -> None:
+    def __init__(self, name: str, hint: str) -> None:
         self.name = name
-        self.mend = mend
+        self.hint = hint
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(f"{self.name} is not supported on tensors: {self.mend}")
+        raise TypeError(f"{self.name} is not supported on tensors: {self.hint}")
 
 
 def answer(function: Any, plain: Callable[..., Any]) -> None:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from tapenet.autodiff.interned import Constant
 from tapenet.autodiff.timing import CALL, END, HEAD, MARK, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
-from tapenet.ops.op import Op, rule_names
+from tapenet.ops.definitions import argument_names
+from tapenet.ops.op import Op
 from tapenet.profiling.places import Place
 from tapenet.profiling.values import Seen, Stats
 
@@ -277,7 +278,7 @@ def _multiply_adds(ran: _Ran) -> int | None:
     op = ran.op
     if op.multiply_adds is None:
         return None
-    names = rule_names(op.name, op.multiply_adds)
+    names = argument_names(op.name, op.multiply_adds)
     return int(op.multiply_adds(*(_asked(ran, name) for name in names)))
 
 

@@ -401,13 +401,14 @@ def caller(
     fixed = [trees.get(i) for i in range(len(names))]
     nested = [i for i, t in trees.items() if _has_holes(t)]
     options = {a.name: template[a.name] for a in op.arguments if a.keyword_only}
+    forward = op.checked()
 
     def call(args: Sequence[Any]) -> Any:
         given = [t if i is None else args[i] for i, t in zip(holes, fixed, strict=True)]
         for i in nested:
             given[i] = filled(fixed[i], args)
         try:
-            out = op.forward(*given, **{name: filled(t, args) for name, t in options.items()})
+            out = forward(*given, **{name: filled(t, args) for name, t in options.items()})
         except Exception as error:
             note_line(error, line, f"raised by op {op.name!r}")
             raise

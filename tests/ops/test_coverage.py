@@ -83,7 +83,7 @@ def test_every_function_has_its_place(space: str) -> None:
     for name, function in functions(space):
         found = entry(space, name, function)
         if isinstance(found, Refused):
-            assert len(found.mend) > 20
+            assert len(found.hint) > 20
         elif isinstance(found, (Op, Derived)):
             home = tn if space == "np" else getattr(tn, space.removeprefix("np."))
             assert getattr(home, name, None) is found, f"tn.{name} is not what stands for {space}.{name}"
@@ -249,7 +249,7 @@ def tables() -> str:
                 continue
             if isinstance(found, Refused):
                 counts[space]["refused"] += 1
-                lines.append(f"| `{name}` | refused: {found.mend} | | | | | |")
+                lines.append(f"| `{name}` | refused: {found.hint} | | | | | |")
                 continue
             if isinstance(found, Question):
                 counts[space]["plain answer"] += 1

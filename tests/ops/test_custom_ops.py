@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_equal
 from scipy import special
 
 import tapenet as tn
 from tapenet import nn, optim
 from tapenet.autodiff.gradients import GradientError
+from tapenet.ops.op import called
 from tapenet.ops.registry import registry
 from tapenet.testing import check_grads, check_op
 
@@ -631,11 +633,11 @@ def test_undoing_happens_only_from_the_shape_of_the_output() -> None:
 
 @pytest.mark.parametrize("kind", [ValueError, TypeError, IndexError, ZeroDivisionError])
 @pytest.mark.parametrize("slow", [False, True])
-def test_a_failing_forward_says_which_op_on_what_and_how_to_mend_it(kind: type[Exception], slow: bool) -> None:
+def test_a_failing_forward_says_which_op_on_what_and_how_to_repair_it(kind: type[Exception], slow: bool) -> None:
     def forward(x: Any, k: int = 1) -> Any:
         raise kind("cannot")
 
-    op = tn.op(forward, name="failing", x=lambda g: g, mend=lambda x, k: f"Give {np.shape(x)} a k above {k}")
+    op = tn.op(forward, name="failing", x=lambda g: g, hint=lambda x, k: f"Give {np.shape(x)} a k above {k}")
     with pytest.raises(kind) as caught, tn.debug() if slow else tn.enable_grad():
         op(leaf(np.ones((2, 3)), np.float32), k=4)
     assert type(caught.value) is kind
@@ -659,13 +661,72 @@ def test_other_errors_keep_their_type_and_get_a_note() -> None:
         tn.op(lambda x, axis: np.flip(x, axis), name="flipped", x=lambda g: g)(leaf([1.0]), 5)
 
 
-def test_a_mend_that_fails_does_not_hide_the_error() -> None:
+def test_a_hint_that_fails_does_not_hide_the_error() -> None:
     def forward(x: Any) -> Any:
         raise ValueError("first")
 
-    op = tn.op(forward, name="failing", x=lambda g: g, mend=lambda x: 1 / 0)
+    op = tn.op(forward, name="failing", x=lambda g: g, hint=lambda x: 1 / 0)
     with pytest.raises(ValueError, match="failed: first"):
         op(leaf([1.0]))
+
+
+def _fits(k: int, x: Any) -> None:
+    if x.shape[-1] != k:
+        raise ValueError(f"the last axis must be {k} long")
+
+
+checked = tn.op(lambda x, k: x * k, name="checked", check=_fits, x=lambda g, k: g * k)
+checked_pair = tn.op(
+    lambda x, *, k: (x * k, x + k), name="checked_pair", outputs=2, check=_fits, x=lambda g, k: g[0] * k + g[1]
+)
+
+
+@pytest.mark.parametrize("op", [checked, checked_pair])
+@pytest.mark.parametrize("slow", [False, True])
+def test_the_check_runs_before_the_forward(op: Any, slow: bool) -> None:
+    with tn.debug() if slow else tn.enable_grad():
+        for x in (np.ones((2, 3)), leaf(np.ones((2, 3)))):
+            op(x, k=3)
+            with pytest.raises(
+                ValueError, match=r"checked.*\(x: float64 \(2, 3\), k: 4\) failed: the last axis must be 4 l"
+            ):
+                op(x, k=4)
+
+
+@pytest.mark.parametrize("lower", [None, lambda x, k: k * x, called("it is called")])
+def test_the_check_runs_when_a_step_is_captured_and_lowered(lower: Any) -> None:
+    op = tn.op(lambda x, k: x * k, name="checked_too", check=_fits, lower=lower, x=lambda g, k: g * k)
+    step = tn.compile(lambda x, k: op(x, k))
+    assert_equal(step(np.ones((2, 3)), 3).numpy(), np.full((2, 3), 3.0))
+    with pytest.raises(ValueError, match="the last axis must be 4 long"):
+        step(np.ones((2, 3)), 4)
+
+
+def test_a_check_that_reads_values_runs_at_every_call_of_a_program() -> None:
+    def positive(x: Any) -> None:
+        if isinstance(x, np.ndarray) and (x < 0).any():
+            raise ValueError("x must be positive")
+
+    root = tn.op(
+        lambda x: np.sqrt(x),
+        name="root",
+        check=positive,
+        lower=called("its values are checked"),
+        x=lambda g, out: g / out / 2,
+    )
+    step = tn.compile(lambda x: root(x))
+    step(np.ones(3))
+    with pytest.raises(ValueError, match="x must be positive"):
+        step(-np.ones(3))
+
+
+def test_an_op_with_other_options() -> None:
+    checked(leaf(np.ones(3)), 3)  # the op has a class of its own by now
+    other = checked.replace(name="other", check=None, label="o")
+    assert (other.name, other.check, other.label, other.rules) == ("other", None, "o", checked.rules)
+    check_grads(other, [R.normal(size=4), 3], order=2)
+    with pytest.raises(ValueError, match="the last axis must be 3 long"):
+        checked(leaf(np.ones(4)), 3)
 
 
 def test_calls_that_do_not_fit_name_the_op() -> None:
@@ -756,6 +817,7 @@ def test_keywords_of_modules_of_ones_own() -> None:
         (lambda: tn.op(lambda x: x, name="f", lower="nonesuch", x=lambda g: g), "'nonesuch' is no primitive of 1 input;"),
         (lambda: tn.op(lambda x: x, name="f", lower="add", x=lambda g: g), "'add' is no primitive of 1 input; .* exp"),
         (lambda: tn.op(lambda x, y: x, name="f", lower=3, nondiff=True), "lower=3 is no primitive of 2 inputs"),
+        (lambda: tn.op(lambda x: x, name="f", check=lambda y: y, x=lambda g: g), "its check= asks for 'y'; it may name x"),
         (lambda: tn.op(lambda x: x, name="f", grads={"x": lambda g: g}, x=lambda g: g), r"\['x'\] have a rule both"),
     ],
 )  # fmt: skip

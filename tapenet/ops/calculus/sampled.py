@@ -385,7 +385,7 @@ convolve = op(
         sample(r.normal(size=3), r.normal(size=4)),
         sample(r.normal(size=()), r.normal(size=2)),
     ],
-    mend=_mend,
+    hint=_mend,
 )
 
 
@@ -439,5 +439,5 @@ correlate = op(
         ),
         sample(r.normal(size=3), r.normal(size=2)),
     ],
-    mend=_mend,
+    hint=_mend,
 )

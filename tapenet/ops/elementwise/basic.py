@@ -92,7 +92,7 @@ def _unary(
 
 
 def broadcast_mend(*values: Any) -> str:
-    """How to mend the call of an op whose first two arguments do not broadcast; nothing if they do."""
+    """How to repair the call of an op whose first two arguments do not broadcast; nothing if they do."""
     a, b = (np.shape(v) for v in values[:2])
     try:
         np.broadcast_shapes(a, b)
@@ -126,7 +126,7 @@ def _binary(
     """
     made: Op = op(
         f, name=name, numpy=f if numpy is None else numpy, label=label, formula=formula, gradients=gradients, doc=doc,
-        broadcasts=True, samples=binary_samples(low, high), mend=broadcast_mend, grads=rules,
+        broadcasts=True, samples=binary_samples(low, high), hint=broadcast_mend, grads=rules,
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -350,7 +350,7 @@ where = op(
         sample(r.normal(size=(2, 3)) > 0, r.normal(size=(2, 3)), r.normal(size=3)),
         sample(r.normal(size=(2, 1)) > 0, r.normal(size=3), 0.5),
     ],
-    mend=lambda condition, x, y: f"The shapes {np.shape(condition)}, {np.shape(x)} and {np.shape(y)} must broadcast",
+    hint=lambda condition, x, y: f"The shapes {np.shape(condition)}, {np.shape(x)} and {np.shape(y)} must broadcast",
 )
 
 

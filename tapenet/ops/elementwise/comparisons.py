@@ -35,7 +35,7 @@ def _plain(
     if samples is None:
         samples = binary_samples() if f.nin == 2 else unary_samples()
     made: Op = op(f, name=f.__name__, numpy=f, label=label, formula=formula, doc=doc, samples=samples,
-                  mend=broadcast_mend if f.nin == 2 else None, **derivatives("xy"[: f.nin], steps))  # fmt: skip
+                  hint=broadcast_mend if f.nin == 2 else None, **derivatives("xy"[: f.nin], steps))  # fmt: skip
     made.__module__ = __name__
     return made
 

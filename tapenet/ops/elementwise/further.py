@@ -60,7 +60,7 @@ def _binary(
 ) -> Op:  # fmt: skip
     made: Op = op(
         f, name=f.__name__, numpy=f, label=label, formula=formula, gradients=gradients, grads=rules,
-        doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), mend=broadcast_mend,
+        doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), hint=broadcast_mend,
     )  # fmt: skip
     made.__module__ = __name__
     return made
@@ -104,7 +104,7 @@ float_power: Op = op(
     Tensor([0.5 , 0.25])
     """,
     samples=binary_samples(0.5, 2.0),
-    mend=broadcast_mend,
+    hint=broadcast_mend,
 )
 
 
@@ -314,7 +314,7 @@ ldexp = op(
         sample(r.normal(size=()), 4),
         sample(0.75, np.array([1, 2])),
     ],
-    mend=lambda x, y: (
+    hint=lambda x, y: (
         f"y must hold integers, not {np.asarray(y).dtype}, and broadcast with x: for others write x * 2.0**y"
     ),
 )

@@ -112,7 +112,7 @@ def _op(
     >>> {name}(tn.tensor({example}
     """,
         samples=samples,
-        mend=_mend,
+        hint=_mend,
     )
     made.__module__ = __name__
     return made

@@ -164,7 +164,7 @@ def _transform(forward: Callable[..., Any], name: str, formula: str, example: st
             example=example,
         ),
         samples=_complex_samples,
-        mend=_mend,
+        hint=_mend,
     )
     made.__module__ = __name__
     return made
@@ -219,7 +219,7 @@ rfft: Op = op(
         sample(r.normal(size=(3, 1)), 1, -2, "backward"),
         sample(r.normal(size=(0, 2))),
     ],
-    mend=_mend,
+    hint=_mend,
 )
 
 
@@ -255,7 +255,7 @@ irfft: Op = op(
         sample(r.normal(size=4)),
         sample(r.normal(size=(0, 2)) + 0j),
     ],
-    mend=_mend,
+    hint=_mend,
 )
 
 

@@ -56,7 +56,7 @@ getitem = op(
         sample(r.normal(size=(4, 3, 2)), (np.array([[0], [3]]), slice(None), np.array([0, 1]))),
         sample(r.normal(size=(4, 3)), [0, 3]),
     ],
-    mend=lambda a, index: f"a has shape {np.shape(a)}, the index is [{_show(index)}]",
+    hint=lambda a, index: f"a has shape {np.shape(a)}, the index is [{_show(index)}]",
 )
 
 
@@ -242,7 +242,7 @@ setitem: Op = op(
         sample(r.normal(size=5), r.normal(size=3), [3, 0, 3]),
         sample(r.normal(size=(3, 2)), r.normal(size=2), np.array([1, 0, 1])),
     ],
-    mend=lambda a, value, index: (
+    hint=lambda a, value, index: (
         f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]"
     ),
 )

@@ -57,7 +57,7 @@ delete = op(
         sample(r.normal(size=3), np.array([1])),
         sample(r.normal(size=3), np.zeros(0, int)),
     ],
-    mend=lambda arr, obj, axis: f"arr has shape {np.shape(arr)}",
+    hint=lambda arr, obj, axis: f"arr has shape {np.shape(arr)}",
 )
 
 
@@ -119,7 +119,7 @@ insert = op(
         sample(r.normal(size=3), np.array([True, False, True]), r.normal(size=1)),
         sample(r.normal(size=3), np.zeros(0, int), r.normal(size=0)),
     ],
-    mend=lambda arr, obj, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
+    hint=lambda arr, obj, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
 )
 
 
@@ -164,7 +164,7 @@ append = op(
         sample(r.normal(size=(1, 3)), r.normal(size=(2, 3)), axis=0),
         sample(r.normal(size=2), r.normal(size=())),
     ],
-    mend=lambda arr, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
+    hint=lambda arr, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
 )
 
 
@@ -218,5 +218,5 @@ resize = op(
         sample(r.normal(size=2), (0, 3)),
         sample(r.normal(size=()), 2),
     ],
-    mend=lambda a, new_shape: f"new_shape={new_shape} must be of integers, none negative",
+    hint=lambda a, new_shape: f"new_shape={new_shape} must be of integers, none negative",
 )

@@ -119,7 +119,7 @@ take = op(
         sample(r.normal(size=3), np.zeros((2, 0), int), 0),
         sample(r.normal(size=()), np.array(0)),
     ],
-    mend=lambda a, indices, axis, mode: _reach(a, axis),
+    hint=lambda a, indices, axis, mode: _reach(a, axis),
 )
 
 
@@ -171,7 +171,7 @@ take_along_axis = op(
         sample(r.normal(size=(2, 3)), np.array([5, 0, 5]), None),
         sample(r.normal(size=(2, 3)), np.zeros((2, 0), int), 1),
     ],
-    mend=lambda arr, indices, axis: (
+    hint=lambda arr, indices, axis: (
         f"arr has shape {np.shape(arr)}, the indices {np.shape(indices)}: integers with as many axes; with axis=None one"
     ),
 )
@@ -218,7 +218,7 @@ choose = op(
         sample(np.array([3, -1]), (r.normal(size=2), r.normal(size=2)), mode="wrap"),
         sample(np.array([3, -1]), [r.normal(size=2), r.normal(size=2)], mode="clip"),
     ],
-    mend=lambda a, choices, mode: f"there are {len(choices)} choices: the indices run from 0 to {len(choices) - 1}",
+    hint=lambda a, choices, mode: f"there are {len(choices)} choices: the indices run from 0 to {len(choices) - 1}",
 )
 
 

@@ -132,7 +132,7 @@ det = op(
         sample(np.stack([np.zeros((2, 2)), regular(r, 2, 2)])),
         sample(np.empty((0, 0))),
     ],
-    mend=square_mend,
+    hint=square_mend,
 )
 
 #: The NamedTuple that `np.linalg.slogdet` returns.
@@ -182,5 +182,5 @@ slogdet = op(
     SlogdetResult(sign=Tensor(-1.), logabsdet=Tensor(0.))
     """,
     samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
-    mend=square_mend,
+    hint=square_mend,
 )

@@ -208,7 +208,7 @@ pinv = op(
         sample(r.normal(size=(2, 2)), rtol=1e-8),
         sample(np.empty((0, 2))),
     ],
-    mend=lambda a, *_: f"a must be a matrix or a stack of them (..., m, n), not {np.shape(a)}",
+    hint=lambda a, *_: f"a must be a matrix or a stack of them (..., m, n), not {np.shape(a)}",
 )
 
 
@@ -315,7 +315,7 @@ lstsq = op(
         sample(r.normal(size=(2, 2)), r.normal(size=(2, 1))),
         sample(np.empty((0, 2)), np.empty(0)),
     ],
-    mend=_lstsq_mend,
+    hint=_lstsq_mend,
 )
 
 matrix_rank = op(

@@ -84,7 +84,7 @@ vector_norm = op(
     Tensor([5., 2.])
     """,
     samples=_vectors,
-    mend=lambda x, *_: f"axis must lie within the {np.ndim(x)} axes of x, and ord be a number",
+    hint=lambda x, *_: f"axis must lie within the {np.ndim(x)} axes of x, and ord be a number",
 )
 
 

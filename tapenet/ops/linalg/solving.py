@@ -50,7 +50,7 @@ inv = op(
             [0.  , 0.25]])
     """,
     samples=lambda r: [sample(regular(r, 3, 3)), sample(regular(r, 2, 2, 2)), sample(np.empty((0, 0)))],
-    mend=_mend,
+    hint=_mend,
 )
 
 
@@ -110,7 +110,7 @@ solve = op(
         sample(regular(r, 2, 2), r.normal(size=(2, 2, 2))),
         sample(np.empty((0, 0)), np.empty((0, 2))),
     ],
-    mend=_solve_mend,
+    hint=_solve_mend,
 )
 
 

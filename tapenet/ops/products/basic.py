@@ -105,7 +105,7 @@ matmul = op(
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=(2, 1)) + 1j * r.normal(size=(2, 1))),
         sample(r.normal(size=(1, 2)), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
     ],
-    mend=_matmul_mend,
+    hint=_matmul_mend,
 )
 
 
@@ -292,5 +292,5 @@ linear = op(
         sample(r.normal(size=3), r.normal(size=(2, 3)), r.normal(size=2)),
         sample(r.normal(size=(2, 2, 3)), np.asfortranarray(r.normal(size=(4, 3)))),
     ],
-    mend=_linear_mend,
+    hint=_linear_mend,
 )

@@ -159,7 +159,7 @@ contract: Op = op(
         sample(r.normal(size=()), r.normal(size=3), ",j->j"),
         sample(r.normal(size=(2, 0)), r.normal(size=(0, 3)), "ij,jk->ik"),
     ],
-    mend=lambda x, y, subscripts: f"The subscripts are {subscripts!r}, the shapes {np.shape(x)} and {np.shape(y)}",
+    hint=lambda x, y, subscripts: f"The subscripts are {subscripts!r}, the shapes {np.shape(x)} and {np.shape(y)}",
 )
 
 
@@ -210,15 +210,15 @@ def _axes(axes: Any) -> tuple[Any, Any]:
 @lru_cache(maxsize=4096)
 def _paired(a: tuple[int, ...], b: tuple[int, ...], over_a: tuple[int, ...], over_b: tuple[int, ...]) -> str:
     """The subscripts of a sum over pairs of axes of arrays of these shapes."""
-    mend = f"tensordot: axes={over_a, over_b} of shapes {a} and {b} do not fit"
+    hint = f"tensordot: axes={over_a, over_b} of shapes {a} and {b} do not fit"
     if len(over_a) != len(over_b) or any(
         not -len(shape) <= i < len(shape) for shape, over in ((a, over_a), (b, over_b)) for i in over
     ):
-        raise ValueError(f"{mend}: name equally many axes of each, that it has")
+        raise ValueError(f"{hint}: name equally many axes of each, that it has")
     if any(len({i % len(shape) for i in over}) < len(over) for shape, over in ((a, over_a), (b, over_b))):
-        raise ValueError(f"{mend}: name each axis once")
+        raise ValueError(f"{hint}: name each axis once")
     if any(a[i] != b[j] for i, j in zip(over_a, over_b, strict=True)):
-        raise ValueError(f"{mend}: axes that are paired must be equally long")
+        raise ValueError(f"{hint}: axes that are paired must be equally long")
     first, second = list(LETTERS[: len(a)]), list(LETTERS[len(a) : len(a) + len(b)])
     for i, j in zip(over_a, over_b, strict=True):
         second[j] = first[i]

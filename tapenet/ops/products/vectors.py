@@ -272,7 +272,7 @@ vecdot: Op = op(
         sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=2) + 1j * r.normal(size=2)),
         sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
     ],
-    mend=lambda x1, x2: f"The last axes of shapes {np.shape(x1)} and {np.shape(x2)} must be equally long",
+    hint=lambda x1, x2: f"The last axes of shapes {np.shape(x1)} and {np.shape(x2)} must be equally long",
 )
 
 
@@ -328,7 +328,7 @@ matvec: Op = op(
         sample(r.normal(size=(2, 0)), r.normal(size=0)),
         sample(r.normal(size=(3, 2)), r.normal(size=3), axes=[(1, 0), 0, 0]),
     ],
-    mend=lambda x1, x2: (
+    hint=lambda x1, x2: (
         "x1 is a matrix (or a stack of them), x2 a vector"
         if np.ndim(x1) < 2
         else f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -1 of x2 {np.shape(x2)}"
@@ -378,5 +378,5 @@ vecmat: Op = op(
         sample(r.normal(size=2) + 1j * r.normal(size=2), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
         sample(r.normal(size=3), r.normal(size=(2, 3)), axes=[0, (1, 0), 0]),
     ],
-    mend=lambda x1, x2: f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -2 of x2 {np.shape(x2)}",
+    hint=lambda x1, x2: f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -2 of x2 {np.shape(x2)}",
 )

@@ -19,8 +19,8 @@ from tapenet.ops.reductions.common import (
     conjugate,
     divisible,
     exact,
+    hint,
     like,
-    mend,
     number,
     rare_samples,
     real,
@@ -72,7 +72,7 @@ def _reduction(
         gradients=f"a: {gradient}",
         doc=f"{summary}\n{ARGS}{options}\n\n    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
-        mend=mend,
+        hint=hint,
         more=more,
         lower=lower,
         grads=rules,
@@ -407,7 +407,7 @@ ptp = op(
     Tensor(3.)
     """,
     samples=axis_samples(),
-    mend=lambda a, *_: "Of no elements there is no range" if 0 in np.shape(a) else mend(a),
+    hint=lambda a, *_: "Of no elements there is no range" if 0 in np.shape(a) else hint(a),
 )
 
 

@@ -24,8 +24,8 @@ INITIAL = """
         initial: a number that takes part in each result."""
 
 
-def mend(a: Any, *rest: Any) -> str:
-    """How to mend a reduction that failed."""
+def hint(a: Any, *rest: Any) -> str:
+    """How to repair a reduction that failed."""
     if any(type(v) is bool for v in rest[1:-1]):  # behind the axis, as in PyTorch
         return "Give keepdims by name: keepdims=True"
     if math.prod(np.shape(a)) == 0:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
-from tapenet.ops.reductions.common import ARGS, WHERE, chosen, mask_of, mend
+from tapenet.ops.reductions.common import ARGS, WHERE, chosen, hint, mask_of
 from tapenet.ops.registry import Samples, sample
 
 
@@ -31,7 +31,7 @@ def _plain(
         doc=f"{summary} Returns a tensor without gradient.\n{ARGS}{WHERE if more else ''}\n\n"
         f"    >>> import tapenet as tn\n    >>> tn.{example}\n    ",
         samples=samples,
-        mend=mend,
+        hint=hint,
         more=more,
     )
     made.__module__ = __name__

@@ -93,7 +93,7 @@ cumsum = op(
     Tensor([1., 3., 6.])
     """,
     samples=_samples(),
-    mend=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
+    hint=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
 )
 
 
@@ -129,7 +129,7 @@ cumprod = op(
         sample(np.array([2.0, 0.0, 3.0, 0.5])),
         sample(np.array([[0.0, 0.0, 3.0], [1.0, 2.0, 0.0]]), 1),
     ],
-    mend=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
+    hint=lambda a, axis, dtype: f"axis must be one of the {np.ndim(a)} axes of a, or None",
 )
 
 
@@ -268,7 +268,7 @@ def _extreme(ufunc: np.ufunc, name: str, word: str, example: str) -> Any:
     >>> tn.{example}
     """,
         samples=_samples(flat=False),
-        mend=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
+        hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
     )
     made.__module__ = __name__
     return made
@@ -312,5 +312,5 @@ logcumsumexp = op(
     Tensor([0.        , 0.69314718])
     """,
     samples=_samples(flat=False),
-    mend=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
+    hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
 )

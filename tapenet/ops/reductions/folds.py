@@ -15,7 +15,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.elementwise.basic import zmul
 from tapenet.ops.op import FLAT, op
 from tapenet.ops.reductions import cumulative
-from tapenet.ops.reductions.common import mend, without_nan
+from tapenet.ops.reductions.common import hint, without_nan
 from tapenet.ops.registry import numpy_functions, sample
 
 
@@ -145,7 +145,7 @@ folded = op(
     Tensor(2.)
     """,
     samples=_samples,
-    mend=mend,
+    hint=hint,
 )
 running_fold = op(
     lambda a, ufunc, axis=0: ufunc.accumulate(a, axis),
@@ -161,7 +161,7 @@ running_fold = op(
     Tensor([5., 4., 2.])
     """,
     samples=_samples,
-    mend=mend,
+    hint=hint,
 )
 
 

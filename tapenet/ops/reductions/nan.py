@@ -298,7 +298,7 @@ def _place(numpy: Any, name: str, which: str, example: str) -> Op:
     >>> tn.{example}
     """,
         samples=lambda r: [c for c in _samples()(r) if not isinstance(c.kwargs.get("axis"), tuple)],
-        mend=lambda a, *_: "A slice in which every element is nan has none: fill it first, as with np.nan_to_num",
+        hint=lambda a, *_: "A slice in which every element is nan has none: fill it first, as with np.nan_to_num",
     )
     made.__module__ = __name__
     return made

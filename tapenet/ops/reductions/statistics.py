@@ -355,7 +355,7 @@ bincount = op(
         sample(np.array([3, 0]), r.normal(size=2), minlength=6),
         sample(np.array([], int), None, 2),
     ],
-    mend=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
+    hint=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
 )
 
 _BINS = (

@@ -60,7 +60,7 @@ roll = op(
         sample(r.normal(size=(0, 3)), 1, 0),
         sample(r.normal(size=()), 1),
     ],
-    mend=lambda a, shift, axis: (
+    hint=lambda a, shift, axis: (
         f"axis must lie within the {np.ndim(a)} axes of a, with one shift for each or one for all"
     ),
 )
@@ -124,7 +124,7 @@ fliplr = op(
     Tensor([[2., 1.]])
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 2, 1)))],
-    mend=lambda m: f"An array of shape {np.shape(m)} has no columns; use flip",
+    hint=lambda m: f"An array of shape {np.shape(m)} has no columns; use flip",
 )
 
 flipud = op(
@@ -146,7 +146,7 @@ flipud = op(
     Tensor([2., 1.])
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=3))],
-    mend=lambda m: "An array without axes has no rows",
+    hint=lambda m: "An array without axes has no rows",
 )
 
 
@@ -235,7 +235,7 @@ diagonal: Op = op(
         sample(r.normal(size=(2, 2)), 5),
         sample(r.normal(size=(0, 2))),
     ],
-    mend=lambda a, offset, axis1, axis2: f"a has shape {np.shape(a)}: give two different ones of its axes",
+    hint=lambda a, offset, axis1, axis2: f"a has shape {np.shape(a)}: give two different ones of its axes",
 )
 
 
@@ -359,7 +359,7 @@ tril: Op = op(
             [3., 4.]])
     """,
     samples=_triangle_samples,
-    mend=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
+    hint=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
 )
 
 triu: Op = op(
@@ -382,7 +382,7 @@ triu: Op = op(
             [0., 4.]])
     """,
     samples=_triangle_samples,
-    mend=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
+    hint=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
 )
 
 

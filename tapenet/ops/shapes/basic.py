@@ -94,7 +94,7 @@ astype: Op = op(
     Tensor([1.5], dtype=float32)
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
-    mend=lambda a, dtype: f"a has dtype {a.dtype}",
+    hint=lambda a, dtype: f"a has dtype {a.dtype}",
 )
 
 
@@ -204,7 +204,7 @@ reshape: Op = op(
         sample(r.normal(size=(2, 3)), -1, order="F"),
         sample(r.normal(size=(0, 3)), (3, 0, 2)),
     ],
-    mend=lambda a, shape, order: (
+    hint=lambda a, shape, order: (
         f"{np.shape(a)} has {np.size(a)} elements: give lengths whose product is that, one may be -1"
         if order in ("C", "F")
         else "A tensor's layout in memory is no part of its value: say which of the two you mean"
@@ -267,7 +267,7 @@ transpose = op(
         sample(r.normal(size=(2, 3, 4)), (2, 0, 1)),
         sample(r.normal(size=(2, 3, 4)), (-1, 0, -2)),
     ],
-    mend=lambda a, axes: f"axes must name each of the {np.ndim(a)} axes of a once",
+    hint=lambda a, axes: f"axes must name each of the {np.ndim(a)} axes of a once",
 )
 permute_dims = transpose
 

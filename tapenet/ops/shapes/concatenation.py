@@ -96,7 +96,7 @@ concatenate: Op = op(
         sample([r.normal(size=(0, 3, 3)), r.normal(size=(0, 1, 3))], 1),
         sample([r.normal(size=2), np.arange(2)], dtype="int32", casting="unsafe"),
     ],
-    mend=lambda arrays, axis: (
+    hint=lambda arrays, axis: (
         "All axes but the one joined along must have equal lengths: " + ", ".join(str(np.shape(a)) for a in arrays)
     ),
 )
@@ -129,7 +129,7 @@ stack: Op = op(
         sample([r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.normal(size=(2, 3))], -1),
         sample(r.normal(size=(2, 3)), 1),
     ],
-    mend=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
+    hint=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
 )
 
 

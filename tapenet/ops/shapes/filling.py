@@ -40,7 +40,7 @@ full_like: Op = op(
         sample(r.normal(size=2), r.normal(size=(2, 1)), shape=(2, 3)),
         sample(r.normal(size=(0, 2)), 1.0),
     ],
-    mend=lambda a, fill_value, dtype, shape: f"fill_value has shape {np.shape(fill_value)}, a {np.shape(a)}",
+    hint=lambda a, fill_value, dtype, shape: f"fill_value has shape {np.shape(fill_value)}, a {np.shape(a)}",
 )
 
 empty_like = op(

@@ -88,7 +88,7 @@ hstack: Op = op(
         sample([r.normal(size=(2, 0)), r.normal(size=(2, 1))], dtype=np.int32, casting="unsafe"),
         sample(r.normal(size=(2, 2, 1))),
     ],
-    mend=_fit,
+    hint=_fit,
 )
 
 vstack: Op = op(
@@ -123,7 +123,7 @@ vstack: Op = op(
         sample([r.normal(size=(0, 2)), r.normal(size=2)], dtype=np.int32, casting="unsafe"),
         sample(r.normal(size=(2, 2, 1))),
     ],
-    mend=_fit,
+    hint=_fit,
 )
 
 #: The name that NumPy 2 has given up.
@@ -154,7 +154,7 @@ dstack: Op = op(
         sample([r.normal(size=()), r.normal(size=())]),
         sample(r.normal(size=(2, 2, 0))),
     ],
-    mend=_fit,
+    hint=_fit,
 )
 
 column_stack: Op = op(
@@ -183,7 +183,7 @@ column_stack: Op = op(
         sample([r.normal(size=()), r.normal(size=())]),
         sample(r.normal(size=(2, 3))),
     ],
-    mend=_fit,
+    hint=_fit,
 )
 
 
@@ -316,5 +316,5 @@ blocks: Op = op(
         sample([r.normal(size=2), r.normal(size=())], (0, 1), 1),
         sample([r.normal(size=(1, 1, 2)), r.normal(size=2), r.normal(size=(1, 1, 4))], ((0, 1), (2,)), 3),
     ],
-    mend=lambda arrays, tree, ndim: "The blocks have shapes " + ", ".join(str(np.shape(a)) for a in arrays),
+    hint=lambda arrays, tree, ndim: "The blocks have shapes " + ", ".join(str(np.shape(a)) for a in arrays),
 )

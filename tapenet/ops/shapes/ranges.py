@@ -315,7 +315,7 @@ geometric: Op = op(
         sample(r.uniform(1, 2, size=2), r.uniform(1, 2, size=(2, 1)), 2, False, None, 1),
         sample(r.uniform(1, 2, size=()), 3.0, 1, True, None, 0),
     ],
-    mend=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
+    hint=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
 )
 
 

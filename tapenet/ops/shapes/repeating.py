@@ -142,7 +142,7 @@ repeat: Op = op(
         sample(r.normal(size=()), 3),
         sample(r.normal(size=(2, 1)), 0, 1),
     ],
-    mend=lambda a, repeats, axis: (
+    hint=lambda a, repeats, axis: (
         f"a has shape {np.shape(a)}: give one number of repeats, 0 or more, or one for each element along the axis"
     ),
 )

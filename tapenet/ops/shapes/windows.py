@@ -101,7 +101,7 @@ sliding_window_view: Op = op(
         sample(r.normal(size=4), (2, 2), (0, 0)),
         sample(r.normal(size=(0, 3)), 2, 1),
     ],
-    mend=lambda x, window_shape, axis: (
+    hint=lambda x, window_shape, axis: (
         f"x has shape {np.shape(x)}: windows are as long or shorter, one length per axis"
     ),
 )

@@ -73,7 +73,7 @@ def _sum_of_two(numpy: Any, sign: Any, combine: Any, summary: str, formula: str,
             sample(r.normal(size=()), r.normal(size=2)),
             sample(r.normal(size=0), r.normal(size=2)),
         ],
-        mend=_mend,
+        hint=_mend,
     )
     made.__module__ = __name__
     return made
@@ -115,7 +115,7 @@ polymul = op(
         sample(r.normal(size=3), r.normal(size=2)),
         sample(r.normal(size=2), r.normal(size=())),
     ],
-    mend=_mend,
+    hint=_mend,
 )
 
 
@@ -175,5 +175,5 @@ polydiv = op(
         sample(r.normal(size=3), np.array(1.5)),
         sample(r.normal(size=()), np.array(1.5)),
     ],
-    mend=lambda u, v: f"u and v must be numbers or have one axis, not {np.shape(u)} and {np.shape(v)}",
+    hint=lambda u, v: f"u and v must be numbers or have one axis, not {np.shape(u)} and {np.shape(v)}",
 )

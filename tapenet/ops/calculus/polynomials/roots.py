@@ -57,7 +57,7 @@ roots = op(
         sample(np.array([1.5, -0.7, 0.0])),
         sample(np.array([3.0])),
     ],
-    mend=lambda p: f"p must have one axis, not shape {np.shape(p)}",
+    hint=lambda p: f"p must have one axis, not shape {np.shape(p)}",
 )
 
 
@@ -125,5 +125,5 @@ poly = op(
         sample(r.normal(size=(3, 3))),
         sample(r.normal(size=3) + 1j * r.normal(size=3)),
     ],
-    mend=lambda seq_of_zeros: f"give roots (n,) or a square matrix, not shape {np.shape(seq_of_zeros)}",
+    hint=lambda seq_of_zeros: f"give roots (n,) or a square matrix, not shape {np.shape(seq_of_zeros)}",
 )

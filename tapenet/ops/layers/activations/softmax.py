@@ -89,7 +89,7 @@ softmax = op(
         sample(r.normal(size=(2, 3, 2)), 1),
         sample(r.normal(size=3), axis=0),
     ],
-    mend=_axis_mend,
+    hint=_axis_mend,
 )
 
 
@@ -141,7 +141,7 @@ log_softmax = op(
         sample(r.normal(size=(2, 3, 2)), 1),
         sample(r.normal(size=3), axis=0),
     ],
-    mend=_axis_mend,
+    hint=_axis_mend,
 )
 
 

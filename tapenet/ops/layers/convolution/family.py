@@ -78,7 +78,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
     """,
         samples=samples[0],
     )
-    by_input = op(
+    by_input: Op = op(
         forwards[1],
         name=f"{name}_input_grad",
         label="conv input gradient",
@@ -109,7 +109,7 @@ def _family(axes: int, forwards: tuple[Any, Any, Any], samples: tuple[Samples, S
     """,
         samples=samples[1],
     )
-    by_weight = op(
+    by_weight: Op = op(
         forwards[2],
         name=f"{name}_weight_grad",
         label="conv weight gradient",

@@ -159,10 +159,10 @@ def _by(lengths: Any) -> str:
 def check_axes(x_shape: Ints, axes: int) -> None:
     """Raise unless `x` has channels, so many spatial axes, and perhaps a batch in front."""
     if len(x_shape) not in (axes + 1, axes + 2):
-        mend = ": add the missing axes, as in x[None, None]" if len(x_shape) == axes else ""
+        hint = ": add the missing axes, as in x[None, None]" if len(x_shape) == axes else ""
         raise ValueError(
             f"x has shape {x_shape}; it must have {axes + 2} axes, (batch, channels, {', '.join(AXES[axes])}), or "
-            f"{axes + 1} without the batch{mend}"
+            f"{axes + 1} without the batch{hint}"
         )
 
 

@@ -74,7 +74,7 @@ cosine_similarity = op(
         sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
         sample(0.1 * r.normal(size=3), r.normal(size=3), 0, eps=5.0),
     ],
-    mend=lambda x1, x2, axis, eps: f"x1 {np.shape(x1)} and x2 {np.shape(x2)} must broadcast, and have an axis {axis}",
+    hint=lambda x1, x2, axis, eps: f"x1 {np.shape(x1)} and x2 {np.shape(x2)} must broadcast, and have an axis {axis}",
 )
 
 

@@ -220,7 +220,7 @@ def _gru_joint(
     reverse: bool,
 ) -> Any:
     by = tuple(n for n in _INPUTS if n in wanted)
-    found = gru_grad(*g, x, w_ih, w_hh, gates, states, recurrent, lengths, by, reverse)
+    found = gru_grad(g[0], g[1], x, w_ih, w_hh, gates, states, recurrent, lengths, by, reverse)
     return dict(zip(by, found, strict=True))
 
 

@@ -251,7 +251,7 @@ def _lstm_joint(
     lengths: Any, reverse: bool,
 ) -> Any:  # fmt: skip
     names = tuple(n for n in _INPUTS if n in wanted)
-    found = lstm_grad(*g, x, w_ih, w_hh, w_hr, gates, states, cells, tanh_cells, lengths, names, reverse)
+    found = lstm_grad(g[0], g[1], g[2], x, w_ih, w_hh, w_hr, gates, states, cells, tanh_cells, lengths, names, reverse)
     return dict(zip(names, found, strict=True))
 
 

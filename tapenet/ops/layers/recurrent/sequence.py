@@ -145,8 +145,8 @@ def check(
         gates: how many blocks of rows the weights have.
     """
     if x.ndim != 3:
-        mend = ": add the axis of the batch, x[:, None]" if x.ndim == 2 else ""
-        raise ValueError(f"x has shape {x.shape}; it must have three axes, (time, batch, inputs){mend}")
+        hint = ": add the axis of the batch, x[:, None]" if x.ndim == 2 else ""
+        raise ValueError(f"x has shape {x.shape}; it must have three axes, (time, batch, inputs){hint}")
     _, batch, ins = x.shape
     if w_ih.ndim != 2 or w_ih.shape[0] % gates or w_ih.shape[1] != ins:
         first = "units" if gates == 1 else f"{gates} * units"

@@ -165,7 +165,7 @@ def _rnn_joint(
     g: Any, wanted: Any, x: Any, w_ih: Any, w_hh: Any, states: Any, nonlinearity: str, lengths: Any, reverse: bool
 ) -> Any:
     by = tuple(n for n in _INPUTS if n in wanted)
-    found = rnn_grad(*g, x, w_ih, w_hh, states, lengths, by, nonlinearity, reverse)
+    found = rnn_grad(g[0], g[1], x, w_ih, w_hh, states, lengths, by, nonlinearity, reverse)
     return dict(zip(by, found, strict=True))
 
 

@@ -1,0 +1,152 @@
+"""What the definition of an op says of its arguments, and whether its parts fit together."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.program import primitives
+
+#: Names that a rule may ask for beside the op's own arguments and residuals.
+RESERVED = frozenset({"g", "out", "wanted"})
+_EMPTY: object = inspect.Parameter.empty
+Function = Callable[..., object]
+
+
+class Argument(NamedTuple):
+    """One argument of an op: its name, whether it is keyword-only, and its default (`_EMPTY` if none)."""
+
+    name: str
+    keyword_only: bool
+    default: object
+
+    @property
+    def required(self) -> bool:
+        return self.default is _EMPTY
+
+
+def arguments(name: str, forward: Function) -> tuple[Argument, ...]:
+    """The arguments of the forward of op `name`, in order."""
+    if isinstance(forward, np.ufunc):
+        return tuple(Argument(n, False, _EMPTY) for n in "xyzw"[: forward.nin])
+    if not _plain_function(forward):
+        parameters = _signature(name, forward)
+        starred = any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters)
+        found = tuple(Argument(p.name, p.kind is p.KEYWORD_ONLY, p.default) for p in parameters)
+    else:
+        # Reading the code object is ten times cheaper than inspect.signature, and this runs for every op at
+        # import.
+        function: Any = forward
+        code = function.__code__
+        count, keyword_only = code.co_argcount, code.co_kwonlyargcount
+        names = code.co_varnames
+        defaults = function.__defaults__ or ()
+        padded = (_EMPTY,) * (count - len(defaults)) + defaults
+        kwdefaults = function.__kwdefaults__ or {}
+        found = tuple(Argument(n, False, d) for n, d in zip(names[:count], padded, strict=True))
+        found += tuple(Argument(n, True, kwdefaults.get(n, _EMPTY)) for n in names[count : count + keyword_only])
+        starred = bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
+    if starred:
+        raise TypeError(
+            f"op {name!r}: the forward takes *args or **kwargs; name its arguments, and give several arrays as one "
+            "sequence argument"
+        )
+    return found
+
+
+def argument_names(name: str, rule: Function) -> tuple[str, ...]:
+    """The names of the arguments of a rule, a check or a count of op `name`."""
+    if _plain_function(rule) and not rule.__code__.co_kwonlyargcount:
+        return tuple(rule.__code__.co_varnames[: rule.__code__.co_argcount])
+    parameters = _signature(name, rule)
+    for p in parameters:
+        if p.kind is p.KEYWORD_ONLY and p.default is _EMPTY:
+            raise TypeError(f"op {name!r}: a rule's arguments are passed by position: {p.name!r} is keyword-only")
+    return tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def _plain_function(function: Any) -> bool:
+    """Whether a function's code object tells its arguments: it is no method, partial or decorated function."""
+    return inspect.isfunction(function) and not hasattr(function, "__wrapped__")
+
+
+def _signature(name: str, function: Function) -> list[inspect.Parameter]:
+    try:
+        return list(inspect.signature(function).parameters.values())
+    except ValueError:
+        raise TypeError(
+            f"op {name!r}: {function!r} does not say what its arguments are called: give a lambda that names them"
+        ) from None
+
+
+def check_names(name: str, names: list[str], rules: Collection[str], nondiff: Collection[str]) -> None:
+    """Raise a TypeError if the rules and `nondiff=` of op `name` do not fit its arguments, or one has a reserved name."""
+    for group, given in (("a rule", rules), ("nondiff=", nondiff)):
+        for n in given:
+            if n not in names:
+                raise TypeError(
+                    f"op {name!r}: {group} names {n!r}, which is not an argument; "
+                    f"its arguments are {', '.join(names) or 'none'}"
+                )
+    both = sorted(set(nondiff) & set(rules))
+    if both:
+        raise TypeError(f"op {name!r}: {both} have a rule and are declared non-differentiable: drop one")
+    for n in names:
+        if n in RESERVED:
+            raise TypeError(f"op {name!r}: the argument name {n!r} is reserved for rules; rename it")
+        if n.startswith("_") or n == "self":
+            raise TypeError(f"op {name!r}: rename its argument {n!r}: a name without leading underscore, not self")
+
+
+def check_residuals(name: str, names: list[str], residuals: tuple[str, ...], outputs: int | None) -> None:
+    """Raise a TypeError if the `residuals=` of op `name` have no place or no name of their own."""
+    if residuals and outputs is None:
+        raise TypeError(f"op {name!r}: residuals need a fixed number of outputs=")
+    for n in residuals:
+        if n in RESERVED or n in names or n.startswith("_") or not n.isidentifier():
+            raise TypeError(
+                f"op {name!r}: rename its residual {n!r}: a name of its own, neither an argument's nor one of "
+                f"{', '.join(sorted(RESERVED))}, without leading underscore"
+            )
+
+
+def check_numpy(name: str, functions: tuple[object, ...]) -> None:
+    """Raise a TypeError if `numpy=` of op `name` has what NumPy does not hand over to others: anything but ufuncs (SciPy's
+    are such) and NumPy's functions that have a dispatcher."""
+    for function in functions:
+        if not isinstance(function, np.ufunc) and not hasattr(function, "_implementation"):
+            words = repr(function)
+            if isinstance(function, str):
+                words += ", its name: give the function itself"
+            raise TypeError(
+                f"op {name!r}: numpy= is {words}; it takes ufuncs and NumPy's own functions, as numpy=np.sinc. No "
+                "other function asks what stands for it when it meets a tensor"
+            )
+
+
+def check_lower(name: str, lower: Function | str | None, count: int) -> None:
+    """Raise a TypeError if `lower=` of op `name` names no primitive of as many inputs."""
+    if lower is not None and not callable(lower) and lower not in primitives.NAMES.get(count, ()):
+        plural = "" if count == 1 else "s"
+        raise TypeError(
+            f"op {name!r}: lower={lower!r} is no primitive of {count} input{plural}; those are "
+            f"{', '.join(primitives.NAMES.get(count, ())) or 'none'}. Or give a function of the op's arguments, in plain NumPy"
+        )
+
+
+def check_needs(name: str, needs: Mapping[str, tuple[str, ...]], allowed: Collection[str], words: str) -> None:
+    """Raise a TypeError if a function of the definition of op `name` asks for something that there is not.
+
+    Args:
+        name: the op's.
+        needs: what each function asks for, by what it is called.
+        allowed: what they may ask for.
+        words: that in words.
+    """
+    for what, asked in needs.items():
+        for n in asked:
+            if n not in allowed:
+                raise TypeError(f"op {name!r}: its {what} asks for {n!r}; it may name {words}")
