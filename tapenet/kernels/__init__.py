@@ -16,9 +16,14 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from tapenet.typing import Array, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 #: Bytes of a cache line, on most processors.
 LINE = 64
@@ -37,13 +42,13 @@ def use(name: str) -> ModuleType | None:
     return importlib.import_module(f"{__name__}.{name}") if on() else None
 
 
-def fit(*arrays: Any) -> bool:
+def fit(first: Array, *others: Array | None) -> bool:
     """Whether kernels read these arrays: all float32 or all float64, in the machine's byte order, aligned to their elements.
     Those that are None are left out."""
-    dtype = arrays[0].dtype
+    dtype = first.dtype
     if dtype.char not in "fd" or not dtype.isnative:
         return False
-    return all(a is None or (a.dtype == dtype and a.flags.aligned) for a in arrays)
+    return all(a is None or (a.dtype == dtype and a.flags.aligned) for a in (first, *others))
 
 
 @functools.cache
@@ -90,14 +95,14 @@ def switched(to: bool) -> Iterator[None]:
 class _Offers(threading.local):
     """The places of results that a compiled program offers to the op it calls."""
 
-    places: Sequence[Any] = ()
+    places: Sequence[Array] = ()
 
 
 _offers = _Offers()
 
 
 @contextlib.contextmanager
-def offering(places: Sequence[Any]) -> Iterator[None]:
+def offering(places: Sequence[Array]) -> Iterator[None]:
     """Inside, `empty` gives these arrays where one fits, so that a result is computed where it belongs.
 
     They must not share memory with what the op reads.
@@ -109,7 +114,7 @@ def offering(places: Sequence[Any]) -> Iterator[None]:
         _offers.places = before
 
 
-def empty(shape: tuple[int, ...], dtype: Any, axes: tuple[int, ...] | None = None) -> Any:
+def empty(shape: Shape, dtype: DTypeLike, axes: Shape | None = None) -> Array:
     """A new array for a result, or one that is offered, its memory in C order.
 
     Args:
@@ -125,7 +130,7 @@ def empty(shape: tuple[int, ...], dtype: Any, axes: tuple[int, ...] | None = Non
     return aligned(shape, dtype)
 
 
-def vectors_like(a: Any, width: int, dtype: Any) -> Any:
+def vectors_like(a: Array, width: int, dtype: DTypeLike) -> Array:
     """A new array for a result, or one that is offered: dense vectors of this width, as many as `a` has along its last axis,
     their axes in the same order of memory. Axes that are broadcast stay where they are."""
     lead = range(a.ndim - 1)
@@ -136,14 +141,14 @@ def vectors_like(a: Any, width: int, dtype: Any) -> Any:
     return made.transpose(sorted(range(a.ndim), key=axes.__getitem__))
 
 
-def like(a: Any) -> Any:
+def like(a: Array) -> Array:
     """A new array of the shape, dtype and memory order of one that is dense."""
     if a.flags.c_contiguous:
         return aligned(a.shape, a.dtype)
     return aligned(a.shape, a.dtype, tuple(sorted(range(a.ndim), key=lambda i: -a.strides[i])))
 
 
-def aligned(shape: tuple[int, ...], dtype: Any, order: tuple[int, ...] | None = None) -> Any:
+def aligned(shape: Shape, dtype: DTypeLike, order: Shape | None = None) -> Array:
     """A new array, as `np.empty` gives it, that begins with a cache line, unless it is small: what NumPy allocates begins
     within one, and then every vector of 64 bytes lies across two. Adam takes an eighth longer on such, convolution more.
     `order` are its axes from the slowest in memory to the fastest."""
@@ -167,5 +172,5 @@ def alone() -> contextlib.AbstractContextManager[None]:
 
 
 @functools.cache
-def _blas() -> Any:
+def _blas() -> ModuleType:
     return importlib.import_module("tapenet.native.blas")

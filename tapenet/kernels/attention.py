@@ -71,7 +71,7 @@ def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> tup
 
 def backward(
     g: Any, query: Any, key: Any, value: Any, out: Any, below: Any, causal: bool, scale: float
-) -> tuple[Any, Any, Any]:
+) -> tuple[Any, ...]:
     """The gradients by query, key and value, from that by the result."""
     given = tuple(map(_dense, (g, query, key, value, out)))
     dtype = query.dtype

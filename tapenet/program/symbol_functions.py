@@ -274,7 +274,7 @@ FUNCTIONS |= {
     np.zeros_like: _full_like(0),
     np.ones_like: _full_like(1),
     np.empty_like: _full_like(0),
-    np.full_like: lambda a, value, dtype=None, **_: _full_like(value)(a, dtype),
+    np.full_like: lambda a, value, dtype=None, **other: _full_like(value)(a, dtype, **other),
     np.shape: lambda a: a.shape,
     np.ndim: lambda a: a.ndim,
     np.size: lambda a, axis=None: a.size if axis is None else a.shape[axis],

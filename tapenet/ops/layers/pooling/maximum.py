@@ -19,7 +19,6 @@ from tapenet.ops.layers.pooling.windows import (
     NAMES,
     Windows,
     bordered,
-    like,
     put,
     spread,
     times,
@@ -27,193 +26,98 @@ from tapenet.ops.layers.pooling.windows import (
     windows_of,
 )
 from tapenet.ops.op import Op, called, op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array, Number
 
-#: Windows of more elements are read and written by index, not offset by offset.
+#: Windows of more elements are not unrolled in a compiled program.
 _MANY = 48
 
 
-def _lowest(dtype: Any) -> Any:
+def _lowest(dtype: np.dtype[Any]) -> Number:
     return np.iinfo(dtype).min if dtype.kind in "iu" else False if dtype.kind == "b" else -np.inf
 
 
-def _filled(x: Any, windows: Windows) -> Any:
-    """x within a border that is never the largest."""
-    return bordered(x, windows, None if windows.padded == windows.size else _lowest(x.dtype))
-
-
-def _offset_dtype(windows: Windows) -> np.dtype[Any]:
-    """The smallest dtype that holds the offsets within a window."""
-    return np.min_scalar_type(math.prod(windows.kernel) - 1)
-
-
-# -- on raw arrays -----------------------------------------------------------------------------------------------
-
-
-def _max_pool(x: Any, windows: Windows) -> tuple[Any, Any]:
-    """The largest element of each window, and its offset within the window, counted row by row: of equals the first, and
-    nan is larger than all."""
-    kind: Any = _offset_dtype(windows).type
-    if windows.whole:
-        return _max_of_all(x, windows, kind)
-    best = _filled(x, windows)
-    found: tuple[Any, Any] | None = kernel_dispatch.max_pool(best, windows)
-    if found is not None:
-        return found
-    nan = bool(np.isnan(np.max(best, initial=_lowest(x.dtype))))
-    where: Any = None
-    weight = 1
-    for parts in windows.parts:
-        values, offsets = best, where
-        best = values[parts[0]]
-        where = None if offsets is None else offsets[parts[0]]
-        for i, part in enumerate(parts[1:], 1):
-            candidate = values[part]
-            # Only a larger one takes over, so the first of equals stays. Offsets rise, so that a maximum chooses.
-            larger = np.greater(candidate, best)
-            if nan:
-                larger |= np.isnan(candidate) & ~np.isnan(best)
-            offset = larger.view(np.uint8).astype(kind, copy=False)
-            offset *= i * weight if offsets is None else offsets[part] + kind(i * weight)
-            where = offset if where is None else np.maximum(where, offset)
-            best = np.maximum(best, candidate)
-        weight *= len(parts)
-    if where is None:
-        return np.array(best, order="K"), np.zeros(best.shape, kind)
-    return best, where
-
-
-def _max_of_all(x: Any, windows: Windows, kind: Any) -> tuple[Any, Any]:
-    """The same where one window is all there is."""
-    flat = x.reshape(*x.shape[: -windows.axes], math.prod(x.shape[-windows.axes :]))
-    best, where = like(x, windows.out), like(x, windows.out, dtype=kind)
-    found = flat.argmax(-1)
-    where[...] = found.reshape(where.shape)
-    best[...] = np.take_along_axis(flat, found[..., None], -1).reshape(best.shape)
-    return best, where
-
-
-def _max_pool_grad(y: Any, where: Any, windows: Windows) -> Any:
-    """Each element of y added at its offset within its window, zeros elsewhere."""
-    if not _same_order(y, where):
-        # A gradient that comes back through a reshape has another memory order than the input of the pooling had, which
-        # `where` still has. Here, where it is smallest, is the place to change it.
-        moved = np.empty_like(where, y.dtype)
-        moved[...] = y
-        y = moved
-    if math.prod(windows.kernel) > _MANY:
-        found = like(y, windows.padded, 0)
-        # In one dimension, where it is quicker, through the memory order of the array.
-        places: Any = 0
-        for index, stride in zip(_index(where, windows), found.strides, strict=True):
-            places = places + index * (stride // found.itemsize)
-        np.add.at(found.ravel(order="K"), places.reshape(-1), y.reshape(-1))
-        return unbordered(found, windows)
-    found = like(y, windows.padded, None if windows.covered else 0)
-    if kernel_dispatch.max_pool_grad(found, y, where, windows):
-        return unbordered(found, windows)
-    # Multiplication by a mask is far faster than a choice by np.where, but makes nan of inf.
-    finite = bool(np.isfinite(np.add.reduce(y, axis=None)))
-    for i, cell in enumerate(windows.cells):
-        chosen = where == i
-        place = found[cell]
-        if windows.apart and finite:
-            np.multiply(y, chosen, out=place)
-        elif windows.apart:
-            place[...] = np.where(chosen, y, 0)
-        else:
-            place += y * chosen if finite else np.where(chosen, y, 0)
-    return unbordered(found, windows)
-
-
-def _max_pool_pick(x: Any, where: Any, windows: Windows) -> Any:
-    """The element at an offset within each window."""
-    x = bordered(x, windows, 0)
-    if math.prod(windows.kernel) > _MANY:
-        found = np.empty_like(where, x.dtype)
-        found[...] = x[_index(where, windows)]
-        return found
-    found = np.zeros_like(where, x.dtype)
-    for i, cell in enumerate(windows.cells):
-        np.copyto(found, x[cell], where=where == i)
-    return found
-
-
-def _same_order(a: Any, b: Any) -> bool:
-    """Whether two arrays of one shape lie in memory alike."""
-    return all(s * b.itemsize == t * a.itemsize for s, t in zip(a.strides, b.strides, strict=True))
-
-
-def _positions(where: Any, windows: Windows) -> list[Any]:
-    """By axis: the position, in x with its borders, of an offset within each window."""
-    positions = []
-    weight = math.prod(windows.kernel)
-    for axis, (k, s, d, m) in enumerate(
-        zip(windows.kernel, windows.stride, windows.dilation, windows.out, strict=True)
-    ):
-        weight //= k
-        starts = (np.arange(m) * s).reshape(-1, *[1] * (windows.axes - 1 - axis))
-        positions.append(where // weight % k * np.intp(d) + starts)
-    return positions
-
-
-def _index(where: Any, windows: Windows) -> tuple[Any, ...]:
-    """The index, into x with its borders, of an offset within each window."""
-    lead = where.ndim - windows.axes
-    return (*np.ogrid[tuple(slice(n) for n in where.shape)][:lead], *_positions(where, windows))
-
-
-def _plane_indices(where: Any, windows: Windows) -> Any:
-    """What PyTorch calls the indices of a pooling: positions in the plane of the last axes, counted row by row."""
-    found: Any = 0
-    for position, p, d, n in zip(
-        _positions(where, windows), windows.padding, windows.dilation, windows.size, strict=True
-    ):
-        # All of a window may be -inf. Then its border was chosen first, and the first element inside stands for it.
-        inside = position - p
-        found = found * n + np.where(inside < 0, np.minimum(inside % d, n - 1), inside)
-    return found
-
-
-# -- for a compiler ----------------------------------------------------------------------------------------------
-
-
-def _check_lowered(x: Any, windows: Windows) -> None:
-    if math.prod(windows.kernel) > _MANY:
-        raise NotImplementedError("a window so large is read by index")
-    size = math.prod(x.shape[: len(x.shape) - windows.axes]) * math.prod(windows.padded)
+def _check_unrolled(x: Array, windows: Windows) -> None:
+    """Raise for a compiled program that had better call the op."""
+    if type(x) is np.ndarray:
+        return
+    if len(windows.cells) > _MANY and not windows.whole:
+        raise NotImplementedError("a window so large is read in a loop")
+    size = math.prod(windows.around(x, windows.padded))
     if not windows.apart and kernel_dispatch.is_for(size, x.dtype, windows):
         raise NotImplementedError("a kernel takes windows that overlap in one pass")
 
 
-def _max_pool_lowered(x: Any, windows: Windows) -> tuple[Any, Any]:
-    _check_lowered(x, windows)
-    kind = _offset_dtype(windows)
-    x = _filled(x, windows)
-    best = x[windows.cells[0]]
+def _max_pool(x: Array, windows: Windows) -> tuple[Array, Array]:
+    """The largest element of each window, and its offset within the window, counted row by row: of equals the first, and
+    nan is larger than all."""
+    _check_unrolled(x, windows)
+    kind = np.min_scalar_type(math.prod(windows.kernel) - 1)
+    if windows.whole:
+        flat = np.reshape(x, windows.around(x, (math.prod(windows.size),)))
+        shape = windows.around(x, windows.out)
+        where = np.reshape(np.argmax(flat, -1), shape)
+        return np.reshape(np.max(flat, -1), shape), where.astype(kind)
+    x = bordered(x, windows, _lowest(x.dtype))
+    found = kernel_dispatch.max_pool(x, windows)
+    if found is not None:
+        return found
+    first, *others = windows.cells
+    best = x[first] if others else np.copy(x[first])
     where = np.zeros_like(best, kind)
-    for i, cell in enumerate(windows.cells[1:], 1):
+    for i, cell in enumerate(others, 1):
         candidate = x[cell]
-        where = np.where(candidate > best, kind.type(i), where)
+        # Only a larger one takes over, so that the first of equals stays; of a nan nothing is larger.
+        larger = (best == best) & ~(candidate <= best)
+        where = np.where(larger, kind.type(i), where)
         best = np.maximum(best, candidate)
     return best, where
 
 
-def _max_pool_grad_lowered(y: Any, where: Any, windows: Windows) -> Any:
-    _check_lowered(y, windows)
-    found = np.zeros_like(y, shape=(*y.shape[: len(y.shape) - windows.axes], *windows.padded))
-    for i, cell in enumerate(windows.cells):
-        put(found, windows, cell, np.where(where == i, y, 0))
+def _offsets(windows: Windows) -> Array:
+    """The offset of each element of the one window."""
+    return np.arange(math.prod(windows.size)).reshape(windows.size)
+
+
+def _max_pool_grad(y: Array, where: Array, windows: Windows) -> Array:
+    """Each element of y added at its offset within its window, zeros elsewhere."""
+    _check_unrolled(y, windows)
+    if windows.whole:
+        return np.where(_offsets(windows) == where, y, 0)
+    found = kernel_dispatch.max_pool_grad(y, where, windows)
+    if found is None:
+        found = np.zeros_like(y, shape=windows.around(y, windows.padded))
+        for i, cell in enumerate(windows.cells):
+            put(found, windows, cell, np.where(where == i, y, 0))
     return unbordered(found, windows)
 
 
-def _max_pool_pick_lowered(x: Any, where: Any, windows: Windows) -> Any:
-    _check_lowered(x, windows)
+def _max_pool_pick(x: Array, where: Array, windows: Windows) -> Array:
+    """The element at an offset within each window."""
+    _check_unrolled(x, windows)
+    if windows.whole:
+        chosen = np.where(_offsets(windows) == where, x, 0)
+        return np.sum(chosen, axis=tuple(range(-windows.axes, 0)), dtype=x.dtype, keepdims=True)
     x = bordered(x, windows, 0)
     found = np.zeros_like(x, shape=where.shape)
     for i, cell in enumerate(windows.cells):
         found = np.where(where == i, x[cell], found)
     return found
+
+
+def _plane_indices(where: Array, windows: Windows) -> Array:
+    """What PyTorch calls the indices of a pooling: positions in the plane of the last axes, counted row by row."""
+    found: Any = 0
+    weight = math.prod(windows.kernel)
+    for axis, (k, s, d, m, p, n) in enumerate(
+        zip(windows.kernel, windows.stride, windows.dilation, windows.out, windows.padding, windows.size, strict=True)
+    ):
+        weight //= k
+        starts = (np.arange(m) * s - p).reshape(-1, *[1] * (windows.axes - 1 - axis))
+        inside = where // weight % k * np.intp(d) + starts
+        # All of a window may be -inf. Then its border was chosen first, and the first element inside stands for it.
+        found = found * n + np.where(inside < 0, np.minimum(inside % d, n - 1), inside)
+    return found  # type: ignore[no-any-return]
 
 
 # -- the ops -----------------------------------------------------------------------------------------------------
@@ -226,23 +130,21 @@ def _max_pool_op(axes: int) -> Op:
     """The op over so many axes."""
 
     def forward(
-        x: Any,
+        x: Array,
         kernel_size: Size,
         stride: Size | None = None,
         padding: Size = 0,
         dilation: Size = 1,
         ceil_mode: bool = False,
-    ) -> Any:
+    ) -> tuple[Array, Array]:
         return _max_pool(x, windows_of(x.shape, axes, kernel_size, stride, padding, dilation, ceil_mode))
 
-    def lowered(x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any) -> Any:
-        return _max_pool_lowered(x, windows_of(x.shape, axes, kernel_size, stride, padding, dilation, ceil_mode))
-
     def more(
-        x: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any, *, return_indices: bool
-    ) -> Any:
+        x: Array, kernel_size: Size, stride: Size | None, padding: Size, dilation: Size, ceil_mode: bool, *,
+        return_indices: bool,
+    ) -> Array | tuple[Array, Array]:  # fmt: skip
         pool = max_pool_with_indices if return_indices else made
-        return pool(x, spread(kernel_size, axes), stride, padding, dilation, ceil_mode)
+        return pool(x, spread(kernel_size, axes), stride, padding, dilation, ceil_mode)  # type: ignore[no-any-return]
 
     size, example, result = (
         ("2", "[1.0, 3.0, 2.0, 9.0]", "[3., 9.]"),
@@ -252,7 +154,6 @@ def _max_pool_op(axes: int) -> Op:
     made: Op = op(
         forward,
         name=f"max_pool{axes}d",
-        lower=lowered,
         memory="alike",
         more=more,
         label=lambda kernel_size, **_: f"max pool {times(kernel_size, axes)}",
@@ -292,12 +193,12 @@ def _max_pool_op(axes: int) -> Op:
     return made
 
 
-def _distinct(r: np.random.Generator, *shape: int) -> Any:
+def _distinct(r: np.random.Generator, *shape: int) -> Array:
     """Values far enough apart that finite differences meet no tie."""
     return r.permutation(math.prod(shape)).reshape(shape) * 0.1
 
 
-def _max_samples(r: np.random.Generator, axes: int) -> list[Any]:
+def _max_samples(r: np.random.Generator, axes: int) -> list[Sample]:
     if axes == 1:
         return [
             sample(_distinct(r, 2, 6), 2),
@@ -353,7 +254,7 @@ max_pool_with_indices: Op = op(
 )
 
 
-def _with_indices(x: Any, windows: Windows) -> tuple[Any, Any, Any]:
+def _with_indices(x: Array, windows: Windows) -> tuple[Array, Array, Array]:
     best, where = _max_pool(x, windows)
     return best, _plane_indices(where, windows), where
 
@@ -365,9 +266,6 @@ max_pool_grad: Op = op(
     name="max_pool_grad",
     label="max pool gradient",
     memory="alike",
-    lower=lambda y, where, shape, kernel_size, stride, padding, dilation, ceil_mode: _max_pool_grad_lowered(
-        y, where, windows_of(shape, len(kernel_size), kernel_size, stride, padding, dilation, ceil_mode)
-    ),
     nondiff=("where",),
     y=lambda g, where, kernel_size, stride, padding, dilation, ceil_mode: max_pool_pick(
         g, where, kernel_size, stride, padding, dilation, ceil_mode
@@ -401,9 +299,6 @@ max_pool_pick: Op = op(
     name="max_pool_pick",
     label="max pool pick",
     memory="alike",
-    lower=lambda x, where, kernel_size, stride, padding, dilation, ceil_mode: _max_pool_pick_lowered(
-        x, where, windows_of(x.shape, len(kernel_size), kernel_size, stride, padding, dilation, ceil_mode)
-    ),
     nondiff=("where",),
     x=lambda g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode: max_pool_grad(
         g, where, x_shape, kernel_size, stride, padding, dilation, ceil_mode

@@ -17,7 +17,6 @@ from tapenet.ops.layers.pooling.windows import (
     NAMES,
     Windows,
     bordered,
-    like,
     named,
     put,
     spread,
@@ -26,15 +25,13 @@ from tapenet.ops.layers.pooling.windows import (
     windows_of,
 )
 from tapenet.ops.op import Op, op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.basic import floats
-
-#: From this size on sums are products with ones.
-_LARGE = 1 << 12
+from tapenet.typing import Array
 
 
 @functools.lru_cache(maxsize=1024)
-def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: Any) -> Any:
+def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: np.dtype[Any]) -> Any:
     """What to multiply the sum of each window by: 1 / the number of elements it counts, one number if all are equal."""
     if divisor_override is not None:
         return dtype.type(1 / divisor_override)
@@ -49,7 +46,7 @@ def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | N
     return (1 / counts).astype(dtype)
 
 
-def _checked(shape: Ints, axes: int, divisor: Any, *options: Any) -> Windows:
+def _checked(shape: Ints, axes: int, divisor: int | None, *options: Any) -> Windows:
     """The windows; options are kernel_size, stride, padding and ceil_mode."""
     if divisor is not None and (not isinstance(divisor, (int, np.integer)) or divisor == 0):
         raise ValueError(f"divisor_override={divisor!r}: give an integer that is not 0, or None for the window's size")
@@ -57,69 +54,31 @@ def _checked(shape: Ints, axes: int, divisor: Any, *options: Any) -> Windows:
     return windows_of(shape, axes, kernel_size, stride, padding, 1, ceil_mode)
 
 
-# -- on raw arrays -----------------------------------------------------------------------------------------------
+# -- in NumPy ----------------------------------------------------------------------------------------------------
 
 
-def _avg_pool(x: Any, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None) -> Any:
+def _avg_pool(x: Array, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None) -> Array:
     """The sum of each window, times its share."""
     x = floats(x)
     shares = _shares(windows, bool(count_include_pad), divisor_override, x.dtype)
     if windows.whole:
-        return _sum_of_all(x, windows.axes) * shares
-    total = bordered(x, windows, 0)
-    for first, *others in windows.parts:
-        values = total
-        total = values[first]
-        for i, part in enumerate(others):
-            total = np.add(total, values[part], out=total if i else None)
-    return total * shares
-
-
-def _sum_of_all(x: Any, axes: int) -> Any:
-    """The sum over the last axes, kept with length one: a product with ones, which BLAS does at the speed of memory."""
-    if type(x) is np.ndarray and x.dtype.char in "fd" and x.size >= _LARGE:
-        lead = x.shape[: x.ndim - axes]
-        kept = (*lead, *(1,) * axes)
-        ones = np.ones(math.prod(x.shape[x.ndim - axes :]), x.dtype)
-        if x.flags.c_contiguous:
-            return (x.reshape(-1, len(ones)) @ ones).reshape(kept)
-        last = np.moveaxis(x, 0, -1)
-        if lead and last.flags.c_contiguous:
-            found = ones @ last.reshape(-1, len(ones), lead[0])
-            return np.moveaxis(found.reshape(*kept[1:], lead[0]), -1, 0)
-    return np.sum(x, axis=tuple(range(-axes, 0)), keepdims=True)
+        total = np.sum(x, axis=tuple(range(-windows.axes, 0)), keepdims=True)
+    else:
+        total = bordered(x, windows, 0)
+        for parts in windows.parts:
+            total = functools.reduce(np.add, [total[part] for part in parts])
+    return total * shares  # type: ignore[no-any-return]
 
 
 def _avg_pool_grad(
-    y: Any, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None
-) -> Any:
+    y: Array, windows: Windows, count_include_pad: bool = True, divisor_override: int | None = None
+) -> Array:
     """Each element of y, times the share of its window, added to all elements of the window."""
     y = floats(y)
     found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
     if windows.whole:
-        spread_out = like(y, windows.size)
-        spread_out[...] = found
-        return spread_out
+        return found + np.zeros_like(found, shape=windows.around(y, windows.size))  # type: ignore[no-any-return]
     lengths = list(found.shape)
-    for axis, parts in enumerate(windows.parts[::-1], found.ndim - windows.axes):
-        lengths[axis] = windows.padded[axis - found.ndim]
-        spread_out = like(found, tuple(lengths[found.ndim - windows.axes :]), 0)
-        for part in parts:
-            if windows.apart:
-                spread_out[part] = found
-            else:
-                spread_out[part] += found
-        found = spread_out
-    return unbordered(found, windows)
-
-
-def _avg_pool_grad_lowered(y: Any, windows: Windows, count_include_pad: bool, divisor_override: int | None) -> Any:
-    """The same for a compiler."""
-    y = floats(y)
-    found = y * _shares(windows, bool(count_include_pad), divisor_override, y.dtype)
-    lengths = list(found.shape)
-    if windows.whole:
-        return np.broadcast_to(found, (*lengths[: len(lengths) - windows.axes], *windows.size))
     for axis, parts in enumerate(windows.parts[::-1], len(lengths) - windows.axes):
         lengths[axis] = windows.padded[axis - len(lengths)]
         spread_out = np.zeros_like(found, shape=tuple(lengths))
@@ -136,14 +95,14 @@ def _avg_pool_op(axes: int) -> Op:
     """The op over so many axes."""
 
     def forward(
-        x: Any,
+        x: Array,
         kernel_size: Size,
         stride: Size | None = None,
         padding: Size = 0,
         ceil_mode: bool = False,
         count_include_pad: bool = True,
         divisor_override: int | None = None,
-    ) -> Any:
+    ) -> Array:
         windows = _checked(x.shape, axes, divisor_override, kernel_size, stride, padding, ceil_mode)
         return _avg_pool(x, windows, count_include_pad, divisor_override)
 
@@ -190,7 +149,7 @@ def _avg_pool_op(axes: int) -> Op:
     return made
 
 
-def _avg_samples(r: np.random.Generator, axes: int) -> list[Any]:
+def _avg_samples(r: np.random.Generator, axes: int) -> list[Sample]:
     if axes == 1:
         return [
             sample(r.normal(size=(2, 6)), 2),
@@ -208,31 +167,24 @@ def _avg_samples(r: np.random.Generator, axes: int) -> list[Any]:
     ]
 
 
-def _avg_pool_grad_forward(lowered: bool) -> Any:
-    """The forward of the gradient, as it runs or as a compiler reads it."""
-    compute = _avg_pool_grad_lowered if lowered else _avg_pool_grad
-
-    def forward(
-        y: Any,
-        shape: Ints,
-        kernel_size: Ints,
-        stride: Size | None = None,
-        padding: Size = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> Any:
-        windows = _checked(shape, len(kernel_size), divisor_override, kernel_size, stride, padding, ceil_mode)
-        return compute(y, windows, count_include_pad, divisor_override)
-
-    return forward
+def _avg_pool_grad_forward(
+    y: Array,
+    shape: Ints,
+    kernel_size: Ints,
+    stride: Size | None = None,
+    padding: Size = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Array:
+    windows = _checked(shape, len(kernel_size), divisor_override, kernel_size, stride, padding, ceil_mode)
+    return _avg_pool_grad(y, windows, count_include_pad, divisor_override)
 
 
 avg_pool_grad: Op = op(
-    _avg_pool_grad_forward(False),
+    _avg_pool_grad_forward,
     name="avg_pool_grad",
     label="mean pool gradient",
-    lower=_avg_pool_grad_forward(True),
     y=lambda g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: AVG[len(kernel_size)](
         g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
     ),
@@ -271,21 +223,21 @@ def _lp_pool_of(axes: int) -> Derived:
     """The function over so many axes."""
 
     def lp_pool(
-        x: Any, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
-    ) -> Any:
+        x: Array, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
+    ) -> Array:
         if not norm_type > 0:
             raise ValueError(f"lp_pool{axes}d: norm_type={norm_type}: give a positive number")
         x = array_like(x)
         if math.isinf(norm_type):
-            return MAX[axes](np.abs(x), kernel_size, stride, ceil_mode=ceil_mode)
+            return MAX[axes](np.abs(x), kernel_size, stride, ceil_mode=ceil_mode)  # type: ignore[no-any-return]
         size = math.prod(spread(kernel_size, axes))
         total = AVG[axes](x**norm_type, kernel_size, stride, ceil_mode=ceil_mode) * size
         if norm_type == 1:
-            return total
+            return total  # type: ignore[no-any-return]
         none = total == 0  # where the root has no derivative
         return np.where(none, 0.0, np.where(none, 1.0, total) ** (1 / norm_type))
 
-    def samples(r: np.random.Generator) -> list[Any]:
+    def samples(r: np.random.Generator) -> list[Sample]:
         shape, kernel = (2,) * (axes - 1) + (4,), (1,) * (axes - 1) + (2,)
         cubed = [sample(r.uniform(0.5, 2, shape), 3.0, (2, 2), 1, ceil_mode=True)] if axes == 2 else []
         return [sample(r.normal(size=shape), 2, kernel), *cubed]

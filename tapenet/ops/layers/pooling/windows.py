@@ -12,6 +12,7 @@ import numpy as np
 from tapenet.ops.derived import Derived, derived
 from tapenet.ops.layers.convolution import Ints, Record, Size, spread_size
 from tapenet.ops.registry import Samples
+from tapenet.typing import Array, Number, Shape
 
 
 class Windows(Record):
@@ -31,6 +32,10 @@ class Windows(Record):
     whole: bool  # there is one window, which is all of x
     along: list[list[slice]]  # by axis: for each offset within a window, where it lies in all windows
     parts: list[list[Any]]  # the same as indices into x, from the last axis to the first
+
+    def around(self, x: Array, lengths: Shape) -> Shape:
+        """The shape of x with other lengths of the axes that windows cover."""
+        return (*x.shape[: len(x.shape) - self.axes], *lengths)
 
     @functools.cached_property
     def cells(self) -> list[Any]:
@@ -102,44 +107,32 @@ def windows_of(x_shape: Ints, axes: int, *options: Any) -> Windows:
     return _windows_of(x_shape[len(x_shape) - axes :], *[tuple(v) if isinstance(v, list) else v for v in options])
 
 
-# -- memory ------------------------------------------------------------------------------------------------------
+# -- borders -----------------------------------------------------------------------------------------------------
 
 
-def like(x: Any, size: Ints, fill: Any = None, dtype: Any = None) -> Any:
-    """An array in the memory order of x with other lengths of the last axes."""
-    made = np.empty_like(x, dtype, shape=(*x.shape[: x.ndim - len(size)], *size))
-    if fill is not None:
-        made.fill(fill)
-    return made
-
-
-def bordered(x: Any, windows: Windows, fill: Any) -> Any:
+def bordered(x: Array, windows: Windows, fill: Number) -> Array:
     """x with what windows need around it."""
     if windows.padded == windows.size:
         return x
-    if type(x) is not np.ndarray:  # read by a compiler
-        borders = [(0, 0)] * (len(x.shape) - windows.axes)
-        borders += [(p, m - n - p) for p, m, n in zip(windows.padding, windows.padded, windows.size, strict=True)]
-        return np.pad(x, borders, constant_values=fill)
-    padded = like(x, windows.padded, fill)
+    padded = np.full_like(x, fill, shape=windows.around(x, windows.padded))
     padded[windows.inside] = x
     return padded
 
 
-def unbordered(found: Any, windows: Windows) -> Any:
+def unbordered(found: Array, windows: Windows) -> Array:
     """What lies within the borders."""
     return found[windows.inside] if windows.padded != windows.size else found
 
 
-def put(found: Any, windows: Windows, index: Any, values: Any) -> None:
-    """Set or add values at one offset within all windows, in a compiled forward."""
+def put(found: Array, windows: Windows, index: Any, values: Array) -> None:
+    """Add values at one offset within all windows; set them where no two windows overlap."""
     if windows.apart:
         found[index] = values
     else:
-        np.add.at(found, index, values)
+        found[index] += values
 
 
-# -- words -------------------------------------------------------------------------------------------------------
+# -- one function for each number of axes -------------------------------------------------------------------------
 
 #: The last axes, and what they are.
 LAST = {1: "axis", 2: "two axes", 3: "three axes"}
