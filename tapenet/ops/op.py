@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -74,6 +74,7 @@ class Op:
     broadcasts: bool = None  # type: ignore[assignment]
     check: Callable[..., None] | None = None
     lower: Callable[..., Any] | str | None = None
+    opaque: str | None = None
     numpy: tuple[Any, ...] = ()
     more: Callable[..., Any] | None = None
     result: Callable[..., Any] | None = None
@@ -268,9 +269,10 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         random: it draws random numbers.
         effect: it does something beside returning its result (writes an array, asks the host).
         lower: what a compiler reads in place of the forward, if the forward branches on values or works in place
-            on views: the same function of the same arguments, in plain NumPy; or the name of a primitive; or
-            `called(why)`. The first compilation holds it against the forward. That of an op that draws random numbers
-            takes `draw` too: draw(sample, rng, shape, dtype) is the array sample(rng).
+            on views: the same function of the same arguments, in plain NumPy; or the name of a primitive. The first
+            compilation holds it against the forward. That of an op that draws random numbers takes `draw` too:
+            draw(sample, rng, shape, dtype) is the array sample(rng).
+        opaque: why a compiler does not read the forward but calls the op as it is.
         hint: a function of the arguments that says how to repair a failed call; its text, if any, ends the error.
         more: a function of the same arguments and of further options by keyword, in terms of ops: it answers the calls
             that have such options, so that rare ones (`where=` of a sum) cost the usual call nothing. An op that stands for
@@ -372,12 +374,3 @@ def install_recorder(record: Callable[[Op], None]) -> None:
     """Say how an op becomes callable: `record(op)` runs at its first call and gives it its `__call__`."""
     global _record
     _record = record
-
-
-def called(why: str) -> Callable[..., NoReturn]:
-    """A `lower=` for an op that no compiler can read, and why: programs call the op as it is."""
-
-    def refuse(*args: Any, **kwargs: Any) -> NoReturn:
-        raise NotImplementedError(why)
-
-    return refuse

@@ -26,6 +26,8 @@ def read(op: Op, builder: Builder, args: Mapping[str, Any], more: Mapping[str, A
     Raises:
         CannotLower, or whatever else the forward raises on symbols.
     """
+    if op.opaque is not None:
+        raise CannotLower(op.opaque)
     given = {name: symbols(builder, value) for name, value in args.items()}
     if isinstance(op.lower, str):
         return [elementwise(builder, op.lower, *(given[n] for n in op.inputs)).value]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.layers.embedding import by_frequency, padding_row, rows_of
-from tapenet.ops.op import Scatter, called, op
+from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
 
@@ -152,7 +152,7 @@ embedding_bag = op(
     _embedding_bag,
     name="embedding_bag",
     label=lambda weight_shape, mode: f"embedding bag {mode} {weight_shape[1]}",
-    lower=called("bags lie where their offsets say"),
+    opaque="bags lie where their offsets say",
     nondiff=("indices", "offsets"),
     residuals=("bags", "kept", "counts", "winners"),
     weight=_by_weight,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet import kernels
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 Array = NDArray[Any]
@@ -118,7 +118,7 @@ def _scale_rule(g: Any, x: Any, weight: Any, scale: Any) -> Any:
     return np.sum(g * quantized_linear(x, weight, np.ones_like(scale)), axis=tuple(range(g.ndim - 1)))
 
 
-_CALLED = called("its weights become floats block by block, on the host")
+_OPAQUE = "its weights become floats block by block, on the host"
 
 
 def _samples(r: np.random.Generator, size: int) -> list[Any]:
@@ -131,7 +131,7 @@ quantized_linear_input_grad = op(
     _input_grad,
     name="quantized_linear_input_grad",
     label="8-bit linear gradient",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     nondiff=("weight",),
     multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * weight_shape[1],
     y=lambda g, weight, scale: quantized_linear(g, weight, scale),
@@ -158,7 +158,7 @@ quantized_linear_input_grad = op(
 quantized_linear: Op = op(
     _quantized_linear,
     name="quantized_linear",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     label=lambda weight_shape: f"linear {weight_shape[0]} int8",
     nondiff=("weight",),
     multiply_adds=lambda x_shape, weight_shape: math.prod(x_shape) * weight_shape[0],

@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, is_tensor, made
 from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import unbroadcast
 from tapenet.ops.shapes.making import check_device
@@ -45,7 +45,7 @@ stepped: Op = op(
     name="stepped",
     label="arange",
     nondiff=("stop",),
-    lower=called("how many elements it has depends on values"),
+    opaque="how many elements it has depends on values",
     start=lambda g: np.sum(g),
     step=lambda g: np.sum(g * np.arange(g.shape[0]).astype(g.dtype)),
     formula="start + i · step, for each i from 0 on with which it is before stop",

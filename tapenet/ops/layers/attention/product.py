@@ -16,7 +16,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.activations import softmax
 from tapenet.ops.layers.attention import kernel_dispatch, tiled, whole
-from tapenet.ops.op import called, op
+from tapenet.ops.op import op
 from tapenet.ops.random import integers
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import astype, unbroadcast
@@ -187,7 +187,7 @@ def _reference(
     return np.matmul(weights, value)
 
 
-_CALLED = called("scores are made in tiles that fit the cache, which no primitive does")
+_OPAQUE = "scores are made in tiles that fit the cache, which no primitive does"
 
 
 def _multiply_adds(query_shape: Any, key_shape: Any, out_shape: Any) -> int:
@@ -204,7 +204,7 @@ def _normal(r: np.random.Generator, *shapes: Any) -> list[Any]:
 attention = op(
     _attention,
     name="attention",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     nondiff=("seed",),
     residuals=("weights", "kept", "logsumexp"),
     reference=_reference,
@@ -248,7 +248,7 @@ attention = op(
 attention_grad = op(
     _attention_grad,
     name="attention_grad",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     memory="alike",
     nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
     outputs=None,
@@ -290,7 +290,7 @@ def _attention_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
 attention_kept = op(
     _attention_kept,
     name="attention_kept",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     nondiff=("seed",),
     label="kept weights",
     formula="u ≥ dropout_p, u uniform from seed",

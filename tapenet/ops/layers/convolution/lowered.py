@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from tapenet.ops.layers.convolution.geometry import Ints, Plan, plan, taps_of
 from tapenet.ops.layers.convolution.spatial import check_bias, mirrored
 
+#: Why a compiler calls the others as they are.
+OPAQUE = "columns are made in blocks that fit the cache, which no primitive does"
 #: Products for each element of a result, and in all, up to which this is quicker than a call.
 TAPS, WORK = 32, 60_000
 
@@ -22,12 +24,7 @@ TAPS, WORK = 32, 60_000
 def _check(p: Plan) -> None:
     """Raise if a convolution is too large."""
     if p.width > TAPS or math.prod(p.out) * p.batch * p.outs * p.width > WORK:
-        called()
-
-
-def called(*args: Any, **kwargs: Any) -> NoReturn:
-    """Says why a compiler calls an op as it is."""
-    raise NotImplementedError("columns are made in blocks that fit the cache, which no primitive does")
+        raise NotImplementedError(OPAQUE)
 
 
 def bordered(x: Any, p: Plan) -> Any:
@@ -70,7 +67,7 @@ def input_grad(y: Any, weight: Any, shape: Ints, stride: Any, padding: Any, dila
     p = plan(tuple(shape), weight.shape, stride, padding, dilation, groups, len(weight.shape) - 2)
     found = mirrored(y, weight, p)
     if found is None:
-        called()
+        raise NotImplementedError(OPAQUE)
     turned, q = found
     _check(q)
     return _conv(y, turned, None, q)

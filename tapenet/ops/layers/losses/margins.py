@@ -20,7 +20,7 @@ from tapenet.ops.layers.losses.reduction import (
     reduce_loss,
     reduced,
 )
-from tapenet.ops.op import called, op
+from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
 
@@ -333,7 +333,7 @@ multilabel_margin_loss = op(
     _multilabel_margin_loss,
     name="multilabel_margin_loss",
     label="multilabel margin loss",
-    lower=called("how many labels count depends on the targets"),
+    opaque="how many labels count depends on the targets",
     nondiff=("target",),
     residuals=("labels", "valid", "others"),
     input=_multilabel_margin_input,

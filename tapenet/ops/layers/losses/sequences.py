@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import as_strided
 from tapenet.ops.derived import array_like
 from tapenet.ops.indexing.basic import getitem, scatter_add
 from tapenet.ops.layers.losses.reduction import check_reduction
-from tapenet.ops.op import called, op
+from tapenet.ops.op import op
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
 
@@ -327,7 +327,7 @@ ctc_loss = op(
     _ctc_loss,
     name="ctc_loss",
     label="ctc loss",
-    lower=called("a loop over time steps"),
+    opaque="a loop over time steps",
     nondiff=("targets", "input_lengths", "target_lengths"),
     residuals=("positions", "inputs", "lengths", "emitted", "alpha", "likelihood"),
     reference=_ctc_reference,

@@ -16,7 +16,7 @@ from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread, windows_of
 from tapenet.ops.layers.resampling.axis import resample, taken_in_order
 from tapenet.ops.layers.resampling.taps import area_bounds, areas
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 
@@ -116,7 +116,7 @@ def _part_indices(x: Any, outs: Ints) -> Any:
 adaptive_max_indices: Op = op(
     lambda x, output_size: _part_indices(x, tuple(output_size)),
     name="adaptive_max_indices",
-    lower=called("parts of several lengths are read by index"),
+    opaque="parts of several lengths are read by index",
     memory="alike",
     nondiff=("x",),
     label=lambda output_size: f"adaptive max pool {'×'.join(map(str, output_size))}, indices",

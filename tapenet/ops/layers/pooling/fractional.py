@@ -15,7 +15,7 @@ from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.layers.convolution import Ints, spread_size
 from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.random import uniform
 from tapenet.ops.registry import sample
 
@@ -56,7 +56,7 @@ def _window_indices(x: Any, random_samples: Any, kernel_size: Ints, output_size:
 fractional_max_indices: Op = op(
     lambda x, random_samples, kernel_size, output_size: _window_indices(x, random_samples, kernel_size, output_size),
     name="fractional_max_indices",
-    lower=called("windows of each plane lie elsewhere"),
+    opaque="windows of each plane lie elsewhere",
     nondiff=("x", "random_samples"),
     label=lambda kernel_size: f"fractional max pool {'×'.join(map(str, kernel_size))}, indices",
     formula="the place of the largest element of each window",

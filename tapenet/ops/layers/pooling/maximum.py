@@ -25,7 +25,7 @@ from tapenet.ops.layers.pooling.windows import (
     unbordered,
     windows_of,
 )
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array, Number
 
@@ -223,7 +223,7 @@ max_pool_with_indices: Op = op(
     name="max_pool_with_indices",
     outputs=2,
     nondiff_outputs=(1,),
-    lower=called("places are counted in integers of several kinds"),
+    opaque="places are counted in integers of several kinds",
     memory="alike",
     label=lambda kernel_size, **_: f"max pool {times(kernel_size, len(kernel_size))}",
     residuals=("where",),

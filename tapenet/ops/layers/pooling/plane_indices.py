@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.selecting import take
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import reshape
 
@@ -27,7 +27,7 @@ def _plane_places(indices: Any, length: int) -> Any:
 plane_places: Op = op(
     _plane_places,
     name="plane_places",
-    lower=called("indices are looked at"),
+    opaque="indices are looked at",
     nondiff=("indices",),
     label="places in planes",
     formula="indices + length · the number of their plane",

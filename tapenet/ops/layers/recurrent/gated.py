@@ -19,8 +19,8 @@ from tapenet.ops.layers.recurrent.products import (
 )
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
-    CALLED,
     MEMORY,
+    OPAQUE,
     Array,
     Turns,
     active,
@@ -239,7 +239,7 @@ gru_grad = op(
     name="gru_grad",
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "gates", "states", "recurrent", "lengths"),
-    lower=CALLED,
+    opaque=OPAQUE,
     memory=MEMORY,
     label="GRU gradients",
     formula="the gradients of gru by the inputs named",
@@ -276,7 +276,7 @@ gru = op(
     residuals=("gates", "states", "recurrent"),
     reference=_gru_reference,
     joint=_gru_joint,
-    lower=CALLED,
+    opaque=OPAQUE,
     label=lambda x_shape, h0_shape, reverse: f"GRU {x_shape[-1]} → {h0_shape[-1]}" + (" backwards" if reverse else ""),
     multiply_adds=multiply_adds,
     formula="hₜ = (1 − z) · n + z · hₜ₋₁, r, z = σ(a + b), n = tanh(a + r · b)",

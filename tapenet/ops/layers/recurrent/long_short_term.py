@@ -25,8 +25,8 @@ from tapenet.ops.layers.recurrent.products import (
 )
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
-    CALLED,
     MEMORY,
+    OPAQUE,
     Array,
     Turns,
     active,
@@ -277,7 +277,7 @@ lstm_grad = op(
     name="lstm_grad",
     outputs=None,
     nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "tanh_cells", "lengths"),
-    lower=CALLED,
+    opaque=OPAQUE,
     memory=MEMORY,
     label="LSTM gradients",
     formula="the gradients of lstm by the inputs named",
@@ -313,7 +313,7 @@ lstm = op(
     residuals=("gates", "states", "cells", "tanh_cells"),
     reference=_lstm_reference,
     joint=_lstm_joint,
-    lower=CALLED,
+    opaque=OPAQUE,
     label=lambda x_shape, c0_shape, reverse: f"LSTM {x_shape[-1]} → {c0_shape[-1]}" + (" backwards" if reverse else ""),
     multiply_adds=lambda x_shape, c0_shape, w_ih_shape, w_hh_shape, w_hr_shape: (
         multiply_adds(x_shape, w_ih_shape, w_hh_shape) + (math.prod((*x_shape[:2], *w_hr_shape)) if w_hr_shape else 0)

@@ -16,7 +16,6 @@ import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.derived import array_like
-from tapenet.ops.op import called
 from tapenet.ops.registry import Sample, sample
 
 Array = np.ndarray[Any, Any]
@@ -238,7 +237,7 @@ def first(turns: Turns, g: Array) -> Array:
 
 
 #: What a compiler reads of a layer.
-CALLED = called("its turns are run by the host")
+OPAQUE = "its turns are run by the host"
 
 
 def multiply_adds(x_shape: Any, w_ih_shape: Any, w_hh_shape: Any) -> int:

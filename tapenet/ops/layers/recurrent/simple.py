@@ -19,8 +19,8 @@ from tapenet.ops.layers.recurrent.products import (
 )
 from tapenet.ops.layers.recurrent.sequence import (
     ARGUMENTS,
-    CALLED,
     MEMORY,
+    OPAQUE,
     Array,
     Turns,
     active,
@@ -189,7 +189,7 @@ rnn_grad = op(
     name="rnn_grad",
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "states", "lengths"),
-    lower=CALLED,
+    opaque=OPAQUE,
     memory=MEMORY,
     label="RNN gradients",
     formula="the gradients of rnn by the inputs named",
@@ -222,7 +222,7 @@ rnn = op(
     residuals=("states",),
     reference=_rnn_reference,
     joint=_rnn_joint,
-    lower=CALLED,
+    opaque=OPAQUE,
     label=_label,
     multiply_adds=multiply_adds,
     formula="hₜ = tanh(aₜ), aₜ = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh",

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.layers.resampling.taps import Taps, linear
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 #: A product with a block is quicker than reading tap by tap, unless it is this much wider than there are taps.
@@ -78,7 +78,7 @@ resample: Op = op(
     _resample,
     name="resample",
     label=lambda taps: f"resample {taps.length} → {taps.out}",
-    lower=called("the blocks of its matrix are products, one by one"),
+    opaque="the blocks of its matrix are products, one by one",
     memory="alike",
     multiply_adds=lambda taps, out_shape: len(taps.index) * math.prod(out_shape),
     x=lambda g, taps, axis: resample(g, taps.transposed, axis),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
 # -- on raw arrays -----------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ def _check(x: Any, weights: Any, index: Any) -> None:
         )
 
 
-_CALLED = called("rows of channels are read one tap at a time")
+_OPAQUE = "rows of channels are read one tap at a time"
 
 
 # -- the ops -----------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ point_sample: Op = op(
     _point_sample,
     name="point_sample",
     label="sample",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     nondiff=("index",),
     multiply_adds=lambda index_shape, x_shape: math.prod(index_shape) * x_shape[1],
     x=lambda g, weights, index, x_shape: point_scatter(g, weights, index, x_shape[2]),
@@ -109,7 +109,7 @@ point_scatter: Op = op(
     _point_scatter,
     name="point_scatter",
     label="sample gradient",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     nondiff=("index",),
     multiply_adds=lambda index_shape, y_shape: math.prod(index_shape) * y_shape[1],
     y=lambda g, weights, index: point_sample(g, weights, index),
@@ -138,7 +138,7 @@ point_weights: Op = op(
     _point_weights,
     name="point_weights",
     label="sample weight gradient",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     nondiff=("index",),
     multiply_adds=lambda index_shape, x_shape: math.prod(index_shape) * x_shape[1],
     x=lambda g, y, index, x_shape: point_scatter(y, g, index, x_shape[2]),

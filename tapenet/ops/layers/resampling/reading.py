@@ -13,7 +13,7 @@ from tapenet.ops.elementwise.basic import multiply
 from tapenet.ops.layers.resampling import kernel_dispatch
 from tapenet.ops.layers.resampling.points import point_sample, point_scatter, point_weights
 from tapenet.ops.layers.resampling.taps import cubic_weights
-from tapenet.ops.op import Op, called, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.basic import reshape
 
@@ -171,7 +171,7 @@ def _grid_read_joint(
     return {"x": dx, "grid": dgrid if moves else np.zeros_like(grid)}
 
 
-_CALLED = called("places are read by index")
+_OPAQUE = "places are read by index"
 
 
 _ARGUMENTS = """x: (batch, channels, height, width), or with a depth.
@@ -200,7 +200,7 @@ grid_read: Op = op(
     _grid_read,
     name="grid_read",
     label=lambda mode: f"grid sample {mode}",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     reference=composed,
     joint=_grid_read_joint,
     formula="Σ weight · x over the elements around each place",
@@ -225,7 +225,7 @@ grid_read_gradients: Op = op(
     _gradients,
     name="grid_read_gradients",
     label="grid sample gradients",
-    lower=_CALLED,
+    opaque=_OPAQUE,
     nondiff=True,
     outputs=2,
     formula="weight · y added at the elements read; Σ y · ∂weight · x",
