@@ -8,11 +8,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tapenet import ops
-from tapenet.autodiff.functions import grad, gradients, hvp, value_and_grad, vjp
+from tapenet.autodiff.creation import tensor
 from tapenet.autodiff.gradients import GradientError
-from tapenet.autodiff.making import tensor
-from tapenet.autodiff.switches import debug, enable_grad, is_grad_enabled, no_grad
-from tapenet.autodiff.tape import CaptureError, Tape, tape
+from tapenet.autodiff.observe.anomaly import debug
+from tapenet.autodiff.observe.tape import CaptureError, Tape, tape
+from tapenet.autodiff.state import enable_grad, is_grad_enabled, no_grad
 from tapenet.autodiff.tensor import Tensor, backward
 from tapenet.drawing import draw
 from tapenet.ops import *
@@ -21,6 +21,7 @@ from tapenet.ops import __all__ as _ops
 from tapenet.ops import random
 from tapenet.ops.op import Op, Scatter, op
 from tapenet.ops.registry import sample
+from tapenet.transforms.gradients import grad, gradients, hvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
     from tapenet import autograd as autograd
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from tapenet import optim as optim
     from tapenet import testing as testing
     from tapenet import training as training
-    from tapenet.autodiff.control import cond, fori, scan
-    from tapenet.autodiff.precision import autocast
+    from tapenet.autodiff.control.flow import cond, fori, scan
+    from tapenet.autodiff.observe.autocast import autocast
     from tapenet.compat.torch_dtypes import (
         complex64,
         complex128,
@@ -217,14 +218,14 @@ _LATER = frozenset(
 _INSIDE = {
     "Network": "training.network",
     "CompileWarning": "compiler.compile",
-    "autocast": "autodiff.precision",
+    "autocast": "autodiff.observe.autocast",
     "compile": "compiler.compile",
-    "cond": "autodiff.control",
-    "fori": "autodiff.control",
+    "cond": "autodiff.control.flow",
+    "fori": "autodiff.control.flow",
     "load": "files.saving",
     "profile": "profiling.profile",
     "save": "files.saving",
-    "scan": "autodiff.control",
+    "scan": "autodiff.control.flow",
 }
 
 # What PyTorch has and NumPy has not. Types of numbers whose names are Python's too are not in `__all__`.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tapenet.autodiff.functions import gradients
-from tapenet.autodiff.switches import enable_grad, no_grad
+from tapenet.autodiff.state import enable_grad, no_grad
 from tapenet.autodiff.tensor import Tensor, backward
+from tapenet.transforms.gradients import gradients
 
 __all__ = ["backward", "enable_grad", "grad", "no_grad"]
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
 from tapenet.autodiff.gradients import Gradients
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compat.porting import PortingWarning as PortingWarning
 from tapenet.compat.porting import porting as porting
@@ -21,6 +20,7 @@ from tapenet.ops.derived import Derived, pure
 from tapenet.ops.op import Op, Scatter
 from tapenet.ops.registry import Sample
 from tapenet.program.symbols import CannotLower
+from tapenet.transforms.gradients import tree_leaves, tree_map, vjp
 
 Array = NDArray[Any]
 

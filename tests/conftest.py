@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import tapenet.ops
 from tapenet.native.processor import processors
-from tapenet.ops import sites
+from tapenet.ops import stack_frames as sites
 from tapenet.ops.registry import numpy_functions
 
 # Everywhere the same cases, on slow machines too. `python -m tests.fuzz` looks for others.

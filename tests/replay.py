@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet import Tensor
-from tapenet.autodiff import replay
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.tape import Traced
+from tapenet.autodiff.control import replay
+from tapenet.autodiff.node import Traced
+from tapenet.autodiff.observe.capture import Capture
 
 
 class Replay:

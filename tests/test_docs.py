@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 import tapenet
-import tapenet.autodiff.control_ops
+import tapenet.autodiff.control.loops
 import tapenet.ops
 from tapenet import nn, optim
 from tapenet.metrics.by_name import NAMES as NAMES_OF_METRICS
@@ -172,7 +172,7 @@ def test_examples_in_docstrings_run(name: str, tmp_path: Path, monkeypatch: pyte
 def own_ops() -> list[Op | Derived]:
     """The ops that come with the package."""
     tapenet.ops.everything()
-    homes = ("tapenet.ops.", tapenet.autodiff.control_ops.__name__)
+    homes = ("tapenet.ops.", tapenet.autodiff.control.loops.__name__)
     return [op for name, op in sorted(registry.items()) if name.startswith(homes)]
 
 

@@ -1,4 +1,6 @@
-"""What is recorded and differentiated: tensors, the tape, the backward driver, transformations of functions."""
+"""What is recorded and differentiated: tensors, tapes, the backward driver.
 
-# Importing the binder installs the recorder: from here on ops take tensors.
-from tapenet.autodiff import binder as binder
+From here on ops take tensors: importing `generate` tells them how.
+"""
+
+from tapenet.autodiff import generate as generate

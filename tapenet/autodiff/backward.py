@@ -7,8 +7,7 @@ run on tensors and are recorded themselves.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from heapq import heappop
 from operator import attrgetter
 from time import perf_counter
@@ -16,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.autodiff import mutation, trouble
-from tapenet.autodiff.gradients import GradientError, Gradients, Reads, rule_words, turned
-from tapenet.autodiff.rows import Rows
-from tapenet.autodiff.sites import user_site, warn_once
-from tapenet.autodiff.switches import switched
-from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Traced, local
-from tapenet.autodiff.timing import MARK
+from tapenet.autodiff.gradients import GradientError, Gradients, Reads, RowParts, conj_cotangent, rule_words
+from tapenet.autodiff.node import Leaf, Node, Output, Parents, Traced, hooked_nodes
+from tapenet.autodiff.observe import anomaly, mutation
+from tapenet.autodiff.observe.profile import MARK
+from tapenet.autodiff.state import local, switched
 from tapenet.ops.shapes.basic import alias
+from tapenet.ops.stack_frames import user_site, warn_once
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
 
@@ -32,30 +30,6 @@ if TYPE_CHECKING:
 
 ndarray = np.ndarray
 _by_number = attrgetter("number")
-#: The nodes with gradient hooks; a hook takes the gradient and may return another.
-hooked_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
-#: Whether there ever was one. Most programs have none, and asking the dictionary costs half a microsecond.
-hooks_exist = False
-
-
-def add_hook(node: Node, key: int, hook: Callable[[Any], Any]) -> None:
-    """Have `hook` called with the gradient of a node's output."""
-    global hooks_exist
-    hooks_exist = True
-    node.hooks = {**hooks_of(node), key: hook}
-    hooked_nodes.add(node)
-
-
-def hooks_of(node: Node) -> dict[int, Callable[[Any], Any]]:
-    """A node's gradient hooks, in order."""
-    return getattr(node, "hooks", {})
-
-
-def remove_hook(node: Node, key: int) -> None:
-    """Have a hook called no more. The last one takes the node's entry along: a pass is quick where there is none."""
-    node.hooks = {k: hook for k, hook in hooks_of(node).items() if k != key}
-    if not node.hooks:
-        hooked_nodes.discard(node)
 
 
 #: Nodes to which no gradient came, each with the op of derivative 0 in which the whole of it was lost.
@@ -95,7 +69,7 @@ def run(
         if useful is None or root in useful:
             grads.add(root, g)
     pending, take = grads.pending, grads.pop
-    hooked = hooks_exist and len(hooked_nodes) > 0
+    hooked = bool(hooked_nodes)
     profile = state.profile
     nan = state.nan
     looks = None if nan == "ignore" else nan
@@ -170,7 +144,7 @@ def run(
             if hooked:
                 for i, (node, g) in enumerate(leaves):
                     if type(node) is Leaf and node in hooked_nodes:
-                        whole = g.dense() if type(g) is Rows else g
+                        whole = g.dense() if type(g) is RowParts else g
                         leaves[i] = node, _call_hooks(node, whole, tensor, on_tensors)
             if profile is not None and profile.watch is not None and only is None:
                 profile.watch.before_deposit(leaves)
@@ -205,11 +179,6 @@ def between(roots: Iterable[Node], only: set[Node]) -> list[Node]:
                     stack.append(parent)
     stack.sort(key=_by_number, reverse=True)
     return stack
-
-
-def reaches_others(roots: Iterable[Node], only: set[Node]) -> bool:
-    """Whether the roots depend on leaves other than those of `only`: parameters that a function closes over."""
-    return any(type(node) is Leaf and node not in only for node in between(roots, only))
 
 
 def _useful(order: list[Node], only: set[Node]) -> set[Node]:
@@ -280,7 +249,7 @@ def _check_writes(node: Node) -> None:
 
 def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> Any:
     for hook in node.hooks.values():
-        seen = turned(g)
+        seen = conj_cotangent(g)
         # A handle of its own, which the hook may change.
         given = seen.__copy__() if on_tensors else tensor._of(np.asarray(seen))
         before = given._data
@@ -289,7 +258,7 @@ def _call_hooks(node: Node, g: Any, tensor: type[Tensor], on_tensors: bool) -> A
             if given._data is before:
                 continue
             result = given  # changed by += or an item assignment
-        new = turned(result if isinstance(result, tensor) else tensor._of(np.asarray(result)))
+        new = conj_cotangent(result if isinstance(result, tensor) else tensor._of(np.asarray(result)))
         if new.shape != node.shape:
             raise GradientError(
                 f"a gradient hook on the output of {node.name!r} returned shape {new.shape} for a gradient of shape "
@@ -316,8 +285,8 @@ def _pull_looking(node: Node, g: Any, grads: Gradients, create_graph: bool) -> t
     for parent, d in found.items():
         d = d.total() if type(d) is Reads else d
         if told is None and not isinstance(d, list):  # a list: of an op with several outputs, whose turn is to come
-            what = trouble.born(given, [_array(d)])
-            told = None if what is None else (trouble.argument(node, parent), what)
+            what = anomaly.born(given, [_array(d)])
+            told = None if what is None else (anomaly.argument(node, parent), what)
         grads.add(parent, d)
         if parent in found.owned:
             grads.owned.add(parent)
@@ -334,12 +303,12 @@ def _report(nan: str, node: Node, argument: str, what: str, roots: list[tuple[No
     line = f", recorded at {node.line}," if node.line else ""
     text = f"{rule_words(node, argument)} ({node.spec}){line} gave {what}"
     reason = f"gradient for {argument}: {what}"
-    trouble.report(nan, text, lambda: trouble.Trouble(node, reason, tuple(root for root, _ in roots)))
+    anomaly.report(nan, text, lambda: anomaly.Anomaly(node, reason, tuple(root for root, _ in roots)))
 
 
 def _drawn(node: Node, error: Exception, roots: list[tuple[Node, Any]]) -> str:
     """Words that name the picture of a node whose rule failed."""
-    return trouble.drawn(lambda: trouble.Trouble(node, str(error), tuple(root for root, _ in roots)))
+    return anomaly.drawn(lambda: anomaly.Anomaly(node, str(error), tuple(root for root, _ in roots)))
 
 
 # -- rules on tensors --------------------------------------------------------------------------------------------

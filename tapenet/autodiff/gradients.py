@@ -1,22 +1,99 @@
-"""The gradients of one backward pass: kept by node, added up, and brought to the form that each input needs."""
+"""The gradients of one backward pass: kept by node, added up, brought to the form that each input needs, and added to
+the leaves' `.grad`.
+"""
 
 from __future__ import annotations
 
+import math
+import sys
+import threading
 from heapq import heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff import rows
-from tapenet.autodiff.rows import Rows
-from tapenet.autodiff.tape import Leaf, Node, Parents
+from tapenet.autodiff.node import Leaf, Node, Parents
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.state import enable_grad, local
 from tapenet.ops.indexing.basic import scatter_add, scatter_sum
+from tapenet.ops.indexing.rows import gathered
 from tapenet.ops.op import FLAT, Scatter
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.basic import copy, unbroadcast
 from tapenet.program.low import WIDE, is_low, widened
 
 if TYPE_CHECKING:
     from tapenet.autodiff.tensor import Tensor
+
+
+#: A table has at least so many numbers, and so many times those of the rows that were read.
+LARGE, SPARSE = 1 << 16, 4
+
+
+def fits_rows(node: Node, part: Scatter) -> bool:
+    """Whether a gradient is worth keeping by rows."""
+    index = part.index
+    if type(node) is not Leaf or type(index) is not np.ndarray or index.dtype.kind not in "iu" or len(node.shape) < 2:
+        return False
+    size = math.prod(node.shape)
+    row = size // max(node.shape[0], 1)
+    return (
+        node.dtype.char in "fd"
+        and size >= LARGE
+        and index.size * row * SPARSE <= size
+        and part.g.shape == (*index.shape, *node.shape[1:])
+    )
+
+
+class RowSparse(NamedTuple):
+    """The gradient of a table: the rows that have one, each once, and it as (rows, width)."""
+
+    shape: tuple[int, ...]
+    rows: Any
+    values: Any
+
+    def dense(self) -> Any:
+        """It as an array of the table's shape."""
+        found = np.zeros(self.shape, self.values.dtype)
+        found.reshape(self.shape[0], -1)[self.rows] = self.values
+        return found
+
+    def add_to(self, array: Any) -> None:
+        """Add it to an array of the table's shape, in place."""
+        array[self.rows] += self.values.reshape(-1, *self.shape[1:])
+
+    def joined(self, other: RowSparse) -> RowSparse:
+        """The sum with another gradient of the same table."""
+        rows, values = (np.concatenate(pair) for pair in zip(self[1:], other[1:], strict=True))
+        return RowSparse(self.shape, *gathered(rows, values, self.shape[0]))
+
+
+class RowParts:
+    """What came to a leaf in a pass so far, lookup by lookup."""
+
+    __slots__ = ("node", "parts")
+
+    def __init__(self, node: Node, part: Scatter) -> None:
+        self.node = node
+        self.parts = [part]
+
+    def dense(self) -> Any:
+        """All of it as a new array."""
+        found = np.zeros(self.node.shape, self.node.dtype)
+        for part in self.parts:
+            part.add_to(found)
+        return found
+
+    def total(self) -> RowSparse:
+        """All of it by rows, in arrays of its own."""
+        shape = self.node.shape
+        indices = [part.index.reshape(-1) for part in self.parts]
+        width = math.prod(shape[1:])
+        values = [part.g.reshape(len(i), width) for part, i in zip(self.parts, indices, strict=True)]
+        if len(self.parts) > 1:
+            indices, values = [np.concatenate(indices)], [np.concatenate(values)]
+        dtype = self.node.dtype
+        return RowSparse(shape, *gathered(indices[0], values[0].astype(dtype, copy=False), shape[0]))
+
 
 ndarray = np.ndarray
 
@@ -88,7 +165,7 @@ class Gradients(dict[Node, Any]):
         have = self.get(node)
         if have is None:
             self.first(node, g)
-        elif type(have) is Rows:
+        elif type(have) is RowParts:
             total = self[node] = have.dense()
             total += g
             self.owned.add(node)
@@ -136,10 +213,10 @@ class Gradients(dict[Node, Any]):
 
     def _scatter(self, parent: Node, d: Scatter) -> None:
         buffer = self.get(parent)
-        if self.by_rows and (buffer is None or type(buffer) is Rows):
-            if rows.fits(parent, d):
+        if self.by_rows and (buffer is None or type(buffer) is RowParts):
+            if fits_rows(parent, d):
                 if buffer is None:
-                    self.first(parent, Rows(parent, d))
+                    self.first(parent, RowParts(parent, d))
                 else:
                     buffer.parts.append(d)
                 return
@@ -202,7 +279,7 @@ class Gradients(dict[Node, Any]):
 NO_GRADIENT: Any = object()
 
 
-def turned(g: Any) -> Any:
+def conj_cotangent(g: Any) -> Any:
     """A gradient between the form that users see and that of rules: its conjugate, where it is complex.
 
     For a complex z users see ∂L/∂Re z + i ∂L/∂Im z, in whose direction L grows fastest. Rules know its conjugate, for
@@ -261,3 +338,74 @@ def rule_words(node: Node, name: str) -> str:
     """The words for a node's rule for one of its inputs, in errors."""
     path = node.path
     return f"the gradient rule for {name!r} of op {node.name!r}{' in ' + path if path else ''}"
+
+
+#: Two threads may reach the same leaf at once.
+_grad_lock = threading.Lock()
+
+
+def accumulate_grad(leaves: list[tuple[Any, Any]], tensor: type[Tensor]) -> None:
+    """Add gradients to the leaves' `.grad`, all of them or, if the pass raised before, none.
+
+    A leaf keeps an array that belongs to nobody else, and copies any other: nothing may change behind its gradient.
+    References are counted for that, as NumPy does to reuse temporaries.
+    """
+    count = sys.getrefcount
+    tape = local.state.tape
+    with _grad_lock:
+        while leaves:
+            leaf, g = leaves.pop()
+            if tape is not None and not tape.captures:
+                tape.sets_grad(leaf, adds=True)
+            before = leaf.grad
+            if type(g) is RowParts:
+                found = g.total()
+                if before is not None and before._rows is None and before._node is None and before._trace is None:
+                    found.add_to(before._data)
+                elif before is None or before._rows is not None:
+                    kept = leaf.grad = tensor()
+                    kept._rows = found if before is None else before._rows.joined(found)
+                    kept._node = None
+                else:
+                    leaf.grad = before + found.dense()
+                continue
+            if leaf.dtype.kind == "c":
+                g = conj_cotangent(g)
+            if type(g) is tensor:
+                capture = capturing()
+                if capture is not None:
+                    capture.sets_grad(leaf, adds=True)
+                with enable_grad():
+                    if before is not None:
+                        kept = before + g
+                    else:
+                        data = g._data
+                        own = count(g) <= _ONE_OWNER and count(data) <= _ONE_OWNER + 1 and _whole(data)
+                        kept = g if own else copy(g)
+            elif before is None:
+                kept = tensor()
+                kept._data = g if count(g) <= _ONE_OWNER and _whole(g) else np.array(g)
+                kept._node = None
+            elif before._node is None and before._trace is None:
+                before._data += g
+                continue
+            else:
+                kept = before + g
+            leaf.grad = kept
+
+
+def _whole(g: Any) -> bool:
+    """Whether an array with one owner is all there is of its memory: no view, or one whose base is nobody else's."""
+    if type(g) is not ndarray or not g.flags.writeable:
+        return False
+    base = g.base
+    return base is None or (type(base) is ndarray and base.base is None and sys.getrefcount(base) <= _ONE_OWNER + 1)
+
+
+def _count_one() -> int:
+    fresh = np.ones(1) + 1
+    return sys.getrefcount(fresh)
+
+
+#: What a function counts for an array that only its own variable holds. Measured, since interpreters differ.
+_ONE_OWNER = _count_one()

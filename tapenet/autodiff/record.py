@@ -6,28 +6,96 @@ sequences of tensors, foreign types that answer `__tapenet_op__`, debug mode, an
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from time import perf_counter
+from types import FunctionType
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import named, precision, trouble
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.interned import SHAPES, constant, intern_shape
-from tapenet.autodiff.sites import composed, user_line
-from tapenet.autodiff.tape import Leaf, Node, Output, Parents, Tape, Traced, local, next_number
+from tapenet.autodiff.node import SHAPES, Leaf, Node, Output, Parents, Traced, constant, intern_shape, next_number
+from tapenet.autodiff.observe import anomaly, autocast
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.profile import PICK
+from tapenet.autodiff.observe.tape import Tape
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.autodiff.timing import PICK
+from tapenet.ops import torch_calls
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op
 from tapenet.ops.random import Saved
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import MISSING, bind, unexpected
+from tapenet.ops.stack_frames import composed, user_line
 from tapenet.ops.tracebacks import hidden
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
+
+#: Types that go to a forward as they are.
+PLAIN = frozenset(
+    {np.ndarray, float, int, bool, complex, type(None)}
+    | {np.dtype(c).type for c in "?bBhHiIlLqQefdgFDG"}
+)  # fmt: skip
+#: Types of options; a tuple, such as the axes of a sum, may hold a tensor.
+STATIC = PLAIN | {str, slice, type, np.dtype, type(Ellipsis), FunctionType}
+#: Types of the parts of an index.
+INDEX = PLAIN | {slice, type(Ellipsis)}
+
+
+def is_index(value: Any) -> bool:
+    """Whether a value is an index made of plain parts, with no tensor among them."""
+    kind = type(value)
+    if kind is tuple:
+        return INDEX.issuperset(map(type, value)) or all(type(v) in INDEX or _is_list(v) for v in value)
+    return kind in INDEX or _is_list(value)
+
+
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list, or nested lists, of plain parts."""
+    return type(value) is list and (
+        PLAIN.issuperset(map(type, value)) or all(type(v) in PLAIN or _is_list(v) for v in value)
+    )
+
+
+def is_static(value: Any) -> bool:
+    """Whether an option is a tuple, or nested tuples, of plain parts, with no tensor among them, or a random generator."""
+    kind = type(value)
+    if kind is tuple:
+        return STATIC.issuperset(map(type, value)) or all(type(v) in STATIC or is_static(v) for v in value)
+    random = sys.modules.get("numpy.random")  # not imported here: who has a generator has imported it
+    return random is not None and kind is random.Generator
+
+
+def sequence(value: Any) -> tuple[Any, Any, Any]:
+    """What a call needs of a list or tuple of tensors and plain values: a type that says that there are tensors, the
+    arrays, and the nodes that need gradients. Three times None for anything else."""
+    if type(value) is not list and type(value) is not tuple:
+        return None, None, None
+    data = []
+    nodes = []
+    tensors = flows = False
+    for v in value:
+        kind = type(v)
+        if kind is Tensor:
+            tensors = True
+            data.append(v._data)
+            nodes.append(v._node)
+            flows = flows or v._node is not None
+        elif kind in PLAIN:
+            data.append(v)
+            nodes.append(None)
+        else:
+            return None, None, None
+    if not tensors:
+        return None, None, None
+    if not flows:
+        return Tensor, type(value)(data), None
+    parents = Parents(nodes)
+    parents.constants = constant(data)
+    return Tensor, type(value)(data), parents
+
 
 ndarray = np.ndarray
 #: Errors that are raised anew with more words: those that are made from a text alone.
@@ -50,7 +118,7 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             bound[name] = _stacked(value) if name in op.sequences else array_like(value)
     state = local.state
     if state.autocast is not None:
-        precision.cast_inputs(op, bound, state.autocast)
+        autocast.cast_inputs(op, bound, state.autocast)
     foreign = _foreign(op, bound)
     for value in foreign:
         answer = value.__tapenet_op__(op, args, kwargs)
@@ -88,9 +156,9 @@ def apply(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     # Of ops without any input only a program is made: numbers of the host, draws. Elsewhere they are plain arrays.
     kept = tape is not None and (op.effect or op.random) and (bool(op.inputs) or tape.captures)
     saved = _save_generators(op, raw) if tape is not None and tape.captures else ()
-    low = precision.lowered(op, raw) if tensors or state.autocast is not None else None
+    low = autocast.lowered(op, raw) if tensors or state.autocast is not None else None
     if low is not None and low.given is not raw and tape is not None and tape.captures:
-        return precision.composed(op, bound, low)
+        return autocast.composed(op, bound, low)
     given = raw if low is None else low.given
     profile = state.profile
     start = 0.0 if profile is None else perf_counter()
@@ -158,7 +226,7 @@ def further(op: Op, more: Any, known: tuple[str, ...] | None, /, *args: Any, **k
     if found is not NotImplemented:
         return found
     if known is None or not kwargs.keys() <= set(known):
-        call = named.of_op(op, known or (), args, kwargs) if is_own(op) else None
+        call = torch_calls.of_op(op, known or (), args, kwargs) if is_own(op) else None
         if call is not None:
             return call()
         if known is not None:
@@ -235,7 +303,7 @@ def _node(
     low: bool = False,
 ) -> Node:
     full = local.state.tape is not None or local.state.debug
-    made = precision.node_class(op, full) if low else op.full_node_class if full else op.node_class
+    made = autocast.node_class(op, full) if low else op.full_node_class if full else op.node_class
     node: Node = made()
     if full:
         for name in ("call", "line"):
@@ -371,29 +439,29 @@ def _look(
     nan: str, op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], count: int
 ) -> None:
     """Say so if nan or infinity is born in an op."""
-    what = trouble.born(raw.values(), arrays[:count])
+    what = anomaly.born(raw.values(), arrays[:count])
     if what is not None:
         text = f"{_call(op, tuple(raw.values()))}{_where()} gave {what}, at {user_line()}"
-        trouble.report(nan, text, lambda: _trouble(op, bound, raw, parents, arrays, f"gave {what}"))
+        anomaly.report(nan, text, lambda: _anomaly(op, bound, raw, parents, arrays, f"gave {what}"))
         return
     name = None if composed() else _given_nan(op, bound, arrays[:count])
     if name is not None:
         text = (
             f"{_call(op, tuple(raw.values()))}{_where()} was given a nan that no op made, in {name}, at {user_line()}"
         )
-        trouble.report(nan, text, lambda: _trouble(op, bound, raw, parents, arrays, f"was given nan in {name}"))
+        anomaly.report(nan, text, lambda: _anomaly(op, bound, raw, parents, arrays, f"was given nan in {name}"))
 
 
 def _given_nan(op: Op, bound: dict[str, Any], arrays: list[Any]) -> str | None:
     """The argument of an op whose data, a leaf, a constant or an array, have a nan that goes on into the result."""
-    if not any(map(trouble.has_nan, arrays)):
+    if not any(map(anomaly.has_nan, arrays)):
         return None
     for name in op.inputs:
         value = bound[name]
         for part in value if isinstance(value, (list, tuple)) else (value,):
             if type(part) is Tensor and (part._node is None or type(part._node) is Leaf):
                 part = part._data
-            if type(part) is ndarray and trouble.has_nan(part):
+            if type(part) is ndarray and anomaly.has_nan(part):
                 return name
     return None
 
@@ -401,17 +469,17 @@ def _given_nan(op: Op, bound: dict[str, Any], arrays: list[Any]) -> str | None:
 def _drawn(op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], error: Exception) -> str:
     """Words that name the picture of an op that failed."""
     none = [np.empty(0)] * ((1 if op.outputs is None else op.outputs) + len(op.residuals))
-    return trouble.drawn(lambda: _trouble(op, bound, raw, parents, none, str(error)))
+    return anomaly.drawn(lambda: _anomaly(op, bound, raw, parents, none, str(error)))
 
 
-def _trouble(
+def _anomaly(
     op: Op, bound: dict[str, Any], raw: dict[str, Any], parents: dict[str, Any], arrays: list[Any], reason: str
-) -> trouble.Trouble:
+) -> anomaly.Anomaly:
     node: Any = _node(op, bound, raw, parents, arrays, len(arrays) - len(op.residuals))
     node.line = user_line()
     if local.state.tape is not None:
         node.call = {name: _trace(value) for name, value in bound.items()}
-    return trouble.Trouble(node, reason)
+    return anomaly.Anomaly(node, reason)
 
 
 def explain(op: Op, values: tuple[Any, ...], error: Exception, picture: str = "") -> NoReturn:

@@ -19,10 +19,9 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import making
-from tapenet.autodiff.binder import specialise
-from tapenet.autodiff.switches import _Switch
-from tapenet.autodiff.tape import enter, local
+from tapenet.autodiff import creation
+from tapenet.autodiff.generate import specialise
+from tapenet.autodiff.state import Switch, enter, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compat import torch_functions
 from tapenet.compat.differences import DIFFERENCES, OF_VIEWS, VIEWS, Difference, Use
@@ -39,7 +38,7 @@ class PortingWarning(UserWarning):
     """A call gives something else than in PyTorch."""
 
 
-class porting(_Switch):
+class porting(Switch):
     """Warn where code inside the block (or the decorated function) gets something else than in PyTorch, with its line.
 
     For code that is moved here: run it once inside the scope, and change or confirm what it names. The page "Coming from
@@ -198,7 +197,7 @@ def _put_in_place() -> None:
     derived: dict[int, list[Difference]] = {}
     for name, differences in _by_name("functions").items():
         if name == "tensor":  # a plain function: looked at where it makes an array of what it is given
-            _replace(making, "_array", _of_data(making._array, differences))
+            _replace(creation, "_array", _of_data(creation._array, differences))
             continue
         space, _, own_name = name.rpartition(".")
         function: Any = ops.stands_for(getattr(np.fft, own_name)) if space else getattr(ops, name)
@@ -245,7 +244,7 @@ def _of_data(original: Callable[..., Any], differences: list[Difference]) -> Cal
         frame: FrameType | None = sys._getframe(1)
         if local.state.porting is None or frame is None or frame.f_code.co_name != "tensor":
             return result
-        while frame is not None and frame.f_globals.get("__name__") in (making.__name__, tracebacks.__name__):
+        while frame is not None and frame.f_globals.get("__name__") in (creation.__name__, tracebacks.__name__):
             frame = frame.f_back
         if frame is not None and is_users(frame):
             _look(differences, (data,), {} if dtype is None else {"dtype": dtype}, result, frame)

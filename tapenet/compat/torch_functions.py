@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet import linalg, ops
-from tapenet.autodiff.making import asarray
-from tapenet.autodiff.switches import _Switch, no_grad
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.state import Switch, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops import random
 from tapenet.ops.shapes.making import check_device
@@ -493,7 +493,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, rng:
 # -- switches and questions ----------------------------------------------------------------------------------------
 
 
-class set_grad_enabled(_Switch):
+class set_grad_enabled(Switch):
     """`tn.enable_grad()` or `tn.no_grad()`, by a flag: for a `with`, or around a function. Other than in PyTorch it does
     nothing where it stands alone, and warns.
 

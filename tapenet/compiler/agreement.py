@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.tape import CaptureError, Traced
+from tapenet.autodiff.node import Traced
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read
 from tapenet.ops.registry import is_own

@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.switches import lines
-from tapenet.autodiff.tape import CaptureError, Leaf, Node, Traced, local, next_number
+from tapenet.autodiff.node import Leaf, Node, Traced, next_number
+from tapenet.autodiff.observe.anomaly import lines
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement
 from tapenet.compiler.lowering import Called, lower

@@ -21,16 +21,16 @@ from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from tapenet.autodiff.sites import user_site
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.observe.profile import CALL, OPEN
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.autodiff.timing import CALL, OPEN
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
 from tapenet.compiler.signature import Call, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Runner, Variant
 from tapenet.native import toolchain
 from tapenet.native.locks import reentrant_lock
+from tapenet.ops.stack_frames import user_site
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.ir import Program
 from tapenet.program.primitives import Resized

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.control_body import Body, bodies
-from tapenet.autodiff.control_ops import cond_op, scan_op
-from tapenet.autodiff.mutation import share
-from tapenet.autodiff.replay import escaped
-from tapenet.autodiff.tape import CaptureError, Node, Output, Traced, referred
+from tapenet.autodiff.control.body import Body, bodies
+from tapenet.autodiff.control.loops import cond_op, scan_op
+from tapenet.autodiff.control.replay import escaped
+from tapenet.autodiff.node import Node, Output, Traced
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.observe.epoch import referred
+from tapenet.autodiff.observe.mutation import share
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.outside import Reach, users
 from tapenet.compiler.stores import Stores

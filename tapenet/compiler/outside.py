@@ -23,13 +23,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.alike import distinct, slots
-from tapenet.autodiff.tape import CaptureError, Node, Tape
+from tapenet.autodiff.node import Node
+from tapenet.autodiff.observe.tape import CaptureError, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.kernels.threads import KERNELS
 from tapenet.ops import random as draws
 from tapenet.ops.op import Op
 from tapenet.ops.random import equal_states, generator
+from tapenet.program.value_keys import distinct, slots
 
 
 class _Missing:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.alike import distinct
-from tapenet.autodiff.tape import Leaf
+from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.layout import dense_order
 from tapenet.program.low import is_inexact
+from tapenet.program.value_keys import distinct
 
 ndarray = np.ndarray
 Array = np.ndarray[Any, Any]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapenet.autodiff.mutation import share
+from tapenet.autodiff.observe.mutation import share
 from tapenet.program.ir import Array
 
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff import backward, mutation, tape
-from tapenet.autodiff.tape import Leaf, Node, local
+from tapenet.autodiff.node import Leaf, Node, hooks_of
+from tapenet.autodiff.observe import epoch, mutation
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.lowering import Called
 from tapenet.compiler.outside import MISSING, Contents, Place
@@ -119,7 +120,7 @@ class Variant:
         self._targets = [write.target for write in program.writes]
         #: The arrays of the references for which the runner was made ready.
         self._arrays: list[Array] | None = None
-        #: `tape.epoch` when it was last seen to hold.
+        #: `epoch.current` when it was last seen to hold.
         self._epoch = -1
         self._by = f"the compiled {title}"
         #: Notes that the program wrote what it writes.
@@ -131,14 +132,14 @@ class Variant:
 
     def holds(self) -> bool:
         """Whether all it was made for, beside the arguments, is as it was."""
-        epoch = tape.epoch
+        now = epoch.current
         for i, place in enumerate(self.places):
             if not place.stands(self.values[i]):
                 now = place.get()
                 if not place.like(self.values[i], now):
                     return False
                 self.values[i] = now
-        if epoch != self._epoch:
+        if now != self._epoch:
             for tensor, node, hooks in self._outside:
                 if tensor._node is not node or _hooks(node) != hooks:
                     return False
@@ -146,7 +147,7 @@ class Variant:
                 return False
             if not self._bound():
                 return False
-            self._epoch = epoch
+            self._epoch = now
         return True
 
     def _bound(self) -> bool:
@@ -205,7 +206,7 @@ class Variant:
 
 def _hooks(node: Node | None) -> list[int]:
     """The hooks on the gradient of a leaf, which were recorded as they were."""
-    return list(backward.hooks_of(node)) if backward.hooks_exist and node is not None else []
+    return [] if node is None else list(hooks_of(node))
 
 
 def _never(*args: Any) -> Any:
@@ -263,7 +264,7 @@ class _Writer:
         self._lines: list[str] = []
         self._names: dict[str, Any] = {
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant._by,
-            "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "tape": tape,
+            "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "epoch": epoch,
             "wrote_to": mutation.wrote, "program": getattr(variant.runner, "call", variant.runner),
         }  # fmt: skip
 
@@ -283,7 +284,7 @@ class _Writer:
             written, entry = "a{}", "{}._data"  # which the program refuses where it lies in another way
         self._body(written, entry)
         values = "".join(f"g{i}, " for i in range(len(self._variant.places)))
-        text = ["def make(wrote, epoch, values, statics):"]
+        text = ["def make(wrote, known, values, statics):"]
         if kinds != "run":
             statics = "".join(f"s{i}, " for i in range(_count(kinds, "static")))
             text += [f"    {values or '()'} = values", f"    {statics or '()'} = statics"]
@@ -312,7 +313,7 @@ class _Writer:
     # -- whether it applies --------------------------------------------------------------------------------------
 
     def _check(self, kinds: tuple[Any, ...]) -> None:
-        self._line("if tape.epoch != epoch: return MISS")
+        self._line("if epoch.current != known: return MISS")
         self._line("state = local.state")
         self._line(f"if not state.fast or state.grad is not {self._variant.key[1]}: return MISS")
         self._guard()

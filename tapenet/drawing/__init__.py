@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tapenet.autodiff import pictures, trouble
+from tapenet.autodiff.observe import anomaly, pictures
 
 if TYPE_CHECKING:
     from tapenet.drawing.compare import Comparison
@@ -129,13 +129,13 @@ class _Draw:
 draw = _Draw()
 
 
-def _illustrate(found: trouble.Trouble) -> str | None:
+def _illustrate(found: anomaly.Anomaly) -> str | None:
     from tapenet.drawing.illustrate import illustrate
 
     return illustrate(found)
 
 
-trouble.illustrate = _illustrate
+anomaly.illustrate = _illustrate
 
 
 def _of_call(module: Any, *inputs: Any) -> str:

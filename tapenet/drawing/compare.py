@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapenet.autodiff.tape import Leaf, Node
+from tapenet.autodiff.node import Leaf, Node
 from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.diff import Difference, diff

@@ -10,8 +10,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from tapenet.autodiff.tape import Leaf, Node, Nodes
-from tapenet.autodiff.trouble import Trouble
+from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.observe.anomaly import Anomaly
+from tapenet.autodiff.observe.tape import Nodes
 from tapenet.drawing.forms.render import RenderError
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.neighbourhood import neighbourhood
@@ -29,8 +30,8 @@ _lock = threading.Lock()
 _numbers = itertools.count(1)
 
 
-def illustrate(trouble: Trouble) -> str | None:
-    """Draw the neighbourhood of a trouble; the path of the file, or None if there have been enough.
+def illustrate(anomaly: Anomaly) -> str | None:
+    """Draw the neighbourhood of an anomaly; the path of the file, or None if there have been enough.
 
     It is SVG, or DOT where no renderer works. No file is ever overwritten.
     """
@@ -38,25 +39,25 @@ def illustrate(trouble: Trouble) -> str | None:
         number = next(_numbers)
     if number > MOST:
         return None
-    picture = Picture(scene(trouble), title=clean(f"{trouble.node.name}: {trouble.reason}", 100))
+    picture = Picture(scene(anomaly), title=clean(f"{anomaly.node.name}: {anomaly.reason}", 100))
     try:
         suffix, text = "svg", picture.svg
     except RenderError:
         suffix, text = "dot", picture.dot
-    return str(_write(number, trouble.node.name, suffix, text))
+    return str(_write(number, anomaly.node.name, suffix, text))
 
 
-def scene(trouble: Trouble) -> Drawing:
-    """What is drawn of a trouble: the op, marked, and what is around it."""
-    ops = _around(*_sources_and_users(trouble))
+def scene(anomaly: Anomaly) -> Drawing:
+    """What is drawn of a anomaly: the op, marked, and what is around it."""
+    ops = _around(*_sources_and_users(anomaly))
     drawing = build(_Some(ops), variables())
-    results = {made(root)[0].number for root in trouble.roots}
-    number = made(trouble.node)[0].number
+    results = {made(root)[0].number for root in anomaly.roots}
+    number = made(anomaly.node)[0].number
     shown = [vertex.number for vertex in drawing.vertices]
     at = shown.index(number)
     vertex = drawing.vertices[at]
     drawing.vertices[at] = vertex._replace(
-        title=f"{vertex.title}\n{clean(trouble.reason, 70)}", details=(trouble.reason, *vertex.details), sign="trouble"
+        title=f"{vertex.title}\n{clean(anomaly.reason, 70)}", details=(anomaly.reason, *vertex.details), sign="trouble"
     )
     # Ops whose results go on outside, or nowhere, look as if these were asked for.
     edges = [e for e in drawing.edges if drawing.vertices[e.head].kind != "output" or shown[e.tail] in results]
@@ -81,10 +82,10 @@ def _sources(node: Node) -> Iterator[Node]:
                 yield made(part)[0]
 
 
-def _sources_and_users(trouble: Trouble) -> tuple[Node, dict[Node, list[Node]]]:
+def _sources_and_users(anomaly: Anomaly) -> tuple[Node, dict[Node, list[Node]]]:
     """The op concerned, and the ops that use each op, so far as they lead to the roots."""
     users: dict[Node, list[Node]] = {}
-    stack = [made(root)[0] for root in trouble.roots]
+    stack = [made(root)[0] for root in anomaly.roots]
     seen = set(stack)
     while stack:
         node = stack.pop()
@@ -93,7 +94,7 @@ def _sources_and_users(trouble: Trouble) -> tuple[Node, dict[Node, list[Node]]]:
             if source not in seen:
                 seen.add(source)
                 stack.append(source)
-    return made(trouble.node)[0], users
+    return made(anomaly.node)[0], users
 
 
 def _around(node: Node, users: dict[Node, list[Node]]) -> list[Node]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.tape import Nodes, Tape
+from tapenet.autodiff.observe.tape import Nodes, Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled
 from tapenet.drawing.forms.dot import DIRECTIONS

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
 from tapenet.nn.inplace_functions import embedding, embedding_bag

@@ -16,14 +16,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.alike import Same
-from tapenet.autodiff.gradients import GradientError, turned
-from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.tape import bump, local, next_number
-from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.gradients import GradientError, conj_cotangent
+from tapenet.autodiff.node import next_number
+from tapenet.autodiff.observe.epoch import bump
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Handle, Tensor
 from tapenet.nn.module_tree import Tree
 from tapenet.ops.op import op
 from tapenet.program.sequences import refilled
+from tapenet.program.value_keys import Same
 
 
 class Hook(NamedTuple):
@@ -236,7 +237,7 @@ class _Side:
         grads: list[Any] = [None] * self.count
         for i, d in zip(self.places, g, strict=True):
             if d is not None:
-                grads[i] = turned(d if type(d) is Tensor else Tensor._of(np.asarray(d)))
+                grads[i] = conj_cotangent(d if type(d) is Tensor else Tensor._of(np.asarray(d)))
         return tuple(grads)
 
     def told(self, grads: tuple[Any, ...], g: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -248,7 +249,7 @@ class _Side:
             if d is None:
                 found.append(np.zeros(shape, dtype))
             else:
-                found.append(turned(d) if on_tensors else turned(d)._data)
+                found.append(conj_cotangent(d) if on_tensors else conj_cotangent(d)._data)
         return tuple(found)
 
 

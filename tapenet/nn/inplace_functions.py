@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.layers.embedding import padding_row
 from tapenet.ops.layers.normalization.group import instance_norm_statistics

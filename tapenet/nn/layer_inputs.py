@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.state import local
 from tapenet.program.low import is_float, is_low
 
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.batch_normalization import (
     BatchNorm1d,
@@ -25,6 +24,7 @@ from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from tapenet.ops.random import generator
+from tapenet.ops.stack_frames import user_line
 
 
 class _Fitted(NamedTuple):

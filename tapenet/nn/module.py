@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from tapenet.autodiff import updaters
-from tapenet.autodiff.alike import Same
-from tapenet.autodiff.capture import Capture, capturing
-from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.sites import user_line, user_site, warn_once
-from tapenet.autodiff.tape import CaptureError, Scope, ThreadTape, bump, local
-from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.node import Scope
+from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.epoch import bump
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Handle, Tensor
 from tapenet.nn.hooks import Hook, Hooks
 from tapenet.nn.hooks import call as call_with_hooks
 from tapenet.nn.layer_arguments import (
@@ -34,8 +33,11 @@ from tapenet.nn.notebook_display import bundle, note
 from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.state_dict import LoadReport, StateHooks, collect, load
 from tapenet.ops.signatures import check_keywords
+from tapenet.ops.stack_frames import user_line, user_site, warn_once
 from tapenet.ops.tracebacks import boundary, hide
+from tapenet.parameters import updaters
 from tapenet.program.low import dtype_of, is_float, meet
+from tapenet.program.value_keys import Same
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
@@ -155,7 +157,7 @@ class Module(Tree):
             for module in self.modules():  # those below too: a forward may use the weight of one it does not call
                 capture.depend(module, module._fingerprint)
         # Only for a thread's own tape: the scopes inside a `tn.Tape()` are of no use after it.
-        if type(outer.tape) is ThreadTape and not getattr(self, "_hooks", None):
+        if outer.tape is None and not getattr(self, "_hooks", None):
             try:
                 known = self._scopes
             except AttributeError:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet import ops
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff import pictures
-from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.observe import pictures
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree
 from tapenet.nn.summarize import Summarizable, summary

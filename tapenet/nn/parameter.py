@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import DTypeLike
 
-from tapenet.autodiff.making import tensor
+from tapenet.autodiff.creation import tensor
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import dtype_of
 

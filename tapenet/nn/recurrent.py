@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet import ops
-from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
 from tapenet.nn.layer_arguments import probability, whole
@@ -21,6 +20,7 @@ from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
 from tapenet.nn.utils.rnn import PackedSequence, run_padded
 from tapenet.ops.random import generator
+from tapenet.ops.stack_frames import user_site
 
 
 class _Recurrent(Module):

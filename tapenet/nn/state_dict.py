@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.tape import next_number
-from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.node import next_number
+from tapenet.autodiff.tensor import Handle, Tensor
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
 from tapenet.program.low import as_array

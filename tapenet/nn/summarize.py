@@ -8,15 +8,15 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.switches import switched
-from tapenet.autodiff.tape import CaptureError, Node, Tape
-from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.node import Node
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.tape import CaptureError, Tape
+from tapenet.autodiff.state import switched
+from tapenet.autodiff.tensor import Handle, Tensor
 from tapenet.nn.module_tree import Tree
 from tapenet.nn.parameter import FLOAT
 from tapenet.ops import random
+from tapenet.ops.stack_frames import user_line
 from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes
 from tapenet.program.low import is_float

@@ -1,6 +1,5 @@
 """How parameters are updated: optimizers, learning rates as functions of the step, clipping of gradients, averages."""
 
-from tapenet.autodiff.clipping import clip_grad_norm, clip_grad_value
 from tapenet.optim import lr_scheduler
 from tapenet.optim.accumulation import accumulate
 from tapenet.optim.averaging import Averaged, update_bn
@@ -50,6 +49,7 @@ from tapenet.optim.schedules import (
 )
 from tapenet.optim.torch_export import to_torch
 from tapenet.optim.whole_parameters import WholeOptimizer
+from tapenet.parameters.clipping import clip_grad_norm, clip_grad_value
 
 __all__ = [
     "ASGD",

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import mutation
-from tapenet.autodiff.capture import Capture, capturing
-from tapenet.autodiff.parameters import Parameters, named_parameters
-from tapenet.autodiff.switches import no_grad
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe import mutation
+from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import check_range
+from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import WIDE, is_inexact, is_low
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.clipping import scale_gradient
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.ops.stack_frames import user_line
+from tapenet.parameters.clipping import scale_gradient
 from tapenet.program.low import WIDE, is_low
 
 #: What an optimizer's gradients were found to be since the last `update`.

@@ -7,10 +7,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import CaptureError, bump, local
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.epoch import bump
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.stack_frames import user_line
 from tapenet.program.low import is_low
 
 #: Parameters, under "params", and the options that hold for them.

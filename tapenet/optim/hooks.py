@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tapenet.autodiff.alike import Same
-from tapenet.autodiff.handle import Handle
-from tapenet.autodiff.switches import enable_grad
-from tapenet.autodiff.tape import bump, next_number
+from tapenet.autodiff.node import next_number
+from tapenet.autodiff.observe.epoch import bump
+from tapenet.autodiff.state import enable_grad
+from tapenet.autodiff.tensor import Handle
+from tapenet.program.value_keys import Same
 
 Hook = Callable[..., Any]
 #: Given as the closure of a step, that what goes around it is done already.

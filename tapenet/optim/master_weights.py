@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import updaters
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.parameters import Parameters, named_parameters
-from tapenet.autodiff.switches import enable_grad
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.state import enable_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.parameters import arranged
+from tapenet.parameters import updaters
+from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import WIDE, is_low, rounded, widened
 
 

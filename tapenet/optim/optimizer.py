@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import tape, updaters
-from tapenet.autodiff.alike import Same
-from tapenet.autodiff.capture import Capture, capturing
-from tapenet.autodiff.parameters import Parameters, Position, named_parameters
-from tapenet.autodiff.switches import no_grad
-from tapenet.autodiff.tape import Leaf, bump, local
+from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.observe import epoch
+from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.epoch import bump
+from tapenet.autodiff.observe.profile import SPAN
+from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
-from tapenet.autodiff.timing import SPAN
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.tracebacks import boundary
 from tapenet.optim.groups import BASE_RATE, Group, ParamGroup, check_parameter, check_rate, check_wide
@@ -33,6 +32,9 @@ from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import Clock, Slot, Storage, segments
 from tapenet.optim.torch_import import is_torchs, translated
 from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_switches
+from tapenet.parameters import updaters
+from tapenet.parameters.named import Parameters, Position, named_parameters
+from tapenet.program.value_keys import Same
 
 State = dict[str, Any]
 #: Where parameters of a group are, of one dtype and next to each other.
@@ -113,7 +115,7 @@ class Optimizer(Hooked):
         self._defaults = {"lr": lr, **options}
         self._title = type(self).__name__
         self._writer = f"{self._title}.step"
-        #: `tape.epoch` as it was when it was last seen that the parameters have their arrays.
+        #: `epoch.current` as it was when it was last seen that the parameters have their arrays.
         self._epoch = 0
         #: What `updaters` keeps: the parameters by id, and those that came to the model since.
         self._updated: dict[int, Tensor] = {}
@@ -337,14 +339,14 @@ class Optimizer(Hooked):
 
     def _take_up_moved(self) -> None:
         """Find the storage anew if a parameter was given another array; look whether the model was given parameters."""
-        epoch = tape.epoch
+        now = epoch.current
         if self._newcomers:
             updaters.look(self, self._writer)
         if any(param._data is not array for param, array in self._arrays):
             self._take_up_all()
             bump()
         if not self._newcomers:
-            self._epoch = epoch
+            self._epoch = now
 
     def _take_up_all(self) -> None:
         slots = iter(self._slots)
@@ -404,7 +406,7 @@ class Optimizer(Hooked):
         """
         if (closure is not None or self._hooks is not None) and closure is not INSIDE:
             return self._around(closure)
-        if tape.epoch != self._epoch:
+        if epoch.current != self._epoch:
             self._take_up_moved()
         state = local.state
         start = 0.0
@@ -618,8 +620,8 @@ class _RecordedStep:
         self._optimizer = optimizer
         self._updates = updates
         self._state = self.fingerprint()
-        #: `tape.epoch` as it was when the state was last seen to be this.
-        self._epoch = tape.epoch
+        #: `epoch.current` as it was when the state was last seen to be this.
+        self._epoch = epoch.current
 
     def fingerprint(self) -> Any:
         """What the step was recorded for: the storage there was, the names of the scalars and states of each update,
@@ -640,13 +642,13 @@ class _RecordedStep:
         Raises:
             RuntimeError: says what happened.
         """
-        epoch = tape.epoch
+        now = epoch.current
         if self.fingerprint() != self._state:
             raise RuntimeError(
                 f"{self._optimizer._title}: since this step was captured an option was set to 0 or from 0, its parameters "
                 "were given other storage, or they were updated a different number of times: capture it again"
             )
-        self._epoch = epoch
+        self._epoch = now
 
     def advance(self, group: ParamGroup, clock: Clock, names: Iterable[str]) -> Callable[[], tuple[float, ...]]:
         """A function that counts an update and returns its scalars. It is called at every replay, and in pictures of the
@@ -655,7 +657,7 @@ class _RecordedStep:
         scalars, rate = optimizer.scalars, optimizer._rate
 
         def advance() -> tuple[float, ...]:
-            if tape.epoch != self._epoch:
+            if epoch.current != self._epoch:
                 self.check()
             step = clock.value + 1
             lr = group["lr"]

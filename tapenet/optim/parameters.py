@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from itertools import zip_longest
 from typing import Any
 
-from tapenet.autodiff.parameters import Parameters, named_parameters
 from tapenet.autodiff.tensor import Tensor
+from tapenet.parameters.named import Parameters, named_parameters
 
 
 def arranged(state: Any, names: Iterable[list[str] | None]) -> Any:

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.autodiff import mutation
-from tapenet.autodiff.rows import LARGE, RowGradient
-from tapenet.autodiff.tape import Leaf, bump
+from tapenet.autodiff.gradients import LARGE, RowSparse
+from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.observe import mutation
+from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.kernels import aligned
 from tapenet.optim.rule_compilation import Program, Rule, program
@@ -279,7 +280,7 @@ class Segment(Storage):
             for lo, hi, arguments in chunk.blocks:
                 update(g[lo:hi], *arguments)
 
-    def _update_rows(self, k: int, gradient: RowGradient) -> None:
+    def _update_rows(self, k: int, gradient: RowSparse) -> None:
         """Update the rows of a table that have a gradient, as many at a time as fit a cache."""
         assert self._rule is not None
         at = slice(self.starts[k], self.starts[k + 1])

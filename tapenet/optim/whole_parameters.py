@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.autodiff import mutation
-from tapenet.autodiff.parameters import Parameters
+from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import BLOCK, Slot, Storage, memory_order
+from tapenet.parameters.named import Parameters
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from tapenet.autodiff.tape import Scope
+from tapenet.autodiff.node import Scope
 
 
 class Place(NamedTuple):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from time import perf_counter
 from typing import Any
 
-from tapenet.autodiff import tape
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import Scope, State, local, next_number
-from tapenet.autodiff.timing import END, Timing
+from tapenet.autodiff.node import Scope, next_number
+from tapenet.autodiff.observe import epoch
+from tapenet.autodiff.observe.profile import END, Timing
+from tapenet.autodiff.state import State, local
 from tapenet.ops.op import Op
+from tapenet.ops.stack_frames import user_line
 from tapenet.profiling.history import History
 from tapenet.profiling.places import Places
 from tapenet.profiling.records import Record, Step, entries, read
@@ -86,7 +87,7 @@ class Profile:
         self._places = Places()
         #: How many items of the timing have their scopes replaced by places.
         self._named = 0
-        #: The modules of others, by scope; how many items were looked at for these, and `tape.epoch` as it was then.
+        #: The modules of others, by scope; how many items were looked at for these, and `epoch.current` as it was then.
         self._held: dict[Scope, Any] = {}
         self._seen = 0
         self._epoch = -1
@@ -130,7 +131,7 @@ class Profile:
             self._state = None
         if timing.bound:
             self._name()
-        elif tape.epoch != self._epoch:  # else there is no new module
+        elif epoch.current != self._epoch:  # else there is no new module
             self._hold()
 
     def _refuse(self) -> None:
@@ -149,7 +150,7 @@ class Profile:
                 self._held[scope] = None if scope.owner is None else scope.owner()
                 if scope.parent is not None:
                     scopes.add(scope.parent)
-        self._seen, self._epoch = len(self._timing), tape.epoch
+        self._seen, self._epoch = len(self._timing), epoch.current
 
     def _name(self) -> None:
         """Replace scopes by places."""

@@ -1,4 +1,4 @@
-"""What happened in a profiled step, as data: made from what `autodiff.timing` noted."""
+"""What happened in a profiled step, as data: made from what `observe.profile` noted."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from tapenet.autodiff.interned import Constant
-from tapenet.autodiff.timing import CALL, END, HEAD, MARK, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
+from tapenet.autodiff.node import Constant
+from tapenet.autodiff.observe.profile import CALL, END, HEAD, MARK, OPEN, PICK, RULES, SPAN, Timing, facts, kept_for
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 from tapenet.profiling.places import Place

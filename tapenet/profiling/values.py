@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff import trouble
-from tapenet.autodiff.tape import Leaf, Node
-from tapenet.autodiff.timing import Watch
+from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.observe import anomaly
+from tapenet.autodiff.observe.profile import Watch
 from tapenet.ops.op import Op
 
 
@@ -91,7 +91,7 @@ class Values(Watch):
         """Look at what an op made, and whether anything in it was made from nothing of the kind."""
         with np.errstate(all="ignore"):
             found = stats(outputs)
-            born = None if found.finite else trouble.born([inputs[name] for name in op.inputs], outputs)
+            born = None if found.finite else anomaly.born([inputs[name] for name in op.inputs], outputs)
         self.blocks[-1].outputs.append((found, born))
 
     def before_pull(self, node: Node, g: Any, grads: dict[Node, Any]) -> None:
@@ -105,7 +105,7 @@ class Values(Watch):
         """Look at what the rules made of it."""
         for parent in node.parents:
             if parent in grads and parent not in self._bad:
-                what = trouble.born(self._given, _arrays(grads[parent]))
+                what = anomaly.born(self._given, _arrays(grads[parent]))
                 if what is not None:
                     self.blocks[-1].born.setdefault(node.number, what)
         self._given = []

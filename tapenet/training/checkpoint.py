@@ -11,7 +11,7 @@ from typing import Any
 
 from tapenet.files import DamagedFile, load, save
 from tapenet.files.atomic_write import remove_leftovers
-from tapenet.ops.sites import user_site
+from tapenet.ops.stack_frames import user_site
 
 _NAME = re.compile(r"checkpoint-(\d{6,})(?:-step-(\d+))?\.safetensors")
 

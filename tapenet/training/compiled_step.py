@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import compile
 from tapenet.training.batches import as_tensors

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.precision import autocast
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.observe.autocast import autocast
+from tapenet.autodiff.state import no_grad
 from tapenet.compiler.compile import CompileWarning
 from tapenet.compiler.signature import rebuild
 from tapenet.metrics.by_name import resolve
-from tapenet.ops.sites import user_site
+from tapenet.ops.stack_frames import user_site
 from tapenet.training.batches import (
     as_arrays,
     called,

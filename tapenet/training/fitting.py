@@ -14,7 +14,7 @@ import numpy as np
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import Compiled, CompileWarning
 from tapenet.metrics.by_name import resolve
-from tapenet.ops.sites import user_site
+from tapenet.ops.stack_frames import user_site
 from tapenet.optim.grad_scaler import GradScaler
 from tapenet.program.low import dtype_of
 from tapenet.training.batches import called, looped, not_finite, samples, split, whole

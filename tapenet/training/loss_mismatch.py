@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet import nn
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.metrics.broadcasting import pairing_of
 from tapenet.nn import functional as F
-from tapenet.ops.sites import user_site
+from tapenet.ops.stack_frames import user_site
 from tapenet.training.batches import as_array, as_tensors
 
 Array = NDArray[Any]

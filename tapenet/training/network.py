@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet import files
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing import draw
 from tapenet.drawing.picture import Picture
 from tapenet.nn import Module, Sequential, Summary, summary
 from tapenet.nn.notebook_display import inputs_like_before
-from tapenet.ops.sites import user_site
+from tapenet.ops.stack_frames import user_site
 from tapenet.optim import SGD, Schedule
 from tapenet.program.low import is_float
 from tapenet.training.batches import as_tensors

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.clipping import clip_grad_norm, clip_grad_value, scale_gradient
-from tapenet.autodiff.precision import autocast
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.observe.autocast import autocast
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
+from tapenet.parameters.clipping import clip_grad_norm, clip_grad_value, scale_gradient
 from tapenet.training.batches import called
 
 #: From inputs, target and weight to the loss and the output.

@@ -14,11 +14,12 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
-from tapenet.autodiff import tape
-from tapenet.autodiff.alike import Same
-from tapenet.autodiff.capture import Capture, GradUse, capturing
-from tapenet.autodiff.tape import CaptureError, Leaf, Traced
+from tapenet.autodiff.node import Leaf, Traced
+from tapenet.autodiff.observe import epoch
+from tapenet.autodiff.observe.capture import Capture, GradUse, capturing
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.ops import random
+from tapenet.program.value_keys import Same
 from tests.replay import Replay
 
 
@@ -416,9 +417,9 @@ def test_the_epoch_rises_with_what_it_is_about() -> None:
         lambda: copy.deepcopy(w),
     ]
     for change in changes:
-        before = tape.epoch
+        before = epoch.current
         change()
-        assert tape.epoch > before, inspect.getsource(change)
+        assert epoch.current > before, inspect.getsource(change)
 
 
 def test_the_epoch_stays_while_training_goes_on() -> None:
@@ -429,7 +430,7 @@ def test_the_epoch_stays_while_training_goes_on() -> None:
     opt.zero_grad()
     net(x).sum().backward()
     opt.step()
-    before = tape.epoch
+    before = epoch.current
     for _ in range(2):
         net.train()
         opt.zero_grad()
@@ -442,7 +443,7 @@ def test_the_epoch_stays_while_training_goes_on() -> None:
         b = tn.tensor([0.0, 1.0])
         b[0] = 2.0
         b.data = [1.0, 2.0]
-    assert tape.epoch == before
+    assert epoch.current == before
 
 
 def test_dependencies_are_registered_once_per_owner_and_compare() -> None:

@@ -15,11 +15,11 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
-from tapenet.autodiff import control, control_trees
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.control import cond, fori, scan
-from tapenet.autodiff.control_body import Body
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.control import flow, structure
+from tapenet.autodiff.control.body import Body
+from tapenet.autodiff.control.flow import cond, fori, scan
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.testing import check_grads
 from tests.optim.test_capture import MAKERS, assert_same, parameters
 from tests.replay import Replay
@@ -36,17 +36,17 @@ State = namedtuple("State", "h c")
 
 
 def _take(tree: Any, i: int) -> Any:
-    return control_trees.rebuild(tree, iter([leaf[i] for leaf in control_trees.leaves(tree)]))
+    return structure.rebuild(tree, iter([leaf[i] for leaf in structure.leaves(tree)]))
 
 
 def _unrolled_scan(f: Any, init: Any, xs: Any = None, length: int | None = None, reverse: bool = False) -> Any:
     carry, ys = init, []
-    count = len(control_trees.leaves(xs)[0]) if length is None else length
+    count = len(structure.leaves(xs)[0]) if length is None else length
     for i in reversed(range(count)) if reverse else range(count):
         carry, y = f(carry, None if xs is None else _take(xs, i))
         ys.append(y)
-    columns = list(zip(*map(control_trees.leaves, ys[::-1] if reverse else ys), strict=True))
-    return carry, control_trees.rebuild(ys[0], iter([np.stack(c) for c in columns]))
+    columns = list(zip(*map(structure.leaves, ys[::-1] if reverse else ys), strict=True))
+    return carry, structure.rebuild(ys[0], iter([np.stack(c) for c in columns]))
 
 
 def _unrolled_fori(lower: int, upper: int, body: Any, init: Any) -> Any:
@@ -824,13 +824,13 @@ def test_an_error_in_a_later_iteration_names_the_op_and_changes_nothing() -> Non
 @pytest.mark.parametrize("name", ["cond", "scan", "fori"])
 def test_examples(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for function in ("cond", "scan", "fori"):
-        monkeypatch.setattr(tn, function, getattr(control, function), raising=False)
-    _run(getattr(control, name).__doc__, name, {})
+        monkeypatch.setattr(tn, function, getattr(flow, function), raising=False)
+    _run(getattr(flow, name).__doc__, name, {})
 
 
 def test_examples_of_structures() -> None:
     for name in ("leaves", "paths", "rebuild", "Structure"):
-        _run(getattr(control_trees, name).__doc__, name, vars(control_trees))
+        _run(getattr(structure, name).__doc__, name, vars(structure))
 
 
 def _run(text: str, name: str, globs: dict[str, Any]) -> None:

@@ -14,21 +14,21 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn
-from tapenet.autodiff import trouble
-from tapenet.autodiff.tape import local
-from tapenet.autodiff.trouble import Trouble, born
+from tapenet.autodiff.observe import anomaly
+from tapenet.autodiff.observe.anomaly import Anomaly, born
+from tapenet.autodiff.state import local
 
 
 @pytest.fixture(autouse=True)
-def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Trouble]]:
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Anomaly]]:
     """What would have been drawn. NumPy's own warnings, which come first, are off."""
-    found: list[Trouble] = []
+    found: list[Anomaly] = []
 
-    def illustrate(trouble: Trouble) -> str:
-        found.append(trouble)
+    def illustrate(what: Anomaly) -> str:
+        found.append(what)
         return f"picture-{len(found)}.svg"
 
-    monkeypatch.setattr(trouble, "illustrate", illustrate)
+    monkeypatch.setattr(anomaly, "illustrate", illustrate)
     with np.errstate(all="ignore"):
         yield found
 
@@ -76,7 +76,7 @@ def test_born(before: Any, after: Any, said: str | None) -> None:
 # -- forward -----------------------------------------------------------------------------------------------------
 
 
-def test_nan_in_an_op_is_an_error_where_it_is_born(seen: list[Trouble]) -> None:
+def test_nan_in_an_op_is_an_error_where_it_is_born(seen: list[Anomaly]) -> None:
     x = leaf(1.0, 0.0)
     with pytest.raises(FloatingPointError) as caught, tn.debug():
         tn.log(x * 2)
@@ -100,7 +100,7 @@ DATA: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("make", DATA.values(), ids=DATA)
-def test_nan_that_is_in_the_data_is_an_error_where_it_goes_in(make: Any, seen: list[Trouble]) -> None:
+def test_nan_that_is_in_the_data_is_an_error_where_it_goes_in(make: Any, seen: list[Anomaly]) -> None:
     make(np.array([1.0, np.nan]))
     with (
         tn.debug(),
@@ -121,7 +121,7 @@ def test_functions_that_mind_nan_may_be_given_it() -> None:
         assert np.isnan(np.where(x > 2, 1.0, np.nan)).tolist() == [True, True, False]
 
 
-def test_what_is_handed_on_is_not_born_again(seen: list[Trouble]) -> None:
+def test_what_is_handed_on_is_not_born_again(seen: list[Anomaly]) -> None:
     x = leaf(np.nan, np.inf, 1.0) * 1  # what comes in with leaves is told of
     with tn.debug():
         y = np.exp(-x) * 2 + np.where([True, False, True], x, -np.inf)
@@ -143,7 +143,7 @@ def test_ops_without_a_gradient_and_on_a_tape_are_looked_at_too() -> None:
         tn.tensor([1.0, 0.0]).argmax()
 
 
-def test_one_of_several_outputs(seen: list[Trouble]) -> None:
+def test_one_of_several_outputs(seen: list[Anomaly]) -> None:
     both = tn.op(lambda x: (x * 1, np.log(x)), name="both", outputs=2, x=lambda g, x: g[0] + g[1] / x)
     with pytest.raises(FloatingPointError, match=r"both.*-inf"), tn.debug():
         both(leaf(0.0))
@@ -160,7 +160,7 @@ def test_the_module_is_named() -> None:
         net(leaf(0.0))
 
 
-def test_warn_goes_on_and_ignore_does_not_look(seen: list[Trouble]) -> None:
+def test_warn_goes_on_and_ignore_does_not_look(seen: list[Anomaly]) -> None:
     with warnings.catch_warnings(record=True) as caught, tn.debug(nan="warn"):
         warnings.simplefilter("always")
         y = tn.log(leaf(0.0))
@@ -199,7 +199,7 @@ def test_the_mode_ends_with_its_block() -> None:
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_a_gradient_in_which_nan_is_born(create_graph: bool, seen: list[Trouble]) -> None:
+def test_a_gradient_in_which_nan_is_born(create_graph: bool, seen: list[Anomaly]) -> None:
     x = leaf(1.0, 0.0)
     with tn.debug():
         loss = (np.sqrt(x * 2) * 3).sum()
@@ -215,7 +215,7 @@ def test_a_gradient_in_which_nan_is_born(create_graph: bool, seen: list[Trouble]
     assert len(seen) == 1
 
 
-def test_gradients_that_are_handed_on_are_not_born_again(seen: list[Trouble]) -> None:
+def test_gradients_that_are_handed_on_are_not_born_again(seen: list[Anomaly]) -> None:
     x = leaf(1.0, 2.0)
     with tn.debug():
         (x * 2).backward(gradient=np.array([np.nan, np.inf]))
@@ -260,7 +260,7 @@ def test_functions_that_differentiate_are_looked_at_too() -> None:
 # -- errors ------------------------------------------------------------------------------------------------------
 
 
-def test_an_op_that_fails_names_its_picture(seen: list[Trouble]) -> None:
+def test_an_op_that_fails_names_its_picture(seen: list[Anomaly]) -> None:
     x = leaf(1.0, 2.0)
     with pytest.raises(ValueError, match="could not be broadcast") as caught, tn.debug():
         (x * 2) + leaf(1.0, 2.0, 3.0)
@@ -275,7 +275,7 @@ def test_an_op_that_fails_names_its_picture(seen: list[Trouble]) -> None:
     assert len(seen) == 1
 
 
-def test_a_rule_that_fails_names_its_picture(seen: list[Trouble]) -> None:
+def test_a_rule_that_fails_names_its_picture(seen: list[Anomaly]) -> None:
     def fails(g: Any) -> Any:
         raise KeyError("lost")
 
@@ -287,14 +287,14 @@ def test_a_rule_that_fails_names_its_picture(seen: list[Trouble]) -> None:
     assert seen[0].roots[0].name == "sum"
 
 
-def test_a_wrong_shape_of_a_gradient_names_its_picture(seen: list[Trouble]) -> None:
+def test_a_wrong_shape_of_a_gradient_names_its_picture(seen: list[Anomaly]) -> None:
     with pytest.raises(tn.GradientError) as caught, tn.debug():
         rule(lambda g: np.ones(7))(leaf(1.0, 2.0)).sum().backward()
     assert caught.value.__notes__ == ["the graph around it is drawn in picture-1.svg"]
     assert "returned shape (7,)" in seen[0].reason
 
 
-def test_an_op_that_fails_inside_a_rule_is_drawn_once(seen: list[Trouble]) -> None:
+def test_an_op_that_fails_inside_a_rule_is_drawn_once(seen: list[Anomaly]) -> None:
     with pytest.raises(ValueError, match="failed") as caught, tn.debug():
         rule(lambda g: tn.add(g, np.ones(3)), "outer")(leaf(1.0, 2.0)).sum().backward(create_graph=True)
     assert [t.node.name for t in seen] == ["outer"]
@@ -302,10 +302,10 @@ def test_an_op_that_fails_inside_a_rule_is_drawn_once(seen: list[Trouble]) -> No
 
 
 def test_a_picture_that_fails_does_not_hide_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(found: Trouble) -> str:
+    def fails(found: Anomaly) -> str:
         raise RuntimeError("no ink")
 
-    monkeypatch.setattr(trouble, "illustrate", fails)
+    monkeypatch.setattr(anomaly, "illustrate", fails)
     said = "could not be drawn: RuntimeError: no ink"
     with pytest.raises(ValueError, match="broadcast") as failed, tn.debug():
         leaf(1.0, 2.0) + leaf(1.0, 2.0, 3.0)
@@ -316,12 +316,12 @@ def test_a_picture_that_fails_does_not_hide_the_error(monkeypatch: pytest.Monkey
         rule(lambda g: np.ones(7))(leaf(1.0, 2.0)).sum().backward()
     assert said in caught.value.__notes__[0]
     for nothing in (None, lambda found: None):
-        monkeypatch.setattr(trouble, "illustrate", nothing)
+        monkeypatch.setattr(anomaly, "illustrate", nothing)
         with pytest.raises(FloatingPointError, match=r"first at \[0\], at [^;]*$"), tn.debug():
             tn.log(leaf(0.0))
 
 
-def test_in_threads(seen: list[Trouble]) -> None:
+def test_in_threads(seen: list[Anomaly]) -> None:
     errors = []
 
     def work(looks: bool) -> None:

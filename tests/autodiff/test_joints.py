@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.operators import Operand
 from tapenet.testing import check_grads
 from tests.replay import Replay
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.methods import Methods
+from tapenet.autodiff.operators import Methods
 from tapenet.ops.derived import pure
 from tapenet.testing import check_grads
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff import mutation
+from tapenet.autodiff.observe import mutation
 
 
 def leaf(values: Any) -> tn.Tensor:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.tape import Node
+from tapenet.autodiff.node import Node
 
 
 @pytest.fixture

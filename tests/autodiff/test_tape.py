@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.interned import Constant
-from tapenet.autodiff.tape import Leaf, Node, Scope, local
+from tapenet.autodiff.node import Constant, Leaf, Node, Scope
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.state import local
 
 pytestmark = pytest.mark.usefixtures("no_garbage")
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff import elsewhere
+from tapenet.ops import torch_methods
 from tapenet.program.low import dtype_of
 
 
@@ -151,21 +151,21 @@ def test_methods_of_other_libraries_are_named_as_they_are_here() -> None:
 
 
 def test_what_is_named_in_place_of_methods_of_other_libraries_is_there() -> None:
-    texts = [*elsewhere._INSTEAD.values(), *elsewhere._IN_PLACE.values()]
+    texts = [*torch_methods._INSTEAD.values(), *torch_methods._IN_PLACE.values()]
     named = {match for text in texts for match in re.findall(r"\b(np|tn|t)\.((?:[a-z_]\w*\.)*[A-Za-z_]\w*)", text)}
     assert len(named) > 60
     for where, path in named:
         found: Any = {"np": np, "tn": tn, "t": tn.tensor(np.ones((2, 2)))}[where]
         for part in path.split("."):
             found = getattr(found, part)
-    for name in elsewhere._INSTEAD:
+    for name in torch_methods._INSTEAD:
         assert not hasattr(tn.Tensor, name)
 
 
 def test_most_methods_of_pytorch_are_known() -> None:
     torch = pytest.importorskip("torch")
     missing = [n for n in dir(torch.Tensor) if not n.startswith(("_", "is_", "to_")) and not hasattr(tn.Tensor, n)]
-    assert sum(bool(elsewhere.instead(name)) for name in missing) > 0.7 * len(missing)
+    assert sum(bool(torch_methods.instead(name)) for name in missing) > 0.7 * len(missing)
 
 
 def test_item_needs_one_element() -> None:

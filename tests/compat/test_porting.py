@@ -147,10 +147,10 @@ def test_a_line_warns_once() -> None:
 
 def test_nothing_is_left_behind() -> None:
     tn.std(np.ones(2))
-    before = type(tn.std).__call__, type(tn.split).__call__, dict(vars(tn.Tensor)), tn.autodiff.making._array
+    before = type(tn.std).__call__, type(tn.split).__call__, dict(vars(tn.Tensor)), tn.autodiff.creation._array
     with tn.testing.porting(), tn.testing.porting():
         assert type(tn.std).__call__ is not before[0]
-    after = type(tn.std).__call__, type(tn.split).__call__, dict(vars(tn.Tensor)), tn.autodiff.making._array
+    after = type(tn.std).__call__, type(tn.split).__call__, dict(vars(tn.Tensor)), tn.autodiff.creation._array
     assert after == before
     with pytest.raises(ZeroDivisionError), tn.testing.porting():
         1 / 0  # noqa: B018

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.binder import _known
+from tapenet.autodiff.generate import _known
 from tapenet.compat.differences import DIFFERENCES
 from tapenet.ops.op import Op
 from tapenet.ops.protocol import _names

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.capture import Argument
 from tapenet.compiler.lowering import Lowered, lower

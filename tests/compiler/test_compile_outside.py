@@ -18,7 +18,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.state import local
 from tapenet.kernels import threads
 from tapenet.ops import random as draws
 from tests.program.backends import Compile, backends, compiled
@@ -674,7 +674,10 @@ class _Stop(BaseException):
 
 def test_an_interrupt_at_any_point_of_a_capture_is_put_back() -> None:
     """An exception at many of the instructions of what records and puts back: the call was not made at all, or done."""
-    files = tuple(f"{tn.__path__[0]}/{name}.py" for name in ("autodiff/tape", "autodiff/capture", "compiler/capture"))
+    files = tuple(
+        f"{tn.__path__[0]}/{name}.py"
+        for name in ("autodiff/observe/tape", "autodiff/observe/capture", "compiler/capture")
+    )
 
     def fresh() -> Any:
         tn.random.seed(0)

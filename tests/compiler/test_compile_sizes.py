@@ -12,8 +12,8 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.autodiff.functions import tree_leaves
 from tapenet.compiler.compile import CompileWarning
+from tapenet.transforms.gradients import tree_leaves
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture

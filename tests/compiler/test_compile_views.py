@@ -11,7 +11,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import optim
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.tape import CaptureError
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture

@@ -17,8 +17,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.functions import tree_leaves, tree_map
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.lowering import Lowered, lower
 from tapenet.ops.derived import Derived
@@ -27,6 +26,7 @@ from tapenet.ops.registry import Sample, registry
 from tapenet.program import numpy_plan, numpy_plan_blocks, numpy_plan_statements
 from tapenet.program.ir import Program, check
 from tapenet.program.passes import simplify
+from tapenet.transforms.gradients import tree_leaves, tree_map
 from tests import NUMPY
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}

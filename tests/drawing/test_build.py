@@ -10,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.drawing.model import Drawing, Value
 from tapenet.drawing.sources.build import build, label
 from tapenet.ops.registry import registry

@@ -17,7 +17,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn
-from tapenet.autodiff.trouble import Trouble
+from tapenet.autodiff.observe.anomaly import Anomaly
 from tapenet.drawing import illustrate
 from tapenet.drawing.illustrate import MOST, scene
 from tapenet.drawing.model import Vertex
@@ -59,7 +59,7 @@ def texts(path: Path) -> list[str]:
     return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def marked(trouble: Trouble) -> Vertex:
+def marked(trouble: Anomaly) -> Vertex:
     (vertex,) = (v for v in scene(trouble).vertices if v.sign == "trouble")
     return vertex
 
@@ -147,11 +147,11 @@ def test_one_of_several_outputs() -> None:
 def test_the_op_is_marked_and_says_why() -> None:
     x = leaf(1.0)
     y = np.exp(x) * 2
-    vertex = marked(Trouble(y.node, "a reason\nof two lines", (y.sum().node,)))
+    vertex = marked(Anomaly(y.node, "a reason\nof two lines", (y.sum().node,)))
     assert vertex.op == "multiply"
     assert vertex.title == "× 2\na reason of two lines"
     assert vertex.details[0] == "a reason\nof two lines"
-    assert marked(Trouble(x.node, "a hook", (y.node,))).kind == "parameter"
+    assert marked(Anomaly(x.node, "a hook", (y.node,))).kind == "parameter"
 
 
 def test_of_a_large_graph_the_neighbourhood() -> None:
@@ -160,7 +160,7 @@ def test_of_a_large_graph_the_neighbourhood() -> None:
     for i in range(20_000):
         y = np.tanh(y) if i % 2 else y * 2
         middle = y if i == 10_000 else middle
-    part = scene(Trouble(middle.node, "here", (y.sum().node,)))
+    part = scene(Anomaly(middle.node, "here", (y.sum().node,)))
     assert len(part.vertices) == 14
     place = next(i for i, v in enumerate(part.vertices) if v.sign)
     assert 3 < place < 10

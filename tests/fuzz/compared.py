@@ -13,8 +13,8 @@ import tapenet as tn
 import tapenet.nn.functional as F
 import tapenet.ops
 from tapenet import nn, optim
-from tapenet.autodiff.functions import tree_leaves, tree_map
 from tapenet.ops.registry import registry
+from tapenet.transforms.gradients import tree_leaves, tree_map
 from tests.fuzz.harness import BACKENDS
 
 __all__ = [

@@ -33,7 +33,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.state import local
 from tests.fuzz.harness import BACKENDS
 
 try:

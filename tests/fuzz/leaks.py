@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.state import local
 
 FEW = 14
 MANY = 80

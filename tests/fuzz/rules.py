@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import tapenet as tn
 import tapenet.ops
-from tapenet.autodiff.functions import tree_leaves, tree_map, vjp
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
 from tapenet.testing import check_op
+from tapenet.transforms.gradients import tree_leaves, tree_map, vjp
 
 FEW, MANY = 300, 3000
 

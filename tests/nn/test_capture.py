@@ -12,9 +12,9 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.autodiff import tape
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe import epoch
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.observe.tape import CaptureError
 from tests.replay import Replay
 
 X = np.ones((2, 3), np.float32)
@@ -132,12 +132,12 @@ def test_an_attribute_of_a_module_cannot_be_set_while_capturing() -> None:
         (Deleting(), "deletes the attribute 'calls' of Deleting"),
     ]:
         net = nn.Sequential(nn.Tanh(), nn.Sequential(module))
-        before = tape.epoch
+        before = epoch.current
         with Capture(), pytest.raises(CaptureError, match=line + words + r" \(1\.0\)" + mend):
             net(X)
         with Capture(), pytest.raises(CaptureError, match=line + words + " while" + mend):
             module(X)
-        assert tape.epoch == before
+        assert epoch.current == before
         assert vars(module) == ({} if isinstance(module, Cached) else {"calls": 0})
     cached = Cached()
     cached(X)

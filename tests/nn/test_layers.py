@@ -13,7 +13,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.testing import check_grads, check_op
 from tests.autodiff.test_joints import Foreign
 from tests.replay import Replay

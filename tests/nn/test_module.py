@@ -17,8 +17,9 @@ import safetensors.numpy as safetensors
 
 import tapenet as tn
 from tapenet import nn
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.tape import Scope, local
+from tapenet.autodiff.node import Scope
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.state import local
 from tapenet.nn import Buffer, Module, Parameter
 from tests.replay import Replay
 
@@ -663,7 +664,7 @@ def test_many_threads_call_one_module() -> None:
     def work() -> None:
         for _ in range(200):
             node = net(x).node.inputs["x"]
-            if node.path != "layers.1.inner.0" or node.scope.tape is not tn.tape():
+            if node.path != "layers.1.inner.0" or node.scope.root is not local.state.scope.root:
                 wrong.append(node)
 
     threads = [threading.Thread(target=work) for _ in range(4)]

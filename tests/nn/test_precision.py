@@ -15,7 +15,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.state import local
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 BF16 = np.dtype(ml_dtypes.bfloat16)

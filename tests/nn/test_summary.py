@@ -10,7 +10,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe.capture import Capture
 
 
 class Net(nn.Module):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import tapenet as tn
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe.capture import Capture
 from tests.replay import Replay
 
 #: Allowed difference by dtype, relative to the largest element.

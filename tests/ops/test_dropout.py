@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.ops.layers.dropout import ALPHA
 from tapenet.ops.random import chances
 from tests.ops.oracle import close

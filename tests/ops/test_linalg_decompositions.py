@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.autodiff.functions import tree_leaves
 from tapenet.ops.linalg.eigen import nearest_order
 from tapenet.testing import check_grads
+from tapenet.transforms.gradients import tree_leaves
 from tests import NUMPY
 from tests.ops.oracle import close
 

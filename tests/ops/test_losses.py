@@ -373,7 +373,7 @@ def test_higher_orders_of_cross_entropy_of_probabilities() -> None:
 @pytest.mark.parametrize("options", [{}, {"weight": np.array([1.0, 2.0, 0.5])}, {"ignore_index": 1},
                                      {"label_smoothing": 0.3}])  # fmt: skip
 def test_rules_follow_the_scores_and_the_targets_of_a_replay(options: Any) -> None:
-    from tapenet.autodiff.capture import Capture
+    from tapenet.autodiff.observe.capture import Capture
     from tests.replay import Replay
 
     x = tn.tensor(R.normal(size=(4, 3)), requires_grad=True)

@@ -291,7 +291,7 @@ def test_rules_follow_the_data_of_a_replay() -> None:
 
 def test_running_statistics_are_captured() -> None:
     """As the layer keeps them: an assignment of the batch's statistics during a capture."""
-    from tapenet.autodiff.capture import Capture
+    from tapenet.autodiff.observe.capture import Capture
     from tests.replay import Replay
 
     running = tn.tensor(np.zeros(3))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.state import local
 from tapenet.testing import check_grads
 from tests.ops.oracle import agrees_with_torch, close, replays
 

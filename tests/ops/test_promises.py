@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.functions import tree_leaves, tree_map
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import pure
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
+from tapenet.transforms.gradients import tree_leaves, tree_map
 
 Array = np.ndarray[Any, Any]
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.ops import random
 from tapenet.testing import check_grads
 from tests.ops.oracle import close

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapenet as tn
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.capture import Capture
+from tapenet.autodiff.observe.tape import CaptureError
 
 FLOATS = np.array([[1.25, -2.5, 0.5], [-0.0, 3.75, -117.125]])
 WHOLE = np.array([[12, 7, 0], [5, -8, 100]])

@@ -9,7 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import nn, optim
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.tape import CaptureError
 
 DECAYS: dict[str, Any] = {"mean": None, "ema": 0.9, "function": lambda n: min(0.9, (1 + n) / (10 + n))}
 

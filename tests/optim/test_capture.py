@@ -12,8 +12,8 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
-from tapenet.autodiff import tape as tape_module
-from tapenet.autodiff.capture import Capture
+from tapenet.autodiff.observe import epoch
+from tapenet.autodiff.observe.capture import Capture
 from tests.replay import Replay
 
 R = np.random.default_rng(0)
@@ -330,20 +330,20 @@ def test_counting_is_one_clock_for_parameters_that_are_updated_together() -> Non
     opt = optim.SGD(ps, lr=0.1)
     slots = opt._slots
     assert len({slot.clock for slot in slots}) == 1
-    before = tape_module.epoch
+    before = epoch.current
     give(ps)
     opt.step()
-    assert tape_module.epoch == before
+    assert epoch.current == before
     ps[1].grad = None
     opt.step()
-    assert tape_module.epoch > before
+    assert epoch.current > before
     assert [slot.step for slot in slots] == [2, 1, 2, 2]
     assert [len(slot.clock.slots) for slot in slots] == [1, 1, 2, 2]
     assert all(slot in slot.clock.slots for slot in slots)
     state = opt.state_dict()
     for entry in state["state"].values():
         entry["step"] = 5
-    before = tape_module.epoch
+    before = epoch.current
     clocks = [slot.clock for slot in slots]
     opt.load_state_dict(state)
     assert [slot.step for slot in slots] == [5] * 4

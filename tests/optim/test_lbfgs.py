@@ -9,7 +9,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import optim
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.optim.rules.line_search import Point, cubic_minimum, strong_wolfe
 
 R = np.random.default_rng(0)

@@ -18,7 +18,7 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.autodiff.tape import local
+from tapenet.autodiff.state import local
 from tapenet.profiling.profile import Profile
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.autodiff import backward, binder, record, timing
-from tapenet.autodiff.switches import lines
-from tapenet.autodiff.timing import CALL, END, MARK, OPEN, RULES, SPAN, Timing
+from tapenet.autodiff import backward, generate, record
+from tapenet.autodiff.observe import profile
+from tapenet.autodiff.observe.anomaly import lines
+from tapenet.autodiff.observe.profile import CALL, END, MARK, OPEN, RULES, SPAN, Timing
 from tapenet.ops.op import Op
 from tapenet.ops.registry import registry
 from tapenet.profiling.places import Place
@@ -264,7 +265,7 @@ def test_rules_that_run_ops_are_timed_without_these(monkeypatch: pytest.MonkeyPa
         now += seconds
         return x
 
-    for module in (backward, binder, record, timing):
+    for module in (backward, generate, record, profile):
         monkeypatch.setattr(module, "perf_counter", lambda: now)
 
     @tn.op(x=lambda g: twice(pass_(1.0, g)))

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff import trouble
+from tapenet.autodiff.observe import anomaly
 from tapenet.drawing.model import Drawing, Edge, Sign, Vertex
 from tapenet.drawing.passes.measures import records
 from tapenet.drawing.sources.known import Known
@@ -55,7 +55,7 @@ def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
             continue
         meant = _WRITTEN.findall("".join(vertex.details[:1])) if vertex.kind == "op" else ()
         came = [known.values[e.tail] for e in sources.get(position, ()) if e.tail in known.values]
-        what = trouble.born(came, [value])
+        what = anomaly.born(came, [value])
         if what is not None and what.lstrip("-").split()[0] not in meant:
             where = "comes in here" if vertex.kind in ("input", "parameter", "constant") else "born here"
             found[position] = Finding("trouble", f"{where}: {what}")
@@ -71,7 +71,7 @@ def born_in_gradients(drawing: Drawing, known: Known) -> dict[int, Finding]:
         heads = {e.head for e in users.get(position, ()) if e.differentiable}
         near = {*heads, *(e.tail for head in heads for e in sources[head])}
         came = [gradients[head] for head in heads if head in gradients] + [values[at] for at in near if at in values]
-        what = trouble.born(came, [gradient]) if heads else None
+        what = anomaly.born(came, [gradient]) if heads else None
         if what is not None:
             titles = " or ".join(repr(_line(drawing.vertices[head])) for head in sorted(heads))
             at = heads.pop() if len(heads) == 1 else position

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.interned import Constant
-from tapenet.autodiff.making import asarray
-from tapenet.autodiff.tape import Leaf, Node, Nodes, Output, Parents, Traced
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.node import Constant, Leaf, Node, Output, Parents, Traced
+from tapenet.autodiff.observe.tape import Nodes
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
 from tapenet.drawing.sources.formulas import formula, gradient_rules

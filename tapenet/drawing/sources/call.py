@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.making import asarray, tensor
-from tapenet.autodiff.switches import lines
-from tapenet.autodiff.tape import Leaf, Tape
+from tapenet.autodiff.creation import asarray, tensor
+from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.observe.anomaly import lines
+from tapenet.autodiff.observe.tape import Tape
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.sources.build import Name
 from tapenet.drawing.sources.known import Array, gradients_on, values_on

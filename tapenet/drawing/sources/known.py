@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.tape import Node, Traced
+from tapenet.autodiff.node import Node, Traced, add_hook, remove_hook
 from tapenet.autodiff.tensor import Tensor
 
 Array = np.ndarray[Any, Any]
@@ -50,15 +50,13 @@ def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Any, 
     found: dict[Any, Array] = {}
     watched = [node for node in nodes if type(node.shape) is tuple and node.op.outputs == 1]
     seeds = [(r._node, np.ones(r.shape, r.dtype)) for r in results if r._node is not None]
-    hooks_existed = driver.hooks_exist
     try:
         for node in watched:
-            driver.add_hook(node, _KEY, partial(_note, found, node))
+            add_hook(node, _KEY, partial(_note, found, node))
         found |= driver.run(seeds, tensor=Tensor, release=False)
     finally:
         for node in watched:
-            driver.remove_hook(node, _KEY)
-        driver.hooks_exist = hooks_existed
+            remove_hook(node, _KEY)
     return found
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.interned import Constant
-from tapenet.autodiff.tape import Node, Traced
+from tapenet.autodiff.node import Constant, Node, Traced
 from tapenet.drawing.model import Value
 from tapenet.ops.op import Op
 from tapenet.ops.shapes.basic import axis_words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tapenet.autodiff.tape import Node, Scope
+from tapenet.autodiff.node import Node, Scope
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.model import Cluster, Kind
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.sites import user_frame
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.sources.build import Name
+from tapenet.ops.stack_frames import user_frame
 
 #: How many frames outwards, how many names in each, and how many elements of a list are looked at.
 _FRAMES, _NAMES, _ELEMENTS = 8, 1000, 100

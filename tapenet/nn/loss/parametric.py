@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet import ops
-from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.containers import ModuleList, Sequential
 from tapenet.nn.layer_inputs import asarray, cast

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff import clipping
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.making import asarray
-from tapenet.autodiff.parameters import Parameters
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
+from tapenet.parameters import clipping
+from tapenet.parameters.named import Parameters
 
 
 def _several(params: Any) -> Any:

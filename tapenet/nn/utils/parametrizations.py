@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.convolution import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from tapenet.nn.module import Module

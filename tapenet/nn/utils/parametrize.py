@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from tapenet.autodiff.switches import no_grad
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.containers import ModuleDict
 from tapenet.nn.module import Module

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
@@ -15,6 +14,7 @@ from tapenet.optim.rules.rule_parts import check_not_negative, decoupled, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped
 from tapenet.optim.whole_parameters import Array, Shape, WholeOptimizer
+from tapenet.parameters.named import Parameters
 from tapenet.program.runs import dot
 
 

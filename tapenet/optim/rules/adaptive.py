@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.rules.rule_parts import check_not_negative, common, gradient
 from tapenet.optim.schedules import Schedule
+from tapenet.parameters.named import Parameters
 
 
 class RMSprop(Optimizer):

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.parameters import Parameters
-from tapenet.autodiff.switches import enable_grad
-from tapenet.autodiff.tape import CaptureError
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import enable_grad
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.rules.line_search import Point, strong_wolfe
 from tapenet.optim.rules.rule_parts import check_not_negative
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.torch_import import is_torchs
 from tapenet.optim.whole_parameters import WholeOptimizer
+from tapenet.parameters.named import Parameters
 
 Array = NDArray[Any]
 

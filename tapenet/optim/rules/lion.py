@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.rules.rule_parts import (
@@ -18,6 +17,7 @@ from tapenet.optim.rules.rule_parts import (
     weights_of_means,
 )
 from tapenet.optim.schedules import Schedule
+from tapenet.parameters.named import Parameters
 
 
 class Lion(Optimizer):

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.optimizer import State
 from tapenet.optim.rules.rule_parts import check_not_negative, decoupled, gradient, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import WholeOptimizer
+from tapenet.parameters.named import Parameters
 
 #: How much larger the step of an n x m matrix is than lr.
 _ADJUSTED = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tapenet.autodiff.parameters import Parameters
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import Optimizer, State
 from tapenet.optim.rules.rule_parts import check_not_negative, common, gradient
 from tapenet.optim.schedules import Schedule
+from tapenet.parameters.named import Parameters
 
 
 class SGD(Optimizer):

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
 from tapenet.optim.rules.rule_parts import check_betas, check_not_negative, gradient, running_means, weights_of_means
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import Array, WholeOptimizer
+from tapenet.parameters.named import Parameters
 
 
 class SparseAdam(WholeOptimizer):

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.parameters import Parameters
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
@@ -21,6 +20,7 @@ from tapenet.optim.rules.rule_parts import (
 )
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import Array, WholeOptimizer, blocks, flattened
+from tapenet.parameters.named import Parameters
 from tapenet.program.runs import dot
 
 

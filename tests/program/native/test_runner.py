@@ -127,7 +127,7 @@ def test_a_function_is_captured_anew_for_a_tensor_that_lies_otherwise() -> None:
     for k in range(4):
         values = np.arange(6, dtype=np.float32).reshape(net.weight.shape) + k
         net.weight._data = np.asfortranarray(values) if k % 2 else values
-        tn.autodiff.tape.epoch += 1
+        tn.autodiff.observe.epoch.current += 1
         for _ in range(2):
             np.testing.assert_allclose(f(x).data, net(x).data, rtol=1e-6)
 

@@ -14,14 +14,14 @@ import pytest
 import tapenet as tn
 import tapenet.nn.functional as F
 from tapenet import nn, optim
-from tapenet.autodiff.capture import Capture
-from tapenet.autodiff.functions import tree_leaves, tree_map
+from tapenet.autodiff.observe.capture import Capture
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.lowering import lower
 from tapenet.ops.registry import Sample, registry
 from tapenet.program import passes
 from tapenet.program.ir import Instruction, Program, ProgramError, check
 from tapenet.program.passes import Step, simplify
+from tapenet.transforms.gradients import tree_leaves, tree_map
 from tests.program.evaluate import assert_equal, evaluate
 from tests.program.passes.programs import Build, Random, assert_kept, assert_property, assert_same, constant, names
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.ops.reductions.basic import sum as _sum
 from tapenet.ops.registry import sample
-from tapenet.ops.sites import warn_once
+from tapenet.ops.stack_frames import warn_once
 from tapenet.program.runs import dot
 
 _REDUCTIONS = ("mean", "sum", "none")

@@ -70,7 +70,7 @@ class Structure:
     >>> pair.take({"b": 3, "a": 4})
     Traceback (most recent call last):
     ...
-    tapenet.autodiff.control_trees.Mismatch: at carry['b'] init has list of length 1, f has a value
+    tapenet.autodiff.control.structure.Mismatch: at carry['b'] init has list of length 1, f has a value
     """
 
     __slots__ = ("_names", "_root", "_size", "model")

@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.capture import Capture, capturing
-from tapenet.autodiff.control_body import Body, Flat, Input, check_apart, close, zeros
-from tapenet.autodiff.functions import vjp
-from tapenet.autodiff.gradients import NO_GRADIENT, turned
-from tapenet.autodiff.making import asarray
-from tapenet.autodiff.precision import running_others
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import CaptureError, Leaf, local
+from tapenet.autodiff import backward
+from tapenet.autodiff.control.body import Body, Flat, Input, check_apart, close, zeros
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.gradients import NO_GRADIENT
+from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.observe.autocast import running_others
+from tapenet.autodiff.observe.capture import Capture, capturing
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import enable_grad, local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import op
+from tapenet.ops.stack_frames import user_line
 from tapenet.program.low import is_inexact
 
 #: One iteration: (carry, slices of xs) -> (carry, ys).
@@ -379,17 +381,30 @@ def _pull(
     body: Body, given: list[Tensor], saved: list[Tensor], wanted: list[int], seeded: list[int], gs: list[Tensor]
 ) -> list[Tensor]:
     """The gradients of a body by some of its inputs, from those by some of its results."""
-
-    def run(*chosen: Tensor) -> list[Tensor]:
-        tensors = list(given)
-        for k, tensor in zip(wanted, chosen, strict=True):
-            tensors[k] = tensor
+    outer = local.state.grad
+    tensors = list(given)
+    for k in wanted:  # a node of its own, at which gradients end
+        t = given[k]
+        tensors[k] = ops.alias(t) if outer and t._node is not None else t.detach()._require()
+    with enable_grad():
         results = body.on_tensors(tensors, saved)
-        return [results[k] for k in seeded]
-
-    _, pull = vjp(run, *(given[k] for k in wanted))
-    found = pull([turned(g) for g in gs])  # `vjp` is for users, this for rules
-    return [turned(g) for g in (found if len(wanted) > 1 else [found])]
+    roots = [(results[k]._node, g) for k, g in zip(seeded, gs, strict=True)]
+    ends = [tensors[k]._node for k in wanted]
+    on_tensors = outer or capturing() is not None
+    found = dict(
+        backward.run(
+            [(node, g if on_tensors else g._data) for node, g in roots if node is not None],
+            tensor=Tensor,
+            release=False,
+            create_graph=outer,
+            only={node for node in ends if node is not None},
+        )
+    )
+    gradients = [None if node is None else found.get(node) for node in ends]
+    return [
+        zeros(given[k]._data) if g is None else g if isinstance(g, Tensor) else Tensor._of(g)
+        for k, g in zip(wanted, gradients, strict=True)
+    ]
 
 
 scan_op = op(

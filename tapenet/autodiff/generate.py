@@ -40,13 +40,14 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff import precision, record
+from tapenet.autodiff import record
 from tapenet.autodiff.backward import _joint_entry
-from tapenet.autodiff.interned import SHAPES, constant, intern_shape
-from tapenet.autodiff.plain import PLAIN, STATIC, is_index, is_static, sequence
-from tapenet.autodiff.tape import Leaf, Node, Output, Parents, local, next_number
+from tapenet.autodiff.node import SHAPES, Leaf, Node, Output, Parents, constant, intern_shape, next_number
+from tapenet.autodiff.observe import autocast
+from tapenet.autodiff.observe.profile import facts, size_of
+from tapenet.autodiff.record import PLAIN, STATIC, is_index, is_static, sequence
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
-from tapenet.autodiff.timing import facts, size_of
 from tapenet.ops.op import Op, install_recorder
 from tapenet.ops.registry import is_own
 from tapenet.ops.signatures import MISSING, OF_UFUNCS, parameters
@@ -210,7 +211,7 @@ def _further(op: Op) -> Any:
     """What answers a call with options beside the op's own."""
     more: Any = op.more
     low = more is not None and _looks_for_low
-    answer = (lambda *args, **kwargs: precision.widely(more, args, kwargs)) if low else more
+    answer = (lambda *args, **kwargs: autocast.widely(more, args, kwargs)) if low else more
     return partial(record.further, op, answer, _known(op))
 
 

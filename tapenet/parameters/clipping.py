@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff import mutation
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.parameters import Parameters, named_parameters
-from tapenet.autodiff.switches import no_grad
-from tapenet.autodiff.tape import Leaf
+from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.observe import mutation
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
+from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import widened
 from tapenet.program.runs import dot
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.backward import _value
+from tapenet.autodiff.node import Node, Output, Traced
+from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.record import explain
-from tapenet.autodiff.tape import CaptureError, Node, Output, Traced
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
 from tapenet.program.sequences import refilled

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tapenet import ops
-from tapenet.autodiff.tensor import Tensor
-from tapenet.ops.derived import Derived
+from tapenet.ops.derived import Derived, made
 from tapenet.ops.signatures import MISSING, parameters
 from tapenet.ops.torch_names import Spelt, spelt
 from tapenet.program.low import dtype_of
@@ -56,14 +57,14 @@ def _call(function: Op | Derived, arguments: dict[str, Any], found: Spelt) -> An
     if around.get("out") is not None:
         return ops.protocol.write(function.name, result, around["out"])
     if around.get("requires_grad"):
-        return (result if isinstance(result, Tensor) else Tensor._of(result)).requires_grad_()
+        return (made(result) if isinstance(result, np.ndarray) else result).requires_grad_()
     return result
 
 
 def _in_place(function: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """A result in the place of the first argument: behind the handle of a tensor, as by `t += v`, or in an array."""
     x = args[0]
-    if isinstance(x, Tensor):
+    if hasattr(x, "_augmented"):  # a tensor
         return x._augmented(
             lambda x, _: function(x, *args[1:], **options), None, "inplace=True", "leave inplace=True out"
         )

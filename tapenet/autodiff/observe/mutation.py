@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tapenet.autodiff.tape import Node, next_number
+from tapenet.autodiff.node import Node, next_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.capture import capturing
-from tapenet.autodiff.control_ops import branch, loop
-from tapenet.autodiff.control_trees import Mismatch, Structure, leaves, paths, rebuild
-from tapenet.autodiff.making import asarray
-from tapenet.autodiff.operand import Operand
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import CaptureError, Leaf
+from tapenet.autodiff.control.loops import branch, loop
+from tapenet.autodiff.control.structure import Mismatch, Structure, leaves, paths, rebuild
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.observe.capture import capturing
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.operators import Operand
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.stack_frames import user_line
 from tapenet.ops.tracebacks import boundary
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.capture import capturing
+from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.derived import array_like, holds_tensors, install_maker, install_reader
 from tapenet.ops.tracebacks import boundary

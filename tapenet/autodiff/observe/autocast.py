@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff import named
-from tapenet.autodiff.switches import _Switch
-from tapenet.autodiff.tape import Node, enter, local
+from tapenet.autodiff.node import Node
+from tapenet.autodiff.state import Switch, enter, local
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops import torch_calls
 from tapenet.ops.derived import Derived, install_caller
 from tapenet.ops.op import Op
 from tapenet.ops.registry import is_own
@@ -54,7 +54,7 @@ _FULL = (
 _FULL_NAMES = frozenset({"log_softmax", "logsumexp", "softmax"})
 
 
-class autocast(_Switch):
+class autocast(Switch):
     """Mixed precision: products of matrices take low inputs inside the block (or the decorated function).
 
     Inside, ops fall in three groups:
@@ -293,7 +293,7 @@ def _respelt(
     """
     if not isinstance(error, TypeError) or not (kwargs or function.name in SIZES):
         return None
-    call = named.of_derived(function, args, kwargs) if is_own(function) else None
+    call = torch_calls.of_derived(function, args, kwargs) if is_own(function) else None
     if call is None:
         check_keywords(function.name, function.function, kwargs)
     return call

@@ -15,12 +15,11 @@ import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff import backward as driver
-from tapenet.autodiff.gradients import turned
-from tapenet.autodiff.making import asarray
-from tapenet.autodiff.readable import warn_of_number
-from tapenet.autodiff.switches import enable_grad
-from tapenet.autodiff.tape import Leaf, Node, local
-from tapenet.autodiff.tensor import Tensor
+from tapenet.autodiff.creation import asarray
+from tapenet.autodiff.gradients import conj_cotangent
+from tapenet.autodiff.node import Leaf, Node
+from tapenet.autodiff.state import enable_grad, local
+from tapenet.autodiff.tensor import Tensor, warn_of_number
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
@@ -43,6 +42,11 @@ def tree_map(f: Callable[[Any], Any], tree: Any) -> Any:
         values = [tree_map(f, value) for value in tree]
         return refilled(tree, values)
     return f(tree)
+
+
+def _reaches_others(roots: Iterable[Node], only: set[Node]) -> bool:
+    """Whether the roots depend on leaves other than those of `only`: parameters that a function closes over."""
+    return any(type(node) is Leaf and node not in only for node in driver.between(roots, only))
 
 
 class _Run:
@@ -112,7 +116,7 @@ class _Run:
         """Gradients by each end, as tensors; zeros where the output does not depend on one."""
         only = {node for node in self.nodes if node is not None}
         seeded = any(g._node is not None for _, g in roots)
-        create = self.outer and (self.nested or seeded or driver.reaches_others([n for n, _ in roots], only))
+        create = self.outer and (self.nested or seeded or _reaches_others([n for n, _ in roots], only))
         captures = local.state.tape is not None and local.state.tape.captures
         if not (create or captures):
             roots = [(n, g._data) for n, g in roots]
@@ -136,7 +140,7 @@ class _Run:
     def _gradient(end: Tensor, g: Any) -> Tensor:
         if g is None:
             return Tensor._of(np.zeros(end.shape, end.dtype))
-        made: Tensor = turned(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
+        made: Tensor = conj_cotangent(g if isinstance(g, Tensor) else Tensor._of(np.array(g)))
         return made
 
     def structured(self, gradients: list[Any]) -> list[Any]:
@@ -283,7 +287,7 @@ def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
             if seed.shape != np.shape(out):
                 raise ValueError(f"tn.vjp: a gradient of shape {seed.shape} for an output of shape {np.shape(out)}")
             if getattr(out, "_node", None) is not None:
-                roots.append((out._node, turned(seed if seed.dtype == out.dtype else seed.astype(out.dtype))))
+                roots.append((out._node, conj_cotangent(seed if seed.dtype == out.dtype else seed.astype(out.dtype))))
         gradients = run.structured(run.pull(roots, release=False))
         return gradients[0] if len(args) == 1 else tuple(gradients)
 
@@ -321,7 +325,7 @@ def hvp(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[...
                 )
             total: Any = 0.0
             for part, vector in zip(parts, vectors, strict=True):
-                total = total + ops.sum((turned(part) * vector).real)
+                total = total + ops.sum((conj_cotangent(part) * vector).real)
             return total
 
         result = grad(slope, numbers)(*given)

@@ -6,7 +6,9 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tapenet.autodiff.tape import Leaf, Tape, local
+from tapenet.autodiff.node import Leaf
+from tapenet.autodiff.observe.tape import Tape
+from tapenet.autodiff.state import local
 from tapenet.ops.random import Saved
 
 if TYPE_CHECKING:

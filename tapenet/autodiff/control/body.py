@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from tapenet import ops
-from tapenet.autodiff.capture import Capture, GradUse, capturing
-from tapenet.autodiff.interned import intern_shape
-from tapenet.autodiff.mutation import share
-from tapenet.autodiff.replay import DRAWN, Replay, escaped, is_constant, output, record_again
-from tapenet.autodiff.sites import user_line
-from tapenet.autodiff.tape import CaptureError, Leaf, Node, Output, Scope, Traced, local, next_number
+from tapenet.autodiff.control.replay import DRAWN, Replay, escaped, is_constant, output, record_again
+from tapenet.autodiff.node import Leaf, Node, Output, Scope, Traced, intern_shape, next_number
+from tapenet.autodiff.observe.capture import Capture, GradUse, capturing
+from tapenet.autodiff.observe.mutation import share
+from tapenet.autodiff.observe.tape import CaptureError
+from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.op import Op
+from tapenet.ops.stack_frames import user_line
 from tapenet.program.sequences import refilled
 
 Array = np.ndarray[Any, Any]

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.interned import Constant, constant
-from tapenet.autodiff.tape import Node, Parents, Traced, local
+from tapenet.autodiff.node import Constant, Node, Parents, Traced, constant
+from tapenet.autodiff.state import local
 from tapenet.ops.definitions import argument_names
 from tapenet.ops.op import Op
 

@@ -12,8 +12,8 @@ import weakref
 from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
-from tapenet.autodiff.sites import user_site
 from tapenet.autodiff.tensor import Tensor
+from tapenet.ops.stack_frames import user_site
 
 
 class Newcomers(NamedTuple):

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.sites import user_site
-from tapenet.autodiff.tape import Node, Parents
+from tapenet.autodiff.node import Node, Parents
+from tapenet.autodiff.state import Switch, enter
+from tapenet.ops.stack_frames import user_site
 from tapenet.program.low import is_inexact
 
 
-class Trouble(NamedTuple):
+class Anomaly(NamedTuple):
     """Where something went wrong.
 
     Attributes:
@@ -31,12 +32,12 @@ class Trouble(NamedTuple):
     roots: tuple[Node, ...] = ()
 
 
-#: Draws a trouble and returns the path of the file, None if it leaves it be. Set by `tapenet.drawing`.
-illustrate: Callable[[Trouble], str | None] | None = None
+#: Draws an anomaly and returns the path of the file, None if it leaves it be. Set by `tapenet.drawing`.
+illustrate: Callable[[Anomaly], str | None] | None = None
 
 
-def drawn(find: Callable[[], Trouble]) -> str:
-    """A sentence that names the picture of a trouble, "" if there is none. Raises nothing: there is an error to tell of
+def drawn(find: Callable[[], Anomaly]) -> str:
+    """A sentence that names the picture of an anomaly, "" if there is none. Raises nothing: there is an error to tell of
     already, which this one must not hide."""
     if illustrate is None:
         return ""
@@ -90,7 +91,7 @@ def _floats(value: Any) -> Iterator[np.ndarray[Any, Any]]:
         yield np.asarray(value)
 
 
-def report(nan: str, what: str, find: Callable[[], Trouble]) -> None:
+def report(nan: str, what: str, find: Callable[[], Anomaly]) -> None:
     """Raise or warn, as `tn.debug(nan=...)` was told, that nan or infinity was born."""
     picture = drawn(find)
     text = f"{what}{'; ' + picture if picture else ''}"
@@ -108,3 +109,45 @@ def argument(node: Node, parent: Node) -> str:
         if found is parent or (type(found) is Parents and any(p is parent for p in found)):
             return name
     return node.input_names[0]
+
+
+class lines(Switch):
+    """Keep the line of user code that made each node, for drawings."""
+
+    name, value = "debug", True
+
+
+class debug(Switch):
+    """Find mistakes: know lines, stop at nan and infinity, draw where things fail. Slower.
+
+    Every node keeps the line of user code that made it (`node.line`), and errors show it. Results that hold a nan or
+    an infinity are errors where these are born: in an op whose inputs, or in a gradient rule whose incoming gradient
+    and saved arrays, held none; and a nan where it comes in with the data, a leaf, a constant or an array, of the
+    first op whose result it goes into (functions such as `np.nanmean` may be given it). Where an op or a rule fails,
+    or gives one of these, the ops around it are drawn, with the shapes that came in, and the error (or a note on it)
+    names the file: `tapenet-debug-1-log.svg`, in the folder that the variable `TAPENET_DEBUG_DIR` of the environment
+    names, else in the current one. At most 20 are drawn by a process. For gradients, call `backward()` inside the
+    block. A compiled step is looked at only as it is recorded.
+
+    Args:
+        nan: what to do where nan or infinity is born: "raise" an error, "warn" and go on, or "ignore" it, where they
+            are meant, as the logarithm of 0 may be.
+
+    Raises:
+        ValueError: `nan` is none of these.
+        FloatingPointError: from an op or a backward pass inside the block: nan or infinity was born there.
+
+    >>> import tapenet as tn
+    >>> with tn.debug():
+    ...     y = tn.tensor([1.0], requires_grad=True) * 2
+    >>> y.node.line is not None
+    True
+    """
+
+    def __init__(self, nan: Literal["raise", "warn", "ignore"] = "raise") -> None:
+        if nan not in ("raise", "warn", "ignore"):
+            raise ValueError(f"debug: nan={nan!r}; give 'raise', 'warn' or 'ignore'")
+        self.nan = nan
+
+    def __enter__(self) -> None:
+        enter(self, debug=True, nan=self.nan)

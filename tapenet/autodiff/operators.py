@@ -1,0 +1,638 @@
+"""Python's operators, ndarray's methods and NumPy's two protocols, for anything that ops accept.
+
+`Tensor` derives from `Operand`, and so may any type that answers `__tapenet_op__` (batched or foreign arrays): it then
+takes part in `a + b`, `np.f(a)` and method calls as a tensor does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tapenet import ops
+from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
+from tapenet.ops.tracebacks import hide
+from tapenet.program.low import dtype_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Self
+
+
+def _given(name: str, result: Any, out: Any) -> Any:
+    """A result, or the tensor it was to be written to."""
+    return result if out is None else ops.protocol.write(f"{name}()", result, out)
+
+
+class Methods:
+    """ndarray's methods in terms of ops. A method that works in place, such as `sort`, does as `t[...] = value` does: a
+    new node behind the same handle."""
+
+    __slots__ = ()
+    shape: Any
+    dtype: Any
+
+    if TYPE_CHECKING:
+
+        def __setitem__(self, index: Any, value: Any) -> None: ...
+
+    # -- reductions --------------------------------------------------------------------------------------------
+
+    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        """Sum over `axis` (None: all, or a tuple)."""
+        return _given("sum", ops.sum(self, axis, dtype, keepdims=keepdims, **options), out)
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        """Mean over `axis`."""
+        return _given("mean", ops.mean(self, axis, dtype, keepdims=keepdims, **options), out)
+
+    def var(
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: int = 0,
+        keepdims: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Variance over `axis`."""
+        return _given("var", ops.var(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
+
+    def std(
+        self,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: int = 0,
+        keepdims: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Standard deviation over `axis`."""
+        return _given("std", ops.std(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
+
+    def max(self, axis: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        """Maximum over `axis`."""
+        return _given("max", ops.max(self, axis, keepdims=keepdims, **options), out)
+
+    def min(self, axis: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        """Minimum over `axis`."""
+        return _given("min", ops.min(self, axis, keepdims=keepdims, **options), out)
+
+    def prod(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+        """Product over `axis`."""
+        return _given("prod", ops.prod(self, axis, dtype, keepdims=keepdims, **options), out)
+
+    def argmax(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+        """Index of the maximum; a tensor without gradient."""
+        return _given("argmax", ops.argmax(self, axis, keepdims=keepdims, **options), out)
+
+    def argmin(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+        """Index of the minimum; a tensor without gradient."""
+        return _given("argmin", ops.argmin(self, axis, keepdims=keepdims, **options), out)
+
+    def all(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+        """Whether all elements along `axis` are true."""
+        return _given("all", ops.all(self, axis, keepdims=keepdims, **options), out)
+
+    def any(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+        """Whether any element along `axis` is true."""
+        return _given("any", ops.any(self, axis, keepdims=keepdims, **options), out)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+        """The sum along a diagonal."""
+        return _given("trace", ops.trace(self, offset, axis1, axis2, dtype), out)
+
+    def cumsum(self, axis: Any = None, dtype: Any = None, out: Any = None, **options: Any) -> Any:
+        """Running sums along `axis` (None: of all elements in one axis)."""
+        return _given("cumsum", ops.cumsum(self, axis, dtype, **options), out)
+
+    def cumprod(self, axis: Any = None, dtype: Any = None, out: Any = None, **options: Any) -> Any:
+        """Running products along `axis`."""
+        return _given("cumprod", ops.cumprod(self, axis, dtype, **options), out)
+
+    # -- values ------------------------------------------------------------------------------------------------
+
+    def clip(self, min: Any = None, max: Any = None, out: Any = None, **options: Any) -> Any:
+        """Limit the values to [min, max]."""
+        return _given("clip", ops.clip(self, min, max, **options), out)
+
+    def round(self, decimals: int = 0, out: Any = None) -> Any:
+        """Rounded to so many decimals; the gradient is 0."""
+        return _given("round", ops.round(self, decimals), out)
+
+    def conj(self) -> Any:
+        """The complex conjugate; of real numbers the tensor itself."""
+        return ops.conjugate(self) if self.dtype.kind == "c" else self
+
+    conjugate = conj
+
+    @property
+    def real(self) -> Any:
+        """The real part; of real numbers the tensor itself."""
+        return ops.real(self) if self.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Any:
+        """The imaginary part; of real numbers zeros."""
+        return ops.imag(self)
+
+    def astype(
+        self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Any:
+        """The values in another dtype; the gradient comes back in this one. The memory order is for arrays alone.
+
+        Raises:
+            TypeError: the cast is none of those that `casting` allows.
+        """
+        dtype = dtype_of(dtype)
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):
+            raise TypeError(
+                f"astype: {self.dtype} cannot be cast to {dtype} by casting={casting!r}: allow another kind of cast"
+            )
+        return ops.astype(self, dtype) if copy or self.dtype != dtype else self
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        """Dot product, as `np.dot`."""
+        return _given("dot", ops.dot(self, other), out)
+
+    # -- shapes ------------------------------------------------------------------------------------------------
+
+    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+        """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`. Whether memory is shared makes no
+        difference to a tensor, except that `copy=False` raises where NumPy could not share it."""
+        shape = shape[0] if len(shape) == 1 else shape
+        return ops.reshape(self, shape, order) if copy is None else ops.reshape(self, shape, order, copy=copy)
+
+    def transpose(self, *axes: Any) -> Any:
+        """Axes in another order, reversed by default."""
+        given = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
+        return ops.transpose(self, given or None)
+
+    @property
+    def T(self) -> Any:
+        """The transpose: axes in reverse order."""
+        return ops.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        """The transpose of the last two axes."""
+        return ops.swapaxes(self, -1, -2)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Any:
+        """Two axes exchanged."""
+        return ops.swapaxes(self, axis1, axis2)
+
+    def squeeze(self, axis: Any = None, **options: Any) -> Any:
+        """Axes of length one removed."""
+        return ops.squeeze(self, axis, **options)
+
+    def flatten(self, order: str = "C") -> Any:
+        """All elements in one axis."""
+        return self.reshape(-1, order=order)
+
+    def ravel(self, order: str = "C") -> Any:
+        """All elements in one axis."""
+        return self.reshape(-1, order=order)
+
+    def repeat(self, repeats: Any, axis: Any = None) -> Any:
+        """Each element repeated."""
+        return ops.repeat(self, repeats, axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **options: Any) -> Any:
+        """The elements on a diagonal."""
+        return ops.diagonal(self, offset, axis1, axis2, **options)
+
+    # -- order and selection -----------------------------------------------------------------------------------
+
+    def argsort(
+        self, axis: Any = -1, kind: Any = None, order: None = None, *, stable: bool | None = None, **options: Any
+    ) -> Any:
+        """The indices that sort along `axis`; a tensor without gradient."""
+        return ops.argsort(self, axis, kind, stable=stable, **options)
+
+    def argpartition(self, kth: Any, axis: Any = -1, kind: str = "introselect") -> Any:
+        """The indices that partition along `axis`; a tensor without gradient."""
+        return ops.argpartition(self, kth, axis, kind)
+
+    def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+        """Where values would be inserted to keep the order; a tensor without gradient."""
+        return ops.searchsorted(self, v, side, sorter)
+
+    def nonzero(self) -> Any:
+        """The indices of the elements that are not zero; tensors without gradient."""
+        return ops.nonzero(self)
+
+    def take(self, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+        """The elements at indices along `axis`."""
+        return _given("take", ops.take(self, indices, axis, mode=mode), out)
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        """The slices along `axis` where a condition holds."""
+        return _given("compress", ops.compress(condition, self, axis), out)
+
+    def choose(self, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+        """An element of one of the choices for each index in this tensor."""
+        return _given("choose", ops.choose(self, choices, mode=mode), out)
+
+    # -- in place ----------------------------------------------------------------------------------------------
+
+    def sort(self, axis: int = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> None:
+        """Sort in place, as `t[...] = np.sort(t)` does it."""
+        self[...] = ops.sort(self, axis, kind, stable=stable)
+
+    def partition(self, kth: Any, axis: int = -1, kind: str = "introselect") -> None:
+        """Partition in place, as `t[...] = np.partition(t)` does it."""
+        self[...] = ops.partition(self, kth, axis, kind)
+
+    def fill(self, value: Any) -> None:
+        """Set all elements to a value, as `t[...] = value` does it."""
+        self[...] = value
+
+    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+        """Set elements by their place in the flattened tensor."""
+        ops.put(self, indices, values, mode)
+
+
+#: What SciPy calls otherwise.
+_OWN = {"expit": "sigmoid", "log_expit": "logsigmoid"}
+
+
+class Operand(Methods):
+    """Operators, methods (of `Methods`) and NumPy protocols in terms of ops."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    # -- arithmetic --------------------------------------------------------------------------------------------
+
+    def __add__(self, other: Any) -> Any:
+        try:
+            return ops.add(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __radd__(self, other: Any) -> Any:
+        try:
+            return ops.add(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __sub__(self, other: Any) -> Any:
+        try:
+            return ops.subtract(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rsub__(self, other: Any) -> Any:
+        try:
+            return ops.subtract(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __mul__(self, other: Any) -> Any:
+        try:
+            return ops.multiply(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rmul__(self, other: Any) -> Any:
+        try:
+            return ops.multiply(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __truediv__(self, other: Any) -> Any:
+        try:
+            return ops.divide(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rtruediv__(self, other: Any) -> Any:
+        try:
+            return ops.divide(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __floordiv__(self, other: Any) -> Any:
+        try:
+            return ops.floor_divide(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        try:
+            return ops.floor_divide(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __mod__(self, other: Any) -> Any:
+        try:
+            return ops.remainder(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rmod__(self, other: Any) -> Any:
+        try:
+            return ops.remainder(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __divmod__(self, other: Any) -> Any:
+        try:
+            return ops.divmod(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rdivmod__(self, other: Any) -> Any:
+        try:
+            return ops.divmod(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __pow__(self, other: Any) -> Any:
+        try:
+            return ops.power(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rpow__(self, other: Any) -> Any:
+        try:
+            return ops.power(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __matmul__(self, other: Any) -> Any:
+        try:
+            return ops.matmul(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rmatmul__(self, other: Any) -> Any:
+        try:
+            return ops.matmul(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __neg__(self) -> Any:
+        try:
+            return ops.negative(self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __pos__(self) -> Any:
+        try:
+            return ops.positive(self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __abs__(self) -> Any:
+        try:
+            return ops.absolute(self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    # -- comparisons -------------------------------------------------------------------------------------------
+
+    def __eq__(self, other: Any) -> Any:
+        try:
+            return ops.equal(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __ne__(self, other: Any) -> Any:
+        try:
+            return ops.not_equal(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __lt__(self, other: Any) -> Any:
+        try:
+            return ops.less(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __le__(self, other: Any) -> Any:
+        try:
+            return ops.less_equal(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __gt__(self, other: Any) -> Any:
+        try:
+            return ops.greater(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __ge__(self, other: Any) -> Any:
+        try:
+            return ops.greater_equal(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __and__(self, other: Any) -> Any:
+        try:
+            return ops.bitwise_and(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rand__(self, other: Any) -> Any:
+        try:
+            return ops.bitwise_and(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __or__(self, other: Any) -> Any:
+        try:
+            return ops.bitwise_or(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __ror__(self, other: Any) -> Any:
+        try:
+            return ops.bitwise_or(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __xor__(self, other: Any) -> Any:
+        try:
+            return ops.bitwise_xor(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rxor__(self, other: Any) -> Any:
+        try:
+            return ops.bitwise_xor(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __lshift__(self, other: Any) -> Any:
+        try:
+            return ops.left_shift(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rlshift__(self, other: Any) -> Any:
+        try:
+            return ops.left_shift(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rshift__(self, other: Any) -> Any:
+        try:
+            return ops.right_shift(self, other)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __rrshift__(self, other: Any) -> Any:
+        try:
+            return ops.right_shift(other, self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def __invert__(self) -> Any:
+        try:
+            return ops.invert(self)
+        except Exception as error:
+            hide(error)
+            raise
+
+    # -- indexing ----------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        try:
+            return ops.getitem(self, index)
+        except Exception as error:
+            hide(error)
+            raise
+
+    # -- NumPy's protocols -------------------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        try:
+            function = numpy_functions.get(ufunc) or ops.stands_for(ufunc)
+            if function is None:
+                raise self._unsupported(ufunc_name(ufunc))
+            if method == "__call__":
+                return ops.protocol.call(ufunc, inputs, **kwargs) if kwargs else function(*inputs)
+            for given in ("array", "indices"):  # by name: NumPy has them among the inputs as well
+                kwargs.pop(given, None)
+            return ops.protocol.METHODS[method](ufunc, *inputs, **kwargs)
+        except Exception as error:
+            hide(error)
+            raise
+
+    def _unsupported(self, name: str) -> Exception:
+        """The error for a NumPy function that no op stands for."""
+        if name.endswith(" (vectorized)"):
+            return TypeError(
+                f"np.frompyfunc's {name} is not supported on tensors: it calls Python once for each element; give the function "
+                "the whole tensor, or define an op for it with tn.op"
+            )
+        own = name.rpartition(".")[2]
+        own = _OWN.get(own, own)
+        known = f"tn.{own}, " if hasattr(ops, own) else ""
+        return TypeError(
+            f"{name} is not supported on tensors: use {known}tensor.numpy() for the values alone, or define an op for it with "
+            "tn.op(..., numpy=...)"
+        )
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            function = numpy_functions.get(func) or ops.stands_for(func)
+            if function is None:
+                raise self._unsupported(numpy_name(func))
+            if len(args) > 2 or kwargs or (len(args) == 2 and func in ops.protocol.OUT_SECOND):
+                return ops.protocol.function(func, function, args, kwargs)
+            if func is np.where and len(args) == 1:  # of a mask alone: another function under the same name
+                return ops.nonzero(*args)
+            return function(*args)
+        except Exception as error:
+            hide(error)
+            raise
+
+
+class Augmented:
+    """The part of `Tensor` that gives each operator its op."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, mend: str = "") -> Self: ...
+
+    def __iadd__(self, other: Any) -> Self:
+        return self._augmented(ops.add, other, "+=")
+
+    def __isub__(self, other: Any) -> Self:
+        return self._augmented(ops.subtract, other, "-=")
+
+    def __imul__(self, other: Any) -> Self:
+        return self._augmented(ops.multiply, other, "*=")
+
+    def __itruediv__(self, other: Any) -> Self:
+        return self._augmented(ops.divide, other, "/=")
+
+    def __ifloordiv__(self, other: Any) -> Self:
+        return self._augmented(ops.floor_divide, other, "//=")
+
+    def __imod__(self, other: Any) -> Self:
+        return self._augmented(ops.remainder, other, "%=")
+
+    def __ipow__(self, other: Any) -> Self:
+        return self._augmented(ops.power, other, "**=")
+
+    def __imatmul__(self, other: Any) -> Self:
+        return self._augmented(ops.matmul, other, "@=")
+
+    def __iand__(self, other: Any) -> Self:
+        return self._augmented(ops.bitwise_and, other, "&=")
+
+    def __ior__(self, other: Any) -> Self:
+        return self._augmented(ops.bitwise_or, other, "|=")
+
+    def __ixor__(self, other: Any) -> Self:
+        return self._augmented(ops.bitwise_xor, other, "^=")
+
+    def __ilshift__(self, other: Any) -> Self:
+        return self._augmented(ops.left_shift, other, "<<=")
+
+    def __irshift__(self, other: Any) -> Self:
+        return self._augmented(ops.right_shift, other, ">>=")

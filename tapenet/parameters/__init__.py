@@ -1,0 +1,1 @@
+"""What modules and optimizers both know of parameters."""
