@@ -38,7 +38,7 @@ from tapenet.program.primitives import Resized
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: Where a backend's `build` is. Loaded at first use: one needs a package that may not be there.
-BACKENDS = {"native": "tapenet.program.native", "numpy": "tapenet.program.numpy_plan"}
+BACKENDS = {"native": "tapenet.program.native", "numpy": "tapenet.program.numpy_backend"}
 #: How many programs are tried before a call is looked at closely.
 _RECENT = 4
 #: Captures run one at a time: they look at state that threads share, and put it back when they fail.

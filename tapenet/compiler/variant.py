@@ -6,10 +6,7 @@ few lines every time, so they are written down once per program, as Python with 
 
 from __future__ import annotations
 
-import itertools
-import linecache
 import operator
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +19,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.lowering import Called
 from tapenet.compiler.outside import MISSING, Contents, Place
 from tapenet.compiler.signature import Call, is_array
+from tapenet.program import generated
 from tapenet.program.ir import Program
 from tapenet.program.layout import copied, in_order
 from tapenet.program.passes import Step
@@ -37,8 +35,6 @@ Target = Leaf | int
 #: that lies in another way, so that the program must not be run; and `groups`, which says what runs in one go
 #: (`program.groups`).
 Runner = Callable[..., Any]
-
-_number = itertools.count(1)
 
 
 class Result(NamedTuple):
@@ -293,7 +289,7 @@ class _Writer:
             *(f"        {line}" for line in self._lines),
             f"    return {head[4:].partition('(')[0]}",
         ]
-        return _compiled("\n".join(text) + "\n", self._names)
+        return generated.function("make", "\n".join(text) + "\n", self._names, "tapenet call")
 
     def _line(self, text: str) -> None:
         self._lines.append(text)
@@ -431,13 +427,3 @@ class _Writer:
         if isinstance(part, tuple) and hasattr(kind, "_fields"):
             return f"{self._constant(kind)}({', '.join(map(self._expression, part))})"
         return self._constant(part)
-
-
-def _compiled(text: str, names: dict[str, Any]) -> Callable[..., Any]:
-    filename = f"<tapenet call {next(_number)}>"
-    exec(compile(text, filename, "exec"), names)
-    made: Callable[..., Any] = names["make"]
-    # So that a traceback, and a debugger, shows the line.
-    linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
-    weakref.finalize(made, linecache.cache.pop, filename, None)
-    return made

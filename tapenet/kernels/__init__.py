@@ -55,11 +55,12 @@ def fit(first: Array, *others: Array | None) -> bool:
 def _available() -> bool:
     found = importlib.import_module("tapenet.native.toolchain").available()
     if found:
-        _keep_memory()
+        keep_memory()
     return bool(found)
 
 
-def _keep_memory() -> None:
+@functools.cache
+def keep_memory() -> None:
     """Have the C library keep freed memory, up to 256 MB. A training step asks for the same large arrays again and again;
     glibc would give them back to the system in between, and fetch them anew page by page, which takes as long as a kernel.
     Who sets glibc's own environment variables keeps what they say."""

@@ -6,6 +6,7 @@ at the next turn.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from tapenet.program.interpreter import evaluate
 from tapenet.program.ir import Program
 from tapenet.program.primitives import PRIMITIVES, Params, Primitive, Spec
+from tapenet.typing import Array
 
 
 def _infer_loop(args: list[Spec], params: Params) -> list[Spec]:
@@ -35,25 +37,33 @@ def _slice(spec: Spec, length: int) -> Spec:
     return Spec(spec.shape[1:], spec.dtype)
 
 
-def _loop(
-    *args: Any,
-    body: Program,
-    carries: int,
-    slices: int,
-    length: int,
-    reverse: bool = False,
-    effect: bool = False,
-    sized: bool = False,
-) -> Any:
-    carried = list(args[:carries])
-    rest = args[carries + slices :]
-    columns = [np.empty((length, *v.shape), v.dtype) for v in body.outputs[carries:]]
-    for i in range(length)[:: -1 if reverse else 1]:
-        results = evaluate(body, [*carried, *(x[i] for x in args[carries : carries + slices]), *rest])
-        carried = results[:carries]
-        for column, y in zip(columns, results[carries:], strict=True):
-            column[i] = y
-    outs = (*carried, *columns)
+def turns(body: Callable[..., Sequence[Array]], params: Params) -> Callable[..., tuple[Array, ...]]:
+    """A loop as a function of its arguments.
+
+    Args:
+        body: runs one turn; its results are new arrays.
+        params: the loop's.
+    """
+    carries, slices, length = params["carries"], params["slices"], params["length"]
+    stacked = [((length, *v.shape), v.dtype) for v in params["body"].outputs[carries:]]
+    order = range(length)[:: -1 if params.get("reverse") else 1]
+
+    def run(*args: Array) -> tuple[Array, ...]:
+        carried: Sequence[Array] = args[:carries] if length else [np.copy(a) for a in args[:carries]]
+        xs, rest = args[carries : carries + slices], args[carries + slices :]
+        columns = [np.empty(shape, dtype) for shape, dtype in stacked]
+        for i in order:
+            results = body(*carried, *[x[i, ...] for x in xs], *rest)
+            carried = results[:carries]
+            for column, y in zip(columns, results[carries:], strict=True):
+                column[i] = y
+        return (*carried, *columns)
+
+    return run
+
+
+def _loop(*args: Array, **params: Any) -> Array | tuple[Array, ...]:
+    outs = turns(lambda *given: evaluate(params["body"], given), params)(*args)
     return outs[0] if len(outs) == 1 else outs
 
 

@@ -23,23 +23,13 @@ from tapenet.compiler.lowering import Lowered, lower
 from tapenet.ops.derived import Derived
 from tapenet.ops.op import Op
 from tapenet.ops.registry import Sample, registry
-from tapenet.program import numpy_plan, numpy_plan_blocks, numpy_plan_statements
+from tapenet.program import numpy_backend
 from tapenet.program.ir import Program, check
 from tapenet.program.passes import simplify
 from tapenet.transforms.gradients import tree_leaves, tree_map
 from tests import NUMPY
 
 OPS = {name: op for name, op in sorted(registry.items()) if name.startswith("tapenet.ops.")}
-
-
-def blocks(program: Program) -> Callable[..., Any]:
-    """The NumPy plan as it is for large arrays."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(numpy_plan_blocks, "BLOCK", 32)
-        patch.setattr(numpy_plan_blocks, "LARGE", 1)  # not of nothing
-        patch.setattr(numpy_plan_statements, "BITS", 0)
-        patch.setattr(numpy_plan_statements, "ONES", 0)
-        return numpy_plan.build(program)
 
 
 def native(program: Program) -> Callable[..., Any]:
@@ -51,8 +41,7 @@ def native(program: Program) -> Callable[..., Any]:
 
 #: By name of a backend: what makes a program callable.
 BACKENDS: dict[str, Callable[[Program], Callable[..., Any]]] = {
-    "numpy": numpy_plan.build,
-    "numpy-large": blocks,
+    "numpy": numpy_backend.build,
     "native": native,
 }
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}

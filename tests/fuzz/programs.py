@@ -1,4 +1,4 @@
-"""Random programs: eager against the NumPy plan against native code, over several calls.
+"""Random programs: eager against the NumPy backend against native code, over several calls.
 
 A program is written statement by statement. Each is run at once, eagerly, so that the writer knows which shapes and dtypes
 there are to go on with; one that raises is dropped. What is compared in the end are the results, the gradients (also those of

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import itertools
-import linecache
-import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -17,6 +14,7 @@ from tapenet.native.blas import alone
 from tapenet.native.locks import reentrant_lock
 from tapenet.native.toolchain import Library
 from tapenet.native.toolchain import build as compile_text
+from tapenet.program import generated
 from tapenet.program.groups import Groups
 from tapenet.program.ir import Constant, Host, Program, Reference, Value
 from tapenet.program.layout import alike, copied, unusual_order
@@ -27,7 +25,6 @@ from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
 
 Array = np.ndarray[Any, Any]
-_numbers = itertools.count(1)
 #: Ranges of memory, at most, that are told apart when an argument is looked at for sharing memory with what is written.
 GUARDS = 16
 
@@ -200,12 +197,7 @@ class Runner:
         lines += ["    finally:", "        busy[0] = False"]
         lines.append(f"return ({', '.join(results)}{',' if results else ''})")
         self.source = f"def call({', '.join(names)}):\n" + "\n".join(f"    {line}" for line in lines) + "\n"
-        filename = f"<compiled program {next(_numbers)}>"
-        linecache.cache[filename] = (len(self.source), None, self.source.splitlines(keepends=True), filename)
-        exec(compile(self.source, filename, "exec"), namespace)
-        made: Callable[..., Any] = namespace["call"]
-        weakref.finalize(made, linecache.cache.pop, filename, None)
-        return made
+        return generated.function("call", self.source, namespace, "compiled program")
 
     def _within(self, *arrays: Array) -> Any:
         """A call from within a call, on memory of its own."""

@@ -1,0 +1,328 @@
+"""The backend that needs nothing but NumPy: a program as straight-line Python, one statement per instruction.
+
+A statement calls the NumPy function of its primitive; a primitive without one calls its own `evaluate`. Each result is
+a new array, deleted after the last statement that needs it. Tensors from outside are written when all is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from tapenet.kernels import keep_memory
+from tapenet.program import generated, loops
+from tapenet.program.groups import Group, Groups
+from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
+from tapenet.program.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, caller, function, note_line, numpy_slices
+from tapenet.program.runs import column_sums, row_sums
+from tapenet.typing import Array, Shape
+
+#: Kinds of primitives that give new arrays.
+_NEW = frozenset({"elementwise", "reduction", "product", "movement", "control"})
+
+
+class Runner:
+    """A program that can be called: `runner(*arrays)` gives its outputs as new arrays, after the tensors from outside
+    that it writes have been written.
+
+    The arrays are one for each of the program's inputs, of its shape and dtype, with any strides. Calls may overlap, in
+    threads or by a call from within a call.
+
+    Attributes:
+        program: what is run.
+        call: the same as a plain function, which is quicker, but counts on `refresh` being called when a tensor from
+            outside has been given another array.
+        source: the generated code.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._bodies: dict[Instruction, tuple[Runner, ...]] = {}
+        code = _Code(program, self._bodies)
+        self.source = code.text()
+        run = generated.function("run", self.source, code.globals, "tapenet program")
+        quiet = np.errstate(all="ignore")(run)
+
+        def call(*arrays: Array) -> tuple[Array, ...]:
+            try:
+                results: tuple[Array, ...] = quiet(*arrays)
+            except Exception as error:
+                code.note(error, run.__code__.co_filename)
+                raise
+            return results
+
+        self.call = call
+
+    def __call__(self, *arrays: Array) -> tuple[Array, ...]:
+        if not self.refresh():
+            raise ValueError("a tensor that a program refers to has been given another shape or dtype")
+        return self.call(*arrays)
+
+    def refresh(self) -> bool:
+        """Whether the tensors from outside still have the shapes and dtypes for which the program was made. Where not,
+        it must not be run."""
+        arrays = [(r, r.tensor._data) for r in self.program.references]
+        return all(data.shape == r.shape and data.dtype == r.dtype for r, data in arrays)
+
+    def groups(self) -> Groups:
+        """What runs in one go: each instruction by itself."""
+        found = tuple(Group((i,), False, "") for i in self.program.body if i.kind != "view")
+        return Groups(
+            self.program, found, {i: tuple(r.groups() for r in runners) for i, runners in self._bodies.items()}
+        )
+
+    def report(self, full: bool = True) -> str:
+        """What was made of the program, in words and, in full, as code."""
+        words = f"{self.source.count(chr(10)) - 1} statements of NumPy"
+        return f"{words}\n\n{self.source}" if full else words
+
+
+def build(program: Program) -> Runner:
+    """Make a program callable, with NumPy alone."""
+    keep_memory()  # the same arrays are made anew at each call
+    return Runner(program)
+
+
+class _Code:
+    """The statements of a program, and what their names stand for.
+
+    Names: `xN` arguments, `hN` what the host computes, `pN` arrays of tensors from outside, `cN` constants, `bN`
+    results.
+    """
+
+    def __init__(self, program: Program, bodies: dict[Instruction, tuple[Runner, ...]]) -> None:
+        self._bodies = bodies
+        self.globals: dict[str, object] = {"asarray": np.asarray, "array": np.array, "fetch": _fetch}
+        self._names: dict[Value, str] = {}
+        self._fortran = _orders(program)
+        self._lines: list[str] = []
+        #: The line of the user's code that each statement comes from.
+        self._origins: list[str] = []
+        self._head = f"def run({', '.join(self._name('x', v) for v in program.inputs)}):"
+        for reference in program.references:
+            tensor = self._global("t", reference.tensor)
+            self._line(f"{self._name('p', reference)} = {tensor}._data")
+        for constant in program.constants:
+            self._names[constant] = self._global("c", constant.array)
+        for host in program.hosts:
+            evaluate, dtype = self._global("e", host.evaluate), self._global("d", host.dtype)
+            self._line(f"{self._name('h', host)} = fetch({evaluate}(), {host.shape!r}, {dtype})")
+        for instruction, args, last in _steps(program):
+            names = [self._name("b", result) for result in instruction.results]
+            # A tuple of results may be empty: a branch that is there for its effects alone.
+            into = names[0] if len(names) == 1 else f"({''.join(f'{name}, ' for name in names)})"
+            self._line(f"{into} = {self._expression(instruction, args)}", instruction.line)
+            if last:
+                self._line(f"del {', '.join(self._names[v] for v in last)}", instruction.line)
+        self._finish(program)
+
+    def text(self) -> str:
+        return "\n    ".join([self._head, *self._lines]) + "\n"
+
+    def note(self, error: BaseException, filename: str) -> None:
+        """Say in an error which line of the user's code it comes from."""
+        trace = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != filename:
+            trace = trace.tb_next
+        if trace is not None:
+            note_line(error, self._origins[trace.tb_lineno - 2])  # the first line begins the function
+
+    # -- names -----------------------------------------------------------------------------------------------------
+
+    def _line(self, text: str, origin: str = "") -> None:
+        self._lines.append(text)
+        self._origins.append(origin)
+
+    def _name(self, letter: str, value: Value) -> str:
+        return self._names.setdefault(value, f"{letter}{len(self._names)}")
+
+    def _global(self, letter: str, thing: object) -> str:
+        name = f"{letter}{len(self.globals)}"
+        self.globals[name] = thing
+        return name
+
+    def _shared(self, name: str, thing: object) -> str:
+        self.globals[name] = thing
+        return name
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    def _expression(self, instruction: Instruction, args: Sequence[Value]) -> str:
+        """The Python that computes an instruction."""
+        name, params = instruction.name, instruction.params
+        names = [self._names[a] for a in args]
+        direct = self._direct(instruction, args, names)
+        if direct:
+            return direct
+        if name == "call":
+            op = params["op"]
+            call = caller(op, params["template"], params["specs"], bool(params.get("sized")), instruction.line)
+            called = self._global("f", lambda *arrays: call(arrays))
+            names = [f"asarray({n})" if not a.ndim else n for n, a in zip(names, args, strict=True)]
+            if op.effect:  # it may keep what it is given; into a tensor it may write
+                names = [n if isinstance(a, Reference) else f"{n}.copy()" for n, a in zip(names, args, strict=True)]
+        elif name == "loop":
+            called = self._global("f", loops.turns(self._body(instruction, "body"), params))
+        elif name == "branch":
+            true, false = self._body(instruction, "true"), self._body(instruction, "false")
+            called = self._global("f", lambda condition, *given: (true if condition else false)(*given))
+        else:
+            called = self._global("f", partial(PRIMITIVES[name].evaluate, **params))
+        text = f"{called}({', '.join(names)})"
+        return f"{text}[0]" if instruction.kind == "control" and len(instruction.results) == 1 else text
+
+    def _body(self, instruction: Instruction, name: str) -> Callable[..., tuple[Array, ...]]:
+        """The function of a body of a loop or a branch."""
+        runner = build(instruction.params[name])
+        self._bodies[instruction] = (*self._bodies.get(instruction, ()), runner)
+        return runner.call
+
+    def _direct(self, instruction: Instruction, args: Sequence[Value], names: list[str]) -> str:
+        """The Python that computes an instruction by one call of NumPy; "" if there is none."""
+        if not args or not instruction.results:
+            return ""
+        name, params, first, arg, result = (
+            instruction.name,
+            instruction.params,
+            names[0],
+            args[0],
+            instruction.results[0],
+        )
+        match name:
+            case "cast":
+                return f"{first}.astype({self._global('d', result.dtype)})"
+            case "copy":
+                return f"array({first})"
+            case "reshape":
+                return f"{first}.reshape({result.shape!r})"
+            case "transpose":
+                return f"{first}.transpose({params['axes']!r})"
+            case "slice":
+                return f"{first}[{_slices(params['slices'])}]"
+            case "broadcast":
+                return f"{self._shared('broadcast_to', np.broadcast_to)}({first}, {result.shape!r})"
+            case "concatenate":
+                return f"{self._shared('concatenate', np.concatenate)}(({', '.join(names)},), {params['axis']})"
+            case "take":
+                return f"{first}.take({names[1]}, {params['axis']})"
+            case "dot" if arg.ndim == 2:
+                left, right = (f"{n}.T" if params.get(t) else n for n, t in zip(names, ("ta", "tb"), strict=True))
+                return f"{right}.T.dot({left}.T).T" if self._fortran.get(result) else f"{left}.dot({right})"
+            case "argmax" | "argmin":
+                return f"{first}.{name}({params['axis']})"
+        if instruction.kind == "elementwise":
+            called = self._shared(name, function(name))
+            follows = any(a.shape == result.shape for a in args) or not self._fortran.get(result)
+            order = "" if follows or name not in ELEMENTWISE else ", order='F'"
+            return f"{called}({', '.join(names)}{order})"
+        if name in REDUCTIONS and arg.dtype.kind == "f":  # whole numbers add up in another type
+            axes: Shape = params["axes"]
+            if name == "reduce_add" and arg.ndim == 2 and len(axes) == 1 and arg.dtype.char in "fd" and arg.size:
+                quick = column_sums if axes == (0,) else row_sums
+                return f"{self._shared(quick.__name__, quick)}({first})"
+            axis = None if len(axes) == arg.ndim else axes[0] if len(axes) == 1 else axes
+            return f"{self._shared(name, REDUCTIONS[name].reduce)}({first}, {axis})"
+        return ""
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _finish(self, program: Program) -> None:
+        """Return each output in an array of its own, and write to the tensors from outside."""
+        results: list[str] = []
+        claimed: set[Value | None] = {None}
+        for value in program.outputs:
+            new = _new(value)
+            results.append(self._names[value] if value.ndim and new not in claimed else self._copy(value))
+            claimed.add(new)
+        written = [(write.target, unspread(write.value)) for write in program.writes]
+        # One write may change what another one reads.
+        sources = [
+            self._names[value] if len(written) == 1 or _new(value) else self._copy(value) for _, value in written
+        ]
+        for (target, _), source in zip(written, sources, strict=True):
+            self._line(f"{self._names[target]}[...] = {source}")
+        self._line(f"return ({''.join(f'{name}, ' for name in results)})")
+
+    def _copy(self, value: Value) -> str:
+        name = f"o{len(self._lines)}"
+        self._line(f"{name} = array({self._names[value]}, order='C')")
+        return name
+
+
+def _steps(program: Program) -> list[tuple[Instruction, Sequence[Value], list[Result | Host]]]:
+    """The instructions that something needs, each with what it is called on and what nobody needs after it."""
+    needed: set[Value] = {*program.outputs, *(unspread(write.value) for write in program.writes)}
+    found = []
+    for instruction in reversed(program.body):
+        if not instruction.stays and needed.isdisjoint(instruction.results):
+            continue
+        args = _operands(instruction)
+        values = dict.fromkeys([*args, *instruction.results])
+        last = [v for v in values if v not in needed and isinstance(v, (Result, Host))]
+        needed.update(args)
+        found.append((instruction, args, last))
+    return found[::-1]
+
+
+def _operands(instruction: Instruction) -> Sequence[Value]:
+    """What an instruction is called on: NumPy broadcasts by itself where the shape of the result does not hang on it."""
+    args = instruction.args
+    if instruction.kind != "elementwise":
+        return args
+    sources = tuple(map(unspread, args))
+    same = sources == args or np.broadcast_shapes(*(s.shape for s in sources)) == instruction.results[0].shape
+    return sources if same else args
+
+
+def _orders(program: Program) -> dict[Value, bool]:
+    """Whether a matrix should lie in Fortran order, being written to, or combined with, a tensor that does: NumPy takes five
+    times as long where orders are mixed."""
+    found: dict[Value, bool] = {}
+    for target, value in program.writes:
+        data = target.tensor._data
+        if data.ndim == 2 and data.flags.forc:
+            found[value] = data.flags.fnc
+    for instruction in reversed(program.body):
+        for result in found.keys() & instruction.results:
+            for arg in instruction.args:
+                if instruction.kind == "elementwise" and arg.shape == result.shape:
+                    found.setdefault(arg, found[result])
+                elif instruction.name == "transpose" and instruction.params["axes"] == (1, 0):
+                    found.setdefault(arg, not found[result])
+    return found
+
+
+def unspread(value: Value) -> Value:
+    """What a value is a broadcast of."""
+    while isinstance(value, Result) and value.instruction.name == "broadcast":
+        value = value.instruction.args[0]
+    return value
+
+
+def _new(value: Value) -> Value | None:
+    """The result whose new array a value shows all of; None where that array may be somebody else's."""
+    while isinstance(value, Result) and value.instruction.name in ("reshape", "transpose"):
+        value = value.instruction.args[0]
+    if not isinstance(value, Result) or value.instruction.kind not in _NEW:
+        return None
+    return None if value.instruction.name == "index" else value  # an index of numbers gives a view
+
+
+def _slices(slices: tuple[tuple[int, int, int], ...]) -> str:
+    """Normalised slices as they stand in an index."""
+    return ", ".join(f"{s.start}:{'' if s.stop is None else s.stop}:{s.step}" for s in numpy_slices(slices)) or "..."
+
+
+def _fetch(given: object, shape: Shape, dtype: np.dtype) -> Array:
+    """What the host computed, as the array that the program expects."""
+    array = np.asarray(given, dtype)
+    if array.shape != shape:
+        raise ValueError(
+            f"the host computed an array of shape {array.shape} for a compiled program, and {shape} when it was captured"
+        )
+    return array
+
+
+__all__ = ["Runner", "build"]
