@@ -44,11 +44,11 @@ from tapenet.ops.linalg.solving import (
     tensorinv,
     tensorsolve,
 )
-from tapenet.ops.products.basic import (
-    matmul,
-)
 from tapenet.ops.products.contractions import (
     tensordot,
+)
+from tapenet.ops.products.matmul import (
+    matmul,
 )
 from tapenet.ops.products.vectors import (
     vecdot,

@@ -199,7 +199,7 @@ def _cause(
 ) -> str:
     g, e = complex(got[at]), complex(expected[at])
     if not np.isfinite(g):
-        return "the rule divides by zero or overflows there (see tn.zmul for singular rules)"
+        return "the rule divides by zero or overflows there (see tn.safe_mul for singular rules)"
     middle = value(*points)
     right = (_shifted(value, points, i, at, eps) - middle) / eps
     left = (middle - _shifted(value, points, i, at, -eps)) / eps

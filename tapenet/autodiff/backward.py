@@ -20,7 +20,7 @@ from tapenet.autodiff.node import Leaf, Node, Output, Parents, Traced, hooked_no
 from tapenet.autodiff.observe import anomaly, mutation
 from tapenet.autodiff.observe.profile import MARK
 from tapenet.autodiff.state import local, switched
-from tapenet.ops.shapes.basic import alias
+from tapenet.ops.shapes.reshaping import alias
 from tapenet.ops.stack_frames import user_site, warn_once
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled

@@ -15,10 +15,10 @@ import numpy as np
 from tapenet.autodiff.node import Leaf, Node, Parents
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.state import enable_grad, local
-from tapenet.ops.indexing.basic import scatter_add, scatter_sum
-from tapenet.ops.indexing.rows import gathered
+from tapenet.ops.indexing.items import scatter_add, scatter_sum
+from tapenet.ops.indexing.sparse_rows import gathered
 from tapenet.ops.op import FLAT, Scatter
-from tapenet.ops.shapes.basic import copy, unbroadcast
+from tapenet.ops.shapes.reshaping import copy, unbroadcast
 from tapenet.program.low import WIDE, is_low, widened
 
 if TYPE_CHECKING:

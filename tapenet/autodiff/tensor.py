@@ -25,7 +25,7 @@ from tapenet.autodiff.observe.epoch import bump, referred
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.operators import Augmented, Operand
 from tapenet.autodiff.state import local
-from tapenet.ops.indexing.basic import raw_index
+from tapenet.ops.indexing.items import raw_index
 from tapenet.ops.pickling import Packed, packed, unpacked
 from tapenet.ops.stack_frames import library_caller, user_line, user_site, warn_once
 from tapenet.ops.torch_methods import instead

@@ -22,7 +22,7 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.outside import Reach, users
 from tapenet.compiler.stores import Stores
-from tapenet.ops.indexing.basic import assign, host
+from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 from tapenet.ops.reading import holds, read, symbols

@@ -48,7 +48,7 @@ def _prefix(dtype: DType) -> str:
 # -- arithmetic --------------------------------------------------------------------------------------------------
 
 
-def _zmul(a: Value, d: Value, dtype: DType) -> Value:
+def _safe_mul(a: Value, d: Value, dtype: DType) -> Value:
     product = a * d
     return (a.eq(0.0) | d.eq(0.0)).where(product.like(0.0), product) if dtype.kind == "f" else product
 
@@ -113,7 +113,7 @@ def _floor_divide(a: Value, b: Value, dtype: DType) -> Value:
 _rule("add", "biuf", lambda a, b, dtype: a | b if dtype.kind == "b" else a + b, 2)
 _rule("subtract", "iuf", lambda a, b, _: a - b, 2)
 _rule("multiply", "biuf", lambda a, b, _: a * b, 2)
-_rule("zmul", "biuf", _zmul, 2)
+_rule("safe_mul", "biuf", _safe_mul, 2)
 _rule("divide", "f", lambda a, b, _: a / b, 2)
 _rule("floor_divide", "iuf", _floor_divide, 2)
 _rule("remainder", "iuf", _remainder, 2)

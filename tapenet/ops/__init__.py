@@ -7,7 +7,33 @@ one of it (`LATER`).
 import importlib
 from typing import Any
 
-from tapenet.ops.elementwise.basic import (
+from tapenet.ops.elementwise.comparisons import (
+    bitwise_and,
+    bitwise_or,
+    bitwise_xor,
+    ceil,
+    equal,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    invert,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    not_equal,
+    rint,
+    sign,
+    signbit,
+    trunc,
+)
+from tapenet.ops.elementwise.elementary import (
     abs,
     absolute,
     add,
@@ -41,6 +67,7 @@ from tapenet.ops.elementwise.basic import (
     power,
     reciprocal,
     remainder,
+    safe_mul,
     sin,
     sinh,
     sqrt,
@@ -49,38 +76,11 @@ from tapenet.ops.elementwise.basic import (
     tan,
     tanh,
     where,
-    zmul,
-)
-from tapenet.ops.elementwise.comparisons import (
-    bitwise_and,
-    bitwise_or,
-    bitwise_xor,
-    ceil,
-    equal,
-    floor,
-    floor_divide,
-    greater,
-    greater_equal,
-    invert,
-    isfinite,
-    isinf,
-    isnan,
-    less,
-    less_equal,
-    logical_and,
-    logical_not,
-    logical_or,
-    logical_xor,
-    not_equal,
-    rint,
-    sign,
-    signbit,
-    trunc,
 )
 from tapenet.ops.elementwise.special import (
     erf,
 )
-from tapenet.ops.indexing.basic import (
+from tapenet.ops.indexing.items import (
     assign,
     getitem,
     host,
@@ -94,13 +94,19 @@ from tapenet.ops.later import SPACES as SPACES
 from tapenet.ops.later import everything as everything
 from tapenet.ops.later import home
 from tapenet.ops.later import stands_for as stands_for
-from tapenet.ops.products.basic import (
+from tapenet.ops.products.matmul import (
     dot,
     linear,
     matmul,
 )
 from tapenet.ops.random import random_draw
-from tapenet.ops.reductions.basic import (
+from tapenet.ops.reductions.counting import (
+    all,
+    any,
+    argmax,
+    argmin,
+)
+from tapenet.ops.reductions.sums import (
     logsumexp,
     max,
     mean,
@@ -110,13 +116,13 @@ from tapenet.ops.reductions.basic import (
     sum,
     var,
 )
-from tapenet.ops.reductions.counting import (
-    all,
-    any,
-    argmax,
-    argmin,
+from tapenet.ops.shapes.concatenation import (
+    concat,
+    concatenate,
+    split,
+    stack,
 )
-from tapenet.ops.shapes.basic import (
+from tapenet.ops.shapes.reshaping import (
     alias,
     astype,
     broadcast_to,
@@ -133,12 +139,6 @@ from tapenet.ops.shapes.basic import (
     swapaxes,
     transpose,
     zeros_like,
-)
-from tapenet.ops.shapes.concatenation import (
-    concat,
-    concatenate,
-    split,
-    stack,
 )
 
 
@@ -239,6 +239,7 @@ __all__ = [
     "remainder",
     "reshape",
     "rint",
+    "safe_mul",
     "scatter_add",
     "scatter_sum",
     "setitem",
@@ -262,5 +263,4 @@ __all__ = [
     "var",
     "where",
     "zeros_like",
-    "zmul",
 ]

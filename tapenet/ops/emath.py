@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
-from tapenet.ops.products.basic import operand
+from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import Samples, sample
 
 

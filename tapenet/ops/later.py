@@ -10,7 +10,7 @@ from tapenet.ops.registry import numpy_functions
 
 #: Modules that are loaded at first use, and their public names: those of `tn`.
 LATER: dict[str, tuple[str, ...]] = {
-    "elementwise.further": (
+    "elementwise.floating": (
         "acos",
         "acosh",
         "asin",
@@ -68,7 +68,7 @@ LATER: dict[str, tuple[str, ...]] = {
         "stop_gradient",
     ),
     "elementwise.complex": ("angle", "conj", "conjugate", "imag", "real", "real_if_close"),
-    "reductions.basic": ("amax", "amin", "ptp"),
+    "reductions.sums": ("amax", "amin", "ptp"),
     "reductions.counting": ("count_nonzero",),
     "reductions.nan": (
         "nanargmax",
@@ -133,7 +133,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "indexing.selecting": ("choose", "compress", "extract", "select", "take", "take_along_axis"),
     "indexing.editing": ("append", "delete", "insert", "resize"),
     "indexing.applying": ("apply_along_axis", "apply_over_axes", "piecewise"),
-    "indexing.places": (
+    "indexing.positions": (
         "argwhere",
         "diag_indices_from",
         "flatnonzero",
@@ -183,7 +183,7 @@ LATER: dict[str, tuple[str, ...]] = {
     "shapes.windows": ("fold_windows", "sliding_window_view"),
     "shapes.padding": ("fold_copies", "pad", "pad_constant", "pad_copies"),
     "shapes.tricks": ("c_", "r_"),
-    "shapes.making": (
+    "shapes.creation": (
         "array",
         "asanyarray",
         "asarray",

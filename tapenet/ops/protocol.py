@@ -15,10 +15,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.ops.derived import Derived, array_like, array_or_number, is_tensor
-from tapenet.ops.indexing.basic import index_add, raw_index
+from tapenet.ops.indexing.items import index_add, raw_index
 from tapenet.ops.op import Op
-from tapenet.ops.reductions import basic, counting, cumulative, folds
-from tapenet.ops.reductions.common import chosen, number
+from tapenet.ops.reductions import counting, cumulative, folds
+from tapenet.ops.reductions import sums as basic
+from tapenet.ops.reductions.masking import chosen, number
 from tapenet.ops.registry import numpy_functions, numpy_name, ufunc_name
 from tapenet.ops.signatures import by_name, parameters, position
 from tapenet.program.low import is_float, is_inexact, is_low

@@ -25,7 +25,7 @@ def sample(*args: Any, **kwargs: Any) -> Sample:
 # A string: naming np.random at import would load it, a seventh of NumPy's own import time.
 Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
 
-#: Every op alive, by qualified name (`tapenet.ops.elementwise.basic.exp`). The tests walk over it.
+#: Every op alive, by qualified name (`tapenet.ops.elementwise.elementary.exp`). The tests walk over it.
 registry: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 #: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
 numpy_functions: dict[Any, Callable[..., Any]] = {}

@@ -131,7 +131,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "add": {"x": lambda g: g, "y": lambda g: g},
     "subtract": {"x": lambda g: g, "y": lambda g: -g},
     "multiply": {"x": lambda g, y: g * y, "y": lambda g, x: g * x},
-    "zmul": {"x": lambda g, y: safe_mul(g, y), "y": lambda g, x: safe_mul(g, x)},
+    "safe_mul": {"x": lambda g, y: safe_mul(g, y), "y": lambda g, x: safe_mul(g, x)},
     "divide": {"x": lambda g, y: safe_mul(g, _reciprocal(y)), "y": lambda g, out, y: -safe_mul(g, out / y)},
     "remainder": {"x": lambda g: g, "y": lambda g, x, y: -safe_mul(g, np.floor_divide(x, y))},
     "fmod": {"x": lambda g: g, "y": lambda g, x, y: -safe_mul(g, np.trunc(x / y))},

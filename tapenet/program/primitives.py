@@ -64,7 +64,7 @@ NAMES: dict[int, tuple[str, ...]] = {
     2: (
         "add", "arctan2", "bitwise_and", "bitwise_or", "bitwise_xor", "copysign", "divide", "equal", "floor_divide", "fmax",
         "fmin", "fmod", "greater", "greater_equal", "hypot", "less", "less_equal", "logaddexp", "logical_and", "logical_or",
-        "logical_xor", "maximum", "minimum", "multiply", "not_equal", "power", "remainder", "subtract", "zmul",
+        "logical_xor", "maximum", "minimum", "multiply", "not_equal", "power", "remainder", "subtract", "safe_mul",
     ),
     3: ("where",),
 }  # fmt: skip
@@ -82,7 +82,7 @@ def _erfc() -> Any:
     return erfc
 
 
-def zmul(a: Any, d: Any) -> Any:
+def safe_mul(a: Any, d: Any) -> Any:
     """a * d, but 0 wherever a factor is 0."""
     with np.errstate(invalid="ignore"):
         product = a * d
@@ -96,7 +96,7 @@ def _power(x: Any, y: Any) -> Any:
 _SPECIAL = {"erf": _erf, "erfc": _erfc}
 _OTHERS: dict[str, Callable[..., Any]] = {
     "power": _power,
-    "zmul": zmul,
+    "safe_mul": safe_mul,
     "where": lambda condition, x, y: np.where(condition, x, y),
 }
 #: By name: the ufunc behind it.
@@ -123,7 +123,7 @@ def _loop(name: str, given: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
     if name == "where":
         result = np.result_type(*(d if isinstance(d, np.dtype) else d() for d in given[1:]))
         return np.dtype(bool), result, result, result
-    if name == "zmul":
+    if name == "safe_mul":
         return _loop("multiply", given)
     if name in _SPECIAL and given[0] in (np.float32, np.float64):  # SciPy is large: only who needs it loads it
         return given[0], given[0]

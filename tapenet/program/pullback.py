@@ -22,7 +22,7 @@ class NoDerivative(CannotLower):
     """A program has a primitive whose derivative is not known."""
 
 
-FUNCTIONS[safe_mul] = lambda a, d: elementwise(builder_of(a, d), "zmul", a, d)
+FUNCTIONS[safe_mul] = lambda a, d: elementwise(builder_of(a, d), "safe_mul", a, d)
 
 
 def pullback(program: Program, wanted: Collection[int]) -> Program:

@@ -11,7 +11,7 @@ import pytest
 import tapenet as tn
 from tapenet import kernels
 from tapenet.autodiff.node import hooked_nodes
-from tapenet.ops.indexing.rows import gathered
+from tapenet.ops.indexing.sparse_rows import gathered
 
 R = np.random.default_rng(0)
 TABLE = R.normal(size=(5000, 32)).astype("f")

@@ -24,7 +24,7 @@ BOUNDS = {
     "layers.quantized": ("WORTH", "WORTH_BACK"),
     "layers.recurrent.products": ("WORTH",),
     "layers.resampling.kernel_dispatch": ("WORTH",),
-    "products.basic": ("WORTH", "_LARGE"),
+    "products.matmul": ("WORTH", "_LARGE"),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import tapenet as tn
 from tapenet import kernels
-from tapenet.ops.indexing.rows import gathered
+from tapenet.ops.indexing.sparse_rows import gathered
 from tapenet.ops.layers.quantized import quantized_weight
 
 pytest.importorskip("llvmlite")

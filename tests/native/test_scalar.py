@@ -70,11 +70,11 @@ def compiled() -> Compiled:
     return Compiled(loops())
 
 
-def _zmul(a: Any, d: Any) -> Any:
+def _safe_mul(a: Any, d: Any) -> Any:
     return np.where((a == 0) | (d == 0), np.zeros((), a.dtype), a * d)
 
 
-OWN = {"zmul": _zmul, "copy": np.copy}
+OWN = {"safe_mul": _safe_mul, "copy": np.copy}
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -175,7 +175,7 @@ def test_a_literal_is_rounded_to_its_dtype() -> None:
     assert (literal(True, BOOL), literal(0, BOOL)) == ("true", "false")
 
 
-@pytest.mark.parametrize("name", ["add", "multiply", "divide", "maximum", "minimum", "less", "copysign", "zmul"])
+@pytest.mark.parametrize("name", ["add", "multiply", "divide", "maximum", "minimum", "less", "copysign", "safe_mul"])
 def test_literals_stand_for_broadcast_scalars(name: str) -> None:
     for dtype in FLOATS:
         out = BOOL if name == "less" else dtype

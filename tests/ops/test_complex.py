@@ -21,7 +21,19 @@ UNARY = [
     "log1p", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
     "sign", "conj", "real", "imag", "angle", "real_if_close", "sinc",
 ]  # fmt: skip
-BINARY = ["add", "subtract", "multiply", "divide", "power", "float_power", "maximum", "minimum", "fmax", "fmin", "zmul"]
+BINARY = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "power",
+    "float_power",
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "safe_mul",
+]
 
 
 def leaf(values: Any) -> tn.Tensor:

@@ -95,7 +95,7 @@ BINARY: dict[str, Domain] = {
 }
 
 #: Checked elsewhere: products of rules, choices by masks, parts of numbers, functions of an order, and steps.
-ELSEWHERE = {"zmul", "where", "clip", "modf", "frexp", "ldexp", "sinc_derivative", "iv"}
+ELSEWHERE = {"safe_mul", "where", "clip", "modf", "frexp", "ldexp", "sinc_derivative", "iv"}
 ELSEWHERE |= {"floor", "ceil", "rint", "trunc", "round", "fix", "floor_divide"}
 ELSEWHERE |= {"conjugate", "real", "imag", "angle", "real_if_close"}
 

@@ -112,7 +112,7 @@ def test_curvature_where_the_gradient_is_zero() -> None:
 
 @pytest.mark.parametrize("f", [np.sqrt, np.log, lambda x: x / (x - 3), lambda x: x**1.5, np.exp, np.sinh])
 def test_derivatives_through_zero_gradients_to_third_order(f: Any) -> None:
-    """Seeds that are zero at some elements: zmul must differentiate as a plain product there."""
+    """Seeds that are zero at some elements: safe_mul must differentiate as a plain product there."""
     w = np.array([0.0, 1.0, 0.0])
     check_grads(lambda x, w: f(x) * w, [np.array([0.7, 1.1, 1.9]), w], order=3)
     check_grads(lambda x, w: (f(x) * w) ** 2, [np.array([0.7, 1.1, 1.9]), w], order=3)

@@ -18,7 +18,7 @@ from tapenet.profiling.profile import Profile
 _GATES = frozenset({"relu", "relu6", "hardtanh", "clip", "maximum", "minimum"})
 #: Ops whose gradient by an argument is a multiple of the others.
 _CONVOLUTIONS = frozenset(f"conv{kind}{axes}d" for kind in ("", "_transpose") for axes in (1, 2, 3))
-_PRODUCTS = frozenset({"multiply", "matmul", "linear", "zmul"}) | _CONVOLUTIONS
+_PRODUCTS = frozenset({"multiply", "matmul", "linear", "safe_mul"}) | _CONVOLUTIONS
 #: Inf or nan that the user wrote in a call, as masks do: it is meant.
 _WRITTEN = re.compile(r"\b(inf|nan)\b")
 

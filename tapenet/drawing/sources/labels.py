@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.autodiff.node import Constant, Node, Traced
 from tapenet.drawing.model import Value
 from tapenet.ops.op import Op
-from tapenet.ops.shapes.basic import axis_words
+from tapenet.ops.shapes.reshaping import axis_words
 
 _UNKNOWN = "·"
 #: How many elements of a list or tuple a label shows.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from tapenet import ops
 from tapenet.drawing.sources.labels import called, short_dtype, words
 from tapenet.ops.op import Op
-from tapenet.ops.shapes.basic import axis_words
+from tapenet.ops.shapes.reshaping import axis_words
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.primitives import filled, numpy_slices
 

@@ -10,8 +10,8 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.calculus.sampled import part
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import zmul
-from tapenet.ops.indexing.basic import getitem, scatter_sum
+from tapenet.ops.elementwise.elementary import safe_mul
+from tapenet.ops.indexing.items import getitem, scatter_sum
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -39,7 +39,7 @@ def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right
     inside = (x >= xp[0]) & (x <= xp[-1])
     if not wanted.isdisjoint(("x", "xp")):
         slope = np.where(jump, 0, rise / gap)
-        by_x = found["x"] = zmul(np.where(inside, g, 0), slope if few else getitem(slope, start))
+        by_x = found["x"] = safe_mul(np.where(inside, g, 0), slope if few else getitem(slope, start))
     if not wanted.isdisjoint(("xp", "fp")):
         first = np.where(jump, -math.inf, getitem(xp, start) if few else xp[:-1])
         first, gap = (first, gap) if few else (getitem(first, start), getitem(gap, start))

@@ -12,7 +12,7 @@ from tapenet.ops.calculus.slopes import along
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import along_axis
+from tapenet.ops.shapes.reshaping import along_axis
 
 # -- differences -------------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
@@ -73,7 +73,7 @@ slopes = op(
 )
 
 # -- samples anywhere --------------------------------------------------------------------------------------------
-# Where two samples lie at one place weights are infinite: then, and in compiled programs, `zmul` keeps zeros apart.
+# Where two samples lie at one place weights are infinite: then, and in compiled programs, `safe_mul` keeps zeros apart.
 
 
 def _three_point(f: Any, w: Any, axis: int, edge_order: int) -> Any:
@@ -93,15 +93,15 @@ def _three_point(f: Any, w: Any, axis: int, edge_order: int) -> Any:
 
 def _edges(f: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
     if edge_order == 1:  # a difference first, as NumPy has it: two products would lose digits
-        return zmul(f[..., 1:2] - f[..., :1], w[1, 0]), zmul(f[..., -1:] - f[..., -2:-1], w[1, -1])
-    first, last = zmul(f[..., :3], w[:, 0]), zmul(f[..., -3:], w[:, -1])
+        return safe_mul(f[..., 1:2] - f[..., :1], w[1, 0]), safe_mul(f[..., -1:] - f[..., -2:-1], w[1, -1])
+    first, last = safe_mul(f[..., :3], w[:, 0]), safe_mul(f[..., -3:], w[:, -1])
     return np.sum(first, -1, keepdims=True), np.sum(last, -1, keepdims=True)
 
 
 def _three_point_lowered(f: Any, w: Any, axis: int, edge_order: int) -> Any:
     f = np.moveaxis(f, axis, -1)
     left, own, right = f[..., :-2], f[..., 1:-1], f[..., 2:]
-    inside = zmul(left, w[0, 1:-1]) + zmul(own, w[1, 1:-1]) + zmul(right, w[2, 1:-1])
+    inside = safe_mul(left, w[0, 1:-1]) + safe_mul(own, w[1, 1:-1]) + safe_mul(right, w[2, 1:-1])
     first, last = _edges(f, w, edge_order)
     return np.moveaxis(np.concatenate([first, inside, last], -1), -1, axis)
 
@@ -124,8 +124,8 @@ def _three_point_back(x: Any, w: Any, axis: int, edge_order: int) -> Any:
 def _edges_back(x: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
     first, last = x[..., :1], x[..., -1:]
     if edge_order == 2:
-        return zmul(first, w[:, 0]), zmul(last, w[:, -1])
-    first, last = zmul(first, w[1, 0]), zmul(last, w[1, -1])
+        return safe_mul(first, w[:, 0]), safe_mul(last, w[:, -1])
+    first, last = safe_mul(first, w[1, 0]), safe_mul(last, w[1, -1])
     return np.concatenate([-first, first], -1), np.concatenate([-last, last], -1)
 
 
@@ -133,7 +133,7 @@ def _three_point_back_lowered(x: Any, w: Any, axis: int, edge_order: int) -> Any
     x = np.moveaxis(x, axis, -1)
     inside, n = x[..., 1:-1], x.shape[-1]
     one, two = _zeros(x, 1), _zeros(x, 2)
-    left, own, right = (zmul(inside, w[k, 1:-1]) for k in range(3))
+    left, own, right = (safe_mul(inside, w[k, 1:-1]) for k in range(3))
     out = np.concatenate([left, two], -1) + np.concatenate([two, right], -1) + np.concatenate([one, own, one], -1)
     first, last = _edges_back(x, w, edge_order)
     rest = _zeros(x, n - edge_order - 1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples
+from tapenet.ops.elementwise.elementary import binary_samples, broadcast_mend, unary_samples
 from tapenet.ops.op import Op, flat, op
 from tapenet.ops.registry import Samples, sample
 

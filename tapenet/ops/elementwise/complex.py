@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -94,7 +94,7 @@ imag = op(
 def _angle_z(g: Any, z: Any, deg: Any) -> Any:
     # With θ the imaginary part of ln z, dθ = Im(dz / z) = Re(-i dz / z).
     turn = -1j * (180 / math.pi) if deg else -1j
-    return zmul(g, np.where(z == 0, 0, turn / np.where(z == 0, 1, z)))
+    return safe_mul(g, np.where(z == 0, 0, turn / np.where(z == 0, 1, z)))
 
 
 angle = op(

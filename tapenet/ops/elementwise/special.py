@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
+from tapenet.ops.elementwise.elementary import unary_samples
 from tapenet.ops.op import op
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import binary_samples, broadcast_mend, unary_samples
 from tapenet.ops.elementwise.comparisons import derivatives, invert
+from tapenet.ops.elementwise.elementary import binary_samples, broadcast_mend, unary_samples
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
 from tapenet.program.low import is_float

@@ -18,7 +18,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.complex import conjugate, real
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
-from tapenet.ops.shapes.basic import along_axis
+from tapenet.ops.shapes.reshaping import along_axis
 
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.indexing.basic import setitem
+from tapenet.ops.indexing.items import setitem
 from tapenet.ops.indexing.selecting import axis_or_flat
 from tapenet.ops.registry import sample
 

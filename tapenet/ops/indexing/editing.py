@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast, whole
+from tapenet.ops.shapes.reshaping import unbroadcast, whole
 
 
 def _delete_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, array_or_number, derived
-from tapenet.ops.indexing.basic import scatter_add
+from tapenet.ops.indexing.items import scatter_add
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast, whole
+from tapenet.ops.shapes.reshaping import unbroadcast, whole
 
 
 def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:

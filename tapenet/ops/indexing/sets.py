@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.ops.derived import array_like, array_or_number, derived
-from tapenet.ops.indexing.basic import getitem
+from tapenet.ops.indexing.items import getitem
 from tapenet.ops.indexing.sorting import stable_order
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import whole
+from tapenet.ops.shapes.reshaping import whole
 
 
 class UniqueAllResult(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.indexing.basic import setitem
+from tapenet.ops.indexing.items import setitem
 from tapenet.ops.indexing.selecting import along, axis_or_flat, integers, within
 from tapenet.ops.registry import sample
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from tapenet.ops.layers.embedding import by_frequency, padding_row, rows_of
 from tapenet.ops.op import Scatter, op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
 _MODES = ("sum", "mean", "max")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.activations.exponential import SELU_ALPHA, SELU_SCALE
 from tapenet.ops.op import Op, op
 from tapenet.ops.random import chances, generator, probability
@@ -33,7 +33,7 @@ def _draw(rng: Any, shape: Shape, p: float) -> Any:
 def _masked(x: Any, mask: Any, factor: float) -> Any:
     """x · factor where the mask is true, else 0."""
     if type(x) is not np.ndarray or type(mask) is not np.ndarray or x.dtype.char not in "efd":
-        return zmul(mask, x * factor)
+        return safe_mul(mask, x * factor)
     whole = f"i{x.itemsize}"
     bits = np.negative(mask.view(np.int8)).astype(whole)
     if bits.shape == x.shape:

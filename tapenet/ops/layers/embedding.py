@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.basic import nonnegative
+from tapenet.ops.indexing.items import nonnegative
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.op import op
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 
 #: How many roundings of the parts that a difference was made of may be left in it where it should be 0.

@@ -17,7 +17,7 @@ from tapenet.ops.linalg.degenerate import (
 )
 from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, on_diagonal
 from tapenet.ops.op import op
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 
 

@@ -10,7 +10,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.degenerate import apart, provided
 from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, transposed
 from tapenet.ops.op import op
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 
 

@@ -11,7 +11,7 @@ from tapenet.ops.derived import array_like
 from tapenet.ops.linalg.factorizations import inverse_of_triangle
 from tapenet.ops.linalg.matrices import adjoint, in_triangle, regular, transposed
 from tapenet.ops.op import op
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 
 # -- Stein's equation --------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.masking import conjugate
 
 
 def transposed(x: Any) -> Any:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, known
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import kept_shape, spread
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.reductions.masking import conjugate
+from tapenet.ops.reductions.sums import kept_shape, spread
 from tapenet.ops.registry import sample
 from tapenet.program.runs import dot
 
@@ -34,7 +34,7 @@ def _vector_norm_x(g: Any, out: Any, x: Any, axis: Any, keepdims: bool, ord: Any
         chosen = size == norm
         ties = np.sum(chosen, axis=axis, keepdims=True).astype(g.dtype)
         return np.where(chosen, g / ties, 0) * direction
-    return zmul(np.where(norm == 0, 0, g * direction), np.where(size == 0, 1, size / safe) ** (ord - 1))
+    return safe_mul(np.where(norm == 0, 0, g * direction), np.where(size == 0, 1, size / safe) ** (ord - 1))
 
 
 def _vectors(r: np.random.Generator) -> list[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.products import vectors
-from tapenet.ops.products.basic import matmul
+from tapenet.ops.products.matmul import matmul
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes import arranging
 

@@ -13,7 +13,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.matrices import regular, square_mend, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.reshaping import unbroadcast
 
 
 def _mend(a: Any) -> str:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.products.basic import operand
 from tapenet.ops.products.contractions import LETTERS, contract, order_of
+from tapenet.ops.products.matmul import operand
 from tapenet.ops.registry import answer, sample
 
 #: The letter of a label that is a number.

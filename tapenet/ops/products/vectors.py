@@ -11,12 +11,12 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
-from tapenet.ops.products.basic import matmul, operands, rows
 from tapenet.ops.products.contractions import LETTERS, contract
 from tapenet.ops.products.cores import with_options
-from tapenet.ops.reductions.common import conjugate
+from tapenet.ops.products.matmul import matmul, operands, rows
+from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.reshaping import unbroadcast
 
 
 def flat(a: Any) -> Any:

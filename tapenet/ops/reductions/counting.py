@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
-from tapenet.ops.reductions.common import ARGS, WHERE, chosen, hint, mask_of
+from tapenet.ops.reductions.masking import ARGS, WHERE, chosen, hint, mask_of
 from tapenet.ops.registry import Samples, sample
 
 

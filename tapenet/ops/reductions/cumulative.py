@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import without_minus_inf, zmul
+from tapenet.ops.elementwise.elementary import safe_mul, without_minus_inf
 from tapenet.ops.indexing.selecting import along
 from tapenet.ops.op import Scatter, op
-from tapenet.ops.reductions.common import divisible, like, without_nan
+from tapenet.ops.reductions.masking import divisible, like, without_nan
 from tapenet.ops.registry import Samples, sample
 
 
@@ -34,7 +34,7 @@ def recurrence(g: Any, a: Any) -> Any:
 
     Neighbours are put together, the recurrence of half the length solved, and what lies between filled in: n elements
     cost about 3n products in log n steps, and no division. Products of `a` may overflow where plain recursion would
-    meet a zero first, hence `zmul`.
+    meet a zero first, hence `safe_mul`.
     """
     n = g.shape[-1]
     if n <= 1:
@@ -43,8 +43,8 @@ def recurrence(g: Any, a: Any) -> Any:
         return recurrence(shifted_in(g), shifted_in(a))[..., :n]
     first, second = a[..., ::2], a[..., 1::2]
     odd = g[..., 1::2]
-    even = recurrence(g[..., ::2] + zmul(odd, first), zmul(first, second))
-    odd = odd + zmul(shifted_in(even[..., 1:]), second)
+    even = recurrence(g[..., ::2] + safe_mul(odd, first), safe_mul(first, second))
+    odd = odd + safe_mul(shifted_in(even[..., 1:]), second)
     return np.reshape(np.stack([even, odd], -1), g.shape)
 
 
@@ -107,7 +107,7 @@ def _cumprod_a(g: Any, out: Any, a: Any, axis: int | None) -> Any:
             return _back(sums / a, shape, axis)
     before = np.concatenate([np.ones((*a.shape[:-1], min(a.shape[-1], 1)), out.dtype), out[..., :-1]], -1)
     after = recurrence(g, shifted_in(a[..., 1:]))
-    return _back(zmul(after, before), shape, axis)
+    return _back(safe_mul(after, before), shape, axis)
 
 
 cumprod = op(
@@ -289,7 +289,7 @@ def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
     g, out, array = (np.moveaxis(v, axis, -1) for v in (g, out, array))
     steps = np.exp(out[..., :-1] - without_minus_inf(out[..., 1:]))
     later = recurrence(g, shifted_in(steps) if out.shape[-1] else out)
-    return np.moveaxis(zmul(later, np.exp(array - without_minus_inf(out))), -1, axis)
+    return np.moveaxis(safe_mul(later, np.exp(array - without_minus_inf(out))), -1, axis)
 
 
 logcumsumexp = op(

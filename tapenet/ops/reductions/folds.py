@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import FLAT, op
 from tapenet.ops.reductions import cumulative
-from tapenet.ops.reductions.common import hint, without_nan
+from tapenet.ops.reductions.masking import hint, without_nan
 from tapenet.ops.registry import numpy_functions, sample
 
 
@@ -88,7 +88,7 @@ def _through(g: Any, a: Any, out: Any, ufunc: np.ufunc, axis: int) -> Any:
     step = np.ones_like(out[..., 1:]), out[..., :-1], a[..., 1:], out[..., 1:]
     by_before, by_next = (_gradient(ufunc, name, *step) for name in ("x", "y"))
     whole = cumulative.recurrence(g, cumulative.shifted_in(by_before))
-    return np.moveaxis(np.concatenate([whole[..., :1], zmul(whole[..., 1:], by_next)], -1), -1, axis)
+    return np.moveaxis(np.concatenate([whole[..., :1], safe_mul(whole[..., 1:], by_next)], -1), -1, axis)
 
 
 #: Ufuncs whose gradient by `x` is a function of x and the result alone: that of a fold by each element is the same.

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, Rule, op
-from tapenet.ops.reductions.basic import bound, extreme_more, prod, share, spread, sum
-from tapenet.ops.reductions.common import ARGS, INITIAL, WHERE, conjugate, exact, mask_of, without_nan
+from tapenet.ops.reductions.masking import ARGS, INITIAL, WHERE, conjugate, exact, mask_of, without_nan
+from tapenet.ops.reductions.sums import bound, extreme_more, prod, share, spread, sum
 from tapenet.ops.registry import Samples, sample
 
 
@@ -122,7 +122,7 @@ def _var_a(
     g: Any, a: Any, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any
 ) -> Any:  # fmt: skip
     deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
-    return zmul(spread(g, a.shape, axis, keepdims) * (2 * parts), deviations)
+    return safe_mul(spread(g, a.shape, axis, keepdims) * (2 * parts), deviations)
 
 
 def _var_mean(
@@ -137,7 +137,7 @@ def _std_a(
     # 0 where the deviation is 0, as for std, and where it is nan.
     deviations, parts = _deviations(g, a, axis, ddof, where, mean, correction)
     g = g / np.where(out > 0, out, 1)
-    return zmul(spread(g, a.shape, axis, keepdims) * parts, deviations)
+    return safe_mul(spread(g, a.shape, axis, keepdims) * parts, deviations)
 
 
 def _std_mean(

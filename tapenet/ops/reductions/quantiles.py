@@ -13,9 +13,9 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.derived import array_like
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.indexing.basic import getitem
+from tapenet.ops.indexing.items import getitem
 from tapenet.ops.indexing.sorting import stable_order
 from tapenet.ops.op import Op, Rule, Scatter, op
 from tapenet.ops.registry import Samples, sample
@@ -202,7 +202,7 @@ def _rules(scale: float, skips: bool) -> dict[str, Rule]:
         gap = getitem(flat, found.upper) - getitem(flat, found.lower)
         slope = found.slope.astype(g.dtype) * (1 / scale)
         g = np.where(found.live, np.reshape(g, (*q.shape, -1)), 0)
-        return np.sum(zmul(zmul(g, slope), gap), axis=-1)
+        return np.sum(safe_mul(safe_mul(g, slope), gap), axis=-1)
 
     return {"a": by_a, "q": by_q}
 

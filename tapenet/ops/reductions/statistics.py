@@ -9,10 +9,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import count
-from tapenet.ops.reductions.common import conjugate, holds, real, warn_of_none
+from tapenet.ops.reductions.masking import conjugate, holds, real, warn_of_none
+from tapenet.ops.reductions.sums import count
 from tapenet.ops.registry import refuse, sample
 
 
@@ -128,7 +128,7 @@ def _covariance(x: Any, freedom: Any, weights: Any = None) -> Any:
 
 
 def _parts(g: Any, freedom: Any) -> Any:
-    return zmul(g, math.inf if type(freedom) is int and freedom == 0 else 1 / freedom)
+    return safe_mul(g, math.inf if type(freedom) is int and freedom == 0 else 1 / freedom)
 
 
 def _reached(x: Any, g: Any) -> Any:
@@ -158,7 +158,7 @@ covariance = op(
     _covariance,
     name="covariance",
     x=_covariance_x,
-    freedom=lambda g, out, freedom: -np.sum(zmul(g, out / freedom)),
+    freedom=lambda g, out, freedom: -np.sum(safe_mul(g, out / freedom)),
     weights=_covariance_weights,
     formula="Σ w (x − μ) (x − μ)*ᵀ / freedom",
     gradients="x: (g + g*ᵀ) (x − μ)* w / freedom; freedom: −Σ g · out / freedom; weights: Σ g (x − μ)* · (x − μ) / freedom",

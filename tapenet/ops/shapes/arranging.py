@@ -8,10 +8,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.indexing.basic import scatter_add
+from tapenet.ops.indexing.items import scatter_add
 from tapenet.ops.op import Op, Scatter, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast, whole
+from tapenet.ops.shapes.reshaping import unbroadcast, whole
 
 
 def _opposite(shift: Any) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 from tapenet.ops.derived import derived, holds_tensors, made
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
-from tapenet.ops.shapes.making import as_tensor, check_device
+from tapenet.ops.shapes.creation import as_tensor, check_device
+from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
 
 # -- in the shape of another --------------------------------------------------------------------------------------

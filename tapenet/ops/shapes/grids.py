@@ -10,8 +10,8 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import broadcast_to, reshape, whole
 from tapenet.ops.shapes.joining import at_least, at_least_3d
+from tapenet.ops.shapes.reshaping import broadcast_to, reshape, whole
 
 
 def _one_or_all(found: list[Any]) -> Any:

@@ -11,8 +11,8 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import reshape
 from tapenet.ops.shapes.concatenation import cast, parted
+from tapenet.ops.shapes.reshaping import reshape
 
 
 def _parts(tup: Any) -> list[Any]:

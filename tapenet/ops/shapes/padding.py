@@ -11,8 +11,8 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import along_axis
 from tapenet.ops.shapes.concatenation import concatenate
+from tapenet.ops.shapes.reshaping import along_axis
 
 Pairs = tuple[tuple[int, int], ...]
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, is_tensor, made
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
-from tapenet.ops.shapes.making import check_device
+from tapenet.ops.shapes.creation import check_device
+from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
 
 #: Types of numbers that leave the dtype to the arrays.
@@ -281,14 +281,14 @@ def logspace(
 def _geometric_start(
     g: Any, out: Any, start: Any, start_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
 ) -> Any:
-    part = np.sum(zmul(g, out) * (1 - _weights(g, num, endpoint, axis)), axis)
+    part = np.sum(safe_mul(g, out) * (1 - _weights(g, num, endpoint, axis)), axis)
     return unbroadcast(part / start, start_shape)
 
 
 def _geometric_stop(
     g: Any, out: Any, stop: Any, stop_shape: Any, num: int, endpoint: bool, dtype: Any, axis: int
 ) -> Any:
-    part = np.sum(zmul(g, out) * _weights(g, num, endpoint, axis), axis)
+    part = np.sum(safe_mul(g, out) * _weights(g, num, endpoint, axis), axis)
     return unbroadcast(part / stop, stop_shape)
 
 

@@ -12,7 +12,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import whole
+from tapenet.ops.shapes.reshaping import whole
 
 
 def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import along_axis
+from tapenet.ops.shapes.reshaping import along_axis
 
 
 def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -17,7 +17,7 @@ LIMIT = 4096
 #: `minimum` may give either: NumPy itself does, by the length of the array.
 COMMUTATIVE = {
     "add", "multiply", "maximum", "minimum", "fmax", "fmin", "bitwise_and", "bitwise_or", "bitwise_xor", "logical_and",
-    "logical_or", "logical_xor", "equal", "not_equal", "zmul", "hypot", "logaddexp",
+    "logical_or", "logical_xor", "equal", "not_equal", "safe_mul", "hypot", "logaddexp",
 }  # fmt: skip
 
 

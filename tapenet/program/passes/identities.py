@@ -1,7 +1,7 @@
 """Identities of arithmetic, to the last bit.
 
 NaN, infinities, the sign of zeros and dtypes stay as they are, so x + 0.0 is left alone (it turns -0.0 into 0.0) and
-x - 0.0 is x. Two exceptions: NaN has no sign to keep, and where `zmul` becomes a product or a choice, a zero has the
+x - 0.0 is x. Two exceptions: NaN has no sign to keep, and where `safe_mul` becomes a product or a choice, a zero has the
 sign of that.
 """
 
@@ -83,7 +83,7 @@ def _divide(builder: Builder, x: Value, y: Value) -> Value | None:
     return _emit(builder, "multiply", x, Constant(inverse)) if exact.all() else None
 
 
-def _zmul(builder: Builder, x: Value, y: Value) -> Value | None:
+def _safe_mul(builder: Builder, x: Value, y: Value) -> Value | None:
     if x.dtype.kind != "f":
         return _emit(builder, "multiply", x, y)
     for a, b in ((x, y), (y, x)):
@@ -128,7 +128,7 @@ RULES: dict[str, Rule] = {
     "subtract": _subtract,
     "multiply": _multiply,
     "divide": _divide,
-    "zmul": _zmul,
+    "safe_mul": _safe_mul,
     "negative": _twice("negative"),
     "positive": lambda builder, x: x,
     "invert": _twice("invert"),

@@ -187,7 +187,7 @@ class Random:
         if x.dtype == bool:
             return self.build.emit(self.choice(["logical_and", "logical_or", "equal"]), x, y)
         common = ["add", "subtract", "multiply", "where", "equal", "less"]
-        name = self.choice(common + (["divide"] if self.floats else ["maximum", "minimum", "zmul"]))
+        name = self.choice(common + (["divide"] if self.floats else ["maximum", "minimum", "safe_mul"]))
         if name != "where":
             return self.build.elementwise(name, x, y)
         condition = self.build.cast(x, bool) if self.chance(0.5) else self.build.elementwise("less", x, y)

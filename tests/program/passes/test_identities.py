@@ -87,9 +87,9 @@ def test_a_logical_result_is_bool() -> None:
         ("floor_divide", "x", 1.0),
         ("fmax", "x", -INF),  # of NaN
         ("maximum", "x", INF),
-        ("zmul", "x", "y"),
-        ("zmul", "x", INF),
-        ("zmul", "x", float("nan")),
+        ("safe_mul", "x", "y"),
+        ("safe_mul", "x", INF),
+        ("safe_mul", "x", float("nan")),
     ],
 )
 def test_what_changes_something_stays(name: str, left: Any, right: Any) -> None:
@@ -160,32 +160,32 @@ def test_bits_twice_inverted() -> None:
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_zmul_by_a_number(order: int) -> None:
+def test_safe_mul_by_a_number(order: int) -> None:
     """By a finite one a product, whose zeros may have another sign; by zero it is zero, of NaN and inf too."""
-    product = binary("zmul", *("x", 2.0)[::order])
+    product = binary("safe_mul", *("x", 2.0)[::order])
     assert names(assert_same(identities.run, product, zeros=False)) == ["multiply"]
-    zero = assert_same(identities.run, binary("zmul", *("x", -0.0)[::order]))
+    zero = assert_same(identities.run, binary("safe_mul", *("x", -0.0)[::order]))
     assert names(zero) == ["broadcast"]
 
 
-def test_zmul_of_integers_is_a_product() -> None:
-    assert names(assert_same(identities.run, binary("zmul", "x", "y", np.int32))) == ["multiply"]
+def test_safe_mul_of_integers_is_a_product() -> None:
+    assert names(assert_same(identities.run, binary("safe_mul", "x", "y", np.int32))) == ["multiply"]
 
 
-def test_zmul_with_a_mask_is_a_choice() -> None:
+def test_safe_mul_with_a_mask_is_a_choice() -> None:
     b = Build()
     mask, x = b.input(40, dtype=bool), b.input(40)
-    changed = assert_same(identities.run, b.program(b.emit("zmul", b.cast(mask, np.float32), x)), zeros=False)
+    changed = assert_same(identities.run, b.program(b.emit("safe_mul", b.cast(mask, np.float32), x)), zeros=False)
     assert names(changed) == ["cast", "where"]
     b = Build()
     whole, x = b.input(40, dtype=np.int8), b.input(40)  # not of 0 and 1 alone
-    assert_kept(identities.run, b.program(b.emit("zmul", b.cast(whole, np.float32), x)))
+    assert_kept(identities.run, b.program(b.emit("safe_mul", b.cast(whole, np.float32), x)))
 
 
 def test_one_identity_leads_to_the_next() -> None:
     b = Build()
     x = b.input(3)
-    changed = identities.run(b.program(b.emit("zmul", b.emit("divide", x, constant(1)), constant(1))))
+    changed = identities.run(b.program(b.emit("safe_mul", b.emit("divide", x, constant(1)), constant(1))))
     assert changed.outputs == (x,)
 
 

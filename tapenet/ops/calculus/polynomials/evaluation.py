@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.calculus.polynomials.arithmetic import row
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
 
@@ -252,7 +252,7 @@ def _powers_x(g: Any, x: Any, n: int, increasing: bool) -> Any:
     exponents = _falling(max(n - 1, 0), x.dtype)
     slopes = powers(x, len(exponents), increasing)
     slopes = slopes * (np.flip(exponents) if increasing else exponents)
-    return np.sum(zmul(g[..., 1:] if increasing else g[..., :-1], slopes), -1)
+    return np.sum(safe_mul(g[..., 1:] if increasing else g[..., :-1], slopes), -1)
 
 
 powers: Op = op(

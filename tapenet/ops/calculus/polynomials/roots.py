@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.calculus.polynomials.evaluation import polyder, polyval, powers
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
@@ -22,8 +22,8 @@ def _roots_p(g: Any, out: Any, p: Any) -> Any:
     # Along p(r) = 0 a change dp of the coefficients moves r by -dp(r) / p'(r).
     row = np.reshape(p, (-1,))
     n = row.shape[0]
-    moved = -zmul(g, 1 / polyval(polyder(row), out))  # these, since NumPy's own widen float32
-    return np.reshape(np.sum(zmul(np.expand_dims(moved, -1), powers(out, n)), axis=0), p.shape)
+    moved = -safe_mul(g, 1 / polyval(polyder(row), out))  # these, since NumPy's own widen float32
+    return np.reshape(np.sum(safe_mul(np.expand_dims(moved, -1), powers(out, n)), axis=0), p.shape)
 
 
 roots = op(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 
 #: From this size on `np.clip`, whose code for two bounds is vectorised, beats `np.maximum` with a number, whose is not.
 _LARGE = 1 << 14
@@ -38,7 +38,7 @@ def kept_where(mask: Any, g: Any) -> Any:
     """g where a mask of its shape is true, else 0, whatever g is there. For rules: arrays or tensors."""
     bits = _BITS.get(g.dtype.char) if type(g) is np.ndarray and type(mask) is np.ndarray else None
     if bits is None:
-        return zmul(mask, g)
+        return safe_mul(mask, g)
     kept = mask.astype(bits)
     np.negative(kept, out=kept)  # true: all bits set
     np.bitwise_and(kept, g.view(bits), out=kept)

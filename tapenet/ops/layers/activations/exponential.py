@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
+from tapenet.ops.elementwise.elementary import unary_samples
 from tapenet.ops.layers.activations.common import documented, negative_part, over, positive_part
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import floats
+from tapenet.ops.shapes.reshaping import floats
 
 #: Fixed so that a layer keeps mean 0 and variance 1 of its inputs (Klambauer et al., section 2).
 SELU_ALPHA = 1.6732632423543772

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import derived
-from tapenet.ops.elementwise.basic import unary_samples
 from tapenet.ops.elementwise.blocks import blockwise
+from tapenet.ops.elementwise.elementary import unary_samples
 from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import at_most, documented, negative_part, over, positive_part
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import floats
+from tapenet.ops.shapes.reshaping import floats
 
 
 def _sigmoid(x: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.basic import unary_samples
+from tapenet.ops.elementwise.elementary import unary_samples
 from tapenet.ops.layers.activations import machine
 from tapenet.ops.layers.activations.common import documented, kept_where, negative_part, positive_part
 from tapenet.ops.layers.activations.steps import hardtanh

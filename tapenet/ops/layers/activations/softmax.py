@@ -13,7 +13,7 @@ from tapenet.ops.layers.activations.common import over
 from tapenet.ops.layers.activations.rows import row_dot, row_maximum, row_sum
 from tapenet.ops.op import op
 from tapenet.ops.random import random_draw
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
 #: The lowest float, and one that vanishes beside 1, by dtype. With the first a maximum begins, so that in a row of

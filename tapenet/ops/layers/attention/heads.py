@@ -10,9 +10,9 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.attention.product import attention_weights, scaled_dot_product_attention, usual_scale
 from tapenet.ops.layers.dropout import dropout
-from tapenet.ops.products.basic import linear
+from tapenet.ops.products.matmul import linear
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import astype
+from tapenet.ops.shapes.reshaping import astype
 
 #: Who it is that errors come from.
 _NAME = "multi_head_attention_forward"

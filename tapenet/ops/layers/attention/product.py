@@ -19,7 +19,7 @@ from tapenet.ops.layers.attention import kernel_dispatch, tiled, whole
 from tapenet.ops.op import op
 from tapenet.ops.random import integers
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import astype, unbroadcast
+from tapenet.ops.shapes.reshaping import astype, unbroadcast
 
 #: Up to how many scores are kept as a whole: 4 megabytes of float32. Beyond, reading them again costs what making them
 #: anew does.

@@ -19,7 +19,7 @@ import numpy as np
 
 from tapenet.kernels import vectors_like
 from tapenet.ops.layers.attention.whole import LOWEST, dropped, kept, masked, row_maximum, row_sum
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.reshaping import unbroadcast
 
 #: Rows and columns of a tile, and how many numbers it has at most: with several heads in one where they are short. Half a
 #: megabyte of float32 stays in the second-level cache, and products of this size are worth BLAS's preparations.

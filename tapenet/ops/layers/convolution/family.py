@@ -21,7 +21,7 @@ from tapenet.ops.layers.convolution.spatial import (
     _conv3d_weight_grad,
 )
 from tapenet.ops.op import Op, op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import Samples, sample
 
 

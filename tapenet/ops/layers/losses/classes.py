@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.basic import getitem, nonnegative
+from tapenet.ops.indexing.items import getitem, nonnegative
 from tapenet.ops.layers.losses.reduction import (
     cast_to,
     check_reduction,
@@ -21,7 +21,7 @@ from tapenet.ops.layers.losses.reduction import (
     warn_of_empty,
 )
 from tapenet.ops.op import Scatter, op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
 

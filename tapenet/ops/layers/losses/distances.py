@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.losses.reduction import (
     PAIR,
     REDUCTION,
@@ -19,7 +19,7 @@ from tapenet.ops.layers.losses.reduction import (
     reduce_loss,
 )
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
 
@@ -45,7 +45,7 @@ def _shared(values: Any, share: Any, reduction: str) -> Any:
 def _shared_g(g: Any, input: Any, weight: Any, reduction: str, factor: float = 1) -> Any:
     """The gradient that each element of the loss gets, times a factor. Weights may sum to 0."""
     share = factor * _share(input, weight, reduction)
-    return g * share if weight is None else zmul(g, share)
+    return g * share if weight is None else safe_mul(g, share)
 
 
 _WEIGHT = """weight: how much each element counts, an array of the shape of the input, or None; the mean is that by

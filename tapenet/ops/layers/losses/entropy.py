@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.basic import getitem, scatter_add
+from tapenet.ops.indexing.items import getitem, scatter_add
 from tapenet.ops.layers.activations import log_softmax
 from tapenet.ops.layers.activations.common import over
 from tapenet.ops.layers.activations.rows import row_maximum
@@ -39,7 +39,7 @@ from tapenet.ops.layers.losses.classes import (
 )
 from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, mean_of, reduce_loss
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.losses.reduction import (
     PAIR,
     REDUCTION,
@@ -20,7 +20,7 @@ from tapenet.ops.layers.losses.reduction import (
 )
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.reshaping import unbroadcast
 
 # -- of the normal distribution ----------------------------------------------------------------------------------
 
@@ -143,14 +143,14 @@ def _poisson_nll_loss(
 def _poisson_input(g: Any, input: Any, target: Any, log_input: bool, eps: float, reduction: str) -> Any:
     target = cast_to(target, input.dtype)
     slope = np.exp(input) - target if log_input else 1 - target / (input + eps)
-    return zmul(g * element_share(input, reduction), slope)
+    return safe_mul(g * element_share(input, reduction), slope)
 
 
 def _poisson_target(g: Any, input: Any, target: Any, log_input: bool, full: bool, eps: float, reduction: str) -> Any:
     slope = -(input if log_input else np.log(input + eps))
     if full:
         slope = slope + _stirling_slope(target)
-    return zmul(g * element_share(input, reduction), slope)
+    return safe_mul(g * element_share(input, reduction), slope)
 
 
 poisson_nll_loss = op(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.indexing.basic import getitem
+from tapenet.ops.indexing.items import getitem
 from tapenet.ops.layers.activations import sigmoid
 from tapenet.ops.layers.losses.classes import integers
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
@@ -21,7 +21,7 @@ from tapenet.ops.layers.losses.reduction import (
     reduced,
 )
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
 SIGNS = "target: 1 or -1, an array of the same shape. Has no gradient."

@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.losses.entropy import cross_entropy
-from tapenet.ops.products.basic import linear
+from tapenet.ops.products.matmul import linear
 from tapenet.ops.registry import sample
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.layers.activations import sigmoid, softplus
 from tapenet.ops.layers.losses.reduction import (
     REDUCTION,
@@ -46,7 +46,7 @@ def _binary_cross_entropy_with_logits(
     return loss if loss == loss else _of_logits(input, target, weight, pos_weight, reduction)
 
 
-def _of_logits(input: Any, target: Any, weight: Any, pos_weight: Any, reduction: str, product: Any = zmul) -> Any:
+def _of_logits(input: Any, target: Any, weight: Any, pos_weight: Any, reduction: str, product: Any = safe_mul) -> Any:
     """With the plain product, which takes less time, nan where a score is infinite and the target certain of it."""
     check_shapes(input, target, reduction)
     _broadcasts("weight", weight, input)
@@ -216,16 +216,16 @@ def _kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool =
 
 def _kl_input(g: Any, input: Any, target: Any, reduction: str, log_target: bool) -> Any:
     target = cast_to(target, input.dtype)
-    return zmul(g * -_kl_share(input, reduction), np.exp(target) if log_target else target)
+    return safe_mul(g * -_kl_share(input, reduction), np.exp(target) if log_target else target)
 
 
 def _kl_target(g: Any, input: Any, target: Any, reduction: str, log_target: bool) -> Any:
     target = cast_to(target, input.dtype)
     if log_target:
-        slope = zmul(np.exp(target), target - input + 1)
+        slope = safe_mul(np.exp(target), target - input + 1)
     else:
         slope = np.log(np.where(target == 0, 1, target)) - input + 1
-    return zmul(g * _kl_share(input, reduction), slope)
+    return safe_mul(g * _kl_share(input, reduction), slope)
 
 
 kl_div = op(
@@ -267,7 +267,7 @@ kl_div = op(
 def _focal_parts(input: Any, target: Any, alpha: float, gamma: float) -> tuple[Any, Any, Any, Any]:
     """The cross entropy; how wrong the prediction is, q = 1 - p of what is right; q^gamma; and the factor by which the
     two classes are weighed. Plain NumPy."""
-    entropy = zmul(softplus(input), 1 - target) + zmul(softplus(-input), target)
+    entropy = safe_mul(softplus(input), 1 - target) + safe_mul(softplus(-input), target)
     wrong = np.abs(target * sigmoid(-input) + (1 - target) * sigmoid(input))  # of a target in [0, 1] not below 0
     balance = target * (2 * alpha - 1) + (1 - alpha) if alpha >= 0 else 1.0
     return entropy, wrong, wrong**gamma, balance
@@ -288,8 +288,8 @@ def _focal_input(g: Any, input: Any, target: Any, alpha: float, gamma: float, re
     p = sigmoid(input)
     slope = factor * (p - target)
     if gamma:
-        slope = slope + zmul(entropy * (1 - 2 * target) * (p * (1 - p)), wrong ** (gamma - 1)) * gamma
-    return zmul(g * element_share(input, reduction), slope * balance)
+        slope = slope + safe_mul(entropy * (1 - 2 * target) * (p * (1 - p)), wrong ** (gamma - 1)) * gamma
+    return safe_mul(g * element_share(input, reduction), slope * balance)
 
 
 def _focal_target(g: Any, input: Any, target: Any, alpha: float, gamma: float, reduction: str) -> Any:
@@ -297,11 +297,11 @@ def _focal_target(g: Any, input: Any, target: Any, alpha: float, gamma: float, r
     entropy, wrong, factor, balance = _focal_parts(input, target, alpha, gamma)
     slope = -input * factor
     if gamma:
-        slope = slope + zmul(entropy * (sigmoid(-input) - sigmoid(input)), wrong ** (gamma - 1)) * gamma
+        slope = slope + safe_mul(entropy * (sigmoid(-input) - sigmoid(input)), wrong ** (gamma - 1)) * gamma
     slope = slope * balance
     if alpha >= 0:
         slope = slope + entropy * factor * (2 * alpha - 1)
-    return zmul(g * element_share(input, reduction), slope)
+    return safe_mul(g * element_share(input, reduction), slope)
 
 
 sigmoid_focal_loss = op(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 from tapenet.ops.stack_frames import warn_once
 from tapenet.program.runs import dot

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet.ops.derived import array_like
-from tapenet.ops.indexing.basic import getitem, scatter_add
+from tapenet.ops.indexing.items import getitem, scatter_add
 from tapenet.ops.layers.losses.reduction import check_reduction
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
 #: The logarithm of 0, and what is below this is no likelihood.

@@ -14,7 +14,7 @@ from tapenet.ops.layers.losses.reduction import check_reduction, reduced
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.reshaping import unbroadcast
 
 # -- likeness ----------------------------------------------------------------------------------------------------
 

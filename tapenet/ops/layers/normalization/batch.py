@@ -25,9 +25,9 @@ from tapenet.ops.layers.normalization.common import (
     usable,
 )
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import floats
+from tapenet.ops.shapes.reshaping import floats
 from tapenet.program.runs import column_dots, column_sums, row_dots, row_sums
 
 Ints = tuple[int, ...]

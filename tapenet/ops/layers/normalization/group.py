@@ -16,9 +16,9 @@ from tapenet.ops.derived import derived
 from tapenet.ops.layers.normalization import kernel_dispatch
 from tapenet.ops.layers.normalization.common import blocks, inverse_root, mean_of, params, row_products, usable
 from tapenet.ops.op import op
-from tapenet.ops.reductions.basic import sum as _sum
+from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import floats
+from tapenet.ops.shapes.reshaping import floats
 from tapenet.program.runs import column_dots, column_sums, row_sums
 
 Ints = tuple[int, ...]

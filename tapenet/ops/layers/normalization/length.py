@@ -10,7 +10,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import floats
+from tapenet.ops.shapes.reshaping import floats
 
 
 @derived(

@@ -26,7 +26,7 @@ from tapenet.ops.layers.pooling.windows import (
 )
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Sample, sample
-from tapenet.ops.shapes.basic import floats
+from tapenet.ops.shapes.reshaping import floats
 from tapenet.typing import Array
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from tapenet.ops.indexing.selecting import take
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import reshape
+from tapenet.ops.shapes.reshaping import reshape
 
 
 def _plane_places(indices: Any, length: int) -> Any:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
-from tapenet.ops.indexing.basic import setitem
+from tapenet.ops.indexing.items import setitem
 from tapenet.ops.layers.convolution import Ints, spread_size
 from tapenet.ops.layers.pooling.plane_indices import plane_places
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import reshape
+from tapenet.ops.shapes.reshaping import reshape
 
 
 def _size(name: str, lengths: Ints, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Ints:

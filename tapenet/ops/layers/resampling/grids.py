@@ -9,7 +9,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.resampling.reading import composed, grid_read
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import reshape
+from tapenet.ops.shapes.reshaping import reshape
 
 
 def _grid_samples(r: np.random.Generator) -> list[Any]:

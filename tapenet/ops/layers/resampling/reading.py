@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.elementwise.basic import multiply
+from tapenet.ops.elementwise.elementary import multiply
 from tapenet.ops.layers.resampling import kernel_dispatch
 from tapenet.ops.layers.resampling.points import point_sample, point_scatter, point_weights
 from tapenet.ops.layers.resampling.taps import cubic_weights
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import reshape
+from tapenet.ops.shapes.reshaping import reshape
 
 # -- in terms of ops ---------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ import numpy as np
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.op import Op, Scatter, op
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.reshaping import unbroadcast
 
 
 def _show(index: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, known
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.registry import Samples, sample
 
 ARGS = """
@@ -98,7 +98,7 @@ def squared(z: Any) -> Any:
 
 def scaled(g: Any, d: Any, summary: Any) -> Any:
     """g · d, and 0 where g is, also beside what is not finite; of which there is none if `summary`, in plain numbers, is."""
-    return g * d if type(summary) is np.ndarray and np.isfinite(summary).all() else zmul(g, d)
+    return g * d if type(summary) is np.ndarray and np.isfinite(summary).all() else safe_mul(g, d)
 
 
 def divisible(product: Any) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like
-from tapenet.ops.elementwise.basic import zmul
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import Op, Rule, op
-from tapenet.ops.reductions.common import (
+from tapenet.ops.reductions.masking import (
     ARGS,
     INITIAL,
     WHERE,
@@ -207,7 +207,7 @@ def _var_a(g: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
     n = count(a.shape, axis) - ddof
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
-        return zmul(g, math.nan)
+        return safe_mul(g, math.nan)
     mean = _centre(a, axis)
     return scaled(g * (2 / n), conjugate(a - mean), mean)
 
@@ -217,7 +217,7 @@ def _std_a(g: Any, out: Any, a: Any, axis: Any, ddof: int, keepdims: bool) -> An
     n = count(a.shape, axis) - ddof
     g = spread(real(g), a.shape, axis, keepdims)
     if n <= 0:
-        return zmul(g, math.nan)
+        return safe_mul(g, math.nan)
     mean, out = _centre(a, axis), real(out)
     g = g * (1 / n) / spread(np.where(out > 0, out, 1), a.shape, axis, keepdims)
     return scaled(g, conjugate(a - mean), mean)
@@ -443,7 +443,7 @@ def _prod_a(g: Any, out: Any, a: Any, axis: Any, keepdims: bool) -> Any:
     lead = moved.shape[: a.ndim - len(axes)]
     others = np.reshape(_others(np.reshape(moved, (*lead, math.prod(a.shape[i] for i in axes)))), moved.shape)
     back = np.transpose(others, tuple(int(i) for i in np.argsort(order)))
-    return zmul(spread(g, a.shape, axis, keepdims), back)
+    return safe_mul(spread(g, a.shape, axis, keepdims), back)
 
 
 def _prod_more(

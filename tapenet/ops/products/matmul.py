@@ -12,7 +12,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.products.cores import with_options
 from tapenet.ops.registry import sample
-from tapenet.ops.shapes.basic import unbroadcast
+from tapenet.ops.shapes.reshaping import unbroadcast
 
 
 def _matmul(x: Any, y: Any) -> Any:

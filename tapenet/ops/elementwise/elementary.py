@@ -1,6 +1,6 @@
 """Arithmetic and elementary functions, element by element with NumPy broadcasting.
 
-Rules that divide by something multiply by `zmul(g, d)`, which is 0 wherever `g` is: the gradient that comes back
+Rules that divide by something multiply by `safe_mul(g, d)`, which is 0 wherever `g` is: the gradient that comes back
 through the branch `where` did not take stays 0 instead of 0 * inf = nan.
 """
 
@@ -16,7 +16,7 @@ from tapenet.ops.op import Op, Rule, op
 from tapenet.ops.registry import Samples, numpy_functions, sample
 
 
-def _zmul(a: Any, d: Any) -> Any:
+def _safe_mul(a: Any, d: Any) -> Any:
     product = a * d
     total = np.add.reduce(product, axis=None)
     if total - total == 0:  # finite, hence no nan inside: the usual case, in one pass
@@ -24,22 +24,22 @@ def _zmul(a: Any, d: Any) -> Any:
     return np.where((a == 0) | (d == 0), np.zeros((), product.dtype), product)
 
 
-zmul: Op = op(
-    _zmul,
-    name="zmul",
+safe_mul: Op = op(
+    _safe_mul,
+    name="safe_mul",
     broadcasts=True,
-    lower="zmul",
+    lower="safe_mul",
     label="·",
     formula="a · d, but 0 where a = 0 or d = 0",
     gradients="a: g · d; d: g · a",
-    grads={"a": lambda g, d: zmul(g, d), "d": lambda g, a: zmul(g, a)},
+    grads={"a": lambda g, d: safe_mul(g, d), "d": lambda g, a: safe_mul(g, a)},
     doc="""The product a * d, but 0 wherever a factor is 0, also where the other is infinite or nan.
 
     Differentiated as a plain product. Gradient rules use it for derivatives that can be infinite.
 
     >>> import numpy as np, tapenet as tn
     >>> with np.errstate(invalid="ignore"):  # as rules run
-    ...     tn.zmul(np.array([0.0, 2.0]), np.array([np.inf, 3.0]))
+    ...     tn.safe_mul(np.array([0.0, 2.0]), np.array([np.inf, 3.0]))
     array([0., 6.])
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))), sample(r.normal(size=3), r.normal(size=(2, 3)))],
@@ -150,12 +150,12 @@ multiply = _binary(np.multiply, "The product x * y", "multiply(tn.tensor([1.0, 2
                    x=lambda g, y: g * y, y=lambda g, x: g * x)  # fmt: skip
 divide = _binary(np.divide, "The quotient x / y", "divide(tn.tensor([1.0, 2.0]), 2)\n    Tensor([0.5, 1. ])",
                  "divide", "÷", "x / y", "x: g / y; y: −g · out / y", 0.5, 2.0,
-                 x=lambda g, y: zmul(g, _reciprocal(y)),
-                 y=lambda g, out, y: -zmul(g, out / y))  # fmt: skip
+                 x=lambda g, y: safe_mul(g, _reciprocal(y)),
+                 y=lambda g, out, y: -safe_mul(g, out / y))  # fmt: skip
 remainder = _binary(np.remainder, "The remainder x - y * floor(x / y), of the sign of y",
                     "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%",
                     "x − y · ⌊x/y⌋", "x: g; y: −g · ⌊x/y⌋", 0.3, 1.7,
-                    x=lambda g: g, y=lambda g, x, y: -zmul(g, np.floor_divide(x, y)))  # fmt: skip
+                    x=lambda g: g, y=lambda g, x, y: -safe_mul(g, np.floor_divide(x, y)))  # fmt: skip
 
 
 def _twice(g: Any, x: Any) -> Any:
@@ -171,19 +171,19 @@ def _power_x(g: Any, x: Any, y: Any) -> Any:
             return np.zeros_like(g)
         if y == 1:
             return g
-        return _twice(g, x) if y == 2 else zmul(g, y * x ** (y - 1))
+        return _twice(g, x) if y == 2 else safe_mul(g, y * x ** (y - 1))
     # Factor by factor: where y is 0 the derivative is 0, also at x = 0 where the last one is infinite.
-    return zmul(zmul(g, y), x ** (y - 1))
+    return safe_mul(safe_mul(g, y), x ** (y - 1))
 
 
 def _power_y(g: Any, out: Any, x: Any) -> Any:
     is_complex = out.dtype.kind == "c"
     if isinstance(x, (int, float, complex)):
         if is_complex:
-            return zmul(zmul(g, out), np.log(complex(x or 1)).item())
-        return zmul(zmul(g, out), math.log(x.real) if x.real > 0 else 0.0 if x == 0 else math.nan)
+            return safe_mul(safe_mul(g, out), np.log(complex(x or 1)).item())
+        return safe_mul(safe_mul(g, out), math.log(x.real) if x.real > 0 else 0.0 if x == 0 else math.nan)
     # In the dtype of the result: NumPy's logarithm of small integers has half precision.
-    return zmul(zmul(g, out), np.log(np.where(x == 0, np.ones((), out.dtype), x)))
+    return safe_mul(safe_mul(g, out), np.log(np.where(x == 0, np.ones((), out.dtype), x)))
 
 
 power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
@@ -201,31 +201,31 @@ absolute = _unary(np.absolute, "The absolute value |x|", "x where x ≥ 0, else 
 square = _unary(np.square, "The square x²", "x²", "g · 2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", _twice)
 reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x", "1/x", "−g · out²",
                     "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])",
-                    lambda g, out: -zmul(zmul(g, out), out), 0.5, 2.0)  # fmt: skip
+                    lambda g, out: -safe_mul(safe_mul(g, out), out), 0.5, 2.0)  # fmt: skip
 sqrt = _unary(np.sqrt, "The square root", "√x", "g/(2 out)",
-              "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", lambda g, out: zmul(g, 0.5 / out), 0.3, 3.0)  # fmt: skip
+              "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", lambda g, out: safe_mul(g, 0.5 / out), 0.3, 3.0)  # fmt: skip
 cbrt = _unary(np.cbrt, "The cube root", "∛x", "g/(3 out²)", "cbrt(tn.tensor([8.0]))\n    Tensor([2.])",
-              lambda g, out: zmul(zmul(g, 1 / out), 1 / (3 * out)), 0.3, 3.0)  # fmt: skip
+              lambda g, out: safe_mul(safe_mul(g, 1 / out), 1 / (3 * out)), 0.3, 3.0)  # fmt: skip
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------
 
 exp = _unary(np.exp, "The exponential e^x", "eˣ", "g · out", "exp(tn.tensor([0.0]))\n    Tensor([1.])",
-             lambda g, out: zmul(g, out))  # fmt: skip
+             lambda g, out: safe_mul(g, out))  # fmt: skip
 exp2 = _unary(np.exp2, "The power 2^x", "2ˣ", "g · out · ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])",
-              lambda g, out: zmul(g, out * math.log(2)))  # fmt: skip
+              lambda g, out: safe_mul(g, out * math.log(2)))  # fmt: skip
 expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "eˣ − 1", "g · (out + 1)",
                "expm1(tn.tensor([0.0]))\n    Tensor([0.])",
-               lambda g, out: zmul(g, out + 1))  # fmt: skip
+               lambda g, out: safe_mul(g, out + 1))  # fmt: skip
 log = _unary(np.log, "The natural logarithm", "ln x", "g/x", "log(tn.tensor([1.0]))\n    Tensor([0.])",
-             lambda g, x: zmul(g, 1 / x), 0.3, 3.0)  # fmt: skip
+             lambda g, x: safe_mul(g, 1 / x), 0.3, 3.0)  # fmt: skip
 log2 = _unary(np.log2, "The logarithm to base 2", "log₂ x", "g/(x ln 2)", "log2(tn.tensor([8.0]))\n    Tensor([3.])",
-              lambda g, x: zmul(g, (1 / math.log(2)) / x), 0.3, 3.0)  # fmt: skip
+              lambda g, x: safe_mul(g, (1 / math.log(2)) / x), 0.3, 3.0)  # fmt: skip
 log10 = _unary(np.log10, "The logarithm to base 10", "log₁₀ x", "g/(x ln 10)",
                "log10(tn.tensor([100.0]))\n    Tensor([2.])",
-               lambda g, x: zmul(g, (1 / math.log(10)) / x), 0.3, 3.0)  # fmt: skip
+               lambda g, x: safe_mul(g, (1 / math.log(10)) / x), 0.3, 3.0)  # fmt: skip
 log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "ln(1 + x)", "g/(1 + x)",
                "log1p(tn.tensor([0.0]))\n    Tensor([0.])",
-               lambda g, x: zmul(g, 1 / (1 + x)), -0.5, 2.0)  # fmt: skip
+               lambda g, x: safe_mul(g, 1 / (1 + x)), -0.5, 2.0)  # fmt: skip
 
 
 def without_minus_inf(out: Any) -> Any:
@@ -260,11 +260,11 @@ tan = _unary(np.tan, "The tangent, of radians", "tan x", "g · (1 + out²)", "ta
              lambda g, out: g * (1 + out * out), -1.2, 1.2)  # fmt: skip
 arcsin = _unary(np.arcsin, "The inverse sine, in radians", "arcsin x", "g/√(1 − x²)",
                 "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
-                lambda g, x: zmul(g, 1 / (np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
+                lambda g, x: safe_mul(g, 1 / (np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
                 -0.9, 0.9)  # fmt: skip
 arccos = _unary(np.arccos, "The inverse cosine, in radians", "arccos x", "−g/√(1 − x²)",
                 "arccos(tn.tensor([1.0]))\n    Tensor([0.])",
-                lambda g, x: -zmul(g, 1 / (np.sin(np.arccos(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
+                lambda g, x: -safe_mul(g, 1 / (np.sin(np.arccos(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
                 -0.9, 0.9)  # fmt: skip
 arctan = _unary(np.arctan, "The inverse tangent, in radians", "arctan x", "g/(1 + x²)",
                 "arctan(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / (1 + x * x))  # fmt: skip
@@ -273,7 +273,7 @@ arctan = _unary(np.arctan, "The inverse tangent, in radians", "arctan x", "g/(1 
 def _turn(g: Any, a: Any, b: Any) -> Any:
     """g · a/(a² + b²), also where the squares overflow or vanish."""
     r = np.hypot(a, b)
-    return zmul(g, a / r / r)
+    return safe_mul(g, a / r / r)
 
 
 arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
@@ -284,12 +284,12 @@ arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan
 hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
                 "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot",
                 "√(x² + y²)", "x: g · x/out; y: g · y/out", 0.4, 2.0,
-                x=lambda g, x, out: zmul(g, x / np.where(out == 0, math.inf, out)),
-                y=lambda g, y, out: zmul(g, y / np.where(out == 0, math.inf, out)))  # fmt: skip
+                x=lambda g, x, out: safe_mul(g, x / np.where(out == 0, math.inf, out)),
+                y=lambda g, y, out: safe_mul(g, y / np.where(out == 0, math.inf, out)))  # fmt: skip
 sinh = _unary(np.sinh, "The hyperbolic sine", "sinh x", "g · cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
-              lambda g, x: zmul(g, np.cosh(x)))  # fmt: skip
+              lambda g, x: safe_mul(g, np.cosh(x)))  # fmt: skip
 cosh = _unary(np.cosh, "The hyperbolic cosine", "cosh x", "g · sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
-              lambda g, x: zmul(g, np.sinh(x)))  # fmt: skip
+              lambda g, x: safe_mul(g, np.sinh(x)))  # fmt: skip
 tanh = _unary(np.tanh, "The hyperbolic tangent", "tanh x", "g · (1 − out²)", "tanh(tn.tensor([0.0]))\n    Tensor([0.])",
               lambda g, out: g * (1 - out * out))  # fmt: skip
 arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "arsinh x", "g/√(1 + x²)",
@@ -299,8 +299,8 @@ arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "arsinh x", "g/√(1
 
 def _arccosh_x(g: Any, x: Any) -> Any:
     if x.dtype.kind == "c":
-        return zmul(g, 1 / np.sinh(np.arccosh(x)))
-    return zmul(zmul(g, 1 / np.sqrt(x - 1)), 1 / np.sqrt(x + 1))  # the product of the two may be infinite
+        return safe_mul(g, 1 / np.sinh(np.arccosh(x)))
+    return safe_mul(safe_mul(g, 1 / np.sqrt(x - 1)), 1 / np.sqrt(x + 1))  # the product of the two may be infinite
 
 
 arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "arcosh x", "g/√(x² − 1)",
@@ -308,7 +308,7 @@ arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "arcosh x", "g/√
                  _arccosh_x, 1.3, 3.0)  # fmt: skip
 arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "artanh x", "g/(1 − x²)",
                  "arctanh(tn.tensor([0.0]))\n    Tensor([0.])",
-                 lambda g, x: zmul(g, 1 / ((1 - x) * (1 + x))), -0.9, 0.9)  # fmt: skip
+                 lambda g, x: safe_mul(g, 1 / ((1 - x) * (1 + x))), -0.9, 0.9)  # fmt: skip
 
 # -- choices -----------------------------------------------------------------------------------------------------
 
@@ -376,8 +376,8 @@ def _clip_more(
 def _clip_a(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:
     # A product, which takes a seventh of the time of a choice.
     if a_min is None:
-        return g if a_max is None else zmul(g, a <= a_max)
-    return zmul(g, a >= a_min if a_max is None else np.logical_and(a >= a_min, a <= a_max))
+        return g if a_max is None else safe_mul(g, a <= a_max)
+    return safe_mul(g, a >= a_min if a_max is None else np.logical_and(a >= a_min, a <= a_max))
 
 
 def _clip_min(g: Any, a: Any, a_min: Any, a_max: Any) -> Any:

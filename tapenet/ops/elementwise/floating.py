@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise import basic as elementwise
-from tapenet.ops.elementwise.basic import (
+from tapenet.ops.elementwise import elementary as elementwise
+from tapenet.ops.elementwise.blocks import BLOCK, blockwise
+from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
+from tapenet.ops.elementwise.elementary import (
     binary_samples,
     broadcast_mend,
     remainder,
+    safe_mul,
     unary_samples,
     without_minus_inf,
-    zmul,
 )
-from tapenet.ops.elementwise.blocks import BLOCK, blockwise
-from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
 from tapenet.ops.op import FLAT, Op, Rule, flat, op
 from tapenet.ops.registry import sample
 from tapenet.program.low import WIDE, is_float, is_low
@@ -217,7 +217,7 @@ def _largest(dtype: np.dtype[Any]) -> float:
 fmod = _binary(
     np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "x − y · trunc(x/y)",
     "x: g; y: −g · trunc(x/y)", "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
-    x=lambda g: g, y=lambda g, out, x, y: -zmul(g, np.rint((x - out) / y)),
+    x=lambda g: g, y=lambda g, out, x, y: -safe_mul(g, np.rint((x - out) / y)),
 )  # fmt: skip
 
 
@@ -440,7 +440,7 @@ iv: Op = op(
     _iv,
     name="iv",
     label=lambda v: f"Iᵥ, v = {v}",
-    z=lambda g, v, z: zmul(g, 0.5 * (iv(v - 1, z) + iv(v + 1, z))),
+    z=lambda g, v, z: safe_mul(g, 0.5 * (iv(v - 1, z) + iv(v + 1, z))),
     formula="Iᵥ(z)",
     gradients="z: g · (Iᵥ₋₁(z) + Iᵥ₊₁(z))/2",
     doc="""The modified Bessel function of the first kind and order v, element by element.
@@ -463,7 +463,7 @@ i0 = op(
     name="i0",
     numpy=np.i0,
     label="I₀",
-    x=lambda g, x: zmul(g, iv(1, x)),
+    x=lambda g, x: safe_mul(g, iv(1, x)),
     formula="I₀(x)",
     gradients="x: g · I₁(x)",
     doc=_doc("The modified Bessel function of the first kind, of order 0", _X, _SAME,

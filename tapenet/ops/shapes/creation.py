@@ -34,7 +34,7 @@ laid_out: Op = op(
     doc="""The same values, laid out in memory by rows ("C") or by columns ("F"); a copy only if they are not so already.
 
     >>> import numpy as np, tapenet as tn
-    >>> from tapenet.ops.shapes.making import laid_out
+    >>> from tapenet.ops.shapes.creation import laid_out
     >>> laid_out(tn.tensor(np.ones((2, 3))), "F").data.strides
     (8, 16)
     """,
