@@ -2,16 +2,6 @@
 name there. `np.emath.sqrt(-1)` is 1j.
 """
 
-from tapenet.ops.emath import arccos, arcsin, arctanh, log, log2, log10, logn, power, sqrt
+from tapenet.names import namespace as _namespace
 
-__all__ = [
-    "arccos",
-    "arcsin",
-    "arctanh",
-    "log",
-    "log2",
-    "log10",
-    "logn",
-    "power",
-    "sqrt",
-]
+__getattr__, __dir__ = _namespace(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from tapenet.data.archives import unpacked
-from tapenet.files import atomic
+from tapenet.files.atomic_write import atomic
 
 _TIMEOUT = 30.0  # seconds without a byte from a mirror
 _CHUNK = 1 << 16

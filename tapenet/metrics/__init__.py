@@ -14,32 +14,6 @@ scikit-learn's are. Classes are counted from 0.
 0.667
 """
 
-from tapenet.metrics.accuracy import Accuracy, TopK
-from tapenet.metrics.by_name import from_sklearn, resolve
-from tapenet.metrics.calibration import CalibrationError
-from tapenet.metrics.confusion import ConfusionMatrix
-from tapenet.metrics.metric import Metric
-from tapenet.metrics.perplexity import Perplexity
-from tapenet.metrics.precision_recall import F1, Precision, Recall
-from tapenet.metrics.ranking import AUC, AveragePrecision
-from tapenet.metrics.regression import MAE, MSE, R2, RMSE
+from tapenet.names import namespace as _namespace
 
-__all__ = [
-    "AUC",
-    "F1",
-    "MAE",
-    "MSE",
-    "R2",
-    "RMSE",
-    "Accuracy",
-    "AveragePrecision",
-    "CalibrationError",
-    "ConfusionMatrix",
-    "Metric",
-    "Perplexity",
-    "Precision",
-    "Recall",
-    "TopK",
-    "from_sklearn",
-    "resolve",
-]
+__getattr__, __dir__ = _namespace(__name__)

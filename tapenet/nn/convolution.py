@@ -14,18 +14,9 @@ from tapenet.nn.linear import default_init
 from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.ops.layers.convolution import (
-    Ints,
-    Size,
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    spread_size,
-)
-from tapenet.ops.layers.convolution.geometry import borders_of, reaches
+from tapenet.ops.layers.convolution.family import conv1d, conv2d, conv3d
+from tapenet.ops.layers.convolution.geometry import Ints, Size, borders_of, reaches, spread_size
+from tapenet.ops.layers.convolution.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from tapenet.ops.layers.padding import pad
 
 _MODES = ("zeros", "reflect", "replicate", "circular")

@@ -11,7 +11,7 @@ from tapenet import ops
 from tapenet.nn.layer_inputs import asarray, here
 from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
-from tapenet.ops.layers.convolution import Size
+from tapenet.ops.layers.convolution.geometry import Size
 
 
 class Flatten(Module):

@@ -18,7 +18,6 @@ import numpy as np
 
 from tapenet.ops import definitions
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.later import stands_for
 from tapenet.ops.registry import (
     Refused,
     Samples,
@@ -26,6 +25,7 @@ from tapenet.ops.registry import (
     numpy_functions,
     numpy_name,
     registry,
+    stands_for,
     ufunc_method,
     ufunc_name,
 )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import sys
 import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+
+from tapenet.names import home
 
 
 class Sample(NamedTuple):
@@ -29,6 +33,30 @@ Samples: TypeAlias = "Callable[[np.random.Generator], Iterable[Sample]]"
 registry: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 #: NumPy function -> the op (or derived function) that stands for it under NumPy's two protocols.
 numpy_functions: dict[Any, Callable[..., Any]] = {}
+
+
+@functools.cache
+def everything() -> None:
+    """Load every module of ops, so that `registry` and `numpy_functions` hold all that there is."""
+    import pkgutil
+
+    for module in pkgutil.walk_packages(sys.modules["tapenet.ops"].__path__, "tapenet.ops."):
+        importlib.import_module(module.name)
+
+
+def stands_for(function: Any) -> Callable[..., Any] | None:
+    """What stands for a NumPy function on tensors, or None if nothing does. The module that has its name is loaded first,
+    all others only if nothing there stands for it."""
+    if function not in numpy_functions:
+        space = str(getattr(function, "__module__", "")).replace("numpy", "tapenet")
+        module = home(
+            space if space in ("tapenet.linalg", "tapenet.fft") else "tapenet", getattr(function, "__name__", "")
+        )
+        if module is not None and module.startswith("tapenet.ops."):
+            importlib.import_module(module)
+        if function not in numpy_functions:
+            everything()
+    return numpy_functions.get(function)
 
 
 def numpy_name(function: Any) -> str:

@@ -3,29 +3,6 @@
 `fit` trains, `evaluate` measures, `predict` gives outputs. Callbacks are functions of the `State` of the run.
 """
 
-from tapenet.training.callbacks import EarlyStopping, KeepBest, every_batch
-from tapenet.training.checkpoint import Checkpoint
-from tapenet.training.evaluation import evaluate, predict
-from tapenet.training.fitting import fit
-from tapenet.training.history import History
-from tapenet.training.loggers import CSVLogger, TensorBoardLogger
-from tapenet.training.rate_finder import Rates, find_lr
-from tapenet.training.seeding import seed
-from tapenet.training.state import State
+from tapenet.names import namespace as _namespace
 
-__all__ = [
-    "CSVLogger",
-    "Checkpoint",
-    "EarlyStopping",
-    "History",
-    "KeepBest",
-    "Rates",
-    "State",
-    "TensorBoardLogger",
-    "evaluate",
-    "every_batch",
-    "find_lr",
-    "fit",
-    "predict",
-    "seed",
-]
+__getattr__, __dir__ = _namespace(__name__)

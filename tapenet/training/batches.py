@@ -14,7 +14,9 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.signature import is_array, rebuild
-from tapenet.data import DataLoader, Dataset, batches
+from tapenet.data.dataset import Dataset
+from tapenet.data.loader import DataLoader
+from tapenet.data.minibatch import batches
 from tapenet.ops import random
 
 ndarray = np.ndarray

@@ -9,8 +9,9 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from tapenet.files import DamagedFile, load, save
 from tapenet.files.atomic_write import remove_leftovers
+from tapenet.files.safetensors import DamagedFile
+from tapenet.files.saving import load, save
 from tapenet.ops.stack_frames import user_site
 
 _NAME = re.compile(r"checkpoint-(\d{6,})(?:-step-(\d+))?\.safetensors")

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.compiler.compile import Compiled
-from tapenet.optim import LBFGS, Averaged, Optimizer
 from tapenet.optim.lr_scheduler import LRScheduler
+from tapenet.optim.optimizer import Optimizer
+from tapenet.optim.rules.lbfgs import LBFGS
+from tapenet.optim.weight_averaging import Averaged
 from tapenet.training.checkpoint import Checkpoint
 
 

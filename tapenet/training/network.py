@@ -16,10 +16,13 @@ from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing import draw
 from tapenet.drawing.picture import Picture
-from tapenet.nn import Module, Sequential, Summary, summary
+from tapenet.nn.containers import Sequential
+from tapenet.nn.module import Module
 from tapenet.nn.notebook_display import inputs_like_before
+from tapenet.nn.summarize import Summary, summary
 from tapenet.ops.stack_frames import user_site
-from tapenet.optim import SGD, Schedule
+from tapenet.optim.rules.sgd import SGD
+from tapenet.optim.schedules import Schedule
 from tapenet.program.low import is_float
 from tapenet.training.batches import as_tensors
 from tapenet.training.evaluation import evaluate, predict

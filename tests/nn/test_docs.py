@@ -39,9 +39,3 @@ def test_everything_public_is_documented() -> None:
                     if callable(getattr(value, m)) and not inspect.getdoc(getattr(value, m))
                 ]
     assert not bare
-
-
-def test_every_name_is_in_all() -> None:
-    assert {n for n in vars(nn) if not n.startswith("_")} - set(nn.__all__) == {
-        m.__name__.rpartition(".")[2] for m in MODULES
-    } - set(nn.__all__)

@@ -11,9 +11,8 @@ import pytest
 
 import tapenet as tn
 from tapenet.ops.derived import Derived, pure
-from tapenet.ops.later import everything
 from tapenet.ops.op import Op
-from tapenet.ops.registry import numpy_functions, numpy_name
+from tapenet.ops.registry import everything, numpy_functions, numpy_name
 from tapenet.testing import check_grads
 
 R = np.random.default_rng(0)

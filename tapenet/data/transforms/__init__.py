@@ -5,38 +5,6 @@ Each works on one image (C, H, W) and on a batch (N, C, H, W), of which each ima
 `DataLoader(..., transform=transform)`, which give the generator. Names and arguments are torchvision's.
 """
 
-from tapenet.data.transforms.affine import RandomAffine, RandomRotation
-from tapenet.data.transforms.colour import ColorJitter, Grayscale
-from tapenet.data.transforms.crops import (
-    CenterCrop,
-    Pad,
-    RandomCrop,
-    RandomErasing,
-    RandomHorizontalFlip,
-    RandomVerticalFlip,
-)
-from tapenet.data.transforms.normalizing import Normalize, OneHot, ToFloat
-from tapenet.data.transforms.resizing import RandomResizedCrop, Resize
-from tapenet.data.transforms.transform import Compose, RandomApply, RandomChoice, Transform
+from tapenet.names import namespace as _namespace
 
-__all__ = [
-    "CenterCrop",
-    "ColorJitter",
-    "Compose",
-    "Grayscale",
-    "Normalize",
-    "OneHot",
-    "Pad",
-    "RandomAffine",
-    "RandomApply",
-    "RandomChoice",
-    "RandomCrop",
-    "RandomErasing",
-    "RandomHorizontalFlip",
-    "RandomResizedCrop",
-    "RandomRotation",
-    "RandomVerticalFlip",
-    "Resize",
-    "ToFloat",
-    "Transform",
-]
+__getattr__, __dir__ = _namespace(__name__)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.layers.activations import softmax
+from tapenet.ops.layers.activations.softmax import softmax
 from tapenet.ops.layers.attention import kernel_dispatch, tiled, whole
 from tapenet.ops.op import op
 from tapenet.ops.random import integers
@@ -232,7 +232,7 @@ attention = op(
         TypeError: a mask of integers, or a query, key or value that holds no floats.
 
     >>> import tapenet as tn
-    >>> from tapenet.ops.layers.attention import attention
+    >>> from tapenet.ops.layers.attention.product import attention
     >>> attention(tn.tensor([[0.0]]), tn.tensor([[1.0], [2.0]]), tn.tensor([[4.0], [6.0]]))
     Tensor([[5.]])
     """,
@@ -265,7 +265,7 @@ attention_grad = op(
         mask_gradient: whether the gradient by the mask is wanted.
 
     >>> import numpy as np
-    >>> from tapenet.ops.layers.attention import attention, attention_grad
+    >>> from tapenet.ops.layers.attention.product import attention, attention_grad
     >>> x = np.array([[1.0], [2.0]])
     >>> saved = attention.forward(x, x, x)
     >>> [d.shape for d in attention_grad(x, x, x, x, None, *saved)]
@@ -305,7 +305,7 @@ attention_kept = op(
         booleans of that shape.
 
     >>> import numpy as np
-    >>> from tapenet.ops.layers.attention import attention_kept
+    >>> from tapenet.ops.layers.attention.product import attention_kept
     >>> attention_kept(np.array(5), (2, 3), 0.0).all()
     np.True_
     """,

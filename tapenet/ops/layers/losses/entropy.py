@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.items import getitem, scatter_add
-from tapenet.ops.layers.activations import log_softmax
 from tapenet.ops.layers.activations.common import over
 from tapenet.ops.layers.activations.rows import row_maximum
-from tapenet.ops.layers.activations.softmax import LIMITS, total
+from tapenet.ops.layers.activations.softmax import LIMITS, log_softmax, total
 from tapenet.ops.layers.losses import kernel_dispatch
 from tapenet.ops.layers.losses.classes import (
     CLASSES,

@@ -8,7 +8,7 @@ import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.indexing.items import getitem
-from tapenet.ops.layers.activations import sigmoid
+from tapenet.ops.layers.activations.logistic import sigmoid
 from tapenet.ops.layers.losses.classes import integers
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
 from tapenet.ops.layers.losses.reduction import (

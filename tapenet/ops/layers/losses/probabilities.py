@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.layers.activations import sigmoid, softplus
+from tapenet.ops.layers.activations.logistic import sigmoid, softplus
 from tapenet.ops.layers.losses.reduction import (
     REDUCTION,
     cast_to,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
-from tapenet.ops.layers.convolution import Ints
+from tapenet.ops.layers.convolution.geometry import Ints
 from tapenet.ops.layers.pooling.maximum import _max_pool, max_pool_with_indices
 from tapenet.ops.layers.pooling.mean import AVG, MAX
 from tapenet.ops.layers.pooling.plane_indices import at_plane_indices

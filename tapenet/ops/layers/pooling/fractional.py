@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
-from tapenet.ops.layers.convolution import Ints, spread_size
+from tapenet.ops.layers.convolution.geometry import Ints, spread_size
 from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
 from tapenet.ops.op import Op, op

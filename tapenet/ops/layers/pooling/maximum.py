@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.convolution import Size
+from tapenet.ops.layers.convolution.geometry import Size
 from tapenet.ops.layers.pooling import kernel_dispatch
 from tapenet.ops.layers.pooling.windows import (
     LAST,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
-from tapenet.ops.layers.convolution import Ints, Size
+from tapenet.ops.layers.convolution.geometry import Ints, Size
 from tapenet.ops.layers.pooling.maximum import max_pool1d, max_pool2d, max_pool3d
 from tapenet.ops.layers.pooling.windows import (
     LAST,

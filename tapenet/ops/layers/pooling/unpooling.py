@@ -9,7 +9,7 @@ import numpy as np
 
 from tapenet.ops.derived import Derived, array_like
 from tapenet.ops.indexing.items import setitem
-from tapenet.ops.layers.convolution import Ints, spread_size
+from tapenet.ops.layers.convolution.geometry import Ints, spread_size
 from tapenet.ops.layers.pooling.plane_indices import plane_places
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named
 from tapenet.ops.registry import sample

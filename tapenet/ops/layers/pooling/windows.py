@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import Derived, derived
-from tapenet.ops.layers.convolution import Ints, Record, Size, spread_size
+from tapenet.ops.layers.convolution.geometry import Ints, Record, Size, spread_size
 from tapenet.ops.registry import Samples
 from tapenet.typing import Array, Number, Shape
 

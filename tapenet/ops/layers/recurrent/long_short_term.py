@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.layers.activations import sigmoid
+from tapenet.ops.layers.activations.logistic import sigmoid
 from tapenet.ops.layers.recurrent import kernel_dispatch
 from tapenet.ops.layers.recurrent.products import (
     bias_gradient,

@@ -1,0 +1,10 @@
+# Made by `python -m tests.stubs`.
+from tapenet.ops.emath import arccos as arccos
+from tapenet.ops.emath import arcsin as arcsin
+from tapenet.ops.emath import arctanh as arctanh
+from tapenet.ops.emath import log as log
+from tapenet.ops.emath import log10 as log10
+from tapenet.ops.emath import log2 as log2
+from tapenet.ops.emath import logn as logn
+from tapenet.ops.emath import power as power
+from tapenet.ops.emath import sqrt as sqrt

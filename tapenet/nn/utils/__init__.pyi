@@ -1,0 +1,13 @@
+# Made by `python -m tests.stubs`.
+from tapenet.nn.utils import parametrizations as parametrizations
+from tapenet.nn.utils import parametrize as parametrize
+from tapenet.nn.utils import prune as prune
+from tapenet.nn.utils import rnn as rnn
+from tapenet.nn.utils.clipping import clip_grad_norm_ as clip_grad_norm_
+from tapenet.nn.utils.clipping import clip_grad_value_ as clip_grad_value_
+from tapenet.nn.utils.clipping import clip_grads_with_norm_ as clip_grads_with_norm_
+from tapenet.nn.utils.clipping import get_total_norm as get_total_norm
+from tapenet.nn.utils.fusion import fuse_conv_bn_eval as fuse_conv_bn_eval
+from tapenet.nn.utils.fusion import fuse_linear_bn_eval as fuse_linear_bn_eval
+from tapenet.nn.utils.parameter_vector import parameters_to_vector as parameters_to_vector
+from tapenet.nn.utils.parameter_vector import vector_to_parameters as vector_to_parameters

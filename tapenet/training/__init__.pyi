@@ -1,0 +1,15 @@
+# Made by `python -m tests.stubs`.
+from tapenet.training.callbacks import EarlyStopping as EarlyStopping
+from tapenet.training.callbacks import KeepBest as KeepBest
+from tapenet.training.callbacks import every_batch as every_batch
+from tapenet.training.checkpoint import Checkpoint as Checkpoint
+from tapenet.training.evaluation import evaluate as evaluate
+from tapenet.training.evaluation import predict as predict
+from tapenet.training.fitting import fit as fit
+from tapenet.training.history import History as History
+from tapenet.training.loggers import CSVLogger as CSVLogger
+from tapenet.training.loggers import TensorBoardLogger as TensorBoardLogger
+from tapenet.training.rate_finder import Rates as Rates
+from tapenet.training.rate_finder import find_lr as find_lr
+from tapenet.training.seeding import seed as seed
+from tapenet.training.state import State as State
