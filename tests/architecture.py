@@ -12,6 +12,7 @@ import sys
 import tarfile
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PICTURE = ROOT / "docs" / "images" / "architecture.svg"
 
 
-def picture(root: Path) -> Picture:
+def picture(root: Path, count: Callable[[str], int] = code_lines) -> Picture:
     """The folders of a package, from the lowest up, with an arrow from each to those that import it.
 
     An arrow is left out where others lead the same way: what `nn` knows by way of `autodiff` is not drawn again.
@@ -35,7 +36,7 @@ def picture(root: Path) -> Picture:
     for module, path in modules.items():
         if module not in ROOF:
             files[folder_of(module)] += 1
-            lines[folder_of(module)] += code_lines(path.read_text(encoding="utf-8"))
+            lines[folder_of(module)] += count(path.read_text(encoding="utf-8"))
     uses: Counter[tuple[str, str]] = Counter()
     for found in imports_in(modules):
         if found.by not in ROOF and found.of in modules and found.of not in ROOF:
