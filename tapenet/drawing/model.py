@@ -6,7 +6,7 @@ it out. A drawing holds nothing of the tape, and is the same for the same graph 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 #: What a vertex is: an operation; a tensor that is learned or gets a gradient; another array; a single number
@@ -169,3 +169,10 @@ class Drawing(NamedTuple):
                 found.add(at)
                 at = self.clusters[at].parent
         return found
+
+
+class Numbers(NamedTuple):
+    """What boxes give and the gradients by that, in short, by position of a vertex."""
+
+    values: Mapping[int, str]
+    gradients: Mapping[int, str]

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tapenet.autodiff.observe.tape import Nodes, Tape
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.compile import Compiled
 from tapenet.drawing.forms.dot import DIRECTIONS
-from tapenet.drawing.forms.lecture import Numbers, show
-from tapenet.drawing.model import Drawing
-from tapenet.drawing.passes import measures, signs
-from tapenet.drawing.passes.gradients import from_results
-from tapenet.drawing.passes.measures import KINDS, Measure
+from tapenet.drawing.late import is_a, use
+from tapenet.drawing.model import Drawing, Numbers
+from tapenet.drawing.passes.gradients import Finding, from_results, marked, unused
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
-from tapenet.drawing.sources import known
 from tapenet.drawing.sources.build import build
-from tapenet.drawing.sources.call import run
-from tapenet.drawing.sources.known import Known
 from tapenet.drawing.sources.names import result_name, variables
-from tapenet.drawing.sources.program import caption_of, of_compiled
-from tapenet.profiling.profile import Profile
 
-_STAGE = "fused"
+if TYPE_CHECKING:
+    from tapenet.drawing.passes.measures import Measure
+    from tapenet.drawing.sources.known import Known
 
 
 class Options(NamedTuple):
@@ -47,7 +41,7 @@ class Options(NamedTuple):
         self._check(x, inputs)
         found = self._found(x, inputs)
         view = self.view if self.optimizer is None else self.view._replace(updates=updates(self.optimizer))
-        drawing = signs.marked(found.drawing, found.findings)
+        drawing = marked(found.drawing, found.findings)
         return Picture(
             drawing if isinstance(x, Nodes) else from_results(drawing),  # of a tape any op may be the start
             self.direction,
@@ -64,32 +58,41 @@ class Options(NamedTuple):
 
     def _found(self, x: Any, inputs: tuple[Any, ...]) -> _Found:
         names = variables()
-        if isinstance(x, Compiled):
-            stage = self.stage or _STAGE
-            return _Found(of_compiled(x, stage), caption=caption_of(x, stage))
+        if _is_compiled(x):
+            program, stage = use("sources.program"), self.stage or "fused"
+            return _Found(program.of_compiled(x, stage), program.caption_of(x, stage))
         places: dict[Any, int] = {}
         backward = self.view.backward or self.color_by == "grad_norm"
         if isinstance(x, _RECORDED):
             drawing = build(x, names, result_name(x), places, unused=backward)
-            if isinstance(x, Tape):
-                return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
-            return self._measured(drawing, None, self.profile)
-        called = run(x, inputs, differentiate=backward or self.color_by == "time", profiled=self._timed())
+            if not isinstance(x, Tape):
+                return self._measured(drawing, None, self.profile)
+            known = use("sources.known")
+            return self._measured(drawing, known.placed(places, known.values_on(x), {}), self.profile)
+        called = use("sources.call").run(
+            x, inputs, differentiate=backward or self.color_by == "time", profiled=self._timed()
+        )
         drawing = build(called.results, {**names, **called.names}, places=places, unused=backward)
         profile = called.profile if self.profile is None else self.profile
-        return self._measured(drawing, known.placed(places, called.values, called.gradients), profile, backward)
+        known = use("sources.known").placed(places, called.values, called.gradients)
+        return self._measured(drawing, known, profile, backward)
 
     def _timed(self) -> bool:
         return self.color_by in ("time", "memory") and self.profile is None
 
     def _measured(self, drawing: Drawing, arrays: Known | None, profile: Any, differentiated: bool = False) -> _Found:
         """A drawing with what was measured of it and what is wrong in it."""
+        findings = unused(drawing)
+        if arrays is None and profile is None:
+            if self.color_by is not None:
+                raise ValueError(_UNMEASURED.format(name=self.color_by))
+            return _Found(drawing, findings=findings)
+        measures, signs = use("passes.measures"), use("passes.signs")
         found: list[Measure] = []
-        findings = signs.unused(drawing)
         if arrays is not None:
             findings |= signs.from_arrays(drawing, arrays, differentiated)
         if profile is not None:
-            found = [measure for name in KINDS if (measure := measures.from_profile(name, drawing, profile)).values]
+            found = [m for name in measures.KINDS if (m := measures.from_profile(name, drawing, profile)).values]
             if not found:
                 raise ValueError(measures.missing(None, profile))
             if profile.values:
@@ -121,15 +124,16 @@ class Options(NamedTuple):
                 raise TypeError(f"draw: {name}={text!r}; give a text, not {type(text).__name__}")
         if self.direction not in DIRECTIONS:
             raise ValueError(f"draw: direction={self.direction!r}; the directions are {', '.join(DIRECTIONS)}")
-        if self.color_by is not None and self.color_by not in KINDS:
-            raise ValueError(f"draw: color_by={self.color_by!r}; boxes are painted by {', '.join(KINDS)}")
-        if self.stage is not None and not isinstance(x, Compiled):
+        if self.color_by is not None and self.color_by not in (kinds := use("passes.measures").KINDS):
+            raise ValueError(f"draw: color_by={self.color_by!r}; boxes are painted by {', '.join(kinds)}")
+        compiled = _is_compiled(x)
+        if self.stage is not None and not compiled:
             raise ValueError(f"draw: stage={self.stage!r} is of compiled functions; this is a {type(x).__name__}")
-        if self.profile is not None and not isinstance(self.profile, Profile):
+        if self.profile is not None and not is_a(self.profile, "profiling.profile", "Profile"):
             raise TypeError(f"draw: profile= takes a tn.profile(), not {type(self.profile).__name__}")
-        if isinstance(x, Compiled) and (inputs or self.color_by is not None or self.profile is not None):
+        if compiled and (inputs or self.color_by is not None or self.profile is not None):
             raise (TypeError if inputs else ValueError)(_COMPILED)
-        takes_none = isinstance(x, (*_RECORDED, Compiled))
+        takes_none = compiled or isinstance(x, _RECORDED)
         if inputs and (takes_none or not callable(x)):
             raise TypeError(
                 f"draw: a {type(x).__name__} takes no arguments here; {len(inputs)} given. Options such as depth= are "
@@ -145,11 +149,16 @@ class _Found(NamedTuple):
     drawing: Drawing
     caption: str = ""
     measures: list[Measure] = []  # noqa: RUF012  # never changed in place
-    findings: Mapping[int, signs.Finding] = {}
+    findings: Mapping[int, Finding] = {}
     known: Known | None = None
 
 
 _RECORDED = (Tensor, Nodes, tuple, list, dict)
+
+
+def _is_compiled(x: object) -> bool:
+    return is_a(x, "compiler.compile", "Compiled")
+
 
 _UNMEASURED = (
     "draw: the {name} of this graph is not known. Record the step with `with tn.profile(values=True) as prof:` and give "
@@ -170,6 +179,7 @@ def _in_short(arrays: Known | None) -> Numbers | None:
     """The numbers as text, now: a picture that held the arrays would keep them alive, and show what became of them."""
     if arrays is None:
         return None
+    show = use("forms.lecture").show
     values, gradients = ({i: show(array) for i, array in found.items()} for found in arrays)
     return Numbers(values, gradients)
 

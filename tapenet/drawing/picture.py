@@ -7,24 +7,22 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from tapenet.drawing.chart import Chart
-from tapenet.drawing.forms.animate import animate
-from tapenet.drawing.forms.data import to_data
 from tapenet.drawing.forms.dot import Around, to_dot
-from tapenet.drawing.forms.lecture import Numbers, narrate, steps
-from tapenet.drawing.forms.mermaid import to_mermaid
-from tapenet.drawing.forms.page import Series, to_html
 from tapenet.drawing.forms.render import FORMATS, RenderError, render
 from tapenet.drawing.forms.svg import SIGNS, finished
-from tapenet.drawing.model import Drawing
+from tapenet.drawing.late import use
+from tapenet.drawing.model import Drawing, Numbers
 from tapenet.drawing.passes.folding import members
-from tapenet.drawing.passes.measures import Measure, Scale, paint
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.style import LIGHT
 from tapenet.drawing.text import escaped_in
 from tapenet.files.atomic_write import write_whole
+
+if TYPE_CHECKING:
+    from tapenet.drawing.forms.animate import Animation
+    from tapenet.drawing.passes.measures import Measure, Scale
 
 #: Pixels to the inch of a PNG: enough for print at the size of the SVG.
 _DPI = 192
@@ -96,7 +94,7 @@ class Picture:
     def _drawn(self, budget: int | None = None) -> Drawing:
         drawing = self.unfolded if self.view is None else self.view.of(self.unfolded, budget)
         if self.color_by:
-            drawing, self._scale = paint(drawing, self.measures, self.color_by)
+            drawing, self._scale = use("passes.measures").paint(drawing, self.measures, self.color_by)
         return drawing
 
     @cached_property
@@ -214,12 +212,11 @@ class Picture:
         if backward is None:
             backward = self.view is not None and self.view.backward
         svg = self._rendered("svg").decode()
-        drawing = self.drawing
-        values, gradients = self._texts(drawing), self._texts(drawing, gradients=True)
+        values, gradients = self._texts(self.drawing), self._texts(self.drawing, gradients=True)
         if seconds is None:
             seconds = 3.0 if values else 2.0
-        made = animate(drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop)
-        return Animation(made, narrate(steps(drawing, backward, values=values, gradients=gradients)))
+        made: Animation = use("forms.animate").animation(self.drawing, svg, backward, values, gradients, seconds, loop)
+        return made
 
     def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:
         """What boxes give, or the gradients by that, in short and by position; what is not known is left out."""
@@ -230,18 +227,6 @@ class Picture:
                 if last in texts:
                     found[i] = texts[last]
         return found
-
-    @staticmethod
-    def _series(measure: Measure, drawing: Drawing) -> Series:
-        """A measure of the whole graph as one of a drawing of it."""
-        count = max((len(values) for values in measure.values.values()), default=0)
-        values = {}
-        for i, vertex in enumerate(drawing.vertices):
-            found = [measure.of(i, vertex, step) for step in range(count)]
-            if any(value is not None for value in found):
-                values[i] = found
-        kind = measure.kind
-        return Series(measure.name, values, kind.label, kind.unit, kind.combine, kind.logarithmic)
 
     def __repr__(self) -> str:
         counts: dict[str, int] = {}
@@ -257,54 +242,40 @@ class Picture:
         except Exception:
             return None
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         try:
             return {"image/svg+xml": self.svg, "text/plain": repr(self)}
         except Exception as error:
             return {"text/plain": f"{self!r}\n{error}"}
 
 
-class Animation(Chart):
-    """A computation step by step. Shows itself in a notebook; `.save("net.svg")` writes it.
-
-    Attributes:
-        svg: the picture that moves.
-        text: the steps in words, one to a line.
-    """
-
-    what = "an animation"
-
-    def __init__(self, svg: str, text: str) -> None:
-        super().__init__(svg, stem="net")
-        self.text = text
-
-    def __repr__(self) -> str:
-        return f"<Animation of {len(self.text.splitlines())} lines; .save('{self.stem}.svg') writes it, .text tells it>"
-
-
 def _json(picture: Picture) -> str:
-    return json.dumps(escaped_in(to_data(picture.drawing)), ensure_ascii=False, indent=1) + "\n"
+    data = use("forms.data").to_data(picture.drawing)
+    return json.dumps(escaped_in(data), ensure_ascii=False, indent=1) + "\n"
 
 
 def _html(picture: Picture) -> str:
     view = picture.view or View()
     kept = view.to_explore(picture.unfolded)
     closed = view.closed(kept) if picture.view is not None else ()
-    return to_html(
+    page = use("forms.page")
+    text: str = page.to_html(
         kept,
         title=picture.title,
         caption=picture.caption,
         direction=picture.direction,
         open=[i for i in range(len(kept.clusters)) if i not in closed],
-        series=[picture._series(measure, kept) for measure in picture.measures],
+        series=[page.Series.of(measure, kept) for measure in picture.measures],
         color_by=picture.color_by,
         values=picture._texts(kept),
         gradients=picture._texts(kept, gradients=True),
     )
+    return text
 
 
 def _mermaid(picture: Picture) -> str:
-    return to_mermaid(picture.drawing, picture.direction)
+    text: str = use("forms.mermaid").to_mermaid(picture.drawing, picture.direction)
+    return text
 
 
 #: The formats that need no layout of ours, by suffix.

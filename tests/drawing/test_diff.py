@@ -17,8 +17,9 @@ import tapenet.nn.functional as F
 from tapenet import nn
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 from tapenet.drawing.passes.align import align
-from tapenet.drawing.passes.diff import Difference, changed_clusters, diff
+from tapenet.drawing.passes.diff import Difference, diff
 from tapenet.drawing.passes.match import numbered, settings
+from tapenet.drawing.passes.view import changed_clusters
 from tapenet.drawing.sources.build import build
 from tests.drawing.graphs import GRAPHS, array, leaf, split_sign
 from tests.drawing.models import GPT, Block, lenet, resnet50

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-from tapenet.drawing.sources.formulas import LIMIT, formula, gradient_rules
+from tapenet.drawing.sources.labels import LIMIT, formula, gradient_rules
 
 
 def named(name="op_of_the_test", forward=lambda x: x * 2, **options):

@@ -358,3 +358,37 @@ def test_nothing_heavy_is_imported_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "['tapenet.drawing']\n[]\n"
+
+
+# -- what it takes -----------------------------------------------------------------------------------------------
+
+_FIRST = """
+import pathlib, sys
+import tapenet as tn
+x = tn.tensor([1.0, 2.0], requires_grad=True)
+loss = (x * x).sum()
+before, ran = set(sys.modules), set()
+def called(frame, event, arg):
+    code = frame.f_code
+    if event == "call" and code.co_name != "<module>":
+        ran.add(code.co_filename)
+sys.setprofile(called)
+tn.draw(loss).save(sys.argv[1])
+sys.setprofile(None)
+package = str(pathlib.Path(tn.__file__).parent)
+print(*sorted(name for name in set(sys.modules) - before if name.startswith("tapenet.")))
+print(*sorted(name[len(package) + 1 :] for name in ran if name.startswith(package)))
+"""
+
+
+def test_the_way_to_the_first_picture_goes_through_few_files(tmp_path: Path) -> None:
+    """Nothing of the compiler, of profiles, or of other forms of pictures is loaded for an SVG."""
+    path = tmp_path / "loss.svg"
+    done = subprocess.run([sys.executable, "-c", _FIRST, path], capture_output=True, text=True, check=True)
+    loaded, ran = (line.split() for line in done.stdout.splitlines())
+    assert path.read_text(encoding="utf-8").startswith("<?xml")
+    assert "tapenet.drawing.passes.repeats" in loaded
+    assert {name.split(".")[1] for name in loaded} == {"drawing"}
+    assert len(loaded) <= 25, loaded
+    assert "drawing/sources/build.py" in ran
+    assert len(ran) <= 25, ran

@@ -13,6 +13,7 @@ from hashlib import sha256
 from html import escape
 from typing import Any, NamedTuple
 
+from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.cards import LINES, NUMBERS, PAD, Card, card, whole
 from tapenet.drawing.forms.lecture import Step, narrate, steps
 from tapenet.drawing.forms.svg import finished
@@ -386,3 +387,35 @@ class _Place:
 def _description(lecture: list[Step]) -> str:
     """The steps as text, for readers who do not see them."""
     return "\n".join(clean(line, 1000) for line in narrate(lecture).splitlines())
+
+
+class Animation(Chart):
+    """A computation step by step. Shows itself in a notebook; `.save("net.svg")` writes it.
+
+    Attributes:
+        svg: the picture that moves.
+        text: the steps in words, one to a line.
+    """
+
+    what = "an animation"
+
+    def __init__(self, svg: str, text: str) -> None:
+        super().__init__(svg, stem="net")
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"<Animation of {len(self.text.splitlines())} lines; .save('{self.stem}.svg') writes it, .text tells it>"
+
+
+def animation(
+    drawing: Drawing,
+    svg: str,
+    backward: bool,
+    values: Mapping[int, str],
+    gradients: Mapping[int, str],
+    seconds: float,
+    loop: bool,
+) -> Animation:
+    """What `animate` makes, with its steps in words."""
+    made = animate(drawing, svg, backward=backward, values=values, gradients=gradients, seconds=seconds, loop=loop)
+    return Animation(made, narrate(steps(drawing, backward, values=values, gradients=gradients)))

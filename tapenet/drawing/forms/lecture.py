@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from tapenet.drawing.model import Drawing, Edge, Explained, Value
 from tapenet.drawing.text import clean
@@ -45,13 +44,6 @@ class Step(NamedTuple):
     def shapes(self) -> str:
         """Both in one line: "4×2, 2×3 → 4×3"."""
         return " → ".join(part for part in (", ".join(self.shapes_in), self.shape_out) if part)
-
-
-class Numbers(NamedTuple):
-    """What boxes give and the gradients by that, in short, by position of a vertex."""
-
-    values: Mapping[int, str]
-    gradients: Mapping[int, str]
 
 
 def steps(
@@ -114,7 +106,7 @@ def heading(number: int, count: int, step: Step) -> str:
     return f"{number} / {count} {step.phase}"
 
 
-def show(array: ArrayLike, limit: int = 12) -> str:
+def show(array: object, limit: int = 12) -> str:
     """The numbers of an array as a short text: all of a small one, mean and spread of a larger one.
 
     Args:

@@ -14,7 +14,7 @@ import sys
 from contextlib import suppress
 from typing import NamedTuple
 
-from tapenet.drawing.forms.pdf import to_pdf
+from tapenet.drawing.late import use
 from tapenet.drawing.text import clean
 
 FORMATS = ("svg", "png", "pdf", "dot")
@@ -257,7 +257,8 @@ def _run(renderer: Renderer, dot: str, format: str, timeout: float) -> bytes:
 def _of_svg(dot: str, timeout: float) -> bytes:
     """The PDF made of the SVG of the first renderer that draws one."""
     try:
-        return to_pdf(render(dot, "svg", timeout=timeout))
+        pdf: bytes = use("forms.pdf").to_pdf(render(dot, "svg", timeout=timeout))
+        return pdf
     except RenderError:
         raise _Failure("no renderer could draw it as svg") from None
     except ValueError as error:

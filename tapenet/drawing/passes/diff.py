@@ -114,19 +114,6 @@ def diff(before: Drawing, after: Drawing) -> Difference:
     return _Merge(a, b, match(a, b)).difference()
 
 
-def changed_clusters(drawing: Drawing) -> set[int]:
-    """The clusters of a difference's drawing that are other than they were, or hold what is, at any depth.
-
-    An array of another shape alone does not count: the cause is elsewhere.
-    """
-    found: list[int | None] = [position for position, cluster in enumerate(drawing.clusters) if cluster.sign]
-    found += [vertex.cluster for vertex in drawing.vertices if vertex.sign]
-    for edge in drawing.edges:
-        if edge.sign in ("added", "removed"):
-            found += [drawing.vertices[edge.tail].cluster, drawing.vertices[edge.head].cluster]
-    return drawing.enclosing(found)
-
-
 # -- two drawings in one -------------------------------------------------------------------------------------
 
 

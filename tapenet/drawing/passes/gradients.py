@@ -1,11 +1,16 @@
-"""Passes that add what happens after the forward pass: gradients on their way back, and what an optimizer does."""
+"""Passes that add what happens after the forward pass: gradients on their way back, what an optimizer does, and what is
+wrong with either."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from tapenet.drawing.model import Drawing, Edge, Vertex
+from tapenet.drawing.model import Drawing, Edge, Sign, Vertex
 from tapenet.drawing.passes.folding import members
+
+#: Said of parameters that come into no op with a gradient.
+UNUSED = "nothing here uses it with a gradient"
 
 
 def from_results(drawing: Drawing) -> Drawing:
@@ -87,3 +92,31 @@ def with_gradients(drawing: Drawing) -> Drawing:
             seen.add((tail, head))
             edges.append(Edge(tail, head, edge.value, None, edge.argument, "gradient"))
     return drawing._replace(edges=edges)
+
+
+# -- what is wrong ----------------------------------------------------------------------------------------------
+
+
+class Finding(NamedTuple):
+    """What is wrong with a box, and why."""
+
+    sign: Sign
+    reason: str
+
+
+def marked(drawing: Drawing, findings: Mapping[int, Finding]) -> Drawing:
+    """The drawing with these signs, by position, and their reasons in the tooltips."""
+    if not findings:
+        return drawing
+    vertices = [
+        v._replace(sign=findings[i].sign, details=(findings[i].reason, *v.details)) if i in findings else v
+        for i, v in enumerate(drawing.vertices)
+    ]
+    return drawing._replace(vertices=vertices)
+
+
+def unused(drawing: Drawing) -> dict[int, Finding]:
+    """The parameters that nothing uses."""
+    used = {edge.tail for edge in drawing.edges if edge.flow == "value"}
+    found = {i for i, v in enumerate(drawing.vertices) if v.kind == "parameter" and i not in used}
+    return dict.fromkeys(found, Finding("dead", f"no gradient: {UNUSED}"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from tapenet.autodiff.observe import anomaly
-from tapenet.drawing.model import Drawing, Edge, Sign, Vertex
+from tapenet.drawing.model import Drawing, Edge, Vertex
+from tapenet.drawing.passes.gradients import UNUSED, Finding
 from tapenet.drawing.passes.measures import records
 from tapenet.drawing.sources.known import Known
 from tapenet.profiling.profile import Profile
@@ -21,27 +22,6 @@ _CONVOLUTIONS = frozenset(f"conv{kind}{axes}d" for kind in ("", "_transpose") fo
 _PRODUCTS = frozenset({"multiply", "matmul", "linear", "safe_mul"}) | _CONVOLUTIONS
 #: Inf or nan that the user wrote in a call, as masks do: it is meant.
 _WRITTEN = re.compile(r"\b(inf|nan)\b")
-
-#: Said of parameters that come into no op with a gradient.
-UNUSED = "nothing here uses it with a gradient"
-
-
-class Finding(NamedTuple):
-    """What is wrong with a box, and why."""
-
-    sign: Sign
-    reason: str
-
-
-def marked(drawing: Drawing, findings: Mapping[int, Finding]) -> Drawing:
-    """The drawing with these signs, by position, and their reasons in the tooltips."""
-    if not findings:
-        return drawing
-    vertices = [
-        v._replace(sign=findings[i].sign, details=(findings[i].reason, *v.details)) if i in findings else v
-        for i, v in enumerate(drawing.vertices)
-    ]
-    return drawing._replace(vertices=vertices)
 
 
 def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
@@ -180,13 +160,6 @@ class _Stops:
         if head.op == "where":
             return f"{title} takes nothing of it"
         return f"{title} has one, and passes none on"
-
-
-def unused(drawing: Drawing) -> dict[int, Finding]:
-    """The parameters that nothing uses."""
-    used = {edge.tail for edge in drawing.edges if edge.flow == "value"}
-    found = {i for i, v in enumerate(drawing.vertices) if v.kind == "parameter" and i not in used}
-    return dict.fromkeys(found, Finding("dead", f"no gradient: {UNUSED}"))
 
 
 def from_arrays(drawing: Drawing, known: Known, differentiated: bool = False) -> dict[int, Finding]:

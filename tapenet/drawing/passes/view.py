@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.passes.compact import bundle, compact, mark_skips
-from tapenet.drawing.passes.diff import changed_clusters
 from tapenet.drawing.passes.folding import at_depth, fold, in_runs, unbox, within
 from tapenet.drawing.passes.gradients import with_gradients, with_updates
 from tapenet.drawing.passes.repeats import fold_repeats
@@ -96,3 +95,16 @@ class View(NamedTuple):
             # Too many layers side by side: one box would say nothing, and runs of them say something.
             return closed - set(outermost)
         return closed
+
+
+def changed_clusters(drawing: Drawing) -> set[int]:
+    """The clusters of a difference's drawing that are other than they were, or hold what is, at any depth.
+
+    An array of another shape alone does not count: the cause is elsewhere.
+    """
+    found: list[int | None] = [position for position, cluster in enumerate(drawing.clusters) if cluster.sign]
+    found += [vertex.cluster for vertex in drawing.vertices if vertex.sign]
+    for edge in drawing.edges:
+        if edge.sign in ("added", "removed"):
+            found += [drawing.vertices[edge.tail].cluster, drawing.vertices[edge.head].cluster]
+    return drawing.enclosing(found)

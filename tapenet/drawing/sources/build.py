@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,21 +13,22 @@ from tapenet.autodiff.node import Constant, Leaf, Node, Output, Parents, Traced
 from tapenet.autodiff.observe.tape import Nodes
 from tapenet.autodiff.tensor import Tensor
 from tapenet.drawing.model import Drawing, Edge, Explained, Kind, Value, Vertex
-from tapenet.drawing.sources.formulas import formula, gradient_rules
-from tapenet.drawing.sources.labels import details, holds_arrays, is_number, label, short_dtype, value_of
-from tapenet.drawing.sources.modules import Modules
+from tapenet.drawing.sources.labels import (
+    details,
+    formula,
+    gradient_rules,
+    holds_arrays,
+    is_number,
+    label,
+    short_dtype,
+    value_of,
+)
+from tapenet.drawing.sources.names import Modules, Name
 from tapenet.drawing.text import clean
 
 #: Argument names that say nothing about what is passed.
 _PLAIN_NAMES = frozenset({"array", "arrays", "ary", "input", "inputs", "args"})
 _NOTHING: Mapping[Any, Any] = {}
-
-
-class Name(NamedTuple):
-    """What the user calls a tensor or array, and whether it is an input rather than something learned."""
-
-    text: str
-    input: bool = False
 
 
 def build(

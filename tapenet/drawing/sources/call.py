@@ -14,9 +14,8 @@ from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.anomaly import lines
 from tapenet.autodiff.observe.tape import Tape
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.sources.build import Name
 from tapenet.drawing.sources.known import Array, gradients_on, values_on
-from tapenet.drawing.sources.names import note, note_all
+from tapenet.drawing.sources.names import Name, note, note_all
 from tapenet.ops import random
 from tapenet.profiling.profile import Profile, profile
 

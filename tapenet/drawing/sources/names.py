@@ -1,19 +1,27 @@
-"""What the user calls things: the variables of the code that draws."""
+"""What things are called: by the variables of the code that draws, and by the modules that hold them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.autodiff.node import Node, Scope
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.sources.build import Name
+from tapenet.drawing.model import Cluster, Kind
 from tapenet.ops.stack_frames import user_frame
 
 #: How many frames outwards, how many names in each, and how many elements of a list are looked at.
 _FRAMES, _NAMES, _ELEMENTS = 8, 1000, 100
+
+
+class Name(NamedTuple):
+    """What the user calls a tensor or array, and whether it is an input rather than something learned."""
+
+    text: str
+    input: bool = False
 
 
 def variables() -> dict[Any, Name]:
@@ -78,3 +86,127 @@ def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{name}[{i}]", v) for i, v in enumerate(value[:_ELEMENTS]))
     elif type(value) is dict:
         yield from ((f"{name}[{k!r}]", v) for k, v in list(value.items())[:_ELEMENTS] if isinstance(k, (str, int)))
+
+
+# -- modules ----------------------------------------------------------------------------------------------------
+
+
+class Held(NamedTuple):
+    """How to draw a parameter or buffer that a module holds."""
+
+    kind: Kind
+    title: str
+    path: str
+    cluster: int
+
+
+class _Call(NamedTuple):
+    """A module running: its scope, and itself if it is still alive."""
+
+    scope: Scope
+    module: Any
+
+    @property
+    def of(self) -> Any:
+        """Whose call it is."""
+        return self.scope if self.module is None else self.module
+
+    @property
+    def title(self) -> str:
+        return self.scope.title
+
+
+class Modules:
+    """The calls of modules that ops were made in, as clusters, and what these modules hold, by name.
+
+    Ops that follow each other in a module make one cluster; a module called again later makes another, so
+    that clusters are as free of circles as ops are. Modules are known weakly: one that is gone has no names.
+    """
+
+    def __init__(self, ops: list[Node]) -> None:
+        self.clusters: list[Cluster] = []
+        self.around: dict[Node, int | None] = {}
+        self.held: dict[Any, Held] = {}
+        #: Of each parameter: the keys by which it is in `held`, and itself.
+        self.parameters: list[tuple[list[Any], Tensor]] = []
+        self._first: dict[int, int] = {}  # by id of a module: its first cluster
+        self._names: dict[int, dict[int, str]] = {}  # by id of a module: the names of those in it, by id
+        self._counts: dict[int, int] = {}
+        outermost: dict[int, Any] = {}
+        chains: dict[Scope, list[_Call]] = {}
+        running: list[_Call] = []
+        inside: list[int] = []
+        for node in ops:
+            chain = chains.get(node.scope)
+            if chain is None:
+                chain = chains[node.scope] = _chain(node.scope)
+            same = 0
+            while same < min(len(chain), len(running)) and chain[same].of is running[same].of:
+                same += 1
+            del inside[same:]
+            for level in range(same, len(chain)):
+                call = chain[level]
+                if level == 0 and call.module is not None:
+                    outermost[id(call.module)] = call.module
+                self._enter(call, chain[level - 1].module if level else None, inside[-1] if inside else None)
+                inside.append(len(self.clusters) - 1)
+            running = chain
+            self.around[node] = inside[-1] if inside else None
+        for module in outermost.values():
+            self._hold(module)
+
+    def _enter(self, call: _Call, outer: Any, parent: int | None) -> None:
+        """Add the cluster of a call."""
+        module = call.module
+        name = path = ""
+        depth = 0
+        if parent is not None:
+            if module is not None and outer is not None:
+                name = self._names_in(outer).get(id(module), "")
+            path = ".".join(part for part in (self.clusters[parent].path, name) if part)
+            depth = self.clusters[parent].depth + 1
+        count = 0
+        if module is not None:
+            self._first.setdefault(id(module), len(self.clusters))
+            if id(module) not in self._counts:
+                self._counts[id(module)] = sum({id(p): p.size for _, p in module.named_parameters()}.values())
+            count = self._counts[id(module)]
+        self.clusters.append(Cluster(name, call.title, path, parent, depth, count))
+
+    def _names_in(self, outer: Any) -> dict[int, str]:
+        names = self._names.get(id(outer))
+        if names is None:
+            names = self._names[id(outer)] = {}
+            for name, module in outer.named_modules():
+                names.setdefault(id(module), name)
+        return names
+
+    def _hold(self, outermost: Any) -> None:
+        """Note the names of what an outermost module holds, by leaf and by array."""
+        modules = dict(outermost.named_modules())
+        held: list[tuple[Kind, str, Tensor]] = [("parameter", *item) for item in outermost.named_parameters()]
+        held += [("input", *item) for item in outermost.named_buffers()]
+        for kind, path, tensor in held:
+            # In the innermost module on its path that was called: a module may use a parameter of another.
+            prefix = path.rpartition(".")[0]
+            while prefix and id(modules.get(prefix)) not in self._first:
+                prefix = prefix.rpartition(".")[0]
+            module = modules[prefix] if prefix else outermost
+            title = path[len(prefix) + 1 :] if prefix else path
+            found = Held(kind, title, path, self._first[id(module)])
+            keys = [key for key in (tensor.node, id(tensor.numpy())) if key is not None]
+            for key in keys:
+                self.held.setdefault(key, found)
+            if kind == "parameter":
+                self.parameters.append((keys, tensor))
+
+
+def _chain(scope: Scope) -> list[_Call]:
+    """The modules running in a scope, from the outermost to the innermost."""
+    found = []
+    at: Scope | None = scope
+    while at is not None:
+        if at.owner is not None:
+            found.append(_Call(at, at.owner()))
+        at = at.parent
+    return found[::-1]

@@ -12,8 +12,7 @@ from tapenet.compiler.explain import size_in_words
 from tapenet.compiler.variant import Variant
 from tapenet.drawing.model import Cluster, Drawing, Edge, Explained, Flow, Kind, Vertex
 from tapenet.drawing.sources import program_labels as labels
-from tapenet.drawing.sources.formulas import formula
-from tapenet.drawing.sources.labels import value_of, words
+from tapenet.drawing.sources.labels import formula, value_of, words
 from tapenet.drawing.sources.program_names import Names
 from tapenet.ops.op import Op
 from tapenet.program.fusion import source

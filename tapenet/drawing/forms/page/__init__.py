@@ -22,6 +22,7 @@ from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.forms.svg import SIGNS
 from tapenet.drawing.model import Combine, Drawing
 from tapenet.drawing.passes.folding import within
+from tapenet.drawing.passes.measures import Measure
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean, escaped_in
 
@@ -69,6 +70,14 @@ class Series(NamedTuple):
     unit: str = ""
     combine: Combine = "max"
     logarithmic: bool = False
+
+    @classmethod
+    def of(cls, measure: Measure, drawing: Drawing) -> Series:
+        """A measure of a whole graph as one of a drawing of it."""
+        count = max((len(values) for values in measure.values.values()), default=0)
+        values = {i: [measure.of(i, v, step) for step in range(count)] for i, v in enumerate(drawing.vertices)}
+        known = {i: steps for i, steps in values.items() if set(steps) - {None}}
+        return cls(measure.name, known, *measure.kind)
 
 
 def to_html(

@@ -1,0 +1,19 @@
+"""The parts of drawing that are loaded when a picture first needs them. Most pictures are the SVG of a recorded graph."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+
+def use(part: str) -> Any:
+    """A module of this folder by its name below it, such as "forms.pdf"."""
+    return importlib.import_module(f"tapenet.drawing.{part}")
+
+
+def is_a(x: object, module: str, name: str) -> bool:
+    """Whether `x` is an object of a class of the package, such as "compiler.compile", "Compiled". Where its module was
+    never loaded there is no such object."""
+    found = sys.modules.get(f"tapenet.{module}")
+    return found is not None and isinstance(x, getattr(found, name))
