@@ -5,7 +5,8 @@ Where there are no settings, `forward` is the op itself (an op is no function, s
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,7 +16,10 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray, cast
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
-from tapenet.ops.random import generator
+from tapenet.nn.settings_layer import SettingsLayer
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class Tanh(Module):
@@ -90,43 +94,37 @@ class SELU(Module):
     forward = ops.selu
 
 
-class LeakyReLU(Module):
+class _Activation(SettingsLayer):
+    """An activation with settings, all of which its repr has."""
+
+    _shows_all = True
+
+
+class LeakyReLU(_Activation):
     """x where it is positive, else negative_slope x; see `tn.leaky_relu`."""
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = negative_slope
+    negative_slope: float = 0.01
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.leaky_relu(x, self.negative_slope)
 
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope!r}"
 
-
-class ELU(Module):
+class ELU(_Activation):
     """x where it is positive, else alpha (exp(x) - 1); see `tn.elu`."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+    alpha: float = 1.0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.elu(x, self.alpha)
 
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha!r}"
 
-
-class CELU(Module):
+class CELU(_Activation):
     """x where it is positive, else alpha (exp(x / alpha) - 1); see `tn.celu`."""
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+    alpha: float = 1.0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.celu(x, self.alpha)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha!r}"
 
 
 class PReLU(Module):
@@ -151,14 +149,14 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25, *, dtype: DTypeLike = FLOAT) -> None:
         self.weight = Parameter(np.full(num_parameters, init, float_type(dtype)))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.prelu(cast(x, self.weight), self.weight)
 
     def extra_repr(self) -> str:
         return f"num_parameters={len(self.weight)}"
 
 
-class RReLU(Module):
+class RReLU(_Activation):
     """x where it is positive, else a x: in training with a slope a drawn for each element, else with the middle one; see
     `tn.rrelu`.
 
@@ -167,42 +165,31 @@ class RReLU(Module):
         rng: a generator, or an integer to make one from; by default the one that `tn.random.seed` seeds.
     """
 
-    def __init__(
-        self, lower: float = 1 / 8, upper: float = 1 / 3, *, rng: np.random.Generator | int | None = None
-    ) -> None:
-        self.lower = lower
-        self.upper = upper
-        # An integer would begin the same numbers anew at each call.
-        self.rng = None if rng is None else generator(rng)
+    lower: float = 1 / 8
+    upper: float = 1 / 3
+    _: KW_ONLY
+    rng: np.random.Generator | int | None = None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.rrelu(asarray(x), self.lower, self.upper, self.training, self.rng)
 
-    def extra_repr(self) -> str:
-        return f"lower={self.lower!r}, upper={self.upper!r}"
 
-
-class Threshold(Module):
+class Threshold(_Activation):
     """x where it is above the threshold, else value; see `tn.threshold`."""
 
-    def __init__(self, threshold: float, value: float) -> None:
-        self.threshold = threshold
-        self.value = value
+    threshold: float
+    value: float
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.threshold(x, self.threshold, self.value)
 
-    def extra_repr(self) -> str:
-        return f"threshold={self.threshold!r}, value={self.value!r}"
 
-
-class Hardshrink(Module):
+class Hardshrink(SettingsLayer):
     """x where |x| > lambd, else 0; see `tn.hardshrink`."""
 
-    def __init__(self, lambd: float = 0.5) -> None:
-        self.lambd = lambd
+    lambd: float = 0.5
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.hardshrink(x, self.lambd)
 
     def extra_repr(self) -> str:
@@ -212,102 +199,78 @@ class Hardshrink(Module):
 class Softshrink(Hardshrink):
     """x brought nearer to 0 by lambd; see `tn.softshrink`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.softshrink(x, self.lambd)
 
 
-class Hardtanh(Module):
+class Hardtanh(_Activation):
     """x limited to [min_val, max_val]; see `tn.hardtanh`."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
-        self.min_val = min_val
-        self.max_val = max_val
+    min_val: float = -1.0
+    max_val: float = 1.0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.hardtanh(x, self.min_val, self.max_val)
 
-    def extra_repr(self) -> str:
-        return f"min_val={self.min_val!r}, max_val={self.max_val!r}"
 
-
-class Softplus(Module):
+class Softplus(_Activation):
     """ln(1 + exp(beta x)) / beta, a smooth rectifier; see `tn.softplus`."""
 
-    def __init__(self, beta: float = 1.0, threshold: float | None = None) -> None:
-        self.beta = beta
-        self.threshold = threshold
+    beta: float = 1.0
+    threshold: float | None = None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.softplus(x, self.beta, self.threshold)
 
-    def extra_repr(self) -> str:
-        return f"beta={self.beta!r}, threshold={self.threshold!r}"
 
-
-class GELU(Module):
+class GELU(_Activation):
     """x Φ(x) with the normal distribution function Φ, or with `approximate="tanh"` close to it; see `tn.gelu`."""
 
-    def __init__(self, approximate: str = "none") -> None:
-        self.approximate = approximate
+    approximate: str = "none"
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.gelu(x, self.approximate)
 
-    def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
 
-
-class Softmax(Module):
+class Softmax(_Activation):
     """Exponentials divided by their sum along the axis `dim`; see `tn.softmax`."""
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+    dim: int = -1
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.softmax(asarray(x), self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim!r}"
 
-
-class LogSoftmax(Module):
+class LogSoftmax(_Activation):
     """The logarithm of the softmax along the axis `dim`; see `tn.log_softmax`."""
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+    dim: int = -1
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.log_softmax(asarray(x), self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim!r}"
 
 
 class Softmin(Softmax):
     """The softmax of -x along the axis `dim`; see `tn.softmin`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.softmin(asarray(x), self.dim)
 
 
 class Softmax2d(Module):
     """The softmax over the channels of images, (n, channels, height, width) or without n; see `tn.softmax`."""
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x)
         if x.ndim not in (3, 4):
             raise ValueError(f"Softmax2d: x has shape {x.shape}; give (n, channels, height, width), or without n")
         return ops.softmax(x, -3)
 
 
-class GLU(Module):
+class GLU(_Activation):
     """The first half along the axis `dim` times the sigmoid of the second; see `tn.glu`."""
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+    dim: int = -1
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.glu(asarray(x), self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim!r}"

@@ -2,244 +2,163 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.module import Module
-from tapenet.nn.module_repr import settings
+from tapenet.nn.settings_layer import SettingsLayer
+from tapenet.nn.spatial_layer import SpatialLayer
 from tapenet.ops.layers.convolution.geometry import Size
-from tapenet.ops.random import generator
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
+#: A length for all axes, or one for each; None keeps a length.
+OutputSize = int | Sequence[int | None] | None
 
 
-class _AdaptiveAvgPool(Module):
-    """Adaptive average pooling over `axes` axes."""
+class _AdaptiveAvgPool(SpatialLayer, SettingsLayer):
+    """The means of so many parts of {thing}; see `tn.adaptive_avg_pool{axes}d`. With 1: global pooling, the mean of each
+    channel.
 
-    axes: int
+    Shapes: (n, c, {lengths}) gives (n, c, {results}) with ({results}) = output_size.
 
-    def __init__(self, output_size: Any) -> None:
-        self.output_size = output_size
+    Args:
+        output_size: lengths of the result, {ints}; None keeps a length.
+    """
 
-    def forward(self, x: Any) -> Any:
+    output_size: OutputSize
+
+    def forward(self, x: ArrayLike) -> Tensor:
         pool = getattr(ops, f"adaptive_avg_pool{self.axes}d")
         return pool(asarray(x), self.output_size)
 
-    def extra_repr(self) -> str:
-        return f"{self.output_size}"
 
-
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """The means of so many parts of a sequence; see `tn.adaptive_avg_pool1d`. With 1: global pooling, the mean of each
-    channel.
-
-    Shapes: (n, c, length) gives (n, c, output_size).
-
-    Args:
-        output_size: length of the result.
-
+class AdaptiveAvgPool1d(_AdaptiveAvgPool, axes=1):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.AdaptiveAvgPool1d(3)(np.zeros((4, 8, 7))).shape
     (4, 8, 3)
     """
 
-    axes = 1
 
-
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
-    """The means of so many parts of an image; see `tn.adaptive_avg_pool2d`. With 1: global pooling, the mean of each
-    channel.
-
-    Shapes: (n, c, h, w) gives (n, c, h', w') with (h', w') = output_size.
-
-    Args:
-        output_size: height and width of the result, an int or one for each axis; None keeps a length.
-
+class AdaptiveAvgPool2d(_AdaptiveAvgPool, axes=2):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.AdaptiveAvgPool2d(1)(np.zeros((4, 8, 7, 7))).shape
     (4, 8, 1, 1)
     """
 
-    axes = 2
 
-
-class AdaptiveAvgPool3d(_AdaptiveAvgPool):
-    """The means of so many parts of a volume; see `tn.adaptive_avg_pool3d`. With 1: global pooling, the mean of each
-    channel.
-
-    Shapes: (n, c, d, h, w) gives (n, c, d', h', w') with (d', h', w') = output_size.
-
-    Args:
-        output_size: lengths of the result, an int or one for each axis; None keeps a length.
-
+class AdaptiveAvgPool3d(_AdaptiveAvgPool, axes=3):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.AdaptiveAvgPool3d((None, 3, 3))(np.zeros((4, 8, 2, 7, 7))).shape
     (4, 8, 2, 3, 3)
     """
 
-    axes = 3
 
+class _AdaptiveMaxPool(SpatialLayer, SettingsLayer):
+    """The largest elements of so many parts of {thing}; see `tn.adaptive_max_pool{axes}d`. With 1: global pooling, the
+    largest element of each channel.
 
-class _AdaptiveMaxPool(Module):
-    """Adaptive max pooling over `axes` axes."""
+    Shapes: (n, c, {lengths}) gives (n, c, {results}) with ({results}) = output_size.
 
-    axes: int
+    Args:
+        output_size: lengths of the result, {ints}; None keeps a length.
+        return_indices: return also where the elements are.
+    """
 
-    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
-        self.output_size = output_size
-        self.return_indices = return_indices
+    output_size: OutputSize
+    return_indices: bool = False
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         pool = getattr(ops, f"adaptive_max_pool{self.axes}d")
         return pool(asarray(x), self.output_size, self.return_indices)
 
-    def extra_repr(self) -> str:
-        return f"{self.output_size}" + settings(self, {"return_indices": False})
 
-
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """The largest elements of so many parts of a sequence; see `tn.adaptive_max_pool1d`. With 1: global pooling, the
-    largest element of each channel.
-
-    Shapes: (n, c, length) gives (n, c, output_size).
-
-    Args:
-        output_size: length of the result.
-        return_indices: return also where the elements are.
-
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, axes=1):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.AdaptiveMaxPool1d(3)(np.zeros((4, 8, 7))).shape
     (4, 8, 3)
     """
 
-    axes = 1
 
-
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
-    """The largest elements of so many parts of an image; see `tn.adaptive_max_pool2d`. With 1: global pooling, the
-    largest element of each channel.
-
-    Shapes: (n, c, h, w) gives (n, c, h', w') with (h', w') = output_size.
-
-    Args:
-        output_size: height and width of the result, an int or one for each axis; None keeps a length.
-        return_indices: return also where the elements are.
-
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, axes=2):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.AdaptiveMaxPool2d(1)(np.zeros((4, 8, 7, 7))).shape
     (4, 8, 1, 1)
     """
 
-    axes = 2
 
-
-class AdaptiveMaxPool3d(_AdaptiveMaxPool):
-    """The largest elements of so many parts of a volume; see `tn.adaptive_max_pool3d`. With 1: global pooling, the
-    largest element of each channel.
-
-    Shapes: (n, c, d, h, w) gives (n, c, d', h', w') with (d', h', w') = output_size.
-
-    Args:
-        output_size: lengths of the result, an int or one for each axis; None keeps a length.
-        return_indices: return also where the elements are.
-
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, axes=3):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.AdaptiveMaxPool3d(2)(np.zeros((4, 8, 5, 7, 7))).shape
     (4, 8, 2, 2, 2)
     """
 
-    axes = 3
 
+class _FractionalMaxPool(SpatialLayer, SettingsLayer):
+    """The largest elements of windows of {thing} whose places are drawn; see `tn.fractional_max_pool{axes}d`.
 
-class _FractionalMaxPool(Module):
-    """Fractional max pooling over `axes` axes."""
-
-    axes: int
-    _random_samples: Any
-
-    def __init__(
-        self,
-        kernel_size: Size,
-        output_size: Size | None = None,
-        output_ratio: Any = None,
-        return_indices: bool = False,
-        _random_samples: Any = None,
-        *,
-        rng: np.random.Generator | int | None = None,
-    ) -> None:
-        if (output_size is None) == (output_ratio is None):
-            raise ValueError(f"{type(self).__name__}: give either output_size or output_ratio")
-        self.kernel_size = kernel_size
-        self.output_size = output_size
-        self.output_ratio = output_ratio
-        self.return_indices = return_indices
-        self.register_buffer("_random_samples", _random_samples)  # part of the state, as in PyTorch
-        # An integer would begin the same numbers anew at each call.
-        self.rng = None if rng is None else generator(rng)
-
-    def forward(self, x: Any) -> Any:
-        pool = getattr(ops, f"fractional_max_pool{self.axes}d")
-        return pool(
-            asarray(x),
-            self.kernel_size,
-            self.output_size,
-            self.output_ratio,
-            self.return_indices,
-            self._random_samples,
-            rng=self.rng,
-        )
-
-    def extra_repr(self) -> str:
-        usual = {"output_size": None, "output_ratio": None, "return_indices": False}
-        return f"{self.kernel_size}" + settings(self, usual)
-
-
-class FractionalMaxPool2d(_FractionalMaxPool):
-    """The largest elements of windows of an image whose places are drawn; see `tn.fractional_max_pool2d`.
-
-    Shapes: (n, c, h, w) gives (n, c, h', w') with (h', w') = output_size, or that part of h and w.
+    Shapes: (n, c, {lengths}) gives (n, c, {results}) with ({results}) = output_size, or that part of the lengths.
 
     Args:
-        kernel_size: size of the windows, an int or one for each axis.
-        output_size: height and width of the result.
+        kernel_size: size of the windows, {ints}.
+        output_size: lengths of the result.
         output_ratio: in place of output_size: how long the result is relative to the input, between 0 and 1.
         return_indices: return also where the elements are.
         rng: a generator, or an integer to make one from; by default the one that `tn.random.seed` seeds.
 
     Raises:
         ValueError: neither or both of output_size and output_ratio.
+    """
 
+    kernel_size: Size
+    output_size: Size | None = None
+    output_ratio: float | Sequence[float] | None = None
+    return_indices: bool = False
+    _random_samples: ArrayLike | None = None
+    _: KW_ONLY
+    rng: np.random.Generator | int | None = None
+
+    def _check(self) -> None:
+        if (self.output_size is None) == (self.output_ratio is None):
+            raise ValueError(f"{type(self).__name__}: give either output_size or output_ratio")
+
+    def forward(self, x: ArrayLike) -> Tensor:
+        pool = getattr(ops, f"fractional_max_pool{self.axes}d")
+        size = self.kernel_size, self.output_size, self.output_ratio
+        return pool(asarray(x), *size, self.return_indices, self._random_samples, rng=self.rng)
+
+
+class FractionalMaxPool2d(_FractionalMaxPool, axes=2):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.FractionalMaxPool2d(2, output_ratio=0.7)(np.zeros((4, 8, 20, 20))).shape
     (4, 8, 14, 14)
     """
 
-    axes = 2
 
-
-class FractionalMaxPool3d(_FractionalMaxPool):
-    """The largest elements of windows of a volume whose places are drawn; see `tn.fractional_max_pool3d`.
-
-    Shapes: (n, c, d, h, w) gives (n, c, d', h', w') with (d', h', w') = output_size, or that part of the lengths.
-
-    Args:
-        kernel_size, output_size, output_ratio, return_indices, rng: as of `FractionalMaxPool2d`.
-
-    Raises:
-        ValueError: neither or both of output_size and output_ratio.
-
+class FractionalMaxPool3d(_FractionalMaxPool, axes=3):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.FractionalMaxPool3d(2, 3)(np.zeros((4, 8, 5, 5, 5))).shape
     (4, 8, 3, 3, 3)
     """
-
-    axes = 3

@@ -131,7 +131,7 @@ class MultiheadAttention(Module):
     ) -> tuple[Any, Any]:
         given = {id(x): cast(x, self.out_proj.weight) for x in (query, key, value)}  # what is one array stays one
         query, key, value = given[id(query)], given[id(key)], given[id(value)]
-        return ops.multi_head_attention_forward(  # type: ignore[no-any-return]
+        return ops.multi_head_attention_forward(
             query,
             key,
             value,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -11,20 +12,19 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.inplace_functions import batch_norm, instance_norm
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import asarray, cast, here
-from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.normalization import reset
 from tapenet.nn.parameter import FLOAT, Buffer, Parameter, float_type
+from tapenet.nn.spatial_layer import SpatialLayer
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
+_LENGTHS = {1: "length", 2: "h, w", 3: "d, h, w"}
 
 
-class _Running(Module):
-    """What the normalisations with running statistics share."""
-
-    #: The shapes it takes, by number of axes; and who takes others.
-    _shapes: dict[int, str]
-    _hint: str
-    #: What the arguments are by default.
-    _usual: dict[str, Any]
+class _Running(SpatialLayer):
+    """A normalisation of channels that may keep running statistics."""
 
     weight: Tensor | None
     bias: Tensor | None
@@ -35,12 +35,13 @@ class _Running(Module):
     def __init__(
         self,
         num_features: int,
-        eps: float,
-        momentum: float | None,
-        affine: bool,
-        track_running_stats: bool,
-        bias: bool,
-        dtype: DTypeLike,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = FLOAT,
     ) -> None:
         whole(self, num_features=num_features)
         self.num_features = num_features
@@ -65,20 +66,29 @@ class _Running(Module):
         self.reset_running_stats()
         reset(self.weight, self.bias)
 
-    def _checked(self, x: Any) -> Any:
+    def _shapes(self) -> dict[int, tuple[str, int]]:
+        """The inputs it takes, by number of axes: their shape, and the axis of the channels."""
+        raise NotImplementedError
+
+    def _checked(self, x: ArrayLike) -> tuple[Tensor, int]:
+        """The input in the parameters' dtype, and its axis of channels."""
         like = self.weight if self.weight is not None else self.running_mean
         x = asarray(x) if like is None else cast(x, like)
-        if len(x.shape) not in self._shapes or x.shape[self._channels(x)] != self.num_features:
-            expected = [shape.format(self.num_features) for shape in self._shapes.values()]
-            raise ValueError(f"{here()} takes {' or '.join(expected)}, not {tuple(x.shape)}{self._hint}")
-        return x
-
-    def _channels(self, x: Any) -> int:
-        """The axis of the channels."""
-        return 1
+        shapes = self._shapes()
+        _, channels = shapes.get(x.ndim, ("", 0))
+        if x.ndim not in shapes or x.shape[channels] != self.num_features:
+            expected = " or ".join(shape for shape, _ in shapes.values())
+            kind = type(self).__name__[:-2]
+            raise ValueError(
+                f"{here()} takes {expected}, not {tuple(x.shape)}; {kind}1d is for vectors and sequences, {kind}2d for images, "
+                f"{kind}3d for volumes"
+            )
+        return x, channels
 
     def extra_repr(self) -> str:
-        text = f"{self.num_features}" + settings(self, self._usual)
+        usual = {name: p.default for name, p in inspect.signature(type(self).__init__).parameters.items()}
+        names = ("eps", "momentum", "affine", "track_running_stats")
+        text = f"{self.num_features}" + settings(self, {name: usual[name] for name in names})
         return text if self.bias is not None or not self.affine else text + ", bias=False"
 
 
@@ -86,26 +96,38 @@ class _Running(Module):
 
 
 class _BatchNorm(_Running):
-    """What the batch normalizations for different numbers of axes share."""
+    """Each channel of {things} brought to mean 0 and variance 1 over the batch and all positions, then scaled and shifted;
+    see `tn.batch_norm_train`. In training by the statistics of the batch, which enter the running ones; in evaluation by the
+    running ones.
 
-    _usual = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True}  # noqa: RUF012  constants
+    Shapes: (n, num_features, {lengths}), and the same comes out.
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = True,
-        track_running_stats: bool = True,
-        *,
-        bias: bool = True,
-        dtype: DTypeLike = FLOAT,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
+    Args:
+        num_features: number of channels.
+        eps: added to the variance.
+        momentum: weight of the newest batch in the running statistics; None for the mean over all batches so far.
+        affine: learn a scale and a shift per channel.
+        track_running_stats: keep running statistics; without them, evaluation too uses those of the batch.
+        bias: learn the shift too.
+        dtype: of parameters and statistics.
 
-    def forward(self, x: Any) -> Any:
-        x = self._checked(x)
-        momentum: Any = self.momentum
+    Attributes:
+        weight, bias: (num_features,), at first 1 and 0, or None.
+        running_mean, running_var: (num_features,) buffers, at first 0 and 1, or None. The variance is the unbiased one
+            (divided by n - 1), while a batch in training is divided by the root of its biased one, as in PyTorch.
+        num_batches_tracked: how many batches entered the running statistics, or None.
+
+    Raises:
+        ValueError: an input of another shape, or in training of a single value per channel.
+    """
+
+    def _shapes(self) -> dict[int, tuple[str, int]]:
+        shapes = {self.axes + 2: (f"(n, {self.num_features}, {_LENGTHS[self.axes]})", 1)}
+        return ({2: (f"(n, {self.num_features})", 1)} if self.axes == 1 else {}) | shapes
+
+    def forward(self, x: ArrayLike) -> Tensor:
+        x, _ = self._checked(x)
+        momentum: float | Tensor | None = self.momentum
         batches = None
         if self.training and self.num_batches_tracked is not None:
             batches = self.num_batches_tracked + 1
@@ -126,33 +148,9 @@ class _BatchNorm(_Running):
         return out
 
 
-_ARGUMENTS = """Args:
-        num_features: number of channels.
-        eps: added to the variance.
-        momentum: weight of the newest batch in the running statistics; None for the mean over all batches so far.
-        affine: learn a scale and a shift per channel.
-        track_running_stats: keep running statistics; without them, evaluation too uses those of the batch.
-        bias: learn the shift too.
-        dtype: of parameters and statistics.
-
-    Attributes:
-        weight, bias: (num_features,), at first 1 and 0, or None.
-        running_mean, running_var: (num_features,) buffers, at first 0 and 1, or None. The variance is the unbiased one
-            (divided by n - 1), while a batch in training is divided by the root of its biased one, as in PyTorch.
-        num_batches_tracked: how many batches entered the running statistics, or None.
-
-    Raises:
-        ValueError: an input of another shape, or in training of a single value per channel."""
-
-
-class BatchNorm1d(_BatchNorm):
-    __doc__ = f"""Each feature brought to mean 0 and variance 1 over the batch, then scaled and shifted; see
-    `tn.batch_norm_train`. In training by the statistics of the batch, which enter the running ones; in evaluation by
-    the running ones.
-
-    Shapes: (n, num_features) or (n, num_features, length), and the same comes out.
-
-    {_ARGUMENTS}
+class BatchNorm1d(_BatchNorm, axes=1):
+    """
+    Vectors (n, num_features) are taken too.
 
     >>> from tapenet import nn
     >>> layer = nn.BatchNorm1d(2)
@@ -163,89 +161,34 @@ class BatchNorm1d(_BatchNorm):
     array([0.2, 0. ], dtype=float32)
     """
 
-    _shapes = {2: "(n, {})", 3: "(n, {}, length)"}  # noqa: RUF012  constants
-    _hint = "; for images use BatchNorm2d, for volumes BatchNorm3d"
 
-
-class BatchNorm2d(_BatchNorm):
-    __doc__ = f"""Each channel of images brought to mean 0 and variance 1 over the batch and all positions, then scaled
-    and shifted; see `tn.batch_norm_train`. In training by the statistics of the batch, which enter the running ones; in
-    evaluation by the running ones.
-
-    Shapes: (n, num_features, h, w), and the same comes out.
-
-    {_ARGUMENTS}
-
+class BatchNorm2d(_BatchNorm, axes=2):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.BatchNorm2d(3)(np.zeros((2, 3, 4, 4))).shape
     (2, 3, 4, 4)
     """
 
-    _shapes = {4: "(n, {}, h, w)"}  # noqa: RUF012
-    _hint = "; for vectors use BatchNorm1d, for volumes BatchNorm3d"
 
-
-class BatchNorm3d(_BatchNorm):
-    __doc__ = f"""Each channel of volumes brought to mean 0 and variance 1 over the batch and all positions, then scaled
-    and shifted; see `tn.batch_norm_train`. In training by the statistics of the batch, which enter the running ones; in
-    evaluation by the running ones.
-
-    Shapes: (n, num_features, d, h, w), and the same comes out.
-
-    {_ARGUMENTS}
-
+class BatchNorm3d(_BatchNorm, axes=3):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.BatchNorm3d(3)(np.zeros((2, 3, 2, 4, 4))).shape
     (2, 3, 2, 4, 4)
     """
 
-    _shapes = {5: "(n, {}, d, h, w)"}  # noqa: RUF012
-    _hint = "; for images use BatchNorm2d"
-
 
 # -- of each sample alone ----------------------------------------------------------------------------------------
 
 
 class _InstanceNorm(_Running):
-    """What the instance normalizations for different numbers of axes share."""
+    """Each channel of each of the {things} brought to mean 0 and variance 1; see `tn.instance_norm`.
 
-    _usual = {"eps": 1e-5, "momentum": 0.1, "affine": False, "track_running_stats": False}  # noqa: RUF012
+    Shapes: (n, num_features, {lengths}) or (num_features, {lengths}), and the same comes out.
 
-    def __init__(
-        self,
-        num_features: int,
-        eps: float = 1e-5,
-        momentum: float | None = 0.1,
-        affine: bool = False,
-        track_running_stats: bool = False,
-        *,
-        bias: bool = True,
-        dtype: DTypeLike = FLOAT,
-    ) -> None:
-        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias, dtype)
-
-    def _channels(self, x: Any) -> int:
-        return len(x.shape) - max(self._shapes) + 1  # without a batch the first
-
-    def forward(self, x: Any) -> Any:
-        x = self._checked(x)
-        single = self._channels(x) == 0
-        out = instance_norm(
-            x[None] if single else x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or self.running_mean is None,
-            0.0 if self.momentum is None else self.momentum,
-            self.eps,
-        )
-        return out[0] if single else out
-
-
-_INSTANCE = """Args:
+    Args:
         num_features: number of channels.
         eps: added to the variance.
         momentum: weight of the newest batch in the running statistics; None leaves them as they are, as in PyTorch.
@@ -261,55 +204,63 @@ _INSTANCE = """Args:
         num_batches_tracked: a buffer that PyTorch's layer has too and never changes, or None.
 
     Raises:
-        ValueError: an input of another shape, or of a single position per channel."""
+        ValueError: an input of another shape, or of a single position per channel.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+        *,
+        bias: bool = True,
+        dtype: DTypeLike = FLOAT,
+    ) -> None:
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, bias=bias, dtype=dtype)
+
+    def _shapes(self) -> dict[int, tuple[str, int]]:
+        one = f"{self.num_features}, {_LENGTHS[self.axes]}"
+        return {self.axes + 2: (f"(n, {one})", 1), self.axes + 1: (f"({one})", 0)}
+
+    def forward(self, x: ArrayLike) -> Tensor:
+        x, channels = self._checked(x)
+        out = instance_norm(
+            x if channels else x[None],
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training or self.running_mean is None,
+            0.0 if self.momentum is None else self.momentum,
+            self.eps,
+        )
+        return out if channels else out[0]
 
 
-class InstanceNorm1d(_InstanceNorm):
-    __doc__ = f"""Each channel of each signal brought to mean 0 and variance 1; see `tn.instance_norm`.
-
-    Shapes: (n, num_features, length) or (num_features, length), and the same comes out.
-
-    {_INSTANCE}
-
+class InstanceNorm1d(_InstanceNorm, axes=1):
+    """
     >>> from tapenet import nn
     >>> nn.InstanceNorm1d(2)([[1.0, 3.0], [0.0, 8.0]]).round(3)
     array([[-1.,  1.],
            [-1.,  1.]])
     """
 
-    _shapes = {3: "(n, {}, length)", 2: "({}, length)"}  # noqa: RUF012
-    _hint = "; for images use InstanceNorm2d, for volumes InstanceNorm3d"
 
-
-class InstanceNorm2d(_InstanceNorm):
-    __doc__ = f"""Each channel of each image brought to mean 0 and variance 1; see `tn.instance_norm`.
-
-    Shapes: (n, num_features, h, w) or (num_features, h, w), and the same comes out.
-
-    {_INSTANCE}
-
+class InstanceNorm2d(_InstanceNorm, axes=2):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.InstanceNorm2d(3)(np.zeros((2, 3, 4, 4))).shape
     (2, 3, 4, 4)
     """
 
-    _shapes = {4: "(n, {}, h, w)", 3: "({}, h, w)"}  # noqa: RUF012
-    _hint = "; for signals use InstanceNorm1d, for volumes InstanceNorm3d"
 
-
-class InstanceNorm3d(_InstanceNorm):
-    __doc__ = f"""Each channel of each volume brought to mean 0 and variance 1; see `tn.instance_norm`.
-
-    Shapes: (n, num_features, d, h, w) or (num_features, d, h, w), and the same comes out.
-
-    {_INSTANCE}
-
+class InstanceNorm3d(_InstanceNorm, axes=3):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.InstanceNorm3d(3)(np.zeros((2, 3, 2, 4, 4))).shape
     (2, 3, 2, 4, 4)
     """
-
-    _shapes = {5: "(n, {}, d, h, w)", 4: "({}, d, h, w)"}  # noqa: RUF012
-    _hint = "; for images use InstanceNorm2d"

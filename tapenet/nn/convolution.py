@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -11,21 +12,25 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_arguments import whole
 from tapenet.nn.layer_inputs import cast, here
 from tapenet.nn.linear import default_init
-from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
+from tapenet.nn.spatial_layer import SpatialLayer
 from tapenet.ops.layers.convolution.family import conv1d, conv2d, conv3d
 from tapenet.ops.layers.convolution.geometry import Ints, Size, borders_of, reaches, spread_size
 from tapenet.ops.layers.convolution.transposed import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from tapenet.ops.layers.padding import pad
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
+#: "same", "valid", a number, one for each axis, or a pair for each.
+Padding = str | Size | Sequence[Size]
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Layer(Module):
-    """What all share: kernels and biases, and how they begin. Subclasses say over how many axes (`axes`)."""
+class _Layer(SpatialLayer):
+    """Kernels and biases, and how they begin."""
 
-    axes: int
     bias: Tensor | None
 
     def _make(
@@ -34,7 +39,7 @@ class _Layer(Module):
         out_channels: int,
         kernel_size: Size,
         stride: Size,
-        padding: Any,
+        padding: Padding,
         dilation: Size,
         groups: int,
         bias: bool,
@@ -68,7 +73,7 @@ class _Layer(Module):
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
 
-    def _settings(self, **usual: Any) -> str:
+    def _settings(self, **usual: object) -> str:
         """The arguments as text; of those named, what is not as usual."""
         text = f"{self.in_channels}, {self.out_channels}, {self.kernel_size}"
         ones = (1,) * self.axes
@@ -77,9 +82,32 @@ class _Layer(Module):
 
 
 class _Conv(_Layer):
-    """A convolution by the op `conv`."""
+    """Cross-correlation of {things} with learned kernels, plus a bias per output channel.
 
-    conv: Any
+    Shapes: (n, in_channels, {lengths}) gives (n, out_channels, {results}) with
+    {length}' = ({length} + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1{alike}; see `tn.conv{axes}d`.
+
+    Args:
+        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
+        kernel_size, stride, padding, dilation: {ints}. `padding` may also be
+            "valid" (0), "same" (the output is as large as the input; with stride 1), or {pairs}.
+        groups: the channels are split into so many groups, each with kernels of its own.
+        bias: learn a bias.
+        padding_mode: what stands in the border: "zeros", "reflect", "replicate" or "circular"; see `F.pad`.
+        dtype: of the parameters.
+        rng: a generator for the initial values.
+
+    Attributes:
+        weight: (out_channels, in_channels / groups, {kernel}).
+        bias: (out_channels,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(in_channels / groups * {window}), as PyTorch's do.
+
+    Raises:
+        ValueError: channels that are no multiple of `groups`, or an input of another number of channels or axes.
+    """
+
+    conv: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -87,7 +115,7 @@ class _Conv(_Layer):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Any = 0,
+        padding: Padding = 0,
         dilation: Size = 1,
         groups: int = 1,
         bias: bool = True,
@@ -106,7 +134,7 @@ class _Conv(_Layer):
             )
         self.padding_mode = padding_mode
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         x, padding = cast(x, self.weight), self.padding
         if self.padding_mode != "zeros":
             x = pad(x, [width for pair in reversed(self._borders()) for width in pair], self.padding_mode)
@@ -118,9 +146,36 @@ class _Conv(_Layer):
 
 
 class _ConvTranspose(_Layer):
-    """A transposed convolution by the op `conv`."""
+    """The transpose of a convolution of {things} with learned kernels, plus a bias per output channel: it makes larger what
+    `Conv{axes}d` makes smaller.
 
-    conv: Any
+    Shapes: (n, in_channels, {lengths}) gives (n, out_channels, {results}) with
+    {length}' = ({length} - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1{alike}; see
+    `tn.conv_transpose{axes}d`. Called with `output_size=`, the lengths of the result's spatial axes, it chooses
+    output_padding itself.
+
+    Args:
+        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
+        kernel_size, stride, padding, output_padding, dilation: {ints}. `padding` may
+            also be {pairs}.
+        groups: the channels are split into so many groups, each with kernels of its own.
+        bias: learn a bias.
+        padding_mode: "zeros".
+        dtype: of the parameters.
+        rng: a generator for the initial values.
+
+    Attributes:
+        weight: (in_channels, out_channels / groups, {kernel}).
+        bias: (out_channels,), or None.
+
+    Both begin as U(-k, k) with k = 1 / sqrt(out_channels / groups * {window}), as PyTorch's do.
+
+    Raises:
+        ValueError: channels that are no multiple of `groups`, an input of another number of channels or axes, or an
+            output_size that no output_padding below the stride gives.
+    """
+
+    conv: ClassVar[Callable[..., Tensor]]
 
     def __init__(
         self,
@@ -128,7 +183,7 @@ class _ConvTranspose(_Layer):
         out_channels: int,
         kernel_size: Size,
         stride: Size = 1,
-        padding: Any = 0,
+        padding: Padding = 0,
         output_padding: Size = 0,
         groups: int = 1,
         bias: bool = True,
@@ -151,13 +206,13 @@ class _ConvTranspose(_Layer):
         self.output_padding = spread_size(output_padding, self.axes, f"{type(self).__name__}: output_padding", 0)
         self.padding_mode = padding_mode
 
-    def forward(self, x: Any, output_size: Any = None) -> Any:
+    def forward(self, x: ArrayLike, output_size: Size | None = None) -> Tensor:
         """The result, of `output_size` if that is given: the lengths of its spatial axes, or of all its axes."""
         x = cast(x, self.weight)
         extra = self.output_padding if output_size is None else self._extra(tuple(x.shape), output_size)
         return self.conv(x, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
 
-    def _extra(self, shape: Ints, size: Any) -> Ints:
+    def _extra(self, shape: Ints, size: Size) -> Ints:
         """The output_padding that gives a result of this size."""
         size = tuple(size) if isinstance(size, (tuple, list)) else (size,) * self.axes
         wanted = size[-self.axes :]
@@ -181,140 +236,41 @@ class _ConvTranspose(_Layer):
         return self._settings(output_padding=(0,) * self.axes)
 
 
-class Conv1d(_Conv):
-    """Cross-correlation of sequences with learned kernels, plus a bias per output channel.
-
-    Shapes: (n, in_channels, l) gives (n, out_channels, l') with
-    l' = (l + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1; see `tn.conv1d`.
-
-    Args:
-        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
-        kernel_size, stride, padding, dilation: an int. `padding` may also be
-            "valid" (0), "same" (the output is as large as the input; with stride 1), or ((before, after),).
-        groups: the channels are split into so many groups, each with kernels of its own.
-        bias: learn a bias.
-        padding_mode: what stands in the border: "zeros", "reflect", "replicate" or "circular"; see `F.pad`.
-        dtype: of the parameters.
-        rng: a generator for the initial values.
-
-    Attributes:
-        weight: (out_channels, in_channels / groups, kl).
-        bias: (out_channels,), or None.
-
-    Both begin as U(-k, k) with k = 1 / sqrt(in_channels / groups * kl), as PyTorch's do.
-
-    Raises:
-        ValueError: channels that are no multiple of `groups`, or an input of another number of channels or axes.
-
+class Conv1d(_Conv, axes=1):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.Conv1d(1, 8, 3)(np.zeros((4, 1, 28))).shape
     (4, 8, 26)
     """
 
-    axes = 1
     conv = conv1d
 
 
-class Conv2d(_Conv):
-    """Cross-correlation of images with learned kernels, plus a bias per output channel.
-
-    Shapes: (n, in_channels, h, w) gives (n, out_channels, h', w') with
-    h' = (h + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and w' alike; see `tn.conv2d`.
-
-    Args:
-        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
-        kernel_size, stride, padding, dilation: an int, or a pair for height and width. `padding` may also be
-            "valid" (0), "same" (the output is as large as the input; with stride 1), or ((top, bottom), (left, right)).
-        groups: the channels are split into so many groups, each with kernels of its own.
-        bias: learn a bias.
-        padding_mode: what stands in the border: "zeros", "reflect", "replicate" or "circular"; see `F.pad`.
-        dtype: of the parameters.
-        rng: a generator for the initial values.
-
-    Attributes:
-        weight: (out_channels, in_channels / groups, kh, kw).
-        bias: (out_channels,), or None.
-
-    Both begin as U(-k, k) with k = 1 / sqrt(in_channels / groups * kh * kw), as PyTorch's do.
-
-    Raises:
-        ValueError: channels that are no multiple of `groups`, or an input of another number of channels or axes.
-
+class Conv2d(_Conv, axes=2):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.Conv2d(1, 8, 3)(np.zeros((4, 1, 28, 28))).shape
     (4, 8, 26, 26)
     """
 
-    axes = 2
     conv = conv2d
 
 
-class Conv3d(_Conv):
-    """Cross-correlation of volumes with learned kernels, plus a bias per output channel.
-
-    Shapes: (n, in_channels, d, h, w) gives (n, out_channels, d', h', w') with
-    d' = (d + 2 padding - dilation (kernel_size - 1) - 1) // stride + 1, and h' and w' alike; see `tn.conv3d`.
-
-    Args:
-        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
-        kernel_size, stride, padding, dilation: an int, or three for depth, height and width. `padding` may also be
-            "valid" (0), "same" (the output is as large as the input; with stride 1), or three pairs (before, after).
-        groups: the channels are split into so many groups, each with kernels of its own.
-        bias: learn a bias.
-        padding_mode: what stands in the border: "zeros", "reflect", "replicate" or "circular"; see `F.pad`.
-        dtype: of the parameters.
-        rng: a generator for the initial values.
-
-    Attributes:
-        weight: (out_channels, in_channels / groups, kd, kh, kw).
-        bias: (out_channels,), or None.
-
-    Both begin as U(-k, k) with k = 1 / sqrt(in_channels / groups * kd * kh * kw), as PyTorch's do.
-
-    Raises:
-        ValueError: channels that are no multiple of `groups`, or an input of another number of channels or axes.
-
+class Conv3d(_Conv, axes=3):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.Conv3d(1, 8, 3)(np.zeros((4, 1, 9, 9, 9))).shape
     (4, 8, 7, 7, 7)
     """
 
-    axes = 3
     conv = conv3d
 
 
-class ConvTranspose1d(_ConvTranspose):
-    """The transpose of a convolution of sequences with learned kernels, plus a bias per output channel: it makes larger what
-    `Conv1d` makes smaller.
-
-    Shapes: (n, in_channels, l) gives (n, out_channels, l') with
-    l' = (l - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1; see
-    `tn.conv_transpose1d`. Called with `output_size=`, the lengths of the result's spatial axes, it chooses output_padding
-    itself.
-
-    Args:
-        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
-        kernel_size, stride, padding, output_padding, dilation: an int. `padding` may
-            also be ((before, after),).
-        groups: the channels are split into so many groups, each with kernels of its own.
-        bias: learn a bias.
-        padding_mode: "zeros".
-        dtype: of the parameters.
-        rng: a generator for the initial values.
-
-    Attributes:
-        weight: (in_channels, out_channels / groups, kl).
-        bias: (out_channels,), or None.
-
-    Both begin as U(-k, k) with k = 1 / sqrt(out_channels / groups * kl), as PyTorch's do.
-
-    Raises:
-        ValueError: channels that are no multiple of `groups`, an input of another number of channels or axes, or an
-            output_size that no output_padding below the stride gives.
-
+class ConvTranspose1d(_ConvTranspose, axes=1):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> up = nn.ConvTranspose1d(8, 4, 2, stride=2)
@@ -322,39 +278,11 @@ class ConvTranspose1d(_ConvTranspose):
     (4, 4, 26)
     """
 
-    axes = 1
     conv = conv_transpose1d
 
 
-class ConvTranspose2d(_ConvTranspose):
-    """The transpose of a convolution of images with learned kernels, plus a bias per output channel: it makes larger what
-    `Conv2d` makes smaller.
-
-    Shapes: (n, in_channels, h, w) gives (n, out_channels, h', w') with
-    h' = (h - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, and w' alike; see
-    `tn.conv_transpose2d`. Called with `output_size=`, the lengths of the result's spatial axes, it chooses output_padding
-    itself.
-
-    Args:
-        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
-        kernel_size, stride, padding, output_padding, dilation: an int, or a pair for height and width. `padding` may
-            also be ((top, bottom), (left, right)).
-        groups: the channels are split into so many groups, each with kernels of its own.
-        bias: learn a bias.
-        padding_mode: "zeros".
-        dtype: of the parameters.
-        rng: a generator for the initial values.
-
-    Attributes:
-        weight: (in_channels, out_channels / groups, kh, kw).
-        bias: (out_channels,), or None.
-
-    Both begin as U(-k, k) with k = 1 / sqrt(out_channels / groups * kh * kw), as PyTorch's do.
-
-    Raises:
-        ValueError: channels that are no multiple of `groups`, an input of another number of channels or axes, or an
-            output_size that no output_padding below the stride gives.
-
+class ConvTranspose2d(_ConvTranspose, axes=2):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> up = nn.ConvTranspose2d(8, 4, 2, stride=2)
@@ -362,45 +290,16 @@ class ConvTranspose2d(_ConvTranspose):
     (4, 4, 26, 26)
     """
 
-    axes = 2
     conv = conv_transpose2d
 
 
-class ConvTranspose3d(_ConvTranspose):
-    """The transpose of a convolution of volumes with learned kernels, plus a bias per output channel: it makes larger what
-    `Conv3d` makes smaller.
-
-    Shapes: (n, in_channels, d, h, w) gives (n, out_channels, d', h', w') with
-    d' = (d - 1) stride - 2 padding + dilation (kernel_size - 1) + output_padding + 1, and h' and w' alike; see
-    `tn.conv_transpose3d`. Called with `output_size=`, the lengths of the result's spatial axes, it chooses output_padding
-    itself.
-
-    Args:
-        in_channels, out_channels: numbers of channels; both are multiples of `groups`.
-        kernel_size, stride, padding, output_padding, dilation: an int, or three for depth, height and width. `padding` may
-            also be three pairs (before, after).
-        groups: the channels are split into so many groups, each with kernels of its own.
-        bias: learn a bias.
-        padding_mode: "zeros".
-        dtype: of the parameters.
-        rng: a generator for the initial values.
-
-    Attributes:
-        weight: (in_channels, out_channels / groups, kd, kh, kw).
-        bias: (out_channels,), or None.
-
-    Both begin as U(-k, k) with k = 1 / sqrt(out_channels / groups * kd * kh * kw), as PyTorch's do.
-
-    Raises:
-        ValueError: channels that are no multiple of `groups`, an input of another number of channels or axes, or an
-            output_size that no output_padding below the stride gives.
-
+class ConvTranspose3d(_ConvTranspose, axes=3):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> up = nn.ConvTranspose3d(8, 4, 2, stride=2)
-    >>> up(np.zeros((2, 8, 3, 3, 3))).shape
-    (2, 4, 6, 6, 6)
+    >>> up(np.zeros((4, 8, 13, 13, 13))).shape
+    (4, 4, 26, 26, 26)
     """
 
-    axes = 3
     conv = conv_transpose3d

@@ -2,82 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_arguments import probability
 from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.module import Module
-from tapenet.ops.layers import dropout as drops
-from tapenet.ops.random import generator
+from tapenet.nn.settings_layer import SettingsLayer
+from tapenet.nn.spatial_layer import SpatialLayer
+from tapenet.ops.layers import dropout
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-class _Dropout(Module):
-    """What the dropout layers share."""
+class _Dropout(SettingsLayer):
+    """A layer that sets elements to 0 in training, by the op of the name `_op`."""
 
-    #: What it does to an array, given p, training and rng.
-    _drop: Callable[..., Any]
+    _op: ClassVar[str]
 
-    def __init__(self, p: float = 0.5, *, rng: np.random.Generator | int | None = None) -> None:
-        probability(self, p=p)
-        self.p = p
-        # An integer would begin the same numbers anew at each call.
-        self.rng = None if rng is None else generator(rng)
+    p: float = 0.5
+    _: KW_ONLY
+    rng: np.random.Generator | int | None = None
 
-    def forward(self, x: Any) -> Any:
-        return type(self)._drop(asarray(x), self.p, self.training, self.rng)
+    def _check(self) -> None:
+        probability(self, p=self.p)
+
+    def forward(self, x: ArrayLike) -> Tensor:
+        return getattr(dropout, self._op)(asarray(x), self.p, self.training, self.rng)
 
     def extra_repr(self) -> str:
         return f"{self.p}"
 
 
-_ARGUMENTS = """Args:
+class Dropout(_Dropout):
+    """In training, each element is set to 0 with probability `p` and the others are divided by 1 - p; else nothing. See
+    `tn.dropout`.
+
+    Args:
         p: probability of dropping.
         rng: a generator, or an integer to make one from; by default the one that `tn.random.seed` seeds.
 
     Raises:
-        ValueError: `p` is not between 0 and 1"""
-
-
-class Dropout(_Dropout):
-    __doc__ = f"""In training, each element is set to 0 with probability `p` and the others are divided by 1 - p; else
-    nothing. See `tn.dropout`.
-
-    {_ARGUMENTS}.
+        ValueError: `p` is not between 0 and 1.
 
     >>> from tapenet import nn
     >>> nn.Dropout(0.5).eval()([1.0, 2.0])
     array([1., 2.])
     """
 
-    _drop = staticmethod(lambda *args: drops.dropout(*args))
+    _op = "dropout"
 
 
-class Dropout1d(_Dropout):
-    __doc__ = f"""In training, each channel of each signal is set to 0 as a whole with probability `p` and the others are
-    divided by 1 - p; else nothing. See `tn.dropout1d`.
+class _ChannelDropout(SpatialLayer, _Dropout):
+    """In training, each channel of each of the {things} is set to 0 as a whole with probability `p` and the others are
+    divided by 1 - p; else nothing. See `tn.dropout{axes}d`.
 
+    Args:
+        p: probability of dropping.
+        rng: a generator, or an integer to make one from; by default the one that `tn.random.seed` seeds.
+
+    Raises:
+        ValueError: `p` is not between 0 and 1, or an input of another number of axes.
+    """
+
+
+class Dropout1d(_ChannelDropout, axes=1):
+    """
     Shapes: (n, channels, length) or (channels, length), and the same comes out.
-
-    {_ARGUMENTS}, or an input of another number of axes.
 
     >>> from tapenet import nn
     >>> nn.Dropout1d(0.5).eval()([[1.0, 2.0]])
     array([[1., 2.]])
     """
 
-    _drop = staticmethod(lambda *args: drops.dropout1d(*args))
+    _op = "dropout1d"
 
 
-class Dropout2d(_Dropout):
-    __doc__ = f"""In training, each channel of each image is set to 0 as a whole with probability `p` and the others are
-    divided by 1 - p; else nothing. See `tn.dropout2d`.
-
+class Dropout2d(_ChannelDropout, axes=2):
+    """
     Shapes: (n, channels, h, w) or (n, channels, length), and the same comes out.
-
-    {_ARGUMENTS}, or an input of another number of axes.
 
     >>> import numpy as np
     >>> from tapenet import nn
@@ -85,16 +92,12 @@ class Dropout2d(_Dropout):
     [[[[0.0]], [[0.0]]]]
     """
 
-    _drop = staticmethod(lambda *args: drops.dropout2d(*args))
+    _op = "dropout2d"
 
 
-class Dropout3d(_Dropout):
-    __doc__ = f"""In training, each channel of each volume is set to 0 as a whole with probability `p` and the others are
-    divided by 1 - p; else nothing. See `tn.dropout3d`.
-
+class Dropout3d(_ChannelDropout, axes=3):
+    """
     Shapes: (n, channels, d, h, w) or (channels, d, h, w), and the same comes out.
-
-    {_ARGUMENTS}, or an input of another number of axes.
 
     >>> import numpy as np
     >>> from tapenet import nn
@@ -102,37 +105,33 @@ class Dropout3d(_Dropout):
     (2, 3, 4, 4, 4)
     """
 
-    _drop = staticmethod(lambda *args: drops.dropout3d(*args))
+    _op = "dropout3d"
 
 
 class AlphaDropout(_Dropout):
-    __doc__ = f"""Dropout for networks of SELU, which keeps mean 0 and variance 1; outside of training nothing. See
-    `tn.alpha_dropout`.
-
-    {_ARGUMENTS}.
+    """Dropout for networks of SELU, which keeps mean 0 and variance 1; outside of training nothing. See
+    `tn.alpha_dropout`. Arguments as of `Dropout`.
 
     >>> from tapenet import nn
     >>> nn.AlphaDropout(0.5).eval()([1.0, 2.0])
     array([1., 2.])
     """
 
-    _drop = staticmethod(lambda *args: drops.alpha_dropout(*args))
+    _op = "alpha_dropout"
 
 
 class FeatureAlphaDropout(_Dropout):
-    __doc__ = f"""Alpha dropout of whole channels of each sample; outside of training nothing. See
-    `tn.feature_alpha_dropout`.
+    """Alpha dropout of whole channels of each sample; outside of training nothing. See `tn.feature_alpha_dropout`.
+    Arguments as of `Dropout`.
 
     Shapes: (n, channels, ...), and the same comes out.
-
-    {_ARGUMENTS}, or an input of fewer than two axes.
 
     >>> from tapenet import nn
     >>> nn.FeatureAlphaDropout(0.5).eval()([[1.0, 2.0]])
     array([[1., 2.]])
     """
 
-    _drop = staticmethod(lambda *args: drops.feature_alpha_dropout(*args))
+    _op = "feature_alpha_dropout"
 
 
 class Identity(Module):

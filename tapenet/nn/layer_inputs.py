@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet import ops
 from tapenet.autodiff.state import local
+from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import is_float, is_low
+
+if TYPE_CHECKING:
+    from tapenet.typing import Array, ArrayLike
 
 
 def here() -> str:
@@ -17,32 +21,40 @@ def here() -> str:
     return f"{scope.title} ({scope.path})" if scope.path else scope.title or "nn.functional"
 
 
-def asarray(x: Any) -> Any:
-    """`x` if it is an array of some kind, else (numbers, nested lists) an ndarray of it.
+def asarray(x: ArrayLike) -> Tensor:
+    """`x` if it is an array of some kind, else (numbers, nested lists) an ndarray of it. For type checkers a tensor, since
+    layers compute with both alike.
 
     Raises:
         TypeError: it holds something else than real numbers.
         ValueError: nested lists of unequal lengths.
     """
+    array: Any = x
     if not hasattr(x, "dtype"):
         if x is None:
             raise TypeError(f"{here()} got None for its input: does the forward that made it end with a return?")
         try:
-            x = np.asarray(x)
+            array = np.asarray(x)
         except ValueError as error:
             raise ValueError(f"{here()} got nested lists that make no array: {error}") from None
-    if getattr(x.dtype, "kind", "O") not in "biu" and not is_float(x.dtype):
-        raise TypeError(f"{here()} takes an array of real numbers, not {type(x).__name__} of {x.dtype}")
-    return x
+    if getattr(array.dtype, "kind", "O") not in "biu" and not is_float(array.dtype):
+        raise TypeError(f"{here()} takes an array of real numbers, not {type(array).__name__} of {array.dtype}")
+    return array
 
 
-def cast(x: Any, parameter: Any) -> Any:
-    """`x` as an array or tensor in the dtype of a parameter, which is the dtype a layer computes in.
+def cast_optional(weight: ArrayLike | None, like: Tensor) -> Tensor | None:
+    """A weight in the dtype of an input, where there is one."""
+    return None if weight is None else cast(weight, like)
+
+
+def cast(x: ArrayLike, parameter: Tensor | Array) -> Tensor:
+    """`x` as an array or tensor in the dtype of a parameter, which is the dtype a layer computes in; see `asarray`.
 
     Inside `tn.autocast` an input of a low type stays as it is: what ops compute in is decided there.
     """
-    if not hasattr(x, "dtype") or x.dtype != parameter.dtype:
-        x = asarray(x)
-        if x.dtype != parameter.dtype and not (local.state.autocast is not None and is_low(x.dtype)):
-            x = ops.astype(x, parameter.dtype)
-    return x
+    array: Any = x
+    if not hasattr(array, "dtype") or array.dtype != parameter.dtype:
+        array = asarray(x)
+        if array.dtype != parameter.dtype and not (local.state.autocast is not None and is_low(array.dtype)):
+            array = ops.astype(array, parameter.dtype)
+    return array

@@ -56,6 +56,10 @@ class _Lazy(Module):
         defaults = cls._defaults
         own, size, *others = (p.replace(default=defaults.get(p.name, p.default)) for p in signature.parameters.values())
         cls._size = size.name
+        becomes = f"`nn.{cls._becomes.__name__}` whose `{size.name}`"
+        cls.__doc__ = (
+            f"{becomes} is asked of the input at the first call, or of the state that is loaded.\n\n{cls.__doc__}"
+        )
 
         def __init__(self: _Lazy, *args: Any, **options: Any) -> None:
             bound = signature.bind(self, 0, *args, **options)
@@ -136,8 +140,7 @@ class _Lazy(Module):
 
 
 class LazyLinear(_Lazy, Linear):
-    """`nn.Linear` whose `in_features` is asked of the input at the first call, or of the state that is loaded.
-
+    """
     Before that its parameters have no shape: make the optimizer after the first call.
 
     >>> import numpy as np
@@ -188,64 +191,52 @@ class _LazyInstance(_Lazy):
     _defaults: ClassVar[dict[str, Any]] = {"affine": True, "track_running_stats": True}
 
     def _size_in(self, shape: tuple[int, ...]) -> int:
-        return self._axis(shape, 1 - max(self._becomes._shapes))
+        return self._axis(shape, -1 - self._becomes.axes)
 
 
 class LazyConv1d(_LazyChannels, Conv1d):
-    """`nn.Conv1d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyConv2d(_LazyChannels, Conv2d):
-    """`nn.Conv2d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyConv3d(_LazyChannels, Conv3d):
-    """`nn.Conv3d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
-    """`nn.ConvTranspose1d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
-    """`nn.ConvTranspose2d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
-    """`nn.ConvTranspose3d` whose `in_channels` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyBatchNorm1d(_LazyFeatures, BatchNorm1d):
-    """`nn.BatchNorm1d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyBatchNorm2d(_LazyFeatures, BatchNorm2d):
-    """`nn.BatchNorm2d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyBatchNorm3d(_LazyFeatures, BatchNorm3d):
-    """`nn.BatchNorm3d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyInstanceNorm1d(_LazyInstance, InstanceNorm1d):
-    """`nn.InstanceNorm1d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyInstanceNorm2d(_LazyInstance, InstanceNorm2d):
-    """`nn.InstanceNorm2d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""
 
 
 class LazyInstanceNorm3d(_LazyInstance, InstanceNorm3d):
-    """`nn.InstanceNorm3d` whose `num_features` is asked of the input at the first call, or of the state that is loaded; see
-    `nn.LazyLinear`."""
+    """See `nn.LazyLinear`."""

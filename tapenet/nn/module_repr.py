@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree, walk
 
 
-def settings(layer: Any, usual: dict[str, Any]) -> str:
+def settings(layer: Tree, usual: Mapping[str, object]) -> str:
     """The settings of a layer that are not the usual ones."""
-    return "".join(f", {name}={getattr(layer, name)}" for name, value in usual.items() if getattr(layer, name) != value)
+    present = {name: getattr(layer, name) for name in usual}
+    return "".join(f", {name}={value!r}" for name, value in present.items() if value != usual[name])
 
 
 class _Line(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -16,6 +16,10 @@ from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.module import Module
 from tapenet.nn.module_repr import settings
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
+from tapenet.nn.settings_layer import SettingsLayer
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def reset(weight: Tensor | None, bias: Tensor | None) -> None:
@@ -82,7 +86,7 @@ class GroupNorm(Module):
         """Begin the parameters anew: weight 1, bias 0."""
         reset(self.weight, self.bias)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x) if self.weight is None else cast(x, self.weight)
         if len(x.shape) < 2 or x.shape[1] != self.num_channels:
             raise ValueError(f"{here()} takes (n, {self.num_channels}, ...), not {tuple(x.shape)}")
@@ -96,7 +100,7 @@ class GroupNorm(Module):
 # -- of the last axes --------------------------------------------------------------------------------------------
 
 
-def _lengths(layer: Any, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+def _lengths(layer: Module, normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
     shape = tuple(normalized_shape) if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     if not shape:
         raise ValueError(f"{type(layer).__name__}: normalized_shape={shape}: give the length of one axis or more")
@@ -152,7 +156,7 @@ class LayerNorm(Module):
         """Begin the parameters anew: weight 1, bias 0."""
         reset(self.weight, self.bias)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x) if self.weight is None else cast(x, self.weight)
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
@@ -203,7 +207,7 @@ class RMSNorm(Module):
         """Begin the scale anew: 1."""
         reset(self.weight, None)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x) if self.weight is None else cast(x, self.weight)
         return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
 
@@ -214,7 +218,7 @@ class RMSNorm(Module):
 # -- by the neighbours -------------------------------------------------------------------------------------------
 
 
-class LocalResponseNorm(Module):
+class LocalResponseNorm(SettingsLayer):
     """Each element divided by a power of the squares around it, over neighbouring channels; see
     `tn.local_response_norm`.
 
@@ -232,14 +236,10 @@ class LocalResponseNorm(Module):
     [[[0.5], [0.4]]]
     """
 
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
-        self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.k = k
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.local_response_norm(asarray(x), self.size, self.alpha, self.beta, self.k)
-
-    def extra_repr(self) -> str:
-        return f"{self.size}" + settings(self, {"alpha": 1e-4, "beta": 0.75, "k": 1.0})

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -15,16 +15,51 @@ from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
 from tapenet.nn.layer_arguments import probability, whole
-from tapenet.nn.layer_inputs import cast, here
-from tapenet.nn.module import Module
+from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.parameter import FLOAT, Parameter, float_type
+from tapenet.nn.shared_docstring import SharedDocstring
 from tapenet.nn.utils.rnn import PackedSequence, run_padded
 from tapenet.ops.random import generator
 from tapenet.ops.stack_frames import user_site
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-class _Recurrent(Module):
-    """What the recurrent layers share."""
+#: The state of a layer, or several of them as a tuple.
+States = Tensor | tuple[Tensor, ...]
+
+
+class _Recurrent(SharedDocstring):
+    """A stack of {kind} over sequences; see `tn.{op}`.
+
+    Args:
+        input_size: length of the inputs of each time step.
+        hidden_size: number of units.
+        num_layers: how many layers, each on the outputs of the one before.
+        bias: add b_ih and b_hh.
+        batch_first: x and the outputs are (batch, time, ...) rather than (time, batch, ...). The states stay as they are.
+        dropout: in training, the probability of dropping each output of all layers but the last.
+        bidirectional: a second layer goes backwards beside each; their outputs are joined.
+        dtype: of the parameters.
+        rng: a generator, or an integer to make one from, for the initial values and the dropout.{argument}
+
+    A call takes x, hx and lengths:
+        x: (time, batch, input_size), (batch, time, input_size) with `batch_first`, or (time, input_size) without a batch;
+            or a `PackedSequence` of `nn.utils.rnn`.
+        hx: the states to begin with, zeros by default: {states}, with layers counted in both directions.
+        lengths: how long each sequence of the batch is, (batch,); see `tn.{op}`.
+    It returns the outputs of the last layer at all times (packed, if x is), and the last states of all layers, as `hx`.
+    Without a batch the states are without it too.
+
+    Attributes:
+        weight_ih_l0, weight_hh_l0: ({gates}hidden_size, inputs) and ({gates}hidden_size, outputs) of the first layer, in
+            Fortran order; weight_ih_l0_reverse of the layer that goes backwards, weight_ih_l1 of the second, and so on.
+        bias_ih_l0, bias_hh_l0: ({gates}hidden_size,), if `bias`.{attribute}
+    All begin as U(-k, k) with k = 1 / √hidden_size.
+
+    Raises:
+        ValueError: inputs, states or lengths of other shapes.
+    """
 
     #: How many blocks of rows the weights have, and how many states are carried on.
     _gates: int
@@ -81,7 +116,9 @@ class _Recurrent(Module):
         """What the names of a layer's parameters end in, for each direction."""
         return [f"_l{layer}", f"_l{layer}_reverse"][: 1 + self.bidirectional]
 
-    def forward(self, x: Any, hx: Any = None, lengths: Any = None) -> Any:
+    def forward(
+        self, x: ArrayLike | PackedSequence, hx: States | None = None, lengths: ArrayLike | None = None
+    ) -> tuple[Tensor | PackedSequence, States]:
         if isinstance(x, PackedSequence):
             if lengths is not None:
                 raise ValueError(f"{here()}: a PackedSequence has lengths of its own: leave lengths= out")
@@ -97,20 +134,20 @@ class _Recurrent(Module):
             if lengths is not None:
                 raise ValueError(f"{here()}: lengths are those of a batch; cut a single sequence: x[:length]")
             self._fits(hx, (self._layers(),))
-            out, states = self._run(x[:, None], _each(hx, lambda h: h[:, None]), None)
+            out, states = self._run(x[:, None], None if hx is None else _each(hx, lambda h: h[:, None]), None)
             return out[:, 0], _each(states, lambda h: h[:, 0])
         if not self.batch_first:
             return self._run(x, hx, lengths)
-        out, states = self._run(np.swapaxes(x, 0, 1), hx, lengths)
-        return np.swapaxes(out, 0, 1), states
+        out, states = self._run(ops.swapaxes(x, 0, 1), hx, lengths)
+        return ops.swapaxes(out, 0, 1), states
 
-    def _run(self, x: Any, hx: Any, lengths: Any) -> Any:
+    def _run(self, inputs: ArrayLike, hx: States | None, lengths: ArrayLike | None) -> tuple[Tensor, States]:
         """All layers over (time, batch, inputs)."""
-        x = cast(x, self.weight_ih_l0)
+        x = cast(inputs, self.weight_ih_l0)
         self._fits(hx, (self._layers(), x.shape[1]))
         given = None if hx is None else [cast(h, self.weight_ih_l0) for h in each_state(hx, self._states)]
-        zeros = [np.zeros((x.shape[1], width), self.weight_ih_l0.dtype) for width in self._widths()]
-        last: list[list[Any]] = []
+        zeros = [asarray(np.zeros((x.shape[1], width), self.weight_ih_l0.dtype)) for width in self._widths()]
+        last: list[list[Tensor]] = []
         for layer in range(self.num_layers):
             if layer and self.dropout:
                 x = ops.dropout(x, self.dropout, self.training, self.rng)
@@ -124,11 +161,13 @@ class _Recurrent(Module):
         states = tuple(c[0][None] if len(c) == 1 else ops.stack(list(c)) for c in zip(*last, strict=True))
         return x, states if self._states > 1 else states[0]
 
-    def _layer(self, x: Any, states: list[Any], end: str, lengths: Any, reverse: bool) -> Any:
+    def _layer(
+        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
+    ) -> tuple[Tensor, ...]:
         """One layer in one direction: outputs and last states."""
         raise NotImplementedError
 
-    def _weights(self, end: str) -> list[Any]:
+    def _weights(self, end: str) -> list[Tensor | None]:
         return [getattr(self, kind + end, None) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
 
     def _layers(self) -> int:
@@ -139,7 +178,7 @@ class _Recurrent(Module):
         """The length of each state."""
         return [self.proj_size or self.hidden_size, self.hidden_size][: self._states]
 
-    def _fits(self, hx: Any, first: tuple[int, ...]) -> None:
+    def _fits(self, hx: States | None, first: tuple[int, ...]) -> None:
         """Check the states that were given."""
         if hx is None:
             return
@@ -159,21 +198,19 @@ class _Recurrent(Module):
         return ", ".join([text, *(f"{n}={value!r}" for n, value in changed.items())])
 
 
-def _each(states: Any, f: Any) -> Any:
+def _each(states: States, f: Callable[[Tensor], Tensor]) -> States:
     """A function applied to the state, or to each of several."""
-    if states is None:
-        return None
     return tuple(map(f, states)) if isinstance(states, (tuple, list)) else f(states)
 
 
-def each_state(hx: Any, count: int) -> Sequence[Any]:
+def each_state(hx: States, count: int) -> Sequence[Tensor]:
     """The states that a layer was given: one alone, or a pair of them.
 
     Raises:
         TypeError: no pair.
     """
     if count == 1:
-        return (hx,)
+        return [hx]  # type: ignore[list-item]  # one state is no tuple
     if not (isinstance(hx, (tuple, list)) and len(hx) == count):
         raise TypeError(f"{here()} takes its states as a pair (h, c), not {type(hx).__name__}")
     return hx
@@ -185,54 +222,18 @@ def initial(shape: tuple[int, ...], hidden_size: int, dtype: DTypeLike, rng: np.
     return init.uniform_(Parameter(np.empty(shape, float_type(dtype), order="F")), -bound, bound, rng=rng)
 
 
-_ARGUMENTS = """Args:
-        input_size: length of the inputs of each time step.
-        hidden_size: number of units.
-        num_layers: how many layers, each on the outputs of the one before.{nonlinearity}
-        bias: add b_ih and b_hh.
-        batch_first: x and the outputs are (batch, time, ...) rather than (time, batch, ...). The states stay as they are.
-        dropout: in training, the probability of dropping each output of all layers but the last.
-        bidirectional: a second layer goes backwards beside each; their outputs are joined.{proj_size}
-        dtype: of the parameters.
-        rng: a generator, or an integer to make one from, for the initial values and the dropout."""
-
-_CALL = """A call takes x, hx and lengths:
-        x: (time, batch, input_size), (batch, time, input_size) with `batch_first`, or (time, input_size) without a batch;
-            or a `PackedSequence` of `nn.utils.rnn`.
-        hx: the states to begin with, zeros by default: {states}, with layers counted in both directions.
-        lengths: how long each sequence of the batch is, (batch,); see `tn.{op}`.
-    It returns the outputs of the last layer at all times (packed, if x is), and the last states of all layers, as `hx`.
-    Without a batch the states are without it too."""
-
-_ATTRIBUTES = """Attributes:
-        weight_ih_l0, weight_hh_l0: ({gates}hidden_size, inputs) and ({gates}hidden_size, {outs}) of the first layer, in
-            Fortran order; weight_ih_l0_reverse of the layer that goes backwards, weight_ih_l1 of the second, and so on.
-        bias_ih_l0, bias_hh_l0: ({gates}hidden_size,), if `bias`.{projection}
-    All begin as U(-k, k) with k = 1 / √hidden_size.
-
-    Raises:
-        ValueError: inputs, states or lengths of other shapes."""
-
-
-def _words(gates: str, op: str, states: str, nonlinearity: str = "", proj_size: str = "", projection: str = "") -> str:
-    outs = "outputs" if projection else "hidden_size"
-    return "\n\n    ".join(
-        [
-            _ARGUMENTS.format(nonlinearity=nonlinearity, proj_size=proj_size),
-            _CALL.format(states=states, op=op),
-            _ATTRIBUTES.format(gates=gates, outs=outs, projection=projection),
-        ]
-    )
-
-
-_NONLINEARITY = '\n        nonlinearity: "tanh" or "relu".'
-
-
-class RNN(_Recurrent):
-    __doc__ = f"""A stack of simple recurrent layers over sequences; see `tn.rnn`.
-
-    {_words("", "rnn", "(layers, batch, hidden_size)", _NONLINEARITY)}
-
+class RNN(
+    _Recurrent,
+    words={
+        "kind": "simple recurrent layers",
+        "op": "rnn",
+        "states": "(layers, batch, hidden_size)",
+        "gates": "",
+        "argument": '\n        nonlinearity: "tanh" or "relu".',
+        "attribute": "",
+    },
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> out, h = nn.RNN(3, 5, num_layers=2)(np.zeros((7, 2, 3)))
@@ -263,38 +264,53 @@ class RNN(_Recurrent):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype, rng=rng
         )
 
-    def _layer(self, x: Any, states: list[Any], end: str, lengths: Any, reverse: bool) -> Any:
+    def _layer(
+        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
+    ) -> tuple[Tensor, ...]:
         return ops.rnn(x, *states, *self._weights(end), self.nonlinearity, lengths, reverse)
 
 
-class LSTM(_Recurrent):
-    __doc__ = f"""A stack of layers of long short-term memory over sequences; see `tn.lstm`.
-
-    {_words("4 * ", "lstm",
-            "a pair of (layers, batch, hidden_size), or with proj_size (layers, batch, proj_size) first",
-            proj_size=chr(10) + "        proj_size: project the outputs to so many, if not 0.",
-            projection=chr(10) + "        weight_hr_l0: (proj_size, hidden_size), if proj_size.")}
-
+class LSTM(
+    _Recurrent,
+    words={
+        "kind": "layers of long short-term memory",
+        "op": "lstm",
+        "states": "a pair of (layers, batch, hidden_size), or with proj_size (layers, batch, proj_size) first",
+        "gates": "4 * ",
+        "argument": "\n        proj_size: project the outputs to so many, if not 0.",
+        "attribute": "\n        weight_hr_l0: (proj_size, hidden_size), if proj_size.",
+    },
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> out, (h, c) = nn.LSTM(3, 5, batch_first=True, bidirectional=True)(np.zeros((2, 7, 3)), lengths=[7, 4])
     >>> out.shape, h.shape, c.shape
     ((2, 7, 10), (2, 2, 5), (2, 2, 5))
-    """  # fmt: skip
+    """
 
     _gates = 4
     _states = 2
 
-    def _layer(self, x: Any, states: list[Any], end: str, lengths: Any, reverse: bool) -> Any:
+    def _layer(
+        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
+    ) -> tuple[Tensor, ...]:
         projection = getattr(self, "weight_hr" + end, None)
         return ops.lstm(x, *states, *self._weights(end), projection, lengths, reverse)
 
 
-class GRU(_Recurrent):
-    __doc__ = f"""A stack of layers of gated recurrent units over sequences; see `tn.gru`.
-
-    {_words("3 * ", "gru", "(layers, batch, hidden_size)")}
-
+class GRU(
+    _Recurrent,
+    words={
+        "kind": "layers of gated recurrent units",
+        "op": "gru",
+        "states": "(layers, batch, hidden_size)",
+        "gates": "3 * ",
+        "argument": "",
+        "attribute": "",
+    },
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> out, h = nn.GRU(3, 5)(np.zeros((7, 3)))
@@ -321,5 +337,7 @@ class GRU(_Recurrent):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype=dtype, rng=rng
         )
 
-    def _layer(self, x: Any, states: list[Any], end: str, lengths: Any, reverse: bool) -> Any:
+    def _layer(
+        self, x: Tensor, states: list[Tensor], end: str, lengths: ArrayLike | None, reverse: bool
+    ) -> tuple[Tensor, ...]:
         return ops.gru(x, *states, *self._weights(end), lengths, reverse)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -10,15 +10,38 @@ from numpy.typing import DTypeLike
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_arguments import whole
-from tapenet.nn.layer_inputs import cast, here
-from tapenet.nn.module import Module
+from tapenet.nn.layer_inputs import asarray, cast, here
 from tapenet.nn.parameter import FLOAT
-from tapenet.nn.recurrent import each_state, initial
+from tapenet.nn.recurrent import States, each_state, initial
+from tapenet.nn.shared_docstring import SharedDocstring
 from tapenet.ops.random import generator
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-class _Cell(Module):
-    """What the cells share."""
+
+class _Cell(SharedDocstring):
+    """One time step of `nn.{layer}`; see `tn.{op}`.
+
+    Args:
+        input_size: length of the inputs.
+        hidden_size: number of units.
+        bias: add b_ih and b_hh.
+        dtype: of the parameters.
+        rng: a generator, or an integer to make one from, for the initial values.{argument}
+
+    A call takes x, (batch, input_size) or (input_size,), and hx, the states before, zeros by default: {states}. It returns
+    the states after.
+
+    Attributes:
+        weight_ih, weight_hh: ({gates}hidden_size, input_size) and ({gates}hidden_size, hidden_size), in Fortran order.
+        bias_ih, bias_hh: ({gates}hidden_size,), or None.
+
+    All begin as U(-k, k) with k = 1 / √hidden_size.
+
+    Raises:
+        ValueError: inputs or states of other shapes.
+    """
 
     #: How many blocks of rows the weights have, and how many states are carried on.
     _gates: int
@@ -48,14 +71,14 @@ class _Cell(Module):
         self.bias_ih = initial((rows,), hidden_size, dtype, rng) if bias else None
         self.bias_hh = initial((rows,), hidden_size, dtype, rng) if bias else None
 
-    def forward(self, x: Any, hx: Any = None) -> Any:
+    def forward(self, x: ArrayLike, hx: States | None = None) -> States:
         x = cast(x, self.weight_ih)
         shape = tuple(x.shape)
         if len(shape) not in (1, 2) or shape[-1] != self.input_size:
             raise ValueError(f"{here()} takes (batch, {self.input_size}) or ({self.input_size},), not {shape}")
         wanted = (*shape[:-1], self.hidden_size)
         if hx is None:
-            states = [np.zeros(wanted, self.weight_ih.dtype)] * self._states
+            states = [asarray(np.zeros(wanted, self.weight_ih.dtype))] * self._states
         else:
             states = [cast(h, self.weight_ih) for h in each_state(hx, self._states)]
             for h in states:
@@ -68,47 +91,33 @@ class _Cell(Module):
         found = self._cell(x[None], [h[None] for h in states])
         return found[0] if self._states == 1 else tuple(h[0] for h in found)
 
-    def _cell(self, x: Any, states: list[Any]) -> Any:
+    def _cell(self, x: Tensor, states: list[Tensor]) -> States:
         """The states after, of a batch."""
         raise NotImplementedError
 
-    def _weights(self) -> tuple[Any, ...]:
+    def _weights(self) -> tuple[Tensor | None, ...]:
         return self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias else ", bias=False")
 
 
-_WORDS = """Args:
-        input_size: length of the inputs.
-        hidden_size: number of units.
-        bias: add b_ih and b_hh.{nonlinearity}
-        dtype: of the parameters.
-        rng: a generator, or an integer to make one from, for the initial values.
-
-    A call takes x, (batch, input_size) or (input_size,), and hx, the states before, zeros by default: {states}. It returns
-    the states after.
-
-    Attributes:
-        weight_ih, weight_hh: ({gates}hidden_size, input_size) and ({gates}hidden_size, hidden_size), in Fortran order.
-        bias_ih, bias_hh: ({gates}hidden_size,), or None.
-    All begin as U(-k, k) with k = 1 / √hidden_size.
-
-    Raises:
-        ValueError: inputs or states of other shapes."""
-
-
-class RNNCell(_Cell):
-    __doc__ = f"""One time step of `nn.RNN`; see `tn.rnn_tanh_cell`.
-
-    {_WORDS.format(gates="", states="(batch, hidden_size)",
-                   nonlinearity=chr(10) + '        nonlinearity: "tanh" or "relu".')}
-
+class RNNCell(
+    _Cell,
+    words={
+        "layer": "RNN",
+        "op": "rnn_tanh_cell",
+        "states": "(batch, hidden_size)",
+        "gates": "",
+        "argument": '\n        nonlinearity: "tanh" or "relu".',
+    },
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.RNNCell(3, 5)(np.zeros((2, 3))).shape
     (2, 5)
-    """  # fmt: skip
+    """
 
     _gates = 1
 
@@ -127,7 +136,7 @@ class RNNCell(_Cell):
         self.nonlinearity = nonlinearity
         super().__init__(input_size, hidden_size, bias, dtype=dtype, rng=rng)
 
-    def _cell(self, x: Any, states: list[Any]) -> Any:
+    def _cell(self, x: Tensor, states: list[Tensor]) -> States:
         cell = ops.rnn_tanh_cell if self.nonlinearity == "tanh" else ops.rnn_relu_cell
         return cell(x, *states, *self._weights())
 
@@ -135,11 +144,17 @@ class RNNCell(_Cell):
         return super().extra_repr() + ("" if self.nonlinearity == "tanh" else f", nonlinearity={self.nonlinearity!r}")
 
 
-class LSTMCell(_Cell):
-    __doc__ = f"""One time step of `nn.LSTM`; see `tn.lstm_cell`.
-
-    {_WORDS.format(gates="4 * ", states="a pair (h, c) of (batch, hidden_size)", nonlinearity="")}
-
+class LSTMCell(
+    _Cell,
+    words={
+        "layer": "LSTM",
+        "op": "lstm_cell",
+        "states": "a pair (h, c) of (batch, hidden_size)",
+        "gates": "4 * ",
+        "argument": "",
+    },
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> h, c = nn.LSTMCell(3, 5)(np.zeros((2, 3)))
@@ -150,15 +165,15 @@ class LSTMCell(_Cell):
     _gates = 4
     _states = 2
 
-    def _cell(self, x: Any, states: list[Any]) -> Any:
+    def _cell(self, x: Tensor, states: list[Tensor]) -> States:
         return ops.lstm_cell(x, *states, *self._weights())
 
 
-class GRUCell(_Cell):
-    __doc__ = f"""One time step of `nn.GRU`; see `tn.gru_cell`.
-
-    {_WORDS.format(gates="3 * ", states="(batch, hidden_size)", nonlinearity="")}
-
+class GRUCell(
+    _Cell,
+    words={"layer": "GRU", "op": "gru_cell", "states": "(batch, hidden_size)", "gates": "3 * ", "argument": ""},
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> nn.GRUCell(3, 5)(np.zeros((2, 3))).shape
@@ -167,5 +182,5 @@ class GRUCell(_Cell):
 
     _gates = 3
 
-    def _cell(self, x: Any, states: list[Any]) -> Any:
+    def _cell(self, x: Tensor, states: list[Tensor]) -> States:
         return ops.gru_cell(x, *states, *self._weights())

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.module import Module
+from tapenet.nn.settings_layer import SettingsLayer
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-class Upsample(Module):
+class Upsample(SettingsLayer):
     """The input in another size; see `tn.interpolate`.
 
     Shapes: (n, c, length), (n, c, h, w) or (n, c, d, h, w); the axes behind the channels get the new lengths.
@@ -26,21 +31,13 @@ class Upsample(Module):
     array([[[1., 1., 2., 2.]]])
     """
 
-    def __init__(
-        self,
-        size: Any = None,
-        scale_factor: Any = None,
-        mode: str = "nearest",
-        align_corners: bool | None = None,
-        recompute_scale_factor: bool | None = None,
-    ) -> None:
-        self.size = size
-        self.scale_factor = scale_factor
-        self.mode = mode
-        self.align_corners = align_corners
-        self.recompute_scale_factor = recompute_scale_factor
+    size: int | Sequence[int] | None = None
+    scale_factor: float | Sequence[float] | None = None
+    mode: str = "nearest"
+    align_corners: bool | None = None
+    recompute_scale_factor: bool | None = None
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.interpolate(
             asarray(x), self.size, self.scale_factor, self.mode, self.align_corners, self.recompute_scale_factor
         )
@@ -62,7 +59,9 @@ class UpsamplingNearest2d(Upsample):
     array([[[[1., 1., 2., 2.]]]])
     """
 
-    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+    def __init__(
+        self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+    ) -> None:
         super().__init__(size, scale_factor)
 
 
@@ -78,5 +77,7 @@ class UpsamplingBilinear2d(Upsample):
     array([[[[1. , 1.5, 2. ]]]])
     """
 
-    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
+    def __init__(
+        self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None
+    ) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True)

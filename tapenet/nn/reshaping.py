@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray, here
-from tapenet.nn.module import Module
-from tapenet.nn.module_repr import settings
+from tapenet.nn.settings_layer import SettingsLayer
 from tapenet.ops.layers.convolution.geometry import Size
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-class Flatten(Module):
+
+class Flatten(SettingsLayer):
     """The axes from `start_dim` to `end_dim` as one; all but the first by default.
 
     Raises:
@@ -26,11 +30,10 @@ class Flatten(Module):
     (4, 1352)
     """
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim = start_dim
-        self.end_dim = end_dim
+    start_dim: int = 1
+    end_dim: int = -1
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x)
         shape = tuple(x.shape)
         start, end = (d + len(shape) if d < 0 else d for d in (self.start_dim, self.end_dim))
@@ -41,11 +44,8 @@ class Flatten(Module):
             )
         return ops.reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
-    def extra_repr(self) -> str:
-        return "" if (self.start_dim, self.end_dim) == (1, -1) else f"{self.start_dim}, {self.end_dim}"
 
-
-class Unflatten(Module):
+class Unflatten(SettingsLayer):
     """One axis as several: the inverse of `Flatten`.
 
     Args:
@@ -61,17 +61,19 @@ class Unflatten(Module):
     (4, 8, 13, 13)
     """
 
-    def __init__(self, dim: int, unflattened_size: tuple[int, ...]) -> None:
-        sizes = tuple(unflattened_size) if isinstance(unflattened_size, (tuple, list)) else ()
+    dim: int
+    unflattened_size: Sequence[int]
+
+    def _check(self) -> None:
+        given = self.unflattened_size
+        sizes = tuple(given) if isinstance(given, (tuple, list)) else ()
         if not sizes or not all(isinstance(n, (int, np.integer)) and n >= -1 for n in sizes) or sizes.count(-1) > 1:
             raise ValueError(
-                f"Unflatten: unflattened_size={unflattened_size!r}: give the lengths of the new axes as a tuple, one of "
-                "them perhaps -1"
+                f"Unflatten: unflattened_size={given!r}: give the lengths of the new axes as a tuple, one of them perhaps -1"
             )
-        self.dim = dim
         self.unflattened_size = sizes
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         x = asarray(x)
         shape = tuple(x.shape)
         dim = self.dim + len(shape) if self.dim < 0 else self.dim
@@ -84,24 +86,8 @@ class Unflatten(Module):
             )
         return ops.reshape(x, (*shape[:dim], *self.unflattened_size, *shape[dim + 1 :]))
 
-    def extra_repr(self) -> str:
-        return f"{self.dim}, {self.unflattened_size}"
 
-
-class _Windows(Module):
-    """Windows of images: what `Unfold` and `Fold` share."""
-
-    def _keep(self, kernel_size: Size, dilation: Size, padding: Any, stride: Size) -> None:
-        self.kernel_size = kernel_size
-        self.dilation = dilation
-        self.padding = padding
-        self.stride = stride
-
-    def extra_repr(self) -> str:
-        return f"{self.kernel_size}" + settings(self, {"dilation": 1, "padding": 0, "stride": 1})
-
-
-class Unfold(_Windows):
+class Unfold(SettingsLayer):
     """The windows of images as columns; see `tn.unfold`.
 
     Shapes: (n, c, h, w) gives (n, c · kh · kw, windows).
@@ -115,14 +101,16 @@ class Unfold(_Windows):
     (4, 30, 4)
     """
 
-    def __init__(self, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> None:
-        self._keep(kernel_size, dilation, padding, stride)
+    kernel_size: Size
+    dilation: Size = 1
+    padding: Size = 0
+    stride: Size = 1
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.unfold(asarray(x), self.kernel_size, self.dilation, self.padding, self.stride)
 
 
-class Fold(_Windows):
+class Fold(SettingsLayer):
     """Columns added up to images, each at the place of its window; see `tn.fold`.
 
     Shapes: (n, c · kh · kw, windows) gives (n, c, h, w).
@@ -137,20 +125,17 @@ class Fold(_Windows):
     (4, 5, 3, 4)
     """
 
-    def __init__(
-        self, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
-    ) -> None:
-        self.output_size = output_size
-        self._keep(kernel_size, dilation, padding, stride)
+    output_size: Size
+    kernel_size: Size
+    dilation: Size = 1
+    padding: Size = 0
+    stride: Size = 1
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.fold(asarray(x), self.output_size, self.kernel_size, self.dilation, self.padding, self.stride)
 
-    def extra_repr(self) -> str:
-        return f"{self.output_size}, {super().extra_repr()}"
 
-
-class PixelShuffle(Module):
+class PixelShuffle(SettingsLayer):
     """Images r times as high and wide, of r² times fewer channels; see `tn.pixel_shuffle`.
 
     Shapes: (..., c · r², h, w) gives (..., c, h · r, w · r).
@@ -164,17 +149,13 @@ class PixelShuffle(Module):
     (4, 3, 6, 10)
     """
 
-    def __init__(self, upscale_factor: int) -> None:
-        self.upscale_factor = upscale_factor
+    upscale_factor: int
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.pixel_shuffle(asarray(x), self.upscale_factor)
 
-    def extra_repr(self) -> str:
-        return f"{self.upscale_factor}"
 
-
-class PixelUnshuffle(Module):
+class PixelUnshuffle(SettingsLayer):
     """Images r times less high and wide, of r² times as many channels; see `tn.pixel_unshuffle`.
 
     Shapes: (..., c, h · r, w · r) gives (..., c · r², h, w).
@@ -188,17 +169,13 @@ class PixelUnshuffle(Module):
     (4, 12, 3, 5)
     """
 
-    def __init__(self, downscale_factor: int) -> None:
-        self.downscale_factor = downscale_factor
+    downscale_factor: int
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.pixel_unshuffle(asarray(x), self.downscale_factor)
 
-    def extra_repr(self) -> str:
-        return f"{self.downscale_factor}"
 
-
-class ChannelShuffle(Module):
+class ChannelShuffle(SettingsLayer):
     """The channels dealt out anew, the first of each group first; see `tn.channel_shuffle`.
 
     Args:
@@ -210,11 +187,7 @@ class ChannelShuffle(Module):
     array([0., 3., 1., 4., 2., 5.])
     """
 
-    def __init__(self, groups: int) -> None:
-        self.groups = groups
+    groups: int
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: ArrayLike) -> Tensor:
         return ops.channel_shuffle(asarray(x), self.groups)
-
-    def extra_repr(self) -> str:
-        return f"{self.groups}"

@@ -6,29 +6,37 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn import init
 from tapenet.nn.attention import MultiheadAttention
 from tapenet.nn.containers import ModuleList
 from tapenet.nn.dropout import Dropout
 from tapenet.nn.layer_arguments import whole
+from tapenet.nn.layer_inputs import asarray
 from tapenet.nn.linear import Linear
 from tapenet.nn.module import Module
 from tapenet.nn.normalization import LayerNorm
 from tapenet.nn.parameter import FLOAT, float_type
+from tapenet.nn.shared_docstring import SharedDocstring
 from tapenet.ops.random import generator
 
-Activation = str | Callable[[Any], Any]
+if TYPE_CHECKING:
+    from tapenet.typing import Array, ArrayLike
+
+    Mask: TypeAlias = ArrayLike | None
+
+Activation = str | Callable[[Tensor], Tensor]
 Rng = np.random.Generator | int | None
 
 
-def _activation(layer: Module, given: Activation) -> Callable[[Any], Any]:
-    known: dict[Any, Callable[[Any], Any]] = {"relu": ops.relu, "gelu": ops.gelu}
+def _activation(layer: Module, given: Activation) -> Callable[[Tensor], Tensor]:
+    known: dict[str, Callable[[Tensor], Tensor]] = {"relu": ops.relu, "gelu": ops.gelu}
     if callable(given):
         return given
     if given not in known:
@@ -44,9 +52,28 @@ def _copies(stack: Module, layer: Module, count: int) -> ModuleList:
     return ModuleList([copy.deepcopy(layer, dict(shared)) for _ in range(count)])
 
 
-class _Layer(Module):
-    """What the layers of encoder and decoder share: attentions, then a network of two linear layers, and a normalisation
-    and a dropout for each of these parts. Subclasses name their attentions."""
+class _Layer(SharedDocstring):
+    """{parts}, then a network of two linear layers; each is added to its input and normalised.
+
+    Shapes: {shapes}.
+
+    Args:
+        d_model: width of inputs and result.
+        nhead: number of heads.
+        dim_feedforward: width of the network's hidden layer.
+        dropout: probability of dropping: of weights of attention, of hidden elements, and of what a part adds.
+        activation: of the network: "relu", "gelu" or a function.
+        layer_norm_eps: added to variances.
+        batch_first: the batch is the first axis of inputs and result; else the second.
+        norm_first: normalise the input of each part; else the sum after it.
+        bias: linear layers and normalisations have biases.
+        dtype: of the parameters.
+        rng: a generator, or an integer to make one from, for initial values and dropout.
+
+    `forward` takes {arguments}. Masks of attention are booleans, True for what is not seen, or floats that are added to the
+    scores, (queries, keys) or (batch · nhead, queries, keys); padding masks are (batch, length), True for what is left out.
+    With `is_causal` position i sees those up to i only; it needs no mask.
+    """
 
     _attentions: tuple[str, ...]
 
@@ -86,42 +113,28 @@ class _Layer(Module):
         self.activation = _activation(self, activation)
         self.norm_first = norm_first
 
-    def _network(self, x: Any) -> Any:
+    def _network(self, x: Tensor | Array) -> Tensor:
         return self.linear2(self.dropout(self.activation(self.linear1(x))))
 
-    def _added(self, x: Any, part: Callable[[Any], Any], norm: LayerNorm, dropout: Dropout) -> Any:
+    def _added(
+        self, x: Tensor | Array, part: Callable[[Tensor | Array], Tensor], norm: LayerNorm, dropout: Dropout
+    ) -> Tensor:
         """x with what a part makes of it, normalised before the part or after the sum."""
         if self.norm_first:
             return x + dropout(part(norm(x)))
         return norm(x + dropout(part(x)))
 
 
-_LAYER = """Args:
-        d_model: width of inputs and result.
-        nhead: number of heads.
-        dim_feedforward: width of the network's hidden layer.
-        dropout: probability of dropping: of weights of attention, of hidden elements, and of what a part adds.
-        activation: of the network: "relu", "gelu" or a function.
-        layer_norm_eps: added to variances.
-        batch_first: the batch is the first axis of inputs and result; else the second.
-        norm_first: normalise the input of each part; else the sum after it.
-        bias: linear layers and normalisations have biases.
-        dtype: of the parameters.
-        rng: a generator, or an integer to make one from, for initial values and dropout."""
-_MASKS = """Masks of attention are booleans, True for what is not seen, or floats that are added to the scores, (queries,
-    keys) or (batch · nhead, queries, keys); padding masks are (batch, length), True for what is left out. With `is_causal`
-    position i sees those up to i only; it needs no mask."""
-
-
-class TransformerEncoderLayer(_Layer):
-    __doc__ = f"""Self-attention, then a network of two linear layers; each is added to its input and normalised.
-
-    Shapes: (length, batch, d_model), (length, d_model), or with `batch_first` (batch, length, d_model); the same comes out.
-
-    {_LAYER}
-
-    `forward` takes src, src_mask, src_key_padding_mask and is_causal=False. {_MASKS}
-
+class TransformerEncoderLayer(
+    _Layer,
+    words={
+        "parts": "Self-attention",
+        "shapes": "(length, batch, d_model), (length, d_model), or with `batch_first` (batch, length, d_model), and the same "
+        "comes out",
+        "arguments": "src, src_mask, src_key_padding_mask and is_causal=False",
+    },
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
@@ -131,26 +144,27 @@ class TransformerEncoderLayer(_Layer):
 
     _attentions = ("self_attn",)
 
-    def forward(self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False) -> Any:
-        def attend(x: Any) -> Any:
+    def forward(
+        self, src: Tensor | Array, src_mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool = False
+    ) -> Tensor:
+        def attend(x: Tensor | Array) -> Tensor:
             return self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal)[0]
 
         x = self._added(src, attend, self.norm1, self.dropout1)
         return self._added(x, self._network, self.norm2, self.dropout2)
 
 
-class TransformerDecoderLayer(_Layer):
-    __doc__ = f"""Self-attention, attention to a memory, then a network of two linear layers; each is added to its input and
-    normalised.
-
-    Shapes: tgt (length, batch, d_model) and memory (other, batch, d_model), or with `batch_first` the batch in front, or
-    both without a batch; the result is shaped like tgt.
-
-    {_LAYER}
-
-    `forward` takes tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask, tgt_is_causal=False
-    and memory_is_causal=False. {_MASKS}
-
+class TransformerDecoderLayer(
+    _Layer,
+    words={
+        "parts": "Self-attention, attention to a memory",
+        "shapes": "tgt (length, batch, d_model) and memory (other, batch, d_model), or with `batch_first` the batch in front, "
+        "or\n    both without a batch; the result is shaped like tgt",
+        "arguments": "tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,\n    "
+        "tgt_is_causal=False and memory_is_causal=False",
+    },
+):
+    """
     >>> import numpy as np
     >>> from tapenet import nn
     >>> layer = nn.TransformerDecoderLayer(8, 2, 16, batch_first=True)
@@ -166,19 +180,19 @@ class TransformerDecoderLayer(_Layer):
 
     def forward(
         self,
-        tgt: Any,
-        memory: Any,
-        tgt_mask: Any = None,
-        memory_mask: Any = None,
-        tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None,
+        tgt: Tensor | Array,
+        memory: Tensor | Array,
+        tgt_mask: Mask = None,
+        memory_mask: Mask = None,
+        tgt_key_padding_mask: Mask = None,
+        memory_key_padding_mask: Mask = None,
         tgt_is_causal: bool = False,
         memory_is_causal: bool = False,
-    ) -> Any:
-        def attend(x: Any) -> Any:
+    ) -> Tensor:
+        def attend(x: Tensor | Array) -> Tensor:
             return self.self_attn(x, x, x, tgt_key_padding_mask, False, tgt_mask, is_causal=tgt_is_causal)[0]
 
-        def look_up(x: Any) -> Any:
+        def look_up(x: Tensor | Array) -> Tensor:
             return self.multihead_attn(
                 x, memory, memory, memory_key_padding_mask, False, memory_mask, is_causal=memory_is_causal
             )[0]
@@ -211,9 +225,9 @@ class TransformerEncoder(Module):
         self.norm = norm
 
     def forward(
-        self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool | None = None
-    ) -> Any:
-        x = src
+        self, src: Tensor | Array, mask: Mask = None, src_key_padding_mask: Mask = None, is_causal: bool | None = None
+    ) -> Tensor:
+        x: Tensor = asarray(src)
         for layer in self.layers:
             x = layer(x, mask, src_key_padding_mask, bool(is_causal))
         return x if self.norm is None else self.norm(x)
@@ -243,16 +257,16 @@ class TransformerDecoder(Module):
 
     def forward(
         self,
-        tgt: Any,
-        memory: Any,
-        tgt_mask: Any = None,
-        memory_mask: Any = None,
-        tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None,
+        tgt: Tensor | Array,
+        memory: Tensor | Array,
+        tgt_mask: Mask = None,
+        memory_mask: Mask = None,
+        tgt_key_padding_mask: Mask = None,
+        memory_key_padding_mask: Mask = None,
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
-    ) -> Any:
-        x = tgt
+    ) -> Tensor:
+        x: Tensor = asarray(tgt)
         for layer in self.layers:
             x = layer(
                 x, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
@@ -325,18 +339,18 @@ class Transformer(Module):
 
     def forward(
         self,
-        src: Any,
-        tgt: Any,
-        src_mask: Any = None,
-        tgt_mask: Any = None,
-        memory_mask: Any = None,
-        src_key_padding_mask: Any = None,
-        tgt_key_padding_mask: Any = None,
-        memory_key_padding_mask: Any = None,
+        src: Tensor | Array,
+        tgt: Tensor | Array,
+        src_mask: Mask = None,
+        tgt_mask: Mask = None,
+        memory_mask: Mask = None,
+        src_key_padding_mask: Mask = None,
+        tgt_key_padding_mask: Mask = None,
+        memory_key_padding_mask: Mask = None,
         src_is_causal: bool | None = None,
         tgt_is_causal: bool | None = None,
         memory_is_causal: bool = False,
-    ) -> Any:
+    ) -> Tensor:
         memory = self.encoder(src, src_mask, src_key_padding_mask, src_is_causal)
         return self.decoder(
             tgt, memory, tgt_mask, memory_mask, tgt_key_padding_mask, memory_key_padding_mask,
@@ -344,7 +358,7 @@ class Transformer(Module):
         )  # fmt: skip
 
     @staticmethod
-    def generate_square_subsequent_mask(sz: int, dtype: DTypeLike = FLOAT) -> np.ndarray[Any, Any]:
+    def generate_square_subsequent_mask(sz: int, dtype: DTypeLike = FLOAT) -> Array:
         """A causal mask of floats, (sz, sz): -inf where the key comes after the query, else 0.
 
         >>> from tapenet import nn

@@ -132,7 +132,7 @@ def test_a_causal_convolution_sees_no_later_element() -> None:
     ("make", "text"),
     [
         (lambda: nn.Conv1d(2, 4, 3, padding=1, groups=2), "Conv1d(2, 4, (3,), padding=1, groups=2)"),
-        (lambda: nn.Conv2d(2, 4, 3, padding_mode="reflect", bias=False), "padding_mode=reflect, bias=False)"),
+        (lambda: nn.Conv2d(2, 4, 3, padding_mode="reflect", bias=False), "padding_mode='reflect', bias=False)"),
         (lambda: nn.ConvTranspose1d(2, 4, 3, 2, output_padding=1), "stride=(2,), output_padding=(1,))"),
         (lambda: nn.ReflectionPad2d(2), "ReflectionPad2d((2, 2, 2, 2))"),
         (lambda: nn.ConstantPad1d((1, 0), 0.5), "ConstantPad1d((1, 0), value=0.5)"),

@@ -465,12 +465,12 @@ def test_containers_copy_and_print() -> None:
 
 LINES = {
     "Linear(2, 3, bias=False)": lambda: nn.Linear(2, 3, bias=False),
-    "Conv2d(4, 6, (3, 2), padding=same, dilation=(2, 2), groups=2)": lambda: nn.Conv2d(4, 6, (3, 2), 1, "same", 2, 2),
+    "Conv2d(4, 6, (3, 2), padding='same', dilation=(2, 2), groups=2)": lambda: nn.Conv2d(4, 6, (3, 2), 1, "same", 2, 2),
     "MaxPool2d(2)": lambda: nn.MaxPool2d(2),
     "MaxPool2d(3, stride=2, padding=1)": lambda: nn.MaxPool2d(3, 2, 1),
     "AvgPool2d(2, count_include_pad=False)": lambda: nn.AvgPool2d(2, count_include_pad=False),
     "Flatten()": lambda: nn.Flatten(),
-    "Flatten(0, -2)": lambda: nn.Flatten(0, -2),
+    "Flatten(start_dim=0, end_dim=-2)": lambda: nn.Flatten(0, -2),
     "Dropout(0.2)": lambda: nn.Dropout(0.2),
     "Embedding(4, 2, padding_idx=3)": lambda: nn.Embedding(4, 2, -1),
     "BatchNorm2d(3, momentum=None)": lambda: nn.BatchNorm2d(3, momentum=None),

@@ -5,48 +5,47 @@ What each computes is documented at the op behind it, `tn.margin_ranking_loss` a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tapenet import ops
 from tapenet.autodiff.tensor import Tensor
-from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.loss.base import Loss, buffer, weights
+from tapenet.nn.layer_inputs import asarray, cast_optional
+from tapenet.nn.settings_layer import SettingsLayer
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-class HingeEmbeddingLoss(Loss):
+class HingeEmbeddingLoss(SettingsLayer):
     """The loss of distances of pairs that are alike or not; see `tn.hinge_embedding_loss`."""
 
-    _usual = {"margin": 1.0, "reduction": "mean"}  # noqa: RUF012
+    margin: float = 1.0
+    reduction: str = "mean"
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
-        self.margin = margin
-        self.reduction = reduction
-
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.hinge_embedding_loss(asarray(input), asarray(target), self.margin, self.reduction)
 
 
-class MarginRankingLoss(Loss):
+class MarginRankingLoss(SettingsLayer):
     """The loss of two scores that should come in an order; see `tn.margin_ranking_loss`."""
 
-    _usual = {"margin": 0.0, "reduction": "mean"}  # noqa: RUF012
+    margin: float = 0.0
+    reduction: str = "mean"
 
-    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
-        self.margin = margin
-        self.reduction = reduction
-
-    def forward(self, input1: Any, input2: Any, target: Any) -> Any:
+    def forward(self, input1: ArrayLike, input2: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.margin_ranking_loss(asarray(input1), asarray(input2), asarray(target), self.margin, self.reduction)
 
 
-class SoftMarginLoss(Loss):
+class SoftMarginLoss(SettingsLayer):
     """The logistic loss of scores for two classes; see `tn.soft_margin_loss`."""
 
-    def forward(self, input: Any, target: Any) -> Any:
+    reduction: str = "mean"
+
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.soft_margin_loss(asarray(input), asarray(target), self.reduction)
 
 
-class MultiMarginLoss(Loss):
+class MultiMarginLoss(SettingsLayer):
     """The hinge loss of scores for classes; see `tn.multi_margin_loss`.
 
     Args:
@@ -56,30 +55,27 @@ class MultiMarginLoss(Loss):
         reduction: "mean", "sum" or "none".
     """
 
-    _usual = {"p": 1, "margin": 1.0, "reduction": "mean"}  # noqa: RUF012
+    p: int = 1
+    margin: float = 1.0
+    weight: ArrayLike | None = None
+    reduction: str = "mean"
 
-    weight: Tensor | None
-
-    def __init__(self, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean") -> None:
-        self.p = p
-        self.margin = margin
-        self.weight = buffer(weight)
-        self.reduction = reduction
-
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         input = asarray(input)
-        weight = weights(self.weight, input)
+        weight = cast_optional(self.weight, input)
         return ops.multi_margin_loss(input, asarray(target), self.p, self.margin, weight, self.reduction)
 
 
-class MultiLabelMarginLoss(Loss):
+class MultiLabelMarginLoss(SettingsLayer):
     """The hinge loss of scores for classes of which several are right; see `tn.multilabel_margin_loss`."""
 
-    def forward(self, input: Any, target: Any) -> Any:
+    reduction: str = "mean"
+
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.multilabel_margin_loss(asarray(input), asarray(target), self.reduction)
 
 
-class MultiLabelSoftMarginLoss(Loss):
+class MultiLabelSoftMarginLoss(SettingsLayer):
     """The binary cross-entropy of scores with each class by itself; see `tn.multilabel_soft_margin_loss`.
 
     Args:
@@ -87,13 +83,10 @@ class MultiLabelSoftMarginLoss(Loss):
         reduction: "mean", "sum" or "none".
     """
 
-    weight: Tensor | None
+    weight: ArrayLike | None = None
+    reduction: str = "mean"
 
-    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
-        self.weight = buffer(weight)
-        self.reduction = reduction
-
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         input = asarray(input)
-        weight = weights(self.weight, input)
+        weight = cast_optional(self.weight, input)
         return ops.multilabel_soft_margin_loss(input, asarray(target), weight, self.reduction)

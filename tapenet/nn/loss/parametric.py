@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -14,15 +14,18 @@ from tapenet import ops
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.containers import ModuleList, Sequential
-from tapenet.nn.layer_inputs import asarray, cast
+from tapenet.nn.layer_inputs import asarray, cast, cast_optional
 from tapenet.nn.linear import Linear
-from tapenet.nn.loss.base import Loss, buffer, weights
 from tapenet.nn.module import Module
-from tapenet.nn.parameter import FLOAT
+from tapenet.nn.module_repr import settings
+from tapenet.nn.parameter import FLOAT, Buffer
 from tapenet.ops.random import generator
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-class LinearCrossEntropyLoss(Loss):
+
+class LinearCrossEntropyLoss(Module):
     """The cross entropy of a linear layer's scores; see `tn.linear_cross_entropy`.
 
     Args:
@@ -37,8 +40,6 @@ class LinearCrossEntropyLoss(Loss):
         linear: the layer, with num_classes · Π out_features results.
     """
 
-    _usual = {"reduction": "mean", "ignore_index": -100, "label_smoothing": 0.0}  # noqa: RUF012
-
     weight: Tensor | None
     takes_parameters_of = ("linear",)
 
@@ -50,7 +51,7 @@ class LinearCrossEntropyLoss(Loss):
         out_features: tuple[int, ...] = (),
         bias: bool = False,
         reduction: str = "mean",
-        weight: Any = None,
+        weight: ArrayLike | None = None,
         ignore_index: int = -100,
         label_smoothing: float = 0.0,
         dtype: DTypeLike = FLOAT,
@@ -59,12 +60,12 @@ class LinearCrossEntropyLoss(Loss):
         self.num_classes = num_classes
         self.out_features = tuple(out_features)
         self.reduction = reduction
-        self.weight = buffer(weight)
+        self.weight = None if weight is None else Buffer(weight)
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
         self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, dtype=dtype, rng=rng)
 
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         layer = self.linear
         input = cast(input, layer.weight)
         shape = (self.num_classes, *self.out_features)
@@ -73,7 +74,7 @@ class LinearCrossEntropyLoss(Loss):
             layer.weight.reshape((*shape, layer.in_features)),
             asarray(target),
             linear_bias=None if layer.bias is None else layer.bias.reshape(shape),
-            weight=weights(self.weight, input),
+            weight=cast_optional(self.weight, input),
             reduction=self.reduction,
             ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
@@ -81,14 +82,14 @@ class LinearCrossEntropyLoss(Loss):
 
     def extra_repr(self) -> str:
         text = f"num_classes={self.num_classes}, out_features={self.out_features}"
-        return ", ".join(t for t in (text, super().extra_repr()) if t)
+        return text + settings(self, {"reduction": "mean", "ignore_index": -100, "label_smoothing": 0.0})
 
 
 class ASMoutput(NamedTuple):
     """What `AdaptiveLogSoftmaxWithLoss` gives: the log-probability of each target, and the loss, minus their mean."""
 
-    output: Any
-    loss: Any
+    output: Tensor
+    loss: Tensor
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
@@ -160,7 +161,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
                 )
             )
 
-    def forward(self, input: Any, target: Any) -> ASMoutput:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> ASMoutput:
         input, target = asarray(input), asarray(target)
         if target.ndim > 1 or input.ndim != target.ndim + 1 or input.shape[:-1] != target.shape:
             raise ValueError(
@@ -173,7 +174,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         logs = self._of_targets(input, target)
         return ASMoutput(logs, -logs.mean())
 
-    def _of_targets(self, input: Any, target: Any) -> Any:
+    def _of_targets(self, input: Tensor, target: Tensor) -> Tensor:
         """The log-probability of each target."""
         known = None if capturing() is not None else np.asarray(target.data if isinstance(target, Tensor) else target)
         if known is not None and known.size and not 0 <= known.min() <= known.max() < self.n_classes:
@@ -184,10 +185,10 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         places, tails = target, None
         for i, (start, stop) in enumerate(itertools.pairwise(self.cutoffs)):
             inside = (target >= start) & (target < stop)
-            places = np.where(inside, self.shortlist_size + i, places)
+            places = ops.where(inside, self.shortlist_size + i, places)
             if known is None:
                 logs = ops.log_softmax(self.tail[i](input), 1)
-                found = np.where(inside, _picked(logs, np.where(inside, target - start, 0)), 0)
+                found = ops.where(inside, _picked(logs, ops.where(inside, target - start, 0)), 0)
             else:
                 rows = np.flatnonzero((known >= start) & (known < stop))
                 if not rows.size:
@@ -198,7 +199,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         head = _picked(ops.log_softmax(self.head(input), 1), places)
         return head if tails is None else head + tails
 
-    def log_prob(self, input: Any) -> Any:
+    def log_prob(self, input: ArrayLike) -> Tensor:
         """The log-probabilities of all classes: (n, n_classes)."""
         input = asarray(input)
         head = ops.log_softmax(self.head(input), 1)
@@ -208,7 +209,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             parts.append(ops.log_softmax(tail(input), 1) + cluster)
         return ops.concatenate(parts, 1)
 
-    def predict(self, input: Any) -> Any:
+    def predict(self, input: ArrayLike) -> Tensor:
         """The likeliest class of each row: (n,)."""
         return np.argmax(self.log_prob(input), 1)
 
@@ -216,5 +217,5 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return f"{self.in_features}, {self.n_classes}, cutoffs={self.cutoffs[:-1]}"
 
 
-def _picked(logs: Any, classes: Any) -> Any:
+def _picked(logs: Tensor, classes: ArrayLike) -> Tensor:
     return ops.take_along_axis(logs, np.expand_dims(classes, 1), 1)[:, 0]

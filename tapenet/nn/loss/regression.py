@@ -5,80 +5,78 @@ What each computes is documented at the op behind it, `tn.mse_loss` and so on.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import KW_ONLY
+from typing import TYPE_CHECKING
 
 from tapenet import ops
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.layer_inputs import asarray
-from tapenet.nn.loss.base import Loss
+from tapenet.nn.settings_layer import SettingsLayer
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
-class MSELoss(Loss):
+class MSELoss(SettingsLayer):
     """The squared error; see `tn.mse_loss`."""
 
-    def forward(self, input: Any, target: Any) -> Any:
+    reduction: str = "mean"
+
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.mse_loss(asarray(input), asarray(target), self.reduction)
 
 
-class L1Loss(Loss):
+class L1Loss(SettingsLayer):
     """The absolute error; see `tn.l1_loss`."""
 
-    def forward(self, input: Any, target: Any) -> Any:
+    reduction: str = "mean"
+
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.l1_loss(asarray(input), asarray(target), self.reduction)
 
 
-class HuberLoss(Loss):
+class HuberLoss(SettingsLayer):
     """The squared error near 0, the absolute one beyond `delta`; see `tn.huber_loss`."""
 
-    _usual = {"reduction": "mean", "delta": 1.0}  # noqa: RUF012
+    reduction: str = "mean"
+    delta: float = 1.0
 
-    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        self.reduction = reduction
-        self.delta = delta
-
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.huber_loss(asarray(input), asarray(target), self.reduction, self.delta)
 
 
-class SmoothL1Loss(Loss):
+class SmoothL1Loss(SettingsLayer):
     """The Huber loss divided by `beta`; see `tn.smooth_l1_loss`."""
 
-    _usual = {"reduction": "mean", "beta": 1.0}  # noqa: RUF012
+    reduction: str = "mean"
+    beta: float = 1.0
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
-        self.reduction = reduction
-        self.beta = beta
-
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         return ops.smooth_l1_loss(asarray(input), asarray(target), self.reduction, self.beta)
 
 
-class GaussianNLLLoss(Loss):
+class GaussianNLLLoss(SettingsLayer):
     """The negative log-likelihood under normal distributions of predicted mean and variance; see
     `tn.gaussian_nll_loss`."""
 
-    _usual = {"full": False, "eps": 1e-6, "reduction": "mean"}  # noqa: RUF012
+    _: KW_ONLY
+    full: bool = False
+    eps: float = 1e-6
+    reduction: str = "mean"
 
-    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
-        self.full = full
-        self.eps = eps
-        self.reduction = reduction
-
-    def forward(self, input: Any, target: Any, var: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike, var: ArrayLike) -> Tensor:
         var = var if isinstance(var, (int, float)) else asarray(var)
         return ops.gaussian_nll_loss(asarray(input), asarray(target), var, self.full, self.eps, self.reduction)
 
 
-class PoissonNLLLoss(Loss):
+class PoissonNLLLoss(SettingsLayer):
     """The negative log-likelihood of counts under Poisson distributions; see `tn.poisson_nll_loss`."""
 
-    _usual = {"log_input": True, "full": False, "eps": 1e-8, "reduction": "mean"}  # noqa: RUF012
+    log_input: bool = True
+    full: bool = False
+    eps: float = 1e-8
+    reduction: str = "mean"
 
-    def __init__(self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean") -> None:
-        self.log_input = log_input
-        self.full = full
-        self.eps = eps
-        self.reduction = reduction
-
-    def forward(self, input: Any, target: Any) -> Any:
+    def forward(self, input: ArrayLike, target: ArrayLike) -> Tensor:
         settings = self.log_input, self.full, self.eps, self.reduction
         return ops.poisson_nll_loss(asarray(input), asarray(target), *settings)

@@ -246,7 +246,7 @@ def type_before_parametrizations(module: Module) -> type:
     >>> nn.utils.parametrize.type_before_parametrizations(layer) is nn.Linear
     True
     """
-    return _base(module)  # type: ignore[no-any-return]
+    return _base(module)
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:

@@ -200,7 +200,7 @@ def unpack_sequence(packed_sequences: PackedSequence) -> list[Any]:
     return unpad_sequence(padded, lengths, batch_first=True)
 
 
-def _check(sequence: Any) -> None:
+def _check(sequence: object) -> None:
     if not isinstance(sequence, PackedSequence):
         raise TypeError(
             f"pad_packed_sequence takes a PackedSequence, not {type(sequence).__name__}: pack_padded_sequence makes one"
