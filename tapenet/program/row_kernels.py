@@ -1,0 +1,390 @@
+"""Machine code for programs that work row by row: one kernel for any number of rows.
+
+Short rows have a length that the code knows; one kernel serves all long rows, and all runs of elements. What a row needs in
+several passes stays in the first level cache.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.kernels import aligned
+from tapenet.kernels.threads import WORTH, deal
+from tapenet.native.emitter import literal, llvm_type, load, store
+from tapenet.native.loops import FEW, VECTOR, Carried, Code, combiner, declarations, identity, offset
+from tapenet.native.scalar import apply, definitions
+from tapenet.native.toolchain import Library, build
+from tapenet.program.ir import Constant, Instruction, Value
+from tapenet.program.native import entry
+from tapenet.program.primitives import PRIMITIVES
+from tapenet.program.row_programs import COLUMN, FULL, ROW, SINGLE, Rows, is_literal
+
+Array = np.ndarray[Any, Any]
+#: Rows up to this length have code of their own.
+SHORT = 128
+#: From how many numbers on a sum is long, and how many of its numbers are in a run: each run is added up in the dtype at
+#: hand, the runs in double precision, so that rounding does not grow with the length.
+LONG, RUN = 1 << 14, 1 << 12
+_DOUBLE = np.dtype(np.float64)
+_POINTER = np.dtype(np.int64)
+
+
+class Parts(NamedTuple):
+    """What a kernel is called with, in this order.
+
+    Attributes:
+        outputs: full and row results.
+        sums: what is added up over rows, in double precision.
+        inputs: the program's inputs, and its constants that are arrays.
+        kept: rows that are kept from pass to pass.
+        numbers: the constants that the code is given.
+    """
+
+    outputs: list[Value]
+    sums: list[Value]
+    inputs: list[Value]
+    kept: list[Value]
+    numbers: list[Value]
+
+
+def parts_of(rows: Rows) -> Parts:
+    """What the kernel of a program is called with."""
+    outputs = [rows.program.outputs[i] for i, _ in sorted([*rows.outputs(), *rows.row_outputs()])]
+    constants = [c for c in rows.program.constants if not is_literal(c)]
+    inputs = [*rows.program.inputs, *(c for c in constants if c.size > 1)]
+    numbers = [c for c in constants if c.size == 1 and c.dtype.kind == "f"]
+    inputs += [c for c in constants if c.size == 1 and c.dtype.kind != "f"]
+    kept = [m.results[0] for m in rows.full() if m.results[0] in rows.kept]
+    return Parts(outputs, [r for m in rows.sums for r in m.results], inputs, kept, numbers)
+
+
+class RowCode(Code):
+    """The work of writing one kernel."""
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__()
+        self.rows = rows
+        self.parts = parts_of(rows)
+        names = [*self.parts.outputs, *self.parts.sums, *self.parts.inputs, *self.parts.kept]
+        #: The parameter that points to each array. An output may be another's too: they are told apart by position.
+        self.pointers = [f"%b{i}" for i in range(len(names))]
+        n_out, n_sum = len(self.parts.outputs), len(self.parts.sums)
+        self.out_pointers = self.pointers[:n_out]
+        self.sum_pointers = dict(zip(self.parts.sums, self.pointers[n_out : n_out + n_sum], strict=True))
+        self.in_pointers = dict(zip(self.parts.inputs, self.pointers[n_out + n_sum :], strict=False))
+        self.kept_pointers = dict(zip(self.parts.kept, self.pointers[len(names) - len(self.parts.kept) :], strict=True))
+        self.single: dict[Value, str] = {}
+        self.row: dict[Value, str] = {}
+        self.known = 0 < rows.length <= SHORT and not rows.flat
+        self.long = rows.flat or rows.length >= LONG
+        #: Totals over all rows, on the stack, in double precision.
+        self.cells_of: dict[Value, str] = {}
+
+    def text(self) -> str:
+        """The function `rows(pointers..., numbers, begin, end, n)`."""
+        rows = self.rows
+        for i, value in enumerate(self.parts.numbers):
+            at = offset(self, "%numbers", i, 1, _DOUBLE)
+            number = load(self, at, _DOUBLE)
+            if value.dtype == np.float32:
+                number = self.emit(f"fptrunc double {number} to float")
+            self.single[value] = number
+        for value in self.parts.inputs:
+            if rows.kind[value] == SINGLE:
+                self.single[value] = load(self, self.in_pointers[value], value.dtype)
+        for member in rows.members:
+            if member.kind == "elementwise" and rows.kind[member.results[0]] == SINGLE:
+                self.single[member.results[0]] = self._apply(member, {})
+        for member in rows.sums:
+            (result,) = member.results
+            if rows.kind[result] == SINGLE:
+                cell = self.cells_of[result] = self.cell(_DOUBLE)
+                store(self, literal(0, _DOUBLE), cell, _DOUBLE)
+        if rows.flat:
+            count = self.emit("sub nsw i64 %end, %begin")
+            self._pass(0, "%begin", count, "%begin")
+        else:
+            self.loop(self.emit("sub nsw i64 %end, %begin"), self._row)
+        for result, cell in self.cells_of.items():
+            store(self, load(self, cell, _DOUBLE), self.sum_pointers[result], _DOUBLE)
+        parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(self.pointers)))
+        parameters += (", " if parameters else "") + "ptr %numbers, i64 %begin, i64 %end, i64 %n"
+        body = "\n".join([*self.cells, *self.lines])
+        intrinsics = declarations(self.declares)
+        kind = "#1" if rows.cost() <= 8 and rows.phases == 1 else "#0"
+        return "\n".join(
+            [definitions(self.needs), intrinsics,
+             f"define void @rows({parameters}) {kind} {{\nentry:\n{body}\n  ret void\n}}"]
+        )  # fmt: skip
+
+    # -- a row ---------------------------------------------------------------------------------------------------
+
+    def _row(self, index: str) -> None:
+        rows = self.rows
+        at = self.emit(f"add nsw i64 {index}, %begin")
+        n = str(rows.length) if self.known else "%n"
+        start = self.emit(f"mul nsw i64 {at}, {n}")
+        self.row = {}
+        for value in self.parts.inputs:
+            if rows.kind[value] == ROW:
+                self.row[value] = load(self, offset(self, self.in_pointers[value], at, 1, value.dtype), value.dtype)
+        for phase in range(rows.phases):
+            for member in rows.members:
+                (result,) = member.results
+                if member.kind == "elementwise" and rows.kind[result] == ROW and rows.phase[result] == phase:
+                    self.row[result] = self._apply(member, {})
+            self._pass(phase, start, n, at)
+        for value, pointer in zip(self.parts.outputs, self.out_pointers, strict=True):
+            if value.shape != rows.domain:
+                store(self, self._operand(value, {}), offset(self, pointer, at, 1, value.dtype), value.dtype)
+        for member in rows.sums:
+            (arg,), (result,) = member.args, member.results
+            if arg.shape != rows.domain:
+                self._gather(self.cells_of[result], self._operand(arg, {}), arg.dtype)
+
+    def _gather(self, cell: str, register: str, dtype: Any) -> None:
+        """Add a number to a total."""
+        if dtype != _DOUBLE:
+            register = self.emit(f"fpext {llvm_type(dtype)} {register} to double")
+        store(self, self.emit(f"fadd double {load(self, cell, _DOUBLE)}, {register}"), cell, _DOUBLE)
+
+    def _pass(self, phase: int, start: str, count: str, at: str) -> None:
+        """One pass over a row, from the element `start` on."""
+        rows = self.rows
+        stores = [
+            (value, pointer)
+            for value, pointer in zip(self.parts.outputs, self.out_pointers, strict=True)
+            if value.shape == rows.domain and rows.phase[rows.source[value]] == phase
+        ]
+        kept = [v for v in self.parts.kept if rows.phase[v] == phase]
+        reductions = [
+            m for m in rows.members if m.kind == "reduction" and rows.phase[m.results[0]] == phase + 1
+        ]
+        columns = [
+            m for m in rows.sums if rows.kind[m.results[0]] == COLUMN and rows.phase[m.results[0]] == phase
+        ]
+        totals = [
+            m for m in rows.sums
+            if m.results[0] in self.cells_of and m.args[0].shape == rows.domain and rows.phase[m.results[0]] == phase
+        ]  # fmt: skip
+        wanted = [v for v, _ in stores] + kept + [m.args[0] for m in (*reductions, *columns, *totals)]
+        if not wanted:
+            return
+        plan, loads = self._plan(phase, wanted)
+        sums = [*reductions, *totals]
+        results = {m: self.cell(_DOUBLE if self._in_runs(m) else m.args[0].dtype) for m in reductions}
+        for member, cell in results.items():
+            dtype = _DOUBLE if self._in_runs(member) else member.args[0].dtype
+            store(self, identity(member.name, dtype), cell, dtype)
+        pointers = {v: offset(self, self.in_pointers[v], start, 1, v.dtype) for v in loads if rows.kind[v] == FULL and v in self.in_pointers}
+        targets = [offset(self, pointer, start, 1, value.dtype) for value, pointer in stores]
+
+        def run(begin: str | int, length: int | str) -> None:
+            """A loop over so many elements from one on."""
+            carried = [Carried(identity(m.name, m.args[0].dtype), llvm_type(m.args[0].dtype)) for m in sums]
+
+            def at_run(pointer: str, dtype: Any) -> str:
+                return offset(self, pointer, begin, 1, dtype)
+
+            ins = {v: at_run(p, v.dtype) for v, p in pointers.items()}
+            ins |= {v: at_run(self.in_pointers[v], v.dtype) for v in loads if v not in ins and v in self.in_pointers}
+            ins |= {v: at_run(self.kept_pointers[v], v.dtype) for v in loads if v in self.kept_pointers}
+            outs = [at_run(p, v.dtype) for (v, _), p in zip(stores, targets, strict=True)]
+            keeps = [at_run(self.kept_pointers[v], v.dtype) for v in kept]
+            adds = [at_run(self.sum_pointers[m.results[0]], _DOUBLE) for m in columns]
+
+            def turn(index: str) -> None:
+                registers = {v: load(self, offset(self, p, index, 1, v.dtype), v.dtype) for v, p in ins.items()}
+                for member in plan:
+                    registers[member.results[0]] = self._apply(member, registers)
+                for (value, _), pointer in zip(stores, outs, strict=True):
+                    store(self, self._operand(value, registers), offset(self, pointer, index, 1, value.dtype), value.dtype)
+                for value, pointer in zip(kept, keeps, strict=True):
+                    store(self, registers[value], offset(self, pointer, index, 1, value.dtype), value.dtype)
+                for member, pointer in zip(columns, adds, strict=True):
+                    place = offset(self, pointer, index, 1, _DOUBLE)
+                    self._gather(place, self._operand(member.args[0], registers), member.args[0].dtype)
+                for member, c in zip(sums, carried, strict=True):
+                    (arg,) = member.args
+                    c.after = combiner(member.name, arg.dtype)(self, c.register, self._operand(arg, registers))
+
+            vectors = isinstance(length, int) and VECTOR <= length <= FEW
+            self._loop(length, turn, carried, vectors)
+            for member, c in zip(sums, carried, strict=True):
+                (arg,), (result,) = member.args, member.results
+                if member in results and not self._in_runs(member):
+                    dtype = arg.dtype
+                    before = load(self, results[member], dtype)
+                    store(self, combiner(member.name, dtype)(self, before, c.register), results[member], dtype)
+                else:
+                    self._gather(results.get(member) or self.cells_of[result], c.register, arg.dtype)
+
+        if self.long and sums:
+            whole = self.emit(f"add nsw i64 {count}, {RUN - 1}")
+            runs = self.emit(f"sdiv i64 {whole}, {RUN}")
+
+            def one(index: str) -> None:
+                begin = self.emit(f"mul nuw nsw i64 {index}, {RUN}")
+                rest = self.emit(f"sub nuw nsw i64 {count}, {begin}")
+                self.declares.add("llvm.umin.i64")
+                run(begin, self.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {RUN})"))
+
+            self._loop(runs, one)
+        else:
+            run(0, self.rows.length if self.known else count)
+        for member, cell in results.items():
+            (arg,), (result,) = member.args, member.results
+            if self._in_runs(member) and arg.dtype != _DOUBLE:
+                total = load(self, cell, _DOUBLE)
+                self.row[result] = self.emit(f"fptrunc double {total} to {llvm_type(arg.dtype)}")
+            else:
+                self.row[result] = load(self, cell, arg.dtype)
+
+    def _loop(self, count: int | str, turn: Callable[[str], None], carried: Sequence[Carried] = (), vectors: bool = False) -> None:
+        """A loop of a number of turns that may be 0."""
+        self.loop(count, turn, carried, vectors)
+
+    def _in_runs(self, member: Instruction) -> bool:
+        """Whether a reduction is a long sum."""
+        return self.long and member.name == "reduce_add" and member.args[0].dtype.kind == "f"
+
+    def _plan(self, phase: int, wanted: list[Value]) -> tuple[list[Instruction], list[Value]]:
+        """What a pass computes for each element, in order, and what it loads."""
+        rows = self.rows
+        makers = {m.results[0]: m for m in rows.full()}
+        plan: dict[Instruction, None] = {}
+        loads: dict[Value, None] = {}
+        stack = [rows.source[v] for v in wanted]
+        while stack:
+            value = stack.pop()
+            maker = makers.get(value)
+            if maker is None:
+                if rows.kind[value] in (FULL, COLUMN) and not is_literal(value):
+                    loads[value] = None
+            elif value in rows.kept and rows.phase[value] < phase:
+                loads[value] = None
+            elif maker not in plan:
+                plan[maker] = None
+                stack += [rows.source[a] for a in maker.args]
+        return [m for m in rows.members if m in plan], list(loads)
+
+    # -- values --------------------------------------------------------------------------------------------------
+
+    def _operand(self, value: Value, registers: dict[Value, str]) -> str:
+        source = self.rows.source[value]
+        if isinstance(source, Constant) and is_literal(source):
+            return literal(source.array.item(), source.dtype)
+        for known in (registers, self.row, self.single):
+            if source in known:
+                return known[source]
+        raise AssertionError(source.spec)
+
+    def _apply(self, member: Instruction, registers: dict[Value, str]) -> str:
+        operands = [self._operand(a, registers) for a in member.args]
+        return apply(self, member.name, tuple(a.dtype for a in member.args), member.results[0].dtype, operands)
+
+
+# -- calling it --------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=512)
+def _library(text: str) -> Library:
+    return build(text)
+
+
+class RowKernel:
+    """The kernel of one program: `kernel(*arrays)` gives the list of its results as new arrays; None for arguments that are
+    not dense in row-major order."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        program = rows.program
+        code = RowCode(rows)
+        self.parts = code.parts
+        text = code.text()
+        self.quick = entry.usable()
+        parts = self.parts
+        sizes = len(parts.outputs), len(parts.sums), len(parts.inputs), len(parts.kept)
+        if self.quick:
+            text += "\n" + entry.direct(*sizes)
+        self._code = _library(text)
+        self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])  # type: ignore[attr-defined]
+        types = [ctypes.c_void_p] * (sum(sizes) + 1) + [ctypes.c_int64] * 3
+        self._run = ctypes.CFUNCTYPE(None, *types)(self._code.address("rows"))
+        self.end = rows.length if rows.flat else rows.count
+        self._cost = int(rows.cost() * max(1, rows.count * rows.length) * 2)
+        self._constants = [np.ascontiguousarray(v.array) for v in parts.inputs if isinstance(v, Constant)]
+        self._outputs = [(v.shape, v.dtype) for v in parts.outputs]
+        self._sums = [v.size for v in parts.sums]
+        self._kept = [(rows.length, v.dtype) for v in parts.kept]
+        self._plain = not (self._constants or self._sums or self._kept)
+        if self.quick:
+            checked = [v.dtype for v in parts.inputs]
+            table = [id(o) for o in entry.OBJECTS] + [self._numbers.ctypes.data, self.end, rows.length]
+            self._table = np.array([*table, *map(id, checked)], np.uint64)
+            self._checked = checked
+            self._call, self._alive = entry.builtin("direct", self._code.address("direct"), self._table)
+        #: The positions of the results that the kernel writes.
+        self._written = [i for i, _ in sorted([*rows.outputs(), *rows.row_outputs()])]
+        self._simple = self._written == list(range(len(program.outputs)))
+
+    def __call__(self, *arrays: Array) -> list[Array] | None:
+        outs = [aligned(shape, dtype) for shape, dtype in self._outputs]
+        if self.quick and self._cost < WORTH:
+            if self._plain:
+                if self._call(*outs, *arrays) is not True:
+                    return None
+                return outs
+            sums = [np.zeros(n) for n in self._sums]
+            kept = [np.empty(n, dtype) for n, dtype in self._kept]
+            if self._call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
+                return None
+        else:
+            if not all(_fits(a, v) for a, v in zip(arrays, self.rows.program.inputs, strict=True)):
+                return None
+            sums = self._dealt(outs, arrays)
+        return outs if self._simple else self._finished(outs, sums, arrays)
+
+    def _dealt(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array]:
+        """Run on as many threads as pay; each adds up sums of its own."""
+        fixed = [a.ctypes.data for a in (*arrays, *self._constants)]
+        results = [a.ctypes.data for a in outs]
+        numbers, n = self._numbers.ctypes.data, self.rows.length
+        own: dict[int, list[Array]] = {}
+
+        def work(first: int, last: int) -> None:
+            sums = own[first] = [np.zeros(size) for size in self._sums]
+            kept = [np.empty(size, dtype) for size, dtype in self._kept]
+            pointers = [*results, *(a.ctypes.data for a in sums), *fixed, *(a.ctypes.data for a in kept)]
+            self._run(*pointers, numbers, first, last, n)
+
+        if self.end:
+            deal(work, self.end, self._cost)
+        parts = [own[first] for first in sorted(own)]
+        return [np.add.reduce(list(column), axis=0) for column in zip(*parts, strict=True)]
+
+    def _finished(self, outs: list[Array], sums: list[Array], arrays: Sequence[Array]) -> list[Array]:
+        """All results, with those that are known when all rows are done."""
+        rows = self.rows
+        known: dict[Value, Any] = dict(zip(rows.program.inputs, arrays, strict=True))
+        for value, total in zip(self.parts.sums, sums, strict=True):
+            known[value] = total.astype(value.dtype).reshape(value.shape)
+
+        def array(v: Value) -> Any:
+            return v.array if isinstance(v, Constant) else known[v]
+
+        for instruction in rows.late:
+            found = PRIMITIVES[instruction.name].evaluate(*map(array, instruction.args), **instruction.params)
+            known[instruction.results[0]] = np.asarray(found)
+        made = dict(zip(self._written, outs, strict=True))
+        return [made[i] if i in made else np.array(array(v)) for i, v in enumerate(rows.program.outputs)]
+
+
+def _fits(array: Array, value: Value) -> bool:
+    flags = array.flags
+    return type(array) is np.ndarray and array.dtype == value.dtype and flags.c_contiguous and flags.aligned
