@@ -157,7 +157,7 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_explain": record.explain,
         "_first_timed": _first_timed,
         "_check": op.check,
-        "_forward": op.forward,
+        "_forward": op.eager,
         "_heappush": heappush,
         "_hide": hide,
         "_int": int,
@@ -179,10 +179,10 @@ def _compile(op: Op, function: str, lines: list[str]) -> Any:
         "_split": record._split,
         "_tuple": tuple,
         "_wrap": record._wrap,
-        "_joint": op.joint,
+        "_joint": op.eager_rules.get(""),
         "_further": _further(op) if function == "__call__" else None,
     }
-    namespace |= {f"_rule_{n}": rule for n, rule in op.rules.items()}
+    namespace |= {f"_rule_{n}": rule for n, rule in op.eager_rules.items() if n}
     namespace |= {f"_default_{a.name}": a.default for a in op.arguments if not a.required}
     exec(compile(text, filename, "exec"), namespace)
     made = namespace[function]

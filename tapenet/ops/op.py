@@ -7,6 +7,7 @@ installs the recorder that runs an op on tensors (`install_recorder`).
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import warnings
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 import numpy as np
 
 from tapenet.ops import definitions
+from tapenet.ops.formula import Derived, derive, fused
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.registry import (
     Refused,
@@ -71,6 +73,7 @@ class Op:
     sequences: frozenset[str] = None  # type: ignore[assignment]  # set by `__post_init__`, as is `broadcasts`
     residuals: tuple[str, ...] = ()
     reference: Callable[..., Any] | None = None
+    fuse: bool | None = None
     broadcasts: bool = None  # type: ignore[assignment]
     check: Callable[..., None] | None = None
     lower: Callable[..., Any] | str | None = None
@@ -102,6 +105,7 @@ class Op:
         names = [a.name for a in self.arguments]
         given: Any = self.nondiff  # True: all inputs
         everything = given is True
+        self._derive(names, given)
         self.nondiff = frozenset([a.name for a in self.arguments if a.required] if everything else given or ())
         # The arguments a joint rule covers: the required ones, and optional arrays, which default to None.
         covered = [
@@ -118,8 +122,6 @@ class Op:
         self.nondiff_outputs = frozenset(self.nondiff_outputs)
         self.residuals = tuple(self.residuals)
         self.numpy = tuple(self.numpy) if isinstance(self.numpy, (tuple, list)) else (self.numpy,)
-        if self.broadcasts is None:
-            self.broadcasts = isinstance(self.forward, np.ufunc)
         if self.sequences is None:
             self.sequences = frozenset(() if self.numpy or self.broadcasts else self.differentiable)
         self.sequences = frozenset(self.sequences)
@@ -128,13 +130,30 @@ class Op:
         self._check(names)
         rules = self.rules if self.joint is None else {"": self.joint}
         #: What each rule asks for, by input name ("" for the joint rule), and what the check asks for.
-        self.needs = {n: definitions.argument_names(self.name, rule) for n, rule in rules.items()}
+        self.needs = {
+            n: rule.needs if isinstance(rule, Derived) else definitions.argument_names(self.name, rule)
+            for n, rule in rules.items()
+        }
         self.check_needs = () if self.check is None else definitions.argument_names(self.name, self.check)
         self._check_needs(names)
         #: The classes of the nodes that record it, given by the recorder: the usual one, and one that says more.
         self.node_class: Any = None
         self.full_node_class: Any = None
         registry[f"{self.module}.{self.name}"] = self
+
+    def _derive(self, names: list[str], nondiff: Any) -> None:
+        """Give it the rules that are derived from its formula: all, if it states none."""
+        stated = [n for n, rule in self.rules.items() if rule is not derive]
+        own = is_own(self) and nondiff  # of ours that have inputs without a derivative each says which have one
+        if not self.rules and not (self.joint or own or nondiff is True or self.random or self.effect):
+            left = [a.name for a in self.arguments if a.required and a.name not in nondiff]
+            self.rules = dict.fromkeys(left, derive)
+        if len(stated) < len(self.rules):
+            self.rules = {n: Derived(self, names, n) if rule is derive else rule for n, rule in self.rules.items()}
+            if self.fuse is None:
+                self.fuse = True
+        if self.broadcasts is None:
+            self.broadcasts = isinstance(self.forward, np.ufunc)
 
     def _check(self, names: list[str]) -> None:
         definitions.check_names(self.name, names, self.rules, self.nondiff)
@@ -164,11 +183,26 @@ class Op:
             hide(error)
             raise
 
-    def run(self, values: Mapping[str, Any], forward: Callable[..., Any] | None = None, **more: Any) -> Any:
-        """What the forward, or a function in its place, gives for all arguments by name, once the check has passed them."""
+    @functools.cached_property
+    def eager(self) -> Callable[..., Any]:
+        """The forward as eager calls run it on arrays."""
+        return fused(self, self.forward)
+
+    @functools.cached_property
+    def eager_rules(self) -> dict[str, Rule]:
+        """The rules as eager passes run them on arrays, by input name ("" for the joint rule)."""
+        rules = self.rules if self.joint is None else {"": self.joint}
+        return {n: fused(self, rule, rule=True) for n, rule in rules.items()}
+
+    def run(self, values: Mapping[str, Any]) -> Any:
+        """What the forward gives for all arguments by name, once the check has passed them."""
         if self.check is not None:
             self.check(*(values[n] for n in self.check_needs))
-        return (forward or self.forward)(
+        return self.apply(self.eager, values)
+
+    def apply(self, function: Callable[..., Any], values: Mapping[str, Any], **more: Any) -> Any:
+        """What a function of the op's arguments gives for them."""
+        return function(
             *(values[a.name] for a in self.arguments if not a.keyword_only),
             **{a.name: values[a.name] for a in self.arguments if a.keyword_only},
             **more,
@@ -177,7 +211,7 @@ class Op:
     def checked(self) -> Callable[..., Any]:
         """The forward behind its check: to be given all arguments."""
         if self.check is None:
-            return self.forward
+            return self.eager
         names = [a.name for a in self.arguments]
         return lambda *args, **options: self.run(dict(zip(names, args, strict=False)) | options)
 

@@ -134,7 +134,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "safe_mul": {"x": lambda g, y: safe_mul(g, y), "y": lambda g, x: safe_mul(g, x)},
     "divide": {"x": lambda g, y: safe_mul(g, _reciprocal(y)), "y": lambda g, out, y: -safe_mul(g, out / y)},
     "remainder": {"x": lambda g: g, "y": lambda g, x, y: -safe_mul(g, np.floor_divide(x, y))},
-    "fmod": {"x": lambda g: g, "y": lambda g, x, y: -safe_mul(g, np.trunc(x / y))},
+    "fmod": {"x": lambda g: g, "y": lambda g, out, x, y: -safe_mul(g, np.rint((x - out) / y))},
     "power": {"x": _power_x, "y": _power_y},
     "negative": {"x": lambda g: -g},
     "positive": {"x": lambda g: g},

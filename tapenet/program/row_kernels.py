@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,12 +162,8 @@ class RowCode(Code):
             if value.shape == rows.domain and rows.phase[rows.source[value]] == phase
         ]
         kept = [v for v in self.parts.kept if rows.phase[v] == phase]
-        reductions = [
-            m for m in rows.members if m.kind == "reduction" and rows.phase[m.results[0]] == phase + 1
-        ]
-        columns = [
-            m for m in rows.sums if rows.kind[m.results[0]] == COLUMN and rows.phase[m.results[0]] == phase
-        ]
+        reductions = [m for m in rows.members if m.kind == "reduction" and rows.phase[m.results[0]] == phase + 1]
+        columns = [m for m in rows.sums if rows.kind[m.results[0]] == COLUMN and rows.phase[m.results[0]] == phase]
         totals = [
             m for m in rows.sums
             if m.results[0] in self.cells_of and m.args[0].shape == rows.domain and rows.phase[m.results[0]] == phase
@@ -181,7 +177,8 @@ class RowCode(Code):
         for member, cell in results.items():
             dtype = _DOUBLE if self._in_runs(member) else member.args[0].dtype
             store(self, identity(member.name, dtype), cell, dtype)
-        pointers = {v: offset(self, self.in_pointers[v], start, 1, v.dtype) for v in loads if rows.kind[v] == FULL and v in self.in_pointers}
+        full = [v for v in loads if rows.kind[v] == FULL and v in self.in_pointers]
+        pointers = {v: offset(self, self.in_pointers[v], start, 1, v.dtype) for v in full}
         targets = [offset(self, pointer, start, 1, value.dtype) for value, pointer in stores]
 
         def run(begin: str | int, length: int | str) -> None:
@@ -203,7 +200,9 @@ class RowCode(Code):
                 for member in plan:
                     registers[member.results[0]] = self._apply(member, registers)
                 for (value, _), pointer in zip(stores, outs, strict=True):
-                    store(self, self._operand(value, registers), offset(self, pointer, index, 1, value.dtype), value.dtype)
+                    store(
+                        self, self._operand(value, registers), offset(self, pointer, index, 1, value.dtype), value.dtype
+                    )
                 for value, pointer in zip(kept, keeps, strict=True):
                     store(self, registers[value], offset(self, pointer, index, 1, value.dtype), value.dtype)
                 for member, pointer in zip(columns, adds, strict=True):
@@ -214,7 +213,7 @@ class RowCode(Code):
                     c.after = combiner(member.name, arg.dtype)(self, c.register, self._operand(arg, registers))
 
             vectors = isinstance(length, int) and VECTOR <= length <= FEW
-            self._loop(length, turn, carried, vectors)
+            self.loop(length, turn, carried, vectors)
             for member, c in zip(sums, carried, strict=True):
                 (arg,), (result,) = member.args, member.results
                 if member in results and not self._in_runs(member):
@@ -234,7 +233,7 @@ class RowCode(Code):
                 self.declares.add("llvm.umin.i64")
                 run(begin, self.emit(f"call i64 @llvm.umin.i64(i64 {rest}, i64 {RUN})"))
 
-            self._loop(runs, one)
+            self.loop(runs, one)
         else:
             run(0, self.rows.length if self.known else count)
         for member, cell in results.items():
@@ -244,10 +243,6 @@ class RowCode(Code):
                 self.row[result] = self.emit(f"fptrunc double {total} to {llvm_type(arg.dtype)}")
             else:
                 self.row[result] = load(self, cell, arg.dtype)
-
-    def _loop(self, count: int | str, turn: Callable[[str], None], carried: Sequence[Carried] = (), vectors: bool = False) -> None:
-        """A loop of a number of turns that may be 0."""
-        self.loop(count, turn, carried, vectors)
 
     def _in_runs(self, member: Instruction) -> bool:
         """Whether a reduction is a long sum."""

@@ -1,31 +1,21 @@
 """Arithmetic and elementary functions, element by element with NumPy broadcasting.
 
-Rules that divide by something multiply by `safe_mul(g, d)`, which is 0 wherever `g` is: the gradient that comes back
-through the branch `where` did not take stays 0 instead of 0 * inf = nan.
+Each is one primitive, and takes its gradient rules from that (`program.derivatives`).
 """
 
 from __future__ import annotations
 
-import functools
-import math
 from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op, Rule, op
+from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, numpy_functions, sample
-
-
-def _safe_mul(a: Any, d: Any) -> Any:
-    product = a * d
-    total = np.add.reduce(product, axis=None)
-    if total - total == 0:  # finite, hence no nan inside: the usual case, in one pass
-        return product
-    return np.where((a == 0) | (d == 0), np.zeros((), product.dtype), product)
-
+from tapenet.program import derivatives
+from tapenet.program.derivatives import RULES
 
 safe_mul: Op = op(
-    _safe_mul,
+    derivatives.safe_mul,
     name="safe_mul",
     broadcasts=True,
     lower="safe_mul",
@@ -44,6 +34,9 @@ safe_mul: Op = op(
     """,
     samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))), sample(r.normal(size=3), r.normal(size=(2, 3)))],
 )  # fmt: skip
+
+# What the rules of `program.derivatives` call, on tensors.
+numpy_functions[derivatives.safe_mul] = safe_mul
 
 # -- helpers for definitions -------------------------------------------------------------------------------------
 
@@ -68,9 +61,8 @@ def binary_samples(low: float = -2.0, high: float = 2.0) -> Samples:
 
 
 def _unary(
-    f: np.ufunc, summary: str, formula: str, gradient: str, example: str, rule: Rule,
-    low: float = -2.0, high: float = 2.0,
-) -> Op:  # fmt: skip
+    f: np.ufunc, summary: str, formula: str, gradient: str, example: str, low: float = -2.0, high: float = 2.0
+) -> Op:
     name = f.__name__
     doc = f"""{summary}, element by element.
 
@@ -84,7 +76,7 @@ def _unary(
     >>> tn.{example}
     """
     made: Op = op(
-        f, name=name, numpy=f, x=rule, formula=formula, gradients=f"x: {gradient}", doc=doc,
+        f, name=name, numpy=f, grads=RULES[name], formula=formula, gradients=f"x: {gradient}", doc=doc,
         samples=unary_samples(low, high),
     )  # fmt: skip
     made.__module__ = __name__
@@ -108,7 +100,7 @@ def broadcast_mend(*values: Any) -> str:
 
 def _binary(
     f: Any, summary: str, example: str, name: str, label: str, formula: str, gradients: str,
-    low: float = -2.0, high: float = 2.0, numpy: Any = None, **rules: Rule,
+    low: float = -2.0, high: float = 2.0, numpy: Any = None,
 ) -> Op:  # fmt: skip
     doc = f"""{summary}, element by element.
 
@@ -126,207 +118,114 @@ def _binary(
     """
     made: Op = op(
         f, name=name, numpy=f if numpy is None else numpy, label=label, formula=formula, gradients=gradients, doc=doc,
-        broadcasts=True, samples=binary_samples(low, high), hint=broadcast_mend, grads=rules,
+        broadcasts=True, samples=binary_samples(low, high), hint=broadcast_mend, grads=RULES[name],
     )  # fmt: skip
     made.__module__ = __name__
     return made
 
 
-def _reciprocal(y: Any) -> Any:
-    """1 / y that keeps a Python number one, so that it stays weak in dtype promotion."""
-    if isinstance(y, (int, float, complex)):
-        return 1 / y if y else math.inf
-    return 1 / y
-
-
 # -- arithmetic --------------------------------------------------------------------------------------------------
 
 add = _binary(np.add, "The sum x + y", "add(tn.tensor([1.0, 2.0]), 1)\n    Tensor([2., 3.])", "add", "+",
-              "x + y", "x: g; y: g", x=lambda g: g, y=lambda g: g)  # fmt: skip
+              "x + y", "x: g; y: g")  # fmt: skip
 subtract = _binary(np.subtract, "The difference x - y", "subtract(tn.tensor([1.0, 2.0]), 1)\n    Tensor([0., 1.])",
-                   "subtract", "−", "x − y", "x: g; y: −g", x=lambda g: g, y=lambda g: -g)  # fmt: skip
+                   "subtract", "−", "x − y", "x: g; y: −g")  # fmt: skip
 multiply = _binary(np.multiply, "The product x * y", "multiply(tn.tensor([1.0, 2.0]), 3)\n    Tensor([3., 6.])",
-                   "multiply", "×", "x · y", "x: g · y; y: g · x",
-                   x=lambda g, y: g * y, y=lambda g, x: g * x)  # fmt: skip
+                   "multiply", "×", "x · y", "x: g · y; y: g · x")  # fmt: skip
 divide = _binary(np.divide, "The quotient x / y", "divide(tn.tensor([1.0, 2.0]), 2)\n    Tensor([0.5, 1. ])",
-                 "divide", "÷", "x / y", "x: g / y; y: −g · out / y", 0.5, 2.0,
-                 x=lambda g, y: safe_mul(g, _reciprocal(y)),
-                 y=lambda g, out, y: -safe_mul(g, out / y))  # fmt: skip
+                 "divide", "÷", "x / y", "x: g / y; y: −g · out / y", 0.5, 2.0)  # fmt: skip
 remainder = _binary(np.remainder, "The remainder x - y * floor(x / y), of the sign of y",
                     "remainder(tn.tensor([5.0, -5.0]), 3)\n    Tensor([2., 1.])", "remainder", "%",
-                    "x − y · ⌊x/y⌋", "x: g; y: −g · ⌊x/y⌋", 0.3, 1.7,
-                    x=lambda g: g, y=lambda g, x, y: -safe_mul(g, np.floor_divide(x, y)))  # fmt: skip
-
-
-def _twice(g: Any, x: Any) -> Any:
-    """g · 2x. Where g is one number throughout, as under a sum or a mean, that takes one pass."""
-    if type(g) is np.ndarray and g.size > 1 and not any(g.strides):
-        return x * (2 * g[(0,) * g.ndim])
-    return g * (2 * x)
-
-
-def _power_x(g: Any, x: Any, y: Any) -> Any:
-    if isinstance(y, (int, float)):
-        if y == 0:
-            return np.zeros_like(g)
-        if y == 1:
-            return g
-        return _twice(g, x) if y == 2 else safe_mul(g, y * x ** (y - 1))
-    # Factor by factor: where y is 0 the derivative is 0, also at x = 0 where the last one is infinite.
-    return safe_mul(safe_mul(g, y), x ** (y - 1))
-
-
-def _power_y(g: Any, out: Any, x: Any) -> Any:
-    is_complex = out.dtype.kind == "c"
-    if isinstance(x, (int, float, complex)):
-        if is_complex:
-            return safe_mul(safe_mul(g, out), np.log(complex(x or 1)).item())
-        return safe_mul(safe_mul(g, out), math.log(x.real) if x.real > 0 else 0.0 if x == 0 else math.nan)
-    # In the dtype of the result: NumPy's logarithm of small integers has half precision.
-    return safe_mul(safe_mul(g, out), np.log(np.where(x == 0, np.ones((), out.dtype), x)))
+                    "x − y · ⌊x/y⌋", "x: g; y: −g · ⌊x/y⌋", 0.3, 1.7)  # fmt: skip
 
 
 power = _binary(lambda x, y: x**y, "The power x ** y", "power(tn.tensor([1.0, 3.0]), 2)\n    Tensor([1., 9.])",
                 "power", "^", "xʸ", "x: g · y · xʸ⁻¹; y: g · out · ln x", 0.5, 2.0,
-                numpy=np.power, x=_power_x, y=_power_y)  # fmt: skip
-negative = _unary(
-    np.negative, "The negative -x", "−x", "−g", "negative(tn.tensor([1.0]))\n    Tensor([-1.])", lambda g: -g
-)
-positive = _unary(
-    np.positive, "The argument itself, +x", "x", "g", "positive(tn.tensor([1.0]))\n    Tensor([1.])", lambda g: g
-)
+                numpy=np.power)  # fmt: skip
+negative = _unary(np.negative, "The negative -x", "−x", "−g", "negative(tn.tensor([1.0]))\n    Tensor([-1.])")
+positive = _unary(np.positive, "The argument itself, +x", "x", "g", "positive(tn.tensor([1.0]))\n    Tensor([1.])")
 absolute = _unary(np.absolute, "The absolute value |x|", "x where x ≥ 0, else −x", "g · sign(x)",
-                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])",
-                  lambda g, x: g * (np.conj(np.sign(x)) if x.dtype.kind == "c" else np.sign(x)))  # fmt: skip
-square = _unary(np.square, "The square x²", "x²", "g · 2x", "square(tn.tensor([3.0]))\n    Tensor([9.])", _twice)
+                  "absolute(tn.tensor([-1.5]))\n    Tensor([1.5])")  # fmt: skip
+square = _unary(np.square, "The square x²", "x²", "g · 2x", "square(tn.tensor([3.0]))\n    Tensor([9.])")
 reciprocal = _unary(np.reciprocal, "The reciprocal 1 / x", "1/x", "−g · out²",
-                    "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])",
-                    lambda g, out: -safe_mul(safe_mul(g, out), out), 0.5, 2.0)  # fmt: skip
+                    "reciprocal(tn.tensor([4.0]))\n    Tensor([0.25])", 0.5, 2.0)  # fmt: skip
 sqrt = _unary(np.sqrt, "The square root", "√x", "g/(2 out)",
-              "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", lambda g, out: safe_mul(g, 0.5 / out), 0.3, 3.0)  # fmt: skip
-cbrt = _unary(np.cbrt, "The cube root", "∛x", "g/(3 out²)", "cbrt(tn.tensor([8.0]))\n    Tensor([2.])",
-              lambda g, out: safe_mul(safe_mul(g, 1 / out), 1 / (3 * out)), 0.3, 3.0)  # fmt: skip
+              "sqrt(tn.tensor([9.0]))\n    Tensor([3.])", 0.3, 3.0)  # fmt: skip
+cbrt = _unary(np.cbrt, "The cube root", "∛x", "g/(3 out²)",
+              "cbrt(tn.tensor([8.0]))\n    Tensor([2.])", 0.3, 3.0)  # fmt: skip
 
 # -- exponentials and logarithms ---------------------------------------------------------------------------------
 
-exp = _unary(np.exp, "The exponential e^x", "eˣ", "g · out", "exp(tn.tensor([0.0]))\n    Tensor([1.])",
-             lambda g, out: safe_mul(g, out))  # fmt: skip
-exp2 = _unary(np.exp2, "The power 2^x", "2ˣ", "g · out · ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])",
-              lambda g, out: safe_mul(g, out * math.log(2)))  # fmt: skip
+exp = _unary(np.exp, "The exponential e^x", "eˣ", "g · out", "exp(tn.tensor([0.0]))\n    Tensor([1.])")  # fmt: skip
+exp2 = _unary(np.exp2, "The power 2^x", "2ˣ", "g · out · ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])")  # fmt: skip
 expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "eˣ − 1", "g · (out + 1)",
-               "expm1(tn.tensor([0.0]))\n    Tensor([0.])",
-               lambda g, out: safe_mul(g, out + 1))  # fmt: skip
-log = _unary(np.log, "The natural logarithm", "ln x", "g/x", "log(tn.tensor([1.0]))\n    Tensor([0.])",
-             lambda g, x: safe_mul(g, 1 / x), 0.3, 3.0)  # fmt: skip
-log2 = _unary(np.log2, "The logarithm to base 2", "log₂ x", "g/(x ln 2)", "log2(tn.tensor([8.0]))\n    Tensor([3.])",
-              lambda g, x: safe_mul(g, (1 / math.log(2)) / x), 0.3, 3.0)  # fmt: skip
+               "expm1(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
+log = _unary(np.log, "The natural logarithm", "ln x", "g/x",
+             "log(tn.tensor([1.0]))\n    Tensor([0.])", 0.3, 3.0)  # fmt: skip
+log2 = _unary(np.log2, "The logarithm to base 2", "log₂ x", "g/(x ln 2)",
+              "log2(tn.tensor([8.0]))\n    Tensor([3.])", 0.3, 3.0)  # fmt: skip
 log10 = _unary(np.log10, "The logarithm to base 10", "log₁₀ x", "g/(x ln 10)",
-               "log10(tn.tensor([100.0]))\n    Tensor([2.])",
-               lambda g, x: safe_mul(g, (1 / math.log(10)) / x), 0.3, 3.0)  # fmt: skip
+               "log10(tn.tensor([100.0]))\n    Tensor([2.])", 0.3, 3.0)  # fmt: skip
 log1p = _unary(np.log1p, "ln(1 + x), accurate near 0", "ln(1 + x)", "g/(1 + x)",
-               "log1p(tn.tensor([0.0]))\n    Tensor([0.])",
-               lambda g, x: safe_mul(g, 1 / (1 + x)), -0.5, 2.0)  # fmt: skip
-
-
-def without_minus_inf(out: Any) -> Any:
-    """A logarithm of a sum from which its terms can be subtracted: where all are -inf, the lowest number in its place, so
-    that the shares are exp(-inf) = 0 rather than exp(nan)."""
-    return np.maximum(out, _lowest(out.dtype))
-
-
-@functools.cache
-def _lowest(dtype: np.dtype[Any]) -> float:
-    return float(np.finfo(dtype).min)
-
-
-def _share(g: Any, x: Any, out: Any) -> Any:
-    return g * np.exp(x - without_minus_inf(out))
+               "log1p(tn.tensor([0.0]))\n    Tensor([0.])", -0.5, 2.0)  # fmt: skip
 
 
 logaddexp = _binary(np.logaddexp, "ln(e^x + e^y) without overflow",
                     "logaddexp(tn.tensor([0.0]), 0.0)\n    Tensor([0.69314718])", "logaddexp", "logaddexp",
-                    "ln(eˣ + eʸ)", "x: g · e^(x − out); y: g · e^(y − out)",
-                    x=lambda g, x, out: _share(g, x, out), y=lambda g, y, out: _share(g, y, out))  # fmt: skip
+                    "ln(eˣ + eʸ)", "x: g · e^(x − out); y: g · e^(y − out)")  # fmt: skip
 
 # -- trigonometric and hyperbolic --------------------------------------------------------------------------------
 # Near the ends of a domain 1 − x² loses digits that (1 − x)(1 + x) keeps. Of complex numbers the roots in the derivatives
 # of inverse functions have two branches; the function itself tells which one it is on.
 
-sin = _unary(np.sin, "The sine, of radians", "sin x", "g · cos x", "sin(tn.tensor([0.0]))\n    Tensor([0.])",
-             lambda g, x: g * np.cos(x))  # fmt: skip
-cos = _unary(np.cos, "The cosine, of radians", "cos x", "−g · sin x", "cos(tn.tensor([0.0]))\n    Tensor([1.])",
-             lambda g, x: -g * np.sin(x))  # fmt: skip
-tan = _unary(np.tan, "The tangent, of radians", "tan x", "g · (1 + out²)", "tan(tn.tensor([0.0]))\n    Tensor([0.])",
-             lambda g, out: g * (1 + out * out), -1.2, 1.2)  # fmt: skip
+sin = _unary(np.sin, "The sine, of radians", "sin x", "g · cos x",
+             "sin(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
+cos = _unary(np.cos, "The cosine, of radians", "cos x", "−g · sin x",
+             "cos(tn.tensor([0.0]))\n    Tensor([1.])")  # fmt: skip
+tan = _unary(np.tan, "The tangent, of radians", "tan x", "g · (1 + out²)",
+             "tan(tn.tensor([0.0]))\n    Tensor([0.])", -1.2, 1.2)  # fmt: skip
 arcsin = _unary(np.arcsin, "The inverse sine, in radians", "arcsin x", "g/√(1 − x²)",
                 "arcsin(tn.tensor([0.0]))\n    Tensor([0.])",
-                lambda g, x: safe_mul(g, 1 / (np.cos(np.arcsin(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
                 -0.9, 0.9)  # fmt: skip
 arccos = _unary(np.arccos, "The inverse cosine, in radians", "arccos x", "−g/√(1 − x²)",
                 "arccos(tn.tensor([1.0]))\n    Tensor([0.])",
-                lambda g, x: -safe_mul(g, 1 / (np.sin(np.arccos(x)) if x.dtype.kind == "c" else np.sqrt((1 - x) * (1 + x)))),
                 -0.9, 0.9)  # fmt: skip
 arctan = _unary(np.arctan, "The inverse tangent, in radians", "arctan x", "g/(1 + x²)",
-                "arctan(tn.tensor([0.0]))\n    Tensor([0.])", lambda g, x: g / (1 + x * x))  # fmt: skip
-
-
-def _turn(g: Any, a: Any, b: Any) -> Any:
-    """g · a/(a² + b²), also where the squares overflow or vanish."""
-    r = np.hypot(a, b)
-    return safe_mul(g, a / r / r)
+                "arctan(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
 
 
 arctan2 = _binary(np.arctan2, "The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y",
                   "arctan2(tn.tensor([0.0]), 1.0)\n    Tensor([0.])", "arctan2", "arctan2",
-                  "arctan(x/y) in the right quadrant", "x: g · y/(x² + y²); y: −g · x/(x² + y²)", 0.4, 2.0,
-                  x=lambda g, x, y: _turn(g, y, x),
-                  y=lambda g, x, y: -_turn(g, x, y))  # fmt: skip
+                  "arctan(x/y) in the right quadrant", "x: g · y/(x² + y²); y: −g · x/(x² + y²)", 0.4, 2.0)  # fmt: skip
 hypot = _binary(np.hypot, "√(x² + y²), its gradient 0 at the origin",
                 "hypot(tn.tensor([3.0]), 4.0)\n    Tensor([5.])", "hypot", "hypot",
-                "√(x² + y²)", "x: g · x/out; y: g · y/out", 0.4, 2.0,
-                x=lambda g, x, out: safe_mul(g, x / np.where(out == 0, math.inf, out)),
-                y=lambda g, y, out: safe_mul(g, y / np.where(out == 0, math.inf, out)))  # fmt: skip
-sinh = _unary(np.sinh, "The hyperbolic sine", "sinh x", "g · cosh x", "sinh(tn.tensor([0.0]))\n    Tensor([0.])",
-              lambda g, x: safe_mul(g, np.cosh(x)))  # fmt: skip
-cosh = _unary(np.cosh, "The hyperbolic cosine", "cosh x", "g · sinh x", "cosh(tn.tensor([0.0]))\n    Tensor([1.])",
-              lambda g, x: safe_mul(g, np.sinh(x)))  # fmt: skip
-tanh = _unary(np.tanh, "The hyperbolic tangent", "tanh x", "g · (1 − out²)", "tanh(tn.tensor([0.0]))\n    Tensor([0.])",
-              lambda g, out: g * (1 - out * out))  # fmt: skip
+                "√(x² + y²)", "x: g · x/out; y: g · y/out", 0.4, 2.0)  # fmt: skip
+sinh = _unary(np.sinh, "The hyperbolic sine", "sinh x", "g · cosh x",
+              "sinh(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
+cosh = _unary(np.cosh, "The hyperbolic cosine", "cosh x", "g · sinh x",
+              "cosh(tn.tensor([0.0]))\n    Tensor([1.])")  # fmt: skip
+tanh = _unary(np.tanh, "The hyperbolic tangent", "tanh x", "g · (1 − out²)",
+              "tanh(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
 arcsinh = _unary(np.arcsinh, "The inverse hyperbolic sine", "arsinh x", "g/√(1 + x²)",
-                 "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])",
-                 lambda g, out: g / np.cosh(out))  # fmt: skip
-
-
-def _arccosh_x(g: Any, x: Any) -> Any:
-    if x.dtype.kind == "c":
-        return safe_mul(g, 1 / np.sinh(np.arccosh(x)))
-    return safe_mul(safe_mul(g, 1 / np.sqrt(x - 1)), 1 / np.sqrt(x + 1))  # the product of the two may be infinite
+                 "arcsinh(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
 
 
 arccosh = _unary(np.arccosh, "The inverse hyperbolic cosine", "arcosh x", "g/√(x² − 1)",
-                 "arccosh(tn.tensor([1.0]))\n    Tensor([0.])",
-                 _arccosh_x, 1.3, 3.0)  # fmt: skip
+                 "arccosh(tn.tensor([1.0]))\n    Tensor([0.])", 1.3, 3.0)  # fmt: skip
 arctanh = _unary(np.arctanh, "The inverse hyperbolic tangent", "artanh x", "g/(1 − x²)",
-                 "arctanh(tn.tensor([0.0]))\n    Tensor([0.])",
-                 lambda g, x: safe_mul(g, 1 / ((1 - x) * (1 + x))), -0.9, 0.9)  # fmt: skip
+                 "arctanh(tn.tensor([0.0]))\n    Tensor([0.])", -0.9, 0.9)  # fmt: skip
 
 # -- choices -----------------------------------------------------------------------------------------------------
-
-
-def _larger(g: Any, x: Any, y: Any) -> Any:
-    return np.where(x > y, g, np.where(x == y, 0.5 * g, 0))
 
 
 maximum = _binary(np.maximum, "The larger of x and y; the gradient of a tie is shared in halves",
                   "maximum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "maximum", "max",
                   "max(x, y)", "x: g where x > y, g/2 where x = y, else 0; "
-                  "y: g where y > x, g/2 where x = y, else 0",
-                  x=lambda g, x, y: _larger(g, x, y), y=lambda g, x, y: _larger(g, y, x))  # fmt: skip
+                  "y: g where y > x, g/2 where x = y, else 0")  # fmt: skip
 minimum = _binary(np.minimum, "The smaller of x and y; the gradient of a tie is shared in halves",
                   "minimum(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "minimum", "min",
                   "min(x, y)", "x: g where x < y, g/2 where x = y, else 0; "
-                  "y: g where y < x, g/2 where x = y, else 0",
-                  x=lambda g, x, y: _larger(g, y, x), y=lambda g, x, y: _larger(g, x, y))  # fmt: skip
+                  "y: g where y < x, g/2 where x = y, else 0")  # fmt: skip
 
 where = op(
     lambda condition, x, y: np.where(condition, x, y),
@@ -334,8 +233,7 @@ where = op(
     numpy=np.where,
     broadcasts=True,
     nondiff=("condition",),
-    x=lambda g, condition: np.where(condition, g, 0),
-    y=lambda g, condition: np.where(condition, 0, g),
+    grads=RULES["where"],
     formula="x where condition holds, else y",
     gradients="x: g where condition holds, else 0; y: 0 where condition holds, else g",
     doc="""Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast.

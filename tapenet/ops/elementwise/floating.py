@@ -18,10 +18,10 @@ from tapenet.ops.elementwise.elementary import (
     remainder,
     safe_mul,
     unary_samples,
-    without_minus_inf,
 )
 from tapenet.ops.op import FLAT, Op, Rule, flat, op
 from tapenet.ops.registry import sample
+from tapenet.program.derivatives import RULES, without_minus_inf
 from tapenet.program.low import WIDE, is_float, is_low
 
 
@@ -45,9 +45,9 @@ _SAME = "an array of the shape and dtype of `x`."
 _BROADCAST = "an array of the broadcast shape."
 
 
-def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str, rule: Rule, numpy: Any = None) -> Op:
+def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str, x: Rule, numpy: Any = None) -> Op:
     made: Op = op(
-        f, name=f.__name__, numpy=numpy or f, formula=formula, gradients=f"x: {gradient}", x=rule,
+        f, name=f.__name__, numpy=numpy or f, formula=formula, gradients=f"x: {gradient}", x=x,
         doc=_doc(summary, _X, _SAME, example), samples=unary_samples(),
     )  # fmt: skip
     made.__module__ = __name__
@@ -111,24 +111,19 @@ float_power: Op = op(
 # -- choices -----------------------------------------------------------------------------------------------------
 
 
-def _chosen(g: Any, x: Any, other: Any, beyond: Any) -> Any:
-    """The gradient of an argument that is taken where it lies beyond the other, or where that is nan."""
-    return np.where(x == other, 0.5 * g, np.where(beyond | (np.isnan(other) & ~np.isnan(x)), g, 0))
-
-
 fmax = _binary(
     np.fmax, "The larger of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
     "max(x, y), of a number and nan the number",
     "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
     "fmax(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "fmax",
-    x=lambda g, x, y: _chosen(g, x, y, x > y), y=lambda g, x, y: _chosen(g, y, x, y > x),
+    **RULES["fmax"],
 )  # fmt: skip
 fmin = _binary(
     np.fmin, "The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
     "min(x, y), of a number and nan the number",
     "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
     "fmin(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "fmin",
-    x=lambda g, x, y: _chosen(g, x, y, x < y), y=lambda g, x, y: _chosen(g, y, x, y < x),
+    **RULES["fmin"],
 )  # fmt: skip
 heaviside = _binary(
     np.heaviside, "The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too",
@@ -217,7 +212,7 @@ def _largest(dtype: np.dtype[Any]) -> float:
 fmod = _binary(
     np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "x − y · trunc(x/y)",
     "x: g; y: −g · trunc(x/y)", "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
-    x=lambda g: g, y=lambda g, out, x, y: -safe_mul(g, np.rint((x - out) / y)),
+    **RULES["fmod"],
 )  # fmt: skip
 
 
@@ -324,10 +319,10 @@ ldexp = op(
 copysign = _binary(
     np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "abs(x) with the sign of y",
     "x: g · sign(x) · sign of y; y: 0 · g", "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
-    x=lambda g, x, out: g * (np.sign(x) * np.sign(out)), y=flat,
+    **RULES["copysign"], y=flat,
 )  # fmt: skip
 fabs = _unary(np.fabs, "The absolute value |x|, of real numbers", "x where x ≥ 0, else −x", "g · sign(x)",
-              "fabs(tn.tensor([-1.5]))\n    Tensor([1.5])", lambda g, x: g * np.sign(x))  # fmt: skip
+              "fabs(tn.tensor([-1.5]))\n    Tensor([1.5])", **RULES["fabs"])  # fmt: skip
 degrees = _unary(np.degrees, "An angle in radians, in degrees; also called `rad2deg`", "x · 180/π", "g · 180/π",
                  "degrees(tn.tensor([0.0, 3.141592653589793]))\n    Tensor([  0., 180.])",
                  lambda g: g * (180 / math.pi), (np.degrees, np.rad2deg))  # fmt: skip

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.elementwise.elementary import safe_mul, without_minus_inf
+from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.selecting import along
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.masking import divisible, like, without_nan
 from tapenet.ops.registry import Samples, sample
+from tapenet.program.derivatives import without_minus_inf
 
 
 def _last(a: Any, axis: int | None) -> Any:

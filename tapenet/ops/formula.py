@@ -1,0 +1,171 @@
+"""What is read from an op's formula: the kernel that runs it on large arrays, and the gradient rules it does not state.
+
+Here is what every call needs; what reads a formula (`tapenet.ops.variants`) is loaded when the first one is.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+from tapenet import kernels
+from tapenet.ops.registry import is_own
+
+#: Elements from which a fused kernel is quicker than NumPy's passes.
+WORTH = 8192
+#: Variants of one op, at most: shapes, dtypes and options that its formula was read for. Beyond, calls run it as it is.
+MOST = 256
+
+
+def derive() -> NoReturn:
+    """In the place of a gradient rule: it is derived from the op's formula."""
+    raise AssertionError("stands for a rule, and is never called")
+
+
+@functools.cache
+def _variants() -> Any:
+    return importlib.import_module("tapenet.ops.variants")
+
+
+def large(values: Sequence[Any]) -> bool:
+    """Whether there is an array among values that a kernel would pay for."""
+    return any(type(v) is np.ndarray and v.size >= WORTH for v in values)
+
+
+def key_of(values: Sequence[Any]) -> Any:
+    """What a variant depends on: shapes and dtypes of arrays, all else itself. None where that cannot be compared."""
+    found = tuple([(v.shape, v.dtype) if hasattr(v, "dtype") else (type(v), v) for v in values])
+    try:
+        hash(found)
+    except TypeError:
+        return None
+    return found
+
+
+class Fused:
+    """A function of arrays that runs as one kernel where they are large: an op's forward, or a gradient rule.
+
+    Attributes:
+        function: what runs on all else.
+    """
+
+    def __init__(self, op: Any, function: Callable[..., Any], rule: bool) -> None:
+        self.op = op
+        self.function = function
+        self.rule = rule
+        self.variants: dict[Any, Any] = {}
+
+    def run(self, values: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """What the kernel gives, None where there is none for these values."""
+        if not kernels.on():
+            return None
+        key = key_of((*values, *options.values())) if options else key_of(values)
+        variant = self.variants.get(key)
+        if variant is None:
+            if key is None or len(self.variants) >= MOST:
+                return None
+            variant = self.variants[key] = _variants().kernel(self, values, options)
+        return variant(values)
+
+
+def fused(op: Any, function: Callable[..., Any], rule: bool = False) -> Callable[..., Any]:
+    """A forward or gradient rule of an op as eager calls run it: fused, where the op says so."""
+    if not op.fuse or not isinstance(function, FunctionType):
+        return function
+    made = Fused(op, function, rule)
+    run = made.run
+
+    def call(*values: Any, **options: Any) -> Any:
+        for v in values:
+            if type(v) is np.ndarray and v.size >= WORTH:
+                found = run(values, options)
+                if found is not None:
+                    return found
+                break
+        return function(*values, **options)
+
+    return call
+
+
+class Derived:
+    """The gradient rule of an op that gives none: its formula, differentiated.
+
+    Attributes:
+        op: the op.
+        wanted: the one input it is the rule of; None for all of them, of which a call says which it wants.
+        needs: the names of the values that it is given.
+    """
+
+    def __init__(self, op: Any, names: Sequence[str], only: str | None = None) -> None:
+        self.op = op
+        self.only = only
+        self.needs = ("g", *(() if only else ("wanted",)), *names)
+        self.names = tuple(names)
+        self.plain: dict[Any, Any] = {}
+        self.kernels: dict[Any, Any] = {}
+
+    @functools.cached_property
+    def numbers(self) -> tuple[Callable[[], Any], ...] | None:
+        """What the formula reads beside its arguments and may change: None if the formula is to be read at each call."""
+        return () if is_own(self.op) else outside(self.op.forward)
+
+    def __call__(self, g: Any, *values: Any) -> Any:
+        wanted, values = (frozenset((self.only,)), values) if self.only else (values[0], values[1:])
+        key = key_of((wanted, *(g if type(g) is list or type(g) is tuple else (g,)), *values))
+        numbers = self.numbers
+        if numbers is None or key is None:
+            key = None
+        elif numbers:
+            key = (key, *(read() for read in numbers))
+        fast = key is not None and kernels.on() and large((g, *values))
+        cache = self.kernels if fast else self.plain
+        variant = cache.get(key)
+        if variant is None:
+            variant = _variants().pull(self.op, self.names, wanted, g, values, fast)
+            if key is not None and len(cache) < MOST:
+                cache[key] = variant
+        found = variant(g, values)
+        return found[self.only] if self.only else found
+
+
+def outside(function: Any) -> tuple[Callable[[], Any], ...] | None:
+    """How to read the numbers that a function uses beside its arguments, and that may change; None where it uses what cannot
+    be compared: arrays, lists, objects."""
+    found: list[Callable[[], Any]] = []
+    return tuple(found) if _settled(function, found, set()) else None
+
+
+def _settled(value: Any, found: list[Callable[[], Any]], seen: set[int]) -> bool:
+    if id(value) in seen or isinstance(value, (ModuleType, type, np.ufunc, BuiltinFunctionType)):
+        return True
+    seen.add(id(value))
+    if not isinstance(value, FunctionType):
+        if hasattr(value, "_implementation"):  # a function of NumPy's
+            return True
+        return is_own(value) if hasattr(value, "__module__") and callable(value) else False
+    if is_own(value) or str(value.__module__).startswith("numpy."):
+        return True
+    reads: list[Callable[[], Any]] = [functools.partial(getattr, c, "cell_contents") for c in value.__closure__ or ()]
+    space = value.__globals__
+    reads += [functools.partial(space.get, name) for name in _names(value.__code__) if name in space]
+    for read in reads:
+        try:
+            now = read()
+        except ValueError:  # a cell that is empty
+            return False
+        if isinstance(now, (int, float, complex, str, bool, type(None))):
+            found.append(read)
+        elif not _settled(now, found, seen):
+            return False
+    return True
+
+
+def _names(code: CodeType) -> set[str]:
+    """The global names that code uses, with that inside it."""
+    inner = [c for c in code.co_consts if isinstance(c, CodeType)]
+    return set(code.co_names).union(*map(_names, inner))

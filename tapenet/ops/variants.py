@@ -1,0 +1,205 @@
+"""Formulas read for the values at hand: kernels of forwards and rules, and gradients derived from formulas.
+
+A variant is made for shapes, dtypes and options once, and then called again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tapenet.ops.derived import is_tensor, made
+from tapenet.ops.elementwise import special
+from tapenet.ops.formula import Fused, outside
+from tapenet.ops.indexing.items import index_add
+from tapenet.ops.op import Op
+from tapenet.ops.reading import read, symbols
+from tapenet.ops.registry import is_own
+from tapenet.program.derivatives import safe_mul
+from tapenet.program.ir import Builder, Input, Program, Value
+from tapenet.program.numpy_code import function
+from tapenet.program.passes import simplify
+from tapenet.program.primitives import filled, numpy_slices
+from tapenet.program.pullback import NoDerivative, pullback
+from tapenet.program.row_kernels import RowKernel
+from tapenet.program.row_programs import NotByRows, Rows
+from tapenet.program.sequences import refilled
+from tapenet.program.symbols import CannotLower, array_of
+
+
+class _Arguments:
+    """Values as the inputs of a program: arrays and tensors become inputs, all else stays as it is."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Input] = []
+
+    def __call__(self, value: Any) -> Any:
+        if isinstance(value, np.ndarray) or is_tensor(type(value)):
+            self.inputs.append(Input(value.shape, value.dtype))
+            return self.inputs[-1]
+        if isinstance(value, (list, tuple)):
+            parts = [self(v) for v in value]
+            return refilled(value, parts) if any(isinstance(p, Value) for p in parts) else value
+        return value
+
+
+def arrays_of(values: Iterable[Any]) -> list[Any]:
+    """The arrays and tensors among values, in the order of a program's inputs."""
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, np.ndarray) or is_tensor(type(value)):
+            found.append(value)
+        elif isinstance(value, (list, tuple)):
+            found += arrays_of(value)
+    return found
+
+
+def _nothing(values: Sequence[Any]) -> None:
+    """The variant of what cannot be fused."""
+
+
+def kernel(fused: Fused, values: tuple[Any, ...], options: dict[str, Any]) -> Callable[[Sequence[Any]], Any]:
+    """The kernel of a forward or rule for such values; a function that gives None if there is none."""
+    op = fused.op
+    if not is_own(op) and outside(fused.function) != ():
+        return _nothing  # what it reads beside its arguments may change
+    try:
+        program = simplify(_rule_program(fused, values) if fused.rule else formula(op, values, options))
+        run = RowKernel(Rows(program))
+    except Exception:  # whatever the formula makes of a symbol: it runs as it is
+        return _nothing
+    if op.outputs == 1 or fused.rule:
+
+        def one(values: Sequence[Any]) -> Any:
+            found = run(*arrays_of(values))
+            return None if found is None else found[0]
+
+        return one
+
+    def several(values: Sequence[Any]) -> Any:
+        found = run(*arrays_of(values))
+        return None if found is None else tuple(found)
+
+    return several
+
+
+def formula(op: Op, values: Sequence[Any], options: dict[str, Any]) -> Program:
+    """The program of an op's forward for such values."""
+    make = _Arguments()
+    names = [a.name for a in op.arguments if not a.keyword_only]
+    given = {n: make(v) for n, v in zip(names, values, strict=False)} | {n: make(v) for n, v in options.items()}
+    builder = Builder()
+    return Program(make.inputs, [], builder.body, read(op, builder, given), [])
+
+
+def _rule_program(fused: Fused, values: Sequence[Any]) -> Program:
+    make = _Arguments()
+    builder = Builder()
+    given = [symbols(builder, make(v)) for v in values]
+    with np.errstate(all="ignore"):
+        found = fused.function(*given)
+    return Program(make.inputs, [], builder.body, [array_of(builder, found).value], [])
+
+
+# -- gradients from formulas -------------------------------------------------------------------------------------
+
+
+def pull(
+    op: Op, names: Sequence[str], wanted: Collection[str], g: Any, values: Sequence[Any], fast: bool
+) -> Callable[[Any, Sequence[Any]], dict[str, Any]]:
+    """The gradients of an op by its formula, for such values: a function of `g` and the values.
+
+    Args:
+        op: the op.
+        names: of the values.
+        wanted: names of the inputs whose gradients are wanted.
+        g: the gradient by the output, or a list of those by each.
+        values: the op's arguments.
+        fast: whether to make a kernel.
+
+    Raises:
+        TypeError: the formula cannot be read, or has no derivative; it says what to write.
+    """
+    make = _Arguments()
+    builder = Builder()
+    given: dict[str, Any] = {}
+    places: dict[str, list[int]] = {}
+    for name, value in zip(names, values, strict=True):
+        begin = len(make.inputs)
+        given[name] = make(value)
+        places[name] = list(range(begin, len(make.inputs)))
+    several = isinstance(g, (list, tuple))
+    try:
+        outs = read(op, builder, given)[: len(g) if several else 1]
+        used = [i for i, h in enumerate(g if several else (g,)) if h is not None]
+        forward = Program(make.inputs, [], builder.body, [outs[i] for i in used], [])
+        order = [i for name in names if name in wanted for i in places[name]]
+        program = simplify(pullback(forward, order))
+    except Exception as error:
+        raise _unreadable(op, wanted, error) from error
+    run: Any = None
+    if fast:
+        try:
+            run = RowKernel(Rows(program))
+        except NotByRows:
+            run = None
+    plain = function(program, _ON_TENSORS)
+    shapes = [
+        (n, isinstance(v, (list, tuple)), len(places[n])) for n, v in zip(names, values, strict=True) if n in wanted
+    ]
+
+    def pulled(g: Any, values: Sequence[Any]) -> dict[str, Any]:
+        arrays = [*arrays_of(values), *([g[i] for i in used] if several else (g,))]
+        found = None if run is None else run(*arrays)
+        if found is None:
+            found = plain(*arrays)
+        if len(shapes) == 1 and not shapes[0][1]:
+            return {shapes[0][0]: found[0]}
+        parts = iter(found)
+        return {
+            name: tuple(next(parts) for _ in range(count)) if sequence else next(parts) if count else None
+            for name, sequence, count in shapes
+        }
+
+    return pulled
+
+
+def _assigned(base: Any, index: Any, value: Any) -> Any:
+    """A copy of an array or tensor with a value at an index."""
+    out = made(np.array(base)) if is_tensor(type(value)) and not is_tensor(type(base)) else np.copy(base)
+    out[index] = value
+    return out
+
+
+def _scatter_add(values: Any, *index: Any, template: Any, shape: tuple[int, ...]) -> Any:
+    zeros = np.zeros(shape, values.dtype)
+    if not is_tensor(type(values)):
+        np.add.at(zeros, filled(template, index), values)
+        return zeros
+    return index_add(made(zeros), values, filled(template, index))
+
+
+#: What arrays and tensors compute alike, where the primitive's own function knows arrays alone.
+_ON_TENSORS: dict[str, Callable[..., Any]] = {
+    "safe_mul": safe_mul,
+    "erf": special.erf,
+    "power": lambda x, y: x**y,
+    "update": lambda base, value, slices: _assigned(base, numpy_slices(slices), value),
+    "put": lambda a, value, *index, template: _assigned(a, filled(template, index), value),
+    "scatter_add": _scatter_add,
+}
+
+
+def _unreadable(op: Op, wanted: Collection[str], error: Exception) -> TypeError:
+    name = next(iter(wanted))
+    why = str(error) or type(error).__name__
+    if not isinstance(error, CannotLower):
+        why = f"{type(error).__name__}: {why}"
+    lost = "has no derivative that is known" if isinstance(error, NoDerivative) else "cannot be read"
+    return TypeError(
+        f"op {op.name!r} gives no gradient rule for {name!r}, and its formula {lost} ({why}). Write the formula in NumPy "
+        f"functions alone, with np.where in place of a branch on values; or give the rule, {name}=lambda g, {name}: ...; or "
+        f"declare nondiff=({name!r},)"
+    )
