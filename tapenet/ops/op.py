@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 import numpy as np
 
 from tapenet.ops import definitions
-from tapenet.ops.formula import Derived, derive, fused
+from tapenet.ops.formula import Derived, fused
+from tapenet.ops.formula import derive as derive
 from tapenet.ops.indexing.adding import add_at
 from tapenet.ops.registry import (
     Refused,
@@ -258,16 +259,20 @@ def op(forward: Callable[P, Any], /, *, name: str | None = None, **options_and_r
 @overload
 def op(*, name: str | None = None, **options_and_rules: Any) -> Callable[[Callable[P, Any]], TypedOp[P, Any]]: ...
 def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
-    """Define an operation: its forward in plain NumPy and a gradient rule for each input, by name.
+    """Define an operation: its forward in plain NumPy, and gradient rules by name where they are not derived from that.
 
-    Call it with the forward (`tn.op(f, x=rule)`) or use it as a decorator (`@tn.op(x=rule)`).
+    Call it with the forward (`tn.op(f)`, `tn.op(f, x=rule)`) or use it as a decorator (`@tn.op(x=rule)`).
+
+    An op without any rule is differentiated by its forward, to every order: that is read once for each shape and
+    dtype, so it may not branch on values and uses NumPy's functions and other ops alone. It stays one node. Its inputs
+    are then all required arguments but those of `nondiff`.
 
     A rule is a function that names what it needs among `g` (the gradient of the loss by the output, shaped
     like the output), `out`, the op's arguments, its residuals, and `NAME_shape` / `NAME_dtype` of an input;
     exactly that is saved. It returns the gradient by its input, or anything that broadcasts up to it. Rules
     are plain NumPy without in-place operators, `out=` or `asarray`; for derivatives of higher order the same
-    rule runs on tensors. A tensor that needs a gradient, given to an argument without a rule, is an error
-    unless the argument is declared in `nondiff`.
+    rule runs on tensors. Once there is a rule, a tensor that needs a gradient, given to an argument without one, is
+    an error unless the argument is declared in `nondiff`.
 
     Args:
         forward: the computation on arrays. A NumPy ufunc's inputs are called `x` and `y`.
@@ -286,6 +291,8 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         residuals: names of values that the forward returns after its outputs, for the rules to use. Integer
             and boolean ones count as constants; float ones need `reference`.
         reference: the same function in plain NumPy without residuals; derivatives of higher order come from it.
+        fuse: whether the forward and the rules, on large arrays, run as machine code made from them, each in one pass
+            (default: where the rules are derived). Other results differ by rounding.
         check: a function of some of the op's arguments, by name, that raises where they do not fit. It runs before the
             forward, on arrays, and on a compiler's symbols, which have shapes and dtypes but no values; so the forward is
             the formula alone.
@@ -321,12 +328,13 @@ def op(forward: Any = None, /, **options_and_rules: Any) -> Any:
         TypeError: a rule or option that does not fit the forward's arguments.
 
     >>> import numpy as np, tapenet as tn
-    >>> softplus = tn.op(lambda x: np.logaddexp(0, x), name="softplus",
-    ...                  x=lambda g, x: g * (0.5 + 0.5 * np.tanh(x / 2)))
+    >>> softplus = tn.op(lambda x: np.logaddexp(0, x), name="softplus")
     >>> x = tn.tensor([0.0], requires_grad=True)
     >>> softplus(x).sum().backward()
     >>> float(x.grad.item())
     0.5
+    >>> softplus = tn.op(lambda x: np.logaddexp(0, x), name="softplus",
+    ...                  x=lambda g, x: g * (0.5 + 0.5 * np.tanh(x / 2)))
     """
     if forward is None:
         return lambda function: _define(function, getattr(function, "__module__", None) or "", **options_and_rules)

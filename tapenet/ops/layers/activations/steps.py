@@ -140,31 +140,15 @@ softshrink = op(
 )
 
 
-def _inside(x: Any) -> Any:
-    return (x > -3) & (x < 3)
-
-
-def _hardsigmoid(x: Any) -> Any:
-    found = machine.elementwise("hardsigmoid", x)
-    return _hardsigmoid_in_blocks(x) if found is None else found
-
-
-@blockwise(1)
-def _hardsigmoid_in_blocks(x: Any) -> Any:
-    return np.clip(x * (1 / 6) + 0.5, 0, 1)
-
-
-def _hardsigmoid_x(g: Any, x: Any) -> Any:
-    found = machine.elementwise("hardsigmoid_grad", g, x)
-    return kept_where(_inside(x), g) * (1 / 6) if found is None else found
+def _three_lines(x: Any) -> Any:
+    return np.where(x <= -3, 0, np.where(x >= 3, 1, x * (1 / 6) + 0.5))
 
 
 hardsigmoid = op(
-    _hardsigmoid,
+    lambda x: _three_lines(x),
     name="hardsigmoid",
     formula="min(max(x/6 + ½, 0), 1)",
     gradients="x: g/6 where −3 < x < 3, else 0",
-    x=_hardsigmoid_x,
     samples=lambda r: [*unary_samples()(r), sample(r.uniform(3.2, 5, 4) * np.array([1, -1, 1, -1]))],
     doc=documented(
         "x/6 + 1/2 limited to [0, 1], a sigmoid of three lines",
@@ -173,34 +157,11 @@ hardsigmoid = op(
     ),
 )
 
-
-def _hardswish(x: Any) -> Any:
-    found = machine.elementwise("hardswish", x)
-    return _hardswish_in_blocks(x) if found is None else found
-
-
-@blockwise(1)
-def _hardswish_in_blocks(x: Any) -> Any:
-    return x * _hardsigmoid_in_blocks(x)
-
-
-def _hardswish_x(g: Any, x: Any) -> Any:
-    found = machine.elementwise("hardswish_grad", g, x)
-    return _hardswish_x_in_blocks(g, x) if found is None else found
-
-
-@blockwise(2)
-def _hardswish_x_in_blocks(g: Any, x: Any) -> Any:
-    sixth = x * (1 / 6)
-    return (kept_where(_inside(x), sixth) + np.clip(sixth + 0.5, 0, 1)) * g
-
-
 hardswish = op(
-    _hardswish,
+    lambda x: x * _three_lines(x),
     name="hardswish",
     formula="x · min(max(x/6 + ½, 0), 1)",
     gradients="x: g · (x/3 + ½) where −3 < x < 3, g where x ≥ 3, else 0",
-    x=_hardswish_x,
     samples=lambda r: [*unary_samples()(r), sample(r.uniform(3.2, 5, 4) * np.array([1, -1, 1, -1]))],
     doc=documented(
         "x · hardsigmoid(x)",

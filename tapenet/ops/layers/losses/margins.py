@@ -8,7 +8,6 @@ import numpy as np
 
 from tapenet.ops.derived import derived
 from tapenet.ops.indexing.items import getitem
-from tapenet.ops.layers.activations.logistic import sigmoid
 from tapenet.ops.layers.losses.classes import integers
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
 from tapenet.ops.layers.losses.reduction import (
@@ -20,7 +19,7 @@ from tapenet.ops.layers.losses.reduction import (
     reduce_loss,
     reduced,
 )
-from tapenet.ops.op import op
+from tapenet.ops.op import derive, op
 from tapenet.ops.reductions.sums import sum as _sum
 from tapenet.ops.registry import sample
 
@@ -142,28 +141,22 @@ margin_ranking_loss = op(
 
 
 def _soft_margin(input: Any, target: Any, reduction: str = "mean") -> Any:
-    check_shapes(input, target, reduction)
     z = input * cast_to(target, input.dtype)
     return reduce_loss(np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0), reduction)
 
 
-def _soft_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+def _check_soft_margin(input: Any, target: Any, reduction: str) -> None:
+    check_shapes(input, target, reduction)
     check_signs(target)
-    return _soft_margin(input, target, reduction)
-
-
-def _soft_margin_input(g: Any, input: Any, target: Any, reduction: str) -> Any:
-    target = cast_to(target, input.dtype)
-    return target * sigmoid(-input * target) * (g * -element_share(input, reduction))
 
 
 soft_margin_loss = op(
-    _soft_margin_loss,
+    _soft_margin,
     name="soft_margin_loss",
     label="soft margin loss",
-    lower=_soft_margin,
+    check=_check_soft_margin,
     nondiff=("target",),
-    input=_soft_margin_input,
+    input=derive,
     formula="mean(ln(1 + e^(−target · input)))",
     gradients="input: −g · target · σ(−target · input)/N",
     doc=f"""The logistic loss of a score for two classes: ln(1 + e^(-target · input)), without overflow.
