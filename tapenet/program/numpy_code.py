@@ -38,8 +38,8 @@ def function(program: Program, others: Mapping[str, Callable[..., Any]] = {}) ->
 
     def operand(value: Value, instruction: Instruction) -> str:
         """An argument; a single float beside an array is a Python number, which says nothing of the dtype."""
-        single = isinstance(value, Constant) and not value.shape and value.dtype.char in "fd"
-        if single and any(a.dtype == value.dtype and not isinstance(a, Constant) for a in instruction.args):
+        beside = any(a.dtype == value.dtype and not isinstance(a, Constant) for a in instruction.args)
+        if beside and isinstance(value, Constant) and not value.shape and value.dtype.char in "fd":
             number = value.array.item()
             if math.isfinite(number):
                 return f"({number!r})"

@@ -49,7 +49,7 @@ class Parts(NamedTuple):
     sums: list[Value]
     inputs: list[Value]
     kept: list[Value]
-    numbers: list[Value]
+    numbers: list[Constant]
 
 
 def parts_of(rows: Rows) -> Parts:
@@ -59,8 +59,9 @@ def parts_of(rows: Rows) -> Parts:
     inputs = [*rows.program.inputs, *(c for c in constants if c.size > 1)]
     numbers = [c for c in constants if c.size == 1 and c.dtype.kind == "f"]
     inputs += [c for c in constants if c.size == 1 and c.dtype.kind != "f"]
-    kept = [m.results[0] for m in rows.full() if m.results[0] in rows.kept]
-    return Parts(outputs, [r for m in rows.sums for r in m.results], inputs, kept, numbers)
+    kept: list[Value] = [m.results[0] for m in rows.full() if m.results[0] in rows.kept]
+    sums: list[Value] = [r for m in rows.sums for r in m.results]
+    return Parts(outputs, sums, inputs, kept, numbers)
 
 
 class RowCode(Code):
@@ -88,12 +89,12 @@ class RowCode(Code):
     def text(self) -> str:
         """The function `rows(pointers..., numbers, begin, end, n)`."""
         rows = self.rows
-        for i, value in enumerate(self.parts.numbers):
+        for i, constant in enumerate(self.parts.numbers):
             at = offset(self, "%numbers", i, 1, _DOUBLE)
             number = load(self, at, _DOUBLE)
-            if value.dtype == np.float32:
+            if constant.dtype == np.float32:
                 number = self.emit(f"fptrunc double {number} to float")
-            self.single[value] = number
+            self.single[constant] = number
         for value in self.parts.inputs:
             if rows.kind[value] == SINGLE:
                 self.single[value] = load(self, self.in_pointers[value], value.dtype)
@@ -110,8 +111,8 @@ class RowCode(Code):
             self._pass(0, "%begin", count, "%begin")
         else:
             self.loop(self.emit("sub nsw i64 %end, %begin"), self._row)
-        for result, cell in self.cells_of.items():
-            store(self, load(self, cell, _DOUBLE), self.sum_pointers[result], _DOUBLE)
+        for value, cell in self.cells_of.items():
+            store(self, load(self, cell, _DOUBLE), self.sum_pointers[value], _DOUBLE)
         parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(self.pointers)))
         parameters += (", " if parameters else "") + "ptr %numbers, i64 %begin, i64 %end, i64 %n"
         body = "\n".join([*self.cells, *self.lines])
@@ -251,7 +252,7 @@ class RowCode(Code):
     def _plan(self, phase: int, wanted: list[Value]) -> tuple[list[Instruction], list[Value]]:
         """What a pass computes for each element, in order, and what it loads."""
         rows = self.rows
-        makers = {m.results[0]: m for m in rows.full()}
+        makers: dict[Value, Instruction] = {m.results[0]: m for m in rows.full()}
         plan: dict[Instruction, None] = {}
         loads: dict[Value, None] = {}
         stack = [rows.source[v] for v in wanted]
@@ -308,7 +309,7 @@ class RowKernel:
         if self.quick:
             text += "\n" + entry.direct(*sizes)
         self._code = _library(text)
-        self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])  # type: ignore[attr-defined]
+        self._numbers = np.array([float(n.array.item()) for n in parts.numbers] or [0.0])
         types = [ctypes.c_void_p] * (sum(sizes) + 1) + [ctypes.c_int64] * 3
         self._run = ctypes.CFUNCTYPE(None, *types)(self._code.address("rows"))
         self.end = rows.length if rows.flat else rows.count

@@ -238,7 +238,7 @@ class Rows:
 
 
 def _domain(program: Program) -> tuple[int, ...]:
-    shapes = [()]
+    shapes: list[tuple[int, ...]] = [()]
     for instruction in program.body:
         if len(instruction.results) != 1 or instruction.kind not in ("elementwise", "view", "reduction"):
             raise NotByRows(instruction.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,10 +57,10 @@ def _unary(f: np.ufunc, summary: str, formula: str, gradient: str, example: str,
 
 def _binary(
     f: np.ufunc, summary: str, formula: str, gradients: str, example: str, label: str | None = None,
-    low: float = -2.0, high: float = 2.0, **rules: Rule,
+    low: float = -2.0, high: float = 2.0, rules: Mapping[str, Rule] | None = None, **more: Rule,
 ) -> Op:  # fmt: skip
     made: Op = op(
-        f, name=f.__name__, numpy=f, label=label, formula=formula, gradients=gradients, grads=rules,
+        f, name=f.__name__, numpy=f, label=label, formula=formula, gradients=gradients, grads={**(rules or {}), **more},
         doc=_doc(summary, _XY, _BROADCAST, example), samples=binary_samples(low, high), hint=broadcast_mend,
     )  # fmt: skip
     made.__module__ = __name__
@@ -116,14 +117,14 @@ fmax = _binary(
     "max(x, y), of a number and nan the number",
     "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
     "fmax(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([3., 5.])", "fmax",
-    **RULES["fmax"],
+    rules=RULES["fmax"],
 )  # fmt: skip
 fmin = _binary(
     np.fmin, "The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves",
     "min(x, y), of a number and nan the number",
     "x: g where out is x, g/2 where x = y, else 0; y: g where out is y, g/2 where x = y, else 0",
     "fmin(tn.tensor([1.0, 5.0]), 3.0)\n    Tensor([1., 3.])", "fmin",
-    **RULES["fmin"],
+    rules=RULES["fmin"],
 )  # fmt: skip
 heaviside = _binary(
     np.heaviside, "The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too",
@@ -212,7 +213,7 @@ def _largest(dtype: np.dtype[Any]) -> float:
 fmod = _binary(
     np.fmod, "The remainder x - y * trunc(x / y), of the sign of x", "x − y · trunc(x/y)",
     "x: g; y: −g · trunc(x/y)", "fmod(tn.tensor([5.0, -5.0]), 3)\n    Tensor([ 2., -2.])", "fmod", 0.3, 1.7,
-    **RULES["fmod"],
+    rules=RULES["fmod"],
 )  # fmt: skip
 
 
@@ -319,7 +320,7 @@ ldexp = op(
 copysign = _binary(
     np.copysign, "|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y", "abs(x) with the sign of y",
     "x: g · sign(x) · sign of y; y: 0 · g", "copysign(tn.tensor([1.0, -2.0]), -1)\n    Tensor([-1., -2.])", "copysign",
-    **RULES["copysign"], y=flat,
+    rules=RULES["copysign"], y=flat,
 )  # fmt: skip
 fabs = _unary(np.fabs, "The absolute value |x|, of real numbers", "x where x ≥ 0, else −x", "g · sign(x)",
               "fabs(tn.tensor([-1.5]))\n    Tensor([1.5])", **RULES["fabs"])  # fmt: skip
