@@ -13,7 +13,6 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read
 from tapenet.ops.registry import is_own
-from tapenet.program import interpreter
 from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.sequences import refilled
 
@@ -44,7 +43,7 @@ def difference(op: Op, args: Mapping[str, Any]) -> str:
 
     builder = Builder()
     values = read(op, builder, {name: value(given) for name, given in args.items()})
-    found = interpreter.evaluate(Program(inputs, [], builder.body, values, []), arrays, store=False)
+    found = Program(inputs, [], builder.body, values, []).evaluate(arrays, store=False)
     result = op.run(args)
     expected = [result] if op.outputs == 1 and not op.residuals else list(result)
     if len(found) != len(expected):

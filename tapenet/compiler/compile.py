@@ -32,8 +32,8 @@ from tapenet.native import toolchain
 from tapenet.native.locks import reentrant_lock
 from tapenet.ops.stack_frames import user_site
 from tapenet.ops.tracebacks import boundary, hide
+from tapenet.program.called_ops import Resized
 from tapenet.program.ir import Program
-from tapenet.program.primitives import Resized
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -11,8 +11,9 @@ from tapenet.compiler.lowering import Called
 from tapenet.compiler.outside import MISSING
 from tapenet.compiler.signature import Parameters, in_words, shortly
 from tapenet.compiler.variant import Variant
-from tapenet.program.ir import Instruction, Program, text
+from tapenet.program.ir import Instruction, Program
 from tapenet.program.passes import Step
+from tapenet.program.text import text
 
 #: How many values of something that keeps changing are told.
 _SHOWN = 3

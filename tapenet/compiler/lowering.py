@@ -26,7 +26,7 @@ from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
 from tapenet.ops.reading import holds, read, symbols
-from tapenet.program import loops as _loops  # noqa: F401  their primitives
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import (
     Builder,
     Constant,
@@ -42,7 +42,7 @@ from tapenet.program.ir import (
 )
 from tapenet.program.layout import Order
 from tapenet.program.passes import simplify
-from tapenet.program.primitives import Hole, Spec
+from tapenet.program.primitives import Spec
 from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
 

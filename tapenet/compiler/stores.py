@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet.autodiff.observe.mutation import share
-from tapenet.program.ir import Array
+from tapenet.typing import Array
 
 
 class Stores:

@@ -8,15 +8,14 @@ an effect (calls of ops that draw random numbers or ask the host) keep their ord
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from tapenet.program.called_ops import note_line
 from tapenet.program.primitives import PRIMITIVES, Spec, loop_dtypes
-
-Shape = tuple[int, ...]
-Array = np.ndarray[Any, Any]
+from tapenet.typing import Array, Shape
 
 
 class ProgramError(RuntimeError):
@@ -217,8 +216,38 @@ class Program:
             count[value] = count.get(value, 0) + 1
         return count
 
-    def __str__(self) -> str:
-        return text(self)
+    def evaluate(self, arrays: Sequence[Array], store: bool = True) -> list[Array]:
+        """The results, computed primitive by primitive: what a program means. Backends are held against it.
+
+        Args:
+            arrays: the arguments.
+            store: whether what it writes is written.
+        """
+        known: dict[Value, Array] = dict(zip(self.inputs, arrays, strict=True))
+        for host in self.hosts:
+            known[host] = np.asarray(host.evaluate(), host.dtype).reshape(host.shape)
+
+        def value(v: Value) -> Array:
+            if isinstance(v, Constant):
+                return v.array
+            return v.tensor._data if isinstance(v, Reference) else known[v]
+
+        with np.errstate(all="ignore"):
+            for instruction in self.body:
+                evaluate = PRIMITIVES[instruction.name].evaluate
+                try:
+                    results = evaluate(*map(value, instruction.args), **instruction.params)
+                except Exception as error:
+                    note_line(error, instruction.line)
+                    raise
+                several = results if isinstance(results, tuple) else (results,)
+                known.update(zip(instruction.results, map(np.asarray, several), strict=True))
+        outputs = [np.array(value(v)) for v in self.outputs]
+        if store:
+            new = [np.array(value(w.value)) for w in self.writes]
+            for write, array in zip(self.writes, new, strict=True):
+                np.copyto(write.target.tensor._data, array)
+        return outputs
 
 
 class Builder:
@@ -244,7 +273,7 @@ class Builder:
     def elementwise(self, name: str, *operands: Any) -> Value:
         """Apply an elementwise primitive to values and Python numbers under NumPy's promotion rules, casting as NumPy
         casts."""
-        dtypes = loop_dtypes(name, [v.dtype if isinstance(v, Value) else type(v) for v in operands])
+        dtypes = loop_dtypes(name, tuple(v.dtype if isinstance(v, Value) else type(v) for v in operands))
         args = []
         for operand, dtype in zip(operands, dtypes, strict=False):
             if not isinstance(operand, Value):
@@ -381,57 +410,3 @@ def substitute(program: Program, replaced: Mapping[Any, Value]) -> Program:
     outputs = [replaced.get(v, v) for v in made.outputs]
     writes = [Write(w.target, replaced.get(w.value, w.value)) for w in made.writes]
     return Program(made.inputs, made.hosts, made.body, outputs, writes)
-
-
-# -- for people --------------------------------------------------------------------------------------------------
-
-
-def names(program: Program) -> dict[Value, str]:
-    """A short name for every value: x0 for inputs, p0 for references, h0 for the host's, c0 for constants, %0."""
-    found: dict[Value, str] = {}
-    count: dict[str, int] = {}
-    for value in program.values():
-        letter = _LETTERS[type(value)]
-        if isinstance(value, Constant) and value.size == 1:
-            found[value] = f"{value.array.item()!r}"
-            continue
-        number = count.get(letter, 0)
-        count[letter] = number + 1
-        found[value] = f"{letter}{number}"
-    return found
-
-
-_LETTERS: dict[type, str] = {Input: "x", Reference: "p", Host: "h", Constant: "c", Result: "%"}
-
-
-def text(program: Program) -> str:
-    """A program as people read it, one instruction a line."""
-    name = names(program)
-    lines = [f"program({', '.join(f'{name[v]}: {v.spec}' for v in program.inputs)})"]
-    for title, values in (
-        ("from outside", program.references),
-        ("from the host", program.hosts),
-        ("constant", [c for c in program.constants if c.size != 1]),
-    ):
-        if values:
-            lines.append(f"  {title}: " + ", ".join(f"{name[v]}: {v.spec}" for v in values))
-    lines += [f"  {statement(instruction, name)}" for instruction in program.body]
-    lines += [f"  write {name[w.target]} <- {name[w.value]}" for w in program.writes]
-    lines.append("  return " + ", ".join(name[v] for v in program.outputs))
-    return "\n".join(lines)
-
-
-def statement(instruction: Instruction, name: Mapping[Value, str]) -> str:
-    """An instruction as people read it, with names for its values."""
-    results = ", ".join(name[r] for r in instruction.results)
-    args = " ".join(name[a] for a in instruction.args)
-    params = ", ".join(f"{k}={_short(v)}" for k, v in instruction.params.items() if v is not None and v is not False)
-    specs = ", ".join(r.spec for r in instruction.results)
-    return f"{results} = {instruction.name} {args}{f' {{{params}}}' if params else ''} : {specs}"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, Program):
-        return f"<program of {len(value.body)}>"
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

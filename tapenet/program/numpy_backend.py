@@ -12,10 +12,11 @@ from functools import partial
 import numpy as np
 
 from tapenet.kernels import keep_memory
-from tapenet.program import generated, loops
+from tapenet.program import generated
+from tapenet.program.called_ops import caller, note_line
 from tapenet.program.groups import Group, Groups
 from tapenet.program.ir import Host, Instruction, Program, Reference, Result, Value
-from tapenet.program.primitives import ELEMENTWISE, PRIMITIVES, REDUCTIONS, caller, function, note_line, numpy_slices
+from tapenet.program.primitives import PRIMITIVES, REDUCTIONS, function, numpy_slices, turns
 from tapenet.program.runs import column_sums, row_sums
 from tapenet.typing import Array, Shape
 
@@ -164,7 +165,7 @@ class _Code:
             if op.effect:  # it may keep what it is given; into a tensor it may write
                 names = [n if isinstance(a, Reference) else f"{n}.copy()" for n, a in zip(names, args, strict=True)]
         elif name == "loop":
-            called = self._global("f", loops.turns(self._body(instruction, "body"), params))
+            called = self._global("f", turns(self._body(instruction, "body"), params))
         elif name == "branch":
             true, false = self._body(instruction, "true"), self._body(instruction, "false")
             called = self._global("f", lambda condition, *given: (true if condition else false)(*given))
@@ -214,8 +215,8 @@ class _Code:
                 return f"{first}.{name}({params['axis']})"
         if instruction.kind == "elementwise":
             called = self._shared(name, function(name))
-            follows = any(a.shape == result.shape for a in args) or not self._fortran.get(result)
-            order = "" if follows or name not in ELEMENTWISE else ", order='F'"
+            alone = isinstance(function(name), np.ufunc) and not any(a.shape == result.shape for a in args)
+            order = ", order='F'" if alone and self._fortran.get(result) else ""
             return f"{called}({', '.join(names)}{order})"
         if name in REDUCTIONS and arg.dtype.kind == "f":  # whole numbers add up in another type
             axes: Shape = params["axes"]

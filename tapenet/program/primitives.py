@@ -1,59 +1,68 @@
-"""The primitives a program is made of: what each computes, and the shape and dtype it gives.
+"""The primitives that programs are made of, in one table: the common language of ops, compiler and backends.
 
-`evaluate` is the meaning of a primitive, in NumPy; every backend is held against it. Elementwise primitives are named
-as NumPy's ufuncs are, and broadcast as they do; their arguments already have the dtypes of the ufunc's loop.
+A row says what a primitive computes, which shape and dtype that has, and its derivative. `evaluate` is its meaning, in plain
+NumPy that runs on tensors too; every backend is held against it. [The table](../../docs/primitives.md) is printed from here.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tapenet.program.sequences import refilled
+from tapenet.program.called_ops import Hole, caller, filled
+from tapenet.program.derivatives import RULES, Rule, arguments, safe_mul
+from tapenet.typing import Array, Shape
 
 Params = Mapping[str, Any]
+#: Start, stop and step by axis, without negative positions.
+Slices = Sequence[tuple[int, int, int]]
+#: What a primitive gives: an array, or a tuple of them.
+Results = Array | tuple[Array, ...]
 
 
 class Spec(NamedTuple):
     """Shape and dtype of a value."""
 
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
+    shape: Shape
+    dtype: np.dtype
 
 
-class Primitive(NamedTuple):
-    """What a primitive is."""
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """A row of the table.
+
+    Attributes:
+        kind: elementwise, reduction, view, product, movement, control or call.
+        infer: shapes and dtypes of the results, from those of the arguments and the parameters. It raises a ValueError or a
+            TypeError where they do not fit.
+        evaluate: what it computes: a function of the arguments, with the parameters by name.
+        args: what the arguments are called.
+        computes: what it computes, in words or NumPy.
+        gives: the shape and dtype of that, in words.
+        derivative: by argument, the rule that pulls a gradient back (`derivatives`). Those of primitives that are not
+            elementwise are in `pullback`.
+    """
 
     kind: str
-    infer: Callable[[list[Spec], Params], list[Spec]]
-    evaluate: Callable[..., Any]
+    infer: Callable[[Sequence[Spec], Params], list[Spec]]
+    evaluate: Callable[..., Results]
+    args: str
+    computes: str
+    gives: str
+    derivative: Mapping[str, Rule] = field(default_factory=dict)
 
 
-class Hole(NamedTuple):
-    """Stands in a template for the primitive's argument at a position."""
-
-    position: int
-
-
-def filled(template: Any, args: Sequence[Any]) -> Any:
-    """A template with its holes filled."""
-    if isinstance(template, Hole):
-        return args[template.position]
-    if isinstance(template, (list, tuple)):
-        return refilled(template, (filled(t, args) for t in template))
-    return template
-
-
+#: The table.
 PRIMITIVES: dict[str, Primitive] = {}
 
 # -- element by element ------------------------------------------------------------------------------------------
 
-
-#: The elementwise primitives, by how many arguments they take. Most are NumPy's ufuncs.
+#: The elementwise primitives that broadcast, by how many arguments they take. Most are NumPy's ufuncs of these names.
 NAMES: dict[int, tuple[str, ...]] = {
     1: (
         "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "cbrt", "ceil", "cos", "cosh", "erf",
@@ -68,110 +77,99 @@ NAMES: dict[int, tuple[str, ...]] = {
     ),
     3: ("where",),
 }  # fmt: skip
+#: The same primitive under the other names that NumPy's ufuncs have.
+ALIASES = {"true_divide": "divide", "mod": "remainder", "abs": "absolute", "pow": "power", "bitwise_not": "invert"}
 
 
-def _erf() -> Any:
+def _erf() -> Callable[..., Array]:
     from scipy.special import erf
 
     return erf
 
 
-def _erfc() -> Any:
+def _erfc() -> Callable[..., Array]:
     from scipy.special import erfc
 
     return erfc
 
 
-def safe_mul(a: Any, d: Any) -> Any:
-    """a * d, but 0 wherever a factor is 0."""
-    with np.errstate(invalid="ignore"):
-        product = a * d
-        return np.where((a == 0) | (d == 0), np.zeros((), product.dtype), product)
-
-
-def _power(x: Any, y: Any) -> Any:
+def _power(x: Array, y: Array) -> Array:
     return x**y
 
 
+#: SciPy is large: only a program that needs it loads it.
 _SPECIAL = {"erf": _erf, "erfc": _erfc}
-_OTHERS: dict[str, Callable[..., Any]] = {
-    "power": _power,
-    "safe_mul": safe_mul,
-    "where": lambda condition, x, y: np.where(condition, x, y),
+#: What is no ufunc of that name, and what it computes.
+_OTHERS: dict[str, tuple[Callable[..., Array], str]] = {
+    "power": (_power, "x**y"),
+    "safe_mul": (safe_mul, "x * y, but 0 wherever x or y is 0, also where the other is infinite or nan"),
+    "where": (np.where, "np.where(condition, x, y)"),
 }
-#: By name: the ufunc behind it.
-ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    name: getattr(np, name)
-    for names in NAMES.values()
-    for name in names
-    if name not in _SPECIAL and name not in _OTHERS
-}
-#: The same primitive under the other names that NumPy's ufuncs have.
-ALIASES = {"true_divide": "divide", "mod": "remainder", "abs": "absolute", "pow": "power", "bitwise_not": "invert"}
 
 
-def function(name: str) -> Callable[..., Any]:
+def function(name: str) -> Callable[..., Array]:
     """The function of arrays behind an elementwise primitive."""
     if name in _SPECIAL:
-        fetched: Callable[..., Any] = _SPECIAL[name]()
-        return fetched
-    return _OTHERS.get(name) or ELEMENTWISE[name]
+        return _SPECIAL[name]()
+    found: Callable[..., Array] = _OTHERS[name][0] if name in _OTHERS else getattr(np, name)
+    return found
+
+
+#: A dtype, or the Python type of a number, which is weak.
+Given = np.dtype | type
 
 
 @lru_cache(maxsize=4096)
-def _loop(name: str, given: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
-    if name == "where":
-        result = np.result_type(*(d if isinstance(d, np.dtype) else d() for d in given[1:]))
-        return np.dtype(bool), result, result, result
-    if name == "safe_mul":
-        return _loop("multiply", given)
-    if name in _SPECIAL and given[0] in (np.float32, np.float64):  # SciPy is large: only who needs it loads it
-        return given[0], given[0]
-    ufunc: Any = np.power if name == "power" else function(name)
-    loop: tuple[np.dtype[Any], ...] = ufunc.resolve_dtypes((*given, None))
-    return loop
-
-
-def loop_dtypes(name: str, given: Sequence[Any]) -> tuple[np.dtype[Any], ...]:
+def loop_dtypes(name: str, given: tuple[Given, ...]) -> tuple[np.dtype, ...]:
     """Dtypes of the arguments and the result when an elementwise primitive is applied to these dtypes; a Python type
     (int, float, bool, complex) stands for a weak scalar.
 
     Raises:
         TypeError: there is no such loop.
     """
-    return _loop(name, tuple(given))
+    if name == "where":
+        result = np.result_type(*(d if isinstance(d, np.dtype) else d() for d in given[1:]))
+        return np.dtype(bool), result, result, result
+    if name in _SPECIAL and given[0] in (np.float32, np.float64):
+        dtype = np.dtype(given[0])
+        return dtype, dtype
+    ufunc: Any = {"safe_mul": np.multiply, "power": np.power}.get(name) or function(name)
+    loop: tuple[np.dtype, ...] = ufunc.resolve_dtypes((*given, None))
+    return loop
 
 
-def _infer_elementwise(name: str) -> Callable[[list[Spec], Params], list[Spec]]:
-    def infer(args: list[Spec], params: Params) -> list[Spec]:
-        dtypes = [a.dtype for a in args]
-        *wanted, result = loop_dtypes(name, dtypes)
-        if wanted != dtypes:
-            raise TypeError(f"no loop of {name} for {dtypes}, only {wanted}")
-        return [Spec(_broadcast(args), result)]
-
-    return infer
-
-
-def _broadcast(args: list[Spec]) -> tuple[int, ...]:
+def _elementwise(name: str, args: Sequence[Spec], params: Params) -> list[Spec]:
+    dtypes = tuple(a.dtype for a in args)
+    *wanted, result = loop_dtypes(name, dtypes)
+    if tuple(wanted) != dtypes:
+        raise TypeError(f"no loop of {name} for {list(dtypes)}, only {wanted}")
     first = args[0].shape
     if all(a.shape == first or not a.shape for a in args):  # the usual case
-        return first
-    return np.broadcast_shapes(*(a.shape for a in args))
+        return [Spec(first, result)]
+    return [Spec(np.broadcast_shapes(*(a.shape for a in args)), result)]
 
 
-for _name in (*ELEMENTWISE, *_OTHERS, *_SPECIAL):
-    PRIMITIVES[_name] = Primitive(
-        "elementwise", _infer_elementwise(_name), lambda *args, _name=_name: function(_name)(*args)
-    )
+def _evaluated(name: str, *args: Array) -> Array:
+    return function(name)(*args)
+
+
+for _count, _names in NAMES.items():
+    for _name in _names:
+        _args = ", ".join(arguments(_name)[:_count])
+        _module = "scipy.special" if _name in _SPECIAL else "np"
+        _computes = _OTHERS[_name][1] if _name in _OTHERS else f"{_module}.{_name}({_args})"
+        PRIMITIVES[_name] = Primitive(
+            "elementwise", partial(_elementwise, _name), partial(_evaluated, _name), _args, _computes, "", RULES.get(_name, {})
+        )  # fmt: skip
 
 PRIMITIVES["cast"] = Primitive(
-    "elementwise",
-    lambda args, p: [Spec(args[0].shape, p["dtype"])],
-    lambda a, dtype: np.asarray(a).astype(dtype),
-)
-
-PRIMITIVES["copy"] = Primitive("elementwise", lambda args, p: [args[0]], lambda a, row_major=False: np.array(a))
+    "elementwise", lambda args, p: [Spec(args[0].shape, p["dtype"])], lambda x, dtype: x.astype(dtype),
+    "x", "x.astype(dtype)", "the shape of x, `dtype`",
+)  # fmt: skip
+PRIMITIVES["copy"] = Primitive(
+    "elementwise", lambda args, p: [args[0]], lambda x, row_major=False: np.copy(x),
+    "x", "x in memory of its own", "as x",
+)  # fmt: skip
 
 # -- reductions --------------------------------------------------------------------------------------------------
 
@@ -186,82 +184,103 @@ REDUCTIONS: dict[str, np.ufunc] = {
 }
 
 
-def _infer_reduction(args: list[Spec], params: Params) -> list[Spec]:
-    (a,) = args
-    axes = params["axes"]
-    if axes != tuple(sorted(set(axes))) or any(not 0 <= i < len(a.shape) for i in axes):
-        raise ValueError(f"axes {axes} of {a.shape}")
-    return [Spec(tuple(n for i, n in enumerate(a.shape) if i not in axes), a.dtype)]
+def _reduced(args: Sequence[Spec], params: Params) -> list[Spec]:
+    (x,) = args
+    axes: Shape = params["axes"]
+    if axes != tuple(sorted(set(axes))) or any(not 0 <= i < len(x.shape) for i in axes):
+        raise ValueError(f"axes {axes} of {x.shape}")
+    return [Spec(tuple(n for i, n in enumerate(x.shape) if i not in axes), x.dtype)]
 
 
-for _name, _ufunc in REDUCTIONS.items():
+def _searched(args: Sequence[Spec], params: Params) -> list[Spec]:
+    (x,) = args
+    return [Spec(tuple(n for i, n in enumerate(x.shape) if i != params["axis"]), np.dtype(np.intp))]
+
+
+for _name, _run in {
+    "reduce_add": lambda x, axes: np.sum(x, axis=axes, dtype=x.dtype),
+    "reduce_multiply": lambda x, axes: np.prod(x, axis=axes, dtype=x.dtype),
+    "reduce_maximum": lambda x, axes: np.max(x, axis=axes),
+    "reduce_minimum": lambda x, axes: np.min(x, axis=axes),
+    "reduce_logical_and": lambda x, axes: np.all(x, axis=axes),
+    "reduce_logical_or": lambda x, axes: np.any(x, axis=axes),
+}.items():
     PRIMITIVES[_name] = Primitive(
-        "reduction",
-        _infer_reduction,
-        lambda a, axes, _ufunc=_ufunc: np.asarray(_ufunc.reduce(a, axis=axes)).astype(a.dtype, copy=False),
-    )
-
-
-def _infer_arg(args: list[Spec], params: Params) -> list[Spec]:
-    (a,) = args
-    return [Spec(tuple(n for i, n in enumerate(a.shape) if i != params["axis"]), np.dtype(np.intp))]
-
-
-PRIMITIVES["argmax"] = Primitive("reduction", _infer_arg, lambda a, axis: np.asarray(np.argmax(a, axis)))
-PRIMITIVES["argmin"] = Primitive("reduction", _infer_arg, lambda a, axis: np.asarray(np.argmin(a, axis)))
+        "reduction", _reduced, _run, "x", f"np.{REDUCTIONS[_name].__name__}.reduce(x, axis=axes)",
+        "the shape of x without `axes`, the dtype of x",
+    )  # fmt: skip
+PRIMITIVES["argmax"] = Primitive(
+    "reduction", _searched, lambda x, axis: np.asarray(np.argmax(x, axis)),
+    "x", "np.argmax(x, axis)", "the shape of x without `axis`, intp",
+)  # fmt: skip
+PRIMITIVES["argmin"] = Primitive(
+    "reduction", _searched, lambda x, axis: np.asarray(np.argmin(x, axis)),
+    "x", "np.argmin(x, axis)", "the shape of x without `axis`, intp",
+)  # fmt: skip
 
 # -- views -------------------------------------------------------------------------------------------------------
 
 
-def _infer_reshape(args: list[Spec], params: Params) -> list[Spec]:
+def _reshaped(args: Sequence[Spec], params: Params) -> list[Spec]:
     shape = params["shape"]
     if math.prod(shape) != math.prod(args[0].shape):
         raise ValueError(f"{args[0].shape} to {shape}")
     return [Spec(shape, args[0].dtype)]
 
 
-def _infer_transpose(args: list[Spec], params: Params) -> list[Spec]:
+def _transposed(args: Sequence[Spec], params: Params) -> list[Spec]:
     axes = params["axes"]
     if sorted(axes) != list(range(len(args[0].shape))):
         raise ValueError(f"axes {axes} of {args[0].shape}")
     return [Spec(tuple(args[0].shape[i] for i in axes), args[0].dtype)]
 
 
-def _infer_broadcast(args: list[Spec], params: Params) -> list[Spec]:
-    shape: tuple[int, ...] = params["shape"]
+def _broadcast(args: Sequence[Spec], params: Params) -> list[Spec]:
+    shape: Shape = params["shape"]
     if np.broadcast_shapes(args[0].shape, shape) != shape:
         raise ValueError(f"{args[0].shape} to {shape}")
     return [Spec(shape, args[0].dtype)]
 
 
-def slice_length(start: int, stop: int, step: int) -> int:
-    """How many positions a normalised slice selects."""
-    return len(range(start, stop, step))
+def _selected(slices: Slices) -> Shape:
+    """The shape that slices select."""
+    return tuple(len(range(*s)) for s in slices)
 
 
-def _infer_slice(args: list[Spec], params: Params) -> list[Spec]:
-    (a,) = args
+def _sliced(args: Sequence[Spec], params: Params) -> list[Spec]:
+    (x,) = args
     slices = params["slices"]
-    if len(slices) != len(a.shape):
-        raise ValueError(f"{len(slices)} slices of {a.shape}")
-    return [Spec(tuple(slice_length(*s) for s in slices), a.dtype)]
+    if len(slices) != len(x.shape):
+        raise ValueError(f"{len(slices)} slices of {x.shape}")
+    return [Spec(_selected(slices), x.dtype)]
 
 
-def numpy_slices(slices: Any) -> tuple[slice, ...]:
+def numpy_slices(slices: Slices) -> tuple[slice, ...]:
     """Normalised (start, stop, step) triples as slices; a stop before the first element is None."""
     return tuple(slice(start, stop if stop >= 0 else None, step) for start, stop, step in slices)
 
 
-PRIMITIVES["reshape"] = Primitive("view", _infer_reshape, lambda a, shape: np.reshape(a, shape))
-PRIMITIVES["transpose"] = Primitive("view", _infer_transpose, lambda a, axes: np.transpose(a, axes))
-PRIMITIVES["broadcast"] = Primitive("view", _infer_broadcast, lambda a, shape: np.broadcast_to(a, shape))
-PRIMITIVES["slice"] = Primitive("view", _infer_slice, lambda a, slices: a[numpy_slices(slices)])
+PRIMITIVES["reshape"] = Primitive(
+    "view", _reshaped, lambda x, shape: np.reshape(x, shape),
+    "x", "np.reshape(x, shape), in row-major order", "`shape`, the dtype of x",
+)  # fmt: skip
+PRIMITIVES["transpose"] = Primitive(
+    "view", _transposed, lambda x, axes: np.transpose(x, axes),
+    "x", "np.transpose(x, axes)", "the axes of x in the order `axes`, the dtype of x",
+)  # fmt: skip
+PRIMITIVES["broadcast"] = Primitive(
+    "view", _broadcast, lambda x, shape: np.broadcast_to(x, shape),
+    "x", "np.broadcast_to(x, shape)", "`shape`, the dtype of x",
+)  # fmt: skip
+PRIMITIVES["slice"] = Primitive(
+    "view", _sliced, lambda x, slices: x[numpy_slices(slices)],
+    "x", "x[start:stop:step, ...], a triple for each axis in `slices`", "what the slices select, the dtype of x",
+)  # fmt: skip
 
 # -- products ----------------------------------------------------------------------------------------------------
 
 
-def _infer_dot(args: list[Spec], params: Params) -> list[Spec]:
-    """(..., n, k) @ (..., k, m), batches equal; `ta` and `tb` say that the last two axes are exchanged."""
+def _multiplied(args: Sequence[Spec], params: Params) -> list[Spec]:
     a, b = args
     if len(a.shape) != len(b.shape) or len(a.shape) < 2 or a.shape[:-2] != b.shape[:-2] or a.dtype != b.dtype:
         raise ValueError(f"{a} @ {b}")
@@ -272,24 +291,32 @@ def _infer_dot(args: list[Spec], params: Params) -> list[Spec]:
     return [Spec((*a.shape[:-2], n, m), a.dtype)]
 
 
-def _dot(a: Any, b: Any, ta: bool = False, tb: bool = False) -> Any:
-    return np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b)
-
-
-def _infer_dot_add(args: list[Spec], params: Params) -> list[Spec]:
-    found = _infer_dot(args[1:], params)
+def _accumulated(args: Sequence[Spec], params: Params) -> list[Spec]:
+    found = _multiplied(args[1:], params)
     if found != [args[0]]:
         raise ValueError(f"{args[0]} + {found[0]}")
     return found
 
 
-PRIMITIVES["dot"] = Primitive("product", _infer_dot, _dot)
-PRIMITIVES["dot_add"] = Primitive("product", _infer_dot_add, lambda c, a, b, **flags: c + _dot(a, b, **flags))
+def _dot(a: Array, b: Array, ta: bool = False, tb: bool = False) -> Array:
+    product: Array = np.matmul(np.swapaxes(a, -1, -2) if ta else a, np.swapaxes(b, -1, -2) if tb else b)
+    return product
+
+
+PRIMITIVES["dot"] = Primitive(
+    "product", _multiplied, _dot,
+    "a, b", "a @ b; with `ta` or `tb` the last two axes of a or b are exchanged",
+    "(..., n, m) of (..., n, k) and (..., k, m), the dtype of both",
+)  # fmt: skip
+PRIMITIVES["dot_add"] = Primitive(
+    "product", _accumulated, lambda c, a, b, **flags: c + _dot(a, b, **flags),
+    "c, a, b", "c + a @ b, as `dot`", "as c",
+)  # fmt: skip
 
 # -- movement ----------------------------------------------------------------------------------------------------
 
 
-def _infer_concatenate(args: list[Spec], params: Params) -> list[Spec]:
+def _joined(args: Sequence[Spec], params: Params) -> list[Spec]:
     axis = params["axis"]
     first = args[0]
     for a in args:
@@ -297,144 +324,205 @@ def _infer_concatenate(args: list[Spec], params: Params) -> list[Spec]:
             raise ValueError(f"{[a.shape for a in args]} along {axis}")
         if a.dtype != first.dtype:
             raise TypeError(f"{[a.dtype for a in args]}")
-    shape = list(first.shape)
-    shape[axis] = sum(a.shape[axis] for a in args)
-    return [Spec(tuple(shape), first.dtype)]
+    length = sum(a.shape[axis] for a in args)
+    return [Spec((*first.shape[:axis], length, *first.shape[axis + 1 :]), first.dtype)]
 
 
-def _infer_update(args: list[Spec], params: Params) -> list[Spec]:
-    base, value = args
-    expected = tuple(slice_length(*s) for s in params["slices"])
-    if value.shape != expected or base.dtype != value.dtype:
-        raise ValueError(f"{value} into {expected} of {base}")
-    return [base]
+def _updated(args: Sequence[Spec], params: Params) -> list[Spec]:
+    x, value = args
+    expected = _selected(params["slices"])
+    if value.shape != expected or x.dtype != value.dtype:
+        raise ValueError(f"{value} into {expected} of {x}")
+    return [x]
 
 
-def _update(base: Any, value: Any, slices: Any) -> Any:
-    out = np.array(base)
+def _update(x: Array, value: Array, slices: Slices) -> Array:
+    out = np.array(x)
     out[numpy_slices(slices)] = value
     return out
 
 
-def _infer_take(args: list[Spec], params: Params) -> list[Spec]:
-    a, i = args
+def _taken(args: Sequence[Spec], params: Params) -> list[Spec]:
+    x, i = args
     axis = params["axis"]
-    return [Spec((*a.shape[:axis], *i.shape, *a.shape[axis + 1 :]), a.dtype)]
+    return [Spec((*x.shape[:axis], *i.shape, *x.shape[axis + 1 :]), x.dtype)]
 
 
-def _example(a: Spec, index: list[Spec], template: Any) -> tuple[int, ...]:
-    """The shape of a[index], found on an array without memory of its own."""
-    base: Any = np.broadcast_to(np.zeros((), np.int8), a.shape)
-    return tuple(base[filled(template, [np.zeros(i.shape, np.intp) for i in index])].shape)
+def _indexed(args: Sequence[Spec], params: Params) -> list[Spec]:
+    x, *index = args
+    example: Array = np.broadcast_to(np.zeros((), np.int8), x.shape)  # of no memory
+    found = example[filled(params["template"], [np.zeros(i.shape, np.intp) for i in index])]
+    return [Spec(found.shape, x.dtype)]
 
 
-def _scatter_add(values: Any, *index: Any, template: Any, shape: tuple[int, ...]) -> Any:
+def _scatter_add(values: Array, *index: Array, template: object, shape: Shape) -> Array:
     out = np.zeros(shape, values.dtype)
     np.add.at(out, filled(template, index), values)
     return out
 
 
-def _put(a: Any, value: Any, *index: Any, template: Any) -> Any:
-    out = np.array(a, order="K")
+def _put(x: Array, value: Array, *index: Array, template: object) -> Array:
+    out = np.array(x, order="K")
     out[filled(template, index)] = value
     return out
 
 
-def _infer_add_rows(args: list[Spec], params: Params) -> list[Spec]:
-    base, values, index = args
-    if values != Spec((*index.shape, *base.shape[1:]), base.dtype) or len(index.shape) != 1:
-        raise ValueError(f"{values} at {index} of {base}")
-    return [base]
+def _added_rows(args: Sequence[Spec], params: Params) -> list[Spec]:
+    x, values, index = args
+    if values != Spec((*index.shape, *x.shape[1:]), x.dtype) or len(index.shape) != 1:
+        raise ValueError(f"{values} at {index} of {x}")
+    return [x]
 
 
-def _add_rows(base: Any, values: Any, index: Any) -> Any:
-    """What there is for each row is added up first; rows that are not named stay as they are, zeros of both signs too."""
-    out = np.array(base, order="K")
-    out[index] += _scatter_add(values, index, template=(Hole(0),), shape=base.shape)[index]
+def _add_rows(x: Array, values: Array, index: Array) -> Array:
+    out = np.array(x, order="K")  # rows that are not named stay as they are, zeros of both signs too
+    out[index] += _scatter_add(values, index, template=(Hole(0),), shape=x.shape)[index]
     return out
 
 
 PRIMITIVES["concatenate"] = Primitive(
-    "movement", _infer_concatenate, lambda *arrays, axis: np.concatenate(arrays, axis)
-)
-PRIMITIVES["update"] = Primitive("movement", _infer_update, _update)
-PRIMITIVES["take"] = Primitive("movement", _infer_take, lambda a, i, axis: np.take(a, i, axis))
+    "movement", _joined, lambda *arrays, axis: np.concatenate(arrays, axis),
+    "*arrays", "np.concatenate(arrays, axis)", "their lengths along `axis` added up, their dtype",
+)  # fmt: skip
+PRIMITIVES["update"] = Primitive(
+    "movement", _updated, _update,
+    "x, value", "a copy of x with `value` at a slice, as `slice` selects it", "as x",
+)  # fmt: skip
+PRIMITIVES["take"] = Primitive(
+    "movement", _taken, lambda x, i, axis: np.take(x, i, axis),
+    "x, i", "np.take(x, i, axis)", "the shape of x with that of i in place of `axis`, the dtype of x",
+)  # fmt: skip
 PRIMITIVES["index"] = Primitive(
-    "movement",
-    lambda args, p: [Spec(_example(args[0], args[1:], p["template"]), args[0].dtype)],
-    lambda a, *index, template: a[filled(template, index)],
-)
-PRIMITIVES["scatter_add"] = Primitive("movement", lambda args, p: [Spec(p["shape"], args[0].dtype)], _scatter_add)
-PRIMITIVES["put"] = Primitive("movement", lambda args, p: [args[0]], _put)
-PRIMITIVES["add_rows"] = Primitive("movement", _infer_add_rows, _add_rows)
+    "movement", _indexed, lambda x, *index, template: x[filled(template, index)],
+    "x, *index", "x[template], holes filled with the arrays of integers `index`", "as NumPy's index, the dtype of x",
+)  # fmt: skip
+PRIMITIVES["put"] = Primitive(
+    "movement", lambda args, p: [args[0]], _put,
+    "x, value, *index", "a copy of x with `value` at x[template], as `index` selects it", "as x",
+)  # fmt: skip
+PRIMITIVES["scatter_add"] = Primitive(
+    "movement", lambda args, p: [Spec(p["shape"], args[0].dtype)], _scatter_add,
+    "values, *index", "zeros with `values` added at [template]; repeated positions accumulate", "`shape`, the dtype of values",
+)  # fmt: skip
+PRIMITIVES["add_rows"] = Primitive(
+    "movement", _added_rows, _add_rows,
+    "x, values, index", "a copy of x with `values` added to the rows `index`, what belongs to one row first added up", "as x",
+)  # fmt: skip
+
+# -- loops and branches ------------------------------------------------------------------------------------------
+
+
+class Typed(Protocol):
+    """A value of a program, as far as its shape and dtype go."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+
+
+class Body(Protocol):
+    """A program that is a parameter of a loop or branch. It has no references, hosts and writes: all that it reads comes
+    in, and what it changes goes out and comes in again at the next turn."""
+
+    @property
+    def inputs(self) -> Sequence[Typed]: ...
+    @property
+    def outputs(self) -> Sequence[Typed]: ...
+    def evaluate(self, arrays: Sequence[Array]) -> list[Array]: ...
+
+
+def _specs(values: Sequence[Typed]) -> list[Spec]:
+    return [Spec(v.shape, v.dtype) for v in values]
+
+
+def _looped(args: Sequence[Spec], params: Params) -> list[Spec]:
+    body, carries, slices, length = params["body"], params["carries"], params["slices"], params["length"]
+    for x in args[carries : carries + slices]:
+        if not x.shape or x.shape[0] != length:
+            raise ValueError(f"{x.shape} has no {length} slices")
+    xs = [Spec(x.shape[1:], x.dtype) for x in args[carries : carries + slices]]
+    given = [*args[:carries], *xs, *args[carries + slices :]]
+    if given != _specs(body.inputs):
+        raise ValueError(f"a body that takes {_specs(body.inputs)} is given {given}")
+    outs = _specs(body.outputs)
+    if outs[:carries] != list(args[:carries]):
+        raise ValueError(f"carries {args[:carries]} become {outs[:carries]}")
+    return [*outs[:carries], *(Spec((length, *s.shape), s.dtype) for s in outs[carries:])]
+
+
+def turns(body: Callable[..., Sequence[Array]], params: Params) -> Callable[..., tuple[Array, ...]]:
+    """A loop as a function of its arguments.
+
+    Args:
+        body: runs one turn; its results are new arrays.
+        params: the loop's.
+    """
+    carries, slices, length = params["carries"], params["slices"], params["length"]
+    stacked = [((length, *v.shape), v.dtype) for v in params["body"].outputs[carries:]]
+    order = range(length)[:: -1 if params.get("reverse") else 1]
+
+    def run(*args: Array) -> tuple[Array, ...]:
+        carried: Sequence[Array] = args[:carries] if length else [np.copy(a) for a in args[:carries]]
+        xs, rest = args[carries : carries + slices], args[carries + slices :]
+        columns = [np.empty(shape, dtype) for shape, dtype in stacked]
+        for i in order:
+            results = body(*carried, *[x[i, ...] for x in xs], *rest)
+            carried = results[:carries]
+            for column, y in zip(columns, results[carries:], strict=True):
+                column[i] = y
+        return (*carried, *columns)
+
+    return run
+
+
+def _loop(*args: Array, body: Body, **params: object) -> Results:
+    outs = turns(lambda *given: body.evaluate(given), {"body": body, **params})(*args)
+    return outs[0] if len(outs) == 1 else outs
+
+
+def _branched(args: Sequence[Spec], params: Params) -> list[Spec]:
+    condition, *rest = args
+    if condition != Spec((), np.dtype(bool)):
+        raise ValueError(f"a condition of {condition}")
+    true, false = params["true"], params["false"]
+    for body in (true, false):
+        if _specs(body.inputs) != rest:
+            raise ValueError(f"a body that takes {_specs(body.inputs)} is given {rest}")
+    if _specs(true.outputs) != _specs(false.outputs):
+        raise ValueError(f"branches that give {_specs(true.outputs)} and {_specs(false.outputs)}")
+    return _specs(true.outputs)
+
+
+def _branch(condition: Array, *args: Array, true: Body, false: Body, **flags: bool) -> Results:
+    outs = tuple((true if condition else false).evaluate(args))
+    return outs[0] if len(outs) == 1 else outs
+
+
+PRIMITIVES["loop"] = Primitive(
+    "control", _looped, _loop, "*carried, *xs, *others",
+    "the program `body`, `length` times: of what is carried (`carries` arrays), a slice of each of the next `slices` arrays, "
+    "and the others as they are; from the last slice to the first with `reverse`",
+    "what is carried after the last turn, then the other results of all turns, stacked",
+)  # fmt: skip
+PRIMITIVES["branch"] = Primitive(
+    "control", _branched, _branch, "condition, *args",
+    "the program `true` or the program `false` of the other arguments", "what both programs give",
+)  # fmt: skip
 
 # -- what is called ----------------------------------------------------------------------------------------------
 
-
-def note_line(error: BaseException, line: str, what: str = "raised") -> None:
-    """Say in an error of a compiled program which line of the user's code it comes from, unless it is said already."""
-    if line and not any(_NOTE in note for note in getattr(error, "__notes__", ())):
-        error.add_note(f"{what} {_NOTE}, at {line}")
+#: What stands for a result that nobody uses.
+UNUSED = Spec((), np.dtype(bool))
 
 
-_NOTE = "in a compiled program"
-
-
-class Resized(Exception):
-    """Values say another number of elements than when the program was captured."""
-
-
-def caller(
-    op: Any, template: Mapping[str, Any], specs: Sequence[Spec | None], sized: bool = False, line: str = ""
-) -> Callable[[Sequence[Any]], Any]:
-    """The call of an op as a function of the arrays that its template has holes for.
-
-    Args:
-        op, template, specs: what is called, on what, and what it gave.
-        sized: whether the values of its inputs may say how many elements it gives: then it raises `Resized` where they
-            say another number.
-        line: the line of the user's code, for errors.
-    """
-    names = [a.name for a in op.arguments if not a.keyword_only]
-    holes = [t.position if isinstance(t := template[n], Hole) else None for n in names]
-    trees = {i: template[n] for i, n in enumerate(names) if holes[i] is None}
-    fixed = [trees.get(i) for i in range(len(names))]
-    nested = [i for i, t in trees.items() if _has_holes(t)]
-    options = {a.name: template[a.name] for a in op.arguments if a.keyword_only}
-    forward = op.checked()
-
-    def call(args: Sequence[Any]) -> Any:
-        given = [t if i is None else args[i] for i, t in zip(holes, fixed, strict=True)]
-        for i in nested:
-            given[i] = filled(fixed[i], args)
-        try:
-            out = forward(*given, **{name: filled(t, args) for name, t in options.items()})
-        except Exception as error:
-            note_line(error, line, f"raised by op {op.name!r}")
-            raise
-        outs = tuple(map(np.asarray, out)) if isinstance(out, (tuple, list)) else (np.asarray(out),)
-        for found, spec in zip(outs, specs, strict=True):
-            if spec is not None and (found.shape != spec.shape or found.dtype != spec.dtype):
-                if sized:
-                    raise Resized
-                raise ValueError(
-                    f"{line and f'{line}: '}op {op.name!r} gave {found.dtype} {found.shape} in a compiled program, and "
-                    f"{spec.dtype} {spec.shape} when it was captured: its shape and dtype must not depend on the values of its "
-                    "inputs"
-                )
-        return outs[0] if len(outs) == 1 else outs
-
-    return call
-
-
-def _has_holes(template: Any) -> bool:
-    return isinstance(template, Hole) or (isinstance(template, (list, tuple)) and any(map(_has_holes, template)))
-
-
-def _call(*args: Any, op: Any, template: Any, specs: Any, effect: bool = False, sized: bool = False) -> Any:
+def _call(
+    *args: Array, op: Any, template: Params, specs: Sequence[Spec | None], sized: bool = False, **flags: bool
+) -> Results:
     return caller(op, template, specs, sized)(args)
 
 
-#: What stands for a result that nobody uses.
-UNUSED = Spec((), np.dtype(bool))
-PRIMITIVES["call"] = Primitive("call", lambda args, p: [UNUSED if s is None else s for s in p["specs"]], _call)
+PRIMITIVES["call"] = Primitive(
+    "call", lambda args, p: [UNUSED if s is None else s for s in p["specs"]], _call, "*args",
+    "the op `op` as it stands, its arguments given by `template`", "`specs`, as the op gave when it was captured",
+)  # fmt: skip

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Constant, Result, Value
-from tapenet.program.primitives import Hole
 from tapenet.program.symbols import FUNCTIONS, Sized, Symbol, array_of, builder_of, elementwise
 
 

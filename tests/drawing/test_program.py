@@ -22,7 +22,8 @@ from tapenet.drawing.model import Drawing, Vertex
 from tapenet.drawing.passes.folding import fold
 from tapenet.drawing.sources.program import STAGES, caption_of, of_compiled
 from tapenet.program.groups import Groups, arranged, single, traffic
-from tapenet.program.ir import Instruction, Program, names, statement
+from tapenet.program.ir import Instruction, Program
+from tapenet.program.text import names, statement
 from tests.program.backends import Compile, backends, compiled
 
 __all__ = ["compiled"]  # a fixture

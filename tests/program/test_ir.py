@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-import tapenet.program.loops  # its primitives
 from tapenet.program.ir import (
     Builder,
     Constant,
@@ -20,11 +19,11 @@ from tapenet.program.ir import (
     Value,
     Write,
     check,
-    names,
     rewrite,
     substitute,
 )
 from tapenet.program.primitives import Spec
+from tapenet.program.text import names, text
 from tests.program.passes.programs import FLOAT32, FLOAT64, Build, constant
 
 
@@ -172,7 +171,7 @@ def test_a_program_is_printed_readably() -> None:
     y = b.emit("multiply", x, h)
     z = b.emit("reduce_add", b.emit("add", b.emit("add", y, c), constant(0.5)), axes=(0,))
     b.writes.append(Write(p, z))
-    assert str(b.program(y, z)).splitlines() == [
+    assert text(b.program(y, z)).splitlines() == [
         "program(x0: float32[2,3])",
         "  from outside: p0: float32[3]",
         "  from the host: h0: float32[]",
@@ -192,7 +191,7 @@ def test_long_parameters_are_cut_short_and_bodies_counted() -> None:
     b = Build()
     x = b.input(*[1] * 40)
     b.emit("loop", b.input(2), body=inner, carries=1, slices=0, length=3)
-    printed = str(b.program(b.emit("transpose", x, axes=tuple(range(40))[::-1])))
+    printed = text(b.program(b.emit("transpose", x, axes=tuple(range(40))[::-1])))
     assert "{body=<program of 1>, carries=1, slices=0, length=3}" in printed
     assert "{axes=(39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, ...}" in printed
 

@@ -17,7 +17,8 @@ from tapenet.drawing.sources.program_names import Names
 from tapenet.ops.op import Op
 from tapenet.program.fusion import source
 from tapenet.program.groups import Groups, arranged, single, traffic
-from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Result, Value, names, statement
+from tapenet.program.ir import Constant, Host, Instruction, Program, Reference, Result, Value
+from tapenet.program.text import names, statement
 
 #: The stages that a program can be drawn at, with what to call them.
 STAGES = {"captured": "as captured", "optimized": "after all passes", "fused": "as it runs"}

@@ -8,8 +8,9 @@ from tapenet import ops
 from tapenet.drawing.sources.labels import called, short_dtype, words
 from tapenet.ops.op import Op
 from tapenet.ops.shapes.reshaping import axis_words
+from tapenet.program.called_ops import filled
 from tapenet.program.ir import Constant, Instruction, Value
-from tapenet.program.primitives import filled, numpy_slices
+from tapenet.program.primitives import numpy_slices
 
 #: Stands in a label for an array, which has an edge.
 ARRAY = "·"

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tapenet import kernels
+from tapenet.program.called_ops import caller
 from tapenet.program.ir import Constant, Instruction, Reference, Value
 from tapenet.program.layout import Place
 from tapenet.program.native.memory import Arena
 from tapenet.program.native.module import Module
-from tapenet.program.primitives import PRIMITIVES, caller
+from tapenet.program.primitives import PRIMITIVES
 
 Array = np.ndarray[Any, Any]
 #: From the arguments and results of a call of the program, a value's array.

@@ -11,11 +11,11 @@ import numpy as np
 from tapenet.native.blas import find
 from tapenet.native.emitter import literal, llvm_type, load, store, supported
 from tapenet.native.loops import Access, Code, copy, fill, nest, offset
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.products import matrix, operands
-from tapenet.program.primitives import Hole
 
 #: The buffer of the number that says what went wrong: 0 for nothing, 1 for an index out of bounds.
 STATUS = "status"

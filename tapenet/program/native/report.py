@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from tapenet.program.fusion import Entry, Kernel
 from tapenet.program.groups import Group, Groups
-from tapenet.program.ir import Instruction, Program, Reference, Value, names, statement
+from tapenet.program.ir import Instruction, Program, Reference, Value
 from tapenet.program.native.memory import Arena, members
 from tapenet.program.native.module import Call, Module
 from tapenet.program.native.parallel import parts
+from tapenet.program.text import names, statement
 
 
 def report(module: Module, full: bool) -> str:

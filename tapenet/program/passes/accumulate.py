@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import dead
-from tapenet.program.primitives import Hole
 
 #: Arrays of fewer elements stay as they are.
 SMALLEST = 4096

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.program.ir import Array, Builder, Constant, Instruction, Program, Value, rewrite
+from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
 from tapenet.program.primitives import PRIMITIVES
+from tapenet.typing import Array
 
 #: The most elements of a folded result: larger ones are cheaper to compute than to keep.
 LIMIT = 4096

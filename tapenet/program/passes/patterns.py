@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.program.ir import Constant, Instruction, Result, Shape, Value
+from tapenet.program.ir import Constant, Instruction, Result, Value
+from tapenet.typing import Shape
 
 #: Pairs of axes of two shapes of one size that hold the same elements in the same order, axes of length 1 left out.
 Pairs = list[tuple[tuple[int, ...], tuple[int, ...]]]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tapenet.program.ir import Builder, Instruction, Program, Reference, Result, Shape, Value, rewrite
+from tapenet.program.ir import Builder, Instruction, Program, Reference, Result, Value, rewrite
 from tapenet.program.passes.patterns import Pairs, made_by, moved, only_ones, pairs, stripped
 from tapenet.program.primitives import REDUCTIONS
+from tapenet.typing import Shape
 
 
 def run(program: Program) -> Program:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tapenet.program.ir import Builder, Instruction, Program, Shape, Value, rewrite
+from tapenet.program.ir import Builder, Instruction, Program, Value, rewrite
 from tapenet.program.passes.patterns import made_by, moved, only_ones, padded, pairs, stripped
+from tapenet.typing import Shape
 
 Slice = tuple[int, int, int]
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 import tapenet as tn
-import tapenet.program.loops  # its primitives
 from tapenet.program.ir import Constant, Program, Reference, Value, Write
 from tests.program.passes.programs import Build
 

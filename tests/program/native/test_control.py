@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-import tapenet.program.loops  # its primitives
 from tapenet.program.ir import Program, Reference, Value, Write
 from tapenet.program.passes import simplify
 

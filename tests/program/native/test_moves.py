@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Reference, Value, Write
 from tapenet.program.native.moves import Gathered, gathered
-from tapenet.program.primitives import Hole
 
 pytest.importorskip("llvmlite")
 

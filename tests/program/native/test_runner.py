@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import tapenet as tn
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Program, Reference, Write
-from tapenet.program.primitives import Hole
 from tests.program.passes.programs import Build, constant
 
 pytest.importorskip("llvmlite")

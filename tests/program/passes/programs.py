@@ -9,8 +9,9 @@ import numpy as np
 
 import tapenet as tn
 from tapenet.ops.op import Op
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Builder, Constant, Host, Input, Program, Reference, Value, Write, check
-from tapenet.program.primitives import Hole, Spec
+from tapenet.program.primitives import Spec
 from tests.program.evaluate import assert_equal, evaluate
 
 Pass = Callable[[Program], Program]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Program, Value
 from tapenet.program.passes import accumulate
-from tapenet.program.primitives import PRIMITIVES, Hole
+from tapenet.program.primitives import PRIMITIVES
 from tests.program.passes.programs import Build, assert_kept, assert_same, constant, names
 
 TOLERANCE = 1e-3

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 import tapenet as tn
-import tapenet.program.loops  # its primitives
 from tapenet.program.ir import Instruction, Program, Value
 from tapenet.program.passes import dead, loops
 from tests.program.native.generate import Loops
