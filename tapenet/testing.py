@@ -5,12 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.autodiff.gradients import Gradients
+from tapenet.autodiff.node import Node
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compat.porting import PortingWarning as PortingWarning
@@ -21,8 +21,7 @@ from tapenet.ops.op import Op, Scatter
 from tapenet.ops.registry import Sample
 from tapenet.program.symbols import CannotLower
 from tapenet.transforms.gradients import tree_leaves, tree_map, vjp
-
-Array = NDArray[Any]
+from tapenet.typing import Array
 
 
 class GradientMismatch(AssertionError):
@@ -30,11 +29,11 @@ class GradientMismatch(AssertionError):
 
 
 def check_grads(
-    f: Callable[..., Any],
-    args: Sequence[Any],
+    f: Callable[..., object],
+    args: Sequence[object],
     order: int = 1,
     *,
-    kwargs: dict[str, Any] | None = None,
+    kwargs: dict[str, object] | None = None,
     eps: float = 1e-5,
     rtol: float = 1e-6,
     atol: float = 1e-7,
@@ -82,26 +81,26 @@ def _zeros_are_fine() -> Iterator[None]:
         yield
 
 
-def _float64(value: Any) -> Any:
+def _float64(value: object) -> object:
     data = value.data if isinstance(value, Tensor) else value
     if isinstance(data, (np.ndarray, np.inexact)) and np.asarray(data).dtype.kind in "fc":
         return np.array(data, dtype=np.float64 if np.asarray(data).dtype.kind == "f" else np.complex128)
     return data
 
 
-def _is_float(value: Any) -> bool:
+def _is_float(value: object) -> TypeGuard[Array]:
     return isinstance(value, np.ndarray) and value.dtype.kind in "fc"
 
 
-def _random(rng: Any, like: Any) -> Any:
+def _random(rng: np.random.Generator, like: Tensor) -> Array:
     """Normal numbers of the shape of a tensor, complex if it is."""
     found = np.asarray(rng.normal(size=like.shape))
     return np.asarray(found + 1j * rng.normal(size=like.shape)) if like.dtype.kind == "c" else found
 
 
 def _check_order(
-    f: Callable[..., Any], arrays: list[Any], whats: list[str], order: int, level: int, name: str, eps: float, rtol: float,
-    atol: float,
+    f: Callable[..., object], arrays: list[object], whats: list[str], order: int, level: int, name: str, eps: float,
+    rtol: float, atol: float,
 ) -> None:  # fmt: skip
     flat = [leaf for a in arrays for leaf in tree_leaves(a)]
     chosen = [i for i, leaf in enumerate(flat) if _is_float(leaf)]
@@ -110,14 +109,14 @@ def _check_order(
             f"check_grads({name}): none of the arguments is an array of floats or complex numbers, there is nothing to check"
         )
 
-    def rebuilt(parts: Sequence[Any]) -> list[Any]:
+    def rebuilt(parts: Sequence[object]) -> list[object]:
         new = list(flat)
         for i, part in zip(chosen, parts, strict=True):
             new[i] = part
         stream = iter(new)
         return [tree_map(lambda _: next(stream), a) for a in arrays]
 
-    def g(*parts: Any) -> list[Any]:
+    def g(*parts: object) -> list[Tensor]:
         return [t for t in tree_leaves(f(*rebuilt(parts))) if isinstance(t, Tensor) and t.dtype.kind in "fc"]
 
     points = [flat[i] for i in chosen]
@@ -129,7 +128,7 @@ def _check_order(
             f"check_grads({name}): the function returned no tensor of floats or complex numbers, there is nothing to check"
         )
 
-    def gradients(*parts: Any) -> Any:
+    def gradients(*parts: object) -> list[Tensor]:
         _, pull = vjp(g, *parts[: len(points)])
         found = pull(list(parts[len(points) :]))
         return list(found) if len(points) > 1 else [found]
@@ -264,22 +263,22 @@ def check_op(op: Op | Derived, samples: Iterable[Sample] | None = None, *, order
     assert not unseen, f"no sample of {op!r} has an array for {sorted(unseen)}, so that the rule for it is not checked"
 
 
-def _bound(op: Op, call: Sample) -> dict[str, Any]:
+def _bound(op: Op, call: Sample) -> dict[str, object]:
     """The arguments of a call by name, with defaults."""
     args = {a.name: a.default for a in op.arguments}
     return args | dict(zip((a.name for a in op.arguments if not a.keyword_only), call.args, strict=False)) | call.kwargs
 
 
-def _holds_array(value: Any) -> bool:
+def _holds_array(value: object) -> bool:
     return any(isinstance(leaf, np.ndarray) for leaf in tree_leaves(value))
 
 
-def _brief(value: Any) -> Any:
+def _brief(value: object) -> object:
     return f"{value.dtype}{value.shape}" if isinstance(value, np.ndarray) else value
 
 
 def _tensors(tree: Any, requires_grad: bool) -> Any:
-    def convert(value: Any) -> Any:
+    def convert(value: object) -> object:
         if not isinstance(value, np.ndarray):
             return value
         return Tensor._of(value).requires_grad_(requires_grad and value.dtype.kind in "fc")
@@ -287,7 +286,7 @@ def _tensors(tree: Any, requires_grad: bool) -> Any:
     return tree_map(convert, tree)
 
 
-def _same(a: Any, b: Any, what: str, rounding: float = 0.0) -> None:
+def _same(a: object, b: object, what: str, rounding: float = 0.0) -> None:
     left, right = tree_leaves(a), tree_leaves(b)
     assert len(left) == len(right), f"{what}: {len(left)} results against {len(right)}"
     for x, y in zip(left, right, strict=True):
@@ -304,11 +303,11 @@ def _same(a: Any, b: Any, what: str, rounding: float = 0.0) -> None:
 _NARROW = (np.dtype(np.float32), np.dtype(np.complex64))
 
 
-def _as_float32(value: Any) -> Any:
+def _as_float32(value: object) -> object:
     return value.astype(_NARROW[value.dtype.kind == "c"]) if _is_float(value) else value
 
 
-def _read_only(value: Any) -> Any:
+def _read_only(value: object) -> object:
     if isinstance(value, np.ndarray):
         value = value.copy(order="K")
         value.flags.writeable = False
@@ -323,7 +322,7 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
     effect = isinstance(op, Op) and op.effect
     if effect:
         args = call.args
-    numpy: Iterable[Callable[..., Any]] = op.numpy
+    numpy: Iterable[Callable[..., object]] = op.numpy
     # A function made of others may add in another order than NumPy's own does.
     rounding = 1e-13 if isinstance(op, Derived) else 0.0
     check = op.returning
@@ -352,7 +351,7 @@ def _check_call(op: Op | Derived, call: Sample, order: int) -> None:
         _check_float32(op, check, call, named, bool(differentiable))
     if differentiable:
 
-        def by_position(*given: Any, **others: Any) -> Any:
+        def by_position(*given: Any, **others: object) -> object:
             return check(*given[:-1], **given[-1], **others)
 
         by_position.__name__ = op.name
@@ -371,7 +370,7 @@ def _check_lower(op: Op, call: Sample) -> None:
 
 
 def _check_float32(
-    op: Op | Derived, f: Callable[..., Any], call: Sample, named: dict[str, Any], differentiable: bool
+    op: Op | Derived, f: Callable[..., object], call: Sample, named: dict[str, object], differentiable: bool
 ) -> None:
     args, given = _tensors(tree_map(_as_float32, (call.args, named)), True)
     outs = [
@@ -386,7 +385,7 @@ def _check_float32(
     cast: list[str] = []
     put = Gradients.put
 
-    def watch(self: Gradients, node: Any, name: str, parent: Any, d: Any) -> None:
+    def watch(self: Gradients, node: Node, name: str, parent: Node, d: Array | Scatter) -> None:
         dtype = getattr(d.g if isinstance(d, Scatter) else d, "dtype", parent.dtype)
         if dtype not in (parent.dtype, *_NARROW):
             cast.append(f"the rule for {name!r} of {node.name!r} returned {dtype} for a {parent.dtype} input")

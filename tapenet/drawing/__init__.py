@@ -7,13 +7,14 @@ It comes from the `sources`, which alone know tapes, modules and programs; `pass
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tapenet.autodiff.observe import anomaly, pictures
 
 if TYPE_CHECKING:
     from tapenet.drawing.compare import Comparison
     from tapenet.drawing.picture import Picture
+    from tapenet.profiling.profile import Profile
 
 __all__ = ["draw"]
 
@@ -69,14 +70,14 @@ class _Draw:
 
     def __call__(
         self,
-        x: Any,
-        *inputs: Any,
+        x: object,
+        *inputs: object,
         depth: int | None = None,
         direction: str = "TB",
         backward: bool = False,
-        optimizer: Any = None,
+        optimizer: object = None,
         color_by: str | None = None,
-        profile: Any = None,
+        profile: Profile | None = None,
         budget: int | None = _READABLE,
         compact: bool = True,
         repeats: bool = True,
@@ -94,7 +95,7 @@ class _Draw:
         return options.picture(x, inputs)
 
     def diff(
-        self, before: Any, after: Any, *, direction: str = "TB", title: str = "", legend: bool = True
+        self, before: object, after: object, *, direction: str = "TB", title: str = "", legend: bool = True
     ) -> Comparison:
         """Draw two graphs in one, with what was added, removed and changed between them.
 
@@ -138,7 +139,7 @@ def _illustrate(found: anomaly.Anomaly) -> str | None:
 anomaly.illustrate = _illustrate
 
 
-def _of_call(module: Any, *inputs: Any) -> str:
+def _of_call(module: object, *inputs: object) -> str:
     svg = draw(module, *inputs, depth=1).svg
     return svg[svg.index("<svg") :]  # what stands before it has no place within a page
 

@@ -8,9 +8,11 @@ import os
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from tapenet.typing import Array
 
 #: The spread of made-up numbers: so small that nothing saturates or overflows.
 _SPREAD = 0.1
@@ -24,7 +26,7 @@ class CommandError(RuntimeError):
     """What was named cannot be drawn; the text is one line."""
 
 
-def load(name: str) -> Any:
+def load(name: str) -> object:
     """The object that `MODULE:OBJECT` names: a dotted module, or the path of a file, and a dotted attribute.
 
     The current folder, and that of the file, come first where modules are looked for.
@@ -38,7 +40,7 @@ def load(name: str) -> Any:
     module, _, path = name.rpartition(":")
     if not module or not path:
         raise CommandError(f"{name!r} names no object: write MODULE:OBJECT or FILE.py:OBJECT, such as models.py:Net")
-    found: Any = _module(module)
+    found: object = _module(module)
     for part in path.split("."):
         try:
             found = getattr(found, part)
@@ -95,10 +97,10 @@ def described(error: BaseException) -> str:
 class Spec(NamedTuple):
     """Dtype and shape of an argument."""
 
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     shape: tuple[int, ...]
 
-    def array(self, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    def array(self, rng: np.random.Generator) -> Array:
         """An array of this kind: small random floats; integers and booleans that are zero, which index any table."""
         if self.dtype.kind in "biu":
             return np.zeros(self.shape, self.dtype)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tapenet.autodiff.node import Leaf, Node
 from tapenet.drawing.forms.dot import DIRECTIONS
 from tapenet.drawing.model import Drawing
@@ -11,7 +9,7 @@ from tapenet.drawing.passes.diff import Difference, diff
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.sources.build import build
-from tapenet.drawing.sources.names import variables
+from tapenet.drawing.sources.names import Key, Name, variables
 
 
 class Comparison(Picture):
@@ -51,14 +49,14 @@ class Comparison(Picture):
         return str(self.difference)
 
 
-def compare(before: Any, after: Any, direction: str, title: str, legend: bool) -> Comparison:
+def compare(before: object, after: object, direction: str, title: str, legend: bool) -> Comparison:
     """Compare two graphs; `tn.draw.diff` says how."""
     if direction not in DIRECTIONS:
         raise ValueError(f"draw.diff: direction={direction!r}; the directions are {', '.join(DIRECTIONS)}")
     return Comparison(diff(_graph(before), _graph(after)), direction, title, legend)
 
 
-def _graph(x: Any) -> Drawing:
+def _graph(x: object) -> Drawing:
     if isinstance(x, Picture):
         return x.source
     if callable(x):
@@ -67,5 +65,7 @@ def _graph(x: Any) -> Drawing:
             "tn.draw.diff(tn.draw(before, x), tn.draw(after, x))"
         )
     # The variables that hold the two results have different names for no reason that is of the graphs.
-    names = {key: name for key, name in variables().items() if not isinstance(key, Node) or type(key) is Leaf}
+    names: dict[Key, Name] = {
+        key: name for key, name in variables().items() if not isinstance(key, Node) or type(key) is Leaf
+    }
     return build(x, names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,11 +16,12 @@ from tapenet.drawing.passes.gradients import Finding, from_results, marked, unus
 from tapenet.drawing.passes.view import View
 from tapenet.drawing.picture import Picture
 from tapenet.drawing.sources.build import build
-from tapenet.drawing.sources.names import result_name, variables
+from tapenet.drawing.sources.names import Key, result_name, variables
 
 if TYPE_CHECKING:
     from tapenet.drawing.passes.measures import Measure
     from tapenet.drawing.sources.known import Known
+    from tapenet.profiling.profile import Profile
 
 
 class Options(NamedTuple):
@@ -31,12 +32,12 @@ class Options(NamedTuple):
     title: str = ""
     caption: str = ""
     legend: bool = False
-    optimizer: Any = None
+    optimizer: object = None
     color_by: str | None = None
-    profile: Any = None
+    profile: Profile | None = None
     stage: str | None = None
 
-    def picture(self, x: Any, inputs: tuple[Any, ...]) -> Picture:
+    def picture(self, x: object, inputs: tuple[object, ...]) -> Picture:
         """The picture of `x`, whatever that is."""
         self._check(x, inputs)
         found = self._found(x, inputs)
@@ -56,12 +57,12 @@ class Options(NamedTuple):
 
     # -- what there is to draw -----------------------------------------------------------------------------------
 
-    def _found(self, x: Any, inputs: tuple[Any, ...]) -> _Found:
+    def _found(self, x: object, inputs: tuple[object, ...]) -> _Found:
         names = variables()
         if _is_compiled(x):
             program, stage = use("sources.program"), self.stage or "fused"
             return _Found(program.of_compiled(x, stage), program.caption_of(x, stage))
-        places: dict[Any, int] = {}
+        places: dict[Key, int] = {}
         backward = self.view.backward or self.color_by == "grad_norm"
         if isinstance(x, _RECORDED):
             drawing = build(x, names, result_name(x), places, unused=backward)
@@ -80,7 +81,9 @@ class Options(NamedTuple):
     def _timed(self) -> bool:
         return self.color_by in ("time", "memory") and self.profile is None
 
-    def _measured(self, drawing: Drawing, arrays: Known | None, profile: Any, differentiated: bool = False) -> _Found:
+    def _measured(
+        self, drawing: Drawing, arrays: Known | None, profile: Profile | None, differentiated: bool = False
+    ) -> _Found:
         """A drawing with what was measured of it and what is wrong in it."""
         findings = unused(drawing)
         if arrays is None and profile is None:
@@ -111,7 +114,7 @@ class Options(NamedTuple):
 
     # -- what was asked for --------------------------------------------------------------------------------------
 
-    def _check(self, x: Any, inputs: tuple[Any, ...]) -> None:
+    def _check(self, x: object, inputs: tuple[object, ...]) -> None:
         for name, number in (("depth", self.view.depth), ("budget", self.view.budget)):
             least = 0 if name == "depth" else 1
             if number is not None and (
@@ -184,7 +187,7 @@ def _in_short(arrays: Known | None) -> Numbers | None:
     return Numbers(values, gradients)
 
 
-def updates(optimizer: Any) -> Mapping[int, str]:
+def updates(optimizer: object) -> Mapping[int, str]:
     """What an optimizer does, in a few words, by the number of each parameter's node.
 
     Raises:
@@ -205,7 +208,7 @@ def updates(optimizer: Any) -> Mapping[int, str]:
     return found
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return ", ".join(map(_short, value)) if isinstance(value, (tuple, list)) else str(value)

@@ -6,7 +6,6 @@ op names) and may hold anything. The result is literal: no backslash escape, ent
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 LIMIT = 80
 
@@ -27,7 +26,7 @@ def escaped(text: str) -> str:
     return _FORBIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def escaped_in(data: Any) -> Any:
+def escaped_in(data: object) -> object:
     """Lists and dicts with every text in them, keys too, as `escaped` gives it."""
     if isinstance(data, str):
         return escaped(data)

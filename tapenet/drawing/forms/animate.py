@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from html import escape
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.cards import LINES, NUMBERS, PAD, Card, card, whole
@@ -20,6 +20,9 @@ from tapenet.drawing.forms.svg import finished
 from tapenet.drawing.model import Drawing
 from tapenet.drawing.style import DARK, LIGHT, Theme
 from tapenet.drawing.text import clean
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 #: More steps than this nobody follows.
 LIMIT = 200
@@ -140,11 +143,11 @@ def _read(svg: str) -> _Layout:
     return layout
 
 
-def _middle(group: Any) -> tuple[float, float]:
+def _middle(group: Element) -> tuple[float, float]:
     """The middle of the first shape of a group."""
     for shape in group.iter():
         if shape.get("cx"):
-            return float(shape.get("cx")), float(shape.get("cy"))
+            return float(shape.get("cx", 0)), float(shape.get("cy", 0))
         numbers = [float(n) for n in re.findall(r"-?\d+\.?\d*", shape.get("d") or shape.get("points") or "")]
         if numbers:
             across, down = numbers[::2], numbers[1::2]

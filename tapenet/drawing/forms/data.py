@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 
@@ -11,7 +10,7 @@ from tapenet.drawing.model import Cluster, Drawing, Edge, Value, Vertex
 SCHEMA = "tapenet.drawing/1"
 
 
-def to_data(drawing: Drawing) -> dict[str, Any]:
+def to_data(drawing: Drawing) -> dict[str, object]:
     """A drawing as numbers, strings, lists and dicts, as `json.dump` takes them.
 
     What is empty, None, 0 or false is left out, and so is a `count` of 1; a reader takes the default. The fields:
@@ -48,26 +47,28 @@ def to_data(drawing: Drawing) -> dict[str, Any]:
     }
 
 
-def _vertex(vertex: Vertex) -> dict[str, Any]:
+def _vertex(vertex: Vertex) -> dict[str, object]:
     return _without_defaults(vertex._asdict() | {"value": _value(vertex.value)}, {"count": 1}, ("kind", "title"))
 
 
-def _edge(edge: Edge) -> dict[str, Any]:
+def _edge(edge: Edge) -> dict[str, object]:
     found = edge._asdict() | {"value": _value(edge.value)}
     kept = ("tail", "head") if edge.result is None else ("tail", "head", "result")
     return _without_defaults(found, {"flow": "value", "arrays": 1}, kept)
 
 
-def _cluster(cluster: Cluster) -> dict[str, Any]:
+def _cluster(cluster: Cluster) -> dict[str, object]:
     kept = ("name", "type") if cluster.parent is None else ("name", "type", "parent")
     return _without_defaults(cluster._asdict(), {"count": 1, "around": "module"}, kept)
 
 
-def _value(value: Value | None) -> Any:
+def _value(value: Value | None) -> object:
     return None if value is None else [list(value.shape), value.dtype]
 
 
-def _without_defaults(fields: Mapping[str, Any], defaults: Mapping[str, Any], kept: Sequence[str]) -> dict[str, Any]:
+def _without_defaults(
+    fields: Mapping[str, object], defaults: Mapping[str, object], kept: Sequence[str]
+) -> dict[str, object]:
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in fields.items()
@@ -75,7 +76,7 @@ def _without_defaults(fields: Mapping[str, Any], defaults: Mapping[str, Any], ke
     }
 
 
-def _empty(name: str, value: Any) -> bool:
+def _empty(name: str, value: object) -> bool:
     if name == "cluster":
         return value is None  # the first one is 0
     return value is None or value is False or value in ("", 0, (), [])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from tapenet.drawing.model import Drawing, Edge, Explained, Value
 from tapenet.drawing.text import clean
+from tapenet.typing import Array
 
 Phase: TypeAlias = Literal["forward", "backward"]
 
@@ -262,7 +263,7 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "scalar"
 
 
-def _number(x: Any) -> str:
+def _number(x: object) -> str:
     """A number in about three digits."""
     if isinstance(x, (bool, np.bool)):
         return str(bool(x))
@@ -274,7 +275,7 @@ def _number(x: Any) -> str:
     return text.replace("e+0", "e").replace("e+", "e").replace("e-0", "e-")
 
 
-def _aligned(numbers: np.ndarray[Any, Any]) -> str:
+def _aligned(numbers: Array) -> str:
     """The numbers in brackets, below each other by their decimal points."""
     texts = [_number(x) for x in numbers.ravel()]
     if not numbers.ndim:

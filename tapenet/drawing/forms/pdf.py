@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tapenet.drawing.forms import font
 
@@ -278,7 +278,7 @@ def _file(page: _Page, width: float, height: float, unit: float) -> bytes:
     return bytes(out + b"startxref\n%d\n%%%%EOF\n" % start)
 
 
-def _font(face: font.Font, used: dict[int, str], add: Any) -> str:
+def _font(face: font.Font, used: dict[int, str], add: Callable[[str | bytes], str]) -> str:
     """Add the objects of a font of which these glyphs are used; its reference."""
     name = f"Tapenet{face.name.title()}"
     program = add(_stream(face.data, f"/Length1 {len(face.data)}"))

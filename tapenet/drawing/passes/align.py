@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]
 
 
 def align_by(
-    a: Sequence[T], b: Sequence[T], keys: Sequence[Callable[[T, int], Any]], pairs: Sequence[tuple[int, int]] = ()
+    a: Sequence[T], b: Sequence[T], keys: Sequence[Callable[[T, int], object]], pairs: Sequence[tuple[int, int]] = ()
 ) -> list[tuple[int, int]]:
     """Align what is left between pairs by the first key, then what is left then by the next one, and so on.
 

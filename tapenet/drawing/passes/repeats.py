@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class _Repeats:
         self.names: dict[int, list[int]] = {}  # by cluster that stays: those that it stands for
         self.learned: dict[int, int] = {}  # by cluster that is repeated: how many numbers all of them learn
         self.around: list[_Around] = []
-        self.shapes: dict[Any, int] = {}
+        self.shapes: dict[object, int] = {}
 
     def folded(self) -> Drawing:
         for parent in self._inner_first():
@@ -118,19 +118,19 @@ class _Repeats:
             for place, ((ops, cluster), look) in enumerate(zip(entries, looks, strict=True))
         ]
 
-    def _look(self, ops: tuple[int, ...], cluster: int | None) -> Any:
+    def _look(self, ops: tuple[int, ...], cluster: int | None) -> object:
         """What equal items have in common, and is quickly told."""
         return call(self.vertices[ops[0]]) if cluster is None else (len(ops), self.structure[cluster])
 
     def _item(self, ops: tuple[int, ...], cluster: int | None) -> Item:
         inside = {op: place for place, op in enumerate(ops)}
         sources: list[int] = []
-        parts: list[Any] = [None if cluster is None else self.structure[cluster]]
+        parts: list[object] = [None if cluster is None else self.structure[cluster]]
         for op in ops:
             vertex = self.vertices[op]
             parts.append(call(vertex))
             for edge in self.incoming[op]:
-                where: Any = inside.get(self.joined.now(edge.tail))
+                where: object = inside.get(self.joined.now(edge.tail))
                 if where is None:
                     sources.append(edge.tail)
                 elif edge.tail in self.joined.turns:
@@ -270,7 +270,7 @@ class _Repeats:
 
     def _edges(self, new: list[int]) -> list[Edge]:
         edges: list[Edge] = []
-        found: dict[tuple[Any, ...], tuple[int, Edge]] = {}
+        found: dict[tuple[object, ...], tuple[int, Edge]] = {}
         for edge in self.drawing.edges:
             flow = edge.flow
             group = self._goes_on(edge)

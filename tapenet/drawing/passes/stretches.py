@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from tapenet.drawing.model import Drawing, Vertex
+from tapenet.typing import Array
 
 #: The longest sequence of items that is looked for.
 _PERIOD = 64
@@ -18,7 +19,7 @@ Given: TypeAlias = dict[Locus, list[int]]
 #: The places of two items that must be one repetition apart in another stretch.
 Step: TypeAlias = tuple[int, int]
 #: How a repetition gets one of its sources, next to how the one before it does.
-Relation: TypeAlias = tuple[Any, ...]
+Relation: TypeAlias = tuple[object, ...]
 
 
 def call(vertex: Vertex) -> tuple[object, ...]:
@@ -279,7 +280,7 @@ def with_neighbours(groups: list[Group]) -> list[Group]:
         groups = kept
 
 
-def stretches(shapes: np.ndarray[Any, Any]) -> Iterator[Group]:
+def stretches(shapes: Array) -> Iterator[Group]:
     """Where numbers repeat with some period, shortest period first."""
     for period in range(1, min(_PERIOD, len(shapes) // 2) + 1):
         equal = np.concatenate(([False], shapes[period:] == shapes[:-period], [False]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
@@ -23,19 +22,19 @@ from tapenet.drawing.sources.labels import (
     short_dtype,
     value_of,
 )
-from tapenet.drawing.sources.names import Modules, Name
+from tapenet.drawing.sources.names import Key, Modules, Name
 from tapenet.drawing.text import clean
 
 #: Argument names that say nothing about what is passed.
 _PLAIN_NAMES = frozenset({"array", "arrays", "ary", "input", "inputs", "args"})
-_NOTHING: Mapping[Any, Any] = {}
+_NOTHING: Mapping[Key, Name] = {}
 
 
 def build(
-    x: Any,
-    names: Mapping[Any, Name] = _NOTHING,
+    x: object,
+    names: Mapping[Key, Name] = _NOTHING,
     outputs: str = "output",
-    places: dict[Any, int] | None = None,
+    places: dict[Key, int] | None = None,
     *,
     unused: bool = False,
 ) -> Drawing:
@@ -76,7 +75,7 @@ def build(
 # -- what to draw --------------------------------------------------------------------------------------------
 
 
-def _results(x: Any, title: str, names: Mapping[Any, Name]) -> list[tuple[str, Node]]:
+def _results(x: object, title: str, names: Mapping[Key, Name]) -> list[tuple[str, Node]]:
     """The nodes to draw up to, with what to call their results."""
     if isinstance(x, dict):
         named = [(str(key), f"x[{key!r}]", value) for key, value in x.items()]
@@ -124,7 +123,7 @@ def _reachable(roots: list[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.number)
 
 
-def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int], unused: bool) -> Drawing:
+def _of_tape(tape: Nodes, names: Mapping[Key, Name], places: dict[Key, int], unused: bool) -> Drawing:
     nodes = list(tape)
     ops = [node for node in nodes if type(node) not in (Leaf, Output)]
     if not ops:
@@ -146,7 +145,7 @@ def _of_tape(tape: Nodes, names: Mapping[Any, Name], places: dict[Any, int], unu
     return builder.drawing
 
 
-def _arguments(node: Node, inputs: dict[str, Any] | None = None) -> Iterator[tuple[str, Any]]:
+def _arguments(node: Node, inputs: dict[str, object] | None = None) -> Iterator[tuple[str, object]]:
     """The arguments of an op that may be arrays, the elements of a sequence one by one."""
     given = node.call or {}
     for name, value in (node.inputs if inputs is None else inputs).items():
@@ -161,14 +160,14 @@ def _arguments(node: Node, inputs: dict[str, Any] | None = None) -> Iterator[tup
             yield name, _origin(node, value)
 
 
-def _itself(value: Any, array: Any) -> Any:
+def _itself(value: object, array: object) -> object:
     """An array that is no tensor as a tensor from outside the tape, where the tape kept it."""
     if isinstance(value, Constant) and type(array) is np.ndarray and array.ndim:
         return Traced(asarray(array), None, array)
     return value
 
 
-def _origin(user: Node, value: Any) -> Any:
+def _origin(user: Node, value: object) -> object:
     """A tensor from outside a tape as the node that made it, where one did."""
     if isinstance(value, Traced):
         node = value.tensor.node if value.node is None else value.node
@@ -201,7 +200,7 @@ def _differentiated(node: Node) -> set[str]:
 class _Builder:
     """Makes the drawing of ops given in order of creation."""
 
-    def __init__(self, ops: list[Node], names: Mapping[Any, Name], places: dict[Any, int]) -> None:
+    def __init__(self, ops: list[Node], names: Mapping[Key, Name], places: dict[Key, int]) -> None:
         self.modules = Modules(ops)
         self.names = names
         self.drawing = Drawing([], [], self.modules.clusters, {})
@@ -261,7 +260,7 @@ class _Builder:
             flows = argument in differentiated
             self.drawing.edges.append(Edge(tail, head, value_of(value), result, argument, differentiable=flows))
 
-    def _tail(self, user: Node, argument: str, value: Any) -> tuple[int, int | None]:
+    def _tail(self, user: Node, argument: str, value: Node | Traced | Constant) -> tuple[int, int | None]:
         """The vertex that an argument comes from, and which of its results it is."""
         if isinstance(value, Constant):  # known by its shape alone: no two are known to be the same
             return self._add(self._leaf(user, argument, value, None)), None
@@ -270,12 +269,12 @@ class _Builder:
             if source in self.vertices:
                 return self.vertices[source], result
         # A leaf, or from outside the tape.
-        key = id(value.data) if isinstance(value, Traced) else value
+        key: Key = id(value.data) if isinstance(value, Traced) else value
         if key not in self.vertices:
             self.vertices[key] = self._add(self._leaf(user, argument, value, key))
         return self.vertices[key], None
 
-    def _leaf(self, user: Node, argument: str, value: Any, key: Any) -> Vertex:
+    def _leaf(self, user: Node, argument: str, value: Node | Traced | Constant, key: Key) -> Vertex:
         """What no op of this drawing made, by the best name there is for it."""
         spec = value_of(value)
         count = math.prod(spec.shape)

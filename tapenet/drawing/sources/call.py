@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,10 +14,11 @@ from tapenet.autodiff.node import Leaf
 from tapenet.autodiff.observe.anomaly import lines
 from tapenet.autodiff.observe.tape import Tape
 from tapenet.autodiff.tensor import Tensor
-from tapenet.drawing.sources.known import Array, gradients_on, values_on
-from tapenet.drawing.sources.names import Name, note, note_all
+from tapenet.drawing.sources.known import gradients_on, values_on
+from tapenet.drawing.sources.names import Key, Name, note, note_all
 from tapenet.ops import random
 from tapenet.profiling.profile import Profile, profile
+from tapenet.typing import Array
 
 
 class Run(NamedTuple):
@@ -31,15 +32,15 @@ class Run(NamedTuple):
         profile: how long each op took, if that was asked for.
     """
 
-    results: Any
-    names: dict[Any, Name]
-    values: dict[Any, Array]
-    gradients: dict[Any, Array]
+    results: Tensor | dict[str, Tensor]
+    names: dict[Key, Name]
+    values: dict[Key, Array]
+    gradients: dict[Key, Array]
     profile: Profile | None
 
 
 def run(
-    function: Callable[..., Any], inputs: Sequence[Any], *, differentiate: bool = False, profiled: bool = False
+    function: Callable[..., object], inputs: Sequence[object], *, differentiate: bool = False, profiled: bool = False
 ) -> Run:
     """Call a module or function and record all it computes, with the lines that did.
 
@@ -58,7 +59,7 @@ def run(
     """
     titles = _titles(function, len(inputs))
     learns = not hasattr(function, "named_parameters")
-    names: dict[Any, Name] = {}
+    names: dict[Key, Name] = {}
     given = [_given(value, title, learns, names) for title, value in zip(titles, inputs, strict=True)]
     holder = getattr(function, "__self__", None) if inspect.ismethod(function) else function
     if not hasattr(holder, "named_parameters"):  # modules' tensors have longer names
@@ -72,8 +73,11 @@ def run(
 
 
 def _once(
-    function: Callable[..., Any], given: Sequence[Any], differentiate: bool, around: AbstractContextManager[Any]
-) -> tuple[Tape, Any, dict[Any, Array]]:
+    function: Callable[..., object],
+    given: Sequence[object],
+    differentiate: bool,
+    around: AbstractContextManager[object],
+) -> tuple[Tape, Tensor | dict[str, Tensor], dict[Key, Array]]:
     """Call the function: the tape of it, its results, and the gradients if they are wanted."""
     tape = _Watching()
     with _unchanged(function, tape), lines(), around:
@@ -82,14 +86,14 @@ def _once(
         return tape, results, gradients_on(tape, _listed(results)) if differentiate else {}
 
 
-def _listed(results: Any) -> list[Tensor]:
+def _listed(results: Tensor | dict[str, Tensor]) -> list[Tensor]:
     return list(results.values()) if isinstance(results, dict) else [results]
 
 
 # -- what a function is called with ----------------------------------------------------------------------------------
 
 
-def _titles(function: Any, count: int) -> list[str]:
+def _titles(function: Callable[..., object], count: int) -> list[str]:
     """The names of the positional arguments."""
     title = _title(function)
     learned = hasattr(function, "forward")
@@ -120,15 +124,19 @@ def _titles(function: Any, count: int) -> list[str]:
     return [*titles, *(f"{rest}[{i}]" for i in range(count - len(titles)))][:count]
 
 
-def _title(function: Any) -> str:
+def _title(function: object) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
 
 
-def _given(value: Any, title: str, learns: bool, names: dict[Any, Name]) -> Any:
+def _given(value: object, title: str, learns: bool, names: dict[Key, Name]) -> object:
     """An argument with tensors in place of its arrays, entered under their names."""
     if type(value) is dict:
         return {key: _given(part, f"{title}[{key!r}]", learns, names) for key, part in value.items()}
-    if type(value) in (list, tuple) and any(isinstance(part, _PARTS) for part in value):
+    if (
+        isinstance(value, (list, tuple))
+        and type(value) in (list, tuple)
+        and any(isinstance(part, _PARTS) for part in value)
+    ):
         return type(value)(_given(part, f"{title}[{i}]", learns, names) for i, part in enumerate(value))
     if isinstance(value, (np.ndarray, np.generic, list)):
         array = np.asarray(value)
@@ -148,7 +156,7 @@ _PARTS = (np.ndarray, Tensor, dict)
 # -- what comes of it ------------------------------------------------------------------------------------------------
 
 
-def _results(results: Any, function: Any) -> Any:
+def _results(results: object, function: object) -> Tensor | dict[str, Tensor]:
     """The tensors computed that are among the results: one, or several in a dict."""
     found: dict[str, Tensor] = {}
     _find(results, "", found)
@@ -163,7 +171,7 @@ def _results(results: Any, function: Any) -> Any:
     return made[""] if list(made) == [""] else made
 
 
-def _find(value: Any, path: str, found: dict[str, Tensor]) -> None:
+def _find(value: object, path: str, found: dict[str, Tensor]) -> None:
     """Enter the tensors that a result holds, by where they are."""
     if type(value) is Tensor:
         found[path] = value
@@ -209,7 +217,7 @@ class _Watching(Tape):
 
 
 @contextmanager
-def _unchanged(function: Any, tape: _Watching) -> Iterator[None]:
+def _unchanged(function: object, tape: _Watching) -> Iterator[None]:
     """Puts back what was written, and random generators: the process's own and those that modules hold."""
     modules = function.modules() if hasattr(function, "modules") else ()
     own = [v for module in modules for v in vars(module).values() if isinstance(v, np.random.Generator)]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tapenet.autodiff import backward as driver
 from tapenet.autodiff.node import Node, Traced, add_hook, remove_hook
 from tapenet.autodiff.tensor import Tensor
+from tapenet.drawing.sources.names import Key
+from tapenet.typing import Array
 
-Array = np.ndarray[Any, Any]
 #: Of our hooks, among those that a function itself may have set.
 _KEY = -1
 
@@ -29,9 +30,9 @@ class Known(NamedTuple):
     gradients: dict[int, Array]
 
 
-def values_on(nodes: Iterable[Node], results: Iterable[Tensor] = ()) -> dict[Any, Array]:
+def values_on(nodes: Iterable[Node], results: Iterable[Tensor] = ()) -> dict[Key, Array]:
     """The arrays that a tape's nodes were given or gave: by the node that made them, else by their `id`."""
-    found: dict[Any, Array] = {}
+    found: dict[Key, Array] = {}
     for value in _given(nodes):
         if type(value) is Traced:
             node = value.node if value.node is not None else value.tensor.node
@@ -45,9 +46,9 @@ def values_on(nodes: Iterable[Node], results: Iterable[Tensor] = ()) -> dict[Any
     return found
 
 
-def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Any, Array]:
+def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Key, Array]:
     """The gradient of the sum of the results by everything on a tape, by node. No `.grad` is changed by it."""
-    found: dict[Any, Array] = {}
+    found: dict[Key, Array] = {}
     watched = [node for node in nodes if type(node.shape) is tuple and node.op.outputs == 1]
     seeds = [(r._node, np.ones(r.shape, r.dtype)) for r in results if r._node is not None]
     try:
@@ -60,7 +61,7 @@ def gradients_on(nodes: Iterable[Node], results: Iterable[Tensor]) -> dict[Any, 
     return found
 
 
-def placed(places: Mapping[Any, int], values: Mapping[Any, Array], gradients: Mapping[Any, Array]) -> Known:
+def placed(places: Mapping[Key, int], values: Mapping[Key, Array], gradients: Mapping[Key, Array]) -> Known:
     """Arrays by position in a drawing, from arrays by node or `id` and where these are."""
     return Known(
         {place: values[key] for key, place in places.items() if key in values},
@@ -68,11 +69,11 @@ def placed(places: Mapping[Any, int], values: Mapping[Any, Array], gradients: Ma
     )
 
 
-def _note(found: dict[Any, Array], node: Node, g: Tensor) -> None:
+def _note(found: dict[Key, Array], node: Node, g: Tensor) -> None:
     found[node] = g.numpy()
 
 
-def _given(nodes: Iterable[Node]) -> Iterator[Any]:
+def _given(nodes: Iterable[Node]) -> Iterator[object]:
     """All that the ops were given, the elements of sequences one by one."""
     for node in nodes:
         for value in (node.call or {}).values():

@@ -11,7 +11,9 @@ import ast
 import functools
 import inspect
 import re
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from types import CodeType
+from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from tapenet.drawing.model import Value
 from tapenet.drawing.text import clean
 from tapenet.ops.op import Op
 from tapenet.ops.shapes.reshaping import axis_words
+from tapenet.typing import Shape
 
 _UNKNOWN = "·"
 #: How many elements of a list or tuple a label shows.
@@ -30,7 +33,7 @@ LIMIT = 200
 Definition: TypeAlias = "ast.FunctionDef | ast.Lambda"
 
 
-def label(node: Node, inputs: dict[str, Any] | None = None) -> str:
+def label(node: Node, inputs: dict[str, object] | None = None) -> str:
     """What a person would write for an op: its label or name, with the plain values it was given in place.
 
     Args:
@@ -45,12 +48,12 @@ def label(node: Node, inputs: dict[str, Any] | None = None) -> str:
     op = node.op
     inputs = dict(node.inputs if inputs is None else inputs)
     if callable(op.label):
-        return called(op, node.options, inputs)
+        return called(op, op.label, node.options, inputs)
     text = pattern = str(op.name if op.label is None else op.label)
     if "[ ]" in pattern and "index" in inputs:
         index = inputs.pop("index")
-        listed = type(index) is tuple or holds_arrays(index)
-        text = pattern.replace("[ ]", f"[{', '.join(map(words, index)) if listed else words(index)}]")
+        listed = index if (isinstance(index, tuple) and type(index) is tuple) or holds_arrays(index) else [index]
+        text = pattern.replace("[ ]", f"[{', '.join(map(words, listed))}]")
     values = list(inputs.values())
     while values and values[-1] is None:  # left out
         values.pop()
@@ -65,7 +68,7 @@ def label(node: Node, inputs: dict[str, Any] | None = None) -> str:
     return text + _along(op, node.options)
 
 
-def _along(op: Op, options: dict[str, Any]) -> str:
+def _along(op: Op, options: dict[str, object]) -> str:
     """The axis that an op was told to go along, if that is not what it does by itself."""
     defaults = [a.default for a in op.arguments if a.name == "axis"]
     if "axis" not in options or options["axis"] is None or options["axis"] in defaults:
@@ -73,9 +76,8 @@ def _along(op: Op, options: dict[str, Any]) -> str:
     return f" along {axis_words(options['axis'])}"
 
 
-def called(op: Op, options: dict[str, Any], inputs: dict[str, Any]) -> str:
+def called(op: Op, pattern: Callable[..., str], options: dict[str, object], inputs: dict[str, object]) -> str:
     """The label that the op's own function gives, from the options and the shapes of the inputs."""
-    pattern: Any = op.label
     known = {**options, **{f"{name}_shape": getattr(value, "shape", None) for name, value in inputs.items()}}
     for name, value in inputs.items():
         if isinstance(value, Traced):
@@ -89,25 +91,34 @@ def called(op: Op, options: dict[str, Any], inputs: dict[str, Any]) -> str:
 
 
 @functools.lru_cache(maxsize=1024)
-def _wanted(function: Any) -> tuple[frozenset[str], bool]:
+def _wanted(function: Callable[..., str]) -> tuple[frozenset[str], bool]:
     """The arguments that a label function names, and whether it takes all options."""
     parameters = inspect.signature(function).parameters.values()
     return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def value_of(x: Any) -> Value:
+class Shaped(Protocol):
+    """A node, an array or a tensor, or what stands for one."""
+
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+
+def value_of(x: Shaped | Traced) -> Value:
     """Shape and dtype of a node or of what stands for an array in a recorded call."""
     array = x.data if isinstance(x, Traced) else x
     return Value(tuple(array.shape), short_dtype(array.dtype))
 
 
 @functools.lru_cache(maxsize=64)
-def short_dtype(dtype: np.dtype[Any]) -> str:
+def short_dtype(dtype: np.dtype[np.generic]) -> str:
     """A dtype in few letters: f32, i64, bool."""
     return f"{dtype.kind}{8 * dtype.itemsize}" if dtype.kind in "fiuc" else str(dtype)
 
 
-def details(node: Node, place: str, inputs: dict[str, Any]) -> tuple[str, ...]:
+def details(node: Node, place: str, inputs: dict[str, object]) -> tuple[str, ...]:
     """The call in full, where it was made, and by which line if that is known."""
     arguments = []
     for name, value in inputs.items():
@@ -124,25 +135,29 @@ def details(node: Node, place: str, inputs: dict[str, Any]) -> tuple[str, ...]:
     return tuple(part for part in (call, place, line) if part)
 
 
-def holds_arrays(value: Any) -> bool:
+def holds_arrays(value: object) -> TypeGuard[Sequence[object]]:
     """Whether an argument is a sequence with arrays in it."""
     # Constant and Traced are tuples too, hence the exact types.
-    return type(value) in (list, tuple) and any(isinstance(v, (Node, Traced, Constant)) for v in value)
+    return (
+        isinstance(value, (list, tuple))
+        and type(value) in (list, tuple)
+        and any(isinstance(v, (Node, Traced, Constant)) for v in value)
+    )
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> TypeGuard[Traced]:
     """Whether an argument is a single number whose value is known, as on a tape: it is written in the label."""
     return type(value) is Traced and value.node is None and value.data.ndim == 0 and value.tensor._node is None
 
 
-def _specs(value: Any) -> str:
+def _specs(value: object) -> str:
     """An argument in a tooltip: shape and dtype of an array, else the value."""
     if isinstance(value, (Node, Traced, Constant)):
         return str(value_of(value))
     return f"[{', '.join(map(_specs, value))}]" if holds_arrays(value) else words(value)
 
 
-def words(value: Any) -> str:
+def words(value: object) -> str:
     """A plain value in short, the same in every process; a dot for an array, which has an edge."""
     if is_number(value):
         value = value.data[()]
@@ -234,13 +249,13 @@ def _sources(op: Op) -> dict[str, str]:
     return {name: found.get(name) or shared for name in op.differentiable}
 
 
-def _name(rule: Any) -> str:
+def _name(rule: object) -> str:
     name = getattr(rule, "__name__", type(rule).__name__)
     return "rule" if name == "<lambda>" else name
 
 
-def _call(name: str, arguments: Any) -> str:
-    return f"{name}({', '.join(getattr(a, 'name', a) for a in arguments)})"
+def _call(name: str, arguments: Iterable[object]) -> str:
+    return f"{name}({', '.join(str(getattr(a, 'name', a)) for a in arguments)})"
 
 
 # -- source ------------------------------------------------------------------------------------------------------
@@ -253,12 +268,11 @@ def _unparsed(node: ast.expr | None) -> str:
         return ""
 
 
-def _returned(function: Any) -> ast.expr | None:
+def _returned(function: Callable[..., object]) -> ast.expr | None:
     """The expression that a function returns, if its source can be had and that is all it does."""
     try:
-        function = inspect.unwrap(function)
-        lines, _ = inspect.findsource(function)
-        definition = _definition(function.__code__, _definitions("".join(lines)))
+        lines, _ = inspect.findsource(inspect.unwrap(function))
+        definition = _definition(inspect.unwrap(function).__code__, _definitions("".join(lines)))
     except Exception:  # whatever is wrong with the source of a function, its op can be drawn
         return None
     if isinstance(definition, ast.Lambda):
@@ -280,11 +294,11 @@ def _definitions(source: str) -> dict[int, list[Definition]]:
     return found
 
 
-def _definition(code: Any, definitions: dict[int, list[Definition]]) -> Definition | None:
+def _definition(code: CodeType, definitions: dict[int, list[Definition]]) -> Definition | None:
     """The one that was compiled to `code`. Several lambdas may begin in one line: it is the innermost whose body holds
     every position of the code."""
     names = [*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
-    found: list[Any] = [
+    found: list[Any] = [  # functions and lambdas, whose bodies have different types
         node
         for node in definitions.get(code.co_firstlineno, [])
         if getattr(node, "name", "<lambda>") == code.co_name

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,10 @@ from tapenet.ops.stack_frames import user_frame
 _FRAMES, _NAMES, _ELEMENTS = 8, 1000, 100
 
 
+#: A tensor by its node, an array by its `id`; None for what cannot be told from others.
+Key: TypeAlias = Node | int | None
+
+
 class Name(NamedTuple):
     """What the user calls a tensor or array, and whether it is an input rather than something learned."""
 
@@ -24,11 +28,11 @@ class Name(NamedTuple):
     input: bool = False
 
 
-def variables() -> dict[Any, Name]:
+def variables() -> dict[Key, Name]:
     """The tensors and arrays that the user's code has names for, by node and by `id` of the array. The innermost frame
     comes first: a function's own names, then those of its caller, then those of its module."""
-    found: dict[Any, Name] = {}
-    scopes: list[Mapping[str, Any]] = []
+    found: dict[Key, Name] = {}
+    scopes: list[Mapping[str, object]] = []
     frame = user_frame()
     while frame is not None and len(scopes) < _FRAMES:
         scopes.append(frame.f_locals)
@@ -42,7 +46,7 @@ def variables() -> dict[Any, Name]:
     return found
 
 
-def result_name(x: Any) -> str:
+def result_name(x: object) -> str:
     """The variable of the code that draws that holds this object, "output" if there is none."""
     frame = user_frame()
     if frame is not None:
@@ -52,13 +56,13 @@ def result_name(x: Any) -> str:
     return "output"
 
 
-def note_all(names: dict[Any, Name], name: str, value: Any) -> None:
+def note_all(names: dict[Key, Name], name: str, value: object) -> None:
     """Enter names for what a variable holds: a tensor or an array, or several in a list, tuple or dict."""
     for text, thing in _named(name, value):
         note(names, text, thing)
 
 
-def note(names: dict[Any, Name], text: str, thing: Any, *, input: bool = False) -> None:
+def note(names: dict[Key, Name], text: str, thing: object, *, input: bool = False) -> None:
     """Enter a name for a tensor, by its node and its array, or an array, unless it has one."""
     if type(thing) is Tensor:
         if thing.node is not None:
@@ -79,10 +83,10 @@ def _outermost(frame: FrameType) -> bool:
     return outer is None or outer.f_globals is not frame.f_globals
 
 
-def _named(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _named(name: str, value: object) -> Iterator[tuple[str, object]]:
     if type(value) is Tensor or isinstance(value, np.ndarray):
         yield name, value
-    elif type(value) in (list, tuple):
+    elif isinstance(value, (list, tuple)) and type(value) in (list, tuple):
         yield from ((f"{name}[{i}]", v) for i, v in enumerate(value[:_ELEMENTS]))
     elif type(value) is dict:
         yield from ((f"{name}[{k!r}]", v) for k, v in list(value.items())[:_ELEMENTS] if isinstance(k, (str, int)))
@@ -100,14 +104,22 @@ class Held(NamedTuple):
     cluster: int
 
 
+class _Module(Protocol):
+    """What is asked of a module, which this folder does not import."""
+
+    def named_modules(self) -> Iterable[tuple[str, object]]: ...
+    def named_parameters(self) -> Iterable[tuple[str, Tensor]]: ...
+    def named_buffers(self) -> Iterable[tuple[str, Tensor]]: ...
+
+
 class _Call(NamedTuple):
     """A module running: its scope, and itself if it is still alive."""
 
     scope: Scope
-    module: Any
+    module: _Module | None
 
     @property
-    def of(self) -> Any:
+    def of(self) -> object:
         """Whose call it is."""
         return self.scope if self.module is None else self.module
 
@@ -126,13 +138,13 @@ class Modules:
     def __init__(self, ops: list[Node]) -> None:
         self.clusters: list[Cluster] = []
         self.around: dict[Node, int | None] = {}
-        self.held: dict[Any, Held] = {}
+        self.held: dict[Key, Held] = {}
         #: Of each parameter: the keys by which it is in `held`, and itself.
-        self.parameters: list[tuple[list[Any], Tensor]] = []
+        self.parameters: list[tuple[list[Key], Tensor]] = []
         self._first: dict[int, int] = {}  # by id of a module: its first cluster
         self._names: dict[int, dict[int, str]] = {}  # by id of a module: the names of those in it, by id
         self._counts: dict[int, int] = {}
-        outermost: dict[int, Any] = {}
+        outermost: dict[int, _Module] = {}
         chains: dict[Scope, list[_Call]] = {}
         running: list[_Call] = []
         inside: list[int] = []
@@ -155,7 +167,7 @@ class Modules:
         for module in outermost.values():
             self._hold(module)
 
-    def _enter(self, call: _Call, outer: Any, parent: int | None) -> None:
+    def _enter(self, call: _Call, outer: _Module | None, parent: int | None) -> None:
         """Add the cluster of a call."""
         module = call.module
         name = path = ""
@@ -173,7 +185,7 @@ class Modules:
             count = self._counts[id(module)]
         self.clusters.append(Cluster(name, call.title, path, parent, depth, count))
 
-    def _names_in(self, outer: Any) -> dict[int, str]:
+    def _names_in(self, outer: _Module) -> dict[int, str]:
         names = self._names.get(id(outer))
         if names is None:
             names = self._names[id(outer)] = {}
@@ -181,7 +193,7 @@ class Modules:
                 names.setdefault(id(module), name)
         return names
 
-    def _hold(self, outermost: Any) -> None:
+    def _hold(self, outermost: _Module) -> None:
         """Note the names of what an outermost module holds, by leaf and by array."""
         modules = dict(outermost.named_modules())
         held: list[tuple[Kind, str, Tensor]] = [("parameter", *item) for item in outermost.named_parameters()]
@@ -194,7 +206,7 @@ class Modules:
             module = modules[prefix] if prefix else outermost
             title = path[len(prefix) + 1 :] if prefix else path
             found = Held(kind, title, path, self._first[id(module)])
-            keys = [key for key in (tensor.node, id(tensor.numpy())) if key is not None]
+            keys: list[Key] = [key for key in (tensor.node, id(tensor.numpy())) if key is not None]
             for key in keys:
                 self.held.setdefault(key, found)
             if kind == "parameter":

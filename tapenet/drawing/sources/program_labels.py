@@ -63,7 +63,7 @@ def title(instruction: Instruction, written: Callable[[Value], str]) -> str:
     op = op_of(instruction)
     if instruction.name == "call" and op is not None and callable(op.label):
         given = {name: filled(t, instruction.args) for name, t in instruction.params["template"].items()}
-        return called(op, {n: given[n] for n in op.options}, {n: given[n] for n in op.inputs})
+        return called(op, op.label, {n: given[n] for n in op.options}, {n: given[n] for n in op.inputs})
     text = word(instruction)
     if instruction.kind == "reduction":
         axes = instruction.params.get("axes", (instruction.params.get("axis"),))

@@ -33,7 +33,7 @@ class Names:
 
     def __init__(self, variant: Variant, parameters: Parameters) -> None:
         #: By the `id` of an array, and by leaf.
-        self._held: dict[Any, Named] = {}
+        self._held: dict[object, Named] = {}
         self._of_modules(variant)
         for path, kind, tensor in _reached(variant):
             self._hold(tensor, kind, path)
@@ -56,7 +56,7 @@ class Names:
         """What a tensor from outside is called."""
         return self._held.get(id(reference.tensor.numpy()), Named("input", "array"))
 
-    def _hold(self, tensor: Any, kind: Kind, title: str) -> None:
+    def _hold(self, tensor: object, kind: Kind, title: str) -> None:
         """Note a name, unless there is one already."""
         named = Named(kind, title)
         if isinstance(tensor, Tensor):
@@ -92,17 +92,17 @@ def _owners(variant: Variant) -> Iterator[Any]:
     return iter({id(owner): owner for owner, _, _ in variant.dependencies}.values())
 
 
-def _names(variant: Variant) -> Iterator[tuple[Place, Any]]:
+def _names(variant: Variant) -> Iterator[tuple[Place, object]]:
     """The names that the function reads, with what stood behind them."""
     for place, value in zip(variant.places, variant.values, strict=True):
         if isinstance(place, Place):
             yield place, value
 
 
-def _reached(variant: Variant) -> Iterator[tuple[str, Kind, Any]]:
+def _reached(variant: Variant) -> Iterator[tuple[str, Kind, object]]:
     """The tensors and arrays behind the names that the function reads, in lists and dicts too."""
     for place, value in _names(variant):
-        parts: Any = [("", value)]
+        parts: list[tuple[str, object]] = [("", value)]
         if isinstance(value, dict):
             parts = [(f"[{key!r}]", part) for key, part in value.items()]
         elif isinstance(value, (list, tuple)):
@@ -113,7 +113,7 @@ def _reached(variant: Variant) -> Iterator[tuple[str, Kind, Any]]:
                 yield place.name + path, "parameter" if learned else "input", part
 
 
-def _results(structure: Any, path: str) -> Iterator[tuple[str, int]]:
+def _results(structure: object, path: str) -> Iterator[tuple[str, int]]:
     """The results of a call by what to call them, with the output of the program that each is."""
     if type(structure) is Result:
         yield path or "output", structure.output

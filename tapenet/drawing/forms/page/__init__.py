@@ -173,7 +173,7 @@ def _opened(drawing: Drawing) -> set[int]:
     return set(range(len(drawing.clusters))) - within(drawing, _BOXES)
 
 
-def _series(series: Series) -> dict[str, Any]:
+def _series(series: Series) -> dict[str, object]:
     return {
         **series._asdict(),
         "values": {vertex: [_number(x) for x in numbers] for vertex, numbers in series.values.items()},
@@ -197,7 +197,7 @@ def _for_page(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _json(data: Any) -> str:
+def _json(data: object) -> str:
     """JSON that ends no script element and begins no comment, as it holds none of the characters of HTML."""
     text = json.dumps(
         escaped_in(data), separators=(",", ":"), allow_nan=False
