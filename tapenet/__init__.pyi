@@ -1,4 +1,6 @@
 # Made by `python -m tests.stubs`.
+from numpy.typing import ArrayLike
+from numpy.typing import DTypeLike
 from tapenet import autograd as autograd
 from tapenet import cuda as cuda
 from tapenet import data as data
@@ -87,453 +89,124 @@ from tapenet.compiler.compile import compile as compile
 from tapenet.drawing import draw as draw
 from tapenet.files.saving import load as load
 from tapenet.files.saving import save as save
+from tapenet.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
+from tapenet.nn.functional import adaptive_avg_pool2d as adaptive_avg_pool2d
+from tapenet.nn.functional import adaptive_avg_pool3d as adaptive_avg_pool3d
+from tapenet.nn.functional import adaptive_max_pool1d as adaptive_max_pool1d
+from tapenet.nn.functional import adaptive_max_pool2d as adaptive_max_pool2d
+from tapenet.nn.functional import adaptive_max_pool3d as adaptive_max_pool3d
+from tapenet.nn.functional import affine_grid as affine_grid
+from tapenet.nn.functional import alibi_bias as alibi_bias
+from tapenet.nn.functional import alpha_dropout as alpha_dropout
+from tapenet.nn.functional import avg_pool1d as avg_pool1d
+from tapenet.nn.functional import avg_pool2d as avg_pool2d
+from tapenet.nn.functional import avg_pool3d as avg_pool3d
+from tapenet.nn.functional import bilinear as bilinear
+from tapenet.nn.functional import binary_cross_entropy as binary_cross_entropy
+from tapenet.nn.functional import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from tapenet.nn.functional import celu as celu
+from tapenet.nn.functional import channel_shuffle as channel_shuffle
+from tapenet.nn.functional import conv1d as conv1d
+from tapenet.nn.functional import conv2d as conv2d
+from tapenet.nn.functional import conv3d as conv3d
+from tapenet.nn.functional import conv_transpose1d as conv_transpose1d
+from tapenet.nn.functional import conv_transpose2d as conv_transpose2d
+from tapenet.nn.functional import conv_transpose3d as conv_transpose3d
+from tapenet.nn.functional import cosine_embedding_loss as cosine_embedding_loss
+from tapenet.nn.functional import cosine_similarity as cosine_similarity
+from tapenet.nn.functional import cross_entropy as cross_entropy
+from tapenet.nn.functional import ctc_loss as ctc_loss
+from tapenet.nn.functional import dropout as dropout
+from tapenet.nn.functional import dropout1d as dropout1d
+from tapenet.nn.functional import dropout2d as dropout2d
+from tapenet.nn.functional import dropout3d as dropout3d
+from tapenet.nn.functional import elu as elu
+from tapenet.nn.functional import feature_alpha_dropout as feature_alpha_dropout
+from tapenet.nn.functional import fold as fold
+from tapenet.nn.functional import fractional_max_pool2d as fractional_max_pool2d
+from tapenet.nn.functional import fractional_max_pool3d as fractional_max_pool3d
+from tapenet.nn.functional import gaussian_nll_loss as gaussian_nll_loss
+from tapenet.nn.functional import gelu as gelu
+from tapenet.nn.functional import glu as glu
+from tapenet.nn.functional import grid_sample as grid_sample
+from tapenet.nn.functional import group_norm as group_norm
+from tapenet.nn.functional import gumbel_softmax as gumbel_softmax
+from tapenet.nn.functional import hardshrink as hardshrink
+from tapenet.nn.functional import hardsigmoid as hardsigmoid
+from tapenet.nn.functional import hardswish as hardswish
+from tapenet.nn.functional import hardtanh as hardtanh
+from tapenet.nn.functional import hinge_embedding_loss as hinge_embedding_loss
+from tapenet.nn.functional import huber_loss as huber_loss
+from tapenet.nn.functional import interpolate as interpolate
+from tapenet.nn.functional import kl_div as kl_div
+from tapenet.nn.functional import l1_loss as l1_loss
+from tapenet.nn.functional import layer_norm as layer_norm
+from tapenet.nn.functional import leaky_relu as leaky_relu
+from tapenet.nn.functional import linear as linear
+from tapenet.nn.functional import linear_cross_entropy as linear_cross_entropy
+from tapenet.nn.functional import local_response_norm as local_response_norm
+from tapenet.nn.functional import log_softmax as log_softmax
+from tapenet.nn.functional import logsigmoid as logsigmoid
+from tapenet.nn.functional import lp_pool1d as lp_pool1d
+from tapenet.nn.functional import lp_pool2d as lp_pool2d
+from tapenet.nn.functional import lp_pool3d as lp_pool3d
+from tapenet.nn.functional import margin_ranking_loss as margin_ranking_loss
+from tapenet.nn.functional import max_pool1d as max_pool1d
+from tapenet.nn.functional import max_pool2d as max_pool2d
+from tapenet.nn.functional import max_pool3d as max_pool3d
+from tapenet.nn.functional import max_unpool1d as max_unpool1d
+from tapenet.nn.functional import max_unpool2d as max_unpool2d
+from tapenet.nn.functional import max_unpool3d as max_unpool3d
+from tapenet.nn.functional import mish as mish
+from tapenet.nn.functional import mse_loss as mse_loss
+from tapenet.nn.functional import multi_head_attention_forward as multi_head_attention_forward
+from tapenet.nn.functional import multi_margin_loss as multi_margin_loss
+from tapenet.nn.functional import multilabel_margin_loss as multilabel_margin_loss
+from tapenet.nn.functional import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from tapenet.nn.functional import nll_loss as nll_loss
+from tapenet.nn.functional import normalize as normalize
+from tapenet.nn.functional import one_hot as one_hot
+from tapenet.nn.functional import pairwise_distance as pairwise_distance
+from tapenet.nn.functional import pdist as pdist
+from tapenet.nn.functional import pixel_shuffle as pixel_shuffle
+from tapenet.nn.functional import pixel_unshuffle as pixel_unshuffle
+from tapenet.nn.functional import poisson_nll_loss as poisson_nll_loss
+from tapenet.nn.functional import prelu as prelu
+from tapenet.nn.functional import relu as relu
+from tapenet.nn.functional import relu6 as relu6
+from tapenet.nn.functional import rms_norm as rms_norm
+from tapenet.nn.functional import rotary_embedding as rotary_embedding
+from tapenet.nn.functional import rrelu as rrelu
+from tapenet.nn.functional import scaled_dot_product_attention as scaled_dot_product_attention
+from tapenet.nn.functional import selu as selu
+from tapenet.nn.functional import sigmoid as sigmoid
+from tapenet.nn.functional import sigmoid_focal_loss as sigmoid_focal_loss
+from tapenet.nn.functional import silu as silu
+from tapenet.nn.functional import sinusoidal_positions as sinusoidal_positions
+from tapenet.nn.functional import smooth_l1_loss as smooth_l1_loss
+from tapenet.nn.functional import soft_margin_loss as soft_margin_loss
+from tapenet.nn.functional import softmax as softmax
+from tapenet.nn.functional import softmin as softmin
+from tapenet.nn.functional import softplus as softplus
+from tapenet.nn.functional import softshrink as softshrink
+from tapenet.nn.functional import softsign as softsign
+from tapenet.nn.functional import tanh as tanh
+from tapenet.nn.functional import tanhshrink as tanhshrink
+from tapenet.nn.functional import threshold as threshold
+from tapenet.nn.functional import triplet_margin_loss as triplet_margin_loss
+from tapenet.nn.functional import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
+from tapenet.nn.functional import unfold as unfold
 from tapenet.ops import random as random
-from tapenet.ops.calculus.interpolation import interp as interp
-from tapenet.ops.calculus.interpolation import unwrap as unwrap
-from tapenet.ops.calculus.polynomials.arithmetic import polyadd as polyadd
-from tapenet.ops.calculus.polynomials.arithmetic import polydiv as polydiv
-from tapenet.ops.calculus.polynomials.arithmetic import polymul as polymul
-from tapenet.ops.calculus.polynomials.arithmetic import polysub as polysub
-from tapenet.ops.calculus.polynomials.evaluation import polyder as polyder
-from tapenet.ops.calculus.polynomials.evaluation import polyint as polyint
-from tapenet.ops.calculus.polynomials.evaluation import polyval as polyval
-from tapenet.ops.calculus.polynomials.fitting import polyfit as polyfit
-from tapenet.ops.calculus.polynomials.fitting import vander as vander
-from tapenet.ops.calculus.polynomials.roots import poly as poly
-from tapenet.ops.calculus.polynomials.roots import roots as roots
-from tapenet.ops.calculus.sampled import convolve as convolve
-from tapenet.ops.calculus.sampled import correlate as correlate
-from tapenet.ops.calculus.sampled import diff as diff
-from tapenet.ops.calculus.sampled import ediff1d as ediff1d
-from tapenet.ops.calculus.sampled import gradient as gradient
-from tapenet.ops.calculus.sampled import trapezoid as trapezoid
-from tapenet.ops.elementwise.comparisons import bitwise_and as bitwise_and
-from tapenet.ops.elementwise.comparisons import bitwise_or as bitwise_or
-from tapenet.ops.elementwise.comparisons import bitwise_xor as bitwise_xor
-from tapenet.ops.elementwise.comparisons import ceil as ceil
-from tapenet.ops.elementwise.comparisons import equal as equal
-from tapenet.ops.elementwise.comparisons import floor as floor
-from tapenet.ops.elementwise.comparisons import floor_divide as floor_divide
-from tapenet.ops.elementwise.comparisons import greater as greater
-from tapenet.ops.elementwise.comparisons import greater_equal as greater_equal
-from tapenet.ops.elementwise.comparisons import invert as invert
-from tapenet.ops.elementwise.comparisons import isfinite as isfinite
-from tapenet.ops.elementwise.comparisons import isinf as isinf
-from tapenet.ops.elementwise.comparisons import isnan as isnan
-from tapenet.ops.elementwise.comparisons import less as less
-from tapenet.ops.elementwise.comparisons import less_equal as less_equal
-from tapenet.ops.elementwise.comparisons import logical_and as logical_and
-from tapenet.ops.elementwise.comparisons import logical_not as logical_not
-from tapenet.ops.elementwise.comparisons import logical_or as logical_or
-from tapenet.ops.elementwise.comparisons import logical_xor as logical_xor
-from tapenet.ops.elementwise.comparisons import not_equal as not_equal
-from tapenet.ops.elementwise.comparisons import rint as rint
-from tapenet.ops.elementwise.comparisons import sign as sign
-from tapenet.ops.elementwise.comparisons import signbit as signbit
-from tapenet.ops.elementwise.comparisons import trunc as trunc
-from tapenet.ops.elementwise.complex import angle as angle
-from tapenet.ops.elementwise.complex import conj as conj
-from tapenet.ops.elementwise.complex import conjugate as conjugate
-from tapenet.ops.elementwise.complex import imag as imag
-from tapenet.ops.elementwise.complex import real as real
-from tapenet.ops.elementwise.complex import real_if_close as real_if_close
-from tapenet.ops.elementwise.elementary import abs as abs
-from tapenet.ops.elementwise.elementary import absolute as absolute
-from tapenet.ops.elementwise.elementary import add as add
-from tapenet.ops.elementwise.elementary import arccos as arccos
-from tapenet.ops.elementwise.elementary import arccosh as arccosh
-from tapenet.ops.elementwise.elementary import arcsin as arcsin
-from tapenet.ops.elementwise.elementary import arcsinh as arcsinh
-from tapenet.ops.elementwise.elementary import arctan as arctan
-from tapenet.ops.elementwise.elementary import arctan2 as arctan2
-from tapenet.ops.elementwise.elementary import arctanh as arctanh
-from tapenet.ops.elementwise.elementary import cbrt as cbrt
-from tapenet.ops.elementwise.elementary import clip as clip
-from tapenet.ops.elementwise.elementary import cos as cos
-from tapenet.ops.elementwise.elementary import cosh as cosh
-from tapenet.ops.elementwise.elementary import divide as divide
-from tapenet.ops.elementwise.elementary import exp as exp
-from tapenet.ops.elementwise.elementary import exp2 as exp2
-from tapenet.ops.elementwise.elementary import expm1 as expm1
-from tapenet.ops.elementwise.elementary import hypot as hypot
-from tapenet.ops.elementwise.elementary import log as log
-from tapenet.ops.elementwise.elementary import log10 as log10
-from tapenet.ops.elementwise.elementary import log1p as log1p
-from tapenet.ops.elementwise.elementary import log2 as log2
-from tapenet.ops.elementwise.elementary import logaddexp as logaddexp
-from tapenet.ops.elementwise.elementary import maximum as maximum
-from tapenet.ops.elementwise.elementary import minimum as minimum
-from tapenet.ops.elementwise.elementary import multiply as multiply
-from tapenet.ops.elementwise.elementary import negative as negative
-from tapenet.ops.elementwise.elementary import positive as positive
-from tapenet.ops.elementwise.elementary import pow as pow
-from tapenet.ops.elementwise.elementary import power as power
-from tapenet.ops.elementwise.elementary import reciprocal as reciprocal
-from tapenet.ops.elementwise.elementary import remainder as remainder
-from tapenet.ops.elementwise.elementary import sin as sin
-from tapenet.ops.elementwise.elementary import sinh as sinh
-from tapenet.ops.elementwise.elementary import sqrt as sqrt
-from tapenet.ops.elementwise.elementary import square as square
-from tapenet.ops.elementwise.elementary import subtract as subtract
-from tapenet.ops.elementwise.elementary import tan as tan
-from tapenet.ops.elementwise.elementary import tanh as tanh
-from tapenet.ops.elementwise.elementary import where as where
-from tapenet.ops.elementwise.floating import acos as acos
-from tapenet.ops.elementwise.floating import acosh as acosh
-from tapenet.ops.elementwise.floating import asin as asin
-from tapenet.ops.elementwise.floating import asinh as asinh
-from tapenet.ops.elementwise.floating import atan as atan
-from tapenet.ops.elementwise.floating import atan2 as atan2
-from tapenet.ops.elementwise.floating import atanh as atanh
-from tapenet.ops.elementwise.floating import copysign as copysign
-from tapenet.ops.elementwise.floating import deg2rad as deg2rad
-from tapenet.ops.elementwise.floating import degrees as degrees
-from tapenet.ops.elementwise.floating import divmod as divmod
-from tapenet.ops.elementwise.floating import fabs as fabs
-from tapenet.ops.elementwise.floating import float_power as float_power
-from tapenet.ops.elementwise.floating import fmax as fmax
-from tapenet.ops.elementwise.floating import fmin as fmin
-from tapenet.ops.elementwise.floating import fmod as fmod
-from tapenet.ops.elementwise.floating import frexp as frexp
-from tapenet.ops.elementwise.floating import heaviside as heaviside
-from tapenet.ops.elementwise.floating import i0 as i0
-from tapenet.ops.elementwise.floating import ldexp as ldexp
-from tapenet.ops.elementwise.floating import logaddexp2 as logaddexp2
-from tapenet.ops.elementwise.floating import mod as mod
-from tapenet.ops.elementwise.floating import modf as modf
-from tapenet.ops.elementwise.floating import nan_to_num as nan_to_num
-from tapenet.ops.elementwise.floating import rad2deg as rad2deg
-from tapenet.ops.elementwise.floating import radians as radians
-from tapenet.ops.elementwise.floating import sinc as sinc
-from tapenet.ops.elementwise.floating import true_divide as true_divide
-from tapenet.ops.elementwise.special import erf as erf
-from tapenet.ops.elementwise.steps import allclose as allclose
-from tapenet.ops.elementwise.steps import around as around
-from tapenet.ops.elementwise.steps import array_equal as array_equal
-from tapenet.ops.elementwise.steps import array_equiv as array_equiv
-from tapenet.ops.elementwise.steps import bitwise_count as bitwise_count
-from tapenet.ops.elementwise.steps import bitwise_invert as bitwise_invert
-from tapenet.ops.elementwise.steps import bitwise_left_shift as bitwise_left_shift
-from tapenet.ops.elementwise.steps import bitwise_not as bitwise_not
-from tapenet.ops.elementwise.steps import bitwise_right_shift as bitwise_right_shift
-from tapenet.ops.elementwise.steps import fix as fix
-from tapenet.ops.elementwise.steps import gcd as gcd
-from tapenet.ops.elementwise.steps import isclose as isclose
-from tapenet.ops.elementwise.steps import iscomplex as iscomplex
-from tapenet.ops.elementwise.steps import isneginf as isneginf
-from tapenet.ops.elementwise.steps import isposinf as isposinf
-from tapenet.ops.elementwise.steps import isreal as isreal
-from tapenet.ops.elementwise.steps import lcm as lcm
-from tapenet.ops.elementwise.steps import left_shift as left_shift
-from tapenet.ops.elementwise.steps import nextafter as nextafter
-from tapenet.ops.elementwise.steps import right_shift as right_shift
-from tapenet.ops.elementwise.steps import round as round
-from tapenet.ops.elementwise.steps import spacing as spacing
-from tapenet.ops.elementwise.steps import stop_gradient as stop_gradient
-from tapenet.ops.indexing.applying import apply_along_axis as apply_along_axis
-from tapenet.ops.indexing.applying import apply_over_axes as apply_over_axes
-from tapenet.ops.indexing.applying import piecewise as piecewise
-from tapenet.ops.indexing.editing import append as append
-from tapenet.ops.indexing.editing import delete as delete
-from tapenet.ops.indexing.editing import insert as insert
-from tapenet.ops.indexing.editing import resize as resize
-from tapenet.ops.indexing.items import index_add as index_add
-from tapenet.ops.indexing.items import scatter_add as scatter_add
-from tapenet.ops.indexing.positions import argwhere as argwhere
 from tapenet.ops.indexing.positions import diag_indices_from as diag_indices_from
-from tapenet.ops.indexing.positions import flatnonzero as flatnonzero
-from tapenet.ops.indexing.positions import nonzero as nonzero
-from tapenet.ops.indexing.positions import packbits as packbits
-from tapenet.ops.indexing.positions import ravel_multi_index as ravel_multi_index
 from tapenet.ops.indexing.positions import tril_indices_from as tril_indices_from
 from tapenet.ops.indexing.positions import triu_indices_from as triu_indices_from
-from tapenet.ops.indexing.positions import unpackbits as unpackbits
-from tapenet.ops.indexing.positions import unravel_index as unravel_index
-from tapenet.ops.indexing.selecting import choose as choose
-from tapenet.ops.indexing.selecting import compress as compress
-from tapenet.ops.indexing.selecting import extract as extract
-from tapenet.ops.indexing.selecting import select as select
-from tapenet.ops.indexing.selecting import take as take
-from tapenet.ops.indexing.selecting import take_along_axis as take_along_axis
-from tapenet.ops.indexing.sets import intersect1d as intersect1d
-from tapenet.ops.indexing.sets import isin as isin
-from tapenet.ops.indexing.sets import setdiff1d as setdiff1d
-from tapenet.ops.indexing.sets import setxor1d as setxor1d
-from tapenet.ops.indexing.sets import union1d as union1d
-from tapenet.ops.indexing.sets import unique as unique
-from tapenet.ops.indexing.sets import unique_all as unique_all
-from tapenet.ops.indexing.sets import unique_counts as unique_counts
-from tapenet.ops.indexing.sets import unique_inverse as unique_inverse
-from tapenet.ops.indexing.sets import unique_values as unique_values
-from tapenet.ops.indexing.sorting import argpartition as argpartition
-from tapenet.ops.indexing.sorting import argsort as argsort
-from tapenet.ops.indexing.sorting import digitize as digitize
-from tapenet.ops.indexing.sorting import lexsort as lexsort
-from tapenet.ops.indexing.sorting import partition as partition
-from tapenet.ops.indexing.sorting import searchsorted as searchsorted
-from tapenet.ops.indexing.sorting import sort as sort
-from tapenet.ops.indexing.sorting import sort_complex as sort_complex
-from tapenet.ops.indexing.sorting import trim_zeros as trim_zeros
-from tapenet.ops.indexing.writing import copyto as copyto
-from tapenet.ops.indexing.writing import fill_diagonal as fill_diagonal
-from tapenet.ops.indexing.writing import place as place
-from tapenet.ops.indexing.writing import put as put
-from tapenet.ops.indexing.writing import put_along_axis as put_along_axis
-from tapenet.ops.indexing.writing import putmask as putmask
-from tapenet.ops.layers.activations.exponential import celu as celu
-from tapenet.ops.layers.activations.exponential import elu as elu
-from tapenet.ops.layers.activations.exponential import selu as selu
-from tapenet.ops.layers.activations.gaussian import gelu as gelu
-from tapenet.ops.layers.activations.logistic import glu as glu
-from tapenet.ops.layers.activations.logistic import logsigmoid as logsigmoid
-from tapenet.ops.layers.activations.logistic import mish as mish
-from tapenet.ops.layers.activations.logistic import sigmoid as sigmoid
-from tapenet.ops.layers.activations.logistic import silu as silu
-from tapenet.ops.layers.activations.logistic import softplus as softplus
-from tapenet.ops.layers.activations.logistic import softsign as softsign
-from tapenet.ops.layers.activations.logistic import tanhshrink as tanhshrink
-from tapenet.ops.layers.activations.rectifiers import leaky_relu as leaky_relu
-from tapenet.ops.layers.activations.rectifiers import prelu as prelu
-from tapenet.ops.layers.activations.rectifiers import relu as relu
-from tapenet.ops.layers.activations.rectifiers import relu6 as relu6
-from tapenet.ops.layers.activations.rectifiers import rrelu as rrelu
-from tapenet.ops.layers.activations.softmax import gumbel_softmax as gumbel_softmax
-from tapenet.ops.layers.activations.softmax import log_softmax as log_softmax
-from tapenet.ops.layers.activations.softmax import softmax as softmax
-from tapenet.ops.layers.activations.softmax import softmin as softmin
-from tapenet.ops.layers.activations.steps import hardshrink as hardshrink
-from tapenet.ops.layers.activations.steps import hardsigmoid as hardsigmoid
-from tapenet.ops.layers.activations.steps import hardswish as hardswish
-from tapenet.ops.layers.activations.steps import hardtanh as hardtanh
-from tapenet.ops.layers.activations.steps import softshrink as softshrink
-from tapenet.ops.layers.activations.steps import threshold as threshold
-from tapenet.ops.layers.attention.heads import multi_head_attention_forward as multi_head_attention_forward
-from tapenet.ops.layers.attention.positions import alibi_bias as alibi_bias
-from tapenet.ops.layers.attention.positions import rotary_embedding as rotary_embedding
-from tapenet.ops.layers.attention.positions import sinusoidal_positions as sinusoidal_positions
-from tapenet.ops.layers.attention.product import scaled_dot_product_attention as scaled_dot_product_attention
-from tapenet.ops.layers.bags import embedding_bag as embedding_bag
-from tapenet.ops.layers.bilinear import bilinear as bilinear
-from tapenet.ops.layers.convolution.family import conv1d as conv1d
-from tapenet.ops.layers.convolution.family import conv2d as conv2d
-from tapenet.ops.layers.convolution.family import conv3d as conv3d
-from tapenet.ops.layers.convolution.shuffling import channel_shuffle as channel_shuffle
-from tapenet.ops.layers.convolution.shuffling import pixel_shuffle as pixel_shuffle
-from tapenet.ops.layers.convolution.shuffling import pixel_unshuffle as pixel_unshuffle
-from tapenet.ops.layers.convolution.transposed import conv_transpose1d as conv_transpose1d
-from tapenet.ops.layers.convolution.transposed import conv_transpose2d as conv_transpose2d
-from tapenet.ops.layers.convolution.transposed import conv_transpose3d as conv_transpose3d
-from tapenet.ops.layers.convolution.unfolding import fold as fold
-from tapenet.ops.layers.convolution.unfolding import unfold as unfold
-from tapenet.ops.layers.dropout import alpha_dropout as alpha_dropout
-from tapenet.ops.layers.dropout import dropout as dropout
-from tapenet.ops.layers.dropout import dropout1d as dropout1d
-from tapenet.ops.layers.dropout import dropout2d as dropout2d
-from tapenet.ops.layers.dropout import dropout3d as dropout3d
-from tapenet.ops.layers.dropout import feature_alpha_dropout as feature_alpha_dropout
-from tapenet.ops.layers.embedding import embedding as embedding
-from tapenet.ops.layers.embedding import one_hot as one_hot
-from tapenet.ops.layers.losses.classes import nll_loss as nll_loss
-from tapenet.ops.layers.losses.distances import huber_loss as huber_loss
-from tapenet.ops.layers.losses.distances import l1_loss as l1_loss
-from tapenet.ops.layers.losses.distances import mse_loss as mse_loss
-from tapenet.ops.layers.losses.distances import smooth_l1_loss as smooth_l1_loss
-from tapenet.ops.layers.losses.entropy import cross_entropy as cross_entropy
-from tapenet.ops.layers.losses.likelihoods import gaussian_nll_loss as gaussian_nll_loss
-from tapenet.ops.layers.losses.likelihoods import poisson_nll_loss as poisson_nll_loss
-from tapenet.ops.layers.losses.margins import hinge_embedding_loss as hinge_embedding_loss
-from tapenet.ops.layers.losses.margins import margin_ranking_loss as margin_ranking_loss
-from tapenet.ops.layers.losses.margins import multi_margin_loss as multi_margin_loss
-from tapenet.ops.layers.losses.margins import multilabel_margin_loss as multilabel_margin_loss
-from tapenet.ops.layers.losses.margins import multilabel_soft_margin_loss as multilabel_soft_margin_loss
-from tapenet.ops.layers.losses.margins import soft_margin_loss as soft_margin_loss
-from tapenet.ops.layers.losses.outputs import linear_cross_entropy as linear_cross_entropy
-from tapenet.ops.layers.losses.probabilities import binary_cross_entropy as binary_cross_entropy
-from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
-from tapenet.ops.layers.losses.probabilities import kl_div as kl_div
-from tapenet.ops.layers.losses.probabilities import sigmoid_focal_loss as sigmoid_focal_loss
-from tapenet.ops.layers.losses.sequences import ctc_loss as ctc_loss
-from tapenet.ops.layers.losses.vectors import cosine_embedding_loss as cosine_embedding_loss
-from tapenet.ops.layers.losses.vectors import cosine_similarity as cosine_similarity
-from tapenet.ops.layers.losses.vectors import pairwise_distance as pairwise_distance
-from tapenet.ops.layers.losses.vectors import pdist as pdist
-from tapenet.ops.layers.losses.vectors import triplet_margin_loss as triplet_margin_loss
-from tapenet.ops.layers.losses.vectors import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
-from tapenet.ops.layers.normalization.batch import batch_norm as batch_norm
-from tapenet.ops.layers.normalization.group import group_norm as group_norm
-from tapenet.ops.layers.normalization.group import instance_norm as instance_norm
-from tapenet.ops.layers.normalization.layer import layer_norm as layer_norm
-from tapenet.ops.layers.normalization.layer import rms_norm as rms_norm
-from tapenet.ops.layers.normalization.length import local_response_norm as local_response_norm
-from tapenet.ops.layers.normalization.length import normalize as normalize
-from tapenet.ops.layers.pooling.adaptive import adaptive_avg_pool1d as adaptive_avg_pool1d
-from tapenet.ops.layers.pooling.adaptive import adaptive_avg_pool2d as adaptive_avg_pool2d
-from tapenet.ops.layers.pooling.adaptive import adaptive_avg_pool3d as adaptive_avg_pool3d
-from tapenet.ops.layers.pooling.adaptive import adaptive_max_pool1d as adaptive_max_pool1d
-from tapenet.ops.layers.pooling.adaptive import adaptive_max_pool2d as adaptive_max_pool2d
-from tapenet.ops.layers.pooling.adaptive import adaptive_max_pool3d as adaptive_max_pool3d
-from tapenet.ops.layers.pooling.fractional import fractional_max_pool2d as fractional_max_pool2d
-from tapenet.ops.layers.pooling.fractional import fractional_max_pool3d as fractional_max_pool3d
-from tapenet.ops.layers.pooling.maximum import max_pool1d as max_pool1d
-from tapenet.ops.layers.pooling.maximum import max_pool2d as max_pool2d
-from tapenet.ops.layers.pooling.maximum import max_pool3d as max_pool3d
-from tapenet.ops.layers.pooling.mean import avg_pool1d as avg_pool1d
-from tapenet.ops.layers.pooling.mean import avg_pool2d as avg_pool2d
-from tapenet.ops.layers.pooling.mean import avg_pool3d as avg_pool3d
-from tapenet.ops.layers.pooling.mean import lp_pool1d as lp_pool1d
-from tapenet.ops.layers.pooling.mean import lp_pool2d as lp_pool2d
-from tapenet.ops.layers.pooling.mean import lp_pool3d as lp_pool3d
-from tapenet.ops.layers.pooling.unpooling import max_unpool1d as max_unpool1d
-from tapenet.ops.layers.pooling.unpooling import max_unpool2d as max_unpool2d
-from tapenet.ops.layers.pooling.unpooling import max_unpool3d as max_unpool3d
-from tapenet.ops.layers.quantized import quantized_linear as quantized_linear
-from tapenet.ops.layers.recurrent.cells import gru_cell as gru_cell
-from tapenet.ops.layers.recurrent.cells import lstm_cell as lstm_cell
-from tapenet.ops.layers.recurrent.cells import rnn_relu_cell as rnn_relu_cell
-from tapenet.ops.layers.recurrent.cells import rnn_tanh_cell as rnn_tanh_cell
-from tapenet.ops.layers.recurrent.gated import gru as gru
-from tapenet.ops.layers.recurrent.long_short_term import lstm as lstm
-from tapenet.ops.layers.recurrent.simple import rnn as rnn
-from tapenet.ops.layers.resampling.grids import affine_grid as affine_grid
-from tapenet.ops.layers.resampling.grids import grid_sample as grid_sample
-from tapenet.ops.layers.resampling.interpolation import interpolate as interpolate
 from tapenet.ops.op import Op as Op
 from tapenet.ops.op import Scatter as Scatter
 from tapenet.ops.op import op as op
-from tapenet.ops.products.contractions import tensordot as tensordot
-from tapenet.ops.products.einsum import einsum as einsum
 from tapenet.ops.products.einsum import einsum_path as einsum_path
-from tapenet.ops.products.matmul import dot as dot
-from tapenet.ops.products.matmul import linear as linear
-from tapenet.ops.products.matmul import matmul as matmul
-from tapenet.ops.products.vectors import cross as cross
-from tapenet.ops.products.vectors import inner as inner
-from tapenet.ops.products.vectors import kron as kron
-from tapenet.ops.products.vectors import matvec as matvec
-from tapenet.ops.products.vectors import outer as outer
-from tapenet.ops.products.vectors import vdot as vdot
-from tapenet.ops.products.vectors import vecdot as vecdot
-from tapenet.ops.products.vectors import vecmat as vecmat
-from tapenet.ops.reductions.counting import all as all
-from tapenet.ops.reductions.counting import any as any
-from tapenet.ops.reductions.counting import argmax as argmax
-from tapenet.ops.reductions.counting import argmin as argmin
-from tapenet.ops.reductions.counting import count_nonzero as count_nonzero
-from tapenet.ops.reductions.cumulative import cumprod as cumprod
-from tapenet.ops.reductions.cumulative import cumsum as cumsum
-from tapenet.ops.reductions.cumulative import cumulative_max as cumulative_max
-from tapenet.ops.reductions.cumulative import cumulative_min as cumulative_min
-from tapenet.ops.reductions.cumulative import cumulative_prod as cumulative_prod
-from tapenet.ops.reductions.cumulative import cumulative_sum as cumulative_sum
-from tapenet.ops.reductions.cumulative import logcumsumexp as logcumsumexp
-from tapenet.ops.reductions.cumulative import nancumprod as nancumprod
-from tapenet.ops.reductions.cumulative import nancumsum as nancumsum
-from tapenet.ops.reductions.nan import nanargmax as nanargmax
-from tapenet.ops.reductions.nan import nanargmin as nanargmin
-from tapenet.ops.reductions.nan import nanmax as nanmax
-from tapenet.ops.reductions.nan import nanmean as nanmean
-from tapenet.ops.reductions.nan import nanmin as nanmin
-from tapenet.ops.reductions.nan import nanprod as nanprod
-from tapenet.ops.reductions.nan import nanstd as nanstd
-from tapenet.ops.reductions.nan import nansum as nansum
-from tapenet.ops.reductions.nan import nanvar as nanvar
-from tapenet.ops.reductions.quantiles import median as median
-from tapenet.ops.reductions.quantiles import nanmedian as nanmedian
-from tapenet.ops.reductions.quantiles import nanpercentile as nanpercentile
-from tapenet.ops.reductions.quantiles import nanquantile as nanquantile
-from tapenet.ops.reductions.quantiles import percentile as percentile
-from tapenet.ops.reductions.quantiles import quantile as quantile
-from tapenet.ops.reductions.statistics import average as average
-from tapenet.ops.reductions.statistics import bincount as bincount
-from tapenet.ops.reductions.statistics import corrcoef as corrcoef
-from tapenet.ops.reductions.statistics import cov as cov
-from tapenet.ops.reductions.sums import amax as amax
-from tapenet.ops.reductions.sums import amin as amin
-from tapenet.ops.reductions.sums import logsumexp as logsumexp
-from tapenet.ops.reductions.sums import max as max
-from tapenet.ops.reductions.sums import mean as mean
-from tapenet.ops.reductions.sums import min as min
-from tapenet.ops.reductions.sums import prod as prod
-from tapenet.ops.reductions.sums import ptp as ptp
-from tapenet.ops.reductions.sums import std as std
-from tapenet.ops.reductions.sums import sum as sum
-from tapenet.ops.reductions.sums import var as var
 from tapenet.ops.registry import sample as sample
-from tapenet.ops.shapes.arranging import diag as diag
-from tapenet.ops.shapes.arranging import diagflat as diagflat
-from tapenet.ops.shapes.arranging import diagonal as diagonal
-from tapenet.ops.shapes.arranging import fliplr as fliplr
-from tapenet.ops.shapes.arranging import flipud as flipud
-from tapenet.ops.shapes.arranging import roll as roll
-from tapenet.ops.shapes.arranging import rollaxis as rollaxis
-from tapenet.ops.shapes.arranging import rot90 as rot90
-from tapenet.ops.shapes.arranging import trace as trace
-from tapenet.ops.shapes.arranging import tril as tril
-from tapenet.ops.shapes.arranging import triu as triu
-from tapenet.ops.shapes.concatenation import concat as concat
-from tapenet.ops.shapes.concatenation import concatenate as concatenate
-from tapenet.ops.shapes.concatenation import split as split
-from tapenet.ops.shapes.concatenation import stack as stack
-from tapenet.ops.shapes.creation import array as array
-from tapenet.ops.shapes.creation import asanyarray as asanyarray
-from tapenet.ops.shapes.creation import asarray as asarray
-from tapenet.ops.shapes.creation import ascontiguousarray as ascontiguousarray
-from tapenet.ops.shapes.creation import asfortranarray as asfortranarray
-from tapenet.ops.shapes.creation import fromiter as fromiter
-from tapenet.ops.shapes.creation import require as require
-from tapenet.ops.shapes.cutting import array_split as array_split
-from tapenet.ops.shapes.cutting import dsplit as dsplit
-from tapenet.ops.shapes.cutting import hsplit as hsplit
-from tapenet.ops.shapes.cutting import unstack as unstack
-from tapenet.ops.shapes.cutting import vsplit as vsplit
-from tapenet.ops.shapes.filling import empty as empty
-from tapenet.ops.shapes.filling import empty_like as empty_like
-from tapenet.ops.shapes.filling import eye as eye
-from tapenet.ops.shapes.filling import fromfunction as fromfunction
-from tapenet.ops.shapes.filling import full as full
-from tapenet.ops.shapes.filling import full_like as full_like
-from tapenet.ops.shapes.filling import identity as identity
-from tapenet.ops.shapes.filling import ones as ones
-from tapenet.ops.shapes.filling import tri as tri
-from tapenet.ops.shapes.filling import zeros as zeros
-from tapenet.ops.shapes.grids import atleast_1d as atleast_1d
-from tapenet.ops.shapes.grids import atleast_2d as atleast_2d
-from tapenet.ops.shapes.grids import atleast_3d as atleast_3d
-from tapenet.ops.shapes.grids import broadcast_arrays as broadcast_arrays
-from tapenet.ops.shapes.grids import ix_ as ix_
-from tapenet.ops.shapes.grids import meshgrid as meshgrid
-from tapenet.ops.shapes.joining import block as block
-from tapenet.ops.shapes.joining import column_stack as column_stack
-from tapenet.ops.shapes.joining import dstack as dstack
-from tapenet.ops.shapes.joining import hstack as hstack
-from tapenet.ops.shapes.joining import row_stack as row_stack
-from tapenet.ops.shapes.joining import vstack as vstack
-from tapenet.ops.shapes.padding import pad as pad
-from tapenet.ops.shapes.ranges import arange as arange
-from tapenet.ops.shapes.ranges import geomspace as geomspace
-from tapenet.ops.shapes.ranges import kaiser as kaiser
-from tapenet.ops.shapes.ranges import linspace as linspace
-from tapenet.ops.shapes.ranges import logspace as logspace
-from tapenet.ops.shapes.repeating import repeat as repeat
-from tapenet.ops.shapes.repeating import tile as tile
-from tapenet.ops.shapes.reshaping import astype as astype
-from tapenet.ops.shapes.reshaping import broadcast_to as broadcast_to
-from tapenet.ops.shapes.reshaping import copy as copy
-from tapenet.ops.shapes.reshaping import expand_dims as expand_dims
-from tapenet.ops.shapes.reshaping import flip as flip
-from tapenet.ops.shapes.reshaping import matrix_transpose as matrix_transpose
-from tapenet.ops.shapes.reshaping import moveaxis as moveaxis
-from tapenet.ops.shapes.reshaping import ones_like as ones_like
-from tapenet.ops.shapes.reshaping import permute_dims as permute_dims
-from tapenet.ops.shapes.reshaping import ravel as ravel
-from tapenet.ops.shapes.reshaping import reshape as reshape
-from tapenet.ops.shapes.reshaping import squeeze as squeeze
-from tapenet.ops.shapes.reshaping import swapaxes as swapaxes
-from tapenet.ops.shapes.reshaping import transpose as transpose
-from tapenet.ops.shapes.reshaping import zeros_like as zeros_like
 from tapenet.ops.shapes.tricks import c_ as c_
 from tapenet.ops.shapes.tricks import r_ as r_
-from tapenet.ops.shapes.windows import sliding_window_view as sliding_window_view
 from tapenet.profiling.profile import profile as profile
 from tapenet.training.network import Network as Network
 from tapenet.transforms.gradients import grad as grad
@@ -541,5 +214,1091 @@ from tapenet.transforms.gradients import gradients as gradients
 from tapenet.transforms.gradients import hvp as hvp
 from tapenet.transforms.gradients import value_and_grad as value_and_grad
 from tapenet.transforms.gradients import vjp as vjp
+from tapenet.typing import Axis
+from tapenet.typing import UfuncOptions
+from typing import Any
+from typing import Literal
+from typing import NamedTuple
+from typing import Unpack
+from typing import overload
+import numpy as np
 
 __version__: str
+
+def abs(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The absolute value |x|, element by element."""
+
+def absolute(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The absolute value |x|, element by element."""
+
+def acos(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse cosine, in radians, element by element."""
+
+def acosh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse hyperbolic cosine, element by element."""
+
+def add(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The sum x + y, element by element."""
+
+def all(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Whether all elements over `axis` are true. Returns a tensor without gradient."""
+
+def allclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08, equal_nan: bool = False) -> Tensor:
+    """Whether all of a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|. Returns a tensor without gradient."""
+
+def amax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The largest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it)."""
+
+def amin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The smallest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it)."""
+
+def angle(z: ArrayLike, deg: bool = False) -> Tensor:
+    """The angle of a complex number from the positive real axis, element by element, in (-π, π]."""
+
+def any(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Whether any element over `axis` is true. Returns a tensor without gradient."""
+
+def append(arr: ArrayLike, values: ArrayLike, axis: Axis = None) -> Tensor:
+    """An array with values behind it along an axis."""
+
+def apply_along_axis(func1d: ArrayLike, axis: int, arr: ArrayLike, *args: ArrayLike, **kwargs: Any) -> Tensor:
+    """A function applied to each of the slices of one axis that make up an array."""
+
+def apply_over_axes(func: ArrayLike, a: ArrayLike, axes: ArrayLike) -> Tensor:
+    """A function applied over several axes, one after the other."""
+
+def arange(start: Any = None, stop: Any = None, step: int = 1, dtype: DTypeLike | None = None, *, device: Any = None, like: Tensor | None = None) -> Tensor:
+    """The numbers start, start + step, start + 2 step ... before `stop`, as a tensor."""
+
+def arccos(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse cosine, in radians, element by element."""
+
+def arccosh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse hyperbolic cosine, element by element."""
+
+def arcsin(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse sine, in radians, element by element."""
+
+def arcsinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse hyperbolic sine, element by element."""
+
+def arctan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse tangent, in radians, element by element."""
+
+def arctan2(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y, element by element."""
+
+def arctanh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse hyperbolic tangent, element by element."""
+
+def argmax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The index of the largest element along `axis`. Returns a tensor without gradient."""
+
+def argmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The index of the smallest element along `axis`. Returns a tensor without gradient."""
+
+def argpartition(a: ArrayLike, kth: ArrayLike, axis: Axis = -1, kind: str = 'introselect', order: Any = None) -> Tensor:
+    """The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones before it and larger ones behind. Returns a tensor without gradient."""
+
+def argsort(a: ArrayLike, axis: Axis = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
+    """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient."""
+
+def argwhere(a: ArrayLike) -> Tensor:
+    """The indices of the elements that are not zero, a row for each. Returns a tensor without gradient."""
+
+def around(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The gradient is 0."""
+
+def array(object: ArrayLike, dtype: DTypeLike | None = None, *, copy: bool | None = True, order: str | None = 'K', subok: bool = False, ndmin: int = 0, ndmax: int = 0, like: Tensor | None = None) -> Tensor:
+    """A tensor of numbers, arrays and tensors, in nested lists of equal lengths. Tensors stay in their graph."""
+
+def array_equal(a1: ArrayLike, a2: ArrayLike, equal_nan: bool = False) -> Tensor:
+    """Whether a1 and a2 have the same shape and elements. Returns a tensor without gradient."""
+
+def array_equiv(a1: ArrayLike, a2: ArrayLike) -> Tensor:
+    """Whether a1 and a2 broadcast, and have the same elements then. Returns a tensor without gradient."""
+
+def array_split(ary: ArrayLike, indices_or_sections: ArrayLike, axis: int = 0) -> list[Tensor]:
+    """Split into sections as equal as can be, the longer ones first, or before the given indices, along an axis."""
+
+def asanyarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: Any = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
+    """`asarray`: tensors have no subclasses."""
+
+def asarray(a: ArrayLike, dtype: DTypeLike | None = None, order: str | None = None, *, device: Any = None, copy: bool | None = None, like: Tensor | None = None) -> Tensor:
+    """A tensor of numbers, arrays and tensors, as `array` makes it; a tensor is returned as it is, and an array shares its memory."""
+
+def ascontiguousarray(a: ArrayLike, dtype: DTypeLike | None = None, *, like: Tensor | None = None) -> Tensor:
+    """`asarray` by rows in memory, and with one axis at least."""
+
+def asfortranarray(a: ArrayLike, dtype: DTypeLike | None = None, *, like: Tensor | None = None) -> Tensor:
+    """`asarray` by columns in memory, and with one axis at least."""
+
+def asin(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse sine, in radians, element by element."""
+
+def asinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse hyperbolic sine, element by element."""
+
+def astype(a: ArrayLike, dtype: ArrayLike, *, copy: bool = True, device: Any = None) -> Tensor:
+    """The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none."""
+
+def atan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse tangent, in radians, element by element."""
+
+def atan2(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The angle of the point (y, x), in radians: arctan2(x, y) is the inverse tangent of x / y, element by element."""
+
+def atanh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The inverse hyperbolic tangent, element by element."""
+
+def atleast_1d(*arys: ArrayLike) -> Any:
+    """An array with one axis or more: a number becomes an array of length one. Of several arrays a tuple."""
+
+def atleast_2d(*arys: ArrayLike) -> Any:
+    """An array with two axes or more: a vector becomes a row. Of several arrays a tuple."""
+
+def atleast_3d(*arys: ArrayLike) -> Any:
+    """An array with three axes or more: a vector of n becomes (1, n, 1), a matrix (m, n, 1). Of several arrays a tuple."""
+
+@overload
+def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None, returned: Literal[False] = False, *, keepdims: bool = False) -> Tensor:
+    """The mean over `axis`, weighted if weights are given: Σ a w / Σ w."""
+
+@overload
+def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None, *, returned: Literal[True], keepdims: bool = False) -> tuple[Tensor, Tensor]:
+    """The mean over `axis`, weighted if weights are given: Σ a w / Σ w."""
+
+@overload
+def average(a: ArrayLike, axis: Axis = None, weights: ArrayLike | None = None, returned: bool = False, *, keepdims: bool = False) -> Any:
+    """The mean over `axis`, weighted if weights are given: Σ a w / Σ w."""
+
+def batch_norm(x: ArrayLike, mean: ArrayLike, var: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-05, axis: int = 1) -> Tensor:
+    """Each channel normalised by the given statistics, then scaled and shifted: out = (x - mean) / √(var + eps) · weight + bias, as in evaluation with running averages."""
+
+def bincount(x: ArrayLike, weights: ArrayLike | None = None, minlength: int = 0) -> Tensor:
+    """How often each number from 0 occurs in `x`, or the sum of the weights where it does."""
+
+def bitwise_and(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Bitwise x & y, element by element. Returns a tensor without gradient."""
+
+def bitwise_count(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """How many bits of |x| are set, element by element. Returns a tensor without gradient."""
+
+def bitwise_invert(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Bitwise not, element by element. Returns a tensor without gradient."""
+
+def bitwise_left_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The bits of x moved y places up, element by element; also called `bitwise_left_shift`. Returns a tensor without gradient."""
+
+def bitwise_not(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Bitwise not, element by element. Returns a tensor without gradient."""
+
+def bitwise_or(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Bitwise x | y, element by element. Returns a tensor without gradient."""
+
+def bitwise_right_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The bits of x moved y places down, element by element; also called `bitwise_right_shift`. Returns a tensor without gradient."""
+
+def bitwise_xor(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Bitwise x ^ y, element by element. Returns a tensor without gradient."""
+
+def block(arrays: ArrayLike) -> Tensor:
+    """An array put together from blocks, given as nested lists: the innermost lists are joined along the last axis, the lists of these along the one before it, and so on."""
+
+def broadcast_arrays(*args: ArrayLike, subok: bool = False) -> tuple[Tensor, ...]:
+    """Arrays repeated, without a copy, to the one shape they broadcast to."""
+
+def broadcast_to(array: ArrayLike, shape: ArrayLike, *, subok: bool = False) -> Tensor:
+    """The array repeated to a shape it broadcasts to, without a copy; read-only."""
+
+def cbrt(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The cube root, element by element."""
+
+def ceil(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The smallest integer not below x, element by element. The gradient is 0."""
+
+def choose(a: ArrayLike, choices: ArrayLike, mode: str = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """For each element of `a`, that of the choice it names."""
+
+def clip(a: ArrayLike, a_min: ArrayLike | None = None, a_max: ArrayLike | None = None, *, min: Any = None, max: Any = None, dtype: DTypeLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The values of `a` limited to [a_min, a_max]; either limit may be None or an array. They are also called min and max. `dtype` is that of the result."""
+
+def column_stack(tup: ArrayLike) -> Tensor:
+    """Arrays joined along the second axis, those of one axis as columns."""
+
+def compress(condition: ArrayLike, a: ArrayLike, axis: Axis = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The parts of `a` along an axis whose condition holds."""
+
+def concat(arrays: ArrayLike, axis: Axis = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Arrays joined along an axis they share (None: flattened first)."""
+
+def concatenate(arrays: ArrayLike, axis: Axis = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Arrays joined along an axis they share (None: flattened first)."""
+
+def conj(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The complex conjugate, element by element; a real number is its own. Also called `conj`."""
+
+def conjugate(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The complex conjugate, element by element; a real number is its own. Also called `conj`."""
+
+def convolve(a: ArrayLike, v: ArrayLike, mode: str = 'full') -> Tensor:
+    """The discrete convolution of two sequences, as the product of two polynomials has it."""
+
+def copy(a: ArrayLike, order: str = 'K', *, subok: bool = False) -> Tensor:
+    """A copy with storage of its own, in the same memory order or another: "C" by rows, "F" by columns."""
+
+def copysign(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """|x| with the sign of y; at x = 0 the gradient is 0, and so is that by y, element by element."""
+
+def copyto(dst: ArrayLike, src: ArrayLike, casting: str = 'same_kind', where: ArrayLike = True) -> None:
+    """Write an array into another, in place."""
+
+def corrcoef(x: ArrayLike, y: Any = None, rowvar: bool = True, *, dtype: DTypeLike | None = None) -> Tensor:
+    """The correlations of variables: their covariances over their standard deviations, from -1 to 1."""
+
+def correlate(a: ArrayLike, v: ArrayLike, mode: str = 'valid') -> Tensor:
+    """The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j])."""
+
+def cos(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The cosine, of radians, element by element."""
+
+def cosh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The hyperbolic cosine, element by element."""
+
+def count_nonzero(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False) -> Tensor:
+    """How many elements over `axis` are not zero. Returns a tensor without gradient."""
+
+def cov(m: ArrayLike, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None, fweights: Any = None, aweights: Any = None, *, dtype: DTypeLike | None = None) -> Tensor:
+    """The covariances of variables: Σ (x − μ)(y − ν)* / (n − ddof) over n observations."""
+
+def cross(a: ArrayLike, b: ArrayLike, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
+    """The cross product a × b of vectors in space; the axes beside the vectors' broadcast."""
+
+def cumprod(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The running product: each element times all before it. The gradient is right with zeros among them, and takes a number of steps that is linear in the length. It is infinite where the product of what follows alone overflows."""
+
+def cumsum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The running sum: each element and all before it."""
+
+def cumulative_max(array: ArrayLike, axis: Axis = 0, dtype: DTypeLike | None = None) -> Tensor:
+    """The largest element so far, as `np.maximum.accumulate` gives it."""
+
+def cumulative_min(array: ArrayLike, axis: Axis = 0, dtype: DTypeLike | None = None) -> Tensor:
+    """The smallest element so far, as `np.minimum.accumulate` gives it."""
+
+def cumulative_prod(x: ArrayLike, *, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The running product as the array API has it."""
+
+def cumulative_sum(x: ArrayLike, *, axis: int | None = None, dtype: DTypeLike | None = None, include_initial: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The running sum as the array API has it."""
+
+def deg2rad(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """An angle in degrees, in radians; also called `deg2rad`, element by element."""
+
+def degrees(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """An angle in radians, in degrees; also called `rad2deg`, element by element."""
+
+def delete(arr: ArrayLike, obj: ArrayLike, axis: Axis = None) -> Tensor:
+    """An array without some of its parts along an axis."""
+
+def diag(v: ArrayLike, k: int = 0) -> Tensor:
+    """A square matrix with a vector on its `k`-th diagonal; or the `k`-th diagonal of a matrix."""
+
+def diagflat(v: ArrayLike, k: int = 0) -> Tensor:
+    """A square matrix with all elements of an array, in row-major order, on its `k`-th diagonal."""
+
+def diagonal(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+    """The diagonal of a matrix, or of each matrix that two axes span."""
+
+def diff(a: ArrayLike, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Tensor:
+    """The differences of neighbours along an axis, a[i+1] - a[i], taken n times over."""
+
+def digitize(x: ArrayLike, bins: ArrayLike, right: bool = False) -> Tensor:
+    """The index of the bin that each element falls into. Returns a tensor without gradient."""
+
+def divide(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The quotient x / y, element by element."""
+
+def divmod(x: ArrayLike, y: ArrayLike, **options: Any) -> tuple[Tensor, Tensor]:
+    """`floor_divide` and `remainder` at once, element by element. The gradient of the quotient is 0."""
+
+def dot(a: ArrayLike, b: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The dot product: the sum over the last axis of `a` and the next to last (or only) axis of `b`; with a number the plain product. Of vectors and matrices it is `matmul`; beyond, the other axes of `a` come before those of `b` and are not matched as batches."""
+
+def dsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
+    """`split` along the third axis."""
+
+def dstack(tup: ArrayLike) -> Tensor:
+    """Arrays joined along the third axis; a row counts as (1, n, 1), a matrix as (m, n, 1)."""
+
+def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: Any = None) -> Tensor:
+    """The differences of neighbours in the flattened array, with other values put around them."""
+
+def einsum(*operands: ArrayLike, dtype: DTypeLike | None = None, order: str = 'K', casting: str = 'safe', optimize: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Products of arrays summed as labels on their axes say: `einsum("ij,jk->ik", a, b)` is the matrix product."""
+
+def embedding(indices: ArrayLike, weight: ArrayLike, padding_idx: int | None = None, scale_grad_by_freq: bool = False) -> Tensor:
+    """The rows of `weight` that `indices` name."""
+
+def embedding_bag(indices: ArrayLike, weight: ArrayLike, offsets: ArrayLike | None = None, per_sample_weights: ArrayLike | None = None, mode: str = 'mean', padding_idx: int | None = None, include_last_offset: bool = False, scale_grad_by_freq: bool = False) -> Tensor:
+    """The sum, mean or maximum of the rows of `weight` that each bag of indices names."""
+
+def empty(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+    """A tensor to be written to; the arguments are those of `zeros`. NumPy leaves open what it holds; here these are zeros, so that a step that is run again gives the same."""
+
+def empty_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+    """An array of the shape and dtype of `a`, or of those given, to be written to. NumPy leaves open what it holds; here these are zeros, so that a step that is run again gives the same."""
+
+def equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x == y, element by element. Returns a tensor without gradient."""
+
+def erf(x: ArrayLike) -> Tensor:
+    """The error function, element by element: 2/√π times the integral of exp(-t²) from 0 to x."""
+
+def exp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The exponential e^x, element by element."""
+
+def exp2(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The power 2^x, element by element."""
+
+def expand_dims(a: ArrayLike, axis: ArrayLike) -> Tensor:
+    """Axes of length one inserted at the positions `axis` of the result."""
+
+def expm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """e^x - 1, accurate near 0, element by element."""
+
+def extract(condition: ArrayLike, arr: ArrayLike) -> Tensor:
+    """The elements of `arr` where a condition holds, in one axis."""
+
+def eye(N: ArrayLike, M: Any = None, k: int = 0, dtype: DTypeLike | None = ..., order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+    """Ones on a diagonal, zeros beside it, as a tensor."""
+
+def fabs(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The absolute value |x|, of real numbers, element by element."""
+
+def fill_diagonal(a: ArrayLike, val: ArrayLike, wrap: bool = False) -> None:
+    """Write to the main diagonal, in place."""
+
+def fix(x: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The nearest integer towards 0, element by element: `trunc` by another name. The gradient is 0."""
+
+def flatnonzero(a: ArrayLike) -> Tensor:
+    """The indices of the elements that are not zero, counted through all in row-major order. Returns a tensor without gradient."""
+
+def flip(m: ArrayLike, axis: Axis = None) -> Tensor:
+    """The elements in reverse order along `axis` (None: all axes)."""
+
+def fliplr(m: ArrayLike) -> Tensor:
+    """The columns in reverse order: a flip along the second axis."""
+
+def flipud(m: ArrayLike) -> Tensor:
+    """The rows in reverse order: a flip along the first axis."""
+
+def float_power(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The power x ** y in double precision, element by element: a whole number to a negative one is a fraction."""
+
+def floor(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The largest integer not above x, element by element. The gradient is 0."""
+
+def floor_divide(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The quotient rounded down, element by element. The gradient is 0."""
+
+def fmax(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The larger of x and y, or the other where one is nan; the gradient of a tie is shared in halves, element by element."""
+
+def fmin(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The smaller of x and y, or the other where one is nan; the gradient of a tie is shared in halves, element by element."""
+
+def fmod(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The remainder x - y * trunc(x / y), of the sign of x, element by element."""
+
+def frexp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, Tensor]:
+    """The mantissa m and the exponent e of x = m · 2^e, element by element. The exponent has no gradient."""
+
+def fromfunction(function: ArrayLike, shape: ArrayLike, *, dtype: DTypeLike | None = ..., **kwargs: Any) -> Tensor:
+    """What a function makes of the indices of an array, which it is given as tensors, one for each axis. It may use tensors of its own, whose gradients are its."""
+
+def fromiter(iter: ArrayLike, dtype: ArrayLike, count: int = -1, *, like: Tensor | None = None) -> Tensor:
+    """A tensor of the numbers or tensors that an iterator gives."""
+
+def full(shape: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+    """A tensor filled with a value, which may be a tensor and is broadcast; the arguments are those of `zeros`, and the dtype is that of the value."""
+
+def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+    """`fill_value`, broadcast, in the shape and dtype of `a`, or in those given."""
+
+def gcd(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The greatest common divisor of x and y, element by element. Returns a tensor without gradient."""
+
+def geomspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, dtype: DTypeLike | None = None, axis: int = 0) -> Tensor:
+    """`num` numbers at equal ratios from `start` to `stop`."""
+
+def gradient(f: ArrayLike, *varargs: ArrayLike, axis: Axis = None, edge_order: int = 1) -> Any:
+    """The derivative of a sampled function along its axes: central differences of second order inside, one-sided ones of order `edge_order` at the edges."""
+
+def greater(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x > y, element by element. Returns a tensor without gradient."""
+
+def greater_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x >= y, element by element. Returns a tensor without gradient."""
+
+def gru(x: ArrayLike, h0: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None, lengths: ArrayLike | None = None, reverse: bool = False) -> tuple[Tensor, Tensor]:
+    """A layer of gated recurrent units over whole sequences. With a = x[t] @ w_ihᵀ + b_ih and b = hₜ₋₁ @ w_hhᵀ + b_hh, in three blocks each,"""
+
+def gru_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """One turn of `gru`."""
+
+def heaviside(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The step from 0 to 1 at x = 0, where it is y; at the step the gradient by x is 0 too, element by element."""
+
+def hsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
+    """`split` along the second axis, or the only one."""
+
+def hstack(tup: ArrayLike, *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
+    """Arrays joined side by side: along the second axis, those of one axis along it."""
+
+def hypot(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """√(x² + y²), its gradient 0 at the origin, element by element."""
+
+def i0(x: ArrayLike) -> Tensor:
+    """The modified Bessel function of the first kind, of order 0, element by element."""
+
+def identity(n: ArrayLike, dtype: DTypeLike | None = None, *, like: Tensor | None = None) -> Tensor:
+    """The identity matrix of `n` rows, as a tensor."""
+
+def imag(val: ArrayLike) -> Tensor:
+    """The imaginary part, element by element: a real array. That of a real number is 0."""
+
+def index_add(a: ArrayLike, values: ArrayLike, index: ArrayLike) -> Tensor:
+    """A copy of `a` with `values` added at `index`; repeated positions accumulate. `np.add.at` on a tensor is this."""
+
+def inner(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """The sum of products over the last axes of both arrays; with a number the plain product."""
+
+def insert(arr: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: Axis = None) -> Tensor:
+    """An array with values put in before some of its parts along an axis."""
+
+def instance_norm(x: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-05) -> Tensor:
+    """Each channel of each sample brought to mean 0 and variance 1 over its positions, then scaled and shifted: out = (x - mean) / √(var + eps) · weight + bias. Ulyanov, Vedaldi and Lempitsky, arXiv:1607.08022."""
+
+def interp(x: ArrayLike, xp: ArrayLike, fp: ArrayLike, left: Any = None, right: Any = None, period: Any = None) -> Tensor:
+    """Linear interpolation between the points (xp, fp)."""
+
+@overload
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, return_indices: Literal[False] = False) -> Tensor:
+    """The distinct elements that two arrays have in common, in rising order."""
+
+@overload
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, *, return_indices: Literal[True]) -> tuple[Tensor, Tensor, Tensor]:
+    """The distinct elements that two arrays have in common, in rising order."""
+
+@overload
+def intersect1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False, return_indices: bool = False) -> Any:
+    """The distinct elements that two arrays have in common, in rising order."""
+
+def invert(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Bitwise not, element by element. Returns a tensor without gradient."""
+
+def isclose(a: ArrayLike, b: ArrayLike, rtol: ArrayLike = 1e-05, atol: ArrayLike = 1e-08, equal_nan: bool = False) -> Tensor:
+    """Whether a and b are equal but for a tolerance, |a - b| <= atol + rtol · |b|, element by element. Returns a tensor without gradient."""
+
+def iscomplex(x: ArrayLike) -> Tensor:
+    """Whether x has an imaginary part that is not 0, element by element. Returns a tensor without gradient."""
+
+def isfinite(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x is neither infinite nor nan, element by element. Returns a tensor without gradient."""
+
+def isin(element: ArrayLike, test_elements: ArrayLike, assume_unique: bool = False, invert: bool = False, *, kind: Any = None) -> Tensor:
+    """Whether each element is among `test_elements`. Returns a tensor without gradient."""
+
+def isinf(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x is infinite, element by element. Returns a tensor without gradient."""
+
+def isnan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x is nan, element by element. Returns a tensor without gradient."""
+
+def isneginf(x: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Whether x is infinite and negative, element by element. Returns a tensor without gradient."""
+
+def isposinf(x: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Whether x is infinite and positive, element by element. Returns a tensor without gradient."""
+
+def isreal(x: ArrayLike) -> Tensor:
+    """Whether the imaginary part of x is 0, element by element. Returns a tensor without gradient."""
+
+def ix_(*args: ArrayLike) -> tuple[Tensor, ...]:
+    """Vectors of indices as an open grid: `a[ix_([0, 2], [1, 3])]` is what rows 0 and 2 have in columns 1 and 3. Truth values count as the places where they are true."""
+
+def kaiser(M: int, beta: ArrayLike) -> Tensor:
+    """The Kaiser window of `M` points, I₀(beta √(1 − t²)) / I₀(beta) for t evenly spaced from −1 to 1, in the dtype of `beta`. (`np.kaiser` looks at no argument of its own for a tensor, so that it knows plain values only.)"""
+
+def kron(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """The Kronecker product: `a` with each element replaced by that element times `b`. The array with fewer axes gets axes of length one in front."""
+
+def lcm(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The lowest common multiple of x and y, element by element. Returns a tensor without gradient."""
+
+def ldexp(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """x times 2 to the power of an integer y, element by element, without rounding."""
+
+def left_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The bits of x moved y places up, element by element; also called `bitwise_left_shift`. Returns a tensor without gradient."""
+
+def less(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x < y, element by element. Returns a tensor without gradient."""
+
+def less_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x <= y, element by element. Returns a tensor without gradient."""
+
+def lexsort(keys: ArrayLike, axis: Axis = -1) -> Tensor:
+    """The indices that sort by several keys: by the last of them, where that is equal by the one before, and so on. Returns a tensor without gradient."""
+
+@overload
+def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, retstep: Literal[False] = False, dtype: DTypeLike | None = None, axis: int = 0, *, device: Any = None) -> Tensor:
+    """`num` numbers at equal steps from `start` to `stop`."""
+
+@overload
+def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, *, retstep: Literal[True], dtype: DTypeLike | None = None, axis: int = 0, device: Any = None) -> tuple[Tensor, Tensor]:
+    """`num` numbers at equal steps from `start` to `stop`."""
+
+@overload
+def linspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: DTypeLike | None = None, axis: int = 0, *, device: Any = None) -> Any:
+    """`num` numbers at equal steps from `start` to `stop`."""
+
+def log(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The natural logarithm, element by element."""
+
+def log10(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The logarithm to base 10, element by element."""
+
+def log1p(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """ln(1 + x), accurate near 0, element by element."""
+
+def log2(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The logarithm to base 2, element by element."""
+
+def logaddexp(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """ln(e^x + e^y) without overflow, element by element."""
+
+def logaddexp2(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """log₂(2^x + 2^y) without overflow, element by element."""
+
+def logcumsumexp(array: ArrayLike, axis: Axis = 0, dtype: DTypeLike | None = None) -> Tensor:
+    """The logarithm of the running sum of exponentials, as `np.logaddexp.accumulate` gives it, without overflow."""
+
+def logical_and(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """x and y, element by element. Returns a tensor without gradient."""
+
+def logical_not(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Not x, element by element. Returns a tensor without gradient."""
+
+def logical_or(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """x or y, element by element. Returns a tensor without gradient."""
+
+def logical_xor(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Either x or y, element by element. Returns a tensor without gradient."""
+
+def logspace(start: ArrayLike, stop: ArrayLike, num: int = 50, endpoint: bool = True, base: float = 10.0, dtype: DTypeLike | None = None, axis: int = 0) -> Tensor:
+    """`num` numbers at equal ratios from `base` to the power of `start` to `base` to the power of `stop`."""
+
+def logsumexp(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True) -> Tensor:
+    """The logarithm of the sum of exponentials over `axis`, without overflow; -inf of no elements. The gradient of a row of -inf alone is 0."""
+
+def lstm(x: ArrayLike, h0: ArrayLike, c0: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None, w_hr: ArrayLike | None = None, lengths: ArrayLike | None = None, reverse: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """A layer of long short-term memory over whole sequences. With a = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh in four blocks,"""
+
+def lstm_cell(x: ArrayLike, h: ArrayLike, c: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> tuple[Tensor, Tensor]:
+    """One turn of `lstm`."""
+
+def matmul(x: ArrayLike, y: ArrayLike, **options: Any) -> Tensor:
+    """The matrix product x @ y, with vectors and broadcast batches as `np.matmul`."""
+
+def matrix_transpose(x: ArrayLike) -> Tensor:
+    """The last two axes exchanged: the transpose of each matrix of a stack."""
+
+def matvec(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
+    """The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast."""
+
+def max(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The largest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it)."""
+
+def maximum(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The larger of x and y; the gradient of a tie is shared in halves, element by element."""
+
+def mean(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The arithmetic mean over `axis`."""
+
+def median(a: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The median over `axis`. A slice with a nan has the median nan, and gradient 0."""
+
+def meshgrid(*xi: ArrayLike, copy: bool = True, sparse: bool = False, indexing: str = 'xy') -> tuple[Tensor, ...]:
+    """Coordinates of the points of a grid, from the coordinates along each axis."""
+
+def min(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The smallest element over `axis`; equal ones share the gradient evenly (`initial`, if equal, has half of it)."""
+
+def minimum(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The smaller of x and y; the gradient of a tie is shared in halves, element by element."""
+
+def mod(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The remainder x - y * floor(x / y), of the sign of y, element by element."""
+
+def modf(x: ArrayLike, **options: Unpack[UfuncOptions]) -> tuple[Tensor, Tensor]:
+    """The fractional and the whole part, both of the sign of x, element by element. The gradient of the whole part is 0."""
+
+def moveaxis(a: ArrayLike, source: ArrayLike, destination: ArrayLike) -> Tensor:
+    """Axes moved to other positions, the rest in order."""
+
+def multiply(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The product x * y, element by element."""
+
+def nan_to_num(x: ArrayLike, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Tensor:
+    """An array with its nan and infinite elements replaced; of complex numbers each part by itself."""
+
+def nanargmax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The index of the largest element along `axis` that is not nan. Returns a tensor without gradient."""
+
+def nanargmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The index of the smallest element along `axis` that is not nan. Returns a tensor without gradient."""
+
+def nancumprod(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The running product where nan counts as 1; its gradient there is 0. Arguments as for `cumprod`."""
+
+def nancumsum(a: ArrayLike, axis: int | None = None, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The running sum where nan counts as 0; its gradient there is 0. Arguments as for `cumsum`."""
+
+def nanmax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The largest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly. Elements that are nan have gradient 0."""
+
+def nanmean(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The mean of the elements that are not nan; nan, with NumPy's warning, if all are. Elements that are nan have gradient 0."""
+
+def nanmedian(a: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The median over `axis`. Elements that are nan are passed over; of nan alone it is nan, with NumPy's warning and gradient 0."""
+
+def nanmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The smallest element that is not nan; nan, with NumPy's warning, if all are. Equal ones share the gradient evenly. Elements that are nan have gradient 0."""
+
+def nanpercentile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The percentiles `q` of the values over `axis`. Elements that are nan are passed over; of nan alone it is nan, with NumPy's warning and gradient 0."""
+
+def nanprod(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The product of the elements that are not nan, with gradient 0 at those that are; 1 if all are nan."""
+
+def nanquantile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The quantiles `q` of the values over `axis`. Elements that are nan are passed over; of nan alone it is nan, with NumPy's warning and gradient 0."""
+
+def nanstd(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The standard deviation of the elements that are not nan, the square root of `nanvar`; its gradient is 0 where it is 0. Elements that are nan have gradient 0."""
+
+def nansum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The sum of the elements that are not nan, with gradient 0 at those that are; 0 if all are nan."""
+
+def nanvar(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: ArrayLike | None = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The variance of the elements that are not nan; nan, with NumPy's warning and gradient 0, where n ≤ ddof. Elements that are nan have gradient 0."""
+
+def negative(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The negative -x, element by element."""
+
+def nextafter(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The next number of the dtype after x in the direction of y, element by element. Returns a tensor without gradient."""
+
+def nonzero(a: ArrayLike) -> tuple[Tensor, ...]:
+    """The indices of the elements that are not zero: a tuple with one array per axis. Returns tensors without gradient."""
+
+def not_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether x != y, element by element. Returns a tensor without gradient."""
+
+def ones(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+    """Ones, as a tensor; the arguments are those of `zeros`."""
+
+def ones_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+    """Ones of the shape and dtype of `a`, or of those given."""
+
+def outer(a: ArrayLike, b: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Every element of `a` times every element of `b`: a matrix with a row for each of `a`."""
+
+def packbits(a: ArrayLike, axis: Axis = None, bitorder: str = 'big') -> Tensor:
+    """Each eight elements as the bits of one byte: 1 where they are not zero. Returns a tensor without gradient."""
+
+def pad(array: ArrayLike, pad_width: ArrayLike, mode: str = 'constant', **options: Any) -> Tensor:
+    """An array with a border, along one axis after the other."""
+
+def partition(a: ArrayLike, kth: ArrayLike, axis: Axis = -1, kind: str = 'introselect', order: Any = None) -> Tensor:
+    """The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller ones before it and larger ones behind."""
+
+def percentile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The percentiles `q` of the values over `axis`. A slice with a nan has the percentile nan, and gradient 0."""
+
+def permute_dims(a: ArrayLike, axes: Any = None) -> Tensor:
+    """The axes in another order; reversed by default."""
+
+def piecewise(x: ArrayLike, condlist: ArrayLike, funclist: ArrayLike, *args: ArrayLike, **kw: Any) -> Tensor:
+    """A function in pieces: each of `funclist` applied to the elements of `x` where its condition holds."""
+
+def place(arr: ArrayLike, mask: ArrayLike, vals: ArrayLike) -> None:
+    """Write values one after the other to where a mask holds, in place."""
+
+def poly(seq_of_zeros: ArrayLike) -> Tensor:
+    """The polynomial with given roots, or the characteristic polynomial of a square matrix; its first coefficient is 1."""
+
+def polyadd(a1: ArrayLike, a2: ArrayLike) -> Tensor:
+    """The sum of two polynomials."""
+
+def polyder(p: ArrayLike, m: int = 1) -> Tensor:
+    """The coefficients of the m-th derivative of a polynomial."""
+
+def polydiv(u: ArrayLike, v: ArrayLike) -> tuple[Tensor, Tensor]:
+    """Division with remainder."""
+
+@overload
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: Literal[False] = False, w: Any = None, cov: Literal[False] = False) -> Tensor:
+    """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
+
+@overload
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: Literal[False] = False, w: Any = None, *, cov: Literal[True]) -> tuple[Tensor, Tensor]:
+    """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
+
+@overload
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, *, full: Literal[True], w: Any = None, cov: Literal[False] = False) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
+
+@overload
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, *, full: Literal[True], w: Any = None, cov: Literal[True]) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
+
+@overload
+def polyfit(x: ArrayLike, y: ArrayLike, deg: int, rcond: float | None = None, full: bool = False, w: Any = None, cov: bool = False) -> Any:
+    """The polynomial of a degree that fits points best, by least squares. Differentiable by `x`, `y` and `w`."""
+
+def polyint(p: ArrayLike, m: int = 1, k: Any = None) -> Tensor:
+    """The coefficients of the m-th antiderivative of a polynomial."""
+
+def polymul(a1: ArrayLike, a2: ArrayLike) -> Tensor:
+    """The product of two polynomials. Zeros in front are left out of the result, as NumPy does."""
+
+def polysub(a1: ArrayLike, a2: ArrayLike) -> Tensor:
+    """The difference of two polynomials."""
+
+def polyval(p: ArrayLike, x: ArrayLike) -> Tensor:
+    """The values of a polynomial, by Horner's rule."""
+
+def positive(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The argument itself, +x, element by element."""
+
+def pow(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The power x ** y, element by element."""
+
+def power(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The power x ** y, element by element."""
+
+def prod(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The product of the elements over `axis`. The gradient is right with zeros among them."""
+
+def ptp(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The range of the values over `axis`: the largest less the smallest, each with its gradient."""
+
+def put(a: ArrayLike, ind: ArrayLike, v: ArrayLike, mode: str = 'raise') -> None:
+    """Write values to elements of `a`, in place."""
+
+def put_along_axis(arr: ArrayLike, indices: ArrayLike, values: ArrayLike, axis: int | None) -> None:
+    """Write values, for each position along the other axes, to the elements `indices` along `axis`, in place."""
+
+def putmask(a: ArrayLike, mask: ArrayLike, values: ArrayLike) -> None:
+    """Write to where a mask holds the values that stand in the same places, in place."""
+
+def quantile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The quantiles `q` of the values over `axis`. A slice with a nan has the quantile nan, and gradient 0."""
+
+def quantized_linear(x: ArrayLike, weight: ArrayLike, scale: ArrayLike, bias: ArrayLike | None = None) -> Tensor:
+    """The affine map of weights stored as 8-bit integers with one scale for each output, as `nn.quantized.Linear` has them. The integers become floats some rows at a time, in a buffer that fits a cache; there is never a whole float copy."""
+
+def rad2deg(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """An angle in radians, in degrees; also called `rad2deg`, element by element."""
+
+def radians(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """An angle in degrees, in radians; also called `deg2rad`, element by element."""
+
+def ravel(a: ArrayLike, order: str = 'C') -> Tensor:
+    """All elements in one axis."""
+
+def ravel_multi_index(multi_index: ArrayLike, dims: ArrayLike, mode: str = 'raise', order: str = 'C') -> Tensor:
+    """The flat indices of elements whose indices along each axis are given. Returns a tensor without gradient."""
+
+def real(val: ArrayLike) -> Tensor:
+    """The real part, element by element: a real array. A real number is its own."""
+
+def real_if_close(a: ArrayLike, tol: int = 100) -> Tensor:
+    """The real parts, if all imaginary parts are close to zero; else the array as it is."""
+
+def reciprocal(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The reciprocal 1 / x, element by element."""
+
+def remainder(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The remainder x - y * floor(x / y), of the sign of y, element by element."""
+
+def repeat(a: ArrayLike, repeats: ArrayLike, axis: Axis = None) -> Tensor:
+    """Each element repeated, next to itself, along an axis."""
+
+def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = None, *, like: Tensor | None = None) -> Tensor:
+    """`asarray` with promises about memory."""
+
+def reshape(a: ArrayLike, shape: ArrayLike, order: str = 'C', *, copy: bool | None = None) -> Tensor:
+    """The same values in another shape; one length may be -1."""
+
+def resize(a: ArrayLike, new_shape: ArrayLike) -> Tensor:
+    """The elements in another shape, over again from the first where they are too few; zeros if there are none."""
+
+def right_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The bits of x moved y places down, element by element; also called `bitwise_right_shift`. Returns a tensor without gradient."""
+
+def rint(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The nearest integer, ties to even, element by element. The gradient is 0."""
+
+def rnn(x: ArrayLike, h0: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: ArrayLike | None = None, b_hh: ArrayLike | None = None, nonlinearity: str = 'tanh', lengths: ArrayLike | None = None, reverse: bool = False) -> tuple[Tensor, Tensor]:
+    """A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990, "Finding structure in time"."""
+
+def rnn_relu_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """One turn of `rnn` with relu: max(x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh, 0). Arguments as for `rnn_tanh_cell`."""
+
+def rnn_tanh_cell(x: ArrayLike, h: ArrayLike, w_ih: ArrayLike, w_hh: ArrayLike, b_ih: Any = None, b_hh: Any = None) -> Tensor:
+    """One turn of `rnn`: tanh(x @ w_ihᵀ + b_ih + h @ w_hhᵀ + b_hh)."""
+
+def roll(a: ArrayLike, shift: ArrayLike, axis: Axis = None) -> Tensor:
+    """The elements moved along axes; those that leave at one end come in at the other."""
+
+def rollaxis(a: ArrayLike, axis: int, start: int = 0) -> Tensor:
+    """An axis moved to before the one that is at position `start` now. `moveaxis` says it more plainly."""
+
+def roots(p: ArrayLike) -> Tensor:
+    """The roots of a polynomial, from the eigenvalues of its companion matrix."""
+
+def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = ...) -> Tensor:
+    """An array turned by `k` right angles in the plane of two axes, from the first towards the second."""
+
+def round(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The gradient is 0."""
+
+def row_stack(tup: ArrayLike, *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
+    """Arrays joined one below the other: along the first axis, those of one axis as rows."""
+
+def scatter_add(values: ArrayLike, index: ArrayLike, shape: ArrayLike) -> Tensor:
+    """Zeros of the given shape with `values` added at `index`; repeated positions accumulate."""
+
+def searchsorted(a: ArrayLike, v: ArrayLike, side: str = 'left', sorter: ArrayLike | None = None) -> Tensor:
+    """The indices before which `v` would have to be inserted into `a` to keep it sorted. Returns a tensor without gradient."""
+
+def select(condlist: ArrayLike, choicelist: ArrayLike, default: int = 0) -> Tensor:
+    """Element by element, that of the first choice whose condition holds, or of `default` where none does."""
+
+def setdiff1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Tensor:
+    """The distinct elements of `ar1` that are not in `ar2`, in rising order. Equal ones share the gradient evenly."""
+
+def setxor1d(ar1: ArrayLike, ar2: ArrayLike, assume_unique: bool = False) -> Tensor:
+    """The distinct elements that are in one of two arrays alone, in rising order. Equal ones share the gradient evenly."""
+
+def sign(x: ArrayLike, **options: Any) -> Tensor:
+    """The sign of x, element by element: -1, 0 or 1; of a complex number x / |x|, and 0 at 0."""
+
+def signbit(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """Whether the sign of x is negative, element by element. Returns a tensor without gradient."""
+
+def sin(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The sine, of radians, element by element."""
+
+def sinc(x: ArrayLike) -> Tensor:
+    """sin(πx) / (πx), and 1 at x = 0, element by element."""
+
+def sinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The hyperbolic sine, element by element."""
+
+def sliding_window_view(x: ArrayLike, window_shape: ArrayLike, axis: Axis = None, *, subok: bool = False) -> Tensor:
+    """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`."""
+
+def sort(a: ArrayLike, axis: Axis = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
+    """The elements in rising order along an axis (None: all elements in one)."""
+
+def sort_complex(a: ArrayLike) -> Tensor:
+    """The elements in rising order along the last axis, by real and then by imaginary part, as complex numbers."""
+
+def spacing(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The distance from x to the next number of the dtype, away from 0, element by element. Returns a tensor without gradient."""
+
+def split(ary: ArrayLike, indices_or_sections: ArrayLike, axis: int = 0) -> list[Tensor]:
+    """Split into equal sections, or before the given indices, along an axis."""
+
+def sqrt(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The square root, element by element."""
+
+def square(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The square x², element by element."""
+
+def squeeze(a: ArrayLike, axis: Axis = None) -> Tensor:
+    """Axes of length one removed: all, or those of `axis`."""
+
+def stack(arrays: ArrayLike, axis: Axis = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """Arrays of one shape joined along a new axis."""
+
+def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The standard deviation over `axis`, the square root of `var`; its gradient is 0 where it is 0."""
+
+def stop_gradient(x: ArrayLike) -> Tensor:
+    """A copy of x that counts as a constant: no gradient flows through it. For arrays and tensors alike, where `t.detach()` is for tensors alone."""
+
+def subtract(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The difference x - y, element by element."""
+
+def sum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keepdims: bool = False, initial: ArrayLike | None = None, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The sum of the elements over `axis`; `dtype` is that of the result."""
+
+def swapaxes(a: ArrayLike, axis1: ArrayLike, axis2: ArrayLike) -> Tensor:
+    """Two axes exchanged."""
+
+def take(a: ArrayLike, indices: ArrayLike, axis: Axis = None, mode: str = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The elements of `a` at `indices` along an axis."""
+
+def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: Axis = -1) -> Tensor:
+    """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`, `argmax(..., keepdims=True)` and their kin return selects what they found."""
+
+def tan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The tangent, of radians, element by element."""
+
+def tensordot(a: ArrayLike, b: ArrayLike, axes: int = 2) -> Tensor:
+    """The sum of products over pairs of axes, as one matrix product."""
+
+def tile(A: ArrayLike, reps: ArrayLike) -> Tensor:
+    """An array repeated as a whole, `reps` times along each axis."""
+
+def trace(a: ArrayLike, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: DTypeLike | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The sum of the diagonal of a matrix, or of each matrix that two axes span; the arguments are those of `diagonal`, and the dtype of the sum."""
+
+def transpose(a: ArrayLike, axes: Any = None) -> Tensor:
+    """The axes in another order; reversed by default."""
+
+def trapezoid(y: ArrayLike, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
+    """The integral of a sampled function along an axis, by the trapezoidal rule."""
+
+def tri(N: ArrayLike, M: Any = None, k: int = 0, dtype: DTypeLike | None = ..., *, like: Tensor | None = None) -> Tensor:
+    """Ones on a diagonal and below it, zeros above, as a tensor; the arguments are those of `eye`."""
+
+def tril(m: ArrayLike, k: int = 0) -> Tensor:
+    """A matrix, or each of a stack, with zeros above the `k`-th diagonal. A vector stands for a matrix of equal rows."""
+
+def trim_zeros(filt: ArrayLike, trim: str = 'fb', axis: Axis = None) -> Tensor:
+    """An array without the zeros at its ends."""
+
+def triu(m: ArrayLike, k: int = 0) -> Tensor:
+    """A matrix, or each of a stack, with zeros below the `k`-th diagonal. A vector stands for a matrix of equal rows."""
+
+def true_divide(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The quotient x / y, element by element."""
+
+def trunc(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
+    """The integer part of x, element by element. The gradient is 0."""
+
+def union1d(ar1: ArrayLike, ar2: ArrayLike) -> Tensor:
+    """The distinct elements of two arrays in rising order. Equal ones, also of both arrays, share the gradient of their value evenly."""
+
+@overload
+def unique(ar: ArrayLike, return_index: Literal[False] = False, return_inverse: Literal[False] = False, return_counts: Literal[False] = False, axis: int | None = None, *, equal_nan: bool = True, sorted: bool = True) -> Tensor:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, return_index: Literal[False] = False, return_inverse: Literal[False] = False, *, return_counts: Literal[True], axis: int | None = None, equal_nan: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor]:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, return_index: Literal[False] = False, *, return_inverse: Literal[True], return_counts: Literal[False] = False, axis: int | None = None, equal_nan: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor]:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, return_index: Literal[False] = False, *, return_inverse: Literal[True], return_counts: Literal[True], axis: int | None = None, equal_nan: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, *, return_index: Literal[True], return_inverse: Literal[False] = False, return_counts: Literal[False] = False, axis: int | None = None, equal_nan: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor]:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, *, return_index: Literal[True], return_inverse: Literal[False] = False, return_counts: Literal[True], axis: int | None = None, equal_nan: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, *, return_index: Literal[True], return_inverse: Literal[True], return_counts: Literal[False] = False, axis: int | None = None, equal_nan: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, *, return_index: Literal[True], return_inverse: Literal[True], return_counts: Literal[True], axis: int | None = None, equal_nan: bool = True, sorted: bool = True) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The distinct elements in rising order, and on request where they stand."""
+
+@overload
+def unique(ar: ArrayLike, return_index: bool = False, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None, *, equal_nan: bool = True, sorted: bool = True) -> Any:
+    """The distinct elements in rising order, and on request where they stand."""
+
+class _UniqueAllResult(NamedTuple):
+    values: Tensor
+    indices: Tensor
+    inverse_indices: Tensor
+    counts: Tensor
+
+def unique_all(x: ArrayLike, *, axis: Axis = None, equal_nan: bool = False) -> _UniqueAllResult:
+    """The distinct elements in rising order, and where they stand."""
+
+class _UniqueCountsResult(NamedTuple):
+    values: Tensor
+    counts: Tensor
+
+def unique_counts(x: ArrayLike) -> _UniqueCountsResult:
+    """The distinct elements in rising order, as `values`, and how often each occurs, as `counts`. Equal ones share the gradient of their value evenly; nan equals nothing."""
+
+class _UniqueInverseResult(NamedTuple):
+    values: Tensor
+    inverse_indices: Tensor
+
+def unique_inverse(x: ArrayLike) -> _UniqueInverseResult:
+    """The distinct elements in rising order, as `values`, and for each element the index of its value, as `inverse_indices`. Equal ones share the gradient of their value evenly; nan equals nothing."""
+
+def unique_values(x: ArrayLike, *, axis: Axis = None, equal_nan: bool = False) -> Tensor:
+    """The distinct elements in rising order. Equal ones share the gradient of their value evenly."""
+
+def unpackbits(a: ArrayLike, axis: Axis = None, count: Any = None, bitorder: str = 'big') -> Tensor:
+    """The eight bits of each byte, as bytes 0 and 1. Returns a tensor without gradient."""
+
+def unravel_index(indices: ArrayLike, shape: ArrayLike, order: str = 'C') -> tuple[Tensor, ...]:
+    """The indices along each axis of elements whose flat indices are given: a tuple with one array per axis. Returns tensors without gradient."""
+
+def unstack(x: ArrayLike, *, axis: int = 0) -> tuple[Tensor, Tensor]:
+    """The parts of an array along an axis, without that axis: what `stack` undoes."""
+
+def unwrap(p: ArrayLike, discont: Any = None, axis: int = -1, *, period: float = 6.283185307179586) -> Tensor:
+    """Angles made continuous: where neighbours differ by more than half a period, periods are added from there on."""
+
+def vander(x: ArrayLike, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The Vandermonde matrix: the powers of each element in a row."""
+
+def var(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The variance over `axis`: the mean squared deviation, divided by n - ddof."""
+
+def vdot(a: ArrayLike, b: ArrayLike) -> Tensor:
+    """The inner product of two arrays of any shape as long vectors: Σ conj(a) · b."""
+
+def vecdot(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
+    """The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast."""
+
+def vecmat(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
+    """The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these broadcast."""
+
+def vsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
+    """`split` along the first of two or more axes."""
+
+def vstack(tup: ArrayLike, *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
+    """Arrays joined one below the other: along the first axis, those of one axis as rows."""
+
+def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Tensor:
+    """Elements of `x` where `condition` is true, of `y` elsewhere; the three broadcast."""
+
+def zeros(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
+    """Zeros, as a tensor."""
+
+def zeros_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+    """Zeros of the shape and dtype of `a`, or of those given."""

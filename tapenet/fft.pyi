@@ -1,19 +1,56 @@
 # Made by `python -m tests.stubs`.
 from numpy.fft import fftfreq as fftfreq
 from numpy.fft import rfftfreq as rfftfreq
-from tapenet.ops.fft.axes import fft2 as fft2
-from tapenet.ops.fft.axes import fftn as fftn
-from tapenet.ops.fft.axes import ifft2 as ifft2
-from tapenet.ops.fft.axes import ifftn as ifftn
-from tapenet.ops.fft.axes import irfft2 as irfft2
-from tapenet.ops.fft.axes import irfftn as irfftn
-from tapenet.ops.fft.axes import rfft2 as rfft2
-from tapenet.ops.fft.axes import rfftn as rfftn
-from tapenet.ops.fft.transforms import fft as fft
-from tapenet.ops.fft.transforms import fftshift as fftshift
-from tapenet.ops.fft.transforms import hfft as hfft
-from tapenet.ops.fft.transforms import ifft as ifft
-from tapenet.ops.fft.transforms import ifftshift as ifftshift
-from tapenet.ops.fft.transforms import ihfft as ihfft
-from tapenet.ops.fft.transforms import irfft as irfft
-from tapenet.ops.fft.transforms import rfft as rfft
+from numpy.typing import ArrayLike
+from tapenet.autodiff.tensor import Tensor as Tensor
+from tapenet.typing import Axis
+from typing import Any
+import numpy as np
+
+def fft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The discrete Fourier transform along an axis."""
+
+def fft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """`fftn` over the last two axes, or two others."""
+
+def fftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The discrete Fourier transform along several axes."""
+
+def fftshift(x: ArrayLike, axes: Any = None) -> Tensor:
+    """The coefficients of a transform with frequency 0 in the middle."""
+
+def hfft(a: ArrayLike, n: Any = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The transform of numbers whose second half mirrors the first, conjugated: it is real."""
+
+def ifft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The inverse discrete Fourier transform along an axis."""
+
+def ifft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """`ifftn` over the last two axes, or two others."""
+
+def ifftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The inverse discrete Fourier transform along several axes."""
+
+def ifftshift(x: ArrayLike, axes: Any = None) -> Tensor:
+    """The inverse of `fftshift`: frequency 0 at the beginning."""
+
+def ihfft(a: ArrayLike, n: Any = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The inverse of `hfft`: the first half of numbers whose transform is real."""
+
+def irfft(a: ArrayLike, n: Any = None, axis: int = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The inverse of `rfft`: real numbers from the first half of their transform. The imaginary parts of the first coefficient, and of that at n/2, count for nothing."""
+
+def irfft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """`irfftn` over the last two axes, or two others."""
+
+def irfftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The inverse of `rfftn`: real numbers from the first half of their transform."""
+
+def rfft(a: ArrayLike, n: Any = None, axis: Axis = -1, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The discrete Fourier transform of real numbers along an axis: the first half, of which the rest is the mirror."""
+
+def rfft2(a: ArrayLike, s: Any = None, axes: Any = ..., norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """`rfftn` over the last two axes, or two others."""
+
+def rfftn(a: ArrayLike, s: Any = None, axes: Any = None, norm: Any = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+    """The discrete Fourier transform of real numbers along several axes: along the last of them the first half, of which the rest is the mirror."""

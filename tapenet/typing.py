@@ -18,3 +18,17 @@ Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | tuple[int, ...] | None
 #: A number: Python's or NumPy's.
 Number: TypeAlias = bool | int | float | complex | np.generic
+
+if TYPE_CHECKING:
+    from typing import Literal, TypedDict
+
+    class UfuncOptions(TypedDict, total=False):
+        """The options that NumPy's ufuncs take, and so the ops that stand for them."""
+
+        out: Any
+        where: ArrayLike
+        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"]
+        order: Literal["K", "A", "C", "F"]
+        dtype: DTypeLike | None
+        subok: bool
+        signature: str | tuple[str | None, ...]
