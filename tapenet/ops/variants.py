@@ -17,11 +17,11 @@ from tapenet.ops.indexing.items import index_add
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read, symbols
 from tapenet.ops.registry import is_own
-from tapenet.program.derivatives import safe_mul
+from tapenet.program.called_ops import filled
 from tapenet.program.ir import Builder, Input, Program, Value
 from tapenet.program.numpy_code import function
 from tapenet.program.passes import simplify
-from tapenet.program.primitives import filled, numpy_slices
+from tapenet.program.primitives import numpy_slices
 from tapenet.program.pullback import NoDerivative, pullback
 from tapenet.program.row_kernels import RowKernel
 from tapenet.program.row_programs import NotByRows, Rows
@@ -183,9 +183,7 @@ def _scatter_add(values: Any, *index: Any, template: Any, shape: tuple[int, ...]
 
 #: What arrays and tensors compute alike, where the primitive's own function knows arrays alone.
 _ON_TENSORS: dict[str, Callable[..., Any]] = {
-    "safe_mul": safe_mul,
     "erf": special.erf,
-    "power": lambda x, y: x**y,
     "update": lambda base, value, slices: _assigned(base, numpy_slices(slices), value),
     "put": lambda a, value, *index, template: _assigned(a, filled(template, index), value),
     "scatter_add": _scatter_add,

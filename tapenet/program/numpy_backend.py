@@ -110,7 +110,7 @@ class _Code:
         for host in program.hosts:
             evaluate, dtype = self._global("e", host.evaluate), self._global("d", host.dtype)
             self._line(f"{self._name('h', host)} = fetch({evaluate}(), {host.shape!r}, {dtype})")
-        for instruction, args, last in _steps(program):
+        for instruction, args, last in steps(program):
             names = [self._name("b", result) for result in instruction.results]
             # A tuple of results may be empty: a branch that is there for its effects alone.
             into = names[0] if len(names) == 1 else f"({''.join(f'{name}, ' for name in names)})"
@@ -252,7 +252,7 @@ class _Code:
         return name
 
 
-def _steps(program: Program) -> list[tuple[Instruction, Sequence[Value], list[Result | Host]]]:
+def steps(program: Program) -> list[tuple[Instruction, Sequence[Value], list[Result | Host]]]:
     """The instructions that something needs, each with what it is called on and what nobody needs after it."""
     needed: set[Value] = {*program.outputs, *(unspread(write.value) for write in program.writes)}
     found = []
