@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 
 @derived(
@@ -17,7 +16,7 @@ from tapenet.ops.registry import sample
         sample(r.normal(size=2), r.normal(size=3), r.normal(size=(2, 2, 3))),
     ]
 )
-def bilinear(x1: Any, x2: Any, weight: Any, bias: Any = None) -> Any:
+def bilinear(x1: Array, x2: Array, weight: Array, bias: Array | None = None) -> Array:
     """out[..., o] = Σᵢⱼ x1[..., i] · weight[o, i, j] · x2[..., j] + bias[o]: one product of x1 with all matrices, and of
     its rows with those of x2.
 

@@ -9,16 +9,17 @@ import numpy as np
 from tapenet.ops.indexing.items import nonnegative
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array, Shape
 
 
-def _integers(name: str, values: Any) -> Any:
+def _integers(name: str, values: Array) -> Array:
     found = values if hasattr(values, "dtype") else np.asarray(values)
     if found.dtype.kind not in "iu":
         raise TypeError(f"{name} takes integers, not {found.dtype}: convert them, for instance with .astype(np.int64)")
     return found
 
 
-def rows_of(name: str, indices: Any, weight: Any) -> Any:
+def rows_of(name: str, indices: Array, weight: Array) -> Array:
     """Indices as an array, all of them rows of `weight`."""
     rows = _integers(name, indices)
     if rows.size and not (rows.min() >= 0 and rows.max() < len(weight)):
@@ -29,14 +30,9 @@ def rows_of(name: str, indices: Any, weight: Any) -> Any:
     return rows
 
 
-def _embedding(indices: Any, weight: Any, padding_idx: int | None = None, scale_grad_by_freq: bool = False) -> Any:
+def _embedding_lowered(indices: Array, weight: Array, padding_idx: int | None, scale_grad_by_freq: bool) -> Array:
     padding_row(padding_idx, len(weight))
-    return weight.take(rows_of("the embedding", indices, weight), axis=0)
-
-
-def _embedding_lowered(indices: Any, weight: Any, padding_idx: int | None, scale_grad_by_freq: bool) -> Any:
-    padding_row(padding_idx, len(weight))
-    return np.take(weight, nonnegative(_integers("the embedding", indices), len(weight)), axis=0)
+    return np.take(weight, nonnegative(_integers("the embedding", indices), len(weight)), axis=0)  # type: ignore[no-any-return]
 
 
 def padding_row(padding_idx: int | None, length: int) -> int | None:
@@ -48,14 +44,14 @@ def padding_row(padding_idx: int | None, length: int) -> int | None:
     return padding_idx % length
 
 
-def by_frequency(g: Any, indices: Any, length: int) -> Any:
+def by_frequency(g: Array, indices: Array, length: int) -> Array:
     """The gradients of the rows that `indices` name, each divided by how often its row is named."""
     counts = np.bincount(np.reshape(indices, -1), minlength=length)
-    return g / np.expand_dims(np.take(counts, indices), -1).astype(g.dtype)
+    return g / np.expand_dims(np.take(counts, indices), -1).astype(g.dtype)  # type: ignore[no-any-return]
 
 
 def _embedding_weight(
-    g: Any, indices: Any, weight_shape: Any, padding_idx: int | None, scale_grad_by_freq: bool
+    g: Array, indices: Array, weight_shape: Shape, padding_idx: int | None, scale_grad_by_freq: bool
 ) -> Any:
     padding = padding_row(padding_idx, weight_shape[0])
     if scale_grad_by_freq:
@@ -65,16 +61,22 @@ def _embedding_weight(
     return Scatter(indices, g)
 
 
-embedding = op(
-    _embedding,
-    name="embedding",
+@op(
     label=lambda weight_shape: f"embedding {weight_shape[1]}",
     lower=_embedding_lowered,
     nondiff=("indices",),
     weight=_embedding_weight,
     formula="weight[indices]",
     gradients="weight: zeros with g added at indices",
-    doc="""The rows of `weight` that `indices` name.
+    samples=lambda r: [
+        sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 4))),
+        sample(np.array([0, 2, 2]), r.normal(size=(3, 2)), 1),
+        sample([1, 0], r.normal(size=(3, 2))),
+        sample(np.array([[0, 2]]), r.normal(size=(3, 2)), -2, True),
+    ],
+)
+def embedding(indices: Array, weight: Array, padding_idx: int | None = None, scale_grad_by_freq: bool = False) -> Array:
+    """The rows of `weight` that `indices` name.
 
     Args:
         indices: integers of any shape (...), from 0 to n - 1.
@@ -95,42 +97,29 @@ embedding = op(
     >>> tn.embedding([2, 0], tn.tensor([[1.0], [2.0], [3.0]]))
     Tensor([[3.],
             [1.]])
-    """,
-    samples=lambda r: [
-        sample(np.array([[0, 2], [2, 1]]), r.normal(size=(3, 4))),
-        sample(np.array([0, 2, 2]), r.normal(size=(3, 2)), 1),
-        sample([1, 0], r.normal(size=(3, 2))),
-        sample(np.array([[0, 2]]), r.normal(size=(3, 2)), -2, True),
-    ],
-)
+    """
+    padding_row(padding_idx, len(weight))
+    return weight.take(rows_of("the embedding", indices, weight), axis=0)
 
 
-def _one_hot(indices: Any, num_classes: int = -1, dtype: Any = np.float32) -> Any:
-    classes = _integers("one_hot", indices)
-    if num_classes == -1:
-        num_classes = int(classes.max()) + 1 if classes.size else 0
-    if classes.size and not (classes.min() >= 0 and classes.max() < num_classes):
-        raise ValueError(f"the classes run from {classes.min()} to {classes.max()}, not from 0 to {num_classes - 1}")
-    return np.eye(num_classes, dtype=dtype)[classes]
-
-
-def _one_hot_lowered(indices: Any, num_classes: int = -1, dtype: Any = np.float32) -> Any:
+def _one_hot_lowered(indices: Array, num_classes: int = -1, dtype: Any = np.float32) -> Array:
     if num_classes == -1:
         raise ValueError("num_classes=-1 asks for the largest index")
     classes = _integers("one_hot", indices)
     # np.take asks only what it takes from how to do it, so that must not be a plain array.
     eye = np.zeros_like(classes, dtype, shape=(num_classes, num_classes)) + np.eye(num_classes, dtype=dtype)
-    return np.take(eye, nonnegative(classes, num_classes), axis=0)
+    return np.take(eye, nonnegative(classes, num_classes), axis=0)  # type: ignore[no-any-return]
 
 
-one_hot = op(
-    _one_hot,
-    name="one_hot",
+@op(
     label="one-hot",
     lower=_one_hot_lowered,
     nondiff=("indices",),
     formula="1 at indices, 0 elsewhere",
-    doc="""A vector for each class index: 1 at its position, 0 elsewhere.
+    samples=lambda r: [sample(np.array([[0, 2], [2, 1]])), sample(np.array([1, 0]), 4, dtype=np.float64)],
+)
+def one_hot(indices: Array, num_classes: int = -1, dtype: Any = np.float32) -> Array:
+    """A vector for each class index: 1 at its position, 0 elsewhere.
 
     Args:
         indices: integers of any shape (...), from 0 to num_classes - 1.
@@ -148,6 +137,10 @@ one_hot = op(
     >>> tn.one_hot([1, 0], 3)
     array([[0., 1., 0.],
            [1., 0., 0.]], dtype=float32)
-    """,
-    samples=lambda r: [sample(np.array([[0, 2], [2, 1]])), sample(np.array([1, 0]), 4, dtype=np.float64)],
-)
+    """
+    classes = _integers("one_hot", indices)
+    if num_classes == -1:
+        num_classes = int(classes.max()) + 1 if classes.size else 0
+    if classes.size and not (classes.min() >= 0 and classes.max() < num_classes):
+        raise ValueError(f"the classes run from {classes.min()} to {classes.max()}, not from 0 to {num_classes - 1}")
+    return np.eye(num_classes, dtype=dtype)[classes]

@@ -9,6 +9,7 @@ import numpy as np
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.padding import pad as _pad
+from tapenet.typing import Array
 
 #: By PyTorch's name of a mode, NumPy's.
 MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -23,7 +24,7 @@ MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "cir
         sample(r.normal(size=(2, 3)), (2, 3), "circular"),
     ],
 )
-def pad(x: Any, pad: Any, mode: str = "constant", value: Any = 0) -> Any:
+def pad(x: Array, pad: Any, mode: str = "constant", value: Any = 0) -> Array:
     """A border around the last axes of an array, as PyTorch's function of the name: `tn.pad` with widths in another order.
 
     Args:
@@ -56,7 +57,7 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: Any = 0) -> Any:
     if mode in ("constant", "circular"):
         x = _without(x, cut)
     if mode == "constant":
-        return _pad(x, widths, constant_values=0 if value is None else value)
+        return _pad(x, widths, constant_values=0 if value is None else value)  # type: ignore[no-any-return]
     if value:
         raise ValueError(f"pad: value={value!r} is for mode='constant', not {mode!r}")
     for axis, (n, pair) in enumerate(zip(x.shape, widths, strict=True)):
@@ -70,7 +71,7 @@ def pad(x: Any, pad: Any, mode: str = "constant", value: Any = 0) -> Any:
     return made if mode == "circular" else _without(made, cut)
 
 
-def _without(x: Any, cut: list[tuple[int, int]]) -> Any:
+def _without(x: Array, cut: list[tuple[int, int]]) -> Array:
     """Less so many elements at the ends of each axis."""
     if not any(map(any, cut)):
         return x

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tapenet import kernels
-from tapenet.ops.op import Op, op
-from tapenet.ops.registry import sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import Sample, sample
 
 Array = NDArray[Any]
 #: Bytes of the weights in float32 that are worked on at once: what a second level cache holds beside other things.
@@ -45,7 +46,7 @@ def quantized_weight(weight: Array) -> tuple[Array, Array]:
     return integers, scale
 
 
-def _blocks(weight: Array, dtype: Any) -> Any:
+def _blocks(weight: Array, dtype: np.dtype[Any]) -> Iterator[tuple[slice, Array]]:
     """The integers as floats, some rows at a time, in one buffer: pairs of a slice of the rows and what is there."""
     rows, columns = weight.shape
     step = max(1, min(rows, BLOCK // (max(columns, 1) * np.dtype(dtype).itemsize)))
@@ -84,7 +85,7 @@ def _backward(y: Array, weight: Array, scale: Array) -> Array:
     return out
 
 
-def _check(x: Any, weight: Any, scale: Any, features: int, bias: Any = None) -> None:
+def _check(x: Array, weight: Array, scale: Array, features: int, bias: Array | None = None) -> None:
     if weight.ndim != 2 or weight.dtype != np.int8 or scale.shape != weight.shape[:1]:
         raise ValueError(
             f"the weight is {weight.dtype} {weight.shape} and the scale has shape {scale.shape}: give int8 (out, in) and "
@@ -96,49 +97,41 @@ def _check(x: Any, weight: Any, scale: Any, features: int, bias: Any = None) -> 
         raise ValueError(f"the bias has shape {bias.shape}, not {scale.shape}")
 
 
-def _rows(x: Any) -> Any:
+def _rows(x: Array) -> Array:
     return np.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1]))
 
 
-def _quantized_linear(x: Any, weight: Any, scale: Any, bias: Any = None) -> Any:
-    _check(x, weight, scale, weight.shape[-1], bias)
-    out = _forward(_rows(x), weight, scale)
-    if bias is not None:
-        out += bias
-    return np.reshape(out, (*x.shape[:-1], len(weight)))
-
-
-def _input_grad(y: Any, weight: Any, scale: Any) -> Any:
-    _check(y, weight, scale, weight.shape[0])
-    return np.reshape(_backward(_rows(y), weight, scale), (*y.shape[:-1], weight.shape[1]))
-
-
-def _scale_rule(g: Any, x: Any, weight: Any, scale: Any) -> Any:
+def _scale_rule(g: Array, x: Array, weight: Array, scale: Array) -> Array:
     """The gradient by the scales of outputs whose gradient is `g`: they multiply the products of x with the integers."""
-    return np.sum(g * quantized_linear(x, weight, np.ones_like(scale)), axis=tuple(range(g.ndim - 1)))
+    return np.sum(g * quantized_linear(x, weight, np.ones_like(scale)), axis=tuple(range(g.ndim - 1)))  # type: ignore[no-any-return]
+
+
+def _y_rule(g: Array, weight: Array, scale: Array) -> Array:
+    return quantized_linear(g, weight, scale)  # type: ignore[no-any-return]
 
 
 _OPAQUE = "its weights become floats block by block, on the host"
 
 
-def _samples(r: np.random.Generator, size: int) -> list[Any]:
+def _samples(r: np.random.Generator, size: int) -> list[Sample]:
     weight, scale = quantized_weight(r.normal(size=(2, 3)))
     shapes: list[tuple[int, ...]] = [(2, size), (size,), (1, 2, size)]
     return [sample(r.normal(size=shape), weight, scale) for shape in shapes]
 
 
-quantized_linear_input_grad = op(
-    _input_grad,
-    name="quantized_linear_input_grad",
+@op(
     label="8-bit linear gradient",
     opaque=_OPAQUE,
     nondiff=("weight",),
     multiply_adds=lambda y_shape, weight_shape: math.prod(y_shape) * weight_shape[1],
-    y=lambda g, weight, scale: quantized_linear(g, weight, scale),
+    y=_y_rule,
     scale=lambda g, y, weight, scale: _scale_rule(y, g, weight, scale),
     formula="(y · scale) @ weight",
     gradients="y: g @ (scale · weight)ᵀ; scale: Σ y · (g @ weightᵀ)",
-    doc="""The gradient of `quantized_linear` by its input, for the gradient `y` by its output.
+    samples=lambda r: _samples(r, 2),
+)
+def quantized_linear_input_grad(y: Array, weight: Array, scale: Array) -> Array:
+    """The gradient of `quantized_linear` by its input, for the gradient `y` by its output.
 
     Args:
         y: (..., out).
@@ -151,13 +144,12 @@ quantized_linear_input_grad = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.quantized_linear_input_grad(np.ones(1), np.array([[2, 3]], np.int8), np.array([0.5]))
     array([1. , 1.5])
-    """,
-    samples=lambda r: _samples(r, 2),
-)
+    """
+    _check(y, weight, scale, weight.shape[0])
+    return np.reshape(_backward(_rows(y), weight, scale), (*y.shape[:-1], weight.shape[1]))
 
-quantized_linear: Op = op(
-    _quantized_linear,
-    name="quantized_linear",
+
+@op(
     opaque=_OPAQUE,
     label=lambda weight_shape: f"linear {weight_shape[0]} int8",
     nondiff=("weight",),
@@ -167,7 +159,13 @@ quantized_linear: Op = op(
     bias=lambda g: np.sum(g, axis=tuple(range(g.ndim - 1))),
     formula="x @ (scale · weight)ᵀ + bias",
     gradients="x: (g · scale) @ weight; scale: Σ g · (x @ weightᵀ); bias: Σ g",
-    doc="""The affine map of weights stored as 8-bit integers with one scale for each output, as `nn.quantized.Linear` has
+    samples=lambda r: [
+        *_samples(r, 3),
+        sample(r.normal(size=(2, 3)), *quantized_weight(r.normal(size=(2, 3))), r.normal(size=2)),
+    ],
+)
+def quantized_linear(x: Array, weight: Array, scale: Array, bias: Array | None = None) -> Array:
+    """The affine map of weights stored as 8-bit integers with one scale for each output, as `nn.quantized.Linear` has
     them. The integers become floats some rows at a time, in a buffer that fits a cache; there is never a whole float copy.
 
     If the integers came from rounding a float weight, an output differs from that of `linear` by scale / 2 · Σ |x| at
@@ -188,9 +186,9 @@ quantized_linear: Op = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.quantized_linear(tn.tensor([1.0, 10.0]), np.array([[2, 3]], np.int8), np.array([0.5]))
     Tensor([16.])
-    """,
-    samples=lambda r: [
-        *_samples(r, 3),
-        sample(r.normal(size=(2, 3)), *quantized_weight(r.normal(size=(2, 3))), r.normal(size=2)),
-    ],
-)
+    """
+    _check(x, weight, scale, weight.shape[-1], bias)
+    out = _forward(_rows(x), weight, scale)
+    if bias is not None:
+        out += bias
+    return np.reshape(out, (*x.shape[:-1], len(weight)))

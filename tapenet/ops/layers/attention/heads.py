@@ -13,12 +13,13 @@ from tapenet.ops.layers.dropout import dropout
 from tapenet.ops.products.matmul import linear
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import astype
+from tapenet.typing import Array
 
 #: Who it is that errors come from.
 _NAME = "multi_head_attention_forward"
 
 
-def projected(inputs: list[Any], weight: Any, bias: Any, separate: tuple[Any, Any, Any] | None) -> list[Any]:
+def projected(inputs: list[Any], weight: Any, bias: Array | None, separate: tuple[Any, Any, Any] | None) -> list[Any]:
     """Queries, keys and values from the three inputs; those that are the same array take one product together."""
     query, key, value = inputs
     if separate is not None:
@@ -35,19 +36,26 @@ def projected(inputs: list[Any], weight: Any, bias: Any, separate: tuple[Any, An
     return projected(inputs, None, bias, (weights[0], weights[1], weights[2]))
 
 
-def _split_heads(x: Any, heads: int) -> Any:
+def _split_heads(x: Array, heads: int) -> Array:
     """(batch, length, width) as (batch, heads, length, width / heads), a view."""
     batch, length, width = x.shape
     return np.swapaxes(np.reshape(x, (batch, length, heads, width // heads)), 1, 2)
 
 
-def _join_heads(x: Any) -> Any:
+def _join_heads(x: Array) -> Array:
     batch, heads, length, width = x.shape
     return np.reshape(np.swapaxes(x, 1, 2), (batch, length, heads * width))
 
 
 def merged_mask(
-    attn_mask: Any, key_padding_mask: Any, batch: int, heads: int, length: int, keys: int, more: int, dtype: Any
+    attn_mask: Array | None,
+    key_padding_mask: Any,
+    batch: int,
+    heads: int,
+    length: int,
+    keys: int,
+    more: int,
+    dtype: np.dtype[Any],
 ) -> Any:
     """One mask for `scaled_dot_product_attention` from two in which True means left out, or whose floats are added; None
     if there are none. It has `more` columns, of keys that all queries see."""
@@ -71,7 +79,7 @@ def merged_mask(
                 f"{_NAME}: key_padding_mask has shape {mask.shape}; it must be (batch, keys), {(batch, keys)}"
             )
         masks.append(("key_padding_mask", np.reshape(mask, (batch, 1, 1, keys))))
-    found: Any = None
+    found: Array | None = None
     plain = all(mask.dtype.kind == "b" for _, mask in masks)
     for name, mask in masks:
         if mask.dtype.kind not in "bf":
@@ -94,7 +102,7 @@ def merged_mask(
     return found
 
 
-def _batch_first(query: Any, key: Any, value: Any, batch_first: bool) -> list[Any]:
+def _batch_first(query: Array, key: Array, value: Array, batch_first: bool) -> list[Any]:
     """The inputs as (batch, length, width), as views; what was one array stays one."""
     made: dict[int, Any] = {}
     for name, given in (("query", query), ("key", key), ("value", value)):
@@ -140,7 +148,7 @@ def _with_more(
     return k, v, more
 
 
-def _causal_mask(mask: Any, length: int, keys: int, more: int) -> Any:
+def _causal_mask(mask: Array, length: int, keys: int, more: int) -> Array:
     """A mask that is causal too, but for the keys at the end that all queries see."""
     past = np.concatenate([np.tri(length, keys, dtype=bool), np.ones((length, more), bool)], 1)
     if mask is None:
@@ -165,9 +173,9 @@ def _head_sample(r: np.random.Generator, **options: Any) -> Any:
     ]
 )
 def multi_head_attention_forward(
-    query: Any,
-    key: Any,
-    value: Any,
+    query: Array,
+    key: Array,
+    value: Array,
     embed_dim_to_check: int,
     num_heads: int,
     in_proj_weight: Any,
@@ -181,7 +189,7 @@ def multi_head_attention_forward(
     training: bool = True,
     key_padding_mask: Any = None,
     need_weights: bool = True,
-    attn_mask: Any = None,
+    attn_mask: Array | None = None,
     use_separate_proj_weight: bool = False,
     q_proj_weight: Any = None,
     k_proj_weight: Any = None,
@@ -193,7 +201,7 @@ def multi_head_attention_forward(
     *,
     batch_first: bool = False,
     rng: Any = None,
-) -> tuple[Any, Any]:
+) -> Any:
     """Attention with several heads: query, key and value are projected and cut into heads, each of which attends by itself;
     the results are put side by side and projected. Vaswani et al., arXiv:1706.03762, section 3.2.2. The computation of
     `nn.MultiheadAttention`, with PyTorch's arguments.
@@ -253,7 +261,7 @@ def multi_head_attention_forward(
     if is_causal and more:
         mask, is_causal = _causal_mask(mask, length, keys, more), False
     p = dropout_p if training else 0.0
-    weights: Any = None
+    weights: Array | None = None
     if need_weights:
         weights = attention_weights(q, k, mask, is_causal, usual_scale(q))
         if p > 0:
@@ -262,8 +270,8 @@ def multi_head_attention_forward(
     else:
         out = scaled_dot_product_attention(q, k, v, mask, p, is_causal, rng=rng)
     out = linear(_join_heads(out), out_proj_weight, out_proj_bias)
-    if need_weights and average_attn_weights:
-        weights = np.mean(weights, 1)
+    if weights is not None and average_attn_weights:
+        weights = weights.mean(1)
     if np.ndim(query) == 2:
         return out[0], None if weights is None else weights[0]
     return out if batch_first else np.swapaxes(out, 0, 1), weights

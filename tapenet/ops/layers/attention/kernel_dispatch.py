@@ -6,24 +6,27 @@ import math
 from typing import Any
 
 from tapenet import kernels
+from tapenet.typing import Array
 
 #: Multiply-adds from which a kernel is worth the time that it takes to compile once.
 WORTH = 200_000
 
 
-def forward(query: Any, key: Any, value: Any, causal: bool, scale: float) -> Any:
+def forward(query: Array, key: Array, value: Array, causal: bool, scale: float) -> Any:
     """The result, and the logarithm of the sum of exponentials of each row, as `tiled.forward` gives them."""
     kernel = _kernel(query, key, value, causal)
     return None if kernel is None else kernel.forward(query, key, value, causal, scale)
 
 
-def backward(g: Any, query: Any, key: Any, value: Any, out: Any, logsumexp: Any, causal: bool, scale: float) -> Any:
+def backward(
+    g: Array, query: Array, key: Array, value: Array, out: Array, logsumexp: Array, causal: bool, scale: float
+) -> Any:
     """The gradients by query, key and value."""
     kernel = _kernel(query, key, value, causal) if kernels.fit(query, g, out, logsumexp) else None
     return None if kernel is None else kernel.backward(g, query, key, value, out, logsumexp, causal, scale)
 
 
-def _kernel(query: Any, key: Any, value: Any, causal: bool) -> Any:
+def _kernel(query: Array, key: Array, value: Array, causal: bool) -> Any:
     work = math.prod(query.shape[:-1]) * key.shape[-2] * (query.shape[-1] + value.shape[-1])
     if work < (2 * WORTH if causal else WORTH) or not kernels.fit(query, key, value):
         return None

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 # -- rotations ---------------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=64)
-def _frequencies(pairs: int, base: float) -> Any:
+def _frequencies(pairs: int, base: float) -> Array:
     """base^(-2i/d) for i = 0 ... d/2 - 1: how far each pair turns from one position to the next."""
     made = base ** (-np.arange(pairs) / pairs)
     made.flags.writeable = False
@@ -25,7 +26,7 @@ def _frequencies(pairs: int, base: float) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _turns(offset: int, length: int, pairs: int, base: float, dtype: str) -> tuple[Any, Any]:
+def _turns(offset: int, length: int, pairs: int, base: float, dtype: str) -> tuple[Array, Array]:
     """Cosine and sine of the angles at positions in a row, (length, pairs). Angles are float64: of position times
     frequency float32 keeps too few digits."""
     angles = np.arange(offset, offset + length)[:, None] * _frequencies(pairs, base)
@@ -35,7 +36,9 @@ def _turns(offset: int, length: int, pairs: int, base: float, dtype: str) -> tup
     return made
 
 
-def _rotation(x: Any, positions: Any, base: float, offset: int, axis: int, inverse: bool) -> tuple[Any, Any]:
+def _rotation(
+    x: Array, positions: Array | None, base: float, offset: int, axis: int, inverse: bool
+) -> tuple[Array, Array]:
     """Check the arguments; cosine and sine, shaped to broadcast against either half of x."""
     if x.dtype.kind != "f":
         raise TypeError(f"x holds {x.dtype}; give floats: x.astype(np.float32)")
@@ -62,26 +65,7 @@ def _rotation(x: Any, positions: Any, base: float, offset: int, axis: int, inver
     return cos, -sin if inverse else sin
 
 
-def _rotary_embedding(
-    x: Any,
-    positions: Any = None,
-    base: float = 10000.0,
-    interleaved: bool = True,
-    offset: int = 0,
-    axis: int = -2,
-    inverse: bool = False,
-) -> Any:
-    cos, sin = _rotation(x, positions, base, offset, axis, inverse)
-    out = np.empty_like(x)
-    (a, b), (first, second) = _halves(x, interleaved), _halves(out, interleaved)
-    np.multiply(a, cos, out=first)
-    first -= b * sin
-    np.multiply(b, cos, out=second)
-    second += a * sin
-    return out
-
-
-def _halves(x: Any, interleaved: bool) -> tuple[Any, Any]:
+def _halves(x: Array, interleaved: bool) -> tuple[Array, Array]:
     """The first and the second of each pair."""
     if interleaved:
         return x[..., ::2], x[..., 1::2]
@@ -89,27 +73,34 @@ def _halves(x: Any, interleaved: bool) -> tuple[Any, Any]:
     return x[..., :pairs], x[..., pairs:]
 
 
-def _rotary_lowered(
-    x: Any, positions: Any, base: float, interleaved: bool, offset: int, axis: int, inverse: bool
-) -> Any:
-    cos, sin = _rotation(x, positions, base, offset, axis, inverse)
-    a, b = _halves(x, interleaved)
-    turned = [a * cos - b * sin, b * cos + a * sin]
-    return np.reshape(np.stack(turned, -1), x.shape) if interleaved else np.concatenate(turned, -1)
+def _turned_back(
+    g: Array, positions: Array | None, base: float, interleaved: bool, offset: int, axis: int, inverse: bool
+) -> Array:
+    return rotary_embedding(g, positions, base, interleaved, offset, axis, not inverse)  # type: ignore[no-any-return]
 
 
-rotary_embedding: Op = op(
-    _rotary_embedding,
-    name="rotary_embedding",
-    lower=_rotary_lowered,
+@op(
     nondiff=("positions",),
     label="rotary embedding",
-    x=lambda g, positions, base, interleaved, offset, axis, inverse: rotary_embedding(
-        g, positions, base, interleaved, offset, axis, not inverse
-    ),
+    x=_turned_back,
     formula="(a cos φ − b sin φ, b cos φ + a sin φ) for each pair (a, b)",
     gradients="x: g turned back, by −φ",
-    doc="""Vectors whose pairs of elements are turned by angles that grow with the position: pair i at position t by
+    samples=lambda r: [
+        sample(r.normal(size=(3, 4))),
+        sample(r.normal(size=(2, 4)), np.array([3, 1]), 100.0, False),
+        sample(r.normal(size=(2, 2, 1, 2)), np.array([[0, 1], [5, 4]]), offset=2, axis=1),
+    ],
+)
+def rotary_embedding(
+    x: Array,
+    positions: Array | None = None,
+    base: float = 10000.0,
+    interleaved: bool = True,
+    offset: int = 0,
+    axis: int = -2,
+    inverse: bool = False,
+) -> Array:
+    """Vectors whose pairs of elements are turned by angles that grow with the position: pair i at position t by
     φ = t · base^(-2i/dim). The product of a query and a key then depends on the difference of their positions. Su, Lu, Pan,
     Murtadha, Wen and Liu, arXiv:2104.09864.
 
@@ -136,19 +127,20 @@ rotary_embedding: Op = op(
     >>> tn.rotary_embedding(x).numpy().round(4)
     array([[1.    , 0.    ],
            [0.5403, 0.8415]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(3, 4))),
-        sample(r.normal(size=(2, 4)), np.array([3, 1]), 100.0, False),
-        sample(r.normal(size=(2, 2, 1, 2)), np.array([[0, 1], [5, 4]]), offset=2, axis=1),
-    ],
-)
+    """
+    cos, sin = _rotation(x, positions, base, offset, axis, inverse)
+    a, b = _halves(x, interleaved)
+    turned = [a * cos - b * sin, b * cos + a * sin]
+    return np.reshape(np.stack(turned, -1), x.shape) if interleaved else np.concatenate(turned, -1)
+
 
 # -- waves -------------------------------------------------------------------------------------------------------
 
 
 @derived(nondiff=True, samples=lambda r: [sample(3, 4), sample(2, 5, 1, 100.0, np.float64)])
-def sinusoidal_positions(length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: Any = np.float32) -> Any:
+def sinusoidal_positions(
+    length: int, dim: int, offset: int = 0, base: float = 10000.0, dtype: Any = np.float32
+) -> Array:
     """A vector for each position t, of waves of growing length: sin(t / base^(2i/dim)) in place 2i, the cosine of the same
     in place 2i + 1. Vaswani et al., arXiv:1706.03762, section 3.5.
 
@@ -177,7 +169,7 @@ def sinusoidal_positions(length: int, dim: int, offset: int = 0, base: float = 1
 # -- bias --------------------------------------------------------------------------------------------------------
 
 
-def _slopes(heads: int) -> Any:
+def _slopes(heads: int) -> Array:
     """2^(-8 (i + 1) / n) for n heads; if n is no power of two, those of the power below and every other of the next."""
     power = 2 ** int(math.log2(heads))
     steps = [*np.arange(1, power + 1) / power, *np.arange(1, 2 * (heads - power), 2) / (2 * power)]
@@ -185,7 +177,7 @@ def _slopes(heads: int) -> Any:
 
 
 @derived(nondiff=True, samples=lambda r: [sample(2, 3), sample(3, 1, 3, np.float64)])
-def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype: Any = np.float32) -> Any:
+def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype: Any = np.float32) -> Array:
     """What ALiBi adds to the scores of attention: minus the distance between query and key times a slope for each head,
     2^(-8i/n) for head i = 1 ... n. Press, Smith and Lewis, arXiv:2108.12409.
 
@@ -215,4 +207,4 @@ def alibi_bias(num_heads: int, length: int, key_length: int | None = None, dtype
         raise ValueError(f"alibi_bias: {length} queries at the last of {keys} keys; give key_length={length} or more")
     positions = np.arange(keys)
     behind = -np.abs(positions[keys - length :, None] - positions)
-    return (_slopes(num_heads)[:, None, None] * behind).astype(dtype)
+    return (_slopes(num_heads)[:, None, None] * behind).astype(dtype)  # type: ignore[no-any-return]

@@ -20,13 +20,14 @@ from tapenet.ops.op import op
 from tapenet.ops.random import integers
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import astype, unbroadcast
+from tapenet.typing import Array, Shape
 
 #: Up to how many scores are kept as a whole: 4 megabytes of float32. Beyond, reading them again costs what making them
 #: anew does.
 WHOLE = 2**20
 
 
-def _shape(query: Any, key: Any, value: Any, attn_mask: Any) -> tuple[int, ...]:
+def _shape(query: Array, key: Array, value: Array, attn_mask: Array | None) -> tuple[int, ...]:
     """Check the shapes; that of the scores, (..., L, S)."""
     shapes = query.shape, key.shape, value.shape
     for name, array in (("query", query), ("key", key), ("value", value)):
@@ -59,13 +60,13 @@ def _shape(query: Any, key: Any, value: Any, attn_mask: Any) -> tuple[int, ...]:
     return shape
 
 
-def _heads_mend(query: Any, key: Any, value: Any) -> str:
+def _heads_mend(query: Array, key: Array, value: Array) -> str:
     if len(query) > 2 and len(key) > 2 and key[-3] == value[-3] and not query[-3] % max(1, key[-3]):
         return f". For heads that share keys and values, {query[-3]} to {key[-3]}, give enable_gqa=True"
     return ""
 
 
-def _mask_fits(mask: Any, shape: tuple[int, ...]) -> None:
+def _mask_fits(mask: Array, shape: tuple[int, ...]) -> None:
     if mask.dtype.kind not in "bf":
         raise TypeError(
             f"attn_mask holds {mask.dtype}; give booleans, True where a key takes part, or floats, which are added to the "
@@ -76,7 +77,7 @@ def _mask_fits(mask: Any, shape: tuple[int, ...]) -> None:
         raise ValueError(f"attn_mask has shape {mask.shape}; it must broadcast to that of the scores, {shape}")
 
 
-def usual_scale(query: Any) -> float:
+def usual_scale(query: Array) -> float:
     """1/√E, which keeps the variance of scores at that of the elements of queries and keys."""
     return 1 / math.sqrt(query.shape[-1] or 1)
 
@@ -87,77 +88,14 @@ def _stretched(shape: tuple[int, ...], *arrays: Any) -> list[Any]:
     return [a if a.shape[:-2] == lead else np.broadcast_to(a, (*lead, *a.shape[-2:])) for a in arrays]
 
 
-def _full(mask: Any, shape: tuple[int, ...]) -> Any:
+def _full(mask: Array | None, shape: tuple[int, ...]) -> Array | None:
     """A mask with all axes of the scores, one leading axis at least; of length one where it broadcasts."""
     return None if mask is None else mask.reshape((1,) * (max(3, len(shape)) - mask.ndim) + mask.shape)
 
 
-def _attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    seed: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float = 1.0,
-) -> Any:
-    shape = _shape(query, key, value, attn_mask)
-    query, key, value = _stretched(shape, query, key, value)
-    mask = _full(attn_mask, shape)
-    none = np.empty(0, query.dtype)
-    plain = mask is None and seed is None
-    found = kernel_dispatch.forward(query, key, value, is_causal, scale) if plain else None
-    if found is not None:
-        (out, logsumexp), weights, kept = found, none, None
-    elif math.prod(shape) <= WHOLE:
-        out, weights, kept = whole.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
-        logsumexp = none
-    else:
-        out, logsumexp = tiled.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
-        weights, kept = none, None
-    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.True_ if kept is None else kept, logsumexp
-
-
-def _attention_grad(
-    gradient: Any,
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any,
-    result: Any,
-    weights: Any,
-    kept: Any,
-    logsumexp: Any,
-    seed: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float = 1.0,
-    mask_gradient: bool = False,
-) -> Any:
-    shape = _shape(query, key, value, attn_mask)
-    shapes = query.shape, key.shape, value.shape
-    g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
-    mask = _full(attn_mask, shape)
-    tiles = logsumexp.size > 0
-    plain = tiles and mask is None and seed is None
-    by_machine = kernel_dispatch.backward(g, query, key, value, out, logsumexp, is_causal, scale) if plain else None
-    if by_machine is not None:
-        found, by_mask = by_machine, None
-    elif not tiles:
-        kept = None if seed is None else kept
-        *found, by_mask = whole.backward(g, query, key, value, out, weights, kept, dropout_p, scale)
-    else:
-        *found, by_mask = tiled.backward(
-            g, query, key, value, mask, out, logsumexp, seed, dropout_p, is_causal, scale, mask_gradient
-        )
-    found = [unbroadcast(d, s) for d, s in zip(found, shapes, strict=True)]
-    return (*found, unbroadcast(by_mask, attn_mask.shape)) if mask_gradient else tuple(found)
-
-
 def _attention_joint(
-    g: Any, wanted: Any, query: Any, key: Any, value: Any, attn_mask: Any, out: Any, weights: Any, kept: Any,
-    logsumexp: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float,
+    g: Array, wanted: Any, query: Array, key: Array, value: Array, attn_mask: Array | None, out: Array, weights: Array,
+    kept: Array, logsumexp: Array, seed: Array | None, dropout_p: float, is_causal: bool, scale: float,
 ) -> Any:  # fmt: skip
     found = attention_grad(
         g, query, key, value, attn_mask, out, weights, kept, logsumexp, seed, dropout_p, is_causal, scale,
@@ -166,7 +104,7 @@ def _attention_joint(
     return dict(zip(("query", "key", "value", "attn_mask"), found, strict=False))
 
 
-def attention_weights(query: Any, key: Any, attn_mask: Any, is_causal: bool, scale: float) -> Any:
+def attention_weights(query: Array, key: Array, attn_mask: Array | None, is_causal: bool, scale: float) -> Array:
     """softmax(query @ keyᵀ · scale + mask), in terms of ops."""
     scores = np.matmul(query * scale, np.swapaxes(key, -1, -2))
     if attn_mask is not None:
@@ -174,36 +112,41 @@ def attention_weights(query: Any, key: Any, attn_mask: Any, is_causal: bool, sca
     if is_causal:
         queries, keys = scores.shape[-2:]
         scores = np.where(np.tri(queries, keys, dtype=bool), scores, -math.inf)
-    return softmax(scores)
+    return softmax(scores)  # type: ignore[no-any-return]
 
 
 def _reference(
-    query: Any, key: Any, value: Any, attn_mask: Any, seed: Any, dropout_p: float, is_causal: bool, scale: float
-) -> Any:
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None,
+    seed: Array | None,
+    dropout_p: float,
+    is_causal: bool,
+    scale: float,
+) -> Array:
     weights = attention_weights(query, key, attn_mask, is_causal, scale)
     if seed is not None:
         factor = 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
         weights = weights * attention_kept(seed, weights.shape, dropout_p) * factor
-    return np.matmul(weights, value)
+    return np.matmul(weights, value)  # type: ignore[no-any-return]
 
 
 _OPAQUE = "scores are made in tiles that fit the cache, which no primitive does"
 
 
-def _multiply_adds(query_shape: Any, key_shape: Any, out_shape: Any) -> int:
+def _multiply_adds(query_shape: Shape, key_shape: Shape, out_shape: Shape) -> int:
     return int(math.prod(out_shape[:-1]) * key_shape[-2] * (query_shape[-1] + out_shape[-1]))
 
 
 _NORMAL = [(2, 3), (4, 3), (4, 2)]  # of query, key and value
 
 
-def _normal(r: np.random.Generator, *shapes: Any) -> list[Any]:
+def _normal(r: np.random.Generator, *shapes: Any) -> list[Array]:
     return [r.normal(size=s) for s in shapes or _NORMAL]
 
 
-attention = op(
-    _attention,
-    name="attention",
+@op(
     opaque=_OPAQUE,
     nondiff=("seed",),
     residuals=("weights", "kept", "logsumexp"),
@@ -217,7 +160,24 @@ attention = op(
     "key: scale · (P · (g @ valueᵀ − Σ g · out))ᵀ @ query; "
     "value: Pᵀ @ g, P = softmax(query @ keyᵀ · scale + attn_mask); "
     "attn_mask: P · (g @ valueᵀ − Σ g · out)",
-    doc="""`scaled_dot_product_attention` for a drawn seed.
+    samples=lambda r: [
+        sample(*_normal(r)),
+        sample(*_normal(r), r.normal(size=(2, 4))),
+        sample(*_normal(r, (1, 2, 2), (2, 3, 2), (3, 1)), np.array([[True, True, False], [False, False, False]])),
+        sample(*_normal(r, (2, 2), (3, 2), (3, 2)), None, np.array(5), 0.5, is_causal=True, scale=0.3),
+    ],
+)
+def attention(
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
+    seed: Array | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float = 1.0,
+) -> Any:
+    """`scaled_dot_product_attention` for a drawn seed.
 
     Args:
         query, key, value, attn_mask, dropout_p, is_causal: see there. A mask of floats has their dtype.
@@ -235,26 +195,50 @@ attention = op(
     >>> from tapenet.ops.layers.attention.product import attention
     >>> attention(tn.tensor([[0.0]]), tn.tensor([[1.0], [2.0]]), tn.tensor([[4.0], [6.0]]))
     Tensor([[5.]])
-    """,
-    samples=lambda r: [
-        sample(*_normal(r)),
-        sample(*_normal(r), r.normal(size=(2, 4))),
-        sample(*_normal(r, (1, 2, 2), (2, 3, 2), (3, 1)), np.array([[True, True, False], [False, False, False]])),
-        sample(*_normal(r, (2, 2), (3, 2), (3, 2)), None, np.array(5), 0.5, is_causal=True, scale=0.3),
-    ],
-)
+    """
+    shape = _shape(query, key, value, attn_mask)
+    query, key, value = _stretched(shape, query, key, value)
+    mask = _full(attn_mask, shape)
+    none = np.empty(0, query.dtype)
+    plain = mask is None and seed is None
+    found = kernel_dispatch.forward(query, key, value, is_causal, scale) if plain else None
+    if found is not None:
+        (out, logsumexp), weights, kept = found, none, None
+    elif math.prod(shape) <= WHOLE:
+        out, weights, kept = whole.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
+        logsumexp = none
+    else:
+        out, logsumexp = tiled.forward(query, key, value, mask, seed, dropout_p, is_causal, scale)
+        weights, kept = none, None
+    return out.reshape(*shape[:-1], out.shape[-1]), weights, np.True_ if kept is None else kept, logsumexp
 
 
-attention_grad = op(
-    _attention_grad,
-    name="attention_grad",
+@op(
     opaque=_OPAQUE,
     memory="alike",
     nondiff=("gradient", "query", "key", "value", "attn_mask", "result", "weights", "kept", "logsumexp", "seed"),
     outputs=None,
     label="attention gradients",
     formula="the gradients of attention",
-    doc="""The gradients of `attention` by query, key, value and, with `mask_gradient`, by the mask.
+    samples=lambda r: [_grad_sample(r), _grad_sample(r, r.normal(size=(2, 1)))],
+)
+def attention_grad(
+    gradient: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None,
+    result: Array,
+    weights: Array,
+    kept: Array,
+    logsumexp: Array,
+    seed: Array | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float = 1.0,
+    mask_gradient: bool = False,
+) -> Any:
+    """The gradients of `attention` by query, key, value and, with `mask_gradient`, by the mask.
 
     It has no derivative of its own: those of higher order come from the formula of `attention`.
 
@@ -270,31 +254,43 @@ attention_grad = op(
     >>> saved = attention.forward(x, x, x)
     >>> [d.shape for d in attention_grad(x, x, x, x, None, *saved)]
     [(2, 1), (2, 1), (2, 1)]
-    """,
-    samples=lambda r: [_grad_sample(r), _grad_sample(r, r.normal(size=(2, 1)))],
-)
+    """
+    shape = _shape(query, key, value, attn_mask)
+    shapes = query.shape, key.shape, value.shape
+    g, query, key, value, out = _stretched(shape, gradient, query, key, value, result)
+    mask = _full(attn_mask, shape)
+    tiles = logsumexp.size > 0
+    plain = tiles and mask is None and seed is None
+    by_mask: Array | None
+    by_machine = kernel_dispatch.backward(g, query, key, value, out, logsumexp, is_causal, scale) if plain else None
+    if by_machine is not None:
+        found, by_mask = list(by_machine), None
+    elif not tiles:
+        left = None if seed is None else kept
+        *found, by_mask = whole.backward(g, query, key, value, out, weights, left, dropout_p, scale)
+    else:
+        *found, by_mask = tiled.backward(
+            g, query, key, value, mask, out, logsumexp, seed, dropout_p, is_causal, scale, mask_gradient
+        )
+    found = [unbroadcast(d, s) for d, s in zip(found, shapes, strict=True)]
+    return tuple(found) if attn_mask is None or not mask_gradient else (*found, unbroadcast(by_mask, attn_mask.shape))
 
 
-def _grad_sample(r: np.random.Generator, mask: Any = None) -> Any:
+def _grad_sample(r: np.random.Generator, mask: Array | None = None) -> Any:
     query, key, value = _normal(r)
-    saved = _attention(query, key, value, mask)
+    saved = attention.forward(query, key, value, mask)
     return sample(r.normal(size=(2, 2)), query, key, value, mask, *saved, mask_gradient=mask is not None)
 
 
-def _attention_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
-    if math.prod(shape) <= WHOLE:
-        return whole.kept(seed, (), shape, dropout_p)
-    return tiled.all_kept(seed, shape if len(shape) > 2 else (1, *shape), dropout_p).reshape(shape)
-
-
-attention_kept = op(
-    _attention_kept,
-    name="attention_kept",
+@op(
     opaque=_OPAQUE,
     nondiff=("seed",),
     label="kept weights",
     formula="u ≥ dropout_p, u uniform from seed",
-    doc="""Which weights dropout leaves in `attention`.
+    samples=lambda r: [sample(np.array(5), (2, 3), 0.5)],
+)
+def attention_kept(seed: Array, shape: tuple[int, ...], dropout_p: float) -> Array:
+    """Which weights dropout leaves in `attention`.
 
     Args:
         seed: that of `attention`.
@@ -308,12 +304,13 @@ attention_kept = op(
     >>> from tapenet.ops.layers.attention.product import attention_kept
     >>> attention_kept(np.array(5), (2, 3), 0.0).all()
     np.True_
-    """,
-    samples=lambda r: [sample(np.array(5), (2, 3), 0.5)],
-)
+    """
+    if math.prod(shape) <= WHOLE:
+        return whole.kept(seed, (), shape, dropout_p)
+    return tiled.all_kept(seed, shape if len(shape) > 2 else (1, *shape), dropout_p).reshape(shape)
 
 
-def _grouped(query: Any, key: Any, value: Any, attn_mask: Any) -> tuple[Any, ...]:
+def _grouped(query: Array, key: Array, value: Array, attn_mask: Array | None) -> tuple[Any, ...]:
     """Arguments of attention with the query's heads split into those of the key and, in an axis of its own, those that
     share one of them."""
     many, few = (a.shape[-3] if a.ndim > 2 else 0 for a in (query, key))
@@ -338,17 +335,17 @@ def _grouped(query: Any, key: Any, value: Any, attn_mask: Any) -> tuple[Any, ...
     ]
 )
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
+    query: Array,
+    key: Array,
+    value: Array,
+    attn_mask: Array | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
     *,
     rng: Any = None,
-) -> Any:
+) -> Array:
     """Means of the values, weighted by how well their keys fit each query: softmax(query @ keyᵀ · scale + mask) @ value.
     Vaswani et al., arXiv:1706.03762.
 

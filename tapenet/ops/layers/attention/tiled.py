@@ -20,6 +20,7 @@ import numpy as np
 from tapenet.kernels import vectors_like
 from tapenet.ops.layers.attention.whole import LOWEST, dropped, kept, masked, row_maximum, row_sum
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.typing import Array
 
 #: Rows and columns of a tile, and how many numbers it has at most: with several heads in one where they are short. Half a
 #: megabyte of float32 stays in the second-level cache, and products of this size are worth BLAS's preparations.
@@ -52,7 +53,9 @@ def _part(mask: Any, group: tuple[Any, ...], rows: slice, columns: slice) -> Any
     return mask[tuple(s if n == 1 else i for i, s, n in zip(index, stretched, mask.shape, strict=True))]
 
 
-def _scores(query: Any, key: Any, mask: Any, causal: bool, rows: slice, columns: slice, buffer: Any) -> Any:
+def _scores(
+    query: Array, key: Array, mask: Array | None, causal: bool, rows: slice, columns: slice, buffer: Array
+) -> Array:
     """A tile of scores, in a buffer used anew. The query is scaled."""
     shape = (*query.shape[:-1], key.shape[-2])
     scores = buffer[: math.prod(shape)].reshape(shape)
@@ -61,12 +64,12 @@ def _scores(query: Any, key: Any, mask: Any, causal: bool, rows: slice, columns:
     return scores
 
 
-def _kept(seed: Any, group: tuple[Any, ...], rows: slice, columns: slice, shape: tuple[int, ...], p: float) -> Any:
+def _kept(seed: Any, group: tuple[Any, ...], rows: slice, columns: slice, shape: tuple[int, ...], p: float) -> Array:
     *lead, heads = group
     return kept(seed, (*lead, heads.start, rows.start, columns.start), shape, p)
 
 
-def all_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
+def all_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Array:
     """What dropout leaves of all weights, whose tiles are drawn one by one."""
     found = np.empty(shape, bool)
     for group in _groups(shape):
@@ -77,13 +80,20 @@ def all_kept(seed: Any, shape: tuple[int, ...], dropout_p: float) -> Any:
     return found
 
 
-def _shape(query: Any, key: Any) -> tuple[int, ...]:
+def _shape(query: Array, key: Array) -> tuple[int, ...]:
     return (*query.shape[:-1], key.shape[-2])
 
 
 def forward(
-    query: Any, key: Any, value: Any, mask: Any, seed: Any, dropout_p: float, causal: bool, scale: float
-) -> tuple[Any, Any]:
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    seed: Any,
+    dropout_p: float,
+    causal: bool,
+    scale: float,
+) -> tuple[Array, Array]:
     """The result, and the logarithm of the sum of exponentials of each row, (..., L, 1)."""
     shape = _shape(query, key)
     dtype = np.result_type(query, key, value)
@@ -118,15 +128,15 @@ def forward(
 
 
 def backward(
-    g: Any, query: Any, key: Any, value: Any, mask: Any, out: Any, logsumexp: Any, seed: Any,
+    g: Array, query: Array, key: Array, value: Array, mask: Array | None, out: Array, logsumexp: Array, seed: Any,
     dropout_p: float, causal: bool, scale: float, mask_gradient: bool,
-) -> tuple[Any, Any, Any, Any]:  # fmt: skip
+) -> Any:  # fmt: skip
     """The gradients by query, key, value and, if it is wanted, by the mask (else None), from that by the result."""
     shape = _shape(query, key)
     dtype = out.dtype
     by_query = np.zeros_like(query, dtype)
     by_key, by_value = np.zeros_like(key, dtype), np.zeros_like(value, dtype)
-    by_mask = np.zeros(mask.shape, dtype) if mask_gradient else None
+    by_mask = None if mask is None or not mask_gradient else np.zeros(mask.shape, dtype)
     taken = np.vecdot(g, out)[..., None]
     first, second = np.empty(NUMBERS, dtype), np.empty(NUMBERS, dtype)
     for group in _groups(shape):

@@ -15,12 +15,13 @@ import numpy as np
 
 from tapenet.kernels import vectors_like
 from tapenet.ops.layers.activations.softmax import LIMITS
+from tapenet.typing import Array
 
 #: Where a maximum begins, by dtype: the lowest float. In a row that is masked whole -inf minus it is -inf, not nan.
 LOWEST = {char: lowest for char, (lowest, _) in LIMITS.items()}
 
 
-def masked(scores: Any, mask: Any, causal: bool, offset: int = 0) -> None:
+def masked(scores: Array, mask: Array | None, causal: bool, offset: int = 0) -> None:
     """Add a mask to scores, in place.
 
     Args:
@@ -40,7 +41,7 @@ def masked(scores: Any, mask: Any, causal: bool, offset: int = 0) -> None:
 
 
 @functools.lru_cache(maxsize=8)
-def _future(rows: int, columns: int, offset: int, dtype: str) -> Any:
+def _future(rows: int, columns: int, offset: int, dtype: str) -> Array:
     """-inf where the column is above the row, else 0."""
     made = np.zeros((rows, columns), dtype)
     made[~np.tri(rows, columns, offset, dtype=bool)] = -math.inf
@@ -48,25 +49,32 @@ def _future(rows: int, columns: int, offset: int, dtype: str) -> Any:
     return made
 
 
-def row_maximum(scores: Any) -> Any:
+def row_maximum(scores: Array) -> Array:
     """(..., rows, 1), finite also where a row is masked whole."""
     return np.maximum.reduce(scores, -1, keepdims=True, initial=LOWEST[scores.dtype.char])
 
 
-def row_sum(exps: Any) -> Any:
+def row_sum(exps: Array) -> Array:
     """(..., rows, 1); by BLAS, which is three times as fast as a sum along the last axis."""
-    return np.matmul(exps, np.ones((exps.shape[-1], 1), exps.dtype))
+    return np.matmul(exps, np.ones((exps.shape[-1], 1), exps.dtype))  # type: ignore[no-any-return]
 
 
-def kept(seed: Any, place: tuple[int, ...], shape: tuple[int, ...], dropout_p: float) -> Any:
+def kept(seed: Array, place: tuple[int, ...], shape: tuple[int, ...], dropout_p: float) -> Array:
     """Which of the weights that begin at a place dropout leaves. The same numbers each time it is asked."""
     rng = np.random.Generator(np.random.SFC64([int(seed), *place]))
     return rng.random(shape, np.float32) >= dropout_p
 
 
 def forward(
-    query: Any, key: Any, value: Any, mask: Any, seed: Any, dropout_p: float, causal: bool, scale: float
-) -> tuple[Any, Any, Any]:
+    query: Array,
+    key: Array,
+    value: Array,
+    mask: Array | None,
+    seed: Any,
+    dropout_p: float,
+    causal: bool,
+    scale: float,
+) -> Any:
     """The result, the weights (before dropout), and which of them dropout leaves (None: all)."""
     weights = np.matmul(query * scale, key.swapaxes(-1, -2))
     masked(weights, mask, causal)
@@ -76,7 +84,7 @@ def forward(
     total = np.maximum(row_sum(weights), 1)
     weights *= np.reciprocal(total, out=total)
     out = vectors_like(query, value.shape[-1], weights.dtype)
-    left: Any = None
+    left: Array | None = None
     if seed is None:
         np.matmul(weights, value, out=out)
     else:
@@ -85,7 +93,7 @@ def forward(
     return out, weights, left
 
 
-def dropped(a: Any, left: Any, dropout_p: float) -> Any:
+def dropped(a: Array, left: Array | None, dropout_p: float) -> Array:
     """What dropout makes of weights, or of gradients by what it made: those left, divided by 1 - p, else 0."""
     found = a * left
     found *= 1 / (1 - dropout_p) if dropout_p < 1 else 0.0
@@ -93,8 +101,16 @@ def dropped(a: Any, left: Any, dropout_p: float) -> Any:
 
 
 def backward(
-    g: Any, query: Any, key: Any, value: Any, out: Any, weights: Any, left: Any, dropout_p: float, scale: float
-) -> tuple[Any, Any, Any, Any]:
+    g: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    out: Array,
+    weights: Array,
+    left: Array | None,
+    dropout_p: float,
+    scale: float,
+) -> tuple[Array, Array, Array, Array]:
     """The gradients by query, key, value and by the scores, from that by the result."""
     used = weights if left is None else dropped(weights, left, dropout_p)
     by_value = np.empty_like(value, used.dtype)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 Ints = tuple[int, ...]
 
@@ -16,21 +15,14 @@ Ints = tuple[int, ...]
 Move = tuple[Ints, Ints, Ints]
 
 
-def _moved(x: Any, move: Move) -> Any:
-    """One copy, in the order of memory that x has."""
+def _moved(x: Array, move: Move) -> Array:
     apart, order, shape = move
-    made = np.empty_like(x, shape=shape)
-    parts = x.reshape(apart).transpose(order)
-    made.reshape(parts.shape)[...] = parts  # a view: it only takes axes apart
+    made = np.empty_like(x, shape=shape)  # in the order of memory that x has
+    made[...] = x.reshape(apart).transpose(order).reshape(shape)
     return made
 
 
-def _moved_lowered(x: Any, move: Move) -> Any:
-    apart, order, shape = move
-    return x.reshape(apart).transpose(order).reshape(shape)
-
-
-def _check_factor(name: str, factor: Any) -> None:
+def _check_factor(name: str, factor: int) -> None:
     if not isinstance(factor, (int, np.integer)) or factor < 1:
         raise ValueError(f"{name}={factor!r}: give an integer of 1 or more")
 
@@ -71,15 +63,23 @@ def _channels(shape: Ints, groups: int) -> Move:
     return (n, groups, c // groups, *inner), (0, 2, 1, *range(3, len(shape) + 1)), shape
 
 
-pixel_shuffle: Op = op(
-    lambda x, upscale_factor: _moved(x, _shuffle(x.shape, upscale_factor)),
-    name="pixel_shuffle",
+def _shuffle_x(g: Array, upscale_factor: int) -> Array:
+    return pixel_unshuffle(g, upscale_factor)  # type: ignore[no-any-return]
+
+
+def _channels_x(g: Array, groups: int) -> Array:
+    return channel_shuffle(g, g.shape[1] // groups)  # type: ignore[no-any-return]
+
+
+@op(
     label=lambda upscale_factor: f"pixel shuffle ×{upscale_factor}",
-    lower=lambda x, upscale_factor: _moved_lowered(x, _shuffle(x.shape, upscale_factor)),
-    x=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor),
+    x=_shuffle_x,
     formula="channels of x as pixels",
     gradients="x: pixels of g as channels",
-    doc="""Images r times as high and wide, of r² times fewer channels: each r x r pixels are the channels of one.
+    samples=lambda r: [sample(r.normal(size=(2, 4, 1, 2)), 2), sample(r.normal(size=(9, 1, 1)), 3)],
+)
+def pixel_shuffle(x: Array, upscale_factor: int) -> Array:
+    """Images r times as high and wide, of r² times fewer channels: each r x r pixels are the channels of one.
 
     out[c, r·h + i, r·w + j] = x[r²·c + r·i + j, h, w]: the last step of a network that enlarges images (Shi and others
     2016, "sub-pixel convolution").
@@ -98,19 +98,19 @@ pixel_shuffle: Op = op(
     >>> tn.pixel_shuffle(tn.tensor(np.arange(8.0).reshape(4, 1, 2)), 2)
     Tensor([[[0., 2., 1., 3.],
              [4., 6., 5., 7.]]])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 4, 1, 2)), 2), sample(r.normal(size=(9, 1, 1)), 3)],
-)
+    """
+    return _moved(x, _shuffle(x.shape, upscale_factor))
 
-pixel_unshuffle: Op = op(
-    lambda x, downscale_factor: _moved(x, _unshuffle(x.shape, downscale_factor)),
-    name="pixel_unshuffle",
+
+@op(
     label=lambda downscale_factor: f"pixel unshuffle /{downscale_factor}",
-    lower=lambda x, downscale_factor: _moved_lowered(x, _unshuffle(x.shape, downscale_factor)),
     x=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor),
     formula="pixels of x as channels",
     gradients="x: channels of g as pixels",
-    doc="""Images r times less high and wide, of r² times as many channels: the inverse of `pixel_shuffle`.
+    samples=lambda r: [sample(r.normal(size=(2, 1, 2, 4)), 2), sample(r.normal(size=(1, 3, 3)), 3)],
+)
+def pixel_unshuffle(x: Array, downscale_factor: int) -> Array:
+    """Images r times less high and wide, of r² times as many channels: the inverse of `pixel_shuffle`.
 
     Args:
         x: (..., channels, height · r, width · r).
@@ -125,19 +125,19 @@ pixel_unshuffle: Op = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.pixel_unshuffle(tn.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 2).tolist()
     [[[1.0]], [[2.0]], [[3.0]], [[4.0]]]
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 1, 2, 4)), 2), sample(r.normal(size=(1, 3, 3)), 3)],
-)
+    """
+    return _moved(x, _unshuffle(x.shape, downscale_factor))
 
-channel_shuffle: Op = op(
-    lambda x, groups: _moved(x, _channels(x.shape, groups)),
-    name="channel_shuffle",
+
+@op(
     label=lambda groups: f"channel shuffle {groups}",
-    lower=lambda x, groups: _moved_lowered(x, _channels(x.shape, groups)),
-    x=lambda g, groups: channel_shuffle(g, g.shape[1] // groups),
+    x=_channels_x,
     formula="the channels of x in another order",
     gradients="x: the channels of g in the order of x",
-    doc="""The first channel of each group, then the second of each, and so on, so that the groups of the next convolution
+    samples=lambda r: [sample(r.normal(size=(2, 6, 1)), 2), sample(r.normal(size=(1, 4, 2, 1)), 2)],
+)
+def channel_shuffle(x: Array, groups: int) -> Array:
+    """The first channel of each group, then the second of each, and so on, so that the groups of the next convolution
     see channels of all groups of this one (Zhang and others 2018, "ShuffleNet").
 
     Args:
@@ -150,6 +150,5 @@ channel_shuffle: Op = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.channel_shuffle(tn.tensor(np.arange(6.0).reshape(1, 6, 1)), 2).reshape(-1)
     Tensor([0., 3., 1., 4., 2., 5.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 6, 1)), 2), sample(r.normal(size=(1, 4, 2, 1)), 2)],
-)
+    """
+    return _moved(x, _channels(x.shape, groups))

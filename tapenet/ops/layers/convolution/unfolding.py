@@ -10,8 +10,9 @@ import numpy as np
 
 from tapenet.ops.layers.convolution.geometry import Ints, Plan, Size, plan, spread_size, taps_of
 from tapenet.ops.layers.convolution.lowered import bordered
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array, Shape
 
 
 def _plan_of(shape: Ints, kernel_size: Size, stride: Size, padding: Any, dilation: Size) -> Plan:
@@ -32,33 +33,8 @@ def _image(p: Plan) -> tuple[Any, ...]:
     return (..., *p.inside[1:])
 
 
-def _unfold(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
-    p = _plan_of(x.shape, kernel_size, stride, padding, dilation)
-    if p.bordered:
-        padded = np.zeros_like(x, shape=(*x.shape[:-2], *p.padded))
-        padded[_image(p)] = x
-        x = padded
-    *outer, down, right = x.strides
-    steps = (
-        *(s * d for s, d in zip((down, right), p.dilation, strict=True)),
-        *(s * d for s, d in zip((down, right), p.stride, strict=True)),
-    )
-    windows = np.lib.stride_tricks.as_strided(x, (*x.shape[:-2], *p.kernel, *p.out), (*outer, *steps))
-    # In the order of memory that products of matrices like, whatever that of x.
-    made = np.empty(windows.shape, x.dtype)
-    made[...] = windows
-    return made.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), math.prod(p.out))
-
-
-def _unfold_lowered(x: Any, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
-    p = _plan_of(x.shape, kernel_size, stride, padding, dilation)
-    x = bordered(x, p)
-    windows = np.stack([x[reach] for _, reach in _taps(p)], len(x.shape) - 2)
-    return windows.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), math.prod(p.out))
-
-
 def _folding(
-    x: Any, output_size: Size, kernel_size: Size, stride: Size, padding: Any, dilation: Size
+    x: Array, output_size: Size, kernel_size: Size, stride: Size, padding: Any, dilation: Size
 ) -> tuple[Plan, Ints]:
     """The plan, and the shape of x with its axes taken apart."""
     size = spread_size(output_size, 2, "output_size", 1)
@@ -76,49 +52,32 @@ def _folding(
     return p, (*batch, rows // cells, *p.kernel, *p.out)
 
 
-def _fold(x: Any, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Any:
-    p, shape = _folding(x, output_size, kernel_size, stride, padding, dilation)
-    columns = x.reshape(shape)
-    found = np.zeros((*shape[:-4], *p.padded), x.dtype)
-    for tap, reach in _taps(p):
-        found[reach] += columns[(..., *tap, slice(None), slice(None))]
-    return found[_image(p)] if p.bordered else found
+def _unfold_x(g: Array, x_shape: Shape, kernel_size: Size, dilation: Size, padding: Any, stride: Size) -> Array:
+    return fold(g, x_shape[-2:], kernel_size, dilation, padding, stride)  # type: ignore[no-any-return]
 
 
-def _fold_lowered(
-    x: Any, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
-) -> Any:
-    p, shape = _folding(x, output_size, kernel_size, stride, padding, dilation)
-    columns = x.reshape(shape)
-    found = np.zeros_like(x, shape=(*shape[:-4], *p.padded))
-    for tap, reach in _taps(p):
-        np.add.at(found, reach, columns[(..., *tap, slice(None), slice(None))])
-    return found[_image(p)] if p.bordered else found
-
-
-_OPTIONS = """kernel_size: of the windows, an integer or (height, width).
-        dilation: distance between the elements of a window.
-        padding: zeros around the image: an integer, one for each of height and width, or pairs (before, after).
-        stride: distance between windows."""
-
-unfold: Op = op(
-    _unfold,
-    name="unfold",
+@op(
     label="unfold",
-    lower=_unfold_lowered,
-    x=lambda g, x_shape, kernel_size, dilation, padding, stride: fold(
-        g, x_shape[-2:], kernel_size, dilation, padding, stride
-    ),
+    x=_unfold_x,
     formula="the windows of x as columns",
     gradients="x: the columns of g added up at their places",
-    doc=f"""The windows of images as columns ("im2col").
+    samples=lambda r: [
+        sample(r.normal(size=(2, 1, 3, 2)), (2, 1)),
+        sample(r.normal(size=(2, 3, 4)), 2, (2, 1), (1, 0), (1, 2)),
+    ],
+)
+def unfold(x: Array, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1) -> Array:
+    """The windows of images as columns ("im2col").
 
     A convolution is a product of matrices with them: with `weight.reshape(out, -1) @ unfold(x, kernel_size)` one has the
     result of `conv2d(x, weight)`, its places in one axis.
 
     Args:
         x: (batch, channels, height, width), or without the batch.
-        {_OPTIONS}
+        kernel_size: of the windows, an integer or (height, width).
+        dilation: distance between the elements of a window.
+        padding: zeros around the image: an integer, one for each of height and width, or pairs (before, after).
+        stride: distance between windows.
 
     Returns:
         (batch, channels · kernel height · kernel width, windows), windows counted row by row.
@@ -132,22 +91,27 @@ unfold: Op = op(
             [1., 2.],
             [3., 4.],
             [4., 5.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 1, 3, 2)), (2, 1)),
-        sample(r.normal(size=(2, 3, 4)), 2, (2, 1), (1, 0), (1, 2)),
-    ],
-)
+    """
+    p = _plan_of(x.shape, kernel_size, stride, padding, dilation)
+    x = bordered(x, p)
+    windows = np.stack([x[reach] for _, reach in _taps(p)], len(x.shape) - 2)
+    return windows.reshape(*x.shape[:-3], x.shape[-3] * math.prod(p.kernel), math.prod(p.out))
 
-fold: Op = op(
-    _fold,
-    name="fold",
+
+@op(
     label="fold",
-    lower=_fold_lowered,
     x=lambda g, kernel_size, dilation, padding, stride: unfold(g, kernel_size, dilation, padding, stride),
     formula="the columns of x added up at their places",
     gradients="x: the windows of g as columns",
-    doc=f"""Columns added up to images, each where `unfold` takes it from ("col2im").
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2, 4)), (3, 2), (2, 1)),
+        sample(r.normal(size=(4, 6)), (3, 4), 2, (2, 1), (1, 0), (1, 2)),
+    ],
+)
+def fold(
+    x: Array, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Any = 0, stride: Size = 1
+) -> Array:
+    """Columns added up to images, each where `unfold` takes it from ("col2im").
 
     Where windows overlap their elements are summed, so that `fold(unfold(x, ...))` is x times the number of windows that
     each element is in, which is `fold(unfold(ones, ...))`.
@@ -155,7 +119,10 @@ fold: Op = op(
     Args:
         x: (batch, channels · kernel height · kernel width, windows), or without the batch.
         output_size: of the images, an integer or (height, width).
-        {_OPTIONS}
+        kernel_size: of the windows, an integer or (height, width).
+        dilation: distance between the elements of a window.
+        padding: zeros around the image: an integer, one for each of height and width, or pairs (before, after).
+        stride: distance between windows.
 
     Returns:
         (batch, channels, height, width).
@@ -167,9 +134,10 @@ fold: Op = op(
     >>> tn.fold(tn.tensor(np.ones((4, 2))), (2, 3), 2)
     Tensor([[[1., 2., 1.],
              [1., 2., 1.]]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 2, 4)), (3, 2), (2, 1)),
-        sample(r.normal(size=(4, 6)), (3, 4), 2, (2, 1), (1, 0), (1, 2)),
-    ],
-)
+    """
+    p, shape = _folding(x, output_size, kernel_size, stride, padding, dilation)
+    columns = x.reshape(shape)
+    found = np.zeros_like(x, shape=(*shape[:-4], *p.padded))
+    for tap, reach in _taps(p):
+        found[reach] += np.moveaxis(columns, (-4, -3), (0, 1))[tap]
+    return found[_image(p)] if p.bordered else found

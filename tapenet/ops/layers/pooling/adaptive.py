@@ -17,10 +17,11 @@ from tapenet.ops.layers.pooling.windows import LAST, NAMES, named, spread, windo
 from tapenet.ops.layers.resampling.axis import resample, taken_in_order
 from tapenet.ops.layers.resampling.taps import area_bounds, areas
 from tapenet.ops.op import Op, op
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array
 
 
-def _targets(name: str, x: Any, output_size: Any, axes: int) -> Ints:
+def _targets(name: str, x: Array, output_size: Any, axes: int) -> Ints:
     """The lengths of the result; None keeps that of x."""
     if len(x.shape) < axes:
         raise ValueError(f"{name}: x has shape {tuple(x.shape)}; it needs at least {axes} axes: {NAMES[axes]}")
@@ -38,7 +39,7 @@ def _targets(name: str, x: Any, output_size: Any, axes: int) -> Ints:
 # -- mean --------------------------------------------------------------------------------------------------------
 
 
-def adaptive_avg_pool(x: Any, outs: Ints) -> Any:
+def adaptive_avg_pool(x: Array, outs: Ints) -> Array:
     """The mean of each part, over as many last axes as there are lengths of the result."""
     axes = len(outs)
     sizes = tuple(x.shape[len(x.shape) - axes :])
@@ -55,7 +56,7 @@ def _adaptive_avg_pool_of(axes: int) -> Derived:
     """The function over so many axes."""
     name = f"adaptive_avg_pool{axes}d"
 
-    def pool(x: Any, output_size: Any) -> Any:
+    def pool(x: Array, output_size: Any) -> Array:
         x = array_like(x)
         return adaptive_avg_pool(x, _targets(name, x, output_size, axes))
 
@@ -79,7 +80,7 @@ def _adaptive_avg_pool_of(axes: int) -> Derived:
     return named(pool, name, doc, lambda r: _samples(r, axes, 5))
 
 
-def _samples(r: np.random.Generator, axes: int, length: int) -> list[Any]:
+def _samples(r: np.random.Generator, axes: int, length: int) -> list[Sample]:
     calls: list[tuple[Ints, Any]] = [((1,) * (3 - axes) + (1, 2, length)[-axes:], (1, 1, 3)[-axes:])]
     if axes == 2:
         calls += [((1, 2, 2, 3), (None, 1)), ((2, 2), 3)]
@@ -89,7 +90,7 @@ def _samples(r: np.random.Generator, axes: int, length: int) -> list[Any]:
 # -- maximum -----------------------------------------------------------------------------------------------------
 
 
-def _part_indices(x: Any, outs: Ints) -> Any:
+def _part_indices(x: Array, outs: Ints) -> Array:
     """Of the largest element of each part: its place in the plane of the last axes, counted row by row.
 
     Each axis is read so that parts have one length: a part that is shorter than others repeats its last element, which
@@ -140,7 +141,7 @@ def _adaptive_max_pool_of(axes: int) -> Derived:
     """The function over so many axes."""
     name = f"adaptive_max_pool{axes}d"
 
-    def pool(x: Any, output_size: Any, return_indices: bool = False) -> Any:
+    def pool(x: Array, output_size: Any, return_indices: bool = False) -> Any:
         x = array_like(x)
         outs = _targets(name, x, output_size, axes)
         sizes = tuple(x.shape[len(x.shape) - axes :])

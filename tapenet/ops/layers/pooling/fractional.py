@@ -17,10 +17,11 @@ from tapenet.ops.layers.pooling.plane_indices import at_plane_indices
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named, spread
 from tapenet.ops.op import Op, op
 from tapenet.ops.random import uniform
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array
 
 
-def _starts(samples: Any, length: int, out: int, kernel: int) -> Any:
+def _starts(samples: Any, length: int, out: int, kernel: int) -> Array:
     """Where windows begin, (..., out): about evenly, as the drawn number of each plane shifts them."""
     last = length - kernel
     if out == 1:
@@ -31,7 +32,7 @@ def _starts(samples: Any, length: int, out: int, kernel: int) -> Any:
     return np.concatenate([starts.astype(np.intp), np.full((*samples.shape, 1), last)], -1)
 
 
-def _window_indices(x: Any, random_samples: Any, kernel_size: Ints, output_size: Ints) -> Any:
+def _window_indices(x: Array, random_samples: Any, kernel_size: Ints, output_size: Ints) -> Array:
     """Of the largest element of each window: its place in the plane of the last axes, counted row by row."""
     axes = len(kernel_size)
     lead, sizes = x.shape[: x.ndim - axes], x.shape[x.ndim - axes :]
@@ -50,7 +51,7 @@ def _window_indices(x: Any, random_samples: Any, kernel_size: Ints, output_size:
     offsets = [int(np.ravel_multi_index(o, sizes)) for o in itertools.product(*map(range, kernel_size))]
     # All windows side by side, each along the first axis.
     cells = x.reshape(-1).take(np.add.outer(offsets, corner + planes))
-    return corner + np.asarray(offsets, np.int64)[cells.argmax(0)]
+    return corner + np.asarray(offsets, np.int64)[cells.argmax(0)]  # type: ignore[no-any-return]
 
 
 fractional_max_indices: Op = op(
@@ -105,7 +106,7 @@ def _fractional_max_pool_of(axes: int) -> Derived:
     name = f"fractional_max_pool{axes}d"
 
     def pool(
-        x: Any,
+        x: Array,
         kernel_size: Any,
         output_size: Any = None,
         output_ratio: Any = None,
@@ -128,7 +129,7 @@ def _fractional_max_pool_of(axes: int) -> Derived:
         found = at_plane_indices(x, indices, axes)
         return (found, indices) if return_indices else found
 
-    def samples(r: np.random.Generator) -> list[Any]:
+    def samples(r: np.random.Generator) -> list[Sample]:
         shape = (1, 2, 3, 3) if axes == 2 else (1, 2, 2, 3)
         x = r.permutation(18 if axes == 2 else 12).reshape(shape) * 0.1
         drawn = r.uniform(size=(*shape[:-axes], axes))

@@ -63,7 +63,7 @@ def is_for(size: int, dtype: np.dtype[Any], windows: Windows) -> bool:
     return size >= WORTH and dtype.char in "fd" and 1 < math.prod(windows.kernel) <= MOST and kernels.on()
 
 
-def _windows(kernel: ModuleType, x: Array, windows: Windows) -> Any:
+def _windows(kernel: ModuleType, x: Array, windows: Windows) -> Array:
     """The windows over memory."""
     batch_last = _batch_last(x)
 
@@ -71,7 +71,7 @@ def _windows(kernel: ModuleType, x: Array, windows: Windows) -> Any:
         return (1,) * (3 - windows.axes) + tuple(values)
 
     leading = x.shape[: -windows.axes]
-    return kernel.Shape(
+    return kernel.Shape(  # type: ignore[no-any-return]
         outer=math.prod(leading[1:] if batch_last else leading),
         x=three(windows.padded),
         out=three(windows.out),

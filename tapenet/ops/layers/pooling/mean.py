@@ -31,10 +31,10 @@ from tapenet.typing import Array
 
 
 @functools.lru_cache(maxsize=1024)
-def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: np.dtype[Any]) -> Any:
+def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | None, dtype: np.dtype[Any]) -> Array:
     """What to multiply the sum of each window by: 1 / the number of elements it counts, one number if all are equal."""
     if divisor_override is not None:
-        return dtype.type(1 / divisor_override)
+        return dtype.type(1 / divisor_override)  # type: ignore[no-any-return]
     counts: Any = 1
     for n, p, k, s, m in zip(windows.size, windows.padding, windows.kernel, windows.stride, windows.out, strict=True):
         starts = np.arange(m) * s - p
@@ -42,8 +42,8 @@ def _shares(windows: Windows, count_include_pad: bool, divisor_override: int | N
         counted = ends - starts if count_include_pad else np.minimum(ends, n) - np.maximum(starts, 0)
         counts = np.multiply.outer(counts, counted)
     if counts.min() == counts.max():
-        return dtype.type(1 / int(counts.flat[0]))
-    return (1 / counts).astype(dtype)
+        return dtype.type(1 / int(counts.flat[0]))  # type: ignore[no-any-return]
+    return (1 / counts).astype(dtype)  # type: ignore[no-any-return]
 
 
 def _checked(shape: Ints, axes: int, divisor: int | None, *options: Any) -> Windows:
@@ -167,7 +167,20 @@ def _avg_samples(r: np.random.Generator, axes: int) -> list[Sample]:
     ]
 
 
-def _avg_pool_grad_forward(
+@op(
+    label="mean pool gradient",
+    y=lambda g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: AVG[len(kernel_size)](
+        g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    ),
+    formula="y / size of the window, spread over it",
+    gradients="y: the mean of g over each window",
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2, 2)), (1, 4, 4), (2, 2)),
+        sample(r.normal(size=(1, 2, 2)), (1, 4, 4), (3, 3), 2, 1, False, False),
+        sample(r.normal(size=(2, 1)), (2, 3), (3,)),
+    ],
+)
+def avg_pool_grad(
     y: Array,
     shape: Ints,
     kernel_size: Ints,
@@ -177,20 +190,7 @@ def _avg_pool_grad_forward(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Array:
-    windows = _checked(shape, len(kernel_size), divisor_override, kernel_size, stride, padding, ceil_mode)
-    return _avg_pool_grad(y, windows, count_include_pad, divisor_override)
-
-
-avg_pool_grad: Op = op(
-    _avg_pool_grad_forward,
-    name="avg_pool_grad",
-    label="mean pool gradient",
-    y=lambda g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override: AVG[len(kernel_size)](
-        g, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    ),
-    formula="y / size of the window, spread over it",
-    gradients="y: the mean of g over each window",
-    doc="""The gradient of average pooling: each element of `y` shared out evenly over its window.
+    """The gradient of average pooling: each element of `y` shared out evenly over its window.
 
     Args:
         y: one element per window.
@@ -202,13 +202,10 @@ avg_pool_grad: Op = op(
     >>> tn.avg_pool_grad(tn.tensor([[8.0]]), (2, 2), (2, 2))
     Tensor([[2., 2.],
             [2., 2.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(1, 2, 2)), (1, 4, 4), (2, 2)),
-        sample(r.normal(size=(1, 2, 2)), (1, 4, 4), (3, 3), 2, 1, False, False),
-        sample(r.normal(size=(2, 1)), (2, 3), (3,)),
-    ],
-)
+    """
+    windows = _checked(shape, len(kernel_size), divisor_override, kernel_size, stride, padding, ceil_mode)
+    return _avg_pool_grad(y, windows, count_include_pad, divisor_override)
+
 
 avg_pool1d, avg_pool2d, avg_pool3d = map(_avg_pool_op, (1, 2, 3))
 #: By number of axes.

@@ -12,8 +12,9 @@ from tapenet.ops.indexing.items import setitem
 from tapenet.ops.layers.convolution.geometry import Ints, spread_size
 from tapenet.ops.layers.pooling.plane_indices import plane_places
 from tapenet.ops.layers.pooling.windows import LAST, NAMES, by, named
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import reshape
+from tapenet.typing import Array
 
 
 def _size(name: str, lengths: Ints, kernel_size: Any, stride: Any, padding: Any, output_size: Any) -> Ints:
@@ -39,8 +40,8 @@ def _max_unpool_of(axes: int) -> Derived:
     name = f"max_unpool{axes}d"
 
     def unpool(
-        x: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
-    ) -> Any:
+        x: Array, indices: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+    ) -> Array:
         x, indices = array_like(x), array_like(indices)
         if tuple(x.shape) != tuple(indices.shape) or len(x.shape) < axes or indices.dtype.kind not in "iu":
             raise ValueError(
@@ -53,9 +54,9 @@ def _max_unpool_of(axes: int) -> Derived:
         planes, plane, count = math.prod(lead), math.prod(size), math.prod(x.shape[len(lead) :])
         places = plane_places(reshape(indices, (planes, count)), plane)
         zeros = np.zeros_like(x, shape=(planes * plane,))
-        return reshape(setitem(zeros, reshape(x, -1), places), (*lead, *size))
+        return reshape(setitem(zeros, reshape(x, -1), places), (*lead, *size))  # type: ignore[no-any-return]
 
-    def samples(r: np.random.Generator) -> list[Any]:
+    def samples(r: np.random.Generator) -> list[Sample]:
         shape, indices = ((2, 1, 2), [[[1, 2]], [[3, 0]]]) if axes == 1 else ((1,) * axes + (2,), [1, 2])
         calls = [sample(r.normal(size=shape), np.reshape(indices, shape), (1,) * (axes - 1) + (2,))]
         repeated = sample(r.normal(size=(2, 2)), np.array([[0, 4], [7, 7]]), 2, 1, 0, (3, 3))

@@ -124,7 +124,7 @@ def unbordered(found: Array, windows: Windows) -> Array:
     return found[windows.inside] if windows.padded != windows.size else found
 
 
-def put(found: Array, windows: Windows, index: Any, values: Array) -> None:
+def put(found: Array, windows: Windows, index: Array, values: Array) -> None:
     """Add values at one offset within all windows; set them where no two windows overlap."""
     if windows.apart:
         found[index] = values

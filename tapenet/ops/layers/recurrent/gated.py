@@ -18,7 +18,6 @@ from tapenet.ops.layers.recurrent.products import (
     weight_gradient,
 )
 from tapenet.ops.layers.recurrent.sequence import (
-    ARGUMENTS,
     MEMORY,
     OPAQUE,
     Array,
@@ -96,38 +95,6 @@ def _step_back(gates: Array, recurrent: Array, h_before: Array, dh: Array, d: Ar
     np.multiply(logistic, room, logistic)
 
 
-def _gru(
-    x: Any,
-    h0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any = None,
-    b_hh: Any = None,
-    lengths: Any = None,
-    reverse: bool = False,
-) -> Any:
-    dtype = check(3, x, h0, w_ih, w_hh, b_ih, b_hh)
-    turns = Turns(x, lengths, reverse)
-    units = h0.shape[1]
-    x, bias, last = turns.inputs(x, dtype), b_ih, None
-    if b_hh is not None:
-        last = b_hh[2 * units :]
-        bias = np.concatenate([b_hh[: 2 * units], np.zeros(units, dtype), last])
-        if b_ih is not None:
-            bias[: 3 * units] += b_ih
-    elif b_ih is not None:
-        bias = np.concatenate([b_ih, np.zeros(units, dtype)])
-    out = turns.room(*x.shape[:2], units, dtype=dtype)
-    states = turns.history(h0, dtype)
-    recurrent = turns.room(*x.shape[:2], units, dtype=dtype)
-    gates = kernel_dispatch.forward("gru", turns, x, w_ih, w_hh, bias, states, (recurrent,), out)
-    if gates is None:
-        gates = project(x, w_ih, None if bias is None else bias[: 3 * units], 3, dtype)
-        _turns(turns, gates, w_hh, last, states, recurrent)
-        turns.outputs(states, out)
-    return turns.restored(out, 1), turns.last(states), gates, states, recurrent
-
-
 def _turns(turns: Turns, gates: Array, w_hh: Array, bias: Any, states: Array, recurrent: Array) -> None:
     """All turns, from the inputs' share of the pre-activations, which become the gates; `bias` is that of the third gate by
     the states, or None."""
@@ -152,40 +119,6 @@ def _turns_back(
         np.matmul(d[1:, t, :n], weights, out=parts[:, :n])
         for part in parts[:, :n]:
             np.add(now, part, now)
-
-
-def _gru_grad(
-    g_out: Any,
-    g_h: Any,
-    x: Any,
-    w_ih: Any,
-    w_hh: Any,
-    gates: Any,
-    states: Any,
-    recurrent: Any,
-    lengths: Any,
-    by: Any,
-    reverse: bool = False,
-) -> Any:
-    turns = Turns(x, lengths, reverse)
-    dtype = gates.dtype
-    g_out = turns.sorted(g_out, 1)
-    dh = end(turns, g_h, states)
-    d = turns.room(4, *gates.shape[1:], dtype=dtype)
-    found = kernel_dispatch.backward("gru", turns, g_out, x, w_ih, w_hh, gates, states, (recurrent,), d, dh, by)
-    if found is None:
-        _turns_back(turns, g_out, w_hh, gates, states, recurrent, dh, d)
-        found = (None,)
-    biases: Any = bias_gradient(d).reshape(4, -1) if {"b_ih", "b_hh"} & {*by} else None
-    made: dict[str, Callable[[], Any]] = {
-        "x": lambda: turns.restored(input_gradient([d[1:3], d[:1]], w_ih) if found[0] is None else found[0], 1),
-        "h0": lambda: first(turns, dh),
-        "w_ih": lambda: weight_gradient([d[1:3], d[:1]], turns.inputs(x, dtype)),
-        "w_hh": lambda: weight_gradient([d[1:]], turns.before(states)),
-        "b_ih": lambda: biases[[1, 2, 0]].reshape(-1),
-        "b_hh": lambda: biases[1:].reshape(-1),
-    }
-    return tuple(made[name]() for name in by)
 
 
 def _gru_reference(x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, lengths: Any, reverse: bool) -> Any:
@@ -227,23 +160,36 @@ def _gru_joint(
 def _grad_samples(r: np.random.Generator) -> list[Any]:
     calls = []
     for call in sampled(r, 3)[:2]:
-        out, h, *left = _gru(*call.args, **call.kwargs)
+        out, h, *left = gru.forward(*call.args, **call.kwargs)
         x, _, w_ih, w_hh, *_ = call.args
         options = call.kwargs.get("lengths"), _INPUTS, call.kwargs.get("reverse", False)
         calls.append(sample(r.normal(size=out.shape), r.normal(size=h.shape), x, w_ih, w_hh, *left, *options))
     return calls
 
 
-gru_grad = op(
-    _gru_grad,
-    name="gru_grad",
+@op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "gates", "states", "recurrent", "lengths"),
     opaque=OPAQUE,
     memory=MEMORY,
     label="GRU gradients",
     formula="the gradients of gru by the inputs named",
-    doc="""The gradients of `gru`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
+    samples=_grad_samples,
+)
+def gru_grad(
+    g_out: Any,
+    g_h: Any,
+    x: Any,
+    w_ih: Any,
+    w_hh: Any,
+    gates: Any,
+    states: Any,
+    recurrent: Any,
+    lengths: Any,
+    by: Any,
+    reverse: bool = False,
+) -> Any:
+    """The gradients of `gru`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
     second derivatives come from `gru` written in other ops.
 
     Args:
@@ -263,13 +209,29 @@ gru_grad = op(
     ...                       np.zeros((2, 1, 1)), None, ("x",))
     >>> by_x.shape
     (2, 1, 1)
-    """,
-    samples=_grad_samples,
-)
+    """
+    turns = Turns(x, lengths, reverse)
+    dtype = gates.dtype
+    g_out = turns.sorted(g_out, 1)
+    dh = end(turns, g_h, states)
+    d = turns.room(4, *gates.shape[1:], dtype=dtype)
+    found = kernel_dispatch.backward("gru", turns, g_out, x, w_ih, w_hh, gates, states, (recurrent,), d, dh, by)
+    if found is None:
+        _turns_back(turns, g_out, w_hh, gates, states, recurrent, dh, d)
+        found = (None,)
+    biases: Any = bias_gradient(d).reshape(4, -1) if {"b_ih", "b_hh"} & {*by} else None
+    made: dict[str, Callable[[], Any]] = {
+        "x": lambda: turns.restored(input_gradient([d[1:3], d[:1]], w_ih) if found[0] is None else found[0], 1),
+        "h0": lambda: first(turns, dh),
+        "w_ih": lambda: weight_gradient([d[1:3], d[:1]], turns.inputs(x, dtype)),
+        "w_hh": lambda: weight_gradient([d[1:]], turns.before(states)),
+        "b_ih": lambda: biases[[1, 2, 0]].reshape(-1),
+        "b_hh": lambda: biases[1:].reshape(-1),
+    }
+    return tuple(made[name]() for name in by)
 
-gru = op(
-    _gru,
-    name="gru",
+
+@op(
     outputs=2,
     tell_unused=True,
     nondiff=("lengths",),
@@ -282,7 +244,19 @@ gru = op(
     formula="hₜ = (1 − z) · n + z · hₜ₋₁, r, z = σ(a + b), n = tanh(a + r · b)",
     gradients="x: g_a @ w_ih; h0: z · g_h + g_b @ w_hh at the first turn; w_ih: Σ g_aᵀ @ x; w_hh: Σ g_bᵀ @ hₜ₋₁; "
     "b_ih: Σ g_a; b_hh: Σ g_b",
-    doc=f"""A layer of gated recurrent units over whole sequences. With a = x[t] @ w_ihᵀ + b_ih and b = hₜ₋₁ @ w_hhᵀ + b_hh, in
+    samples=lambda r: sampled(r, 3),
+)
+def gru(
+    x: Any,
+    h0: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any = None,
+    b_hh: Any = None,
+    lengths: Any = None,
+    reverse: bool = False,
+) -> Any:
+    """A layer of gated recurrent units over whole sequences. With a = x[t] @ w_ihᵀ + b_ih and b = hₜ₋₁ @ w_hhᵀ + b_hh, in
     three blocks each,
 
         r = σ(a₁ + b₁)      z = σ(a₂ + b₂)      n = tanh(a₃ + r · b₃)      hₜ = (1 - z) · n + z · hₜ₋₁
@@ -295,7 +269,9 @@ gru = op(
         w_ih: (3 · units, inputs), the blocks for r, z and n.
         w_hh: (3 · units, units).
         b_ih, b_hh: (3 · units,), or None.
-        {ARGUMENTS}
+        lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
+            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
+        reverse: go through time backwards.
 
     Returns:
         the outputs (time, batch, units), and the states after the last turn of each row (batch, units).
@@ -307,6 +283,24 @@ gru = op(
     >>> out, h = tn.gru(np.ones((4, 2, 3)), np.zeros((2, 5)), np.zeros((15, 3)), np.zeros((15, 5)), np.ones(15))
     >>> out.shape, h[0, 0].round(3)
     ((4, 2, 5), np.float64(0.544))
-    """,
-    samples=lambda r: sampled(r, 3),
-)
+    """
+    dtype = check(3, x, h0, w_ih, w_hh, b_ih, b_hh)
+    turns = Turns(x, lengths, reverse)
+    units = h0.shape[1]
+    x, bias, last = turns.inputs(x, dtype), b_ih, None
+    if b_hh is not None:
+        last = b_hh[2 * units :]
+        bias = np.concatenate([b_hh[: 2 * units], np.zeros(units, dtype), last])
+        if b_ih is not None:
+            bias[: 3 * units] += b_ih
+    elif b_ih is not None:
+        bias = np.concatenate([b_ih, np.zeros(units, dtype)])
+    out = turns.room(*x.shape[:2], units, dtype=dtype)
+    states = turns.history(h0, dtype)
+    recurrent = turns.room(*x.shape[:2], units, dtype=dtype)
+    gates = kernel_dispatch.forward("gru", turns, x, w_ih, w_hh, bias, states, (recurrent,), out)
+    if gates is None:
+        gates = project(x, w_ih, None if bias is None else bias[: 3 * units], 3, dtype)
+        _turns(turns, gates, w_hh, last, states, recurrent)
+        turns.outputs(states, out)
+    return turns.restored(out, 1), turns.last(states), gates, states, recurrent

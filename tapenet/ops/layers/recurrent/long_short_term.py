@@ -24,7 +24,6 @@ from tapenet.ops.layers.recurrent.products import (
     weight_gradient,
 )
 from tapenet.ops.layers.recurrent.sequence import (
-    ARGUMENTS,
     MEMORY,
     OPAQUE,
     Array,
@@ -118,35 +117,6 @@ def _step_back(gates: Array, c_before: Array, tanh_c: Array, dh: Array, dc: Arra
     np.multiply(d, room, d)
 
 
-def _lstm(
-    x: Any,
-    h0: Any,
-    c0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any = None,
-    b_hh: Any = None,
-    w_hr: Any = None,
-    lengths: Any = None,
-    reverse: bool = False,
-) -> Any:
-    dtype = check(4, x, h0, w_ih, w_hh, b_ih, b_hh, c0, w_hr)
-    turns = Turns(x, lengths, reverse)
-    units = c0.shape[1]
-    x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
-    out = turns.room(*x.shape[:2], h0.shape[1], dtype=dtype)
-    states, cells = turns.history(h0, dtype), turns.history(c0, dtype)
-    tanh_cells = turns.room(*x.shape[:2], units, dtype=dtype)
-    gates = None
-    if w_hr is None:
-        gates = kernel_dispatch.forward("lstm", turns, x, w_ih, w_hh, bias, states, (cells, tanh_cells), out)
-    if gates is None:
-        gates = project(x, w_ih, bias, 4, dtype)
-        _turns(turns, gates, w_hh, w_hr, states, cells, tanh_cells)
-        turns.outputs(states, out)
-    return turns.restored(out, 1), turns.last(states), turns.last(cells), gates, states, cells, tanh_cells
-
-
 def _turns(turns: Turns, gates: Array, w_hh: Array, w_hr: Any, states: Array, cells: Array, tanh_cells: Array) -> None:
     """All turns, from the inputs' share of the pre-activations, which become the gates."""
     units, dtype = cells.shape[2], gates.dtype
@@ -180,49 +150,6 @@ def _turns_back(
         _step_back(gates[:, t, :n], cells[before, :n], tanh_cells[t, :n], wide, dc[:n], d[:, t, :n], room[:, :n])
         np.matmul(d[:, t, :n], weights, out=parts[:, :n])
         np.add.reduce(parts[:, :n], 0, out=now)
-
-
-def _lstm_grad(
-    g_out: Any,
-    g_h: Any,
-    g_c: Any,
-    x: Any,
-    w_ih: Any,
-    w_hh: Any,
-    w_hr: Any,
-    gates: Any,
-    states: Any,
-    cells: Any,
-    tanh_cells: Any,
-    lengths: Any,
-    by: Any,
-    reverse: bool = False,
-) -> Any:
-    turns = Turns(x, lengths, reverse)
-    dtype = gates.dtype
-    g_out = turns.sorted(g_out, 1)
-    dh, dc = end(turns, g_h, states), end(turns, g_c, cells)
-    d = turns.room(*gates.shape, dtype=dtype)
-    dhs = None if w_hr is None else turns.room(*states[1:].shape, dtype=dtype)
-    others = (cells, tanh_cells, dc)
-    found = None if dhs is not None else kernel_dispatch.backward(
-        "lstm", turns, g_out, x, w_ih, w_hh, gates, states, others, d, dh, by
-    )  # fmt: skip
-    if found is None:
-        _turns_back(turns, g_out, w_hh, w_hr, gates, cells, tanh_cells, dh, dc, d, dhs)
-        found = (None,)
-    bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
-    made: dict[str, Callable[[], Any]] = {
-        "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
-        "h0": lambda: first(turns, dh),
-        "c0": lambda: first(turns, dc),
-        "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
-        "w_hh": lambda: weight_gradient([d], turns.before(states)),
-        "b_ih": lambda: bias,
-        "b_hh": lambda: bias.copy(),
-        "w_hr": lambda: weight_gradient([dhs[None]], gates[3] * tanh_cells),  # type: ignore[index]
-    }
-    return tuple(made[name]() for name in by)
 
 
 def _lstm_reference(
@@ -264,7 +191,7 @@ def _samples(r: np.random.Generator) -> list[Any]:
 def _grad_samples(r: np.random.Generator) -> list[Any]:
     calls = []
     for call in _samples(r)[::4]:
-        out, h, c, *left = _lstm(*call.args, **call.kwargs)
+        out, h, c, *left = lstm.forward(*call.args, **call.kwargs)
         gs = (r.normal(size=v.shape) for v in (out, h, c))
         x, _, _, w_ih, w_hh, _, _, *w_hr = call.args
         by = _INPUTS if w_hr else _INPUTS[:-1]
@@ -272,16 +199,32 @@ def _grad_samples(r: np.random.Generator) -> list[Any]:
     return calls
 
 
-lstm_grad = op(
-    _lstm_grad,
-    name="lstm_grad",
+@op(
     outputs=None,
     nondiff=("g_out", "g_h", "g_c", "x", "w_ih", "w_hh", "w_hr", "gates", "states", "cells", "tanh_cells", "lengths"),
     opaque=OPAQUE,
     memory=MEMORY,
     label="LSTM gradients",
     formula="the gradients of lstm by the inputs named",
-    doc="""The gradients of `lstm`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
+    samples=_grad_samples,
+)
+def lstm_grad(
+    g_out: Any,
+    g_h: Any,
+    g_c: Any,
+    x: Any,
+    w_ih: Any,
+    w_hh: Any,
+    w_hr: Any,
+    gates: Any,
+    states: Any,
+    cells: Any,
+    tanh_cells: Any,
+    lengths: Any,
+    by: Any,
+    reverse: bool = False,
+) -> Any:
+    """The gradients of `lstm`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
     second derivatives come from `lstm` written in other ops.
 
     Args:
@@ -300,13 +243,35 @@ lstm_grad = op(
     >>> states = np.zeros((3, 1, 1))
     >>> tn.lstm_grad(None, None, np.ones((1, 1)), x, w, w, None, gates, states, states, states[1:], None, ("c0",))
     (array([[0.25]]),)
-    """,
-    samples=_grad_samples,
-)
+    """
+    turns = Turns(x, lengths, reverse)
+    dtype = gates.dtype
+    g_out = turns.sorted(g_out, 1)
+    dh, dc = end(turns, g_h, states), end(turns, g_c, cells)
+    d = turns.room(*gates.shape, dtype=dtype)
+    dhs = None if w_hr is None else turns.room(*states[1:].shape, dtype=dtype)
+    others = (cells, tanh_cells, dc)
+    found = None if dhs is not None else kernel_dispatch.backward(
+        "lstm", turns, g_out, x, w_ih, w_hh, gates, states, others, d, dh, by
+    )  # fmt: skip
+    if found is None:
+        _turns_back(turns, g_out, w_hh, w_hr, gates, cells, tanh_cells, dh, dc, d, dhs)
+        found = (None,)
+    bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
+    made: dict[str, Callable[[], Any]] = {
+        "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
+        "h0": lambda: first(turns, dh),
+        "c0": lambda: first(turns, dc),
+        "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
+        "w_hh": lambda: weight_gradient([d], turns.before(states)),
+        "b_ih": lambda: bias,
+        "b_hh": lambda: bias.copy(),
+        "w_hr": lambda: weight_gradient([dhs[None]], gates[3] * tanh_cells),  # type: ignore[index]
+    }
+    return tuple(made[name]() for name in by)
 
-lstm = op(
-    _lstm,
-    name="lstm",
+
+@op(
     outputs=3,
     tell_unused=True,
     nondiff=("lengths",),
@@ -321,7 +286,21 @@ lstm = op(
     formula="hₜ = o · tanh cₜ, cₜ = f · cₜ₋₁ + i · n, i, f, o = σ(a), n = tanh a",
     gradients="x: g_a @ w_ih; h0: g_a @ w_hh at the first turn; c0: f · g_c at the first turn; w_ih: Σ g_aᵀ @ x; "
     "w_hh: Σ g_aᵀ @ hₜ₋₁; b_ih: Σ g_a; b_hh: Σ g_a; w_hr: Σ g_hᵀ @ (o · tanh cₜ)",
-    doc=f"""A layer of long short-term memory over whole sequences. With a = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh in four
+    samples=_samples,
+)
+def lstm(
+    x: Any,
+    h0: Any,
+    c0: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any = None,
+    b_hh: Any = None,
+    w_hr: Any = None,
+    lengths: Any = None,
+    reverse: bool = False,
+) -> Any:
+    """A layer of long short-term memory over whole sequences. With a = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh in four
     blocks,
 
         i = σ(a₁)      f = σ(a₂)      n = tanh(a₃)      o = σ(a₄)      cₜ = f · cₜ₋₁ + i · n      hₜ = o · tanh(cₜ)
@@ -337,7 +316,9 @@ lstm = op(
         w_hh: (4 · units, units); (4 · units, outputs) with `w_hr`.
         b_ih, b_hh: (4 · units,), or None.
         w_hr: (outputs, units), or None.
-        {ARGUMENTS}
+        lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
+            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
+        reverse: go through time backwards.
 
     Returns:
         the outputs (time, batch, units), and after the last turn of each row the outputs and the cells (batch, units).
@@ -350,6 +331,19 @@ lstm = op(
     >>> out, h, c = tn.lstm(np.ones((4, 2, 3)), zeros, zeros, np.zeros((20, 3)), np.zeros((20, 5)), np.ones(20))
     >>> out.shape, h[0, 0].round(3), c[0, 0].round(3)
     ((4, 2, 5), np.float64(0.659), np.float64(1.479))
-    """,
-    samples=_samples,
-)
+    """
+    dtype = check(4, x, h0, w_ih, w_hh, b_ih, b_hh, c0, w_hr)
+    turns = Turns(x, lengths, reverse)
+    units = c0.shape[1]
+    x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
+    out = turns.room(*x.shape[:2], h0.shape[1], dtype=dtype)
+    states, cells = turns.history(h0, dtype), turns.history(c0, dtype)
+    tanh_cells = turns.room(*x.shape[:2], units, dtype=dtype)
+    gates = None
+    if w_hr is None:
+        gates = kernel_dispatch.forward("lstm", turns, x, w_ih, w_hh, bias, states, (cells, tanh_cells), out)
+    if gates is None:
+        gates = project(x, w_ih, bias, 4, dtype)
+        _turns(turns, gates, w_hh, w_hr, states, cells, tanh_cells)
+        turns.outputs(states, out)
+    return turns.restored(out, 1), turns.last(states), turns.last(cells), gates, states, cells, tanh_cells

@@ -204,12 +204,6 @@ def stacked(outs: dict[int, Any], x: Any, like: Any) -> Any:
     return np.stack([outs[t] for t in range(x.shape[0])]) if outs else np.zeros((0, *like.shape), like.dtype)
 
 
-#: The arguments of every layer, in the words of their documentation.
-ARGUMENTS = """lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
-            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
-        reverse: go through time backwards."""
-
-
 def sampled(r: np.random.Generator, gates: int, states: int = 1) -> list[Sample]:
     """Calls of a layer for the tests: of one unit and two, with and without biases, in both directions, with lengths."""
 

@@ -18,7 +18,6 @@ from tapenet.ops.layers.recurrent.products import (
     weight_gradient,
 )
 from tapenet.ops.layers.recurrent.sequence import (
-    ARGUMENTS,
     MEMORY,
     OPAQUE,
     Array,
@@ -71,34 +70,6 @@ def _step_back(h: Array, dh: Array, d: Array, nonlinearity: str) -> None:
         np.multiply(dh, h > 0, d)
 
 
-def _rnn(
-    x: Any,
-    h0: Any,
-    w_ih: Any,
-    w_hh: Any,
-    b_ih: Any = None,
-    b_hh: Any = None,
-    nonlinearity: str = "tanh",
-    lengths: Any = None,
-    reverse: bool = False,
-) -> Any:
-    if nonlinearity not in ("tanh", "relu"):
-        raise ValueError(f"nonlinearity={nonlinearity!r} is neither 'tanh' nor 'relu'")
-    dtype = check(1, x, h0, w_ih, w_hh, b_ih, b_hh)
-    turns = Turns(x, lengths, reverse)
-    x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
-    out = turns.room(*x.shape[:2], h0.shape[1], dtype=dtype)
-    states = turns.history(h0, dtype)
-    if kernel_dispatch.forward(nonlinearity, turns, x, w_ih, w_hh, bias, states, (), out) is None:
-        (shares,) = project(x, w_ih, bias, 1, dtype)
-        (weight,) = columns(w_hh, 1)
-        for t, n, before, after in turns.forwards():
-            h = np.matmul(states[before, :n], weight, out=states[after, :n])
-            _step(shares[t, :n], h, nonlinearity)
-        turns.outputs(states, out)
-    return turns.restored(out, 1), turns.last(states), states
-
-
 def _turns_back(
     turns: Turns, g_out: Any, w_hh: Array, states: Array, dh: Array, d: Array, nonlinearity: str
 ) -> None:  # fmt: skip
@@ -110,39 +81,6 @@ def _turns_back(
             np.add(now, g_out[t, :n], now)
         _step_back(states[after, :n], now, d[0, t, :n], nonlinearity)
         np.matmul(d[0, t, :n], weight, out=now)
-
-
-def _rnn_grad(
-    g_out: Any,
-    g_h: Any,
-    x: Any,
-    w_ih: Any,
-    w_hh: Any,
-    states: Any,
-    lengths: Any,
-    by: Any,
-    nonlinearity: str = "tanh",
-    reverse: bool = False,
-) -> Any:
-    turns = Turns(x, lengths, reverse)
-    dtype = states.dtype
-    g_out = turns.sorted(g_out, 1)
-    dh = end(turns, g_h, states)
-    d = turns.room(1, *states[1:].shape, dtype=dtype)
-    found = kernel_dispatch.backward(nonlinearity, turns, g_out, x, w_ih, w_hh, d, states, (), d, dh, by)
-    if found is None:
-        _turns_back(turns, g_out, w_hh, states, dh, d, nonlinearity)
-        found = (None,)
-    bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
-    made: dict[str, Callable[[], Any]] = {
-        "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
-        "h0": lambda: first(turns, dh),
-        "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
-        "w_hh": lambda: weight_gradient([d], turns.before(states)),
-        "b_ih": lambda: bias,
-        "b_hh": lambda: bias.copy(),
-    }
-    return tuple(made[name]() for name in by)
 
 
 def _rnn_reference(
@@ -177,23 +115,35 @@ def _label(x_shape: Any, h0_shape: Any, nonlinearity: str, reverse: bool) -> str
 def _grad_samples(r: np.random.Generator) -> list[Any]:
     calls = []
     for call in sampled(r, 1)[:2]:
-        out, h, states = _rnn(*call.args, **call.kwargs)
+        out, h, states = rnn.forward(*call.args, **call.kwargs)
         x, _, w_ih, w_hh, *_ = call.args
         options = call.kwargs.get("lengths"), _INPUTS, "tanh", call.kwargs.get("reverse", False)
         calls.append(sample(r.normal(size=out.shape), r.normal(size=h.shape), x, w_ih, w_hh, states, *options))
     return calls
 
 
-rnn_grad = op(
-    _rnn_grad,
-    name="rnn_grad",
+@op(
     outputs=None,
     nondiff=("g_out", "g_h", "x", "w_ih", "w_hh", "states", "lengths"),
     opaque=OPAQUE,
     memory=MEMORY,
     label="RNN gradients",
     formula="the gradients of rnn by the inputs named",
-    doc="""The gradients of `rnn`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
+    samples=_grad_samples,
+)
+def rnn_grad(
+    g_out: Any,
+    g_h: Any,
+    x: Any,
+    w_ih: Any,
+    w_hh: Any,
+    states: Any,
+    lengths: Any,
+    by: Any,
+    nonlinearity: str = "tanh",
+    reverse: bool = False,
+) -> Any:
+    """The gradients of `rnn`, from what it left: an op so that a compiled step can call it. It has no derivative itself;
     second derivatives come from `rnn` written in other ops.
 
     Args:
@@ -209,13 +159,29 @@ rnn_grad = op(
     >>> x, w, states = np.ones((2, 1, 1)), np.ones((1, 1)), np.zeros((3, 1, 1))
     >>> tn.rnn_grad(None, np.ones((1, 1)), x, w, w, states, None, ("h0",))
     (array([[1.]]),)
-    """,
-    samples=_grad_samples,
-)
+    """
+    turns = Turns(x, lengths, reverse)
+    dtype = states.dtype
+    g_out = turns.sorted(g_out, 1)
+    dh = end(turns, g_h, states)
+    d = turns.room(1, *states[1:].shape, dtype=dtype)
+    found = kernel_dispatch.backward(nonlinearity, turns, g_out, x, w_ih, w_hh, d, states, (), d, dh, by)
+    if found is None:
+        _turns_back(turns, g_out, w_hh, states, dh, d, nonlinearity)
+        found = (None,)
+    bias: Any = bias_gradient(d) if {"b_ih", "b_hh"} & {*by} else None
+    made: dict[str, Callable[[], Any]] = {
+        "x": lambda: turns.restored(input_gradient([d], w_ih) if found[0] is None else found[0], 1),
+        "h0": lambda: first(turns, dh),
+        "w_ih": lambda: weight_gradient([d], turns.inputs(x, dtype)),
+        "w_hh": lambda: weight_gradient([d], turns.before(states)),
+        "b_ih": lambda: bias,
+        "b_hh": lambda: bias.copy(),
+    }
+    return tuple(made[name]() for name in by)
 
-rnn = op(
-    _rnn,
-    name="rnn",
+
+@op(
     outputs=2,
     tell_unused=True,
     nondiff=("lengths",),
@@ -228,7 +194,20 @@ rnn = op(
     formula="hₜ = tanh(aₜ), aₜ = x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh",
     gradients="x: g_a @ w_ih, g_a = (1 − hₜ²) · g_h; h0: g_a @ w_hh at the first turn; w_ih: Σ g_aᵀ @ x; "
     "w_hh: Σ g_aᵀ @ hₜ₋₁; b_ih: Σ g_a; b_hh: Σ g_a",
-    doc=f"""A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990,
+    samples=lambda r: [*sampled(r, 1), sample(*sampled(r, 1)[1].args, nonlinearity="relu")],
+)
+def rnn(
+    x: Any,
+    h0: Any,
+    w_ih: Any,
+    w_hh: Any,
+    b_ih: Any = None,
+    b_hh: Any = None,
+    nonlinearity: str = "tanh",
+    lengths: Any = None,
+    reverse: bool = False,
+) -> Any:
+    """A simple recurrent layer over whole sequences: hₜ = tanh(x[t] @ w_ihᵀ + b_ih + hₜ₋₁ @ w_hhᵀ + b_hh). Elman 1990,
     "Finding structure in time".
 
     Args:
@@ -238,7 +217,9 @@ rnn = op(
         w_hh: (units, units).
         b_ih, b_hh: (units,), or None.
         nonlinearity: "tanh", or "relu" in its place.
-        {ARGUMENTS}
+        lengths: how long the sequence of each row is, (batch,) integers from 0 to time; None if all are as long as x.
+            Beyond its end a row keeps its state and its output is 0; in reverse it begins at its own end.
+        reverse: go through time backwards.
 
     Returns:
         the outputs (time, batch, units), and the states after the last turn of each row (batch, units).
@@ -250,6 +231,19 @@ rnn = op(
     >>> out, h = tn.rnn(np.ones((3, 1, 1)), np.zeros((1, 1)), np.ones((1, 1)), np.ones((1, 1)), nonlinearity="relu")
     >>> out[:, 0, 0], h
     (array([1., 2., 3.]), array([[3.]]))
-    """,
-    samples=lambda r: [*sampled(r, 1), sample(*sampled(r, 1)[1].args, nonlinearity="relu")],
-)
+    """
+    if nonlinearity not in ("tanh", "relu"):
+        raise ValueError(f"nonlinearity={nonlinearity!r} is neither 'tanh' nor 'relu'")
+    dtype = check(1, x, h0, w_ih, w_hh, b_ih, b_hh)
+    turns = Turns(x, lengths, reverse)
+    x, bias = turns.inputs(x, dtype), summed(b_ih, b_hh)
+    out = turns.room(*x.shape[:2], h0.shape[1], dtype=dtype)
+    states = turns.history(h0, dtype)
+    if kernel_dispatch.forward(nonlinearity, turns, x, w_ih, w_hh, bias, states, (), out) is None:
+        (shares,) = project(x, w_ih, bias, 1, dtype)
+        (weight,) = columns(w_hh, 1)
+        for t, n, before, after in turns.forwards():
+            h = np.matmul(states[before, :n], weight, out=states[after, :n])
+            _step(shares[t, :n], h, nonlinearity)
+        turns.outputs(states, out)
+    return turns.restored(out, 1), turns.last(states), states

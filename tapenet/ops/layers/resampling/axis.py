@@ -10,31 +10,20 @@ import numpy as np
 
 from tapenet import kernels
 from tapenet.ops.layers.resampling.taps import Taps, linear
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 #: A product with a block is quicker than reading tap by tap, unless it is this much wider than there are taps.
 _WIDE = 16
 
 
-def _resample(x: Any, taps: Taps, axis: int) -> Any:
-    if x.shape[axis] != taps.length:
-        raise ValueError(f"axis {axis} of x, of shape {x.shape}, has not the {taps.length} elements of {taps}")
-    if taps.copies:
-        return taken_in_order(x, taps.index[0], axis)
-    if x.dtype.kind != "f":
-        x = x.astype(np.float64)
-    # In a product of matrices 0 · inf would spoil elements far away.
-    finite = bool(np.isfinite(np.add.reduce(x, axis=None)))
-    return _along(x, axis, taps.out, lambda flat, out: _product(flat, taps, finite, out))
-
-
-def taken_in_order(x: Any, index: Any, axis: int) -> Any:
+def taken_in_order(x: Array, index: Array, axis: int) -> Array:
     """The elements at `index` along an axis, in the memory order of x."""
     return _along(x, axis, len(index), lambda flat, out: flat.take(index, axis=1, out=out, mode="clip"))
 
 
-def _along(x: Any, axis: int, length: int, compute: Callable[[Any, Any], Any]) -> Any:
+def _along(x: Array, axis: int, length: int, compute: Callable[[Any, Any], Any]) -> Array:
     """What makes another length of one axis, in the memory order of x: it is given that as (before, axis, after), all other
     axes as one, and where to put the result."""
     order = sorted(range(x.ndim), key=lambda a: -abs(x.strides[a]))
@@ -47,7 +36,7 @@ def _along(x: Any, axis: int, length: int, compute: Callable[[Any, Any], Any]) -
     return found.transpose(np.argsort(order))
 
 
-def _product(x: Any, taps: Taps, finite: bool, found: Any) -> None:
+def _product(x: Array, taps: Taps, finite: bool, found: Array) -> None:
     """The middle axis of x times the matrix."""
     blocks = taps.blocks(x.dtype)
     columns = sum(matrix.shape[1] for _, _, matrix in blocks) / len(blocks)
@@ -62,7 +51,7 @@ def _product(x: Any, taps: Taps, finite: bool, found: Any) -> None:
             np.matmul(matrix, x[:, place], out=found[:, rows])
 
 
-def _by_taps(x: Any, taps: Taps, finite: bool, found: Any) -> None:
+def _by_taps(x: Array, taps: Taps, finite: bool, found: Array) -> None:
     """The same, tap by tap."""
     for t, (index, weights) in enumerate(zip(taps.index, taps.weights.astype(x.dtype)[..., None], strict=True)):
         part = x.take(index, axis=1, out=None if t else found, mode="clip")
@@ -74,17 +63,26 @@ def _by_taps(x: Any, taps: Taps, finite: bool, found: Any) -> None:
             found += part
 
 
-resample: Op = op(
-    _resample,
-    name="resample",
+def _resample_x(g: Array, taps: Taps, axis: int) -> Array:
+    return resample(g, taps.transposed, axis)  # type: ignore[no-any-return]
+
+
+@op(
     label=lambda taps: f"resample {taps.length} → {taps.out}",
     opaque="the blocks of its matrix are products, one by one",
     memory="alike",
     multiply_adds=lambda taps, out_shape: len(taps.index) * math.prod(out_shape),
-    x=lambda g, taps, axis: resample(g, taps.transposed, axis),
+    x=_resample_x,
     formula="Σ weight · x over the taps of each result, along an axis",
     gradients="x: the same of g, with the matrix transposed",
-    doc="""One axis read at other places: each result is a weighted sum of few elements of the axis. It is linear, so its
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3, 2)), linear(3, 5, False, None), 1),
+        sample(r.normal(size=(2, 3)), linear(3, 2, True, None).transposed.transposed, -1),
+        sample(r.normal(size=(2, 5)), linear(3, 5, False, None).transposed, -1),
+    ],
+)
+def resample(x: Array, taps: Taps, axis: int) -> Array:
+    """One axis read at other places: each result is a weighted sum of few elements of the axis. It is linear, so its
     rule is itself with the transposed matrix.
 
     Args:
@@ -99,10 +97,13 @@ resample: Op = op(
     >>> from tapenet.ops.layers.resampling.taps import linear
     >>> tn.resample(tn.tensor([0.0, 10.0]), linear(2, 4, False, None), 0)
     Tensor([ 0. ,  2.5,  7.5, 10. ])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3, 2)), linear(3, 5, False, None), 1),
-        sample(r.normal(size=(2, 3)), linear(3, 2, True, None).transposed.transposed, -1),
-        sample(r.normal(size=(2, 5)), linear(3, 5, False, None).transposed, -1),
-    ],
-)
+    """
+    if x.shape[axis] != taps.length:
+        raise ValueError(f"axis {axis} of x, of shape {x.shape}, has not the {taps.length} elements of {taps}")
+    if taps.copies:
+        return taken_in_order(x, taps.index[0], axis)
+    if x.dtype.kind != "f":
+        x = x.astype(np.float64)
+    # In a product of matrices 0 · inf would spoil elements far away.
+    finite = bool(np.isfinite(np.add.reduce(x, axis=None)))
+    return _along(x, axis, taps.out, lambda flat, out: _product(flat, taps, finite, out))

@@ -8,11 +8,12 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.resampling.reading import composed, grid_read
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import reshape
+from tapenet.typing import Array
 
 
-def _grid_samples(r: np.random.Generator) -> list[Any]:
+def _grid_samples(r: np.random.Generator) -> list[Sample]:
     image = r.normal(size=(1, 2, 2, 3))
     return [
         sample(image, r.uniform(-0.9, 0.9, (1, 2, 1, 2))),
@@ -25,8 +26,8 @@ def _grid_samples(r: np.random.Generator) -> list[Any]:
 
 @derived(samples=_grid_samples)
 def grid_sample(
-    x: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
-) -> Any:
+    x: Array, grid: Array, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool | None = None
+) -> Array:
     """Images read at the places of a grid, differentiable by the images and by the grid.
 
     Args:
@@ -55,7 +56,7 @@ def grid_sample(
     return read(x, grid, mode, padding_mode, bool(align_corners))
 
 
-def _check(x: Any, grid: Any, axes: int, mode: str, padding_mode: str) -> None:
+def _check(x: Array, grid: Array, axes: int, mode: str, padding_mode: str) -> None:
     if axes not in (2, 3) or len(grid.shape) != axes + 2 or grid.shape[-1] != axes or grid.shape[0] != x.shape[0]:
         raise ValueError(
             f"grid_sample: x has shape {tuple(x.shape)}, the grid {tuple(grid.shape)}; they must be (batch, channels, height, "
@@ -81,7 +82,7 @@ def _check(x: Any, grid: Any, axes: int, mode: str, padding_mode: str) -> None:
         sample(r.normal(size=(1, 3, 4)), (1, 2, 1, 2, 2), True),
     ]
 )
-def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any:
+def affine_grid(theta: Array, size: Any, align_corners: bool | None = None) -> Array:
     """The grid by which `grid_sample` shows an affine map of an image: each place of the result times theta.
 
     Args:
@@ -111,10 +112,10 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Any
     along = [_ends(n, bool(align_corners)) for n in lengths]
     places = np.stack([*np.meshgrid(*along, indexing="ij")[::-1], np.ones(lengths)], -1)
     flat = places.reshape(-1, axes + 1).astype(theta.dtype)
-    return reshape(np.matmul(flat, np.swapaxes(theta, 1, 2)), (batch, *lengths, axes))
+    return reshape(np.matmul(flat, np.swapaxes(theta, 1, 2)), (batch, *lengths, axes))  # type: ignore[no-any-return]
 
 
-def _ends(n: int, align: bool) -> Any:
+def _ends(n: int, align: bool) -> Array:
     """The coordinates of the elements of an axis, from -1 to 1."""
     if align:
         return np.linspace(-1, 1, n) if n > 1 else np.zeros(1)

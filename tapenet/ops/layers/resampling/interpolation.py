@@ -12,6 +12,7 @@ from tapenet.ops.layers.pooling.adaptive import adaptive_avg_pool
 from tapenet.ops.layers.resampling import taps as _taps
 from tapenet.ops.layers.resampling.axis import resample
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 #: By mode: of how many axes it is, None for any.
 _MODES: dict[str, int | None] = {
@@ -36,14 +37,14 @@ _MODES: dict[str, int | None] = {
     ]
 )
 def interpolate(
-    x: Any,
+    x: Array,
     size: Any = None,
     scale_factor: Any = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
     recompute_scale_factor: bool | None = None,
     antialias: bool = False,
-) -> Any:
+) -> Array:
     """Images, sequences or volumes in another size.
 
     Each axis is resampled by itself, those that get shorter first; the result is linear in x.
@@ -99,7 +100,7 @@ def _by_lengths(length: int, out: int, axes: int, mode: str, antialias: bool) ->
     return out == length and (antialias or mode in ("linear", "bilinear", "trilinear"))
 
 
-def _check(x: Any, axes: int, mode: str, align_corners: bool | None, antialias: bool) -> None:
+def _check(x: Array, axes: int, mode: str, align_corners: bool | None, antialias: bool) -> None:
     if mode not in _MODES:
         raise ValueError(f"interpolate: mode={mode!r} is none of {', '.join(_MODES)}")
     if not 1 <= axes <= 3:

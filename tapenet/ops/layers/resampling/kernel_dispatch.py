@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from tapenet import kernels
+from tapenet.typing import Array
 
 #: Elements that are read from which a kernel is worth the time that it takes to compile once. Its code is for all sizes.
 WORTH = 8192
 
 
-def read(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
+def read(x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool) -> Any:
     """The image at the places of the grid."""
     kernel = _kernel(x, grid)
     if kernel is None:
@@ -24,7 +25,7 @@ def read(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -
 
 
 def gradients(
-    g: Any, x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool, by_x: bool, by_grid: bool
+    g: Array, x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool, by_x: bool, by_grid: bool
 ) -> Any:
     """The gradients by the image and by the grid; 0 for one that is not wanted."""
     kernel = _kernel(x, grid, g)
@@ -37,11 +38,11 @@ def gradients(
     return none if dx is None else dx, none if dgrid is None else dgrid.reshape(grid.shape)
 
 
-def _flat(grid: Any) -> Any:
+def _flat(grid: Array) -> Array:
     return np.ascontiguousarray(grid).reshape(grid.shape[0], -1, grid.shape[-1])
 
 
-def _kernel(x: Any, grid: Any, g: Any = None) -> Any:
+def _kernel(x: Array, grid: Array, g: Array | None = None) -> Any:
     reads = math.prod(grid.shape[:-1]) * x.shape[1] << grid.shape[-1]
     if reads < WORTH or not kernels.fit(x, grid, g) or 2 * x[0].size >= 1 << 31:
         return None

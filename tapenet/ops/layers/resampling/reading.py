@@ -13,14 +13,15 @@ from tapenet.ops.elementwise.elementary import multiply
 from tapenet.ops.layers.resampling import kernel_dispatch
 from tapenet.ops.layers.resampling.points import point_sample, point_scatter, point_weights
 from tapenet.ops.layers.resampling.taps import cubic_weights
-from tapenet.ops.op import Op, op
-from tapenet.ops.registry import sample
+from tapenet.ops.op import op
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.shapes.reshaping import reshape
+from tapenet.typing import Array
 
 # -- in terms of ops ---------------------------------------------------------------------------------------------
 
 
-def composed(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
+def composed(x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool) -> Array:
     """`tn.grid_sample`: the elements to read and their weights as arrays, and `point_sample` of them."""
     batch, *places, _ = grid.shape
     sizes = tuple(x.shape[2:])
@@ -32,10 +33,10 @@ def composed(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: boo
         reshape(np.stack(weights, 1), shape).astype(x.dtype),
         reshape(np.stack(index, 1), shape),
     )
-    return reshape(found, (*x.shape[:2], *places))
+    return reshape(found, (*x.shape[:2], *places))  # type: ignore[no-any-return]
 
 
-def _axes(grid: Any, sizes: Any) -> list[tuple[Any, int]]:
+def _axes(grid: Array, sizes: Any) -> list[tuple[Any, int]]:
     """By axis of the image, which the grid counts from the last one: the coordinates, and the length."""
     return [(grid[..., len(sizes) - 1 - axis], n) for axis, n in enumerate(sizes)]
 
@@ -55,7 +56,7 @@ def _taps(reads: Any, sizes: Any) -> tuple[list[Any], list[Any]]:
     return index, weights
 
 
-def _reads(coordinate: Any, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
+def _reads(coordinate: Array, n: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
     """Which elements of an axis a coordinate between -1 and 1 reads, and with which weights."""
     place = _place(coordinate, n, align)
     if mode == "bicubic":  # of which each element is brought inside by itself
@@ -71,7 +72,7 @@ def _reads(coordinate: Any, n: int, mode: str, padding_mode: str, align: bool) -
     return [(whole, 1 - part), (whole + 1, part)]
 
 
-def _place(coordinate: Any, n: int, align: bool) -> Any:
+def _place(coordinate: Array, n: int, align: bool) -> Array:
     """Where a coordinate lies, counted from the middle of the first element."""
     return (coordinate + 1) * ((n - 1) / 2) if align else ((coordinate + 1) * n - 1) * 0.5
 
@@ -81,7 +82,7 @@ def _mirrors(n: int, align: bool) -> tuple[float, float]:
     return (0.0, n - 1) if align else (-0.5, n)
 
 
-def _inside(place: Any, n: int, padding_mode: str, align: bool) -> Any:
+def _inside(place: Array, n: int, padding_mode: str, align: bool) -> Array:
     """A place outside of an axis of length n as that inside which stands for it."""
     if padding_mode == "zeros":
         return place
@@ -95,7 +96,7 @@ def _inside(place: Any, n: int, padding_mode: str, align: bool) -> Any:
     return np.where(place <= 0, 0.0, np.where(place >= n - 1, float(n - 1), place))
 
 
-def _whole(place: Any, n: int) -> Any:
+def _whole(place: Array, n: int) -> Array:
     """A whole number as an integer; what is far outside, or nan, comes nearer, but not inside."""
     near = np.where((place > -2) & (place < n + 1), place, -2.0)
     return near.astype(np.intp)
@@ -104,7 +105,7 @@ def _whole(place: Any, n: int) -> Any:
 # -- the op ------------------------------------------------------------------------------------------------------
 
 
-def _slope(coordinate: Any, n: int, padding_mode: str, align: bool) -> Any:
+def _slope(coordinate: Array, n: int, padding_mode: str, align: bool) -> Array:
     """The derivative of a place by its coordinate, for arrays."""
     place = _place(coordinate, n, align)
     slope = np.full(place.shape, (n - 1) / 2 if align else n / 2, place.dtype)
@@ -118,19 +119,103 @@ def _slope(coordinate: Any, n: int, padding_mode: str, align: bool) -> Any:
     return np.where((inside <= 0) | (inside >= n - 1), 0, slope).astype(place.dtype, copy=False)
 
 
-def _gradients(
-    y: Any,
-    x: Any,
-    grid: Any,
+def _grid_read_joint(
+    g: Array, wanted: Any, x: Array, grid: Array, mode: str, padding_mode: str, align_corners: bool
+) -> dict[str, Any]:
+    moves = mode != "nearest"
+    by_x, by_grid = "x" in wanted, "grid" in wanted
+    dx, dgrid = grid_read_gradients(g, x, grid, mode, padding_mode, align_corners, by_x, by_grid and moves)
+    return {"x": dx, "grid": dgrid if moves else np.zeros_like(grid)}
+
+
+_OPAQUE = "places are read by index"
+
+
+def _samples(r: np.random.Generator) -> list[Sample]:
+    image = r.normal(size=(1, 2, 2, 3))
+    return [
+        sample(image, r.uniform(-0.9, 0.9, (1, 2, 1, 2))),
+        sample(image, r.uniform(-2.5, 2.5, (1, 2, 1, 2)), "bilinear", "reflection", True),
+        sample(image, r.uniform(-0.9, 0.9, (1, 1, 2, 2)), "nearest", "border", True),
+        sample(r.normal(size=(1, 1, 2, 1, 3)), r.uniform(-1.2, 1.2, (1, 1, 1, 2, 3)), padding_mode="border"),
+    ]
+
+
+def _gradient_samples(r: np.random.Generator) -> list[Sample]:
+    return [
+        sample(r.normal(size=call.args[0].shape[:2] + call.args[1].shape[1:-1]), *call.args) for call in _samples(r)[:2]
+    ]
+
+
+@op(
+    label=lambda mode: f"grid sample {mode}",
+    opaque=_OPAQUE,
+    reference=composed,
+    joint=_grid_read_joint,
+    formula="Σ weight · x over the elements around each place",
+    gradients="x: weight · g added at these; grid: Σ g · ∂weight · x",
+    samples=_samples,
+)
+def grid_read(
+    x: Array, grid: Array, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> Array:
+    """`tn.grid_sample` for the modes "bilinear" and "nearest", in one pass.
+
+    Args:
+        x: (batch, channels, height, width), or with a depth.
+        grid: (batch, height', width', 2), or with a depth, and 3.
+        mode: "bilinear" or "nearest".
+        padding_mode, align_corners: as in `grid_sample`.
+
+    Returns:
+        (batch, channels, height', width'), or with a depth.
+
+    >>> import numpy as np, tapenet as tn
+    >>> image = tn.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
+    >>> tn.grid_read(image, np.array([[[[0.0, 0.0]]]]))
+    Tensor([[[[4.]]]])
+    """
+    found = kernel_dispatch.read(x, grid, mode, padding_mode, align_corners)
+    return composed(x, grid, mode, padding_mode, align_corners) if found is None else found
+
+
+@op(
+    label="grid sample gradients",
+    opaque=_OPAQUE,
+    nondiff=True,
+    outputs=2,
+    formula="weight · y added at the elements read; Σ y · ∂weight · x",
+    samples=_gradient_samples,
+)
+def grid_read_gradients(
+    y: Array,
+    x: Array,
+    grid: Array,
     mode: str = "bilinear",
     padding_mode: str = "zeros",
     align_corners: bool = False,
     by_x: bool = True,
     by_grid: bool = True,
-) -> tuple[Any, Any]:
+) -> Any:
+    """The gradients of `grid_read` by x and by the grid; 0 for one that is not asked for. Has no derivative: that op
+    has its second derivative from the ops it can be composed of.
+
+    Args:
+        y: the gradient by the result.
+        x: (batch, channels, height, width), or with a depth.
+        grid: (batch, height', width', 2), or with a depth, and 3.
+        mode: "bilinear" or "nearest".
+        padding_mode, align_corners: as in `grid_sample`.
+        by_x, by_grid: which to compute.
+
+    >>> import numpy as np, tapenet as tn
+    >>> image, grid = np.array([[[[1.0, 3.0], [5.0, 7.0]]]]), np.zeros((1, 1, 1, 2))
+    >>> tn.grid_read_gradients(np.ones((1, 1, 1, 1)), image, grid)[1]
+    array([[[[2., 4.]]]])
+    """
     found = kernel_dispatch.gradients(y, x, grid, mode, padding_mode, align_corners, by_x, by_grid)
     if found is not None:
-        return found  # type: ignore[no-any-return]
+        return found
     sizes, lead = x.shape[2:], x.shape[:2]
     batch, *places, _ = grid.shape
     reads = [_reads(along, n, mode, padding_mode, align_corners) for along, n in _axes(grid, sizes)]
@@ -153,94 +238,3 @@ def _gradients(
                 total = total + part if taps[axis][0] else total - part
             dgrid[..., len(sizes) - 1 - axis] = total * _slope(coordinate, n, padding_mode, align_corners)
     return dx, dgrid
-
-
-def _grid_read(
-    x: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
-) -> Any:
-    found = kernel_dispatch.read(x, grid, mode, padding_mode, align_corners)
-    return composed(x, grid, mode, padding_mode, align_corners) if found is None else found
-
-
-def _grid_read_joint(
-    g: Any, wanted: Any, x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool
-) -> dict[str, Any]:
-    moves = mode != "nearest"
-    by_x, by_grid = "x" in wanted, "grid" in wanted
-    dx, dgrid = grid_read_gradients(g, x, grid, mode, padding_mode, align_corners, by_x, by_grid and moves)
-    return {"x": dx, "grid": dgrid if moves else np.zeros_like(grid)}
-
-
-_OPAQUE = "places are read by index"
-
-
-_ARGUMENTS = """x: (batch, channels, height, width), or with a depth.
-        grid: (batch, height', width', 2), or with a depth, and 3.
-        mode: "bilinear" or "nearest".
-        padding_mode, align_corners: as in `grid_sample`."""
-
-
-def _samples(r: np.random.Generator) -> list[Any]:
-    image = r.normal(size=(1, 2, 2, 3))
-    return [
-        sample(image, r.uniform(-0.9, 0.9, (1, 2, 1, 2))),
-        sample(image, r.uniform(-2.5, 2.5, (1, 2, 1, 2)), "bilinear", "reflection", True),
-        sample(image, r.uniform(-0.9, 0.9, (1, 1, 2, 2)), "nearest", "border", True),
-        sample(r.normal(size=(1, 1, 2, 1, 3)), r.uniform(-1.2, 1.2, (1, 1, 1, 2, 3)), padding_mode="border"),
-    ]
-
-
-def _gradient_samples(r: np.random.Generator) -> list[Any]:
-    return [
-        sample(r.normal(size=call.args[0].shape[:2] + call.args[1].shape[1:-1]), *call.args) for call in _samples(r)[:2]
-    ]
-
-
-grid_read: Op = op(
-    _grid_read,
-    name="grid_read",
-    label=lambda mode: f"grid sample {mode}",
-    opaque=_OPAQUE,
-    reference=composed,
-    joint=_grid_read_joint,
-    formula="Σ weight · x over the elements around each place",
-    gradients="x: weight · g added at these; grid: Σ g · ∂weight · x",
-    doc=f"""`tn.grid_sample` for the modes "bilinear" and "nearest", in one pass.
-
-    Args:
-        {_ARGUMENTS}
-
-    Returns:
-        (batch, channels, height', width'), or with a depth.
-
-    >>> import numpy as np, tapenet as tn
-    >>> image = tn.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
-    >>> tn.grid_read(image, np.array([[[[0.0, 0.0]]]]))
-    Tensor([[[[4.]]]])
-    """,
-    samples=_samples,
-)
-
-grid_read_gradients: Op = op(
-    _gradients,
-    name="grid_read_gradients",
-    label="grid sample gradients",
-    opaque=_OPAQUE,
-    nondiff=True,
-    outputs=2,
-    formula="weight · y added at the elements read; Σ y · ∂weight · x",
-    doc=f"""The gradients of `grid_read` by x and by the grid; 0 for one that is not asked for. Has no derivative: that op
-    has its second derivative from the ops it can be composed of.
-
-    Args:
-        y: the gradient by the result.
-        {_ARGUMENTS}
-        by_x, by_grid: which to compute.
-
-    >>> import numpy as np, tapenet as tn
-    >>> image, grid = np.array([[[[1.0, 3.0], [5.0, 7.0]]]]), np.zeros((1, 1, 1, 2))
-    >>> tn.grid_read_gradients(np.ones((1, 1, 1, 1)), image, grid)[1]
-    array([[[[2., 4.]]]])
-    """,
-    samples=_gradient_samples,
-)

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tapenet.typing import Array
+
 #: Rows of a block. Their taps lie close together, so that few columns of a block are 0 throughout.
 _ROWS = 32
 #: Sharpness of the cubic kernel: Keys 1981 has -0.5, which PyTorch takes for antialiasing, and -0.75 without.
@@ -20,7 +22,7 @@ _KEYS, _SHARP = -0.5, -0.75
 class Taps:
     """A matrix of shape (out, length) by the elements of its rows: `index` and `weights`, both (taps, out)."""
 
-    def __init__(self, index: Any, weights: Any, length: int) -> None:
+    def __init__(self, index: Array, weights: Array, length: int) -> None:
         self.index = index
         self.weights = weights
         self.length = length
@@ -52,14 +54,14 @@ class Taps:
         """Whether the result is made of elements as they are."""
         return len(self.index) == 1 and bool((self.weights == 1).all())
 
-    def blocks(self, dtype: Any) -> list[tuple[slice, slice, Any]]:
+    def blocks(self, dtype: np.dtype[Any]) -> list[tuple[slice, slice, Any]]:
         """Some rows at a time: which rows, which columns they need, and this part of the matrix."""
         found = self._blocks.get(dtype)
         if found is None:
             found = self._blocks[dtype] = list(map(functools.partial(self._block, dtype), range(0, self.out, _ROWS)))
         return found
 
-    def _block(self, dtype: Any, first: int) -> tuple[slice, slice, Any]:
+    def _block(self, dtype: np.dtype[Any], first: int) -> tuple[slice, slice, Any]:
         rows = slice(first, min(first + _ROWS, self.out))
         index, weights = self.index[:, rows], self.weights[:, rows]
         used = index[weights != 0]
@@ -139,31 +141,31 @@ def areas(length: int, out: int) -> Taps:
     return Taps(np.minimum(index, length - 1), weights, length)
 
 
-def area_bounds(length: int, out: int) -> tuple[Any, Any]:
+def area_bounds(length: int, out: int) -> tuple[Array, Array]:
     """Where the parts begin and end into which adaptive pooling cuts an axis."""
     i = np.arange(out)
     return i * length // out, -(-(i + 1) * length // out)
 
 
-def _places(length: int, out: int, align_corners: bool, scale: float | None) -> Any:
+def _places(length: int, out: int, align_corners: bool, scale: float | None) -> Array:
     """Where results lie on the axis, counted from the middle of the first element."""
     step = step_of(length, out, align_corners, scale)
     i = np.arange(out)
     return i * step if align_corners else (i + 0.5) * step - 0.5
 
 
-def _near(d: Any, a: float) -> Any:
+def _near(d: Array, a: float) -> Array:
     """The weight of an element at a distance of 0 to 1, by the piecewise cubic kernel of Keys (1981), whose derivative at
     1 is a."""
     return ((a + 2) * d - (a + 3)) * d * d + 1
 
 
-def _far(d: Any, a: float) -> Any:
+def _far(d: Array, a: float) -> Array:
     """That of an element at a distance of 1 to 2."""
     return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
 
 
-def cubic_weights(part: Any) -> list[Any]:
+def cubic_weights(part: Array) -> list[Any]:
     """The weights of the four elements around a place, which lies `part` behind the second of them.
 
     >>> [w.tolist() for w in cubic_weights(np.array(0.5))]
