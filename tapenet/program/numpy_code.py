@@ -41,10 +41,8 @@ def function(program: Program, others: Mapping[str, Callable[..., Any]] = {}) ->
         names[result] = f"v{i}"
         row = PRIMITIVES[instruction.name]
         broadcasts = row.kind == "elementwise" and not row.gives
-        run = others.get(instruction.name) or (
-            primitives.function(instruction.name) if broadcasts else partial(row.evaluate, **instruction.params)
-        )
-        space[f"f{i}"] = run
+        run = others.get(instruction.name) or (primitives.function(instruction.name) if broadcasts else row.evaluate)
+        space[f"f{i}"] = partial(run, **instruction.params) if instruction.params else run
         given = (operand(a, instruction) if broadcasts else names[a] for a in args)
         lines.append(f"v{i} = f{i}({', '.join(given)})")
         if last:
