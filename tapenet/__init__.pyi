@@ -1,4 +1,5 @@
 # Made by `python -m tests.stubs`.
+from collections.abc import Sequence
 from numpy.typing import ArrayLike
 from numpy.typing import DTypeLike
 from tapenet import autograd as autograd
@@ -258,7 +259,7 @@ def angle(z: ArrayLike, deg: bool = False) -> Tensor:
 def any(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, where: ArrayLike = True, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Whether any element over `axis` is true. Returns a tensor without gradient."""
 
-def append(arr: ArrayLike, values: ArrayLike, axis: Axis = None) -> Tensor:
+def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Tensor:
     """An array with values behind it along an axis."""
 
 def apply_along_axis(func1d: ArrayLike, axis: int, arr: ArrayLike, *args: ArrayLike, **kwargs: Any) -> Tensor:
@@ -297,10 +298,10 @@ def argmax(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tens
 def argmin(a: ArrayLike, axis: Axis = None, *, keepdims: bool = False, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The index of the smallest element along `axis`. Returns a tensor without gradient."""
 
-def argpartition(a: ArrayLike, kth: ArrayLike, axis: Axis = -1, kind: str = 'introselect', order: Any = None) -> Tensor:
+def argpartition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
     """The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones before it and larger ones behind. Returns a tensor without gradient."""
 
-def argsort(a: ArrayLike, axis: Axis = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
+def argsort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
     """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient."""
 
 def argwhere(a: ArrayLike) -> Tensor:
@@ -408,7 +409,7 @@ def block(arrays: ArrayLike) -> Tensor:
 def broadcast_arrays(*args: ArrayLike, subok: bool = False) -> tuple[Tensor, ...]:
     """Arrays repeated, without a copy, to the one shape they broadcast to."""
 
-def broadcast_to(array: ArrayLike, shape: ArrayLike, *, subok: bool = False) -> Tensor:
+def broadcast_to(array: ArrayLike, shape: int | Sequence[int], *, subok: bool = False) -> Tensor:
     """The array repeated to a shape it broadcasts to, without a copy; read-only."""
 
 def cbrt(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -417,22 +418,22 @@ def cbrt(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def ceil(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The smallest integer not below x, element by element. The gradient is 0."""
 
-def choose(a: ArrayLike, choices: ArrayLike, mode: str = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def choose(a: ArrayLike, choices: ArrayLike, mode: Literal['raise', 'wrap', 'clip'] = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """For each element of `a`, that of the choice it names."""
 
 def clip(a: ArrayLike, a_min: ArrayLike | None = None, a_max: ArrayLike | None = None, *, min: Any = None, max: Any = None, dtype: DTypeLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The values of `a` limited to [a_min, a_max]; either limit may be None or an array. They are also called min and max. `dtype` is that of the result."""
 
-def column_stack(tup: ArrayLike) -> Tensor:
+def column_stack(tup: Sequence[ArrayLike]) -> Tensor:
     """Arrays joined along the second axis, those of one axis as columns."""
 
-def compress(condition: ArrayLike, a: ArrayLike, axis: Axis = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def compress(condition: ArrayLike, a: ArrayLike, axis: int | None = None, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The parts of `a` along an axis whose condition holds."""
 
-def concat(arrays: ArrayLike, axis: Axis = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def concat(arrays: ArrayLike, axis: int | None = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Arrays joined along an axis they share (None: flattened first)."""
 
-def concatenate(arrays: ArrayLike, axis: Axis = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def concatenate(arrays: ArrayLike, axis: int | None = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Arrays joined along an axis they share (None: flattened first)."""
 
 def conj(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -441,10 +442,10 @@ def conj(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def conjugate(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The complex conjugate, element by element; a real number is its own. Also called `conj`."""
 
-def convolve(a: ArrayLike, v: ArrayLike, mode: str = 'full') -> Tensor:
+def convolve(a: ArrayLike, v: ArrayLike, mode: Literal['full', 'same', 'valid'] = 'full') -> Tensor:
     """The discrete convolution of two sequences, as the product of two polynomials has it."""
 
-def copy(a: ArrayLike, order: str = 'K', *, subok: bool = False) -> Tensor:
+def copy(a: ArrayLike, order: Literal['K', 'A', 'C', 'F'] = 'K', *, subok: bool = False) -> Tensor:
     """A copy with storage of its own, in the same memory order or another: "C" by rows, "F" by columns."""
 
 def copysign(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -456,7 +457,7 @@ def copyto(dst: ArrayLike, src: ArrayLike, casting: str = 'same_kind', where: Ar
 def corrcoef(x: ArrayLike, y: Any = None, rowvar: bool = True, *, dtype: DTypeLike | None = None) -> Tensor:
     """The correlations of variables: their covariances over their standard deviations, from -1 to 1."""
 
-def correlate(a: ArrayLike, v: ArrayLike, mode: str = 'valid') -> Tensor:
+def correlate(a: ArrayLike, v: ArrayLike, mode: Literal['full', 'same', 'valid'] = 'valid') -> Tensor:
     """The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j])."""
 
 def cos(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -498,7 +499,7 @@ def deg2rad(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def degrees(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """An angle in radians, in degrees; also called `rad2deg`, element by element."""
 
-def delete(arr: ArrayLike, obj: ArrayLike, axis: Axis = None) -> Tensor:
+def delete(arr: ArrayLike, obj: ArrayLike, axis: int | None = None) -> Tensor:
     """An array without some of its parts along an axis."""
 
 def diag(v: ArrayLike, k: int = 0) -> Tensor:
@@ -528,7 +529,7 @@ def dot(a: ArrayLike, b: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None
 def dsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
     """`split` along the third axis."""
 
-def dstack(tup: ArrayLike) -> Tensor:
+def dstack(tup: Sequence[ArrayLike]) -> Tensor:
     """Arrays joined along the third axis; a row counts as (1, n, 1), a matrix as (m, n, 1)."""
 
 def ediff1d(ary: ArrayLike, to_end: Any = None, to_begin: Any = None) -> Tensor:
@@ -546,7 +547,7 @@ def embedding_bag(indices: ArrayLike, weight: ArrayLike, offsets: ArrayLike | No
 def empty(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
     """A tensor to be written to; the arguments are those of `zeros`. NumPy leaves open what it holds; here these are zeros, so that a step that is run again gives the same."""
 
-def empty_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+def empty_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
     """An array of the shape and dtype of `a`, or of those given, to be written to. NumPy leaves open what it holds; here these are zeros, so that a step that is run again gives the same."""
 
 def equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -561,7 +562,7 @@ def exp(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def exp2(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The power 2^x, element by element."""
 
-def expand_dims(a: ArrayLike, axis: ArrayLike) -> Tensor:
+def expand_dims(a: ArrayLike, axis: int) -> Tensor:
     """Axes of length one inserted at the positions `axis` of the result."""
 
 def expm1(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -624,7 +625,7 @@ def fromiter(iter: ArrayLike, dtype: ArrayLike, count: int = -1, *, like: Tensor
 def full(shape: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
     """A tensor filled with a value, which may be a tensor and is broadcast; the arguments are those of `zeros`, and the dtype is that of the value."""
 
-def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+def full_like(a: ArrayLike, fill_value: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
     """`fill_value`, broadcast, in the shape and dtype of `a`, or in those given."""
 
 def gcd(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -654,7 +655,7 @@ def heaviside(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Te
 def hsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
     """`split` along the second axis, or the only one."""
 
-def hstack(tup: ArrayLike, *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
+def hstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
     """Arrays joined side by side: along the second axis, those of one axis along it."""
 
 def hypot(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -675,7 +676,7 @@ def index_add(a: ArrayLike, values: ArrayLike, index: ArrayLike) -> Tensor:
 def inner(a: ArrayLike, b: ArrayLike) -> Tensor:
     """The sum of products over the last axes of both arrays; with a number the plain product."""
 
-def insert(arr: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: Axis = None) -> Tensor:
+def insert(arr: ArrayLike, obj: ArrayLike, values: ArrayLike, axis: int | None = None) -> Tensor:
     """An array with values put in before some of its parts along an axis."""
 
 def instance_norm(x: ArrayLike, weight: ArrayLike | None = None, bias: ArrayLike | None = None, eps: float = 1e-05) -> Tensor:
@@ -750,7 +751,7 @@ def less(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def less_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """Whether x <= y, element by element. Returns a tensor without gradient."""
 
-def lexsort(keys: ArrayLike, axis: Axis = -1) -> Tensor:
+def lexsort(keys: ArrayLike, axis: int = -1) -> Tensor:
     """The indices that sort by several keys: by the last of them, where that is equal by the one before, and so on. Returns a tensor without gradient."""
 
 @overload
@@ -783,7 +784,7 @@ def logaddexp(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Te
 def logaddexp2(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """log₂(2^x + 2^y) without overflow, element by element."""
 
-def logcumsumexp(array: ArrayLike, axis: Axis = 0, dtype: DTypeLike | None = None) -> Tensor:
+def logcumsumexp(array: ArrayLike, axis: int = 0, dtype: DTypeLike | None = None) -> Tensor:
     """The logarithm of the running sum of exponentials, as `np.logaddexp.accumulate` gives it, without overflow."""
 
 def logical_and(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -912,19 +913,19 @@ def not_equal(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Te
 def ones(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
     """Ones, as a tensor; the arguments are those of `zeros`."""
 
-def ones_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+def ones_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
     """Ones of the shape and dtype of `a`, or of those given."""
 
 def outer(a: ArrayLike, b: ArrayLike, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Every element of `a` times every element of `b`: a matrix with a row for each of `a`."""
 
-def packbits(a: ArrayLike, axis: Axis = None, bitorder: str = 'big') -> Tensor:
+def packbits(a: ArrayLike, axis: int | None = None, bitorder: Literal['big', 'little'] = 'big') -> Tensor:
     """Each eight elements as the bits of one byte: 1 where they are not zero. Returns a tensor without gradient."""
 
 def pad(array: ArrayLike, pad_width: ArrayLike, mode: str = 'constant', **options: Any) -> Tensor:
     """An array with a border, along one axis after the other."""
 
-def partition(a: ArrayLike, kth: ArrayLike, axis: Axis = -1, kind: str = 'introselect', order: Any = None) -> Tensor:
+def partition(a: ArrayLike, kth: ArrayLike, axis: int | None = -1, kind: Literal['introselect'] = 'introselect', order: None = None) -> Tensor:
     """The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller ones before it and larger ones behind."""
 
 def percentile(a: ArrayLike, q: ArrayLike, axis: Axis = None, *, overwrite_input: bool = False, method: str = 'linear', keepdims: bool = False, weights: ArrayLike | None = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -1022,7 +1023,7 @@ def radians(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def ravel(a: ArrayLike, order: str = 'C') -> Tensor:
     """All elements in one axis."""
 
-def ravel_multi_index(multi_index: ArrayLike, dims: ArrayLike, mode: str = 'raise', order: str = 'C') -> Tensor:
+def ravel_multi_index(multi_index: ArrayLike, dims: int | Sequence[int], mode: Literal['raise', 'wrap', 'clip'] = 'raise', order: Literal['C', 'F'] = 'C') -> Tensor:
     """The flat indices of elements whose indices along each axis are given. Returns a tensor without gradient."""
 
 def real(val: ArrayLike) -> Tensor:
@@ -1037,7 +1038,7 @@ def reciprocal(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def remainder(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
     """The remainder x - y * floor(x / y), of the sign of y, element by element."""
 
-def repeat(a: ArrayLike, repeats: ArrayLike, axis: Axis = None) -> Tensor:
+def repeat(a: ArrayLike, repeats: ArrayLike, axis: int | None = None) -> Tensor:
     """Each element repeated, next to itself, along an axis."""
 
 def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = None, *, like: Tensor | None = None) -> Tensor:
@@ -1079,13 +1080,13 @@ def rot90(m: ArrayLike, k: int = 1, axes: tuple[int, int] = ...) -> Tensor:
 def round(a: ArrayLike, decimals: int = 0, *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The nearest number with so many decimals, halves to the even one, element by element; also called `around`. The gradient is 0."""
 
-def row_stack(tup: ArrayLike, *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
+def row_stack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
     """Arrays joined one below the other: along the first axis, those of one axis as rows."""
 
 def scatter_add(values: ArrayLike, index: ArrayLike, shape: ArrayLike) -> Tensor:
     """Zeros of the given shape with `values` added at `index`; repeated positions accumulate."""
 
-def searchsorted(a: ArrayLike, v: ArrayLike, side: str = 'left', sorter: ArrayLike | None = None) -> Tensor:
+def searchsorted(a: ArrayLike, v: ArrayLike, side: Literal['left', 'right'] = 'left', sorter: ArrayLike | None = None) -> Tensor:
     """The indices before which `v` would have to be inserted into `a` to keep it sorted. Returns a tensor without gradient."""
 
 def select(condlist: ArrayLike, choicelist: ArrayLike, default: int = 0) -> Tensor:
@@ -1115,7 +1116,7 @@ def sinh(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def sliding_window_view(x: ArrayLike, window_shape: ArrayLike, axis: Axis = None, *, subok: bool = False) -> Tensor:
     """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`."""
 
-def sort(a: ArrayLike, axis: Axis = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
+def sort(a: ArrayLike, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Tensor:
     """The elements in rising order along an axis (None: all elements in one)."""
 
 def sort_complex(a: ArrayLike) -> Tensor:
@@ -1136,7 +1137,7 @@ def square(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
 def squeeze(a: ArrayLike, axis: Axis = None) -> Tensor:
     """Axes of length one removed: all, or those of `axis`."""
 
-def stack(arrays: ArrayLike, axis: Axis = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def stack(arrays: ArrayLike, axis: int = 0, *, dtype: DTypeLike | None = None, casting: str = 'same_kind', out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """Arrays of one shape joined along a new axis."""
 
 def std(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, ddof: int = 0, keepdims: bool = False, where: ArrayLike = True, mean: Any = None, correction: Any = None, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
@@ -1154,10 +1155,10 @@ def sum(a: ArrayLike, axis: Axis = None, dtype: DTypeLike | None = None, *, keep
 def swapaxes(a: ArrayLike, axis1: ArrayLike, axis2: ArrayLike) -> Tensor:
     """Two axes exchanged."""
 
-def take(a: ArrayLike, indices: ArrayLike, axis: Axis = None, mode: str = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
+def take(a: ArrayLike, indices: ArrayLike, axis: int | None = None, mode: Literal['raise', 'wrap', 'clip'] = 'raise', *, out: Tensor | np.ndarray[Any, Any] | None = None) -> Tensor:
     """The elements of `a` at `indices` along an axis."""
 
-def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: Axis = -1) -> Tensor:
+def take_along_axis(arr: ArrayLike, indices: ArrayLike, axis: int | None = -1) -> Tensor:
     """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`, `argmax(..., keepdims=True)` and their kin return selects what they found."""
 
 def tan(x: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:
@@ -1241,7 +1242,7 @@ class _UniqueAllResult(NamedTuple):
     inverse_indices: Tensor
     counts: Tensor
 
-def unique_all(x: ArrayLike, *, axis: Axis = None, equal_nan: bool = False) -> _UniqueAllResult:
+def unique_all(x: ArrayLike, *, axis: int | None = None, equal_nan: bool = False) -> _UniqueAllResult:
     """The distinct elements in rising order, and where they stand."""
 
 class _UniqueCountsResult(NamedTuple):
@@ -1258,13 +1259,13 @@ class _UniqueInverseResult(NamedTuple):
 def unique_inverse(x: ArrayLike) -> _UniqueInverseResult:
     """The distinct elements in rising order, as `values`, and for each element the index of its value, as `inverse_indices`. Equal ones share the gradient of their value evenly; nan equals nothing."""
 
-def unique_values(x: ArrayLike, *, axis: Axis = None, equal_nan: bool = False) -> Tensor:
+def unique_values(x: ArrayLike, *, axis: int | None = None, equal_nan: bool = False) -> Tensor:
     """The distinct elements in rising order. Equal ones share the gradient of their value evenly."""
 
-def unpackbits(a: ArrayLike, axis: Axis = None, count: Any = None, bitorder: str = 'big') -> Tensor:
+def unpackbits(a: ArrayLike, axis: int | None = None, count: int | None = None, bitorder: Literal['big', 'little'] = 'big') -> Tensor:
     """The eight bits of each byte, as bytes 0 and 1. Returns a tensor without gradient."""
 
-def unravel_index(indices: ArrayLike, shape: ArrayLike, order: str = 'C') -> tuple[Tensor, ...]:
+def unravel_index(indices: ArrayLike, shape: int | Sequence[int], order: Literal['C', 'F'] = 'C') -> tuple[Tensor, ...]:
     """The indices along each axis of elements whose flat indices are given: a tuple with one array per axis. Returns tensors without gradient."""
 
 def unstack(x: ArrayLike, *, axis: int = 0) -> tuple[Tensor, Tensor]:
@@ -1291,7 +1292,7 @@ def vecmat(x1: ArrayLike, x2: ArrayLike, **options: Any) -> Tensor:
 def vsplit(ary: ArrayLike, indices_or_sections: ArrayLike) -> list[Tensor]:
     """`split` along the first of two or more axes."""
 
-def vstack(tup: ArrayLike, *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
+def vstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting: str = 'same_kind') -> Tensor:
     """Arrays joined one below the other: along the first axis, those of one axis as rows."""
 
 def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Tensor:
@@ -1300,5 +1301,5 @@ def where(condition: ArrayLike, x: ArrayLike, y: ArrayLike) -> Tensor:
 def zeros(shape: ArrayLike, dtype: DTypeLike | None = None, order: str = 'C', *, device: Any = None, like: Tensor | None = None) -> Tensor:
     """Zeros, as a tensor."""
 
-def zeros_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: Any = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
+def zeros_like(a: ArrayLike, dtype: DTypeLike | None = None, *, shape: int | Sequence[int] | None = None, order: str = 'K', subok: bool = True, device: Any = None) -> Tensor:
     """Zeros of the shape and dtype of `a`, or of those given."""

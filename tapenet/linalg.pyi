@@ -42,7 +42,7 @@ def eigh(a: ArrayLike, UPLO: str = 'L') -> _EighResult:
 def eigvals(a: ArrayLike) -> Tensor:
     """The eigenvalues of square matrices, in no order."""
 
-def eigvalsh(a: ArrayLike, UPLO: str = 'L') -> Tensor:
+def eigvalsh(a: ArrayLike, UPLO: Literal['L', 'U'] = 'L') -> Tensor:
     """The eigenvalues of Hermitian (real: symmetric) matrices, from the smallest to the largest."""
 
 def inv(a: ArrayLike) -> Tensor:

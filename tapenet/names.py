@@ -173,7 +173,6 @@ HIDDEN: dict[str, str] = {
     "tapenet.ops.registry": "everything stands_for",
     "tapenet.ops.shapes.reshaping": "alias",
     "tapenet.ops.shapes.grids": "spread",
-    "tapenet.ops.shapes.joining": "blocks",
     "tapenet.ops.shapes.creation": "laid_out",
     "tapenet.ops.shapes.padding": "fold_copies pad_constant pad_copies",
     "tapenet.ops.shapes.ranges": "stepped",

@@ -91,7 +91,7 @@ def binary_cross_entropy_with_logits(input: ArrayLike, target: ArrayLike, weight
 def celu(x: ArrayLike, alpha: float = 1.0) -> Tensor:
     """The exponential linear unit with a continuous slope: x where x > 0, else alpha (e^(x / alpha) - 1), element by element."""
 
-def channel_shuffle(x: ArrayLike, groups: ArrayLike) -> Tensor:
+def channel_shuffle(x: ArrayLike, groups: int) -> Tensor:
     """The first channel of each group, then the second of each, and so on, so that the groups of the next convolution see channels of all groups of this one (Zhang and others 2018, "ShuffleNet")."""
 
 def conv1d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, stride: Size = 1, padding: int = 0, dilation: Size = 1, groups: int = 1) -> Tensor:
@@ -337,10 +337,10 @@ def pairwise_distance(x1: ArrayLike, x2: ArrayLike, p: float = 2.0, eps: float =
 def pdist(input: ArrayLike, p: float = 2.0) -> Tensor:
     """The distances ‖x - y‖ₚ of all pairs of rows, those of the first row with the later ones first."""
 
-def pixel_shuffle(x: ArrayLike, upscale_factor: ArrayLike) -> Tensor:
+def pixel_shuffle(x: ArrayLike, upscale_factor: int) -> Tensor:
     """Images r times as high and wide, of r² times fewer channels: each r x r pixels are the channels of one."""
 
-def pixel_unshuffle(x: ArrayLike, downscale_factor: ArrayLike) -> Tensor:
+def pixel_unshuffle(x: ArrayLike, downscale_factor: int) -> Tensor:
     """Images r times less high and wide, of r² times as many channels: the inverse of `pixel_shuffle`."""
 
 @overload

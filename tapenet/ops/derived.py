@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from tapenet.ops.registry import Samples, numpy_functions, registry, ufunc_method
+from tapenet.typing import Array
 
 
 class Derived:
@@ -131,7 +132,7 @@ def pure(function: Callable[..., Any]) -> Callable[..., Any]:
     return changed
 
 
-def array_like(value: Any) -> Any:
+def array_like(value: object) -> Array:
     """An argument of a derived function as something with a shape and a dtype: what has them as it is (an array, a
     tensor, a symbol), a sequence with such parts joined by `np.stack`, all else as an array.
 
@@ -139,7 +140,7 @@ def array_like(value: Any) -> Any:
     (2,)
     """
     if hasattr(value, "shape"):
-        return value
+        return cast(Array, value)
     if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") or isinstance(v, (list, tuple)) for v in value):
         return np.stack([array_like(v) for v in value])
     return np.asarray(value)

@@ -251,7 +251,11 @@ if TYPE_CHECKING:
     class TypedOp(Op, Generic[P, R]):
         """An op as type checkers see it: with the arguments of its forward, and what a call returns."""
 
+        @overload
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+        @overload
+        def __call__(self, *args: Any, **kwargs: Any) -> R: ...  # tensors, where the forward says arrays
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 @overload

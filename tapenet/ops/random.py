@@ -184,17 +184,14 @@ def equal_states(a: Any, b: Any) -> bool:
     return a is b or bool(np.array_equal(a, b))
 
 
-def _random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -> Any:
-    return np.asarray(sample(generator(rng)))
-
-
-random_draw = op(
-    _random_draw,
-    name="random_draw",
+@op(
     label="random draw",
     random=True,
     formula="sample(rng)",
-    doc="""Random numbers that are drawn anew at every replay of a captured step: `sample(generator)` as an array. The
+    samples=lambda r: [sample(lambda rng: rng.random((2, 3)), 5), sample(lambda rng: rng.random(), rng=1)],
+)
+def random_draw(sample: Callable[[np.random.Generator], Any], rng: Any = None) -> Any:
+    """Random numbers that are drawn anew at every replay of a captured step: `sample(generator)` as an array. The
     samplers of `tn.random` are this.
 
     Args:
@@ -208,9 +205,8 @@ random_draw = op(
     >>> import tapenet as tn
     >>> tn.random_draw(lambda rng: rng.triangular(-1, 0, 1, size=3), rng=0).shape
     (3,)
-    """,
-    samples=lambda r: [sample(lambda rng: rng.random((2, 3)), 5), sample(lambda rng: rng.random(), rng=1)],
-)
+    """
+    return np.asarray(sample(generator(rng)))
 
 
 Shape = int | tuple[int, ...]

@@ -255,15 +255,15 @@ def test_float16_beside_float64_stays() -> None:
         assert [t.dtype for t in f(*given)] == [np.float16, np.float64]
 
 
-def test_blocks_are_put_together_at_once() -> None:
+def test_blocks_are_put_together() -> None:
     a, b = leaf(values(2, 3)), leaf(values(2, 3))
     made = np.block([[a, 1.0 * b], [b, a]])
-    assert made.node.name == "blocks"
+    assert made.node.name == "concatenate"
     assert (
         tn.compile(lambda a, b: np.block([[a, b], [b, a]]))(a, b).tolist()
         == np.block([[a.data, b.data], [b.data, a.data]]).tolist()
     )
-    with pytest.raises(ValueError, match=r"blocks\(.*The blocks have shapes \(2, 3\), \(2,\)"):
+    with pytest.raises(ValueError, match=r"block\(\): the other axes must have equal lengths: \(2, 3\), \(1, 2\)"):
         np.block([[a], [a[:, 0]]])
     x, y = np.meshgrid(a[0], b[0])
     assert (x.node.name, y.node.name) == ("spread", "spread")

@@ -14,16 +14,7 @@ from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.indexing.items import getitem, scatter_sum
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-
-
-def _interp_points(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
-    out = np.interp(x, xp, fp, left, right)
-    if x.dtype != np.float64:  # NumPy computes in float64 only
-        ends = (v.dtype for v in (left, right) if hasattr(v, "dtype"))
-        narrow = np.result_type(x.dtype, xp.dtype, fp.dtype, *ends)
-        if narrow.kind in "fc" and narrow.itemsize < out.dtype.itemsize:
-            return out.astype(narrow)
-    return out
+from tapenet.typing import Array
 
 
 def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right: Any) -> dict[str, Any]:
@@ -63,14 +54,18 @@ def _interp_rule(g: Any, wanted: Any, x: Any, xp: Any, fp: Any, left: Any, right
     return found
 
 
-interp_points = op(
-    _interp_points,
-    name="interp_points",
+@op(
     label="interp",
     joint=_interp_rule,
     formula="f₀ + s · (x − x₀), s = (f₁ − f₀)/(x₁ − x₀)",
     gradients="x: s · g; xp: −s · g shared; fp: g shared; left: Σ g; right: Σ g",
-    doc="""`interp` without a period.
+    samples=lambda r: [
+        sample(np.array([[0.3, 1.2], [2.9, 4.0]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
+        sample(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
+    ],
+)
+def interp_points(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None) -> Any:
+    """`interp` without a period.
 
     Args:
         x: where to evaluate, an array of any shape.
@@ -82,12 +77,14 @@ interp_points = op(
     >>> from tapenet.ops.calculus.interpolation import interp_points
     >>> interp_points(tn.tensor([0.5]), np.array([0.0, 1.0]), np.array([10.0, 20.0]))
     Tensor([15.])
-    """,
-    samples=lambda r: [
-        sample(np.array([[0.3, 1.2], [2.9, 4.0]]), np.array([0.0, 1.0, 1.5, 3.0]), r.normal(size=4)),
-        sample(np.array([-1.0, 0.5, 2.0]), np.array([0.0, 1.0]), r.normal(size=2), np.array(3.0), np.array(1.0)),
-    ],
-)
+    """
+    out = np.interp(x, xp, fp, left, right)
+    if x.dtype != np.float64:  # NumPy computes in float64 only
+        ends = (v.dtype for v in (left, right) if hasattr(v, "dtype"))
+        narrow = np.result_type(x.dtype, xp.dtype, fp.dtype, *ends)
+        if narrow.kind in "fc" and narrow.itemsize < out.dtype.itemsize:
+            return out.astype(narrow)
+    return out
 
 
 @derived(
@@ -158,15 +155,20 @@ def _unwrap(p: Any, discont: Any, axis: int, period: Any) -> Any:
     return np.concatenate([first.astype(dtype), rest.astype(dtype)], axis)
 
 
-unwrapped = op(
-    lambda p, discont, axis, period: np.unwrap(p, discont, axis, period=period),
-    name="unwrapped",
+@op(
     label="unwrap",
     lower=_unwrap,
     p=lambda g: g,
     formula="p plus multiples of the period",
     gradients="p: g",
-    doc="""`unwrap` with a period that is a number.
+    samples=lambda r: [
+        sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), None, 0, 2 * math.pi),
+        sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, -1, 2.5),
+        sample(np.array([0, 3, 7, 1, 6]), None, 0, 4),
+    ],
+)
+def unwrapped(p: Array, discont: Any, axis: int, period: Any) -> Array:
+    """`unwrap` with a period that is a number.
 
     Args:
         p: the angles.
@@ -178,13 +180,8 @@ unwrapped = op(
     >>> from tapenet.ops.calculus.interpolation import unwrapped
     >>> unwrapped(tn.tensor([0.0, 1.5, 3.0, 0.5]), None, 0, 4)
     Tensor([0. , 1.5, 3. , 4.5])
-    """,
-    samples=lambda r: [
-        sample(np.array([[0.1, 3.0], [6.1, 0.3], [0.2, 7.0]]), None, 0, 2 * math.pi),
-        sample(np.array([[0.1, 3.0, 3.9], [2.1, 0.3, 0.2]]), 1.5, -1, 2.5),
-        sample(np.array([0, 3, 7, 1, 6]), None, 0, 4),
-    ],
-)
+    """
+    return np.unwrap(p, discont, axis, period=period)
 
 
 @derived(

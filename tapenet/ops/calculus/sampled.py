@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -13,6 +13,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import along_axis
+from tapenet.typing import Array
 
 # -- differences -------------------------------------------------------------------------------------------------
 
@@ -39,15 +40,22 @@ def _differences_lowered(a: Any, n: int, axis: int) -> Any:
     return a
 
 
-differences = op(
-    lambda a, n, axis: np.diff(a, n, axis),
-    name="differences",
+@op(
     label="diff",
     lower=_differences_lowered,
     a=_differences_a,
     formula="a[i + 1] − a[i], n times over",
     gradients="a: g[i − 1] − g[i], n times over, with zeros around g",
-    doc="""The differences of neighbours along an axis, of which `diff` is made.
+    samples=lambda r: [
+        sample(r.normal(size=4), 1, 0),
+        sample(r.normal(size=(4, 2)), 2, 0),
+        sample(r.normal(size=(2, 3)), 3, 1),
+        sample(r.normal(size=(2, 2)), 5, 1),
+        sample(np.array([True, False, False]), 1, 0),
+    ],
+)
+def differences(a: Array, n: Any, axis: int) -> Array:
+    """The differences of neighbours along an axis, of which `diff` is made.
 
     Args:
         a: an array of one axis or more.
@@ -58,15 +66,8 @@ differences = op(
     >>> from tapenet.ops.calculus.sampled import differences
     >>> differences(tn.tensor([1.0, 4.0, 9.0]), 1, 0)
     Tensor([3., 5.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=4), 1, 0),
-        sample(r.normal(size=(4, 2)), 2, 0),
-        sample(r.normal(size=(2, 3)), 3, 1),
-        sample(r.normal(size=(2, 2)), 5, 1),
-        sample(np.array([True, False, False]), 1, 0),
-    ],
-)
+    """
+    return np.diff(a, n, axis)
 
 
 @derived(
@@ -237,15 +238,21 @@ def _even_area_lowered(y: Any, axis: int) -> Any:
     return np.sum(part(y, axis, slice(1, None)) + part(y, axis, slice(None, -1)), axis) / 2.0
 
 
-even_area = op(
-    lambda y, axis: np.trapezoid(y, axis=axis),
-    name="even_area",
+@op(
     label="trapezoid",
     lower=_even_area_lowered,
     y=_even_area_y,
     formula="Σ (y[i] + y[i+1])/2",
     gradients="y: g, half of it at both ends",
-    doc="""What `trapezoid` gives for samples at a distance of 1.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), 1),
+        sample(r.normal(size=(2, 3)), 0),
+        sample(r.normal(size=1), 0),
+        sample(r.normal(size=(0, 2)), 0),
+    ],
+)
+def even_area(y: Array, axis: int) -> Array:
+    """What `trapezoid` gives for samples at a distance of 1.
 
     Args:
         y: the samples.
@@ -255,14 +262,8 @@ even_area = op(
     >>> from tapenet.ops.calculus.sampled import even_area
     >>> even_area(tn.tensor([0.0, 1.0, 4.0]), 0)
     Tensor(3.)
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 4)), 1),
-        sample(r.normal(size=(2, 3)), 0),
-        sample(r.normal(size=1), 0),
-        sample(r.normal(size=(0, 2)), 0),
-    ],
-)
+    """
+    return np.trapezoid(y, axis=axis)
 
 
 @derived(
@@ -356,16 +357,22 @@ def _mend(a: Any, v: Any, mode: Any) -> str:
     )
 
 
-convolve = op(
-    lambda a, v, mode="full": np.convolve(a, v, mode),
-    name="convolve",
+@op(
     numpy=np.convolve,
     a=lambda g, a_shape, v, mode: convolve_rule(g, v, a_shape, mode),
     v=lambda g, a, v_shape, mode: convolve_rule(g, a, v_shape, mode),
     multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
     formula="out[k] = Σⱼ a[k − j] · v[j]",
     gradients="a: g convolved with v reversed; v: g convolved with a reversed",
-    doc="""The discrete convolution of two sequences, as the product of two polynomials has it.
+    samples=lambda r: [
+        *(sample(r.normal(size=n), r.normal(size=m), mode) for mode in _MODES for n, m in ((4, 2), (2, 3), (3, 3))),
+        sample(r.normal(size=3), r.normal(size=4)),
+        sample(r.normal(size=()), r.normal(size=2)),
+    ],
+    hint=_mend,
+)
+def convolve(a: Array, v: Array, mode: Literal["full", "same", "valid"] = "full") -> Array:
+    """The discrete convolution of two sequences, as the product of two polynomials has it.
 
     Args:
         a: (n,).
@@ -379,14 +386,8 @@ convolve = op(
     >>> import tapenet as tn
     >>> tn.convolve(tn.tensor([1.0, 2.0, 3.0]), [0.0, 1.0, 0.5])
     Tensor([0. , 1. , 2.5, 4. , 1.5])
-    """,
-    samples=lambda r: [
-        *(sample(r.normal(size=n), r.normal(size=m), mode) for mode in _MODES for n, m in ((4, 2), (2, 3), (3, 3))),
-        sample(r.normal(size=3), r.normal(size=4)),
-        sample(r.normal(size=()), r.normal(size=2)),
-    ],
-    hint=_mend,
-)
+    """
+    return np.convolve(a, v, mode)
 
 
 def _correlate_g(g: Any, a_shape: tuple[int, ...], v_shape: tuple[int, ...], mode: Any) -> tuple[Any, Any]:
@@ -408,16 +409,25 @@ def _correlate_v(g: Any, a: Any, v_shape: tuple[int, ...], mode: Any) -> Any:
     return np.conj(np.flip(convolve_rule(g, a, v_shape, mode)))
 
 
-correlate = op(
-    lambda a, v, mode="valid": np.correlate(a, v, mode),
-    name="correlate",
+@op(
     numpy=np.correlate,
     a=_correlate_a,
     v=_correlate_v,
     multiply_adds=lambda a_shape, v_shape, out_shape, mode: _products(a_shape, v_shape, out_shape, mode),
     formula="out[k] = Σⱼ a[j + k] · conj(v[j])",
     gradients="a: g convolved with conj(v); v: conj(g correlated with a)",
-    doc="""The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j]).
+    samples=lambda r: [
+        *(
+            sample(r.normal(size=n), r.normal(size=m), mode)
+            for mode in _MODES
+            for n, m in ((4, 2), (2, 5), (3, 4), (3, 3))
+        ),
+        sample(r.normal(size=3), r.normal(size=2)),
+    ],
+    hint=_mend,
+)
+def correlate(a: Array, v: Array, mode: Literal["full", "same", "valid"] = "valid") -> Array:
+    """The correlation of two sequences, out[k] = Σⱼ a[j + k] · conj(v[j]).
 
     Args:
         a: (n,).
@@ -430,14 +440,5 @@ correlate = op(
     >>> import tapenet as tn
     >>> tn.correlate(tn.tensor([1.0, 2.0, 3.0]), [0.0, 1.0, 0.5])
     Tensor([3.5])
-    """,
-    samples=lambda r: [
-        *(
-            sample(r.normal(size=n), r.normal(size=m), mode)
-            for mode in _MODES
-            for n, m in ((4, 2), (2, 5), (3, 4), (3, 3))
-        ),
-        sample(r.normal(size=3), r.normal(size=2)),
-    ],
-    hint=_mend,
-)
+    """
+    return np.correlate(a, v, mode)

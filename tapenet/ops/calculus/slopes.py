@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 # -- samples at equal distances ----------------------------------------------------------------------------------
 
@@ -43,15 +44,21 @@ def _slopes_lowered(f: Any, h: float, axis: int, edge_order: int) -> Any:
     return np.moveaxis(np.concatenate([first, 0.5 * (f[..., 2:] - f[..., :-2]), last], -1) / h, -1, axis)
 
 
-slopes = op(
-    lambda f, h, axis, edge_order: np.gradient(f, h, axis=axis, edge_order=edge_order),
-    name="slopes",
+@op(
     label="gradient",
     lower=_slopes_lowered,
     f=_slopes_f,
     formula="(f[i+1] − f[i−1])/2h, one-sided at the edges",
     gradients="f: (g[i−1] − g[i+1])/2h, with the edges' own weights",
-    doc="""What `gradient` gives along one axis if its samples are `h` apart, a number that needs no gradient.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), 0.5, 1, 1),
+        sample(r.normal(size=(2, 2)), 2.0, 0, 1),
+        sample(r.normal(size=(5, 2)), 2.0, 0, 2),
+        sample(r.normal(size=3), 0.5, 0, 2),
+    ],
+)
+def slopes(f: Array, h: Any, axis: int, edge_order: Any) -> Array:
+    """What `gradient` gives along one axis if its samples are `h` apart, a number that needs no gradient.
 
     Args:
         f: the samples, more than `edge_order` along the axis.
@@ -63,32 +70,12 @@ slopes = op(
     >>> from tapenet.ops.calculus.slopes import slopes
     >>> slopes(tn.tensor([1.0, 4.0, 9.0, 16.0]), 0.5, 0, 1)
     Tensor([ 6.,  8., 12., 14.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 4)), 0.5, 1, 1),
-        sample(r.normal(size=(2, 2)), 2.0, 0, 1),
-        sample(r.normal(size=(5, 2)), 2.0, 0, 2),
-        sample(r.normal(size=3), 0.5, 0, 2),
-    ],
-)
+    """
+    return np.gradient(f, h, axis=axis, edge_order=edge_order)
+
 
 # -- samples anywhere --------------------------------------------------------------------------------------------
 # Where two samples lie at one place weights are infinite: then, and in compiled programs, `safe_mul` keeps zeros apart.
-
-
-def _three_point(f: Any, w: Any, axis: int, edge_order: int) -> Any:
-    if not np.all(np.isfinite(w)):
-        return _three_point_lowered(f, w, axis, edge_order)
-    f = np.moveaxis(f, axis, -1)
-    out = np.empty_like(f, np.result_type(f, w))
-    inside = out[..., 1:-1]
-    np.multiply(w[0, 1:-1], f[..., :-2], inside)
-    inside += w[1, 1:-1] * f[..., 1:-1]
-    inside += w[2, 1:-1] * f[..., 2:]
-    first, last = _edges(f, w, edge_order)
-    out[..., :1] = first
-    out[..., -1:] = last
-    return np.moveaxis(out, -1, axis)
 
 
 def _edges(f: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
@@ -104,21 +91,6 @@ def _three_point_lowered(f: Any, w: Any, axis: int, edge_order: int) -> Any:
     inside = safe_mul(left, w[0, 1:-1]) + safe_mul(own, w[1, 1:-1]) + safe_mul(right, w[2, 1:-1])
     first, last = _edges(f, w, edge_order)
     return np.moveaxis(np.concatenate([first, inside, last], -1), -1, axis)
-
-
-def _three_point_back(x: Any, w: Any, axis: int, edge_order: int) -> Any:
-    if not np.all(np.isfinite(w)):
-        return _three_point_back_lowered(x, w, axis, edge_order)
-    x = np.moveaxis(x, axis, -1)
-    out = np.zeros_like(x, np.result_type(x, w))
-    inside = x[..., 1:-1]
-    np.multiply(w[0, 1:-1], inside, out[..., :-2])
-    out[..., 1:-1] += w[1, 1:-1] * inside
-    out[..., 2:] += w[2, 1:-1] * inside
-    first, last = _edges_back(x, w, edge_order)
-    out[..., : first.shape[-1]] += first
-    out[..., -last.shape[-1] :] += last
-    return np.moveaxis(out, -1, axis)
 
 
 def _edges_back(x: Any, w: Any, edge_order: int) -> tuple[Any, Any]:
@@ -162,16 +134,26 @@ def _by_weights(x: Any, f: Any, axis: int, edge_order: int) -> Any:
     return np.concatenate([first, inside, last], 1)
 
 
-three_point: Op = op(
-    _three_point,
-    name="three_point",
+def _three_point_f(g: Array, w: Array, axis: int, edge_order: int) -> Array:
+    return three_point_back(g, w, axis, edge_order)
+
+
+@op(
     label="gradient",
     lower=_three_point_lowered,
-    f=lambda g, w, axis, edge_order: three_point_back(g, w, axis, edge_order),
+    f=_three_point_f,
     w=lambda g, f, axis, edge_order: _by_weights(g, f, axis, edge_order),
     formula="Σₖ w[k, i] · f[i − 1 + k], at the edges from those inside",
     gradients="f: Σₖ w[k, i + 1 − k] · g[i + 1 − k]; w: Σ g[i] · f[i − 1 + k]",
-    doc="""Weighted sums of three neighbours along an axis: what `gradient` gives for samples at any distances.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), r.normal(size=(3, 4)), 1, 1),
+        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), 0, 1),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 3)), 0, 2),
+        sample(r.normal(size=5), r.normal(size=(3, 5)), 0, 2),
+    ],
+)
+def three_point(f: Any, w: Any, axis: int, edge_order: int) -> Any:
+    """Weighted sums of three neighbours along an axis: what `gradient` gives for samples at any distances.
 
     Args:
         f: the samples, more than `edge_order` along the axis.
@@ -184,36 +166,54 @@ three_point: Op = op(
     >>> from tapenet.ops.calculus.slopes import three_point
     >>> three_point(tn.tensor([1.0, 4.0, 9.0]), np.array([[0, -0.5, 0], [1, 0, 1], [0, 0.5, 0]]), 0, 1)
     Tensor([3., 4., 5.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 4)), r.normal(size=(3, 4)), 1, 1),
-        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), 0, 1),
-        sample(r.normal(size=(3, 2)), r.normal(size=(3, 3)), 0, 2),
-        sample(r.normal(size=5), r.normal(size=(3, 5)), 0, 2),
-    ],
-)
-three_point_back: Op = op(
-    _three_point_back,
-    name="three_point_back",
+    """
+    if not np.all(np.isfinite(w)):
+        return _three_point_lowered(f, w, axis, edge_order)
+    f = np.moveaxis(f, axis, -1)
+    out = np.empty_like(f, np.result_type(f, w))
+    inside = out[..., 1:-1]
+    np.multiply(w[0, 1:-1], f[..., :-2], inside)
+    inside += w[1, 1:-1] * f[..., 1:-1]
+    inside += w[2, 1:-1] * f[..., 2:]
+    first, last = _edges(f, w, edge_order)
+    out[..., :1] = first
+    out[..., -1:] = last
+    return np.moveaxis(out, -1, axis)
+
+
+@op(
     label="gradient, transposed",
     lower=_three_point_back_lowered,
     x=lambda g, w, axis, edge_order: three_point(g, w, axis, edge_order),
     w=lambda g, x, axis, edge_order: _by_weights(x, g, axis, edge_order),
     formula="Σₖ w[k, i + 1 − k] · x[i + 1 − k], at the edges from those inside",
     gradients="x: Σₖ w[k, i] · g[i − 1 + k]; w: Σ x[i] · g[i − 1 + k]",
-    doc="""The gradient of `three_point` by its samples, x being that by its result.
-
-    >>> import numpy as np, tapenet as tn
-    >>> from tapenet.ops.calculus.slopes import three_point_back
-    >>> three_point_back(tn.tensor([0.0, 1.0, 0.0]), np.array([[0, -0.5, 0], [1, 0, 1], [0, 0.5, 0]]), 0, 1)
-    Tensor([-0.5,  0. ,  0.5])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 4)), r.normal(size=(3, 4)), 1, 1),
         sample(r.normal(size=(3, 2)), r.normal(size=(3, 3)), 0, 2),
         sample(r.normal(size=2), r.normal(size=(3, 2)), 0, 1),
     ],
 )
+def three_point_back(x: Any, w: Any, axis: int, edge_order: int) -> Any:
+    """The gradient of `three_point` by its samples, x being that by its result.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.calculus.slopes import three_point_back
+    >>> three_point_back(tn.tensor([0.0, 1.0, 0.0]), np.array([[0, -0.5, 0], [1, 0, 1], [0, 0.5, 0]]), 0, 1)
+    Tensor([-0.5,  0. ,  0.5])
+    """
+    if not np.all(np.isfinite(w)):
+        return _three_point_back_lowered(x, w, axis, edge_order)
+    x = np.moveaxis(x, axis, -1)
+    out = np.zeros_like(x, np.result_type(x, w))
+    inside = x[..., 1:-1]
+    np.multiply(w[0, 1:-1], inside, out[..., :-2])
+    out[..., 1:-1] += w[1, 1:-1] * inside
+    out[..., 2:] += w[2, 1:-1] * inside
+    first, last = _edges_back(x, w, edge_order)
+    out[..., : first.shape[-1]] += first
+    out[..., -last.shape[-1] :] += last
+    return np.moveaxis(out, -1, axis)
 
 
 def _weights(d: Any, edge_order: int) -> Any:

@@ -19,6 +19,7 @@ from tapenet.ops.elementwise.complex import conjugate, real
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import Samples, sample
 from tapenet.ops.shapes.reshaping import along_axis
+from tapenet.typing import Array
 
 _SWAPPED = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
@@ -49,18 +50,6 @@ def of_dtype(dtype: Any, g: Any) -> Any:
     return np.asarray(g.real, order="C") if type(g) is np.ndarray else real(g)  # not a view with gaps
 
 
-def _weighed(a: Any, n: int, axis: int, weight: float) -> Any:
-    found = np.conjugate(a, order="C")
-    first, stop = 1, (n + 1) // 2
-    if (axis := normalize_axis_index(axis, a.ndim)) < a.ndim - 1:
-        parts = found
-    else:  # as pairs of real numbers, which are multiplied in a third of the time
-        parts = found.view(found.real.dtype)
-        first, stop = 2, 2 * stop
-    parts[along_axis(axis, slice(first, stop))] *= weight
-    return found
-
-
 def _weighed_lowered(a: Any, n: int, axis: int, weight: float) -> Any:
     weights = np.ones(a.shape[axis], a.real.dtype)
     weights[1 : (n + 1) // 2] = weight
@@ -68,15 +57,23 @@ def _weighed_lowered(a: Any, n: int, axis: int, weight: float) -> Any:
     return conjugate(a) * np.reshape(weights, (-1, *(1 for _ in range(behind))))
 
 
-weighed: Op = op(
-    _weighed,
-    name="weighed",
+def _weighed_a(g: Array, n: int, axis: int, weight: float) -> Array:
+    return weighed(g, n, axis, weight)
+
+
+@op(
     label="conj · weights",
     lower=_weighed_lowered,
-    a=lambda g, n, axis, weight: weighed(g, n, axis, weight),
+    a=_weighed_a,
     formula="wₖ conj(aₖ), w = 1 at 0 and n/2, else weight",
     gradients="a: wₖ conj(gₖ)",
-    doc="""The conjugates of the first half of the coefficients of n real numbers, those times `weight` that stand for two: with
+    samples=lambda r: [
+        sample(complex_normal(r, (3, 2)), 4, 0, 0.5),
+        sample(complex_normal(r, (2, 3)), 5, -1, 2.0),
+    ],
+)
+def weighed(a: Any, n: int, axis: int, weight: float) -> Any:
+    """The conjugates of the first half of the coefficients of n real numbers, those times `weight` that stand for two: with
     n - k for k. It serves the gradients of transforms of real numbers.
 
     Args:
@@ -89,12 +86,16 @@ weighed: Op = op(
     >>> from tapenet.ops.fft.transforms import weighed
     >>> weighed(tn.tensor([1.0, 2.0 + 1.0j, 3.0]), 4, 0, 0.5)
     Tensor([1.-0.j , 1.-0.5j, 3.-0.j ], dtype=complex128)
-    """,
-    samples=lambda r: [
-        sample(complex_normal(r, (3, 2)), 4, 0, 0.5),
-        sample(complex_normal(r, (2, 3)), 5, -1, 2.0),
-    ],
-)
+    """
+    found = np.conjugate(a, order="C")
+    first, stop = 1, (n + 1) // 2
+    if (axis := normalize_axis_index(axis, a.ndim)) < a.ndim - 1:
+        parts = found
+    else:  # as pairs of real numbers, which are multiplied in a third of the time
+        parts = found.view(found.real.dtype)
+        first, stop = 2, 2 * stop
+    parts[along_axis(axis, slice(first, stop))] *= weight
+    return found
 
 
 def _mend(a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> str:

@@ -11,6 +11,7 @@ from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast, whole
+from tapenet.typing import Array
 
 
 def _delete_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
@@ -26,15 +27,24 @@ def _delete_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
     return np.reshape(np.insert(g, places - np.arange(places.size), 0, axis), shape)
 
 
-delete = op(
-    lambda arr, obj, axis=None: np.delete(arr, obj, axis),
-    name="delete",
+@op(
     numpy=np.delete,
     nondiff=("obj",),
     arr=_delete_arr,
     formula="arr without its parts at obj",
     gradients="arr: g where it was kept, else 0",
-    doc="""An array without some of its parts along an axis.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), slice(None, None, 2), 1),
+        sample(r.normal(size=(3, 2)), -1, axis=0),
+        sample(r.normal(size=(2, 2)), [0, 3, 0]),
+        sample(r.normal(size=(3, 2)), np.array([True, False, True]), 0),
+        sample(r.normal(size=3), np.array([1])),
+        sample(r.normal(size=3), np.zeros(0, int)),
+    ],
+    hint=lambda arr, obj, axis: f"arr has shape {np.shape(arr)}",
+)
+def delete(arr: Array, obj: Array, axis: int | None = None) -> Array:
+    """An array without some of its parts along an axis.
 
     Args:
         arr: an array.
@@ -48,17 +58,8 @@ delete = op(
     >>> import tapenet as tn
     >>> tn.delete(tn.tensor([1.0, 2.0, 3.0]), 1)
     Tensor([1., 3.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), slice(None, None, 2), 1),
-        sample(r.normal(size=(3, 2)), -1, axis=0),
-        sample(r.normal(size=(2, 2)), [0, 3, 0]),
-        sample(r.normal(size=(3, 2)), np.array([True, False, True]), 0),
-        sample(r.normal(size=3), np.array([1])),
-        sample(r.normal(size=3), np.zeros(0, int)),
-    ],
-    hint=lambda arr, obj, axis: f"arr has shape {np.shape(arr)}",
-)
+    """
+    return np.delete(arr, obj, axis)
 
 
 def _came_from(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> tuple[Any, Any, int]:
@@ -84,16 +85,26 @@ def _insert_values(g: Any, arr_shape: Any, obj: Any, values_shape: Any, axis: in
     return unbroadcast(part, values_shape)
 
 
-insert = op(
-    lambda arr, obj, values, axis=None: np.insert(arr, obj, values, axis),
-    name="insert",
+@op(
     numpy=np.insert,
     nondiff=("obj",),
     arr=_insert_arr,
     values=_insert_values,
     formula="arr with values put in before its parts at obj",
     gradients="arr: g where it stands now; values: g where they stand",
-    doc="""An array with values put in before some of its parts along an axis.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1, r.normal(size=2), axis=1),
+        sample(r.normal(size=(2, 3)), [1], r.normal(size=(2, 2)), 1),
+        sample(r.normal(size=(2, 2)), -1, r.normal(size=3)),
+        sample(r.normal(size=3), np.array([0, 3, 0]), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), slice(0, 3, 2), 0.5, -1),
+        sample(r.normal(size=3), np.array([True, False, True]), r.normal(size=1)),
+        sample(r.normal(size=3), np.zeros(0, int), r.normal(size=0)),
+    ],
+    hint=lambda arr, obj, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
+)
+def insert(arr: Array, obj: Array, values: Array, axis: int | None = None) -> Array:
+    """An array with values put in before some of its parts along an axis.
 
     Args:
         arr: an array.
@@ -109,18 +120,8 @@ insert = op(
     >>> import tapenet as tn
     >>> tn.insert(tn.tensor([1.0, 3.0]), 1, tn.tensor(2.0))
     Tensor([1., 2., 3.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), 1, r.normal(size=2), axis=1),
-        sample(r.normal(size=(2, 3)), [1], r.normal(size=(2, 2)), 1),
-        sample(r.normal(size=(2, 2)), -1, r.normal(size=3)),
-        sample(r.normal(size=3), np.array([0, 3, 0]), r.normal(size=3)),
-        sample(r.normal(size=(2, 3)), slice(0, 3, 2), 0.5, -1),
-        sample(r.normal(size=3), np.array([True, False, True]), r.normal(size=1)),
-        sample(r.normal(size=3), np.zeros(0, int), r.normal(size=0)),
-    ],
-    hint=lambda arr, obj, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
-)
+    """
+    return np.insert(arr, obj, values, axis)
 
 
 def _parts(g: Any, arr_shape: Any, axis: int | None) -> tuple[Any, Any]:
@@ -137,16 +138,22 @@ def _append_lowered(arr: Any, values: Any, axis: int | None) -> Any:
     return np.concatenate([arr, values], axis)
 
 
-append = op(
-    lambda arr, values, axis=None: np.append(arr, values, axis),
-    name="append",
+@op(
     numpy=np.append,
     lower=_append_lowered,
     arr=lambda g, arr_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[0]], whole(arr_shape)),
     values=lambda g, arr_shape, values_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[1]], whole(values_shape)),
     formula="arr and values behind it",
     gradients="arr: its part of g; values: their part of g",
-    doc="""An array with values behind it along an axis.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2)), r.normal(size=3)),
+        sample(r.normal(size=(1, 3)), r.normal(size=(2, 3)), axis=0),
+        sample(r.normal(size=2), r.normal(size=())),
+    ],
+    hint=lambda arr, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
+)
+def append(arr: Array, values: Array, axis: int | None = None) -> Array:
+    """An array with values behind it along an axis.
 
     Args:
         arr, values: arrays.
@@ -158,14 +165,8 @@ append = op(
     >>> import tapenet as tn
     >>> tn.append(tn.tensor([1.0]), [2.0, 3.0])
     Tensor([1., 2., 3.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 2)), r.normal(size=3)),
-        sample(r.normal(size=(1, 3)), r.normal(size=(2, 3)), axis=0),
-        sample(r.normal(size=2), r.normal(size=())),
-    ],
-    hint=lambda arr, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
-)
+    """
+    return np.append(arr, values, axis)
 
 
 def _resize_a(g: Any, a_shape: Any) -> Any:
@@ -191,24 +192,12 @@ def _resize_lowered(a: Any, new_shape: Any) -> Any:
     return np.reshape(a[:size] if size <= count else a[np.arange(size) % count], shape)
 
 
-resize = op(
-    lambda a, new_shape: np.resize(a, new_shape),
-    name="resize",
+@op(
     numpy=np.resize,
     lower=_resize_lowered,
     a=_resize_a,
     formula="the elements of a in another shape, over again where they are too few",
     gradients="a: Σ g over the repetitions, 0 where left out",
-    doc="""The elements in another shape, over again from the first where they are too few; zeros if there are none.
-
-    Raises:
-        ValueError: a length is negative.
-
-    >>> import tapenet as tn
-    >>> tn.resize(tn.tensor([1.0, 2.0]), (2, 3))
-    Tensor([[1., 2., 1.],
-            [2., 1., 2.]])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 2)), (2, 3)),
         sample(r.normal(size=3), 2),
@@ -220,3 +209,15 @@ resize = op(
     ],
     hint=lambda a, new_shape: f"new_shape={new_shape} must be of integers, none negative",
 )
+def resize(a: Array, new_shape: Any) -> Array:
+    """The elements in another shape, over again from the first where they are too few; zeros if there are none.
+
+    Raises:
+        ValueError: a length is negative.
+
+    >>> import tapenet as tn
+    >>> tn.resize(tn.tensor([1.0, 2.0]), (2, 3))
+    Tensor([[1., 2., 1.],
+            [2., 1., 2.]])
+    """
+    return np.resize(a, new_shape)

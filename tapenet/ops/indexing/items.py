@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.op import Op, Scatter, op
+from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.typing import Array
 
 
 def _show(index: Any) -> str:
@@ -26,26 +27,12 @@ def _show(index: Any) -> str:
     return ", ".join(one(i) for i in index) if isinstance(index, tuple) else one(index)
 
 
-getitem = op(
-    lambda a, index: a[index],
-    name="getitem",
+@op(
     nondiff=("index",),
     a=lambda g, index: Scatter(index, g),
     label="[ ]",
     formula="a[index]",
     gradients="a: zeros with g added at index",
-    doc="""The part of `a` that an index selects, as `a[index]`: integers, slices, None, Ellipsis, integer and boolean
-    arrays (or tensors) in any NumPy combination. A basic index gives a view.
-
-    The gradient is added back into place; elements selected more than once get the sum.
-
-    Raises:
-        IndexError: the index does not fit the shape.
-
-    >>> import tapenet as tn
-    >>> tn.getitem(tn.tensor([1.0, 2.0, 3.0]), slice(1, None))
-    Tensor([2., 3.])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(4, 3)), 1),
         sample(r.normal(size=(4, 3)), (slice(None), -1)),
@@ -58,12 +45,20 @@ getitem = op(
     ],
     hint=lambda a, index: f"a has shape {np.shape(a)}, the index is [{_show(index)}]",
 )
+def getitem(a: Array, index: Array) -> Array:
+    """The part of `a` that an index selects, as `a[index]`: integers, slices, None, Ellipsis, integer and boolean
+    arrays (or tensors) in any NumPy combination. A basic index gives a view.
 
+    The gradient is added back into place; elements selected more than once get the sum.
 
-def _scatter_add(values: Any, index: Any, shape: Any) -> Any:
-    out = np.zeros(shape, values.dtype)
-    Scatter(index, values).add_to(out)
-    return out
+    Raises:
+        IndexError: the index does not fit the shape.
+
+    >>> import tapenet as tn
+    >>> tn.getitem(tn.tensor([1.0, 2.0, 3.0]), slice(1, None))
+    Tensor([2., 3.])
+    """
+    return a[index]
 
 
 def _scatter_add_lowered(values: Any, index: Any, shape: Any) -> Any:
@@ -72,33 +67,28 @@ def _scatter_add_lowered(values: Any, index: Any, shape: Any) -> Any:
     return out
 
 
-scatter_add = op(
-    _scatter_add,
-    name="scatter_add",
+@op(
     label="scatter add",
     lower=_scatter_add_lowered,
     nondiff=("index",),
     values=lambda g, index: g[index],
     formula="zeros with values added at index",
     gradients="values: g[index]",
-    doc="""Zeros of the given shape with `values` added at `index`; repeated positions accumulate.
-
-    >>> import numpy as np, tapenet as tn
-    >>> tn.scatter_add(tn.tensor([1.0, 2.0, 4.0]), np.array([0, 2, 2]), (3,))
-    Tensor([1., 0., 6.])
-    """,
     samples=lambda r: [
         sample(r.normal(size=3), np.array([0, 2, 2]), (4,)),
         sample(r.normal(size=(2, 3)), slice(1, 3), (4, 3)),
         sample(r.normal(size=(3, 2)), np.array([0, 2, 2]), (4, 2)),
     ],
 )
+def scatter_add(values: Any, index: Any, shape: Any) -> Any:
+    """Zeros of the given shape with `values` added at `index`; repeated positions accumulate.
 
-
-def _scatter_sum(values: Any, indices: Any, shape: Any) -> Any:
-    out = np.zeros(shape, np.result_type(*(v.dtype for v in values)))
-    for value, index in zip(values, indices, strict=True):
-        Scatter(index, value).add_to(out)
+    >>> import numpy as np, tapenet as tn
+    >>> tn.scatter_add(tn.tensor([1.0, 2.0, 4.0]), np.array([0, 2, 2]), (3,))
+    Tensor([1., 0., 6.])
+    """
+    out = np.zeros(shape, values.dtype)
+    Scatter(index, values).add_to(out)
     return out
 
 
@@ -109,31 +99,28 @@ def _scatter_sum_lowered(values: Any, indices: Any, shape: Any) -> Any:
     return out
 
 
-scatter_sum = op(
-    _scatter_sum,
-    name="scatter_sum",
+@op(
     label="scatter sum",
     lower=_scatter_sum_lowered,
     nondiff=("indices",),
     values=lambda g, indices: tuple(g[index] for index in indices),
     formula="zeros with each of values added at its index",
     gradients="values: g[index] for each",
-    doc="""Zeros of the given shape with each of `values` added at its index: one array for many small parts.
-
-    >>> import tapenet as tn
-    >>> tn.scatter_sum([tn.tensor(1.0), tn.tensor([2.0, 4.0])], [0, slice(0, 2)], (3,))
-    Tensor([3., 4., 0.])
-    """,
     samples=lambda r: [
         sample([r.normal(size=3), r.normal(size=2)], [np.array([0, 2, 2]), slice(1, 3)], (4,)),
         sample([r.normal(size=()), r.normal(size=()), r.normal(size=(4,))], (0, -1, slice(None)), (4,)),
     ],
 )
+def scatter_sum(values: Any, indices: Any, shape: Any) -> Any:
+    """Zeros of the given shape with each of `values` added at its index: one array for many small parts.
 
-
-def _index_add(a: Any, values: Any, index: Any) -> Any:
-    out = np.array(a, order="K")
-    add_at(out, index, values)
+    >>> import tapenet as tn
+    >>> tn.scatter_sum([tn.tensor(1.0), tn.tensor([2.0, 4.0])], [0, slice(0, 2)], (3,))
+    Tensor([3., 4., 0.])
+    """
+    out = np.zeros(shape, np.result_type(*(v.dtype for v in values)))
+    for value, index in zip(values, indices, strict=True):
+        Scatter(index, value).add_to(out)
     return out
 
 
@@ -143,9 +130,7 @@ def _index_add_lowered(a: Any, values: Any, index: Any) -> Any:
     return out
 
 
-index_add = op(
-    _index_add,
-    name="index_add",
+@op(
     label="[ ] +=",
     sequences=(),
     lower=_index_add_lowered,
@@ -154,7 +139,14 @@ index_add = op(
     values=lambda g, index: g[index],
     formula="a with values added at index",
     gradients="a: g; values: g[index]",
-    doc="""A copy of `a` with `values` added at `index`; repeated positions accumulate. `np.add.at` on a tensor is this.
+    samples=lambda r: [
+        sample(r.normal(size=4), r.normal(size=3), np.array([0, 2, 2])),
+        sample(r.normal(size=(4, 3)), r.normal(size=(2, 3)), slice(1, 3)),
+        sample(r.normal(size=(4, 2)), r.normal(size=(3, 2)), np.array([0, 2, 2])),
+    ],
+)
+def index_add(a: Any, values: Any, index: Any) -> Any:
+    """A copy of `a` with `values` added at `index`; repeated positions accumulate. `np.add.at` on a tensor is this.
 
     Args:
         a: an array.
@@ -164,18 +156,9 @@ index_add = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.index_add(tn.tensor([1.0, 1.0]), np.array([2.0, 3.0]), np.array([0, 0]))
     Tensor([6., 1.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=4), r.normal(size=3), np.array([0, 2, 2])),
-        sample(r.normal(size=(4, 3)), r.normal(size=(2, 3)), slice(1, 3)),
-        sample(r.normal(size=(4, 2)), r.normal(size=(3, 2)), np.array([0, 2, 2])),
-    ],
-)
-
-
-def _setitem(a: Any, value: Any, index: Any) -> Any:
-    out = np.empty_like(a) if index is Ellipsis else np.array(a, order="K")
-    out[index] = value
+    """
+    out = np.array(a, order="K")
+    add_at(out, index, values)
     return out
 
 
@@ -212,28 +195,19 @@ def _may_repeat(shape: tuple[int, ...], index: Any, count: int) -> bool:
     return bool(np.count_nonzero(named) < count)
 
 
-setitem: Op = op(
-    _setitem,
-    name="setitem",
+def _setitem_a(g: Array, index: Any) -> Array:
+    return setitem(g, 0, index)
+
+
+@op(
     sequences=(),
     lower=_setitem_lowered,
     nondiff=("index",),
-    a=lambda g, index: setitem(g, 0, index),
+    a=_setitem_a,
     value=_setitem_value,
     label="[ ]=",
     formula="a with value at index",
     gradients="a: g with 0 at index; value: g[index], 0 where overwritten",
-    doc="""A copy of `a` with `value` (broadcast) at `index`. `t[index] = value` on a tensor is this.
-
-    Where an index array names a position twice the last value wins, as in NumPy, and the others have gradient 0.
-
-    Raises:
-        IndexError, ValueError: the index or the value does not fit.
-
-    >>> import tapenet as tn
-    >>> tn.setitem(tn.tensor([1.0, 2.0]), 5.0, 0)
-    Tensor([5., 2.])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(4, 3)), r.normal(size=3), 1),
         sample(r.normal(size=(4, 3)), r.normal(size=(4, 1)), (slice(None), slice(1, 3))),
@@ -246,49 +220,56 @@ setitem: Op = op(
         f"a has shape {np.shape(a)}, the value {np.shape(value)}, the index is [{_show(index)}]"
     ),
 )
+def setitem(a: Any, value: Any, index: Any) -> Any:
+    """A copy of `a` with `value` (broadcast) at `index`. `t[index] = value` on a tensor is this.
+
+    Where an index array names a position twice the last value wins, as in NumPy, and the others have gradient 0.
+
+    Raises:
+        IndexError, ValueError: the index or the value does not fit.
+
+    >>> import tapenet as tn
+    >>> tn.setitem(tn.tensor([1.0, 2.0]), 5.0, 0)
+    Tensor([5., 2.])
+    """
+    out = np.empty_like(a) if index is Ellipsis else np.array(a, order="K")
+    out[index] = value
+    return out
 
 
-def _assign(target: Any, value: Any) -> Any:
-    np.copyto(target, value, casting="same_kind")
-    return target
-
-
-assign = op(
-    _assign,
-    name="assign",
+@op(
     nondiff=True,
     effect=True,
     label="←",
     formula="target ← value",
-    doc="""Write `value` into the storage of `target`, as `t.data = value` does while a step is being captured.
+    samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)))],
+)
+def assign(target: Any, value: Any) -> Any:
+    """Write `value` into the storage of `target`, as `t.data = value` does while a step is being captured.
 
     >>> import numpy as np, tapenet as tn
     >>> a = np.zeros(2)
     >>> tn.assign(a, np.ones(2)) is a
     True
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)), r.normal(size=(2, 3)))],
-)
+    """
+    np.copyto(target, value, casting="same_kind")
+    return target
 
 
-def _host(evaluate: Callable[[], Any], dtype: Any = None) -> Any:
-    return np.asarray(evaluate(), dtype=dtype)
-
-
-host = op(
-    _host,
-    name="host",
+@op(
     effect=True,
     formula="evaluate()",
-    doc="""A number that the host program computes anew at every replay, such as a learning rate: `evaluate()` as an
+    samples=lambda r: [sample(lambda: 0.5)],
+)
+def host(evaluate: Callable[[], Any], dtype: Any = None) -> Any:
+    """A number that the host program computes anew at every replay, such as a learning rate: `evaluate()` as an
     array.
 
     >>> import tapenet as tn
     >>> tn.host(lambda: 0.5)
     array(0.5)
-    """,
-    samples=lambda r: [sample(lambda: 0.5)],
-)
+    """
+    return np.asarray(evaluate(), dtype=dtype)
 
 
 def nonnegative(indices: Any, count: int) -> Any:

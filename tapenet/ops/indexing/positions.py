@@ -2,69 +2,85 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import answer, sample
+from tapenet.typing import Array
 
-argwhere = op(
-    lambda a: np.argwhere(a),
-    name="argwhere",
+
+@op(
     numpy=np.argwhere,
     nondiff=True,
     formula="the indices of what is not 0",
-    doc="""The indices of the elements that are not zero, a row for each. Returns a tensor without gradient.
+    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.zeros((2, 2)))],
+)
+def argwhere(a: Array) -> Array:
+    """The indices of the elements that are not zero, a row for each. Returns a tensor without gradient.
 
     >>> import tapenet as tn
     >>> tn.argwhere(tn.tensor([0.0, 2.0, 1.0])).tolist()
     [[1], [2]]
-    """,
-    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.zeros((2, 2)))],
-)
+    """
+    return np.argwhere(a)
 
-flatnonzero = op(
-    lambda a: np.flatnonzero(a),
-    name="flatnonzero",
+
+@op(
     numpy=np.flatnonzero,
     nondiff=True,
     formula="the flat indices of what is not 0",
-    doc="""The indices of the elements that are not zero, counted through all in row-major order. Returns a tensor without
+    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
+)
+def flatnonzero(a: Array) -> Array:
+    """The indices of the elements that are not zero, counted through all in row-major order. Returns a tensor without
     gradient.
 
     >>> import tapenet as tn
     >>> tn.flatnonzero(tn.tensor([[0.0, 2.0], [1.0, 0.0]])).tolist()
     [1, 2]
-    """,
-    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
-)
+    """
+    return np.flatnonzero(a)
 
-nonzero = op(
-    lambda a: np.nonzero(a),
-    name="nonzero",
+
+@op(
     numpy=np.nonzero,
     nondiff=True,
     outputs=None,
     formula="the indices of what is not 0",
-    doc="""The indices of the elements that are not zero: a tuple with one array per axis. Returns tensors without
+    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
+)
+def nonzero(a: Array) -> tuple[Array, ...]:
+    """The indices of the elements that are not zero: a tuple with one array per axis. Returns tensors without
     gradient.
 
     >>> import tapenet as tn
     >>> [i.tolist() for i in tn.nonzero(tn.tensor([[0.0, 2.0], [1.0, 0.0]]))]
     [[0, 1], [1, 0]]
-    """,
-    samples=lambda r: [sample(np.array([[0.0, 1.5], [2.5, 0.0]])), sample(np.array([True, False]))],
-)
+    """
+    return np.nonzero(a)
 
-ravel_multi_index: Op = op(
-    lambda multi_index, dims, mode="raise", order="C": np.ravel_multi_index(multi_index, dims, mode, order),
-    name="ravel_multi_index",
+
+@op(
     label="ravel multi-index",
     numpy=np.ravel_multi_index,
     nondiff=("multi_index",),
     formula="multi_index as flat indices",
-    doc="""The flat indices of elements whose indices along each axis are given. Returns a tensor without gradient.
+    samples=lambda r: [
+        sample((np.array([0, 1]), np.array([2, 0])), (2, 3)),
+        sample(np.array([[0, 1], [2, 0]]), (3, 3), order="F"),
+        sample((np.array([0, 3]), np.array([-1, 0])), (2, 3), ("clip", "wrap")),
+    ],
+)
+def ravel_multi_index(
+    multi_index: Array,
+    dims: int | Sequence[int],
+    mode: Literal["raise", "wrap", "clip"] = "raise",
+    order: Literal["C", "F"] = "C",
+) -> Array:
+    """The flat indices of elements whose indices along each axis are given. Returns a tensor without gradient.
 
     Args:
         multi_index: a tuple of integer arrays, one per axis, or an array whose rows are these.
@@ -76,23 +92,24 @@ ravel_multi_index: Op = op(
     >>> import tapenet as tn
     >>> tn.ravel_multi_index((tn.tensor([0, 1]), tn.tensor([2, 0])), (2, 3)).tolist()
     [2, 3]
-    """,
-    samples=lambda r: [
-        sample((np.array([0, 1]), np.array([2, 0])), (2, 3)),
-        sample(np.array([[0, 1], [2, 0]]), (3, 3), order="F"),
-        sample((np.array([0, 3]), np.array([-1, 0])), (2, 3), ("clip", "wrap")),
-    ],
-)
+    """
+    return np.asarray(np.ravel_multi_index(multi_index, dims, mode, order))
 
-unravel_index: Op = op(
-    lambda indices, shape, order="C": np.unravel_index(indices, shape, order),
-    name="unravel_index",
+
+@op(
     label="unravel index",
     numpy=np.unravel_index,
     nondiff=("indices",),
     outputs=None,
     formula="flat indices as one per axis",
-    doc="""The indices along each axis of elements whose flat indices are given: a tuple with one array per axis. Returns
+    samples=lambda r: [
+        sample(np.array([[2, 3], [0, 5]]), (2, 3)),
+        sample(np.array([2, 3]), (2, 3), "F"),
+        sample(np.array(3), (4,)),
+    ],
+)
+def unravel_index(indices: Array, shape: int | Sequence[int], order: Literal["C", "F"] = "C") -> tuple[Array, ...]:
+    """The indices along each axis of elements whose flat indices are given: a tuple with one array per axis. Returns
     tensors without gradient.
 
     Args:
@@ -103,13 +120,8 @@ unravel_index: Op = op(
     >>> import tapenet as tn
     >>> [i.item() for i in tn.unravel_index(tn.argmax(tn.tensor([[0.0, 1.0], [3.0, 2.0]])), (2, 2))]
     [1, 0]
-    """,
-    samples=lambda r: [
-        sample(np.array([[2, 3], [0, 5]]), (2, 3)),
-        sample(np.array([2, 3]), (2, 3), "F"),
-        sample(np.array(3), (4,)),
-    ],
-)
+    """
+    return np.unravel_index(indices, shape, order)
 
 
 def diag_indices_from(arr: Any) -> tuple[Any, ...]:
@@ -153,13 +165,18 @@ answer(np.triu_indices_from, triu_indices_from)
 
 # -- bits --------------------------------------------------------------------------------------------------------
 
-packbits = op(
-    lambda a, axis=None, bitorder="big": np.packbits(a, axis, bitorder),
-    name="packbits",
+
+@op(
     numpy=np.packbits,
     nondiff=True,
     formula="each 8 truths of a as one byte",
-    doc="""Each eight elements as the bits of one byte: 1 where they are not zero. Returns a tensor without gradient.
+    samples=lambda r: [
+        sample(np.array([[True, False, True], [True, True, False]])),
+        sample(np.array([[1, 0, 2]]), 1, "little"),
+    ],
+)
+def packbits(a: Array, axis: int | None = None, bitorder: Literal["big", "little"] = "big") -> Array:
+    """Each eight elements as the bits of one byte: 1 where they are not zero. Returns a tensor without gradient.
 
     Args:
         a: integers or booleans.
@@ -169,20 +186,23 @@ packbits = op(
     >>> import tapenet as tn
     >>> tn.packbits(tn.tensor([True, False, True])).tolist()
     [160]
-    """,
-    samples=lambda r: [
-        sample(np.array([[True, False, True], [True, True, False]])),
-        sample(np.array([[1, 0, 2]]), 1, "little"),
-    ],
-)
+    """
+    return np.packbits(a, axis, bitorder)
 
-unpackbits = op(
-    lambda a, axis=None, count=None, bitorder="big": np.unpackbits(a, axis, count, bitorder),
-    name="unpackbits",
+
+@op(
     numpy=np.unpackbits,
     nondiff=True,
     formula="the bits of each byte of a",
-    doc="""The eight bits of each byte, as bytes 0 and 1. Returns a tensor without gradient.
+    samples=lambda r: [
+        sample(np.array([[3], [130]], np.uint8)),
+        sample(np.array([[3], [130]], np.uint8), 1, count=-5, bitorder="little"),
+    ],
+)
+def unpackbits(
+    a: Array, axis: int | None = None, count: int | None = None, bitorder: Literal["big", "little"] = "big"
+) -> Array:
+    """The eight bits of each byte, as bytes 0 and 1. Returns a tensor without gradient.
 
     Args:
         a: bytes (uint8).
@@ -193,9 +213,5 @@ unpackbits = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.unpackbits(tn.tensor(np.array([160], np.uint8)), count=3).tolist()
     [1, 0, 1]
-    """,
-    samples=lambda r: [
-        sample(np.array([[3], [130]], np.uint8)),
-        sample(np.array([[3], [130]], np.uint8), 1, count=-5, bitorder="little"),
-    ],
-)
+    """
+    return np.unpackbits(a, axis, count, bitorder)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from tapenet.ops.indexing.items import scatter_add
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast, whole
+from tapenet.typing import Array
 
 
 def along(shape: tuple[int, ...], indices: Any, axis: int) -> tuple[Any, ...]:
@@ -82,16 +84,26 @@ def _reach(a: Any, axis: int | None) -> str:
     return f"a has shape {np.shape(a)}: {along} the indices run from {-length} to {length - 1}"
 
 
-take = op(
-    lambda a, indices, axis=None, mode="raise": np.take(a, indices, axis, None, mode),
-    name="take",
+@op(
     numpy=np.take,
     nondiff=("indices",),
     lower=_take_lowered,
     a=_take_a,
     formula="a[indices] along an axis",
     gradients="a: zeros with g added at indices",
-    doc="""The elements of `a` at `indices` along an axis.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[0, 5], [5, -1]])),
+        sample(r.normal(size=(2, 3)), np.array([2, 0, 2]), -1),
+        sample(r.normal(size=(2, 3)), 1, axis=0),
+        sample(r.normal(size=(3, 2)), [[4, -5]], 0, mode="wrap"),
+        sample(r.normal(size=(3, 2)), np.array([4, -5]), 0, mode="clip"),
+        sample(r.normal(size=3), np.zeros((2, 0), int), 0),
+        sample(r.normal(size=()), np.array(0)),
+    ],
+    hint=lambda a, indices, axis, mode: _reach(a, axis),
+)
+def take(a: Array, indices: Array, axis: int | None = None, mode: Literal["raise", "wrap", "clip"] = "raise") -> Array:
+    """The elements of `a` at `indices` along an axis.
 
     Args:
         a: an array.
@@ -109,18 +121,8 @@ take = op(
     >>> import tapenet as tn
     >>> tn.take(tn.tensor([[1.0, 2.0, 3.0]]), [0, 2], axis=1)
     Tensor([[1., 3.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), np.array([[0, 5], [5, -1]])),
-        sample(r.normal(size=(2, 3)), np.array([2, 0, 2]), -1),
-        sample(r.normal(size=(2, 3)), 1, axis=0),
-        sample(r.normal(size=(3, 2)), [[4, -5]], 0, mode="wrap"),
-        sample(r.normal(size=(3, 2)), np.array([4, -5]), 0, mode="clip"),
-        sample(r.normal(size=3), np.zeros((2, 0), int), 0),
-        sample(r.normal(size=()), np.array(0)),
-    ],
-    hint=lambda a, indices, axis, mode: _reach(a, axis),
-)
+    """
+    return np.take(a, indices, axis, None, mode)
 
 
 def _take_along_axis_arr(g: Any, arr_shape: Any, indices: Any, axis: int | None) -> Any:
@@ -133,9 +135,7 @@ def _take_along_axis_lowered(arr: Any, indices: Any, axis: int | None) -> Any:
     return arr[along(arr.shape, indices, axis)]
 
 
-take_along_axis = op(
-    lambda arr, indices, axis=-1: np.take_along_axis(arr, indices, axis),
-    name="take_along_axis",
+@op(
     label="take along",
     numpy=np.take_along_axis,
     nondiff=("indices",),
@@ -143,7 +143,19 @@ take_along_axis = op(
     arr=_take_along_axis_arr,
     formula="arr[..., indices, ...] along an axis, element by element",
     gradients="arr: zeros with g added at indices",
-    doc="""For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`,
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([[0, 2, 2, -1], [1, 1, 0, 0]]), -1),
+        sample(r.normal(size=(2, 3)), np.array([[1, 0, 1]]), axis=0),
+        sample(r.normal(size=(2, 3, 2)), np.array([[[0], [2]]]), 1),
+        sample(r.normal(size=(2, 3)), np.array([5, 0, 5]), None),
+        sample(r.normal(size=(2, 3)), np.zeros((2, 0), int), 1),
+    ],
+    hint=lambda arr, indices, axis: (
+        f"arr has shape {np.shape(arr)}, the indices {np.shape(indices)}: integers with as many axes; with axis=None one"
+    ),
+)
+def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
+    """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`,
     `argmax(..., keepdims=True)` and their kin return selects what they found.
 
     Args:
@@ -163,18 +175,8 @@ take_along_axis = op(
     >>> tn.take_along_axis(t, t.argmax(axis=1, keepdims=True), axis=1)
     Tensor([[2.],
             [4.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), np.array([[0, 2, 2, -1], [1, 1, 0, 0]]), -1),
-        sample(r.normal(size=(2, 3)), np.array([[1, 0, 1]]), axis=0),
-        sample(r.normal(size=(2, 3, 2)), np.array([[[0], [2]]]), 1),
-        sample(r.normal(size=(2, 3)), np.array([5, 0, 5]), None),
-        sample(r.normal(size=(2, 3)), np.zeros((2, 0), int), 1),
-    ],
-    hint=lambda arr, indices, axis: (
-        f"arr has shape {np.shape(arr)}, the indices {np.shape(indices)}: integers with as many axes; with axis=None one"
-    ),
-)
+    """
+    return np.take_along_axis(arr, indices, axis)
 
 
 def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
@@ -188,16 +190,23 @@ def _choose_choices(g: Any, a: Any, choices_shape: Any, mode: str) -> Any:
     return np.stack(parts) if one else parts
 
 
-choose = op(
-    lambda a, choices, mode="raise": np.choose(a, choices, mode=mode),
-    name="choose",
+@op(
     sequences=("choices",),
     numpy=np.choose,
     nondiff=("a",),
     choices=_choose_choices,
     formula="choices[a], element by element",
     gradients="choices: g where a chose it, else 0",
-    doc="""For each element of `a`, that of the choice it names.
+    samples=lambda r: [
+        sample(np.array([1, 0, 2]), [r.normal(size=3), r.normal(size=(2, 1)), r.normal(size=())]),
+        sample(np.array([[1], [0]]), r.normal(size=(2, 3))),
+        sample(np.array([3, -1]), (r.normal(size=2), r.normal(size=2)), mode="wrap"),
+        sample(np.array([3, -1]), [r.normal(size=2), r.normal(size=2)], mode="clip"),
+    ],
+    hint=lambda a, choices, mode: f"there are {len(choices)} choices: the indices run from 0 to {len(choices) - 1}",
+)
+def choose(a: Array, choices: Sequence[Array], mode: Literal["raise", "wrap", "clip"] = "raise") -> Array:
+    """For each element of `a`, that of the choice it names.
 
     Args:
         a: integers.
@@ -211,15 +220,8 @@ choose = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.choose(np.array([1, 0]), [tn.tensor([1.0, 2.0]), tn.tensor([3.0, 4.0])])
     Tensor([3., 2.])
-    """,
-    samples=lambda r: [
-        sample(np.array([1, 0, 2]), [r.normal(size=3), r.normal(size=(2, 1)), r.normal(size=())]),
-        sample(np.array([[1], [0]]), r.normal(size=(2, 3))),
-        sample(np.array([3, -1]), (r.normal(size=2), r.normal(size=2)), mode="wrap"),
-        sample(np.array([3, -1]), [r.normal(size=2), r.normal(size=2)], mode="clip"),
-    ],
-    hint=lambda a, choices, mode: f"there are {len(choices)} choices: the indices run from 0 to {len(choices) - 1}",
-)
+    """
+    return np.choose(a, choices, mode=mode)
 
 
 @derived(
@@ -264,15 +266,20 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     return out
 
 
-compress = op(
-    lambda condition, a, axis=None: np.compress(condition, a, axis),
-    name="compress",
+@op(
     numpy=np.compress,
     nondiff=("condition",),
     a=lambda g, condition, a_shape, axis: taken(g, a_shape, np.flatnonzero(array_like(condition)), axis),
     formula="the parts of a whose condition holds",
     gradients="a: g where the condition holds, else 0",
-    doc="""The parts of `a` along an axis whose condition holds.
+    samples=lambda r: [
+        sample(np.array([True, False, True]), r.normal(size=(3, 2)), 0),
+        sample([0, 1], r.normal(size=(2, 3)), axis=-1),
+        sample(np.array([True, False, True, True]), r.normal(size=(2, 3))),
+    ],
+)
+def compress(condition: Array, a: Array, axis: int | None = None) -> Array:
+    """The parts of `a` along an axis whose condition holds.
 
     Args:
         condition: booleans, one for each; of those it has too few for there is none.
@@ -286,13 +293,8 @@ compress = op(
     >>> import tapenet as tn
     >>> tn.compress([False, True], tn.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
     Tensor([[3., 4.]])
-    """,
-    samples=lambda r: [
-        sample(np.array([True, False, True]), r.normal(size=(3, 2)), 0),
-        sample([0, 1], r.normal(size=(2, 3)), axis=-1),
-        sample(np.array([True, False, True, True]), r.normal(size=(2, 3))),
-    ],
-)
+    """
+    return np.compress(condition, a, axis)
 
 
 @derived(

@@ -12,6 +12,7 @@ from tapenet.ops.indexing.sorting import stable_order
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import whole
+from tapenet.typing import Array
 
 
 class UniqueAllResult(NamedTuple):
@@ -46,9 +47,7 @@ def _shared(g: Any, inverse: Any, counts: Any, x_shape: tuple[int, ...], axis: i
     return np.take(g / np.reshape(counts, (-1,) + (1,) * behind), np.reshape(inverse, -1), axis)
 
 
-unique_all = op(
-    lambda x, *, axis=None, equal_nan=False: tuple(np.unique(x, True, True, True, axis, equal_nan=equal_nan)),
-    name="unique_all",
+@op(
     label="unique",
     numpy=np.unique_all,
     outputs=4,
@@ -57,7 +56,10 @@ unique_all = op(
     x=lambda g, out, x_shape, axis: _shared(g[0], out[2], out[3], x_shape, axis),
     formula="the distinct elements of x",
     gradients="x: g/k at each of the k equal ones",
-    doc="""The distinct elements in rising order, and where they stand.
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=0)), sample(r.normal(size=()))],
+)
+def unique_all(x: Array, *, axis: int | None = None, equal_nan: bool = False) -> tuple[Array, ...]:
+    """The distinct elements in rising order, and where they stand.
 
     Args:
         x: an array.
@@ -72,9 +74,8 @@ unique_all = op(
     >>> import tapenet as tn
     >>> tn.unique_all(tn.tensor([2.0, 1.0, 2.0])).values
     Tensor([1., 2.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=0)), sample(r.normal(size=()))],
-)
+    """
+    return tuple(np.unique(x, True, True, True, axis, equal_nan=equal_nan))
 
 
 def _unique_values_x(g: Any, x: Any, axis: int | None, equal_nan: bool) -> Any:
@@ -92,15 +93,16 @@ def _unique_values_x(g: Any, x: Any, axis: int | None, equal_nan: bool) -> Any:
 
 
 # In the order of their values, which NumPy leaves open here.
-unique_values = op(
-    lambda x, *, axis=None, equal_nan=False: np.unique(x, axis=axis, equal_nan=equal_nan),
-    name="unique_values",
+@op(
     label="unique",
     numpy=np.unique_values,
     x=_unique_values_x,
     formula="the distinct elements of x",
     gradients="x: g/k at each of the k equal ones",
-    doc="""The distinct elements in rising order. Equal ones share the gradient of their value evenly.
+    samples=lambda r: [sample(np.array([])), sample(r.normal(size=(1, 1)))],
+)
+def unique_values(x: Array, *, axis: int | None = None, equal_nan: bool = False) -> Array:
+    """The distinct elements in rising order. Equal ones share the gradient of their value evenly.
 
     Args:
         x: an array.
@@ -110,9 +112,8 @@ unique_values = op(
     >>> import tapenet as tn
     >>> tn.unique_values(tn.tensor([2.0, 1.0, 2.0]))
     Tensor([1., 2.])
-    """,
-    samples=lambda r: [sample(np.array([])), sample(r.normal(size=(1, 1)))],
-)
+    """
+    return np.unique(x, axis=axis, equal_nan=equal_nan)
 
 
 @derived(
@@ -188,15 +189,19 @@ def unique_inverse(x: Any) -> UniqueInverseResult:
     return UniqueInverseResult(found.values, found.inverse_indices)
 
 
-isin = op(
-    lambda element, test_elements, assume_unique=False, invert=False, *, kind=None: np.isin(
-        element, test_elements, assume_unique, invert, kind=kind
-    ),
-    name="isin",
+@op(
     numpy=np.isin,
     nondiff=("element", "test_elements"),
     formula="whether each element is in a set",
-    doc="""Whether each element is among `test_elements`. Returns a tensor without gradient.
+    samples=lambda r: [
+        sample(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 4.0])),
+        sample(np.array([1, 2, 3]), np.array([2, 5]), True, invert=True, kind="sort"),
+    ],
+)
+def isin(
+    element: Array, test_elements: Array, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Array:
+    """Whether each element is among `test_elements`. Returns a tensor without gradient.
 
     Args:
         element: an array.
@@ -208,12 +213,8 @@ isin = op(
     >>> import tapenet as tn
     >>> tn.isin(tn.tensor([1, 2]), [2, 3])
     Tensor([False,  True])
-    """,
-    samples=lambda r: [
-        sample(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 4.0])),
-        sample(np.array([1, 2, 3]), np.array([2, 5]), True, invert=True, kind="sort"),
-    ],
-)
+    """
+    return np.isin(element, test_elements, assume_unique, invert, kind=kind)
 
 
 @derived(

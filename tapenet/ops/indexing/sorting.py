@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -11,14 +11,21 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import along, taken
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
-argsort = op(
-    lambda a, axis=-1, kind=None, order=None, *, stable=None: np.argsort(a, axis, kind, order, stable=stable),
-    name="argsort",
+
+@op(
     numpy=np.argsort,
     nondiff=("a",),
     formula="the indices that sort a",
-    doc="""The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), 0, "stable"),
+        sample(np.array([2, 1, 2, 1]), None, stable=True),
+    ],
+)
+def argsort(a: Array, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
+    """The indices that sort `a` along an axis (None: all elements in one). Returns a tensor without gradient.
 
     Args:
         a: an array.
@@ -30,13 +37,8 @@ argsort = op(
     >>> import tapenet as tn
     >>> tn.argsort(tn.tensor([3.0, 1.0, 2.0])).tolist()
     [1, 2, 0]
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 3)), 0, "stable"),
-        sample(np.array([2, 1, 2, 1]), None, stable=True),
-    ],
-)
+    """
+    return np.argsort(a, axis, kind, order, stable=stable)
 
 
 #: From how many elements on the quicker way to a stable order is looked for, and up to which length of an axis it is none.
@@ -87,14 +89,21 @@ def _restored(g: Any, shape: tuple[int, ...], order: Any, axis: int | None) -> A
     return made.reshape(shape)
 
 
-sort = op(
-    lambda a, axis=-1, kind=None, order=None, *, stable=None: np.sort(a, axis, kind, order, stable=stable),
-    name="sort",
+@op(
     numpy=np.sort,
     a=_sort_a,
     formula="a in rising order",
     gradients="a: g to where each element came from",
-    doc="""The elements in rising order along an axis (None: all elements in one).
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2)), 0, "stable"),
+        sample(r.normal(size=(3, 2)), axis=None, kind="heapsort"),
+        sample(r.normal(size=4), -1, stable=True),
+        sample(r.normal(size=(2, 0))),
+    ],
+)
+def sort(a: Array, axis: int | None = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Array:
+    """The elements in rising order along an axis (None: all elements in one).
 
     The gradient goes back to where each element came from. Equal elements keep their order, whatever `kind` and
     `stable` are, so each has its own gradient.
@@ -105,15 +114,8 @@ sort = op(
     >>> import tapenet as tn
     >>> tn.sort(tn.tensor([3.0, 1.0, 2.0]))
     Tensor([1., 2., 3.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(3, 2)), 0, "stable"),
-        sample(r.normal(size=(3, 2)), axis=None, kind="heapsort"),
-        sample(r.normal(size=4), -1, stable=True),
-        sample(r.normal(size=(2, 0))),
-    ],
-)
+    """
+    return np.sort(a, axis, kind, order, stable=stable)
 
 
 @derived(
@@ -135,13 +137,20 @@ def sort_complex(a: Any) -> Any:
     return a if a.dtype.kind == "c" else a.astype(np.sort_complex(np.empty(0, a.dtype)).dtype)
 
 
-argpartition = op(
-    lambda a, kth, axis=-1, kind="introselect", order=None: np.argpartition(a, kth, axis, kind, order),
-    name="argpartition",
+@op(
     numpy=np.argpartition,
     nondiff=("a", "kth"),
     formula="the indices that partition a",
-    doc="""The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(3, 2)), [0, -2], axis=0),
+        sample(r.normal(size=3), 1, None, "introselect"),
+    ],
+)
+def argpartition(
+    a: Array, kth: Array, axis: int | None = -1, kind: Literal["introselect"] = "introselect", order: None = None
+) -> Array:
+    """The indices that bring each of the elements `kth` to where it would stand if `a` were sorted, smaller ones
     before it and larger ones behind. Returns a tensor without gradient.
 
     Args:
@@ -154,13 +163,8 @@ argpartition = op(
     >>> import tapenet as tn
     >>> tn.argpartition(tn.tensor([3.0, 1.0, 2.0]), 1)[1].item()
     2
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), 1),
-        sample(r.normal(size=(3, 2)), [0, -2], axis=0),
-        sample(r.normal(size=3), 1, None, "introselect"),
-    ],
-)
+    """
+    return np.argpartition(a, kth, axis, kind, order)
 
 
 def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Any:
@@ -170,15 +174,22 @@ def _partition_a(g: Any, a: Any, out: Any, axis: int | None) -> Any:
     return _restored(np.take_along_axis(g, place, axis), a.shape, source, axis)
 
 
-partition = op(
-    lambda a, kth, axis=-1, kind="introselect", order=None: np.partition(a, kth, axis, kind, order),
-    name="partition",
+@op(
     numpy=np.partition,
     nondiff=("kth",),
     a=_partition_a,
     formula="a with its kth elements where sorting puts them",
     gradients="a: g to where each element came from",
-    doc="""The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 1),
+        sample(r.normal(size=(4, 2)), [1, -2], axis=0),
+        sample(r.normal(size=(1, 3)), 1, None, "introselect"),
+    ],
+)
+def partition(
+    a: Array, kth: Array, axis: int | None = -1, kind: Literal["introselect"] = "introselect", order: None = None
+) -> Array:
+    """The elements in an order in which each of the elements `kth` stands where it would if `a` were sorted, smaller
     ones before it and larger ones behind.
 
     The gradient goes back to where each element came from. Equal elements count as in the order in which they stood.
@@ -196,22 +207,22 @@ partition = op(
     >>> import tapenet as tn
     >>> tn.partition(tn.tensor([3.0, 1.0, 2.0]), 1)
     Tensor([1., 2., 3.])
-    """,
-    # Where one element is left over on each side, the whole order is determined.
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), 1),
-        sample(r.normal(size=(4, 2)), [1, -2], axis=0),
-        sample(r.normal(size=(1, 3)), 1, None, "introselect"),
-    ],
-)
+    """
+    return np.partition(a, kth, axis, kind, order)
 
-lexsort = op(
-    lambda keys, axis=-1: np.lexsort(keys, axis),
-    name="lexsort",
+
+@op(
     numpy=np.lexsort,
     nondiff=("keys",),
     formula="the indices that sort by several keys",
-    doc="""The indices that sort by several keys: by the last of them, where that is equal by the one before, and so on.
+    samples=lambda r: [
+        sample((r.normal(size=4), np.array([1, 0, 1, 0]))),
+        sample(r.normal(size=(2, 3))),
+        sample((r.normal(size=(3, 2)), np.zeros((3, 2))), 0),
+    ],
+)
+def lexsort(keys: Array, axis: int = -1) -> Array:
+    """The indices that sort by several keys: by the last of them, where that is equal by the one before, and so on.
     Returns a tensor without gradient.
 
     Args:
@@ -221,21 +232,22 @@ lexsort = op(
     >>> import tapenet as tn
     >>> tn.lexsort([tn.tensor([2.0, 1.0, 0.0]), tn.tensor([1.0, 1.0, 3.0])]).tolist()
     [1, 0, 2]
-    """,
-    samples=lambda r: [
-        sample((r.normal(size=4), np.array([1, 0, 1, 0]))),
-        sample(r.normal(size=(2, 3))),
-        sample((r.normal(size=(3, 2)), np.zeros((3, 2))), 0),
-    ],
-)
+    """
+    return np.lexsort(keys, axis)
 
-searchsorted = op(
-    lambda a, v, side="left", sorter=None: np.searchsorted(a, v, side, sorter),
-    name="searchsorted",
+
+@op(
     numpy=np.searchsorted,
     nondiff=("a", "v", "sorter"),
     formula="where v would keep a sorted",
-    doc="""The indices before which `v` would have to be inserted into `a` to keep it sorted. Returns a tensor without
+    samples=lambda r: [
+        sample(np.array([0.1, 0.4, 0.9]), r.uniform(size=(2, 2))),
+        sample(np.array([0.4, 0.9, 0.1]), np.array([0.4]), "right", np.array([2, 0, 1])),
+        sample(np.array([0.1, 0.4, 0.9]), 0.5),
+    ],
+)
+def searchsorted(a: Array, v: Array, side: Literal["left", "right"] = "left", sorter: Array | None = None) -> Array:
+    """The indices before which `v` would have to be inserted into `a` to keep it sorted. Returns a tensor without
     gradient.
 
     Args:
@@ -247,21 +259,21 @@ searchsorted = op(
     >>> import tapenet as tn
     >>> tn.searchsorted(tn.tensor([1.0, 2.0, 3.0]), tn.tensor([2.0, 2.5])).tolist()
     [1, 2]
-    """,
-    samples=lambda r: [
-        sample(np.array([0.1, 0.4, 0.9]), r.uniform(size=(2, 2))),
-        sample(np.array([0.4, 0.9, 0.1]), np.array([0.4]), "right", np.array([2, 0, 1])),
-        sample(np.array([0.1, 0.4, 0.9]), 0.5),
-    ],
-)
+    """
+    return np.searchsorted(a, v, side, sorter)
 
-digitize = op(
-    lambda x, bins, right=False: np.digitize(x, bins, right),
-    name="digitize",
+
+@op(
     numpy=np.digitize,
     nondiff=("x", "bins"),
     formula="the bin that x falls into",
-    doc="""The index of the bin that each element falls into. Returns a tensor without gradient.
+    samples=lambda r: [
+        sample(r.uniform(size=(2, 3)), np.array([0.2, 0.5, 0.7])),
+        sample(np.array([0.5, 0.1]), np.array([0.7, 0.5, 0.2]), right=True),
+    ],
+)
+def digitize(x: Array, bins: Array, right: bool = False) -> Array:
+    """The index of the bin that each element falls into. Returns a tensor without gradient.
 
     Args:
         x: an array.
@@ -271,12 +283,8 @@ digitize = op(
     >>> import tapenet as tn
     >>> tn.digitize(tn.tensor([0.5, 2.5]), [0.0, 1.0, 2.0]).tolist()
     [1, 3]
-    """,
-    samples=lambda r: [
-        sample(r.uniform(size=(2, 3)), np.array([0.2, 0.5, 0.7])),
-        sample(np.array([0.5, 0.1]), np.array([0.7, 0.5, 0.2]), right=True),
-    ],
-)
+    """
+    return np.digitize(x, bins, right)
 
 
 @derived(

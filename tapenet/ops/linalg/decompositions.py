@@ -19,6 +19,7 @@ from tapenet.ops.linalg.matrices import adjoint, on_diagonal
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 
 class SVDResult(NamedTuple):
@@ -99,9 +100,7 @@ def _svd_rule(g: Any, out: Any, full_matrices: bool, phases: bool) -> Any:
     return conjugate(made)
 
 
-svd_factors = op(
-    lambda a, full_matrices=True, phases=True: tuple(np.linalg.svd(a, full_matrices)),
-    name="svd_factors",
+@op(
     label="svd",
     outputs=3,
     tell_unused=True,
@@ -109,7 +108,10 @@ svd_factors = op(
     a=_svd_rule,
     formula="U, S, Vᴴ with a = U · diag(S) @ Vᴴ",
     gradients="a: U @ (diag(gS) + parts of g over sₖ − sⱼ and sₖ + sⱼ) @ Vᴴ",
-    doc="""The three factors that `svd` returns, also for rules: these use vectors so that the phases cancel, which rounding
+    samples=lambda r: [sample(r.normal(size=(2, 2))), sample(r.normal(size=(3, 2)), False, False)],
+)
+def svd_factors(a: Array, full_matrices: bool = True, phases: bool = True) -> tuple[Array, ...]:
+    """The three factors that `svd` returns, also for rules: these use vectors so that the phases cancel, which rounding
     must not hide.
 
     Args:
@@ -124,24 +126,30 @@ svd_factors = op(
     >>> from tapenet.ops.linalg.decompositions import svd_factors
     >>> svd_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).S
     Tensor([2., 1.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 2))), sample(r.normal(size=(3, 2)), False, False)],
-)
+    """
+    return tuple(np.linalg.svd(a, full_matrices))
 
 
 def _svdvals_rule(g: Any, x: Any) -> Any:
     return _svd_rule((None, g, None), svd_factors(x, False, False), False, False)
 
 
-svdvals = op(
-    lambda x: np.linalg.svdvals(x),
-    name="svdvals",
+@op(
     label="singular values",
     numpy=np.linalg.svdvals,
     x=_svdvals_rule,
     formula="√ of the eigenvalues of xᴴ @ x, falling",
     gradients="x: U · g @ Vᴴ",
-    doc="""The singular values of matrices, from the largest to the smallest.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 2, 2))),
+        sample(np.zeros((0, 2))),
+        sample(np.zeros((0, 2, 2))),
+    ],
+)
+def svdvals(x: Array) -> Array:
+    """The singular values of matrices, from the largest to the smallest.
 
     Where some are equal their gradients are those for one choice of the singular vectors: right for functions that treat
     them alike, as a sum does, and one of many at a kink, as of the largest alone. At 0, which is a kink too, likewise.
@@ -158,15 +166,8 @@ svdvals = op(
     >>> import tapenet as tn
     >>> tn.linalg.svdvals(tn.tensor([[0.0, 2.0], [1.0, 0.0]]))
     Tensor([2., 1.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(3, 2))),
-        sample(r.normal(size=(2, 2, 2))),
-        sample(np.zeros((0, 2))),
-        sample(np.zeros((0, 2, 2))),
-    ],
-)
+    """
+    return np.linalg.svdvals(x)
 
 
 def _hermitian_svd(a: Any, compute_uv: bool) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 #: How many roundings of the parts that a difference was made of may be left in it where it should be 0.
 ROUNDINGS = 64
@@ -29,26 +30,25 @@ def _negligible(x: Any, size: Any) -> Any:
     return np.abs(x) <= ROUNDINGS * float(np.finfo(np.result_type(x, np.float32)).eps) * size
 
 
-def _gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: str = "") -> Any:
-    zero = _negligible(x, size)
-    closed = np.abs(gap) <= floor
-    if (closed & ~zero).any():
-        raise Undetermined(message)
-    quotient = x / np.where(closed, np.ones((), gap.dtype), gap)
-    return np.where(zero | closed, np.zeros((), quotient.dtype), quotient)
+def _gap_quotient_x(g: Array, gap: Array, floor: float | Array, message: str) -> Array:
+    return gap_quotient(g, gap, 0.0, floor, message)
 
 
-gap_quotient: Any = op(
-    _gap_quotient,
-    name="gap_quotient",
+@op(
     label="÷ gap",
     broadcasts=True,
     nondiff=("size", "floor"),
-    x=lambda g, gap, floor, message: gap_quotient(g, gap, 0.0, floor, message),
-    gap=lambda g, out, gap, floor, message: -gap_quotient(g * out, gap, 0.0, floor, message),
+    x=_gap_quotient_x,
+    gap=lambda g, out, gap, floor, message: -_gap_quotient_x(g * out, gap, floor, message),
     formula="x / gap, 0 where x is 0 but for rounding",
     gradients="x: g / gap; gap: −g · out / gap",
-    doc="""The quotient x / gap in the gradient of a decomposition; 0 where x is 0 but for rounding.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
+    ],
+)
+def gap_quotient(x: Any, gap: Any, size: Any = 0.0, floor: Any = 0.0, message: str = "") -> Any:
+    """The quotient x / gap in the gradient of a decomposition; 0 where x is 0 but for rounding.
 
     Args:
         x: what is divided.
@@ -67,28 +67,24 @@ gap_quotient: Any = op(
     >>> from tapenet.ops.linalg.degenerate import gap_quotient
     >>> gap_quotient(tn.tensor([2.0, 0.0]), np.array([4.0, 0.0]))
     Tensor([0.5, 0. ])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 2)), r.normal(size=2), 1.0, 1e-9, ""),
-    ],
-)
-
-
-def _provided(value: Any, x: Any, size: Any, message: str = "") -> Any:
-    if not _negligible(x, size).all():
+    """
+    zero = _negligible(x, size)
+    closed = np.abs(gap) <= floor
+    if (closed & ~zero).any():
         raise Undetermined(message)
-    return value
+    quotient = x / np.where(closed, np.ones((), gap.dtype), gap)
+    return np.where(zero | closed, np.zeros((), quotient.dtype), quotient)
 
 
-provided = op(
-    _provided,
-    name="provided",
+@op(
     nondiff=("x", "size"),
     value=lambda g: g,
     formula="value, provided that x is 0 but for rounding",
     gradients="value: g",
-    doc="""`value` as it is, provided that `x` is 0 but for rounding: a condition for a gradient to exist.
+    samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
+)
+def provided(value: Any, x: Any, size: Any, message: str = "") -> Any:
+    """`value` as it is, provided that `x` is 0 but for rounding: a condition for a gradient to exist.
 
     Args:
         value: an array of any shape.
@@ -103,9 +99,10 @@ provided = op(
     >>> from tapenet.ops.linalg.degenerate import provided
     >>> provided(tn.tensor([2.0]), np.zeros(3), 1.0)
     Tensor([2.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)), np.zeros(2, int), 1.0)],
-)
+    """
+    if not _negligible(x, size).all():
+        raise Undetermined(message)
+    return value
 
 
 def _apart_rule(g: Any, values: Any, floor: Any, message: str) -> Any:
@@ -120,15 +117,16 @@ def equal(values: Any, floor: Any) -> Any:
 
 # A rule that is differentiated sees less than the loss has: a gradient that is 0 at this matrix, but not near it, counts
 # in the second derivative where the gap is 0.
-apart = op(
-    lambda value, values, floor=0.0, message="": value,
-    name="apart",
+@op(
     label="=",
     nondiff=("values", "floor"),
     value=_apart_rule,
     formula="value",
     gradients="value: g, provided that no two values are equal",
-    doc="""`value` as it is; it can be differentiated if no two `values` are equal.
+    samples=lambda r: [sample(r.normal(size=2), np.arange(3))],
+)
+def apart(value: Array, values: Array, floor: float | Array = 0.0, message: str = "") -> Array:
+    """`value` as it is; it can be differentiated if no two `values` are equal.
 
     Rules pass the vectors that they use through it, so that second derivatives are refused where eigenvalues are equal.
 
@@ -145,9 +143,8 @@ apart = op(
     >>> from tapenet.ops.linalg.degenerate import apart
     >>> apart(tn.tensor([2.0]), np.array([1.0, 1.0]))
     Tensor([2.])
-    """,
-    samples=lambda r: [sample(r.normal(size=2), np.arange(3))],
-)
+    """
+    return value
 
 
 def lengths(x: Any) -> Any:

@@ -10,21 +10,7 @@ import numpy as np
 from tapenet.ops.linalg.matrices import by_matrix, identity_where, regular, square_mend, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-
-
-def _null_shift(a: Any) -> Any:
-    n = a.shape[-1]
-    if _good_inverse(a) is not None:
-        return np.zeros_like(a)
-    u, s, vh = np.linalg.svd(_finite(a))
-    largest = s[..., :1]
-    small = s <= 1e-3 * largest
-    # Two directions are enough, and the formula of `_adjugate` is exact for no more. With three that are null the
-    # adjugate and its derivative are 0, and all are shifted to say so.
-    null = np.sum(s <= n * np.finfo(s.dtype).eps * largest, axis=-1, keepdims=True)
-    small &= (null > 2) | (np.arange(n) >= n - 2)
-    by = np.where(small, np.where(largest == 0, 1, largest), 0)
-    return np.matmul(u * by[..., None, :], vh)
+from tapenet.typing import Array
 
 
 def _good_inverse(a: Any) -> Any:
@@ -47,13 +33,14 @@ def _are_finite(a: Any) -> Any:
     return np.all(np.isfinite(a), axis=(-2, -1), keepdims=True)
 
 
-null_shift = op(
-    _null_shift,
-    name="null_shift",
+@op(
     label="null shift",
     nondiff=True,
     formula="Σ c u @ vᴴ over small singular values of a, c the largest",
-    doc="""What makes a singular matrix regular when added to it: the largest singular value in place of each that is small.
+    samples=lambda r: [sample(r.normal(size=(2, 2))), sample(np.ones((2, 2, 2))), sample(np.zeros((1, 1)))],
+)
+def null_shift(a: Any) -> Any:
+    """What makes a singular matrix regular when added to it: the largest singular value in place of each that is small.
 
     It serves the gradient of `det`, and is 0 where that can do without: for stacks of well-conditioned matrices. Of more
     than two small singular values the two smallest count, but all if three or more are null. A tensor without gradient.
@@ -66,9 +53,19 @@ null_shift = op(
     >>> null_shift(tn.tensor([[2.0, 0.0], [0.0, 0.0]]))
     Tensor([[0., 0.],
             [0., 2.]])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 2))), sample(np.ones((2, 2, 2))), sample(np.zeros((1, 1)))],
-)
+    """
+    n = a.shape[-1]
+    if _good_inverse(a) is not None:
+        return np.zeros_like(a)
+    u, s, vh = np.linalg.svd(_finite(a))
+    largest = s[..., :1]
+    small = s <= 1e-3 * largest
+    # Two directions are enough, and the formula of `_adjugate` is exact for no more. With three that are null the
+    # adjugate and its derivative are 0, and all are shifted to say so.
+    null = np.sum(s <= n * np.finfo(s.dtype).eps * largest, axis=-1, keepdims=True)
+    small &= (null > 2) | (np.arange(n) >= n - 2)
+    by = np.where(small, np.where(largest == 0, 1, largest), 0)
+    return np.matmul(u * by[..., None, :], vh)
 
 
 def _adjugate(a: Any) -> Any:
@@ -96,14 +93,23 @@ def _det_a(g: Any, out: Any, a: Any) -> Any:
     return by_matrix(g) * transposed(_adjugate(a)) if inverse is None else by_matrix(g * out) * transposed(inverse)
 
 
-det = op(
-    lambda a: np.linalg.det(a),
-    name="det",
+@op(
     numpy=np.linalg.det,
     a=_det_a,
     formula="det a",
     gradients="a: g · adj(a)ᵀ, adj(a) = out · a⁻¹",
-    doc="""The determinant of a square matrix, or of each in a stack.
+    samples=lambda r: [
+        sample(r.normal(size=(3, 3))),
+        sample(r.normal(size=(2, 2, 2))),
+        sample(np.array([[1.0, 2.0], [2.0, 4.0]])),
+        sample(np.outer([1.0, 2.0, 3.0], [1.0, -1.0, 2.0])),
+        sample(np.stack([np.zeros((2, 2)), regular(r, 2, 2)])),
+        sample(np.empty((0, 0))),
+    ],
+    hint=square_mend,
+)
+def det(a: Array) -> Array:
+    """The determinant of a square matrix, or of each in a stack.
 
     The gradient is right for singular matrices too: 0 if the rank is below n - 1. So is the second derivative; a third
     is where fewer than three singular values are 0. The logarithm of a determinant is better taken by `slogdet`, which
@@ -123,17 +129,9 @@ det = op(
     >>> tn.linalg.det(a).backward()
     >>> a.grad.numpy().round(9)[0, 0]
     np.float64(3.0)
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(3, 3))),
-        sample(r.normal(size=(2, 2, 2))),
-        sample(np.array([[1.0, 2.0], [2.0, 4.0]])),
-        sample(np.outer([1.0, 2.0, 3.0], [1.0, -1.0, 2.0])),
-        sample(np.stack([np.zeros((2, 2)), regular(r, 2, 2)])),
-        sample(np.empty((0, 0))),
-    ],
-    hint=square_mend,
-)
+    """
+    return np.linalg.det(a)
+
 
 #: The NamedTuple that `np.linalg.slogdet` returns.
 SlogdetResult: Any = type(np.linalg.slogdet(np.eye(1)))
@@ -154,16 +152,18 @@ def _slogdet_a(g: Any, out: Any, a: Any) -> Any:
     return np.where(unused, 0, by_matrix(by_log) * transposed(inverse))
 
 
-slogdet = op(
-    lambda a: np.linalg.slogdet(a),
-    name="slogdet",
+@op(
     numpy=np.linalg.slogdet,
     outputs=2,
     result=SlogdetResult,
     a=_slogdet_a,
     formula="sign(det a) and ln abs(det a)",
     gradients="a: (g₁ + i · Im(g₀ · sign)) · a⁻ᵀ",
-    doc="""Sign and logarithm of the determinant of a square matrix, or of each in a stack.
+    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
+    hint=square_mend,
+)
+def slogdet(a: Array) -> tuple[Array, ...]:
+    """Sign and logarithm of the determinant of a square matrix, or of each in a stack.
 
     The sign of a real determinant is -1, 0 or 1, and its gradient 0. That of a complex one is a number on the unit
     circle, which turns with `a`. A singular matrix has sign 0 and logarithm -inf.
@@ -180,7 +180,5 @@ slogdet = op(
     >>> import tapenet as tn
     >>> tn.linalg.slogdet(tn.tensor([[1.0, 0.0], [0.0, -1.0]]))
     SlogdetResult(sign=Tensor(-1.), logabsdet=Tensor(0.))
-    """,
-    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2, 2))), sample(np.empty((0, 0)))],
-    hint=square_mend,
-)
+    """
+    return np.linalg.slogdet(a)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, on
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 
 class EighResult(NamedTuple):
@@ -55,9 +56,7 @@ def _eigh_rule(g: Any, out: Any, UPLO: str, phases: bool) -> Any:
     return conjugate(in_triangle(np.matmul(made, adjoint(v)), UPLO.upper() == "L"))
 
 
-eigh_factors = op(
-    lambda a, UPLO="L", phases=True: tuple(np.linalg.eigh(a, UPLO)),
-    name="eigh_factors",
+@op(
     label="eigh",
     outputs=2,
     tell_unused=True,
@@ -65,7 +64,10 @@ eigh_factors = op(
     a=_eigh_rule,
     formula="Λ, V with a = V · Λ @ Vᴴ",
     gradients="a: V @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ, in the triangle",
-    doc="""What `eigh` returns, also for rules: these use vectors so that the phases cancel, which rounding must not hide.
+    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2)), "U", False)],
+)
+def eigh_factors(a: Array, UPLO: Literal["L", "U"] = "L", phases: bool = True) -> tuple[Array, ...]:
+    """What `eigh` returns, also for rules: these use vectors so that the phases cancel, which rounding must not hide.
 
     Args:
         a: (..., n, n), Hermitian.
@@ -79,9 +81,8 @@ eigh_factors = op(
     >>> from tapenet.ops.linalg.eigen import eigh_factors
     >>> eigh_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues
     Tensor([1., 2.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(3, 3))), sample(r.normal(size=(2, 2)), "U", False)],
-)
+    """
+    return tuple(np.linalg.eigh(a, UPLO))
 
 
 @derived(
@@ -124,15 +125,21 @@ def _eigvalsh_rule(g: Any, a: Any, UPLO: Any) -> Any:
     return _eigh_rule((g, None), eigh_factors(a, UPLO, False), UPLO, False)
 
 
-eigvalsh = op(
-    lambda a, UPLO="L": np.linalg.eigvalsh(a, UPLO),
-    name="eigvalsh",
+@op(
     label="eigenvalues",
     numpy=np.linalg.eigvalsh,
     a=_eigvalsh_rule,
     formula="the λ with a @ v = λ · v, rising",
     gradients="a: V · g @ Vᴴ, in the triangle that is read",
-    doc="""The eigenvalues of Hermitian (real: symmetric) matrices, from the smallest to the largest.
+    samples=lambda r: [
+        sample(r.normal(size=(3, 3))),
+        sample(r.normal(size=(2, 2, 2)), "U"),
+        sample(r.normal(size=(2, 2)), UPLO="l"),
+        sample(np.zeros((0, 0))),
+    ],
+)
+def eigvalsh(a: Array, UPLO: Literal["L", "U"] = "L") -> Array:
+    """The eigenvalues of Hermitian (real: symmetric) matrices, from the smallest to the largest.
 
     Where some are equal their gradients are those for one choice of the eigenvectors: right for functions that treat them
     alike, as a sum does, and one of many at a kink, as of the largest alone.
@@ -150,14 +157,9 @@ eigvalsh = op(
     >>> import tapenet as tn
     >>> tn.linalg.eigvalsh(tn.tensor([[2.0, 1.0], [1.0, 2.0]]))
     Tensor([1., 3.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(3, 3))),
-        sample(r.normal(size=(2, 2, 2)), "U"),
-        sample(r.normal(size=(2, 2)), UPLO="l"),
-        sample(np.zeros((0, 0))),
-    ],
-)
+    """
+    return np.linalg.eigvalsh(a, UPLO)
+
 
 # -- all matrices ------------------------------------------------------------------------------------------------
 
@@ -210,9 +212,7 @@ def _distinct(r: np.random.Generator, *shape: int) -> Any:
     return np.diag(np.arange(1.0, shape[-1] + 1)) + 0.2 * r.normal(size=shape)
 
 
-eig_factors = op(
-    lambda a, phases=True: tuple(np.linalg.eig(a)),
-    name="eig_factors",
+@op(
     label="eig",
     outputs=2,
     tell_unused=True,
@@ -220,7 +220,10 @@ eig_factors = op(
     a=_eig_rule,
     formula="Λ, V with a @ V = V · Λ",
     gradients="a: V⁻ᴴ @ (diag(gΛ) + part of Vᴴ @ gV over λₖ − λⱼ) @ Vᴴ",
-    doc="""What `eig` returns, also for rules: these use vectors so that the phases cancel, which rounding must not hide.
+    samples=lambda r: [sample(_distinct(r, 2, 2)), sample(_distinct(r, 2, 2), False)],
+)
+def eig_factors(a: Array, phases: bool = True) -> tuple[Array, ...]:
+    """What `eig` returns, also for rules: these use vectors so that the phases cancel, which rounding must not hide.
 
     Args:
         a: (..., n, n).
@@ -233,9 +236,8 @@ eig_factors = op(
     >>> from tapenet.ops.linalg.eigen import eig_factors
     >>> eig_factors(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).eigenvalues.real
     Tensor([2., 1.])
-    """,
-    samples=lambda r: [sample(_distinct(r, 2, 2)), sample(_distinct(r, 2, 2), False)],
-)
+    """
+    return tuple(np.linalg.eig(a))
 
 
 @derived(
@@ -271,24 +273,19 @@ def eig(a: Any) -> Any:
     return eig_factors(array_like(a))
 
 
-def _nearest_order(values: Any, found: Any) -> Any:
-    left = np.array(found)
-    order = np.empty(values.shape, int)
-    for i in range(values.shape[-1]):
-        nearest = np.argmin(np.abs(left - values[..., i : i + 1]), axis=-1)
-        order[..., i] = nearest
-        np.put_along_axis(left, nearest[..., None], np.inf, axis=-1)
-    return order
-
-
 # For large matrices LAPACK finds the eigenvalues in another order when it finds the eigenvectors too.
-nearest_order = op(
-    _nearest_order,
-    name="nearest_order",
+@op(
     label="nearest order",
     nondiff=True,
     formula="for each of values the place of the nearest of found",
-    doc="""Where each of the `values` numbers is among those `found`, which are the same but for order and rounding.
+    samples=lambda r: [
+        sample(np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])),
+        sample(np.array([[1j, -1j]]), np.array([[-1j, 1j]])),
+        sample(np.zeros((2, 0)), np.zeros((2, 0))),
+    ],
+)
+def nearest_order(values: Any, found: Any) -> Any:
+    """Where each of the `values` numbers is among those `found`, which are the same but for order and rounding.
 
     Args:
         values: (..., n).
@@ -301,13 +298,14 @@ nearest_order = op(
     >>> from tapenet.ops.linalg.eigen import nearest_order
     >>> nearest_order(np.array([1.0, 2.0, 1.0]), np.array([2.0, 1.0, 1.0]))
     array([1, 0, 2])
-    """,
-    samples=lambda r: [
-        sample(np.array([3.0, 1.0, 2.0]), np.array([1.0, 2.0, 3.0])),
-        sample(np.array([[1j, -1j]]), np.array([[-1j, 1j]])),
-        sample(np.zeros((2, 0)), np.zeros((2, 0))),
-    ],
-)
+    """
+    left = np.array(found)
+    order = np.empty(values.shape, int)
+    for i in range(values.shape[-1]):
+        nearest = np.argmin(np.abs(left - values[..., i : i + 1]), axis=-1)
+        order[..., i] = nearest
+        np.put_along_axis(left, nearest[..., None], np.inf, axis=-1)
+    return order
 
 
 def _eigvals_rule(g: Any, out: Any, a: Any) -> Any:
@@ -316,15 +314,20 @@ def _eigvals_rule(g: Any, out: Any, a: Any) -> Any:
     return _eig_rule((g, None), (out, v), a.dtype, False)
 
 
-eigvals = op(
-    lambda a: np.linalg.eigvals(a),
-    name="eigvals",
+@op(
     label="eigenvalues",
     numpy=np.linalg.eigvals,
     a=_eigvals_rule,
     formula="the λ with a @ v = λ · v",
     gradients="a: V⁻ᴴ · g @ Vᴴ",
-    doc="""The eigenvalues of square matrices, in no order.
+    samples=lambda r: [
+        sample(_distinct(r, 3, 3)),
+        sample(_distinct(r, 2, 2, 2)),
+        sample(np.zeros((0, 0))),
+    ],
+)
+def eigvals(a: Array) -> Array:
+    """The eigenvalues of square matrices, in no order.
 
     Complex; before NumPy 2.5 real if all eigenvalues of a real `a` are.
 
@@ -340,10 +343,5 @@ eigvals = op(
     >>> import tapenet as tn
     >>> tn.linalg.eigvals(tn.tensor([[2.0, 0.0], [0.0, 1.0]])).real
     Tensor([2., 1.])
-    """,
-    samples=lambda r: [
-        sample(_distinct(r, 3, 3)),
-        sample(_distinct(r, 2, 2, 2)),
-        sample(np.zeros((0, 0))),
-    ],
-)
+    """
+    return np.linalg.eigvals(a)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from tapenet.ops.linalg.matrices import adjoint, identity_where, in_triangle, tr
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 
 class QRResult(NamedTuple):
@@ -55,14 +56,21 @@ def _positive(r: np.random.Generator, *shape: int) -> Any:
     return a @ transposed(a) + np.eye(shape[-1])
 
 
-cholesky = op(
-    lambda a, *, upper=False: np.linalg.cholesky(a, upper=upper),
-    name="cholesky",
+@op(
     numpy=np.linalg.cholesky,
     a=_cholesky_rule,
     formula="the lower triangular L with a = L @ Lᴴ; if upper its adjoint",
     gradients="a: L⁻ᴴ @ tril(Lᴴ @ g, half of its diagonal) @ L⁻¹, in the triangle",
-    doc="""The Cholesky factor of Hermitian (real: symmetric) positive definite matrices.
+    samples=lambda r: [
+        sample(_positive(r, 3, 3)),
+        sample(_positive(r, 3, 3), upper=True),
+        sample(_positive(r, 2, 2, 2)),
+        sample(_positive(r, 2, 2) + np.array([[0.0, 5.0], [0.0, 0.0]])),
+        sample(np.zeros((0, 0))),
+    ],
+)
+def cholesky(a: Array, *, upper: bool = False) -> Array:
+    """The Cholesky factor of Hermitian (real: symmetric) positive definite matrices.
 
     Only one triangle of `a` is read, and so it alone has a gradient: an element off the diagonal has that of the two places
     it stands for.
@@ -81,15 +89,9 @@ cholesky = op(
     >>> tn.linalg.cholesky(tn.tensor([[4.0, 2.0], [2.0, 2.0]]))
     Tensor([[2., 0.],
             [1., 1.]])
-    """,
-    samples=lambda r: [
-        sample(_positive(r, 3, 3)),
-        sample(_positive(r, 3, 3), upper=True),
-        sample(_positive(r, 2, 2, 2)),
-        sample(_positive(r, 2, 2) + np.array([[0.0, 5.0], [0.0, 0.0]])),
-        sample(np.zeros((0, 0))),
-    ],
-)
+    """
+    return np.linalg.cholesky(a, upper=upper)
+
 
 # -- QR ----------------------------------------------------------------------------------------------------------
 
@@ -150,16 +152,17 @@ def _regular(r: Any, used: Any) -> Any:
     return identity_where(np.expand_dims(singular, -1), r)
 
 
-qr_factors = op(
-    lambda a, mode="reduced": tuple(np.linalg.qr(a, mode)),
-    name="qr_factors",
+@op(
     label="qr",
     outputs=2,
     result=QRResult,
     a=_qr_rule,
     formula="Q, R with a = Q @ R, QᴴQ = 1, R upper triangular",
     gradients="a: (gQ + Q @ sym(triu(gR @ Rᴴ − Qᴴ @ gQ))) @ R⁻ᴴ",
-    doc="""The two factors that `qr` returns in the modes "reduced" and "complete".
+    samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), "complete")],
+)
+def qr_factors(a: Array, mode: Literal["reduced", "complete"] = "reduced") -> tuple[Array, ...]:
+    """The two factors that `qr` returns in the modes "reduced" and "complete".
 
     Args:
         a: (..., m, n).
@@ -172,9 +175,8 @@ qr_factors = op(
     >>> from tapenet.ops.linalg.factorizations import qr_factors
     >>> np.abs(qr_factors(tn.tensor([[3.0], [4.0]])).R)
     Tensor([[5.]])
-    """,
-    samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), "complete")],
-)
+    """
+    return tuple(np.linalg.qr(a, mode))
 
 
 def _refused(g: Any) -> Any:
@@ -183,15 +185,16 @@ def _refused(g: Any) -> Any:
     )
 
 
-qr_raw = op(
-    lambda a: tuple(np.linalg.qr(a, "raw")),
-    name="qr_raw",
+@op(
     label="qr raw",
     outputs=2,
     a=_refused,
     formula="the factors of qr as LAPACK stores them",
     gradients="a: none, asking for g raises an error",
-    doc="""What `qr` returns in the mode "raw": the factors as LAPACK stores them. Asking for a gradient raises.
+    samples=lambda r: [sample(np.arange(6).reshape(3, 2))],
+)
+def qr_raw(a: Array) -> tuple[Array, ...]:
+    """What `qr` returns in the mode "raw": the factors as LAPACK stores them. Asking for a gradient raises.
 
     Args:
         a: (..., m, n).
@@ -204,9 +207,8 @@ qr_raw = op(
     >>> h, tau = qr_raw(tn.tensor([[2.0], [0.0]]))
     >>> h
     Tensor([[2., 0.]])
-    """,
-    samples=lambda r: [sample(np.arange(6).reshape(3, 2))],
-)
+    """
+    return tuple(np.linalg.qr(a, "raw"))
 
 
 @derived(

@@ -13,11 +13,47 @@ from tapenet.ops.linalg.matrices import adjoint, in_triangle, regular, transpose
 from tapenet.ops.op import op
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 # -- Stein's equation --------------------------------------------------------------------------------------------
 
 
-def _stein(r: Any, w: Any, e: Any) -> Any:
+def _stein_rule(g: Any, out: Any, w: Any, e: Any) -> dict[str, Any]:
+    back = stein(g, transposed(w), transposed(e))
+    return {
+        "r": back,
+        "w": np.matmul(back, transposed(np.matmul(out, e))),
+        "e": np.matmul(transposed(np.matmul(w, out)), back),
+    }
+
+
+@op(
+    joint=_stein_rule,
+    formula="the x with x = r + w @ x @ e",
+    gradients="r: λ with λ = g + wᵀ @ λ @ eᵀ; w: λ of g @ (out @ e)ᵀ; e: (w @ out)ᵀ @ λ of g",
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), 0.3 * r.normal(size=(2, 2)), 0.3 * r.normal(size=(3, 3))),
+        sample(r.normal(size=(2, 2, 1)), 0.3 * r.normal(size=(2, 2, 2)), 0.3 * r.normal(size=(2, 1, 1))),
+    ],
+)
+def stein(r: Any, w: Any, e: Any) -> Any:
+    """The solution x of Stein's equation x = r + w @ x @ e, the sum of all wᵖ @ r @ eᵖ.
+
+    It serves the gradient of `pinv` where singular values are cut off.
+
+    Args:
+        r: (..., m, n).
+        w: (..., m, m).
+        e: (..., n, n); the largest eigenvalues of `w` and `e` have a product below 1.
+
+    Raises:
+        LinAlgError: that product is 1 or more.
+
+    >>> import numpy as np, tapenet as tn
+    >>> from tapenet.ops.linalg.least_squares import stein
+    >>> stein(tn.tensor([[1.0]]), np.array([[0.5]]), np.array([[0.5]])).numpy().round(3)
+    array([[1.333]])
+    """
     found, w, e = (1.0 * x for x in (r, w, e))  # powers of integers would overflow
     with np.errstate(all="ignore"):
         for _ in range(64):  # each step doubles the number of terms
@@ -36,45 +72,6 @@ def _stein(r: Any, w: Any, e: Any) -> Any:
     return np.full_like(found, math.nan)
 
 
-def _stein_rule(g: Any, out: Any, w: Any, e: Any) -> dict[str, Any]:
-    back = stein(g, transposed(w), transposed(e))
-    return {
-        "r": back,
-        "w": np.matmul(back, transposed(np.matmul(out, e))),
-        "e": np.matmul(transposed(np.matmul(w, out)), back),
-    }
-
-
-stein: Any = op(
-    _stein,
-    name="stein",
-    joint=_stein_rule,
-    formula="the x with x = r + w @ x @ e",
-    gradients="r: λ with λ = g + wᵀ @ λ @ eᵀ; w: λ of g @ (out @ e)ᵀ; e: (w @ out)ᵀ @ λ of g",
-    doc="""The solution x of Stein's equation x = r + w @ x @ e, the sum of all wᵖ @ r @ eᵖ.
-
-    It serves the gradient of `pinv` where singular values are cut off.
-
-    Args:
-        r: (..., m, n).
-        w: (..., m, m).
-        e: (..., n, n); the largest eigenvalues of `w` and `e` have a product below 1.
-
-    Raises:
-        LinAlgError: that product is 1 or more.
-
-    >>> import numpy as np, tapenet as tn
-    >>> from tapenet.ops.linalg.least_squares import stein
-    >>> stein(tn.tensor([[1.0]]), np.array([[0.5]]), np.array([[0.5]])).numpy().round(3)
-    array([[1.333]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), 0.3 * r.normal(size=(2, 2)), 0.3 * r.normal(size=(3, 3))),
-        sample(r.normal(size=(2, 2, 1)), 0.3 * r.normal(size=(2, 2, 2)), 0.3 * r.normal(size=(2, 1, 1))),
-    ],
-)
-
-
 # -- the pseudoinverse -------------------------------------------------------------------------------------------
 
 
@@ -83,14 +80,15 @@ def _length(a: Any) -> Any:
 
 
 # An op of its own, whose derivative is not 0 where it is.
-cleared = op(
-    lambda x, size: np.where(_length(x) <= 100 * np.finfo(x.dtype).eps * size, np.zeros((), x.dtype), x),
-    name="cleared",
+@op(
     nondiff=("size",),
     x=lambda g: g,
     formula="x, 0 if it is rounding alone",
     gradients="x: g",
-    doc="""The matrices `x`, with 0 for those that are rounding alone.
+    samples=lambda r: [sample(r.normal(size=(2, 3, 2)), np.ones((2, 1, 1)))],
+)
+def cleared(x: Array, size: Array) -> Array:
+    """The matrices `x`, with 0 for those that are rounding alone.
 
     Args:
         x: (..., m, n), a difference.
@@ -100,9 +98,8 @@ cleared = op(
     >>> from tapenet.ops.linalg.least_squares import cleared
     >>> cleared(tn.tensor([[1e-17, 0.0]]), np.ones((1, 1)))
     Tensor([[0., 0.]])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3, 2)), np.ones((2, 1, 1)))],
-)
+    """
+    return np.where(_length(x) <= 100 * np.finfo(x.dtype).eps * size, np.zeros((), x.dtype), x)
 
 
 def _from_lower(a: Any) -> Any:
@@ -168,17 +165,27 @@ def _pinv_by_rtol(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: A
     return pinv(a, rtol, hermitian)
 
 
-pinv = op(
-    lambda a, rcond=None, hermitian=False: np.linalg.pinv(a, rcond, hermitian),
+@op(
     more=_pinv_by_rtol,
-    name="pinv",
     numpy=np.linalg.pinv,
     label="⁺",
     nondiff=("rcond",),
     a=_pinv_a,
     formula="a⁺",
     gradients="a: −Pᵀ @ g @ Pᵀ + (I − aP) gᵀPPᵀ + PᵀP gᵀ(I − Pa), P = out",
-    doc="""The pseudoinverse (Moore and Penrose) of a matrix, or of each in a stack.
+    samples=lambda r: [
+        sample(r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 3)), 1e-10),
+        sample(regular(r, 2, 2, 2), rcond=np.array([1e-3, 1e-4])),
+        sample(regular(r, 2, 2), hermitian=True),
+        sample(r.normal(size=(2, 1, 2)), rtol=None),
+        sample(r.normal(size=(2, 2)), rtol=1e-8),
+        sample(np.empty((0, 2))),
+    ],
+    hint=lambda a, *_: f"a must be a matrix or a stack of them (..., m, n), not {np.shape(a)}",
+)
+def pinv(a: Array, rcond: Array | None = None, hermitian: bool = False) -> Array:
+    """The pseudoinverse (Moore and Penrose) of a matrix, or of each in a stack.
 
     The gradient is that along changes of `a` which keep its rank. A matrix of full rank keeps it in every direction, and so
     does one some of whose singular values count as 0 and are not; in others a matrix of lower rank has no derivative, as its
@@ -198,18 +205,8 @@ pinv = op(
     >>> tn.linalg.pinv(tn.tensor([[2.0, 0.0], [0.0, 0.0]]))
     Tensor([[0.5, 0. ],
             [0. , 0. ]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(3, 2))),
-        sample(r.normal(size=(2, 3)), 1e-10),
-        sample(regular(r, 2, 2, 2), rcond=np.array([1e-3, 1e-4])),
-        sample(regular(r, 2, 2), hermitian=True),
-        sample(r.normal(size=(2, 1, 2)), rtol=None),
-        sample(r.normal(size=(2, 2)), rtol=1e-8),
-        sample(np.empty((0, 2))),
-    ],
-    hint=lambda a, *_: f"a must be a matrix or a stack of them (..., m, n), not {np.shape(a)}",
-)
+    """
+    return np.linalg.pinv(a, rcond, hermitian)
 
 
 # -- least squares -----------------------------------------------------------------------------------------------
@@ -274,9 +271,7 @@ def _lstsq_mend(a: Any, b: Any, rcond: Any) -> str:
     )
 
 
-lstsq = op(
-    lambda a, b, rcond=None: np.linalg.lstsq(a, b, rcond),
-    name="lstsq",
+@op(
     numpy=np.linalg.lstsq,
     label="least squares",
     outputs=4,
@@ -285,7 +280,17 @@ lstsq = op(
     joint=_lstsq_rule,
     formula="x = a⁺ @ b, Σ abs(b − a @ x)², rank and singular values of a",
     gradients="a: −(by b) @ xᵀ + pinv's outer terms + U g₃ Vᵀ; b: a⁺ᵀ @ g₀ + 2 (b − ax) g₁",
-    doc="""The x that makes |b - a @ x| smallest, and the smallest such x where there are several.
+    samples=lambda r: [
+        sample(r.normal(size=(4, 2)), r.normal(size=4)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), 1e-8),
+        sample(r.normal(size=(2, 3)), r.normal(size=2), rcond=-1),
+        sample(r.normal(size=(2, 2)), r.normal(size=(2, 1))),
+        sample(np.empty((0, 2)), np.empty(0)),
+    ],
+    hint=_lstsq_mend,
+)
+def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, ...]:
+    """The x that makes |b - a @ x| smallest, and the smallest such x where there are several.
 
     The gradient is that along changes of `a` which keep its rank, as for `pinv`: it is the derivative where `a` has full
     rank of columns or rows; a matrix of lower rank has none in other directions, as x jumps.
@@ -307,25 +312,26 @@ lstsq = op(
     >>> x, residuals, rank, s = tn.linalg.lstsq(tn.tensor([[1.0], [1.0]]), tn.tensor([1.0, 3.0]))
     >>> x, residuals, rank.item()
     (Tensor([2.]), Tensor([2.]), 1)
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(4, 2)), r.normal(size=4)),
-        sample(r.normal(size=(3, 2)), r.normal(size=(3, 2)), 1e-8),
-        sample(r.normal(size=(2, 3)), r.normal(size=2), rcond=-1),
-        sample(r.normal(size=(2, 2)), r.normal(size=(2, 1))),
-        sample(np.empty((0, 2)), np.empty(0)),
-    ],
-    hint=_lstsq_mend,
-)
+    """
+    x, residuals, rank, s = np.linalg.lstsq(a, b, rcond)
+    return x, residuals, np.asarray(rank), s
 
-matrix_rank = op(
-    lambda A, tol=None, hermitian=False, *, rtol=None: np.linalg.matrix_rank(A, tol, hermitian, rtol=rtol),
-    name="matrix_rank",
+
+@op(
     numpy=np.linalg.matrix_rank,
     label="rank",
     nondiff=("A",),
     formula="the number of singular values of A above a tolerance",
-    doc="""The rank of a matrix, or of each in a stack. Returns a tensor without gradient.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(np.ones((2, 3, 3)), 0.5),
+        sample(np.eye(2), hermitian=True),
+        sample(np.diag([1.0, 1e-5]), rtol=1e-3),
+        sample(np.zeros(3)),
+    ],
+)
+def matrix_rank(A: Array, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Array:
+    """The rank of a matrix, or of each in a stack. Returns a tensor without gradient.
 
     Args:
         A: (..., m, n); of a vector the rank is whether it is not 0.
@@ -336,12 +342,5 @@ matrix_rank = op(
     >>> import tapenet as tn
     >>> tn.linalg.matrix_rank(tn.tensor([[1.0, 2.0], [2.0, 4.0]])).item()
     1
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(np.ones((2, 3, 3)), 0.5),
-        sample(np.eye(2), hermitian=True),
-        sample(np.diag([1.0, 1e-5]), rtol=1e-3),
-        sample(np.zeros(3)),
-    ],
-)
+    """
+    return np.linalg.matrix_rank(A, tol, hermitian, rtol=rtol)

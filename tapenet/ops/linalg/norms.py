@@ -50,24 +50,17 @@ def _vectors(r: np.random.Generator) -> list[Any]:
     return [*calls, sample(r.normal(size=())), sample(np.empty((0, 2)), axis=0), sample(np.empty(0), ord=math.inf)]
 
 
-def _vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Any:
-    if type(x) is np.ndarray and ord == 2 and x.dtype.kind == "f" and x.ndim:  # as `norm` does, without its questions
-        if axis is None and not keepdims:
-            flat = x.ravel("K")
-            return np.sqrt(dot(flat, flat))
-        return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
-    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
-
-
-vector_norm = op(
-    _vector_norm,
-    name="vector_norm",
+@op(
     numpy=np.linalg.vector_norm,
     label=lambda ord, **_: "norm" if ord == 2 else f"norm {ord}",
     x=_vector_norm_x,
     formula="(Σ abs(x)ᵖ)^(1/p), p = ord",
     gradients="x: g · sign(x) · (abs(x)/out)ᵖ⁻¹",
-    doc="""The norm of the elements over `axis` as one vector.
+    samples=_vectors,
+    hint=lambda x, *_: f"axis must lie within the {np.ndim(x)} axes of x, and ord be a number",
+)
+def vector_norm(x: Any, *, axis: Any = None, keepdims: Any = False, ord: Any = 2) -> Any:
+    """The norm of the elements over `axis` as one vector.
 
     The gradient is 0 where the norm is 0, and finite everywhere: an element that is 0 gets 0. Elements that tie for the
     largest (or smallest) share the gradient evenly. A count (order 0) has none.
@@ -82,10 +75,13 @@ vector_norm = op(
     >>> import tapenet as tn
     >>> tn.linalg.vector_norm(tn.tensor([[3.0, 4.0], [0.0, -2.0]]), axis=1)
     Tensor([5., 2.])
-    """,
-    samples=_vectors,
-    hint=lambda x, *_: f"axis must lie within the {np.ndim(x)} axes of x, and ord be a number",
-)
+    """
+    if type(x) is np.ndarray and ord == 2 and x.dtype.kind == "f" and x.ndim:  # as `norm` does, without its questions
+        if axis is None and not keepdims:
+            flat = x.ravel("K")
+            return np.sqrt(dot(flat, flat))
+        return np.sqrt(np.add.reduce(x * x, axis=axis, keepdims=keepdims))
+    return np.linalg.vector_norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
 
 def _matrices(r: np.random.Generator) -> list[Any]:
@@ -205,24 +201,21 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return norm(x, ord, (-2, -1), keepdims)
 
 
-def _condition(value: Any, x: Any) -> Any:
-    return _condition_lowered(value, x) if np.isnan(value).any() else value
-
-
 def _condition_lowered(value: Any, x: Any) -> Any:
     lost = np.isnan(value) & ~np.any(np.isnan(x), axis=(-2, -1))
     return np.where(lost, np.full((), math.inf, value.dtype), value)
 
 
-condition = op(
-    _condition,
-    name="condition",
+@op(
     nondiff=("x",),
     lower=_condition_lowered,
     value=lambda g, out: np.where(out < 1 / float(np.finfo(out.dtype).eps), g, np.zeros((), g.dtype)),
     formula="value, inf for nan that is not in x",
     gradients="value: g, 0 where out is 1/eps or more, eps being a rounding",
-    doc="""The condition numbers of the matrices `x`: `value`, but infinite where that is nan and `x` is not.
+    samples=lambda r: [sample(r.normal(size=2), r.normal(size=(2, 1, 2)))],
+)
+def condition(value: Any, x: Any) -> Any:
+    """The condition numbers of the matrices `x`: `value`, but infinite where that is nan and `x` is not.
 
     A matrix whose condition number is as large as the reciprocal of a rounding is singular but for rounding. What that
     number is, is chance, and so its gradient is 0.
@@ -235,9 +228,8 @@ condition = op(
     >>> from tapenet.ops.linalg.norms import condition
     >>> condition(tn.tensor([2.0, np.nan]), np.ones((2, 1, 1)))
     Tensor([ 2., inf])
-    """,
-    samples=lambda r: [sample(r.normal(size=2), r.normal(size=(2, 1, 2)))],
-)
+    """
+    return _condition_lowered(value, x) if np.isnan(value).any() else value
 
 
 def _svdvals_or_nan(x: Any) -> Any:

@@ -14,6 +14,7 @@ from tapenet.ops.linalg.matrices import regular, square_mend, transposed
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.typing import Array
 
 
 def _mend(a: Any) -> str:
@@ -23,15 +24,17 @@ def _mend(a: Any) -> str:
     return "For a singular matrix use np.linalg.pinv or np.linalg.lstsq, or add a small multiple of the identity"
 
 
-inv = op(
-    lambda a: np.linalg.inv(a),
-    name="inv",
+@op(
     numpy=np.linalg.inv,
     label="⁻¹",
     a=lambda g, out: -np.matmul(transposed(out), np.matmul(g, transposed(out))),
     formula="a⁻¹",
     gradients="a: −outᵀ @ g @ outᵀ",
-    doc="""The inverse of a square matrix, or of each in a stack.
+    samples=lambda r: [sample(regular(r, 3, 3)), sample(regular(r, 2, 2, 2)), sample(np.empty((0, 0)))],
+    hint=_mend,
+)
+def inv(a: Array) -> Array:
+    """The inverse of a square matrix, or of each in a stack.
 
     To solve a system use `solve`, which is faster and more accurate than a product with the inverse.
 
@@ -48,10 +51,8 @@ inv = op(
     >>> tn.linalg.inv(tn.tensor([[2.0, 0.0], [0.0, 4.0]]))
     Tensor([[0.5 , 0.  ],
             [0.  , 0.25]])
-    """,
-    samples=lambda r: [sample(regular(r, 3, 3)), sample(regular(r, 2, 2, 2)), sample(np.empty((0, 0)))],
-    hint=_mend,
-)
+    """
+    return np.linalg.inv(a)
 
 
 def _solve_rule(g: Any, wanted: Any, out: Any, a: Any, b_shape: tuple[int, ...]) -> dict[str, Any]:
@@ -77,14 +78,24 @@ def _solve_mend(a: Any, b: Any) -> str:
     return text
 
 
-solve = op(
-    lambda a, b: np.linalg.solve(a, b),
-    name="solve",
+@op(
     numpy=np.linalg.solve,
     joint=_solve_rule,
     formula="a⁻¹ @ b",
     gradients="a: −(a⁻ᵀ @ g) @ outᵀ; b: a⁻ᵀ @ g",
-    doc="""The solution x of a @ x = b, for a square matrix or each in a stack.
+    samples=lambda r: [
+        sample(regular(r, 3, 3), r.normal(size=3)),
+        sample(regular(r, 2, 2), r.normal(size=(2, 3))),
+        sample(regular(r, 2, 2, 2), r.normal(size=2)),
+        sample(regular(r, 2, 2, 2), r.normal(size=(2, 2, 1))),
+        sample(regular(r, 2, 1, 2, 2), r.normal(size=(3, 2, 1))),
+        sample(regular(r, 2, 2), r.normal(size=(2, 2, 2))),
+        sample(np.empty((0, 0)), np.empty((0, 2))),
+    ],
+    hint=_solve_mend,
+)
+def solve(a: Array, b: Array) -> Array:
+    """The solution x of a @ x = b, for a square matrix or each in a stack.
 
     Args:
         a: (..., n, n).
@@ -100,18 +111,8 @@ solve = op(
     >>> import tapenet as tn
     >>> tn.linalg.solve(tn.tensor([[2.0, 0.0], [0.0, 4.0]]), tn.tensor([1.0, 2.0]))
     Tensor([0.5, 0.5])
-    """,
-    samples=lambda r: [
-        sample(regular(r, 3, 3), r.normal(size=3)),
-        sample(regular(r, 2, 2), r.normal(size=(2, 3))),
-        sample(regular(r, 2, 2, 2), r.normal(size=2)),
-        sample(regular(r, 2, 2, 2), r.normal(size=(2, 2, 1))),
-        sample(regular(r, 2, 1, 2, 2), r.normal(size=(3, 2, 1))),
-        sample(regular(r, 2, 2), r.normal(size=(2, 2, 2))),
-        sample(np.empty((0, 0)), np.empty((0, 2))),
-    ],
-    hint=_solve_mend,
-)
+    """
+    return np.linalg.solve(a, b)
 
 
 @derived(

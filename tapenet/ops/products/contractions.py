@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
@@ -101,17 +101,6 @@ def _plan(subscripts: str, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -
     )
 
 
-def _contract(x: Any, y: Any, subscripts: str) -> Any:
-    plan = _plan(subscripts, x.shape, y.shape)
-    if plan.loop and type(x) is type(y) is np.ndarray:
-        return np.einsum(subscripts, x, y)
-    x, y = plan.x.of(x), plan.y.of(y)
-    if not plan.summed:
-        return np.multiply(x, y)
-    found = np.matmul(x, y).reshape(plan.shape)
-    return found if plan.order is None else found.transpose(plan.order)
-
-
 def _contract_x(g: Any, y: Any, subscripts: str) -> Any:
     first, second, out = _split(subscripts)
     return contract(g, y, f"{out},{second}->{first}")
@@ -127,16 +116,26 @@ def _multiply_adds(x_shape: Any, y_shape: Any, subscripts: str) -> int:
     return math.prod(dict(zip(x + y, (*x_shape, *y_shape), strict=True)).values())
 
 
-contract: Op = op(
-    _contract,
-    name="contract",
+@op(
     label=lambda subscripts: subscripts.replace("->", " → "),
     multiply_adds=_multiply_adds,
     x=_contract_x,
     y=_contract_y,
     formula="Σ x · y, over the labels not in the result",
     gradients="x: Σ g · y; y: Σ x · g",
-    doc="""One step of `einsum`: two arrays multiplied and summed, as one (batched) matrix product.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), "ij,jk->ik"),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(3, 2, 2)), "bij,jbk->kbi"),
+        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), "ij,ji->"),
+        sample(r.normal(size=(2, 3)), r.normal(size=3), "ij,j->ji"),
+        sample(r.normal(size=2), r.normal(size=3), "i,j->ji"),
+        sample(r.normal(size=()), r.normal(size=3), ",j->j"),
+        sample(r.normal(size=(2, 0)), r.normal(size=(0, 3)), "ij,jk->ik"),
+    ],
+    hint=lambda x, y, subscripts: f"The subscripts are {subscripts!r}, the shapes {np.shape(x)} and {np.shape(y)}",
+)
+def contract(x: Any, y: Any, subscripts: str) -> Any:
+    """One step of `einsum`: two arrays multiplied and summed, as one (batched) matrix product.
 
     Args:
         x, y: arrays.
@@ -149,18 +148,15 @@ contract: Op = op(
     >>> import tapenet as tn
     >>> tn.contract(tn.tensor([[1.0, 2.0]]), tn.tensor([3.0, 4.0]), "ij,j->i")
     Tensor([11.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), "ij,jk->ik"),
-        sample(r.normal(size=(2, 1, 3)), r.normal(size=(3, 2, 2)), "bij,jbk->kbi"),
-        sample(r.normal(size=(2, 3)), r.normal(size=(3, 2)), "ij,ji->"),
-        sample(r.normal(size=(2, 3)), r.normal(size=3), "ij,j->ji"),
-        sample(r.normal(size=2), r.normal(size=3), "i,j->ji"),
-        sample(r.normal(size=()), r.normal(size=3), ",j->j"),
-        sample(r.normal(size=(2, 0)), r.normal(size=(0, 3)), "ij,jk->ik"),
-    ],
-    hint=lambda x, y, subscripts: f"The subscripts are {subscripts!r}, the shapes {np.shape(x)} and {np.shape(y)}",
-)
+    """
+    plan = _plan(subscripts, x.shape, y.shape)
+    if plan.loop and type(x) is type(y) is np.ndarray:
+        return np.einsum(subscripts, x, y)
+    x, y = plan.x.of(x), plan.y.of(y)
+    if not plan.summed:
+        return np.multiply(x, y)
+    found = np.matmul(x, y).reshape(plan.shape)
+    return found if plan.order is None else found.transpose(plan.order)
 
 
 @derived(

@@ -244,7 +244,7 @@ def einsum(
     shapes = tuple(a.shape for a in arrays)
     parts, out, squeezed, plain = _read(subscripts, shapes)
     if plain:
-        return contract(*arrays, plain)
+        return contract(arrays[0], arrays[1], plain)
     # An axis that broadcasts multiplies by the same number everywhere: as if the array did not have it.
     waiting = [
         (a if a.shape == shape else np.reshape(a, shape), part)

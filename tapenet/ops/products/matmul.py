@@ -15,13 +15,6 @@ from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
 
 
-def _matmul(x: Any, y: Any) -> Any:
-    # For two matrices ndarray.dot is the same BLAS call with half of matmul's overhead.
-    if type(x) is type(y) is np.ndarray and x.ndim == 2 and y.ndim == 2:
-        return x.dot(y)
-    return np.matmul(x, y)
-
-
 def rows(a: Any) -> Any:
     """Vectors along the last axis as the rows of a matrix."""
     # The number is written out: of an array without elements NumPy cannot tell it.
@@ -67,10 +60,8 @@ def _matmul_mend(x: Any, y: Any) -> str:
     return text
 
 
-matmul = op(
-    _matmul,
+@op(
     more=with_options(np.matmul),
-    name="matmul",
     numpy=(np.matmul, np.linalg.matmul),
     label="@",
     multiply_adds=lambda x_shape, out_shape: math.prod(out_shape) * x_shape[-1],
@@ -78,21 +69,6 @@ matmul = op(
     y=_matmul_y,
     formula="x @ y",
     gradients="x: g @ yᵀ; y: xᵀ @ g",
-    doc="""The matrix product x @ y, with vectors and broadcast batches as `np.matmul`.
-
-    Shapes (..., n, k) @ (..., k, m) give (..., n, m). The gradients are g @ yᵀ and xᵀ @ g, summed over the axes that
-    broadcast.
-
-    Options: those of the ufunc. `axes=` says where the matrices are, in place of the last axes: a list with the two axes in
-    `x`, in `y` and in the result.
-
-    Raises:
-        ValueError: the inner axes differ in length.
-
-    >>> import tapenet as tn
-    >>> tn.matmul(tn.tensor([[1.0, 2.0]]), tn.tensor([[3.0], [4.0]]))
-    Tensor([[11.]])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=(3, 4))),
         sample(r.normal(size=3), r.normal(size=3)),
@@ -107,6 +83,26 @@ matmul = op(
     ],
     hint=_matmul_mend,
 )
+def matmul(x: Any, y: Any) -> Any:
+    # For two matrices ndarray.dot is the same BLAS call with half of matmul's overhead.
+    """The matrix product x @ y, with vectors and broadcast batches as `np.matmul`.
+
+    Shapes (..., n, k) @ (..., k, m) give (..., n, m). The gradients are g @ yᵀ and xᵀ @ g, summed over the axes that
+    broadcast.
+
+    Options: those of the ufunc. `axes=` says where the matrices are, in place of the last axes: a list with the two axes in
+    `x`, in `y` and in the result.
+
+    Raises:
+        ValueError: the inner axes differ in length.
+
+    >>> import tapenet as tn
+    >>> tn.matmul(tn.tensor([[1.0, 2.0]]), tn.tensor([[3.0], [4.0]]))
+    Tensor([[11.]])
+    """
+    if type(x) is type(y) is np.ndarray and x.ndim == 2 and y.ndim == 2:
+        return x.dot(y)
+    return np.matmul(x, y)
 
 
 def operand(value: Any) -> Any:
@@ -213,23 +209,6 @@ def _rows(x: Any) -> Any:
     return np.ascontiguousarray(x.reshape(-1, x.shape[-1]))
 
 
-def _linear(x: Any, weight: Any, bias: Any = None) -> Any:
-    if not x.ndim:  # it would be multiplied with the whole matrix
-        raise ValueError("x is a single number, and its last axis should hold the features")
-    if weight.ndim != 2:  # the gradient of a product with a vector is another
-        raise ValueError(f"the weight has shape {weight.shape}, and it should be a matrix (out, in)")
-    kernel = _kernel(x, weight, len(weight)) if x.size >= _LARGE and x.shape[-1] == weight.shape[1] else None
-    if kernel is None:
-        out = _rows_dot(x, weight.T)
-    else:
-        out = kernel.product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
-    if bias is not None:
-        if bias.shape != out.shape[-1:]:  # it might broadcast, and its rule would not undo that
-            raise ValueError(f"the bias has shape {bias.shape}, not {out.shape[-1:]}")
-        out += bias
-    return out
-
-
 def _linear_x(g: Any, weight: Any) -> Any:
     kernel = _kernel(g, weight, weight.shape[1]) if g.size >= _LARGE else None
     if kernel is not None:
@@ -260,9 +239,7 @@ def _linear_mend(x: Any, weight: Any, bias: Any) -> str:
     return "Shapes: x (..., in), weight (out, in), bias (out,)"
 
 
-linear = op(
-    _linear,
-    name="linear",
+@op(
     label=lambda weight_shape: f"linear {weight_shape[0]}",
     multiply_adds=lambda x_shape, out_shape: math.prod(out_shape) * x_shape[-1],
     x=_linear_x,
@@ -270,7 +247,15 @@ linear = op(
     bias=_linear_bias,
     formula="x @ weightᵀ + bias",
     gradients="x: g @ weight; weight: gᵀ @ x; bias: Σ g",
-    doc="""The affine map x @ weightᵀ + bias.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(4, 3)), r.normal(size=4)),
+        sample(r.normal(size=3), r.normal(size=(2, 3)), r.normal(size=2)),
+        sample(r.normal(size=(2, 2, 3)), np.asfortranarray(r.normal(size=(4, 3)))),
+    ],
+    hint=_linear_mend,
+)
+def linear(x: Any, weight: Any, bias: Any = None) -> Any:
+    """The affine map x @ weightᵀ + bias.
 
     Args:
         x: (..., in).
@@ -286,11 +271,18 @@ linear = op(
     >>> import tapenet as tn
     >>> tn.linear(tn.tensor([1.0, 2.0]), tn.tensor([[3.0, 4.0]]), tn.tensor([0.5]))
     Tensor([11.5])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=(4, 3)), r.normal(size=4)),
-        sample(r.normal(size=3), r.normal(size=(2, 3)), r.normal(size=2)),
-        sample(r.normal(size=(2, 2, 3)), np.asfortranarray(r.normal(size=(4, 3)))),
-    ],
-    hint=_linear_mend,
-)
+    """
+    if not x.ndim:  # it would be multiplied with the whole matrix
+        raise ValueError("x is a single number, and its last axis should hold the features")
+    if weight.ndim != 2:  # the gradient of a product with a vector is another
+        raise ValueError(f"the weight has shape {weight.shape}, and it should be a matrix (out, in)")
+    kernel = _kernel(x, weight, len(weight)) if x.size >= _LARGE and x.shape[-1] == weight.shape[1] else None
+    if kernel is None:
+        out = _rows_dot(x, weight.T)
+    else:
+        out = kernel.product(_rows(x), weight.T).reshape(*x.shape[:-1], len(weight))
+    if bias is not None:
+        if bias.shape != out.shape[-1:]:  # it might broadcast, and its rule would not undo that
+            raise ValueError(f"the bias has shape {bias.shape}, not {out.shape[-1:]}")
+        out += bias
+    return out

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.products.contractions import LETTERS, contract
 from tapenet.ops.products.cores import with_options
 from tapenet.ops.products.matmul import matmul, operands, rows
 from tapenet.ops.reductions.masking import conjugate
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.typing import Array
 
 
 def flat(a: Any) -> Any:
@@ -210,17 +211,26 @@ def _cross_lowered(a: Any, b: Any) -> Any:
     return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1)
 
 
-cross_product: Op = op(
-    lambda a, b: np.cross(a, b),
-    name="cross_product",
+def _cross_b(g: Array, a: Array) -> Array:
+    return cross_product(g, a)
+
+
+@op(
     label="×",
     lower=_cross_lowered,
     broadcasts=True,
-    a=lambda g, b: cross_product(b, g),
-    b=lambda g, a: cross_product(g, a),
+    a=lambda g, b: _cross_b(b, g),
+    b=_cross_b,
     formula="a × b",
     gradients="a: b × g; b: g × a",
-    doc="""The cross product of vectors along the last axis, which `cross` takes from other places; the other axes broadcast.
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=3) + 1j * r.normal(size=3), r.normal(size=(1, 3))),
+    ],
+)
+def cross_product(a: Array, b: Array) -> Array:
+    """The cross product of vectors along the last axis, which `cross` takes from other places; the other axes broadcast.
 
     Args:
         a, b: (..., 3).
@@ -229,18 +239,11 @@ cross_product: Op = op(
     >>> from tapenet.ops.products.vectors import cross_product
     >>> cross_product(tn.tensor([1.0, 0.0, 0.0]), tn.tensor([0.0, 1.0, 0.0]))
     Tensor([0., 0., 1.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=3), r.normal(size=3)),
-        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3))),
-        sample(r.normal(size=3) + 1j * r.normal(size=3), r.normal(size=(1, 3))),
-    ],
-)
+    """
+    return np.cross(a, b)
 
 
-vecdot: Op = op(
-    lambda x1, x2: np.vecdot(x1, x2),
-    name="vecdot",
+@op(
     numpy=(np.vecdot, np.linalg.vecdot),
     lower=lambda x1, x2: np.sum(conjugate(x1) * x2, axis=-1),
     more=with_options(np.vecdot),
@@ -249,7 +252,18 @@ vecdot: Op = op(
     x2=lambda g, x1, x2_shape: unbroadcast(np.expand_dims(g, -1) * conjugate(x1), x2_shape),
     formula="Σ conj(x1) · x2 over the last axis",
     gradients="x1: conj(g · x2); x2: g · conj(x1)",
-    doc="""The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast.
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=3)),
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 2)), r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 0)), r.normal(size=0)),
+        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=2) + 1j * r.normal(size=2)),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
+    ],
+    hint=lambda x1, x2: f"The last axes of shapes {np.shape(x1)} and {np.shape(x2)} must be equally long",
+)
+def vecdot(x1: Array, x2: Array) -> Array:
+    """The dot products of two stacks of vectors: Σ conj(x1) · x2 over one axis; the other axes broadcast.
 
     Args:
         x1, x2: vectors of equal length along `axis`; those of a complex `x1` are conjugated.
@@ -263,17 +277,8 @@ vecdot: Op = op(
     >>> import tapenet as tn
     >>> tn.vecdot(tn.tensor([[1.0, 2.0], [0.0, 1.0]]), [3.0, 4.0])
     Tensor([11.,  4.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=3), r.normal(size=3)),
-        sample(r.normal(size=(2, 3)), r.normal(size=3)),
-        sample(r.normal(size=(2, 1, 2)), r.normal(size=(3, 2))),
-        sample(r.normal(size=(2, 0)), r.normal(size=0)),
-        sample(r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2)), r.normal(size=2) + 1j * r.normal(size=2)),
-        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
-    ],
-    hint=lambda x1, x2: f"The last axes of shapes {np.shape(x1)} and {np.shape(x2)} must be equally long",
-)
+    """
+    return np.vecdot(x1, x2)
 
 
 def _column(x1: Any, x2: Any) -> Any:
@@ -290,9 +295,7 @@ def _matvec_x1(g: Any, x1_shape: tuple[int, ...], x2: Any) -> Any:
     return unbroadcast(np.expand_dims(g, -1) * np.expand_dims(x2, -2), x1_shape)
 
 
-matvec: Op = op(
-    lambda x1, x2: np.matvec(x1, x2),
-    name="matvec",
+@op(
     numpy=np.matvec,
     lower=_column,
     more=with_options(np.matvec),
@@ -303,7 +306,21 @@ matvec: Op = op(
     ),
     formula="x1 @ x2, a matrix with a column",
     gradients="x1: g x2ᵀ; x2: x1ᵀ @ g",
-    doc="""The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=3)),
+        sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 0)), r.normal(size=0)),
+        sample(r.normal(size=(3, 2)), r.normal(size=3), axes=[(1, 0), 0, 0]),
+    ],
+    hint=lambda x1, x2: (
+        "x1 is a matrix (or a stack of them), x2 a vector"
+        if np.ndim(x1) < 2
+        else f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -1 of x2 {np.shape(x2)}"
+    ),
+)
+def matvec(x1: Array, x2: Array) -> Array:
+    """The products of a stack of matrices with a stack of vectors (columns); the axes beside these broadcast.
 
     Args:
         x1: (..., n, k).
@@ -320,20 +337,8 @@ matvec: Op = op(
     >>> tn.matvec([[1.0, 2.0], [0.0, 1.0]], tn.tensor([[3.0, 4.0], [1.0, 0.0]]))
     Tensor([[11.,  4.],
             [ 1.,  0.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=3)),
-        sample(r.normal(size=(2, 1, 2, 3)), r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 0)), r.normal(size=0)),
-        sample(r.normal(size=(3, 2)), r.normal(size=3), axes=[(1, 0), 0, 0]),
-    ],
-    hint=lambda x1, x2: (
-        "x1 is a matrix (or a stack of them), x2 a vector"
-        if np.ndim(x1) < 2
-        else f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -1 of x2 {np.shape(x2)}"
-    ),
-)
+    """
+    return np.matvec(x1, x2)
 
 
 def _vecmat_x2(g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
@@ -342,9 +347,7 @@ def _vecmat_x2(g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
     return unbroadcast(np.expand_dims(conjugate(x1), -1) * np.expand_dims(g, -2), x2_shape)
 
 
-vecmat: Op = op(
-    lambda x1, x2: np.vecmat(x1, x2),
-    name="vecmat",
+@op(
     numpy=np.vecmat,
     lower=_row,
     more=with_options(np.vecmat),
@@ -353,7 +356,17 @@ vecmat: Op = op(
     x2=_vecmat_x2,
     formula="conj(x1)ᵀ @ x2, a row with a matrix",
     gradients="x1: conj(x2 @ g); x2: conj(x1) gᵀ",
-    doc="""The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=(3, 2))),
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 3, 2))),
+        sample(r.normal(size=0), r.normal(size=(0, 2))),
+        sample(r.normal(size=2) + 1j * r.normal(size=2), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
+        sample(r.normal(size=3), r.normal(size=(2, 3)), axes=[0, (1, 0), 0]),
+    ],
+    hint=lambda x1, x2: f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -2 of x2 {np.shape(x2)}",
+)
+def vecmat(x1: Array, x2: Array) -> Array:
+    """The products of a stack of vectors (rows, conjugated if complex) with a stack of matrices; the axes beside these
     broadcast.
 
     Args:
@@ -370,13 +383,5 @@ vecmat: Op = op(
     >>> import tapenet as tn
     >>> tn.vecmat(tn.tensor([3.0, 4.0]), [[1.0, 2.0], [0.0, 1.0]])
     Tensor([ 3., 10.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=3), r.normal(size=(3, 2))),
-        sample(r.normal(size=(2, 3)), r.normal(size=(2, 1, 3, 2))),
-        sample(r.normal(size=0), r.normal(size=(0, 2))),
-        sample(r.normal(size=2) + 1j * r.normal(size=2), r.normal(size=(2, 2)) + 1j * r.normal(size=(2, 2))),
-        sample(r.normal(size=3), r.normal(size=(2, 3)), axes=[0, (1, 0), 0]),
-    ],
-    hint=lambda x1, x2: f"Axis -1 of x1 {np.shape(x1)} must be as long as axis -2 of x2 {np.shape(x2)}",
-)
+    """
+    return np.vecmat(x1, x2)

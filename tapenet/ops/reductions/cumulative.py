@@ -13,6 +13,7 @@ from tapenet.ops.op import Scatter, op
 from tapenet.ops.reductions.masking import divisible, like, without_nan
 from tapenet.ops.registry import Samples, sample
 from tapenet.program.derivatives import without_minus_inf
+from tapenet.typing import Array
 
 
 def _last(a: Any, axis: int | None) -> Any:
@@ -293,13 +294,15 @@ def _logcumsumexp_array(g: Any, out: Any, array: Any, axis: int) -> Any:
     return np.moveaxis(safe_mul(later, np.exp(array - without_minus_inf(out))), -1, axis)
 
 
-logcumsumexp = op(
-    lambda array, axis=0, dtype=None: np.logaddexp.accumulate(array, axis, dtype),
-    name="logcumsumexp",
+@op(
     array=_logcumsumexp_array,
     formula="out[i] = ln(e^array[0] + … + e^array[i])",
     gradients="array: Σ over j ≥ i of g[j] · e^(array[i] − out[j])",
-    doc="""The logarithm of the running sum of exponentials, as `np.logaddexp.accumulate` gives it, without overflow.
+    samples=_samples(flat=False),
+    hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
+)
+def logcumsumexp(array: Array, axis: int = 0, dtype: Any = None) -> Array:
+    """The logarithm of the running sum of exponentials, as `np.logaddexp.accumulate` gives it, without overflow.
 
     The gradient at -inf is 0; from the first +inf on it is nan.
 
@@ -311,7 +314,5 @@ logcumsumexp = op(
     >>> import tapenet as tn
     >>> tn.logcumsumexp(tn.tensor([0.0, 0.0]))
     Tensor([0.        , 0.69314718])
-    """,
-    samples=_samples(flat=False),
-    hint=lambda array, axis, dtype: f"axis must be one of the {np.ndim(array)} axes of array",
-)
+    """
+    return np.logaddexp.accumulate(array, axis, dtype)

@@ -17,6 +17,7 @@ from tapenet.ops.op import FLAT, op
 from tapenet.ops.reductions import cumulative
 from tapenet.ops.reductions.masking import hint, without_nan
 from tapenet.ops.registry import numpy_functions, sample
+from tapenet.typing import Array
 
 
 def _label(what: str) -> Any:
@@ -26,26 +27,10 @@ def _label(what: str) -> Any:
 # -- without a derivative ----------------------------------------------------------------------------------------
 
 
-def _reduced(
-    a: Any, ufunc: np.ufunc, axis: Any = 0, *, dtype: Any = None, keepdims: bool = False, initial: Any = None,
-    where: Any = True,
-) -> Any:  # fmt: skip
-    options = {} if initial is None else {"initial": initial}
-    return ufunc.reduce(a, axis, dtype, keepdims=keepdims, where=where, **options)
-
-
-reduced = op(
-    _reduced,
-    name="reduced",
+@op(
     nondiff=("a", "initial", "where"),
     label=_label("reduce"),
     formula="the elements of a combined one after another",
-    doc="""`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
-
-    >>> import numpy as np, tapenet as tn
-    >>> np.bitwise_xor.reduce(tn.tensor([6, 3])).item()
-    5
-    """,
     samples=lambda r: [
         sample(np.array([[6, 3], [5, 12]]), np.bitwise_and, 1),
         sample(np.array([[6, 3], [5, 12]]), np.gcd, axis=0, keepdims=True),
@@ -53,23 +38,38 @@ reduced = op(
         sample(r.normal(size=(2, 3)) > 0, np.logical_and, 1, initial=False, where=np.array([True, False, True])),
     ],
 )
-accumulated = op(
-    lambda a, ufunc, axis=0, *, dtype=None: ufunc.accumulate(a, axis, dtype),
-    name="accumulated",
+def reduced(
+    a: Any, ufunc: np.ufunc, axis: Any = 0, *, dtype: Any = None, keepdims: bool = False, initial: Any = None,
+    where: Any = True,
+) -> Any:  # fmt: skip
+    """`ufunc.reduce(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.bitwise_xor.reduce(tn.tensor([6, 3])).item()
+    5
+    """
+    options = {} if initial is None else {"initial": initial}
+    return ufunc.reduce(a, axis, dtype, keepdims=keepdims, where=where, **options)
+
+
+@op(
     nondiff=("a",),
     label=_label("accumulate"),
     formula="the elements of a combined one after another, each result kept",
-    doc="""`ufunc.accumulate(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
-
-    >>> import numpy as np, tapenet as tn
-    >>> np.bitwise_or.accumulate(tn.tensor([4, 1])).tolist()
-    [4, 5]
-    """,
     samples=lambda r: [
         sample(np.array([[6, 3], [5, 12]]), np.bitwise_or, 1),
         sample(np.array([[6, 4], [9, 12]]), np.gcd),
     ],
 )
+def accumulated(a: Array, ufunc: Any, axis: int = 0, *, dtype: Any = None) -> Array:
+    """`ufunc.accumulate(a, axis)` of a ufunc without a derivative. Returns a tensor without gradient.
+
+    >>> import numpy as np, tapenet as tn
+    >>> np.bitwise_or.accumulate(tn.tensor([4, 1])).tolist()
+    [4, 5]
+    """
+    return ufunc.accumulate(a, axis, dtype)
+
 
 # -- with one ----------------------------------------------------------------------------------------------------
 

@@ -122,11 +122,6 @@ def _centred(x: Any, weights: Any) -> Any:
     return x
 
 
-def _covariance(x: Any, freedom: Any, weights: Any = None) -> Any:
-    x = _centred(x, weights)
-    return x @ conjugate(x if weights is None else x * weights).T / freedom
-
-
 def _parts(g: Any, freedom: Any) -> Any:
     return safe_mul(g, math.inf if type(freedom) is int and freedom == 0 else 1 / freedom)
 
@@ -154,15 +149,21 @@ def _covariance_weights(g: Any, x: Any, freedom: Any, weights: Any) -> Any:
     return np.sum(g @ conjugate(x) * x, axis=0)
 
 
-covariance = op(
-    _covariance,
-    name="covariance",
+@op(
     x=_covariance_x,
     freedom=lambda g, out, freedom: -np.sum(safe_mul(g, out / freedom)),
     weights=_covariance_weights,
     formula="Σ w (x − μ) (x − μ)*ᵀ / freedom",
     gradients="x: (g + g*ᵀ) (x − μ)* w / freedom; freedom: −Σ g · out / freedom; weights: Σ g (x − μ)* · (x − μ) / freedom",
-    doc="""The covariances of the rows of a matrix: what `cov` is made of.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), 3),
+        sample(r.normal(size=(1, 3)), np.array(2.5)),
+        sample(r.normal(size=(2, 3)), np.array(1.5), r.uniform(0.5, 2, 3)),
+    ],
+    multiply_adds=lambda x_shape: x_shape[0] ** 2 * x_shape[1],
+)
+def covariance(x: Any, freedom: Any, weights: Any = None) -> Any:
+    """The covariances of the rows of a matrix: what `cov` is made of.
 
     Args:
         x: (variables, observations).
@@ -173,14 +174,9 @@ covariance = op(
     >>> covariance(np.array([[0.0, 1.0, 2.0], [2.0, 1.0, 0.0]]), 2)
     array([[ 1., -1.],
            [-1.,  1.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 4)), 3),
-        sample(r.normal(size=(1, 3)), np.array(2.5)),
-        sample(r.normal(size=(2, 3)), np.array(1.5), r.uniform(0.5, 2, 3)),
-    ],
-    multiply_adds=lambda x_shape: x_shape[0] ** 2 * x_shape[1],
-)
+    """
+    x = _centred(x, weights)
+    return x @ conjugate(x if weights is None else x * weights).T / freedom
 
 
 @derived(
@@ -256,28 +252,24 @@ def cov(
     return np.squeeze(covariance(x, np.maximum(freedom, 0), weights))
 
 
-def _magnitude(x: Any) -> Any:
-    top = np.max(np.abs(x), axis=1, keepdims=True, initial=0)
-    top = top if top.dtype.kind == "f" else top.astype(np.float64)
-    top = np.where(np.isfinite(top), np.maximum(top, np.finfo(top.dtype).tiny), 1)
-    return np.ldexp(np.ones_like(top), np.frexp(top)[1] - 1)
-
-
-magnitude = op(
-    _magnitude,
-    name="magnitude",
+@op(
     nondiff=True,
     formula="2^⌊log₂ max abs(x)⌋ of each row",
-    doc="""How large the numbers in each row of a matrix are, as a power of 2, by which a division is exact. Returns a tensor
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(np.array([[3, -7]])), sample(np.zeros((2, 0)))],
+)
+def magnitude(x: Any) -> Any:
+    """How large the numbers in each row of a matrix are, as a power of 2, by which a division is exact. Returns a tensor
     without gradient: what `corrcoef`, which is free of scale, divides by.
 
     >>> from tapenet.ops.reductions.statistics import magnitude
     >>> magnitude(np.array([[3.0, -5.0], [0.25, 0.0]]))
     array([[4.  ],
            [0.25]])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(np.array([[3, -7]])), sample(np.zeros((2, 0)))],
-)
+    """
+    top = np.max(np.abs(x), axis=1, keepdims=True, initial=0)
+    top = top if top.dtype.kind == "f" else top.astype(np.float64)
+    top = np.where(np.isfinite(top), np.maximum(top, np.finfo(top.dtype).tiny), 1)
+    return np.ldexp(np.ones_like(top), np.frexp(top)[1] - 1)
 
 
 @derived(
@@ -318,27 +310,28 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     return np.clip(r, -1, 1)
 
 
-def _bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
-    sums = np.bincount(x, weights, minlength)
-    floats = isinstance(weights, np.ndarray) and weights.dtype.kind == "f"
-    return sums.astype(weights.dtype, copy=False) if floats else sums
-
-
 def _bincount_weights(g: Any, x: Any, weights_shape: tuple[int, ...]) -> Any:
     if x.size == 0:  # NumPy takes weights of any length then
         return np.zeros(weights_shape, g.dtype)
     return g[x if x.dtype.kind in "iu" else x.astype(np.int64)]
 
 
-bincount = op(
-    _bincount,
-    name="bincount",
+@op(
     numpy=np.bincount,
     nondiff=("x",),
     weights=_bincount_weights,
     formula="at each i, the sum of the weights where x = i",
     gradients="weights: g[x]",
-    doc="""How often each number from 0 occurs in `x`, or the sum of the weights where it does.
+    samples=lambda r: [
+        sample(np.array([0, 2, 2, 1])),
+        sample(np.array([0, 2, 2]), r.normal(size=3)),
+        sample(np.array([3, 0]), r.normal(size=2), minlength=6),
+        sample(np.array([], int), None, 2),
+    ],
+    hint=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
+)
+def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
+    """How often each number from 0 occurs in `x`, or the sum of the weights where it does.
 
     Args:
         x: whole numbers, not negative.
@@ -348,15 +341,11 @@ bincount = op(
     >>> import tapenet as tn
     >>> tn.bincount(tn.tensor([0, 2, 2]), tn.tensor([1.0, 2.0, 4.0]))
     Tensor([1., 0., 6.])
-    """,
-    samples=lambda r: [
-        sample(np.array([0, 2, 2, 1])),
-        sample(np.array([0, 2, 2]), r.normal(size=3)),
-        sample(np.array([3, 0]), r.normal(size=2), minlength=6),
-        sample(np.array([], int), None, 2),
-    ],
-    hint=lambda x, weights, minlength: "x holds whole numbers from 0, in one axis, and weights are as many",
-)
+    """
+    sums = np.bincount(x, weights, minlength)
+    floats = isinstance(weights, np.ndarray) and weights.dtype.kind == "f"
+    return sums.astype(weights.dtype, copy=False) if floats else sums
+
 
 _BINS = (
     "which bin an element falls into is a step. For the values alone use tensor.numpy(); for counts with a gradient sum "

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.items import scatter_add
-from tapenet.ops.op import Op, Scatter, op
-from tapenet.ops.registry import sample
-from tapenet.ops.shapes.reshaping import unbroadcast, whole
+from tapenet.ops.op import Scatter, op
+from tapenet.ops.registry import Sample, sample
+from tapenet.ops.shapes.reshaping import flip
+from tapenet.typing import Array, Axis
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _opposite(shift: Any) -> Any:
@@ -30,26 +34,12 @@ def _roll_lowered(a: Any, shift: Any, axis: Any) -> Any:
     return a
 
 
-roll = op(
-    lambda a, shift, axis=None: np.roll(a, shift, axis),
-    name="roll",
+@op(
     numpy=np.roll,
     lower=_roll_lowered,
     a=lambda g, shift, axis: np.roll(g, _opposite(shift), axis),
     formula="a, its elements shifted in a circle",
     gradients="a: g, shifted back",
-    doc="""The elements moved along axes; those that leave at one end come in at the other.
-
-    Args:
-        a: an array.
-        shift: by how many places, for all axes or one number for each.
-        axis: an axis or a tuple of them; an axis named twice is shifted twice. None rolls all elements in row-major
-            order.
-
-    >>> import tapenet as tn
-    >>> tn.roll(tn.tensor([1.0, 2.0, 3.0]), 1)
-    Tensor([3., 1., 2.])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), 2),
         sample(r.normal(size=(2, 3)), -1, axis=-1),
@@ -64,6 +54,20 @@ roll = op(
         f"axis must lie within the {np.ndim(a)} axes of a, with one shift for each or one for all"
     ),
 )
+def roll(a: Array, shift: Any, axis: Axis = None) -> Array:
+    """The elements moved along axes; those that leave at one end come in at the other.
+
+    Args:
+        a: an array.
+        shift: by how many places, for all axes or one number for each.
+        axis: an axis or a tuple of them; an axis named twice is shifted twice. None rolls all elements in row-major
+            order.
+
+    >>> import tapenet as tn
+    >>> tn.roll(tn.tensor([1.0, 2.0, 3.0]), 1)
+    Tensor([3., 1., 2.])
+    """
+    return np.roll(a, shift, axis)
 
 
 @derived(
@@ -105,16 +109,13 @@ def rot90(m: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
     return np.flip(np.swapaxes(m, first, second), second)
 
 
-fliplr = op(
-    lambda m: np.fliplr(m),
-    name="fliplr",
-    label="flip columns",
+@derived(
     numpy=np.fliplr,
-    lower=lambda m: np.flip(m, 1),
-    m=lambda g: np.fliplr(g),
-    formula="m, its columns in reverse order",
-    gradients="m: g, its columns in reverse order",
-    doc="""The columns in reverse order: a flip along the second axis.
+    replaces=True,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 2, 1)))],
+)
+def fliplr(m: ArrayLike) -> Array:
+    """The columns in reverse order: a flip along the second axis.
 
     Raises:
         ValueError: less than two axes.
@@ -122,21 +123,20 @@ fliplr = op(
     >>> import tapenet as tn
     >>> tn.fliplr(tn.tensor([[1.0, 2.0]]))
     Tensor([[2., 1.]])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 2, 1)))],
-    hint=lambda m: f"An array of shape {np.shape(m)} has no columns; use flip",
-)
+    """
+    m = array_like(m)
+    if m.ndim < 2:
+        raise ValueError(f"fliplr: an array of shape {m.shape} has no columns; use flip")
+    return flip(m, 1)
 
-flipud = op(
-    lambda m: np.flipud(m),
-    name="flipud",
-    label="flip rows",
+
+@derived(
     numpy=np.flipud,
-    lower=lambda m: np.flip(m, 0),
-    m=lambda g: np.flipud(g),
-    formula="m, its rows in reverse order",
-    gradients="m: g, its rows in reverse order",
-    doc="""The rows in reverse order: a flip along the first axis.
+    replaces=True,
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=3))],
+)
+def flipud(m: ArrayLike) -> Array:
+    """The rows in reverse order: a flip along the first axis.
 
     Raises:
         ValueError: an array without axes.
@@ -144,10 +144,11 @@ flipud = op(
     >>> import tapenet as tn
     >>> tn.flipud(tn.tensor([1.0, 2.0]))
     Tensor([2., 1.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=3))],
-    hint=lambda m: "An array without axes has no rows",
-)
+    """
+    m = array_like(m)
+    if m.ndim < 1:
+        raise ValueError("flipud: an array without axes has no rows")
+    return flip(m, 0)
 
 
 @derived(
@@ -201,15 +202,25 @@ def _diagonal_a(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Sc
     return Scatter(index, np.moveaxis(g, -1, place))
 
 
-diagonal: Op = op(
-    lambda a, offset=0, axis1=0, axis2=1: np.diagonal(a, offset, axis1, axis2),
-    name="diagonal",
+@op(
     numpy=np.diagonal,
     lower=_diagonal_lowered,
     a=_diagonal_a,
     formula="the diagonal of a, along a new last axis",
     gradients="a: zeros with g added on the diagonal",
-    doc="""The diagonal of a matrix, or of each matrix that two axes span.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3))),
+        sample(r.normal(size=(3, 2)), 1),
+        sample(r.normal(size=(3, 3)), offset=-1),
+        sample(r.normal(size=(2, 2, 3)), 0, 2, 0),
+        sample(r.normal(size=(2, 2, 3)), 1, axis1=-2, axis2=-1),
+        sample(r.normal(size=(2, 2)), 5),
+        sample(r.normal(size=(0, 2))),
+    ],
+    hint=lambda a, offset, axis1, axis2: f"a has shape {np.shape(a)}: give two different ones of its axes",
+)
+def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """The diagonal of a matrix, or of each matrix that two axes span.
 
     Args:
         a: an array with two axes or more.
@@ -225,18 +236,8 @@ diagonal: Op = op(
     >>> import tapenet as tn
     >>> tn.diagonal(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([1., 4.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(3, 2)), 1),
-        sample(r.normal(size=(3, 3)), offset=-1),
-        sample(r.normal(size=(2, 2, 3)), 0, 2, 0),
-        sample(r.normal(size=(2, 2, 3)), 1, axis1=-2, axis2=-1),
-        sample(r.normal(size=(2, 2)), 5),
-        sample(r.normal(size=(0, 2))),
-    ],
-    hint=lambda a, offset, axis1, axis2: f"a has shape {np.shape(a)}: give two different ones of its axes",
-)
+    """
+    return np.diagonal(a, offset, axis1, axis2)
 
 
 @derived(
@@ -295,8 +296,25 @@ def diag(v: Any, k: int = 0) -> Any:
     return diagflat(v, k)
 
 
-def _diagflat_lowered(v: Any, k: int) -> Any:
-    v = np.reshape(v, -1)
+@derived(
+    numpy=np.diagflat,
+    replaces=True,
+    samples=lambda r: [
+        sample(r.normal(size=(1, 2))),
+        sample(r.normal(size=()), -1),
+        sample(r.normal(size=2), k=1),
+        sample(r.normal(size=0), 2),
+    ],
+)
+def diagflat(v: ArrayLike, k: int = 0) -> Array:
+    """A square matrix with all elements of an array, in row-major order, on its `k`-th diagonal.
+
+    >>> import tapenet as tn
+    >>> tn.diagflat(tn.tensor([[1.0], [2.0]]))
+    Tensor([[1., 0.],
+            [0., 2.]])
+    """
+    v = np.reshape(array_like(v), -1)
     count = v.shape[0]
     n = count + abs(k)
     # In the flattened matrix a diagonal is every (n + 1)-th element.
@@ -305,31 +323,7 @@ def _diagflat_lowered(v: Any, k: int) -> Any:
     return np.reshape(scatter_add(v, place, (n * n,)), (n, n))
 
 
-diagflat: Op = op(
-    lambda v, k=0: np.diagflat(v, k),
-    name="diagflat",
-    numpy=np.diagflat,
-    lower=_diagflat_lowered,
-    v=lambda g, v_shape, k: np.reshape(np.diagonal(g, k), whole(v_shape)),
-    formula="zeros with v on the k-th diagonal",
-    gradients="v: the k-th diagonal of g",
-    doc="""A square matrix with all elements of an array, in row-major order, on its `k`-th diagonal.
-
-    >>> import tapenet as tn
-    >>> tn.diagflat(tn.tensor([[1.0], [2.0]]))
-    Tensor([[1., 0.],
-            [0., 2.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(1, 2))),
-        sample(r.normal(size=()), -1),
-        sample(r.normal(size=2), k=1),
-        sample(r.normal(size=0), 2),
-    ],
-)
-
-
-def _triangle_samples(r: np.random.Generator) -> list[Any]:
+def _triangle_samples(r: np.random.Generator) -> list[Sample]:
     return [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(3, 2)), 1),
@@ -339,16 +333,9 @@ def _triangle_samples(r: np.random.Generator) -> list[Any]:
     ]
 
 
-tril: Op = op(
-    lambda m, k=0: np.tril(m, k),
-    name="tril",
-    label="lower triangle",
-    numpy=np.tril,
-    lower=lambda m, k: np.where(_lower_triangle(m, k), m, np.zeros((), m.dtype)),
-    m=lambda g, m_shape, k: unbroadcast(np.tril(g, k), m_shape),
-    formula="m, zeros above a diagonal",
-    gradients="m: g, with the same zeros",
-    doc="""A matrix, or each of a stack, with zeros above the `k`-th diagonal. A vector stands for a matrix of equal rows.
+@derived(numpy=np.tril, replaces=True, samples=_triangle_samples)
+def tril(m: ArrayLike, k: int = 0) -> Array:
+    """A matrix, or each of a stack, with zeros above the `k`-th diagonal. A vector stands for a matrix of equal rows.
 
     Raises:
         TypeError: an array without axes.
@@ -357,21 +344,14 @@ tril: Op = op(
     >>> tn.tril(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([[1., 0.],
             [3., 4.]])
-    """,
-    samples=_triangle_samples,
-    hint=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
-)
+    """
+    m = array_like(m)
+    return np.where(_lower_triangle("tril", m, k), m, np.zeros((), m.dtype))
 
-triu: Op = op(
-    lambda m, k=0: np.triu(m, k),
-    name="triu",
-    label="upper triangle",
-    numpy=np.triu,
-    lower=lambda m, k: np.where(_lower_triangle(m, k - 1), np.zeros((), m.dtype), m),
-    m=lambda g, m_shape, k: unbroadcast(np.triu(g, k), m_shape),
-    formula="m, zeros below a diagonal",
-    gradients="m: g, with the same zeros",
-    doc="""A matrix, or each of a stack, with zeros below the `k`-th diagonal. A vector stands for a matrix of equal rows.
+
+@derived(numpy=np.triu, replaces=True, samples=_triangle_samples)
+def triu(m: ArrayLike, k: int = 0) -> Array:
+    """A matrix, or each of a stack, with zeros below the `k`-th diagonal. A vector stands for a matrix of equal rows.
 
     Raises:
         TypeError: an array without axes.
@@ -380,12 +360,13 @@ triu: Op = op(
     >>> tn.triu(tn.tensor([[1.0, 2.0], [3.0, 4.0]]))
     Tensor([[1., 2.],
             [0., 4.]])
-    """,
-    samples=_triangle_samples,
-    hint=lambda m, k: f"m has shape {np.shape(m)}: a matrix has two axes",
-)
+    """
+    m = array_like(m)
+    return np.where(_lower_triangle("triu", m, k - 1), np.zeros((), m.dtype), m)
 
 
-def _lower_triangle(m: Any, k: int) -> Any:
+def _lower_triangle(name: str, m: Array, k: int) -> Array:
+    if not m.ndim:
+        raise TypeError(f"{name}: m has shape (): a matrix has two axes")
     rows, columns = m.shape[-2:] if m.ndim > 1 else m.shape * 2
     return np.tri(rows, columns, k, bool)

@@ -2,52 +2,43 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
 
 
-def _pieces(g: Any, arrays_shape: Any, axis: int | None) -> Any:
-    if axis is None:
-        ends = np.cumsum([math.prod(s) for s in arrays_shape])
-        return tuple(
-            np.reshape(g[int(end) - math.prod(s) : int(end)], s) for s, end in zip(arrays_shape, ends, strict=True)
-        )
-    found = []
-    start = 0
-    lead = (slice(None),) * (axis % len(arrays_shape[0]))
-    for shape in arrays_shape:
-        stop = start + shape[axis]
-        found.append(g[(*lead, slice(start, stop))])
-        start = stop
-    return tuple(found)
-
-
-def one_array(shape: Any) -> bool:
+def _one_array(shape: Shape | tuple[Shape, ...]) -> bool:
     """Whether what was joined was one array, as the sequence of its parts along the first axis."""
     return isinstance(shape[0], int)
 
 
-def parted(g: Any, arrays_shape: Any, axis: int | None, wide: Callable[[Any], Any] | None = None) -> Any:
-    """The gradient of arrays joined along an axis: to each its part. `wide` says the shapes that they were brought to."""
-    one = one_array(arrays_shape)
+def _concatenate_arrays(g: Array, arrays_shape: Any, axis: int | None) -> Array | tuple[Array, ...]:
+    one = _one_array(arrays_shape)
     shapes = (arrays_shape[1:],) * arrays_shape[0] if one else arrays_shape
-    parts = _pieces(g, shapes if wide is None else tuple(map(wide, shapes)), axis)
-    if wide is not None:
-        parts = tuple(p if p.shape == s else np.reshape(p, s) for p, s in zip(parts, shapes, strict=True))
-    return np.stack(parts) if one else parts
+    lengths = [math.prod(s) if axis is None else s[axis] for s in shapes]
+    ends = list(itertools.accumulate(lengths))
+    lead = (slice(None),) * (0 if axis is None else axis % len(shapes[0]))
+    parts = [g[(*lead, slice(end - length, end))] for end, length in zip(ends, lengths, strict=True)]
+    if axis is None:
+        parts = [np.reshape(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+    return np.stack(parts) if one else tuple(parts)
 
 
-def _stack_arrays(g: Any, arrays_shape: Any, axis: int) -> Any:
+def _stack_arrays(g: Array, arrays_shape: Any, axis: int) -> Array | tuple[Array, ...]:
     parts = np.moveaxis(g, axis, 0)
-    return parts if one_array(arrays_shape) else tuple(parts)
+    return parts if _one_array(arrays_shape) else tuple(parts)
 
 
 def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Any]:
@@ -64,29 +55,25 @@ def cast(name: str, arrays: Any, dtype: Any, casting: str) -> list[Any]:
     return [np.astype(p, wanted, copy=False) for p in parts]
 
 
-concatenate: Op = op(
-    lambda arrays, axis=0: np.concatenate(arrays, axis),
-    name="concatenate",
+def _concatenate_cast(
+    arrays: Sequence[Array], axis: int | None = 0, *, dtype: DTypeLike | None = None, casting: str = "same_kind"
+) -> Array:
+    return concatenate(cast("concatenate", arrays, dtype, casting), axis)
+
+
+def _stack_cast(
+    arrays: Sequence[Array], axis: int = 0, *, dtype: DTypeLike | None = None, casting: str = "same_kind"
+) -> Array:
+    return stack(cast("stack", arrays, dtype, casting), axis)
+
+
+@op(
     sequences=("arrays",),
     numpy=(np.concatenate,),
-    more=lambda arrays, axis=0, *, dtype=None, casting="same_kind": concatenate(
-        cast("concatenate", arrays, dtype, casting), axis
-    ),
-    arrays=lambda g, arrays_shape, axis: parted(g, arrays_shape, axis),
+    more=_concatenate_cast,
+    arrays=_concatenate_arrays,
     formula="arrays joined along an axis",
     gradients="arrays: the part of g that each became",
-    doc="""Arrays joined along an axis they share (None: flattened first).
-
-    Options: `dtype=` of the result, and `casting=`, which says what may be cast to it ("same_kind").
-
-    Raises:
-        ValueError: the other axes differ in length.
-        TypeError: a dtype that may not be cast.
-
-    >>> import tapenet as tn
-    >>> tn.concatenate([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
-    Tensor([1., 2., 3.])
-    """,
     samples=lambda r: [
         sample([r.normal(size=(2, 3)), r.normal(size=(1, 3))]),
         sample([r.normal(size=(2, 3)), r.normal(size=(2, 1)), r.normal(size=(2, 2))], -1),
@@ -100,19 +87,41 @@ concatenate: Op = op(
         "All axes but the one joined along must have equal lengths: " + ", ".join(str(np.shape(a)) for a in arrays)
     ),
 )
+def concatenate(arrays: Sequence[Array], axis: int | None = 0) -> Array:
+    """Arrays joined along an axis they share (None: flattened first).
+
+    Options: `dtype=` of the result, and `casting=`, which says what may be cast to it ("same_kind").
+
+    Raises:
+        ValueError: the other axes differ in length.
+        TypeError: a dtype that may not be cast.
+
+    >>> import tapenet as tn
+    >>> tn.concatenate([tn.tensor([1.0]), tn.tensor([2.0, 3.0])])
+    Tensor([1., 2., 3.])
+    """
+    return np.concatenate(arrays, axis)
+
 
 concat = concatenate
 
-stack: Op = op(
-    lambda arrays, axis=0: np.stack(arrays, axis),
-    name="stack",
+
+@op(
     sequences=("arrays",),
     numpy=np.stack,
-    more=lambda arrays, axis=0, *, dtype=None, casting="same_kind": stack(cast("stack", arrays, dtype, casting), axis),
+    more=_stack_cast,
     arrays=_stack_arrays,
     formula="arrays joined along a new axis",
     gradients="arrays: the part of g that each became",
-    doc="""Arrays of one shape joined along a new axis.
+    samples=lambda r: [
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3))]),
+        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.normal(size=(2, 3))], -1),
+        sample(r.normal(size=(2, 3)), 1),
+    ],
+    hint=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
+)
+def stack(arrays: Sequence[Array], axis: int = 0) -> Array:
+    """Arrays of one shape joined along a new axis.
 
     Options: `dtype=` of the result, and `casting=`, which says what may be cast to it ("same_kind").
 
@@ -123,14 +132,8 @@ stack: Op = op(
     >>> import tapenet as tn
     >>> tn.stack([tn.tensor(1.0), tn.tensor(2.0)])
     Tensor([1., 2.])
-    """,
-    samples=lambda r: [
-        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3))]),
-        sample([r.normal(size=(2, 3)), r.normal(size=(2, 3)), r.normal(size=(2, 3))], -1),
-        sample(r.normal(size=(2, 3)), 1),
-    ],
-    hint=lambda arrays, axis: "All arrays must have one shape: " + ", ".join(str(np.shape(a)) for a in arrays),
-)
+    """
+    return np.stack(arrays, axis)
 
 
 @derived(

@@ -12,34 +12,30 @@ from typing import Any
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived, holds_tensors, made
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.joining import at_least
 from tapenet.program.low import dtype_of
 
 
-def _laid_out(a: Any, order: str) -> Any:
-    return np.asarray(a, order=order)  # type: ignore[call-overload]  # a str, which NumPy checks
-
-
 #: What `ascontiguousarray` and its kin are made of.
-laid_out: Op = op(
-    _laid_out,
-    name="laid_out",
+@op(
     label="laid out",
     lower=lambda a, order: a,
     a=lambda g: g,
     formula="a, its elements in another order of memory",
     gradients="a: g",
-    doc="""The same values, laid out in memory by rows ("C") or by columns ("F"); a copy only if they are not so already.
+    samples=lambda r: [sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=(2, 3)), "C")],
+)
+def laid_out(a: Any, order: str) -> Any:
+    """The same values, laid out in memory by rows ("C") or by columns ("F"); a copy only if they are not so already.
 
     >>> import numpy as np, tapenet as tn
     >>> from tapenet.ops.shapes.creation import laid_out
     >>> laid_out(tn.tensor(np.ones((2, 3))), "F").data.strides
     (8, 16)
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=(2, 3)), "C")],
-)
+    """
+    return np.asarray(a, order=order)  # type: ignore[call-overload]  # a str, which NumPy checks
 
 
 def check_device(name: str, device: Any) -> None:

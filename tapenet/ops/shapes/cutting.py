@@ -52,7 +52,7 @@ def _split_along(name: str, ary: Any, indices_or_sections: Any, axis: int) -> li
         raise ValueError(
             f"{name}: an array of shape {ary.shape} has no axis {axis} to split along; use split with axis= of your own"
         )
-    return split(ary, indices_or_sections, axis)  # type: ignore[no-any-return]
+    return split(ary, indices_or_sections, axis)
 
 
 @derived(

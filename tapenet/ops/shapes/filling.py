@@ -2,37 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tapenet.ops.derived import derived, holds_tensors, made
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.creation import as_tensor, check_device
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
+from tapenet.typing import Array
 
 # -- in the shape of another --------------------------------------------------------------------------------------
 
-full_like: Op = op(
-    lambda a, fill_value, dtype=None, *, shape=None: np.full_like(a, fill_value, dtype=dtype, shape=shape),
-    name="full_like",
+
+@op(
     label="full like",
     numpy=np.full_like,
     nondiff=("a",),
     fill_value=lambda g, fill_value_shape: unbroadcast(g, fill_value_shape),
     formula="fill_value in the shape of a",
     gradients="fill_value: g summed over the repeated axes",
-    doc="""`fill_value`, broadcast, in the shape and dtype of `a`, or in those given.
-
-    Raises:
-        ValueError: `fill_value` does not broadcast to the shape.
-
-    >>> import tapenet as tn
-    >>> tn.full_like(tn.tensor([1.0, 2.0]), 3)
-    Tensor([3., 3.])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=())),
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
@@ -42,23 +34,35 @@ full_like: Op = op(
     ],
     hint=lambda a, fill_value, dtype, shape: f"fill_value has shape {np.shape(fill_value)}, a {np.shape(a)}",
 )
+def full_like(a: Array, fill_value: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+    """`fill_value`, broadcast, in the shape and dtype of `a`, or in those given.
 
-empty_like = op(
-    lambda a, dtype=None, *, shape=None: np.zeros_like(a, dtype=dtype, shape=shape),
-    name="empty_like",
+    Raises:
+        ValueError: `fill_value` does not broadcast to the shape.
+
+    >>> import tapenet as tn
+    >>> tn.full_like(tn.tensor([1.0, 2.0]), 3)
+    Tensor([3., 3.])
+    """
+    return np.full_like(a, fill_value, dtype=dtype, shape=shape)
+
+
+@op(
     label="empty like",
     numpy=np.empty_like,
     nondiff=True,
     formula="0 in the shape of a",
-    doc="""An array of the shape and dtype of `a`, or of those given, to be written to. NumPy leaves open what it holds;
+    samples=lambda r: [sample(r.normal(size=(0, 3))), sample(r.normal(size=2), np.int64, shape=(0,))],
+)
+def empty_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+    """An array of the shape and dtype of `a`, or of those given, to be written to. NumPy leaves open what it holds;
     here these are zeros, so that a step that is run again gives the same.
 
     >>> import tapenet as tn
     >>> tn.empty_like(tn.tensor([1.0, 2.0])).shape
     (2,)
-    """,
-    samples=lambda r: [sample(r.normal(size=(0, 3))), sample(r.normal(size=2), np.int64, shape=(0,))],
-)
+    """
+    return np.zeros_like(a, dtype=dtype, shape=shape)
 
 
 # -- in a given shape ----------------------------------------------------------------------------------------------

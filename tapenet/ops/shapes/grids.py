@@ -100,34 +100,30 @@ def _spread_x(g: Any, x_shape: Any, axis: int) -> Any:
     return np.reshape(np.sum(g, tuple(i for i in range(g.ndim) if i != axis)), whole(x_shape))
 
 
-def _spread(x: Any, shape: tuple[int, ...], axis: int) -> Any:
-    made = np.empty(shape, x.dtype)
-    made[...] = np.reshape(x, (-1, *(1,) * (len(shape) - 1 - axis)))
-    return made
-
-
-spread = op(
-    _spread,
-    name="spread",
+@op(
     label=lambda axis: f"along axis {axis}",
     lower=lambda x, shape, axis: np.copy(np.broadcast_to(_one_axis(x, len(shape), axis), shape)),
     x=_spread_x,
     formula="x along an axis, repeated along the others",
     gradients="x: Σ g over the other axes",
-    doc="""A vector along one axis of an array of the shape `shape`: a coordinate of `meshgrid`.
-
-    >>> import tapenet as tn
-    >>> from tapenet.ops.shapes.grids import spread
-    >>> spread(tn.tensor([1.0, 2.0]), (2, 3), 0)
-    Tensor([[1., 1., 1.],
-            [2., 2., 2.]])
-    """,
     samples=lambda r: [
         sample(r.normal(size=3), (2, 3, 2), 1),
         sample(r.normal(size=()), (2, 1), 1),
         sample(r.normal(size=0), (2, 0), 1),
     ],
 )
+def spread(x: Any, shape: tuple[int, ...], axis: int) -> Any:
+    """A vector along one axis of an array of the shape `shape`: a coordinate of `meshgrid`.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.grids import spread
+    >>> spread(tn.tensor([1.0, 2.0]), (2, 3), 0)
+    Tensor([[1., 1., 1.],
+            [2., 2., 2.]])
+    """
+    made = np.empty(shape, x.dtype)
+    made[...] = np.reshape(x, (-1, *(1,) * (len(shape) - 1 - axis)))
+    return made
 
 
 @derived(

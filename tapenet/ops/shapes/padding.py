@@ -9,10 +9,11 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.adding import add_at
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.concatenation import concatenate
 from tapenet.ops.shapes.reshaping import along_axis
+from tapenet.typing import Array
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -30,19 +31,7 @@ def _surrounded(array: Any, pad_width: Pairs) -> Any:
     return made
 
 
-def _pad_constant(array: Any, pad_width: Pairs, value: Any = 0) -> Any:
-    made = _surrounded(array, pad_width)
-    for axis, (n, (before, after)) in enumerate(zip(made.shape, pad_width, strict=True)):
-        if before:
-            made[along_axis(axis, slice(0, before))] = value
-        if after:
-            made[along_axis(axis, slice(n - after, n))] = value
-    return made
-
-
-pad_constant: Op = op(
-    _pad_constant,
-    name="pad_constant",
+@op(
     lower=lambda array, pad_width, value=0: (
         np.pad(array, pad_width, constant_values=value) if pad_width else np.copy(array)
     ),
@@ -50,7 +39,14 @@ pad_constant: Op = op(
     array=lambda g, array_shape, pad_width: g[_inside(array_shape, pad_width)],
     formula="array inside a border of one value",
     gradients="array: g without the border",
-    doc="""The array with a border of one number: what `pad` is made of.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), ((1, 1), (0, 2))),
+        sample(r.normal(size=(0, 2)), ((0, 1), (1, 0)), 0.5),
+        sample(r.normal(size=()), ()),
+    ],
+)
+def pad_constant(array: Any, pad_width: Pairs, value: Any = 0) -> Any:
+    """The array with a border of one number: what `pad` is made of.
 
     Args:
         array: an array.
@@ -60,13 +56,14 @@ pad_constant: Op = op(
     >>> import tapenet as tn
     >>> tn.pad_constant(tn.tensor([1.0]), ((1, 2),))
     Tensor([0., 1., 0., 0.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), ((1, 1), (0, 2))),
-        sample(r.normal(size=(0, 2)), ((0, 1), (1, 0)), 0.5),
-        sample(r.normal(size=()), ()),
-    ],
-)
+    """
+    made = _surrounded(array, pad_width)
+    for axis, (n, (before, after)) in enumerate(zip(made.shape, pad_width, strict=True)):
+        if before:
+            made[along_axis(axis, slice(0, before))] = value
+        if after:
+            made[along_axis(axis, slice(n - after, n))] = value
+    return made
 
 
 def _brief(pairs: Pairs) -> str:
@@ -162,18 +159,6 @@ def _copied(a: Any, axis: int, widths: tuple[int, int], mode: str) -> tuple[Any,
     return a[along_axis(axis, before)], a[along_axis(axis, after)]
 
 
-def _pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
-    made, inside = _surrounded(array, pad_width), _inside(array.shape, pad_width)
-    for axis, (before, after) in enumerate(pad_width):
-        if before or after:
-            lead, rest = (slice(None),) * axis, inside[axis + 1 :]
-            n = array.shape[axis]
-            first, last = _copied(made[(*lead, inside[axis], *rest)], axis, (before, after), mode)
-            made[(*lead, slice(0, before), *rest)] = first if before else 0
-            made[(*lead, slice(before + n, None), *rest)] = last if after else 0
-    return made
-
-
 def _fold(a: Any, pad_width: Pairs, mode: str, first: int) -> Any:
     """The sums, by where each came from, of what is padded along the axes from `first` on."""
     lead, lengths = (slice(None),) * first, [n - b - e for n, (b, e) in zip(a.shape, pad_width, strict=True)]
@@ -221,15 +206,25 @@ def _fold_copies_lowered(a: Any, pad_width: Pairs, mode: str) -> Any:
     return a
 
 
-pad_copies: Op = op(
-    _pad_copies,
-    name="pad_copies",
+def _pad_copies_array(g: Array, pad_width: Any, mode: str) -> Array:
+    return fold_copies(g, pad_width, mode)
+
+
+@op(
     label=lambda pad_width, mode: f"pad {_brief(pad_width)}, {mode}",
     lower=_pad_copies_lowered,
-    array=lambda g, pad_width, mode: fold_copies(g, pad_width, mode),
+    array=_pad_copies_array,
     formula="array inside a border of copies of its elements",
     gradients="array: Σ g over the copies of the element",
-    doc="""The array with a border of its own elements: what `pad` is made of, where the mode says so.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), ((1, 0), (2, 1)), "reflect"),
+        sample(r.normal(size=(1, 2, 2)), ((2, 0), (0, 0), (1, 5)), "symmetric"),
+        sample(r.normal(size=(2, 3)), ((2, 0), (4, 1)), "wrap"),
+        sample(r.normal(size=(2, 3)), ((2, 1), (0, 3)), "edge"),
+    ],
+)
+def pad_copies(array: Any, pad_width: Pairs, mode: str) -> Any:
+    """The array with a border of its own elements: what `pad` is made of, where the mode says so.
 
     Args:
         array: an array, with elements along each axis that is padded.
@@ -239,29 +234,24 @@ pad_copies: Op = op(
     >>> import tapenet as tn
     >>> tn.pad_copies(tn.tensor([1.0, 2.0]), ((1, 2),), "edge")
     Tensor([1., 1., 2., 2., 2.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), ((1, 0), (2, 1)), "reflect"),
-        sample(r.normal(size=(1, 2, 2)), ((2, 0), (0, 0), (1, 5)), "symmetric"),
-        sample(r.normal(size=(2, 3)), ((2, 0), (4, 1)), "wrap"),
-        sample(r.normal(size=(2, 3)), ((2, 1), (0, 3)), "edge"),
-    ],
-)
+    """
+    made, inside = _surrounded(array, pad_width), _inside(array.shape, pad_width)
+    for axis, (before, after) in enumerate(pad_width):
+        if before or after:
+            lead, rest = (slice(None),) * axis, inside[axis + 1 :]
+            n = array.shape[axis]
+            first, last = _copied(made[(*lead, inside[axis], *rest)], axis, (before, after), mode)
+            made[(*lead, slice(0, before), *rest)] = first if before else 0
+            made[(*lead, slice(before + n, None), *rest)] = last if after else 0
+    return made
 
-fold_copies: Op = op(
-    lambda a, pad_width, mode: _fold(a, pad_width, mode, 0),
-    name="fold_copies",
+
+@op(
     label="fold",
     lower=_fold_copies_lowered,
     a=lambda g, pad_width, mode: pad_copies(g, pad_width, mode),
     formula="Σ a over the copies of each element",
     gradients="a: g inside a border of copies",
-    doc="""The sums of what `pad_copies` made of each element: its gradient. The arguments are those of `pad_copies`.
-
-    >>> import tapenet as tn
-    >>> tn.fold_copies(tn.tensor([1.0, 2.0, 3.0, 4.0]), ((1, 1),), "edge")
-    Tensor([3., 7.])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(3, 6)), ((1, 0), (2, 1)), "reflect"),
         sample(r.normal(size=(3, 2, 8)), ((2, 0), (0, 0), (1, 5)), "symmetric"),
@@ -269,6 +259,14 @@ fold_copies: Op = op(
         sample(r.normal(size=(5, 6)), ((2, 1), (0, 3)), "edge"),
     ],
 )
+def fold_copies(a: Array, pad_width: Any, mode: Any) -> Array:
+    """The sums of what `pad_copies` made of each element: its gradient. The arguments are those of `pad_copies`.
+
+    >>> import tapenet as tn
+    >>> tn.fold_copies(tn.tensor([1.0, 2.0, 3.0, 4.0]), ((1, 1),), "edge")
+    Tensor([3., 7.])
+    """
+    return _fold(a, pad_width, mode, 0)
 
 
 def _odd(a: Any, axis: int, widths: tuple[int, int], mode: str) -> Any:

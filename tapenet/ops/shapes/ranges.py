@@ -11,11 +11,12 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived, is_tensor, made
 from tapenet.ops.elementwise.elementary import safe_mul
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.creation import check_device
 from tapenet.ops.shapes.reshaping import unbroadcast
 from tapenet.program.low import dtype_of
+from tapenet.typing import Array
 
 #: Types of numbers that leave the dtype to the arrays.
 _PLAIN = (bool, int, float, complex)
@@ -29,20 +30,8 @@ def float_dtype(*values: Any) -> Any:
 # -- steps of a given length -------------------------------------------------------------------------------------
 
 
-def _stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
-    if step == 0 and type(step) is not int:  # of which NumPy says so
-        raise ValueError("a step of 0 comes to no end")
-    if dtype is not None:
-        return np.arange(start, stop, step, dtype=dtype)
-    found = np.arange(start, stop, step)
-    # NumPy's are float64 whatever the ends are.
-    return found if found.dtype != np.float64 else found.astype(float_dtype(start, stop, step), copy=False)
-
-
 #: What `arange` is of tensors.
-stepped: Op = op(
-    _stepped,
-    name="stepped",
+@op(
     label="arange",
     nondiff=("stop",),
     opaque="how many elements it has depends on values",
@@ -50,19 +39,27 @@ stepped: Op = op(
     step=lambda g: np.sum(g * np.arange(g.shape[0]).astype(g.dtype)),
     formula="start + i · step, for each i from 0 on with which it is before stop",
     gradients="start: Σ g; step: Σ g · i",
-    doc="""The numbers from `start` on at steps of `step` before `stop`, which `arange` returns.
-
-    >>> import tapenet as tn
-    >>> from tapenet.ops.shapes.ranges import stepped
-    >>> stepped(tn.tensor(0.5), 2.0, 1.0, None)
-    Tensor([0.5, 1.5])
-    """,
     samples=lambda r: [
         sample(np.array(0.3), 2.1, np.array(0.4), None),
         sample(np.array(3.0), np.array(-1.1), np.array(-1.5), None),
         sample(np.array(2.0), 1, 1, None),
     ],
 )
+def stepped(start: Any, stop: Any, step: Any, dtype: Any) -> Any:
+    """The numbers from `start` on at steps of `step` before `stop`, which `arange` returns.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.ranges import stepped
+    >>> stepped(tn.tensor(0.5), 2.0, 1.0, None)
+    Tensor([0.5, 1.5])
+    """
+    if step == 0 and type(step) is not int:  # of which NumPy says so
+        raise ValueError("a step of 0 comes to no end")
+    if dtype is not None:
+        return np.arange(start, stop, step, dtype=dtype)
+    found = np.arange(start, stop, step)
+    # NumPy's are float64 whatever the ends are.
+    return found if found.dtype != np.float64 else found.astype(float_dtype(start, stop, step), copy=False)
 
 
 @derived(
@@ -124,10 +121,6 @@ def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
     return np.reshape(np.arange(num) / steps, (-1, *(1,) * (g.ndim - 1 - axis))).astype(g.dtype)
 
 
-def _spaced(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
-    return np.linspace(start, stop, num, endpoint, dtype=dtype, axis=axis)
-
-
 def _spaced_lowered(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
     inner = float_dtype(start, stop)
     start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
@@ -145,9 +138,7 @@ def _spaced_lowered(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any,
 
 
 #: What `linspace` is made of, which may return the step too.
-spaced = op(
-    _spaced,
-    name="spaced",
+@op(
     sequences=(),
     label="linspace",
     lower=_spaced_lowered,
@@ -159,13 +150,6 @@ spaced = op(
     ),
     formula="start + t · (stop − start), t at equal steps from 0 to 1",
     gradients="start: Σ g · (1 − t); stop: Σ g · t",
-    doc="""`num` numbers at equal steps from `start` to `stop`, which `linspace` returns.
-
-    >>> import tapenet as tn
-    >>> from tapenet.ops.shapes.ranges import spaced
-    >>> spaced(tn.tensor(0.0), 1.0, 3, True, None, 0)
-    Tensor([0. , 0.5, 1. ])
-    """,
     samples=lambda r: [
         sample(r.normal(size=()), r.normal(size=()), 4, True, None, 0),
         sample(r.normal(size=2), 2, 3, False, None, -1),
@@ -173,6 +157,15 @@ spaced = op(
         sample(r.normal(size=2), 9.5, 4, True, np.int64, 0),
     ],
 )
+def spaced(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
+    """`num` numbers at equal steps from `start` to `stop`, which `linspace` returns.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.ranges import spaced
+    >>> spaced(tn.tensor(0.0), 1.0, 3, True, None, 0)
+    Tensor([0. , 0.5, 1. ])
+    """
+    return np.linspace(start, stop, num, endpoint, dtype=dtype, axis=axis)
 
 
 @derived(
@@ -293,30 +286,28 @@ def _geometric_stop(
 
 
 #: What `geomspace` is made of, in a dtype that holds the numbers as they are.
-geometric: Op = op(
-    lambda start, stop, num, endpoint, dtype, axis: np.geomspace(
-        start, stop, num, endpoint, float_dtype(start, stop) if dtype is None else dtype, axis
-    ),
-    name="geometric",
+@op(
     sequences=(),
     label="geomspace",
     start=_geometric_start,
     stop=_geometric_stop,
     formula="start¹⁻ᵗ · stopᵗ, t at equal steps from 0 to 1",
     gradients="start: Σ g · out · (1 − t) / start; stop: Σ g · out · t / stop",
-    doc="""`num` numbers at equal ratios from `start` to `stop`, which `geomspace` returns.
-
-    >>> import tapenet as tn
-    >>> from tapenet.ops.shapes.ranges import geometric
-    >>> geometric(tn.tensor(1.0), 4.0, 3, True, None, 0)
-    Tensor([1., 2., 4.])
-    """,
     samples=lambda r: [
         sample(r.uniform(1, 2, size=2), r.uniform(1, 2, size=(2, 1)), 2, False, None, 1),
         sample(r.uniform(1, 2, size=()), 3.0, 1, True, None, 0),
     ],
     hint=lambda start, stop, *_: "From one sign to the other, or to 0, there is no ratio; use linspace",
 )
+def geometric(start: Array, stop: Array, num: Any, endpoint: Any, dtype: Any, axis: int) -> Array:
+    """`num` numbers at equal ratios from `start` to `stop`, which `geomspace` returns.
+
+    >>> import tapenet as tn
+    >>> from tapenet.ops.shapes.ranges import geometric
+    >>> geometric(tn.tensor(1.0), 4.0, 3, True, None, 0)
+    Tensor([1., 2., 4.])
+    """
+    return np.geomspace(start, stop, num, endpoint, float_dtype(start, stop) if dtype is None else dtype, axis)
 
 
 @derived(

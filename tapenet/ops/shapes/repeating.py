@@ -10,9 +10,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.indexing.selecting import taken
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import whole
+from tapenet.typing import Array
 
 
 def _lengths(shape: tuple[int, ...], reps: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -37,15 +38,24 @@ def _tile_lowered(A: Any, reps: Any) -> Any:
     return np.reshape(wide, tuple(c * n for c, n in zip(counts, lengths, strict=True)))
 
 
-tile = op(
-    lambda A, reps: np.tile(A, reps),
-    name="tile",
+@op(
     numpy=np.tile,
     lower=_tile_lowered,
     A=_tile_a,
     formula="A repeated as a whole along each axis",
     gradients="A: Σ g over the repetitions",
-    doc="""An array repeated as a whole, `reps` times along each axis.
+    samples=lambda r: [
+        sample(r.normal(size=3), 2),
+        sample(r.normal(size=(2, 2)), (1, 2)),
+        sample(r.normal(size=2), (2, 1, 3)),
+        sample(r.normal(size=(2, 1, 2)), (2,)),
+        sample(r.normal(size=()), (2, 2)),
+        sample(r.normal(size=2), (2, 0)),
+        sample(r.normal(size=(2, 2)), ()),
+    ],
+)
+def tile(A: Array, reps: Any) -> Array:
+    """An array repeated as a whole, `reps` times along each axis.
 
     Args:
         A: an array.
@@ -58,17 +68,8 @@ tile = op(
     >>> tn.tile(tn.tensor([1.0, 2.0]), (2, 2))
     Tensor([[1., 2., 1., 2.],
             [1., 2., 1., 2.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=3), 2),
-        sample(r.normal(size=(2, 2)), (1, 2)),
-        sample(r.normal(size=2), (2, 1, 3)),
-        sample(r.normal(size=(2, 1, 2)), (2,)),
-        sample(r.normal(size=()), (2, 2)),
-        sample(r.normal(size=2), (2, 0)),
-        sample(r.normal(size=(2, 2)), ()),
-    ],
-)
+    """
+    return np.tile(A, reps)
 
 
 def _each_repeated(shape: tuple[int, ...], repeats: Any, axis: int | None) -> tuple[tuple[int, ...], int, int | None]:
@@ -106,16 +107,28 @@ def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:
     return np.reshape(wide, (*shape[:along], shape[along] * count, *shape[along + 1 :]))
 
 
-repeat: Op = op(
-    lambda a, repeats, axis=None: np.repeat(a, repeats, axis),
-    name="repeat",
+@op(
     numpy=np.repeat,
     nondiff=("repeats",),
     lower=_repeat_lowered,
     a=_repeat_a,
     formula="each element of a repeated next to itself",
     gradients="a: Σ g over the repetitions",
-    doc="""Each element repeated, next to itself, along an axis.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 2)), 2),
+        sample(r.normal(size=(2, 3)), 2, axis=-1),
+        sample(r.normal(size=(2, 3)), [0, 2], 0),
+        sample(r.normal(size=(2, 2)), np.array([1, 0, 2, 1])),
+        sample(r.normal(size=(2, 2)), [3], axis=1),
+        sample(r.normal(size=()), 3),
+        sample(r.normal(size=(2, 1)), 0, 1),
+    ],
+    hint=lambda a, repeats, axis: (
+        f"a has shape {np.shape(a)}: give one number of repeats, 0 or more, or one for each element along the axis"
+    ),
+)
+def repeat(a: Array, repeats: Array, axis: int | None = None) -> Array:
+    """Each element repeated, next to itself, along an axis.
 
     Args:
         a: an array.
@@ -132,17 +145,5 @@ repeat: Op = op(
     >>> import tapenet as tn
     >>> tn.repeat(tn.tensor([1.0, 2.0]), [1, 3])
     Tensor([1., 2., 2., 2.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 2)), 2),
-        sample(r.normal(size=(2, 3)), 2, axis=-1),
-        sample(r.normal(size=(2, 3)), [0, 2], 0),
-        sample(r.normal(size=(2, 2)), np.array([1, 0, 2, 1])),
-        sample(r.normal(size=(2, 2)), [3], axis=1),
-        sample(r.normal(size=()), 3),
-        sample(r.normal(size=(2, 1)), 0, 1),
-    ],
-    hint=lambda a, repeats, axis: (
-        f"a has shape {np.shape(a)}: give one number of repeats, 0 or more, or one for each element along the axis"
-    ),
-)
+    """
+    return np.repeat(a, repeats, axis)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import answer, sample
 from tapenet.program.low import dtype_of, meet
+from tapenet.typing import Array, Axis
 
 
 def axis_words(axis: Any) -> str:
@@ -23,38 +25,39 @@ def axis_words(axis: Any) -> str:
     return f"{'axis' if len(axes) == 1 else 'axes'} {', '.join(map(str, axes))}"
 
 
-alias = op(
-    lambda a: a,
-    name="alias",
+@op(
     a=lambda g: g,
     formula="a",
     gradients="a: g",
-    doc="""The argument itself, through a node of its own.
+    samples=lambda r: [sample(r.normal(size=(2, 3)))],
+)
+def alias(a: Array) -> Array:
+    """The argument itself, through a node of its own.
 
     >>> import tapenet as tn
     >>> tn.alias(tn.tensor([1.0]))
     Tensor([1.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)))],
-)
+    """
+    return a
 
-copy = op(
-    lambda a, order="K": np.array(a, order=order),
-    name="copy",
+
+@op(
     numpy=np.copy,
     lower=lambda a, order: np.copy(a),
     label="copy",
     a=lambda g: g,
     formula="a copy of a",
     gradients="a: g",
-    doc="""A copy with storage of its own, in the same memory order or another: "C" by rows, "F" by columns.
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=()))],
+)
+def copy(a: Array, order: Literal["K", "A", "C", "F"] = "K") -> Array:
+    """A copy with storage of its own, in the same memory order or another: "C" by rows, "F" by columns.
 
     >>> import tapenet as tn
     >>> tn.copy(tn.tensor([1.0]))
     Tensor([1.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=()))],
-)
+    """
+    return np.array(a, order=order)
 
 
 def _astype_unless_same(a: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
@@ -69,15 +72,7 @@ def _astype_a(g: Any, a_dtype: np.dtype[Any]) -> Any:
     return g.astype(a_dtype)
 
 
-def _astype(a: Any, dtype: Any) -> Any:
-    made = np.asarray(a).astype(dtype_of(dtype))
-    meet(made.dtype)
-    return made
-
-
-astype: Op = op(
-    _astype,
-    name="astype",
+@op(
     numpy=np.astype,
     more=_astype_unless_same,
     lower=lambda a, dtype: np.astype(a, dtype),
@@ -85,17 +80,21 @@ astype: Op = op(
     label=lambda dtype, **_: f"to {np.dtype(dtype)}",
     formula="a as dtype",
     gradients="a: g as the dtype of a",
-    doc="""The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
+    samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
+    hint=lambda a, dtype: f"a has dtype {a.dtype}",
+)
+def astype(a: Any, dtype: Any) -> Any:
+    """The values in another dtype. The gradient comes back in the dtype of `a`; to integers there is none.
 
     Options: `copy=False` gives `a` itself where it has that dtype already.
 
     >>> import tapenet as tn
     >>> tn.astype(tn.tensor([1.5]), "float32")
     Tensor([1.5], dtype=float32)
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)), np.float64), sample(r.normal(size=3), "int32")],
-    hint=lambda a, dtype: f"a has dtype {a.dtype}",
-)
+    """
+    made = np.asarray(a).astype(dtype_of(dtype))
+    meet(made.dtype)
+    return made
 
 
 def _like_samples(r: np.random.Generator) -> list[Any]:
@@ -107,47 +106,38 @@ def _like_samples(r: np.random.Generator) -> list[Any]:
     ]
 
 
-zeros_like = op(
-    lambda a, dtype=None, *, shape=None: np.zeros_like(a, dtype=dtype, shape=shape),
-    name="zeros_like",
+@op(
     label="zeros like",
     numpy=np.zeros_like,
     nondiff=True,
     formula="0 in the shape of a",
-    doc="""Zeros of the shape and dtype of `a`, or of those given.
+    samples=_like_samples,
+)
+def zeros_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+    """Zeros of the shape and dtype of `a`, or of those given.
 
     >>> import tapenet as tn
     >>> tn.zeros_like(tn.tensor([1.0, 2.0]))
     Tensor([0., 0.])
-    """,
-    samples=_like_samples,
-)
+    """
+    return np.zeros_like(a, dtype=dtype, shape=shape)
 
-ones_like = op(
-    lambda a, dtype=None, *, shape=None: np.ones_like(a, dtype=dtype, shape=shape),
-    name="ones_like",
+
+@op(
     label="ones like",
     numpy=np.ones_like,
     nondiff=True,
     formula="1 in the shape of a",
-    doc="""Ones of the shape and dtype of `a`, or of those given.
+    samples=_like_samples,
+)
+def ones_like(a: Array, dtype: Any = None, *, shape: int | Sequence[int] | None = None) -> Array:
+    """Ones of the shape and dtype of `a`, or of those given.
 
     >>> import tapenet as tn
     >>> tn.ones_like(tn.tensor([3.0, 2.0]))
     Tensor([1., 1.])
-    """,
-    samples=_like_samples,
-)
-
-
-def _reshape(a: Any, shape: Any, order: str = "C") -> Any:
-    if order is None or order == "C":
-        return np.reshape(a, shape)
-    if order != "F":
-        raise ValueError(f"order={order!r} is neither 'C' nor 'F'")
-    # By columns is by rows with all axes reversed.
-    reversed_shape = tuple(shape)[::-1] if isinstance(shape, (tuple, list)) else (shape,)
-    return np.transpose(np.reshape(np.transpose(a), reversed_shape))
+    """
+    return np.ones_like(a, dtype=dtype, shape=shape)
 
 
 def _reshape_copying(a: Any, shape: Any, order: str = "C", *, copy: bool | None = None) -> Any:
@@ -170,31 +160,12 @@ def _same_memory(a: Any, b: Any) -> bool:
     return not a.size or np.may_share_memory(_raw(a), _raw(b))
 
 
-reshape: Op = op(
-    _reshape,
-    name="reshape",
+@op(
     numpy=np.reshape,
     more=_reshape_copying,
     a=lambda g, a_shape, order: np.reshape(g, a_shape, order),
     formula="a in another shape",
     gradients="a: g reshaped back",
-    doc="""The same values in another shape; one length may be -1.
-
-    Args:
-        a: an array.
-        shape: an integer or a tuple of them.
-        order: "C" reads and writes the elements by rows, "F" by columns. NumPy's "A", by the layout in memory, is
-            refused: a layout is no part of a tensor's value.
-        copy: True copies in any case, False raises where a view will not do (by keyword).
-
-    Raises:
-        ValueError: the number of elements differs; another order; `copy=False` where a copy is needed.
-
-    >>> import tapenet as tn
-    >>> tn.reshape(tn.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1))
-    Tensor([[1., 2.],
-            [3., 4.]])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), (3, 2)),
         sample(r.normal(size=(2, 3)), -1),
@@ -210,6 +181,31 @@ reshape: Op = op(
         else "A tensor's layout in memory is no part of its value: say which of the two you mean"
     ),
 )
+def reshape(a: Any, shape: Any, order: str = "C") -> Any:
+    """The same values in another shape; one length may be -1.
+
+    Args:
+        a: an array.
+        shape: an integer or a tuple of them.
+        order: "C" reads and writes the elements by rows, "F" by columns. NumPy's "A", by the layout in memory, is
+            refused: a layout is no part of a tensor's value.
+        copy: True copies in any case, False raises where a view will not do (by keyword).
+
+    Raises:
+        ValueError: the number of elements differs; another order; `copy=False` where a copy is needed.
+
+    >>> import tapenet as tn
+    >>> tn.reshape(tn.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1))
+    Tensor([[1., 2.],
+            [3., 4.]])
+    """
+    if order is None or order == "C":
+        return np.reshape(a, shape)
+    if order != "F":
+        raise ValueError(f"order={order!r} is neither 'C' nor 'F'")
+    # By columns is by rows with all axes reversed.
+    reversed_shape = tuple(shape)[::-1] if isinstance(shape, (tuple, list)) else (shape,)
+    return np.transpose(np.reshape(np.transpose(a), reversed_shape))
 
 
 @derived(
@@ -247,21 +243,12 @@ def _inverse(axes: Any) -> Any:
     return None if axes is None else tuple(int(i) for i in np.argsort([a % len(axes) for a in axes]))
 
 
-transpose = op(
-    lambda a, axes=None: np.transpose(a, axes),
-    name="transpose",
+@op(
     numpy=np.transpose,
     a=lambda g, axes: np.transpose(g, _inverse(axes)),
     label=lambda axes: "ᵀ" if axes is None else f"transpose {', '.join(map(str, axes))}",
     formula="aᵀ, its axes in another order",
     gradients="a: gᵀ, its axes in the order of a",
-    doc="""The axes in another order; reversed by default.
-
-    >>> import tapenet as tn
-    >>> tn.transpose(tn.tensor([[1.0, 2.0]]))
-    Tensor([[1.],
-            [2.]])
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3))),
         sample(r.normal(size=(2, 3, 4)), (2, 0, 1)),
@@ -269,6 +256,17 @@ transpose = op(
     ],
     hint=lambda a, axes: f"axes must name each of the {np.ndim(a)} axes of a once",
 )
+def transpose(a: Array, axes: Any = None) -> Array:
+    """The axes in another order; reversed by default.
+
+    >>> import tapenet as tn
+    >>> tn.transpose(tn.tensor([[1.0, 2.0]]))
+    Tensor([[1.],
+            [2.]])
+    """
+    return np.transpose(a, axes)
+
+
 permute_dims = transpose
 
 
@@ -292,94 +290,98 @@ def matrix_transpose(x: Any) -> Any:
     return np.swapaxes(x, -1, -2)
 
 
-swapaxes = op(
-    lambda a, axis1, axis2: np.swapaxes(a, axis1, axis2),
-    name="swapaxes",
+@op(
     label=lambda axis1, axis2: f"swap {axis_words((axis1, axis2))}",
     numpy=np.swapaxes,
     a=lambda g, axis1, axis2: np.swapaxes(g, axis1, axis2),
     formula="a with two axes exchanged",
     gradients="a: g with the same axes exchanged",
-    doc="""Two axes exchanged.
+    samples=lambda r: [sample(r.normal(size=(2, 3, 4)), 0, -1), sample(r.normal(size=(2, 3)), 1, 0)],
+)
+def swapaxes(a: Array, axis1: Any, axis2: Any) -> Array:
+    """Two axes exchanged.
 
     >>> import tapenet as tn
     >>> tn.swapaxes(tn.tensor([[1.0, 2.0]]), 0, 1).shape
     (2, 1)
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3, 4)), 0, -1), sample(r.normal(size=(2, 3)), 1, 0)],
-)
+    """
+    return np.swapaxes(a, axis1, axis2)
 
-moveaxis = op(
-    lambda a, source, destination: np.moveaxis(a, source, destination),
-    name="moveaxis",
+
+@op(
     label=lambda source, destination: f"move {axis_words(source)} to {axis_words(destination)[5:]}",
     numpy=np.moveaxis,
     a=lambda g, source, destination: np.moveaxis(g, destination, source),
     formula="a with axes moved",
     gradients="a: g with the axes moved back",
-    doc="""Axes moved to other positions, the rest in order.
-
-    >>> import numpy as np, tapenet as tn
-    >>> tn.moveaxis(tn.tensor(np.zeros((2, 3, 4))), 0, -1).shape
-    (3, 4, 2)
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3, 4)), 0, -1),
         sample(r.normal(size=(2, 3, 4)), (0, 1), (2, 0)),
     ],
 )
+def moveaxis(a: Array, source: Any, destination: Any) -> Array:
+    """Axes moved to other positions, the rest in order.
 
-squeeze = op(
-    lambda a, axis=None: np.squeeze(a, axis),
-    name="squeeze",
+    >>> import numpy as np, tapenet as tn
+    >>> tn.moveaxis(tn.tensor(np.zeros((2, 3, 4))), 0, -1).shape
+    (3, 4, 2)
+    """
+    return np.moveaxis(a, source, destination)
+
+
+@op(
     label="squeeze",
     numpy=np.squeeze,
     a=lambda g, a_shape: np.reshape(g, a_shape),
     formula="a without axes of length 1",
     gradients="a: g reshaped back",
-    doc="""Axes of length one removed: all, or those of `axis`.
+    samples=lambda r: [sample(r.normal(size=(1, 3, 1))), sample(r.normal(size=(1, 3, 1)), -1)],
+)
+def squeeze(a: Array, axis: Axis = None) -> Array:
+    """Axes of length one removed: all, or those of `axis`.
 
     >>> import tapenet as tn
     >>> tn.squeeze(tn.tensor([[[1.0]]]), (0, 2))
     Tensor([1.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(1, 3, 1))), sample(r.normal(size=(1, 3, 1)), -1)],
-)
+    """
+    return np.squeeze(a, axis)
 
-expand_dims = op(
-    lambda a, axis: np.expand_dims(a, axis),
-    name="expand_dims",
+
+@op(
     label=lambda axis: f"new {axis_words(axis)}",
     numpy=np.expand_dims,
     a=lambda g, a_shape: np.reshape(g, a_shape),
     formula="a with new axes of length 1",
     gradients="a: g reshaped back",
-    doc="""Axes of length one inserted at the positions `axis` of the result.
+    samples=lambda r: [sample(r.normal(size=(2, 3)), 1), sample(r.normal(size=3), (0, -1))],
+)
+def expand_dims(a: Array, axis: int) -> Array:
+    """Axes of length one inserted at the positions `axis` of the result.
 
     >>> import tapenet as tn
     >>> tn.expand_dims(tn.tensor([1.0, 2.0]), (0, -1)).shape
     (1, 2, 1)
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3)), 1), sample(r.normal(size=3), (0, -1))],
-)
+    """
+    return np.expand_dims(a, axis)
 
-broadcast_to = op(
-    lambda array, shape: np.broadcast_to(array, shape),
-    name="broadcast_to",
+
+@op(
     label="broadcast",
     numpy=np.broadcast_to,
     array=lambda g, array_shape: unbroadcast(g, array_shape),
     formula="array repeated to shape",
     gradients="array: g summed over the repeated axes",
-    doc="""The array repeated to a shape it broadcasts to, without a copy; read-only.
+    samples=lambda r: [sample(r.normal(size=(3, 1)), (2, 3, 4)), sample(r.normal(size=()), (2,))],
+)
+def broadcast_to(array: Array, shape: int | Sequence[int]) -> Array:
+    """The array repeated to a shape it broadcasts to, without a copy; read-only.
 
     >>> import tapenet as tn
     >>> tn.broadcast_to(tn.tensor([1.0, 2.0]), (2, 2))
     Tensor([[1., 2.],
             [1., 2.]])
-    """,
-    samples=lambda r: [sample(r.normal(size=(3, 1)), (2, 3, 4)), sample(r.normal(size=()), (2,))],
-)
+    """
+    return np.broadcast_to(array, shape)
 
 
 def floats(x: Any) -> Any:
@@ -422,21 +424,22 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     return np.sum(g, axis=axes, keepdims=True).reshape(shape)
 
 
-flip = op(
-    lambda m, axis=None: np.flip(m, axis),
-    name="flip",
+@op(
     numpy=np.flip,
     m=lambda g, axis: np.flip(g, axis),
     formula="m in reverse order",
     gradients="m: g in reverse order",
-    doc="""The elements in reverse order along `axis` (None: all axes).
+    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), (0,))],
+)
+def flip(m: Array, axis: Axis = None) -> Array:
+    """The elements in reverse order along `axis` (None: all axes).
 
     >>> import tapenet as tn
     >>> tn.flip(tn.tensor([1.0, 2.0]))
     Tensor([2., 1.])
-    """,
-    samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), (0,))],
-)
+    """
+    return np.flip(m, axis)
+
 
 # Questions about the shape have plain numbers for an answer, on tensors too.
 answer(np.shape, lambda a: a.shape)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from tapenet.ops.op import Op, op
+from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import along_axis
 
@@ -19,35 +19,12 @@ def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tup
     return lengths, axes
 
 
-def _view(x: Any, window_shape: Any, axis: Any = None) -> Any:
-    return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis)
-
-
 def _view_lowered(x: Any, window_shape: Any, axis: Any) -> Any:
     """One axis after the other, as rows of neighbours."""
     for length, i in zip(*_axes(x.ndim, window_shape, axis), strict=True):
         neighbours = np.arange(x.shape[i] - length + 1)[:, None] + np.arange(length)
         x = np.moveaxis(np.take(x, neighbours, i), i + 1, -1)
     return x
-
-
-def _fold(a: Any, axis: tuple[int, ...]) -> Any:
-    """The sums of all windows, one window axis after the other, the last one first."""
-    for i in reversed(axis):
-        count, length = a.shape[i], a.shape[-1]
-        shape = list(a.shape[:-1])
-        shape[i] = count + length - 1
-        made = np.zeros(shape, a.dtype)
-        # As many additions of whole arrays as there are places in a window, or windows, whichever are fewer.
-        if length <= count:
-            for k in range(length):
-                made[along_axis(i, slice(k, k + count))] += a[..., k]
-        else:
-            parts = np.moveaxis(a, (i, -1), (0, i + 1))
-            for k in range(count):
-                made[along_axis(i, slice(k, k + length))] += parts[k]
-        a = made
-    return a
 
 
 def _fold_lowered(a: Any, axis: tuple[int, ...]) -> Any:
@@ -64,16 +41,28 @@ def _view_x(g: Any, x_shape: Any, window_shape: Any, axis: Any) -> Any:
     return fold_windows(g, _axes(len(x_shape), window_shape, axis)[1])
 
 
-sliding_window_view: Op = op(
-    _view,
-    name="sliding_window_view",
+@op(
     numpy=np.lib.stride_tricks.sliding_window_view,
     lower=_view_lowered,
     label="windows",
     x=_view_x,
     formula="x[i + k], k along new last axes",
     gradients="x: Σ g over all windows that hold the element",
-    doc="""All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`.
+    samples=lambda r: [
+        sample(r.normal(size=4), 2),
+        sample(r.normal(size=4), (3,)),
+        sample(r.normal(size=(2, 3)), (2, 2)),
+        sample(r.normal(size=(2, 3)), 2, -1),
+        sample(r.normal(size=(2, 3)), (2, 1), axis=(1, 0)),
+        sample(r.normal(size=4), (2, 2), (0, 0)),
+        sample(r.normal(size=(0, 3)), 2, 1),
+    ],
+    hint=lambda x, window_shape, axis: (
+        f"x has shape {np.shape(x)}: windows are as long or shorter, one length per axis"
+    ),
+)
+def sliding_window_view(x: Any, window_shape: Any, axis: Any = None) -> Any:
+    """All windows of a shape that fit into an array, as a view; `np.lib.stride_tricks.sliding_window_view`.
 
     Args:
         x: an array.
@@ -91,30 +80,25 @@ sliding_window_view: Op = op(
     >>> tn.sliding_window_view(tn.tensor([1.0, 2.0, 3.0]), 2)
     Tensor([[1., 2.],
             [2., 3.]])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=4), 2),
-        sample(r.normal(size=4), (3,)),
-        sample(r.normal(size=(2, 3)), (2, 2)),
-        sample(r.normal(size=(2, 3)), 2, -1),
-        sample(r.normal(size=(2, 3)), (2, 1), axis=(1, 0)),
-        sample(r.normal(size=4), (2, 2), (0, 0)),
-        sample(r.normal(size=(0, 3)), 2, 1),
-    ],
-    hint=lambda x, window_shape, axis: (
-        f"x has shape {np.shape(x)}: windows are as long or shorter, one length per axis"
-    ),
-)
+    """
+    return np.lib.stride_tricks.sliding_window_view(x, window_shape, axis)
 
-fold_windows: Op = op(
-    _fold,
-    name="fold_windows",
+
+@op(
     label="fold",
     lower=_fold_lowered,
     a=lambda g, a_shape, axis: sliding_window_view(g, a_shape[len(a_shape) - len(axis) :], axis),
     formula="Σ a[i, k] over i + k",
     gradients="a: the windows of g",
-    doc="""The sum of overlapping windows, each where it was taken from: the gradient of `sliding_window_view`.
+    samples=lambda r: [
+        sample(r.normal(size=(3, 2)), (0,)),
+        sample(r.normal(size=(2, 4)), (0,)),
+        sample(r.normal(size=(1, 2, 2, 3)), (1, 0)),
+        sample(r.normal(size=(2, 2, 2)), (0, 0)),
+    ],
+)
+def fold_windows(a: Any, axis: tuple[int, ...]) -> Any:
+    """The sum of overlapping windows, each where it was taken from: the gradient of `sliding_window_view`.
 
     Args:
         a: windows as `sliding_window_view` gives them.
@@ -123,11 +107,19 @@ fold_windows: Op = op(
     >>> import tapenet as tn
     >>> tn.fold_windows(tn.tensor([[1.0, 2.0], [10.0, 20.0]]), (0,))
     Tensor([ 1., 12., 20.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(3, 2)), (0,)),
-        sample(r.normal(size=(2, 4)), (0,)),
-        sample(r.normal(size=(1, 2, 2, 3)), (1, 0)),
-        sample(r.normal(size=(2, 2, 2)), (0, 0)),
-    ],
-)
+    """
+    for i in reversed(axis):
+        count, length = a.shape[i], a.shape[-1]
+        shape = list(a.shape[:-1])
+        shape[i] = count + length - 1
+        made = np.zeros(shape, a.dtype)
+        # As many additions of whole arrays as there are places in a window, or windows, whichever are fewer.
+        if length <= count:
+            for k in range(length):
+                made[along_axis(i, slice(k, k + count))] += a[..., k]
+        else:
+            parts = np.moveaxis(a, (i, -1), (0, i + 1))
+            for k in range(count):
+                made[along_axis(i, slice(k, k + length))] += parts[k]
+        a = made
+    return a

@@ -11,6 +11,7 @@ from tapenet.ops.calculus.sampled import convolve_rule
 from tapenet.ops.derived import array_like
 from tapenet.ops.op import Op, op
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 
 def row(p: Any) -> Any:
@@ -94,15 +95,20 @@ def _polymul_rule(g: Any, other: Any, shape: tuple[int, ...]) -> Any:
     return convolve_rule(_fitted(g, math.prod(shape) + np.size(other) - 1), other, shape, "full")
 
 
-polymul = op(
-    lambda a1, a2: np.polymul(a1, a2),
-    name="polymul",
+@op(
     numpy=np.polymul,
     a1=lambda g, a1_shape, a2: _polymul_rule(g, a2, a1_shape),
     a2=lambda g, a1, a2_shape: _polymul_rule(g, a1, a2_shape),
     formula="a1 convolved with a2",
     gradients="a1: g convolved with a2 reversed; a2: g convolved with a1 reversed",
-    doc="""The product of two polynomials. Zeros in front are left out of the result, as NumPy does.
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=2)),
+        sample(r.normal(size=2), r.normal(size=())),
+    ],
+    hint=_mend,
+)
+def polymul(a1: Array, a2: Array) -> Array:
+    """The product of two polynomials. Zeros in front are left out of the result, as NumPy does.
 
     Args:
         a1, a2: coefficients, the highest power first.
@@ -110,19 +116,8 @@ polymul = op(
     >>> import tapenet as tn
     >>> tn.polymul(tn.tensor([1.0, 2.0]), [1.0, -2.0])
     Tensor([ 1.,  0., -4.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=3), r.normal(size=2)),
-        sample(r.normal(size=2), r.normal(size=())),
-    ],
-    hint=_mend,
-)
-
-
-def _polydiv(u: Any, v: Any) -> tuple[Any, Any]:
-    q, r = np.polydiv(u, v)
-    # NumPy leaves out the zeros in front, but not where rounding, as of float32, has made them something else.
-    return q, r[-max(np.size(v) - 1, 1) :]
+    """
+    return np.polymul(a1, a2)
 
 
 def _polydiv_rule(g: Any, wanted: Any, out: Any, u: Any, v: Any) -> dict[str, Any]:
@@ -145,15 +140,23 @@ def _polydiv_rule(g: Any, wanted: Any, out: Any, u: Any, v: Any) -> dict[str, An
     return found
 
 
-polydiv = op(
-    _polydiv,
-    name="polydiv",
+@op(
     numpy=np.polydiv,
     outputs=2,
     joint=_polydiv_rule,
     formula="q and r with u = q · v + r, the degree of r below that of v",
     gradients="u: g₀ − vᵀg₁ divided by v from the end, above g₁; v: −(g by u) convolved with q reversed",
-    doc="""Division with remainder.
+    samples=lambda r: [
+        sample(r.normal(size=5), np.array([1.5, -0.7, 0.4])),
+        sample(r.normal(size=2), np.array([1.5, -0.7, 0.4])),
+        sample(r.normal(size=3), np.array([1.5, 0.6, 0.4])),
+        sample(r.normal(size=3), np.array(1.5)),
+        sample(r.normal(size=()), np.array(1.5)),
+    ],
+    hint=lambda u, v: f"u and v must be numbers or have one axis, not {np.shape(u)} and {np.shape(v)}",
+)
+def polydiv(u: Any, v: Any) -> tuple[Any, Any]:
+    """Division with remainder.
 
     The remainder has no zeros in front, as NumPy does it: the values decide how long it is.
 
@@ -167,13 +170,7 @@ polydiv = op(
     >>> import tapenet as tn
     >>> tn.polydiv(tn.tensor([3.0, 5.0, 2.0]), [2.0, 1.0])
     (Tensor([1.5 , 1.75]), Tensor([0.25]))
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=5), np.array([1.5, -0.7, 0.4])),
-        sample(r.normal(size=2), np.array([1.5, -0.7, 0.4])),
-        sample(r.normal(size=3), np.array([1.5, 0.6, 0.4])),
-        sample(r.normal(size=3), np.array(1.5)),
-        sample(r.normal(size=()), np.array(1.5)),
-    ],
-    hint=lambda u, v: f"u and v must be numbers or have one axis, not {np.shape(u)} and {np.shape(v)}",
-)
+    """
+    q, r = np.polydiv(u, v)
+    # NumPy leaves out the zeros in front, but not where rounding, as of float32, has made them something else.
+    return q, r[-max(np.size(v) - 1, 1) :]

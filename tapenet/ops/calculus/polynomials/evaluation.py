@@ -73,11 +73,6 @@ def _divisors(n: int, m: int, dtype: Any) -> tuple[Any, Any]:
     return by_p.astype(dtype), by_k.astype(dtype)
 
 
-def _integrated(p: Any, k: Any, m: int) -> Any:
-    by_p, by_k = _divisors(p.shape[0], m, p.dtype if p.dtype.kind in "fc" else np.float64)
-    return np.concatenate([p / by_p, (k[:m] if k.shape[0] > 1 else k) / by_k])
-
-
 def _integrated_k(g: Any, p_shape: Any, k_shape: Any, m: int) -> Any:
     _, by_k = _divisors(p_shape[0], m, g.dtype)
     found = g[p_shape[0] :] / by_k
@@ -86,15 +81,21 @@ def _integrated_k(g: Any, p_shape: Any, k_shape: Any, m: int) -> Any:
     return np.concatenate([found, np.zeros(k_shape[0] - m, found.dtype)]) if k_shape[0] > m else found
 
 
-integrated = op(
-    _integrated,
-    name="integrated",
+@op(
     label="polyint",
     p=lambda g, p_shape, m: g[: p_shape[0]] / _divisors(p_shape[0], m, g.dtype)[0],
     k=_integrated_k,
     formula="p[i] · j!/(j + m)! for its power j, then k[i]/(m − 1 − i)!",
     gradients="p: g[i] · j!/(j + m)!; k: g[n + i]/(m − 1 − i)!",
-    doc="""What `polyint` gives for a polynomial and constants that are arrays.
+    samples=lambda r: [
+        sample(r.normal(size=3), r.normal(size=1), 1),
+        sample(r.normal(size=2), r.normal(size=3), 3),
+        sample(r.normal(size=2), r.normal(size=1), 3),
+        sample(r.normal(size=0), r.normal(size=4), 2),
+    ],
+)
+def integrated(p: Any, k: Any, m: int) -> Any:
+    """What `polyint` gives for a polynomial and constants that are arrays.
 
     Args:
         p: (n,) coefficients, the highest power first.
@@ -105,14 +106,9 @@ integrated = op(
     >>> from tapenet.ops.calculus.polynomials.evaluation import integrated
     >>> integrated(tn.tensor([3.0, 2.0]), np.array([7.0]), 1)
     Tensor([1.5, 2. , 7. ])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=3), r.normal(size=1), 1),
-        sample(r.normal(size=2), r.normal(size=3), 3),
-        sample(r.normal(size=2), r.normal(size=1), 3),
-        sample(r.normal(size=0), r.normal(size=4), 2),
-    ],
-)
+    """
+    by_p, by_k = _divisors(p.shape[0], m, p.dtype if p.dtype.kind in "fc" else np.float64)
+    return np.concatenate([p / by_p, (k[:m] if k.shape[0] > 1 else k) / by_k])
 
 
 @derived(
@@ -234,15 +230,6 @@ def polyval(p: Any, x: Any) -> Any:
 # -- powers ------------------------------------------------------------------------------------------------------
 
 
-def _powers(x: Any, n: int, increasing: bool = False) -> Any:
-    out = np.empty((*x.shape, n), x.dtype if x.dtype.kind in "fc" else np.promote_types(x.dtype, int))
-    rising = out if increasing else out[..., ::-1]
-    rising[..., :1] = 1
-    rising[..., 1:] = x[..., None]
-    np.multiply.accumulate(rising[..., 1:], -1, out=rising[..., 1:])
-    return out
-
-
 def _powers_lowered(x: Any, n: int, increasing: bool = False) -> Any:
     exponents = _falling(n, x.dtype) - 1
     return np.expand_dims(x, -1) ** (np.flip(exponents) if increasing else exponents)
@@ -255,14 +242,21 @@ def _powers_x(g: Any, x: Any, n: int, increasing: bool) -> Any:
     return np.sum(safe_mul(g[..., 1:] if increasing else g[..., :-1], slopes), -1)
 
 
-powers: Op = op(
-    _powers,
-    name="powers",
+@op(
     lower=_powers_lowered,
     x=_powers_x,
     formula="xⁿ⁻¹, …, x, 1",
     gradients="x: Σ g[j] · j · xʲ⁻¹ over the powers j",
-    doc="""The powers n - 1 to 0 of each element of `x`, along a new last axis.
+    samples=lambda r: [
+        sample(r.normal(size=3), 4),
+        sample(r.normal(size=(2, 2)), 3, True),
+        sample(np.array([0.0, 1.5]), 2),
+        sample(r.normal(size=()), 1),
+        sample(r.normal(size=2), 0),
+    ],
+)
+def powers(x: Any, n: int, increasing: bool = False) -> Any:
+    """The powers n - 1 to 0 of each element of `x`, along a new last axis.
 
     Args:
         x: an array of any shape.
@@ -276,12 +270,10 @@ powers: Op = op(
     >>> from tapenet.ops.calculus.polynomials.evaluation import powers
     >>> powers(tn.tensor(3.0), 3)
     Tensor([9., 3., 1.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=3), 4),
-        sample(r.normal(size=(2, 2)), 3, True),
-        sample(np.array([0.0, 1.5]), 2),
-        sample(r.normal(size=()), 1),
-        sample(r.normal(size=2), 0),
-    ],
-)
+    """
+    out = np.empty((*x.shape, n), x.dtype if x.dtype.kind in "fc" else np.promote_types(x.dtype, int))
+    rising = out if increasing else out[..., ::-1]
+    rising[..., :1] = 1
+    rising[..., 1:] = x[..., None]
+    np.multiply.accumulate(rising[..., 1:], -1, out=rising[..., 1:])
+    return out

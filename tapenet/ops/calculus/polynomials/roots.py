@@ -10,12 +10,7 @@ from tapenet.ops.calculus.polynomials.evaluation import polyder, polyval, powers
 from tapenet.ops.elementwise.elementary import safe_mul
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
-
-
-def _roots(p: Any) -> Any:
-    found = np.roots(p)
-    # NumPy's are float64 where all are 0 or there is none.
-    return found.astype(np.float32) if getattr(p, "dtype", None) == np.float32 and found.dtype.kind == "f" else found
+from tapenet.typing import Array
 
 
 def _roots_p(g: Any, out: Any, p: Any) -> Any:
@@ -26,14 +21,21 @@ def _roots_p(g: Any, out: Any, p: Any) -> Any:
     return np.reshape(np.sum(safe_mul(np.expand_dims(moved, -1), powers(out, n)), axis=0), p.shape)
 
 
-roots = op(
-    _roots,
-    name="roots",
+@op(
     numpy=np.roots,
     p=_roots_p,
     formula="the r with p(r) = 0",
     gradients="p: −Σ g · rⁿ⁻ⁱ / p′(r) over the roots r",
-    doc="""The roots of a polynomial, from the eigenvalues of its companion matrix.
+    samples=lambda r: [
+        sample(np.array([2.0, -1.0, -4.0, 0.5])),
+        sample(np.array([1.0, 0.3, 2.0])),
+        sample(np.array([1.5, -0.7, 0.0])),
+        sample(np.array([3.0])),
+    ],
+    hint=lambda p: f"p must have one axis, not shape {np.shape(p)}",
+)
+def roots(p: Any) -> Any:
+    """The roots of a polynomial, from the eigenvalues of its companion matrix.
 
     Complex, unless all of them are real. Zeros in front of `p` lower the degree. The gradient by a coefficient is that of
     where the roots are; at a multiple root it is infinite.
@@ -50,15 +52,10 @@ roots = op(
     >>> import tapenet as tn
     >>> tn.roots(tn.tensor([1.0, 0.0, -4.0]))
     Tensor([-2.,  2.])
-    """,
-    samples=lambda r: [
-        sample(np.array([2.0, -1.0, -4.0, 0.5])),
-        sample(np.array([1.0, 0.3, 2.0])),
-        sample(np.array([1.5, -0.7, 0.0])),
-        sample(np.array([3.0])),
-    ],
-    hint=lambda p: f"p must have one axis, not shape {np.shape(p)}",
-)
+    """
+    found = np.roots(p)
+    # NumPy's are float64 where all are 0 or there is none.
+    return found.astype(np.float32) if getattr(p, "dtype", None) == np.float32 and found.dtype.kind == "f" else found
 
 
 def _poly_rule(g: Any, out: Any, seq_of_zeros: Any) -> Any:
@@ -95,14 +92,20 @@ def _characteristic_rule(g: Any, out: Any, a: Any) -> Any:
     return -found
 
 
-poly = op(
-    lambda seq_of_zeros: np.asarray(np.poly(seq_of_zeros)),
-    name="poly",
+@op(
     numpy=np.poly,
     seq_of_zeros=_poly_rule,
     formula="the coefficients of Π (λ − r), or of det(λ − seq_of_zeros)",
     gradients="seq_of_zeros: −Σ g · coefficients without that factor",
-    doc="""The polynomial with given roots, or the characteristic polynomial of a square matrix; its first coefficient is 1.
+    samples=lambda r: [
+        sample(r.normal(size=4)),
+        sample(r.normal(size=(3, 3))),
+        sample(r.normal(size=3) + 1j * r.normal(size=3)),
+    ],
+    hint=lambda seq_of_zeros: f"give roots (n,) or a square matrix, not shape {np.shape(seq_of_zeros)}",
+)
+def poly(seq_of_zeros: Array) -> Array:
+    """The polynomial with given roots, or the characteristic polynomial of a square matrix; its first coefficient is 1.
 
     Real where the roots are real or in conjugate pairs, as NumPy does it. The gradient by a matrix is right also where
     eigenvalues coincide.
@@ -119,11 +122,5 @@ poly = op(
     >>> import tapenet as tn
     >>> tn.poly(tn.tensor([2.0, 3.0]))
     Tensor([ 1., -5.,  6.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=4)),
-        sample(r.normal(size=(3, 3))),
-        sample(r.normal(size=3) + 1j * r.normal(size=3)),
-    ],
-    hint=lambda seq_of_zeros: f"give roots (n,) or a square matrix, not shape {np.shape(seq_of_zeros)}",
-)
+    """
+    return np.asarray(np.poly(seq_of_zeros))
