@@ -22,12 +22,15 @@ Number: TypeAlias = bool | int | float | complex | np.generic
 if TYPE_CHECKING:
     from typing import Literal, TypedDict
 
+    #: What `casting=` takes, as in NumPy.
+    Casting: TypeAlias = Literal["no", "equiv", "safe", "same_kind", "unsafe"]
+
     class UfuncOptions(TypedDict, total=False):
         """The options that NumPy's ufuncs take, and so the ops that stand for them."""
 
         out: Any
         where: ArrayLike
-        casting: Literal["no", "equiv", "safe", "same_kind", "unsafe"]
+        casting: Casting
         order: Literal["K", "A", "C", "F"]
         dtype: DTypeLike | None
         subok: bool

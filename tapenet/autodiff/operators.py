@@ -16,8 +16,13 @@ from tapenet.ops.tracebacks import hide
 from tapenet.program.low import dtype_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Self
+    from collections.abc import Callable, Sequence
+    from typing import Self, TypeAlias
+
+    from tapenet.typing import Array, ArrayLike, Axis, Casting, DTypeLike
+
+    #: What operators take beside the tensor itself.
+    Other: TypeAlias = "ArrayLike | Operand"
 
 
 def _given(name: str, result: Any, out: Any) -> Any:
@@ -30,116 +35,160 @@ class Methods:
     new node behind the same handle."""
 
     __slots__ = ()
-    shape: Any
-    dtype: Any
 
     if TYPE_CHECKING:
 
-        def __setitem__(self, index: Any, value: Any) -> None: ...
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+        @property
+        def dtype(self) -> np.dtype[Any]: ...
+        def __setitem__(self, index: Any, value: Other) -> None: ...
 
     # -- reductions --------------------------------------------------------------------------------------------
 
-    def sum(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    def sum(
+        self,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        out: Self | Array | None = None,
+        keepdims: bool = False,
+        **options: Any,
+    ) -> Self:
         """Sum over `axis` (None: all, or a tuple)."""
         return _given("sum", ops.sum(self, axis, dtype, keepdims=keepdims, **options), out)
 
-    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    def mean(
+        self,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        out: Self | Array | None = None,
+        keepdims: bool = False,
+        **options: Any,
+    ) -> Self:
         """Mean over `axis`."""
         return _given("mean", ops.mean(self, axis, dtype, keepdims=keepdims, **options), out)
 
     def var(
         self,
-        axis: Any = None,
-        dtype: Any = None,
-        out: Any = None,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        out: Self | Array | None = None,
         ddof: int = 0,
         keepdims: bool = False,
         **options: Any,
-    ) -> Any:
+    ) -> Self:
         """Variance over `axis`."""
         return _given("var", ops.var(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
 
     def std(
         self,
-        axis: Any = None,
-        dtype: Any = None,
-        out: Any = None,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        out: Self | Array | None = None,
         ddof: int = 0,
         keepdims: bool = False,
         **options: Any,
-    ) -> Any:
+    ) -> Self:
         """Standard deviation over `axis`."""
         return _given("std", ops.std(self, axis, dtype, ddof=ddof, keepdims=keepdims, **options), out)
 
-    def max(self, axis: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    def max(self, axis: Axis = None, out: Self | Array | None = None, keepdims: bool = False, **options: Any) -> Self:
         """Maximum over `axis`."""
         return _given("max", ops.max(self, axis, keepdims=keepdims, **options), out)
 
-    def min(self, axis: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    def min(self, axis: Axis = None, out: Self | Array | None = None, keepdims: bool = False, **options: Any) -> Self:
         """Minimum over `axis`."""
         return _given("min", ops.min(self, axis, keepdims=keepdims, **options), out)
 
-    def prod(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    def prod(
+        self,
+        axis: Axis = None,
+        dtype: DTypeLike | None = None,
+        out: Self | Array | None = None,
+        keepdims: bool = False,
+        **options: Any,
+    ) -> Self:
         """Product over `axis`."""
         return _given("prod", ops.prod(self, axis, dtype, keepdims=keepdims, **options), out)
 
-    def argmax(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+    def argmax(
+        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
+    ) -> Self:
         """Index of the maximum; a tensor without gradient."""
         return _given("argmax", ops.argmax(self, axis, keepdims=keepdims, **options), out)
 
-    def argmin(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+    def argmin(
+        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
+    ) -> Self:
         """Index of the minimum; a tensor without gradient."""
         return _given("argmin", ops.argmin(self, axis, keepdims=keepdims, **options), out)
 
-    def all(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+    def all(
+        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
+    ) -> Self:
         """Whether all elements along `axis` are true."""
         return _given("all", ops.all(self, axis, keepdims=keepdims, **options), out)
 
-    def any(self, axis: Any = None, out: Any = None, *, keepdims: bool = False, **options: Any) -> Any:
+    def any(
+        self, axis: Axis = None, out: Self | Array | None = None, *, keepdims: bool = False, **options: Any
+    ) -> Self:
         """Whether any element along `axis` is true."""
         return _given("any", ops.any(self, axis, keepdims=keepdims, **options), out)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    def trace(
+        self,
+        offset: int = 0,
+        axis1: int = 0,
+        axis2: int = 1,
+        dtype: DTypeLike | None = None,
+        out: Self | Array | None = None,
+    ) -> Self:
         """The sum along a diagonal."""
         return _given("trace", ops.trace(self, offset, axis1, axis2, dtype), out)
 
-    def cumsum(self, axis: Any = None, dtype: Any = None, out: Any = None, **options: Any) -> Any:
+    def cumsum(
+        self, axis: Axis = None, dtype: DTypeLike | None = None, out: Self | Array | None = None, **options: Any
+    ) -> Self:
         """Running sums along `axis` (None: of all elements in one axis)."""
         return _given("cumsum", ops.cumsum(self, axis, dtype, **options), out)
 
-    def cumprod(self, axis: Any = None, dtype: Any = None, out: Any = None, **options: Any) -> Any:
+    def cumprod(
+        self, axis: Axis = None, dtype: DTypeLike | None = None, out: Self | Array | None = None, **options: Any
+    ) -> Self:
         """Running products along `axis`."""
         return _given("cumprod", ops.cumprod(self, axis, dtype, **options), out)
 
     # -- values ------------------------------------------------------------------------------------------------
 
-    def clip(self, min: Any = None, max: Any = None, out: Any = None, **options: Any) -> Any:
+    def clip(
+        self, min: Other | None = None, max: Other | None = None, out: Self | Array | None = None, **options: Any
+    ) -> Self:
         """Limit the values to [min, max]."""
         return _given("clip", ops.clip(self, min, max, **options), out)
 
-    def round(self, decimals: int = 0, out: Any = None) -> Any:
+    def round(self, decimals: int = 0, out: Self | Array | None = None) -> Self:
         """Rounded to so many decimals; the gradient is 0."""
         return _given("round", ops.round(self, decimals), out)
 
-    def conj(self) -> Any:
+    def conj(self) -> Self:
         """The complex conjugate; of real numbers the tensor itself."""
         return ops.conjugate(self) if self.dtype.kind == "c" else self
 
     conjugate = conj
 
     @property
-    def real(self) -> Any:
+    def real(self) -> Self:
         """The real part; of real numbers the tensor itself."""
         return ops.real(self) if self.dtype.kind == "c" else self
 
     @property
-    def imag(self) -> Any:
+    def imag(self) -> Self:
         """The imaginary part; of real numbers zeros."""
         return ops.imag(self)
 
     def astype(
-        self, dtype: Any, order: str = "K", casting: Any = "unsafe", subok: bool = True, copy: bool = True
-    ) -> Any:
+        self, dtype: DTypeLike, order: str = "K", casting: Casting = "unsafe", subok: bool = True, copy: bool = True
+    ) -> Self:
         """The values in another dtype; the gradient comes back in this one. The memory order is for arrays alone.
 
         Raises:
@@ -152,104 +201,112 @@ class Methods:
             )
         return ops.astype(self, dtype) if copy or self.dtype != dtype else self
 
-    def dot(self, other: Any, out: Any = None) -> Any:
+    def dot(self, other: Other, out: Self | Array | None = None) -> Self:
         """Dot product, as `np.dot`."""
         return _given("dot", ops.dot(self, other), out)
 
     # -- shapes ------------------------------------------------------------------------------------------------
 
-    def reshape(self, *shape: Any, order: str = "C", copy: bool | None = None) -> Any:
+    def reshape(self, *shape: int | Sequence[int], order: str = "C", copy: bool | None = None) -> Self:
         """The same values in another shape: `t.reshape(2, -1)` or `t.reshape((2, -1))`. Whether memory is shared makes no
         difference to a tensor, except that `copy=False` raises where NumPy could not share it."""
-        shape = shape[0] if len(shape) == 1 else shape
-        return ops.reshape(self, shape, order) if copy is None else ops.reshape(self, shape, order, copy=copy)
+        given = shape[0] if len(shape) == 1 else shape
+        return ops.reshape(self, given, order) if copy is None else ops.reshape(self, given, order, copy=copy)
 
-    def transpose(self, *axes: Any) -> Any:
+    def transpose(self, *axes: int | Sequence[int] | None) -> Self:
         """Axes in another order, reversed by default."""
         given = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))) else axes
         return ops.transpose(self, given or None)
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Self:
         """The transpose: axes in reverse order."""
         return ops.transpose(self)
 
     @property
-    def mT(self) -> Any:
+    def mT(self) -> Self:
         """The transpose of the last two axes."""
         return ops.swapaxes(self, -1, -2)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Any:
+    def swapaxes(self, axis1: int, axis2: int) -> Self:
         """Two axes exchanged."""
         return ops.swapaxes(self, axis1, axis2)
 
-    def squeeze(self, axis: Any = None, **options: Any) -> Any:
+    def squeeze(self, axis: Axis = None, **options: Any) -> Self:
         """Axes of length one removed."""
         return ops.squeeze(self, axis, **options)
 
-    def flatten(self, order: str = "C") -> Any:
+    def flatten(self, order: str = "C") -> Self:
         """All elements in one axis."""
         return self.reshape(-1, order=order)
 
-    def ravel(self, order: str = "C") -> Any:
+    def ravel(self, order: str = "C") -> Self:
         """All elements in one axis."""
         return self.reshape(-1, order=order)
 
-    def repeat(self, repeats: Any, axis: Any = None) -> Any:
+    def repeat(self, repeats: ArrayLike, axis: Axis = None) -> Self:
         """Each element repeated."""
         return ops.repeat(self, repeats, axis)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **options: Any) -> Any:
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **options: Any) -> Self:
         """The elements on a diagonal."""
         return ops.diagonal(self, offset, axis1, axis2, **options)
 
     # -- order and selection -----------------------------------------------------------------------------------
 
     def argsort(
-        self, axis: Any = -1, kind: Any = None, order: None = None, *, stable: bool | None = None, **options: Any
-    ) -> Any:
+        self,
+        axis: Axis = -1,
+        kind: str | None = None,
+        order: None = None,
+        *,
+        stable: bool | None = None,
+        **options: Any,
+    ) -> Self:
         """The indices that sort along `axis`; a tensor without gradient."""
         return ops.argsort(self, axis, kind, stable=stable, **options)
 
-    def argpartition(self, kth: Any, axis: Any = -1, kind: str = "introselect") -> Any:
+    def argpartition(self, kth: int | Sequence[int], axis: Axis = -1, kind: str = "introselect") -> Self:
         """The indices that partition along `axis`; a tensor without gradient."""
         return ops.argpartition(self, kth, axis, kind)
 
-    def searchsorted(self, v: Any, side: Any = "left", sorter: Any = None) -> Any:
+    def searchsorted(self, v: ArrayLike, side: str = "left", sorter: ArrayLike | None = None) -> Self:
         """Where values would be inserted to keep the order; a tensor without gradient."""
         return ops.searchsorted(self, v, side, sorter)
 
-    def nonzero(self) -> Any:
+    def nonzero(self) -> tuple[Self, ...]:
         """The indices of the elements that are not zero; tensors without gradient."""
         return ops.nonzero(self)
 
-    def take(self, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    def take(self, indices: ArrayLike, axis: Axis = None, out: Self | Array | None = None, mode: str = "raise") -> Self:
         """The elements at indices along `axis`."""
         return _given("take", ops.take(self, indices, axis, mode=mode), out)
 
-    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+    def compress(self, condition: ArrayLike, axis: Axis = None, out: Self | Array | None = None) -> Self:
         """The slices along `axis` where a condition holds."""
         return _given("compress", ops.compress(condition, self, axis), out)
 
-    def choose(self, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    def choose(
+        self, choices: ArrayLike | Sequence[ArrayLike], out: Self | Array | None = None, mode: str = "raise"
+    ) -> Self:
         """An element of one of the choices for each index in this tensor."""
         return _given("choose", ops.choose(self, choices, mode=mode), out)
 
     # -- in place ----------------------------------------------------------------------------------------------
 
-    def sort(self, axis: int = -1, kind: Any = None, order: None = None, *, stable: bool | None = None) -> None:
+    def sort(self, axis: int = -1, kind: str | None = None, order: None = None, *, stable: bool | None = None) -> None:
         """Sort in place, as `t[...] = np.sort(t)` does it."""
         self[...] = ops.sort(self, axis, kind, stable=stable)
 
-    def partition(self, kth: Any, axis: int = -1, kind: str = "introselect") -> None:
+    def partition(self, kth: int | Sequence[int], axis: int = -1, kind: str = "introselect") -> None:
         """Partition in place, as `t[...] = np.partition(t)` does it."""
         self[...] = ops.partition(self, kth, axis, kind)
 
-    def fill(self, value: Any) -> None:
+    def fill(self, value: Other) -> None:
         """Set all elements to a value, as `t[...] = value` does it."""
         self[...] = value
 
-    def put(self, indices: Any, values: Any, mode: str = "raise") -> None:
+    def put(self, indices: ArrayLike, values: Other, mode: str = "raise") -> None:
         """Set elements by their place in the flattened tensor."""
         ops.put(self, indices, values, mode)
 
@@ -266,147 +323,147 @@ class Operand(Methods):
 
     # -- arithmetic --------------------------------------------------------------------------------------------
 
-    def __add__(self, other: Any) -> Any:
+    def __add__(self, other: Other) -> Self:
         try:
             return ops.add(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __radd__(self, other: Any) -> Any:
+    def __radd__(self, other: Other) -> Self:
         try:
             return ops.add(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __sub__(self, other: Any) -> Any:
+    def __sub__(self, other: Other) -> Self:
         try:
             return ops.subtract(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rsub__(self, other: Any) -> Any:
+    def __rsub__(self, other: Other) -> Self:
         try:
             return ops.subtract(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __mul__(self, other: Any) -> Any:
+    def __mul__(self, other: Other) -> Self:
         try:
             return ops.multiply(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rmul__(self, other: Any) -> Any:
+    def __rmul__(self, other: Other) -> Self:
         try:
             return ops.multiply(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __truediv__(self, other: Any) -> Any:
+    def __truediv__(self, other: Other) -> Self:
         try:
             return ops.divide(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rtruediv__(self, other: Any) -> Any:
+    def __rtruediv__(self, other: Other) -> Self:
         try:
             return ops.divide(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __floordiv__(self, other: Any) -> Any:
+    def __floordiv__(self, other: Other) -> Self:
         try:
             return ops.floor_divide(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rfloordiv__(self, other: Any) -> Any:
+    def __rfloordiv__(self, other: Other) -> Self:
         try:
             return ops.floor_divide(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __mod__(self, other: Any) -> Any:
+    def __mod__(self, other: Other) -> Self:
         try:
             return ops.remainder(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rmod__(self, other: Any) -> Any:
+    def __rmod__(self, other: Other) -> Self:
         try:
             return ops.remainder(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __divmod__(self, other: Any) -> Any:
+    def __divmod__(self, other: Other) -> tuple[Self, Self]:
         try:
             return ops.divmod(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rdivmod__(self, other: Any) -> Any:
+    def __rdivmod__(self, other: Other) -> tuple[Self, Self]:
         try:
             return ops.divmod(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __pow__(self, other: Any) -> Any:
+    def __pow__(self, other: Other) -> Self:
         try:
             return ops.power(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rpow__(self, other: Any) -> Any:
+    def __rpow__(self, other: Other) -> Self:
         try:
             return ops.power(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __matmul__(self, other: Any) -> Any:
+    def __matmul__(self, other: Other) -> Self:
         try:
             return ops.matmul(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rmatmul__(self, other: Any) -> Any:
+    def __rmatmul__(self, other: Other) -> Self:
         try:
             return ops.matmul(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __neg__(self) -> Any:
+    def __neg__(self) -> Self:
         try:
             return ops.negative(self)
         except Exception as error:
             hide(error)
             raise
 
-    def __pos__(self) -> Any:
+    def __pos__(self) -> Self:
         try:
             return ops.positive(self)
         except Exception as error:
             hide(error)
             raise
 
-    def __abs__(self) -> Any:
+    def __abs__(self) -> Self:
         try:
             return ops.absolute(self)
         except Exception as error:
@@ -415,119 +472,119 @@ class Operand(Methods):
 
     # -- comparisons -------------------------------------------------------------------------------------------
 
-    def __eq__(self, other: Any) -> Any:
+    def __eq__(self, other: Other) -> Self:  # type: ignore[override]
         try:
             return ops.equal(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __ne__(self, other: Any) -> Any:
+    def __ne__(self, other: Other) -> Self:  # type: ignore[override]
         try:
             return ops.not_equal(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __lt__(self, other: Any) -> Any:
+    def __lt__(self, other: Other) -> Self:
         try:
             return ops.less(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __le__(self, other: Any) -> Any:
+    def __le__(self, other: Other) -> Self:
         try:
             return ops.less_equal(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __gt__(self, other: Any) -> Any:
+    def __gt__(self, other: Other) -> Self:
         try:
             return ops.greater(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __ge__(self, other: Any) -> Any:
+    def __ge__(self, other: Other) -> Self:
         try:
             return ops.greater_equal(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __and__(self, other: Any) -> Any:
+    def __and__(self, other: Other) -> Self:
         try:
             return ops.bitwise_and(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rand__(self, other: Any) -> Any:
+    def __rand__(self, other: Other) -> Self:
         try:
             return ops.bitwise_and(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __or__(self, other: Any) -> Any:
+    def __or__(self, other: Other) -> Self:
         try:
             return ops.bitwise_or(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __ror__(self, other: Any) -> Any:
+    def __ror__(self, other: Other) -> Self:
         try:
             return ops.bitwise_or(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __xor__(self, other: Any) -> Any:
+    def __xor__(self, other: Other) -> Self:
         try:
             return ops.bitwise_xor(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rxor__(self, other: Any) -> Any:
+    def __rxor__(self, other: Other) -> Self:
         try:
             return ops.bitwise_xor(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __lshift__(self, other: Any) -> Any:
+    def __lshift__(self, other: Other) -> Self:
         try:
             return ops.left_shift(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rlshift__(self, other: Any) -> Any:
+    def __rlshift__(self, other: Other) -> Self:
         try:
             return ops.left_shift(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __rshift__(self, other: Any) -> Any:
+    def __rshift__(self, other: Other) -> Self:
         try:
             return ops.right_shift(self, other)
         except Exception as error:
             hide(error)
             raise
 
-    def __rrshift__(self, other: Any) -> Any:
+    def __rrshift__(self, other: Other) -> Self:
         try:
             return ops.right_shift(other, self)
         except Exception as error:
             hide(error)
             raise
 
-    def __invert__(self) -> Any:
+    def __invert__(self) -> Self:
         try:
             return ops.invert(self)
         except Exception as error:
@@ -536,7 +593,7 @@ class Operand(Methods):
 
     # -- indexing ----------------------------------------------------------------------------------------------
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Any) -> Self:
         try:
             return ops.getitem(self, index)
         except Exception as error:
@@ -598,41 +655,41 @@ class Augmented:
 
         def _augmented(self, op: Callable[[Any, Any], Any], other: Any, by: str, mend: str = "") -> Self: ...
 
-    def __iadd__(self, other: Any) -> Self:
+    def __iadd__(self, other: Other) -> Self:
         return self._augmented(ops.add, other, "+=")
 
-    def __isub__(self, other: Any) -> Self:
+    def __isub__(self, other: Other) -> Self:
         return self._augmented(ops.subtract, other, "-=")
 
-    def __imul__(self, other: Any) -> Self:
+    def __imul__(self, other: Other) -> Self:
         return self._augmented(ops.multiply, other, "*=")
 
-    def __itruediv__(self, other: Any) -> Self:
+    def __itruediv__(self, other: Other) -> Self:
         return self._augmented(ops.divide, other, "/=")
 
-    def __ifloordiv__(self, other: Any) -> Self:
+    def __ifloordiv__(self, other: Other) -> Self:
         return self._augmented(ops.floor_divide, other, "//=")
 
-    def __imod__(self, other: Any) -> Self:
+    def __imod__(self, other: Other) -> Self:
         return self._augmented(ops.remainder, other, "%=")
 
-    def __ipow__(self, other: Any) -> Self:
+    def __ipow__(self, other: Other) -> Self:
         return self._augmented(ops.power, other, "**=")
 
-    def __imatmul__(self, other: Any) -> Self:
+    def __imatmul__(self, other: Other) -> Self:
         return self._augmented(ops.matmul, other, "@=")
 
-    def __iand__(self, other: Any) -> Self:
+    def __iand__(self, other: Other) -> Self:
         return self._augmented(ops.bitwise_and, other, "&=")
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Other) -> Self:
         return self._augmented(ops.bitwise_or, other, "|=")
 
-    def __ixor__(self, other: Any) -> Self:
+    def __ixor__(self, other: Other) -> Self:
         return self._augmented(ops.bitwise_xor, other, "^=")
 
-    def __ilshift__(self, other: Any) -> Self:
+    def __ilshift__(self, other: Other) -> Self:
         return self._augmented(ops.left_shift, other, "<<=")
 
-    def __irshift__(self, other: Any) -> Self:
+    def __irshift__(self, other: Other) -> Self:
         return self._augmented(ops.right_shift, other, ">>=")

@@ -170,7 +170,7 @@ class Readable(Operand, Augmented):
             raise TypeError("a tensor of no axes has no length")
         return int(self._data.shape[0])
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Self]:
         if not self._data.ndim:
             raise TypeError("a tensor of no axes cannot be iterated over; use .item() for its value")
         return (self[i] for i in range(len(self)))

@@ -6,7 +6,7 @@ it out. A drawing holds nothing of the tape, and is the same for the same graph 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple, TypeAlias
 
 #: What a vertex is: an operation; a tensor that is learned or gets a gradient; another array; a single number
@@ -160,6 +160,31 @@ class Drawing(NamedTuple):
     edges: list[Edge]
     clusters: list[Cluster]
     ops: dict[str, Explained] = {}  # noqa: RUF012  # never changed in place
+
+    def by(self, end: Literal["tail", "head"], flow: Flow = "value") -> dict[int, list[Edge]]:
+        """The edges of a flow by the vertex at one of their ends."""
+        found: dict[int, list[Edge]] = {}
+        for edge in self.edges:
+            if edge.flow == flow:
+                found.setdefault(edge.tail if end == "tail" else edge.head, []).append(edge)
+        return found
+
+    def nested(self) -> Iterator[tuple[int | None, list[int] | None]]:
+        """The clusters from outside in, each with the vertices directly in it, and once more with None where it ends. The
+        first is None: what is in no cluster, which does not end."""
+        inside: dict[int | None, list[int]] = {}
+        below: dict[int | None, list[int]] = {}
+        for i, vertex in enumerate(self.vertices):
+            inside.setdefault(vertex.cluster, []).append(i)
+        for i, cluster in enumerate(self.clusters):
+            below.setdefault(cluster.parent, []).append(i)
+        pending: list[tuple[int | None, bool]] = [(None, False)]
+        while pending:
+            at, ends = pending.pop()
+            yield at, None if ends else inside.get(at, [])
+            if not ends:
+                pending += [(at, True)] * (at is not None)
+                pending += [(i, False) for i in reversed(below.get(at, ()))]
 
     def enclosing(self, clusters: Iterable[int | None]) -> set[int]:
         """These clusters, and all those around them. None stands for no cluster."""

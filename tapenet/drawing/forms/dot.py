@@ -164,27 +164,19 @@ class _Writer:
 
     def boxes(self) -> Iterator[str]:
         """The vertices, within their clusters."""
-        inside: dict[int | None, list[str]] = {}  # by cluster: the vertices and gates
-        clusters: dict[int | None, list[int]] = {}
-        for i, vertex in enumerate(self.drawing.vertices):
-            inside.setdefault(vertex.cluster, []).append(f"n{i} {_vertex(i, vertex)}")
+        gates: dict[int | None, list[int]] = {}
         for i, cluster in self.gates.items():
-            inside[cluster].append(f"g{i} {self.gate(i)}")
-        for i, around in enumerate(self.drawing.clusters):
-            clusters.setdefault(around.parent, []).append(i)
-        pending: list[tuple[int | None, bool]] = [(None, False)]  # last first: a cluster, or the end of one
-        while pending:
-            at, ends = pending.pop()
+            gates.setdefault(cluster, []).append(i)
+        for at, inside in self.drawing.nested():
             indent = "" if at is None else "  " * (self.drawing.clusters[at].depth + 1)
-            if ends:
+            if inside is None:
                 yield f"{indent}}}"
                 continue
             if at is not None:
                 yield f"{indent}subgraph cluster_{at} {{"
                 yield f"{indent}  graph {_cluster(at, self.drawing.clusters[at], at not in self.wide, self.above)}"
-                pending.append((at, True))
-            yield from (f"{indent}  {line}" for line in inside.get(at, ()))
-            pending += [(i, False) for i in reversed(clusters.get(at, ()))]
+            yield from (f"{indent}  n{i} {_vertex(i, self.drawing.vertices[i])}" for i in inside)
+            yield from (f"{indent}  g{i} {self.gate(i)}" for i in gates.get(at, ()))
 
     def edge(self, i: int) -> Iterator[str]:
         """An edge, in two pieces where it goes through a gate."""

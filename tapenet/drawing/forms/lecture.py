@@ -70,14 +70,8 @@ def steps(
     [('forward', '× 2 (multiply)', '2 → 2'), ('forward', 'sum', '2 → scalar'), \
 ('backward', 'sum', 'scalar → 2'), ('backward', '× 2 (multiply)', '2 → 2')]
     """
-    incoming: dict[int, list[Edge]] = {}
-    outgoing: dict[int, list[Edge]] = {}
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            incoming.setdefault(edge.head, []).append(edge)
-            outgoing.setdefault(edge.tail, []).append(edge)
     working = [i for i, vertex in enumerate(drawing.vertices) if vertex.kind in ("op", "module")]
-    teacher = _Teacher(drawing, incoming, outgoing, values or {}, gradients or {})
+    teacher = _Teacher(drawing, values or {}, gradients or {})
     found = [teacher.forward(i) for i in working]
     if backward:
         found += [teacher.backward(i) for i in reversed(working) if teacher.targets(i)]
@@ -149,23 +143,16 @@ def _rule(explained: Explained, argument: str) -> str:
 class _Teacher:
     """Says what happens at one op of a drawing."""
 
-    def __init__(
-        self,
-        drawing: Drawing,
-        incoming: dict[int, list[Edge]],
-        outgoing: dict[int, list[Edge]],
-        values: Mapping[int, str],
-        gradients: Mapping[int, str],
-    ) -> None:
+    def __init__(self, drawing: Drawing, values: Mapping[int, str], gradients: Mapping[int, str]) -> None:
         self.drawing = drawing
-        self.incoming = incoming
-        self.outgoing = outgoing
+        self.incoming = drawing.by("head")
+        self.outgoing = drawing.by("tail")
         self.values = values
         self.gradients = gradients
         #: Of each result of each vertex: from how many uses its gradient is added up.
         self.parts = Counter(
             (edge.tail, edge.result)
-            for edges in incoming.values()
+            for edges in self.incoming.values()
             for edge in edges
             if edge.differentiable and drawing.vertices[edge.head].kind != "output"
         )
@@ -195,8 +182,7 @@ class _Teacher:
             self.added[edge.tail, edge.result] += 1
             seen, parts = self.added[edge.tail, edge.result], self.parts[edge.tail, edge.result]
             note = f"(part {seen} of {parts}, which are added up)" if parts > 1 else ""
-            # The elements of a sequence share one rule.
-            rule = explained.gradients.get(edge.argument) or explained.gradients.get(edge.argument.partition("[")[0])
+            rule = _rule(explained, edge.argument)
             if rule and "Σ" not in rule and edge.value.shape in repeated:
                 rule = f"{rule}, summed to {_shape(edge.value.shape)}"
             if rule or note:

@@ -48,35 +48,22 @@ def to_mermaid(drawing: Drawing, direction: str = "TB") -> str:
 def _lines(drawing: Drawing, direction: str) -> Iterator[str]:
     yield f"flowchart {direction}"
     yield from _boxes(drawing)
-    results: dict[int, set[int | None]] = {}
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            results.setdefault(edge.tail, set()).add(edge.result)
-    yield from (f"  {_edge(drawing, edge, len(results.get(edge.tail, ())) > 1)}" for edge in drawing.edges)
+    several = {tail for tail, edges in drawing.by("tail").items() if len({edge.result for edge in edges}) > 1}
+    yield from (f"  {_edge(drawing, edge, edge.tail in several)}" for edge in drawing.edges)
     yield from (f"  {line}" for line in _styles(drawing))
 
 
 def _boxes(drawing: Drawing) -> Iterator[str]:
     """The vertices, within their clusters."""
-    inside: dict[int | None, list[str]] = {}
-    for i, vertex in enumerate(drawing.vertices):
-        inside.setdefault(vertex.cluster, []).append(_vertex(i, vertex))
-    clusters: dict[int | None, list[int]] = {}
-    for i, cluster in enumerate(drawing.clusters):
-        clusters.setdefault(cluster.parent, []).append(i)
-    pending: list[tuple[int | None, bool]] = [(None, False)]  # last first: a cluster, or the end of one
-    while pending:
-        at, ends = pending.pop()
+    for at, inside in drawing.nested():
         indent = "  " if at is None else "  " * (drawing.clusters[at].depth + 1)
-        if ends:
+        if inside is None:
             yield f"{indent}end"
             continue
         if at is not None:
             yield f"{indent}subgraph c{at}[{_text([drawing.clusters[at].title])}]"
-            pending.append((at, True))
             indent += "  "
-        yield from (f"{indent}{line}" for line in inside.get(at, ()))
-        pending += [(i, False) for i in reversed(clusters.get(at, ()))]
+        yield from (f"{indent}{_vertex(i, drawing.vertices[i])}" for i in inside)
 
 
 def _vertex(position: int, vertex: Vertex) -> str:

@@ -50,14 +50,13 @@ def finished(svg: str, drawing: Drawing, title: str) -> str:
 def description(drawing: Drawing) -> str:
     """A drawing in words, box by box in order, as a screen reader would tell it."""
     vertices = drawing.vertices
-    comes_from: dict[int, list[int]] = {}
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            comes_from.setdefault(edge.head, []).append(edge.tail)
+    comes_from = drawing.by("head")
     told = []
     for position, vertex in enumerate(vertices):
         if vertex.kind in ("op", "module", "output") or vertex.sign:
-            sources = ", ".join(_words(vertices[t]) for t in dict.fromkeys(comes_from.get(position, ())))
+            sources = ", ".join(
+                _words(vertices[t]) for t in dict.fromkeys(e.tail for e in comes_from.get(position, ()))
+            )
             told.append((f"{_words(vertex)} of {sources}" if sources else _words(vertex)) + _sign(vertex))
     counts = f"{_number(len(vertices), 'box', 'boxes')} and {_number(len(drawing.edges), 'arrow', 'arrows')}. "
     more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""

@@ -93,17 +93,9 @@ def compact(drawing: Drawing) -> Drawing:
 
 def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
     """The vertices that join another, with the one they join, and the lines that they bring."""
-    users: dict[int, set[int]] = {}
-    made_by: dict[int, list[Edge]] = {}
-    carries: set[int] = set()
-    begins: set[int] = set()
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            users.setdefault(edge.tail, set()).add(edge.head)
-            made_by.setdefault(edge.head, []).append(edge)
-        elif edge.flow == "carry":  # what goes on to the next repetition must stay a result of its own
-            carries.add(edge.tail)
-            begins.add(edge.head)
+    users, made_by = drawing.by("tail"), drawing.by("head")
+    # What goes on to the next repetition must stay a result of its own.
+    carries, begins = drawing.by("tail", "carry"), drawing.by("head", "carry")
     into: dict[int, int] = {}
     lines: dict[int, list[str]] = {}
     for position, vertex in enumerate(drawing.vertices):
@@ -113,7 +105,7 @@ def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
             continue
         (source,) = sources
         host = drawing.vertices[source]
-        alone = users[source] == {position} and source not in carries and position not in begins
+        alone = {edge.head for edge in users[source]} == {position} and source not in carries and position not in begins
         elsewhere = host.cluster != vertex.cluster or host.sign != vertex.sign
         repeated = host.kind == "module" and host.count > 1  # what follows it is not repeated with it
         parts = any(edge.result is not None for edge in made_by[position])
@@ -127,10 +119,7 @@ def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
 def mark_skips(drawing: Drawing) -> Drawing:
     """The drawing with residual and skip connections marked: edges into a sum, or a joining of arrays, around what
     another of its arguments comes through."""
-    made_by: dict[int, list[int]] = {}
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            made_by.setdefault(edge.head, []).append(edge.tail)
+    made_by = {head: [edge.tail for edge in edges] for head, edges in drawing.by("head").items()}
     edges = list(drawing.edges)
     for i, edge in enumerate(edges):
         head, tail = drawing.vertices[edge.head], drawing.vertices[edge.tail]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import numpy as np
 
@@ -27,7 +26,7 @@ _WRITTEN = re.compile(r"\b(inf|nan)\b")
 def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
     """Where nan or infinity was born: boxes that hold it though nothing they were computed from does. Nan of infinity,
     as infinity minus infinity is, is born too."""
-    sources = _by(drawing, "head")
+    sources = drawing.by("head")
     found = {}
     for position, value in known.values.items():
         vertex = drawing.vertices[position]
@@ -45,7 +44,7 @@ def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
 def born_in_gradients(drawing: Drawing, known: Known) -> dict[int, Finding]:
     """The same of gradients: ops whose rules make nan or infinity of finite values and a finite gradient."""
     values, gradients = known
-    users, sources = _by(drawing, "tail"), _by(drawing, "head")
+    users, sources = drawing.by("tail"), drawing.by("head")
     found = {}
     for position, gradient in gradients.items():
         heads = {e.head for e in users.get(position, ()) if e.differentiable}
@@ -70,7 +69,7 @@ def dead(
         zeros: whether all that a box gives is 0, by position, where that is known.
     """
     found = {}
-    users = _by(drawing, "tail")
+    users = drawing.by("tail")
     cuts, stops = _Cuts(drawing, users), _Stops(drawing, users, norms, zeros)
     for position, vertex in enumerate(drawing.vertices):
         if vertex.kind != "parameter" or vertex.sign:
@@ -82,22 +81,13 @@ def dead(
     return found
 
 
-def _by(drawing: Drawing, end: Literal["head", "tail"]) -> dict[int, list[Edge]]:
-    """The edges of values by one of their ends."""
-    found: dict[int, list[Edge]] = {}
-    for edge in drawing.edges:
-        if edge.flow == "value":
-            found.setdefault(getattr(edge, end), []).append(edge)
-    return found
-
-
 class _Cuts:
     """Where the way back to a box is cut, so that no gradient comes."""
 
     def __init__(self, drawing: Drawing, users: Mapping[int, list[Edge]]) -> None:
         self.drawing = drawing
         self.users = users
-        self.sources = _by(drawing, "head")
+        self.sources = drawing.by("head")
         #: By box: what cuts it off, at most three.
         self.found: dict[int, tuple[str, ...]] = {}
         for position in reversed(range(len(drawing.vertices))):  # those that use a box come after it
@@ -137,7 +127,7 @@ class _Stops:
     ) -> None:
         self.drawing = drawing
         self.zeros = zeros
-        self.sources = _by(drawing, "head")
+        self.sources = drawing.by("head")
         self.found: dict[int, str] = {}
         for position in reversed(range(len(drawing.vertices))):
             for edge in users.get(position, ()):
