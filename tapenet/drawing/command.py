@@ -1,4 +1,4 @@
-"""What `python -m tapenet draw` is given: an object by its name, and arguments made up for it."""
+"""Arguments of `python -m tapenet draw`: an object by its name, and arrays made up for its arguments."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGE = str(Path(__file__).parents[1])
 
 
 class CommandError(RuntimeError):
-    """What was named cannot be drawn; the text is one line."""
+    """The object that was named cannot be drawn. The message is one line."""
 
 
 def load(name: str) -> object:

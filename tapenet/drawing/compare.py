@@ -1,4 +1,4 @@
-"""Two graphs in one picture, with what is different between them."""
+"""Two graphs in one picture, with their differences marked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Comparison(Picture):
     """The picture of a difference. Made by `tn.draw.diff`.
 
     Attributes:
-        difference: what was found, as plain data.
+        difference: all differences, as plain data.
     """
 
     def __init__(self, difference: Difference, direction: str, title: str, legend: bool) -> None:
@@ -27,22 +27,22 @@ class Comparison(Picture):
 
     @property
     def added(self) -> list[str]:
-        """What is in the second graph alone, in words."""
+        """Only in the second graph, in words."""
         return self.difference.added
 
     @property
     def removed(self) -> list[str]:
-        """What is in the first graph alone, in words."""
+        """Only in the first graph, in words."""
         return self.difference.removed
 
     @property
     def changed(self) -> list[str]:
-        """What is in both, with another shape, dtype, option, name or class, in words."""
+        """In both graphs, but with another shape, dtype, option, name or class, in words."""
         return self.difference.changed
 
     @property
     def same(self) -> bool:
-        """Whether nothing is different."""
+        """Whether the graphs are equal."""
         return self.difference.same
 
     def __str__(self) -> str:

@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 
 
 def illustrate(anomaly: Anomaly) -> str | None:
-    """Draw the neighbourhood of an anomaly; the path of the file, or None if there have been enough.
+    """Draw the ops around an anomaly. Returns the path of the file, or None after `MOST` files.
 
     It is SVG, or DOT where no renderer works. No file is ever overwritten.
     """
@@ -48,7 +48,7 @@ def illustrate(anomaly: Anomaly) -> str | None:
 
 
 def scene(anomaly: Anomaly) -> Drawing:
-    """What is drawn of a anomaly: the op, marked, and what is around it."""
+    """The drawing for an anomaly: its op, marked, and the nearest other ops."""
     ops = _around(*_sources_and_users(anomaly))
     drawing = build(_Some(ops), variables())
     results = {made(root)[0].number for root in anomaly.roots}

@@ -13,7 +13,7 @@ def use(part: str) -> Any:
 
 
 def is_a(x: object, module: str, name: str) -> bool:
-    """Whether `x` is an object of a class of the package, such as "compiler.compile", "Compiled". Where its module was
-    never loaded there is no such object."""
+    """Whether `x` is an object of a class of the package, such as "compiler.compile", "Compiled". It is none if the module
+    was never loaded."""
     found = sys.modules.get(f"tapenet.{module}")
     return found is not None and isinstance(x, getattr(found, name))

@@ -1,4 +1,4 @@
-"""What a picture shows, as plain data: vertices, edges and nested clusters.
+"""A drawing as plain data: vertices, edges and nested clusters.
 
 `build` makes a drawing from a recorded graph, passes such as `fold` turn one into another, and `dot` writes
 it out. A drawing holds nothing of the tape, and is the same for the same graph in every process.
@@ -197,7 +197,7 @@ class Drawing(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """What boxes give and the gradients by that, in short, by position of a vertex."""
+    """The results of boxes and their gradients as short texts, by position of a vertex."""
 
     values: Mapping[int, str]
     gradients: Mapping[int, str]

@@ -1,4 +1,4 @@
-"""From what `tn.draw` is given to a picture."""
+"""From the arguments of `tn.draw` to a picture."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Options(NamedTuple):
-    """What `tn.draw` was asked for; its documentation says what each is."""
+    """The arguments of `tn.draw`, which documents them."""
 
     view: View = View()
     direction: str = "TB"
@@ -84,7 +84,7 @@ class Options(NamedTuple):
     def _measured(
         self, drawing: Drawing, arrays: Known | None, profile: Profile | None, differentiated: bool = False
     ) -> _Found:
-        """A drawing with what was measured of it and what is wrong in it."""
+        """A drawing with its measurements and what is wrong in it."""
         findings = unused(drawing)
         if arrays is None and profile is None:
             if self.color_by is not None:
@@ -147,7 +147,7 @@ class Options(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What there is to draw, and all that is known of it."""
+    """A drawing, and all that was measured and found in it."""
 
     drawing: Drawing
     caption: str = ""

@@ -1,4 +1,4 @@
-"""What `tn.draw` gives: a picture that shows itself in a notebook and saves itself to a file."""
+"""The result of `tn.draw`: a picture that shows itself in a notebook and saves itself to a file."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ class Picture:
 
     @cached_property
     def unfolded(self) -> Drawing:
-        """What is drawn if every module is opened."""
+        """The drawing with every module open."""
         return self.source if self.view is None else self.view.unfolded(self.source)
 
     @cached_property
     def drawing(self) -> Drawing:
-        """What is drawn, as plain data."""
+        """The drawing that is shown, as plain data."""
         return self._drawn()
 
     def _drawn(self, budget: int | None = None) -> Drawing:
@@ -124,7 +124,7 @@ class Picture:
 
     @cached_property
     def svg(self) -> str:
-        """The picture as SVG, in light or dark as the reader's system is set.
+        """The picture as SVG, in light or dark mode as the reader's system is set.
 
         Raises:
             RenderError: no renderer could draw it.
@@ -219,7 +219,7 @@ class Picture:
         return made
 
     def _texts(self, drawing: Drawing, *, gradients: bool = False) -> dict[int, str]:
-        """What boxes give, or the gradients by that, in short and by position; what is not known is left out."""
+        """The results of boxes, or their gradients, as short texts by position, so far as they are known."""
         texts = self._numbers.gradients if gradients else self._numbers.values
         found = {}
         for i, vertex in enumerate(drawing.vertices):

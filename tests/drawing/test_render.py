@@ -152,7 +152,7 @@ def test_dot_that_is_refused() -> None:
         render("digraph {")
     message = str(error.value)
     assert "graphviz-pure failed: exit code 1, Error: <stdin>: syntax error in line 1" in message
-    assert "if the DOT text was refused, mend it" in message
+    assert "if the DOT text was refused, correct it" in message
 
 
 def test_an_unknown_format_is_an_error_that_lists_the_formats() -> None:

@@ -1,1 +1,1 @@
-"""What a drawing becomes: DOT, SVG, PNG, PDF, a page, a lecture, a flowchart, data."""
+"""The forms that a drawing is written in: DOT, SVG, PNG, PDF, a page, a lecture, a flowchart, data."""

@@ -1,4 +1,4 @@
-"""A picture that walks through the computation by itself: forward, and then backward, op by op.
+"""An animated picture: the computation step by step, forward and then backward.
 
 What Graphviz laid out stays as it is. Beside it comes a card for each step, which says what is done there, and a style
 that lets boxes, arrows and cards come and go. There is no script: it runs wherever an SVG does, as an image too.
@@ -174,22 +174,22 @@ class _Clock:
         self.rules: dict[tuple[str, str], list[str]] = {}  # by keyframes and way of moving: what moves so
 
     def percent(self, step: float) -> str:
-        """When a step begins, of the whole time. A fraction is in the midst of it."""
+        """When a step begins, in percent of the whole time. A fraction of a step is allowed."""
         share = 100 * (step + 1) / (self.count + 3)
         return f"{share:.3f}".rstrip("0").rstrip(".") + "%"
 
     def move(self, what: str, frames: list[tuple[float, str]], *, steady: bool = False) -> None:
-        """Let what a selector says go through declarations, each from a moment on; steady: without a transition."""
+        """Add keyframes for a selector: each declaration from its moment on. steady: without transitions between them."""
         text = "".join(f"{self.percent(step)}{{{declarations}}}" for step, declarations in frames)
         self.rules.setdefault((text, "step-end" if steady else "linear"), []).append(what)
 
     def paint(self, group: str, frames: list[tuple[float, str]], shapes: tuple[str, ...] = _SHAPES) -> None:
-        """Let the shapes of a group go through declarations; its texts stay as they are."""
+        """Add keyframes for the shapes of a group, but not for its texts."""
         for shape in shapes if frames else ():
             self.move(f"#{group} {shape}", frames, steady=True)
 
     def light(self, what: str, first: int | None, second: int | None) -> None:
-        """Let something be pale until its step, and again in the backward pass."""
+        """Make something pale until its step, in the forward and again in the backward pass."""
         frames = [(-1.0, 1.0), (-_FADE, 1.0)]
         for start, end, at in (
             (0, len(self.forward), first),
@@ -215,7 +215,7 @@ class _Clock:
 
 
 def _motion(drawing: Drawing, lecture: list[Step], layout: _Layout, clock: _Clock) -> Iterator[str]:
-    """The style that lets things move, for readers who do not mind motion."""
+    """The rules of motion, for readers whose system does not ask for less motion."""
     if not lecture:
         return
     _move_boxes(drawing, layout, clock)
@@ -289,7 +289,7 @@ def _move_edges(drawing: Drawing, layout: _Layout, clock: _Clock) -> None:
 
 
 def _style(name: str) -> Iterator[str]:
-    """The style of what stands still. Names are kept to this picture, as a notebook shows several in one page."""
+    """The rules without motion. They are scoped to this picture, as a notebook shows several in one page."""
     yield f".{name}{{{_colours(LIGHT)}}}"
     yield f"@media (prefers-color-scheme:dark){{.{name}{{{_colours(DARK)}}}}}"
     yield f".{name} .page{{fill:var(--page)}}"
@@ -308,7 +308,7 @@ def _style(name: str) -> Iterator[str]:
 
 
 def _colours(theme: Theme) -> str:
-    """The colours as variables of CSS. What is done is tinted, and what is being done is so more strongly."""
+    """The colours as variables of CSS: finished steps are tinted, the current one more strongly."""
     found = {
         "page": theme.paper,
         "card": theme.clusters[0],

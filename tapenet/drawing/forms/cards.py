@@ -1,4 +1,4 @@
-"""Cards that say what happens at each step of a computation: lines of text, set in points."""
+"""The cards of an animation: text on each step of a computation, laid out in points."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Text(NamedTuple):
 
 
 class Card(NamedTuple):
-    """What is said of a step: its lines, how large it is, and how much of the way is behind it."""
+    """The card of a step: its lines, its size, and the share of the steps that are done."""
 
     phase: str
     texts: list[Text]

@@ -1,4 +1,4 @@
-"""A drawing as JSON: for programs that read what a picture shows, and for the page that shows it."""
+"""A drawing as JSON, for other programs and for the HTML page."""
 
 from __future__ import annotations
 

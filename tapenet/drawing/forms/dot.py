@@ -83,7 +83,7 @@ _TOOLTIP = 400
 
 
 class Around(NamedTuple):
-    """What stands around a picture.
+    """Text around a picture.
 
     Attributes:
         title: above it.
@@ -253,7 +253,7 @@ def _gates(drawing: Drawing) -> dict[int, int]:
 
 
 def _wide(drawing: Drawing) -> set[int]:
-    """The clusters in which something stands beside the ops: parameters, inputs."""
+    """The clusters that hold parameters or inputs beside their ops."""
     return drawing.enclosing(vertex.cluster for vertex in drawing.vertices if vertex.value is not None)
 
 

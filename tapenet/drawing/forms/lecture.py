@@ -212,7 +212,7 @@ class _Teacher:
         return [edge for edge in self.incoming.get(i, []) if edge.differentiable]
 
     def numbers(self, known: Mapping[int, str], i: int) -> str | None:
-        """What is known of an op's result, at the op or at an output."""
+        """The numbers of an op's result, if they are known: at the op itself or at an output."""
         ends = [edge.head for edge in self.outgoing.get(i, []) if self.drawing.vertices[edge.head].kind == "output"]
         return next((known[at] for at in (i, *ends) if at in known), None)
 
@@ -228,7 +228,7 @@ class _Teacher:
         return clean(", then ".join([formula, *self.joined(i)]), _WORDS)
 
     def joined(self, i: int) -> list[str]:
-        """What is done in the same box after the op itself, such as an activation."""
+        """The ops drawn in the same box after the op itself, such as an activation."""
         vertex = self.drawing.vertices[i]
         return vertex.title.splitlines()[1:] if vertex.kind == "op" else []
 

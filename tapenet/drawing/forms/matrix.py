@@ -1,4 +1,4 @@
-"""A matrix of classes against classes as plain SVG: each cell a square, darker the more is in it."""
+"""A confusion matrix as plain SVG: the larger the share of a cell, the darker it is."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ def _outline(tag: str, element: Element) -> Iterator[str]:
 
 
 def _path(command: str, numbers: list[float], begins: bool) -> Iterator[str]:
-    """A piece of a path. Of one that begins anew the first point is where, and lines lead to the others."""
+    """A piece of a path. A piece that moves begins at its first point; lines lead to the others."""
     if command in "Zz":
         yield "h"
         return

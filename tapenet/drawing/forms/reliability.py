@@ -1,4 +1,4 @@
-"""A reliability curve as plain SVG: how often what was said to be so probable came true."""
+"""A reliability curve as plain SVG: predicted probabilities against observed frequencies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LEFT, _TOP, _SIZE, _BARS = 64, 40, 320, 60
 
 
 def reliability(said: Iterable[float], came_true: Iterable[float], weight: Iterable[float], *, title: str = "") -> str:
-    """Draw one point for each bin, with a line through them and the diagonal beside it, and below how much is in the bins.
+    """Draw one point per bin, a line through the points, the diagonal, and below it the weight of each bin.
 
     Args:
         said: the mean probability that was given, from 0 to 1.

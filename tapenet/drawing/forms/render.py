@@ -48,8 +48,8 @@ except Exception as error:
 
 
 class RenderError(RuntimeError):
-    """No renderer drew the picture. ``tries`` holds, in order, each renderer's name and what came of it; ``limited``
-    says whether one ran and did not end well, so that a smaller picture may succeed."""
+    """No renderer drew the picture. ``tries`` holds the name of each renderer tried and the outcome, in order.
+    ``limited`` says whether one ran and failed: a smaller picture may then succeed."""
 
     def __init__(self, message: str, tries: tuple[tuple[str, str], ...] = (), limited: bool = False) -> None:
         super().__init__(message)
@@ -111,14 +111,14 @@ def render(dot: str, format: str = "svg", *, timeout: float = 60.0, insist: bool
                     break
         tries.append((renderer.name, outcome))
     if ran:
-        mend = (
+        advice = (
             "If a limit was hit, draw less at once or give a longer timeout; if the DOT text was refused, "
-            f"mend it; otherwise install another renderer: {_INSTALL}."
+            f"correct it; otherwise install another renderer: {_INSTALL}."
         )
     else:
-        mend = f"Install one: {_INSTALL}."
+        advice = f"Install one: {_INSTALL}."
     listed = "".join(f"\n  {name}: {outcome}" for name, outcome in tries)
-    raise RenderError(f"no renderer could draw this as {format}:{listed}\n{mend}", tuple(tries), ran)
+    raise RenderError(f"no renderer could draw this as {format}:{listed}\n{advice}", tuple(tries), ran)
 
 
 def renderers() -> list[Renderer]:
@@ -294,7 +294,7 @@ def _kill(pid: int) -> None:
 
 
 def _checked(picture: bytes, format: str) -> bytes:
-    """The picture without what varies between versions; a failure where it is not what it should be."""
+    """The picture without what varies between versions of a renderer; raises where it is not of the format."""
     if not picture.strip():
         raise _Failure("wrote nothing")
     if format in ("svg", "dot"):

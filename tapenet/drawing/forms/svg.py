@@ -1,5 +1,4 @@
-"""What is done to the SVG that Graphviz writes, so that it reads well everywhere: for screen readers, in the dark, and
-within the column of a notebook."""
+"""Makes Graphviz's SVG readable everywhere: by screen readers, in dark mode, and in the column of a notebook."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ SIGNS: dict[Sign, str] = {
 
 
 def finished(svg: str, drawing: Drawing, title: str) -> str:
-    """The SVG of a drawing with a description in words, colours for dark surroundings, and a width that gives way.
+    """The SVG of a drawing with a description in words, colours for dark mode, and a width that shrinks to fit.
 
     Args:
         svg: as Graphviz wrote it from the drawing's DOT text.
@@ -69,7 +68,7 @@ def _words(vertex: Vertex) -> str:
 
 
 def _sign(vertex: Vertex) -> str:
-    """What is to be seen of a box at a glance, and why."""
+    """The sign of a box in words, with its reason."""
     if not vertex.sign:
         return ""
     word = SIGNS[vertex.sign]
@@ -82,7 +81,7 @@ def _number(count: int, one: str, many: str) -> str:
 
 
 def _told(element: str, drawing: Drawing) -> str:
-    """The title of one of Graphviz's groups, with words in place of our names for it."""
+    """The title of one of Graphviz's groups: words in place of its id."""
     name = element[len("<title>") : -len("</title>")]
     if name[:1] == "n" and name[1:].isdigit():
         return f"<title>{escape(_words(drawing.vertices[int(name[1:])]))}</title>"

@@ -1,1 +1,1 @@
-"""What makes one drawing into another: folding, repeats, gradients, paint, differences. Plain data in and out."""
+"""Passes from one drawing to another: folding, repeats, gradients, paint, comparisons. Plain data in and out."""

@@ -1,4 +1,4 @@
-"""What two sequences have in common."""
+"""The longest common subsequence of two sequences."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]
 def align_by(
     a: Sequence[T], b: Sequence[T], keys: Sequence[Callable[[T, int], object]], pairs: Sequence[tuple[int, int]] = ()
 ) -> list[tuple[int, int]]:
-    """Align what is left between pairs by the first key, then what is left then by the next one, and so on.
+    """Align by the first key; then, within what is left between the pairs, by the next one, and so on.
 
     A key is called with an item and 0 or 1 for the sequence it is of. Items whose key is None are not aligned by it.
     """
@@ -61,7 +61,7 @@ def align_by(
 
 
 def gaps(pairs: Sequence[tuple[int, int]], a: int, b: int) -> Iterator[tuple[int, int, int, int]]:
-    """Where both of two sequences, `a` and `b` long, have items between pairs: two beginnings, two ends."""
+    """The stretches between pairs in which both sequences, `a` and `b` long, have items: two beginnings, two ends."""
     i = j = 0
     for m, n in (*pairs, (a, b)):
         if i < m and j < n:

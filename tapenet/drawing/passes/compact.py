@@ -1,5 +1,5 @@
-"""Passes that make a drawing read as a person would draw it: what is minor joins what it belongs to, and what goes
-around is marked as such."""
+"""Passes that draw less: activations and shape ops join the box before them, skip connections are marked, many parallel
+arrows become one."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def compact(drawing: Drawing) -> Drawing:
 
 
 def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
-    """The vertices that join another, with the one they join, and the lines that they bring."""
+    """The vertices that join another one, by position, and the lines of text that each adds to it."""
     users, made_by = drawing.by("tail"), drawing.by("head")
     # What goes on to the next repetition must stay a result of its own.
     carries, begins = drawing.by("tail", "carry"), drawing.by("head", "carry")
@@ -117,8 +117,8 @@ def _hosts(drawing: Drawing) -> tuple[dict[int, int], dict[int, list[str]]]:
 
 
 def mark_skips(drawing: Drawing) -> Drawing:
-    """The drawing with residual and skip connections marked: edges into a sum, or a joining of arrays, around what
-    another of its arguments comes through."""
+    """The drawing with residual and skip connections marked: edges into a sum or concatenation whose other argument is
+    computed from the same value."""
     made_by = {head: [edge.tail for edge in edges] for head, edges in drawing.by("head").items()}
     edges = list(drawing.edges)
     for i, edge in enumerate(edges):
@@ -147,7 +147,7 @@ def _leads(source: int, ends: list[int], made_by: dict[int, list[int]]) -> bool:
 
 
 def bundle(drawing: Drawing) -> Drawing:
-    """The drawing with one arrow where more than a few would go from one box to another."""
+    """The drawing with one arrow in place of more than a few from one box to another."""
     ways = Counter((edge.tail, edge.head, edge.flow) for edge in drawing.edges)
     if max(ways.values(), default=0) <= _SIDE_BY_SIDE:
         return drawing

@@ -1,4 +1,4 @@
-"""What is different between two graphs: two models, or two versions of one."""
+"""The differences between two graphs: of two models, or of two versions of one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """What `diff` found.
+    """The result of `diff`.
 
     Attributes:
         drawing: both graphs in one; `sign` says what is in one of them alone, or other than it was. The details of a
@@ -53,17 +53,17 @@ class Difference(NamedTuple):
 
     @property
     def added(self) -> list[str]:
-        """What is in the second graph alone. A module that is new stands for what is in it."""
+        """Only in the second graph. A new module stands for everything in it."""
         return self._of("added")
 
     @property
     def removed(self) -> list[str]:
-        """What is in the first graph alone. A module that is gone stands for what was in it."""
+        """Only in the first graph. A removed module stands for everything that was in it."""
         return self._of("removed")
 
     @property
     def changed(self) -> list[str]:
-        """What is in both graphs, with another shape, dtype, option, name or class."""
+        """In both graphs, but with another shape, dtype, option, name or class."""
         return self._of("changed")
 
     def _of(self, sign: _Found) -> list[str]:
@@ -71,11 +71,11 @@ class Difference(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """Whether nothing is different."""
+        """Whether the graphs are equal."""
         return not self.changes and not self.arrays
 
     def __str__(self) -> str:
-        """A summary by modules; what is the same in several modules of a list is told once."""
+        """A summary by modules. Differences that are the same in several modules of a list are written once."""
         if self.same:
             return "no difference"
         counts = [f"{len(found)} {sign}" for sign in _MARKS if (found := self._of(sign))]
@@ -94,7 +94,7 @@ class Difference(NamedTuple):
 
 
 def diff(before: Drawing, after: Drawing) -> Difference:
-    """What is different between two graphs.
+    """Compare two graphs.
 
     Modules are known by their names, the members of a list by what they hold, ops by what they do and where; so a
     layer that comes between others is one layer more. What only comes at another place is removed and added.
@@ -118,7 +118,7 @@ def diff(before: Drawing, after: Drawing) -> Difference:
 
 
 class _Merge:
-    """Two drawings in one, with what is different in words."""
+    """Two drawings merged into one, with their differences in words."""
 
     def __init__(self, a: Side, b: Side, found: Match) -> None:
         self.sides = (a, b)
@@ -312,7 +312,7 @@ class _Merge:
         self.arrays.setdefault((edge.tail, edge.result), change)
 
     def _note_edges(self, gone: list[Edge], new: list[Edge]) -> None:
-        """Note what a vertex is given, where no vertex that came or went explains it."""
+        """Note the changed arguments of a vertex, unless an added or removed vertex explains them."""
         kept = (self.match.vertices, self.back)
         ends: tuple[tuple[int, _Found, list[Edge], list[Edge]], ...] = (
             (0, "removed", gone, new),
@@ -334,7 +334,7 @@ def _is_cluster(x: int | None, y: int | None) -> bool:
 
 
 def _only(x: int | None, y: int | None) -> tuple[int, int, _Found]:
-    """Which drawing something is in alone, where, and what that makes of it."""
+    """For something in one drawing alone: which drawing, its position there, and the sign for it."""
     if y is not None:
         return 1, y, "added"
     return 0, x or 0, "removed"
@@ -404,7 +404,8 @@ def _by_place(changes: list[Change]) -> dict[str, list[str]]:
 
 
 def _alike(groups: dict[str, list[str]]) -> list[tuple[list[str], list[str]]]:
-    """The lines of a summary, with the places they are of: several if these differ by numbers in a list alone."""
+    """The lines of a summary with the modules that they are about. Modules of a list with equal lines share one
+    entry."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for place, texts in groups.items():
         path, _, kind = place.partition(": ")

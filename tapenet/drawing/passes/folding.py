@@ -16,12 +16,12 @@ _REASONS = 3
 
 
 def members(position: int, vertex: Vertex) -> tuple[int, ...]:
-    """The vertices of the first drawing that a vertex stands for; an optimizer's step was not among them."""
+    """The vertices of the first drawing that a vertex stands for. An optimizer's step is in no first drawing."""
     return vertex.members or (() if vertex.kind == "update" else (position,))
 
 
 def worst(signs: Iterable[Sign]) -> Sign:
-    """The sign of what stands for several."""
+    """The sign of a box that stands for several."""
     found = set(signs)
     return next((sign for sign in _SIGNS if sign in found), "")
 
@@ -75,7 +75,7 @@ def fold(drawing: Drawing, closed: Collection[int]) -> Drawing:
 
 
 def _inside(drawing: Drawing, top: list[int | None]) -> dict[int, list[int]]:
-    """What becomes one box: by folded cluster, the vertices in it.
+    """The vertices that become one box, by folded cluster.
 
     Not a parameter that was used before anything happened in its module, as a tied weight may be: that use would be
     in a circle with the box.
@@ -99,7 +99,7 @@ def _inside(drawing: Drawing, top: list[int | None]) -> dict[int, list[int]]:
 
 
 def _last_op(drawing: Drawing, positions: list[int]) -> int:
-    """Where the box of these stands: after all that it uses."""
+    """The position for the box of these vertices: after everything that it uses."""
     return next((i for i in reversed(positions) if drawing.vertices[i].kind in _MADE), positions[-1])
 
 
@@ -140,8 +140,8 @@ def _box(drawing: Drawing, position: int, inside: list[int], parent: int | None)
 
 
 def joined(edges: Iterable[Edge], new: list[int], boxes: Collection[int]) -> list[Edge]:
-    """The edges after their vertices moved: none within a box, and of those that bring a box, or from one, the same
-    array, only the first."""
+    """The edges after their vertices moved. Edges within a box are dropped; of edges that bring the same array into or
+    out of a box only the first stays."""
     found: dict[tuple[int, int | None, int, str, str], int] = {}
     kept: list[Edge] = []
     for edge in edges:
@@ -168,7 +168,7 @@ def joined(edges: Iterable[Edge], new: list[int], boxes: Collection[int]) -> lis
 
 
 def unbox(drawing: Drawing) -> Drawing:
-    """The drawing without the clusters of modules that are but one op, such as activations.
+    """The drawing without the clusters of modules that are a single op, such as activations.
 
     A box around a box says little. Where the op came from stands in its tooltip.
     """
@@ -187,7 +187,7 @@ def unbox(drawing: Drawing) -> Drawing:
 
 
 def without(drawing: Drawing, dropped: Collection[int]) -> Drawing:
-    """The drawing without some of its clusters; what was in them stays."""
+    """The drawing without some of its clusters; their vertices stay."""
     if not dropped:
         return drawing
     clusters: list[Cluster] = []
@@ -291,7 +291,7 @@ def in_runs(drawing: Drawing, budget: int) -> Drawing:
 
 
 def _run_name(titles: list[str]) -> str:
-    """What a run of these is called: how many they are, and from where to where if they are modules with names."""
+    """The name of a run of ops: their number, and the names of the first and last if they are modules."""
     if len(titles) == 1:  # an op alone is called what it is
         return ""
     ends = [title.partition(": ")[0] for title in (titles[0], titles[-1]) if ": " in title]
@@ -313,5 +313,5 @@ def _beside(drawing: Drawing, run: dict[int, int], most: int) -> dict[int, int]:
 
 
 def _asked(vertex: Vertex) -> bool:
-    """Whether it is a result, or an input that is in no module: what a picture is about."""
+    """Whether it is a result, or an input outside of all modules: these always stay visible."""
     return vertex.kind == "output" or (vertex.kind == "input" and vertex.cluster is None)

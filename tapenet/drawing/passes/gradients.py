@@ -1,5 +1,4 @@
-"""Passes that add what happens after the forward pass: gradients on their way back, what an optimizer does, and what is
-wrong with either."""
+"""Passes that add what follows the forward pass: gradients, an optimizer's step, and findings about both."""
 
 from __future__ import annotations
 
@@ -14,8 +13,8 @@ UNUSED = "nothing here uses it with a gradient"
 
 
 def from_results(drawing: Drawing) -> Drawing:
-    """The drawing with those edges differentiable alone along which a gradient of the results flows back: not what only
-    comes into ops without a derivative."""
+    """The drawing in which only those edges are differentiable along which a gradient of the results flows back. Other
+    edges lead only into ops without a derivative."""
     sources: dict[int, list[Edge]] = {}
     for edge in drawing.edges:
         if edge.differentiable:
@@ -73,7 +72,7 @@ def _together(titles: list[str]) -> str | None:
 
 
 def with_gradients(drawing: Drawing) -> Drawing:
-    """The drawing with the way of the gradients: beside each edge along which one flows back, an edge that carries it.
+    """The drawing with gradients: beside each edge along which one flows back, an edge that carries it.
 
     A gradient ends at the parameter, or at what updates that.
     """
@@ -98,14 +97,14 @@ def with_gradients(drawing: Drawing) -> Drawing:
 
 
 class Finding(NamedTuple):
-    """What is wrong with a box, and why."""
+    """Something wrong with a box, with the reason."""
 
     sign: Sign
     reason: str
 
 
 def marked(drawing: Drawing, findings: Mapping[int, Finding]) -> Drawing:
-    """The drawing with these signs, by position, and their reasons in the tooltips."""
+    """The drawing with findings: signs, by position, with their reasons in the tooltips."""
     if not findings:
         return drawing
     vertices = [

@@ -1,4 +1,4 @@
-"""What is the same thing in two drawings."""
+"""Which parts of two drawings are the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ARRAY_ARGUMENTS = re.compile(r"\w+ (?:·|\[·(?:, ·)*\])(?:, )?")
 
 
 class Match(NamedTuple):
-    """What is the same thing in two drawings.
+    """Which parts of two drawings are the same.
 
     Attributes:
         vertices: of those of the first that are in both: which one it is in the second.
@@ -79,7 +79,7 @@ def settings(vertex: Vertex) -> str:
 
 
 class Side:
-    """One of two drawings, with what matching wants to know of it.
+    """One of two drawings, with the indexes that matching needs.
 
     Attributes:
         items: what follows in each cluster, and, by None, in none.
@@ -123,7 +123,7 @@ class Side:
 
     @functools.cached_property
     def order(self) -> Any:
-        """What puts any two drawings that differ in order."""
+        """A key that orders any two drawings that differ."""
         drawing = self.drawing
         return (
             [(v.kind, v.title, v.details, str(v.value), str(v.cluster)) for v in drawing.vertices],
@@ -139,7 +139,7 @@ class Side:
         return named
 
     def tails(self, position: int) -> list[int]:
-        """What a vertex uses that is computed, in order of its arguments."""
+        """The computed values that a vertex uses, in order of its arguments."""
         tails = [self.drawing.edges[edge].tail for edge in self.into[position]]
         return [tail for tail in tails if not self.is_leaf(tail)]
 
@@ -249,7 +249,7 @@ class _Matcher:
             self.inside[a] = _with_near(pairs, left, right, self._replace)
 
     def _replace(self, x: Item, y: Item) -> bool:
-        """Match two vertices if they are given the same and used by the same, and say whether they are."""
+        """Match two vertices if they have equal inputs and equal uses. Returns whether they have."""
         if x < 0 or y < 0:
             return False
         a, b = self.sides
@@ -273,7 +273,7 @@ class _Matcher:
                     self._pair(x[0], y[0])
 
     def _leaves_by_use(self) -> None:
-        """Match what has no name of its own, or another one, by the arguments it is given to."""
+        """Match leaves without a name, or with another one, by the arguments that they are given to."""
         a, b = self.sides
         for x, y in list(self.vertices.items()):
             given = {b.drawing.edges[e].argument: b.drawing.edges[e].tail for e in b.into[y]}
@@ -313,7 +313,8 @@ class _Matcher:
 
 
 def _with_near(pairs: Pairs, left: list[Item], right: list[Item], same: Callable[[Item, Item], bool]) -> Pairs:
-    """The pairs, and between them those items of which `same` says so, each asked of a few of the next ones."""
+    """The pairs, and between them pairs of items for which `same` is true. Each item is compared with a few of the next
+    ones."""
     more = list(pairs)
     for i, j, m, n in gaps(pairs, len(left), len(right)):
         for x in range(i, m):

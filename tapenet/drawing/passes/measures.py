@@ -1,4 +1,4 @@
-"""What was measured of a graph, by box: time, memory, the size of gradients, the spread of activations."""
+"""Measurements of a graph, by box: time, memory, size of gradients, spread of activations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tapenet.profiling.values import Stats, stats
 
 
 class Kind(NamedTuple):
-    """One of the things that can be painted.
+    """A quantity that boxes can be painted by.
 
     Attributes:
         label: what it is called in a legend.
@@ -104,7 +104,7 @@ def records(source: Drawing, profile: Profile) -> dict[int, list[Record | None]]
 
 
 def from_profile(name: str, source: Drawing, profile: Profile) -> Measure:
-    """A quantity from a `tn.profile()`, of whatever the profile knows it."""
+    """A quantity from a `tn.profile()`, for all vertices that the profile knows."""
     read = _READ[name]
     histories = {p: [None if r is None else read(r) for r in found] for p, found in records(source, profile).items()}
     if name == "grad_norm":
@@ -115,7 +115,7 @@ def from_profile(name: str, source: Drawing, profile: Profile) -> Measure:
 
 
 def missing(name: str | None, profile: Profile) -> str:
-    """Why a profile has nothing of a quantity, or, for None, nothing of a graph at all."""
+    """Why a profile lacks a quantity, or, for None, knows nothing of a graph."""
     if not profile.steps:
         return "draw: the profile holds no step yet: draw after its `with` block"
     if name in ("grad_norm", "activation") and not profile.values:
@@ -161,7 +161,7 @@ def from_arrays(name: str, source: Drawing, known: Known) -> Measure:
 
 
 class Scale(NamedTuple):
-    """From the least to the greatest value.
+    """A colour scale from the least to the greatest value.
 
     Attributes:
         low, high: these.
@@ -203,7 +203,8 @@ class Scale(NamedTuple):
 
 
 def paint(drawing: Drawing, measures: Iterable[Measure], by: str) -> tuple[Drawing, Scale | None]:
-    """The drawing with its boxes painted by one measure and the values of all in tooltips, and what colours mean."""
+    """The drawing with its boxes painted by one measure, with the values of all measures in tooltips; and the scale of
+    the colours."""
     measures = list(measures)
     chosen = next(measure for measure in measures if measure.name == by)
     values = {i: chosen.of(i, v) for i, v in enumerate(drawing.vertices) if v.kind in _PAINTED}
@@ -240,5 +241,5 @@ def in_words(value: float, kind: Kind) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three digits that count."""
+    """A number with three significant digits."""
     return f"{float(f'{value:.3g}'):,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"

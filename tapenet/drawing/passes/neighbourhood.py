@@ -1,4 +1,4 @@
-"""A pass: a part of a drawing, with a stub where it goes on."""
+"""A pass that keeps a part of a drawing, with a stub wherever the rest is cut off."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STUB = "…"
 
 
 def neighbourhood(drawing: Drawing, positions: Iterable[int], limit: int = 12) -> Drawing:
-    """The vertices at some positions, and those that lead to them and use them: the nearest ones, up to `limit` in all.
+    """The vertices at some positions and the nearest ones that lead to them or use them, up to `limit` in all.
 
     Where edges are cut, one stub at each box stands for what they lead to, or come from.
 

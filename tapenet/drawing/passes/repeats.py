@@ -26,7 +26,7 @@ _TURNS = 4
 
 
 class _Around(NamedTuple):
-    """A cluster to be put around what is repeated together."""
+    """A new cluster around items that are repeated together."""
 
     parent: int | None
     vertices: list[int]
@@ -119,7 +119,7 @@ class _Repeats:
         ]
 
     def _look(self, ops: tuple[int, ...], cluster: int | None) -> object:
-        """What equal items have in common, and is quickly told."""
+        """A cheap key that equal items share."""
         return call(self.vertices[ops[0]]) if cluster is None else (len(ops), self.structure[cluster])
 
     def _item(self, ops: tuple[int, ...], cluster: int | None) -> Item:
@@ -142,7 +142,7 @@ class _Repeats:
         return Item(ops, shape, tuple(sources), cluster)
 
     def _structure(self, cluster: int, ops: tuple[int, ...], groups: list[Group]) -> int:
-        """A number that is the same for clusters of one class that are made of the same in the same places."""
+        """A number that is equal for clusters of one class with equal contents in equal places."""
         made_of = self.drawing.clusters[cluster]
         children = [c for c in self.children.get(cluster, ()) if c not in self.gone and self.inside[c]]
         nested = tuple((ops.index(self.inside[c][0]), self.structure[c]) for c in children)
@@ -154,7 +154,7 @@ class _Repeats:
     # -- stretches ---------------------------------------------------------------------------------------------------
 
     def _groups(self, items: list[Item]) -> list[Group]:
-        """The stretches worth folding, none over another."""
+        """The stretches worth folding, without overlaps."""
         if len(items) < 2:
             return []
         owner = {op: (place, i) for place, item in enumerate(items) for i, op in enumerate(item.ops)}
@@ -288,7 +288,7 @@ class _Repeats:
         return edges
 
     def _goes_on(self, edge: Edge) -> int | None:
-        """The stretch of which an edge leads from one repetition into a later one."""
+        """The group in which an edge leads from one repetition to a later one."""
         if edge.tail not in self.joined.turns or edge.head not in self.joined.turns:
             return None
         tails = self.joined.trail(edge.tail)

@@ -1,4 +1,4 @@
-"""What is wrong in a graph, marked where it begins: nan and infinity, and parameters that no gradient reaches."""
+"""Finds where something goes wrong in a graph: where nan and infinity begin, and which parameters get no gradient."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _WRITTEN = re.compile(r"\b(inf|nan)\b")
 
 
 def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
-    """Where nan or infinity was born: boxes that hold it though nothing they were computed from does. Nan of infinity,
-    as infinity minus infinity is, is born too."""
+    """Where nan or infinity begins: boxes that hold it although none of their inputs does. Nan computed from infinity,
+    such as inf - inf, counts too."""
     sources = drawing.by("head")
     found = {}
     for position, value in known.values.items():
@@ -42,7 +42,7 @@ def born(drawing: Drawing, known: Known) -> dict[int, Finding]:
 
 
 def born_in_gradients(drawing: Drawing, known: Known) -> dict[int, Finding]:
-    """The same of gradients: ops whose rules make nan or infinity of finite values and a finite gradient."""
+    """The same for gradients: ops whose rules make nan or infinity of finite values and a finite gradient."""
     values, gradients = known
     users, sources = drawing.by("tail"), drawing.by("head")
     found = {}
@@ -82,7 +82,7 @@ def dead(
 
 
 class _Cuts:
-    """Where the way back to a box is cut, so that no gradient comes."""
+    """Where the way back to a box is cut, so that it gets no gradient."""
 
     def __init__(self, drawing: Drawing, users: Mapping[int, list[Edge]]) -> None:
         self.drawing = drawing
@@ -116,7 +116,7 @@ class _Cuts:
 
 
 class _Stops:
-    """The first op on the way from a box to the result that still has a gradient, and so takes it."""
+    """The first op on the way from a box to the result that still has a gradient, and passes none on."""
 
     def __init__(
         self,
@@ -153,7 +153,7 @@ class _Stops:
 
 
 def from_arrays(drawing: Drawing, known: Known, differentiated: bool = False) -> dict[int, Finding]:
-    """All that is wrong, from the arrays themselves; with parameters that get no gradient, if any was computed."""
+    """All findings from the arrays themselves. Parameters without a gradient are found if gradients were computed."""
     found = born_in_gradients(drawing, known) | born(drawing, known)
     if differentiated:
         norms = {p: float(np.abs(g).max(initial=0)) for p, g in known.gradients.items()}
@@ -162,7 +162,7 @@ def from_arrays(drawing: Drawing, known: Known, differentiated: bool = False) ->
 
 
 def from_profile(drawing: Drawing, profile: Profile) -> dict[int, Finding]:
-    """All that is wrong, from the last step of a `tn.profile(values=True)`."""
+    """All findings from the last step of a `tn.profile(values=True)`."""
     found: dict[int, Finding] = {}
     norms: dict[int, float] = {}
     silent: set[int] = set()

@@ -1,4 +1,4 @@
-"""Where a sequence repeats, and whether each repetition is wired as the one before it."""
+"""Finds where a sequence of items repeats, and whether each repetition is wired as the one before it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ Relation: TypeAlias = tuple[object, ...]
 
 
 def call(vertex: Vertex) -> tuple[object, ...]:
-    """What an op computes of arrays of what shapes. The index that a loop takes differs from turn to turn."""
+    """The op and the shapes of its arguments. The index of a `getitem` is left out, as it differs between the turns of
+    a loop."""
     # The whole call is the first detail, after the reason for a sign.
     words = () if vertex.op == "getitem" else vertex.details[: 1 + bool(vertex.sign)] or (vertex.title,)
     return vertex.op, vertex.sign, *words
@@ -72,7 +73,7 @@ class Group(NamedTuple):
 
 
 class Joined:
-    """Which vertices became which others.
+    """Records which vertices were merged into which.
 
     Attributes:
         kept: of each vertex: the one of the first repetition that it became, at the innermost level.
@@ -90,7 +91,7 @@ class Joined:
                 self.uses[edge.tail].append((edge.tail, edge.head))
 
     def become(self, mine: int, other: int, group: int, turn: int) -> None:
-        """Note that one vertex, of some turn of a group, became the one of the first turn."""
+        """Note that a vertex of some turn of a group was merged into the one of the first turn."""
         self.turns.setdefault(other, []).append((group, turn))
         if turn:
             self.kept[other] = mine
@@ -120,7 +121,7 @@ class Joined:
 
 
 class Wiring:
-    """Finds the parts of a stretch in which each repetition is wired as the one before."""
+    """Splits a stretch into parts in which each repetition is wired as the one before."""
 
     def __init__(self, joined: Joined, items: list[Item], owner: dict[int, tuple[int, int]], stretch: Group) -> None:
         self.joined = joined

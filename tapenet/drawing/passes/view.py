@@ -1,4 +1,4 @@
-"""What of a graph a picture shows: the passes from the whole of it to what is drawn."""
+"""Which parts of a graph a picture shows: the passes from the whole graph to the drawing that is shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NOTHING: Mapping[int, str] = MappingProxyType({})
 
 
 class View(NamedTuple):
-    """What of a graph to show.
+    """Which parts of a graph to show.
 
     Attributes:
         depth: how many levels of modules to open; None: as many as fit the budget.
@@ -53,7 +53,7 @@ class View(NamedTuple):
         return with_updates(shown, self.updates, drawing) if self.updates else shown
 
     def of(self, drawing: Drawing, budget: int | None = None) -> Drawing:
-        """What to draw of a drawing.
+        """The drawing that is shown.
 
         Args:
             drawing: as `unfolded` gives it.
@@ -71,7 +71,7 @@ class View(NamedTuple):
         return with_gradients(drawing) if self.backward else drawing
 
     def to_explore(self, drawing: Drawing) -> Drawing:
-        """All that a page may open of a drawing, as `unfolded` gives it; of very large ones, what it can hold."""
+        """The part of a drawing that a page can open: all of it, or of a very large one as much as a page can hold."""
         drawing = mark_skips(drawing)
         if self.backward:
             drawing = with_gradients(drawing)
@@ -98,7 +98,7 @@ class View(NamedTuple):
 
 
 def changed_clusters(drawing: Drawing) -> set[int]:
-    """The clusters of a difference's drawing that are other than they were, or hold what is, at any depth.
+    """The clusters of a comparison that changed, or hold something that changed, at any depth.
 
     An array of another shape alone does not count: the cause is elsewhere.
     """

@@ -1,1 +1,1 @@
-"""Where drawings come from: the tape, a call, a compiled program; with the names and numbers that go with them."""
+"""Where drawings come from: a recorded graph, a call, a compiled program; with their names and numbers."""

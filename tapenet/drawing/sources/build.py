@@ -1,4 +1,4 @@
-"""From what was recorded to a drawing of it."""
+"""From a recorded graph to a drawing."""
 
 from __future__ import annotations
 
@@ -275,7 +275,7 @@ class _Builder:
         return self.vertices[key], None
 
     def _leaf(self, user: Node, argument: str, value: Node | Traced | Constant, key: Key) -> Vertex:
-        """What no op of this drawing made, by the best name there is for it."""
+        """The vertex of an array that no op of this drawing made, under the best name there is."""
         spec = value_of(value)
         count = math.prod(spec.shape)
         number = value.number if isinstance(value, Leaf) else 0
@@ -302,7 +302,7 @@ class _Builder:
         return Vertex(kind, title, spec, learned, (str(spec),), cluster, number=number)
 
     def _aside(self, user: Node, name: str) -> bool:
-        """Whether an argument is not what flows through the module, but more likely its own, as masks are."""
+        """Whether an argument belongs to the module, as masks do, and is not the data that flows through it."""
         if name != user.op.arguments[0].name:
             return True
         return any(isinstance(v, Node) and type(v) is not Leaf for _, v in _arguments(user))

@@ -1,4 +1,4 @@
-"""Runs a module or a function to draw what it computes, and leaves everything as it was."""
+"""Runs a module or function to draw what it computes, and restores all state afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tapenet.typing import Array
 
 
 class Run(NamedTuple):
-    """What came of a call.
+    """The outcome of a call.
 
     Attributes:
         results: the tensors that it returned, one or several by name.
@@ -207,7 +207,7 @@ class _Watching(Tape):
             self.grads[leaf] = grad, grad.numpy().copy() if grad is not None and in_place else None
 
     def put_back(self) -> None:
-        """Make all of it as it was."""
+        """Restore all of it."""
         for leaf, (grad, array) in self.grads.items():
             leaf.grad = grad
             if grad is not None and array is not None:
@@ -218,7 +218,7 @@ class _Watching(Tape):
 
 @contextmanager
 def _unchanged(function: object, tape: _Watching) -> Iterator[None]:
-    """Puts back what was written, and random generators: the process's own and those that modules hold."""
+    """Restores written tensors and the state of random generators: the process's own and those of modules."""
     modules = function.modules() if hasattr(function, "modules") else ()
     own = [v for module in modules for v in vars(module).values() if isinstance(v, np.random.Generator)]
     rewind = [random.Saved(), *map(random.Saved, own)]

@@ -1,4 +1,4 @@
-"""The numbers of a graph, where they are at hand: on a tape, and in what was run to be drawn."""
+"""The numbers of a graph, where they are known: on a tape, and in a call that was run to be drawn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Known(NamedTuple):
 
 
 def values_on(nodes: Iterable[Node], results: Iterable[Tensor] = ()) -> dict[Key, Array]:
-    """The arrays that a tape's nodes were given or gave: by the node that made them, else by their `id`."""
+    """The arguments and results of a tape's nodes: by the node that made them, else by their `id`."""
     found: dict[Key, Array] = {}
     for value in _given(nodes):
         if type(value) is Traced:

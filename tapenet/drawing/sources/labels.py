@@ -69,7 +69,7 @@ def label(node: Node, inputs: dict[str, object] | None = None) -> str:
 
 
 def _along(op: Op, options: dict[str, object]) -> str:
-    """The axis that an op was told to go along, if that is not what it does by itself."""
+    """The axis of an op, if it is not its default."""
     defaults = [a.default for a in op.arguments if a.name == "axis"]
     if "axis" not in options or options["axis"] is None or options["axis"] in defaults:
         return ""
@@ -295,7 +295,7 @@ def _definitions(source: str) -> dict[int, list[Definition]]:
 
 
 def _definition(code: CodeType, definitions: dict[int, list[Definition]]) -> Definition | None:
-    """The one that was compiled to `code`. Several lambdas may begin in one line: it is the innermost whose body holds
+    """The definition that was compiled to `code`. Several lambdas may begin in one line: the innermost one whose body holds
     every position of the code."""
     names = [*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]]
     found: list[Any] = [  # functions and lambdas, whose bodies have different types

@@ -1,4 +1,4 @@
-"""What things are called: by the variables of the code that draws, and by the modules that hold them."""
+"""Names of tensors and arrays: the variables of the code that draws, and the attributes of modules."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def note(names: dict[Key, Name], text: str, thing: object, *, input: bool = Fals
 
 
 def _written(name: str) -> bool:
-    """Whether a name is one that people write and mean to be read, other than those that Python and tools make."""
+    """Whether a name was written by a person to be read, and not made by Python or a tool."""
     return name.isidentifier() and not name.startswith("_")
 
 
@@ -120,7 +120,7 @@ class _Call(NamedTuple):
 
     @property
     def of(self) -> object:
-        """Whose call it is."""
+        """The module, or the scope of one that is gone."""
         return self.scope if self.module is None else self.module
 
     @property

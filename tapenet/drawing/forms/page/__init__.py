@@ -188,8 +188,8 @@ def _number(x: float | None) -> float | str | None:
 
 
 def _for_page(data: dict[str, Any]) -> dict[str, Any]:
-    """Without what folded boxes stand for, which the page does not ask and which may be most of it, and without colours
-    that are not written #rrggbb: the page computes with them."""
+    """The data that the page reads: without the members of folded boxes, which may be most of it, and without colours that
+    are not written #rrggbb, since the page computes with colours."""
     for one in (*data["vertices"], *data["clusters"]):
         one.pop("members", None)
         if "fill" in one and not _COLOUR.fullmatch(one["fill"]):
@@ -222,7 +222,7 @@ def _part(name: str) -> str:
 
 @cache
 def _script() -> str:
-    """The scripts in one, whose names are nobody else's."""
+    """All scripts as one function, so that their names are local to it."""
     return "\n".join(['"use strict";', "(() => {", *(_part(f"{name}.js") for name in SCRIPTS), "})();\n"])
 
 
