@@ -46,7 +46,7 @@ def left_out(table: dict[str, str]) -> set[str]:
 
 def names(module: ModuleType, kind: Any) -> set[str]:
     """The public names of a module whose values are of a kind."""
-    return {n for n, value in vars(module).items() if not n.startswith("_") and kind(value)}
+    return {n for n in dir(module) if not n.startswith("_") and kind(getattr(module, n))}
 
 
 #: What PyTorch has from 2.15 on.
