@@ -18,6 +18,10 @@ Shape: TypeAlias = tuple[int, ...]
 Axis: TypeAlias = int | tuple[int, ...] | None
 #: A number: Python's or NumPy's.
 Number: TypeAlias = bool | int | float | complex | np.generic
+#: The dtype of an array.
+DType: TypeAlias = np.dtype[Any]
+#: What a `state_dict()` gives: numbers, texts, arrays, and lists and dicts of these, by name.
+StateDict: TypeAlias = dict[str, Any]
 
 if TYPE_CHECKING:
     from typing import Literal, TypedDict

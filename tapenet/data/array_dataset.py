@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tapenet.data.dataset import Dataset, in_range
 from tapenet.data.loader_arguments import same_length
+from tapenet.typing import Array, DType
 
 Batch_co = TypeVar("Batch_co", covariant=True)
 A = TypeVar("A", bound=np.generic)
@@ -55,7 +56,7 @@ class ArrayDataset(Dataset[Any], Generic[Batch_co]):
         /,
     ) -> None: ...
     @overload
-    def __init__(self: ArrayDataset[dict[str, NDArray[Any]]], **named: ArrayLike) -> None: ...
+    def __init__(self: ArrayDataset[dict[str, Array]], **named: ArrayLike) -> None: ...
     @overload
     def __init__(self: ArrayDataset[Any], *arrays: ArrayLike) -> None: ...
     def __init__(self, *arrays: ArrayLike, **named: ArrayLike) -> None:
@@ -102,10 +103,10 @@ class _InFile(NamedTuple):
     end: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    dtype: np.dtype[Any]
+    dtype: DType
 
     @classmethod
-    def of(cls, array: NDArray[Any]) -> _InFile | None:
+    def of(cls, array: Array) -> _InFile | None:
         """None where the array is no view of a memory map of a file."""
         root: Any = array
         while isinstance(root, np.ndarray) and not isinstance(root, np.memmap):
@@ -121,6 +122,6 @@ class _InFile(NamedTuple):
         mode = "r+" if root.mode == "w+" else root.mode
         return cls(os.fspath(root.filename), mode, low + start, high + start, array.shape, array.strides, array.dtype)
 
-    def open(self) -> NDArray[Any]:
+    def open(self) -> Array:
         whole = np.memmap(self.path, np.uint8, self.mode, shape=(self.end,))
         return np.ndarray(self.shape, self.dtype, whole, self.offset, self.strides)

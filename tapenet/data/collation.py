@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tapenet.typing import Array
+
 #: What becomes of the leaves of samples: (leaves, where in a sample they are, how to name each sample) -> part of a batch.
 Stack = Callable[[Sequence[Any], str, Callable[[int], str]], Any]
 
@@ -38,7 +40,7 @@ def collate(samples: Sequence[Any], indices: Sequence[int] | None = None) -> Any
 class Padded(NamedTuple):
     """Sequences of different lengths in one array (n, longest, ...), and the length of each (n,)."""
 
-    values: NDArray[Any]
+    values: Array
     lengths: NDArray[np.int64]
 
 
@@ -179,7 +181,7 @@ def _pad(value: float, multiple: int, leaves: Sequence[Any], where: str, name: C
     return Padded(values, lengths)
 
 
-def _as_array(leaf: Any, where: str, name: str) -> NDArray[Any]:
+def _as_array(leaf: Any, where: str, name: str) -> Array:
     """A leaf that is an array but for its type: a NumPy number, a row of a memory map, a tensor."""
     if isinstance(leaf, np.ma.MaskedArray):
         raise TypeError(

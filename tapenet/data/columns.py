@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.data.frames import Column, Frame, Kind, check_names
+from tapenet.typing import Array, StateDict
 
 #: More values than that in a column of text are names or numbers of things, hardly categories.
 MOST_CATEGORIES = 1000
@@ -137,7 +138,7 @@ class Columns:
         dates = {f.name: self.dates.get(f.name) for f in used if f.kind == "date"}
         return [f.name for f in used], [f.name for f in used if f.kind == "category"], dates
 
-    def encode(self, frame: Frame, who: str) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[Any] | None]:
+    def encode(self, frame: Frame, who: str) -> tuple[NDArray[np.float32], NDArray[np.int64], Array | None]:
         """`x` (N, F) float32, `codes` (N, C) int64 and `y` (N,) or (N, T), None if there is no target."""
         targets = {f.name: column.as_category() for f in self.targets if (column := frame.columns.get(f.name))}
         frame = frame._replace(columns={**frame.columns, **targets})
@@ -163,10 +164,10 @@ class Columns:
                 code_at += 1
         return x, codes, self._target(frame, who)
 
-    def _target(self, frame: Frame, who: str) -> NDArray[Any] | None:
+    def _target(self, frame: Frame, who: str) -> Array | None:
         if not self.targets or self.targets[0].name not in frame.columns:
             return None
-        parts: list[NDArray[Any]] = []
+        parts: list[Array] = []
         for f in self.targets:
             column = frame.columns[f.name]
             if f.kind == "category":
@@ -197,7 +198,7 @@ class Columns:
             )
         return codes
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """All that was learnt, as numbers, strings and lists, to be saved with the model."""
         return {
             "features": [_state(f) for f in self.features],

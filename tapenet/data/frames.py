@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tapenet.typing import Array
+
 Kind = Literal["number", "flag", "date", "category"]
 
 _DAY = 86_400_000_000  # microseconds
@@ -20,7 +22,7 @@ class Column(NamedTuple):
     """One column (N,) of a table."""
 
     kind: Kind
-    values: NDArray[Any]
+    values: Array
     """Numbers, flags (0 and 1) and dates (days since 1970-01-01, UTC) are float64, nan where there is none; categories are
     int64 codes, -1 where there is none."""
     labels: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class Column(NamedTuple):
         found: NDArray[np.bool_] = self.values < 0 if self.kind == "category" else np.isnan(self.values)
         return found
 
-    def take(self, rows: NDArray[Any]) -> Column:
+    def take(self, rows: Array) -> Column:
         """Some of its rows."""
         return self._replace(values=self.values[rows])
 
@@ -55,7 +57,7 @@ class Frame(NamedTuple):
     rows: int
     where: Callable[[Sequence[int]], list[str]]
 
-    def take(self, rows: NDArray[Any]) -> Frame:
+    def take(self, rows: Array) -> Frame:
         """Some of its rows."""
         numbers = np.arange(self.rows)[rows]
         columns = {name: column.take(rows) for name, column in self.columns.items()}
@@ -162,7 +164,7 @@ def _column(given: Any, who: str, name: str, categories: Collection[str], dates:
 
 
 def _from_array(
-    array: NDArray[Any], who: str, name: str, categories: Collection[str], dates: Mapping[str, str | None]
+    array: Array, who: str, name: str, categories: Collection[str], dates: Mapping[str, str | None]
 ) -> Column:
     if name in categories:
         return _labelled(array.tolist(), who, named=True)

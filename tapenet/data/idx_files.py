@@ -8,12 +8,12 @@ import math
 import os
 import struct
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.data.archives import malformed, unpacked
+from tapenet.typing import Array
 
 _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 #: A gzipped file that says it is more than so many times as long unpacked is read once to see whether it is.
@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 _GET_AGAIN = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
 
 
-def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+def read_idx(path: str | os.PathLike[str]) -> Array:
     """The array that the IDX file at `path` holds; the file may be gzipped, whatever it is called.
 
     The result is a new, writable array of any shape, its dtype one of uint8, int8, int16, int32, float32
@@ -54,7 +54,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         return _read(stream, 0 if stream is file else os.fstat(file.fileno()).st_size, name)
 
 
-def _read(stream: BinaryIO, packed: int, name: str) -> NDArray[Any]:
+def _read(stream: BinaryIO, packed: int, name: str) -> Array:
     """The array in a stream; `packed` is how long its file is where that is gzip, else 0."""
     data = bytearray(stream.read(_LONGEST_HEADER))
     if not data.startswith(b"\0\0"):
@@ -89,7 +89,7 @@ def _read(stream: BinaryIO, packed: int, name: str) -> NDArray[Any]:
         raise MemoryError(f"{name}: an array of shape {shape}, dtype {dtype.name} does not fit into memory") from None
     _check_length(len(data) - start, size, expected, name)
     try:
-        array: NDArray[Any] = np.ndarray(shape, dtype, buffer=data, offset=start)
+        array: Array = np.ndarray(shape, dtype, buffer=data, offset=start)
     except ValueError as error:  # More than 64 dimensions, or an empty array with absurdly large ones.
         found = f"shape {shape} ({error})"
         raise malformed(name, "a shape that NumPy can hold", found, _GET_AGAIN) from error

@@ -24,6 +24,7 @@ from tapenet.data.samplers import BatchSampler, RandomSampler, Sampler, Sequenti
 from tapenet.data.stream import Stream
 from tapenet.data.worker_processes import Processes
 from tapenet.data.worker_threads import Threads
+from tapenet.typing import StateDict
 
 Batch = TypeVar("Batch")
 Batch_co = TypeVar("Batch_co", covariant=True)
@@ -327,7 +328,7 @@ class DataLoader(Generic[Batch]):
         order = None if self._order is None else type(self._order).__name__
         return {"samples": self._samples, "batch_size": self.batch_size, "order": order}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Where the loop begun last is, as a dict of numbers, strings and None: the epoch, the batches given in it, the seed.
 
         A stream's iterator or a sampler with a `state_dict()` of its own adds that.
@@ -338,7 +339,7 @@ class DataLoader(Generic[Batch]):
             inner = self._order.state_dict()
         return {"epoch": place.epoch, "batches": place.batches, "seed": self._seed, "inner": inner, **self._settings()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Let the next loop go on where the saved one was.
 
         Raises:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from tapenet.typing import Array
 
 
-def same_length(who: str, arrays: Sequence[ArrayLike]) -> tuple[NDArray[Any], ...]:
+def same_length(who: str, arrays: Sequence[ArrayLike]) -> tuple[Array, ...]:
     """The arrays, those that are none yet made ones, all with the same number of rows.
 
     Raises:

@@ -6,6 +6,8 @@ import operator
 from dataclasses import dataclass
 from typing import Any
 
+from tapenet.typing import StateDict
+
 
 @dataclass
 class Position:
@@ -35,7 +37,7 @@ class Position:
         self.epoch, self.batches, self.begun, self.inner = self.epoch + 1, 0, False, None
 
 
-def restored(who: str, state: dict[str, Any], expected: dict[str, Any]) -> Position:
+def restored(who: str, state: StateDict, expected: StateDict) -> Position:
     """The position in a state that `who` is to load, checked before anything is changed.
 
     `expected` has what must agree, as the number of samples: a position means nothing in other batches.

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tapenet.data.loader_arguments import checked_size, fresh_seed, nothing_left, same_length
 from tapenet.data.loader_position import Position, restored
+from tapenet.typing import Array, StateDict
 
 Batch = TypeVar("Batch", covariant=True)
 A = TypeVar("A", bound=np.generic)
@@ -27,7 +28,7 @@ class Batches(Generic[Batch]):
 
     def __init__(
         self,
-        arrays: tuple[NDArray[Any], ...],
+        arrays: tuple[Array, ...],
         batch_size: int,
         rng: np.random.Generator | None,
         drop_last: bool,
@@ -63,7 +64,7 @@ class Batches(Generic[Batch]):
     def _settings(self) -> dict[str, Any]:
         return {"samples": len(self._arrays[0]), "batch_size": self._batch_size, "shuffle": self._rng is not None}
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Where the loop begun last is: the epoch, the batches given in it, and the generator before its order was drawn.
 
         >>> epochs = batches(np.arange(6), batch_size=2, shuffle=True, seed=0)
@@ -78,7 +79,7 @@ class Batches(Generic[Batch]):
         random = place.inner if place.begun or self._rng is None else self._rng.bit_generator.state
         return {"epoch": place.epoch, "batches": place.batches, "random": random, **self._settings()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Let the next loop go on behind the batches that were given when `state` was taken.
 
         Raises:

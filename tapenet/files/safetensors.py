@@ -18,9 +18,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NoReturn, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.program.low import dtype_of
+from tapenet.typing import Array
 
 #: What the format calls the dtypes that are written.
 NAMES = {
@@ -59,7 +59,7 @@ class DamagedFile(ValueError):
 # -- writing -----------------------------------------------------------------------------------------------------
 
 
-def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
+def write(file: BinaryIO, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
     """Write arrays and metadata to an empty file that can be sought in.
 
     Args:
@@ -90,13 +90,13 @@ def write(file: BinaryIO, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[
     file.write(checksum.text.encode())
 
 
-def _write_array(file: BinaryIO, array: NDArray[Any], checksum: _Checksum) -> None:
+def _write_array(file: BinaryIO, array: Array, checksum: _Checksum) -> None:
     for piece in _pieces(_bytes(array)):  # a copy of the array, if it is one, ends with this call
         checksum.add(piece)
         file.write(piece)
 
 
-def _bytes(array: NDArray[Any]) -> memoryview:
+def _bytes(array: Array) -> memoryview:
     """The bytes of an array in C order, little end first. Copied only where it lies otherwise."""
     swapped = array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and sys.byteorder == "big")
     little = array.astype(array.dtype.newbyteorder("<")) if swapped else array
@@ -114,7 +114,7 @@ class _Checksum:
     finds any change within one word, and damage at random but for one in 2**64; two words of the same 256 that changed
     places it does not."""
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
+    def __init__(self, arrays: Mapping[str, Array], metadata: Mapping[str, str]) -> None:
         said = {name: (array.dtype.name, array.shape) for name, array in arrays.items()}
         self._hash = hashlib.sha256(json.dumps([said, dict(metadata)], sort_keys=True).encode())
 
@@ -137,7 +137,7 @@ def _pieces(whole: memoryview) -> Iterator[memoryview]:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-def read(path: str | os.PathLike[str]) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+def read(path: str | os.PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
     """The arrays of a file by name, and its metadata.
 
     Memory is taken for what is in the file, never for what the file says of itself.
@@ -205,7 +205,7 @@ class _Opened:
     def __exit__(self, *error: object) -> None:
         self._file.__exit__(*error)
 
-    def array(self, name: str) -> NDArray[Any]:
+    def array(self, name: str) -> Array:
         """An array, new and writable."""
         kind = self._file.get_slice(name).get_dtype()
         if kind not in NAMES.values():
@@ -213,7 +213,7 @@ class _Opened:
         if kind == "BF16":
             dtype_of("bfloat16")  # which loads it
         try:
-            found: NDArray[Any] = self._file.get_tensor(name)
+            found: Array = self._file.get_tensor(name)
         except self._errors as error:
             _refuse(self._path, f"array {name!r}: {error}")
         return found

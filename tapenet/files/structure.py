@@ -17,15 +17,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.files.safetensors import NAMES
+from tapenet.typing import Array
 
 #: How many levels a structure may have.
 DEEPEST = 100
-
-Array = NDArray[Any]
 
 
 class Flat:

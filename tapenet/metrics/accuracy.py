@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
+from tapenet.typing import Array
 
 
 class _Hits(Metric[float]):
@@ -21,7 +22,7 @@ class _Hits(Metric[float]):
         self.right = 0.0
         self.seen = 0.0
 
-    def _add(self, right: inputs.Array, weight: inputs.Floats | None) -> None:
+    def _add(self, right: Array, weight: inputs.Floats | None) -> None:
         if weight is None:
             self.right += float(np.count_nonzero(right))
             self.seen += right.size

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from tapenet.typing import Array
 
 
 def pairing_of(function: Callable[[Array, Array], Any], output: Array, target: Array) -> str:

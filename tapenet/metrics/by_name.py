@@ -16,6 +16,7 @@ from tapenet.metrics.perplexity import Perplexity
 from tapenet.metrics.precision_recall import F1, Precision, Recall
 from tapenet.metrics.ranking import AUC, AveragePrecision
 from tapenet.metrics.regression import MAE, MSE, R2, RMSE
+from tapenet.typing import Array
 
 #: What a metric is called in text.
 NAMES: dict[str, Callable[[], Metric[Any]]] = {
@@ -194,8 +195,8 @@ class _Whole(Metric[Any]):
         super().__init__(name=getattr(function, "__name__", "function") if name is None else name)
 
     def reset(self) -> None:
-        self.outputs: list[inputs.Array] = []
-        self.targets: list[inputs.Array] = []
+        self.outputs: list[Array] = []
+        self.targets: list[Array] = []
         self.weights: list[inputs.Floats] = []
 
     def update(self, output: Any, target: Any, weight: Any = None) -> None:

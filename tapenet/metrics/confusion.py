@@ -11,11 +11,12 @@ from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.matrix import matrix
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
+from tapenet.typing import Array
 
 _MOST_CLASSES = 4096
 
 
-class ConfusionMatrix(Metric[inputs.Array]):
+class ConfusionMatrix(Metric[Array]):
     """How many samples of each class (rows) are predicted to be of each class (columns).
 
     `compute()` gives an array (classes, classes): int64, or float64 if it is normalised or samples had weights. `draw()`
@@ -83,14 +84,14 @@ class ConfusionMatrix(Metric[inputs.Array]):
         self.counts = total
         self.weighted = self.weighted or w is not None
 
-    def compute(self) -> inputs.Array:
+    def compute(self) -> Array:
         if not self.counts.any():
             raise self._nothing()
         if self.normalize is None:
             return self.counts.copy() if self.weighted else self.counts.astype(np.int64)
         axis = {"true": 1, "predicted": 0, "all": None}[self.normalize]
         whole = self.counts.sum(axis, keepdims=True)
-        fractions: inputs.Array = np.divide(self.counts, whole, out=np.zeros_like(self.counts), where=whole > 0)
+        fractions: Array = np.divide(self.counts, whole, out=np.zeros_like(self.counts), where=whole > 0)
         return fractions
 
     def draw(self, title: str = "") -> Chart:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from tapenet.typing import Array
+
 Floats = NDArray[np.float64]
 
 #: What metrics that keep a number for each class take.

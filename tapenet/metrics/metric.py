@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
+from tapenet.typing import StateDict
+
 Value = TypeVar("Value", covariant=True)
 
 
@@ -91,11 +93,11 @@ class Metric(ABC, Generic[Value]):
         """Take in what the function of `in_step` gave for a batch, of samples without weights."""
         raise NotImplementedError
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """What was seen, to be saved: arrays and numbers, copies."""
         return {name: copy.deepcopy(getattr(self, name)) for name in self.kept}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state.
 
         Raises:

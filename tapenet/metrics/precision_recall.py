@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
+from tapenet.typing import Array
 
 Average = Literal["auto", "binary", "micro", "macro", "weighted"]
 _AVERAGES = ("auto", "binary", "micro", "macro", "weighted")
@@ -47,7 +48,7 @@ class _Positives(Metric[float]):
         predicted, true, w, count = inputs.counted(self.name, found)
         right = predicted == true
 
-        def counts(which: inputs.Array, weight: inputs.Floats | None) -> inputs.Array:
+        def counts(which: Array, weight: inputs.Floats | None) -> Array:
             return np.bincount(which, weight, minlength=count)
 
         self.both = _sum(self.both, counts(true[right], None if w is None else w[right]))
@@ -93,7 +94,7 @@ class _Positives(Metric[float]):
         return float((each * self.true).sum() / total) if total else float(self.zero_division)
 
 
-def _sum(old: inputs.Array, new: inputs.Array) -> inputs.Array:
+def _sum(old: Array, new: Array) -> Array:
     """The sum of two arrays, of which one may be longer."""
     if len(old) < len(new):
         old = np.concatenate([old, np.zeros(len(new) - len(old))])

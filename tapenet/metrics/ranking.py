@@ -10,6 +10,7 @@ import numpy as np
 
 from tapenet.metrics import inputs
 from tapenet.metrics.metric import Metric
+from tapenet.typing import Array
 
 
 class _Ranked(NamedTuple):
@@ -49,8 +50,8 @@ class _Ranking(Metric[float]):
 
     def reset(self) -> None:
         self.columns = 0  # of scores; 1: binary
-        self.scores: list[inputs.Array] = []
-        self.true: list[inputs.Array] = []
+        self.scores: list[Array] = []
+        self.true: list[Array] = []
         self.weights: list[inputs.Floats] = []
         self.bins = np.zeros((0, 0, 0))  # of the class or not, class, bin
 
@@ -76,7 +77,7 @@ class _Ranking(Metric[float]):
             self.weights = [*self.weights, np.ones(len(true)) if weight is None else np.array(weight)]
         self.columns = columns
 
-    def _binned(self, scores: inputs.Floats, true: inputs.Array, weight: inputs.Floats | None) -> inputs.Floats:
+    def _binned(self, scores: inputs.Floats, true: Array, weight: inputs.Floats | None) -> inputs.Floats:
         assert self.thresholds is not None
         place = np.minimum((scores * self.thresholds).astype(np.int64), self.thresholds - 1)
         found = np.zeros((2, scores.shape[1], self.thresholds))
@@ -87,7 +88,7 @@ class _Ranking(Metric[float]):
         return found
 
     @staticmethod
-    def _sides(true: inputs.Array, c: int, columns: int) -> tuple[inputs.Array, inputs.Array]:
+    def _sides(true: Array, c: int, columns: int) -> tuple[Array, Array]:
         inside = true == (1 if columns == 1 else c)
         return inside, ~inside
 
@@ -99,7 +100,7 @@ class _Ranking(Metric[float]):
         return [self._sorted(scores[:, c], self._sides(true, c, self.columns)[0], weight) for c in range(self.columns)]
 
     @staticmethod
-    def _sorted(scores: inputs.Array, inside: inputs.Array, weight: inputs.Floats) -> _Ranked:
+    def _sorted(scores: Array, inside: Array, weight: inputs.Floats) -> _Ranked:
         order = np.argsort(-scores, kind="stable")
         scores, inside, weight = scores[order], inside[order], weight[order]
         starts = np.flatnonzero(np.r_[True, scores[1:] != scores[:-1]])

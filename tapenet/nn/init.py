@@ -12,11 +12,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.random import random_draw
 from tapenet.ops.tracebacks import boundary
+from tapenet.typing import Array
 
 _GAINS = {
     "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0, "conv_transpose2d": 1.0,
@@ -123,7 +123,7 @@ def trunc_normal_(
     if not below < above:
         raise ValueError(f"trunc_normal_: N({mean}, {std}²) has next to nothing between a={a} and b={b}")
 
-    def draw(rng: np.random.Generator) -> NDArray[Any]:
+    def draw(rng: np.random.Generator) -> Array:
         return np.clip(mean + sign * std * ndtri(rng.uniform(below, above, tensor.shape)), a, b)
 
     return _fill(tensor, random_draw(draw, rng))
@@ -201,7 +201,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: np.random.G
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
 
-    def draw(rng: np.random.Generator) -> NDArray[Any]:
+    def draw(rng: np.random.Generator) -> Array:
         values = rng.normal(0.0, std, (rows, columns))
         for column in range(columns):
             values[rng.permutation(rows)[:zeros], column] = 0.0
@@ -278,7 +278,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: np.random.Generator | in
         raise ValueError(f"orthogonal_ needs at least two axes, not shape {tensor.shape}")
     rows, columns = tensor.shape[0], math.prod(tensor.shape[1:])
 
-    def draw(rng: np.random.Generator) -> NDArray[Any]:
+    def draw(rng: np.random.Generator) -> Array:
         q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
         q = q * np.sign(np.diag(r))
         return gain * (q if rows >= columns else q.T).reshape(tensor.shape)

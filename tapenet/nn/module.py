@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
 from tapenet.autodiff.node import Scope
 from tapenet.autodiff.observe.capture import Capture, capturing
@@ -38,6 +38,7 @@ from tapenet.ops.tracebacks import boundary, hide
 from tapenet.parameters import updaters
 from tapenet.program.low import dtype_of, is_float, meet
 from tapenet.program.value_keys import Same
+from tapenet.typing import Array, DType, StateDict
 
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
@@ -84,7 +85,7 @@ class Module(Tree):
     #: Set when the first hook is registered.
     _hooks: Hooks
     #: Shapes and dtypes of the inputs of a call: of the first in a scope, so that others cost nothing. See `showing`.
-    _seen: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
+    _seen: tuple[tuple[tuple[int, ...], DType], ...]
 
     if not TYPE_CHECKING:  # a type checker knows by the class's own `__init__` what it takes
 
@@ -426,8 +427,8 @@ class Module(Tree):
     # -- state ---------------------------------------------------------------------------------------------------
 
     def state_dict(
-        self, *, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, NDArray[Any]]:
+        self, *, destination: StateDict | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Array]:
         """The parameters and buffers by name, as ndarrays of their own: later training does not change them.
 
         They are in C order, and go into `numpy.savez(file, **net.state_dict())`, safetensors and `load_state_dict` as they
@@ -707,7 +708,7 @@ def _apply(module: Module, fn: Callable[[Module], Any], seen: set[int]) -> None:
     fn(module)
 
 
-def _recast(tensor: Tensor, dtype: np.dtype[Any]) -> None:
+def _recast(tensor: Tensor, dtype: DType) -> None:
     """Give a tensor storage of another dtype, in the same memory order."""
     if tensor.dtype == dtype:
         return

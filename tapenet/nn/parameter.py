@@ -10,11 +10,12 @@ from numpy.typing import DTypeLike
 from tapenet.autodiff.creation import tensor
 from tapenet.autodiff.tensor import Tensor
 from tapenet.program.low import dtype_of
+from tapenet.typing import DType
 
 FLOAT = np.dtype(np.float32)
 
 
-def float_type(dtype: DTypeLike | None) -> np.dtype[Any]:
+def float_type(dtype: DTypeLike | None) -> DType:
     """The dtype of a layer's parameters: float32 for None, as wherever a dtype may be left out.
 
     >>> float_type(None), float_type("float64")

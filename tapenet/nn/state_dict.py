@@ -12,6 +12,7 @@ from tapenet.autodiff.tensor import Handle, Tensor
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
 from tapenet.program.low import as_array
+from tapenet.typing import StateDict
 
 #: The name that a module's extra state has in a state dict, as in PyTorch.
 EXTRA = "_extra_state"
@@ -88,7 +89,7 @@ def _own_extra(module: Tree) -> bool:
     return type(module).get_extra_state is not Tree.get_extra_state
 
 
-def collect(root: Tree, destination: dict[str, Any] | None, prefix: str, keep_vars: bool) -> dict[str, Any]:
+def collect(root: Tree, destination: StateDict | None, prefix: str, keep_vars: bool) -> StateDict:
     """The state of a module; see `Module.state_dict`."""
     _check_shapes(root, by_name(root))
     state: dict[str, Any] = {} if destination is None else destination

@@ -17,6 +17,7 @@ from tapenet.optim import schedules
 from tapenet.optim.groups import BASE_RATE
 from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.plateau import Plateau
+from tapenet.typing import StateDict
 
 #: From the number of calls of `step`, which may be a fraction, to a rate.
 Rates = Callable[[Any], float]
@@ -133,11 +134,11 @@ class LRScheduler:
             group["lr"] = float(rate)
         self._last_lr = [group["lr"] for group in self.optimizer.groups]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """The numbers that a later run needs to go on; functions are not among them."""
         return {"last_epoch": self.last_epoch, "base_lrs": list(self.base_lrs), "_last_lr": list(self._last_lr)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a `state_dict()`, here or of PyTorch's scheduler of the same name. The rates of the optimizer are in its
         own state.
 
@@ -547,11 +548,11 @@ class SequentialLR(LRScheduler):
     def _note(self) -> None:
         self._last_lr = [group["lr"] for group in self.optimizer.groups]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """As of the others, with the states of the schedulers."""
         return super().state_dict() | {"_schedulers": [scheduler.state_dict() for scheduler in self._schedulers]}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a `state_dict()`; see `LRScheduler.load_state_dict`."""
         _load_all(self, self._schedulers, state)
         super().load_state_dict({"base_lrs": self.base_lrs, **state})
@@ -588,7 +589,7 @@ class ChainedScheduler(LRScheduler):
         self.last_epoch += 1
         self._last_lr = [group["lr"] for group in self.optimizer.groups]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """The states of the schedulers, and the latest rates."""
         return {
             "_schedulers": [scheduler.state_dict() for scheduler in self._schedulers],
@@ -596,7 +597,7 @@ class ChainedScheduler(LRScheduler):
             "last_epoch": self.last_epoch,
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a `state_dict()`; see `LRScheduler.load_state_dict`."""
         _load_all(self, self._schedulers, state)
         self._last_lr = [float(rate) for rate in state["_last_lr"]]
@@ -655,11 +656,11 @@ class ReduceLROnPlateau(LRScheduler):
             plateau.update(metrics)
         self._set([plateau.lr for plateau in self._plateaus])
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """As of the others, with the best metric and the counts."""
         return super().state_dict() | {"plateaus": [plateau.state_dict() for plateau in self._plateaus]}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a `state_dict()`; see `LRScheduler.load_state_dict`."""
         if "plateaus" not in state and "num_bad_epochs" in state:  # PyTorch's
             one = {"best": state["best"], "bad": state["num_bad_epochs"], "cooling": state["cooldown_counter"]}

@@ -17,6 +17,7 @@ from tapenet.optim.parameters import arranged
 from tapenet.parameters import updaters
 from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import WIDE, is_low, rounded, widened
+from tapenet.typing import StateDict
 
 
 class MasterWeights:
@@ -152,13 +153,13 @@ class MasterWeights:
                 master.grad = None
         return value
 
-    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> StateDict:
         """The optimizer's state, and the master weights as "master", by position; `keep_vars` as there."""
         self.refresh()
         masters = [m if keep_vars else m.numpy().copy() for m in self.masters()]
         return {**self.optimizer.state_dict(keep_vars=keep_vars), "master": masters}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a `state_dict()`; the parameters are set from the master weights.
 
         Raises:

@@ -35,6 +35,7 @@ from tapenet.optim.torch_options import SWITCHES, accepting, is_ours, without_sw
 from tapenet.parameters import updaters
 from tapenet.parameters.named import Parameters, Position, named_parameters
 from tapenet.program.value_keys import Same
+from tapenet.typing import StateDict
 
 State = dict[str, Any]
 #: Where parameters of a group are, of one dtype and next to each other.
@@ -472,7 +473,7 @@ class Optimizer(Hooked):
 
     # -- state -----------------------------------------------------------------------------------------------
 
-    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> StateDict:
         """All that a later run needs to go on: plain ndarrays (copies), numbers, dicts and lists, parameters
         by their position. Groups of parameters that were given with names have these as "param_names". A schedule is
         represented by its value at the next step.
@@ -509,7 +510,7 @@ class Optimizer(Hooked):
         found: dict[str, Any] = self._called("state_dict_post", state)
         return found
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from the `state_dict()` of an optimizer of the same kind, over parameters of the same shapes.
         Options are taken over too, but for a schedule, which stays. The state of PyTorch's optimizer of the same name is
         taken as well.

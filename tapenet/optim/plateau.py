@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tapenet.optim.groups import check_range
+from tapenet.typing import StateDict
 
 
 class Plateau:
@@ -105,11 +106,11 @@ class Plateau:
         relative = self.threshold_mode == "rel" and math.isfinite(self.best)
         return sign * value > sign * self.best + self.threshold * (self.best if relative else 1.0)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """The learning rate, the best metric and the counts."""
         return {"lr": self.lr, "best": self.best, "bad": self._bad, "cooling": self._cooling}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a `state_dict()`."""
         self.lr, self.best, self._bad, self._cooling = (state[name] for name in ("lr", "best", "bad", "cooling"))
 

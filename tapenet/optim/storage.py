@@ -21,7 +21,6 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.autodiff.gradients import LARGE, RowSparse
 from tapenet.autodiff.node import Leaf
@@ -30,12 +29,12 @@ from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.tensor import Tensor
 from tapenet.kernels import aligned
 from tapenet.optim.rule_compilation import Program, Rule, program
+from tapenet.typing import Array, DType
 
 #: Bytes of one array in a block. Adam works on five at once. Measured on 670,000 float32 parameters with 2 MB
 #: of second level cache: 16 KB 1.27 ms, 32 KB 1.08, 64 KB 1.04, 128 KB 0.96, 256 KB 0.98, 512 KB 1.04.
 BLOCK = 128 * 1024
 
-Array = NDArray[Any]
 
 #: Scalars that no update has.
 _UNSET = {"": 0.0}
@@ -322,7 +321,7 @@ def segments(slots: list[Slot], by: str) -> list[Segment]:
     return [Segment(group, by, _flat(group)) for group in found]
 
 
-def _pack(params: list[Tensor], dtype: np.dtype[Any]) -> None:
+def _pack(params: list[Tensor], dtype: DType) -> None:
     """Move parameters into one new flat array."""
     flat = aligned((sum(p.size for p in params),), dtype)
     start = 0

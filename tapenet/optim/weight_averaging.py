@@ -18,6 +18,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import check_range
 from tapenet.parameters.named import Parameters, named_parameters
 from tapenet.program.low import WIDE, is_inexact, is_low
+from tapenet.typing import StateDict
 
 
 class Averaged:
@@ -163,12 +164,12 @@ class Averaged:
         for name, (_, kept) in own.items():
             theirs[name].data = kept._data.astype(theirs[name].dtype, copy=False)
 
-    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> StateDict:
         """The number of updates and the averages, as copies; with `keep_vars` the tensors themselves."""
         values = {name: kept if keep_vars else kept.numpy().copy() for name, (_, kept) in self._all().items()}
         return {"count": self.count, "values": values}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a `state_dict()` of an average of parameters of the same names and shapes.
 
         Raises:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.tensor import Tensor
@@ -21,9 +20,7 @@ from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import BLOCK, Slot, Storage, memory_order
 from tapenet.parameters.named import Parameters
-
-Array = NDArray[Any]
-Shape = tuple[int, ...]
+from tapenet.typing import Array, Shape
 
 
 class WholeOptimizer(Optimizer):

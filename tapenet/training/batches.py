@@ -18,6 +18,7 @@ from tapenet.data.dataset import Dataset
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import batches
 from tapenet.ops import random
+from tapenet.typing import StateDict
 
 ndarray = np.ndarray
 Parts = tuple[Any, Any, Any]
@@ -38,12 +39,12 @@ class Cut:
             rows = iter(batch if type(batch) is tuple else (batch,))
             yield rebuild(self._tree, partial(_next, rows))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Where the loop over them is."""
         found: dict[str, Any] = self._loop.state_dict()
         return found
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state."""
         self._loop.load_state_dict(state)
 

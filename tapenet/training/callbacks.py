@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from tapenet.training.monitor import better, mode_of, watched
 from tapenet.training.state import State
+from tapenet.typing import StateDict
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MARK = "_after_every_batch"
@@ -107,11 +108,11 @@ class KeepBest:
         if self.restore and self.weights is not None:
             state.model.load_state_dict(self.weights)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """What was best, to be saved."""
         return {"best": self.best, "epoch": self.epoch, "weights": self.weights}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state.
 
         Raises:
@@ -166,11 +167,11 @@ class EarlyStopping(KeepBest):
             name = watched(state.logs, self.monitor, "EarlyStopping")
             state.stop = f"EarlyStopping ({name} was best in epoch {self.epoch}, {self.best:.4g})"
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """What was best, and for how long nothing was better."""
         return {**super().state_dict(), "waited": self._waited}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state, as `KeepBest` does."""
         super().load_state_dict(state)
         self._waited = int(state["waited"])

@@ -11,6 +11,7 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.compile import compile
 from tapenet.training.batches import as_tensors
+from tapenet.typing import StateDict
 
 ndarray = np.ndarray
 #: How many shapes of batches get a program.
@@ -106,11 +107,11 @@ class Routine:
             )
         return False
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """Which shapes have programs, and how often others came."""
         return {"compiled": list(self._compiled), "met": dict(self._met), "plain": self._plain}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state."""
         self._compiled = list(state["compiled"])
         self._met = {name: int(count) for name, count in state["met"].items()}

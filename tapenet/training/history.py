@@ -13,6 +13,7 @@ import numpy as np
 from tapenet.drawing.chart import Chart
 from tapenet.drawing.forms.curve import curves
 from tapenet.training.monitor import better
+from tapenet.typing import StateDict
 
 Charts = dict[str, dict[str, list[float]]]
 
@@ -129,7 +130,7 @@ class History:
     def _repr_html_(self) -> str:
         return str(self.plot()) if self._charts() else escape(repr(self))
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """All of it, to be saved."""
         return {"epochs": [dict(logs) for logs in self.epochs], "seconds": list(self.seconds)}
 

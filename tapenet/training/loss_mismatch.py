@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet import nn
 from tapenet.autodiff.state import no_grad
@@ -15,8 +14,7 @@ from tapenet.metrics.broadcasting import pairing_of
 from tapenet.nn import functional as F
 from tapenet.ops.stack_frames import user_site
 from tapenet.training.batches import as_array, as_tensors
-
-Array = NDArray[Any]
+from tapenet.typing import Array
 
 
 class Pairing:

@@ -8,6 +8,7 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.training.batches import as_arrays
+from tapenet.typing import StateDict
 
 ndarray = np.ndarray
 #: Outputs of at most so many batches, and bytes, are kept before the metrics see them in one piece.
@@ -117,7 +118,7 @@ class Meter:
                 found[metric.name] = float(value)
         return found
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> StateDict:
         """The sums, the metrics and what is kept for them, so that a run that goes on from here adds up in the same order."""
         return {
             "sum": self._sum,
@@ -130,7 +131,7 @@ class Meter:
             "metrics": [metric.state_dict() for metric in self._metrics],
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state.
 
         Raises:

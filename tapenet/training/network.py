@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet import files
 from tapenet.autodiff.state import no_grad
@@ -32,8 +31,7 @@ from tapenet.training.history import History
 from tapenet.training.loss_mismatch import pairing, scale
 from tapenet.training.state import State
 from tapenet.training.training_mode import mode
-
-Array = NDArray[Any]
+from tapenet.typing import Array
 
 
 class _Used:

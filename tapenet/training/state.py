@@ -16,6 +16,7 @@ from tapenet.optim.plateau import Plateau
 from tapenet.training.history import History
 from tapenet.training.meter import Meter
 from tapenet.training.seeding import random_states, set_random_states
+from tapenet.typing import StateDict
 
 
 class State:
@@ -102,7 +103,7 @@ class State:
         values = (value for module in self.model.modules() for value in vars(module).values())
         return [value for value in values if isinstance(value, np.random.Generator)]
 
-    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> StateDict:
         """All that another run needs to go on bit for bit, also from the middle of an epoch: dicts and lists of arrays
         (copies), numbers and strings.
 
@@ -134,7 +135,7 @@ class State:
             "routines": {name: routine.state_dict() for name, routine in self._routines.items()},
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from a saved state.
 
         Raises:
@@ -152,7 +153,7 @@ class State:
             self._load(before)
             raise
 
-    def _load(self, state: dict[str, Any]) -> None:
+    def _load(self, state: StateDict) -> None:
         plateaus = self.plateaus
         for what, saved, own in (
             ("optimizers", state["optimizers"], self.optimizers),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.data.transforms.transform import Transform, filling, interval, like
+from tapenet.typing import Array
 
 Sampling = Literal["nearest", "bilinear"]
 
@@ -58,7 +58,7 @@ class RandomAffine(Transform):
             raise ValueError(f"{who} needs interpolation as 'nearest' or 'bilinear', got {interpolation!r}")
         self.interpolation, self.fill = interpolation, fill
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         height, width = images.shape[2:]
         out = np.empty_like(images)
         fill = filling(type(self).__name__, self.fill, images)
@@ -114,7 +114,7 @@ def inverse(
     return m[0], m[1], -m[0] * move[0] - m[1] * move[1], m[2], m[3], -m[2] * move[0] - m[3] * move[1]
 
 
-def warped(image: NDArray[Any], where: Sequence[float], interpolation: Sampling, fill: NDArray[Any]) -> NDArray[Any]:
+def warped(image: Array, where: Sequence[float], interpolation: Sampling, fill: Array) -> Array:
     """An image (C, H, W) of which each pixel comes from where `inverse` says; `fill` (C, 1, 1) beyond its edges.
 
     >>> moved = warped(np.array([[[1, 2, 3]]]), (1, 0, -1, 0, 1, 0), "nearest", np.zeros((1, 1, 1), int))
@@ -136,7 +136,7 @@ def warped(image: NDArray[Any], where: Sequence[float], interpolation: Sampling,
     right, below = from_x - left, from_y - top
     kind = np.float64 if image.dtype == np.float64 else np.float32
     above = image.astype(kind) - fill.astype(kind)  # so that 0 beyond the edges is `fill`
-    out = np.zeros(image.shape, kind)
+    out: Array = np.zeros(image.shape, kind)
     for down, share_y in ((0, 1 - below), (1, below)):
         for across, share_x in ((0, 1 - right), (1, right)):
             row, column = (top + down).astype(np.int64), (left + across).astype(np.int64)

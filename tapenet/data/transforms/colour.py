@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.data.transforms.transform import Transform, interval, like
+from tapenet.typing import Array
 
 
 class Grayscale(Transform):
@@ -25,7 +24,7 @@ class Grayscale(Transform):
             raise ValueError(f"Grayscale gives 1 or 3 channels, got channels={channels!r}")
         self.channels = channels
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         grey = images if _channels("Grayscale", images) == 1 else like(images, _grey(_float(images)))
         return grey if self.channels == 1 else np.repeat(grey, 3, 1)
 
@@ -57,7 +56,7 @@ class ColorJitter(Transform):
         if self.hue[1] > 0.5:
             raise ValueError(f"ColorJitter needs hue within -0.5 and 0.5, got {hue!r}")
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         colours = _channels("ColorJitter", images) == 3
         top = 1.0 if images.dtype.kind == "f" else float(np.iinfo(images.dtype).max)
         out = _float(images) / top
@@ -78,7 +77,7 @@ class ColorJitter(Transform):
         return like(images, out * top)
 
 
-def _channels(who: str, images: NDArray[Any]) -> int:
+def _channels(who: str, images: Array) -> int:
     if images.shape[1] not in (1, 3) or images.dtype.kind not in "fu":
         raise ValueError(
             f"{who} needs images of 1 or 3 channels, of floats in [0, 1] or unsigned integers, got {images.dtype} "
@@ -87,18 +86,18 @@ def _channels(who: str, images: NDArray[Any]) -> int:
     return int(images.shape[1])
 
 
-def _float(images: NDArray[Any]) -> NDArray[Any]:
-    floats: NDArray[Any] = images.astype(np.float64 if images.dtype == np.float64 else np.float32)
+def _float(images: Array) -> Array:
+    floats: Array = images.astype(np.float64 if images.dtype == np.float64 else np.float32)
     return floats
 
 
-def _grey(images: NDArray[Any]) -> NDArray[Any]:
+def _grey(images: Array) -> Array:
     weights = np.array([0.2989, 0.587, 0.114], images.dtype)
-    grey: NDArray[Any] = np.einsum("nchw,c->nhw", images, weights)
+    grey: Array = np.einsum("nchw,c->nhw", images, weights)
     return grey[:, np.newaxis]
 
 
-def _turned(image: NDArray[Any], turn: float) -> NDArray[Any]:
+def _turned(image: Array, turn: float) -> Array:
     """An image (3, H, W) in [0, 1] with its hue turned, by way of hue, saturation and value."""
     red, green, blue = image
     value, least = image.max(0), image.min(0)
@@ -112,5 +111,5 @@ def _turned(image: NDArray[Any], turn: float) -> NDArray[Any]:
     hue = np.where(spread == 0, 0, hue) / 6 + turn
     # Each channel is `value` near its own place on the circle and `least` on the other side (Foley et al., 1990).
     place = (np.array([5, 3, 1], image.dtype)[:, np.newaxis, np.newaxis] + hue * 6) % 6
-    turned: NDArray[Any] = value - spread * np.clip(np.minimum(place, 4 - place), 0, 1)
+    turned: Array = value - spread * np.clip(np.minimum(place, 4 - place), 0, 1)
     return turned

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.data.transforms.transform import Transform, filling, interval, pair, probability, replaced
+from tapenet.typing import Array
 
 Mode = Literal["constant", "edge", "reflect", "symmetric"]
 
@@ -42,7 +42,7 @@ class Pad(Transform):
     def __repr__(self) -> str:
         return f"Pad({self.padding!r}, fill={self.fill!r}, mode={self.mode!r})"
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         left, top, right, bottom = self._sides
         if self.mode != "constant":
             return np.pad(images, ((0, 0), (0, 0), (top, bottom), (left, right)), self.mode)
@@ -63,7 +63,7 @@ class CenterCrop(Transform):
     def __init__(self, size: int | Sequence[int]) -> None:
         self.size = pair("CenterCrop", "size", size)
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         (height, width), (high, wide) = images.shape[2:], self.size
         more, wider = max(high - height, 0), max(wide - width, 0)
         if more or wider:
@@ -94,7 +94,7 @@ class RandomCrop(Transform):
         self.size = pair("RandomCrop", "size", size)
         self.pad = Pad(padding, fill, mode)
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         if any(self.pad._sides):
             images = self.pad.apply(images, rng)
         down, across = images.shape[2] - self.size[0], images.shape[3] - self.size[1]
@@ -122,7 +122,7 @@ class RandomHorizontalFlip(Transform):
     def __init__(self, p: float = 0.5) -> None:
         self.p = probability(type(self).__name__, p)
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         which = rng.random(len(images)) < self.p
         return replaced(type(self).__name__, images, which, lambda some, rng: np.flip(some, self.axis), rng)
 
@@ -162,7 +162,7 @@ class RandomErasing(Transform):
         if self.scale[1] > 1:
             raise ValueError(f"RandomErasing needs scale as shares of the area, from 0 to 1, got {scale!r}")
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         out = np.array(images)
         height, width = images.shape[2:]
         value = 0 if isinstance(self.value, str) else filling("RandomErasing", self.value, images)
@@ -192,8 +192,8 @@ def rectangle(
     return round(math.sqrt(share * aspect)), round(math.sqrt(share / aspect))
 
 
-def _noise(hole: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+def _noise(hole: Array, rng: np.random.Generator) -> Array:
     if hole.dtype.kind == "f":
-        return rng.standard_normal(hole.shape)
+        return np.asarray(rng.standard_normal(hole.shape))
     info = np.iinfo(hole.dtype)
-    return rng.integers(info.min, info.max, hole.shape, hole.dtype, endpoint=True)
+    return np.asarray(rng.integers(info.min, info.max, hole.shape, hole.dtype, endpoint=True))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tapenet.data.transforms.transform import Transform
+from tapenet.typing import Array
 
 
 class ToFloat(Transform):
@@ -20,9 +20,9 @@ class ToFloat(Transform):
     array([[[0. , 0.2, 1. ]]], dtype=float32)
     """
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         if images.dtype.kind in "iu":
-            scaled: NDArray[Any] = np.divide(images, np.float32(np.iinfo(images.dtype).max), dtype=np.float32)
+            scaled: Array = np.divide(images, np.float32(np.iinfo(images.dtype).max), dtype=np.float32)
             return scaled
         return images.astype(np.float32)
 
@@ -43,7 +43,7 @@ class Normalize(Transform):
                 f"Normalize needs mean and std as a number or one for each channel, std above 0; got {mean}, {std}"
             )
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         if images.dtype.kind != "f":
             raise TypeError(f"Normalize needs images of floats, got {images.dtype}; put ToFloat() before it")
         mean, std = (
@@ -53,7 +53,7 @@ class Normalize(Transform):
             raise ValueError(
                 f"Normalize needs one mean and std or one for each of {images.shape[1]} channels, got {self.mean}, {self.std}"
             )
-        normal: NDArray[Any] = images - mean
+        normal: Array = images - mean
         normal /= std
         return normal
 

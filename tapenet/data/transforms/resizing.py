@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.data.transforms.crops import rectangle
 from tapenet.data.transforms.transform import Transform, interval, like, pair
+from tapenet.typing import Array
 
 Filter = Literal["nearest", "bilinear", "bicubic"]
 
@@ -33,7 +34,7 @@ class Resize(Transform):
             pair("Resize", "size", size)
         self.interpolation, self.antialias = checked_filter("Resize", interpolation), antialias
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         height, width = images.shape[2:]
         if isinstance(self.size, tuple):
             size = self.size
@@ -67,7 +68,7 @@ class RandomResizedCrop(Transform):
         self.ratio = interval("RandomResizedCrop", "ratio", ratio, 1e-6, 0)
         self.interpolation, self.antialias = checked_filter("RandomResizedCrop", interpolation), antialias
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         out = np.empty((*images.shape[:2], *self.size), images.dtype)
         for i in range(len(images)):
             top, left, high, wide = self._part(images.shape[2], images.shape[3], rng)
@@ -100,7 +101,7 @@ def checked_filter(who: str, interpolation: Filter) -> Filter:
     return interpolation
 
 
-def resized(images: NDArray[Any], size: tuple[int, int], interpolation: Filter, antialias: bool) -> NDArray[Any]:
+def resized(images: Array, size: tuple[int, int], interpolation: Filter, antialias: bool) -> Array:
     """Images (N, C, H, W) as (N, C, *size): first along the width, then along the height.
 
     >>> resized(np.arange(4).reshape(1, 1, 2, 2), (1, 1), "nearest", True)
@@ -114,7 +115,7 @@ def resized(images: NDArray[Any], size: tuple[int, int], interpolation: Filter, 
         rows, columns = (np.arange(new) * old // new for new, old in zip(size, images.shape[2:], strict=True))
         return images[:, :, rows[:, np.newaxis], columns]
     kind = np.float64 if images.dtype == np.float64 else np.float32
-    values: NDArray[Any] = images.astype(kind)
+    values: Array = images.astype(kind)
     if size[1] != images.shape[3]:
         # All rows of all images in one product.
         rows = values.reshape(-1, images.shape[3])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.data.dataset import takes_rng
+from tapenet.typing import Array
 
 
 class Transform:
@@ -32,7 +33,7 @@ class Transform:
             rng = np.random.default_rng()
         return self.apply(images, rng) if images.ndim == 4 else self.apply(images[np.newaxis], rng)[0]
 
-    def apply(self, images: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    def apply(self, images: Array, rng: np.random.Generator) -> Array:
         """Images (N, C, H, W) changed, each by a draw of its own."""
         raise NotImplementedError(f"{type(self).__name__} is a Transform without apply; write it")
 
@@ -120,8 +121,8 @@ class RandomChoice(Transform):
 
 
 def replaced(
-    who: str, images: NDArray[Any], which: NDArray[np.bool_], change: Callable[..., Any], rng: np.random.Generator
-) -> NDArray[Any]:
+    who: str, images: Array, which: NDArray[np.bool_], change: Callable[..., Any], rng: np.random.Generator
+) -> Array:
     """Images (N, C, H, W) of which some are changed.
 
     Raises ValueError if that changes their shape or dtype.
@@ -139,7 +140,7 @@ def replaced(
     return out
 
 
-def as_images(sample: Any, who: str) -> NDArray[Any]:
+def as_images(sample: Any, who: str) -> Array:
     """An image (C, H, W) or a batch (N, C, H, W).
 
     Raises TypeError if it is no array of numbers, and ValueError if its shape is another.
@@ -202,7 +203,7 @@ def interval(who: str, name: str, given: float | Sequence[float], least: float, 
     return both[0], both[1]
 
 
-def filling(who: str, fill: float | Sequence[float], images: NDArray[Any]) -> NDArray[Any]:
+def filling(who: str, fill: float | Sequence[float], images: Array) -> Array:
     """What is put where there is no image, (C, 1, 1) or (1, 1, 1).
 
     Raises ValueError if it has a number of channels of its own.
@@ -210,18 +211,18 @@ def filling(who: str, fill: float | Sequence[float], images: NDArray[Any]) -> ND
     values = np.atleast_1d(np.asarray(fill))
     if values.ndim != 1 or len(values) not in (1, images.shape[1]):
         raise ValueError(f"{who} needs fill as one number or one for each of {images.shape[1]} channels, got {fill!r}")
-    filled: NDArray[Any] = values.astype(images.dtype)[:, np.newaxis, np.newaxis]
+    filled: Array = values.astype(images.dtype)[:, np.newaxis, np.newaxis]
     return filled
 
 
-def like(images: NDArray[Any], values: NDArray[np.floating[Any]]) -> NDArray[Any]:
+def like(images: Array, values: Array) -> Array:
     """Computed values in the dtype of `images`: rounded and kept in its range if that is of integers.
 
     >>> like(np.zeros(1, np.uint8), np.array([1.5, 2.5, 300.0, -1.0]))
     array([  2,   2, 255,   0], dtype=uint8)
     """
     if images.dtype == bool:
-        rounded: NDArray[Any] = values >= 0.5
+        rounded: Array = values >= 0.5
     elif images.dtype.kind == "f":
         rounded = values
     else:

@@ -12,16 +12,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer, Parameter
 from tapenet.nn.utils.parametrize import is_parametrized
 from tapenet.ops.random import generator
+from tapenet.typing import Array
 
 M = TypeVar("M", bound=Module)
-Array = NDArray[Any]
 
 
 # -- the attribute -------------------------------------------------------------------------------------------------

@@ -13,9 +13,10 @@ from tapenet.optim.optimizer import State
 from tapenet.optim.rules.rule_parts import check_not_negative, decoupled, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped
-from tapenet.optim.whole_parameters import Array, Shape, WholeOptimizer
+from tapenet.optim.whole_parameters import WholeOptimizer
 from tapenet.parameters.named import Parameters
 from tapenet.program.runs import dot
+from tapenet.typing import Array, Shape
 
 
 class Adafactor(WholeOptimizer):

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tapenet.autodiff.observe.capture import capturing
 from tapenet.autodiff.observe.tape import CaptureError
@@ -19,8 +18,7 @@ from tapenet.optim.schedules import Schedule
 from tapenet.optim.torch_import import is_torchs
 from tapenet.optim.whole_parameters import WholeOptimizer
 from tapenet.parameters.named import Parameters
-
-Array = NDArray[Any]
+from tapenet.typing import Array, StateDict
 
 
 class Pair(NamedTuple):
@@ -232,7 +230,7 @@ class LBFGS(WholeOptimizer):
 
     # -- state -----------------------------------------------------------------------------------------------
 
-    def state_dict(self, *, keep_vars: bool = False) -> dict[str, Any]:
+    def state_dict(self, *, keep_vars: bool = False) -> StateDict:
         """As that of every optimizer; what there is once for all parameters is with the first, under PyTorch's names."""
         state = super().state_dict(keep_vars=keep_vars)
         none = np.zeros((0, sum(slot.param.size for slot in self._slots)))
@@ -250,7 +248,7 @@ class LBFGS(WholeOptimizer):
         }
         return state
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: StateDict) -> None:
         """Go on from the `state_dict()` of an LBFGS over parameters of the same shapes, here or PyTorch's, options included.
 
         Raises:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from numpy.typing import NDArray
+from tapenet.typing import Array
 
 #: The constants c₁ and c₂, usual for quasi-Newton methods.
 DECREASE = 1e-4
@@ -23,7 +23,7 @@ class Point(NamedTuple):
 
     t: float
     loss: float
-    gradient: NDArray[Any]
+    gradient: Array
     slope: float
 
 

@@ -12,8 +12,9 @@ from tapenet.optim.groups import Group
 from tapenet.optim.optimizer import State
 from tapenet.optim.rules.rule_parts import check_betas, check_not_negative, gradient, running_means, weights_of_means
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.whole_parameters import Array, WholeOptimizer
+from tapenet.optim.whole_parameters import WholeOptimizer
 from tapenet.parameters.named import Parameters
+from tapenet.typing import Array
 
 
 class SparseAdam(WholeOptimizer):

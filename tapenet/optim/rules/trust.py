@@ -19,9 +19,10 @@ from tapenet.optim.rules.rule_parts import (
     weights_of_means,
 )
 from tapenet.optim.schedules import Schedule
-from tapenet.optim.whole_parameters import Array, WholeOptimizer, blocks, flattened
+from tapenet.optim.whole_parameters import WholeOptimizer, blocks, flattened
 from tapenet.parameters.named import Parameters
 from tapenet.program.runs import dot
+from tapenet.typing import Array
 
 
 def _norm(x: Any) -> Any:
