@@ -152,3 +152,11 @@ def check_range(where: str, name: str, value: Any, low: float, high: float) -> N
     if not low <= float(value) < high:
         limits = f"at least {low:g}" if high == math.inf else f"in [{low:g}, {high:g})"
         raise ValueError(f"{where}: {name}={value} must be {limits}")
+
+
+def check_betas(where: str, betas: object) -> None:
+    """Raise unless `betas` are two numbers in [0, 1)."""
+    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
+        raise ValueError(f"{where}: betas={betas!r} must be two numbers, such as (0.9, 0.999)")
+    for beta in betas:
+        check_range(where, "a number of betas", beta, 0.0, 1.0)

@@ -6,12 +6,15 @@ update and a pure rule. Everything else is here, the same for all.
 
 from __future__ import annotations
 
+import functools
+import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -25,7 +28,16 @@ from tapenet.autodiff.state import local, no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.tracebacks import boundary
-from tapenet.optim.groups import BASE_RATE, Group, ParamGroup, check_parameter, check_rate, check_wide
+from tapenet.optim.groups import (
+    BASE_RATE,
+    Group,
+    ParamGroup,
+    check_betas,
+    check_parameter,
+    check_range,
+    check_rate,
+    check_wide,
+)
 from tapenet.optim.hooks import INSIDE, Hooked
 from tapenet.optim.parameters import arranged
 from tapenet.optim.schedules import Schedule
@@ -180,8 +192,17 @@ class Optimizer(Hooked):
 
     # -- what each kind of optimizer says --------------------------------------------------------------------
 
+    #: Options that are numbers of at least 0, and "betas", two numbers in [0, 1): `check` looks at these.
+    checked: ClassVar[tuple[str, ...]] = ()
+
     def check(self, options: Group) -> None:
         """Raise ValueError where an option is out of its range. The learning rate was checked already."""
+        title = type(self).__name__
+        for name in self.checked:
+            if name == "betas":
+                check_betas(title, options["betas"])
+            else:
+                check_range(title, name, options[name], 0.0, math.inf)
 
     def check_parameter(self, where: str, name: str, param: Tensor) -> None:
         """Raise ValueError or TypeError for a tensor that cannot be optimised."""
@@ -606,6 +627,22 @@ class Optimizer(Hooked):
         for i, group in enumerate(self.groups):
             lines.append(f"  group {i}: {len(group['params'])} parameters, {_options_shown(group)}")
         return "\n".join(lines)
+
+
+def takes_options(init: Callable[..., None]) -> Callable[..., None]:
+    """The `__init__` of an optimizer whose arguments, behind the parameters, are its options: the body is left out."""
+    signature = inspect.signature(init)
+
+    @functools.wraps(init)
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{type(args[0]).__name__}: {error}") from None
+        bound.apply_defaults()
+        Optimizer.__init__(**bound.arguments)
+
+    return __init__
 
 
 #: A part of a captured step: parameters that share a clock, where they are, and their group.

@@ -17,9 +17,7 @@ from tapenet.autodiff.observe import mutation
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, ParamGroup
 from tapenet.optim.optimizer import Optimizer
-from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import BLOCK, Slot, Storage, memory_order
-from tapenet.parameters.named import Parameters
 from tapenet.typing import Array, Shape
 
 
@@ -44,12 +42,8 @@ class WholeOptimizer(Optimizer):
             [0. , 1. ]], requires_grad=True)
     """
 
-    def __init__(self, params: Parameters = None, *, lr: float | Schedule, **options: Any) -> None:
-        self._scratch: dict[Any, Array] = {}
-        super().__init__(params, lr=lr, **options)
-
     def __getstate__(self) -> dict[str, Any]:
-        return super().__getstate__() | {"_scratch": {}}
+        return {name: value for name, value in super().__getstate__().items() if name != "_scratch"}
 
     def constants(self, options: Group) -> dict[str, Any]:
         """What `rule` finds beside the scalars, and may branch on. A captured step holds for these alone."""
@@ -74,9 +68,10 @@ class WholeOptimizer(Optimizer):
 
     def scratch(self, like: Array) -> Array:
         """A flat array with room for as many elements, which is kept for the next parameter."""
-        held = self._scratch.get(like.dtype)
+        arrays = vars(self).setdefault("_scratch", {})
+        held: Array | None = arrays.get(like.dtype)
         if held is None or held.size < like.size:
-            held = self._scratch[like.dtype] = np.empty(like.size, like.dtype)
+            held = arrays[like.dtype] = np.empty(like.size, like.dtype)
         return held[: like.size]
 
     def _storage(self, slots: list[Slot]) -> Sequence[Storage]:

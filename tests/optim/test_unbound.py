@@ -15,7 +15,7 @@ from tapenet import nn, optim
 
 KINDS = [
     kind
-    for kind in vars(optim).values()
+    for kind in (getattr(optim, name) for name in dir(optim))
     if inspect.isclass(kind) and issubclass(kind, optim.Optimizer) and kind.__module__.startswith("tapenet.optim.rules")
 ]
 

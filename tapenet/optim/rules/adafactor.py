@@ -9,8 +9,8 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.optimizer import State
-from tapenet.optim.rules.rule_parts import check_not_negative, decoupled, shrunk
+from tapenet.optim.optimizer import State, takes_options
+from tapenet.optim.rules.rule_parts import decoupled, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.storage import memory_order, shaped
 from tapenet.optim.whole_parameters import WholeOptimizer
@@ -48,6 +48,9 @@ class Adafactor(WholeOptimizer):
     {'row_var': (2, 1), 'col_var': (1, 2)}
     """
 
+    checked = ("weight_decay",)
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -58,18 +61,15 @@ class Adafactor(WholeOptimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, beta2_decay=beta2_decay, eps=eps, d=d, weight_decay=weight_decay, maximize=maximize
-        )
+    ) -> None: ...
 
     def check(self, options: Group) -> None:
+        super().check(options)
         check_range("Adafactor", "-beta2_decay", -options["beta2_decay"], 0.0, math.inf)
         for eps in options["eps"]:
             if eps is not None:
                 check_range("Adafactor", "a number of eps", eps, 0.0, math.inf)
         check_range("Adafactor", "d", options["d"], 1.0, math.inf)
-        check_not_negative("Adafactor", options, "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"row_var": 0.0, "col_var": 0.0, "variance": 0.0}

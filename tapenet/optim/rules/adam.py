@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import Optimizer, State
+from tapenet.optim.optimizer import Optimizer, State, takes_options
 from tapenet.optim.rules.rule_parts import (
-    check_betas,
-    check_not_negative,
     common,
     decoupled,
     gradient,
@@ -44,6 +42,9 @@ class Adam(Optimizer):
     Tensor([ 0.9, -1.9], requires_grad=True)
     """
 
+    checked = ("betas", "eps", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -54,15 +55,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad, maximize=maximize
-        )
-
-    def check(self, options: Group) -> None:
-        name = type(self).__name__
-        check_betas(name, options["betas"])
-        check_not_negative(name, options, "eps", "weight_decay")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         names = ["exp_avg", "exp_avg_sq"] if _means(options) else ["grad_sum", "square_sum"]
@@ -111,6 +104,7 @@ class AdamW(Adam):
     Tensor([0.85], requires_grad=True)
     """
 
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -121,8 +115,7 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+    ) -> None: ...
 
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:
         return super().scalars({**options, "weight_decay": 0.0}, lr, step) | shrinkage(options, lr)
@@ -150,6 +143,8 @@ class NAdam(Optimizer):
     array([ 0.8944, -1.8944])
     """
 
+    checked = ("betas", "eps", "weight_decay", "momentum_decay")
+
     def __init__(
         self,
         params: Parameters = None,
@@ -168,10 +163,6 @@ class NAdam(Optimizer):
             params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay,
             decoupled_weight_decay=decoupled_weight_decay, maximize=maximize,
         )  # fmt: skip
-
-    def check(self, options: Group) -> None:
-        check_betas("NAdam", options["betas"])
-        check_not_negative("NAdam", options, "eps", "weight_decay", "momentum_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -231,6 +222,9 @@ class RAdam(Optimizer):
     Tensor([ 0.8, -1.6], requires_grad=True)
     """
 
+    checked = ("betas", "eps", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -241,15 +235,7 @@ class RAdam(Optimizer):
         decoupled_weight_decay: bool = False,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay,
-            decoupled_weight_decay=decoupled_weight_decay, maximize=maximize,
-        )  # fmt: skip
-
-    def check(self, options: Group) -> None:
-        check_betas("RAdam", options["betas"])
-        check_not_negative("RAdam", options, "eps", "weight_decay")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -290,6 +276,9 @@ class Adamax(Optimizer):
     Tensor([ 0.9, -1.9], requires_grad=True)
     """
 
+    checked = ("betas", "eps", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -299,12 +288,7 @@ class Adamax(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, maximize=maximize)
-
-    def check(self, options: Group) -> None:
-        check_betas("Adamax", options["betas"])
-        check_not_negative("Adamax", options, "eps", "weight_decay")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.optimizer import Optimizer, State
-from tapenet.optim.rules.rule_parts import check_not_negative, common, gradient
+from tapenet.optim.optimizer import Optimizer, State, takes_options
+from tapenet.optim.rules.rule_parts import common, gradient
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters
 
@@ -31,6 +31,9 @@ class RMSprop(Optimizer):
     0.0
     """
 
+    checked = ("eps", "weight_decay", "momentum")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -42,15 +45,11 @@ class RMSprop(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, momentum=momentum,
-            centered=centered, maximize=maximize,
-        )  # fmt: skip
+    ) -> None: ...
 
     def check(self, options: Group) -> None:
+        super().check(options)
         check_range("RMSprop", "alpha", options["alpha"], 0.0, 1.0)
-        check_not_negative("RMSprop", options, "eps", "weight_decay", "momentum")
 
     def states(self, options: Group) -> dict[str, float]:
         states = {"square_avg": 0.0}
@@ -96,6 +95,9 @@ class Adagrad(Optimizer):
     Tensor([0.9], requires_grad=True)
     """
 
+    checked = ("lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -106,14 +108,7 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, lr_decay=lr_decay, weight_decay=weight_decay,
-            initial_accumulator_value=initial_accumulator_value, eps=eps, maximize=maximize,
-        )  # fmt: skip
-
-    def check(self, options: Group) -> None:
-        check_not_negative("Adagrad", options, "lr_decay", "weight_decay", "initial_accumulator_value", "eps")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
@@ -145,6 +140,9 @@ class Adadelta(Optimizer):
     0.684
     """
 
+    checked = ("eps", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -154,12 +152,11 @@ class Adadelta(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr=lr, rho=rho, eps=eps, weight_decay=weight_decay, maximize=maximize)
+    ) -> None: ...
 
     def check(self, options: Group) -> None:
+        super().check(options)
         check_range("Adadelta", "rho", options["rho"], 0.0, math.nextafter(1.0, 2.0))
-        check_not_negative("Adadelta", options, "eps", "weight_decay")
 
     def states(self, options: Group) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}
@@ -196,6 +193,7 @@ class Rprop(Optimizer):
     Tensor([ 0.78, -1.78], requires_grad=True)
     """
 
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -204,8 +202,7 @@ class Rprop(Optimizer):
         step_sizes: tuple[float, float] = (1e-6, 50),
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr=lr, etas=etas, step_sizes=step_sizes, maximize=maximize)
+    ) -> None: ...
 
     def check(self, options: Group) -> None:
         low, high = options["etas"]

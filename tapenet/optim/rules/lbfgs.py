@@ -13,7 +13,6 @@ from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import enable_grad
 from tapenet.optim.groups import Group, check_range
 from tapenet.optim.rules.line_search import Point, strong_wolfe
-from tapenet.optim.rules.rule_parts import check_not_negative
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.torch_import import is_torchs
 from tapenet.optim.whole_parameters import WholeOptimizer
@@ -76,6 +75,8 @@ class LBFGS(WholeOptimizer):
     array([1., 1.])
     """
 
+    checked = ("max_eval", "tolerance_grad", "tolerance_change")
+
     def __init__(
         self,
         params: Parameters = None,
@@ -101,9 +102,9 @@ class LBFGS(WholeOptimizer):
         )  # fmt: skip
 
     def check(self, options: Group) -> None:
+        super().check(options)
         for name in ("max_iter", "history_size"):
             check_range("LBFGS", name, options[name], 1, math.inf)
-        check_not_negative("LBFGS", options, "max_eval", "tolerance_grad", "tolerance_change")
         if options["line_search_fn"] not in (None, "strong_wolfe"):
             raise ValueError(f"LBFGS: line_search_fn={options['line_search_fn']!r} must be None or 'strong_wolfe'")
 

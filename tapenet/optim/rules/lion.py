@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import Optimizer, State
+from tapenet.optim.optimizer import Optimizer, State, takes_options
 from tapenet.optim.rules.rule_parts import (
-    check_betas,
-    check_not_negative,
     decoupled,
     gradient,
     shrunk,
@@ -36,6 +34,9 @@ class Lion(Optimizer):
     Tensor([ 0.9, -1.9], requires_grad=True)
     """
 
+    checked = ("betas", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -44,12 +45,7 @@ class Lion(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr=lr, betas=betas, weight_decay=weight_decay, maximize=maximize)
-
-    def check(self, options: Group) -> None:
-        check_betas("Lion", options["betas"])
-        check_not_negative("Lion", options, "weight_decay")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0}

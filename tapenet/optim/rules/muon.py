@@ -9,8 +9,8 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group, check_range
-from tapenet.optim.optimizer import State
-from tapenet.optim.rules.rule_parts import check_not_negative, decoupled, gradient, shrunk
+from tapenet.optim.optimizer import State, takes_options
+from tapenet.optim.rules.rule_parts import decoupled, gradient, shrunk
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import WholeOptimizer
 from tapenet.parameters.named import Parameters
@@ -60,6 +60,9 @@ class Muon(WholeOptimizer):
            [ 0.  , -1.89]])
     """
 
+    checked = ("weight_decay", "momentum", "eps")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -73,14 +76,10 @@ class Muon(WholeOptimizer):
         adjust_lr_fn: str | None = None,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=nesterov,
-            ns_coefficients=ns_coefficients, eps=eps, ns_steps=ns_steps, adjust_lr_fn=adjust_lr_fn, maximize=maximize,
-        )  # fmt: skip
+    ) -> None: ...
 
     def check(self, options: Group) -> None:
-        check_not_negative("Muon", options, "weight_decay", "momentum", "eps")
+        super().check(options)
         check_range("Muon", "ns_steps", options["ns_steps"], 0, 100)
         if len(options["ns_coefficients"]) != 3:
             raise ValueError(f"Muon: ns_coefficients={options['ns_coefficients']} must be three numbers")

@@ -7,10 +7,9 @@ or False has no scalar and is left out of the rule.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from tapenet.optim.groups import Group, check_range
+from tapenet.optim.groups import Group
 
 
 def common(options: Group, lr: float) -> dict[str, float]:
@@ -58,17 +57,3 @@ def running_means(g: Any, state: dict[str, Any], s: dict[str, Any]) -> tuple[Any
     m = s["beta1"] * state["exp_avg"] + s["1 - beta1"] * g
     v = s["beta2"] * state["exp_avg_sq"] + s["1 - beta2"] * (g * g)
     return m, v
-
-
-def check_not_negative(name: str, options: Group, *names: str) -> None:
-    """Raise unless these options are numbers of at least 0."""
-    for option in names:
-        check_range(name, option, options[option], 0.0, math.inf)
-
-
-def check_betas(name: str, betas: Any) -> None:
-    """Raise unless `betas` are two numbers in [0, 1)."""
-    if not isinstance(betas, (tuple, list)) or len(betas) != 2:
-        raise ValueError(f"{name}: betas={betas!r} must be two numbers, such as (0.9, 0.999)")
-    for beta in betas:
-        check_range(name, "a number of betas", beta, 0.0, 1.0)

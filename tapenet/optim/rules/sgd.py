@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import Optimizer, State
-from tapenet.optim.rules.rule_parts import check_not_negative, common, gradient
+from tapenet.optim.optimizer import Optimizer, State, takes_options
+from tapenet.optim.rules.rule_parts import common, gradient
 from tapenet.optim.schedules import Schedule
 from tapenet.parameters.named import Parameters
 
@@ -26,6 +26,9 @@ class SGD(Optimizer):
     Tensor([0.8, 1.6], requires_grad=True)
     """
 
+    checked = ("momentum", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -36,14 +39,10 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, momentum=momentum, dampening=dampening, weight_decay=weight_decay,
-            nesterov=nesterov, maximize=maximize,
-        )  # fmt: skip
+    ) -> None: ...
 
     def check(self, options: Group) -> None:
-        check_not_negative("SGD", options, "momentum", "weight_decay")
+        super().check(options)
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
             raise ValueError(
                 "SGD: nesterov=True needs momentum above 0 and dampening 0, not "
@@ -95,6 +94,9 @@ class ASGD(Optimizer):
     (array([0.512]), array([0.576]))
     """
 
+    checked = ("lambd", "alpha", "t0", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -105,11 +107,7 @@ class ASGD(Optimizer):
         weight_decay: float = 0.0,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr=lr, lambd=lambd, alpha=alpha, t0=t0, weight_decay=weight_decay, maximize=maximize)
-
-    def check(self, options: Group) -> None:
-        check_not_negative("ASGD", options, "lambd", "alpha", "t0", "weight_decay")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"ax": 0.0}

@@ -9,8 +9,8 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import State
-from tapenet.optim.rules.rule_parts import check_betas, check_not_negative, gradient, running_means, weights_of_means
+from tapenet.optim.optimizer import State, takes_options
+from tapenet.optim.rules.rule_parts import gradient, running_means, weights_of_means
 from tapenet.optim.schedules import Schedule
 from tapenet.optim.whole_parameters import WholeOptimizer
 from tapenet.parameters.named import Parameters
@@ -38,6 +38,9 @@ class SparseAdam(WholeOptimizer):
            [0.9, 0.9]])
     """
 
+    checked = ("betas", "eps")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -46,12 +49,7 @@ class SparseAdam(WholeOptimizer):
         eps: float = 1e-8,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(params, lr=lr, betas=betas, eps=eps, maximize=maximize)
-
-    def check(self, options: Group) -> None:
-        check_betas("SparseAdam", options["betas"])
-        check_not_negative("SparseAdam", options, "eps")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}

@@ -9,10 +9,8 @@ import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.optim.groups import Group
-from tapenet.optim.optimizer import State
+from tapenet.optim.optimizer import State, takes_options
 from tapenet.optim.rules.rule_parts import (
-    check_betas,
-    check_not_negative,
     common,
     gradient,
     running_means,
@@ -63,6 +61,9 @@ class LAMB(WholeOptimizer):
     array([ 2.646, -3.646])
     """
 
+    checked = ("betas", "eps", "weight_decay")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -74,15 +75,7 @@ class LAMB(WholeOptimizer):
         bias_correction: bool = True,
         trust_clip: bool = False,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, bias_correction=bias_correction,
-            trust_clip=trust_clip, maximize=maximize,
-        )  # fmt: skip
-
-    def check(self, options: Group) -> None:
-        check_betas("LAMB", options["betas"])
-        check_not_negative("LAMB", options, "eps", "weight_decay")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -154,6 +147,9 @@ class LARS(WholeOptimizer):
     array([ 2.97, -3.96])
     """
 
+    checked = ("momentum", "weight_decay", "trust_coefficient", "eps")
+
+    @takes_options
     def __init__(
         self,
         params: Parameters = None,
@@ -165,14 +161,7 @@ class LARS(WholeOptimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params, lr=lr, momentum=momentum, weight_decay=weight_decay, trust_coefficient=trust_coefficient, eps=eps,
-            nesterov=nesterov, maximize=maximize,
-        )  # fmt: skip
-
-    def check(self, options: Group) -> None:
-        check_not_negative("LARS", options, "momentum", "weight_decay", "trust_coefficient", "eps")
+    ) -> None: ...
 
     def states(self, options: Group) -> dict[str, float]:
         return {"momentum_buffer": 0.0}
