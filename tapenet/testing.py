@@ -224,7 +224,7 @@ def _cause(
     return "the rule's formula"
 
 
-def check_op(op: Op | Derived, samples: Iterable[Sample] | None = None, *, order: int = 2) -> None:
+def check_op(op: Callable[..., object], samples: Iterable[Sample] | None = None, *, order: int = 2) -> None:
     """Check everything an op promises, on its samples.
 
     The same value from arrays, tensors and the NumPy function it stands for; read-only inputs; float32 kept in values
@@ -238,10 +238,13 @@ def check_op(op: Op | Derived, samples: Iterable[Sample] | None = None, *, order
 
     Raises:
         AssertionError: says which promise the op breaks, on which call.
+        TypeError: it is a function, and no op.
 
     >>> import tapenet as tn
     >>> tn.testing.check_op(tn.exp)
     """
+    if not isinstance(op, (Op, Derived)):
+        raise TypeError(f"check_op checks what tn.op makes, not {op!r}: use check_grads for a function")
     doc = op.__doc__ or ""
     assert doc.strip(), f"{op!r} has no documentation: give doc= or a docstring"
     if samples is None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from functools import partial, update_wrapper
 from time import perf_counter
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -35,7 +35,8 @@ from tapenet.ops.tracebacks import boundary, hide
 from tapenet.program.called_ops import Resized
 from tapenet.program.ir import Program
 
-F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Where a backend's `build` is. Loaded at first use: one needs a package that may not be there.
 BACKENDS = {"native": "tapenet.program.native", "numpy": "tapenet.program.numpy_backend"}
@@ -56,8 +57,13 @@ def available_backend() -> str:
 
 @overload
 def compile(
-    fn: F, *, backend: str | None = None, max_variants: int = 8, keep_grads: bool = False, from_first: bool = False
-) -> Compiled: ...
+    fn: Callable[P, R],
+    *,
+    backend: str | None = None,
+    max_variants: int = 8,
+    keep_grads: bool = False,
+    from_first: bool = False,
+) -> TypedCompiled[P, R]: ...
 
 
 @overload
@@ -68,7 +74,7 @@ def compile(
     max_variants: int = 8,
     keep_grads: bool = False,
     from_first: bool = False,
-) -> Callable[[F], Compiled]: ...
+) -> Callable[[Callable[P, R]], TypedCompiled[P, R]]: ...
 
 
 @boundary
@@ -412,6 +418,14 @@ class Compiled:
     def __repr__(self) -> str:
         count = len(self.variants)
         return f"<compiled {self._title}: {count} program{'' if count == 1 else 's'}, backend {self._backend}>"
+
+
+if TYPE_CHECKING:
+
+    class TypedCompiled(Compiled, Generic[P, R]):
+        """A compiled function as type checkers see it: with the signature of the function."""
+
+        def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
 def _never(args: tuple[Any, ...]) -> Any:

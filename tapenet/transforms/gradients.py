@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -23,6 +23,12 @@ from tapenet.autodiff.tensor import Tensor, warn_of_number
 from tapenet.ops.tracebacks import boundary
 from tapenet.program.low import is_inexact
 from tapenet.program.sequences import refilled
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 def tree_leaves(tree: Any) -> list[Any]:
@@ -188,8 +194,8 @@ def _scalar(out: Any, name: str) -> None:
 
 @boundary
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., tuple[Any, Any]]:
+    f: Callable[P, R], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[P, tuple[R, Any]]:
     """A function that returns `f`'s value and its gradient.
 
     Args:
@@ -211,11 +217,11 @@ def value_and_grad(
 
 
 def _value_and_grad(
-    name: str, f: Callable[..., Any], argnums: int | Sequence[int], has_aux: bool
-) -> Callable[..., tuple[Any, Any]]:
+    name: str, f: Callable[P, R], argnums: int | Sequence[int], has_aux: bool
+) -> Callable[P, tuple[R, Any]]:
     @boundary
     @functools.wraps(f, updated=())
-    def wrapped(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> tuple[Any, Any]:
         numbers, single = _numbers(argnums, len(args), name)
         run = _Run(name, f, args, kwargs, numbers)
         if has_aux and not (isinstance(run.out, tuple) and len(run.out) == 2):
@@ -231,6 +237,16 @@ def _value_and_grad(
         return (out, run.out[1]) if has_aux else out, gradients[0] if single else tuple(gradients)
 
     return wrapped
+
+
+@overload
+def grad(
+    f: Callable[Concatenate[Tensor, P], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[Concatenate[ArrayLike, P], Tensor]: ...
+
+
+@overload
+def grad(f: Callable[P, Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[P, Any]: ...
 
 
 @boundary
@@ -256,7 +272,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
 
 
 @boundary
-def vjp(f: Callable[..., Any], *args: Any) -> tuple[Any, Callable[[Any], Any]]:
+def vjp(f: Callable[..., R], *args: Any) -> tuple[R, Callable[[Any], Any]]:
     """The value of `f(*args)` and a function that pulls a gradient by it back to the arguments.
 
     Args:
