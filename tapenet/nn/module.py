@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -43,6 +43,14 @@ from tapenet.typing import Array, DType, StateDict
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
 _NOTHING: Any = object()
+R = TypeVar("R", covariant=True)
+
+
+class _Computes(Protocol[R]):
+    """A module, whose call returns what its `forward` does."""
+
+    @property
+    def forward(self) -> Callable[..., R]: ...
 
 
 class Module(Tree):
@@ -113,7 +121,7 @@ class Module(Tree):
 
     # -- calling -------------------------------------------------------------------------------------------------
 
-    def __call__(self, x: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> Any:
+    def _call_forward(self, x: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` with the same arguments; what it records is marked as this module's."""
         state = local.state
         outer = state.scope
@@ -150,6 +158,13 @@ class Module(Tree):
         if out is None:
             _warn_of_none(self)
         return out
+
+    if TYPE_CHECKING:
+
+        def __call__(self: _Computes[R], x: Any = None, /, *args: Any, **kwargs: Any) -> R: ...
+
+    else:
+        __call__ = _call_forward
 
     def _scope(self, outer: Scope) -> Scope:
         made = Scope(self, outer)

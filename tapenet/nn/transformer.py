@@ -121,7 +121,7 @@ class _Layer(SharedDocstring):
     ) -> Tensor:
         """x with what a part makes of it, normalised before the part or after the sum."""
         if self.norm_first:
-            return x + dropout(part(norm(x)))
+            return x + dropout(part(norm(x)))  # type: ignore[return-value]  # NumPy says that an array + a tensor is an array
         return norm(x + dropout(part(x)))
 
 

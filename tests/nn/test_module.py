@@ -693,7 +693,7 @@ def test_a_call_costs_one_python_frame_beside_forward() -> None:
         layer(1)
     finally:
         sys.setprofile(None)
-    assert frames == ["__call__", "forward"]
+    assert frames == ["_call_forward", "forward"]
 
 
 def test_steady_calls_make_no_objects() -> None:
