@@ -26,11 +26,12 @@ from tapenet.compiler import agreement
 from tapenet.compiler.lowering import Called, lower
 from tapenet.compiler.outside import Contents, Drawn, Reach, Watch, drawn
 from tapenet.compiler.signature import Call, Parameters, rebuild
-from tapenet.compiler.variant import MISS, Array, Plan, Result, Runner, Target, Variant
+from tapenet.compiler.variant import MISS, Plan, Result, Runner, Target, Variant
 from tapenet.ops.op import Op
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
 from tapenet.program.passes import Step, simplify
+from tapenet.typing import Array
 
 #: How the names of attributes begin under which objects keep their compiled methods. No identifiers: nothing clashes.
 SLOT = "<compiled "

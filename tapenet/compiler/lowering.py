@@ -45,6 +45,7 @@ from tapenet.program.passes import simplify
 from tapenet.program.primitives import Spec
 from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
+from tapenet.typing import Array, Shape
 
 #: What draws are called.
 _DRAWN = "random numbers"
@@ -88,7 +89,7 @@ class Lowering:
             if isinstance(node, Output)
         }
         #: The large arrays that the code of each of the user's ops reaches.
-        self.beside: dict[Op, list[np.ndarray[Any, Any]]] = {}
+        self.beside: dict[Op, list[Array]] = {}
         #: References by the array they stand for, which they keep alive.
         self.references: dict[int, Reference] = {}
         #: The latest value written to each reference.
@@ -156,7 +157,7 @@ class Lowering:
                 return refilled(value, parts)
         return value
 
-    def _again(self, node: Node, data: np.ndarray[Any, Any]) -> Value:
+    def _again(self, node: Node, data: Array) -> Value:
         """What a node gives now that the memory which its array shows, that of a tensor from outside, has been written.
 
         Raises:
@@ -181,7 +182,7 @@ class Lowering:
             self.node(node)
         return self.values[node][0]
 
-    def reference(self, tensor: Tensor | None, data: np.ndarray[Any, Any]) -> Value:
+    def reference(self, tensor: Tensor | None, data: Array) -> Value:
         """The value of a tensor, or an array, from outside."""
         found = self.references.get(id(data))
         if found is None:
@@ -368,13 +369,13 @@ class Lowering:
             )
         self.sized = True
 
-    def _beside(self, op: Op) -> list[np.ndarray[Any, Any]]:
+    def _beside(self, op: Op) -> list[Array]:
         """The large arrays that an op of the user's reads beside its arguments. In a program they would stay as they are."""
         if op not in self.beside:
             self.beside[op] = [a for _, a in Reach(op.lower or op.forward).large] if users(op.__module__) else []
         return self.beside[op]
 
-    def _draw(self, sample: Callable[[Any], Any], rng: Any, shape: tuple[int, ...], dtype: Any) -> Symbol:
+    def _draw(self, sample: Callable[[Any], Any], rng: Any, shape: Shape, dtype: Any) -> Symbol:
         """Random numbers for an op that is read."""
         if self.effects:
             raise CannotLower("it draws random numbers after something with an effect")

@@ -31,6 +31,7 @@ from tapenet.ops import random as draws
 from tapenet.ops.op import Op
 from tapenet.ops.random import equal_states, generator
 from tapenet.program.value_keys import distinct, slots
+from tapenet.typing import Array
 
 
 class _Missing:
@@ -220,7 +221,7 @@ class Reach:
 
     def __init__(self, function: Any, arguments: Iterable[Any] = ()) -> None:
         self.places: list[Place | Contents] = []
-        self.large: list[tuple[str, np.ndarray[Any, Any]]] = []
+        self.large: list[tuple[str, Array]] = []
         self.generators: list[np.random.Generator] = []
         self.modules: list[Any] = []
         #: Everything met, by id, and kept alive, so that no id is given out again.
@@ -479,7 +480,7 @@ class Watch:
         #: The threads that ask for the process's generator from now on.
         self._asked = draws.asked = set()
 
-    def leave_out(self, arrays: Sequence[np.ndarray[Any, Any]]) -> None:
+    def leave_out(self, arrays: Sequence[Array]) -> None:
         """Leave out the arrays that share memory with one of these, which the program reads where they are."""
 
         def kept(place: Place | Contents) -> bool:

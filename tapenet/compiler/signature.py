@@ -17,9 +17,9 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.program.layout import dense_order
 from tapenet.program.low import is_inexact
 from tapenet.program.value_keys import distinct
+from tapenet.typing import Array
 
 ndarray = np.ndarray
-Array = np.ndarray[Any, Any]
 Key = tuple[Any, ...]
 
 #: Types of static values that are told apart by their value and are always hashable.

@@ -23,8 +23,8 @@ from tapenet.program import generated
 from tapenet.program.ir import Program
 from tapenet.program.layout import copied, in_order
 from tapenet.program.passes import Step
+from tapenet.typing import Array
 
-Array = np.ndarray[Any, Any]
 #: What the code of a call gives when its program is not for these arguments, or not for the state there is now.
 MISS: Any = object()
 #: A leaf: one from outside, or the position of one among those of the arguments.
@@ -128,14 +128,14 @@ class Variant:
 
     def holds(self) -> bool:
         """Whether all it was made for, beside the arguments, is as it was."""
-        now = epoch.current
+        reached = epoch.current
         for i, place in enumerate(self.places):
             if not place.stands(self.values[i]):
                 now = place.get()
                 if not place.like(self.values[i], now):
                     return False
                 self.values[i] = now
-        if now != self._epoch:
+        if reached != self._epoch:
             for tensor, node, hooks in self._outside:
                 if tensor._node is not node or _hooks(node) != hooks:
                     return False
@@ -143,7 +143,7 @@ class Variant:
                 return False
             if not self._bound():
                 return False
-            self._epoch = now
+            self._epoch = reached
         return True
 
     def _bound(self) -> bool:

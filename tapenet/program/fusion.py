@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from tapenet.program.ir import Instruction, Program, Result, Value
 from tapenet.program.layout import Layouts, Place, Strides, alike
+from tapenet.typing import Shape
 
 #: The weight of one kernel, at most: beyond, registers and compile time suffer.
 LIMIT = 120
@@ -34,14 +35,14 @@ class Kernel:
         rows: those among them that are computed once per row.
     """
 
-    def __init__(self, domain: tuple[int, ...]) -> None:
+    def __init__(self, domain: Shape) -> None:
         self.domain = domain
         self.split: int | None = None
         self.members: list[Instruction] = []
         self.rows: set[Instruction] = set()
 
     @property
-    def row_shape(self) -> tuple[int, ...]:
+    def row_shape(self) -> Shape:
         assert self.split is not None
         return self.domain[: self.split]
 
@@ -213,7 +214,7 @@ class Fusion:
             return True
         return False
 
-    def _rows_innermost(self, values: Iterable[Value], domain: tuple[int, ...], split: int) -> bool:
+    def _rows_innermost(self, values: Iterable[Value], domain: Shape, split: int) -> bool:
         """Whether neighbours in memory are of different rows, as where samples are innermost. Row by row is the wrong way
         through such arrays: sums over all of them at once, pass after pass, are many times quicker."""
         for value in values:
@@ -229,7 +230,7 @@ class Fusion:
             if source(arg) is result.instruction:
                 yield arg, self.layouts[arg]
 
-    def _reads_full(self, user: Instruction, result: Result, domain: tuple[int, ...]) -> bool:
+    def _reads_full(self, user: Instruction, result: Result, domain: Shape) -> bool:
         """Whether a user reads of a result just the element it is at."""
         return all(arg is result for arg, _ in self._reads(user, result)) and result.shape == domain
 
@@ -239,7 +240,7 @@ class Fusion:
             return self._same_elements(user, result, kernel.domain[:split])
         return self._reads_row(user, result, kernel.domain, split)
 
-    def _same_elements(self, user: Instruction, result: Result, rows: tuple[int, ...]) -> bool:
+    def _same_elements(self, user: Instruction, result: Result, rows: Shape) -> bool:
         """Whether a user that is computed per row reads the same row's element, whatever axes of length one it has."""
         own = self.layouts[result].strides
         for arg, place in self._reads(user, result):
@@ -249,7 +250,7 @@ class Fusion:
                 return False
         return True
 
-    def _reads_row(self, user: Instruction, result: Result, domain: tuple[int, ...], split: int) -> bool:
+    def _reads_row(self, user: Instruction, result: Result, domain: Shape, split: int) -> bool:
         """Whether a user, at an element of the domain, reads the row's element of a result."""
         rows = domain[:split]
         own = self.layouts[result].strides
@@ -316,18 +317,18 @@ class Fusion:
         return latest
 
 
-def _domain(instruction: Instruction) -> tuple[int, ...]:
+def _domain(instruction: Instruction) -> Shape:
     """The shape an instruction walks over."""
     value: Value = instruction.args[0] if instruction.kind == "reduction" else instruction.results[0]
     return value.shape
 
 
-def _unpadded(shape: tuple[int, ...], count: int) -> tuple[int, ...] | None:
+def _unpadded(shape: Shape, count: int) -> Shape | None:
     """A shape with its trailing axes of length one beyond the first `count` axes taken off; None if there are others."""
     return shape[:count] if all(n == 1 for n in shape[count:]) else None
 
 
-def _rows_of(shape: tuple[int, ...]) -> int:
+def _rows_of(shape: Shape) -> int:
     """How many axes a shape has without its trailing axes of length one."""
     count = len(shape)
     while count and shape[count - 1] == 1:
@@ -335,7 +336,7 @@ def _rows_of(shape: tuple[int, ...]) -> int:
     return count
 
 
-def aligned(shape: tuple[int, ...], strides: Strides, domain: tuple[int, ...]) -> Strides | None:
+def aligned(shape: Shape, strides: Strides, domain: Shape) -> Strides | None:
     """Strides by the axes of a domain, 0 where a shape is broadcast to it; None if it does not broadcast."""
     lead = len(domain) - len(shape)
     if lead < 0:

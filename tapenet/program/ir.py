@@ -27,7 +27,7 @@ class Value:
 
     __slots__ = ("dtype", "shape")
 
-    def __init__(self, shape: Shape, dtype: np.dtype[Any]) -> None:
+    def __init__(self, shape: Shape, dtype: np.dtype) -> None:
         self.shape = shape
         self.dtype = dtype
 
@@ -58,7 +58,7 @@ class Input(Value):
 
     __slots__ = ("order",)
 
-    def __init__(self, shape: Shape, dtype: np.dtype[Any], order: tuple[int, ...] | None = None) -> None:
+    def __init__(self, shape: Shape, dtype: np.dtype, order: Shape | None = None) -> None:
         super().__init__(shape, dtype)
         self.order = order
 
@@ -93,7 +93,7 @@ class Host(Value):
 
     __slots__ = ("evaluate", "title")
 
-    def __init__(self, shape: Shape, dtype: np.dtype[Any], evaluate: Callable[[], Any], title: str = "") -> None:
+    def __init__(self, shape: Shape, dtype: np.dtype, evaluate: Callable[[], Any], title: str = "") -> None:
         super().__init__(shape, dtype)
         self.evaluate = evaluate
         self.title = title
@@ -306,7 +306,7 @@ class Builder:
         made: Value = self.emit("broadcast", value, shape=shape)
         return made
 
-    def transpose(self, value: Value, axes: tuple[int, ...]) -> Value:
+    def transpose(self, value: Value, axes: Shape) -> Value:
         """The value with its axes in another order."""
         if axes == tuple(range(value.ndim)):
             return value

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeGuard
 
-import numpy as np
-
 from tapenet.kernels import aligned
 from tapenet.program.ir import Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
+from tapenet.typing import Array
 
-Array = np.ndarray[Any, Any]
 Strides = tuple[int, ...]
 #: Axes from the slowest in memory to the fastest.
 Order = tuple[int, ...]

@@ -62,7 +62,7 @@ def as_array(value: Any) -> NDArray[Any]:
     return bits.view(dtype_of("bfloat16"))
 
 
-def dtype_of(given: DTypeLike) -> np.dtype[Any]:
+def dtype_of(given: DTypeLike) -> np.dtype:
     """A dtype, also by the name "bfloat16", which NumPy knows only once ml_dtypes is loaded.
 
     Raises:
@@ -79,7 +79,7 @@ def dtype_of(given: DTypeLike) -> np.dtype[Any]:
                 "bfloat16 is a type of the package ml_dtypes, which is not installed: pip install 'tapenet[lowp]'. "
                 "float16 needs no package"
             ) from None
-        found: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+        found: np.dtype = np.dtype(ml_dtypes.bfloat16)
         return found
     return np.dtype(given)
 
@@ -110,7 +110,7 @@ def widened(value: Any) -> Any:
     return value
 
 
-def rounded(value: Any, dtype: np.dtype[Any]) -> Any:
+def rounded(value: Any, dtype: np.dtype) -> Any:
     """A float32 array in a low type, any other value as it is. What is too large becomes infinite."""
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype == WIDE:
         with np.errstate(all="ignore"):

@@ -22,7 +22,7 @@ LONG = 1 << 16
 
 
 @functools.lru_cache(maxsize=256)
-def ones(n: int, dtype: np.dtype[Any]) -> Any:
+def ones(n: int, dtype: np.dtype) -> Any:
     """A vector of ones, to sum with. Nobody writes into it."""
     made = np.ones(n, dtype)
     made.flags.writeable = False

@@ -23,6 +23,7 @@ from tapenet.program.symbols import (
     reduce,
     value_of,
 )
+from tapenet.typing import Shape
 
 
 def _reshape(a: Symbol, shape: Any, order: str = "C", **other: Any) -> Symbol:
@@ -156,7 +157,7 @@ def _arg(name: str, a: Symbol, axis: Any = None, keepdims: Any = False) -> Symbo
     source = a
     if axis is None:
         source, axis = _reshape(a, -1), 0
-        kept: tuple[int, ...] = (1,) * a.ndim
+        kept: Shape = (1,) * a.ndim
     else:
         axis = normalize_axis_index(axis, a.ndim)
         kept = tuple(1 if i == axis else n for i, n in enumerate(a.shape))

@@ -10,6 +10,7 @@ import numpy as np
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Constant, Result, Value
 from tapenet.program.symbols import FUNCTIONS, Sized, Symbol, array_of, builder_of, elementwise
+from tapenet.typing import Shape
 
 
 def _expanded(index: Any, ndim: int) -> tuple[Any, ...]:
@@ -31,7 +32,7 @@ def _basic(index: tuple[Any, ...]) -> bool:
     return all(i is None or (isinstance(i, (int, np.integer, slice)) and not isinstance(i, bool)) for i in index)
 
 
-def _normalised(index: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[list[tuple[int, int, int]], list[int]]:
+def _normalised(index: tuple[Any, ...], shape: Shape) -> tuple[list[tuple[int, int, int]], list[int]]:
     """A basic index as one (start, stop, step) per axis, and the shape of the result."""
     slices, result = [], []
     axis = 0
@@ -129,7 +130,7 @@ def _is_zero(value: Value) -> bool:
     return isinstance(value, Constant) and not np.any(value.array)
 
 
-def scatter_add(values: Any, index: Any, shape: tuple[int, ...]) -> Symbol:
+def scatter_add(values: Any, index: Any, shape: Shape) -> Symbol:
     """Zeros with values added at an index."""
     builder = builder_of(values, index)
     values = array_of(builder, values)

@@ -17,6 +17,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tapenet.program.ir import Builder, Constant, Value
 from tapenet.program.primitives import ALIASES, PRIMITIVES
+from tapenet.typing import Shape
 
 #: What NumPy's functions, and indexing, do with symbols. Filled by `symbol_functions` and `symbol_indexing`.
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
@@ -57,11 +58,11 @@ class Symbol(NDArrayOperatorsMixin):
     # -- what an ndarray answers ---------------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Shape:
         return self.value.shape
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype:
         return self.value.dtype
 
     @property
@@ -264,7 +265,7 @@ def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: An
     return made if dtype is None else made.astype(dtype)
 
 
-def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+def axes_of(axis: Any, ndim: int) -> Shape:
     """`axis=` as NumPy takes it, as rising axes from 0."""
     return tuple(range(ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, ndim)))
 

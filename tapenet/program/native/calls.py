@@ -20,8 +20,8 @@ from tapenet.program.layout import Place
 from tapenet.program.native.memory import Arena
 from tapenet.program.native.module import Module
 from tapenet.program.primitives import PRIMITIVES
+from tapenet.typing import Array, Shape
 
-Array = np.ndarray[Any, Any]
 #: From the arguments and results of a call of the program, a value's array.
 Read = Callable[[Sequence[Array]], Array]
 
@@ -128,7 +128,7 @@ def _same(a: Any, b: Array) -> bool:
     )
 
 
-def _view(base: Array, place: Place, shape: tuple[int, ...]) -> Array:
+def _view(base: Array, place: Place, shape: Shape) -> Array:
     """A view of dense memory, in which a place's offset and strides lead to elements of `base` only: it was made from
     the layout of that."""
     steps = tuple(s * base.itemsize for s in place.strides)

@@ -7,7 +7,7 @@ carried lives in the loop's results from the first turn to the last, and the bod
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from tapenet.program.layout import Layouts
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.moves import STATUS
+from tapenet.typing import Shape
 
 _POINTER = np.dtype(np.int64)  # as wide as a pointer
 
@@ -37,9 +38,9 @@ def program_of(body: Program, carries: int) -> Program:
     return Program(body.inputs, [], body.body, body.outputs[carries:], writes)
 
 
-def strides(instruction: Instruction, layouts: Layouts, body: Program) -> dict[Value, tuple[int, ...]]:
+def strides(instruction: Instruction, layouts: Layouts, body: Program) -> dict[Value, Shape]:
     """How the inputs of a body lie in memory."""
-    found: dict[Value, tuple[int, ...]] = {}
+    found: dict[Value, Shape] = {}
     if instruction.name == "branch":
         for value, arg in zip(body.inputs, instruction.args[1:], strict=True):
             found[value] = layouts[arg].strides
@@ -112,7 +113,7 @@ def loop(
             one, two = layouts[arg], layouts[result]
             copy(code, arg.shape, Access(source, one.strides, arg.dtype), Access(target, two.strides, arg.dtype))
         writer.put(table, position[body.inputs[i]], target)
-    moving: list[tuple[int, str, int, np.dtype[Any]]] = []
+    moving: list[tuple[int, str, int, np.dtype]] = []
     for i, arg in enumerate(instruction.args[carries:], carries):
         pointer = writer.pointer(arg)
         if i < carries + slices:

@@ -22,6 +22,7 @@ from tapenet.native.scalar import COST, apply, can
 from tapenet.program.fusion import Kernel, aligned, source
 from tapenet.program.ir import Constant, Instruction, Value
 from tapenet.program.layout import Layouts
+from tapenet.typing import Shape
 
 #: An expression is computed again in a later phase rather than kept in memory if it costs no more than this.
 CHEAP = 3
@@ -99,7 +100,7 @@ class KernelCode:
         """The parameter that points to a root's buffer."""
         return self.pointers.setdefault(self.buffer(root), f"%b{len(self.pointers)}")
 
-    def _base(self, value: Value, domain: tuple[int, ...]) -> tuple[str, tuple[int, ...]]:
+    def _base(self, value: Value, domain: Shape) -> tuple[str, Shape]:
         """Pointer to the first element of a value, and its strides by the axes of the domain."""
         place = self.layouts[value]
         strides = aligned(value.shape, place.strides, domain)
@@ -107,7 +108,7 @@ class KernelCode:
         pointer = offset(self.code, self.pointer(place.root), place.offset, 1, value.dtype)
         return self._begin(pointer, strides, value.dtype), strides
 
-    def _begin(self, pointer: str, strides: tuple[int, ...], dtype: Any) -> str:
+    def _begin(self, pointer: str, strides: Shape, dtype: Any) -> str:
         """A pointer moved to where the part begins."""
         if self.part is None or not strides:
             return pointer
@@ -122,7 +123,7 @@ class KernelCode:
             return
         self.rows = {}
 
-        def at_row(strides: tuple[int, ...], pointer: str, dtype: Any) -> tuple[str, tuple[int, ...]]:
+        def at_row(strides: Shape, pointer: str, dtype: Any) -> tuple[str, Shape]:
             for index, stride in zip(indices, strides, strict=False):
                 pointer = offset(self.code, pointer, index, stride, dtype)
             return pointer, strides[self.split :]

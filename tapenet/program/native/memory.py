@@ -17,6 +17,7 @@ from tapenet.program.layout import Layouts, alike
 from tapenet.program.native import interrupts
 from tapenet.program.native.kernels import crosses, fusible
 from tapenet.program.primitives import Spec
+from tapenet.typing import Shape
 
 #: Bytes that a place in the arena is a multiple of: a cache line.
 ALIGNMENT = 64
@@ -315,7 +316,7 @@ def _in_register(entry: Entry, member: Instruction) -> bool:
     return isinstance(entry, Kernel) and entry.is_row_reduction(member)
 
 
-def _dense(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+def _dense(shape: Shape, strides: Shape) -> bool:
     expected = 1
     for n, s in sorted(zip(shape, strides, strict=True), key=lambda pair: pair[1]):
         if n == 1:

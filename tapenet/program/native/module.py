@@ -23,6 +23,7 @@ from tapenet.program.native import control, moves, parallel, products
 from tapenet.program.native.kernels import Function, KernelCode, fusible, weight
 from tapenet.program.native.memory import Arena, Memory, Slot
 from tapenet.program.passes import accumulate, dead
+from tapenet.typing import Shape
 
 #: Arguments of this size in bytes are copied if they are read so many times.
 LEAST, MOST, OFTEN = 1024, 16384, 16
@@ -110,7 +111,7 @@ class Module:
         program: Program,
         threads: int = 1,
         functions: Functions | None = None,
-        strides: dict[Value, tuple[int, ...]] | None = None,
+        strides: dict[Value, Shape] | None = None,
     ) -> None:
         """Write the code.
 

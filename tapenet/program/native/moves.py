@@ -16,6 +16,7 @@ from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides, c_strides
 from tapenet.program.native.kernels import Function
 from tapenet.program.native.products import matrix, operands
+from tapenet.typing import Shape
 
 #: The buffer of the number that says what went wrong: 0 for nothing, 1 for an index out of bounds.
 STATUS = "status"
@@ -66,7 +67,7 @@ def supports(instruction: Instruction) -> bool:
     return False
 
 
-def _indexed_shape(shape: tuple[int, ...], g: Gathered, index: Sequence[Value]) -> tuple[int, ...]:
+def _indexed_shape(shape: Shape, g: Gathered, index: Sequence[Value]) -> Shape:
     return (*shape[: g.before], *np.broadcast_shapes(*(i.shape for i in index)), *shape[g.before + g.arrays :])
 
 
@@ -170,7 +171,7 @@ class _Writer:
         fill(self.code, out.pointer, self.result.size, literal(0, out.dtype), out.dtype)
         self._gather(shape, g, self.args[1:], "add")
 
-    def _gather(self, shape: tuple[int, ...], g: Gathered, index: Sequence[Value], what: str) -> None:
+    def _gather(self, shape: Shape, g: Gathered, index: Sequence[Value], what: str) -> None:
         """For each place that the index arrays name: read it, write it, or add to it."""
         indexed = self.args[0] if what == "read" else self.result  # what the index leads into
         other = self.result if what == "read" else self.args[1 if what == "write" else 0]
@@ -204,7 +205,7 @@ class _Writer:
             source, goal = (one, two) if what == "read" else (two, one)
             self.copy([shape[k] for k in rest], source, goal, add=what == "add")
 
-        def walk(position: list[str], lengths: tuple[int, ...]) -> None:
+        def walk(position: list[str], lengths: Shape) -> None:
             if not lengths:
                 at(position)
             else:
@@ -212,7 +213,7 @@ class _Writer:
 
         walk([], tuple(common))
 
-    def _bounded(self, index: str, dtype: np.dtype[Any], length: int, status: str) -> str:
+    def _bounded(self, index: str, dtype: np.dtype, length: int, status: str) -> str:
         """An index from 0 to length - 1. One that is out of bounds is noted, and reads element 0 instead."""
         code = self.code
         t = llvm_type(dtype)

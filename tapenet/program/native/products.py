@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from tapenet.native.loops import Access, Accumulator, Code, copy, fill, identity
 from tapenet.program.ir import Instruction, Value
 from tapenet.program.layout import Layouts, Strides
 from tapenet.program.native.kernels import Function
+from tapenet.typing import Shape
 
 #: Products of up to so many multiplications are loops: a call of BLAS costs more than it saves.
 SMALL = 2048
@@ -29,7 +30,7 @@ class Matrix(NamedTuple):
     leading: int
 
 
-def matrix(shape: tuple[int, ...], strides: Strides) -> Matrix | None:
+def matrix(shape: Shape, strides: Strides) -> Matrix | None:
     """The last two axes as BLAS reads them in row-major order, or None if no axis is dense."""
     (n, m), (sn, sm) = shape[-2:], strides[-2:]
     if (m == 1 or sm == 1) and (n == 1 or sn >= m):
@@ -39,7 +40,7 @@ def matrix(shape: tuple[int, ...], strides: Strides) -> Matrix | None:
     return None
 
 
-def operands(instruction: Instruction, layouts: Layouts) -> list[tuple[Value, tuple[int, ...], Strides]]:
+def operands(instruction: Instruction, layouts: Layouts) -> list[tuple[Value, Shape, Strides]]:
     """The two factors of a product with shape and strides after `ta` and `tb`."""
     found = []
     for arg, flag in zip(instruction.args[-2:], ("ta", "tb"), strict=True):
@@ -50,7 +51,7 @@ def operands(instruction: Instruction, layouts: Layouts) -> list[tuple[Value, tu
     return found
 
 
-def _exchanged(axes: tuple[int, ...]) -> tuple[int, ...]:
+def _exchanged(axes: Shape) -> Shape:
     return (*axes[:-2], axes[-1], axes[-2])
 
 
@@ -91,7 +92,7 @@ def write(instruction: Instruction, layouts: Layouts, buffer: Callable[[Value], 
         _loops(code, (*batch, n, m, k), left, a_strides, right, b_strides, out, out_strides, result.size, dtype)
         return Function.of(code, pointers)
 
-    def product(indices: list[str], lengths: tuple[int, ...]) -> None:
+    def product(indices: list[str], lengths: Shape) -> None:
         if lengths:
             code.loop(lengths[0], lambda index: product([*indices, index], lengths[1:]))
             return
@@ -127,8 +128,8 @@ def _begin(code: Code, instruction: Instruction, layouts: Layouts, base: Callabl
 
 
 def _loops(
-    code: Code, lengths: tuple[int, ...], left: str, a: Strides, right: str, b: Strides, out: str, c: Strides,
-    size: int, dtype: np.dtype[Any],
+    code: Code, lengths: Shape, left: str, a: Strides, right: str, b: Strides, out: str, c: Strides,
+    size: int, dtype: np.dtype,
 ) -> None:  # fmt: skip
     """The product as loops over rows, columns and what is summed."""
     t = llvm_type(dtype)
@@ -151,7 +152,7 @@ def _loops(
 
 def _blas(
     code: Code, n: int, m: int, k: int, at: list[str], a: Matrix | None, b: Matrix | None, c: Matrix | None,
-    strides: tuple[Strides, ...], dtype: np.dtype[Any], beta: float = 0.0,
+    strides: tuple[Strides, ...], dtype: np.dtype, beta: float = 0.0,
 ) -> None:  # fmt: skip
     """One call of BLAS. A result whose columns are dense is computed as the transposed product."""
     left, right, out = at

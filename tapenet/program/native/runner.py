@@ -23,8 +23,8 @@ from tapenet.program.native.calls import Calls
 from tapenet.program.native.module import Module, Segment
 from tapenet.program.native.parallel import threads
 from tapenet.program.native.report import groups, report
+from tapenet.typing import Array, Shape
 
-Array = np.ndarray[Any, Any]
 #: Ranges of memory, at most, that are told apart when an argument is looked at for sharing memory with what is written.
 GUARDS = 16
 
@@ -255,7 +255,7 @@ def _address(array: Array) -> int:
     return address
 
 
-def _lies(array: Array, strides: tuple[int, ...]) -> bool:
+def _lies(array: Array, strides: Shape) -> bool:
     """Whether an array lies in memory as `strides`, in elements, say."""
     steps = (s * array.itemsize for s in strides)
     return array.size == 0 or (array.flags.aligned and alike(array.shape, array.strides, tuple(steps)))

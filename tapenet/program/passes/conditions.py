@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -46,14 +45,14 @@ def _logical_not(builder: Builder, x: Value) -> Value | None:
     return None
 
 
-def lossless(source: np.dtype[Any], target: np.dtype[Any]) -> bool:
+def lossless(source: np.dtype, target: np.dtype) -> bool:
     """Whether every value of a dtype is one of the other. NumPy's own `can_cast` takes int64 to be safe in float64."""
     if source.kind in "iu" and target.kind == "f":
         return bool(int(np.iinfo(source).max).bit_length() <= np.finfo(target).nmant + 1)
     return source.kind in "biuf" and target.kind in "biuf" and np.can_cast(source, target)
 
 
-def _cast(builder: Builder, x: Value, dtype: np.dtype[Any]) -> Value | None:
+def _cast(builder: Builder, x: Value, dtype: np.dtype) -> Value | None:
     if x.dtype == dtype:
         return x
     inner = made_by(x, "cast")

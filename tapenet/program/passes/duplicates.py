@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
+from tapenet.typing import Array
 
 #: Constants of more elements are the same only if they are the same memory: comparing them would cost more than it
 #: saves.
@@ -52,7 +53,7 @@ def run(program: Program) -> Program:
     return rewrite(program, change)
 
 
-def _array(array: np.ndarray[Any, Any]) -> Hashable:
+def _array(array: Array) -> Hashable:
     if array.size <= LIMIT:
         return array.dtype, array.shape, array.tobytes()
     where = array.__array_interface__

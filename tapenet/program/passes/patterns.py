@@ -10,7 +10,7 @@ from tapenet.program.ir import Constant, Instruction, Result, Value
 from tapenet.typing import Shape
 
 #: Pairs of axes of two shapes of one size that hold the same elements in the same order, axes of length 1 left out.
-Pairs = list[tuple[tuple[int, ...], tuple[int, ...]]]
+Pairs = list[tuple[Shape, Shape]]
 
 
 def made_by(value: Value, name: str) -> Instruction | None:

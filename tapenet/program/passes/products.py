@@ -13,6 +13,7 @@ from typing import Any
 
 from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, padded, stripped
+from tapenet.typing import Shape
 
 
 def run(program: Program) -> Program:
@@ -65,7 +66,7 @@ def _rows(x: Value, transposed: bool) -> tuple[int, int]:
     return (k, n) if transposed else (n, k)
 
 
-def _exchanges(axes: tuple[int, ...]) -> bool:
+def _exchanges(axes: Shape) -> bool:
     """Whether a transpose exchanges the last two axes and no others."""
     n = len(axes)
     return n >= 2 and axes == (*range(n - 2), n - 1, n - 2)
@@ -98,7 +99,7 @@ def _single(builder: Builder, x: Value) -> Value:
     return builder.reshape(inner.args[0] if inner and _matrix(x) else x, x.shape[-2:])
 
 
-def _transposed(builder: Builder, x: Value, axes: tuple[int, ...]) -> Value | None:
+def _transposed(builder: Builder, x: Value, axes: Shape) -> Value | None:
     """transpose(dot(a.T, b.T)) is dot(b, a). And where every operand of an elementwise instruction has one axis longer
     than 1, as in an outer product, its transpose is that of the operands, which costs nothing."""
     dot = made_by(x, "dot")
@@ -119,7 +120,7 @@ def _transposed(builder: Builder, x: Value, axes: tuple[int, ...]) -> Value | No
     return made
 
 
-def _summed(builder: Builder, x: Value, axes: tuple[int, ...]) -> Value | None:
+def _summed(builder: Builder, x: Value, axes: Shape) -> Value | None:
     """A sum of products over a whole batch is one product whose inner axis runs through the batch: the gradient of a
     matrix that a batch shares."""
     dot = made_by(x, "dot")

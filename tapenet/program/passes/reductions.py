@@ -9,8 +9,9 @@ import numpy as np
 from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
 from tapenet.program.passes.patterns import made_by
 from tapenet.program.primitives import REDUCTIONS
+from tapenet.typing import Shape
 
-Axes = tuple[int, ...]
+Axes = Shape
 
 
 def run(program: Program) -> Program:

@@ -50,7 +50,7 @@ def _reshape(builder: Builder, x: Value, shape: Shape) -> Value | None:
     return None
 
 
-def _transpose(builder: Builder, x: Value, axes: tuple[int, ...]) -> Value | None:
+def _transpose(builder: Builder, x: Value, axes: Shape) -> Value | None:
     if axes == tuple(range(x.ndim)):
         return x
     if inner := made_by(x, "transpose"):
