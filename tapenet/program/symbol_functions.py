@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
@@ -14,6 +14,7 @@ from tapenet.program.symbol_indexing import setitem
 from tapenet.program.symbols import (
     FUNCTIONS,
     CannotLower,
+    Operand,
     Sized,
     Symbol,
     array_of,
@@ -23,22 +24,29 @@ from tapenet.program.symbols import (
     reduce,
     value_of,
 )
-from tapenet.typing import Shape
+from tapenet.typing import Axis, Number, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
+
+#: Several arrays, or one that is taken apart along its first axis.
+Operands = Symbol | Sequence[Operand]
 
 
-def _reshape(a: Symbol, shape: Any, order: str = "C", **other: Any) -> Symbol:
+def _reshape(a: Symbol, shape: int | Sequence[int], order: str = "C", **other: object) -> Symbol:
     if order != "C" or other:
         raise CannotLower("reshape with order= or copy=")
-    if not isinstance(shape, (tuple, list)):
-        shape = (shape,)
-    shape = tuple(int(n) for n in shape)
-    if -1 in shape:
-        rest = math.prod(n for n in shape if n != -1)
-        shape = tuple(a.size // rest if n == -1 else n for n in shape)
-    return a.view(a.builder.reshape(a.value, shape))
+    lengths = _lengths(shape)
+    rest = math.prod(n for n in lengths if n != -1)
+    return a.view(a.builder.reshape(a.value, tuple(a.size // rest if n == -1 else n for n in lengths)))
 
 
-def _transpose(a: Symbol, axes: Any = None) -> Symbol:
+def _lengths(shape: int | Sequence[int]) -> Shape:
+    """A shape as NumPy takes it."""
+    return tuple(int(n) for n in (shape if isinstance(shape, (tuple, list)) else (shape,)))
+
+
+def _transpose(a: Symbol, axes: Sequence[int] | None = None) -> Symbol:
     order = tuple(range(a.ndim))[::-1] if axes is None else tuple(normalize_axis_index(int(i), a.ndim) for i in axes)
     return a.view(a.builder.transpose(a.value, order))
 
@@ -49,7 +57,7 @@ def _swapaxes(a: Symbol, axis1: int, axis2: int) -> Symbol:
     return _transpose(a, order)
 
 
-def _moveaxis(a: Symbol, source: Any, destination: Any) -> Symbol:
+def _moveaxis(a: Symbol, source: int | Shape, destination: int | Shape) -> Symbol:
     source, destination = normalize_axis_tuple(source, a.ndim), normalize_axis_tuple(destination, a.ndim)
     order = [i for i in range(a.ndim) if i not in source]
     for d, s in sorted(zip(destination, source, strict=True)):
@@ -57,26 +65,25 @@ def _moveaxis(a: Symbol, source: Any, destination: Any) -> Symbol:
     return _transpose(a, order)
 
 
-def _squeeze(a: Symbol, axis: Any = None) -> Symbol:
+def _squeeze(a: Symbol, axis: Axis = None) -> Symbol:
     axes = tuple(i for i, n in enumerate(a.shape) if n == 1) if axis is None else normalize_axis_tuple(axis, a.ndim)
     if any(a.shape[i] != 1 for i in axes):
         raise ValueError("cannot squeeze an axis of length other than 1")
     return _reshape(a, tuple(n for i, n in enumerate(a.shape) if i not in axes))
 
 
-def _expand_dims(a: Symbol, axis: Any) -> Symbol:
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = normalize_axis_tuple(axes, a.ndim + len(axes))
+def _expand_dims(a: Symbol, axis: int | Sequence[int]) -> Symbol:
+    given = _lengths(axis)
+    axes = normalize_axis_tuple(given, a.ndim + len(given))
     lengths = iter(a.shape)
     return _reshape(a, tuple(1 if i in axes else next(lengths) for i in range(a.ndim + len(axes))))
 
 
-def _broadcast_to(a: Symbol, shape: Any, subok: bool = False) -> Symbol:
-    shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
-    return a.view(a.builder.broadcast(a.value, shape))
+def _broadcast_to(a: Symbol, shape: int | Sequence[int], subok: bool = False) -> Symbol:
+    return a.view(a.builder.broadcast(a.value, _lengths(shape)))
 
 
-def _concatenate(arrays: Any, axis: Any = 0, **other: Any) -> Symbol:
+def _concatenate(arrays: Operands, axis: int | None = 0, **other: object) -> Symbol:
     if other:
         raise CannotLower("concatenate with out= or dtype=")
     builder = builder_of(arrays)
@@ -88,7 +95,7 @@ def _concatenate(arrays: Any, axis: Any = 0, **other: Any) -> Symbol:
     return Symbol(builder, builder.emit("concatenate", *values, axis=normalize_axis_index(axis, parts[0].ndim)))
 
 
-def _stack(arrays: Any, axis: int = 0, **other: Any) -> Symbol:
+def _stack(arrays: Operands, axis: int = 0, **other: object) -> Symbol:
     builder = builder_of(arrays)
     parts = list(arrays) if isinstance(arrays, Symbol) else [array_of(builder, a) for a in arrays]
     if len({p.shape for p in parts}) != 1:
@@ -96,16 +103,16 @@ def _stack(arrays: Any, axis: int = 0, **other: Any) -> Symbol:
     return _concatenate([_expand_dims(p, axis) for p in parts], axis, **other)
 
 
-def _where(condition: Any, *branches: Any) -> Symbol:
+def _where(condition: Operand, *branches: Operand) -> Symbol:
     if len(branches) != 2:
         raise Sized("np.where without branches depends on the values")
     builder = builder_of(condition, *branches)
-    condition = builder.cast(array_of(builder, condition).value, bool)
+    chosen = builder.cast(array_of(builder, condition).value, bool)
     x, y = (value_of(b) for b in branches)
-    return Symbol(builder, builder.elementwise("where", condition, x, y))
+    return Symbol(builder, builder.elementwise("where", chosen, x, y))
 
 
-def _clip(a: Any, a_min: Any = None, a_max: Any = None, **other: Any) -> Symbol:
+def _clip(a: Operand, a_min: Operand | None = None, a_max: Operand | None = None, **other: object) -> Symbol:
     if other:
         raise CannotLower("clip with out=")
     builder = builder_of(a, a_min, a_max)
@@ -115,11 +122,13 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **other: Any) -> Symbol:
     return made if a_max is None else elementwise(builder, "minimum", made, a_max)
 
 
-def _count(a: Symbol, axis: Any) -> int:
+def _count(a: Symbol, axis: Axis) -> int:
     return math.prod(a.shape[i] for i in axes_of(axis, a.ndim))
 
 
-def _mean(a: Symbol, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False) -> Symbol:
+def _mean(
+    a: Symbol, axis: Axis = None, dtype: DTypeLike | None = None, out: object = None, keepdims: object = False
+) -> Symbol:
     if out is not None or a.dtype.char == "e":
         raise CannotLower("mean with out= or of float16")
     if dtype is None and a.dtype.kind in "biu":
@@ -129,7 +138,13 @@ def _mean(a: Symbol, axis: Any = None, dtype: Any = None, out: Any = None, keepd
 
 
 def _var(
-    a: Symbol, axis: Any = None, dtype: Any = None, out: Any = None, ddof: int = 0, keepdims: Any = False, **other: Any
+    a: Symbol,
+    axis: Axis = None,
+    dtype: DTypeLike | None = None,
+    out: object = None,
+    ddof: int = 0,
+    keepdims: object = False,
+    **other: object,
 ) -> Symbol:
     if out is not None or dtype is not None or other or a.dtype.kind != "f":
         raise CannotLower("var with out=, dtype= or of integers")
@@ -139,7 +154,7 @@ def _var(
 
 
 def _reduction(ufunc: np.ufunc) -> Callable[..., Symbol]:
-    def run(a: Any, axis: Any = None, *args: Any, keepdims: Any = False, **kwargs: Any) -> Symbol:
+    def run(a: Symbol, axis: Axis = None, *args: Any, keepdims: object = False, **kwargs: Any) -> Symbol:
         dtype = kwargs.pop("dtype", None)
         if args:
             dtype, *rest = args if ufunc in (np.add, np.multiply) else (None, *args)
@@ -152,7 +167,7 @@ def _reduction(ufunc: np.ufunc) -> Callable[..., Symbol]:
     return run
 
 
-def _arg(name: str, a: Symbol, axis: Any = None, keepdims: Any = False) -> Symbol:
+def _arg(name: str, a: Symbol, axis: int | None = None, keepdims: object = False) -> Symbol:
     keepdims = keepdims is True
     source = a
     if axis is None:
@@ -167,7 +182,7 @@ def _arg(name: str, a: Symbol, axis: Any = None, keepdims: Any = False) -> Symbo
     return Symbol(a.builder, a.builder.reshape(made, kept) if keepdims else made)
 
 
-def _dot(a: Any, b: Any) -> Symbol:
+def _dot(a: Operand, b: Operand) -> Symbol:
     builder = builder_of(a, b)
     a, b = array_of(builder, a), array_of(builder, b)
     if not a.ndim or not b.ndim:
@@ -177,7 +192,7 @@ def _dot(a: Any, b: Any) -> Symbol:
     return _matmul(a, b)
 
 
-def _matmul(x: Any, y: Any) -> Symbol:
+def _matmul(x: Operand, y: Operand) -> Symbol:
     builder = builder_of(x, y)
     a, b = array_of(builder, x), array_of(builder, y)
     if not a.ndim or not b.ndim:
@@ -208,12 +223,12 @@ def _matmul(x: Any, y: Any) -> Symbol:
     return Symbol(builder, builder.reshape(made, shape))
 
 
-def _flip(a: Symbol, axis: Any = None) -> Any:
+def _flip(a: Symbol, axis: Axis = None) -> Symbol:
     axes = axes_of(axis, a.ndim)
     return a[tuple(slice(None, None, -1) if i in axes else slice(None) for i in range(a.ndim))]
 
 
-def _pad(a: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any = 0) -> Symbol:
+def _pad(a: Symbol, pad_width: ArrayLike, mode: str = "constant", constant_values: Number = 0) -> Symbol:
     if mode != "constant" or np.ndim(constant_values):
         raise CannotLower("pad in another mode, or with several values")
     pairs = np.broadcast_to(np.asarray(pad_width), (a.ndim, 2))
@@ -223,15 +238,15 @@ def _pad(a: Symbol, pad_width: Any, mode: str = "constant", constant_values: Any
     return setitem(base, inner, a)
 
 
-def _full_like(value: Any) -> Callable[..., Symbol]:
-    def run(a: Symbol, dtype: Any = None, shape: Any = None, **other: Any) -> Symbol:
+def _full_like(value: Number) -> Callable[..., Symbol]:
+    def run(a: Symbol, dtype: DTypeLike | None = None, shape: Sequence[int] | None = None, **other: object) -> Symbol:
         constant = Constant(np.asarray(value, a.dtype if dtype is None else dtype))
         return Symbol(a.builder, a.builder.broadcast(constant, a.shape if shape is None else tuple(shape)))
 
     return run
 
 
-def _take(a: Any, indices: Any, axis: Any = None, **other: Any) -> Symbol:
+def _take(a: Operand, indices: Operand, axis: int | None = None, **other: object) -> Symbol:
     if other:
         raise CannotLower("take with out= or mode=")
     builder = builder_of(a, indices)

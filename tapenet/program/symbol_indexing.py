@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import Constant, Result, Value
-from tapenet.program.symbols import FUNCTIONS, Sized, Symbol, array_of, builder_of, elementwise
-from tapenet.typing import Shape
+from tapenet.program.symbols import FUNCTIONS, Operand, Sized, Symbol, array_of, builder_of, elementwise
+from tapenet.typing import Array, Shape
+
+#: An index as a tuple: integers, slices, None, `...`, arrays and symbols.
+Index = tuple[object, ...]
 
 
-def _expanded(index: Any, ndim: int) -> tuple[Any, ...]:
+def _expanded(index: object, ndim: int) -> Index:
     """An index as a tuple without Ellipsis, with one entry per axis beside the None."""
     index = index if isinstance(index, tuple) else (index,)
     used = sum((i.ndim if _boolean(i) else 1) for i in index if i is not None and i is not Ellipsis)
@@ -24,15 +27,15 @@ def _expanded(index: Any, ndim: int) -> tuple[Any, ...]:
     return (*index[:at], *rest, *index[at + 1 :])
 
 
-def _boolean(i: Any) -> bool:
+def _boolean(i: object) -> TypeGuard[Array | Symbol]:
     return isinstance(i, (np.ndarray, Symbol)) and i.dtype.kind == "b"
 
 
-def _basic(index: tuple[Any, ...]) -> bool:
+def _basic(index: Index) -> TypeGuard[tuple[int | slice | None, ...]]:
     return all(i is None or (isinstance(i, (int, np.integer, slice)) and not isinstance(i, bool)) for i in index)
 
 
-def _normalised(index: tuple[Any, ...], shape: Shape) -> tuple[list[tuple[int, int, int]], list[int]]:
+def _normalised(index: tuple[int | slice | None, ...], shape: Shape) -> tuple[list[tuple[int, int, int]], list[int]]:
     """A basic index as one (start, stop, step) per axis, and the shape of the result."""
     slices, result = [], []
     axis = 0
@@ -56,10 +59,10 @@ def _normalised(index: tuple[Any, ...], shape: Shape) -> tuple[list[tuple[int, i
     return slices, result
 
 
-def _holes(index: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
+def _holes(index: Index) -> tuple[list[Array | Symbol], Index]:
     """The arrays of an index, and a template of the index with holes for them."""
-    arrays: list[Any] = []
-    template: list[Any] = []
+    arrays: list[Array | Symbol] = []
+    template: list[object] = []
     for i in index:
         if isinstance(i, list):
             i = np.asarray(i)
@@ -77,7 +80,7 @@ def _holes(index: tuple[Any, ...]) -> tuple[list[Any], tuple[Any, ...]]:
     return arrays, tuple(template)
 
 
-def getitem(a: Any, index: Any) -> Symbol:
+def getitem(a: Operand, index: object) -> Symbol:
     """a[index] on a symbol, or of an array at a symbol."""
     builder = builder_of(a, index)
     a = array_of(builder, a)
@@ -98,7 +101,7 @@ def getitem(a: Any, index: Any) -> Symbol:
     return Symbol(builder, builder.emit("index", a.value, *values, template=template))
 
 
-def setitem(a: Any, index: Any, value: Any) -> Symbol:
+def setitem(a: Operand, index: object, value: Operand) -> Symbol:
     """A copy of `a` with a value at an index."""
     builder = builder_of(a, index, value)
     a, value = array_of(builder, a), array_of(builder, value)
@@ -116,7 +119,7 @@ def setitem(a: Any, index: Any, value: Any) -> Symbol:
     return Symbol(builder, builder.emit("put", a.value, given, *values, template=template))
 
 
-def add_at(a: Symbol, index: Any, values: Any) -> Symbol:
+def add_at(a: Symbol, index: object, values: Operand) -> Symbol:
     """A copy of `a` with values added at an index; repeated positions accumulate."""
     if _basic(_expanded(index, a.ndim)):
         return setitem(a, index, getitem(Symbol(a.builder, a.value), index) + values)
@@ -130,7 +133,7 @@ def _is_zero(value: Value) -> bool:
     return isinstance(value, Constant) and not np.any(value.array)
 
 
-def scatter_add(values: Any, index: Any, shape: Shape) -> Symbol:
+def scatter_add(values: Operand, index: object, shape: Shape) -> Symbol:
     """Zeros with values added at an index."""
     builder = builder_of(values, index)
     values = array_of(builder, values)

@@ -8,8 +8,8 @@ view, raises `CannotLower`, and the op is called from the program as it stands.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -17,10 +17,15 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from tapenet.program.ir import Builder, Constant, Value
 from tapenet.program.primitives import ALIASES, PRIMITIVES
-from tapenet.typing import Shape
+from tapenet.typing import Array, Axis, Number, Shape
 
+if TYPE_CHECKING:
+    from tapenet.typing import DTypeLike
+
+#: What an op's formula computes with.
+Operand: TypeAlias = "Symbol | Array | Number"
 #: What NumPy's functions, and indexing, do with symbols. Filled by `symbol_functions` and `symbol_indexing`.
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+FUNCTIONS: dict[Callable[..., object], Callable[..., Any]] = {}
 
 
 class CannotLower(Exception):
@@ -36,6 +41,19 @@ _SIZED = frozenset(
     {np.argwhere, np.bincount, np.compress, np.extract, np.flatnonzero, np.nonzero, np.repeat, np.trim_zeros, np.unique,
      np.unique_all, np.unique_counts, np.unique_inverse, np.unique_values}
 )  # fmt: skip
+
+
+def _method(func: Callable[..., object]) -> Callable[..., Symbol]:
+    """The method of an array that does what a function of NumPy does."""
+
+    def method(self: Symbol, *args: object, **kwargs: object) -> Symbol:
+        made: Symbol = self.__array_function__(func, (), (self, *args), kwargs)
+        return made
+
+    return method
+
+
+_reshape, _transpose = _method(np.reshape), _method(np.transpose)
 
 
 class Symbol(NDArrayOperatorsMixin):
@@ -74,12 +92,12 @@ class Symbol(NDArrayOperatorsMixin):
         return self.value.size
 
     @property
-    def T(self) -> Any:
+    def T(self) -> Symbol:
         return self.transpose()
 
     @property
-    def mT(self) -> Any:
-        return np.swapaxes(self, -1, -2)
+    def mT(self) -> Symbol:
+        return self.swapaxes(-1, -2)
 
     @property
     def real(self) -> Symbol:
@@ -92,7 +110,7 @@ class Symbol(NDArrayOperatorsMixin):
             raise TypeError("len() of an array without axes")
         return self.shape[0]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Symbol]:
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
@@ -100,65 +118,37 @@ class Symbol(NDArrayOperatorsMixin):
 
     __float__ = __int__ = __complex__ = __index__ = __bool__
 
-    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
         raise CannotLower("asks for the elements")
 
-    def reshape(self, *shape: Any) -> Any:
-        return np.reshape(self, shape[0] if len(shape) == 1 else shape)
+    def reshape(self, *shape: int | Shape) -> Symbol:
+        return _reshape(self, shape[0] if len(shape) == 1 else shape)
 
-    def transpose(self, *axes: Any) -> Any:
-        return np.transpose(self, None if not axes else axes[0] if len(axes) == 1 else axes)
+    def transpose(self, *axes: int | Shape | None) -> Symbol:
+        return _transpose(self, None if not axes else axes[0] if len(axes) == 1 else axes)
 
-    def swapaxes(self, a: int, b: int) -> Any:
-        return np.swapaxes(self, a, b)
-
-    def astype(self, dtype: Any, **options: Any) -> Symbol:
+    def astype(self, dtype: DTypeLike, **options: object) -> Symbol:
         return Symbol(self.builder, self.builder.cast(self.value, dtype))
 
-    def ravel(self, order: str = "C") -> Any:
+    def ravel(self, order: str = "C") -> Symbol:
         if order not in ("C", "K"):
             raise CannotLower(f"ravel(order={order!r})")
-        return np.reshape(self, (-1,))
+        return self.reshape(-1)
 
     flatten = ravel
 
     def copy(self, order: str = "C") -> Symbol:
         return Symbol(self.builder, self.value)
 
-    def dot(self, other: Any) -> Any:
-        return np.dot(self, other)
+    swapaxes, squeeze, dot = _method(np.swapaxes), _method(np.squeeze), _method(np.dot)
+    sum, mean, max, min = _method(np.sum), _method(np.mean), _method(np.max), _method(np.min)
+    all, any, argmax, argmin = _method(np.all), _method(np.any), _method(np.argmax), _method(np.argmin)
 
-    def sum(self, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Symbol:
-        return reduce(np.add, self, axis=axis, dtype=dtype, keepdims=keepdims)
+    def __getitem__(self, index: object) -> Symbol:
+        made: Symbol = FUNCTIONS[operator.getitem](self, index)
+        return made
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.mean(self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Symbol:
-        return reduce(np.maximum, self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Any = None, keepdims: bool = False) -> Symbol:
-        return reduce(np.minimum, self, axis=axis, keepdims=keepdims)
-
-    def all(self, axis: Any = None, keepdims: bool = False) -> Symbol:
-        return reduce(np.logical_and, self, axis=axis, keepdims=keepdims)
-
-    def any(self, axis: Any = None, keepdims: bool = False) -> Symbol:
-        return reduce(np.logical_or, self, axis=axis, keepdims=keepdims)
-
-    def argmax(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.argmax(self, axis, keepdims=keepdims)
-
-    def argmin(self, axis: Any = None, keepdims: bool = False) -> Any:
-        return np.argmin(self, axis, keepdims=keepdims)
-
-    def squeeze(self, axis: Any = None) -> Any:
-        return np.squeeze(self, axis)
-
-    def __getitem__(self, index: Any) -> Any:
-        return FUNCTIONS[operator.getitem](self, index)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
+    def __setitem__(self, index: object, value: Operand) -> None:
         self.become(FUNCTIONS[operator.setitem](self, index, value))
 
     def become(self, other: Symbol) -> None:
@@ -178,7 +168,9 @@ class Symbol(NDArrayOperatorsMixin):
 
     # -- NumPy's protocols ---------------------------------------------------------------------------------------
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = (), **kwargs: Any) -> Any:
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, out: Sequence[object] = (), **kwargs: Any
+    ) -> Symbol | None:
         if method == "at" and ufunc is np.add and isinstance(inputs[0], Symbol):
             inputs[0].become(FUNCTIONS[np.add.at](*inputs))
             return None
@@ -196,7 +188,9 @@ class Symbol(NDArrayOperatorsMixin):
         target.become(result)
         return target
 
-    def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    def __array_function__(
+        self, func: Callable[..., object], types: object, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> Any:
         handler = FUNCTIONS.get(func)
         if handler is None:
             raise (Sized if func in _SIZED else CannotLower)(f"np.{getattr(func, '__name__', func)} is no primitive")
@@ -209,7 +203,7 @@ class Symbol(NDArrayOperatorsMixin):
 # -- helpers -----------------------------------------------------------------------------------------------------
 
 
-def builder_of(*arrays: Any) -> Builder:
+def builder_of(*arrays: object) -> Builder:
     """The builder of the first symbol among arrays, and among sequences of them.
 
     Raises:
@@ -226,7 +220,7 @@ def builder_of(*arrays: Any) -> Builder:
     raise CannotLower("no symbol among the arguments")
 
 
-def value_of(operand: Any) -> Any:
+def value_of(operand: Operand) -> Value | Array | Number:
     """The program's value behind an operand; Python numbers stay what they are."""
     if isinstance(operand, Symbol):
         return operand.value
@@ -240,7 +234,7 @@ def value_of(operand: Any) -> Any:
     return Constant(array)
 
 
-def array_of(builder: Builder, operand: Any) -> Symbol:
+def array_of(builder: Builder, operand: object) -> Symbol:
     """An operand as a symbol."""
     if isinstance(operand, Symbol):
         return operand
@@ -250,12 +244,12 @@ def array_of(builder: Builder, operand: Any) -> Symbol:
     return Symbol(builder, Constant(array), shared=True)
 
 
-def elementwise(builder: Builder, name: str, *operands: Any) -> Symbol:
+def elementwise(builder: Builder, name: str, *operands: Operand) -> Symbol:
     """Apply an elementwise primitive."""
     return Symbol(builder, builder.elementwise(name, *map(value_of, operands)))
 
 
-def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: Any) -> Symbol:
+def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: DTypeLike | None) -> Symbol:
     name = ALIASES.get(ufunc.__name__, ufunc.__name__)
     if name == "matmul":
         return FUNCTIONS[np.matmul](*inputs)  # type: ignore[no-any-return]
@@ -265,14 +259,14 @@ def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: tuple[Any, ...], dtype: An
     return made if dtype is None else made.astype(dtype)
 
 
-def axes_of(axis: Any, ndim: int) -> Shape:
+def axes_of(axis: Axis, ndim: int) -> Shape:
     """`axis=` as NumPy takes it, as rising axes from 0."""
     return tuple(range(ndim)) if axis is None else tuple(sorted(normalize_axis_tuple(axis, ndim)))
 
 
 def reduce(
-    ufunc: np.ufunc, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: Any = False,
-    initial: Any = None, where: Any = True,
+    ufunc: np.ufunc, a: Symbol, axis: Axis = 0, dtype: DTypeLike | None = None, out: object = None, keepdims: object = False,
+    initial: Number | None = None, where: object = True,
 ) -> Symbol:  # fmt: skip
     """`ufunc.reduce` on a symbol."""
     name = f"reduce_{ufunc.__name__}"
