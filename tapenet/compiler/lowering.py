@@ -243,8 +243,7 @@ class Lowering:
         }
         flags = (("reverse", reverse), ("effect", effect), ("sized", sized))
         params |= {name: True for name, flag in flags if flag}
-        outs = self.builder.emit("loop", *carried, *held, *xs, *turns, *closed, **params)
-        outs = outs if isinstance(outs, tuple) else (outs,)
+        outs = self.builder.several("loop", *carried, *held, *xs, *turns, *closed, **params)
         after = outs[carries : carries + len(held)]
         self._written(states, after)
         return (*outs[:carries], *outs[carries + len(held) :], *after)
@@ -262,8 +261,7 @@ class Lowering:
         if any(i.params.get("sized") for p in programs for i in p.body):
             self._check_sized("cond", self.counted)
             params["sized"] = True
-        outs = self.builder.emit("branch", condition, *held, *given, **params)
-        outs = outs if isinstance(outs, tuple) else (outs,)
+        outs = self.builder.several("branch", condition, *held, *given, **params)
         after = outs[: len(held)]
         self._written(states, after)
         return (*outs[len(held) :], *after)
@@ -298,7 +296,7 @@ class Lowering:
         if work.hosts and any(i.effect for i in work.builder.body):  # all has to be asked in its turn
             return self._body(body, states, carries, slices, ahead=False)
         self.called += work.called
-        hosts = {h: Input(h.shape, h.dtype) for h in work.hosts}
+        hosts: dict[Value, Input] = {h: Input(h.shape, h.dtype) for h in work.hosts}
         program = Program(
             [*given[:carries], *held, *given[carries : carries + slices], *hosts.values(), *given[carries + slices :]],
             [],

@@ -9,13 +9,16 @@ an effect (calls of ops that draw random numbers or ask the host) keep their ord
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tapenet.program.called_ops import note_line
-from tapenet.program.primitives import PRIMITIVES, Spec, loop_dtypes
-from tapenet.typing import Array, Shape
+from tapenet.program.primitives import PRIMITIVES, Params, Spec, loop_dtypes
+from tapenet.typing import Array, Number, Shape
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike, DTypeLike
 
 
 class ProgramError(RuntimeError):
@@ -78,7 +81,7 @@ class Constant(Value):
 
     __slots__ = ("array",)
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: ArrayLike) -> None:
         self.array: Array = np.asarray(array)
         super().__init__(self.array.shape, self.array.dtype)
 
@@ -93,7 +96,7 @@ class Host(Value):
 
     __slots__ = ("evaluate", "title")
 
-    def __init__(self, shape: Shape, dtype: np.dtype, evaluate: Callable[[], Any], title: str = "") -> None:
+    def __init__(self, shape: Shape, dtype: np.dtype, evaluate: Callable[[], object], title: str = "") -> None:
         super().__init__(shape, dtype)
         self.evaluate = evaluate
         self.title = title
@@ -112,9 +115,7 @@ class Instruction:
 
     __slots__ = ("args", "line", "name", "params", "results")
 
-    def __init__(
-        self, name: str, args: Iterable[Value], params: dict[str, Any], specs: Iterable[Spec], line: str = ""
-    ) -> None:
+    def __init__(self, name: str, args: Iterable[Value], params: Params, specs: Iterable[Spec], line: str = "") -> None:
         self.name = name
         self.args = tuple(args)
         self.params = params
@@ -257,20 +258,22 @@ class Builder:
         self.body: list[Instruction] = []
         self.line = ""
 
-    def emit(self, name: str, *args: Value, **params: Any) -> Any:
-        """Append one instruction.
-
-        Returns:
-            its result, or a tuple of them if there are several.
+    def emit(self, name: str, *args: Value, **params: object) -> Value:
+        """Append one instruction that has one result, and return that.
 
         Raises:
             ProgramError: the arguments do not fit the primitive.
         """
+        (result,) = self.several(name, *args, **params)
+        return result
+
+    def several(self, name: str, *args: Value, **params: object) -> tuple[Value, ...]:
+        """Append one instruction, and return its results."""
         instruction = Instruction(name, args, params, infer(name, args, params), self.line)
         self.body.append(instruction)
-        return instruction.results[0] if len(instruction.results) == 1 else instruction.results
+        return instruction.results
 
-    def elementwise(self, name: str, *operands: Any) -> Value:
+    def elementwise(self, name: str, *operands: Value | Array | Number) -> Value:
         """Apply an elementwise primitive to values and Python numbers under NumPy's promotion rules, casting as NumPy
         casts."""
         dtypes = loop_dtypes(name, tuple(v.dtype if isinstance(v, Value) else type(v) for v in operands))
@@ -279,42 +282,37 @@ class Builder:
             if not isinstance(operand, Value):
                 operand = Constant(np.asarray(operand).astype(dtype))
             args.append(self.cast(operand, dtype))
-        made: Value = self.emit(name, *args)
-        return made
+        return self.emit(name, *args)
 
-    def cast(self, value: Value, dtype: Any) -> Value:
+    def cast(self, value: Value, dtype: DTypeLike) -> Value:
         """The value in another dtype."""
         dtype = np.dtype(dtype)
         if value.dtype == dtype:
             return value
         if isinstance(value, Constant):
             return Constant(value.array.astype(dtype))
-        made: Value = self.emit("cast", value, dtype=dtype)
-        return made
+        return self.emit("cast", value, dtype=dtype)
 
     def reshape(self, value: Value, shape: Shape) -> Value:
         """The value in another shape, in row-major order."""
         if value.shape == shape:
             return value
-        made: Value = self.emit("reshape", value, shape=shape)
-        return made
+        return self.emit("reshape", value, shape=shape)
 
     def broadcast(self, value: Value, shape: Shape) -> Value:
         """The value repeated to a shape."""
         if value.shape == shape:
             return value
-        made: Value = self.emit("broadcast", value, shape=shape)
-        return made
+        return self.emit("broadcast", value, shape=shape)
 
     def transpose(self, value: Value, axes: Shape) -> Value:
         """The value with its axes in another order."""
         if axes == tuple(range(value.ndim)):
             return value
-        made: Value = self.emit("transpose", value, axes=axes)
-        return made
+        return self.emit("transpose", value, axes=axes)
 
 
-def infer(name: str, args: Iterable[Value], params: Mapping[str, Any]) -> list[Spec]:
+def infer(name: str, args: Iterable[Value], params: Params) -> list[Spec]:
     """Shapes and dtypes of the results of a primitive."""
     args = tuple(args)
     try:
@@ -355,7 +353,11 @@ def check(program: Program) -> Program:
     return program
 
 
-def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], Builder], Any]) -> Program:
+#: What stands for the results of an instruction in a new program; None for the instruction as it is.
+Answer = Value | tuple[Value, ...] | None
+
+
+def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], Builder], Answer]) -> Program:
     """The program with every instruction passed through `change(instruction, args, builder)`.
 
     Args:
@@ -399,12 +401,12 @@ def rewrite(program: Program, change: Callable[[Instruction, tuple[Value, ...], 
     )
 
 
-def substitute(program: Program, replaced: Mapping[Any, Value]) -> Program:
+def substitute(program: Program, replaced: Mapping[Value, Value]) -> Program:
     """The program with values replaced wherever they are used."""
 
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         new = tuple(replaced.get(a, a) for a in args)
-        return None if new == args else builder.emit(instruction.name, *new, **instruction.params)
+        return None if new == args else builder.several(instruction.name, *new, **instruction.params)
 
     made = rewrite(program, change)
     outputs = [replaced.get(v, v) for v in made.outputs]

@@ -7,10 +7,10 @@ Offsets and strides count elements, not bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from tapenet.kernels import aligned
-from tapenet.program.ir import Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
+from tapenet.program.ir import Answer, Builder, Input, Instruction, Program, Reference, Result, Value, rewrite
 from tapenet.typing import Array
 
 Strides = tuple[int, ...]
@@ -230,7 +230,7 @@ def reshape_strides(before: tuple[int, ...], strides: Strides, after: tuple[int,
 def materialise(program: Program, layouts: Layouts) -> Program:
     """The program with a copy before each reshape that is no view."""
 
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         places = [layouts[arg] for arg in args]  # in order, so that none is found by a long recursion
         if instruction.name != "reshape":
             return None

@@ -9,13 +9,15 @@ before an op runs, and rounds its results.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapenet.typing import Array
+
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
 #: The characters that NumPy and ml_dtypes gave the two: float16 and bfloat16.
 LOW = frozenset("eE")
@@ -27,27 +29,27 @@ WIDE = np.dtype(np.float32)
 _waiting: list[Callable[[], None]] = []
 
 
-def is_low(dtype: Any) -> bool:
+def is_low(dtype: np.dtype) -> bool:
     """Whether a dtype is float16 or bfloat16."""
     return bool(dtype.char in LOW)
 
 
-def is_float(dtype: Any) -> bool:
+def is_float(dtype: np.dtype) -> bool:
     """Whether a dtype is a real floating one, bfloat16 among them."""
-    return bool(dtype.kind == "f" or dtype.char == "E")
+    return dtype.kind == "f" or is_low(dtype)
 
 
-def is_inexact(dtype: Any) -> bool:
+def is_inexact(dtype: np.dtype) -> bool:
     """Whether numbers of this dtype have gradients: real floats and complex numbers."""
     return dtype.char in INEXACT
 
 
-def any_low(arrays: Any) -> bool:
+def any_low(arrays: Iterable[object]) -> bool:
     """Whether one of several arrays, or plain values among them, is low."""
     return any(isinstance(a, np.ndarray) and a.dtype.char in LOW for a in arrays)
 
 
-def as_array(value: Any) -> NDArray[Any]:
+def as_array(value: Any) -> Array:
     """What `numpy.asarray` makes of something; of PyTorch's tensors also those in bfloat16, which PyTorch converts to none.
 
     >>> as_array([1, 2])
@@ -89,7 +91,7 @@ def when_first_met(action: Callable[[], None]) -> None:
     _waiting.append(action)
 
 
-def meet(dtype: Any) -> None:
+def meet(dtype: np.dtype) -> None:
     """Called where arrays of any dtype come in."""
     if _waiting and dtype.char in LOW:
         while _waiting:

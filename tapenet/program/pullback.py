@@ -174,21 +174,18 @@ def _joined(builder: Builder, position: int, g: Value, out: Value, instruction: 
     begin = sum(a.shape[axis] for a in instruction.args[:position])
     end = begin + instruction.args[position].shape[axis]
     slices = tuple((begin, end, 1) if i == axis else (0, n, 1) for i, n in enumerate(g.shape))
-    made: Value = builder.emit("slice", g, slices=slices)
-    return made
+    return builder.emit("slice", g, slices=slices)
 
 
 def _slice(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
     (arg,) = instruction.args
-    made: Value = builder.emit("update", zeros(builder, arg.shape, g.dtype), g, slices=instruction.params["slices"])
-    return made
+    return builder.emit("update", zeros(builder, arg.shape, g.dtype), g, slices=instruction.params["slices"])
 
 
 def _update(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
     slices = instruction.params["slices"]
     if position == 1:
-        made: Value = builder.emit("slice", g, slices=slices)
-        return made
+        return builder.emit("slice", g, slices=slices)
     made = builder.emit("update", g, zeros(builder, instruction.args[1].shape, g.dtype), slices=slices)
     return made
 
@@ -196,27 +193,23 @@ def _update(builder: Builder, position: int, g: Value, out: Value, instruction: 
 def _take(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
     arg, index = instruction.args
     template = (*(slice(None),) * instruction.params["axis"], Hole(0))
-    made: Value = builder.emit("scatter_add", g, index, template=template, shape=arg.shape)
-    return made
+    return builder.emit("scatter_add", g, index, template=template, shape=arg.shape)
 
 
 def _index(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
     arg, *index = instruction.args
-    made: Value = builder.emit("scatter_add", g, *index, template=instruction.params["template"], shape=arg.shape)
-    return made
+    return builder.emit("scatter_add", g, *index, template=instruction.params["template"], shape=arg.shape)
 
 
 def _scatter_add(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
-    made: Value = builder.emit("index", g, *instruction.args[1:], template=instruction.params["template"])
-    return made
+    return builder.emit("index", g, *instruction.args[1:], template=instruction.params["template"])
 
 
 def _put(builder: Builder, position: int, g: Value, out: Value, instruction: Instruction) -> Value:
     _, value, *index = instruction.args
     template = instruction.params["template"]
     if position == 1:
-        made: Value = builder.emit("index", g, *index, template=template)
-        return made
+        return builder.emit("index", g, *index, template=template)
     nothing = zeros(builder, value.shape, g.dtype)
     made = builder.emit("put", g, nothing, *index, template=template)
     return made

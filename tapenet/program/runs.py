@@ -8,9 +8,12 @@ NumPy the sums of all runs, pairwise or in float64.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+from tapenet.typing import Array
 
 #: Numbers in a run. Four times as many are summed some 4 % faster, but with an error of 3e-6 where BLAS's registers are short,
 #: of so many 4e-8.
@@ -22,19 +25,19 @@ LONG = 1 << 16
 
 
 @functools.lru_cache(maxsize=256)
-def ones(n: int, dtype: np.dtype) -> Any:
+def ones(n: int, dtype: np.dtype) -> Array:
     """A vector of ones, to sum with. Nobody writes into it."""
     made = np.ones(n, dtype)
     made.flags.writeable = False
     return made
 
 
-def dot(a: Any, b: Any) -> Any:
+def dot(a: Array, b: Array) -> Any:
     """Σ a b of two real vectors. Of symbols it is a plain product: the compiler's backends see to long ones themselves."""
     return row_dots(a, b) if a.size >= LONG and type(a) is np.ndarray else a.dot(b)
 
 
-def row_dots(a: Any, b: Any) -> Any:
+def row_dots(a: Array, b: Array) -> Any:
     """Σ a b along the last axis of two real arrays of one shape."""
     n = a.shape[-1]
     if n < LONG:
@@ -46,22 +49,22 @@ def row_dots(a: Any, b: Any) -> Any:
     return (sums + np.vecdot(a[..., whole:], b[..., whole:])).astype(a.dtype)
 
 
-def row_sums(x: Any) -> Any:
+def row_sums(x: Array) -> Any:
     """The sums of the rows of a matrix."""
     return x.dot(ones(x.shape[1], x.dtype)) if x.shape[1] < LONG else np.add.reduce(x, 1)
 
 
-def column_sums(x: Any) -> Any:
+def column_sums(x: Array) -> Array:
     """The sums over the last but one axis of a matrix, or of several."""
     return _columns(lambda part: ones(part.shape[-2], x.dtype) @ part, x)
 
 
-def column_dots(a: Any, b: Any) -> Any:
+def column_dots(a: Array, b: Array) -> Array:
     """Σ a b over the last but one axis of two real arrays of one shape, without an array of products."""
     return _columns(lambda *parts: np.einsum("...ij,...ij->...j", *parts), a, b)
 
 
-def _columns(reduce: Any, *arrays: Any) -> Any:
+def _columns(reduce: Callable[..., Array], *arrays: Array) -> Array:
     """What reduces the last but one axis, the numbers of which are added up one by one: in runs where they are many."""
     n, width = arrays[0].shape[-2:]
     if n < LONG:
@@ -69,4 +72,5 @@ def _columns(reduce: Any, *arrays: Any) -> Any:
     whole = n - n % COLUMN
     runs = (*arrays[0].shape[:-2], -1, COLUMN, width)
     sums = np.add.reduce(reduce(*(a[..., :whole, :].reshape(runs) for a in arrays)), -2, dtype=np.float64)
-    return (sums + reduce(*(a[..., whole:, :] for a in arrays))).astype(arrays[0].dtype)
+    found: Array = (sums + reduce(*(a[..., whole:, :] for a in arrays))).astype(arrays[0].dtype)
+    return found

@@ -190,7 +190,7 @@ def test_long_parameters_are_cut_short_and_bodies_counted() -> None:
     inner = body.program(body.emit("negative", body.input(2)))
     b = Build()
     x = b.input(*[1] * 40)
-    b.emit("loop", b.input(2), body=inner, carries=1, slices=0, length=3)
+    b.several("loop", b.input(2), body=inner, carries=1, slices=0, length=3)
     printed = text(b.program(b.emit("transpose", x, axes=tuple(range(40))[::-1])))
     assert "{body=<program of 1>, carries=1, slices=0, length=3}" in printed
     assert "{axes=(39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, ...}" in printed
@@ -249,13 +249,13 @@ def test_several_results() -> None:
     inner = body.program(body.emit("negative", c), body.emit("exp", c))
     b = Build()
     x = b.input(2)
-    last, ys = b.emit("loop", x, body=inner, carries=1, slices=0, length=3)
+    last, ys = b.several("loop", x, body=inner, carries=1, slices=0, length=3)
     program = b.program(ys, last)
 
     def twice(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
         if instruction.name != "loop":
             return None
-        return builder.emit("loop", *args, **(instruction.params | {"length": 3, "reverse": True}))
+        return builder.several("loop", *args, **(instruction.params | {"length": 3, "reverse": True}))
 
     made = check(rewrite(program, twice))
     assert made.outputs == made.body[0].results[::-1]
@@ -270,7 +270,7 @@ def test_an_effect_without_results_is_rewritten_too() -> None:
     inner = body.program()
     b = Build()
     x, y = b.input(3, 2), b.input(3, 2)
-    b.emit("loop", x, body=inner, carries=0, slices=1, length=3, effect=True)
+    b.several("loop", x, body=inner, carries=0, slices=1, length=3, effect=True)
     program = b.program()
     assert program.body[0].results == ()
     made = substitute(program, {x: y})

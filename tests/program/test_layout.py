@@ -191,9 +191,9 @@ def test_what_is_added_or_carried_in_place_lies_as_it_did() -> None:
     layouts = Layouts()
     assert layouts[b.emit("dot_add", w, b.input(3, 2), b.input(2, 4))].strides == (1, 3)
     assert layouts[b.emit("dot", b.input(3, 2), b.input(2, 4))].strides == (4, 1)
-    assert layouts[b.emit("loop", w, body=inner, carries=1, slices=0, length=2)].strides == (1, 3)
+    assert layouts[b.several("loop", w, body=inner, carries=1, slices=0, length=2)[0]].strides == (1, 3)
     repeated = b.emit("broadcast", b.input(4), shape=(3, 4))
-    assert layouts[b.emit("loop", repeated, body=inner, carries=1, slices=0, length=2)].strides == (4, 1)
+    assert layouts[b.several("loop", repeated, body=inner, carries=1, slices=0, length=2)[0]].strides == (4, 1)
 
 
 def images(b: Build, *shape: int) -> Reference:

@@ -416,7 +416,7 @@ def test_a_loop(length: int, reverse: bool) -> None:
     b = Build()
     carry, xs, scale = b.input(2), b.input(length, 2), b.input()
     params = {"body": body(turn), "carries": 1, "slices": 1, "length": length}
-    outs = b.emit("loop", carry, xs, scale, **params, **({"reverse": True} if reverse else {}))
+    outs = b.several("loop", carry, xs, scale, **params, **({"reverse": True} if reverse else {}))
     runner = build(b.program(*outs))
     r = np.random.default_rng(0)
     inputs = [r.normal(size=s).astype(np.float32) for s in ((2,), (length, 2), ())]
@@ -436,7 +436,7 @@ def test_a_branch() -> None:
 
     b = Build()
     condition, x = b.input(dtype=bool), b.input(2)
-    y = b.emit("branch", condition, x, true=body(exp), false=body(same))
+    (y,) = b.several("branch", condition, x, true=body(exp), false=body(same))
     runner = build(b.program(y))
     given = np.zeros(2, np.float32)
     assert runner(np.array(True), given)[0].tolist() == [1, 1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -19,7 +18,7 @@ from tapenet.program.ir import Constant, Instruction, Reference, Value
 from tapenet.program.layout import Place
 from tapenet.program.native.memory import Arena
 from tapenet.program.native.module import Module
-from tapenet.program.primitives import PRIMITIVES
+from tapenet.program.primitives import PRIMITIVES, Params, Results
 from tapenet.typing import Array, Shape
 
 #: From the arguments and results of a call of the program, a value's array.
@@ -47,7 +46,9 @@ class Calls:
         params = instruction.params
         op = params.get("op")
         if op is None:
-            evaluate: Callable[[Sequence[Array]], Any] = partial(_apart, PRIMITIVES[instruction.name].evaluate, params)
+            evaluate: Callable[[Sequence[Array]], Results] = partial(
+                _apart, PRIMITIVES[instruction.name].evaluate, params
+            )
         else:
             evaluate = caller(op, params["template"], params["specs"], bool(params.get("sized")), instruction.line)
         wanted = params.get("specs") or instruction.results  # None for what nobody uses
@@ -73,7 +74,7 @@ class Calls:
             operands = [read(given) for read in reads]
             with np.errstate(all="ignore"), kernels.offering(list(itertools.compress(places, own))):
                 answer = evaluate(operands)
-            answers = answer if type(answer) is tuple else (answer,)
+            answers = answer if isinstance(answer, tuple) else (answer,)
             moved = []
             for (i, _), place in zip(targets, places, strict=True):
                 value = answers[i]
@@ -104,13 +105,13 @@ class Calls:
                 view = _view(flat, place, shape)
                 return lambda given: view
             base = self._module.memory.owner(buffer)  # the tensor that it is written to
-        held: list[Any] = [None, None]
+        held: list[Array] = []
 
         def read(given: Sequence[Array]) -> Array:
             array = self._arrays[base]
-            if array is not held[0]:  # a tensor may be given another array between calls
+            if not held or array is not held[0]:  # a tensor may be given another array between calls
                 held[:] = array, _view(array, place, shape)
-            return held[1]  # type: ignore[no-any-return]
+            return held[1]
 
         return read
 
@@ -119,7 +120,7 @@ def _copied(read: Read) -> Read:
     return lambda given: read(given).copy()
 
 
-def _same(a: Any, b: Array) -> bool:
+def _same(a: object, b: Array) -> bool:
     """Whether two arrays are the same memory."""
     return (
         type(a) is np.ndarray
@@ -145,6 +146,6 @@ def _view(base: Array, place: Place, shape: Shape) -> Array:
     return as_strided(at, shape, steps)
 
 
-def _apart(evaluate: Callable[..., Any], params: dict[str, Any], args: Sequence[Array]) -> Any:
+def _apart(evaluate: Callable[..., Results], params: Params, args: Sequence[Array]) -> Results:
     """A primitive of arguments that are given in a sequence."""
     return evaluate(*args, **params)

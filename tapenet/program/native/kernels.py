@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
 
 from tapenet.native.emitter import literal, load, store
 from tapenet.native.loops import (
@@ -28,6 +30,10 @@ from tapenet.typing import Shape
 CHEAP = 3
 #: What a kernel computes per element, at most, so that it is the memory that it waits for.
 LIGHT = 8
+
+
+#: A pointer moved to the row at hand, and the strides inside the row: of strides, a pointer and its dtype.
+AtRow = Callable[[Shape, str, np.dtype], tuple[str, Shape]]
 
 
 class Function(NamedTuple):
@@ -108,7 +114,7 @@ class KernelCode:
         pointer = offset(self.code, self.pointer(place.root), place.offset, 1, value.dtype)
         return self._begin(pointer, strides, value.dtype), strides
 
-    def _begin(self, pointer: str, strides: Shape, dtype: Any) -> str:
+    def _begin(self, pointer: str, strides: Shape, dtype: np.dtype) -> str:
         """A pointer moved to where the part begins."""
         if self.part is None or not strides:
             return pointer
@@ -123,7 +129,7 @@ class KernelCode:
             return
         self.rows = {}
 
-        def at_row(strides: Shape, pointer: str, dtype: Any) -> tuple[str, Shape]:
+        def at_row(strides: Shape, pointer: str, dtype: np.dtype) -> tuple[str, Shape]:
             for index, stride in zip(indices, strides, strict=False):
                 pointer = offset(self.code, pointer, index, stride, dtype)
             return pointer, strides[self.split :]
@@ -135,7 +141,7 @@ class KernelCode:
                     self._row(member, at_row)
             self._phase(phase, at_row)
 
-    def _row(self, member: Instruction, at_row: Any) -> None:
+    def _row(self, member: Instruction, at_row: AtRow) -> None:
         """What is computed once per row."""
         (result,) = member.results
         domain = self.kernel.row_shape + (1,) * (result.ndim - self.split)
@@ -159,7 +165,7 @@ class KernelCode:
 
     # -- phases --------------------------------------------------------------------------------------------------
 
-    def _phase(self, phase: int, at_row: Any) -> None:
+    def _phase(self, phase: int, at_row: AtRow) -> None:
         """One loop nest over the elements of a row, or of the domain where there are no rows."""
         kernel = self.kernel
         sums = [m for m in self.sums if self._source_phase(m) == phase]

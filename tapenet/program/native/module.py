@@ -8,7 +8,7 @@ lowered) is cut into segments there.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,18 @@ from tapenet.native.blas import find
 from tapenet.native.emitter import supported
 from tapenet.native.scalar import definitions
 from tapenet.program.fusion import Entry, Kernel, fuse
-from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Result, Value, rewrite, substitute
+from tapenet.program.ir import (
+    Answer,
+    Builder,
+    Constant,
+    Input,
+    Instruction,
+    Program,
+    Result,
+    Value,
+    rewrite,
+    substitute,
+)
 from tapenet.program.layout import Layouts, alike, c_strides, materialise
 from tapenet.program.native import control, moves, parallel, products
 from tapenet.program.native.kernels import Function, KernelCode, fusible, weight
@@ -305,7 +316,7 @@ def _prepared(program: Program, layouts: Layouts, row_major: bool) -> Program:
     """The program with copies where memory demands them: views are free, BLAS gets operands it can read, each output
     and each write has a value of its own, and outputs are row-major where they have to be."""
 
-    def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+    def dense(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         for arg in args:
             layouts[arg]  # in order, so that none is found by a long recursion
         for position in moves.wants_dense(instruction, layouts):
@@ -313,7 +324,7 @@ def _prepared(program: Program, layouts: Layouts, row_major: bool) -> Program:
             args = (*args[:position], copy, *args[position + 1 :])
         if args == instruction.args:
             return None
-        return builder.emit(instruction.name, *args, **instruction.params)
+        return builder.several(instruction.name, *args, **instruction.params)
 
     program = rewrite(materialise(_aligned(accumulate.run(dead.run(program))), layouts), dense)
     for instruction in program.body:
@@ -328,8 +339,7 @@ def _prepared(program: Program, layouts: Layouts, row_major: bool) -> Program:
         if fresh and (not rows or alike(value.shape, layouts[value].strides, c_strides(value.shape))):
             taken.add(value)
             return value
-        made: Value = builder.emit("copy", value, **({"row_major": True} if rows else {}))
-        return made
+        return builder.emit("copy", value, **({"row_major": True} if rows else {}))
 
     outputs = [own(v, row_major) for v in program.outputs]
     writes = [write._replace(value=own(write.value, False)) for write in program.writes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,16 +30,17 @@ class Gathered(NamedTuple):
     arrays: int
 
 
-def gathered(template: Any, ndim: int) -> Gathered | None:
+def gathered(template: Sequence[object], ndim: int) -> Gathered | None:
     """An index template in that form, or None if it has another."""
-    holes = [i for i, t in enumerate(template) if isinstance(t, Hole)]
-    if not holes or len(template) > ndim or holes != list(range(holes[0], holes[0] + len(holes))):
+    holes = {i: t.position for i, t in enumerate(template) if isinstance(t, Hole)}
+    first = next(iter(holes), 0)
+    if not holes or len(template) > ndim or [*holes] != list(range(first, first + len(holes))):
         return None
     if any(not isinstance(t, Hole) and t != slice(None) for t in template):
         return None
-    if [template[i].position for i in holes] != list(range(len(holes))):
+    if [*holes.values()] != list(range(len(holes))):
         return None
-    return Gathered(holes[0], len(holes))
+    return Gathered(first, len(holes))
 
 
 def supports(instruction: Instruction) -> bool:

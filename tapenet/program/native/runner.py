@@ -60,9 +60,9 @@ class Runner:
         start = -self._arena.ctypes.data % 64
         self._table[0] = self._arena.ctypes.data + start
         self._memory = self._arena[start:]
-        objects: list[Any] = [*entry.OBJECTS, *(value.dtype for value in inputs)]
+        objects: list[object] = [*entry.OBJECTS, *(value.dtype for value in inputs)]
         self._table[end : end + len(objects)] = [id(o) for o in objects]
-        self._kept: list[Any] = [objects]
+        self._kept: list[object] = [objects]
         self._bounds = end + len(objects)
         #: The memory that the program writes.
         self._written: list[Array] = []

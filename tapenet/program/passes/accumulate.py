@@ -8,10 +8,10 @@ passes that simplify, since only a backend with BLAS at hand, and which writes i
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tapenet.program.called_ops import Hole
-from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
+from tapenet.program.ir import Answer, Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import dead
 
 #: Arrays of fewer elements stay as they are.
@@ -40,7 +40,7 @@ def run(program: Program) -> Program:
     """Rewrite sums and differences of an array and a product, or of a table and rows."""
     uses = program.uses()
 
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         for old, new in zip(instruction.args, args, strict=True):
             uses.setdefault(new, uses[old])
         if instruction.name not in ("add", "subtract") or instruction.results[0].size < SMALLEST:
@@ -110,8 +110,7 @@ def _added(builder: Builder, table: Value, rows: Rows, minus: bool) -> Value:
     n = rows.numbers.size
     values = _scaled(builder, rows.values, rows.factor, minus)
     values, index = builder.reshape(values, (n, *table.shape[1:])), builder.reshape(rows.numbers, (n,))
-    made: Value = builder.emit("add_rows", table, values, index)
-    return made
+    return builder.emit("add_rows", table, values, index)
 
 
 def _scaled(builder: Builder, value: Value, factor: Value | None, minus: bool) -> Value:
@@ -130,5 +129,4 @@ def _accumulated(builder: Builder, c: Value, product: Product, minus: bool) -> V
         scaled = _scaled(builder, small, factor, minus)
         a, b = (scaled, b) if small is a else (a, scaled)
     flags = {name: True for name, flag in (("ta", ta), ("tb", tb)) if flag}
-    made: Value = builder.emit("dot_add", c, a, b, **flags)
-    return made
+    return builder.emit("dot_add", c, a, b, **flags)

@@ -31,8 +31,7 @@ def _where(builder: Builder, condition: Value, x: Value, y: Value) -> Value | No
     if negated is None or negated.args[0].dtype != bool:
         return None
     (condition,) = negated.args
-    made: Value = builder.emit("where", condition, y, x)
-    return made
+    return builder.emit("where", condition, y, x)
 
 
 def _logical_not(builder: Builder, x: Value) -> Value | None:
@@ -40,8 +39,7 @@ def _logical_not(builder: Builder, x: Value) -> Value | None:
         return builder.cast(inner.args[0], bool)
     for name, other in (("equal", "not_equal"), ("not_equal", "equal")):
         if compared := made_by(x, name):
-            made: Value = builder.emit(other, *compared.args)
-            return made
+            return builder.emit(other, *compared.args)
     return None
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 import numpy as np
 
-from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
+from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Value, rewrite
 from tapenet.typing import Array
 
 #: Constants of more elements are the same only if they are the same memory: comparing them would cost more than it
@@ -33,7 +32,7 @@ def run(program: Program) -> Program:
     def one(value: Value) -> Value:
         return constants.setdefault(_array(value.array), value) if isinstance(value, Constant) else value
 
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         same = tuple(one(a) for a in args)
         if instruction.effect:
             return None
@@ -43,10 +42,9 @@ def run(program: Program) -> Program:
         key = (instruction.name, tuple(ids), _key(instruction.params))
         if key in found:
             return found[key]
-        results = instruction.results
+        results: tuple[Value, ...] = instruction.results
         if same != instruction.args:
-            made = builder.emit(instruction.name, *same, **instruction.params)
-            results = made if isinstance(made, tuple) else (made,)
+            results = builder.several(instruction.name, *same, **instruction.params)
         found[key] = results
         return None if results is instruction.results else results
 
@@ -60,13 +58,13 @@ def _array(array: Array) -> Hashable:
     return array.dtype, array.shape, array.strides, where["data"]
 
 
-def _key(value: Any) -> Hashable:
+def _key(value: object) -> Hashable:
     """A parameter as a key: equal only for values that mean the same. What is not known to be plain data is the same
     only as itself."""
     kind = type(value)
     if value is None or kind in (int, bool, str):
         return kind, value
-    if kind is float:
+    if isinstance(value, float):
         return kind, value.hex()  # 0.0 is not -0.0
     if isinstance(value, np.dtype):
         return kind, value.str
@@ -74,7 +72,7 @@ def _key(value: Any) -> Hashable:
         return kind, tuple((_key(k), _key(v)) for k, v in value.items())
     if isinstance(value, (list, tuple)):
         return kind, tuple(map(_key, value))
-    if kind is slice:
+    if isinstance(value, slice):
         return kind, _key((value.start, value.stop, value.step))
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
         return kind, _array(np.asarray(value))

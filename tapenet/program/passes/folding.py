@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
-from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
+from tapenet.program.ir import Answer, Builder, Constant, Instruction, Program, Value, rewrite
 from tapenet.program.primitives import PRIMITIVES
 from tapenet.typing import Array
 
@@ -33,7 +33,7 @@ def run(program: Program) -> Program:
             numbers[value] = _uniform(value.array)
         return numbers[value]
 
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         if not any(_is_constant(a) for a in args) or instruction.kind not in KINDS or instruction.name == "broadcast":
             return None
         if all(_is_constant(a) for a in args):
@@ -46,7 +46,7 @@ def run(program: Program) -> Program:
         if not any(found):
             return None
         shown = [a if n is None else builder.broadcast(n, a.shape) for a, n in zip(args, found, strict=True)]
-        return builder.emit(instruction.name, *shown, **instruction.params)
+        return builder.several(instruction.name, *shown, **instruction.params)
 
     return rewrite(program, change)
 
@@ -55,13 +55,15 @@ def _is_constant(value: Value) -> bool:
     return isinstance(value, Constant)
 
 
-def _evaluate(instruction: Instruction, args: tuple[Any, ...]) -> Constant | None:
+def _evaluate(instruction: Instruction, args: Iterable[Value]) -> Constant | None:
     (result,) = instruction.results
     if result.size > LIMIT:
         return None
     try:
         with np.errstate(all="ignore"):
-            made = PRIMITIVES[instruction.name].evaluate(*(a.array for a in args), **instruction.params)
+            made = PRIMITIVES[instruction.name].evaluate(
+                *(a.array for a in args if isinstance(a, Constant)), **instruction.params
+            )
     except (ValueError, IndexError):
         return None  # an error when it is run, if it is ever run
     return Constant(np.array(made))  # not a view: that would keep the whole of a larger array

@@ -8,7 +8,6 @@ sign of that.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -29,15 +28,14 @@ def run(program: Program) -> Program:
     return rewrite(program, change)
 
 
-def _emit(builder: Builder, name: str, *args: Value, **params: Any) -> Value:
+def _emit(builder: Builder, name: str, *args: Value, **params: object) -> Value:
     """Append an instruction, or what an identity makes of it."""
     rule = RULES.get(name)
     found = rule and rule(builder, *args, **params)
-    made: Value = builder.emit(name, *args, **params) if found is None else found
-    return made
+    return builder.emit(name, *args, **params) if found is None else found
 
 
-def _constant(value: Any, like: Value) -> Constant:
+def _constant(value: float, like: Value) -> Constant:
     return Constant(np.asarray(value, like.dtype))
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
+from tapenet.program.ir import Answer, Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes import dead
 
 
@@ -12,7 +10,7 @@ def run(program: Program) -> Program:
     """Drop the results of loops and branches that nobody uses, with what is carried for them alone."""
     uses = program.uses()
 
-    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Any:
+    def change(instruction: Instruction, args: tuple[Value, ...], builder: Builder) -> Answer:
         if instruction.name == "loop":
             return _loop(instruction, args, builder, uses)
         if instruction.name == "branch":
@@ -25,7 +23,7 @@ def run(program: Program) -> Program:
     return program if changed.body == program.body else changed
 
 
-def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Any:
+def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     params = instruction.params
     body: Program = params["body"]
     carries, slices = params["carries"], params["slices"]
@@ -50,11 +48,11 @@ def _loop(instruction: Instruction, args: tuple[Value, ...], builder: Builder, u
     new["body"] = dead.run(Program(inputs, [], body.body, outputs, []))
     new["carries"] = sum(needed[:carries])
     new["slices"] = sum(1 for i in kept if carries <= i < carries + slices)
-    made = builder.emit("loop", *(args[i] for i in kept), **new)
+    made = builder.several("loop", *(args[i] for i in kept), **new)
     return _spread(instruction, needed, made)
 
 
-def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Any:
+def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder, uses: dict[Value, int]) -> Answer:
     needed = [uses.get(r, 0) > 0 for r in instruction.results]
     bodies: list[Program] = [instruction.params[name] for name in ("true", "false")]
     reads = [_reads(b, [v for v, n in zip(b.outputs, needed, strict=True) if n]) for b in bodies]
@@ -65,7 +63,7 @@ def _branch(instruction: Instruction, args: tuple[Value, ...], builder: Builder,
     for name, body in zip(("true", "false"), bodies, strict=True):
         outputs = [v for v, n in zip(body.outputs, needed, strict=True) if n]
         new[name] = dead.run(Program([body.inputs[i] for i in kept], [], body.body, outputs, []))
-    made = builder.emit("branch", args[0], *(args[i + 1] for i in kept), **new)
+    made = builder.several("branch", args[0], *(args[i + 1] for i in kept), **new)
     return _spread(instruction, needed, made)
 
 
@@ -83,7 +81,7 @@ def _reads(body: Program, wanted: list[Value]) -> set[Value]:
     return seen
 
 
-def _spread(instruction: Instruction, needed: list[bool], made: Any) -> Any:
+def _spread(instruction: Instruction, needed: list[bool], made: tuple[Value, ...]) -> tuple[Value, ...]:
     """The new results in the places of the old ones; an old one stands for itself where nobody uses it."""
-    found = iter(made if isinstance(made, tuple) else (made,))
+    found = iter(made)
     return tuple(next(found) if n else r for r, n in zip(instruction.results, needed, strict=True))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from tapenet.program.ir import Constant, Instruction, Result, Value
@@ -20,11 +18,12 @@ def made_by(value: Value, name: str) -> Instruction | None:
     return None
 
 
-def number(value: Value) -> Any:
+def number(value: Value) -> np.generic | None:
     """The NumPy scalar that every element of a value is, where that is known; None elsewhere."""
     while isinstance(value, Result) and value.instruction.name in ("broadcast", "reshape"):
         value = value.instruction.args[0]
-    return value.array.reshape(())[()] if isinstance(value, Constant) and value.size == 1 else None
+    found: np.generic | None = value.array.flat[0] if isinstance(value, Constant) and value.size == 1 else None
+    return found
 
 
 def is_number(value: Value, wanted: float) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tapenet.program.ir import Builder, Constant, Instruction, Program, Value, rewrite
 from tapenet.program.passes.patterns import number
+from tapenet.typing import Number
 
 
 def run(program: Program) -> Program:
@@ -23,8 +24,9 @@ def run(program: Program) -> Program:
             exponent = number(args[1])
             # NumPy itself takes the square root if the exponent is one number, and calls `pow`, which differs at -0.0
             # and -inf, if it is an array.
-            known = exponent is not None and (exponent != 0.5 or not args[1].shape)
-            found = _power(builder, args[0], exponent) if known else None
+            if exponent is None or (exponent == 0.5 and args[1].shape):
+                return None
+            found = _power(builder, args[0], exponent)
         else:
             return None
         return found and builder.broadcast(found, instruction.results[0].shape)
@@ -32,7 +34,7 @@ def run(program: Program) -> Program:
     return rewrite(program, change)
 
 
-def _power(builder: Builder, x: Value, exponent: float) -> Value | None:
+def _power(builder: Builder, x: Value, exponent: Number) -> Value | None:
     emit: Callable[..., Value] = builder.emit
     one = Constant(np.ones((), x.dtype))
     if exponent == 0:

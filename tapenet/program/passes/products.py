@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from tapenet.program.ir import Builder, Instruction, Program, Result, Value, rewrite
 from tapenet.program.passes.patterns import made_by, padded, stripped
@@ -41,8 +40,7 @@ def _dot(builder: Builder, a: Value, b: Value, ta: bool = False, tb: bool = Fals
     lead, (n, k), m = a.shape[:-2], _rows(a, ta), _rows(b, tb)[1]
     if k == 1:
         column, row = builder.reshape(a, (*lead, n, 1)), builder.reshape(b, (*lead, 1, m))
-        made: Value = builder.emit("multiply", column, row)
-        return made
+        return builder.emit("multiply", column, row)
     if lead and (math.prod(lead) == 1 or (_matrix(a) and _matrix(b))):
         product = _product(builder, _single(builder, a), _single(builder, b), ta, tb)
         return builder.broadcast(builder.reshape(product, padded((n, m), len(lead) + 2)), (*lead, n, m))
@@ -53,11 +51,10 @@ def _dot(builder: Builder, a: Value, b: Value, ta: bool = False, tb: bool = Fals
 
 
 def _product(builder: Builder, a: Value, b: Value, ta: bool, tb: bool) -> Value:
-    made: Value = builder.emit("dot", a, b, **_flags(ta, tb))
-    return made
+    return builder.emit("dot", a, b, **_flags(ta, tb))
 
 
-def _flags(ta: bool, tb: bool) -> dict[str, Any]:
+def _flags(ta: bool, tb: bool) -> dict[str, bool]:
     return {name: True for name, flag in (("ta", ta), ("tb", tb)) if flag}
 
 
@@ -116,8 +113,7 @@ def _transposed(builder: Builder, x: Value, axes: Shape) -> Value | None:
             return None
         turned = tuple(full[i] for i in axes)
         operands.append((arg, arg.shape if stripped(turned) == stripped(arg.shape) else turned))
-    made: Value = builder.emit(x.instruction.name, *(builder.reshape(*o) for o in operands), **x.instruction.params)
-    return made
+    return builder.emit(x.instruction.name, *(builder.reshape(*o) for o in operands), **x.instruction.params)
 
 
 def _summed(builder: Builder, x: Value, axes: Shape) -> Value | None:

@@ -88,8 +88,7 @@ def _aligned(builder: Builder, instruction: Instruction, args: tuple[Value, ...]
             found[i] = source
     if all(f is a for f, a in zip(found, args, strict=True)):
         return None
-    made: Value = builder.emit(instruction.name, *found, **instruction.params)
-    return made
+    return builder.emit(instruction.name, *found, **instruction.params)
 
 
 def _reduction(builder: Builder, instruction: Instruction, x: Value) -> Value | None:

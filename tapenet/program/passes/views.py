@@ -6,7 +6,6 @@ Broadcasts move towards the results: what is computed from a repeated value is c
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from tapenet.program.ir import Builder, Instruction, Program, Value, rewrite
 from tapenet.program.passes.patterns import made_by, moved, only_ones, padded, pairs, stripped
@@ -27,11 +26,10 @@ def run(program: Program) -> Program:
     return rewrite(program, change)
 
 
-def _emit(builder: Builder, name: str, *args: Value, **params: Any) -> Value:
+def _emit(builder: Builder, name: str, *args: Value, **params: object) -> Value:
     """Append a view, or something simpler."""
     found = RULES[name](builder, *args, **params)
-    made: Value = builder.emit(name, *args, **params) if found is None else found
-    return made
+    return builder.emit(name, *args, **params) if found is None else found
 
 
 def _reshape(builder: Builder, x: Value, shape: Shape) -> Value | None:

@@ -236,8 +236,8 @@ class Loops(Draw):
             ys = [body.values[-1]]
         params: dict[str, Any] = {"body": body.build.program(*after, *ys), "carries": len(carries)}
         params |= {"slices": len(slices), "length": length} | ({"reverse": True} if self.chance(0.4) else {})
-        made = self.build.emit("loop", *carries, *slices, *closed, **params)
-        return list(made) if isinstance(made, tuple) else [made]
+        made = self.build.several("loop", *carries, *slices, *closed, **params)
+        return list(made)
 
     def branch(self, depth: int) -> list[Value]:
         given = [self.pick() for _ in range(self.choice([1, 2, 3]))]
@@ -256,5 +256,5 @@ class Loops(Draw):
         x = self.pick()
         number = self.build.reshape(self.build.emit("reduce_maximum", x, axes=tuple(range(x.ndim))), ())
         condition = self.build.elementwise("less", number, Constant(np.asarray(3, self.dtype)))
-        made = self.build.emit("branch", condition, *given, true=true, false=false)
-        return list(made) if isinstance(made, tuple) else [made]
+        made = self.build.several("branch", condition, *given, true=true, false=false)
+        return list(made)

@@ -37,8 +37,8 @@ def loop(
     inputs = [body.input(*s, dtype=v.dtype) for s, v in zip(shapes, given, strict=True)]
     program = body.program(*make(body, *inputs))
     counts = {"carries": len(carried), "slices": len(slices), "length": length}
-    made = b.emit("loop", *given, body=program, **counts, **params)
-    return made if isinstance(made, tuple) else (made,)
+    made = b.several("loop", *given, body=program, **counts, **params)
+    return made
 
 
 def cumulative(length: int, **params: Any) -> Program:
@@ -231,8 +231,8 @@ def branch(b: Build, condition: Value, true: Callable[..., Any], false: Callable
         body = Build()
         inputs = [body.input(*v.shape, dtype=v.dtype) for v in given]
         sides.append(body.program(*make(body, *inputs)))
-    made = b.emit("branch", condition, *given, true=sides[0], false=sides[1])
-    return made if isinstance(made, tuple) else (made,)
+    made = b.several("branch", condition, *given, true=sides[0], false=sides[1])
+    return made
 
 
 @pytest.mark.parametrize("chosen", [True, False])

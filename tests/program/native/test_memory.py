@@ -375,7 +375,7 @@ def test_what_a_loop_carries_stays_in_its_tensor() -> None:
     p, x = body.input(5), body.input(5)
     b = Build()
     target = parameter(5)
-    after = b.emit(
+    (after,) = b.several(
         "loop", target, b.input(3, 5), body=body.program(body.emit("add", p, x)), carries=1, slices=1, length=3
     )
     b.writes.append(Write(target, after))

@@ -167,7 +167,7 @@ def test_a_loop_whose_body_calls_python_is_run_by_python() -> None:
     def loop(*parts: str) -> Program:
         b = Build()
         x, y = b.input(3, 3), b.input(3, 3)
-        (made, ys) = b.emit("loop", x, y, body=body(*parts), carries=1, slices=0, length=3)
+        (made, ys) = b.several("loop", x, y, body=body(*parts), carries=1, slices=0, length=3)
         return b.program(b.emit("exp", made), ys)
 
     def body(*parts: str) -> Program:
@@ -280,4 +280,4 @@ sys.exit("scipy" in sys.modules)
 def test_the_error_functions_have_the_dtypes_of_scipy(name: str, given: Any) -> None:
     import scipy.special
 
-    assert loop_dtypes(name, [given]) == getattr(scipy.special, name).resolve_dtypes((given, None))
+    assert loop_dtypes(name, (given,)) == getattr(scipy.special, name).resolve_dtypes((given, None))

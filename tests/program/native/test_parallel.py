@@ -242,8 +242,7 @@ def test_bodies_of_loops_have_one_thread() -> None:
     inner = body.program(body.emit("exp", c))
     b = Build()
     x = b.input(size, dtype=np.float64)
-    (made,) = [b.emit("loop", x, body=inner, carries=1, slices=0, length=2)]
-    made = made[0] if isinstance(made, tuple) else made
+    made = b.several("loop", x, body=inner, carries=1, slices=0, length=2)[0]
     assert started(b.program(b.emit("exp", x)), 2) == 1
     assert started(b.program(made), 2) == 0
 

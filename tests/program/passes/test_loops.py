@@ -16,8 +16,8 @@ from tests.program.passes.programs import Build, assert_kept, assert_same, names
 
 def loop(b: Build, body: Program, *args: Value, carries: int, slices: int = 0, **params: Any) -> tuple[Value, ...]:
     """The results of a loop of three turns."""
-    made = b.emit("loop", *args, body=body, carries=carries, slices=slices, length=3, **params)
-    return made if isinstance(made, tuple) else (made,)
+    made = b.several("loop", *args, body=body, carries=carries, slices=slices, length=3, **params)
+    return made
 
 
 def only(program: Program) -> Instruction:
@@ -149,7 +149,7 @@ def of_branches(used: list[int]) -> Program:
         sides.append(body.program(body.emit(name, a if name == "exp" else b), fixed, body.emit("cos", fixed)))
     outer = Build()
     args = [outer.input(dtype=bool), *(outer.input(2) for _ in range(4))]
-    results = outer.emit("branch", *args, true=sides[0], false=sides[1])
+    results = outer.several("branch", *args, true=sides[0], false=sides[1])
     return outer.program(*(results[i] for i in used))
 
 
