@@ -918,3 +918,9 @@ def test_methods_are_the_functions() -> None:
 def test_tensor_is_the_one_type() -> None:
     with pytest.raises(TypeError, match=r"Tensor has no subclasses.*__tapenet_op__"):
         type("Mine", (tn.Tensor,), {})
+
+
+def test_what_is_made_first_is_a_tensor() -> None:
+    """In a program that has made no tensor yet."""
+    code = "import tapenet as tn; assert type(tn.zeros(3)) is tn.Tensor"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
