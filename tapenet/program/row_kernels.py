@@ -28,10 +28,20 @@ Array = np.ndarray[Any, Any]
 #: Rows up to this length have code of their own.
 SHORT = 128
 #: From how many numbers on a sum is long, and how many of its numbers are in a run: each run is added up in the dtype at
-#: hand, the runs in double precision, so that rounding does not grow with the length.
-LONG, RUN = 1 << 14, 1 << 12
+#: hand, the runs in double precision, so that rounding does not grow with the length. So are sums over rows, by blocks.
+LONG, RUN, BLOCK = 1 << 14, 1 << 12, 64
 _DOUBLE = np.dtype(np.float64)
 _POINTER = np.dtype(np.int64)
+
+
+class BlockSum(Value):
+    """What a block of rows adds to a sum over all rows."""
+
+    __slots__ = ("total",)
+
+    def __init__(self, total: Value, length: int) -> None:
+        super().__init__((length,), total.dtype)
+        self.total = total
 
 
 class Parts(NamedTuple):
@@ -41,7 +51,7 @@ class Parts(NamedTuple):
         outputs: full and row results.
         sums: what is added up over rows, in double precision.
         inputs: the program's inputs, and its constants that are arrays.
-        kept: rows that are kept from pass to pass.
+        kept: rows that are kept from pass to pass, and the sums over a block of rows.
         numbers: the constants that the code is given.
     """
 
@@ -61,6 +71,7 @@ def parts_of(rows: Rows) -> Parts:
     inputs += [c for c in constants if c.size == 1 and c.dtype.kind != "f"]
     kept: list[Value] = [m.results[0] for m in rows.full() if m.results[0] in rows.kept]
     sums: list[Value] = [r for m in rows.sums for r in m.results]
+    kept += [BlockSum(r, rows.length) for m in rows.sums for r in m.results if rows.kind[r] == COLUMN]
     return Parts(outputs, sums, inputs, kept, numbers)
 
 
@@ -79,6 +90,8 @@ class RowCode(Code):
         self.sum_pointers = dict(zip(self.parts.sums, self.pointers[n_out : n_out + n_sum], strict=True))
         self.in_pointers = dict(zip(self.parts.inputs, self.pointers[n_out + n_sum :], strict=False))
         self.kept_pointers = dict(zip(self.parts.kept, self.pointers[len(names) - len(self.parts.kept) :], strict=True))
+        #: The sums over a block of rows that belong to sums over all of them.
+        self.block_sums = {v.total: v for v in self.parts.kept if isinstance(v, BlockSum)}
         self.single: dict[Value, str] = {}
         self.row: dict[Value, str] = {}
         self.known = 0 < rows.length <= SHORT and not rows.flat
@@ -109,8 +122,13 @@ class RowCode(Code):
         if rows.flat:
             count = self.emit("sub nsw i64 %end, %begin")
             self._pass(0, "%begin", count, "%begin")
+        elif self.block_sums:
+            self._blocks()
         else:
-            self.loop(self.emit("sub nsw i64 %end, %begin"), self._row)
+            self.loop(
+                self.emit("sub nsw i64 %end, %begin"),
+                lambda index: self._row(self.emit(f"add nsw i64 {index}, %begin")),
+            )
         for value, cell in self.cells_of.items():
             store(self, load(self, cell, _DOUBLE), self.sum_pointers[value], _DOUBLE)
         parameters = ", ".join(f"ptr noalias %b{i}" for i in range(len(self.pointers)))
@@ -125,9 +143,39 @@ class RowCode(Code):
 
     # -- a row ---------------------------------------------------------------------------------------------------
 
-    def _row(self, index: str) -> None:
+    def _blocks(self) -> None:
+        """All rows, in blocks, after each of which what it adds up to joins the sums over all rows."""
+        n: int | str = self.rows.length if self.known else "%n"
+        for value in self.block_sums.values():
+            self._each(value, n, lambda place, value=value: store(self, literal(0, value.dtype), place, value.dtype))
+        whole = self.emit(f"add nsw i64 {self.emit('sub nsw i64 %end, %begin')}, {BLOCK - 1}")
+
+        def block(index: str) -> None:
+            first = self.emit(f"add nsw i64 {self.emit(f'mul nuw nsw i64 {index}, {BLOCK}')}, %begin")
+            self.declares.add("llvm.umin.i64")
+            count = self.emit(f"call i64 @llvm.umin.i64(i64 {self.emit(f'sub nsw i64 %end, {first}')}, i64 {BLOCK})")
+            self.loop(count, lambda row: self._row(self.emit(f"add nsw i64 {row}, {first}")))
+            for total, value in self.block_sums.items():
+
+                def turn(at: str, total: Value = total, value: BlockSum = value) -> None:
+                    part = offset(self, self.kept_pointers[value], at, 1, value.dtype)
+                    self._gather(
+                        offset(self, self.sum_pointers[total], at, 1, _DOUBLE),
+                        load(self, part, value.dtype),
+                        value.dtype,
+                    )
+                    store(self, literal(0, value.dtype), part, value.dtype)
+
+                self.loop(n, turn)
+
+        self.loop(self.emit(f"sdiv i64 {whole}, {BLOCK}"), block)
+
+    def _each(self, value: Value, n: int | str, turn: Callable[[str], None]) -> None:
+        pointer = self.kept_pointers[value]
+        self.loop(n, lambda at: turn(offset(self, pointer, at, 1, value.dtype)))
+
+    def _row(self, at: str) -> None:
         rows = self.rows
-        at = self.emit(f"add nsw i64 {index}, %begin")
         n = str(rows.length) if self.known else "%n"
         start = self.emit(f"mul nsw i64 {at}, {n}")
         self.row = {}
@@ -162,7 +210,7 @@ class RowCode(Code):
             for value, pointer in zip(self.parts.outputs, self.out_pointers, strict=True)
             if value.shape == rows.domain and rows.phase[rows.source[value]] == phase
         ]
-        kept = [v for v in self.parts.kept if rows.phase[v] == phase]
+        kept = [v for v in self.parts.kept if not isinstance(v, BlockSum) and rows.phase[v] == phase]
         reductions = [m for m in rows.members if m.kind == "reduction" and rows.phase[m.results[0]] == phase + 1]
         columns = [m for m in rows.sums if rows.kind[m.results[0]] == COLUMN and rows.phase[m.results[0]] == phase]
         totals = [
@@ -194,7 +242,7 @@ class RowCode(Code):
             ins |= {v: at_run(self.kept_pointers[v], v.dtype) for v in loads if v in self.kept_pointers}
             outs = [at_run(p, v.dtype) for (v, _), p in zip(stores, targets, strict=True)]
             keeps = [at_run(self.kept_pointers[v], v.dtype) for v in kept]
-            adds = [at_run(self.sum_pointers[m.results[0]], _DOUBLE) for m in columns]
+            adds = [at_run(self.kept_pointers[self.block_sums[m.results[0]]], m.args[0].dtype) for m in columns]
 
             def turn(index: str) -> None:
                 registers = {v: load(self, offset(self, p, index, 1, v.dtype), v.dtype) for v, p in ins.items()}
@@ -207,8 +255,12 @@ class RowCode(Code):
                 for value, pointer in zip(kept, keeps, strict=True):
                     store(self, registers[value], offset(self, pointer, index, 1, value.dtype), value.dtype)
                 for member, pointer in zip(columns, adds, strict=True):
-                    place = offset(self, pointer, index, 1, _DOUBLE)
-                    self._gather(place, self._operand(member.args[0], registers), member.args[0].dtype)
+                    (arg,) = member.args
+                    place = offset(self, pointer, index, 1, arg.dtype)
+                    total = combiner(member.name, arg.dtype)(
+                        self, load(self, place, arg.dtype), self._operand(arg, registers)
+                    )
+                    store(self, total, place, arg.dtype)
                 for member, c in zip(sums, carried, strict=True):
                     (arg,) = member.args
                     c.after = combiner(member.name, arg.dtype)(self, c.register, self._operand(arg, registers))
