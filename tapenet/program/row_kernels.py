@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -346,8 +346,11 @@ def _library(text: str) -> Library:
 
 
 class RowKernel:
-    """The kernel of one program: `kernel(*arrays)` gives the list of its results as new arrays; None for arguments that are
-    not dense in row-major order."""
+    """The kernel of one program: `kernel(*arrays)` gives the list of its results as new arrays.
+
+    Arguments lie in row-major order, or are copied. Where there are no rows they may all lie in another order, and then the
+    results do.
+    """
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -381,22 +384,38 @@ class RowKernel:
         self._written = [i for i, _ in sorted([*rows.outputs(), *rows.row_outputs()])]
         self._simple = self._written == list(range(len(program.outputs)))
 
-    def __call__(self, *arrays: Array) -> list[Array] | None:
+    def __call__(self, *arrays: Array) -> list[Array]:
         outs = [aligned(shape, dtype) for shape, dtype in self._outputs]
+        return self._filled(outs, arrays) or self._arranged(arrays)
+
+    def _filled(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array] | None:
+        """All results, written to `outs`; None if the arguments are not in row-major order."""
         if self.quick and self._cost < WORTH:
             if self._plain:
-                if self._call(*outs, *arrays) is not True:
-                    return None
-                return outs
+                return outs if self._call(*outs, *arrays) is True else None
             sums = [np.zeros(n) for n in self._sums]
             kept = [np.empty(n, dtype) for n, dtype in self._kept]
             if self._call(*outs, *sums, *arrays, *self._constants, *kept) is not True:
                 return None
-        else:
-            if not all(_fits(a, v) for a, v in zip(arrays, self.rows.program.inputs, strict=True)):
-                return None
+        elif all(map(_fits, arrays, self.rows.program.inputs)):
             sums = self._dealt(outs, arrays)
+        else:
+            return None
         return outs if self._simple else self._finished(outs, sums, arrays)
+
+    def _arranged(self, arrays: Sequence[Array]) -> list[Array]:
+        """The results for arguments that lie in another way."""
+        inputs, domain = self.rows.program.inputs, self.rows.domain
+        first = next((a for a, v in zip(arrays, inputs, strict=True) if v.shape == domain), None)
+        order = None if first is None or not self.rows.flat else _order(first)
+        if order is None:
+            outs = [aligned(shape, dtype) for shape, dtype in self._outputs]
+        else:
+            outs = [aligned(shape, dtype, order if shape == domain else None) for shape, dtype in self._outputs]
+            arrays = [np.transpose(a, order) if v.shape == domain else a for a, v in zip(arrays, inputs, strict=True)]
+        found = self._filled(outs, list(map(_dense, arrays, inputs)))
+        assert found is not None
+        return found
 
     def _dealt(self, outs: list[Array], arrays: Sequence[Array]) -> list[Array]:
         """Run on as many threads as pay; each adds up sums of its own."""
@@ -436,3 +455,14 @@ class RowKernel:
 def _fits(array: Array, value: Value) -> bool:
     flags = array.flags
     return type(array) is np.ndarray and array.dtype == value.dtype and flags.c_contiguous and flags.aligned
+
+
+def _dense(array: Array, value: Value) -> Array:
+    """An argument in row-major order."""
+    return array if _fits(array, value) and array.dtype is value.dtype else np.array(array, value.dtype, order="C")
+
+
+def _order(array: Array) -> tuple[int, ...] | None:
+    """The axes of an array that is dense in another order than the usual one, from the slowest in memory to the fastest."""
+    axes = tuple(sorted(range(array.ndim), key=lambda i: -array.strides[i]))
+    return axes if not array.flags.c_contiguous and np.transpose(array, axes).flags.c_contiguous else None
