@@ -97,14 +97,15 @@ class Derived:
 
     Attributes:
         op: the op.
-        wanted: the one input it is the rule of; None for all of them, of which a call says which it wants.
+        inputs: the inputs whose rule it is; of several a call says which it wants.
         needs: the names of the values that it is given.
     """
 
-    def __init__(self, op: Any, names: Sequence[str], only: str | None = None) -> None:
+    def __init__(self, op: Any, names: Sequence[str], inputs: list[str]) -> None:
         self.op = op
-        self.only = only
-        self.needs = ("g", *(() if only else ("wanted",)), *names)
+        self.inputs = inputs
+        self.only = inputs[0] if len(inputs) == 1 else None
+        self.needs = ("g", *(() if self.only else ("wanted",)), *names)
         self.names = tuple(names)
         self.plain: dict[Any, Any] = {}
         self.kernels: dict[Any, Any] = {}

@@ -114,6 +114,8 @@ class Op:
             for a in self.arguments
             if self.joint and not everything and a.name not in self.nondiff and (a.required or a.default is None)
         ]
+        if isinstance(self.joint, Derived):
+            covered = self.joint.inputs
         #: The inputs with a gradient; all that may be arrays; and the other arguments.
         self.differentiable = tuple(n for n in names if n in self.rules or n in covered)
         self.inputs = tuple(n for n in names if n in self.differentiable or n in self.nondiff)
@@ -144,13 +146,19 @@ class Op:
 
     def _derive(self, names: list[str], nondiff: Any) -> None:
         """Give it the rules that are derived from its formula: all, if it states none."""
+        if isinstance(self.joint, Derived):  # in a copy, whose forward may be another
+            self.rules, self.joint = dict.fromkeys(self.joint.inputs, derive), None
+        self.rules = {n: derive if isinstance(rule, Derived) else rule for n, rule in self.rules.items()}
         stated = [n for n, rule in self.rules.items() if rule is not derive]
         own = is_own(self) and nondiff  # of ours that have inputs without a derivative each says which have one
         if not self.rules and not (self.joint or own or nondiff is True or self.random or self.effect):
             left = [a.name for a in self.arguments if a.required and a.name not in nondiff]
             self.rules = dict.fromkeys(left, derive)
         if len(stated) < len(self.rules):
-            self.rules = {n: Derived(self, names, n) if rule is derive else rule for n, rule in self.rules.items()}
+            if len(self.rules) > 1 and not stated:  # one pass for all
+                self.rules, self.joint = {}, Derived(self, names, list(self.rules))
+            else:
+                self.rules = {n: Derived(self, names, [n]) if r is derive else r for n, r in self.rules.items()}
             if self.fuse is None:
                 self.fuse = True
         if self.broadcasts is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from tapenet.ops.op import Op
+from tapenet.ops.formula import Derived
+from tapenet.ops.op import FLAT, Op
 from tapenet.ops.signatures import bind
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.ir import Builder, Value
@@ -45,10 +47,32 @@ def apply(symbol: Symbol, op: Op, args: tuple[Any, ...], kwargs: dict[str, Any])
     """An op called on symbols inside the forward of another."""
     if op.effect or op.random:
         raise CannotLower(f"calls {op.name}")
-    bound = bind(op, args, kwargs)
-    results = [Symbol(symbol.builder, v, shared=True) for v in read(op, symbol.builder, plain(bound))]
+    bound = plain(bind(op, args, kwargs))
+    values = read(op, symbol.builder, bound)
+    if op.outputs == 1 and not op.residuals and not any(map(_sequence, bound.values())):
+        rules = {n: rule for n, rule in op.rules.items() if not isinstance(rule, Derived)}
+        if rules:
+            symbol.builder.rules[values[0]] = partial(_pull, op, rules, bound, values[0])
+    results = [Symbol(symbol.builder, v, shared=True) for v in values]
     outs = results[: len(results) - len(op.residuals)]
     return outs[0] if op.outputs == 1 else op.several(outs)
+
+
+def _sequence(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and holds(value)
+
+
+def _pull(op: Op, rules: Mapping[str, Any], args: Mapping[str, Any], out: Value, builder: Builder, g: Value) -> Any:
+    """The gradients by the arguments of an op inside a formula, by the rules it states: pairs of a value and its gradient."""
+    known = symbols(builder, {"g": g, "out": out}) | symbols(builder, dict(args))
+    for n, value in args.items():
+        if isinstance(value, Value):
+            known |= {f"{n}_shape": value.shape, f"{n}_dtype": value.dtype}
+    for n, rule in rules.items():
+        if isinstance(args[n], Value):
+            found = rule(*(known[need] for need in op.needs[n]))
+            if found is not FLAT:
+                yield args[n], array_of(builder, found).value
 
 
 Symbol.__tapenet_op__ = apply  # type: ignore[attr-defined]  # here, since ops are read here
@@ -69,6 +93,8 @@ def symbols(builder: Builder, value: Any) -> Any:
     """Arguments with their values replaced by symbols."""
     if isinstance(value, Value):
         return Symbol(builder, value, shared=True)
+    if isinstance(value, dict):
+        return {k: symbols(builder, v) for k, v in value.items()}
     if isinstance(value, (list, tuple)) and holds(value):
         return refilled(value, (symbols(builder, v) for v in value))
     return value

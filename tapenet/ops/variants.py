@@ -136,7 +136,7 @@ def pull(
         used = [i for i, h in enumerate(g if several else (g,)) if h is not None]
         forward = Program(make.inputs, [], builder.body, [outs[i] for i in used], [])
         order = [i for name in names if name in wanted for i in places[name]]
-        program = simplify(pullback(forward, order))
+        program = simplify(pullback(forward, order, builder.rules))
     except Exception as error:
         raise _unreadable(op, wanted, error) from error
     run: Any = None

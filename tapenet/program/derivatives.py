@@ -146,7 +146,7 @@ RULES: dict[str, dict[str, Rule]] = {
     "cbrt": {"x": lambda g, out: safe_mul(safe_mul(g, 1 / out), 1 / (3 * out))},
     "exp": {"x": lambda g, out: safe_mul(g, out)},
     "exp2": {"x": lambda g, out: safe_mul(g, out * math.log(2))},
-    "expm1": {"x": lambda g, out: safe_mul(g, out + 1)},
+    "expm1": {"x": lambda g, x: safe_mul(g, np.exp(x))},  # where e^x is small out + 1 has lost it
     "log": {"x": lambda g, x: safe_mul(g, 1 / x)},
     "log2": {"x": lambda g, x: safe_mul(g, (1 / math.log(2)) / x)},
     "log10": {"x": lambda g, x: safe_mul(g, (1 / math.log(10)) / x)},

@@ -257,6 +257,9 @@ class Builder:
     def __init__(self) -> None:
         self.body: list[Instruction] = []
         self.line = ""
+        #: What pulls gradients back through a value in one go, where the code that it comes from says so: given a builder and
+        #: the gradient by the value, pairs of another value and the gradient by that.
+        self.rules: dict[Value, Callable[[Builder, Value], Iterable[tuple[Value, Value]]]] = {}
 
     def emit(self, name: str, *args: Value, **params: object) -> Value:
         """Append one instruction that has one result, and return that.

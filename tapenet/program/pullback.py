@@ -6,7 +6,7 @@ in terms of primitives. Axes that were broadcast are summed over here, so that n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,12 +25,13 @@ class NoDerivative(CannotLower):
 FUNCTIONS[safe_mul] = lambda a, d: elementwise(builder_of(a, d), "safe_mul", a, d)
 
 
-def pullback(program: Program, wanted: Collection[int]) -> Program:
+def pullback(program: Program, wanted: Collection[int], stated: Mapping[Value, Any] = {}) -> Program:
     """The program that pulls gradients back.
 
     Args:
         program: any program without references, hosts and writes; each output is a float, or has no derivative.
         wanted: positions of the inputs whose gradients are given.
+        stated: what pulls gradients back through some values in one go (`Builder.rules`).
 
     Returns:
         a program of the same inputs, and of the gradients by the outputs after them; it gives a gradient for each of the
@@ -39,7 +40,7 @@ def pullback(program: Program, wanted: Collection[int]) -> Program:
     Raises:
         NoDerivative: a primitive on the way has none.
     """
-    work = _Pullback(program, wanted)
+    work = _Pullback(program, wanted, stated)
     given = [Input(v.shape, v.dtype) for v in program.outputs]
     for value, g in zip(program.outputs, given, strict=True):
         work.add(value, g)
@@ -52,8 +53,9 @@ def pullback(program: Program, wanted: Collection[int]) -> Program:
 class _Pullback:
     """The work of one pullback."""
 
-    def __init__(self, program: Program, wanted: Collection[int]) -> None:
+    def __init__(self, program: Program, wanted: Collection[int], stated: Mapping[Value, Any]) -> None:
         self.builder = Builder()
+        self.stated = stated
         self.builder.body = list(program.body)
         self.grads: dict[Value, Value] = {}
         #: The values that depend on a wanted input.
@@ -85,6 +87,11 @@ class _Pullback:
             return
         builder = self.builder
         builder.line = instruction.line
+        if out in self.stated:
+            with np.errstate(all="ignore"):
+                for arg, d in self.stated[out](builder, g):
+                    self.add(arg, _fitted(builder, d, arg))
+            return
         if instruction.name in STRUCTURE:
             for position, arg in enumerate(instruction.args):
                 if arg in self.active:

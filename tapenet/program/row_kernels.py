@@ -147,7 +147,7 @@ class RowCode(Code):
         """All rows, in blocks, after each of which what it adds up to joins the sums over all rows."""
         n: int | str = self.rows.length if self.known else "%n"
         for value in self.block_sums.values():
-            self._each(value, n, lambda place, value=value: store(self, literal(0, value.dtype), place, value.dtype))
+            self._clear(value, n)
         whole = self.emit(f"add nsw i64 {self.emit('sub nsw i64 %end, %begin')}, {BLOCK - 1}")
 
         def block(index: str) -> None:
@@ -170,9 +170,12 @@ class RowCode(Code):
 
         self.loop(self.emit(f"sdiv i64 {whole}, {BLOCK}"), block)
 
-    def _each(self, value: Value, n: int | str, turn: Callable[[str], None]) -> None:
-        pointer = self.kept_pointers[value]
-        self.loop(n, lambda at: turn(offset(self, pointer, at, 1, value.dtype)))
+    def _clear(self, value: Value, n: int | str) -> None:
+        def turn(at: str) -> None:
+            place = offset(self, self.kept_pointers[value], at, 1, value.dtype)
+            store(self, literal(0, value.dtype), place, value.dtype)
+
+        self.loop(n, turn)
 
     def _row(self, at: str) -> None:
         rows = self.rows

@@ -15,7 +15,7 @@ R = np.random.default_rng(0)
 
 #: How much work, or how long a row, is worth a kernel, by module.
 BOUNDS = {
-    "layers.activations.machine": ("WORTH",),
+    "formula": ("WORTH",),
     "layers.attention.kernel_dispatch": ("WORTH",),
     "layers.convolution.kernel_dispatch": ("WORTH",),
     "layers.losses.kernel_dispatch": ("WORTH", "SHORT"),

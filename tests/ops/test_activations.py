@@ -132,30 +132,6 @@ def test_no_gradient_flows_through_stop_gradient() -> None:
     np.testing.assert_array_equal(x.grad.data, [2.0])
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "mish", "elu alpha", "gelu", "softplus", "hardswish", "relu", "threshold"])
-def test_arrays_beyond_the_cache_are_worked_on_in_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tapenet.ops.elementwise import blocks
-    from tapenet.ops.layers.activations import common
-
-    def run(x: Any) -> Any:
-        t = tn.tensor(x, requires_grad=True)
-        y = NAMES[name](t)
-        y.backward(np.cos(x))
-        return y.data, t.grad.data
-
-    for x in (R.normal(size=(30, 50)), np.moveaxis(R.normal(size=(3, 5, 7, 11)), 0, -1), R.normal(size=2000)[::2]):
-        expected = run(x)
-        with monkeypatch.context() as patch:
-            patch.setattr(blocks, "LARGE", 100)
-            patch.setattr(blocks, "BLOCK", 64)
-            patch.setattr(common, "_LARGE", 100)
-            found = run(x)
-        for a, b in zip(found, expected, strict=True):
-            close(a, b)
-        if x.ndim == 4:
-            assert found[0].strides == x.strides  # the memory order is kept
-
-
 @pytest.mark.parametrize("name", CASES)
 def test_large_arguments_give_finite_values_and_gradients_without_warnings(name: str) -> None:
     for dtype in (np.float32, np.float64):

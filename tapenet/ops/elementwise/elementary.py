@@ -158,7 +158,7 @@ cbrt = _unary(np.cbrt, "The cube root", "∛x", "g/(3 out²)",
 
 exp = _unary(np.exp, "The exponential e^x", "eˣ", "g · out", "exp(tn.tensor([0.0]))\n    Tensor([1.])")  # fmt: skip
 exp2 = _unary(np.exp2, "The power 2^x", "2ˣ", "g · out · ln 2", "exp2(tn.tensor([3.0]))\n    Tensor([8.])")  # fmt: skip
-expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "eˣ − 1", "g · (out + 1)",
+expm1 = _unary(np.expm1, "e^x - 1, accurate near 0", "eˣ − 1", "g · eˣ",
                "expm1(tn.tensor([0.0]))\n    Tensor([0.])")  # fmt: skip
 log = _unary(np.log, "The natural logarithm", "ln x", "g/x",
              "log(tn.tensor([1.0]))\n    Tensor([0.])", 0.3, 3.0)  # fmt: skip

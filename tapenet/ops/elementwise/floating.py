@@ -11,7 +11,6 @@ import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise import elementary as elementwise
-from tapenet.ops.elementwise.blocks import BLOCK, blockwise
 from tapenet.ops.elementwise.comparisons import equal, floor_divide, isfinite, isnan
 from tapenet.ops.elementwise.elementary import (
     binary_samples,
@@ -340,7 +339,6 @@ def _sinc_derivative(x: Any, order: int) -> Any:
     return math.pi**order * _sinc_slope(math.pi * (x if x.dtype.kind in "fc" else x.astype(float)), order)
 
 
-@blockwise(1, least=2 * BLOCK)
 def _sinc_slope(y: Any, order: int) -> Any:
     limit = 1.0 + order
     size = np.abs(y)

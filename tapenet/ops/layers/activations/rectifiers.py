@@ -3,75 +3,57 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.elementary import unary_samples
-from tapenet.ops.layers.activations import machine
-from tapenet.ops.layers.activations.common import documented, kept_where, negative_part, positive_part
 from tapenet.ops.layers.activations.steps import hardtanh
 from tapenet.ops.op import op
 from tapenet.ops.random import uniform
 from tapenet.ops.registry import sample
 
-
-def _relu(x: Any) -> Any:
-    found = machine.elementwise("relu", x)
-    return positive_part(x) if found is None else found
+if TYPE_CHECKING:
+    from tapenet.typing import Array
 
 
-def _relu_x(g: Any, out: Any) -> Any:
-    found = machine.elementwise("relu_grad", g, out)
-    return kept_where(out != 0, g) if found is None else found  # also where it is nan
-
-
-relu = op(
-    _relu,
-    name="relu",
+@op(
+    # By its result, which the next op mostly keeps anyway: no other array is held.
+    x=lambda g, out: np.where(out != 0, g, 0),  # also where it is nan
+    fuse=True,
     formula="max(x, 0)",
     gradients="x: g where x > 0, else 0",
-    x=_relu_x,
     samples=unary_samples(),
-    doc=documented(
-        "The rectifier max(x, 0)",
-        "The derivative is 1 where x > 0, else 0 (also at 0); where x is nan it is 1, as in PyTorch.",
-        "relu(tn.tensor([-1.0, 2.0]))\n    Tensor([0., 2.])",
-    ),
 )
+def relu(x: Array) -> Array:
+    """The rectifier max(x, 0), element by element.
+
+    The derivative is 1 where x > 0, else 0 (also at 0); where x is nan it is 1, as in PyTorch.
+
+    >>> import tapenet as tn
+    >>> tn.relu(tn.tensor([-1.0, 2.0]))
+    Tensor([0., 2.])
+    """
+    return np.maximum(x, 0)
 
 
-def _leaky_relu(x: Any, negative_slope: float = 0.01) -> Any:
-    found = machine.elementwise("leaky_relu", x, numbers=(negative_slope,))
-    if found is not None:
-        return found
-    if 0 <= negative_slope <= 1:
-        return np.maximum(x, x * negative_slope)
-    return np.where(x > 0, x, x * negative_slope)
-
-
-def _leaky_relu_x(g: Any, x: Any, negative_slope: float) -> Any:
-    found = machine.elementwise("leaky_relu_grad", g, x, numbers=(negative_slope,))
-    if found is not None:
-        return found
-    return g * ((x > 0).astype(g.dtype) * (1 - negative_slope) + negative_slope)
-
-
-leaky_relu = op(
-    _leaky_relu,
-    name="leaky_relu",
+@op(
     label=lambda negative_slope: f"leaky relu {negative_slope:g}",
     formula="x where x > 0, else negative_slope · x",
     gradients="x: g where x > 0, else g · negative_slope",
-    x=_leaky_relu_x,
     samples=lambda r: [*unary_samples()(r), sample(r.normal(size=4), 0.2), sample(r.normal(size=4), 1.5)],
-    doc=documented(
-        "x where x > 0, else negative_slope · x",
-        "The derivative is 1 where x > 0, else `negative_slope` (also at 0).",
-        "leaky_relu(tn.tensor([-1.0, 2.0]), 0.1)\n    Tensor([-0.1,  2. ])",
-    ),
 )
+def leaky_relu(x: Array, negative_slope: float = 0.01) -> Array:
+    """x where x > 0, else negative_slope · x, element by element.
+
+    The derivative is 1 where x > 0, else `negative_slope` (also at 0).
+
+    >>> import tapenet as tn
+    >>> tn.leaky_relu(tn.tensor([-1.0, 2.0]), 0.1)
+    Tensor([-0.1,  2. ])
+    """
+    return np.where(x > 0, x, x * negative_slope)
 
 
 @derived(samples=unary_samples())
@@ -85,46 +67,25 @@ def relu6(x: Any) -> Any:
     return hardtanh(x, 0.0, 6.0)
 
 
-def _one(name: str, slope: Any, *arrays: Any) -> Any:
-    """A leaky rectifier where the slope is one number."""
-    if type(slope) is not np.ndarray or slope.ndim or slope.dtype != arrays[-1].dtype:
-        return None
-    return machine.elementwise(name, *arrays, numbers=(slope.item(),))
-
-
-def _sloped_relu(x: Any, slope: Any) -> Any:
-    found = _one("leaky_relu", slope, x)
-    if found is not None:
-        return found
-    out = positive_part(x) + slope * negative_part(x)
-    if out.shape != x.shape:
+def _check_slope(x: Array, slope: Array) -> None:
+    if np.broadcast_shapes(x.shape, slope.shape) != x.shape:
         raise ValueError(f"the slope of shape {slope.shape} does not broadcast to the shape of x, {x.shape}")
-    return out
 
 
-def _sloped_relu_x(g: Any, x: Any, slope: Any) -> Any:
-    found = _one("leaky_relu_grad", slope, g, x)
-    if found is not None:
-        return found
-    above = x > 0
-    return kept_where(above, g) + kept_where(np.logical_not(above), g) * slope
-
-
-sloped_relu = op(
-    _sloped_relu,
-    name="sloped_relu",
+@op(
+    check=_check_slope,
     label="prelu",
     broadcasts=True,
     formula="x where x > 0, else slope · x",
     gradients="x: g where x > 0, else g · slope; slope: g · min(x, 0)",
-    x=_sloped_relu_x,
-    slope=lambda g, x: g * negative_part(x),
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), r.normal(size=3)),
         sample(r.normal(size=4), r.uniform(size=4)),
         sample(r.normal(size=(2, 2)), np.array(0.3)),
     ],
-    doc="""x where x > 0, else slope · x, element by element; the two broadcast.
+)
+def sloped_relu(x: Array, slope: Array) -> Array:
+    """x where x > 0, else slope · x, element by element; the two broadcast.
 
     Args:
         x: an array of floats.
@@ -137,8 +98,8 @@ sloped_relu = op(
     >>> from tapenet.ops.layers.activations.rectifiers import sloped_relu
     >>> sloped_relu(tn.tensor([-1.0, 2.0]), np.array([0.5, 0.5]))
     Tensor([-0.5,  2. ])
-    """,
-)
+    """
+    return np.where(x > 0, x, slope * x)
 
 
 @derived(

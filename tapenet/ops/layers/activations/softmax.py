@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.elementwise.steps import stop_gradient
-from tapenet.ops.layers.activations import machine
-from tapenet.ops.layers.activations.common import over
-from tapenet.ops.layers.activations.rows import row_dot, row_maximum, row_sum
 from tapenet.ops.op import op
 from tapenet.ops.random import random_draw
-from tapenet.ops.reductions.sums import sum as _sum
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.ops.shapes.reshaping import floats
 
-#: The lowest float, and one that vanishes beside 1, by dtype. With the first a maximum begins, so that in a row of
-#: -inf alone -inf - maximum is -inf, not nan; with the second a sum of exponentials, so that there it is not 0.
+if TYPE_CHECKING:
+    from tapenet.typing import Array
+
+#: The lowest float, and one that vanishes beside 1, by dtype. The maximum of a row is no lower than the first, so that in a
+#: row of -inf alone -inf - maximum is -inf, not nan; the sum of its exponentials no less than the second, so not 0.
 LIMITS = {
     "e": (-65504.0, 6.2e-5),
     "f": (-3.4028234663852886e38, 1.2e-38),
@@ -26,49 +26,38 @@ LIMITS = {
 }
 
 
-def shifted(x: Any, axis: int) -> Any:
-    """x - max, of integers as float64: an array of the caller's own, whose exponentials are finite whatever the row."""
-    if x.dtype.char not in LIMITS:
-        x = x.astype(np.float64)
-    return x - row_maximum(x, axis, LIMITS[x.dtype.char][0])
+def shifted(x: Array, axis: int) -> Array:
+    """x - max, of integers as float64: its exponentials are finite whatever the row."""
+    x = floats(x)
+    out: Array = x - np.max(x, axis=axis, keepdims=True, initial=LIMITS[x.dtype.char][0])
+    return out
 
 
-def total(e: Any, axis: int) -> Any:
+def total(e: Array, axis: int) -> Array:
     """The sum of such exponentials, kept as an axis of length one; not 0 whatever the row."""
-    return row_sum(e, axis, LIMITS[e.dtype.char][1])
+    out: Array = np.maximum(np.sum(e, axis=axis, keepdims=True), LIMITS[e.dtype.char][1])
+    return out
 
 
-def _axis_mend(x: Any, axis: Any) -> str:
+def _axis_hint(x: Array, axis: object) -> str:
     return f"x has {np.ndim(x)} axes; axis is one of them, an integer"
 
 
-def _softmax(x: Any, axis: int = -1) -> Any:
-    found = machine.rows("softmax", axis, x)
-    if found is not None:
-        return found
-    e = over(np.exp, shifted(x, axis))
-    e /= total(e, axis)
-    return e
+def _samples(r: np.random.Generator) -> list[Sample]:
+    return [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3, 2)), 1), sample(r.normal(size=3), axis=0)]
 
 
-def _softmax_x(g: Any, out: Any, axis: int) -> Any:
-    if type(g) is not np.ndarray or type(out) is not np.ndarray:
-        return out * (g - _sum(g * out, axis, keepdims=True))
-    found = machine.rows("softmax_grad", axis, g, out)
-    if found is not None:
-        return found
-    found = g - row_dot(g, out, axis)
-    found *= out
-    return found
-
-
-softmax = op(
-    _softmax,
-    name="softmax",
-    x=_softmax_x,
+@op(
+    # By its result: the exponentials are not computed again.
+    x=lambda g, out, axis: out * (g - np.sum(g * out, axis=axis, keepdims=True)),
+    fuse=True,
     formula="eˣ / Σ eˣ",
     gradients="x: out · (g − Σ g · out)",
-    doc="""Exponentials divided by their sum along an axis: positive numbers that sum to 1.
+    samples=_samples,
+    hint=_axis_hint,
+)
+def softmax(x: Array, axis: int = -1) -> Array:
+    """Exponentials divided by their sum along an axis: positive numbers that sum to 1.
 
     A row of -inf alone gives zeros, with zero gradients (PyTorch: nan), so that a fully masked row of attention
     contributes nothing. The gradient is s (g - Σ g s).
@@ -83,44 +72,23 @@ softmax = op(
     >>> import tapenet as tn
     >>> tn.softmax(tn.tensor([0.0, 0.0, -1000.0]))
     Tensor([0.5, 0.5, 0. ])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 3, 2)), 1),
-        sample(r.normal(size=3), axis=0),
-    ],
-    hint=_axis_mend,
-)
+    """
+    e = np.exp(shifted(x, axis))
+    return e / total(e, axis)
 
 
-def _log_softmax(x: Any, axis: int = -1) -> Any:
-    found = machine.rows("log_softmax", axis, x)
-    if found is not None:
-        return found
-    out = shifted(x, axis)
-    out -= np.log(total(np.exp(out), axis))
-    return out
-
-
-def _log_softmax_x(g: Any, out: Any, axis: int) -> Any:
-    if type(g) is not np.ndarray or type(out) is not np.ndarray:
-        return g - np.exp(out) * _sum(g, axis, keepdims=True)
-    found = machine.rows("log_softmax_grad", axis, g, out)
-    if found is not None:
-        return found
-    found = np.exp(out)
-    found *= row_sum(g, axis)
-    return np.subtract(g, found, out=found)
-
-
-log_softmax = op(
-    _log_softmax,
-    name="log_softmax",
+@op(
     label="log softmax",
-    x=_log_softmax_x,
+    # By its result: the sum of the exponentials is not computed again.
+    x=lambda g, out, axis: g - np.exp(out) * np.sum(g, axis=axis, keepdims=True),
+    fuse=True,
     formula="x − ln Σ eˣ",
     gradients="x: g − e^out · Σ g",
-    doc="""The logarithm of softmax along an axis, x - logsumexp(x), without overflow.
+    samples=_samples,
+    hint=_axis_hint,
+)
+def log_softmax(x: Array, axis: int = -1) -> Array:
+    """The logarithm of softmax along an axis, x - logsumexp(x), without overflow.
 
     A row of -inf alone gives -inf, and its gradient is the one that arrives: finite. The gradient is
     g - softmax(x) Σ g.
@@ -135,14 +103,9 @@ log_softmax = op(
     >>> import tapenet as tn
     >>> tn.log_softmax(tn.tensor([0.0, 0.0]))
     Tensor([-0.69314718, -0.69314718])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 3, 2)), 1),
-        sample(r.normal(size=3), axis=0),
-    ],
-    hint=_axis_mend,
-)
+    """
+    below = shifted(x, axis)
+    return below - np.log(total(np.exp(below), axis))
 
 
 @derived(samples=lambda r: [sample(r.normal(size=(2, 3))), sample(r.normal(size=(2, 3)), 0)])
