@@ -36,7 +36,7 @@ class _Arguments:
         self.inputs: list[Input] = []
 
     def __call__(self, value: Any) -> Any:
-        if isinstance(value, np.ndarray) or is_tensor(type(value)):
+        if isinstance(value, (np.ndarray, np.generic)) or is_tensor(type(value)):
             self.inputs.append(Input(value.shape, value.dtype))
             return self.inputs[-1]
         if isinstance(value, (list, tuple)):
@@ -49,7 +49,7 @@ def arrays_of(values: Iterable[Any]) -> list[Any]:
     """The arrays and tensors among values, in the order of a program's inputs."""
     found: list[Any] = []
     for value in values:
-        if isinstance(value, np.ndarray) or is_tensor(type(value)):
+        if isinstance(value, (np.ndarray, np.generic)) or is_tensor(type(value)):
             found.append(value)
         elif isinstance(value, (list, tuple)):
             found += arrays_of(value)
