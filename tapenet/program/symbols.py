@@ -283,9 +283,14 @@ def reduce(
     axes = axes_of(axis, value.ndim)
     if initial is None and ufunc in (np.maximum, np.minimum) and 0 in value.shape:
         raise ValueError(f"zero-size array to reduction operation {ufunc.__name__} which has no identity")
+    made: Value
     if 0 in value.shape:
-        raise CannotLower("an array without elements")
-    made: Value = builder.emit(name, value, axes=axes) if axes else value
+        rest = tuple(n for i, n in enumerate(value.shape) if i not in axes)
+        if ufunc is not np.add or 0 in rest:
+            raise CannotLower("an array without elements")
+        made = builder.broadcast(Constant(np.zeros((), value.dtype)), rest)
+    else:
+        made = builder.emit(name, value, axes=axes) if axes else value
     if initial is not None and not (ufunc is np.add and initial == 0):
         made = builder.elementwise(ufunc.__name__, made, value_of(initial))
     if keepdims:

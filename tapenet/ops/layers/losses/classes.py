@@ -12,17 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.items import getitem, nonnegative
-from tapenet.ops.layers.losses.reduction import (
-    cast_to,
-    check_reduction,
-    element_share,
-    reduce_loss,
-    warn_of_empty,
-)
+from tapenet.ops.indexing.items import nonnegative
+from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, warn_of_empty
 from tapenet.ops.op import Scatter, op
-from tapenet.ops.reductions.sums import sum as _sum
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array, Shape
 
 
 def class_axis(ndim: int) -> int:
@@ -36,7 +30,7 @@ def _places(shape: tuple[int, ...]) -> tuple[Any, ...]:
     return tuple(np.ogrid[tuple(slice(n) for n in shape)])
 
 
-def at_classes(classes: Any, ndim: int) -> Any:
+def at_classes(classes: Array, ndim: int) -> Any:
     """The index that picks each position's class from an array of so many axes."""
     if ndim == 1:
         return classes
@@ -44,37 +38,37 @@ def at_classes(classes: Any, ndim: int) -> Any:
     return (first, classes, *rest)
 
 
-def along_classes(vector: Any, ndim: int, dtype: Any) -> Any:
+def along_classes(vector: Array, ndim: int, dtype: np.dtype[Any]) -> Array:
     """A vector with one element per class, shaped to broadcast against the input."""
     return np.reshape(cast_to(vector, dtype), tuple(-1 if i == class_axis(ndim) else 1 for i in range(ndim)))
 
 
-def spread_out(values: Any, ndim: int) -> Any:
+def spread_out(values: Array, ndim: int) -> Array:
     """A number per position (or one for all) shaped to broadcast against the input."""
     return values if values.ndim == 0 else np.expand_dims(values, class_axis(ndim))
 
 
-def arrays(target: Any, weight: Any) -> None:
+def arrays(target: Array, weight: Array | None) -> None:
     """Raise TypeError unless the target and the weight are arrays, if given."""
     for name, value in (("target", target), ("weight", weight)):
         if value is not None and not hasattr(value, "dtype"):
             raise TypeError(f"{name} has type {type(value).__name__}; give an array or a tensor: np.asarray({name})")
 
 
-def weights_fit(shape: tuple[int, ...], weight: Any) -> None:
+def weights_fit(shape: tuple[int, ...], weight: Array | None) -> None:
     """Raise ValueError unless there is a weight for each class of scores of this shape, or none at all."""
     classes = shape[class_axis(len(shape))]
     if weight is not None and weight.shape != (classes,):
         raise ValueError(f"weight has shape {weight.shape}; it must be ({classes},), one per class")
 
 
-def integers(target: Any) -> None:
+def integers(target: Array) -> None:
     """Raise TypeError for a target of class indices that holds no integers."""
     if target.dtype.kind not in "iu":
         raise TypeError(f"target holds {target.dtype}; class indices are integers: target.astype(np.int64)")
 
 
-def indices_fit(input: Any, target: Any, weight: Any) -> None:
+def indices_fit(input: Array, target: Array, weight: Array | None) -> None:
     """Check the shapes of an input, a target of class indices, and the weights of the classes."""
     shape = input.shape
     integers(target)
@@ -97,14 +91,14 @@ def indices_fit(input: Any, target: Any, weight: Any) -> None:
     weights_fit(shape, weight)
 
 
-def _out_of_range(wrong: Any, count: int, ignore_index: int) -> IndexError:
+def _out_of_range(wrong: int, count: int, ignore_index: int) -> IndexError:
     return IndexError(
         f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}; positions to leave out are "
         f"marked by ignore_index={ignore_index}"
     )
 
 
-def check_classes(target: Any, count: int, ignore_index: int) -> None:
+def check_classes(target: Array, count: int, ignore_index: int) -> None:
     """Raise IndexError for a class that is not among so many, nor to be ignored."""
     found = target[target != ignore_index]
     low, high = np.min(found, initial=0), np.max(found, initial=0)
@@ -112,50 +106,31 @@ def check_classes(target: Any, count: int, ignore_index: int) -> None:
         raise _out_of_range(low if low < 0 else high, count, ignore_index)
 
 
-def each_count(target: Any, reduction: str, dtype: Any) -> Any:
-    """What each position counts in the result where all count the same. An array, as where they do not, so that a
-    captured step can be replayed with other targets."""
-    counts = np.empty(target.shape, dtype)
-    counts.fill(element_share(target, reduction))
-    return counts
+def counts_of(
+    target: Array, weight: Array | None, ignore_index: int, reduction: str, count: int, dtype: np.dtype[Any]
+) -> tuple[Array, Array, Array]:
+    """Of each position: its class of so many (0 if it is ignored), what it counts in the result (0 if ignored, else its
+    class's weight, 1 without weights; for the mean divided by the sum of all), and what it would count without weights.
 
-
-def usual(target: Any, weight: Any, ignore_index: int) -> bool:
-    """Whether all positions count the same: no weights, nothing ignored. Negative classes are out too, so that what is
-    left to check is done by indexing."""
-    return weight is None and ignore_index < 0 and bool(np.minimum.reduce(target, axis=None, initial=0) == 0)
-
-
-def pick(values: Any, classes: Any, ignore_index: int) -> Any:
-    """Each position's value of its class."""
-    try:
-        return values[at_classes(classes, values.ndim)]
-    except IndexError:
-        count = values.shape[class_axis(values.ndim)]
-        raise _out_of_range(np.max(classes), count, ignore_index) from None
-
-
-def counts_of(target: Any, weight: Any, ignore_index: int, reduction: str, dtype: Any) -> tuple[Any, Any, Any]:
-    """Of each position: its class (0 if it is ignored), what it counts in the result (0 if ignored, else its class's
-    weight, 1 without weights; for the mean divided by the sum of all), and what it would count without weights. Plain
-    NumPy, for rules too."""
+    A class that is negative becomes one that is out of range, since compiled code does not look before it indexes.
+    """
     valid = target != ignore_index
-    classes = np.where(valid, target, 0)
+    classes = np.where(valid, nonnegative(target, count), 0)
     unit = valid.astype(dtype)
-    counts = unit if weight is None else unit * getitem(cast_to(weight, dtype), classes)
+    counts = unit if weight is None else unit * np.take(cast_to(weight, dtype), classes)
     if reduction == "mean":
-        total = _sum(counts)
+        total = np.sum(counts)
         total = np.where(total == 0, 1, total)
         counts, unit = counts / total, unit / total
     return classes, counts, unit
 
 
-def counted(values: Any, counts: Any) -> Any:
+def counted(values: Array, counts: Array) -> Array:
     """Values times what they count, where what does not count may be infinite."""
     return np.where(counts == 0, 0, values) * counts
 
 
-def or_nan(total: Any, counts: Any, reduction: str) -> Any:
+def or_nan(total: Array, counts: Array, reduction: str) -> Array:
     """The sum of a loss, for the mean nan if no position counts."""
     if reduction != "mean":
         return total
@@ -164,12 +139,7 @@ def or_nan(total: Any, counts: Any, reduction: str) -> Any:
     return np.where(np.any(counts != 0), total, math.nan)
 
 
-CLASSES = """weight: (C,), a weight for each class, or None. Has no gradient.
-        ignore_index: positions whose target is this count nothing.
-        reduction: "mean" (the sum divided by the sum of the weights of the targets not ignored), "sum", or "none"."""
-
-
-def class_samples(r: np.random.Generator) -> list[Any]:
+def class_samples(r: np.random.Generator) -> list[Sample]:
     """Calls for the tests of losses of classes."""
     weight = np.array([1, 3, 2])  # integers: the check differentiates by all floats
     return [
@@ -182,69 +152,48 @@ def class_samples(r: np.random.Generator) -> list[Any]:
     ]
 
 
-def _nll_loss(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
-    """The loss, and for the rule each position's class and what it counts in the result."""
+def _check_nll(input: Array, target: Array, weight: Array | None, ignore_index: int, reduction: str) -> None:
     check_reduction(reduction)
     arrays(target, weight)
     indices_fit(input, target, weight)
-    if usual(target, weight, ignore_index):
-        picked = pick(input, target, ignore_index)
-        return -reduce_loss(picked, reduction), target, each_count(target, reduction, input.dtype)
     check_classes(target, input.shape[class_axis(input.ndim)], ignore_index)
-    return _nll_of_classes(input, target, weight, ignore_index, reduction)
 
 
-def _nll_of_classes(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
-    classes, counts, _ = counts_of(target, weight, ignore_index, reduction, input.dtype)
-    loss = counted(-pick(input, classes, ignore_index), counts)
-    if reduction != "none":
-        loss = or_nan(np.add.reduce(loss, axis=None), counts, reduction)
-    return loss, classes, counts
+def _nll_input(
+    g: Array,
+    input_shape: Shape,
+    input_dtype: np.dtype[Any],
+    target: Array,
+    weight: Array | None,
+    ignore_index: int,
+    reduction: str,
+) -> Scatter:
+    """By hand, since it is sparse: one number for each position."""
+    ndim = len(input_shape)
+    classes, counts, _ = counts_of(target, weight, ignore_index, reduction, input_shape[class_axis(ndim)], input_dtype)
+    return Scatter(at_classes(classes, ndim), np.broadcast_to(-g * counts, classes.shape))
 
 
-def _nll_lowered(input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
-    check_reduction(reduction)
-    indices_fit(input, target, weight)
-    loss, classes, counts = _nll_of_classes(
-        input, existing(input, target, ignore_index), weight, ignore_index, reduction
-    )
-    return loss, cast_to(classes, target.dtype), counts
-
-
-def existing(input: Any, target: Any, ignore_index: int) -> Any:
-    """A target in which a negative class is out of range too, but for those to be ignored: compiled code does not look
-    at targets before it indexes with them."""
-    found = nonnegative(target, input.shape[class_axis(input.ndim)])
-    return found if ignore_index >= 0 else np.where(target == ignore_index, ignore_index, found)
-
-
-def _nll_reference(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
-    classes, counts, _ = counts_of(target, weight, ignore_index, reduction, input.dtype)
-    loss = -getitem(input, at_classes(classes, input.ndim)) * counts
-    return loss if reduction == "none" else _sum(loss)
-
-
-def _nll_input(g: Any, input_shape: Any, classes: Any, counts: Any) -> Any:
-    return Scatter(at_classes(classes, len(input_shape)), np.broadcast_to(-g * counts, classes.shape))
-
-
-nll_loss = op(
-    _nll_loss,
-    name="nll_loss",
+@op(
     label="nll loss",
-    lower=_nll_lowered,
+    check=_check_nll,
     nondiff=("target", "weight"),
-    residuals=("classes", "counts"),
-    reference=_nll_reference,
     input=_nll_input,
     formula="−mean(input[target])",
     gradients="input: −g/N at each target, else 0",
-    doc=f"""The negative log-likelihood: minus the input at each target class, for log-probabilities (`tn.log_softmax`).
+    samples=class_samples,
+)
+def nll_loss(
+    input: Array, target: Array, weight: Array | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Array:
+    """The negative log-likelihood: minus the input at each target class, for log-probabilities (`tn.log_softmax`).
 
     Args:
         input: (N, C), (N, C, d1, ...) or (C,): log-probabilities of C classes.
         target: (N,), (N, d1, ...) or (): class indices, integers from 0 to C - 1.
-        {CLASSES}
+        weight: (C,), a weight for each class, or None. Has no gradient.
+        ignore_index: positions whose target is this count nothing.
+        reduction: "mean" (the sum divided by the sum of the weights of the targets not ignored), "sum", or "none".
 
     Returns:
         a number, or for "none" an array shaped like the target. The mean with every target ignored is nan, its
@@ -258,6 +207,8 @@ nll_loss = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.nll_loss(tn.log_softmax(tn.tensor([[0.0, 0.0]])), np.array([1]))
     Tensor(0.69314718)
-    """,
-    samples=class_samples,
-)
+    """
+    count = input.shape[class_axis(input.ndim)]
+    classes, counts, _ = counts_of(target, weight, ignore_index, reduction, count, input.dtype)
+    loss = counted(-input[at_classes(classes, input.ndim)], counts)
+    return loss if reduction == "none" else or_nan(np.add.reduce(loss, axis=None), counts, reduction)

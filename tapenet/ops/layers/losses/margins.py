@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
 from tapenet.ops.derived import derived
-from tapenet.ops.indexing.items import getitem
 from tapenet.ops.layers.losses.classes import integers
 from tapenet.ops.layers.losses.probabilities import binary_cross_entropy_with_logits
-from tapenet.ops.layers.losses.reduction import (
-    REDUCTION,
-    cast_to,
-    check_reduction,
-    check_shapes,
-    element_share,
-    reduce_loss,
-    reduced,
-)
+from tapenet.ops.layers.losses.reduction import cast_to, check_reduction, check_shapes, reduce_loss
 from tapenet.ops.op import derive, op
 from tapenet.ops.reductions.sums import sum as _sum
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array
 
-SIGNS = "target: 1 or -1, an array of the same shape. Has no gradient."
 
-
-def check_signs(target: Any) -> None:
+def check_signs(target: Array) -> None:
     """Raise ValueError for a target that holds something else than 1 and -1."""
     if not np.all(np.abs(target) == 1):
         raise ValueError("target holds something else than 1 and -1; of zeros and ones these are 2 * target - 1")
 
 
-def _signs(r: np.random.Generator, *shape: int) -> Any:
+def _check_signed(input: Array, target: Array, reduction: str) -> None:
+    check_shapes(input, target, reduction)
+    check_signs(target)
+
+
+def _signs(r: np.random.Generator, *shape: int) -> Array:
     return np.where(r.uniform(size=shape) < 0.5, 1, -1)
 
 
-def _sign_samples(count: int) -> Any:
+def _sign_samples(count: int) -> Callable[[np.random.Generator], list[Sample]]:
     """Calls with so many arrays of floats, and signs."""
     return lambda r: [
         sample(*r.normal(size=(count, 2, 3)), _signs(r, 2, 3), 0.3),
@@ -48,161 +43,122 @@ def _sign_samples(count: int) -> Any:
 # -- two kinds of pairs ------------------------------------------------------------------------------------------
 
 
-def _hinge_embedding(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
-    check_shapes(input, target, reduction)
-    return reduce_loss(np.where(target > 0, input, np.maximum(margin - input, 0)), reduction)
-
-
-def _hinge_embedding_loss(input: Any, target: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
-    check_signs(target)
-    return _hinge_embedding(input, target, margin, reduction)
-
-
-def _hinge_embedding_input(g: Any, input: Any, target: Any, margin: float, reduction: str) -> Any:
-    alike = (target > 0).astype(input.dtype)
-    near = (input <= margin).astype(input.dtype)
-    return (alike - (1 - alike) * near) * (g * element_share(input, reduction))
-
-
-hinge_embedding_loss = op(
-    _hinge_embedding_loss,
-    name="hinge_embedding_loss",
+@op(
     label="hinge embedding loss",
-    lower=_hinge_embedding,
+    check=_check_signed,
+    input=derive,
     nondiff=("target",),
-    input=_hinge_embedding_input,
     formula="mean(input where target = 1, max(margin − input, 0) where target = −1)",
     gradients="input: g/N where target = 1, −g/N where target = −1 and input ≤ margin",
-    doc=f"""The loss of distances of pairs that are alike (1) or not (-1): the distance itself, or what it falls short of the
+    samples=_sign_samples(1),
+)
+def hinge_embedding_loss(input: Array, target: Array, margin: float = 1.0, reduction: str = "mean") -> Array:
+    """The loss of distances of pairs that are alike (1) or not (-1): the distance itself, or what it falls short of the
     margin.
 
     Args:
         input: distances.
-        {SIGNS}
+        target: 1 or -1, an array of the same shape. Has no gradient.
         margin: how far apart those that are not alike should be. At the margin itself the derivative is -1.
-        {REDUCTION}
+        reduction: "mean" over all elements, "sum", or "none" for the loss of each.
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.hinge_embedding_loss(tn.tensor([0.5, 0.25]), np.array([1, -1]))
     Tensor(0.625)
-    """,
-    samples=_sign_samples(1),
-)
+    """
+    return reduce_loss(np.where(target > 0, input, np.where(input <= margin, margin - input, 0)), reduction)
+
 
 # -- order -------------------------------------------------------------------------------------------------------
 
 
-def _margin_ranking(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+def _check_ranking(input1: Array, input2: Array, target: Array, reduction: str) -> None:
     check_shapes(input1, input2, reduction)
-    check_shapes(input1, target, reduction)
-    return reduce_loss(np.maximum(cast_to(target, input1.dtype) * (input2 - input1) + margin, 0), reduction)
+    _check_signed(input1, target, reduction)
 
 
-def _margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
-    check_signs(target)
-    return _margin_ranking(input1, input2, target, margin, reduction)
-
-
-def _margin_ranking_input2(g: Any, input1: Any, input2: Any, target: Any, margin: float, reduction: str) -> Any:
-    target = cast_to(target, input1.dtype)
-    active = target * (input2 - input1) + margin >= 0
-    return target * active.astype(input1.dtype) * (g * element_share(input1, reduction))
-
-
-margin_ranking_loss = op(
-    _margin_ranking_loss,
-    name="margin_ranking_loss",
+@op(
     label="margin ranking loss",
-    lower=_margin_ranking,
+    check=_check_ranking,
+    input1=derive,
+    input2=derive,
     nondiff=("target",),
-    input1=lambda g, input1, input2, target, margin, reduction: (
-        -_margin_ranking_input2(g, input1, input2, target, margin, reduction)
-    ),
-    input2=_margin_ranking_input2,
     formula="mean(max(margin − target · (input1 − input2), 0))",
     gradients="input1: −g · target/N where the loss is not 0; input2: g · target/N where the loss is not 0",
-    doc=f"""The loss of two scores of which the first should exceed the second (1), or fall below it (-1), by a margin:
+    samples=_sign_samples(2),
+)
+def margin_ranking_loss(
+    input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: str = "mean"
+) -> Array:
+    """The loss of two scores of which the first should exceed the second (1), or fall below it (-1), by a margin:
     max(0, margin - target · (input1 - input2)).
 
     Args:
         input1, input2: scores, of one shape.
-        {SIGNS}
+        target: 1 or -1, an array of the same shape. Has no gradient.
         margin: by how much. Where it is met exactly the derivative is still target, so that two equal scores part.
-        {REDUCTION}
+        reduction: "mean" over all elements, "sum", or "none" for the loss of each.
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction.
 
     >>> import numpy as np, tapenet as tn
     >>> tn.margin_ranking_loss(tn.tensor([1.0, 2.0]), np.array([3.0, 1.0]), np.array([1, 1]))
     Tensor(1.)
-    """,
-    samples=_sign_samples(2),
-)
+    """
+    excess = cast_to(target, input1.dtype) * (input2 - input1) + margin
+    return reduce_loss(np.where(excess >= 0, excess, 0), reduction)
+
 
 # -- smooth ------------------------------------------------------------------------------------------------------
 
 
-def _soft_margin(input: Any, target: Any, reduction: str = "mean") -> Any:
-    z = input * cast_to(target, input.dtype)
-    return reduce_loss(np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0), reduction)
-
-
-def _check_soft_margin(input: Any, target: Any, reduction: str) -> None:
-    check_shapes(input, target, reduction)
-    check_signs(target)
-
-
-soft_margin_loss = op(
-    _soft_margin,
-    name="soft_margin_loss",
+@op(
     label="soft margin loss",
-    check=_check_soft_margin,
-    nondiff=("target",),
+    check=_check_signed,
     input=derive,
+    nondiff=("target",),
     formula="mean(ln(1 + e^(−target · input)))",
     gradients="input: −g · target · σ(−target · input)/N",
-    doc=f"""The logistic loss of a score for two classes: ln(1 + e^(-target · input)), without overflow.
-
-    Args:
-        input: scores.
-        {SIGNS}
-        {REDUCTION}
-
-    >>> import numpy as np, tapenet as tn
-    >>> tn.soft_margin_loss(tn.tensor([0.0, 1000.0]), np.array([1, 1]))
-    Tensor(0.34657359)
-    """,
     samples=lambda r: [
         sample(r.normal(size=(2, 3)), _signs(r, 2, 3)),
         sample(r.normal(size=4), _signs(r, 4), "none"),
         sample(r.normal(size=(2, 2)), _signs(r, 2, 2), reduction="sum"),
     ],
 )
+def soft_margin_loss(input: Array, target: Array, reduction: str = "mean") -> Array:
+    """The logistic loss of a score for two classes: ln(1 + e^(-target · input)), without overflow.
+
+    Args:
+        input: scores.
+        target: 1 or -1, an array of the same shape. Has no gradient.
+        reduction: "mean" over all elements, "sum", or "none" for the loss of each.
+
+    Raises:
+        ValueError: the shapes differ, or an unknown reduction.
+
+    >>> import numpy as np, tapenet as tn
+    >>> tn.soft_margin_loss(tn.tensor([0.0, 1000.0]), np.array([1, 1]))
+    Tensor(0.34657359)
+    """
+    z = input * cast_to(target, input.dtype)
+    return reduce_loss(np.log1p(np.exp(-np.abs(z))) + np.maximum(-z, 0), reduction)
+
 
 # -- many classes ------------------------------------------------------------------------------------------------
 
 
-def _check_classes(target: Any, count: int, lowest: int = 0) -> None:
+def _check_classes(target: Array, count: int, lowest: int = 0) -> None:
     low, high = np.min(target, initial=0), np.max(target, initial=0)
     if target.size and (low < lowest or high >= count):
         wrong = low if low < lowest else high
         raise IndexError(f"target holds class {wrong}, but input has {count} classes, 0 to {count - 1}")
 
 
-def _multi_margin_parts(input: Any, target: Any, margin: float, weight: Any) -> tuple[Any, Any, Any]:
-    """Which class is the target, what each class exceeds its score less the margin by, and what the loss of each sample
-    counts. Plain NumPy."""
-    count = input.shape[-1]
-    chosen = np.expand_dims(target, -1) == np.arange(count)
-    own = np.take_along_axis(input, np.expand_dims(target, -1), -1)
-    excess = np.where(chosen, 0, np.maximum(input - own + margin, 0))
-    share: Any = 1 / (count or 1)
-    if weight is not None:
-        share = np.expand_dims(getitem(cast_to(weight, input.dtype), target) * share, -1)
-    return chosen, excess, share
-
-
-def _multi_margin(
-    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
-) -> Any:
+def _check_multi_margin(input: Array, target: Array, p: int, weight: Array | None, reduction: str) -> None:
     check_reduction(reduction)
     if p not in (1, 2):
         raise ValueError(f"p={p}: it is 1 or 2")
@@ -213,40 +169,31 @@ def _multi_margin(
     integers(target)
     if weight is not None and weight.shape != input.shape[-1:]:
         raise ValueError(f"weight has shape {weight.shape}; it must be {input.shape[-1:]}, one per class")
-    _, excess, share = _multi_margin_parts(input, target, margin, weight)
-    return reduce_loss(np.add.reduce((excess if p == 1 else excess * excess) * share, -1), reduction)
+    _check_classes(target, input.shape[-1])
 
 
-def _multi_margin_loss(
-    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, reduction: str = "mean"
-) -> Any:
-    if input.ndim and target.dtype.kind in "iu":
-        _check_classes(target, input.shape[-1])
-    return _multi_margin(input, target, p, margin, weight, reduction)
-
-
-def _multi_margin_input(
-    g: Any, input: Any, target: Any, target_shape: Any, p: int, margin: float, weight: Any, reduction: str
-) -> Any:
-    chosen, excess, share = _multi_margin_parts(input, target, margin, weight)
-    slope = ((excess > 0).astype(input.dtype) if p == 1 else 2 * excess) * share
-    slope = slope - chosen.astype(input.dtype) * _sum(slope, -1, keepdims=True)
-    if reduction == "none":
-        return slope * np.expand_dims(g, -1)
-    count = input.size // (input.shape[-1] or 1)
-    return slope * (g * (1 / (count or 1)) if reduction == "mean" else g)
-
-
-multi_margin_loss = op(
-    _multi_margin_loss,
-    name="multi_margin_loss",
+@op(
     label="multi margin loss",
-    lower=_multi_margin,
+    check=_check_multi_margin,
+    input=derive,
     nondiff=("target", "weight"),
-    input=_multi_margin_input,
     formula="mean(Σⱼ max(margin − input[target] + input[j], 0)ᵖ/C), j ≠ target",
     gradients="input: g/(C N) for each j with a loss, less their sum at target",
-    doc="""The hinge loss of scores for classes: what the other classes' scores exceed that of the target, less the margin, by;
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), np.array([0, 2])),
+        sample(r.normal(size=(2, 3)), np.array([1, 2]), 2, 0.7, np.array([1, 3, 2]), "none"),
+        sample(r.normal(size=3), np.array(1), weight=np.array([1, 3, 2]), reduction="sum"),
+    ],
+)
+def multi_margin_loss(
+    input: Array,
+    target: Array,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Array | None = None,
+    reduction: str = "mean",
+) -> Array:
+    """The hinge loss of scores for classes: what the other classes' scores exceed that of the target, less the margin, by;
     for each sample Σ over j ≠ target of weight[target] · max(0, margin - input[target] + input[j])^p / C.
 
     At the margin itself the derivative is 0. Crammer and Singer (2001).
@@ -268,35 +215,22 @@ multi_margin_loss = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.multi_margin_loss(tn.tensor([[0.5, 0.25]]), np.array([0]))
     Tensor(0.375)
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), np.array([0, 2])),
-        sample(r.normal(size=(2, 3)), np.array([1, 2]), 2, 0.7, np.array([1, 3, 2]), "none"),
-        sample(r.normal(size=3), np.array(1), weight=np.array([1, 3, 2]), reduction="sum"),
-    ],
-)
+    """
+    count = input.shape[-1]
+    chosen = np.expand_dims(target, -1) == np.arange(count)
+    own = np.sum(np.where(chosen, input, 0), -1, keepdims=True)
+    excess = input - own + margin
+    excess = np.where(chosen | (excess <= 0), 0, excess)
+    loss = np.sum(excess if p == 1 else excess * excess, -1) * (1 / (count or 1))
+    if weight is not None:
+        loss = loss * np.take(cast_to(weight, input.dtype), target)
+    return reduce_loss(loss, reduction)
+
 
 # -- several classes at once -------------------------------------------------------------------------------------
 
 
-def _multilabel_margin_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
-    """The loss; and for the rule each sample's labels, which of these count, and which classes are none of them."""
-    check_shapes(input, target, reduction)
-    if not 1 <= input.ndim <= 2:
-        raise ValueError(f"input has shape {input.shape}; give (N, C) or (C,), with C classes")
-    integers(target)
-    count = input.shape[-1]
-    _check_classes(target, count, -1)
-    valid = np.logical_and.accumulate(target >= 0, -1)  # up to the first -1
-    labels = np.where(valid, target, 0)
-    few, used = _used(labels, valid)
-    others = ~np.logical_or.reduce((few[..., :, None] == np.arange(count)) & used[..., :, None], -2)
-    pairs = _label_excess(input, few, used, others)
-    loss = np.add.reduce(np.maximum(pairs, 0), (-2, -1)) * (1 / (count or 1))
-    return reduce_loss(loss, reduction), labels, valid, others
-
-
-def _used(labels: Any, valid: Any) -> tuple[Any, Any]:
+def _used(labels: Array, valid: Array) -> tuple[Array, Array]:
     """Both without what no sample uses. Of tensors as they are: a captured step could not follow."""
     if type(valid) is not np.ndarray:
         return labels, valid
@@ -304,14 +238,16 @@ def _used(labels: Any, valid: Any) -> tuple[Any, Any]:
     return labels[..., :most], valid[..., :most]
 
 
-def _label_excess(input: Any, labels: Any, valid: Any, others: Any) -> Any:
+def _label_excess(input: Array, labels: Array, valid: Array, others: Array) -> Array:
     """By how much each other class's score exceeds that of each label less 1; 0 for what is no such pair. Plain NumPy."""
     own = np.take_along_axis(input, labels, -1)
     pairs = np.expand_dims(input, -2) - np.expand_dims(own, -1) + 1
     return np.where(np.expand_dims(valid, -1) & np.expand_dims(others, -2), pairs, 0)
 
 
-def _multilabel_margin_input(g: Any, input: Any, labels: Any, valid: Any, others: Any, reduction: str) -> Any:
+def _multilabel_margin_input(
+    g: Array, input: Array, labels: Array, valid: Array, others: Array, reduction: str
+) -> Array:
     count = input.shape[-1]
     labels, valid = _used(labels, valid)
     active = (_label_excess(input, labels, valid, others) > 0).astype(input.dtype)
@@ -319,12 +255,10 @@ def _multilabel_margin_input(g: Any, input: Any, labels: Any, valid: Any, others
     slope = _sum(active, -2) - _sum(chosen * _sum(active, -1, keepdims=True), -2)
     rows = input.size // (count or 1)
     share = 1 / ((count or 1) * (rows or 1)) if reduction == "mean" else 1 / (count or 1)
-    return slope * ((np.expand_dims(g, -1) if reduction == "none" else g) * share)
+    return slope * ((np.expand_dims(g, -1) if reduction == "none" else g) * share)  # type: ignore[no-any-return]
 
 
-multilabel_margin_loss = op(
-    _multilabel_margin_loss,
-    name="multilabel_margin_loss",
+@op(
     label="multilabel margin loss",
     opaque="how many labels count depends on the targets",
     nondiff=("target",),
@@ -332,7 +266,14 @@ multilabel_margin_loss = op(
     input=_multilabel_margin_input,
     formula="mean(Σᵢⱼ max(1 − input[j] + input[i], 0)/C), j a label, i none",
     gradients="input: g/(C N) at i and −g/(C N) at j of each pair with a loss",
-    doc="""The hinge loss of scores for classes of which several are right: for each sample the sum, over its labels j and the
+    samples=lambda r: [
+        sample(r.normal(size=(2, 4)), np.array([[1, 3, -1, 0], [2, -1, -1, -1]])),
+        sample(r.normal(size=(2, 3)), np.array([[2, 0, -1], [-1, 0, 1]]), "none"),
+        sample(r.normal(size=3), np.array([1, -1, 2]), reduction="sum"),
+    ],
+)
+def multilabel_margin_loss(input: Array, target: Array, reduction: str = "mean") -> tuple[Array, ...]:
+    """The hinge loss of scores for classes of which several are right: for each sample the sum, over its labels j and the
     classes i that are none, of max(0, 1 - input[j] + input[i]) / C.
 
     At the margin itself the derivative is 0.
@@ -350,13 +291,21 @@ multilabel_margin_loss = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.multilabel_margin_loss(tn.tensor([[0.1, 0.2, 0.4, 0.8]]), np.array([[3, 0, -1, 1]])).numpy().round(3)
     np.float64(0.85)
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 4)), np.array([[1, 3, -1, 0], [2, -1, -1, -1]])),
-        sample(r.normal(size=(2, 3)), np.array([[2, 0, -1], [-1, 0, 1]]), "none"),
-        sample(r.normal(size=3), np.array([1, -1, 2]), reduction="sum"),
-    ],
-)
+    """
+    # The loss; and for the rule each sample's labels, which of these count, and which classes are none of them.
+    check_shapes(input, target, reduction)
+    if not 1 <= input.ndim <= 2:
+        raise ValueError(f"input has shape {input.shape}; give (N, C) or (C,), with C classes")
+    integers(target)
+    count = input.shape[-1]
+    _check_classes(target, count, -1)
+    valid = np.logical_and.accumulate(target >= 0, -1)  # up to the first -1
+    labels = np.where(valid, target, 0)
+    few, used = _used(labels, valid)
+    others = ~np.logical_or.reduce((few[..., :, None] == np.arange(count)) & used[..., :, None], -2)
+    pairs = _label_excess(input, few, used, others)
+    loss = np.add.reduce(np.maximum(pairs, 0), (-2, -1)) * (1 / (count or 1))
+    return reduce_loss(loss, reduction), labels, valid, others
 
 
 @derived(
@@ -366,7 +315,9 @@ multilabel_margin_loss = op(
         sample(r.normal(size=(2, 3)), r.uniform(size=(2, 3)), reduction="sum"),
     ]
 )
-def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, reduction: str = "mean") -> Any:
+def multilabel_soft_margin_loss(
+    input: Array, target: Array, weight: Array | None = None, reduction: str = "mean"
+) -> Array:
     """The binary cross-entropy of scores with each class by itself, its mean over the classes:
     -(target · ln σ(input) + (1 - target) · ln σ(-input)).
 
@@ -385,6 +336,6 @@ def multilabel_soft_margin_loss(input: Any, target: Any, weight: Any = None, red
     """
     check_reduction(reduction)
     if reduction == "mean":
-        return binary_cross_entropy_with_logits(input, target, weight)
+        return binary_cross_entropy_with_logits(input, target, weight)  # type: ignore[no-any-return]
     losses = binary_cross_entropy_with_logits(input, target, weight, reduction="none")
-    return reduced(_sum(losses, -1) * (1 / (input.shape[-1] or 1)), reduction)
+    return reduce_loss(np.sum(losses, -1) * (1 / (input.shape[-1] or 1)), reduction)

@@ -11,6 +11,7 @@ from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.losses.entropy import cross_entropy
 from tapenet.ops.products.matmul import linear
 from tapenet.ops.registry import sample
+from tapenet.typing import Array
 
 
 @derived(
@@ -21,16 +22,16 @@ from tapenet.ops.registry import sample
     ]
 )
 def linear_cross_entropy(
-    input: Any,
+    input: Array,
     linear_weight: Any,
-    target: Any,
+    target: Array,
     *,
     linear_bias: Any = None,
-    weight: Any = None,
+    weight: Array | None = None,
     reduction: str = "mean",
     ignore_index: int = -100,
     label_smoothing: float = 0.0,
-) -> Any:
+) -> Array:
     """The `cross_entropy` of linear(input, linear_weight, linear_bias) with the target.
 
     Args:
@@ -60,4 +61,4 @@ def linear_cross_entropy(
     bias = None if linear_bias is None else np.reshape(linear_bias, (count,))
     scores = linear(input, np.reshape(linear_weight, (count, shape[-1])), bias)
     scores = np.reshape(scores, (*input.shape[:-1], *shape[:-1]))
-    return cross_entropy(scores, target, weight, ignore_index, reduction, label_smoothing)
+    return cross_entropy(scores, target, weight, ignore_index, reduction, label_smoothing)  # type: ignore[no-any-return]

@@ -1,31 +1,33 @@
-"""What losses have in common: their reduction, the checks of their arguments, and their documentation."""
+"""What losses have in common: their reduction, the checks of their arguments, and samples for the tests."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from tapenet.ops.reductions.sums import sum as _sum
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
 from tapenet.ops.stack_frames import warn_once
-from tapenet.program.runs import dot
+from tapenet.typing import Array
 
 _REDUCTIONS = ("mean", "sum", "none")
 
 
-def element_share(input: Any, reduction: str) -> float:
-    """What each element of the loss counts in its result; nothing is divided by zero."""
-    return 1 / (input.size or 1) if reduction == "mean" else 1.0
+def reduce_loss(values: Array, reduction: str) -> Array:
+    """The elements of a loss, reduced."""
+    if reduction == "none":
+        return values
+    total = np.add.reduce(values, axis=None)
+    return mean_of(total, values.size) if reduction == "mean" else total
 
 
-def mean_of(total: Any, count: int) -> Any:
+def mean_of(total: Array, count: int) -> Array:
     """The mean of elements with this sum; nan of none."""
     if count:
         return total / count
-    warn_of_empty()
+    if isinstance(total, (np.ndarray, np.generic)):  # and not when the formula is read
+        warn_of_empty()
     return total * math.nan
 
 
@@ -38,37 +40,13 @@ def warn_of_empty() -> None:
     )
 
 
-def reduce_loss(values: Any, reduction: str) -> Any:
-    """The elements of a loss, reduced."""
-    if reduction == "none":
-        return values
-    total = np.add.reduce(values, axis=None)
-    return mean_of(total, values.size) if reduction == "mean" else total
-
-
-def reduced(values: Any, reduction: str) -> Any:
-    """The same in terms of ops, for derived functions."""
-    if reduction == "none":
-        return values
-    total = _sum(values)
-    return mean_of(total, values.size) if reduction == "mean" else total
-
-
-def inner_product(a: Any, b: Any, reduction: str) -> Any:
-    """`reduce_loss(a * b, reduction)` without the array of products."""
-    if reduction == "none":
-        return a * b
-    total = dot(a.ravel(), b.ravel())
-    return mean_of(total, a.size) if reduction == "mean" else total
-
-
 def check_reduction(reduction: str) -> None:
     """Raise ValueError for an unknown reduction."""
     if reduction not in _REDUCTIONS:
         raise ValueError(f"reduction={reduction!r}: it is 'mean', 'sum' or 'none'")
 
 
-def check_shapes(input: Any, target: Any, reduction: str) -> None:
+def check_shapes(input: Array, target: Array, reduction: str) -> None:
     """Check what all losses of two arrays of one shape ask for."""
     try:
         if input.shape == target.shape and reduction in _REDUCTIONS:
@@ -87,18 +65,21 @@ def check_shapes(input: Any, target: Any, reduction: str) -> None:
     raise ValueError(text)
 
 
-def difference(input: Any, target: Any) -> Any:
+def cast_to(value: Array, dtype: np.dtype[np.generic]) -> Array:
+    """The array in a dtype; itself if it has that."""
+    return value if value.dtype == dtype else value.astype(dtype)
+
+
+def difference(input: Array, target: Array) -> Array:
     """input - target in the dtype of the input, also where the target holds integers."""
-    if target.dtype.kind in "iub":
-        target = target.astype(input.dtype)
-    return input - target
+    return input - (target.astype(input.dtype) if target.dtype.kind in "iub" else target)  # type: ignore[no-any-return]
 
 
-def pair_samples(positive: bool = False) -> Callable[[np.random.Generator], list[Any]]:
+def pair_samples(positive: bool = False) -> Callable[[np.random.Generator], list[Sample]]:
     """Samples of calls with two arrays of one shape; `positive`: of probabilities."""
 
-    def make(r: np.random.Generator) -> list[Any]:
-        def array(*shape: int) -> Any:
+    def make(r: np.random.Generator) -> list[Sample]:
+        def array(*shape: int) -> Array | float:
             return r.uniform(0.1, 0.9, shape) if positive else r.normal(size=shape)
 
         return [
@@ -109,16 +90,3 @@ def pair_samples(positive: bool = False) -> Callable[[np.random.Generator], list
         ]
 
     return make
-
-
-PAIR = """input: the prediction.
-        target: of the same shape."""
-REDUCTION = """reduction: "mean" over all elements, "sum", or "none" for the loss of each.
-
-    Raises:
-        ValueError: the shapes differ, or an unknown reduction."""
-
-
-def cast_to(value: Any, dtype: Any) -> Any:
-    """The array in a dtype; itself if it has that."""
-    return value if value.dtype == dtype else value.astype(dtype)

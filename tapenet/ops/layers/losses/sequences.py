@@ -22,14 +22,15 @@ from tapenet.ops.indexing.items import getitem, scatter_add
 from tapenet.ops.layers.losses.reduction import check_reduction
 from tapenet.ops.op import op
 from tapenet.ops.reductions.sums import sum as _sum
-from tapenet.ops.registry import sample
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array, Shape
 
 #: The logarithm of 0, and what is below this is no likelihood.
 _ZERO = -1e30
 _IMPOSSIBLE = -1e29
 
 
-def _positions(targets: Any, target_lengths: Any, blank: int, most: int) -> Any:
+def _positions(targets: Array, target_lengths: Array, blank: int, most: int) -> Array:
     """The class at each position, (N, 2 most + 1), of targets with `most` labels at most. What is beyond a target's length
     does not matter. Plain NumPy."""
     if not most:
@@ -43,7 +44,7 @@ def _positions(targets: Any, target_lengths: Any, blank: int, most: int) -> Any:
     return np.where(np.arange(count) % 2 == 1, labels[:, np.minimum(np.arange(count) // 2, most - 1)], blank)
 
 
-def _skips(positions: Any, blank: int, dtype: Any) -> Any:
+def _skips(positions: Array, blank: int, dtype: np.dtype[Any]) -> Array:
     """0 where an alignment may come from two positions before, else the logarithm of 0. Plain NumPy."""
     count, length = positions.shape
     different = (positions[:, 2:] != positions[:, :-2]) & (positions[:, 2:] != blank)
@@ -51,7 +52,7 @@ def _skips(positions: Any, blank: int, dtype: Any) -> Any:
     return forbidden.astype(dtype) * _ZERO
 
 
-def _three(array: Any) -> Any:
+def _three(array: Any) -> Array:
     """Views of the positions, and of one and two further on, along a new axis before the batch. The array has two more
     positions than there are."""
     *outer, count, padded = array.shape
@@ -59,7 +60,7 @@ def _three(array: Any) -> Any:
     return as_strided(array, (*outer, 3, count, padded - 2), (*steps, position, batch, position))
 
 
-def _log_sum(terms: Any, more: Any, out: Any) -> None:
+def _log_sum(terms: Any, more: Any, out: Array) -> None:
     """Write the logarithm of the sum of the exponentials of terms + more along the first axis to out."""
     shifted = terms + more
     highest = np.maximum.reduce(shifted, 0)
@@ -70,7 +71,7 @@ def _log_sum(terms: Any, more: Any, out: Any) -> None:
     out += highest
 
 
-def _forward_variables(emitted: Any, skips: Any) -> Any:
+def _forward_variables(emitted: Array, skips: Array) -> Array:
     """The logarithm of the likelihood of all beginnings that are at a position after each step: (T, N, 2 + positions), the
     first two of them being no positions."""
     steps, count, length = emitted.shape
@@ -86,7 +87,7 @@ def _forward_variables(emitted: Any, skips: Any) -> Any:
     return alpha
 
 
-def _backward_variables(emitted: Any, skips: Any, input_lengths: Any, ends: Any) -> Any:
+def _backward_variables(emitted: Array, skips: Array, input_lengths: Array, ends: Any) -> Array:
     """The logarithm of the likelihood of all that follows on a position after each step: (T, N, positions); that of 0 beyond
     the length of an input."""
     steps, count, length = emitted.shape
@@ -106,12 +107,12 @@ def _backward_variables(emitted: Any, skips: Any, input_lengths: Any, ends: Any)
     return beta
 
 
-def _emitted(log_probs: Any, positions: Any) -> Any:
+def _emitted(log_probs: Array, positions: Array) -> Array:
     """The logarithm of the probability of each position's class at each step: (T, N, positions). Plain NumPy."""
-    return np.maximum(np.take_along_axis(log_probs, np.expand_dims(positions, 0), 2), _ZERO)
+    return np.maximum(np.take_along_axis(log_probs, np.expand_dims(positions, 0), 2), _ZERO)  # type: ignore[no-any-return]
 
 
-def _likelihoods(alpha: Any, input_lengths: Any, target_lengths: Any) -> Any:
+def _likelihoods(alpha: Array, input_lengths: Array, target_lengths: Array) -> Array:
     """The logarithm of the likelihood of each target: its alignments end at the last label or the blank after it."""
     rows = np.arange(len(input_lengths))
     last = alpha[np.maximum(input_lengths - 1, 0), rows]
@@ -120,7 +121,7 @@ def _likelihoods(alpha: Any, input_lengths: Any, target_lengths: Any) -> Any:
     return np.where(input_lengths > 0, found, np.where(target_lengths == 0, 0.0, _ZERO)).astype(alpha.dtype)
 
 
-def _lengths(name: str, given: Any, count: int, most: int, of: str) -> Any:
+def _lengths(name: str, given: Any, count: int, most: int, of: str) -> Array:
     found = np.atleast_1d(np.asarray(given))
     if found.dtype.kind not in "iu":
         raise TypeError(f"{name} holds {found.dtype}; lengths are integers")
@@ -132,7 +133,7 @@ def _lengths(name: str, given: Any, count: int, most: int, of: str) -> Any:
     return found.astype(np.intp)
 
 
-def _batched(log_probs: Any, targets: Any) -> tuple[Any, Any]:
+def _batched(log_probs: Array, targets: Array) -> tuple[Array, Array]:
     """Both with an axis for the batch."""
     if log_probs.ndim == 2:
         return np.expand_dims(log_probs, 1), np.expand_dims(targets, 0) if targets.ndim == 1 else targets
@@ -140,8 +141,8 @@ def _batched(log_probs: Any, targets: Any) -> tuple[Any, Any]:
 
 
 def _prepared(
-    log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any, blank: int
-) -> tuple[Any, Any, Any, Any]:
+    log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int
+) -> tuple[Array, Array, Array, Array]:
     """The arguments with a batch, checked: log-probabilities, positions, and both lengths."""
     if log_probs.ndim not in (2, 3):
         raise ValueError(f"log_probs has shape {log_probs.shape}; give (T, N, C), or (T, C) for one sequence")
@@ -175,18 +176,18 @@ def _prepared(
     return log_probs, positions, inputs, lengths
 
 
-def _of_each(losses: Any, target_lengths: Any, reduction: str, dtype: Any) -> Any:
+def _of_each(losses: Array, target_lengths: Array, reduction: str, dtype: np.dtype[Any]) -> Array:
     """The losses, or for the mean each one's part in it."""
     if reduction != "mean":
         return losses
-    return losses / (np.maximum(target_lengths, 1) * target_lengths.shape[0]).astype(dtype)
+    return losses / (np.maximum(target_lengths, 1) * target_lengths.shape[0]).astype(dtype)  # type: ignore[no-any-return]
 
 
 def _ctc_loss(
-    log_probs: Any,
-    targets: Any,
-    input_lengths: Any,
-    target_lengths: Any,
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
     blank: int = 0,
     reduction: str = "mean",
     zero_infinity: bool = False,
@@ -210,33 +211,28 @@ def _ctc_loss(
     return losses, positions, inputs, lengths, emitted, alpha, likelihood
 
 
-def _ctc_posterior(
-    positions: Any, input_lengths: Any, target_lengths: Any, emitted: Any, alpha: Any, likelihood: Any, blank: int
-) -> Any:
-    place = np.arange(positions.shape[1])
-    end = 2 * target_lengths[:, None]
-    ends = np.where((place == end) | (place == end - 1), 0.0, _ZERO).astype(alpha.dtype)
-    beta = _backward_variables(emitted, _skips(positions, blank, alpha.dtype), input_lengths, ends)
-    possible = likelihood >= _IMPOSSIBLE
-    beta += alpha[:, :, 2:]
-    beta -= np.where(possible, likelihood, 0)[:, None]
-    np.exp(beta, out=beta)
-    return beta if possible.all() else beta * possible[:, None]
-
-
-def _posterior_samples(r: np.random.Generator) -> list[Any]:
+def _posterior_samples(r: np.random.Generator) -> list[Sample]:
     logs = np.log(r.dirichlet(np.ones(3), size=(3, 1)))
     _, *residuals = _ctc_loss(logs, np.array([[1, 2]]), np.array([3]), np.array([2]))
     return [sample(*residuals, 0)]
 
 
-ctc_posterior = op(
-    _ctc_posterior,
-    name="ctc_posterior",
+@op(
     label="ctc posterior",
     nondiff=True,
     formula="P(position at step t, given the labels)",
-    doc="""The probability that an alignment is at each position at each step, given that it makes the labels: what the
+    samples=_posterior_samples,
+)
+def ctc_posterior(
+    positions: Array,
+    input_lengths: Array,
+    target_lengths: Array,
+    emitted: Array,
+    alpha: Array,
+    likelihood: Array,
+    blank: int,
+) -> Array:
+    """The probability that an alignment is at each position at each step, given that it makes the labels: what the
     gradient of `ctc_loss` is made of. Has no derivative; that loss has its second derivative by other means.
 
     Args:
@@ -252,23 +248,30 @@ ctc_posterior = op(
     >>> _, *found = ctc_loss.forward(logs, np.array([[1]]), np.array([2]), np.array([1]))
     >>> ctc_posterior(*found, 0).round(3).tolist()  # blank 1, 1 blank, 1 1
     [[[0.333, 0.667, 0.0]], [[0.0, 0.667, 0.333]]]
-    """,
-    samples=_posterior_samples,
-)
+    """
+    place = np.arange(positions.shape[1])
+    end = 2 * target_lengths[:, None]
+    ends = np.where((place == end) | (place == end - 1), 0.0, _ZERO).astype(alpha.dtype)
+    beta = _backward_variables(emitted, _skips(positions, blank, alpha.dtype), input_lengths, ends)
+    possible = likelihood >= _IMPOSSIBLE
+    beta += alpha[:, :, 2:]
+    beta -= np.where(possible, likelihood, 0)[:, None]
+    np.exp(beta, out=beta)
+    return beta if possible.all() else beta * possible[:, None]
 
 
 def _ctc_log_probs(
-    g: Any,
-    log_probs_shape: Any,
-    positions: Any,
-    inputs: Any,
-    lengths: Any,
-    emitted: Any,
-    alpha: Any,
-    likelihood: Any,
+    g: Array,
+    log_probs_shape: Shape,
+    positions: Array,
+    inputs: Array,
+    lengths: Array,
+    emitted: Array,
+    alpha: Array,
+    likelihood: Array,
     blank: int,
     reduction: str,
-) -> Any:
+) -> Array:
     posterior = ctc_posterior(positions, inputs, lengths, emitted, alpha, likelihood, blank)
     losses = np.broadcast_to(np.reshape(g, (-1,)), lengths.shape)
     share = posterior.astype(g.dtype) * -np.expand_dims(_of_each(losses, lengths, reduction, g.dtype), 1)
@@ -279,14 +282,14 @@ def _ctc_log_probs(
 
 
 def _ctc_reference(
-    log_probs: Any,
-    targets: Any,
-    input_lengths: Any,
-    target_lengths: Any,
+    log_probs: Array,
+    targets: Array,
+    input_lengths: Array,
+    target_lengths: Array,
     blank: int,
     reduction: str,
     zero_infinity: bool,
-) -> Any:
+) -> Array:
     one = log_probs.ndim == 2
     log_probs, targets = _batched(log_probs, targets)
     steps, count, _ = log_probs.shape
@@ -308,12 +311,12 @@ def _ctc_reference(
     losses = np.where(found < _IMPOSSIBLE, 0.0 if zero_infinity else np.inf, -found)
     losses = _of_each(losses, lengths, reduction, log_probs.dtype)
     if reduction != "none":
-        return _sum(losses)
+        return _sum(losses)  # type: ignore[no-any-return]
     return losses[0] if one else losses
 
 
-def _ctc_samples(r: np.random.Generator) -> list[Any]:
-    def logs(*shape: int) -> Any:
+def _ctc_samples(r: np.random.Generator) -> list[Sample]:
+    def logs(*shape: int) -> Array:
         return np.log(r.dirichlet(np.ones(shape[-1]), size=shape[:-1]))
 
     return [

@@ -10,48 +10,41 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from tapenet.ops.derived import array_like, derived
 from tapenet.ops.layers.losses.margins import check_signs
-from tapenet.ops.layers.losses.reduction import check_reduction, reduced
+from tapenet.ops.layers.losses.reduction import check_reduction, reduce_loss
 from tapenet.ops.linalg.norms import vector_norm
 from tapenet.ops.op import op
-from tapenet.ops.registry import sample
-from tapenet.ops.shapes.reshaping import unbroadcast
+from tapenet.ops.registry import Sample, sample
+from tapenet.typing import Array, Shape
 
 # -- likeness ----------------------------------------------------------------------------------------------------
 
 
-def _lengths(x: Any, axis: int, eps: float) -> Any:
-    return np.maximum(vector_norm(x, axis=axis, keepdims=True), eps)
-
-
-def _common_axis(axis: int, x1_shape: Any, x2_shape: Any) -> int:
+def _common_axis(axis: int, x1_shape: Shape, x2_shape: Shape) -> int:
     """The axis of the broadcast shape, counted from its end, as it is in both."""
     ndim = max(len(x1_shape), len(x2_shape))
     return normalize_axis_index(axis, ndim) - ndim
 
 
-def _cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
-    axis = _common_axis(axis, x1.shape, x2.shape)
-    dot = np.add.reduce(x1 * x2, axis)
-    return dot / np.squeeze(_lengths(x1, axis, eps) * _lengths(x2, axis, eps), axis)
+def _length(x: Array, axis: int, eps: float) -> Array:
+    """The lengths, at least eps. The root is of what is above, so that it has a derivative at 0, which is 0."""
+    squares = np.sum(x * x, axis)
+    return np.sqrt(np.where(squares > eps * eps, squares, eps * eps))
 
 
-def _cosine_slope(g: Any, out: Any, x: Any, other: Any, axis: int, eps: float) -> Any:
-    axis = _common_axis(axis, x.shape, other.shape)
-    length = _lengths(x, axis, eps)
-    longer = (length > eps).astype(g.dtype)  # else the length counts as eps, a constant
-    towards = other / _lengths(other, axis, eps) - x * (np.expand_dims(out, axis) * longer / length)
-    return unbroadcast(towards * (np.expand_dims(g, axis) / length), x.shape)
-
-
-cosine_similarity = op(
-    _cosine_similarity,
-    name="cosine_similarity",
+@op(
     label="cosine similarity",
-    x1=lambda g, out, x1, x2, axis, eps: _cosine_slope(g, out, x1, x2, axis, eps),
-    x2=lambda g, out, x1, x2, axis, eps: _cosine_slope(g, out, x2, x1, axis, eps),
     formula="Σ x1 · x2/(‖x1‖ ‖x2‖), each length at least eps",
     gradients="x1: g · (x2/‖x2‖ − out · x1/‖x1‖)/‖x1‖; x2: g · (x1/‖x1‖ − out · x2/‖x2‖)/‖x2‖",
-    doc="""The cosine of the angle between vectors: their inner product divided by their lengths, each taken as at least eps.
+    samples=lambda r: [
+        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
+        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3)), -1),
+        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
+        sample(0.1 * r.normal(size=3), r.normal(size=3), 0, eps=5.0),
+    ],
+    hint=lambda x1, x2, axis, eps: f"x1 {np.shape(x1)} and x2 {np.shape(x2)} must broadcast, and have an axis {axis}",
+)
+def cosine_similarity(x1: Array, x2: Array, axis: int = 1, eps: float = 1e-8) -> Array:
+    """The cosine of the angle between vectors: their inner product divided by their lengths, each taken as at least eps.
 
     Args:
         x1, x2: vectors along an axis; their shapes broadcast.
@@ -67,15 +60,9 @@ cosine_similarity = op(
     >>> import numpy as np, tapenet as tn
     >>> tn.cosine_similarity(tn.tensor([[3.0, 4.0], [1.0, 0.0]]), np.array([[6.0, 8.0], [0.0, 1.0]]))
     Tensor([1., 0.])
-    """,
-    samples=lambda r: [
-        sample(r.normal(size=(2, 3)), r.normal(size=(2, 3))),
-        sample(r.normal(size=(2, 1, 3)), r.normal(size=(2, 3)), -1),
-        sample(r.normal(size=(3, 2)), r.normal(size=(3, 1)), axis=0),
-        sample(0.1 * r.normal(size=3), r.normal(size=3), 0, eps=5.0),
-    ],
-    hint=lambda x1, x2, axis, eps: f"x1 {np.shape(x1)} and x2 {np.shape(x2)} must broadcast, and have an axis {axis}",
-)
+    """
+    axis = _common_axis(axis, x1.shape, x2.shape)
+    return np.sum(x1 * x2, axis) / (_length(x1, axis, eps) * _length(x2, axis, eps))  # type: ignore[no-any-return]
 
 
 # -- distance ----------------------------------------------------------------------------------------------------
@@ -88,7 +75,7 @@ cosine_similarity = op(
         sample(r.normal(size=3), r.normal(size=3), 3.0, 0.1),
     ]
 )
-def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Any:
+def pairwise_distance(x1: Array, x2: Array, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False) -> Array:
     """The distances ‖x1 - x2 + eps‖ₚ of vectors along the last axis.
 
     Args:
@@ -101,11 +88,11 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepd
     >>> tn.pairwise_distance(tn.tensor([[3.0, 4.0]]), np.zeros((1, 2)), eps=0.0)
     Tensor([5.])
     """
-    return vector_norm(array_like(x1) - array_like(x2) + eps, axis=-1, keepdims=keepdims, ord=p)
+    return vector_norm(array_like(x1) - array_like(x2) + eps, axis=-1, keepdims=keepdims, ord=p)  # type: ignore[no-any-return]
 
 
 @derived(samples=lambda r: [sample(r.normal(size=(3, 2))), sample(r.normal(size=(3, 2)), 1.0)])
-def pdist(input: Any, p: float = 2.0) -> Any:
+def pdist(input: Array, p: float = 2.0) -> Array:
     """The distances ‖x - y‖ₚ of all pairs of rows, those of the first row with the later ones first.
 
     Args:
@@ -126,7 +113,7 @@ def pdist(input: Any, p: float = 2.0) -> Any:
     if len(input.shape) != 2:
         raise ValueError(f"pdist: input has shape {input.shape}; give a matrix, (N, D), of N vectors")
     first, second = np.triu_indices(input.shape[0], 1)
-    return vector_norm(input[first] - input[second], axis=-1, ord=p)
+    return vector_norm(input[first] - input[second], axis=-1, ord=p)  # type: ignore[no-any-return]
 
 
 # -- losses ------------------------------------------------------------------------------------------------------
@@ -145,7 +132,9 @@ def _three(name: str, shapes: dict[str, Any]) -> None:
         sample(r.normal(size=3), r.normal(size=3), np.array(1), reduction="none"),
     ]
 )
-def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Any:
+def cosine_embedding_loss(
+    input1: Array, input2: Array, target: Array, margin: float = 0.0, reduction: str = "mean"
+) -> Array:
     """The loss of pairs of vectors that should be alike (1) or not (-1): 1 - cos, or max(0, cos - margin), cos being
     their `tn.cosine_similarity`.
 
@@ -174,25 +163,25 @@ def cosine_embedding_loss(input1: Any, input2: Any, target: Any, margin: float =
     if type(target) is np.ndarray:
         check_signs(target)
     cos = cosine_similarity(input1, input2, -1)
-    return reduced(np.where(target > 0, 1 - cos, np.maximum(cos - margin, 0)), reduction)
+    return reduce_loss(np.where(target > 0, 1 - cos, np.maximum(cos - margin, 0)), reduction)
 
 
-def _vectors(r: np.random.Generator) -> list[Any]:
+def _vectors(r: np.random.Generator) -> list[Sample]:
     a, p, n = r.normal(size=(3, 2, 3))
     return [sample(a, p, n, margin=4.0), sample(a, p, n, margin=4.0, swap=True, reduction="none")]
 
 
 @derived(samples=lambda r: [*_vectors(r), sample(*r.normal(size=(3, 3)), 5.0, 1.0, 0.1, reduction="sum")])
 def triplet_margin_loss(
-    anchor: Any,
-    positive: Any,
-    negative: Any,
+    anchor: Array,
+    positive: Array,
+    negative: Array,
     margin: float = 1.0,
     p: float = 2.0,
     eps: float = 1e-6,
     swap: bool = False,
     reduction: str = "mean",
-) -> Any:
+) -> Array:
     """The loss of vectors that should be nearer to a second one than to a third by a margin:
     max(0, d(anchor, positive) - d(anchor, negative) + margin), d being `tn.pairwise_distance`.
 
@@ -212,7 +201,7 @@ def triplet_margin_loss(
     >>> tn.triplet_margin_loss(tn.tensor([0.0]), np.array([1.0]), np.array([1.5]), eps=0.0)
     Tensor(0.5)
     """
-    return triplet_margin_with_distance_loss(
+    return triplet_margin_with_distance_loss(  # type: ignore[no-any-return]
         anchor,
         positive,
         negative,
@@ -225,15 +214,15 @@ def triplet_margin_loss(
 
 @derived(samples=_vectors)
 def triplet_margin_with_distance_loss(
-    anchor: Any,
-    positive: Any,
-    negative: Any,
+    anchor: Array,
+    positive: Array,
+    negative: Array,
     *,
     distance_function: Callable[[Any, Any], Any] | None = None,
     margin: float = 1.0,
     swap: bool = False,
     reduction: str = "mean",
-) -> Any:
+) -> Array:
     """`triplet_margin_loss` with a distance of your own: max(0, d(anchor, positive) - d(anchor, negative) + margin).
 
     Args:
@@ -261,4 +250,4 @@ def triplet_margin_with_distance_loss(
     far = distance(anchor, negative)
     if swap:
         far = np.minimum(far, distance(positive, negative))
-    return reduced(np.maximum(distance(anchor, positive) - far + margin, 0), reduction)
+    return reduce_loss(np.maximum(distance(anchor, positive) - far + margin, 0), reduction)
