@@ -223,7 +223,7 @@ def multi_margin_loss(
     excess = np.where(chosen | (excess <= 0), 0, excess)
     loss = np.sum(excess if p == 1 else excess * excess, -1) * (1 / (count or 1))
     if weight is not None:
-        loss = loss * np.take(cast_to(weight, input.dtype), target)
+        loss = loss * np.sum(np.where(chosen, cast_to(weight, input.dtype), 0), -1)
     return reduce_loss(loss, reduction)
 
 
