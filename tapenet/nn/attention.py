@@ -128,7 +128,7 @@ class MultiheadAttention(Module):
         attn_mask: Any = None,
         average_attn_weights: bool = True,
         is_causal: bool = False,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Tensor, Tensor | None]:
         given = {id(x): cast(x, self.out_proj.weight) for x in (query, key, value)}  # what is one array stays one
         query, key, value = given[id(query)], given[id(key)], given[id(value)]
         return ops.multi_head_attention_forward(
@@ -201,7 +201,7 @@ class RotaryPositionalEmbeddings(Module):
         self.interleaved = interleaved
         self.axis = axis
 
-    def forward(self, x: Any, *, input_pos: Any = None) -> Any:
+    def forward(self, x: Any, *, input_pos: Any = None) -> Tensor:
         x = asarray(x)
         if x.shape[-1] != self.dim:
             raise ValueError(f"RotaryPositionalEmbeddings({self.dim}) takes (..., {self.dim}), not {tuple(x.shape)}")
@@ -254,7 +254,7 @@ class SinusoidalPositionalEncoding(Module):
         self.batch_first = batch_first
         self.rng = None if rng is None else generator(rng)
 
-    def forward(self, x: Any, offset: int = 0) -> Any:
+    def forward(self, x: Any, offset: int = 0) -> Tensor:
         x = asarray(x)
         if x.ndim < 2 or x.shape[-1] != self.d_model:
             raise ValueError(

@@ -168,7 +168,7 @@ class Embedding(_Table):
             sparse=sparse,
         )
 
-    def forward(self, indices: Any) -> Any:
+    def forward(self, indices: Any) -> Tensor:
         return embedding(
             indices, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse
         )
@@ -264,7 +264,7 @@ class EmbeddingBag(_Table):
             padding_idx=padding_idx,
         )
 
-    def forward(self, indices: Any, offsets: Any = None, per_sample_weights: Any = None) -> Any:
+    def forward(self, indices: Any, offsets: Any = None, per_sample_weights: Any = None) -> Tensor:
         return embedding_bag(
             indices,
             self.weight,

@@ -57,7 +57,7 @@ class Linear(Module):
         self.bias = Parameter(np.empty(out_features, float_type(dtype))) if bias else None
         default_init(self.weight, self.bias, rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         weight = self.weight
         # The usual case, spelled out: small nets spend their time on calls like this one.
         data = x._data if type(x) is Tensor else x
@@ -117,7 +117,7 @@ class Bilinear(Module):
             if parameter is not None:
                 init.uniform_(parameter, -bound, bound, rng=rng)
 
-    def forward(self, x1: Any, x2: Any) -> Any:
+    def forward(self, x1: Any, x2: Any) -> Tensor:
         return ops.bilinear(cast(x1, self.weight), cast(x2, self.weight), self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -65,7 +65,7 @@ class Linear(Module):
         made.training = layer.training
         return made
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         return ops.quantized_linear(cast(x, self.scale), self.weight, self.scale, self.bias)
 
     def extra_repr(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -241,8 +241,8 @@ def _value_and_grad(
 
 @overload
 def grad(
-    f: Callable[Concatenate[Tensor, P], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
-) -> Callable[Concatenate[ArrayLike, P], Tensor]: ...
+    f: Callable[[Tensor], Any], argnums: Literal[0] = 0, has_aux: Literal[False] = False
+) -> Callable[[ArrayLike], Tensor]: ...
 
 
 @overload

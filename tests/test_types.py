@@ -1,0 +1,166 @@
+"""What users write passes type checkers, and is known by them: the programs of README, and the calls below, each with the
+type that it has. Nothing of the package is looked at but its annotations."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_docs import ROOT, blocks
+
+CALLS = """
+import numpy as np
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import Tensor, nn, optim
+from typing import Any, assert_type
+
+w = tn.tensor([1.0, 2.0], requires_grad=True)
+assert_type(w * 2, Tensor)
+assert_type(2 / w, Tensor)
+assert_type(w[0] @ w.T, Tensor)
+assert_type(w == w, Tensor)
+assert_type([row for row in w], list[Tensor])
+assert_type(w.sum(axis=0, keepdims=True).reshape(2, -1), Tensor)
+assert_type(w.grad, Tensor | None)
+assert_type(w.shape, tuple[int, ...])
+w += 1
+assert_type(w, Tensor)
+
+# Ops, with their options; of NumPy's functions too, out= and dtype=.
+assert_type(tn.exp(w, dtype=np.float32).sum().backward(), None)
+assert_type(tn.stack([w, w]), Tensor)
+assert_type(tn.where(w > 0, w, 0.0).mean(axis=(0,)), Tensor)
+assert_type(tn.unique(w), Tensor)
+assert_type(tn.unique(w, return_counts=True), tuple[Tensor, Tensor])
+assert_type(tn.split(w, 2), list[Tensor])
+assert_type(tn.linalg.svd(w).S, Tensor)
+assert_type(F.softmax(w, axis=1), Tensor)
+assert_type(F.cross_entropy(w, np.ones(2), reduction="sum", label_smoothing=0.1), Tensor)
+assert_type(F.max_pool2d(w, 2), Tensor)
+assert_type(tn.fft.rfft(w), Tensor)
+
+# Modules: a call returns what forward does.
+net = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+assert_type(nn.Linear(2, 3)(w), Tensor)
+assert_type(nn.Conv2d(1, 2, 3)(np.ones((1, 1, 4, 4))), Tensor)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        self.fc = nn.Linear(2, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.fc(x))
+
+
+loss = F.mse_loss(Net()(w), np.ones(3))
+assert_type(loss, Tensor)
+opt = optim.AdamW(net.parameters(), lr=1e-3)
+opt.zero_grad()
+opt.step()
+
+
+# Transformations and compiled functions keep signatures.
+def power(x: Tensor, n: int = 2) -> Tensor:
+    return (x**n).sum()
+
+
+def square(x: Tensor) -> Tensor:
+    return (x * x).sum()
+
+
+assert_type(tn.grad(square)(w), Tensor)
+assert_type(tn.grad(tn.grad(lambda t: t**3))(2.0), Tensor)
+assert_type(tn.value_and_grad(power)(w, n=3)[0], Tensor)
+assert_type(tn.vjp(square, w)[0], Tensor)
+assert_type(tn.compile(power)(w, n=3), Tensor)
+
+
+@tn.compile(keep_grads=True)
+def step(x: Tensor, y: Tensor) -> tuple[Tensor, int]:
+    return x * y, 1
+
+
+assert_type(step(w, y=w), tuple[Tensor, int])
+step.explain()
+
+
+# Ops of users.
+@tn.op(x=lambda g, limit: g / limit)
+def scaled(x: Any, limit: float = 1.0) -> Any:
+    return x / limit
+
+
+scaled(w, limit=2.0).backward()
+tn.testing.check_op(tn.exp)
+tn.testing.check_grads(scaled, [np.ones(3)], order=2)
+
+# NumPy's functions take tensors. NumPy says that most return arrays, and of sums and means that they return anything.
+np.stack([w, w])
+np.concatenate([w, np.ones(2)], axis=0).sum().backward()
+((np.ones((2, 2)) @ w - np.ones(2)) ** 2).mean().backward()
+"""
+
+#: Each has one mistake, which is found.
+MISTAKES = [
+    "tn.exp(tn.tensor([1.0]), axes=0)",
+    'tn.tensor([1.0]).sum(axis="x")',
+    "F.softmax(tn.tensor([1.0]), -1, 2)",
+    'nn.Linear(2, "3")',
+    "tn.expp(1.0)",
+    "nn.Linaer(2, 3)",
+    "step(1)",
+    "x: int = nn.Linear(2, 3)(tn.tensor([1.0]))",
+]
+START = """
+import tapenet as tn
+import tapenet.nn.functional as F
+from tapenet import nn
+@tn.compile
+def step(x: float, y: float) -> float: return x
+"""
+
+
+def readme() -> str:
+    """The programs of README, one after the other."""
+    return "\n\n".join(b.text for b in blocks((ROOT / "README.md").read_text(encoding="utf-8")) if b.info == "python")
+
+
+def written(folder: Path) -> list[str]:
+    """The names of the programs, which are written into a folder."""
+    programs = {"readme": readme(), "calls": CALLS}
+    programs |= {f"mistake_{i}": START + text for i, text in enumerate(MISTAKES)}
+    for name, text in programs.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    return [f"{name}.py" for name in programs]
+
+
+@pytest.mark.slow
+def test_programs_pass_mypy_and_mistakes_do_not(tmp_path: Path) -> None:
+    pytest.importorskip("mypy")
+    (tmp_path / "mypy.ini").write_text(f"[mypy]\nmypy_path = {ROOT}\nfollow_imports = silent\n", encoding="utf-8")
+    # README goes on with other values under the same names.
+    options = ["--strict", "--allow-redefinition-new", "--local-partial-types"]
+    command = [sys.executable, "-m", "mypy", "--cache-dir", str(tmp_path), *options, *written(tmp_path)]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    found = set(re.findall(r"(\w+)\.py:\d+: error", said))
+    assert found == {f"mistake_{i}" for i in range(len(MISTAKES))}, said
+
+
+@pytest.mark.slow
+def test_programs_pass_pyright_and_mistakes_do_not(tmp_path: Path) -> None:
+    pytest.importorskip("pyright")
+    written(tmp_path)
+    # README reads after a loop what the loop made.
+    settings = {"extraPaths": [str(ROOT)], "typeCheckingMode": "standard", "reportPossiblyUnboundVariable": False}
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps(settings), encoding="utf-8")
+    command = [sys.executable, "-m", "pyright", "--outputjson"]
+    said = json.loads(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout)
+    found = {Path(d["file"]).stem: d["message"] for d in said["generalDiagnostics"] if d["severity"] == "error"}
+    assert found.keys() == {f"mistake_{i}" for i in range(len(MISTAKES))}, found
