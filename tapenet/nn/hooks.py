@@ -17,12 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.gradients import GradientError, conj_cotangent
-from tapenet.autodiff.node import next_number
-from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.state import local
-from tapenet.autodiff.tensor import Handle, Tensor
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree
 from tapenet.ops.op import op
+from tapenet.parameters.hook_table import HookTable
 from tapenet.program.sequences import refilled
 from tapenet.program.value_keys import Same
 
@@ -35,56 +34,34 @@ class Hook(NamedTuple):
     always: bool = False
 
 
-class Hooks:
-    """The hooks of one module, of four kinds, each by a number of its own and in the order in which they are called."""
-
-    __slots__ = ("backward", "backward_pre", "forward", "forward_pre")
-
-    def __init__(self) -> None:
-        self.forward_pre: dict[int, Hook] = {}
-        self.forward: dict[int, Hook] = {}
-        self.backward_pre: dict[int, Hook] = {}
-        self.backward: dict[int, Hook] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.forward_pre or self.forward or self.backward_pre or self.backward)
-
-    def add(self, kind: str, hook: Hook, first: bool) -> Handle:
-        """Take up a hook, before or behind those of its kind."""
-        hooks: dict[int, Hook] = getattr(self, kind)
-        key = next_number()
-        setattr(self, kind, {key: hook, **hooks} if first else {**hooks, key: hook})
-        bump()  # a program that was captured without it does not call it
-
-        def remove() -> None:
-            setattr(self, kind, {k: h for k, h in getattr(self, kind).items() if k != key})
-            bump()
-
-        return Handle(remove)
-
-    def fingerprint(self) -> tuple[Any, ...]:
-        """The hooks as a captured step depends on them."""
-        return tuple(tuple(Same(h.function) for h in getattr(self, kind).values()) for kind in self.__slots__)
+KINDS = ("forward_pre", "forward", "backward_pre", "backward")
 
 
-def call(module: Tree, forward: Callable[..., Any], hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def fingerprint(hooks: HookTable[Hook]) -> tuple[tuple[Same, ...], ...]:
+    """The hooks as a captured step depends on them."""
+    return tuple(tuple(Same(h.function) for h in hooks.of(kind)) for kind in KINDS)
+
+
+def call(
+    module: Tree, forward: Callable[..., Any], hooks: HookTable[Hook], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """A module's forward with its hooks before and after."""
-    for hook in hooks.forward_pre.values():
+    for hook in hooks.of("forward_pre"):
         args, kwargs = _before(module, hook, args, kwargs)
     edge = None
-    if (hooks.backward or hooks.backward_pre) and local.state.grad:
+    if (hooks.of("backward") or hooks.of("backward_pre")) and local.state.grad:
         edge = _Edge(module, hooks)
         args = edge.enter(args)
-    waiting = dict(hooks.forward)
+    waiting = hooks.of("forward")
     out = None
     try:
         out = forward(*args, **kwargs)
         while waiting:
-            hook = waiting.pop(next(iter(waiting)))
+            hook = waiting.pop(0)
             result = _after(module, hook, args, kwargs, out)
             out = out if result is None else result
     except Exception:
-        for hook in waiting.values():
+        for hook in waiting:
             if hook.always:
                 _after(module, hook, args, kwargs, out)
         raise
@@ -137,10 +114,10 @@ class _Edge:
 
     __slots__ = ("grad_output", "hooks", "inputs", "module", "outputs")
 
-    def __init__(self, module: Tree, hooks: Hooks) -> None:
+    def __init__(self, module: Tree, hooks: HookTable[Hook]) -> None:
         self.module = module
         #: As they are now: what is registered later is for later calls.
-        self.hooks = list(hooks.backward_pre.values()), list(hooks.backward.values())
+        self.hooks = hooks.of("backward_pre"), hooks.of("backward")
         self.inputs: _Side | None = None
         self.outputs: _Side | None = None
         self.grad_output: tuple[Any, ...] | None = None

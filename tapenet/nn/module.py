@@ -16,7 +16,7 @@ from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Handle, Tensor
-from tapenet.nn.hooks import Hook, Hooks
+from tapenet.nn.hooks import Hook, fingerprint
 from tapenet.nn.hooks import call as call_with_hooks
 from tapenet.nn.layer_arguments import (
     check_device,
@@ -31,11 +31,12 @@ from tapenet.nn.module_repr import described
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.notebook_display import bundle, note
 from tapenet.nn.parameter import Buffer, Parameter
-from tapenet.nn.state_dict import LoadReport, StateHooks, collect, load
+from tapenet.nn.state_dict import LoadReport, StateHook, collect, load
 from tapenet.ops.signatures import check_keywords
 from tapenet.ops.stack_frames import user_line, user_site, warn_once
 from tapenet.ops.tracebacks import boundary, hide
 from tapenet.parameters import updaters
+from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import dtype_of, is_float, meet
 from tapenet.program.value_keys import Same
 from tapenet.typing import Array, DType, StateDict
@@ -91,7 +92,7 @@ class Module(Tree):
     #: there are hooks.
     _scopes: dict[Scope, Scope]
     #: Set when the first hook is registered.
-    _hooks: Hooks
+    _hooks: HookTable[Hook]
     #: Shapes and dtypes of the inputs of a call: of the first in a scope, so that others cost nothing. See `showing`.
     _seen: tuple[tuple[tuple[int, ...], DType], ...]
 
@@ -263,7 +264,7 @@ class Module(Tree):
         try:
             hooks = self._hooks
         except AttributeError:
-            hooks = Hooks()
+            hooks = HookTable[Hook]()
             object.__setattr__(self, "_hooks", hooks)
         handle = hooks.add(kind, hook, prepend)
         object.__setattr__(self, "_scopes", {})
@@ -320,7 +321,7 @@ class Module(Tree):
         # Not what `tn.compile` keeps with an object for its methods.
         found = tuple((name, _state(value)) for name, value in attributes.items() if not name.startswith("<compiled "))
         hooks = getattr(self, "_hooks", None)
-        return (*found, ("its hooks", hooks.fingerprint())) if hooks else found
+        return (*found, ("its hooks", fingerprint(hooks))) if hooks else found
 
     # -- what it holds -------------------------------------------------------------------------------------------
 
@@ -532,7 +533,7 @@ class Module(Tree):
             raise TypeError(f"{type(self).__name__}: a hook is a function, not {type(hook).__name__}")
         hooks = vars(self).get("_state_hooks")
         if hooks is None:
-            hooks = StateHooks()
+            hooks = HookTable[StateHook]()
             object.__setattr__(self, "_state_hooks", hooks)
         return hooks.add(kind, hook)
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tapenet.autodiff.node import next_number
-from tapenet.autodiff.tensor import Handle, Tensor
+from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module_tree import Tree, walk
 from tapenet.nn.parameter import is_lazy
+from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import as_array
 from tapenet.typing import StateDict
 
@@ -25,31 +25,12 @@ class LoadReport(NamedTuple):
     unexpected_keys: list[str]
 
 
-class StateHooks:
-    """Functions of the user's that are called when a module's state is taken or loaded. Copies of the module have them."""
-
-    def __init__(self) -> None:
-        self._by_kind: dict[str, dict[int, Callable[..., Any]]] = {}
-
-    def add(self, kind: str, function: Callable[..., Any]) -> Handle:
-        """Take up a hook behind those of its kind."""
-        hooks = self._by_kind.setdefault(kind, {})
-        key = next_number()
-        hooks[key] = function
-
-        def remove() -> None:
-            hooks.pop(key, None)
-
-        return Handle(remove)
-
-    def of(self, kind: str) -> list[Callable[..., Any]]:
-        """The hooks of a kind, in the order in which they are called."""
-        return list(self._by_kind.get(kind, {}).values())
+StateHook = Callable[..., object]
 
 
-def _hooks(module: Tree, kind: str) -> list[Callable[..., Any]]:
+def _hooks(module: Tree, kind: str) -> list[StateHook]:
     hooks = vars(module).get("_state_hooks")
-    return hooks.of(kind) if isinstance(hooks, StateHooks) else []
+    return hooks.of(kind) if isinstance(hooks, HookTable) else []
 
 
 def by_name(root: Tree) -> dict[str, Tensor]:

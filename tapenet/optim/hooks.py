@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tapenet.autodiff.node import next_number
-from tapenet.autodiff.observe.epoch import bump
 from tapenet.autodiff.state import enable_grad
 from tapenet.autodiff.tensor import Handle
+from tapenet.parameters.hook_table import HookTable
 from tapenet.program.value_keys import Same
 
 Hook = Callable[..., Any]
@@ -16,44 +15,11 @@ Hook = Callable[..., Any]
 INSIDE: Any = object()
 
 
-class Hooks:
-    """The hooks of one optimizer, by kind."""
-
-    __slots__ = ("_by_kind",)
-
-    def __init__(self) -> None:
-        self._by_kind: dict[str, dict[int, Hook]] = {}
-
-    def __reduce__(self) -> Any:
-        return Hooks, ()  # a copy has none
-
-    def add(self, kind: str, hook: Hook, first: bool) -> Handle:
-        """Take up a hook, before or behind those of its kind."""
-        key = next_number()
-        hooks = self._by_kind.get(kind, {})
-        self._by_kind[kind] = {key: hook, **hooks} if first else {**hooks, key: hook}
-        bump()  # a program that was captured without it does not call it
-
-        def remove() -> None:
-            self._by_kind[kind] = {k: h for k, h in self._by_kind[kind].items() if k != key}
-            bump()
-
-        return Handle(remove)
-
-    def of(self, kind: str) -> list[Hook]:
-        """The hooks of a kind, in the order in which they are called."""
-        return list(self._by_kind.get(kind, {}).values())
-
-    def fingerprint(self) -> tuple[Any, ...]:
-        """The hooks of a step, as a captured one depends on them."""
-        return tuple(Same(hook) for kind in ("step_pre", "step_post") for hook in self.of(kind))
-
-
 class Hooked:
     """The part of an optimizer that knows of hooks."""
 
     #: None until the first one is registered, so that a step asks no more than that.
-    _hooks: Hooks | None = None
+    _hooks: HookTable[Hook] | None = None
 
     def register_step_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(optimizer, args, kwargs)` before each step, with the arguments of `step`, the first of which is the
@@ -100,8 +66,13 @@ class Hooked:
         if not callable(hook):
             raise TypeError(f"{type(self).__name__}: a hook is a function, not {type(hook).__name__}")
         if self._hooks is None:
-            self._hooks = Hooks()
+            self._hooks = HookTable()
         return self._hooks.add(kind, hook, first)
+
+    def _hooks_fingerprint(self) -> tuple[Same, ...]:
+        """The hooks of a step, as a captured one depends on them."""
+        hooks = HookTable[Hook]() if self._hooks is None else self._hooks
+        return tuple(Same(hook) for kind in ("step_pre", "step_post") for hook in hooks.of(kind))
 
     def _called(self, kind: str, state: Any) -> Any:
         """Call the hooks that may put another state in the place of one."""
@@ -123,7 +94,7 @@ class Hooked:
         """
         args: tuple[Any, ...] = (self,) if closure is None else (self, closure)
         kwargs: dict[str, Any] = {}
-        hooks = Hooks() if self._hooks is None else self._hooks
+        hooks = HookTable[Hook]() if self._hooks is None else self._hooks
         for hook in hooks.of("step_pre"):
             result = hook(self, args, kwargs)
             if result is None:

@@ -379,8 +379,8 @@ class Optimizer(Hooked):
         updaters.enter(self, self._params)
 
     def __getstate__(self) -> dict[str, Any]:
-        """For copies and other processes: what is found anew there is left out."""
-        found = ("_segments", "_arrays", "_updated", "_newcomers")
+        """For copies and other processes: what is found anew there is left out, and hooks."""
+        found = ("_segments", "_arrays", "_updated", "_newcomers", "_hooks")
         return {name: value for name, value in vars(self).items() if name not in found}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -666,8 +666,7 @@ class _RecordedStep:
         and how many parameters share its clock, which others do not join."""
         optimizer = self._optimizer
         found: list[Any] = [Same(segment) for _, segment in optimizer._segments]
-        if optimizer._hooks is not None:
-            found.append(optimizer._hooks.fingerprint())
+        found.append(optimizer._hooks_fingerprint())
         for group, _, clock in self._updates:
             # The states of the first stand for those of all, which are made together.
             states = {name: Same(tensor) for slot in clock.slots[:1] for name, tensor in slot.state.items()}
