@@ -38,7 +38,7 @@ def tensor(data: Any, dtype: DTypeLike | None = None, requires_grad: bool = Fals
     if isinstance(data, Tensor) and capturing() is not None:
         made = ops.copy(data.detach())
     elif isinstance(data, (list, tuple)) and holds_tensors(data):
-        made = cast(Tensor, array_like(data))
+        made = cast("Tensor", array_like(data))
     else:
         made = _tensor(_array(data, dtype, copy=True))
         return made._require() if requires_grad else made

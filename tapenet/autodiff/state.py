@@ -9,15 +9,12 @@ import threading
 import weakref
 from contextlib import ContextDecorator
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from tapenet.autodiff.node import Node, Scope
 from tapenet.ops.op import Op
-
-if TYPE_CHECKING:
-    pass
 
 
 class State:

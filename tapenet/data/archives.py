@@ -34,7 +34,7 @@ def unpacked(file: BinaryIO, name: str, mend: str) -> Iterator[BinaryIO]:
 
     try:
         with gzip.GzipFile(fileobj=file) as stream:
-            yield cast(BinaryIO, stream)
+            yield cast("BinaryIO", stream)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise malformed(name, "a whole gzip stream", f"damaged data ({error})", mend) from error
 

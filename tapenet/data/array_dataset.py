@@ -58,7 +58,7 @@ class ArrayDataset(Dataset[Any], Generic[Batch_co]):
     @overload
     def __init__(self: ArrayDataset[dict[str, Array]], **named: ArrayLike) -> None: ...
     @overload
-    def __init__(self: ArrayDataset[Any], *arrays: ArrayLike) -> None: ...
+    def __init__(self: ArrayDataset[object], *arrays: ArrayLike) -> None: ...
     def __init__(self, *arrays: ArrayLike, **named: ArrayLike) -> None:
         if bool(arrays) == bool(named):
             raise TypeError(
@@ -80,12 +80,12 @@ class ArrayDataset(Dataset[Any], Generic[Batch_co]):
         batch: Batch_co = self._together(tuple([array.take(indices, axis=0) for array in self.arrays]))
         return batch
 
-    def _together(self, values: tuple[Any, ...]) -> Any:
+    def _together(self, values: tuple[object, ...]) -> Any:
         if self.names:
             return dict(zip(self.names, values, strict=True))
         return values if len(values) > 1 else values[0]
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """For worker processes: a memory map goes as its file's name, not as what is in it."""
         return {**self.__dict__, "arrays": [_InFile.of(array) or array for array in self.arrays]}
 

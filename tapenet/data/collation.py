@@ -15,7 +15,7 @@ from tapenet.typing import Array
 Stack = Callable[[Sequence[Any], str, Callable[[int], str]], Any]
 
 
-def collate(samples: Sequence[Any], indices: Sequence[int] | None = None) -> Any:
+def collate(samples: Sequence[object], indices: Sequence[int] | None = None) -> Any:
     """One batch of samples, all of one structure.
 
     Arrays of one shape and dtype are stacked along a new first axis; numbers become an array (n,), Python's as
@@ -68,12 +68,12 @@ class PadCollate:
            [ 4, -1, -1, -1]]), array([0, 1]))
     """
 
-    def __init__(self, value: float | Mapping[Any, float] = 0, *, multiple_of: int = 1) -> None:
+    def __init__(self, value: float | Mapping[object, float] = 0, *, multiple_of: int = 1) -> None:
         if multiple_of < 1:
             raise ValueError(f"PadCollate() needs a multiple_of of at least 1, got {multiple_of}")
         self.value, self.multiple_of = value, multiple_of
 
-    def __call__(self, samples: Sequence[Any], indices: Sequence[int] | None = None) -> Any:
+    def __call__(self, samples: Sequence[object], indices: Sequence[int] | None = None) -> Any:
         """The batch of some samples."""
         name = _namer(samples, indices)
         if not isinstance(self.value, Mapping):
@@ -84,7 +84,7 @@ class PadCollate:
         return _fields(samples, "", name, _stack, stacks)
 
 
-def _namer(samples: Sequence[Any], indices: Sequence[int] | None) -> Callable[[int], str]:
+def _namer(samples: Sequence[object], indices: Sequence[int] | None) -> Callable[[int], str]:
     if not len(samples):
         raise ValueError("cannot collate no samples: a batch has at least one")
     return lambda place: f"sample {place if indices is None else indices[place]}"
@@ -129,11 +129,11 @@ def _fields(
     return fields if isinstance(first, list) else tuple(fields)
 
 
-def _is_numbers(value: list[Any]) -> bool:
+def _is_numbers(value: list[object]) -> bool:
     return all(isinstance(item, (int, float)) for item in value)
 
 
-def _stack(leaves: Sequence[Any], where: str, name: Callable[[int], str]) -> Any:
+def _stack(leaves: Sequence[object], where: str, name: Callable[[int], str]) -> Any:
     first = leaves[0]
     if isinstance(first, (str, bytes)):
         for place, leaf in enumerate(leaves):
@@ -161,7 +161,7 @@ def _stack(leaves: Sequence[Any], where: str, name: Callable[[int], str]) -> Any
     return np.concatenate(arrays).reshape(-1, *shape) if shape and arrays[0].size else np.stack(arrays)
 
 
-def _pad(value: float, multiple: int, leaves: Sequence[Any], where: str, name: Callable[[int], str]) -> Any:
+def _pad(value: float, multiple: int, leaves: Sequence[object], where: str, name: Callable[[int], str]) -> Any:
     arrays = [np.asarray(leaf) for leaf in leaves]
     if arrays[0].ndim == 0 or arrays[0].dtype.kind in "SUO":
         return _stack(leaves, where, name)
@@ -181,7 +181,7 @@ def _pad(value: float, multiple: int, leaves: Sequence[Any], where: str, name: C
     return Padded(values, lengths)
 
 
-def _as_array(leaf: Any, where: str, name: str) -> Array:
+def _as_array(leaf: object, where: str, name: str) -> Array:
     """A leaf that is an array but for its type: a NumPy number, a row of a memory map, a tensor."""
     if isinstance(leaf, np.ma.MaskedArray):
         raise TypeError(
@@ -194,7 +194,7 @@ def _as_array(leaf: Any, where: str, name: str) -> Array:
     raise _unknown(leaf, where, name)
 
 
-def _unknown(leaf: Any, where: str, name: str) -> TypeError:
+def _unknown(leaf: object, where: str, name: str) -> TypeError:
     kind = "array of objects" if isinstance(leaf, np.ndarray) else type(leaf).__name__
     return TypeError(
         f"cannot collate: {_of(where, name)} is a {kind}; arrays, numbers, strings and tuples, lists and dicts "

@@ -30,7 +30,7 @@ class Options(TypedDict, total=False):
     one_hot: bool
 
 
-def check_options(options: Mapping[str, Any], allowed: type, who: str) -> None:
+def check_options(options: Mapping[str, object], allowed: type, who: str) -> None:
     """Raise TypeError for an option that is none of those in a TypedDict.
 
     >>> check_options({"traget": "y"}, Options, "table()")
@@ -226,7 +226,7 @@ class Columns:
         return cls(features, targets, **rest)
 
 
-def _state(f: Feature) -> dict[str, Any]:
+def _state(f: Feature) -> dict[str, object]:
     return {**f._asdict(), "categories": list(f.categories)}
 
 

@@ -87,7 +87,7 @@ class CsvChunks:
         frames = self._file.frames(*self.columns.wanted(self._file.names, self._file.who), self._rows, known=True)
         return (Table(frame, self.columns, self._file.who) for frame in frames)
 
-    def samples(self) -> Iterator[Any]:
+    def samples(self) -> Iterator[object]:
         """The rows one by one, for a loader: `DataLoader(chunks.samples, batch_size=64)`."""
         return (sample for table in self for sample in table)
 

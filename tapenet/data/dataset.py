@@ -7,7 +7,7 @@ import inspect
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -169,7 +169,7 @@ class Mapped(Dataset[Out]):
     [10, 20, 30]
     """
 
-    def __init__(self, dataset: Samples[Any], function: Callable[..., Out]) -> None:
+    def __init__(self, dataset: Samples[object], function: Callable[..., Out]) -> None:
         self.dataset, self.function = dataset, function
         self._takes_rng = takes_rng(function)
 
@@ -194,7 +194,7 @@ class Mapped(Dataset[Out]):
         return self._takes_rng or is_random(self.dataset)
 
 
-def takes_rng(function: Callable[..., Any]) -> bool:
+def takes_rng(function: Callable[..., object]) -> bool:
     """Whether a function has a parameter named `rng`, and so wants a random generator.
 
     >>> takes_rng(lambda sample, rng: sample), takes_rng(lambda sample: sample), takes_rng(int)
@@ -206,7 +206,7 @@ def takes_rng(function: Callable[..., Any]) -> bool:
         return False
 
 
-def is_random(dataset: Samples[Any]) -> bool:
+def is_random(dataset: Samples[object]) -> bool:
     """Whether samples of it are drawn with a generator: it has a method `draw`, and if it is a `Dataset`, one that uses it.
 
     >>> is_random([1, 2]), is_random(Mapped([1, 2], lambda sample, rng: rng.random()))

@@ -31,9 +31,9 @@ class Fetch:
 
     def __init__(
         self,
-        dataset: Samples[Any] | Stream[Any],
-        put_together: Callable[..., Any] | None,
-        transform: Callable[..., Any] | None,
+        dataset: Samples[object] | Stream[object],
+        put_together: Callable[..., object] | None,
+        transform: Callable[..., object] | None,
         *,
         alone: bool,
         repeats: bool,
@@ -68,7 +68,7 @@ class Fetch:
             return self._transform(batch)
         return self._transform(batch, rng=Generators(task.seed, task.epoch)(task.number, of_batches=True))
 
-    def _draw(self, task: Task, numbers: Sequence[int]) -> list[Any]:
+    def _draw(self, task: Task, numbers: Sequence[int]) -> list[object]:
         dataset, samples = self._dataset, []
         generators = Generators(task.seed, task.epoch) if self._is_random else None
         number, rng = task.before, None
@@ -86,7 +86,7 @@ class Fetch:
         return samples
 
 
-def rows_of(dataset: Samples[Any] | Stream[Any]) -> Callable[[NDArray[np.int64]], Any] | None:
+def rows_of(dataset: Samples[object] | Stream[object]) -> Callable[[NDArray[np.int64]], object] | None:
     """What gives the samples of some numbers as one batch, where a `Dataset` or the whole it is a part of can.
 
     Foreign types have a `take` that means something else.
@@ -100,7 +100,7 @@ def rows_of(dataset: Samples[Any] | Stream[Any]) -> Callable[[NDArray[np.int64]]
 
 
 class _PartOf:
-    def __init__(self, part: Subset[Any]) -> None:
+    def __init__(self, part: Subset[object]) -> None:
         self._part = part
 
     def __call__(self, numbers: NDArray[np.int64]) -> Any:

@@ -6,12 +6,15 @@ import datetime
 import difflib
 import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    pass
 
 Kind = Literal["number", "flag", "date", "category"]
 
@@ -102,7 +105,7 @@ def opened(data: Any, who: str) -> dict[str, Any]:
 
 
 def read_columns(
-    there: Mapping[str, Any],
+    there: Mapping[str, object],
     who: str,
     wanted: Iterable[str],
     categories: Collection[str],
@@ -211,14 +214,14 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _is_none(value: Any) -> bool:
+def _is_none(value: object) -> bool:
     """None, nan, and pandas' NaT and NA, which do not answer when asked whether they equal themselves."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
     return isinstance(value, (float, np.floating, np.datetime64)) and bool(value != value)
 
 
-def _labelled(values: list[Any], who: str, named: bool) -> Column:
+def _labelled(values: list[object], who: str, named: bool) -> Column:
     codes: dict[Any, int] = {}
     labels: dict[str, int] = {}
     # Each different value is looked at once; 1 and True are equal, but in one column both do not mean different things.
@@ -232,7 +235,7 @@ def _labelled(values: list[Any], who: str, named: bool) -> Column:
     return Column("category", table[numbers] if len(values) else numbers, tuple(labels), named=named)
 
 
-def _label(value: Any, who: str) -> str:
+def _label(value: object, who: str) -> str:
     """What a category is called; whole numbers are called the same whether they came as integers, floats or text."""
     if isinstance(value, (str, bool, int, np.bool_, np.integer)):
         return str(value)
@@ -241,7 +244,7 @@ def _label(value: Any, who: str) -> str:
     raise ValueError(f"{who} holds a {type(value).__name__}, which is no category; make text of it")
 
 
-def to_days(values: Sequence[Any], form: str | None, where: Callable[[int], str]) -> NDArray[np.float64]:
+def to_days(values: Sequence[object], form: str | None, where: Callable[[int], str]) -> NDArray[np.float64]:
     """Days since 1970-01-01 in UTC, of dates (or text in ISO 8601, or in a form of `strptime`); nan for None.
 
     Raises ValueError, naming the place, where text is no such date.

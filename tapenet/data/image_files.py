@@ -34,8 +34,8 @@ class ImageFolder(Dataset[Any]):
         paths: Sequence[str],
         labels: NDArray[np.int64],
         mode: str,
-        transform: Callable[..., Any] | None,
-        target_transform: Callable[[Any], Any] | None,
+        transform: Callable[..., object] | None,
+        target_transform: Callable[[object], object] | None,
         max_pixels: int,
     ) -> None:
         self.root, self.classes, self.paths, self.labels = root, tuple(classes), tuple(paths), labels
@@ -46,10 +46,10 @@ class ImageFolder(Dataset[Any]):
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int, /) -> tuple[Any, Any]:
+    def __getitem__(self, index: int, /) -> tuple[object, object]:
         return self.draw(index, np.random.default_rng(in_range(index, len(self))))
 
-    def draw(self, index: int, rng: np.random.Generator) -> tuple[Any, Any]:
+    def draw(self, index: int, rng: np.random.Generator) -> tuple[object, object]:
         """The sample as a loader asks for it: `rng` goes to the transform."""
         image: Any = read_image(self.paths[index], self.mode, max_pixels=self.max_pixels)
         label: Any = self.labels[index]
@@ -70,8 +70,8 @@ def image_folder(
     folder: str | os.PathLike[str],
     *,
     mode: str = "RGB",
-    transform: Callable[..., Any] | None = None,
-    target_transform: Callable[[Any], Any] | None = None,
+    transform: Callable[..., object] | None = None,
+    target_transform: Callable[[object], object] | None = None,
     classes: Sequence[str] | None = None,
     max_pixels: int = 1 << 26,
 ) -> ImageFolder:
@@ -162,7 +162,7 @@ class _Bounded(io.BufferedReader):
         return super().read(left if size is None or size < 0 else min(size, left))
 
 
-def _guarded(path: str, read: Callable[[], Any]) -> Any:
+def _guarded(path: str, read: Callable[[], object]) -> Any:
     """What `read` gives. Pillow raises what damage leads to: OSError, SyntaxError, struct.error, IndexError ..."""
     try:
         return read()

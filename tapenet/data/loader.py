@@ -45,7 +45,7 @@ class Options(TypedDict, total=False):
     shuffle: bool
     seed: int | np.random.Generator | None
     sampler: Sampler | Iterable[int] | None
-    batch_sampler: BatchSampler | Iterable[Any] | None
+    batch_sampler: BatchSampler | Iterable[object] | None
     drop_last: bool
     workers: int
     kind: Literal["thread", "process"]
@@ -130,51 +130,51 @@ class DataLoader(Generic[Batch]):
     @overload
     def __init__(
         self: DataLoader[Batch_co],
-        dataset: Any,
+        dataset: object,
         batch_size: int = 32,
         *,
-        collate: Callable[[list[Any]], Batch_co],
+        collate: Callable[[list[object]], Batch_co],
         transform: None = None,
         **options: Unpack[Options],
     ) -> None: ...
     @overload
     def __init__(
         self: DataLoader[Batch_co],
-        dataset: Any,
+        dataset: object,
         batch_size: int | None = 32,
         *,
-        collate: Callable[..., Any] | None = None,
+        collate: Callable[..., object] | None = None,
         transform: Callable[..., Batch_co],
         **options: Unpack[Options],
     ) -> None: ...
     @overload
     def __init__(
-        self: DataLoader[Any],
-        dataset: Any,
+        self: DataLoader[object],
+        dataset: object,
         batch_size: int | None = 32,
         *,
-        collate: Callable[..., Any] | None = None,
-        transform: Callable[..., Any] | None = None,
+        collate: Callable[..., object] | None = None,
+        transform: Callable[..., object] | None = None,
         **options: Unpack[Options],
     ) -> None: ...
     def __init__(
         self,
-        dataset: Any,
+        dataset: object,
         batch_size: int | None = 32,
         *,
         shuffle: bool = False,
         seed: int | np.random.Generator | None = None,
         sampler: Sampler | Iterable[int] | None = None,
-        batch_sampler: BatchSampler | Iterable[Any] | None = None,
-        collate: Callable[..., Any] | None = None,
-        transform: Callable[..., Any] | None = None,
+        batch_sampler: BatchSampler | Iterable[object] | None = None,
+        collate: Callable[..., object] | None = None,
+        transform: Callable[..., object] | None = None,
         drop_last: bool = False,
         workers: int = 0,
         kind: Literal["thread", "process"] = "thread",
         prefetch: int = 2,
         persistent: bool = False,
         start_method: str | None = None,
-        **unknown: Any,
+        **unknown: object,
     ) -> None:
         for name in unknown:
             raise _unknown(name)
@@ -212,7 +212,7 @@ class DataLoader(Generic[Batch]):
         """How many samples an epoch has, or with a batch sampler how many batches."""
         if isinstance(self.dataset, Stream):
             raise TypeError("the length of a stream is not known: a DataLoader over one has no len()")
-        return len(cast(Any, self._order))
+        return len(cast("Any", self._order))
 
     def __len__(self) -> int:
         count = self._count()
@@ -239,7 +239,7 @@ class DataLoader(Generic[Batch]):
                 yield batch
         place.end()
 
-    def _results(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
+    def _results(self, tasks: Iterator[tuple[Task, object]]) -> Generator[tuple[Any, object], None, None]:
         if not self._workers:
             for task, after in tasks:
                 yield self._fetch(task), after
@@ -250,7 +250,7 @@ class DataLoader(Generic[Batch]):
         else:
             yield from self._by_processes(tasks)
 
-    def _by_processes(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
+    def _by_processes(self, tasks: Iterator[tuple[Task, object]]) -> Generator[tuple[Any, object], None, None]:
         processes, self._idle = self._idle, None
         if processes is None or not processes.usable or processes.owner != os.getpid():
             processes = Processes(
@@ -280,7 +280,7 @@ class DataLoader(Generic[Batch]):
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _tasks(self, place: Position) -> Iterator[tuple[Task, Any]]:
+    def _tasks(self, place: Position) -> Iterator[tuple[Task, object]]:
         """The batches of an epoch that are still to be made, and what stays the sampler's state during it."""
         before, begin, inner = 0, place.batches, place.inner
         for number, samples in enumerate(self._numbers(np.random.default_rng((self._seed, place.epoch)))):
@@ -308,7 +308,7 @@ class DataLoader(Generic[Batch]):
             if len(numbers) == size or not self._drop_last:
                 yield numbers
 
-    def _read(self, stream: Stream[Any], place: Position) -> Iterator[tuple[Task, Any]]:
+    def _read(self, stream: Stream[object], place: Position) -> Iterator[tuple[Task, object]]:
         """The batches of a stream, and the state of its iterator behind each."""
         size = self.batch_size or 1
         iterator: Any = stream.open(np.random.default_rng((self._seed, place.epoch)))
@@ -323,7 +323,7 @@ class DataLoader(Generic[Batch]):
                 return
             yield Task(self._seed, place.epoch, number, number * size, samples), state_dict()
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, object]:
         """What a saved position depends on."""
         order = None if self._order is None else type(self._order).__name__
         return {"samples": self._samples, "batch_size": self.batch_size, "order": order}
@@ -369,7 +369,7 @@ def _unknown(name: str) -> TypeError:
     return TypeError(f"DataLoader() takes no {name}=.{said} It takes {takes}")
 
 
-def _dataset(given: Any) -> Samples[Any] | Stream[Any]:
+def _dataset(given: object) -> Samples[object] | Stream[object]:
     if isinstance(given, Stream):
         return given
     if isinstance(given, np.ndarray):
@@ -394,10 +394,10 @@ def _dataset(given: Any) -> Samples[Any] | Stream[Any]:
 
 
 def _order(
-    dataset: Samples[Any] | Stream[Any],
+    dataset: Samples[object] | Stream[object],
     shuffle: bool,
     sampler: Sampler | Iterable[int] | None,
-    batch_sampler: BatchSampler | Iterable[Any] | None,
+    batch_sampler: BatchSampler | Iterable[object] | None,
 ) -> Any:
     given = {"shuffle=True": shuffle, "sampler": sampler is not None, "batch_sampler": batch_sampler is not None}
     names = [name for name, there in given.items() if there]
@@ -454,7 +454,7 @@ def _seed(given: int | np.random.Generator | None) -> int:
     return seed
 
 
-def _integers(who: str, numbers: Any) -> NDArray[np.int64]:
+def _integers(who: str, numbers: object) -> NDArray[np.int64]:
     found = np.asarray(numbers)
     if found.ndim != 1 or found.dtype.kind not in "iu":
         raise TypeError(f"DataLoader's {who} gave {numbers!r}, not sample numbers; give integers (n,)")

@@ -58,10 +58,10 @@ class Batches(Generic[Batch]):
             index = rows if order is None else order[rows]
             batch = tuple(array[index] for array in self._arrays)
             place.batches += 1
-            yield cast(Batch, batch if len(batch) > 1 else batch[0])
+            yield cast("Batch", batch if len(batch) > 1 else batch[0])
         place.end()
 
-    def _settings(self) -> dict[str, Any]:
+    def _settings(self) -> dict[str, object]:
         return {"samples": len(self._arrays[0]), "batch_size": self._batch_size, "shuffle": self._rng is not None}
 
     def state_dict(self) -> StateDict:

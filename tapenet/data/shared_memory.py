@@ -40,7 +40,7 @@ class Channel:
     >>> here.free()
     """
 
-    def __init__(self, connection: Connection[Any, Any], name: str, other: str) -> None:
+    def __init__(self, connection: Connection[object, object], name: str, other: str) -> None:
         """`name` begins the names of the blocks that this end makes, `other` those of the other end; no one else has them."""
         self.connection = connection
         self._name, self._made = name, 0

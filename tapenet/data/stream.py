@@ -67,7 +67,7 @@ class Stream(Generic[Sample]):
         """Whether a function of `map` uses a generator."""
         return any(random for _, random in self._functions)
 
-    def open(self, rng: np.random.Generator) -> Iterator[Any]:
+    def open(self, rng: np.random.Generator) -> Iterator[object]:
         """A new iterator over the samples as they are before `map`."""
         self._read_once.check()
         if isinstance(self._source, Iterable):
@@ -76,11 +76,11 @@ class Stream(Generic[Sample]):
             samples = iter(self._source(rng=rng) if takes_rng(self._source) else self._source())
         return _mixed(samples, self._buffer, rng.spawn(1)[0]) if self._buffer else samples
 
-    def finish(self, sample: Any, rng: np.random.Generator | None) -> Sample:
+    def finish(self, sample: object, rng: np.random.Generator | None) -> Sample:
         """What `map` makes of a sample."""
         for function, random in self._functions:
             sample = function(sample, rng=rng) if random else function(sample)
-        return cast(Sample, sample)
+        return cast("Sample", sample)
 
     def __iter__(self) -> Iterator[Sample]:
         rng = np.random.default_rng()

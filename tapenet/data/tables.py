@@ -114,7 +114,7 @@ def learnt_again(columns: Columns, frame: Frame, who: str) -> Columns:
     return again
 
 
-def table(frame: Any, *, like: Table | Columns | None = None, **options: Unpack[Options]) -> Table:
+def table(frame: object, *, like: Table | Columns | None = None, **options: Unpack[Options]) -> Table:
     """A pandas DataFrame, an Arrow table (anything with `to_pandas()`) or a dict of columns as a data set.
 
     Args:

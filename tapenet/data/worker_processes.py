@@ -36,7 +36,7 @@ class Processes:
     They live until `close`, or until nobody holds this object; each has a copy of `work`, as it was at the start.
     """
 
-    def __init__(self, work: Callable[[Task], Any], *, workers: int, ahead: int, start_method: str | None) -> None:
+    def __init__(self, work: Callable[[Task], object], *, workers: int, ahead: int, start_method: str | None) -> None:
         """`ahead` is how many tasks are sent before the result of the first is waited for.
 
         Raises:
@@ -86,7 +86,7 @@ class Processes:
         self.usable = False
         self._free()
 
-    def run(self, tasks: Iterator[tuple[Task, Any]]) -> Generator[tuple[Any, Any], None, None]:
+    def run(self, tasks: Iterator[tuple[Task, object]]) -> Generator[tuple[object, object], None, None]:
         """The results, each with what came with its task.
 
         Raises:
@@ -122,7 +122,7 @@ class Processes:
             raise
         self.usable = True
 
-    def _next(self, sent: deque[tuple[_Worker, Any]]) -> tuple[Any, Any]:
+    def _next(self, sent: deque[tuple[_Worker, object]]) -> tuple[object, object]:
         worker, after = sent.popleft()
         return worker.receive(), after
 

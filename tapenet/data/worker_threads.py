@@ -24,7 +24,7 @@ class Threads(Generic[Task, Out]):
     """
 
     def __init__(
-        self, work: Callable[[Task], Out], tasks: Iterator[tuple[Task, Any]], *, workers: int, ahead: int
+        self, work: Callable[[Task], Out], tasks: Iterator[tuple[Task, object]], *, workers: int, ahead: int
     ) -> None:
         self._work, self._tasks, self._workers, self._ahead = work, tasks, workers, ahead
         self._reading = threading.Lock()
@@ -36,7 +36,7 @@ class Threads(Generic[Task, Out]):
         self._end: int | None = None
         self._stopped = False
 
-    def run(self) -> Generator[tuple[Out, Any], None, None]:
+    def run(self) -> Generator[tuple[Out, object], None, None]:
         """The results, each with what came with its task. Leaving the loop stops the threads."""
         threads = [
             threading.Thread(target=self._serve, name=f"tapenet loader {number}", daemon=True)

@@ -16,7 +16,7 @@ from tapenet.files.structure import Flat, rebuilt
 STRUCTURE = "tapenet.structure"
 
 
-def save(state: Any, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
+def save(state: object, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> None:
     """Write a state to a file in the safetensors format, whole or not at all.
 
     A dict of arrays by name, such as `net.state_dict()`, is what PyTorch's users write: they read it with

@@ -14,13 +14,16 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
 from tapenet.files.safetensors import NAMES
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    pass
 
 #: How many levels a structure may have.
 DEEPEST = 100
@@ -68,14 +71,14 @@ class Flat:
             return self._node(state_of(value), path)
         self._refuse(path, f"{_shown(value)} cannot be stored", _instead(value))
 
-    def _key(self, key: Any, path: tuple[Any, ...]) -> Any:
+    def _key(self, key: object, path: tuple[object, ...]) -> Any:
         if isinstance(key, str):
             return str(key)
         if type(key) is int:
             return key
         self._refuse(path, f"the key {key!r} is no text and no integer", "use such keys")
 
-    def _array(self, value: Any, path: tuple[Any, ...]) -> dict[str, Any]:
+    def _array(self, value: object, path: tuple[object, ...]) -> dict[str, object]:
         array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
         if isinstance(value, np.ma.MaskedArray):
             self._refuse(path, "a masked array cannot be stored", "store its .data and its .mask")
@@ -100,7 +103,7 @@ class Flat:
         self.arrays[name] = array
         return {sort: name}
 
-    def _refuse(self, path: tuple[Any, ...], what: str, instead: str) -> Any:
+    def _refuse(self, path: tuple[object, ...], what: str, instead: str) -> Any:
         where = "".join(f"[{key!r}]" for key in path[:12]) + ("[...]" if len(path) > 12 else "")
         raise TypeError(f"{self._who}: at state{where}: {what}; {instead}. Nothing was written")
 
@@ -114,14 +117,14 @@ def state_of(value: Any) -> Any:
     return value.state_dict(keep_vars=True) if keeps else value.state_dict()
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"the {type(value).__name__} {value.__qualname__}"
     kind = type(value)
     return f"an object of type {'' if kind.__module__ == 'builtins' else kind.__module__ + '.'}{kind.__qualname__}"
 
 
-def _instead(value: Any) -> str:
+def _instead(value: object) -> str:
     if isinstance(value, (set, frozenset)):
         return "it has no order: give sorted(...) of it, a list"
     if isinstance(value, tuple):
@@ -140,7 +143,7 @@ def _instead(value: Any) -> str:
     )
 
 
-def rebuilt(structure: Any, arrays: dict[str, Array]) -> Any:
+def rebuilt(structure: object, arrays: dict[str, Array]) -> Any:
     """The state that was taken apart into these.
 
     Raises:
@@ -149,7 +152,7 @@ def rebuilt(structure: Any, arrays: dict[str, Array]) -> Any:
     return _value(structure, arrays, 0)
 
 
-def _value(node: Any, arrays: dict[str, Array], depth: int) -> Any:
+def _value(node: object, arrays: dict[str, Array], depth: int) -> Any:
     if depth > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} levels deep")
     if isinstance(node, list):
@@ -164,7 +167,7 @@ def _value(node: Any, arrays: dict[str, Array], depth: int) -> Any:
     return _SORTS[sort](held, arrays, depth)
 
 
-def _array(name: Any, arrays: dict[str, Array], _depth: int) -> Array:
+def _array(name: object, arrays: dict[str, Array], _depth: int) -> Array:
     if not isinstance(name, str) or name not in arrays:
         raise ValueError(f"there is no array {name!r}")
     return arrays[name]
@@ -189,19 +192,19 @@ def _dict(pairs: Any, arrays: dict[str, Array], depth: int) -> dict[Any, Any]:
     return found
 
 
-def _parts(held: Any) -> list[Any]:
+def _parts(held: object) -> list[Any]:
     if not isinstance(held, list):
         raise ValueError(f"{held!r} is no list of parts")
     return held
 
 
-def _float(text: Any, _arrays: Any, _depth: int) -> float:
+def _float(text: object, _arrays: object, _depth: int) -> float:
     if text not in ("nan", "inf", "-inf"):
         raise ValueError(f"{text!r} is none of nan, inf, -inf")
     return float(text)
 
 
-def _number(parts: Any, arrays: dict[str, Array], depth: int) -> complex:
+def _number(parts: object, arrays: dict[str, Array], depth: int) -> complex:
     values = [_value(part, arrays, depth + 1) for part in _parts(parts)]
     if [type(value) for value in values] != [float, float]:
         raise ValueError("a complex number is two floats")

@@ -84,7 +84,7 @@ class Accuracy(_Hits):
         )
         self._add(found.predicted == found.true, found.weight)
 
-    def in_step(self) -> Callable[[Any, Any], Any] | None:
+    def in_step(self) -> Callable[[object, object], object] | None:
         """The number of hits among classes, where none is left out."""
         if self.threshold is not None or self.ignore_index is not None:
             return None

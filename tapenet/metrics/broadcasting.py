@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from tapenet.typing import Array
 
 
-def pairing_of(function: Callable[[Array, Array], Any], output: Array, target: Array) -> str:
+def pairing_of(function: Callable[[Array, Array], object], output: Array, target: Array) -> str:
     """What is wrong where a function pairs each output with every target, in words; "" if it does not.
 
     It is seen from the values for three samples, and for each pair of them.

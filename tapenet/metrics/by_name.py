@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from tapenet.metrics.ranking import AUC, AveragePrecision
 from tapenet.metrics.regression import MAE, MSE, R2, RMSE
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    pass
+
 #: What a metric is called in text.
 NAMES: dict[str, Callable[[], Metric[Any]]] = {
     **{kind.name: kind for kind in (Accuracy, Precision, Recall, F1, AUC, AveragePrecision, Perplexity)},
@@ -28,7 +31,7 @@ NAMES: dict[str, Callable[[], Metric[Any]]] = {
 Spec = str | Metric[Any] | Callable[[Any, Any], Any]
 
 
-def resolve(specs: Spec | Iterable[Spec]) -> list[Metric[Any]]:
+def resolve(specs: Spec | Iterable[Spec]) -> list[Metric[object]]:
     """The metrics that are meant by names, functions of output and target, or metrics; by one or several of these.
 
     The value of a plain function is taken as a mean over the samples of its batch, and the mean over batches is by their
@@ -79,7 +82,7 @@ class _Function(Metric[float]):
 
     kept = ("total", "seen")
 
-    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+    def __init__(self, function: Callable[[object, object], object]) -> None:
         self.function = function
         super().__init__(name=getattr(function, "__name__", type(function).__name__))
 
@@ -110,7 +113,7 @@ class _Function(Metric[float]):
         return self.total / self.seen
 
 
-def _arrays(value: Any) -> Any:
+def _arrays(value: object) -> Any:
     """Arrays in a tuple or dict, as a model of several outputs gives them; anything else as one array."""
     if isinstance(value, dict):
         return {name: _arrays(part) for name, part in value.items()}
@@ -125,8 +128,8 @@ def from_sklearn(
     threshold: float | None = None,
     ignore_index: int | None = None,
     name: str | None = None,
-    **options: Any,
-) -> Metric[Any]:
+    **options: object,
+) -> Metric[object]:
     """A metric of scikit-learn as one that grows batch by batch: outputs and targets are kept, and it is computed of all.
 
     Args:
@@ -184,7 +187,7 @@ class _Whole(Metric[Any]):
         threshold: float | None,
         ignore_index: int | None,
         name: str | None,
-        options: dict[str, Any],
+        options: dict[str, object],
     ) -> None:
         self.function = function
         self.classes = classes

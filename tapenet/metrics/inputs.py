@@ -5,12 +5,15 @@ Every function takes the name of the metric first, for errors.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 Floats = NDArray[np.float64]
 
@@ -283,7 +286,7 @@ def same_shape(name: str, output: Array, target: Array) -> tuple[Array, Array]:
     raise ValueError(f"{name}: output has shape {output.shape}, target {target.shape}; they must agree")
 
 
-def weights(name: str, weight: Any, shape: tuple[int, ...]) -> Floats | None:
+def weights(name: str, weight: ArrayLike, shape: tuple[int, ...]) -> Floats | None:
     """Weights for a target of this shape, in float64; None stays None."""
     if weight is None:
         return None
@@ -300,7 +303,7 @@ def weights(name: str, weight: Any, shape: tuple[int, ...]) -> Floats | None:
     return np.broadcast_to(numbers.reshape(-1, *(1,) * (len(shape) - 1)), shape)
 
 
-def numbers(name: str, output: Any, target: Any) -> tuple[Floats, Floats]:
+def numbers(name: str, output: ArrayLike, target: ArrayLike) -> tuple[Floats, Floats]:
     """Both as float64 of one shape, free of nan."""
     output, target = same_shape(name, array(output), array(target))
     for what, values in (("output", output), ("target", target)):

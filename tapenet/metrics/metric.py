@@ -83,7 +83,7 @@ class Metric(ABC, Generic[Value]):
         other.reset()
         return other
 
-    def in_step(self) -> Callable[[Any, Any], Any] | None:
+    def in_step(self) -> Callable[[object, object], object] | None:
         """A function of the tensors output and target that sums what `take` takes, as a part of a compiled step, where it
         costs next to nothing; None where the metric has none. It may give None too, for shapes that are not for it.
         """

@@ -56,10 +56,10 @@ class _Positives(Metric[float]):
         self.true = _sum(self.true, counts(true, w))
         self.occurred = _sum(self.occurred, counts(predicted, None) + counts(true, None))
 
-    def _ratio(self, both: Any, predicted: Any, true: Any) -> Any:
+    def _ratio(self, both: object, predicted: object, true: object) -> Any:
         raise NotImplementedError
 
-    def _of(self, both: Any, predicted: Any, true: Any) -> inputs.Floats:
+    def _of(self, both: object, predicted: object, true: object) -> inputs.Floats:
         above, below = self._ratio(both, predicted, true)
         below = np.asarray(below, np.float64)
         ratio: inputs.Floats = np.divide(
@@ -129,7 +129,7 @@ class Precision(_Positives):
 
     name = "precision"
 
-    def _ratio(self, both: Any, predicted: Any, true: Any) -> Any:
+    def _ratio(self, both: object, predicted: object, true: object) -> Any:
         return both, predicted
 
 
@@ -142,7 +142,7 @@ class Recall(_Positives):
 
     name = "recall"
 
-    def _ratio(self, both: Any, predicted: Any, true: Any) -> Any:
+    def _ratio(self, both: object, predicted: object, true: object) -> Any:
         return both, true
 
 

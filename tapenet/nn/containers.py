@@ -222,7 +222,7 @@ class ModuleDict(_Container):
         raise NotImplementedError("a ModuleDict is not called: pick a module from it, self.heads[name](x)")
 
 
-def _refuse(container: Module, given: Any) -> NoReturn:
+def _refuse(container: Module, given: object) -> NoReturn:
     title = type(container).__name__
     if isinstance(given, type) and issubclass(given, Module):
         raise TypeError(f"{title} takes modules, not the class {given.__name__}: make one, nn.{given.__name__}()")

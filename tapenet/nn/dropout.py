@@ -142,7 +142,7 @@ class Identity(Module):
     3
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         pass
 
     def forward(self, x: Any) -> Tensor:

@@ -136,7 +136,7 @@ class Embedding(_Table):
     @classmethod
     def from_pretrained(
         cls,
-        embeddings: Any,
+        embeddings: object,
         freeze: bool = True,
         padding_idx: int | None = None,
         max_norm: float | None = None,
@@ -236,7 +236,7 @@ class EmbeddingBag(_Table):
     @classmethod
     def from_pretrained(
         cls,
-        embeddings: Any,
+        embeddings: object,
         freeze: bool = True,
         max_norm: float | None = None,
         norm_type: float = 2.0,

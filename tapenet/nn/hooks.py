@@ -29,7 +29,7 @@ from tapenet.program.value_keys import Same
 class Hook(NamedTuple):
     """One hook: the function, whether it takes keyword arguments, whether it is called after an error too."""
 
-    function: Callable[..., Any]
+    function: Callable[..., object]
     with_kwargs: bool = False
     always: bool = False
 
@@ -69,8 +69,8 @@ def call(
 
 
 def _before(
-    module: Tree, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    module: Tree, hook: Hook, args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
     if not hook.with_kwargs:
         result = hook.function(module, args)
         return args if result is None else result if isinstance(result, tuple) else (result,), kwargs
@@ -86,7 +86,7 @@ def _before(
     return given if isinstance(given, tuple) else (given,), kwargs
 
 
-def _after(module: Tree, hook: Hook, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Any:
+def _after(module: Tree, hook: Hook, args: tuple[object, ...], kwargs: dict[str, object], out: object) -> Any:
     return hook.function(module, args, kwargs, out) if hook.with_kwargs else hook.function(module, args, out)
 
 
@@ -143,7 +143,7 @@ class _Edge:
             return made[0]
         return refilled(out, made)
 
-    def _to_outputs(self, g: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _to_outputs(self, g: tuple[object, ...]) -> tuple[object, ...]:
         assert self.inputs is not None
         assert self.outputs is not None
         before, after = self.hooks
@@ -157,7 +157,7 @@ class _Edge:
                 hook.function(self.module, (None,) * self.inputs.count, grads)
         return self.outputs.told(grads, g)
 
-    def _to_inputs(self, g: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _to_inputs(self, g: tuple[object, ...]) -> tuple[object, ...]:
         assert self.inputs is not None
         grads = self.inputs.seen(g)
         grad_output, self.grad_output = self.grad_output, None
@@ -167,7 +167,7 @@ class _Edge:
             grads = self._replaced(hook, grads, hook.function(self.module, grads, grad_output))
         return self.inputs.told(grads, g)
 
-    def _replaced(self, hook: Hook, grads: tuple[Any, ...], result: Any) -> tuple[Any, ...]:
+    def _replaced(self, hook: Hook, grads: tuple[object, ...], result: object) -> tuple[object, ...]:
         """The gradients that go on after a hook."""
         if result is None:
             return grads
@@ -209,7 +209,7 @@ class _Side:
                 passed[i] = tensor
         return passed
 
-    def seen(self, g: tuple[Any, ...]) -> tuple[Any, ...]:
+    def seen(self, g: tuple[object, ...]) -> tuple[object, ...]:
         """The gradients as hooks see them: a tensor for each value that has one and is used, else None."""
         grads: list[Any] = [None] * self.count
         for i, d in zip(self.places, g, strict=True):
@@ -217,7 +217,7 @@ class _Side:
                 grads[i] = conj_cotangent(d if type(d) is Tensor else Tensor._of(np.asarray(d)))
         return tuple(grads)
 
-    def told(self, grads: tuple[Any, ...], g: tuple[Any, ...]) -> tuple[Any, ...]:
+    def told(self, grads: tuple[object, ...], g: tuple[object, ...]) -> tuple[object, ...]:
         """The gradients as the driver takes them, in the form in which it gave `g`: tensors, or arrays."""
         on_tensors = any(type(d) is Tensor for d in g)
         found = []

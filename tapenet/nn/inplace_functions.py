@@ -7,7 +7,7 @@ at each replay.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.layers.embedding import padding_row
 from tapenet.ops.layers.normalization.group import instance_norm_statistics
 from tapenet.ops.linalg.norms import vector_norm
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _movable(name: str, x: Any, **running: Any) -> None:
@@ -131,7 +134,7 @@ def instance_norm(
     return out
 
 
-def _shorten(name: str, indices: Any, weight: Any, max_norm: float, norm_type: float) -> None:
+def _shorten(name: str, indices: ArrayLike, weight: ArrayLike, max_norm: float, norm_type: float) -> None:
     """Scale the vectors that are looked up down to a norm of `max_norm`, in place, where theirs is larger."""
     if not isinstance(weight, Tensor):
         raise TypeError(
@@ -177,8 +180,8 @@ def embedding(
 
 
 def embedding_bag(
-    input: Any,
-    weight: Any,
+    input: ArrayLike,
+    weight: ArrayLike,
     offsets: Any = None,
     max_norm: float | None = None,
     norm_type: float = 2.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.signatures import parameters
 from tapenet.ops.torch_names import GIVEN_UP, INPLACE_LAYERS, OF_LAYERS
 from tapenet.ops.tracebacks import boundary
+
+if TYPE_CHECKING:
+    pass
 
 #: Where the layers are whose arguments are checked; those of users are their own.
 _LAYERS = __name__.rpartition(".")[0] + "."
@@ -27,7 +30,7 @@ _TOO_LARGE = ("array is too big", "Maximum allowed dimension exceeded")
 _DEVICES = frozenset({"cpu", "cuda", "hpu", "ipu", "meta", "mps", "mtia", "xla", "xpu"})
 
 
-def is_device(value: Any) -> bool:
+def is_device(value: object) -> bool:
     """Whether it names a device in PyTorch's words.
 
     >>> is_device("cuda:0"), is_device("float32")
@@ -36,7 +39,7 @@ def is_device(value: Any) -> bool:
     return type(value).__name__ == "device" or (isinstance(value, str) and value.partition(":")[0] in _DEVICES)
 
 
-def check_device(who: str, device: Any) -> None:
+def check_device(who: str, device: object) -> None:
     """Raise ValueError for another device than the CPU.
 
     >>> check_device("Linear", "cuda")
@@ -59,7 +62,9 @@ def library_class(cls: type) -> Any:
     return next(own for own in cls.__mro__ if is_layer(own))
 
 
-def without_foreign(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def without_foreign(
+    cls: type, args: tuple[object, ...], kwargs: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
     """The arguments of a layer without those that PyTorch's has and that change nothing here: `device`, `inplace` and the
     like.
 
@@ -106,7 +111,7 @@ def checked(init: Callable[..., None]) -> Callable[..., None]:
     return __init__
 
 
-def _is_data(value: Any) -> bool:
+def _is_data(value: object) -> bool:
     """Whether it is an array of numbers, and no setting: a vector of integers may be sizes."""
     if isinstance(value, np.ndarray):
         return value.ndim > 1 or (value.ndim == 1 and value.dtype.kind not in "iu")
@@ -135,7 +140,7 @@ def refuse_data(layer: type, init: Callable[..., None] | None, args: tuple[Any, 
             )
 
 
-def whole(layer: Any, least: int = 0, **given: Any) -> None:
+def whole(layer: object, least: int = 0, **given: object) -> None:
     """Check sizes: integers of `least` or more.
 
     Raises:
@@ -154,7 +159,7 @@ def whole(layer: Any, least: int = 0, **given: Any) -> None:
         raise kind(f"{type(layer).__name__}: {name}={value!r}: give an integer of {least} or more")
 
 
-def probability(layer: Any, **given: Any) -> None:
+def probability(layer: object, **given: object) -> None:
     """Check numbers from 0 to 1.
 
     Raises:

@@ -42,13 +42,13 @@ class _Lazy(Module):
     #: The name of the first argument.
     _size: str
     #: Defaults that are not the layer's, as in PyTorch.
-    _defaults: ClassVar[dict[str, Any]] = {}
+    _defaults: ClassVar[dict[str, object]] = {}
 
     if TYPE_CHECKING:  # the layer's own, without the first argument
 
-        def __init__(self, *args: Any, **options: Any) -> None: ...
+        def __init__(self, *args: object, **options: object) -> None: ...
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         cls._becomes = next(base for base in cls.__mro__ if not issubclass(base, _Lazy))
         if cls._becomes is Module:  # what some of them share
             return
@@ -61,7 +61,7 @@ class _Lazy(Module):
             f"{becomes} is asked of the input at the first call, or of the state that is loaded.\n\n{cls.__doc__}"
         )
 
-        def __init__(self: _Lazy, *args: Any, **options: Any) -> None:
+        def __init__(self: _Lazy, *args: object, **options: object) -> None:
             bound = signature.bind(self, 0, *args, **options)
             self._keep(defaults | dict(list(bound.arguments.items())[2:]))
 
@@ -188,7 +188,7 @@ class _LazyFeatures(_Lazy):
 class _LazyInstance(_Lazy):
     """What lazy instance normalisations share. They learn and keep statistics where the others do not."""
 
-    _defaults: ClassVar[dict[str, Any]] = {"affine": True, "track_running_stats": True}
+    _defaults: ClassVar[dict[str, object]] = {"affine": True, "track_running_stats": True}
 
     def _size_in(self, shape: tuple[int, ...]) -> int:
         return self._axis(shape, -1 - self._becomes.axes)

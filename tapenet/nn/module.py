@@ -41,6 +41,9 @@ from tapenet.program.low import dtype_of, is_float, meet
 from tapenet.program.value_keys import Same
 from tapenet.typing import Array, DType, StateDict
 
+if TYPE_CHECKING:
+    pass
+
 #: How many scopes a module remembers. A module is called from few places, in few threads.
 _SCOPES = 64
 _NOTHING: Any = object()
@@ -99,7 +102,7 @@ class Module(Tree):
     if not TYPE_CHECKING:  # a type checker knows by the class's own `__init__` what it takes
 
         @boundary
-        def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        def __new__(cls, *args: object, **kwargs: object) -> Self:
             """Look at what a module is made with: Python's own errors would not say which arguments there are."""
             if (kwargs or args) and cls.__init__ is library_class(cls).__init__:
                 args, kwargs = without_foreign(cls, args, kwargs)
@@ -114,7 +117,7 @@ class Module(Tree):
         # For help and editors, where there is no `__init__`.
         __new__.__signature__ = inspect.signature(lambda cls: None)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         init = vars(cls).get("__init__")
         if init is not None and is_layer(cls):
@@ -122,7 +125,7 @@ class Module(Tree):
 
     # -- calling -------------------------------------------------------------------------------------------------
 
-    def _call_forward(self, x: Any = _NOTHING, /, *args: Any, **kwargs: Any) -> Any:
+    def _call_forward(self, x: object = _NOTHING, /, *args: object, **kwargs: object) -> Any:
         """Run `forward` with the same arguments; what it records is marked as this module's."""
         state = local.state
         outer = state.scope
@@ -194,7 +197,7 @@ class Module(Tree):
     # -- hooks ---------------------------------------------------------------------------------------------------
 
     def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
+        self, hook: Callable[..., object], *, prepend: bool = False, with_kwargs: bool = False
     ) -> Handle:
         """Call `hook(module, args)` before each forward; what it returns, unless None, takes the place of `args`.
 
@@ -212,7 +215,12 @@ class Module(Tree):
         return self._hook("forward_pre", Hook(hook, with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+        self,
+        hook: Callable[..., object],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> Handle:
         """Call `hook(module, args, output)` after each forward; what it returns, unless None, takes the place of the
         output. See `register_forward_pre_hook`.
@@ -231,12 +239,12 @@ class Module(Tree):
         """
         return self._hook("forward", Hook(hook, with_kwargs, always_call), prepend)
 
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+    def register_full_backward_pre_hook(self, hook: Callable[..., object], prepend: bool = False) -> Handle:
         """Call `hook(module, grad_output)` when a backward pass comes to the module's outputs; what it returns, unless
         None, takes the place of the gradients. See `register_full_backward_hook`."""
         return self._hook("backward_pre", Hook(hook), prepend)
 
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> Handle:
+    def register_full_backward_hook(self, hook: Callable[..., object], prepend: bool = False) -> Handle:
         """Call `hook(module, grad_input, grad_output)` when a backward pass has gone through the module; what it
         returns, unless None, takes the place of `grad_input`.
 
@@ -272,7 +280,7 @@ class Module(Tree):
 
     # -- attributes ----------------------------------------------------------------------------------------------
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         before = self.__dict__.get(name, _NOTHING)
         if before is value:
             return
@@ -315,7 +323,7 @@ class Module(Tree):
             "module once before the step is captured"
         )
 
-    def _fingerprint(self) -> tuple[Any, ...]:
+    def _fingerprint(self) -> tuple[object, ...]:
         """The attributes as a captured step depends on them."""
         attributes = {"training": self.training} | vars(self)  # the class's, until it is first set
         # Not what `tn.compile` keeps with an object for its methods.
@@ -485,7 +493,7 @@ class Module(Tree):
             )
         return load(self, state, strict)
 
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+    def register_state_dict_pre_hook(self, hook: Callable[..., object]) -> Handle:
         """Call `hook(module, prefix, keep_vars)` before the state of this module is taken, also as a part of another's.
 
         Copies of the module have the hooks of its state, other than those of its calls.
@@ -495,7 +503,7 @@ class Module(Tree):
         """
         return self._state_hook("state_dict_pre", hook)
 
-    def register_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+    def register_state_dict_post_hook(self, hook: Callable[..., object]) -> Handle:
         """Call `hook(module, state, prefix, metadata)` when this module's state is in the dict `state`, its entries under
         names that begin with `prefix`. The hook changes the dict, and returns None. `metadata` is an empty dict.
 
@@ -508,7 +516,7 @@ class Module(Tree):
         """
         return self._state_hook("state_dict_post", hook)
 
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> Handle:
+    def register_load_state_dict_pre_hook(self, hook: Callable[..., object]) -> Handle:
         """Call `hook(module, state, prefix, metadata, strict, missing_keys, unexpected_keys, errors)` before this module is
         loaded, also as a part of another. What the hook changes in `state`, a dict of its own, is what is loaded, such as
         names that were others once; what it appends to the lists is reported.
@@ -523,12 +531,12 @@ class Module(Tree):
         """
         return self._state_hook("load_pre", hook)
 
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> Handle:
+    def register_load_state_dict_post_hook(self, hook: Callable[..., object]) -> Handle:
         """Call `hook(module, report)` when this module was loaded, also as a part of another. What the hook takes from the
         lists `report.missing_keys` and `report.unexpected_keys` is not complained of; it returns None."""
         return self._state_hook("load_post", hook)
 
-    def _state_hook(self, kind: str, hook: Callable[..., Any]) -> Handle:
+    def _state_hook(self, kind: str, hook: Callable[..., object]) -> Handle:
         if not callable(hook):
             raise TypeError(f"{type(self).__name__}: a hook is a function, not {type(hook).__name__}")
         hooks = vars(self).get("_state_hooks")
@@ -613,7 +621,7 @@ class Module(Tree):
         """Nothing: modules are on the CPU. PyTorch's name."""
         return self
 
-    def cuda(self, device: Any = None) -> Self:
+    def cuda(self, device: object = None) -> Self:
         """Raises ValueError, since there is no other device than the CPU."""
         check_device(f"{type(self).__name__}.cuda", "cuda")
         raise AssertionError
@@ -638,7 +646,7 @@ class Module(Tree):
         """Cast to bfloat16, for which ml_dtypes must be installed; see `astype`."""
         return self.astype("bfloat16")
 
-    def apply(self, fn: Callable[[Module], Any]) -> Self:
+    def apply(self, fn: Callable[[Module], object]) -> Self:
         """Call `fn` on every module, on those below a module before itself.
 
         >>> from tapenet import nn
@@ -653,7 +661,7 @@ class Module(Tree):
 
     # -- copies and words ----------------------------------------------------------------------------------------
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return self.__dict__  # the attributes alone: a copy starts with scopes of its own
 
     def __repr__(self) -> str:
@@ -663,7 +671,7 @@ class Module(Tree):
         return bundle(self)
 
 
-def _learned(value: Any) -> list[Tensor]:
+def _learned(value: object) -> list[Tensor]:
     """The parameters that come with the value of an attribute."""
     if isinstance(value, Tree):
         return list(value.parameters())
@@ -707,7 +715,7 @@ def _check_place(module: Module, name: str, before: Tensor | Tree, value: Any) -
         )
 
 
-def _part(holder: Any, name: str) -> Any:
+def _part(holder: object, name: str) -> Any:
     """What a module, list or dict has under a name."""
     if isinstance(holder, (list, tuple)):
         return holder[int(name)]
@@ -716,7 +724,7 @@ def _part(holder: Any, name: str) -> Any:
     return getattr(holder, name)
 
 
-def _apply(module: Module, fn: Callable[[Module], Any], seen: set[int]) -> None:
+def _apply(module: Module, fn: Callable[[Module], object], seen: set[int]) -> None:
     for child in module.children():
         if id(child) not in seen:
             seen.add(id(child))

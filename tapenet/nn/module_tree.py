@@ -98,7 +98,7 @@ class Tree:
             f"{type(self).__name__} has no extra state: define get_extra_state and set_extra_state"
         )
 
-    def set_extra_state(self, state: Any) -> None:
+    def set_extra_state(self, state: object) -> None:
         """Take over what `get_extra_state` gave; called by `load_state_dict`."""
         raise NotImplementedError(
             f"{type(self).__name__} has get_extra_state, and no set_extra_state that would take over what a state has"
@@ -166,7 +166,7 @@ def walk(root: T, deep: bool = True, repeats: bool = False) -> Iterator[tuple[st
         stack += [(f"{prefix}{key}", part, inside) for key, part in sorted(parts, key=_rank)][::-1]
 
 
-def _rank(part: tuple[Any, Any]) -> int:
+def _rank(part: tuple[object, object]) -> int:
     """Where a part comes among those of a module, before those of the same kind that follow it."""
     value = part[1]
     if type(value) is not Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -30,7 +30,7 @@ class _Mark(type):
     #: The last words of the marks that are meant.
     mark: str
 
-    def __instancecheck__(cls, value: Any) -> bool:
+    def __instancecheck__(cls, value: object) -> bool:
         return isinstance(value, Tensor) and value._kind is not None and value._kind.endswith(cls.mark)
 
 
@@ -41,7 +41,7 @@ else:
     class _Marked:
         """What `Parameter` and its kin are to Python, where tensors are of one exact type."""
 
-        def __init_subclass__(cls, **kwargs: Any) -> None:
+        def __init_subclass__(cls, **kwargs: object) -> None:
             if cls.__module__ != __name__:
                 raise TypeError(
                     f"{cls.__name__}: nn.Parameter and nn.Buffer are marks of tensors and have no subclasses; keep what "
@@ -70,7 +70,7 @@ class Parameter(_Marked, metaclass=_Mark):
 
     mark = "parameter"
 
-    def __new__(cls, data: Any = None, requires_grad: bool = True, dtype: DTypeLike | None = None) -> Self:
+    def __new__(cls, data: object = None, requires_grad: bool = True, dtype: DTypeLike | None = None) -> Self:
         made = _marked(data, dtype, "parameter")
         return made._require() if requires_grad else made  # type: ignore[return-value]  # a tensor with the mark
 
@@ -90,7 +90,7 @@ class Buffer(_Marked, metaclass=_Mark):
 
     mark = "buffer"
 
-    def __new__(cls, data: Any = None, dtype: DTypeLike | None = None, *, persistent: bool = True) -> Self:
+    def __new__(cls, data: object = None, dtype: DTypeLike | None = None, *, persistent: bool = True) -> Self:
         return _marked(data, dtype, "buffer" if persistent else "passing buffer")  # type: ignore[return-value]
 
 
@@ -118,7 +118,7 @@ class UninitializedBuffer(Buffer):
         return _marked(np.empty(0, float_type(dtype)), None, "lazy buffer")  # type: ignore[return-value]
 
 
-def is_lazy(tensor: Any) -> bool:
+def is_lazy(tensor: object) -> bool:
     """Whether it is a parameter or buffer whose shape is not known yet.
 
     >>> is_lazy(UninitializedParameter()), is_lazy(Parameter([1.0]))
@@ -127,7 +127,7 @@ def is_lazy(tensor: Any) -> bool:
     return isinstance(tensor, Tensor) and tensor._kind is not None and tensor._kind.startswith("lazy")
 
 
-def _marked(data: Any, dtype: DTypeLike | None, kind: str) -> Tensor:
+def _marked(data: object, dtype: DTypeLike | None, kind: str) -> Tensor:
     made = tensor(() if data is None else data, dtype)
     if dtype is None and not hasattr(data, "dtype") and made.dtype.kind in ("f" if kind.endswith("buffer") else "biuf"):
         made = tensor(made, FLOAT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from operator import itemgetter
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Parameter
 
+if TYPE_CHECKING:
+    pass
 
-def _kept(value: Any) -> Any:
+
+def _kept(value: object) -> Any:
     """A tensor or array as a parameter; what belongs to modules already, and what is neither, as it is."""
     if isinstance(value, np.ndarray) or (isinstance(value, Tensor) and value._kind is None):
         return Parameter(value)
@@ -39,10 +42,10 @@ class ParameterList(Module):
     [('0', (2, 3)), ('1', (2, 4))]
     """
 
-    def __init__(self, values: Iterable[Any] = ()) -> None:
+    def __init__(self, values: Iterable[object] = ()) -> None:
         self.extend(values)
 
-    def _values(self) -> list[Any]:
+    def _values(self) -> list[object]:
         return [value for name, value in vars(self).items() if name.isdecimal()]
 
     def _position(self, index: int) -> int:
@@ -51,7 +54,7 @@ class ParameterList(Module):
             raise IndexError(f"index {index} of a ParameterList of {count}")
         return index % count
 
-    def _reset(self, values: list[Any]) -> None:
+    def _reset(self, values: list[object]) -> None:
         for i in range(len(self)):
             delattr(self, str(i))
         for i, value in enumerate(values):
@@ -67,7 +70,7 @@ class ParameterList(Module):
         values = self._values()
         return ParameterList(values[index]) if isinstance(index, slice) else values[self._position(index)]
 
-    def __setitem__(self, index: int, value: Any) -> None:
+    def __setitem__(self, index: int, value: object) -> None:
         setattr(self, str(self._position(index)), _kept(value))
 
     def __delitem__(self, index: int | slice) -> None:
@@ -75,10 +78,10 @@ class ParameterList(Module):
         del values[index if isinstance(index, slice) else self._position(index)]
         self._reset(values)
 
-    def __iadd__(self, values: Iterable[Any]) -> Self:
+    def __iadd__(self, values: Iterable[object]) -> Self:
         return self.extend(values)
 
-    def append(self, value: Any) -> Self:
+    def append(self, value: object) -> Self:
         """Put a value behind the others; returns the list."""
         return self.extend([value])
 
@@ -113,10 +116,10 @@ class ParameterDict(Module):
     [('left', (2,)), ('right', (3,))]
     """
 
-    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> None:
+    def __init__(self, values: Mapping[str, object] | Iterable[tuple[str, object]] = ()) -> None:
         self.update(values)
 
-    def _entries(self) -> dict[str, Any]:
+    def _entries(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if _is_entry(name)}
 
     def __len__(self) -> int:
@@ -134,7 +137,7 @@ class ParameterDict(Module):
     def __getitem__(self, name: str) -> Any:
         return self._entries()[name]
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         if not isinstance(name, str) or not name or "." in name or not _is_entry(name):
             raise KeyError(f"ParameterDict: {name!r} is no name for a parameter; give a string without dots")
         if hasattr(type(self), name):
@@ -144,21 +147,21 @@ class ParameterDict(Module):
     def __delitem__(self, name: str) -> None:
         self.pop(name)
 
-    def __or__(self, other: Mapping[str, Any]) -> ParameterDict:
+    def __or__(self, other: Mapping[str, object]) -> ParameterDict:
         return self.copy().update(other)
 
-    def __ior__(self, other: Mapping[str, Any]) -> Self:
+    def __ior__(self, other: Mapping[str, object]) -> Self:
         return self.update(other)
 
     def keys(self) -> KeysView[str]:
         """The names."""
         return self._entries().keys()
 
-    def values(self) -> ValuesView[Any]:
+    def values(self) -> ValuesView[object]:
         """The parameters."""
         return self._entries().values()
 
-    def items(self) -> ItemsView[str, Any]:
+    def items(self) -> ItemsView[str, object]:
         """The parameters with their names."""
         return self._entries().items()
 
@@ -173,7 +176,7 @@ class ParameterDict(Module):
             self[name] = value
         return self
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         """The parameter of a name, or the default."""
         return self._entries().get(name, default)
 
@@ -189,7 +192,7 @@ class ParameterDict(Module):
         delattr(self, name)
         return value
 
-    def popitem(self) -> tuple[str, Any]:
+    def popitem(self) -> tuple[str, object]:
         """Take the last parameter out and return it with its name."""
         if not len(self):
             raise KeyError("popitem of an empty ParameterDict")
@@ -205,7 +208,7 @@ class ParameterDict(Module):
         """Another dict of the same parameters."""
         return ParameterDict(self.items())
 
-    def fromkeys(self, names: Iterable[str], default: Any = None) -> ParameterDict:
+    def fromkeys(self, names: Iterable[str], default: object = None) -> ParameterDict:
         """Another dict with these names, all of the default."""
         return ParameterDict((name, default) for name in names)
 

@@ -38,7 +38,7 @@ class SettingsLayer(Module):
     #: Whether the repr has all settings, by name, also those that are as by default.
     _shows_all: ClassVar[bool] = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         own = inspect.get_annotations(cls)
         if is_layer(cls) and own and "__init__" not in vars(cls):
             cls._settings = dict(cls._settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tapenet.nn.module import Module
 
@@ -15,7 +14,7 @@ class SharedDocstring(Module):
     filled in; what stands in its own docstring, such as examples, comes after it.
     """
 
-    def __init_subclass__(cls, words: Mapping[str, object] | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(cls, words: Mapping[str, object] | None = None, **kwargs: object) -> None:
         if words is not None:
             shared = (cls.__mro__[1].__doc__ or "").rstrip().format_map(words)
             cls.__doc__ = f"{shared}\n{cls.__doc__ or ''}"

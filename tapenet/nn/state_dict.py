@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from tapenet.nn.parameter import is_lazy
 from tapenet.parameters.hook_table import HookTable
 from tapenet.program.low import as_array
 from tapenet.typing import StateDict
+
+if TYPE_CHECKING:
+    pass
 
 #: The name that a module's extra state has in a state dict, as in PyTorch.
 EXTRA = "_extra_state"
@@ -125,7 +128,7 @@ def _check_shapes(root: Tree, named: Mapping[str, Tensor]) -> None:
         )
 
 
-def _told(prefix: str, module: Tree, state: dict[str, Any]) -> None:
+def _told(prefix: str, module: Tree, state: dict[str, object]) -> None:
     """Call the hooks of a module whose state is in a dict."""
     for hook in _hooks(module, "state_dict_post"):
         if hook(module, state, prefix, {}) is not None:
@@ -234,16 +237,16 @@ def _what(value: Any) -> str:
     return "" if value is None else f": {value.dtype} {value.shape}"
 
 
-def _below(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+def _below(state: Mapping[str, object], prefix: str) -> dict[str, object]:
     """The entries of a state whose names begin so, under the rest of their names."""
     return {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     return value.numpy() if isinstance(value, Tensor) else value
 
 
-def _array(value: Any, target: Tensor | None) -> Any:
+def _array(value: object, target: Tensor | None) -> Any:
     """An entry of a state as an array or tensor. What `numpy.load` gives for a bfloat16 array are its bytes, without a
     type: they are taken for what they were."""
     if isinstance(value, Tensor):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -20,6 +20,10 @@ from tapenet.ops.stack_frames import user_line
 from tapenet.profiling.profile import profile
 from tapenet.profiling.table import size as in_bytes
 from tapenet.program.low import is_float
+from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    pass
 
 Shapes = tuple[Any, ...]
 
@@ -27,7 +31,7 @@ Shapes = tuple[Any, ...]
 class Summarizable(Protocol):
     """What a summary needs of a model. An `nn.Module` has it."""
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: object) -> Any:
         """Run the model."""
 
     def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
@@ -183,7 +187,7 @@ def summary(model: Summarizable, *inputs: Any, depth: int | None = None) -> Summ
     return Summary([row for row in run.rows() if depth is None or row.depth <= depth])
 
 
-def _input(model: Summarizable, given: Any) -> Any:
+def _input(model: Summarizable, given: object) -> Any:
     if not (isinstance(given, tuple) and all(type(n) is int for n in given)):
         return given
     dtype = next((t.dtype for t in (*model.parameters(), *model.buffers()) if is_float(t.dtype)), FLOAT)
@@ -256,7 +260,7 @@ class _Run:
             before.update(map(id, module.parameters(recurse=False)))
 
 
-def _tensors(value: Any) -> Iterator[Any]:
+def _tensors(value: object) -> Iterator[Tensor | Array]:
     """The tensors and arrays in a tree of lists, tuples and dicts."""
     if isinstance(value, (Tensor, np.ndarray)):
         yield value

@@ -140,7 +140,7 @@ def array_like(value: object) -> Array:
     (2,)
     """
     if hasattr(value, "shape"):
-        return cast(Array, value)
+        return cast("Array", value)
     if isinstance(value, (list, tuple)) and any(hasattr(v, "shape") or isinstance(v, (list, tuple)) for v in value):
         return np.stack([array_like(v) for v in value])
     return np.asarray(value)

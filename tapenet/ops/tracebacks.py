@@ -80,7 +80,7 @@ def boundary(function: F) -> F:
                 raise
         return function(*found.args, **found.kwargs)
 
-    return cast(F, guarded)
+    return cast("F", guarded)
 
 
 def _respelt(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spelt | None:

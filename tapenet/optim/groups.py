@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.ops.stack_frames import user_line
 from tapenet.program.low import is_low
+
+if TYPE_CHECKING:
+    pass
 
 #: Parameters, under "params", and the options that hold for them.
 Group = dict[str, Any]
@@ -45,7 +48,7 @@ class ParamGroup(Group):
         # A module, given as the parameters, can be called too.
         self.scheduled = tuple(n for n, value in self.items() if n not in ("lr", "params") and callable(value))
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         self._refuse_in_capture(key)
         super().__setitem__(key, value)
         self._note_scheduled()
@@ -62,7 +65,7 @@ class ParamGroup(Group):
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override, misc]  # dict's has two overloads
+    def __ior__(self, other: object) -> Self:  # type: ignore[override, misc]  # dict's has two overloads
         self.update(other)
         return self
 
@@ -71,13 +74,13 @@ class ParamGroup(Group):
             self[key] = default
         return self[key]
 
-    def pop(self, key: str, *default: Any) -> Any:
+    def pop(self, key: str, *default: object) -> Any:
         value = super().pop(key, *default)
         self._note_scheduled()
         bump()
         return value
 
-    def popitem(self) -> tuple[str, Any]:
+    def popitem(self) -> tuple[str, object]:
         item = super().popitem()
         self._note_scheduled()
         bump()
@@ -140,7 +143,7 @@ def check_wide(where: str, name: str, param: Tensor) -> None:
         )
 
 
-def check_range(where: str, name: str, value: Any, low: float, high: float) -> None:
+def check_range(where: str, name: str, value: object, low: float, high: float) -> None:
     """Raise unless `value` is a number with low <= value < high.
 
     Raises:

@@ -86,7 +86,7 @@ class Hooked:
         for hook in self._hooks.of(kind) if self._hooks is not None else ():
             hook(self)
 
-    def _around(self, closure: Callable[[], Any] | None) -> Any:
+    def _around(self, closure: Callable[[], object] | None) -> Any:
         """A step with a closure, and with the hooks before and after.
 
         Returns:
@@ -110,7 +110,7 @@ class Hooked:
             hook(self, args, kwargs)
         return value
 
-    def _run(self, closure: Callable[[], Any] | None = None) -> Any:
+    def _run(self, closure: Callable[[], object] | None = None) -> Any:
         """The closure, then the step."""
         value = None
         if closure is not None:

@@ -50,7 +50,7 @@ class MasterWeights:
     (['float32', 'float32'], 'float16')
     """
 
-    def __init__(self, optimizer: Callable[..., Any] | Optimizer, params: Parameters, **options: Any) -> None:
+    def __init__(self, optimizer: Callable[..., object] | Optimizer, params: Parameters, **options: object) -> None:
         #: By the parameter's id, each with its master weight: one that is given twice has one, and the optimizer sees it.
         found: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -74,10 +74,10 @@ class MasterWeights:
         """True: it is made with parameters."""
         return True
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in vars(self).items() if name not in ("_updated", "_newcomers")}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state, _updated={}, _newcomers=[])
         updaters.enter(self, [param for param, _ in self._pairs])
 

@@ -100,18 +100,18 @@ class Optimizer(Hooked):
     _arrays: list[tuple[Tensor, Any]]
 
     @boundary
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+    def __new__(cls, *args: object, **kwargs: object) -> Self:
         """Look at the keywords that an optimizer is made with: Python's own error would not say which there are."""
         if kwargs:
             check_keywords(cls.__name__, cls.__init__, kwargs.keys() - SWITCHES if is_ours(cls) else kwargs)
         return super().__new__(cls)
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         if "__init__" in vars(cls) and is_ours(cls):
             cls.__init__ = accepting(cls.__init__)  # type: ignore[method-assign]
 
-    def __init__(self, params: Parameters = None, *, lr: float | Schedule, **options: Any) -> None:
+    def __init__(self, params: Parameters = None, *, lr: float | Schedule, **options: object) -> None:
         """Make an optimizer of these parameters.
 
         Args:
@@ -227,7 +227,7 @@ class Optimizer(Hooked):
         return False
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
         """The new parameter and the new state, by elementwise NumPy functions without in-place operators: the
         rule runs on blocks of storage, and on tensors while a step is being captured."""
         raise NotImplementedError
@@ -285,12 +285,12 @@ class Optimizer(Hooked):
         return self.groups
 
     @property
-    def defaults(self) -> Mapping[str, Any]:
+    def defaults(self) -> Mapping[str, object]:
         """The options of groups that do not give their own, to be read."""
         return MappingProxyType(self._defaults)
 
     @property
-    def state(self) -> Mapping[Tensor, Mapping[str, Any]]:
+    def state(self) -> Mapping[Tensor, Mapping[str, object]]:
         """What is kept of each parameter, to be read: "step", the number of its updates, and the tensors by name, those that
         the optimizer works with. To begin anew make a new optimizer, or load a state.
 
@@ -334,7 +334,7 @@ class Optimizer(Hooked):
         """The options of the next step: what is given as a function of the step by its value."""
         return {**group.at(self._count), "lr": self._rate(group)}
 
-    def _take_up(self, slots: list[Slot], group: ParamGroup) -> tuple[list[_Segment], list[tuple[Tensor, Any]]]:
+    def _take_up(self, slots: list[Slot], group: ParamGroup) -> tuple[list[_Segment], list[tuple[Tensor, object]]]:
         """Find the storage of a group's parameters and make it ready for the rule.
 
         Returns:
@@ -383,7 +383,7 @@ class Optimizer(Hooked):
         found = ("_segments", "_arrays", "_updated", "_newcomers", "_hooks")
         return {name: value for name, value in vars(self).items() if name not in found}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, object]) -> None:
         vars(self).update(state, _updated={}, _newcomers=[])
         if self.bound:
             self._take_up_all()
@@ -392,7 +392,7 @@ class Optimizer(Hooked):
         options = self._options(group)
         segment.configure(self.rule, self.states(options), self.scalars(options, options["lr"], 1), self.local(options))
 
-    def _outline(self, group: ParamGroup, step: int) -> tuple[Any, ...]:
+    def _outline(self, group: ParamGroup, step: int) -> tuple[object, ...]:
         """What the shape of an update depends on beside its storage: which scalars and states there are."""
         options = self._options(group)
         return tuple(self.scalars(options, options["lr"], step)), tuple(self.states(options))
@@ -573,7 +573,7 @@ class Optimizer(Hooked):
         found = [[slot.name for slot in islice(slots, len(group["params"]))] for group in self.groups]
         return [None if any(isinstance(name, Position) for name in names) else names for names in found]
 
-    def _initial(self, options: Group, shape: tuple[int, ...]) -> dict[str, Any]:
+    def _initial(self, options: Group, shape: tuple[int, ...]) -> dict[str, object]:
         """The states of a parameter before its first update."""
         values = self.states(options)
         return {name: np.full(own, values[name]) for name, own in self.shapes(options, shape).items()}
@@ -634,7 +634,7 @@ def takes_options(init: Callable[..., None]) -> Callable[..., None]:
     signature = inspect.signature(init)
 
     @functools.wraps(init)
-    def __init__(*args: Any, **kwargs: Any) -> None:
+    def __init__(*args: object, **kwargs: object) -> None:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -711,7 +711,7 @@ def _options_shown(group: Group) -> str:
     return ", ".join(f"{name}={_shown(value)}" for name, value in group.items() if name != "params")
 
 
-def _shown(option: Any) -> str:
+def _shown(option: object) -> str:
     """An option as text; a schedule by the name of the function that made it."""
     return str(option.__qualname__).partition(".<locals>")[0] if hasattr(option, "__qualname__") else str(option)
 

@@ -11,7 +11,7 @@ from tapenet.autodiff.tensor import Tensor
 from tapenet.parameters.named import Parameters, named_parameters
 
 
-def arranged(state: Any, names: Iterable[list[str] | None]) -> Any:
+def arranged(state: object, names: Iterable[list[str] | None]) -> Any:
     """An optimizer's state with its parameters in another order, group by group, where it has their names.
 
     Args:
@@ -50,8 +50,8 @@ def arranged(state: Any, names: Iterable[list[str] | None]) -> Any:
 
 
 def param_groups(
-    params: Parameters, options: Mapping[str | Callable[[str, Tensor], bool], Mapping[str, Any]]
-) -> list[dict[str, Any]]:
+    params: Parameters, options: Mapping[str | Callable[[str, Tensor], bool], Mapping[str, object]]
+) -> list[dict[str, object]]:
     """The groups of parameters that have the same options, by patterns of their names, for an optimizer.
 
     Args:

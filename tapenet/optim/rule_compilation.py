@@ -35,7 +35,7 @@ class Call(NamedTuple):
     """One call that a rule makes."""
 
     ufunc: np.ufunc
-    operands: tuple[Any, ...]
+    operands: tuple[object, ...]
     result: Symbol
 
 
@@ -49,7 +49,7 @@ class Symbol(NDArrayOperatorsMixin):
         self.calls = calls
         self.scalar = scalar
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Symbol:
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: object, **kwargs: object) -> Symbol:
         if method != "__call__" or kwargs or ufunc.nout != 1 or ufunc.signature is not None:
             raise TypeError(f"np.{ufunc.__name__} as used here is not elementwise: {_ALLOWED}")
         if all(not isinstance(v, Symbol) or v.scalar for v in inputs):

@@ -67,7 +67,7 @@ def to_torch(optimizer: Optimizer) -> dict[str, Any]:
     return {"state": {k: _tensors(entry, torch) for k, entry in entries.items() if entry}, "param_groups": groups}
 
 
-def _group(group: Mapping[str, Any], title: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _group(group: Mapping[str, object], title: str, options: Mapping[str, object]) -> dict[str, Any]:
     made = {}
     for name, value in group.items():
         if name in options or name in ("params", "param_names", BASE_RATE):

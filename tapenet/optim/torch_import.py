@@ -19,7 +19,7 @@ _NUMBERS = frozenset({"eta", "mu", "mu_product"})
 SUMS = {"grad_sum": ("exp_avg", 0), "square_sum": ("exp_avg_sq", 1), "max_square_sum": ("max_exp_avg_sq", 1)}
 
 
-def is_torchs(state: Any) -> bool:
+def is_torchs(state: object) -> bool:
     """Whether a state is of a PyTorch optimizer, which does not count its steps."""
     return isinstance(state, Mapping) and "step" not in state and {"state", "param_groups"} <= state.keys()
 
@@ -47,7 +47,7 @@ def translated(
     return {"step": max(steps, default=0), "state": entries | others, "param_groups": [*saved, *groups_of_others]}
 
 
-def _options(theirs: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _options(theirs: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
     # AdamW is Adam with `decoupled_weight_decay` in PyTorch.
     skipped = _SKIPPED | ({"decoupled_weight_decay"} - own.keys())
     kept = {name: own[name] for name in _NOT_EVERYWHERE if name in own}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from tapenet.ops.torch_names import OF_OPTIMIZERS
 from tapenet.ops.tracebacks import boundary
@@ -20,7 +19,7 @@ def is_ours(cls: type) -> bool:
     return made.__module__.startswith(_OPTIMIZERS)
 
 
-def without_switches(where: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def without_switches(where: str, options: Mapping[str, object]) -> dict[str, object]:
     """Options without those that change nothing.
 
     Raises:
@@ -43,7 +42,7 @@ def accepting(init: Callable[..., None]) -> Callable[..., None]:
 
     @boundary
     @functools.wraps(init)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+    def __init__(self: object, *args: object, **kwargs: object) -> None:
         if not SWITCHES.isdisjoint(kwargs):
             kwargs = without_switches(type(self).__name__, kwargs)
         init(self, *args, **kwargs)

@@ -83,7 +83,7 @@ class Averaged:
         return self._averaged | self._copied
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """The averages as arrays, by name, and the buffers that are kept."""
         return {name: kept.data for name, (_, kept) in self._all().items()}
 

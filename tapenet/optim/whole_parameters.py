@@ -42,15 +42,15 @@ class WholeOptimizer(Optimizer):
             [0. , 1. ]], requires_grad=True)
     """
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {name: value for name, value in super().__getstate__().items() if name != "_scratch"}
 
-    def constants(self, options: Group) -> dict[str, Any]:
+    def constants(self, options: Group) -> dict[str, object]:
         """What `rule` finds beside the scalars, and may branch on. A captured step holds for these alone."""
         return {}
 
     @staticmethod
-    def rule(p: Any, g: Any, state: dict[str, Any], s: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def rule(p: object, g: object, state: dict[str, object], s: dict[str, object]) -> tuple[object, dict[str, object]]:
         """The new parameter and the new state, by NumPy functions of the whole arrays without in-place operators: the
         rule also runs on tensors, while a step is being captured."""
         raise NotImplementedError
@@ -89,7 +89,7 @@ class WholeOptimizer(Optimizer):
         for group, segment in self._segments:  # something changed: perhaps what the rule branches on
             self._configure(segment, group)
 
-    def _outline(self, group: ParamGroup, step: int) -> tuple[Any, ...]:
+    def _outline(self, group: ParamGroup, step: int) -> tuple[object, ...]:
         return *super()._outline(group, step), self.constants(self._options(group))
 
 
@@ -139,7 +139,7 @@ class Whole(Storage):
 
     def configure(
         self,
-        update: Callable[[Array, Tensor, dict[str, Array], dict[str, Any]], None],
+        update: Callable[[Array, Tensor, dict[str, Array], dict[str, object]], None],
         states: dict[str, float],
         shapes: list[dict[str, Shape]],
         scalars: dict[str, float],

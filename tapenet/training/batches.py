@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,10 @@ from tapenet.data.dataset import Dataset
 from tapenet.data.loader import DataLoader
 from tapenet.data.minibatch import batches
 from tapenet.ops import random
-from tapenet.typing import StateDict
+from tapenet.typing import Array, StateDict
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 ndarray = np.ndarray
 Parts = tuple[Any, Any, Any]
@@ -49,7 +52,7 @@ class Cut:
         self._loop.load_state_dict(state)
 
 
-def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | None = None, who: str = "fit") -> Any:
+def looped(data: object, batch_size: int, *, shuffle: bool = False, seed: int | None = None, who: str = "fit") -> Any:
     """Data as something to loop over that gives batches. Arrays, alone or nested in a tuple or dict, are cut, and so is a
     `data.Dataset`, by a loader.
 
@@ -94,7 +97,7 @@ def looped(data: Any, batch_size: int, *, shuffle: bool = False, seed: int | Non
     )
 
 
-def _as_numpy(part: Any) -> Any:
+def _as_numpy(part: object) -> Any:
     """What another library calls an array, or a list of numbers, as an array. Floats of 64 bits stay as they are."""
     if is_array(part):
         return part
@@ -115,7 +118,7 @@ def _one_kind(parts: list[Any]) -> bool:
     return len({(part.dtype, part.shape[1:]) for part in parts}) == 1
 
 
-def is_tree_of_arrays(data: Any) -> bool:
+def is_tree_of_arrays(data: object) -> bool:
     """Whether it is an array, or a tuple or dict of nothing but arrays, nested or not. A list is batches.
 
     >>> is_tree_of_arrays((np.ones(2), {"a": np.ones(2)})), is_tree_of_arrays([np.ones(2)])
@@ -127,11 +130,11 @@ def is_tree_of_arrays(data: Any) -> bool:
     return is_array(data)
 
 
-def _next(rows: Iterator[Any], _: Any) -> Any:
+def _next(rows: Iterator[object], _: object) -> Any:
     return next(rows)
 
 
-def leaves(tree: Any) -> list[Any]:
+def leaves(tree: object) -> list[Any]:
     """The arrays in nested tuples, lists and dicts, in order.
 
     >>> leaves({"a": np.float32(1), "b": (np.float32(2), None)})
@@ -142,7 +145,7 @@ def leaves(tree: Any) -> list[Any]:
     return found
 
 
-def split(batch: Any) -> Parts:
+def split(batch: object) -> Parts:
     """A batch as inputs, target and weight (None where there is none).
 
     Raises:
@@ -186,7 +189,7 @@ def not_finite(inputs: Any, target: Any, weight: Any) -> str:
     return ""
 
 
-def whole(batch: Any) -> Parts:
+def whole(batch: object) -> Parts:
     """A batch as arguments for a model, or a step, that takes all of it."""
     return batch, None, None
 
@@ -216,20 +219,20 @@ def called(function: Callable[..., Any], inputs: Any) -> Any:
     return function(inputs)
 
 
-def as_array(value: Any) -> Any:
+def as_array(value: ArrayLike) -> Array:
     """A tensor's numbers, or an array."""
     return value.data if type(value) is Tensor else np.asarray(value)
 
 
-def as_arrays(value: Any) -> Any:
+def as_arrays(value: object) -> Any:
     """The same tree with arrays in the place of tensors."""
     return value.data if type(value) is Tensor else rebuild(value, as_array)
 
 
-def as_tensors(value: Any) -> Any:
+def as_tensors(value: object) -> Any:
     """The same tree with tensors in the place of arrays."""
     return rebuild(value, _tensor)
 
 
-def _tensor(value: Any) -> Tensor:
+def _tensor(value: ArrayLike) -> Tensor:
     return value if type(value) is Tensor else Tensor._of(np.asarray(value))

@@ -26,7 +26,7 @@ def every_batch(function: F) -> F:
     return function
 
 
-def of_batches(callback: Any) -> bool:
+def of_batches(callback: object) -> bool:
     """Whether a callback is for every batch.
 
     >>> of_batches(every_batch(lambda state: None)), of_batches(print)

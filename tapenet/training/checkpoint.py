@@ -94,7 +94,7 @@ class Checkpoint:
             for number, period in ((epoch, self.every), (step, self.steps))
         )
 
-    def save(self, state: Any, step: int | None = None) -> Path:
+    def save(self, state: object, step: int | None = None) -> Path:
         """Write a state, then delete what is older than the newest `keep`.
 
         Args:

@@ -41,7 +41,7 @@ class Routine:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., object],
         what: str,
         compiled: bool,
         tell: Callable[[str], None],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -32,6 +32,9 @@ from tapenet.training.loss_mismatch import Pairing
 from tapenet.training.meter import Meter
 from tapenet.training.steps import forward_of, forward_step, measured_by
 from tapenet.training.training_mode import mode
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class Evaluation:
@@ -172,7 +175,7 @@ def _tell(text: str) -> None:
     warnings.warn(text, CompileWarning, stacklevel=2)
 
 
-def _own(outputs: Any, inputs: Any) -> Any:
+def _own(outputs: ArrayLike, inputs: object) -> Any:
     """Outputs that share no memory with inputs, as those of `nn.Flatten` do: whoever makes batches may use theirs again."""
     given = leaves(inputs)
     return rebuild(outputs, lambda out: out.copy() if any(np.may_share_memory(out, one) for one in given) else out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,11 @@ from tapenet.optim.rules.lbfgs import LBFGS
 from tapenet.optim.weight_averaging import Averaged
 from tapenet.training.checkpoint import Checkpoint
 
+if TYPE_CHECKING:
+    pass
 
-def check_model(who: str, model: Any) -> None:
+
+def check_model(who: str, model: object) -> None:
     """Raise TypeError unless it is a module."""
     if isinstance(model, type):
         raise TypeError(f"{who}: the model is the class {model.__name__}; make one: {model.__name__}(...)")
@@ -25,7 +28,7 @@ def check_model(who: str, model: Any) -> None:
         raise TypeError(f"{who}: the model is a {type(model).__name__}; give a module, such as nn.Sequential(...)")
 
 
-def check_loss(who: str, loss: Any) -> None:
+def check_loss(who: str, loss: object) -> None:
     """Raise TypeError unless it is a function of output and target, and ValueError if it gives no mean."""
     if isinstance(loss, Optimizer):
         raise TypeError(
@@ -46,7 +49,7 @@ def check_loss(who: str, loss: Any) -> None:
         )
 
 
-def check_optimizer(who: str, optimizer: Any) -> None:
+def check_optimizer(who: str, optimizer: object) -> None:
     """Raise TypeError unless it is an optimizer."""
     if isinstance(optimizer, type) or not hasattr(optimizer, "bound"):
         what = (
@@ -128,7 +131,7 @@ def callbacks_of(callbacks: Any) -> list[Any]:
     return found
 
 
-def number(name: str, value: Any, least: int) -> int:
+def number(name: str, value: object, least: int) -> int:
     """An integer that is not below `least`.
 
     >>> number("epochs", 2.5, 0)

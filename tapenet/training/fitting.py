@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from itertools import islice
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,6 +40,9 @@ from tapenet.training.progress import Progress
 from tapenet.training.state import State
 from tapenet.training.steps import Clip, Parted, forward_of, gradient_step, measured_by, whole_step
 from tapenet.training.training_mode import mode
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def fit(
@@ -294,7 +297,7 @@ class _Run:
                     pass
                 state.history.stopped = self.why()
                 self.save()
-                if self.keep_average:
+                if self.keep_average and state.average is not None:
                     state.average.copy_to()
         finally:
             self.progress.close()
@@ -437,7 +440,7 @@ class _Run:
             return loss
         return _number("loss", numbers)
 
-    def not_finite(self, value: float, inputs: Any, target: Any, weight: Any) -> FloatingPointError:
+    def not_finite(self, value: float, inputs: object, target: ArrayLike, weight: ArrayLike) -> FloatingPointError:
         state = self.state
         where = f"fit: the loss is {value} in epoch {state.epoch + 1}, batch {state.batch}, after update {state.step}. "
         if bad := not_finite(inputs, target, weight):
@@ -451,7 +454,7 @@ class _Run:
 def _of_batch(step: Callable[..., Any]) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     """A step of the whole batch as a routine calls it."""
 
-    def custom_step(batch: Any, target: None, weight: None) -> tuple[Any, Any]:
+    def custom_step(batch: object, target: None, weight: None) -> tuple[object, object]:
         return called(step, batch), None
 
     return custom_step

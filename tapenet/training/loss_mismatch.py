@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from tapenet.nn import functional as F
 from tapenet.ops.stack_frames import user_site
 from tapenet.training.batches import as_array, as_tensors
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class Pairing:
@@ -31,7 +34,7 @@ class Pairing:
         self._met: tuple[Any, Any] | None = None
         self._looked = False
 
-    def note(self, output: Any, target: Any) -> None:
+    def note(self, output: ArrayLike, target: ArrayLike) -> None:
         """Keep the shapes, if they are two that may be taken in pairs."""
         if self._met is None and not self._looked:
             self._met = _like(output), _like(target)
@@ -57,7 +60,7 @@ def pairing(loss: Callable[..., Any], output: Any, target: Any) -> str:
     return f"the loss {problem}" if problem else ""
 
 
-def scale(loss: Callable[..., Any], output: Any, target: Any) -> str:
+def scale(loss: Callable[..., object], output: ArrayLike, target: ArrayLike) -> str:
     """What is wrong where outputs or targets are on another scale than the loss takes: probabilities where it takes scores, or
     labels that are not 0 and 1; "" if nothing is.
 
@@ -68,7 +71,7 @@ def scale(loss: Callable[..., Any], output: Any, target: Any) -> str:
     ''
     """
 
-    def takes(function: Any, kind: type) -> bool:
+    def takes(function: object, kind: type) -> bool:
         return loss is function or isinstance(loss, kind)
 
     output, target = np.asarray(as_array(output)), np.asarray(target)
@@ -94,7 +97,7 @@ def scale(loss: Callable[..., Any], output: Any, target: Any) -> str:
     return ""
 
 
-def _like(value: Any) -> Array | None:
+def _like(value: object) -> Array | None:
     """An array of the same shape and dtype, that takes no memory; None if it is none."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     return None if shape is None or dtype is None else np.broadcast_to(np.zeros((), dtype), shape)

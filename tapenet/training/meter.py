@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
+from tapenet.metrics.metric import Metric
 from tapenet.training.batches import as_arrays
-from tapenet.typing import StateDict
+from tapenet.typing import Array, StateDict
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 ndarray = np.ndarray
 #: Outputs of at most so many batches, and bytes, are kept before the metrics see them in one piece.
@@ -25,7 +29,7 @@ class Meter:
         metrics: those to compute; they are reset.
     """
 
-    def __init__(self, metrics: list[Any]) -> None:
+    def __init__(self, metrics: list[Metric[Any]]) -> None:
         self._metrics = metrics
         self.reset()
 
@@ -38,7 +42,7 @@ class Meter:
         self._further: dict[str, list[float]] = {}
         self._kept: _Kept | None = None
         #: The metrics that what is kept is for.
-        self._late: tuple[Any, ...] = ()
+        self._late: tuple[Metric[Any], ...] = ()
         #: How many batches are kept before they go to the metrics.
         self._enough = 1
         for metric in self._metrics:
@@ -51,7 +55,7 @@ class Meter:
         if measured is None:
             return
         counts, output = measured
-        late: tuple[Any, ...] = ()
+        late: tuple[Metric[Any], ...] = ()
         for metric, count in zip(self._metrics, counts, strict=True):
             if count is None:
                 late = (*late, metric)
@@ -66,7 +70,7 @@ class Meter:
             total, seen = self._further.get(name, (0.0, 0))
             self._further[name] = [total + value * samples, seen + samples]
 
-    def _keep(self, late: tuple[Any, ...], output: Any, target: Any, weight: Any) -> None:
+    def _keep(self, late: tuple[Metric[Any], ...], output: ArrayLike, target: ArrayLike, weight: ArrayLike) -> None:
         output = output._data if type(output) is Tensor else as_arrays(output)
         if type(target) is not ndarray or (weight is not None and type(weight) is not ndarray):
             target, weight = as_arrays(target), as_arrays(weight)
@@ -161,7 +165,7 @@ class _Kept:
         room: how many there may be.
     """
 
-    def __init__(self, room: int, *parts: Any) -> None:
+    def __init__(self, room: int, *parts: Array | None) -> None:
         self.rows = 0
         self.room = room
         self._buffers = [None if p is None else np.empty((room, *p.shape[1:]), p.dtype) for p in parts]
@@ -195,6 +199,6 @@ class _Kept:
         self.rows = end
         return end
 
-    def whole(self) -> list[Any]:
+    def whole(self) -> list[Array | None]:
         """What was taken in."""
         return [None if buffer is None else buffer[: self.rows] for buffer in self._buffers]

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from tapenet.nn.module import Module
 from tapenet.nn.notebook_display import inputs_like_before
 from tapenet.nn.summarize import Summary, summary
 from tapenet.ops.stack_frames import user_site
+from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.rules.sgd import SGD
 from tapenet.optim.schedules import Schedule
 from tapenet.program.low import is_float
@@ -33,11 +34,14 @@ from tapenet.training.state import State
 from tapenet.training.training_mode import mode
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
 
 class _Used:
     """What a network learns with."""
 
-    def __init__(self, loss: Callable[..., Any], optimizer: Any) -> None:
+    def __init__(self, loss: Callable[..., Tensor], optimizer: Optimizer) -> None:
         self.loss = loss
         self.optimizer = optimizer
 
@@ -93,7 +97,7 @@ class Network(Sequential):
             )
         return self.append(layer)
 
-    def use(self, loss: Callable[..., Any], optimizer: Any = None) -> Self:
+    def use(self, loss: Callable[..., Tensor], optimizer: Optimizer | None = None) -> Self:
         """Say what the network learns with; returns the network. Said again, an optimizer starts anew.
 
         Args:
@@ -204,7 +208,7 @@ class Network(Sequential):
                     group["lr"] = rate
             raise
 
-    def predict(self, x: Any, *, batch_size: int = 256) -> Array:
+    def predict(self, x: ArrayLike, *, batch_size: int = 256) -> Array:
         """The outputs for inputs of shape (samples, ...), batch by batch, in eval mode and without a graph.
 
         Raises:
@@ -292,7 +296,7 @@ class Network(Sequential):
             )
         return used
 
-    def _known(self, verb: str) -> tuple[Any, ...]:
+    def _known(self, verb: str) -> tuple[Tensor, ...]:
         inputs = inputs_like_before(self)
         if inputs is None:
             raise RuntimeError(
@@ -301,12 +305,12 @@ class Network(Sequential):
             )
         return inputs
 
-    def _inputs(self, verb: str, x: Any) -> Array:
+    def _inputs(self, verb: str, x: ArrayLike) -> Array:
         if not len(self):
             raise RuntimeError(f"Network.{verb}: there are no layers; add some: net.add(nn.Linear(2, 3))")
         return self._array(f"Network.{verb}: x", x)
 
-    def _samples(self, verb: str, x: Any, y: Any) -> tuple[Array, Array]:
+    def _samples(self, verb: str, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array]:
         """Inputs and targets as arrays of one length."""
         x = self._inputs(verb, x)
         y = self._array(f"Network.{verb}: y", y)
@@ -317,7 +321,7 @@ class Network(Sequential):
             )
         return x, y
 
-    def _array(self, what: str, value: Any) -> Array:
+    def _array(self, what: str, value: object) -> Array:
         """An array of samples, floats in the dtype of the network."""
         if value is None:
             raise TypeError(f"{what} is None; give an array, (samples, ...)")
@@ -346,13 +350,13 @@ class Network(Sequential):
         dtype = next((p.dtype for p in self.parameters() if is_float(p.dtype)), array.dtype)
         return array.astype(dtype, copy=False) if is_float(array.dtype) else array
 
-    def _validation(self, data: Any) -> tuple[Array, ...]:
+    def _validation(self, data: object) -> tuple[Array, ...]:
         if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
             raise TypeError("Network.fit: validation_data is (x, y), or (x, y, weights)")
         x, y = self._samples("fit, validation_data", data[0], data[1])
         return (x, y) if len(data) == 2 else (x, y, _weights(data[2], len(x)))
 
-    def _try(self, verb: str, loss: Callable[..., Any], x: Array, y: Array) -> None:
+    def _try(self, verb: str, loss: Callable[..., Tensor], x: Array, y: Array) -> None:
         """Compute the loss of two samples, so that what does not fit is found before anything is learnt: those of the least
         and the greatest label, where there are labels. Two, since a lone image without an axis for its channel would pass for
         an image with one."""
@@ -385,7 +389,7 @@ def _not_finite(name: str, array: Array) -> Iterator[str]:
         yield f"{name} holds {array[(sample, *place)]} in sample {sample}{f', at {place}' if place else ''}, to begin with"
 
 
-def _weights(weights: Any, count: int, name: str = "sample_weight") -> Array:
+def _weights(weights: object, count: int, name: str = "sample_weight") -> Array:
     array = np.asarray(weights, np.float32)
     if array.shape != (count,):
         raise ValueError(
@@ -428,7 +432,7 @@ def _split(fraction: float, count: int) -> int:
     return at
 
 
-def _by_class(class_weight: Any, y: Array) -> Array:
+def _by_class(class_weight: object, y: Array) -> Array:
     """The weight of each sample by its label."""
     if not isinstance(class_weight, Mapping):
         raise TypeError(

@@ -50,13 +50,13 @@ class Progress:
             self._bar = self._make(self._title(epoch), self._batches)
             self.due = self._start + _EVERY
 
-    def show(self, batch: int, samples: int, logs: Mapping[str, Any]) -> None:
+    def show(self, batch: int, samples: int, logs: Mapping[str, object]) -> None:
         """Bring the bar up to date."""
         if self._bar is not None:
             self._bar.show(batch, f"{self._rate(samples)}  {numbers(logs)}")
             self.due = perf_counter() + _EVERY
 
-    def end(self, epoch: int, batch: int, samples: int, seconds: float, logs: Mapping[str, Any]) -> None:
+    def end(self, epoch: int, batch: int, samples: int, seconds: float, logs: Mapping[str, object]) -> None:
         """An epoch is over."""
         if self._bar is not None:
             self._bar.show(batch, f"{self._rate(samples)}  {numbers(logs)}")

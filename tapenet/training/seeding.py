@@ -40,7 +40,7 @@ def seed(value: int) -> None:
     python_random.seed(int(value))
 
 
-def random_states() -> dict[str, Any]:
+def random_states() -> dict[str, object]:
     """Where `tn.random`, NumPy's global generator and Python's `random` are: numbers, strings and arrays.
 
     >>> sorted(random_states())

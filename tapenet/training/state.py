@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
+from tapenet.autodiff.tensor import Tensor
 from tapenet.files.structure import state_of
+from tapenet.nn.module import Module
 from tapenet.optim.grad_scaler import GradScaler
+from tapenet.optim.optimizer import Optimizer
 from tapenet.optim.plateau import Plateau
+from tapenet.optim.weight_averaging import Averaged
+from tapenet.training.compiled_step import Routine
 from tapenet.training.history import History
 from tapenet.training.meter import Meter
 from tapenet.training.seeding import random_states, set_random_states
@@ -39,18 +44,18 @@ class State:
 
     def __init__(
         self,
-        model: Any,
-        loss: Any,
-        optimizer: Any,
+        model: Module,
+        loss: Callable[..., Tensor] | None,
+        optimizer: Optimizer | list[Optimizer] | tuple[Optimizer, ...] | None,
         data: Any,
-        validation: Any,
+        validation: object,
         epochs: int,
-        average: Any,
+        average: Averaged | None,
         keep_average: bool,
         scaler: GradScaler | None,
         callbacks: Sequence[Any],
         meter: Meter,
-        routines: dict[str, Any],
+        routines: dict[str, Routine],
     ) -> None:
         self.model = model
         self.loss = loss
@@ -82,7 +87,7 @@ class State:
         return contextlib.nullcontext()
 
     @property
-    def optimizers(self) -> list[Any]:
+    def optimizers(self) -> list[Optimizer]:
         """The optimizers, however many there are."""
         if self.optimizer is None:
             return []

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +14,17 @@ from tapenet.autodiff.observe.autocast import autocast
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.module import Module
+from tapenet.optim.grad_scaler import GradScaler
+from tapenet.optim.optimizer import Optimizer
+from tapenet.optim.weight_averaging import Averaged
 from tapenet.parameters.clipping import clip_grad_norm, clip_grad_value, scale_gradient
 from tapenet.training.batches import called
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
+
 #: From inputs, target and weight to the loss and the output.
-Forward = Callable[[Any, Any, Any], tuple[Any, Any]]
+Forward = Callable[[Any, Any, Any], tuple[Tensor, Any]]
 #: From output, target and weight to what metrics need of a batch; see `measured_by`.
 Measure = Callable[[Any, Any, Any], Any]
 
@@ -32,12 +38,12 @@ def forward_of(
     """
     if loss is None:
 
-        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
             return called(model, inputs), None
     else:
         unreduced = _unreduced(loss)
 
-        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+        def forward(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
             output = called(model, inputs)
             note(output, target)
             if weight is None:
@@ -55,7 +61,7 @@ def forward_of(
     if precision is None:
         return forward
 
-    def low(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+    def low(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
         with autocast(precision):
             return forward(inputs, target, weight)
 
@@ -72,7 +78,7 @@ def _unreduced(loss: Any) -> Callable[[Any, Any], Any]:
         if "reduction" in inspect.signature(loss).parameters:
             return lambda output, target: loss(output, target, reduction="none")
 
-    def refuse(output: Any, target: Any) -> Any:
+    def refuse(output: ArrayLike, target: ArrayLike) -> Any:
         raise TypeError(
             f"the batch has weights, and the loss {getattr(loss, '__name__', type(loss).__name__)} takes no "
             "reduction='none', by which it would give the loss of each sample: give one that does, such as those of "
@@ -89,7 +95,7 @@ def measured_by(metrics: Sequence[Any]) -> Measure:
     if not counters:
         return lambda output, target, weight: None
 
-    def measure(output: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+    def measure(output: object, target: object, weight: object) -> tuple[Any, Any]:
         plain = weight is None and type(output) is Tensor and type(target) is Tensor
         with no_grad():
             counts = tuple(None if not plain or c is None else c(output, target) for c in counters)
@@ -101,7 +107,7 @@ def measured_by(metrics: Sequence[Any]) -> Measure:
 class Clip:
     """Limits on gradients before an update."""
 
-    def __init__(self, params: list[Any], norm: float | None, value: float | None) -> None:
+    def __init__(self, params: list[Tensor], norm: float | None, value: float | None) -> None:
         self._params = params
         self._norm = norm
         self._value = value
@@ -119,11 +125,15 @@ class Clip:
 
 
 def whole_step(
-    forward: Forward, optimizers: Sequence[Any], clip: Callable[[], None], average: Any, measure: Measure
-) -> Callable[..., Any]:
+    forward: Forward,
+    optimizers: Sequence[Optimizer],
+    clip: Callable[[], None],
+    average: Averaged | None,
+    measure: Measure,
+) -> Callable[..., tuple[Tensor, Any]]:
     """Forward, backward and update in one function of a batch, which can be one program."""
 
-    def train_step(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+    def train_step(inputs: Any, target: Any, weight: Any) -> tuple[Tensor, Any]:
         loss, output = forward(inputs, target, weight)
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -138,7 +148,7 @@ def whole_step(
     return train_step
 
 
-def _check(loss: Any) -> None:
+def _check(loss: object) -> None:
     """Raise unless it is a loss that can be learnt from, also where it is only measured."""
     if not isinstance(loss, Tensor):
         raise TypeError(
@@ -156,10 +166,10 @@ def _backward(loss: Any, factor: Any = None) -> None:
     (loss if factor is None else loss * factor).backward()
 
 
-def gradient_step(forward: Forward, measure: Measure) -> Callable[..., Any]:
+def gradient_step(forward: Forward, measure: Measure) -> Callable[..., tuple[Tensor, Any]]:
     """Forward and backward; gradients are added to those there are. The loss is multiplied by a factor first."""
 
-    def gradients(inputs: Any, target: Any, weight: Any, factor: Any) -> tuple[Any, Any]:
+    def gradients(inputs: object, target: ArrayLike, weight: ArrayLike, factor: object) -> tuple[Tensor, Any]:
         loss, output = forward(inputs, target, weight)
         _backward(loss, factor)
         return loss, measure(output, target, weight)
@@ -167,10 +177,10 @@ def gradient_step(forward: Forward, measure: Measure) -> Callable[..., Any]:
     return gradients
 
 
-def forward_step(forward: Forward, measure: Measure) -> Callable[..., Any]:
+def forward_step(forward: Forward, measure: Measure) -> Callable[..., tuple[Tensor, Any]]:
     """Forward alone."""
 
-    def evaluate_step(inputs: Any, target: Any, weight: Any) -> tuple[Any, Any]:
+    def evaluate_step(inputs: object, target: ArrayLike, weight: ArrayLike) -> tuple[Tensor, Any]:
         with no_grad():
             loss, output = forward(inputs, target, weight)
         _check(loss)
@@ -188,12 +198,12 @@ class Parted:
 
     def __init__(
         self,
-        gradients: Callable[..., Any],
+        gradients: Callable[..., tuple[Tensor, Any]],
         params: list[Tensor],
-        optimizers: Sequence[Any],
+        optimizers: Sequence[Optimizer],
         clip: Callable[[], None],
-        average: Any,
-        scaler: Any,
+        average: Averaged | None,
+        scaler: GradScaler | None,
         parts: int,
     ) -> None:
         self._gradients = gradients
@@ -206,7 +216,7 @@ class Parted:
         #: Of the batches since the last update: how many, the samples in the first and in all.
         self._done = self._first = self._samples = 0
 
-    def __call__(self, inputs: Any, target: Any, weight: Any, samples: int) -> tuple[Any, Any, bool]:
+    def __call__(self, inputs: Any, target: Any, weight: Any, samples: int) -> tuple[Tensor, Any, bool]:
         """Take in a batch.
 
         Returns:

@@ -61,8 +61,8 @@ def test_hooks_replace_arguments_and_output() -> None:
     assert (net(X).data == net[2].bias.data).all()
     net[1].register_forward_hook(lambda m, args, out: out + 1)
     np.testing.assert_allclose(net(X).data[0], net[2].bias.data + net[2].weight.data.sum(axis=1), rtol=1e-6)
-    net[1]._hooks.forward.clear()
-    net[1]._hooks.forward_pre.clear()
+    net[1]._hooks._by_kind["forward"].clear()
+    net[1]._hooks._by_kind["forward_pre"].clear()
     net[1].register_forward_pre_hook(lambda m, args: (args[0],))
     np.testing.assert_array_equal(net(X).data, plain.data)
 

@@ -376,7 +376,7 @@ ABSENT_UTILS = {
 
 def test_every_utility_of_torch_has_its_place() -> None:
     public = {n for n in dir(torch.nn.utils) if not n.startswith("_")}
-    assert public - set(dir(nn.utils)) == set(" ".join(ABSENT_UTILS.values()).split()) - {"fusion"}
+    assert public - set(dir(nn.utils)) == set(" ".join(ABSENT_UTILS.values()).split())
     theirs, ours = torch.nn.utils.parametrize, nn.utils.parametrize
     public = {
         n for n, v in vars(theirs).items() if getattr(v, "__module__", "") == theirs.__name__ and not n.startswith("_")

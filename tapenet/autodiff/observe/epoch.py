@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 #: Rises whenever something changes that a captured step may have been recorded for and that is no array's contents:
 #: an attribute of a module, an option of an optimizer other than a number for its learning rate, which parameters

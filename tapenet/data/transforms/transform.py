@@ -25,7 +25,7 @@ class Transform:
     (array([[[4, 4]]]), 'a label')
     """
 
-    def __call__(self, sample: Any, rng: np.random.Generator | None = None) -> Any:
+    def __call__(self, sample: object, rng: np.random.Generator | None = None) -> Any:
         if isinstance(sample, tuple):
             return (self(sample[0], rng), *sample[1:])
         images = as_images(sample, type(self).__name__)
@@ -51,11 +51,11 @@ class Compose(Transform):
     ((1, 28, 28), dtype('float32'), np.float32(-1.0), 7)
     """
 
-    def __init__(self, transforms: Sequence[Callable[..., Any]]) -> None:
+    def __init__(self, transforms: Sequence[Callable[..., object]]) -> None:
         self.transforms = list(transforms)
         self._takes_rng = [takes_rng(transform) for transform in self.transforms]
 
-    def __call__(self, sample: Any, rng: np.random.Generator | None = None) -> Any:
+    def __call__(self, sample: object, rng: np.random.Generator | None = None) -> Any:
         if isinstance(sample, tuple):
             return (self(sample[0], rng), *sample[1:])
         if rng is None:
@@ -80,7 +80,7 @@ class RandomApply(Compose):
     array([2, 3])
     """
 
-    def __init__(self, transforms: Sequence[Callable[..., Any]], p: float = 0.5) -> None:
+    def __init__(self, transforms: Sequence[Callable[..., object]], p: float = 0.5) -> None:
         super().__init__(transforms)
         self.p = probability("RandomApply", p)
 
@@ -102,7 +102,7 @@ class RandomChoice(Transform):
     [[[2, 3], [0, 1]]]
     """
 
-    def __init__(self, transforms: Sequence[Callable[..., Any]], p: Sequence[float] | None = None) -> None:
+    def __init__(self, transforms: Sequence[Callable[..., object]], p: Sequence[float] | None = None) -> None:
         self.transforms = [Compose([transform]) for transform in transforms]
         if p is not None and (len(p) != len(transforms) or abs(sum(p) - 1) > 1e-6 or min(p) < 0):
             raise ValueError(f"RandomChoice needs p as {len(transforms)} probabilities that add up to 1, got {p!r}")
@@ -121,7 +121,7 @@ class RandomChoice(Transform):
 
 
 def replaced(
-    who: str, images: Array, which: NDArray[np.bool_], change: Callable[..., Any], rng: np.random.Generator
+    who: str, images: Array, which: NDArray[np.bool_], change: Callable[..., object], rng: np.random.Generator
 ) -> Array:
     """Images (N, C, H, W) of which some are changed.
 
@@ -140,7 +140,7 @@ def replaced(
     return out
 
 
-def as_images(sample: Any, who: str) -> Array:
+def as_images(sample: object, who: str) -> Array:
     """An image (C, H, W) or a batch (N, C, H, W).
 
     Raises TypeError if it is no array of numbers, and ValueError if its shape is another.

@@ -18,7 +18,7 @@ from tapenet.parameters import clipping
 from tapenet.parameters.named import Parameters
 
 
-def _several(params: Any) -> Any:
+def _several(params: object) -> Any:
     return [params] if isinstance(params, Tensor) else params
 
 
@@ -57,7 +57,7 @@ def clip_grad_value_(parameters: Parameters, clip_value: float, foreach: bool | 
 
 
 def get_total_norm(
-    tensors: Iterable[Any] | Tensor,
+    tensors: Iterable[object] | Tensor,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from tapenet.nn.parameter import Buffer
 from tapenet.nn.utils.orthogonal import orthogonal
 from tapenet.nn.utils.parametrize import register_parametrization
 from tapenet.ops.random import generator
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
@@ -39,7 +42,7 @@ class _WeightNorm(Module):
     def forward(self, g: Any, v: Any) -> Any:
         return v * (g / self._norm(v))
 
-    def right_inverse(self, weight: Any) -> tuple[Any, Any]:
+    def right_inverse(self, weight: ArrayLike) -> tuple[object, object]:
         return self._norm(weight), weight
 
     def extra_repr(self) -> str:
@@ -117,7 +120,7 @@ class _SpectralNorm(Module):
                 self._v.data = v
         return weight / (u @ (matrix @ v))
 
-    def right_inverse(self, weight: Any) -> Any:
+    def right_inverse(self, weight: ArrayLike) -> Any:
         return weight
 
     def extra_repr(self) -> str:

@@ -12,13 +12,16 @@ import contextlib
 import functools
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tapenet.autodiff.state import no_grad
 from tapenet.autodiff.tensor import Tensor
 from tapenet.nn.containers import ModuleDict
 from tapenet.nn.module import Module
 from tapenet.nn.parameter import Buffer, Parameter
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 class ParametrizationList(Module):
@@ -36,7 +39,7 @@ class ParametrizationList(Module):
             self._count = 0
         self.append(first)
 
-    def _own(self, value: Any, like: Tensor) -> Tensor:
+    def _own(self, value: ArrayLike, like: Tensor) -> Tensor:
         if self._kind.endswith("buffer"):
             return Buffer(value, persistent=self._kind == "buffer")
         return Parameter(value, requires_grad=like.requires_grad)
@@ -68,7 +71,7 @@ class ParametrizationList(Module):
             value = part(value)
         return value
 
-    def assign(self, value: Any) -> None:
+    def assign(self, value: ArrayLike) -> None:
         """Set the originals so that the attribute becomes `value`, by the modules' `right_inverse`."""
         with no_grad():
             for part in reversed(list(self)):
@@ -103,7 +106,7 @@ class _Calls(threading.local):
         #: The same inside of `cached`, of all modules; else None.
         self.cache: dict[Module, dict[str, Any]] | None = None
 
-    def known(self, module: Module) -> dict[str, Any] | None:
+    def known(self, module: Module) -> dict[str, object] | None:
         """What was computed for a module so far, to be added to; None where nothing is kept."""
         return self.values.get(id(module)) if self.cache is None else self.cache.setdefault(module, {})
 
@@ -151,7 +154,7 @@ def _subclass(base: Any, names: tuple[str, ...]) -> Any:
     return type(f"Parametrized{base.__name__}", (base,), {name: _computed(name) for name in names} | methods)
 
 
-def _blank(base: Any, names: tuple[str, ...]) -> Any:
+def _blank(base: object, names: tuple[str, ...]) -> Any:
     """A module without attributes, of a class that has no import path, for copies and pickles of one."""
     made = _subclass(base, names)
     return made.__new__(made)

@@ -29,7 +29,7 @@ M = TypeVar("M", bound=Module)
 def _masked(name: str) -> property:
     """The property that a pruned attribute becomes."""
 
-    def get(module: Any) -> Any:
+    def get(module: object) -> Any:
         return getattr(module, name + "_orig") * getattr(module, name + "_mask")
 
     def put(module: Any, value: Any) -> None:
@@ -48,7 +48,7 @@ def _subclass(base: Any, names: tuple[str, ...]) -> Any:
     return type(f"Pruned{base.__name__}", (base,), attributes)
 
 
-def _blank(base: Any, names: tuple[str, ...]) -> Any:
+def _blank(base: object, names: tuple[str, ...]) -> Any:
     """A module without attributes, of a class that has no import path, for copies and pickles of one."""
     made = _subclass(base, names)
     return made.__new__(made)
@@ -108,7 +108,7 @@ def _present(module: Module, name: str) -> Array:
 # -- methods -------------------------------------------------------------------------------------------------------
 
 
-def _count(amount: Any, size: int) -> int:
+def _count(amount: object, size: int) -> int:
     """How many of `size` are to go: an integer as it is, a fraction of them rounded."""
     if not isinstance(amount, (int, float, np.number)) or isinstance(amount, bool):
         raise TypeError(f"prune: amount must be a number, not {type(amount).__name__}")
@@ -269,7 +269,7 @@ class RandomStructured(_Structured):
 class LnStructured(_Structured):
     """The `amount` slices along an axis go whose n-norm is least; `n` may be infinite."""
 
-    def __init__(self, amount: float, n: Any, dim: int = -1) -> None:
+    def __init__(self, amount: float, n: object, dim: int = -1) -> None:
         self.amount = amount
         self.n = n
         self.dim = dim
@@ -355,8 +355,8 @@ def custom_from_mask(module: M, name: str, mask: Any) -> M:
 def global_unstructured(
     parameters: Iterable[tuple[Module, str]],
     pruning_method: type[BasePruningMethod],
-    importance_scores: Mapping[tuple[Module, str], Any] | None = None,
-    **kwargs: Any,
+    importance_scores: Mapping[tuple[Module, str], object] | None = None,
+    **kwargs: object,
 ) -> None:
     """Prune several parameters as if they were one.
 

@@ -85,7 +85,7 @@ def pack_padded_sequence(
 
 def pad_packed_sequence(
     sequence: PackedSequence, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
-) -> tuple[Any, Ints]:
+) -> tuple[object, Ints]:
     """Put the padding back.
 
     Args:
@@ -222,7 +222,7 @@ def run_padded(run: Any, packed: PackedSequence, hx: Any) -> tuple[PackedSequenc
     return packed._replace(data=data), _arranged(states, packed.unsorted_indices)
 
 
-def _arranged(states: Any, order: Any) -> Any:
+def _arranged(states: object, order: object) -> Any:
     """States with their batch in another order."""
     if states is None or order is None:
         return states

@@ -79,7 +79,7 @@ class Adafactor(WholeOptimizer):
             return {"variance": shape}
         return {"row_var": (*shape[:-1], 1), "col_var": (*shape[:-2], 1, shape[-1])}
 
-    def constants(self, options: Group) -> dict[str, Any]:
+    def constants(self, options: Group) -> dict[str, object]:
         return {"eps": tuple(options["eps"])}
 
     def scalars(self, options: Group, lr: float, step: int) -> dict[str, float]:

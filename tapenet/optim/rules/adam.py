@@ -121,7 +121,7 @@ class AdamW(Adam):
         return super().scalars({**options, "weight_decay": 0.0}, lr, step) | shrinkage(options, lr)
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
         return Adam.rule(shrunk(p, s), g, state, s)
 
 

@@ -131,7 +131,7 @@ class LBFGS(WholeOptimizer):
         """
         return self._around(closure)
 
-    def _run(self, closure: Callable[[], Any] | None = None) -> Any:
+    def _run(self, closure: Callable[[], object] | None = None) -> Any:
         if closure is None:
             raise TypeError(
                 "LBFGS.step needs the loss as a function, which it calls several times: def closure(): opt.zero_grad(); "
@@ -280,7 +280,7 @@ class LBFGS(WholeOptimizer):
         self._evaluations, self._iterations, self._pairs, self._latest = evaluations, iterations, pairs, latest
 
 
-def _of_torch(entry: Mapping[str, Any], size: int) -> dict[str, Any]:
+def _of_torch(entry: Mapping[str, object], size: int) -> dict[str, object]:
     """PyTorch's state: lists of tensors, and None or nothing for what there is not yet."""
     found: dict[str, Any] = {name: entry.get(name) for name in _GLOBAL}
     for name in ("func_evals", "n_iter", "t"):

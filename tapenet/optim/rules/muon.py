@@ -100,7 +100,7 @@ class Muon(WholeOptimizer):
     def states(self, options: Group) -> dict[str, float]:
         return {"momentum_buffer": 0.0}
 
-    def constants(self, options: Group) -> dict[str, Any]:
+    def constants(self, options: Group) -> dict[str, object]:
         names = ("nesterov", "eps", "ns_steps", "adjust_lr_fn")
         return {name: options[name] for name in names} | {"ns_coefficients": tuple(options["ns_coefficients"])}
 

@@ -111,7 +111,7 @@ class LAMB(WholeOptimizer):
         return s["lr"] * ratio
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
         update, new = LAMB.direction(p, g, state, s)
         return p - LAMB.rate(p, update, s) * update, new
 
@@ -172,7 +172,7 @@ class LARS(WholeOptimizer):
         return {**own, "nesterov": 1.0} if options["nesterov"] else own
 
     @staticmethod
-    def rule(p: Any, g: Any, state: State, s: dict[str, Any]) -> tuple[Any, State]:
+    def rule(p: object, g: object, state: State, s: dict[str, object]) -> tuple[object, State]:
         g = gradient(p, g, s)
         step = (s["lr"] * _trust(p, g, s["trust_coefficient"], s["eps"])) * g
         buffer = s["momentum"] * state["momentum_buffer"] + step
