@@ -39,10 +39,20 @@ def test_what_it_names_in_a_file_is_there() -> None:
 
 
 def test_its_table_of_ci_is_what_ci_runs() -> None:
-    rows = re.findall(r"^\| [\w ]+ \| `([^`]+)` \|$", PAGE, flags=re.MULTILINE)
+    (table,) = re.findall(r"^## Run CI\n(.*?)^## ", PAGE, flags=re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\| [\w ]+ \| `([^`]+)` \|$", table, flags=re.MULTILINE)
     assert len(rows) >= 5
     for command in rows:
         assert f"step {command}" in RUN
+
+
+def test_modules_and_tests_that_it_runs_exist() -> None:
+    commands = [code for code in (*CODE, *COMMANDS) if "python -m" in code]
+    modules = re.findall(r"python -m (tests\.\w+)", "\n".join(commands))
+    assert set(modules) >= {"tests.stubs", "tests.pages"}
+    assert not [name for name in modules if not (ROOT / f"{name.replace('.', '/')}.py").exists()]
+    for file, word in re.findall(r"(tests/[\w/]+\.py) -k ([a-z]\w+)", "\n".join(commands)):
+        assert re.search(rf"def test_\w*{word}", (ROOT / file).read_text(encoding="utf-8")), f"{file} -k {word}"
 
 
 def test_extras_that_are_installed_exist() -> None:
