@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import numpy as np
 
-from tapenet.autodiff.node import Traced
+from tapenet.autodiff.node import Node, Traced
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.ops.op import Op
 from tapenet.ops.reading import read
 from tapenet.ops.registry import is_own
 from tapenet.program.ir import Builder, Input, Program
 from tapenet.program.sequences import refilled
+from tapenet.typing import Array
 
 #: By dtype, what the results may differ by, relative to the largest: sums in another order differ by rounding.
 _ALLOWED = {"f": 1e-4, "F": 1e-4, "d": 1e-10, "D": 1e-10}
 _seen: weakref.WeakSet[Op] = weakref.WeakSet()
 
 
-def difference(op: Op, args: Mapping[str, Any]) -> str:
+def difference(op: Op, args: Mapping[str, object]) -> str:
     """How the results of `op.lower` differ from those of the forward on a call, in words; empty if they agree.
 
     Args:
@@ -32,9 +32,9 @@ def difference(op: Op, args: Mapping[str, Any]) -> str:
         Exception: whatever `lower` raises on symbols, for one that no compiler can read.
     """
     inputs: list[Input] = []
-    arrays: list[Any] = []
+    arrays: list[Array] = []
 
-    def value(given: Any) -> Any:
+    def value(given: object) -> object:
         if isinstance(given, np.ndarray):
             inputs.append(Input(given.shape, given.dtype))
             arrays.append(given)
@@ -59,7 +59,7 @@ def difference(op: Op, args: Mapping[str, Any]) -> str:
     return ""
 
 
-def check(nodes: Iterable[Any]) -> None:
+def check(nodes: Iterable[Node]) -> None:
     """Hold the `lower=` of each op against its forward, on the first call of it that is compiled.
 
     tapenet's own are held to it by `tn.testing.check_op`.
@@ -72,7 +72,7 @@ def check(nodes: Iterable[Any]) -> None:
         if op.lower is None or op.effect or op.random or op in _seen or is_own(op):
             continue
         try:
-            found = difference(op, {name: _array(value) for name, value in node.call.items()})
+            found = difference(op, {name: _array(value) for name, value in (node.call or {}).items()})
         except Exception:  # whatever `lower` makes of a symbol: the op is called from the program as it is
             continue
         if found:
@@ -80,7 +80,7 @@ def check(nodes: Iterable[Any]) -> None:
         _seen.add(op)
 
 
-def _array(value: Any) -> Any:
+def _array(value: object) -> object:
     """An argument of a recorded call as the forward got it."""
     if isinstance(value, Traced):
         return value.data

@@ -24,9 +24,11 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler import agreement
 from tapenet.compiler.lowering import Called, lower
-from tapenet.compiler.outside import Contents, Drawn, Reach, Watch, drawn
-from tapenet.compiler.signature import Call, Parameters, rebuild
+from tapenet.compiler.places import Place
+from tapenet.compiler.reach import Reach
+from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Plan, Result, Runner, Target, Variant
+from tapenet.compiler.watch import Drawn, Watch, drawn
 from tapenet.ops.op import Op
 from tapenet.program.ir import Input, Program, check, substitute
 from tapenet.program.layout import dense_order
@@ -63,7 +65,7 @@ class Connected(Exception):
 class _Recorded(NamedTuple):
     """What the recording of a call gives. No recorded tensor is in it."""
 
-    result: Any
+    result: object
     program: Program
     plan: Plan
     called: list[Called]
@@ -75,15 +77,15 @@ class _Recorded(NamedTuple):
 
 
 def first_call(
-    fn: Callable[..., Any],
+    fn: Callable[..., object],
     parameters: Parameters,
-    key: Any,
+    key: Key,
     call: Call,
     keep_grads: bool,
     take_back: bool,
     build: Callable[[Program], Runner],
     tell_unseen: Callable[[str], None],
-) -> tuple[Any, Variant | str]:
+) -> tuple[object, Variant | str]:
     """Run a function on the arguments of a call, and make a program of what it does.
 
     Returns:
@@ -141,14 +143,14 @@ def first_call(
     return recorded.result, variant
 
 
-def _changes(title: str, dependencies: list[tuple[Any, Callable[[], Any], Any]]) -> str:
+def _changes(title: str, dependencies: list[tuple[object, Callable[[], object], object]]) -> str:
     """Why a program is for no further call, though there is one."""
     changed = [type(owner).__name__ for owner, fingerprint, value in dependencies if fingerprint() != value]
     what = f"an attribute of {changed[0]}, or what is in it" if changed else "what its names stand for, or a gradient"
     return f"{title} changes {what}, each time it runs, and a program is for what is there when it begins"
 
 
-def _state(module: Any) -> Any:
+def _state(module: Any) -> object:
     """What a program depends on of a module; compiled methods that it keeps are not part of it."""
     return tuple(entry for entry in module._fingerprint() if not entry[0].startswith(SLOT))
 
@@ -174,7 +176,7 @@ class _Recording:
         #: The arguments as the function sees them.
         self.given = [_inner(*parts) for parts in zip(call.given, call.arrays, self.arguments, strict=True)]
 
-    def run(self, fn: Callable[..., Any], keep_grads: bool) -> _Recorded:
+    def run(self, fn: Callable[..., object], keep_grads: bool) -> _Recorded:
         """Call the function and lower what it does."""
         call, tape = self.call, self.tape
         outs: list[Tensor] = []
@@ -267,7 +269,7 @@ class _Recording:
             for value in (node.call or {}).values():
                 yield from (traced for traced in _traced(value) if traced.node is None)
 
-    def _plan(self, structure: Any, outs: list[Tensor], keep_grads: bool) -> Plan:
+    def _plan(self, structure: object, outs: list[Tensor], keep_grads: bool) -> Plan:
         """What becomes of gradients. Those that are kept are added to the outputs."""
         plan = Plan(structure, [], [], [], [])
         positions: dict[Leaf, int] = {leaf: i for i, leaf in enumerate(self.call.leaves)}
@@ -292,7 +294,7 @@ class _Recording:
         """The program with gradients at entry as further inputs, in place of references to them."""
         if not entries:
             return program
-        inputs: dict[Any, Input] = {}
+        inputs: dict[object, Input] = {}
         for target in entries:
             before = self.tape.grads[self._leaf(target)].before
             assert before is not None
@@ -333,7 +335,7 @@ class _Recording:
         return Program(program.inputs, program.hosts, program.body, outputs, writes) if written else program
 
 
-def _containers(value: Any) -> Iterator[Any]:
+def _containers(value: object) -> Iterator[Any]:
     """The lists and dicts in arguments."""
     if type(value) in (list, dict):
         yield value
@@ -342,11 +344,11 @@ def _containers(value: Any) -> Iterator[Any]:
             yield from _containers(part)
 
 
-def _parts(value: Any) -> Iterable[Any]:
+def _parts(value: Any) -> Iterable[object]:
     return value.values() if isinstance(value, dict) else value
 
 
-def _inner(given: Any, array: Array, argument: Argument) -> Tensor:
+def _inner(given: object, array: Array, argument: Argument) -> Tensor:
     """An argument as the function sees it."""
     tensor = Tensor._of(array, None, argument)
     if type(given) is Tensor:
@@ -356,10 +358,10 @@ def _inner(given: Any, array: Array, argument: Argument) -> Tensor:
     return tensor
 
 
-def _structure(result: Any, outs: list[Tensor]) -> Any:
+def _structure(result: object, outs: list[Tensor]) -> object:
     """A result with a `Result` in place of each array, which is added to `outs`."""
 
-    def array(value: Any) -> Any:
+    def array(value: object) -> object:
         if isinstance(value, np.generic):
             return value  # a constant, which nobody can write to
         outs.append(value if type(value) is Tensor else Tensor._of(np.asarray(value)))
@@ -368,7 +370,7 @@ def _structure(result: Any, outs: list[Tensor]) -> Any:
     return rebuild(result, array)
 
 
-def assembled(structure: Any, arrays: list[Array]) -> Any:
+def assembled(structure: Any, arrays: list[Array]) -> object:
     """The results in their structure."""
     kind = type(structure)
     if kind is Result:
@@ -382,13 +384,13 @@ def assembled(structure: Any, arrays: list[Array]) -> Any:
     return structure
 
 
-def depends(result: Any, call: Call) -> bool:
+def depends(result: object, call: Call) -> bool:
     """Whether a gradient can still flow from a result to an argument."""
     if not (call.leaves and call.grad):
         return False
     stack: list[Node] = []
 
-    def begin(value: Any) -> None:
+    def begin(value: object) -> None:
         if type(value) is Tensor and value._node is not None:
             stack.append(value._node)
 
@@ -404,7 +406,7 @@ def depends(result: Any, call: Call) -> bool:
     return False
 
 
-def _traced(value: Any) -> Iterator[Traced]:
+def _traced(value: object) -> Iterator[Traced]:
     """The tensors in an argument of a recorded call."""
     if isinstance(value, Traced):
         yield value
@@ -454,7 +456,7 @@ def _holder(tensor: Tensor, reach: Reach) -> str:
     # Loops in place of comprehensions, whose cells would be found too.
     for holder in gc.get_referrers(tensor):
         for place in reach.places:
-            if isinstance(place, Contents) and holder is place.holder:
+            if not isinstance(place, Place) and holder is place.holder:
                 return place.words
         if type(holder) is dict:
             for key, value in holder.items():
@@ -467,7 +469,7 @@ def _holder(tensor: Tensor, reach: Reach) -> str:
     return "some object"
 
 
-def _owner(attributes: dict[str, Any]) -> str:
+def _owner(attributes: dict[str, object]) -> str:
     """Whose attributes a dict holds, in words."""
     for owner in gc.get_referrers(attributes):
         if getattr(owner, "__dict__", None) is attributes:

@@ -26,7 +26,7 @@ from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.capture import SLOT, Connected, depends, first_call
 from tapenet.compiler.explain import Explanation, keeps_changing
-from tapenet.compiler.signature import Call, Parameters, rebuild
+from tapenet.compiler.signature import Call, Key, Parameters, rebuild
 from tapenet.compiler.variant import MISS, Runner, Variant
 from tapenet.native import toolchain
 from tapenet.native.locks import reentrant_lock
@@ -85,7 +85,7 @@ def compile(
     max_variants: int = 8,
     keep_grads: bool = False,
     from_first: bool = False,
-) -> Any:
+) -> object:
     """Make a function run as one program. The first call with arguments of a kind is captured: it runs as ever and is
     recorded, with backward passes and optimizer steps. Further calls run the program made of that.
 
@@ -155,10 +155,10 @@ def compile(
 class Compiled:
     """A function made by `tn.compile`. Called like the function itself, which is its `__wrapped__`."""
 
-    __wrapped__: Callable[..., Any]
+    __wrapped__: Callable[..., object]
 
     def __init__(
-        self, fn: Callable[..., Any], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool
+        self, fn: Callable[..., object], backend: str | None, max_variants: int, keep_grads: bool, from_first: bool
     ) -> None:
         plain = isinstance(fn, (types.FunctionType, types.MethodType))
         object.__setattr__(self, "_plain", plain)
@@ -186,16 +186,16 @@ class Compiled:
             self.__doc__ = fn.__doc__
         self._title = _title(fn)
         self._parameters = Parameters(fn if plain else getattr(fn, "forward", fn), self._title)
-        self._variants: dict[Any, list[Variant]] = {}
+        self._variants: dict[Key, list[Variant]] = {}
         #: How often it was captured.
         self._captures = 0
         #: Why a capture gave no program, though it did not fail.
         self._doubt = ""
         #: Keys of calls that must stay part of a graph.
-        self._inline: set[Any] = set()
+        self._inline: set[Key] = set()
         self._warned = self._warned_unseen = False
         #: The code of a call that applied last, and the programs that were used last.
-        self._fast: Callable[[tuple[Any, ...]], Any] = _never
+        self._fast: Callable[[tuple[object, ...]], object] = _never
         self._recent: list[Variant] = []
         #: Under which attribute an object keeps its own, where this is a method.
         self._slot = f"{SLOT}{getattr(fn, '__module__', '')}.{getattr(fn, '__qualname__', '')}>"
@@ -215,7 +215,7 @@ class Compiled:
             hide(error)
             raise
 
-    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _slow(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         if not kwargs:  # where calls of two kinds take turns
             for recent in self._recent:
                 result = recent.fast(args)
@@ -231,7 +231,7 @@ class Compiled:
         profile.extend((CALL, f"compiled {self._title}", perf_counter() - start))
         return result
 
-    def _general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _general(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         state = local.state
         call = self._parameters.call(args, kwargs, state.grad)
         key = call.key, state.grad, state.debug, state.autocast
@@ -250,13 +250,13 @@ class Compiled:
         self._recent = [variant, *(v for v in self._recent if v is not variant)][:_RECENT]
         return variant.run(call)
 
-    def _fitting(self, key: Any, call: Call) -> Variant | None:
+    def _fitting(self, key: Key, call: Call) -> Variant | None:
         for variant in self._variants.get(key, ()):
             if variant.begins_with(call.leaves) and variant.holds():
                 return variant
         return None
 
-    def _sized(self, key: Any, call: Call) -> Any:
+    def _sized(self, key: Key, call: Call) -> object:
         """A call whose values say how many elements there are: run the program for which they say it rightly, or none."""
         for variant in self._variants[key]:
             if variant.begins_with(call.leaves) and variant.holds():
@@ -269,7 +269,7 @@ class Compiled:
         with _capturing:
             return self._new(key, call)
 
-    def _new(self, key: Any, call: Call) -> Any:
+    def _new(self, key: Key, call: Call) -> object:
         """A call that no program fits: capture it, or run it plainly where there are enough."""
         if self._captures >= self._max_variants:
             self._warn()
@@ -299,10 +299,10 @@ class Compiled:
         runner: Runner = importlib.import_module(BACKENDS[self._backend]).build(program)
         return runner
 
-    def _eager(self, call: Call) -> Any:
+    def _eager(self, call: Call) -> object:
         """Run the plain function; arrays are tensors inside, as in a program."""
 
-        def tensor(value: Any) -> Tensor:
+        def tensor(value: object) -> Tensor:
             return value if type(value) is Tensor else Tensor._of(np.asarray(value))
 
         return self.__wrapped__(
@@ -370,7 +370,7 @@ class Compiled:
 
     # -- where it is a method, or stands for a module --------------------------------------------------------------
 
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> object:
         if instance is None:
             return self
         if isinstance(instance, type):
@@ -393,7 +393,7 @@ class Compiled:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.__wrapped__, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         if self._plain or name.startswith("_"):
             object.__setattr__(self, name, value)
         else:
@@ -402,15 +402,15 @@ class Compiled:
     def __copy__(self) -> Compiled:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
+    def __deepcopy__(self, memo: dict[int, object]) -> Compiled:
         if isinstance(self.__wrapped__, types.FunctionType):
             return self
         copied = deepcopy(self.__wrapped__, memo)
         return Compiled(copied, self._backend, self._max_variants, self._keep_grads, self._from_first)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str | tuple[object, ...]:
         if isinstance(self.__wrapped__, types.FunctionType):
-            return self.__qualname__  # pickled by name, as functions are
+            return str(self.__qualname__)  # pickled by name, as functions are
         return Compiled, (
             self.__wrapped__, self._backend, self._max_variants, self._keep_grads, self._from_first,
         )  # fmt: skip
@@ -428,18 +428,18 @@ if TYPE_CHECKING:
         def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
 
 
-def _never(args: tuple[Any, ...]) -> Any:
+def _never(args: tuple[object, ...]) -> object:
     return MISS
 
 
-def _title(fn: Any) -> str:
+def _title(fn: object) -> str:
     """A function's name, or a module's class."""
     if isinstance(fn, partial):
         return _title(fn.func)
     return getattr(fn, "__name__", None) or type(fn).__name__
 
 
-def _detached(value: Any) -> Any:
+def _detached(value: object) -> object:
     """A result as a program gives it: new, and in no graph."""
     if type(value) is Tensor:
         return Tensor._of(np.array(value._data, order="K"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tapenet.compiler.lowering import Called
-from tapenet.compiler.outside import MISSING
+from tapenet.compiler.places import MISSING
 from tapenet.compiler.signature import Parameters, in_words, shortly
 from tapenet.compiler.variant import Variant
 from tapenet.program.ir import Instruction, Program
@@ -233,7 +233,7 @@ def _states(variants: Sequence[Variant]) -> dict[str, list[str]]:
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """The value in a fingerprint that tells its type too."""
     return value[1] if isinstance(value, tuple) and value and isinstance(value[0], type) else value
 

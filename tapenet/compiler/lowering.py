@@ -6,7 +6,7 @@ for `explain()`. Nothing is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,12 +16,10 @@ from tapenet.autodiff.control.loops import cond_op, scan_op
 from tapenet.autodiff.control.replay import escaped
 from tapenet.autodiff.node import Node, Output, Traced
 from tapenet.autodiff.observe.capture import Capture
-from tapenet.autodiff.observe.epoch import referred
-from tapenet.autodiff.observe.mutation import share
 from tapenet.autodiff.observe.tape import CaptureError
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.outside import Reach, users
-from tapenet.compiler.stores import Stores
+from tapenet.compiler.reach import Reach, users
+from tapenet.compiler.storage import Storage
 from tapenet.ops.indexing.items import assign, host
 from tapenet.ops.op import Op
 from tapenet.ops.random import random_draw
@@ -29,12 +27,10 @@ from tapenet.ops.reading import holds, read, symbols
 from tapenet.program.called_ops import Hole
 from tapenet.program.ir import (
     Builder,
-    Constant,
     Host,
     Input,
     Instruction,
     Program,
-    Reference,
     Value,
     Write,
     infer,
@@ -47,6 +43,10 @@ from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, Sized, Symbol, array_of
 from tapenet.typing import Array, Shape
 
+#: Arguments of a recorded call.
+Args = Sequence[Any]
+#: What the host computes at the beginning of a call.
+Evaluate = Callable[[], object]
 #: What draws are called.
 _DRAWN = "random numbers"
 
@@ -90,16 +90,9 @@ class Lowering:
         }
         #: The large arrays that the code of each of the user's ops reaches.
         self.beside: dict[Op, list[Array]] = {}
-        #: References by the array they stand for, which they keep alive.
-        self.references: dict[int, Reference] = {}
-        #: The latest value written to each reference.
-        self.writes: dict[Reference, Value] = {}
-        #: In a body: the inputs that are the storage of tensors from outside, by the array they stand for, and what is
-        #: in them by now.
-        self.states: dict[int, Input] = {}
-        self.now: dict[Value, Value] = {}
-        #: The arrays written so far, and how many writes there were when each node was lowered (none if it is missing).
-        self.stores = Stores()
+        #: The tensors from outside.
+        self.storage = Storage(tape)
+        #: How many writes there were when each node was lowered (none if it is missing).
         self.since: dict[Node, int] = {}
         #: Whether something with an effect runs inside the program: then nothing is moved ahead of it.
         self.effects = False
@@ -110,8 +103,8 @@ class Lowering:
 
     def node(self, node: Node) -> None:
         """Lower one node of the tape."""
-        if self.stores.now:
-            self.since[node] = self.stores.now
+        if self.storage.count:
+            self.since[node] = self.storage.count
         if isinstance(node, Output):
             self.values[node] = (self.values[node.source_node][node.index],)
             return
@@ -139,18 +132,18 @@ class Lowering:
                 return
         self.values[node] = self.op(node.op, args, self._specs(node))
 
-    def resolve(self, value: Any) -> Any:
+    def resolve(self, value: object) -> object:
         """An argument of a recorded call with its tensors replaced by values."""
         if isinstance(value, Traced):
             if value.node is None:
-                return self.reference(value.tensor, value.data)
-            if self.stores.now and self.stores.changed(value.data, self.since.get(value.node, 0)):
+                return self.storage.reference(value.tensor, value.data)
+            if self.storage.count and self.storage.changed(value.data, self.since.get(value.node, 0)):
                 return self._again(value.node, value.data)
             if value.node not in self.values:
                 raise escaped(value.node)
             return self.values[value.node][0]
         if isinstance(value, np.ndarray) and value.flags.writeable and value.dtype.kind in "biuf" and not self.inside:
-            return self.reference(None, value)  # the user's, who may write to it between calls
+            return self.storage.reference(None, value)  # the user's, who may write to it between calls
         if isinstance(value, (list, tuple)):
             parts = [self.resolve(v) for v in value]
             if any(p is not v for p, v in zip(parts, value, strict=True)):
@@ -163,12 +156,9 @@ class Lowering:
         Raises:
             CaptureError: it is not computed by a plain op.
         """
-        state = self.states.get(id(data))
-        if state is not None:
-            return self.now[state]
-        reference = self.references.get(id(data))
-        if reference is not None:
-            return self.writes[reference]
+        latest = self.storage.latest(data)
+        if latest is not None:
+            return latest
         source = node.source_node if isinstance(node, Output) else node
         if not source.call:  # an argument, of which it is found out elsewhere that it lies in what is written
             return self.values[node][0]
@@ -182,43 +172,16 @@ class Lowering:
             self.node(node)
         return self.values[node][0]
 
-    def reference(self, tensor: Tensor | None, data: Array) -> Value:
-        """The value of a tensor, or an array, from outside."""
-        found = self.references.get(id(data))
-        if found is None:
-            if data.base is None and not data.flags.writeable:
-                return Constant(data)  # nobody can write to it
-            if tensor is not None:
-                tensor = self.tape.origin(tensor)  # it is told when its array is replaced; a handle is not
-            if tensor is None or tensor._data is not data:
-                tensor = Tensor._of(data)
-            found = self.references[id(data)] = Reference(tensor)
-            referred.add(id(tensor))
-        return self.writes.get(found, found)
-
-    def _assign(self, target: Any, value: Any) -> Value:
+    def _assign(self, target: object, value: object) -> Value:
         """Note a write to a tensor from outside; what is read from it later in the step is the new value."""
         assert isinstance(target, Traced)
         new = array_of(self.builder, symbols(self.builder, self.resolve(value))).value
         made = self.builder.broadcast(self.builder.cast(new, target.data.dtype), target.data.shape)
-        self._write(target, made)
+        self.storage.write(target, made)
         return made
 
-    def _write(self, target: Traced, value: Value) -> None:
-        """Note what a tensor from outside holds from now on."""
-        self.stores.write(target.data)
-        state = self.states.get(id(target.data))
-        if state is not None:
-            self.now[state] = value
-            return
-        self.reference(target.tensor, target.data)
-        reference = self.references.get(id(target.data))
-        if reference is None:
-            raise CaptureError(f"a write to a read-only array of shape {target.data.shape}")
-        self.writes[reference] = value
-
     def _loop(
-        self, inputs: Any, states: Any, body: Body, carries: int, slices: int, length: int, reverse: bool
+        self, inputs: Args, states: Args, body: Body, carries: int, slices: int, length: int, reverse: bool
     ) -> tuple[Value, ...]:
         """A captured loop. What its body writes is carried too; what it asks the host for is asked ahead, turn by
         turn, and cut into slices."""
@@ -235,7 +198,7 @@ class Lowering:
         self.hosts += turns
         effect = any(i.effect for i in program.body)
         self.effects = self.effects or effect
-        params: dict[str, Any] = {
+        params: dict[str, object] = {
             "body": program,
             "carries": len(carried) + len(held),
             "slices": len(xs) + len(turns),
@@ -248,14 +211,14 @@ class Lowering:
         self._written(states, after)
         return (*outs[:carries], *outs[carries + len(held) :], *after)
 
-    def _branch(self, pred: Any, inputs: Any, states: Any, true: Body, false: Body) -> tuple[Value, ...]:
+    def _branch(self, pred: object, inputs: Args, states: Args, true: Body, false: Body) -> tuple[Value, ...]:
         """A captured branch. What it asks the host for is asked in the body, if that runs."""
         condition = self.builder.reshape(self.builder.cast(self._given(pred), np.dtype(bool)), ())
         given, held = [self._given(v) for v in inputs], [self._given(v) for v in states]
         programs = [self._body(body, states, 0, 0, ahead=False)[0] for body in (true, false)]
         effect = any(i.effect for p in programs for i in p.body)
         self.effects = self.effects or effect
-        params: dict[str, Any] = {"true": programs[0], "false": programs[1]}
+        params: dict[str, object] = {"true": programs[0], "false": programs[1]}
         if effect:
             params["effect"] = True
         if any(i.params.get("sized") for p in programs for i in p.body):
@@ -266,15 +229,15 @@ class Lowering:
         self._written(states, after)
         return (*outs[len(held) :], *after)
 
-    def _given(self, value: Any) -> Value:
+    def _given(self, value: object) -> Value:
         return array_of(self.builder, symbols(self.builder, self.resolve(value))).value
 
-    def _written(self, states: Any, values: Sequence[Value]) -> None:
+    def _written(self, states: Args, values: Sequence[Value]) -> None:
         """Note what became of the tensors that a body writes."""
         for state, value in zip(states, values, strict=True):
-            self._write(state, value)
+            self.storage.write(state, value)
 
-    def _body(self, body: Body, states: Any, carries: int, slices: int, ahead: bool) -> tuple[Program, list[Host]]:
+    def _body(self, body: Body, states: Args, carries: int, slices: int, ahead: bool) -> tuple[Program, list[Host]]:
         """The program of a body, and what it asks the host for, which comes in as slices: what may be asked `ahead`.
 
         Its inputs are the carries, the states, the slices, those of the host, and what is closed over; its outputs the
@@ -287,8 +250,8 @@ class Lowering:
         work.values.update((node, (value,)) for node, value in zip(body.inputs, inputs, strict=True))
         count = len(inputs) - body.states
         given, held = inputs[:count], inputs[count:]
-        work.states = {id(state.data): value for state, value in zip(states, held, strict=True)}
-        work.now = {value: value for value in held}
+        work.storage.states = {id(state.data): value for state, value in zip(states, held, strict=True)}
+        work.storage.now = {value: value for value in held}
         for node in body.nodes:
             if node not in work.values:
                 work.node(node)
@@ -301,7 +264,7 @@ class Lowering:
             [*given[:carries], *held, *given[carries : carries + slices], *hosts.values(), *given[carries + slices :]],
             [],
             work.builder.body,
-            [*outs[:carries], *work.now.values(), *outs[carries:]],
+            [*outs[:carries], *work.storage.now.values(), *outs[carries:]],
             [],
         )
         return simplify(substitute(program, hosts)), work.hosts
@@ -313,7 +276,7 @@ class Lowering:
         (spec,) = self._specs(node)
         assert spec is not None
 
-        def evaluate() -> Any:
+        def evaluate() -> object:
             return op.run(call)
 
         title = _DRAWN
@@ -324,7 +287,7 @@ class Lowering:
         self.hosts.append(value)
         return (value,)
 
-    def op(self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
+    def op(self, op: Op, args: Mapping[str, object], specs: Sequence[Spec | None]) -> tuple[Value, ...]:
         """Lower one call of an op to primitives, or to a call."""
         body = self.builder.body
         begin, hosts = len(body), len(self.hosts)
@@ -373,7 +336,7 @@ class Lowering:
             self.beside[op] = [a for _, a in Reach(op.lower or op.forward).large] if users(op.__module__) else []
         return self.beside[op]
 
-    def _draw(self, sample: Callable[[Any], Any], rng: Any, shape: Shape, dtype: Any) -> Symbol:
+    def _draw(self, sample: Callable[[object], object], rng: object, shape: Shape, dtype: type | np.dtype) -> Symbol:
         """Random numbers for an op that is read."""
         if self.effects:
             raise CannotLower("it draws random numbers after something with an effect")
@@ -382,11 +345,11 @@ class Lowering:
         return Symbol(self.builder, value, shared=True)
 
     def _call(
-        self, op: Op, args: Mapping[str, Any], specs: Sequence[Spec | None], sized: bool = False
+        self, op: Op, args: Mapping[str, object], specs: Sequence[Spec | None], sized: bool = False
     ) -> tuple[Value, ...]:
         values: list[Value] = []
 
-        def template(value: Any) -> Any:
+        def template(value: object) -> object:
             if isinstance(value, Value):
                 values.append(value)
                 return Hole(len(values) - 1)
@@ -394,7 +357,7 @@ class Lowering:
                 return refilled(value, map(template, value))
             return value
 
-        params: dict[str, Any] = {"op": op, "template": {n: template(v) for n, v in args.items()}, "specs": specs}
+        params: dict[str, object] = {"op": op, "template": {n: template(v) for n, v in args.items()}, "specs": specs}
         if sized:
             params["sized"] = True
         if op.effect or op.random:
@@ -415,26 +378,26 @@ class Lowering:
         return found + [self.picked.get((node, count + i)) for i in range(len(node.op.residuals))]
 
 
-def turn_by_turn(evaluates: Sequence[Any], length: int, reverse: bool) -> list[Any]:
+def turn_by_turn(evaluates: Sequence[Evaluate], length: int, reverse: bool) -> list[Evaluate]:
     """What the host computes in each turn of a loop, as one array of all turns per value: in each turn, all of them are
     asked in order."""
-    columns: list[list[Any]] = []
+    columns: list[list[Array]] = []
 
-    def ask() -> Any:
+    def taken(i: int) -> Evaluate:
+        return lambda: np.stack(columns[i][:: -1 if reverse else 1])
+
+    def ask() -> object:
         columns[:] = [[] for _ in evaluates]
         for _ in range(length):
             for column, evaluate in zip(columns, evaluates, strict=True):
-                column.append(evaluate())
+                column.append(np.asarray(evaluate()))
         return taken(0)()
-
-    def taken(i: int) -> Any:
-        return lambda: np.stack(columns[i][:: -1 if reverse else 1])
 
     return [ask if i == 0 else taken(i) for i in range(len(evaluates))]
 
 
 def lower(
-    tape: Capture, inputs: Sequence[Node], outputs: Sequence[Any], orders: Sequence[Order | None] = ()
+    tape: Capture, inputs: Sequence[Node], outputs: Sequence[object], orders: Sequence[Order | None] = ()
 ) -> Lowered:
     """Turn a captured step into a program.
 
@@ -448,8 +411,8 @@ def lower(
     if work.sized and work.hosts:  # it may have to begin anew, and must not have asked for more than it came to
         work = _lowered(tape, inputs, orders, ahead=False)
     results = [array_of(work.builder, symbols(work.builder, work.resolve(traced(t)))).value for t in outputs]
-    _check_apart(work.references.values(), work.writes)
-    writes = [Write(reference, value) for reference, value in work.writes.items() if value is not reference]
+    work.storage.check_apart()
+    writes = [Write(reference, value) for reference, value in work.storage.writes.items() if value is not reference]
     program = Program(work.inputs, work.hosts, work.builder.body, results, writes)
     return Lowered(program, work.values, work.called, work.sized)
 
@@ -480,26 +443,6 @@ def _counts(node: Node) -> bool:
     return node.op.effect and node.op is not assign
 
 
-def _check_apart(references: Iterable[Reference], writes: Mapping[Reference, Value]) -> None:
-    """Raise if a tensor that is written shares its memory with another: in a program each is a value of its own.
-
-    Raises:
-        CaptureError: names their shapes and the mend.
-    """
-    bounds = np.lib.array_utils.byte_bounds
-    near: list[tuple[int, Reference]] = []  # those that reach as far as this, in the order of memory
-    for low, high, reference in sorted(((*bounds(r.tensor._data), r) for r in references), key=lambda b: b[:2]):
-        near = [(end, other) for end, other in near if end > low]
-        for _, other in near:
-            if (reference in writes or other in writes) and share(reference.tensor._data, other.tensor._data, 1000):
-                written, read = (reference, other) if reference in writes else (other, reference)
-                raise CaptureError(
-                    f"a tensor of shape {written.shape} is written, and shares its memory with one of shape {read.shape} "
-                    "that the captured function uses too: use the one that is written, or a copy"
-                )
-        near.append((high, reference))
-
-
-def traced(value: Any) -> Any:
+def traced(value: object) -> object:
     """A tensor as an argument of a recorded call is kept."""
     return Traced(value, value._trace, value._data) if isinstance(value, Tensor) else value

@@ -40,12 +40,12 @@ class Call:
 
     __slots__ = ("args", "arrays", "connected", "given", "grad", "key", "kwargs", "leaves")
 
-    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool) -> None:
+    def __init__(self, args: tuple[object, ...], kwargs: dict[str, object], grad: bool) -> None:
         self.args = args
         self.kwargs = kwargs
         self.grad = grad
         self.arrays: list[Array] = []
-        self.given: list[Any] = []
+        self.given: list[object] = []
         self.leaves: list[Leaf] = []
         self.connected = False
         self.key: Key = (len(args), tuple(kwargs), *map(self._key, args), *map(self._key, kwargs.values()))
@@ -76,7 +76,7 @@ class Call:
             ) from None
         return "static", kind, value, distinct(value)
 
-    def _array(self, given: Any, data: Any) -> Key:
+    def _array(self, given: object, data: object) -> Key:
         if type(data) is not ndarray or not data.dtype.isnative:
             data = _plain(given, data)
         dtype = data.dtype
@@ -97,7 +97,7 @@ class Call:
         return "array", data.shape, dtype, order, self.leaves.index(node)
 
 
-def is_array(value: Any) -> bool:
+def is_array(value: object) -> bool:
     """Whether a value is given anew at each call: an array, a NumPy number or a tensor."""
     kind = type(value)
     return (
@@ -110,12 +110,12 @@ def is_array(value: Any) -> bool:
 class _Unfit(Exception):
     """A value that cannot be an argument, and why."""
 
-    def __init__(self, value: Any, reason: str) -> None:
+    def __init__(self, value: object, reason: str) -> None:
         super().__init__(reason)
         self.value = value
 
 
-def _plain(given: Any, data: Any) -> Array:
+def _plain(given: object, data: object) -> Array:
     """A NumPy scalar, or an unusual array, as a plain array in this machine's byte order."""
     if isinstance(data, np.ma.MaskedArray):
         raise _Unfit(given, "a masked array: give its .data and its .mask, and compute with np.where")
@@ -126,7 +126,7 @@ def _plain(given: Any, data: Any) -> Array:
 class Parameters:
     """The parameters of a function: their names, to put arguments in place and to speak of them."""
 
-    def __init__(self, function: Callable[..., Any], title: str) -> None:
+    def __init__(self, function: Callable[..., object], title: str) -> None:
         self.title = title
         self.names: tuple[str, ...] = ()
         #: Those of them that may be given by name too.
@@ -141,7 +141,9 @@ class Parameters:
         self._movable = frozenset(p.name for p in parameters if p.kind is kinds.POSITIONAL_OR_KEYWORD)
         self._rest = next((p.name for p in parameters if p.kind is kinds.VAR_POSITIONAL), "args")
 
-    def place(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def place(
+        self, args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
         """Put arguments that were given by name in their place among the others, as far as they follow them."""
         found = [*args]
         for name in self.names[len(args) :]:
@@ -151,7 +153,7 @@ class Parameters:
         placed = self.names[len(args) : len(found)]
         return tuple(found), {name: value for name, value in kwargs.items() if name not in placed}
 
-    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any], grad: bool) -> Call:
+    def call(self, args: tuple[object, ...], kwargs: dict[str, object], grad: bool) -> Call:
         """Take a call apart.
 
         Raises:
@@ -178,7 +180,7 @@ class Parameters:
         return found
 
 
-def _walk(parts: Mapping[Any, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+def _walk(parts: Mapping[Any, object], path: str = "") -> Iterator[tuple[str, object]]:
     """Everything inside nested tuples, lists and dicts, with its path."""
     for key, value in parts.items():
         here = f"{path}[{key!r}]" if path else str(key)
@@ -217,13 +219,13 @@ def in_words(entry: Key) -> str:
     return f"a {kind.__name__} of {size}"
 
 
-def shortly(value: Any) -> str:
+def shortly(value: object) -> str:
     """A value as text of one short line."""
     text = repr(value).partition("\n")[0]
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def rebuild(value: Any, array: Callable[[Any], Any]) -> Any:
+def rebuild(value: Any, array: Callable[[Any], object]) -> Any:
     """An argument, or a result, with `array` applied to each array, NumPy scalar and tensor in it."""
     kind = type(value)
     if is_array(value):

@@ -17,8 +17,8 @@ from tapenet.autodiff.observe import epoch, mutation
 from tapenet.autodiff.state import local
 from tapenet.autodiff.tensor import Tensor
 from tapenet.compiler.lowering import Called
-from tapenet.compiler.outside import MISSING, Contents, Place
-from tapenet.compiler.signature import Call, is_array
+from tapenet.compiler.places import MISSING, Held, Place
+from tapenet.compiler.signature import Call, Key, is_array
 from tapenet.program import generated
 from tapenet.program.ir import Program
 from tapenet.program.layout import copied, in_order
@@ -26,7 +26,7 @@ from tapenet.program.passes import Step
 from tapenet.typing import Array
 
 #: What the code of a call gives when its program is not for these arguments, or not for the state there is now.
-MISS: Any = object()
+MISS: object = object()
 #: A leaf: one from outside, or the position of one among those of the arguments.
 Target = Leaf | int
 #: What a backend makes of a program: called with arrays, it gives a tuple of new ones. It may have an attribute
@@ -34,7 +34,7 @@ Target = Leaf | int
 #: quicker way to call it; a method `refresh`, which finds the memory of all references anew and gives False where
 #: that lies in another way, so that the program must not be run; and `groups`, which says what runs in one go
 #: (`program.groups`).
-Runner = Callable[..., Any]
+Runner = Callable[..., object]
 
 
 class Result(NamedTuple):
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
         written: positions of arrays among the arguments that get a new value, with the output that it is.
     """
 
-    results: Any
+    results: object
     absent: list[Target]
     entries: list[Target]
     grads: list[tuple[Target, int | None]]
@@ -84,15 +84,15 @@ class Variant:
     def __init__(
         self,
         title: str,
-        key: Any,
+        key: Key,
         captured: Program,
         program: Program,
         steps: list[Step],
         called: list[Called],
         runner: Runner,
         plan: Plan,
-        dependencies: list[tuple[Any, Callable[[], Any], Any]],
-        places: list[Place | Contents],
+        dependencies: list[tuple[object, Callable[[], object], object]],
+        places: list[Held],
         values: list[Any],
         redone: list[np.random.Generator] | None,
     ) -> None:
@@ -108,7 +108,7 @@ class Variant:
         self.places = places
         self.values = values
         self.redone = redone
-        self.fast: Callable[[tuple[Any, ...]], Any] = _never
+        self.fast: Callable[[tuple[object, ...]], object] = _never
         self.checks: bool = getattr(runner, "checks", False)
         #: Tensors from outside, with their leaves, and the hooks on these.
         self._outside = [(r.tensor, r.tensor._node, _hooks(r.tensor._node)) for r in captured.references]
@@ -121,8 +121,8 @@ class Variant:
         self._by = f"the compiled {title}"
         #: Notes that the program wrote what it writes.
         self._wrote = mutation.Writer(self._by, []).wrote
-        self._makers: dict[Any, Callable[..., Any]] = {}
-        self._run: Callable[..., Any] = _never
+        self._makers: dict[object, Callable[..., Any]] = {}
+        self._run: Callable[..., object] = _never
 
     # -- whether it fits -----------------------------------------------------------------------------------------
 
@@ -131,7 +131,7 @@ class Variant:
         reached = epoch.current
         for i, place in enumerate(self.places):
             if not place.stands(self.values[i]):
-                now = place.get()
+                now: Any = place.get()
                 if not place.like(self.values[i], now):
                     return False
                 self.values[i] = now
@@ -173,7 +173,7 @@ class Variant:
 
     # -- the call ------------------------------------------------------------------------------------------------
 
-    def run(self, call: Call) -> Any:
+    def run(self, call: Call) -> object:
         """Run the program for a call that it fits, and which it holds for."""
         result = self._run(call.arrays, call.leaves, call.arrays)
         if result is MISS:  # an array does not lie as it should, or shares memory with what is written
@@ -185,7 +185,7 @@ class Variant:
 
     def specialise(self, call: Call) -> None:
         """Make `fast` for calls like this one."""
-        statics: list[Any] = []
+        statics: list[object] = []
         kinds = tuple(_kind(value, statics) for value in call.args)
         twice = len(call.leaves) != _count(kinds, Leaf)
         if call.kwargs or twice or self.key[-1] is not None:  # None: outside `autocast`, as `fast` is
@@ -205,7 +205,7 @@ def _hooks(node: Node | None) -> list[int]:
     return [] if node is None else list(hooks_of(node))
 
 
-def _never(*args: Any) -> Any:
+def _never(*args: object) -> object:
     return MISS
 
 
@@ -213,7 +213,7 @@ def _leaf(target: Target, leaves: Sequence[Leaf]) -> Leaf:
     return leaves[target] if isinstance(target, int) else target
 
 
-def _kind(value: Any, statics: list[Any]) -> Any:
+def _kind(value: Any, statics: list[object]) -> object:
     """How the code of a call treats an argument: "array", `Leaf`, the type of a NumPy number, "static" (added to
     `statics`), or for nested ones their type, keys or length, and the kinds inside."""
     kind = type(value)
@@ -229,7 +229,7 @@ def _kind(value: Any, statics: list[Any]) -> Any:
     return "static"
 
 
-def _count(kinds: Any, wanted: Any) -> int:
+def _count(kinds: Any, wanted: object) -> int:
     """How often a kind is among nested ones."""
     return sum(_count(k[2], wanted) if type(k) is tuple else k is wanted for k in kinds)
 
@@ -258,7 +258,7 @@ class _Writer:
         self._plan = variant.plan
         self._count = len(variant.program.inputs) - len(variant.plan.entries)
         self._lines: list[str] = []
-        self._names: dict[str, Any] = {
+        self._names: dict[str, object] = {
             "Leaf": Leaf, "MISS": MISS, "Tensor": Tensor, "asarray": np.asarray, "by": variant._by,
             "copyto": np.copyto, "in_order": in_order, "local": local, "ndarray": np.ndarray, "epoch": epoch,
             "wrote_to": mutation.wrote, "program": getattr(variant.runner, "call", variant.runner),
@@ -294,7 +294,7 @@ class _Writer:
     def _line(self, text: str) -> None:
         self._lines.append(text)
 
-    def _constant(self, value: Any) -> str:
+    def _constant(self, value: object) -> str:
         name = f"c{len(self._names)}"
         self._names[name] = value
         return name
@@ -308,7 +308,7 @@ class _Writer:
 
     # -- whether it applies --------------------------------------------------------------------------------------
 
-    def _check(self, kinds: tuple[Any, ...]) -> None:
+    def _check(self, kinds: tuple[object, ...]) -> None:
         self._line("if epoch.current != known: return MISS")
         self._line("state = local.state")
         self._line(f"if not state.fast or state.grad is not {self._variant.key[1]}: return MISS")
@@ -351,7 +351,7 @@ class _Writer:
                 f"{self._constant(value.dtype)}: return MISS"
             )
 
-    def _take_apart(self, name: str, kind: type | None, keys: Any, kinds: tuple[Any, ...]) -> None:
+    def _take_apart(self, name: str, kind: type | None, keys: Any, kinds: tuple[object, ...]) -> None:
         names = [f"{name}_{i}" for i in range(len(kinds))]
         if kind is dict:
             self._line(f"if type({name}) is not dict or tuple({name}) != {self._constant(keys)}: return MISS")
@@ -369,7 +369,7 @@ class _Writer:
         """The names that the function reads must stand for what they stood for."""
         tests = []
         for i, (place, value) in enumerate(zip(self._variant.places, self._variant.values, strict=True)):
-            if isinstance(place, Contents):
+            if not isinstance(place, Place):
                 tests.append(f"not {self._constant(place.stands)}(g{i})")
             elif place.cell is not None:
                 tests.append(f"{self._constant(place.cell)}.cell_contents is not g{i}")

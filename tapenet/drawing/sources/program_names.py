@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tapenet.autodiff.tensor import Tensor
-from tapenet.compiler.outside import Place
+from tapenet.compiler.places import Place
 from tapenet.compiler.signature import Parameters
 from tapenet.compiler.variant import Result, Target, Variant
 from tapenet.drawing.model import Kind

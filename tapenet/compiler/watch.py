@@ -1,0 +1,170 @@
+"""Whether a function changes what it reaches while it is captured, and the way back."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterable, Sequence
+from threading import get_ident
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tapenet.autodiff.node import Node
+from tapenet.autodiff.observe.tape import CaptureError, Tape
+from tapenet.compiler.places import Elements, Held
+from tapenet.compiler.reach import Reach, users
+from tapenet.kernels.threads import KERNELS
+from tapenet.ops import random as draws
+from tapenet.ops.random import equal_states, generator
+from tapenet.typing import Array
+
+
+class Drawn(NamedTuple):
+    """What the recorded ops drew random numbers from."""
+
+    generators: list[np.random.Generator]
+    #: Whether there was an op of the user's, which may draw where it likes.
+    anywhere: bool
+
+
+def drawn(nodes: Iterable[Node]) -> Drawn:
+    """What recorded ops drew from."""
+    found: list[np.random.Generator] = []
+    anywhere = False
+    for node in nodes:
+        call = node.call or {}
+        for body in call.values():
+            if isinstance(body, Tape):  # of a loop, or a branch
+                inside = drawn(body)
+                found += inside.generators
+                anywhere |= inside.anywhere
+        if node.op.random:
+            anywhere |= users(node.op.__module__)
+            found += [value for value in call.values() if isinstance(value, np.random.Generator)]
+            if call.get("rng") is None:
+                found.append(generator())
+    return Drawn(found, anywhere)
+
+
+class Watch:
+    """Sees whether a function, while it is captured, changes what it reaches.
+
+    Attributes:
+        places, values: those of what is reached that the program holds for, and what was there.
+        unseen: large arrays that no op was given, so that only plain NumPy may have read them.
+    """
+
+    def __init__(self, title: str, reach: Reach) -> None:
+        self._title = title
+        self.reach = reach
+        self.places = reach.places
+        self.values: list[Any] = [place.get() for place in reach.places]
+        self.unseen: list[str] = []
+        self._generators = [generator(), *reach.generators]
+        self._states = [g.bit_generator.state for g in self._generators]
+        self._python = random.getstate()
+        self._numpy = np.random.get_state()
+        self._clocks = _clocks()
+        self._alone: bool | None = None
+        #: The threads that ask for the process's generator from now on.
+        self._asked = draws.asked = set()
+
+    def leave_out(self, arrays: Sequence[Array]) -> None:
+        """Leave out the arrays that share memory with one of these, which the program reads where they are."""
+
+        def kept(place: Held) -> bool:
+            return not isinstance(place, Elements) or not any(np.may_share_memory(place.holder, a) for a in arrays)
+
+        pairs = [(p, v) for p, v in zip(self.places, self.values, strict=True) if kept(p)]
+        self.places, self.values = [p for p, _ in pairs], [v for _, v in pairs]
+        self.unseen = [
+            f"the array that is {words} ({array.dtype} {array.shape})"
+            for words, array in self.reach.large
+            if not any(np.may_share_memory(array, a) for a in arrays)
+        ]
+
+    def check(self, recorded: Drawn) -> str | None:
+        """Raise if the function changed something that a replay would not change again.
+
+        Returns:
+            what changed, in words, where another thread may have changed it; None if all is as it was.
+
+        Raises:
+            CaptureError: names what was changed, and the mend.
+        """
+        try:
+            self._check(recorded)
+        except CaptureError as error:
+            if self.alone():
+                raise
+            return str(error)
+        finally:
+            draws.asked = None
+        return None
+
+    def _check(self, recorded: Drawn) -> None:
+        for place, before in zip(self.places, self.values, strict=True):
+            if place.stands(before):
+                continue
+            now: Any = place.get()
+            if not place.like(before, now):
+                how, mend = place.changed(before)
+                raise CaptureError(
+                    f"{self._title} changed {place.words}{how} while it was captured; a replay would not do it again. {mend}"
+                )
+        self._check_random(recorded)
+
+    def _check_random(self, recorded: Drawn) -> None:
+        mend = (
+            "a replay would use the same numbers again. Draw by tn.random.uniform, normal, integers or permutation, which "
+            "are recorded"
+        )
+        if not recorded.anywhere:
+            if random.getstate() != self._python:
+                raise CaptureError(f"{self._title} draws from Python's random while it is captured; {mend}")
+            if not equal_states(np.random.get_state(), self._numpy):
+                raise CaptureError(f"{self._title} draws from np.random while it is captured; {mend}")
+        for rng, before in zip(self._generators, self._states, strict=True):
+            if rng is self._generators[0] and self._asked and get_ident() not in self._asked:
+                continue  # other threads drew from the process's
+            if not any(rng is g for g in recorded.generators) and not equal_states(rng.bit_generator.state, before):
+                raise CaptureError(
+                    f"{self._title} draws directly from a random generator ({rng}) while it is captured; {mend}, and give "
+                    "them rng= this generator"
+                )
+
+    def rollback(self) -> None:
+        """Put everything back. Where other threads ran it may be theirs: then only the tensors that were recorded are
+        taken out, and the draws that were recorded put back (`tapenet.ops.random.Saved`)."""
+        alone = self.alone()
+        for place, before in zip(self.places, self.values, strict=True):
+            if not place.stands(before):
+                (place.put if alone else place.take_out)(before)
+        if alone:
+            for rng, state in zip(self._generators, self._states, strict=True):
+                rng.bit_generator.state = state
+            random.setstate(self._python)
+            np.random.set_state(self._numpy)
+        draws.asked = None
+
+    def alone(self) -> bool:
+        """Whether no other thread can have run from the beginning of the capture until this was first asked: then nothing
+        that changed is another's doing."""
+        if self._alone is None:
+            self._alone = _clocks() == self._clocks
+        return self._alone
+
+
+def _clocks() -> dict[int, object]:
+    """How long each other thread has run and waited so far, and how often. Where the system does not tell, that is something
+    new each time. Threads that run kernels change nothing of the user's."""
+    found: dict[int, object] = {}
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.name.startswith(KERNELS):
+            try:
+                with open(f"/proc/self/task/{thread.native_id}/schedstat") as file:
+                    found[id(thread)] = file.read()
+            except OSError:
+                found[id(thread)] = object()
+    return found
