@@ -1,7 +1,7 @@
 """What gives something else here than in PyTorch, without an error: one table, for the scope that warns, for the page in the
 documentation, and for the tests, which run both.
 
-NumPy's own names say that NumPy's meaning is wanted: `axis=` and its kin, by keyword, and functions of `np`.
+NumPy's own names say that NumPy's meaning is wanted: `axis=` and the like, by keyword, and functions of `np`.
 """
 
 from __future__ import annotations

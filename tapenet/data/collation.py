@@ -154,8 +154,8 @@ def _stack(leaves: Sequence[object], where: str, name: Callable[[int], str]) -> 
         raise _unknown(leaves[0], where, name(0))
     for place, array in enumerate(arrays):
         if array.shape != shape:
-            mend = "make them equal in the data set or by map(), or give collate=PadCollate() to pad sequences"
-            raise _differ(where, name, place, f"has shape {array.shape}", f"{shape}", mend)
+            advice = "make them equal in the data set or by map(), or give collate=PadCollate() to pad sequences"
+            raise _differ(where, name, place, f"has shape {array.shape}", f"{shape}", advice)
         if array.dtype != dtype:
             raise _differ(where, name, place, f"has dtype {array.dtype}", f"{dtype}")
     return np.concatenate(arrays).reshape(-1, *shape) if shape and arrays[0].size else np.stack(arrays)
@@ -169,8 +169,8 @@ def _pad(value: float, multiple: int, leaves: Sequence[object], where: str, name
     dtype, rest = next((array for array in arrays if array.size), arrays[0]).dtype, arrays[0].shape[1:]
     for place, array in enumerate(arrays):
         if array.ndim == 0 or array.shape[1:] != rest:
-            mend = "only the first axis is padded: make the others equal in the data set or by map()"
-            raise _differ(where, name, place, f"has shape {array.shape}", f"{arrays[0].shape}", mend)
+            advice = "only the first axis is padded: make the others equal in the data set or by map()"
+            raise _differ(where, name, place, f"has shape {array.shape}", f"{arrays[0].shape}", advice)
         if array.dtype != dtype and array.size:
             raise _differ(where, name, place, f"has dtype {array.dtype}", f"{dtype}")
     lengths = np.array([len(array) for array in arrays])
@@ -207,7 +207,7 @@ def _of(where: str, name: str) -> str:
 
 
 def _differ(
-    where: str, name: Callable[[int], str], place: int, here: str, there: str, mend: str = "make them alike by map()"
+    where: str, name: Callable[[int], str], place: int, here: str, there: str, advice: str = "make them alike by map()"
 ) -> ValueError:
     of = f"of {name(0)} " if where else f"{name(0)} "
-    return ValueError(f"cannot collate: {_of(where, name(place))} {here}, {of}{there}; {mend}")
+    return ValueError(f"cannot collate: {_of(where, name(place))} {here}, {of}{there}; {advice}")

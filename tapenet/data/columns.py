@@ -263,24 +263,28 @@ def used_rows(frame: Frame, missing: str) -> Frame:
 
 def incomplete(name: str, gaps: NDArray[np.bool_], frame: Frame, missing: str, who: str) -> ValueError:
     """The error for a column that lacks values."""
-    mend = "leave these rows out with missing='drop'"
+    advice = "leave these rows out with missing='drop'"
     if missing == "error":
-        mend += ", or put the mean in their place with missing='fill'"
+        advice += ", or put the mean in their place with missing='fill'"
     return ValueError(
         f"{who}: column {name!r} has no value in {int(gaps.sum()):,} of {frame.rows:,} rows: "
-        f"{_rows(np.flatnonzero(gaps), frame)}; {mend}"
+        f"{_rows(np.flatnonzero(gaps), frame)}; {advice}"
     )
 
 
 def _check(column: Column, f: Feature, frame: Frame, who: str) -> None:
     """Raise ValueError if a column is of another kind than it was when it was learnt, or has infinite numbers."""
     if column.kind != f.kind and not {column.kind, f.kind} <= {"number", "flag"}:
-        mend = f"name it in {'categories' if f.kind == 'category' else 'dates'}=" if f.kind != "number" else "mend it"
+        advice = (
+            f"name it in {'categories' if f.kind == 'category' else 'dates'}=" if f.kind != "number" else "correct it"
+        )
         raise ValueError(
-            f"{who}: column {f.name!r} holds values of kind {column.kind!r}, the training data had {f.kind!r}; {mend}"
+            f"{who}: column {f.name!r} holds values of kind {column.kind!r}, the training data had {f.kind!r}; {advice}"
         )
     if column.kind != "category" and (infinite := np.flatnonzero(np.isinf(column.values))).size:
-        raise ValueError(f"{who}: column {f.name!r} is infinite in {_rows(infinite, frame)}; mend or remove these rows")
+        raise ValueError(
+            f"{who}: column {f.name!r} is infinite in {_rows(infinite, frame)}; correct or remove these rows"
+        )
 
 
 class Survey:

@@ -212,8 +212,8 @@ class _File:
                             rows += more
                             there += len(more) if all(more) else sum(map(bool, more))
                     except csv_format.Error as error:
-                        mend = 'check its quotes: a value with quotes in it is written "like ""this"""'
-                        raise ValueError(f"{self.path}, line {reader.line_num}: {error}; {mend}") from None
+                        advice = 'check its quotes: a value with quotes in it is written "like ""this"""'
+                        raise ValueError(f"{self.path}, line {reader.line_num}: {error}; {advice}") from None
                     if not there:
                         return
                     if not skip:
@@ -396,7 +396,7 @@ class _Numbers:
             elif value.strip() not in self._no_values:
                 raise _Odd(
                     row,
-                    f"{value.strip()!r} is no number, as the other values are; mend it, name it in "
+                    f"{value.strip()!r} is no number, as the other values are; correct it, name it in "
                     "no_values=[...] if it stands for a missing value, or the column in categories=[...]",
                 )
         return Column("number", numbers)

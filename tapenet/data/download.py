@@ -105,9 +105,9 @@ no folder to download, or write some
         return _download(source, places[-1])
     looked = ", nor in ".join(f"{place} ({_missing(source, place)} missing)" for place in places)
     call = f"call tapenet.data.{source.function}() with no folder to download"
-    mend = "allow download=True" if folder is None else call
+    advice = "allow download=True" if folder is None else call
     raise FileNotFoundError(
-        f"{source.title} is not whole in {looked}; put the files there, {mend}, or {source.instead}"
+        f"{source.title} is not whole in {looked}; put the files there, {advice}, or {source.instead}"
     )
 
 
@@ -170,8 +170,8 @@ def _download(source: Source, folder: str) -> dict[str, str]:
     except ConnectionError:
         raise
     except OSError as error:
-        mend = "make it writable, or set XDG_CACHE_HOME (LOCALAPPDATA on Windows) to a folder that is"
-        raise OSError(f"cannot keep {source.title} in {folder} ({error}); {mend}") from error
+        advice = "make it writable, or set XDG_CACHE_HOME (LOCALAPPDATA on Windows) to a folder that is"
+        raise OSError(f"cannot keep {source.title} in {folder} ({error}); {advice}") from error
     return files_in(source, folder)
 
 

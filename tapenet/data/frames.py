@@ -271,8 +271,8 @@ dates={column: '%d.%m.%Y'}
                 value = datetime.datetime.strptime(text, form) if form else datetime.datetime.fromisoformat(text)
         except ValueError:
             like = f"of the form {form!r}" if form else "in ISO 8601 (as 2024-12-31 or 2024-12-31T23:59:59)"
-            mend = "mend it" if form else "give its form: dates={column: '%d.%m.%Y'}"
-            raise ValueError(f"{where(row)}: {value!r} is no date {like}; {mend}") from None
+            advice = "correct it" if form else "give its form: dates={column: '%d.%m.%Y'}"
+            raise ValueError(f"{where(row)}: {value!r} is no date {like}; {advice}") from None
         if not isinstance(value, datetime.datetime):
             value = datetime.datetime(value.year, value.month, value.day)
         if value.tzinfo is None:

@@ -51,16 +51,16 @@ def california_housing(folder: str | os.PathLike[str] | None = None, download: b
     FileNotFoundError: California housing is not whole in nowhere (cal_housing.tgz missing)...
     """
     (path,) = find(CALIFORNIA_HOUSING, folder, download).values()
-    mend = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
-    with open(path, "rb") as file, unpacked(file, path, mend) as stream:
-        data = tar_members(stream, {_MEMBER: _LARGEST}, path, mend)[_MEMBER]
+    advice = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
+    with open(path, "rb") as file, unpacked(file, path, advice) as stream:
+        data = tar_members(stream, {_MEMBER: _LARGEST}, path, advice)[_MEMBER]
     try:
         numbers = np.array([line.split(",") for line in data.decode("ascii").split()], np.float64)
     except ValueError as error:
-        raise malformed(path, f"lines of numbers in {_MEMBER}", f"something else ({error})", mend) from None
+        raise malformed(path, f"lines of numbers in {_MEMBER}", f"something else ({error})", advice) from None
     if numbers.shape != (_ROWS, 9) or not (numbers[:, 6] > 0).all() or not np.isfinite(numbers).all():
         expected = f"{_ROWS:,} lines of 9 numbers in {_MEMBER}, all finite and households above 0"
-        raise malformed(path, expected, f"an array of shape {numbers.shape}", mend)
+        raise malformed(path, expected, f"an array of shape {numbers.shape}", advice)
     longitude, latitude, age, rooms, bedrooms, people, households, income, value = numbers.T
     columns = {
         "MedInc": income,

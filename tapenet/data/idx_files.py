@@ -1,4 +1,4 @@
-"""The IDX file format, in which MNIST and its kin are stored.
+"""The IDX file format, in which MNIST and the like are stored.
 
 An IDX file is two zero bytes, a code for the element type, the number of dimensions, each dimension as a
 big-endian unsigned 32-bit integer, then the elements: big-endian too, the last axis running fastest.
@@ -59,8 +59,8 @@ def _read(stream: BinaryIO, packed: int, name: str) -> Array:
     data = bytearray(stream.read(_LONGEST_HEADER))
     if not data.startswith(b"\0\0"):
         found = f"bytes {data[:4].hex(' ')}" if data else "an empty file"
-        mend = "give an IDX file, plain or gzipped (a web page in its place is a download that failed)"
-        raise malformed(name, "an IDX file, which begins with the bytes 00 00", found, mend)
+        advice = "give an IDX file, plain or gzipped (a web page in its place is a download that failed)"
+        raise malformed(name, "an IDX file, which begins with the bytes 00 00", found, advice)
     # The fourth byte says how long the header is; a file without one is too short for any.
     ndim = data[3] if len(data) > 3 else 1
     start = 4 + 4 * ndim

@@ -53,8 +53,8 @@ def checked_size(who: str, batch_size: int, samples: int | None) -> int:
             "int(fraction * len(array))"
         ) from None
     if size < 1:
-        mend = "" if samples is None else f"; for all rows at once write batch_size={max(1, samples)}"
-        raise ValueError(f"{who} needs a batch_size of at least 1, got {size}{mend}")
+        advice = "" if samples is None else f"; for all rows at once write batch_size={max(1, samples)}"
+        raise ValueError(f"{who} needs a batch_size of at least 1, got {size}{advice}")
     return size
 
 

@@ -39,12 +39,12 @@ def tiny_shakespeare(folder: str | os.PathLike[str] | None = None, download: boo
     largest = TINY_SHAKESPEARE.files[0].largest
     with open(path, "rb") as file:
         data = file.read(largest + 1)
-    mend = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
+    advice = "put a whole copy in its place (in tapenet's cache, delete it: the next call downloads it again)"
     if not 0 < len(data) <= largest:
         found = "more" if data else "an empty file"
-        raise malformed(path, f"a text of at most {largest:,} bytes", found, mend)
+        raise malformed(path, f"a text of at most {largest:,} bytes", found, advice)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         found = f"byte {data[error.start]:#04x} at position {error.start:,}"
-        raise malformed(path, "UTF-8 text", found, mend) from None
+        raise malformed(path, "UTF-8 text", found, advice) from None

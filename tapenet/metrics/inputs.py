@@ -341,17 +341,17 @@ def probabilities(name: str, scores: Array, *, from_logits: bool) -> Floats:
         not_probabilities(name, scores)
         return np.exp(log_softmax(scores))
     numbers = scores.astype(np.float64)
-    mend = "so the output is no probabilities; for logits say from_logits=True"
+    advice = "so the output is no probabilities; for logits say from_logits=True"
     wrong = (numbers < 0) | (numbers > 1)
     if wrong.any():
         where = _first(wrong)
-        raise ValueError(f"{name}: {numbers[where]:g} is at {where}, {mend}")
+        raise ValueError(f"{name}: {numbers[where]:g} is at {where}, {advice}")
     if numbers.ndim == 2:
         sums = numbers.sum(1)
         wrong = np.abs(sums - 1) > 1e-2  # half precision rounds the sum
         if wrong.any():
             where = _first(wrong)
-            raise ValueError(f"{name}: those of sample {where[0]} sum to {sums[where]:g}, {mend}")
+            raise ValueError(f"{name}: those of sample {where[0]} sum to {sums[where]:g}, {advice}")
     return numbers
 
 

@@ -308,7 +308,7 @@ class Module(Tree):
         """Refuse to change an attribute of a module from outside while a step is being captured.
 
         Raises:
-            CaptureError: names the user's line, the attribute and the mend.
+            CaptureError: names the user's line, the attribute and what to write instead.
         """
         if hasattr(getattr(type(self), name, None), "__set__"):
             return  # a property: what it does to other attributes comes here too

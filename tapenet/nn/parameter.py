@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 else:
 
     class _Marked:
-        """What `Parameter` and its kin are to Python, where tensors are of one exact type."""
+        """What `Parameter` and the like are to Python, where tensors are of one exact type."""
 
         def __init_subclass__(cls, **kwargs: object) -> None:
             if cls.__module__ != __name__:

@@ -184,9 +184,7 @@ def load(root: Tree, state: Mapping[str, Any], strict: bool) -> LoadReport:
             misfits.append(f"dtype       {name}: {target.dtype} here, {value.dtype} in the state")
     told_last = [(module, hook) for _, module in _inner_first(modules) for hook in _hooks(module, "load_post")]
     incomplete = strict and any(report)
-    if (
-        lines or misfits or not told_last or (incomplete and ready)
-    ):  # what hooks may mend comes to nothing, or there are none
+    if lines or misfits or not told_last or (incomplete and ready):  # what hooks may correct is lost, or there are none
         _raise(root, lines, report, strict, own, given, misfits)
     # Cast before anything is written: a number too large for the module's dtype warns, and a warning may be an error.
     cast = [value if value.dtype == target.dtype else value.astype(target.dtype) for _, target, value in common]

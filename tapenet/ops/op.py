@@ -230,7 +230,7 @@ class Op:
         return self
 
     def __getattr__(self, name: str) -> Any:
-        # `tn.add.reduce` and its kin are those of the ufunc, which knows tensors by their protocol.
+        # `tn.add.reduce` and the like are those of the ufunc, which knows tensors by their protocol.
         return ufunc_method(self, name)
 
     def several(self, outs: Iterable[Any]) -> Any:

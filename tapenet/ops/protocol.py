@@ -278,7 +278,7 @@ def reduce(
     if where is not True:
         options["where"] = where
     own = _REDUCTIONS.get(ufunc)
-    # logsumexp takes complex numbers, but not nothing; and makes no float16 of small integers.
+    # logsumexp takes complex numbers, but no empty arrays; and makes no float16 of small integers.
     if ufunc is np.logaddexp and not (array.size and is_float(array.dtype)):
         own = None
     if own is not None and not (_is_step(ufunc) and (dtype is not None or "initial" in options)):

@@ -27,14 +27,14 @@ INSTEAD = {
     "nd_grid.__getitem__": "np.mgrid and np.ogrid make arrays; use np.meshgrid of tn.arange or tn.linspace",
     "kaiser": "np.kaiser makes an array; use tn.kaiser",
     "matrix.__new__": "np.matrix is an array; use a tensor with two axes",
-    "poly1d.__init__": "np.poly1d holds an array; give the coefficients to np.polyval, np.polymul and their kin",
+    "poly1d.__init__": "np.poly1d holds an array; give the coefficients to np.polyval, np.polymul and the like",
     "require": "np.require makes an array; use tn.require, or np.require(..., like=t)",
     "asarray_chkfinite": "np.asarray_chkfinite makes an array; use tn.isfinite(t).all()",
     "ndenumerate.__init__": "np.ndenumerate goes over an array; use np.ndindex(t.shape) and t[index]",
 }
 #: The same for whole packages, by how the names of their modules begin.
 INSTEAD_OF = {
-    "numpy.polynomial": "np.polynomial makes arrays of coefficients; use np.polyval, np.polyfit and their kin, with the "
+    "numpy.polynomial": "np.polynomial makes arrays of coefficients; use np.polyval, np.polyfit and the like, with the "
     "coefficients from the highest power down",
     "numpy.testing": "np.testing compares arrays; give it t.numpy()",
     "numpy.ma": "np.ma holds arrays; keep the mask beside the tensor, for np.where(mask, other, t) or where=",

@@ -59,12 +59,12 @@ class Option(NamedTuple):
     Attributes:
         of: the functions that have it.
         values: with these it changes nothing; None for all, () for none.
-        mend: what to write in its place.
+        advice: what to write in its place.
     """
 
     of: str
     values: tuple[Any, ...] | None
-    mend: str = ""
+    advice: str = ""
 
 
 _MAKING = "arange asarray empty empty_like eye full full_like linspace logspace ones ones_like tensor zeros zeros_like"
@@ -223,7 +223,7 @@ def _changes_nothing(name: str, theirs: str, value: Any) -> bool:
         if name in option.of.split():
             if option.values is None or any(_is(value, v) for v in option.values):
                 return True
-            raise TypeError(f"{name}(): {theirs}={value!r} is PyTorch's, and has no place here: {option.mend}")
+            raise TypeError(f"{name}(): {theirs}={value!r} is PyTorch's, and has no place here: {option.advice}")
     return False
 
 

@@ -13,7 +13,7 @@ from tapenet.ops import random
 
 def seed(value: int) -> None:
     """Seed everything that draws: `tn.random` (initial weights, dropout, the order of batches that `fit` cuts), NumPy's global
-    generator (`np.random.rand` and its kin) and Python's `random`.
+    generator (`np.random.rand` and the like) and Python's `random`.
 
     Generators of your own (`np.random.default_rng(...)`, a loader's `seed=`) have seeds of their own.
 

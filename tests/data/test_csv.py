@@ -191,7 +191,7 @@ class TestDamage:
             ("a,b\n1,2\na,b\n3,4\n", ", line 3: the names of the columns once more"),
             (
                 "a,b\n1,2\nx,4\n",
-                ", line 3, column 'a': 'x' is no number, as the other values are; mend it, name it in no_values=",
+                ", line 3, column 'a': 'x' is no number, as the other values are; correct it, name it in no_values=",
             ),
             ("a,b\n1,2\n{0}{b},4\n", r", line 3, column 'a': '\{0\}\{b\}' is no number"),
             (" a,b\n1,2\n a,b\n3,4\n", ", line 3: the names of the columns once more"),

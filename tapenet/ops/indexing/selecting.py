@@ -156,7 +156,7 @@ def _take_along_axis_lowered(arr: Any, indices: Any, axis: int | None) -> Any:
 )
 def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
     """For each position along the other axes, the elements of `arr` at `indices` along `axis`: what `argsort`,
-    `argmax(..., keepdims=True)` and their kin return selects what they found.
+    `argmax(..., keepdims=True)` and the like return selects what they found.
 
     Args:
         arr: an array.

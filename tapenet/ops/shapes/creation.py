@@ -18,7 +18,7 @@ from tapenet.ops.shapes.joining import at_least
 from tapenet.program.low import dtype_of
 
 
-#: What `ascontiguousarray` and its kin are made of.
+#: What `ascontiguousarray` and the like are made of.
 @op(
     label="laid out",
     lower=lambda a, order: a,

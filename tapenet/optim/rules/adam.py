@@ -1,4 +1,4 @@
-"""Adam, which divides a mean of gradients by the root of a mean of their squares, and its kin."""
+"""Adam, which divides a mean of gradients by the root of a mean of their squares, and the like."""
 
 from __future__ import annotations
 

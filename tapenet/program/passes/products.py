@@ -1,4 +1,4 @@
-"""Matrix products: transposes of their operands become flags, and products that are none become what they are.
+"""Matrix products: transposes of operands become flags, and trivial products become sums or elementwise products.
 
 The result of a product keeps its order of axes: a transpose of it is a view, whose memory may well lie as what it is
 combined with does (a Linear layer's weight is stored transposed, and so is the gradient that its rule computes). Only

@@ -1,4 +1,4 @@
-"""Softmax and its kin."""
+"""Softmax and the like."""
 
 from __future__ import annotations
 

@@ -232,7 +232,7 @@ max_pool_with_indices: Op = op(
     ),
     formula="the largest element of each window, and its place in x",
     gradients="x: g at that element of each window, else 0",
-    doc=f"""What `max_pool2d` and its kin compute with `return_indices=True`: the largest element of each window, and
+    doc=f"""What `max_pool2d` and the like compute with `return_indices=True`: the largest element of each window, and
     where it is.
 
     Args:
