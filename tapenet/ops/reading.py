@@ -12,7 +12,7 @@ import numpy as np
 from tapenet.ops.formula import Derived
 from tapenet.ops.op import FLAT, Op
 from tapenet.ops.signatures import bind
-from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.ir import Builder, Value
 from tapenet.program.sequences import refilled
 from tapenet.program.symbols import CannotLower, Symbol, array_of, elementwise

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program import symbol_compositions as _functions  # noqa: F401  fills the table of what symbols know
 from tapenet.program.called_ops import Hole
 from tapenet.program.derivatives import FLAT, RULES, arguments, safe_mul
 from tapenet.program.ir import Builder, Constant, Input, Instruction, Program, Value

@@ -246,16 +246,6 @@ def _full_like(value: Number) -> Callable[..., Symbol]:
     return run
 
 
-def _take(a: Operand, indices: Operand, axis: int | None = None, **other: object) -> Symbol:
-    if other:
-        raise CannotLower("take with out= or mode=")
-    builder = builder_of(a, indices)
-    a, i = array_of(builder, a), array_of(builder, indices)
-    if axis is None:
-        a, axis = _reshape(a, -1), 0
-    return Symbol(builder, builder.emit("take", a.value, i.value, axis=normalize_axis_index(axis, a.ndim)))
-
-
 FUNCTIONS |= {
     np.reshape: _reshape,
     np.transpose: _transpose,
@@ -265,7 +255,7 @@ FUNCTIONS |= {
     np.expand_dims: _expand_dims,
     np.broadcast_to: _broadcast_to,
     np.ravel: lambda a, order="C": a.ravel(order),
-    np.copy: lambda a, **_: a.copy(),
+    np.copy: lambda a, order="K", subok=False: a.copy(),
     np.astype: lambda a, dtype, **_: a.astype(dtype),
     np.concatenate: _concatenate,
     np.stack: _stack,
@@ -286,7 +276,6 @@ FUNCTIONS |= {
     np.matmul: _matmul,
     np.flip: _flip,
     np.pad: _pad,
-    np.take: _take,
     np.zeros_like: _full_like(0),
     np.ones_like: _full_like(1),
     np.empty_like: _full_like(0),

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 #: What an op's formula computes with.
 Operand: TypeAlias = "Symbol | Array | Number"
-#: What NumPy's functions, and indexing, do with symbols. Filled by `symbol_functions` and `symbol_indexing`.
+#: What NumPy's functions, and indexing, do with symbols. Filled by `symbol_indexing`, `symbol_functions` and
+#: `symbol_compositions`.
 FUNCTIONS: dict[Callable[..., object], Callable[..., Any]] = {}
 
 
@@ -251,8 +252,8 @@ def elementwise(builder: Builder, name: str, *operands: Operand) -> Symbol:
 
 def _ufunc(builder: Builder, ufunc: np.ufunc, inputs: Sequence[Operand], dtype: DTypeLike | None) -> Symbol:
     name = ALIASES.get(ufunc.__name__, ufunc.__name__)
-    if name == "matmul":
-        return FUNCTIONS[np.matmul](*inputs)  # type: ignore[no-any-return]
+    if ufunc in FUNCTIONS:
+        return FUNCTIONS[ufunc](*inputs)  # type: ignore[no-any-return]
     if name not in PRIMITIVES or PRIMITIVES[name].kind != "elementwise":
         raise CannotLower(f"{ufunc.__name__} is no primitive")
     made = elementwise(builder, name, *inputs)

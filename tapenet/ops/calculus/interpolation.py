@@ -157,7 +157,6 @@ def _unwrap(p: Any, discont: Any, axis: int, period: Any) -> Any:
 
 @op(
     label="unwrap",
-    lower=_unwrap,
     p=lambda g: g,
     formula="p plus multiples of the period",
     gradients="p: g",

@@ -35,18 +35,8 @@ def _slopes_f(g: Any, f_shape: Any, h: float, axis: int, edge_order: int) -> Any
     return np.moveaxis((inside[..., :-2] - inside[..., 2:] + edges) / (2 * h), -1, axis)
 
 
-def _slopes_lowered(f: Any, h: float, axis: int, edge_order: int) -> Any:
-    f = np.moveaxis(f, axis, -1)
-    first, last = f[..., 1:2] - f[..., :1], f[..., -1:] - f[..., -2:-1]
-    if edge_order == 2:
-        first = 2 * f[..., 1:2] - 1.5 * f[..., :1] - 0.5 * f[..., 2:3]
-        last = 1.5 * f[..., -1:] + 0.5 * f[..., -3:-2] - 2 * f[..., -2:-1]
-    return np.moveaxis(np.concatenate([first, 0.5 * (f[..., 2:] - f[..., :-2]), last], -1) / h, -1, axis)
-
-
 @op(
     label="gradient",
-    lower=_slopes_lowered,
     f=_slopes_f,
     formula="(f[i+1] − f[i−1])/2h, one-sided at the edges",
     gradients="f: (g[i−1] − g[i+1])/2h, with the edges' own weights",
@@ -71,7 +61,12 @@ def slopes(f: Array, h: Any, axis: int, edge_order: Any) -> Array:
     >>> slopes(tn.tensor([1.0, 4.0, 9.0, 16.0]), 0.5, 0, 1)
     Tensor([ 6.,  8., 12., 14.])
     """
-    return np.gradient(f, h, axis=axis, edge_order=edge_order)
+    f = np.moveaxis(f, axis, -1)
+    first, last = f[..., 1:2] - f[..., :1], f[..., -1:] - f[..., -2:-1]
+    if edge_order == 2:
+        first = 2 * f[..., 1:2] - 1.5 * f[..., :1] - 0.5 * f[..., 2:3]
+        last = 1.5 * f[..., -1:] + 0.5 * f[..., -3:-2] - 2 * f[..., -2:-1]
+    return np.moveaxis(np.concatenate([first, 0.5 * (f[..., 2:] - f[..., :-2]), last], -1) / h, -1, axis)
 
 
 # -- samples anywhere --------------------------------------------------------------------------------------------

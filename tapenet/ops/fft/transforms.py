@@ -50,20 +50,12 @@ def of_dtype(dtype: Any, g: Any) -> Any:
     return np.asarray(g.real, order="C") if type(g) is np.ndarray else real(g)  # not a view with gaps
 
 
-def _weighed_lowered(a: Any, n: int, axis: int, weight: float) -> Any:
-    weights = np.ones(a.shape[axis], a.real.dtype)
-    weights[1 : (n + 1) // 2] = weight
-    behind = a.ndim - 1 - normalize_axis_index(axis, a.ndim)
-    return conjugate(a) * np.reshape(weights, (-1, *(1 for _ in range(behind))))
-
-
 def _weighed_a(g: Array, n: int, axis: int, weight: float) -> Array:
     return weighed(g, n, axis, weight)
 
 
 @op(
     label="conj · weights",
-    lower=_weighed_lowered,
     a=_weighed_a,
     formula="wₖ conj(aₖ), w = 1 at 0 and n/2, else weight",
     gradients="a: wₖ conj(gₖ)",

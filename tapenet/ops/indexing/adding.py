@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from tapenet.typing import Array
 
 #: From how many elements on it pays to count rows first: along one axis `np.add.at` is several times as quick.
 _LARGE = 2048
@@ -15,8 +18,18 @@ _BLOCK = 1 << 16
 _WIDE = 320
 
 
+def zeros_for(g: Array, shape: int | Sequence[int], dtype: np.dtype[Any] | None = None) -> Array:
+    """Zeros of a shape, and of the dtype of `g` if none is given, which `add_at` can add it to."""
+    dtype = g.dtype if dtype is None else dtype
+    # np.zeros takes memory that is zero already; np.zeros_like writes it.
+    return np.zeros(shape, dtype) if isinstance(g, np.ndarray) else np.zeros_like(g, dtype, shape=shape)
+
+
 def add_at(buffer: np.ndarray[Any, Any], index: Any, g: Any) -> None:
-    """Add `g` to `buffer[index]`, in place; what is named several times gets the sum."""
+    """Add `g` to `buffer[index]`, in place; what is named several times gets the sum. Symbols take it too."""
+    if type(buffer) is not np.ndarray:
+        np.add.at(buffer, index, g)
+        return
     if basic_index(index):
         buffer[index] += g
         return

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tapenet.ops.derived import array_like, derived
 from tapenet.ops.indexing.selecting import taken
 from tapenet.ops.op import op
 from tapenet.ops.registry import sample
+from tapenet.ops.shapes.joining import joined
 from tapenet.ops.shapes.reshaping import unbroadcast, whole
 from tapenet.typing import Array
+
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
 
 def _delete_arr(g: Any, arr_shape: Any, obj: Any, axis: int | None) -> Any:
@@ -124,35 +130,16 @@ def insert(arr: Array, obj: Array, values: Array, axis: int | None = None) -> Ar
     return np.insert(arr, obj, values, axis)
 
 
-def _parts(g: Any, arr_shape: Any, axis: int | None) -> tuple[Any, Any]:
-    """The indices of the two parts of what `append` gave."""
-    arr_shape = whole(arr_shape)
-    length, along = (math.prod(arr_shape), 0) if axis is None else (arr_shape[axis], axis % g.ndim)
-    lead = (slice(None),) * along
-    return (*lead, slice(None, length)), (*lead, slice(length, None))
-
-
-def _append_lowered(arr: Any, values: Any, axis: int | None) -> Any:
-    if axis is None:
-        arr, values, axis = np.reshape(arr, -1), np.reshape(values, -1), 0
-    return np.concatenate([arr, values], axis)
-
-
-@op(
+@derived(
     numpy=np.append,
-    lower=_append_lowered,
-    arr=lambda g, arr_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[0]], whole(arr_shape)),
-    values=lambda g, arr_shape, values_shape, axis: np.reshape(g[_parts(g, arr_shape, axis)[1]], whole(values_shape)),
-    formula="arr and values behind it",
-    gradients="arr: its part of g; values: their part of g",
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=(2, 2)), r.normal(size=3)),
         sample(r.normal(size=(1, 3)), r.normal(size=(2, 3)), axis=0),
         sample(r.normal(size=2), r.normal(size=())),
     ],
-    hint=lambda arr, values, axis: f"arr has shape {np.shape(arr)}, the values {np.shape(values)}",
 )
-def append(arr: Array, values: Array, axis: int | None = None) -> Array:
+def append(arr: ArrayLike, values: ArrayLike, axis: int | None = None) -> Array:
     """An array with values behind it along an axis.
 
     Args:
@@ -166,38 +153,15 @@ def append(arr: Array, values: Array, axis: int | None = None) -> Array:
     >>> tn.append(tn.tensor([1.0]), [2.0, 3.0])
     Tensor([1., 2., 3.])
     """
-    return np.append(arr, values, axis)
+    parts = [array_like(arr), array_like(values)]
+    if axis is None:
+        parts, axis = [np.reshape(part, -1) for part in parts], 0
+    return joined("append", parts, axis)
 
 
-def _resize_a(g: Any, a_shape: Any) -> Any:
-    shape = whole(a_shape)
-    flat, count = np.reshape(g, -1), math.prod(shape)
-    if not (count and flat.shape[0]):
-        return np.zeros(shape, g.dtype)
-    turns, rest = divmod(flat.shape[0], count)
-    if not turns:
-        return np.reshape(np.concatenate([flat, np.zeros(count - rest, g.dtype)]), shape)
-    found = np.sum(np.reshape(flat[: turns * count], (turns, count)), 0) if turns > 1 else flat[:count]
-    if rest:
-        found = np.concatenate([found[:rest] + flat[turns * count :], found[rest:]])
-    return np.reshape(found, shape)
-
-
-def _resize_lowered(a: Any, new_shape: Any) -> Any:
-    a = np.reshape(a, -1)
-    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
-    if not a.shape[0]:
-        a = np.concatenate([a, np.zeros(1, a.dtype)])
-    count, size = a.shape[0], math.prod(shape)
-    return np.reshape(a[:size] if size <= count else a[np.arange(size) % count], shape)
-
-
-@op(
+@derived(
     numpy=np.resize,
-    lower=_resize_lowered,
-    a=_resize_a,
-    formula="the elements of a in another shape, over again where they are too few",
-    gradients="a: Σ g over the repetitions, 0 where left out",
+    replaces=True,
     samples=lambda r: [
         sample(r.normal(size=(2, 2)), (2, 3)),
         sample(r.normal(size=3), 2),
@@ -207,9 +171,8 @@ def _resize_lowered(a: Any, new_shape: Any) -> Any:
         sample(r.normal(size=2), (0, 3)),
         sample(r.normal(size=()), 2),
     ],
-    hint=lambda a, new_shape: f"new_shape={new_shape} must be of integers, none negative",
 )
-def resize(a: Array, new_shape: Any) -> Array:
+def resize(a: ArrayLike, new_shape: int | Sequence[int]) -> Array:
     """The elements in another shape, over again from the first where they are too few; zeros if there are none.
 
     Raises:
@@ -220,4 +183,13 @@ def resize(a: Array, new_shape: Any) -> Array:
     Tensor([[1., 2., 1.],
             [2., 1., 2.]])
     """
-    return np.resize(a, new_shape)
+    a = np.reshape(array_like(a), -1)
+    shape = (new_shape,) if isinstance(new_shape, (int, np.integer)) else tuple(new_shape)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"resize: new_shape={new_shape} must be of integers, none negative")
+    if not a.shape[0]:
+        a = np.concatenate([a, np.zeros(1, a.dtype)])
+    count, size = a.shape[0], math.prod(shape)
+    if size > count:
+        a = np.concatenate([a] * (size // count) + [a[: size % count]])
+    return np.reshape(a[:size] if size < count else a, shape)

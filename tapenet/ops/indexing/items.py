@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tapenet.ops.indexing.adding import add_at
+from tapenet.ops.indexing.adding import add_at, zeros_for
 from tapenet.ops.op import Scatter, op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.reshaping import unbroadcast
@@ -61,15 +61,8 @@ def getitem(a: Array, index: Array) -> Array:
     return a[index]
 
 
-def _scatter_add_lowered(values: Any, index: Any, shape: Any) -> Any:
-    out = np.zeros_like(values, shape=shape)
-    np.add.at(out, index, values)
-    return out
-
-
 @op(
     label="scatter add",
-    lower=_scatter_add_lowered,
     nondiff=("index",),
     values=lambda g, index: g[index],
     formula="zeros with values added at index",
@@ -87,21 +80,13 @@ def scatter_add(values: Any, index: Any, shape: Any) -> Any:
     >>> tn.scatter_add(tn.tensor([1.0, 2.0, 4.0]), np.array([0, 2, 2]), (3,))
     Tensor([1., 0., 6.])
     """
-    out = np.zeros(shape, values.dtype)
-    Scatter(index, values).add_to(out)
-    return out
-
-
-def _scatter_sum_lowered(values: Any, indices: Any, shape: Any) -> Any:
-    out = np.zeros_like(values[0], shape=shape)
-    for value, index in zip(values, indices, strict=True):
-        np.add.at(out, index, value)
+    out = zeros_for(values, shape)
+    add_at(out, index, values)
     return out
 
 
 @op(
     label="scatter sum",
-    lower=_scatter_sum_lowered,
     nondiff=("indices",),
     values=lambda g, indices: tuple(g[index] for index in indices),
     formula="zeros with each of values added at its index",
@@ -118,22 +103,15 @@ def scatter_sum(values: Any, indices: Any, shape: Any) -> Any:
     >>> tn.scatter_sum([tn.tensor(1.0), tn.tensor([2.0, 4.0])], [0, slice(0, 2)], (3,))
     Tensor([3., 4., 0.])
     """
-    out = np.zeros(shape, np.result_type(*(v.dtype for v in values)))
+    out = zeros_for(values[0], shape, np.result_type(*(v.dtype for v in values)))
     for value, index in zip(values, indices, strict=True):
-        Scatter(index, value).add_to(out)
-    return out
-
-
-def _index_add_lowered(a: Any, values: Any, index: Any) -> Any:
-    out = np.copy(a)
-    np.add.at(out, index, values)
+        add_at(out, index, value)
     return out
 
 
 @op(
     label="[ ] +=",
     sequences=(),
-    lower=_index_add_lowered,
     nondiff=("index",),
     a=lambda g: g,
     values=lambda g, index: g[index],
@@ -157,14 +135,8 @@ def index_add(a: Any, values: Any, index: Any) -> Any:
     >>> tn.index_add(tn.tensor([1.0, 1.0]), np.array([2.0, 3.0]), np.array([0, 0]))
     Tensor([6., 1.])
     """
-    out = np.array(a, order="K")
+    out = np.copy(a, "K")
     add_at(out, index, values)
-    return out
-
-
-def _setitem_lowered(a: Any, value: Any, index: Any) -> Any:
-    out = np.copy(a)
-    out[index] = value
     return out
 
 
@@ -201,7 +173,6 @@ def _setitem_a(g: Array, index: Any) -> Array:
 
 @op(
     sequences=(),
-    lower=_setitem_lowered,
     nondiff=("index",),
     a=_setitem_a,
     value=_setitem_value,
@@ -232,7 +203,7 @@ def setitem(a: Any, value: Any, index: Any) -> Any:
     >>> tn.setitem(tn.tensor([1.0, 2.0]), 5.0, 0)
     Tensor([5., 2.])
     """
-    out = np.empty_like(a) if index is Ellipsis else np.array(a, order="K")
+    out = np.empty_like(a) if index is Ellipsis else np.copy(a, "K")
     out[index] = value
     return out
 

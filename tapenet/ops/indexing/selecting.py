@@ -72,11 +72,6 @@ def _take_a(g: Any, a_shape: Any, indices: Any, axis: int | None, mode: str) -> 
     return taken(g, a_shape, within(integers(indices), length, mode), axis)
 
 
-def _take_lowered(a: Any, indices: Any, axis: int | None, mode: str) -> Any:
-    a, axis = axis_or_flat("take", a, axis)
-    return a[(*(slice(None),) * axis, within(integers(indices), a.shape[axis], mode))]
-
-
 def _reach(a: Any, axis: int | None) -> str:
     """Which indices there are, in words."""
     length = np.size(a) if axis is None else np.shape(a)[axis]
@@ -87,7 +82,6 @@ def _reach(a: Any, axis: int | None) -> str:
 @op(
     numpy=np.take,
     nondiff=("indices",),
-    lower=_take_lowered,
     a=_take_a,
     formula="a[indices] along an axis",
     gradients="a: zeros with g added at indices",
@@ -130,16 +124,10 @@ def _take_along_axis_arr(g: Any, arr_shape: Any, indices: Any, axis: int | None)
     return taken(g, arr_shape, indices, None) if axis is None else Scatter(along(arr_shape, indices, axis), g)
 
 
-def _take_along_axis_lowered(arr: Any, indices: Any, axis: int | None) -> Any:
-    arr, axis = axis_or_flat("take_along_axis", arr, axis)
-    return arr[along(arr.shape, indices, axis)]
-
-
 @op(
     label="take along",
     numpy=np.take_along_axis,
     nondiff=("indices",),
-    lower=_take_along_axis_lowered,
     arr=_take_along_axis_arr,
     formula="arr[..., indices, ...] along an axis, element by element",
     gradients="arr: zeros with g added at indices",

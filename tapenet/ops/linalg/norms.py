@@ -201,14 +201,8 @@ def matrix_norm(x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return norm(x, ord, (-2, -1), keepdims)
 
 
-def _condition_lowered(value: Any, x: Any) -> Any:
-    lost = np.isnan(value) & ~np.any(np.isnan(x), axis=(-2, -1))
-    return np.where(lost, np.full((), math.inf, value.dtype), value)
-
-
 @op(
     nondiff=("x",),
-    lower=_condition_lowered,
     value=lambda g, out: np.where(out < 1 / float(np.finfo(out.dtype).eps), g, np.zeros((), g.dtype)),
     formula="value, inf for nan that is not in x",
     gradients="value: g, 0 where out is 1/eps or more, eps being a rounding",
@@ -229,7 +223,8 @@ def condition(value: Any, x: Any) -> Any:
     >>> condition(tn.tensor([2.0, np.nan]), np.ones((2, 1, 1)))
     Tensor([ 2., inf])
     """
-    return _condition_lowered(value, x) if np.isnan(value).any() else value
+    lost = np.isnan(value) & ~np.any(np.isnan(x), axis=(-2, -1))
+    return np.where(lost, np.full((), math.inf, value.dtype), value)
 
 
 def _svdvals_or_nan(x: Any) -> Any:

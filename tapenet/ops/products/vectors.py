@@ -206,18 +206,12 @@ def _in_space(a: Any) -> Any:
     return a if a.shape[-1] == 3 else np.concatenate([a, np.zeros_like(a[..., :1])], -1)
 
 
-def _cross_lowered(a: Any, b: Any) -> Any:
-    (a0, a1, a2), (b0, b1, b2) = ((v[..., 0], v[..., 1], v[..., 2]) for v in (a, b))
-    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1)
-
-
 def _cross_b(g: Array, a: Array) -> Array:
     return cross_product(g, a)
 
 
 @op(
     label="×",
-    lower=_cross_lowered,
     broadcasts=True,
     a=lambda g, b: _cross_b(b, g),
     b=_cross_b,
@@ -240,12 +234,12 @@ def cross_product(a: Array, b: Array) -> Array:
     >>> cross_product(tn.tensor([1.0, 0.0, 0.0]), tn.tensor([0.0, 1.0, 0.0]))
     Tensor([0., 0., 1.])
     """
-    return np.cross(a, b)
+    (a0, a1, a2), (b0, b1, b2) = ((v[..., 0], v[..., 1], v[..., 2]) for v in (a, b))
+    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], -1)
 
 
 @op(
     numpy=(np.vecdot, np.linalg.vecdot),
-    lower=lambda x1, x2: np.sum(conjugate(x1) * x2, axis=-1),
     more=with_options(np.vecdot),
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
     x1=lambda g, x1_shape, x2: unbroadcast(conjugate(np.expand_dims(g, -1) * x2), x1_shape),
@@ -285,10 +279,6 @@ def _column(x1: Any, x2: Any) -> Any:
     return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
 
 
-def _row(x1: Any, x2: Any) -> Any:
-    return np.matmul(np.expand_dims(conjugate(x1), -2), x2)[..., 0, :]
-
-
 def _matvec_x1(g: Any, x1_shape: tuple[int, ...], x2: Any) -> Any:
     if len(x1_shape) == 2:  # one matrix for all: summed by the product
         return np.matmul(rows(g).T, rows(x2))
@@ -297,7 +287,6 @@ def _matvec_x1(g: Any, x1_shape: tuple[int, ...], x2: Any) -> Any:
 
 @op(
     numpy=np.matvec,
-    lower=_column,
     more=with_options(np.matvec),
     multiply_adds=lambda x2_shape, out_shape: math.prod(out_shape) * x2_shape[-1],
     x1=_matvec_x1,
@@ -349,7 +338,6 @@ def _vecmat_x2(g: Any, x1: Any, x2_shape: tuple[int, ...]) -> Any:
 
 @op(
     numpy=np.vecmat,
-    lower=_row,
     more=with_options(np.vecmat),
     multiply_adds=lambda x1_shape, out_shape: math.prod(out_shape) * x1_shape[-1],
     x1=lambda g, x1_shape, x2: conjugate(np.matmul(g, x2.T) if x2.ndim == 2 else unbroadcast(_column(x2, g), x1_shape)),

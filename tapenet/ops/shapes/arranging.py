@@ -22,21 +22,8 @@ def _opposite(shift: Any) -> Any:
     return tuple(-int(s) for s in shift) if np.ndim(shift) else -int(shift)
 
 
-def _roll_lowered(a: Any, shift: Any, axis: Any) -> Any:
-    """`np.roll` in slices: each turn puts the last elements along an axis first."""
-    if axis is None:
-        return np.reshape(_roll_lowered(np.reshape(a, -1), int(np.sum(shift)), 0), a.shape)
-    for s, i in np.broadcast(shift, axis):
-        i = int(i) % a.ndim
-        lead = (slice(None),) * i
-        at = a.shape[i] - int(s) % max(a.shape[i], 1)
-        a = np.concatenate([a[(*lead, slice(at, None))], a[(*lead, slice(None, at))]], i)
-    return a
-
-
 @op(
     numpy=np.roll,
-    lower=_roll_lowered,
     a=lambda g, shift, axis: np.roll(g, _opposite(shift), axis),
     formula="a, its elements shifted in a circle",
     gradients="a: g, shifted back",
@@ -192,11 +179,6 @@ def _diagonal_index(shape: tuple[int, ...], offset: int, axis1: int, axis2: int)
     return tuple(index), min(axis1, axis2) if abs(axis1 - axis2) == 1 else 0
 
 
-def _diagonal_lowered(a: Any, offset: int, axis1: int, axis2: int) -> Any:
-    index, place = _diagonal_index(a.shape, offset, axis1, axis2)
-    return np.moveaxis(a[index], place, -1)
-
-
 def _diagonal_a(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Scatter:
     index, place = _diagonal_index(a_shape, offset, axis1, axis2)
     return Scatter(index, np.moveaxis(g, -1, place))
@@ -204,7 +186,6 @@ def _diagonal_a(g: Any, a_shape: Any, offset: int, axis1: int, axis2: int) -> Sc
 
 @op(
     numpy=np.diagonal,
-    lower=_diagonal_lowered,
     a=_diagonal_a,
     formula="the diagonal of a, along a new last axis",
     gradients="a: zeros with g added on the diagonal",

@@ -7,7 +7,7 @@ tensors, and then they are differentiable. What they give are tensors, whatever 
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,18 +16,18 @@ from tapenet.ops.op import op
 from tapenet.ops.registry import sample
 from tapenet.ops.shapes.joining import at_least
 from tapenet.program.low import dtype_of
+from tapenet.typing import Array
 
 
 #: What `ascontiguousarray` and the like are made of.
 @op(
     label="laid out",
-    lower=lambda a, order: a,
     a=lambda g: g,
     formula="a, its elements in another order of memory",
     gradients="a: g",
     samples=lambda r: [sample(r.normal(size=(2, 3)), "F"), sample(r.normal(size=(2, 3)), "C")],
 )
-def laid_out(a: Any, order: str) -> Any:
+def laid_out(a: Array, order: Literal["C", "F"]) -> Array:
     """The same values, laid out in memory by rows ("C") or by columns ("F"); a copy only if they are not so already.
 
     >>> import numpy as np, tapenet as tn
@@ -35,7 +35,7 @@ def laid_out(a: Any, order: str) -> Any:
     >>> laid_out(tn.tensor(np.ones((2, 3))), "F").data.strides
     (8, 16)
     """
-    return np.asarray(a, order=order)  # type: ignore[call-overload]  # a str, which NumPy checks
+    return a.astype(a.dtype, order, copy=False)
 
 
 def check_device(name: str, device: Any) -> None:

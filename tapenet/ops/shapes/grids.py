@@ -102,7 +102,6 @@ def _spread_x(g: Any, x_shape: Any, axis: int) -> Any:
 
 @op(
     label=lambda axis: f"along axis {axis}",
-    lower=lambda x, shape, axis: np.copy(np.broadcast_to(_one_axis(x, len(shape), axis), shape)),
     x=_spread_x,
     formula="x along an axis, repeated along the others",
     gradients="x: Σ g over the other axes",
@@ -121,9 +120,7 @@ def spread(x: Any, shape: tuple[int, ...], axis: int) -> Any:
     Tensor([[1., 1., 1.],
             [2., 2., 2.]])
     """
-    made = np.empty(shape, x.dtype)
-    made[...] = np.reshape(x, (-1, *(1,) * (len(shape) - 1 - axis)))
-    return made
+    return np.copy(np.broadcast_to(_one_axis(x, len(shape), axis), shape), "C")
 
 
 @derived(

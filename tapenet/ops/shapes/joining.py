@@ -36,7 +36,8 @@ def _parts(name: str, tup: Sequence[ArrayLike], dtype: DTypeLike | None, casting
     return cast(name, tup, dtype, casting)
 
 
-def _joined(name: str, parts: list[Array], axis: int) -> Array:
+def joined(name: str, parts: list[Array], axis: int) -> Array:
+    """Arrays joined along an axis, for the function `name`, which the error for shapes that do not fit names."""
     try:
         return concatenate(parts, axis)
     except ValueError as error:
@@ -73,7 +74,7 @@ def hstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting:
     Tensor([1., 2., 3.])
     """
     parts = [at_least(a, 1) for a in _parts("hstack", tup, dtype, casting)]
-    return _joined("hstack", parts, 1 if parts and parts[0].ndim > 1 else 0)
+    return joined("hstack", parts, 1 if parts and parts[0].ndim > 1 else 0)
 
 
 @derived(
@@ -103,7 +104,7 @@ def vstack(tup: Sequence[ArrayLike], *, dtype: DTypeLike | None = None, casting:
     Tensor([[1., 2.],
             [3., 4.]])
     """
-    return _joined("vstack", [at_least(a, 2) for a in _parts("vstack", tup, dtype, casting)], 0)
+    return joined("vstack", [at_least(a, 2) for a in _parts("vstack", tup, dtype, casting)], 0)
 
 
 #: The name that NumPy 2 has given up.
@@ -131,7 +132,7 @@ def dstack(tup: Sequence[ArrayLike]) -> Array:
     Tensor([[[1., 3.],
              [2., 4.]]])
     """
-    return _joined("dstack", [at_least_3d(array_like(a)) for a in tup], 2)
+    return joined("dstack", [at_least_3d(array_like(a)) for a in tup], 2)
 
 
 @derived(
@@ -156,7 +157,7 @@ def column_stack(tup: Sequence[ArrayLike]) -> Array:
             [2., 4.]])
     """
     parts = [array_like(a) for a in tup]
-    return _joined("column_stack", [np.reshape(a, (-1, 1)) if a.ndim < 2 else a for a in parts], 1)
+    return joined("column_stack", [np.reshape(a, (-1, 1)) if a.ndim < 2 else a for a in parts], 1)
 
 
 @derived(
@@ -199,7 +200,7 @@ def block(arrays: Any) -> Array:
     def join(nested: Any, axis: int) -> Array:
         if not isinstance(nested, list):
             return at_least(next(rest), ndim)
-        return _joined("block", [join(part, axis + 1) for part in nested], axis)
+        return joined("block", [join(part, axis + 1) for part in nested], axis)
 
     return join(arrays, -depth)
 

@@ -121,27 +121,10 @@ def _weights(g: Any, num: int, endpoint: bool, axis: int) -> Any:
     return np.reshape(np.arange(num) / steps, (-1, *(1,) * (g.ndim - 1 - axis))).astype(g.dtype)
 
 
-def _spaced_lowered(start: Any, stop: Any, num: int, endpoint: bool, dtype: Any, axis: int) -> Any:
-    inner = float_dtype(start, stop)
-    start, stop = (np.astype(array_like(v), inner, copy=False) for v in (start, stop))
-    delta = stop - start
-    steps = num - 1 if endpoint else num
-    counts = np.reshape(np.arange(num), (-1, *(1,) * delta.ndim))
-    made = counts.astype(inner) * (delta / steps if steps > 0 else delta) + start
-    if endpoint and num > 1:
-        made = np.where(counts == num - 1, stop, made)  # exactly
-    made = np.moveaxis(made, 0, axis)
-    if dtype is not None:
-        made = np.floor(made) if np.issubdtype(dtype, np.integer) else made
-        made = np.astype(made, dtype)
-    return made
-
-
 #: What `linspace` is made of, which may return the step too.
 @op(
     sequences=(),
     label="linspace",
-    lower=_spaced_lowered,
     start=lambda g, start_shape, num, endpoint, axis: unbroadcast(
         np.sum(g * (1 - _weights(g, num, endpoint, axis)), axis), start_shape
     ),

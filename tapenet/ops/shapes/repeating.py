@@ -31,16 +31,8 @@ def _tile_a(g: Any, A_shape: Any, reps: Any) -> Any:
     return np.reshape(np.sum(apart, axis=tuple(range(0, 2 * len(counts), 2))), A_shape)
 
 
-def _tile_lowered(A: Any, reps: Any) -> Any:
-    counts, lengths = _lengths(A.shape, reps)
-    apart = np.reshape(A, tuple(k for n in lengths for k in (1, n)))
-    wide = np.broadcast_to(apart, tuple(k for pair in zip(counts, lengths, strict=True) for k in pair))
-    return np.reshape(wide, tuple(c * n for c, n in zip(counts, lengths, strict=True)))
-
-
 @op(
     numpy=np.tile,
-    lower=_tile_lowered,
     A=_tile_a,
     formula="A repeated as a whole along each axis",
     gradients="A: Σ g over the repetitions",
@@ -96,21 +88,9 @@ def _repeat_a(g: Any, a_shape: Any, repeats: Any, axis: int | None) -> Any:
     return np.reshape(np.einsum("ijk->ik", apart) if few else np.sum(apart, 1), whole(a_shape))
 
 
-def _repeat_lowered(a: Any, repeats: Any, axis: int | None) -> Any:
-    if not isinstance(repeats, (int, np.integer, np.ndarray, list, tuple)):  # what is computed decides about the size
-        return np.repeat(a, repeats, axis)
-    shape, along, count = _each_repeated(a.shape, repeats, axis)
-    a = np.reshape(a, shape)
-    if count is None:
-        return np.take(a, np.repeat(np.arange(shape[along]), repeats), along)
-    wide = np.broadcast_to(np.expand_dims(a, along + 1), (*shape[: along + 1], count, *shape[along + 1 :]))
-    return np.reshape(wide, (*shape[:along], shape[along] * count, *shape[along + 1 :]))
-
-
 @op(
     numpy=np.repeat,
     nondiff=("repeats",),
-    lower=_repeat_lowered,
     a=_repeat_a,
     formula="each element of a repeated next to itself",
     gradients="a: Σ g over the repetitions",

@@ -43,7 +43,6 @@ def alias(a: Array) -> Array:
 
 @op(
     numpy=np.copy,
-    lower=lambda a, order: np.copy(a),
     label="copy",
     a=lambda g: g,
     formula="a copy of a",
@@ -57,7 +56,7 @@ def copy(a: Array, order: Literal["K", "A", "C", "F"] = "K") -> Array:
     >>> tn.copy(tn.tensor([1.0]))
     Tensor([1.])
     """
-    return np.array(a, order=order)
+    return np.copy(a, order)
 
 
 def _astype_unless_same(a: Any, dtype: Any, *, copy: bool = True, device: Any = None) -> Any:
@@ -75,7 +74,6 @@ def _astype_a(g: Any, a_dtype: np.dtype[Any]) -> Any:
 @op(
     numpy=np.astype,
     more=_astype_unless_same,
-    lower=lambda a, dtype: np.astype(a, dtype),
     a=_astype_a,
     label=lambda dtype, **_: f"to {np.dtype(dtype)}",
     formula="a as dtype",
@@ -92,7 +90,7 @@ def astype(a: Any, dtype: Any) -> Any:
     >>> tn.astype(tn.tensor([1.5]), "float32")
     Tensor([1.5], dtype=float32)
     """
-    made = np.asarray(a).astype(dtype_of(dtype))
+    made = (a if hasattr(a, "astype") else np.asarray(a)).astype(dtype_of(dtype))
     meet(made.dtype)
     return made
 

@@ -19,14 +19,6 @@ def _axes(ndim: int, window_shape: Any, axis: Any) -> tuple[tuple[int, ...], tup
     return lengths, axes
 
 
-def _view_lowered(x: Any, window_shape: Any, axis: Any) -> Any:
-    """One axis after the other, as rows of neighbours."""
-    for length, i in zip(*_axes(x.ndim, window_shape, axis), strict=True):
-        neighbours = np.arange(x.shape[i] - length + 1)[:, None] + np.arange(length)
-        x = np.moveaxis(np.take(x, neighbours, i), i + 1, -1)
-    return x
-
-
 def _fold_lowered(a: Any, axis: tuple[int, ...]) -> Any:
     for i in reversed(axis):
         count, length = a.shape[i], a.shape[-1]
@@ -43,7 +35,6 @@ def _view_x(g: Any, x_shape: Any, window_shape: Any, axis: Any) -> Any:
 
 @op(
     numpy=np.lib.stride_tricks.sliding_window_view,
-    lower=_view_lowered,
     label="windows",
     x=_view_x,
     formula="x[i + k], k along new last axes",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tapenet.ops.calculus.sampled import convolve_rule
-from tapenet.ops.derived import array_like
-from tapenet.ops.op import Op, op
-from tapenet.ops.registry import sample
+from tapenet.ops.derived import array_like, derived
+from tapenet.ops.op import op
+from tapenet.ops.registry import Sample, sample
 from tapenet.typing import Array
 
+if TYPE_CHECKING:
+    from tapenet.typing import ArrayLike
 
-def row(p: Any) -> Any:
+
+def row(p: ArrayLike) -> Array:
     """Coefficients as an array of one axis."""
     p = array_like(p)
     return p if p.shape else np.reshape(p, (1,))
@@ -28,33 +31,31 @@ def _fitted(p: Any, n: int) -> Any:
     return np.concatenate([np.zeros(n - have, p.dtype), p]) if have < n else p
 
 
-def _lined_up(a1: Any, a2: Any) -> tuple[Any, Any]:
+def _lined_up(name: str, a1: ArrayLike, a2: ArrayLike) -> tuple[Array, Array]:
     """Two polynomials with equally many coefficients."""
     a1, a2 = row(a1), row(a2)
+    if a1.ndim > 1 or a2.ndim > 1:
+        raise ValueError(f"{name}: {_mend(a1, a2)}")
     n = max(a1.shape[0], a2.shape[0])
     return _fitted(a1, n), _fitted(a2, n)
-
-
-def _last(g: Any, shape: tuple[int, ...]) -> Any:
-    """The gradient by coefficients of a given shape, which are the last of those that `g` is for."""
-    return _fitted(g, shape[0]) if shape else g[-1]
 
 
 def _mend(a1: Any, a2: Any) -> str:
     return f"a1 and a2 must be numbers or have one axis, not {np.shape(a1)} and {np.shape(a2)}"
 
 
-def _sum_of_two(numpy: Any, sign: Any, combine: Any, summary: str, formula: str, gradients: str, example: str) -> Op:
-    made: Op = op(
-        lambda a1, a2: numpy(a1, a2),
-        name=numpy.__name__,
-        numpy=numpy,
-        lower=lambda a1, a2: combine(*_lined_up(a1, a2)),
-        a1=lambda g, a1_shape: _last(g, a1_shape),
-        a2=lambda g, a2_shape: sign(_last(g, a2_shape)),
-        formula=formula,
-        gradients=gradients,
-        doc=f"""{summary} of two polynomials.
+def _sum_samples(r: np.random.Generator) -> list[Sample]:
+    return [
+        sample(r.normal(size=2), r.normal(size=4)),
+        sample(r.normal(size=3), r.normal(size=())),
+        sample(r.normal(size=()), r.normal(size=2)),
+        sample(r.normal(size=0), r.normal(size=2)),
+    ]
+
+
+@derived(numpy=np.polyadd, samples=_sum_samples)
+def polyadd(a1: ArrayLike, a2: ArrayLike) -> Array:
+    """The sum of two polynomials.
 
     Args:
         a1, a2: coefficients, the highest power first.
@@ -66,28 +67,23 @@ def _sum_of_two(numpy: Any, sign: Any, combine: Any, summary: str, formula: str,
         ValueError: shapes of more than one axis.
 
     >>> import tapenet as tn
-    >>> tn.{example}
-    """,
-        samples=lambda r: [
-            sample(r.normal(size=2), r.normal(size=4)),
-            sample(r.normal(size=3), r.normal(size=())),
-            sample(r.normal(size=()), r.normal(size=2)),
-            sample(r.normal(size=0), r.normal(size=2)),
-        ],
-        hint=_mend,
-    )
-    made.__module__ = __name__
-    return made
+    >>> tn.polyadd(tn.tensor([1.0, 2.0]), [9.0, 5.0, 4.0])
+    Tensor([9., 6., 6.])
+    """
+    a1, a2 = _lined_up("polyadd", a1, a2)
+    return a1 + a2
 
 
-polyadd = _sum_of_two(
-    np.polyadd, lambda g: g, lambda a, b: a + b, "The sum", "a1 + a2, the shorter with zeros in front", "a1: g; a2: g",
-    "polyadd(tn.tensor([1.0, 2.0]), [9.0, 5.0, 4.0])\n    Tensor([9., 6., 6.])",
-)  # fmt: skip
-polysub = _sum_of_two(
-    np.polysub, lambda g: -g, lambda a, b: a - b, "The difference", "a1 − a2, the shorter with zeros in front",
-    "a1: g; a2: −g", "polysub(tn.tensor([2.0, 10.0, -2.0]), [3.0, 10.0, -4.0])\n    Tensor([-1.,  0.,  2.])",
-)  # fmt: skip
+@derived(numpy=np.polysub, samples=_sum_samples)
+def polysub(a1: ArrayLike, a2: ArrayLike) -> Array:
+    """The difference of two polynomials; the arguments and errors are those of `polyadd`.
+
+    >>> import tapenet as tn
+    >>> tn.polysub(tn.tensor([2.0, 10.0, -2.0]), [3.0, 10.0, -4.0])
+    Tensor([-1.,  0.,  2.])
+    """
+    a1, a2 = _lined_up("polysub", a1, a2)
+    return a1 - a2
 
 
 def _polymul_rule(g: Any, other: Any, shape: tuple[int, ...]) -> Any:

@@ -230,11 +230,6 @@ def polyval(p: Any, x: Any) -> Any:
 # -- powers ------------------------------------------------------------------------------------------------------
 
 
-def _powers_lowered(x: Any, n: int, increasing: bool = False) -> Any:
-    exponents = _falling(n, x.dtype) - 1
-    return np.expand_dims(x, -1) ** (np.flip(exponents) if increasing else exponents)
-
-
 def _powers_x(g: Any, x: Any, n: int, increasing: bool) -> Any:
     exponents = _falling(max(n - 1, 0), x.dtype)
     slopes = powers(x, len(exponents), increasing)
@@ -243,7 +238,6 @@ def _powers_x(g: Any, x: Any, n: int, increasing: bool) -> Any:
 
 
 @op(
-    lower=_powers_lowered,
     x=_powers_x,
     formula="xⁿ⁻¹, …, x, 1",
     gradients="x: Σ g[j] · j · xʲ⁻¹ over the powers j",
@@ -271,9 +265,10 @@ def powers(x: Any, n: int, increasing: bool = False) -> Any:
     >>> powers(tn.tensor(3.0), 3)
     Tensor([9., 3., 1.])
     """
-    out = np.empty((*x.shape, n), x.dtype if x.dtype.kind in "fc" else np.promote_types(x.dtype, int))
-    rising = out if increasing else out[..., ::-1]
-    rising[..., :1] = 1
-    rising[..., 1:] = x[..., None]
-    np.multiply.accumulate(rising[..., 1:], -1, out=rising[..., 1:])
-    return out
+    kind = x.dtype if x.dtype.kind in "fc" else np.promote_types(x.dtype, int)
+    if not n:
+        return np.zeros_like(x, kind, shape=(*x.shape, 0))
+    found = [np.ones_like(x, kind)]
+    for _ in range(n - 1):
+        found.append(found[-1] * x)
+    return np.stack(found if increasing else found[::-1], -1)

@@ -1,0 +1,157 @@
+"""Functions of NumPy that are, on symbols, compositions of others that symbols know. Written in plain NumPy."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+
+from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
+from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of
+from tapenet.typing import Array
+
+
+def _along(axis: int, place: Any) -> tuple[Any, ...]:
+    """The index of a place along an axis that is counted from the front."""
+    return (*(slice(None),) * axis, place)
+
+
+def _interleaved(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for pair in zip(first, second, strict=True) for n in pair)
+
+
+def tile(A: Array, reps: Any) -> Any:
+    counts = tuple(map(operator.index, reps)) if np.ndim(reps) else (operator.index(reps),)
+    ndim = max(A.ndim, len(counts))
+    counts, lengths = (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - A.ndim) + A.shape
+    apart = np.reshape(A, _interleaved((1,) * ndim, lengths))
+    wide = np.broadcast_to(apart, _interleaved(counts, lengths))
+    return np.reshape(wide, tuple(c * n for c, n in zip(counts, lengths, strict=True)))
+
+
+def repeat(a: Array, repeats: Any, axis: int | None = None) -> Any:
+    if isinstance(repeats, Symbol):
+        raise CannotLower("values say how many elements np.repeat gives")
+    if axis is None or not a.ndim:
+        a, axis = np.reshape(a, -1), 0
+    axis = normalize_axis_index(axis, a.ndim)
+    if np.size(repeats) != 1:
+        return np.take(a, np.repeat(np.arange(a.shape[axis]), repeats), axis)
+    count = max(int(np.reshape(repeats, ())), 0)
+    wide = np.broadcast_to(np.expand_dims(a, axis + 1), (*a.shape[: axis + 1], count, *a.shape[axis + 1 :]))
+    return np.reshape(wide, (*a.shape[:axis], a.shape[axis] * count, *a.shape[axis + 1 :]))
+
+
+def roll(a: Array, shift: Any, axis: Any = None) -> Any:
+    """Each turn puts the last elements along an axis first."""
+    if axis is None:
+        return np.reshape(roll(np.reshape(a, -1), int(np.sum(shift)), 0), a.shape)
+    for s, i in np.broadcast(shift, axis):
+        i = normalize_axis_index(int(i), a.ndim)
+        at = a.shape[i] - int(s) % max(a.shape[i], 1)
+        a = np.concatenate([a[_along(i, slice(at, None))], a[_along(i, slice(None, at))]], i)
+    return a
+
+
+def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    axis1, axis2 = normalize_axis_index(axis1, a.ndim), normalize_axis_index(axis2, a.ndim)
+    a = np.moveaxis(a, (axis1, axis2), (-2, -1))
+    row, column = max(-offset, 0), max(offset, 0)
+    places = np.arange(max(min(a.shape[-2] - row, a.shape[-1] - column), 0))
+    return a[..., places + row, places + column]
+
+
+def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
+    if out is not None:
+        raise CannotLower("take with out=")
+    builder = builder_of(a, indices)
+    i: Any = array_of(builder, indices)
+    a = array_of(builder, a)
+    if axis is None or not a.ndim:
+        a, axis = np.reshape(a, -1), 0
+    axis = normalize_axis_index(axis, a.ndim)
+    i = i.astype(np.intp) if i.dtype.kind == "b" or not i.size else i
+    length = a.shape[axis]
+    if mode != "raise":
+        if not length and i.size:
+            raise IndexError("cannot take anything from an axis of length 0")
+        i = np.remainder(i, max(length, 1)) if mode == "wrap" else np.clip(i, 0, max(length - 1, 0))
+    return a[_along(axis, i)]
+
+
+def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+    builder = builder_of(arr, indices)
+    arr = array_of(builder, arr)
+    if axis is None:
+        arr, axis = np.reshape(arr, -1), 0
+    places: list[Any] = list(np.ogrid[tuple(slice(n) for n in arr.shape)])
+    places[axis] = indices
+    return arr[tuple(places)]
+
+
+def diff(a: Array, n: int = 1, axis: int = -1) -> Any:
+    axis = normalize_axis_index(axis, a.ndim)
+    for _ in range(n):
+        later, earlier = a[_along(axis, slice(1, None))], a[_along(axis, slice(None, -1))]
+        a = later != earlier if a.dtype.kind == "b" else later - earlier
+    return a
+
+
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None, axis: int = 0) -> Any:
+    builder = builder_of(start, stop)
+    inner = np.result_type(0.0, *(v if type(v) in (int, float) else array_of(builder, v).dtype for v in (start, stop)))
+    start, stop = (array_of(builder, v).astype(inner) for v in (start, stop))
+    delta = stop - start
+    steps = num - 1 if endpoint else num
+    counts = np.reshape(np.arange(num), (-1, *(1,) * delta.ndim))
+    made = counts.astype(inner) * (delta / steps if steps > 0 else delta) + start
+    if endpoint and num > 1:
+        made = np.where(counts == num - 1, stop, made)  # exactly
+    made = np.moveaxis(made, 0, axis)
+    if dtype is None:
+        return made
+    return (np.floor(made) if np.issubdtype(dtype, np.integer) else made).astype(dtype)
+
+
+def sliding_window_view(x: Array, window_shape: Any, axis: Any = None) -> Any:
+    """One axis after the other, as rows of neighbours."""
+    lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
+    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
+    for length, i in zip(lengths, axes, strict=True):
+        neighbours = np.arange(x.shape[i] - length + 1)[:, None] + np.arange(length)
+        x = np.moveaxis(np.take(x, neighbours, i), i + 1, -1)
+    return x
+
+
+def vecdot(x1: Any, x2: Any) -> Any:
+    return np.sum(_conjugate(x1) * x2, axis=-1)
+
+
+def matvec(x1: Any, x2: Any) -> Any:
+    return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
+
+
+def vecmat(x1: Any, x2: Any) -> Any:
+    return np.matmul(np.expand_dims(_conjugate(x1), -2), x2)[..., 0, :]
+
+
+def _conjugate(x: Array) -> Any:
+    return np.conjugate(x) if x.dtype.kind == "c" else x
+
+
+FUNCTIONS |= {
+    np.diagonal: diagonal,
+    np.diff: diff,
+    np.lib.stride_tricks.sliding_window_view: sliding_window_view,
+    np.linspace: linspace,
+    np.matvec: matvec,
+    np.repeat: repeat,
+    np.roll: roll,
+    np.take: take,
+    np.take_along_axis: take_along_axis,
+    np.tile: tile,
+    np.vecdot: vecdot,
+    np.vecmat: vecmat,
+}
