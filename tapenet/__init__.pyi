@@ -979,7 +979,7 @@ def polymul(a1: ArrayLike, a2: ArrayLike) -> Tensor:
     """The product of two polynomials. Zeros in front are left out of the result, as NumPy does."""
 
 def polysub(a1: ArrayLike, a2: ArrayLike) -> Tensor:
-    """The difference of two polynomials."""
+    """The difference of two polynomials; the arguments and errors are those of `polyadd`."""
 
 def polyval(p: ArrayLike, x: ArrayLike) -> Tensor:
     """The values of a polynomial, by Horner's rule."""
@@ -1047,7 +1047,7 @@ def require(a: ArrayLike, dtype: DTypeLike | None = None, requirements: Any = No
 def reshape(a: ArrayLike, shape: ArrayLike, order: str = 'C', *, copy: bool | None = None) -> Tensor:
     """The same values in another shape; one length may be -1."""
 
-def resize(a: ArrayLike, new_shape: ArrayLike) -> Tensor:
+def resize(a: ArrayLike, new_shape: int | Sequence[int]) -> Tensor:
     """The elements in another shape, over again from the first where they are too few; zeros if there are none."""
 
 def right_shift(x: ArrayLike, y: ArrayLike, **options: Unpack[UfuncOptions]) -> Tensor:

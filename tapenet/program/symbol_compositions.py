@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tapenet.program import symbol_functions as _functions  # noqa: F401  fills the table of what symbols know
-from tapenet.program.symbols import FUNCTIONS, CannotLower, Symbol, array_of, builder_of
+from tapenet.program.symbols import FUNCTIONS, CannotLower, Sized, Symbol, array_of, builder_of
 from tapenet.typing import Array
 
 
@@ -22,7 +22,7 @@ def _interleaved(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, 
     return tuple(n for pair in zip(first, second, strict=True) for n in pair)
 
 
-def tile(A: Array, reps: Any) -> Any:
+def _tile(A: Array, reps: Any) -> Any:
     counts = tuple(map(operator.index, reps)) if np.ndim(reps) else (operator.index(reps),)
     ndim = max(A.ndim, len(counts))
     counts, lengths = (1,) * (ndim - len(counts)) + counts, (1,) * (ndim - A.ndim) + A.shape
@@ -31,9 +31,9 @@ def tile(A: Array, reps: Any) -> Any:
     return np.reshape(wide, tuple(c * n for c, n in zip(counts, lengths, strict=True)))
 
 
-def repeat(a: Array, repeats: Any, axis: int | None = None) -> Any:
+def _repeat(a: Array, repeats: Any, axis: int | None = None) -> Any:
     if isinstance(repeats, Symbol):
-        raise CannotLower("values say how many elements np.repeat gives")
+        raise Sized("values say how many elements np.repeat gives")
     if axis is None or not a.ndim:
         a, axis = np.reshape(a, -1), 0
     axis = normalize_axis_index(axis, a.ndim)
@@ -44,10 +44,10 @@ def repeat(a: Array, repeats: Any, axis: int | None = None) -> Any:
     return np.reshape(wide, (*a.shape[:axis], a.shape[axis] * count, *a.shape[axis + 1 :]))
 
 
-def roll(a: Array, shift: Any, axis: Any = None) -> Any:
+def _roll(a: Array, shift: Any, axis: Any = None) -> Any:
     """Each turn puts the last elements along an axis first."""
     if axis is None:
-        return np.reshape(roll(np.reshape(a, -1), int(np.sum(shift)), 0), a.shape)
+        return np.reshape(_roll(np.reshape(a, -1), int(np.sum(shift)), 0), a.shape)
     for s, i in np.broadcast(shift, axis):
         i = normalize_axis_index(int(i), a.ndim)
         at = a.shape[i] - int(s) % max(a.shape[i], 1)
@@ -55,7 +55,7 @@ def roll(a: Array, shift: Any, axis: Any = None) -> Any:
     return a
 
 
-def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+def _diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     axis1, axis2 = normalize_axis_index(axis1, a.ndim), normalize_axis_index(axis2, a.ndim)
     a = np.moveaxis(a, (axis1, axis2), (-2, -1))
     row, column = max(-offset, 0), max(offset, 0)
@@ -63,7 +63,7 @@ def diagonal(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return a[..., places + row, places + column]
 
 
-def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
+def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     if out is not None:
         raise CannotLower("take with out=")
     builder = builder_of(a, indices)
@@ -81,7 +81,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: 
     return a[_along(axis, i)]
 
 
-def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
+def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     builder = builder_of(arr, indices)
     arr = array_of(builder, arr)
     if axis is None:
@@ -91,7 +91,7 @@ def take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     return arr[tuple(places)]
 
 
-def diff(a: Array, n: int = 1, axis: int = -1) -> Any:
+def _diff(a: Array, n: int = 1, axis: int = -1) -> Any:
     axis = normalize_axis_index(axis, a.ndim)
     for _ in range(n):
         later, earlier = a[_along(axis, slice(1, None))], a[_along(axis, slice(None, -1))]
@@ -99,7 +99,7 @@ def diff(a: Array, n: int = 1, axis: int = -1) -> Any:
     return a
 
 
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None, axis: int = 0) -> Any:
+def _linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None, axis: int = 0) -> Any:
     builder = builder_of(start, stop)
     inner = np.result_type(0.0, *(v if type(v) in (int, float) else array_of(builder, v).dtype for v in (start, stop)))
     start, stop = (array_of(builder, v).astype(inner) for v in (start, stop))
@@ -115,7 +115,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dty
     return (np.floor(made) if np.issubdtype(dtype, np.integer) else made).astype(dtype)
 
 
-def sliding_window_view(x: Array, window_shape: Any, axis: Any = None) -> Any:
+def _sliding_window_view(x: Array, window_shape: Any, axis: Any = None) -> Any:
     """One axis after the other, as rows of neighbours."""
     lengths = tuple(map(int, window_shape)) if np.ndim(window_shape) else (int(window_shape),)
     axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim, allow_duplicate=True)
@@ -125,15 +125,15 @@ def sliding_window_view(x: Array, window_shape: Any, axis: Any = None) -> Any:
     return x
 
 
-def vecdot(x1: Any, x2: Any) -> Any:
+def _vecdot(x1: Any, x2: Any) -> Any:
     return np.sum(_conjugate(x1) * x2, axis=-1)
 
 
-def matvec(x1: Any, x2: Any) -> Any:
+def _matvec(x1: Any, x2: Any) -> Any:
     return np.matmul(x1, np.expand_dims(x2, -1))[..., 0]
 
 
-def vecmat(x1: Any, x2: Any) -> Any:
+def _vecmat(x1: Any, x2: Any) -> Any:
     return np.matmul(np.expand_dims(_conjugate(x1), -2), x2)[..., 0, :]
 
 
@@ -142,16 +142,16 @@ def _conjugate(x: Array) -> Any:
 
 
 FUNCTIONS |= {
-    np.diagonal: diagonal,
-    np.diff: diff,
-    np.lib.stride_tricks.sliding_window_view: sliding_window_view,
-    np.linspace: linspace,
-    np.matvec: matvec,
-    np.repeat: repeat,
-    np.roll: roll,
-    np.take: take,
-    np.take_along_axis: take_along_axis,
-    np.tile: tile,
-    np.vecdot: vecdot,
-    np.vecmat: vecmat,
+    np.diagonal: _diagonal,
+    np.diff: _diff,
+    np.lib.stride_tricks.sliding_window_view: _sliding_window_view,
+    np.linspace: _linspace,
+    np.matvec: _matvec,
+    np.repeat: _repeat,
+    np.roll: _roll,
+    np.take: _take,
+    np.take_along_axis: _take_along_axis,
+    np.tile: _tile,
+    np.vecdot: _vecdot,
+    np.vecmat: _vecmat,
 }

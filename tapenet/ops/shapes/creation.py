@@ -35,7 +35,7 @@ def laid_out(a: Array, order: Literal["C", "F"]) -> Array:
     >>> laid_out(tn.tensor(np.ones((2, 3))), "F").data.strides
     (8, 16)
     """
-    return a.astype(a.dtype, order, copy=False)
+    return a.astype(a.dtype, order=order, copy=False)
 
 
 def check_device(name: str, device: Any) -> None:

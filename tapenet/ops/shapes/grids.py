@@ -120,7 +120,9 @@ def spread(x: Any, shape: tuple[int, ...], axis: int) -> Any:
     Tensor([[1., 1., 1.],
             [2., 2., 2.]])
     """
-    return np.copy(np.broadcast_to(_one_axis(x, len(shape), axis), shape), "C")
+    made = np.empty_like(x, shape=shape)
+    made[...] = np.reshape(x, (-1, *(1,) * (len(shape) - 1 - axis)))
+    return made
 
 
 @derived(
